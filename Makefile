@@ -1,0 +1,44 @@
+# Two commands from a clean clone: `make demo` and `make test`. Needed: Python >= 3.10, a C++
+# compiler and the package index. PYTHON=python3.12 make test chooses another Python.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := setup.cfg setup.py pyproject.toml $(shell find anthropo cli -type f -not -name '*.pyc' -not -name '*.so')
+
+.PHONY: demo test lint clean help
+
+help:
+	@echo "make demo   measure a real photograph and write demo/report.html"
+	@echo "make test   lint and all tests"
+	@echo "make lint   ruff, mypy, import-linter"
+	@echo "make clean  remove what make made"
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Python 3.10 or newer is needed; name one with PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/installed: $(VENV)/bin/python $(SOURCES)
+	@echo "installing anthropo and compiling its engine (about a minute)"
+	@rm -rf build/lib*
+	$(BIN)/python -m pip install --quiet ".[test]"
+	@touch $@
+
+demo: $(VENV)/installed
+	@mkdir -p demo
+	$(BIN)/python -c "from PIL import Image; from skimage import data; Image.fromarray(data.astronaut()).save('demo/astronaut.png')"
+	$(BIN)/anthropo measure demo/astronaut.png -o demo/report.html --overlay demo
+	@echo "done: open demo/report.html"
+
+# outside the checkout's root, so that the installed package is checked, with anthropo.cli in place
+lint: $(VENV)/installed
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml -p anthropo
+	cd tests && ../$(BIN)/lint-imports --config ../pyproject.toml
+
+test: lint
+	$(BIN)/pytest
+
+clean:
+	rm -rf $(VENV) build demo *.egg-info

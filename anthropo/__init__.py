@@ -1,0 +1,20 @@
+"""anthropo: measures a face photograph the way a clinical geneticist reads it, and says why.
+
+Research use only; not a medical device.
+"""
+
+import lazy_loader as _lazy
+
+from anthropo._version import __version__ as __version__
+
+__getattr__, __dir__, __all__ = _lazy.attach(
+    __name__,
+    submod_attrs={
+        "batch": ["measure_table"],
+        "errors": ["AnthropoError", "FaceError", "InputError", "PhotoError", "WeightsError"],
+        "face.landmarker": ["Face", "read_face", "read_faces"],
+        "measurement.compute": ["Measurement", "measure", "measure_face"],
+        "measurement.registry": ["registry"],
+        "photo": ["Photo", "read_photo"],
+    },
+)

@@ -1,0 +1,16 @@
+from anthropo._version import __version__ as __version__
+from anthropo.batch import measure_table as measure_table
+from anthropo.errors import AnthropoError as AnthropoError
+from anthropo.errors import FaceError as FaceError
+from anthropo.errors import InputError as InputError
+from anthropo.errors import PhotoError as PhotoError
+from anthropo.errors import WeightsError as WeightsError
+from anthropo.face.landmarker import Face as Face
+from anthropo.face.landmarker import read_face as read_face
+from anthropo.face.landmarker import read_faces as read_faces
+from anthropo.measurement.compute import Measurement as Measurement
+from anthropo.measurement.compute import measure as measure
+from anthropo.measurement.compute import measure_face as measure_face
+from anthropo.measurement.registry import registry as registry
+from anthropo.photo import Photo as Photo
+from anthropo.photo import read_photo as read_photo

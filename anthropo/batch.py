@@ -1,0 +1,518 @@
+"""Many photographs: which ones, one record each, and tables that survive an interruption."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import glob
+import hashlib
+import io
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anthropo._version import __version__
+from anthropo.errors import AnthropoError, InputError
+from anthropo.face import _engine
+from anthropo.face.landmarker import DEFAULT_JITTER, Face, Which, read_faces
+from anthropo.face.weights import landmark_model
+from anthropo.measurement.compute import Measurement, measure_face
+from anthropo.measurement.registry import registry
+from anthropo.photo import MAX_MEGAPIXELS, SUFFIXES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Record = dict[str, Any]  # one face of one photo, as in the JSON output
+Row = dict[str, Any]  # one line of a table
+
+SUFFIX_OF_OUTPUT = (".csv", ".parquet", ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One photograph to measure."""
+
+    path: str
+    columns: dict[str, str] = field(default_factory=dict)  # of the CSV it was listed in
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a result depends on, beside the photo."""
+
+    face: Which = "one"
+    jitter: int = DEFAULT_JITTER
+    landmark_model: str | None = None
+    max_megapixels: float | None = MAX_MEGAPIXELS
+
+    def fingerprint(self) -> str:
+        """Changes whenever the same photo could give another result."""
+        return _fingerprint(self)
+
+
+@lru_cache(maxsize=16)
+def _fingerprint(settings: Settings) -> str:
+    _, weights = landmark_model(settings.landmark_model)
+    definitions = [(e.id, e.unit, e.expression) for e in registry().values()]
+    parts = [__version__, _engine.dlib_version, weights, settings.face, settings.jitter, definitions]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+# -------------------------------------------------------------------------------------- inputs
+
+
+def collect(inputs: Sequence[str]) -> list[Item]:
+    """Photographs named by files, folders (searched throughout), patterns or CSV files.
+
+    Raises
+    ------
+    InputError
+        If a folder or pattern holds no photograph, or a CSV cannot be used.
+    """
+    items: list[Item] = []
+    for given in inputs:
+        path = Path(given)
+        if path.is_dir():
+            found = sorted(
+                str(p)
+                for p in path.rglob("*")
+                if p.suffix.lower() in SUFFIXES and p.is_file() and not p.name.startswith(".")
+            )
+            if not found:
+                raise InputError(f"{given}: no photographs in this folder ({', '.join(sorted(SUFFIXES))}).")
+            new = [Item(p) for p in found]
+        elif path.suffix.lower() in (".csv", ".tsv"):
+            new = read_cohort(path)
+        elif not path.exists() and any(c in given for c in "*?["):
+            found = sorted(p for p in glob.glob(given, recursive=True) if os.path.isfile(p))
+            if not found:
+                raise InputError(f"{given}: no file matches this pattern.")
+            new = [Item(p) for p in found]
+        else:
+            new = [Item(given)]
+        items += new
+    # the same photo named twice is one photo, unless a table says different things of it
+    return list({(item.path, *item.columns.items()): item for item in items}.values())
+
+
+def read_cohort(path: Path) -> list[Item]:
+    """Photographs listed in a CSV with a `photo` column; paths are relative to the CSV.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it is no text, has no `photo` column or lists no photo.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8 text. Save the table as CSV in UTF-8.") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+    header = text.splitlines()[0] if text.strip() else ""
+    delimiter = max(",;\t", key=header.count)
+    try:
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except csv.Error as error:
+        raise InputError(f"{path}: not a readable CSV ({error}).") from None
+    names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+    if "photo" not in names:
+        raise InputError(
+            f"{path}: no column `photo`; its columns are {', '.join(names) or 'none'}. "
+            "Name the column that holds the photographs' paths `photo`."
+        )
+    items = []
+    for row in rows:
+        # cells beyond the header come under the key None, absent ones as None
+        cells = {k.strip(): (v or "").strip() for k, v in row.items() if isinstance(k, str)}
+        photo = cells.pop("photo")
+        if photo:
+            items.append(Item(str(path.parent / photo), cells))
+    if not items:
+        raise InputError(f"{path}: the table lists no photograph.")
+    return items
+
+
+# ------------------------------------------------------------------------------------- records
+
+
+def measure_item(
+    item: Item, settings: Settings, on_face: Callable[[Item, int, Face], None] | None = None
+) -> list[Record]:
+    """One record per face that was asked for, or a single failed one with its reason."""
+    try:
+        faces = read_faces(
+            item.path,
+            face=settings.face,
+            jitter=settings.jitter,
+            landmark_model=settings.landmark_model,
+            max_megapixels=settings.max_megapixels,
+        )
+        records = [_record(item, i, face, measure_face(face), settings) for i, face in enumerate(faces)]
+        if on_face is not None:
+            for i, face in enumerate(faces):
+                on_face(item, i, face)
+    except AnthropoError as error:
+        return [_failed(item, str(error), settings)]
+    return records
+
+
+def _json_number(value: float) -> float | None:
+    """JSON has no NaN."""
+    return value if math.isfinite(value) else None
+
+
+def _diagnostics(settings: Settings) -> Record:
+    return {
+        "anthropo": __version__,
+        "settings": settings.fingerprint(),
+        "dlib": _engine.dlib_version,
+        "landmark_model": landmark_model(settings.landmark_model)[1][:16],
+        "jitter": settings.jitter,
+    }
+
+
+def _failed(item: Item, reason: str, settings: Settings) -> Record:
+    keys = ("width", "height", "box", "landmarks", "landmark_sd", "pose", "gate", "measurements")
+    return {
+        "photo": item.path,
+        "face": 0,
+        "status": "failed",
+        "reason": reason,
+        **dict.fromkeys(keys),
+        "columns": item.columns,
+        "diagnostics": _diagnostics(settings),
+    }
+
+
+def _record(item: Item, index: int, face: Face, values: list[Measurement], settings: Settings) -> Record:
+    return {
+        "photo": item.path,
+        "face": index,
+        "status": "ok",
+        "reason": "",
+        "width": face.size[0],
+        "height": face.size[1],
+        "box": [round(v, 2) for v in face.box],
+        "landmarks": [[round(x, 3), round(y, 3)] for x, y in face.landmarks.tolist()],
+        "landmark_sd": [
+            [_json_number(round(x, 4)), _json_number(round(y, 4))] for x, y in face.landmark_sd.tolist()
+        ],
+        "pose": {"yaw": round(face.yaw, 3), "pitch": round(face.pitch, 3), "roll": round(face.roll, 3)},
+        "gate": {
+            c.name: {"value": round(c.value, 4), "limit": c.limit, "unit": c.unit, "ok": c.ok}
+            for c in face.gate
+        },
+        "measurements": {
+            m.id: {
+                "value": _json_number(m.value),
+                "lo": _json_number(m.lo),
+                "hi": _json_number(m.hi),
+                "unit": m.unit,
+                "reason": m.reason,
+            }
+            for m in values
+        },
+        "columns": item.columns,
+        "diagnostics": {
+            **_diagnostics(settings),
+            "sha256": face.sha256,
+            "score": round(face.score, 4),
+            "second_try": face.second_try,
+        },
+    }
+
+
+def flatten(record: Record) -> Row:
+    """A record as one row: no landmarks, one column per number."""
+    row: Row = {k: record[k] for k in ("photo", "face", "status", "reason")}
+    row.update(_passed_through(record["columns"]))
+    row["width"], row["height"] = record["width"], record["height"]
+    for key, value in zip(("left", "top", "right", "bottom"), record["box"] or [None] * 4, strict=True):
+        row[f"box_{key}"] = value
+    for key in ("yaw", "pitch", "roll"):
+        row[key] = (record["pose"] or {}).get(key)
+    gate = record["gate"] or {}
+    for name in _GATE:
+        row[f"gate_{name}"] = gate[name]["value"] if gate else None
+    row["gate_failed"] = " ".join(name for name in gate if not gate[name]["ok"]) if gate else None
+    measured = record["measurements"] or {}
+    reasons = []
+    for name in registry():
+        m = measured.get(name, {})
+        row[name], row[f"{name}_lo"], row[f"{name}_hi"] = m.get("value"), m.get("lo"), m.get("hi")
+        if m.get("reason"):
+            reasons.append(f"{name}: {m['reason']}")
+    row["measurement_reasons"] = "; ".join(reasons) if measured else None
+    for key in _DIAGNOSTICS:
+        row[f"diagnostics_{key}"] = record["diagnostics"].get(key)
+    return row
+
+
+_GATE = ("yaw", "pitch", "roll", "eye_pixels", "sharpness", "mouth_open", "smile", "outside")
+_DIAGNOSTICS = (
+    "anthropo", "settings", "dlib", "landmark_model", "jitter", "sha256", "score", "second_try",
+)  # fmt: skip
+
+
+def _passed_through(columns: dict[str, str]) -> Row:
+    """The input table's own columns; one that has the name of a result becomes ``input_NAME``."""
+    return {f"input_{name}" if name in _columns() else name: cell for name, cell in columns.items()}
+
+
+@lru_cache(maxsize=1)
+def _columns() -> frozenset[str]:
+    """Names of every column that `flatten` writes itself."""
+    return frozenset(
+        (
+            *("photo", "face", "status", "reason", "width", "height", "yaw", "pitch", "roll"),
+            *("box_left", "box_top", "box_right", "box_bottom", "gate_failed", "measurement_reasons"),
+            *(f"gate_{name}" for name in _GATE),
+            *(f"diagnostics_{key}" for key in _DIAGNOSTICS),
+            *(f"{name}{end}" for name in registry() for end in ("", "_lo", "_hi")),
+        )
+    )
+
+
+# -------------------------------------------------------------------------------------- output
+
+
+class Output:
+    """A results file that is never half-written and that a second run continues.
+
+    Finished photos go to ``FILE.partial``, one JSON line each, as they come; `close` writes the
+    whole table under a temporary name, renames it and removes the partial file.
+
+    Raises
+    ------
+    InputError
+        If the suffix is unknown, the place cannot be written, or a file that is there is not one
+        of anthropo's.
+    """
+
+    def __init__(self, path: str, settings: Settings) -> None:
+        self.path = Path(path)
+        self.suffix = self.path.suffix.lower()
+        self._fingerprint = settings.fingerprint()
+        self._earlier: dict[str, list[Record | Row]] = {}  # photo -> what the file has of it
+        self._new: dict[str, list[Record]] = {}
+        if self.suffix not in SUFFIX_OF_OUTPUT:
+            raise InputError(
+                f"{path}: unknown kind of output. Use a name that ends in .csv, .parquet or .json."
+            )
+        if self.path.is_dir():
+            raise InputError(f"{path}: a folder, not a file. Give the name of a file to write.")
+        self._partial = self.path.with_name(self.path.name + ".partial")
+        if self.path.exists():
+            self._read_finished()
+        try:
+            self._read_partial()
+            self._journal = open(self._partial, "a", encoding="utf-8")  # noqa: SIM115 (open until close)
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be written ({error.strerror}). Choose a folder that exists and "
+                "that you may write to."
+            ) from None
+
+    def finished(self, item: Item) -> bool:
+        """Whether an earlier run has this photo, unchanged and with the same settings."""
+        known = self._new.get(item.path) or self._earlier.get(item.path, [])
+        if not known or any(
+            row["status"] != "ok" or _cell(row, "settings") != self._fingerprint for row in known
+        ):
+            return False
+        digest = _cell(known[0], "sha256")
+        try:
+            with open(item.path, "rb") as file:
+                same = bool(digest == hashlib.sha256(file.read()).hexdigest())
+        except OSError:
+            same = False
+        return same
+
+    def add(self, records: list[Record]) -> None:
+        for record in records:
+            self._journal.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self._journal.flush()
+        self._new[records[0]["photo"]] = records
+
+    def close(self, items: Sequence[Item]) -> None:
+        """Write the table: `items` in their order, then what the file had of other photos."""
+        rows: list[Any] = []
+        for item in items:
+            if item.path in self._new:
+                records: list[Any] = [{**r, "columns": item.columns} for r in self._new[item.path]]
+                rows += records if self.suffix == ".json" else [flatten(r) for r in records]
+                continue
+            for row in self._earlier.get(item.path, []):
+                if self.suffix == ".json":
+                    rows.append({**row, "columns": item.columns})
+                else:
+                    ours = {k: v for k, v in row.items() if k in _columns()}
+                    rows.append({**ours, **_passed_through(item.columns)})
+        current = {item.path for item in items}
+        rows += [row for photo, old in self._earlier.items() if photo not in current for row in old]
+        self._journal.close()
+        _write_atomically(self.path, _encode(rows, self.suffix))
+        with contextlib.suppress(OSError):
+            self._partial.unlink()
+
+    def _read_finished(self) -> None:
+        try:
+            for row in _decode(self.path, self.suffix):
+                _ = row["status"], row["face"]
+                self._earlier.setdefault(row["photo"], []).append(row)
+        except (KeyError, TypeError, ValueError, OSError, csv.Error) as error:
+            raise InputError(
+                f"{self.path}: exists and is not a table that anthropo wrote ({type(error).__name__}). "
+                "Choose another name, or delete it."
+            ) from None
+
+    def _read_partial(self) -> None:
+        if not self._partial.exists():
+            return
+        for line in self._partial.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError):  # a line cut by a crash
+                record = json.loads(line)
+                if record["status"] == "ok" and record["diagnostics"]["settings"] == self._fingerprint:
+                    known = self._new.setdefault(record["photo"], [])
+                    if all(r["face"] != record["face"] for r in known):
+                        known.append(record)
+
+
+def _cell(row: Record | Row, key: str) -> Any:
+    """A diagnostics entry of a record or of a row."""
+    diagnostics = row.get("diagnostics")
+    return diagnostics.get(key) if isinstance(diagnostics, dict) else row.get(f"diagnostics_{key}")
+
+
+def _decode(path: Path, suffix: str) -> list[Row]:
+    if suffix == ".json":
+        photos: list[Row] = json.loads(path.read_text(encoding="utf-8"))["photos"]
+        return photos
+    if suffix == ".csv":
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            return [dict(row) for row in csv.DictReader(file)]
+    import pyarrow.parquet
+
+    table: list[Row] = pyarrow.parquet.read_table(path).to_pylist()
+    return table
+
+
+def _encode(rows: list[Any], suffix: str) -> bytes:
+    if suffix == ".json":
+        document = {"anthropo": __version__, "photos": rows}
+        return (json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if suffix == ".csv":
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, names, lineterminator="\n", restval="")
+        writer.writeheader()
+        writer.writerows({k: "" if v is None else v for k, v in row.items()} for row in rows)
+        return text.getvalue().encode()
+    buffer = io.BytesIO()
+    _frame(rows).to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def as_csv(records: list[Record]) -> str:
+    """The CSV output as text."""
+    return _encode([flatten(r) for r in records], ".csv").decode()
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+# ----------------------------------------------------------------------------------------- run
+
+
+def run(
+    items: Sequence[Item],
+    settings: Settings,
+    jobs: int = 1,
+    on_face: Callable[[Item, int, Face], None] | None = None,
+) -> Iterator[list[Record]]:
+    """Measure photographs on `jobs` threads; records come as photos finish.
+
+    The heavy work runs outside Python's global lock. Closing the iterator (also by Ctrl-C) lets the
+    photos that are under way finish and starts no other.
+    """
+    once = list({item.path: item for item in items}.values())
+    if jobs <= 1:
+        for item in once:
+            yield measure_item(item, settings, on_face)
+        return
+    pool = ThreadPoolExecutor(max_workers=jobs)
+    running: set[Future[list[Record]]] = set()
+    try:
+        for item in once:
+            running.add(pool.submit(measure_item, item, settings, on_face))
+            if len(running) >= 2 * jobs:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _frame(rows: list[Row]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(rows)
+
+
+def measure_table(
+    photos: str | Sequence[str], *, jobs: int = 1, settings: Settings | None = None
+) -> pd.DataFrame:
+    """Measure many photographs.
+
+    Parameters
+    ----------
+    photos : path or sequence of paths
+        Files, folders, patterns, or CSV files with a `photo` column.
+    jobs : int
+        Threads.
+    settings : Settings, optional
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per photograph (per face with ``face="all"``), in the order given, with the columns
+        of the CSV output: ``photo``, ``status``, ``reason``, then numbers; failed photographs have
+        a reason and no numbers.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to measure.
+    """
+    items = collect([photos] if isinstance(photos, str) else list(photos))
+    results = {records[0]["photo"]: records for records in run(items, settings or Settings(), jobs)}
+    return _frame(
+        [flatten({**record, "columns": item.columns}) for item in items for record in results[item.path]]
+    )

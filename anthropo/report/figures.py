@@ -1,0 +1,102 @@
+"""Pictures of a measured face."""
+
+from __future__ import annotations
+
+import ast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from anthropo.face.landmarker import Face
+from anthropo.measurement.registry import Entry, registry, resolve
+from anthropo.photo import Photo, read_photo
+
+_FACE_PX = 560  # width of the face in an overlay
+_LARGEST = 2400  # px, longer side of an overlay
+_FINE = 2  # supersampling of the drawing
+
+# Okabe-Ito colours: distinguishable with every common colour vision
+REGION_COLOURS = {
+    "eye": "#56B4E9",
+    "brow": "#CC79A7",
+    "nose": "#F0E442",
+    "mouth": "#D55E00",
+    "jaw": "#009E73",
+    "face": "#E69F00",
+}
+
+
+def measured_lines(entries: list[Entry] | None = None) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:
+    """Every line that a distance runs along: region and the points of both its ends."""
+    lines: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {}
+    chosen = list(registry().values()) if entries is None else entries
+    # a line belongs to the region of the distance that it is, not of an index that borrows it
+    for entry in sorted(chosen, key=lambda e: e.kind != "distance"):
+        for node in ast.walk(ast.parse(entry.expression, mode="eval")):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "d":
+                ends = [resolve(a.id) for a in node.args if isinstance(a, ast.Name)]
+                if len(ends) == 2 and ends[0] and ends[1]:
+                    lines.setdefault((ends[0], ends[1]), entry.region)
+    return [(region, a, b) for (a, b), region in lines.items()]
+
+
+def overlay(face: Face, photo: Photo | None = None) -> Image.Image:
+    """The photo around the face with landmarks, their spread and the measured lines.
+
+    Parameters
+    ----------
+    face : Face
+    photo : Photo, optional
+        The photo that the face was found in; read again from `face.source` when left out.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB, without metadata.
+    """
+    box = np.array(face.box).reshape(2, 2)
+    face_width = float(box[1, 0] - box[0, 0])
+    wanted = max(1.0, face_width / _FACE_PX)
+    if photo is None:
+        photo = read_photo(face.source, short_side=int(min(face.size) / wanted), max_megapixels=None)
+    left, top, right, bottom = _crop(face, box)
+    corners = photo.to_decoded(np.array([[left, top], [right, bottom]], dtype=float))
+    scale = min(_FACE_PX / face_width, _LARGEST / max(right - left, bottom - top))
+    size = (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
+    picture = Image.fromarray(photo.pixels).resize(
+        (size[0] * _FINE, size[1] * _FINE),
+        Image.Resampling.BICUBIC,
+        box=(
+            max(0.0, corners[0, 0] + 0.5),
+            max(0.0, corners[0, 1] + 0.5),
+            min(photo.pixels.shape[1], corners[1, 0] + 0.5),
+            min(photo.pixels.shape[0], corners[1, 1] + 0.5),
+        ),
+    )
+    shift = np.array([left, top])
+    _draw(picture, (face.landmarks - shift) * scale * _FINE, face.landmark_sd * scale * _FINE)
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def _crop(face: Face, box: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    """The part of the photo that is shown: face and landmarks with a margin."""
+    margin = 0.2 * (box[1, 0] - box[0, 0])
+    low = np.minimum(box[0], face.landmarks.min(0)) - margin
+    high = np.maximum(box[1], face.landmarks.max(0)) + margin
+    width, height = face.size
+    left, top = np.clip(low, -0.5, [width - 1.5, height - 1.5])
+    right, bottom = np.clip(high, [left + 1, top + 1], [width - 0.5, height - 0.5])
+    return float(left), float(top), float(right), float(bottom)
+
+
+def _draw(picture: Image.Image, points: NDArray[np.float64], spread: NDArray[np.float64]) -> None:
+    draw = ImageDraw.Draw(picture, "RGBA")
+    for region, a, b in measured_lines():
+        ends = [points[list(a)].mean(0), points[list(b)].mean(0)]
+        draw.line([tuple(e) for e in ends], fill=REGION_COLOURS[region] + "B0", width=3 * _FINE)
+    r = 2.8 * _FINE
+    for (x, y), (sx, sy) in zip(points, np.nan_to_num(spread) * 1.96, strict=True):
+        if sx > r and sy > r:
+            draw.ellipse((x - sx, y - sy, x + sx, y + sy), outline="#FFFFFFA0", width=_FINE)
+        draw.ellipse((x - r, y - r, x + r, y + r), fill="#FFFFFF", outline="#000000", width=_FINE // 2)

