@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 from anthropo._version import __version__
 from anthropo.errors import AnthropoError, InputError
 from anthropo.face import _engine
-from anthropo.face.landmarker import DEFAULT_JITTER, Face, Which, read_faces
+from anthropo.face.landmarker import DEFAULT_JITTER, FIRST_DECODE, Face, Which, landmark_predictor, read_faces
 from anthropo.face.weights import landmark_model
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.registry import registry
-from anthropo.photo import MAX_MEGAPIXELS, SUFFIXES
+from anthropo.photo import MAX_MEGAPIXELS, SUFFIXES, read_photo
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +34,7 @@ Record = dict[str, Any]  # one face of one photo, as in the JSON output
 Row = dict[str, Any]  # one line of a table
 
 SUFFIX_OF_OUTPUT = (".csv", ".parquet", ".json")
+OVERLAY_SUFFIX = ".overlay.jpg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class Settings:
 
 @lru_cache(maxsize=16)
 def _fingerprint(settings: Settings) -> str:
+    landmark_predictor(settings.landmark_model)  # refuses one of other points
     _, weights = landmark_model(settings.landmark_model)
     definitions = [(e.id, e.unit, e.expression) for e in registry().values()]
     parts = [__version__, _engine.dlib_version, weights, settings.face, settings.jitter, definitions]
@@ -80,27 +82,38 @@ def collect(inputs: Sequence[str]) -> list[Item]:
     items: list[Item] = []
     for given in inputs:
         path = Path(given)
-        if path.is_dir():
-            found = sorted(
-                str(p)
-                for p in path.rglob("*")
-                if p.suffix.lower() in SUFFIXES and p.is_file() and not p.name.startswith(".")
-            )
+        if not given.strip():
+            raise InputError("An empty name was given for a photo. Name a file, folder, pattern or CSV.")
+        if os.path.isdir(path):
+            found = sorted(str(p) for p in path.rglob("*") if _is_photograph(p, path))
             if not found:
                 raise InputError(f"{given}: no photographs in this folder ({', '.join(sorted(SUFFIXES))}).")
             new = [Item(p) for p in found]
         elif path.suffix.lower() in (".csv", ".tsv"):
             new = read_cohort(path)
-        elif not path.exists() and any(c in given for c in "*?["):
-            found = sorted(p for p in glob.glob(given, recursive=True) if os.path.isfile(p))
+        elif not os.path.exists(path) and any(c in given for c in "*?["):
+            found = sorted(str(Path(p)) for p in glob.glob(given, recursive=True) if os.path.isfile(p))
             if not found:
                 raise InputError(f"{given}: no file matches this pattern.")
             new = [Item(p) for p in found]
         else:
-            new = [Item(given)]
+            new = [Item(str(path))]
         items += new
+    for item in items:
+        try:
+            item.path.encode()
+        except UnicodeEncodeError:  # left over from another operating system
+            name = item.path.encode(errors="replace").decode()
+            raise InputError(f"{name}: the file's name is not UTF-8. Rename the file.") from None
     # the same photo named twice is one photo, unless a table says different things of it
     return list({(item.path, *item.columns.items()): item for item in items}.values())
+
+
+def _is_photograph(path: Path, folder: Path) -> bool:
+    """By its name; hidden files and anthropo's own overlays are not meant."""
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    own = path.name.endswith(OVERLAY_SUFFIX)
+    return path.suffix.lower() in SUFFIXES and not hidden and not own and path.is_file()
 
 
 def read_cohort(path: Path) -> list[Item]:
@@ -119,6 +132,7 @@ def read_cohort(path: Path) -> list[Item]:
         raise InputError(f"{path}: not UTF-8 text. Save the table as CSV in UTF-8.") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+    text = text.lstrip("\r\n")
     header = text.splitlines()[0] if text.strip() else ""
     delimiter = max(",;\t", key=header.count)
     try:
@@ -151,19 +165,21 @@ def measure_item(
 ) -> list[Record]:
     """One record per face that was asked for, or a single failed one with its reason."""
     try:
+        photo = read_photo(item.path, short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
         faces = read_faces(
-            item.path,
-            face=settings.face,
-            jitter=settings.jitter,
-            landmark_model=settings.landmark_model,
-            max_megapixels=settings.max_megapixels,
+            photo, face=settings.face, jitter=settings.jitter, landmark_model=settings.landmark_model
         )
-        records = [_record(item, i, face, measure_face(face), settings) for i, face in enumerate(faces)]
+        digest = photo.sha256
+        records = [
+            _record(item, i, face, measure_face(face), digest, settings) for i, face in enumerate(faces)
+        ]
         if on_face is not None:
             for i, face in enumerate(faces):
                 on_face(item, i, face)
     except AnthropoError as error:
         return [_failed(item, str(error), settings)]
+    except MemoryError:
+        return [_failed(item, f"{item.path}: not enough memory. Use fewer --jobs.", settings)]
     return records
 
 
@@ -195,7 +211,9 @@ def _failed(item: Item, reason: str, settings: Settings) -> Record:
     }
 
 
-def _record(item: Item, index: int, face: Face, values: list[Measurement], settings: Settings) -> Record:
+def _record(
+    item: Item, index: int, face: Face, values: list[Measurement], digest: str, settings: Settings
+) -> Record:
     return {
         "photo": item.path,
         "face": index,
@@ -226,7 +244,7 @@ def _record(item: Item, index: int, face: Face, values: list[Measurement], setti
         "columns": item.columns,
         "diagnostics": {
             **_diagnostics(settings),
-            "sha256": face.sha256,
+            "sha256": digest,
             "score": round(face.score, 4),
             "second_try": face.second_try,
         },
@@ -259,7 +277,17 @@ def flatten(record: Record) -> Row:
     return row
 
 
-_GATE = ("yaw", "pitch", "roll", "eye_pixels", "sharpness", "mouth_open", "smile", "outside")
+_GATE = (
+    "yaw",
+    "pitch",
+    "roll",
+    "eye_pixels",
+    "sharpness",
+    "mouth_open",
+    "smile",
+    "outside",
+    "landmark_spread",
+)
 _DIAGNOSTICS = (
     "anthropo", "settings", "dlib", "landmark_model", "jitter", "sha256", "score", "second_try",
 )  # fmt: skip
@@ -287,10 +315,13 @@ def _columns() -> frozenset[str]:
 # -------------------------------------------------------------------------------------- output
 
 
+_JOURNAL_START = b'[{"photo": '
+
+
 class Output:
     """A results file that is never half-written and that a second run continues.
 
-    Finished photos go to ``FILE.partial``, one JSON line each, as they come; `close` writes the
+    Finished photos go to ``FILE.partial``, a JSON line each, as they come; `close` writes the
     whole table under a temporary name, renames it and removes the partial file.
 
     Raises
@@ -306,14 +337,14 @@ class Output:
         self._fingerprint = settings.fingerprint()
         self._earlier: dict[str, list[Record | Row]] = {}  # photo -> what the file has of it
         self._new: dict[str, list[Record]] = {}
+        if os.path.isdir(path):
+            raise InputError(f"{path}: a folder, not a file. Give the name of a file to write.")
         if self.suffix not in SUFFIX_OF_OUTPUT:
             raise InputError(
-                f"{path}: unknown kind of output. Use a name that ends in .csv, .parquet or .json."
+                f"{path}: unknown kind of output. Use a name that ends in .csv, .parquet, .json or .html."
             )
-        if self.path.is_dir():
-            raise InputError(f"{path}: a folder, not a file. Give the name of a file to write.")
         self._partial = self.path.with_name(self.path.name + ".partial")
-        if self.path.exists():
+        if os.path.exists(path):
             self._read_finished()
         try:
             self._read_partial()
@@ -340,31 +371,57 @@ class Output:
         return same
 
     def add(self, records: list[Record]) -> None:
-        for record in records:
-            self._journal.write(json.dumps(record, ensure_ascii=False) + "\n")
-        self._journal.flush()
+        """Keep one photo's records.
+
+        Raises
+        ------
+        InputError
+            If they cannot be written.
+        """
+        try:
+            self._journal.write(json.dumps(records, ensure_ascii=False) + "\n")
+            self._journal.flush()
+        except OSError as error:
+            raise self._full(error) from None
         self._new[records[0]["photo"]] = records
 
     def close(self, items: Sequence[Item]) -> None:
-        """Write the table: `items` in their order, then what the file had of other photos."""
+        """Write the table: `items` in their order, then what the file had of other photos.
+
+        Raises
+        ------
+        InputError
+            If it cannot be written.
+        """
         rows: list[Any] = []
         for item in items:
             if item.path in self._new:
                 records: list[Any] = [{**r, "columns": item.columns} for r in self._new[item.path]]
                 rows += records if self.suffix == ".json" else [flatten(r) for r in records]
                 continue
-            for row in self._earlier.get(item.path, []):
+            # a photo that was listed with different columns has several rows of each face
+            for row in {str(row["face"]): row for row in self._earlier.get(item.path, [])}.values():
                 if self.suffix == ".json":
                     rows.append({**row, "columns": item.columns})
                 else:
                     ours = {k: v for k, v in row.items() if k in _columns()}
-                    rows.append({**ours, **_passed_through(item.columns)})
+                    first = {k: row[k] for k in ("photo", "face", "status", "reason")}
+                    rows.append({**first, **_passed_through(item.columns), **ours})
         current = {item.path for item in items}
         rows += [row for photo, old in self._earlier.items() if photo not in current for row in old]
-        self._journal.close()
-        _write_atomically(self.path, _encode(rows, self.suffix))
+        try:
+            self._journal.close()
+            _write_atomically(self.path, _encode(rows, self.suffix))
+        except OSError as error:
+            raise self._full(error) from None
         with contextlib.suppress(OSError):
             self._partial.unlink()
+
+    def _full(self, error: OSError) -> InputError:
+        return InputError(
+            f"{self.path}: cannot be written ({error.strerror}). Finished photos are kept in "
+            f"{self._partial}; make room and run the same command to continue."
+        )
 
     def _read_finished(self) -> None:
         try:
@@ -378,15 +435,23 @@ class Output:
             ) from None
 
     def _read_partial(self) -> None:
-        if not self._partial.exists():
+        """Take over what a killed run has finished."""
+        if not os.path.exists(self._partial):
             return
-        for line in self._partial.read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(ValueError, KeyError, TypeError):  # a line cut by a crash
-                record = json.loads(line)
-                if record["status"] == "ok" and record["diagnostics"]["settings"] == self._fingerprint:
-                    known = self._new.setdefault(record["photo"], [])
-                    if all(r["face"] != record["face"] for r in known):
-                        known.append(record)
+        data = self._partial.read_bytes()
+        if data[: len(_JOURNAL_START)] != _JOURNAL_START[: len(data)]:
+            raise InputError(
+                f"{self._partial}: not written by anthropo, which keeps an unfinished run under this name. "
+                f"Move it, or write to another file than {self.path}."
+            )
+        for line in data.split(b"\n"):
+            with contextlib.suppress(ValueError, KeyError, TypeError, IndexError):  # a line cut by a crash
+                records = json.loads(line)
+                if all(
+                    r["status"] == "ok" and r["diagnostics"]["settings"] == self._fingerprint for r in records
+                ):
+                    self._new[records[0]["photo"]] = records
+        os.truncate(self._partial, data.rfind(b"\n") + 1)
 
 
 def _cell(row: Record | Row, key: str) -> Any:

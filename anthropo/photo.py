@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import struct
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,17 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".webp",
 # other programs.
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+_MAGIC = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n", "PNG"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"BM", "BMP"),
+)
 _ORIENTATION = 0x0112
+_BITS_PER_SAMPLE = 0x0102
+_COMPRESSION = 0x0103
+_PLANES = 0x011C
 _open_lock = threading.Lock()
 # what Pillow's decoders raise on damaged files
 _DECODER_ERRORS = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, struct.error)
@@ -38,9 +49,14 @@ class Photo:
 
     pixels: NDArray[np.uint8]  # (H, W, 3) RGB
     source: str  # path as given, or "array"
-    sha256: str  # of the file, or of the pixels of an array
     full_size: tuple[int, int]  # width, height of the upright photo before any reduction, pixels
     decode_scale: int = 1  # photo pixels per decoded pixel: 1, 2, 4 or 8
+    data: bytes | None = field(default=None, repr=False)  # the file, for a finer decode; None: an array
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the file, or of an array's pixels; computed when asked for."""
+        return hashlib.sha256(self.pixels.tobytes() if self.data is None else self.data).hexdigest()
 
     def to_full(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Decoded-pixel coordinates (..., 2) as full-photo pixels; (0, 0) is a pixel's centre."""
@@ -56,8 +72,8 @@ class Photo:
         """The same photo decoded at `scale` photo pixels per pixel, or itself when it is that fine."""
         if self.decode_scale <= scale:
             return self
-        again = read_photo(self.source, short_side=max(1, min(self.full_size) // scale), max_megapixels=None)
-        return replace(again, sha256=self.sha256)
+        assert self.data is not None  # an array is as fine as it gets
+        return _decode(self.data, self.source, max(1, min(self.full_size) // scale), None)
 
     @classmethod
     def from_array(cls, pixels: NDArray[np.uint8], source: str = "array") -> Photo:
@@ -77,7 +93,7 @@ class Photo:
         if a.ndim == 2:
             a = np.repeat(a[:, :, None], 3, axis=2)
         a = np.ascontiguousarray(a)
-        return cls(a, source, hashlib.sha256(a.tobytes()).hexdigest(), (a.shape[1], a.shape[0]))
+        return cls(a, source, (a.shape[1], a.shape[0]))
 
 
 def read_photo(
@@ -117,7 +133,7 @@ def read_photo(
     where = os.fspath(path)
     try:
         data = Path(path).read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # ValueError: a NUL character in the name
         raise PhotoError(f"{where}: no such file.") from None
     except IsADirectoryError:
         raise PhotoError(f"{where}: a folder, not a photograph.") from None
@@ -125,7 +141,10 @@ def read_photo(
         raise PhotoError(f"{where}: cannot be read ({error.strerror}).") from None
     if not data:
         raise PhotoError(f"{where}: the file is empty (0 bytes).")
+    return _decode(data, where, short_side, max_megapixels)
 
+
+def _decode(data: bytes, where: str, short_side: int | None, max_megapixels: float | None) -> Photo:
     image = _open(data, where)
     width, height = image.size
     if max_megapixels is not None and width * height > max_megapixels * 1e6:
@@ -134,11 +153,13 @@ def read_photo(
             f"{max_megapixels:g} MP. Reduce the photo, or raise the limit with --max-megapixels."
         )
     if short_side is not None and image.format in ("JPEG", "MPO"):
-        for factor in (8, 4, 2):
-            if min(width, height) // factor >= short_side:
-                image.draft(None, (width // factor, height // factor))
-                break
+        factor = next((f for f in (8, 4, 2) if min(width, height) // f >= short_side), 1)
+        if factor == 8 and image.info.get("progressive"):
+            image = _open(_without_luma_detail(data), where)
+        if factor > 1:
+            image.draft(None, (width // factor, height // factor))
     try:
+        _refuse_wide_planes(image, where)
         image.load()
         # read after load: some of Pillow's decoders turn the pixels themselves and drop the tag
         orientation = image.getexif().get(_ORIENTATION, 1)
@@ -150,14 +171,12 @@ def read_photo(
     except _DECODER_ERRORS as error:
         reason = "the file ends too early" if "truncated" in str(error) else "the picture data is damaged"
         raise PhotoError(f"{where}: {reason}. Copy or export the photo again.") from None
-    decoded = image.size
-    scale = max(1, round(max(width, height) / max(decoded)))
-    if decoded in ((width, height), (height, width)):
-        scale = 1
+    # a decoder rounds up
+    scale = next((s for s in (1, 2, 4, 8) if image.size == (-(-width // s), -(-height // s))), 1)
     pixels = _upright(pixels, orientation)
     turned = (pixels.shape[0] > pixels.shape[1]) != (height > width) and width != height
     full = (height, width) if turned else (width, height)
-    return Photo(pixels, where, hashlib.sha256(data).hexdigest(), full, scale)
+    return Photo(pixels, where, full, scale, data)
 
 
 def _open(data: bytes, where: str) -> Image.Image:
@@ -176,9 +195,93 @@ def _open(data: bytes, where: str) -> Image.Image:
             finally:
                 Image.MAX_IMAGE_PIXELS = theirs
     except _DECODER_ERRORS:
+        kind = _kind(data)
+        if kind:
+            raise PhotoError(
+                f"{where}: begins like a {kind} file, but is damaged or of a rare kind. "
+                "Copy the photo again, or export it as JPEG or 8-bit PNG."
+            ) from None
         raise PhotoError(
             f"{where}: not a photograph that can be read; JPEG, PNG, TIFF, WebP, BMP and HEIC can."
         ) from None
+
+
+def _kind(data: bytes) -> str | None:
+    """What the first bytes say that the file is."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WebP"
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        return "HEIC"
+    return next((kind for magic, kind in _MAGIC if data.startswith(magic)), None)
+
+
+def _refuse_wide_planes(image: Image.Image, where: str) -> None:
+    """Pillow reads uncompressed 16-bit planes that are stored one after the other as if they had 8 bits."""
+    if image.format != "TIFF" or len(image.getbands()) == 1:
+        return
+    tags = image.getexif()
+    bits = tags.get(_BITS_PER_SAMPLE, 8)
+    widest = max(bits) if isinstance(bits, tuple) else bits
+    if tags.get(_PLANES) == 2 and tags.get(_COMPRESSION, 1) == 1 and widest > 8:
+        raise PhotoError(
+            f"{where}: a TIFF of {widest} bits with its colours in separate planes is not read. "
+            "Export it with 8 bits, or with interleaved colours."
+        )
+
+
+_RUN = 1 << 14  # blocks, the shortest run that the symbol 0xE0 codes for
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # not a stuffed byte, not a restart
+
+
+def _without_luma_detail(data: bytes) -> bytes:
+    """A progressive JPEG without the scans that a decode at one eighth of the size does not use.
+
+    Such a decode takes nothing but the mean of each 8 × 8 block from the components that are not
+    subsampled, yet a decoder first reads all their scans, which takes most of its time. Here they
+    are replaced by one scan each that says "all zero": the pixels stay the same. A file of another
+    structure comes back as it is.
+    """
+    full: dict[int, int] = {}  # component that is not subsampled -> its blocks
+    dropped: set[int] = set()
+    kept = [data[:2]]
+    at = 2
+    try:
+        while data[at : at + 2] != b"\xff\xd9":
+            code, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+            if data[at] != 0xFF or size < 2:
+                return data
+            end = at + 2 + size
+            if code == 0xC2:  # the frame: size in pixels, then id, sampling and table per component
+                height, width = struct.unpack(">HH", data[at + 5 : at + 9])
+                parts = [data[i : i + 2] for i in range(at + 10, at + 10 + 3 * data[at + 9], 3)]
+                finest = max(p[1] for p in parts)
+                full = {p[0]: -(-height // 8) * -(-width // 8) for p in parts if p[1] == finest}
+            keep = True
+            if code == 0xDA:  # a scan: components and tables, first and last coefficient, bits; then data
+                count, component = data[at + 4], data[at + 5]
+                if data[at + 5 + 2 * count] > 0 and component in full:
+                    keep = False
+                    dropped.add(component)
+                marker = _MARKER.search(data, end)
+                if marker is None:  # cut off: the decoder shall find out
+                    return data
+                end = marker.start()
+            if keep:
+                kept.append(data[at:end])
+            at = end
+    except (IndexError, struct.error):
+        return data
+    if any(full[component] < _RUN for component in dropped):
+        return data
+    # no restarts; table 0: the code "0" starts a run of blocks that end at once
+    kept.append(b"\xff\xdd\x00\x04\x00\x00\xff\xc4\x00\x14\x10\x01" + bytes(15) + b"\xe0")
+    for component in sorted(dropped):
+        runs = -(-full[component] // (2 * _RUN - 1))
+        bits = "".join(f"0{(full[component] + i) // runs - _RUN:014b}" for i in range(runs))
+        bits += "1" * (-len(bits) % 8)
+        coded = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\x00")
+        kept.append(b"\xff\xda\x00\x08\x01" + bytes([component]) + b"\x00\x01\x3f\x00" + coded)
+    return b"".join(kept) + b"\xff\xd9"
 
 
 def _rgb(image: Image.Image, where: str) -> NDArray[np.uint8]:
@@ -190,6 +293,8 @@ def _rgb(image: Image.Image, where: str) -> NDArray[np.uint8]:
                     f"{where}: floating-point pixels outside 0 to 1. Export it with 8 or 16 bits."
                 )
             values *= 255
+        elif image.mode == "I" and (values.min() < 0 or values.max() > 65535):
+            raise PhotoError(f"{where}: more than 16 bits per pixel. Export it with 8 or 16 bits.")
         elif image.mode != "I" or values.max() > 255:
             values /= 257  # 65535 becomes 255
         grey = np.clip(np.rint(values), 0, 255).astype(np.uint8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 
 import click
 
@@ -68,4 +69,6 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # file names that the terminal's encoding lacks
+    # what Pillow thinks of odd EXIF entries is of no use to the reader of a table
+    warnings.filterwarnings("ignore", module="PIL")
     cli.main(prog_name="anthropo")

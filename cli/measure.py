@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 import sys
 import threading
@@ -13,7 +14,7 @@ from typing import Any
 import click
 from anthropo.cli import options
 
-from anthropo.batch import Item, Output, Record, Settings, as_csv, collect, run
+from anthropo.batch import OVERLAY_SUFFIX, Item, Output, Record, Settings, as_csv, collect, run
 from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import Face
 
@@ -71,13 +72,13 @@ def command(
     try:
         items = collect(photos)
         settings.fingerprint()  # loads the weights: a missing model is one error, not one per photo
-        pictures = _Overlays(overlay) if overlay else None
+        pictures = _Overlays(overlay, items) if overlay else None
         if output and output.lower().endswith(".html"):
             sys.exit(_html(items, settings, jobs, Path(output), pictures))
         table = Output(output, settings) if output else None
+        sys.exit(_measure(items, settings, jobs, table, pictures))
     except AnthropoError as error:
         _fail(str(error), EXIT_USAGE)
-    sys.exit(_measure(items, settings, jobs, table, pictures))
 
 
 def _measure(
@@ -183,30 +184,35 @@ def _html(items: list[Item], settings: Settings, jobs: int, path: Path, pictures
 class _Overlays:
     """Writes overlay pictures; called from several threads."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, items: list[Item]) -> None:
         self.folder = Path(folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{folder}: cannot be made a folder for overlays ({error.strerror}).") from None
-        self._names: dict[str, str] = {}
-        self._lock = threading.Lock()
+        self._names: dict[str, str] = {}  # photo -> name of its picture
+        taken: set[str] = set()
+        for path in dict.fromkeys(item.path for item in items):
+            name = Path(path).stem
+            if name in taken:  # two folders hold photos of the same name
+                name += "-" + hashlib.sha256(path.encode()).hexdigest()[:6]
+            taken.add(name)
+            self._names[path] = name
 
     def _file(self, item: Item, index: int) -> Path:
-        with self._lock:
-            name = Path(item.path).stem
-            if self._names.setdefault(name, item.path) != item.path:
-                # two folders hold photos of the same name
-                name += "-" + hashlib.sha256(item.path.encode()).hexdigest()[:6]
-        return self.folder / f"{name}{f'.face{index}' if index else ''}.overlay.jpg"
+        return self.folder / f"{self._names[item.path]}{f'.face{index}' if index else ''}{OVERLAY_SUFFIX}"
 
     def missing(self, item: Item) -> bool:
-        return not self._file(item, 0).exists()
+        return not os.path.exists(self._file(item, 0))
 
     def __call__(self, item: Item, index: int, face: Face) -> None:
         from anthropo.report.figures import overlay
 
-        overlay(face).save(self._file(item, index), quality=90)
+        file = self._file(item, index)
+        try:
+            overlay(face).save(file, quality=90)
+        except OSError as error:
+            raise InputError(f"{file}: the overlay cannot be written ({error.strerror}).") from None
 
 
 def _progress(total: int) -> Any:
@@ -221,7 +227,12 @@ def _progress(total: int) -> Any:
 def _terminate_like_ctrl_c() -> None:
     """A cluster's scheduler ends jobs with SIGTERM: finished photos are kept then as well."""
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(*_: object) -> None:
+    # not by way of SIGINT, which a shell's background job ignores
+    raise KeyboardInterrupt
 
 
 def _fail(message: str, code: int) -> None:

@@ -27,7 +27,7 @@ face_option: Decorator = click.option(
     type=click.Choice(["one", "largest", "all"]),
     default="one",
     show_default=True,
-    help="With several faces: refuse, take the largest, or take all. Faces less than half as wide as "
+    help="With several faces: refuse, take the largest, or take all. Faces less than 0.6 times as wide as "
     "the largest are background and count only for 'all'.",
 )
 

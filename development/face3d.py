@@ -64,16 +64,14 @@ def main(crops: str, frontal: str) -> None:
     # frontal by definition: turn the shape so that the studio photographs have no pitch
     studio = [read_face(path).landmarks for path in sorted(Path(frontal).glob("*.jpg"))]
     for _ in range(5):
-        pitch = np.median([fit_camera(shape, points, POSE_POINTS).pitch for points in studio])
+        pitch = -np.median([fit_camera(shape, points, POSE_POINTS).pitch for points in studio])
         c, s = np.cos(np.radians(pitch)), np.sin(np.radians(pitch))
         shape = shape @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]).T
     shape /= np.linalg.norm(shape[36] - shape[45])
     shape -= shape[[36, 45]].mean(0)
     print("# Generic 3D face: x to the subject's left, y down, z away from the camera; unit: outer-canthal")
     print(f"# distance. Made by development/face3d.py from {len(faces)} annotated faces of the Helen set (Le")
-    print(
-        "# et al., ECCV 2012; 68-point annotations: Sagonas et al., 300-W, 2013) for research use; frontal is the"
-    )
+    print("# et al., ECCV 2012; 68 points: Sagonas et al., 300-W, 2013) for research use; frontal is the")
     print("# median of the Face Research Lab London Set (DeBruine & Jones, CC BY 4.0).")
     print("point,x,y,z")
     for i, (x, y, z) in enumerate(shape):

@@ -448,22 +448,67 @@ py::bytes pack_shape_predictor(const std::string& path) {
     return py::bytes(out);
 }
 
-// Walks every tree of one cascade for all boxes at once: a tree's leaves stay in the first-level
-// cache while each box adds its own. Order of additions per box is dlib's.
+// dlib's feature pixels: fixed places relative to the mean shape, carried to the current shape by the
+// least-squares similarity (closed form) and then into the box; 0 beyond the image.
+HOT void read_features(const Image& im, const double* box, const float* mean, const float* shape, size_t points,
+                       const Delta* d, size_t n, float* out) {
+    double fx = 0, fy = 0, tx = 0, ty = 0;
+    for (size_t j = 0; j < points; ++j)
+        fx += mean[2 * j], fy += mean[2 * j + 1], tx += shape[2 * j], ty += shape[2 * j + 1];
+    fx /= double(points), fy /= double(points), tx /= double(points), ty /= double(points);
+    double a = 0, s = 0, norm = 0;
+    for (size_t j = 0; j < points; ++j) {
+        const double u = mean[2 * j] - fx, v = mean[2 * j + 1] - fy;
+        const double p = shape[2 * j] - tx, q = shape[2 * j + 1] - ty;
+        a += u * p + v * q, s += u * q - v * p, norm += u * u + v * v;
+    }
+    const float m00 = float(a / norm), m01 = float(-s / norm), m10 = float(s / norm), m11 = float(a / norm);
+    const double w = box[2] - box[0], h = box[3] - box[1];
+    for (size_t i = 0; i < n; ++i) {
+        const float x = (m00 * d[i].x + m01 * d[i].y) + shape[2 * d[i].anchor];
+        const float y = (m10 * d[i].x + m11 * d[i].y) + shape[2 * d[i].anchor + 1];
+        const double column = std::floor(w * double(x) + box[0] + 0.5);
+        const double row = std::floor(h * double(y) + box[1] + 0.5);
+        const bool inside = column >= 0 && row >= 0 && column < double(im.cols) && row < double(im.rows);
+        out[i] = inside ? float(intensity(im, long(row) * im.cols + long(column))) : 0.0f;
+    }
+}
+
+#if defined(__GNUC__)
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define PREFETCH(address) (void)(address)
+#endif
+
+// One cascade for all boxes. The features stay the same throughout, so that every tree can be
+// walked first (the boxes' walks overlap in time) and the leaves, which lie scattered over
+// megabytes, be fetched ahead of their addition. Order of additions per box is dlib's.
 HOT void add_forest(const Split* splits, const float* leaves, std::uint32_t trees, std::uint32_t n_leaves,
                     size_t width, const float* features, size_t n_features, float* shapes, size_t boxes) {
     const std::uint32_t n_splits = n_leaves - 1;
+    int depth = 0;
+    while ((1u << depth) < n_leaves) ++depth;
+    std::vector<std::uint32_t> at(boxes * trees, 0);
     for (std::uint32_t t = 0; t < trees; ++t) {
         const Split* tree = splits + size_t(t) * n_splits;
-        const float* tree_leaves = leaves + size_t(t) * n_leaves * width;
-        for (size_t k = 0; k < boxes; ++k) {
-            const float* f = features + k * n_features;
-            std::uint32_t i = 0;
-            while (i < n_splits) {
-                const Split s = tree[i];
-                i = 2 * i + 2 - std::uint32_t(f[s.first] - f[s.second] > s.threshold);
+        std::uint32_t* node = at.data() + size_t(t) * boxes;
+        for (int level = 0; level < depth; ++level)
+            for (size_t k = 0; k < boxes; ++k) {
+                const float* f = features + k * n_features;
+                const Split s = tree[node[k]];
+                node[k] = 2 * node[k] + 2 - std::uint32_t(f[s.first] - f[s.second] > s.threshold);
             }
-            const float* leaf = tree_leaves + size_t(i - n_splits) * width;
+    }
+    constexpr std::uint32_t AHEAD = 2;
+    for (std::uint32_t t = 0; t < trees; ++t) {
+        if (t + AHEAD < trees)
+            for (size_t k = 0; k < boxes; ++k) {
+                const std::uint32_t next = at[size_t(t + AHEAD) * boxes + k] - n_splits;
+                const float* leaf = leaves + (size_t(t + AHEAD) * n_leaves + next) * width;
+                for (size_t j = 0; j < width; j += 16) PREFETCH(leaf + j);
+            }
+        for (size_t k = 0; k < boxes; ++k) {
+            const float* leaf = leaves + (size_t(t) * n_leaves + at[size_t(t) * boxes + k] - n_splits) * width;
             float* shape = shapes + k * width;
             for (size_t j = 0; j < width; ++j) shape[j] += leaf[j];
         }
@@ -519,7 +564,8 @@ public:
             for (size_t k = 0; k < n; ++k) std::copy(shape_, shape_ + width, shapes.data() + k * width);
             for (std::uint32_t c = 0; c < h_.cascades; ++c) {
                 for (size_t k = 0; k < n; ++k)
-                    read_features(im, b + 4 * k, shapes.data() + k * width, deltas(c), features.data() + k * h_.features);
+                    read_features(im, b + 4 * k, shape_, shapes.data() + k * width, h_.points, deltas(c), h_.features,
+                                  features.data() + k * h_.features);
                 add_forest(splits(c), leaves(c), h_.trees, h_.leaves, width, features.data(), h_.features,
                            shapes.data(), n);
             }
@@ -540,30 +586,6 @@ private:
     const Split* splits(std::uint32_t c) const { return reinterpret_cast<const Split*>(cascade(c) + lay_->features); }
     const float* leaves(std::uint32_t c) const {
         return reinterpret_cast<const float*>(cascade(c) + lay_->features + lay_->splits);
-    }
-
-    void read_features(const Image& im, const double* box, const float* shape, const Delta* d, float* out) const {
-        // similarity that takes the mean shape to the current one: least squares, closed form
-        double fx = 0, fy = 0, tx = 0, ty = 0;
-        const size_t n = h_.points;
-        for (size_t j = 0; j < n; ++j) fx += shape_[2 * j], fy += shape_[2 * j + 1], tx += shape[2 * j], ty += shape[2 * j + 1];
-        fx /= double(n), fy /= double(n), tx /= double(n), ty /= double(n);
-        double a = 0, s = 0, norm = 0;
-        for (size_t j = 0; j < n; ++j) {
-            const double u = shape_[2 * j] - fx, v = shape_[2 * j + 1] - fy;
-            const double p = shape[2 * j] - tx, q = shape[2 * j + 1] - ty;
-            a += u * p + v * q, s += u * q - v * p, norm += u * u + v * v;
-        }
-        const float m00 = float(a / norm), m01 = float(-s / norm), m10 = float(s / norm), m11 = float(a / norm);
-        const double w = box[2] - box[0], h = box[3] - box[1];
-        for (std::uint32_t i = 0; i < h_.features; ++i) {
-            const float x = (m00 * d[i].x + m01 * d[i].y) + shape[2 * d[i].anchor];
-            const float y = (m10 * d[i].x + m11 * d[i].y) + shape[2 * d[i].anchor + 1];
-            const double px = std::floor(w * double(x) + box[0] + 0.5), py_ = std::floor(h * double(y) + box[1] + 0.5);
-            out[i] = (px >= 0 && py_ >= 0 && px < double(im.cols) && py_ < double(im.rows))
-                         ? float(intensity(im, long(py_) * im.cols + long(px)))
-                         : 0.0f;
-        }
     }
 
     Bytes packed_;

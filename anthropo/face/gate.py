@@ -37,6 +37,7 @@ EYE_PIXELS = 40.0
 SHARPNESS = 0.06
 MOUTH_OPEN = 0.035
 SMILE = 0.41
+LANDMARK_SPREAD = 0.03
 
 
 def landmark(points: Floats, code: str) -> Floats:
@@ -79,7 +80,7 @@ def smile(points: Floats) -> float:
 
 
 def check_photo(
-    points: Floats, camera: Camera, chip: NDArray[np.uint8], outside: int = 0
+    points: Floats, camera: Camera, chip: NDArray[np.uint8], outside: int, unsteadiness: float
 ) -> tuple[Check, ...]:
     """All checks of one face.
 
@@ -93,6 +94,8 @@ def check_photo(
         The aligned face, grey.
     outside : int
         Landmarks that lie beyond the photo's border.
+    unsteadiness : float
+        Median spread of the landmarks over jittered boxes, in outer-canthal distances.
     """
     eyes = float(np.linalg.norm(landmark(points, "pR") - landmark(points, "pL")))
 
@@ -111,4 +114,5 @@ def check_photo(
         at_most("mouth_open", mouth_open(points), MOUTH_OPEN, "ex-ex", "close the mouth"),
         at_most("smile", smile(points), SMILE, "ex-ex", "keep a neutral expression"),
         at_most("outside", outside, 0, "points", "show the whole face"),
+        at_most("landmark_spread", unsteadiness, LANDMARK_SPREAD, "ex-ex", "show the whole face, well lit"),
     )

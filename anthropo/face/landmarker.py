@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anthropo.errors import FaceError, WeightsError
 from anthropo.face import _engine
-from anthropo.face.gate import Check, check_photo
+from anthropo.face.gate import LANDMARK_SPREAD, Check, check_photo
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import MIRROR
 from anthropo.face.weights import face_detector, landmark_model
@@ -23,22 +23,26 @@ Which = Literal["one", "largest", "all"]
 # Detection. The detector's window is 80 px; a portrait's face is found on a thumbnail.
 _FIRST_SHORT_SIDE = 216  # px of the first, smallest image that is searched
 _WINDOW = 80.0  # px
-_BACKGROUND = 0.5  # a face less than half as wide as the largest one is background
+_BACKGROUND = 0.6  # a face less than this fraction as wide as the largest one is background
 _DECODED_FACE = 160.0  # px: decode finer when the face is smaller than this
-_DECODED_SHORT_SIDE = 390  # px of the first decode
+FIRST_DECODE = 390  # px, short side of the first decode
 
 # Second try, for dark or turned faces.
 _LOW_THRESHOLD = -0.3
 _SECOND_SHORT_SIDE = 864
 
-_UNSURE = 0.03  # of the outer-canthal distance: faces spread 0.006 (median), other things 0.04 and more
+# Landmarks of a face spread by 0.006 outer-canthal distances over jittered boxes (median; 99 % below
+# 0.04), those of other things by 0.04 to 0.14.
+# Above LANDMARK_SPREAD a face is refused when it took a second try or stands beside a steadier one.
+_NO_FACE = 0.08  # refused in any case
 
 # Landmarks. A chip is the aligned face: a box of _BOX px, padded on every side.
-_BOX = 256.0
+_BOX = 208.0
 _FIRST_BOX = 128.0
 _PAD = 0.4
 _SHIFT_SD = 0.03  # of the box, jitter
 _SCALE_SD = 0.04
+_STEADY = 2  # evaluations of each side that tell a face from other things
 _CUT = 5  # eye, brow, nose and mouth points that may lie beyond the photo's border
 _CONTRAST = 160  # grey levels: dark and flat faces are stretched to this range first
 DEFAULT_JITTER = 16
@@ -59,8 +63,8 @@ class Face:
     score: float  # of the detector
     size: tuple[int, int]  # width, height of the photo
     source: str
-    sha256: str  # of the photo file
     second_try: bool  # found only with equalised contrast or a lower threshold
+    unsteadiness: float  # median spread over jittered boxes, outer-canthal distances
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +138,9 @@ def read_faces(
     max_megapixels: float | None = 200,
 ) -> list[Face]:
     """Like `read_face`, for every face that `face` asks for, the largest first."""
-    predictor = _predictor(landmark_model)
+    predictor = landmark_predictor(landmark_model)
     if not isinstance(photo, Photo):
-        photo = read_photo(photo, short_side=_DECODED_SHORT_SIDE, max_megapixels=max_megapixels)
+        photo = read_photo(photo, short_side=FIRST_DECODE, max_megapixels=max_megapixels)
     photo, found = _find(photo, face)
     if not found:
         raise _no_face(photo)
@@ -144,17 +148,16 @@ def read_faces(
     if smallest / photo.decode_scale < _DECODED_FACE:
         photo = photo.finer(_power_of_two(smallest / _DECODED_FACE))
     faces: list[Face] = []
-    refused: list[FaceError] = []
+    refused = _no_face(photo)
     for candidate in found:
         try:
             faces.append(_landmarks(photo, candidate, predictor, jitter))
         except FaceError as error:
-            refused.append(error)
-    if not faces:
-        raise refused[0]
+            refused = error
     # beside a steady face, one whose landmarks fly about is a pattern that only looks like a face
-    steady = [f for f in faces if _relative_spread(f.landmarks, f.landmark_sd) <= _UNSURE]
-    faces = steady or faces
+    faces = [f for f in faces if f.unsteadiness <= LANDMARK_SPREAD] or faces
+    if not faces:
+        raise refused
     if face == "one" and len(faces) > 1:
         raise FaceError(
             f"{photo.source}: {len(faces)} faces found, 1 needed. Pass --face largest or --face all, "
@@ -170,13 +173,14 @@ def _no_face(photo: Photo) -> FaceError:
     )
 
 
-def _relative_spread(points: Floats, spread: Floats) -> float:
-    """Median landmark spread as a fraction of the outer-canthal distance; 0 when it is not known."""
+def _unsteadiness(points: Floats, samples: Floats) -> float:
+    """Median spread of the landmarks over jittered boxes, in outer-canthal distances."""
     unit = float(np.linalg.norm(points[36] - points[45]))
-    return float(np.median(np.hypot(spread[:, 0], spread[:, 1]))) / unit if np.isfinite(spread).all() else 0.0
+    return float(np.median(np.hypot(*samples.std(0, ddof=1).T))) / unit
 
 
-def _predictor(path: str | None) -> _engine.ShapePredictor:
+def landmark_predictor(path: str | None) -> _engine.ShapePredictor:
+    """The landmark model, refused when it has other than 68 points."""
     predictor, _ = landmark_model(path)
     if predictor.points != 68:
         raise WeightsError(
@@ -346,14 +350,16 @@ def _landmarks(photo: Photo, found: _Found, predictor: _engine.ShapePredictor, j
     # … and the jittered ones work on the face brought upright, half of them mirrored
     plain, matrix = _chip(photo, *similarity(predictor.mean_shape, first), _BOX)
     chip = _stretched(plain)
-    raw = predictor.predict(chip, _boxes(max(1, jitter // 2), _BOX))
-    if jitter > 1:
-        mirrored = predictor.predict(np.ascontiguousarray(chip[:, ::-1]), _boxes(jitter // 2, _BOX))[
-            :, MIRROR
-        ]
-        mirrored[..., 0] = chip.shape[1] - 1 - mirrored[..., 0]
-        raw = np.concatenate([raw, mirrored])
-    samples = photo.to_full(_apply(matrix, raw))
+    half = max(_STEADY, jitter // 2)
+    raw = predictor.predict(chip, _boxes(half, _BOX))
+    mirrored = predictor.predict(np.ascontiguousarray(chip[:, ::-1]), _boxes(half, _BOX))[:, MIRROR]
+    mirrored[..., 0] = chip.shape[1] - 1 - mirrored[..., 0]
+    samples = photo.to_full(_apply(matrix, np.concatenate([raw, mirrored])))
+    unsteadiness = _unsteadiness(samples.mean(0), samples)
+    if unsteadiness > (LANDMARK_SPREAD if found.second_try else _NO_FACE):
+        raise _no_face(photo)
+    if jitter == 1:
+        samples = samples[:1]
     points = samples.mean(0)
     spread = samples.std(0, ddof=1) if jitter > 1 else np.full((68, 2), np.nan)
 
@@ -364,8 +370,6 @@ def _landmarks(photo: Photo, found: _Found, predictor: _engine.ShapePredictor, j
             f"{photo.source}: the face is cut by the photo's border ({int(outside.sum())} of 68 landmarks "
             "lie outside). Use a photo that shows the whole face."
         )
-    if found.second_try and _relative_spread(points, spread) > _UNSURE:
-        raise _no_face(photo)
     camera = head_pose(points)
     return Face(
         box=(float(found.box[0]), float(found.box[1]), float(found.box[2]), float(found.box[3])),
@@ -375,10 +379,10 @@ def _landmarks(photo: Photo, found: _Found, predictor: _engine.ShapePredictor, j
         yaw=camera.yaw,
         pitch=camera.pitch,
         roll=camera.roll,
-        gate=check_photo(points, camera, _inner(plain), int(outside.sum())),
+        gate=check_photo(points, camera, _inner(plain), int(outside.sum()), unsteadiness),
         score=found.score,
         size=photo.full_size,
         source=photo.source,
-        sha256=photo.sha256,
         second_try=found.second_try,
+        unsteadiness=unsteadiness,
     )

@@ -87,9 +87,10 @@ def fit_camera(shape: Floats, points: Floats, use: NDArray[np.intp] | None = Non
         jacobian[:, 1, 0], jacobian[:, 1, 2] = -z, x
         jacobian *= scale
         jacobian[:, :, 3] = flat
-        step = np.linalg.lstsq(jacobian.reshape(-1, 4), error, rcond=None)[0][:3]
+        flat_jacobian = jacobian.reshape(-1, 4)
+        step = np.linalg.solve(flat_jacobian.T @ flat_jacobian, flat_jacobian.T @ error)[:3]
         rotation = _turn(step) @ rotation
-        if np.abs(step).max() < 1e-10:
+        if np.abs(step).max() < 1e-9:
             break
 
     flat = (a @ rotation.T)[:, :2]
@@ -116,8 +117,12 @@ def _turn(w: Floats) -> Floats:
 
 
 def _angles(r: Floats) -> tuple[float, float, float]:
-    """Yaw, pitch and roll in degrees of R = roll(z) · pitch(x) · yaw(y)."""
-    pitch = np.arcsin(np.clip(r[2, 1], -1, 1))
-    yaw = np.arctan2(-r[2, 0], r[2, 2])
+    """Yaw, pitch and roll in degrees of R = Z(roll) · X(-pitch) · Y(-yaw).
+
+    With z away from the camera, a right-handed turn about y takes the nose to the photo's left and
+    one about x takes it down: hence the signs.
+    """
+    pitch = -np.arcsin(np.clip(r[2, 1], -1, 1))
+    yaw = np.arctan2(r[2, 0], r[2, 2])
     roll = np.arctan2(-r[0, 1], r[1, 1])
     return float(np.degrees(yaw)), float(np.degrees(pitch)), float(np.degrees(roll))

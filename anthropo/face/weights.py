@@ -152,7 +152,7 @@ def landmark_model(path: str | None = None) -> tuple[_engine.ShapePredictor, str
     try:
         data = _engine.pack_shape_predictor(str(source))
     except (ValueError, RuntimeError) as error:
-        raise WeightsError(f"{source}: {error}.") from None
+        raise WeightsError(f"{source}: {error}. Give a dlib shape predictor (.dat).") from None
     try:
         _store(packed, data)
         return _engine.ShapePredictor(_read(packed)), expected

@@ -67,12 +67,10 @@ def measure_face(face: Face) -> list[Measurement]:
         jittered evaluations of the landmarks.
     """
     entries = list(registry().values())
-    values = evaluate(face.landmarks, entries)
     jittered = len(face.samples) > 1
-    if jittered:
-        half = _Z95 * evaluate(face.samples, entries).std(0, ddof=1)
-    else:
-        half = np.full(len(entries), np.nan)
+    every = evaluate(np.concatenate([face.landmarks[None], face.samples]), entries)
+    values = every[0]
+    half = _Z95 * every[1:].std(0, ddof=1) if jittered else np.full(len(entries), np.nan)
     width, height = face.size
     limit = np.array([width, height]) - 0.5
     outside = np.any((face.landmarks < -0.5) | (face.landmarks > limit), axis=1)

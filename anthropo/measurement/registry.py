@@ -67,10 +67,15 @@ def resolve(name: str) -> tuple[int, ...] | None:
     return None
 
 
+# each landmark code as weights of the 68 points, in the order of LANDMARKS
+_WEIGHTS = np.array([np.bincount(at, minlength=68) / len(at) for at in LANDMARKS.values()])
+
+
 def landmark_names(points: NDArray[np.float64]) -> dict[str, Floats]:
     """Every landmark code and p0 to p67, from points (..., 68, 2)."""
-    names = {code: points[..., list(at), :].mean(-2) for code, at in LANDMARKS.items()}
-    names.update({f"p{i}": points[..., i, :] for i in range(68)})
+    coded = _WEIGHTS @ points
+    names = {code: coded[..., i, :] for i, code in enumerate(LANDMARKS)}
+    names.update((f"p{i}", points[..., i, :]) for i in range(68))
     return names
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import threading
 from importlib import resources
 from pathlib import Path
@@ -25,7 +26,7 @@ class Page:
         self.path = path
         self._pictures: dict[tuple[str, int], str] = {}
         self._lock = threading.Lock()
-        if path.is_dir() or not path.parent.is_dir():
+        if os.path.isdir(path) or not os.path.isdir(path.parent):
             raise InputError(f"{path}: cannot be written. Name a file in a folder that exists.")
 
     def add_face(self, item: Item, index: int, face: Face) -> None:

@@ -81,9 +81,11 @@ def print_overview(records: list[dict[str, Any]]) -> None:
         if record["status"] == "ok":
             pose = [f"{record['pose'][axis]:+.1f}°" for axis in ("yaw", "pitch", "roll")]
             failed = " ".join(name for name, check in record["gate"].items() if not check["ok"])
-            table.add_row(record["photo"], "ok", *pose, Text(failed, style="yellow") if failed else "passed")
+            table.add_row(
+                Text(record["photo"]), "ok", *pose, Text(failed, style="yellow") if failed else "passed"
+            )
         else:
-            table.add_row(record["photo"], Text("failed", style="red"), "", "", "", "")
+            table.add_row(Text(record["photo"]), Text("failed", style="red"), "", "", "", "")
     _console().print(table)
     print("Add -o FILE.csv, .parquet, .json or .html for the measurements.", file=sys.stderr)
 

@@ -1,0 +1,3 @@
+from anthropo.cli import main
+
+main()

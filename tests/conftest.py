@@ -1,0 +1,104 @@
+"""Pictures that every test shares: skimage's astronaut (public domain) and what is made of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from numpy.typing import NDArray
+from PIL import Image
+from skimage import data
+
+Pixels = NDArray[np.uint8]
+Copies = Callable[..., list[Path]]
+Invoke = Callable[..., Result]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Converted weights of the tests stay out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANTHROPO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> Pixels:
+    """(512, 512, 3); the face lies around x 178 to 281, y 76 to 178."""
+    pixels: Pixels = data.astronaut()
+    return pixels
+
+
+@pytest.fixture(scope="session")
+def photo_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("photos")
+
+
+@pytest.fixture(scope="session")
+def astronaut_png(photo_dir: Path, astronaut: Pixels) -> Path:
+    path = photo_dir / "astronaut.png"
+    Image.fromarray(astronaut).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def astronaut_jpg(photo_dir: Path, astronaut: Pixels) -> Path:
+    path = photo_dir / "astronaut.jpg"
+    Image.fromarray(astronaut).save(path, quality=95)
+    return path
+
+
+@pytest.fixture(scope="session")
+def faceless_png(photo_dir: Path) -> Path:
+    path = photo_dir / "coins.png"
+    Image.fromarray(data.coins()).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def canvas(astronaut: Pixels) -> Callable[..., Pixels]:
+    """canvas(rows, columns): that many astronauts beside and below each other."""
+
+    def compose(rows: int = 1, columns: int = 2) -> Pixels:
+        return np.ascontiguousarray(np.tile(astronaut, (rows, columns, 1)))
+
+    return compose
+
+
+@pytest.fixture(scope="session")
+def two_faces_png(photo_dir: Path, canvas: Callable[..., Pixels]) -> Path:
+    path = photo_dir / "two.png"
+    Image.fromarray(canvas()).save(path)
+    return path
+
+
+@pytest.fixture
+def copies(astronaut_png: Path) -> Copies:
+    """copies(folder, "a.png", "b.png"): the astronaut under several names."""
+
+    def copy(folder: Path, *names: str) -> list[Path]:
+        paths = [folder / name for name in names]
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(astronaut_png, path)
+        return paths
+
+    return copy
+
+
+@pytest.fixture
+def invoke() -> Invoke:
+    """invoke("measure", path, ...): the command line in this process, with its unexpected errors raised."""
+    from anthropo.cli import cli
+
+    def call(*arguments: object) -> Result:
+        result = CliRunner().invoke(cli, [str(a) for a in arguments], prog_name="anthropo")
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return call

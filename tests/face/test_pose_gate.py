@@ -1,0 +1,126 @@
+"""Head pose by least squares, and the photo gate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+from scipy.optimize import least_squares
+from scipy.spatial.transform import Rotation
+
+from anthropo.face.gate import Check, mouth_open, smile
+from anthropo.face.landmarker import read_face
+from anthropo.face.pose import POSE_POINTS, fit_camera, generic_face, head_pose
+from anthropo.face.scheme import MIRROR
+from anthropo.photo import Photo
+
+Pixels = NDArray[np.uint8]
+
+
+def seen_from(yaw: float, pitch: float, roll: float, scale: float = 150, shift: float = 400) -> NDArray:
+    y, p, r = np.radians([-yaw, -pitch, roll])
+    about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
+    about_z = np.array([[np.cos(r), -np.sin(r), 0], [np.sin(r), np.cos(r), 0], [0, 0, 1]])
+    return scale * (generic_face() @ (about_z @ about_x @ about_y).T)[:, :2] + shift
+
+
+@given(st.floats(-50, 50), st.floats(-35, 35), st.floats(-60, 60), st.floats(5, 3000))
+@settings(max_examples=60, deadline=None)
+def test_a_known_pose_comes_back(yaw: float, pitch: float, roll: float, scale: float) -> None:
+    camera = head_pose(seen_from(yaw, pitch, roll, scale))
+    assert camera[:3] == pytest.approx((yaw, pitch, roll), abs=0.01)
+    assert camera.scale == pytest.approx(scale, rel=1e-4)
+    assert camera.residual < 1e-6
+
+
+def test_signs_are_what_is_documented() -> None:
+    assert head_pose(seen_from(20, 0, 0)).yaw > 0
+    to_the_right = seen_from(20, 0, 0)
+    # turned to the subject's left, which is the photo's right: the nose tip moves there
+    assert to_the_right[30, 0] > seen_from(0, 0, 0)[30, 0]
+    # chin up: the nose tip moves up
+    assert seen_from(0, 15, 0)[30, 1] < seen_from(0, 0, 0)[30, 1]
+    # clockwise in the photo: the photo's right eye goes down
+    assert seen_from(0, 0, 10)[45, 1] > seen_from(0, 0, 10)[36, 1]
+
+
+def test_the_optimum_is_scipys() -> None:
+    rng = np.random.default_rng(3)
+    model = generic_face()[POSE_POINTS]
+    for _ in range(5):
+        points = seen_from(*rng.uniform(-25, 25, 3)) + rng.normal(0, 4, (68, 2))
+        seen = points[POSE_POINTS]
+
+        def residual(x: NDArray, seen: NDArray = seen) -> NDArray:
+            turned = model @ Rotation.from_rotvec(x[:3]).as_matrix().T
+            return (x[3] * turned[:, :2] + x[4:6] - seen).ravel()
+
+        best = least_squares(residual, [0, 0, 0, 150, 400, 400], xtol=1e-14, ftol=1e-14, gtol=1e-14)
+        camera = fit_camera(generic_face(), points, POSE_POINTS)
+        assert camera.scale == pytest.approx(best.x[3], rel=1e-6)
+        np.testing.assert_allclose(camera.rotation, Rotation.from_rotvec(best.x[:3]).as_matrix(), atol=1e-6)
+        np.testing.assert_allclose(camera.shift, best.x[4:6], atol=1e-4)
+
+
+def test_mirror_flips_yaw_and_roll() -> None:
+    points = seen_from(12, -7, 5) + np.random.default_rng(0).normal(0, 2, (68, 2))
+    mirrored = points[MIRROR] * [-1, 1]
+    a, b = head_pose(points), head_pose(mirrored)
+    assert (b.yaw, b.pitch, b.roll) == pytest.approx((-a.yaw, a.pitch, -a.roll), abs=1e-6)
+
+
+def test_the_generic_face_is_symmetric_and_of_human_depth() -> None:
+    face = generic_face()
+    np.testing.assert_allclose(face[MIRROR] * [-1, 1, 1], face, atol=1e-9)
+    assert np.linalg.norm(face[36] - face[45]) == pytest.approx(1, abs=1e-3)
+    # the tip stands 19.5 mm (SD 2) before subnasale (Farkas 1994), with 88 mm between outer canthi
+    assert np.linalg.norm(face[30] - face[33]) * 88 == pytest.approx(19.5, abs=6)
+
+
+def checks(pixels: Pixels) -> dict[str, Check]:
+    return {c.name: c for c in read_face(Photo.from_array(np.ascontiguousarray(pixels))).gate}
+
+
+def test_the_gate_reports_value_and_limit(astronaut: Pixels) -> None:
+    gate = checks(astronaut)
+    assert list(gate) == [
+        "yaw", "pitch", "roll", "eye_pixels", "sharpness", "mouth_open", "smile", "outside",
+        "landmark_spread",
+    ]  # fmt: skip
+    assert gate["eye_pixels"].value == pytest.approx(43, abs=3)
+    assert not gate["mouth_open"].ok  # she smiles with her teeth showing
+    assert not gate["smile"].ok
+    assert gate["yaw"].ok
+    assert gate["sharpness"].ok
+    assert all(np.isfinite(c.value) and c.advice for c in gate.values())
+
+
+def test_blur_shows_and_exposure_does_not(astronaut: Pixels) -> None:
+    head = Image.fromarray(astronaut).crop((90, 0, 370, 280)).resize((840, 840), Image.Resampling.BICUBIC)
+    sharp = checks(np.asarray(head))["sharpness"].value
+    soft = [np.asarray(head.filter(ImageFilter.GaussianBlur(radius))) for radius in (1.5, 3)]
+    blurred = [checks(pixels)["sharpness"].value for pixels in soft]
+    assert sharp > blurred[0] > blurred[1]
+    dark = checks((np.asarray(head) * 0.6).astype(np.uint8))["sharpness"].value
+    assert dark == pytest.approx(sharp, rel=0.1)
+
+
+def test_pixels_between_the_eyes_follow_the_photos_size(astronaut: Pixels) -> None:
+    large = np.asarray(Image.fromarray(astronaut).resize((1536, 1536), Image.Resampling.BICUBIC))
+    small = checks(astronaut)["eye_pixels"].value
+    assert checks(large)["eye_pixels"].value == pytest.approx(3 * small, rel=0.02)
+
+
+def test_mouth_and_smile_do_not_depend_on_where_the_face_is() -> None:
+    points = seen_from(0, 0, 0)
+    for other in (seen_from(0, 0, 33), seen_from(0, 0, 0, scale=12, shift=-900)):
+        assert mouth_open(other) == pytest.approx(mouth_open(points))
+        assert smile(other) == pytest.approx(smile(points))
+    wide = points.copy()
+    wide[48] += [-20, -8]
+    wide[54] += [20, -8]
+    assert smile(wide) > smile(points) + 0.2

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from importlib import resources
+
+import pytest
+
+import anthropo
+
+HEAVY = (
+    *("torch", "xgboost", "sklearn", "scipy", "pandas", "pyarrow", "matplotlib", "skimage"),
+    *("PIL", "pi_heif", "rich", "jinja2", "numpy", "anthropo.face._engine"),
+)
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"import sys\n{statement}\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["anthropo", "anthropo.cli"])
+def test_import_stays_light(module: str) -> None:
+    modules = loaded_by(f"import {module}")
+    assert module in modules
+    assert modules.isdisjoint(HEAVY)
+
+
+def test_measuring_leaves_table_and_learning_libraries_alone() -> None:
+    modules = loaded_by("import anthropo; anthropo.read_face; anthropo.measure")
+    assert "anthropo.face._engine" in modules
+    assert modules.isdisjoint({"torch", "xgboost", "sklearn", "scipy", "pandas", "pyarrow", "matplotlib"})
+
+
+def test_every_public_name_can_be_had() -> None:
+    assert len(anthropo.__all__) >= 15
+    for name in anthropo.__all__:
+        assert getattr(anthropo, name).__name__.lower() == name.lower()
+    assert set(anthropo.__all__) <= set(dir(anthropo))
+
+
+def test_stub_lists_the_same_names() -> None:
+    tree = ast.parse(resources.files("anthropo").joinpath("__init__.pyi").read_text(encoding="utf-8"))
+    stub = [a.asname for node in tree.body if isinstance(node, ast.ImportFrom) for a in node.names]
+    assert sorted(filter(None, stub)) == sorted([*anthropo.__all__, "__version__"])
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        anthropo.no_such_thing  # noqa: B018
