@@ -66,6 +66,8 @@ def main() -> None:
     # fight over them, and cost start-up time
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    # threads come back from compiled code often and briefly: do not keep them waiting for 5 ms
+    sys.setswitchinterval(0.0005)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # file names that the terminal's encoding lacks

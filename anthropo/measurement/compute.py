@@ -47,12 +47,14 @@ def evaluate(points: Floats, entries: list[Entry] | None = None) -> Floats:
     if points.shape[-2:] != (68, 2):
         raise ValueError(f"points have shape {points.shape}, (..., 68, 2) needed")
     chosen = list(registry().values()) if entries is None else entries
-    names, calls = landmark_names(points), functions(points)
-    unit = calls["d"](names["exR"], names["exL"])
     out = np.empty((*points.shape[:-2], len(chosen)))
     with np.errstate(divide="ignore", invalid="ignore"):
+        # no builtins: expressions reach nothing but what is named here
+        names = {"__builtins__": {}, **functions(points), **landmark_names(points)}
+        unit = names["d"](names["exR"], names["exL"])
         for i, entry in enumerate(chosen):
-            out[..., i] = entry.evaluate(names, calls) / unit**entry.power
+            value = entry.evaluate(names)
+            out[..., i] = value / unit**entry.power if entry.power else value
     out[~np.isfinite(out)] = np.nan
     return out
 
@@ -74,10 +76,11 @@ def measure_face(face: Face) -> list[Measurement]:
     width, height = face.size
     limit = np.array([width, height]) - 0.5
     outside = np.any((face.landmarks < -0.5) | (face.landmarks > limit), axis=1)
+    whole = not outside.any()
     result = []
     for entry, value, margin in zip(entries, values.tolist(), half.tolist(), strict=True):
         reason = "" if jittered else "no interval without jitter"
-        if outside[list(entry.points)].any():
+        if not whole and outside[list(entry.points)].any():
             value, reason = np.nan, "a landmark lies beyond the photo's border"
         elif np.isnan(value):
             reason = "undefined: its denominator is zero"

@@ -8,7 +8,7 @@ it is rolled or how large it is, but for lengths, which scale with it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,19 +96,24 @@ class EyeLine:
 
     right: Floats  # exocanthion right
     left: Floats  # exocanthion left
+    unit: Floats = field(init=False)
+
+    def __post_init__(self) -> None:
+        u = self.left - self.right
+        object.__setattr__(self, "unit", u / np.hypot(u[..., 0], u[..., 1])[..., None])
 
     def vertical(self, a: Floats, b: Floats) -> Floats:
         """How far b lies below a."""
-        return np.asarray(_cross(self._unit(), b - a))
+        return np.asarray(_cross(self.unit, b - a))
 
     def elevation(self, a: Floats, b: Floats) -> Floats:
         """Angle of a-b above the eye line, degrees, -90 to 90; positive: b higher than a."""
-        across = np.abs((self._unit() * (b - a)).sum(-1))
+        across = np.abs((self.unit * (b - a)).sum(-1))
         return np.asarray(np.degrees(np.arctan2(-self.vertical(a, b), across)))
 
     def at(self, p: Floats, *curve: Floats) -> Floats:
         """The point of a polyline straight above or below p; its ends when p lies beyond them."""
-        unit = self._unit()
+        unit = self.unit
         line = np.stack(curve)
         x = (line * unit).sum(-1)
         target = (p * unit).sum(-1)
@@ -123,10 +128,6 @@ class EyeLine:
             result = np.where(inside[..., None], line[i] + share * (line[i + 1] - line[i]), result)
         return np.asarray(result)
 
-    def _unit(self) -> Floats:
-        u = self.left - self.right
-        return np.asarray(u / np.hypot(u[..., 0], u[..., 1])[..., None])
-
 
 def mean(*values: Floats) -> Floats:
     """Mean of numbers."""
@@ -140,12 +141,25 @@ def _cross(u: Floats, v: Floats) -> Floats:
 def functions(points: Floats) -> dict[str, Callable[..., Floats]]:
     """What the registry's expressions may call, bound to a face's points, shape (..., 68, 2)."""
     eyes = EyeLine(points[..., 36, :], points[..., 45, :])
+
+    def once(function: Callable[..., Floats]) -> Callable[..., Floats]:
+        # many measurements share a distance; arguments are kept so that no id is used twice
+        known: dict[tuple[int, ...], tuple[tuple[Floats, ...], Floats]] = {}
+
+        def remembered(*arguments: Floats) -> Floats:
+            key = tuple(map(id, arguments))
+            if key not in known:
+                known[key] = (arguments, function(*arguments))
+            return known[key][1]
+
+        return remembered
+
     return {
-        "d": distance,
+        "d": once(distance),
         "mid": midpoint,
         "mean": mean,
         "angle": angle,
-        "area": area,
+        "area": once(area),
         "perimeter": perimeter,
         "off": offset,
         "off_level": off_level,
@@ -153,7 +167,7 @@ def functions(points: Floats) -> dict[str, Callable[..., Floats]]:
         "cant": cant,
         "v": eyes.vertical,
         "elevation": eyes.elevation,
-        "at": eyes.at,
+        "at": once(eyes.at),
         "procrustes_asymmetry": lambda: procrustes_asymmetry(points),
     }
 
