@@ -559,7 +559,7 @@ def test_killed_run_is_continued(
     tmp_path: Path, many: Path, invoke: Invoke, measured: list[str], jobs: int
 ) -> None:
     path, partial = tmp_path / "out.csv", tmp_path / "out.csv.partial"
-    arguments = ["measure", many, "-o", path, "-j", jobs, "--jitter", 64]
+    arguments = ["measure", many, "-o", path, "-j", jobs, "--jitter", 256]
     process = started(arguments, partial)
     process.kill()
     process.communicate()
@@ -593,7 +593,7 @@ def test_interrupted_run_keeps_finished_photos(
     tmp_path: Path, many: Path, number: signal.Signals, jobs: int, ignore_sigint: bool
 ) -> None:
     path, partial = tmp_path / "out.csv", tmp_path / "out.csv.partial"
-    arguments: list[object] = ["measure", many, "-o", path, "-j", jobs, "--jitter", 64]
+    arguments: list[object] = ["measure", many, "-o", path, "-j", jobs, "--jitter", 256]
     process = started(arguments, partial, ignore_sigint=ignore_sigint)
     process.send_signal(number)
     out, err = process.communicate(timeout=20)

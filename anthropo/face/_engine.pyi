@@ -23,3 +23,14 @@ class ShapePredictor:
     @property
     def mean_shape(self) -> NDArray[np.float64]: ...
     def predict(self, image: NDArray[np.uint8], boxes: NDArray[np.float64]) -> NDArray[np.float64]: ...
+    def align(
+        self,
+        image: NDArray[np.uint8],
+        box: NDArray[np.float64],
+        jitter: NDArray[np.float64],
+        mirror: NDArray[np.float64],
+        first_box: float,
+        chip_box: float,
+        pad: float,
+        contrast: int,
+    ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]: ...

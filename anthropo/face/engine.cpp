@@ -43,6 +43,8 @@ struct Image {
     const std::uint8_t* data;
     long rows, cols, channels;
 
+    Image(const std::uint8_t* grey, long rows, long cols) : data(grey), rows(rows), cols(cols), channels(1) {}
+
     explicit Image(const Bytes& a) {
         if (a.ndim() != 2 && !(a.ndim() == 3 && a.shape(2) == 3))
             throw std::invalid_argument("an image must be a uint8 array of shape (H, W) or (H, W, 3)");
@@ -135,6 +137,34 @@ HOT void interpolate(const std::uint8_t* image, long rows, long cols, const doub
 
 // chip(x, y) = image(M (x, y, 1)), bilinear, black outside. When the chip is coarser than the
 // image, whole blocks are averaged first so that fine texture does not alias.
+void warp_into(const Image& im, const double* m, long height, long width, std::uint8_t* out) {
+    const double scale = std::sqrt(std::abs(m[0] * m[4] - m[1] * m[3]));
+    const long f = std::max(1L, long(std::floor(scale + 1e-9)));
+
+    // the window of the image that the chip covers, in image pixels
+    double lo_x = 1e300, lo_y = 1e300, hi_x = -1e300, hi_y = -1e300;
+    for (int corner = 0; corner < 4; ++corner) {
+        const double x = (corner & 1) ? width - 1 : 0, y = (corner & 2) ? height - 1 : 0;
+        const double u = m[0] * x + m[1] * y + m[2], v = m[3] * x + m[4] * y + m[5];
+        lo_x = std::min(lo_x, u), hi_x = std::max(hi_x, u);
+        lo_y = std::min(lo_y, v), hi_y = std::max(hi_y, v);
+    }
+    const auto clamp = [](double v, long hi) { return long(std::min(std::max(v, 0.0), double(hi))); };
+    const long c0 = clamp(std::floor(lo_x) - 2 * f, im.cols), c1 = clamp(std::ceil(hi_x) + 2 * f + 1, im.cols);
+    const long r0 = clamp(std::floor(lo_y) - 2 * f, im.rows), r1 = clamp(std::ceil(hi_y) + 2 * f + 1, im.rows);
+    const long cols = (c1 - c0) / f, rows = (r1 - r0) / f;
+    if (cols < 1 || rows < 1) {
+        std::memset(out, 0, size_t(height) * width);
+        return;
+    }
+    std::vector<std::uint8_t> small;
+    shrink_window(im, r0, c0, rows, cols, f, small);
+    // image pixel p is small pixel (p - origin + 0.5) / f - 0.5
+    const double k = 1.0 / f, ox = (0.5 - c0) * k - 0.5, oy = (0.5 - r0) * k - 0.5;
+    const double map[6] = {m[0] * k, m[1] * k, m[2] * k + ox, m[3] * k, m[4] * k, m[5] * k + oy};
+    interpolate(small.data(), rows, cols, map, out, height, width);
+}
+
 Bytes warp(const Bytes& image, const Doubles& matrix, long height, long width) {
     if (matrix.ndim() != 2 || matrix.shape(0) != 2 || matrix.shape(1) != 3)
         throw std::invalid_argument("matrix must have shape (2, 3)");
@@ -148,34 +178,65 @@ Bytes warp(const Bytes& image, const Doubles& matrix, long height, long width) {
     std::uint8_t* out = result.mutable_data();
     {
         py::gil_scoped_release nogil;
-        const double scale = std::sqrt(std::abs(m[0] * m[4] - m[1] * m[3]));
-        const long f = std::max(1L, long(std::floor(scale + 1e-9)));
-
-        // the window of the image that the chip covers, in image pixels
-        double lo_x = 1e300, lo_y = 1e300, hi_x = -1e300, hi_y = -1e300;
-        for (int corner = 0; corner < 4; ++corner) {
-            const double x = (corner & 1) ? width - 1 : 0, y = (corner & 2) ? height - 1 : 0;
-            const double u = m[0] * x + m[1] * y + m[2], v = m[3] * x + m[4] * y + m[5];
-            lo_x = std::min(lo_x, u), hi_x = std::max(hi_x, u);
-            lo_y = std::min(lo_y, v), hi_y = std::max(hi_y, v);
-        }
-        const auto clamp = [](double v, long hi) { return long(std::min(std::max(v, 0.0), double(hi))); };
-        long c0 = clamp(std::floor(lo_x) - 2 * f, im.cols), c1 = clamp(std::ceil(hi_x) + 2 * f + 1, im.cols);
-        long r0 = clamp(std::floor(lo_y) - 2 * f, im.rows), r1 = clamp(std::ceil(hi_y) + 2 * f + 1, im.rows);
-        const long cols = (c1 - c0) / f, rows = (r1 - r0) / f;
-        if (cols < 1 || rows < 1) {
-            std::memset(out, 0, size_t(height) * width);
-        } else {
-            std::vector<std::uint8_t> small;
-            shrink_window(im, r0, c0, rows, cols, f, small);
-            // image pixel p is small pixel (p - origin + 0.5) / f - 0.5
-            const double k = 1.0 / f, ox = (0.5 - c0) * k - 0.5, oy = (0.5 - r0) * k - 0.5;
-            const double map[6] = {m[0] * k, m[1] * k, m[2] * k + ox, m[3] * k, m[4] * k, m[5] * k + oy};
-            interpolate(small.data(), rows, cols, map, out, height, width);
-        }
+        warp_into(im, m, height, width, out);
     }
     return result;
 }
+
+// A square grey picture of an aligned face: an inner box of `box` pixels and `pad` boxes around it.
+struct Chip {
+    long side;
+    double box, pad;
+    double map[6];  // chip pixel to image pixel
+    std::vector<std::uint8_t> pixels;
+
+    // `unit` takes the box (0, 0) to (1, 1) to image pixels
+    Chip(const Image& im, const double* unit, double box, double pad)
+        : side(long(box * (1 + 2 * pad))), box(box), pad(pad), pixels(size_t(side) * side) {
+        for (int r = 0; r < 2; ++r) {
+            const double a = unit[3 * r], b = unit[3 * r + 1];
+            map[3 * r] = a / box, map[3 * r + 1] = b / box, map[3 * r + 2] = unit[3 * r + 2] - (a + b) * pad;
+        }
+        warp_into(im, map, side, side, pixels.data());
+    }
+
+    Image image() const { return Image(pixels.data(), side, side); }
+
+    void to_image(const double* p, double* out) const {
+        const double x = p[0], y = p[1];  // p and out may be the same
+        out[0] = map[0] * x + map[1] * y + map[2];
+        out[1] = map[3] * x + map[4] * y + map[5];
+    }
+
+    // Spreads the inner box over at least `range` grey levels. The predictor compares grey values
+    // with fixed thresholds, so that a dark photo defeats it: at a quarter of the exposure its
+    // error doubles; stretched first, it is unchanged.
+    void stretch(int range) {
+        const long margin = std::lround(box * pad);
+        std::uint32_t count[256] = {};
+        for (long y = margin; y < side - margin; ++y)
+            for (long x = margin; x < side - margin; ++x) ++count[pixels[size_t(y) * side + x]];
+        const double total = double(side - 2 * margin) * double(side - 2 * margin);
+        int low = 0, high = 255;
+        double sum = 0;
+        while (low < 255 && (sum += count[low]) < 0.01 * total) ++low;
+        sum = 0;
+        while (high > 0 && (sum += count[high]) < 0.01 * total) --high;
+        const double gain = double(range) / std::max(1, high - low);
+        if (gain <= 1) return;
+        std::uint8_t table[256];
+        for (int i = 0; i < 256; ++i)
+            table[i] = std::uint8_t(std::min(std::max((i - (low + high) / 2.0) * gain + 127.5, 0.0), 255.0));
+        for (auto& v : pixels) v = table[v];
+    }
+
+    void mirror() {
+        for (long y = 0; y < side; ++y) {
+            const auto row = pixels.begin() + y * side;
+            std::reverse(row, row + side);
+        }
+    }
+};
 
 // ---------------------------------------------------------------------------------- detector
 
@@ -552,35 +613,128 @@ public:
     py::array_t<double> predict(const Bytes& image, const Doubles& boxes) const {
         const Image im(image);
         if (boxes.ndim() != 2 || boxes.shape(1) != 4) throw std::invalid_argument("boxes must have shape (K, 4)");
-        const size_t n = size_t(boxes.shape(0)), width = 2 * size_t(h_.points);
-        const double* b = boxes.data();
-        for (size_t i = 0; i < 4 * n; ++i)
-            if (!(std::abs(b[i]) < 1e7)) throw std::invalid_argument("boxes must be finite");
+        const size_t n = size_t(boxes.shape(0));
+        check_finite(boxes);
         py::array_t<double> out({py::ssize_t(n), py::ssize_t(h_.points), py::ssize_t(2)});
         double* o = out.mutable_data();
         {
             py::gil_scoped_release nogil;
-            std::vector<float> shapes(n * width), features(n * h_.features);
-            for (size_t k = 0; k < n; ++k) std::copy(shape_, shape_ + width, shapes.data() + k * width);
-            for (std::uint32_t c = 0; c < h_.cascades; ++c) {
-                for (size_t k = 0; k < n; ++k)
-                    read_features(im, b + 4 * k, shape_, shapes.data() + k * width, h_.points, deltas(c), h_.features,
-                                  features.data() + k * h_.features);
-                add_forest(splits(c), leaves(c), h_.trees, h_.leaves, width, features.data(), h_.features,
-                           shapes.data(), n);
-            }
-            for (size_t k = 0; k < n; ++k) {
-                const double* box = b + 4 * k;
-                for (size_t j = 0; j < h_.points; ++j) {
-                    *o++ = box[0] + (box[2] - box[0]) * double(shapes[k * width + 2 * j]);
-                    *o++ = box[1] + (box[3] - box[1]) * double(shapes[k * width + 2 * j + 1]);
-                }
-            }
+            predict_into(im, boxes.data(), n, o);
         }
         return out;
     }
 
+    // The whole way from a detected box to landmarks, in one go without the interpreter's lock:
+    // one evaluation in the box tells how the head is rolled and how large it is; the jittered ones
+    // work on the face brought upright, each on the face and on its mirror image.
+    //   jitter (K, 3): shift x and y in boxes, factor of the size; mirror (P,): whose image each point is
+    // -> landmarks (2 K, P, 2) in image pixels, the aligned face (grey, not stretched)
+    py::tuple align(const Bytes& image, const Doubles& box, const Doubles& jitter, const Doubles& mirror,
+                    double first_box, double chip_box, double pad, int contrast) const {
+        const Image im(image);
+        const size_t n = size_t(jitter.ndim() == 2 ? jitter.shape(0) : 0), points = h_.points;
+        if (box.size() != 4 || n < 1 || jitter.shape(1) != 3 || size_t(mirror.size()) != points)
+            throw std::invalid_argument("box must have shape (4,), jitter (K, 3), mirror (P,)");
+        if (!(first_box >= 8 && first_box <= 4096 && chip_box >= 8 && chip_box <= 4096 && pad >= 0 && pad <= 4))
+            throw std::invalid_argument("chips of 8 to 4096 px, padded by 0 to 4 boxes, are possible");
+        check_finite(box);
+        check_finite(jitter);
+        for (size_t j = 0; j < points; ++j)
+            if (!(mirror.data()[j] >= 0 && mirror.data()[j] < double(points)))
+                throw std::invalid_argument("mirror must hold indices of points");
+        py::array_t<double> out({py::ssize_t(2 * n), py::ssize_t(points), py::ssize_t(2)});
+        double* o = out.mutable_data();
+        std::vector<std::uint8_t> plain;
+        long side = 0;
+        {
+            py::gil_scoped_release nogil;
+            const double* b = box.data();
+            const double unit[6] = {b[2] - b[0], 0, b[0], 0, b[3] - b[1], b[1]};
+            Chip first(im, unit, first_box, pad);
+            first.stretch(contrast);
+            std::vector<double> found(2 * points);
+            const double upright[3] = {0, 0, 1};
+            predict_into(first.image(), chip_boxes(upright, 1, first).data(), 1, found.data());
+            for (size_t j = 0; j < points; ++j) first.to_image(&found[2 * j], &found[2 * j]);
+
+            double similar[6];
+            similarity(found.data(), similar);
+            Chip chip(im, similar, chip_box, pad);
+            plain = chip.pixels;
+            side = chip.side;
+            chip.stretch(contrast);
+            const std::vector<double> boxes = chip_boxes(jitter.data(), n, chip);
+            predict_into(chip.image(), boxes.data(), n, o);
+            chip.mirror();
+            std::vector<double> mirrored(2 * points * n);
+            predict_into(chip.image(), boxes.data(), n, mirrored.data());
+            for (size_t k = 0; k < n; ++k)
+                for (size_t j = 0; j < points; ++j) {
+                    const double* p = &mirrored[2 * (k * points + size_t(mirror.data()[j]))];
+                    double* q = o + 2 * ((n + k) * points + j);
+                    q[0] = double(side - 1) - p[0], q[1] = p[1];
+                }
+            for (size_t j = 0; j < 2 * n * points; ++j) chip.to_image(o + 2 * j, o + 2 * j);
+        }
+        Bytes aligned({side, side});
+        std::memcpy(aligned.mutable_data(), plain.data(), plain.size());
+        return py::make_tuple(out, aligned);
+    }
+
 private:
+    static void check_finite(const Doubles& values) {
+        for (py::ssize_t i = 0; i < values.size(); ++i)
+            if (!(std::abs(values.data()[i]) < 1e7)) throw std::invalid_argument("boxes must be finite");
+    }
+
+    static std::vector<double> chip_boxes(const double* jitter, size_t n, const Chip& chip) {
+        std::vector<double> boxes;
+        for (size_t k = 0; k < n; ++k) {
+            const double x = chip.box * (chip.pad + 0.5 + jitter[3 * k]);
+            const double y = chip.box * (chip.pad + 0.5 + jitter[3 * k + 1]);
+            const double half = chip.box / 2 * jitter[3 * k + 2];
+            boxes.insert(boxes.end(), {x - half, y - half, x + half, y + half});
+        }
+        return boxes;
+    }
+
+    // least-squares similarity that takes the mean shape (in the unit box) to points
+    void similarity(const double* points, double* unit) const {
+        const size_t n = h_.points;
+        double fx = 0, fy = 0, tx = 0, ty = 0, a = 0, s = 0, norm = 0;
+        for (size_t j = 0; j < n; ++j)
+            fx += shape_[2 * j], fy += shape_[2 * j + 1], tx += points[2 * j], ty += points[2 * j + 1];
+        fx /= double(n), fy /= double(n), tx /= double(n), ty /= double(n);
+        for (size_t j = 0; j < n; ++j) {
+            const double u = shape_[2 * j] - fx, v = shape_[2 * j + 1] - fy;
+            const double p = points[2 * j] - tx, q = points[2 * j + 1] - ty;
+            a += u * p + v * q, s += u * q - v * p, norm += u * u + v * v;
+        }
+        a /= norm, s /= norm;
+        const double result[6] = {a, -s, tx - a * fx + s * fy, s, a, ty - s * fx - a * fy};
+        std::copy(result, result + 6, unit);
+    }
+
+    void predict_into(const Image& im, const double* b, size_t n, double* o) const {
+        const size_t width = 2 * size_t(h_.points);
+        std::vector<float> shapes(n * width), features(n * h_.features);
+        for (size_t k = 0; k < n; ++k) std::copy(shape_, shape_ + width, shapes.data() + k * width);
+        for (std::uint32_t c = 0; c < h_.cascades; ++c) {
+            for (size_t k = 0; k < n; ++k)
+                read_features(im, b + 4 * k, shape_, shapes.data() + k * width, h_.points, deltas(c), h_.features,
+                              features.data() + k * h_.features);
+            add_forest(splits(c), leaves(c), h_.trees, h_.leaves, width, features.data(), h_.features, shapes.data(),
+                       n);
+        }
+        for (size_t k = 0; k < n; ++k) {
+            const double* box = b + 4 * k;
+            for (size_t j = 0; j < h_.points; ++j) {
+                *o++ = box[0] + (box[2] - box[0]) * double(shapes[k * width + 2 * j]);
+                *o++ = box[1] + (box[3] - box[1]) * double(shapes[k * width + 2 * j + 1]);
+            }
+        }
+    }
+
     const char* cascade(std::uint32_t c) const { return base_ + lay_->first_cascade + size_t(c) * lay_->cascade; }
     const Delta* deltas(std::uint32_t c) const { return reinterpret_cast<const Delta*>(cascade(c)); }
     const Split* splits(std::uint32_t c) const { return reinterpret_cast<const Split*>(cascade(c) + lay_->features); }
@@ -616,5 +770,8 @@ PYBIND11_MODULE(_engine, m) {
         .def_property_readonly("points", &ShapePredictor::points)
         .def_property_readonly("mean_shape", &ShapePredictor::mean_shape)
         .def("predict", &ShapePredictor::predict, py::arg("image").noconvert(), py::arg("boxes"),
-             "Landmarks (K, P, 2) of K boxes (left, top, right, bottom), sub-pixel.");
+             "Landmarks (K, P, 2) of K boxes (left, top, right, bottom), sub-pixel.")
+        .def("align", &ShapePredictor::align, py::arg("image").noconvert(), py::arg("box"), py::arg("jitter"),
+             py::arg("mirror"), py::arg("first_box"), py::arg("chip_box"), py::arg("pad"), py::arg("contrast"),
+             "Landmarks (2 K, P, 2) of a detected box on the upright face and its mirror image, and that face.");
 }

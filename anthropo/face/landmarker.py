@@ -36,11 +36,12 @@ _SECOND_SHORT_SIDE = 864
 # Above LANDMARK_SPREAD a face is refused when it took a second try or stands beside a steadier one.
 _NO_FACE = 0.08  # refused in any case
 
-# Landmarks. A chip is the aligned face: a box of _BOX px, padded on every side.
-_BOX = 208.0
-_FIRST_BOX = 128.0
-_PAD = 0.4
-_SHIFT_SD = 0.03  # of the box, jitter
+# Landmarks. The aligned face: a box of _BOX px, padded on every side; _FIRST_BOX for the first look,
+# which only finds out how to align it.
+_BOX = 208.0  # px
+_FIRST_BOX = 128.0  # px
+_PAD = 0.4  # boxes
+_SHIFT_SD = 0.03  # jitter of the box: shift in boxes, logarithm of the size
 _SCALE_SD = 0.04
 _STEADY = 2  # evaluations of each side that tell a face from other things
 _CUT = 5  # eye, brow, nose and mouth points that may lie beyond the photo's border
@@ -286,75 +287,31 @@ def _equalised(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 @lru_cache(maxsize=16)
-def _boxes(jitter: int, box: float) -> Floats:
-    """Boxes on a chip: the plain one first, the rest shifted and scaled by fixed random amounts."""
-    z = np.random.default_rng(20140623).standard_normal((jitter, 3))
+def _jitter(evaluations: int) -> Floats:
+    """Shift (in boxes) and size factor of each box: the plain one first, the rest random but fixed."""
+    z = np.random.default_rng(20140623).standard_normal((evaluations, 3))
     z[0] = 0
-    centre = box * (_PAD + 0.5 + _SHIFT_SD * z[:, :2])
-    half = box / 2 * np.exp(_SCALE_SD * z[:, 2:])
-    return np.concatenate([centre - half, centre + half], axis=1)
-
-
-def _chip(photo: Photo, rotation: Floats, shift: Floats, box: float) -> tuple[NDArray[np.uint8], Floats]:
-    """Grey chip whose inner box of `box` px shows the unit box, and the way back to decoded pixels.
-
-    `rotation` (2, 2) and `shift` (2,) take the unit box to decoded pixels.
-    """
-    matrix = np.column_stack([rotation / box, shift - rotation @ np.array([_PAD, _PAD])])
-    side = int(box * (1 + 2 * _PAD))
-    return _engine.warp(photo.pixels, matrix, side, side), matrix
+    return np.column_stack([_SHIFT_SD * z[:, :2], np.exp(_SCALE_SD * z[:, 2])])
 
 
 def _inner(chip: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The chip without its padding."""
-    margin = round(chip.shape[0] * _PAD / (1 + 2 * _PAD))
+    """The aligned face without its padding."""
+    margin = round(_BOX * _PAD)
     return chip[margin:-margin, margin:-margin]
 
 
-def _stretched(chip: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The chip with its face spread over `_CONTRAST` grey levels at least.
-
-    The predictor compares grey values with fixed thresholds, so that a dark photo defeats it: at a
-    quarter of the exposure its error doubles, after stretching it is unchanged.
-    """
-    cumulative = np.bincount(_inner(chip).ravel(), minlength=256).cumsum()
-    low, high = np.searchsorted(cumulative, cumulative[-1] * np.array([0.01, 0.99]))
-    gain = _CONTRAST / max(1, int(high - low))
-    if gain <= 1:
-        return chip
-    table = np.clip((np.arange(256) - (low + high) / 2) * gain + 127.5, 0, 255).astype(np.uint8)
-    return np.asarray(table[chip])
-
-
-def _apply(matrix: Floats, points: Floats) -> Floats:
-    moved: Floats = points @ matrix[:, :2].T + matrix[:, 2]
-    return moved
-
-
-def similarity(source: Floats, target: Floats) -> tuple[Floats, Floats]:
-    """Least-squares rotation-and-scale (2, 2) and shift (2,) that take `source` to `target`, (P, 2)."""
-    a, b = source - source.mean(0), target - target.mean(0)
-    norm = float((a**2).sum())
-    cos = float((a * b).sum()) / norm
-    sin = float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()) / norm
-    matrix = np.array([[cos, -sin], [sin, cos]])
-    return matrix, target.mean(0) - matrix @ source.mean(0)
-
-
 def _landmarks(photo: Photo, found: _Found, predictor: _engine.ShapePredictor, jitter: int) -> Face:
-    # one evaluation from the detector's box tells how the head is rolled and how large it is …
-    box = photo.to_decoded(found.box.reshape(2, 2))
-    chip, matrix = _chip(photo, np.eye(2) * (box[1] - box[0]), box[0], _FIRST_BOX)
-    chip = _stretched(chip)
-    first = _apply(matrix, predictor.predict(chip, _boxes(1, _FIRST_BOX))[0])
-    # … and the jittered ones work on the face brought upright, half of them mirrored
-    plain, matrix = _chip(photo, *similarity(predictor.mean_shape, first), _BOX)
-    chip = _stretched(plain)
-    half = max(_STEADY, jitter // 2)
-    raw = predictor.predict(chip, _boxes(half, _BOX))
-    mirrored = predictor.predict(np.ascontiguousarray(chip[:, ::-1]), _boxes(half, _BOX))[:, MIRROR]
-    mirrored[..., 0] = chip.shape[1] - 1 - mirrored[..., 0]
-    samples = photo.to_full(_apply(matrix, np.concatenate([raw, mirrored])))
+    raw, chip = predictor.align(
+        photo.pixels,
+        photo.to_decoded(found.box.reshape(2, 2)).ravel(),
+        _jitter(max(_STEADY, jitter // 2)),
+        MIRROR.astype(np.float64),
+        first_box=_FIRST_BOX,
+        chip_box=_BOX,
+        pad=_PAD,
+        contrast=_CONTRAST,
+    )
+    samples = photo.to_full(raw)
     unsteadiness = _unsteadiness(samples.mean(0), samples)
     if unsteadiness > (LANDMARK_SPREAD if found.second_try else _NO_FACE):
         raise _no_face(photo)
@@ -379,7 +336,7 @@ def _landmarks(photo: Photo, found: _Found, predictor: _engine.ShapePredictor, j
         yaw=camera.yaw,
         pitch=camera.pitch,
         roll=camera.roll,
-        gate=check_photo(points, camera, _inner(plain), int(outside.sum()), unsteadiness),
+        gate=check_photo(points, camera, _inner(chip), int(outside.sum()), unsteadiness),
         score=found.score,
         size=photo.full_size,
         source=photo.source,

@@ -50,7 +50,7 @@ def evaluate(points: Floats, entries: list[Entry] | None = None) -> Floats:
     out = np.empty((*points.shape[:-2], len(chosen)))
     with np.errstate(divide="ignore", invalid="ignore"):
         # no builtins: expressions reach nothing but what is named here
-        names = {"__builtins__": {}, **functions(points), **landmark_names(points)}
+        names: dict[str, Any] = {"__builtins__": {}, **functions(points), **landmark_names(points)}
         unit = names["d"](names["exR"], names["exL"])
         for i, entry in enumerate(chosen):
             value = entry.evaluate(names)
