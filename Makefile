@@ -31,14 +31,14 @@ demo: $(VENV)/installed
 	$(BIN)/anthropo measure demo/astronaut.png -o demo/report.html --overlay demo
 	@echo "done: open demo/report.html"
 
-# outside the checkout's root, so that the installed package is checked, with anthropo.cli in place
+# from tests/, not the root: there Python would find the sources before the installed package
 lint: $(VENV)/installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml -p anthropo
 	cd tests && ../$(BIN)/lint-imports --config ../pyproject.toml
 
 test: lint
-	$(BIN)/pytest
+	cd tests && ../$(BIN)/pytest -c ../pyproject.toml --rootdir=.. .
 
 clean:
 	rm -rf $(VENV) build demo *.egg-info
