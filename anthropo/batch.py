@@ -229,7 +229,13 @@ def _record(
         ],
         "pose": {"yaw": round(face.yaw, 3), "pitch": round(face.pitch, 3), "roll": round(face.roll, 3)},
         "gate": {
-            c.name: {"value": round(c.value, 4), "limit": c.limit, "unit": c.unit, "ok": c.ok}
+            c.name: {
+                "value": round(c.value, 4),
+                "limit": c.limit,
+                "bound": c.bound,
+                "unit": c.unit,
+                "ok": c.ok,
+            }
             for c in face.gate
         },
         "measurements": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ class Check:
     name: str
     value: float
     limit: float
+    bound: Literal["max", "min"]  # whether the limit is the largest absolute value or the smallest value
     unit: str
     ok: bool
     advice: str  # what to do about it
@@ -100,10 +102,10 @@ def check_photo(
     eyes = float(np.linalg.norm(landmark(points, "pR") - landmark(points, "pL")))
 
     def at_most(name: str, value: float, limit: float, unit: str, advice: str) -> Check:
-        return Check(name, value, limit, unit, bool(abs(value) <= limit), advice)
+        return Check(name, value, limit, "max", unit, bool(abs(value) <= limit), advice)
 
     def at_least(name: str, value: float, limit: float, unit: str, advice: str) -> Check:
-        return Check(name, value, limit, unit, bool(value >= limit), advice)
+        return Check(name, value, limit, "min", unit, bool(value >= limit), advice)
 
     return (
         at_most("yaw", camera.yaw, YAW, "deg", "turn the face towards the camera"),

@@ -70,7 +70,7 @@ def fit_camera(shape: Floats, points: Floats, use: NDArray[np.intp] | None = Non
 
     affine = np.linalg.lstsq(a, b, rcond=None)[0].T  # (2, 3)
     u, singular, vt = np.linalg.svd(affine, full_matrices=False)
-    rotation = np.empty((3, 3))
+    rotation: Floats = np.empty((3, 3))
     rotation[:2] = u @ vt
     rotation[2] = np.cross(rotation[0], rotation[1])
 

@@ -173,4 +173,4 @@ def functions(points: Floats) -> dict[str, Callable[..., Floats]]:
 
 
 #: Names that an expression may call, for checking the registry.
-FUNCTIONS = frozenset(functions(np.arange(136.0).reshape(68, 2)))
+FUNCTIONS = frozenset(functions(np.arange(136, dtype=np.float64).reshape(68, 2)))

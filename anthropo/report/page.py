@@ -16,7 +16,7 @@ from anthropo.errors import InputError
 from anthropo.face.landmarker import Face
 from anthropo.measurement.registry import registry
 from anthropo.report.figures import REGION_COLOURS, overlay
-from anthropo.report.tables import number
+from anthropo.report.tables import number, sign
 
 
 class Page:
@@ -65,6 +65,7 @@ class Page:
             failed=[r for r in records if r["status"] == "failed"],
             colours=REGION_COLOURS,
             number=number,
+            sign=sign,
             version=__version__,
         )
         try:

@@ -22,6 +22,11 @@ def number(value: float | None, unit: str = "") -> str:
     return f"{value:.{digits}f}"
 
 
+def sign(check: dict[str, Any]) -> str:
+    """How a gate's limit is meant."""
+    return "≤" if check["bound"] == "max" else "≥"
+
+
 def _console() -> Console:
     # a pipe has no width of its own: wide enough that no row is wrapped
     return Console(width=None if sys.stdout.isatty() else 120, highlight=False)
@@ -41,7 +46,7 @@ def print_face(record: dict[str, Any]) -> None:
         console.print(
             Text(
                 f"gate: {name} is {number(check['value'], check['unit'])}, "
-                f"limit {number(check['limit'], check['unit'])} {check['unit']}",
+                f"limit {sign(check)} {number(check['limit'], check['unit'])} {check['unit']}",
                 style="yellow",
             )
         )
