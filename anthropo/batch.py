@@ -10,14 +10,13 @@ import io
 import json
 import math
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from anthropo._version import __version__
 from anthropo.errors import AnthropoError, InputError
@@ -26,7 +25,7 @@ from anthropo.face.landmarker import DEFAULT_JITTER, FIRST_DECODE, Face, Which, 
 from anthropo.face.weights import landmark_model
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.registry import registry
-from anthropo.photo import MAX_MEGAPIXELS, SUFFIXES, read_photo
+from anthropo.photo import MAX_MEGAPIXELS, SUFFIXES, Photo, read_photo
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,13 +89,14 @@ def collect(inputs: Sequence[str]) -> list[Item]:
             if not found:
                 raise InputError(f"{given}: no photographs in this folder ({', '.join(sorted(SUFFIXES))}).")
             new = [Item(p) for p in found]
-        elif path.suffix.lower() in (".csv", ".tsv"):
-            new = read_cohort(path)
         elif not os.path.exists(path) and any(c in given for c in "*?["):
             found = sorted(str(Path(p)) for p in glob.glob(given, recursive=True) if os.path.isfile(p))
+            found = [p for p in found if not p.endswith(OVERLAY_SUFFIX)]
             if not found:
                 raise InputError(f"{given}: no file matches this pattern.")
-            new = [Item(p) for p in found]
+            new = [item for p in found for item in (read_cohort(Path(p)) if _is_table(p) else [Item(p)])]
+        elif _is_table(given):
+            new = read_cohort(path)
         else:
             new = [Item(str(path))]
         items += new
@@ -108,6 +108,10 @@ def collect(inputs: Sequence[str]) -> list[Item]:
             raise InputError(f"{name}: the file's name is not UTF-8. Rename the file.") from None
     # the same photo named twice is one photo, unless a table says different things of it
     return list({(item.path, *item.columns.items()): item for item in items}.values())
+
+
+def _is_table(name: str) -> bool:
+    return name.lower().endswith((".csv", ".tsv"))
 
 
 def _is_photograph(path: Path, folder: Path) -> bool:
@@ -135,7 +139,9 @@ def read_cohort(path: Path) -> list[Item]:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
     text = text.lstrip("\r\n")
     header = text.splitlines()[0] if text.strip() else ""
-    delimiter = max(",;\t", key=header.count)
+    # the delimiter that yields the column we need, else the commonest
+    columns = {d: [n.strip() for n in next(csv.reader([header], delimiter=d), [])] for d in ",;\t"}
+    delimiter = max(columns, key=lambda d: ("photo" in columns[d], len(columns[d])))
     try:
         rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error as error:
@@ -162,7 +168,7 @@ def read_cohort(path: Path) -> list[Item]:
 
 
 def measure_item(
-    item: Item, settings: Settings, on_face: Callable[[Item, int, Face], None] | None = None
+    item: Item, settings: Settings, on_face: Callable[[Item, int, Face, Photo], None] | None = None
 ) -> list[Record]:
     """One record per face that was asked for, or a single failed one with its reason."""
     try:
@@ -176,7 +182,7 @@ def measure_item(
         ]
         if on_face is not None:
             for i, face in enumerate(faces):
-                on_face(item, i, face)
+                on_face(item, i, face, photo)
     except AnthropoError as error:
         return [_failed(item, str(error), settings)]
     except MemoryError:
@@ -227,7 +233,7 @@ def _record(
         "landmark_sd": [
             [_json_number(round(x, 4)), _json_number(round(y, 4))] for x, y in face.landmark_sd.tolist()
         ],
-        "pose": {"yaw": round(face.yaw, 3), "pitch": round(face.pitch, 3), "roll": round(face.roll, 3)},
+        "pose": {"yaw": round(face.yaw, 4), "pitch": round(face.pitch, 4), "roll": round(face.roll, 4)},
         "gate": {
             c.name: {
                 "value": round(c.value, 4),
@@ -235,6 +241,7 @@ def _record(
                 "bound": c.bound,
                 "unit": c.unit,
                 "ok": c.ok,
+                "advice": c.advice,
             }
             for c in face.gate
         },
@@ -356,6 +363,13 @@ class Output:
         try:
             self._read_partial()
             self._journal = open(self._partial, "a", encoding="utf-8")  # noqa: SIM115 (open until close)
+            if self.path.exists():
+                os.chmod(self._partial, self.path.stat().st_mode & 0o777)
+            _lock(self._journal)
+        except BlockingIOError:
+            raise InputError(
+                f"{path}: another run is writing this table. Wait for it, or give this run another -o."
+            ) from None
         except OSError as error:
             raise InputError(
                 f"{path}: cannot be written ({error.strerror}). Choose a folder that exists and "
@@ -501,16 +515,25 @@ def as_csv(records: list[Record]) -> str:
     return _encode([flatten(r) for r in records], ".csv").decode()
 
 
-def _write_atomically(path: Path, data: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def _lock(file: IO[str]) -> None:
+    """Raise BlockingIOError when another process has this file locked; no-op where locks are unknown."""
     try:
-        with os.fdopen(handle, "wb") as file:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    path = Path(os.path.realpath(path))  # a link stays a link
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            if path.exists():  # whoever may not read the old table may not read the new one
+                os.chmod(temporary, path.stat().st_mode & 0o777)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -525,7 +548,7 @@ def run(
     items: Sequence[Item],
     settings: Settings,
     jobs: int = 1,
-    on_face: Callable[[Item, int, Face], None] | None = None,
+    on_face: Callable[[Item, int, Face, Photo], None] | None = None,
 ) -> Iterator[list[Record]]:
     """Measure photographs on `jobs` threads; records come as photos finish.
 
@@ -586,7 +609,13 @@ def _frame(rows: list[Row]) -> pd.DataFrame:
 
 
 def measure_table(
-    photos: str | Sequence[str], *, jobs: int = 1, settings: Settings | None = None
+    photos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    jobs: int = 1,
+    face: Which = "one",
+    jitter: int = DEFAULT_JITTER,
+    landmark_model: str | None = None,
+    max_megapixels: float | None = MAX_MEGAPIXELS,
 ) -> pd.DataFrame:
     """Measure many photographs.
 
@@ -596,7 +625,8 @@ def measure_table(
         Files, folders, patterns, or CSV files with a `photo` column.
     jobs : int
         Threads.
-    settings : Settings, optional
+    face, jitter, landmark_model, max_megapixels
+        As for `anthropo.read_faces`.
 
     Returns
     -------
@@ -610,8 +640,13 @@ def measure_table(
     InputError
         If there is nothing to measure.
     """
-    items = collect([photos] if isinstance(photos, str) else list(photos))
-    results = {records[0]["photo"]: records for records in run(items, settings or Settings(), jobs)}
+    settings = Settings(face, jitter, landmark_model, max_megapixels)
+    settings.fingerprint()  # a missing model is one error, not one per photo
+    given = [photos] if isinstance(photos, (str, os.PathLike)) else photos
+    items = collect([os.fspath(p) for p in given])
+    if not items:
+        raise InputError("No photograph was named.")
+    results = {records[0]["photo"]: records for records in run(items, settings, jobs)}
     return _frame(
         [flatten({**record, "columns": item.columns}) for item in items for record in results[item.path]]
     )

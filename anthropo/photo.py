@@ -174,8 +174,10 @@ def _decode(data: bytes, where: str, short_side: int | None, max_megapixels: flo
     # a decoder rounds up
     scale = next((s for s in (1, 2, 4, 8) if image.size == (-(-width // s), -(-height // s))), 1)
     pixels = _upright(pixels, orientation)
-    turned = (pixels.shape[0] > pixels.shape[1]) != (height > width) and width != height
-    full = (height, width) if turned else (width, height)
+    if scale == 1:
+        full = (pixels.shape[1], pixels.shape[0])
+    else:  # a reduced JPEG: its reduced shape may be square where the photo is not
+        full = (height, width) if orientation in (5, 6, 7, 8) else (width, height)
     return Photo(pixels, where, full, scale, data)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import signal
 import sys
 import threading
@@ -15,8 +13,9 @@ import click
 from anthropo.cli import options
 
 from anthropo.batch import OVERLAY_SUFFIX, Item, Output, Record, Settings, as_csv, collect, run
-from anthropo.errors import AnthropoError, InputError
+from anthropo.errors import AnthropoError, InputError, PhotoError
 from anthropo.face.landmarker import Face
+from anthropo.photo import Photo, read_photo
 
 EXIT_NONE, EXIT_USAGE, EXIT_SOME, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -27,8 +26,8 @@ EXIT_NONE, EXIT_USAGE, EXIT_SOME, EXIT_INTERRUPTED = 1, 2, 3, 130
     "-o",
     "--output",
     metavar="FILE",
-    help="Write a table: .csv, .parquet, .json (with landmarks), or .html (a report to read). A second "
-    "run does only what is new, changed or failed.",
+    help="Write a table: .csv, .parquet, .json (with landmarks), or .html (a report to read, made anew each "
+    "time). A second run adds to a table only what is new, changed or failed; rows of other photos stay.",
 )
 @click.option(
     "--overlay", metavar="DIR", help="Write each photo with its landmarks and measured lines to DIR."
@@ -68,17 +67,20 @@ def command(
       anthropo measure cohort.csv -o faces.parquet --face largest
       anthropo measure portrait.jpg -o portrait.html
     """
+    _terminate_like_ctrl_c()
     settings = Settings(face, jitter, landmark_model, max_megapixels)
     try:
         items = collect(photos)
         settings.fingerprint()  # loads the weights: a missing model is one error, not one per photo
-        pictures = _Overlays(overlay, items) if overlay else None
+        pictures = _Overlays(overlay) if overlay else None
         if output and output.lower().endswith(".html"):
             sys.exit(_html(items, settings, jobs, Path(output), pictures))
         table = Output(output, settings) if output else None
         sys.exit(_measure(items, settings, jobs, table, pictures))
     except AnthropoError as error:
         _fail(str(error), EXIT_USAGE)
+    except KeyboardInterrupt:
+        _fail("interrupted before the first photo.", EXIT_INTERRUPTED)
 
 
 def _measure(
@@ -88,7 +90,6 @@ def _measure(
     todo = [i for i in items if not (table and table.finished(i)) or (pictures and pictures.missing(i))]
     results: dict[str, list[Record]] = {}
     interrupted = False
-    _terminate_like_ctrl_c()
     try:
         with _progress(len({i.path for i in todo})) as advance:
             for records in run(todo, settings, jobs, pictures):
@@ -104,14 +105,10 @@ def _measure(
         _show(items, results)
 
     earlier = total - len({i.path for i in todo})
-    failures = _report_failures(results)
+    failures = _report_failures(items, results, 20 if table else None)
     if interrupted:
-        kept = f" and kept in {table.path}" if table else ""
-        click.echo(
-            f"Interrupted: {len(results) + earlier} of {total} photos finished{kept}. "
-            "Run the same command to continue.",
-            err=True,
-        )
+        kept = f" and kept in {table.path}. Run the same command to continue" if table else ""
+        click.echo(f"Interrupted: {len(results) + earlier} of {total} photos finished{kept}.", err=True)
         return EXIT_INTERRUPTED
     measured = total - failures
     if table:
@@ -121,13 +118,14 @@ def _measure(
     return _exit_code(measured, failures)
 
 
-def _report_failures(results: dict[str, list[Record]]) -> int:
-    """Say why photos failed, on stderr; return how many."""
-    reasons = [r["reason"] for records in results.values() for r in records if r["status"] == "failed"]
-    for reason in reasons[:20]:
+def _report_failures(items: list[Item], results: dict[str, list[Record]], most: int | None) -> int:
+    """Say why photos failed, on stderr and in the order they were given; return how many."""
+    paths = [path for path in dict.fromkeys(i.path for i in items) if path in results]
+    reasons = [r["reason"] for path in paths for r in results[path] if r["status"] == "failed"]
+    for reason in reasons[:most]:
         click.echo(reason, err=True)
-    if len(reasons) > 20:
-        click.echo(f"… and {len(reasons) - 20} more photos failed; the table has every reason.", err=True)
+    if most is not None and len(reasons) > most:
+        click.echo(f"… and {len(reasons) - most} more photos failed; the table has every reason.", err=True)
     return len(reasons)
 
 
@@ -158,12 +156,11 @@ def _html(items: list[Item], settings: Settings, jobs: int, path: Path, pictures
     from anthropo.report.page import Page
 
     page = Page(path)
-    _terminate_like_ctrl_c()
 
-    def keep(item: Item, index: int, face: Face) -> None:
+    def keep(item: Item, index: int, face: Face, photo: Photo) -> None:
         page.add_face(item, index, face)
         if pictures:
-            pictures(item, index, face)
+            pictures(item, index, face, photo)
 
     results: dict[str, list[Record]] = {}
     interrupted = False
@@ -175,7 +172,7 @@ def _html(items: list[Item], settings: Settings, jobs: int, path: Path, pictures
     except KeyboardInterrupt:
         interrupted = True
     page.write([r for item in items for r in results.get(item.path, [])])
-    failures = _report_failures(results)
+    failures = _report_failures(items, results, None)
     measured = len(results) - failures
     click.echo(f"{path}: {measured} of {len({i.path for i in items})} photos measured.", err=True)
     return EXIT_INTERRUPTED if interrupted else _exit_code(measured, failures)
@@ -184,31 +181,28 @@ def _html(items: list[Item], settings: Settings, jobs: int, path: Path, pictures
 class _Overlays:
     """Writes overlay pictures; called from several threads."""
 
-    def __init__(self, folder: str, items: list[Item]) -> None:
+    def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{folder}: cannot be made a folder for overlays ({error.strerror}).") from None
-        self._names: dict[str, str] = {}  # photo -> name of its picture
-        taken: set[str] = set()
-        for path in dict.fromkeys(item.path for item in items):
-            name = Path(path).stem
-            if name in taken:  # two folders hold photos of the same name
-                name += "-" + hashlib.sha256(path.encode()).hexdigest()[:6]
-            taken.add(name)
-            self._names[path] = name
 
-    def _file(self, item: Item, index: int) -> Path:
-        return self.folder / f"{self._names[item.path]}{f'.face{index}' if index else ''}{OVERLAY_SUFFIX}"
+    def _file(self, item: Item, index: int, photo: Photo) -> Path:
+        # named after what the photo shows, so that a picture never stands for another photo
+        face = f".face{index}" if index else ""
+        return self.folder / f"{Path(item.path).stem}-{photo.sha256[:8]}{face}{OVERLAY_SUFFIX}"
 
     def missing(self, item: Item) -> bool:
-        return not os.path.exists(self._file(item, 0))
+        try:
+            return not self._file(item, 0, read_photo(item.path, short_side=1)).exists()
+        except PhotoError:
+            return True
 
-    def __call__(self, item: Item, index: int, face: Face) -> None:
+    def __call__(self, item: Item, index: int, face: Face, photo: Photo) -> None:
         from anthropo.report.figures import overlay
 
-        file = self._file(item, index)
+        file = self._file(item, index, photo)
         try:
             overlay(face).save(file, quality=90)
         except OSError as error:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from anthropo.face.landmarker import DEFAULT_JITTER
 from anthropo.photo import MAX_MEGAPIXELS
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -18,6 +19,12 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _even(ctx: click.Context, param: click.Parameter, value: int) -> int:
+    if value != 1 and value % 2:
+        raise click.BadParameter(f"{value} is neither 1 nor an even number.")
+    return value
 
 
 photos_argument: Decorator = click.argument("photos", metavar="PHOTO...", nargs=-1, required=True)
@@ -43,9 +50,11 @@ jobs_option: Decorator = click.option(
 jitter_option: Decorator = click.option(
     "--jitter",
     type=click.IntRange(1, 256),
-    default=16,
+    callback=_even,
+    default=DEFAULT_JITTER,
     show_default=True,
-    help="Evaluations of the landmark model per face; their spread gives the intervals.",
+    help="Evaluations of the landmark model per face, half of them on its mirror image; their spread "
+    "gives the intervals. 1: one plain evaluation, no intervals.",
 )
 
 landmark_model_option: Decorator = click.option(

@@ -232,7 +232,7 @@ def test_column_that_has_the_name_of_a_result_is_kept_apart(
 ) -> None:
     names = ["status", "width", "intercanthal_width", "intercanthal_width_lo", "gate_yaw", "age"]
     path = table(f"photo,{','.join(names)}\n{astronaut_png},{','.join('abcdef')}\n")
-    (row,) = measure_table(str(path), settings=FAST).to_dict("records")
+    (row,) = measure_table(str(path), jitter=2).to_dict("records")
     assert [row[f"input_{name}"] for name in names[:-1]] == list("abcde")
     assert (row["age"], row["status"], row["width"]) == ("f", "ok", 512)
     assert 0.3 < row["intercanthal_width_lo"] <= row["intercanthal_width"] < 0.5
@@ -321,17 +321,17 @@ def test_changed_photo_and_changed_settings_are_done_again(
     assert measured == [str(a)]
 
     del measured[:]
-    assert invoke(*arguments, 3).exit_code == 0
+    assert invoke(*arguments, 6).exit_code == 0
     assert sorted(measured) == [str(a), str(b)]
-    assert [row["diagnostics_jitter"] for row in rows_of(path)] == ["3", "3"]
+    assert [row["diagnostics_jitter"] for row in rows_of(path)] == ["6", "6"]
 
     del measured[:]
-    assert invoke(*arguments, 3, "--face", "largest").exit_code == 0
+    assert invoke(*arguments, 6, "--face", "largest").exit_code == 0
     assert sorted(measured) == [str(a), str(b)]
 
     del measured[:]
     b.unlink()  # a photo that is gone is not silently taken from the table
-    assert invoke(*arguments, 3, "--face", "largest").exit_code == 3
+    assert invoke(*arguments, 6, "--face", "largest").exit_code == 3
     assert measured == [str(b)]
 
 
@@ -409,9 +409,9 @@ def test_partial_file_of_other_settings_is_not_used(
 ) -> None:
     path = tmp_path / "out.csv"
     journal(path, [astronaut_png])
-    assert invoke("measure", astronaut_png, "-o", path, "--jitter", 3).exit_code == 0
+    assert invoke("measure", astronaut_png, "-o", path, "--jitter", 6).exit_code == 0
     assert measured == [str(astronaut_png)]
-    assert [row["diagnostics_jitter"] for row in rows_of(path)] == ["3"]
+    assert [row["diagnostics_jitter"] for row in rows_of(path)] == ["6"]
 
 
 @pytest.mark.parametrize("content", [b"my notes\n", bytes(range(256)), b'{"photo": "a"}\n', b"[1, 2]\n"])
@@ -654,7 +654,7 @@ def test_memory_error_of_one_photo_is_its_reason(
 
 
 def test_measure_table(table: Callable[..., Path], astronaut_png: Path) -> None:
-    frame = measure_table([str(table(f"photo,id\n{astronaut_png},x\ngone.jpg,y\n"))], jobs=2, settings=FAST)
+    frame = measure_table([str(table(f"photo,id\n{astronaut_png},x\ngone.jpg,y\n"))], jobs=2, jitter=2)
     assert isinstance(frame, pd.DataFrame)
     assert list(frame["id"]) == ["x", "y"]
     assert list(frame["status"]) == ["ok", "failed"]
@@ -678,7 +678,7 @@ def test_measure_table_of_nothing(tmp_path: Path) -> None:
 
 def test_measure_table_with_a_missing_model(astronaut_png: Path) -> None:
     with pytest.raises(WeightsError, match=r"gone\.dat: no such landmark model"):
-        measure_table(str(astronaut_png), settings=Settings(landmark_model="gone.dat"))
+        measure_table(str(astronaut_png), landmark_model="gone.dat")
 
 
 def test_csv_of_records_is_the_csv_of_the_file(tmp_path: Path, astronaut_png: Path, invoke: Invoke) -> None:
@@ -686,3 +686,26 @@ def test_csv_of_records_is_the_csv_of_the_file(tmp_path: Path, astronaut_png: Pa
     assert invoke("measure", astronaut_png, "-o", tmp_path / "a.csv", "--jitter", 2).exit_code == 0
     assert batch.as_csv(records) == (tmp_path / "a.csv").read_text(encoding="utf-8")
     assert len(list(csv.reader(io.StringIO(batch.as_csv(records))))) == 2
+
+
+def test_two_runs_do_not_write_one_table_at_once(
+    tmp_path: Path, many: Path, astronaut_png: Path, invoke: Invoke
+) -> None:
+    path = tmp_path / "out.csv"
+    process = started(["measure", many, "-o", path, "-j", 1, "--jitter", 256], tmp_path / "out.csv.partial")
+    second = invoke("measure", astronaut_png, "-o", path)
+    process.kill()
+    process.communicate()
+    assert second.exit_code == 2
+    assert "another run is writing this table" in second.stderr
+
+
+def test_second_run_keeps_permissions_and_links(tmp_path: Path, astronaut_png: Path, invoke: Invoke) -> None:
+    real, link = tmp_path / "real.csv", tmp_path / "link.csv"
+    assert invoke("measure", astronaut_png, "-o", real, "--jitter", 2).exit_code == 0
+    real.chmod(0o600)
+    link.symlink_to(real)
+    assert invoke("measure", astronaut_png, "-o", link, "--jitter", 4).exit_code == 0
+    assert link.is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o600
+    assert rows_of(real)[0]["diagnostics_jitter"] == "4"

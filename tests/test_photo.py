@@ -569,3 +569,11 @@ def test_array_of_another_kind_is_refused(array: Any, described: str) -> None:
     assert str(caught.value) == (
         f"array: a photo must be a uint8 array of shape (H, W, 3) or (H, W), not {described}."
     )
+
+
+def test_a_nearly_square_photo_keeps_its_sides(tmp_path: Path, astronaut: Pixels) -> None:
+    path = tmp_path / "nearly.jpg"
+    Image.fromarray(astronaut).resize((781, 782)).save(path)
+    reduced = read_photo(path, short_side=390)
+    assert reduced.decode_scale == 2
+    assert reduced.full_size == (781, 782)

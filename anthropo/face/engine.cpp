@@ -22,8 +22,8 @@
 #include <string>
 #include <vector>
 
-// One build serves every x86-64 machine of a cluster: the hot loops are compiled twice and the
-// choice is made at load time. AVX2 without FMA keeps results bit-identical to the baseline.
+// One build serves every x86-64 machine of a cluster: the hot loops are compiled three times and the
+// choice is made at load time. No fused multiply-add (setup.py): results are the same bit for bit.
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
 #define HOT __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
@@ -210,7 +210,7 @@ struct Chip {
 
     // Spreads the inner box over at least `range` grey levels. The predictor compares grey values
     // with fixed thresholds, so that a dark photo defeats it: at a quarter of the exposure its
-    // error doubles; stretched first, it is unchanged.
+    // error grows by 60 %; stretched first, it is unchanged.
     void stretch(int range) {
         const long margin = std::lround(box * pad);
         std::uint32_t count[256] = {};

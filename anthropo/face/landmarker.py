@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -15,7 +16,7 @@ from anthropo.face.gate import LANDMARK_SPREAD, Check, check_photo
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import MIRROR
 from anthropo.face.weights import face_detector, landmark_model
-from anthropo.photo import Photo, read_photo
+from anthropo.photo import MAX_MEGAPIXELS, Photo, read_photo
 
 Floats = NDArray[np.float64]
 Which = Literal["one", "largest", "all"]
@@ -27,6 +28,10 @@ _BACKGROUND = 0.6  # a face less than this fraction as wide as the largest one i
 _DECODED_FACE = 160.0  # px: decode finer when the face is smaller than this
 FIRST_DECODE = 390  # px, short side of the first decode
 
+_DOUBTFUL = 0.012  # spread of the landmarks, outer-canthal distances: look whether the photo is turned
+_STEEP = 15.0  # deg of pitch, likewise
+_SURER = 0.2  # of the detector's score, by which a turned face must beat the upright one
+
 # Second try, for dark or turned faces.
 _LOW_THRESHOLD = -0.3
 _SECOND_SHORT_SIDE = 864
@@ -34,6 +39,7 @@ _SECOND_SHORT_SIDE = 864
 # Landmarks of a face spread by 0.006 outer-canthal distances over jittered boxes (median; 99 % below
 # 0.04), those of other things by 0.04 to 0.14.
 # Above LANDMARK_SPREAD a face is refused when it took a second try or stands beside a steadier one.
+_RETRY = 0.045  # with nothing below, finer scales are searched as well
 _NO_FACE = 0.08  # refused in any case
 
 # Landmarks. The aligned face: a box of _BOX px, padded on every side; _FIRST_BOX for the first look,
@@ -49,7 +55,7 @@ _CONTRAST = 160  # grey levels: dark and flat faces are stretched to this range 
 DEFAULT_JITTER = 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Face:
     """One face. Coordinates are pixels of the upright full-size photo, (0, 0) a pixel's centre."""
 
@@ -68,7 +74,7 @@ class Face:
     unsteadiness: float  # median spread over jittered boxes, outer-canthal distances
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Found:
     box: Floats  # (4,) full-photo pixels
     score: float
@@ -85,7 +91,7 @@ def read_face(
     face: Literal["one", "largest"] = "one",
     jitter: int = DEFAULT_JITTER,
     landmark_model: str | None = None,
-    max_megapixels: float | None = 200,
+    max_megapixels: float | None = MAX_MEGAPIXELS,
 ) -> Face:
     """Find the face of a photograph and its 68 landmarks.
 
@@ -96,7 +102,7 @@ def read_face(
         What to do when there are several: refuse, or take the largest.
     jitter : int
         Evaluations per face; half of them see the mirrored face. The landmarks are their mean.
-        1 means one plain evaluation, without a spread.
+        1 means one plain evaluation, without a spread; otherwise an even number.
     landmark_model : path, optional
         Another dlib shape predictor with 68 points.
     max_megapixels : float or None
@@ -125,6 +131,8 @@ def read_face(
     >>> face.landmarks.shape  # doctest: +SKIP
     (68, 2)
     """
+    if face not in ("one", "largest"):
+        raise ValueError(f"face={face!r}: 'one' or 'largest' is needed; read_faces takes 'all'")
     return read_faces(
         photo, face=face, jitter=jitter, landmark_model=landmark_model, max_megapixels=max_megapixels
     )[0]
@@ -136,35 +144,71 @@ def read_faces(
     face: Which = "all",
     jitter: int = DEFAULT_JITTER,
     landmark_model: str | None = None,
-    max_megapixels: float | None = 200,
+    max_megapixels: float | None = MAX_MEGAPIXELS,
 ) -> list[Face]:
     """Like `read_face`, for every face that `face` asks for, the largest first."""
+    if face not in ("one", "largest", "all"):
+        raise ValueError(f"face={face!r}: 'one', 'largest' or 'all' is needed")
+    if jitter < 1 or (jitter != 1 and jitter % 2):
+        raise ValueError(f"jitter={jitter}: 1 or an even number is needed (half see the mirrored face)")
     predictor = landmark_predictor(landmark_model)
     if not isinstance(photo, Photo):
         photo = read_photo(photo, short_side=FIRST_DECODE, max_megapixels=max_megapixels)
-    photo, found = _find(photo, face)
-    if not found:
-        raise _no_face(photo)
-    smallest = min(f.width for f in found)
-    if smallest / photo.decode_scale < _DECODED_FACE:
-        photo = photo.finer(_power_of_two(smallest / _DECODED_FACE))
     faces: list[Face] = []
-    refused = _no_face(photo)
-    for candidate in found:
-        try:
-            faces.append(_landmarks(photo, candidate, predictor, jitter))
-        except FaceError as error:
-            refused = error
-    # beside a steady face, one whose landmarks fly about is a pattern that only looks like a face
-    faces = [f for f in faces if f.unsteadiness <= LANDMARK_SPREAD] or faces
+    refused: FaceError | None = None
+    for finer, found in _search_photo(photo, face):
+        photo = finer
+        smallest = min(f.width for f in found)
+        if smallest / photo.decode_scale < _DECODED_FACE:
+            photo = photo.finer(_power_of_two(smallest / _DECODED_FACE))
+        candidates: list[Face] = []
+        for candidate in found:
+            try:
+                candidates.append(_landmarks(photo, candidate, predictor, jitter))
+            except FaceError as error:
+                refused = refused or error
+        # beside a steady face, one whose landmarks fly about is a pattern that only looks like a
+        # face; with nothing else, a finer search may find what the coarse one missed
+        steady = [f for f in candidates if f.unsteadiness <= LANDMARK_SPREAD]
+        faces = steady or faces or candidates
+        if any(f.unsteadiness <= _RETRY for f in candidates):
+            break
+    turn = 0
     if not faces:
-        raise refused
+        turn = _turned(photo, (1, 2, 3), (_FIRST_SHORT_SIDE, 2 * _FIRST_SHORT_SIDE), 0.0)
+    elif faces[0].unsteadiness > _DOUBTFUL or abs(faces[0].pitch) > _STEEP:
+        # an upright detector sees upside-down faces, too; look at the size at which this one is 100 px
+        short = int(100 * min(photo.full_size) / (faces[0].box[2] - faces[0].box[0]))
+        turn = _turned(photo, (2,), (short,), faces[0].score)
+    if turn:
+        raise FaceError(
+            f"{photo.source}: the face is turned clockwise by about {turn}°. Turn the photo upright."
+        )
+    if not faces:
+        raise refused or _no_face(photo)
     if face == "one" and len(faces) > 1:
         raise FaceError(
             f"{photo.source}: {len(faces)} faces found, 1 needed. Pass --face largest or --face all, "
             "or crop the photo."
         )
     return faces if face == "all" else faces[:1]
+
+
+def _turned(photo: Photo, quarters: tuple[int, ...], sizes: tuple[int, ...], score: float) -> int:
+    """By how many degrees clockwise a face is turned that the upright search missed or misread; or 0.
+
+    Tries the turns `quarters` on reductions to the short sides `sizes`. The face must be found more
+    surely than `score`, by `_SURER`.
+    """
+    best, turn = score + _SURER, 0
+    for quarter in quarters:
+        # turning the pixels counter-clockwise brings a face upright that was turned clockwise
+        turned = Photo.from_array(np.rot90(photo.pixels, quarter))
+        for short in sizes:
+            for found in _search(turned, min(short, *turned.full_size)):
+                if found.score > best:
+                    best, turn = found.score, 90 * quarter
+    return turn
 
 
 def _no_face(photo: Photo) -> FaceError:
@@ -198,24 +242,30 @@ def _power_of_two(scale: float) -> int:
 # ----------------------------------------------------------------------------------- detection
 
 
-def _find(photo: Photo, which: Which) -> tuple[Photo, list[_Found]]:
-    """Faces, largest first, and the photo as finely decoded as the search needed it."""
+def _search_photo(photo: Photo, which: Which) -> Iterator[tuple[Photo, list[_Found]]]:
+    """Faces, largest first, at finer and finer scales, with the photo as finely decoded as that took.
+
+    Whoever is content with what a scale shows stops asking; after the first find the search goes on
+    to a moderate size only. For "all" there is one round with everything.
+    """
     full = min(photo.full_size)
-    found: list[_Found] = []
+    everything: list[_Found] = []
     short = _FIRST_SHORT_SIDE
-    while short < full and (which == "all" or not found):
+    while short < full and (which == "all" or not everything or short <= _SECOND_SHORT_SIDE):
         photo = photo.finer(_power_of_two(full / short))
-        found = _merge(found, _search(photo, short))
+        found = _search(photo, short)
+        everything = _merge(everything, found)
+        if found and which != "all":
+            yield photo, _foreground(photo, _merge([], found))
         short *= 2
-    if which == "all" or not found:
+    if which == "all" or not everything:
         # plain dlib, so that nothing is lost that it finds
         photo = photo.finer(1)
-        found = _merge(found, _search(photo, None))
-    if not found:
-        found = _second_try(photo)
-    elif which != "all":
-        found = _foreground(photo, found)
-    return photo, found
+        everything = _merge(everything, _search(photo, None))
+        if everything:
+            yield photo, everything if which == "all" else _foreground(photo, everything)
+    if not everything and (found := _second_try(photo)):
+        yield photo, found
 
 
 def _search(
@@ -252,7 +302,7 @@ def _merge(known: list[_Found], new: list[_Found]) -> list[_Found]:
 
 
 def _foreground(photo: Photo, found: list[_Found]) -> list[_Found]:
-    """Every face at least half as wide as the largest, also those too small for the search so far."""
+    """Every face at least `_BACKGROUND` times as wide as the largest, however small the search must go."""
     short = int(np.ceil(min(photo.full_size) * _WINDOW / (_BACKGROUND * found[0].width)))
     if _FIRST_SHORT_SIDE < short < min(photo.pixels.shape[:2]):
         # only the pyramid levels (5/6 each) below what the first search has covered
@@ -315,8 +365,9 @@ def _landmarks(photo: Photo, found: _Found, predictor: _engine.ShapePredictor, j
     unsteadiness = _unsteadiness(samples.mean(0), samples)
     if unsteadiness > (LANDMARK_SPREAD if found.second_try else _NO_FACE):
         raise _no_face(photo)
-    if jitter == 1:
-        samples = samples[:1]
+    half = len(samples) // 2  # more than asked for when few were: steadiness needs some
+    plain, mirrored = samples[: max(1, jitter // 2)], samples[half : half + jitter // 2]
+    samples = np.concatenate([plain, mirrored])
     points = samples.mean(0)
     spread = samples.std(0, ddof=1) if jitter > 1 else np.full((68, 2), np.nan)
 

@@ -23,7 +23,7 @@ MIRROR: NDArray[np.intp] = np.array(
 )
 
 #: Code -> points of the 68-point scheme whose mean is the landmark. Definitions: Farkas 1994 and
-#: Elements of Morphology 2009/2013; how far each point is from its definition: docs/atlas.md.
+#: Elements of Morphology 2009/2013. Most points only approximate them: docs/atlas.md, "Caution".
 LANDMARKS: dict[str, tuple[int, ...]] = {
     "n": (27,),  # nasion
     "prn": (30,),  # pronasale
@@ -34,10 +34,6 @@ LANDMARKS: dict[str, tuple[int, ...]] = {
     "enL": (42,),
     "exR": (36,),  # exocanthion
     "exL": (45,),
-    "psR": (37, 38),  # palpebrale superius
-    "psL": (43, 44),
-    "piR": (40, 41),  # palpebrale inferius
-    "piL": (46, 47),
     "pR": (36, 37, 38, 39, 40, 41),  # pupil: centre of the lid margins, independent of gaze
     "pL": (42, 43, 44, 45, 46, 47),
     "sciR": (19,),  # superciliare

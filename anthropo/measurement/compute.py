@@ -65,8 +65,9 @@ def measure_face(face: Face) -> list[Measurement]:
     Returns
     -------
     list of Measurement
-        In the registry's order. The interval is the value ± 1.96 standard deviations over the
-        jittered evaluations of the landmarks.
+        In the registry's order. The interval is the value ± 1.96 standard deviations of a single
+        jittered evaluation (the value is that of their mean, and so a little steadier); lengths and
+        areas end at zero.
     """
     entries = list(registry().values())
     jittered = len(face.samples) > 1
@@ -85,9 +86,10 @@ def measure_face(face: Face) -> list[Measurement]:
         elif np.isnan(value):
             reason = "undefined: its denominator is zero"
         margin = np.nan if np.isnan(value) else margin
-        result.append(
-            Measurement(entry.id, value, value - margin, value + margin, entry.unit, entry.side, reason)
-        )
+        low = value - margin
+        if entry.kind in ("distance", "area") and low < 0 <= value:
+            low = 0.0
+        result.append(Measurement(entry.id, value, low, value + margin, entry.unit, entry.side, reason))
     return result
 
 

@@ -55,7 +55,7 @@ class Page:
                 **record,
                 "picture": self._pictures[record["photo"], record["face"]],
                 "regions": _by_region(record),
-                "voids": [(name, check) for name, check in record["gate"].items() if not check["ok"]],
+                "beyond": [(name, check) for name, check in record["gate"].items() if not check["ok"]],
             }
             for record in records
             if record["status"] == "ok"

@@ -36,8 +36,9 @@ def print_face(record: dict[str, Any]) -> None:
     """One face: the gate's findings, then every measurement."""
     console = _console()
     pose = record["pose"]
+    face = f", face {record['face']}" if record["face"] else ""
     console.print(
-        Text(f"{record['photo']}  {record['width']} × {record['height']} px", style="bold"),
+        Text(f"{record['photo']}{face}  {record['width']} × {record['height']} px", style="bold"),
         Text(f"yaw {pose['yaw']:+.1f}°  pitch {pose['pitch']:+.1f}°  roll {pose['roll']:+.1f}°", style="dim"),
         sep="\n",
     )
@@ -46,7 +47,8 @@ def print_face(record: dict[str, Any]) -> None:
         console.print(
             Text(
                 f"gate: {name} is {number(check['value'], check['unit'])}, "
-                f"limit {sign(check)} {number(check['limit'], check['unit'])} {check['unit']}",
+                f"limit {sign(check)} {number(check['limit'], check['unit'])} {check['unit']}: "
+                f"{check['advice']}",
                 style="yellow",
             )
         )

@@ -202,3 +202,29 @@ def test_a_jpeg_in_memory_is_not_needed_on_disk_any_more(portrait: Pixels, tmp_p
     path.unlink()
     assert reduced.decode_scale == 8
     assert reduced.finer(2).pixels.shape == (1680, 1680, 3)
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_turned_photo_says_so(portrait: Pixels, quarters: int) -> None:
+    turned = np.rot90(portrait, -quarters)  # clockwise
+    with pytest.raises(FaceError, match=rf"turned clockwise by about {90 * quarters}°"):
+        read_face(photo(turned))
+
+
+def test_a_steady_small_face_wins_over_an_unsteady_large_pattern(portrait: Pixels) -> None:
+    small = np.asarray(Image.fromarray(portrait).resize((420, 420)))
+    canvas = np.full((1350, 2000, 3), 120, np.uint8)
+    canvas[:840, :840] = portrait[::-1]  # upside down: may look like a face
+    canvas[700:1120, 1400:1820] = small
+    assert read_face(photo(canvas), face="largest").landmarks[:, 0].min() > 1400
+
+
+def test_wrong_options_are_refused(astronaut: Pixels) -> None:
+    with pytest.raises(ValueError, match="'one' or 'largest' is needed"):
+        read_face(photo(astronaut), face="all")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="'one', 'largest' or 'all' is needed"):
+        read_faces(photo(astronaut), face="any")  # type: ignore[arg-type]
+    for jitter in (0, -3, 7):
+        with pytest.raises(ValueError, match="1 or an even number"):
+            read_face(photo(astronaut), jitter=jitter)
+    assert len(read_face(photo(astronaut), jitter=6).samples) == 6

@@ -97,7 +97,7 @@ def test_every_face_has_its_section(tmp_path: Path, two_faces_png: Path, invoke:
     assert invoke("measure", two_faces_png, "--face", "all", "-o", path).exit_code == 0
     text = path.read_text(encoding="utf-8")
     assert f"<h2>{two_faces_png}</h2>" in text
-    assert f"<h2>{two_faces_png}, face 2</h2>" in text
+    assert f"<h2>{two_faces_png}, face 1</h2>" in text
     pictures = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', text)
     assert len(pictures) == len(set(pictures)) == 2
     assert "<title>anthropo: 2 measured faces</title>" in text
