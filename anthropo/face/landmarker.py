@@ -28,7 +28,7 @@ _BACKGROUND = 0.6  # a face less than this fraction as wide as the largest one i
 _DECODED_FACE = 160.0  # px: decode finer when the face is smaller than this
 FIRST_DECODE = 390  # px, short side of the first decode
 
-_DOUBTFUL = 0.012  # spread of the landmarks, outer-canthal distances: look whether the photo is turned
+_DOUBTFUL = 0.015  # spread of the landmarks, outer-canthal distances: look whether the photo is turned
 _STEEP = 15.0  # deg of pitch, likewise
 _SURER = 0.2  # of the detector's score, by which a turned face must beat the upright one
 
