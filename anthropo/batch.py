@@ -399,12 +399,13 @@ class Output:
         InputError
             If they cannot be written.
         """
+        # first, so that an interruption while the journal is written loses nothing
+        self._new[records[0]["photo"]] = records
         try:
             self._journal.write(json.dumps(records, ensure_ascii=False) + "\n")
             self._journal.flush()
         except OSError as error:
             raise self._full(error) from None
-        self._new[records[0]["photo"]] = records
 
     def close(self, items: Sequence[Item]) -> None:
         """Write the table: `items` in their order, then what the file had of other photos.
