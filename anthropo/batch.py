@@ -11,6 +11,7 @@ import json
 import math
 import os
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -21,17 +22,20 @@ from typing import IO, TYPE_CHECKING, Any
 from anthropo._version import __version__
 from anthropo.errors import AnthropoError, InputError
 from anthropo.face import _engine
+from anthropo.face.gate import CHECKS
 from anthropo.face.landmarker import DEFAULT_JITTER, FIRST_DECODE, Face, Which, landmark_predictor, read_faces
 from anthropo.face.weights import landmark_model
+from anthropo.files import file_sha256, write_atomically
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.registry import registry
-from anthropo.photo import MAX_MEGAPIXELS, SUFFIXES, Photo, read_photo
+from anthropo.photo import MAX_MEGAPIXELS, SUFFIXES, read_photo
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Record = dict[str, Any]  # one face of one photo, as in the JSON output
 Row = dict[str, Any]  # one line of a table
+OnFace = Callable[["Item", int, Face, str], None]  # item, index of the face, face, the photo's SHA-256
 
 SUFFIX_OF_OUTPUT = (".csv", ".parquet", ".json")
 OVERLAY_SUFFIX = ".overlay.jpg"
@@ -146,10 +150,9 @@ def read_cohort(path: Path) -> list[Item]:
         rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error as error:
         raise InputError(f"{path}: not a readable CSV ({error}).") from None
-    names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
-    if "photo" not in names:
+    if "photo" not in columns[delimiter]:
         raise InputError(
-            f"{path}: no column `photo`; its columns are {', '.join(names) or 'none'}. "
+            f"{path}: no column `photo`; its columns are {', '.join(columns[delimiter]) or 'none'}. "
             "Name the column that holds the photographs' paths `photo`."
         )
     items = []
@@ -167,9 +170,7 @@ def read_cohort(path: Path) -> list[Item]:
 # ------------------------------------------------------------------------------------- records
 
 
-def measure_item(
-    item: Item, settings: Settings, on_face: Callable[[Item, int, Face, Photo], None] | None = None
-) -> list[Record]:
+def measure_item(item: Item, settings: Settings, on_face: OnFace | None = None) -> list[Record]:
     """One record per face that was asked for, or a single failed one with its reason."""
     try:
         photo = read_photo(item.path, short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
@@ -182,7 +183,7 @@ def measure_item(
         ]
         if on_face is not None:
             for i, face in enumerate(faces):
-                on_face(item, i, face, photo)
+                on_face(item, i, face, digest)
     except AnthropoError as error:
         return [_failed(item, str(error), settings)]
     except MemoryError:
@@ -275,7 +276,7 @@ def flatten(record: Record) -> Row:
     for key in ("yaw", "pitch", "roll"):
         row[key] = (record["pose"] or {}).get(key)
     gate = record["gate"] or {}
-    for name in _GATE:
+    for name in CHECKS:
         row[f"gate_{name}"] = gate[name]["value"] if gate else None
     row["gate_failed"] = " ".join(name for name in gate if not gate[name]["ok"]) if gate else None
     measured = record["measurements"] or {}
@@ -291,17 +292,6 @@ def flatten(record: Record) -> Row:
     return row
 
 
-_GATE = (
-    "yaw",
-    "pitch",
-    "roll",
-    "eye_pixels",
-    "sharpness",
-    "mouth_open",
-    "smile",
-    "outside",
-    "landmark_spread",
-)
 _DIAGNOSTICS = (
     "anthropo", "settings", "dlib", "landmark_model", "jitter", "sha256", "score", "second_try",
 )  # fmt: skip
@@ -315,15 +305,7 @@ def _passed_through(columns: dict[str, str]) -> Row:
 @lru_cache(maxsize=1)
 def _columns() -> frozenset[str]:
     """Names of every column that `flatten` writes itself."""
-    return frozenset(
-        (
-            *("photo", "face", "status", "reason", "width", "height", "yaw", "pitch", "roll"),
-            *("box_left", "box_top", "box_right", "box_bottom", "gate_failed", "measurement_reasons"),
-            *(f"gate_{name}" for name in _GATE),
-            *(f"diagnostics_{key}" for key in _DIAGNOSTICS),
-            *(f"{name}{end}" for name in registry() for end in ("", "_lo", "_hi")),
-        )
-    )
+    return frozenset(flatten(defaultdict(dict)))
 
 
 # -------------------------------------------------------------------------------------- output
@@ -385,11 +367,9 @@ class Output:
             return False
         digest = _cell(known[0], "sha256")
         try:
-            with open(item.path, "rb") as file:
-                same = bool(digest == hashlib.sha256(file.read()).hexdigest())
+            return bool(digest == file_sha256(item.path))
         except OSError:
-            same = False
-        return same
+            return False
 
     def add(self, records: list[Record]) -> None:
         """Keep one photo's records.
@@ -433,7 +413,7 @@ class Output:
         rows += [row for photo, old in self._earlier.items() if photo not in current for row in old]
         try:
             self._journal.close()
-            _write_atomically(self.path, _encode(rows, self.suffix))
+            write_atomically(self.path, _encode(rows, self.suffix))
         except OSError as error:
             raise self._full(error) from None
         with contextlib.suppress(OSError):
@@ -525,23 +505,6 @@ def _lock(file: IO[str]) -> None:
     fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _write_atomically(path: Path, data: bytes) -> None:
-    path = Path(os.path.realpath(path))  # a link stays a link
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            if path.exists():  # whoever may not read the old table may not read the new one
-                os.chmod(temporary, path.stat().st_mode & 0o777)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-
-
 # ----------------------------------------------------------------------------------------- run
 
 
@@ -549,7 +512,7 @@ def run(
     items: Sequence[Item],
     settings: Settings,
     jobs: int = 1,
-    on_face: Callable[[Item, int, Face, Photo], None] | None = None,
+    on_face: OnFace | None = None,
 ) -> Iterator[list[Record]]:
     """Measure photographs on `jobs` threads; records come as photos finish.
 

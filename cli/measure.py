@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ from typing import Any
 import click
 from anthropo.cli import options
 
-from anthropo.batch import OVERLAY_SUFFIX, Item, Output, Record, Settings, as_csv, collect, run
-from anthropo.errors import AnthropoError, InputError, PhotoError
+from anthropo.batch import OVERLAY_SUFFIX, Item, OnFace, Output, Record, Settings, as_csv, collect, run
+from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import Face
-from anthropo.photo import Photo, read_photo
+from anthropo.files import file_sha256
 
 EXIT_NONE, EXIT_USAGE, EXIT_SOME, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -88,17 +89,7 @@ def _measure(
 ) -> int:
     total = len({i.path for i in items})
     todo = [i for i in items if not (table and table.finished(i)) or (pictures and pictures.missing(i))]
-    results: dict[str, list[Record]] = {}
-    interrupted = False
-    try:
-        with _progress(len({i.path for i in todo})) as advance:
-            for records in run(todo, settings, jobs, pictures):
-                results[records[0]["photo"]] = records
-                if table:
-                    table.add(records)
-                advance()
-    except KeyboardInterrupt:
-        interrupted = True
+    results, interrupted = _run(todo, settings, jobs, pictures, table.add if table else None)
     if table:
         table.close(items)
     else:
@@ -116,6 +107,27 @@ def _measure(
         failed = f", {failures} failed" if failures else ""
         click.echo(f"{table.path}: {measured} of {total} photos measured{extra}{failed}.", err=True)
     return _exit_code(measured, failures)
+
+
+def _run(
+    items: list[Item],
+    settings: Settings,
+    jobs: int,
+    on_face: OnFace | None,
+    keep: Callable[[list[Record]], None] | None = None,
+) -> tuple[dict[str, list[Record]], bool]:
+    """Measure with a progress bar: results by photo, and whether Ctrl-C or SIGTERM ended it."""
+    results: dict[str, list[Record]] = {}
+    try:
+        with _progress(len({i.path for i in items})) as advance:
+            for records in run(items, settings, jobs, on_face):
+                results[records[0]["photo"]] = records
+                if keep:
+                    keep(records)
+                advance()
+    except KeyboardInterrupt:
+        return results, True
+    return results, False
 
 
 def _report_failures(items: list[Item], results: dict[str, list[Record]], most: int | None) -> int:
@@ -157,20 +169,12 @@ def _html(items: list[Item], settings: Settings, jobs: int, path: Path, pictures
 
     page = Page(path)
 
-    def keep(item: Item, index: int, face: Face, photo: Photo) -> None:
+    def draw(item: Item, index: int, face: Face, digest: str) -> None:
         page.add_face(item, index, face)
         if pictures:
-            pictures(item, index, face, photo)
+            pictures(item, index, face, digest)
 
-    results: dict[str, list[Record]] = {}
-    interrupted = False
-    try:
-        with _progress(len({i.path for i in items})) as advance:
-            for records in run(items, settings, jobs, keep):
-                results[records[0]["photo"]] = records
-                advance()
-    except KeyboardInterrupt:
-        interrupted = True
+    results, interrupted = _run(items, settings, jobs, draw)
     page.write([r for item in items for r in results.get(item.path, [])])
     failures = _report_failures(items, results, None)
     measured = len(results) - failures
@@ -188,21 +192,21 @@ class _Overlays:
         except OSError as error:
             raise InputError(f"{folder}: cannot be made a folder for overlays ({error.strerror}).") from None
 
-    def _file(self, item: Item, index: int, photo: Photo) -> Path:
-        # named after what the photo shows, so that a picture never stands for another photo
+    def _file(self, item: Item, index: int, digest: str) -> Path:
+        # named after the photo's content, so that a picture never stands for another photo
         face = f".face{index}" if index else ""
-        return self.folder / f"{Path(item.path).stem}-{photo.sha256[:8]}{face}{OVERLAY_SUFFIX}"
+        return self.folder / f"{Path(item.path).stem}-{digest[:8]}{face}{OVERLAY_SUFFIX}"
 
     def missing(self, item: Item) -> bool:
         try:
-            return not self._file(item, 0, read_photo(item.path, short_side=1)).exists()
-        except PhotoError:
+            return not self._file(item, 0, file_sha256(item.path)).exists()
+        except OSError:
             return True
 
-    def __call__(self, item: Item, index: int, face: Face, photo: Photo) -> None:
+    def __call__(self, item: Item, index: int, face: Face, digest: str) -> None:
         from anthropo.report.figures import overlay
 
-        file = self._file(item, index, photo)
+        file = self._file(item, index, digest)
         try:
             overlay(face).save(file, quality=90)
         except OSError as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from anthropo.errors import WeightsError
-from anthropo.face.weights import KNOWN, cache_folder, file_sha256, locate
+from anthropo.face.weights import KNOWN, cache_folder, locate
+from anthropo.files import file_sha256
 
 
 @click.command(short_help="List the model weights.")

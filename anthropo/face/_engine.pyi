@@ -28,7 +28,7 @@ class ShapePredictor:
         image: NDArray[np.uint8],
         box: NDArray[np.float64],
         jitter: NDArray[np.float64],
-        mirror: NDArray[np.float64],
+        mirror: NDArray[np.intp],
         first_box: float,
         chip_box: float,
         pad: float,

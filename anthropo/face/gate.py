@@ -42,6 +42,12 @@ SMILE = 0.41
 LANDMARK_SPREAD = 0.03
 
 
+#: Every check, in the order in which `check_photo` gives them.
+CHECKS = (
+    "yaw", "pitch", "roll", "eye_pixels", "sharpness", "mouth_open", "smile", "outside", "landmark_spread",
+)  # fmt: skip
+
+
 def landmark(points: Floats, code: str) -> Floats:
     """An anthropometric landmark from 68 points: (..., 68, 2) -> (..., 2)."""
     at: Floats = points[..., list(LANDMARKS[code]), :].mean(-2)

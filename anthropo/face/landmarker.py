@@ -36,9 +36,9 @@ _SURER = 0.2  # of the detector's score, by which a turned face must beat the up
 _LOW_THRESHOLD = -0.3
 _SECOND_SHORT_SIDE = 864
 
-# Landmarks of a face spread by 0.006 outer-canthal distances over jittered boxes (median; 99 % below
-# 0.04), those of other things by 0.04 to 0.14.
-# Above LANDMARK_SPREAD a face is refused when it took a second try or stands beside a steadier one.
+# Unsteadiness: how far landmarks spread over jittered boxes, in outer-canthal distances. A face's by
+# 0.006 (median; 99 % below 0.04), those of other things by 0.04 to 0.14. Above LANDMARK_SPREAD a face
+# is refused when it took a second try or stands beside a steadier one.
 _RETRY = 0.045  # with nothing below, finer scales are searched as well
 _NO_FACE = 0.08  # refused in any case
 
@@ -117,7 +117,10 @@ def read_face(
     PhotoError
         If the photograph cannot be read.
     FaceError
-        If there is no face, there are several and one is needed, or it is cut by the border.
+        If there is no face, there are several and one is needed, it is cut by the border, or the
+        photo is turned.
+    ValueError
+        If `face` or `jitter` is not one of the values above.
     WeightsError
         If the landmark model is missing, damaged, or has other points.
 
@@ -350,12 +353,18 @@ def _inner(chip: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return chip[margin:-margin, margin:-margin]
 
 
+def beyond_border(points: Floats, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which points (P, 2) lie outside a photo of width and height `size`, pixels."""
+    return np.asarray(((points < -0.5) | (points > np.array(size) - 0.5)).any(1))
+
+
 def _landmarks(photo: Photo, found: _Found, predictor: _engine.ShapePredictor, jitter: int) -> Face:
+    """The face in a detected box; FaceError when it is none after all, or is cut by the border."""
     raw, chip = predictor.align(
         photo.pixels,
         photo.to_decoded(found.box.reshape(2, 2)).ravel(),
         _jitter(max(_STEADY, jitter // 2)),
-        MIRROR.astype(np.float64),
+        MIRROR,
         first_box=_FIRST_BOX,
         chip_box=_BOX,
         pad=_PAD,
@@ -371,8 +380,7 @@ def _landmarks(photo: Photo, found: _Found, predictor: _engine.ShapePredictor, j
     points = samples.mean(0)
     spread = samples.std(0, ddof=1) if jitter > 1 else np.full((68, 2), np.nan)
 
-    width, height = photo.full_size
-    outside = ((points < -0.5) | (points > np.array([width, height]) - 0.5)).any(1)
+    outside = beyond_border(points, photo.full_size)
     if outside[17:].sum() > _CUT:  # a few points beyond the border are the gate's business
         raise FaceError(
             f"{photo.source}: the face is cut by the photo's border ({int(outside.sum())} of 68 landmarks "

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.util
 import os
-import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 
 from anthropo.errors import WeightsError
 from anthropo.face import _engine
+from anthropo.files import file_sha256, write_atomically
 
 _PACKAGE = "face_recognition_models"
 
@@ -87,28 +86,9 @@ def cache_folder() -> Path:
     return Path(os.environ.get("ANTHROPO_CACHE") or platformdirs.user_cache_dir("anthropo", appauthor=False))
 
 
-def file_sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _store(path: Path, data: bytes) -> None:
-    """Write so that no other process ever sees half a file: temporary name, then rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    write_atomically(path, data)
 
 
 def _read(path: Path) -> NDArray[np.uint8]:

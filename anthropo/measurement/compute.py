@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from anthropo.face.landmarker import Face, read_face
+from anthropo.face.landmarker import Face, beyond_border, read_face
 from anthropo.measurement.kinds import Floats, functions
 from anthropo.measurement.registry import Entry, landmark_names, registry
 from anthropo.photo import Photo
@@ -74,9 +74,7 @@ def measure_face(face: Face) -> list[Measurement]:
     every = evaluate(np.concatenate([face.landmarks[None], face.samples]), entries)
     values = every[0]
     half = _Z95 * every[1:].std(0, ddof=1) if jittered else np.full(len(entries), np.nan)
-    width, height = face.size
-    limit = np.array([width, height]) - 0.5
-    outside = np.any((face.landmarks < -0.5) | (face.landmarks > limit), axis=1)
+    outside = beyond_border(face.landmarks, face.size)
     whole = not outside.any()
     result = []
     for entry, value, margin in zip(entries, values.tolist(), half.tolist(), strict=True):

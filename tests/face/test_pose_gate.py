@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
-from anthropo.face.gate import Check, mouth_open, smile
+from anthropo.face.gate import CHECKS, Check, mouth_open, smile
 from anthropo.face.landmarker import read_face
 from anthropo.face.pose import POSE_POINTS, fit_camera, generic_face, head_pose
 from anthropo.face.scheme import MIRROR
@@ -91,6 +91,7 @@ def test_the_gate_reports_value_and_limit(astronaut: Pixels) -> None:
         "yaw", "pitch", "roll", "eye_pixels", "sharpness", "mouth_open", "smile", "outside",
         "landmark_spread",
     ]  # fmt: skip
+    assert tuple(gate) == CHECKS
     assert gate["eye_pixels"].value == pytest.approx(43, abs=3)
     assert not gate["mouth_open"].ok  # she smiles with her teeth showing
     assert not gate["smile"].ok

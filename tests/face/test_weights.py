@@ -11,6 +11,7 @@ import pytest
 
 from anthropo.errors import WeightsError
 from anthropo.face import weights
+from anthropo.files import file_sha256
 
 LOAD = "from anthropo.face.weights import landmark_model; print(landmark_model()[0].points)"
 
@@ -26,7 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_packaged_files_have_the_hashes_that_are_expected() -> None:
     for known in weights.KNOWN:
-        assert weights.file_sha256(weights.locate(known.name)) == known.sha256
+        assert file_sha256(weights.locate(known.name)) == known.sha256
 
 
 def test_the_licence_that_forbids_commercial_use_is_stated() -> None:
@@ -84,5 +85,5 @@ def test_another_predictor_is_cached_under_its_own_hash(cache: Path, tmp_path: P
     shutil.copy(weights.locate("landmarks-5"), copy)
     predictor, digest = weights.landmark_model(str(copy))
     assert predictor.points == 5
-    assert digest == weights.file_sha256(copy)
+    assert digest == file_sha256(copy)
     assert [p.name for p in cache.iterdir()] == [f"shape-predictor-{digest[:32]}-v1.bin"]
