@@ -1,6 +1,6 @@
 """Accuracy: landmarks against hand-placed points, beside dlib at full resolution on the same photos.
 
-    python benchmarks/landmark_error.py FOLDER
+    python benchmarks/landmark_error.py FOLDER [--exposure 0.25]
 
 FOLDER holds either `index.csv` (columns photo, landmarks: one file per photo, 68 lines "x y"), or
 `landmarks189.csv` with `ibug68_to_frl189.csv` (points of another scheme and how they correspond).
@@ -9,6 +9,7 @@ With 68 points the error is the mean distance between predicted and hand-placed 
 the hand-placed outer-canthal distance. With corresponding points each point's mean offset over all
 photos (another scheme's definition of it) is removed first. Only photos in which dlib finds the
 annotated face are compared; a face lost is one that dlib finds and anthropo does not.
+--exposure multiplies all pixel values first.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from anthropo.errors import AnthropoError
 from anthropo.face.landmarker import read_faces
 from anthropo.face.weights import locate
-from anthropo.photo import read_photo
+from anthropo.photo import Photo, read_photo
 
 Floats = NDArray[np.float64]
 
@@ -56,7 +57,9 @@ def nearest(candidates: list[Floats], truth: Floats, unit: float) -> Floats | No
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    parser.add_argument("--exposure", type=float, default=1.0)
+    arguments = parser.parse_args()
+    folder = arguments.folder
     photos, index, remove = annotated(folder)
     detector = dlib.get_frontal_face_detector()
     predictor = dlib.shape_predictor(str(locate("landmarks-68")))
@@ -65,11 +68,12 @@ def main() -> None:
     theirs, ours, lost, gained = [], [], [], []
     for path, truth in photos:
         unit = float(np.linalg.norm(truth[right] - truth[left]))
-        pixels = read_photo(path).pixels
+        pixels = np.clip(read_photo(path).pixels * arguments.exposure, 0, 255).astype(np.uint8)
         shapes = [predictor(pixels, box) for box in detector(pixels, 0)]
         peer = nearest([np.array([(p.x, p.y) for p in s.parts()], float)[index] for s in shapes], truth, unit)
         try:
-            faces = [f.landmarks[index] for f in read_faces(str(path), face="all")]
+            photo = str(path) if arguments.exposure == 1 else Photo.from_array(pixels)
+            faces = [f.landmarks[index] for f in read_faces(photo, face="all")]
         except AnthropoError:
             faces = []
         mine = nearest(faces, truth, unit)
