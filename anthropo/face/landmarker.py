@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
@@ -72,6 +72,7 @@ class Face:
     source: str
     second_try: bool  # found only with equalised contrast or a lower threshold
     unsteadiness: float  # median spread over jittered boxes, outer-canthal distances
+    anatomy: Mapping[str, Floats] = field(default_factory=dict)  # landmarks beyond the 68, by code
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,7 +164,7 @@ def read_faces(
         photo = finer
         smallest = min(f.width for f in found)
         if smallest / photo.decode_scale < _DECODED_FACE:
-            photo = photo.finer(_power_of_two(smallest / _DECODED_FACE))
+            photo = photo.finer(power_of_two(smallest / _DECODED_FACE))
         candidates: list[Face] = []
         for candidate in found:
             try:
@@ -238,7 +239,8 @@ def landmark_predictor(path: str | None) -> _engine.ShapePredictor:
     return predictor
 
 
-def _power_of_two(scale: float) -> int:
+def power_of_two(scale: float) -> int:
+    """The largest reduction by which a photo can be decoded that is at most `scale`."""
     return max(s for s in (1, 2, 4, 8) if s <= max(1.0, scale))
 
 
@@ -255,7 +257,7 @@ def _search_photo(photo: Photo, which: Which) -> Iterator[tuple[Photo, list[_Fou
     everything: list[_Found] = []
     short = _FIRST_SHORT_SIDE
     while short < full and (which == "all" or not everything or short <= _SECOND_SHORT_SIDE):
-        photo = photo.finer(_power_of_two(full / short))
+        photo = photo.finer(power_of_two(full / short))
         found = _search(photo, short)
         everything = _merge(everything, found)
         if found and which != "all":

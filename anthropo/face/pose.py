@@ -116,6 +116,13 @@ def _turn(w: Floats) -> Floats:
     return turned
 
 
+def rotation(yaw: float, pitch: float, roll: float) -> Floats:
+    """Rotation matrix (3, 3) of a head's pose in degrees, the inverse of what `fit_camera` reads off."""
+    y, p, r = np.radians([yaw, pitch, roll])
+    about_z = _turn(np.array([0.0, 0.0, r]))
+    return np.asarray(about_z @ _turn(np.array([-p, 0.0, 0.0])) @ _turn(np.array([0.0, -y, 0.0])))
+
+
 def _angles(r: Floats) -> tuple[float, float, float]:
     """Yaw, pitch and roll in degrees of R = Z(roll) · X(-pitch) · Y(-yaw).
 

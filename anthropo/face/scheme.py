@@ -36,6 +36,10 @@ LANDMARKS: dict[str, tuple[int, ...]] = {
     "exL": (45,),
     "pR": (36, 37, 38, 39, 40, 41),  # pupil: centre of the lid margins, independent of gaze
     "pL": (42, 43, 44, 45, 46, 47),
+    "psR": (37, 38),  # palpebrale superius: middle of the upper lid's margin
+    "psL": (43, 44),
+    "piR": (40, 41),  # palpebrale inferius
+    "piL": (46, 47),
     "sciR": (19,),  # superciliare
     "sciL": (24,),
     "browinR": (21,),  # brow ends

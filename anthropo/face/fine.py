@@ -1,0 +1,210 @@
+"""The second landmark stage: small networks on patches of each eye, nostril, mouth corner and the lips.
+
+The 68-point predictor sees the whole face coarsely. Here each region is looked at closely: points of
+the 68-point scheme are predicted again and averaged with the first stage's, and anatomical landmarks
+that the scheme lacks (pupil, lid margins) or puts elsewhere (alare, canthi) are predicted directly.
+Trained by development/fine.py; docs/decisions 10 says why these are networks and no second forest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+import zlib
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.errors import WeightsError
+from anthropo.face import _engine
+from anthropo.face.landmarker import Face, power_of_two
+from anthropo.face.scheme import MIRROR
+from anthropo.face.weights import locate
+from anthropo.photo import Photo
+
+Floats = NDArray[np.float64]
+
+# as in training
+_UNIT = 256.0  # px of the outer-canthal distance in the upright face
+_FACE = 512  # px, side of the upright face
+_PATCH = 64  # px, side of a patch
+
+_DECODED_UNIT = 120.0  # px: decode finer when the outer-canthal distance is smaller than this
+_LOOKS = 2  # jittered evaluations of each patch; four are no better
+_SHARE = 0.6  # of the second stage in a point that both stages predict
+_MIDLINE = frozenset({"sn", "ls", "sts", "sti", "li"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Region:
+    network: _engine.PatchNetwork
+    scheme: NDArray[np.intp]  # points of the 68-point scheme, the subject's right side
+    codes: tuple[str, ...]  # anatomical landmarks, without their side
+    pixel: float  # pixels of the upright face per patch pixel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FineModel:
+    """The second stage's networks, and the mean face (68, 2) that faces are laid on."""
+
+    frame: Floats
+    regions: tuple[_Region, ...]
+
+
+def read_fine_model(data: bytes) -> FineModel:
+    """The networks from an .npz file's content.
+
+    Raises
+    ------
+    WeightsError
+        If it is no such file.
+    """
+    try:
+        if not zipfile.is_zipfile(io.BytesIO(data)):
+            raise ValueError("no .npz file")
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            arrays = {k: file[k] for k in file.files}
+        names = list(dict.fromkeys(k.split(".")[0] for k in arrays if "." in k))
+        frame = arrays["frame"].astype(np.float64)
+        if frame.shape != (68, 2) or not names:
+            raise ValueError(f"a mean face of shape {frame.shape}, {len(names)} regions")
+        return FineModel(frame, tuple(_region(arrays, n) for n in names))
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise WeightsError(
+            f"fine.npz: not the weights of the fine landmark stage ({error}). Reinstall anthropo, or "
+            "pass --no-fine."
+        ) from None
+
+
+def _region(arrays: dict[str, NDArray[np.float32]], name: str) -> _Region:
+    layers = [k for k in arrays if k.startswith(f"{name}.") and f"{k}_bias" in arrays]
+    network = _engine.PatchNetwork(
+        [arrays[k].astype(np.float32) for k in layers],
+        [arrays[f"{k}_bias"].astype(np.float32) for k in layers],
+        _PATCH,
+    )
+    scheme = arrays[f"{name}.scheme"].astype(np.intp)
+    codes = tuple(str(c) for c in arrays[f"{name}.codes"])
+    if network.points != len(scheme) + len(codes):
+        raise ValueError(f"{name}: {network.points} points, {len(scheme) + len(codes)} names")
+    if len(scheme) == 0 or not ((scheme >= 0) & (scheme < 68)).all():
+        raise ValueError(f"{name}: points beyond the 68")
+    return _Region(network, scheme, codes, float(arrays[f"{name}.pixel"]))
+
+
+@lru_cache(maxsize=1)
+def fine_model() -> FineModel:
+    """The packaged second stage."""
+    return read_fine_model(_packaged())
+
+
+@lru_cache(maxsize=1)
+def fine_sha256() -> str:
+    """SHA-256 of the packaged second stage's file."""
+    return hashlib.sha256(_packaged()).hexdigest()
+
+
+def _packaged() -> bytes:
+    try:
+        return locate("fine-landmarks").read_bytes()
+    except OSError as error:
+        raise WeightsError(f"fine.npz: cannot be read ({error.strerror}). Reinstall anthropo.") from None
+
+
+def refine(photo: Photo, face: Face, model: FineModel | None = None) -> Face:
+    """The face with its landmarks looked at a second time, in high-resolution patches.
+
+    Parameters
+    ----------
+    photo : Photo
+        The photo that the face was found in; decoded finer when that is of use.
+    face : Face
+    model : FineModel, optional
+        The packaged one when left out.
+
+    Returns
+    -------
+    Face
+        ``landmarks``, ``samples`` and ``landmark_sd`` are of both stages together; ``anatomy`` holds
+        the anatomical landmarks by code, photo pixels.
+    """
+    model = fine_model() if model is None else model
+    unit = float(np.linalg.norm(face.landmarks[36] - face.landmarks[45]))
+    if unit / photo.decode_scale < _DECODED_UNIT:
+        photo = photo.finer(power_of_two(unit / _DECODED_UNIT))
+    there = _similarity(photo.to_decoded(face.landmarks)[17:], model.frame[17:])
+    turn = np.linalg.inv(there[:, :2])
+    back = np.column_stack([turn, -turn @ there[:, 2]])
+    upright = _engine.warp(photo.pixels, back, _FACE, _FACE)
+    placed = photo.to_decoded(face.landmarks) @ there[:, :2].T + there[:, 2]
+
+    looks = np.zeros((_LOOKS, 68, 2))
+    counts = np.zeros(68)
+    anatomy: dict[str, list[Floats]] = {}
+    for region in model.regions:
+        for mirrored in (False, True):
+            seen = _look(region, upright, placed, mirrored)
+            n = len(region.scheme)
+            at = MIRROR[region.scheme] if mirrored else region.scheme
+            looks[:, at] += seen[:, :n]
+            counts[at] += 1
+            for code, points in zip(region.codes, seen[:, n:].swapaxes(0, 1), strict=True):
+                name = code if code in _MIDLINE else code + ("L" if mirrored else "R")
+                anatomy.setdefault(name, []).append(points.mean(0))
+
+    def to_photo(points: Floats) -> Floats:
+        return photo.to_full(points @ back[:, :2].T + back[:, 2])
+
+    seen_twice = counts > 0
+    samples = face.samples.copy()
+    fine = to_photo(looks[:, seen_twice] / counts[seen_twice, None])
+    samples[:, seen_twice] += _SHARE * (fine[np.arange(len(samples)) % _LOOKS] - samples[:, seen_twice])
+    points = face.landmarks.copy()
+    points[seen_twice] += _SHARE * (fine.mean(0) - points[seen_twice])
+    return replace(
+        face,
+        landmarks=points,
+        samples=samples,
+        landmark_sd=samples.std(0, ddof=1) if len(samples) > 1 else face.landmark_sd,
+        anatomy={name: to_photo(np.mean(values, 0)) for name, values in anatomy.items()},
+    )
+
+
+def _look(region: _Region, upright: NDArray[np.uint8], placed: Floats, mirrored: bool) -> Floats:
+    """The region's points (looks, P, 2) in the upright face; the subject's left is seen mirrored."""
+    points = placed[MIRROR[region.scheme] if mirrored else region.scheme]
+    centre = points.mean(0)
+    if mirrored:
+        centre = np.array([_FACE - 1 - centre[0], centre[1]])
+    maps = _maps(region.pixel).copy()
+    maps[:, :, 2] += centre
+    sampled = maps.copy()
+    if mirrored:
+        sampled[:, 0] *= -1
+        sampled[:, 0, 2] += _FACE - 1
+    seen = region.network.predict(upright, sampled)
+    return np.asarray(np.einsum("kij,kpj->kpi", sampled[:, :, :2], seen) + sampled[:, None, :, 2])
+
+
+@lru_cache(maxsize=8)
+def _maps(pixel: float) -> Floats:
+    """Jittered maps (looks, 2, 3), patch pixels to the upright face, of a patch centred on the origin."""
+    z = np.random.default_rng(20140623).standard_normal((_LOOKS, 4)) * (3.0, 3.0, 0.04, 0.04)
+    z[0] = 0
+    size, angle = pixel * np.exp(z[:, 2]), z[:, 3]
+    a, b = size * np.cos(angle), size * np.sin(angle)
+    turn = np.stack([np.stack([a, -b], -1), np.stack([b, a], -1)], -2)
+    shift = z[:, :2] - turn @ np.full(2, (_PATCH - 1) / 2)
+    return np.concatenate([turn, shift[:, :, None]], 2)
+
+
+def _similarity(source: Floats, target: Floats) -> Floats:
+    """Least-squares similarity (2, 3) that lays source (P, 2) on target."""
+    a, b = source - source.mean(0), target - target.mean(0)
+    norm = (a**2).sum()
+    c, s = (a * b).sum() / norm, (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / norm
+    turn = np.array([[c, -s], [s, c]])
+    return np.column_stack([turn, target.mean(0) - turn @ source.mean(0)])
