@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from anthropo.face.scheme import LANDMARKS
-from anthropo.measurement.registry import registry
+from anthropo.measurement.anatomy import instrument
+from anthropo.measurement.registry import Entry, Unavailable, registry, unavailable
 
 _HEAD = """# Measurement atlas
 
@@ -11,42 +12,100 @@ Made from the registry by `python -m anthropo.measurement.atlas > docs/atlas.md`
 the two differ.
 
 - **Unit.** `ex-ex` is a fraction of the outer-canthal distance, exocanthion to exocanthion;
-  `ex-ex²` an area in its square. No scale is needed.
+  `ex-ex²` an area in its square. No scale is needed but for the entries marked *mm*, whose unit or
+  formula has millimetres in it: without a scale they have no value.
 - **Side.** R and L are the subject's own right and left.
 - **Expression.** `d` distance, `mid` midpoint, `angle(a, vertex, b)`, `area` and `perimeter` of a
   polygon, `v(a, b)` how far b lies below a across the eye line (the line through both outer canthi),
   `elevation(a, b)` the angle of a-b above the eye line, `at(p, curve)` the point of a curve above or
   below p, `off(p, a, b)` signed distance of p from a line, `off_level(r, l, a, b)` how much further l
   lies along a-b, `sag` the largest distance of points from a line, `cant(a, b, c, d)` the angle
-  between two lines. `p0` to `p67` are points of the 68-point scheme.
-- **Caution.** The 68 points are not the anthropometric landmarks whose names they bear: inner canthi
-  lie too far lateral, alae are the nostrils' edges. Compare values with others measured by anthropo,
-  not with calliper norms.
+  between two lines. `p0` to `p67` are points of the 68-point scheme. *From the photo*: read from its
+  pixels, not from landmarks.
+- ***corrected***. The 68 points are not the anthropometric landmarks whose names they bear: inner
+  canthi lie too far lateral, alae are the nostrils' edges. Entries with this mark are measured from
+  points that were moved to the anthropometric place by the mean offset from hand-placed landmarks:
+  `anthropo/measurement/correction.csv` has the offsets and what error is left. The ruler, the outer
+  canthi, is corrected, too. The table of landmarks below says which are not.
+- ***fine***. Needs landmarks that only the fine stage sees, such as the pupil; no value with `--no-fine`.
+- **Caution.** Where a landmark is not corrected, compare values with others measured by anthropo, not
+  with calliper norms.
+
+## What voids a measurement
+
+The photo gate checks every photograph. A check that fails voids the measurements that such a photo
+cannot carry, and no others. The figures are of 51 adults photographed neutral and smiling, the generic
+3D face seen from other directions, and the same photographs reduced and blurred; SD is that between
+people.
+
+- **yaw**: lengths of one side, what is made of them, and every comparison of sides. Ten degrees
+  shorten the far palpebral fissure by two SD and push a nose that stands straight four to five SD off
+  the midline. Widths across both sides hardly change.
+- **pitch**: upright lengths between points of unequal depth, and angles with one upright leg: half an
+  SD or more at ten degrees (philtrum 7 %, vermilion 9 %, fissure inclination 3.4°).
+- **smile**: all that uses the mouth's points (mouth width grows by 2.4 SD), the nose's tip and base,
+  which widen (0.7 SD) and sink, and the lid aperture, which narrows by 0.7 SD.
+- **mouth_open**: all that uses the mouth's points or the chin's height. Not the gap between the lips
+  and the area inside them: there an open mouth is the finding.
+- **eyes_closed**, **glasses**: all that is measured at the lids and inner canthi. Closed lids double
+  the error of the intercanthal distance; lenses change the size of what lies behind them. The outer
+  canthi remain the ruler of other lengths.
+- **eye_pixels**, **sharpness**: lengths below a fifth of the outer-canthal distance (eleven pixels at
+  the limit) and what is made of them; distances from the inner canthi, which coarse or blurred
+  photographs displace (by 0.7 SD at half the limit); too few pixels also void small differences of level.
+- **outside**: whatever needs a landmark that lies beyond the border.
+- **roll** voids nothing: all is measured along the face's own axes. **landmark_spread** widens the
+  interval.
 
 ## Landmarks
 
-| code | points of the 68-point scheme |
-|---|---|
+| code | points of the 68-point scheme | corrected |
+|---|---|---|
 """
+
+
+_COLUMNS = (
+    "id", "name", "kind", "unit", "side", "expression", "definition", "HPO low / high", "voided by", "note",
+)  # fmt: skip
 
 
 def atlas() -> str:
     """The page, Markdown."""
+    corrected = instrument("fine").correction.corrected
     lines = [_HEAD.rstrip("\n")]
-    lines += [f"| {code} | {', '.join(map(str, points))} |" for code, points in LANDMARKS.items()]
+    lines += [
+        f"| {code} | {', '.join(map(str, points))} | {'yes' if corrected.issuperset(points) else 'no'} |"
+        for code, points in LANDMARKS.items()
+    ]
     region = ""
     for entry in registry().values():
         if entry.region != region:
             region = entry.region
             lines += ["", f"## {region.capitalize()}", ""]
-            lines += ["| id | name | kind | unit | side | expression | definition | HPO low / high | note |"]
-            lines += ["|---|---|---|---|---|---|---|---|---|"]
-        hpo = f"{entry.hpo_low or '–'} / {entry.hpo_high or '–'}"
+            lines += [f"| {' | '.join(_COLUMNS)} |", "|" + "---|" * len(_COLUMNS)]
+        marks = [
+            f"*{mark}*"
+            for mark, holds in (
+                ("mm", entry.needs_mm),
+                ("fine", entry.needs_fine),
+                ("corrected", not corrected.isdisjoint(entry.points)),
+            )
+            if holds
+        ]
+        unit = entry.unit + (f" ({', '.join(marks)})" if marks else "")
+        how = f"`{entry.expression}`" if entry.expression else "*from the photo*"
         lines.append(
-            f"| {entry.id} | {entry.name} | {entry.kind} | {entry.unit} | {entry.side} | "
-            f"`{entry.expression}` | {entry.definition} | {hpo} | {entry.note} |"
+            f"| {entry.id} | {entry.name} | {entry.kind} | {unit} | {entry.side} | {how} | "
+            f"{entry.definition} | {_hpo(entry)} | {', '.join(entry.voids) or '–'} | {entry.note} |"
         )
+    lines += ["", "## Not available", ""]
+    lines += ["| id | name | why | definition | HPO low / high |", "|---|---|---|---|---|"]
+    lines += [f"| {u.id} | {u.name} | {u.reason} | {u.definition} | {_hpo(u)} |" for u in unavailable()]
     return "\n".join(lines) + "\n"
+
+
+def _hpo(entry: Entry | Unavailable) -> str:
+    return f"{entry.hpo_low or '–'} / {entry.hpo_high or '–'}"
 
 
 if __name__ == "__main__":

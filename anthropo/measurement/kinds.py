@@ -112,21 +112,19 @@ class EyeLine:
         return np.asarray(np.degrees(np.arctan2(-self.vertical(a, b), across)))
 
     def at(self, p: Floats, *curve: Floats) -> Floats:
-        """The point of a polyline straight above or below p; its ends when p lies beyond them."""
-        unit = self.unit
-        line = np.stack(curve)
-        x = (line * unit).sum(-1)
-        target = (p * unit).sum(-1)
-        low, high = np.minimum(x[0], x[-1]), np.maximum(x[0], x[-1])
-        target = np.clip(target, low, high)
-        result = np.broadcast_to(line[0], np.broadcast_shapes(line[0].shape, p.shape)).copy()
-        for i in range(len(curve) - 1):
-            a, b = x[i], x[i + 1]
-            inside = (np.minimum(a, b) <= target) & (target <= np.maximum(a, b))
-            span = np.where(b == a, 1.0, b - a)
-            share = np.where(inside, (target - a) / span, 0.0)[..., None]
-            result = np.where(inside[..., None], line[i] + share * (line[i + 1] - line[i]), result)
-        return np.asarray(result)
+        """The point of a polyline straight above or below p; its ends when p lies beyond them.
+
+        A line that doubles back may have several: their mean, whichever way the line is followed.
+        """
+        line = np.stack(np.broadcast_arrays(*curve, p)[:-1])
+        x = (line * self.unit).sum(-1)
+        target = np.clip((p * self.unit).sum(-1), np.minimum(x[0], x[-1]), np.maximum(x[0], x[-1]))
+        a, b = x[:-1], x[1:]
+        inside = (np.minimum(a, b) <= target) & (target <= np.maximum(a, b))
+        flat = a == b
+        share = np.where(flat, 0.5, (target - a) / np.where(flat, 1.0, b - a))[..., None]
+        crossings = line[:-1] + share * (line[1:] - line[:-1])
+        return np.asarray((crossings * inside[..., None]).sum(0) / inside.sum(0)[..., None])
 
 
 def mean(*values: Floats) -> Floats:

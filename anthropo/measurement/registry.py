@@ -1,4 +1,16 @@
-"""The measurement registry: registry.csv, checked and compiled."""
+"""The measurement registry: registry.csv, checked and compiled.
+
+An entry's value comes from one of two places. Those of the kinds `GEOMETRY` are expressions in the
+68 points; those of the kinds `PIXELS` have no expression, their value is read from the photo.
+
+Lengths in an expression are in the unit of the points it is given. Most entries are free of scale:
+`Entry.power` says by which power of the outer-canthal distance the bare value is to be divided. An
+entry with `needs_mm` takes points in millimetres (photo pixels times millimetres per pixel) and has
+no value without a scale: its unit is mm, or its formula has a constant in millimetres.
+
+`voids` names the photo gate's checks that void the entry: when one fails, the photo cannot carry it.
+unavailable.csv lists the frontal measurements that are not given, each with the reason.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +26,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.face.gate import CHECKS
 from anthropo.face.scheme import LANDMARKS
 from anthropo.measurement.kinds import FUNCTIONS, Floats
 
-KINDS = ("distance", "angle", "ratio", "area", "curvature", "asymmetry")
+GEOMETRY = ("distance", "angle", "ratio", "area", "curvature", "asymmetry")
+#: Kinds whose values are read from the photo's pixels, not from an expression in landmarks.
+PIXELS = ("colour", "eye", "texture")
+KINDS = (*GEOMETRY, *PIXELS)
 #: The unit of scale-free lengths: the outer-canthal distance, exocanthion to exocanthion.
 LENGTH_UNIT = "ex-ex"
 AREA_UNIT = "ex-ex²"
+MM_UNIT = "mm"
 
 _POINT = re.compile(r"p(\d{1,2})\Z")
 _ALLOWED = (
@@ -38,22 +55,31 @@ class Entry:
     region: str  # eye, brow, nose, mouth, jaw, face
     kind: str
     unit: str  # ex-ex: fraction of the outer-canthal distance
-    expression: str
+    needs_mm: bool  # the expression takes points in millimetres; no value without a scale
+    needs_fine: bool  # needs landmarks that only the fine stage sees, such as the pupil
+    expression: str  # empty for a kind of PIXELS
     side: str  # R, L or mid
     definition: str  # published source
     hpo_low: str  # HPO id of the trait when low, or empty
     hpo_high: str
+    voids: tuple[str, ...]  # checks of the photo gate that void the value when they fail
     note: str
-    points: tuple[int, ...]  # of the 68-point scheme that the value depends on
-    code: CodeType
+    points: tuple[int, ...]  # of the 68-point scheme that the expression depends on
+    code: CodeType | None  # None for a kind of PIXELS
 
     @property
     def power(self) -> int:
-        """The power of length in the unit: what scaling the photo does to the bare expression."""
+        """By which power of the outer-canthal distance the bare expression is to be divided.
+
+        0 for whatever has no length in its unit, and for `needs_mm` entries, whose points are in
+        millimetres already.
+        """
         return {LENGTH_UNIT: 1, AREA_UNIT: 2}.get(self.unit, 0)
 
     def evaluate(self, names: dict[str, Any]) -> Floats:
-        """The bare expression (lengths in photo pixels), from landmarks and functions by name."""
+        """The bare expression, from landmarks and functions by name; lengths in the landmarks' unit."""
+        if self.code is None:
+            raise ValueError(f"{self.id}: a measurement of kind {self.kind} has no expression")
         value: Floats = eval(self.code, names)
         return value
 
@@ -66,6 +92,12 @@ def resolve(name: str) -> tuple[int, ...] | None:
     if match and int(match[1]) < 68:
         return (int(match[1]),)
     return None
+
+
+# the fields that are taken from the table as they are
+_TEXT = (
+    "id", "name", "region", "kind", "unit", "expression", "side", "definition", "hpo_low", "hpo_high", "note",
+)  # fmt: skip
 
 
 # each landmark code as weights of the 68 points, in the order of LANDMARKS
@@ -93,6 +125,34 @@ def compile_entry(row: dict[str, str]) -> Entry:
         raise ValueError(f"{where}: kind {row['kind']!r}; one of {', '.join(KINDS)} is needed")
     if row["side"] not in ("R", "L", "mid"):
         raise ValueError(f"{where}: side {row['side']!r}; R, L or mid is needed")
+    for column in ("needs_mm", "needs_fine"):
+        if row[column] not in ("", "yes"):
+            raise ValueError(f"{where}: {column} {row[column]!r}; yes or nothing is needed")
+    if row["unit"] == MM_UNIT and not row["needs_mm"]:
+        raise ValueError(f"{where}: a length in mm needs a scale; write yes under needs_mm")
+    voids = tuple(row["voids"].split())
+    for check in voids:
+        if check not in CHECKS:
+            raise ValueError(f"{where}: unknown gate check {check!r}; one of {', '.join(CHECKS)} is needed")
+    points: tuple[int, ...] = ()
+    code: CodeType | None = None
+    if row["kind"] in PIXELS:
+        if row["expression"]:
+            raise ValueError(f"{where}: kind {row['kind']} is read from the photo and has no expression")
+    else:
+        points, code = _compile(row, where)
+    return Entry(
+        **{name: row[name] for name in _TEXT},
+        needs_mm=bool(row["needs_mm"]),
+        needs_fine=bool(row["needs_fine"]),
+        voids=voids,
+        points=points,
+        code=code,
+    )
+
+
+def _compile(row: dict[str, str], where: str) -> tuple[tuple[int, ...], CodeType]:
+    """The points that an entry's expression depends on, and its code."""
     try:
         tree = ast.parse(row["expression"], mode="eval")
     except SyntaxError as error:
@@ -116,17 +176,38 @@ def compile_entry(row: dict[str, str]) -> Entry:
                 points |= set(at)
     if row["unit"] in (LENGTH_UNIT, AREA_UNIT):
         points |= {36, 45}
-    fields = {name: row[name] for name in Entry.__dataclass_fields__ if name not in ("points", "code")}
-    return Entry(**fields, points=tuple(sorted(points)), code=compile(tree, "registry.csv", "eval"))
+    return tuple(sorted(points)), compile(tree, "registry.csv", "eval")
 
 
 @lru_cache(maxsize=1)
 def registry() -> dict[str, Entry]:
     """Every measurement, by id, in the registry's order."""
-    text = resources.files("anthropo.measurement").joinpath("registry.csv").read_text(encoding="utf-8")
     entries: dict[str, Entry] = {}
-    for row in csv.DictReader(text.splitlines()):
+    for row in _rows("registry.csv"):
         if row["id"] in entries:
             raise ValueError(f"registry entry {row['id']!r} appears twice")
         entries[row["id"]] = compile_entry(row)
     return entries
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """A frontal measurement that is not given, and why."""
+
+    id: str
+    name: str
+    reason: str
+    hpo_low: str
+    hpo_high: str
+    definition: str
+
+
+@lru_cache(maxsize=1)
+def unavailable() -> tuple[Unavailable, ...]:
+    """The measurements that a photo's 68 points and pixels cannot carry."""
+    return tuple(Unavailable(**row) for row in _rows("unavailable.csv"))
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    text = resources.files("anthropo.measurement").joinpath(name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))

@@ -1,0 +1,135 @@
+"""From the 68-point scheme to anthropometric landmarks, and how far those may be off.
+
+The points of the 68-point scheme are not the landmarks that anthropometry measures between: inner
+canthi lie 2 to 3 mm too far out, alae are nostril edges. Each point's mean offset from hand-placed
+landmarks (correction.csv) is taken off, and the fine stage's direct prediction averaged in. What
+remains is the error, kept as the residuals of real faces (errors.npz): added to a face's landmarks they
+show how every measurement scatters. All of it was measured on people that neither the correction nor
+the fine stage had seen: docs/benchmarks.md, "Anatomical landmarks".
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.face.scheme import LANDMARKS, MIRROR
+
+Floats = NDArray[np.float64]
+Stage = Literal["first", "fine"]
+
+#: Landmarks that are no point of the 68-point scheme but a mean of several, corrected on their own.
+BETWEEN = ("pR", "pL", "psR", "psL", "piR", "piL")
+#: Share of the fine stage's direct prediction in a landmark, where it is not a half; the rest is the
+#: corrected point of the 68-point scheme. Whatever erred least on people left out.
+DIRECT = {"p": 1.0, "ps": 0.75, "pi": 0.75, "ch": 0.9, "en": 0.25, "cph": 0.25, "sn": 0.0}
+_HALF = 0.5
+
+_SINGLE = {code: at[0] for code, at in LANDMARKS.items() if len(at) == 1}
+# codes that share a point (gn and no other) keep the scheme's index
+_SWAP = {code: code[:-1] + {"R": "L", "L": "R"}[code[-1]] for code in LANDMARKS if code[-1] in "RL"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Landmarks:
+    """Corrected landmarks of one face or of many variants of it, photo pixels."""
+
+    points: Floats  # (..., 68, 2): the 68-point scheme, moved to the anthropometric landmarks
+    between: dict[str, Floats]  # (..., 2) by code, see BETWEEN
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Correction:
+    """Mean offsets of hand-placed landmarks from predicted ones, in the face's frame.
+
+    The frame: x along the line from exocanthion to exocanthion towards the subject's left, y down
+    across it; unit: the outer-canthal distance of the 68-point scheme.
+    """
+
+    points: Floats  # (68, 2), zero where nothing is known
+    between: Floats  # (6, 2), in the order of BETWEEN
+    corrected: frozenset[int]  # points that have a correction
+
+
+def direct_share(code: str) -> float:
+    """Share of the direct prediction in a landmark, 0 to 1."""
+    return DIRECT.get(code.rstrip("RL"), _HALF)
+
+
+def frame(points: Floats) -> Floats:
+    """The face's axes times its unit: rows take frame coordinates to pixels; (68, 2) -> (2, 2)."""
+    u = points[45] - points[36]
+    return np.array([[u[0], u[1]], [-u[1], u[0]]])
+
+
+def between(points: Floats) -> Floats:
+    """The landmarks of BETWEEN as the 68-point scheme has them: (..., 68, 2) -> (..., 6, 2)."""
+    return np.stack([points[..., list(LANDMARKS[code]), :].mean(-2) for code in BETWEEN], -2)
+
+
+def apply(correction: Correction, points: Floats, anatomy: Mapping[str, Floats]) -> tuple[Floats, Floats]:
+    """Corrected points (68, 2) and BETWEEN landmarks (6, 2) of one face.
+
+    Parameters
+    ----------
+    points : (68, 2) array
+        The 68-point scheme, photo pixels.
+    anatomy : mapping of code to (2,) array
+        The fine stage's direct predictions; may be empty.
+    """
+    axes = frame(points)
+    middle = between(points) + correction.between @ axes
+    corrected = points + correction.points @ axes
+    for code, direct in anatomy.items():
+        share = direct_share(code)
+        if code in BETWEEN:
+            at = BETWEEN.index(code)
+            middle[at] += share * (direct - middle[at])
+        else:
+            index = _SINGLE[code]
+            corrected[index] += share * (direct - corrected[index])
+    return corrected, middle
+
+
+def mirror(points: Floats, middle: Floats) -> tuple[Floats, Floats]:
+    """Offsets or residuals in the face's frame as the mirrored face has them."""
+    swapped = [BETWEEN.index(_SWAP[code]) for code in BETWEEN]
+    return points[..., MIRROR, :] * [-1, 1], middle[..., swapped, :] * [-1, 1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Instrument:
+    """What landmarks of one kind need to become measurements: their correction and their error."""
+
+    correction: Correction
+    point_errors: Floats  # (N, 68, 2), of N real faces in the face's frame, after the correction
+    between_errors: Floats  # (N, 6, 2)
+
+
+@lru_cache(maxsize=2)
+def instrument(stage: Stage) -> Instrument:
+    """The packaged one, for landmarks of the first stage alone or of both."""
+    folder = resources.files("anthropo.measurement")
+    points, middle, known = np.zeros((68, 2)), np.zeros((6, 2)), set()
+    for row in csv.DictReader(folder.joinpath("correction.csv").read_text(encoding="utf-8").splitlines()):
+        if row["stage"] != stage:
+            continue
+        offset = float(row["dx"]), float(row["dy"])
+        if row["landmark"] in BETWEEN:
+            middle[BETWEEN.index(row["landmark"])] = offset
+        else:
+            index = int(row["landmark"].removeprefix("p"))
+            points[index] = offset
+            known.add(index)
+    data = io.BytesIO(folder.joinpath("errors.npz").read_bytes())
+    with np.load(data, allow_pickle=False) as arrays:
+        errors = [arrays[f"{stage}_{part}"].astype(np.float64) for part in ("points", "between")]
+    return Instrument(Correction(points, middle, frozenset(known)), *errors)
