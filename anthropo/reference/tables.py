@@ -1,0 +1,342 @@
+"""Reference tables: means and standard deviations of healthy people, each with its source."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import hashlib
+import io
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+from anthropo.errors import InputError
+from anthropo.files import write_atomically
+from anthropo.measurement.registry import Entry, registry
+
+DEFAULT_REFERENCE = "frl-adults"
+SEXES = ("female", "male", "both")
+GRADES = ("A", "B", "C", "D")
+MAX_AGE = 120
+
+COLUMNS = (
+    "measurement", "unit", "sex", "age_lo", "age_hi", "n", "mean", "sd", "grade", "source", "instrument",
+    "error_sd",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceRow:
+    """Healthy people of one sex and age band, in one measurement."""
+
+    measurement: str
+    unit: str
+    sex: str  # female, male, or both: anybody
+    age_lo: float  # years, included
+    age_hi: float  # years, included: a whole number means up to the next birthday
+    n: int  # people
+    mean: float
+    sd: float
+    grade: str  # A: computed from individual data, to D
+    source: str
+    instrument: str
+    error_sd: float  # 1 SD, in the unit: what the table's instrument differs from anthropo's
+
+    @property
+    def age_end(self) -> float:
+        """The first age in years that is too old."""
+        return band_end(self.age_hi)
+
+    def holds(self, age: float) -> bool:
+        """Whether a person of this age in years belongs to the band."""
+        return self.age_lo <= age < self.age_end
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A reference table, read and checked."""
+
+    name: str  # of a shipped table, or the file's name
+    path: Path
+    sha256: str
+    rows: tuple[ReferenceRow, ...]
+    _by_measurement: Mapping[str, tuple[ReferenceRow, ...]] = field(repr=False, compare=False)
+
+    def rows_of(self, measurement: str) -> tuple[ReferenceRow, ...]:
+        """Every row of one measurement; none if the table does not have it."""
+        return self._by_measurement.get(measurement, ())
+
+
+def band_end(age_hi: float) -> float:
+    """The first age beyond a band: ages are completed years, so 5 lasts until the sixth birthday."""
+    return age_hi + 1 if float(age_hi).is_integer() else age_hi
+
+
+def ages(rows: Iterable[ReferenceRow]) -> str:
+    """The age bands of rows, as words: ``0 to 2, 18 to 60 years``."""
+    bands = sorted({(row.age_lo, row.age_hi) for row in rows})
+    return ", ".join(f"{lo:g} to {hi:g}" for lo, hi in bands) + " years"
+
+
+# ------------------------------------------------------------------------------- sex and age
+
+
+_AGE_UNITS = {"": 1.0, "y": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25}
+_AGE = re.compile(
+    r"(\d+(?:[.,]\d*)?|\.\d+)\s*(?:(y|m|w|d)|(y)(?:rs?|ears?)|(m)(?:o|os|onths?)|(w)(?:ks?|eeks?)|(d)ays?)?",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+def parse_age(text: str) -> float:
+    """An age in years from what people write.
+
+    Parameters
+    ----------
+    text : str
+        Years (``8``, ``8.5``, ``8y``, ``8 years``), months (``18m``, ``18 months``), weeks (``6w``) or
+        days (``3d``).
+
+    Raises
+    ------
+    InputError
+        If it is empty, no age, negative or above 120 years.
+
+    Examples
+    --------
+    >>> parse_age("18 months")
+    1.5
+    """
+    given = text.strip()
+    ways = "Give years (8 or 8.5) or months (18m)."
+    if not given:
+        raise InputError(f"The age is empty. {ways}")
+    if given.startswith(("-", "−")):
+        raise InputError(f"Age {given!r} is negative. {ways}")
+    found = _AGE.fullmatch(given)
+    if found is None:
+        raise InputError(f"Age {given!r} is not an age. {ways}")
+    unit = next((u for u in found.groups()[1:] if u), "").lower()
+    age = float(found[1].replace(",", ".")) * _AGE_UNITS[unit]
+    if age > MAX_AGE:
+        raise InputError(f"Age {given!r} is above {MAX_AGE} years. {ways}")
+    return age
+
+
+def parse_sex(text: str) -> str:
+    """``female`` or ``male``, from f, w, female, m or male in any case.
+
+    Raises
+    ------
+    InputError
+        If it is anything else.
+    """
+    given = text.strip()
+    sex = {"f": "female", "w": "female", "female": "female", "m": "male", "male": "male"}.get(given.lower())
+    if sex is None:
+        what = f"Sex {given!r} is unknown." if given else "The sex is empty."
+        raise InputError(f"{what} Give female (f, w) or male (m).")
+    return sex
+
+
+# ------------------------------------------------------------------------------------ reading
+
+
+def shipped_references() -> dict[str, Path]:
+    """The tables that come with anthropo, by name."""
+    folder = Path(str(resources.files("anthropo.reference").joinpath("norms")))
+    return {path.stem: path for path in sorted(folder.glob("*.csv"))}
+
+
+def load_reference(name_or_path: str | os.PathLike[str] = DEFAULT_REFERENCE) -> Reference:
+    """Read and check a reference table.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        The name of a shipped table, or a CSV file with the columns of `COLUMNS`.
+
+    Raises
+    ------
+    InputError
+        If there is no such table, or naming the file, line and column that cannot be used.
+
+    Examples
+    --------
+    >>> load_reference("niosh-adults").rows_of("mouth_width")[0].unit
+    'mm'
+    """
+    name = os.fspath(name_or_path)
+    shipped = shipped_references()
+    if name in shipped:
+        return _read(shipped[name], name)
+    if os.path.exists(name) or name.lower().endswith(".csv"):
+        return _read(Path(name), Path(name).name)
+    raise InputError(
+        f"{name!r}: no such reference. Shipped are {', '.join(shipped) or 'none'}; or name a file that ends "
+        "in .csv, as `anthropo reference build` writes."
+    )
+
+
+def _read(path: Path, name: str) -> Reference:
+    try:
+        data = path.read_bytes()
+        rows = _parse(path, data.decode("utf-8-sig"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8 text. Save the table as CSV in UTF-8.") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+    except csv.Error as error:
+        raise InputError(f"{path}: not a readable CSV ({error}).") from None
+    by_measurement: dict[str, tuple[ReferenceRow, ...]] = {}
+    for row in rows:
+        by_measurement[row.measurement] = (*by_measurement.get(row.measurement, ()), row)
+    return Reference(name, path, hashlib.sha256(data).hexdigest(), rows, by_measurement)
+
+
+def _parse(path: Path, text: str) -> tuple[ReferenceRow, ...]:
+    if not text.strip():
+        raise InputError(
+            f"{path}: the file is empty. A reference table has the columns {', '.join(COLUMNS)}."
+        )
+    first = text.lstrip("\r\n").splitlines()[0]
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    header: list[str] = []
+    rows: list[ReferenceRow] = []
+    taken: dict[tuple[str, str], dict[int, ReferenceRow]] = {}  # measurement, sex -> line -> row
+    for cells in reader:
+        cells = [cell.strip() for cell in cells]
+        if not any(cells):
+            continue
+        if not header:
+            header = cells
+            _check_header(path, header)
+            continue
+        where = f"{path}, line {reader.line_num}"
+        if len(cells) != len(header):
+            raise InputError(
+                f"{where}: {len(cells)} cells where the header has {len(header)}. Quote cells that contain a "
+                f"{'tab' if delimiter == chr(9) else delimiter!r}."
+            )
+        row = _row(where, dict(zip(header, cells, strict=True)))
+        same = taken.setdefault((row.measurement, row.sex), {})
+        for line, other in same.items():
+            if row.age_lo < other.age_end and other.age_lo < row.age_end:
+                raise InputError(
+                    f"{where}, column age_lo: {row.measurement}, {row.sex}, {ages([row])} overlaps line "
+                    f"{line} ({ages([other])}). Keep one row for each age; a whole number lasts until the "
+                    "next birthday."
+                )
+        same[reader.line_num] = row
+        rows.append(row)
+    if not rows:
+        raise InputError(f"{path}: the table has no rows. Add one for each measurement, sex and age band.")
+    return tuple(rows)
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    missing = [name for name in COLUMNS if name not in header]
+    if missing:
+        raise InputError(
+            f"{path}, line 1: no column {', '.join(missing)}; its columns are {', '.join(header)}. "
+            f"A reference table needs {', '.join(COLUMNS)}."
+        )
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise InputError(f"{path}, line 1: column {', '.join(twice)} appears twice. Delete one.")
+
+
+_Check = Callable[[float], bool]
+_NUMBERS: dict[str, tuple[_Check, str]] = {
+    "age_lo": (lambda v: 0 <= v <= MAX_AGE, f"a number of years from 0 to {MAX_AGE}"),
+    "age_hi": (lambda v: 0 <= v <= MAX_AGE, f"a number of years from 0 to {MAX_AGE}"),
+    "n": (lambda v: v >= 2 and v.is_integer(), "a whole number of people, 2 or more,"),
+    "mean": (lambda v: True, "a number"),
+    "sd": (lambda v: v > 0, "a number above 0"),
+    "error_sd": (lambda v: v >= 0, "a number, 0 or above,"),
+}
+
+
+def _row(where: str, cells: dict[str, str]) -> ReferenceRow:
+    entry = registry().get(cells["measurement"])
+    if entry is None:
+        near = difflib.get_close_matches(cells["measurement"], registry(), 3) or list(registry())
+        raise InputError(
+            f"{where}, column measurement: {cells['measurement']!r} is not a measurement. "
+            f"Choose from {', '.join(near)}{'' if len(near) > 3 else '; docs/atlas.md has all'}."
+        )
+    for column, allowed in (("unit", units(entry)), ("sex", SEXES), ("grade", GRADES)):
+        if cells[column] not in allowed:
+            of = f" of {entry.id}" if column == "unit" else ""
+            raise InputError(
+                f"{where}, column {column}: {cells[column]!r} is not a {column}{of}. "
+                f"Choose from {', '.join(allowed)}."
+            )
+    numbers: dict[str, float] = {}
+    for column, (good, need) in _NUMBERS.items():
+        try:
+            value = float(cells[column])
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and good(value)):
+            raise InputError(f"{where}, column {column}: {cells[column]!r}, but {need} is needed.")
+        numbers[column] = value
+    low, high = numbers["age_lo"], numbers["age_hi"]
+    if low > high or low >= band_end(high):
+        raise InputError(
+            f"{where}, column age_lo: {low:g} is not below age_hi, {high:g}. Give the youngest age first."
+        )
+    return ReferenceRow(
+        entry.id,
+        cells["unit"],
+        cells["sex"],
+        low,
+        high,
+        int(numbers["n"]),
+        numbers["mean"],
+        numbers["sd"],
+        cells["grade"],
+        cells["source"],
+        cells["instrument"],
+        numbers["error_sd"],
+    )
+
+
+def units(entry: Entry) -> tuple[str, ...]:
+    """The units in which a reference may state a measurement."""
+    return (entry.unit, "mm") if entry.kind == "distance" and entry.unit != "mm" else (entry.unit,)
+
+
+# ------------------------------------------------------------------------------------ writing
+
+
+def as_csv(rows: Iterable[ReferenceRow]) -> str:
+    """A reference table as text; numbers with six significant digits."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        cells = (getattr(row, column) for column in COLUMNS)
+        writer.writerow([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in cells])
+    return text.getvalue()
+
+
+def write_reference(path: Path, rows: Iterable[ReferenceRow]) -> None:
+    """Write a reference table, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    try:
+        write_atomically(path, as_csv(rows).encode())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}). Choose another place.") from None

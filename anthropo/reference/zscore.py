@@ -1,0 +1,220 @@
+"""Measurements to z-scores, each with its interval and the name of its reference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Protocol
+
+from anthropo.reference.tables import Reference, ReferenceRow, ages
+
+_Z95 = 1.959964  # half-width of a 95 % interval in standard deviations
+LIMIT = 2.0  # beyond ±2 a measurement counts as unusual (Elements of Morphology, Allanson 2009)
+
+
+class Value(Protocol):
+    """What is scored: `anthropo.measurement.compute.Measurement`, or anything with its fields."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def value(self) -> float: ...
+    @property
+    def lo(self) -> float: ...
+    @property
+    def hi(self) -> float: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ZScore:
+    """One measurement against one reference. A score that cannot be had is NaN, with the reason."""
+
+    id: str
+    reference: str  # its name
+    grade: str  # of the reference's row; empty without one
+    z: float
+    z_lo: float  # 95 % interval
+    z_hi: float
+    n: int  # people in the reference's row; 0 without one
+    mean: float  # of the reference, in its unit
+    sd: float
+    reason: str  # empty, or why there is no score or no interval
+
+
+def score(
+    measurements: Iterable[Value],
+    references: Sequence[Reference],
+    *,
+    sex: str | None,
+    age: float | None,
+) -> list[ZScore]:
+    """Compare measurements with references.
+
+    Parameters
+    ----------
+    measurements : iterable of Value
+        One measurement may come in several units (of the outer-canthal distance and in mm): each
+        reference takes the one that is in its unit.
+    references : sequence of Reference
+    sex : {"female", "male"} or None
+        None if unknown: then only rows for both sexes apply.
+    age : float or None
+        Years.
+
+    Returns
+    -------
+    list of ZScore
+        One for each measurement and reference, measurements first.
+
+    Notes
+    -----
+    ``z = (value - mean) / s`` with ``s² = sd² (1 + 1/n) + error_sd²``: s is how far a healthy person whom
+    anthropo measures is from the mean of n others [2]_; a reference of 25 people makes that 2 % more
+    than their SD, and photographs scatter more than a caliper. The interval adds
+    in quadrature, as parts of s: the value's own interval (below and above separately), error_sd, the
+    standard error of the reference's mean, ``sd / sqrt(n)``, and of its SD, ``sd / sqrt(2 (n - 1))``,
+    which counts in proportion to z.
+
+    References
+    ----------
+    .. [1] S. Ahn, J. A. Fessler, "Standard errors of mean, variance, and standard deviation estimators",
+       University of Michigan technical report, 2003 (the two standard errors).
+    .. [2] J. R. Crawford, D. C. Howell, "Comparing an individual's test score against norms derived
+       from small samples", The Clinical Neuropsychologist 12 (1998) 482-486.
+    """
+    by_id: dict[str, list[Value]] = {}
+    for measurement in measurements:
+        by_id.setdefault(measurement.id, []).append(measurement)
+    return [_score(values, reference, sex, age) for values in by_id.values() for reference in references]
+
+
+def _score(values: list[Value], reference: Reference, sex: str | None, age: float | None) -> ZScore:
+    name = values[0].id
+    row, why = _choose(reference, name, sex, age)
+    given = next((v for v in values if row is not None and v.unit == row.unit), values[0])
+    nan = math.nan
+    if row is None:
+        reason = given.reason if math.isnan(given.value) and given.reason else why
+        return ZScore(name, reference.name, "", nan, nan, nan, 0, nan, nan, reason)
+    if math.isnan(given.value):
+        z, below, above, reason = nan, nan, nan, given.reason or "the measurement has no value"
+    elif given.unit != row.unit:
+        z, below, above = nan, nan, nan
+        if row.unit == "mm":
+            reason = f"{reference.name} needs millimetres: pass --scale"
+        else:
+            reason = f"{reference.name} is in {row.unit}, the value in {given.unit}"
+    else:
+        z, below, above = _standardise(given, row)
+        reason = given.reason
+    return ZScore(
+        name, reference.name, row.grade, z, z - below, z + above, row.n, row.mean, row.sd, reason
+    )  # fmt: skip
+
+
+def _standardise(given: Value, row: ReferenceRow) -> tuple[float, float, float]:
+    """z, and how far its 95 % interval reaches below and above."""
+    variance = row.sd**2 * (1 + 1 / row.n) + row.error_sd**2
+    spread = math.sqrt(variance)
+    z = (given.value - row.mean) / spread
+    shared = (row.error_sd**2 + row.sd**2 / row.n) / variance
+    shared += (z * row.sd**2 / variance) ** 2 / (2 * (row.n - 1))
+    below, above = (
+        math.sqrt((side / spread) ** 2 + _Z95**2 * shared)
+        for side in (given.value - given.lo, given.hi - given.value)
+    )
+    return z, below, above
+
+
+def _choose(
+    reference: Reference, measurement: str, sex: str | None, age: float | None
+) -> tuple[ReferenceRow | None, str]:
+    """The row for a person, or why there is none."""
+    rows = reference.rows_of(measurement)
+    name = reference.name
+    if not rows:
+        return None, f"{name} has no {measurement}"
+    # a row of the person's own sex comes before one for everybody
+    mine = sorted((r for r in rows if r.sex in (sex, "both")), key=lambda r: r.sex == "both")
+    if not mine:
+        if sex is None:
+            return None, f"the sex is missing and {name} is by sex: pass --sex, or a column sex"
+        return None, f"{name} has {measurement} for {' and '.join(sorted({r.sex for r in rows}))} only"
+    if age is None:
+        return None, f"the age is missing and {name} is for {ages(mine)}: pass --age, or a column age"
+    row = next((r for r in mine if r.holds(age)), None)
+    return row, "" if row else f"age {age:g} is outside {name}: {ages(mine)}"
+
+
+# ------------------------------------------------------------------------------- disagreement
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Two references that say different things of one measurement."""
+
+    first: ZScore
+    second: ZScore
+    apart: bool  # their 95 % intervals do not overlap
+    sides: bool  # they lie on different sides of +2 or of −2
+
+    @property
+    def id(self) -> str:
+        """The measurement."""
+        return self.first.id
+
+    def sentence(self) -> str:
+        """What a reader must know, with both numbers."""
+        both = " against ".join(
+            f"z {_signed(s.z)} ({_signed(s.z_lo)} to {_signed(s.z_hi)}) by {s.reference}, grade {s.grade},"
+            for s in (self.first, self.second)
+        )
+        why = ["their intervals do not overlap"] * self.apart
+        why += ["only one of them is within ±2" if self._one_within else "they differ in sign"] * self.sides
+        return f"{self.id}: references disagree: {both} and {' and '.join(why)}."
+
+    @property
+    def _one_within(self) -> bool:
+        return _side(self.first.z) * _side(self.second.z) == 0
+
+
+def disagreement(zscores: Iterable[ZScore]) -> list[Disagreement]:
+    """Where references contradict each other.
+
+    Parameters
+    ----------
+    zscores : iterable of ZScore
+        As from `score` with several references; those without a z are passed over.
+
+    Returns
+    -------
+    list of Disagreement
+        Every pair of references whose intervals for one measurement do not overlap, or whose scores
+        lie on different sides of ±2. A score without an interval is compared by its side only.
+    """
+    by_id: dict[str, list[ZScore]] = {}
+    for z in zscores:
+        if not math.isnan(z.z):
+            by_id.setdefault(z.id, []).append(z)
+    found = []
+    for scores in by_id.values():
+        for first, second in combinations(scores, 2):
+            apart = first.z_hi < second.z_lo or second.z_hi < first.z_lo
+            sides = _side(first.z) != _side(second.z)
+            if apart or sides:
+                found.append(Disagreement(first, second, apart, sides))
+    return found
+
+
+def _side(z: float) -> int:
+    return (z > LIMIT) - (z < -LIMIT)
+
+
+def _signed(value: float) -> str:
+    return "?" if math.isnan(value) else f"{value:+.1f}".replace("-", "−")

@@ -1,0 +1,71 @@
+"""Makes the shipped default reference: anthropo/reference/norms/frl-adults.csv.
+
+    python development/reference.py FRL --folds DIR -o anthropo/reference/norms/frl-adults.csv
+
+FRL: neutral photographs of the Face Research Lab London Set with labels.csv (photo, patient,
+expression, age, sex). DIR: what development/fine.py left there; everybody is measured with networks
+that have not seen them, as a user's patients are. Colours as the camera gave them are left out, since
+another camera gives others; what is relative within the photo stays, with grade B, since tone curves
+still show in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from anthropo._version import __version__
+from anthropo.face.fine import fine_sha256, read_fine_model, refine
+from anthropo.face.landmarker import FIRST_DECODE, read_face
+from anthropo.face.weights import landmark_model
+from anthropo.measurement.compute import measure_face
+from anthropo.measurement.registry import PIXELS, registry
+from anthropo.photo import read_photo
+from anthropo.reference.build import build_reference, instrument_name, subject
+from anthropo.reference.tables import write_reference
+
+SOURCE = "Face Research Lab London Set, DeBruine & Jones 2017, CC BY 4.0"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, metavar="FRL")
+    parser.add_argument("--folds", type=Path, required=True)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    with open(arguments.folder / "labels.csv", newline="") as file:
+        rows = [r for r in csv.DictReader(file) if r["expression"] == "neutral" and r["age"] != "NA"]
+    with open(arguments.folds / "folds.csv", newline="") as file:
+        fold_of = {r["patient"]: r["fold"] for r in csv.DictReader(file)}
+    models = {
+        k: read_fine_model((arguments.folds / f"fold{k}.npz").read_bytes()) for k in set(fold_of.values())
+    }
+    measured = []
+    for row in rows:
+        photo = read_photo(arguments.folder / row["photo"], short_side=FIRST_DECODE)
+        face = refine(photo, read_face(photo), models[fold_of[row["patient"]]])
+        values = {m.id: m.value for m in measure_face(face, photo) if np.isfinite(m.value)}
+        measured.append((subject(row["photo"], row, "sex"), values))
+    built = build_reference(
+        measured,
+        source=SOURCE,
+        instrument=instrument_name(__version__, landmark_model(None)[1], fine_sha256()),
+    )
+    for sentence in (*built.refused, *built.notes):
+        print(sentence)
+    kept = []
+    for row in built.rows:
+        entry = registry()[row.measurement]
+        if entry.kind in PIXELS and (entry.unit == "CIELAB" or entry.kind == "eye"):
+            continue
+        kept.append(replace(row, grade="B") if entry.kind in PIXELS else row)
+    write_reference(arguments.output, kept)
+    print(f"{arguments.output}: {len(kept)} rows, {len({r.measurement for r in kept})} measurements")
+
+
+if __name__ == "__main__":
+    main()
