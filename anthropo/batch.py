@@ -10,10 +10,11 @@ import io
 import json
 import math
 import os
+import re
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from queue import SimpleQueue
@@ -22,20 +23,26 @@ from typing import IO, TYPE_CHECKING, Any
 from anthropo._version import __version__
 from anthropo.errors import AnthropoError, InputError
 from anthropo.face import _engine
+from anthropo.face.fine import fine_sha256, refine
 from anthropo.face.gate import CHECKS
 from anthropo.face.landmarker import DEFAULT_JITTER, FIRST_DECODE, Face, Which, landmark_predictor, read_faces
 from anthropo.face.weights import landmark_model
 from anthropo.files import file_sha256, write_atomically
+from anthropo.measurement.appearance import lbp
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.registry import registry
-from anthropo.photo import MAX_MEGAPIXELS, SUFFIXES, read_photo
+from anthropo.measurement.scale import Scale, ScaleRequest, find_scale, parse_scale
+from anthropo.photo import MAX_MEGAPIXELS, SUFFIXES, Photo, read_photo
+from anthropo.reference.tables import DEFAULT_REFERENCE, Reference, load_reference, parse_age, parse_sex
+from anthropo.reference.zscore import ZScore, disagreement, score
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Record = dict[str, Any]  # one face of one photo, as in the JSON output
 Row = dict[str, Any]  # one line of a table
-OnFace = Callable[["Item", int, Face, str], None]  # item, index of the face, face, the photo's SHA-256
+# item, index of the face, face, the scale that was found, the photo's SHA-256
+OnFace = Callable[["Item", int, Face, Scale | None, str], None]
 
 SUFFIX_OF_OUTPUT = (".csv", ".parquet", ".json")
 OVERLAY_SUFFIX = ".overlay.jpg"
@@ -47,6 +54,7 @@ class Item:
 
     path: str
     columns: dict[str, str] = field(default_factory=dict)  # of the CSV it was listed in
+    disputed: str = ""  # sexes and ages that different rows give this photo's person
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +65,74 @@ class Settings:
     jitter: int = DEFAULT_JITTER
     landmark_model: str | None = None
     max_megapixels: float | None = MAX_MEGAPIXELS
+    fine: bool = True  # look at the landmarks a second time
+    force: bool = False  # keep what the photo gate voids
+    texture: bool = False  # local binary patterns as well
+    scale: str | None = None  # as given to --scale
+    references: tuple[str, ...] = ()  # names or files; the default one when sex or age is known
+    sex: str | None = None  # of whoever has no column `sex`
+    age: str | None = None
 
     def fingerprint(self) -> str:
-        """Changes whenever the same photo could give another result."""
-        return _fingerprint(self)
+        """Changes whenever the same photo could give another result.
+
+        Raises
+        ------
+        InputError, WeightsError
+            If one of the settings cannot be used.
+        """
+        return _fingerprint(self, tuple((r.name, r.sha256) for r in _references(self.references)))
 
 
 @lru_cache(maxsize=16)
-def _fingerprint(settings: Settings) -> str:
+def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...]) -> str:
+    if settings.sex is not None:
+        parse_sex(settings.sex)
+    if settings.age is not None:
+        parse_age(settings.age)
     landmark_predictor(settings.landmark_model)  # refuses one of other points
     _, weights = landmark_model(settings.landmark_model)
     definitions = [(e.id, e.unit, e.expression) for e in registry().values()]
-    parts = [__version__, _engine.dlib_version, weights, settings.face, settings.jitter, definitions]
+    request = _scale_request(settings.scale)
+    parts = [
+        __version__, _engine.dlib_version, weights, settings.face, settings.jitter, definitions,
+        fine_sha256() if settings.fine else "", settings.force, settings.texture, str(request), tables,
+        settings.sex, settings.age,
+    ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _references(names: tuple[str, ...]) -> tuple[Reference, ...]:
+    given = dict.fromkeys(names or (DEFAULT_REFERENCE,))
+    found = {name: _reference(name, _stamp(name)) for name in given}
+    called: dict[str, str] = {}
+    for given_name, reference in found.items():
+        if reference.name in called:
+            raise InputError(
+                f"--reference {called[reference.name]} and {given_name} are both named {reference.name}, and "
+                "so would be their columns. Rename one of them."
+            )
+        called[reference.name] = given_name
+    return tuple(found.values())
+
+
+@lru_cache(maxsize=64)
+def _reference(name: str, stamp: tuple[int, int] | None) -> Reference:
+    return load_reference(name)
+
+
+def _stamp(name: str) -> tuple[int, int] | None:
+    """Changes with the file, so that a table edited between two calls is read again."""
+    try:
+        status = os.stat(name)
+    except OSError:  # the name of a shipped table
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=16)
+def _scale_request(text: str | None) -> ScaleRequest | None:
+    return None if text is None else parse_scale(text)
 
 
 # -------------------------------------------------------------------------------------- inputs
@@ -111,7 +174,19 @@ def collect(inputs: Sequence[str]) -> list[Item]:
             name = item.path.encode(errors="replace").decode()
             raise InputError(f"{name}: the file's name is not UTF-8. Rename the file.") from None
     # the same photo named twice is one photo, unless a table says different things of it
-    return list({(item.path, *item.columns.items()): item for item in items}.values())
+    return _disputed(list({(item.path, *item.columns.items()): item for item in items}.values()))
+
+
+def _disputed(items: list[Item]) -> list[Item]:
+    """The items, with a mark where rows of one photo differ in sex or age: none of them is to be believed."""
+    said: dict[str, dict[str, None]] = defaultdict(dict)
+    for item in items:
+        who = " ".join(item.columns.get(key) or "?" for key in ("sex", "age"))
+        said[item.path][who] = None
+    return [
+        replace(item, disputed="; ".join(said[item.path])) if len(said[item.path]) > 1 else item
+        for item in items
+    ]
 
 
 def _is_table(name: str) -> bool:
@@ -178,12 +253,17 @@ def measure_item(item: Item, settings: Settings, on_face: OnFace | None = None) 
             photo, face=settings.face, jitter=settings.jitter, landmark_model=settings.landmark_model
         )
         digest = photo.sha256
-        records = [
-            _record(item, i, face, measure_face(face), digest, settings) for i, face in enumerate(faces)
-        ]
+        records = []
+        seen: list[tuple[Face, Scale | None]] = []
+        for index, face in enumerate(faces):
+            if settings.fine:
+                face = refine(photo, face)
+            record, scale = _record(item, index, face, photo, settings)
+            records.append(record)
+            seen.append((face, scale))
         if on_face is not None:
-            for i, face in enumerate(faces):
-                on_face(item, i, face, digest)
+            for index, (face, scale) in enumerate(seen):
+                on_face(item, index, face, scale, digest)
     except AnthropoError as error:
         return [_failed(item, str(error), settings)]
     except MemoryError:
@@ -191,38 +271,100 @@ def measure_item(item: Item, settings: Settings, on_face: OnFace | None = None) 
     return records
 
 
+def _person(item: Item, settings: Settings) -> dict[str, str]:
+    """What is said of the person's sex and age, by a column or for all photos."""
+    if item.disputed:
+        return {"sex": "", "age": ""}
+    said = {"sex": settings.sex, "age": settings.age}
+    return {key: item.columns.get(key, value) or "" for key, value in said.items()}
+
+
+def _who(item: Item, settings: Settings) -> str:
+    """The same as one string, by which a second run sees that it has changed."""
+    return item.disputed or " ".join(_person(item, settings).values()).strip()
+
+
+def _scores(item: Item, values: list[Measurement], settings: Settings) -> tuple[list[ZScore], list[str]]:
+    """z-scores of one face, and what stood in their way."""
+    said = _person(item, settings)
+    known: dict[str, Any] = {"sex": None, "age": None}
+    if item.disputed:
+        note = (
+            f"{item.path}: listed with different sex or age ({item.disputed}), no z-scores that depend on it."
+        )
+        return score(values, _references(settings.references), **known), [note]
+    if not settings.references and not any(said.values()):
+        return [], []
+    notes: list[str] = []
+    for key, parse in (("sex", parse_sex), ("age", parse_age)):
+        try:
+            if said[key]:
+                known[key] = parse(said[key])
+            else:
+                notes.append(f"{item.path}: {key} is missing, no z-scores that depend on it.")
+        except InputError as error:
+            notes.append(f"{item.path}: {error}")
+    scores = score(values, _references(settings.references), **known)
+    if not notes:
+        for reference in _references(settings.references):
+            # of what the table has; that it lacks the rest is no news
+            own = [z for z in scores if z.reference == reference.name and reference.rows_of(z.id)]
+            if all(math.isnan(z.z) for z in own):
+                reasons = [z.reason for z in own]
+                why = max(reasons, key=reasons.count)
+                notes.append(f"{item.path}: no z-scores under {reference.name}: {why}")
+    return scores, notes
+
+
 def _json_number(value: float) -> float | None:
     """JSON has no NaN."""
     return value if math.isfinite(value) else None
 
 
-def _diagnostics(settings: Settings) -> Record:
+def _diagnostics(item: Item, settings: Settings) -> Record:
     return {
         "anthropo": __version__,
         "settings": settings.fingerprint(),
         "dlib": _engine.dlib_version,
         "landmark_model": landmark_model(settings.landmark_model)[1][:16],
+        "fine_model": fine_sha256()[:16] if settings.fine else "",
         "jitter": settings.jitter,
+        "person": _who(item, settings),
     }
 
 
 def _failed(item: Item, reason: str, settings: Settings) -> Record:
-    keys = ("width", "height", "box", "landmarks", "landmark_sd", "pose", "gate", "measurements")
+    keys = (
+        "width", "height", "box", "landmarks", "landmark_sd", "anatomy", "pose", "gate", "scale",
+        "measurements", "texture",
+    )  # fmt: skip
     return {
         "photo": item.path,
         "face": 0,
         "status": "failed",
         "reason": reason,
         **dict.fromkeys(keys),
+        "disagreements": [],
+        "notes": [],
         "columns": item.columns,
-        "diagnostics": _diagnostics(settings),
+        "diagnostics": _diagnostics(item, settings),
     }
 
 
 def _record(
-    item: Item, index: int, face: Face, values: list[Measurement], digest: str, settings: Settings
-) -> Record:
-    return {
+    item: Item, index: int, face: Face, photo: Photo, settings: Settings
+) -> tuple[Record, Scale | None]:
+    scale, notes = None, []
+    request = _scale_request(settings.scale)
+    if request is not None:
+        try:
+            scale = find_scale(request, photo, face.landmarks, face.samples)
+        except AnthropoError as error:
+            notes.append(str(error))
+    values = measure_face(face, photo, scale=scale, force=settings.force)
+    scores, doubts = _scores(item, values, settings)
+    patterns, lacking = _texture(item, photo, face) if settings.texture else (None, [])
+    record = {
         "photo": item.path,
         "face": index,
         "status": "ok",
@@ -234,6 +376,7 @@ def _record(
         "landmark_sd": [
             [_json_number(round(x, 4)), _json_number(round(y, 4))] for x, y in face.landmark_sd.tolist()
         ],
+        "anatomy": {code: [round(v, 3) for v in at.tolist()] for code, at in face.anatomy.items()},
         "pose": {"yaw": round(face.yaw, 4), "pitch": round(face.pitch, 4), "roll": round(face.roll, 4)},
         "gate": {
             c.name: {
@@ -246,24 +389,66 @@ def _record(
             }
             for c in face.gate
         },
-        "measurements": {
-            m.id: {
-                "value": _json_number(m.value),
-                "lo": _json_number(m.lo),
-                "hi": _json_number(m.hi),
-                "unit": m.unit,
-                "reason": m.reason,
-            }
-            for m in values
-        },
+        "scale": {"mm_per_px": scale.mm_per_px, "rel_sd": scale.rel_sd, "method": scale.method}
+        if scale
+        else None,
+        "measurements": _measurements(values, scores, settings.scale is not None, notes),
+        "texture": patterns,
+        "disagreements": [d.sentence() for d in disagreement(scores)],
+        "notes": notes + doubts + lacking,
         "columns": item.columns,
         "diagnostics": {
-            **_diagnostics(settings),
-            "sha256": digest,
+            **_diagnostics(item, settings),
+            "sha256": photo.sha256,
             "score": round(face.score, 4),
             "second_try": face.second_try,
         },
     }
+    return record, scale
+
+
+def _texture(item: Item, photo: Photo, face: Face) -> tuple[dict[str, float | None], list[str]]:
+    """Local binary patterns, and where there are none."""
+    patterns = {name: _json_number(value) for name, value in lbp(photo, face.landmarks).items()}
+    sites = dict.fromkeys(
+        name.removeprefix("lbp_").rsplit("_r", 1)[0] for name, v in patterns.items() if v is None
+    )
+    if not sites:
+        return patterns, []
+    where = ", ".join(sites)
+    return patterns, [
+        f"{item.path}: no texture patterns at {where}: the face is too small or cut by the photo's border."
+    ]
+
+
+def _measurements(
+    values: list[Measurement], scores: list[ZScore], mm: bool, notes: list[str]
+) -> dict[str, Record]:
+    """By id; what is also given in millimetres has that under `mm`."""
+    found: dict[str, Record] = {}
+    for m in values:
+        numbers = {"value": _json_number(m.value), "lo": _json_number(m.lo), "hi": _json_number(m.hi)}
+        if m.id not in found:
+            found[m.id] = {**numbers, "unit": m.unit, "reason": m.reason, "corrected": m.corrected, "z": []}
+        else:
+            found[m.id]["mm"] = {**numbers, "unit": m.unit}
+    if mm and notes:  # a scale was asked for and not found
+        for name, record in found.items():
+            if registry()[name].needs_mm:
+                record["reason"] = notes[0]
+    for z in scores:
+        found[z.id]["z"].append(
+            {
+                "reference": z.reference,
+                "grade": z.grade,
+                "z": _json_number(z.z),
+                "lo": _json_number(z.z_lo),
+                "hi": _json_number(z.z_hi),
+                "n": z.n,
+                "reason": z.reason,
+            }
+        )
+    return found
 
 
 def flatten(record: Record) -> Row:
@@ -279,32 +464,59 @@ def flatten(record: Record) -> Row:
     for name in CHECKS:
         row[f"gate_{name}"] = gate[name]["value"] if gate else None
     row["gate_failed"] = " ".join(name for name in gate if not gate[name]["ok"]) if gate else None
+    scale = record["scale"] or {}
+    row["mm_per_px"], row["mm_per_px_rel_sd"] = scale.get("mm_per_px"), scale.get("rel_sd")
     measured = record["measurements"] or {}
-    reasons = []
+    reasons, doubts = [], []
     for name in registry():
         m = measured.get(name, {})
         row[name], row[f"{name}_lo"], row[f"{name}_hi"] = m.get("value"), m.get("lo"), m.get("hi")
+        if m.get("mm"):
+            for suffix, key in (("", "value"), ("_lo", "lo"), ("_hi", "hi")):
+                row[f"{name}_mm{suffix}"] = m["mm"][key]
+        for z in m.get("z") or ():
+            column = f"{name}_z_{z['reference']}"
+            row[column], row[f"{column}_lo"], row[f"{column}_hi"] = z["z"], z["lo"], z["hi"]
+            if z["reason"] and not m["reason"] and z["n"]:
+                doubts.append(f"{name}, {z['reference']}: {z['reason']}")
         if m.get("reason"):
             reasons.append(f"{name}: {m['reason']}")
+    for name, value in (record["texture"] or {}).items():
+        row[name] = value
     row["measurement_reasons"] = "; ".join(reasons) if measured else None
+    row["z_reasons"] = "; ".join(doubts) if measured else None
+    row["disagreements"] = " ".join(record["disagreements"] or ()) if measured else None
+    row["notes"] = " ".join(record["notes"] or ())
     for key in _DIAGNOSTICS:
         row[f"diagnostics_{key}"] = record["diagnostics"].get(key)
     return row
 
 
 _DIAGNOSTICS = (
-    "anthropo", "settings", "dlib", "landmark_model", "jitter", "sha256", "score", "second_try",
+    "anthropo", "settings", "dlib", "landmark_model", "fine_model", "jitter", "person", "sha256", "score",
+    "second_try",
 )  # fmt: skip
 
 
 def _passed_through(columns: dict[str, str]) -> Row:
     """The input table's own columns; one that has the name of a result becomes ``input_NAME``."""
-    return {f"input_{name}" if name in _columns() else name: cell for name, cell in columns.items()}
+    return {f"input_{name}" if _ours(name) else name: cell for name, cell in columns.items()}
+
+
+def _ours(name: str) -> bool:
+    """Whether a column of this name is one that `flatten` writes."""
+    return name in _columns() or _variable().fullmatch(name) is not None
+
+
+@lru_cache(maxsize=1)
+def _variable() -> re.Pattern[str]:
+    """Columns that are there with a scale, with references (whatever their name), with texture."""
+    return re.compile(rf"(?:{'|'.join(registry())})_(?:mm(?:_lo|_hi)?|z_.+)|lbp_\w+_\d+")
 
 
 @lru_cache(maxsize=1)
 def _columns() -> frozenset[str]:
-    """Names of every column that `flatten` writes itself."""
+    """Names of every column that `flatten` always writes."""
     return frozenset(flatten(defaultdict(dict)))
 
 
@@ -330,6 +542,7 @@ class Output:
     def __init__(self, path: str, settings: Settings) -> None:
         self.path = Path(path)
         self.suffix = self.path.suffix.lower()
+        self._settings = settings
         self._fingerprint = settings.fingerprint()
         self._earlier: dict[str, list[Record | Row]] = {}  # photo -> what the file has of it
         self._new: dict[str, list[Record]] = {}
@@ -359,11 +572,14 @@ class Output:
             ) from None
 
     def finished(self, item: Item) -> bool:
-        """Whether an earlier run has this photo, unchanged and with the same settings."""
+        """Whether an earlier run has all of this photo, unchanged and with the same settings."""
         known = self._new.get(item.path) or self._earlier.get(item.path, [])
         if not known or any(
-            row["status"] != "ok" or _cell(row, "settings") != self._fingerprint for row in known
+            row["status"] != "ok" or row.get("notes") or _cell(row, "settings") != self._fingerprint
+            for row in known
         ):
+            return False
+        if (_cell(known[0], "person") or "") != _who(item, self._settings):
             return False
         digest = _cell(known[0], "sha256")
         try:
@@ -406,7 +622,7 @@ class Output:
                 if self.suffix == ".json":
                     rows.append({**row, "columns": item.columns})
                 else:
-                    ours = {k: v for k, v in row.items() if k in _columns()}
+                    ours = {k: v for k, v in row.items() if _ours(k)}
                     first = {k: row[k] for k in ("photo", "face", "status", "reason")}
                     rows.append({**first, **_passed_through(item.columns), **ours})
         current = {item.path for item in items}
@@ -580,6 +796,13 @@ def measure_table(
     jitter: int = DEFAULT_JITTER,
     landmark_model: str | None = None,
     max_megapixels: float | None = MAX_MEGAPIXELS,
+    fine: bool = True,
+    force: bool = False,
+    texture: bool = False,
+    scale: str | None = None,
+    references: Sequence[str] = (),
+    sex: str | None = None,
+    age: float | None = None,
 ) -> pd.DataFrame:
     """Measure many photographs.
 
@@ -591,6 +814,19 @@ def measure_table(
         Threads.
     face, jitter, landmark_model, max_megapixels
         As for `anthropo.read_faces`.
+    fine : bool
+        Look at landmarks a second time in high-resolution patches.
+    force : bool
+        Keep values that the photo gate voids, with the reason.
+    texture : bool
+        Local binary patterns as well (columns ``lbp_*``).
+    scale : str, optional
+        ``"sticker=20"``, ``"ipd=62"``, ``"iris"`` or ``"mm-per-px=0.21"``: millimetres as well.
+    references : sequence of str
+        Reference tables, by name or file. When left out the shipped one, if sex and age are known.
+    sex : {"female", "male"}, optional
+    age : float, optional
+        Years; both of whoever has no column `sex` or `age`.
 
     Returns
     -------
@@ -602,9 +838,12 @@ def measure_table(
     Raises
     ------
     InputError
-        If there is nothing to measure.
+        If there is nothing to measure, or the scale, a reference, sex or age cannot be used.
     """
-    settings = Settings(face, jitter, landmark_model, max_megapixels)
+    settings = Settings(
+        face, jitter, landmark_model, max_megapixels, fine, force, texture, scale, tuple(references), sex,
+        None if age is None else str(age),
+    )  # fmt: skip
     settings.fingerprint()  # a missing model is one error, not one per photo
     given = [photos] if isinstance(photos, (str, os.PathLike)) else photos
     items = collect([os.fspath(p) for p in given])

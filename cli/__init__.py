@@ -17,6 +17,7 @@ COMMANDS = {
         "anthropo.cli.measure",
         "Measure the faces of photographs: lengths, angles, ratios, with intervals.",
     ),
+    "reference": ("anthropo.cli.reference", "List reference tables, or make one from your own controls."),
     "models": ("anthropo.cli.models", "List the model weights, where they lie and their licences."),
 }
 

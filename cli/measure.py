@@ -17,6 +17,7 @@ from anthropo.batch import OVERLAY_SUFFIX, Item, OnFace, Output, Record, Setting
 from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import Face
 from anthropo.files import file_sha256
+from anthropo.measurement.scale import Scale
 
 EXIT_NONE, EXIT_USAGE, EXIT_SOME, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -35,6 +36,34 @@ EXIT_NONE, EXIT_USAGE, EXIT_SOME, EXIT_INTERRUPTED = 1, 2, 3, 130
 )
 @options.face_option
 @options.jobs_option
+@click.option(
+    "--scale",
+    metavar="KIND=MM",
+    help="Lengths in millimetres as well: sticker=20 (a round or square sticker of that size on the face), "
+    "ipd=62 (the measured pupil distance), mm-per-px=0.21, or iris (from the mean iris diameter; adults).",
+)
+@click.option(
+    "--reference",
+    "references",
+    metavar="NAME|FILE",
+    multiple=True,
+    help="Score against this table (`anthropo reference list`); may be repeated, disagreement is then "
+    "shown.  [default: frl-adults, when sex or age is known]",
+)
+@click.option("--sex", help="female or male, of everybody who has no column `sex`.")
+@click.option("--age", help="Years (or 18m), of everybody who has no column `age`.")
+@click.option(
+    "--force", is_flag=True, help="Keep values that the photo gate voids; the reason stays with them."
+)
+@click.option(
+    "--fine/--no-fine",
+    default=True,
+    show_default=True,
+    help="Look at the landmarks a second time, in patches.",
+)
+@click.option(
+    "--texture", is_flag=True, help="Local binary patterns around the landmarks as well (columns lbp_*)."
+)
 @options.jitter_option
 @options.landmark_model_option
 @options.max_megapixels_option
@@ -44,18 +73,29 @@ def command(
     overlay: str | None,
     face: Any,
     jobs: int,
+    scale: str | None,
+    references: tuple[str, ...],
+    sex: str | None,
+    age: str | None,
+    force: bool,
+    fine: bool,
+    texture: bool,
     jitter: int,
     landmark_model: str | None,
     max_megapixels: float,
 ) -> None:
-    """Measure the face of each PHOTO: lengths, angles, ratios, areas and asymmetry.
+    """Measure the face of each PHOTO: lengths, angles, ratios, areas, asymmetry, colour.
 
     PHOTO is a file, a folder (searched throughout), a pattern such as 'p*.jpg', or a CSV with a
     column `photo` (paths relative to the CSV; other columns are passed through).
 
     Lengths are fractions of the outer-canthal distance (unit ex-ex), so that no scale is needed;
-    R and L are the subject's own right and left. [lo, hi] is the 95 % interval from the jitter of
-    the landmarks. The photo gate tells whether pose, expression, sharpness or size spoil the photo.
+    R and L are the subject's own right and left. [lo, hi] is the 95 % interval: error of the landmarks
+    (calibrated on hand-placed ones), of the head's pose and of the scale. The photo gate tells
+    whether pose, expression, glasses, sharpness or size spoil the photo, and voids what they spoil.
+
+    With sex and age, from the options or from columns of these names, every measurement is
+    compared with healthy people: its z-score, the reference's name and its grade.
 
     \b
     Exit code: 0 all photos measured, 1 none, 2 wrong use, 3 some failed (each with its reason in
@@ -66,13 +106,16 @@ def command(
       anthropo measure portrait.jpg
       anthropo measure photos/ -o faces.csv -j 8
       anthropo measure cohort.csv -o faces.parquet --face largest
-      anthropo measure portrait.jpg -o portrait.html
+      anthropo measure portrait.jpg -o portrait.html --sex female --age 31
+      anthropo measure portrait.jpg --scale sticker=20 --reference niosh-adults --reference frl-adults
     """
     _terminate_like_ctrl_c()
-    settings = Settings(face, jitter, landmark_model, max_megapixels)
+    settings = Settings(
+        face, jitter, landmark_model, max_megapixels, fine, force, texture, scale, references, sex, age
+    )
     try:
         items = collect(photos)
-        settings.fingerprint()  # loads the weights: a missing model is one error, not one per photo
+        settings.fingerprint()  # what cannot be used is one error, not one per photo
         pictures = _Overlays(overlay) if overlay else None
         if output and output.lower().endswith(".html"):
             sys.exit(_html(items, settings, jobs, Path(output), pictures))
@@ -94,6 +137,7 @@ def _measure(
         table.close(items)
     else:
         _show(items, results)
+    doubts = _report_notes(items, results, 20 if table else None)
 
     earlier = total - len({i.path for i in todo})
     failures = _report_failures(items, results, 20 if table else None)
@@ -106,7 +150,7 @@ def _measure(
         extra = f", {earlier} of them by an earlier run" if earlier else ""
         failed = f", {failures} failed" if failures else ""
         click.echo(f"{table.path}: {measured} of {total} photos measured{extra}{failed}.", err=True)
-    return _exit_code(measured, failures)
+    return _exit_code(measured, failures, doubts)
 
 
 def _run(
@@ -141,9 +185,20 @@ def _report_failures(items: list[Item], results: dict[str, list[Record]], most: 
     return len(reasons)
 
 
-def _exit_code(measured: int, failures: int) -> int:
+def _report_notes(items: list[Item], results: dict[str, list[Record]], most: int | None) -> int:
+    """Say what of a measured photo could not be had although it was asked for; return how many photos."""
+    paths = [path for path in dict.fromkeys(i.path for i in items) if path in results]
+    notes = [(path, note) for path in paths for r in results[path] for note in r["notes"]]
+    for _, note in notes[:most]:
+        click.echo(note, err=True)
+    if most is not None and len(notes) > most:
+        click.echo(f"… and {len(notes) - most} more such notes; the table has them all.", err=True)
+    return len({path for path, _ in notes})
+
+
+def _exit_code(measured: int, failures: int, doubts: int) -> int:
     if not failures:
-        return 0
+        return EXIT_SOME if doubts else 0
     return EXIT_SOME if measured else EXIT_NONE
 
 
@@ -169,17 +224,18 @@ def _html(items: list[Item], settings: Settings, jobs: int, path: Path, pictures
 
     page = Page(path)
 
-    def draw(item: Item, index: int, face: Face, digest: str) -> None:
-        page.add_face(item, index, face)
+    def draw(item: Item, index: int, face: Face, scale: Scale | None, digest: str) -> None:
+        page.add_face(item, index, face, scale)
         if pictures:
-            pictures(item, index, face, digest)
+            pictures(item, index, face, scale, digest)
 
     results, interrupted = _run(items, settings, jobs, draw)
     page.write([r for item in items for r in results.get(item.path, [])])
     failures = _report_failures(items, results, None)
+    doubts = _report_notes(items, results, None)
     measured = len(results) - failures
     click.echo(f"{path}: {measured} of {len({i.path for i in items})} photos measured.", err=True)
-    return EXIT_INTERRUPTED if interrupted else _exit_code(measured, failures)
+    return EXIT_INTERRUPTED if interrupted else _exit_code(measured, failures, doubts)
 
 
 class _Overlays:
@@ -203,12 +259,12 @@ class _Overlays:
         except OSError:
             return True
 
-    def __call__(self, item: Item, index: int, face: Face, digest: str) -> None:
+    def __call__(self, item: Item, index: int, face: Face, scale: Scale | None, digest: str) -> None:
         from anthropo.report.figures import overlay
 
         file = self._file(item, index, digest)
         try:
-            overlay(face).save(file, quality=90)
+            overlay(face, scale=scale).save(file, quality=90)
         except OSError as error:
             raise InputError(f"{file}: the overlay cannot be written ({error.strerror}).") from None
 

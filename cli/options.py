@@ -53,8 +53,8 @@ jitter_option: Decorator = click.option(
     callback=_even,
     default=DEFAULT_JITTER,
     show_default=True,
-    help="Evaluations of the landmark model per face, half of them on its mirror image; their spread "
-    "gives the intervals. 1: one plain evaluation, no intervals.",
+    help="Evaluations of the landmark model per face, half of them on its mirror image; the landmarks are "
+    "their mean. 1: one plain evaluation.",
 )
 
 landmark_model_option: Decorator = click.option(

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from anthropo.face.landmarker import Face
+from anthropo.measurement import anatomy
 from anthropo.measurement.registry import Entry, registry, resolve
+from anthropo.measurement.scale import Scale
 from anthropo.photo import Photo, read_photo
 
 _FACE_PX = 560  # width of the face in an overlay
@@ -27,12 +29,17 @@ REGION_COLOURS = {
 }
 
 
+_SCALE_COLOUR = "#FFFFFF"
+
+
 def measured_lines(entries: list[Entry] | None = None) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:
     """Every line that a distance runs along: region and the points of both its ends."""
     lines: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {}
     chosen = list(registry().values()) if entries is None else entries
     # a line belongs to the region of the distance that it is, not of an index that borrows it
     for entry in sorted(chosen, key=lambda e: e.kind != "distance"):
+        if not entry.expression:
+            continue
         for node in ast.walk(ast.parse(entry.expression, mode="eval")):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "d":
                 ends = [resolve(a.id) for a in node.args if isinstance(a, ast.Name)]
@@ -41,14 +48,16 @@ def measured_lines(entries: list[Entry] | None = None) -> list[tuple[str, tuple[
     return [(region, a, b) for (a, b), region in lines.items()]
 
 
-def overlay(face: Face, photo: Photo | None = None) -> Image.Image:
-    """The photo around the face with landmarks, their spread and the measured lines.
+def overlay(face: Face, photo: Photo | None = None, scale: Scale | None = None) -> Image.Image:
+    """The photo around the face with corrected landmarks, their spread and the measured lines.
 
     Parameters
     ----------
     face : Face
     photo : Photo, optional
         The photo that the face was found in; read again from `face.source` when left out.
+    scale : Scale, optional
+        Whatever gave the scale is outlined.
 
     Returns
     -------
@@ -60,10 +69,11 @@ def overlay(face: Face, photo: Photo | None = None) -> Image.Image:
     wanted = max(1.0, face_width / _FACE_PX)
     if photo is None:
         photo = read_photo(face.source, short_side=int(min(face.size) / wanted), max_megapixels=None)
-    left, top, right, bottom = _crop(face, box)
+    outlines = list(scale.shape) if scale else []
+    left, top, right, bottom = _crop(face, box, outlines)
     corners = photo.to_decoded(np.array([[left, top], [right, bottom]], dtype=float))
-    scale = min(_FACE_PX / face_width, _LARGEST / max(right - left, bottom - top))
-    size = (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
+    zoom = min(_FACE_PX / face_width, _LARGEST / max(right - left, bottom - top))
+    size = (max(1, round((right - left) * zoom)), max(1, round((bottom - top) * zoom)))
     picture = Image.fromarray(photo.pixels).resize(
         (size[0] * _FINE, size[1] * _FINE),
         Image.Resampling.BICUBIC,
@@ -75,15 +85,26 @@ def overlay(face: Face, photo: Photo | None = None) -> Image.Image:
         ),
     )
     shift = np.array([left, top])
-    _draw(picture, (face.landmarks - shift) * scale * _FINE, face.landmark_sd * scale * _FINE)
+    zoom *= _FINE
+    # what is measured runs between the corrected landmarks
+    correction = anatomy.instrument("fine" if face.anatomy else "first").correction
+    points, _ = anatomy.apply(correction, face.landmarks, face.anatomy)
+    _draw(picture, (points - shift) * zoom, face.landmark_sd * zoom)
+    draw = ImageDraw.Draw(picture)
+    for outline in outlines:
+        line = [tuple(p) for p in (np.vstack([outline, outline[:1]]) - shift) * zoom]
+        draw.line(line, fill="#000000", width=5 * _FINE)
+        draw.line(line, fill=_SCALE_COLOUR, width=3 * _FINE)
     return picture.resize(size, Image.Resampling.LANCZOS)
 
 
-def _crop(face: Face, box: NDArray[np.float64]) -> tuple[float, float, float, float]:
-    """The part of the photo that is shown: face and landmarks with a margin."""
+def _crop(
+    face: Face, box: NDArray[np.float64], outlines: list[NDArray[np.float64]]
+) -> tuple[float, float, float, float]:
+    """The part of the photo that is shown: face, landmarks and outlines with a margin."""
     margin = 0.2 * (box[1, 0] - box[0, 0])
-    low = np.minimum(box[0], face.landmarks.min(0)) - margin
-    high = np.maximum(box[1], face.landmarks.max(0)) + margin
+    shown = np.concatenate([box, face.landmarks, *outlines])
+    low, high = shown.min(0) - margin, shown.max(0) + margin
     width, height = face.size
     left, top = np.clip(low, -0.5, [width - 1.5, height - 1.5])
     right, bottom = np.clip(high, [left + 1, top + 1], [width - 0.5, height - 0.5])

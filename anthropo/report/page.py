@@ -15,8 +15,9 @@ from anthropo.batch import Item, Record
 from anthropo.errors import InputError
 from anthropo.face.landmarker import Face
 from anthropo.measurement.registry import registry
+from anthropo.measurement.scale import Scale
 from anthropo.report.figures import REGION_COLOURS, overlay
-from anthropo.report.tables import number, sign
+from anthropo.report.tables import number, references, sign
 
 
 class Page:
@@ -29,9 +30,9 @@ class Page:
         if os.path.isdir(path) or not os.path.isdir(path.parent):
             raise InputError(f"{path}: cannot be written. Name a file in a folder that exists.")
 
-    def add_face(self, item: Item, index: int, face: Face) -> None:
+    def add_face(self, item: Item, index: int, face: Face, scale: Scale | None = None) -> None:
         buffer = io.BytesIO()
-        overlay(face).save(buffer, "JPEG", quality=85)
+        overlay(face, scale=scale).save(buffer, "JPEG", quality=85)
         picture = base64.b64encode(buffer.getvalue()).decode()
         with self._lock:
             self._pictures[item.path, index] = picture
@@ -55,6 +56,7 @@ class Page:
                 **record,
                 "picture": self._pictures[record["photo"], record["face"]],
                 "regions": _by_region(record),
+                "references": references(record),
                 "beyond": [(name, check) for name, check in record["gate"].items() if not check["ok"]],
             }
             for record in records

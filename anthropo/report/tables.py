@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import click
 
 from anthropo.measurement.registry import registry
 
@@ -18,8 +17,27 @@ def number(value: float | None, unit: str = "") -> str:
     """A value with the digits that its unit deserves."""
     if value is None:
         return "–"
-    digits = {"px": 0, "points": 0, "%": 1, "deg": 1, "ex-ex²": 4}.get(unit, 3)
+    digits = {"px": 0, "points": 0, "%": 1, "deg": 1, "mm": 1, "mm²": 0, "CIELAB": 1, "ex-ex²": 4}.get(
+        unit, 3
+    )
     return f"{value:.{digits}f}"
+
+
+def z_text(scores: list[dict[str, Any]], reference: str) -> str:
+    """The z-score under a reference, with its interval."""
+    for z in scores:
+        if z["reference"] == reference and z["z"] is not None:
+            return f"{z['z']:+.1f}" + (f" ({z['lo']:+.1f} to {z['hi']:+.1f})" if z["lo"] is not None else "")
+    return ""
+
+
+def references(record: dict[str, Any]) -> dict[str, str]:
+    """Names of the references that a record has scores of, with their grades."""
+    grades: dict[str, set[str]] = {}
+    for m in record["measurements"].values():
+        for z in m["z"]:
+            grades.setdefault(z["reference"], set()).update(z["grade"])
+    return {name: "/".join(sorted(found)) for name, found in grades.items()}
 
 
 def sign(check: dict[str, Any]) -> str:
@@ -27,60 +45,81 @@ def sign(check: dict[str, Any]) -> str:
     return "≤" if check["bound"] == "max" else "≥"
 
 
-def _console() -> Console:
-    # a pipe has no width of its own: wide enough that no row is wrapped
-    return Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+def _width() -> int:
+    """Columns to write to; a pipe has none of its own."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
 
 
 def print_face(record: dict[str, Any]) -> None:
     """One face: the gate's findings, then every measurement."""
-    console = _console()
     pose = record["pose"]
     face = f", face {record['face']}" if record["face"] else ""
-    console.print(
-        Text(f"{record['photo']}{face}  {record['width']} × {record['height']} px", style="bold"),
-        Text(f"yaw {pose['yaw']:+.1f}°  pitch {pose['pitch']:+.1f}°  roll {pose['roll']:+.1f}°", style="dim"),
-        sep="\n",
-    )
-    failed = [(name, check) for name, check in record["gate"].items() if not check["ok"]]
-    for name, check in failed:
-        console.print(
-            Text(
-                f"gate: {name} is {number(check['value'], check['unit'])}, "
-                f"limit {sign(check)} {number(check['limit'], check['unit'])} {check['unit']}: "
-                f"{check['advice']}",
-                style="yellow",
-            )
-        )
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("measurement", no_wrap=True)
-    table.add_column("value", justify="right")
-    table.add_column("95 % interval", justify="right")
-    table.add_column("unit")
-    table.add_column("id", style="dim")
+    size = f"{record['width']} × {record['height']} px"
+    click.secho(f"{record['photo']}{face}  {size}", bold=True)
+    click.echo(f"yaw {pose['yaw']:+.1f}°  pitch {pose['pitch']:+.1f}°  roll {pose['roll']:+.1f}°")
+    for name, check in record["gate"].items():
+        if not check["ok"]:
+            value, limit = (number(check[key], check["unit"]) for key in ("value", "limit"))
+            finding = f"{name} is {value}, limit {sign(check)} {limit} {check['unit']}: {check['advice']}"
+            click.secho(f"gate: {finding}", fg="yellow")
+    if record["scale"]:
+        scale = record["scale"]
+        click.echo(f"scale: {scale['mm_per_px']:.4f} mm per pixel. {scale['method']}")
+    for sentence in record["disagreements"]:
+        click.secho(f"references disagree: {sentence}", fg="yellow")
+
+    scored = references(record)
+    titles = [f"z, {name} ({grade})" if grade else f"z, {name}" for name, grade in scored.items()]
+    rows = [("measurement", "value", "95 % interval", "unit", *titles, "id")]
+    reasons: dict[str, list[str]] = {}
     region = ""
     for name, m in record["measurements"].items():
         entry = registry()[name]
         if entry.region != region:
             region = entry.region
-            table.add_row(Text(region, style="bold"))
-        interval = (
-            f"{number(m['lo'], m['unit'])} – {number(m['hi'], m['unit'])}" if m["lo"] is not None else ""
+            rows.append((region, *[""] * (len(rows[0]) - 1)))
+        scores = [z_text(m["z"], reference) for reference in scored]
+        rows.append((f"  {entry.name}", *_numbers(m), *scores, name))
+        if m.get("mm") and m["value"] is not None:
+            rows.append(("", *_numbers(m["mm"]), *[""] * len(scored), ""))
+        if m["reason"]:
+            reasons.setdefault(m["reason"], []).append(name)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if sum(widths) + 2 * len(widths) > _width():  # the ids are in every table
+        rows, widths = [row[:-1] for row in rows], widths[:-1]
+    left = {0, 3, len(rows[0]) - 1 if rows[0][-1] == "id" else 0}
+    for i, row in enumerate(rows):
+        cells = (
+            text.ljust(width) if k in left else text.rjust(width)
+            for k, (text, width) in enumerate(zip(row, widths, strict=True))
         )
-        note = Text(m["reason"], style="yellow") if m["value"] is None else Text(interval)
-        table.add_row(f"  {entry.name}", number(m["value"], m["unit"]), note, m["unit"], name)
-    console.print(table)
-    console.print(
-        Text(
-            "ex-ex: fraction of the outer-canthal distance. R, L: the subject's own. Interval: from landmark "
-            "jitter only.\nResearch use only, not a medical device.",
-            style="dim",
-        )
+        click.secho("  ".join(cells).rstrip(), bold=i == 0 or not any(row[1:]))
+    for reason, names in reasons.items():
+        click.secho(f"{reason}: {', '.join(names)}", fg="yellow")
+    click.secho(
+        "ex-ex: fraction of the outer-canthal distance. R, L: the subject's own. Interval: error of "
+        "landmarks, pose and scale.\nResearch use only, not a medical device.",
+        dim=True,
     )
+
+
+def _numbers(values: dict[str, Any]) -> tuple[str, str, str]:
+    """Value, interval and unit as text."""
+    unit = values["unit"]
+    interval = ""
+    if values["lo"] is not None:
+        interval = f"{number(values['lo'], unit)} – {number(values['hi'], unit)}"
+    elif values["value"] is None:
+        interval = "see below"
+    return number(values["value"], unit), interval, unit
 
 
 def print_overview(records: list[dict[str, Any]]) -> None:
     """Several photos, a line each; the numbers belong into a file."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("photo", "status", "yaw", "pitch", "roll", "gate"):
         table.add_column(column, justify="right" if column in ("yaw", "pitch", "roll") else "left")
@@ -93,13 +132,14 @@ def print_overview(records: list[dict[str, Any]]) -> None:
             )
         else:
             table.add_row(Text(record["photo"]), Text("failed", style="red"), "", "", "", "")
-    _console().print(table)
+    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
     print("Add -o FILE.csv, .parquet, .json or .html for the measurements.", file=sys.stderr)
 
 
 @contextmanager
 def progress_bar(total: int) -> Iterator[Callable[[], None]]:
     """A bar on stderr; the yielded function moves it on by one photo."""
+    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("measuring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
