@@ -20,7 +20,7 @@ from conftest import Copies, Invoke
 from anthropo import batch, measure_table
 from anthropo.batch import Item, Output, Record, Settings, collect, flatten, measure_item, run
 from anthropo.errors import InputError, WeightsError
-from anthropo.measurement.registry import registry
+from anthropo.measurement.registry import PIXELS, registry
 
 FAST = Settings(jitter=2)
 SOME = ("photo", "face", "status", "reason", "yaw", "intercanthal_width", "diagnostics_sha256")
@@ -230,11 +230,15 @@ def test_missing_photo_of_a_table_fails_alone(
 def test_column_that_has_the_name_of_a_result_is_kept_apart(
     table: Callable[..., Path], astronaut_png: Path
 ) -> None:
-    names = ["status", "width", "intercanthal_width", "intercanthal_width_lo", "gate_yaw", "age"]
-    path = table(f"photo,{','.join(names)}\n{astronaut_png},{','.join('abcdef')}\n")
-    (row,) = measure_table(str(path), jitter=2).to_dict("records")
-    assert [row[f"input_{name}"] for name in names[:-1]] == list("abcde")
-    assert (row["age"], row["status"], row["width"]) == ("f", "ok", 512)
+    names = [
+        *("status", "width", "intercanthal_width", "intercanthal_width_lo", "gate_yaw", "disputed"),
+        *("intercanthal_width_mm", "mouth_width_mm_lo", "mouth_width_z_my-norm", "lbp_nose_3", "notes"),
+    ]
+    path = table(f"photo,{','.join(names)}\n{astronaut_png},{','.join('abcdefghijk')}\n")
+    (row,) = measure_table(str(path), jitter=2, scale="ipd=63").to_dict("records")
+    assert [row[f"input_{name}"] for name in names if name != "disputed"] == list("abcdeghijk")
+    assert (row["disputed"], row["status"], row["width"]) == ("f", "ok", 512)
+    assert 30 < row["intercanthal_width_mm"] < 40
     assert 0.3 < row["intercanthal_width_lo"] <= row["intercanthal_width"] < 0.5
 
 
@@ -287,10 +291,10 @@ def test_tables_hold_the_same_and_a_second_run_changes_nothing(
 def test_columns_keep_their_order_on_a_second_run(
     tmp_path: Path, table: Callable[..., Path], astronaut_png: Path, invoke: Invoke
 ) -> None:
-    arguments = ("measure", table(f"photo,age\n{astronaut_png},7\n"), "-o", tmp_path / "out.csv")
+    arguments = ("measure", table(f"photo,visit\n{astronaut_png},7\n"), "-o", tmp_path / "out.csv")
     assert invoke(*arguments, "--jitter", 2).exit_code == 0
     before = (tmp_path / "out.csv").read_text()
-    assert before.startswith("photo,face,status,reason,age,width,height,")
+    assert before.startswith("photo,face,status,reason,visit,width,height,")
     assert invoke(*arguments, "--jitter", 2).exit_code == 0
     assert (tmp_path / "out.csv").read_text() == before
 
@@ -300,7 +304,10 @@ def test_json_has_no_nan_even_without_a_spread(tmp_path: Path, astronaut_png: Pa
     assert invoke("measure", astronaut_png, "-o", path, "--jitter", 1, "--face", "largest").exit_code == 0
     (record,) = strict_json(path)["photos"]
     assert record["landmark_sd"] == [[None, None]] * 68
-    assert all(m["lo"] is None and m["hi"] is None for m in record["measurements"].values())
+    assert len(record["measurements"]) == len(registry())
+    for name, m in record["measurements"].items():
+        assert (m["value"] is None) == (m["lo"] is None) or registry()[name].kind in PIXELS
+        assert m["value"] is not None or m["reason"]
 
 
 def test_changed_photo_and_changed_settings_are_done_again(

@@ -20,7 +20,8 @@ from conftest import Copies, Invoke, Pixels
 from PIL import Image
 
 import anthropo
-from anthropo.measurement.registry import registry
+from anthropo.face.fine import refine
+from anthropo.measurement.registry import GEOMETRY, registry
 
 NO_FACE = "{}: no face found. Use a frontal photo in which the whole face is visible, upright and well lit."
 
@@ -40,8 +41,12 @@ def test_one_photo_is_a_table_with_every_measurement(astronaut_png: Path, invoke
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.startswith(f"{astronaut_png}  512 × 512 px")
     for name in registry():
-        (line,) = [line for line in result.stdout.splitlines() if line.split()[-1:] == [name]]
-        assert any(character.isdigit() for character in line)
+        rows = [line for line in result.stdout.splitlines() if line.startswith("  ")]
+        (line,) = [line for line in rows if line.split()[-1] == name]
+        assert any(character.isdigit() for character in line) or "see below" in line
+    reasons = [line for line in result.stdout.splitlines() if line.startswith("voided by the photo gate: ")]
+    assert any("smile 0.6" in line and "limit 0.41; " in line and "mouth_width" in line for line in reasons)
+    assert "needs millimetres: pass --scale: biocular_width, w_index" in result.stdout
     assert "gate: smile is 0.6" in result.stdout
     assert "Research use only, not a medical device." in result.stdout
 
@@ -254,12 +259,30 @@ def test_json_structure(tmp_path: Path, astronaut_png: Path, invoke: Invoke) -> 
     assert not good["gate"]["smile"]["ok"]
     assert list(good["measurements"]) == list(registry())
     for name, m in good["measurements"].items():
-        assert set(m) == {"value", "lo", "hi", "unit", "reason"}
+        assert set(m) == {"value", "lo", "hi", "unit", "reason", "corrected", "z"}
         assert m["unit"] == registry()[name].unit
-        assert m["lo"] <= m["value"] <= m["hi"]
+        assert (m["z"], m["corrected"]) == ([], registry()[name].kind in GEOMETRY and m["corrected"])
+        if m["value"] is None:
+            assert (m["lo"], m["hi"]) == (None, None)
+            assert m["reason"]
+        else:
+            assert m["lo"] <= m["value"] <= m["hi"]
+    assert 30 < sum(m["value"] is not None for m in good["measurements"].values()) < len(registry())
+    assert {"pR", "pL", "psR", "alL", "sn"} <= set(good["anatomy"])
+    assert (good["scale"], good["texture"], good["disagreements"], good["notes"]) == (None, None, [], [])
 
     assert (bad["photo"], bad["status"], bad["reason"]) == ("gone.jpg", "failed", "gone.jpg: no such file.")
-    for key in ("width", "height", "box", "landmarks", "landmark_sd", "pose", "gate", "measurements"):
+    for key in (
+        "width",
+        "height",
+        "box",
+        "landmarks",
+        "landmark_sd",
+        "anatomy",
+        "pose",
+        "gate",
+        "measurements",
+    ):
         assert bad[key] is None
     assert set(good) == set(bad)
 
@@ -267,10 +290,14 @@ def test_json_structure(tmp_path: Path, astronaut_png: Path, invoke: Invoke) -> 
 def test_json_agrees_with_the_library(tmp_path: Path, astronaut_png: Path, invoke: Invoke) -> None:
     assert invoke("measure", astronaut_png, "-o", tmp_path / "a.json").exit_code == 0
     (record,) = json.loads((tmp_path / "a.json").read_text())["photos"]
-    face = anthropo.read_face(str(astronaut_png))
-    np.testing.assert_allclose(record["landmarks"], face.landmarks, atol=0.0006)
-    for m in anthropo.measure_face(face):
-        assert record["measurements"][m.id]["value"] == m.value
+    photo = anthropo.read_photo(str(astronaut_png))
+    face = refine(photo, anthropo.read_face(photo))
+    np.testing.assert_allclose(record["landmarks"], face.landmarks, atol=0.02)
+    for code, at in record["anatomy"].items():
+        np.testing.assert_allclose(at, face.anatomy[code], atol=0.02)
+    for m in anthropo.measure(str(astronaut_png)):
+        known = record["measurements"][m.id]
+        assert (known["value"], known["reason"]) == (None if np.isnan(m.value) else m.value, m.reason)
 
 
 # ------------------------------------------------------------------------------------ overlays
@@ -455,7 +482,7 @@ def test_terminal_whose_encoding_lacks_the_name(tmp_path: Path, astronaut_png: P
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout.startswith(b"?.png")
+    assert re.match(rb"(\?|\xe6\xaf\x8d)\.png  512 ", done.stdout)
 
 
 def test_overview_on_a_terminal_takes_names_literally(capsys: pytest.CaptureFixture[str]) -> None:

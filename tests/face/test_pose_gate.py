@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
-from anthropo.face.gate import CHECKS, Check, mouth_open, smile
+from anthropo.face.gate import CHECKS, Check, bridge_line, check_photo, eye_opening, mouth_open, smile
 from anthropo.face.landmarker import read_face
 from anthropo.face.pose import POSE_POINTS, fit_camera, generic_face, head_pose
 from anthropo.face.scheme import MIRROR
@@ -88,8 +88,8 @@ def checks(pixels: Pixels) -> dict[str, Check]:
 def test_the_gate_reports_value_and_limit(astronaut: Pixels) -> None:
     gate = checks(astronaut)
     assert list(gate) == [
-        "yaw", "pitch", "roll", "eye_pixels", "sharpness", "mouth_open", "smile", "outside",
-        "landmark_spread",
+        "yaw", "pitch", "roll", "eye_pixels", "sharpness", "mouth_open", "smile", "eyes_closed",
+        "glasses", "outside", "landmark_spread",
     ]  # fmt: skip
     assert tuple(gate) == CHECKS
     assert gate["eye_pixels"].value == pytest.approx(43, abs=3)
@@ -97,6 +97,8 @@ def test_the_gate_reports_value_and_limit(astronaut: Pixels) -> None:
     assert not gate["smile"].ok
     assert gate["yaw"].ok
     assert gate["sharpness"].ok
+    assert gate["eyes_closed"].ok
+    assert gate["glasses"].ok
     assert all(np.isfinite(c.value) and c.advice for c in gate.values())
 
 
@@ -125,3 +127,63 @@ def test_mouth_and_smile_do_not_depend_on_where_the_face_is() -> None:
     wide[48] += [-20, -8]
     wide[54] += [20, -8]
     assert smile(wide) > smile(points) + 0.2
+
+
+def checked(points: NDArray) -> dict[str, Check]:
+    flat = np.full((208, 208), 128, np.uint8)
+    return {c.name: c for c in check_photo(points, head_pose(points), flat, 0, 0.005)}
+
+
+@pytest.mark.parametrize("eye", [(37, 38, 40, 41), (43, 44, 46, 47)])
+def test_one_closed_eye_is_enough(eye: tuple[int, int, int, int]) -> None:
+    points = seen_from(0, 0, 0)
+    gate = checked(points)
+    assert gate["eyes_closed"].ok
+    assert gate["eyes_closed"].value == pytest.approx(eye_opening(points))
+    assert gate["eyes_closed"].bound == "min"
+    up, in_up, in_low, low = eye
+    level = points[list(eye)].mean(0)[1]
+    for lid, share in ((up, 0.1), (in_up, 0.1), (in_low, 0.1), (low, 0.1)):
+        points[lid, 1] = level + share * (points[lid, 1] - level)
+    gate = checked(points)
+    assert not gate["eyes_closed"].ok
+    assert gate["eyes_closed"].value < 0.1
+    assert gate["smile"].ok
+
+
+def test_the_opening_of_the_eyes_is_free_of_scale_roll_and_side() -> None:
+    points = seen_from(8, 0, 0) + np.random.default_rng(1).normal(0, 1, (68, 2))
+    assert eye_opening(points[MIRROR] * [-1, 1]) == pytest.approx(eye_opening(points))
+    assert eye_opening(points @ np.array([[0.6, 0.8], [-0.8, 0.6]]) * 5) == pytest.approx(eye_opening(points))
+    # half as high, half as open
+    flat = seen_from(0, 0, 0) * [1, 0.5]
+    assert eye_opening(flat) == pytest.approx(0.5 * eye_opening(seen_from(0, 0, 0)), rel=0.05)
+
+
+@pytest.mark.parametrize("frame", [(20, 20, 25), (150, 150, 160)])
+def test_spectacles_are_seen_and_only_they(astronaut: Pixels, frame: tuple[int, int, int]) -> None:
+    points = read_face(Photo.from_array(astronaut)).landmarks
+    image = Image.fromarray(np.repeat(np.repeat(astronaut, 3, axis=0), 3, axis=1))
+    draw = ImageDraw.Draw(image)
+    right, left = 3 * points[36:42].mean(0), 3 * points[42:48].mean(0)
+    half = 0.4 * (left - right)[0]
+    for x, y in (right, left):
+        draw.ellipse((x - half, y - 0.7 * half, x + half, y + 0.9 * half), outline=frame, width=5)
+    draw.line((right[0] + half, right[1], left[0] - half, left[1]), fill=frame, width=6)
+    plain, glasses = checks(astronaut)["glasses"], checks(np.asarray(image))["glasses"]
+    assert plain.ok
+    assert not glasses.ok
+    assert glasses.value > 2 * plain.value
+
+
+def test_a_line_across_the_nasal_root_counts_and_elsewhere_does_not() -> None:
+    rows, columns = np.mgrid[:208, :208]
+    smooth = (110 + 0.3 * rows + 0.2 * columns).astype(np.uint8)
+    assert bridge_line(smooth) < 0.05
+    for top, left, seen in ((64, 80, True), (100, 80, False), (64, 10, False)):
+        chip = smooth.copy()
+        chip[top : top + 3, left : left + 48] = 20
+        assert (bridge_line(chip) > 0.3) == seen
+        # neither exposure nor contrast changes it
+        assert bridge_line((20 + 0.6 * chip).astype(np.uint8)) == pytest.approx(bridge_line(chip), abs=0.02)
+    assert bridge_line(np.full((208, 208), 90, np.uint8)) == 0

@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from anthropo.cli import reference as commands
+from conftest import Invoke, Pixels
+from PIL import Image
+
+from anthropo.files import file_sha256
+from anthropo.reference.tables import ReferenceRow, load_reference, shipped_references
+
+PEOPLE = 12
+Controls = Callable[..., Path]
+
+
+def canthal(path: Path) -> list[ReferenceRow]:
+    """A table's rows of a measurement that neither a smile nor a turned head voids."""
+    return list(load_reference(path).rows_of("intercanthal_width"))
+
+
+@pytest.fixture(scope="session")
+def faces(tmp_path_factory: pytest.TempPathFactory, astronaut: Pixels) -> Path:
+    """A folder of twelve photographs that differ as people do: the astronaut, wider and narrower."""
+    folder = tmp_path_factory.mktemp("controls")
+    face = Image.fromarray(astronaut).crop((120, 20, 340, 260))
+    for i, width in enumerate(np.linspace(0.9, 1.1, PEOPLE)):
+        face.resize((round(253 * width), 276), Image.Resampling.BICUBIC).save(folder / f"p{i}.png")
+    return folder
+
+
+@pytest.fixture
+def controls(faces: Path, tmp_path: Path) -> Controls:
+    """controls({3: {"age": "eight"}}): the list of the twelve women of 30, but for the cells given."""
+
+    def write(changes: dict[int, dict[str, str]] | None = None, without: str = "") -> Path:
+        path = tmp_path / "controls.csv"
+        with open(path, "w", newline="") as file:
+            names = [n for n in ("photo", "sex", "age") if n != without]
+            writer = csv.DictWriter(file, names, extrasaction="ignore")
+            writer.writeheader()
+            for i in range(PEOPLE):
+                row = {"photo": str(faces / f"p{i}.png"), "sex": "f", "age": "30"}
+                writer.writerow({**row, **(changes or {}).get(i, {})})
+        return path
+
+    return write
+
+
+# --------------------------------------------------------------------------------------- list
+
+
+def test_list_tells_what_every_shipped_table_holds(invoke: Invoke) -> None:
+    result = invoke("reference", "list")
+    assert (result.exit_code, result.stderr) == (0, "")
+    blocks = [b for b in result.stdout.split("\n") if b and not b.startswith(" ")]
+    assert [b.removesuffix(" (default)") for b in blocks] == list(shipped_references())
+    text = " ".join(result.stdout.split())
+    for name in shipped_references():
+        for row in load_reference(name).rows:
+            assert row.measurement in text
+            assert " ".join(row.source.split()) in text
+    assert "people female 1453 to 1454, male 2543 ages 17 to 66 years grade A unit mm" in text
+
+
+def test_list_of_one_table_has_its_rows_source_and_sum(invoke: Invoke) -> None:
+    result = invoke("reference", "list", "niosh-adults")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = [line.split() for line in result.stdout.splitlines()]
+    cells = ["mouth_width", "mm", "male", "17", "to", "66", "2543", "51.65", "4.27", "2.83", "A"]
+    assert cells in lines
+    path = shipped_references()["niosh-adults"]
+    assert file_sha256(path) in result.stdout
+    assert "NIOSH" in result.stdout
+    same = invoke("reference", "list", path)
+    assert same.stdout.splitlines()[:7] == result.stdout.splitlines()[:7]
+
+
+def test_list_of_an_unknown_table_is_wrong_use(invoke: Invoke, tmp_path: Path) -> None:
+    result = invoke("reference", "list", "faces")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("Error: 'faces': no such reference. Shipped are ")
+    result = invoke("reference", "list", tmp_path / "absent.csv")
+    assert (result.exit_code, result.stderr) == (2, f"Error: {tmp_path / 'absent.csv'}: no such file.\n")
+
+
+# -------------------------------------------------------------------------------------- build
+
+
+def test_build_from_photographs_and_from_their_table_give_the_same(
+    invoke: Invoke, controls: Controls, tmp_path: Path
+) -> None:
+    listed, table, ref = controls(), tmp_path / "faces.csv", tmp_path / "ref.csv"
+    result = invoke("reference", "build", listed, "-o", ref, "--min-n", 10, "--source", "a test, made up")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert f"from 12 people. Use it with --reference {ref}." in result.stderr
+    reference = load_reference(ref)
+    assert {(r.sex, r.age_lo, r.age_hi) for r in reference.rows} == {("female", 30, 30)}
+    assert {r.source for r in reference.rows} == {"a test, made up"}
+    assert all(r.instrument.startswith("anthropo ") and r.error_sd == 0 for r in reference.rows)
+    (row,) = canthal(ref)
+    assert row.n == PEOPLE
+    assert 0.3 < row.mean < 0.5
+    assert 0 < row.sd < 0.05
+
+    assert invoke("measure", listed, "-o", table).exit_code == 0
+    again = tmp_path / "again.csv"
+    result = invoke("reference", "build", table, "-o", again, "--min-n", 10, "--source", "a test, made up")
+    assert result.exit_code == 0
+    for one, two in zip(reference.rows, load_reference(again).rows, strict=True):
+        assert (one.measurement, one.sex, one.n) == (two.measurement, two.sex, two.n)
+        assert math.isclose(one.mean, two.mean, rel_tol=1e-5, abs_tol=1e-9)
+        assert math.isclose(one.sd, two.sd, rel_tol=1e-5)
+
+
+def test_a_table_is_not_measured_again(
+    invoke: Invoke, controls: Controls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "faces.csv"
+    invoke("measure", controls(), "-o", table, "--jitter", 1)  # values without intervals count
+
+    def never(*_: object) -> None:
+        raise AssertionError("measured")
+
+    monkeypatch.setattr(commands, "run", never)
+    result = invoke("reference", "build", table, "-o", tmp_path / "ref.csv", "--min-n", 10)
+    assert result.exit_code == 0
+    result = invoke("reference", "build", table, "-o", tmp_path / "ref.csv", "--landmark-model", "x.dat")
+    assert result.exit_code == 2
+    assert "has been measured already" in result.stderr
+
+
+def test_what_is_left_out_is_named_in_one_sentence_each(
+    invoke: Invoke, controls: Controls, tmp_path: Path, faceless_png: Path
+) -> None:
+    bad = {3: {"age": "eight"}, 5: {"sex": "x"}, 7: {"age": ""}, 8: {"photo": str(faceless_png)}}
+    listed, ref = controls(bad), tmp_path / "ref.csv"
+    result = invoke("reference", "build", listed, "-o", ref, "--min-n", 10)
+    assert result.exit_code == 1  # eight people are left
+    assert not ref.exists()
+    for sentence in (
+        "p3.png: Age 'eight' is not an age. Give years (8 or 8.5) or months (18m). Left out.",
+        "p5.png: Sex 'x' is unknown. Give female (f, w) or male (m). Left out.",
+        "p7.png: The age is empty. Give years (8 or 8.5) or months (18m). Left out.",
+        f"{faceless_png}: no face found.",
+        "female, 30 to 30 years: 8 people, 10 needed; left out.",
+        f"Error: {listed}: no sex and age band has 10 people with a measured photograph; {ref} is not",
+    ):
+        assert sum(sentence in line for line in result.stderr.splitlines()) == 1
+    assert len(result.stderr.splitlines()) == 6
+
+    table = tmp_path / "faces.csv"
+    invoke("measure", listed, "-o", table)
+    from_table = invoke("reference", "build", table, "-o", ref, "--min-n", 10)
+    assert from_table.exit_code == 1
+    words = sorted(line.split("/")[-1] for line in result.stderr.splitlines()[:-1])
+    assert sorted(line.split("/")[-1] for line in from_table.stderr.splitlines()[:-1]) == words
+
+
+def test_with_enough_people_left_the_table_is_written_and_the_exit_code_says_some_failed(
+    invoke: Invoke, controls: Controls, tmp_path: Path
+) -> None:
+    ref = tmp_path / "ref.csv"
+    listed = controls({0: {"age": "300"}, 1: {"sex": "m"}})
+    result = invoke("reference", "build", listed, "-o", ref, "--min-n", 10)
+    assert result.exit_code == 3
+    assert {r.n for r in canthal(ref)} == {10}
+    assert "male, 30 to 30 years: 1 person, 10 needed; left out." in result.stderr
+    both = invoke("reference", "build", listed, "-o", ref, "--min-n", 10, "--by", "both")
+    assert both.exit_code == 3
+    assert {(r.sex, r.n) for r in canthal(ref)} == {("both", 11)}
+    without = controls(without="sex")
+    assert invoke("reference", "build", without, "-o", ref, "--min-n", 10, "--by", "both").exit_code == 0
+    assert {(r.sex, r.n) for r in canthal(ref)} == {("both", 12)}
+
+
+def test_bands_without_people_are_named(invoke: Invoke, controls: Controls, tmp_path: Path) -> None:
+    ref = tmp_path / "ref.csv"
+    options = ("-o", ref, "--min-n", 10, "--age-bands", "0-2,18-60")
+    result = invoke("reference", "build", controls(), *options)
+    assert result.exit_code == 3
+    assert "female, 0 to 2 years: 0 people, 10 needed; left out." in result.stderr
+    assert {(r.age_lo, r.age_hi) for r in canthal(ref)} == {(18, 60)}
+
+
+def test_several_faces_of_one_photo_are_nobodys(invoke: Invoke, controls: Controls, tmp_path: Path) -> None:
+    table = tmp_path / "faces.csv"
+    invoke("measure", controls(), "-o", table)
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    rows.append({**rows[0], "face": "1"})
+    with open(table, "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    result = invoke("reference", "build", table, "-o", tmp_path / "ref.csv", "--min-n", 10)
+    assert result.exit_code == 3
+    assert "p0.png: several faces in the table; left out. Measure it with --face largest." in result.stderr
+    assert {r.n for r in canthal(tmp_path / "ref.csv")} == {PEOPLE - 1}
+
+
+def test_wrong_use_is_told_before_anything_is_measured(
+    invoke: Invoke, controls: Controls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("measured")
+
+    monkeypatch.setattr(commands, "run", never)
+    listed, ref = controls(), tmp_path / "ref.csv"
+    for arguments, message in (
+        ((listed, "-o", tmp_path / "ref.txt"), "Use a name that ends in .csv."),
+        ((listed, "-o", tmp_path / "no" / "ref.csv"), "cannot be written"),
+        ((listed, "-o", listed), "would overwrite the controls"),
+        ((tmp_path / "absent.csv", "-o", ref), "absent.csv: no such file."),
+        ((listed, "-o", ref, "--age-bands", "0-3,3-5"), "overlap"),
+        ((listed, "-o", ref, "--age-bands", "old"), "Age band 'old' cannot be used"),
+        ((listed, "-o", ref, "--min-n", 5), "5 is not in the range x>=10"),
+        ((listed, "-o", ref, "--landmark-model", tmp_path / "absent.dat"), "absent.dat"),
+        ((listed,), "Missing option '-o'"),
+    ):
+        result = invoke("reference", "build", *arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert message in result.stderr
+    for column in ("sex", "age"):
+        result = invoke("reference", "build", controls(without=column), "-o", ref)
+        assert result.exit_code == 2
+        assert f"controls.csv: no column `{column}`; its columns are photo, " in result.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["controls.csv"]
+
+
+def test_interrupted_nothing_is_written(
+    invoke: Invoke, controls: Controls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "run", interrupt)
+    result = invoke("reference", "build", controls(), "-o", tmp_path / "ref.csv")
+    assert result.exit_code == 130
+    assert "ref.csv is not written. To keep finished photos, run `anthropo measure" in result.stderr
+    assert not (tmp_path / "ref.csv").exists()
