@@ -1,6 +1,6 @@
 """Accuracy: landmarks against hand-placed points, beside dlib at full resolution on the same photos.
 
-    python benchmarks/landmark_error.py FOLDER [--exposure 0.25]
+    python benchmarks/landmark_error.py FOLDER [--exposure 0.25] [--fine]
 
 FOLDER holds either `index.csv` (columns photo, landmarks: one file per photo, 68 lines "x y"), or
 `landmarks189.csv` with `ibug68_to_frl189.csv` (points of another scheme and how they correspond).
@@ -9,7 +9,7 @@ With 68 points the error is the mean distance between predicted and hand-placed 
 the hand-placed outer-canthal distance. With corresponding points each point's mean offset over all
 photos (another scheme's definition of it) is removed first. Only photos in which dlib finds the
 annotated face are compared; a face lost is one that dlib finds and anthropo does not.
---exposure multiplies all pixel values first.
+--exposure multiplies all pixel values first; --fine adds the second landmark stage.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import AnthropoError
-from anthropo.face.landmarker import read_faces
+from anthropo.face.fine import refine
+from anthropo.face.landmarker import FIRST_DECODE, read_faces
 from anthropo.face.weights import locate
 from anthropo.photo import Photo, read_photo
 
@@ -58,6 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--exposure", type=float, default=1.0)
+    parser.add_argument("--fine", action="store_true")
     arguments = parser.parse_args()
     folder = arguments.folder
     photos, index, remove = annotated(folder)
@@ -72,8 +74,11 @@ def main() -> None:
         shapes = [predictor(pixels, box) for box in detector(pixels, 0)]
         peer = nearest([np.array([(p.x, p.y) for p in s.parts()], float)[index] for s in shapes], truth, unit)
         try:
-            photo = str(path) if arguments.exposure == 1 else Photo.from_array(pixels)
-            faces = [f.landmarks[index] for f in read_faces(photo, face="all")]
+            photo = Photo.from_array(pixels)
+            if arguments.exposure == 1:
+                photo = read_photo(path, short_side=FIRST_DECODE)
+            found = read_faces(photo, face="all")
+            faces = [(refine(photo, f) if arguments.fine else f).landmarks[index] for f in found]
         except AnthropoError:
             faces = []
         mine = nearest(faces, truth, unit)

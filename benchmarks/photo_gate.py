@@ -1,10 +1,14 @@
 """Photo gate: how its values behave on studio photographs, as taken, blurred and reduced.
 
-    python benchmarks/photo_gate.py FOLDER
+    python benchmarks/photo_gate.py FOLDER [--labelled FILE.csv]
 
 FOLDER has `labels.csv` with the columns photo and expression (neutral, smiling), all taken straight
 on. Landmark change: mean distance from the landmarks of the photo as taken, divided by the
 outer-canthal distance. Neutral photographs only for blur (Gaussian, SD in photo pixels) and size.
+Voided: the share of a photo's measurements that its failed checks void.
+
+FILE.csv has the columns photo (a path from its folder), and glasses or eyes_closed or both: yes, no,
+or empty where it cannot be told.
 """
 
 from __future__ import annotations
@@ -19,7 +23,10 @@ from PIL import Image, ImageFilter
 
 from anthropo.errors import FaceError
 from anthropo.face.landmarker import Face, read_face
+from anthropo.measurement.registry import registry
 from anthropo.photo import Photo, read_photo
+
+LABELS = ("glasses", "eyes_closed")
 
 
 def values(faces: list[Face], name: str) -> NDArray[np.float64]:
@@ -30,24 +37,62 @@ def limit(faces: list[Face], name: str) -> float:
     return next(check.limit for check in faces[0].gate if check.name == name)
 
 
+def voided(face: Face) -> float:
+    """Share of the measurements that the photo's failed checks void."""
+    failed = {check.name for check in face.gate if not check.ok}
+    return float(np.mean([not failed.isdisjoint(entry.voids) for entry in registry().values()]))
+
+
+def labelled(path: Path) -> None:
+    """Sensitivity and specificity of the checks that somebody has labelled by eye."""
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    failed: dict[str, dict[str, list[bool]]] = {n: {"yes": [], "no": []} for n in LABELS if n in rows[0]}
+    for row in rows:
+        try:
+            face = read_face(str(path.parent / row["photo"]), face="largest")
+        except FaceError:
+            continue
+        for check in face.gate:
+            if row.get(check.name) and check.name in failed:
+                failed[check.name][row[check.name]].append(not check.ok)
+    print("| check | labelled yes | failed | labelled no | passed |")
+    print("|---|---|---|---|---|")
+    for name, by in failed.items():
+        sensitivity, specificity = np.mean(by["yes"]), 1 - np.mean(by["no"])
+        print(f"| {name} | {len(by['yes'])} | {sensitivity:.1%} | {len(by['no'])} | {specificity:.1%} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    parser.add_argument("--labelled", type=Path)
+    arguments = parser.parse_args()
+    folder = arguments.folder
     with open(folder / "labels.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     paths = {e: [folder / r["photo"] for r in rows if r["expression"] == e] for e in ("neutral", "smiling")}
     faces = {expression: [read_face(str(p)) for p in photos] for expression, photos in paths.items()}
 
-    print("| check | limit | neutral: 5 %, median, 95 % | beyond | smiling: 5 %, median, 95 % | beyond |")
-    print("|---|---|---|---|---|---|")
+    print("| check | limit | neutral: 5 %, median, 95 % | beyond | smiling | beyond | voids |")
+    print("|---|---|---|---|---|---|---|")
     for check in faces["neutral"][0].gate:
         cells = [check.name, f"{check.limit:g} {check.unit}"]
         for group in faces.values():
             v = values(group, check.name)
             failed = np.mean([not c.ok for face in group for c in face.gate if c.name == check.name])
             cells += [" · ".join(f"{q:.3g}" for q in np.percentile(v, [5, 50, 95])), f"{failed:.0%}"]
+        cells.append(
+            f"{sum(check.name in entry.voids for entry in registry().values())} of {len(registry())}"
+        )
         print("| " + " | ".join(cells) + " |")
+    for expression, group in faces.items():
+        shares = [voided(face) for face in group]
+        whole = np.mean([share == 0 for share in shares])
+        print(
+            f"\n{expression}: nothing voided in {whole:.0%}; voided on average {np.mean(shares):.0%}", end=""
+        )
+    print()
     yaw, pitch = (np.std(values(faces["neutral"], name), ddof=1) for name in ("yaw", "pitch"))
     print(f"\nSD over straight-on neutral photographs: yaw {yaw:.1f}°, pitch {pitch:.1f}°\n")
 
@@ -82,6 +127,10 @@ def main() -> None:
             moved.append(np.linalg.norm(after - before.landmarks, axis=1).mean() / unit)
         eyes, sharp = (np.median(values(found, n)) for n in ("eye_pixels", "sharpness"))
         print(f"| {name} | {len(found)} of {len(images)} | {eyes:.0f} | {sharp:.3f} | {np.mean(moved):.4f} |")
+
+    if arguments.labelled:
+        print()
+        labelled(arguments.labelled)
 
 
 if __name__ == "__main__":
