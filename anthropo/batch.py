@@ -31,8 +31,16 @@ from anthropo.files import file_sha256, write_atomically
 from anthropo.measurement.appearance import lbp
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.registry import registry
-from anthropo.measurement.scale import Scale, ScaleRequest, find_scale, parse_scale
+from anthropo.measurement.scale import (
+    IRIS_FROM,
+    Scale,
+    ScaleError,
+    ScaleRequest,
+    find_scale,
+    parse_scale,
+)
 from anthropo.photo import MAX_MEGAPIXELS, SUFFIXES, Photo, read_photo
+from anthropo.reference.build import instrument_name
 from anthropo.reference.tables import DEFAULT_REFERENCE, Reference, load_reference, parse_age, parse_sex
 from anthropo.reference.zscore import ZScore, disagreement, score
 
@@ -44,6 +52,8 @@ Row = dict[str, Any]  # one line of a table
 # item, index of the face, face, the scale that was found, the photo's SHA-256
 OnFace = Callable[["Item", int, Face, Scale | None, str], None]
 
+#: Columns of a cohort that mean something to anthropo.
+COHORT_COLUMNS = ("photo", "sex", "age", "patient")
 SUFFIX_OF_OUTPUT = (".csv", ".parquet", ".json")
 OVERLAY_SUFFIX = ".overlay.jpg"
 
@@ -181,12 +191,23 @@ def _disputed(items: list[Item]) -> list[Item]:
     """The items, with a mark where rows of one photo differ in sex or age: none of them is to be believed."""
     said: dict[str, dict[str, None]] = defaultdict(dict)
     for item in items:
-        who = " ".join(item.columns.get(key) or "?" for key in ("sex", "age"))
-        said[item.path][who] = None
+        said[item.path][" ".join(_plain(item.columns.get(key), parse) for key, parse in _PARSE)] = None
     return [
         replace(item, disputed="; ".join(said[item.path])) if len(said[item.path]) > 1 else item
         for item in items
     ]
+
+
+_PARSE: tuple[tuple[str, Callable[[str], str | float]], ...] = (("sex", parse_sex), ("age", parse_age))
+
+
+def _plain(text: str | None, parse: Callable[[str], str | float]) -> str:
+    """A cell as it is meant, so that `F` is `female`; as it stands when it means nothing."""
+    try:
+        meant = parse(text) if text else "?"
+        return meant if isinstance(meant, str) else f"{meant:g}"
+    except InputError:
+        return str(text)
 
 
 def _is_table(name: str) -> bool:
@@ -206,7 +227,8 @@ def read_cohort(path: Path) -> list[Item]:
     Raises
     ------
     InputError
-        If there is no such file, it is no text, has no `photo` column or lists no photo.
+        If there is no such file, it is no text, has no `photo` column, a column twice, `Sex` in place of
+        `sex`, more cells than the header, or lists no photo.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -230,9 +252,22 @@ def read_cohort(path: Path) -> list[Item]:
             f"{path}: no column `photo`; its columns are {', '.join(columns[delimiter]) or 'none'}. "
             "Name the column that holds the photographs' paths `photo`."
         )
+    names = columns[delimiter]
+    repeated = sorted({name for name in names if name and names.count(name) > 1})
+    if repeated:
+        raise InputError(f"{path}: {repeated[0]} is a column twice. Keep one of them, or rename it.")
+    for name in names:
+        if name.lower() in COHORT_COLUMNS and name not in COHORT_COLUMNS and name.lower() not in names:
+            raise InputError(f"{path}: column `{name}` would be passed over. Name it `{name.lower()}`.")
     items = []
-    for row in rows:
+    for number, row in enumerate(rows, start=2):
         # cells beyond the header come under the key None, absent ones as None
+        extra = [cell for cell in row.get(None) or () if cell.strip()]
+        if extra:
+            raise InputError(
+                f"{path}, row {number}: {len(names) + len(extra)} cells where the header has {len(names)}. "
+                'Put a cell that holds the delimiter in quotes ("31,5").'
+            )
         cells = {k.strip(): (v or "").strip() for k, v in row.items() if isinstance(k, str)}
         photo = cells.pop("photo")
         if photo:
@@ -312,7 +347,20 @@ def _scores(item: Item, values: list[Measurement], settings: Settings) -> tuple[
             if all(math.isnan(z.z) for z in own):
                 reasons = [z.reason for z in own]
                 why = max(reasons, key=reasons.count)
+                if settings.scale and why.endswith("pass --scale"):
+                    continue  # it was, and why there is none is said already
                 notes.append(f"{item.path}: no z-scores under {reference.name}: {why}")
+    own_instrument = instrument_name(
+        __version__, landmark_model(settings.landmark_model)[1], fine_sha256() if settings.fine else ""
+    )
+    for reference in _references(settings.references):
+        # measured by a version of anthropo, but with other weights (what follows the version)
+        made = {row.instrument for row in reference.rows if row.instrument.startswith("anthropo ")}
+        if made and own_instrument.partition(", ")[2] not in {m.partition(", ")[2] for m in made}:
+            notes.append(
+                f"{item.path}: {reference.name} was measured with {', '.join(sorted(made))}, this photo with "
+                f"{own_instrument}: z-scores may be shifted. Build a reference with the same."
+            )
     return scores, notes
 
 
@@ -351,6 +399,17 @@ def _failed(item: Item, reason: str, settings: Settings) -> Record:
     }
 
 
+def _adult_iris(item: Item, settings: Settings) -> None:
+    """Refuse the mean iris of adults for a child of known age."""
+    with contextlib.suppress(InputError):
+        age = parse_age(_person(item, settings)["age"])
+        if age < IRIS_FROM:
+            raise ScaleError(
+                f"{item.path}: --scale iris is for people of {IRIS_FROM:g} years and more; this one is "
+                f"{age:g} years old. Give --scale iris=MM with the measured diameter, sticker=MM or ipd=MM."
+            )
+
+
 def _record(
     item: Item, index: int, face: Face, photo: Photo, settings: Settings
 ) -> tuple[Record, Scale | None]:
@@ -358,6 +417,8 @@ def _record(
     request = _scale_request(settings.scale)
     if request is not None:
         try:
+            if request.kind == "iris" and request.assumed:
+                _adult_iris(item, settings)
             scale = find_scale(request, photo, face.landmarks, face.samples)
         except AnthropoError as error:
             notes.append(str(error))
@@ -485,6 +546,11 @@ def flatten(record: Record) -> Row:
         row[name] = value
     row["measurement_reasons"] = "; ".join(reasons) if measured else None
     row["z_reasons"] = "; ".join(doubts) if measured else None
+    graded: dict[str, set[str]] = {}
+    for m in measured.values():
+        for z in m["z"]:
+            graded.setdefault(z["reference"], set()).update(z["grade"])
+    row["references"] = "; ".join(f"{name} (grade {'/'.join(sorted(g))})" for name, g in graded.items())
     row["disagreements"] = " ".join(record["disagreements"] or ()) if measured else None
     row["notes"] = " ".join(record["notes"] or ())
     for key in _DIAGNOSTICS:
@@ -500,7 +566,13 @@ _DIAGNOSTICS = (
 
 def _passed_through(columns: dict[str, str]) -> Row:
     """The input table's own columns; one that has the name of a result becomes ``input_NAME``."""
-    return {f"input_{name}" if _ours(name) else name: cell for name, cell in columns.items()}
+    row: Row = {}
+    for given, cell in columns.items():
+        name = given
+        while _ours(name) or name in row or (name != given and name in columns):
+            name = f"input_{name}"
+        row[name] = cell
+    return row
 
 
 def _ours(name: str) -> bool:
@@ -626,7 +698,11 @@ class Output:
                     first = {k: row[k] for k in ("photo", "face", "status", "reason")}
                     rows.append({**first, **_passed_through(item.columns), **ours})
         current = {item.path for item in items}
-        rows += [row for photo, old in self._earlier.items() if photo not in current for row in old]
+        for photo in dict.fromkeys([*self._earlier, *self._new]):  # what a killed run finished, too
+            if photo in self._new and photo not in current:
+                rows += self._new[photo] if self.suffix == ".json" else map(flatten, self._new[photo])
+            elif photo not in current:
+                rows += self._earlier[photo]
         try:
             self._journal.close()
             write_atomically(self.path, _encode(rows, self.suffix))
@@ -665,10 +741,9 @@ class Output:
         for line in data.split(b"\n"):
             with contextlib.suppress(ValueError, KeyError, TypeError, IndexError):  # a line cut by a crash
                 records = json.loads(line)
-                if all(
-                    r["status"] == "ok" and r["diagnostics"]["settings"] == self._fingerprint for r in records
-                ):
-                    self._new[records[0]["photo"]] = records
+                for record in records:
+                    flatten(record)  # whole, and of this version
+                self._new[records[0]["photo"]] = records
         os.truncate(self._partial, data.rfind(b"\n") + 1)
 
 
@@ -841,7 +916,8 @@ def measure_table(
         If there is nothing to measure, or the scale, a reference, sex or age cannot be used.
     """
     settings = Settings(
-        face, jitter, landmark_model, max_megapixels, fine, force, texture, scale, tuple(references), sex,
+        face, jitter, landmark_model, max_megapixels, fine, force, texture, scale,
+        (references,) if isinstance(references, str) else tuple(references), sex,
         None if age is None else str(age),
     )  # fmt: skip
     settings.fingerprint()  # a missing model is one error, not one per photo

@@ -64,6 +64,12 @@ EXIT_NONE, EXIT_USAGE, EXIT_SOME, EXIT_INTERRUPTED = 1, 2, 3, 130
 @click.option(
     "--texture", is_flag=True, help="Local binary patterns around the landmarks as well (columns lbp_*)."
 )
+@click.option(
+    "--permissive",
+    is_flag=True,
+    help="Use no weights whose licence excludes commercial use: leaves the fine stage out and needs your own "
+    "--landmark-model.",
+)
 @options.jitter_option
 @options.landmark_model_option
 @options.max_megapixels_option
@@ -80,6 +86,7 @@ def command(
     force: bool,
     fine: bool,
     texture: bool,
+    permissive: bool,
     jitter: int,
     landmark_model: str | None,
     max_megapixels: float,
@@ -110,6 +117,13 @@ def command(
       anthropo measure portrait.jpg --scale sticker=20 --reference niosh-adults --reference frl-adults
     """
     _terminate_like_ctrl_c()
+    if permissive and landmark_model is None:
+        _fail(
+            "--permissive: the 68-point weights that come with anthropo exclude commercial use. Give your "
+            "own with --landmark-model FILE.dat.",
+            EXIT_USAGE,
+        )
+    fine = fine and not permissive
     settings = Settings(
         face, jitter, landmark_model, max_megapixels, fine, force, texture, scale, references, sex, age
     )

@@ -37,6 +37,11 @@ def command(check: bool) -> None:
     click.echo(
         "face detector: HOG filters inside dlib's sources (Boost Software License), commercial use allowed"
     )
+    click.echo(
+        "beside weights: the generic 3D face (head pose) and part of the landmark errors were made from "
+        "annotations of Helen photographs, the correction and the default reference from the Face Research "
+        "Lab London Set (CC BY 4.0)"
+    )
     click.echo(f"cache of converted weights: {cache_folder()}")
     if wrong:
         raise SystemExit(1)

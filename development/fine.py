@@ -29,6 +29,7 @@ from torch.nn import functional
 
 from anthropo.errors import AnthropoError
 from anthropo.face import _engine
+from anthropo.face.fine import similarity
 from anthropo.face.landmarker import FIRST_DECODE, Face, landmark_predictor, read_faces
 from anthropo.face.scheme import MIRROR
 from anthropo.photo import read_photo
@@ -92,15 +93,6 @@ def frame() -> Floats:
     """The mean face in the upright picture: 68 points, pixels."""
     mean = landmark_predictor(None).mean_shape
     return (mean - mean[17:].mean(0)) / np.linalg.norm(mean[36] - mean[45]) * UNIT + (FACE - 1) / 2
-
-
-def similarity(source: Floats, target: Floats) -> Floats:
-    """Least-squares similarity, (2, 3)."""
-    a, b = source - source.mean(0), target - target.mean(0)
-    norm = (a**2).sum()
-    c, s = (a * b).sum() / norm, (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / norm
-    turn = np.array([[c, -s], [s, c]])
-    return np.column_stack([turn, target.mean(0) - turn @ source.mean(0)])
 
 
 def flip(points: Floats) -> Floats:

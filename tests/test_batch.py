@@ -4,11 +4,13 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -176,8 +178,39 @@ def test_quoted_cells_may_hold_lines_and_delimiters(table: Callable[..., Path]) 
 
 
 def test_ragged_lines_are_read(table: Callable[..., Path]) -> None:
-    path = table("photo,age\na.jpg\nb.jpg,7,more\n")
+    path = table("photo,age\na.jpg\nb.jpg,7,,\n")
     assert [item.columns for item in collect([str(path)])] == [{"age": ""}, {"age": "7"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("photo,sex,age\na.jpg,female,31,5\n", "row 2: 4 cells where the header has 3"),
+        ("photo,sex,age,sex\na.jpg,female,24,male\n", "sex is a column twice"),
+        ("photo,Sex\na.jpg,female\n", "Name it `sex`"),
+        ("photo,Patient\na.jpg,7\n", "Name it `patient`"),
+    ],
+)
+def test_what_would_be_misread_is_refused(table: Callable[..., Path], text: str, message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        collect([str(table(text))])
+
+
+def test_another_run_keeps_what_a_killed_one_finished(tmp_path: Path, copies: Copies) -> None:
+    first, second = copies(tmp_path / "photos", "a.png", "b.png")
+    out = tmp_path / "out.csv"
+    Output(str(out), FAST).add(measure_item(Item(str(first)), FAST))  # and then it is killed
+    later = Output(str(out), FAST)
+    later.add(measure_item(Item(str(second)), FAST))
+    later.close([Item(str(second))])
+    with open(out, newline="") as file:
+        assert {row["photo"] for row in csv.DictReader(file)} == {str(first), str(second)}
+
+
+def test_columns_named_like_results_are_all_kept() -> None:
+    empty: Record = defaultdict(dict, columns={"yaw": "9", "input_yaw": "8"})
+    row = flatten(empty)
+    assert {"9", "8"} <= {str(v) for k, v in row.items() if k.startswith("input_")}
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def refine(photo: Photo, face: Face, model: FineModel | None = None) -> Face:
     unit = float(np.linalg.norm(face.landmarks[36] - face.landmarks[45]))
     if unit / photo.decode_scale < _DECODED_UNIT:
         photo = photo.finer(power_of_two(unit / _DECODED_UNIT))
-    there = _similarity(photo.to_decoded(face.landmarks)[17:], model.frame[17:])
+    there = similarity(photo.to_decoded(face.landmarks)[17:], model.frame[17:])
     turn = np.linalg.inv(there[:, :2])
     back = np.column_stack([turn, -turn @ there[:, 2]])
     upright = _engine.warp(photo.pixels, back, _FACE, _FACE)
@@ -201,7 +201,7 @@ def _maps(pixel: float) -> Floats:
     return np.concatenate([turn, shift[:, :, None]], 2)
 
 
-def _similarity(source: Floats, target: Floats) -> Floats:
+def similarity(source: Floats, target: Floats) -> Floats:
     """Least-squares similarity (2, 3) that lays source (P, 2) on target."""
     a, b = source - source.mean(0), target - target.mean(0)
     norm = (a**2).sum()

@@ -24,7 +24,7 @@ from anthropo.measurement.registry import (
     landmark_names,
     registry,
 )
-from anthropo.measurement.scale import Scale, ScaleRequest, find_scale
+from anthropo.measurement.scale import Scale, ScaleRequest, find_scale, parse_scale
 from anthropo.photo import MAX_MEGAPIXELS, Photo, read_photo
 
 _Z95 = 1.959964  # half-width of a 95 % interval in standard deviations
@@ -263,7 +263,7 @@ def _views(face: Face, points: Floats) -> Floats:
 def measure(
     photo: str | Photo,
     *,
-    scale: ScaleRequest | None = None,
+    scale: ScaleRequest | str | None = None,
     fine: bool = True,
     force: bool = False,
     max_megapixels: float | None = MAX_MEGAPIXELS,
@@ -274,8 +274,8 @@ def measure(
     Parameters
     ----------
     photo : path or Photo
-    scale : ScaleRequest, optional
-        As from ``parse_scale("sticker=20")``; gives millimetres.
+    scale : ScaleRequest or str, optional
+        Such as ``"sticker=20"``; gives millimetres.
     fine : bool
         Look at landmarks a second time in high-resolution patches.
     force : bool
@@ -306,5 +306,6 @@ def measure(
     face = read_face(photo, **options)
     if fine:
         face = refine(photo, face)
+    scale = parse_scale(scale) if isinstance(scale, str) else scale
     found = find_scale(scale, photo, face.landmarks, face.samples) if scale else None
     return measure_face(face, photo, scale=found, force=force)

@@ -19,6 +19,7 @@ Kind = Literal["mm-per-px", "ipd", "sticker", "iris"]
 
 #: Visible iris of adults (10 to 80 years, n = 390), mm: Rufer, Schroder & Erb 2005, Cornea 24:259.
 IRIS_MM, IRIS_SD = 11.71, 0.42
+IRIS_FROM = 10.0  # years
 
 # What may be declared, mm, and what it is called in messages.
 _LIMITS: dict[str, tuple[float, float, str]] = {

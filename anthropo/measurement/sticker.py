@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from anthropo.face.landmarker import power_of_two
 from anthropo.measurement.iris import bilinear
 from anthropo.photo import Photo
 
@@ -78,7 +79,7 @@ def find_stickers(photo: Photo, points: Floats, size: float) -> list[Sticker]:
     resolution. The longer axis is the size: foreshortening has no part in it.
     """
     low, high = plausible(points, size)
-    photo = photo.finer(_power_of_two(low / 2 / _FINE_RADIUS))
+    photo = photo.finer(power_of_two(low / 2 / _FINE_RADIUS))
     x0, y0, x1, y1 = (
         photo.to_decoded(search_window(points, photo.full_size).reshape(2, 2)).round().astype(int).ravel()
     )
@@ -126,10 +127,6 @@ def search_window(points: Floats, size: tuple[int, int]) -> Floats:
     centre = (low + high) / 2 - [0, 0.25 * (high - low)[1]]
     last = np.array(size) - 1.0
     return np.concatenate([np.clip(centre - half, 0, last), np.clip(centre + half, 0, last)])
-
-
-def _power_of_two(scale: float) -> int:
-    return max(s for s in (1, 2, 4, 8) if s <= max(1.0, scale))
 
 
 def _candidates(small: Image.Image, band: Floats) -> Floats:

@@ -232,7 +232,7 @@ def one_instrument(table: str, rows: Sequence[Mapping[str, str]]) -> str:
 
 def instrument_name(version: str, model: str, fine: str = "") -> str:
     """The `instrument` of a reference row; `fine` is empty where the fine stage was left out."""
-    return f"anthropo {version}, landmark model {model}" + (f", fine stage {fine[:16]}" if fine else "")
+    return f"anthropo {version}, landmark model {model[:16]}" + (f", fine stage {fine[:16]}" if fine else "")
 
 
 # ------------------------------------------------------------------------------------ tables
@@ -323,6 +323,12 @@ def build_reference(
     torn = sorted(patient for patient, sexes in sexes_of.items() if len(sexes) > 1)
     refused += [f"patient {patient}: female in one row and male in another; left out." for patient in torn]
 
+    named: dict[str, set[str]] = {}
+    for person, _ in measured:
+        named.setdefault(person.photo, set()).add(person.patient)
+    shared = sorted(photo for photo, patients in named.items() if len(patients) > 1)
+    refused += [f"{photo}: listed under {len(named[photo])} patients; left out." for photo in shared]
+
     groups: dict[tuple[str, Band], dict[str, list[Values]]] = {
         (sex, band): {} for sex in sorted({person.sex for person, _ in measured}) for band in bands
     }
@@ -331,7 +337,7 @@ def build_reference(
         band = next((b for b in bands if b[0] <= person.age < band_end(b[1])), None)
         if band is None:
             beyond.append(f"{person.photo} (age {person.age:g})")
-        elif person.patient not in torn:
+        elif person.patient not in torn and person.photo not in shared:
             groups[person.sex, band].setdefault(person.patient, []).append(values)
     if beyond:
         notes.append(f"in no age band: {', '.join(beyond)}.")

@@ -17,9 +17,10 @@ import pytest
 from conftest import Invoke, Pixels
 from PIL import Image, ImageDraw
 
-from anthropo import batch, measure_table, read_face
+from anthropo import batch, measure, measure_table, read_face
 from anthropo.batch import Item, Record, Settings, flatten, measure_item
 from anthropo.errors import InputError
+from anthropo.face.weights import locate
 from anthropo.measurement.appearance import lbp
 from anthropo.measurement.registry import registry
 from anthropo.photo import read_photo
@@ -325,8 +326,8 @@ def test_one_photo_with_two_sexes_or_ages_gets_no_scores(
         for row in rows:
             assert row[f"{NAME}_z_{DEFAULT_REFERENCE}"] == ""
             assert row["notes"] == (
-                f"{astronaut_png}: listed with different sex or age (f 31; m 31), no z-scores that depend on "
-                "it."
+                f"{astronaut_png}: listed with different sex or age (female 31; male 31), no z-scores that "
+                "depend on it."
             )
 
 
@@ -501,7 +502,7 @@ def test_report_has_scores_reasons_scale_and_disagreements(
     assert "<high>" not in page
     text = html.unescape(page)
     for name in ("low.csv", "<high>.csv"):
-        assert f"z, {name}</th>" in text
+        assert f"z, {name} (B)</th>" in text
     assert re.search(r"\d \([+-]\d+\.\d to [+-]\d+\.\d\)", text)
     assert "Scale: 0.4" in text
     assert "mm per pixel. Round sticker, diameter 18 mm declared" in text
@@ -524,3 +525,43 @@ def test_help_names_what_can_be_given(invoke: Invoke) -> None:
         assert word in text
     assert DEFAULT_REFERENCE in shipped_references()
     assert registry()[NAME].power == 1
+
+
+def test_permissive_needs_a_model_of_ones_own(invoke: Invoke, astronaut_png: Path) -> None:
+    result = invoke("measure", str(astronaut_png), "--permissive")
+    assert result.exit_code == 2
+    assert "--landmark-model" in result.stderr
+    own = str(locate("landmarks-68"))  # stands for one whose licence allows it
+    result = invoke("measure", str(astronaut_png), "--permissive", "--landmark-model", own)
+    assert result.exit_code == 0
+    assert "needs the fine landmark stage" in result.stdout
+
+
+def test_the_same_age_and_sex_in_other_words_is_no_dispute(tmp_path: Path, astronaut_png: Path) -> None:
+    cohort = tmp_path / "cohort.csv"
+    cohort.write_text(f"photo,sex,age\n{astronaut_png},female,24\n{astronaut_png},F,24.0\n")
+    rows = measure_table(cohort, jitter=2)
+    assert list(rows["notes"]) == ["", ""]
+
+
+def test_iris_of_adults_is_not_for_an_infant(invoke: Invoke, astronaut_png: Path) -> None:
+    result = invoke("measure", astronaut_png, "--scale", "iris", "--age", "0.5", "--sex", "f", "--jitter", 2)
+    assert result.exit_code == 3
+    assert "10 years and more; this one is 0.5 years old" in result.stderr
+    assert "intercanthal_width" in result.stdout
+
+
+def test_another_instrument_than_the_references_is_said(invoke: Invoke, astronaut_png: Path) -> None:
+    options = ("--sex", "f", "--age", "30", "--jitter", 2)
+    assert invoke("measure", astronaut_png, *options).exit_code == 0
+    result = invoke("measure", astronaut_png, *options, "--no-fine")
+    assert result.exit_code == 3
+    assert "z-scores may be shifted" in result.stderr
+
+
+def test_scale_and_reference_as_plain_text(astronaut_png: Path) -> None:
+    (width,) = (m for m in measure(str(astronaut_png), scale="mm-per-px=1.4") if m.id == "biocular_width")
+    assert 75 < width.value < 100
+    row = measure_table(astronaut_png, references=DEFAULT_REFERENCE, sex="f", age=30, jitter=2).iloc[0]
+    assert "grade" in row["references"]
+    assert math.isfinite(row[f"{NAME}_z_{DEFAULT_REFERENCE}"])

@@ -312,3 +312,14 @@ def test_a_crowd_that_does_not_fit_leaves_no_norm() -> None:
     built = build(measured)
     assert [r.measurement for r in built.rows] == ["nasal_width"]
     assert any("describe nobody: mouth_width (8); no row." in note for note in built.notes)
+
+
+def test_a_photo_of_two_patients_is_left_out() -> None:
+    people = [
+        (Subject(f"{i}.jpg", str(i), "female", 30.0), {"mouth_width": 0.5 + i / 100}) for i in range(20)
+    ]
+    twice = (Subject("0.jpg", "other", "female", 30.0), {"mouth_width": 0.5})
+    built = build_reference([*people, twice], source="made up", instrument="none")
+    assert built.rows == ()
+    assert built.refused[0] == "0.jpg: listed under 2 patients; left out."
+    assert "19 people, 20 needed" in built.refused[1]
