@@ -44,7 +44,8 @@ people.
 - **pitch**: upright lengths between points of unequal depth, and angles with one upright leg: half an
   SD or more at ten degrees (philtrum 7 %, vermilion 9 %, fissure inclination 3.4°).
 - **smile**: all that uses the mouth's points (mouth width grows by 2.4 SD), the nose's tip and base,
-  which widen (0.7 SD) and sink, and the lid aperture, which narrows by 0.7 SD.
+  which widen (0.7 SD) and sink, the lid aperture, which narrows by 0.7 SD, and the lightness of cheeks
+  and lips: a smile lifts the cheeks into another light.
 - **mouth_open**: all that uses the mouth's points or the chin's height. Not the gap between the lips
   and the area inside them: there an open mouth is the finding.
 - **eyes_closed**, **glasses**: all that is measured at the lids and inner canthi. Closed lids double

@@ -189,7 +189,8 @@ def measure_face(
             else:
                 margin = _Z95 * seen.sd
                 found = [((seen.value, seen.value - margin, seen.value + margin), entry.unit)]
-                reason = reason if np.isfinite(seen.value) else seen.reason
+                if not np.isfinite(seen.value) and kept:
+                    reason = seen.reason
         elif outside[list(entry.points)].any():
             found, reason = [(nan, entry.unit)], "a landmark lies beyond the photo's border"
         elif entry.needs_fine and not face.anatomy:
