@@ -138,13 +138,18 @@ def _between(a: Floats, b: Floats, s: Floats) -> Floats:
     return np.asarray((1 - s)[:, None, None] * a + s[:, None, None] * b)
 
 
+def _steps(start: float, stop: float, count: int) -> Floats:
+    """Evenly spaced numbers, both ends included."""
+    return np.asarray(np.linspace(start, stop, count), dtype=np.float64)
+
+
 def _strip(
     a: Sequence[int],
     b: Sequence[int],
     t: tuple[float, float, int],
     s: tuple[float, float, int],
 ) -> Floats:
-    ts, ss = np.linspace(*t), np.linspace(*s)
+    ts, ss = _steps(*t), _steps(*s)
     return _between(_along(a, ts), _along(b, ts), ss).reshape(-1, 68)
 
 
@@ -175,10 +180,8 @@ def _regions() -> tuple[Floats, dict[str, slice]]:
     }
     for side, lower, corner, outline in (("R", (41, 40), 48, 2), ("L", (46, 47), 54, 14)):
         below = np.bincount(lower, minlength=68) / 2
-        line = _between(below[None], np.eye(68)[[corner]], np.linspace(0.32, 0.58, 10))[:, 0]
-        parts[f"cheek_{side}"] = _between(line, np.eye(68)[[outline]], np.linspace(0.0, 0.3, 10)).reshape(
-            -1, 68
-        )
+        line = _between(below[None], np.eye(68)[[corner]], _steps(0.32, 0.58, 10))[:, 0]
+        parts[f"cheek_{side}"] = _between(line, np.eye(68)[[outline]], _steps(0.0, 0.3, 10)).reshape(-1, 68)
         parts[f"sclera_{side}"] = _strip(*_LIDS[side], (0.08, 0.88, 25), (0.15, 0.85, 8))
     at, slices = 0, {}
     for name, part in parts.items():
@@ -191,7 +194,7 @@ def _regions() -> tuple[Floats, dict[str, slice]]:
 
 # A grid over each eye, in outer-canthal distances from the centre of the lids: towards the nose, and
 # down. An iris is 11.7 mm wide, an outer-canthal distance 70 to 100 mm.
-_X, _Y = np.meshgrid(np.linspace(-0.19, 0.19, 39), np.linspace(-0.1, 0.1, 21))
+_X, _Y = np.meshgrid(_steps(-0.19, 0.19, 39), _steps(-0.1, 0.1, 21))
 _GRID = np.column_stack([_X.ravel(), _Y.ravel()])
 _RADII = (0.057, 0.064, 0.071, 0.078)
 # On 51 studio photographs with rings placed by hand, the centre lies 0.021 above that of the lids, SD
@@ -206,7 +209,7 @@ _MIDDLE = 0.35  # of the iris: the pupil
 @lru_cache(maxsize=1)
 def _discs() -> tuple[Floats, NDArray[np.float32], NDArray[np.float32]]:
     """Candidates (C, 3): x, y, radius; what is inside each, (C, G); and what lies beside it."""
-    candidates = np.array([(x, _SEEN_Y, r) for x in np.linspace(-0.08, 0.08, 33) for r in _RADII])
+    candidates = np.array([(x, _SEEN_Y, r) for x in _steps(-0.08, 0.08, 33) for r in _RADII])
     away = (_GRID[None] - candidates[:, None, :2]) / candidates[:, None, 2:]
     distance = np.hypot(away[..., 0], away[..., 1])
     lateral = np.abs(away[..., 1]) <= np.abs(away[..., 0])  # lids hide the limbus above and below
