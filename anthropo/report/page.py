@@ -14,6 +14,7 @@ from anthropo._version import __version__
 from anthropo.batch import Item, Record
 from anthropo.errors import InputError
 from anthropo.face.landmarker import Face
+from anthropo.files import write_atomically
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import Scale
 from anthropo.report.figures import REGION_COLOURS, overlay
@@ -71,7 +72,7 @@ class Page:
             version=__version__,
         )
         try:
-            self.path.write_text(text, encoding="utf-8")
+            write_atomically(self.path, text.encode())
         except OSError as error:
             raise InputError(f"{self.path}: cannot be written ({error.strerror}).") from None
 
