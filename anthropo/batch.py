@@ -27,7 +27,7 @@ from anthropo.face.fine import fine_sha256, refine
 from anthropo.face.gate import CHECKS
 from anthropo.face.landmarker import DEFAULT_JITTER, FIRST_DECODE, Face, Which, landmark_predictor, read_faces
 from anthropo.face.weights import landmark_model
-from anthropo.files import file_sha256, write_atomically
+from anthropo.files import file_sha256, read_text, write_atomically
 from anthropo.measurement.appearance import lbp
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.registry import registry
@@ -230,15 +230,7 @@ def read_cohort(path: Path) -> list[Item]:
         If there is no such file, it is no text, has no `photo` column, a column twice, `Sex` in place of
         `sex`, more cells than the header, or lists no photo.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file.") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text. Save the table as CSV in UTF-8.") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
-    text = text.lstrip("\r\n")
+    text = read_text(path).lstrip("\r\n")
     header = text.splitlines()[0] if text.strip() else ""
     # the delimiter that yields the column we need, else the commonest
     columns = {d: [n.strip() for n in next(csv.reader([header], delimiter=d), [])] for d in ",;\t"}
@@ -331,7 +323,7 @@ def _scores(item: Item, values: list[Measurement], settings: Settings) -> tuple[
     if not settings.references and not any(said.values()):
         return [], []
     notes: list[str] = []
-    for key, parse in (("sex", parse_sex), ("age", parse_age)):
+    for key, parse in _PARSE:
         try:
             if said[key]:
                 known[key] = parse(said[key])

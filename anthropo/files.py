@@ -8,6 +8,8 @@ import os
 import threading
 from pathlib import Path
 
+from anthropo.errors import InputError
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that nobody ever sees half of it: under a temporary name, then renamed.
@@ -33,6 +35,24 @@ def write_atomically(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def read_text(path: Path) -> str:
+    """The text of a table that a user names.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8 text. Save the table as CSV in UTF-8.") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:

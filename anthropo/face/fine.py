@@ -28,7 +28,6 @@ from anthropo.photo import Photo
 Floats = NDArray[np.float64]
 
 # as in training
-_UNIT = 256.0  # px of the outer-canthal distance in the upright face
 _FACE = 512  # px, side of the upright face
 _PATCH = 64  # px, side of a patch
 

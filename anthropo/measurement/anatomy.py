@@ -34,16 +34,8 @@ DIRECT = {"p": 1.0, "ps": 0.75, "pi": 0.75, "ch": 0.9, "en": 0.25, "cph": 0.25, 
 _HALF = 0.5
 
 _SINGLE = {code: at[0] for code, at in LANDMARKS.items() if len(at) == 1}
-# codes that share a point (gn and no other) keep the scheme's index
+# the same landmark of the other side
 _SWAP = {code: code[:-1] + {"R": "L", "L": "R"}[code[-1]] for code in LANDMARKS if code[-1] in "RL"}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Landmarks:
-    """Corrected landmarks of one face or of many variants of it, photo pixels."""
-
-    points: Floats  # (..., 68, 2): the 68-point scheme, moved to the anthropometric landmarks
-    between: dict[str, Floats]  # (..., 2) by code, see BETWEEN
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import difflib
-import hashlib
 import io
 import math
 import os
@@ -15,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 
 from anthropo.errors import InputError
-from anthropo.files import write_atomically
+from anthropo.files import file_sha256, read_text, write_atomically
 from anthropo.measurement.registry import Entry, registry
 
 DEFAULT_REFERENCE = "frl-adults"
@@ -184,20 +183,13 @@ def load_reference(name_or_path: str | os.PathLike[str] = DEFAULT_REFERENCE) -> 
 
 def _read(path: Path, name: str) -> Reference:
     try:
-        data = path.read_bytes()
-        rows = _parse(path, data.decode("utf-8-sig"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file.") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text. Save the table as CSV in UTF-8.") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+        rows = _parse(path, read_text(path))
     except csv.Error as error:
         raise InputError(f"{path}: not a readable CSV ({error}).") from None
     by_measurement: dict[str, tuple[ReferenceRow, ...]] = {}
     for row in rows:
         by_measurement[row.measurement] = (*by_measurement.get(row.measurement, ()), row)
-    return Reference(name, path, hashlib.sha256(data).hexdigest(), rows, by_measurement)
+    return Reference(name, path, file_sha256(path), rows, by_measurement)
 
 
 def _parse(path: Path, text: str) -> tuple[ReferenceRow, ...]:
