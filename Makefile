@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := setup.cfg setup.py pyproject.toml $(shell find anthropo cli -type f -not -name '*.pyc' -not -name '*.so')
+SOURCES := setup.cfg setup.py constraints.txt pyproject.toml $(shell find anthropo cli -type f -not -name '*.pyc' -not -name '*.so')
 
 .PHONY: demo test lint clean help
 
@@ -22,7 +22,7 @@ $(VENV)/bin/python:
 $(VENV)/installed: $(VENV)/bin/python $(SOURCES)
 	@echo "installing anthropo and compiling its engine (about a minute)"
 	@rm -rf build/lib*
-	$(BIN)/python -m pip install --quiet ".[test]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt ".[test]"
 	@touch $@
 
 demo: $(VENV)/installed

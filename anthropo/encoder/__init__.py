@@ -1,0 +1,1 @@
+"""Aligned regions of a face to embeddings."""

@@ -1,0 +1,96 @@
+"""Arrays on disk by key: embeddings that need not be computed again.
+
+One file per entry: magic, SHA-256 of the rest, length of a JSON table, the table (name, type, shape),
+then the arrays one after the other. Nothing in it is ever executed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.files import write_atomically
+
+_MAGIC = b"anthropo-arrays-1\n"
+_START = len(_MAGIC) + 32
+
+
+class Store:
+    """A folder of arrays by key, for several threads and processes at once.
+
+    An entry is either whole or absent: one that is half written, damaged or of another format counts as
+    absent, and is replaced when it is put again. Folders that the store makes are for their owner only,
+    since embeddings can identify a person.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when the first entry is put.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> store = Store(Path(tempfile.mkdtemp()) / "embeddings")
+    >>> store.get("photo 1") is None
+    True
+    >>> store.put("photo 1", {"face": np.zeros(3)})
+    >>> store.get("photo 1")
+    {'face': array([0., 0., 0.])}
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def get(self, key: str) -> dict[str, NDArray[Any]] | None:
+        """The arrays of an entry, read-only; None when there is none."""
+        try:
+            data = self._path(key).read_bytes()
+        except OSError:
+            return None
+        body = memoryview(data)[_START:]
+        if data[:_START] != _MAGIC + hashlib.sha256(body).digest():
+            return None
+        size = int.from_bytes(body[:4], "little")
+        arrays, at = {}, 4 + size
+        for name, code, shape in json.loads(bytes(body[4:at])):
+            dtype, count = np.dtype(code), math.prod(shape)
+            arrays[name] = (
+                np.frombuffer(body, dtype, count, at).reshape(shape) if count else np.empty(shape, dtype)
+            )
+            at += count * dtype.itemsize
+        return arrays
+
+    def put(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Keep arrays of numbers under a key.
+
+        A store that cannot be written (disk full, no permission) is left as it is: it only saves time.
+
+        Raises
+        ------
+        ValueError
+            If an array holds other things than numbers or truth values.
+        """
+        table = []
+        for name, array in arrays.items():
+            if array.dtype.kind not in "biufc":
+                raise ValueError(f"{name}: arrays of numbers can be kept, not {array.dtype}")
+            table.append((name, array.dtype.str, array.shape))
+        header = json.dumps(table).encode()
+        body = b"".join([len(header).to_bytes(4, "little"), header, *(a.tobytes() for a in arrays.values())])
+        path = self._path(key)
+        with contextlib.suppress(OSError):
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            write_atomically(path, _MAGIC + hashlib.sha256(body).digest() + body)
+
+    def _path(self, key: str) -> Path:
+        name = hashlib.sha256(key.encode()).hexdigest()
+        return self.folder / name[:2] / f"{name[2:]}.bin"

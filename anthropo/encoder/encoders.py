@@ -1,0 +1,354 @@
+"""Networks that turn the chips of a region into embeddings: one interface, a registry, their licences.
+
+torch is imported when a network is loaded, not before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.encoder.regions import geometry_digest
+from anthropo.errors import InputError, WeightsError
+from anthropo.face.weights import read_checked
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+_VERSION = 1  # raise it when embeddings change in another way than by what the digest lists
+_TIMM = "timm:"
+_INSTALL = "Install it with `pip install anthropo[cnn]`."
+
+# torchvision declares these itself when its compiled part loads
+_TORCHVISION_OPERATORS = ("nms", "qnms")
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderInfo:
+    """What is known of an encoder before it is loaded."""
+
+    what: str
+    licence: str
+    commercial_use: bool
+    extra: str = ""  # of anthropo, which installs it; empty: always there
+
+
+#: The encoders by name. Beside these, `timm:NAME` is any network of the library timm with local weights.
+ENCODERS: MappingProxyType[str, EncoderInfo] = MappingProxyType(
+    {
+        "face-resnet": EncoderInfo(
+            "dlib's face recognition ResNet, 128 numbers per region (default)", "public domain (CC0)", True
+        ),
+        "efficientnet-lite0": EncoderInfo(
+            "EfficientNet-Lite0 trained on ImageNet, 1280 numbers per region: texture",
+            "Apache 2.0",
+            True,
+            "cnn",
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoder:
+    """A network and everything that its embeddings depend on. Made by `load_encoder`."""
+
+    name: str
+    digest: str  # SHA-256, hexadecimal, of weights, preprocessing and region geometry
+    size: int  # px, side of a chip
+    dimension: int  # numbers in an embedding
+    parameters: int  # of the network
+    licence: str
+    commercial_use: bool
+    _network: nn.Module = field(repr=False)
+    _mean: tuple[float, float, float]  # per channel, grey levels
+    _scale: tuple[float, float, float]
+
+    def encode(self, chips: NDArray[np.uint8], *, mirror: bool = True, batch: int = 8) -> NDArray[np.float32]:
+        """Embeddings of chips.
+
+        Parameters
+        ----------
+        chips : ndarray of uint8, (n, size, size, 3)
+            RGB, as `anthropo.encoder.regions.crops` makes them.
+        mirror : bool
+            Average the embeddings of each chip and its mirror image.
+        batch : int
+            Chips that the network sees at once. More are no faster on a CPU, whose cache they overflow.
+
+        Returns
+        -------
+        ndarray of float32, (n, dimension)
+
+        Raises
+        ------
+        ValueError
+            If the chips have another shape or type, or `batch` is not positive.
+        """
+        import torch
+
+        shape = (self.size, self.size, 3)
+        if chips.dtype != np.uint8 or chips.ndim != 4 or chips.shape[1:] != shape:
+            raise ValueError(
+                f"chips are {chips.dtype} of shape {chips.shape}; {self.name} needs uint8 of shape (n, "
+                f"{self.size}, {self.size}, 3)"
+            )
+        if batch < 1:
+            raise ValueError(f"batch={batch}: at least 1 is needed")
+        out = np.empty((len(chips), self.dimension), dtype=np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(chips), batch):
+                part = torch.from_numpy(np.ascontiguousarray(chips[start : start + batch]))
+                embedded = self._forward(part)
+                if mirror:
+                    embedded = (embedded + self._forward(part.flip(2))) / 2
+                out[start : start + batch] = embedded.numpy()
+        return out
+
+    def _forward(self, chips: Tensor) -> Tensor:
+        import torch
+
+        x = (chips - torch.tensor(self._mean)) / torch.tensor(self._scale)
+        embedded: Tensor = self._network(x.permute(0, 3, 1, 2))  # in memory it stays channels last
+        return embedded
+
+
+def load_encoder(name: str = "face-resnet", *, weights: str | os.PathLike[str] | None = None) -> Encoder:
+    """An encoder, ready to encode.
+
+    Parameters
+    ----------
+    name : str
+        One of `ENCODERS`, or ``timm:NAME`` for a network of the library timm.
+    weights : path, optional
+        The network's weights: needed for timm (.safetensors, or .pth with tensors only), another file
+        than the packaged one for the others. Nothing is ever downloaded, and no code in a file is run.
+
+    Returns
+    -------
+    Encoder
+
+    Raises
+    ------
+    InputError
+        If there is no such encoder, or timm's weights are not given.
+    WeightsError
+        If weights or the library they need are missing, or the file holds something else.
+
+    Examples
+    --------
+    >>> encoder = load_encoder()
+    >>> encoder.size, encoder.dimension
+    (150, 128)
+    """
+    if name.startswith(_TIMM):
+        return _timm_encoder(name, weights)
+    if name not in ENCODERS:
+        raise InputError(
+            f"encoder {name!r}: unknown. Choose from {', '.join(ENCODERS)}, or timm:NAME with a weights file."
+        )
+    data = read_checked(name) if weights is None else _read(Path(weights))
+    where = name if weights is None else os.fspath(weights)
+    return (_face_resnet if name == "face-resnet" else _efficientnet_lite0)(data, where)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such weights file.") from None
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror}).") from None
+
+
+def _encoder(
+    name: str,
+    network: nn.Module,
+    data: bytes,
+    size: int,
+    mean: tuple[float, float, float],
+    scale: tuple[float, float, float],
+    info: EncoderInfo,
+) -> Encoder:
+    import torch
+
+    network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    described = {
+        "version": _VERSION,
+        "name": name,
+        "weights": hashlib.sha256(data).hexdigest(),
+        "size": size,
+        "mean": mean,
+        "scale": scale,
+        "geometry": geometry_digest(),
+    }
+    with torch.inference_mode():
+        trial = network(torch.zeros(1, 3, size, size))
+    if trial.ndim != 2 or not torch.isfinite(trial).all():
+        raise WeightsError(f"{name}: gives no embedding with these weights. Give weights trained for it.")
+    return Encoder(
+        name=name,
+        digest=hashlib.sha256(json.dumps(described).encode()).hexdigest(),
+        size=size,
+        dimension=trial.shape[1],
+        parameters=sum(p.numel() for p in network.parameters()),
+        licence=info.licence,
+        commercial_use=info.commercial_use,
+        _network=network,
+        _mean=mean,
+        _scale=scale,
+    )
+
+
+def _face_resnet(data: bytes, where: str) -> Encoder:
+    from anthropo.encoder.resnet import SIZE, ResNet, read_weights
+
+    weights = read_weights(data, where)
+    red, green, blue = (float(m) for m in weights.mean)
+    name = "face-resnet"
+    return _encoder(name, ResNet(weights), data, SIZE, (red, green, blue), (256.0,) * 3, ENCODERS[name])
+
+
+def _efficientnet_lite0(data: bytes, where: str) -> Encoder:
+    name = "efficientnet-lite0"
+    try:
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError:
+        raise WeightsError(f"{name}: the package efficientnet_lite_pytorch is missing. {_INSTALL}") from None
+    from torch import nn
+
+    class Features(nn.Module):
+        """The network up to its last pooling."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = EfficientNet.from_name(name)
+            _fill(self.network, _state(data, where), where, name, dropped=("_fc",))
+            self.network._fc = nn.Identity()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.network.extract_features(x).mean((2, 3))  # type: ignore[no-any-return]
+
+    # as its TensorFlow original was trained
+    return _encoder(name, Features(), data, 224, (127.0,) * 3, (128.0,) * 3, ENCODERS[name])
+
+
+def _timm_encoder(name: str, weights: str | os.PathLike[str] | None) -> Encoder:
+    backbone = name[len(_TIMM) :]
+    if weights is None:
+        raise InputError(
+            f"encoder {name}: its weights are needed, as a local .safetensors or .pth file; nothing is "
+            "downloaded."
+        )
+    data = _read(Path(weights))
+    timm = _import_timm()
+    # also keeps out timm's names that mean a download, such as hf-hub:...
+    if not timm.is_model(backbone):
+        raise InputError(
+            f"encoder {name}: timm {timm.__version__} has no network {backbone!r}. Its names are listed by "
+            "timm.list_models(); a frequent one is timm:resnet18."
+        )
+    try:
+        network = timm.create_model(backbone, pretrained=False, num_classes=0)
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise InputError(f"encoder {name}: timm cannot make it ({error}). Choose another network.") from None
+    settings = network.pretrained_cfg
+    head = settings.get("classifier") or ()
+    _fill(
+        network,
+        _state(data, os.fspath(weights)),
+        os.fspath(weights),
+        name,
+        dropped=(head,) if isinstance(head, str) else tuple(head),
+    )
+    red, green, blue = (255.0 * v for v in settings["mean"])
+    scale = tuple(255.0 * v for v in settings["std"])
+    info = EncoderInfo("", "that of the weights, which anthropo does not know", False)
+    return _encoder(name, network, data, settings["input_size"][1], (red, green, blue), scale, info)
+
+
+def _import_timm() -> Any:
+    try:
+        import timm
+    except ImportError as error:
+        raise WeightsError(f"timm cannot be used ({error}). {_INSTALL}") from None
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+        # torchvision was built for another torch, commonly a CUDA build beside a CPU-only torch, and its
+        # compiled operators do not load. timm's networks need none of them; once they are declared,
+        # torchvision's Python part, which timm does need, can be imported.
+        import torch
+
+        declare: Any = torch.library.Library
+        library = declare("torchvision", "FRAGMENT")
+        for operator in _TORCHVISION_OPERATORS:
+            library.define(f"{operator}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
+        _declared.append(library)
+        try:
+            import timm
+        except (ImportError, RuntimeError) as still:
+            raise WeightsError(
+                f"timm cannot be used ({still}). Install the torchvision that was built for this torch."
+            ) from None
+    return timm
+
+
+_declared: list[Any] = []  # a declaration lasts as long as its library
+
+
+def _state(data: bytes, where: str) -> dict[str, Tensor]:
+    """The tensors of a .safetensors or .pth file; nothing in the file is executed."""
+    import torch
+
+    try:
+        if data[8:9] == b"{":  # safetensors: the length of a JSON table, the table
+            from safetensors.torch import load
+
+            state: Any = load(data)
+        else:
+            state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except ImportError:
+        raise WeightsError(f"{where}: the package safetensors is missing. {_INSTALL}") from None
+    except Exception:  # a foreign file may make either library raise nearly anything, with pages of advice
+        raise WeightsError(
+            f"{where}: not a file of weights: it is damaged, or holds other things than tensors. Give a "
+            ".safetensors file, or a .pth file with a state_dict."
+        ) from None
+    for key in ("state_dict", "model"):  # training checkpoints keep more than the weights
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        raise WeightsError(f"{where}: not a table of named tensors. Give the network's state_dict.")
+    return state
+
+
+def _fill(
+    network: nn.Module, state: dict[str, Tensor], where: str, name: str, dropped: tuple[str, ...]
+) -> None:
+    """Put the weights into the network; its classifying layers `dropped` are not needed."""
+    prefixes = tuple(f"{d}." for d in dropped)
+    state = {key: value for key, value in state.items() if not key.startswith(prefixes)}
+    needed = {key for key in network.state_dict() if not key.startswith(prefixes)}
+    missing, foreign = sorted(needed - state.keys()), sorted(state.keys() - needed)
+    try:
+        if missing or foreign:
+            listed = [f"no {missing[0]}"] * bool(missing) + [f"{foreign[0]} is not part of it"] * bool(
+                foreign
+            )
+            raise RuntimeError(", ".join(listed))
+        network.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip().rstrip(".")
+        raise WeightsError(
+            f"{where}: not the weights of {name} ({reason}). Give weights trained for it."
+        ) from None

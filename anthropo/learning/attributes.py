@@ -1,0 +1,198 @@
+"""Several labels per person: one hybrid classifier each, which may know of those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.errors import InputError, ModelError
+from anthropo.learning.cohort import SEPARATOR, some
+from anthropo.learning.columns import METADATA
+from anthropo.learning.conformal import ConformalSets
+from anthropo.learning.cost import expected_cost_decision, parse_cost
+from anthropo.learning.features import Features
+from anthropo.learning.hybrid import HybridClassifier
+from anthropo.learning.model import Answers, Options, by_person, design
+from anthropo.learning.state import Arrays, Meta, Take, part, prefixed
+
+ABSENT, PRESENT = "absent", "present"
+NO_ATTRIBUTE = "no attribute"
+_CHAINED = METADATA + "attribute "
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """How two attributes of a cohort go together, counted in patients."""
+
+    first: str
+    second: str
+    odds_ratio: float  # above 1: together more often than by chance; Haldane's half added to each cell
+    lo: float
+    hi: float
+    q: float  # false discovery rate (Benjamini-Hochberg) at which it would be reported
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AttributeModel:
+    """A chain of binary classifiers, the commonest attribute first (classifier chains, Read et al. 2011)."""
+
+    labels: tuple[str, ...]
+    classifiers: tuple[HybridClassifier, ...]
+    sets: tuple[ConformalSets, ...]
+    relations: tuple[Relation, ...]
+    chained: bool
+    error_rate: float
+
+    @classmethod
+    def fit(cls, features: Features, options: Options) -> AttributeModel:
+        """Train on photos whose labels are ``a; b``.
+
+        Raises
+        ------
+        InputError
+            If no attribute is both present in and absent from two patients.
+        """
+        said = [split_labels(label) for label in features.labels]
+        names = sorted({a for own in said for a in own})
+        member = np.array([[a in own for a in names] for own in said], dtype=bool).reshape(len(said), -1)
+        counts = {}
+        for at, name in enumerate(names):
+            with_it = set(features.patients[member[:, at]].tolist())
+            without = set(features.patients[~member[:, at]].tolist())
+            if min(len(with_it), len(without)) >= 2:
+                counts[name] = len(with_it)
+        if not counts:
+            raise InputError(
+                "No attribute is present in two patients and absent from two; there are "
+                f"{some(names) or 'none'}. Add patients with and without."
+            )
+        order = sorted(counts, key=lambda name: (-counts[name], name))
+        cost = None
+        if options.cost_matrix:
+            raise InputError("--cost-matrix is for one label per photo. Pass --cost miss=5 for attributes.")
+        if options.cost:
+            cost = parse_cost(options.cost, (ABSENT, PRESENT), PRESENT, ABSENT)
+        table = design(features, options).copy()
+        classifiers, sets = [], []
+        for name in order:
+            y = np.where(member[:, names.index(name)], PRESENT, ABSENT)
+            one = HybridClassifier(
+                options.classifier, balance=options.balance, cost=1 - np.eye(2) if cost is None else cost,
+                random_state=options.seed,
+            ).fit(table, y, groups=features.patients)  # fmt: skip
+            out = np.clip(one.out_of_fold_[:, 1], 1e-6, 1 - 1e-6)
+            classifiers.append(one)
+            sets.append(ConformalSets.fit(one.out_of_fold_, (y == PRESENT).astype(np.int64)))
+            if options.chained:
+                table[_CHAINED + name] = np.log(out / (1 - out))
+        relations = find_relations(names, member, features.patients)
+        return cls(
+            tuple(order), tuple(classifiers), tuple(sets), relations, options.chained, options.error_rate
+        )
+
+    def answer(self, table: Any, groups: Sequence[str] | None = None) -> Answers:
+        """Answers for the rows of a feature table, or for its people when `groups` tells whose each is."""
+        table = table.copy()
+        mean, n = by_person(len(table), groups)
+        k = len(self.labels)
+        probabilities, log_odds = np.empty((n, k)), np.empty((n, k))
+        pairs, decided = np.empty((n, k, 2), dtype=bool), np.empty((n, k), dtype=bool)
+        for at, (name, one, sets) in enumerate(zip(self.labels, self.classifiers, self.sets, strict=True)):
+            odds = one.decision_function(table)
+            if self.chained:
+                table[_CHAINED + name] = odds
+            log_odds[:, at] = mean(odds[:, None])[:, 0]
+            p = 1 / (1 + np.exp(-log_odds[:, at]))
+            both = np.column_stack([1 - p, p])
+            probabilities[:, at] = p
+            pairs[:, at] = sets.sets(both, self.error_rate)
+            decided[:, at] = expected_cost_decision(both, np.asarray(one.cost)) == 1
+        return Answers(
+            self.labels, probabilities, pairs[:, :, 1], np.where(decided.any(1), 0, -1), log_odds,
+            np.full((n, k), np.nan), np.full(n, np.nan), ("",) * n, decided, pairs,
+        )  # fmt: skip
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """As JSON and arrays of numbers."""
+        made: dict[str, Any] = {
+            "task": "attributes",
+            "labels": list(self.labels),
+            "chained": self.chained,
+            "error_rate": self.error_rate,
+            "classifiers": [],
+            "relations": [[r.first, r.second, r.odds_ratio, r.lo, r.hi, r.q] for r in self.relations],
+        }
+        arrays: Arrays = {}
+        for at, (one, sets) in enumerate(zip(self.classifiers, self.sets, strict=True)):
+            meta, own = one.state()
+            made["classifiers"].append(meta)
+            arrays |= prefixed(own, f"{at}/")
+            arrays |= {f"{at}/sets/{c}": scores for c, scores in enumerate(sets.scores)}
+        return made, arrays
+
+    @classmethod
+    def from_state(cls, meta: Mapping[str, Any], arrays: Arrays) -> AttributeModel:
+        """What `state` made these of."""
+        said = Meta(meta)
+        labels = tuple(said.texts("labels"))
+        metas = meta.get("classifiers")
+        if not isinstance(metas, list) or len(metas) != len(labels):
+            raise ModelError("it has not one classifier per attribute")
+        classifiers = tuple(
+            HybridClassifier.from_state(one, part(arrays, f"{at}/")) for at, one in enumerate(metas)
+        )
+        if any(one.classes_.tolist() != [ABSENT, PRESENT] for one in classifiers):
+            raise ModelError("a classifier of attributes has other labels than absent and present")
+        take = Take(arrays)
+        sets = tuple(
+            ConformalSets(tuple(np.sort(take(f"{at}/sets/{c}", None)) for c in range(2)))
+            for at in range(len(labels))
+        )
+        try:
+            relations = tuple(
+                Relation(str(r[0]), str(r[1]), *(float(v) for v in r[2:6]))
+                for r in meta.get("relations") or ()
+            )
+        except (TypeError, ValueError, IndexError, KeyError):
+            raise ModelError("its relations are damaged") from None
+        chained = meta.get("chained") is True
+        return cls(labels, classifiers, sets, relations, chained, said.number("error_rate"))
+
+
+def split_labels(label: str) -> tuple[str, ...]:
+    """The labels in a cell ``a; b``."""
+    return tuple(own for own in label.split(f"{SEPARATOR} ") if own)
+
+
+def find_relations(
+    names: Sequence[str], member: NDArray[np.bool_], patients: NDArray[Any]
+) -> tuple[Relation, ...]:
+    """Odds ratios of all pairs of attributes (a patient has what one of the photos has), surest first."""
+    from scipy.stats import fisher_exact
+
+    people = list(dict.fromkeys(patients.tolist()))
+    has = np.array([member[patients == p].any(0) for p in people]).reshape(len(people), -1)
+    found = []
+    for i in range(len(names)):
+        for j in range(i + 1, len(names)):
+            cells = np.array([[np.sum((has[:, i] == a) & (has[:, j] == b)) for b in (1, 0)] for a in (1, 0)])
+            if (cells.sum(0) == 0).any() or (cells.sum(1) == 0).any():
+                continue
+            half = cells + 0.5
+            log = float(np.log(half[0, 0] * half[1, 1] / half[0, 1] / half[1, 0]))
+            wide = 1.96 * float(np.sqrt((1 / half).sum()))
+            p = float(fisher_exact(cells).pvalue)
+            found.append((p, names[i], names[j], log, wide))
+    found.sort()
+    q = 1.0
+    out: list[Relation] = []
+    for rank in range(len(found), 0, -1):
+        p, first, second, log, wide = found[rank - 1]
+        q = min(q, p * len(found) / rank)
+        ratio, lo, hi = np.exp([log, log - wide, log + wide]).tolist()
+        out.append(Relation(first, second, ratio, lo, hi, q))
+    return tuple(reversed(out))

@@ -1,0 +1,258 @@
+"""Boosted trees as plain arrays, and back only if they are trees.
+
+XGBoost believes the model files it is given: a child, feature or size out of range in one makes it read
+outside of its memory, and the process dies or worse. A model file that comes from somebody else must not
+be handed to it. Here the trees are kept as arrays; they are checked, and XGBoost's own JSON is written
+anew from what was checked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.errors import ModelError
+
+if TYPE_CHECKING:
+    import xgboost
+
+Arrays = dict[str, NDArray[Any]]
+
+#: Objectives without parameters of their own but the number of classes.
+OBJECTIVES = ("binary:logistic", "binary:logitraw", "multi:softprob", "reg:squarederror")
+
+_NODES = {  # per node, all trees behind each other: name -> (dtype, XGBoost's name)
+    "left": (np.int32, "left_children"),  # within the tree; -1 in leaves
+    "right": (np.int32, "right_children"),
+    "feature": (np.int32, "split_indices"),
+    "value": (np.float32, "split_conditions"),  # threshold; what it adds, in leaves
+    "default_left": (np.uint8, "default_left"),  # where missing values go
+    "cover": (np.float32, "sum_hessian"),  # TreeSHAP weighs branches by it
+    "weight": (np.float32, "base_weights"),
+    "gain": (np.float32, "loss_changes"),
+}
+_DTYPES = {
+    **{name: dtype for name, (dtype, _) in _NODES.items()},
+    "tree_start": np.int32,  # (trees + 1,) first node of each tree
+    "tree_class": np.int32,  # (trees,)
+    "round_start": np.int32,  # (rounds + 1,) first tree of each round
+    "base_score": np.float32,  # (classes,), or (1,)
+}
+_MAX_DEPTH = 64  # XGBoost explains trees by recursion
+_ROOT_PARENT = 2**31 - 1
+
+
+def booster_arrays(booster: xgboost.Booster) -> Arrays:
+    """The trees of a booster as arrays.
+
+    Parameters
+    ----------
+    booster : xgboost.Booster
+        With numerical splits, one target, and an objective of :data:`OBJECTIVES`.
+
+    Returns
+    -------
+    dict of str to array
+        What :func:`booster_from_arrays` needs besides objective and number of features. Names of
+        features, attributes and training parameters are not kept.
+
+    Raises
+    ------
+    ValueError
+        If it is another kind of booster, which the arrays would not hold.
+    """
+    learner = json.loads(bytes(booster.save_raw("json")))["learner"]
+    model, param = learner["gradient_booster"].get("model", {}), learner["learner_model_param"]
+    trees = model.get("trees", [])
+    plain = (
+        learner["gradient_booster"]["name"] == "gbtree"
+        and learner["objective"]["name"] in OBJECTIVES
+        and param["num_target"] == "1"
+        and model["gbtree_model_param"]["num_parallel_tree"] == "1"
+        and not any(any(t["split_type"]) or t["tree_param"]["num_deleted"] != "0" for t in trees)
+    )
+    if not plain:
+        raise ValueError(
+            "only gbtree boosters with numerical splits, one target, no pruned nodes and an objective of "
+            f"{', '.join(OBJECTIVES)} can be kept"
+        )
+    sizes = [len(t["left_children"]) for t in trees]
+    found: dict[str, Any] = {
+        **{name: [v for t in trees for v in t[key]] for name, (_, key) in _NODES.items()},
+        "tree_start": np.cumsum([0, *sizes]),
+        "tree_class": model["tree_info"],
+        "round_start": model["iteration_indptr"],
+        "base_score": np.atleast_1d(json.loads(param["base_score"])),
+    }
+    return {name: np.asarray(found[name], dtype) for name, dtype in _DTYPES.items()}
+
+
+def _starts(starts: NDArray[np.int32], end: int) -> bool:
+    """Whether these are first members of parts of at least one, which together are all."""
+    return len(starts) > 0 and starts[0] == 0 and starts[-1] == end and bool((np.diff(starts) > 0).all())
+
+
+def _fault(a: Mapping[str, NDArray[Any]], n_features: int) -> str | None:
+    """Why the arrays are no trees; None when they are."""
+    for name, dtype in _DTYPES.items():
+        if name not in a or a[name].dtype != dtype or a[name].ndim != 1:
+            return f"{name} is missing or of another type"
+    n, trees = len(a["left"]), len(a["tree_class"])
+    if any(len(a[name]) != n for name in _NODES):
+        return "the nodes' arrays differ in length"
+    if not _starts(a["tree_start"], n) or len(a["tree_start"]) != trees + 1:
+        return "the trees do not make up the nodes"
+    if not _starts(a["round_start"], trees):
+        return "the rounds do not make up the trees"
+    if not len(a["base_score"]):
+        return "there is no class"
+    if any(not np.isfinite(a[k]).all() for k, d in _DTYPES.items() if d is np.float32):
+        return "a value is not finite"
+    if a["tree_class"].size and not 0 <= a["tree_class"].min() <= a["tree_class"].max() < len(
+        a["base_score"]
+    ):
+        return "a class is out of range"
+    if n and not 0 <= a["feature"].min() <= a["feature"].max() < n_features:
+        return "a feature is out of range"
+    if (a["default_left"] > 1).any() or (a["cover"] < 0).any():
+        return "a node is out of range"
+    return _fault_of_shape(a["left"], a["right"], a["tree_start"])
+
+
+def _fault_of_shape(
+    left: NDArray[np.int32], right: NDArray[np.int32], start: NDArray[np.int32]
+) -> str | None:
+    sizes = np.diff(start)
+    root = np.repeat(start[:-1], sizes).astype(np.int64)
+    size = np.repeat(sizes, sizes)
+    inner = left != -1
+    if ((right != -1) != inner).any():
+        return "a node has one child"
+    children = np.concatenate([left[inner], right[inner]]).astype(np.int64)
+    parents = np.tile(np.flatnonzero(inner), 2)
+    if ((children < 1) | (children >= size[parents])).any():
+        return "a child is out of range"
+    children += root[parents]
+    if len(np.unique(children)) != len(children) or len(children) != len(left) - len(sizes):
+        return "a node has no parent or two"
+    # each node but the roots has one parent: what is not reached from a root goes in circles
+    level, reached = start[:-1].astype(np.int64), len(sizes)
+    for _ in range(_MAX_DEPTH):
+        level = level[inner[level]]
+        level = np.concatenate([left[level] + root[level], right[level] + root[level]])
+        reached += len(level)
+    return None if reached == len(left) else f"a tree is deeper than {_MAX_DEPTH} levels, or goes in circles"
+
+
+def booster_from_arrays(
+    arrays: Mapping[str, NDArray[Any]], objective: str, n_features: int
+) -> xgboost.Booster:
+    """The booster of which :func:`booster_arrays` made the arrays.
+
+    Parameters
+    ----------
+    arrays : mapping of str to array
+        They may come from anywhere.
+    objective : str
+        One of :data:`OBJECTIVES`.
+    n_features : int
+        Columns of the data it will see; XGBoost does not look whether they are as many.
+
+    Returns
+    -------
+    xgboost.Booster
+        Its predictions and contributions are the original's, bit by bit.
+
+    Raises
+    ------
+    ModelError
+        If the arrays are not trees; XGBoost has seen nothing of them.
+    """
+    fault = "the objective is unknown" if objective not in OBJECTIVES else _fault(arrays, n_features)
+    classes = len(arrays["base_score"]) if fault is None else 0
+    if fault is None and (classes > 1) != objective.startswith("multi:"):
+        fault = "the objective does not fit the number of classes"
+    if fault is None and objective.startswith("binary:") and not 0 < arrays["base_score"][0] < 1:
+        fault = "the base score is no probability"
+    if fault is not None:
+        raise ModelError(
+            f"the trees in the model cannot be used ({fault}); the file was altered. Train it again."
+        )
+    import xgboost
+
+    booster = xgboost.Booster()
+    try:
+        booster.load_model(bytearray(json.dumps(_model(arrays, objective, classes, n_features)).encode()))
+    except xgboost.core.XGBoostError:
+        raise ModelError(
+            f"the trees in the model are not accepted by XGBoost {xgboost.__version__}. Train it again."
+        ) from None
+    return booster
+
+
+def _model(a: Mapping[str, NDArray[Any]], objective: str, classes: int, n_features: int) -> dict[str, Any]:
+    """XGBoost's JSON of a model, as of its version 3.1."""
+    num_class = str(classes if classes > 1 else 0)
+    parameters = (
+        {"softmax_multiclass_param": {"num_class": num_class}}
+        if classes > 1
+        else {"reg_loss_param": {"scale_pos_weight": "1"}}
+    )
+    starts = a["tree_start"].tolist()
+    return {
+        "version": [3, 1, 0],
+        "learner": {
+            "attributes": {},
+            "feature_names": [],
+            "feature_types": [],
+            "objective": {"name": objective, **parameters},
+            "learner_model_param": {
+                "base_score": f"[{','.join(f'{x:.9g}' for x in a['base_score'].tolist())}]",
+                "boost_from_average": "0",
+                "num_class": num_class,
+                "num_feature": str(n_features),
+                "num_target": "1",
+            },
+            "gradient_booster": {
+                "name": "gbtree",
+                "model": {
+                    "cats": {"enc": [], "feature_segments": [], "sorted_idx": []},
+                    "gbtree_model_param": {"num_parallel_tree": "1", "num_trees": str(len(starts) - 1)},
+                    "iteration_indptr": a["round_start"].tolist(),
+                    "tree_info": a["tree_class"].tolist(),
+                    "trees": [
+                        _tree(i, {name: a[name][first:end] for name in _NODES}, str(n_features))
+                        for i, (first, end) in enumerate(pairwise(starts))
+                    ],
+                },
+            },
+        },
+    }
+
+
+def _tree(number: int, nodes: Arrays, n_features: str) -> dict[str, Any]:
+    n = len(nodes["left"])
+    parents = np.full(n, _ROOT_PARENT)
+    inner = np.flatnonzero(nodes["left"] != -1)
+    parents[nodes["left"][inner]] = parents[nodes["right"][inner]] = inner
+    return {
+        "id": number,
+        **{key: nodes[name].tolist() for name, (_, key) in _NODES.items()},
+        "parents": parents.tolist(),
+        "split_type": [0] * n,
+        "categories": [],
+        "categories_nodes": [],
+        "categories_segments": [],
+        "categories_sizes": [],
+        "tree_param": {
+            "num_deleted": "0",
+            "num_feature": n_features,
+            "num_nodes": str(n),
+            "size_leaf_vector": "1",
+        },
+    }

@@ -1,0 +1,526 @@
+"""The model file: a zip of a JSON manifest, a model card, arrays and plain bytes; never pickle.
+
+The container is strict, so that a reader needs no trust: members are stored uncompressed, one directly
+after the other, with nothing before, between or behind them, and every one is named in the manifest
+with its size and SHA-256. What is read is therefore never larger than the file, nothing is unpacked to
+disk and nothing is executed. The bytes depend on the contents alone (no clock, no compression
+library), so that the hash of a file tells whether two models are equal.
+
+=================  ==========================================================================
+member             what it is
+=================  ==========================================================================
+manifest.json      the keys below
+card.md            the model card, written from the manifest; for people (`unzip -p FILE card.md`)
+arrays/NAME.npy    booleans, integers or floats, little-endian, C order
+any other name     bytes, such as ``trees/0.json``
+=================  ==========================================================================
+
+Keys of the manifest; all may be missing or null but those that :func:`write_bundle` fills (†), further
+keys are kept. A `figure` is ``{"value", "lo", "hi", "reason"}`` with a 95 % interval; a number that cannot
+be had is null with a reason, never NaN. Neither ids of patients nor names or paths of photographs may
+enter the manifest or the arrays; `command` holds file names without their folders.
+
+==================  =========================================================================
+key                 value
+==================  =========================================================================
+format †            ``"anthropo-model"``
+format_version †    integer; raised when an older anthropo can no longer read the file
+anthropo †          version that wrote the file
+files †             {member: {"sha256", "size"}}, without manifest.json
+created, title      text; the date (ISO 8601) if the file shall hold it, a name for people
+task                "binary", "multiclass", "one-vs-rest", "multilabel" or "normality"
+labels, positive    list of labels in the order of the arrays; the affected label of a binary task
+classifier          "xgboost" or "svm"
+balance             "weights", "resample" or "none"
+encoder             {"name", "digest", "licence", "commercial_use", "dimension", "size", "parameters"}
+weights             other weights it needs: [{"name", "digest", "licence", "commercial_use"}]
+regions             list of regions in the order of the arrays
+measurements        list of measurement ids, in order
+metadata            list of metadata columns, in order
+settings            {"fingerprint", ...}: how photographs have to be measured
+cohort              {"photos", "patients", "left_out", "sha256" (of the table),
+                    "labels": {label: {"photos", "patients"}},
+                    "subgroups": {column: {value: patients}}, such as sex and age band}
+validation          {"method", "n_photos", "n_patients", "prevalence" (of PPV and NPV),
+                    "models": {"hybrid" | "measurements" | ...: {metric: figure}}}
+cost                {true label: {decided label: cost}}
+operating_point     {"rule", "threshold", "sensitivity": figure, "specificity": figure}
+conformal           {"error"}: error rate of the prediction sets
+novelty             {"specificity"}: of "none of these" among controls
+gallery             {label: patients} of labels known only by their nearest patients
+command, seed       how it was trained
+libraries           {library: version}
+==================  =========================================================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo import __version__
+from anthropo.errors import ModelError
+from anthropo.files import write_atomically
+from anthropo.learning.card import card
+
+FORMAT, FORMAT_VERSION = "anthropo-model", 1
+SUFFIX = ".anthropo"
+MAX_BYTES = 1 << 30  # of the file, which bounds everything that is read from it
+MAX_MANIFEST = 4 << 20  # JSON grows about twentyfold when parsed
+MAX_MEMBERS = 4096
+
+_MANIFEST, _CARD = "manifest.json", "card.md"
+_MAX_DEPTH = 32  # of nested JSON
+_GET_ANOTHER = "Copy it again from where it was made, or train it again."
+_GIVE_A_MODEL = "Give a file that `anthropo train` wrote."
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What a model file holds."""
+
+    manifest: dict[str, Any]  # JSON; keys in the table above
+    arrays: dict[str, NDArray[Any]]  # booleans, integers or floats
+    blobs: dict[str, bytes]  # member name -> content; to be checked by who reads it
+
+
+class _Refused(Exception):
+    """Why a file is refused; becomes a ModelError that names the file."""
+
+
+# ------------------------------------------------------------------------------- the manifest
+
+_OWN = ("format", "format_version", "anthropo", "files")  # what write_bundle fills
+_ANY = "*"
+_FIGURE = {"value": float, "lo": float, "hi": float, "reason": str}
+_WEIGHTS = {"name": str, "digest": str, "licence": str, "commercial_use": bool}
+#: Kinds of the known keys: a type, [kind] for lists, {key: kind} for objects, * for any key.
+_KINDS: dict[str, Any] = {
+    "format": str,
+    "format_version": int,
+    "anthropo": str,
+    "files": {_ANY: {"sha256": str, "size": int}},
+    "created": str,
+    "title": str,
+    "task": str,
+    "labels": [str],
+    "positive": str,
+    "classifier": str,
+    "balance": str,
+    "encoder": {**_WEIGHTS, "dimension": int, "size": int, "parameters": int},
+    "weights": [_WEIGHTS],
+    "regions": [str],
+    "measurements": [str],
+    "metadata": [str],
+    "settings": {"fingerprint": str},
+    "cohort": {
+        "photos": int,
+        "patients": int,
+        "left_out": int,
+        "sha256": str,
+        "labels": {_ANY: {"photos": int, "patients": int}},
+        "subgroups": {_ANY: {_ANY: int}},
+    },
+    "validation": {
+        "method": str,
+        "n_photos": int,
+        "n_patients": int,
+        "prevalence": float,
+        "models": {_ANY: {_ANY: _FIGURE}},
+    },
+    "cost": {_ANY: {_ANY: float}},
+    "operating_point": {"rule": str, "threshold": float, "sensitivity": _FIGURE, "specificity": _FIGURE},
+    "conformal": {"error": float},
+    "novelty": {"specificity": float},
+    "gallery": {_ANY: int},
+    "command": str,
+    "seed": int,
+    "libraries": {_ANY: str},
+}
+
+
+def _misfit(value: Any, kind: Any, where: str) -> str | None:
+    """What in a value is not of its kind; None when all is."""
+    if value is None:
+        return None
+    if isinstance(kind, dict):
+        if not isinstance(value, dict):
+            return f"{where} is not an object"
+        inner = ((value[k], kind.get(k, kind.get(_ANY)), f"{where} > {k}") for k in value)
+        return next((m for v, k, w in inner if k is not None and (m := _misfit(v, k, w))), None)
+    if isinstance(kind, list):
+        if not isinstance(value, list) or any(v is None for v in value):
+            return f"{where} is not a list"
+        return next((m for v in value if (m := _misfit(v, kind[0], where))), None)
+    if kind is float:
+        fits = isinstance(value, (int, float)) and not isinstance(value, bool)
+    else:
+        fits = type(value) is kind
+    return None if fits else f"{where} is not of the type {kind.__name__}"
+
+
+# control characters would reach a terminal, lone surrogates cannot be written anywhere
+_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def _unfit_text(value: Any, depth: int = 0) -> str | None:
+    """What is wrong with the nesting or the texts of a JSON value; None when nothing is."""
+    if depth > _MAX_DEPTH:
+        return "nested too deeply"
+    if isinstance(value, str):
+        return "a text has control characters" if _FORBIDDEN.search(value) else None
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        return next((m for v in value if (m := _unfit_text(v, depth + 1))), None)
+    return None
+
+
+def _manifest_fault(manifest: dict[str, Any]) -> str | None:
+    return _unfit_text(manifest) or _misfit(manifest, _KINDS, "manifest")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(made := dict(pairs)) != len(pairs):
+        raise ValueError("a key twice")
+    return made
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > 20:  # converting takes quadratic time
+        raise ValueError("an integer out of range")
+    return int(digits)
+
+
+def _number(digits: str) -> float:
+    if not math.isfinite(number := float(digits)):
+        raise ValueError("a number out of range")
+    return number
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _parse_manifest(data: bytes) -> dict[str, Any]:
+    try:
+        manifest = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_once,
+            parse_int=_integer,
+            parse_float=_number,
+            parse_constant=_no_number,
+        )
+    except (ValueError, RecursionError):
+        raise _Refused(f"its {_MANIFEST} is not valid JSON; damaged or altered. {_GET_ANOTHER}") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise _Refused(f"a zip file, but not a model of anthropo. {_GIVE_A_MODEL}")
+    version = manifest.get("format_version")
+    if type(version) is not int or version < 1:
+        raise _Refused(f"its {_MANIFEST} states no format version; damaged or altered. {_GET_ANOTHER}")
+    if version > FORMAT_VERSION:
+        maker = _shown(str(manifest.get("anthropo", "of an unknown version")))
+        raise _Refused(
+            f"made by anthropo {maker} in model format {version}; this is anthropo {__version__}, which "
+            f"reads up to format {FORMAT_VERSION}. Update anthropo."
+        )
+    if fault := _manifest_fault(manifest):
+        raise _Refused(f"its {_MANIFEST} cannot be used ({_shown(fault)}); altered. {_GET_ANOTHER}")
+    return manifest
+
+
+# --------------------------------------------------------------------------------- the arrays
+
+_DTYPES = ("|b1", "|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8")
+_NPY = b"\x93NUMPY\x01\x00"
+_NPY_HEADER = re.compile(
+    rb"\{'descr': '([<|][biuf][1248])', 'fortran_order': False, "
+    rb"'shape': \(((?:[0-9]{1,15}, ?)*(?:[0-9]{1,15})?)\), \} *\n"
+)
+
+
+def _array_bytes(name: str, array: NDArray[Any]) -> bytes:
+    little = np.asarray(array, order="C")
+    little = little.astype(little.dtype.newbyteorder("<"), copy=False)
+    if little.dtype.str not in _DTYPES:
+        raise ValueError(f"array {name}: dtype {little.dtype} cannot be kept in a model file")
+    file = io.BytesIO()
+    np.lib.format.write_array(file, little, version=(1, 0), allow_pickle=False)
+    return file.getvalue()
+
+
+def _array(name: str, data: bytearray) -> NDArray[Any]:
+    """An array from the bytes of a .npy file; nothing is evaluated, nothing allocated on its word."""
+    start = 10 + int.from_bytes(data[8:10], "little")
+    header = _NPY_HEADER.fullmatch(bytes(data[10:start]))
+    if data[:8] != _NPY or header is None or header[1].decode() not in _DTYPES:
+        raise _Refused(
+            f"{_shown(name)} is not a plain numeric array; damaged or altered, and nothing of it was "
+            f"loaded. {_GET_ANOTHER}"
+        )
+    dtype = np.dtype(header[1].decode())
+    shape = tuple(int(n) for n in header[2].split(b",") if n.strip())
+    fits = math.prod(shape) * dtype.itemsize == len(data) - start
+    # (0, 10**15) has no bytes either, but what is computed from it would
+    if not fits or len(shape) > 8 or math.prod(max(n, 1) for n in shape) * dtype.itemsize > MAX_BYTES:
+        raise _Refused(f"{_shown(name)} has another size than it states; damaged or altered. {_GET_ANOTHER}")
+    if dtype.kind == "b" and np.frombuffer(data, np.uint8, offset=start).max(initial=0) > 1:
+        raise _Refused(f"{_shown(name)} has truth values that are none; altered. {_GET_ANOTHER}")
+    array = np.frombuffer(data, dtype, offset=start).reshape(shape)
+    return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+# ---------------------------------------------------------------------------------- the zip
+
+_NAME = re.compile(r"(?!.{101})[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
+_END = struct.Struct("<4s4H2LH")  # end of central directory
+_LOCAL_HEADER = 30  # bytes, before the name
+# what zipfile and zlib raise on bytes that somebody made up
+_PARSER_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    ValueError,
+    OverflowError,
+    RuntimeError,
+    KeyError,
+    IndexError,
+)
+
+
+def _shown(text: str) -> str:
+    """A name from a foreign file, fit for a message."""
+    return ascii(text)[1:-1][:80]
+
+
+def _fingerprint(data: bytes | bytearray) -> dict[str, Any]:
+    return {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+
+
+def _pack(members: Mapping[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in members.items():
+            info = zipfile.ZipInfo(name)  # dated 1980, whenever it is written
+            info.create_system = 3  # Unix, wherever it is written
+            info.external_attr = (stat.S_IFREG | 0o644) << 16
+            archive.writestr(info, data)
+    return file.getvalue()
+
+
+def _open_zip(file: BinaryIO, size: int) -> zipfile.ZipFile:
+    """The zip, after its last record has shown that it holds nothing but plain members."""
+    start = file.read(4)
+    if not start:
+        raise _Refused(f"an empty file. {_GET_ANOTHER}")
+    if start[:2] != b"PK":
+        raise _Refused(f"not a model of anthropo. {_GIVE_A_MODEL}")
+    if size > MAX_BYTES:
+        raise _Refused(f"larger than any model of anthropo ({MAX_BYTES >> 20} MiB at most). {_GIVE_A_MODEL}")
+    tail_size = min(size, 20 + _END.size)
+    file.seek(size - tail_size)
+    tail = file.read(tail_size)
+    if len(tail) < _END.size or tail[-_END.size :][:4] != b"PK\5\6":
+        raise _Refused(f"cut short, or bytes follow its end. {_GET_ANOTHER}")
+    _, disk, first_disk, here, count, length, offset, comment = _END.unpack(tail[-_END.size :])
+    # a zip64 record would be believed instead of these numbers
+    plain = disk == first_disk == comment == 0 and here == count and tail[:4] != b"PK\6\7"
+    if not plain or offset + length + _END.size != size or start[:4] != b"PK\3\4":
+        raise _Refused(f"a zip file that anthropo has not written. {_GIVE_A_MODEL}")
+    if count > MAX_MEMBERS or length > MAX_MEMBERS * 160:  # 46 bytes and a name each
+        raise _Refused(f"more than {MAX_MEMBERS} members, which no model of anthropo has. {_GIVE_A_MODEL}")
+    return zipfile.ZipFile(file)
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytearray:
+    data = bytearray()
+    with archive.open(info) as member:
+        while chunk := member.read(1 << 20):
+            data += chunk
+            if len(data) > info.file_size:
+                break
+    if len(data) != info.file_size:
+        raise _Refused(f"{_shown(info.filename)} has another size than stated. {_GET_ANOTHER}")
+    return data
+
+
+def _read_manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
+    found = [info for info in archive.infolist() if info.orig_filename == _MANIFEST]
+    if not found:
+        raise _Refused(f"a zip file, but not a model of anthropo (no {_MANIFEST}). {_GIVE_A_MODEL}")
+    if len(found) > 1:
+        raise _Refused(f"{_MANIFEST} is in it twice; altered. {_GET_ANOTHER}")
+    if found[0].file_size > MAX_MANIFEST:
+        raise _Refused(f"its {_MANIFEST} is larger than {MAX_MANIFEST >> 20} MiB; altered. {_GET_ANOTHER}")
+    if found[0].flag_bits & 1:
+        raise _Refused(f"{_MANIFEST} is encrypted, which no model of anthropo is. {_GIVE_A_MODEL}")
+    # a later format may compress; its version has to be told before its ways are refused
+    return _parse_manifest(bytes(_read_member(archive, found[0])))
+
+
+def _member_fault(info: zipfile.ZipInfo) -> str | None:
+    """Why a member cannot come from anthropo; None when it can."""
+    mode = info.external_attr >> 16
+    if info.orig_filename != info.filename or not _NAME.fullmatch(info.filename):
+        return "has a name that is not allowed"
+    if info.flag_bits & 1:
+        return "is encrypted"
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+        return "is a link or a device"
+    if info.compress_type != zipfile.ZIP_STORED:
+        return "is compressed"
+    if info.flag_bits or info.extra or info.comment or info.compress_size != info.file_size:
+        return "is stored in an unusual way"
+    return None
+
+
+def _check_layout(archive: zipfile.ZipFile, files: Mapping[str, Any]) -> None:
+    """Refuse a zip in which anything is hidden, doubled, missing, or more than a plain stored file."""
+    position, seen = 0, set()
+    for info in archive.infolist():
+        if fault := _member_fault(info):
+            raise _Refused(
+                f"its member {_shown(info.orig_filename)} {fault}, as in no model of anthropo; packed anew "
+                f"or altered. {_GET_ANOTHER}"
+            )
+        if info.filename in seen:
+            raise _Refused(f"{info.filename} is in it twice; altered. {_GET_ANOTHER}")
+        seen.add(info.filename)
+        if info.header_offset != position:
+            raise _Refused(f"its members overlap or leave gaps; altered. {_GET_ANOTHER}")
+        position += _LOCAL_HEADER + len(info.filename) + info.file_size
+    if position != archive.start_dir:
+        raise _Refused(f"its members overlap or leave gaps; altered. {_GET_ANOTHER}")
+    if missing := sorted({*files, _MANIFEST} - seen):
+        raise _Refused(f"{_shown(missing[0])} is missing from it; damaged or altered. {_GET_ANOTHER}")
+    if extra := sorted(seen - {*files, _MANIFEST}):
+        raise _Refused(f"{extra[0]} is in it but not in its {_MANIFEST}; altered. {_GET_ANOTHER}")
+
+
+def _read(file: BinaryIO, size: int) -> Bundle:
+    with _open_zip(file, size) as archive:
+        manifest = _read_manifest(archive)
+        files = manifest.get("files") or {}
+        _check_layout(archive, files)
+        arrays: dict[str, NDArray[Any]] = {}
+        blobs: dict[str, bytes] = {}
+        for name in files:
+            data = _read_member(archive, archive.getinfo(name))
+            if files[name] != _fingerprint(data):
+                raise _Refused(f"{name} does not match its SHA-256; damaged or altered. {_GET_ANOTHER}")
+            if name.startswith("arrays/"):
+                if not name.endswith(".npy"):
+                    raise _Refused(f"{name} is not a .npy array; altered. {_GET_ANOTHER}")
+                arrays[name[len("arrays/") : -len(".npy")]] = _array(name, data)
+            elif name != _CARD:
+                blobs[name] = bytes(data)
+    return Bundle(manifest, arrays, blobs)
+
+
+def read_bundle(path: str | os.PathLike[str]) -> Bundle:
+    """Read a model file that may come from anywhere.
+
+    Parameters
+    ----------
+    path : path
+        What :func:`write_bundle` wrote.
+
+    Returns
+    -------
+    Bundle
+        Known keys of the manifest have the types of the table above, or are missing or null; arrays are
+        finite or not, as they were written, and can be written to; blobs are just bytes. Whether they
+        fit each other is for the caller to check.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged, altered, foreign, or of a newer format. Nothing of it was
+        executed or written to disk.
+    """
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
+            raise _Refused(f"not a file. {_GIVE_A_MODEL}")
+        with open(path, "rb") as file:
+            return _read(file, status.st_size)
+    except _Refused as reason:
+        message = str(reason)
+    except FileNotFoundError:
+        message = f"no such model file. {_GIVE_A_MODEL}"
+    except OSError as error:
+        message = f"cannot be read ({error.strerror or error}). {_GET_ANOTHER}"
+    except _PARSER_ERRORS:
+        message = f"damaged or altered. {_GET_ANOTHER}"
+    except MemoryError:
+        message = "too large for this computer's memory. Use a computer with more memory."
+    raise ModelError(f"{os.fspath(path)}: {message}")
+
+
+def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> None:
+    """Write a model file, whole or not at all; the same contents give the same bytes.
+
+    Parameters
+    ----------
+    path : path
+        By convention with the suffix .anthropo.
+    bundle : Bundle
+        `manifest` gets `format`, `format_version`, `anthropo` and `files` in the file; arrays have to be
+        boolean, integer or float; names have to be of ASCII letters, digits, ``_``, ``-``, ``.`` and ``/``.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be written (folder missing, no permission, disk full), or is too large. A file that
+        was there before is untouched.
+    ValueError
+        If the bundle has what a model file cannot hold: a mistake of the caller.
+    """
+    members = {f"arrays/{name}.npy": _array_bytes(name, array) for name, array in bundle.arrays.items()}
+    for name, blob in bundle.blobs.items():
+        if name in (_MANIFEST, _CARD) or name.startswith("arrays/"):
+            raise ValueError(f"blob {name}: the name is taken")
+        members[name] = blob
+    if unfit := [name for name in members if not _NAME.fullmatch(name)]:
+        raise ValueError(f"{unfit[0]!r} cannot be the name of a member")
+    manifest = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "anthropo": __version__,
+        **{k: v for k, v in bundle.manifest.items() if k not in _OWN},
+    }
+    manifest = json.loads(json.dumps(manifest, allow_nan=False))  # tuples become lists
+    if fault := _manifest_fault(manifest):
+        raise ValueError(fault)
+    members = {_CARD: card(manifest).encode(), **{name: members[name] for name in sorted(members)}}
+    manifest["files"] = {name: _fingerprint(data) for name, data in members.items()}
+    text = json.dumps(manifest, allow_nan=False, ensure_ascii=False, indent=1).encode() + b"\n"
+    members = {_MANIFEST: text, **members}
+    if len(text) > MAX_MANIFEST or len(members) > MAX_MEMBERS or sum(map(len, members.values())) > MAX_BYTES:
+        raise ModelError(
+            f"{os.fspath(path)}: the model is too large to be kept ({MAX_BYTES >> 20} MiB, {MAX_MEMBERS} "
+            f"arrays and {MAX_MANIFEST >> 20} MiB of manifest at most). Train on fewer labels."
+        )
+    try:
+        write_atomically(Path(path), _pack(members))
+    except OSError as error:
+        raise ModelError(
+            f"{os.fspath(path)}: the model cannot be written ({error.strerror or error}); what was there "
+            "before is untouched. Free space there, or give another place."
+        ) from None

@@ -1,0 +1,94 @@
+"""Scores to calibrated log-odds: a softmax whose few coefficients are fitted on out-of-fold scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+_PRIOR = 1e-6  # weight of the penalty on slopes, per photo
+_FIRM = 2.0  # photos' worth of penalty on each label's own bias, against infinite ones in tiny cohorts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stack:
+    """log-odds = Σ slope · part + bias, one slope per part for all labels."""
+
+    slopes: Floats  # (p,), none negative
+    bias: Floats  # (k,), mean 0
+
+    def margins(self, parts: Sequence[Floats]) -> Floats:
+        """Log-odds (n, k) of each label against the average one, from parts of shape (n, k)."""
+        total: Floats = self.bias + sum(
+            slope * centred(part) for slope, part in zip(self.slopes, parts, strict=True)
+        )
+        return total
+
+
+def centred(margins: Floats) -> Floats:
+    """Margins (..., k) with mean 0 over the labels; probabilities do not change."""
+    out: Floats = margins - margins.mean(-1, keepdims=True)
+    return out
+
+
+def softmax(margins: Floats) -> Floats:
+    """Probabilities (n, k) of margins (n, k)."""
+    grown = np.exp(margins - margins.max(1, keepdims=True))
+    out: Floats = grown / grown.sum(1, keepdims=True)
+    return out
+
+
+def log_loss(margins: Floats, y: NDArray[np.int64], weights: Floats) -> float:
+    """Mean negative log-likelihood (nats) of labels (n,) under margins (n, k)."""
+    top = margins.max(1)
+    lost = top + np.log(np.exp(margins - top[:, None]).sum(1)) - margins[np.arange(len(y)), y]
+    return float(np.average(lost, weights=weights))
+
+
+def fit_stack(parts: Sequence[Floats], y: NDArray[np.int64], weights: Floats) -> Stack:
+    """The slopes and biases of greatest likelihood.
+
+    Parameters
+    ----------
+    parts : sequence of (n, k)
+        Out-of-fold scores of each label.
+    y : (n,)
+        Index of the true label.
+    weights : (n,)
+        How much each photo counts.
+
+    Notes
+    -----
+    With two labels and one part this is Platt scaling (Platt 1999), with more labels vector scaling with
+    one temperature (Guo et al., ICML 2017). Slopes are held at 0 or above: a part that speaks against
+    its own label out of fold says nothing.
+    """
+    from scipy.optimize import minimize
+
+    n, k = parts[0].shape
+    # in units of their own spread, so that one penalty fits all
+    spread = np.array([float(centred(p).std()) for p in parts])
+    spread[spread < 1e-9] = 1.0  # says nothing: no steep slope for it
+    x = np.stack([centred(p) / s for p, s in zip(parts, spread, strict=True)])  # (p, n, k)
+    share = weights / weights.sum()
+    truth = np.zeros((n, k))
+    truth[np.arange(n), y] = 1
+    firm = _FIRM / n / k
+
+    def loss(theta: Floats) -> tuple[float, Floats]:
+        slopes, bias = theta[: len(x)], theta[len(x) :]
+        margins = np.tensordot(slopes, x, 1) + bias
+        wrong = (softmax(margins) - truth) * share[:, None]
+        value = log_loss(margins, y, weights) + _PRIOR * slopes @ slopes + firm * bias @ bias / 2
+        slope = np.einsum("pnk,nk->p", x, wrong) + 2 * _PRIOR * slopes
+        return value, np.concatenate([slope, wrong.sum(0) + firm * bias])
+
+    start = np.concatenate([np.full(len(x), 1 / len(x)), np.log(share @ truth + 1 / n)])
+    start[len(x) :] -= start[len(x) :].mean()
+    bounds = [(0, None)] * len(x) + [(None, None)] * k
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
+    return Stack(found.x[: len(x)] / spread, centred(found.x[len(x) :]))

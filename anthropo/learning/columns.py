@@ -1,0 +1,115 @@
+"""Which columns of a feature table are measurements, regions and metadata, and these as numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+METADATA = "meta:"  # start of a metadata column's name; embeddings are called REGION/0, REGION/1, …
+_EMBEDDING = re.compile(r"(.+)/(\d+)")
+_CLIP = 5.0  # standard deviations: no single outlier decides
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of a feature table by what they are."""
+
+    measurements: tuple[str, ...]
+    regions: dict[str, tuple[str, ...]]
+    metadata: tuple[str, ...]
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> Columns:
+        """Sort columns by their names.
+
+        Names are ``REGION/i`` for the i-th number of a region's embedding, ``meta:NAME`` for
+        metadata; every other column is a measurement.
+        """
+        regions: dict[str, list[str]] = {}
+        measurements, metadata = [], []
+        for name in map(str, names):
+            embedding = _EMBEDDING.fullmatch(name)
+            if name.startswith(METADATA):
+                metadata.append(name)
+            elif embedding:
+                regions.setdefault(embedding[1], []).append(name)
+            else:
+                measurements.append(name)
+        return cls(tuple(measurements), {k: tuple(v) for k, v in regions.items()}, tuple(metadata))
+
+
+@dataclass(frozen=True, slots=True)
+class Scaler:
+    """Measurements and metadata as standardised numbers; what is missing stays NaN."""
+
+    names: tuple[str, ...]  # of the numbers
+    origin: tuple[str, ...]  # the column each number comes from
+    category: tuple[str | None, ...]  # the number is 1 where the column has this text, else 0
+    mean: Floats
+    spread: Floats  # SD, 1 where there is none
+
+    @classmethod
+    def fit(cls, table: Any, columns: Columns, rows: NDArray[np.bool_] | None = None) -> Scaler:
+        """Learn means and spreads; of measurements from `rows` only (the controls), when given."""
+        names: list[str] = []
+        origin: list[str] = []
+        category: list[str | None] = []
+        for name in (*columns.measurements, *columns.metadata):
+            column = table[name]
+            if name in columns.measurements or _numeric(column):
+                names.append(name)
+                origin.append(name)
+                category.append(None)
+                continue
+            for text in sorted({str(v) for v in column.dropna() if str(v) != ""}):
+                names.append(f"{name}={text}")
+                origin.append(name)
+                category.append(text)
+        blank = cls(tuple(names), tuple(origin), tuple(category), np.zeros(len(names)), np.ones(len(names)))
+        raw = blank.transform(table, clip=False)
+        measured = np.isin(origin, columns.measurements)
+        mean, spread = np.zeros(len(names)), np.ones(len(names))
+        for at in range(len(names)):
+            values = raw[:, at]
+            if rows is not None and measured[at] and np.isfinite(values[rows]).sum() > 1:
+                values = values[rows]
+            values = values[np.isfinite(values)]
+            if len(values):
+                mean[at] = values.mean()
+            if len(values) > 1 and values.std(ddof=1) > 1e-12 * max(1.0, abs(mean[at])):
+                spread[at] = values.std(ddof=1)
+        return cls(tuple(names), tuple(origin), tuple(category), mean, spread)
+
+    def transform(self, table: Any, clip: bool = True) -> Floats:
+        """Standardised numbers (n, m), beyond ±5 cut."""
+        out = np.empty((len(table), len(self.names)))
+        for at, (name, text) in enumerate(zip(self.origin, self.category, strict=True)):
+            column = table[name]
+            if text is None:
+                out[:, at] = _numbers(column)
+            else:
+                said = column.astype(object).where(column.notna(), "")
+                out[:, at] = [np.nan if v == "" else float(str(v) == text) for v in said]
+        out[~np.isfinite(out)] = np.nan
+        out = (out - self.mean) / self.spread
+        return np.clip(out, -_CLIP, _CLIP) if clip else out
+
+
+def _numeric(column: Any) -> bool:
+    import pandas as pd
+
+    return bool(pd.api.types.is_numeric_dtype(column) or column.isna().all())
+
+
+def _numbers(column: Any) -> Floats:
+    import pandas as pd
+
+    numbers: Floats = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    return numbers

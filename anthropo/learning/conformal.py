@@ -1,0 +1,103 @@
+"""Prediction sets at a stated error rate, and how unlike everybody a face is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+_COMPONENTS = 0.9  # share of an embedding's variance that is kept for novelty
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConformalSets:
+    """Label-conditional conformal prediction.
+
+    Notes
+    -----
+    A label is in the set when at least the error rate's share of its own training photos, judged out of
+    fold, were as improbable under it: Vovk, Gammerman & Shafer, "Algorithmic learning in a random
+    world" (2005), chapter 4 (Mondrian predictors), with cross-validated scores (Vovk 2015). Each
+    label is then missed with the stated rate, also a rare one. An empty set says: none of these.
+    """
+
+    scores: tuple[Floats, ...]  # per label, ascending: out-of-fold probabilities of its own photos
+
+    @classmethod
+    def fit(cls, probabilities: Floats, y: NDArray[np.int64]) -> ConformalSets:
+        """From out-of-fold probabilities (n, k) of labels (n,)."""
+        return cls(tuple(np.sort(probabilities[y == c, c]) for c in range(probabilities.shape[1])))
+
+    def p_values(self, probabilities: Floats) -> Floats:
+        """How usual each label's probability is among its own photos, (n, k)."""
+        out = np.empty_like(probabilities)
+        for c, own in enumerate(self.scores):
+            # at most as probable; a hair's tolerance, since sums differ in their last digits
+            below = np.searchsorted(own, probabilities[:, c] + 1e-12, side="right")
+            out[:, c] = (below + 1) / (len(own) + 1)
+        return out
+
+    def sets(self, probabilities: Floats, error_rate: float) -> NDArray[np.bool_]:
+        """Which labels (n, k) are in the prediction set."""
+        inside: NDArray[np.bool_] = self.p_values(probabilities) > error_rate
+        return inside
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Distance:
+    """Squared Mahalanobis distance from a group of people, as a sum over its features."""
+
+    mean: Floats  # (m,)
+    axes: Floats  # (c, m), principal axes over which the distance is taken, each scaled to unit variance
+
+    @classmethod
+    def fit(cls, values: Floats, all_axes: bool = False) -> Distance:
+        """Learn mean and shrunk covariance of values (n, m); NaN counts as the mean.
+
+        Notes
+        -----
+        Covariance after Ledoit & Wolf (J Multivar Anal 2004;88:365), since people are fewer than features.
+        """
+        from sklearn.covariance import ledoit_wolf
+
+        seen = np.isfinite(values)
+        mean = np.where(seen, values, 0).sum(0) / np.maximum(seen.sum(0), 1)
+        off = np.where(seen, values - mean, 0)
+        covariance, _ = ledoit_wolf(off, assume_centered=True)
+        variance, axes = np.linalg.eigh(covariance)
+        keep = variance > 1e-10 * max(float(variance[-1]), 1e-300)
+        if not all_axes:  # leading axes only: the rest of an embedding is noise
+            share = np.cumsum(variance[::-1])[::-1] / variance.sum()
+            keep &= share > 1 - _COMPONENTS
+        return cls(mean, (axes[:, keep] / np.sqrt(variance[keep])).T)
+
+    def of(self, values: Floats) -> Floats:
+        """Distance (n,) per axis of values (n, m)."""
+        return np.asarray(self.by_feature(values).sum(1), dtype=np.float64)
+
+    def by_feature(self, values: Floats) -> Floats:
+        """The same as a sum over features, (n, m): each one's deviation times its expected pull."""
+        off = np.where(np.isfinite(values), values - self.mean, 0)
+        pulled: Floats = off * ((off @ self.axes.T) @ self.axes) / len(self.axes)
+        return pulled
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rank:
+    """Share of reference people who are at least as far out, as a conformal p-value."""
+
+    scores: Floats  # (n,) ascending, each by a model that did not see the person
+
+    @classmethod
+    def fit(cls, distances: Floats) -> Rank:
+        """From out-of-fold distances (n,)."""
+        return cls(np.sort(distances))
+
+    def p_value(self, distances: Floats) -> Floats:
+        """(n,), small: unlike the reference people."""
+        below = np.searchsorted(self.scores, distances - 1e-12, side="left")
+        p: Floats = (len(self.scores) - below + 1) / (len(self.scores) + 1)
+        return p

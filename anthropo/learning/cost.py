@@ -1,0 +1,131 @@
+"""What an error costs, and the decision that costs least."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.errors import InputError
+from anthropo.files import read_text
+
+Floats = NDArray[np.float64]
+
+
+def expected_cost_decision(probabilities: Floats, cost: Floats) -> NDArray[np.int64]:
+    """Index (n,) of the label whose expected cost under probabilities (n, k) is least.
+
+    Notes
+    -----
+    Elkin, "The foundations of cost-sensitive learning" (IJCAI 2001).
+    """
+    return np.asarray(np.argmin(probabilities @ cost, axis=1), dtype=np.int64)
+
+
+def importance(cost: Floats) -> Floats:
+    """Training weight (k,) of each true label: the mean cost of getting it wrong, 1 on average."""
+    k = len(cost)
+    mean = (cost.sum(1) - np.diag(cost)) / (k - 1)
+    return mean / mean.mean() if mean.mean() > 0 else np.ones(k)
+
+
+def parse_cost(text: str, labels: Sequence[str], positive: str | None, controls: str | None) -> Floats:
+    """A cost matrix from ``miss=5``, ``false-alarm=2`` or both with a comma between.
+
+    Parameters
+    ----------
+    text : str
+    labels : sequence of str
+        In the order of the matrix.
+    positive : str or None
+        The label that is missed, or falsely raised.
+    controls : str or None
+        Without `positive`: a miss is calling anybody else by this label.
+
+    Returns
+    -------
+    (k, k) array
+        Row: true label, column: decision.
+
+    Raises
+    ------
+    InputError
+        If the text is no cost, or nothing says what a miss is.
+    """
+    costs = {"miss": 1.0, "false-alarm": 1.0}
+    for item in text.split(","):
+        name, _, number = item.strip().partition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = math.nan
+        if name not in costs or not math.isfinite(value) or value <= 0:
+            raise InputError(
+                f"--cost {text}: {item.strip() or 'nothing'} is no cost. Give miss=5 (missing an affected "
+                "costs 5 false alarms), false-alarm=2, or both with a comma between."
+            )
+        costs[name] = value
+    affected = [label == positive if positive is not None else label != controls for label in labels]
+    if all(affected) or not any(affected):
+        raise InputError(
+            f"--cost {text}: nothing says which label is missed. Name it with --positive LABEL, or the "
+            f"healthy one with --controls LABEL; the labels are {', '.join(labels)}."
+        )
+    matrix = 1 - np.eye(len(labels))
+    for i, true in enumerate(affected):
+        for j, decided in enumerate(affected):
+            if true and not decided:
+                matrix[i, j] = costs["miss"]
+            elif decided and not true:
+                matrix[i, j] = costs["false-alarm"]
+    return matrix
+
+
+def read_cost_matrix(path: Path, labels: Sequence[str]) -> Floats:
+    """A cost matrix from a CSV: first row the decisions, first column the true labels.
+
+    Pairs that are not listed cost 1, the diagonal 0.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, names an unknown label, or holds something else than costs.
+    """
+    rows = [row for row in csv.reader(io.StringIO(read_text(path))) if any(cell.strip() for cell in row)]
+    if len(rows) < 2 or len(rows[0]) < 2:
+        raise InputError(
+            f"{path}: no cost matrix. The first row names decisions, the first column true labels, the cells "
+            "are costs."
+        )
+    matrix = 1 - np.eye(len(labels))
+    decided = [_index(path, cell, labels) for cell in rows[0][1:]]
+    for row in rows[1:]:
+        true = _index(path, row[0], labels)
+        if len(row) != len(rows[0]):
+            raise InputError(
+                f"{path}: the row of {row[0]} has {len(row)} cells, the first row {len(rows[0])}."
+            )
+        for at, cell in zip(decided, row[1:], strict=True):
+            try:
+                value = float(cell)
+            except ValueError:
+                value = math.nan
+            if not math.isfinite(value) or value < 0:
+                raise InputError(
+                    f"{path}: {cell!r} (true {labels[true]}, decided {labels[at]}) is no cost. "
+                    "Give a number of 0 or more."
+                )
+            matrix[true, at] = value
+    return matrix
+
+
+def _index(path: Path, label: str, labels: Sequence[str]) -> int:
+    name = label.strip()
+    if name not in labels:
+        raise InputError(f"{path}: unknown label {name!r}. The labels are {', '.join(labels)}.")
+    return list(labels).index(name)

@@ -1,0 +1,126 @@
+"""Deep-region scores: one readable number per region and label, out of fold for the training photos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+_FREQUENCIES = 1024  # random Fourier features are twice as many; 512 loses up to 0.005 AUROC
+_PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0)  # of the ridge, the best out of fold is taken
+_DUAL = 4096  # photos, up to which the system of as many unknowns is solved; beyond, that of the features
+_BLOCK = 4096  # photos turned into Fourier features at a time
+_PAIRS = 500  # photos whose distances tell the kernel's width
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RegionModel:
+    """Kernel ridge regression of label membership on one region's embedding."""
+
+    centre: Floats  # (d,), mean of the training embeddings
+    frequencies: Floats  # (f, d), of the kernel's random Fourier features
+    weights: Floats  # (2 f, k)
+    intercept: Floats  # (k,), the labels' shares
+
+    def scores(self, embeddings: NDArray[np.floating]) -> Floats:
+        """Membership scores (n, k) of embeddings (n, d); about 1 for a sure member, 0 for none."""
+        out = np.empty((len(embeddings), len(self.intercept)))
+        for at in range(0, len(out), _BLOCK):
+            features = _fourier(_on_sphere(embeddings[at : at + _BLOCK], self.centre), self.frequencies)
+            out[at : at + _BLOCK] = features @ self.weights + self.intercept
+        return out
+
+
+def fit_region(
+    embeddings: NDArray[np.floating],
+    targets: Floats,
+    folds: NDArray[np.int64],
+    random: np.random.RandomState,
+) -> tuple[RegionModel, Floats]:
+    """Fit one region.
+
+    Parameters
+    ----------
+    embeddings : (n, d)
+    targets : (n, k)
+        1 for the photo's label, else 0.
+    folds : (n,)
+        No patient is in two folds.
+    random : numpy.random.RandomState
+
+    Returns
+    -------
+    model : RegionModel
+        Fitted to all photos.
+    scores : (n, k)
+        Of each photo, by a model that saw no photo of its fold.
+
+    Notes
+    -----
+    A Gaussian kernel on centred embeddings of unit length, its width the median distance, in Rahimi &
+    Recht's random features ("Random features for large-scale kernel machines", NIPS 2007): a model then
+    holds weights and no embedding of a patient. The out-of-fold scores of a ridge are exact without
+    refitting: with P = (K + penalty)⁻¹, residuals of a fold b are P_bb⁻¹ (P y)_b.
+    """
+    centre = np.asarray(embeddings, dtype=np.float64).mean(0)
+    sphere = _on_sphere(embeddings, centre)
+    some = sphere[random.permutation(len(sphere))[:_PAIRS]]
+    apart = 1 - (some @ some.T)[np.triu_indices(len(some), 1)]
+    width = float(np.median(apart)) if len(apart) else 1.0
+    frequencies = random.standard_normal((_FREQUENCIES, sphere.shape[1])) / np.sqrt(max(width, 1e-6))
+    frequencies = frequencies.astype(np.float32).astype(np.float64)  # as it is kept in a model file
+    features = _fourier(sphere, frequencies)
+    intercept = targets.mean(0)
+    fit = _dual if len(features) <= _DUAL else _primal
+    weights, scores = fit(features, targets - intercept, folds)
+    return RegionModel(centre, frequencies, weights, intercept), scores + intercept
+
+
+def _on_sphere(embeddings: NDArray[np.floating], centre: Floats) -> Floats:
+    there = np.asarray(embeddings, dtype=np.float64) - centre
+    length = np.linalg.norm(there, axis=1, keepdims=True)
+    on: Floats = there / np.where(length > 0, length, 1)
+    return on
+
+
+def _fourier(sphere: Floats, frequencies: Floats) -> Floats:
+    phase = sphere @ frequencies.T
+    features: Floats = np.hstack([np.cos(phase), np.sin(phase)]) / np.sqrt(len(frequencies))
+    return features
+
+
+def _dual(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    kernel = features @ features.T
+    best = (np.inf, targets, targets)
+    for penalty in _PENALTIES:
+        inverse = np.linalg.inv(kernel + penalty * np.eye(len(kernel)))
+        dual = inverse @ targets
+        scores = np.empty_like(targets)
+        for fold in np.unique(folds):
+            b = np.flatnonzero(folds == fold)
+            scores[b] = targets[b] - np.linalg.solve(inverse[np.ix_(b, b)], dual[b])
+        error = float(((scores - targets) ** 2).mean())
+        if error < best[0]:
+            best = (error, dual, scores)
+    return features.T @ best[1], best[2]
+
+
+def _primal(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    gram, moment = features.T @ features, features.T @ targets
+    eye = np.eye(len(gram))
+    errors = []
+    kept = []
+    for penalty in _PENALTIES:
+        scores = np.empty_like(targets)
+        for fold in np.unique(folds):
+            b = folds == fold
+            own = features[b]
+            left = gram - own.T @ own + penalty * eye
+            scores[b] = own @ np.linalg.solve(left, moment - own.T @ targets[b])
+        errors.append(float(((scores - targets) ** 2).mean()))
+        kept.append(scores)
+    best = int(np.argmin(errors))
+    return np.linalg.solve(gram + _PENALTIES[best] * eye, moment), kept[best]

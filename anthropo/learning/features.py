@@ -1,0 +1,338 @@
+"""Photographs to numbers to learn from: measurements and region embeddings, kept for the next run."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anthropo.batch import Settings
+from anthropo.encoder.regions import DEFAULT_REGIONS, crops
+from anthropo.errors import FaceError, InputError, PhotoError
+from anthropo.face.fine import refine
+from anthropo.face.landmarker import FIRST_DECODE, read_faces
+from anthropo.files import file_sha256
+from anthropo.learning.cohort import Case, Cohort, Finding, Values, by_level, check, some, typed
+from anthropo.learning.duplicates import PRINT_SIDE, duplicate_findings, face_print, find_duplicates
+from anthropo.measurement.compute import measure_face
+from anthropo.measurement.registry import registry
+from anthropo.photo import read_photo
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from anthropo.encoder.cache import Store
+    from anthropo.encoder.encoders import Encoder
+
+_VERSION = 1  # of what is kept of a photo; raise it when that changes
+_AHEAD = 8  # photos for each job that are begun before the first of them is done
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """What is known of the photos that could be used, one row each."""
+
+    photos: NDArray[np.str_]  # (n,) paths as given
+    labels: NDArray[np.str_]  # (n,)
+    patients: NDArray[np.str_]  # (n,)
+    measurements: NDArray[np.float64]  # (n, m) in the registry's units; NaN where it could not be had
+    measurement_ids: tuple[str, ...]  # (m,)
+    regions: dict[str, NDArray[np.float32]]  # (n, d) embedding of each region
+    metadata: dict[str, Values]  # (n,) each; numbers with NaN, or words with None
+    digests: NDArray[np.str_]  # (n,) SHA-256 of the files
+    prints: NDArray[np.float32]  # (n, p) for finding duplicates, see face_print
+    left_out: tuple[tuple[str, str], ...] = ()  # photos that could not be used, each with the reason
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+
+@lru_cache(maxsize=1)
+def measurement_ids() -> tuple[str, ...]:
+    """The measurements that are learned from: all of the registry that need no millimetres."""
+    return tuple(entry.id for entry in registry().values() if not entry.needs_mm)
+
+
+# ---------------------------------------------------------------------------------- extraction
+
+
+def extract(
+    cohort: Cohort,
+    settings: Settings,
+    encoder: Encoder,
+    *,
+    regions: Sequence[str] = DEFAULT_REGIONS,
+    jobs: int = 1,
+    store: Store | None = None,
+    on_progress: Callable[[], None] | None = None,
+) -> Features:
+    """Measure and encode the photos of a cohort.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    settings : Settings
+        How photos are read, as for `anthropo measure`.
+    encoder : Encoder
+    regions : sequence of str
+        Names in `anthropo.encoder.regions.REGIONS`.
+    jobs : int
+        Threads, each with a photo of its own; with one, the network may use every core.
+    store : Store, optional
+        Keeps what was found in each photo, also that it has no face. Photos that an interrupted run has
+        finished are not redone.
+    on_progress : callable, optional
+        Called once for each photo.
+
+    Returns
+    -------
+    Features
+        In the order of the cases, the same for any number of jobs. Photos that cannot be used are in
+        ``left_out``.
+
+    Raises
+    ------
+    InputError, WeightsError
+        If the settings or a region cannot be used.
+    """
+    if settings.face == "all":
+        raise InputError("face 'all' cannot be learned from: one face per photo is. Pass --face largest.")
+    suffix = json.dumps([_VERSION, settings.fingerprint(), encoder.digest, list(regions)])
+    look = partial(_look, settings=settings, encoder=encoder, regions=regions, store=store, suffix=suffix)
+    kept: list[tuple[Case, _Found]] = []
+    left_out: list[tuple[str, str]] = []
+    found_in_order = _in_order(look, [case.photo for case in cohort.cases], jobs)
+    with _network_threads(jobs), contextlib.closing(found_in_order):
+        for case, found in zip(cohort.cases, found_in_order, strict=True):
+            if found.reason:
+                left_out.append((case.photo, found.reason))
+            else:
+                kept.append((case, found))
+            if on_progress:
+                on_progress()
+    return _gathered(kept, cohort, encoder, regions, tuple(left_out))
+
+
+@dataclass(slots=True, eq=False)
+class _Found:
+    """What one photo gave."""
+
+    digest: str = ""  # of the file; empty if it could not be read
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    reason: str = ""  # why the photo cannot be used
+
+
+def _look(
+    path: str,
+    *,
+    settings: Settings,
+    encoder: Encoder,
+    regions: Sequence[str],
+    store: Store | None,
+    suffix: str,
+) -> _Found:
+    """What the store has of a photo, or what is found in it now."""
+    found, key = _Found(), ""
+    try:
+        found.digest = file_sha256(path)
+        key = hashlib.sha256(f"{found.digest} {suffix}".encode()).hexdigest()
+    except (OSError, ValueError):
+        pass  # read_photo below says why
+    if store and key and (kept := store.get(key)) is not None:
+        if "reason" in kept:
+            # kept without the name: the same file may be there under several
+            found.reason = f"{path}: {bytes(kept['reason']).decode()}"
+            return found
+        if _complete(kept, len(regions), encoder.dimension):
+            found.arrays = kept
+            return found
+    try:
+        photo = read_photo(path, short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
+        face = read_faces(
+            photo, face=settings.face, jitter=settings.jitter, landmark_model=settings.landmark_model
+        )[0]
+        if settings.fine:
+            face = refine(photo, face)
+        value = {m.id: m.value for m in measure_face(face, photo, force=settings.force)}
+        found.arrays = {
+            "measurements": np.array([value[name] for name in measurement_ids()]),
+            "embeddings": encoder.encode(crops(photo, face, regions, encoder.size)),
+            "print": face_print(photo, face),
+        }
+    except (PhotoError, FaceError) as error:
+        found.reason = str(error)
+        why = found.reason.removeprefix(f"{path}: ").encode()
+        entry: dict[str, NDArray[Any]] = {"reason": np.frombuffer(why, dtype=np.uint8)}
+    except MemoryError:  # not kept: the next run may have more
+        found.reason = f"{path}: not enough memory. Use fewer --jobs."
+        return found
+    else:
+        entry = found.arrays
+    if store and key:
+        store.put(key, entry)
+    return found
+
+
+def _complete(kept: dict[str, NDArray[Any]], regions: int, dimension: int) -> bool:
+    """Whether an entry is what this version writes; another is computed anew."""
+    wanted = {
+        "measurements": (len(measurement_ids()),),
+        "print": (PRINT_SIDE**2,),
+        "embeddings": (regions, dimension),
+    }
+    return {name: array.shape for name, array in kept.items()} == wanted
+
+
+@contextlib.contextmanager
+def _network_threads(jobs: int) -> Generator[None, None, None]:
+    """One network thread for each of several jobs: more would wait for each other most of the time."""
+    torch = sys.modules.get("torch")  # not loaded: the encoder does without
+    if torch is None or jobs <= 1:
+        yield
+        return
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)  # threads begun from here on take it over
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
+
+
+def _in_order(
+    look: Callable[[str], _Found], paths: Sequence[str], jobs: int
+) -> Generator[_Found, None, None]:
+    """`look` at each path on `jobs` threads; results in the paths' order, a limited number ahead."""
+    todo = iter(paths)
+    pool = ThreadPoolExecutor(max(1, jobs))
+    try:
+        begun = islice(todo, _AHEAD * max(1, jobs))
+        waiting: deque[Future[_Found]] = deque(pool.submit(look, path) for path in begun)
+        while waiting:
+            found = waiting.popleft().result()
+            waiting.extend(pool.submit(look, path) for path in islice(todo, 1))
+            yield found
+    finally:
+        # also after Ctrl-C: photos under way are finished, no other is begun
+        pool.shutdown(cancel_futures=True)
+
+
+def _gathered(
+    kept: Sequence[tuple[Case, _Found]],
+    cohort: Cohort,
+    encoder: Encoder,
+    regions: Sequence[str],
+    left_out: tuple[tuple[str, str], ...],
+) -> Features:
+    cases = [case for case, _ in kept]
+    n, d = len(kept), encoder.dimension
+
+    def stacked(name: str, *shape: int) -> NDArray[Any]:
+        return np.array([found.arrays[name] for _, found in kept]).reshape(n, *shape)
+
+    embeddings = stacked("embeddings", len(regions), d).astype(np.float32)
+    return Features(
+        photos=_words(case.photo for case in cases),
+        labels=_words(case.label for case in cases),
+        patients=_words(case.patient for case in cases),
+        measurements=stacked("measurements", len(measurement_ids())).astype(np.float64),
+        measurement_ids=measurement_ids(),
+        regions={name: np.ascontiguousarray(embeddings[:, i]) for i, name in enumerate(regions)},
+        metadata={
+            name: typed([case.metadata.get(name, "") for case in cases], kind)
+            for name, kind in cohort.metadata.items()
+        },
+        digests=_words(found.digest for _, found in kept),
+        prints=stacked("print", PRINT_SIDE**2).astype(np.float32),
+        left_out=left_out,
+    )
+
+
+def _words(words: Iterable[str]) -> NDArray[np.str_]:
+    return np.array(list(words), dtype=np.str_)
+
+
+# ------------------------------------------------------------------------------------ using them
+
+
+def subset(features: Features, rows: ArrayLike) -> Features:
+    """Some of the rows, by index or by a Boolean mask; nothing counts as left out."""
+    given = np.asarray(rows)
+    at = np.arange(len(features))[given if given.size else given.astype(np.int64)]
+    return replace(
+        features,
+        photos=features.photos[at],
+        labels=features.labels[at],
+        patients=features.patients[at],
+        measurements=features.measurements[at],
+        regions={name: embedding[at] for name, embedding in features.regions.items()},
+        metadata={name: [values[i] for i in at] for name, values in features.metadata.items()},
+        digests=features.digests[at],
+        prints=features.prints[at],
+        left_out=(),
+    )
+
+
+def feature_frame(features: Features) -> pd.DataFrame:
+    """All features as one table.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per photo. Columns: the measurements by id, then ``face/0``, ``face/1`` … for each region,
+        then ``meta:age`` … for metadata.
+    """
+    import pandas as pd
+
+    parts = [pd.DataFrame(features.measurements, columns=list(features.measurement_ids))]
+    for name, embedding in features.regions.items():
+        columns = [f"{name}/{i}" for i in range(embedding.shape[1])]
+        parts.append(pd.DataFrame(embedding, columns=columns))
+    parts.append(pd.DataFrame({f"meta:{name}": values for name, values in features.metadata.items()}))
+    return pd.concat(parts, axis=1)
+
+
+def validate(cohort: Cohort, features: Features, *, allow_duplicates: bool = False) -> list[Finding]:
+    """Everything that speaks against training on a cohort, or should be known.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    features : Features
+        What `extract` made of the same cohort.
+    allow_duplicates : bool
+        One photograph under different patients is a warning, not an error.
+
+    Returns
+    -------
+    list of Finding
+        Errors first, then warnings, then notes. Labels and patients are counted without the photos that
+        are left out.
+    """
+    unusable = {photo for photo, _ in features.left_out}
+    rest = tuple(case for case in cohort.cases if case.photo not in unusable)
+    found = []
+    if unusable:
+        total = len({case.photo for case in cohort.cases})
+        text = f"{cohort.source}: {len(unusable)} of {total} photos cannot be used and are left out."
+        found.append(Finding("warning" if rest else "error", "photo", text))
+        found += [Finding("warning", "photo", reason) for _, reason in features.left_out]
+    if rest:
+        lost = {case.label for case in cohort.cases} - {case.label for case in rest}
+        if lost and not cohort.multilabel:
+            text = f"{cohort.source}: no usable photo with {some(sorted(lost))}; not learned."
+            found.append(Finding("warning", "label", text))
+        found += check(replace(cohort, cases=rest))
+        pairs = find_duplicates(features)
+        found += duplicate_findings(cohort.source, pairs, allow=allow_duplicates)
+    return by_level(found)

@@ -1,0 +1,107 @@
+"""Labels with few patients: how alike the nearest of them is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+MOST = 9  # patients of a label that is matched and not trained
+_DRAWS = 5  # small galleries that are drawn from each trained label, to learn what a match is worth
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gallery:
+    """Cosine match to the nearest patient of each label.
+
+    Notes
+    -----
+    As GestaltMatcher does for ultra-rare disorders (Hsieh et al., Nat Genet 2022;54:349). Unlike there a
+    match is turned into odds, learned from the cohort's own labels, so that it can stand in one
+    ranked list with trained labels.
+    """
+
+    labels: tuple[str, ...]
+    centre: Floats  # (d,)
+    owner: NDArray[np.int64]  # (g,), index of the label
+    vectors: Floats  # (g, d), unit length, one per patient
+    slope: float  # log-odds of the same label per unit of cosine
+    intercept: float
+    prior: Floats  # (labels,), share of the cohort's patients
+
+    def similarity(self, embeddings: Floats) -> Floats:
+        """Greatest cosine (n, labels) of embeddings (n, d) with a patient of each label."""
+        cosine = _unit(embeddings - self.centre) @ self.vectors.T
+        return np.stack([cosine[:, self.owner == c].max(1) for c in range(len(self.labels))], axis=1)
+
+    def odds(self, embeddings: Floats) -> Floats:
+        """Odds (n, labels) of each label against all trained ones together."""
+        ratio: Floats = np.exp(self.intercept + self.slope * self.similarity(embeddings))
+        odds: Floats = ratio * self.prior / (1 - self.prior.sum())
+        return odds
+
+
+def fit_gallery(
+    embeddings: Floats, labels: Sequence[str], patients: Sequence[str], rare: Sequence[str], seed: int = 0
+) -> Gallery:
+    """Keep the rare labels' patients, and learn from the other labels what a match is worth.
+
+    Parameters
+    ----------
+    embeddings : (n, d)
+        Of all photos.
+    labels, patients : (n,)
+    rare : sequence of str
+        Labels to match.
+    seed : int
+
+    Notes
+    -----
+    From each trained label small galleries of one to nine patients are drawn. How much more probable a
+    cosine is for a photo of the same label (of another patient) than of another one is a logistic curve.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    random = np.random.RandomState(seed)
+    said, who = np.asarray(labels), np.asarray(patients)
+    centre = embeddings.mean(0)
+    people = list(dict.fromkeys(zip(said, who, strict=True)))
+    vectors = _unit(
+        np.stack([_unit(embeddings[(said == c) & (who == p)] - centre).mean(0) for c, p in people])
+    )
+    of = np.array([c for c, _ in people])
+    names = tuple(dict.fromkeys(str(c) for c in rare))
+
+    cosine: list[float] = []
+    same: list[bool] = []
+    trained = [c for c in dict.fromkeys(of) if c not in names]
+    for label in trained:
+        own, others = np.flatnonzero(of == label), np.flatnonzero((of != label) & ~np.isin(of, names))
+        for _ in range(_DRAWS):
+            size = random.randint(1, max(2, min(MOST, len(own) - 1) + 1))
+            drawn = random.permutation(own)
+            kept, left = drawn[:size], drawn[size:]
+            asked = np.concatenate([left, random.permutation(others)[: len(left)]])
+            if len(asked):
+                cosine += (vectors[asked] @ vectors[kept].T).max(1).tolist()
+                same += [True] * len(left) + [False] * (len(asked) - len(left))
+    slope, intercept = 0.0, 0.0
+    if any(same) and not all(same):
+        weights = np.where(same, 0.5 / np.mean(same), 0.5 / (1 - np.mean(same)))
+        x = np.array(cosine)[:, None]
+        curve = LogisticRegression(C=1e3).fit(x, same, sample_weight=weights)
+        slope, intercept = max(float(curve.coef_[0, 0]), 0.0), float(curve.intercept_[0])
+    keep = np.isin(of, names)
+    owner = np.array([names.index(str(c)) for c in of[keep]], dtype=np.int64)
+    prior = np.bincount(owner, minlength=len(names)) / len(of)
+    return Gallery(names, centre, owner, vectors[keep], slope, intercept, prior)
+
+
+def _unit(vectors: Floats) -> Floats:
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    out: Floats = vectors / np.where(length > 0, length, 1)
+    return out

@@ -1,0 +1,413 @@
+"""The hybrid classifier: deep-region scores, measurements and metadata on one axis of log-odds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from anthropo.errors import InputError, ModelError
+from anthropo.learning.calibration import Floats, Stack, centred, fit_stack, softmax
+from anthropo.learning.columns import Columns, Scaler
+from anthropo.learning.cost import expected_cost_decision, importance
+from anthropo.learning.deep import RegionModel, fit_region
+from anthropo.learning.measured import Machine, Trees, fit_machine, fit_trees
+from anthropo.learning.splits import split
+from anthropo.learning.state import Arrays, Meta, Take, part, prefixed
+
+Ints = NDArray[np.int64]
+Kind = Literal["xgboost", "svm"]
+Balance = Literal["weights", "resample", "none"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contributions:
+    """Log-odds (n, k) of each label against the average one, as an exact sum."""
+
+    bias: Floats  # (k,)
+    regions: dict[str, Floats]  # (n, k) each
+    measurements: dict[str, Floats]  # (n, k) each
+    metadata: dict[str, Floats]  # (n, k) each
+
+    @property
+    def total(self) -> Floats:
+        """The log-odds, (n, k)."""
+        parts = [*self.regions.values(), *self.measurements.values(), *self.metadata.values()]
+        total: Floats = self.bias + sum(parts)
+        return total
+
+
+class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Cost-sensitive, calibrated classifier on measurements, deep regions and metadata.
+
+    Each region's embedding becomes one score per label (kernel ridge regression), and the scores log-odds.
+    Measurements and metadata become log-odds by boosted trees or a linear SVM. The likelihood of both
+    out of fold tells how much each half counts, which is also the calibration. Trees are grown twice, on
+    their own and on top of the regions' log-odds, and both results averaged. All of it is a sum, so
+    `contributions` is exact.
+
+    Parameters
+    ----------
+    classifier : {"xgboost", "svm"}
+    balance : {"weights", "resample", "none"}
+        Against unequal labels in training: weights, drawing photos of rarer labels again, or nothing.
+        Probabilities are those of the cohort's own shares in any case.
+    cost : (k, k) array-like, optional
+        Cost of deciding for label j (column) where i (row) is true, labels in sorted order. Weighs
+        training and sets `predict`. Left out: every error costs 1.
+    controls : str, optional
+        Label of healthy people: measurements are standardised by theirs.
+    folds : int
+        For scores out of fold.
+    random_state : int
+
+    Attributes
+    ----------
+    classes_ : (k,) array
+    out_of_fold_ : (n, k) array
+        Calibrated probabilities of the training photos by models that saw nothing of their fold.
+    columns_ : Columns
+
+    Notes
+    -----
+    Features are the columns of a data frame (`anthropo.learning.columns.Columns` tells which is what);
+    a plain array holds measurements only. NaN is a missing value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(60, 3))
+    >>> y = np.where(x[:, 0] > 0, "affected", "control")
+    >>> HybridClassifier().fit(x, y).predict_proba(x).shape
+    (60, 2)
+    """
+
+    def __init__(
+        self,
+        classifier: Kind = "xgboost",
+        *,
+        balance: Balance = "weights",
+        cost: Any = None,
+        controls: str | None = None,
+        folds: int = 5,
+        random_state: int = 0,
+    ) -> None:
+        self.classifier = classifier
+        self.balance = balance
+        self.cost = cost
+        self.controls = controls
+        self.folds = folds
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    # ----------------------------------------------------------------------------------- fitting
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> HybridClassifier:
+        """Fit to features (n, f), labels (n,) and patients (n,); without patients each row is one.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is none of its choices, there is one label only, or a label has one patient.
+        """
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}={getattr(self, name)!r}: the choices are {', '.join(choices)}.")
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        table = self._table(X, y)
+        self.classes_, labels = np.unique(np.asarray(y), return_inverse=True)
+        k = len(self.classes_)
+        if k < 2:
+            raise ValueError(
+                f"All photos have the label {self.classes_[0]}, one class only; two or more are needed."
+            )
+        cost = _cost(self.cost, k)
+        patients = np.arange(len(labels)) if groups is None else np.asarray(groups)
+        if len(patients) != len(labels):
+            raise ValueError(f"{len(patients)} groups for {len(labels)} rows.")
+        for c in range(k):
+            if len(np.unique(patients[labels == c])) < 2:
+                raise ValueError(
+                    f"Label {self.classes_[c]} has one patient; each class needs two or more. "
+                    "Add patients or leave it out."
+                )
+        random = np.random.RandomState(self.random_state)
+        rows, natural = self._rows(labels, random)
+        table, y_ = table.iloc[rows].reset_index(drop=True), labels[rows].astype(np.int64)
+        names = [str(p) for p in patients[rows]]
+        folds = _folds(y_, names, self.folds, self.random_state)
+        weights = importance(cost)[y_]
+        if self.balance == "weights":
+            weights = weights / np.bincount(y_)[y_]
+        weights = weights / weights.mean()
+
+        deep = self._fit_regions(table, y_, natural, folds, random)
+        controls = np.asarray(self.classes_[y_] == self.controls) if self.controls is not None else None
+        self.scaler_ = Scaler.fit(table, self.columns_, controls)
+        numbers = self.scaler_.transform(table)
+        options = (weights, folds, k, self.random_state)
+        fitted: list[tuple[Trees | Machine | None, Floats | None]] = []
+        if numbers.shape[1] and self.classifier == "xgboost":
+            fitted.append(fit_trees(numbers, y_, *options))
+            if deep is not None:
+                fitted.append(fit_trees(numbers, y_, *options, start=deep))
+        elif numbers.shape[1]:
+            fitted.append(fit_machine(numbers, y_, *options))
+        self.ways_: list[tuple[Stack, Trees | Machine | None]] = []
+        found = []
+        for model, margins in fitted or [(None, None)]:  # no numbers: the regions alone
+            parts = [part for part in (deep, margins) if part is not None]
+            self.ways_.append((fit_stack(parts, y_, natural), model))
+            found.append(self.ways_[-1][0].margins(parts))
+        probabilities = softmax(np.mean(found, axis=0))
+        _, first = np.unique(rows, return_index=True)
+        self.out_of_fold_ = np.full((len(labels), k), np.nan)
+        self.out_of_fold_[rows[first]] = probabilities[first]
+        return self
+
+    def _table(self, X: Any, y: Any = None) -> Any:
+        """Features as a data frame, checked against those of the fit when `y` is None."""
+        import pandas as pd
+
+        if isinstance(X, pd.DataFrame):
+            X = X.rename(columns=str)
+            if y is not None:
+                self.columns_ = Columns.of(list(X.columns))
+                self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+                self.n_features_in_ = X.shape[1]
+                if len(X) != len(y):
+                    raise ValueError(f"{len(X)} rows of features for {len(y)} labels.")
+            elif missing := [c for c in getattr(self, "feature_names_in_", ()) if c not in X.columns]:
+                raise InputError(
+                    f"{len(missing)} columns that the model was trained with are missing, "
+                    f"the first is {missing[0]}. Extract the photo's features with the model's own settings."
+                )
+            return X
+        if y is None:
+            X = validate_data(self, X, reset=False, ensure_all_finite=False, dtype=np.float64)
+        else:
+            X, _ = validate_data(self, X, y, ensure_all_finite=False, dtype=np.float64)
+        if np.isinf(X).any():
+            raise ValueError("X holds infinity; a missing value is NaN.")
+        table = pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
+        if y is not None:
+            self.columns_ = Columns.of(list(table.columns))
+        return table
+
+    def _rows(self, labels: Ints, random: np.random.RandomState) -> tuple[Ints, Floats]:
+        """Rows to train on, and how much each counts for the cohort's own shares."""
+        n, counts = len(labels), np.bincount(labels)
+        if self.balance != "resample":
+            return np.arange(n), np.ones(n)
+        drawn = [np.arange(n)]
+        for label, count in enumerate(counts):
+            own = np.flatnonzero(labels == label)
+            drawn.append(random.choice(own, counts.max() - count))
+        rows = np.concatenate(drawn)
+        natural: Floats = (counts / counts.max())[labels[rows]]
+        return rows, natural
+
+    def _fit_regions(
+        self,
+        table: Any,
+        y: Ints,
+        natural: Floats,
+        folds: Ints,
+        random: np.random.RandomState,
+    ) -> Floats | None:
+        """Fit the regions; their out-of-fold log-odds (n, k), all together, None without regions."""
+        k = len(self.classes_)
+        self.regions_: dict[str, RegionModel] = {}
+        self.score_spread_, self.deep_ = np.ones((0, k)), Stack(np.zeros(0), np.zeros(k))
+        targets = np.eye(k)[y]
+        scores = []
+        for region, names in self.columns_.regions.items():
+            embeddings = table[list(names)].to_numpy(dtype=np.float64)
+            self.regions_[region], out = fit_region(embeddings, targets, folds, random)
+            scores.append(out)
+        if not scores:
+            return None
+        self.score_spread_ = np.array([np.maximum(s.std(0), 1e-9) for s in scores])
+        scaled = self._scaled(scores)
+        self.deep_ = fit_stack(scaled, y, natural)
+        return self.deep_.margins(scaled)
+
+    def _scaled(self, scores: list[Floats]) -> list[Floats]:
+        # a rare label's scores are small, since its share of the targets' variance is
+        shares = [self.regions_[r].intercept for r in self.regions_]
+        return [(s - m) / d for s, m, d in zip(scores, shares, self.score_spread_, strict=True)]
+
+    # -------------------------------------------------------------------------------- predicting
+
+    def contributions(self, X: Any) -> Contributions:
+        """The log-odds of each row as an exact sum over regions, measurements and metadata."""
+        check_is_fitted(self, "ways_")
+        table = self._table(X)
+        scores = self._scaled(
+            [
+                m.scores(table[list(self.columns_.regions[r])].to_numpy(dtype=np.float64))
+                for r, m in self.regions_.items()
+            ]
+        )
+        numbers = self.scaler_.transform(table)
+        bias = np.zeros(len(self.classes_))
+        regions: dict[str, Any] = dict.fromkeys(self.regions_, 0.0)
+        measurements: dict[str, Any] = {}
+        metadata: dict[str, Any] = {}
+        for stack, model in self.ways_:
+            slopes = (stack.slopes / len(self.ways_)).tolist()
+            bias = bias + stack.bias / len(self.ways_)
+            if self.regions_:
+                own = slopes.pop(0)
+                bias = bias + own * self.deep_.bias
+                for region, slope, score in zip(self.regions_, self.deep_.slopes, scores, strict=True):
+                    regions[region] = regions[region] + own * slope * centred(score)
+            if model is not None:
+                found = slopes.pop(0) * model.contributions(numbers)
+                found -= found.mean(1, keepdims=True)
+                bias = bias + found[0, :, -1] if len(found) else bias
+                for at, name in enumerate(self.scaler_.origin):
+                    into = metadata if name in self.columns_.metadata else measurements
+                    into[name] = into.get(name, 0) + found[:, :, at]
+        return Contributions(bias, regions, measurements, metadata)
+
+    def margins(self, X: Any) -> Floats:
+        """Calibrated log-odds (n, k) of each label against the average one."""
+        return self.contributions(X).total
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Calibrated probabilities (n, k), in the order of `classes_`."""
+        return softmax(self.margins(X))
+
+    def decision_function(self, X: Any) -> Floats:
+        """Log-odds: of the second label over the first (n,), with more labels as `margins`."""
+        margins = self.margins(X)
+        return margins[:, 1] - margins[:, 0] if margins.shape[1] == 2 else margins
+
+    def predict(self, X: Any) -> Any:
+        """The label of least expected cost, (n,)."""
+        probabilities = self.predict_proba(X)
+        return self.classes_[expected_cost_decision(probabilities, _cost(self.cost, len(self.classes_)))]
+
+    # ------------------------------------------------------------------------------------- keeping
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """The fitted classifier as JSON and arrays of numbers, for a model file."""
+        check_is_fitted(self, "ways_")
+        kinds = ["none" if m is None else type(m).__name__.lower() for _, m in self.ways_]
+        meta = {
+            "classifier": self.classifier,
+            "balance": self.balance,
+            "controls": self.controls,
+            "classes": [str(c) for c in self.classes_],
+            "measurements": list(self.columns_.measurements),
+            "regions": {region: len(names) for region, names in self.columns_.regions.items()},
+            "metadata": list(self.columns_.metadata),
+            "origin": list(self.scaler_.origin),
+            "category": list(self.scaler_.category),
+            "ways": kinds,
+        }
+        arrays: Arrays = {
+            "cost": _cost(self.cost, len(self.classes_)),
+            "mean": self.scaler_.mean,
+            "spread": self.scaler_.spread,
+            "score_spread": self.score_spread_,
+            "deep_slopes": self.deep_.slopes,
+            "deep_bias": self.deep_.bias,
+        }
+        for at, model in enumerate(self.regions_.values()):
+            arrays[f"region{at}/centre"] = model.centre
+            arrays[f"region{at}/frequencies"] = model.frequencies.astype(np.float32)
+            arrays[f"region{at}/weights"] = model.weights
+            arrays[f"region{at}/intercept"] = model.intercept
+        for at, (stack, way) in enumerate(self.ways_):
+            arrays[f"way{at}/slopes"], arrays[f"way{at}/bias"] = stack.slopes, stack.bias
+            if isinstance(way, Machine):
+                arrays[f"way{at}/machine"] = way.weights
+            elif way is not None and way.arrays is not None:
+                arrays |= prefixed(way.arrays, f"way{at}/trees/")
+        return meta, arrays
+
+    @classmethod
+    def from_state(cls, meta: dict[str, Any], arrays: Arrays) -> HybridClassifier:
+        """The classifier of which `state` made these.
+
+        Raises
+        ------
+        ModelError
+            If they do not fit together.
+        """
+        said = Meta(meta)
+        self = cls(said.text("classifier"), balance=said.text("balance"))  # type: ignore[arg-type]
+        self.controls = meta.get("controls")
+        self.classes_ = np.array(said.texts("classes"), dtype=object)
+        k = len(self.classes_)
+        dims = said.mapping("regions")
+        if k < 2 or not all(isinstance(d, int) and 0 < d <= _MOST_NUMBERS for d in dims.values()):
+            raise ModelError("fewer than two labels, or an embedding of no size")
+        regions = {r: tuple(f"{r}/{i}" for i in range(d)) for r, d in dims.items()}
+        self.columns_ = Columns(tuple(said.texts("measurements")), regions, tuple(said.texts("metadata")))
+        names = [
+            *self.columns_.measurements,
+            *(n for r in regions.values() for n in r),
+            *self.columns_.metadata,
+        ]
+        self.feature_names_in_ = np.array(names, dtype=object)
+        self.n_features_in_ = len(names)
+        origin = tuple(said.texts("origin"))
+        category = tuple(meta.get("category") or ())
+        m = len(origin)
+        if len(category) != m or not set(origin) <= set(names):
+            raise ModelError("its features do not fit together")
+        take = Take(arrays)
+        self.cost = take("cost", k, k)
+        self.scaler_ = Scaler(origin, origin, category, take("mean", m), take("spread", m))
+        self.score_spread_ = take("score_spread", len(regions), k)
+        self.deep_ = Stack(take("deep_slopes", len(regions)), take("deep_bias", k))
+        self.regions_ = {}
+        for at, (region, own) in enumerate(regions.items()):
+            frequencies = take(f"region{at}/frequencies", None, len(own))
+            self.regions_[region] = RegionModel(
+                take(f"region{at}/centre", len(own)),
+                frequencies,
+                take(f"region{at}/weights", 2 * len(frequencies), k),
+                take(f"region{at}/intercept", k),
+            )
+        self.ways_ = []
+        for at, kind in enumerate(said.texts("ways")):
+            model: Trees | Machine | None = None
+            if kind == "trees":
+                model = Trees(part(arrays, f"way{at}/trees/") or None, k)
+                model.contributions(np.zeros((1, m)))  # refuses what are no trees
+            elif kind == "machine":
+                model = Machine(take(f"way{at}/machine", k, m))
+            parts = (len(regions) > 0) + (model is not None)
+            self.ways_.append((Stack(take(f"way{at}/slopes", parts), take(f"way{at}/bias", k)), model))
+        if not self.ways_:
+            raise ModelError("it has no classifier")
+        return self
+
+
+_MOST_NUMBERS = 1 << 16  # of an embedding
+_CHOICES = {"classifier": ("xgboost", "svm"), "balance": ("weights", "resample", "none")}
+
+
+def _cost(cost: Any, k: int) -> Floats:
+    matrix = 1 - np.eye(k) if cost is None else np.asarray(cost, dtype=np.float64)
+    if matrix.shape != (k, k) or not np.isfinite(matrix).all() or (matrix < 0).any():
+        raise ValueError(f"The cost matrix must be {k} x {k} numbers, none negative.")
+    return matrix
+
+
+def _folds(y: Ints, patients: list[str], folds: int, seed: int) -> Ints:
+    return split([str(c) for c in y], patients, folds, seed).index

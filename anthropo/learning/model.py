@@ -1,0 +1,387 @@
+"""A trained model: what `anthropo train` makes, `classify` answers with and the model file keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.errors import InputError, ModelError
+from anthropo.learning.calibration import Floats, softmax
+from anthropo.learning.cohort import some
+from anthropo.learning.columns import METADATA, Columns
+from anthropo.learning.conformal import ConformalSets
+from anthropo.learning.cost import expected_cost_decision, parse_cost, read_cost_matrix
+from anthropo.learning.features import Features, feature_frame
+from anthropo.learning.gallery import MOST, Gallery, fit_gallery
+from anthropo.learning.hybrid import Balance, HybridClassifier, Kind
+from anthropo.learning.novelty import Novelty
+from anthropo.learning.state import Arrays, Meta, Take, part, prefixed
+
+Task = Literal["labels", "attributes", "normality"]
+Parts = frozenset[str]
+
+NONE_OF_THESE = "none of these"
+OTHERS = "others"  # every label but the positive one, where one stands against the rest
+HALVES: Parts = frozenset({"measurements", "regions", "metadata"})
+#: What healthy people are usually called.
+CONTROL_LABELS = ("control", "controls", "healthy", "normal", "unaffected")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a model is trained."""
+
+    classifier: Kind = "xgboost"
+    balance: Balance = "weights"
+    cost: str | None = None  # as given to --cost
+    cost_matrix: str | None = None  # a file
+    positive: str | None = None  # one label against the rest
+    controls: str | None = None  # label of healthy people
+    metadata: tuple[str, ...] = ()  # columns that are learned from
+    regions: tuple[str, ...] | None = None  # those of the features when left out
+    parts: Parts = HALVES
+    min_patients: int = MOST + 1  # labels with fewer are matched to their nearest patient
+    error_rate: float = 0.1  # of the prediction sets
+    alarm: float = 0.02  # share of known people who are answered with "none of these"
+    specificity: float = 0.95  # of distance to normal
+    chained: bool = True  # attributes know of those before them
+    lean: bool = False  # a baseline: neither novelty nor gallery
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One label of an answer."""
+
+    label: str
+    probability: float
+    log_odds: float | None  # against the average label; None: matched
+    similarity: float | None  # cosine with the nearest patient of a matched label; None: trained
+    in_set: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a model says of one person."""
+
+    photos: tuple[str, ...]
+    patient: str
+    ranked: tuple[Ranked, ...]  # most probable first
+    decision: str  # the label of least expected cost, or "none of these"
+    reason: str  # of a decision for none of these
+    usual: float | None  # share of known people who are at least as unlike the others
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The prediction set."""
+        return tuple(r.label for r in self.ranked if r.in_set)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """The same for many people, as arrays."""
+
+    labels: tuple[str, ...]
+    probabilities: Floats  # (n, k)
+    sets: NDArray[np.bool_]  # (n, k)
+    decision: NDArray[np.int64]  # (n,), -1: none of these
+    log_odds: Floats  # (n, k), NaN for matched labels
+    similarity: Floats  # (n, k), NaN for trained labels
+    usual: Floats  # (n,), NaN where it is not known
+    reasons: tuple[str, ...]  # of -1
+    several: NDArray[np.bool_] | None = None  # (n, k), which attributes are decided for
+    pair_sets: NDArray[np.bool_] | None = None  # (n, k, 2), sets of absent and present of each attribute
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelModel:
+    """One label per person: trained ones by the hybrid classifier, rare ones by their nearest patient."""
+
+    classifier: HybridClassifier
+    sets: ConformalSets
+    novelty: Novelty | None
+    gallery: Gallery | None
+    error_rate: float
+    alarm: float
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Labels of the classifier."""
+        return tuple(str(c) for c in self.classifier.classes_)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels, the trained ones first."""
+        return self.trained + (self.gallery.labels if self.gallery else ())
+
+    @classmethod
+    def fit(cls, features: Features, options: Options) -> LabelModel:
+        """Train on the photos of a cohort.
+
+        Raises
+        ------
+        InputError
+            If the cohort or an option does not allow it.
+        """
+        labels, positive = collapse(features.labels, options.positive)
+        rare = rare_labels(labels, features.patients, options.min_patients)
+        keep = ~np.isin(labels, rare)
+        trained = sorted(set(labels[keep]))
+        controls = control_label(labels, options.controls)
+        table = design(features, options)
+        cost = cost_matrix(options, trained, positive, controls)
+        classifier = HybridClassifier(
+            options.classifier,
+            balance=options.balance,
+            cost=cost,
+            controls=controls if controls in trained else None,
+            random_state=options.seed,
+        ).fit(table[keep], labels[keep], groups=features.patients[keep])
+        y = np.searchsorted(trained, labels[keep])
+        sets = ConformalSets.fit(classifier.out_of_fold_, y)
+        columns = Columns.of(list(table.columns))
+        gallery = novelty = None
+        if (columns.measurements or columns.regions) and not options.lean:
+            known = labels == controls if controls in trained else keep
+            novelty = Novelty.fit(table[known], features.patients[known], options.seed)
+        if rare and not options.lean:
+            if not columns.regions:
+                raise InputError(
+                    f"{some(rare)}: fewer than {options.min_patients} patients, and without regions there is "
+                    "no gallery to match them in. Leave these labels out, or lower --min-patients."
+                )
+            gallery = fit_gallery(
+                vectors(table, columns), labels.tolist(), features.patients.tolist(), rare, options.seed
+            )
+        return cls(classifier, sets, novelty, gallery, options.error_rate, options.alarm)
+
+    def answer(self, table: Any, groups: Sequence[str] | None = None) -> Answers:
+        """Answers for the rows of a feature table, or for its people when `groups` tells whose each is."""
+        mean, n = by_person(len(table), groups)
+        margins = mean(self.classifier.margins(table))
+        own = softmax(margins)
+        p_values = self.sets.p_values(own)
+        inside = p_values > self.error_rate
+        usual = np.full(n, np.nan)
+        if self.novelty is not None:
+            usual = self.novelty.p_value(mean(self.novelty.distance(table)[:, None])[:, 0])
+        decision = expected_cost_decision(own, np.asarray(self.classifier.cost))
+        reasons = [""] * n
+        for i in range(n):
+            if usual[i] <= self.alarm:
+                decision[i], reasons[i] = -1, "unlike everybody the model was trained with"
+            elif p_values[i].max() <= self.alarm:
+                decision[i], reasons[i] = -1, "improbable under each label"
+        k = len(self.trained)
+        probabilities, similarity = own, np.full((n, k), np.nan)
+        if self.gallery is not None:
+            there = vectors(table, self.classifier.columns_)
+            odds = np.exp(mean(np.log(self.gallery.odds(there) + 1e-300)))
+            cosine = mean(self.gallery.similarity(there))
+            mass = 1 + odds.sum(1, keepdims=True)
+            probabilities = np.hstack([own / mass, odds / mass])
+            similarity = np.hstack([similarity, cosine])
+            matched = odds.max(1) > 1  # more probable than all trained labels together
+            decision = np.where(matched, k + odds.argmax(1), decision)
+            reasons = ["" if m else r for m, r in zip(matched, reasons, strict=True)]
+            inside = np.hstack([inside, odds / mass >= 1 - self.error_rate])
+            margins = np.hstack([margins, np.full(odds.shape, np.nan)])
+        return Answers(
+            self.labels, probabilities, inside, decision, margins, similarity, usual, tuple(reasons)
+        )
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """As JSON and arrays of numbers."""
+        meta, arrays = self.classifier.state()
+        made: dict[str, Any] = {"task": "labels", "classifier": meta, "error_rate": self.error_rate}
+        made["alarm"] = self.alarm
+        out = prefixed(arrays, "classifier/")
+        for c, scores in enumerate(self.sets.scores):
+            out[f"sets/{c}"] = scores
+        if self.novelty is not None:
+            made["novelty"], own = self.novelty.state()
+            out |= prefixed(own, "novelty/")
+        if self.gallery is not None:
+            g = self.gallery
+            made["gallery"] = {"labels": list(g.labels), "slope": g.slope, "intercept": g.intercept}
+            out |= {
+                "gallery/centre": g.centre.astype(np.float32),
+                "gallery/owner": g.owner,
+                "gallery/vectors": g.vectors.astype(np.float32),
+                "gallery/prior": g.prior,
+            }
+        return made, out
+
+    @classmethod
+    def from_state(cls, meta: Mapping[str, Any], arrays: Arrays) -> LabelModel:
+        """What `state` made these of."""
+        said = Meta(meta)
+        classifier = HybridClassifier.from_state(said.mapping("classifier"), part(arrays, "classifier/"))
+        take = Take(arrays)
+        k = len(classifier.classes_)
+        sets = ConformalSets(tuple(np.sort(take(f"sets/{c}", None)) for c in range(k)))
+        novelty = gallery = None
+        if meta.get("novelty") is not None:
+            novelty = Novelty.from_state(meta["novelty"], part(arrays, "novelty/"))
+        if meta.get("gallery") is not None:
+            own = Meta(meta["gallery"])
+            labels = tuple(own.texts("labels"))
+            d = sum(len(names) for names in classifier.columns_.regions.values())
+            held = take("gallery/vectors", None, d)
+            owner = take("gallery/owner", len(held)).astype(np.int64)
+            if set(owner.tolist()) != set(range(len(labels))):
+                raise ModelError("its gallery has a label without a patient")
+            gallery = Gallery(
+                labels, take("gallery/centre", d), owner, held, own.number("slope"), own.number("intercept"),
+                take("gallery/prior", len(labels)),
+            )  # fmt: skip
+        return cls(classifier, sets, novelty, gallery, said.number("error_rate"), said.number("alarm"))
+
+
+# ----------------------------------------------------------------------------------- preparation
+
+
+def collapse(labels: NDArray[np.str_], positive: str | None) -> tuple[NDArray[Any], str | None]:
+    """The labels, or with `positive` that one and "others"; and which of two labels is the positive one.
+
+    Raises
+    ------
+    InputError
+        If no photo has the label.
+    """
+    names = sorted(set(labels.tolist()))
+    if positive is None:
+        return labels.astype(object), None
+    if positive not in names:
+        raise InputError(
+            f"--positive {positive}: no photo has this label. The labels are {', '.join(names)}."
+        )
+    if len(names) <= 2:
+        return labels.astype(object), positive
+    return np.where(labels == positive, positive, OTHERS).astype(object), positive
+
+
+def control_label(labels: NDArray[Any], controls: str | None) -> str | None:
+    """The label of healthy people: the one given, or one that is called so.
+
+    Raises
+    ------
+    InputError
+        If no photo has the label that is given.
+    """
+    names = sorted({str(label) for label in labels})
+    if controls is not None and controls not in names:
+        if OTHERS in names:
+            return None
+        raise InputError(
+            f"--controls {controls}: no photo has this label. The labels are {', '.join(names)}."
+        )
+    return controls or next((name for name in names if name.lower() in CONTROL_LABELS), None)
+
+
+def positive_label(labels: Sequence[str], positive: str | None, controls: str | None) -> str | None:
+    """The affected one of two labels: the one given, the one beside the controls, else the second."""
+    if len(labels) != 2:
+        return None
+    if positive in labels:
+        return positive
+    control = control_label(np.array(labels, dtype=object), controls)
+    return next((name for name in labels if name != control), None) if control else labels[1]
+
+
+def rare_labels(labels: NDArray[Any], patients: NDArray[Any], least: int) -> tuple[str, ...]:
+    """Labels with too few patients to be trained.
+
+    With fewer than two labels of `least` patients every label of two or more is trained.
+
+    Raises
+    ------
+    InputError
+        If there are not two labels left to be trained.
+    """
+    people = {str(c): len(set(patients[labels == c].tolist())) for c in dict.fromkeys(labels)}
+    if len(people) < 2:
+        raise InputError(
+            f"All photos have the label {next(iter(people), 'none')}. A classifier needs two labels; for "
+            "controls alone pass --normal LABEL."
+        )
+    for limit in (least, 2):
+        rare = tuple(sorted(c for c, n in people.items() if n < limit))
+        if len(people) - len(rare) >= 2:
+            return rare
+    raise InputError(
+        "Two labels with two patients each are needed; patients per label: "
+        f"{some(f'{c} ({n})' for c, n in people.items())}. Add patients, or name them in a column `patient`."
+    )
+
+
+def cost_matrix(
+    options: Options, labels: Sequence[str], positive: str | None, controls: str | None
+) -> Floats:
+    """What the options say an error costs."""
+    if options.cost and options.cost_matrix:
+        raise InputError("--cost and --cost-matrix say the same. Pass one of them.")
+    if options.cost_matrix:
+        return read_cost_matrix(Path(options.cost_matrix), labels)
+    if options.cost:
+        return parse_cost(options.cost, labels, positive_label(labels, positive, controls), controls)
+    return 1 - np.eye(len(labels))
+
+
+def design(features: Features, options: Options) -> Any:
+    """The feature table with the columns that the options ask for.
+
+    Raises
+    ------
+    InputError
+        If a metadata column or region is not there, or nothing is left.
+    """
+    for name in options.metadata:
+        if name not in features.metadata:
+            raise InputError(
+                f"--metadata {name}: no such column to learn from. There are "
+                f"{', '.join(features.metadata) or 'none'}."
+            )
+    regions = features.regions if options.regions is None else options.regions
+    table = feature_frame(features)
+    columns = Columns.of(list(table.columns))
+    keep: list[str] = []
+    if "measurements" in options.parts:
+        keep += columns.measurements
+    if "regions" in options.parts:
+        keep += [name for region in regions for name in columns.regions[region]]
+    if "metadata" in options.parts:
+        keep += [METADATA + name for name in options.metadata]
+    if not keep:
+        raise InputError("Nothing to learn from is left: no measurements, regions or metadata.")
+    return table[keep]
+
+
+def vectors(table: Any, columns: Columns) -> Floats:
+    """All regions' embeddings behind each other, (n, d), each region of the same weight."""
+    found = []
+    for names in columns.regions.values():
+        own = table[list(names)].to_numpy(dtype=np.float64)
+        found.append(own / np.linalg.norm(own, axis=1, keepdims=True))
+    return np.hstack(found)
+
+
+def by_person(rows: int, groups: Sequence[str] | None) -> tuple[Callable[[Floats], Floats], int]:
+    """A function that averages rows (n, k) of the same person, and how many people there are."""
+    if groups is None:
+        return (lambda values: values), rows
+    order = {name: i for i, name in enumerate(dict.fromkeys(groups))}
+    of = np.array([order[name] for name in groups], dtype=np.int64)
+
+    def mean(values: Floats) -> Floats:
+        total = np.zeros((len(order), values.shape[1]))
+        np.add.at(total, of, values)
+        out: Floats = total / np.bincount(of)[:, None]
+        return out
+
+    return mean, len(order)

@@ -1,0 +1,81 @@
+"""Distance to normal: learned from healthy people alone, with a threshold at a stated specificity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from anthropo.errors import InputError
+from anthropo.learning.features import Features
+from anthropo.learning.model import Answers, Options, by_person, control_label, design
+from anthropo.learning.novelty import Novelty
+from anthropo.learning.state import Arrays, Meta, part, prefixed
+
+WITHIN, OUTSIDE = "within normal", "outside normal"
+_FEWEST = 20  # healthy people, below which a threshold means little
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NormalityModel:
+    """How far a face is from healthy ones."""
+
+    distance: Novelty
+    specificity: float
+
+    labels = (WITHIN, OUTSIDE)
+
+    @classmethod
+    def fit(cls, features: Features, options: Options) -> NormalityModel:
+        """Train on the photos of the control label; others take no part.
+
+        Raises
+        ------
+        InputError
+            If the label is unknown or has too few patients.
+        """
+        controls = control_label(features.labels, options.controls)
+        own = features.labels == controls
+        patients = features.patients[own]
+        people = len(set(patients.tolist()))
+        if people < _FEWEST:
+            raise InputError(
+                f"Distance to normal needs {_FEWEST} healthy people or more; {controls or 'no label'} "
+                f"has {people}. Name their label with --normal LABEL, or add photos."
+            )
+        if not 0.5 <= options.specificity < 1 or people * (1 - options.specificity) < 1:
+            raise InputError(
+                f"--specificity {options.specificity:g}: with {people} healthy people it can be 0.5 to "
+                f"{1 - 1 / people:.3f}."
+            )
+        return cls(Novelty.fit(design(features, options)[own], patients, options.seed), options.specificity)
+
+    def answer(self, table: Any, groups: Sequence[str] | None = None) -> Answers:
+        """Answers for the rows of a feature table, or for its people when `groups` tells whose each is."""
+        mean, n = by_person(len(table), groups)
+        distance = mean(self.distance.distance(table)[:, None])[:, 0]
+        p = self.distance.p_value(distance)
+        outside = p <= 1 - self.specificity
+        # beyond the farthest healthy one the rank stays the same, the distance does not
+        score = np.column_stack([p, 1 - p])
+        return Answers(
+            self.labels, score, np.column_stack([~outside, outside]), outside.astype(np.int64),
+            np.full((n, 2), np.nan), np.column_stack([np.full(n, np.nan), distance]), p, ("",) * n,
+        )  # fmt: skip
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """As JSON and arrays of numbers."""
+        meta, arrays = self.distance.state()
+        made = {"task": "normality", "specificity": self.specificity, "distance": meta}
+        return made, prefixed(arrays, "distance/")
+
+    @classmethod
+    def from_state(cls, meta: Mapping[str, Any], arrays: Arrays) -> NormalityModel:
+        """What `state` made these of."""
+        said = Meta(meta)
+        return cls(
+            Novelty.from_state(said.mapping("distance"), part(arrays, "distance/")),
+            said.number("specificity"),
+        )

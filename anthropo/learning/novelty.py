@@ -1,0 +1,123 @@
+"""How unlike a group of people a face is: the answer "none of these", and distance to normal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.learning.columns import Columns, Scaler
+from anthropo.learning.conformal import Distance, Floats, Rank
+from anthropo.learning.splits import split
+from anthropo.learning.state import Arrays, Meta, Take
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Novelty:
+    """Distance from a group of people in measurements and in each region, together ranked among theirs.
+
+    Notes
+    -----
+    Mahalanobis distances with shrunk covariance, each divided by its median among the people's own, taken
+    out of fold; their sum is ranked among the same sums of the people (a conformal p-value, so that the
+    share of such people who are called unlike is the one that was asked for).
+    """
+
+    columns: Columns
+    scaler: Scaler | None
+    parts: dict[str, Distance]  # "measurements" and the regions
+    medians: dict[str, float]
+    rank: Rank
+
+    @classmethod
+    def fit(cls, table: Any, patients: NDArray[Any], seed: int = 0) -> Novelty:
+        """Learn from the people in a feature table; metadata takes no part."""
+        columns = Columns.of(list(table.columns))
+        columns = Columns(columns.measurements, columns.regions, ())
+        scaler = Scaler.fit(table, columns) if columns.measurements else None
+        names = [str(p) for p in patients]
+        people = list(dict.fromkeys(names))
+        # no labels here: people are dealt to two made-up ones, which only spreads them evenly
+        side = {p: str(i % 2) for i, p in enumerate(people)}
+        folds = split([side[p] for p in names], names, 5, seed).index
+        parts, medians = {}, {}
+        total = np.zeros(len(table))
+        for name, values in _parts(table, columns, scaler).items():
+            whole = name == "measurements"
+            parts[name] = Distance.fit(values, whole)
+            out = np.empty(len(values))
+            for fold in np.unique(folds):
+                own = folds == fold
+                out[own] = Distance.fit(values[~own], whole).of(values[own])
+            medians[name] = float(np.median(out)) or 1.0
+            total += out / medians[name]
+        return cls(columns, scaler, parts, medians, Rank.fit(total / len(parts)))
+
+    def contributions(self, table: Any) -> dict[str, Floats]:
+        """What each measurement and each region adds to the distance, (n,) each."""
+        found: dict[str, Floats] = {}
+        for name, values in _parts(table, self.columns, self.scaler).items():
+            by = self.parts[name].by_feature(values) / self.medians[name] / len(self.parts)
+            if name == "measurements":
+                found |= {m: by[:, i] for i, m in enumerate(self.columns.measurements)}
+            else:
+                found[name] = by.sum(1)
+        return found
+
+    def distance(self, table: Any) -> Floats:
+        """(n,), 1 is usual."""
+        return np.asarray(sum(self.contributions(table).values()), dtype=np.float64)
+
+    def p_value(self, distance: Floats) -> Floats:
+        """Share (n,) of the people who are at least as far out."""
+        return self.rank.p_value(distance)
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """As JSON and arrays of numbers."""
+        meta = {
+            "measurements": list(self.columns.measurements),
+            "regions": {region: len(names) for region, names in self.columns.regions.items()},
+            "parts": list(self.parts),
+        }
+        arrays: Arrays = {"rank": self.rank.scores, "medians": np.array(list(self.medians.values()))}
+        if self.scaler is not None:
+            arrays["mean"], arrays["spread"] = self.scaler.mean, self.scaler.spread
+        for at, part in enumerate(self.parts.values()):
+            arrays[f"{at}/mean"], arrays[f"{at}/axes"] = part.mean, part.axes.astype(np.float32)
+        return meta, arrays
+
+    @classmethod
+    def from_state(cls, meta: Any, arrays: Arrays) -> Novelty:
+        """What `state` made these of.
+
+        Raises
+        ------
+        ModelError
+            If they do not fit together.
+        """
+        said, take = Meta(meta), Take(arrays)
+        measured = tuple(said.texts("measurements"))
+        dims = {region: int(d) for region, d in said.mapping("regions").items()}
+        columns = Columns(measured, {r: tuple(f"{r}/{i}" for i in range(d)) for r, d in dims.items()}, ())
+        m = len(measured)
+        scaler = None
+        if m:
+            scaler = Scaler(measured, measured, (None,) * m, take("mean", m), take("spread", m))
+        sizes = {"measurements": m, **dims} if m else dims
+        medians = take("medians", len(sizes))
+        parts = {
+            name: Distance(take(f"{at}/mean", d), take(f"{at}/axes", None, d))
+            for at, (name, d) in enumerate(sizes.items())
+        }
+        return cls(
+            columns, scaler, parts, dict(zip(sizes, medians.tolist(), strict=True)), Rank(take("rank", None))
+        )
+
+
+def _parts(table: Any, columns: Columns, scaler: Scaler | None) -> dict[str, Floats]:
+    found = {"measurements": scaler.transform(table)} if scaler is not None else {}
+    for region, names in columns.regions.items():
+        found[region] = table[list(names)].to_numpy(dtype=np.float64)
+    return found

@@ -1,0 +1,83 @@
+"""Reading the parts of a model file with a check of every shape and type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.errors import ModelError
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Meta:
+    """Typed access to a model's JSON."""
+
+    def __init__(self, meta: Any) -> None:
+        if not isinstance(meta, dict):
+            raise ModelError("its description is missing")
+        self._meta = meta
+
+    def _of(self, key: str, kind: type[Any]) -> Any:
+        value = self._meta.get(key)
+        if not isinstance(value, kind):
+            raise ModelError(f"`{key}` is missing or of another type")
+        return value
+
+    def text(self, key: str) -> str:
+        """A text."""
+        return str(self._of(key, str))
+
+    def number(self, key: str) -> float:
+        """A number."""
+        return float(self._of(key, (int, float)))  # type: ignore[arg-type]
+
+    def texts(self, key: str) -> list[str]:
+        """A list of texts."""
+        found = self._of(key, list)
+        if not all(isinstance(v, str) for v in found):
+            raise ModelError(f"`{key}` holds something else than text")
+        return list(found)
+
+    def mapping(self, key: str) -> dict[str, Any]:
+        """A JSON object."""
+        return dict(self._of(key, dict))
+
+
+class Take:
+    """Arrays by name, each of the shape that is asked for."""
+
+    def __init__(self, arrays: Arrays, prefix: str = "") -> None:
+        self._arrays, self._prefix = arrays, prefix
+
+    def __call__(self, name: str, *shape: int | None) -> NDArray[np.float64]:
+        """The array as float64; None in `shape` is any length.
+
+        Raises
+        ------
+        ModelError
+            If it is missing, of another shape, or holds infinity or NaN.
+        """
+        array = self._arrays.get(self._prefix + name)
+        if (
+            array is None
+            or array.ndim != len(shape)
+            or any(want is not None and have != want for have, want in zip(array.shape, shape, strict=True))
+        ):
+            raise ModelError(f"array {self._prefix + name} is missing or of another shape")
+        numbers: NDArray[np.float64] = array.astype(np.float64)
+        if not np.isfinite(numbers).all():
+            raise ModelError(f"array {self._prefix + name} holds infinity or NaN")
+        return numbers
+
+
+def part(arrays: Arrays, prefix: str) -> Arrays:
+    """The arrays whose names start with `prefix`, without it."""
+    return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+
+
+def prefixed(arrays: Arrays, prefix: str) -> Arrays:
+    """The arrays under longer names."""
+    return {prefix + name: a for name, a in arrays.items()}
