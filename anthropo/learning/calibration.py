@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _PRIOR = 1e-6  # weight of the penalty on slopes, per photo
+_HELD = 3.0  # photos' worth of penalty on leaving a part's usual slope
 _FIRM = 2.0  # photos' worth of penalty on each label's own bias, against infinite ones in tiny cohorts
 
 
@@ -49,7 +50,9 @@ def log_loss(margins: Floats, y: NDArray[np.int64], weights: Floats) -> float:
     return float(np.average(lost, weights=weights))
 
 
-def fit_stack(parts: Sequence[Floats], y: NDArray[np.int64], weights: Floats) -> Stack:
+def fit_stack(
+    parts: Sequence[Floats], y: NDArray[np.int64], weights: Floats, usual: float | None = None
+) -> Stack:
     """The slopes and biases of greatest likelihood.
 
     Parameters
@@ -60,6 +63,8 @@ def fit_stack(parts: Sequence[Floats], y: NDArray[np.int64], weights: Floats) ->
         Index of the true label.
     weights : (n,)
         How much each photo counts.
+    usual : float, optional
+        The slope that parts have unless the photos say otherwise: for parts that are log-odds already.
 
     Notes
     -----
@@ -71,6 +76,7 @@ def fit_stack(parts: Sequence[Floats], y: NDArray[np.int64], weights: Floats) ->
 
     n, k = parts[0].shape
     # in units of their own spread, so that one penalty fits all
+    held = _PRIOR if usual is None else _HELD / n
     spread = np.array([float(centred(p).std()) for p in parts])
     spread[spread < 1e-9] = 1.0  # says nothing: no steep slope for it
     x = np.stack([centred(p) / s for p, s in zip(parts, spread, strict=True)])  # (p, n, k)
@@ -78,13 +84,15 @@ def fit_stack(parts: Sequence[Floats], y: NDArray[np.int64], weights: Floats) ->
     truth = np.zeros((n, k))
     truth[np.arange(n), y] = 1
     firm = _FIRM / n / k
+    middle = np.zeros(len(x)) if usual is None else usual * spread
 
     def loss(theta: Floats) -> tuple[float, Floats]:
         slopes, bias = theta[: len(x)], theta[len(x) :]
         margins = np.tensordot(slopes, x, 1) + bias
         wrong = (softmax(margins) - truth) * share[:, None]
-        value = log_loss(margins, y, weights) + _PRIOR * slopes @ slopes + firm * bias @ bias / 2
-        slope = np.einsum("pnk,nk->p", x, wrong) + 2 * _PRIOR * slopes
+        off = slopes - middle
+        value = log_loss(margins, y, weights) + held * off @ off + firm * bias @ bias / 2
+        slope = np.einsum("pnk,nk->p", x, wrong) + 2 * held * off
         return value, np.concatenate([slope, wrong.sum(0) + firm * bias])
 
     start = np.concatenate([np.full(len(x), 1 / len(x)), np.log(share @ truth + 1 / n)])

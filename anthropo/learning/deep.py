@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _FREQUENCIES = 1024  # random Fourier features are twice as many; 512 loses up to 0.005 AUROC
-_PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0)  # of the ridge, the best out of fold is taken
+_PENALTIES = (0.1, 0.5, 2.5)  # of the ridge, the best out of fold is taken
 _DUAL = 4096  # photos, up to which the system of as many unknowns is solved; beyond, that of the features
 _BLOCK = 4096  # photos turned into Fourier features at a time
 _PAIRS = 500  # photos whose distances tell the kernel's width
@@ -96,7 +96,7 @@ def _dual(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tuple[
     kernel = features @ features.T
     best = (np.inf, targets, targets)
     for penalty in _PENALTIES:
-        inverse = np.linalg.inv(kernel + penalty * np.eye(len(kernel)))
+        inverse = _inverse(kernel + penalty * np.eye(len(kernel)))
         dual = inverse @ targets
         scores = np.empty_like(targets)
         for fold in np.unique(folds):
@@ -106,6 +106,16 @@ def _dual(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tuple[
         if error < best[0]:
             best = (error, dual, scores)
     return features.T @ best[1], best[2]
+
+
+def _inverse(matrix: Floats) -> Floats:
+    """Of a positive definite matrix, by Cholesky: a third of the time of the general one."""
+    from scipy.linalg.lapack import dpotrf, dpotri
+
+    factor, failed = dpotrf(matrix, lower=1)
+    lower, _ = dpotri(factor, lower=1) if not failed else (np.linalg.inv(matrix), 0)
+    whole: Floats = np.tril(lower) + np.tril(lower, -1).T
+    return whole
 
 
 def _primal(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tuple[Floats, Floats]:

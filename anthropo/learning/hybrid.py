@@ -19,6 +19,7 @@ from anthropo.learning.deep import RegionModel, fit_region
 from anthropo.learning.measured import Machine, Trees, fit_machine, fit_trees
 from anthropo.learning.splits import split
 from anthropo.learning.state import Arrays, Meta, Take, part, prefixed
+from anthropo.measurement.registry import registry
 
 Ints = NDArray[np.int64]
 Kind = Literal["xgboost", "svm"]
@@ -47,9 +48,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Each region's embedding becomes one score per label (kernel ridge regression), and the scores log-odds.
     Measurements and metadata become log-odds by boosted trees or a linear SVM. The likelihood of both
-    out of fold tells how much each half counts, which is also the calibration. Trees are grown twice, on
-    their own and on top of the regions' log-odds, and both results averaged. All of it is a sum, so
-    `contributions` is exact.
+    out of fold tells how much each half counts, which is also the calibration; a half that adds nothing
+    to the ranking counts a tenth. All of it is a sum, so `contributions` is exact.
 
     Parameters
     ----------
@@ -155,21 +155,15 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         controls = np.asarray(self.classes_[y_] == self.controls) if self.controls is not None else None
         self.scaler_ = Scaler.fit(table, self.columns_, controls)
         numbers = self.scaler_.transform(table)
-        options = (weights, folds, k, self.random_state)
-        fitted: list[tuple[Trees | Machine | None, Floats | None]] = []
-        if numbers.shape[1] and self.classifier == "xgboost":
-            fitted.append(fit_trees(numbers, y_, *options))
-            if deep is not None:
-                fitted.append(fit_trees(numbers, y_, *options, start=deep))
-        elif numbers.shape[1]:
-            fitted.append(fit_machine(numbers, y_, *options))
-        self.ways_: list[tuple[Stack, Trees | Machine | None]] = []
-        found = []
-        for model, margins in fitted or [(None, None)]:  # no numbers: the regions alone
-            parts = [part for part in (deep, margins) if part is not None]
-            self.ways_.append((fit_stack(parts, y_, natural), model))
-            found.append(self.ways_[-1][0].margins(parts))
-        probabilities = softmax(np.mean(found, axis=0))
+        parts = [] if deep is None else [deep]
+        self.measured_: Trees | Machine | None = None
+        if numbers.shape[1]:
+            fit = fit_trees if self.classifier == "xgboost" else fit_machine
+            favour = np.array([_favour(name) for name in self.scaler_.origin])
+            self.measured_, margins = fit(numbers, y_, weights, folds, k, self.random_state, favour)
+            parts.append(margins)
+        self.stack_ = _joined(parts, y_, natural)
+        probabilities = softmax(self.stack_.margins(parts))
         _, first = np.unique(rows, return_index=True)
         self.out_of_fold_ = np.full((len(labels), k), np.nan)
         self.out_of_fold_[rows[first]] = probabilities[first]
@@ -251,7 +245,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def contributions(self, X: Any) -> Contributions:
         """The log-odds of each row as an exact sum over regions, measurements and metadata."""
-        check_is_fitted(self, "ways_")
+        check_is_fitted(self, "stack_")
         table = self._table(X)
         scores = self._scaled(
             [
@@ -260,25 +254,23 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             ]
         )
         numbers = self.scaler_.transform(table)
-        bias = np.zeros(len(self.classes_))
-        regions: dict[str, Any] = dict.fromkeys(self.regions_, 0.0)
-        measurements: dict[str, Any] = {}
-        metadata: dict[str, Any] = {}
-        for stack, model in self.ways_:
-            slopes = (stack.slopes / len(self.ways_)).tolist()
-            bias = bias + stack.bias / len(self.ways_)
-            if self.regions_:
-                own = slopes.pop(0)
-                bias = bias + own * self.deep_.bias
-                for region, slope, score in zip(self.regions_, self.deep_.slopes, scores, strict=True):
-                    regions[region] = regions[region] + own * slope * centred(score)
-            if model is not None:
-                found = slopes.pop(0) * model.contributions(numbers)
-                found -= found.mean(1, keepdims=True)
-                bias = bias + found[0, :, -1] if len(found) else bias
-                for at, name in enumerate(self.scaler_.origin):
-                    into = metadata if name in self.columns_.metadata else measurements
-                    into[name] = into.get(name, 0) + found[:, :, at]
+        slopes = self.stack_.slopes.tolist()
+        bias = self.stack_.bias
+        regions: dict[str, Floats] = {}
+        measurements: dict[str, Floats] = {}
+        metadata: dict[str, Floats] = {}
+        if self.regions_:
+            own = slopes.pop(0)
+            bias = bias + own * self.deep_.bias
+            for region, slope, score in zip(self.regions_, self.deep_.slopes, scores, strict=True):
+                regions[region] = own * slope * centred(score)
+        if self.measured_ is not None:
+            found = slopes.pop(0) * self.measured_.contributions(numbers)
+            found -= found.mean(1, keepdims=True)
+            bias = bias + found[0, :, -1] if len(found) else bias
+            for at, name in enumerate(self.scaler_.origin):
+                into = metadata if name in self.columns_.metadata else measurements
+                into[name] = into.get(name, 0) + found[:, :, at]
         return Contributions(bias, regions, measurements, metadata)
 
     def margins(self, X: Any) -> Floats:
@@ -303,8 +295,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """The fitted classifier as JSON and arrays of numbers, for a model file."""
-        check_is_fitted(self, "ways_")
-        kinds = ["none" if m is None else type(m).__name__.lower() for _, m in self.ways_]
+        check_is_fitted(self, "stack_")
+        kind = "none" if self.measured_ is None else type(self.measured_).__name__.lower()
         meta = {
             "classifier": self.classifier,
             "balance": self.balance,
@@ -315,7 +307,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "metadata": list(self.columns_.metadata),
             "origin": list(self.scaler_.origin),
             "category": list(self.scaler_.category),
-            "ways": kinds,
+            "measured": kind,
         }
         arrays: Arrays = {
             "cost": _cost(self.cost, len(self.classes_)),
@@ -324,18 +316,18 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "score_spread": self.score_spread_,
             "deep_slopes": self.deep_.slopes,
             "deep_bias": self.deep_.bias,
+            "slopes": self.stack_.slopes,
+            "bias": self.stack_.bias,
         }
         for at, model in enumerate(self.regions_.values()):
             arrays[f"region{at}/centre"] = model.centre
             arrays[f"region{at}/frequencies"] = model.frequencies.astype(np.float32)
             arrays[f"region{at}/weights"] = model.weights
             arrays[f"region{at}/intercept"] = model.intercept
-        for at, (stack, way) in enumerate(self.ways_):
-            arrays[f"way{at}/slopes"], arrays[f"way{at}/bias"] = stack.slopes, stack.bias
-            if isinstance(way, Machine):
-                arrays[f"way{at}/machine"] = way.weights
-            elif way is not None and way.arrays is not None:
-                arrays |= prefixed(way.arrays, f"way{at}/trees/")
+        if isinstance(self.measured_, Machine):
+            arrays["machine"] = self.measured_.weights
+        elif self.measured_ is not None and self.measured_.arrays is not None:
+            arrays |= prefixed(self.measured_.arrays, "trees/")
         return meta, arrays
 
     @classmethod
@@ -383,22 +375,51 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 take(f"region{at}/weights", 2 * len(frequencies), k),
                 take(f"region{at}/intercept", k),
             )
-        self.ways_ = []
-        for at, kind in enumerate(said.texts("ways")):
-            model: Trees | Machine | None = None
-            if kind == "trees":
-                model = Trees(part(arrays, f"way{at}/trees/") or None, k)
-                model.contributions(np.zeros((1, m)))  # refuses what are no trees
-            elif kind == "machine":
-                model = Machine(take(f"way{at}/machine", k, m))
-            parts = (len(regions) > 0) + (model is not None)
-            self.ways_.append((Stack(take(f"way{at}/slopes", parts), take(f"way{at}/bias", k)), model))
-        if not self.ways_:
-            raise ModelError("it has no classifier")
+        kind = said.text("measured")
+        self.measured_ = None
+        if kind == "trees":
+            self.measured_ = Trees(part(arrays, "trees/") or None, k)
+            self.measured_.contributions(np.zeros((1, m)))  # refuses what are no trees
+        elif kind == "machine":
+            self.measured_ = Machine(take("machine", k, m))
+        halves = (len(regions) > 0) + (self.measured_ is not None)
+        self.stack_ = Stack(take("slopes", halves), take("bias", k))
         return self
 
 
 _MOST_NUMBERS = 1 << 16  # of an embedding
+_SMALL_SAY = 0.1  # an explanation still tells what that half says
+_DERIVED = 0.2
+_USUAL = {1: 1.0, 2: 0.6}  # slopes of one half, and of two that say partly the same
+
+
+def _favour(column: str) -> float:
+    """Less than 1 for what is computed from other measurements: a length is told rather than its index."""
+    entry = registry().get(column)
+    return _DERIVED if entry is not None and entry.kind in ("ratio", "area") else 1.0
+
+
+def _joined(parts: list[Floats], y: Ints, weights: Floats) -> Stack:
+    """Weigh both halves; where they rank no better together, the lesser one keeps a small say only."""
+    together = fit_stack(parts, y, weights, _USUAL[len(parts)])
+    if len(parts) == 1:
+        return together
+    alone = [_ranking(part, y) for part in parts]
+    if _ranking(together.margins(parts), y) > max(alone):
+        return together
+    say = np.where(np.arange(len(parts)) == np.argmax(alone), 1.0, _SMALL_SAY)
+    one = fit_stack([np.tensordot(say, np.stack(parts), 1)], y, weights, _USUAL[1])
+    return Stack(one.slopes[0] * say, one.bias)
+
+
+def _ranking(margins: Floats, y: Ints) -> float:
+    """Mean over the labels of the area under the ROC curve, one against the rest."""
+    from sklearn.metrics import roc_auc_score
+
+    own = centred(margins)
+    return float(np.mean([roc_auc_score(y == c, own[:, c]) for c in range(own.shape[1])]))
+
+
 _CHOICES = {"classifier": ("xgboost", "svm"), "balance": ("weights", "resample", "none")}
 
 

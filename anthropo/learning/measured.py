@@ -42,7 +42,7 @@ class Trees:
         if self.arrays is None:
             return np.zeros((n, self.labels, m + 1))
         booster = booster_from_arrays(self.arrays, objective(self.labels), m)
-        booster.set_param({"nthread": _threads()})
+        booster.set_param({"nthread": 1})
         found = booster.predict(_matrix(numbers, np.zeros((n, self.labels))), pred_contribs=True)
         return _both(np.asarray(found, dtype=np.float64).reshape(n, -1, m + 1), self.labels)
 
@@ -57,17 +57,19 @@ def _both(found: Floats, labels: int) -> Floats:
     return np.concatenate([-found / 2, found / 2], axis=1) if labels == 2 else found
 
 
-def _threads() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _matrix(numbers: Floats, base: Floats, y: Ints | None = None, weights: Floats | None = None) -> Any:
+def _matrix(
+    numbers: Floats,
+    base: Floats,
+    y: Ints | None = None,
+    weights: Floats | None = None,
+    favour: Floats | None = None,
+) -> Any:
     import xgboost
 
     start = base[:, 1] - base[:, 0] if base.shape[1] == 2 else base
-    return xgboost.DMatrix(numbers, label=y, weight=weights, base_margin=start, nthread=_threads())
+    return xgboost.DMatrix(
+        numbers, label=y, weight=weights, base_margin=start, feature_weights=favour, nthread=1
+    )
 
 
 def fit_trees(
@@ -77,7 +79,7 @@ def fit_trees(
     folds: Ints,
     labels: int,
     seed: int,
-    start: Floats | None = None,
+    favour: Floats,
 ) -> tuple[Trees, Floats]:
     """Grow as many trees as help out of fold.
 
@@ -90,15 +92,15 @@ def fit_trees(
     folds : (n,)
     labels : int
     seed : int
-    start : (n, labels), optional
-        Log-odds, out of fold, that the trees shall add to.
+    favour : (m,)
+        How much rather one number than another that says the same is used.
 
     Returns
     -------
     trees : Trees
         Fitted to all rows.
     margins : (n, labels)
-        What trees that saw nothing of the row's fold add to the start.
+        Of each row, by trees that saw nothing of its fold.
 
     Notes
     -----
@@ -107,18 +109,15 @@ def fit_trees(
     import xgboost
 
     k = labels
-    parameters = {**_TREES, "seed": seed, "nthread": _threads(), "verbosity": 0, "tree_method": "hist"}
+    parameters = {**_TREES, "seed": seed, "nthread": 1, "verbosity": 0, "tree_method": "hist"}
     parameters |= {"objective": objective(k)} | ({"num_class": k} if k > 2 else {})
     share = np.array([weights[y == c].sum() for c in range(k)])
-    if start is None:
-        start = np.tile(centred(np.log(share / share.sum() + 1e-9)), (len(y), 1))
-    else:  # weights move the labels' shares: the start moves with them, or trees would be spent on it
-        start = start + np.log((share + 1e-9) / (np.bincount(y, minlength=k) + 1e-9))
+    start = np.tile(centred(np.log(share / share.sum() + 1e-9)), (len(y), 1))
     boosters = []
     curves = []
     for fold in np.unique(folds):
         out = folds == fold
-        train = _matrix(numbers[~out], start[~out], y[~out], weights[~out])
+        train = _matrix(numbers[~out], start[~out], y[~out], weights[~out], favour)
         test = _matrix(numbers[out], start[out], y[out], weights[out])
         history: dict[str, dict[str, list[float]]] = {}
         boosters.append(
@@ -143,7 +142,7 @@ def fit_trees(
             _matrix(numbers[out], np.zeros_like(start[out])), output_margin=True, iteration_range=(0, last)
         )
         margins[out] = _both(np.asarray(own, dtype=np.float64).reshape(len(own), -1, 1), k)[:, :, 0]
-    whole = xgboost.train(parameters, _matrix(numbers, start, y, weights), best)
+    whole = xgboost.train(parameters, _matrix(numbers, start, y, weights, favour), best)
     return Trees(booster_arrays(whole), k), centred(margins)
 
 
@@ -164,10 +163,11 @@ class Machine:
 
 
 def fit_machine(
-    numbers: Floats, y: Ints, weights: Floats, folds: Ints, labels: int, seed: int
+    numbers: Floats, y: Ints, weights: Floats, folds: Ints, labels: int, seed: int, favour: Floats
 ) -> tuple[Machine, Floats]:
     """Fit linear SVMs, as soft as is best out of fold; arguments and results as `fit_trees`."""
-    filled = np.nan_to_num(numbers, nan=0.0)
+    # a number made smaller costs more to use
+    filled = np.nan_to_num(numbers, nan=0.0) * favour
     best: tuple[float, float, Floats] | None = None
     for softness in _SOFTNESS:
         margins = np.empty((len(y), labels))
@@ -179,7 +179,8 @@ def fit_machine(
         if best is None or lost < best[0]:
             best = (lost, softness, margins)
     assert best is not None
-    return Machine(_machines(filled, y, weights, best[1], labels, seed)), centred(best[2])
+    whole = _machines(filled, y, weights, best[1], labels, seed) * favour
+    return Machine(whole), centred(best[2])
 
 
 def _machines(x: Floats, y: Ints, weights: Floats, softness: float, labels: int, seed: int) -> Floats:

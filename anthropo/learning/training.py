@@ -7,12 +7,14 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anthropo.batch import Settings
 from anthropo.errors import InputError, ModelError
@@ -395,6 +397,7 @@ def cross_validate(
     *,
     folds: int = 5,
     baselines: bool = True,
+    jobs: int = 1,
     on_progress: Callable[[], None] | None = None,
 ) -> tuple[dict[str, dict[str, Judged]], tuple[str, ...]]:
     """Judge how a model of these options does on patients it has not seen.
@@ -407,6 +410,8 @@ def cross_validate(
     folds : int
     baselines : bool
         Judge measurements, regions, metadata and background alone as well.
+    jobs : int
+        Threads; the result does not depend on them.
     on_progress : callable, optional
         Called `steps` times.
 
@@ -429,17 +434,30 @@ def cross_validate(
         # refuses a cohort that cannot be trained before any work; what is rare is so in each fold
         rare_labels(np.array(labels, dtype=object), features.patients, options.min_patients)
     dealt = split(labels, features.patients.tolist(), folds, options.seed)
+    wanted = variants(features, options) if baselines else {"hybrid": options}
+
+    def work(own: Options, fold: int) -> tuple[NDArray[np.intp], Answers]:
+        out = dealt.index == fold
+        model = fit_model(subset(features, ~out), own, task)
+        return np.flatnonzero(out), model.answer(feature_frame(subset(features, out)))
+
     judged: dict[str, dict[str, Judged]] = {}
-    for name, own in (variants(features, options) if baselines else {"hybrid": options}).items():
-        answers = []
-        for fold in range(dealt.number):
-            out = dealt.index == fold
-            model = fit_model(subset(features, ~out), own, task)
-            answers.append((np.flatnonzero(out), model.answer(feature_frame(subset(features, out)))))
-            if on_progress:
-                on_progress()
-        for about, one in _judged(answers, features, options, task).items():
-            judged.setdefault(about, {})[name] = one
+    pool = ThreadPoolExecutor(max(1, jobs))
+    try:
+        begun = {
+            name: [pool.submit(work, own, fold) for fold in range(dealt.number)]
+            for name, own in wanted.items()
+        }
+        for name, futures in begun.items():
+            answers = []
+            for future in futures:
+                answers.append(future.result())
+                if on_progress:
+                    on_progress()
+            for about, one in _judged(answers, features, options, task).items():
+                judged.setdefault(about, {})[name] = one
+    finally:
+        pool.shutdown(cancel_futures=True)
     return judged, dealt.notes
 
 

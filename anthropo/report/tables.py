@@ -137,12 +137,12 @@ def print_overview(records: list[dict[str, Any]]) -> None:
 
 
 @contextmanager
-def progress_bar(total: int) -> Iterator[Callable[[], None]]:
-    """A bar on stderr; the yielded function moves it on by one photo."""
+def progress_bar(total: int, what: str = "measuring") -> Iterator[Callable[[], None]]:
+    """A bar on stderr; the yielded function moves it on by one."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("measuring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("", total=total)
         yield lambda: progress.advance(task)
