@@ -8,7 +8,7 @@ SOURCES := setup.cfg setup.py constraints.txt pyproject.toml $(shell find anthro
 .PHONY: demo test lint clean help
 
 help:
-	@echo "make demo   measure a real photograph and write demo/report.html"
+	@echo "make demo   measure a real photograph; train and judge a model on synthetic people"
 	@echo "make test   lint and all tests"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make clean  remove what make made"
@@ -29,7 +29,9 @@ demo: $(VENV)/installed
 	@mkdir -p demo
 	$(BIN)/python -c "from PIL import Image; from skimage import data; Image.fromarray(data.astronaut()).save('demo/astronaut.png')"
 	$(BIN)/anthropo measure demo/astronaut.png -o demo/report.html --overlay demo
-	@echo "done: open demo/report.html"
+	@rm -rf demo/hybrid
+	$(BIN)/anthropo demo demo/hybrid
+	@echo "done: open demo/report.html and demo/hybrid/evaluation.html"
 
 # from tests/, not the root: there Python would find the sources before the installed package
 lint: $(VENV)/installed

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,12 @@ MODELS = ("hybrid", "measurements", "regions", "background")
 MISS = 5.0
 
 
-def read(folder: Path, jobs: int, cache: Path | None) -> tuple[Features, list[dict[str, str]]]:
+def read(
+    folder: Path,
+    jobs: int,
+    cache: Path | None,
+    regions: Sequence[str] = (*DEFAULT_REGIONS, "background"),
+) -> tuple[Features, list[dict[str, str]]]:
     """Features of all photos, and what labels.csv says of each."""
     with open(folder / "labels.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -44,7 +50,7 @@ def read(folder: Path, jobs: int, cache: Path | None) -> tuple[Features, list[di
         Cohort(cases, str(folder)),
         Settings(face="largest"),
         load_encoder(),
-        regions=(*DEFAULT_REGIONS, "background"),
+        regions=regions,
         jobs=jobs,
         store=Store(cache) if cache else None,
     )

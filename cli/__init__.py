@@ -17,6 +17,11 @@ COMMANDS = {
         "anthropo.cli.measure",
         "Measure the faces of photographs: lengths, angles, ratios, with intervals.",
     ),
+    "train": ("anthropo.cli.train", "Train a model on labelled photographs."),
+    "classify": ("anthropo.cli.classify", "Say what a model makes of photographs."),
+    "evaluate": ("anthropo.cli.evaluate", "Judge a model, or the ways to train one, with intervals."),
+    "inspect": ("anthropo.cli.inspect", "Tell what a model is, was trained on and can do."),
+    "demo": ("anthropo.cli.demo", "Train, classify and evaluate on invented people, in two minutes."),
     "reference": ("anthropo.cli.reference", "List reference tables, or make one from your own controls."),
     "models": ("anthropo.cli.models", "List the model weights, where they lie and their licences."),
 }
@@ -56,6 +61,12 @@ def cli() -> None:
       anthropo measure portrait.jpg                 a table of measurements
       anthropo measure photos/ -o faces.csv         a folder, one row per photo
       anthropo measure portrait.jpg --overlay out/  the photo with what was measured
+
+    \b
+      anthropo train cohort.csv -o m.anthropo       a classifier from columns `photo` and `label`
+      anthropo classify --model m.anthropo p.jpg    ranked labels, "none of these" among them
+      anthropo evaluate cohort.csv -o report.html   how good it is on people it has not seen
+      anthropo demo                                 all of it on invented people
 
     Everything runs on this machine; nothing is sent anywhere. Research use only, not a medical
     device. The 68-point landmark weights exclude commercial use: `anthropo models`.

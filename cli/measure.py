@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 from anthropo.cli import options
+from anthropo.cli.common import (
+    EXIT_INTERRUPTED,
+    EXIT_NONE,
+    EXIT_SOME,
+    EXIT_USAGE,
+    fail,
+    progress,
+    terminate_like_ctrl_c,
+)
 
 from anthropo.batch import OVERLAY_SUFFIX, Item, OnFace, Output, Record, Settings, as_csv, collect, run
 from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import Face
 from anthropo.files import file_sha256
 from anthropo.measurement.scale import Scale
-
-EXIT_NONE, EXIT_USAGE, EXIT_SOME, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 
 @click.command(short_help="Measure the faces of photographs.")
@@ -116,9 +120,9 @@ def command(
       anthropo measure portrait.jpg -o portrait.html --sex female --age 31
       anthropo measure portrait.jpg --scale sticker=20 --reference niosh-adults --reference frl-adults
     """
-    _terminate_like_ctrl_c()
+    terminate_like_ctrl_c()
     if permissive and landmark_model is None:
-        _fail(
+        fail(
             "--permissive: the 68-point weights that come with anthropo exclude commercial use. Give your "
             "own with --landmark-model FILE.dat.",
             EXIT_USAGE,
@@ -136,9 +140,9 @@ def command(
         table = Output(output, settings) if output else None
         sys.exit(_measure(items, settings, jobs, table, pictures))
     except AnthropoError as error:
-        _fail(str(error), EXIT_USAGE)
+        fail(str(error), EXIT_USAGE)
     except KeyboardInterrupt:
-        _fail("interrupted before the first photo.", EXIT_INTERRUPTED)
+        fail("interrupted before the first photo.", EXIT_INTERRUPTED)
 
 
 def _measure(
@@ -177,7 +181,7 @@ def _run(
     """Measure with a progress bar: results by photo, and whether Ctrl-C or SIGTERM ended it."""
     results: dict[str, list[Record]] = {}
     try:
-        with _progress(len({i.path for i in items})) as advance:
+        with progress(len({i.path for i in items})) as advance:
             for records in run(items, settings, jobs, on_face):
                 results[records[0]["photo"]] = records
                 if keep:
@@ -281,28 +285,3 @@ class _Overlays:
             overlay(face, scale=scale).save(file, quality=90)
         except OSError as error:
             raise InputError(f"{file}: the overlay cannot be written ({error.strerror}).") from None
-
-
-def _progress(total: int) -> Any:
-    """A progress bar on a terminal's stderr; nothing elsewhere and for a single photo."""
-    if total < 2 or not sys.stderr.isatty():
-        return nullcontext(lambda: None)
-    from anthropo.report.tables import progress_bar
-
-    return progress_bar(total)
-
-
-def _terminate_like_ctrl_c() -> None:
-    """A cluster's scheduler ends jobs with SIGTERM: finished photos are kept then as well."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _interrupt)
-
-
-def _interrupt(*_: object) -> None:
-    # not by way of SIGINT, which a shell's background job ignores
-    raise KeyboardInterrupt
-
-
-def _fail(message: str, code: int) -> None:
-    click.echo(f"Error: {message}", err=True)
-    sys.exit(code)

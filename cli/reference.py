@@ -10,14 +10,14 @@ from pathlib import Path
 
 import click
 from anthropo.cli import options
-from anthropo.cli.measure import (
+from anthropo.cli.common import (
     EXIT_INTERRUPTED,
     EXIT_NONE,
     EXIT_SOME,
     EXIT_USAGE,
-    _fail,
-    _progress,
-    _terminate_like_ctrl_c,
+    fail,
+    progress,
+    terminate_like_ctrl_c,
 )
 
 from anthropo.batch import Item, Settings, read_cohort, run
@@ -74,7 +74,7 @@ def list_(reference: str | None) -> None:
         for name in shipped_references():
             _show_summary(load_reference(name))
     except AnthropoError as error:
-        _fail(str(error), EXIT_USAGE)
+        fail(str(error), EXIT_USAGE)
 
 
 def _show_summary(reference: Reference) -> None:
@@ -172,13 +172,13 @@ def build(
     Exit code: 0 all used, 1 no band has enough people (nothing is written), 2 wrong use, 3 some
     photographs, people or bands were left out (each named on stderr), 130 interrupted.
     """
-    _terminate_like_ctrl_c()
+    terminate_like_ctrl_c()
     try:
         sys.exit(_build(controls, Path(output), age_bands, min_n, by, source, jobs, landmark_model))
     except AnthropoError as error:
-        _fail(str(error), EXIT_USAGE)
+        fail(str(error), EXIT_USAGE)
     except KeyboardInterrupt:
-        _fail(
+        fail(
             f"interrupted, {output} is not written. To keep finished photos, run `anthropo measure "
             f"{controls} -o faces.csv` and build from faces.csv.",
             EXIT_INTERRUPTED,
@@ -291,7 +291,7 @@ def _from_photos(items: list[Item], by: By, jobs: int, settings: Settings) -> _M
     failed: dict[str, str] = {}
     instrument = ""
     todo = [Item(path) for path in dict.fromkeys(person.photo for person in people)]
-    with _progress(len(todo)) as advance:
+    with progress(len(todo)) as advance:
         for records in run(todo, settings, jobs):
             record = records[0]
             if record["status"] == "ok":

@@ -43,6 +43,16 @@ def softmax(margins: Floats) -> Floats:
     return out
 
 
+def against_rest(margins: Floats) -> Floats:
+    """Log-odds (n, k) of each label against all others together, exact also where they are extreme."""
+    out = np.empty_like(margins)
+    for c in range(margins.shape[1]):
+        others = np.delete(margins, c, axis=1)
+        top = others.max(1)
+        out[:, c] = margins[:, c] - top - np.log(np.exp(others - top[:, None]).sum(1))
+    return out
+
+
 def log_loss(margins: Floats, y: NDArray[np.int64], weights: Floats) -> float:
     """Mean negative log-likelihood (nats) of labels (n,) under margins (n, k)."""
     top = margins.max(1)

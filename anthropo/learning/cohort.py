@@ -36,6 +36,7 @@ SEPARATOR = ";"  # between the labels of one case
 _MISSING = frozenset({"", "na", "n/a", "nan", "null"})
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 _NAMED = 5  # examples in a message
+_PAIRED = 10  # patients with several labels, and at least half of all: meant so
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,6 +416,12 @@ def _patients(cohort: Cohort) -> list[Finding]:
     torn = [f"{patient} ({', '.join(given)})" for patient, given in labels.items() if len(given) > 1]
     if not torn:
         return []
+    if len(torn) >= _PAIRED and 2 * len(torn) >= len({case.patient for case in cohort.cases}):
+        text = (
+            f"{cohort.source}: {len(torn)} patients have photos under more than one label, as in a study "
+            "that photographs everybody twice. All photos of a patient stay in one fold."
+        )
+        return [Finding("warning", "patient", text)]
     text = (
         f"{cohort.source}: patients with more than one label: {some(torn)}. Give all photos of a patient the "
         "same label, or train with --multilabel."

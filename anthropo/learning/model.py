@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import InputError, ModelError
-from anthropo.learning.calibration import Floats, softmax
+from anthropo.learning.calibration import Floats, against_rest, softmax
 from anthropo.learning.cohort import some
 from anthropo.learning.columns import METADATA, Columns
 from anthropo.learning.conformal import ConformalSets
@@ -60,7 +60,7 @@ class Ranked:
 
     label: str
     probability: float
-    log_odds: float | None  # against the average label; None: matched
+    log_odds: float | None  # against all other trained labels together; None: matched
     similarity: float | None  # cosine with the nearest patient of a matched label; None: trained
     in_set: bool
 
@@ -90,7 +90,7 @@ class Answers:
     probabilities: Floats  # (n, k)
     sets: NDArray[np.bool_]  # (n, k)
     decision: NDArray[np.int64]  # (n,), -1: none of these
-    log_odds: Floats  # (n, k), NaN for matched labels
+    log_odds: Floats  # (n, k), against all other trained labels; NaN for matched ones
     similarity: Floats  # (n, k), NaN for trained labels
     usual: Floats  # (n,), NaN where it is not known
     reasons: tuple[str, ...]  # of -1
@@ -147,8 +147,8 @@ class LabelModel:
         columns = Columns.of(list(table.columns))
         gallery = novelty = None
         if (columns.measurements or columns.regions) and not options.lean:
-            known = labels == controls if controls in trained else keep
-            novelty = Novelty.fit(table[known], features.patients[known], options.seed)
+            # among everybody, not controls alone: somebody affected is unlike them, and still not unknown
+            novelty = Novelty.fit(table[keep], features.patients[keep], options.seed)
         if rare and not options.lean:
             if not columns.regions:
                 raise InputError(
@@ -165,6 +165,7 @@ class LabelModel:
         mean, n = by_person(len(table), groups)
         margins = mean(self.classifier.margins(table))
         own = softmax(margins)
+        log_odds = against_rest(margins)
         p_values = self.sets.p_values(own)
         inside = p_values > self.error_rate
         usual = np.full(n, np.nan)
@@ -190,9 +191,9 @@ class LabelModel:
             decision = np.where(matched, k + odds.argmax(1), decision)
             reasons = ["" if m else r for m, r in zip(matched, reasons, strict=True)]
             inside = np.hstack([inside, odds / mass >= 1 - self.error_rate])
-            margins = np.hstack([margins, np.full(odds.shape, np.nan)])
+            log_odds = np.hstack([log_odds, np.full(odds.shape, np.nan)])
         return Answers(
-            self.labels, probabilities, inside, decision, margins, similarity, usual, tuple(reasons)
+            self.labels, probabilities, inside, decision, log_odds, similarity, usual, tuple(reasons)
         )
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
@@ -279,7 +280,7 @@ def control_label(labels: NDArray[Any], controls: str | None) -> str | None:
         if OTHERS in names:
             return None
         raise InputError(
-            f"--controls {controls}: no photo has this label. The labels are {', '.join(names)}."
+            f"{controls}: no photo has this label of healthy people. The labels are {', '.join(names)}."
         )
     return controls or next((name for name in names if name.lower() in CONTROL_LABELS), None)
 

@@ -282,7 +282,7 @@ def make_trained(
     if isinstance(model, LabelModel):
         trained = model.trained
         controls = control_label(features.labels, options.controls)
-        manifest["positive"] = positive_label(trained, options.positive, controls)
+        manifest["positive"] = positive_label(model.labels, options.positive, controls)
         manifest["controls"] = controls
         cost = np.asarray(model.classifier.cost)
         manifest["cost"] = {
@@ -303,14 +303,12 @@ def make_trained(
             "prevalence": validation["prevalence"],
             "models": validation["models"],
         }
-    if isinstance(model, LabelModel) and validation is not None:
-        own = validation["models"][validation["main"]]
-        manifest["operating_point"] = {
-            "rule": "least expected cost",
-            "threshold": _threshold(model, manifest["positive"]),
-            "sensitivity": own["sensitivity"],
-            "specificity": own["specificity"],
-        }
+    if isinstance(model, LabelModel):
+        point = {"rule": "least expected cost", "threshold": _threshold(model, manifest["positive"])}
+        if validation is not None:
+            own = validation["models"][validation["main"]]
+            point |= {name: own[name] for name in ("sensitivity", "specificity")}
+        manifest["operating_point"] = point
     return Trained(model, manifest)
 
 
@@ -374,7 +372,7 @@ def _described(features: Features, task: Task, options: Options, source: Path | 
 # ------------------------------------------------------------------------------------------- judging
 
 
-def variants(features: Features, options: Options) -> dict[str, Options]:
+def variants(features: Features, options: Options, task: Task = "labels") -> dict[str, Options]:
     """The model itself and its baselines: each half, metadata and background alone."""
     own = tuple(options.regions or [r for r in features.regions if r != BACKGROUND])
     lean = replace(options, regions=own, lean=True)
@@ -383,7 +381,7 @@ def variants(features: Features, options: Options) -> dict[str, Options]:
         "measurements": replace(lean, parts=frozenset({"measurements"})),
         "regions": replace(lean, parts=frozenset({"regions"})),
     }
-    if features.metadata:
+    if features.metadata and task != "normality":  # distance to normal is of faces
         found["metadata"] = replace(lean, parts=frozenset({"metadata"}), metadata=tuple(features.metadata))
     if BACKGROUND in features.regions:
         found[BACKGROUND] = replace(lean, parts=frozenset({"regions"}), regions=(BACKGROUND,))
@@ -434,7 +432,7 @@ def cross_validate(
         # refuses a cohort that cannot be trained before any work; what is rare is so in each fold
         rare_labels(np.array(labels, dtype=object), features.patients, options.min_patients)
     dealt = split(labels, features.patients.tolist(), folds, options.seed)
-    wanted = variants(features, options) if baselines else {"hybrid": options}
+    wanted = variants(features, options, task) if baselines else {"hybrid": options}
 
     def work(own: Options, fold: int) -> tuple[NDArray[np.intp], Answers]:
         out = dealt.index == fold
@@ -461,9 +459,9 @@ def cross_validate(
     return judged, dealt.notes
 
 
-def steps(features: Features, options: Options, folds: int, baselines: bool) -> int:
+def steps(features: Features, options: Options, task: Task, folds: int, baselines: bool) -> int:
     """How often `cross_validate` reports progress, at most."""
-    return folds * (len(variants(features, options)) if baselines else 1)
+    return folds * (len(variants(features, options, task)) if baselines else 1)
 
 
 def judge_trained(trained: Trained, features: Features, *, pool: bool = False) -> dict[str, Judged]:

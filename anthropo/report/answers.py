@@ -86,7 +86,7 @@ def print_answer(prediction: Prediction, trained: Trained, top: int) -> None:
         if task == "labels":
             click.echo(f"set       {_set_words(prediction, trained)}")
             if prediction.usual is not None:
-                click.echo(f"novelty   {_usual_words(prediction, trained)}")
+                click.echo(f"novelty   {_usual_words(prediction)}")
     click.secho(
         "Likeness to the photographs that the model was trained on. Research use only, not a medical device.",
         dim=True,
@@ -153,11 +153,9 @@ def _set_words(prediction: Prediction, trained: Trained) -> str:
     return f"{', '.join(labels[:-1])} or {labels[-1]} {at}"
 
 
-def _usual_words(prediction: Prediction, trained: Trained) -> str:
-    whom = trained.manifest.get("controls")
-    those = f"of {whom}" if whom else "of the people that it was trained on"
+def _usual_words(prediction: Prediction) -> str:
     share = 100 * (prediction.usual or 0.0)
-    text = f"{share:.0f} % {those} are at least as unlike the others"
+    text = f"{share:.0f} % of the people that it was trained with are at least as unlike the others"
     return f"unusual: only {text}" if prediction.decision == NONE_OF_THESE and prediction.reason else text
 
 
@@ -285,7 +283,7 @@ def as_json(answers: Sequence[Answer], trained: Trained) -> list[Row]:
 
 
 def _about(manifest: Mapping[str, Any]) -> Row:
-    return {"task": manifest.get("task"), "model": manifest.get("created"), "anthropo": __version__}
+    return {"task": manifest.get("task"), "anthropo": __version__}
 
 
 def write(path: Path, answers: Sequence[Answer], trained: Trained) -> None:

@@ -41,6 +41,40 @@ def test_measure_help_explains_options_and_exit_codes(invoke: Invoke) -> None:
     assert "130 interrupted" in text
 
 
+@pytest.mark.parametrize("command", ["train", "classify", "evaluate", "inspect", "demo"])
+def test_learning_commands_explain_exit_codes_and_show_examples(invoke: Invoke, command: str) -> None:
+    text = " ".join(invoke(command, "--help").stdout.split())
+    assert "Exit code: 0" in text
+    assert f"Examples: anthropo {command}" in text
+
+
+def test_help_of_learning_commands_loads_no_learning_library() -> None:
+    code = "import sys; from anthropo.cli import main; sys.argv = ['anthropo', sys.argv[1], '--help']\n"
+    code += "try: main()\nexcept SystemExit: sys.exit(bool({'torch', 'sklearn', 'xgboost', 'pandas', "
+    code += "'matplotlib'} & set(sys.modules)))"
+    for command in ("train", "classify", "evaluate", "inspect", "demo"):
+        done = subprocess.run([sys.executable, "-c", code, command], stdout=subprocess.DEVNULL)
+        assert done.returncode == 0, command
+
+
+def test_a_missing_extra_is_no_error(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    from anthropo.cli import models
+
+    from anthropo.errors import WeightsError
+
+    real = models.locate
+
+    def without_extras(name: str) -> Path:
+        if name == "efficientnet-lite0":
+            raise WeightsError("not there")
+        return real(name)
+
+    monkeypatch.setattr(models, "locate", without_extras)
+    result = invoke("models")
+    assert result.exit_code == 0
+    assert "file        not installed; pip install anthropo[cnn]" in result.stdout
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(invoke: Invoke, command: str) -> None:
     result = invoke(command, "--help")

@@ -320,6 +320,23 @@ def test_labels_that_nobody_or_everybody_has() -> None:
     assert "every patient has a," in said(check(Cohort(more, "c", multilabel=True)), "warning", "label")[0]
 
 
+def test_everybody_photographed_twice_is_a_design_and_a_few_are_an_error(table: Table) -> None:
+    names = [f"{p}{k}.png" for p in range(12) for k in "ab"]
+    both = "photo,label,patient\n" + "".join(
+        f"{n},{'well' if n[-5] == 'a' else 'ill'},p{n[:-5]}\n" for n in names
+    )
+    (found,) = [f for f in check(read_cohort(table(both, *names))) if f.category == "patient"]
+    assert (found.level, "12 patients have photos under more than one label" in found.message) == (
+        "warning",
+        True,
+    )
+    alone = "photo,label,patient\n" + "".join(
+        f"{n},{'well' if n[-5] == 'a' else 'ill'},p{n[:-5] if int(n[:-5]) < 2 else n}\n" for n in names
+    )
+    (found,) = [f for f in check(read_cohort(table(alone, *names))) if f.category == "patient"]
+    assert found.level == "error"
+
+
 def test_errors_come_first(table: Table) -> None:
     path = table("photo,label,patient,site\na.png,x,p,n\nb.png,y,p,n\n", "a.png")
     levels = [f.level for f in check(read_cohort(path))]

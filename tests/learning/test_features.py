@@ -17,7 +17,7 @@ from PIL import Image
 from anthropo.batch import Settings
 from anthropo.encoder.cache import Store
 from anthropo.encoder.encoders import load_encoder
-from anthropo.encoder.regions import HYBRID_REGIONS
+from anthropo.encoder.regions import DEFAULT_REGIONS
 from anthropo.errors import InputError, WeightsError
 from anthropo.learning import features as module
 from anthropo.learning.cohort import Case, Cohort, Finding
@@ -315,9 +315,9 @@ def test_what_cannot_be_used_is_one_error(people: list[str], tmp_path: Path) -> 
         extract(cohort_of(people), Settings(landmark_model=str(tmp_path / "absent.dat")), Encoder())
 
 
-def test_all_regions_of_a_classifier_are_the_default(astronaut_png: Path) -> None:
+def test_the_regions_that_earned_their_place_are_the_default(astronaut_png: Path) -> None:
     found = extract(cohort_of([str(astronaut_png)]), FAST, Encoder())
-    assert tuple(found.regions) == HYBRID_REGIONS
+    assert tuple(found.regions) == DEFAULT_REGIONS
     assert "background" not in found.regions
 
 

@@ -1,0 +1,480 @@
+"""What train, evaluate, classify and demo share: options, and the way from photographs to features."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from anthropo.cli.common import EXIT_USAGE, fail, progress
+from anthropo.cli.options import Decorator, all_of, encoder_weights_option
+
+from anthropo.batch import Settings
+from anthropo.errors import InputError, ModelError
+
+if TYPE_CHECKING:
+    from anthropo.encoder.cache import Store
+    from anthropo.encoder.encoders import Encoder
+    from anthropo.learning.cohort import Cohort, Finding, Kind
+    from anthropo.learning.features import Features
+    from anthropo.learning.metrics import Judged
+    from anthropo.learning.model import Options, Task
+    from anthropo.learning.training import Trained
+
+Given = dict[str, Any]  # what was given on the command line, by option
+Document = dict[str, Any]  # of anthropo.report.evaluation
+
+MOST_FAILURES = 20  # photos that are named one by one
+
+
+def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """`a, b` as names."""
+    return tuple(name.strip() for name in (value or "").split(",") if name.strip())
+
+
+#: How a model is trained; the defaults are those of `anthropo.learning.model.Options`.
+training_options: Decorator = all_of(
+    click.option(
+        "--classifier",
+        type=click.Choice(["xgboost", "svm"]),
+        default="xgboost",
+        show_default=True,
+        help="What learns from the measurements: boosted trees, or a linear support vector machine.",
+    ),
+    click.option(
+        "--positive",
+        metavar="LABEL",
+        help="This label against the rest. With two labels: which of them is the affected one.",
+    ),
+    click.option(
+        "--controls",
+        metavar="LABEL",
+        help="The label of healthy people.  [default: one that is called control, healthy, normal …]",
+    ),
+    click.option(
+        "--cost",
+        metavar="miss=5",
+        help="What errors cost: miss=5, false-alarm=2, or both with a comma. The decision is the one of "
+        "least expected cost.  [default: every error costs 1]",
+    ),
+    click.option(
+        "--cost-matrix",
+        metavar="FILE.csv",
+        help="The same for every pair of labels: first row the decisions, first column the true labels.",
+    ),
+    click.option(
+        "--balance",
+        type=click.Choice(["weights", "resample", "none"]),
+        default="weights",
+        show_default=True,
+        help="Against labels of unequal size: weights, drawing photos of rare ones repeatedly, or nothing.",
+    ),
+    click.option(
+        "--normal",
+        metavar="LABEL",
+        help="Distance to normal in place of a classifier: learn only what the healthy people of LABEL look "
+        "like, and tell who is outside.",
+    ),
+    click.option(
+        "--specificity",
+        type=click.FloatRange(0.5, 1, max_open=True),
+        default=0.95,
+        show_default=True,
+        help="Of --normal: share of healthy people who are called within normal.",
+    ),
+    click.option(
+        "--multilabel",
+        is_flag=True,
+        help="Several attributes per photo: cells of the column `label` are lists (ptosis; long philtrum) "
+        "and may be empty.",
+    ),
+    click.option(
+        "--independent",
+        is_flag=True,
+        help="Of --multilabel: an attribute does not use what is said of the others.",
+    ),
+    click.option(
+        "--metadata", metavar="age,sex", callback=_names, help="Columns to learn from beside the photo."
+    ),
+    click.option(
+        "--regions",
+        metavar="face,eyes,…",
+        callback=_names,
+        help="Regions to encode: face, upper, middle, lower, eyes, nose, mouth.  [default: face, lower, "
+        "eyes, mouth]",
+    ),
+    click.option(
+        "--encoder",
+        metavar="NAME",
+        default="face-resnet",
+        show_default=True,
+        help="face-resnet, efficientnet-lite0, or timm:NAME with --encoder-weights.",
+    ),
+    encoder_weights_option,
+    click.option(
+        "--min-patients",
+        type=click.IntRange(min=2),
+        default=10,
+        show_default=True,
+        help="Labels with fewer patients are not trained but matched to their nearest patients (gallery).",
+    ),
+    click.option(
+        "--error-rate",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        default=0.1,
+        show_default=True,
+        help="How often the set of possible labels may miss the true one.",
+    ),
+    click.option(
+        "--alarm",
+        type=click.FloatRange(0, 1, max_open=True),
+        default=0.02,
+        show_default=True,
+        help="Share of known people who may be answered with 'none of these'.",
+    ),
+    click.option(
+        "--folds",
+        type=click.IntRange(min=2),
+        default=5,
+        show_default=True,
+        help="Of the cross-validation; all photos of a patient are in the same.",
+    ),
+    click.option(
+        "--allow-duplicates",
+        is_flag=True,
+        help="Accept the same or nearly the same photograph under different patients.",
+    ),
+    click.option("--seed", type=int, default=0, show_default=True, help="Of everything random."),
+)
+
+
+def options_of(given: Given) -> tuple[Options, Task]:
+    """The options as the learning part wants them, and what kind of model is asked for.
+
+    Raises
+    ------
+    InputError
+        If options contradict each other, or a region is unknown.
+    """
+    from anthropo.encoder.regions import DEFAULT_REGIONS, HYBRID_REGIONS
+    from anthropo.learning.model import Options
+
+    task: Task = "normality" if given["normal"] else "attributes" if given["multilabel"] else "labels"
+    alone = {
+        "normality": ("multilabel", "positive", "controls", "cost", "cost_matrix"),
+        "attributes": ("controls", "cost_matrix"),
+    }
+    for name in alone.get(task, ()):
+        if given[name]:
+            raise InputError(
+                f"{_option('normal' if task == 'normality' else 'multilabel')} cannot be combined with "
+                f"{_option(name)}. Leave one of them out."
+            )
+    if given["independent"] and not given["multilabel"]:
+        raise InputError("--independent is about --multilabel. Pass both, or none of them.")
+    for region in given["regions"]:
+        if region not in HYBRID_REGIONS:
+            raise InputError(f"--regions {region}: unknown. Choose from {', '.join(HYBRID_REGIONS)}.")
+    options = Options(
+        classifier=given["classifier"],
+        balance=given["balance"],
+        cost=given["cost"],
+        cost_matrix=given["cost_matrix"],
+        positive=given["positive"] if task == "labels" else None,
+        controls=given["normal"] or given["controls"],
+        metadata=tuple(dict.fromkeys(given["metadata"])),
+        regions=tuple(dict.fromkeys(given["regions"])) or DEFAULT_REGIONS,
+        min_patients=given["min_patients"],
+        error_rate=given["error_rate"],
+        alarm=given["alarm"],
+        specificity=given["specificity"],
+        chained=not given["independent"],
+        seed=given["seed"],
+    )
+    return options, task
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def command_line(ctx: click.Context) -> str:
+    """The command as it was given, without the folders of files and without what changes no result."""
+    words = ["anthropo", *(ctx.info_name or "").split()]
+    for param in ctx.command.params:
+        name = param.name or ""
+        source = ctx.get_parameter_source(name)
+        if name in ("jobs", "cache", "validate") or source is not click.core.ParameterSource.COMMANDLINE:
+            continue
+        value: Any = ctx.params[name]
+        if isinstance(value, tuple):
+            value = ",".join(value)
+        if isinstance(value, str) and name in ("cohort", "output", "cost_matrix", "encoder_weights"):
+            value = os.path.basename(os.path.normpath(value))
+        if name == "landmark_model":
+            value = os.path.basename(value)
+        option = max(param.opts, key=len) if value is not False else (*param.secondary_opts, *param.opts)[0]
+        words += [] if isinstance(param, click.Argument) else [option]
+        words += [] if isinstance(value, bool) else [shlex.quote(str(value))]
+    return " ".join(words)
+
+
+# ------------------------------------------------------------------------------------------ photographs
+
+
+def settings_of(given: Given, manifest: Mapping[str, Any] | None = None) -> Settings:
+    """How photos are looked at: as said on the command line, else as in training, else as by default.
+
+    Raises
+    ------
+    ModelError
+        If the manifest holds something else than settings.
+    """
+    said = {name: given[name] for name in ("face", "jitter", "fine") if given[name] is not None}
+    trained = (manifest or {}).get("settings") or {}
+    fitting: dict[str, Callable[[Any], bool]] = {
+        "face": lambda v: v in ("one", "largest"),
+        "jitter": lambda v: type(v) is int and (v == 1 or v in range(2, 257, 2)),
+        "fine": lambda v: type(v) is bool,
+    }
+    for name, fits in fitting.items():
+        if name in trained and name not in said:
+            if not fits(trained[name]):
+                raise ModelError(f"The model's setting {name} is damaged. Train it again.")
+            said[name] = trained[name]
+    settings = Settings(
+        landmark_model=given["landmark_model"], max_megapixels=given["max_megapixels"], **said
+    )
+    settings.fingerprint()  # what cannot be used is one error, not one per photo
+    return settings
+
+
+def store_of(cache: str | None) -> Store | None:
+    """Where features are kept.
+
+    Raises
+    ------
+    InputError
+        If the folder is a file.
+    """
+    from anthropo.encoder.cache import Store
+    from anthropo.face.weights import cache_folder
+
+    if cache == "none":
+        return None
+    folder = Path(cache) if cache else cache_folder() / "features"
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--cache {cache}: a file, not a folder. Name a folder, or none.")
+    return Store(folder)
+
+
+def look(
+    cohort: Cohort, settings: Settings, encoder: Encoder, regions: Sequence[str], given: Given
+) -> Features:
+    """Measure and encode photos with a progress bar."""
+    from anthropo.learning.features import extract
+
+    with progress(len(cohort.cases)) as advance:
+        return extract(
+            cohort,
+            settings,
+            encoder,
+            regions=regions,
+            jobs=given["jobs"],
+            store=store_of(given["cache"]),
+            on_progress=advance,
+        )
+
+
+def encoder_of(trained: Trained, path: str, weights: str | None, settings: Settings) -> Encoder:
+    """The encoder that a model was trained with.
+
+    Raises
+    ------
+    InputError, ModelError, WeightsError
+        If it cannot be had, or gives other embeddings than in training.
+    """
+    from anthropo.encoder.encoders import load_encoder
+
+    name = (trained.manifest.get("encoder") or {}).get("name")
+    if not name:
+        raise ModelError(f"{path}: the model does not say which encoder it needs. Train it again.")
+    encoder = load_encoder(name, weights=weights)
+    trained.suits(encoder, settings, path)
+    return encoder
+
+
+# ---------------------------------------------------------------------------------------------- a cohort
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """A cohort that has been looked at, and what is to be made of it."""
+
+    cohort: Cohort
+    features: Features
+    findings: tuple[Finding, ...]
+    options: Options
+    task: Task
+    encoder: Encoder
+    settings: Settings
+
+    @property
+    def usable(self) -> bool:
+        """Whether nothing speaks against training."""
+        return all(finding.level != "error" for finding in self.findings)
+
+
+def gather(path: str, given: Given, *, encoder: str | None = None) -> Material:
+    """Read a cohort, look at its photos and check everything that can be checked before training.
+
+    Parameters
+    ----------
+    path : str
+    given : dict
+        Options of the command line.
+    encoder : str, optional
+        Another one than the one given.
+
+    Raises
+    ------
+    AnthropoError
+        If an option or the cohort cannot be used at all.
+    """
+    from anthropo.encoder.encoders import load_encoder
+    from anthropo.learning.cohort import check, read_cohort
+    from anthropo.learning.features import validate
+
+    options, task = options_of(given)
+    settings = settings_of(given)
+    cohort = read_cohort(path, multilabel=task == "attributes")
+    early = _about(check(cohort), task)
+    if all(finding.level != "error" for finding in early):
+        _refuse_early(cohort, options, task)
+    elif not given.get("validate"):  # which tells what is wrong with the photos as well
+        show_findings(early, (), err=True)
+        fail(f"{path}: cannot be trained on; see the errors above.", EXIT_USAGE)
+    network = load_encoder(encoder or given["encoder"], weights=given["encoder_weights"])
+    # with the background, so that train and evaluate share what is kept
+    regions = (*(options.regions or ()), "background")
+    features = look(cohort, settings, network, regions, given)
+    findings = _about(validate(cohort, features, allow_duplicates=given["allow_duplicates"]), task)
+    return Material(cohort, features, findings, options, task, network, settings)
+
+
+def _about(findings: Sequence[Finding], task: Task) -> tuple[Finding, ...]:
+    """What matters for the task: healthy people alone are enough for distance to normal."""
+    if task != "normality":
+        return tuple(findings)
+    return tuple(f for f in findings if not (f.category == "label" and f.level in ("error", "note")))
+
+
+def _refuse_early(cohort: Cohort, options: Options, task: Task) -> None:
+    """Raise what training would raise for the options, before the photos are looked at."""
+    import numpy as np
+
+    from anthropo.learning.attributes import ABSENT, PRESENT
+    from anthropo.learning.cost import parse_cost
+    from anthropo.learning.model import collapse, control_label, cost_matrix, rare_labels
+
+    for name in options.metadata:
+        if name not in cohort.metadata:
+            raise InputError(
+                f"--metadata {name}: no such column to learn from. There are "
+                f"{', '.join(cohort.metadata) or 'none'}."
+            )
+    labels = np.array([case.label for case in cohort.cases])
+    if task == "attributes":
+        if options.cost:
+            parse_cost(options.cost, (ABSENT, PRESENT), PRESENT, ABSENT)
+    elif task == "normality":
+        control_label(labels, options.controls)
+    else:
+        merged, positive = collapse(labels, options.positive)
+        patients = np.array([case.patient for case in cohort.cases])
+        rare = rare_labels(merged, patients, options.min_patients)
+        controls = control_label(merged, options.controls)
+        cost_matrix(options, sorted(set(merged.tolist()) - set(rare)), positive, controls)
+
+
+def show_findings(
+    findings: Sequence[Finding], left_out: Sequence[tuple[str, str]], *, err: bool, most: int = MOST_FAILURES
+) -> None:
+    """The findings, a line each; of photos that cannot be used only the first few."""
+    reasons = {reason for _, reason in left_out}
+    colours = {"error": "red", "warning": "yellow", "note": None}
+    named = 0
+    for finding in findings:
+        if finding.message in reasons:
+            named += 1
+            if named > most:
+                continue
+        click.secho(f"{finding.level}: {finding.message}", fg=colours[finding.level], err=err)
+    if named > most:
+        click.secho(f"warning: … and {named - most} more photos that cannot be used.", fg="yellow", err=err)
+
+
+# -------------------------------------------------------------------------------------------- its figures
+
+
+def judge_material(
+    material: Material, folds: int, *, baselines: bool, jobs: int
+) -> tuple[dict[str, dict[str, Judged]], tuple[str, ...]]:
+    """Cross-validate with a progress bar: by attribute ("" for other tasks), then by model; and notes."""
+    from anthropo.learning.training import cross_validate, steps
+
+    features, options, task = material.features, material.options, material.task
+    with progress(steps(features, options, task, folds, baselines), "cross-validating") as advance:
+        return cross_validate(
+            features, options, task, folds=folds, baselines=baselines, jobs=jobs, on_progress=advance
+        )
+
+
+def positive_of(task: Task, labels: Sequence[str], positive: str | None, controls: str | None) -> str | None:
+    """The label that sensitivity is of; None where several labels stand beside each other."""
+    from anthropo.learning.attributes import PRESENT
+    from anthropo.learning.model import positive_label
+    from anthropo.learning.normality import OUTSIDE
+
+    if task != "labels":
+        return PRESENT if task == "attributes" else OUTSIDE
+    return positive_label(labels, positive, controls if controls in labels else None)
+
+
+def documents_of(
+    judged: Mapping[str, Mapping[str, Judged]],
+    material: Material,
+    *,
+    prevalence: float | None = None,
+    subgroups: bool = True,
+    bootstrap: int = 1000,
+    settings: Mapping[str, Any] | None = None,
+) -> dict[str, Document]:
+    """The evaluation of each attribute ("" for other tasks)."""
+    from anthropo.report.evaluation import document
+
+    features, options = material.features, material.options
+    made = {}
+    for about, models in judged.items():
+        labels = next(iter(models.values())).labels
+        positive = positive_of(material.task, labels, options.positive, options.controls)
+        made[about] = document(
+            models,
+            positive=positive,
+            prevalence=prevalence if positive is not None else None,
+            columns=subgroup_columns(material.cohort.metadata, features) if subgroups else None,
+            left_out=features.left_out,
+            settings=settings,
+            bootstrap=bootstrap,
+            seed=options.seed,
+        )
+    return made
+
+
+def subgroup_columns(kinds: Mapping[str, Kind], features: Features) -> dict[str, Sequence[Any]]:
+    """Sex, age and every other column of categories, such as ancestry."""
+    return {name: features.metadata[name] for name, kind in kinds.items() if kind != "number"}
