@@ -250,7 +250,7 @@ def test_a_face_unlike_all_others_is_none_of_these(
     shown = invoke("classify", "--model", model, astronaut_png).stdout
     assert "decision  none of these (unlike everybody the model was trained with)" in shown
     assert "novelty   unusual: only " in shown
-    assert "of the people that it was trained on are at least as unlike the others" in shown
+    assert "of the people that it was trained with are at least as unlike the others" in shown
 
 
 def test_another_encoder_or_instrument_is_refused(

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.optimize
+from numpy.typing import NDArray
+
+from anthropo.learning.calibration import Stack, centred, fit_stack, log_loss, softmax
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def drawn(margins: Floats, random: np.random.Generator) -> Ints:
+    """Labels drawn with the probabilities of margins (n, k)."""
+    return (
+        (softmax(margins).cumsum(1) < random.random((len(margins), 1))).sum(1).clip(max=margins.shape[1] - 1)
+    )
+
+
+def simulated(n: int, slopes: list[float], bias: list[float], seed: int = 0) -> tuple[list[Floats], Ints]:
+    random = np.random.default_rng(seed)
+    parts = [random.normal(size=(n, len(bias))) for _ in slopes]
+    return parts, drawn(Stack(np.array(slopes), np.array(bias)).margins(parts), random)
+
+
+def test_softmax_is_stable_and_keeps_log_odds() -> None:
+    margins = np.array([[1000.0, 1001.0, 999.0], [-1000.0, -1000.0, -1000.0]])
+    found = softmax(margins)
+    np.testing.assert_allclose(found.sum(1), 1)
+    assert np.log(found[0, 1] / found[0, 0]) == pytest.approx(1)
+    np.testing.assert_allclose(found[1], 1 / 3)
+    np.testing.assert_allclose(softmax(centred(margins)), found)
+    np.testing.assert_allclose(centred(margins).mean(1), 0)
+
+
+def test_log_loss_is_the_weighted_mean_surprise() -> None:
+    margins = np.log(np.array([[0.25, 0.75], [0.9, 0.1]])) + 700
+    found = log_loss(margins, np.array([0, 1]), np.array([3.0, 1.0]))
+    assert found == pytest.approx(-(3 * np.log(0.25) + np.log(0.1)) / 4)
+
+
+@pytest.mark.parametrize("slopes", [[1.5], [1.5, 0.5]])
+def test_known_slopes_and_biases_are_recovered(slopes: list[float]) -> None:
+    bias = [0.8, 0.0, -0.8]
+    parts, y = simulated(8000, slopes, bias)
+    found = fit_stack(parts, y, np.ones(len(y)))
+    np.testing.assert_allclose(found.slopes, slopes, atol=0.1)
+    np.testing.assert_allclose(found.bias, bias, atol=0.1)
+    assert found.bias.mean() == pytest.approx(0, abs=1e-12)
+
+
+def test_weights_move_the_shares() -> None:
+    parts, y = simulated(3000, [1.0], [0.0, 0.0])
+    doubled = fit_stack(parts, y, np.where(y == 1, 2.0, 1.0))
+    repeated = np.concatenate([np.arange(len(y)), np.flatnonzero(y == 1)])
+    plain = fit_stack([parts[0][repeated]], y[repeated], np.ones(len(repeated)))
+    np.testing.assert_allclose(doubled.bias, plain.bias, atol=2e-3)
+    np.testing.assert_allclose(doubled.slopes, plain.slopes, atol=0.02)
+    assert doubled.bias[1] - doubled.bias[0] == pytest.approx(np.log(2), abs=0.15)
+
+
+@pytest.mark.parametrize("usual", [None, 0.6])
+def test_the_gradient_is_that_of_the_loss(monkeypatch: pytest.MonkeyPatch, usual: float | None) -> None:
+    parts, y = simulated(60, [1.0, 0.4], [0.3, 0.0, -0.3], seed=1)
+    weights = np.random.default_rng(1).uniform(0.5, 2, 60)
+    seen = []
+    real = scipy.optimize.minimize
+
+    def watched(loss: Any, start: Floats, **options: Any) -> Any:
+        for at in np.random.default_rng(0).normal(size=(5, len(start))):
+            seen.append(scipy.optimize.check_grad(lambda t: loss(t)[0], lambda t: loss(t)[1], at))
+        return real(loss, start, **options)
+
+    monkeypatch.setattr(scipy.optimize, "minimize", watched)
+    fit_stack(parts, y, weights, usual)
+    assert len(seen) == 5
+    assert max(seen) < 1e-5
+
+
+def test_what_is_found_is_the_minimum_of_likelihood_and_its_stated_penalties() -> None:
+    parts, y = simulated(40, [1.0, 0.4], [0.3, 0.0, -0.3], seed=2)
+    n, k, usual = 40, 3, 0.6
+    found = fit_stack(parts, y, np.ones(n), usual)
+    spread = np.array([centred(p).std() for p in parts])
+
+    def loss(theta: Floats) -> float:
+        margins = Stack(theta[:2], theta[2:]).margins(parts)
+        surprise = -np.log(softmax(margins)[np.arange(n), y]).sum()
+        # three photos' worth on leaving the usual slope, two on the biases
+        held = 3.0 * (((theta[:2] - usual) * spread) ** 2).sum()
+        return float(surprise + held + 2.0 * (theta[2:] ** 2).sum() / k / 2)
+
+    best = scipy.optimize.minimize(loss, np.zeros(5), method="BFGS", options={"gtol": 1e-6})
+    np.testing.assert_allclose(found.slopes, best.x[:2], atol=2e-3)
+    np.testing.assert_allclose(found.bias, centred(best.x[2:]), atol=2e-3)
+
+
+def test_a_part_that_says_nothing_changes_nothing() -> None:
+    parts, y = simulated(300, [1.0], [0.2, -0.2])
+    silent = np.full((300, 2), 0.3)  # the same for both labels
+    alone = fit_stack(parts, y, np.ones(300))
+    both = fit_stack([parts[0], silent], y, np.ones(300))
+    assert 0 <= both.slopes[1] <= 1
+    np.testing.assert_allclose(both.margins([parts[0], silent]), alone.margins(parts), atol=0.01)
+
+
+def test_a_part_that_speaks_against_its_own_label_gets_no_slope() -> None:
+    parts, y = simulated(2000, [1.0, 0.0], [0.0, 0.0])
+    against = -2 * np.eye(2)[y] + np.random.default_rng(3).normal(size=(2000, 2))
+    found = fit_stack([parts[0], against], y, np.ones(2000))
+    assert found.slopes[1] == 0
+    assert found.slopes[0] == pytest.approx(1, abs=0.15)
+
+
+def test_few_photos_keep_the_usual_slope_and_many_leave_it() -> None:
+    parts, y = simulated(6, [0.0], [0.0, 0.0], seed=4)
+    few = fit_stack([0.1 * parts[0]], y, np.ones(6), usual=0.6)
+    assert few.slopes[0] == pytest.approx(0.6, abs=0.2)
+    parts, y = simulated(6000, [2.0], [0.0, 0.0], seed=4)
+    many = fit_stack(parts, y, np.ones(6000), usual=0.6)
+    assert many.slopes[0] == pytest.approx(2, abs=0.15)
+
+
+def test_a_label_of_perfect_scores_gets_no_infinite_bias() -> None:
+    y = np.array([0, 0, 0, 1])
+    found = fit_stack([100.0 * np.eye(2)[y]], y, np.ones(4), usual=1.0)
+    assert np.isfinite(found.slopes).all()
+    assert np.abs(found.bias).max() < 3
+    assert softmax(found.margins([100.0 * np.eye(2)[y]])).argmax(1).tolist() == y.tolist()

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from anthropo.learning import measured
+from anthropo.learning.boosters import booster_from_arrays
+from anthropo.learning.measured import Machine, Trees, fit_machine, fit_trees, objective
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+FITS = pytest.mark.parametrize("fit", [fit_trees, fit_machine])
+
+
+@pytest.fixture(autouse=True)
+def _few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measured, "_ROUNDS", 40)
+
+
+def problem(labels: int, n: int = 240, strength: float = 2.0) -> tuple[Floats, Ints, Ints]:
+    """Numbers (n, 5) of which the first few tell the label, some missing; labels; folds."""
+    random = np.random.default_rng(labels)
+    y = random.integers(0, labels, n)
+    x = random.normal(size=(n, 5))
+    x[:, :labels] += strength * np.eye(labels)[y]
+    x[random.random(x.shape) < 0.05] = np.nan
+    return x, y, random.integers(0, 5, n)
+
+
+def fitted(
+    fit: Any, x: Floats, y: Ints, folds: Ints, favour: Floats | None = None, seed: int = 0
+) -> tuple[Any, Floats]:
+    favour = np.ones(x.shape[1]) if favour is None else favour
+    model, margins = fit(x, y, np.ones(len(y)), folds, y.max() + 1, seed, favour)
+    return model, margins
+
+
+@FITS
+@pytest.mark.parametrize("labels", [2, 3])
+def test_contributions_sum_to_the_margins(fit: Any, labels: int) -> None:
+    x, y, folds = problem(labels)
+    model, margins = fitted(fit, x, y, folds)
+    by = model.contributions(x)
+    assert by.shape == (len(x), labels, 6)
+    np.testing.assert_allclose(by.sum(2), model.margins(x), atol=1e-12)
+    assert margins.shape == (len(x), labels)
+    np.testing.assert_allclose(margins.mean(1), 0, atol=1e-6)
+    assert (np.ptp(by[:, :, -1], axis=0) < 1e-6).all()  # the same for everybody
+    if labels == 2:
+        np.testing.assert_allclose(model.margins(x).sum(1), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("labels", [2, 3])
+def test_margins_of_trees_are_xgboosts_own(labels: int) -> None:
+    import xgboost
+
+    x, y, folds = problem(labels)
+    model, _ = fitted(fit_trees, x, y, folds)
+    assert model.arrays is not None
+    booster = booster_from_arrays(model.arrays, objective(labels), 5)
+    start = np.zeros(len(x)) if labels == 2 else np.zeros((len(x), 3))
+    own = booster.predict(xgboost.DMatrix(x, base_margin=start), output_margin=True)
+    found = model.margins(x)
+    if labels == 2:
+        np.testing.assert_allclose(found[:, 1] - found[:, 0], own, atol=1e-5)
+    else:
+        np.testing.assert_allclose(found, own, atol=1e-5)
+
+
+def test_margins_of_machines_are_scikit_learns_own() -> None:
+    from sklearn.svm import LinearSVC
+
+    x, y, folds = problem(3)
+    model, _ = fitted(fit_machine, x, y, folds)
+    filled = np.nan_to_num(x)
+    one_of_them = []
+    for softness in measured._SOFTNESS:
+        theirs = LinearSVC(C=softness, dual=False, random_state=0, max_iter=2000)
+        theirs.fit(filled, y == 2, sample_weight=np.ones(len(y)))
+        one_of_them.append(np.abs(filled @ theirs.coef_[0] - model.margins(x)[:, 2]).max())
+    assert min(one_of_them) < 1e-9
+
+
+@FITS
+@pytest.mark.parametrize("labels", [2, 3])
+def test_labels_are_told_out_of_fold(fit: Any, labels: int) -> None:
+    x, y, folds = problem(labels)
+    _, margins = fitted(fit, x, y, folds)
+    for label in range(labels):
+        assert roc_auc_score(y == label, margins[:, label]) > 0.85
+
+
+@FITS
+def test_a_fold_is_judged_by_the_others(fit: Any) -> None:
+    # where one fold's labels are the other way round, a model that has not seen them is wrong there
+    x, y, folds = problem(2, strength=3.0)
+    own = folds == 0
+    y = np.where(own, 1 - y, y)
+    _, margins = fitted(fit, x, y, folds)
+    assert roc_auc_score(y[own], margins[own, 1]) < 0.2
+    assert roc_auc_score(y[~own], margins[~own, 1]) > 0.8
+
+
+def test_noise_grows_no_tree() -> None:
+    random = np.random.default_rng(0)
+    x, y, folds = random.normal(size=(300, 5)), random.integers(0, 2, 300), random.integers(0, 5, 300)
+    model, margins = fitted(fit_trees, x, y, folds)
+    assert model.arrays is None
+    assert not margins.any()
+    assert not model.margins(x).any()
+    assert model.contributions(x).shape == (300, 2, 6)
+
+
+def test_rounds_are_those_of_the_least_loss_out_of_fold(monkeypatch: pytest.MonkeyPatch) -> None:
+    # far from all rounds are needed for a weak signal, and a strong one takes more
+    monkeypatch.setattr(measured, "_ROUNDS", 120)
+
+    def grown(strength: float) -> int:
+        x, y, folds = problem(2, strength=strength)
+        model, _ = fitted(fit_trees, x, y, folds)
+        return (
+            0
+            if model.arrays is None
+            else int(booster_from_arrays(model.arrays, objective(2), 5).num_boosted_rounds())
+        )
+
+    weak, strong = grown(0.4), grown(3.0)
+    assert 0 < weak < 60
+    assert weak < strong
+
+
+@pytest.mark.parametrize("labels", [2, 3])
+def test_trees_are_kept_bit_by_bit(labels: int, tmp_path: Any) -> None:
+    x, y, folds = problem(labels)
+    model, _ = fitted(fit_trees, x, y, folds)
+    np.savez(tmp_path / "trees.npz", **model.arrays)
+    with np.load(tmp_path / "trees.npz", allow_pickle=False) as kept:
+        again = Trees(dict(kept), labels)
+    np.testing.assert_array_equal(again.contributions(x), model.contributions(x))
+
+
+@FITS
+def test_equal_input_gives_equal_models(fit: Any) -> None:
+    x, y, folds = problem(2)
+    one, other = (fitted(fit, x, y, folds)[0].margins(x) for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+
+
+@FITS
+def test_of_two_equal_numbers_the_favoured_one_is_used(fit: Any) -> None:
+    x, y, folds = problem(2)
+    twice = np.column_stack([x[:, 1], x[:, 1], x[:, 2:]])
+    for favour, rather in (([0.2, 1, 1, 1, 1], 1), ([1, 0.2, 1, 1, 1], 0)):
+        model, _ = fitted(fit, twice, y, folds, np.array(favour))
+        said = np.abs(model.contributions(twice)[:, 1]).mean(0)
+        assert said[rather] > 2 * said[1 - rather]
+
+
+def test_what_is_missing_says_nothing_to_a_machine() -> None:
+    x, y, folds = problem(2)
+    model, _ = fitted(fit_machine, x, y, folds)
+    by = model.contributions(x)
+    assert not by[:, :, :5][np.repeat(np.isnan(x)[:, None], 2, 1)].any()
+    assert by[:, :, :5][np.repeat(~np.isnan(x)[:, None], 2, 1)].all()
+
+
+@FITS
+def test_a_column_of_nothing_but_gaps(fit: Any) -> None:
+    x, y, folds = problem(2)
+    x[:, 4] = np.nan
+    model, margins = fitted(fit, x, y, folds)
+    assert np.isfinite(margins).all()
+    assert not model.contributions(x)[:, :, 4].any()
+
+
+def test_machine_by_hand() -> None:
+    model = Machine(np.array([[-1.0, 0.5], [1.0, -0.5]]))
+    np.testing.assert_allclose(model.margins(np.array([[2.0, 1.0], [np.nan, 2.0]])), [[-1.5, 1.5], [1, -1]])
