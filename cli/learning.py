@@ -386,6 +386,9 @@ def _refuse_early(cohort: Cohort, options: Options, task: Task) -> None:
             raise InputError(
                 f"--metadata {name}: no such column to learn from. There are "
                 f"{', '.join(cohort.metadata) or 'none'}."
+                + "".join(
+                    f" {f.message}" for f in cohort.findings if f.category == "metadata" and name in f.message
+                )
             )
     labels = np.array([case.label for case in cohort.cases])
     if task == "attributes":

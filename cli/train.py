@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -230,7 +231,15 @@ def _show_model(trained: Trained, documents: Mapping[str, Document]) -> None:
             f"{figure_text(own['specificity'])} in cross-validation."
         )
     elif point.get("rule"):
-        click.echo(f"Operating point: {point['rule']}.")
+        positive, threshold = manifest.get("positive"), point.get("threshold")
+        at = f": {positive} from a probability of {threshold:.3f} on" if positive and threshold else ""
+        click.echo(f"Operating point: {point['rule']}{at}.")
+    novelty = getattr(trained.model, "novelty", None)
+    if novelty is not None and (least := 1 / (len(novelty.rank.scores) + 1)) > trained.model.alarm > 0:
+        click.echo(
+            f"note: with {len(novelty.rank.scores)} photos nobody can be called unlike all others at an "
+            f"alarm rate of {trained.model.alarm:g}; --alarm {math.ceil(1000 * least) / 1000:g} can."
+        )
     if manifest.get("gallery"):
         rare = ", ".join(f"{label} ({n})" for label, n in manifest["gallery"].items())
         click.echo(f"Matched to their nearest patients, for want of more: {rare}.")

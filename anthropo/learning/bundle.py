@@ -29,6 +29,7 @@ anthropo †          version that wrote the file
 files †             {member: {"sha256", "size"}}, without manifest.json
 created, title      text; the date (ISO 8601) if the file shall hold it, a name for people
 task                "binary", "multiclass", "one-vs-rest", "multilabel" or "normality"
+controls            label of the healthy people, where there is one
 labels, positive    list of labels in the order of the arrays; the affected label of a binary task
 classifier          "xgboost" or "svm"
 balance             "weights", "resample" or "none"

@@ -297,7 +297,9 @@ def _decision(manifest: Manifest) -> list[str]:
         f"- {n.capitalize()}: {_figure(point[n])}" for n in ("sensitivity", "specificity") if point.get(n)
     ]
     if (error := _part(manifest, "conformal").get("error")) is not None:
-        lines.append(f"- Prediction sets miss the true label in {_number(100 * error)} % of cases")
+        lines.append(
+            f"- Prediction sets are made to miss the true label in {_number(100 * error)} % of cases"
+        )
     if (specificity := _part(manifest, "novelty").get("specificity")) is not None:
         lines.append(f'- "None of these" is answered at a specificity of {_number(specificity)}')
     lines = [*lines, ""] if lines else [f"Operating point: {_UNKNOWN}.", ""]

@@ -70,8 +70,8 @@ class Distance:
         variance, axes = np.linalg.eigh(covariance)
         keep = variance > 1e-10 * max(float(variance[-1]), 1e-300)
         if not all_axes:  # leading axes only: the rest of an embedding is noise
-            share = np.cumsum(variance[::-1])[::-1] / variance.sum()
-            keep &= share > 1 - _COMPONENTS
+            larger = np.cumsum(variance[::-1])[::-1] - variance  # of the axes before each one
+            keep &= larger < _COMPONENTS * variance.sum()
         return cls(mean, (axes[:, keep] / np.sqrt(variance[keep])).T)
 
     def of(self, values: Floats) -> Floats:
@@ -81,7 +81,7 @@ class Distance:
     def by_feature(self, values: Floats) -> Floats:
         """The same as a sum over features, (n, m): each one's deviation times its expected pull."""
         off = np.where(np.isfinite(values), values - self.mean, 0)
-        pulled: Floats = off * ((off @ self.axes.T) @ self.axes) / len(self.axes)
+        pulled: Floats = off * ((off @ self.axes.T) @ self.axes) / max(len(self.axes), 1)
         return pulled
 
 

@@ -62,7 +62,8 @@ def fit_gallery(
     Notes
     -----
     From each trained label small galleries of one to nine patients are drawn. How much more probable a
-    cosine is for a photo of the same label (of another patient) than of another one is a logistic curve.
+    cosine is for a photo of the same label (of another patient) than of another one is a logistic curve. The
+    trained patients' cosines with the rare labels' true galleries count among the others.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -89,6 +90,13 @@ def fit_gallery(
             if len(asked):
                 cosine += (vectors[asked] @ vectors[kept].T).max(1).tolist()
                 same += [True] * len(left) + [False] * (len(asked) - len(left))
+    # and what trained labels' patients look like to the rare ones' true galleries
+    for label in names:
+        held = of == label
+        if held.any():
+            strangers = vectors[np.isin(of, trained)]
+            cosine += (strangers @ vectors[held].T).max(1).tolist()
+            same += [False] * len(strangers)
     slope, intercept = 0.0, 0.0
     if any(same) and not all(same):
         weights = np.where(same, 0.5 / np.mean(same), 0.5 / (1 - np.mean(same)))

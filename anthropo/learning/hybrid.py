@@ -131,6 +131,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"All photos have the label {self.classes_[0]}, one class only; two or more are needed."
             )
+        if self.controls is not None and self.controls not in self.classes_:
+            known = ", ".join(map(str, self.classes_))
+            raise ValueError(f"controls={self.controls!r}: no row has this label; they are {known}.")
         cost = _cost(self.cost, k)
         patients = np.arange(len(labels)) if groups is None else np.asarray(groups)
         if len(patients) != len(labels):
@@ -175,6 +178,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         if isinstance(X, pd.DataFrame):
             X = X.rename(columns=str)
+            for region, names in Columns.of(list(X.columns)).regions.items():
+                if not np.isfinite(X[list(names)].to_numpy(dtype=np.float64)).all():
+                    raise ValueError(f"The embedding of the region {region} holds NaN or infinity.")
             if y is not None:
                 self.columns_ = Columns.of(list(X.columns))
                 self.feature_names_in_ = np.asarray(X.columns, dtype=object)
@@ -344,9 +350,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.controls = meta.get("controls")
         self.classes_ = np.array(said.texts("classes"), dtype=object)
         k = len(self.classes_)
-        dims = said.mapping("regions")
-        if k < 2 or not all(isinstance(d, int) and 0 < d <= _MOST_NUMBERS for d in dims.values()):
-            raise ModelError("fewer than two labels, or an embedding of no size")
+        dims = said.sizes("regions")
+        if k < 2:
+            raise ModelError("fewer than two labels")
         regions = {r: tuple(f"{r}/{i}" for i in range(d)) for r, d in dims.items()}
         self.columns_ = Columns(tuple(said.texts("measurements")), regions, tuple(said.texts("metadata")))
         names = [
@@ -357,13 +363,13 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.feature_names_in_ = np.array(names, dtype=object)
         self.n_features_in_ = len(names)
         origin = tuple(said.texts("origin"))
-        category = tuple(meta.get("category") or ())
+        category = meta.get("category")
         m = len(origin)
-        if len(category) != m or not set(origin) <= set(names):
+        if not isinstance(category, list) or len(category) != m or not set(origin) <= set(names):
             raise ModelError("its features do not fit together")
         take = Take(arrays)
         self.cost = take("cost", k, k)
-        self.scaler_ = Scaler(origin, origin, category, take("mean", m), take("spread", m))
+        self.scaler_ = Scaler(origin, origin, tuple(category), take("mean", m), take("spread", m))
         self.score_spread_ = take("score_spread", len(regions), k)
         self.deep_ = Stack(take("deep_slopes", len(regions)), take("deep_bias", k))
         self.regions_ = {}
@@ -387,7 +393,6 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
 
-_MOST_NUMBERS = 1 << 16  # of an embedding
 _SMALL_SAY = 0.1  # an explanation still tells what that half says
 _DERIVED = 0.2
 _USUAL = {1: 1.0, 2: 0.6}  # slopes of one half, and of two that say partly the same

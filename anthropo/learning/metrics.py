@@ -101,6 +101,7 @@ DEFINITIONS: dict[str, str] = {
     "abstention": "Share of photos answered with “none of these”.",
 }
 
+_OF_PROBABILITIES = ("brier", "log_loss", "calibration_error")
 _COMPARED = (
     "sensitivity",
     "specificity",
@@ -145,6 +146,7 @@ class Judged:
     groups: NDArray[Any]  # (n,) patient of each photo
     decision: Ints  # (n,) index of the label that was decided on; -1: abstained
     sets: Bools | None = None  # (n, k) prediction sets
+    ranks_only: bool = False  # `proba` orders people, but is no probability
 
     def __post_init__(self) -> None:
         kinds = {
@@ -259,6 +261,9 @@ def judge(
     found = _proportions(judged, chosen, prevalence, top)
     found |= _resampled(judged, chosen, bootstrap, seed)
     found["calibration_error"] = _calibration_error(*calibrated_on(judged, positive), judged.groups)
+    if judged.ranks_only:
+        nothing = Interval(math.nan, reason="the model gives a distance, not a probability")
+        found |= dict.fromkeys((n for n in found if n in _OF_PROBABILITIES or n.startswith("top_")), nothing)
     return {name: found[name] for name in [*DEFINITIONS, *found] if name in found}
 
 

@@ -51,6 +51,7 @@ class Options:
     specificity: float = 0.95  # of distance to normal
     chained: bool = True  # attributes know of those before them
     lean: bool = False  # a baseline: neither novelty nor gallery
+    rare: tuple[str, ...] | None = None  # labels to match; found by their number when left out
     seed: int = 0
 
 
@@ -129,8 +130,14 @@ class LabelModel:
             If the cohort or an option does not allow it.
         """
         labels, positive = collapse(features.labels, options.positive)
-        rare = rare_labels(labels, features.patients, options.min_patients)
-        keep = ~np.isin(labels, rare)
+        rare = options.rare
+        if rare is None:
+            rare = rare_labels(labels, features.patients, options.min_patients)
+        # in a fold of a cross-validation a label may have too few patients left to be known at all
+        people = patients_of(labels, features.patients)
+        rare = tuple(label for label in rare if label in people)
+        few = [label for label, n in people.items() if n < 2]
+        keep = ~np.isin(labels, [*rare, *few])
         trained = sorted(set(labels[keep]))
         controls = control_label(labels, options.controls)
         table = design(features, options)
@@ -168,6 +175,8 @@ class LabelModel:
         log_odds = against_rest(margins)
         p_values = self.sets.p_values(own)
         inside = p_values > self.error_rate
+        # a set that says something holds the most probable label
+        inside[np.arange(n), own.argmax(1)] |= inside.any(1)
         usual = np.full(n, np.nan)
         if self.novelty is not None:
             usual = self.novelty.p_value(mean(self.novelty.distance(table)[:, None])[:, 0])
@@ -187,8 +196,12 @@ class LabelModel:
             mass = 1 + odds.sum(1, keepdims=True)
             probabilities = np.hstack([own / mass, odds / mass])
             similarity = np.hstack([similarity, cosine])
-            matched = odds.max(1) > 1  # more probable than all trained labels together
-            decision = np.where(matched, k + odds.argmax(1), decision)
+            # a matched label costs 1 whenever it is missed or wrongly said
+            cost = 1 - np.eye(len(self.labels))
+            cost[:k, :k] = np.asarray(self.classifier.cost)
+            among_all = expected_cost_decision(probabilities, cost)
+            matched = among_all >= k
+            decision = np.where(matched, among_all, decision)
             reasons = ["" if m else r for m, r in zip(matched, reasons, strict=True)]
             inside = np.hstack([inside, odds / mass >= 1 - self.error_rate])
             log_odds = np.hstack([log_odds, np.full(odds.shape, np.nan)])
@@ -258,6 +271,10 @@ def collapse(labels: NDArray[np.str_], positive: str | None) -> tuple[NDArray[An
     names = sorted(set(labels.tolist()))
     if positive is None:
         return labels.astype(object), None
+    if OTHERS in names and len(names) > 2:
+        raise InputError(
+            f"A label is called {OTHERS!r}, the name of all labels but {positive}. Rename it in the cohort."
+        )
     if positive not in names:
         raise InputError(
             f"--positive {positive}: no photo has this label. The labels are {', '.join(names)}."
@@ -295,6 +312,11 @@ def positive_label(labels: Sequence[str], positive: str | None, controls: str | 
     return next((name for name in labels if name != control), None) if control else labels[1]
 
 
+def patients_of(labels: NDArray[Any], patients: NDArray[Any]) -> dict[str, int]:
+    """How many patients each label has."""
+    return {str(c): len(set(patients[labels == c].tolist())) for c in dict.fromkeys(labels)}
+
+
 def rare_labels(labels: NDArray[Any], patients: NDArray[Any], least: int) -> tuple[str, ...]:
     """Labels with too few patients to be trained.
 
@@ -305,7 +327,7 @@ def rare_labels(labels: NDArray[Any], patients: NDArray[Any], least: int) -> tup
     InputError
         If there are not two labels left to be trained.
     """
-    people = {str(c): len(set(patients[labels == c].tolist())) for c in dict.fromkeys(labels)}
+    people = patients_of(labels, patients)
     if len(people) < 2:
         raise InputError(
             f"All photos have the label {next(iter(people), 'none')}. A classifier needs two labels; for "
@@ -330,7 +352,9 @@ def cost_matrix(
     if options.cost_matrix:
         return read_cost_matrix(Path(options.cost_matrix), labels)
     if options.cost:
-        return parse_cost(options.cost, labels, positive_label(labels, positive, controls), controls)
+        known = positive is not None or controls in labels
+        missed = positive_label(labels, positive, controls) if known else None
+        return parse_cost(options.cost, labels, missed, controls)
     return 1 - np.eye(len(labels))
 
 

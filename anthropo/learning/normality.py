@@ -58,8 +58,8 @@ class NormalityModel:
         distance = mean(self.distance.distance(table)[:, None])[:, 0]
         p = self.distance.p_value(distance)
         outside = p <= 1 - self.specificity
-        # beyond the farthest healthy one the rank stays the same, the distance does not
-        score = np.column_stack([p, 1 - p])
+        # only to order people by: beyond the farthest healthy one the rank stays the same, this does not
+        score = np.column_stack([1 / (1 + distance), distance / (1 + distance)])
         return Answers(
             self.labels, score, np.column_stack([~outside, outside]), outside.astype(np.int64),
             np.full((n, 2), np.nan), np.column_stack([np.full(n, np.nan), distance]), p, ("",) * n,

@@ -99,7 +99,7 @@ class Novelty:
         """
         said, take = Meta(meta), Take(arrays)
         measured = tuple(said.texts("measurements"))
-        dims = {region: int(d) for region, d in said.mapping("regions").items()}
+        dims = said.sizes("regions")
         columns = Columns(measured, {r: tuple(f"{r}/{i}" for i in range(d)) for r, d in dims.items()}, ())
         m = len(measured)
         scaler = None

@@ -11,6 +11,8 @@ from anthropo.errors import ModelError
 
 Arrays = dict[str, NDArray[Any]]
 
+_MOST_NUMBERS = 1 << 18  # of all embeddings of a photo together
+
 
 class Meta:
     """Typed access to a model's JSON."""
@@ -44,6 +46,13 @@ class Meta:
     def mapping(self, key: str) -> dict[str, Any]:
         """A JSON object."""
         return dict(self._of(key, dict))
+
+    def sizes(self, key: str) -> dict[str, int]:
+        """A JSON object of the lengths of embeddings, which together are no more than memory allows."""
+        found = self.mapping(key)
+        if not all(type(d) is int and d > 0 for d in found.values()) or sum(found.values()) > _MOST_NUMBERS:
+            raise ModelError(f"`{key}` holds an embedding of an impossible size")
+        return found
 
 
 class Take:

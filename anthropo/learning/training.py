@@ -28,7 +28,7 @@ from anthropo.learning.attributes import (
     split_labels,
 )
 from anthropo.learning.bundle import Bundle, read_bundle, write_bundle
-from anthropo.learning.cohort import Values
+from anthropo.learning.cohort import Values, some
 from anthropo.learning.features import Features, feature_frame, measurement_ids, subset
 from anthropo.learning.metrics import Judged, age_bands
 from anthropo.learning.model import (
@@ -41,6 +41,7 @@ from anthropo.learning.model import (
     Task,
     collapse,
     control_label,
+    patients_of,
     positive_label,
     rare_labels,
 )
@@ -59,6 +60,7 @@ _KINDS: dict[str, type[Model]] = {
     "normality": NormalityModel,
 }
 BACKGROUND = "background"
+_JUDGED = 3  # patients of a label that is trained: without one fold's there must be two
 #: What is judged beside the model itself, so that a reader sees what each half and what leakage gives.
 BASELINES = ("measurements", "regions", "metadata", BACKGROUND)
 
@@ -294,6 +296,7 @@ def make_trained(
             counts = Counter(model.gallery.owner.tolist())
             manifest["gallery"] = {label: counts[c] for c, label in enumerate(model.gallery.labels)}
     if isinstance(model, NormalityModel):
+        manifest["controls"] = control_label(features.labels, options.controls)
         manifest["operating_point"] = {"rule": f"specificity {options.specificity:g} among controls"}
     if validation is not None:
         manifest["validation"] = {
@@ -429,8 +432,19 @@ def cross_validate(
         labels = [split_labels(label) for label in labels]
     elif task == "labels":
         labels = collapse(features.labels, options.positive)[0].tolist()
-        # refuses a cohort that cannot be trained before any work; what is rare is so in each fold
-        rare_labels(np.array(labels, dtype=object), features.patients, options.min_patients)
+        named = np.array(labels, dtype=object)
+        # of the whole cohort, so that each fold's model is of the kind that will be trained on all
+        options = replace(options, rare=rare_labels(named, features.patients, options.min_patients))
+        few = [
+            f"{label} ({n})"
+            for label, n in patients_of(named, features.patients).items()
+            if n < _JUDGED and label not in (options.rare or ())
+        ]
+        if few:
+            raise InputError(
+                f"Too few patients to be judged by cross-validation, which needs {_JUDGED} of each label: "
+                f"{some(few)}. Add patients, or train with --no-judge."
+            )
     dealt = split(labels, features.patients.tolist(), folds, options.seed)
     wanted = variants(features, options, task) if baselines else {"hybrid": options}
 
@@ -480,7 +494,7 @@ def judge_trained(trained: Trained, features: Features, *, pool: bool = False) -
     if task == "labels":
         known = set(trained.model.labels)
         labels = features.labels.astype(object)
-        if "others" in known:
+        if trained.manifest.get("task") == "one-vs-rest":
             labels = np.where(np.isin(labels, list(known)), labels, "others").astype(object)
         keep = np.isin(labels, list(known))
         features = replace(features, labels=labels.astype(str))
@@ -534,4 +548,4 @@ def _judged(
         sets[np.ix_(rows, place)] = a.sets
         decision[rows] = np.where(a.decision >= 0, place[np.maximum(a.decision, 0)], -1)
     truth = np.array([names.index(label) for label in labels.tolist()], dtype=np.int64)
-    return {"": Judged(tuple(names), truth, proba, features.patients, decision, sets)}
+    return {"": Judged(tuple(names), truth, proba, features.patients, decision, sets, task == "normality")}

@@ -162,7 +162,7 @@ def _usual_words(prediction: Prediction) -> str:
 def _normality_words(prediction: Prediction, trained: Trained) -> list[str]:
     point = (trained.manifest.get("operating_point") or {}).get("rule")
     share = 100 * (prediction.usual or 0.0)
-    distance = next((r.similarity for r in prediction.ranked if r.similarity is not None), None)
+    distance = _distance(prediction)
     return [
         f"decision  {prediction.decision}" + (f" ({point})" if point else ""),
         f"          {share:.1f} % of the healthy people are at least as far from the others"
@@ -218,8 +218,11 @@ def rows(answers: Sequence[Answer], trained: Trained) -> list[Row]:
     -------
     list of dict
         `patient, photo, photos, status, reason, decision, set, usual, label_1`, then ``probability:LABEL``
-        of every label in the model's order. `photo` lists the files with "; " between.
+        of every label in the model's order; for distance to normal `distance` in their place. `photo` lists
+        the files with "; " between.
     """
+    if trained.task == "normality":
+        return [_distance_row(answer) for answer in answers]
     labels = list(trained.model.labels)
     made = []
     for answer in answers:
@@ -238,6 +241,20 @@ def rows(answers: Sequence[Answer], trained: Trained) -> list[Row]:
             }  # fmt: skip
         made.append(row)
     return made
+
+
+def _distance_row(answer: Answer) -> Row:
+    if isinstance(answer, Unanswered):
+        row: Row = {"patient": answer.patient, "photo": answer.photo, "photos": 0, "status": "failed"}
+        return row | {"reason": answer.reason, "decision": None, "usual": None, "distance": None}
+    p = answer.prediction
+    row = {"patient": answer.patient, "photo": _SEPARATOR.join(p.photos), "photos": len(p.photos)}
+    row |= {"status": "ok", "reason": p.reason, "decision": p.decision, "usual": p.usual}
+    return row | {"distance": _distance(p)}
+
+
+def _distance(prediction: Prediction) -> float | None:
+    return next((r.similarity for r in prediction.ranked if r.similarity is not None), None)
 
 
 def as_csv(answers: Sequence[Answer], trained: Trained) -> str:
@@ -266,6 +283,12 @@ def as_json(answers: Sequence[Answer], trained: Trained) -> list[Row]:
             })  # fmt: skip
             continue
         p = answer.prediction
+        if trained.task == "normality":
+            made.append({
+                "patient": answer.patient or None, "photos": list(p.photos), "status": "ok",
+                "reason": None, "decision": p.decision, "usual": p.usual, "distance": _distance(p), **about,
+            })  # fmt: skip
+            continue
         made.append({
             "patient": answer.patient or None, "photos": list(p.photos), "status": "ok",
             "reason": p.reason or None, "decision": p.decision, "set": list(p.labels), "usual": p.usual,

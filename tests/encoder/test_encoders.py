@@ -123,7 +123,9 @@ def test_other_arrays_are_refused(resnet: Encoder, wrong: Pixels) -> None:
 
 def test_a_file_cut_anywhere_is_refused(resnet_file: bytes) -> None:
     for size in (0, 1, 20, 300, 400, 20_000, 5_000_000, len(resnet_file) - 1):
-        with pytest.raises(WeightsError, match=r"x\.dat: not dlib's face recognition ResNet \(.*Reinstall"):
+        with pytest.raises(
+            WeightsError, match=r"x\.dat: not dlib's face recognition ResNet \(.*Give the network's own"
+        ):
             read_weights(resnet_file[:size], "x.dat")
 
 

@@ -7,7 +7,7 @@ import pytest
 import scipy.optimize
 from numpy.typing import NDArray
 
-from anthropo.learning.calibration import Stack, centred, fit_stack, log_loss, softmax
+from anthropo.learning.calibration import Stack, against_rest, centred, fit_stack, log_loss, softmax
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -34,6 +34,14 @@ def test_softmax_is_stable_and_keeps_log_odds() -> None:
     np.testing.assert_allclose(found[1], 1 / 3)
     np.testing.assert_allclose(softmax(centred(margins)), found)
     np.testing.assert_allclose(centred(margins).mean(1), 0)
+
+
+def test_log_odds_against_the_rest() -> None:
+    margins = np.array([[1.0, -0.5, 0.3], [0.0, 0.0, 0.0]])
+    p = softmax(margins)
+    np.testing.assert_allclose(against_rest(margins), np.log(p / (1 - p)))
+    # also where the probability is 1 to the last digit
+    np.testing.assert_allclose(against_rest(np.array([[400.0, -400.0]])), [[800, -800]])
 
 
 def test_log_loss_is_the_weighted_mean_surprise() -> None:
@@ -116,9 +124,10 @@ def test_a_part_that_speaks_against_its_own_label_gets_no_slope() -> None:
 
 
 def test_few_photos_keep_the_usual_slope_and_many_leave_it() -> None:
-    parts, y = simulated(6, [0.0], [0.0, 0.0], seed=4)
-    few = fit_stack([0.1 * parts[0]], y, np.ones(6), usual=0.6)
-    assert few.slopes[0] == pytest.approx(0.6, abs=0.2)
+    scores = np.array([[1.0, -1.0], [-1.0, 1.0]] * 2)  # two photos speak for the part, two against
+    few = fit_stack([scores], np.array([0, 1, 1, 0]), np.ones(4), usual=0.6)
+    free = fit_stack([scores], np.array([0, 1, 1, 0]), np.ones(4))
+    assert free.slopes[0] < 0.01 < 0.3 < few.slopes[0] < 0.6
     parts, y = simulated(6000, [2.0], [0.0, 0.0], seed=4)
     many = fit_stack(parts, y, np.ones(6000), usual=0.6)
     assert many.slopes[0] == pytest.approx(2, abs=0.15)

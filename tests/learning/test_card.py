@@ -88,7 +88,7 @@ def _sections(text: str) -> list[str]:
         ("Validation", "| Brier score | not available | 0.250 (no interval) |"),
         ("Decision", "- Threshold: 0.1667"),
         ("Decision", "- Sensitivity: 0.900 (0.870 to 0.930)"),
-        ("Decision", "- Prediction sets miss the true label in 10 % of cases"),
+        ("Decision", "- Prediction sets are made to miss the true label in 10 % of cases"),
         ("Decision", "| Noonan called control | 5 |"),
         ("Limitations", "- Labels with fewer than 20 patients: Noonan (19)."),
         ("Limitations", "- Fewer than 20 patients by age: 13- (0), 0-2 (7)."),

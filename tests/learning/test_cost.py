@@ -106,5 +106,5 @@ def test_what_is_no_matrix_is_refused(tmp_path: Path, text: str, said: str) -> N
 
 
 def test_a_matrix_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="none.csv"):
+    with pytest.raises(InputError, match=r"none\.csv"):
         read_cost_matrix(tmp_path / "none.csv", THREE)
