@@ -69,7 +69,8 @@ def fit_gallery(
 
     random = np.random.RandomState(seed)
     said, who = np.asarray(labels), np.asarray(patients)
-    centre = embeddings.mean(0)
+    # of the labels' means: were it the photos', a label of few patients would look like all that is no other
+    centre = np.mean([embeddings[said == c].mean(0) for c in dict.fromkeys(said)], axis=0)
     people = list(dict.fromkeys(zip(said, who, strict=True)))
     vectors = _unit(
         np.stack([_unit(embeddings[(said == c) & (who == p)] - centre).mean(0) for c, p in people])
