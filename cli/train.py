@@ -213,6 +213,7 @@ def _show_figures(documents: Mapping[str, Document]) -> None:
 
 def _show_model(trained: Trained, documents: Mapping[str, Document]) -> None:
     from anthropo.learning.attributes import AttributeModel
+    from anthropo.learning.model import LabelModel
     from anthropo.report.evaluation import figure_text
 
     manifest = trained.manifest
@@ -234,12 +235,14 @@ def _show_model(trained: Trained, documents: Mapping[str, Document]) -> None:
         positive, threshold = manifest.get("positive"), point.get("threshold")
         at = f": {positive} from a probability of {threshold:.3f} on" if positive and threshold else ""
         click.echo(f"Operating point: {point['rule']}{at}.")
-    novelty = getattr(trained.model, "novelty", None)
-    if novelty is not None and (least := 1 / (len(novelty.rank.scores) + 1)) > trained.model.alarm > 0:
-        click.echo(
-            f"note: with {len(novelty.rank.scores)} photos nobody can be called unlike all others at an "
-            f"alarm rate of {trained.model.alarm:g}; --alarm {math.ceil(1000 * least) / 1000:g} can."
-        )
+    model = trained.model
+    if isinstance(model, LabelModel) and model.novelty is not None and model.alarm > 0:
+        known = len(model.novelty.rank.scores)
+        if 1 / (known + 1) > model.alarm:
+            click.echo(
+                f"note: with {known} photos nobody can be called unlike all others at an alarm rate of "
+                f"{model.alarm:g}; --alarm {math.ceil(1000 / (known + 1)) / 1000:g} can."
+            )
     if manifest.get("gallery"):
         rare = ", ".join(f"{label} ({n})" for label, n in manifest["gallery"].items())
         click.echo(f"Matched to their nearest patients, for want of more: {rare}.")
