@@ -43,7 +43,7 @@ _VERSION = 1  # raise it when the cropping changes in another way than by the da
 
 
 # The window that a chip shows: left, top, side. The first is dlib's face chip with 0.25 of padding.
-_FACE = (-0.25, -0.25, 1.5)
+FACE_WINDOW = (-0.25, -0.25, 1.5)
 _AROUND = (-1.0, -1.1, 3.0)
 
 
@@ -61,7 +61,7 @@ class Region:
     name: str
     what: str
     box: tuple[float, float, float, float]  # left, top, right, bottom
-    window: tuple[float, float, float] = _FACE
+    window: tuple[float, float, float] = FACE_WINDOW
     covered: tuple[float, float, float, float] | None = None  # painted over: x, y, half axes of an ellipse
 
 
@@ -144,7 +144,7 @@ def crops(photo: Photo, face: Face, regions: Sequence[str], size: int) -> Pixels
     windows = {place: window(photo, face, place, size) for place in {r.window for r in wanted}}
     for chip, region in zip(chips, wanted, strict=True):
         chip[:] = windows[region.window]
-        chip[_hidden(region, size)] = FILL
+        chip[hidden(region, size)] = FILL
     return chips
 
 
@@ -197,10 +197,15 @@ def find_region(name: str) -> Region:
 
 def frame_to_photo(face: Face) -> Floats:
     """The similarity (2, 3) that takes the frame to full-size photo pixels."""
-    return similarity(_MEAN, face.landmarks[list(_USED)])
+    return frame_to(face.landmarks)
 
 
-def _hidden(region: Region, size: int) -> NDArray[np.bool_]:
+def frame_to(landmarks: Floats) -> Floats:
+    """The similarity (2, 3) that takes the frame to where landmarks (68, 2) are."""
+    return similarity(_MEAN, landmarks[list(_USED)])
+
+
+def hidden(region: Region, size: int) -> NDArray[np.bool_]:
     """Which of a chip's pixels (size, size) are painted over. The same for every face: it tells nothing."""
     left, top, side = region.window
     across = (np.arange(size) + 0.5) / size * side
