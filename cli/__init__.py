@@ -17,6 +17,7 @@ COMMANDS = {
         "anthropo.cli.measure",
         "Measure the faces of photographs: lengths, angles, ratios, with intervals.",
     ),
+    "traits": ("anthropo.cli.traits", "Call HPO traits, and write them as a phenopacket."),
     "train": ("anthropo.cli.train", "Train a model on labelled photographs."),
     "classify": ("anthropo.cli.classify", "Say what a model makes of photographs."),
     "explain": ("anthropo.cli.explain", "Say why a model says what it says of a person."),
@@ -68,6 +69,7 @@ def cli() -> None:
       anthropo measure portrait.jpg                 a table of measurements
       anthropo measure photos/ -o faces.csv         a folder, one row per photo
       anthropo measure portrait.jpg --overlay out/  the photo with what was measured
+      anthropo traits p.jpg --sex female --age 31   HPO traits that these measurements make
 
     \b
       anthropo train cohort.csv -o m.anthropo       a classifier from columns `photo` and `label`
