@@ -565,6 +565,17 @@ def _texture(item: Item, photo: Photo, face: Face) -> tuple[dict[str, float | No
     ]
 
 
+def values_of(record: Record) -> list[Measurement]:
+    """The measurements of a record as they were before `measurement_records` wrote them down."""
+    found = []
+    for name, m in record["measurements"].items():
+        for own in (m, *([m["mm"]] if "mm" in m else [])):
+            value, lo, hi = (math.nan if own[k] is None else float(own[k]) for k in ("value", "lo", "hi"))
+            side = registry()[name].side
+            found.append(Measurement(name, value, lo, hi, own["unit"], side, m["reason"], m["corrected"]))
+    return found
+
+
 def measurement_records(
     values: Sequence[Measurement | Pooled], scores: list[ZScore], mm: bool, notes: list[str]
 ) -> dict[str, Record]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,12 +25,11 @@ from anthropo.batch import (
     passed_through,
     run,
     scores_of,
+    values_of,
 )
 from anthropo.errors import InputError
 from anthropo.files import write_atomically
-from anthropo.measurement.compute import Measurement
 from anthropo.measurement.pooling import pool
-from anthropo.measurement.registry import registry
 from anthropo.reference.tables import parse_age, parse_sex
 from anthropo.reference.zscore import disagreement
 
@@ -138,7 +136,7 @@ def pool_patient(who: Patient, records: Mapping[str, Sequence[Record]], settings
     photos = [record for item in who.items for record in records.get(item.path, ())]
     good = [record for record in photos if record["status"] == "ok"]
     person = Item(who.shown, who.columns)
-    values = pool([_values(record) for record in good]) if good else []
+    values = pool([values_of(record) for record in good]) if good else []
     scores, doubts = scores_of(person, values, settings) if good else ([], [])
     reason = ""
     if not good:
@@ -164,30 +162,6 @@ def pool_patient(who: Patient, records: Mapping[str, Sequence[Record]], settings
         "columns": who.columns,
         "diagnostics": diagnostics_of(person, settings),
     }
-
-
-def _values(record: Record) -> list[Measurement]:
-    """A record's measurements as they were."""
-    values = []
-    for name, m in record["measurements"].items():
-        for numbers in (m, m.get("mm")):
-            if numbers:
-                value, lo, hi = (
-                    math.nan if numbers[k] is None else float(numbers[k]) for k in ("value", "lo", "hi")
-                )
-                values.append(
-                    Measurement(
-                        name,
-                        value,
-                        lo,
-                        hi,
-                        numbers["unit"],
-                        registry()[name].side,
-                        m["reason"],
-                        m["corrected"],
-                    )
-                )
-    return values
 
 
 _DIAGNOSTICS = ("anthropo", "settings", "dlib", "landmark_model", "fine_model", "jitter", "person")

@@ -14,7 +14,7 @@ from anthropo.cli.classify import people_of
 from anthropo.cli.common import EXIT_NONE, in_one_sentence, place_to_write
 from anthropo.cli.learning import Given, encoder_of, look, settings_of
 
-from anthropo.batch import Item, collect, measure_item
+from anthropo.batch import Item, collect, measure_item, scores_of, values_of
 from anthropo.errors import InputError, ModelError
 from anthropo.reference.tables import parse_age, parse_sex
 
@@ -148,6 +148,7 @@ def case_of(trained: Trained, model: str, items: list[Item], given: Given, *, dr
     from anthropo.explanation.contributions import check_labels, explain
     from anthropo.face.landmarker import FIRST_DECODE
     from anthropo.photo import read_photo
+    from anthropo.reference.traits import call_traits
     from anthropo.report.explanation import Case
 
     check_labels(trained, given["labels"])
@@ -168,6 +169,8 @@ def case_of(trained: Trained, model: str, items: list[Item], given: Given, *, dr
     seen: list[Face] = []
     measured = replace(settings, references=tuple(given["references"]), force=False)
     (record,) = measure_item(first, measured, lambda item, index, face, *rest: seen.append(face))
+    values = values_of(record)
+    traits = call_traits(values, scores_of(first, values, measured)[0])
     photo = read_photo(first.path, short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
     case = Case(
         trained=trained,
@@ -178,6 +181,7 @@ def case_of(trained: Trained, model: str, items: list[Item], given: Given, *, dr
         face=seen[0],
         heat=None,
         heat_reason="",
+        traits=traits,
         matches=_matches(explanation) if given["matches"] else (),
         anonymous=given["anonymous"],
         template=given["template"],

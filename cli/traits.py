@@ -18,11 +18,10 @@ import click
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME, in_one_sentence, place_to_write, progress
 
-from anthropo.batch import Item, Record, Settings, collect, run
+from anthropo.batch import Item, Record, Settings, collect, run, values_of
 from anthropo.errors import InputError
 from anthropo.files import write_atomically
 from anthropo.measurement.compute import Measurement
-from anthropo.measurement.registry import registry
 from anthropo.patients import Patient, patients, pool_patient
 from anthropo.reference.growth import CHARTS, MEASURES, Growth, age_span, grow
 from anthropo.reference.phenopacket import as_json, phenopacket
@@ -43,6 +42,7 @@ from anthropo.reference.traits import (
 )
 from anthropo.reference.zscore import ZScore, score
 from anthropo.report.tables import number, sign
+from anthropo.report.traits import evidence_words, worth_a_line, z_words
 
 
 @click.command(short_help="Call HPO traits from the measurements of photographs.")
@@ -252,7 +252,7 @@ def _find(item: Item, record: Record, asked: _Asked) -> _Found:
     with contextlib.suppress(InputError):
         age = parse_age(said["age"])
         span = age_span(said["age"])
-    measurements = list(_measurements(record))
+    measurements = values_of(record)
     scores = score(measurements, asked.references, sex=sex, age=age)
     growth, notes = [], list(record["notes"])
     for name in MEASURES:
@@ -286,20 +286,6 @@ def _by_hand(item: Item, name: str, options_: dict[str, float]) -> float | None:
     if not math.isfinite(value):
         raise InputError(f"{name} {cell!r} is no number. Give {MEASURES[name].unit}.")
     return value
-
-
-def _measurements(record: Record) -> list[Measurement]:
-    """A record's measurements as they were before they were written down."""
-    found = []
-    for name, m in record["measurements"].items():
-        for values in (m, *([m["mm"]] if "mm" in m else [])):
-            value, lo, hi = (math.nan if values[k] is None else values[k] for k in ("value", "lo", "hi"))
-            found.append(
-                Measurement(
-                    name, value, lo, hi, values["unit"], registry()[name].side, m["reason"], m["corrected"]
-                )
-            )
-    return found
 
 
 # ------------------------------------------------------------------------------------- output
@@ -389,7 +375,7 @@ def _as_csv(found: Sequence[_Found | Record]) -> str:
                     "kind": trait.rule.kind,
                     **_evidence_cells(trait.evidence),
                     "rule": trait.rule.text,
-                    "supports": "; ".join(f"{e.measurement} {_z(e.score)}" for e in trait.supports),
+                    "supports": "; ".join(f"{e.measurement} {z_words(e.score)}" for e in trait.supports),
                     "reason": trait.reason,
                     "source": trait.rule.source,
                 }
@@ -439,21 +425,21 @@ def _print(one: _Found, everything: bool) -> None:
             click.secho(f"gate: {finding}", fg="yellow")
     for g in one.growth:
         if not g.reason:
-            words = f"z {_z(g.score)}, centile {g.centile:.3g}, {g.chart}"
+            words = f"z {z_words(g.score)}, centile {g.centile:.3g}, {g.chart}"
             click.echo(f"{MEASURES[g.id].name.lower()} {g.value:g} {g.unit}: {words}")
     shown = STATUSES if everything else (PRESENT, BORDERLINE, LOOK)
     rows = []
     for status in shown:
-        mine = [t for t in one.traits if t.status == status and (everything or _worth_a_line(t))]
+        mine = [t for t in one.traits if t.status == status and (everything or worth_a_line(t))]
         if status in (PRESENT, BORDERLINE) or mine:
             rows.append((_TITLES.get(status, status), "", "", "" if mine else "none"))
-        rows += [(f"  {t.label}", t.side, t.hpo_id, _words(t)) for t in mine]
+        rows += [(f"  {t.label}", t.side, t.hpo_id, evidence_words(t)) for t in mine]
     widths = [max(len(row[k]) for row in rows) for k in range(3)]
     for row in rows:
         cells = [text.ljust(width) for text, width in zip(row, widths, strict=False)]
         click.secho("  ".join([*cells, row[3]]).rstrip(), bold=not row[2])
     if not everything:
-        click.echo(f"borderline, z itself within the limit: {sum(not _worth_a_line(t) for t in one.traits)}")
+        click.echo(f"borderline, z itself within the limit: {sum(not worth_a_line(t) for t in one.traits)}")
         click.echo(f"absent: {sum(t.status == ABSENT for t in one.traits)}")
         for line in _missing(one.traits):
             click.echo(line)
@@ -462,33 +448,6 @@ def _print(one: _Found, everything: bool) -> None:
         "subject's own.\nResearch use only, not a medical device.",
         dim=True,
     )
-
-
-def _worth_a_line(trait: Trait) -> bool:
-    """Not what is borderline only because a healthy value has a wide interval."""
-    return trait.status != BORDERLINE or trait.leans
-
-
-def _words(trait: Trait) -> str:
-    """The evidence of one trait on a line."""
-    parts = []
-    for e in trait.evidence:
-        if trait.status == NOT_ASSESSED:
-            break
-        if e.score is not None and not (trait.status == LOOK and _usual(trait.rule, e)):
-            grade = f" ({e.score.grade})" if e.score.grade else ""
-            value = f"{number(None if math.isnan(e.value) else e.value, e.unit)} {e.unit}"
-            parts.append(f"{e.measurement} {value}, z {_z(e.score)}, {e.score.reference}{grade}")
-    if trait.reason and (not parts or trait.reason.startswith("references")):
-        parts.append(trait.reason)
-    if trait.status in (PRESENT, BORDERLINE) and trait.supports:
-        parts.append("also " + ", ".join(f"{e.measurement} {_z(e.score)}" for e in trait.supports))
-    return "; ".join(parts)
-
-
-def _usual(rule: Rule, e: Evidence) -> bool:
-    """Whether a measurement is not what a rule of several asks for."""
-    return e.score is None or not rule.asks(e.measurement).holds(e.score.z, e.score.z)
 
 
 def _missing(traits: Sequence[Trait]) -> list[str]:
@@ -503,11 +462,3 @@ def _missing(traits: Sequence[Trait]) -> list[str]:
             counts[rest if name in {e.measurement for e in t.evidence} | {*MEASURES} else t.reason] += 1
     lines = [f"not assessed: {counts.total()}"] + [f"  {n}: {reason}" for reason, n in counts.most_common()]
     return [*lines, f"left to the eye: {eye}  (--all lists everything)"]
-
-
-def _z(z: ZScore | None) -> str:
-    if z is None or math.isnan(z.z):
-        return "–"
-    known = not math.isnan(z.z_lo) and z.z_lo < z.z_hi
-    interval = f" ({z.z_lo:+.1f} to {z.z_hi:+.1f})" if known else ""
-    return f"{z.z:+.1f}{interval}".replace("-", "−")

@@ -27,7 +27,7 @@ Masks = NDArray[np.bool_]
 #: The name of the map of all regions together.
 WHOLE = "whole"
 
-_STEPS = 4  # of the integral; with more the map does not become more faithful
+_STEPS = 6  # of the integral; more make the map no more faithful
 _FEW_STEPS = 2  # for the network that knows nothing, whose map needs no units
 _BLUR = 1 / 12  # share of a chip's side, 1 SD: no feature is left
 _SMOOTH = 1 / 33  # share of a chip's side, 1 SD: about as fine as the network sees
@@ -152,7 +152,7 @@ def heatmaps(
     -----
     Integrated gradients (Sundararajan, Taly & Yan, ICML 2017) of the contribution, from a blurred chip to the
     chip, taken where the network still sees the face at a quarter of its resolution (after the first blocks;
-    on the pixels for encoders of which these are not known). There the way is smooth enough for four steps
+    on the pixels for encoders of which these are not known). There the way is smooth enough for six steps
     of a Gauss-Legendre rule, and what the integral misses (`Heatmap.completeness`) is small. Of the methods
     tried it is the most faithful that takes no more than a second (docs/benchmarks.md).
 

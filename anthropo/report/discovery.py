@@ -140,9 +140,9 @@ def summary(found: Discovery) -> str:
     real = [e for e in found.measurements if e.q <= SIGNIFICANT]
     seen = places(found.maps)
     at = list(dict.fromkeys(p.where for p in seen if p.supports))
-    where = f"at {', '.join(at[:4])}" if at else "nowhere" if not seen else "at places that speak against it"
+    where = f"heatmaps differ at {', '.join(at[:4])}" if at else "no place of the heatmaps speaks for it"
     return (
-        f"{found.label} against the others: regions tell them apart with an AUROC of {found.auroc:.3f}, "
+        f"{found.label} against the others: regions tell them apart with an AUROC of {found.auroc:.3f}; "
         f"{where}; {len(real)} of {len(found.measurements)} measurements differ."
     )
 
@@ -212,7 +212,7 @@ def value(number: float, effect: Effect) -> str:
 
     if effect.kind == "measurement":
         unit = registry()[effect.name].unit
-        return f"{formatted(number, unit)} {unit}".strip()
+        return f"{formatted(number, unit)} {unit}".removesuffix(" 1")
     return f"{number:+.2f}" if effect.kind == "region" else f"{number:.3g}"
 
 
@@ -260,7 +260,7 @@ def picture(found: Discovery, drawn: Mapping[str, Image.Image]) -> Image.Image:
     titles = {
         "label": f"{found.label}, mean of {maps.n}",
         "others": f"others, mean of {maps.n_others}",
-        "difference": f"difference; outlined: p ≤ {SIGNIFICANT:g}",
+        "difference": f"difference; outlined: p at most {SIGNIFICANT:g}",
     }
     gap, line = 14, 26
     font = ImageFont.load_default(15)

@@ -27,8 +27,10 @@ from anthropo.learning.card import describe
 from anthropo.learning.model import LabelModel
 from anthropo.learning.training import Trained
 from anthropo.measurement.registry import registry
+from anthropo.reference.traits import BORDERLINE, LOOK, PRESENT, Trait
 from anthropo.report.figures import REGION_COLOURS
 from anthropo.report.tables import number, sign
+from anthropo.report.traits import evidence_words, worth_a_line
 
 if TYPE_CHECKING:
     from anthropo.batch import Record
@@ -42,6 +44,7 @@ Floats = NDArray[np.float64]
 _FOR, _AGAINST = "#d55e00", "#0072b2"  # Okabe-Ito
 _SHOWN = 10  # measurements in a chart; the rest are one line
 _VOIDED = 0.45  # of the measurements, from which on a photo is not fit to be judged: blurred, or too small
+_TOLD = (PRESENT, BORDERLINE, LOOK)  # traits that a page lists
 _EXPRESSION = {"smile", "mouth_open"}  # spoil measurements and leave the photo fit
 _FATAL = ("outside", "landmark_spread")  # checks without which nothing is known of the face
 
@@ -59,6 +62,7 @@ class Case:
     heat: FaceHeat | None  # of the first label
     heat_reason: str  # why there is none
     matches: Sequence[tuple[str, float]]  # nearest patients of matched labels: label and cosine
+    traits: Sequence[Trait] = ()
     anonymous: bool = False
     template: bool = False
     force: bool = False
@@ -93,8 +97,8 @@ def document(case: Case) -> Document:
     dict
         ``photo`` (null when anonymous), ``photos``, ``decision``, ``reason``, ``set``, ``usual``, ``ranked``,
         ``voided``, ``labels`` (each with ``label``, ``log_odds``, ``bias``, ``residual``, ``against`` and
-        ``contributions``), ``changes``, ``heatmaps``, ``measurements``, ``gate``, ``pose``, ``model``. A
-        label's log_odds is its bias, residual and contributions added up; nats.
+        ``contributions``), ``changes``, ``heatmaps``, ``traits``, ``measurements``, ``gate``, ``pose``,
+        ``model``. A label's log_odds is its bias, residual and contributions added up; nats.
     """
     p = case.explanation.prediction
     made: Document = {
@@ -125,6 +129,13 @@ def document(case: Case) -> Document:
         ],
         "heatmaps": None if case.heat is None else _heat(case),
         "heatmap_reason": case.heat_reason or None,
+        "traits": [
+            {
+                "id": t.hpo_id, "label": t.label, "side": t.side, "status": t.status,
+                "measurements": [e.measurement for e in t.evidence], "reason": t.reason or None,
+            }
+            for t in case.traits
+        ],
         "matches": [{"label": label, "cosine": cosine} for label, cosine in case.matches],
         "measurements": case.record["measurements"],
         "gate": case.record["gate"],
@@ -394,6 +405,8 @@ def page(case: Case) -> str:
         signed=_signed,
         against=against_words,
         changes=changes_words(case),
+        traits=[(t, evidence_words(t)) for t in case.traits if t.status in _TOLD and worth_a_line(t)],
+        sides={"R": ", right", "L": ", left"},
         regions=_by_region(case.record),
         references=_references(case.record),
         standard=_standard(case.trained),
