@@ -65,7 +65,7 @@ _SUFFIXES = (".html", ".png", ".json")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
 @options.learning_photo_options
 def command(cohort: str, label: str, output: str | None, **given: Any) -> None:
-    """Find what distinguishes the people of LABEL in COHORT from all others, without being told where to look.
+    """Find what distinguishes the people of LABEL in COHORT from all others, wherever it is.
 
     COHORT is a CSV with the columns `photo` and `label`, and `patient` where somebody has several photos, or
     a folder with one subfolder of photos per label.

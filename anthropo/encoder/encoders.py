@@ -121,15 +121,16 @@ class Encoder:
         return embedded
 
     def early(self, chips: Tensor) -> Tensor:
-        """What the network's first layers see in chips, (n, channels, h, w); the pixels if they are unknown."""
+        """What the network's first layers see in chips, (n, channels, h, w); pixels if unknown."""
         x = self._prepared(chips)
-        early: Tensor = self._network.early(x) if hasattr(self._network, "early") else x
+        network: Any = self._network
+        early: Tensor = network.early(x) if hasattr(network, "early") else x
         return early
 
     def late(self, seen: Tensor) -> Tensor:
         """Embeddings of what `early` gave."""
-        network = self._network.late if hasattr(self._network, "late") else self._network
-        embedded: Tensor = network(seen)
+        network: Any = self._network
+        embedded: Tensor = network.late(seen) if hasattr(network, "late") else network(seen)
         return embedded
 
     @property

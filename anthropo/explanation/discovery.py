@@ -131,13 +131,12 @@ def discover(
     as the label's, not the models: those of other folds have seen labels, which a permutation does not undo.
     How often that is wrong where there is nothing to be found is measured in docs/benchmarks.md.
 
-    References of the effect sizes: Hedges & Olkin, "Statistical methods for meta-analysis" (1985), 5.E and 5.G.
+    References of the effect sizes: Hedges & Olkin, "Statistical methods for meta-analysis"
+    (1985), 5.E and 5.G.
     """
     inside = checked(features, label)
     units = _units(features.patients, inside)
-    dealt = split(
-        [label if own else OTHERS for own in inside], features.patients.tolist(), folds, seed
-    )
+    dealt = split([label if own else OTHERS for own in inside], features.patients.tolist(), folds, seed)
     frame = feature_frame(features)
     columns = Columns.of(list(frame.columns))
     heads: list[dict[str, Head]] = []
@@ -247,7 +246,8 @@ def effect(kind: Kind, name: str, one: Floats, other: Floats) -> Effect:
     reach = 1.959964 * np.sqrt((n + m) / (n * m) + g**2 / (2 * (n + m))) if np.isfinite(g) else np.inf
     p = float(mannwhitneyu(one, other, alternative="two-sided").pvalue) if pooled > 0 or apart else 1.0
     return Effect(
-        kind, name, n, m, float(one.mean()), float(other.mean()), float(g), float(g - reach), float(g + reach), p, p
+        kind, name, n, m, float(one.mean()), float(other.mean()), float(g), float(g - reach),
+        float(g + reach), p, p,
     )  # fmt: skip
 
 
@@ -342,7 +342,12 @@ def compare(
     repeats = np.diff([*edges, size])
     whole = np.repeat(np.repeat(p, repeats, 0), repeats, 1)
     return Difference(
-        maps[inside].mean(0), maps[~inside].mean(0), whole, int(inside.sum()), int((~inside).sum()), permutations
+        maps[inside].mean(0),
+        maps[~inside].mean(0),
+        whole,
+        int(inside.sum()),
+        int((~inside).sum()),
+        permutations,
     )
 
 
@@ -354,6 +359,8 @@ def _welch(groups: Masks, cells: Floats) -> Floats:
     m = len(cells) - n
     a, a2 = own @ cells, own @ cells**2
     mean, others = a / n, (total - a) / m
-    variance = np.maximum(a2 / n - mean**2, 0) / (n - 1) + np.maximum((squares - a2) / m - others**2, 0) / (m - 1)
+    variance = np.maximum(a2 / n - mean**2, 0) / (n - 1) + np.maximum((squares - a2) / m - others**2, 0) / (
+        m - 1
+    )
     t: Floats = (mean - others) / np.sqrt(variance + 1e-12)
     return t

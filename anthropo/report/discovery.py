@@ -32,8 +32,8 @@ Document = dict[str, Any]
 NOTE = "Research use only, not a medical device."
 SIGNIFICANT = 0.05  # adjusted p of a place, and q of a number
 CAUTION = (
-    "Distinguishes means: in this cohort. What groups differ in besides the label, such as age, sex, ancestry, "
-    "expression or the camera, distinguishes them as well; compare groups that are alike in these."
+    "Distinguishes means: in this cohort. What groups differ in besides the label, such as age, sex, "
+    "ancestry, expression or the camera, distinguishes them as well; compare groups that are alike in these."
 )
 
 _SHOWN = 15  # measurements on a terminal
@@ -123,7 +123,9 @@ def document(found: Discovery, settings: Mapping[str, Any], left_out: Sequence[t
 
 def _plain(effect: Effect) -> Document:
     """JSON has no infinity."""
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(effect).items()}
+    return {
+        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(effect).items()
+    }
 
 
 def _coarse(values: Floats, step: int) -> list[list[float]]:
@@ -159,9 +161,13 @@ def print_discovery(found: Discovery) -> None:
     console.print(_effects_table("region, log-odds", found.regions, found.label))
     seen = places(maps)
     if seen:
-        table = _table(("where the heatmaps differ", False), ("speaks", False), ("% of the face", True), ("p", True))
+        table = _table(
+            ("where the heatmaps differ", False), ("speaks", False), ("% of the face", True), ("p", True)
+        )
         for p in seen:
-            table.add_row(p.where, "for it" if p.supports else "against it", f"{100 * p.share:.1f}", f"{p.p:.2g}")
+            table.add_row(
+                p.where, "for it" if p.supports else "against it", f"{100 * p.share:.1f}", f"{p.p:.2g}"
+            )
         console.print(table)
     else:
         click.echo(f"No place of the heatmaps differs (smallest p {maps.p.min():.2g}, all places together).")
@@ -172,7 +178,9 @@ def print_discovery(found: Discovery) -> None:
     if unlike:
         names = ", ".join(f"{e.name} ({value(e.mean, e)} against {value(e.mean_others, e)})" for e in unlike)
         click.secho(
-            f"warning: the groups also differ in {names}: what is above may come from that.", fg="yellow", err=True
+            f"warning: the groups also differ in {names}: what is above may come from that.",
+            fg="yellow",
+            err=True,
         )
     click.secho(f"g: difference in standard deviations. q: false discovery rate. {NOTE}", dim=True)
 
@@ -190,7 +198,13 @@ def _effects_table(what: str, effects: Sequence[Effect], label: str) -> Any:
     from rich.text import Text
 
     table = _table(
-        (what, False), (label, True), ("others", True), ("g", True), ("95 % interval", True), ("p", True), ("q", True)
+        (what, False),
+        (label, True),
+        ("others", True),
+        ("g", True),
+        ("95 % interval", True),
+        ("p", True),
+        ("q", True),
     )
     for e in effects:
         table.add_row(
@@ -289,7 +303,10 @@ def page(made: Document, found: Discovery, drawn: Mapping[str, Image.Image]) -> 
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         resources.files("anthropo.report").joinpath("discovery.html").read_text(encoding="utf-8")
     )
-    pictures = {name: base64.b64encode(png(own) if name == "bar" else heat.jpeg(own)).decode() for name, own in drawn.items()}
+    pictures = {
+        name: base64.b64encode(png(own) if name == "bar" else heat.jpeg(own)).decode()
+        for name, own in drawn.items()
+    }
     return template.render(
         made=made, found=found, summary=summary(found), places=places(found.maps), pictures=pictures,
         title=title, value=value, sized=sized, significant=SIGNIFICANT, caution=CAUTION, note=NOTE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +108,7 @@ def over(picture: Image.Image, points: Floats, values: Floats, limit: float) -> 
 
 
 def outlined(picture: Image.Image, points: Floats, mask: NDArray[np.bool_]) -> Image.Image:
-    """A picture with the outline of a part of the map's square, `mask` (size, size); landmarks as for `over`."""
+    """A picture with the outline of `mask` (size, size), a part of the map's square; points as for `over`."""
     from scipy.ndimage import binary_erosion
 
     inside = _laid(mask.astype(np.float64), points, picture.size) > 0.5
@@ -134,7 +135,7 @@ def template(side: int = 420) -> tuple[Image.Image, Floats]:
     points = (mean - low + margin) / (high - low + 2 * margin) * side
     picture = Image.new("RGB", (side * _FINE, side * _FINE), "white")
     draw = ImageDraw.Draw(picture)
-    pen = {"fill": _INK, "width": round(side * _FINE / 210), "joint": "curve"}
+    pen: dict[str, Any] = {"fill": _INK, "width": round(side * _FINE / 210), "joint": "curve"}
     for line in (*_LINES, *_LOOPS):
         own = points[list(line)] * _FINE
         closed = np.vstack([own, own[:1]]) if line in _LOOPS else own
@@ -203,4 +204,5 @@ def _forehead(points: Floats) -> Floats:
     middle, half = (right + left) / 2, (left - right) / 2
     up = np.array([half[1], -half[0]])
     angle = np.linspace(np.pi, 0, 60)[:, None]
-    return middle + np.cos(angle) * half + 1.05 * np.sin(angle) * up
+    arc: Floats = middle + np.cos(angle) * half + 1.05 * np.sin(angle) * up
+    return arc

@@ -40,7 +40,7 @@ def paint(chips: np.ndarray, x: float, y: float, colour: float) -> np.ndarray:
     left, top, side = FACE_WINDOW
     at = (np.arange(150) + 0.5) / 150 * side
     apart = np.hypot(left + at[None, :] - x, top + at[:, None] - y)
-    strength = np.clip((0.09 - apart) / 0.02, 0, 1)[None, :, :, None]
+    strength = np.clip((0.06 - apart) / 0.02, 0, 1)[None, :, :, None]
     painted = chips + strength * (colour - chips)
     painted[hidden_of()] = FILL
     return painted
@@ -173,7 +173,8 @@ def test_blurred_chip_keeps_colour_and_loses_features(planted: Planted) -> None:
     base = blurred(planted.chips, masks)
     for chip, own, mask in zip(planted.chips, base, masks, strict=True):
         assert np.abs(chip[mask].mean(0) - own[mask].mean(0)).max() < 12
-        assert own[mask].std(0).mean() < 0.7 * chip[mask].std(0).mean()
+        step, left = (np.abs(np.diff(c.astype(float), axis=1))[mask[:, 1:]].mean() for c in (chip, own))
+        assert left < 0.4 * step
         np.testing.assert_array_equal(own[~mask], chip[~mask])
 
 
@@ -196,7 +197,9 @@ def test_encoder_whose_layers_are_unknown(planted: Planted, monkeypatch: pytest.
 
 def test_region_without_a_say(planted: Planted) -> None:
     mute = replace(planted.heads[0], readout=torch.zeros_like(planted.heads[0].readout))
-    found = heat_of_chips(planted.encoder, planted.chips, DEFAULT_REGIONS, [mute, *planted.heads[1:]], judge=False)
+    found = heat_of_chips(
+        planted.encoder, planted.chips, DEFAULT_REGIONS, [mute, *planted.heads[1:]], judge=False
+    )
     face = found.regions["face"]
     assert not face.values.any()
     assert (face.contribution, face.baseline, face.faithfulness) == (0, 0, None)
@@ -226,7 +229,7 @@ def test_faithful_map_passes(planted: Planted) -> None:
     assert found.reason == ""
     assert found.deletion < found.random < found.insertion
     assert found.top_tenth_drop > found.random_tenth_drop + 1
-    assert found.sanity_correlation < 0.5
+    assert found.sanity_correlation < heatmap._SANITY
 
 
 def test_curves_end_where_everything_and_nothing_is_left(planted: Planted) -> None:
@@ -274,7 +277,9 @@ def test_same_seed_same_verdict(planted: Planted) -> None:
 
 
 def test_region_that_the_model_lacks(planted: Planted) -> None:
-    with pytest.raises(InputError, match="region 'nose': the model has no such region. Its regions are face, "):
+    with pytest.raises(
+        InputError, match=r"region 'nose': the model has no such region\. Its regions are face, "
+    ):
         heatmaps(
             planted.model, planted.encoder, planted.photo, planted.face, WEIGHTS, regions=("eyes", "nose")
         )

@@ -67,7 +67,9 @@ def test_photo_shows_a_place_where_it_is(photo: Photo, face: Face) -> None:
     # back from the picture to the photo: the picture is a square around the map's, zoomed
     to = frame_to_photo(face)
     left, top, side = FACE_WINDOW
-    corners = np.array([(a, b) for a in (left, left + side) for b in (top, top + side)]) @ to[:, :2].T + to[:, 2]
+    corners = (
+        np.array([(a, b) for a in (left, left + side) for b in (top, top + side)]) @ to[:, :2].T + to[:, 2]
+    )
     reach = np.ptp(corners, axis=0).max() * 0.62
     there = corners.mean(0) - reach + (at + 0.5) / 400 * 2 * reach
     assert np.hypot(*(there - (to[:, :2] @ (0.3, 0.6) + to[:, 2]))) < 1.0  # photo pixels
