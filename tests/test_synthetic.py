@@ -17,6 +17,7 @@ from anthropo import Face, Photo, measure_face, measure_table, read_face, synthe
 from anthropo.errors import InputError
 from anthropo.face.fine import refine
 from anthropo.face.scheme import MIRROR
+from anthropo.face.shape import shapes
 from anthropo.measurement.compute import evaluate
 from anthropo.measurement.registry import registry
 from anthropo.synthetic import (
@@ -198,7 +199,7 @@ def test_people_look_different_from_each_other() -> None:
 def test_strength_is_exact_by_the_definition(name: str, amount: float) -> None:
     change = SINGLE_MORPHS[name]
     entries = [registry()[i] for i in change.measurements]
-    mean = synthetic._shapes()[0]
+    mean = shapes()[0]
     moved = mean + change.strength(amount) * change.direction[:68]
     spread = [healthy_sd()[e.id] for e in entries]
     assert ((evaluate(moved, entries) - evaluate(mean, entries)) / spread).mean() == pytest.approx(amount)
