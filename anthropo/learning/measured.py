@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ class Trees:
 
     arrays: dict[str, NDArray[Any]] | None  # of booster_arrays; None: no tree helped
     labels: int
+    _grown: list[Any] = field(default_factory=list, init=False, repr=False)  # XGBoost's own, once asked for
 
     def margins(self, numbers: Floats) -> Floats:
         """Log-odds (n, k), not calibrated."""
@@ -48,9 +49,11 @@ class Trees:
         n, m = numbers.shape
         if self.arrays is None:
             return np.zeros((n, self.labels, size))
-        booster = booster_from_arrays(self.arrays, objective(self.labels), m)
-        booster.set_param({"nthread": 1})
-        found = booster.predict(_matrix(numbers, np.zeros((n, self.labels))), **how)
+        if not self._grown:
+            booster = booster_from_arrays(self.arrays, objective(self.labels), m)
+            booster.set_param({"nthread": 1})
+            self._grown.append(booster)
+        found = self._grown[0].predict(_matrix(numbers, np.zeros((n, self.labels))), **how)
         return _both(np.asarray(found, dtype=np.float64).reshape(n, -1, size), self.labels)
 
 
