@@ -82,6 +82,7 @@ class Settings:
     references: tuple[str, ...] = ()  # names or files; the default one when sex or age is known
     sex: str | None = None  # of whoever has no column `sex`
     age: str | None = None
+    no_face: bool = False  # a picture of something else, which can be learned from but not measured
 
     def fingerprint(self) -> str:
         """Changes whenever the same photo could give another result.
@@ -91,6 +92,8 @@ class Settings:
         InputError, WeightsError
             If one of the settings cannot be used.
         """
+        if self.no_face:
+            raise InputError("Without a face there is nothing to measure. Leave no_face out.")
         return _fingerprint(self, tuple((r.name, r.sha256) for r in _references(self.references)))
 
 

@@ -20,6 +20,13 @@ COMMANDS = {
     "train": ("anthropo.cli.train", "Train a model on labelled photographs."),
     "classify": ("anthropo.cli.classify", "Say what a model makes of photographs."),
     "evaluate": ("anthropo.cli.evaluate", "Judge a model, or the ways to train one, with intervals."),
+    "finetune": ("anthropo.cli.finetune", "Train a network of the literature on your own photographs."),
+    "compare-networks": (
+        "anthropo.cli.compare_networks",
+        "Train the networks of a recipe and put recall and precision side by side.",
+    ),
+    "export": ("anthropo.cli.export", "Write a network as ONNX, for devices without torch."),
+    "bench": ("anthropo.cli.bench", "Measure networks in torch, as ONNX and as int8, side by side."),
     "inspect": ("anthropo.cli.inspect", "Tell what a model is, was trained on and can do."),
     "demo": ("anthropo.cli.demo", "Train, classify and evaluate on invented people, in two minutes."),
     "reference": ("anthropo.cli.reference", "List reference tables, or make one from your own controls."),

@@ -42,6 +42,15 @@ class ResNetWeights:
     projection: Floats  # (128, 256)
 
 
+def blank_weights() -> ResNetWeights:
+    """Zeros of the right shapes: for a network whose weights come from elsewhere."""
+    shapes = list(_shapes())
+    convolutions = tuple((np.zeros(s, np.float32), np.zeros(s[0], np.float32)) for s in shapes)
+    return ResNetWeights(
+        np.zeros(3, np.float32), convolutions, np.zeros((DIMENSION, shapes[-1][0]), np.float32)
+    )
+
+
 class _Reader:
     """dlib's serialised values, one after the other."""
 
@@ -251,9 +260,13 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Embeddings (n, 128) of pictures (n, 3, 150, 150), mean subtracted, divided by 256."""
-        x = functional.max_pool2d(functional.relu_(self.first(x)), 3, 2)
-        y: Tensor = self.projection(self.blocks(x).mean((2, 3)))
+        y: Tensor = self.projection(self.map(x).mean((2, 3)))
         return y
+
+    def map(self, x: Tensor) -> Tensor:
+        """The last map of features (n, 256, h, w), before it is averaged."""
+        seen: Tensor = self.blocks(functional.max_pool2d(functional.relu_(self.first(x)), 3, 2))
+        return seen
 
 
 class _Block(nn.Module):
