@@ -31,7 +31,7 @@ demo: $(VENV)/installed
 	$(BIN)/anthropo measure demo/astronaut.png -o demo/report.html --overlay demo
 	@rm -rf demo/hybrid
 	$(BIN)/anthropo demo demo/hybrid
-	@echo "done: open demo/report.html and demo/hybrid/evaluation.html"
+	@echo "done: open demo/report.html, demo/hybrid/explanation.html and demo/hybrid/evaluation.html"
 
 # from tests/, not the root: there Python would find the sources before the installed package
 lint: $(VENV)/installed

@@ -20,7 +20,9 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "learning.model": ["Options"],
         "learning.training": ["Trained", "cross_validate", "make_trained"],
         "measurement.compute": ["Measurement", "measure", "measure_face"],
+        "measurement.pooling": ["Pooled", "pool"],
         "measurement.registry": ["registry"],
+        "patients": ["patient_table"],
         "photo": ["Photo", "read_photo"],
     },
 )

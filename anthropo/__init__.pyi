@@ -22,6 +22,9 @@ from anthropo.learning.training import make_trained as make_trained
 from anthropo.measurement.compute import Measurement as Measurement
 from anthropo.measurement.compute import measure as measure
 from anthropo.measurement.compute import measure_face as measure_face
+from anthropo.measurement.pooling import Pooled as Pooled
+from anthropo.measurement.pooling import pool as pool
 from anthropo.measurement.registry import registry as registry
+from anthropo.patients import patient_table as patient_table
 from anthropo.photo import Photo as Photo
 from anthropo.photo import read_photo as read_photo

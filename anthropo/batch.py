@@ -21,7 +21,7 @@ from queue import SimpleQueue
 from typing import IO, TYPE_CHECKING, Any
 
 from anthropo._version import __version__
-from anthropo.errors import AnthropoError, InputError
+from anthropo.errors import AnthropoError, FaceError, InputError
 from anthropo.face import _engine
 from anthropo.face.fine import fine_sha256, refine
 from anthropo.face.gate import CHECKS
@@ -30,6 +30,8 @@ from anthropo.face.weights import landmark_model
 from anthropo.files import file_sha256, read_text, write_atomically
 from anthropo.measurement.appearance import lbp
 from anthropo.measurement.compute import Measurement, measure_face
+from anthropo.measurement.landmark_file import Corrections, Landmarks
+from anthropo.measurement.pooling import Pooled, pool
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import (
     IRIS_FROM,
@@ -43,14 +45,15 @@ from anthropo.photo import MAX_MEGAPIXELS, SUFFIXES, Photo, read_photo
 from anthropo.reference.build import instrument_name
 from anthropo.reference.tables import DEFAULT_REFERENCE, Reference, load_reference, parse_age, parse_sex
 from anthropo.reference.zscore import ZScore, disagreement, score
+from anthropo.video import FRAMES, is_video, open_video, unreadable
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Record = dict[str, Any]  # one face of one photo, as in the JSON output
 Row = dict[str, Any]  # one line of a table
-# item, index of the face, face, the scale that was found, the photo's SHA-256
-OnFace = Callable[["Item", int, Face, Scale | None, str], None]
+# item, index of the face, face, the scale that was found, the file's SHA-256, the photo unless it is the file
+OnFace = Callable[["Item", int, Face, Scale | None, str, Photo | None], None]
 
 #: Columns of a cohort that mean something to anthropo.
 COHORT_COLUMNS = ("photo", "sex", "age", "patient")
@@ -83,6 +86,8 @@ class Settings:
     sex: str | None = None  # of whoever has no column `sex`
     age: str | None = None
     no_face: bool = False  # a picture of something else, which can be learned from but not measured
+    corrections: Corrections | None = None  # landmarks from files; what a photo's say is no setting
+    frames: int = FRAMES  # of a video
 
     def fingerprint(self) -> str:
         """Changes whenever the same photo could give another result.
@@ -110,7 +115,7 @@ def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...]) -> str
     parts = [
         __version__, _engine.dlib_version, weights, settings.face, settings.jitter, definitions,
         fine_sha256() if settings.fine else "", settings.force, settings.texture, str(request), tables,
-        settings.sex, settings.age,
+        settings.sex, settings.age, settings.frames,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
@@ -275,30 +280,123 @@ def read_cohort(path: Path) -> list[Item]:
 # ------------------------------------------------------------------------------------- records
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """One face of one picture, measured."""
+
+    face: Face
+    scale: Scale | None
+    values: Sequence[Measurement | Pooled]
+    notes: list[str]  # why there is no scale
+    file: Landmarks | None = None  # what it was corrected from
+    photo: Photo | None = None
+
+
 def measure_item(item: Item, settings: Settings, on_face: OnFace | None = None) -> list[Record]:
     """One record per face that was asked for, or a single failed one with its reason."""
     try:
+        if is_video(item.path):
+            return [_measure_video(item, settings, on_face)]
         photo = read_photo(item.path, short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
-        faces = read_faces(
-            photo, face=settings.face, jitter=settings.jitter, landmark_model=settings.landmark_model
-        )
         digest = photo.sha256
-        records = []
-        seen: list[tuple[Face, Scale | None]] = []
-        for index, face in enumerate(faces):
-            if settings.fine:
-                face = refine(photo, face)
-            record, scale = _record(item, index, face, photo, settings)
-            records.append(record)
-            seen.append((face, scale))
+        seen = [_see(item, photo, first, settings, digest) for first in _faces(photo, settings)]
+        records = [_record(item, i, one, photo, digest, settings) for i, one in enumerate(seen)]
         if on_face is not None:
-            for index, (face, scale) in enumerate(seen):
-                on_face(item, index, face, scale, digest)
+            for index, one in enumerate(seen):
+                on_face(item, index, one.face, one.scale, digest, None)
     except AnthropoError as error:
         return [_failed(item, str(error), settings)]
     except MemoryError:
         return [_failed(item, f"{item.path}: not enough memory. Use fewer --jobs.", settings)]
     return records
+
+
+def _faces(photo: Photo, settings: Settings) -> list[Face]:
+    return read_faces(
+        photo, face=settings.face, jitter=settings.jitter, landmark_model=settings.landmark_model
+    )
+
+
+def _see(item: Item, photo: Photo, first: Face, settings: Settings, digest: str) -> _Seen:
+    """A face that was found, looked at a second time, brought to scale and measured."""
+    face = refine(photo, first) if settings.fine else first
+    file = None
+    if settings.corrections and not is_video(item.path):
+        face, file = settings.corrections.correct(face, first, item.path, digest)
+    scale, notes = None, []
+    request = _scale_request(settings.scale)
+    if request is not None:
+        try:
+            if request.kind == "iris" and request.assumed:
+                _adult_iris(item, settings)
+            scale = find_scale(request, photo, face.landmarks, face.samples)
+        except AnthropoError as error:
+            notes.append(str(error))
+    return _Seen(face, scale, measure_face(face, photo, scale=scale, force=settings.force), notes, file)
+
+
+def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Record:
+    """One record of a video: measurements pooled over its frames, landmarks of the best frame.
+
+    Raises
+    ------
+    AnthropoError
+        If the video cannot be read, or no frame of it can be measured.
+    """
+    if settings.face == "all":
+        raise InputError(f"{item.path}: --face all is for photographs. Of a video, measure --face largest.")
+    if settings.corrections and not settings.corrections.folder:
+        raise InputError(f"{item.path}: --landmarks are those of a photograph, not of a video.")
+    digest = file_sha256(item.path) if os.path.isfile(item.path) else ""
+    video = open_video(item.path, max_megapixels=settings.max_megapixels)
+    values: list[Sequence[Measurement]] = []
+    failed: list[FaceError] = []
+    best: _Seen | None = None
+    unscaled: list[str] = []
+    for photo in video.photos(settings.frames):
+        try:
+            (first,) = _faces(photo, settings)
+        except FaceError as error:
+            failed.append(error)
+            continue
+        one = _see(item, photo, first, settings, digest)
+        values.append([m for m in one.values if isinstance(m, Measurement)])
+        unscaled += one.notes
+        if best is None or _doubt(one.face) < _doubt(best.face):
+            best = replace(one, photo=photo)
+    if best is None or best.photo is None:
+        if not failed:
+            raise unreadable(item.path)
+        others = [error for error in failed if ": no face found." not in str(error)]
+        if others:
+            raise others[0]
+        raise FaceError(
+            f"{item.path}: no face found in any of {len(failed)} frames. Use a video in which the whole face "
+            "is visible, upright and well lit."
+        )
+    notes = unscaled[:1] if len(unscaled) == len(values) else []
+    pooled = replace(best, values=pool(values), notes=notes)
+    record = _record(item, 0, pooled, best.photo, digest, settings)
+    remarks = []
+    if len(values) == 1:
+        remarks.append("one frame measured: the intervals are those of one photo")
+    if video.cut_off:
+        ends = f"ends after {video.seconds:.1f} of {video.promised:.1f} s"
+        remarks.append(f"{ends}: measured are the frames that are there")
+    record["video"] = {
+        "seconds": round(video.seconds, 3),
+        "frames": len(values) + len(failed),
+        "measured": len(values),
+        "remarks": remarks,
+    }
+    if on_face is not None:
+        on_face(item, 0, best.face, best.scale, digest, best.photo)
+    return record
+
+
+def _doubt(face: Face) -> tuple[int, float]:
+    """By which one of two frames is the better one to show."""
+    return sum(not check.ok for check in face.gate), face.unsteadiness
 
 
 def _person(item: Item, settings: Settings) -> dict[str, str]:
@@ -314,7 +412,9 @@ def _who(item: Item, settings: Settings) -> str:
     return item.disputed or " ".join(_person(item, settings).values()).strip()
 
 
-def _scores(item: Item, values: list[Measurement], settings: Settings) -> tuple[list[ZScore], list[str]]:
+def scores_of(
+    item: Item, values: Sequence[Measurement | Pooled], settings: Settings
+) -> tuple[list[ZScore], list[str]]:
     """z-scores of one face, and what stood in their way."""
     said = _person(item, settings)
     known: dict[str, Any] = {"sex": None, "age": None}
@@ -364,7 +464,7 @@ def _json_number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _diagnostics(item: Item, settings: Settings) -> Record:
+def diagnostics_of(item: Item, settings: Settings) -> Record:
     return {
         "anthropo": __version__,
         "settings": settings.fingerprint(),
@@ -378,7 +478,7 @@ def _diagnostics(item: Item, settings: Settings) -> Record:
 
 def _failed(item: Item, reason: str, settings: Settings) -> Record:
     keys = (
-        "width", "height", "box", "landmarks", "landmark_sd", "anatomy", "pose", "gate", "scale",
+        "width", "height", "box", "landmarks", "landmark_sd", "anatomy", "pose", "gate", "moved", "scale",
         "measurements", "texture",
     )  # fmt: skip
     return {
@@ -390,7 +490,7 @@ def _failed(item: Item, reason: str, settings: Settings) -> Record:
         "disagreements": [],
         "notes": [],
         "columns": item.columns,
-        "diagnostics": _diagnostics(item, settings),
+        "diagnostics": diagnostics_of(item, settings),
     }
 
 
@@ -405,22 +505,12 @@ def _adult_iris(item: Item, settings: Settings) -> None:
             )
 
 
-def _record(
-    item: Item, index: int, face: Face, photo: Photo, settings: Settings
-) -> tuple[Record, Scale | None]:
-    scale, notes = None, []
-    request = _scale_request(settings.scale)
-    if request is not None:
-        try:
-            if request.kind == "iris" and request.assumed:
-                _adult_iris(item, settings)
-            scale = find_scale(request, photo, face.landmarks, face.samples)
-        except AnthropoError as error:
-            notes.append(str(error))
-    values = measure_face(face, photo, scale=scale, force=settings.force)
-    scores, doubts = _scores(item, values, settings)
+def _record(item: Item, index: int, seen: _Seen, photo: Photo, digest: str, settings: Settings) -> Record:
+    face, scale, notes = seen.face, seen.scale, seen.notes
+    scores, doubts = scores_of(item, seen.values, settings)
     patterns, lacking = _texture(item, photo, face) if settings.texture else (None, [])
-    record = {
+    corrections = settings.corrections if seen.file else None
+    return {
         "photo": item.path,
         "face": index,
         "status": "ok",
@@ -445,22 +535,23 @@ def _record(
             }
             for c in face.gate
         },
+        "moved": {name: round(px, 3) for name, px in seen.file.moved.items()} if seen.file else {},
         "scale": {"mm_per_px": scale.mm_per_px, "rel_sd": scale.rel_sd, "method": scale.method}
         if scale
         else None,
-        "measurements": _measurements(values, scores, settings.scale is not None, notes),
+        "measurements": measurement_records(seen.values, scores, settings.scale is not None, notes),
         "texture": patterns,
         "disagreements": [d.sentence() for d in disagreement(scores)],
         "notes": notes + doubts + lacking,
         "columns": item.columns,
         "diagnostics": {
-            **_diagnostics(item, settings),
-            "sha256": photo.sha256,
+            **diagnostics_of(item, settings),
+            "sha256": digest,
+            "landmarks": corrections.stamp(item.path, digest) if corrections else "",
             "score": round(face.score, 4),
             "second_try": face.second_try,
         },
     }
-    return record, scale
 
 
 def _texture(item: Item, photo: Photo, face: Face) -> tuple[dict[str, float | None], list[str]]:
@@ -477,13 +568,30 @@ def _texture(item: Item, photo: Photo, face: Face) -> tuple[dict[str, float | No
     ]
 
 
-def _measurements(
-    values: list[Measurement], scores: list[ZScore], mm: bool, notes: list[str]
+def values_of(record: Record) -> list[Measurement]:
+    """The measurements of a record as they were before `measurement_records` wrote them down."""
+    found = []
+    for name, m in record["measurements"].items():
+        for own in (m, *([m["mm"]] if "mm" in m else [])):
+            value, lo, hi = (math.nan if own[k] is None else float(own[k]) for k in ("value", "lo", "hi"))
+            side = registry()[name].side
+            found.append(Measurement(name, value, lo, hi, own["unit"], side, m["reason"], m["corrected"]))
+    return found
+
+
+def measurement_records(
+    values: Sequence[Measurement | Pooled], scores: list[ZScore], mm: bool, notes: list[str]
 ) -> dict[str, Record]:
     """By id; what is also given in millimetres has that under `mm`."""
     found: dict[str, Record] = {}
     for m in values:
         numbers = {"value": _json_number(m.value), "lo": _json_number(m.lo), "hi": _json_number(m.hi)}
+        if isinstance(m, Pooled):
+            numbers |= {
+                "photos": m.photos,
+                "sd": _json_number(m.sd),
+                "repeatability": _json_number(m.repeatability),
+            }
         if m.id not in found:
             found[m.id] = {**numbers, "unit": m.unit, "reason": m.reason, "corrected": m.corrected, "z": []}
         else:
@@ -510,7 +618,7 @@ def _measurements(
 def flatten(record: Record) -> Row:
     """A record as one row: no landmarks, one column per number."""
     row: Row = {k: record[k] for k in ("photo", "face", "status", "reason")}
-    row.update(_passed_through(record["columns"]))
+    row.update(passed_through(record["columns"]))
     row["width"], row["height"] = record["width"], record["height"]
     for key, value in zip(("left", "top", "right", "bottom"), record["box"] or [None] * 4, strict=True):
         row[f"box_{key}"] = value
@@ -520,13 +628,32 @@ def flatten(record: Record) -> Row:
     for name in CHECKS:
         row[f"gate_{name}"] = gate[name]["value"] if gate else None
     row["gate_failed"] = " ".join(name for name in gate if not gate[name]["ok"]) if gate else None
+    row["moved_landmarks"] = "; ".join(f"{name} {px:g} px" for name, px in (record["moved"] or {}).items())
     scale = record["scale"] or {}
     row["mm_per_px"], row["mm_per_px_rel_sd"] = scale.get("mm_per_px"), scale.get("rel_sd")
+    if record.get("video"):
+        video = record["video"]
+        row["video_seconds"], row["video_frames"] = video["seconds"], video["frames"]
+        row["video_measured"], row["video_remarks"] = video["measured"], "; ".join(video["remarks"])
+    row.update(flatten_measurements(record))
+    for name, value in (record["texture"] or {}).items():
+        row[name] = value
+    for key in _DIAGNOSTICS:
+        row[f"diagnostics_{key}"] = record["diagnostics"].get(key)
+    return row
+
+
+def flatten_measurements(record: Record) -> Row:
+    """What a record measured, as columns; with how often and how steadily where several were pooled."""
+    row: Row = {}
     measured = record["measurements"] or {}
     reasons, doubts = [], []
     for name in registry():
         m = measured.get(name, {})
         row[name], row[f"{name}_lo"], row[f"{name}_hi"] = m.get("value"), m.get("lo"), m.get("hi")
+        for key in _POOLED:
+            if key in m:
+                row[f"{name}_{key}"] = m[key]
         if m.get("mm"):
             for suffix, key in (("", "value"), ("_lo", "lo"), ("_hi", "hi")):
                 row[f"{name}_mm{suffix}"] = m["mm"][key]
@@ -537,8 +664,6 @@ def flatten(record: Record) -> Row:
                 doubts.append(f"{name}, {z['reference']}: {z['reason']}")
         if m.get("reason"):
             reasons.append(f"{name}: {m['reason']}")
-    for name, value in (record["texture"] or {}).items():
-        row[name] = value
     row["measurement_reasons"] = "; ".join(reasons) if measured else None
     row["z_reasons"] = "; ".join(doubts) if measured else None
     graded: dict[str, set[str]] = {}
@@ -548,18 +673,17 @@ def flatten(record: Record) -> Row:
     row["references"] = "; ".join(f"{name} (grade {'/'.join(sorted(g))})" for name, g in graded.items())
     row["disagreements"] = " ".join(record["disagreements"] or ()) if measured else None
     row["notes"] = " ".join(record["notes"] or ())
-    for key in _DIAGNOSTICS:
-        row[f"diagnostics_{key}"] = record["diagnostics"].get(key)
     return row
 
 
+_POOLED = ("photos", "sd", "repeatability")
 _DIAGNOSTICS = (
-    "anthropo", "settings", "dlib", "landmark_model", "fine_model", "jitter", "person", "sha256", "score",
-    "second_try",
+    "anthropo", "settings", "dlib", "landmark_model", "fine_model", "jitter", "person", "sha256", "landmarks",
+    "score", "second_try",
 )  # fmt: skip
 
 
-def _passed_through(columns: dict[str, str]) -> Row:
+def passed_through(columns: dict[str, str]) -> Row:
     """The input table's own columns; one that has the name of a result becomes ``input_NAME``."""
     row: Row = {}
     for given, cell in columns.items():
@@ -577,8 +701,9 @@ def _ours(name: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _variable() -> re.Pattern[str]:
-    """Columns that are there with a scale, with references (whatever their name), with texture."""
-    return re.compile(rf"(?:{'|'.join(registry())})_(?:mm(?:_lo|_hi)?|z_.+)|lbp_\w+_\d+")
+    """Columns that are there with a scale, references (whatever their name), texture, several photos."""
+    more = "|".join(("mm(?:_lo|_hi)?", "z_.+", *_POOLED))
+    return re.compile(rf"(?:{'|'.join(registry())})_(?:{more})|lbp_\w+_\d+|video_\w+")
 
 
 @lru_cache(maxsize=1)
@@ -648,11 +773,13 @@ class Output:
             return False
         if (_cell(known[0], "person") or "") != _who(item, self._settings):
             return False
-        digest = _cell(known[0], "sha256")
         try:
-            return bool(digest == file_sha256(item.path))
-        except OSError:
+            digest = file_sha256(item.path)
+            corrections = self._settings.corrections
+            stamp = corrections.stamp(item.path, digest) if corrections else ""
+        except (OSError, InputError):
             return False
+        return digest == _cell(known[0], "sha256") and stamp == (_cell(known[0], "landmarks") or "")
 
     def add(self, records: list[Record]) -> None:
         """Keep one photo's records.
@@ -691,7 +818,7 @@ class Output:
                 else:
                     ours = {k: v for k, v in row.items() if _ours(k)}
                     first = {k: row[k] for k in ("photo", "face", "status", "reason")}
-                    rows.append({**first, **_passed_through(item.columns), **ours})
+                    rows.append({**first, **passed_through(item.columns), **ours})
         current = {item.path for item in items}
         for photo in dict.fromkeys([*self._earlier, *self._new]):  # what a killed run finished, too
             if photo in self._new and photo not in current:
@@ -700,7 +827,7 @@ class Output:
                 rows += self._earlier[photo]
         try:
             self._journal.close()
-            write_atomically(self.path, _encode(rows, self.suffix))
+            write_atomically(self.path, encode(rows, self.suffix))
         except OSError as error:
             raise self._full(error) from None
         with contextlib.suppress(OSError):
@@ -714,7 +841,7 @@ class Output:
 
     def _read_finished(self) -> None:
         try:
-            for row in _decode(self.path, self.suffix):
+            for row in decode(self.path, self.suffix):
                 _ = row["status"], row["face"]
                 self._earlier.setdefault(row["photo"], []).append(row)
         except (KeyError, TypeError, ValueError, OSError, csv.Error) as error:
@@ -748,10 +875,11 @@ def _cell(row: Record | Row, key: str) -> Any:
     return diagnostics.get(key) if isinstance(diagnostics, dict) else row.get(f"diagnostics_{key}")
 
 
-def _decode(path: Path, suffix: str) -> list[Row]:
+def decode(path: Path, suffix: str, what: str = "photos") -> list[Row]:
+    """The rows of a table that anthropo wrote; `what` they are stands in JSON."""
     if suffix == ".json":
-        photos: list[Row] = json.loads(path.read_text(encoding="utf-8"))["photos"]
-        return photos
+        rows: list[Row] = json.loads(path.read_text(encoding="utf-8"))[what]
+        return rows
     if suffix == ".csv":
         with open(path, encoding="utf-8-sig", newline="") as file:
             return [dict(row) for row in csv.DictReader(file)]
@@ -761,9 +889,10 @@ def _decode(path: Path, suffix: str) -> list[Row]:
     return table
 
 
-def _encode(rows: list[Any], suffix: str) -> bytes:
+def encode(rows: list[Any], suffix: str, what: str = "photos") -> bytes:
+    """The content of a table; `what` its rows are stands in JSON."""
     if suffix == ".json":
-        document = {"anthropo": __version__, "photos": rows}
+        document = {"anthropo": __version__, what: rows}
         return (json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
     names = list(dict.fromkeys(name for row in rows for name in row))
     if suffix == ".csv":
@@ -773,13 +902,13 @@ def _encode(rows: list[Any], suffix: str) -> bytes:
         writer.writerows({k: "" if v is None else v for k, v in row.items()} for row in rows)
         return text.getvalue().encode()
     buffer = io.BytesIO()
-    _frame(rows).to_parquet(buffer, index=False)
+    data_frame(rows).to_parquet(buffer, index=False)
     return buffer.getvalue()
 
 
 def as_csv(records: list[Record]) -> str:
     """The CSV output as text."""
-    return _encode([flatten(r) for r in records], ".csv").decode()
+    return encode([flatten(r) for r in records], ".csv").decode()
 
 
 def _lock(file: IO[str]) -> None:
@@ -852,7 +981,7 @@ def run(
                 thread.join()
 
 
-def _frame(rows: list[Row]) -> pd.DataFrame:
+def data_frame(rows: list[Row]) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(rows)
@@ -873,13 +1002,16 @@ def measure_table(
     references: Sequence[str] = (),
     sex: str | None = None,
     age: float | None = None,
+    landmarks: str | os.PathLike[str] | None = None,
+    frames: int = FRAMES,
 ) -> pd.DataFrame:
-    """Measure many photographs.
+    """Measure many photographs and videos.
 
     Parameters
     ----------
     photos : path or sequence of paths
-        Files, folders, patterns, or CSV files with a `photo` column.
+        Files, folders, patterns, or CSV files with a `photo` column. Videos are measured where they are
+        named, a row each; in folders they are passed over.
     jobs : int
         Threads.
     face, jitter, landmark_model, max_megapixels
@@ -897,6 +1029,10 @@ def measure_table(
     sex : {"female", "male"}, optional
     age : float, optional
         Years; both of whoever has no column `sex` or `age`.
+    landmarks : path, optional
+        Landmark file of the photo, or a folder of such files: measure from these, corrected by hand.
+    frames : int
+        Frames of a video that are measured.
 
     Returns
     -------
@@ -908,12 +1044,13 @@ def measure_table(
     Raises
     ------
     InputError
-        If there is nothing to measure, or the scale, a reference, sex or age cannot be used.
+        If there is nothing to measure, or the scale, a reference, sex, age or landmarks cannot be used.
     """
     settings = Settings(
         face, jitter, landmark_model, max_megapixels, fine, force, texture, scale,
         (references,) if isinstance(references, str) else tuple(references), sex,
-        None if age is None else str(age),
+        None if age is None else str(age), None if landmarks is None else Corrections(os.fspath(landmarks)),
+        frames,
     )  # fmt: skip
     settings.fingerprint()  # a missing model is one error, not one per photo
     given = [photos] if isinstance(photos, (str, os.PathLike)) else photos
@@ -921,6 +1058,6 @@ def measure_table(
     if not items:
         raise InputError("No photograph was named.")
     results = {records[0]["photo"]: records for records in run(items, settings, jobs)}
-    return _frame(
+    return data_frame(
         [flatten({**record, "columns": item.columns}) for item in items for record in results[item.path]]
     )

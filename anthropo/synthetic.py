@@ -18,7 +18,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +28,7 @@ from anthropo.face.fine import refine
 from anthropo.face.landmarker import Face, read_face
 from anthropo.face.pose import generic_face, rotation
 from anthropo.face.scheme import MIRROR
+from anthropo.face.shape import shapes
 from anthropo.files import write_atomically
 from anthropo.measurement.anatomy import frame
 from anthropo.measurement.compute import evaluate, geometry
@@ -127,7 +127,7 @@ class Morph:
 def _values(displacement: Floats, ids: Sequence[str]) -> Floats:
     """Changes of measurements when the mean face's points are displaced by (70, 2)."""
     entries = [registry()[i] for i in ids]
-    mean = _shapes()[0]
+    mean = shapes()[0]
     return np.asarray(evaluate(mean + displacement[:68], entries) - evaluate(mean, entries))
 
 
@@ -235,20 +235,9 @@ def healthy_sd() -> dict[str, float]:
     return {i: float(np.mean(sds)) for i, sds in spread.items()}
 
 
-@lru_cache(maxsize=1)
-def _shapes() -> tuple[Floats, Floats]:
-    """Mean face (68, 2) and components (K, 68, 2), each as long as its standard deviation.
-
-    Of the Face Research Lab London Set (DeBruine & Jones, CC BY 4.0), by development/shapes.py.
-    """
-    data = resources.files("anthropo.face").joinpath("shapes.npz").read_bytes()
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:
-        return file["mean"].astype(np.float64), file["modes"].astype(np.float64)
-
-
 def _identity(random: np.random.Generator) -> Floats:
     """A random person's deviation (70, 2) from the mean face."""
-    modes = _shapes()[1]
+    modes = shapes()[1]
     points = np.tensordot(random.standard_normal(len(modes)).clip(-2, 2), modes, 1)
     # half of what is not symmetric is the head's turn and landmark error, which every picture has anyway
     points = 0.75 * points + 0.25 * points[MIRROR] * np.array([-1.0, 1.0])
@@ -394,7 +383,7 @@ def _neutral() -> _Neutral:
     source = _with_pupils(face)
     axes, middle = frame(face.landmarks), face.landmarks[[36, 45]].mean(0)
     source[48:60] = _MOUTH
-    mean = _shapes()[0]
+    mean = shapes()[0]
     seen = (source - middle) @ np.linalg.inv(axes)
     # the pupils keep their place between the lids
     gaze = [seen[p] + (mean - seen[:68])[list(lid)].mean(0) for p, lid in zip(_PUPILS, _LIDS, strict=True)]

@@ -17,9 +17,17 @@ COMMANDS = {
         "anthropo.cli.measure",
         "Measure the faces of photographs: lengths, angles, ratios, with intervals.",
     ),
+    "traits": ("anthropo.cli.traits", "Call HPO traits, and write them as a phenopacket."),
     "train": ("anthropo.cli.train", "Train a model on labelled photographs."),
     "classify": ("anthropo.cli.classify", "Say what a model makes of photographs."),
+    "explain": ("anthropo.cli.explain", "Say why a model says what it says of a person."),
     "evaluate": ("anthropo.cli.evaluate", "Judge a model, or the ways to train one, with intervals."),
+    "composite": (
+        "anthropo.cli.composite",
+        "Average face of each label, and where it differs from controls.",
+    ),
+    "map": ("anthropo.cli.map", "Map of a cohort's faces: who lies near whom."),
+    "regions": ("anthropo.cli.regions", "Find what distinguishes the people of a label, and where."),
     "finetune": ("anthropo.cli.finetune", "Train a network of the literature on your own photographs."),
     "compare-networks": (
         "anthropo.cli.compare_networks",
@@ -28,7 +36,7 @@ COMMANDS = {
     "export": ("anthropo.cli.export", "Write a network as ONNX, for devices without torch."),
     "bench": ("anthropo.cli.bench", "Measure networks in torch, as ONNX and as int8, side by side."),
     "inspect": ("anthropo.cli.inspect", "Tell what a model is, was trained on and can do."),
-    "demo": ("anthropo.cli.demo", "Train, classify and evaluate on invented people, in two minutes."),
+    "demo": ("anthropo.cli.demo", "Train, classify, explain and evaluate on invented people."),
     "reference": ("anthropo.cli.reference", "List reference tables, or make one from your own controls."),
     "models": ("anthropo.cli.models", "List the model weights, where they lie and their licences."),
 }
@@ -68,10 +76,12 @@ def cli() -> None:
       anthropo measure portrait.jpg                 a table of measurements
       anthropo measure photos/ -o faces.csv         a folder, one row per photo
       anthropo measure portrait.jpg --overlay out/  the photo with what was measured
+      anthropo traits p.jpg --sex female --age 31   HPO traits that these measurements make
 
     \b
       anthropo train cohort.csv -o m.anthropo       a classifier from columns `photo` and `label`
       anthropo classify --model m.anthropo p.jpg    ranked labels, "none of these" among them
+      anthropo explain --model m.anthropo p.jpg -o why.html   what speaks for it, and where
       anthropo evaluate cohort.csv -o report.html   how good it is on people it has not seen
       anthropo demo                                 all of it on invented people
 
@@ -85,6 +95,8 @@ def main() -> None:
     # fight over them, and cost start-up time
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    # threads of a network wait asleep: where cores are busy, spinning ones would keep each other from working
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # threads come back from compiled code often and briefly: do not keep them waiting for 5 ms
     sys.setswitchinterval(0.0005)
     for stream in (sys.stdout, sys.stderr):

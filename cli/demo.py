@@ -23,7 +23,7 @@ def _labels(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str
     return tuple(name.strip() for name in value.split(",") if name.strip())
 
 
-@click.command(short_help="Train, classify and evaluate on invented people, in two minutes.")
+@click.command(short_help="Train, classify, explain and evaluate on invented people.")
 @click.argument("folder", metavar="[FOLDER]", default="anthropo-demo")
 @click.option(
     "--patients", type=click.IntRange(10, 1000), default=40, show_default=True, help="Of each label."
@@ -44,8 +44,8 @@ def command(folder: str, patients: int, labels: tuple[str, ...], jobs: int) -> N
     with variation of identity, pose, light and skin tone. No picture shows a real patient, no label is a
     disease, and no figure says anything about real people.
 
-    Makes the cohort, trains a model, classifies a picture that the model has not seen, evaluates, and
-    tells where everything is.
+    Makes the cohort, trains a model, classifies and explains a picture that the model has not seen,
+    evaluates, and tells where everything is.
 
     \b
     Exit code: 0 done, 2 wrong use, 130 interrupted.
@@ -62,7 +62,7 @@ def command(folder: str, patients: int, labels: tuple[str, ...], jobs: int) -> N
 
 
 def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None:
-    """Make, train, classify, evaluate.
+    """Make, train, classify, explain, evaluate.
 
     Raises
     ------
@@ -71,6 +71,8 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
     """
     from anthropo.cli.classify import people_of
     from anthropo.cli.evaluate import write_evaluation
+    from anthropo.cli.explain import case_of
+    from anthropo.cli.explain import command as explain
     from anthropo.cli.learning import look
     from anthropo.cli.train import train
 
@@ -78,6 +80,7 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
     from anthropo.learning.training import Trained
     from anthropo.report.answers import print_answer
     from anthropo.report.evaluation import print_evaluation
+    from anthropo.report.explanation import changes_words, write
     from anthropo.synthetic import make_cohort
 
     start = time.perf_counter()
@@ -104,15 +107,29 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
         print_answer(prediction, loaded, 5)
     click.echo(f"It was made as {labels[-1]}.")
 
+    why = folder / "explanation.html"
+    _step("4. Explain", f"anthropo explain --model {model} {photo} -o {why}")
+    asked = explain.make_context("explain", ["--model", str(model), photo]).params
+    case = case_of(loaded, str(model), [Item(photo)], {**asked, **given}, drawn=True)
+    if case is not None:
+        case.record["notes"].insert(0, _SYNTHETIC)  # where no reader of the page can miss it
+        write(why, case)
+        for explained in case.explanation.labels[:1]:
+            click.echo(f"{explained.label}: log-odds {explained.log_odds:+.2f}, of which")
+            for c in explained.contributions[:5]:
+                click.echo(f"  {c.log_odds:+.2f}  {c.kind} {c.name}")
+        click.echo("\n".join(changes_words(case)))
+
     report = folder / "evaluation.html"
-    _step("4. Evaluate", f"anthropo evaluate {cohort} -o {report} --allow-duplicates")
+    _step("5. Evaluate", f"anthropo evaluate {cohort} -o {report} --allow-duplicates")
     made = documents_of(judged, material, settings={"cohort": "SYNTHETIC: one morphed photograph"})
     made[""]["warnings"].insert(0, _SYNTHETIC)  # where no reader of the page can miss it
     print_evaluation(made[""])
     write_evaluation(report, judged, made)
 
     _step("Done", f"{time.perf_counter() - start:.0f} seconds. All of it is SYNTHETIC.")
-    click.echo(f"open   {report}\nmodel  {model}   (anthropo inspect {model})\nphotos {cohort.parent}")
+    click.echo(f"open   {why}\n       {report}")
+    click.echo(f"model  {model}   (anthropo inspect {model})\nphotos {cohort.parent}")
 
 
 def _step(what: str, how: str) -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 JudgedBy = Mapping[str, Mapping[str, "Judged"]]  # attribute ("" for other tasks) -> model
 
 _SUFFIXES = (".json", ".html")
-_COMPARED = {"classifier": ("xgboost", "svm"), "balance": ("weights", "resample", "none")}
+_COMPARED = {"classifier": ("xgboost", "svm", "svm-rbf"), "balance": ("weights", "resample", "none")}
 _ENCODER = "encoder"
 
 

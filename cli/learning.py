@@ -48,10 +48,11 @@ def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 training_options: Decorator = all_of(
     click.option(
         "--classifier",
-        type=click.Choice(["xgboost", "svm"]),
+        type=click.Choice(["xgboost", "svm", "svm-rbf"]),
         default="xgboost",
         show_default=True,
-        help="What learns from the measurements: boosted trees, or a linear support vector machine.",
+        help="What learns from the measurements: boosted trees, a linear support vector machine, or one with "
+        "a Gaussian kernel, which cannot be explained exactly.",
     ),
     click.option(
         "--positive",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from anthropo.cli.common import (
     EXIT_SOME,
     EXIT_USAGE,
     fail,
+    place_to_write,
     progress,
     terminate_like_ctrl_c,
 )
@@ -22,8 +25,13 @@ from anthropo.cli.common import (
 from anthropo.batch import OVERLAY_SUFFIX, Item, OnFace, Output, Record, Settings, as_csv, collect, run
 from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import Face
-from anthropo.files import file_sha256
+from anthropo.files import file_sha256, write_atomically
+from anthropo.measurement.landmark_file import SUFFIX as LANDMARKS_SUFFIX
+from anthropo.measurement.landmark_file import Corrections, landmarks_text
 from anthropo.measurement.scale import Scale
+from anthropo.patients import People, by_photo, patients, people_csv, photos_table, pool_patient
+from anthropo.photo import Photo
+from anthropo.video import FRAMES
 
 
 @click.command(short_help="Measure the faces of photographs.")
@@ -37,6 +45,29 @@ from anthropo.measurement.scale import Scale
 )
 @click.option(
     "--overlay", metavar="DIR", help="Write each photo with its landmarks and measured lines to DIR."
+)
+@click.option(
+    "--save-landmarks",
+    metavar="FILE.json|DIR",
+    help="Write the landmarks to a file that can be corrected by hand; for several photos, to a folder.",
+)
+@click.option(
+    "--landmarks",
+    metavar="FILE.json|DIR",
+    help="Measure from these landmarks; points that were moved by hand stay where they were put.",
+)
+@click.option(
+    "--patient",
+    is_flag=True,
+    help="One answer per person instead of one per photo: photos that share a name in the column `patient`, "
+    "or all photos where there is no such column. Beside -o people.csv, people.photos.json keeps the photos.",
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(1, 1000),
+    default=FRAMES,
+    show_default=True,
+    help="Frames of a video that are measured, spread evenly over it.",
 )
 @options.face_option
 @options.jobs_option
@@ -81,6 +112,10 @@ def command(
     photos: tuple[str, ...],
     output: str | None,
     overlay: str | None,
+    save_landmarks: str | None,
+    landmarks: str | None,
+    patient: bool,
+    frames: int,
     face: Any,
     jobs: int,
     scale: str | None,
@@ -98,12 +133,17 @@ def command(
     """Measure the face of each PHOTO: lengths, angles, ratios, areas, asymmetry, colour.
 
     PHOTO is a file, a folder (searched throughout), a pattern such as 'p*.jpg', or a CSV with a
-    column `photo` (paths relative to the CSV; other columns are passed through).
+    column `photo` (paths relative to the CSV; other columns are passed through). Videos (.mp4, .mov, .mkv,
+    .webm, .avi, ...) are measured frame by frame where they are named, and count as one photo; in folders
+    they are passed over.
 
     Lengths are fractions of the outer-canthal distance (unit ex-ex), so that no scale is needed;
     R and L are the subject's own right and left. [lo, hi] is the 95 % interval: error of the landmarks
     (calibrated on hand-placed ones), of the head's pose and of the scale. The photo gate tells
     whether pose, expression, glasses, sharpness or size spoil the photo, and voids what they spoil.
+
+    --save-landmarks writes where the landmarks were found, a line each. Move a point there by hand and pass
+    the file to --landmarks: pose, gate and measurements follow, and the table tells what was moved.
 
     With sex and age, from the options or from columns of these names, every measurement is
     compared with healthy people: its z-score, the reference's name and its grade.
@@ -119,6 +159,10 @@ def command(
       anthropo measure cohort.csv -o faces.parquet --face largest
       anthropo measure portrait.jpg -o portrait.html --sex female --age 31
       anthropo measure portrait.jpg --scale sticker=20 --reference niosh-adults --reference frl-adults
+      anthropo measure cohort.csv --patient -o people.csv
+      anthropo measure clip.mp4 --face largest
+      anthropo measure portrait.jpg --save-landmarks portrait.json
+      anthropo measure portrait.jpg --landmarks portrait.json
     """
     terminate_like_ctrl_c()
     if permissive and landmark_model is None:
@@ -129,16 +173,27 @@ def command(
         )
     fine = fine and not permissive
     settings = Settings(
-        face, jitter, landmark_model, max_megapixels, fine, force, texture, scale, references, sex, age
-    )
+        face, jitter, landmark_model, max_megapixels, fine, force, texture, scale, references, sex, age,
+        frames=frames,
+    )  # fmt: skip
     try:
         items = collect(photos)
         settings.fingerprint()  # what cannot be used is one error, not one per photo
-        pictures = _Overlays(overlay) if overlay else None
+        if landmarks:
+            settings = replace(settings, corrections=_corrections(landmarks, items, save_landmarks))
+        asides: list[_Aside] = [_Overlays(overlay)] if overlay else []
+        if save_landmarks:
+            asides.append(_LandmarkFiles(save_landmarks, items, settings))
+        people = None
+        if patient:
+            if face == "all":
+                raise InputError("--patient with --face all: one face of each photo is needed. Use largest.")
+            people = _People(items, settings, output)
+            output = str(photos_table(output)) if output else None
         if output and output.lower().endswith(".html"):
-            sys.exit(_html(items, settings, jobs, Path(output), pictures))
+            sys.exit(_html(items, settings, jobs, Path(output), asides))
         table = Output(output, settings) if output else None
-        sys.exit(_measure(items, settings, jobs, table, pictures))
+        sys.exit(_measure(items, settings, jobs, table, asides, people))
     except AnthropoError as error:
         fail(str(error), EXIT_USAGE)
     except KeyboardInterrupt:
@@ -146,15 +201,27 @@ def command(
 
 
 def _measure(
-    items: list[Item], settings: Settings, jobs: int, table: Output | None, pictures: _Overlays | None
+    items: list[Item],
+    settings: Settings,
+    jobs: int,
+    table: Output | None,
+    asides: list[_Aside],
+    people: _People | None,
 ) -> int:
     total = len({i.path for i in items})
-    todo = [i for i in items if not (table and table.finished(i)) or (pictures and pictures.missing(i))]
-    results, interrupted = _run(todo, settings, jobs, pictures, table.add if table else None)
+    todo = [i for i in items if not (table and table.finished(i)) or any(a.missing(i) for a in asides)]
+
+    def aside(item: Item, *seen: Any) -> None:
+        for write in asides:
+            write(item, *seen)
+
+    results, interrupted = _run(todo, settings, jobs, aside if asides else None, table.add if table else None)
     if table:
         table.close(items)
-    else:
+    elif not people:
         _show(items, results)
+    if people and not interrupted:
+        people.answer(by_photo(table.path) if table else results)
     doubts = _report_notes(items, results, 20 if table else None)
 
     earlier = total - len({i.path for i in todo})
@@ -237,15 +304,17 @@ def _show(items: list[Item], results: dict[str, list[Record]]) -> None:
         click.echo(as_csv(records), nl=False)
 
 
-def _html(items: list[Item], settings: Settings, jobs: int, path: Path, pictures: _Overlays | None) -> int:
+def _html(items: list[Item], settings: Settings, jobs: int, path: Path, asides: list[_Aside]) -> int:
     from anthropo.report.page import Page
 
     page = Page(path)
 
-    def draw(item: Item, index: int, face: Face, scale: Scale | None, digest: str) -> None:
-        page.add_face(item, index, face, scale)
-        if pictures:
-            pictures(item, index, face, scale, digest)
+    def draw(
+        item: Item, index: int, face: Face, scale: Scale | None, digest: str, photo: Photo | None
+    ) -> None:
+        page.add_face(item, index, face, scale, photo)
+        for write in asides:
+            write(item, index, face, scale, digest, photo)
 
     results, interrupted = _run(items, settings, jobs, draw)
     page.write([r for item in items for r in results.get(item.path, [])])
@@ -256,32 +325,124 @@ def _html(items: list[Item], settings: Settings, jobs: int, path: Path, pictures
     return EXIT_INTERRUPTED if interrupted else _exit_code(measured, failures, doubts)
 
 
-class _Overlays:
-    """Writes overlay pictures; called from several threads."""
+def _corrections(path: str, items: list[Item], saved: str | None) -> Corrections:
+    """The landmark files to measure from, refused where it is unclear what is meant."""
+    if saved:
+        raise InputError(
+            "--save-landmarks with --landmarks: the corrected file is there already. Leave one of them out."
+        )
+    photos = list(dict.fromkeys(item.path for item in items))
+    if len(photos) > 1 and not os.path.isdir(path):
+        raise InputError(
+            f"--landmarks {path}: one file for {len(photos)} photos. Name a folder with the file of each."
+        )
+    return Corrections(path, photos)
+
+
+class _People:
+    """Answers one person at a time, from the records of their photos."""
+
+    def __init__(self, items: list[Item], settings: Settings, output: str | None) -> None:
+        self._patients = patients(items)
+        self._settings = settings
+        if output:
+            photos_table(output)  # refuses other suffixes
+        self._table = People(output) if output else None
+
+    def answer(self, records: Mapping[str, list[Record]]) -> None:
+        pooled = [pool_patient(who, records, self._settings) for who in self._patients]
+        good = [record for record in pooled if record["status"] == "ok"]
+        if self._table:
+            self._table.write(pooled)
+            click.echo(f"{self._table.path}: {len(good)} of {len(pooled)} people measured.", err=True)
+        elif len(pooled) == 1:
+            from anthropo.report.tables import print_person
+
+            for record in good:
+                print_person(record)
+        else:
+            click.echo(people_csv(pooled), nl=False)
+
+
+class _Aside:
+    """Files that are written beside a table, named after the photo's content; called from several threads."""
+
+    suffix: str
+    what: str
 
     def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"{folder}: cannot be made a folder for overlays ({error.strerror}).") from None
+            raise InputError(
+                f"{folder}: cannot be made a folder for {self.what} ({error.strerror})."
+            ) from None
 
-    def _file(self, item: Item, index: int, digest: str) -> Path:
-        # named after the photo's content, so that a picture never stands for another photo
+    def file(self, item: Item, index: int, digest: str) -> Path:
+        # so that a file never stands for another photo
         face = f".face{index}" if index else ""
-        return self.folder / f"{Path(item.path).stem}-{digest[:8]}{face}{OVERLAY_SUFFIX}"
+        return self.folder / f"{Path(item.path).stem}-{digest[:8]}{face}{self.suffix}"
 
     def missing(self, item: Item) -> bool:
         try:
-            return not self._file(item, 0, file_sha256(item.path)).exists()
+            return not self.file(item, 0, file_sha256(item.path)).exists()
         except OSError:
             return True
 
-    def __call__(self, item: Item, index: int, face: Face, scale: Scale | None, digest: str) -> None:
+    def __call__(
+        self, item: Item, index: int, face: Face, scale: Scale | None, digest: str, photo: Photo | None
+    ) -> None:
+        raise NotImplementedError
+
+
+class _Overlays(_Aside):
+    suffix = OVERLAY_SUFFIX
+    what = "overlays"
+
+    def __call__(
+        self, item: Item, index: int, face: Face, scale: Scale | None, digest: str, photo: Photo | None
+    ) -> None:
         from anthropo.report.figures import overlay
 
-        file = self._file(item, index, digest)
+        file = self.file(item, index, digest)
         try:
-            overlay(face, scale=scale).save(file, quality=90)
+            overlay(face, photo, scale).save(file, quality=90)
         except OSError as error:
             raise InputError(f"{file}: the overlay cannot be written ({error.strerror}).") from None
+
+
+class _LandmarkFiles(_Aside):
+    """One file by the name that was given, or a folder of them; what is there may be corrected and stays."""
+
+    suffix = LANDMARKS_SUFFIX
+    what = "landmarks"
+
+    def __init__(self, name: str, items: list[Item], settings: Settings) -> None:
+        self.single = Path(name) if name.lower().endswith(".json") and not os.path.isdir(name) else None
+        if self.single is None:
+            super().__init__(name)
+            return
+        if len({item.path for item in items}) > 1 or settings.face == "all":
+            raise InputError(f"--save-landmarks {name}: one file for several faces. Name a folder.")
+        if place_to_write(name).exists():
+            raise InputError(
+                f"{name}: exists, and may have been corrected. Pass it to --landmarks, delete it or give "
+                "another name."
+            )
+
+    def file(self, item: Item, index: int, digest: str) -> Path:
+        return self.single or super().file(item, index, digest)
+
+    def __call__(
+        self, item: Item, index: int, face: Face, scale: Scale | None, digest: str, photo: Photo | None
+    ) -> None:
+        file = self.file(item, index, digest)
+        if photo is not None:
+            raise InputError(f"{item.path}: landmarks are saved of photographs, not of a video.")
+        if file.exists():
+            return
+        try:
+            write_atomically(file, landmarks_text(face, digest).encode())
+        except OSError as error:
+            raise InputError(f"{file}: the landmarks cannot be written ({error.strerror}).") from None

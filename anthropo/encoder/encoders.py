@@ -5,13 +5,14 @@ torch is imported when a network is loaded, not before.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -148,18 +149,53 @@ class ChipEncoder(Encoder):
         with torch.inference_mode():
             for start in range(0, len(chips), batch):
                 part = torch.from_numpy(np.ascontiguousarray(chips[start : start + batch]))
-                embedded = self._forward(part)
+                embedded = self.forward(part)
                 if mirror:
-                    embedded = (embedded + self._forward(part.flip(2))) / 2
+                    embedded = (embedded + self.forward(part.flip(2))) / 2
                 out[start : start + batch] = embedded.numpy()
         return out
 
-    def _forward(self, chips: Tensor) -> Tensor:
+    def forward(self, chips: Tensor) -> Tensor:
+        """Embeddings (n, dimension) of chips (n, size, size, 3) of any number type, in torch's graph."""
+        embedded: Tensor = self._network(self._prepared(chips))
+        return embedded
+
+    def early(self, chips: Tensor) -> Tensor:
+        """What the network's first layers see in chips, (n, channels, h, w); pixels if unknown."""
+        x = self._prepared(chips)
+        network: Any = self._network
+        early: Tensor = network.early(x) if hasattr(network, "early") else x
+        return early
+
+    def late(self, seen: Tensor) -> Tensor:
+        """Embeddings of what `early` gave."""
+        network: Any = self._network
+        embedded: Tensor = network.late(seen) if hasattr(network, "late") else network(seen)
+        return embedded
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Pixels of a chip from one place of `early` to the next, and the pixel of the first."""
+        grid: tuple[int, int] = getattr(self._network, "grid", (1, 0))
+        return grid
+
+    def _prepared(self, chips: Tensor) -> Tensor:
         import torch
 
         x = (chips - torch.tensor(self._mean)) / torch.tensor(self._scale)
-        embedded: Tensor = self._network(x.permute(0, 3, 1, 2))  # in memory it stays channels last
-        return embedded
+        return x.permute(0, 3, 1, 2)  # in memory it stays channels last
+
+    def randomised(self, seed: int = 0) -> Encoder:
+        """The same network with the weights of each layer shuffled: it knows nothing any more."""
+        import torch
+
+        network = copy.deepcopy(self._network)
+        random = torch.Generator().manual_seed(seed)
+        for weights in network.parameters():
+            order = torch.randperm(weights.numel(), generator=random)
+            weights.data = weights.data.flatten()[order].reshape(weights.shape)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return replace(self, name=f"{self.name}, shuffled", digest="", _network=network)
 
 
 def load_encoder(name: str = "face-resnet", *, weights: str | os.PathLike[str] | None = None) -> ChipEncoder:

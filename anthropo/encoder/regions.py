@@ -47,7 +47,7 @@ _VERSION = 1  # raise it when the cropping changes in another way than by the da
 
 
 # The window that a chip shows: left, top, side. The first is dlib's face chip with 0.25 of padding.
-_FACE = (-0.25, -0.25, 1.5)
+FACE_WINDOW = (-0.25, -0.25, 1.5)
 _AROUND = (-1.0, -1.1, 3.0)
 
 
@@ -65,7 +65,7 @@ class Region:
     name: str
     what: str
     box: tuple[float, float, float, float]  # left, top, right, bottom
-    window: tuple[float, float, float] = _FACE
+    window: tuple[float, float, float] = FACE_WINDOW
     covered: tuple[float, float, float, float] | None = None  # painted over: x, y, half axes of an ellipse
 
 
@@ -239,12 +239,17 @@ def find_region(name: str) -> Region:
 
 def frame_to_photo(face: Face) -> Floats:
     """The similarity (2, 3) that takes the frame to full-size photo pixels."""
-    return similarity(_MEAN, face.landmarks[list(_USED)])
+    return frame_to(face.landmarks)
 
 
 def mean_place(points: Sequence[int]) -> Floats:
     """Mean place (2,) in the frame of some of the landmarks that it is aligned by."""
     return _MEAN[[_USED.index(point) for point in points]].mean(0)  # type: ignore[no-any-return]
+
+
+def frame_to(landmarks: Floats) -> Floats:
+    """The similarity (2, 3) that takes the frame to where landmarks (68, 2) are."""
+    return similarity(_MEAN, landmarks[list(_USED)])
 
 
 def hidden(region: Region, size: int) -> NDArray[np.bool_]:

@@ -28,6 +28,7 @@ _BLOCKS = (
     *[(256, True), (256, False), (256, False)],
     (256, True),
 )
+_EARLY = 3  # blocks, before the picture is halved again
 _FIRST = (32, 3, 7, 7)  # the first convolution's weights
 
 Floats = NDArray[np.float32]
@@ -258,14 +259,27 @@ class ResNet(nn.Module):
         self.projection = nn.Linear(weights.projection.shape[1], DIMENSION, bias=False)
         self.projection.weight = nn.Parameter(torch.from_numpy(weights.projection), requires_grad=False)
 
+    #: Of what `early` gives: pixels of the picture from one place to the next, and that of the first.
+    grid = (4, 5)
+
     def forward(self, x: Tensor) -> Tensor:
         """Embeddings (n, 128) of pictures (n, 3, 150, 150), mean subtracted, divided by 256."""
-        y: Tensor = self.projection(self.map(x).mean((2, 3)))
+        return self.late(self.early(x))
+
+    def early(self, x: Tensor) -> Tensor:
+        """The first blocks, of 32 filters: (n, 32, 35, 35)."""
+        x = functional.max_pool2d(functional.relu_(self.first(x)), 3, 2)
+        y: Tensor = self.blocks[:_EARLY](x)
+        return y
+
+    def late(self, x: Tensor) -> Tensor:
+        """The rest of the network."""
+        y: Tensor = self.projection(self.blocks[_EARLY:](x).mean((2, 3)))
         return y
 
     def map(self, x: Tensor) -> Tensor:
         """The last map of features (n, 256, h, w), before it is averaged."""
-        seen: Tensor = self.blocks(functional.max_pool2d(functional.relu_(self.first(x)), 3, 2))
+        seen: Tensor = self.blocks[_EARLY:](self.early(x))
         return seen
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -163,24 +163,55 @@ def check_photo(
     unsteadiness : float
         Median spread of the landmarks over jittered boxes, in outer-canthal distances.
     """
-    eyes = float(np.linalg.norm(landmark(points, "pR") - landmark(points, "pL")))
+    of_points = _of_points(points, camera, outside)
 
-    def at_most(name: str, value: float, limit: float, unit: str, advice: str) -> Check:
-        return Check(name, value, limit, "max", unit, bool(abs(value) <= limit), advice)
+    def at_most(name: str, limit: float, unit: str, advice: str, value: float | None = None) -> Check:
+        value = of_points[name] if value is None else value
+        return Check(name, value, limit, "max", unit, _holds(value, limit, "max"), advice)
 
-    def at_least(name: str, value: float, limit: float, unit: str, advice: str) -> Check:
-        return Check(name, value, limit, "min", unit, bool(value >= limit), advice)
+    def at_least(name: str, limit: float, unit: str, advice: str, value: float | None = None) -> Check:
+        value = of_points[name] if value is None else value
+        return Check(name, value, limit, "min", unit, _holds(value, limit, "min"), advice)
 
     return (
-        at_most("yaw", camera.yaw, YAW, "deg", "turn the face towards the camera"),
-        at_most("pitch", camera.pitch, PITCH, "deg", "hold the camera at eye level"),
-        at_most("roll", camera.roll, ROLL, "deg", "hold the head upright"),
-        at_least("eye_pixels", eyes, EYE_PIXELS, "px", "use the original photo or move closer"),
-        at_least("sharpness", sharpness(chip), SHARPNESS, "1", "focus on the eyes, hold still"),
-        at_most("mouth_open", mouth_open(points), MOUTH_OPEN, "ex-ex", "close the mouth"),
-        at_most("smile", smile(points), SMILE, "ex-ex", "keep a neutral expression"),
-        at_least("eyes_closed", eye_opening(points), EYES_CLOSED, "1", "open both eyes"),
-        at_most("glasses", bridge_line(chip), GLASSES, "1", "take the glasses off"),
-        at_most("outside", outside, 0, "points", "show the whole face"),
-        at_most("landmark_spread", unsteadiness, LANDMARK_SPREAD, "ex-ex", "show the whole face, well lit"),
+        at_most("yaw", YAW, "deg", "turn the face towards the camera"),
+        at_most("pitch", PITCH, "deg", "hold the camera at eye level"),
+        at_most("roll", ROLL, "deg", "hold the head upright"),
+        at_least("eye_pixels", EYE_PIXELS, "px", "use the original photo or move closer"),
+        at_least("sharpness", SHARPNESS, "1", "focus on the eyes, hold still", sharpness(chip)),
+        at_most("mouth_open", MOUTH_OPEN, "ex-ex", "close the mouth"),
+        at_most("smile", SMILE, "ex-ex", "keep a neutral expression"),
+        at_least("eyes_closed", EYES_CLOSED, "1", "open both eyes"),
+        at_most("glasses", GLASSES, "1", "take the glasses off", bridge_line(chip)),
+        at_most("outside", 0, "points", "show the whole face"),
+        at_most("landmark_spread", LANDMARK_SPREAD, "ex-ex", "show the whole face, well lit", unsteadiness),
     )
+
+
+def check_again(gate: tuple[Check, ...], points: Floats, camera: Camera, outside: int) -> tuple[Check, ...]:
+    """The checks of a face whose landmarks were moved; those of its pixels stay as they are."""
+    of_points = _of_points(points, camera, outside)
+    return tuple(
+        replace(c, value=of_points[c.name], ok=_holds(of_points[c.name], c.limit, c.bound))
+        if c.name in of_points
+        else c
+        for c in gate
+    )
+
+
+def _holds(value: float, limit: float, bound: Literal["max", "min"]) -> bool:
+    return bool(abs(value) <= limit if bound == "max" else value >= limit)
+
+
+def _of_points(points: Floats, camera: Camera, outside: int) -> dict[str, float]:
+    """The checks that landmarks alone decide."""
+    return {
+        "yaw": camera.yaw,
+        "pitch": camera.pitch,
+        "roll": camera.roll,
+        "eye_pixels": float(np.linalg.norm(landmark(points, "pR") - landmark(points, "pL"))),
+        "mouth_open": mouth_open(points),
+        "smile": smile(points),
+        "eyes_closed": eye_opening(points),
+        "outside": outside,
+    }

@@ -73,6 +73,7 @@ class Face:
     second_try: bool  # found only with equalised contrast or a lower threshold
     unsteadiness: float  # median spread over jittered boxes, outer-canthal distances
     anatomy: Mapping[str, Floats] = field(default_factory=dict)  # landmarks beyond the 68, by code
+    by_hand: Mapping[str, Floats] = field(default_factory=dict)  # placed by hand, where anatomy has them
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -96,16 +96,13 @@ class AttributeModel:
 
     def answer(self, table: Any, groups: Sequence[str] | None = None) -> Answers:
         """Answers for the rows of a feature table, or for its people when `groups` tells whose each is."""
-        table = table.copy()
         mean, n = by_person(len(table), groups)
         k = len(self.labels)
         probabilities, log_odds = np.empty((n, k)), np.empty((n, k))
         pairs, decided = np.empty((n, k, 2), dtype=bool), np.empty((n, k), dtype=bool)
-        for at, (name, one, sets) in enumerate(zip(self.labels, self.classifiers, self.sets, strict=True)):
-            odds = one.decision_function(table)
-            if self.chained:
-                table[_CHAINED + name] = odds
-            log_odds[:, at] = mean(odds[:, None])[:, 0]
+        tables = self.tables(table)
+        for at, (one, sets) in enumerate(zip(self.classifiers, self.sets, strict=True)):
+            log_odds[:, at] = mean(one.decision_function(tables[at])[:, None])[:, 0]
             p = 1 / (1 + np.exp(-log_odds[:, at]))
             both = np.column_stack([1 - p, p])
             probabilities[:, at] = p
@@ -115,6 +112,16 @@ class AttributeModel:
             self.labels, probabilities, pairs[:, :, 1], np.where(decided.any(1), 0, -1), log_odds,
             np.full((n, k), np.nan), np.full(n, np.nan), ("",) * n, decided, pairs,
         )  # fmt: skip
+
+    def tables(self, table: Any) -> list[Any]:
+        """What each classifier is asked with: the feature table and, if chained, those before it."""
+        made = [table]
+        for name, one in zip(self.labels[:-1], self.classifiers, strict=False):
+            last = made[-1]
+            if self.chained:
+                last = last.assign(**{_CHAINED + name: one.decision_function(last)})
+            made.append(last)
+        return made
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """As JSON and arrays of numbers."""

@@ -32,7 +32,7 @@ task                "binary", "multiclass", "one-vs-rest", "multilabel" or "norm
                     also "grades" and "cases"
 controls            label of the healthy people, where there is one
 labels, positive    list of labels in the order of the arrays; the affected label of a binary task
-classifier          "xgboost" or "svm"
+classifier          "xgboost", "svm" or "svm-rbf"
 balance             "weights", "resample" or "none"
 encoder             {"name", "digest", "licence", "commercial_use", "dimension", "size", "parameters"}
 weights             other weights it needs: [{"name", "digest", "licence", "commercial_use"}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,6 +96,25 @@ class Rank:
     def fit(cls, distances: Floats) -> Rank:
         """From out-of-fold distances (n,)."""
         return cls(np.sort(distances))
+
+    def limit(self, share: float) -> float:
+        """The distance beyond which no more than `share` of the reference people are.
+
+        Where they are too few to tell, by the exponential tail of those beyond the median.
+        """
+        n = len(self.scores)
+        at = math.ceil((n + 1) * (1 - share)) - 1
+        if at < n:
+            return float(self.scores[at])
+        middle = float(np.median(self.scores))
+        return max(float(self.scores[-1]), middle + math.log(0.5 / share) / self.rate)
+
+    @property
+    def rate(self) -> float:
+        """-d log(share) / d distance: how fast people become fewer, beyond the median."""
+        middle = float(np.median(self.scores))
+        beyond = self.scores[self.scores > middle] - middle
+        return 1 / float(beyond.mean()) if len(beyond) and beyond.mean() > 0 else 1.0
 
     def p_value(self, distances: Floats) -> Floats:
         """(n,), small: unlike the reference people."""

@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anthropo.batch import Settings
+from anthropo.encoder.portrait import PORTRAIT, portrait
 from anthropo.encoder.regions import DEFAULT_REGIONS, IMAGE
 from anthropo.errors import FaceError, InputError, PhotoError
 from anthropo.face.fine import refine
-from anthropo.face.landmarker import FIRST_DECODE, read_faces
+from anthropo.face.landmarker import FIRST_DECODE, Face, read_faces
 from anthropo.files import file_sha256
 from anthropo.learning.cohort import Case, Cohort, Finding, Values, by_level, check, some, typed
 from anthropo.learning.duplicates import (
@@ -33,7 +34,7 @@ from anthropo.learning.duplicates import (
 )
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
-from anthropo.photo import read_photo
+from anthropo.photo import Photo, read_photo
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from anthropo.encoder.cache import Store
     from anthropo.encoder.encoders import Encoder
 
-_VERSION = 1  # of what is kept of a photo; raise it when that changes
+_VERSION = 2  # of what is kept of a photo; raise it when that changes
 _LEAST_SIDE = 150  # px, shorter side of a photo without a face as it is decoded
 _AHEAD = 8  # photos for each job that are begun before the first of them is done
 
@@ -60,6 +61,10 @@ class Features:
     digests: NDArray[np.str_]  # (n,) SHA-256 of the files
     prints: NDArray[np.float32]  # (n, p) for finding duplicates, see face_print and image_print
     left_out: tuple[tuple[str, str], ...] = ()  # photos that could not be used, each with the reason
+    # (n, 68, 2) landmarks in each face's own frame, and (n, height, width, 3) the face in the shape of the
+    # mean face; None where pictures of groups are not wanted
+    shapes: NDArray[np.float32] | None = None
+    portraits: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -128,7 +133,7 @@ def extract(
     kept: list[tuple[Case, _Found]] = []
     left_out: list[tuple[str, str]] = []
     found_in_order = _in_order(look, [case.photo for case in cohort.cases], jobs)
-    with _network_threads(jobs), contextlib.closing(found_in_order):
+    with network_threads(jobs), contextlib.closing(found_in_order):
         for case, found in zip(cohort.cases, found_in_order, strict=True):
             if found.reason:
                 left_out.append((case.photo, found.reason))
@@ -195,18 +200,31 @@ def _look(
 
 def _face(path: str, settings: Settings, encoder: Encoder, regions: Sequence[str]) -> dict[str, NDArray[Any]]:
     """A face, measured and encoded."""
-    photo = read_photo(path, short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
-    face = read_faces(
-        photo, face=settings.face, jitter=settings.jitter, landmark_model=settings.landmark_model
-    )[0]
-    if settings.fine:
-        face = refine(photo, face)
+    photo, face = look_at(path, settings)
     value = {m.id: m.value for m in measure_face(face, photo, force=settings.force)}
+    pixels, shape = portrait(photo, face)
     return {
         "measurements": np.array([value[name] for name in measurement_ids()]),
         "embeddings": encoder.embed(photo, face, regions),
         "print": face_print(photo, face),
+        "shape": shape.astype(np.float32),
+        "portrait": pixels,
     }
+
+
+def look_at(path: str, settings: Settings) -> tuple[Photo, Face]:
+    """A photo and the face in it that is learned from.
+
+    Raises
+    ------
+    PhotoError, FaceError
+        If the photo cannot be used.
+    """
+    photo = read_photo(path, short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
+    face = read_faces(
+        photo, face=settings.face, jitter=settings.jitter, landmark_model=settings.landmark_model
+    )[0]
+    return photo, refine(photo, face) if settings.fine else face
 
 
 def _whole(
@@ -224,16 +242,18 @@ def _whole(
 
 def _complete(kept: dict[str, NDArray[Any]], measurements: int, regions: int, dimension: int) -> bool:
     """Whether an entry is what this version writes; another is computed anew."""
-    wanted = {
+    wanted: dict[str, tuple[int, ...]] = {
         "measurements": (measurements,),
         "print": (PRINT_SIDE**2,),
         "embeddings": (regions, dimension),
     }
+    if measurements:  # of a face
+        wanted |= {"shape": (68, 2), "portrait": (*PORTRAIT, 3)}
     return {name: array.shape for name, array in kept.items()} == wanted
 
 
 @contextlib.contextmanager
-def _network_threads(jobs: int) -> Generator[None, None, None]:
+def network_threads(jobs: int) -> Generator[None, None, None]:
     """One network thread for each of several jobs: more would wait for each other most of the time."""
     torch = sys.modules.get("torch")  # not loaded: the encoder does without
     if torch is None or jobs <= 1:
@@ -293,6 +313,8 @@ def _gathered(
         },
         digests=_words(found.digest for _, found in kept),
         prints=stacked("print", PRINT_SIDE**2).astype(np.float32),
+        shapes=stacked("shape", 68, 2).astype(np.float32) if measured else None,
+        portraits=stacked("portrait", *PORTRAIT, 3).astype(np.uint8) if measured else None,
         left_out=left_out,
     )
 
@@ -318,6 +340,8 @@ def subset(features: Features, rows: ArrayLike) -> Features:
         metadata={name: [values[i] for i in at] for name, values in features.metadata.items()},
         digests=features.digests[at],
         prints=features.prints[at],
+        shapes=None if features.shapes is None else features.shapes[at],
+        portraits=None if features.portraits is None else features.portraits[at],
         left_out=(),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,18 @@ class Gallery:
         """Greatest cosine (n, labels) of embeddings (n, d) with a patient of each label."""
         cosine = _unit(embeddings - self.centre) @ self.vectors.T
         return np.stack([cosine[:, self.owner == c].max(1) for c in range(len(self.labels))], axis=1)
+
+    def by_region(self, embeddings: Floats, sizes: Sequence[int]) -> Floats:
+        """The same cosine as a sum over regions (n, labels, regions) of `sizes` numbers each."""
+        there = _unit(embeddings - self.centre)
+        cosine = there @ self.vectors.T
+        ends = np.cumsum([0, *sizes])
+        out = np.empty((len(there), len(self.labels), len(sizes)))
+        for c in range(len(self.labels)):
+            own = np.flatnonzero(self.owner == c)
+            nearest = self.vectors[own[cosine[:, own].argmax(1)]]
+            out[:, c] = np.stack([(there * nearest)[:, a:b].sum(1) for a, b in pairwise(ends)], axis=1)
+        return out
 
     def odds(self, embeddings: Floats) -> Floats:
         """Odds (n, labels) of each label against all trained ones together."""

@@ -16,13 +16,20 @@ from anthropo.learning.calibration import Floats, Stack, centred, fit_stack, sof
 from anthropo.learning.columns import Columns, Scaler
 from anthropo.learning.cost import expected_cost_decision, importance
 from anthropo.learning.deep import RegionModel, fit_region
-from anthropo.learning.measured import Machine, Trees, fit_machine, fit_trees
+from anthropo.learning.measured import (
+    KernelMachine,
+    Machine,
+    Trees,
+    fit_kernel_machine,
+    fit_machine,
+    fit_trees,
+)
 from anthropo.learning.splits import split
 from anthropo.learning.state import Arrays, Meta, Take, part, prefixed
 from anthropo.measurement.registry import registry
 
 Ints = NDArray[np.int64]
-Kind = Literal["xgboost", "svm"]
+Kind = Literal["xgboost", "svm", "svm-rbf"]
 Balance = Literal["weights", "resample", "none"]
 
 
@@ -34,12 +41,13 @@ class Contributions:
     regions: dict[str, Floats]  # (n, k) each
     measurements: dict[str, Floats]  # (n, k) each
     metadata: dict[str, Floats]  # (n, k) each
+    residual: Floats  # (n, k), what a classifier that is no sum leaves over; 0 for the others
 
     @property
     def total(self) -> Floats:
         """The log-odds, (n, k)."""
         parts = [*self.regions.values(), *self.measurements.values(), *self.metadata.values()]
-        total: Floats = self.bias + sum(parts)
+        total: Floats = self.bias + self.residual + sum(parts)
         return total
 
 
@@ -47,13 +55,15 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Cost-sensitive, calibrated classifier on measurements, deep regions and metadata.
 
     Each region's embedding becomes one score per label (kernel ridge regression), and the scores log-odds.
-    Measurements and metadata become log-odds by boosted trees or a linear SVM. The likelihood of both
+    Measurements and metadata become log-odds by boosted trees or an SVM. The likelihood of both
     out of fold tells how much each half counts, which is also the calibration; a half that adds nothing
-    to the ranking counts a tenth. All of it is a sum, so `contributions` is exact.
+    to the ranking counts a tenth. All of it is a sum, so `contributions` is exact (but of
+    "svm-rbf").
 
     Parameters
     ----------
-    classifier : {"xgboost", "svm"}
+    classifier : {"xgboost", "svm", "svm-rbf"}
+        "svm" is linear; with a Gaussian kernel ("svm-rbf") contributions are sampled and leave a residual.
     balance : {"weights", "resample", "none"}
         Against unequal labels in training: weights, drawing photos of rarer labels again, or nothing.
         Probabilities are those of the cohort's own shares in any case.
@@ -159,9 +169,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.scaler_ = Scaler.fit(table, self.columns_, controls)
         numbers = self.scaler_.transform(table)
         parts = [] if deep is None else [deep]
-        self.measured_: Trees | Machine | None = None
+        self.measured_: Trees | Machine | KernelMachine | None = None
         if numbers.shape[1]:
-            fit = fit_trees if self.classifier == "xgboost" else fit_machine
+            fit = _FITS[self.classifier]
             favour = np.array([_favour(name) for name in self.scaler_.origin])
             self.measured_, margins = fit(numbers, y_, weights, folds, k, self.random_state, favour)
             parts.append(margins)
@@ -250,7 +260,25 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     # -------------------------------------------------------------------------------- predicting
 
     def contributions(self, X: Any) -> Contributions:
-        """The log-odds of each row as an exact sum over regions, measurements and metadata."""
+        """The log-odds of each row as a sum over regions, measurements and metadata."""
+        bias, regions, numbers = self._regional(X)
+        measurements: dict[str, Floats] = {}
+        metadata: dict[str, Floats] = {}
+        residual = np.zeros((len(numbers), len(self.classes_)))
+        if self.measured_ is not None:
+            slope = float(self.stack_.slopes[-1])
+            found = slope * self.measured_.contributions(numbers)
+            found -= found.mean(1, keepdims=True)
+            if isinstance(self.measured_, KernelMachine):
+                residual = slope * centred(self.measured_.margins(numbers)) - found.sum(2)
+            bias = bias + found[0, :, -1] if len(found) else bias
+            for at, name in enumerate(self.scaler_.origin):
+                into = metadata if name in self.columns_.metadata else measurements
+                into[name] = into.get(name, 0) + found[:, :, at]
+        return Contributions(bias, regions, measurements, metadata, residual)
+
+    def _regional(self, X: Any) -> tuple[Floats, dict[str, Floats], Floats]:
+        """Bias (k,) and log-odds (n, k) of each region; measurements and metadata as numbers (n, m)."""
         check_is_fitted(self, "stack_")
         table = self._table(X)
         scores = self._scaled(
@@ -259,29 +287,35 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 for r, m in self.regions_.items()
             ]
         )
-        numbers = self.scaler_.transform(table)
-        slopes = self.stack_.slopes.tolist()
         bias = self.stack_.bias
         regions: dict[str, Floats] = {}
-        measurements: dict[str, Floats] = {}
-        metadata: dict[str, Floats] = {}
+        for region, weight, score in zip(self.regions_, self.region_weights, scores, strict=True):
+            regions[region] = weight * centred(score)
         if self.regions_:
-            own = slopes.pop(0)
-            bias = bias + own * self.deep_.bias
-            for region, slope, score in zip(self.regions_, self.deep_.slopes, scores, strict=True):
-                regions[region] = own * slope * centred(score)
-        if self.measured_ is not None:
-            found = slopes.pop(0) * self.measured_.contributions(numbers)
-            found -= found.mean(1, keepdims=True)
-            bias = bias + found[0, :, -1] if len(found) else bias
-            for at, name in enumerate(self.scaler_.origin):
-                into = metadata if name in self.columns_.metadata else measurements
-                into[name] = into.get(name, 0) + found[:, :, at]
-        return Contributions(bias, regions, measurements, metadata)
+            bias = bias + self.stack_.slopes[0] * self.deep_.bias
+        return bias, regions, self.scaler_.transform(table)
+
+    @property
+    def region_weights(self) -> Floats:
+        """How much each region's scaled score counts, (regions,)."""
+        weights: Floats = self.stack_.slopes[0] * self.deep_.slopes
+        return weights
 
     def margins(self, X: Any) -> Floats:
         """Calibrated log-odds (n, k) of each label against the average one."""
-        return self.contributions(X).total
+        check_is_fitted(self, "stack_")
+        if not isinstance(self.measured_, KernelMachine):
+            return self.contributions(X).total
+        bias, regions, numbers = self._regional(X)
+        total: Floats = bias + sum(regions.values()) + self.measured_margins(numbers)
+        return total
+
+    def measured_margins(self, numbers: Floats) -> Floats:
+        """What standardised measurements and metadata (n, m) add to the log-odds, (n, k), to about 1e-6."""
+        if self.measured_ is None:
+            return np.zeros((len(numbers), len(self.classes_)))
+        added: Floats = self.stack_.slopes[-1] * centred(self.measured_.margins(numbers))
+        return added
 
     def predict_proba(self, X: Any) -> Floats:
         """Calibrated probabilities (n, k), in the order of `classes_`."""
@@ -332,6 +366,10 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             arrays[f"region{at}/intercept"] = model.intercept
         if isinstance(self.measured_, Machine):
             arrays["machine"] = self.measured_.weights
+        elif isinstance(self.measured_, KernelMachine):
+            names = ("scale", "support", "duals", "intercept", "people", "mean")
+            arrays |= {f"kernel/{name}": getattr(self.measured_, name) for name in names}
+            arrays["kernel/width"] = np.array([self.measured_.width])
         elif self.measured_ is not None and self.measured_.arrays is not None:
             arrays |= prefixed(self.measured_.arrays, "trees/")
         return meta, arrays
@@ -388,6 +426,13 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.measured_.contributions(np.zeros((1, m)))  # refuses what are no trees
         elif kind == "machine":
             self.measured_ = Machine(take("machine", k, m))
+        elif kind == "kernelmachine":
+            support = take("kernel/support", None, m)
+            self.measured_ = KernelMachine(
+                take("kernel/scale", m), support, take("kernel/duals", k, len(support)),
+                take("kernel/intercept", k), float(take("kernel/width", 1)[0]),
+                take("kernel/people", None, m), take("kernel/mean", k),
+            )  # fmt: skip
         halves = (len(regions) > 0) + (self.measured_ is not None)
         self.stack_ = Stack(take("slopes", halves), take("bias", k))
         return self
@@ -425,7 +470,8 @@ def _ranking(margins: Floats, y: Ints) -> float:
     return float(np.mean([roc_auc_score(y == c, own[:, c]) for c in range(own.shape[1])]))
 
 
-_CHOICES = {"classifier": ("xgboost", "svm"), "balance": ("weights", "resample", "none")}
+_FITS: dict[str, Any] = {"xgboost": fit_trees, "svm": fit_machine, "svm-rbf": fit_kernel_machine}
+_CHOICES = {"classifier": ("xgboost", "svm", "svm-rbf"), "balance": ("weights", "resample", "none")}
 
 
 def _cost(cost: Any, k: int) -> Floats:

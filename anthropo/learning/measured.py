@@ -1,8 +1,9 @@
-"""Log-odds from measurements and metadata: boosted trees or a linear support vector machine."""
+"""Log-odds from measurements and metadata: boosted trees or a support vector machine."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,10 @@ _TREES: dict[str, Any] = {
     "subsample": 0.8,
     "colsample_bynode": 0.3,
 }
-_SOFTNESS = (0.0003, 0.001, 0.003, 0.01, 0.03)  # the SVM's C, the best out of fold is taken
+_SOFTNESS = (0.0003, 0.001, 0.003, 0.01, 0.03)  # the linear SVM's C, the best out of fold is taken
+_SOFTNESS_RBF = (0.03, 0.1, 0.3, 1.0, 3.0)  # of the one with a Gaussian kernel
+_PEOPLE = 32  # training photos that its contributions are differences from
+_ROWS = 2048  # compared with the support vectors at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,17 +38,20 @@ class Trees:
 
     def margins(self, numbers: Floats) -> Floats:
         """Log-odds (n, k), not calibrated."""
-        return np.asarray(self.contributions(numbers).sum(2), dtype=np.float64)
+        return self._predict(numbers, 1, output_margin=True)[:, :, 0]
 
     def contributions(self, numbers: Floats) -> Floats:
         """The same by feature, (n, k, m + 1), the last the trees' mean; exact (TreeSHAP)."""
+        return self._predict(numbers, numbers.shape[1] + 1, pred_contribs=True)
+
+    def _predict(self, numbers: Floats, size: int, **how: bool) -> Floats:
         n, m = numbers.shape
         if self.arrays is None:
-            return np.zeros((n, self.labels, m + 1))
+            return np.zeros((n, self.labels, size))
         booster = booster_from_arrays(self.arrays, objective(self.labels), m)
         booster.set_param({"nthread": 1})
-        found = booster.predict(_matrix(numbers, np.zeros((n, self.labels))), pred_contribs=True)
-        return _both(np.asarray(found, dtype=np.float64).reshape(n, -1, m + 1), self.labels)
+        found = booster.predict(_matrix(numbers, np.zeros((n, self.labels))), **how)
+        return _both(np.asarray(found, dtype=np.float64).reshape(n, -1, size), self.labels)
 
 
 def objective(labels: int) -> str:
@@ -162,25 +169,134 @@ class Machine:
         return np.concatenate([by, np.zeros((*by.shape[:2], 1))], axis=2)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class KernelMachine:
+    """Support vector machines with a Gaussian kernel, one label against the rest: no sum over features."""
+
+    scale: Floats  # (m,), of the numbers before they are compared
+    support: Floats  # (s, m), scaled
+    duals: Floats  # (k, s)
+    intercept: Floats  # (k,)
+    width: float  # of the kernel exp(-width · distance²)
+    people: Floats  # (b, m), training photos that contributions are differences from
+    mean: Floats  # (k,) decision value of the training photos
+
+    def margins(self, numbers: Floats) -> Floats:
+        """Decision values (n, k)."""
+        x = np.nan_to_num(numbers, nan=0.0) * self.scale
+        out = np.empty((len(x), len(self.duals)))
+        for at in range(0, len(x), _ROWS):
+            own = x[at : at + _ROWS]
+            apart = (own**2).sum(1)[:, None] + (self.support**2).sum(1) - 2 * own @ self.support.T
+            out[at : at + _ROWS] = np.exp(-self.width * apart) @ self.duals.T + self.intercept
+        return out
+
+    def contributions(self, numbers: Floats) -> Floats:
+        """Shapley values by feature, sampled, and the training photos' mean: (n, k, m + 1).
+
+        Each feature's is its effect when the features change one by one, in a random order and then in the
+        reverse one, from those of a training photo to these. They sum to `margins` but for the sampling
+        of the training photos (Štrumbelj & Kononenko, Knowl Inf Syst 2014;41:647).
+        """
+        x = np.nan_to_num(numbers, nan=0.0)
+        n, m = x.shape
+        out = np.zeros((n, len(self.duals), m + 1))
+        random = np.random.RandomState(0)
+        orders = [random.permutation(m) for _ in self.people]
+        for i in range(n):
+            for person, order in zip(self.people, orders, strict=True):
+                for steps in (order, order[::-1]):
+                    # row r: the first r features of the order are the person's own
+                    reached = np.empty(m, dtype=np.intp)
+                    reached[steps] = np.arange(m)
+                    chain = np.where(np.arange(m + 1)[:, None] > reached, x[i], person)
+                    gained = np.diff(self.margins(chain), axis=0)
+                    out[i, :, steps] += gained / (2 * len(self.people))
+            out[i, :, m] = self.mean
+        return out
+
+
+def fit_kernel_machine(
+    numbers: Floats, y: Ints, weights: Floats, folds: Ints, labels: int, seed: int, favour: Floats
+) -> tuple[KernelMachine, Floats]:
+    """Fit SVMs with a Gaussian kernel, as soft as is best out of fold; arguments and results: `fit_trees`."""
+    from sklearn.svm import SVC
+
+    filled = np.nan_to_num(numbers, nan=0.0)
+    scaled = filled * favour
+    width = 1 / max(float(scaled.var(0).sum()), 1e-9)
+    some = np.random.RandomState(seed).permutation(len(filled))[:_PEOPLE]
+
+    def fit(rows: NDArray[np.bool_], softness: float) -> KernelMachine:
+        support, duals, intercept = [], [], []
+        for label in range(1 if labels == 2 else 0, labels):
+            member = y[rows] == label
+            if member.all() or not member.any():  # a fold without the label, or with nothing else
+                support.append(np.zeros((0, scaled.shape[1])))
+                duals.append(np.zeros(0))
+                intercept.append(0.0)
+                continue
+            machine = SVC(C=softness, kernel="rbf", gamma=width)
+            machine.fit(scaled[rows], member, sample_weight=weights[rows])
+            support.append(machine.support_vectors_)
+            duals.append(machine.dual_coef_[0])
+            intercept.append(float(machine.intercept_[0]))
+        # each machine's vectors behind the other's
+        by = np.zeros((len(duals), sum(map(len, duals))))
+        ends = np.cumsum([0, *map(len, duals)])
+        for at, own in enumerate(duals):
+            by[at, ends[at] : ends[at + 1]] = own
+        offset = np.array(intercept)
+        if labels == 2:
+            by, offset = np.vstack([-by / 2, by / 2]), np.array([-offset[0] / 2, offset[0] / 2])
+        return KernelMachine(favour, np.vstack(support), by, offset, width, filled[some], np.zeros(labels))
+
+    softness, margins = _softest(
+        lambda rows, c: fit(rows, c).margins, filled, y, weights, folds, labels, _SOFTNESS_RBF
+    )
+    whole = fit(np.ones(len(y), dtype=bool), softness)
+    return replace(whole, mean=whole.margins(filled).mean(0)), centred(margins)
+
+
 def fit_machine(
     numbers: Floats, y: Ints, weights: Floats, folds: Ints, labels: int, seed: int, favour: Floats
 ) -> tuple[Machine, Floats]:
     """Fit linear SVMs, as soft as is best out of fold; arguments and results as `fit_trees`."""
     # a number made smaller costs more to use
     filled = np.nan_to_num(numbers, nan=0.0) * favour
+
+    def fit(rows: NDArray[np.bool_], softness: float) -> Floats:
+        return _machines(filled[rows], y[rows], weights[rows], softness, labels, seed)
+
+    def predictor(rows: NDArray[np.bool_], softness: float) -> Callable[[Floats], Floats]:
+        own = fit(rows, softness)
+        return lambda x: x @ own.T
+
+    softness, margins = _softest(predictor, filled, y, weights, folds, labels, _SOFTNESS)
+    return Machine(fit(np.ones(len(y), dtype=bool), softness) * favour), centred(margins)
+
+
+def _softest(
+    fit: Callable[[NDArray[np.bool_], float], Callable[[Floats], Floats]],
+    x: Floats,
+    y: Ints,
+    weights: Floats,
+    folds: Ints,
+    labels: int,
+    choices: Sequence[float],
+) -> tuple[float, Floats]:
+    """The softness whose margins out of fold, (n, labels), make the labels most likely."""
     best: tuple[float, float, Floats] | None = None
-    for softness in _SOFTNESS:
+    for softness in choices:
         margins = np.empty((len(y), labels))
         for fold in np.unique(folds):
             out = folds == fold
-            own = _machines(filled[~out], y[~out], weights[~out], softness, labels, seed)
-            margins[out] = filled[out] @ own.T
+            margins[out] = fit(~out, softness)(x[out])
         lost = log_loss(fit_stack([margins], y, weights).margins([margins]), y, weights)
         if best is None or lost < best[0]:
             best = (lost, softness, margins)
     assert best is not None
-    whole = _machines(filled, y, weights, best[1], labels, seed) * favour
-    return Machine(whole), centred(best[2])
+    return best[1], best[2]
 
 
 def _machines(x: Floats, y: Ints, weights: Floats, softness: float, labels: int, seed: int) -> Floats:

@@ -531,7 +531,7 @@ def _proportions(
             math.nan, reason=f"every photo is of {judged.labels[present[0]]}"
         )
     else:
-        found["balanced_accuracy"] = _mean(recalls, len(truth), absent)
+        found["balanced_accuracy"] = mean_of(recalls, len(truth), absent)
     if positive is not None:
         rates = _rates(judged, positive)
         found |= {name: rates[name] for name in ("sensitivity", "specificity", "ppv", "npv")}
@@ -542,7 +542,7 @@ def _proportions(
         had = [rates[name] for rates in each if not math.isnan(rates[name].value)]
         left_out = k - len(had)
         note = f"{left_out} of {k} labels cannot be had and are left out" if left_out else ""
-        found[name] = _mean(had, len(truth), note) if had else each[0][name]
+        found[name] = mean_of(had, len(truth), note) if had else each[0][name]
     why = "needs a positive label"
     return {
         **found,
@@ -608,7 +608,7 @@ def _from_odds(odds: float) -> float:
     return 1.0 if math.isinf(odds) else odds / (1 + odds)
 
 
-def _mean(parts: list[Interval], n: int, reason: str = "") -> Interval:
+def mean_of(parts: list[Interval], n: int, reason: str = "") -> Interval:
     """Mean of independent figures: distances to the limits are squared and added (Zou & Donner 2008)."""
     value = sum(p.value for p in parts) / len(parts)
     below = math.sqrt(sum((p.value - p.lo) ** 2 for p in parts)) / len(parts)

@@ -46,8 +46,9 @@ from anthropo.learning.model import (
     rare_labels,
 )
 from anthropo.learning.normality import OUTSIDE, WITHIN, NormalityModel
+from anthropo.learning.profile import Profile
 from anthropo.learning.splits import split
-from anthropo.learning.state import Meta
+from anthropo.learning.state import Meta, part, prefixed
 from anthropo.measurement.registry import registry
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Trained:
 
     model: Model
     manifest: dict[str, Any]  # keys: anthropo.learning.bundle
+    profile: Profile | None = None  # None: of models made before there were any
 
     @property
     def task(self) -> Task:
@@ -112,6 +114,9 @@ class Trained:
             If it cannot be written.
         """
         meta, arrays = self.model.state()
+        if self.profile is not None:
+            meta["profile"], own = self.profile.state()
+            arrays = arrays | prefixed(own, "profile/")
         write_bundle(path, Bundle({**self.manifest, "model": meta}, arrays, {}))
 
     @classmethod
@@ -135,7 +140,11 @@ class Trained:
             kind = _KINDS.get(Meta(meta).text("task"))
             if kind is None:
                 raise ModelError("it is of an unknown kind")
-            return cls(kind.from_state(Meta(bundle.manifest).mapping("model"), bundle.arrays), manifest)
+            said = Meta(bundle.manifest).mapping("model")
+            profile = None
+            if said.get("profile") is not None:
+                profile = Profile.from_state(Meta(said).mapping("profile"), part(bundle.arrays, "profile/"))
+            return cls(kind.from_state(said, bundle.arrays), manifest, profile)
         except ModelError as error:
             raise ModelError(
                 f"{path}: the model does not fit together ({error}). Copy it again from where it was made, "
@@ -172,11 +181,14 @@ class Trained:
 
     def answer(self, features: Features, *, pool: bool) -> Answers:
         """Answers for photos, or with `pool` for patients."""
+        return self.model.answer(self.table(features), features.patients.tolist() if pool else None)
+
+    def table(self, features: Features) -> Any:
+        """The feature table of photos, with metadata that the model reads and nobody gave as missing."""
         missing = [name for name in self.columns[1] if name not in features.metadata]
         nothing: list[str | None] = [None] * len(features)
         blank: dict[str, Values] = dict.fromkeys(missing, nothing)
-        table = feature_frame(replace(features, metadata={**features.metadata, **blank}))
-        return self.model.answer(table, features.patients.tolist() if pool else None)
+        return feature_frame(replace(features, metadata={**features.metadata, **blank}))
 
     def predict(self, features: Features, *, pool: bool = True) -> list[Prediction]:
         """What the model says of each patient, or without `pool` of each photo."""
@@ -334,7 +346,17 @@ def make_trained(
             own = validation["models"][validation["main"]]
             point |= {name: own[name] for name in ("sensitivity", "specificity")}
         manifest["operating_point"] = point
-    return Trained(model, manifest)
+    return Trained(model, manifest, Profile.fit(features, _groups(features, options, task)))
+
+
+def _groups(features: Features, options: Options, task: Task) -> list[tuple[str, ...]]:
+    """Whose profile each photo belongs to."""
+    if task == "attributes":
+        return [split_labels(label) or (NO_ATTRIBUTE,) for label in features.labels.tolist()]
+    if task == "normality":
+        controls = control_label(features.labels, options.controls)
+        return [(WITHIN,) if label == controls else () for label in features.labels.tolist()]
+    return [(label,) for label in collapse(features.labels, options.positive)[0].tolist()]
 
 
 def _threshold(model: LabelModel, positive: str | None) -> float | None:

@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.face.landmarker import Face
 from anthropo.face.scheme import LANDMARKS, MIRROR
 
 Floats = NDArray[np.float64]
@@ -65,6 +66,27 @@ def frame(points: Floats) -> Floats:
 def between(points: Floats) -> Floats:
     """The landmarks of BETWEEN as the 68-point scheme has them: (..., 68, 2) -> (..., 6, 2)."""
     return np.stack([points[..., list(LANDMARKS[code]), :].mean(-2) for code in BETWEEN], -2)
+
+
+def place(face: Face, correction: Correction | None = None) -> tuple[Floats, Floats]:
+    """Where a face's landmarks are measured: points (68, 2) and BETWEEN landmarks (6, 2), photo pixels.
+
+    Those placed by hand stay where they were placed: the mean offset is the machine's.
+    """
+    if correction is None:
+        correction = instrument(stage_of(face)).correction
+    points, middle = apply(correction, face.landmarks, face.anatomy)
+    for name, at in face.by_hand.items():
+        if name in BETWEEN:
+            middle[BETWEEN.index(name)] = at
+        else:
+            points[int(name.removeprefix("p"))] = at
+    return points, middle
+
+
+def stage_of(face: Face) -> Stage:
+    """Which stages found a face's landmarks."""
+    return "fine" if face.anatomy else "first"
 
 
 def apply(correction: Correction, points: Floats, anatomy: Mapping[str, Floats]) -> tuple[Floats, Floats]:

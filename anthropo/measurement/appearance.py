@@ -150,44 +150,92 @@ def _strip(
     s: tuple[float, float, int],
 ) -> Floats:
     ts, ss = _steps(*t), _steps(*s)
-    return _between(_along(a, ts), _along(b, ts), ss).reshape(-1, 68)
+    return _between(_along(a, ts), _along(b, ts), ss)
 
 
 _LIDS = {"R": ((36, 37, 38, 39), (36, 41, 40, 39)), "L": ((45, 44, 43, 42), (45, 46, 47, 42))}
 _PHILTRUM = (10, 31)  # rows, columns
+# What is looked at of the iris, from and up to which part of its radius
+_MIDDLE = 0.35  # the pupil
+_CENTRE = 0.6
+_RING = (0.5, 0.85)
+_DISC_PARTS = {
+    "corneal_haze": ((0.0, _CENTRE),),
+    "pupil_lightness": ((0.0, _MIDDLE),),
+    "pupil_contrast": ((0.0, _MIDDLE), _RING),
+}
 
 
 @lru_cache(maxsize=1)
-def _regions() -> tuple[Floats, dict[str, slice]]:
-    """Weights of every sample, (N, 68), and which samples are a region's."""
-    parts: dict[str, Floats] = {
-        "lip": np.concatenate(
-            [
-                _strip(range(48, 55), range(60, 65), (0.15, 0.85, 20), (0.3, 0.8, 4)),
-                _strip((48, 59, 58, 57, 56, 55, 54), (60, 67, 66, 65, 64), (0.15, 0.85, 20), (0.25, 0.8, 6)),
-            ]
+def _strips() -> dict[str, tuple[Floats, ...]]:
+    """Weights of every region's samples, in grids of (rows, columns, 68)."""
+    parts: dict[str, tuple[Floats, ...]] = {
+        "lip": (
+            _strip(range(48, 55), range(60, 65), (0.15, 0.85, 20), (0.3, 0.8, 4)),
+            _strip((48, 59, 58, 57, 56, 55, 54), (60, 67, 66, 65, 64), (0.15, 0.85, 20), (0.25, 0.8, 6)),
         ),
-        "perioral": np.concatenate(
-            [
-                _strip(range(31, 36), range(49, 54), (0.0, 1.0, 20), (0.4, 0.75, 4)),
-                _strip(range(59, 54, -1), range(6, 11), (0.1, 0.9, 20), (0.15, 0.4, 6)),
-            ]
+        "perioral": (
+            _strip(range(31, 36), range(49, 54), (0.0, 1.0, 20), (0.4, 0.75, 4)),
+            _strip(range(59, 54, -1), range(6, 11), (0.1, 0.9, 20), (0.15, 0.4, 6)),
         ),
         # columns on either side of the crests (points 50 and 52), by half their distance from the middle
-        "philtrum": _strip(
-            range(31, 36), range(49, 54), (0.125, 0.875, _PHILTRUM[1]), (0.3, 0.75, _PHILTRUM[0])
+        "philtrum": (
+            _strip(range(31, 36), range(49, 54), (0.125, 0.875, _PHILTRUM[1]), (0.3, 0.75, _PHILTRUM[0])),
         ),
     }
     for side, lower, corner, outline in (("R", (41, 40), 48, 2), ("L", (46, 47), 54, 14)):
         below = np.bincount(lower, minlength=68) / 2
         line = _between(below[None], np.eye(68)[[corner]], _steps(0.32, 0.58, 10))[:, 0]
-        parts[f"cheek_{side}"] = _between(line, np.eye(68)[[outline]], _steps(0.0, 0.3, 10)).reshape(-1, 68)
-        parts[f"sclera_{side}"] = _strip(*_LIDS[side], (0.08, 0.88, 25), (0.15, 0.85, 8))
+        parts[f"cheek_{side}"] = (_between(line, np.eye(68)[[outline]], _steps(0.0, 0.3, 10)),)
+        parts[f"sclera_{side}"] = (_strip(*_LIDS[side], (0.08, 0.88, 25), (0.15, 0.85, 8)),)
+    return parts
+
+
+@lru_cache(maxsize=1)
+def _regions() -> tuple[Floats, dict[str, slice]]:
+    """Weights of every sample, (N, 68), and which samples are a region's."""
+    parts = {
+        name: np.concatenate([grid.reshape(-1, 68) for grid in grids]) for name, grids in _strips().items()
+    }
     at, slices = 0, {}
     for name, part in parts.items():
         slices[name] = slice(at, at + len(part))
         at += len(part)
     return np.concatenate(list(parts.values())), slices
+
+
+def outlines(region: str) -> list[Floats]:
+    """The polygons that hold a region's samples, as weights of the 68 points, (K, 68) each."""
+    return [
+        np.concatenate([grid[0], grid[1:, -1], grid[-1, -2::-1], grid[-2:0:-1, 0]])
+        for grid in _strips()[region]
+    ]
+
+
+_SCLERAS, _CHEEKS = (tuple(f"{region}_{side}" for side in SIDES) for region in ("sclera", "cheek"))
+_INDICES = {
+    "lip_redness": ("lip", *_CHEEKS),
+    "lip_darkness": ("lip", *_CHEEKS),
+    "lip_cyanosis": ("lip", *_SCLERAS),
+    "perioral_cyanosis": ("perioral", *_SCLERAS),
+    "philtrum_relief": ("philtrum",),
+    **{f"erythema_{side}": (f"cheek_{side}", *_SCLERAS) for side in SIDES},
+    **{f"sclera_yellowness_{side}": (f"sclera_{side}", *_CHEEKS) for side in SIDES},
+    **{f"{index}_{side}": (f"sclera_{side}",) for index in _DISC_PARTS for side in SIDES},
+}
+
+
+def regions_of(name: str) -> tuple[str, ...]:
+    """The regions whose pixels an entry is read from, its own first; of the iris, see `rings_of`."""
+    if name in _INDICES:
+        return _INDICES[name]
+    base, _, rest = name.partition("_")
+    return (f"{base}_{rest[-1]}" if rest[-2:] in ("_R", "_L") else base,)
+
+
+def rings_of(name: str) -> tuple[tuple[float, float], ...]:
+    """Inner and outer radius of the parts of the iris that an entry is read from; its radius is 1."""
+    return _DISC_PARTS.get(name[:-2], ())
 
 
 # --------------------------------------------------------------------------------------- iris
@@ -203,7 +251,6 @@ _IRIS_Y = -0.021
 _DISC_SD = 0.006
 _SEEN_Y = -0.03  # where the disc is searched: the upper lid's shadow is part of what is dark
 _GAZE = 6.0  # contrast, in mean lights of the eye, that an outer-canthal distance aside takes
-_MIDDLE = 0.35  # of the iris: the pupil
 
 
 @lru_cache(maxsize=1)
@@ -565,7 +612,8 @@ def _eye(
     distance = np.hypot(away[..., 0], away[..., 1]) / disc[2]
     clear = grid.between & ~grid.glint
     middle = distance < _MIDDLE
-    parts = ((distance < 0.6, 0.2), (middle, 0.5), ((distance > 0.5) & (distance < 0.85), 0.5))
+    ring = (distance > _RING[0]) & (distance < _RING[1])
+    parts = ((distance < _CENTRE, 0.2), (middle, 0.5), (ring, 0.5))
     reference = np.maximum(colour @ _LUMINANCE, 1e-6)
     light_of = [_quantile(pictures, clear & part, q) for part, q in parts]
     against = [_lightness(np.concatenate([v / reference[0], v[0] / reference[1:]])) for v in light_of]

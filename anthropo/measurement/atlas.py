@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from anthropo.face.scheme import LANDMARKS
 from anthropo.measurement.anatomy import instrument
+from anthropo.measurement.drawing import drawing
 from anthropo.measurement.registry import Entry, Unavailable, registry, unavailable
 
 _HEAD = """# Measurement atlas
 
-Made from the registry by `python -m anthropo.measurement.atlas > docs/atlas.md`; a test fails when
-the two differ.
+Made from the registry by `python -m anthropo.measurement.atlas docs`; a test fails when page, drawings
+and registry differ.
+
+- **Drawing.** Made from the expression, on the mean of the photographs of the default reference. Solid:
+  what is measured; dashed: what it is measured against. In a quotient blue over orange. An arrow stands for
+  what is nothing in a symmetric face. Coloured areas: the pixels that are read (of the sclera, what the iris
+  leaves free), blue against orange. Points without a name are those of a curve.
 
 - **Unit.** `ex-ex` is a fraction of the outer-canthal distance, exocanthion to exocanthion;
   `ex-ex²` an area in its square. No scale is needed but for the entries marked *mm*, whose unit or
@@ -66,7 +75,8 @@ people.
 
 
 _COLUMNS = (
-    "id", "name", "kind", "unit", "side", "expression", "definition", "HPO low / high", "voided by", "note",
+    "drawing", "id", "name", "kind", "unit", "side", "expression", "definition", "HPO low / high",
+    "voided by", "note",
 )  # fmt: skip
 
 
@@ -96,6 +106,7 @@ def atlas() -> str:
         unit = entry.unit + (f" ({', '.join(marks)})" if marks else "")
         how = f"`{entry.expression}`" if entry.expression else "*from the photo*"
         lines.append(
+            f'| <img src="atlas/{entry.id}.svg" width="180" alt=""> '
             f"| {entry.id} | {entry.name} | {entry.kind} | {unit} | {entry.side} | {how} | "
             f"{entry.definition} | {_hpo(entry)} | {', '.join(entry.voids) or '–'} | {entry.note} |"
         )
@@ -109,5 +120,22 @@ def _hpo(entry: Entry | Unavailable) -> str:
     return f"{entry.hpo_low or '–'} / {entry.hpo_high or '–'}"
 
 
+def pages() -> dict[str, str]:
+    """Every file of the atlas, by its name in the folder of the documentation."""
+    drawings = {f"atlas/{entry.id}.svg": drawing(entry) for entry in registry().values()}
+    return {"atlas.md": atlas(), **drawings}
+
+
+def write(folder: Path) -> None:
+    """Write the atlas, and remove drawings of entries that are no more."""
+    made = pages()
+    (folder / "atlas").mkdir(exist_ok=True)
+    for old in (folder / "atlas").glob("*.svg"):
+        if f"atlas/{old.name}" not in made:
+            old.unlink()
+    for name, content in made.items():
+        (folder / name).write_text(content, encoding="utf-8")
+
+
 if __name__ == "__main__":
-    print(atlas(), end="")
+    write(Path(sys.argv[1]))

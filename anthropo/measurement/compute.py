@@ -145,8 +145,8 @@ def measure_face(
     docs/benchmarks.md.
     """
     if instrument is None:
-        instrument = anatomy.instrument("fine" if face.anatomy else "first")
-    points, middle = anatomy.apply(instrument.correction, face.landmarks, face.anatomy)
+        instrument = anatomy.instrument(anatomy.stage_of(face))
+    points, middle = anatomy.place(face, instrument.correction)
     axes = anatomy.frame(face.landmarks) * error_growth(face)
     views = _views(face, points)
     many = np.concatenate([points[None], points + instrument.point_errors @ axes, views])

@@ -45,6 +45,7 @@ class ZScore:
     mean: float  # of the reference, in its unit
     sd: float
     reason: str  # empty, or why there is no score or no interval
+    unit: str = ""  # of mean and sd, and of the value that was scored; empty without a row
 
 
 def score(
@@ -114,8 +115,8 @@ def _score(values: list[Value], reference: Reference, sex: str | None, age: floa
         z, below, above = _standardise(given, row)
         reason = given.reason
     return ZScore(
-        name, reference.name, row.grade, z, z - below, z + above, row.n, row.mean, row.sd, reason
-    )  # fmt: skip
+        name, reference.name, row.grade, z, z - below, z + above, row.n, row.mean, row.sd, reason, row.unit
+    )
 
 
 def _standardise(given: Value, row: ReferenceRow) -> tuple[float, float, float]:

@@ -84,7 +84,7 @@ def print_answer(prediction: Prediction, trained: Trained, top: int) -> None:
         click.secho(prediction.decision, bold=True, nl=False)
         click.echo(f" ({prediction.reason})" if prediction.reason else f" ({_rule(trained)})")
         if task == "labels":
-            click.echo(f"set       {_set_words(prediction, trained)}")
+            click.echo(f"set       {set_words(prediction, trained)}")
             if prediction.usual is not None:
                 click.echo(f"novelty   {_usual_words(prediction)}")
     click.secho(
@@ -140,7 +140,7 @@ def _rule(trained: Trained) -> str:
     return "least expected cost"
 
 
-def _set_words(prediction: Prediction, trained: Trained) -> str:
+def set_words(prediction: Prediction, trained: Trained) -> str:
     error = 100 * float((trained.manifest.get("conformal") or {}).get("error") or 0)
     labels = prediction.labels
     at = f"at an error rate of {error:g} %"

@@ -87,8 +87,7 @@ def overlay(face: Face, photo: Photo | None = None, scale: Scale | None = None) 
     shift = np.array([left, top])
     zoom *= _FINE
     # what is measured runs between the corrected landmarks
-    correction = anatomy.instrument("fine" if face.anatomy else "first").correction
-    points, _ = anatomy.apply(correction, face.landmarks, face.anatomy)
+    points, _ = anatomy.place(face)
     _draw(picture, (points - shift) * zoom, face.landmark_sd * zoom)
     draw = ImageDraw.Draw(picture)
     for outline in outlines:

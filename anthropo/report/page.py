@@ -17,6 +17,7 @@ from anthropo.face.landmarker import Face
 from anthropo.files import write_atomically
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import Scale
+from anthropo.photo import Photo
 from anthropo.report.figures import REGION_COLOURS, overlay
 from anthropo.report.tables import number, references, sign
 
@@ -31,9 +32,11 @@ class Page:
         if os.path.isdir(path) or not os.path.isdir(path.parent):
             raise InputError(f"{path}: cannot be written. Name a file in a folder that exists.")
 
-    def add_face(self, item: Item, index: int, face: Face, scale: Scale | None = None) -> None:
+    def add_face(
+        self, item: Item, index: int, face: Face, scale: Scale | None = None, photo: Photo | None = None
+    ) -> None:
         buffer = io.BytesIO()
-        overlay(face, scale=scale).save(buffer, "JPEG", quality=85)
+        overlay(face, photo, scale).save(buffer, "JPEG", quality=85)
         picture = base64.b64encode(buffer.getvalue()).decode()
         with self._lock:
             self._pictures[item.path, index] = picture

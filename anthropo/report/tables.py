@@ -56,20 +56,48 @@ def print_face(record: dict[str, Any]) -> None:
     face = f", face {record['face']}" if record["face"] else ""
     size = f"{record['width']} × {record['height']} px"
     click.secho(f"{record['photo']}{face}  {size}", bold=True)
+    if record.get("video"):
+        video = record["video"]
+        click.echo(f"{video['seconds']:.1f} s, {video['measured']} of {video['frames']} frames measured")
+        for remark in video["remarks"]:
+            click.secho(remark, fg="yellow")
+        click.echo("pose and gate of the frame that is best to measure:")
     click.echo(f"yaw {pose['yaw']:+.1f}°  pitch {pose['pitch']:+.1f}°  roll {pose['roll']:+.1f}°")
     for name, check in record["gate"].items():
         if not check["ok"]:
             value, limit = (number(check[key], check["unit"]) for key in ("value", "limit"))
             finding = f"{name} is {value}, limit {sign(check)} {limit} {check['unit']}: {check['advice']}"
             click.secho(f"gate: {finding}", fg="yellow")
+    if record["moved"]:
+        moved = ", ".join(f"{name} by {px:.1f} px" for name, px in record["moved"].items())
+        click.echo(f"landmarks placed by hand: {moved}")
     if record["scale"]:
         scale = record["scale"]
         click.echo(f"scale: {scale['mm_per_px']:.4f} mm per pixel. {scale['method']}")
+    _print_measurements(record)
+
+
+def print_person(record: dict[str, Any]) -> None:
+    """One person: what came of each photo, then every measurement of all of them together."""
+    measured = sum(p["status"] == "ok" for p in record["photos"])
+    name = f"patient {record['patient']}" if record["patient"] else "one person"
+    click.secho(f"{name}  {measured} of {len(record['photos'])} photos measured", bold=True)
+    for photo in record["photos"]:
+        gate = f"gate: {' '.join(photo['gate_failed'])}" if photo["gate_failed"] else "gate passed"
+        moved = f", {len(photo['moved'])} landmarks placed by hand" if photo["moved"] else ""
+        found = gate + moved if photo["status"] == "ok" else photo["reason"]
+        click.secho(f"{photo['photo']}  {found}", fg=None if found == "gate passed" else "yellow")
+    _print_measurements(record)
+
+
+def _print_measurements(record: dict[str, Any]) -> None:
     for sentence in record["disagreements"]:
         click.secho(f"references disagree: {sentence}", fg="yellow")
 
     scored = references(record)
     titles = [f"z, {name} ({grade})" if grade else f"z, {name}" for name, grade in scored.items()]
+    pooled = any("photos" in m for m in record["measurements"].values())
+    titles += ["SD between", "n"] if pooled else []
     rows = [("measurement", "value", "95 % interval", "unit", *titles, "id")]
     reasons: dict[str, list[str]] = {}
     region = ""
@@ -79,9 +107,11 @@ def print_face(record: dict[str, Any]) -> None:
             region = entry.region
             rows.append((region, *[""] * (len(rows[0]) - 1)))
         scores = [z_text(m["z"], reference) for reference in scored]
+        scores += [number(m["sd"], m["unit"]), str(m["photos"])] if pooled else []
         rows.append((f"  {entry.name}", *_numbers(m), *scores, name))
         if m.get("mm") and m["value"] is not None:
-            rows.append(("", *_numbers(m["mm"]), *[""] * len(scored), ""))
+            steady = [number(m["mm"]["sd"], m["mm"]["unit"]), str(m["mm"]["photos"])] if pooled else []
+            rows.append(("", *_numbers(m["mm"]), *[""] * len(scored), *steady, ""))
         if m["reason"]:
             reasons.setdefault(m["reason"], []).append(name)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -96,6 +126,8 @@ def print_face(record: dict[str, Any]) -> None:
         click.secho("  ".join(cells).rstrip(), bold=i == 0 or not any(row[1:]))
     for reason, names in reasons.items():
         click.secho(f"{reason}: {', '.join(names)}", fg="yellow")
+    if pooled:
+        click.secho("SD between: of one photo or frame. n: how many of them have a value.", dim=True)
     click.secho(
         "ex-ex: fraction of the outer-canthal distance. R, L: the subject's own. Interval: error of "
         "landmarks, pose and scale.\nResearch use only, not a medical device.",

@@ -11,15 +11,16 @@ def test_demo_goes_the_whole_way(tmp_path: Path, invoke: Invoke) -> None:
     folder = tmp_path / "demo"
     result = invoke("demo", folder, "--patients", 10)
     assert result.exit_code == 0
-    steps = ("1. SYNTHETIC people", "2. Train", "3. Classify", "4. Evaluate", "Done")
+    steps = ("1. SYNTHETIC people", "2. Train", "3. Classify", "4. Explain", "5. Evaluate", "Done")
     places = [result.stdout.index(step) for step in steps]
     assert places == sorted(places)
     assert "It was made as synthetic-A." in result.stdout
     assert "decision  " in result.stdout
     assert "background only" in result.stdout
-    assert f"open   {folder / 'evaluation.html'}" in result.stdout
-    page = (folder / "evaluation.html").read_text(encoding="utf-8")
-    assert "SYNTHETIC: every picture is one public photograph, morphed." in page.partition("<h2>")[0]
+    for name in ("explanation.html", "evaluation.html"):
+        assert str(folder / name) in result.stdout.partition("open   ")[2]
+        page = (folder / name).read_text(encoding="utf-8")
+        assert "SYNTHETIC: every picture is one public photograph, morphed." in page.partition("<h2>")[0]
     assert Trained.load(folder / "demo.anthropo").model.labels == ("control", "synthetic-A")
     assert len(list((folder / "cohort").glob("*.jpg"))) == 20
     again = invoke("demo", folder, "--patients", 10)

@@ -62,7 +62,7 @@ def shown(probabilities: Any, y: Strings, classes: Any) -> float:
     ("estimator", "check"),
     [
         pytest.param(estimator, check, id=f"{kind}-{check.func.__name__}-{at}")
-        for kind in ("xgboost", "svm")
+        for kind in ("xgboost", "svm", "svm-rbf")
         for at, (estimator, check) in enumerate(estimator_checks_generator(HybridClassifier(kind)))
         if check.func.__name__ != "check_array_api_input"  # of estimators for other array libraries
     ],

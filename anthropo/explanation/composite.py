@@ -1,0 +1,410 @@
+"""What the people of a label look like together: their mean shape, average face, and what sets both apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.batch import Settings
+from anthropo.encoder.portrait import PORTRAIT, place
+from anthropo.errors import FaceError, PhotoError
+from anthropo.face.fine import refine
+from anthropo.face.landmarker import FIRST_DECODE, power_of_two, read_faces
+from anthropo.face.warp import Mesh
+from anthropo.learning.cohort import Case
+from anthropo.measurement import anatomy
+from anthropo.photo import read_photo
+
+Floats = NDArray[np.float64]
+Pixels = NDArray[np.uint8]
+T = TypeVar("T")
+R = TypeVar("R")
+
+_AHEAD = 8  # photos for each job that are begun at once
+
+# Bands of detail whose strength is restored, as the width of the finest one's Gaussian in outer-canthal
+# distances; each next is twice as coarse.
+_FINEST = 0.006
+_BANDS = 4
+_NEIGHBOURHOOD = 2.0  # widths of a band's own Gaussian in which its strength is taken
+_MOST_GAIN = 8.0  # where the average has lost everything, there is nothing to make stronger
+# Hair and background have no landmarks, and an average of them no detail worth making stronger.
+_KNOWN = 1.15  # of the landmarks' outline about its middle
+_SOFT = 0.08  # outer-canthal distances
+
+# What few photos reach is no composite of everybody: paper, above that share of the people less and less.
+_FEW, _MOST = 0.6, 0.9
+_PAPER = 236.0  # grey level
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sitter:
+    """A photo's face."""
+
+    photo: str
+    label: str
+    patient: str
+    points: Floats  # (68, 2) corrected landmarks, full-size photo pixels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """The mean shape of a label's people, each of them counted once."""
+
+    label: str
+    photos: int
+    people: Floats  # (patients, 68, 2), in the units of `align`
+
+    @property
+    def patients(self) -> int:
+        return len(self.people)
+
+    @property
+    def mean(self) -> Floats:
+        """(68, 2)"""
+        return np.asarray(self.people.mean(0))
+
+    @property
+    def sd(self) -> Floats:
+        """(68, 2), between people; NaN of a single one."""
+        if self.patients < 2:
+            return np.full(self.people.shape[1:], np.nan)
+        return np.asarray(self.people.std(0, ddof=1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Displacement:
+    """How far each landmark of a label's mean shape lies from that of another label."""
+
+    label: str
+    controls: str
+    vectors: Floats  # (68, 2), outer-canthal distances of the cohort's mean shape
+    t2: Floats  # (68,) Hotelling's T²
+    p: Floats  # (68,) by permutation
+    p_adjusted: Floats  # (68,) of all landmarks together
+
+
+# ------------------------------------------------------------------------------------------------ faces
+
+
+def find_sitters(
+    cases: Sequence[Case],
+    settings: Settings,
+    *,
+    jobs: int = 1,
+    on_progress: Callable[[], None] | None = None,
+) -> tuple[list[Sitter], list[tuple[str, str]]]:
+    """The faces of photographs, in the order of the cases.
+
+    Returns
+    -------
+    sitters : list of Sitter
+    left_out : list of (photo, reason)
+        Photos that cannot be read or show no face.
+    """
+    sitters: list[Sitter] = []
+    left_out: list[tuple[str, str]] = []
+    for case, found in zip(cases, _each(partial(_landmarks, settings=settings), cases, jobs), strict=True):
+        if isinstance(found, str):
+            left_out.append((case.photo, found))
+        else:
+            sitters.append(Sitter(case.photo, case.label, case.patient, found))
+        if on_progress:
+            on_progress()
+    return sitters, left_out
+
+
+def _landmarks(case: Case, settings: Settings) -> Floats | str:
+    """Corrected landmarks (68, 2) of a photo's face, or why there are none."""
+    try:
+        photo = read_photo(case.photo, short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
+        face = read_faces(
+            photo, face=settings.face, jitter=settings.jitter, landmark_model=settings.landmark_model
+        )[0]
+        if settings.fine:
+            face = refine(photo, face)
+    except (PhotoError, FaceError) as error:
+        return str(error)
+    correction = anatomy.instrument("fine" if face.anatomy else "first").correction
+    return anatomy.apply(correction, face.landmarks, face.anatomy)[0]
+
+
+def _each(work: Callable[[T], R], items: Sequence[T], jobs: int) -> Iterator[R]:
+    """Results in the items' order, of a limited number at once."""
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        step = _AHEAD * max(1, jobs)
+        for start in range(0, len(items), step):
+            yield from pool.map(work, items[start : start + step])
+
+
+# ------------------------------------------------------------------------------------------------ shapes
+
+
+def align(points: Floats, weights: Floats | None = None) -> Floats:
+    """Shapes laid on their mean shape: freed of place, size and turn.
+
+    Parameters
+    ----------
+    points : (n, 68, 2) array
+    weights : (n,) array, optional
+        How much each counts for the mean shape.
+
+    Returns
+    -------
+    (n, 68, 2) array
+        All of the same centroid size, in the frame of their mean shape: x along its eye line towards the
+        subject's left, y down, about the middle of its outer canthi, whose distance is 1.
+
+    Notes
+    -----
+    Procrustes analysis of plane shapes has a closed form: points as complex numbers, centred and of length 1,
+    have the first eigenvector of their sum of products as their full Procrustes mean. Kent, "The complex
+    Bingham distribution and shape analysis" (J R Stat Soc B 56:285, 1994).
+    """
+    z = points[..., 0] + 1j * points[..., 1]
+    z = z - z.mean(1, keepdims=True)
+    z = z / np.linalg.norm(z, axis=1, keepdims=True)
+    w = np.ones(len(z)) if weights is None else weights
+    mean = np.linalg.eigh(np.einsum("n,np,nq->pq", w, z, z.conj()))[1][:, -1]
+    towards = z.conj() @ mean
+    z = z * (towards / np.abs(towards))[:, None]
+    middle, along = (mean[36] + mean[45]) / 2, mean[45] - mean[36]
+    z = (z - middle) / along
+    return np.stack([z.real, z.imag], -1)
+
+
+def groups(sitters: Sequence[Sitter]) -> list[Group]:
+    """The people of each label, shapes aligned to the mean shape of everybody; labels by name."""
+    photos: dict[tuple[str, str], int] = {}
+    for sitter in sitters:
+        key = sitter.label, sitter.patient
+        photos[key] = photos.get(key, 0) + 1
+    weights = np.array([1 / photos[s.label, s.patient] for s in sitters])
+    aligned = align(np.array([s.points for s in sitters]), weights)
+    own: dict[str, dict[str, list[Floats]]] = {}
+    for sitter, shape in zip(sitters, aligned, strict=True):
+        own.setdefault(sitter.label, {}).setdefault(sitter.patient, []).append(shape)
+    return [
+        Group(
+            label,
+            sum(len(shapes) for shapes in people.values()),
+            np.array([np.mean(shapes, axis=0) for shapes in people.values()]),
+        )
+        for label, people in sorted(own.items())
+    ]
+
+
+def displacement(group: Group, controls: Group, *, permutations: int = 5000, seed: int = 0) -> Displacement:
+    """The mean shape of a label compared with that of the controls, landmark by landmark.
+
+    Parameters
+    ----------
+    group, controls : Group
+        Of the same `groups`, so that their shapes are in one frame.
+    permutations : int
+        How often the people are dealt to the two groups anew.
+    seed : int
+
+    Returns
+    -------
+    Displacement
+        p-values of Hotelling's T² between people. Adjusted: the share of permutations in which the largest
+        T² of any landmark is as large (Westfall & Young 1993), so that 0.05 is the risk of a single
+        false landmark among the 68.
+
+    Notes
+    -----
+    T² grows with the mean difference measured by the scatter of everybody, which a permutation leaves as it
+    is; so that is what is permuted. (b + 1) / (permutations + 1): Phipson & Smyth, "Permutation p-values
+    should never be zero" (Stat Appl Genet Mol Biol 9:39, 2010).
+    """
+    people = np.concatenate([group.people, controls.people])
+    n, a = len(people), group.patients
+    b = n - a
+    vectors = group.mean - controls.mean
+    centred = people - people.mean(0)
+    scatter = np.einsum("npi,npj->pij", centred, centred)
+    # x of scatter^(-1/2): a landmark that does not move at all says nothing
+    values, axes = np.linalg.eigh(scatter)
+    root = np.where(values > 1e-12, 1 / np.sqrt(np.maximum(values, 1e-12)), 0.0)
+    white = np.einsum("npi,pij->npj", centred, axes) * root
+
+    def distance(members: Floats) -> Floats:
+        """(m, 68) squared mean difference for each row of who is in the group, (m, n) of 0 and 1."""
+        inside = np.tensordot(members, white, 1)  # the outside is minus that: the sum is 0
+        return np.asarray(((inside * (1 / a + 1 / b)) ** 2).sum(-1))
+
+    weight = a * b / n
+    observed = distance(np.r_[np.ones(a), np.zeros(b)][None])[0]
+    t2 = (n - 2) * weight * observed / np.maximum(1 - weight * observed, 1e-12)
+    random = np.random.default_rng(seed)
+    higher, highest = np.zeros(len(observed)), np.zeros(len(observed))
+    least = observed * (1 - 1e-9)  # the same deal may come out a rounding error lower
+    for start in range(0, permutations, 500):
+        drawn = random.random((min(500, permutations - start), n)).argsort(1) < a
+        found = distance(drawn.astype(np.float64))
+        higher += (found >= least).sum(0)
+        highest += (found.max(1)[:, None] >= least).sum(0)
+    return Displacement(
+        group.label,
+        controls.label,
+        vectors,
+        t2,
+        (higher + 1) / (permutations + 1),
+        (highest + 1) / (permutations + 1),
+    )
+
+
+# ---------------------------------------------------------------------------------------------- pictures
+
+
+def placed(shape: Floats, size: int) -> Floats:
+    """A shape (68, 2) of `align` in the pixels of a picture of height `size`."""
+    return (place(shape) + 0.5) * (size / PORTRAIT[0]) - 0.5
+
+
+def average_face(
+    sitters: Sequence[Sitter],
+    shape: Floats,
+    *,
+    size: int = 512,
+    sharp: bool = False,
+    jobs: int = 1,
+    on_progress: Callable[[], None] | None = None,
+) -> Pixels:
+    """The average of faces that are warped to one shape, each person counted once.
+
+    Parameters
+    ----------
+    sitters : sequence of Sitter
+        The photos are read again.
+    shape : (68, 2) array
+        In the units of `align`.
+    size : int
+        Height of the picture, pixels; its width is nine tenths of that.
+    sharp : bool
+        Restore what averaging takes away: detail is as strong as in the people's own photos.
+    jobs : int
+    on_progress : callable, optional
+        Called once for each photo.
+
+    Returns
+    -------
+    (size, width, 3) uint8 array
+        RGB. A photo counts only where it reaches; where those of fewer than six in ten people do, the
+        picture is light grey, so that nobody's corner is shown.
+
+    Notes
+    -----
+    Details of different people do not lie on each other, however well landmarks do, and cancel out. With
+    `sharp` each of the four finest bands of the average's brightness (differences of Gaussians, Burt &
+    Adelson 1983) is made as strong, place by place, as that band is on average in the single faces: Tiddeman,
+    Burt & Perrett, "Prototyping and transforming facial textures for perception research" (IEEE Computer
+    Graphics and Applications 21(5):42, 2001), with Gaussian bands in place of wavelets, and around the
+    landmarks only. Where hairs and wrinkles then lie is chance; that there are as many is not.
+    """
+    height, width = size, round(size * PORTRAIT[1] / PORTRAIT[0])
+    mesh = Mesh(placed(shape, size), (height, width))
+    unit = float(np.ptp(placed(np.array([(0.0, 0.0), (1.0, 0.0)]), size)[:, 0]))  # px
+    photos: dict[str, int] = {}
+    for sitter in sitters:
+        photos[sitter.patient] = photos.get(sitter.patient, 0) + 1
+    total = np.zeros((height, width, 3))
+    people = np.zeros((height, width))
+    strength = np.zeros((_BANDS, height, width))
+    work = partial(_warped, mesh=mesh, unit=unit, sharp=sharp)
+    for sitter, (pixels, reached, bands) in zip(sitters, _each(work, sitters, jobs), strict=True):
+        counts = reached / photos[sitter.patient]
+        total += counts[..., None] * pixels
+        people += counts
+        if bands is not None:
+            strength += counts * bands
+        if on_progress:
+            on_progress()
+    some = np.maximum(people, 1e-9)
+    average = total / some[..., None]
+    if sharp:
+        average = _sharpened(average, strength / some, mesh.shape, unit)
+    shown = ((people / len(photos) - _FEW) / (_MOST - _FEW)).clip(0, 1)[..., None]
+    average = shown * average + (1 - shown) * _PAPER
+    return np.asarray(np.rint(average).clip(0, 255), dtype=np.uint8)
+
+
+def _warped(
+    sitter: Sitter, mesh: Mesh, unit: float, sharp: bool
+) -> tuple[Pixels, NDArray[np.bool_], NDArray[np.float32] | None]:
+    """A photo warped to a mesh, which pixels it reaches, and how strong its bands of detail are there."""
+    apart = float(np.hypot(*(sitter.points[45] - sitter.points[36])))
+    photo = read_photo(sitter.photo, short_side=FIRST_DECODE, max_megapixels=None)
+    photo = photo.finer(power_of_two(apart / unit))
+    points = photo.to_decoded(sitter.points)
+    pixels = mesh.warp(photo.pixels, points)
+    bands = _strength(_bands(_grey(pixels), unit), unit) if sharp else None
+    return pixels, mesh.within(points, photo.pixels.shape[:2]), bands
+
+
+def _grey(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Luma (BT.601) of RGB."""
+    return np.asarray(pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32))
+
+
+def _bands(plane: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
+    """The finest bands of a plane (bands, h, w): differences of Gaussians, each twice as wide."""
+    from scipy.ndimage import gaussian_filter
+
+    levels = [plane]
+    levels += [gaussian_filter(plane, _FINEST * unit * 2**k, mode="nearest") for k in range(_BANDS)]
+    return np.stack([a - b for a, b in pairwise(levels)])
+
+
+def _strength(bands: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
+    """Root mean square of each band around each pixel."""
+    from scipy.ndimage import gaussian_filter
+
+    widths = [_NEIGHBOURHOOD * _FINEST * unit * 2**k for k in range(len(bands))]
+    return np.stack(
+        [
+            np.sqrt(gaussian_filter(band**2, width, mode="nearest").clip(0))
+            for band, width in zip(bands, widths, strict=True)
+        ]
+    )
+
+
+def _sharpened(average: Floats, strength: Floats, shape: Floats, unit: float) -> Floats:
+    """The average with each band of its brightness as strong as given, around the landmarks."""
+    bands = _bands(_grey(average), unit)
+    gain = (strength / np.maximum(_strength(bands, unit), 1e-3)).clip(1, _MOST_GAIN)
+    detail = ((gain - 1) * bands).sum(0) * _known(shape, average.shape[:2], unit)
+    return np.asarray(average + detail[..., None])
+
+
+def _known(shape: Floats, size: tuple[int, ...], unit: float) -> Floats:
+    """1 where landmarks lay faces on each other, falling to 0 around them."""
+    from scipy.ndimage import gaussian_filter
+    from scipy.spatial import Delaunay
+
+    middle = (shape.min(0) + shape.max(0)) / 2
+    rows, columns = np.mgrid[0 : size[0], 0 : size[1]]
+    grid = np.stack([columns.ravel(), rows.ravel()], -1)
+    inside = Delaunay(middle + _KNOWN * (shape - middle)).find_simplex(grid) >= 0
+    return np.asarray(gaussian_filter(inside.reshape(size).astype(np.float64), _SOFT * unit))
+
+
+def common_shape(found: Sequence[Group]) -> Floats:
+    """The mean (68, 2) of mean shapes, each label counted once."""
+    return np.asarray(np.mean([group.mean for group in found], axis=0))
+
+
+def by_label(sitters: Sequence[Sitter]) -> Mapping[str, list[Sitter]]:
+    """The sitters of each label, by name."""
+    found: dict[str, list[Sitter]] = {}
+    for sitter in sitters:
+        found.setdefault(sitter.label, []).append(sitter)
+    return dict(sorted(found.items()))

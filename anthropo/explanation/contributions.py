@@ -1,0 +1,272 @@
+"""Log-odds of a prediction as an exact sum of what each measurement, region and metadatum says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.errors import InputError
+from anthropo.learning.attributes import AttributeModel
+from anthropo.learning.columns import METADATA
+from anthropo.learning.features import Features
+from anthropo.learning.hybrid import Contributions
+from anthropo.learning.model import NONE_OF_THESE, LabelModel, Prediction, by_person, vectors
+from anthropo.learning.normality import OUTSIDE, NormalityModel
+from anthropo.learning.novelty import Novelty
+from anthropo.learning.training import Trained
+
+Floats = NDArray[np.float64]
+Kind = Literal["measurement", "region", "metadata"]
+How = Literal["trained", "matched", "distance"]
+
+FIRST = 3  # labels that are explained unless others are asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one thing adds to a label's log-odds."""
+
+    kind: Kind
+    name: str  # measurement id, region or metadata column
+    log_odds: float  # nats; above 0: speaks for the label
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One label of a prediction: log_odds = bias + Σ contributions + residual."""
+
+    label: str
+    probability: float | None  # None: of "none of these", which has a share of people in its place
+    log_odds: float
+    bias: float
+    contributions: tuple[Contribution, ...]  # largest first, by size
+    how: How
+    against: tuple[tuple[str, float], ...]  # the other labels and how much each counts in the comparison
+    residual: float = 0.0  # of a classifier whose sum is not exact
+
+    def of(self, kind: Kind) -> tuple[Contribution, ...]:
+        """The contributions of one kind, largest first."""
+        return tuple(c for c in self.contributions if c.kind == kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A prediction and why."""
+
+    prediction: Prediction
+    labels: tuple[Explained, ...]  # as asked for, or the first three and "none of these"
+
+
+def explain(trained: Trained, features: Features, labels: Sequence[str] = ()) -> list[Explanation]:
+    """Explain what a model says of each patient.
+
+    Parameters
+    ----------
+    trained : Trained
+    features : Features
+        Of one or more photos of each patient; what photos say is averaged, as in the prediction.
+    labels : sequence of str
+        To explain; the three most probable and "none of these" when left out.
+
+    Returns
+    -------
+    list of Explanation
+        In the order of `Trained.predict`.
+
+    Raises
+    ------
+    InputError
+        If the model does not know a label.
+
+    Notes
+    -----
+    With margins m of k labels, the log-odds of label c against the rest is
+    ``m_c - log Σ exp(m_j) = m_c - Σ w_j m_j - H``, j the other labels, w their shares among themselves and
+    H the entropy of w. Margins are sums, so with w kept as it is for this person the log-odds is
+    one: each contribution tells how much more it speaks for c than for the others, each as probable as it is.
+    Of two labels w is 1.
+
+    A matched label's log-odds, against all trained labels together, is linear in the cosine with its nearest
+    patient, which is a sum over regions. "None of these" and "outside normal" are called by a distance, a
+    sum over measurements and regions; its log-odds here is the logarithm of how much rarer people that far
+    out are than the share that is called so, by the exponential tail of the model's own people: above 0 it
+    is called.
+    """
+    check_labels(trained, labels)
+    known = known_labels(trained)
+    table = trained.table(features)
+    groups = features.patients.tolist()
+    predictions = trained.predict(features)
+    explained = _EXPLAINERS[trained.task](trained.model, table, groups)
+    made = []
+    for at, prediction in enumerate(predictions):
+        wanted = list(labels) or [r.label for r in prediction.ranked[:FIRST]] + [NONE_OF_THESE]
+        if trained.task == "normality":
+            wanted = [OUTSIDE]
+        probability = {r.label: r.probability for r in prediction.ranked}
+        made.append(
+            Explanation(
+                prediction,
+                tuple(explained(at, label, probability.get(label)) for label in wanted if label in known),
+            )
+        )
+    return made
+
+
+def known_labels(trained: Trained) -> tuple[str, ...]:
+    """Labels that can be explained."""
+    if isinstance(trained.model, NormalityModel):
+        return (OUTSIDE,)
+    novel = isinstance(trained.model, LabelModel) and trained.model.novelty is not None
+    return (*trained.model.labels, *((NONE_OF_THESE,) if novel else ()))
+
+
+def check_labels(trained: Trained, labels: Sequence[str]) -> None:
+    """Refuse labels that the model does not know.
+
+    Raises
+    ------
+    InputError
+        If there is one.
+    """
+    known = known_labels(trained)
+    for label in labels:
+        if label not in known:
+            raise InputError(
+                f"--label {label}: the model does not know it. Its labels are {', '.join(known)}."
+            )
+
+
+_One = Callable[[int, str, float | None], Explained]
+
+
+def _of_labels(model: LabelModel, table: Any, groups: Sequence[str]) -> _One:
+    mean, _ = by_person(len(table), groups)
+    parts = model.classifier.contributions(table)
+    found = _pooled(parts, mean)
+    residual = mean(parts.residual)
+    total = mean(parts.total)
+    matched = None if model.gallery is None else _matches(model, table, mean)
+    beyond = None if model.novelty is None else _beyond(model.novelty, table, groups, model.alarm)
+
+    def one(at: int, label: str, probability: float | None) -> Explained:
+        if label == NONE_OF_THESE:
+            assert beyond is not None
+            return beyond(at, label)
+        if matched is not None and label not in model.trained:
+            return matched(at, label, probability)
+        c = model.trained.index(label)
+        weights, entropy = contrast(total[at], c)
+        others = tuple(
+            (name, float(-w)) for name, w in zip(model.trained, weights, strict=True) if name != label
+        )
+        return Explained(
+            label, probability, float(total[at] @ weights) - entropy, float(parts.bias @ weights) - entropy,
+            _sorted((kind, name, float(values[at] @ weights)) for kind, name, values in found),
+            "trained", others, float(residual[at] @ weights),
+        )  # fmt: skip
+
+    return one
+
+
+def contrast(margins: Floats, c: int) -> tuple[Floats, float]:
+    """Weights (k,) of margins (k,) and a constant: their product less it is the log-odds of label c."""
+    others = np.delete(margins, c)
+    shares = np.exp(others - others.max())
+    shares /= shares.sum()
+    entropy = float(-(shares * np.log(np.maximum(shares, 1e-300))).sum())
+    return np.insert(-shares, c, 1.0), entropy
+
+
+def _pooled(parts: Contributions, mean: Callable[[Floats], Floats]) -> list[tuple[Kind, str, Floats]]:
+    found: list[tuple[Kind, str, Floats]] = []
+    kinds: tuple[tuple[Kind, Mapping[str, Floats]], ...] = (
+        ("measurement", parts.measurements), ("region", parts.regions), ("metadata", parts.metadata),
+    )  # fmt: skip
+    for kind, by in kinds:
+        found += [(kind, name.removeprefix(METADATA), mean(values)) for name, values in by.items()]
+    return found
+
+
+def _of_attributes(model: AttributeModel, table: Any, groups: Sequence[str]) -> _One:
+    mean, _ = by_person(len(table), groups)
+    weights = np.array([-1.0, 1.0])
+    made: dict[str, tuple[list[tuple[Kind, str, Floats]], Floats, Floats, Floats]] = {}
+    for name, one, own in zip(model.labels, model.classifiers, model.tables(table), strict=True):
+        parts = one.contributions(own)
+        made[name] = (_pooled(parts, mean), parts.bias, mean(parts.total), mean(parts.residual))
+
+    def explained(at: int, label: str, probability: float | None) -> Explained:
+        found, bias, total, residual = made[label]
+        return Explained(
+            label, probability, float(total[at] @ weights), float(bias @ weights),
+            _sorted((kind, name, float(values[at] @ weights)) for kind, name, values in found),
+            "trained", ((f"no {label}", 1.0),), float(residual[at] @ weights),
+        )  # fmt: skip
+
+    return explained
+
+
+def _of_distance(model: NormalityModel, table: Any, groups: Sequence[str]) -> _One:
+    beyond = _beyond(model.distance, table, groups, 1 - model.specificity)
+    return lambda at, label, _: beyond(at, label)
+
+
+def _matches(
+    model: LabelModel, table: Any, mean: Callable[[Floats], Floats]
+) -> Callable[[int, str, float | None], Explained]:
+    gallery = model.gallery
+    assert gallery is not None
+    there = vectors(table, model.classifier.columns_)
+    sizes = {region: len(names) for region, names in model.classifier.columns_.regions.items()}
+    parts = gallery.by_region(there, list(sizes.values()))  # (n, labels, regions)
+    by = np.stack([mean(parts[:, :, i]) for i in range(len(sizes))], axis=2)
+
+    def one(at: int, label: str, probability: float | None) -> Explained:
+        c = gallery.labels.index(label)
+        bias = gallery.intercept + float(np.log(gallery.prior[c] / (1 - gallery.prior.sum())))
+        own = gallery.slope * by[at, c]
+        return Explained(
+            label, probability, bias + float(own.sum()), bias,
+            _sorted(("region", region, float(v)) for region, v in zip(sizes, own, strict=True)),
+            "matched", (("all trained labels", 1.0),),
+        )  # fmt: skip
+
+    return one
+
+
+def _beyond(
+    novelty: Novelty, table: Any, groups: Sequence[str], share: float
+) -> Callable[[int, str], Explained]:
+    mean, _ = by_person(len(table), groups)
+    by = {name: mean(values[:, None])[:, 0] for name, values in novelty.contributions(table).items()}
+    rate, limit = novelty.rank.rate, novelty.rank.limit(share)
+
+    def one(at: int, label: str) -> Explained:
+        found: list[tuple[Kind, str, float]] = [
+            ("region" if name in novelty.columns.regions else "measurement", name, rate * float(values[at]))
+            for name, values in by.items()
+        ]
+        bias = -rate * limit
+        return Explained(
+            label, None, bias + sum(v for _, _, v in found), bias, _sorted(found), "distance",
+            (("the people that the model knows", 1.0),),
+        )  # fmt: skip
+
+    return one
+
+
+def _sorted(found: Any) -> tuple[Contribution, ...]:
+    made = [Contribution(kind, name, value) for kind, name, value in found]
+    return tuple(sorted(made, key=lambda c: (-abs(c.log_odds), c.kind, c.name)))
+
+
+_EXPLAINERS: dict[str, Callable[..., _One]] = {
+    "labels": _of_labels,
+    "attributes": _of_attributes,
+    "normality": _of_distance,
+}

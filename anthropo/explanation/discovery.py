@@ -1,0 +1,366 @@
+"""What distinguishes the people of one label from the others, found without being told where to look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.batch import Settings
+from anthropo.encoder.regions import crops
+from anthropo.errors import InputError
+from anthropo.explanation.heatmap import Head, heat_of_chips
+from anthropo.learning.columns import METADATA, Columns, Scaler
+from anthropo.learning.features import Features, feature_frame, look_at, network_threads
+from anthropo.learning.hybrid import HybridClassifier
+from anthropo.learning.splits import split
+
+if TYPE_CHECKING:
+    from anthropo.encoder.encoders import Encoder
+
+Floats = NDArray[np.float64]
+Masks = NDArray[np.bool_]
+Kind = Literal["measurement", "region", "metadata"]
+
+OTHERS = "others"
+FEWEST = 3  # patients on each side: without one fold's there must be two
+
+_CELLS = 30  # of a map along each side, for the test
+_BLOCK = 200  # permutations at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """How far one number lies apart between the label's patients and the others."""
+
+    kind: Kind
+    name: str  # measurement id, region or metadata column
+    n: int  # patients of the label with a value
+    n_others: int
+    mean: float  # in the number's own unit; of a region log-odds
+    mean_others: float
+    g: float  # Hedges' g: difference in pooled standard deviations, corrected for small groups
+    lo: float  # 95 %
+    hi: float
+    p: float  # Mann-Whitney, two-sided
+    q: float  # false discovery rate among the numbers of its kind (Benjamini-Hochberg)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Difference:
+    """Mean heatmaps of both groups, log-odds of the label per pixel of the face's chip."""
+
+    label: Floats  # (size, size)
+    others: Floats  # (size, size)
+    p: Floats  # (size, size), of the difference, for all places together
+    n: int  # patients of the label
+    n_others: int
+    permutations: int
+
+    @property
+    def difference(self) -> Floats:
+        """Of the means, (size, size)."""
+        out: Floats = self.label - self.others
+        return out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Discovery:
+    """What distinguishes a label."""
+
+    label: str
+    measurements: tuple[Effect, ...]  # largest first
+    regions: tuple[Effect, ...]  # largest first
+    metadata: tuple[Effect, ...]  # largest first
+    maps: Difference
+    auroc: float  # of the regions, out of fold, over patients
+    folds: int
+
+
+def discover(
+    features: Features,
+    label: str,
+    encoder: Encoder,
+    settings: Settings,
+    *,
+    regions: Sequence[str],
+    folds: int = 5,
+    most: int = 100,
+    permutations: int = 2000,
+    seed: int = 0,
+    jobs: int = 1,
+    on_progress: Callable[[], None] | None = None,
+) -> Discovery:
+    """Find what distinguishes the people of a label.
+
+    Parameters
+    ----------
+    features : Features
+        Of the cohort, as `anthropo.learning.features.extract` makes them with the same encoder and settings.
+    label : str
+    encoder : Encoder
+    settings : Settings
+    regions : sequence of str
+        That are learned from.
+    folds : int
+    most : int
+        Patients of each group whose heatmaps are made, one photo of each; drawn by the seed.
+    permutations : int
+    seed : int
+    jobs : int
+        Threads; the result does not depend on them.
+    on_progress : callable, optional
+        Called `pictures` times.
+
+    Raises
+    ------
+    InputError
+        If no photo has the label, or one of both groups has fewer than three patients.
+
+    Notes
+    -----
+    Regions are learned fold by fold, by patient, label against all others; scores and heatmaps of a photo
+    come from models that saw no photo of its patient. A place's significance: labels are permuted
+    among the patients of each fold 2000 times, with the heatmaps as they are, and a place counts as different
+    where its Welch t exceeds what the largest t anywhere on the map exceeds in 5 % of the permutations
+    (Westfall & Young 1993; Nichols & Holmes, Human Brain Mapping 15:1, 2002). What is permuted is who counts
+    as the label's, not the models: those of other folds have seen labels, which a permutation does not undo.
+    How often that is wrong where there is nothing to be found is measured in docs/benchmarks.md.
+
+    References of the effect sizes: Hedges & Olkin, "Statistical methods for meta-analysis"
+    (1985), 5.E and 5.G.
+    """
+    inside = checked(features, label)
+    units = _units(features.patients, inside)
+    dealt = split([label if own else OTHERS for own in inside], features.patients.tolist(), folds, seed)
+    frame = feature_frame(features)
+    columns = Columns.of(list(frame.columns))
+    heads: list[dict[str, Head]] = []
+    scores = {region: np.zeros(len(features)) for region in regions}
+    total = np.zeros(len(features))
+    own = frame[[name for region in regions for name in columns.regions[region]]]
+    contrast = np.array([1.0, -1.0])  # the classes are False, True in sorted order
+    for fold in range(dealt.number):
+        out = dealt.index == fold
+        model = HybridClassifier(random_state=seed).fit(
+            own[~out].reset_index(drop=True), np.where(inside[~out], 0, 1), groups=features.patients[~out]
+        )
+        found = model.contributions(own[out])
+        for region in regions:
+            scores[region][out] = found.regions[region] @ contrast
+        total[out] = found.total @ contrast
+        heads.append({region: Head.of(model, region, contrast) for region in regions})
+    chosen = _chosen(features, units, inside, most, seed)
+    maps = _maps(features, chosen, dealt.index, heads, encoder, settings, regions, jobs, on_progress)
+    return Discovery(
+        label,
+        _effects("measurement", features.measurement_ids, features.measurements, units, inside),
+        _effects("region", list(scores), np.column_stack(list(scores.values())), units, inside),
+        _of_metadata(frame, columns, units, inside),
+        compare(maps, inside[chosen], dealt.index[chosen], permutations, seed),
+        _auroc(total, units, inside),
+        dealt.number,
+    )
+
+
+def pictures(features: Features, label: str, most: int = 100) -> int:
+    """How often `discover` reports progress."""
+    inside = checked(features, label)
+    _, first = np.unique(_units(features.patients, inside), return_index=True)
+    return int(sum(min(most, (inside[first] == group).sum()) for group in (True, False)))
+
+
+def checked(features: Features, label: str) -> Masks:
+    """Which photos have the label, (n,); refuses what `two_groups` refuses."""
+    return two_groups(features.labels.tolist(), features.patients.tolist(), label)
+
+
+def two_groups(labels: Sequence[str], patients: Sequence[str], label: str) -> Masks:
+    """Which photos have the label, (n,).
+
+    Raises
+    ------
+    InputError
+        If none has it, or one of both groups has fewer than three patients.
+    """
+    known = sorted(set(labels))
+    if label not in known:
+        raise InputError(f"--label {label}: no photo has this label. The labels are {', '.join(known)}.")
+    inside = np.array([own == label for own in labels])
+    if inside.all():
+        raise InputError(f"All photos have the label {label}. Add photos of other people to compare with.")
+    for name, group in ((label, inside), ("the other labels", ~inside)):
+        people = len(set(np.asarray(patients)[group].tolist()))
+        if people < FEWEST:
+            raise InputError(
+                f"{name}: {people} patient{'' if people == 1 else 's'}; {FEWEST} or more are needed on each "
+                "side to compare groups. Add patients."
+            )
+    return inside
+
+
+def _units(patients: NDArray[np.str_], inside: Masks) -> NDArray[np.intp]:
+    """Whom each photo counts for, (n,): a patient, and one with photos of both groups as two."""
+    names = [f"{int(own)} {patient}" for own, patient in zip(inside, patients.tolist(), strict=True)]
+    return np.asarray(np.unique(names, return_inverse=True)[1])
+
+
+# ----------------------------------------------------------------------------------- effect sizes
+
+
+def _effects(
+    kind: Kind, names: Sequence[str], values: Floats, units: NDArray[np.intp], inside: Masks
+) -> tuple[Effect, ...]:
+    from scipy.stats import false_discovery_control
+
+    _, first = np.unique(units, return_index=True)
+    group = inside[first]
+    found = []
+    for name, column in zip(names, values.T, strict=True):
+        seen = np.isfinite(column)
+        count = np.bincount(units[seen], minlength=len(first))
+        total = np.bincount(units[seen], column[seen], minlength=len(first))
+        mean = np.divide(total, count, out=np.full(len(first), np.nan), where=count > 0)
+        one, other = (mean[np.isfinite(mean) & (group == g)] for g in (True, False))
+        if min(len(one), len(other)) >= FEWEST:
+            found.append(effect(kind, name, one, other))
+    rates = false_discovery_control([e.p for e in found]) if found else []
+    rated = [replace(e, q=float(q)) for e, q in zip(found, rates, strict=True)]
+    return tuple(sorted(rated, key=lambda e: (-abs(e.g), e.name)))
+
+
+def effect(kind: Kind, name: str, one: Floats, other: Floats) -> Effect:
+    """How far two groups of values lie apart; q is that of a single test."""
+    from scipy.stats import mannwhitneyu
+
+    n, m = len(one), len(other)
+    pooled = np.sqrt(((n - 1) * one.var(ddof=1) + (m - 1) * other.var(ddof=1)) / (n + m - 2))
+    apart = float(one.mean() - other.mean())
+    # values that do not vary within the groups: infinitely far apart, or nothing
+    d = apart / pooled if pooled > 0 else 0.0 if apart == 0 else float(np.copysign(np.inf, apart))
+    g = d * (1 - 3 / (4 * (n + m) - 9))
+    reach = 1.959964 * np.sqrt((n + m) / (n * m) + g**2 / (2 * (n + m))) if np.isfinite(g) else np.inf
+    p = float(mannwhitneyu(one, other, alternative="two-sided").pvalue) if pooled > 0 or apart else 1.0
+    return Effect(
+        kind, name, n, m, float(one.mean()), float(other.mean()), float(g), float(g - reach),
+        float(g + reach), p, p,
+    )  # fmt: skip
+
+
+def _of_metadata(frame: Any, columns: Columns, units: NDArray[np.intp], inside: Masks) -> tuple[Effect, ...]:
+    """Numbers, and the share of each category."""
+    own = Columns((), {}, columns.metadata)
+    scaler = Scaler.fit(frame, own)
+    values = scaler.transform(frame, clip=False) * scaler.spread + scaler.mean
+    names = [name.removeprefix(METADATA) for name in scaler.names]
+    return _effects("metadata", names, values, units, inside)
+
+
+def _auroc(scores: Floats, units: NDArray[np.intp], inside: Masks) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    _, first = np.unique(units, return_index=True)
+    mean = np.bincount(units, scores) / np.bincount(units)
+    return float(roc_auc_score(inside[first], mean))
+
+
+# ------------------------------------------------------------------------------------------ maps
+
+
+def _chosen(
+    features: Features, units: NDArray[np.intp], inside: Masks, most: int, seed: int
+) -> NDArray[np.intp]:
+    """The first photo of each patient, of not more than `most` patients of each group."""
+    _, first = np.unique(units, return_index=True)
+    random = np.random.default_rng(seed)
+    drawn = [random.permutation(np.sort(first[inside[first] == group]))[:most] for group in (True, False)]
+    return np.sort(np.concatenate(drawn))
+
+
+def _maps(
+    features: Features,
+    chosen: NDArray[np.intp],
+    folds: NDArray[np.int64],
+    heads: Sequence[dict[str, Head]],
+    encoder: Encoder,
+    settings: Settings,
+    regions: Sequence[str],
+    jobs: int,
+    on_progress: Callable[[], None] | None,
+) -> Floats:
+    """The whole map (n, size, size) of each chosen photo, by the models that have not seen its patient."""
+
+    def one(row: int) -> Floats:
+        chips = crops(*look_at(str(features.photos[row]), settings), regions, encoder.size)
+        own = heads[folds[row]]
+        return heat_of_chips(encoder, chips, regions, [own[r] for r in regions], judge=False).whole.values
+
+    found = np.empty((len(chosen), encoder.size, encoder.size))
+    with network_threads(jobs), ThreadPoolExecutor(jobs) as pool:
+        for i, values in enumerate(pool.map(one, chosen.tolist())):
+            found[i] = values
+            if on_progress:
+                on_progress()
+    return found
+
+
+def compare(
+    maps: Floats, inside: Masks, folds: NDArray[np.int64], permutations: int, seed: int = 0
+) -> Difference:
+    """Where heatmaps of two groups differ.
+
+    Parameters
+    ----------
+    maps : (n, size, size) array
+        One of each patient.
+    inside : (n,) bool
+        Whether the patient has the label.
+    folds : (n,)
+        Labels are permuted among the patients of a fold.
+    permutations : int
+    seed : int
+    """
+    n, size = maps.shape[:2]
+    edges = np.linspace(0, size, _CELLS + 1).astype(int)[:-1]
+    cells = np.add.reduceat(np.add.reduceat(maps, edges, 1), edges, 2).reshape(n, -1)
+    cells = cells / max(float(cells.std()), 1e-300)
+    found = np.abs(_welch(inside[None], cells))[0]
+    random = np.random.default_rng(seed)
+    exceeded = np.ones(len(found))
+    for start in range(0, permutations, _BLOCK):
+        groups = np.tile(inside, (min(_BLOCK, permutations - start), 1))
+        for fold in np.unique(folds):
+            at = folds == fold
+            groups[:, at] = random.permuted(groups[:, at], axis=1)
+        largest = np.abs(_welch(groups, cells)).max(1)
+        exceeded += (largest[:, None] >= found - 1e-9).sum(0)
+    p = (exceeded / (permutations + 1)).reshape(_CELLS, _CELLS)
+    repeats = np.diff([*edges, size])
+    whole = np.repeat(np.repeat(p, repeats, 0), repeats, 1)
+    return Difference(
+        maps[inside].mean(0),
+        maps[~inside].mean(0),
+        whole,
+        int(inside.sum()),
+        int((~inside).sum()),
+        permutations,
+    )
+
+
+def _welch(groups: Masks, cells: Floats) -> Floats:
+    """Welch's t (g, c) of each grouping (g, n) of the rows of cells (n, c)."""
+    total, squares = cells.sum(0), (cells**2).sum(0)
+    own = groups.astype(np.float64)
+    n = own.sum(1, keepdims=True)
+    m = len(cells) - n
+    a, a2 = own @ cells, own @ cells**2
+    mean, others = a / n, (total - a) / m
+    variance = np.maximum(a2 / n - mean**2, 0) / (n - 1) + np.maximum((squares - a2) / m - others**2, 0) / (
+        m - 1
+    )
+    t: Floats = (mean - others) / np.sqrt(variance + 1e-12)
+    return t

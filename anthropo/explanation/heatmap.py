@@ -1,0 +1,357 @@
+"""Where in the face a region's log-odds come from: maps of attribution, and how faithful each of them is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.encoder.regions import crops, find_region, hidden
+from anthropo.errors import InputError
+from anthropo.face.landmarker import Face
+from anthropo.learning.hybrid import HybridClassifier
+from anthropo.photo import Photo
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from anthropo.encoder.encoders import Encoder
+
+Floats = NDArray[np.float64]
+Pixels = NDArray[np.uint8]
+Masks = NDArray[np.bool_]
+
+#: The name of the map of all regions together.
+WHOLE = "whole"
+
+_STEPS = 6  # of the integral; more make the map no more faithful
+_FEW_STEPS = 2  # for the network that knows nothing, whose map needs no units
+_BLUR = 1 / 20  # share of a chip's side, 1 SD: eyes, nose and mouth are no more than shades
+_SMOOTH = 1 / 33  # share of a chip's side, 1 SD: about as fine as the network sees
+_SHARES = (0.1, 0.5, 0.9)  # of the pixels that are removed
+# Correlation of absolute values, above which a map does not show what was learned. Maps of two networks that
+# know nothing correlate at 0.4, 95 % of them below 0.6, since both are of one picture; an edge detector at 1.
+_SANITY = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Faithfulness:
+    """Whether a map shows what the model looks at.
+
+    Pixels are removed by blurring them away. `deletion`, `insertion` and `random` are areas under curves:
+    the mean log-odds between everything being there and nothing.
+    """
+
+    deletion: float  # the most supportive pixels go first; lower than `random` is good
+    insertion: float  # the most supportive pixels go last; higher than `random` is good
+    random: float  # pixels go in random patches
+    top_tenth_drop: float  # log-odds lost without the most supportive tenth of the pixels
+    random_tenth_drop: float  # log-odds lost without a random tenth
+    sanity_correlation: float  # rank correlation with the map of a network that knows nothing
+    passes: bool
+    reason: str  # why it does not
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heatmap:
+    """Where a region's contribution to the log-odds comes from."""
+
+    region: str
+    values: Floats  # (size, size) of the face's chip, log-odds per pixel; 0 outside the region
+    contribution: float  # of the region, log-odds
+    baseline: float  # of the same chip blurred until nothing can be seen, log-odds
+    faithfulness: Faithfulness | None = None  # None: not asked for, or the region has no say in the model
+
+    @property
+    def completeness(self) -> float:
+        """What the map leaves over: the contribution less the baseline and the sum of the values."""
+        return self.contribution - self.baseline - float(self.values.sum())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceHeat:
+    """The heatmaps of a face."""
+
+    regions: dict[str, Heatmap]
+    whole: Heatmap  # the sum of all
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """What a region's embedding contributes to the log-odds, in torch: its kernel ridge regression."""
+
+    centre: Tensor  # (d,)
+    frequencies: Tensor  # (f, d)
+    readout: Tensor  # (2 f,)
+
+    @classmethod
+    def of(cls, model: HybridClassifier, region: str, weights: Floats) -> Head:
+        """The head of a region for a sum of the labels' margins, weights (k,)."""
+        import torch
+
+        at = list(model.regions_).index(region)
+        own = model.regions_[region]
+        # contributions have mean 0 over the labels: so has what reads them
+        reader = model.region_weights[at] * (weights - weights.mean()) / model.score_spread_[at]
+        numbers = own.centre, own.frequencies, own.weights @ reader
+        return cls(*(torch.from_numpy(np.array(n, dtype=np.float64)) for n in numbers))
+
+    def __call__(self, embeddings: Tensor) -> Tensor:
+        """Log-odds (n,) of embeddings (n, d)."""
+        import torch
+
+        there = embeddings.double() - self.centre
+        sphere = there / there.norm(dim=1, keepdim=True).clamp_min(1e-12)
+        phase = sphere @ self.frequencies.T
+        features = torch.cat([phase.cos(), phase.sin()], 1) / len(self.frequencies) ** 0.5
+        log_odds: Tensor = features @ self.readout
+        return log_odds
+
+
+def heatmaps(
+    model: HybridClassifier,
+    encoder: Encoder,
+    photo: Photo,
+    face: Face,
+    weights: Floats,
+    *,
+    regions: Sequence[str] | None = None,
+    judge: bool = True,
+    seed: int = 0,
+) -> FaceHeat:
+    """Where in a face the log-odds that its regions contribute come from.
+
+    Parameters
+    ----------
+    model : HybridClassifier
+    encoder : Encoder
+        That the model was trained with.
+    photo : Photo
+    face : Face
+        Found in the photo.
+    weights : (k,) array
+        What is explained, as a sum of the labels' margins: 1 for a label, and less than 0 for the others,
+        as much as each counts in the comparison (`anthropo.explanation.contributions.contrast`).
+    regions : sequence of str, optional
+        Some of the model's; all of them when left out.
+    judge : bool
+        Say how faithful each map is; takes three times as long.
+    seed : int
+        Of the random order and the network that knows nothing.
+
+    Returns
+    -------
+    FaceHeat
+
+    Raises
+    ------
+    InputError
+        If the model has no such region, or none at all.
+
+    Notes
+    -----
+    Integrated gradients (Sundararajan, Taly & Yan, ICML 2017) of the contribution, from a blurred chip to the
+    chip, taken where the network still sees the face at a quarter of its resolution (after the first blocks;
+    on the pixels for encoders of which these are not known). There the way is smooth enough for six steps
+    of a Gauss-Legendre rule, and what the integral misses (`Heatmap.completeness`) is small. Of the methods
+    tried it is the most faithful that takes no more than a second (docs/benchmarks.md).
+
+    Faithfulness: deletion and insertion (Petsiuk, Das & Saenko, BMVC 2018), against patches in random
+    order as large as those of a map. Sanity: the map of the same network with shuffled weights (Adebayo et
+    al., NeurIPS 2018); one that is like it shows the picture's edges and not what was learned.
+    """
+    names = tuple(model.regions_ if regions is None else regions)
+    if not names:
+        raise InputError("The model has no regions, so that there is nothing to draw a map of.")
+    for name in names:
+        if name not in model.regions_:
+            raise InputError(
+                f"region {name!r}: the model has no such region. Its regions are "
+                f"{', '.join(model.regions_) or 'none'}."
+            )
+    chips = crops(photo, face, names, encoder.size)
+    heads = [Head.of(model, name, np.asarray(weights, dtype=np.float64)) for name in names]
+    return heat_of_chips(encoder, chips, names, heads, judge=judge, seed=seed)
+
+
+def heat_of_chips(
+    encoder: Encoder,
+    chips: Pixels,
+    names: Sequence[str],
+    heads: Sequence[Head],
+    *,
+    judge: bool = True,
+    seed: int = 0,
+) -> FaceHeat:
+    """Like `heatmaps`, of the regions' chips (r, size, size, 3) and what reads their embeddings."""
+    size = encoder.size
+    found = {name: Heatmap(name, np.zeros((size, size)), 0.0, 0.0) for name in names}
+    # a region without a say costs as much as any other
+    heard = [i for i, head in enumerate(heads) if bool(head.readout.any())]
+    if not heard:
+        return FaceHeat(found, Heatmap(WHOLE, np.zeros((size, size)), 0.0, 0.0))
+    scene = _Scene.of(encoder, chips[heard], [names[i] for i in heard], [heads[i] for i in heard])
+    values = scene.maps(_STEPS)
+    none, full = scene.log_odds(np.stack([np.zeros_like(scene.masks), np.ones_like(scene.masks)]))
+    judged: Sequence[Faithfulness | None] = [None] * (len(heard) + 1)
+    if judge:
+        judged = _judged(scene, values, full, none, seed)
+    for i, value, own, nothing, verdict in zip(heard, values, full, none, judged, strict=False):
+        found[names[i]] = Heatmap(names[i], value, float(own), float(nothing), verdict)
+    whole = Heatmap(WHOLE, values.sum(0), float(full.sum()), float(none.sum()), judged[-1])
+    return FaceHeat(found, whole)
+
+
+# ---------------------------------------------------------------------------------------- the maps
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scene:
+    """The chips of one face, and the same with nothing to be seen in them."""
+
+    encoder: Encoder
+    heads: Sequence[Head]
+    masks: Masks  # (r, size, size), what belongs to each region
+    chips: Tensor  # (r, size, size, 3)
+    base: Tensor  # (r, size, size, 3)
+
+    @classmethod
+    def of(cls, encoder: Encoder, chips: Pixels, names: Sequence[str], heads: Sequence[Head]) -> _Scene:
+        import torch
+
+        masks = np.stack([~hidden(find_region(name), encoder.size) for name in names])
+        there, base = (torch.from_numpy(c.astype(np.float32)) for c in (chips, blurred(chips, masks)))
+        return cls(encoder, heads, masks, there, base)
+
+    def log_odds(self, keeps: NDArray[Any]) -> Floats:
+        """Of each chip (q, r), of which only the pixels with 1 in keeps (q, r, size, size) can be seen."""
+        import torch
+
+        found = np.empty(keeps.shape[:2])
+        with torch.inference_mode():
+            for i, kept in enumerate(torch.from_numpy(keeps.astype(np.float32))):
+                seen = self.base + kept[..., None] * (self.chips - self.base)
+                embedded = _mean(self.encoder.forward(_both(seen)))
+                found[i] = [head(own[None]).item() for head, own in zip(self.heads, embedded, strict=True)]
+        return found
+
+    def maps(self, steps: int) -> Floats:
+        """Smoothed integrated gradients (r, size, size) of each chip's log-odds, from nothing to the chip."""
+        import torch
+
+        with torch.no_grad():
+            start, end = (self.encoder.early(_both(chips)) for chips in (self.base, self.chips))
+        way = end - start
+        total = torch.zeros_like(way)
+        nodes, weights = np.polynomial.legendre.leggauss(steps)
+        for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+            at = (start + float(node) * way).requires_grad_()
+            embedded = _mean(self.encoder.late(at))
+            value = torch.cat([head(own[None]) for head, own in zip(self.heads, embedded, strict=True)])
+            total += float(weight) * torch.autograd.grad(value.sum(), at)[0]
+        places = (total * way).sum(1).numpy().astype(np.float64)
+        spread = _spread(places.shape[1], self.encoder)
+        values = spread @ places @ spread.T
+        found: Floats = (values[: len(self.chips)] + values[len(self.chips) :, :, ::-1]) * self.masks
+        return found
+
+
+def _both(chips: Tensor) -> Tensor:
+    """Chips and their mirror images."""
+    import torch
+
+    return torch.cat([chips, chips.flip(2)])
+
+
+def _mean(embeddings: Tensor) -> Tensor:
+    """Of each chip and its mirror image."""
+    half = len(embeddings) // 2
+    return (embeddings[:half] + embeddings[half:]) / 2
+
+
+def blurred(chips: Pixels, masks: Masks) -> Floats:
+    """Chips (r, size, size, 3) whose regions show the colour and light of a face, and no feature."""
+    from scipy.ndimage import gaussian_filter
+
+    sigma = _BLUR * chips.shape[1]
+    out = chips.astype(np.float64)
+    for chip, mask in zip(out, masks, strict=True):
+        inside = mask.astype(np.float64)
+        share = gaussian_filter(inside, sigma)[mask]
+        for c in range(3):
+            chip[mask, c] = gaussian_filter(chip[..., c] * inside, sigma)[mask] / share
+    return out
+
+
+def _spread(places: int, encoder: Encoder) -> Floats:
+    """(size, places): a place of the network's grid spread over a chip's pixels; columns sum to 1."""
+    step, first = encoder.grid
+    apart = np.arange(encoder.size)[:, None] - (first + step * np.arange(places))
+    weights = np.exp(-((apart / (_SMOOTH * encoder.size)) ** 2) / 2)
+    out: Floats = weights / weights.sum(0)
+    return out
+
+
+# ----------------------------------------------------------------------------------------- their worth
+
+
+def _judged(scene: _Scene, values: Floats, full: Floats, none: Floats, seed: int) -> list[Faithfulness]:
+    """Of each region's map, then of the whole."""
+    shuffled = replace(scene, encoder=scene.encoder.randomised(seed)).maps(_FEW_STEPS)
+    patches = _spread(scene.encoder.size // scene.encoder.grid[0], scene.encoder)
+    noise = np.random.default_rng(seed).standard_normal((patches.shape[1],) * 2)
+    random = np.broadcast_to(patches @ noise @ patches.T, values.shape)
+    whole = np.broadcast_to(values.sum(0), values.shape)
+    anywhere = np.broadcast_to(scene.masks.any(0), values.shape)
+    keeps = [
+        kept
+        for maps, within in ((values, scene.masks), (whole, anywhere))
+        for order in (maps, -maps, random)
+        for kept in (_without(order, within, share) for share in _SHARES)
+    ]
+    curves = scene.log_odds(np.stack(keeps)).reshape(2, 3, len(_SHARES), -1)
+    verdicts = [
+        _verdict(curves[0, :, :, i], full[i], none[i], values[i], shuffled[i], scene.masks[i])
+        for i in range(len(values))
+    ]
+    together = curves[1].sum(-1), full.sum(), none.sum(), values.sum(0), shuffled.sum(0)
+    within_any = np.asarray(scene.masks.any(0))
+    return [*verdicts, _verdict(*together, within_any)]
+
+
+def _without(maps: Floats, masks: Masks, share: float) -> Floats:
+    """1 where a pixel stays when the highest share of those in each mask go, (r, size, size)."""
+    out = np.ones(maps.shape)
+    for kept, values, mask in zip(out, maps, masks, strict=True):
+        kept[mask & (values >= np.quantile(values[mask], 1 - share))] = 0
+    return out
+
+
+def _verdict(
+    curves: Floats, full: float, none: float, values: Floats, shuffled: Floats, mask: Masks
+) -> Faithfulness:
+    from scipy.stats import spearmanr
+
+    deletion, last, random = (_area([full, *curve, none]) for curve in curves)
+    lost, lost_at_random = float(full - curves[0, 0]), float(full - curves[2, 0])
+    correlation = float(spearmanr(np.abs(values[mask]), np.abs(shuffled[mask]))[0])
+    reasons = []
+    if lost <= lost_at_random:
+        reasons.append("without its most supportive tenth no more is lost than without a random tenth")
+    if correlation > _SANITY:
+        reasons.append(
+            f"a network that knows nothing gives a map like it (rank correlation {correlation:.2f}): it "
+            "shows edges rather than what was learned"
+        )
+    return Faithfulness(
+        deletion, last, random, lost, lost_at_random, correlation, not reasons, "; ".join(reasons)
+    )
+
+
+def _area(curve: Sequence[float]) -> float:
+    """Mean height of a curve over the shares 0, `_SHARES` and 1."""
+    y, x = np.asarray(curve), np.array([0.0, *_SHARES, 1.0])
+    return float(np.diff(x) @ (y[1:] + y[:-1]) / 2)

@@ -1,0 +1,284 @@
+"""A map of a cohort's faces: who lies near whom, and whether that is so before it is drawn flat."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.errors import InputError
+from anthropo.learning.cohort import Kind, typed
+from anthropo.learning.features import Features
+from anthropo.learning.metrics import Interval, age_bands, mean_of, proportion
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Source = Literal["embeddings", "measurements"]
+
+REGION = "face"  # whose embedding is drawn
+FEWEST = 10  # photos: a map of fewer shows nothing
+NEIGHBOURS = 5
+
+_PERPLEXITY = 30.0
+_KNOWN = 0.5  # of the photos: measurements that fewer have are left out
+_BANDS = 5  # of a column of numbers
+_DEALS = 1000  # of the groups, to know what chance gives
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Numbers:
+    """What faces are compared by."""
+
+    values: Floats  # (n, d), each column of mean 0 and SD 1
+    described: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Groups:
+    """Which photos belong together."""
+
+    names: tuple[str, ...]  # largest first; of numbers, in their order
+    index: Ints  # (n,) into names; -1: not given
+    ordered: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neighbours:
+    """How often the nearest other people are of the same group, in the space that is not flattened."""
+
+    k: int
+    found: tuple[Interval, ...]  # share of each group's photos that their neighbours' vote names
+    accuracy: Interval  # mean over the groups of two people or more
+    chance: float  # the same with groups dealt at random
+    chance_hi: float  # which chance exceeds once in twenty times
+    p: float
+    reason: str = ""  # why it cannot be told
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceMap:
+    """Two views of the same faces."""
+
+    tsne: Floats  # (n, 2)
+    pca: Floats  # (n, 2)
+    shares: tuple[float, float]  # of the variance, on PCA's axes
+    perplexity: float
+    trust: dict[str, float]  # "tsne", "pca": share of neighbours on the map that are none, taken off 1
+    seed: int
+
+
+def numbers_of(features: Features, source: Source) -> Numbers:
+    """Standardised embeddings of the face, or measurements.
+
+    A measurement that fewer than half of the photos have is left out, others take the median where they are
+    missing.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than ten photos, or nothing to compare them by.
+    """
+    n = len(features)
+    if n < FEWEST:
+        raise InputError(f"{n} photo{'' if n == 1 else 's'} to draw, {FEWEST} are needed. Add people.")
+    if source == "embeddings":
+        values = features.regions[REGION].astype(np.float64)
+        kept = np.ones(values.shape[1], dtype=bool)
+        text = f"embedding of the region {REGION}, {values.shape[1]} numbers"
+    else:
+        values = features.measurements.copy()
+        known = np.isfinite(values)
+        kept = known.mean(0) >= _KNOWN
+        values, known = values[:, kept], known[:, kept]
+        values = np.where(known, values, np.nanmedian(values, axis=0) if kept.any() else 0.0)
+        text = f"{int(kept.sum())} measurements"
+        if not kept.all():
+            text += f" ({int((~kept).sum())} left out, which fewer than half of the photos have)"
+        if not known.all():
+            text += f"; {100 * (1 - known.mean()):.1f} % of the values missing, taken as the median"
+    spread = values.std(0)
+    varied = spread > 1e-12 * np.maximum(1, np.abs(values.mean(0)))
+    if varied.sum() < 2:
+        raise InputError(f"The photos do not differ in their {source}: there is nothing to draw.")
+    values, spread = values[:, varied], spread[varied]
+    return Numbers((values - values.mean(0)) / spread, f"{text}; each standardised")
+
+
+def group(cells: Sequence[str], kind: Kind) -> Groups:
+    """Photos by the cells of a column; ages by bands, other numbers by fifths.
+
+    Raises
+    ------
+    InputError
+        If every cell is empty.
+    """
+    if kind == "age":
+        words, names = _ages(np.array(typed(cells, kind), dtype=np.float64))
+    elif kind == "number":
+        words, names = _fifths(np.array(typed(cells, kind), dtype=np.float64))
+    else:
+        words = ["" if word is None else str(word) for word in typed(cells, kind)]
+        counts = Counter(word for word in words if word)
+        names = sorted(counts, key=lambda name: (-counts[name], name))
+    if not names:
+        raise InputError("The column that the map is coloured by is empty for all photos that can be used.")
+    at = {name: i for i, name in enumerate(names)}
+    return Groups(
+        tuple(names), np.array([at.get(word, -1) for word in words]), ordered=kind in ("age", "number")
+    )
+
+
+def _ages(years: Floats) -> tuple[list[str], list[str]]:
+    """Each photo's band, and the bands that occur."""
+    words = age_bands(years.tolist())
+    (missing,) = age_bands([None])
+    first = {word: year for year, word in sorted(zip(years.tolist(), words, strict=True), reverse=True)}
+    return words, sorted(set(words) - {missing}, key=lambda word: first[word])
+
+
+def _fifths(numbers: Floats) -> tuple[list[str], list[str]]:
+    """Each photo's fifth, called by its smallest and largest number, and those that occur."""
+    known = np.isfinite(numbers)
+    inner = np.quantile(numbers[known], np.arange(1, _BANDS) / _BANDS) if known.any() else np.zeros(0)
+    part = np.searchsorted(np.unique(inner), numbers)
+    words = np.full(len(numbers), "", dtype=object)
+    names = []
+    for i in np.unique(part[known]):
+        members = known & (part == i)
+        low, high = numbers[members].min(), numbers[members].max()
+        names.append(f"{low:g}" if low == high else f"{low:g} to {high:g}")
+        words[members] = names[-1]
+    return words.tolist(), names
+
+
+def neighbours(values: Floats, groups: Groups, patients: NDArray[np.str_], *, seed: int = 0) -> Neighbours:
+    """Whether the nearest other people are of the same group.
+
+    Parameters
+    ----------
+    values : (n, d) array
+        Of `numbers_of`: all of them, not their map.
+    groups : Groups
+    patients : (n,) array
+        Photos of the same person are no neighbours.
+    seed : int
+
+    Returns
+    -------
+    Neighbours
+        Each photo is named by the vote of its five nearest of other people; nearer ones decide ties. Groups
+        count alike, as the largest one's neighbours are most often of its own by chance. For chance the
+        people exchange their groups; photos do, where somebody's photos are of several.
+    """
+    from scipy.spatial import cKDTree
+
+    given = groups.index >= 0
+    x, y, who = values[given], groups.index[given], patients[given]
+    c = len(groups.names)
+    several = np.array([len(set(who[y == i].tolist())) > 1 for i in range(c)])
+    if several.sum() < 2:
+        nothing = Interval(math.nan, reason="fewer than two groups with two people or more")
+        return Neighbours(NEIGHBOURS, (), nothing, math.nan, math.nan, math.nan, nothing.reason)
+    most = max(Counter(who.tolist()).values())
+    k = min(NEIGHBOURS, len(set(who.tolist())) - 1)
+    _, near = cKDTree(x).query(x, min(len(x), NEIGHBOURS + most))
+    nearest = np.array([row[who[row] != own][:k] for row, own in zip(near, who, strict=True)])
+
+    # an earlier neighbour's vote weighs a little more, so that ties are decided
+    weights = 1 + 1e-3 * np.arange(nearest.shape[1])[::-1]
+
+    def named(labels: Ints) -> Ints:
+        votes = np.zeros((len(labels), c))
+        for column, weight in zip(nearest.T, weights, strict=True):
+            votes[np.arange(len(labels)), labels[column]] += weight
+        return np.asarray(votes.argmax(1))
+
+    def accuracy(labels: Ints) -> float:
+        hits = np.bincount(labels, named(labels) == labels, c)
+        return float((hits / np.maximum(np.bincount(labels, minlength=c), 1))[several].mean())
+
+    random = np.random.default_rng(seed)
+    first, person = np.unique(who, return_index=True, return_inverse=True)[1:]
+    whole = bool((y[first][person] == y).all())
+    dealt = np.array(
+        [
+            accuracy(random.permutation(y[first])[person] if whole else random.permutation(y))
+            for _ in range(_DEALS)
+        ]
+    )
+    hits = named(y) == y
+    found = [proportion(hits[y == i], who[y == i], "no photo of the group") for i in range(c)]
+    return Neighbours(
+        k,
+        tuple(found),
+        mean_of([one for one, counts in zip(found, several, strict=True) if counts], len(y)),
+        float(dealt.mean()),
+        float(np.quantile(dealt, 0.95)),
+        float((np.sum(dealt >= accuracy(y) - 1e-12) + 1) / (_DEALS + 1)),
+    )
+
+
+def usual_perplexity(photos: int) -> float:
+    """30, or less where that is more than a third of the neighbours that there are."""
+    return min(_PERPLEXITY, (photos - 1) / 3)
+
+
+def draw_map(values: Floats, *, perplexity: float | None = None, seed: int = 0) -> FaceMap:
+    """Lay faces out on a plane, by t-SNE and by principal components.
+
+    Parameters
+    ----------
+    values : (n, d) array
+        Of `numbers_of`.
+    perplexity : float, optional
+        How many neighbours t-SNE looks at, about. Left out: `usual_perplexity`.
+    seed : int
+
+    Returns
+    -------
+    FaceMap
+        The same for the same numbers and seed.
+
+    Raises
+    ------
+    InputError
+        If there are too few photos for the perplexity.
+
+    Notes
+    -----
+    van der Maaten & Hinton, "Visualizing data using t-SNE" (JMLR 9:2579, 2008), started from the principal
+    components (Kobak & Berens, Nature Communications 10:5416, 2019). Trustworthiness: Venna & Kaski,
+    "Neighborhood preservation in nonlinear projection methods" (ICANN 2001).
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE, trustworthiness
+    from threadpoolctl import threadpool_limits
+
+    n = len(values)
+    if perplexity is not None and perplexity > (n - 1) / 3:
+        most = math.floor(10 * (n - 1) / 3) / 10
+        raise InputError(
+            f"--perplexity {perplexity:g}: with {n} photos {most:g} is the most, a third of the others. Give "
+            "less."
+        )
+    perplexity = usual_perplexity(n) if perplexity is None else perplexity
+    with threadpool_limits(1):  # the order of sums must not depend on the cores
+        projection = PCA(2, svd_solver="full", random_state=seed).fit(values)
+        pca = projection.transform(values)
+        tsne = TSNE(
+            2, perplexity=perplexity, init="pca", learning_rate="auto", random_state=seed
+        ).fit_transform(values)
+        k = min(NEIGHBOURS, (n - 1) // 2)
+        trust = {
+            name: float(trustworthiness(values, at, n_neighbors=k))
+            for name, at in (("tsne", tsne), ("pca", pca))
+        }
+    one, two = projection.explained_variance_ratio_
+    return FaceMap(
+        np.asarray(tsne, dtype=np.float64), np.asarray(pca), (float(one), float(two)), perplexity, trust, seed
+    )

@@ -1,0 +1,34 @@
+"""The mean face of healthy adults, and how their faces differ from it."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+from importlib import resources
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@lru_cache(maxsize=1)
+def shapes() -> tuple[Floats, Floats]:
+    """Mean face (68, 2) and components (K, 68, 2), each as long as its standard deviation.
+
+    Unit: the outer-canthal distance; x along the eye line towards the subject's left, y down. Of the Face
+    Research Lab London Set (DeBruine & Jones, CC BY 4.0), by development/shapes.py.
+    """
+    data = resources.files("anthropo.face").joinpath("shapes.npz").read_bytes()
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        return file["mean"].astype(np.float64), file["modes"].astype(np.float64)
+
+
+def own_frame(points: Floats) -> Floats:
+    """Landmarks (68, 2) in the face's own frame: upright, of outer-canthal distance 1, about its middle."""
+    right, left = points[36], points[45]
+    along = left - right
+    length = float(np.hypot(*along))
+    x, y = along / length
+    turned: Floats = (points - (right + left) / 2) @ np.array([(x, -y), (y, x)]) / length
+    return turned

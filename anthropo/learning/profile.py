@@ -1,0 +1,142 @@
+"""What the people of each label look like together: a model's memory of its cohort, of nobody in person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.encoder.portrait import PORTRAIT, reshaped
+from anthropo.errors import ModelError
+from anthropo.learning.features import Features
+from anthropo.learning.state import Arrays, Meta, Take
+
+Floats = NDArray[np.float64]
+Pixels = NDArray[np.uint8]
+
+#: Shares of a label's people that are kept of each measurement; the extremes would be single people.
+SHARES = np.arange(5, 100, 5) / 100
+
+#: Patients of a label, below which nothing is kept of it: an average of few is a picture of each.
+FEWEST = 10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """Measurements of each label's people as quantiles, and their average face."""
+
+    labels: tuple[str, ...]  # those with enough patients
+    patients: tuple[int, ...]
+    measurements: tuple[str, ...]
+    quantiles: Floats  # (labels, measurements, SHARES); NaN where too few have it
+    composites: Pixels | None  # (labels, height, width, 3); None when the photos have no faces
+    shapes: Floats  # (labels, 68, 2), mean landmarks in the face's own frame; 0 without faces
+
+    @classmethod
+    def fit(cls, features: Features, labels: Sequence[Sequence[str]]) -> Profile:
+        """Learn from photos; `labels` are those of each photo."""
+        people: dict[str, dict[str, list[int]]] = {}
+        for row, (own, patient) in enumerate(zip(labels, features.patients.tolist(), strict=True)):
+            for label in own:
+                people.setdefault(label, {}).setdefault(patient, []).append(row)
+        names = tuple(sorted(label for label, rows in people.items() if len(rows) >= FEWEST))
+        m = len(features.measurement_ids)
+        quantiles = np.full((len(names), m, len(SHARES)), np.nan)
+        composites = np.zeros((len(names), *PORTRAIT, 3), dtype=np.uint8)
+        shapes = np.zeros((len(names), 68, 2))
+        for at, label in enumerate(names):
+            rows = list(people[label].values())
+            quantiles[at] = _quantiles(_each(features.measurements, rows))
+            if features.portraits is not None and features.shapes is not None:
+                shapes[at] = _each(features.shapes, rows).mean(0)
+                composites[at] = reshaped(_average(features.portraits, rows), shapes[at])
+        return cls(
+            names, tuple(len(people[label]) for label in names), features.measurement_ids, quantiles,
+            composites if features.portraits is not None else None, shapes,
+        )  # fmt: skip
+
+    def share_below(self, label: str, measurement: str, value: float) -> float:
+        """Share of a label's people with a smaller value, 0.05 to 0.95; NaN when it is not known."""
+        if label not in self.labels or measurement not in self.measurements:
+            return float("nan")
+        own = self.quantiles[self.labels.index(label), self.measurements.index(measurement)]
+        return float(np.interp(value, own, SHARES)) if np.isfinite(own).all() else float("nan")
+
+    def range(self, label: str, measurement: str) -> tuple[float, float, float] | None:
+        """5 %, 50 % and 95 % of a label's people lie below; None when it is not known."""
+        if label not in self.labels or measurement not in self.measurements:
+            return None
+        own = self.quantiles[self.labels.index(label), self.measurements.index(measurement)]
+        return (float(own[0]), float(own[9]), float(own[-1])) if np.isfinite(own).all() else None
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """As JSON and arrays of numbers."""
+        known = np.isfinite(self.quantiles)
+        meta = {
+            "labels": list(self.labels),
+            "patients": list(self.patients),
+            "measurements": list(self.measurements),
+        }
+        arrays: Arrays = {
+            "quantiles": np.where(known, self.quantiles, 0).astype(np.float32),
+            "known": known[..., 0],
+            "shapes": self.shapes.astype(np.float32),
+        }
+        if self.composites is not None:
+            arrays["composites"] = self.composites
+        return meta, arrays
+
+    @classmethod
+    def from_state(cls, meta: Mapping[str, Any], arrays: Arrays) -> Profile:
+        """What `state` made these of.
+
+        Raises
+        ------
+        ModelError
+            If they do not fit together.
+        """
+        said, take = Meta(dict(meta)), Take(arrays)
+        labels, measurements = tuple(said.texts("labels")), tuple(said.texts("measurements"))
+        patients = meta.get("patients")
+        if not isinstance(patients, list) or [type(n) for n in patients] != [int] * len(labels):
+            raise ModelError("its profile does not say how many patients it is of")
+        n, m = len(labels), len(measurements)
+        known = take("known", n, m).astype(bool)
+        quantiles = np.where(known[..., None], take("quantiles", n, m, len(SHARES)), np.nan)
+        composites = arrays.get("composites")
+        if composites is not None and (composites.shape != (n, *PORTRAIT, 3) or composites.dtype != np.uint8):
+            raise ModelError("its composites are no pictures")
+        shapes = take("shapes", n, 68, 2)
+        return cls(labels, tuple(patients), measurements, quantiles, composites, shapes)
+
+
+def _each(values: NDArray[Any], people: Sequence[Sequence[int]]) -> Floats:
+    """Mean (people, ...) over each one's photos, of what is known."""
+    out = []
+    for rows in people:
+        own = np.asarray(values[list(rows)], dtype=np.float64)
+        known = np.isfinite(own)
+        with np.errstate(invalid="ignore"):
+            out.append(np.where(known, own, 0).sum(0) / known.sum(0))
+    return np.array(out)
+
+
+def _quantiles(values: Floats) -> Floats:
+    """(measurements, SHARES) of values (people, measurements)."""
+    out = np.full((values.shape[1], len(SHARES)), np.nan)
+    for at in range(values.shape[1]):
+        own = values[np.isfinite(values[:, at]), at]
+        if len(own) >= FEWEST:
+            out[at] = np.quantile(own, SHARES)
+    return out
+
+
+def _average(portraits: Pixels, people: Sequence[Sequence[int]]) -> Pixels:
+    """Each person counts once."""
+    total = np.zeros(portraits.shape[1:])
+    for rows in people:
+        total += portraits[list(rows)].mean(0)
+    return np.asarray(total / len(people) + 0.5, dtype=np.uint8)

@@ -1,0 +1,169 @@
+"""Several photographs of one person, or frames of a video, to one value per measurement.
+
+An interval of one photo holds an error that every photo of this face shares (where the landmark model sees
+this person's canthi, say) and one that differs from photo to photo. Only the second shrinks as photos are
+added. How large it is, the photos themselves tell: by how much their values scatter, relative to what their
+intervals allow. Copies and crops of one picture hardly scatter and so narrow the interval hardly; a second
+sitting narrows it for what it is worth. docs/benchmarks.md, "Several photos of one person", has the figures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.measurement.compute import Measurement
+from anthropo.measurement.registry import PIXELS, registry
+
+Floats = NDArray[np.float64]
+
+_Z95 = 1.959964  # half-width of a 95 % interval in standard deviations
+# At least this share of the variance that one photo's interval stands for is shared by all photos of a
+# person, however much they scatter: neutral and smiling studio photographs of 51 people scatter by 13 % of
+# it, expression included (the usual measurement; nine tenths by less than 21 %; benchmarks/pooling.py).
+_SHARED = 0.8
+# What all measurements together say of the scatter counts as much as this many photos' values of one.
+_PRIOR = 4.0
+_HUBER = 2.0  # SD from the middle, from which on a photo's say shrinks
+_MAD = 1.4826  # SD of a normal distribution to its median distance from the median
+_ROUNDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """One measurement of several photos. A value that cannot be had is NaN, with the reason."""
+
+    id: str
+    value: float
+    lo: float  # 95 % interval
+    hi: float
+    unit: str
+    side: str
+    reason: str
+    corrected: bool
+    photos: int  # that have a value
+    sd: float  # between photos, of one of them; NaN for fewer than two
+    repeatability: float  # SD of the pooled value, were as many photos taken again; NaN likewise
+
+
+def pool(photos: Sequence[Sequence[Measurement]]) -> list[Pooled]:
+    """One value of each measurement from those of several photos.
+
+    Parameters
+    ----------
+    photos : sequence of sequences of Measurement
+        What `anthropo.measure_face` gives for each photo of one person.
+
+    Returns
+    -------
+    list of Pooled
+        In the order of the first photo. Values that a photo gate voided are left out; those that were kept
+        in spite of it (``force``) count only where no photo has a better one.
+
+    Notes
+    -----
+    With s the SD that a photo's interval stands for, the photos' errors are taken to have the covariance
+    ``c s sᵀ + g diag(s²)``. The independent part g is the variance between the photos, in units of s²,
+    shrunk towards what all measurements of a kind (geometry; colour and texture) have in common; the shared
+    part c is the rest of 1, but at least 0.8. Photos weigh by 1/s⁴ and not by 1/s², since what is shared
+    does not average out. From three photos on, those more than two SD off
+    the middle weigh less, and count in the variance as if they lay there (Huber 1964) [1]_. One photo is
+    passed on as it is.
+
+    References
+    ----------
+    .. [1] P. J. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35
+       (1964) 73-101.
+    """
+    by_id: dict[tuple[str, str], list[Measurement]] = {}
+    for photo in photos:
+        for m in photo:
+            by_id.setdefault((m.id, m.unit), []).append(m)
+    kept = {key: _usable(found) for key, found in by_id.items()}
+    scatter = {
+        pixels: _scatter([v for (name, _), v in kept.items() if _of_pixels(name) == pixels])
+        for pixels in (False, True)
+    }
+    return [_pool(by_id[key], kept[key], scatter[_of_pixels(key[0])], len(photos)) for key in by_id]
+
+
+def _of_pixels(name: str) -> bool:
+    return registry()[name].kind in PIXELS
+
+
+def _usable(found: Sequence[Measurement]) -> list[Measurement]:
+    """What has a value; what the gate has no doubts of, if there is any."""
+    values = [m for m in found if math.isfinite(m.value)]
+    return [m for m in values if not m.reason] or values
+
+
+def _sd(found: Sequence[Measurement]) -> Floats:
+    """The SD that each interval stands for, NaN without one."""
+    return np.array([max(m.hi - m.value, m.value - m.lo) for m in found]) / _Z95
+
+
+def _scatter(groups: Sequence[Sequence[Measurement]]) -> float:
+    """Variance between photos over that of their intervals: the middle of many measurements."""
+    ratios = []
+    for found in groups:
+        sd = _sd(found)
+        if len(found) > 1 and (sd > 0).all():
+            freedom = len(found) - 1
+            # the median of chi² is less than its mean (Wilson & Hilferty 1931)
+            usual = (1 - 2 / (9 * freedom)) ** 3
+            ratios.append(float(np.var([m.value for m in found], ddof=1) / np.mean(sd**2)) / usual)
+    return float(np.median(ratios)) if ratios else math.nan
+
+
+def _pool(found: Sequence[Measurement], kept: Sequence[Measurement], scatter: float, photos: int) -> Pooled:
+    nan = math.nan
+    first = kept[0] if kept else found[0]
+    corrected = any(m.corrected for m in kept or found)
+    if len(kept) < 2:
+        reason = first.reason
+        if not kept and photos > 1:
+            reason = "; ".join(dict.fromkeys(m.reason for m in found))
+        return Pooled(
+            first.id, first.value, first.lo, first.hi, first.unit, first.side, reason, corrected, len(kept),
+            nan, nan,
+        )  # fmt: skip
+    sd = _sd(kept)
+    known = bool((sd > 0).any()) and math.isfinite(scatter)
+    if known:
+        kept, sd = [m for m, s in zip(kept, sd, strict=True) if s > 0], sd[sd > 0]
+    else:
+        sd = np.ones(len(kept))
+    values = np.array([m.value for m in kept])
+    weights = np.full(len(kept), 1 / len(kept))
+    middle = float(np.median(values))
+    between = (_MAD * float(np.median(np.abs(values - middle)))) ** 2
+    variance = 0.0
+    for _ in range(_ROUNDS):
+        variance = between / float(np.mean(sd**2))
+        if known:
+            variance = (_PRIOR * scatter + (len(kept) - 1) * variance) / (_PRIOR + len(kept) - 1)
+        trust = np.ones(len(kept))
+        if len(kept) > 2 and variance > 0:
+            trust = _HUBER / np.maximum(np.abs(values - middle) / (sd * math.sqrt(variance)), _HUBER)
+        weights = trust / sd**4
+        weights /= weights.sum()
+        before, middle = middle, float(weights @ values)
+        between = float(((trust * (values - middle)) ** 2).sum()) / (len(kept) - 1)
+        if abs(middle - before) <= 1e-9 * abs(middle):
+            break
+    repeated = math.sqrt(float((weights**2).sum()))
+    lo = hi = nan
+    if known:
+        shared = max(1 - variance, _SHARED) * float(weights @ sd) ** 2
+        half = _Z95 * math.sqrt(shared + variance * float((weights**2 * sd**2).sum()))
+        lo, hi = middle - half, middle + half
+        if registry()[first.id].kind in ("distance", "area") and lo < 0 <= middle:
+            lo = 0.0
+    return Pooled(
+        first.id, middle, lo, hi, first.unit, first.side, first.reason, corrected, len(kept),
+        math.sqrt(between), math.sqrt(between) * repeated,
+    )  # fmt: skip

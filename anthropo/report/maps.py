@@ -1,0 +1,412 @@
+"""A map of faces as a page, a picture, a table and a few lines on a terminal."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import math
+import textwrap
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from anthropo._version import __version__
+from anthropo.explanation.map import FaceMap, Groups, Neighbours
+from anthropo.learning.metrics import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Floats = NDArray[np.float64]
+Pixels = NDArray[np.uint8]
+
+NOTE = "Research use only, not a medical device."
+CAUTION = (
+    "Read this map with care (Wattenberg, Viégas & Johnson, “How to use t-SNE effectively”, Distill 2016). "
+    "Only who lies beside whom means something: distances between clusters, their sizes and the empty space "
+    "between them do not, and noise forms clusters, too. Another perplexity or seed gives another map. "
+    "Believe the figures, which are of the space that is not flattened."
+)
+SHORT_CAUTION = (
+    "Distances between clusters and their sizes mean nothing in t-SNE, and noise forms clusters, too "
+    "(Wattenberg et al. 2016)."
+)
+VIEWS = {"tsne": "t-SNE", "pca": "principal components"}
+
+_INK, _SOFT, _LINE, _GREY = "#1b1f24", "#57606a", "#d8dee4", "#9aa4ae"
+# Okabe-Ito, the yellow left out, which is lost on white
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#1b1f24")
+_MOST_GROUPS = 15  # that get a mark of their own
+_SIDE = 600.0  # of a map, in units of the drawing
+_MARGIN = 28.0
+_MARK = 7.0  # radius
+_THUMBNAIL = (0.9, 52.0, 22.0)  # width: share of the side for a face of evenly spread ones; at most, at least
+_THUMBNAIL_PX = 56
+
+
+def _star(points: int, inner: float, turn: float = -90.0) -> Floats:
+    angle = np.radians(turn + np.arange(2 * points) * 180 / points)
+    radius = np.where(np.arange(2 * points) % 2, inner, 1.0)
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], -1)
+
+
+def _polygon(corners: int, turn: float) -> Floats:
+    angle = np.radians(turn + np.arange(corners) * 360 / corners)
+    return np.stack([np.cos(angle), np.sin(angle)], -1)
+
+
+_CROSS = np.array(
+    [
+        *((-0.33, -1), (0.33, -1), (0.33, -0.33), (1, -0.33), (1, 0.33), (0.33, 0.33)),
+        *((0.33, 1), (-0.33, 1), (-0.33, 0.33), (-1, 0.33), (-1, -0.33), (-0.33, -0.33)),
+    ]
+)
+_DIAGONAL = np.array([(1, 1), (-1, 1)]) / math.sqrt(2)
+# outlines about as large to the eye; y down
+_SHAPES: tuple[Floats, ...] = (
+    0.92 * _polygon(24, 0),
+    1.12 * _polygon(4, 45),
+    1.15 * _polygon(3, -90),
+    1.2 * _polygon(4, 0),
+    _CROSS,
+    1.15 * _polygon(3, 90),
+    1.25 * _star(5, 0.45),
+    np.stack([_CROSS @ _DIAGONAL[0], _CROSS @ _DIAGONAL[1]], -1),
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mark:
+    """How the photos of a group are drawn."""
+
+    name: str
+    colour: str
+    outline: Floats  # (p, 2) within about a unit of the origin, y down
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """Everything that is shown of a map."""
+
+    title: str
+    by: str
+    made: FaceMap
+    groups: Groups
+    neighbours: Neighbours
+    ids: tuple[str, ...]  # (n,) of the photos, as they may be shown
+    patients: NDArray[np.str_]  # (n,)
+    settings: dict[str, str]
+    thumbnails: tuple[Pixels, ...] = ()  # none, or one for each photo
+
+
+def marks(groups: Groups) -> tuple[Mark, ...]:
+    """A mark for each group; those beyond the 15 largest, and what is not given, share a grey dot."""
+    n = len(groups.names)
+    own = set(
+        np.argsort(-np.bincount(groups.index[groups.index >= 0], minlength=n), kind="stable")[:_MOST_GROUPS]
+    )
+    made = []
+    for i, name in enumerate(groups.names):
+        if i not in own:
+            made.append(Mark(name, _GREY, 0.5 * _SHAPES[0]))
+            continue
+        at = sum(j in own for j in range(i))
+        colour = _ordered_colour(i, n) if groups.ordered else _COLOURS[at % len(_COLOURS)]
+        made.append(Mark(name, colour, _SHAPES[at % len(_SHAPES)]))
+    return (*made, Mark("not given", _GREY, 0.5 * _SHAPES[0]))
+
+
+def _ordered_colour(i: int, n: int) -> str:
+    """From dark blue to yellow-brown, evenly to every colour vision (cividis)."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return to_hex(colormaps["cividis"](0.85 * i / max(1, n - 1)))
+
+
+# -------------------------------------------------------------------------------------------------- words
+
+
+def summary(drawn: Drawn) -> str:
+    """What the neighbours say, in one or two sentences."""
+    found = drawn.neighbours
+    n, people = len(drawn.ids), len(set(drawn.patients.tolist()))
+    of = f"{n} photos of {people} people, by {drawn.by}. "
+    if found.reason:
+        return of + f"Whether the groups differ cannot be told: {found.reason}."
+    a = found.accuracy
+    text = (
+        f"For {_percent(a.value)} of the photos (mean over the groups; 95 % interval {_percent(a.lo)} to "
+        f"{_percent(a.hi)}) the {found.k} nearest other people name the right group; with groups dealt at "
+        f"random, for {_percent(found.chance)}. "
+    )
+    if found.p < 0.05:
+        return of + text + f"More than chance (p = {found.p:.2g})."
+    return (
+        of + text + f"No more than chance (p = {found.p:.2g}): clusters that you see are not by {drawn.by}."
+    )
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.0f} %"
+
+
+def figures(drawn: Drawn) -> list[tuple[str, str, str]]:
+    """Name, value and meaning of each figure."""
+    found, made = drawn.neighbours, drawn.made
+    rows = []
+    if not found.reason:
+        rows = [
+            (
+                "neighbour accuracy",
+                share(found.accuracy),
+                f"share of a group's photos whose {found.k} nearest other people name it, mean over the "
+                "groups; nearest among all numbers, not on the map",
+            ),
+            (
+                "chance",
+                f"{found.chance:.3f} (19 in 20 below {found.chance_hi:.3f})",
+                "the same with the groups dealt to other people at random",
+            ),
+        ]
+    meaning = "1: whoever is near on the map is near among all numbers; 0.5: as if drawn at random"
+    rows += [
+        (f"trustworthiness, {VIEWS[name]}", f"{value:.3f}", meaning if name == "tsne" else "likewise")
+        for name, value in made.trust.items()
+    ]
+    rows.append(
+        (
+            "variance on the two components",
+            f"{100 * made.shares[0]:.0f} % and {100 * made.shares[1]:.0f} %",
+            "what the other components hold is not on the second map",
+        )
+    )
+    return rows
+
+
+def share(found: Interval) -> str:
+    """A share with its interval; a dash where there is none."""
+    if not math.isfinite(found.value):
+        return "–"
+    return f"{found.value:.3f} ({found.lo:.3f} to {found.hi:.3f})"
+
+
+def group_rows(drawn: Drawn) -> list[dict[str, Any]]:
+    """Name, photos, people and neighbour accuracy of each group, and its mark."""
+    own = marks(drawn.groups)
+    rows = []
+    for i, mark in enumerate(own):
+        members = drawn.groups.index == (i if i < len(drawn.groups.names) else -1)
+        if not members.any():
+            continue
+        found = drawn.neighbours.found[i] if i < len(drawn.neighbours.found) else None
+        rows.append(
+            {
+                "name": mark.name,
+                "mark": polygon(mark, (10.0, 10.0)),
+                "colour": mark.colour,
+                "photos": int(members.sum()),
+                "people": len(set(drawn.patients[members].tolist())),
+                "found": share(found) if found else "–",
+            }
+        )
+    return rows
+
+
+def print_map(drawn: Drawn) -> None:
+    """The figures on standard output."""
+    import click
+
+    click.secho(summary(drawn), bold=True)
+    for name, value, _ in figures(drawn):
+        click.echo(f"{name}: {value}")
+    click.secho(f"{SHORT_CAUTION} {NOTE}", dim=True)
+
+
+# --------------------------------------------------------------------------------------------------- files
+
+
+def table(drawn: Drawn) -> bytes:
+    """The map as CSV, a row for each photo."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", drawn.by if drawn.by != "id" else "by", "tsne_x", "tsne_y", "pca_1", "pca_2"])
+    for i, name in enumerate(drawn.ids):
+        numbers = (*drawn.made.tsne[i], *drawn.made.pca[i])
+        writer.writerow([name, _group(drawn, i), *(f"{v:.6g}" for v in numbers)])
+    return text.getvalue().encode()
+
+
+def _group(drawn: Drawn, row: int) -> str:
+    at = drawn.groups.index[row]
+    return drawn.groups.names[at] if at >= 0 else ""
+
+
+def page(drawn: Drawn) -> bytes:
+    """The map as one HTML page that needs nothing else."""
+    from jinja2 import Environment
+
+    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        resources.files("anthropo.report").joinpath("map.html").read_text(encoding="utf-8")
+    )
+    own = marks(drawn.groups)
+    places = {name: _places(drawn, name) for name in VIEWS}
+    photos = [
+        {
+            "id": name,
+            "group": _group(drawn, i) or "not given",
+            "colour": own[drawn.groups.index[i]].colour,
+            "at": {view: place[i] for view, place in places.items()},
+            "marks": {
+                view: polygon(own[drawn.groups.index[i]], tuple(p[i]), _MARK) for view, p in places.items()
+            },
+            "tsne": drawn.made.tsne[i],
+            "pca": drawn.made.pca[i],
+        }
+        for i, name in enumerate(drawn.ids)
+    ]
+    text = template.render(
+        drawn=drawn,
+        summary=summary(drawn),
+        caution=CAUTION,
+        note=NOTE,
+        views=VIEWS,
+        photos=photos,
+        pictures=[_jpeg(p) for p in drawn.thumbnails],
+        thumbnail=_thumbnail_width(len(drawn.ids)),
+        aspect=drawn.thumbnails[0].shape[0] / drawn.thumbnails[0].shape[1] if drawn.thumbnails else 1,
+        side=_SIDE,
+        mark=_MARK,
+        groups=group_rows(drawn),
+        figures=figures(drawn),
+        version=__version__,
+    )
+    return text.encode()
+
+
+def _places(drawn: Drawn, view: str) -> Floats:
+    """Where each photo is drawn (n, 2) in a square, both axes at one scale, y down."""
+    points: Floats = getattr(drawn.made, view)
+    # a thumbnail and the mark at its corner stay inside
+    margin = max(_MARGIN, _MARK + 0.65 * _thumbnail_width(len(points))) if drawn.thumbnails else _MARGIN
+    low, high = points.min(0), points.max(0)
+    zoom = (_SIDE - 2 * margin) / max(float((high - low).max()), 1e-12)
+    return np.asarray(((points - (low + high) / 2) * zoom) * (1, -1) + _SIDE / 2)
+
+
+def polygon(mark: Mark, at: tuple[float, ...], radius: float = _MARK) -> str:
+    """Corners of a mark as SVG wants them."""
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in radius * mark.outline + np.array(at))
+
+
+def _thumbnail_width(photos: int) -> float:
+    part, most, least = _THUMBNAIL
+    return float(np.clip(part * _SIDE / math.sqrt(photos), least, most))
+
+
+def _jpeg(pixels: Pixels) -> str:
+    """A small JPEG without metadata, as base64."""
+    picture = Image.fromarray(pixels)
+    height = round(_THUMBNAIL_PX * picture.height / picture.width)
+    buffer = io.BytesIO()
+    picture.resize((_THUMBNAIL_PX, height), Image.Resampling.LANCZOS).save(buffer, "JPEG", quality=80)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def picture(drawn: Drawn) -> bytes:
+    """The map as a PNG file."""
+    from matplotlib.figure import Figure
+
+    rows = group_rows(drawn)
+    columns = 4 if max(len(row["name"]) for row in rows) < 24 else 2
+    lines = math.ceil(len(rows) / columns)
+    text = textwrap.wrap(f"{summary(drawn)} {SHORT_CAUTION} {NOTE}", 165)
+    heights = (5.6, 0.25 * lines, 0.19 * len(text))  # inches
+    figure = Figure(figsize=(11.0, sum(heights) + 0.9), layout="constrained", dpi=120)
+    grid = figure.add_gridspec(3, 2, height_ratios=heights)
+    for at, (view, name) in enumerate(VIEWS.items()):
+        _panel(figure.add_subplot(grid[0, at]), drawn, view, name)
+    figure.suptitle(_escaped(drawn.title), x=0.01, ha="left", fontsize=14, fontweight="bold")
+    key, foot = figure.add_subplot(grid[1, :]), figure.add_subplot(grid[2, :])
+    key.legend(*_legend(drawn), loc="center left", ncols=columns, fontsize=9, frameon=False, borderpad=0)
+    foot.text(0, 0.5, _escaped("\n".join(text)), va="center", fontsize=8.5, color=_SOFT)
+    for axes in (key, foot):
+        axes.set_axis_off()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _panel(axes: Axes, drawn: Drawn, view: str, name: str) -> None:
+    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+    place = _places(drawn, view)
+    axes.set_xlim(0, _SIDE)
+    axes.set_ylim(_SIDE, 0)
+    axes.set_aspect("equal")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_color(_LINE)
+    one, two = drawn.made.shares
+    more = (
+        f"perplexity {drawn.made.perplexity:.3g}"
+        if view == "tsne"
+        else f"{100 * (one + two):.0f} % of the variance"
+    )
+    axes.set_title(f"{name}, {more}", fontsize=10, loc="left", color=_INK)
+    zoom = _thumbnail_width(len(place)) / _SIDE * 5.2 * 72 / 56
+    for at, pixels in zip(place, drawn.thumbnails, strict=False):
+        small = Image.fromarray(pixels)
+        small = small.resize((112, round(112 * small.height / small.width)), Image.Resampling.LANCZOS)
+        axes.add_artist(
+            AnnotationBbox(OffsetImage(np.asarray(small), zoom=zoom / 2), tuple(at), frameon=False, zorder=2)
+        )
+    size = (26 if drawn.thumbnails else 60) * min(1.0, math.sqrt(120 / len(place)))
+    shift = _thumbnail_width(len(place)) / 2 if drawn.thumbnails else 0.0
+    for i, mark in enumerate(marks(drawn.groups)):
+        members = drawn.groups.index == (i if i < len(drawn.groups.names) else -1)
+        if members.any():
+            x, y = place[members].T + shift
+            # matplotlib draws all outlines equally large
+            own = size * float(np.abs(mark.outline).max()) ** 2
+            axes.scatter(
+                x, y, own, color=mark.colour, marker=_marker(mark), edgecolor="white", linewidth=0.5, zorder=3
+            )
+
+
+def _marker(mark: Mark) -> Any:
+    return [(float(x), -float(y)) for x, y in np.concatenate([mark.outline, mark.outline[:1]])]
+
+
+def _legend(drawn: Drawn) -> tuple[list[Any], list[str]]:
+    from matplotlib.lines import Line2D
+
+    own = {mark.name: mark for mark in marks(drawn.groups)}
+    handles, names = [], []
+    for row in group_rows(drawn):
+        mark = own[row["name"]]
+        handles.append(
+            Line2D(
+                [], [], linestyle="", marker=_marker(mark), color=mark.colour, markersize=9, markeredgewidth=0
+            )
+        )
+        names.append(_escaped(f"{_cut(row['name'])} ({row['people']})"))
+    return handles, names
+
+
+def _cut(name: str, most: int = 40) -> str:
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def _escaped(text: str) -> str:
+    """A dollar is no mathematics."""
+    return text.replace("$", r"\$")
+
+
+WRITERS = {".html": page, ".png": picture, ".csv": table}

@@ -1,0 +1,279 @@
+"""Truth: what traits are called in healthy adults, and in faces changed by a known amount.
+
+    python benchmarks/traits.py FOLDER
+    python benchmarks/traits.py --morphs [--patients N] [--sd 3 4]
+
+FOLDER holds photographs and `labels.csv` (photo, patient, expression, age, sex); the neutral ones are
+measured. Each person is compared with a reference that is built from the others, as `anthropo reference
+build` does. (Landmarks and their correction are the packaged ones, which have seen these people: see
+benchmarks/anatomy.py for what that is worth.) The second table moves one measurement of each of these
+people, with its interval, by a number of standard deviations.
+
+--morphs asks the same of synthetic pictures. Pictures follow a change up to about 3 SD only
+(`Morph.range`): what anthropo then measures stands beside it. "Others": faces in which a trait of a
+measurement is present that does not change with the one that was meant, by definition.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import math
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from anthropo import synthetic
+from anthropo.batch import Item, Settings, run
+from anthropo.measurement.compute import Measurement
+from anthropo.measurement.registry import registry
+from anthropo.reference.build import Subject, build_reference, values_of_record
+from anthropo.reference.tables import Reference, ReferenceRow, load_reference
+from anthropo.reference.traits import (
+    ABSENT,
+    BORDERLINE,
+    NOT_ASSESSED,
+    OBJECTIVE,
+    PRESENT,
+    Rule,
+    Trait,
+    call_traits,
+    read_rules,
+)
+from anthropo.reference.zscore import score
+from anthropo.synthetic import CONTROL, SINGLE_MORPHS, Morph, Syndrome, make_cohort
+
+#: What can be asked of a frontal photograph.
+RULES = tuple(
+    r
+    for r in read_rules()
+    if r.kind == OBJECTIVE and r.conditions and not {"head_circumference", "height"} & set(r.measurements)
+)
+
+
+@dataclass
+class Person:
+    subject: Subject
+    measurements: list[Measurement]
+    values: dict[str, float]
+
+
+def measured(rows: Sequence[tuple[Item, Subject]], jobs: int) -> list[Person]:
+    """Photographs that can be measured."""
+    subjects = {item.path: who for item, who in rows}
+    people = []
+    for (record,) in run([item for item, _ in rows], Settings(face="largest"), jobs):
+        if record["status"] == "ok":
+            found = [
+                Measurement(
+                    name, *(math.nan if m[k] is None else m[k] for k in ("value", "lo", "hi")), m["unit"],
+                    registry()[name].side, m["reason"],
+                )
+                for name, m in record["measurements"].items()
+            ]  # fmt: skip
+            people.append(Person(subjects[record["photo"]], found, values_of_record(record)))
+    return people
+
+
+def reference_of(people: Sequence[Person]) -> Reference:
+    """A reference table as `anthropo reference build` makes it."""
+    built = build_reference(
+        [(p.subject, p.values) for p in people], bands=[(0.0, 120.0)], source="others", instrument=""
+    )
+    by_name: dict[str, tuple[ReferenceRow, ...]] = {}
+    for row in built.rows:
+        by_name[row.measurement] = (*by_name.get(row.measurement, ()), row)
+    return Reference("others", Path(), "", built.rows, by_name)
+
+
+def called(person: Person, reference: Reference, rules: Sequence[Rule] = RULES) -> list[Trait]:
+    scores = score(person.measurements, [reference], sex=person.subject.sex, age=person.subject.age)
+    return call_traits(person.measurements, scores, rules)
+
+
+def share(part: int, whole: int) -> str:
+    return f"{part} ({100 * part / whole:.1f} %)" if whole else "0"
+
+
+# ------------------------------------------------------------------------------------- healthy
+
+
+def healthy(folder: Path, jobs: int) -> None:
+    with open(folder / "labels.csv", newline="") as file:
+        labels = [r for r in csv.DictReader(file) if r.get("expression", "neutral") == "neutral"]
+    rows = []
+    for r in labels:
+        path = str(folder / r["photo"])
+        if r["age"].replace(".", "").isdigit() and r["sex"] in ("female", "male"):
+            rows.append((Item(path), Subject(path, r["patient"], r["sex"], float(r["age"]))))
+    people = measured(rows, jobs)
+    references = [reference_of([q for q in people if q.subject.patient != p.subject.patient]) for p in people]
+    traits = [t for p, r in zip(people, references, strict=True) for t in called(p, r)]
+    counts = Counter(t.status for t in traits)
+    leans = sum(t.leans for t in traits)
+    asked = len(traits) - counts[NOT_ASSESSED]
+    print(f"{len(people)} healthy adults, {len(RULES)} objective traits, one person left out\n")
+    print("| answer | questions |\n|---|---|")
+    for status in (PRESENT, BORDERLINE, ABSENT):
+        print(f"| {status} | {share(counts[status], asked)} |")
+    print(f"| of the borderline: z itself beyond the limit | {share(leans, asked)} |")
+    print(f"| not assessed | {counts[NOT_ASSESSED]} |")
+    by_trait = Counter(f"{t.label} {t.side}" for t in traits if t.status == PRESENT)
+    print("\npresent:", ", ".join(f"{name} {n}" for name, n in by_trait.most_common()) or "none")
+
+    print("\n| moved by, SD | present | present, or z itself beyond | present or borderline |")
+    print("|---|---|---|---|")
+    for amount in (3, 4, 5, 6, 7):
+        counts, leans, total = Counter(), 0, 0
+        for person, reference in zip(people, references, strict=True):
+            for trait in moved(person, reference, amount):
+                if trait.status != NOT_ASSESSED:
+                    total += 1
+                    counts[trait.status] += 1
+                    leans += trait.leans
+        sure, open_ = counts[PRESENT], counts[BORDERLINE]
+        print(
+            f"| {amount} | {100 * sure / total:.1f} % | {100 * (sure + leans) / total:.1f} % "
+            f"| {100 * (sure + open_) / total:.1f} % |"
+        )
+
+
+def moved(person: Person, reference: Reference, amount: float) -> Iterator[Trait]:
+    """Each trait of one measurement, after this was moved by so many SD in the trait's direction."""
+    for rule in RULES:
+        if len(rule.measurements) != 1:
+            continue
+        sign = 1 if rule.conditions[0].high == math.inf else -1
+        for side in ("_R", "_L") if rule.side == "each" else ("",):
+            name = rule.measurements[0] + side
+            row = next((r for r in reference.rows_of(name) if r.sex == person.subject.sex), None)
+            if row is None:
+                continue
+            by = sign * amount * row.sd
+            changed = [
+                dataclasses.replace(m, value=m.value + by, lo=m.lo + by, hi=m.hi + by) if m.id == name else m
+                for m in person.measurements
+            ]
+            for trait in called(Person(person.subject, changed, {}), reference, [rule]):
+                if f"_{trait.side}" == side or not side:
+                    yield trait
+
+
+# -------------------------------------------------------------------------------------- morphs
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond(Morph):
+    """A morph whose amount is not held to what pictures follow."""
+
+    @property
+    def range(self) -> tuple[float, float]:
+        return -math.inf, math.inf
+
+
+def morphs(patients: int, amounts: Sequence[float], seed: int, jobs: int) -> None:
+    for name, m in list(SINGLE_MORPHS.items()):
+        SINGLE_MORPHS[name] = Beyond(*(getattr(m, f.name) for f in dataclasses.fields(Morph)))
+    synthetic._VARIATION = 0.0  # every patient is changed by the same amount
+    reference = load_reference("frl-adults")
+    controls = cohort(Syndrome(CONTROL, "", {}), patients, seed, jobs)
+    usual = {
+        i: float(np.nanmean([z for p in controls for z in z_of(p, reference, i)]))
+        for m in SINGLE_MORPHS.values()
+        for i in m.measurements
+    }
+    print(f"{patients} faces each, `frl-adults`. z: mean of the faces, less that of unchanged ones.\n")
+    print(
+        "| change | z | questions | not assessed | present | present, or z itself beyond "
+        "| present or borderline | faces without others |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    total: Counter[str] = Counter()
+    for name, morph in SINGLE_MORPHS.items():
+        for amount in [sign * a for a in amounts for sign in (1, -1)]:
+            right = {r.hpo_id for r in RULES if set(r.measurements) == stems(morph) and asks(r, amount)}
+            if not right:
+                continue
+            people = cohort(Syndrome("synthetic-1", "", {name: amount}), patients, seed, jobs)
+            # what changes with it by definition is no error
+            family = set(morph.family(amount))
+            row: Counter[str] = Counter()
+            for person in people:
+                traits = called(person, reference)
+                own = [t for t in traits if t.hpo_id in right]
+                row["questions"] += len(own)
+                row["leans"] += sum(t.leans for t in own)
+                row.update(t.status for t in own)
+                others = [
+                    t
+                    for t in traits
+                    if t.status == PRESENT and not family & {e.measurement for e in t.evidence}
+                ]
+                row["faces"] += 1
+                row["alone"] += not others
+            z = [v - usual[i] for p in people for i in morph.measurements for v in z_of(p, reference, i)]
+            z = [v for v in z if math.isfinite(v)]
+            mean = f"{np.mean(z):+.1f}" if z else "–"
+            print(line(f"{name} {amount:+g} SD", mean, row), flush=True)
+            total += row
+    print(line("all", "", total))
+
+
+def line(what: str, z: str, n: Counter[str]) -> str:
+    asked = n["questions"] - n[NOT_ASSESSED]
+    parts = (n[PRESENT], n[PRESENT] + n["leans"], n[PRESENT] + n[BORDERLINE])
+    shares = " | ".join(f"{100 * part / asked:.0f} %" if asked else "–" for part in parts)
+    alone = f"{100 * n['alone'] / n['faces']:.0f} %"
+    return f"| {what} | {z} | {n['questions']} | {n[NOT_ASSESSED]} | {shares} | {alone} |"
+
+
+def stems(morph: Morph) -> set[str]:
+    return {i.removesuffix("_R").removesuffix("_L") for i in morph.measurements}
+
+
+def asks(rule: Rule, amount: float) -> bool:
+    """Whether a change in this direction makes the trait."""
+    return (rule.conditions[0].high == math.inf) == (amount > 0)
+
+
+def z_of(person: Person, reference: Reference, name: str) -> list[float]:
+    own = [m for m in person.measurements if m.id == name]
+    return [z.z for z in score(own, [reference], sex=person.subject.sex, age=person.subject.age)]
+
+
+def cohort(syndrome: Syndrome, patients: int, seed: int, jobs: int) -> list[Person]:
+    with tempfile.TemporaryDirectory() as folder:
+        table = make_cohort(Path(folder) / "cohort", patients, (syndrome,), seed=seed, jobs=jobs)
+        with open(table, newline="") as file:
+            rows = [
+                (
+                    Item(str(table.parent / r["photo"])),
+                    Subject(r["photo"], r["patient"], r["sex"], float(r["age"])),
+                )
+                for r in csv.DictReader(file)
+            ]
+        return measured(rows, jobs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--morphs", action="store_true")
+    parser.add_argument("--patients", type=int, default=20)
+    parser.add_argument("--sd", type=float, nargs="+", default=[3, 4])
+    parser.add_argument("--seed", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=2)
+    arguments = parser.parse_args()
+    if arguments.folder:
+        healthy(arguments.folder, arguments.jobs)
+    if arguments.morphs:
+        morphs(arguments.patients, arguments.sd, arguments.seed, arguments.jobs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,239 @@
+"""anthropo explain"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from anthropo.cli import options
+from anthropo.cli.classify import people_of
+from anthropo.cli.common import EXIT_NONE, in_one_sentence, place_to_write
+from anthropo.cli.learning import Given, encoder_of, look, settings_of
+
+from anthropo.batch import Item, collect, measure_item, scores_of, values_of
+from anthropo.errors import InputError, ModelError
+from anthropo.reference.tables import parse_age, parse_sex
+
+if TYPE_CHECKING:
+    from anthropo.encoder.encoders import Encoder
+    from anthropo.explanation.contributions import Explanation
+    from anthropo.explanation.heatmap import FaceHeat
+    from anthropo.face.landmarker import Face
+    from anthropo.learning.features import Features
+    from anthropo.learning.training import Trained
+    from anthropo.photo import Photo
+    from anthropo.report.explanation import Case
+
+_SUFFIXES = (".html", ".json", ".png")
+_NAMED = 5
+
+
+@click.command(short_help="Say why a model says what it says of a person.")
+@options.photos_argument
+@click.option("--model", metavar="MODEL", required=True, help="What `anthropo train` wrote.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Write .html (a report to read or print), .json (every number) or .png (one picture).",
+)
+@click.option("--patient", is_flag=True, help="All photos are of one person: one explanation.")
+@click.option(
+    "--label",
+    "labels",
+    metavar="LABEL",
+    multiple=True,
+    help="Explain this label; may be repeated.  [default: the three most probable and 'none of these']",
+)
+@click.option("--sex", help="female or male: for z-scores, and for a model that reads it.")
+@click.option("--age", help="Years (or 18m): for z-scores, and for a model that reads it.")
+@click.option(
+    "--reference",
+    "references",
+    multiple=True,
+    metavar="NAME|FILE",
+    help="z-scores against this table; may be repeated.  [default: frl-adults, when sex or age is known]",
+)
+@click.option("--template", is_flag=True, help="Draw heatmaps over a line-drawn face in place of the photo.")
+@click.option("--anonymous", is_flag=True, help="Leave the photo and its name out of what is written.")
+@click.option(
+    "--matches", is_flag=True, help="Tell how alike the nearest patients of matched labels are (no picture)."
+)
+@click.option("--force", is_flag=True, help="Judge a photo that the photo gate finds unfit.")
+@click.option(
+    "--top", type=click.IntRange(min=1), default=5, show_default=True, help="Labels shown on the terminal."
+)
+@options.encoder_weights_option
+@options.learning_photo_options
+def command(photos: tuple[str, ...], model: str, output: str | None, top: int, **given: Any) -> None:
+    """Say why a model says what it says of the person in PHOTO.
+
+    Each label's log-odds is an exact sum: what each measurement, each deep region of the face and each
+    metadatum adds or takes away. The report shows it beside the photo, with heatmaps of what the regions
+    look at (and whether these can be trusted), where each measurement stands among the people of each
+    label, what would change the decision, and what the photo gate voids. A photo that is not fit to be
+    judged gets a report that says why.
+
+    One person at a time: a photo, several with --patient, or a CSV with the columns `photo` and
+    whatever metadata the model reads.
+
+    \b
+    Exit code: 0 explained, 1 no usable photo, 2 wrong use, 130 interrupted.
+
+    \b
+    Examples:
+      anthropo explain --model m.anthropo portrait.jpg
+      anthropo explain --model m.anthropo portrait.jpg -o why.html --sex female --age 31
+      anthropo explain --model m.anthropo portrait.jpg -o why.html --anonymous --template
+      anthropo explain --model m.anthropo --patient p07-1.jpg p07-2.jpg -o why.json --label control
+    """
+    with in_one_sentence("nothing is written."):
+        path = place_to_write(output, _SUFFIXES, (model, *photos)) if output else None
+        items = _one_person(collect(photos), given)
+
+        from anthropo.learning.training import Trained
+
+        trained = Trained.load(Path(model))
+        case = case_of(trained, model, items, given, drawn=path is not None)
+        if case is None:
+            sys.exit(EXIT_NONE)
+
+        from anthropo.report.explanation import print_explanation, write
+
+        if path is None:
+            print_explanation(case, top)
+        else:
+            write(path, case)
+            click.echo(f"{path}: {_size(path)}", err=True)
+
+
+def _size(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:.2f} MB"
+
+
+def _one_person(items: list[Item], given: Given) -> list[Item]:
+    """The photos, with sex and age from the command line where the table has none.
+
+    Raises
+    ------
+    InputError
+        If they are of several people, or sex or age is none.
+    """
+    for name, parse in (("sex", parse_sex), ("age", parse_age)):
+        if given[name]:
+            parse(given[name])
+    people = {item.columns.get("patient") or os.path.realpath(item.path) for item in items}
+    if len(people) > 1 and not given["patient"]:
+        raise InputError(
+            f"{len(items)} photos of {len(people)} people; one person is explained at a time. Pass --patient "
+            "if all are of one person, or give one photo."
+        )
+    said = {name: given[name] for name in ("sex", "age") if given[name]}
+    return [replace(item, columns={**said, **item.columns}) for item in items]
+
+
+def case_of(trained: Trained, model: str, items: list[Item], given: Given, *, drawn: bool) -> Case | None:
+    """Everything to be said of a person; None, after saying why, when no photo can be used.
+
+    Raises
+    ------
+    AnthropoError
+        If a label, an option or the model cannot be used.
+    """
+    from anthropo.explanation.changes import smallest_changes
+    from anthropo.explanation.contributions import check_labels, explain
+    from anthropo.face.landmarker import FIRST_DECODE
+    from anthropo.photo import read_photo
+    from anthropo.reference.traits import call_traits
+    from anthropo.report.explanation import Case
+
+    check_labels(trained, given["labels"])
+    if not _calibrated(trained):
+        raise ModelError(
+            f"{model}: the model is not calibrated, so that its log-odds say nothing. Train it again."
+        )
+    settings = settings_of(given, trained.manifest)
+    encoder = encoder_of(trained, model, given["encoder_weights"], settings)
+    features = look(people_of(items, trained, together=True), settings, encoder, trained.columns[0], given)
+    for _, reason in features.left_out:
+        click.echo(reason, err=True)
+    if not len(features):
+        return None
+    (explanation,) = explain(trained, features, given["labels"])
+
+    first = next(item for item in items if item.path == features.photos[0])
+    seen: list[Face] = []
+    measured = replace(settings, references=tuple(given["references"]), force=False)
+    (record,) = measure_item(first, measured, lambda item, index, face, *rest: seen.append(face))
+    values = values_of(record)
+    traits = call_traits(values, scores_of(first, values, measured)[0])
+    photo = read_photo(first.path, short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
+    case = Case(
+        trained=trained,
+        explanation=explanation,
+        changes=smallest_changes(trained, features),
+        record=record,
+        photo=photo,
+        face=seen[0],
+        heat=None,
+        heat_reason="",
+        traits=traits,
+        matches=_matches(explanation) if given["matches"] else (),
+        anonymous=given["anonymous"],
+        template=given["template"],
+        force=given["force"],
+    )
+    if not drawn or case.voided:
+        return case
+    heat, why = _heat(trained, encoder, photo, seen[0], explanation, features)
+    return replace(case, heat=heat, heat_reason=why)
+
+
+def _calibrated(trained: Trained) -> bool:
+    from anthropo.learning.model import LabelModel
+
+    model = trained.model
+    return not isinstance(model, LabelModel) or bool((model.classifier.stack_.slopes > 0).any())
+
+
+def _matches(explanation: Explanation) -> list[tuple[str, float]]:
+    ranked = explanation.prediction.ranked
+    return [(r.label, r.similarity) for r in ranked if r.similarity is not None and r.log_odds is None]
+
+
+def _heat(
+    trained: Trained,
+    encoder: Encoder,
+    photo: Photo,
+    face: Face,
+    explanation: Explanation,
+    features: Features,
+) -> tuple[FaceHeat | None, str]:
+    """Heatmaps of the first label that is trained, or why there are none."""
+    import numpy as np
+    import torch
+
+    from anthropo.explanation.contributions import contrast
+    from anthropo.explanation.heatmap import heatmaps
+    from anthropo.learning.attributes import AttributeModel
+    from anthropo.learning.model import LabelModel
+
+    label = next((e.label for e in explanation.labels if e.how == "trained"), None)
+    if label is None:
+        return None, "There is no heatmap of a label that is told by a distance or by its nearest patient."
+    if isinstance(trained.model, AttributeModel):
+        classifier = trained.model.classifiers[trained.model.labels.index(label)]
+        weights = np.array([-1.0, 1.0])
+    else:
+        assert isinstance(trained.model, LabelModel)
+        classifier = trained.model.classifier
+        total = classifier.margins(trained.table(features)).mean(0)
+        weights, _ = contrast(total, trained.model.trained.index(label))
+    if not classifier.regions_:
+        return None, "The model uses no regions of the face, so that there is no heatmap."
+    torch.set_num_threads(options.available_cores())
+    return heatmaps(classifier, encoder, photo, face, weights), ""

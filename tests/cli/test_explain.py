@@ -1,0 +1,174 @@
+"""`anthropo explain`: exact sums, one page that needs nothing else, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cohorts import FAST, model, rows_of, synthetic, write
+from PIL import Image
+
+from anthropo.synthetic import make_cohort
+
+
+@pytest.fixture(scope="module")
+def person(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture of a synthetic-A that no model has seen."""
+    folder = tmp_path_factory.mktemp("new")
+    return next(make_cohort(folder / "new", 1, ("synthetic-A",), seed=9).parent.glob("*.jpg"))
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return lambda kind: model(tmp_path_factory, kind)
+
+
+def told(invoke: Any, output: Path, *arguments: Any) -> Any:
+    result = invoke("explain", *arguments, *FAST, "-o", output)
+    assert result.exit_code == 0, result.output
+    return json.loads(output.read_text(encoding="utf-8")) if output.suffix == ".json" else output
+
+
+def test_every_label_adds_up_and_agrees_with_classify(
+    invoke: Any, models: Any, person: Path, tmp_path: Path
+) -> None:
+    made = told(invoke, tmp_path / "why.json", "--model", models("gallery"), person, "--sex", "female")
+    assert made["photo"] == str(person)
+    assert [e["label"] for e in made["labels"]][-1] == "none of these"
+    assert len(made["labels"]) == 4
+    for own in made["labels"]:
+        total = own["bias"] + own["residual"] + sum(c["log_odds"] for c in own["contributions"])
+        assert total == pytest.approx(own["log_odds"], abs=1e-6)
+        assert {c["kind"] for c in own["contributions"]} <= {"measurement", "region", "metadata"}
+    said = {r["label"]: r["log_odds"] for r in made["ranked"]}
+    for own in made["labels"]:
+        if own["how"] == "trained":
+            assert own["log_odds"] == pytest.approx(said[own["label"]], abs=1e-6)
+    trained = next(e for e in made["labels"] if e["how"] == "trained")
+    assert {"age", "sex"} <= {c["name"] for c in trained["contributions"] if c["kind"] == "metadata"}
+    measured = next(c for c in trained["contributions"] if c["kind"] == "measurement" and c["value"])
+    assert measured["lo"] <= measured["value"] <= measured["hi"]
+    assert set(measured["people"]) == {"control", "synthetic-A"}  # three people are too few to be shown
+    assert set(made["heatmaps"]["regions"]) == {"face", "lower", "eyes", "mouth"}
+    assert {"faithful", "sanity_correlation", "deletion"} <= set(made["heatmaps"]["whole"])
+
+
+def test_a_page_that_needs_nothing_else(invoke: Any, models: Any, person: Path, tmp_path: Path) -> None:
+    page = told(
+        invoke, tmp_path / "why.html", "--model", models("gallery"), person, "--age", "30", "--sex", "female",
+        "--matches",
+    )  # fmt: skip
+    text = page.read_text(encoding="utf-8")
+    assert page.stat().st_size < 3_000_000
+    assert "<script" not in text
+    assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", text)
+    assert not re.findall(r"https?://", text)
+    for part in ("What speaks for it and against it", "Where the regions look", "Photo gate", "The model"):
+        assert part in text
+    assert text.count("data:image/jpeg") >= 7  # photo, two averages, two maps, regions
+    assert "Zoë syndrome: cosine" in text
+    assert "z, frl-adults" in text
+
+
+def test_nothing_of_the_photo_is_in_an_anonymous_page(
+    invoke: Any, models: Any, person: Path, tmp_path: Path
+) -> None:
+    page = told(invoke, tmp_path / "why.html", "--model", models("strangers"), person, "--anonymous")
+    text = page.read_text(encoding="utf-8")
+    assert person.name not in text
+    assert "The photo is left out of this report." in text
+    made = told(invoke, tmp_path / "why.json", "--model", models("strangers"), person, "--anonymous")
+    assert made["photo"] is None
+    assert made["photos"] == []
+    assert person.name not in json.dumps(made)
+
+
+def test_a_picture(invoke: Any, models: Any, person: Path, tmp_path: Path) -> None:
+    path = told(invoke, tmp_path / "why.png", "--model", models("strangers"), person)
+    with Image.open(path) as picture:
+        assert picture.width > 1000
+        assert np.asarray(picture.convert("RGB")).std() > 10
+
+
+def test_the_terminal_tells_the_sum(invoke: Any, models: Any, person: Path) -> None:
+    result = invoke("explain", "--model", models("strangers"), person, *FAST)
+    assert result.exit_code == 0, result.output
+    assert "before anything is seen (bias)" in result.output
+    assert "region: face" in result.output
+    assert "What would change the decision" in result.output
+
+
+@pytest.mark.parametrize("kind", ["attributes", "normal"])
+def test_other_kinds_of_models(invoke: Any, models: Any, person: Path, tmp_path: Path, kind: str) -> None:
+    made = told(invoke, tmp_path / "why.json", "--model", models(kind), person)
+    for own in made["labels"]:
+        total = own["bias"] + own["residual"] + sum(c["log_odds"] for c in own["contributions"])
+        assert total == pytest.approx(own["log_odds"], abs=1e-6)
+    if kind == "normal":
+        assert [e["label"] for e in made["labels"]] == ["outside normal"]
+        assert "no heatmap" in made["heatmap_reason"]
+    told(invoke, tmp_path / "why.html", "--model", models(kind), person)
+
+
+def test_photos_of_one_person(invoke: Any, models: Any, tmp_path: Path, tmp_path_factory: Any) -> None:
+    photos = [row["photo"] for row in rows_of(synthetic(tmp_path_factory))[:2]]
+    refused = invoke("explain", "--model", models("strangers"), *photos, *FAST)
+    assert refused.exit_code == 2
+    assert "2 photos of 2 people; one person is explained at a time. Pass --patient" in refused.output
+    made = told(invoke, tmp_path / "why.json", "--model", models("strangers"), "--patient", *photos)
+    assert made["n_photos"] == 2
+    table = write(tmp_path / "visits.csv", [{"photo": p, "patient": "p07"} for p in photos])
+    assert told(invoke, tmp_path / "why.json", "--model", models("strangers"), table)["n_photos"] == 2
+
+
+def test_a_photo_that_the_gate_voids_is_not_judged(
+    invoke: Any, models: Any, person: Path, tmp_path: Path
+) -> None:
+    blurred = tmp_path / "blurred.jpg"
+    with Image.open(person) as picture:
+        picture.resize((picture.width // 5, picture.height // 5)).resize((220, 240)).save(blurred)
+    made = told(invoke, tmp_path / "why.json", "--model", models("strangers"), blurred)
+    if made["voided"] is None:
+        pytest.fail("the picture was meant to be unfit")
+    assert re.match(r"The photo gate finds the photo unfit and voids \d+ of \d+ ", made["voided"])
+    page = told(invoke, tmp_path / "why.html", "--model", models("strangers"), blurred)
+    text = page.read_text(encoding="utf-8")
+    assert "This photo is not judged" in text
+    assert "What speaks for it" not in text
+    forced = told(invoke, tmp_path / "why.json", "--model", models("strangers"), blurred, "--force")
+    assert forced["voided"] is None
+    drawn = invoke("explain", "--model", models("strangers"), blurred, *FAST, "-o", tmp_path / "why.png")
+    assert drawn.exit_code == 2
+    assert "There is nothing to draw" in drawn.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--label", "down"], "--label down: the model does not know it. Its labels are one, other, none"),
+        (["-o", "why.pdf"], "why.pdf: the suffix says what is written. Use .html or .json or .png."),
+        (["-o", "no/such/why.html"], "cannot be written. Choose a folder that exists"),
+        (["--sex", "yes"], "Give female (f, w) or male (m)."),
+        (["--age", "old"], "Age 'old' is not an age."),
+    ],
+)
+def test_wrong_use_is_one_sentence(
+    invoke: Any, models: Any, person: Path, arguments: list[str], sentence: str
+) -> None:
+    result = invoke("explain", "--model", models("strangers"), person, *FAST, *arguments)
+    assert result.exit_code == 2, result.output
+    assert sentence in result.output
+    assert "Traceback" not in result.output
+
+
+def test_no_face_and_no_model(invoke: Any, models: Any, faceless_png: Path, person: Path) -> None:
+    result = invoke("explain", "--model", models("strangers"), faceless_png, *FAST)
+    assert result.exit_code == 1
+    assert "no face found" in result.output
+    result = invoke("explain", "--model", person, person, *FAST)
+    assert result.exit_code == 2
+    assert "not a model of anthropo" in result.output

