@@ -85,9 +85,10 @@ class Settings:
     references: tuple[str, ...] = ()  # names or files; the default one when sex or age is known
     sex: str | None = None  # of whoever has no column `sex`
     age: str | None = None
-    no_face: bool = False  # a picture of something else, which can be learned from but not measured
+
     corrections: Corrections | None = None  # landmarks from files; what a photo's say is no setting
     frames: int = FRAMES  # of a video
+    no_face: bool = False  # a picture of something else, which can be learned from but not measured
 
     def fingerprint(self) -> str:
         """Changes whenever the same photo could give another result.

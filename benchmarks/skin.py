@@ -69,9 +69,8 @@ def main() -> None:
         features = extract(cohort, Settings(no_face=True), load_encoder(name), jobs=2)
         own = ring[[photo in set(features.photos.tolist()) for photo in (c.photo for c in cases)]]
         print(f"| {name} | {figures(features, arguments.folds, arguments.splits)} |")
-        print(
-            f"| {name}, no black corners | {figures(subset(features, ~own), arguments.folds, arguments.splits)} |"
-        )
+        rest = subset(features, ~own)
+        print(f"| {name}, no black corners | {figures(rest, arguments.folds, arguments.splits)} |")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,8 @@ def command(
 
     For each: AUROC and accuracy with 95 % intervals, number of weights, size of the file, the largest memory
     of a process that loads it and answers one photo after the other, and the time of an answer, from the cut
-    views to the probabilities (fastest of ten, median over 20 photos). Each runtime has a process of its own and -j threads.
+    views to the probabilities (fastest of ten, median over 20 photos). Each runtime has a process of its own
+    and -j threads.
 
     COHORT is a table or folder as for `anthropo finetune`. Photos of labels that a network does not
     know are left out for it.

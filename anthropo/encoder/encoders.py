@@ -185,7 +185,7 @@ class ChipEncoder(Encoder):
         x = (chips - torch.tensor(self._mean)) / torch.tensor(self._scale)
         return x.permute(0, 3, 1, 2)  # in memory it stays channels last
 
-    def randomised(self, seed: int = 0) -> Encoder:
+    def randomised(self, seed: int = 0) -> ChipEncoder:
         """The same network with the weights of each layer shuffled: it knows nothing any more."""
         import torch
 

@@ -37,8 +37,8 @@ PRINT_SIDE = 25
 THRESHOLD = 0.93
 _FACE_CHIP = 150  # px of the face region's chip; two thirds of it are the inner face
 _LEFT, _TOP, _INNER = 24, 25, 100  # px of the chip; the midline is the middle, or mirror images differ
-# share of a picture's width and height at each edge: there the black ring of a dermatoscope makes all pictures
-# alike. Of 120 skin lesions different ones correlate by 0.836 at most, and by 0.922 with the edges.
+# share of a picture's width and height at each edge: there the black ring of a dermatoscope makes all
+# pictures alike. Of 120 skin lesions different ones correlate by 0.836 at most, and by 0.922 with the edges.
 _EDGE = 0.15
 _BLUR = 3.0  # px of the print, SD of the neighbourhood whose brightness and contrast are taken off
 _FLAT = 4.0  # grey levels added to the contrast, so that noise in flat skin stays small

@@ -4,7 +4,7 @@
 
 PICTURES and METADATA (or ``-``) are .npy files, a photo or case per row; photos that a case lacks are black.
 One row after the other is answered. Probabilities are written to ANSWERS, milliseconds per row and the
-largest resident memory to stdout as JSON. Of the libraries it loads what the runtime needs: for ONNX no torch.
+largest resident memory to stdout as JSON. Only what the runtime needs is loaded: for ONNX no torch.
 """
 
 from __future__ import annotations
