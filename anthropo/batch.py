@@ -85,8 +85,10 @@ class Settings:
     references: tuple[str, ...] = ()  # names or files; the default one when sex or age is known
     sex: str | None = None  # of whoever has no column `sex`
     age: str | None = None
+
     corrections: Corrections | None = None  # landmarks from files; what a photo's say is no setting
     frames: int = FRAMES  # of a video
+    no_face: bool = False  # a picture of something else, which can be learned from but not measured
 
     def fingerprint(self) -> str:
         """Changes whenever the same photo could give another result.
@@ -96,6 +98,8 @@ class Settings:
         InputError, WeightsError
             If one of the settings cannot be used.
         """
+        if self.no_face:
+            raise InputError("Without a face there is nothing to measure. Leave no_face out.")
         return _fingerprint(self, tuple((r.name, r.sha256) for r in _references(self.references)))
 
 

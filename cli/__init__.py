@@ -28,6 +28,13 @@ COMMANDS = {
     ),
     "map": ("anthropo.cli.map", "Map of a cohort's faces: who lies near whom."),
     "regions": ("anthropo.cli.regions", "Find what distinguishes the people of a label, and where."),
+    "finetune": ("anthropo.cli.finetune", "Train a network of the literature on your own photographs."),
+    "compare-networks": (
+        "anthropo.cli.compare_networks",
+        "Train the networks of a recipe and put recall and precision side by side.",
+    ),
+    "export": ("anthropo.cli.export", "Write a network as ONNX, for devices without torch."),
+    "bench": ("anthropo.cli.bench", "Measure networks in torch, as ONNX and as int8, side by side."),
     "inspect": ("anthropo.cli.inspect", "Tell what a model is, was trained on and can do."),
     "demo": ("anthropo.cli.demo", "Train, classify, explain and evaluate on invented people."),
     "reference": ("anthropo.cli.reference", "List reference tables, or make one from your own controls."),

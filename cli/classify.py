@@ -43,7 +43,7 @@ _TOGETHER = "\0all"  # names the one person of --patient; no cell of a table can
 @options.encoder_weights_option
 @options.learning_photo_options
 def command(photos: tuple[str, ...], model: str, output: str | None, top: int, **given: Any) -> None:
-    """Say what a model makes of the face of each PHOTO.
+    """Say what a model makes of the face on each PHOTO, or of the PHOTO if it was trained with --no-face.
 
     PHOTO is a file, a folder (searched throughout), a pattern such as 'p*.jpg', or a CSV with a
     column `photo` (paths relative to the CSV). Photos that share a name in the CSV's column `patient`

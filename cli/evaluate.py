@@ -266,7 +266,7 @@ def _judged_model(
             err=True,
         )
     # with the background, so that what was kept while training is used again
-    features = look(people, settings, encoder, (*trained.columns[0], "background"), given)
+    features = look(people, settings, encoder, trained.columns[0], given, background=True)
     findings = validate(people, features, allow_duplicates=given["allow_duplicates"])
     reasons = {reason for _, reason in features.left_out}
     # one label alone is enough to judge by

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from anthropo.learning.features import Features
     from anthropo.learning.training import Trained
     from anthropo.photo import Photo
+    from anthropo.reference.traits import Trait
     from anthropo.report.explanation import Case
 
 _SUFFIXES = (".html", ".json", ".png")
@@ -149,7 +151,7 @@ def case_of(trained: Trained, model: str, items: list[Item], given: Given, *, dr
     from anthropo.face.landmarker import FIRST_DECODE
     from anthropo.photo import read_photo
     from anthropo.reference.traits import call_traits
-    from anthropo.report.explanation import Case
+    from anthropo.report.explanation import Case, picture_record
 
     check_labels(trained, given["labels"])
     if not _calibrated(trained):
@@ -166,19 +168,26 @@ def case_of(trained: Trained, model: str, items: list[Item], given: Given, *, dr
     (explanation,) = explain(trained, features, given["labels"])
 
     first = next(item for item in items if item.path == features.photos[0])
-    seen: list[Face] = []
-    measured = replace(settings, references=tuple(given["references"]), force=False)
-    (record,) = measure_item(first, measured, lambda item, index, face, *rest: seen.append(face))
-    values = values_of(record)
-    traits = call_traits(values, scores_of(first, values, measured)[0])
-    photo = read_photo(first.path, short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
+    face: Face | None = None
+    traits: Sequence[Trait] = ()
+    if settings.no_face:
+        photo = read_photo(first.path, max_megapixels=settings.max_megapixels)
+        record = picture_record(photo)
+    else:
+        seen: list[Face] = []
+        measured = replace(settings, references=tuple(given["references"]), force=False)
+        (record,) = measure_item(first, measured, lambda item, index, found, *rest: seen.append(found))
+        values = values_of(record)
+        traits = call_traits(values, scores_of(first, values, measured)[0])
+        photo = read_photo(first.path, short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
+        (face,) = seen
     case = Case(
         trained=trained,
         explanation=explanation,
         changes=smallest_changes(trained, features),
         record=record,
         photo=photo,
-        face=seen[0],
+        face=face,
         heat=None,
         heat_reason="",
         traits=traits,
@@ -189,7 +198,7 @@ def case_of(trained: Trained, model: str, items: list[Item], given: Given, *, dr
     )
     if not drawn or case.voided:
         return case
-    heat, why = _heat(trained, encoder, photo, seen[0], explanation, features)
+    heat, why = _heat(trained, encoder, photo, face, explanation, features)
     return replace(case, heat=heat, heat_reason=why)
 
 
@@ -209,7 +218,7 @@ def _heat(
     trained: Trained,
     encoder: Encoder,
     photo: Photo,
-    face: Face,
+    face: Face | None,
     explanation: Explanation,
     features: Features,
 ) -> tuple[FaceHeat | None, str]:
@@ -218,6 +227,7 @@ def _heat(
     import torch
 
     from anthropo.explanation.contributions import contrast
+    from anthropo.encoder.encoders import ChipEncoder
     from anthropo.explanation.heatmap import heatmaps
     from anthropo.learning.attributes import AttributeModel
     from anthropo.learning.model import LabelModel
@@ -233,6 +243,11 @@ def _heat(
         classifier = trained.model.classifier
         total = classifier.margins(trained.table(features)).mean(0)
         weights, _ = contrast(total, trained.model.trained.index(label))
+    if not isinstance(encoder, ChipEncoder):
+        return (
+            None,
+            "There is no heatmap of a network that `anthropo finetune` wrote; its regions have scores.",
+        )
     if not classifier.regions_:
         return None, "The model uses no regions of the face, so that there is no heatmap."
     torch.set_num_threads(options.available_cores())

@@ -16,7 +16,7 @@ _WIDEST = 40  # name
 @click.argument("model", metavar="MODEL")
 @click.option("--card", "as_card", is_flag=True, help="The whole model card, as Markdown.")
 def command(model: str, as_card: bool) -> None:
-    """Tell what a MODEL is: labels, training cohort, figures, decision, licences, size.
+    """Tell what a MODEL or network is: labels, training cohort, figures, decision, licences, size.
 
     Nothing in the file is executed; a damaged, foreign or altered one is refused. --card prints the model
     card that is kept in it, with its limitations and how to cite and reproduce it.
@@ -33,25 +33,38 @@ def command(model: str, as_card: bool) -> None:
         from anthropo.cli.train import show_relations
 
         from anthropo.learning.attributes import AttributeModel
+        from anthropo.learning.bundle import read_bundle
         from anthropo.learning.card import card, describe
         from anthropo.learning.training import Trained
 
+        manifest = read_bundle(model).manifest
         if as_card:
-            from anthropo.learning.bundle import read_bundle
+            click.echo(card(manifest))
+            return
+        if "network" in manifest:
+            from anthropo.networks.network import Network
 
-            click.echo(card(read_bundle(model).manifest))
+            _show([*describe(Network.load(model).manifest), _file(model)])
             return
         trained = Trained.load(Path(model))
         parameters = (trained.manifest.get("encoder") or {}).get("parameters")
         rows = describe(trained.manifest)
-        rows.append(("file", f"{os.path.getsize(model) / 1e6:.2f} MB"))
+        rows.append(_file(model))
         if parameters is not None:
             rows.append(("encoder parameters", f"{parameters:,}"))
-        width = min(_WIDEST, max(len(name) for name, _ in rows)) + 2
-        for name, text in rows:
-            _line(name, text, width)
+        _show(rows)
         if isinstance(trained.model, AttributeModel):
             show_relations(trained.model)
+
+
+def _file(model: str) -> tuple[str, str]:
+    return "file", f"{os.path.getsize(model) / 1e6:.2f} MB"
+
+
+def _show(rows: list[tuple[str, str]]) -> None:
+    width = min(_WIDEST, max(len(name) for name, _ in rows)) + 2
+    for name, text in rows:
+        _line(name, text, width)
 
 
 def _line(name: str, text: str, width: int) -> None:

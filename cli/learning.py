@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 Given = dict[str, Any]  # what was given on the command line, by option
 Document = dict[str, Any]  # of anthropo.report.evaluation
 
+# encoders unless told otherwise
+_OF_FACES, _OF_TEXTURE = "face-resnet", "efficientnet-lite0"
+# parameters of commands: those that change no result, and those that are files
+_NO_MATTER = ("jobs", "cache", "validate", "resume", "device")
+_FILES = (
+    *("cohort", "output", "cost_matrix", "encoder", "encoder_weights", "landmark_model"),
+    *("parameters", "warm_start", "pretrain"),
+)
 MOST_FAILURES = 20  # photos that are named one by one
 
 
@@ -106,14 +114,14 @@ training_options: Decorator = all_of(
         metavar="face,eyes,…",
         callback=_names,
         help="Regions to encode: face, upper, middle, lower, eyes, nose, mouth.  [default: face, lower, "
-        "eyes, mouth]",
+        "eyes, mouth, or those of the network]",
     ),
     click.option(
         "--encoder",
         metavar="NAME",
-        default="face-resnet",
-        show_default=True,
-        help="face-resnet, efficientnet-lite0, or timm:NAME with --encoder-weights.",
+        help="face-resnet, efficientnet-lite0, timm:NAME with --encoder-weights, or a network that `anthropo "
+        "finetune` wrote (net.anthropo).  [default: face-resnet; "
+        "with --no-face efficientnet-lite0, which knows textures]",
     ),
     encoder_weights_option,
     click.option(
@@ -161,7 +169,7 @@ def options_of(given: Given) -> tuple[Options, Task]:
     InputError
         If options contradict each other, or a region is unknown.
     """
-    from anthropo.encoder.regions import DEFAULT_REGIONS, HYBRID_REGIONS
+    from anthropo.encoder.regions import DEFAULT_REGIONS, HYBRID_REGIONS, IMAGE
     from anthropo.learning.model import Options
 
     task: Task = "normality" if given["normal"] else "attributes" if given["multilabel"] else "labels"
@@ -177,6 +185,8 @@ def options_of(given: Given) -> tuple[Options, Task]:
             )
     if given["independent"] and not given["multilabel"]:
         raise InputError("--independent is about --multilabel. Pass both, or none of them.")
+    if given.get("no_face") and given["regions"]:
+        raise InputError("--regions are of a face, --no-face has none. Leave one of them out.")
     for region in given["regions"]:
         if region not in HYBRID_REGIONS:
             raise InputError(f"--regions {region}: unknown. Choose from {', '.join(HYBRID_REGIONS)}.")
@@ -188,7 +198,8 @@ def options_of(given: Given) -> tuple[Options, Task]:
         positive=given["positive"] if task == "labels" else None,
         controls=given["normal"] or given["controls"],
         metadata=tuple(dict.fromkeys(given["metadata"])),
-        regions=tuple(dict.fromkeys(given["regions"])) or DEFAULT_REGIONS,
+        regions=tuple(dict.fromkeys(given["regions"]))
+        or ((IMAGE,) if given.get("no_face") else DEFAULT_REGIONS),
         min_patients=given["min_patients"],
         error_rate=given["error_rate"],
         alarm=given["alarm"],
@@ -209,15 +220,16 @@ def command_line(ctx: click.Context) -> str:
     for param in ctx.command.params:
         name = param.name or ""
         source = ctx.get_parameter_source(name)
-        if name in ("jobs", "cache", "validate") or source is not click.core.ParameterSource.COMMANDLINE:
+        if name in _NO_MATTER or source is not click.core.ParameterSource.COMMANDLINE:
             continue
         value: Any = ctx.params[name]
+        if getattr(param, "multiple", False):
+            words += [word for one in value for word in (max(param.opts, key=len), shlex.quote(one))]
+            continue
         if isinstance(value, tuple):
             value = ",".join(value)
-        if isinstance(value, str) and name in ("cohort", "output", "cost_matrix", "encoder_weights"):
+        if isinstance(value, str) and name in _FILES:
             value = os.path.basename(os.path.normpath(value))
-        if name == "landmark_model":
-            value = os.path.basename(value)
         option = max(param.opts, key=len) if value is not False else (*param.secondary_opts, *param.opts)[0]
         words += [] if isinstance(param, click.Argument) else [option]
         words += [] if isinstance(value, bool) else [shlex.quote(str(value))]
@@ -227,16 +239,28 @@ def command_line(ctx: click.Context) -> str:
 # ------------------------------------------------------------------------------------------ photographs
 
 
+def is_network_file(encoder: str) -> bool:
+    """Whether an encoder's name is that of a file which `anthropo finetune` wrote."""
+    return encoder.endswith(".anthropo")
+
+
 def settings_of(given: Given, manifest: Mapping[str, Any] | None = None) -> Settings:
     """How photos are looked at: as said on the command line, else as in training, else as by default.
 
     Raises
     ------
+    InputError
+        If the command line says how a face is looked at where there is none.
     ModelError
         If the manifest holds something else than settings.
     """
     said = {name: given[name] for name in ("face", "jitter", "fine") if given[name] is not None}
     trained = (manifest or {}).get("settings") or {}
+    if given["no_face"] or trained.get("no_face") is True:
+        for name in (*said, *(["landmark_model"] if given["landmark_model"] else [])):
+            why = "--no-face was given" if given["no_face"] else "the model reads pictures without one"
+            raise InputError(f"{_option(name)} is about faces, and {why}. Leave it out.")
+        return Settings(max_megapixels=given["max_megapixels"], no_face=True)
     fitting: dict[str, Callable[[Any], bool]] = {
         "face": lambda v: v in ("one", "largest"),
         "jitter": lambda v: type(v) is int and (v == 1 or v in range(2, 257, 2)),
@@ -274,10 +298,22 @@ def store_of(cache: str | None) -> Store | None:
 
 
 def look(
-    cohort: Cohort, settings: Settings, encoder: Encoder, regions: Sequence[str], given: Given
+    cohort: Cohort,
+    settings: Settings,
+    encoder: Encoder,
+    regions: Sequence[str],
+    given: Given,
+    *,
+    background: bool = False,
 ) -> Features:
-    """Measure and encode photos with a progress bar."""
+    """Measure and encode photos with a progress bar.
+
+    With `background` also what is around the face, where there is one and the encoder can.
+    """
     from anthropo.learning.features import extract
+
+    if background and not settings.no_face and not encoder.views:
+        regions = (*regions, "background")
 
     with progress(len(cohort.cases)) as advance:
         return extract(
@@ -294,6 +330,8 @@ def look(
 def encoder_of(trained: Trained, path: str, weights: str | None, settings: Settings) -> Encoder:
     """The encoder that a model was trained with.
 
+    A network that `anthropo finetune` wrote is looked for beside the model unless `weights` says where it is.
+
     Raises
     ------
     InputError, ModelError, WeightsError
@@ -304,7 +342,19 @@ def encoder_of(trained: Trained, path: str, weights: str | None, settings: Setti
     name = (trained.manifest.get("encoder") or {}).get("name")
     if not name:
         raise ModelError(f"{path}: the model does not say which encoder it needs. Train it again.")
-    encoder = load_encoder(name, weights=weights)
+    encoder: Encoder
+    if is_network_file(name):
+        from anthropo.networks.encoder import network_encoder
+
+        beside = Path(path).parent / Path(name).name
+        if weights is None and not beside.is_file():
+            raise InputError(
+                f"{path}: its encoder is the network {beside.name}, which does not lie beside it. Copy it "
+                "there, or say where it is with --encoder-weights."
+            )
+        encoder = network_encoder(weights or beside)
+    else:
+        encoder = load_encoder(name, weights=weights)
     trained.suits(encoder, settings, path)
     return encoder
 
@@ -346,7 +396,6 @@ def gather(path: str, given: Given, *, encoder: str | None = None) -> Material:
     AnthropoError
         If an option or the cohort cannot be used at all.
     """
-    from anthropo.encoder.encoders import load_encoder
     from anthropo.learning.cohort import check, read_cohort
     from anthropo.learning.features import validate
 
@@ -359,12 +408,49 @@ def gather(path: str, given: Given, *, encoder: str | None = None) -> Material:
     elif not given.get("validate"):  # which tells what is wrong with the photos as well
         show_findings(early, (), err=True)
         fail(f"{path}: cannot be trained on; see the errors above.", EXIT_USAGE)
-    network = load_encoder(encoder or given["encoder"], weights=given["encoder_weights"])
+    network = _network(encoder or given["encoder"], given, settings)
     # with the background, so that train and evaluate share what is kept
-    regions = (*(options.regions or ()), "background")
-    features = look(cohort, settings, network, regions, given)
+    if network.views:
+        options = replace(options, regions=_views(network, given["regions"]))
+    features = look(cohort, settings, network, options.regions or (), given, background=True)
     findings = _about(validate(cohort, features, allow_duplicates=given["allow_duplicates"]), task)
     return Material(cohort, features, findings, options, task, network, settings)
+
+
+def _views(network: Encoder, wanted: Sequence[str]) -> tuple[str, ...]:
+    """The regions that are wanted of those that a network knows, or all of these."""
+    for region in wanted:
+        if region not in network.views:
+            raise InputError(
+                f"--regions {region}: {network.name} was not trained on it. Its regions are "
+                f"{', '.join(network.views)}."
+            )
+    return tuple(dict.fromkeys(wanted)) or network.views
+
+
+def _network(name: str | None, given: Given, settings: Settings) -> Encoder:
+    """The encoder of that name, or the one for the kind of photos."""
+    from anthropo.encoder.encoders import load_encoder
+    from anthropo.errors import WeightsError
+
+    weights = given["encoder_weights"]
+    if name and is_network_file(name):
+        from anthropo.encoder.regions import IMAGE
+        from anthropo.networks.encoder import network_encoder
+
+        if weights:
+            raise InputError(f"--encoder {name}: a network holds its weights. Leave --encoder-weights out.")
+        network = network_encoder(name)
+        if settings.no_face != (network.views == (IMAGE,)):
+            looks = "faces; leave --no-face out" if settings.no_face else "whole photographs; pass --no-face"
+            raise InputError(f"--encoder {name}: the network was trained on {looks}, or choose another.")
+        return network
+    if name or not settings.no_face:
+        return load_encoder(name or _OF_FACES, weights=weights)
+    try:
+        return load_encoder(_OF_TEXTURE, weights=weights)
+    except WeightsError as error:
+        raise WeightsError(f"{error} Or name another with --encoder; {_OF_FACES} is always there.") from None
 
 
 def _about(findings: Sequence[Finding], task: Task) -> tuple[Finding, ...]:

@@ -102,6 +102,12 @@ learning_photo_options: Decorator = all_of(
         help="Look at the landmarks a second time, in patches.  [default: fine, or the model's]",
     ),
     landmark_model_option,
+    click.option(
+        "--no-face",
+        is_flag=True,
+        help="Photos of skin or of anything else without a face: the middle square of each is encoded, "
+        "nothing is measured. A model remembers it.",
+    ),
     max_megapixels_option,
     jobs_option,
     click.option(
@@ -114,8 +120,13 @@ learning_photo_options: Decorator = all_of(
 )
 
 encoder_weights_option: Decorator = click.option(
-    "--encoder-weights", metavar="FILE", help="The encoder's weights, where they do not come with anthropo."
+    "--encoder-weights",
+    metavar="FILE",
+    help="The encoder's weights, where they do not come with anthropo; for a model whose encoder is a "
+    "network, that network.  [default: the network beside the model]",
 )
 
 #: Their names, as parameters.
-LEARNING_PHOTO_NAMES = ("face", "jitter", "fine", "landmark_model", "max_megapixels", "jobs", "cache")
+LEARNING_PHOTO_NAMES = (
+    "face", "jitter", "fine", "landmark_model", "no_face", "max_megapixels", "jobs", "cache",
+)  # fmt: skip

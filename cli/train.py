@@ -57,7 +57,9 @@ def command(ctx: click.Context, /, cohort: str, output: str | None, **given: Any
     is written it is judged on patients it has not seen, beside its halves, beside metadata alone
     and beside the background alone, which tells whether the labels can be guessed without a face.
 
-    Photos without a usable face are listed and left out. Nothing leaves this machine. The model file
+    Photos without a usable face are listed and left out. With --no-face photos show skin, or anything
+    else: their middle square is what the model reads, and copies of one photograph are found only
+    where they show the same frame. Nothing leaves this machine. The model file
     holds no photograph and no name, but numbers that describe faces of its training: treat it as what it
     was made from.
 
@@ -73,6 +75,7 @@ def command(ctx: click.Context, /, cohort: str, output: str | None, **given: Any
       anthropo train cohort.csv -o m.anthropo --cost miss=5 --metadata age,sex
       anthropo train cohort.csv -o m.anthropo --positive "Noonan syndrome"
       anthropo train photos/ -o m.anthropo --classifier svm --face largest
+      anthropo train lesions.csv -o m.anthropo --no-face --metadata age,site
       anthropo train traits.csv -o m.anthropo --multilabel
       anthropo train cohort.csv -o m.anthropo --normal control --specificity 0.99
     """

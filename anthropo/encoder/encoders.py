@@ -10,6 +10,8 @@ import hashlib
 import io
 import json
 import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -18,12 +20,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.encoder.regions import geometry_digest
+from anthropo.encoder.regions import crops, geometry_digest, middle_square
 from anthropo.errors import InputError, WeightsError
 from anthropo.face.weights import read_checked
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from anthropo.face.landmarker import Face
+    from anthropo.photo import Photo
 
 _VERSION = 1  # raise it when embeddings change in another way than by what the digest lists
 _TIMM = "timm:"
@@ -59,9 +64,9 @@ ENCODERS: MappingProxyType[str, EncoderInfo] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Encoder:
-    """A network and everything that its embeddings depend on. Made by `load_encoder`."""
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Encoder(ABC):
+    """A network and everything that its embeddings depend on."""
 
     name: str
     digest: str  # SHA-256, hexadecimal, of weights, preprocessing and region geometry
@@ -70,9 +75,44 @@ class Encoder:
     parameters: int  # of the network
     licence: str
     commercial_use: bool
+    views: tuple[str, ...] = ()  # the regions that it can encode; empty: every one
+
+    @abstractmethod
+    def embed(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.float32]:
+        """Embeddings of regions of a face, each averaged with its mirror image; without one, of the picture.
+
+        Parameters
+        ----------
+        photo : Photo
+        face : Face or None
+            Found in the photo. None: the photo's middle square is encoded.
+        regions : sequence of str
+            Names in `anthropo.encoder.regions.REGIONS`; one without a face.
+
+        Returns
+        -------
+        ndarray of float32, (len(regions), dimension)
+
+        Raises
+        ------
+        InputError
+            If there is no such region.
+        """
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ChipEncoder(Encoder):
+    """One network for every region. Made by `load_encoder`."""
+
     _network: nn.Module = field(repr=False)
     _mean: tuple[float, float, float]  # per channel, grey levels
     _scale: tuple[float, float, float]
+
+    def embed(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.float32]:
+        """See `Encoder.embed`."""
+        if face is None:
+            return self.encode(middle_square(photo, self.size)[None])
+        return self.encode(crops(photo, face, regions, self.size))
 
     def encode(self, chips: NDArray[np.uint8], *, mirror: bool = True, batch: int = 8) -> NDArray[np.float32]:
         """Embeddings of chips.
@@ -145,7 +185,7 @@ class Encoder:
         x = (chips - torch.tensor(self._mean)) / torch.tensor(self._scale)
         return x.permute(0, 3, 1, 2)  # in memory it stays channels last
 
-    def randomised(self, seed: int = 0) -> Encoder:
+    def randomised(self, seed: int = 0) -> ChipEncoder:
         """The same network with the weights of each layer shuffled: it knows nothing any more."""
         import torch
 
@@ -158,7 +198,7 @@ class Encoder:
         return replace(self, name=f"{self.name}, shuffled", digest="", _network=network)
 
 
-def load_encoder(name: str = "face-resnet", *, weights: str | os.PathLike[str] | None = None) -> Encoder:
+def load_encoder(name: str = "face-resnet", *, weights: str | os.PathLike[str] | None = None) -> ChipEncoder:
     """An encoder, ready to encode.
 
     Parameters
@@ -171,7 +211,7 @@ def load_encoder(name: str = "face-resnet", *, weights: str | os.PathLike[str] |
 
     Returns
     -------
-    Encoder
+    ChipEncoder
 
     Raises
     ------
@@ -214,7 +254,7 @@ def _encoder(
     mean: tuple[float, float, float],
     scale: tuple[float, float, float],
     info: EncoderInfo,
-) -> Encoder:
+) -> ChipEncoder:
     import torch
 
     network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -231,7 +271,7 @@ def _encoder(
         trial = network(torch.zeros(1, 3, size, size))
     if trial.ndim != 2 or not torch.isfinite(trial).all():
         raise WeightsError(f"{name}: gives no embedding with these weights. Give weights trained for it.")
-    return Encoder(
+    return ChipEncoder(
         name=name,
         digest=hashlib.sha256(json.dumps(described).encode()).hexdigest(),
         size=size,
@@ -245,7 +285,7 @@ def _encoder(
     )
 
 
-def _face_resnet(data: bytes, where: str) -> Encoder:
+def _face_resnet(data: bytes, where: str) -> ChipEncoder:
     from anthropo.encoder.resnet import SIZE, ResNet, read_weights
 
     weights = read_weights(data, where)
@@ -254,7 +294,7 @@ def _face_resnet(data: bytes, where: str) -> Encoder:
     return _encoder(name, ResNet(weights), data, SIZE, (red, green, blue), (256.0,) * 3, ENCODERS[name])
 
 
-def _efficientnet_lite0(data: bytes, where: str) -> Encoder:
+def _efficientnet_lite0(data: bytes, where: str) -> ChipEncoder:
     name = "efficientnet-lite0"
     try:
         from efficientnet_lite_pytorch import EfficientNet
@@ -268,7 +308,7 @@ def _efficientnet_lite0(data: bytes, where: str) -> Encoder:
         def __init__(self) -> None:
             super().__init__()
             self.network = EfficientNet.from_name(name)
-            _fill(self.network, _state(data, where), where, name, dropped=("_fc",))
+            fill_state(self.network, read_state(data, where), where, name, dropped=("_fc",))
             self.network._fc = nn.Identity()
 
         def forward(self, x: Tensor) -> Tensor:
@@ -278,7 +318,7 @@ def _efficientnet_lite0(data: bytes, where: str) -> Encoder:
     return _encoder(name, Features(), data, 224, (127.0,) * 3, (128.0,) * 3, ENCODERS[name])
 
 
-def _timm_encoder(name: str, weights: str | os.PathLike[str] | None) -> Encoder:
+def _timm_encoder(name: str, weights: str | os.PathLike[str] | None) -> ChipEncoder:
     backbone = name[len(_TIMM) :]
     if weights is None:
         raise InputError(
@@ -286,7 +326,7 @@ def _timm_encoder(name: str, weights: str | os.PathLike[str] | None) -> Encoder:
             "downloaded."
         )
     data = _read(Path(weights))
-    timm = _import_timm()
+    timm = import_timm()
     # also keeps out timm's names that mean a download, such as hf-hub:...
     if not timm.is_model(backbone):
         raise InputError(
@@ -299,9 +339,9 @@ def _timm_encoder(name: str, weights: str | os.PathLike[str] | None) -> Encoder:
         raise InputError(f"encoder {name}: timm cannot make it ({error}). Choose another network.") from None
     settings = network.pretrained_cfg
     head = settings.get("classifier") or ()
-    _fill(
+    fill_state(
         network,
-        _state(data, os.fspath(weights)),
+        read_state(data, os.fspath(weights)),
         os.fspath(weights),
         name,
         dropped=(head,) if isinstance(head, str) else tuple(head),
@@ -312,7 +352,14 @@ def _timm_encoder(name: str, weights: str | os.PathLike[str] | None) -> Encoder:
     return _encoder(name, network, data, settings["input_size"][1], (red, green, blue), scale, info)
 
 
-def _import_timm() -> Any:
+def import_timm() -> Any:
+    """The library timm, also beside a torchvision that was built for another torch.
+
+    Raises
+    ------
+    WeightsError
+        If it is not installed or cannot be imported.
+    """
     try:
         import timm
     except ImportError as error:
@@ -342,7 +389,7 @@ def _import_timm() -> Any:
 _declared: list[Any] = []  # a declaration lasts as long as its library
 
 
-def _state(data: bytes, where: str) -> dict[str, Tensor]:
+def read_state(data: bytes, where: str) -> dict[str, Tensor]:
     """The tensors of a .safetensors or .pth file; nothing in the file is executed."""
     import torch
 
@@ -368,7 +415,7 @@ def _state(data: bytes, where: str) -> dict[str, Tensor]:
     return state
 
 
-def _fill(
+def fill_state(
     network: nn.Module, state: dict[str, Tensor], where: str, name: str, dropped: tuple[str, ...]
 ) -> None:
     """Put the weights into the network; its classifying layers `dropped` are not needed."""

@@ -1,4 +1,7 @@
-"""The aligned regions of a face that are encoded; each is defined here, once, as data."""
+"""The aligned regions of a face that are encoded; each is defined here, once, as data.
+
+Of a picture without a face it is one, the picture.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from anthropo.errors import InputError
 from anthropo.face import _engine
@@ -93,6 +97,8 @@ REGIONS: MappingProxyType[str, Region] = MappingProxyType(
 DEFAULT_REGIONS: tuple[str, ...] = ("face", "lower", "eyes", "mouth")
 #: The regions that a classifier may use.
 HYBRID_REGIONS: tuple[str, ...] = tuple(n for n in REGIONS if n != "background")
+#: The one region of a photo without a face, see `middle_square`.
+IMAGE = "image"
 
 
 def geometry_digest() -> str:
@@ -148,18 +154,54 @@ def crops(photo: Photo, face: Face, regions: Sequence[str], size: int) -> Pixels
     return chips
 
 
-def window(photo: Photo, face: Face, place: tuple[float, float, float], size: int) -> Pixels:
-    """A square of the frame, (size, size, 3) RGB; `place` is its left, top and side."""
+def middle_square(photo: Photo, size: int) -> Pixels:
+    """The middle of a photo, as wide as its shorter side, (size, size, 3) RGB.
+
+    What the photo shows beyond is left out rather than the chip padded: bars would tell the camera's
+    format, which may go with the label. Crop a photo whose subject is not in the middle.
+    """
     if size < 1:
         raise ValueError(f"size={size}: a chip needs pixels")
+    height, width = photo.pixels.shape[:2]
+    side = min(height, width)
+    left, top = (width - side) / 2, (height - side) / 2
+    picture = Image.fromarray(photo.pixels)
+    box = (left, top, left + side, top + side)
+    return np.array(picture.resize((size, size), Image.Resampling.BICUBIC, box=box))  # writable
+
+
+def window(photo: Photo, face: Face, place: tuple[float, float, float], size: int) -> Pixels:
+    """A square of the frame, (size, size, 3) RGB; `place` is its left, top and side."""
     left, top, side = place
-    to_photo = frame_to_photo(face)
-    pixel = float(np.hypot(to_photo[0, 0], to_photo[1, 0])) * side / size  # photo pixels per chip pixel
+    return warped(photo, frame_to_photo(face), (left, top, left + side, top + side), size)
+
+
+def warped(photo: Photo, to_photo: Floats, box: tuple[float, float, float, float], size: int) -> Pixels:
+    """A rectangle of a frame as a square chip, (size, size, 3) RGB.
+
+    Parameters
+    ----------
+    photo : Photo
+        Decoded finer when the chip has more pixels.
+    to_photo : ndarray, (2, 3)
+        The similarity that takes the frame to full-size photo pixels.
+    box : (float, float, float, float)
+        Left, top, right and bottom in the frame.
+    size : int
+        Pixels, side of the chip.
+    """
+    if size < 1:
+        raise ValueError(f"size={size}: a chip needs pixels")
+    left, top, right, bottom = box
+    sides = np.array([right - left, bottom - top])
+    # photo pixels per chip pixel, along the finer of the two directions
+    pixel = float(np.hypot(to_photo[0, 0], to_photo[1, 0]) * sides.min()) / size
     photo = photo.finer(power_of_two(pixel))
     # where the photo is finer than the chip: about a sample for each of its pixels, so that nothing aliases
-    samples = int(np.clip(np.ceil(pixel / photo.decode_scale), 1, 4))
-    step = side / size / samples
-    corner = to_photo[:, :2] @ (left + step / 2, top + step / 2) + to_photo[:, 2]
+    coarser = pixel * float(sides.max() / sides.min())
+    samples = int(np.clip(np.ceil(coarser / photo.decode_scale), 1, 4))
+    step = sides / size / samples
+    corner = to_photo[:, :2] @ (np.array([left, top]) + step / 2) + to_photo[:, 2]
     matrix = np.column_stack([to_photo[:, :2] * step / photo.decode_scale, photo.to_decoded(corner)])
     pixels, matrix = _around(photo.pixels, matrix, size * samples)
     chip = np.zeros((size, size, 3), dtype=np.uint8)
@@ -198,6 +240,11 @@ def find_region(name: str) -> Region:
 def frame_to_photo(face: Face) -> Floats:
     """The similarity (2, 3) that takes the frame to full-size photo pixels."""
     return frame_to(face.landmarks)
+
+
+def mean_place(points: Sequence[int]) -> Floats:
+    """Mean place (2,) in the frame of some of the landmarks that it is aligned by."""
+    return _MEAN[[_USED.index(point) for point in points]].mean(0)  # type: ignore[no-any-return]
 
 
 def frame_to(landmarks: Floats) -> Floats:

@@ -43,6 +43,15 @@ class ResNetWeights:
     projection: Floats  # (128, 256)
 
 
+def blank_weights() -> ResNetWeights:
+    """Zeros of the right shapes: for a network whose weights come from elsewhere."""
+    shapes = list(_shapes())
+    convolutions = tuple((np.zeros(s, np.float32), np.zeros(s[0], np.float32)) for s in shapes)
+    return ResNetWeights(
+        np.zeros(3, np.float32), convolutions, np.zeros((DIMENSION, shapes[-1][0]), np.float32)
+    )
+
+
 class _Reader:
     """dlib's serialised values, one after the other."""
 
@@ -267,6 +276,11 @@ class ResNet(nn.Module):
         """The rest of the network."""
         y: Tensor = self.projection(self.blocks[_EARLY:](x).mean((2, 3)))
         return y
+
+    def map(self, x: Tensor) -> Tensor:
+        """The last map of features (n, 256, h, w), before it is averaged."""
+        seen: Tensor = self.blocks[_EARLY:](self.early(x))
+        return seen
 
 
 class _Block(nn.Module):

@@ -20,7 +20,7 @@ from anthropo.learning.hybrid import HybridClassifier
 from anthropo.learning.splits import split
 
 if TYPE_CHECKING:
-    from anthropo.encoder.encoders import Encoder
+    from anthropo.encoder.encoders import ChipEncoder
 
 Floats = NDArray[np.float64]
 Masks = NDArray[np.bool_]
@@ -84,7 +84,7 @@ class Discovery:
 def discover(
     features: Features,
     label: str,
-    encoder: Encoder,
+    encoder: ChipEncoder,
     settings: Settings,
     *,
     regions: Sequence[str],
@@ -102,7 +102,7 @@ def discover(
     features : Features
         Of the cohort, as `anthropo.learning.features.extract` makes them with the same encoder and settings.
     label : str
-    encoder : Encoder
+    encoder : ChipEncoder
     settings : Settings
     regions : sequence of str
         That are learned from.
@@ -286,7 +286,7 @@ def _maps(
     chosen: NDArray[np.intp],
     folds: NDArray[np.int64],
     heads: Sequence[dict[str, Head]],
-    encoder: Encoder,
+    encoder: ChipEncoder,
     settings: Settings,
     regions: Sequence[str],
     jobs: int,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.encoder.regions import crops, find_region, hidden
+from anthropo.encoder.regions import IMAGE, crops, find_region, hidden, middle_square
 from anthropo.errors import InputError
 from anthropo.face.landmarker import Face
 from anthropo.learning.hybrid import HybridClassifier
@@ -18,7 +18,7 @@ from anthropo.photo import Photo
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from anthropo.encoder.encoders import Encoder
+    from anthropo.encoder.encoders import ChipEncoder
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -113,9 +113,9 @@ class Head:
 
 def heatmaps(
     model: HybridClassifier,
-    encoder: Encoder,
+    encoder: ChipEncoder,
     photo: Photo,
-    face: Face,
+    face: Face | None,
     weights: Floats,
     *,
     regions: Sequence[str] | None = None,
@@ -127,11 +127,11 @@ def heatmaps(
     Parameters
     ----------
     model : HybridClassifier
-    encoder : Encoder
+    encoder : ChipEncoder
         That the model was trained with.
     photo : Photo
-    face : Face
-        Found in the photo.
+    face : Face or None
+        Found in the photo. None: of the photo's middle square.
     weights : (k,) array
         What is explained, as a sum of the labels' margins: 1 for a label, and less than 0 for the others,
         as much as each counts in the comparison (`anthropo.explanation.contributions.contrast`).
@@ -172,13 +172,14 @@ def heatmaps(
                 f"region {name!r}: the model has no such region. Its regions are "
                 f"{', '.join(model.regions_) or 'none'}."
             )
-    chips = crops(photo, face, names, encoder.size)
+    size = encoder.size
+    chips = middle_square(photo, size)[None] if face is None else crops(photo, face, names, size)
     heads = [Head.of(model, name, np.asarray(weights, dtype=np.float64)) for name in names]
     return heat_of_chips(encoder, chips, names, heads, judge=judge, seed=seed)
 
 
 def heat_of_chips(
-    encoder: Encoder,
+    encoder: ChipEncoder,
     chips: Pixels,
     names: Sequence[str],
     heads: Sequence[Head],
@@ -212,17 +213,17 @@ def heat_of_chips(
 class _Scene:
     """The chips of one face, and the same with nothing to be seen in them."""
 
-    encoder: Encoder
+    encoder: ChipEncoder
     heads: Sequence[Head]
     masks: Masks  # (r, size, size), what belongs to each region
     chips: Tensor  # (r, size, size, 3)
     base: Tensor  # (r, size, size, 3)
 
     @classmethod
-    def of(cls, encoder: Encoder, chips: Pixels, names: Sequence[str], heads: Sequence[Head]) -> _Scene:
+    def of(cls, encoder: ChipEncoder, chips: Pixels, names: Sequence[str], heads: Sequence[Head]) -> _Scene:
         import torch
 
-        masks = np.stack([~hidden(find_region(name), encoder.size) for name in names])
+        masks = np.stack([_shown(name, encoder.size) for name in names])
         there, base = (torch.from_numpy(c.astype(np.float32)) for c in (chips, blurred(chips, masks)))
         return cls(encoder, heads, masks, there, base)
 
@@ -259,6 +260,11 @@ class _Scene:
         return found
 
 
+def _shown(region: str, size: int) -> Masks:
+    """Which of a chip's pixels (size, size) belong to a region."""
+    return np.ones((size, size), dtype=bool) if region == IMAGE else ~hidden(find_region(region), size)
+
+
 def _both(chips: Tensor) -> Tensor:
     """Chips and their mirror images."""
     import torch
@@ -286,7 +292,7 @@ def blurred(chips: Pixels, masks: Masks) -> Floats:
     return out
 
 
-def _spread(places: int, encoder: Encoder) -> Floats:
+def _spread(places: int, encoder: ChipEncoder) -> Floats:
     """(size, places): a place of the network's grid spread over a chip's pixels; columns sum to 1."""
     step, first = encoder.grid
     apart = np.arange(encoder.size)[:, None] - (first + step * np.arange(places))

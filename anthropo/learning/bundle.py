@@ -28,7 +28,8 @@ format_version †    integer; raised when an older anthropo can no longer read 
 anthropo †          version that wrote the file
 files †             {member: {"sha256", "size"}}, without manifest.json
 created, title      text; the date (ISO 8601) if the file shall hold it, a name for people
-task                "binary", "multiclass", "one-vs-rest", "multilabel" or "normality"
+task                "binary", "multiclass", "one-vs-rest", "multilabel" or "normality"; of networks
+                    also "grades" and "cases"
 controls            label of the healthy people, where there is one
 labels, positive    list of labels in the order of the arrays; the affected label of a binary task
 classifier          "xgboost", "svm" or "svm-rbf"
@@ -49,6 +50,7 @@ operating_point     {"rule", "threshold", "sensitivity": figure, "specificity": 
 conformal           {"error"}: error rate of the prediction sets
 novelty             {"specificity"}: of "none of these" among controls
 gallery             {label: patients} of labels known only by their nearest patients
+network             of networks alone: see `anthropo.networks.network.Network`
 command, seed       how it was trained
 libraries           {library: version}
 ==================  =========================================================================

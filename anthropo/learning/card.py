@@ -22,6 +22,8 @@ _TASKS = {
     "multiclass": "ranked list of labels",
     "one-vs-rest": "one label against all others",
     "multilabel": "several attributes of one face",
+    "grades": "ordered labels, the lowest first",
+    "cases": "ranked list of labels for one to several photographs of a case",
     "normality": "distance to normal",
 }
 _METRICS = {
@@ -147,11 +149,12 @@ def describe(manifest: Manifest) -> list[Row]:
         ("encoder", encoder.get("name")),
         ("encoder digest", encoder.get("digest")),
         ("not for commercial use", ", ".join(_not_commercial(manifest))),
+        *_network(manifest),
         ("regions", ", ".join(manifest.get("regions") or ())),
         ("measurements", _number(len(manifest["measurements"])) if manifest.get("measurements") else None),
         ("metadata", ", ".join(manifest.get("metadata") or ())),
         ("validated by", validation.get("method")),
-        *((_metric(name), _figure(figure)) for name, figure in _part(validation, "models", "hybrid").items()),
+        *((_metric(name), _figure(figure)) for name, figure in _main_figures(validation).items()),
         ("decision", point.get("rule")),
         ("threshold", _number(point["threshold"]) if point.get("threshold") is not None else None),
         *(
@@ -167,6 +170,25 @@ def describe(manifest: Manifest) -> list[Row]:
         ("size", _size(manifest)),
     ]
     return [(name, _plain(value)) for name, value in rows if value]
+
+
+def _main_figures(validation: Manifest) -> dict[str, Any]:
+    return _part(validation, "models", "hybrid") or _part(validation, "models", "network")
+
+
+def _network(manifest: Manifest) -> list[tuple[str, str | None]]:
+    """What `anthropo finetune` made."""
+    network = _part(manifest, "network")
+    if not network:
+        return []
+    size, began = network.get("size"), network.get("warm_start") or ()
+    return [
+        ("recipe", network.get("recipe")),
+        ("backbone", _part(network, "spec").get("backbone")),
+        ("pictures", f"{', '.join(network.get('views') or ())}; {size} px"),
+        ("began with", ", ".join(began) or "random weights"),
+        ("parameters", _number(network.get("weights"))),
+    ]
 
 
 def _costs(manifest: Manifest) -> list[Row]:
@@ -205,8 +227,9 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
 
 def _intended_use(manifest: Manifest) -> list[str]:
     task, labels = manifest.get("task"), manifest.get("labels") or ()
+    what = "photograph without a face" if _part(manifest, "settings").get("no_face") else "face photograph"
     lines = [
-        "Research use only; not a medical device. It ranks labels for a face photograph by their likeness to "
+        f"Research use only; not a medical device. It ranks labels for a {what} by their likeness to "
         "the photographs it was trained on. It does not diagnose, does not replace a clinical examination or "
         "a genetic test, and is not for identifying people.",
         "",
@@ -308,7 +331,7 @@ def _decision(manifest: Manifest) -> list[str]:
 
 def _limitations(manifest: Manifest) -> list[str]:
     lines = [
-        "- It knows the labels above and no others; a face with another condition can only be called one of "
+        "- It knows the labels above and no others; another condition can only be called one of "
         'them or "none of these".',
         "- Its figures hold for photographs and people like those of the training cohort; age, sex, "
         "ancestry, camera and expression outside of it are untested.",

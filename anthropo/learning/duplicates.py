@@ -5,7 +5,8 @@ publications and the web come in many copies: of 1,600 web portraits here, nine 
 
 Altered copies are told by the aligned face, not by the whole picture, so that crops, frames and rotations
 do not matter: what lies between brows and lower lip, 25 × 25 pixels, freed of the local brightness and
-contrast, is correlated with that of every other photo and of its mirror image.
+contrast, is correlated with that of every other photo and of its mirror image. Photos without a face are
+compared by their middle, so that only copies of the same frame are found.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from anthropo.encoder.regions import crop
 from anthropo.face.landmarker import Face
@@ -35,6 +37,9 @@ PRINT_SIDE = 25
 THRESHOLD = 0.93
 _FACE_CHIP = 150  # px of the face region's chip; two thirds of it are the inner face
 _LEFT, _TOP, _INNER = 24, 25, 100  # px of the chip; the midline is the middle, or mirror images differ
+# share of a picture's width and height at each edge: there the black ring of a dermatoscope makes all
+# pictures alike. Of 120 skin lesions different ones correlate by 0.836 at most, and by 0.922 with the edges.
+_EDGE = 0.15
 _BLUR = 3.0  # px of the print, SD of the neighbourhood whose brightness and contrast are taken off
 _FLAT = 4.0  # grey levels added to the contrast, so that noise in flat skin stays small
 _NAMED = 5
@@ -61,11 +66,29 @@ def face_print(photo: Photo, face: Face) -> NDArray[np.float32]:
         The inner face's local structure, of mean 0 and length 1, so that a product of two is their
         correlation; zeros for a face without structure.
     """
+    chip = crop(photo, face, "face", _FACE_CHIP)
+    return _print(chip[_TOP : _TOP + _INNER, _LEFT : _LEFT + _INNER])
+
+
+def image_print(photo: Photo) -> NDArray[np.float32]:
+    """The same of a picture without a face: of its middle, stretched to a square.
+
+    Returns
+    -------
+    (PRINT_SIDE²,) array
+        As of `face_print`.
+    """
+    height, width = photo.pixels.shape[:2]
+    middle = (_EDGE * width, _EDGE * height, (1 - _EDGE) * width, (1 - _EDGE) * height)
+    picture = Image.fromarray(photo.pixels).resize((_INNER, _INNER), Image.Resampling.BOX, box=middle)
+    return _print(np.asarray(picture))
+
+
+def _print(inner: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Local structure of a square of `_INNER` pixels."""
     from scipy.ndimage import gaussian_filter
 
-    chip = crop(photo, face, "face", _FACE_CHIP)
-    inner = chip[_TOP : _TOP + _INNER, _LEFT : _LEFT + _INNER].astype(np.float64)
-    grey = inner @ (0.299, 0.587, 0.114)
+    grey = inner.astype(np.float64) @ (0.299, 0.587, 0.114)
     step = _INNER // PRINT_SIDE
     x = grey.reshape(PRINT_SIDE, step, PRINT_SIDE, step).mean((1, 3))
     x = x - gaussian_filter(x, _BLUR)

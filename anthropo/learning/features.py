@@ -19,13 +19,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from anthropo.batch import Settings
 from anthropo.encoder.portrait import PORTRAIT, portrait
-from anthropo.encoder.regions import DEFAULT_REGIONS, crops
+from anthropo.encoder.regions import DEFAULT_REGIONS, IMAGE
 from anthropo.errors import FaceError, InputError, PhotoError
 from anthropo.face.fine import refine
 from anthropo.face.landmarker import FIRST_DECODE, Face, read_faces
 from anthropo.files import file_sha256
 from anthropo.learning.cohort import Case, Cohort, Finding, Values, by_level, check, some, typed
-from anthropo.learning.duplicates import PRINT_SIDE, duplicate_findings, face_print, find_duplicates
+from anthropo.learning.duplicates import (
+    PRINT_SIDE,
+    duplicate_findings,
+    face_print,
+    find_duplicates,
+    image_print,
+)
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
 from anthropo.photo import Photo, read_photo
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
     from anthropo.encoder.encoders import Encoder
 
 _VERSION = 2  # of what is kept of a photo; raise it when that changes
+_LEAST_SIDE = 150  # px, shorter side of a photo without a face as it is decoded
 _AHEAD = 8  # photos for each job that are begun before the first of them is done
 
 
@@ -52,7 +59,7 @@ class Features:
     regions: dict[str, NDArray[np.float32]]  # (n, d) embedding of each region
     metadata: dict[str, Values]  # (n,) each; numbers with NaN, or words with None
     digests: NDArray[np.str_]  # (n,) SHA-256 of the files
-    prints: NDArray[np.float32]  # (n, p) for finding duplicates, see face_print
+    prints: NDArray[np.float32]  # (n, p) for finding duplicates, see face_print and image_print
     left_out: tuple[tuple[str, str], ...] = ()  # photos that could not be used, each with the reason
     # (n, 68, 2) landmarks in each face's own frame, and (n, height, width, 3) the face in the shape of the
     # mean face; None where pictures of groups are not wanted
@@ -77,12 +84,15 @@ def extract(
     settings: Settings,
     encoder: Encoder,
     *,
-    regions: Sequence[str] = DEFAULT_REGIONS,
+    regions: Sequence[str] | None = None,
     jobs: int = 1,
     store: Store | None = None,
     on_progress: Callable[[], None] | None = None,
 ) -> Features:
     """Measure and encode the photos of a cohort.
+
+    With ``settings.no_face`` nothing is measured, and the middle square of each photo is the only
+    region, "image".
 
     Parameters
     ----------
@@ -90,7 +100,7 @@ def extract(
     settings : Settings
         How photos are read, as for `anthropo measure`.
     encoder : Encoder
-    regions : sequence of str
+    regions : sequence of str, optional
         Names in `anthropo.encoder.regions.REGIONS`.
     jobs : int
         Threads, each with a photo of its own; with one, the network may use every core.
@@ -113,7 +123,12 @@ def extract(
     """
     if settings.face == "all":
         raise InputError("face 'all' cannot be learned from: one face per photo is. Pass --face largest.")
-    suffix = json.dumps([_VERSION, settings.fingerprint(), encoder.digest, list(regions)])
+    if regions is None:
+        regions = (IMAGE,) if settings.no_face else DEFAULT_REGIONS
+    if settings.no_face and tuple(regions) != (IMAGE,):
+        raise InputError(f"Without a face the only region is {IMAGE}. Leave the regions out.")
+    manner = "no face" if settings.no_face else settings.fingerprint()
+    suffix = json.dumps([_VERSION, manner, encoder.digest, list(regions)])
     look = partial(_look, settings=settings, encoder=encoder, regions=regions, store=store, suffix=suffix)
     kept: list[tuple[Case, _Found]] = []
     left_out: list[tuple[str, str]] = []
@@ -126,7 +141,11 @@ def extract(
                 kept.append((case, found))
             if on_progress:
                 on_progress()
-    return _gathered(kept, cohort, encoder, regions, tuple(left_out))
+    return _gathered(kept, cohort, encoder, regions, _measured(settings), tuple(left_out))
+
+
+def _measured(settings: Settings) -> tuple[str, ...]:
+    return () if settings.no_face else measurement_ids()
 
 
 @dataclass(slots=True, eq=False)
@@ -159,20 +178,12 @@ def _look(
             # kept without the name: the same file may be there under several
             found.reason = f"{path}: {bytes(kept['reason']).decode()}"
             return found
-        if _complete(kept, len(regions), encoder.dimension):
+        if _complete(kept, len(_measured(settings)), len(regions), encoder.dimension):
             found.arrays = kept
             return found
     try:
-        photo, face = look_at(path, settings)
-        value = {m.id: m.value for m in measure_face(face, photo, force=settings.force)}
-        pixels, shape = portrait(photo, face)
-        found.arrays = {
-            "measurements": np.array([value[name] for name in measurement_ids()]),
-            "embeddings": encoder.encode(crops(photo, face, regions, encoder.size)),
-            "print": face_print(photo, face),
-            "shape": shape.astype(np.float32),
-            "portrait": pixels,
-        }
+        find = _whole if settings.no_face else _face
+        found.arrays = find(path, settings, encoder, regions)
     except (PhotoError, FaceError) as error:
         found.reason = str(error)
         why = found.reason.removeprefix(f"{path}: ").encode()
@@ -185,6 +196,20 @@ def _look(
     if store and key:
         store.put(key, entry)
     return found
+
+
+def _face(path: str, settings: Settings, encoder: Encoder, regions: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """A face, measured and encoded."""
+    photo, face = look_at(path, settings)
+    value = {m.id: m.value for m in measure_face(face, photo, force=settings.force)}
+    pixels, shape = portrait(photo, face)
+    return {
+        "measurements": np.array([value[name] for name in measurement_ids()]),
+        "embeddings": encoder.embed(photo, face, regions),
+        "print": face_print(photo, face),
+        "shape": shape.astype(np.float32),
+        "portrait": pixels,
+    }
 
 
 def look_at(path: str, settings: Settings) -> tuple[Photo, Face]:
@@ -202,15 +227,28 @@ def look_at(path: str, settings: Settings) -> tuple[Photo, Face]:
     return photo, refine(photo, face) if settings.fine else face
 
 
-def _complete(kept: dict[str, NDArray[Any]], regions: int, dimension: int) -> bool:
+def _whole(
+    path: str, settings: Settings, encoder: Encoder, regions: Sequence[str]
+) -> dict[str, NDArray[Any]]:
+    """A picture without a face, encoded."""
+    side = max(encoder.size, _LEAST_SIDE)
+    photo = read_photo(path, short_side=side, max_megapixels=settings.max_megapixels)
+    return {
+        "measurements": np.empty(0),
+        "embeddings": encoder.embed(photo, None, regions),
+        "print": image_print(photo),
+    }
+
+
+def _complete(kept: dict[str, NDArray[Any]], measurements: int, regions: int, dimension: int) -> bool:
     """Whether an entry is what this version writes; another is computed anew."""
-    wanted = {
-        "measurements": (len(measurement_ids()),),
+    wanted: dict[str, tuple[int, ...]] = {
+        "measurements": (measurements,),
         "print": (PRINT_SIDE**2,),
         "embeddings": (regions, dimension),
-        "shape": (68, 2),
-        "portrait": (*PORTRAIT, 3),
     }
+    if measurements:  # of a face
+        wanted |= {"shape": (68, 2), "portrait": (*PORTRAIT, 3)}
     return {name: array.shape for name, array in kept.items()} == wanted
 
 
@@ -252,6 +290,7 @@ def _gathered(
     cohort: Cohort,
     encoder: Encoder,
     regions: Sequence[str],
+    measured: tuple[str, ...],
     left_out: tuple[tuple[str, str], ...],
 ) -> Features:
     cases = [case for case, _ in kept]
@@ -265,8 +304,8 @@ def _gathered(
         photos=_words(case.photo for case in cases),
         labels=_words(case.label for case in cases),
         patients=_words(case.patient for case in cases),
-        measurements=stacked("measurements", len(measurement_ids())).astype(np.float64),
-        measurement_ids=measurement_ids(),
+        measurements=stacked("measurements", len(measured)).astype(np.float64),
+        measurement_ids=measured,
         regions={name: np.ascontiguousarray(embeddings[:, i]) for i, name in enumerate(regions)},
         metadata={
             name: typed([case.metadata.get(name, "") for case in cases], kind)
@@ -274,8 +313,8 @@ def _gathered(
         },
         digests=_words(found.digest for _, found in kept),
         prints=stacked("print", PRINT_SIDE**2).astype(np.float32),
-        shapes=stacked("shape", 68, 2).astype(np.float32),
-        portraits=stacked("portrait", *PORTRAIT, 3).astype(np.uint8),
+        shapes=stacked("shape", 68, 2).astype(np.float32) if measured else None,
+        portraits=stacked("portrait", *PORTRAIT, 3).astype(np.uint8) if measured else None,
         left_out=left_out,
     )
 

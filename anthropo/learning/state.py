@@ -43,6 +43,17 @@ class Meta:
             raise ModelError(f"`{key}` holds something else than text")
         return list(found)
 
+    def numbers(self, key: str) -> list[float]:
+        """A list of numbers."""
+        found = self._of(key, list)
+        if not all(type(v) in (int, float) for v in found):
+            raise ModelError(f"`{key}` holds something else than numbers")
+        return [float(v) for v in found]
+
+    def flag(self, key: str) -> bool:
+        """True or false."""
+        return bool(self._of(key, bool))
+
     def mapping(self, key: str) -> dict[str, Any]:
         """A JSON object."""
         return dict(self._of(key, dict))

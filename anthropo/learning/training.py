@@ -29,7 +29,7 @@ from anthropo.learning.attributes import (
 )
 from anthropo.learning.bundle import Bundle, read_bundle, write_bundle
 from anthropo.learning.cohort import Values, some
-from anthropo.learning.features import Features, feature_frame, measurement_ids, subset
+from anthropo.learning.features import Features, feature_frame, subset
 from anthropo.learning.metrics import Judged, age_bands
 from anthropo.learning.model import (
     NONE_OF_THESE,
@@ -100,6 +100,11 @@ class Trained:
         """Regions and metadata columns that the model reads."""
         return tuple(self.manifest.get("regions") or ()), tuple(self.manifest.get("metadata") or ())
 
+    @property
+    def no_face(self) -> bool:
+        """Whether it reads pictures without a face."""
+        return (self.manifest.get("settings") or {}).get("no_face") is True
+
     def save(self, path: Path) -> None:
         """Write the model file, whole or not at all.
 
@@ -124,6 +129,11 @@ class Trained:
             If it is no model file, is damaged, or was made by a newer anthropo.
         """
         bundle = read_bundle(path)
+        if "network" in bundle.manifest:
+            raise ModelError(
+                f"{path}: a network that `anthropo finetune` wrote, not a model with measurements. Give a "
+                "file that `anthropo train` wrote; a network goes into it as `anthropo train --encoder`."
+            )
         manifest = {key: value for key, value in bundle.manifest.items() if key != "model"}
         try:
             meta = bundle.manifest.get("model")
@@ -156,6 +166,11 @@ class Trained:
                 f"this one is {encoder.name} ({_short(encoder.digest)}). Give the same weights with "
                 "--encoder-weights, or train the model again."
             )
+        if self.no_face != settings.no_face:
+            made = (
+                "pictures without a face; look at these so" if self.no_face else "faces; leave --no-face out"
+            )
+            raise ModelError(f"{path}: trained on {made}, or use another model.")
         own = instrument(settings)
         for key, value in (self.manifest.get("settings") or {}).items():
             if key in own and own[key] != value:
@@ -222,6 +237,8 @@ def _number(value: float) -> float | None:
 
 def instrument(settings: Settings) -> dict[str, Any]:
     """What a measurement depends on beside the photo; the same in every run that makes equal numbers."""
+    if settings.no_face:
+        return {"no_face": True}
     definitions = [(name, e.unit, e.expression) for name, e in registry().items()]
     return {
         "landmark_weights": landmark_model(settings.landmark_model)[1],
@@ -280,14 +297,19 @@ def make_trained(
         },
         "weights": _weights(settings),
         "regions": regions if "regions" in options.parts else [],
-        "measurements": list(measurement_ids()) if "measurements" in options.parts else [],
+        "measurements": list(features.measurement_ids) if "measurements" in options.parts else [],
         "metadata": list(options.metadata) if task != "normality" else [],
         "metadata_kinds": {
             name: "number" if all(not isinstance(v, str) for v in features.metadata[name]) else "category"
             for name in options.metadata
         },
-        "settings": {"face": settings.face, "fine": settings.fine, **instrument(settings)},
-        "cohort": _described(features, task, options, source),
+        "settings": _how(settings),
+        "cohort": describe_cohort(
+            features,
+            features.labels if task == "attributes" else collapse(features.labels, options.positive)[0],
+            several=task == "attributes",
+            source=source,
+        ),
         "command": command,
         "seed": options.seed,
         "libraries": {name: metadata.version(name) for name in ("numpy", "scikit-learn", "torch", "xgboost")},
@@ -356,7 +378,14 @@ def _task_name(model: Model, options: Options, task: Task) -> str:
     return "binary" if len(model.labels) == 2 else "multiclass"
 
 
+def _how(settings: Settings) -> dict[str, Any]:
+    found = {} if settings.no_face else {"face": settings.face, "fine": settings.fine}
+    return {**found, **instrument(settings)}
+
+
 def _weights(settings: Settings) -> list[dict[str, Any]]:
+    if settings.no_face:
+        return []
     used = {"landmarks-68"} if settings.landmark_model is None else set()
     used |= {"fine-landmarks"} if settings.fine else set()
     return [
@@ -366,13 +395,25 @@ def _weights(settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
-def _described(features: Features, task: Task, options: Options, source: Path | None) -> dict[str, Any]:
-    """The cohort in counts: no name of a photo or patient."""
+def describe_cohort(
+    features: Features, labels: NDArray[np.str_], *, several: bool = False, source: Path | None = None
+) -> dict[str, Any]:
+    """The cohort in counts, as a manifest has it: no name of a photo or patient.
+
+    Parameters
+    ----------
+    features : Features
+    labels : ndarray of str, (n,)
+        What the photos are counted by.
+    several : bool
+        A label is a list of attributes, ``a; b``.
+    source : Path, optional
+        The cohort's table; its hash is kept.
+    """
     photos: Counter[str] = Counter()
     people: dict[str, set[str]] = {}
-    labels = features.labels if task == "attributes" else collapse(features.labels, options.positive)[0]
     for label, patient in zip(labels.tolist(), features.patients.tolist(), strict=True):
-        for own in split_labels(label) if task == "attributes" else (label,):
+        for own in split_labels(label) if several else (label,):
             photos[own] += 1
             people.setdefault(own, set()).add(patient)
     subgroups: dict[str, dict[str, int]] = {}
@@ -401,11 +442,11 @@ def variants(features: Features, options: Options, task: Task = "labels") -> dic
     """The model itself and its baselines: each half, metadata and background alone."""
     own = tuple(options.regions or [r for r in features.regions if r != BACKGROUND])
     lean = replace(options, regions=own, lean=True)
-    found = {
-        "hybrid": replace(options, regions=own),
-        "measurements": replace(lean, parts=frozenset({"measurements"})),
-        "regions": replace(lean, parts=frozenset({"regions"})),
-    }
+    found = {"hybrid": replace(options, regions=own)}
+    if features.measurement_ids:
+        found["measurements"] = replace(lean, parts=frozenset({"measurements"}))
+    if features.measurement_ids or options.metadata:  # else the model is that already
+        found["regions"] = replace(lean, parts=frozenset({"regions"}))
     if features.metadata and task != "normality":  # distance to normal is of faces
         found["metadata"] = replace(lean, parts=frozenset({"metadata"}), metadata=tuple(features.metadata))
     if BACKGROUND in features.regions:

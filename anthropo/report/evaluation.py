@@ -332,26 +332,28 @@ def print_evaluation(made: Document) -> None:
     click.secho(summary(made), bold=True)
     for sentence in made["warnings"]:
         click.secho(f"warning: {sentence}", fg="yellow")
-    table = _table("metric", [_model_name(name) for name in made["models"]])
+    table = table_of("metric", [_model_name(name) for name in made["models"]])
     for metric, label in METRIC_NAMES.items():
         figures = [model[metric] for model in made["models"].values()]
         if any(figure["value"] is not None for figure in figures):
             table.add_row(_at(label, made), *map(figure_text, figures))
-    _print(table)
+    print_table(table)
     for text in _reasons(made["models"][made["main"]]):
         click.secho(text, dim=True)
     if made["by_label"]:
-        table = _table("label", ["photos", *(METRIC_NAMES[m] for m in _LABEL_METRICS)])
+        table = table_of("label", ["photos", *(METRIC_NAMES[m] for m in _LABEL_METRICS)])
         for label, metrics in made["by_label"].items():
             photos = str(made["counts"][label]["photos"])
             table.add_row(label, photos, *(figure_text(metrics[m]) for m in _LABEL_METRICS))
-        _print(table)
+        print_table(table)
     for column, groups in made["subgroups"].items():
-        table = _table(column, ["photos", "patients", *(METRIC_NAMES[m] for m in _SUBGROUP_METRICS), "note"])
+        table = table_of(
+            column, ["photos", "patients", *(METRIC_NAMES[m] for m in _SUBGROUP_METRICS), "note"]
+        )
         for name, group in groups.items():
             figures = [figure_text(group["metrics"][m]) for m in _SUBGROUP_METRICS]
             table.add_row(name, str(group["n_photos"]), str(group["n_patients"]), *figures, group["note"])
-        _print(table)
+        print_table(table)
     if made["left_out"]:
         click.secho(f"{_count(len(made['left_out']), 'photo')} left out:", fg="yellow")
         for text in _left_out(made):
@@ -377,14 +379,15 @@ def print_comparison(variants: Mapping[str, Mapping[str, Any]]) -> None:
         for name in dict.fromkeys(name for figures in variants.values() for name in figures)
         if name not in METRIC_NAMES
     ]
-    table = _table("variant", [METRIC_NAMES.get(name, name.replace("_", " ")) for name in names])
+    table = table_of("variant", [METRIC_NAMES.get(name, name.replace("_", " ")) for name in names])
     missing = {"value": None}
     for variant, figures in variants.items():
         table.add_row(variant, *(figure_text(figures.get(name, missing)) for name in names))
-    _print(table)
+    print_table(table)
 
 
-def _table(first: str, columns: Sequence[str]) -> Any:
+def table_of(first: str, columns: Sequence[str]) -> Any:
+    """An empty table for `print_table`, with a first column of names."""
     from rich.table import Table
     from rich.text import Text
 
@@ -395,7 +398,8 @@ def _table(first: str, columns: Sequence[str]) -> Any:
     return table
 
 
-def _print(table: Any) -> None:
+def print_table(table: Any) -> None:
+    """A table on standard output, as wide as it needs where that is no terminal."""
     from rich.console import Console
 
     # a label may look like markup

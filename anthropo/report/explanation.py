@@ -19,6 +19,7 @@ from PIL import Image
 
 from anthropo._version import __version__
 from anthropo.encoder.portrait import place
+from anthropo.encoder.regions import middle_square
 from anthropo.errors import InputError
 from anthropo.explanation.changes import Change
 from anthropo.explanation.contributions import Contribution, Explained, Explanation
@@ -42,6 +43,7 @@ Document = dict[str, Any]
 Floats = NDArray[np.float64]
 
 _FOR, _AGAINST = "#d55e00", "#0072b2"  # Okabe-Ito
+_PICTURE = 560  # px, of a picture without a face
 _SHOWN = 10  # measurements in a chart; the rest are one line
 _VOIDED = 0.45  # of the measurements, from which on a photo is not fit to be judged: blurred, or too small
 _TOLD = (PRESENT, BORDERLINE, LOOK)  # traits that a page lists
@@ -58,7 +60,7 @@ class Case:
     changes: Sequence[Change]
     record: Record  # of the first photo, as `anthropo measure` has it
     photo: Photo
-    face: Face
+    face: Face | None  # None: of a model that reads pictures without one
     heat: FaceHeat | None  # of the first label
     heat_reason: str  # why there is none
     matches: Sequence[tuple[str, float]]  # nearest patients of matched labels: label and cosine
@@ -228,6 +230,15 @@ def _heat_figures(heat: Heatmap) -> Document:
 
 
 # -------------------------------------------------------------------------------------------------- words
+
+
+def picture_record(photo: Photo) -> Record:
+    """What takes the place of a measured face's record where there is none."""
+    width, height = photo.full_size
+    return {
+        "width": width, "height": height, "pose": None, "gate": {}, "measurements": {}, "notes": [],
+        "diagnostics": {"anthropo": __version__, "sha256": photo.sha256},
+    }  # fmt: skip
 
 
 def name_of(c: Contribution) -> str:
@@ -556,12 +567,26 @@ def _shown_composites(case: Case) -> list[str]:
     return (wanted or list(profile.labels))[:2]
 
 
-def _pictures(case: Case) -> Document:
-    from anthropo.report import heat as drawn
+def _photograph(case: Case) -> Image.Image:
     from anthropo.report.figures import overlay
 
+    if case.face is None:
+        return Image.fromarray(middle_square(case.photo, _PICTURE))
+    return overlay(case.face, case.photo)
+
+
+def _square(case: Case, side: int) -> NDArray[np.uint8]:
+    """What the network sees of a picture without a face; blank in an anonymous report."""
+    if case.anonymous or case.template:
+        return np.full((side, side, 3), 255, dtype=np.uint8)
+    return middle_square(case.photo, side)
+
+
+def _pictures(case: Case) -> Document:
+    from anthropo.report import heat as drawn
+
     found: Document = {
-        "photo": None if case.anonymous else _jpeg(overlay(case.face, case.photo)),
+        "photo": None if case.anonymous else _jpeg(_photograph(case)),
         "composites": [
             {
                 "label": label,
@@ -578,6 +603,8 @@ def _pictures(case: Case) -> Document:
     found["bar"] = _png(drawn.bar(limit))
 
     def shown(values: Any, side: int) -> str:
+        if case.face is None:
+            return _jpeg(drawn.square(_square(case, side), values, limit))
         if case.anonymous or case.template:
             return _jpeg(drawn.over(*drawn.template(side), values, limit))
         return _jpeg(drawn.overlay(values, case.photo, case.face, limit, side))

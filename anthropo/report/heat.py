@@ -16,6 +16,7 @@ from anthropo.face.shape import shapes
 from anthropo.photo import Photo
 
 Floats = NDArray[np.float64]
+Pixels = NDArray[np.uint8]
 
 #: What the ends of the index bar mean.
 SUPPORTS, AGAINST = "more supportive", "speaks against"
@@ -99,7 +100,11 @@ def over(picture: Image.Image, points: Floats, values: Floats, limit: float) -> 
     values, limit
         As for `overlay`.
     """
-    laid = _laid(density(values), points, picture.size)
+    return _tinted(picture, _laid(density(values), points, picture.size), limit)
+
+
+def _tinted(picture: Image.Image, laid: Floats, limit: float) -> Image.Image:
+    """Red where the map is above 0, blue where below."""
     strength = np.clip(np.abs(laid) / limit, 0, 1) ** _RISE * _OPAQUE
     colour = np.where((laid > 0)[..., None], _RED, _BLUE)
     mixed = np.asarray(picture, dtype=np.float64)
@@ -123,6 +128,16 @@ def enlarged(picture: Image.Image, points: Floats, side: int) -> tuple[Image.Ima
     times = max(1, round(side / picture.width))
     size = (picture.width * times, picture.height * times)
     return _faded(picture.resize(size, Image.Resampling.BICUBIC)), (points + 0.5) * times - 0.5
+
+
+def square(pixels: Pixels, values: Floats, limit: float) -> Image.Image:
+    """A map over the middle square of a picture without a face, (side, side, 3)."""
+    side = len(pixels)
+    canvas = _faded(Image.fromarray(pixels))
+    fitted = Image.fromarray(density(values).astype(np.float32)).resize(
+        (side, side), Image.Resampling.BICUBIC
+    )
+    return _tinted(canvas, np.asarray(fitted, dtype=np.float64), limit)
 
 
 def template(side: int = 420) -> tuple[Image.Image, Floats]:

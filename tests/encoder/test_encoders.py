@@ -217,7 +217,7 @@ def test_torch_waits_until_a_network_is_loaded() -> None:
 
 @pytest.fixture(scope="module")
 def timm() -> SimpleNamespace:
-    return encoders._import_timm()
+    return encoders.import_timm()
 
 
 @pytest.fixture(scope="module")

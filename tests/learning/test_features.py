@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,8 +17,9 @@ from PIL import Image
 from anthropo.batch import Settings
 from anthropo.encoder.cache import Store
 from anthropo.encoder.encoders import load_encoder
-from anthropo.encoder.regions import DEFAULT_REGIONS
+from anthropo.encoder.regions import DEFAULT_REGIONS, crops, middle_square
 from anthropo.errors import InputError, WeightsError
+from anthropo.face.landmarker import Face
 from anthropo.learning import features as module
 from anthropo.learning.cohort import Case, Cohort, Finding
 from anthropo.learning.features import (
@@ -31,6 +32,7 @@ from anthropo.learning.features import (
 )
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
+from anthropo.photo import Photo
 
 FAST = Settings(jitter=2, fine=False)
 
@@ -41,8 +43,8 @@ class Encoder(SimpleNamespace):
     def __init__(self, digest: str = "quarters") -> None:
         super().__init__(digest=digest, size=32, dimension=4, seen=[])
 
-    def encode(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        assert chips.shape[1:] == (32, 32, 3)
+    def embed(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.float32]:
+        chips = middle_square(photo, 32)[None] if face is None else crops(photo, face, regions, 32)
         self.seen.append(len(chips))
         n = len(chips)
         return chips.reshape(n, 2, 16, 2, 16, 3).mean((2, 4, 5)).reshape(n, 4).astype(np.float32)
@@ -174,9 +176,9 @@ def test_the_number_of_the_network_s_threads_is_given_back(
     during = []
 
     class Watching(Encoder):
-        def encode(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        def embed(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.float32]:
             during.append(torch.get_num_threads())
-            return super().encode(chips)
+            return super().embed(photo, face, regions)
 
     extract(cohort_of(people[:2]), FAST, Watching(), regions=("face",), jobs=2)
     assert during == [1, 1]
@@ -275,7 +277,7 @@ def test_memory_that_ran_out_is_not_remembered(
 ) -> None:
     store = Store(tmp_path / "store")
     with monkeypatch.context() as patch:
-        patch.setattr(module, "crops", lambda *_: (_ for _ in ()).throw(MemoryError()))
+        patch.setattr(Encoder, "embed", lambda *_: (_ for _ in ()).throw(MemoryError()))
         found = extract(cohort_of([str(astronaut_png)]), FAST, Encoder(), store=store)
     assert "not enough memory. Use fewer --jobs." in found.left_out[0][1]
     assert len(extract(cohort_of([str(astronaut_png)]), FAST, Encoder(), store=store)) == 1
@@ -325,6 +327,80 @@ def test_measurements_alone(astronaut_png: Path) -> None:
     found = extract(cohort_of([str(astronaut_png)]), FAST, Encoder(), regions=())
     assert found.regions == {}
     assert found.measurements.shape == (1, len(measurement_ids()))
+
+
+# ---------------------------------------------------------------------------------- without a face
+
+
+@pytest.fixture(scope="module")
+def spots(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Eight pictures of bright dots on skin colour, half of them wide."""
+    folder = tmp_path_factory.mktemp("spots")
+    rng = np.random.default_rng(1)
+    paths = []
+    for i in range(8):
+        picture = np.full((240, 240 + 80 * (i % 2), 3), (190, 150, 130), dtype=np.uint8)
+        for y, x in rng.integers(10, 230, (12, 2)):
+            picture[y - 8 : y + 8, x - 8 : x + 8] = rng.integers(40, 255, 3)
+        path = folder / f"{i}.png"
+        Image.fromarray(picture).save(path)
+        paths.append(str(path))
+    return paths
+
+
+WITHOUT = Settings(no_face=True)
+
+
+def test_without_a_face_the_middle_square_is_the_region_and_nothing_is_measured(spots: list[str]) -> None:
+    found = extract(cohort_of(spots), WITHOUT, Encoder(), jobs=2)
+    assert (len(found), found.left_out) == (8, ())
+    assert found.measurements.shape == (8, 0)
+    assert found.measurement_ids == ()
+    assert list(found.regions) == ["image"]
+    picture = np.asarray(Image.open(spots[1]))  # 320 wide
+    expected = Image.fromarray(picture[:, 40:280]).resize((32, 32), Image.Resampling.BICUBIC)
+    chip = np.asarray(expected, dtype=np.float64).reshape(2, 16, 2, 16, 3)
+    np.testing.assert_allclose(found.regions["image"][1], chip.mean((1, 3, 4)).ravel(), atol=0.1)
+    frame = feature_frame(found)
+    assert list(frame.columns) == [*(f"image/{i}" for i in range(4)), "meta:age", "meta:site"]
+
+
+def test_what_was_kept_without_a_face_is_not_taken_for_a_face(
+    astronaut_png: Path, tmp_path: Path, looked_at: list[str]
+) -> None:
+    store, cohort = Store(tmp_path / "store"), cohort_of([str(astronaut_png)])
+    for _ in range(2):
+        without = extract(cohort, WITHOUT, Encoder(), store=store)
+        assert len(looked_at) == 1
+    face = extract(cohort, FAST, Encoder(), regions=("face",), store=store)
+    assert len(looked_at) == 2
+    assert face.measurements.shape == (1, len(measurement_ids()))
+    assert not np.array_equal(face.prints, without.prints)
+
+
+def test_files_that_are_no_pictures_are_left_out_without_a_face_too(spots: list[str], tmp_path: Path) -> None:
+    text = tmp_path / "text.jpg"
+    text.write_text("no photo")
+    found = extract(cohort_of([spots[0], str(text)]), WITHOUT, Encoder())
+    assert len(found) == 1
+    assert "not a photograph" in found.left_out[0][1]
+
+
+def test_regions_of_a_face_cannot_be_had_without_one(spots: list[str]) -> None:
+    with pytest.raises(InputError, match="Without a face the only region is image"):
+        extract(cohort_of(spots), WITHOUT, Encoder(), regions=("face",))
+    with pytest.raises(InputError, match="nothing to measure"):
+        WITHOUT.fingerprint()
+
+
+def test_a_copy_of_a_picture_without_a_face_is_a_duplicate(spots: list[str], tmp_path: Path) -> None:
+    copy = tmp_path / "copy.jpg"
+    Image.open(spots[0]).transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((200, 200)).save(copy, quality=60)
+    cohort = cohort_of([*spots, str(copy)])
+    found = validate(cohort, extract(cohort, WITHOUT, Encoder()))
+    (error,) = [f for f in found if f.category == "duplicate"]
+    assert error.level == "error"
+    assert f"{spots[0]} = {copy} (0.9" in error.message
 
 
 def test_subset_and_table(people: list[str]) -> None:

@@ -20,8 +20,10 @@ from anthropo.learning.metrics import (
     compare,
     expected_cost,
     judge,
+    judge_grades,
     judge_labels,
     proportion,
+    quadratic_kappa,
     wilson,
 )
 
@@ -487,3 +489,42 @@ def test_bad_questions_are_refused() -> None:
         by_subgroup(HAND, ["x", "y", "z"])
     with pytest.raises(InputError, match="No photo to judge by"):
         HAND.part(np.zeros(10, bool))
+
+
+# ------------------------------------------------------------------------------------------------- grades
+
+
+def test_kappa_against_scikit_learn() -> None:
+    random = np.random.default_rng(0)
+    truth = random.integers(0, 4, 300)
+    decision = np.clip(truth + random.integers(-1, 3, 300), 0, 3)
+    expected = oracle.cohen_kappa_score(truth, decision, weights="quadratic")
+    assert quadratic_kappa(truth, decision, 4) == pytest.approx(expected)
+    weights = random.integers(1, 4, 300).astype(float)
+    repeated = np.repeat(truth, weights.astype(int)), np.repeat(decision, weights.astype(int))
+    assert quadratic_kappa(truth, decision, 4, weights) == pytest.approx(quadratic_kappa(*repeated, 4))
+    assert quadratic_kappa(truth, truth, 4) == 1
+    assert math.isnan(quadratic_kappa([1, 1], [1, 1], 4))
+
+
+def test_grades_off_by_one_and_their_intervals() -> None:
+    judged = many(3, n=200, k=4)
+    found = judge_grades(judged, bootstrap=300)
+    off = np.abs(judged.truth - judged.decision) <= 1
+    assert found["off_by_one"].value == pytest.approx((off & (judged.decision >= 0)).mean())
+    kappa = found["quadratic_kappa"]
+    assert kappa.lo < kappa.value < kappa.hi
+    # resamples of patients spread as those of scikit-learn's kappa do
+    random = np.random.default_rng(1)
+    truth, decision = judged.truth[judged.decision >= 0], judged.decision[judged.decision >= 0]
+    groups = judged.groups[judged.decision >= 0]
+    people = np.unique(groups)
+    drawn = []
+    for _ in range(200):
+        rows = np.concatenate([np.flatnonzero(groups == g) for g in random.choice(people, len(people))])
+        drawn.append(oracle.cohen_kappa_score(truth[rows], decision[rows], weights="quadratic"))
+    assert kappa.hi - kappa.lo == pytest.approx(
+        np.quantile(drawn, 0.975) - np.quantile(drawn, 0.025), rel=0.35
+    )
+    alone = Judged(("a", "b"), np.zeros(3, int), np.tile([1.0, 0.0], (3, 1)), np.arange(3), np.zeros(3, int))
+    assert judge_grades(alone)["quadratic_kappa"].reason == "everybody has one grade"

@@ -1,0 +1,492 @@
+"""The networks, each built from a description in JSON, so that reading one never needs pickle.
+
+A *body* turns pictures (n, channels, height, width) into a map of features (n, d, h, w). What stands on it
+depends on the task: `Classifier` (labels and grades), `Attributes`, `Cases`. All of them share `features`,
+the embedding (n, d), and `forward`, the outputs that a loss is taken of (n, outputs).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from anthropo.encoder.encoders import import_timm
+from anthropo.errors import InputError, ModelError, WeightsError
+
+Task = Literal["labels", "grades", "attributes", "cases"]
+
+#: timm's networks of the published recipes, and their names there.
+TIMM = {
+    "resnet50": "resnet50",
+    "inception_v3": "inception_v3",
+    "densenet121": "densenet121",
+    "xception": "legacy_xception",
+    "inception_resnet_v2": "inception_resnet_v2",
+    "inception_v4": "inception_v4",
+}
+_HALF = (127.5, 127.5, 127.5)
+_DLIB = (122.782, 117.001, 104.298)  # as dlib's input layer has it
+_IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """What is known of a body before it is built."""
+
+    what: str
+    size: int  # px, side of the pictures that it was published with
+    mean: tuple[float, float, float]  # grey levels, per channel
+    std: tuple[float, float, float]
+    dimension: int  # channels of its last map
+    least: int = 32  # px, below which nothing is left of a picture
+
+
+#: The bodies by name. ImageNet means and spreads as each was published with.
+BACKBONES: MappingProxyType[str, Backbone] = MappingProxyType(
+    {
+        "deepgestalt": Backbone(
+            "ten convolutions (Yi et al. 2014, Gurovich et al. 2019)", 100, _HALF, _HALF, 320
+        ),
+        "resnet50": Backbone("ResNet-50", 224, *_IMAGENET, 2048),
+        "inception_v3": Backbone("Inception-v3", 299, _HALF, _HALF, 2048, 75),
+        "densenet121": Backbone("DenseNet-121", 224, *_IMAGENET, 1024),
+        "xception": Backbone("Xception", 299, _HALF, _HALF, 2048),
+        "inception_resnet_v2": Backbone("Inception-ResNet-v2", 299, _HALF, _HALF, 1536, 75),
+        "inception_v4": Backbone("Inception-v4", 299, _HALF, _HALF, 1536, 75),
+        "face-resnet": Backbone("dlib's face recognition ResNet", 150, _DLIB, (256.0,) * 3, 256, 103),
+        "face-resnet-map": Backbone(
+            "the same without its last block: 4 × 4 places are left of 150 px",
+            150,
+            _DLIB,
+            (256.0,) * 3,
+            256,
+            64,
+        ),
+        "efficientnet-lite0": Backbone(
+            "EfficientNet-Lite0", 224, (127.0, 127.0, 127.0), (128.0, 128.0, 128.0), 1280
+        ),
+    }
+)
+
+#: The bodies that the packaged weights are for.
+FITTING = {
+    "face-resnet": ("face-resnet", "face-resnet-map"),
+    "efficientnet-lite0": ("efficientnet-lite0",),
+}
+
+
+# ------------------------------------------------------------------------------------------- the bodies
+
+#: Output channels of the ten convolutions, in pairs; pooled after each of the first four pairs.
+DEEPGESTALT_PAIRS = ((32, 64), (64, 128), (96, 192), (128, 256), (160, 320))
+
+
+class DeepGestaltBody(nn.Sequential):
+    """Ten 3 × 3 convolutions in five pairs, without biases.
+
+    Batch normalisation and ReLU after each but the last, 2 × 2 max pooling after the first four pairs, so
+    that 100 pixels become 50, 25, 13 and 7.
+
+    Parameters
+    ----------
+    channels : int
+        Of the input: 1 as published.
+
+    References
+    ----------
+    .. [1] D. Yi, Z. Lei, S. Liao, S. Z. Li, "Learning face representation from scratch", arXiv:1411.7923
+       (2014), table 2.
+    .. [2] Y. Gurovich et al., "Identifying facial phenotypes of genetic disorders using deep learning",
+       Nature Medicine 25 (2019) 60-64.
+    """
+
+    def __init__(self, channels: int = 1) -> None:
+        super().__init__()
+        before = channels
+        for at, pair in enumerate(DEEPGESTALT_PAIRS, start=1):
+            for part, filters in enumerate(pair, start=1):
+                self.add_module(f"conv{at}{part}", nn.Conv2d(before, filters, 3, padding=1, bias=False))
+                if (at, part) != (5, 2):
+                    self.add_module(f"norm{at}{part}", nn.BatchNorm2d(filters))
+                    self.add_module(f"relu{at}{part}", nn.ReLU(inplace=True))
+                before = filters
+            if at < 5:
+                self.add_module(f"pool{at}", nn.MaxPool2d(2, ceil_mode=True))
+
+
+class _Features(nn.Module):
+    """A library's classifier up to the last map before its pooling."""
+
+    def __init__(self, network: nn.Module, method: str) -> None:
+        super().__init__()
+        self.network = network
+        self._method = method
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen: Tensor = getattr(self.network, self._method)(x)
+        return seen
+
+
+class _FaceResNetBody(nn.Module):
+    """dlib's face network up to its last map; or without the last block, which leaves a single place."""
+
+    def __init__(self, *, whole: bool) -> None:
+        super().__init__()
+        from anthropo.encoder.resnet import ResNet, blank_weights
+
+        self.network = ResNet(blank_weights()).requires_grad_(True)
+        self.network.projection = nn.Identity()  # type: ignore[assignment]
+        if not whole:
+            self.network.blocks = nn.Sequential(*list(self.network.blocks)[:-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen: Tensor = self.network.map(x)
+        return seen
+
+
+def body(name: str, channels: int = 3) -> nn.Module:
+    """The body of that name, with random weights.
+
+    Parameters
+    ----------
+    name : str
+        One of `BACKBONES`.
+    channels : int
+        Of the pictures: 1 or 3; all but deepgestalt need 3.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name, or it does not take so many channels.
+    WeightsError
+        If the library that it comes from is not installed.
+    """
+    if name not in BACKBONES:
+        raise InputError(f"backbone {name!r}: unknown. Choose from {', '.join(BACKBONES)}.")
+    if name == "deepgestalt":
+        return DeepGestaltBody(channels)
+    if channels != 3:
+        raise InputError(f"backbone {name}: takes 3 channels, not {channels}. Grey pictures are repeated.")
+    if name.startswith("face-resnet"):
+        return _FaceResNetBody(whole=name == "face-resnet")
+    if name == "efficientnet-lite0":
+        try:
+            from efficientnet_lite_pytorch import EfficientNet
+        except ImportError:
+            raise WeightsError(
+                f"{name}: the package efficientnet_lite_pytorch is missing. Install it with "
+                "`pip install anthropo[cnn]`."
+            ) from None
+        network = EfficientNet.from_name(name)
+        network._fc = nn.Identity()
+        return _Features(network, "extract_features")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of inception_v3's initialisation, which is replaced
+        network = import_timm().create_model(TIMM[name], pretrained=False, num_classes=0)
+    return _Features(network, "forward_features")
+
+
+# -------------------------------------------------------------------------------------- what stands on it
+
+
+class _Thresholds(nn.Module):
+    """One score and ordered thresholds: the log-odds that a grade is above each but the highest.
+
+    Cumulative logits (McCullagh 1980) trained as the binary questions of CORAL (Cao et al. 2020). The
+    thresholds are a first one plus positive steps, so that they cannot cross.
+    """
+
+    def __init__(self, dimension: int, grades: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(dimension, 1, bias=False)
+        self.first = nn.Parameter(torch.tensor([(grades - 2) / 2]))
+        self.steps = nn.Parameter(torch.full((grades - 2,), 0.5413))  # softplus of it is 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        steps = functional.softplus(self.steps).cumsum(0)
+        thresholds = torch.cat([self.first, self.first - steps])
+        logits: Tensor = self.score(x) + thresholds
+        return logits
+
+
+class _Convolution(nn.Module):
+    """A 1 × 1 convolution on the pooled map, in place of a first fully connected layer."""
+
+    def __init__(self, dimension: int, outputs: int) -> None:
+        super().__init__()
+        self.one = nn.Conv2d(dimension, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.one(x[:, :, None, None])
+        return y.flatten(1)
+
+
+def _head(kind: str, dimension: int, outputs: int) -> nn.Module:
+    """The last layer: linear (without bias, as DeepGestalt's), convolution, or thresholds."""
+    if kind == "thresholds":
+        return _Thresholds(dimension, outputs + 1)
+    return (
+        _Convolution(dimension, outputs)
+        if kind == "convolution"
+        else nn.Linear(dimension, outputs, bias=False)
+    )
+
+
+class Classifier(nn.Module):
+    """A body, global average pooling, dropout and a head.
+
+    `forward` gives the logits of labels (softmax), or with the head "thresholds" those of being above each
+    grade but the highest (sigmoid).
+    """
+
+    def __init__(self, body: nn.Module, dimension: int, outputs: int, head: str, dropout: float) -> None:
+        super().__init__()
+        self.body = body
+        self.dropout = nn.Dropout(dropout)
+        self.head = _head(head, dimension, outputs)
+
+    def features(self, x: Tensor) -> Tensor:
+        """The embedding (n, d) of pictures (n, channels, height, width)."""
+        seen: Tensor = self.body(x)
+        return seen.mean((2, 3))
+
+    def judge(self, features: Tensor) -> Tensor:
+        """The outputs (n, k) for embeddings (n, d)."""
+        y: Tensor = self.head(self.dropout(features))
+        return y
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.judge(self.features(x))
+
+
+class Attributes(nn.Module):
+    """Several attributes of one picture: shared layers, then layers of each attribute's own.
+
+    Each attribute looks at the shared map through an attention of its own, a weight for each place that
+    sums to 1, or without `attention` at all places alike. `pose` adds yaw, pitch and roll as a further task
+    of the shared layers, in units of 30 degrees.
+
+    References
+    ----------
+    .. [1] R. Ranjan et al., "HyperFace", IEEE TPAMI 41 (2019) 121-135: pose learned beside other face tasks.
+    """
+
+    def __init__(
+        self,
+        body: nn.Module,
+        dimension: int,
+        outputs: int,
+        *,
+        own: int,
+        dropout: float,
+        attention: bool,
+        pose: bool,
+    ) -> None:
+        super().__init__()
+        self.body = body
+        self.dropout = nn.Dropout(dropout)
+        self.attention = nn.Conv2d(dimension, outputs, 1) if attention else None
+        self.own = nn.Parameter(torch.empty(outputs, dimension, own))
+        self.own_bias = nn.Parameter(torch.zeros(outputs, own))
+        self.last = nn.Parameter(torch.empty(outputs, own))
+        self.last_bias = nn.Parameter(torch.zeros(outputs))
+        self.pose = nn.Linear(dimension, 3) if pose else None
+        nn.init.normal_(self.own, std=(2 / dimension) ** 0.5)
+        nn.init.normal_(self.last, std=(1 / own) ** 0.5)
+        if self.attention is not None:
+            nn.init.zeros_(self.attention.weight)  # everywhere alike, until something is learned
+            nn.init.zeros_(self.attention.bias)  # type: ignore[arg-type]
+
+    def features(self, x: Tensor) -> Tensor:
+        """The shared embedding (n, d)."""
+        seen: Tensor = self.body(x)
+        return seen.mean((2, 3))
+
+    def everything(self, x: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Outputs (n, a), pose (n, 3) or None, and where each attribute looked (n, a, h, w)."""
+        seen: Tensor = self.body(x)
+        n, _, h, w = seen.shape
+        pooled = seen.mean((2, 3))
+        if self.attention is None:
+            places = seen.new_full((n, len(self.last), h, w), 1 / (h * w))
+        else:
+            places = self.attention(seen).flatten(2).softmax(2).unflatten(2, (h, w))
+        looked = self.dropout(torch.einsum("nahw,ndhw->nad", places, seen))
+        hidden = functional.relu(torch.einsum("nad,ado->nao", looked, self.own) + self.own_bias)
+        outputs = (hidden * self.last).sum(2) + self.last_bias
+        return outputs, None if self.pose is None else self.pose(pooled), places
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.everything(x)[0]
+
+
+class Separate(nn.Module):
+    """One network per attribute, side by side: what the multi-task network is compared with."""
+
+    def __init__(self, networks: list[Attributes]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def features(self, x: Tensor) -> Tensor:
+        """The embeddings of all networks, one after the other."""
+        return torch.cat([own.features(x) for own in self.networks], 1)  # type: ignore[operator]
+
+    def everything(self, x: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+        """As `Attributes.everything`; the pose is the networks' mean."""
+        outputs, poses, places = zip(*(own.everything(x) for own in self.networks), strict=True)  # type: ignore[operator]
+        pose = None if poses[0] is None else torch.stack(poses).mean(0)
+        return torch.cat(outputs, 1), pose, torch.cat(places, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.everything(x)[0]
+
+
+class Cases(nn.Module):
+    """One to several pictures of a case and its metadata: embeddings averaged over the pictures that exist.
+
+    Metadata are numbers of which each has its own indicator of being missing (`anthropo.networks.data`
+    makes them so), and pass through a small layer before they are joined with the mean embedding.
+
+    References
+    ----------
+    .. [1] Y. Liu et al., "A deep learning system for differential diagnosis of skin diseases", Nature
+       Medicine 26 (2020) 900-908.
+    """
+
+    def __init__(
+        self, body: nn.Module, dimension: int, outputs: int, *, metadata: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.body = body
+        self.metadata = metadata
+        self.dropout = nn.Dropout(dropout)
+        self.known = nn.Sequential(nn.Linear(metadata, 32), nn.ReLU()) if metadata else None
+        self.head = nn.Linear(dimension + (32 if metadata else 0), outputs)
+
+    def features(self, x: Tensor, present: Tensor | None = None) -> Tensor:
+        """The mean embedding (n, d) of cases (n, m, c, h, w), or of single pictures (n, c, h, w).
+
+        `present` (n, m) is true where there is a picture; left out: everywhere.
+        """
+        if x.ndim == 4:
+            seen: Tensor = self.body(x)
+            return seen.mean((2, 3))
+        n, m = x.shape[:2]
+        if present is None:
+            present = torch.ones(n, m, dtype=torch.bool, device=x.device)
+        single = self.body(x[present]).mean((2, 3))  # those that are missing are not computed
+        summed = single.new_zeros(n, single.shape[1]).index_add(0, present.nonzero()[:, 0], single)
+        mean: Tensor = summed / present.sum(1, keepdim=True).clamp(min=1)
+        return mean
+
+    def judge(self, features: Tensor, metadata: Tensor | None = None) -> Tensor:
+        """The logits (n, k) for embeddings (n, d) and metadata (n, q); without: all of it is missing."""
+        if self.known is not None:
+            if metadata is None:
+                metadata = features.new_zeros(len(features), self.metadata)
+                metadata[:, 1::2] = 1
+            features = torch.cat([features, self.known(metadata)], 1)
+        y: Tensor = self.head(self.dropout(features))
+        return y
+
+    def forward(self, x: Tensor, present: Tensor | None = None, metadata: Tensor | None = None) -> Tensor:
+        return self.judge(self.features(x, present), metadata)
+
+
+# ------------------------------------------------------------------------------------------ from and to JSON
+
+#: What a description holds, by task, beside task, backbone, channels, outputs and dropout.
+_KEYS: dict[str, dict[str, type]] = {
+    "labels": {"head": str},
+    "grades": {"head": str},
+    "attributes": {"own": int, "attention": bool, "pose": bool, "separate": bool},
+    "cases": {"metadata": int},
+}
+_COMMON: dict[str, type] = {"task": str, "backbone": str, "channels": int, "outputs": int, "dropout": float}
+_HEADS = ("linear", "convolution", "thresholds")
+_MOST = 1 << 16  # outputs
+
+
+def build(spec: Mapping[str, Any]) -> nn.Module:
+    """A network from its description, with random weights.
+
+    Parameters
+    ----------
+    spec : mapping
+        ``task`` (labels, grades, attributes or cases), ``backbone``, ``channels``, ``outputs``, ``dropout``;
+        for labels and grades ``head`` (linear, convolution or thresholds); for attributes ``own`` (numbers
+        in each attribute's own layer), ``attention``, ``pose``, ``separate``; for cases ``metadata``.
+
+    Raises
+    ------
+    ModelError
+        If the description is not one of a network.
+    InputError, WeightsError
+        If the backbone is unknown or its library is not installed.
+    """
+    kinds = {**_COMMON, **_KEYS.get(str(spec.get("task")), {})}
+    fits = spec.get("task") in _KEYS and spec.keys() == kinds.keys()
+    if not fits or any(type(spec[key]) is not kind for key, kind in kinds.items()):
+        raise ModelError("its description of the network is damaged")
+    outputs, dropout = spec["outputs"], spec["dropout"]
+    sizes = (outputs, spec.get("own", 1), spec.get("metadata", 0) + 1)
+    if (
+        not all(1 <= size <= _MOST for size in sizes)
+        or not 0 <= dropout < 1
+        or spec["channels"] not in (1, 3)
+    ):
+        raise ModelError("its description of the network holds an impossible size")
+    if spec.get("head", "linear") not in _HEADS:
+        raise ModelError("its description of the network has an unknown head")
+
+    def own_body() -> nn.Module:
+        return body(spec["backbone"], spec["channels"])
+
+    trunk = own_body()
+    dimension = BACKBONES[spec["backbone"]].dimension
+    if spec["task"] == "cases":
+        return Cases(trunk, dimension, outputs, metadata=spec["metadata"], dropout=dropout)
+    if spec["task"] != "attributes":
+        return Classifier(trunk, dimension, outputs, spec["head"], dropout)
+
+    def attributes(trunk: nn.Module, outputs: int) -> Attributes:
+        return Attributes(
+            trunk, dimension, outputs, own=spec["own"], dropout=dropout, attention=spec["attention"],
+            pose=spec["pose"],
+        )  # fmt: skip
+
+    if not spec["separate"]:
+        return attributes(trunk, outputs)
+    return Separate([attributes(trunk if i == 0 else own_body(), 1) for i in range(outputs)])
+
+
+def layer_table(outputs: int = 10575, size: int = 100) -> list[tuple[str, tuple[int, int, int], int]]:
+    """The layers of the DeepGestalt network on one grey picture.
+
+    Returns
+    -------
+    list of (str, (int, int, int), int)
+        Name, output size (height, width, channels) and number of weights, without those of batch
+        normalisation; the average pooling is ``pool5``, the head ``fc``.
+    """
+    network = Classifier(DeepGestaltBody(), 320, outputs, "linear", 0.5).eval()
+    rows = []
+    x = torch.zeros(1, 1, size, size)
+    with torch.inference_mode():
+        for name, layer in network.body.named_children():
+            x = layer(x)
+            if isinstance(layer, (nn.Conv2d, nn.MaxPool2d)):
+                h, w = x.shape[2:]
+                rows.append((name, (h, w, x.shape[1]), sum(p.numel() for p in layer.parameters())))
+        pooled = x.mean((2, 3))
+        rows.append(("pool5", (1, 1, pooled.shape[1]), 0))
+        y = network.judge(pooled)
+    rows.append(("fc", (1, 1, y.shape[1]), sum(p.numel() for p in network.head.parameters())))
+    return rows

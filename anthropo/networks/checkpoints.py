@@ -1,0 +1,166 @@
+"""Where a training stands, kept after every epoch, so that an interrupted one can go on."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anthropo.errors import ModelError
+from anthropo.files import write_atomically
+from anthropo.networks.data import Units
+from anthropo.networks.recipes import Recipe
+from anthropo.networks.warm import Origin
+
+Epoch = dict[str, Any]  # stage, epoch, loss, validation (loss), metric
+
+
+@dataclass(slots=True, eq=False)
+class State:
+    """Where the training of a view stands."""
+
+    stage: int = 0
+    epoch: int = 0  # that are done in the stage
+    done: bool = False
+    history: list[Epoch] = field(default_factory=list)
+    best: float = math.inf  # validation loss
+    best_epoch: int = 0
+    module: NDArray[np.float32] | None = None
+    best_module: NDArray[np.float32] | None = None
+    optimiser: dict[str, Any] | None = None
+    scaler: dict[str, Any] | None = None
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoints:
+    """A folder with one file per view, written after every epoch, whole or not at all; no pickle."""
+
+    folder: Path
+    fingerprint: dict[str, Any]  # what has to be the same to go on
+
+    def clear(self) -> None:
+        """Forget everything."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def save(self, view: str, state: State) -> None:
+        """Write where a view stands.
+
+        Raises
+        ------
+        ModelError
+            If it cannot be written; what was there before is untouched.
+        """
+        arrays: dict[str, NDArray[Any]] = {}
+        for name in ("module", "best_module"):
+            if (array := getattr(state, name)) is not None:
+                arrays[name] = array
+        groups = None
+        if state.optimiser is not None:
+            groups = state.optimiser["param_groups"]
+            for index, own in state.optimiser["state"].items():
+                for key, value in own.items():
+                    if value is not None:
+                        arrays[f"optimiser/{index}/{key}"] = torch.as_tensor(value).cpu().numpy()
+        meta = {
+            "fingerprint": self.fingerprint,
+            "groups": groups,
+            **{
+                name: getattr(state, name)
+                for name in ("stage", "epoch", "done", "history", "best_epoch", "scaler", "origin")
+            },
+            "best": state.best if math.isfinite(state.best) else None,
+        }
+        arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+        file = io.BytesIO()
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+        try:
+            self.folder.mkdir(exist_ok=True)
+            write_atomically(self.folder / f"{view}.npz", file.getvalue())
+        except OSError as error:
+            raise ModelError(
+                f"{self.folder}: the checkpoint cannot be written ({error.strerror or error}); the last one "
+                "is kept. Free space there and run the same command again."
+            ) from None
+
+    def load(self, view: str) -> State:
+        """Where a view stands; at the beginning if there is no checkpoint.
+
+        Raises
+        ------
+        ModelError
+            If it is damaged, or belongs to another cohort, recipe or option.
+        """
+        path = self.folder / f"{view}.npz"
+        if not path.exists():
+            return State()
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            meta = json.loads(bytes(arrays.pop("meta")))
+            found = meta["fingerprint"]
+            state = State(
+                **{
+                    name: meta[name]
+                    for name in ("stage", "epoch", "done", "history", "best_epoch", "scaler", "origin")
+                },
+                best=math.inf if meta["best"] is None else float(meta["best"]),
+                module=arrays.get("module"),
+                best_module=arrays.get("best_module"),
+            )
+            if meta["groups"] is not None:
+                moments: dict[int, dict[str, Tensor]] = {}
+                for name, array in arrays.items():
+                    if name.startswith("optimiser/"):
+                        _, index, key = name.split("/")
+                        moments.setdefault(int(index), {})[key] = torch.from_numpy(array)
+                state.optimiser = {"state": moments, "param_groups": meta["groups"]}
+        except Exception:  # whatever a damaged file makes numpy raise
+            raise ModelError(f"{path}: the checkpoint is damaged. Start anew with --restart.") from None
+        for key, value in self.fingerprint.items():
+            if found.get(key) != value:
+                raise ModelError(
+                    f"{path}: the checkpoint is of a training with another {key.replace('_', ' ')} "
+                    f"({_short(found.get(key))}, not {_short(value)}). Give what was given then, or start "
+                    "anew with --restart."
+                )
+        return state
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else text[:12]
+
+
+def fingerprint(recipe: Recipe, units: Units, features_digest: str, device: torch.device) -> dict[str, Any]:
+    """What has to be the same for a training to go on: recipe, every option, photos, labels, parts."""
+    described = hashlib.sha256()
+    described.update(features_digest.encode())
+    described.update(json.dumps([units.rows, units.labels]).encode())
+    for array in (units.target, units.part):
+        described.update(np.ascontiguousarray(array).tobytes())
+    if units.metadata is not None:
+        described.update(np.ascontiguousarray(units.metadata).tobytes())
+    parameters = asdict(recipe.parameters)
+    return {
+        "recipe": recipe.name,
+        "cohort": described.hexdigest(),
+        **{key: list(v) if isinstance(v, tuple) else v for key, v in parameters.items()},
+        "device": device.type,
+        "torch": torch.__version__,
+    }
+
+
+def folder_of(output: Path) -> Path:
+    """Where the checkpoints of a network's file lie."""
+    return output.with_name(output.name + ".checkpoint")

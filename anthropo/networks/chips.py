@@ -1,0 +1,102 @@
+"""The pictures that networks look at: regions of an aligned face, or the whole photograph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.encoder.regions import (
+    FILL,
+    IMAGE,
+    find_region,
+    frame_to_photo,
+    hidden,
+    mean_place,
+    middle_square,
+    warped,
+)
+from anthropo.face.fine import similarity
+from anthropo.face.landmarker import Face, power_of_two
+from anthropo.photo import Photo
+
+Floats = NDArray[np.float64]
+Pixels = NDArray[np.uint8]
+
+ALIGNMENTS = ("mean-face", "two-points")
+CROPS = ("scaled", "in-place")
+
+# The two landmarks on the face's midline that turning the head left or right hardly moves apart: between
+# the eyes, and the middle of the upper lip; 25 of 100 pixels apart, around the chip's middle.
+_EYES, _LIP = tuple(range(36, 48)), (51, 62)
+_APART = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How the pictures of a network are cut from photographs."""
+
+    names: tuple[str, ...]  # regions of `anthropo.encoder.regions`, or ("image",)
+    size: int  # px, side of a picture
+    alignment: str  # "mean-face": all inner landmarks; "two-points": eyes and mouth, 25 of 100 px apart
+    crops: str  # of regions: "scaled" to the whole picture, or "in-place" with the rest painted over
+
+    @property
+    def needs_face(self) -> bool:
+        """Whether landmarks are needed."""
+        return self.names != (IMAGE,)
+
+    def frame(self, face: Face) -> Floats:
+        """The affine map (2, 3) from the aligned face's frame to photo pixels."""
+        if self.alignment == "mean-face":
+            return frame_to_photo(face)
+        here = np.array([face.landmarks[list(points)].mean(0) for points in (_EYES, _LIP)])
+        return similarity(_two_points(), here)
+
+    def cut(self, photo: Photo, frame: Floats | None) -> Pixels:
+        """The pictures of a photo.
+
+        Parameters
+        ----------
+        photo : Photo
+            Decoded finer when a picture has more pixels.
+        frame : ndarray, (2, 3), or None
+            Of `frame`; None for the whole photograph.
+
+        Returns
+        -------
+        ndarray of uint8, (len(names), size, size, 3)
+            RGB. The whole photograph is its middle square, scaled.
+        """
+        if frame is None:
+            return middle_square(photo.finer(power_of_two(min(photo.full_size) / self.size)), self.size)[None]
+        return np.stack([self._region(photo, frame, name) for name in self.names])
+
+    def _region(self, photo: Photo, frame: Floats, name: str) -> Pixels:
+        region = find_region(name)
+        if self.alignment == "two-points":
+            eyes, lip = _two_points()
+            side = float(np.hypot(*(lip - eyes))) / _APART
+            x, y = (eyes + lip) / 2
+            whole = (float(x - side / 2), float(y - side / 2), side)
+            left, top, right, bottom = region.box
+            # the region's borders within the face stay; those at its rim move out to the wider picture's
+            rim = (-0.25, -0.25, 1.25, 1.25)
+            wide = (whole[0], whole[1], whole[0] + side, whole[1] + side)
+            box = tuple(
+                w if own == r else own
+                for own, r, w in zip((left, top, right, bottom), rim, wide, strict=True)
+            )
+            region = replace(region, box=box, window=whole)  # type: ignore[arg-type]
+        if self.crops == "scaled":
+            return warped(photo, frame, region.box, self.size)
+        left, top, side = region.window
+        chip = warped(photo, frame, (left, top, left + side, top + side), self.size)
+        chip[hidden(region, self.size)] = FILL
+        return chip
+
+
+def _two_points() -> Floats:
+    """Where the two landmarks lie on the mean face, (2, 2)."""
+    return np.array([mean_place(points) for points in (_EYES, _LIP)])

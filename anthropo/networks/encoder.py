@@ -1,0 +1,83 @@
+"""A trained network as an encoder of the hybrid classifier."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.encoder.encoders import Encoder
+from anthropo.encoder.regions import IMAGE, geometry_digest
+from anthropo.errors import InputError
+from anthropo.face.landmarker import Face
+from anthropo.files import file_sha256
+from anthropo.networks.network import Network
+from anthropo.photo import Photo
+
+_VERSION = 1  # raise it when embeddings change in another way than by what the digest lists
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class NetworkEncoder(Encoder):
+    """A module for each region, with the network's own alignment, crops and colours."""
+
+    _trained: Network = field(repr=False)
+
+    def embed(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.float32]:
+        """See `Encoder.embed`."""
+        wanted = (IMAGE,) if face is None else tuple(regions)
+        for region in wanted:
+            if region not in self.views:
+                raise InputError(
+                    f"{self.name}: not trained on the region {region}. It knows {', '.join(self.views)}."
+                )
+        view = replace(self._trained.view, names=wanted)
+        chips = view.cut(photo, None if face is None else view.frame(face))
+        rows = []
+        for region, chip in zip(wanted, chips, strict=True):
+            both = self._trained.embed({region: np.stack([chip, chip[:, ::-1]])})
+            rows.append(both.mean(0))
+        return np.array(rows, dtype=np.float32).reshape(len(wanted), self.dimension)
+
+
+def network_encoder(path: str | os.PathLike[str]) -> NetworkEncoder:
+    """A network that `anthropo finetune` wrote, ready to encode.
+
+    Parameters
+    ----------
+    path : path
+        Its file. The encoder's name is the file's, its digest that of the contents.
+
+    Returns
+    -------
+    NetworkEncoder
+
+    Raises
+    ------
+    ModelError
+        If the file is no network.
+    WeightsError
+        If a library that the network needs is not installed.
+    """
+    network = Network.load(path)
+    described = {"version": _VERSION, "file": file_sha256(path), "geometry": geometry_digest()}
+    weights = network.manifest.get("weights") or []
+    licences = dict.fromkeys(str(w["licence"]) for w in weights if w.get("licence"))
+    free = bool(weights) and all(w.get("commercial_use") is True for w in weights)
+    return NetworkEncoder(
+        name=Path(path).name,
+        digest=hashlib.sha256(json.dumps(described).encode()).hexdigest(),
+        size=network.size,
+        dimension=network.dimension,
+        parameters=network.parameters,
+        licence="; ".join(licences) or "that of its training photographs",
+        commercial_use=free,
+        views=network.views,
+        _trained=network,
+    )

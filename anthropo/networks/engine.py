@@ -1,0 +1,418 @@
+"""The training loop: seeded, on any device, with a checkpoint after every epoch.
+
+Everything random of an epoch (order, augmentation, dropout) comes from the seed, the view, the stage and the
+epoch's number. A run that goes on from a checkpoint therefore ends where an uninterrupted one does, and no
+generator's state has to be kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from anthropo.errors import InputError, PhotoError
+from anthropo.networks.architectures import Separate, Task, build
+from anthropo.networks.checkpoints import Checkpoints, Epoch, State
+from anthropo.networks.data import TRAIN, Pictures, Units
+from anthropo.networks.network import fill, flat
+from anthropo.networks.recipes import Parameters, Recipe
+from anthropo.networks.warm import Origin, warm_start
+from anthropo.networks.work import MONITORED, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the loop tells while it runs."""
+
+    view: str
+    stage: str
+    epoch: int  # from 1
+    epochs: int
+    step: int  # from 1; equal to steps: the epoch is done
+    steps: int
+    loss: float  # mean of the epoch so far
+    validation: float  # loss on the validation patients; NaN while the epoch runs
+    metric: float  # on the validation patients; NaN while the epoch runs
+    watched: str  # what the metric is called
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """A part of the training with an optimiser of its own."""
+
+    name: str
+    epochs: int
+    optimiser: str
+    rate: float
+    frozen: bool = False
+    identity: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """What `learn` made."""
+
+    modules: tuple[nn.Module, ...]  # one per view
+    spec: dict[str, Any]
+    history: dict[str, list[Epoch]]
+    origins: tuple[Origin, ...]
+
+
+def device_of(name: str = "auto") -> torch.device:
+    """The device of that name; "auto": a GPU where there is one.
+
+    Raises
+    ------
+    InputError
+        If there is none here.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
+    if not there.get(name.partition(":")[0]):
+        raise InputError(
+            f"device {name}: not on this computer. Choose from {', '.join(k for k in there if there[k])}."
+        )
+    return torch.device(name)
+
+
+def spec_of(recipe: Recipe, outputs: int, metadata: int = 0) -> dict[str, Any]:
+    """The description that `anthropo.networks.architectures.build` needs.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    outputs : int
+        Labels, grades or attributes.
+    metadata : int
+        Numbers that a case's metadata became.
+    """
+    own, task = recipe.parameters, recipe.task
+    channels = 1 if own.grey and own.backbone == "deepgestalt" else 3
+    spec = {
+        "task": task,
+        "backbone": own.backbone,
+        "channels": channels,
+        "outputs": outputs,
+        "dropout": own.dropout,
+    }
+    if task == "attributes":
+        return {
+            **spec, "own": own.own, "attention": own.attention, "pose": own.pose > 0, "separate": own.separate
+        }  # fmt: skip
+    if task == "cases":
+        return {**spec, "metadata": metadata}
+    if own.loss == "ordinal":
+        return {**spec, "outputs": outputs - 1, "head": "thresholds"}
+    return {**spec, "head": own.head}
+
+
+# --------------------------------------------------------------------------------------------- the loop
+
+
+def learn(
+    recipe: Recipe,
+    pictures: Pictures,
+    units: Units,
+    *,
+    checkpoints: Checkpoints,
+    device: torch.device,
+    identity: tuple[Pictures, Units] | None = None,
+    report: Report | None = None,
+) -> Learned:
+    """Train one module per view.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    pictures : Pictures
+    units : Units
+        What they are trained on, stopped by and judged by.
+    checkpoints : Checkpoints
+        Where to go on from, and what is written after every epoch.
+    device : torch.device
+    identity : (Pictures, Units), optional
+        Whose labels are people, for the identity stage.
+    report : callable, optional
+        Told after every step.
+
+    Raises
+    ------
+    InputError
+        If there are fewer training photos than a batch, or the loss is no longer a number.
+    PhotoError
+        If a photo that is read again no longer can be.
+    WeightsError
+        If the warm start does not fit.
+    ModelError
+        If a checkpoint cannot be written or read.
+    """
+    own = recipe.parameters
+    if device.type == "cuda":  # the fastest convolution of the moment is not always the same
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    _refuse_small(units, own, "")
+    if identity is not None:
+        _refuse_small(identity[1], own, "identity stage: ")
+    spec = spec_of(recipe, len(units.labels), 0 if units.metadata is None else units.metadata.shape[1])
+    modules, histories, origins = [], {}, []
+    for view in own.views:
+        trainer = _Trainer(recipe, view, spec, pictures, units, identity, checkpoints, device, report)
+        state = trainer.run()
+        module = build(spec)
+        fill(module, state.best_module)
+        modules.append(module.eval().requires_grad_(False))
+        histories[view] = state.history
+        if state.origin is not None and state.origin not in origins:
+            origins.append(state.origin)
+    return Learned(tuple(modules), spec, histories, tuple(origins))
+
+
+def _refuse_small(units: Units, own: Parameters, what: str) -> None:
+    n = len(units.chosen(TRAIN))
+    if n < own.batch:
+        raise InputError(
+            f"{what}{n} to train on, fewer than a batch of {own.batch}. Pass --set batch={max(2, n // 4)}, "
+            "or add photos."
+        )
+
+
+def _seed(*what: Any) -> int:
+    digest = hashlib.sha256(json.dumps(what).encode()).digest()
+    return int.from_bytes(digest[:7], "little")
+
+
+class _Trainer:
+    """Trains the module of one view."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        view: str,
+        spec: dict[str, Any],
+        pictures: Pictures,
+        units: Units,
+        identity: tuple[Pictures, Units] | None,
+        checkpoints: Checkpoints,
+        device: torch.device,
+        report: Report | None,
+    ) -> None:
+        self.recipe, self.own, self.view, self.spec = recipe, recipe.parameters, view, spec
+        self.pictures, self.units, self.identity = pictures, units, identity
+        self.checkpoints, self.device, self.report = checkpoints, device, report
+        self.stages = _stages(self.own, identity is not None)
+        self.mixed = self.own.precision == "mixed" and device.type == "cuda"
+
+    def run(self) -> State:
+        """From the checkpoint, or the beginning, to the end."""
+        state = self.checkpoints.load(self.view)
+        while not state.done:
+            stage = self.stages[state.stage]
+            module = self._module(state, stage)
+            self._train(stage, module, state)
+            state.done = state.stage == len(self.stages) - 1
+            state.optimiser = state.scaler = None
+            state.epoch = 0
+            state.stage += not state.done
+            if state.done:
+                state.module = None
+            self.checkpoints.save(self.view, state)
+        return state
+
+    # ----------------------------------------------------------------------------- its module
+
+    def _module(self, state: State, stage: _Stage) -> nn.Module:
+        """The module of a stage: as the checkpoint has it, or new, with the body of the stage before."""
+        torch.manual_seed(_seed(self.own.seed, self.view, stage.name, "init"))
+        spec = self.spec
+        if stage.identity:
+            assert self.identity is not None
+            spec = {
+                **{k: spec[k] for k in ("backbone", "channels", "dropout")},
+                "task": "labels", "outputs": len(self.identity[1].labels), "head": self.own.head,
+            }  # fmt: skip
+        module = build(spec)
+        before = self.stages[state.stage - 1] if state.stage else None
+        if state.epoch or (before is not None and before.identity == stage.identity):
+            fill(module, state.module)
+        else:
+            self._initialise(module)
+            for body in _bodies(module):
+                if before is not None:  # the identity stage's body goes on
+                    _fill_body(body, state.module)
+                else:
+                    state.origin = warm_start(body, self.own.backbone, self.view, self.own.warm_start)
+        return module.to(self.device)
+
+    def _initialise(self, module: nn.Module) -> None:
+        own = self.own
+        if own.body_init == "he":
+            for body in _bodies(module):
+                for layer in body.modules():
+                    if isinstance(layer, (nn.Conv2d, nn.Linear)):
+                        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        elif own.backbone.startswith("face-resnet"):  # whose library is a file of weights
+            for body in _bodies(module):
+                for layer in body.modules():
+                    if isinstance(layer, nn.Conv2d):
+                        layer.reset_parameters()
+        if own.head_init != "library":
+            for layer in _heads(module):
+                if own.head_init == "he":
+                    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                else:
+                    nn.init.xavier_normal_(layer.weight, math.sqrt(own.head_scale))
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+
+    # ----------------------------------------------------------------------------- a stage
+
+    def _train(self, stage: _Stage, module: nn.Module, state: State) -> None:
+        pictures, units = (self.identity if stage.identity else None) or (self.pictures, self.units)
+        task: Task = "labels" if stage.identity else self.recipe.task
+        work = Work(self.own, self.view, task, pictures, units, self.device, plain=stage.identity)
+        last = not stage.identity and not stage.frozen
+        if last and state.epoch == 0:
+            state.best, state.best_epoch, state.best_module = math.inf, 0, None
+        learning = [p for name, p in module.named_parameters() if not (stage.frozen and "body." in name)]
+        for p in module.parameters():
+            p.requires_grad_(False)
+        for p in learning:
+            p.requires_grad_(True)
+        optimiser = _optimiser(stage, self.own, learning)
+        scaler = torch.amp.GradScaler(self.device.type, enabled=self.mixed)
+        if state.optimiser is not None:
+            optimiser.load_state_dict(state.optimiser)
+        if state.scaler:
+            scaler.load_state_dict(state.scaler)
+        while state.epoch < stage.epochs:
+            if last and self.own.patience and state.epoch - state.best_epoch >= self.own.patience:
+                break
+            epoch = state.epoch
+            try:
+                loss = self._epoch(stage, epoch, module, work, optimiser, scaler)
+                validation, metric = work.validate(module, self.mixed)
+            except PhotoError as error:
+                raise PhotoError(
+                    f"{error} It could be read before; epoch {epoch + 1} of {self.view} needed it again. The "
+                    "checkpoint is kept: put the photo back and run the same command again."
+                ) from None
+            state.epoch = epoch + 1
+            state.history.append(
+                {
+                    "stage": stage.name, "epoch": epoch + 1, "loss": loss,
+                    "validation": _json(validation), "metric": _json(metric),
+                }
+            )  # fmt: skip
+            state.module = flat(module)
+            if last and (validation < state.best or state.best_module is None):
+                state.best, state.best_epoch, state.best_module = validation, epoch + 1, state.module
+            state.optimiser, state.scaler = optimiser.state_dict(), scaler.state_dict()
+            self.checkpoints.save(self.view, state)
+            steps = work.steps
+            self._tell(stage, epoch, steps, steps, loss, validation, metric)
+
+    def _epoch(
+        self,
+        stage: _Stage,
+        epoch: int,
+        module: nn.Module,
+        work: Work,
+        optimiser: torch.optim.Optimizer,
+        scaler: Any,
+    ) -> float:
+        """One pass through the training units; the mean loss."""
+        seed = _seed(self.own.seed, self.view, stage.name, epoch)
+        torch.manual_seed(seed)
+        module.train()
+        for body in _bodies(module):
+            if stage.frozen:
+                body.eval()
+            elif self.own.frozen_norm:
+                for layer in body.modules():
+                    if isinstance(layer, nn.BatchNorm2d):
+                        layer.eval()
+        total, batches = 0.0, 0
+        for batch, generator in work.batches(seed):
+            with torch.autocast(self.device.type, enabled=self.mixed):
+                loss = work.loss(module, batch, generator)
+            if not torch.isfinite(loss):
+                raise InputError(
+                    f"{self.view}: the loss is no longer a number in epoch {epoch + 1} ({stage.name}). Pass "
+                    f"a smaller rate, such as --set rate={stage.rate / 10:g}; with --restart."
+                )
+            optimiser.zero_grad(set_to_none=True)
+            scaler.scale(loss).backward()
+            scaler.step(optimiser)
+            scaler.update()
+            total, batches = total + loss.item(), batches + 1
+            self._tell(stage, epoch, batches, work.steps + 1, total / batches, math.nan, math.nan)
+        return total / batches
+
+    def _tell(
+        self, stage: _Stage, epoch: int, step: int, steps: int, loss: float, validation: float, metric: float
+    ) -> None:
+        if self.report:
+            watched = MONITORED[self.recipe.task]
+            now = (self.view, stage.name, epoch + 1, stage.epochs, step, steps, loss, validation, metric)
+            self.report(Progress(*now, watched))
+
+
+def _json(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _stages(own: Parameters, identity: bool) -> list[_Stage]:
+    stages = []
+    if identity:
+        stages += [
+            _Stage("identity", own.identity_epochs, "adam", own.identity_rate, identity=True),
+            _Stage(
+                "identity, settling",
+                own.identity_settling_epochs,
+                "sgd",
+                own.identity_settling_rate,
+                identity=True,
+            ),
+        ]
+    if own.frozen_epochs:
+        stages.append(_Stage("head", own.frozen_epochs, "adam", 1e-3, frozen=True))
+    stages.append(_Stage("training", own.epochs, own.optimiser, own.rate))
+    return [stage for stage in stages if stage.epochs]
+
+
+def _optimiser(stage: _Stage, own: Parameters, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    if stage.optimiser == "adam":
+        return torch.optim.Adam(parameters, stage.rate, weight_decay=own.weight_decay)
+    return torch.optim.SGD(parameters, stage.rate, own.momentum, weight_decay=own.weight_decay)
+
+
+def _bodies(module: nn.Module) -> list[nn.Module]:
+    networks = list(module.networks) if isinstance(module, Separate) else [module]
+    return [network.body for network in networks]  # type: ignore[misc]
+
+
+def _heads(module: nn.Module) -> Iterator[nn.Linear | nn.Conv2d]:
+    """Layers outside of the bodies that start at random."""
+    for name, layer in module.named_modules():
+        own = "body" not in name.split(".") and "attention" not in name.split(".")
+        if own and isinstance(layer, (nn.Conv2d, nn.Linear)):
+            yield layer
+
+
+def _fill_body(body: nn.Module, weights: NDArray[np.float32] | None) -> None:
+    """The first numbers of a `Classifier`, which are its body's."""
+    assert weights is not None
+    length = sum(t.numel() for t in body.state_dict().values() if t.is_floating_point())
+    fill(body, weights[:length])

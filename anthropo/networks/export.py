@@ -1,0 +1,384 @@
+"""A network as an ONNX file for devices without torch: one graph, from grey levels to probabilities.
+
+=============  ================================================================================
+input          what it is
+=============  ================================================================================
+pictures       uint8 (n, views, size, size, 3), RGB: the network's views of each photo in their
+               order; of a case its photos, where one that is black throughout does not exist
+metadata       float32 (n, q), of cases that have metadata: see the file's own metadata
+=============  ================================================================================
+
+=============  ================================================================================
+output         what it is
+=============  ================================================================================
+probabilities  float32 (n, labels), averaged over the views
+embedding      float32 (n, views × numbers): each view's embedding, one after the other
+=============  ================================================================================
+
+n, and of cases the number of photos, may change from call to call. The file's metadata tell labels, views,
+size, alignment and the rest of what has to be known to cut the pictures, as JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import json
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from anthropo import __version__
+from anthropo.errors import InputError, ModelError, WeightsError
+from anthropo.files import write_atomically
+from anthropo.networks.architectures import Attributes, Cases, Separate
+from anthropo.networks.network import Network, as_probabilities
+from anthropo.networks.runner import EMBEDDING, METADATA, PICTURES, PROBABILITIES, open_session
+
+Pixels = NDArray[np.uint8]
+
+#: How far an ONNX file's answers may be from torch's; of embeddings in units of their largest number.
+TOLERANCE = 1e-4
+#: Photos that are enough to find the range of every layer.
+CALIBRATION = 32
+_OPSET = 17
+_LUMA = (0.299, 0.587, 0.114)  # as in anthropo.networks.network
+_TRIAL = 3  # pictures that both are compared on where no photo is given
+# The layers that take the time. What turns grey levels into inputs and outputs into probabilities stays
+# float: there 256 steps are too few.
+_QUANTISED = ("Conv", "Pad", "Add", "Concat", "Relu", "Clip", "MaxPool", "AveragePool")
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written."""
+
+    size: int  # bytes
+    difference: float  # largest from torch's probabilities
+    embedding_difference: float  # the same of embeddings, in units of their largest number
+    agreement: float  # share of the compared photos whose first label is the same
+    compared: int  # photos
+
+
+# ------------------------------------------------------------------------------------------ the graph
+
+
+class _Graph(nn.Module):
+    """A network from grey levels to probabilities and embeddings, with operations that ONNX has."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        about = network.about
+        self.task, self.loss = network.task, str(about["parameters"].get("loss", ""))
+        self.size, self.grey, self.channels = network.size, bool(about["grey"]), about["spec"]["channels"]
+        self.outputs_are = str(about["spec"].get("head", ""))
+        self.mean = torch.tensor(about["mean"], dtype=torch.float32).view(3, 1, 1)
+        self.std = torch.tensor(about["std"], dtype=torch.float32).view(3, 1, 1)
+        self.luma = torch.tensor(_LUMA).view(3, 1, 1)
+        self.views = nn.ModuleList(_Split(module) for module in network.modules)
+
+    def forward(self, pictures: Tensor, metadata: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        if self.task == "cases":
+            module: Any = self.views[0]
+            single = module(self._inputs(pictures.reshape(-1, self.size, self.size, 3)))
+            there = (pictures.to(torch.float32).amax((2, 3, 4)) > 0).to(torch.float32)
+            summed = (single.reshape(*pictures.shape[:2], -1) * there[:, :, None]).sum(1)
+            mean = summed / there.sum(1, keepdim=True).clamp(min=1)
+            return self._probabilities(module.judge(mean, metadata)), mean
+        found, embeddings = [], []
+        for at, view in enumerate(self.views):
+            outputs, features = view(self._inputs(pictures[:, at]))
+            found.append(self._probabilities(outputs))
+            embeddings.append(features)
+        return torch.stack(found).mean(0), torch.cat(embeddings, 1)
+
+    def _inputs(self, pictures: Tensor) -> Tensor:
+        x = pictures.permute(0, 3, 1, 2).to(torch.float32)
+        if self.grey:
+            x = (x * self.luma).sum(1, keepdim=True)
+            return (x - self.mean[: self.channels]) / self.std[: self.channels]
+        return (x - self.mean) / self.std
+
+    def _probabilities(self, outputs: Tensor) -> Tensor:
+        return as_probabilities(outputs, self.task, self.outputs_are, self.loss)
+
+
+class _Split(nn.Module):
+    """A module as a body that is run once, and what stands on it."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        own: list[Any] = list(module.networks) if isinstance(module, Separate) else [module]
+        self.bodies = nn.ModuleList(m.body for m in own)
+        self.heads = nn.ModuleList(_headless(m) for m in own)
+
+    def judge(self, features: Tensor, metadata: Tensor | None) -> Tensor:
+        """Of cases: the outputs for their mean embeddings."""
+        head = self.heads[0]
+        assert isinstance(head, Cases)
+        return head.judge(features, metadata)
+
+    def forward(self, x: Tensor) -> Any:
+        outputs, embeddings = [], []
+        head: Any
+        for body, head in zip(self.bodies, self.heads, strict=True):
+            seen = body(x)
+            pooled = seen.mean((2, 3))
+            embeddings.append(pooled)
+            if isinstance(head, Cases):
+                return pooled  # averaged over the photos before it is judged
+            outputs.append(head.everything(seen)[0] if isinstance(head, Attributes) else head.judge(pooled))
+        return torch.cat(outputs, 1), torch.cat(embeddings, 1)
+
+
+def _headless(module: nn.Module) -> nn.Module:
+    """A copy of a module that takes what its body would have given."""
+    body, module.body = module.body, nn.Identity()
+    try:
+        return copy.deepcopy(module)
+    finally:
+        module.body = body
+
+
+# --------------------------------------------------------------------------------------------- export
+
+
+def require_onnx() -> Any:
+    """The library onnx, with onnxruntime installed beside it.
+
+    Raises
+    ------
+    WeightsError
+        If one of them is missing.
+    """
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise WeightsError(
+            f"ONNX cannot be used ({error}). Install it with `pip install anthropo[cnn]`."
+        ) from None
+    return onnx
+
+
+def export(
+    network: Network, path: Path, *, int8: bool = False, photos: Pixels | None = None, source: str = ""
+) -> Exported:
+    """Write a network as ONNX and compare its answers with torch's.
+
+    Parameters
+    ----------
+    network : Network
+    path : Path
+    int8 : bool
+        Eight-bit integers in place of floats. With `photos` weights and activations, which is what makes a
+        CPU faster; without them weights only, which only makes the file smaller.
+    photos : ndarray of uint8, (n, views, size, size, 3), optional
+        To compare on, and to find the range of each layer's activations with; no labels are used.
+    source : str
+        SHA-256 of the network's file, which the ONNX file remembers.
+
+    Raises
+    ------
+    WeightsError
+        If onnx or onnxruntime are not installed.
+    ModelError
+        If the answers differ by more than `TOLERANCE` without `int8`.
+    InputError
+        If the file cannot be written.
+    """
+    require_onnx()
+    graph = _Graph(network).eval()
+    data = _described(_traced(graph, network), network, int8, source)
+    trial = _trial(network) if photos is None or not len(photos) else photos[:CALIBRATION]
+    plain = _compared(data, graph, network, trial)
+    if max(plain.difference, plain.embedding_difference) > TOLERANCE:
+        raise ModelError(
+            f"{path}: not written, since its answers would differ from the network's by "
+            f"{plain.difference:.2g} (embeddings {plain.embedding_difference:.2g}), where {TOLERANCE:g} is "
+            "allowed. Another version of torch or onnxruntime may do better."
+        )
+    found = plain
+    if int8:
+        data = _quantised(data, network, None if photos is None else trial)
+        found = _compared(data, graph, network, trial)
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}).") from None
+    return found
+
+
+def _traced(graph: _Graph, network: Network) -> bytes:
+    """The graph as ONNX, without a word about it on the terminal."""
+    pictures = torch.from_numpy(_trial(network))
+    axes = {name: {0: "n"} for name in (PICTURES, PROBABILITIES, EMBEDDING)}
+    given: tuple[Tensor, ...] = (pictures,)
+    names = [PICTURES]
+    if network.task == "cases":
+        axes[PICTURES][1] = "photos"
+        if size := network.about["spec"]["metadata"]:
+            given, names = (pictures, torch.zeros(len(pictures), size)), [PICTURES, METADATA]
+            axes[METADATA] = {0: "n"}
+    with tempfile.TemporaryDirectory() as folder, _quiet(), torch.inference_mode():
+        made = Path(folder) / "plain.onnx"
+        torch.onnx.export(
+            graph,
+            given,
+            made,
+            input_names=names,
+            output_names=[PROBABILITIES, EMBEDDING],
+            dynamic_axes=axes,
+            opset_version=_OPSET,
+            dynamo=False,  # the newer exporter needs another library and twenty times the time
+        )
+        return made.read_bytes()
+
+
+def _described(data: bytes, network: Network, int8: bool, source: str) -> bytes:
+    """With the metadata that a user of the file needs."""
+    onnx = require_onnx()
+    model = onnx.load_from_string(data)
+    about = network.about
+    said = {
+        "anthropo": __version__,
+        "network_sha256": source,
+        "recipe": network.recipe,
+        "task": network.task,
+        "labels": list(network.labels),
+        "views": list(network.views),
+        "pictures": "uint8 RGB, (n, photos of a case, size, size, 3)"
+        if network.task == "cases"
+        else "uint8 RGB, (n, views, size, size, 3)",
+        **{key: about[key] for key in ("size", "grey", "mean", "std", "alignment", "crops", "dimension")},
+        "metadata": about.get("metadata"),
+        "precision": "int8" if int8 else "float32",
+        "weights": network.manifest.get("weights") or [],
+        "use": "research only; not a medical device",
+    }
+    onnx.helper.set_model_props(
+        model, {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in said.items()}
+    )
+    model.producer_name, model.producer_version = "anthropo", __version__
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def _quantised(data: bytes, network: Network, photos: Pixels | None) -> bytes:
+    """Eight-bit integers in the layers that take the time."""
+    from onnxruntime import quantization
+
+    onnx = require_onnx()
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        plain, ready, made = (Path(folder) / f"{name}.onnx" for name in ("plain", "ready", "made"))
+        plain.write_bytes(data)
+        quantization.shape_inference.quant_pre_process(plain, ready, skip_symbolic_shape=True)
+        if photos is None:
+            quantization.quantize_dynamic(
+                ready, made, op_types_to_quantize=["Conv"], weight_type=quantization.QuantType.QUInt8
+            )
+        else:
+            # of what is not in a body little time is spent, and answers are there
+            others = [node.name for node in onnx.load(ready).graph.node if "/bodies." not in node.name]
+            quantization.quantize_static(
+                ready,
+                made,
+                _Reader(network, photos),
+                quant_format=quantization.QuantFormat.QDQ,
+                op_types_to_quantize=list(_QUANTISED),
+                nodes_to_exclude=others,
+                per_channel=True,
+                activation_type=quantization.QuantType.QUInt8,
+                weight_type=quantization.QuantType.QInt8,
+            )
+        model = onnx.load(made)
+    said = {p.key: p.value for p in onnx.load_from_string(data).metadata_props}
+    onnx.helper.set_model_props(model, said)
+    return bytes(model.SerializeToString())
+
+
+class _Reader:
+    """Photos for onnxruntime's calibration, one at a time; like its CalibrationDataReader."""
+
+    def __init__(self, network: Network, photos: Pixels) -> None:
+        self._feeds = iter([feeds(network, photos[i : i + 1]) for i in range(len(photos))])
+
+    def get_next(self) -> dict[str, NDArray[Any]] | None:
+        return next(self._feeds, None)
+
+
+def feeds(
+    network: Network, pictures: Pixels, metadata: NDArray[np.float32] | None = None
+) -> dict[str, NDArray[Any]]:
+    """Inputs of the ONNX file by name; metadata that are not given are missing."""
+    given: dict[str, NDArray[Any]] = {PICTURES: pictures}
+    size = network.about["spec"].get("metadata", 0)
+    if size:
+        if metadata is None:
+            metadata = np.zeros((len(pictures), size), np.float32)
+            metadata[:, 1::2] = 1
+        given[METADATA] = metadata
+    return given
+
+
+def _trial(network: Network) -> Pixels:
+    """Pictures to compare on: noise that is coarse, fine, and dark."""
+    random, side = np.random.default_rng(0), network.size
+    depth = 2 if network.task == "cases" else len(network.views)
+    coarse = random.integers(0, 256, (_TRIAL, depth, -(-side // 16), -(-side // 16), 3), dtype=np.uint8)
+    coarse = coarse.repeat(16, 2).repeat(16, 3)[:, :, :side, :side]
+    fine = random.integers(-20, 21, coarse.shape)
+    light = np.array([1.0, 0.6, 0.2]).reshape(-1, 1, 1, 1, 1)
+    pictures: Pixels = np.clip(coarse * light + fine, 0, 255).astype(np.uint8)
+    if network.task == "cases":
+        pictures[0, 1] = 0  # a photo that does not exist
+    return pictures
+
+
+def _compared(data: bytes, graph: _Graph, network: Network, photos: Pixels) -> Exported:
+    """How far the file's answers are from torch's, on photos taken one by one and together."""
+    session = open_session(data)
+    given = feeds(network, photos)
+    together = session.run([PROBABILITIES, EMBEDDING], given)
+    one = {name: values[:1] for name, values in given.items()}
+    alone = session.run([PROBABILITIES, EMBEDDING], one)
+    with torch.inference_mode():
+        wanted = [out.numpy() for out in graph(*(torch.from_numpy(v) for v in given.values()))]
+    # the graph is another writing of the network, which is therefore asked as well
+    views = {name: photos[:, i] for i, name in enumerate(network.views)}
+    if network.task == "cases":
+        views = {network.views[0]: photos}
+    own = network.probabilities(views, given.get(METADATA))
+    scale = float(np.abs(wanted[1]).max()) or 1.0
+    probabilities = max(
+        float(np.abs(together[0] - wanted[0]).max()),
+        float(np.abs(alone[0] - wanted[0][:1]).max()),
+        float(np.abs(together[0] - own).max()),
+    )
+    embeddings = max(
+        float(np.abs(together[1] - wanted[1]).max()), float(np.abs(alone[1] - wanted[1][:1]).max())
+    )
+    same = together[0].argmax(1) == wanted[0].argmax(1)
+    return Exported(len(data), probabilities, embeddings / scale, float(same.mean()), len(photos))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing of what the libraries say while they work, which is for their developers."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)

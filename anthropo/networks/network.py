@@ -1,0 +1,368 @@
+"""A trained network: what it needs to look at a photograph, its modules, and the file it is kept in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from anthropo.encoder.regions import IMAGE, REGIONS
+from anthropo.errors import AnthropoError, ModelError
+from anthropo.learning.bundle import Bundle, read_bundle, write_bundle
+from anthropo.learning.state import Meta
+from anthropo.networks.architectures import Cases, build
+from anthropo.networks.chips import ALIGNMENTS, CROPS, View
+
+Pixels = NDArray[np.uint8]
+
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+_WEIGHTS = "weights/"
+_LARGEST = 2048  # px
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """One module per view of a photograph, whose answers are averaged.
+
+    The manifest has the keys of `anthropo.learning.bundle`, and under ``network``:
+
+    ================  ======================================================================
+    key               value
+    ================  ======================================================================
+    recipe            name of the recipe
+    parameters        every option that it was trained with
+    spec              what `anthropo.networks.architectures.build` needs, alike for all views
+    views             regions of the face, or ["image"] for the whole photograph
+    size              px, side of the pictures that the modules see
+    grey              whether pictures are turned grey
+    mean, std         of the training pictures' channels, grey levels, three each
+    alignment, crops  see `anthropo.networks.chips.View`
+    dimension         numbers in one view's embedding
+    weights           number of trained weights of all views
+    metadata          of cases: how columns become numbers, see `anthropo.networks.data`
+    layout            SHA-256 of the names and shapes of a module's tensors
+    warm_start        what training began with
+    history           {view: [{"stage", "epoch", "loss", "validation", "metric"}]}
+    ================  ======================================================================
+    """
+
+    manifest: dict[str, Any]
+    modules: tuple[nn.Module, ...]  # one per view, in the order of `views`
+
+    # ------------------------------------------------------------------------------ what it is
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """The manifest's part about the network."""
+        return dict(self.manifest["network"])
+
+    @property
+    def recipe(self) -> str:
+        """Name of the recipe."""
+        return str(self.about["recipe"])
+
+    @property
+    def task(self) -> str:
+        """labels, grades (ordered, lowest first), attributes or cases."""
+        return str(self.about["spec"]["task"])
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels, grades or attributes, in the order of `probabilities`."""
+        return tuple(self.manifest["labels"])
+
+    @property
+    def view(self) -> View:
+        """How pictures are cut from a photograph."""
+        about = self.about
+        return View(tuple(about["views"]), about["size"], about["alignment"], about["crops"])
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Regions of the face, or ("image",)."""
+        return self.view.names
+
+    @property
+    def size(self) -> int:
+        """Side of the pictures, px."""
+        return self.view.size
+
+    @property
+    def dimension(self) -> int:
+        """Numbers in one view's embedding."""
+        return int(self.about["dimension"])
+
+    @property
+    def parameters(self) -> int:
+        """Trained weights of all modules."""
+        return sum(p.numel() for module in self.modules for p in module.parameters())
+
+    # ------------------------------------------------------------------------------ what it says
+
+    def inputs(self, chips: Pixels) -> Tensor:
+        """Pictures (…, size, size, 3) as a module takes them, (…, channels, size, size), where it is."""
+        shape = (self.size, self.size, 3)
+        if chips.dtype != np.uint8 or chips.ndim not in (4, 5) or chips.shape[-3:] != shape:
+            raise ValueError(
+                f"pictures are {chips.dtype} of shape {chips.shape}; uint8 (n, {shape}) are needed"
+            )
+        about = self.about
+        device = next(self.modules[0].parameters()).device
+        x = torch.from_numpy(np.ascontiguousarray(chips)).to(device)
+        return normalised(x, about["grey"], about["spec"]["channels"], about["mean"], about["std"])
+
+    def logits(
+        self, views: Mapping[str, Pixels], metadata: NDArray[np.float32] | None = None, *, batch: int = 16
+    ) -> Tensor:
+        """The raw outputs of each view's module.
+
+        Parameters
+        ----------
+        views : mapping of str to ndarray of uint8, (n, size, size, 3)
+            Pictures by view: of all the network's views, or of some. Of cases also (n, m, size, size, 3),
+            where a picture that is black throughout does not exist.
+        metadata : ndarray, (n, q), optional
+            Of cases; left out: all of it is missing.
+        batch : int
+            Pictures, or cases, that a module sees at once.
+
+        Returns
+        -------
+        Tensor, (len(views), n, outputs)
+            On the CPU.
+        """
+        return torch.stack([self._run(name, chips, metadata, batch) for name, chips in views.items()])
+
+    def _module(self, name: str) -> nn.Module:
+        if name not in self.views:
+            raise ValueError(f"view {name!r}: this network looks at {', '.join(self.views)}")
+        return self.modules[self.views.index(name)].eval()
+
+    def _run(self, name: str, chips: Pixels, metadata: NDArray[np.float32] | None, batch: int) -> Tensor:
+        module, parts = self._module(name), []
+        with torch.inference_mode():
+            for start in range(0, len(chips), batch):
+                own = chips[start : start + batch]
+                x = self.inputs(own)
+                if isinstance(module, Cases):
+                    known = None if metadata is None else torch.from_numpy(metadata[start : start + batch])
+                    there = torch.from_numpy(own.any((-3, -2, -1))) if own.ndim == 5 else None
+                    parts.append(
+                        module(
+                            x,
+                            None if there is None else there.to(x.device),
+                            None if known is None else known.to(x.device, torch.float32),
+                        ).cpu()
+                    )
+                else:
+                    parts.append(module(x).cpu())
+        outputs = int(self.about["spec"]["outputs"])
+        return torch.cat(parts) if parts else torch.empty(0, outputs)
+
+    def embed(self, views: Mapping[str, Pixels], *, batch: int = 16) -> NDArray[np.float32]:
+        """Embeddings of pictures, (n, d): those of the given views one after the other.
+
+        Parameters
+        ----------
+        views : mapping of str to ndarray of uint8, (n, size, size, 3)
+            As for `logits`; one view gives `dimension` numbers.
+        """
+        rows = []
+        with torch.inference_mode():
+            for name, chips in views.items():
+                module = self._module(name)
+                parts = [
+                    module.features(self.inputs(chips[i : i + batch])).cpu().numpy()  # type: ignore[operator]
+                    for i in range(0, len(chips), batch)
+                ]
+                rows.append(np.concatenate(parts) if parts else np.empty((0, self.dimension), np.float32))
+        return np.concatenate(rows, axis=1).astype(np.float32)
+
+    def probabilities(
+        self, views: Mapping[str, Pixels], metadata: NDArray[np.float32] | None = None, *, batch: int = 16
+    ) -> NDArray[np.float64]:
+        """Probabilities averaged over the given views, (n, k).
+
+        Of labels, grades and cases rows sum to 1; of attributes each is the probability of being present.
+        Parameters as of `logits`.
+        """
+        spec = self.about["spec"]
+        each = as_probabilities(
+            self.logits(views, metadata, batch=batch), self.task, spec.get("head", ""), self._loss
+        )
+        averaged: NDArray[np.float64] = each.mean(0).double().numpy()
+        return averaged
+
+    @property
+    def _loss(self) -> str:
+        return str(self.about["parameters"].get("loss", ""))
+
+    # ------------------------------------------------------------------------------ its file
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network, whole or not at all; no pickle.
+
+        Raises
+        ------
+        ModelError
+            If it cannot be written.
+        """
+        arrays = {
+            f"{_WEIGHTS}{name}": flat(module) for name, module in zip(self.views, self.modules, strict=True)
+        }
+        about = {**self.about, "layout": layout(self.modules[0]), "weights": self.parameters}
+        write_bundle(path, Bundle({**self.manifest, "network": about}, arrays, {}))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Network:
+        """Read a network that may come from anywhere; nothing in it is executed.
+
+        Raises
+        ------
+        ModelError
+            If it is no network, is damaged, or was made by a newer anthropo.
+        WeightsError
+            If the library that its architecture comes from is not installed.
+        """
+        where = os.fspath(path)
+        bundle = read_bundle(path)
+        if "network" not in bundle.manifest:
+            raise ModelError(
+                f"{where}: a model that `anthropo train` wrote, not a network. Give a file that `anthropo "
+                "finetune` wrote."
+            )
+        manifest = {
+            k: v for k, v in bundle.manifest.items() if k not in ("files", "format", "format_version")
+        }
+        try:
+            about = Meta(bundle.manifest.get("network"))
+            _check(about, Meta(bundle.manifest))
+            spec = about.mapping("spec")
+            modules = []
+            for name in about.texts("views"):
+                module = build(spec)
+                if layout(module) != about.text("layout"):
+                    raise ModelError(
+                        "its layers are named otherwise by the libraries that are installed here"
+                    )
+                fill(module, bundle.arrays.get(f"{_WEIGHTS}{name}"))
+                modules.append(module.eval().requires_grad_(False))
+        except ModelError as error:
+            raise ModelError(
+                f"{where}: the network does not fit together ({error}). Copy it again from where it was "
+                "made, or train it again."
+            ) from None
+        except AnthropoError as error:
+            raise type(error)(f"{where}: {error}") from None
+        return cls(manifest, tuple(modules))
+
+
+def is_network(manifest: Mapping[str, Any]) -> bool:
+    """Whether a model file's manifest is that of a network rather than of a hybrid model."""
+    return "network" in manifest
+
+
+def _check(about: Meta, manifest: Meta) -> None:
+    """Refuse what `Network` would stumble over."""
+    views, spec = about.texts("views"), about.mapping("spec")
+    about.text("recipe"), about.mapping("parameters")
+    if not views or len(set(views)) < len(views) or not (set(views) <= {*REGIONS} or views == [IMAGE]):
+        raise ModelError("its views are none")
+    if not 1 <= about.number("size") <= _LARGEST or about.number("size") != int(about.number("size")):
+        raise ModelError("its pictures have an impossible size")
+    if about.text("alignment") not in ALIGNMENTS or about.text("crops") not in CROPS:
+        raise ModelError("it cuts pictures in an unknown way")
+    for key in ("mean", "std"):
+        numbers = about.numbers(key)
+        if len(numbers) != 3 or (key == "std" and min(numbers) <= 0):
+            raise ModelError(f"its {key} is not one number for each channel")
+    about.flag("grey")
+    labels = manifest.texts("labels")
+    outputs = spec.get("outputs")
+    if outputs != len(labels) - (spec.get("head") == "thresholds"):
+        raise ModelError("it has not one output for each label")
+    if about.number("dimension") < 1:
+        raise ModelError("its embedding has no numbers")
+
+
+def normalised(x: Tensor, grey: bool, channels: int, mean: Any, std: Any) -> Tensor:
+    """Pictures (…, h, w, 3) in grey levels as modules take them, (…, channels, h, w)."""
+    x = x.to(torch.float32).movedim(-1, -3)
+    column = (3, 1, 1)
+    if grey:
+        x = (x * x.new_tensor(_LUMA).view(column)).sum(-3, keepdim=True).expand(x.shape)
+    x = (x - x.new_tensor(mean).view(column)) / x.new_tensor(std).view(column)
+    return x[..., :channels, :, :]
+
+
+def as_probabilities(outputs: Tensor, task: str, head: str, loss: str) -> Tensor:
+    """Outputs (…, o) as probabilities (…, k)."""
+    if task == "attributes":
+        # trained on -1 and +1, or on 0 and 1
+        return ((outputs + 1) / 2).clamp(0, 1) if loss == "mse" else outputs.sigmoid()
+    if head == "thresholds":
+        above = outputs.sigmoid()
+        one, nothing = torch.ones_like(above[..., :1]), torch.zeros_like(above[..., :1])
+        return torch.cat([one, above], -1) - torch.cat([above, nothing], -1)
+    return outputs.softmax(-1)
+
+
+def decided(probabilities: NDArray[np.float64], head: str) -> NDArray[np.int64]:
+    """Which label (n,) is decided on, of probabilities (n, k): the most probable one.
+
+    Of grades with thresholds it is the middle one, which as many are above as below: a grade between two
+    near thresholds is never the most probable one of all, and still the best guess.
+    """
+    if head == "thresholds":
+        above = 1 - probabilities.cumsum(1)[:, :-1]
+        return np.asarray((above > 0.5).sum(1), dtype=np.int64)
+    return np.asarray(probabilities.argmax(1), dtype=np.int64)
+
+
+# ------------------------------------------------------------------------------------- weights as one array
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Weights and statistics; counters, of which nothing depends, are left out."""
+    return {name: t for name, t in module.state_dict().items() if t.is_floating_point()}
+
+
+def layout(module: nn.Module) -> str:
+    """SHA-256 of the names and shapes of a module's tensors, in their order."""
+    described = [(name, list(t.shape)) for name, t in _tensors(module).items()]
+    return hashlib.sha256(json.dumps(described).encode()).hexdigest()
+
+
+def flat(module: nn.Module) -> NDArray[np.float32]:
+    """All tensors of a module, one after the other."""
+    parts = [t.detach().cpu().to(torch.float32).reshape(-1) for t in _tensors(module).values()]
+    return torch.cat(parts).numpy()
+
+
+def fill(module: nn.Module, weights: NDArray[Any] | None) -> None:
+    """Put what `flat` gave back into a module of the same layout.
+
+    Raises
+    ------
+    ModelError
+        If it is missing, of another length, or not finite.
+    """
+    tensors = _tensors(module)
+    total = sum(t.numel() for t in tensors.values())
+    if weights is None or weights.shape != (total,) or weights.dtype != np.float32:
+        raise ModelError("its weights are missing or of another number")
+    if not np.isfinite(weights).all():
+        raise ModelError("its weights are not finite")
+    at = 0
+    with torch.no_grad():
+        for t in tensors.values():
+            t.copy_(torch.from_numpy(weights[at : at + t.numel()].copy()).view(t.shape))
+            at += t.numel()

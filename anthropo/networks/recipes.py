@@ -1,0 +1,336 @@
+"""Recipes: everything that decides how a network is trained, as data that a user's file may change."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from anthropo.encoder.regions import HYBRID_REGIONS, IMAGE
+from anthropo.errors import InputError
+from anthropo.files import read_text
+from anthropo.networks.architectures import BACKBONES, FITTING, Task
+from anthropo.networks.chips import ALIGNMENTS, CROPS
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+RECIPES = ("deepgestalt", "skin-five", "risk-grading", "differential", "attributes")
+#: Warm starts that are no file.
+WARM_STARTS = ("none", "face-resnet", "efficientnet-lite0", "imagenet")
+#: Every column that can be learned from.
+ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Every choice of a recipe. What each means is said in recipes/deepgestalt.toml and its neighbours."""
+
+    # the network
+    backbone: str
+    views: tuple[str, ...]
+    size: int
+    grey: bool
+    alignment: str
+    crops: str
+    head: str
+    dropout: float
+    own: int
+    attention: bool
+    separate: bool
+    pose: float
+    images: int
+    metadata: tuple[str, ...]
+    grades: tuple[str, ...]
+    # where it starts
+    warm_start: str
+    body_init: str
+    head_init: str
+    head_scale: float
+    frozen_epochs: int
+    frozen_norm: bool
+    # identity stage
+    identity: str
+    identity_epochs: int
+    identity_rate: float
+    identity_settling_epochs: int
+    identity_settling_rate: float
+    # training
+    optimiser: str
+    rate: float
+    momentum: float
+    weight_decay: float
+    epochs: int
+    batch: int
+    patience: int
+    loss: str
+    imbalance: str
+    focal_gamma: float
+    contrastive: float
+    contrastive_margin: float
+    contrastive_pairs: str
+    # augmentation
+    mirror: bool
+    flip: bool
+    rotation: float
+    shift: float
+    shear: float
+    zoom: float
+    crop: float
+    # the run
+    precision: str
+    folds: int
+    fold: int
+    seed: int
+    memory: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A network of the literature."""
+
+    name: str
+    task: Task
+    summary: str
+    source: str
+    parameters: Parameters
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "backbone": tuple(BACKBONES),
+    "alignment": ALIGNMENTS,
+    "crops": CROPS,
+    "head": ("linear", "convolution"),
+    "body_init": ("he", "library"),
+    "head_init": ("xavier", "he", "library"),
+    "identity": ("none", "patient"),
+    "optimiser": ("sgd", "adam"),
+    "loss": ("cross-entropy", "ordinal", "bce", "mse"),
+    "imbalance": ("none", "weights", "focal", "sampling"),
+    "contrastive_pairs": ("label", "patient"),
+    "precision": ("mixed", "full"),
+}
+#: Smallest and largest number that makes sense.
+_RANGES: dict[str, tuple[float, float]] = {
+    "size": (32, 1024),
+    "dropout": (0, 0.95),
+    "own": (1, 4096),
+    "pose": (0, 1000),
+    "images": (1, 32),
+    "head_scale": (1e-6, 100),
+    "frozen_epochs": (0, 10_000),
+    "identity_epochs": (0, 10_000),
+    "identity_rate": (1e-8, 10),
+    "identity_settling_epochs": (0, 10_000),
+    "identity_settling_rate": (1e-8, 10),
+    "rate": (1e-8, 10),
+    "momentum": (0, 0.9999),
+    "weight_decay": (0, 1),
+    "epochs": (1, 10_000),
+    "batch": (2, 4096),
+    "patience": (0, 10_000),
+    "focal_gamma": (0, 10),
+    "contrastive": (0, 1000),
+    "contrastive_margin": (1e-3, 2),
+    "rotation": (0, 180),
+    "shift": (0, 0.5),
+    "shear": (0, 45),
+    "zoom": (0, 0.5),
+    "crop": (0, 0.8),
+    "folds": (3, 100),
+    "fold": (0, 99),
+    "seed": (0, 2**31 - 1),
+    "memory": (0, 4096),
+}
+_LOSSES: dict[Task, tuple[str, ...]] = {
+    "labels": ("cross-entropy",),
+    "grades": ("ordinal", "cross-entropy"),
+    "attributes": ("bce", "mse"),
+    "cases": ("cross-entropy",),
+}
+
+
+def load_recipe(
+    name: str, file: Path | None = None, settings: Sequence[str] = (), **given: Any
+) -> tuple[Recipe, frozenset[str]]:
+    """A recipe with what the user wants otherwise.
+
+    Parameters
+    ----------
+    name : str
+        One of `RECIPES`.
+    file : Path, optional
+        TOML or YAML with options of `Parameters`.
+    settings : sequence of str
+        ``option=value`` each, which outrank the file.
+    **given
+        Options that outrank both.
+
+    Returns
+    -------
+    recipe : Recipe
+        Checked. With a packaged warm start the backbone is the one that it is for, unless it is set.
+    changed : frozenset of str
+        Options that the user set.
+
+    Raises
+    ------
+    InputError
+        If there is no such recipe, file or option, or a value does not fit.
+    """
+    if name not in RECIPES:
+        raise InputError(f"recipe {name!r}: unknown. Choose from {', '.join(RECIPES)}.")
+    text = resources.files("anthropo.networks").joinpath(f"recipes/{name}.toml").read_text(encoding="utf-8")
+    preset = tomllib.loads(text)
+    head = {key: preset.pop(key) for key in ("task", "summary", "source")}
+    parameters = Parameters(**{key: _typed(key, value, name) for key, value in preset.items()})
+    changes: dict[str, Any] = {}
+    for key, value in (_read(file) if file else {}).items():
+        _refuse_unknown(key, str(file))
+        changes[key] = _typed(key, value, str(file))
+    for setting in settings:
+        key, equals, value = (part.strip() for part in setting.partition("="))
+        if not equals:
+            raise InputError(f"--set {setting}: not of the form option=value, such as --set rate=0.001.")
+        _refuse_unknown(key, "--set")
+        changes[key] = _typed(key, _parsed(key, value), "--set")
+    changes |= given
+    warm = changes.get("warm_start", parameters.warm_start)
+    if warm in FITTING and "backbone" not in changes and parameters.backbone not in FITTING[warm]:
+        # packaged weights choose the body that they are for
+        changes = {"size": BACKBONES[warm].size, **changes, "backbone": warm}
+    recipe = Recipe(name, head["task"], head["summary"], head["source"], replace(parameters, **changes))
+    check_recipe(recipe)
+    return recipe, frozenset(changes)
+
+
+def as_toml(recipe: Recipe) -> str:
+    """All options of a recipe as a parameter file."""
+
+    def text(value: Any) -> str:
+        if isinstance(value, bool):
+            return str(value).lower()
+        if isinstance(value, tuple):
+            return "[" + ", ".join(map(text, value)) + "]"
+        if isinstance(value, str):
+            return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return repr(value)
+
+    lines = [f"{key} = {text(value)}" for key, value in asdict(recipe.parameters).items()]
+    return f"# recipe {recipe.name}: {recipe.summary}\n" + "\n".join(lines) + "\n"
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    text, suffix = read_text(path), path.suffix.lower()
+    if suffix == ".toml":
+        try:
+            table: dict[str, Any] = tomllib.loads(text)
+            return table
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(f"{path}: not valid TOML ({error}).") from None
+    if suffix not in (".yaml", ".yml"):
+        raise InputError(f"{path}: a parameter file is .toml or .yaml.")
+    try:
+        import yaml
+    except ImportError:
+        raise InputError(f"{path}: reading YAML needs PyYAML. Write it as .toml (option = value).") from None
+    try:
+        made = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())}).") from None
+    if not isinstance(made, dict):
+        raise InputError(f"{path}: not a table of options. Write lines such as `rate: 0.001`.")
+    return {str(key): value for key, value in made.items()}
+
+
+def _refuse_unknown(key: str, where: str) -> None:
+    names = [field.name for field in fields(Parameters)]
+    if key not in names:
+        near = difflib.get_close_matches(key, names, 1, 0.6)
+        hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(names)}."
+        raise InputError(f"{where}: no option {key!r}. {hint}")
+
+
+def _parsed(key: str, text: str) -> Any:
+    """A value of the command line: as in TOML, or a word, or words with commas."""
+    if _kind(key) == tuple[str, ...] and not text.startswith("["):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if _kind(key) is str:
+        return text.strip("\"'")
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _kind(key: str) -> Any:
+    return get_type_hints(Parameters)[key]
+
+
+def _typed(key: str, value: Any, where: str) -> Any:
+    """The value as the option's type and within its range."""
+    kind = _kind(key)
+    if kind == tuple[str, ...]:
+        if isinstance(value, list) and all(isinstance(v, str) for v in value):
+            return tuple(value)
+        raise InputError(f'{where}: {key} is a list of texts, such as ["a", "b"], not {value!r}.')
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        wanted = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}[kind]
+        raise InputError(f"{where}: {key} is {wanted}, not {value!r}.")
+    if key in _CHOICES and value not in _CHOICES[key]:
+        near = difflib.get_close_matches(value, _CHOICES[key], 1, 0.5)
+        hint = f"Did you mean {near[0]}? " if near else ""
+        raise InputError(f"{where}: {key} {value!r}: {hint}Choose from {', '.join(_CHOICES[key])}.")
+    lo, hi = _RANGES.get(key, (-math.inf, math.inf))
+    if kind in (int, float) and not lo <= value <= hi:
+        raise InputError(f"{where}: {key} {value:g}: needs to be between {lo:g} and {hi:g}.")
+    return value
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Refuse options that contradict each other or the recipe's task.
+
+    Raises
+    ------
+    InputError
+        With the first contradiction.
+    """
+    own, task = recipe.parameters, recipe.task
+    if own.size < BACKBONES[own.backbone].least:
+        least = BACKBONES[own.backbone].least
+        raise InputError(f"size {own.size}: the backbone {own.backbone} needs {least} pixels or more.")
+    if own.loss not in _LOSSES[task]:
+        raise InputError(
+            f"loss {own.loss}: not for the recipe {recipe.name}. Choose from {', '.join(_LOSSES[task])}."
+        )
+    if own.imbalance == "focal" and own.loss == "mse":
+        raise InputError("imbalance focal: needs probabilities, which the loss mse has not. Choose bce.")
+    for view in own.views:
+        if view not in (*HYBRID_REGIONS, IMAGE):
+            raise InputError(f"views {view}: unknown. Choose from {', '.join((*HYBRID_REGIONS, IMAGE))}.")
+    if not own.views or len(set(own.views)) < len(own.views):
+        raise InputError("views: one or more, each once, are needed.")
+    if IMAGE in own.views and len(own.views) > 1:
+        raise InputError(f"views: {IMAGE} is the whole photograph and stands alone.")
+    if own.pose and task != "attributes":
+        raise InputError(f"pose: only the recipe attributes learns it. Set it to 0 for {recipe.name}.")
+    if own.pose and own.views == (IMAGE,):
+        raise InputError("pose: a photograph without a face has none. Set it to 0.")
+    if own.contrastive and (task not in ("labels", "grades")):
+        raise InputError(f"contrastive: not for the recipe {recipe.name}. Set it to 0.")
+    if own.fold >= own.folds:
+        raise InputError(f"fold {own.fold}: they are numbered from 0 to {own.folds - 1}.")
+    if len(set(own.grades)) < len(own.grades):
+        raise InputError("grades: each once, the lowest first.")
+    if (own.frozen_epochs or own.frozen_norm) and own.warm_start == "none":
+        name = "frozen_epochs" if own.frozen_epochs else "frozen_norm"
+        raise InputError(f"{name}: needs a body that has learned something before. Give a warm_start.")

@@ -1,0 +1,175 @@
+"""Warm starts: weights that were learned elsewhere, put into a body. Nothing is ever downloaded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from anthropo.encoder.encoders import ENCODERS, fill_state, import_timm, read_state
+from anthropo.errors import AnthropoError, InputError, WeightsError
+from anthropo.face.weights import read_checked
+from anthropo.files import file_sha256
+from anthropo.learning.bundle import SUFFIX
+from anthropo.networks.architectures import FITTING, TIMM
+from anthropo.networks.network import Network
+
+Origin = dict[str, Any]  # name, digest, licence, commercial_use, as in a model's manifest
+
+
+def warm_start(body: nn.Module, backbone: str, view: str, source: str) -> Origin | None:
+    """Put learned weights into a body.
+
+    Parameters
+    ----------
+    body : Module
+        Of `anthropo.networks.architectures.body`.
+    backbone : str
+        Its name.
+    view : str
+        Which of another network's modules is taken.
+    source : str
+        ``none``; ``face-resnet`` or ``efficientnet-lite0``, which come with anthropo; ``imagenet``: the
+        weights that timm keeps in its cache; or a file: another network (.anthropo), or a state_dict
+        (.safetensors, .pth with tensors only).
+
+    Returns
+    -------
+    dict or None
+        Where they come from; None for ``none``.
+
+    Raises
+    ------
+    WeightsError
+        If there are none, or they belong to another body.
+    """
+    if source == "none":
+        return None
+    try:
+        if source in ENCODERS:
+            return _packaged(body, backbone, source)
+        if source == "imagenet":
+            return _cached(body, backbone)
+        return _file(body, backbone, view, Path(source))
+    except InputError as error:
+        raise WeightsError(f"warm start {source}: {error}") from None
+
+
+_FACE_RESNET_UNUSED = {"face-resnet": ("projection",), "face-resnet-map": ("projection", "blocks.13")}
+
+
+def _packaged(body: nn.Module, backbone: str, source: str) -> Origin:
+    if backbone not in FITTING[source]:
+        raise WeightsError(
+            f"warm start {source}: weights of another network than the backbone {backbone}. Pass --set "
+            f"backbone={source}, or another warm start."
+        )
+    data = read_checked(source)
+    network: Any = body.network
+    if source == "face-resnet":
+        from anthropo.encoder.resnet import ResNet, read_weights
+
+        state = ResNet(read_weights(data)).state_dict()
+        fill_state(network, state, source, source, _FACE_RESNET_UNUSED[backbone])
+    else:
+        fill_state(network, read_state(data, source), source, source, ("_fc",))
+    info = ENCODERS[source]
+    return _origin(source, hashlib.sha256(data).hexdigest(), info.licence, info.commercial_use)
+
+
+def _origin(name: str, digest: str, licence: str, commercial_use: bool) -> Origin:
+    return {"name": name, "digest": digest, "licence": licence, "commercial_use": commercial_use}
+
+
+def _cached(body: nn.Module, backbone: str) -> Origin:
+    if backbone not in TIMM:
+        instead = backbone if backbone in ENCODERS else "none"
+        raise WeightsError(
+            f"warm start imagenet: only timm's networks have it, not {backbone}. Pass --warm-start {instead}."
+        )
+    timm, name = import_timm(), TIMM[backbone]
+    settings = timm.models.get_pretrained_cfg(name)
+    path = _in_cache(settings)
+    if path is None:
+        raise WeightsError(
+            f"warm start imagenet: the weights of {backbone} are not in timm's cache, and nothing is "
+            f"downloaded. Where there is a network run `python -c \"import timm; timm.create_model('{name}', "
+            'pretrained=True)"` once, or give --warm-start FILE, or --warm-start none.'
+        )
+    network: Any = body.network
+    fill_state(network, read_state(path.read_bytes(), str(path)), str(path), backbone, _classifier(network))
+    return _origin(
+        f"{settings.architecture or name}.{settings.tag} (ImageNet)",
+        file_sha256(path),
+        settings.license or "that of the weights, which anthropo does not know",
+        False,
+    )
+
+
+def _in_cache(settings: Any) -> Path | None:
+    """Where timm keeps what it downloaded: the hub's cache, or torch's."""
+    if settings.hf_hub_id:
+        from huggingface_hub import try_to_load_from_cache
+
+        for name in ("model.safetensors", "pytorch_model.bin"):
+            found = try_to_load_from_cache(settings.hf_hub_id, name)
+            if isinstance(found, str):
+                return Path(found)
+    if settings.url:
+        folder: str = torch.hub.get_dir()
+        path = Path(folder) / "checkpoints" / os.path.basename(str(settings.url))
+        if path.is_file():
+            return path
+    return None
+
+
+def _classifier(network: Any) -> tuple[str, ...]:
+    head = network.pretrained_cfg.get("classifier") or ()
+    return (head,) if isinstance(head, str) else tuple(head)
+
+
+def _file(body: nn.Module, backbone: str, view: str, path: Path) -> Origin:
+    if not path.is_file():
+        raise WeightsError(
+            f"warm start {path}: no such file. Choose from none, face-resnet, efficientnet-lite0, imagenet, "
+            "or give a file of weights."
+        )
+    licence = "that of the weights, which anthropo does not know"
+    if path.suffix == SUFFIX or (zipfile.is_zipfile(path) and path.suffix not in (".pth", ".pt", ".bin")):
+        return _of_network(body, backbone, view, path)
+    network: Any = body if backbone == "deepgestalt" else body.network
+    dropped = {"deepgestalt": ("fc",), "efficientnet-lite0": ("_fc",), **_FACE_RESNET_UNUSED}
+    state = read_state(path.read_bytes(), str(path))
+    fill_state(network, state, str(path), backbone, dropped.get(backbone) or _classifier(network))
+    return _origin(path.name, file_sha256(path), licence, False)
+
+
+def _of_network(body: nn.Module, backbone: str, view: str, path: Path) -> Origin:
+    try:
+        other = Network.load(path)
+    except AnthropoError as error:
+        raise WeightsError(f"warm start {error}") from None
+    theirs = str(other.about["spec"]["backbone"])
+    module: Any = other.modules[other.views.index(view) if view in other.views else 0]
+    if theirs == backbone and hasattr(module, "networks"):
+        module = module.networks[0]
+    try:
+        if theirs != backbone:
+            raise RuntimeError
+        body.load_state_dict(module.body.state_dict())
+    except RuntimeError:
+        raise WeightsError(
+            f"warm start {path}: weights of another network ({theirs}) than the backbone {backbone} of this "
+            f"recipe. Pass --set backbone={theirs}, or another warm start."
+        ) from None
+    weights = other.manifest.get("weights") or []
+    free = all(w.get("commercial_use") is not False for w in weights)
+    licences = "; ".join(dict.fromkeys(str(w.get("licence")) for w in weights if w.get("licence")))
+    return _origin(
+        path.name, file_sha256(path), licences or "that of its training photographs", free and bool(weights)
+    )

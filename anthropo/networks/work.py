@@ -1,0 +1,255 @@
+"""What an epoch works on: batches of units, the loss of a module on them, and the figure it is watched by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from anthropo.learning.metrics import quadratic_kappa
+from anthropo.networks.architectures import BACKBONES, Attributes, Cases, Classifier, Separate, Task
+from anthropo.networks.data import TRAIN, VALIDATION, Pictures, Units, augment, balancing
+from anthropo.networks.network import as_probabilities, decided, normalised
+from anthropo.networks.recipes import Parameters
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Some units as tensors on the device."""
+
+    x: Tensor  # (n, c, h, w), of cases (n, m, c, h, w)
+    present: Tensor | None  # (n, m) of cases
+    metadata: Tensor | None  # (n, q) of cases
+    target: Tensor  # (n,) or (n, a)
+    weight: Tensor  # (n,) or (n, a)
+    pose: Tensor  # (n, 3)
+    people: Tensor  # (n,) numbers of the patients
+
+
+class Work:
+    """Batches of one view's pictures, and the loss of a module on them."""
+
+    def __init__(
+        self,
+        own: Parameters,
+        view: str,
+        task: Task,
+        pictures: Pictures,
+        units: Units,
+        device: torch.device,
+        *,
+        plain: bool = False,
+    ) -> None:
+        self.own, self.view, self.task, self.device = own, view, task, device
+        self.pictures, self.units = pictures, units
+        self.loss_name = "cross-entropy" if plain else own.loss
+        self.imbalance = "none" if plain else own.imbalance
+        self.ordinal = self.loss_name == "ordinal"
+        self.by_patient = own.contrastive_pairs == "patient" and not plain
+        self.train, self.held = units.chosen(TRAIN), units.chosen(VALIDATION)
+        weights = np.ones(units.target.shape, np.float32)
+        if self.imbalance in ("weights", "sampling"):
+            weights[self.train] = balancing(units.target[self.train])
+            known = _by_class(units.target[self.train], weights[self.train])
+            weights[self.held] = [known(t) for t in units.target[self.held]]
+        self.weights = weights
+        self.people = np.unique(units.patients, return_inverse=True)[1]
+        backbone = BACKBONES[own.backbone]
+        self.mean, self.std = backbone.mean, backbone.std
+        self.channels = 1 if own.grey and own.backbone == "deepgestalt" else 3
+        self.steps = len(self.train) * (1 + own.mirror) // own.batch
+
+    # ----------------------------------------------------------------------------- batches
+
+    def batches(self, seed: int) -> Iterator[tuple[Batch, torch.Generator]]:
+        """The training units once, in a random order; what does not fill a batch waits for another epoch."""
+        random = np.random.default_rng(seed)
+        generator = torch.Generator().manual_seed(seed)
+        order = np.repeat(self.train, 1 + self.own.mirror)
+        mirrored = np.tile([False, True], len(self.train)) if self.own.mirror else np.zeros(len(order), bool)
+        if self.imbalance == "sampling":
+            weight = self.weights[order]
+            weight = weight if weight.ndim == 1 else weight.mean(1)
+            shuffled = random.choice(
+                len(order), len(order), p=weight.astype(np.float64) / weight.sum(dtype=np.float64)
+            )
+        elif self.own.contrastive:
+            shuffled = self._together(order, random)
+        else:
+            shuffled = random.permutation(len(order))
+        for start in range(0, self.steps * self.own.batch, self.own.batch):
+            at = shuffled[start : start + self.own.batch]
+            batch = self._batch(order[at], random)
+            yield self._augmented(batch, torch.from_numpy(mirrored[at]), generator), generator
+
+    def _together(self, order: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
+        """Patients in a random order, each with all photos, so that pairs meet in a batch."""
+        people = self.people[order]
+        rank = random.permutation(people.max() + 1)
+        shuffled: NDArray[np.int64] = np.lexsort((random.random(len(order)), rank[people]))
+        return shuffled
+
+    def _batch(self, chosen: NDArray[np.int64], random: np.random.Generator | None = None) -> Batch:
+        units, own = self.units, self.own
+        present = metadata = None
+        if self.task == "cases":
+            rows = [list(units.rows[i]) for i in chosen]
+            if random is not None:  # while training: another choice of a case's many photos each time
+                rows = [[own_rows[k] for k in random.permutation(len(own_rows))] for own_rows in rows]
+            rows = [r[: own.images] for r in rows]
+            m = max(map(len, rows))
+            chips = np.zeros((len(rows), m, own.size, own.size, 3), np.uint8)
+            there = np.zeros((len(rows), m), bool)
+            flat_rows = self.pictures.of([r for own_rows in rows for r in own_rows], self.view)
+            there[np.arange(m) < np.array([len(r) for r in rows])[:, None]] = True
+            chips[there] = flat_rows
+            present = torch.from_numpy(there).to(self.device)
+            if units.metadata is not None:
+                metadata = torch.from_numpy(units.metadata[chosen]).to(self.device)
+        else:
+            chips = self.pictures.of([units.rows[i][0] for i in chosen], self.view)
+        x = normalised(torch.from_numpy(chips).to(self.device), own.grey, self.channels, self.mean, self.std)
+        first = [units.rows[i][0] for i in chosen]
+        return Batch(
+            x,
+            present,
+            metadata,
+            torch.from_numpy(units.target[chosen]).to(self.device),
+            torch.from_numpy(self.weights[chosen]).to(self.device),
+            torch.from_numpy(self.pictures.pose[first]).to(self.device),
+            torch.from_numpy(self.people[chosen]).to(self.device),
+        )
+
+    def _augmented(self, batch: Batch, mirrored: Tensor, generator: torch.Generator) -> Batch:
+        x = batch.x
+        x = torch.where(mirrored.to(x.device).view(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
+        moved = augment(x.flatten(0, -4) if x.ndim == 5 else x, self.own, generator).view(x.shape)
+        return Batch(
+            moved, batch.present, batch.metadata, batch.target, batch.weight, batch.pose, batch.people
+        )
+
+    # ----------------------------------------------------------------------------- the loss
+
+    def _outputs(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Outputs, embedding and pose."""
+        if isinstance(module, (Attributes, Separate)):
+            outputs, pose, _ = module.everything(batch.x)
+            return outputs, None, pose
+        if isinstance(module, Cases):
+            return module(batch.x, batch.present, batch.metadata), None, None
+        assert isinstance(module, Classifier)
+        features = module.features(batch.x)
+        return module.judge(features), features, None
+
+    def loss(self, module: nn.Module, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
+        """The loss of a batch."""
+        outputs, features, pose = self._outputs(module, batch)
+        loss = self._weighted(outputs.float(), batch)
+        if pose is not None and self.own.pose:
+            loss = loss + self.own.pose * functional.mse_loss(pose.float(), batch.pose)
+        if features is not None and self.own.contrastive:
+            loss = loss + self.own.contrastive * contrastive(
+                features.float(),
+                batch.target,
+                batch.people if self.by_patient else None,
+                self.own.contrastive_margin,
+            )
+        return loss
+
+    def _weighted(self, outputs: Tensor, batch: Batch) -> Tensor:
+        each = self._elementwise(outputs, batch.target)
+        if self.imbalance == "focal":
+            each = each * (1 - (-each).exp()) ** self.own.focal_gamma
+        if self.ordinal:
+            each = each.mean(1)
+        if self.imbalance == "weights":
+            return (each * batch.weight).sum() / batch.weight.sum()
+        return each.mean()
+
+    def _elementwise(self, outputs: Tensor, target: Tensor) -> Tensor:
+        if self.ordinal:
+            steps = torch.arange(outputs.shape[1], device=outputs.device)
+            above = (target[:, None] > steps).to(outputs.dtype)
+            return functional.binary_cross_entropy_with_logits(outputs, above, reduction="none")
+        if self.loss_name == "bce":
+            return functional.binary_cross_entropy_with_logits(outputs, target, reduction="none")
+        if self.loss_name == "mse":
+            return functional.mse_loss(outputs, 2 * target - 1, reduction="none")
+        return functional.cross_entropy(outputs, target, reduction="none")
+
+    # ----------------------------------------------------------------------------- validation
+
+    def validate(self, module: nn.Module, mixed: bool) -> tuple[float, float]:
+        """Loss and metric on the validation units, NaN where there are none."""
+        if not len(self.held):
+            return math.nan, math.nan
+        module.eval()
+        outputs, losses, sizes = [], [], []
+        with torch.inference_mode(), torch.autocast(self.device.type, enabled=mixed):
+            for start in range(0, len(self.held), self.own.batch):
+                batch = self._batch(self.held[start : start + self.own.batch])
+                out = self._outputs(module, batch)[0].float()
+                outputs.append(out.cpu())
+                weight = batch.weight if self.imbalance == "weights" else torch.ones_like(batch.weight)
+                size = float(weight.sum())
+                losses.append(float(self._weighted(out, batch)) * size)
+                sizes.append(size)
+        head = "thresholds" if self.ordinal else ""
+        p = as_probabilities(torch.cat(outputs), self.task, head, self.loss_name).double().numpy()
+        return sum(losses) / sum(sizes), monitored(self.task, p, self.units.target[self.held], head)
+
+
+def _by_class(target: NDArray[Any], weights: NDArray[np.float32]) -> Callable[[Any], Any]:
+    """The weights that the training units got, for others of the same targets."""
+    if target.ndim == 1:
+        known = dict(zip(target.tolist(), weights.tolist(), strict=True))
+        return lambda t: known.get(int(t), 1.0)
+    present = np.where((target > 0).any(0), (weights * (target > 0)).max(0), 1)
+    absent = np.where((target <= 0).any(0), (weights * (target <= 0)).max(0), 1)
+    return lambda t: np.where(t > 0, present, absent)
+
+
+#: What the metric of each task is called.
+MONITORED: Mapping[str, str] = {
+    "labels": "balanced accuracy",
+    "cases": "balanced accuracy",
+    "grades": "quadratic kappa",
+    "attributes": "mean AUROC",
+}
+
+
+def monitored(task: str, p: NDArray[np.float64], target: NDArray[Any], head: str = "") -> float:
+    """The figure that is shown while training, of probabilities (n, k) and targets; NaN if there is none."""
+    if task == "attributes":
+        from sklearn.metrics import roc_auc_score
+
+        each = [
+            float(roc_auc_score(t, own)) for own, t in zip(p.T, target.T, strict=True) if 0 < t.sum() < len(t)
+        ]
+        return float(np.mean(each)) if each else math.nan
+    called = decided(p, head)
+    if task == "grades":
+        return quadratic_kappa(target, called, p.shape[1])
+    return float(np.mean([(called[target == c] == c).mean() for c in np.unique(target)]))
+
+
+def contrastive(features: Tensor, target: Tensor, people: Tensor | None, margin: float) -> Tensor:
+    """Contrastive cost of all pairs in a batch (Hadsell et al. 2006), on embeddings of length 1.
+
+    Pairs of one label are drawn together, pairs of two labels kept `margin` apart. With `people` only pairs
+    of one person count: photographs of the same person, well and ill, are kept apart.
+    """
+    on = functional.normalize(features, dim=1)
+    apart = torch.cdist(on, on, compute_mode="donot_use_mm_for_euclid_dist")
+    same = target[:, None] == target[None, :]
+    counted = torch.ones_like(same) if people is None else people[:, None] == people[None, :]
+    counted = counted.triu(1)
+    cost = torch.where(same, apart**2, (margin - apart).clamp(min=0) ** 2)
+    return (cost * counted).sum() / counted.sum().clamp(min=1)

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Invoke
+from PIL import Image
+
+from anthropo.learning.bundle import read_bundle
+from anthropo.networks.network import Network
+from anthropo.networks.recipes import load_recipe
+
+SMALL = (
+    *("--no-face", "--set", "backbone=deepgestalt", "--set", "size=32", "--set", "batch=8", "-j", "1"),
+    *("--set", "warm_start=none", "--set", "mirror=false", "--set", "optimiser=sgd", "--set", "rate=0.01"),
+)
+
+
+def options(*settings: str) -> tuple[str, ...]:
+    return tuple(word for setting in settings for word in ("--set", setting))
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 pictures of noise, red or green by their label."""
+    folder = tmp_path_factory.mktemp("noise")
+    random = np.random.default_rng(0)
+    lines = ["photo,label,patient"]
+    for i in range(40):
+        pixels = random.integers(0, 120, (40, 40, 3))
+        pixels[:, :, i % 2] += 100
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
+        lines.append(f"{i}.png,{'ab'[i % 2]},person-{i}")
+    table = folder / "cohort.csv"
+    table.write_text("\n".join(lines) + "\n")
+    return table
+
+
+@pytest.fixture(scope="module")
+def trained(table: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """A network, and what was said while it was made."""
+    from anthropo.cli import cli
+    from click.testing import CliRunner
+
+    net = tmp_path_factory.mktemp("net") / "net.anthropo"
+    words = ["finetune", str(table), "--recipe", "skin-five", "-o", str(net), *SMALL, *options("epochs=3")]
+    result = CliRunner().invoke(cli, words, prog_name="anthropo")
+    assert result.exit_code == 0, result.output
+    return net, result.stdout, result.stderr
+
+
+# ------------------------------------------------------------------------------------------ what it does
+
+
+def test_a_network_is_written_with_its_figures(trained: tuple[Path, str, str]) -> None:
+    net, said, progress = trained
+    assert "On 8 photos of 8 patients that were kept apart" in said
+    for column in ("recall", "precision", "specificity", "AUROC"):
+        assert column in said
+    assert "balanced accuracy: " in said
+    assert "top-1: " in said
+    assert f"{Network.load(net).parameters:,} parameters" in said
+    assert "24 photos to train on, 8 to stop by, 8 to judge by; a, b." in progress
+    assert "image, training, epoch 3 of 3: loss " in progress
+    assert ", validation " in progress
+    assert ", balanced accuracy " in progress
+    manifest = read_bundle(net).manifest
+    assert manifest["command"].startswith(
+        "anthropo finetune cohort.csv --recipe skin-five --output net.anthropo"
+    )
+    assert "--set size=32" in manifest["command"]
+    assert "--jobs" not in manifest["command"]
+    assert manifest["validation"]["n_patients"] == 8
+    assert manifest["validation"]["models"]["a"].keys() == {"sensitivity", "specificity", "ppv", "auroc"}
+
+
+def test_its_history_lies_beside_it(trained: tuple[Path, str, str]) -> None:
+    net, _, _ = trained
+    assert sorted(p.name for p in net.parent.iterdir()) == [
+        "net.anthropo",
+        "net.history.json",
+        "net.history.png",
+    ]
+    history = json.loads((net.parent / "net.history.json").read_text())
+    assert history["metric"] == "balanced accuracy"
+    assert [e["epoch"] for e in history["views"]["image"]] == [1, 2, 3]
+    with Image.open(net.parent / "net.history.png") as picture:
+        assert picture.size[0] > 800
+
+
+def test_it_can_be_inspected(trained: tuple[Path, str, str], invoke: Invoke) -> None:
+    net, _, _ = trained
+    said = invoke("inspect", net).output
+    for words in (
+        "recipe",
+        "skin-five",
+        "deepgestalt",
+        "random weights",
+        "image; 32 px",
+        "balanced accuracy",
+    ):
+        assert words in said
+    card = invoke("inspect", net, "--card").output
+    assert "photograph without a face" in card
+    assert "balanced accuracy" in card
+
+
+def test_all_options_can_be_shown_and_given_back(tmp_path: Path, invoke: Invoke) -> None:
+    shown = invoke("finetune", "--recipe", "attributes", "--show-parameters", "--set", "rate=0.5")
+    file = tmp_path / "own.toml"
+    file.write_text(shown.stdout)
+    assert load_recipe("attributes", file)[0].parameters.rate == 0.5
+    # --warm-start chooses the body that its weights are for
+    shown = invoke("finetune", "--recipe", "deepgestalt", "--show-parameters", "--warm-start", "face-resnet")
+    assert 'backbone = "face-resnet"' in shown.stdout
+    assert "size = 150" in shown.stdout
+    shown = invoke("finetune", "--recipe", "attributes", "--show-parameters", "--warm-start", "face-resnet")
+    assert 'backbone = "face-resnet-map"' in shown.stdout
+
+
+def test_killed_in_an_epoch_it_ends_as_if_it_had_not_been(table: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "anthropo", "finetune", str(table), "--recipe", "deepgestalt"]
+    words += [*SMALL, *options("epochs=5", "imbalance=weights")]
+    outputs = []
+    for name in ("whole", "killed"):
+        folder = tmp_path / name
+        folder.mkdir()
+        outputs.append([*words, "-o", str(folder / "net.anthropo")])
+    whole = subprocess.run(outputs[0], capture_output=True, text=True, check=True)
+    checkpoint = tmp_path / "killed" / "net.anthropo.checkpoint" / "image.npz"
+    process = subprocess.Popen(outputs[1], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    give_up = time.monotonic() + 120
+    while not checkpoint.exists() and time.monotonic() < give_up:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert checkpoint.exists()
+    assert not (tmp_path / "killed" / "net.anthropo").exists()
+    again = subprocess.run(outputs[1], capture_output=True, text=True, check=True)
+    assert "epoch 1 of 5" not in again.stderr
+    assert "epoch 5 of 5" in again.stderr
+    own = [line for line in whole.stdout.splitlines() if "net.anthropo" not in line]
+    assert [line for line in again.stdout.splitlines() if "net.anthropo" not in line] == own
+    files = [(tmp_path / name / "net.anthropo").read_bytes() for name in ("whole", "killed")]
+    assert files[0] == files[1]
+    assert not checkpoint.parent.exists()
+
+
+# ------------------------------------------------------------------------------------------- bad input
+
+
+def refused(invoke: Invoke, *words: object) -> str:
+    result = invoke("finetune", *words)
+    assert result.exit_code == 2, result.output
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith(("Error: ", "Usage: "))
+    return last
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (options("imbalanse=none"), "no option 'imbalanse'. Did you mean imbalance?"),
+        (options("batch=32", "epochs=1"), "24 to train on, fewer than a batch of 32"),
+        (("--warm-start", "nowhere.pth"), "nowhere.pth: no such file"),
+        (("--warm-start", "imagenet"), "only timm's networks have it"),
+        (("--device", "tpu"), "device tpu: not on this computer"),
+        (("--parameters", "nowhere.toml"), "nowhere.toml: no such file"),
+    ],
+)
+def test_one_sentence_and_exit_code_2(
+    table: Path, tmp_path: Path, invoke: Invoke, words: tuple[str, ...], sentence: str
+) -> None:
+    net = tmp_path / "net.anthropo"
+    assert sentence in refused(invoke, table, "--recipe", "deepgestalt", "-o", net, *SMALL, *words)
+    assert not net.exists()
+
+
+def test_weights_of_another_network(
+    trained: tuple[Path, str, str], table: Path, tmp_path: Path, invoke: Invoke
+) -> None:
+    words = (table, "--recipe", "skin-five", "-o", tmp_path / "n.anthropo", "--no-face", *options("batch=8"))
+    said = refused(invoke, *words, *options("backbone=resnet50", "size=64"), "--warm-start", trained[0])
+    assert "weights of another network (deepgestalt) than the backbone resnet50" in said
+
+
+def test_a_label_with_one_case(table: Path, tmp_path: Path, invoke: Invoke) -> None:
+    own = table.with_name("one.csv")
+    own.write_text(table.read_text().replace("0.png,a,person-0\n", "0.png,rare,person-0\n", 1))
+    said = refused(invoke, own, "--recipe", "deepgestalt", "-o", tmp_path / "net.anthropo", *SMALL)
+    assert "Too few patients with rare (1): each label needs 3" in said
+
+
+def test_where_to_and_of_what(table: Path, tmp_path: Path, invoke: Invoke) -> None:
+    assert "-o net.anthropo" in refused(invoke, table, "--recipe", "deepgestalt")
+    assert "would overwrite what is read" in refused(invoke, table, "--recipe", "deepgestalt", "-o", table)
+    assert "no such file" in refused(
+        invoke, tmp_path / "none.csv", "--recipe", "deepgestalt", "-o", tmp_path / "n.anthropo"
+    )
+    said = refused(invoke, table, "--recipe", "risk-grading", "-o", tmp_path / "n.anthropo", *SMALL)
+    assert "grades: which label is lowest?" in said
+
+
+def test_one_photograph_under_two_patients(table: Path, tmp_path: Path, invoke: Invoke) -> None:
+    own = table.with_name("twice.csv")
+    (table.parent / "copy.png").write_bytes((table.parent / "3.png").read_bytes())
+    own.write_text(table.read_text() + "copy.png,b,somebody\n")
+    said = invoke("finetune", own, "--recipe", "deepgestalt", "-o", tmp_path / "net.anthropo", *SMALL)
+    assert said.exit_code == 2
+    assert "one photograph under different patients" in said.stderr
+
+
+def test_the_help_teaches(invoke: Invoke) -> None:
+    said = invoke("finetune", "--help").output
+    for words in (
+        "deepgestalt",
+        "risk-grading",
+        "--set grades=",
+        "checkpoint",
+        "--show-parameters",
+        "Examples",
+    ):
+        assert words in said

@@ -1,0 +1,139 @@
+"""Pictures of skin, which have no face: drawn blobs, smooth or ragged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cohorts import FAST, Row, run, write
+from conftest import Invoke
+from numpy.typing import NDArray
+from PIL import Image
+
+from anthropo.learning.training import Trained
+
+EACH = 12
+
+
+def lesion(rng: np.random.Generator, ragged: bool) -> NDArray[np.uint8]:
+    """A brown blob on skin, with a smooth or a ragged border."""
+    y, x = np.mgrid[:160, :200]
+    angle = np.arctan2(y - 80, x - 100)
+    radius = 35 + rng.uniform(-4, 4) + (12 * np.sin(9 * angle + rng.uniform(0, 6)) if ragged else 0)
+    inside = np.hypot(y - 80 + rng.uniform(-9, 9), x - 100 + rng.uniform(-9, 9)) < radius
+    picture = np.where(inside[..., None], (110, 70, 50), (215, 175, 155)) + rng.uniform(-15, 15, 3)
+    return np.clip(picture + rng.normal(0, 6, (160, 200, 1)), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def lesions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, rng = tmp_path_factory.mktemp("lesions"), np.random.default_rng(0)
+    rows: list[Row] = []
+    for i in range(2 * EACH):
+        Image.fromarray(lesion(rng, i % 2 == 1)).save(folder / f"{i}.png")
+        label = ("smooth", "ragged")[i % 2]
+        rows.append({"photo": f"{i}.png", "label": label, "patient": f"p{i}", "site": "ab"[i // 2 % 2]})
+    return write(folder / "lesions.csv", rows)
+
+
+@pytest.fixture(scope="module")
+def model(lesions: Path) -> Path:
+    path = lesions.parent / "m.anthropo"
+    run("train", lesions, "--no-face", "-o", path, "--no-judge", "--metadata", "site")
+    return path
+
+
+def test_a_model_is_of_the_picture_alone(model: Path, invoke: Invoke) -> None:
+    manifest = Trained.load(model).manifest
+    assert manifest["encoder"]["name"] == "efficientnet-lite0"
+    assert (manifest["regions"], manifest["measurements"], manifest["weights"]) == (["image"], [], [])
+    assert manifest["settings"] == {"no_face": True}
+    assert "for a photograph without a face by" in invoke("inspect", model, "--card").stdout
+    assert "measurements" not in invoke("inspect", model).stdout
+
+
+def test_classify_follows_the_model_without_being_told(
+    model: Path, lesions: Path, tmp_path: Path, invoke: Invoke
+) -> None:
+    rng = np.random.default_rng(5)
+    for i in range(4):
+        Image.fromarray(lesion(rng, i % 2 == 1)).save(tmp_path / f"{i}.png")
+    result = invoke("classify", "--model", model, tmp_path, "-o", tmp_path / "a.json")
+    assert result.exit_code == 0
+    told = invoke("classify", "--model", model, "--no-face", tmp_path, "-o", tmp_path / "b.json")
+    assert told.exit_code == 0
+    answers = json.loads((tmp_path / "a.json").read_text())
+    assert [a["ranked"][0]["label"] for a in answers] == ["smooth", "ragged"] * 2
+    assert json.loads((tmp_path / "b.json").read_text()) == answers
+
+
+def test_evaluate_judges_what_there_is(lesions: Path, tmp_path: Path, invoke: Invoke) -> None:
+    output = tmp_path / "e.json"
+    more = ("--folds", 2, "--bootstrap", 100, "--no-face", "--metadata", "site")
+    result = invoke("evaluate", lesions, "-o", output, *more)
+    assert result.exit_code == 0
+    made = json.loads(output.read_text())
+    assert list(made["models"]) == ["hybrid", "regions", "metadata"]
+    assert made["settings"]["regions"] == "image"
+    assert made["models"]["hybrid"]["auroc"]["lo"] > 0.7
+    assert made["models"]["metadata"]["auroc"]["lo"] < 0.6
+    assert "background" not in result.stdout
+
+
+def test_a_model_on_other_pictures(model: Path, lesions: Path, invoke: Invoke) -> None:
+    result = invoke("evaluate", lesions, "--model", model, "--bootstrap", 100)
+    assert result.exit_code == 0
+    assert "is the table that" in result.stderr
+
+
+def test_a_face_encoder_may_be_given(lesions: Path, tmp_path: Path) -> None:
+    run(
+        "train", lesions, "--no-face", "--encoder", "face-resnet", "-o", tmp_path / "m", "--no-judge",
+        "--normal", "smooth", "--specificity", "0.9", "--validate",
+    )  # fmt: skip
+
+
+def test_without_the_extra_the_choices_are_named(
+    lesions: Path, tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "efficientnet_lite_pytorch", None)
+    result = invoke("train", lesions, "--no-face", "-o", tmp_path / "m")
+    assert result.exit_code == 2
+    assert "pip install anthropo[cnn]" in result.stderr
+    assert "Or name another with --encoder; face-resnet is always there." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--regions", "eyes"), "--regions are of a face, --no-face has none. Leave one of them out."),
+        (("--face", "largest"), "--face is about faces, and --no-face was given. Leave it out."),
+        (("--jitter", "2"), "--jitter is about faces, and --no-face was given. Leave it out."),
+        (("--landmark-model", "x.dat"), "--landmark-model is about faces, and --no-face was given."),
+    ],
+)
+def test_what_is_of_faces_is_refused(
+    lesions: Path, tmp_path: Path, invoke: Invoke, options: tuple[str, ...], message: str
+) -> None:
+    result = invoke("train", lesions, "--no-face", "-o", tmp_path / "m", *options)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"Error: {message}")
+
+
+def test_faces_and_pictures_without_one_are_kept_apart(
+    model: Path, lesions: Path, tmp_path_factory: pytest.TempPathFactory, invoke: Invoke
+) -> None:
+    from cohorts import model as of_faces
+
+    result = invoke("classify", "--model", model, "--no-fine", lesions.parent / "0.png")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: --fine is about faces, and the model reads pictures without one.")
+    faces = of_faces(tmp_path_factory, "strangers")
+    result = invoke("classify", "--model", faces, "--no-face", lesions.parent / "0.png")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"Error: {faces}: trained on faces; leave --no-face out")
+    result = invoke("classify", "--model", faces, *FAST, lesions.parent / "0.png")
+    assert result.exit_code == 1
+    assert "no face found" in result.stderr

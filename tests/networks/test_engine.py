@@ -1,0 +1,430 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from noise import look, small, write_cohort
+
+from anthropo.batch import Settings
+from anthropo.errors import InputError, ModelError, PhotoError
+from anthropo.networks.architectures import build
+from anthropo.networks.checkpoints import Checkpoints, State
+from anthropo.networks.data import Pictures, units_of
+from anthropo.networks.engine import Progress, device_of
+from anthropo.networks.finetuning import Finetuned, finetune
+from anthropo.networks.network import decided, flat
+from anthropo.networks.recipes import Recipe
+from anthropo.networks.work import Batch, Work, contrastive, monitored
+
+CPU = torch.device("cpu")
+LABELS = ["a", "b"] * 20
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_cohort(tmp_path_factory.mktemp("noise"), LABELS)
+
+
+def run(table: Path, recipe: Recipe, folder: Path, **more: Any) -> Finetuned:
+    memory = more.pop("memory", 4.0)
+    pictures, features, kinds = look(table, recipe, memory=memory)
+    settings = Settings(no_face=True)
+    return finetune(recipe, pictures, features, kinds, folder=folder, device=CPU, settings=settings, **more)
+
+
+class Stopped(Exception):
+    """In place of a crash."""
+
+
+def stop_at(epoch: int, *, step: int | None = None, stage: str = "training") -> Callable[[Progress], None]:
+    """Interrupt in that epoch: when it is done, or after a step."""
+
+    def report(now: Progress) -> None:
+        if now.stage == stage and now.epoch == epoch and now.step == (now.steps if step is None else step):
+            raise Stopped
+
+    return report
+
+
+# ------------------------------------------------------------------------------------------- every recipe
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("deepgestalt", ("mirror=false", "contrastive=0.5")),
+        ("skin-five", ("head=convolution", "imbalance=focal")),
+        ("skin-five", ("imbalance=sampling", "crop=0")),
+        ("risk-grading", ("grades=a,b",)),
+        ("risk-grading", ("grades=a,b", "loss=cross-entropy")),
+    ],
+)
+def test_a_recipe_learns_colours(table: Path, tmp_path: Path, name: str, settings: tuple[str, ...]) -> None:
+    made = run(table, small(name, "epochs=4", *settings), tmp_path / "c")
+    history = made.network.about["history"]["image"]
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert made.overall["auroc"].value > 0.9
+    assert set(made.by_label) == {"a", "b"}
+    made.network.save(tmp_path / "net.anthropo")
+    again = type(made.network).load(tmp_path / "net.anthropo")
+    x = {"image": np.zeros((1, 32, 32, 3), np.uint8)}
+    np.testing.assert_array_equal(again.probabilities(x), made.network.probabilities(x))
+
+
+@pytest.mark.parametrize("settings", [(), ("loss=mse",), ("separate=true",), ("imbalance=weights",)])
+def test_attributes_are_learned_together_or_apart(tmp_path: Path, settings: tuple[str, ...]) -> None:
+    # green, red and both: as many pictures of each
+    labels = ["warm" if i % 3 == 0 else "warm; bright" if i % 3 == 1 else "" for i in range(45)]
+    table = write_cohort(tmp_path / "cohort", labels)
+    recipe = small("attributes", "own=8", "epochs=4", *settings)
+    made = run(table, recipe, tmp_path / "c")
+    assert made.network.labels == ("bright", "warm")
+    assert min(f["auroc"].value for f in made.by_label.values()) > 0.8
+    assert made.network.dimension == (640 if "separate=true" in settings else 320)
+    p = made.network.probabilities({"image": np.zeros((2, 32, 32, 3), np.uint8)})
+    assert ((p >= 0) & (p <= 1)).all()
+
+
+def test_cases_of_one_to_three_photos(tmp_path: Path) -> None:
+    sizes = [1 + i % 3 for i in range(30)]
+    patients = [f"p{i}" for i, n in enumerate(sizes) for _ in range(n)]
+    labels = ["a" if i % 2 else "b" for i, n in enumerate(sizes) for _ in range(n)]
+    ages = ["" if i % 4 == 0 else str(20 + i) for i, n in enumerate(sizes) for _ in range(n)]
+    table = write_cohort(tmp_path / "cohort", labels, patients, age=ages)
+    made = run(table, small("differential", "epochs=6", "images=2"), tmp_path / "c")
+    assert len(made.judged[""].truth) == 6
+    assert made.overall["auroc"].value > 0.8
+    assert made.network.manifest["metadata"] == ["age"]
+    assert made.network.about["metadata"]["age"].keys() == {"mean", "sd"}
+
+
+def test_grades_have_kappa(tmp_path: Path) -> None:
+    labels = ["low", "middle", "top"] * 15
+    table = write_cohort(tmp_path / "cohort", labels)
+    made = run(table, small("risk-grading", "grades=low,middle,top", "epochs=8", "rate=0.02"), tmp_path / "c")
+    assert made.overall["quadratic_kappa"].value > 0.3
+    assert made.overall["off_by_one"].value >= made.overall["accuracy"].value
+    assert made.network.about["spec"]["outputs"] == 2
+
+
+def test_identity_first_then_the_labels(tmp_path: Path) -> None:
+    patients = [f"p{i // 4}" for i in range(60)]
+    table = write_cohort(tmp_path / "cohort", ["a" if i // 4 % 2 else "b" for i in range(60)], patients)
+    settings = ("identity=patient", "identity_epochs=2", "identity_settling_epochs=1")
+    made = run(table, small("deepgestalt", *settings), tmp_path / "c")
+    stages = [(e["stage"], e["epoch"]) for e in made.network.about["history"]["image"]]
+    assert stages == [
+        ("identity", 1),
+        ("identity", 2),
+        ("identity, settling", 1),
+        ("training", 1),
+        ("training", 2),
+    ]
+    assert made.network.about["identities"] == 9  # those of the training part
+    assert made.network.about["spec"]["outputs"] == 2
+    pictures, features, _ = look(table, small("deepgestalt"))
+    other = run(table, small("deepgestalt", *settings[1:]), tmp_path / "d", identity=(pictures, features))
+    assert other.network.about["identities"] == 15
+
+
+def test_identity_needs_somebody_twice(table: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nobody has two photos"):
+        run(table, small("deepgestalt", "identity=patient"), tmp_path / "c")
+
+
+def test_nothing_of_the_cohort_but_counts_is_kept(table: Path, tmp_path: Path) -> None:
+    made = run(
+        table, small("skin-five"), tmp_path / "c", source=table, command="anthropo finetune cohort.csv"
+    )
+    path = tmp_path / "net.anthropo"
+    made.network.save(path)
+    data = path.read_bytes()
+    assert str(table.parent).encode() not in data
+    assert b'"p1' not in data
+    assert b".png" not in data
+    assert made.network.manifest["cohort"]["labels"]["a"] == {"photos": 20, "patients": 20}
+
+
+# --------------------------------------------------------------------------------------------- going on
+
+
+@pytest.mark.parametrize(
+    ("settings", "report"),
+    [
+        ((), stop_at(1)),
+        ((), stop_at(2, step=2)),
+        (("optimiser=adam", "rate=0.001", "imbalance=sampling"), stop_at(2, step=1)),
+        (("patience=1", "epochs=6"), stop_at(2)),
+        (
+            ("backbone=efficientnet-lite0", "warm_start=efficientnet-lite0", "frozen_epochs=2"),
+            stop_at(1, stage="head"),
+        ),
+    ],
+)
+def test_an_interrupted_training_ends_as_an_uninterrupted_one(
+    table: Path, tmp_path: Path, settings: tuple[str, ...], report: Callable[[Progress], None]
+) -> None:
+    recipe = small("skin-five", "epochs=3", *settings)
+    whole = run(table, recipe, tmp_path / "a")
+    with pytest.raises(Stopped):
+        run(table, recipe, tmp_path / "b", report=report)
+    rest: list[Progress] = []
+    again = run(table, recipe, tmp_path / "b", report=rest.append)
+    assert again.network.manifest == whole.network.manifest
+    np.testing.assert_array_equal(flat(again.network.modules[0]), flat(whole.network.modules[0]))
+    done = [p for p in rest if p.step == p.steps]
+    assert len(done) < len(whole.network.about["history"]["image"])  # what was done was not done again
+
+
+def test_views_that_are_done_are_not_trained_again(table: Path, tmp_path: Path) -> None:
+    recipe = small("skin-five")
+    run(table, recipe, tmp_path / "c")
+    rest: list[Progress] = []
+    run(table, recipe, tmp_path / "c", report=rest.append)
+    assert rest == []
+    run(table, recipe, tmp_path / "c", report=rest.append, restart=True)
+    assert rest[-1].epoch == 2
+
+
+def test_another_seed_is_another_training(table: Path, tmp_path: Path) -> None:
+    first, second = (run(table, small("skin-five", f"seed={s}"), tmp_path / str(s)) for s in (0, 1))
+    assert not np.array_equal(flat(first.network.modules[0]), flat(second.network.modules[0]))
+
+
+def test_a_checkpoint_of_something_else_is_refused(table: Path, tmp_path: Path) -> None:
+    run(table, small("skin-five"), tmp_path / "c")
+    with pytest.raises(ModelError, match=r"another rate \(0.01, not 0.02\).+--restart"):
+        run(table, small("skin-five", "rate=0.02"), tmp_path / "c")
+    other = write_cohort(tmp_path / "other", ["b", "a"] * 20)
+    with pytest.raises(ModelError, match="another cohort"):
+        run(other, small("skin-five"), tmp_path / "c")
+    (tmp_path / "c" / "image.npz").write_bytes(b"half")
+    with pytest.raises(ModelError, match=r"the checkpoint is damaged. Start anew with --restart"):
+        run(table, small("skin-five"), tmp_path / "c")
+
+
+def test_a_checkpoint_holds_no_pickle(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "c", {"recipe": "x"})
+    state = State(stage=1, epoch=2, history=[{"loss": 0.5}], best=0.25, best_epoch=1)
+    state.module = np.arange(3, dtype=np.float32)
+    state.optimiser = {
+        "state": {0: {"step": torch.tensor(4.0), "exp_avg": torch.ones(2)}},
+        "param_groups": [{"lr": 1}],
+    }
+    checkpoints.save("face", state)
+    with np.load(tmp_path / "c" / "face.npz", allow_pickle=False) as file:
+        assert all(file[name].dtype != object for name in file.files)
+    again = checkpoints.load("face")
+    assert (again.stage, again.epoch, again.history, again.best, again.best_epoch) == (
+        1,
+        2,
+        [{"loss": 0.5}],
+        0.25,
+        1,
+    )
+    assert again.optimiser is not None
+    assert float(again.optimiser["state"][0]["step"]) == 4
+    assert checkpoints.load("lower").epoch == 0
+
+
+# ------------------------------------------------------------------------------------------- bad input
+
+
+def test_fewer_photos_than_a_batch(table: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"24 to train on, fewer than a batch of 32. Pass --set batch=6"):
+        run(table, small("skin-five", "batch=32"), tmp_path / "c")
+
+
+def test_a_photo_that_fails_in_epoch_three(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = small("skin-five", "epochs=4")
+    whole = run(table, recipe, tmp_path / "a")
+    real, broken = Pictures.of, True
+    epoch = 0
+
+    def of(self: Pictures, rows: Any, name: str) -> Any:
+        if broken and epoch == 2:
+            raise PhotoError("7.png: no such file.")
+        return real(self, rows, name)
+
+    def report(now: Progress) -> None:
+        nonlocal epoch
+        epoch = now.epoch if now.step == now.steps else epoch
+
+    monkeypatch.setattr(Pictures, "of", of)
+    with pytest.raises(
+        PhotoError, match=r"7.png: no such file. .+ epoch 3 of image .+ checkpoint is kept"
+    ) as caught:
+        run(table, recipe, tmp_path / "b", report=report)
+    assert "\n" not in str(caught.value)
+    broken = False
+    again = run(table, recipe, tmp_path / "b")
+    np.testing.assert_array_equal(flat(again.network.modules[0]), flat(whole.network.modules[0]))
+
+
+def test_no_room_for_the_checkpoint(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = small("skin-five", "epochs=3")
+    with pytest.raises(Stopped):
+        run(table, recipe, tmp_path / "c", report=stop_at(1))
+    before = (tmp_path / "c" / "image.npz").read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(
+            ModelError, match=r"cannot be written \(No space left on device\); the last one is kept"
+        ):
+            run(table, recipe, tmp_path / "c")
+    assert (tmp_path / "c" / "image.npz").read_bytes() == before
+    assert run(table, recipe, tmp_path / "c").network.about["history"]["image"][-1]["epoch"] == 3
+
+
+def test_a_rate_that_is_too_large(table: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the loss is no longer a number in epoch \d .+--set rate="):
+        run(
+            table,
+            small("skin-five", "rate=10", "loss=cross-entropy", "epochs=30", "momentum=0.999"),
+            tmp_path / "c",
+        )
+
+
+def test_a_device_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert device_of().type == "cpu"
+    with pytest.raises(InputError, match=r"device cuda: not on this computer. Choose from cpu"):
+        device_of("cuda")
+
+
+# ---------------------------------------------------------------------------------------------- the loss
+
+
+def work_of(table: Path, name: str, *settings: str) -> Work:
+    recipe = small(name, *settings)
+    pictures, features, kinds = look(table, recipe)
+    units = units_of(recipe.task, features, recipe.parameters, kinds)
+    return Work(recipe.parameters, "image", recipe.task, pictures, units, CPU)
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_cohort(tmp_path_factory.mktemp("uneven"), ["common"] * 45 + ["rare"] * 5)
+
+
+def first_epoch(work: Work) -> list[Batch]:
+    return [batch for batch, _ in work.batches(0)]
+
+
+def test_an_epoch_is_every_unit_once(table: Path) -> None:
+    work = work_of(table, "skin-five")
+    people = torch.cat([batch.people for batch in first_epoch(work)])
+    assert work.steps == 3
+    assert sorted(people.tolist()) == sorted(work.people[work.train].tolist())
+    doubled = work_of(table, "skin-five", "mirror=true")
+    people = torch.cat([batch.people for batch in first_epoch(doubled)])
+    assert sorted(people.tolist()) == sorted(np.repeat(doubled.people[doubled.train], 2).tolist())
+
+
+def test_sampling_shows_the_rare_label_as_often(uneven: Path) -> None:
+    work = work_of(uneven, "skin-five", "imbalance=sampling")
+    shares = [torch.cat([b.target for b, _ in work.batches(seed)]).float().mean() for seed in range(30)]
+    assert np.mean(shares) == pytest.approx(0.5, abs=0.06)
+    plain = work_of(uneven, "skin-five", "imbalance=none")
+    assert torch.cat([b.target for b in first_epoch(plain)]).float().mean() < 0.2
+
+
+def test_weights_make_a_rare_label_count_as_much(uneven: Path) -> None:
+    work = work_of(uneven, "skin-five", "imbalance=weights")
+    n = len(work.train)
+    rare = work.units.target[work.train] == 1
+    assert work.weights[work.train][rare].sum() == pytest.approx(n / 2)
+    # validation is weighed as training is
+    assert set(work.weights[work.held].tolist()) == set(work.weights[work.train].tolist())
+
+
+def test_focal_loss_is_that_of_lin_and_others(table: Path) -> None:
+    work = work_of(table, "skin-five", "imbalance=focal", "focal_gamma=2")
+    batch = replace(first_epoch(work)[0], target=torch.tensor([0, 1]))
+    outputs = torch.tensor([[2.0, 0.0], [1.0, 0.0]])
+    p = outputs.softmax(1)[[0, 1], [0, 1]]
+    expected = (-((1 - p) ** 2) * p.log()).mean()
+    torch.testing.assert_close(work._weighted(outputs, batch), expected)
+
+
+def test_the_ordinal_loss_asks_every_step(table: Path) -> None:
+    work = work_of(table, "risk-grading", "grades=a,b", "imbalance=none")
+    batch = replace(first_epoch(work)[0], target=torch.tensor([0, 1, 2]))
+    outputs = torch.tensor([[-1.0, -2.0], [1.0, -2.0], [3.0, 2.0]])
+    right = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]])
+    p = outputs.sigmoid()
+    expected = -(right * p.log() + (1 - right) * (1 - p).log()).mean()
+    torch.testing.assert_close(work._weighted(outputs, batch), expected)
+
+
+def test_contrastive_cost_by_hand() -> None:
+    features = torch.tensor([[3.0, 0.0], [0.0, 2.0], [1.0, 0.0]], requires_grad=True)
+    target = torch.tensor([0, 0, 1])
+    # of length 1: the first two are apart by √2, the third is the first
+    both = (2.0 + 1.0 + 0.0) / 3
+    cost = contrastive(features, target, None, 1.0)
+    assert cost.item() == pytest.approx(both, abs=1e-5)
+    cost.backward()
+    assert torch.isfinite(features.grad).all()  # type: ignore[arg-type]
+    # of one person alone: photos 1 and 3, well and ill
+    features = features.detach()
+    assert float(contrastive(features, target, torch.tensor([5, 6, 5]), 1.0)) == pytest.approx(1.0, abs=1e-5)
+    assert float(contrastive(features, target, torch.tensor([1, 2, 3]), 1.0)) == 0
+
+
+def test_photos_of_a_person_meet_in_a_batch(tmp_path: Path) -> None:
+    patients = [f"p{i // 2}" for i in range(60)]
+    table = write_cohort(tmp_path, ["well", "ill"] * 30, patients)
+    recipe = small("deepgestalt", "contrastive=1", "contrastive_pairs=patient", "mirror=false")
+    pictures, features, kinds = look(table, recipe)
+    units = units_of("labels", features, recipe.parameters, kinds)
+    work = Work(recipe.parameters, "image", "labels", pictures, units, CPU)
+    for batch in first_epoch(work):
+        assert len(set(batch.people.tolist())) == len(batch.people) // 2
+
+
+def test_frozen_layers_stay(table: Path, tmp_path: Path) -> None:
+    settings = ("backbone=efficientnet-lite0", "warm_start=efficientnet-lite0", "frozen_norm=true")
+    recipe = small("skin-five", *settings, "epochs=1", "frozen_epochs=1")
+    made = run(table, recipe, tmp_path / "c")
+    module = made.network.modules[0]
+    fresh = build(made.network.about["spec"])
+    from anthropo.networks.warm import warm_start
+
+    warm_start(fresh.body, "efficientnet-lite0", "image", "efficientnet-lite0")
+    state, began = module.state_dict(), fresh.state_dict()
+    for name in state:
+        if "running" in name:  # statistics are the warm start's
+            torch.testing.assert_close(state[name], began[name])
+    assert any(
+        not torch.equal(state[n], began[n]) for n in state if n.startswith("body") and n.endswith("weight")
+    )
+    assert made.network.manifest["weights"][0]["name"] == "efficientnet-lite0"
+
+
+def test_of_ordered_grades_the_middle_one_is_decided_on() -> None:
+    p = np.array([[0.4, 0.25, 0.35], [0.6, 0.1, 0.3], [0.1, 0.3, 0.6], [0.3, 0.4, 0.3]])
+    assert decided(p, "thresholds").tolist() == [1, 0, 2, 1]
+    assert decided(p, "linear").tolist() == [0, 0, 2, 1]
+
+
+def test_what_is_watched() -> None:
+    p = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
+    assert monitored("labels", p, np.array([0, 0, 1, 1])) == pytest.approx(0.75)
+    assert monitored("grades", p, np.array([0, 0, 1, 1])) == pytest.approx(0.5)
+    target = np.array([[0, 1], [0, 1], [1, 1], [1, 1]], np.float32)
+    assert monitored("attributes", 1 - p, target) == 1.0  # the second is in everybody, and left out
+    assert math.isnan(monitored("attributes", p[:, :1], np.ones((4, 1))))

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, fields
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from anthropo.errors import InputError
+from anthropo.networks.recipes import RECIPES, Parameters, as_toml, load_recipe
+
+try:
+    import tomllib
+except ImportError:  # Python 3.10
+    import tomli as tomllib
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_states_every_choice(name: str) -> None:
+    text = resources.files("anthropo.networks").joinpath(f"recipes/{name}.toml").read_text(encoding="utf-8")
+    stated = set(tomllib.loads(text))
+    assert stated == {field.name for field in fields(Parameters)} | {"task", "summary", "source"}
+    if name != "risk-grading":  # whose grades only the user knows
+        load_recipe(name)
+
+
+def test_deepgestalt_is_as_published() -> None:
+    own = load_recipe("deepgestalt")[0].parameters
+    assert (own.views, own.size, own.grey) == (("face", "upper", "middle", "lower"), 100, True)
+    assert (own.identity_epochs, own.identity_rate) == (40, 1e-3)
+    assert (own.identity_settling_epochs, own.identity_settling_rate) == (10, 1e-4)
+    assert (own.optimiser, own.rate, own.momentum, own.epochs, own.weight_decay) == ("sgd", 5e-3, 0.9, 500, 0)
+    assert (own.body_init, own.head_init, own.head_scale, own.dropout) == ("he", "xavier", 0.3, 0.5)
+    assert (own.rotation, own.shift, own.zoom, own.flip, own.mirror) == (5, 0.05, 0.05, True, True)
+    assert math.radians(own.shear) == pytest.approx(5 * math.pi / 180)
+    assert own.alignment == "two-points"
+
+
+def test_the_others_are_as_published() -> None:
+    skin = load_recipe("skin-five", settings=["backbone=densenet121"])[0].parameters
+    assert (skin.size, skin.imbalance, skin.head, skin.flip) == (300, "weights", "convolution", True)
+    assert skin.crop > 0
+    grades = load_recipe("risk-grading", settings=["grades=low,high,worst"])[0].parameters
+    assert (grades.backbone, grades.loss, grades.grades) == ("xception", "ordinal", ("low", "high", "worst"))
+    cases = load_recipe("differential")[0].parameters
+    assert (cases.backbone, cases.images, cases.metadata) == ("inception_v4", 6, ("all",))
+    many = load_recipe("attributes")[0].parameters
+    assert many.attention
+    assert many.pose > 0
+    assert (many.loss, many.separate) == ("bce", False)
+
+
+@pytest.mark.parametrize("suffix", [".toml", ".yaml"])
+def test_a_file_changes_what_it_names(tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"own{suffix}"
+    equals = " = " if suffix == ".toml" else ": "
+    file.write_text(
+        "\n".join(f"{k}{equals}{v}" for k, v in {"rate": 1, "views": '["face"]', "flip": "false"}.items())
+    )
+    recipe, changed = load_recipe("deepgestalt", file, ["epochs=7", "views=face,lower"])
+    assert changed == {"rate", "views", "flip", "epochs"}
+    own = recipe.parameters
+    # the command line outranks the file
+    assert (own.rate, own.flip, own.epochs, own.views) == (1.0, False, 7, ("face", "lower"))
+    usual = asdict(load_recipe("deepgestalt")[0].parameters)
+    assert {k for k, v in asdict(own).items() if v != usual[k]} == changed
+
+
+def test_packaged_weights_choose_their_backbone() -> None:
+    own = load_recipe("skin-five", settings=["warm_start=efficientnet-lite0"])[0].parameters
+    assert (own.backbone, own.size) == ("efficientnet-lite0", 224)
+    own = load_recipe("skin-five", None, ["size=64"], warm_start="face-resnet", backbone="resnet50")[
+        0
+    ].parameters
+    assert (own.backbone, own.size) == ("resnet50", 64)  # which training will refuse
+    own = load_recipe("attributes", settings=["warm_start=face-resnet"])[0].parameters
+    assert (own.backbone, own.size) == ("face-resnet-map", 150)  # which it is for, too
+
+
+def test_what_is_shown_can_be_read(tmp_path: Path) -> None:
+    recipe, _ = load_recipe("attributes", settings=["rate=2e-5", "grades=a b,c"])
+    file = tmp_path / "own.toml"
+    file.write_text(as_toml(recipe))
+    assert load_recipe("attributes", file)[0] == recipe
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("learning_rate=1", r"--set: no option 'learning_rate'. There are backbone, "),
+        ("imbalanse=none", r"no option 'imbalanse'. Did you mean imbalance\?"),
+        ("batchs=3", r"Did you mean batch\?"),
+        ("rate", r"not of the form option=value"),
+        ("rate=fast", r"rate is a number, not 'fast'"),
+        ("epochs=2.5", r"epochs is a whole number, not 2.5"),
+        ("flip=1", r"flip is true or false, not 1"),
+        ("rate=-1", r"rate -1: needs to be between"),
+        ("rate=nan", r"rate nan: needs to be between"),
+        ("folds=2", r"folds 2: needs to be between 3"),
+        ("imbalance=weight", r"imbalance 'weight': Did you mean weights\? Choose from none, weights"),
+        ("backbone=resnet", r"Choose from deepgestalt, resnet50"),
+        ("views=face,chin", r"views chin: unknown. Choose from face"),
+        ("views=face,image", r"image is the whole photograph and stands alone"),
+        ("views=", r"one or more"),
+        ("loss=mse", r"loss mse: not for the recipe deepgestalt. Choose from cross-entropy"),
+        ("pose=1", r"pose: only the recipe attributes"),
+        ("fold=5", r"fold 5: they are numbered from 0 to 4"),
+        ("frozen_epochs=2", r"frozen_epochs: needs a body that has learned"),
+    ],
+)
+def test_one_sentence_for_each_mistake(setting: str, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence) as caught:
+        load_recipe("deepgestalt", settings=[setting])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings", "sentence"),
+    [
+        ("attributes", ["loss=mse", "imbalance=focal"], "focal: needs probabilities"),
+        ("attributes", ["views=image"], "a photograph without a face has none"),
+        ("attributes", ["contrastive=1"], "contrastive: not for the recipe attributes"),
+        ("skin-five", ["size=64"], "needs 75 pixels or more"),
+        ("risk-grading", ["grades=a,a"], "each once, the lowest first"),
+        ("surgery", [], r"recipe 'surgery': unknown. Choose from deepgestalt"),
+    ],
+)
+def test_contradictions_are_refused(recipe: str, settings: list[str], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        load_recipe(recipe, settings=settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("own.toml", "rate = ", "not valid TOML"),
+        ("own.yaml", "rate: [", "not valid YAML"),
+        ("own.yaml", "- rate", "not a table of options"),
+        ("own.json", "{}", "a parameter file is .toml or .yaml"),
+        ("own.toml", "rats = 1", r"own.toml: no option 'rats'. Did you mean rate\?"),
+    ],
+)
+def test_a_file_that_cannot_be_used(tmp_path: Path, name: str, text: str, sentence: str) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    with pytest.raises(InputError, match=sentence) as caught:
+        load_recipe("deepgestalt", file)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match="no such file"):
+        load_recipe("deepgestalt", tmp_path / "none.toml")

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from anthropo.encoder.encoders import load_encoder
+from anthropo.errors import WeightsError
+from anthropo.face.weights import locate
+from anthropo.networks.architectures import BACKBONES, FITTING, body, build
+from anthropo.networks.network import Network, flat, normalised
+from anthropo.networks.warm import warm_start
+
+
+@pytest.fixture
+def chips() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (2, 150, 150, 3), dtype=np.uint8)
+
+
+def test_the_face_network_is_the_encoder_before_its_last_layer(chips: np.ndarray) -> None:
+    own = body("face-resnet").eval()
+    origin = warm_start(own, "face-resnet", "face", "face-resnet")
+    assert origin is not None
+    assert origin["commercial_use"]
+    known = BACKBONES["face-resnet"]
+    x = normalised(torch.from_numpy(chips), False, 3, known.mean, known.std)
+    encoder = load_encoder("face-resnet")
+    with torch.inference_mode():
+        features = own(x).mean((2, 3))
+        projected = encoder._network.projection(features).numpy()
+    np.testing.assert_allclose(projected, encoder.encode(chips, mirror=False), atol=1e-4)
+
+
+def test_its_map_is_the_same_network_a_block_earlier(chips: np.ndarray) -> None:
+    whole, early = body("face-resnet").eval(), body("face-resnet-map").eval()
+    warm_start(whole, "face-resnet", "face", "face-resnet")
+    warm_start(early, "face-resnet-map", "face", "face-resnet")
+    known = BACKBONES["face-resnet"]
+    x = normalised(torch.from_numpy(chips), False, 3, known.mean, known.std)
+    with torch.inference_mode():
+        seen = early(x)
+        torch.testing.assert_close(whole.network.blocks[-1](seen), whole(x))
+    assert seen.shape == (2, 256, 4, 4)
+
+
+def test_efficientnet_is_the_encoder() -> None:
+    own = body("efficientnet-lite0").eval()
+    warm_start(own, "efficientnet-lite0", "image", "efficientnet-lite0")
+    encoder = load_encoder("efficientnet-lite0")
+    chips = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
+    known = BACKBONES["efficientnet-lite0"]
+    with torch.inference_mode():
+        got = own(normalised(torch.from_numpy(chips), False, 3, known.mean, known.std)).mean((2, 3)).numpy()
+    np.testing.assert_allclose(got, encoder.encode(chips, mirror=False), atol=1e-4)
+
+
+def test_a_file_of_weights(tmp_path: Path) -> None:
+    donor = body("resnet50")
+    path = tmp_path / "resnet.safetensors"
+    save_file(
+        {**donor.network.state_dict(), "fc.weight": torch.zeros(5, 2048), "fc.bias": torch.zeros(5)}, path
+    )
+    own = body("resnet50")
+    origin = warm_start(own, "resnet50", "image", str(path))
+    np.testing.assert_array_equal(flat(own), flat(donor))
+    assert origin is not None
+    assert origin["name"] == "resnet.safetensors"
+    assert origin["commercial_use"] is False
+    with pytest.raises(WeightsError, match=r"resnet.safetensors: not the weights of densenet121") as caught:
+        warm_start(body("densenet121"), "densenet121", "image", str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_another_network_of_anthropo(tmp_path: Path) -> None:
+    spec: dict[str, Any] = {"task": "labels", "backbone": "deepgestalt", "channels": 1, "outputs": 2}
+    spec |= {"dropout": 0.5, "head": "linear"}
+    about: dict[str, Any] = {"recipe": "deepgestalt", "parameters": {}, "spec": spec, "dimension": 320}
+    about |= {"views": ["face", "lower"], "size": 32, "grey": True, "mean": [127.5] * 3, "std": [127.5] * 3}
+    about |= {"alignment": "mean-face", "crops": "scaled"}
+    other = Network({"labels": ["a", "b"], "network": about}, (build(spec), build(spec)))
+    path = tmp_path / "net.anthropo"
+    other.save(path)
+    own = body("deepgestalt", 1)
+    warm_start(own, "deepgestalt", "lower", str(path))
+    np.testing.assert_array_equal(flat(own), flat(other.modules[1].body))  # type: ignore[arg-type]
+    warm_start(own, "deepgestalt", "upper", str(path))  # a view that it has not: its first
+    np.testing.assert_array_equal(flat(own), flat(other.modules[0].body))  # type: ignore[arg-type]
+    with pytest.raises(WeightsError, match=r"another network \(deepgestalt\) than the backbone face-resnet"):
+        warm_start(body("face-resnet"), "face-resnet", "face", str(path))
+    with pytest.raises(WeightsError, match="another network"):
+        warm_start(body("deepgestalt", 3), "deepgestalt", "face", str(path))  # three channels, not one
+
+
+def test_the_face_networks_own_file(tmp_path: Path) -> None:
+    """What is no table of tensors is refused in one sentence."""
+    with pytest.raises(WeightsError, match="not a file of weights") as caught:
+        warm_start(body("face-resnet"), "face-resnet", "face", str(locate("face-resnet")))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "source", "sentence"),
+    [
+        (
+            "deepgestalt",
+            "face-resnet",
+            "another network than the backbone deepgestalt. Pass --set backbone=face-resnet",
+        ),
+        ("deepgestalt", "imagenet", "only timm's networks have it, not deepgestalt. Pass --warm-start none"),
+        ("face-resnet", "imagenet", "Pass --warm-start face-resnet"),
+        ("deepgestalt", "nowhere.pth", "nowhere.pth: no such file. Choose from none, face-resnet"),
+    ],
+)
+def test_what_does_not_fit(backbone: str, source: str, sentence: str) -> None:
+    own = body(backbone, 1 if backbone == "deepgestalt" else 3)
+    with pytest.raises(WeightsError, match=sentence):
+        warm_start(own, backbone, "face", source)
+
+
+def test_none_is_random() -> None:
+    own = body("deepgestalt", 1)
+    before = flat(own)
+    assert warm_start(own, "deepgestalt", "face", "none") is None
+    np.testing.assert_array_equal(flat(own), before)
+
+
+def test_imagenet_comes_from_the_cache_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(
+        WeightsError, match=r"not in timm's cache, and nothing is downloaded. .+--warm-start FILE"
+    ):
+        warm_start(body("resnet50"), "resnet50", "image", "imagenet")
+    donor = body("resnet50")
+    path = tmp_path / "model.safetensors"
+    save_file(
+        {**donor.network.state_dict(), "fc.weight": torch.zeros(5, 2048), "fc.bias": torch.zeros(5)}, path
+    )
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda _, name: str(tmp_path / name))
+    own = body("resnet50")
+    origin = warm_start(own, "resnet50", "image", "imagenet")
+    np.testing.assert_array_equal(flat(own), flat(donor))
+    assert origin is not None
+    assert origin["name"].startswith("resnet50.")
+
+
+def test_no_network_is_ever_asked() -> None:
+    """The module opens no connection even where the weights are missing."""
+    code = (
+        "import socket\n"
+        "def no(*a, **k): raise SystemExit('a connection was tried')\n"
+        "socket.socket.connect = no\nsocket.getaddrinfo = no\n"
+        "from anthropo.networks.architectures import body\n"
+        "from anthropo.networks.warm import warm_start\n"
+        "from anthropo.errors import WeightsError\n"
+        "try:\n    warm_start(body('densenet121'), 'densenet121', 'image', 'imagenet')\n"
+        "except WeightsError:\n    print('refused')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**_environment(), "HF_HOME": "/nowhere"},
+    )
+    assert done.stdout == "refused\n", done.stderr
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return dict(os.environ)
+
+
+def test_every_packaged_warm_start_has_a_body() -> None:
+    assert {name for names in FITTING.values() for name in names} <= set(BACKBONES)
