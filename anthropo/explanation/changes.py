@@ -77,6 +77,8 @@ def smallest_changes(trained: Trained, features: Features, most: int = _SHOWN) -
         for column, name in enumerate(classifier.scaler_.origin)
         if name in classifier.columns_.measurements and np.isfinite(numbers[:, column]).any()
     ], dtype=np.int64)  # fmt: skip
+    if not len(tried):
+        return []
     steps = np.linspace(0, _FARTHEST, _STEPS)[1:]
     offsets = np.concatenate([-steps, steps])
     grid = decisions(np.repeat(tried, len(offsets)), np.tile(offsets, len(tried)))

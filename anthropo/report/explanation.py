@@ -276,6 +276,8 @@ def changes_words(case: Case) -> list[str]:
     """What would change the decision."""
     if case.changes:
         return [change_words(c) for c in case.changes]
+    if not case.trained.manifest.get("measurements"):
+        return ["The model reads no measurements, so that no change of one can be told."]
     return ["No single measurement would change the decision, up to 4 standard deviations either way."]
 
 
