@@ -95,7 +95,7 @@ def main() -> None:
     # fight over them, and cost start-up time
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    # threads of a network wait awake only briefly: where cores are busy, they would keep each other from working
+    # threads of a network wait awake only briefly: where cores are busy, they would keep others from working
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     # threads come back from compiled code often and briefly: do not keep them waiting for 5 ms
     sys.setswitchinterval(0.0005)

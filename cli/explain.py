@@ -226,8 +226,8 @@ def _heat(
     import numpy as np
     import torch
 
-    from anthropo.explanation.contributions import contrast
     from anthropo.encoder.encoders import ChipEncoder
+    from anthropo.explanation.contributions import contrast
     from anthropo.explanation.heatmap import heatmaps
     from anthropo.learning.attributes import AttributeModel
     from anthropo.learning.model import LabelModel
