@@ -37,6 +37,7 @@ from anthropo.reference.tables import Reference, ReferenceRow, load_reference
 from anthropo.reference.traits import (
     ABSENT,
     BORDERLINE,
+    CONFIDENCE,
     NOT_ASSESSED,
     OBJECTIVE,
     PRESENT,
@@ -91,9 +92,11 @@ def reference_of(people: Sequence[Person]) -> Reference:
     return Reference("others", Path(), "", built.rows, by_name)
 
 
-def called(person: Person, reference: Reference, rules: Sequence[Rule] = RULES) -> list[Trait]:
+def called(
+    person: Person, reference: Reference, rules: Sequence[Rule] = RULES, confidence: float = CONFIDENCE
+) -> list[Trait]:
     scores = score(person.measurements, [reference], sex=person.subject.sex, age=person.subject.age)
-    return call_traits(person.measurements, scores, rules)
+    return call_traits(person.measurements, scores, rules, confidence=confidence)
 
 
 def share(part: int, whole: int) -> str:
@@ -141,9 +144,30 @@ def healthy(folder: Path, jobs: int) -> None:
             f"| {amount} | {100 * sure / total:.1f} % | {100 * (sure + leans) / total:.1f} % "
             f"| {100 * (sure + open_) / total:.1f} % |"
         )
+    by_confidence(people, references)
 
 
-def moved(person: Person, reference: Reference, amount: float) -> Iterator[Trait]:
+def by_confidence(people: Sequence[Person], references: Sequence[Reference]) -> None:
+    print("\n| confidence | healthy: present | borderline | moved by 4 SD: present | present or borderline |")
+    print("|---|---|---|---|---|")
+    pairs = list(zip(people, references, strict=True))
+    for confidence in (0.95, 0.9, 0.8, 0.68, 0.5, 0.3):
+        cells = []
+        for traits in (
+            [t for p, r in pairs for t in called(p, r, RULES, confidence)],
+            [t for p, r in pairs for t in moved(p, r, 4, confidence)],
+        ):
+            counts = Counter(t.status for t in traits)
+            sure, open_ = counts[PRESENT], counts[BORDERLINE]
+            total = len(traits) - counts[NOT_ASSESSED]
+            second = open_ if not cells else sure + open_
+            cells += [f"{100 * sure / total:.1f} %", f"{100 * second / total:.1f} %"]
+        print(f"| {confidence:g} | {' | '.join(cells)} |")
+
+
+def moved(
+    person: Person, reference: Reference, amount: float, confidence: float = CONFIDENCE
+) -> Iterator[Trait]:
     """Each trait of one measurement, after this was moved by so many SD in the trait's direction."""
     for rule in RULES:
         if len(rule.measurements) != 1:
@@ -159,7 +183,7 @@ def moved(person: Person, reference: Reference, amount: float) -> Iterator[Trait
                 dataclasses.replace(m, value=m.value + by, lo=m.lo + by, hi=m.hi + by) if m.id == name else m
                 for m in person.measurements
             ]
-            for trait in called(Person(person.subject, changed, {}), reference, [rule]):
+            for trait in called(Person(person.subject, changed, {}), reference, [rule], confidence):
                 if f"_{trait.side}" == side or not side:
                     yield trait
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME, in_one_sentence, place_to_write
-from anthropo.cli.learning import MOST_FAILURES, Given, encoder_of, look, settings_of
+from anthropo.cli.learning import MOST_FAILURES, Given, corrected, encoder_of, look, settings_of
 
 from anthropo.batch import Item, collect
 from anthropo.errors import ModelError
@@ -41,6 +41,7 @@ _TOGETHER = "\0all"  # names the one person of --patient; no cell of a table can
     "--top", type=click.IntRange(min=1), default=5, show_default=True, help="Labels shown on the terminal."
 )
 @options.encoder_weights_option
+@options.landmarks_option
 @options.learning_photo_options
 def command(photos: tuple[str, ...], model: str, output: str | None, top: int, **given: Any) -> None:
     """Say what a model makes of the face on each PHOTO, or of the PHOTO if it was trained with --no-face.
@@ -83,7 +84,7 @@ def _classify(
 ) -> int:
     from anthropo.report import answers
 
-    settings = settings_of(given, trained.manifest)
+    settings = corrected(settings_of(given, trained.manifest), given, [item.path for item in items])
     encoder = encoder_of(trained, model, given["encoder_weights"], settings)
     cohort = people_of(items, trained, together=given["patient"])
     start = time.perf_counter()

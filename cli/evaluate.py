@@ -16,6 +16,7 @@ from anthropo.cli.learning import (
     Document,
     Given,
     Material,
+    corrected,
     documents_of,
     encoder_of,
     gather,
@@ -71,6 +72,7 @@ _ENCODER = "encoder"
     help="Resamples of the patients for intervals.",
 )
 @training_options
+@options.landmarks_option
 @options.learning_photo_options
 @click.pass_context
 def command(
@@ -133,7 +135,7 @@ def _varied(compare: str | None) -> list[str]:
 def _refuse_training_options(ctx: click.Context) -> None:
     kept = {
         "cohort", "model", "output", "prevalence", "bootstrap", "positive", "encoder_weights",
-        "allow_duplicates", "seed", *options.LEARNING_PHOTO_NAMES,
+        "allow_duplicates", "seed", "landmarks", *options.LEARNING_PHOTO_NAMES,
     }  # fmt: skip
     for name in ctx.params:
         if name not in kept and ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
@@ -258,6 +260,7 @@ def _judged_model(
     if path and trained.task == "attributes":
         _refuse_many_pages(path, given["positive"])
     people = read_cohort(cohort, multilabel=trained.task == "attributes")
+    settings = corrected(settings, given, [case.photo for case in people.cases])
     if Path(cohort).is_file() and file_sha256(cohort) == (trained.manifest.get("cohort") or {}).get("sha256"):
         click.secho(
             f"warning: {cohort} is the table that {model} was trained on: the figures come out much too "

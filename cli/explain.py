@@ -13,7 +13,7 @@ import click
 from anthropo.cli import options
 from anthropo.cli.classify import people_of
 from anthropo.cli.common import EXIT_NONE, in_one_sentence, place_to_write
-from anthropo.cli.learning import Given, encoder_of, look, settings_of
+from anthropo.cli.learning import Given, corrected, encoder_of, look, settings_of
 
 from anthropo.batch import Item, collect, measure_item, scores_of, values_of
 from anthropo.errors import InputError, ModelError
@@ -70,6 +70,7 @@ _NAMED = 5
     "--top", type=click.IntRange(min=1), default=5, show_default=True, help="Labels shown on the terminal."
 )
 @options.encoder_weights_option
+@options.landmarks_option
 @options.learning_photo_options
 def command(photos: tuple[str, ...], model: str, output: str | None, top: int, **given: Any) -> None:
     """Say why a model says what it says of the person in PHOTO.
@@ -158,7 +159,7 @@ def case_of(trained: Trained, model: str, items: list[Item], given: Given, *, dr
         raise ModelError(
             f"{model}: the model is not calibrated, so that its log-odds say nothing. Train it again."
         )
-    settings = settings_of(given, trained.manifest)
+    settings = corrected(settings_of(given, trained.manifest), given, [item.path for item in items])
     encoder = encoder_of(trained, model, given["encoder_weights"], settings)
     features = look(people_of(items, trained, together=True), settings, encoder, trained.columns[0], given)
     for _, reason in features.left_out:

@@ -33,7 +33,7 @@ _OF_FACES, _OF_TEXTURE = "face-resnet", "efficientnet-lite0"
 # parameters of commands: those that change no result, and those that are files
 _NO_MATTER = ("jobs", "cache", "validate", "resume", "device")
 _FILES = (
-    *("cohort", "output", "cost_matrix", "encoder", "encoder_weights", "landmark_model"),
+    *("cohort", "output", "cost_matrix", "encoder", "encoder_weights", "landmark_model", "landmarks"),
     *("parameters", "warm_start", "pretrain"),
 )
 MOST_FAILURES = 20  # photos that are named one by one
@@ -257,7 +257,7 @@ def settings_of(given: Given, manifest: Mapping[str, Any] | None = None) -> Sett
     said = {name: given[name] for name in ("face", "jitter", "fine") if given[name] is not None}
     trained = (manifest or {}).get("settings") or {}
     if given["no_face"] or trained.get("no_face") is True:
-        for name in (*said, *(["landmark_model"] if given["landmark_model"] else [])):
+        for name in (*said, *(name for name in ("landmark_model", "landmarks") if given.get(name))):
             why = "--no-face was given" if given["no_face"] else "the model reads pictures without one"
             raise InputError(f"{_option(name)} is about faces, and {why}. Leave it out.")
         return Settings(max_megapixels=given["max_megapixels"], no_face=True)
@@ -276,6 +276,21 @@ def settings_of(given: Given, manifest: Mapping[str, Any] | None = None) -> Sett
     )
     settings.fingerprint()  # what cannot be used is one error, not one per photo
     return settings
+
+
+def corrected(settings: Settings, given: Given, photos: Sequence[str]) -> Settings:
+    """The settings with what --landmarks has of these photos.
+
+    Raises
+    ------
+    InputError
+        If a landmark file cannot be used.
+    """
+    if not given.get("landmarks"):
+        return settings
+    from anthropo.measurement.landmark_file import Corrections
+
+    return replace(settings, corrections=Corrections(given["landmarks"], photos))
 
 
 def store_of(cache: str | None) -> Store | None:
@@ -402,6 +417,7 @@ def gather(path: str, given: Given, *, encoder: str | None = None) -> Material:
     options, task = options_of(given)
     settings = settings_of(given)
     cohort = read_cohort(path, multilabel=task == "attributes")
+    settings = corrected(settings, given, [case.photo for case in cohort.cases])
     early = _about(check(cohort), task)
     if all(finding.level != "error" for finding in early):
         _refuse_early(cohort, options, task)

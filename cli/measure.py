@@ -51,11 +51,7 @@ from anthropo.video import FRAMES
     metavar="FILE.json|DIR",
     help="Write the landmarks to a file that can be corrected by hand; for several photos, to a folder.",
 )
-@click.option(
-    "--landmarks",
-    metavar="FILE.json|DIR",
-    help="Measure from these landmarks; points that were moved by hand stay where they were put.",
-)
+@options.landmarks_option
 @click.option(
     "--patient",
     is_flag=True,
@@ -331,12 +327,7 @@ def _corrections(path: str, items: list[Item], saved: str | None) -> Corrections
         raise InputError(
             "--save-landmarks with --landmarks: the corrected file is there already. Leave one of them out."
         )
-    photos = list(dict.fromkeys(item.path for item in items))
-    if len(photos) > 1 and not os.path.isdir(path):
-        raise InputError(
-            f"--landmarks {path}: one file for {len(photos)} photos. Name a folder with the file of each."
-        )
-    return Corrections(path, photos)
+    return Corrections(path, list(dict.fromkeys(item.path for item in items)))
 
 
 class _People:

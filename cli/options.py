@@ -74,6 +74,13 @@ landmark_model_option: Decorator = click.option(
     help="Another dlib shape predictor with the 68-point scheme.",
 )
 
+landmarks_option: Decorator = click.option(
+    "--landmarks",
+    metavar="FILE.json|DIR",
+    help="Measure from these landmarks (`anthropo measure --save-landmarks`); points that were moved by hand "
+    "stay where they were put.",
+)
+
 max_megapixels_option: Decorator = click.option(
     "--max-megapixels",
     type=click.FloatRange(min=0, min_open=True),

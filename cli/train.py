@@ -43,6 +43,7 @@ _MOST_RELATIONS = 20
     help="Cross-validate, so that the model's card says how good it is.",
 )
 @training_options
+@options.landmarks_option
 @options.learning_photo_options
 @click.pass_context
 def command(ctx: click.Context, /, cohort: str, output: str | None, **given: Any) -> None:

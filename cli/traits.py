@@ -10,7 +10,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from anthropo.batch import Item, Record, Settings, collect, run, values_of
 from anthropo.errors import InputError
 from anthropo.files import write_atomically
 from anthropo.measurement.compute import Measurement
+from anthropo.measurement.landmark_file import Corrections
 from anthropo.patients import Patient, patients, pool_patient
 from anthropo.reference.growth import CHARTS, MEASURES, Growth, age_span, grow
 from anthropo.reference.phenopacket import as_json, phenopacket
@@ -29,6 +30,7 @@ from anthropo.reference.tables import DEFAULT_REFERENCE, Reference, load_referen
 from anthropo.reference.traits import (
     ABSENT,
     BORDERLINE,
+    CONFIDENCE,
     LOOK,
     NOT_ASSESSED,
     PRESENT,
@@ -75,6 +77,14 @@ from anthropo.report.traits import evidence_words, worth_a_line, z_words
     f"disagree is borderline.  [default: {DEFAULT_REFERENCE}]",
 )
 @click.option("--rules", metavar="FILE.csv", help="Your own rules in place of the packaged ones.")
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=CONFIDENCE,
+    show_default=True,
+    help="Of the interval of z that decides. 0.3 finds 92 % of changes of 4 SD instead of 42 %, and calls "
+    "1.4 % of what is asked of healthy adults present instead of none.",
+)
 @click.option("--head-circumference", type=float, metavar="CM", help="Head circumference in cm.")
 @click.option("--height", type=float, metavar="CM", help="Height in cm; below two years length, lying.")
 @click.option("--weight", type=float, metavar="KG", help="Weight in kg.")
@@ -92,6 +102,7 @@ from anthropo.report.traits import evidence_words, worth_a_line, z_words
 @click.option("--scale", metavar="KIND=MM", help="For references in millimetres, as for `anthropo measure`.")
 @options.face_option
 @options.jobs_option
+@options.landmarks_option
 @options.landmark_model_option
 @options.max_megapixels_option
 def command(
@@ -103,6 +114,7 @@ def command(
     everything: bool,
     references: tuple[str, ...],
     rules: str | None,
+    confidence: float,
     head_circumference: float | None,
     height: float | None,
     weight: float | None,
@@ -111,6 +123,7 @@ def command(
     scale: str | None,
     face: Any,
     jobs: int,
+    landmarks: str | None,
     landmark_model: str | None,
     max_megapixels: float,
 ) -> None:
@@ -119,8 +132,8 @@ def command(
     PHOTO is a file, a folder, a pattern or a CSV with a column `photo`, as for `anthropo measure`;
     the columns `sex` and `age`, `head_circumference` (cm), `height` (cm) and `weight` (kg) are used.
 
-    A trait whose HPO definition states a number is present if the whole 95 % interval of its z-score
-    lies beyond the limit, absent if none of it does, and borderline in between; right and left are
+    A trait whose HPO definition states a number is present if the whole 95 % interval (--confidence) of its
+    z-score lies beyond the limit, absent if none of it does, and borderline in between; right and left are
     called one by one. What the photo gate voids, or the reference does not have, is not assessed.
     Traits that are left to the eye are never called: where a measurement is unusual, they are listed
     to be looked at.
@@ -146,8 +159,12 @@ def command(
             face, landmark_model=landmark_model, max_megapixels=max_megapixels, scale=scale,
             references=names, sex=sex, age=age,
         )  # fmt: skip
-        asked = _Asked(settings, tuple(map(load_reference, names)), read_rules(rules), by_hand, chart)
         items = collect(photos)
+        if landmarks:
+            settings = replace(settings, corrections=Corrections(landmarks, [item.path for item in items]))
+        asked = _Asked(
+            settings, tuple(map(load_reference, names)), read_rules(rules), by_hand, chart, confidence
+        )
         settings.fingerprint()  # what cannot be used is one error, not one per photo
         if patient and face == "all":
             raise InputError("--patient with --face all: one face of each photo is needed. Use largest.")
@@ -169,6 +186,7 @@ class _Asked:
     rules: tuple[Rule, ...]
     by_hand: dict[str, float]  # of everybody who has no such column
     chart: str
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,8 +282,9 @@ def _find(item: Item, record: Record, asked: _Asked) -> _Found:
             notes.append(f"{item.path}: {error}")
     notes += [f"{item.path}: {MEASURES[g.id].name}: {g.reason}" for g in growth if g.reason]
     traits = call_traits(
-        [*measurements, *(g.measurement for g in growth)], [*scores, *(g.score for g in growth)], asked.rules
-    )
+        [*measurements, *(g.measurement for g in growth)], [*scores, *(g.score for g in growth)], asked.rules,
+        confidence=asked.confidence,
+    )  # fmt: skip
     known_age = said["age"] if age is not None else ""
     return _Found(record, item, measurements, scores, growth, traits, notes, sex, known_age)
 
@@ -326,8 +345,9 @@ class _Target:
             for one in good:
                 identity = self._identity or _identity(one.record)
                 packet = phenopacket(
-                    identity, one.measurements, one.scores, one.traits, one.growth, sex=one.sex, age=one.age
-                )
+                    identity, one.measurements, one.scores, one.traits, one.growth, sex=one.sex, age=one.age,
+                    by_hand=_by_hand_places(one.record),
+                )  # fmt: skip
                 path = self.path if self.kind else self.path / f"{identity}.json"
                 write_atomically(path, as_json(packet))
         except OSError as error:
@@ -345,7 +365,8 @@ def _identity(record: Record) -> str:
 
 _CSV = (
     "photo", "face", "patient", "hpo_id", "label", "side", "status", "kind", "measurement", "value", "lo",
-    "hi", "unit", "z", "z_lo", "z_hi", "reference", "grade", "rule", "supports", "reason", "source",
+    "hi", "unit", "z", "z_lo", "z_hi", "reference", "grade", "rule", "confidence", "supports", "reason",
+    "source", "moved_landmarks",
 )  # fmt: skip
 
 
@@ -375,9 +396,11 @@ def _as_csv(found: Sequence[_Found | Record]) -> str:
                     "kind": trait.rule.kind,
                     **_evidence_cells(trait.evidence),
                     "rule": trait.rule.text,
+                    "confidence": f"{trait.confidence:g}",
                     "supports": "; ".join(f"{e.measurement} {z_words(e.score)}" for e in trait.supports),
                     "reason": trait.reason,
                     "source": trait.rule.source,
+                    "moved_landmarks": "; ".join(_by_hand_places(record)),
                 }
             )
     return text.getvalue()
@@ -408,6 +431,11 @@ def _digits(value: float) -> str:
     return f"{value:.6g}" if math.isfinite(value) else ""
 
 
+def _by_hand_places(record: Record) -> list[str]:
+    """Names of the landmarks that a hand has moved, in any of the photos."""
+    return list(dict.fromkeys(name for one in record.get("photos", [record]) for name in one["moved"]))
+
+
 _TITLES = {LOOK: "look at (left to the eye, and unusual when measured)"}
 
 
@@ -423,6 +451,8 @@ def _print(one: _Found, everything: bool) -> None:
             value, limit = (number(check[key], check["unit"]) for key in ("value", "limit"))
             finding = f"{name} is {value}, limit {sign(check)} {limit} {check['unit']}: {check['advice']}"
             click.secho(f"gate: {finding}", fg="yellow")
+    if moved := _by_hand_places(record):
+        click.echo(f"landmarks placed by hand: {', '.join(moved)}")
     for g in one.growth:
         if not g.reason:
             words = f"z {z_words(g.score)}, centile {g.centile:.3g}, {g.chart}"
@@ -444,8 +474,8 @@ def _print(one: _Found, everything: bool) -> None:
         for line in _missing(one.traits):
             click.echo(line)
     click.secho(
-        "Present or absent: the whole 95 % interval of z is beyond, or within, the limit. R, L: the "
-        "subject's own.\nResearch use only, not a medical device.",
+        f"Present or absent: the whole {100 * one.traits[0].confidence:g} % interval of z is beyond, or "
+        "within, the limit. R, L: the subject's own.\nResearch use only, not a medical device.",
         dim=True,
     )
 

@@ -135,6 +135,7 @@ _KINDS: dict[str, Any] = {
         "photos": int,
         "patients": int,
         "left_out": int,
+        "corrected": int,  # photos with landmarks placed by hand
         "sha256": str,
         "labels": {_ANY: {"photos": int, "patients": int}},
         "subgroups": {_ANY: {_ANY: int}},

@@ -123,6 +123,8 @@ def describe(manifest: Manifest) -> list[Row]:
     trained_on = _photos_of_patients(cohort.get("photos"), cohort.get("patients"))
     if cohort.get("left_out"):
         trained_on += f"; {_count(cohort['left_out'], 'photo')} left out"
+    if cohort.get("corrected"):
+        trained_on += f"; {_count(cohort['corrected'], 'photo')} with landmarks placed by hand"
     rows: list[tuple[str, str | None]] = [
         ("model", manifest.get("title")),
         ("task", f"{task} ({_TASKS[task]})" if task in _TASKS else task or _UNKNOWN),
@@ -245,7 +247,12 @@ def _cohort(manifest: Manifest) -> list[str]:
     cohort = _part(manifest, "cohort")
     lines = [
         f"{_photos_of_patients(cohort.get('photos'), cohort.get('patients'))}."
-        + (f" {_count(cohort['left_out'], 'photo')} left out." if cohort.get("left_out") else ""),
+        + (f" {_count(cohort['left_out'], 'photo')} left out." if cohort.get("left_out") else "")
+        + (
+            f" Landmarks were placed by hand in {_count(cohort['corrected'], 'photo')}."
+            if cohort.get("corrected")
+            else ""
+        ),
         "",
     ]
     labels = ((k, v or {}) for k, v in _part(cohort, "labels").items())

@@ -170,7 +170,12 @@ def _look(
     found, key = _Found(), ""
     try:
         found.digest = file_sha256(path)
+        if settings.corrections:
+            suffix += settings.corrections.stamp(path, found.digest)
         key = hashlib.sha256(f"{found.digest} {suffix}".encode()).hexdigest()
+    except InputError as error:
+        found.reason = str(error)
+        return found
     except (OSError, ValueError):
         pass  # read_photo below says why
     if store and key and (kept := store.get(key)) is not None:
@@ -218,13 +223,19 @@ def look_at(path: str, settings: Settings) -> tuple[Photo, Face]:
     Raises
     ------
     PhotoError, FaceError
-        If the photo cannot be used.
+        If the photo, or its landmark file, cannot be used.
     """
     photo = read_photo(path, short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
-    face = read_faces(
+    first = read_faces(
         photo, face=settings.face, jitter=settings.jitter, landmark_model=settings.landmark_model
     )[0]
-    return photo, refine(photo, face) if settings.fine else face
+    face = refine(photo, first) if settings.fine else first
+    if settings.corrections:
+        try:
+            face, _ = settings.corrections.correct(face, first, path, photo.sha256)
+        except InputError as error:
+            raise FaceError(str(error)) from None
+    return photo, face
 
 
 def _whole(

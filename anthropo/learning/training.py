@@ -315,6 +315,9 @@ def make_trained(
         "libraries": {name: metadata.version(name) for name in ("numpy", "scikit-learn", "torch", "xgboost")},
         "python": sys.version.split()[0],
     }  # fmt: skip
+    if settings.corrections:
+        files = map(settings.corrections.of, features.photos.tolist(), features.digests.tolist())
+        manifest["cohort"]["corrected"] = sum(map(bool, files))
     if isinstance(model, LabelModel):
         trained = model.trained
         controls = control_label(features.labels, options.controls)

@@ -200,12 +200,18 @@ class Corrections:
     Raises
     ------
     InputError
-        If there is no such file or folder, or one of the files cannot be used.
+        If there is no such file or folder, one of the files cannot be used, or there is a single one for
+        several photos.
     """
 
     def __init__(self, path: str, photos: Sequence[str] = ()) -> None:
         self.path = path
         self.folder = os.path.isdir(path)
+        several = len(set(photos))
+        if several > 1 and not self.folder:
+            raise InputError(
+                f"--landmarks {path}: one file for {several} photos. Name a folder with the file of each."
+            )
         names = sorted(Path(path).glob(f"*{SUFFIX}")) if self.folder else [Path(path)]
         if not names:
             raise InputError(f"{path}: no landmark files (*{SUFFIX}) in this folder. Make --save-landmarks.")

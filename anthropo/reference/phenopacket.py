@@ -59,6 +59,7 @@ def phenopacket(
     *,
     sex: str | None = None,
     age: str | None = None,
+    by_hand: Sequence[str] = (),
     created: datetime | None = None,
 ) -> Json:
     """Make a phenopacket of one person.
@@ -76,6 +77,8 @@ def phenopacket(
     sex : {"female", "male"} or None
     age : str, optional
         As it was given, such as ``31`` or ``18m``.
+    by_hand : sequence of str
+        Landmarks that were placed by hand.
     created : datetime, optional
         Now when left out.
 
@@ -103,7 +106,8 @@ def phenopacket(
         "measurements": measured,
         "metaData": {
             "created": when.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "createdBy": f"anthropo {__version__}",
+            "createdBy": f"anthropo {__version__}"
+            + (f" (landmarks placed by hand: {', '.join(by_hand)})" if by_hand else ""),
             "resources": _resources(loinc=bool(growth), eco=bool(features)),
             "phenopacketSchemaVersion": "2.0",
         },
@@ -180,7 +184,8 @@ def _z_words(score: ZScore) -> str:
 
 def _feature(trait: Trait) -> Json:
     feature: Json = {
-        "description": f"Called by the rule {trait.rule.text} on the whole interval of z.",
+        "description": f"Called by the rule {trait.rule.text} on the whole {100 * trait.confidence:g} % "
+        "interval of z.",
         "type": {"id": trait.hpo_id, "label": trait.label},
     }
     if trait.status == ABSENT:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from statistics import NormalDist
 
 from anthropo.errors import InputError
 from anthropo.files import read_text
@@ -39,6 +40,9 @@ SIDES = ("mid", "each")  # each: the subject's right and left, called one by one
 COLUMNS = ("hpo_id", "label", "measurement", "rule", "kind", "side")
 #: Columns that a table of rules may lack.
 OPTIONAL_COLUMNS = ("supports", "source")
+
+#: Of the interval of z that must lie beyond a limit as a whole.
+CONFIDENCE = 0.95
 
 Verdict = bool | None  # None: the interval reaches across the limit
 
@@ -110,6 +114,7 @@ class Trait:
     supports: tuple[Evidence, ...]  # not part of the decision
     reason: str  # why it is borderline or was not assessed; else empty
     leans: bool = False  # borderline, and z itself fulfils the rule
+    confidence: float = CONFIDENCE  # of the interval that decided
 
     @property
     def hpo_id(self) -> str:
@@ -126,7 +131,11 @@ class Trait:
 
 
 def call_traits(
-    measurements: Iterable[Value], scores: Iterable[ZScore], rules: Sequence[Rule] | None = None
+    measurements: Iterable[Value],
+    scores: Iterable[ZScore],
+    rules: Sequence[Rule] | None = None,
+    *,
+    confidence: float = CONFIDENCE,
 ) -> list[Trait]:
     """Answer every rule from one person's measurements and z-scores.
 
@@ -139,6 +148,9 @@ def call_traits(
         As from `anthropo.reference.zscore.score`, and `Growth.score`.
     rules : sequence of Rule, optional
         The packaged ones when left out.
+    confidence : float
+        Of the interval of z that decides, above 0 and below 1. Less finds more, and is wrong more often
+        (docs/benchmarks.md).
 
     Returns
     -------
@@ -147,7 +159,7 @@ def call_traits(
 
     Notes
     -----
-    An objective term is present if the whole 95 % interval of z fulfils its rule, absent if no part of
+    An objective term is present if the whole interval of z fulfils its rule, absent if no part of
     it does, else borderline. Without a z-score and its interval (voided by the photo gate, no row in the
     reference) it is not assessed, unless another measurement of the rule has settled the question. Two
     references that lead to different answers make it borderline. Right and left are never averaged.
@@ -160,14 +172,18 @@ def call_traits(
         by_id.setdefault(one.id, []).append(one)
     chosen = read_rules() if rules is None else rules
     return [
-        _call(rule, side, values, by_id)
+        _call(rule, side, values, by_id, confidence)
         for rule in chosen
         for side in (("R", "L") if rule.side == "each" else ("mid",))
     ]
 
 
 def _call(
-    rule: Rule, side: str, values: Mapping[str, list[Value]], scores: Mapping[str, list[ZScore]]
+    rule: Rule,
+    side: str,
+    values: Mapping[str, list[Value]],
+    scores: Mapping[str, list[ZScore]],
+    confidence: float,
 ) -> Trait:
     ids = _sided(rule.measurements, side)
     evidence = tuple(e for i in ids for e in _evidence(i, values, scores))
@@ -175,7 +191,7 @@ def _call(
         e for i in _sided(rule.supports, side) for e in _evidence(i, values, scores) if _usable(e.score)
     )
     if not rule.conditions:
-        return Trait(rule, side, NOT_ASSESSED, evidence, supports, _never(rule))
+        return Trait(rule, side, NOT_ASSESSED, evidence, supports, _never(rule), False, confidence)
     whole: list[Verdict] = []  # what the intervals say
     best: list[Verdict] = []  # what z itself says
     missing = ""
@@ -183,25 +199,33 @@ def _call(
         own = scores.get(name, [])
         usable = [s for s in own if _usable(s)]
         if usable:
-            whole.append(_one({condition.holds(s.z_lo, s.z_hi) for s in usable}))
+            whole.append(_one({condition.holds(*_interval(s, confidence)) for s in usable}))
             best.append(_one({condition.holds(s.z, s.z) for s in usable}))
         else:
             missing = missing or f"{name}: {_why_missing(name, own)}"
     # a subjective term is only offered, so that the best guess will do
     said = whole if rule.kind == OBJECTIVE else best
     if missing and (not rule.every) not in said:
-        return Trait(rule, side, NOT_ASSESSED, evidence, supports, missing)
+        return Trait(rule, side, NOT_ASSESSED, evidence, supports, missing, False, confidence)
     answer = _joined(said, rule.every)
     if rule.kind == SUBJECTIVE:
         status, reason = (
             (LOOK, "") if answer else (NOT_ASSESSED, "needs the eye; measured, it is not unusual")
         )
     elif answer is None:
-        status, reason = BORDERLINE, _why_borderline(rule, evidence)
+        status, reason = BORDERLINE, _why_borderline(rule, evidence, confidence)
     else:
         status, reason = PRESENT if answer else ABSENT, ""
     leans = status == BORDERLINE and _joined(best, rule.every) is True
-    return Trait(rule, side, status, evidence, supports, reason, leans)
+    return Trait(rule, side, status, evidence, supports, reason, leans, confidence)
+
+
+def _interval(score: ZScore, confidence: float) -> tuple[float, float]:
+    """Of z: its 95 % interval, narrowed or widened on each side as a normal distribution would be."""
+    if confidence == CONFIDENCE:
+        return score.z_lo, score.z_hi
+    share = NormalDist().inv_cdf((1 + confidence) / 2) / NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    return score.z - share * (score.z - score.z_lo), score.z + share * (score.z_hi - score.z)
 
 
 def _one(said: set[Verdict]) -> Verdict:
@@ -260,11 +284,11 @@ def _never(rule: Rule) -> str:
     return "needs the eye" if rule.kind == SUBJECTIVE else "not measured in a frontal photograph"
 
 
-def _why_borderline(rule: Rule, evidence: Sequence[Evidence]) -> str:
+def _why_borderline(rule: Rule, evidence: Sequence[Evidence], confidence: float) -> str:
     by_id: dict[str, set[Verdict]] = {}
     for e in evidence:
         if e.score is not None and _usable(e.score):
-            said = rule.asks(e.measurement).holds(e.score.z_lo, e.score.z_hi)
+            said = rule.asks(e.measurement).holds(*_interval(e.score, confidence))
             by_id.setdefault(e.measurement, set()).add(said)
     if any({True, False} <= said for said in by_id.values()):
         return "references disagree"

@@ -97,7 +97,8 @@ def document(case: Case) -> Document:
     Returns
     -------
     dict
-        ``photo`` (null when anonymous), ``photos``, ``decision``, ``reason``, ``set``, ``usual``, ``ranked``,
+        ``photo`` (null when anonymous), ``photos``, ``moved`` (landmarks placed by hand, and by how many
+        pixels), ``decision``, ``reason``, ``set``, ``usual``, ``ranked``,
         ``voided``, ``labels`` (each with ``label``, ``log_odds``, ``bias``, ``residual``, ``against`` and
         ``contributions``), ``changes``, ``heatmaps``, ``traits``, ``measurements``, ``gate``, ``pose``,
         ``model``. A label's log_odds is its bias, residual and contributions added up; nats.
@@ -108,6 +109,7 @@ def document(case: Case) -> Document:
         "photos": [] if case.anonymous else list(p.photos),
         "n_photos": len(p.photos),
         "sha256": case.record["diagnostics"]["sha256"],
+        "moved": case.record.get("moved", {}),
         "voided": case.voided or None,
         "decision": p.decision,
         "reason": p.reason or None,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cohorts import TRAIN, model, synthetic, two_labels, write
 from conftest import Copies, Invoke, Pixels
 from PIL import Image
 
@@ -368,3 +369,87 @@ def test_what_is_unclear_is_refused(
         assert (result.exit_code, result.stdout) == (2, "")
         assert result.stderr.endswith(f"{message}\n")
         assert result.stderr.count("\n") == 1
+
+
+# ----------------------------------------------------------------------- the commands that follow
+
+
+def with_wider_eyes(folder: Path, photo: Path, invoke: Invoke) -> Path:
+    """The photo's landmark file with the outer canthi 8 pixels farther out."""
+    path = folder / "own.json"
+    assert invoke("measure", photo, "--save-landmarks", path).exit_code == 0
+    saved = json.loads(path.read_text())
+    (x_right, y_right), (x_left, y_left) = place(saved, "p36"), place(saved, "p45")
+    return edited(folder, saved, p36=(x_right - 8, y_right), p45=(x_left + 8, y_left))
+
+
+def test_traits_and_phenopacket_follow_and_tell_it(
+    tmp_path: Path, astronaut_png: Path, invoke: Invoke
+) -> None:
+    file = with_wider_eyes(tmp_path, astronaut_png, invoke)
+    who = (astronaut_png, "--sex", "female", "--age", "40")
+    assert "HP:0000601" not in invoke("traits", *who).stdout
+    result = invoke("traits", *who, "--landmarks", file)
+    assert result.exit_code == 0
+    assert "landmarks placed by hand: p36, p45\n" in result.stdout
+    assert "HP:0000601" in result.stdout  # hypotelorism: everything is narrow against the outer canthi
+    invoke("traits", *who, "--landmarks", file, "-o", tmp_path / "case.json")
+    created = json.loads((tmp_path / "case.json").read_text())["metaData"]["createdBy"]
+    assert created.endswith("(landmarks placed by hand: p36, p45)")
+    invoke("traits", *who, "--landmarks", file, "-o", tmp_path / "t.csv")
+    assert "p36; p45" in (tmp_path / "t.csv").read_text()
+
+
+def test_a_model_judges_by_corrected_landmarks(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, astronaut_png: Path, invoke: Invoke
+) -> None:
+    trained = model(tmp_path_factory, "strangers")
+    file = with_wider_eyes(tmp_path, astronaut_png, invoke)
+
+    def log_odds(command: str, *more: Any) -> float:
+        output = tmp_path / "o.json"
+        result = invoke(command, "--model", trained, astronaut_png, "-o", output, *more)
+        assert result.exit_code == 0, result.output
+        made = json.loads(output.read_text())
+        if command == "explain":
+            assert set(made["moved"]) == ({"p36", "p45"} if more else set())
+        ranked = made["ranked"] if command == "explain" else made[0]["ranked"]
+        return next(float(r["log_odds"]) for r in ranked if r["label"] == "one")
+
+    own = log_odds("classify")
+    moved_ = log_odds("classify", "--landmarks", file)
+    assert moved_ != own
+    assert log_odds("classify") == own  # what is kept of the photo is not what was corrected
+    assert log_odds("explain", "--landmarks", file) == pytest.approx(moved_, abs=1e-6)
+    page = tmp_path / "why.html"
+    invoke("explain", "--model", trained, astronaut_png, "--landmarks", file, "-o", page)
+    assert "Landmarks placed by hand: p36, p45." in page.read_text()
+
+
+def test_training_counts_corrected_photos(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, invoke: Invoke
+) -> None:
+    rows = two_labels(synthetic(tmp_path_factory))
+    files = tmp_path / "corrected"
+    files.mkdir()
+    with_wider_eyes(tmp_path, Path(rows[0]["photo"]), invoke).rename(files / "one.landmarks.json")
+    cohort, output = write(tmp_path / "c.csv", rows), tmp_path / "m.anthropo"
+    result = invoke("train", cohort, "-o", output, "--no-judge", *TRAIN, "--landmarks", files)
+    assert result.exit_code == 0, result.output
+    card = invoke("inspect", output, "--card").stdout
+    assert "Landmarks were placed by hand in 1 photo." in card
+    assert str(tmp_path) not in card
+
+
+def test_for_models_a_file_of_another_photo_is_refused(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, astronaut_png: Path, two_faces_png: Path,
+    invoke: Invoke,
+) -> None:  # fmt: skip
+    trained = model(tmp_path_factory, "strangers")
+    file = with_wider_eyes(tmp_path, astronaut_png, invoke)
+    result = invoke("classify", "--model", trained, two_faces_png, "--landmarks", file)
+    assert result.exit_code == 1
+    assert "is for another photo, astronaut.png with the SHA-256" in result.stderr
+    result = invoke("traits", astronaut_png, two_faces_png, "--landmarks", file)
+    assert result.exit_code == 2
+    assert "one file for 2 photos. Name a folder" in result.stderr

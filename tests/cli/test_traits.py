@@ -87,6 +87,23 @@ def test_packaged_rules_on_a_photo(astronaut_png: Path, tmp_path: Path, invoke: 
     assert voided[0]["reason"].startswith("mouth_width: voided by the photo gate: ")
 
 
+def test_less_confidence_calls_more(astronaut_png: Path, tmp_path: Path, invoke: Invoke) -> None:
+    def called(confidence: float) -> dict[str, str]:
+        out = tmp_path / "t.csv"
+        assert invoke("traits", astronaut_png, *WOMAN, "--confidence", confidence, "-o", out).exit_code == 0
+        rows = table(out.read_text())
+        assert {row["confidence"] for row in rows} == {f"{confidence:g}"}
+        return {f"{row['hpo_id']} {row['side']}": row["status"] for row in rows}
+
+    strict, lax = called(0.95), called(0.3)
+    settled = ("present", "absent")
+    assert {k for k, v in strict.items() if v in settled} < {k for k, v in lax.items() if v in settled}
+    assert all(lax[k] == v for k, v in strict.items() if v in settled)
+    shown = invoke("traits", astronaut_png, *WOMAN, "--confidence", 0.3).stdout
+    assert "the whole 30 % interval of z" in shown
+    assert invoke("traits", astronaut_png, *WOMAN, "--confidence", 1).exit_code == 2
+
+
 def test_several_photos_in_a_pipe_are_csv(
     tmp_path: Path, copies: Copies, faceless_png: Path, invoke: Invoke
 ) -> None:

@@ -137,6 +137,18 @@ def test_a_borderline_trait_says_why_and_which_way_z_leans() -> None:
     assert not call(z("mouth_width", 1.7, 1.0))["Wide mouth", "mid"].leans
 
 
+@pytest.mark.parametrize(
+    ("confidence", "status"), [(0.999, BORDERLINE), (0.95, BORDERLINE), (0.68, PRESENT), (0.3, PRESENT)]
+)
+def test_a_narrower_interval_decides_when_it_is_asked_for(confidence: float, status: str) -> None:
+    # 95 %: 1.5 to 4.5; 68 %: 2.24 to 3.76
+    score = z("mouth_width", 3.0, 1.5)
+    traits = call_traits(measured([score]), [score], confidence=confidence)
+    (wide,) = (t for t in traits if t.label == "Wide mouth")
+    assert (wide.status, wide.confidence) == (status, confidence)
+    assert wide.evidence[0].score == score  # shown is the 95 % interval
+
+
 def test_right_and_left_are_never_averaged() -> None:
     found = call(z("palpebral_fissure_length_R", 5.0), z("palpebral_fissure_length_L", -5.0))
     statuses = {
