@@ -11,9 +11,10 @@ face's square is removed: the most supportive one, or a random one in patches of
 other table is of the folds 2 to 5.
 
 --morphs: cohorts of synthetic controls and of patients with a single change (`anthropo.synthetic`). Changed
-regions are those among eyes, mouth and lower half that hold at least nine tenths of the displacement of the
-landmarks. Score: the region's contribution to the log-odds. Heat: the share of the supportive values
-inside the smallest changed region, in the whole map and in the map of the region "face" alone.
+regions are those that hold at least nine tenths of the displacement of the landmarks. Score: the
+contribution to the log-odds, of eyes, mouth and lower half, the parts that a model scores by default. Heat:
+the share of the supportive values inside the smallest changed region of all, in the whole map and in
+the map of the region "face" alone.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from torch.nn import functional
 
 from anthropo.batch import Settings
 from anthropo.encoder.encoders import Encoder, load_encoder
-from anthropo.encoder.regions import DEFAULT_REGIONS, FILL, REGIONS, crops, frame_to, hidden
+from anthropo.encoder.regions import DEFAULT_REGIONS, FILL, HYBRID_REGIONS, REGIONS, crops, frame_to, hidden
 from anthropo.explanation import heatmap
 from anthropo.explanation.heatmap import Faithfulness, Head, heat_of_chips
 from anthropo.face.shape import shapes
@@ -44,7 +45,7 @@ from anthropo.learning.splits import split
 from anthropo.synthetic import CONTROL, SINGLE_MORPHS, Morph, Syndrome, make_cohort
 
 FOLDS = 5
-PARTS = ("eyes", "mouth", "lower")
+PARTS = ("eyes", "mouth", "lower")  # that are scored, beside the whole face
 Maps = Callable[["heatmap._Scene", int], np.ndarray]
 
 
@@ -284,11 +285,12 @@ def changed(morph: Morph) -> list[str]:
     x, y = ((points - to[:, 2]) @ np.linalg.inv(to[:, :2]).T).T
     moved = np.hypot(*morph.direction.T)
     share = {}
-    for name in PARTS:
+    names = [name for name in HYBRID_REGIONS if name != "face"]
+    for name in names:
         left, top, right, bottom = REGIONS[name].box
         inside = (x >= left) & (x <= right) & (y >= top) & (y <= bottom)
         share[name] = moved[inside].sum() / moved.sum()
-    return sorted((n for n in PARTS if share[n] >= 0.9), key=lambda n: (~hidden(REGIONS[n], 150)).sum())
+    return sorted((n for n in names if share[n] >= 0.9), key=lambda n: (~hidden(REGIONS[n], 150)).sum())
 
 
 def morph_test(arguments: argparse.Namespace) -> None:
