@@ -23,7 +23,6 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -179,7 +178,7 @@ def _value(heads: list[Head], embedded: torch.Tensor) -> torch.Tensor:
 def _pixels(scene: heatmap._Scene, gradient: torch.Tensor, way: torch.Tensor) -> np.ndarray:
     """Attribution (r, size, size) on pixels, smoothed as the maps are."""
     flat = (gradient * way).sum(3).numpy().astype(np.float64)
-    spread = heatmap._spread(scene.encoder.size, replace(scene.encoder, _network=torch.nn.Identity()))
+    spread = heatmap._spread(scene.encoder.size, scene.encoder.size, (1, 0))
     return spread @ flat @ spread.T * scene.masks
 
 

@@ -227,7 +227,6 @@ def _heat(
     import numpy as np
     import torch
 
-    from anthropo.encoder.encoders import ChipEncoder
     from anthropo.explanation.contributions import contrast
     from anthropo.explanation.heatmap import heatmaps
     from anthropo.learning.attributes import AttributeModel
@@ -244,11 +243,6 @@ def _heat(
         classifier = trained.model.classifier
         total = classifier.margins(trained.table(features)).mean(0)
         weights, _ = contrast(total, trained.model.trained.index(label))
-    if not isinstance(encoder, ChipEncoder):
-        return (
-            None,
-            "There is no heatmap of a network that `anthropo finetune` wrote; its regions have scores.",
-        )
     if not classifier.regions_:
         return None, "The model uses no regions of the face, so that there is no heatmap."
     torch.set_num_threads(options.available_cores())

@@ -189,13 +189,21 @@ class ChipEncoder(Encoder):
         """The same network with the weights of each layer shuffled: it knows nothing any more."""
         import torch
 
-        network = copy.deepcopy(self._network)
-        random = torch.Generator().manual_seed(seed)
-        for weights in network.parameters():
-            order = torch.randperm(weights.numel(), generator=random)
-            weights.data = weights.data.flatten()[order].reshape(weights.shape)
+        network = shuffled(self._network, seed)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return replace(self, name=f"{self.name}, shuffled", digest="", _network=network)
+
+
+def shuffled(network: nn.Module, seed: int) -> nn.Module:
+    """A copy with the weights of each layer in random order."""
+    import torch
+
+    network = copy.deepcopy(network)
+    random = torch.Generator().manual_seed(seed)
+    for weights in network.parameters():
+        order = torch.randperm(weights.numel(), generator=random)
+        weights.data = weights.data.flatten()[order].reshape(weights.shape)
+    return network
 
 
 def load_encoder(name: str = "face-resnet", *, weights: str | os.PathLike[str] | None = None) -> ChipEncoder:

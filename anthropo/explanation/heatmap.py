@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.encoder.regions import IMAGE, crops, find_region, hidden, middle_square
+from anthropo.encoder.regions import (
+    FACE_WINDOW,
+    IMAGE,
+    crops,
+    find_region,
+    frame_to_photo,
+    hidden,
+    middle_square,
+)
 from anthropo.errors import InputError
 from anthropo.face.landmarker import Face
 from anthropo.learning.hybrid import HybridClassifier
@@ -19,6 +27,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from anthropo.encoder.encoders import ChipEncoder
+    from anthropo.networks.chips import View
+    from anthropo.networks.encoder import NetworkEncoder
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -32,6 +42,7 @@ _FEW_STEPS = 2  # for the network that knows nothing, whose map needs no units
 _BLUR = 1 / 20  # share of a chip's side, 1 SD: eyes, nose and mouth are no more than shades
 _SMOOTH = 1 / 33  # share of a chip's side, 1 SD: about as fine as the network sees
 _SHARES = (0.1, 0.5)  # of the pixels that are removed
+_SIDES = (24, 150)  # px, of the map of a network with pictures of its own
 # Correlation of absolute values, above which a map does not show what was learned. Maps of two networks that
 # know nothing correlate at 0.4, 95 % of them below 0.6, since both are of one picture; an edge detector at 1.
 _SANITY = 0.7
@@ -113,7 +124,7 @@ class Head:
 
 def heatmaps(
     model: HybridClassifier,
-    encoder: ChipEncoder,
+    encoder: ChipEncoder | NetworkEncoder,
     photo: Photo,
     face: Face | None,
     weights: Floats,
@@ -127,7 +138,7 @@ def heatmaps(
     Parameters
     ----------
     model : HybridClassifier
-    encoder : ChipEncoder
+    encoder : ChipEncoder or NetworkEncoder
         That the model was trained with.
     photo : Photo
     face : Face or None
@@ -172,10 +183,16 @@ def heatmaps(
                 f"region {name!r}: the model has no such region. Its regions are "
                 f"{', '.join(model.regions_) or 'none'}."
             )
-    size = encoder.size
-    chips = middle_square(photo, size)[None] if face is None else crops(photo, face, names, size)
+    from anthropo.encoder.encoders import ChipEncoder
+
     heads = [Head.of(model, name, np.asarray(weights, dtype=np.float64)) for name in names]
-    return heat_of_chips(encoder, chips, names, heads, judge=judge, seed=seed)
+    size = encoder.size
+    if isinstance(encoder, ChipEncoder):
+        chips = middle_square(photo, size)[None] if face is None else crops(photo, face, names, size)
+        return heat_of_chips(encoder, chips, names, heads, judge=judge, seed=seed)
+    heard = _heard(names, heads)
+    scene = _Views.of(encoder, photo, face, *heard) if heard[0] else None
+    return _drawn(scene, names, heard[0], size, judge, seed)
 
 
 def heat_of_chips(
@@ -188,20 +205,39 @@ def heat_of_chips(
     seed: int = 0,
 ) -> FaceHeat:
     """Like `heatmaps`, of the regions' chips (r, size, size, 3) and what reads their embeddings."""
-    size = encoder.size
+    heard, telling = _heard(names, heads)
+    at = [names.index(name) for name in heard]
+    scene = _Scene.of(encoder, chips[at], heard, telling) if heard else None
+    return _drawn(scene, names, heard, encoder.size, judge, seed)
+
+
+def _heard(names: Sequence[str], heads: Sequence[Head]) -> tuple[list[str], list[Head]]:
+    """The regions that have a say: one without costs as much as any other."""
+    pairs = [(name, head) for name, head in zip(names, heads, strict=True) if bool(head.readout.any())]
+    return [name for name, _ in pairs], [head for _, head in pairs]
+
+
+def _drawn(
+    scene: _Scene | _Views | None,
+    names: Sequence[str],
+    heard: Sequence[str],
+    size: int,
+    judge: bool,
+    seed: int,
+) -> FaceHeat:
+    """The maps of a scene, and empty ones of regions without a say."""
+    if scene is not None:
+        size = scene.masks.shape[1]
     found = {name: Heatmap(name, np.zeros((size, size)), 0.0, 0.0) for name in names}
-    # a region without a say costs as much as any other
-    heard = [i for i, head in enumerate(heads) if bool(head.readout.any())]
-    if not heard:
+    if scene is None:
         return FaceHeat(found, Heatmap(WHOLE, np.zeros((size, size)), 0.0, 0.0))
-    scene = _Scene.of(encoder, chips[heard], [names[i] for i in heard], [heads[i] for i in heard])
     values = scene.maps(_STEPS)
     none, full = scene.log_odds(np.stack([np.zeros_like(scene.masks), np.ones_like(scene.masks)]))
     judged: Sequence[Faithfulness | None] = [None] * (len(heard) + 1)
     if judge:
         judged = _judged(scene, values, full, none, seed)
-    for i, value, own, nothing, verdict in zip(heard, values, full, none, judged, strict=False):
-        found[names[i]] = Heatmap(names[i], value, float(own), float(nothing), verdict)
+    for name, value, own, nothing, verdict in zip(heard, values, full, none, judged, strict=False):
+        found[name] = Heatmap(name, value, float(own), float(nothing), verdict)
     whole = Heatmap(WHOLE, values.sum(0), float(full.sum()), float(none.sum()), judged[-1])
     return FaceHeat(found, whole)
 
@@ -254,10 +290,129 @@ class _Scene:
             value = torch.cat([head(own[None]) for head, own in zip(self.heads, embedded, strict=True)])
             total += float(weight) * torch.autograd.grad(value.sum(), at)[0]
         places = (total * way).sum(1).numpy().astype(np.float64)
-        spread = _spread(places.shape[1], self.encoder)
+        spread = _spread(places.shape[1], self.encoder.size, self.encoder.grid)
         values = spread @ places @ spread.T
         found: Floats = (values[: len(self.chips)] + values[len(self.chips) :, :, ::-1]) * self.masks
         return found
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Pixels of the map from one place that the network sees to the next, and the first one's."""
+        return self.encoder.grid
+
+    def shuffled(self, seed: int) -> _Scene:
+        """The same for a network that knows nothing."""
+        return replace(self, encoder=self.encoder.randomised(seed))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Views:
+    """What a trained network sees of one face, and the same with nothing to be seen in it.
+
+    Its pictures are cut and aligned in a way of their own. What is kept or removed is a square of the
+    face's frame, as that of chips, which each picture is sampled from: maps come back the same way, as
+    integrated gradients of what is kept.
+    """
+
+    encoder: NetworkEncoder
+    heads: Sequence[Head]
+    names: Sequence[str]
+    masks: Masks  # (r, side, side), what of the square a region's picture shows
+    places: Tensor  # (r, size, size, 2), where in the square each pixel lies, from -1 to 1
+    chips: Tensor  # (r, size, size, 3)
+    base: Tensor  # (r, size, size, 3)
+
+    @classmethod
+    def of(
+        cls,
+        encoder: NetworkEncoder,
+        photo: Photo,
+        face: Face | None,
+        names: Sequence[str],
+        heads: Sequence[Head],
+    ) -> _Views:
+        import torch
+
+        size, view = encoder.size, encoder.view
+        chips = encoder.pictures(photo, face, names)
+        visible = np.ones((len(names), size, size), dtype=bool)
+        if face is not None and view.crops == "in-place":
+            visible = np.stack([~hidden(view.region(name), size) for name in names])
+        places = np.stack([_in_square(view, name, face) for name in names])
+        # no finer than the coarsest picture, so that none of the square's pixels falls between its own
+        apart = max(np.hypot(*(places[:, i, j] - places[:, 0, 0]).T).max() for i, j in ((0, 1), (1, 0)))
+        side = int(np.clip(1 / apart, *_SIDES))
+        grid = torch.from_numpy((2 * places - 1).astype(np.float32))
+        kept = torch.zeros(len(names), 1, side, side, requires_grad=True)
+        seen = _sampled(kept, grid) * torch.from_numpy(visible)
+        masks = (torch.autograd.grad(seen.sum(), kept)[0][:, 0] > 0).numpy()
+        there_, base = (torch.from_numpy(c.astype(np.float32)) for c in (chips, blurred(chips, visible)))
+        return cls(encoder, heads, names, masks, grid, there_, base)
+
+    def log_odds(self, keeps: NDArray[Any]) -> Floats:
+        """See `_Scene.log_odds`."""
+        import torch
+
+        found = np.empty(keeps.shape[:2])
+        with torch.inference_mode():
+            for i, kept in enumerate(torch.from_numpy(keeps.astype(np.float32))):
+                found[i] = self._value(kept[:, None]).numpy()
+        return found
+
+    def _value(self, kept: Tensor) -> Tensor:
+        """Log-odds (r,) with the share kept (r, 1, side, side) of each of the square's pixels."""
+        import torch
+
+        seen = self.base + _sampled(kept, self.places)[..., None] * (self.chips - self.base)
+        return torch.cat([
+            head(_mean(self.encoder.features(name, _both(own[None]))))
+            for name, head, own in zip(self.names, self.heads, seen, strict=True)
+        ])  # fmt: skip
+
+    def maps(self, steps: int) -> Floats:
+        """See `_Scene.maps`."""
+        import torch
+
+        side = self.masks.shape[1]
+        total = torch.zeros(len(self.names), 1, side, side)
+        nodes, weights = np.polynomial.legendre.leggauss(steps)
+        for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+            kept = torch.full_like(total, float(node)).requires_grad_()
+            total += float(weight) * torch.autograd.grad(self._value(kept).sum(), kept)[0]
+        spread = _spread(side, side, self.grid)
+        found: Floats = spread @ total[:, 0].numpy().astype(np.float64) @ spread.T * self.masks
+        return found
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """See `_Scene.grid`."""
+        return 1, 0
+
+    def shuffled(self, seed: int) -> _Views:
+        """See `_Scene.shuffled`."""
+        return replace(self, encoder=self.encoder.randomised(seed))
+
+
+def _in_square(view: View, region: str, face: Face | None) -> Floats:
+    """Where a picture's pixels lie in the square of the maps, (size, size, 2), from 0 to 1."""
+    across = (np.arange(view.size) + 0.5) / view.size
+    places = np.stack(np.meshgrid(across, across), -1)
+    if face is None:
+        return places
+    left, top, right, bottom = view.box(view.region(region))
+    own, common = view.frame(face), frame_to_photo(face)
+    there = ((left, top) + places * (right - left, bottom - top)) @ own[:, :2].T + own[:, 2]
+    back = (there - common[:, 2]) @ np.linalg.inv(common[:, :2]).T
+    found: Floats = (back - FACE_WINDOW[:2]) / FACE_WINDOW[2]
+    return found
+
+
+def _sampled(kept: Tensor, places: Tensor) -> Tensor:
+    """A square's pixels (r, 1, side, side) where pictures' pixels (r, size, size, 2) lie, (r, size, size)."""
+    from torch.nn.functional import grid_sample
+
+    found: Tensor = grid_sample(kept, places, padding_mode="border", align_corners=False)[:, 0]
+    return found
 
 
 def _shown(region: str, size: int) -> Masks:
@@ -292,11 +447,11 @@ def blurred(chips: Pixels, masks: Masks) -> Floats:
     return out
 
 
-def _spread(places: int, encoder: ChipEncoder) -> Floats:
-    """(size, places): a place of the network's grid spread over a chip's pixels; columns sum to 1."""
-    step, first = encoder.grid
-    apart = np.arange(encoder.size)[:, None] - (first + step * np.arange(places))
-    weights = np.exp(-((apart / (_SMOOTH * encoder.size)) ** 2) / 2)
+def _spread(places: int, size: int, grid: tuple[int, int]) -> Floats:
+    """(size, places): a place of the network's grid spread over a map's pixels; columns sum to 1."""
+    step, first = grid
+    apart = np.arange(size)[:, None] - (first + step * np.arange(places))
+    weights = np.exp(-((apart / (_SMOOTH * size)) ** 2) / 2)
     out: Floats = weights / weights.sum(0)
     return out
 
@@ -304,10 +459,13 @@ def _spread(places: int, encoder: ChipEncoder) -> Floats:
 # ----------------------------------------------------------------------------------------- their worth
 
 
-def _judged(scene: _Scene, values: Floats, full: Floats, none: Floats, seed: int) -> list[Faithfulness]:
+def _judged(
+    scene: _Scene | _Views, values: Floats, full: Floats, none: Floats, seed: int
+) -> list[Faithfulness]:
     """Of each region's map, then of the whole."""
-    shuffled = replace(scene, encoder=scene.encoder.randomised(seed)).maps(_FEW_STEPS)
-    patches = _spread(scene.encoder.size // scene.encoder.grid[0], scene.encoder)
+    shuffled = scene.shuffled(seed).maps(_FEW_STEPS)
+    size = scene.masks.shape[1]
+    patches = _spread(size // scene.grid[0], size, scene.grid)
     noise = np.random.default_rng(seed).standard_normal((patches.shape[1],) * 2)
     random = np.broadcast_to(patches @ noise @ patches.T, values.shape)
     whole = np.broadcast_to(values.sum(0), values.shape)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from anthropo.encoder.regions import (
     FILL,
     IMAGE,
+    Region,
     find_region,
     frame_to_photo,
     hidden,
@@ -71,9 +72,10 @@ class View:
         """
         if frame is None:
             return middle_square(photo.finer(power_of_two(min(photo.full_size) / self.size)), self.size)[None]
-        return np.stack([self._region(photo, frame, name) for name in self.names])
+        return np.stack([self._cut(photo, frame, name) for name in self.names])
 
-    def _region(self, photo: Photo, frame: Floats, name: str) -> Pixels:
+    def region(self, name: str) -> Region:
+        """The region with the borders that it has in this alignment."""
         region = find_region(name)
         if self.alignment == "two-points":
             eyes, lip = _two_points()
@@ -89,11 +91,20 @@ class View:
                 for own, r, w in zip((left, top, right, bottom), rim, wide, strict=True)
             )
             region = replace(region, box=box, window=whole)  # type: ignore[arg-type]
+        return region
+
+    def box(self, region: Region) -> tuple[float, float, float, float]:
+        """The part of the frame that the region's picture shows: left, top, right and bottom."""
         if self.crops == "scaled":
-            return warped(photo, frame, region.box, self.size)
+            return region.box
         left, top, side = region.window
-        chip = warped(photo, frame, (left, top, left + side, top + side), self.size)
-        chip[hidden(region, self.size)] = FILL
+        return left, top, left + side, top + side
+
+    def _cut(self, photo: Photo, frame: Floats, name: str) -> Pixels:
+        region = self.region(name)
+        chip = warped(photo, frame, self.box(region), self.size)
+        if self.crops == "in-place":
+            chip[hidden(region, self.size)] = FILL
         return chip
 
 

@@ -8,17 +8,22 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.encoder.encoders import Encoder
+from anthropo.encoder.encoders import Encoder, shuffled
 from anthropo.encoder.regions import IMAGE, geometry_digest
 from anthropo.errors import InputError
 from anthropo.face.landmarker import Face
 from anthropo.files import file_sha256
+from anthropo.networks.chips import View
 from anthropo.networks.network import Network
 from anthropo.photo import Photo
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _VERSION = 1  # raise it when embeddings change in another way than by what the digest lists
 
@@ -37,13 +42,32 @@ class NetworkEncoder(Encoder):
                 raise InputError(
                     f"{self.name}: not trained on the region {region}. It knows {', '.join(self.views)}."
                 )
-        view = replace(self._trained.view, names=wanted)
-        chips = view.cut(photo, None if face is None else view.frame(face))
+        chips = self.pictures(photo, face, wanted)
         rows = []
         for region, chip in zip(wanted, chips, strict=True):
             both = self._trained.embed({region: np.stack([chip, chip[:, ::-1]])})
             rows.append(both.mean(0))
         return np.array(rows, dtype=np.float32).reshape(len(wanted), self.dimension)
+
+    @property
+    def view(self) -> View:
+        """How the pictures are cut."""
+        return self._trained.view
+
+    def pictures(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.uint8]:
+        """What the network sees of regions, (len(regions), size, size, 3) RGB."""
+        view = replace(self.view, names=tuple(regions))
+        return view.cut(photo, None if face is None else view.frame(face))
+
+    def features(self, region: str, chips: Tensor) -> Tensor:
+        """Embeddings (n, dimension) of a region's pictures (n, size, size, 3), in torch's graph."""
+        return self._trained.features(region, chips)
+
+    def randomised(self, seed: int = 0) -> NetworkEncoder:
+        """The same network with the weights of each layer shuffled: it knows nothing any more."""
+        modules = tuple(shuffled(module, seed) for module in self._trained.modules)
+        trained = replace(self._trained, modules=modules)
+        return replace(self, name=f"{self.name}, shuffled", digest="", _trained=trained)
 
 
 def network_encoder(path: str | os.PathLike[str]) -> NetworkEncoder:

@@ -186,6 +186,13 @@ class Network:
                 rows.append(np.concatenate(parts) if parts else np.empty((0, self.dimension), np.float32))
         return np.concatenate(rows, axis=1).astype(np.float32)
 
+    def features(self, view: str, chips: Tensor) -> Tensor:
+        """Embeddings (n, dimension) of pictures (n, size, size, 3) of one view, in torch's graph."""
+        about = self.about
+        x = normalised(chips, about["grey"], about["spec"]["channels"], about["mean"], about["std"])
+        found: Tensor = self._module(view).features(x)  # type: ignore[operator]
+        return found
+
     def probabilities(
         self, views: Mapping[str, Pixels], metadata: NDArray[np.float32] | None = None, *, batch: int = 16
     ) -> NDArray[np.float64]:

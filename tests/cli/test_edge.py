@@ -206,6 +206,9 @@ def test_a_network_is_the_encoder_of_a_hybrid(noise: Path, net: Path, tmp_path: 
     assert told.stdout == beside.stdout
     judged = invoke("evaluate", noise, "--model", model, "--bootstrap", 100)
     assert judged.exit_code == 0
+    explained = invoke("explain", "--model", model, photo, "-o", tmp_path / "why.html")
+    assert explained.exit_code == 0
+    assert "what the network sees in this picture" in (tmp_path / "why.html").read_text()
 
 
 def test_a_network_of_faces_brings_its_own_regions(
