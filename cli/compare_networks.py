@@ -58,18 +58,8 @@ def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     show_default=True,
     help="Go on from where an interrupted comparison stopped, or begin anew.",
 )
-@click.option(
-    "--device",
-    metavar="auto|cpu|cuda|mps",
-    default="auto",
-    show_default=True,
-    help="Where to train; auto: on a GPU where there is one.",
-)
-@click.option(
-    "--allow-duplicates",
-    is_flag=True,
-    help="Accept the same or nearly the same photograph under different patients.",
-)
+@options.device_option
+@options.allow_duplicates_option
 @options.learning_photo_options
 @click.pass_context
 def command(

@@ -52,18 +52,8 @@ _RECIPES = ("deepgestalt", "skin-five", "risk-grading", "differential", "attribu
     show_default=True,
     help="Go on from the checkpoint of an interrupted run, or forget it.",
 )
-@click.option(
-    "--device",
-    metavar="auto|cpu|cuda|mps",
-    default="auto",
-    show_default=True,
-    help="Where to train; auto: on a GPU where there is one.",
-)
-@click.option(
-    "--allow-duplicates",
-    is_flag=True,
-    help="Accept the same or nearly the same photograph under different patients.",
-)
+@options.device_option
+@options.allow_duplicates_option
 @options.learning_photo_options
 @click.pass_context
 def command(

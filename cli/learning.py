@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from anthropo.cli.common import EXIT_USAGE, fail, progress
-from anthropo.cli.options import Decorator, all_of, encoder_weights_option
+from anthropo.cli.options import Decorator, all_of, allow_duplicates_option, encoder_weights_option
 
 from anthropo.batch import Settings
 from anthropo.errors import InputError, ModelError
@@ -152,11 +152,7 @@ training_options: Decorator = all_of(
         show_default=True,
         help="Of the cross-validation; all photos of a patient are in the same.",
     ),
-    click.option(
-        "--allow-duplicates",
-        is_flag=True,
-        help="Accept the same or nearly the same photograph under different patients.",
-    ),
+    allow_duplicates_option,
     click.option("--seed", type=int, default=0, show_default=True, help="Of everything random."),
 )
 

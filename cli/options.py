@@ -74,6 +74,20 @@ landmark_model_option: Decorator = click.option(
     help="Another dlib shape predictor with the 68-point scheme.",
 )
 
+allow_duplicates_option: Decorator = click.option(
+    "--allow-duplicates",
+    is_flag=True,
+    help="Accept the same or nearly the same photograph under different patients.",
+)
+
+device_option: Decorator = click.option(
+    "--device",
+    metavar="auto|cpu|cuda|mps",
+    default="auto",
+    show_default=True,
+    help="Where to train; auto: on a GPU where there is one.",
+)
+
 landmarks_option: Decorator = click.option(
     "--landmarks",
     metavar="FILE.json|DIR",

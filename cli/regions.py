@@ -57,11 +57,7 @@ _SUFFIXES = (".html", ".png", ".json")
     help="face-resnet, efficientnet-lite0, or timm:NAME with --encoder-weights.",
 )
 @options.encoder_weights_option
-@click.option(
-    "--allow-duplicates",
-    is_flag=True,
-    help="Accept the same or nearly the same photograph under different patients.",
-)
+@options.allow_duplicates_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
 @options.learning_photo_options
 def command(cohort: str, label: str, output: str | None, **given: Any) -> None:
