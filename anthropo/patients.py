@@ -76,10 +76,17 @@ def patients(items: Sequence[Item]) -> list[Patient]:
         if owner.setdefault(item.path, name) != name:
             raise InputError(f"{item.path}: listed under two patients, {owner[item.path]} and {name}.")
         by_name.setdefault(name, []).append(item)
-    return [_patient(name, found) for name, found in by_name.items()]
+    return [one_person(name, found) for name, found in by_name.items()]
 
 
-def _patient(name: str, items: Sequence[Item]) -> Patient:
+def one_person(name: str, items: Sequence[Item]) -> Patient:
+    """The person whose photos these are.
+
+    Raises
+    ------
+    InputError
+        If the photos differ in sex, or in age by so much that the face is another.
+    """
     columns = {
         key: value
         for key, value in items[0].columns.items()

@@ -117,10 +117,13 @@ def people_of(items: Sequence[Item], trained: Trained, *, together: bool = False
 
     Raises
     ------
+    InputError
+        If photos of one person differ in sex, or by too much in age.
     ModelError
-        If the model does not say of what kind they are.
+        If the model does not say of what kind the metadata are.
     """
     from anthropo.learning.cohort import Case, Cohort
+    from anthropo.patients import one_person
 
     kinds: dict[str, Kind] = {}
     said = trained.manifest.get("metadata_kinds")
@@ -130,9 +133,13 @@ def people_of(items: Sequence[Item], trained: Trained, *, together: bool = False
             raise ModelError(f"The model does not say whether {name} is a number. Train it again.")
         kinds[name] = "age" if name == "age" else "sex" if name == "sex" else _KINDS[kind]
     cases = []
+    shared: dict[str, list[Item]] = {}
     for item in items:
         patient = _TOGETHER if together else item.columns.get("patient") or os.path.realpath(item.path)
+        shared.setdefault(patient, []).append(item)
         cases.append(Case(item.path, "", patient, {name: item.columns.get(name, "") for name in kinds}))
+    for patient, own in shared.items():
+        one_person("" if patient == _TOGETHER else patient, own)
     return Cohort(tuple(cases), "", kinds)
 
 

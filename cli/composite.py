@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME, EXIT_USAGE, fail, in_one_sentence, progress
-from anthropo.cli.learning import Given, settings_of, show_findings
+from anthropo.cli.learning import Given, corrected, settings_of, show_findings
 
 from anthropo.errors import InputError
 from anthropo.files import write_atomically
@@ -74,6 +74,7 @@ PERMUTATIONS = 5000
     help="Look at the landmarks a second time, in patches.",
 )
 @options.jitter_option
+@options.landmarks_option
 @options.landmark_model_option
 @options.max_megapixels_option
 @options.jobs_option
@@ -150,7 +151,7 @@ def _composite(path: str, folder: Path, given: Given) -> int:
             f"{path}: no label has {given['min_patients']} patients ({_counts(small)}), and a composite of "
             "fewer shows a person. Add patients."
         )
-    settings = settings_of(given)
+    settings = corrected(settings_of(given), given, [case.photo for case in cohort.cases])
     with progress(len(cases), "finding faces") as advance:
         sitters, left_out = find_sitters(cases, settings, jobs=given["jobs"], on_progress=advance)
     show_findings([Finding("warning", "photo", reason) for _, reason in left_out], left_out, err=True)

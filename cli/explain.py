@@ -15,7 +15,7 @@ from anthropo.cli.classify import people_of
 from anthropo.cli.common import EXIT_NONE, in_one_sentence, place_to_write
 from anthropo.cli.learning import Given, corrected, encoder_of, look, settings_of
 
-from anthropo.batch import Item, collect, measure_item, scores_of, values_of
+from anthropo.batch import Item, Record, Settings, collect, measure_item, scores_of, values_of
 from anthropo.errors import InputError, ModelError
 from anthropo.reference.tables import parse_age, parse_sex
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from anthropo.photo import Photo
     from anthropo.reference.traits import Trait
     from anthropo.report.explanation import Case
+
+    _Seen = dict[str, tuple[Record, Face]]  # by photo
 
 _SUFFIXES = (".html", ".json", ".png")
 _NAMED = 5
@@ -150,8 +152,8 @@ def case_of(trained: Trained, model: str, items: list[Item], given: Given, *, dr
     from anthropo.explanation.changes import smallest_changes
     from anthropo.explanation.contributions import check_labels, explain
     from anthropo.face.landmarker import FIRST_DECODE
+    from anthropo.learning.features import subset
     from anthropo.photo import read_photo
-    from anthropo.reference.traits import call_traits
     from anthropo.report.explanation import Case, picture_record
 
     check_labels(trained, given["labels"])
@@ -166,22 +168,20 @@ def case_of(trained: Trained, model: str, items: list[Item], given: Given, *, dr
         click.echo(reason, err=True)
     if not len(features):
         return None
-    (explanation,) = explain(trained, features, given["labels"])
-
-    first = next(item for item in items if item.path == features.photos[0])
     face: Face | None = None
     traits: Sequence[Trait] = ()
+    left_out: list[str] = []
     if settings.no_face:
-        photo = read_photo(first.path, max_megapixels=settings.max_megapixels)
+        photo = read_photo(str(features.photos[0]), max_megapixels=settings.max_megapixels)
         record = picture_record(photo)
     else:
-        seen: list[Face] = []
         measured = replace(settings, references=tuple(given["references"]), force=False)
-        (record,) = measure_item(first, measured, lambda item, index, found, *rest: seen.append(found))
-        values = values_of(record)
-        traits = call_traits(values, scores_of(first, values, measured)[0])
-        photo = read_photo(first.path, short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
-        (face,) = seen
+        used = [item for item in items if item.path in set(features.photos.tolist())]
+        seen, left_out = _fit(trained, used, measured, given["force"])
+        features = subset(features, [path in seen for path in features.photos.tolist()])
+        record, face, traits = _together([item for item in used if item.path in seen], seen, measured)
+        photo = read_photo(record["photo"], short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
+    (explanation,) = explain(trained, features, given["labels"])
     case = Case(
         trained=trained,
         explanation=explanation,
@@ -192,15 +192,56 @@ def case_of(trained: Trained, model: str, items: list[Item], given: Given, *, dr
         heat=None,
         heat_reason="",
         traits=traits,
-        matches=_matches(explanation) if given["matches"] else (),
+        matches=_matches(explanation, model) if given["matches"] else (),
         anonymous=given["anonymous"],
         template=given["template"],
         force=given["force"],
+        left_out=left_out,
     )
     if not drawn or case.voided:
         return case
     heat, why = _heat(trained, encoder, photo, face, explanation, features)
     return replace(case, heat=heat, heat_reason=why)
+
+
+def _fit(trained: Trained, items: Sequence[Item], settings: Settings, force: bool) -> tuple[_Seen, list[str]]:
+    """Photos that are fit to be judged, and why the others are not; all of them where none is."""
+    from anthropo.report.explanation import unfit
+
+    seen: _Seen = {}
+    for item in items:
+        faces: list[Face] = []
+
+        def keep(_: Item, __: int, face: Face, *rest: Any, faces: list[Face] = faces) -> None:
+            faces.append(face)
+
+        (record,) = measure_item(item, settings, keep)
+        if record["status"] == "ok":
+            seen[item.path] = record, faces[0]
+    reasons = {} if force else {path: unfit(trained, record) for path, (record, _) in seen.items()}
+    good = [path for path in seen if not reasons.get(path)]
+    if not good or len(good) == len(seen):
+        return seen, []
+    bad = [f"{path}: left out. {reasons[path]}" for path in seen if path not in good]
+    return {path: seen[path] for path in good}, bad
+
+
+def _together(items: Sequence[Item], seen: _Seen, settings: Settings) -> tuple[Record, Face, Sequence[Trait]]:
+    """The record and face of the photo that is best to measure, with the measurements and traits of all."""
+    from anthropo.patients import one_person, pool_patient
+    from anthropo.reference.traits import call_traits
+
+    record, face = min(
+        seen.values(), key=lambda one: (sum(not c.ok for c in one[1].gate), one[1].unsteadiness)
+    )
+    person = items[0]
+    if len(seen) > 1:
+        who = one_person("", items)
+        pooled = pool_patient(who, {path: [one] for path, (one, _) in seen.items()}, settings)
+        person = Item(who.shown, who.columns)
+        record = {**record, "measurements": pooled["measurements"], "notes": pooled["notes"]}
+    values = values_of(record)
+    return record, face, call_traits(values, scores_of(person, values, settings)[0])
 
 
 def _calibrated(trained: Trained) -> bool:
@@ -210,8 +251,12 @@ def _calibrated(trained: Trained) -> bool:
     return not isinstance(model, LabelModel) or bool((model.classifier.stack_.slopes > 0).any())
 
 
-def _matches(explanation: Explanation) -> list[tuple[str, float]]:
+def _matches(explanation: Explanation, model: str) -> list[tuple[str, float]]:
     ranked = explanation.prediction.ranked
+    if not any(r.similarity is not None and r.log_odds is None for r in ranked):
+        click.echo(
+            f"--matches: {model} has no matched labels, whose nearest patients are compared.", err=True
+        )
     return [(r.label, r.similarity) for r in ranked if r.similarity is not None and r.log_odds is None]
 
 

@@ -252,9 +252,9 @@ def settings_of(given: Given, manifest: Mapping[str, Any] | None = None) -> Sett
     """
     said = {name: given[name] for name in ("face", "jitter", "fine") if given[name] is not None}
     trained = (manifest or {}).get("settings") or {}
-    if given["no_face"] or trained.get("no_face") is True:
+    if given.get("no_face") or trained.get("no_face") is True:
         for name in (*said, *(name for name in ("landmark_model", "landmarks") if given.get(name))):
-            why = "--no-face was given" if given["no_face"] else "the model reads pictures without one"
+            why = "--no-face was given" if given.get("no_face") else "the model reads pictures without one"
             raise InputError(f"{_option(name)} is about faces, and {why}. Leave it out.")
         return Settings(max_megapixels=given["max_megapixels"], no_face=True)
     fitting: dict[str, Callable[[Any], bool]] = {

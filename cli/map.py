@@ -11,7 +11,7 @@ import click
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME, fail, in_one_sentence, place_to_write
 from anthropo.cli.composite import show_about_photos
-from anthropo.cli.learning import Given, look, settings_of, show_findings
+from anthropo.cli.learning import Given, corrected, look, settings_of, show_findings
 
 from anthropo.errors import InputError
 
@@ -68,6 +68,7 @@ _SUFFIXES = (".html", ".png", ".csv")
     help="face-resnet, efficientnet-lite0, or timm:NAME with --encoder-weights.",
 )
 @options.encoder_weights_option
+@options.landmarks_option
 @options.learning_photo_options
 def command(cohort: str, output: str, **given: Any) -> None:
     """Draw the faces of COHORT on a plane, alike ones beside each other.
@@ -104,7 +105,7 @@ def _map(name: str, path: Path, given: Given) -> int:
 
     cohort = read_cohort(name)
     kind = _kind(cohort, given["by"])
-    settings = settings_of(given)
+    settings = corrected(settings_of(given), given, [case.photo for case in cohort.cases])
     show_about_photos(cohort, check(cohort))
     encoder = load_encoder(given["encoder"], weights=given["encoder_weights"])
     # the regions of training, whose cache is used again

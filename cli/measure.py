@@ -31,7 +31,6 @@ from anthropo.measurement.landmark_file import Corrections, landmarks_text
 from anthropo.measurement.scale import Scale
 from anthropo.patients import People, by_photo, patients, people_csv, photos_table, pool_patient
 from anthropo.photo import Photo
-from anthropo.video import FRAMES
 
 
 @click.command(short_help="Measure the faces of photographs.")
@@ -58,13 +57,7 @@ from anthropo.video import FRAMES
     help="One answer per person instead of one per photo: photos that share a name in the column `patient`, "
     "or all photos where there is no such column. Beside -o people.csv, people.photos.json keeps the photos.",
 )
-@click.option(
-    "--frames",
-    type=click.IntRange(1, 1000),
-    default=FRAMES,
-    show_default=True,
-    help="Frames of a video that are measured, spread evenly over it.",
-)
+@options.frames_option
 @options.face_option
 @options.jobs_option
 @click.option(

@@ -10,6 +10,7 @@ import click
 
 from anthropo.face.landmarker import DEFAULT_JITTER
 from anthropo.photo import MAX_MEGAPIXELS
+from anthropo.video import FRAMES
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -78,6 +79,14 @@ allow_duplicates_option: Decorator = click.option(
     "--allow-duplicates",
     is_flag=True,
     help="Accept the same or nearly the same photograph under different patients.",
+)
+
+frames_option: Decorator = click.option(
+    "--frames",
+    type=click.IntRange(1, 1000),
+    default=FRAMES,
+    show_default=True,
+    help="Frames of a video that are measured, spread evenly over it.",
 )
 
 device_option: Decorator = click.option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_USAGE, fail, in_one_sentence, place_to_write, progress
-from anthropo.cli.learning import Given, look, settings_of, show_findings
+from anthropo.cli.learning import Given, corrected, look, settings_of, show_findings
 
 from anthropo.errors import InputError
 
@@ -59,6 +59,7 @@ _SUFFIXES = (".html", ".png", ".json")
 @options.encoder_weights_option
 @options.allow_duplicates_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
+@options.landmarks_option
 @options.learning_photo_options
 def command(cohort: str, label: str, output: str | None, **given: Any) -> None:
     """Find what distinguishes the people of LABEL in COHORT from all others, wherever it is.
@@ -103,7 +104,7 @@ def _discovered(name: str, label: str, given: Given) -> tuple[Features, Discover
 
     cohort = read_cohort(name)
     _refuse_early(cohort, label)
-    settings = settings_of(given)
+    settings = corrected(settings_of(given), given, [case.photo for case in cohort.cases])
     encoder = load_encoder(given["encoder"], weights=given["encoder_weights"])
     # the regions of training, whose cache is used again
     features = look(cohort, settings, encoder, (*DEFAULT_REGIONS, "background"), given)

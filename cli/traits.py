@@ -76,7 +76,13 @@ from anthropo.report.traits import evidence_words, worth_a_line, z_words
     help="Compare with this table (`anthropo reference list`); may be repeated. A trait on which they "
     f"disagree is borderline.  [default: {DEFAULT_REFERENCE}]",
 )
-@click.option("--rules", metavar="FILE.csv", help="Your own rules in place of the packaged ones.")
+@click.option(
+    "--rules",
+    metavar="FILE.csv",
+    help="Your own rules in place of the packaged ones, a row for each term. Columns: hpo_id, label, "
+    "measurement, rule, kind (objective or subjective), side (mid or each), such as: "
+    "HP:0000154,Wide mouth,mouth_width,z > 2,objective,mid",
+)
 @click.option(
     "--confidence",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -100,6 +106,7 @@ from anthropo.report.traits import evidence_words, worth_a_line, z_words
     "--id", "identity", help="The person's name in a phenopacket.  [default: from the photo's hash]"
 )
 @click.option("--scale", metavar="KIND=MM", help="For references in millimetres, as for `anthropo measure`.")
+@options.frames_option
 @options.face_option
 @options.jobs_option
 @options.landmarks_option
@@ -121,6 +128,7 @@ def command(
     chart: str,
     identity: str | None,
     scale: str | None,
+    frames: int,
     face: Any,
     jobs: int,
     landmarks: str | None,
@@ -129,8 +137,9 @@ def command(
 ) -> None:
     """Call traits of the Human Phenotype Ontology (HPO) from the face of each PHOTO.
 
-    PHOTO is a file, a folder, a pattern or a CSV with a column `photo`, as for `anthropo measure`;
-    the columns `sex` and `age`, `head_circumference` (cm), `height` (cm) and `weight` (kg) are used.
+    PHOTO is a file, a folder, a pattern or a CSV with a column `photo`, as for `anthropo measure`; a video
+    counts as one photo. The columns `sex` and `age`, `head_circumference` (cm), `height` (cm) and `weight`
+    (kg) are used.
 
     A trait whose HPO definition states a number is present if the whole 95 % interval (--confidence) of its
     z-score lies beyond the limit, absent if none of it does, and borderline in between; right and left are
@@ -157,7 +166,7 @@ def command(
         names = references or (DEFAULT_REFERENCE,)
         settings = Settings(
             face, landmark_model=landmark_model, max_megapixels=max_megapixels, scale=scale,
-            references=names, sex=sex, age=age,
+            references=names, sex=sex, age=age, frames=frames,
         )  # fmt: skip
         items = collect(photos)
         if landmarks:

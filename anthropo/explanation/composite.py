@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from anthropo.batch import Settings
 from anthropo.encoder.portrait import PORTRAIT, place
 from anthropo.errors import FaceError, PhotoError
-from anthropo.face.fine import refine
-from anthropo.face.landmarker import FIRST_DECODE, power_of_two, read_faces
+from anthropo.face.landmarker import FIRST_DECODE, power_of_two
 from anthropo.face.warp import Mesh
 from anthropo.learning.cohort import Case
+from anthropo.learning.features import look_at
 from anthropo.measurement import anatomy
 from anthropo.photo import read_photo
 
@@ -124,12 +124,7 @@ def find_sitters(
 def _landmarks(case: Case, settings: Settings) -> Floats | str:
     """Corrected landmarks (68, 2) of a photo's face, or why there are none."""
     try:
-        photo = read_photo(case.photo, short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
-        face = read_faces(
-            photo, face=settings.face, jitter=settings.jitter, landmark_model=settings.landmark_model
-        )[0]
-        if settings.fine:
-            face = refine(photo, face)
+        _, face = look_at(case.photo, settings)
     except (PhotoError, FaceError) as error:
         return str(error)
     correction = anatomy.instrument("fine" if face.anatomy else "first").correction

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import hmac
@@ -407,25 +408,39 @@ def _labels(cohort: Cohort) -> list[Finding]:
 
 
 def _patients(cohort: Cohort) -> list[Finding]:
+    found = _of_two_sexes(cohort)
     if cohort.multilabel:
-        return []
+        return found
     labels: dict[str, dict[str, None]] = defaultdict(dict)
     for case in cohort.cases:
         if case.patient != os.path.realpath(case.photo):  # else it is the photo that has two labels
             labels[case.patient][case.label] = None
     torn = [f"{patient} ({', '.join(given)})" for patient, given in labels.items() if len(given) > 1]
     if not torn:
-        return []
+        return found
     if len(torn) >= _PAIRED and 2 * len(torn) >= len({case.patient for case in cohort.cases}):
         text = (
             f"{cohort.source}: {len(torn)} patients have photos under more than one label, as in a study "
             "that photographs everybody twice. All photos of a patient stay in one fold."
         )
-        return [Finding("warning", "patient", text)]
+        return [*found, Finding("warning", "patient", text)]
     text = (
         f"{cohort.source}: patients with more than one label: {some(torn)}. Give all photos of a patient the "
         "same label, or train with --multilabel."
     )
+    return [*found, Finding("error", "patient", text)]
+
+
+def _of_two_sexes(cohort: Cohort) -> list[Finding]:
+    said: dict[str, set[str]] = defaultdict(set)
+    for case in cohort.cases:
+        with contextlib.suppress(InputError):  # which is told of the column
+            if text := case.metadata.get("sex"):
+                said[case.patient].add(parse_sex(text))
+    torn = [patient for patient, sexes in said.items() if len(sexes) > 1]
+    if not torn:
+        return []
+    text = f"{cohort.source}: patients of both sexes: {some(torn)}. Correct the column `sex`, or `patient`."
     return [Finding("error", "patient", text)]
 
 

@@ -64,6 +64,7 @@ class Growth:
     low: float  # the chart's values at -2 and +2 SD, at the same age as z
     high: float
     reason: str  # empty, or why there is no z
+    peers: str = ""  # whom the chart is of, where it is not of all children
 
     @property
     def centile(self) -> float:
@@ -77,10 +78,19 @@ class Growth:
 
     @property
     def score(self) -> ZScore:
-        """The z as it is kept for measurements; charts are published summaries, grade B."""
+        """The z as it is kept for measurements; charts are published summaries, grade B.
+
+        HPO terms compare with all children: of another chart it has a reason why it answers none.
+        """
         nan = math.nan
+        reason = self.reason
+        if self.peers and not reason:
+            reason = (
+                f"the chart is of {self.peers}, and HPO terms compare with all children, as "
+                "--growth-reference who does"
+            )
         return ZScore(
-            self.id, self.chart, "B", self.z, self.z_lo, self.z_hi, 0, nan, nan, self.reason, self.unit
+            self.id, self.chart, "B", self.z, self.z_lo, self.z_hi, 0, nan, nan, reason, self.unit
         )  # fmt: skip
 
 
@@ -129,6 +139,7 @@ Standard = tuple[float, float, float]  # z, and the values at -2 and +2 SD
 class _Chart:
     edition: str
     at: Callable[[str, float, str, float], Standard]  # measure, value, sex, exact age; may raise LookupError
+    peers: str = ""  # whom it is of; empty: all children
 
 
 def grow(
@@ -194,7 +205,8 @@ def grow(
             return without(f"{str(error.args[0]).rstrip('.')}.{vague}")
     z = [standard[0] for standard in found]
     middle, low, high = found[len(found) // 2]
-    return Growth(measure, value, about.unit, chosen.edition, middle, min(z), max(z), low, high, "")
+    lo, hi = min(z), max(z)
+    return Growth(measure, value, about.unit, chosen.edition, middle, lo, hi, low, high, "", chosen.peers)
 
 
 def _by_lms(measure: str, value: float, lms: LMS, restricted: bool) -> Standard:
@@ -326,6 +338,6 @@ CHARTS = {
     "who": _Chart("WHO 2006/2007", _who),
     "cdc": _Chart("CDC 2000", _cdc),
     "uk-who": _Chart("UK-WHO", _rcpch("uk-who")),
-    "trisomy-21": _Chart("trisomy 21 (UK)", _rcpch("trisomy-21")),
-    "turner": _Chart("Turner syndrome (UK)", _rcpch("turners-syndrome")),
+    "trisomy-21": _Chart("trisomy 21 (UK)", _rcpch("trisomy-21"), "children with trisomy 21"),
+    "turner": _Chart("Turner syndrome (UK)", _rcpch("turners-syndrome"), "girls with Turner syndrome"),
 }

@@ -17,7 +17,16 @@ from anthropo._version import __version__
 from anthropo.measurement.registry import registry
 from anthropo.reference.growth import MEASURES, Growth
 from anthropo.reference.tables import parse_age
-from anthropo.reference.traits import ABSENT, PRESENT, Evidence, Trait, hpo_release, hpo_terms
+from anthropo.reference.traits import (
+    ABSENT,
+    CONFIDENCE,
+    PRESENT,
+    Evidence,
+    Trait,
+    hpo_release,
+    hpo_terms,
+    interval,
+)
 from anthropo.reference.zscore import LIMIT, Value, ZScore
 
 Json = dict[str, Any]
@@ -175,8 +184,8 @@ def _assay(name: str) -> Json:
 
 def _z_words(score: ZScore) -> str:
     known = math.isfinite(score.z_lo) and score.z_lo < score.z_hi  # what is exact has none
-    interval = f" (95 % interval {score.z_lo:+.2f} to {score.z_hi:+.2f})" if known else ""
-    return f"z {score.z:+.2f}{interval} under {score.reference}, grade {score.grade}"
+    between = f" (95 % interval {score.z_lo:+.2f} to {score.z_hi:+.2f})" if known else ""
+    return f"z {score.z:+.2f}{between} under {score.reference}, grade {score.grade}"
 
 
 # ------------------------------------------------------------------------------------ features
@@ -194,16 +203,21 @@ def _feature(trait: Trait) -> Json:
         side = _SIDES[trait.side]
         feature["modifiers"] = [{"id": side, "label": hpo_terms()[side]}]
     feature["evidence"] = [
-        {"evidenceCode": EVIDENCE, "reference": _link(e)} for e in trait.evidence if e.score is not None
+        {"evidenceCode": EVIDENCE, "reference": _link(e, trait.confidence)}
+        for e in trait.evidence
+        if e.score is not None
     ]
     return feature
 
 
-def _link(e: Evidence) -> Json:
+def _link(e: Evidence, confidence: float) -> Json:
     """From a feature to the measurement that it rests on: by the assay's identifier."""
     words = f"{e.measurement} {e.value:.4g} {e.unit}"
     if e.score is not None and math.isfinite(e.score.z):
         words += f", {_z_words(e.score)}"
+        if confidence != CONFIDENCE:
+            lo, hi = interval(e.score, confidence)
+            words += f", {100 * confidence:g} % interval {lo:+.2f} to {hi:+.2f}"
     return {"id": _assay(e.measurement)["id"], "description": words}
 
 

@@ -199,7 +199,7 @@ def _call(
         own = scores.get(name, [])
         usable = [s for s in own if _usable(s)]
         if usable:
-            whole.append(_one({condition.holds(*_interval(s, confidence)) for s in usable}))
+            whole.append(_one({condition.holds(*interval(s, confidence)) for s in usable}))
             best.append(_one({condition.holds(s.z, s.z) for s in usable}))
         else:
             missing = missing or f"{name}: {_why_missing(name, own)}"
@@ -220,8 +220,8 @@ def _call(
     return Trait(rule, side, status, evidence, supports, reason, leans, confidence)
 
 
-def _interval(score: ZScore, confidence: float) -> tuple[float, float]:
-    """Of z: its 95 % interval, narrowed or widened on each side as a normal distribution would be."""
+def interval(score: ZScore, confidence: float) -> tuple[float, float]:
+    """The interval of z: its 95 % one, narrowed or widened on each side as a normal distribution would be."""
     if confidence == CONFIDENCE:
         return score.z_lo, score.z_hi
     share = NormalDist().inv_cdf((1 + confidence) / 2) / NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
@@ -288,7 +288,7 @@ def _why_borderline(rule: Rule, evidence: Sequence[Evidence], confidence: float)
     by_id: dict[str, set[Verdict]] = {}
     for e in evidence:
         if e.score is not None and _usable(e.score):
-            said = rule.asks(e.measurement).holds(*_interval(e.score, confidence))
+            said = rule.asks(e.measurement).holds(*interval(e.score, confidence))
             by_id.setdefault(e.measurement, set()).add(said)
     if any({True, False} <= said for said in by_id.values()):
         return "references disagree"

@@ -61,6 +61,13 @@ def in_order(
 # -------------------------------------------------------------------------------------------------- terminal
 
 
+def probability_words(probability: float) -> str:
+    """Three digits; what would be none and all of it is told as a limit, which few patients can support."""
+    if probability < 0.0005:
+        return "< 0.001"
+    return "> 0.999" if probability >= 0.9995 else f"{probability:.3f}"
+
+
 def print_answer(prediction: Prediction, trained: Trained, top: int) -> None:
     """One person: the ranked labels, the decision, the set and how unusual the face is.
 
@@ -114,7 +121,7 @@ def _print_ranked(prediction: Prediction, trained: Trained, top: int) -> None:
             mark = "yes" if ranked.in_set else ""
         table.add_row(
             Text(ranked.label),
-            f"{ranked.probability:.3f}",
+            probability_words(ranked.probability),
             "" if ranked.log_odds is None else f"{ranked.log_odds:+.2f}".replace("-", "−"),
             mark,
             _how(ranked, trained),

@@ -58,6 +58,14 @@ class Place:
     p: float  # the smallest
 
 
+def no_place(maps: Difference) -> str:
+    """Why no place is listed."""
+    smallest = f"p {maps.p.min():.2g}, all places together"
+    if maps.p.min() <= SIGNIFICANT:
+        return f"The heatmaps differ at single points only, too small to name (smallest {smallest})."
+    return f"No place of the heatmaps differs (smallest {smallest})."
+
+
 def places(maps: Difference) -> list[Place]:
     """Where the groups differ, strongest first."""
     from scipy.ndimage import label
@@ -170,7 +178,7 @@ def print_discovery(found: Discovery) -> None:
             )
         console.print(table)
     else:
-        click.echo(f"No place of the heatmaps differs (smallest p {maps.p.min():.2g}, all places together).")
+        click.echo(no_place(maps))
     console.print(_effects_table("measurement", found.measurements[:_SHOWN], found.label))
     if len(found.measurements) > _SHOWN:
         click.echo(f"… and {len(found.measurements) - _SHOWN} more; -o FILE.html or .json has all.")
@@ -308,7 +316,8 @@ def page(made: Document, found: Discovery, drawn: Mapping[str, Image.Image]) -> 
         for name, own in drawn.items()
     }
     return template.render(
-        made=made, found=found, summary=summary(found), places=places(found.maps), pictures=pictures,
+        made=made, found=found, summary=summary(found), places=places(found.maps),
+        no_place=no_place(found.maps), pictures=pictures,
         title=title, value=value, sized=sized, significant=SIGNIFICANT, caution=CAUTION, note=NOTE,
         farthest=max([1.0, *(abs(e.g) for e in (*found.measurements, *found.regions) if math.isfinite(e.g))]),
     )  # fmt: skip

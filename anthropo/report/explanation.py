@@ -58,7 +58,7 @@ class Case:
     trained: Trained
     explanation: Explanation
     changes: Sequence[Change]
-    record: Record  # of the first photo, as `anthropo measure` has it
+    record: Record  # of the photo that is shown, as `anthropo measure` has it; measurements are of all photos
     photo: Photo
     face: Face | None  # None: of a model that reads pictures without one
     heat: FaceHeat | None  # of the first label
@@ -69,23 +69,38 @@ class Case:
     template: bool = False
     force: bool = False
 
+    left_out: Sequence[str] = ()  # why other photos of the person are not used
+
     @property
     def voided(self) -> str:
         """Why the photo is not fit to be judged; empty when it is."""
-        if self.force:
-            return ""
-        gate = self.record["gate"]
-        failed = {name for name, check in gate.items() if not check["ok"]}
-        trained_on = self.trained.manifest.get("measurements") or list(registry())
-        own = [registry()[name] for name in trained_on if name in registry()]
-        voided = [entry for entry in own if failed.intersection(entry.voids) - _EXPRESSION]
-        if not failed.intersection(_FATAL) and len(voided) <= _VOIDED * max(len(own), 1):
-            return ""
-        why = "; ".join(
-            f"{name.replace('_', ' ')}: {gate[name]['advice']}" for name in gate if name in failed
-        )
-        share = f"{len(voided)} of {len(own)} measurements"
-        return f"The photo gate finds the photo unfit and voids {share} ({why})."
+        return "" if self.force else unfit(self.trained, self.record)
+
+
+def unfit(trained: Trained, record: Record) -> str:
+    """Why a photo is not fit to be judged, in a sentence; empty when it is.
+
+    Parameters
+    ----------
+    trained : Trained
+    record : dict
+        Of the photo, as `anthropo.batch.measure_item` makes it.
+    """
+    gate = record["gate"]
+    failed = {name for name, check in gate.items() if not check["ok"]}
+    trained_on = trained.manifest.get("measurements") or list(registry())
+    own = [registry()[name] for name in trained_on if name in registry()]
+    voided = [entry for entry in own if failed.intersection(entry.voids) - _EXPRESSION]
+    fatal = failed.intersection(_FATAL)
+    if not fatal and len(voided) <= _VOIDED * max(len(own), 1):
+        return ""
+    why = "; ".join(
+        f"{name.replace('_', ' ')}: {gate[name]['advice']}"
+        for name in gate
+        if name in (fatal or failed - _EXPRESSION)
+    )
+    share = "" if fatal else f", which voids {len(voided)} of {len(own)} measurements"
+    return f"The photo gate finds the photo unfit{share} ({why})."
 
 
 # -------------------------------------------------------------------------------------------------- JSON
@@ -108,28 +123,29 @@ def document(case: Case) -> Document:
         "photo": None if case.anonymous else p.photos[0],
         "photos": [] if case.anonymous else list(p.photos),
         "n_photos": len(p.photos),
-        "sha256": case.record["diagnostics"]["sha256"],
+        "sha256": None if case.anonymous else case.record["diagnostics"]["sha256"],
         "moved": case.record.get("moved", {}),
+        "left_out": [] if case.anonymous else list(case.left_out),
         "voided": case.voided or None,
-        "decision": p.decision,
-        "reason": p.reason or None,
-        "set": list(p.labels),
-        "usual": p.usual,
+        "decision": None if case.voided else p.decision,
+        "reason": case.voided or p.reason or None,
+        "set": [] if case.voided else list(p.labels),
+        "usual": None if case.voided else p.usual,
         "ranked": [
             {
                 "label": r.label, "probability": r.probability, "log_odds": r.log_odds,
                 "similarity": r.similarity, "in_set": r.in_set,
             }
-            for r in p.ranked
+            for r in (() if case.voided else p.ranked)
         ],
-        "labels": [_label(case, e) for e in case.explanation.labels],
+        "labels": [] if case.voided else [_label(case, e) for e in case.explanation.labels],
         "changes": [
             {
                 "measurement": c.measurement, "value": c.value, "needed": c.needed,
                 "unit": registry()[c.measurement].unit if c.measurement in registry() else None,
                 "standard_deviations": c.spread, "decision": c.decision,
             }
-            for c in case.changes
+            for c in (() if case.voided else case.changes)
         ],
         "heatmaps": None if case.heat is None else _heat(case),
         "heatmap_reason": case.heat_reason or None,
@@ -145,7 +161,11 @@ def document(case: Case) -> Document:
         "gate": case.record["gate"],
         "pose": case.record["pose"],
         "notes": case.record["notes"],
-        "diagnostics": case.record["diagnostics"],
+        "diagnostics": {
+            key: value
+            for key, value in case.record["diagnostics"].items()
+            if not (case.anonymous and key == "sha256")
+        },
         "model": {
             key: case.trained.manifest.get(key)
             for key in ("task", "labels", "classifier", "encoder", "regions", "anthropo", "cohort", "command")
@@ -309,11 +329,16 @@ def print_explanation(case: Case, top: int) -> None:
 
     from anthropo.report.answers import print_answer
 
+    for sentence in (*case.left_out, *case.record["notes"]):
+        click.secho(sentence, fg="yellow", err=True)
     if case.voided:
-        click.secho(case.voided, fg="yellow")
+        click.secho(f"{case.record['photo']}: {case.voided}", fg="yellow")
         click.secho("Nothing is suggested: take another photo, or pass --force.", bold=True)
         return
     print_answer(case.explanation.prediction, case.trained, top)
+    for name, check in case.record["gate"].items():
+        if not check["ok"]:
+            click.secho(f"gate: {name.replace('_', ' ')}: {check['advice']}", fg="yellow")
     console = Console(highlight=False, markup=False, width=None if os.isatty(1) else 120)
     shown = list(case.explanation.labels)
     if len(case.trained.manifest.get("labels") or ()) == 2 and case.trained.task == "labels":
@@ -351,7 +376,7 @@ def _measured_words(case: Case, name: str) -> str:
         return f"not measured: {m['reason']}"
     text = f"{number(m['value'], m['unit'])} {m['unit']}".removesuffix(" 1")
     z = training_z(case.trained, name, m["value"])
-    return text + (f", {z:+.1f} SD of {_standard(case.trained)}" if z is not None else "")
+    return text + (f", {z:+.1f} SD of {_standard(case.trained)}".replace("-", "−") if z is not None else "")
 
 
 def _standard(trained: Trained) -> str:
@@ -391,6 +416,8 @@ def page(case: Case) -> str:
     """The explanation as one HTML page that needs nothing else."""
     from jinja2 import Environment
 
+    from anthropo.report.answers import probability_words
+
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         resources.files("anthropo.report").joinpath("explanation.html").read_text(encoding="utf-8")
     )
@@ -416,6 +443,7 @@ def page(case: Case) -> str:
         registry=registry(),
         colours=REGION_COLOURS,
         number=number,
+        probability=probability_words,
         sign=sign,
         signed=_signed,
         against=against_words,
@@ -435,7 +463,7 @@ def page(case: Case) -> str:
 
 
 def _summary(case: Case) -> str:
-    from anthropo.report.answers import set_words
+    from anthropo.report.answers import probability_words, set_words
 
     p, trained = case.explanation.prediction, case.trained
     if trained.task == "normality":
@@ -444,7 +472,8 @@ def _summary(case: Case) -> str:
     best = p.ranked[0]
     text = f"Decision: {p.decision}" + (f" ({p.reason})" if p.reason else "")
     if trained.task == "labels":
-        text += f". Most probable: {best.label}, {100 * best.probability:.1f} %. Set: {set_words(p, trained)}"
+        text += f". Most probable: {best.label}, {probability_words(best.probability)}"
+        text += f". Set: {set_words(p, trained)}"
     return text + "."
 
 

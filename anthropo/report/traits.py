@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import math
 
-from anthropo.reference.traits import BORDERLINE, LOOK, NOT_ASSESSED, PRESENT, Evidence, Rule, Trait
+from anthropo.reference.traits import (
+    BORDERLINE,
+    CONFIDENCE,
+    LOOK,
+    NOT_ASSESSED,
+    PRESENT,
+    Evidence,
+    Rule,
+    Trait,
+    interval,
+)
 from anthropo.reference.zscore import ZScore
 from anthropo.report.tables import number
 
@@ -22,8 +32,9 @@ def evidence_words(trait: Trait) -> str:
             break
         if e.score is not None and not (trait.status == LOOK and _usual(trait.rule, e)):
             grade = f" ({e.score.grade})" if e.score.grade else ""
-            value = f"{number(None if math.isnan(e.value) else e.value, e.unit)} {e.unit}"
-            parts.append(f"{e.measurement} {value}, z {z_words(e.score)}, {e.score.reference}{grade}")
+            value = f"{number(None if math.isnan(e.value) else e.value, e.unit)} {e.unit}".removesuffix(" 1")
+            words = z_words(e.score, trait.confidence)
+            parts.append(f"{e.measurement} {value}, z {words}, {e.score.reference}{grade}")
     if trait.reason and (not parts or trait.reason.startswith("references")):
         parts.append(trait.reason)
     if trait.status in (PRESENT, BORDERLINE) and trait.supports:
@@ -36,10 +47,12 @@ def _usual(rule: Rule, e: Evidence) -> bool:
     return e.score is None or not rule.asks(e.measurement).holds(e.score.z, e.score.z)
 
 
-def z_words(z: ZScore | None) -> str:
-    """z with its interval."""
+def z_words(z: ZScore | None, confidence: float = CONFIDENCE) -> str:
+    """z with its interval, which is named when it is not the 95 % one."""
     if z is None or math.isnan(z.z):
         return "–"
     known = not math.isnan(z.z_lo) and z.z_lo < z.z_hi
-    interval = f" ({z.z_lo:+.1f} to {z.z_hi:+.1f})" if known else ""
-    return f"{z.z:+.1f}{interval}".replace("-", "−")
+    lo, hi = interval(z, confidence)
+    named = "" if confidence == CONFIDENCE else f"{100 * confidence:g} %: "
+    between = f" ({named}{lo:+.1f} to {hi:+.1f})" if known else ""
+    return f"{z.z:+.1f}{between}".replace("-", "−")

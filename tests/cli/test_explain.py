@@ -134,7 +134,14 @@ def test_a_photo_that_the_gate_voids_is_not_judged(
     made = told(invoke, tmp_path / "why.json", "--model", models("strangers"), blurred)
     if made["voided"] is None:
         pytest.fail("the picture was meant to be unfit")
-    assert re.match(r"The photo gate finds the photo unfit and voids \d+ of \d+ ", made["voided"])
+    assert re.match(r"The photo gate finds the photo unfit, which voids \d+ of \d+ ", made["voided"])
+    assert made["decision"] is None
+    assert made["labels"] == made["ranked"] == made["set"] == made["changes"] == []
+    forced = told(invoke, tmp_path / "why.json", "--model", models("strangers"), blurred, "--force")
+    assert forced["voided"] is None
+    assert forced["labels"]
+    shown = invoke("explain", "--model", models("strangers"), blurred, *FAST).stdout
+    assert shown.startswith(f"{blurred}: The photo gate finds the photo unfit")
     page = told(invoke, tmp_path / "why.html", "--model", models("strangers"), blurred)
     text = page.read_text(encoding="utf-8")
     assert "This photo is not judged" in text
@@ -172,3 +179,53 @@ def test_no_face_and_no_model(invoke: Any, models: Any, faceless_png: Path, pers
     result = invoke("explain", "--model", person, person, *FAST)
     assert result.exit_code == 2
     assert "not a model of anthropo" in result.output
+
+
+def test_several_photos_are_one_answer_in_any_order(
+    invoke: Any, models: Any, person: Path, tmp_path: Path
+) -> None:
+    other, blurred = tmp_path / "other.png", tmp_path / "blurred.jpg"
+    with Image.open(person) as picture:
+        picture.rotate(2, Image.Resampling.BICUBIC, fillcolor=(120, 120, 120)).save(other)
+        picture.resize((picture.width // 5, picture.height // 5)).resize((220, 240)).save(blurred)
+    common = ("--model", models("strangers"), "--patient", "--sex", "female", "--age", "30")
+    one = told(invoke, tmp_path / "one.json", *common, person)
+    made = told(invoke, tmp_path / "a.json", *common, person, other, blurred)
+    again = told(invoke, tmp_path / "b.json", *common, blurred, other, person)
+    assert made["n_photos"] == again["n_photos"] == 2
+    assert len(made["left_out"]) == 1
+    assert made["left_out"][0].startswith(f"{blurred}: left out. The photo gate finds the photo unfit")
+    for key in ("decision", "gate", "sha256"):
+        assert made[key] == again[key]
+    for a, b in zip(made["labels"], again["labels"], strict=True):
+        assert a["log_odds"] == pytest.approx(b["log_odds"], abs=1e-6)
+    name = "palpebral_fissure_length_R"
+    assert made["measurements"][name]["value"] == pytest.approx(again["measurements"][name]["value"])
+    assert made["measurements"][name]["value"] != one["measurements"][name]["value"]  # pooled
+    page = told(invoke, tmp_path / "why.html", *common, person, other, "--anonymous").read_text()
+    assert "2 photos of one person" in page
+    assert "of 2 photos together; picture, gate and heatmaps are of the one that is best to measure." in page
+    assert "other.png" not in page
+
+
+@pytest.mark.parametrize("command", ["explain", "classify"])
+def test_photos_of_one_person_that_disagree_in_sex(
+    invoke: Any, models: Any, person: Path, tmp_path: Path, command: str
+) -> None:
+    other = tmp_path / "other.png"
+    with Image.open(person) as picture:
+        picture.save(other)
+    rows = [
+        {"photo": str(person), "patient": "p1", "sex": "female"},
+        {"photo": str(other), "patient": "p1", "sex": "m"},
+    ]
+    table = write(tmp_path / "c.csv", rows)
+    result = invoke(command, "--model", models("strangers"), table, *FAST)
+    assert result.exit_code == 2
+    assert f": female in {person}, male in {other}. Correct the column `sex`, or `patient`." in result.stderr
+
+
+def test_matches_of_a_model_that_has_none(invoke: Any, models: Any, person: Path) -> None:
+    result = invoke("explain", "--model", models("strangers"), person, "--matches", *FAST)
+    assert result.exit_code == 0
+    assert "has no matched labels, whose nearest patients are compared" in result.stderr

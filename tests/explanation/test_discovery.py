@@ -10,7 +10,8 @@ from scipy import stats
 from scipy.ndimage import gaussian_filter
 
 from anthropo.errors import InputError
-from anthropo.explanation.discovery import compare, effect, two_groups
+from anthropo.explanation.discovery import Difference, compare, effect, two_groups
+from anthropo.report.discovery import no_place
 
 
 def maps_of(n: int, seed: int, planted: float = 0.0) -> np.ndarray:
@@ -145,3 +146,11 @@ def test_groups_that_cannot_be_compared(labels: list[str], label: str, message: 
 def test_patients_are_counted_not_photos() -> None:
     with pytest.raises(InputError, match="a: 2 patients"):
         two_groups(["a"] * 6 + ["b"] * 6, ["p1", "p2"] * 3 + [f"q{i}" for i in range(6)], "a")
+
+
+def test_single_points_are_not_called_no_difference() -> None:
+    p = np.ones((150, 150))
+    maps = Difference(np.zeros((150, 150)), np.zeros((150, 150)), p, 5, 5, 100)
+    assert no_place(maps) == "No place of the heatmaps differs (smallest p 1, all places together)."
+    p[3, 4] = 0.01
+    assert no_place(maps).startswith("The heatmaps differ at single points only")

@@ -12,6 +12,7 @@ from pygrowup import Observation  # type: ignore[import-untyped]
 
 from anthropo.errors import InputError
 from anthropo.reference.growth import CHARTS, MEASURES, age_span, grow
+from anthropo.reference.traits import NOT_ASSESSED, PRESENT, Trait, call_traits
 
 
 def z(measure: str, value: float, sex: str, age: float, chart: str = "who") -> float:
@@ -87,6 +88,22 @@ def test_cdc_centiles_are_those_of_the_data_tables(
 def test_one_head_against_several_charts(chart: str, expected: float) -> None:
     # a girl of five, 50 cm: as each chart's own software says
     assert z("head_circumference", 50, "female", 5.0, chart) == pytest.approx(expected, abs=0.006)
+
+
+def test_charts_of_a_syndrome_answer_no_term() -> None:
+    """HPO terms compare with all children: short for a girl with Turner syndrome is something else."""
+
+    def short(chart: str) -> Trait:
+        found = grow("height", 100, sex="female", age=(8.0, 8.0), chart=chart)
+        traits = call_traits([found.measurement], [found.score])
+        return next(t for t in traits if t.label == "Short stature")
+
+    turner, who = short("turner"), short("uk-who")
+    assert turner.status == NOT_ASSESSED
+    assert (
+        "the chart is of girls with Turner syndrome, and HPO terms compare with all children" in turner.reason
+    )
+    assert who.status == PRESENT
 
 
 def test_turner_heights() -> None:
