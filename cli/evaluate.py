@@ -23,6 +23,7 @@ from anthropo.cli.learning import (
     judge_material,
     look,
     positive_of,
+    seen_before,
     settings_of,
     show_findings,
     subgroup_columns,
@@ -271,6 +272,7 @@ def _judged_model(
     # with the background, so that what was kept while training is used again
     features = look(people, settings, encoder, trained.columns[0], given, background=True)
     findings = validate(people, features, allow_duplicates=given["allow_duplicates"])
+    findings += seen_before(cohort, features, encoder)
     reasons = {reason for _, reason in features.left_out}
     # one label alone is enough to judge by
     findings = [f for f in findings if f.message not in reasons and not _of_training(f.category, f.level)]

@@ -13,6 +13,8 @@ from anthropo.cli import options
 from anthropo.cli.common import EXIT_USAGE, fail, in_one_sentence, place_to_write, progress
 from anthropo.cli.learning import Given, command_line, settings_of, show_findings
 
+from anthropo.errors import InputError
+
 if TYPE_CHECKING:
     from anthropo.batch import Settings
     from anthropo.learning.cohort import Cohort
@@ -126,6 +128,12 @@ def recipe_of(name: str, parameters: str | None, settings: tuple[str, ...], give
     file = Path(parameters) if parameters else None
     said: dict[str, Any] = {}
     if given["no_face"]:
+        own, chosen = load_recipe(name, file, settings)
+        if "views" in chosen and own.parameters.views != ("image",):
+            raise InputError(
+                f"--no-face with views {', '.join(own.parameters.views)}, which are of a face. Leave one of "
+                "them out."
+            )
         said["views"] = ("image",)
     if given["warm_start"] is not None:
         said["warm_start"] = given["warm_start"]
@@ -148,7 +156,7 @@ def _train(recipe: Recipe, cohort: str, path: Path, given: Given, words: str) ->
     if given["pretrain"]:
         _, faces, known = pictures_of(given["pretrain"], recipe, settings, given, identity=True)
         identity = (faces, known)
-    elif recipe.name == "deepgestalt" and recipe.parameters.identity == "none":
+    elif recipe.name == "deepgestalt" and recipe.parameters.identity == "none" and not given["no_face"]:
         click.echo("note: no identity stage, for want of --pretrain COHORT.", err=True)
     folder = folder_of(path)
     with reported() as report:

@@ -426,7 +426,22 @@ def gather(path: str, given: Given, *, encoder: str | None = None) -> Material:
         options = replace(options, regions=_views(network, given["regions"]))
     features = look(cohort, settings, network, options.regions or (), given, background=True)
     findings = _about(validate(cohort, features, allow_duplicates=given["allow_duplicates"]), task)
+    findings = [*findings, *seen_before(path, features, network)]
     return Material(cohort, features, findings, options, task, network, settings)
+
+
+def seen_before(cohort: str, features: Features, encoder: Encoder) -> list[Finding]:
+    """A warning where photos are among those that the encoder was trained on."""
+    from anthropo.learning.cohort import Finding
+
+    n = encoder.has_seen(features.digests.tolist())
+    if not n:
+        return []
+    text = (
+        f"{cohort}: {n} of {len(features)} photos are among those that {encoder.name} was trained on or "
+        "stopped by: figures from them come out too good. Judge on photos that it has not seen."
+    )
+    return [Finding("warning", "encoder", text)]
 
 
 def _views(network: Encoder, wanted: Sequence[str]) -> tuple[str, ...]:

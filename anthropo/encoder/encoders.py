@@ -11,7 +11,7 @@ import io
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -48,6 +48,8 @@ class EncoderInfo:
     extra: str = ""  # of anthropo, which installs it; empty: always there
 
 
+SEEN = 16  # hexadecimal digits of a photo's SHA-256 that networks keep
+
 #: The encoders by name. Beside these, `timm:NAME` is any network of the library timm with local weights.
 ENCODERS: MappingProxyType[str, EncoderInfo] = MappingProxyType(
     {
@@ -76,6 +78,11 @@ class Encoder(ABC):
     licence: str
     commercial_use: bool
     views: tuple[str, ...] = ()  # the regions that it can encode; empty: every one
+    seen: frozenset[str] = frozenset()  # beginnings of the SHA-256 of photos that it was trained on, as known
+
+    def has_seen(self, digests: Iterable[str]) -> int:
+        """How many photos with these SHA-256 (hexadecimal) are among those that it was trained on."""
+        return sum(digest[:SEEN] in self.seen for digest in digests)
 
     @abstractmethod
     def embed(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.float32]:

@@ -503,7 +503,7 @@ def _verdict(
     lost, lost_at_random = float(full - curves[0, 0]), float(full - curves[2, 0])
     correlation = float(spearmanr(np.abs(values[mask]), np.abs(shuffled[mask]))[0])
     reasons = []
-    if lost <= lost_at_random:
+    if lost <= max(lost_at_random, 0.0):
         reasons.append("without its most supportive tenth no more is lost than without a random tenth")
     if correlation > _SANITY:
         reasons.append(

@@ -90,7 +90,7 @@ MAX_MEMBERS = 4096
 _MANIFEST, _CARD = "manifest.json", "card.md"
 _MAX_DEPTH = 32  # of nested JSON
 _GET_ANOTHER = "Copy it again from where it was made, or train it again."
-_GIVE_A_MODEL = "Give a file that `anthropo train` wrote."
+_GIVE_A_MODEL = "Give a file that `anthropo train` (a network: `anthropo finetune`) wrote."
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ _KINDS: dict[str, Any] = {
     "positive": str,
     "classifier": str,
     "balance": str,
-    "encoder": {**_WEIGHTS, "dimension": int, "size": int, "parameters": int},
+    "encoder": {**_WEIGHTS, "dimension": int, "size": int, "parameters": int, "seen": int},
     "weights": [_WEIGHTS],
     "regions": [str],
     "measurements": [str],

@@ -343,6 +343,11 @@ def _limitations(manifest: Manifest) -> list[str]:
         "- Its figures hold for photographs and people like those of the training cohort; age, sex, "
         "ancestry, camera and expression outside of it are untested.",
     ]
+    if seen := _part(manifest, "encoder").get("seen"):
+        lines.append(
+            f"- The encoder was trained on {_count(seen, 'photo')} of this cohort: figures of "
+            "cross-validation come out too good. Judge it on other photographs."
+        )
     if few := _few(_patients_of_labels(manifest)):
         lines.append(f"- Labels with fewer than {FEW_PATIENTS} patients: {_safe(few)}.")
     for column, counts in _part(manifest, "cohort", "subgroups").items():

@@ -315,6 +315,8 @@ def make_trained(
         "libraries": {name: metadata.version(name) for name in ("numpy", "scikit-learn", "torch", "xgboost")},
         "python": sys.version.split()[0],
     }  # fmt: skip
+    if seen := encoder.has_seen(features.digests.tolist()):
+        manifest["encoder"]["seen"] = seen
     if settings.corrections:
         files = map(settings.corrections.of, features.photos.tolist(), features.digests.tolist())
         manifest["cohort"]["corrected"] = sum(map(bool, files))

@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.batch import Settings
+from anthropo.encoder.encoders import SEEN
 from anthropo.errors import InputError, ModelError
 from anthropo.files import file_sha256
 from anthropo.learning.attributes import PRESENT, split_labels
 from anthropo.learning.cohort import Case, Cohort, some
 from anthropo.learning.features import Features, subset
 from anthropo.learning.metrics import Interval, Judged, judge
-from anthropo.networks.data import TEST, Pictures, Units, encode_metadata, gather
+from anthropo.networks.data import TEST, Pictures, Units, encode_metadata, gather, of_cases
 from anthropo.networks.export import CALIBRATION, export
 from anthropo.networks.finetuning import chips_of, judged_of
 from anthropo.networks.network import Network
@@ -43,6 +44,7 @@ class Photos:
     metadata: NDArray[np.float32] | None  # (n, q)
     units: Units
     left_out: tuple[tuple[str, str], ...]
+    seen: int = 0  # photos that the network was trained on or stopped by
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ def photos_of(
     everything = np.arange(len(units))
     views = [chips_of(network, pictures, units, everything, name) for name in network.views]
     array = views[0] if network.task == "cases" else np.stack(views, 1)
-    return Photos(array, units.metadata, units, features.left_out)
+    seen = sum(digest[:SEEN] in network.seen for digest in features.digests.tolist())
+    return Photos(array, units.metadata, units, features.left_out, seen)
 
 
 def _known(network: Network, pictures: Pictures, features: Features) -> tuple[Pictures, Features]:
@@ -100,7 +103,8 @@ def _known(network: Network, pictures: Pictures, features: Features) -> tuple[Pi
             f"labels are {some(sorted(set(features.labels.tolist())))}" if len(features) else "none is usable"
         )
         raise InputError(
-            f"No photo has a label of the network, which knows {', '.join(network.labels)}; {why}."
+            f"No photo has a label of the network, which knows {', '.join(network.labels)}; {why}. Give a "
+            "cohort with these labels."
         )
     unknown = [
         (photo, f"{photo}: the network does not know its label, {label}.")
@@ -135,10 +139,8 @@ def _units(network: Network, features: Features) -> Units:
     for i, key in enumerate(zip(features.patients.tolist(), index, strict=True)):
         members.setdefault(key, []).append(i)
     columns = network.about["metadata"] or {}
-    first = [own[0] for own in members.values()]
-    values = {
-        name: [features.metadata[name][i] for i in first] for name in columns if name in features.metadata
-    }
+    cases = list(members.values())
+    values = {name: of_cases(features.metadata[name], cases) for name in columns if name in features.metadata}
     return Units(
         tuple(tuple(own) for own in members.values()),
         network.labels,
@@ -186,7 +188,7 @@ def bench(
     calibration : ndarray of uint8
         Of `calibration_photos`, for int8.
     threads : int
-        That a runtime may use.
+        That a runtime may use; with one or all of them, whichever is faster.
     folder : Path, optional
         For the ONNX files; a temporary one when left out.
 
@@ -204,7 +206,14 @@ def bench(
         export(network, files["ONNX int8"], int8=True, photos=calibration, source=digest)
         first: tuple[NDArray[np.float64], float, float] | None = None
         for runtime in RUNTIMES:
-            p, ms, memory = run(runtime, files[runtime], network.task, photos, threads, Path(temporary))
+            # small networks are slower on several threads, which wait for each other
+            p, ms, memory = min(
+                (
+                    run(runtime, files[runtime], network.task, photos, t, Path(temporary))
+                    for t in sorted({1, threads})
+                ),
+                key=lambda answered: answered[1],
+            )
             auroc, accuracy = _overall(judged_of(network, photos.units, photos.units.chosen(TEST), p))
             first = first or (p, ms, auroc.value)
             found.append(

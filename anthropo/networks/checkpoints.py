@@ -88,9 +88,10 @@ class Checkpoints:
             self.folder.mkdir(exist_ok=True)
             write_atomically(self.folder / f"{view}.npz", file.getvalue())
         except OSError as error:
+            kept = "; the last one is kept" if (self.folder / f"{view}.npz").exists() else ""
             raise ModelError(
-                f"{self.folder}: the checkpoint cannot be written ({error.strerror or error}); the last one "
-                "is kept. Free space there and run the same command again."
+                f"{self.folder}: the checkpoint cannot be written ({error.strerror or error}){kept}. Free "
+                "space there and run the same command again."
             ) from None
 
     def load(self, view: str) -> State:

@@ -339,15 +339,20 @@ def _cases(features: Features, parameters: Parameters, kinds: Mapping[str, str])
             raise InputError(
                 f"metadata {name}: no such column to learn from. There are {', '.join(kinds) or 'none'}."
             )
-    first = [own[0] for own in rows]
-    values = {name: [features.metadata[name][i] for i in first] for name in wanted}
+    values = {name: of_cases(features.metadata[name], rows) for name in wanted}
     columns = {
         name: _column([v for v, p in zip(values[name], part, strict=True) if p == TRAIN]) for name in wanted
     }
     many = sum(len(own) > parameters.images for own in rows)
-    notes = (
-        (f"{many} cases have more than {parameters.images} photos: the first are judged by.",) if many else ()
-    )
+    notes: tuple[str, ...] = ()
+    if many:
+        notes = (f"{many} cases have more than {parameters.images} photos: the first are judged by.",)
+    for name in wanted:
+        torn = sum(len(_said(features.metadata[name], own)) > 1 for own in rows)
+        if torn:
+            notes += (f"{name}: {torn} cases whose photos differ in it: the first value is learned from.",)
+        if not any(v is not None and v == v for v in values[name]):
+            notes += (f"{name}: no case has a value.",)
     return Units(
         rows,
         names,
@@ -358,6 +363,16 @@ def _cases(features: Features, parameters: Parameters, kinds: Mapping[str, str])
         columns,
         notes,
     )
+
+
+def _said(values: Sequence[Any], rows: Sequence[int]) -> list[Any]:
+    """What photos say, without what is missing, each once."""
+    return list(dict.fromkeys(values[i] for i in rows if values[i] is not None and values[i] == values[i]))
+
+
+def of_cases(values: Sequence[Any], rows: Sequence[Sequence[int]]) -> list[Any]:
+    """Of each case the first photo's value that is known; else None."""
+    return [next(iter(_said(values, own)), None) for own in rows]
 
 
 def _column(values: Sequence[Any]) -> dict[str, Any]:

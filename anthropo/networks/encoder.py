@@ -103,5 +103,6 @@ def network_encoder(path: str | os.PathLike[str]) -> NetworkEncoder:
         licence="; ".join(licences) or "that of its training photographs",
         commercial_use=free,
         views=network.views,
+        seen=network.seen,
         _trained=network,
     )

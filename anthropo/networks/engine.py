@@ -247,7 +247,7 @@ class _Trainer:
         if state.epoch or (before is not None and before.identity == stage.identity):
             fill(module, state.module)
         else:
-            self._initialise(module)
+            self._initialise(module, identity=stage.identity)
             for body in _bodies(module):
                 if before is not None:  # the identity stage's body goes on
                     _fill_body(body, state.module)
@@ -255,8 +255,10 @@ class _Trainer:
                     state.origin = warm_start(body, self.own.backbone, self.view, self.own.warm_start)
         return module.to(self.device)
 
-    def _initialise(self, module: nn.Module) -> None:
+    def _initialise(self, module: nn.Module, *, identity: bool) -> None:
         own = self.own
+        # head_init is of the head that is new in fine-tuning; that of the identity stage begins as the body
+        head_init = own.body_init if identity else own.head_init
         if own.body_init == "he":
             for body in _bodies(module):
                 for layer in body.modules():
@@ -267,9 +269,9 @@ class _Trainer:
                 for layer in body.modules():
                     if isinstance(layer, nn.Conv2d):
                         layer.reset_parameters()
-        if own.head_init != "library":
+        if head_init != "library":
             for layer in _heads(module):
-                if own.head_init == "he":
+                if head_init == "he":
                     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 else:
                     nn.init.xavier_normal_(layer.weight, math.sqrt(own.head_scale))

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from anthropo.batch import Settings
+from anthropo.encoder.encoders import SEEN
 from anthropo.errors import InputError
 from anthropo.face.weights import KNOWN
 from anthropo.learning.attributes import ABSENT, PRESENT
@@ -148,6 +149,9 @@ def finetune(
         recipe, pictures, units, checkpoints=checkpoints, device=device, identity=people, report=report
     )
     made = describe(recipe, learned, units, features, settings, people, source, command)
+    own_photos = [features.digests[i] for u in np.flatnonzero(units.part != TEST) for i in units.rows[u]]
+    others = [] if identity is None else identity[1].digests.tolist()
+    made["network"]["learned_from"] = sorted({str(digest)[:SEEN] for digest in (*own_photos, *others)})
     network = Network(made, tuple(m.to(device) for m in learned.modules))
     judged = judge_network(network, pictures, units, TEST)
     overall, by_label = figures(recipe.task, judged, own.seed)

@@ -50,6 +50,7 @@ class Network:
     metadata          of cases: how columns become numbers, see `anthropo.networks.data`
     layout            SHA-256 of the names and shapes of a module's tensors
     warm_start        what training began with
+    learned_from      beginnings of the SHA-256 of photos that it was trained on or stopped by
     history           {view: [{"stage", "epoch", "loss", "validation", "metric"}]}
     ================  ======================================================================
     """
@@ -99,6 +100,12 @@ class Network:
     def dimension(self) -> int:
         """Numbers in one view's embedding."""
         return int(self.about["dimension"])
+
+    @property
+    def seen(self) -> frozenset[str]:
+        """Beginnings of the SHA-256 of the photos that it was trained on or stopped by."""
+        listed = self.about.get("learned_from")
+        return frozenset(map(str, listed)) if isinstance(listed, list) else frozenset()
 
     @property
     def parameters(self) -> int:

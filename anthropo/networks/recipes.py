@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import math
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -187,8 +189,7 @@ def load_recipe(
     """
     if name not in RECIPES:
         raise InputError(f"recipe {name!r}: unknown. Choose from {', '.join(RECIPES)}.")
-    text = resources.files("anthropo.networks").joinpath(f"recipes/{name}.toml").read_text(encoding="utf-8")
-    preset = tomllib.loads(text)
+    preset = tomllib.loads(_preset(name))
     head = {key: preset.pop(key) for key in ("task", "summary", "source")}
     parameters = Parameters(**{key: _typed(key, value, name) for key, value in preset.items()})
     changes: dict[str, Any] = {}
@@ -223,8 +224,25 @@ def as_toml(recipe: Recipe) -> str:
             return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
         return repr(value)
 
-    lines = [f"{key} = {text(value)}" for key, value in asdict(recipe.parameters).items()]
-    return f"# recipe {recipe.name}: {recipe.summary}\n" + "\n".join(lines) + "\n"
+    lines = [f"# recipe {recipe.name}: {recipe.summary}"]
+    meanings = {**_meanings("deepgestalt"), **_meanings(recipe.name)}  # the first has that of every option
+    for key, value in asdict(recipe.parameters).items():
+        said = [meanings[key]] if key in meanings else []
+        if key in _CHOICES and key != "backbone" and '"' not in "".join(said):
+            said.append("one of " + ", ".join(_CHOICES[key]))
+        lines.append(f"{key} = {text(value)}" + (f"  # {'; '.join(said)}" if said else ""))
+    return "\n".join(lines) + "\n"
+
+
+def _meanings(name: str) -> dict[str, str]:
+    """What the comments of a recipe's own file say of its options."""
+    found = re.findall(r"^(\w+) = .*?\s# ?(.*)$", _preset(name), re.MULTILINE)
+    return {key: said for key, said in found if said}
+
+
+def _preset(name: str) -> str:
+    """A recipe's own parameter file, with what each option means."""
+    return resources.files("anthropo.networks").joinpath(f"recipes/{name}.toml").read_text(encoding="utf-8")
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -243,11 +261,20 @@ def _read(path: Path) -> Mapping[str, Any]:
         raise InputError(f"{path}: reading YAML needs PyYAML. Write it as .toml (option = value).") from None
     try:
         made = yaml.safe_load(text) or {}
+        _refuse_twice(yaml.compose(text), path)
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())}).") from None
     if not isinstance(made, dict):
         raise InputError(f"{path}: not a table of options. Write lines such as `rate: 0.001`.")
     return {str(key): value for key, value in made.items()}
+
+
+def _refuse_twice(node: Any, path: Path) -> None:
+    """Refuse an option that a YAML file has twice, of which YAML takes the last."""
+    keys = [key.value for key, _ in node.value] if node is not None and node.tag.endswith(":map") else []
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:
+        raise InputError(f"{path}: {twice} stands there twice. Keep one of them.")
 
 
 def _refuse_unknown(key: str, where: str) -> None:
@@ -283,6 +310,9 @@ def _typed(key: str, value: Any, where: str) -> Any:
         raise InputError(f'{where}: {key} is a list of texts, such as ["a", "b"], not {value!r}.')
     if kind is float and type(value) is int:
         value = float(value)
+    if kind is float and isinstance(value, str):  # YAML takes 1e-4 for a text
+        with contextlib.suppress(ValueError):
+            value = float(value)
     if type(value) is not kind:
         wanted = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}[kind]
         raise InputError(f"{where}: {key} is {wanted}, not {value!r}.")

@@ -106,6 +106,8 @@ def _hybrid(noise: Path) -> Path:
 def test_bench(net: Path, noise: Path, tmp_path: Path, invoke: Invoke) -> None:
     result = invoke("bench", net, noise, "-o", tmp_path / "b.csv", "-j", 1)
     assert result.exit_code == 0
+    assert "are among those that" in result.stderr
+    assert "AUROC and accuracy come out too good." in result.stderr
     with (tmp_path / "b.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["runtime"] for row in rows] == ["torch", "ONNX", "ONNX int8"]
@@ -119,7 +121,9 @@ def test_bench(net: Path, noise: Path, tmp_path: Path, invoke: Invoke) -> None:
 
 def test_bench_in_one_sentence(net: Path, noise: Path, tmp_path: Path, invoke: Invoke) -> None:
     other = write(tmp_path / "c.csv", [{**row, "label": "x" + row["label"]} for row in rows_of(noise)])
-    assert "which knows blue, red; labels are xblue, xred." in refused(invoke, "bench", net, other)
+    message = refused(invoke, "bench", net, other)
+    assert "net.anthropo: knows blue, red, and" in message
+    assert "has no such label but xblue, xred. Give each network a cohort with its labels." in message
     assert "not a network" in refused(invoke, "bench", _hybrid(noise), noise)
     assert "Use .csv or .json." in refused(invoke, "bench", net, noise, "-o", "b.xlsx")
 
@@ -191,6 +195,10 @@ def test_a_network_is_the_encoder_of_a_hybrid(noise: Path, net: Path, tmp_path: 
     model = net.parent / "m.anthropo"
     trained = invoke("train", noise, "--no-face", "--encoder", net, "-o", model, "--no-judge")
     assert trained.exit_code == 0
+    warning = "photos are among those that net.anthropo was trained on or stopped by"
+    assert warning in trained.stderr
+    assert "come out too good" in invoke("inspect", model, "--card").stdout
+    assert warning in invoke("evaluate", noise, "--model", model, "--bootstrap", 100).stderr
     manifest = Trained.load(model).manifest
     assert manifest["encoder"]["name"] == "net.anthropo"
     assert manifest["regions"] == ["image"]

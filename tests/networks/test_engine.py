@@ -133,6 +133,22 @@ def test_identity_first_then_the_labels(tmp_path: Path) -> None:
     assert other.network.about["identities"] == 15
 
 
+def test_the_head_of_the_identity_stage_begins_he_normal() -> None:
+    """Xavier with 0.3 is of the head that is new in fine-tuning."""
+    from anthropo.networks.engine import _heads, _Trainer
+
+    recipe = small("deepgestalt")
+    spec = {"task": "labels", "backbone": "deepgestalt", "channels": 3, "dropout": 0.5, "head": "linear"}
+    module = build({**spec, "outputs": 800})
+    (head,) = _heads(module)
+    trainer = _Trainer.__new__(_Trainer)
+    trainer.own = recipe.parameters
+    wanted = {True: (2 / head.in_features) ** 0.5, False: (0.3 * 2 / (head.in_features + 800)) ** 0.5}
+    for identity, sd in wanted.items():
+        trainer._initialise(module, identity=identity)
+        assert float(head.weight.detach().std()) == pytest.approx(sd, rel=0.05)
+
+
 def test_identity_needs_somebody_twice(table: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nobody has two photos"):
         run(table, small("deepgestalt", "identity=patient"), tmp_path / "c")

@@ -21,6 +21,7 @@ from anthropo.networks.data import (
     balancing,
     encode_metadata,
     gather,
+    of_cases,
     units_of,
 )
 
@@ -144,7 +145,7 @@ def test_attributes_that_few_have_are_not_learned(tmp_path: Path) -> None:
 
 def test_cases_are_patients_with_their_photos(tmp_path: Path) -> None:
     patients = [f"p{i // 2}" for i in range(40)]
-    ages = [str(i // 2) if i % 4 else "" for i in range(40)]
+    ages = [str(i // 2) if i // 2 % 2 else "" for i in range(40)]
     sexes = ["female" if i // 2 % 3 else "male" for i in range(40)]
     table = write_cohort(
         tmp_path, ["a" if i // 2 % 2 else "b" for i in range(40)], patients, age=ages, sex=sexes
@@ -260,3 +261,25 @@ def test_half_are_mirrored_and_the_seed_decides() -> None:
     assert 0.4 < (columns == 31).mean() < 0.6
     torch.testing.assert_close(moved(dot(20, 8), "flip=true"), x)
     assert not torch.equal(moved(dot(20, 8), "flip=true", seed=1), x)
+
+
+def test_a_case_has_the_first_value_that_any_of_its_photos_has() -> None:
+    values = [None, 3.0, float("nan"), float("nan"), 5.0, 4.0]
+    assert of_cases(values, [(0, 1), (2, 3), (4, 5)]) == [3.0, None, 5.0]
+    assert of_cases([None, "arm", "leg"], [(0, 1, 2)]) == ["arm"]
+
+
+def test_what_photos_of_a_case_differ_in_is_told(tmp_path: Path) -> None:
+    patients = [f"p{i // 2}" for i in range(40)]
+    ages = [str(i // 2 + 10 * (i == 1)) for i in range(40)]
+    labels = ["a" if i // 2 % 2 else "b" for i in range(40)]
+    table = write_cohort(tmp_path, labels, patients, age=ages, site=[""] * 40)
+    recipe = small("differential", "images=2", "metadata=age,site")
+    _, features, kinds = look(table, recipe)
+    if "site" in kinds:
+        notes = units_of("cases", features, recipe.parameters, kinds).notes
+        assert "age: 1 cases whose photos differ in it: the first value is learned from." in notes
+        assert "site: no case has a value." in notes
+    else:  # an empty column is no column to learn from
+        with pytest.raises(InputError, match="metadata site: no such column"):
+            units_of("cases", features, recipe.parameters, kinds)

@@ -85,6 +85,20 @@ def test_what_is_shown_can_be_read(tmp_path: Path) -> None:
     assert load_recipe("attributes", file)[0] == recipe
 
 
+def test_every_option_is_shown_with_what_it_means() -> None:
+    for name in RECIPES:
+        shown = as_toml(load_recipe(name)[0])
+        for key in ("views", "own", "frozen_norm", "contrastive_pairs", "memory", "fold"):
+            (line,) = (line for line in shown.splitlines() if line.startswith(f"{key} = "))
+            assert "  # " in line, f"{name}: {line}"
+
+
+def test_yaml_numbers_without_a_point(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("rate: 1e-4\n")
+    assert load_recipe("deepgestalt", file)[0].parameters.rate == 1e-4
+
+
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
@@ -137,6 +151,7 @@ def test_contradictions_are_refused(recipe: str, settings: list[str], sentence: 
         ("own.toml", "rate = ", "not valid TOML"),
         ("own.yaml", "rate: [", "not valid YAML"),
         ("own.yaml", "- rate", "not a table of options"),
+        ("own.yaml", "epochs: 1\nrate: 0.1\nepochs: 2", "epochs stands there twice. Keep one of them."),
         ("own.json", "{}", "a parameter file is .toml or .yaml"),
         ("own.toml", "rats = 1", r"own.toml: no option 'rats'. Did you mean rate\?"),
     ],
