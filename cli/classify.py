@@ -154,6 +154,24 @@ def _failures(cohort: Cohort, features: Features) -> list[tuple[Any, tuple[str, 
     return [(case, (case.photo, reasons[case.photo])) for case in cohort.cases if case.photo in reasons]
 
 
+def _gate_words(features: Features) -> str:
+    """Which checks of the photo gate failed, and in how many photos."""
+    from anthropo.face.gate import CHECKS
+
+    assert features.gate is not None
+    several = len(features) > 1
+    failed = [
+        f"{name.replace('_', ' ')}{f' {n}' if several else ''}"
+        for name, n in zip(CHECKS, features.gate.sum(0).tolist(), strict=True)
+        if n
+    ]
+    who = f"{int(features.gate.any(1).sum())} of {len(features)} photos" if several else "the photo"
+    return (
+        f"note: {who} failed the photo gate ({', '.join(failed)}): what it voids counts as missing. "
+        "`anthropo explain` tells more, and which photos are not fit to be judged."
+    )
+
+
 def _report(
     trained: Trained,
     features: Features,
@@ -167,6 +185,8 @@ def _report(
         click.echo(reason, err=True)
     if most is not None and len(failed) > most:
         click.echo(f"… and {len(failed) - most} more photos failed; the table has every reason.", err=True)
+    if features.gate is not None and features.gate.any():
+        click.echo(_gate_words(features), err=True)
     missing = [name for name in trained.columns[1] if not any(case.metadata[name] for case in cohort.cases)]
     if missing and len(features):
         click.echo(

@@ -22,6 +22,7 @@ from anthropo.encoder.portrait import PORTRAIT, portrait
 from anthropo.encoder.regions import DEFAULT_REGIONS, IMAGE
 from anthropo.errors import FaceError, InputError, PhotoError
 from anthropo.face.fine import refine
+from anthropo.face.gate import CHECKS
 from anthropo.face.landmarker import FIRST_DECODE, Face, read_faces
 from anthropo.files import file_sha256
 from anthropo.learning.cohort import Case, Cohort, Finding, Values, by_level, check, some, typed
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from anthropo.encoder.cache import Store
     from anthropo.encoder.encoders import Encoder
 
-_VERSION = 2  # of what is kept of a photo; raise it when that changes
+_VERSION = 3  # of what is kept of a photo; raise it when that changes
 _LEAST_SIDE = 150  # px, shorter side of a photo without a face as it is decoded
 _AHEAD = 8  # photos for each job that are begun before the first of them is done
 
@@ -65,6 +66,7 @@ class Features:
     # mean face; None where pictures of groups are not wanted
     shapes: NDArray[np.float32] | None = None
     portraits: NDArray[np.uint8] | None = None
+    gate: NDArray[np.bool_] | None = None  # (n, c) whether each of `anthropo.face.gate.CHECKS` failed
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -211,6 +213,7 @@ def _face(path: str, settings: Settings, encoder: Encoder, regions: Sequence[str
     return {
         "measurements": np.array([value[name] for name in measurement_ids()]),
         "embeddings": encoder.embed(photo, face, regions),
+        "gate": np.array([name in {c.name for c in face.gate if not c.ok} for name in CHECKS]),
         "print": face_print(photo, face),
         "shape": shape.astype(np.float32),
         "portrait": pixels,
@@ -259,7 +262,7 @@ def _complete(kept: dict[str, NDArray[Any]], measurements: int, regions: int, di
         "embeddings": (regions, dimension),
     }
     if measurements:  # of a face
-        wanted |= {"shape": (68, 2), "portrait": (*PORTRAIT, 3)}
+        wanted |= {"shape": (68, 2), "portrait": (*PORTRAIT, 3), "gate": (len(CHECKS),)}
     return {name: array.shape for name, array in kept.items()} == wanted
 
 
@@ -326,6 +329,7 @@ def _gathered(
         prints=stacked("print", PRINT_SIDE**2).astype(np.float32),
         shapes=stacked("shape", 68, 2).astype(np.float32) if measured else None,
         portraits=stacked("portrait", *PORTRAIT, 3).astype(np.uint8) if measured else None,
+        gate=stacked("gate", len(CHECKS)).astype(np.bool_) if measured else None,
         left_out=left_out,
     )
 
@@ -353,6 +357,7 @@ def subset(features: Features, rows: ArrayLike) -> Features:
         prints=features.prints[at],
         shapes=None if features.shapes is None else features.shapes[at],
         portraits=None if features.portraits is None else features.portraits[at],
+        gate=None if features.gate is None else features.gate[at],
         left_out=(),
     )
 

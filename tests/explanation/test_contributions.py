@@ -21,7 +21,14 @@ from anthropo.learning.normality import OUTSIDE
 from anthropo.learning.training import Trained, make_trained
 
 ENCODER: Any = SimpleNamespace(
-    name="made-up", digest="d" * 64, licence="CC0", commercial_use=True, dimension=12, size=32, parameters=1
+    has_seen=lambda digests: 0,
+    name="made-up",
+    digest="d" * 64,
+    licence="CC0",
+    commercial_use=True,
+    dimension=12,
+    size=32,
+    parameters=1,
 )
 PEOPLE = {"control": 40, "noonan": 30, "williams": 30, "turner": 4}
 

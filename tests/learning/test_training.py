@@ -30,7 +30,14 @@ from anthropo.learning.training import (
 FAST = Options(classifier="svm")
 SETTINGS = Settings(jitter=2)
 ENCODER: Any = SimpleNamespace(
-    name="made-up", digest="d" * 64, licence="CC0", commercial_use=True, dimension=12, size=32, parameters=1
+    has_seen=lambda digests: 0,
+    name="made-up",
+    digest="d" * 64,
+    licence="CC0",
+    commercial_use=True,
+    dimension=12,
+    size=32,
+    parameters=1,
 )
 
 
