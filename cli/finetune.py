@@ -117,7 +117,7 @@ def command(
             return
         if cohort is None or output is None:
             fail("a COHORT and -o net.anthropo are needed.", EXIT_USAGE)
-        path = place_to_write(output, inputs=(cohort, parameters or "", given["pretrain"] or ""))
+        path = place_to_write(output, (".anthropo",), (cohort, parameters or "", given["pretrain"] or ""))
         _train(chosen, cohort, path, given, command_line(ctx))
 
 
@@ -159,6 +159,8 @@ def _train(recipe: Recipe, cohort: str, path: Path, given: Given, words: str) ->
     elif recipe.name == "deepgestalt" and recipe.parameters.identity == "none" and not given["no_face"]:
         click.echo("note: no identity stage, for want of --pretrain COHORT.", err=True)
     folder = folder_of(path)
+    if given["resume"] and any(folder.glob("*.npz")):
+        click.echo(f"going on from the checkpoint in {folder} (--restart begins anew).", err=True)
     with reported() as report:
         made = finetune(
             recipe,

@@ -145,6 +145,8 @@ def test_killed_in_an_epoch_it_ends_as_if_it_had_not_been(table: Path, tmp_path:
     assert not (tmp_path / "killed" / "net.anthropo").exists()
     again = subprocess.run(outputs[1], capture_output=True, text=True, check=True)
     assert "epoch 1 of 5" not in again.stderr
+    assert "going on from the checkpoint in" in again.stderr
+    assert "going on" not in whole.stderr
     assert "epoch 5 of 5" in again.stderr
     own = [line for line in whole.stdout.splitlines() if "net.anthropo" not in line]
     assert [line for line in again.stdout.splitlines() if "net.anthropo" not in line] == own
@@ -200,7 +202,10 @@ def test_a_label_with_one_case(table: Path, tmp_path: Path, invoke: Invoke) -> N
 
 def test_where_to_and_of_what(table: Path, tmp_path: Path, invoke: Invoke) -> None:
     assert "-o net.anthropo" in refused(invoke, table, "--recipe", "deepgestalt")
-    assert "would overwrite what is read" in refused(invoke, table, "--recipe", "deepgestalt", "-o", table)
+    message = "the suffix says what is written. Use .anthropo."
+    assert message in refused(invoke, table, "--recipe", "deepgestalt", "-o", tmp_path / "net.txt")
+    of_a_face = ("--no-face", "--set", "views=face", "-o", tmp_path / "n.anthropo")
+    assert "views face, which are of a face" in refused(invoke, table, "--recipe", "deepgestalt", *of_a_face)
     assert "no such file" in refused(
         invoke, tmp_path / "none.csv", "--recipe", "deepgestalt", "-o", tmp_path / "n.anthropo"
     )
