@@ -426,7 +426,7 @@ def gather(path: str, given: Given, *, encoder: str | None = None) -> Material:
         options = replace(options, regions=_views(network, given["regions"]))
     features = look(cohort, settings, network, options.regions or (), given, background=True)
     findings = _about(validate(cohort, features, allow_duplicates=given["allow_duplicates"]), task)
-    findings = [*findings, *seen_before(path, features, network)]
+    findings = (*findings, *seen_before(path, features, network))
     return Material(cohort, features, findings, options, task, network, settings)
 
 
