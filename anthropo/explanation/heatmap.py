@@ -184,13 +184,14 @@ def heatmaps(
                 f"{', '.join(model.regions_) or 'none'}."
             )
     from anthropo.encoder.encoders import ChipEncoder
-    from anthropo.networks.encoder import NetworkEncoder
 
     heads = [Head.of(model, name, np.asarray(weights, dtype=np.float64)) for name in names]
     size = encoder.size
     if isinstance(encoder, ChipEncoder):
         chips = middle_square(photo, size)[None] if face is None else crops(photo, face, names, size)
         return heat_of_chips(encoder, chips, names, heads, judge=judge, seed=seed)
+    from anthropo.networks.encoder import NetworkEncoder
+
     assert isinstance(encoder, NetworkEncoder)  # there are no others
     heard = _heard(names, heads)
     scene = _Views.of(encoder, photo, face, *heard) if heard[0] else None
