@@ -174,7 +174,7 @@ def _read(reader: _Reader) -> ResNetWeights:
 
     shapes = _shapes()
     convolutions: list[tuple[Floats, Floats]] = []
-    projection = np.zeros(0, dtype=np.float32)
+    projection: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
     width = 0
     for layer in reversed(layers):
         if layer in ("tag", "skip"):

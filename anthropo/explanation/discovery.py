@@ -327,7 +327,7 @@ def compare(
     """
     n, size = maps.shape[:2]
     edges = np.linspace(0, size, _CELLS + 1).astype(int)[:-1]
-    cells = np.add.reduceat(np.add.reduceat(maps, edges, 1), edges, 2).reshape(n, -1)
+    cells: Floats = np.add.reduceat(np.add.reduceat(maps, edges, 1), edges, 2).reshape(n, -1)
     cells = cells / max(float(cells.std()), 1e-300)
     found = np.abs(_welch(inside[None], cells))[0]
     random = np.random.default_rng(seed)

@@ -338,7 +338,7 @@ class _Views:
 
         size, view = encoder.size, encoder.view
         chips = encoder.pictures(photo, face, names)
-        visible = np.ones((len(names), size, size), dtype=bool)
+        visible: Masks = np.ones((len(names), size, size), dtype=bool)
         if face is not None and view.crops == "in-place":
             visible = np.stack([~hidden(view.region(name), size) for name in names])
         places = np.stack([_in_square(view, name, face) for name in names])

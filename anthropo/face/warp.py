@@ -114,7 +114,7 @@ class Mesh:
         """
         return _bilinear(*_reduced(pixels, self.places(points), _zoom(self.shape, points)))
 
-    def within(self, points: Floats, size: tuple[int, int]) -> NDArray[np.bool_]:
+    def within(self, points: Floats, size: tuple[int, ...]) -> NDArray[np.bool_]:
         """Which output pixels (h, w) a picture of height and width `size` reaches."""
         places = self.places(points)
         height, width = size

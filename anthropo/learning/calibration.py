@@ -101,7 +101,7 @@ def fit_stack(
         margins = np.tensordot(slopes, x, 1) + bias
         wrong = (softmax(margins) - truth) * share[:, None]
         off = slopes - middle
-        value = log_loss(margins, y, weights) + held * off @ off + firm * bias @ bias / 2
+        value = float(log_loss(margins, y, weights) + held * off @ off + firm * bias @ bias / 2)
         slope = np.einsum("pnk,nk->p", x, wrong) + 2 * held * off
         return value, np.concatenate([slope, wrong.sum(0) + firm * bias])
 

@@ -89,7 +89,7 @@ class Scaler:
 
     def transform(self, table: Any, clip: bool = True) -> Floats:
         """Standardised numbers (n, m), beyond ±5 cut."""
-        out = np.empty((len(table), len(self.names)))
+        out: NDArray[np.float64] = np.empty((len(table), len(self.names)))
         for at, (name, text) in enumerate(zip(self.origin, self.category, strict=True)):
             column = table[name]
             if text is None:

@@ -133,4 +133,5 @@ def _primal(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tupl
         errors.append(float(((scores - targets) ** 2).mean()))
         kept.append(scores)
     best = int(np.argmin(errors))
-    return np.linalg.solve(gram + _PENALTIES[best] * eye, moment), kept[best]
+    solved: Floats = np.linalg.solve(gram + _PENALTIES[best] * eye, moment).astype(np.float64, copy=False)
+    return solved, kept[best]

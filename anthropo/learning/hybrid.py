@@ -238,7 +238,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Fit the regions; their out-of-fold log-odds (n, k), all together, None without regions."""
         k = len(self.classes_)
         self.regions_: dict[str, RegionModel] = {}
-        self.score_spread_, self.deep_ = np.ones((0, k)), Stack(np.zeros(0), np.zeros(k))
+        self.score_spread_: Floats = np.ones((0, k))
+        self.deep_ = Stack(np.zeros(0), np.zeros(k))
         targets = np.eye(k)[y]
         scores = []
         for region, names in self.columns_.regions.items():

@@ -245,7 +245,7 @@ def fit_kernel_machine(
             duals.append(machine.dual_coef_[0])
             intercept.append(float(machine.intercept_[0]))
         # each machine's vectors behind the other's
-        by = np.zeros((len(duals), sum(map(len, duals))))
+        by: Floats = np.zeros((len(duals), sum(map(len, duals))))
         ends = np.cumsum([0, *map(len, duals)])
         for at, own in enumerate(duals):
             by[at, ends[at] : ends[at + 1]] = own

@@ -763,7 +763,7 @@ def _figures(judged: Judged, positive: int | None, bootstrap: int, seed: int) ->
     """Each figure that is bootstrapped, (1 + bootstrap,): first as it is, then of every resample."""
     weights = _resamples(judged, bootstrap, seed)
     rows = max(1, _BLOCK // weights.shape[1])
-    blocks = [np.ones((1, weights.shape[1]))]
+    blocks: list[Floats] = [np.ones((1, weights.shape[1]))]
     blocks += [weights[i : i + rows].astype(float) for i in range(0, len(weights), rows)]
     done = [_block(judged, positive, block) for block in blocks]
     return {name: np.concatenate([block[name] for block in done]) for name in done[0]}

@@ -177,7 +177,7 @@ class LabelModel:
         inside = p_values > self.error_rate
         # a set that says something holds the most probable label
         inside[np.arange(n), own.argmax(1)] |= inside.any(1)
-        usual = np.full(n, np.nan)
+        usual: NDArray[np.float64] = np.full(n, np.nan)
         if self.novelty is not None:
             usual = self.novelty.p_value(mean(self.novelty.distance(table)[:, None])[:, 0])
         decision = expected_cost_decision(own, np.asarray(self.classifier.cost))
@@ -188,7 +188,8 @@ class LabelModel:
             elif p_values[i].max() <= self.alarm:
                 decision[i], reasons[i] = -1, "improbable under each label"
         k = len(self.trained)
-        probabilities, similarity = own, np.full((n, k), np.nan)
+        probabilities = own
+        similarity: NDArray[np.float64] = np.full((n, k), np.nan)
         if self.gallery is not None:
             there = vectors(table, self.classifier.columns_)
             odds = np.exp(mean(np.log(self.gallery.odds(there) + 1e-300)))

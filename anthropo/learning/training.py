@@ -558,7 +558,7 @@ def judge_trained(trained: Trained, features: Features, *, pool: bool = False) -
     """
     task = trained.task
     options = Options(controls=trained.manifest.get("controls"))
-    keep = np.ones(len(features), dtype=bool)
+    keep: NDArray[np.bool_] = np.ones(len(features), dtype=bool)
     if task == "labels":
         known = set(trained.model.labels)
         labels = features.labels.astype(object)

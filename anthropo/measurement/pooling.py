@@ -138,7 +138,7 @@ def _pool(found: Sequence[Measurement], kept: Sequence[Measurement], scatter: fl
     else:
         sd = np.ones(len(kept))
     values = np.array([m.value for m in kept])
-    weights = np.full(len(kept), 1 / len(kept))
+    weights: Floats = np.full(len(kept), 1 / len(kept))
     middle = float(np.median(values))
     between = (_MAD * float(np.median(np.abs(values - middle)))) ** 2
     variance = 0.0
@@ -146,7 +146,7 @@ def _pool(found: Sequence[Measurement], kept: Sequence[Measurement], scatter: fl
         variance = between / float(np.mean(sd**2))
         if known:
             variance = (_PRIOR * scatter + (len(kept) - 1) * variance) / (_PRIOR + len(kept) - 1)
-        trust = np.ones(len(kept))
+        trust: Floats = np.ones(len(kept))
         if len(kept) > 2 and variance > 0:
             trust = _HUBER / np.maximum(np.abs(values - middle) / (sd * math.sqrt(variance)), _HUBER)
         weights = trust / sd**4

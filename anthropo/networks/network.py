@@ -191,7 +191,8 @@ class Network:
                     for i in range(0, len(chips), batch)
                 ]
                 rows.append(np.concatenate(parts) if parts else np.empty((0, self.dimension), np.float32))
-        return np.concatenate(rows, axis=1).astype(np.float32)
+        found: NDArray[np.float32] = np.concatenate(rows, axis=1).astype(np.float32)
+        return found
 
     def features(self, view: str, chips: Tensor) -> Tensor:
         """Embeddings (n, dimension) of pictures (n, size, size, 3) of one view, in torch's graph."""

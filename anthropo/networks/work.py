@@ -105,7 +105,7 @@ class Work:
                 rows = [[own_rows[k] for k in random.permutation(len(own_rows))] for own_rows in rows]
             rows = [r[: own.images] for r in rows]
             m = max(map(len, rows))
-            chips = np.zeros((len(rows), m, own.size, own.size, 3), np.uint8)
+            chips: NDArray[np.uint8] = np.zeros((len(rows), m, own.size, own.size, 3), np.uint8)
             there = np.zeros((len(rows), m), bool)
             flat_rows = self.pictures.of([r for own_rows in rows for r in own_rows], self.view)
             there[np.arange(m) < np.array([len(r) for r in rows])[:, None]] = True

@@ -588,7 +588,7 @@ def decision_curve_figure(models: Mapping[str, Judged], made: Document) -> Figur
     size = (5.8, 4.4) if len(labels) == 1 else (3.4 * columns, 2.9 * rows + 0.5)
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
-    threshold = np.linspace(0.005, 0.995, 199)
+    threshold = np.asarray(np.linspace(0.005, 0.995, 199), dtype=np.float64)
     shown = [name for name in models if name in (made["main"], "measurements", "regions")]
     for panel, axes in enumerate(grid.flat):
         if panel >= len(labels):
