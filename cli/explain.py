@@ -176,7 +176,8 @@ def case_of(trained: Trained, model: str, items: list[Item], given: Given, *, dr
         record = picture_record(photo)
     else:
         measured = replace(settings, references=tuple(given["references"]), force=False)
-        used = [item for item in items if item.path in set(features.photos.tolist())]
+        usable = set(features.photos.tolist())
+        used = [item for item in items if item.path in usable]
         seen, left_out = _fit(trained, used, measured, given["force"])
         features = subset(features, [path in seen for path in features.photos.tolist()])
         record, face, traits = _together([item for item in used if item.path in seen], seen, measured)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,17 @@ from anthropo.learning.features import Features
 IDS = ("intercanthal_width", "interpupillary_distance", "mrd1_R", "palpebral_inclination_R")
 REGIONS = ("face", "upper", "middle", "lower")
 DIMENSION = 12
+#: Stands for the encoder of such a table where a model describes itself.
+ENCODER: Any = SimpleNamespace(
+    has_seen=lambda digests: 0,
+    name="made-up",
+    digest="d" * 64,
+    licence="CC0",
+    commercial_use=True,
+    dimension=DIMENSION,
+    size=32,
+    parameters=1,
+)
 
 
 def simulated(

@@ -82,7 +82,7 @@ class Encoder(ABC):
 
     def has_seen(self, digests: Iterable[str]) -> int:
         """How many photos with these SHA-256 (hexadecimal) are among those that it was trained on."""
-        return sum(digest[:SEEN] in self.seen for digest in digests)
+        return count_seen(digests, self.seen)
 
     @abstractmethod
     def embed(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.float32]:
@@ -199,6 +199,11 @@ class ChipEncoder(Encoder):
         network = shuffled(self._network, seed)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return replace(self, name=f"{self.name}, shuffled", digest="", _network=network)
+
+
+def count_seen(digests: Iterable[str], seen: frozenset[str]) -> int:
+    """How many SHA-256 (hexadecimal) begin as one of `seen`, of `SEEN` digits each."""
+    return sum(digest[:SEEN] in seen for digest in digests)
 
 
 def shuffled(network: nn.Module, seed: int) -> nn.Module:

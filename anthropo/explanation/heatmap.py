@@ -349,8 +349,8 @@ class _Views:
         kept = torch.zeros(len(names), 1, side, side, requires_grad=True)
         seen = _sampled(kept, grid) * torch.from_numpy(visible)
         masks = (torch.autograd.grad(seen.sum(), kept)[0][:, 0] > 0).numpy()
-        there_, base = (torch.from_numpy(c.astype(np.float32)) for c in (chips, blurred(chips, visible)))
-        return cls(encoder, heads, names, masks, grid, there_, base)
+        there, base = (torch.from_numpy(c.astype(np.float32)) for c in (chips, blurred(chips, visible)))
+        return cls(encoder, heads, names, masks, grid, there, base)
 
     def log_odds(self, keeps: NDArray[Any]) -> Floats:
         """See `_Scene.log_odds`."""
@@ -506,7 +506,9 @@ def _verdict(
     lost, lost_at_random = float(full - curves[0, 0]), float(full - curves[2, 0])
     correlation = float(spearmanr(np.abs(values[mask]), np.abs(shuffled[mask]))[0])
     reasons = []
-    if lost <= max(lost_at_random, 0.0):
+    if lost <= 0:
+        reasons.append("without its most supportive tenth nothing is lost")
+    elif lost <= lost_at_random:
         reasons.append("without its most supportive tenth no more is lost than without a random tenth")
     if correlation > _SANITY:
         reasons.append(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.batch import Settings
-from anthropo.encoder.encoders import SEEN
+from anthropo.encoder.encoders import count_seen
 from anthropo.errors import InputError, ModelError
 from anthropo.files import file_sha256
 from anthropo.learning.attributes import PRESENT, split_labels
@@ -88,7 +88,7 @@ def photos_of(
     everything = np.arange(len(units))
     views = [chips_of(network, pictures, units, everything, name) for name in network.views]
     array = views[0] if network.task == "cases" else np.stack(views, 1)
-    seen = sum(digest[:SEEN] in network.seen for digest in features.digests.tolist())
+    seen = count_seen(features.digests.tolist(), network.seen)
     return Photos(array, units.metadata, units, features.left_out, seen)
 
 

@@ -351,8 +351,6 @@ def _cases(features: Features, parameters: Parameters, kinds: Mapping[str, str])
         torn = sum(len(_said(features.metadata[name], own)) > 1 for own in rows)
         if torn:
             notes += (f"{name}: {torn} cases whose photos differ in it: the first value is learned from.",)
-        if not any(v is not None and v == v for v in values[name]):
-            notes += (f"{name}: no case has a value.",)
     return Units(
         rows,
         names,

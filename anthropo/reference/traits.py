@@ -191,7 +191,7 @@ def _call(
         e for i in _sided(rule.supports, side) for e in _evidence(i, values, scores) if _usable(e.score)
     )
     if not rule.conditions:
-        return Trait(rule, side, NOT_ASSESSED, evidence, supports, _never(rule), False, confidence)
+        return Trait(rule, side, NOT_ASSESSED, evidence, supports, _never(rule), confidence=confidence)
     whole: list[Verdict] = []  # what the intervals say
     best: list[Verdict] = []  # what z itself says
     missing = ""
@@ -206,7 +206,7 @@ def _call(
     # a subjective term is only offered, so that the best guess will do
     said = whole if rule.kind == OBJECTIVE else best
     if missing and (not rule.every) not in said:
-        return Trait(rule, side, NOT_ASSESSED, evidence, supports, missing, False, confidence)
+        return Trait(rule, side, NOT_ASSESSED, evidence, supports, missing, confidence=confidence)
     answer = _joined(said, rule.every)
     if rule.kind == SUBJECTIVE:
         status, reason = (

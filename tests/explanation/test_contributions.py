@@ -2,12 +2,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from simulated import simulated
+from simulated import ENCODER, simulated
 
 from anthropo.batch import Settings
 from anthropo.errors import InputError
@@ -20,16 +19,6 @@ from anthropo.learning.model import NONE_OF_THESE, LabelModel, Options
 from anthropo.learning.normality import OUTSIDE
 from anthropo.learning.training import Trained, make_trained
 
-ENCODER: Any = SimpleNamespace(
-    has_seen=lambda digests: 0,
-    name="made-up",
-    digest="d" * 64,
-    licence="CC0",
-    commercial_use=True,
-    dimension=12,
-    size=32,
-    parameters=1,
-)
 PEOPLE = {"control": 40, "noonan": 30, "williams": 30, "turner": 4}
 
 

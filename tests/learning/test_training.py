@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from simulated import simulated
+from simulated import ENCODER, simulated
 from sklearn.metrics import roc_auc_score
 
 from anthropo.batch import Settings
@@ -29,16 +29,6 @@ from anthropo.learning.training import (
 
 FAST = Options(classifier="svm")
 SETTINGS = Settings(jitter=2)
-ENCODER: Any = SimpleNamespace(
-    has_seen=lambda digests: 0,
-    name="made-up",
-    digest="d" * 64,
-    licence="CC0",
-    commercial_use=True,
-    dimension=12,
-    size=32,
-    parameters=1,
-)
 
 
 @pytest.fixture(autouse=True)
