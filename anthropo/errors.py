@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 
 class AnthropoError(Exception):
     """Base of every error that anthropo raises on purpose."""
@@ -25,3 +28,46 @@ class InputError(AnthropoError):
 
 class ModelError(AnthropoError):
     """A trained model, or the file it is kept in, cannot be used."""
+
+
+def _in_python(name: str, value: object) -> str:
+    return name if value is None else f"{name}={value!r}"
+
+
+_spelling: Callable[[str, object], str] = _in_python
+
+
+def parameter(name: str, value: object = None) -> str:
+    """Name a parameter in a message the way its reader gives it.
+
+    Parameters
+    ----------
+    name : str
+        The parameter's name in Python.
+    value : object, optional
+        The value that the message advises.
+
+    Returns
+    -------
+    str
+        ``face='largest'`` for whoever calls anthropo from Python; ``--face largest`` while a command of the
+        command line runs.
+
+    Examples
+    --------
+    >>> from anthropo.errors import parameter
+    >>> parameter("face", "largest"), parameter("jitter")
+    ("face='largest'", 'jitter')
+    """
+    return _spelling(name, value)
+
+
+@contextmanager
+def parameters_spelled(spelling: Callable[[str, object], str]) -> Iterator[None]:
+    """Let `parameter` spell names by another function for a while, in all threads."""
+    global _spelling
+    before, _spelling = _spelling, spelling
+    try:
+        yield
+    finally:
+        _spelling = before

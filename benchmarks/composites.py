@@ -18,7 +18,10 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import Delaunay
 
 from anthropo.batch import Settings
-from anthropo.explanation.composite import (
+from anthropo.face.fine import refine, similarity
+from anthropo.face.landmarker import read_face
+from anthropo.face.warp import Mesh
+from anthropo.groups.composite import (
     Group,
     align,
     average_face,
@@ -28,9 +31,6 @@ from anthropo.explanation.composite import (
     groups,
     placed,
 )
-from anthropo.face.fine import refine, similarity
-from anthropo.face.landmarker import read_face
-from anthropo.face.warp import Mesh
 from anthropo.learning.cohort import read_cohort
 from anthropo.measurement import anatomy
 from anthropo.photo import Photo

@@ -19,7 +19,7 @@ from anthropo.batch import Settings
 from anthropo.encoder.cache import Store
 from anthropo.encoder.encoders import load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS
-from anthropo.explanation.discovery import Discovery, discover
+from anthropo.groups.regions import Discovery, discover
 from anthropo.learning.cohort import read_cohort
 from anthropo.learning.features import extract
 from anthropo.learning.metrics import wilson

@@ -31,11 +31,11 @@ from anthropo.learning.duplicates import find_duplicates
 from anthropo.learning.features import Features
 from anthropo.learning.metrics import Interval, Judged, compare, judge, judge_grades, judge_labels
 from anthropo.networks.chips import View
-from anthropo.networks.data import TEST, Pictures, gather, units_of
-from anthropo.networks.engine import device_of
 from anthropo.networks.finetuning import Finetuned, finetune, judge_network, view_of
+from anthropo.networks.objective import MONITORED
+from anthropo.networks.pictures import TEST, Pictures, gather, units_of
 from anthropo.networks.recipes import load_recipe
-from anthropo.networks.work import MONITORED
+from anthropo.networks.training_loop import device_of
 from anthropo.report.networks import history_figure
 
 SMALL_DEEPGESTALT = ("size=40", "epochs=6", "batch=16", "rate=0.02", "mirror=false", "patience=0")

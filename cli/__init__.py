@@ -10,6 +10,7 @@ import warnings
 import click
 
 from anthropo._version import __version__
+from anthropo.errors import parameters_spelled
 
 #: command -> (module, one line of help); the modules are heavy, the help must not be
 COMMANDS = {
@@ -69,7 +70,8 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version", prog_name="anthropo")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Measure a face photograph the way a clinical geneticist reads it, and say why.
 
     \b
@@ -88,6 +90,19 @@ def cli() -> None:
     Everything runs on this machine; nothing is sent anywhere. Research use only, not a medical
     device. The 68-point landmark weights exclude commercial use: `anthropo models`.
     """
+    ctx.with_resource(parameters_spelled(as_option))
+
+
+#: Parameters of Python whose option has another name than theirs.
+_OPTIONS = {"references": "reference", "labels": "label"}
+
+
+def as_option(name: str, value: object) -> str:
+    """A parameter as the command line gives it: ``--face largest``, ``--force``, ``--no-fine``."""
+    option = _OPTIONS.get(name, name).replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{option}" if value else f"--no-{option}"
+    return f"--{option}" if value is None else f"--{option} {value}"
 
 
 def main() -> None:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_USAGE, fail, in_one_sentence, place_to_write, progress
 from anthropo.cli.learning import Given, settings_of, show_findings
-
 from anthropo.errors import InputError
 
 if TYPE_CHECKING:
@@ -87,7 +87,6 @@ def _refuse_early(names: Sequence[str], cohort: str) -> None:
 
 def _measured(name: str, cohort: str, calibrate: str | None, given: Given) -> list[Measured]:
     from anthropo.cli.export import calibration
-
     from anthropo.learning.cohort import check, read_cohort
     from anthropo.networks.bench import bench, calibration_photos, photos_of
     from anthropo.networks.network import Network

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from anthropo.batch import Item, collect
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME, in_one_sentence, place_to_write
 from anthropo.cli.learning import MOST_FAILURES, Given, corrected, encoder_of, look, settings_of
-
-from anthropo.batch import Item, collect
 from anthropo.errors import ModelError
 
 if TYPE_CHECKING:

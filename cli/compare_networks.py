@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, place_to_write
 from anthropo.cli.finetune import pictures_of, recipe_of, reported
 from anthropo.cli.learning import Given, command_line, settings_of
-
 from anthropo.errors import InputError
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _compared(
     from anthropo.networks.architectures import BACKBONES
     from anthropo.networks.checkpoints import Checkpoints, folder_of
     from anthropo.networks.compare import FIVE, train_one
-    from anthropo.networks.engine import device_of
+    from anthropo.networks.training_loop import device_of
 
     for backbone in networks:
         if backbone not in BACKBONES:

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME, EXIT_USAGE, fail, in_one_sentence, progress
 from anthropo.cli.learning import Given, corrected, settings_of, show_findings
-
 from anthropo.errors import InputError
 from anthropo.files import write_atomically
 
 if TYPE_CHECKING:
-    from anthropo.explanation.composite import Displacement, Group, Pixels, Sitter
+    from anthropo.groups.composite import Displacement, Group, Pixels, Sitter
     from anthropo.learning.cohort import Cohort, Finding
 
 _MIN_PATIENTS = 5  # a composite of fewer shows a person
@@ -136,9 +136,9 @@ def _folder(output: str, cohort: str, overwrite: bool) -> Path:
 
 
 def _composite(path: str, folder: Path, given: Given) -> int:
-    from anthropo.explanation.composite import displacement, find_sitters, groups
+    from anthropo.groups.composite import displacement, find_sitters, groups
     from anthropo.learning.cohort import Finding, check, read_cohort
-    from anthropo.report.composites import file_names, print_composites, tables
+    from anthropo.report.composite import file_names, print_composites, tables
 
     cohort = read_cohort(path)
     show_about_photos(cohort, check(cohort))
@@ -272,7 +272,7 @@ def _warn_of_pairs(sitters: Sequence[Sitter]) -> None:
 
 def _averages(found: Sequence[Group], sitters: Sequence[Sitter], given: Given) -> dict[str, Pixels]:
     """Each label's composite."""
-    from anthropo.explanation.composite import average_face, by_label, common_shape
+    from anthropo.groups.composite import average_face, by_label, common_shape
 
     common = common_shape(found) if given["common_shape"] else None
     own = by_label(sitters)
@@ -300,7 +300,7 @@ def _pictures(
     given: Given,
 ) -> dict[str, bytes]:
     """The PNG files by name."""
-    from anthropo.report.composites import (
+    from anthropo.report.composite import (
         SHEET,
         captioned,
         contact_sheet,

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence
 from anthropo.cli.learning import documents_of, gather, training_options
-
 from anthropo.errors import InputError
 
 _SYNTHETIC = (
@@ -69,14 +69,13 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
     InputError
         If a label is unknown, or the folder is not empty or cannot be written.
     """
+    from anthropo.batch import Item
     from anthropo.cli.classify import people_of
     from anthropo.cli.evaluate import write_evaluation
     from anthropo.cli.explain import case_of
     from anthropo.cli.explain import command as explain
     from anthropo.cli.learning import look
     from anthropo.cli.train import train
-
-    from anthropo.batch import Item
     from anthropo.learning.training import Trained
     from anthropo.report.answers import print_answer
     from anthropo.report.evaluation import print_evaluation

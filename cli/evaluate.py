@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_USAGE, fail, in_one_sentence, place_to_write
 from anthropo.cli.learning import (
@@ -29,7 +30,6 @@ from anthropo.cli.learning import (
     subgroup_columns,
     training_options,
 )
-
 from anthropo.errors import InputError
 from anthropo.files import file_sha256, write_atomically
 

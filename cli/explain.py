@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from anthropo.batch import Item, Record, Settings, collect, measure_item, scores_of, values_of
 from anthropo.cli import options
 from anthropo.cli.classify import people_of
 from anthropo.cli.common import EXIT_NONE, in_one_sentence, place_to_write
 from anthropo.cli.learning import Given, corrected, encoder_of, look, settings_of
-
-from anthropo.batch import Item, Record, Settings, collect, measure_item, scores_of, values_of
 from anthropo.errors import InputError, ModelError
 from anthropo.reference.tables import parse_age, parse_sex
 

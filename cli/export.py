@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, place_to_write
 from anthropo.cli.learning import Given, settings_of

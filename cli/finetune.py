@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_USAGE, fail, in_one_sentence, place_to_write, progress
 from anthropo.cli.learning import Given, command_line, settings_of, show_findings
-
 from anthropo.errors import InputError
 
 if TYPE_CHECKING:
     from anthropo.batch import Settings
     from anthropo.learning.cohort import Cohort
     from anthropo.learning.features import Features
-    from anthropo.networks.data import Pictures, Units
-    from anthropo.networks.engine import Progress, Report
     from anthropo.networks.finetuning import Finetuned
+    from anthropo.networks.pictures import Pictures, Units
     from anthropo.networks.recipes import Recipe
+    from anthropo.networks.training_loop import Progress, Report
 
 # recipes, for the help, which must not import torch
 _RECIPES = ("deepgestalt", "skin-five", "risk-grading", "differential", "attributes")
@@ -144,8 +144,8 @@ def _train(recipe: Recipe, cohort: str, path: Path, given: Given, words: str) ->
     import torch
 
     from anthropo.networks.checkpoints import Checkpoints, folder_of
-    from anthropo.networks.engine import device_of
     from anthropo.networks.finetuning import finetune
+    from anthropo.networks.training_loop import device_of
     from anthropo.report.networks import print_finetuned, write_history
 
     device = device_of(given["device"])
@@ -192,8 +192,8 @@ def pictures_of(
     """Read a cohort and look at its photos; what cannot be used is listed, what forbids training ends it."""
     from anthropo.learning.cohort import read_cohort
     from anthropo.learning.features import validate
-    from anthropo.networks.data import gather
     from anthropo.networks.finetuning import view_of
+    from anthropo.networks.pictures import gather
 
     cohort = read_cohort(path, multilabel=recipe.task == "attributes" and not identity)
     with progress(len(cohort.cases), "reading photos") as advance:
@@ -217,7 +217,7 @@ def pictures_of(
 
 
 def _show_parts(units: Units, recipe: Recipe) -> None:
-    from anthropo.networks.data import TEST, TRAIN, VALIDATION
+    from anthropo.networks.pictures import TEST, TRAIN, VALIDATION
 
     what = "cases" if recipe.task == "cases" else "photos"
     sizes = [len(units.chosen(part)) for part in (TRAIN, VALIDATION, TEST)]

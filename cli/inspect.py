@@ -7,6 +7,7 @@ import textwrap
 from pathlib import Path
 
 import click
+
 from anthropo.cli.common import in_one_sentence
 
 _WIDEST = 40  # name
@@ -31,7 +32,6 @@ def command(model: str, as_card: bool) -> None:
     """
     with in_one_sentence("nothing was changed."):
         from anthropo.cli.train import show_relations
-
         from anthropo.learning.attributes import AttributeModel
         from anthropo.learning.bundle import read_bundle
         from anthropo.learning.card import card, describe

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from anthropo.cli.common import EXIT_USAGE, fail, progress
-from anthropo.cli.options import Decorator, all_of, allow_duplicates_option, encoder_weights_option
 
 from anthropo.batch import Settings
+from anthropo.cli.common import EXIT_USAGE, fail, progress
+from anthropo.cli.options import Decorator, all_of, allow_duplicates_option, encoder_weights_option
 from anthropo.errors import InputError, ModelError
 
 if TYPE_CHECKING:

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME, fail, in_one_sentence, place_to_write
 from anthropo.cli.composite import show_about_photos
 from anthropo.cli.learning import Given, corrected, look, settings_of, show_findings
-
 from anthropo.errors import InputError
 
 if TYPE_CHECKING:
-    from anthropo.explanation.map import Groups
+    from anthropo.groups.map import Groups
     from anthropo.learning.cohort import Cohort, Kind
     from anthropo.learning.features import Features
 
@@ -98,10 +98,10 @@ def command(cohort: str, output: str, **given: Any) -> None:
 def _map(name: str, path: Path, given: Given) -> int:
     from anthropo.encoder.encoders import load_encoder
     from anthropo.encoder.regions import DEFAULT_REGIONS
-    from anthropo.explanation.map import draw_map, group, neighbours, numbers_of
     from anthropo.files import write_atomically
+    from anthropo.groups.map import draw_map, group, neighbours, numbers_of
     from anthropo.learning.cohort import Finding, check, read_cohort
-    from anthropo.report.maps import WRITERS, Drawn, print_map
+    from anthropo.report.map import WRITERS, Drawn, print_map
 
     cohort = read_cohort(name)
     kind = _kind(cohort, given["by"])

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+from anthropo.batch import OVERLAY_SUFFIX, Item, OnFace, Output, Record, Settings, as_csv, collect, run
 from anthropo.cli import options
 from anthropo.cli.common import (
     EXIT_INTERRUPTED,
@@ -21,8 +23,6 @@ from anthropo.cli.common import (
     progress,
     terminate_like_ctrl_c,
 )
-
-from anthropo.batch import OVERLAY_SUFFIX, Item, OnFace, Output, Record, Settings, as_csv, collect, run
 from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import Face
 from anthropo.files import file_sha256, write_atomically

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
+
+from anthropo.batch import Item, Settings, read_cohort, run
 from anthropo.cli import options
 from anthropo.cli.common import (
     EXIT_INTERRUPTED,
@@ -19,8 +21,6 @@ from anthropo.cli.common import (
     progress,
     terminate_like_ctrl_c,
 )
-
-from anthropo.batch import Item, Settings, read_cohort, run
 from anthropo.errors import AnthropoError, InputError
 from anthropo.reference.build import (
     MIN_PEOPLE,

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_USAGE, fail, in_one_sentence, place_to_write, progress
 from anthropo.cli.learning import Given, corrected, look, settings_of, show_findings
-
 from anthropo.errors import InputError
 
 if TYPE_CHECKING:
-    from anthropo.explanation.discovery import Discovery
+    from anthropo.groups.regions import Discovery
     from anthropo.learning.cohort import Cohort
     from anthropo.learning.features import Features
 
@@ -87,7 +87,7 @@ def command(cohort: str, label: str, output: str | None, **given: Any) -> None:
     with in_one_sentence("nothing is written. Photos that are done are in the cache; run again to go on."):
         path = place_to_write(output, _SUFFIXES, (cohort,)) if output else None
         features, found, settings = _discovered(cohort, label, given)
-        from anthropo.report.discovery import print_discovery
+        from anthropo.report.regions import print_discovery
 
         print_discovery(found)
         if path:
@@ -98,7 +98,7 @@ def command(cohort: str, label: str, output: str | None, **given: Any) -> None:
 def _discovered(name: str, label: str, given: Given) -> tuple[Features, Discovery, dict[str, str]]:
     from anthropo.encoder.encoders import load_encoder
     from anthropo.encoder.regions import DEFAULT_REGIONS
-    from anthropo.explanation.discovery import checked, discover, pictures
+    from anthropo.groups.regions import checked, discover, pictures
     from anthropo.learning.cohort import read_cohort
     from anthropo.learning.features import validate
 
@@ -141,14 +141,14 @@ def _discovered(name: str, label: str, given: Given) -> tuple[Features, Discover
 
 def _refuse_early(cohort: Cohort, label: str) -> None:
     """Refuse, before the photos are looked at, what would be refused after."""
-    from anthropo.explanation.discovery import two_groups
+    from anthropo.groups.regions import two_groups
 
     two_groups([case.label for case in cohort.cases], [case.patient for case in cohort.cases], label)
 
 
 def _write(path: Path, features: Features, found: Discovery, settings: dict[str, str]) -> None:
     from anthropo.files import write_atomically
-    from anthropo.report.discovery import document, page, panels, picture, png
+    from anthropo.report.regions import document, page, panels, picture, png
 
     suffix = path.suffix.lower()
     made = document(found, settings, features.left_out)

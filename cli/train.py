@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_USAGE, fail, in_one_sentence, place_to_write
 from anthropo.cli.learning import (

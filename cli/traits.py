@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from anthropo.cli import options
-from anthropo.cli.common import EXIT_NONE, EXIT_SOME, in_one_sentence, place_to_write, progress
 
 from anthropo.batch import Item, Record, Settings, collect, run, values_of
+from anthropo.cli import options
+from anthropo.cli.common import EXIT_NONE, EXIT_SOME, in_one_sentence, place_to_write, progress
 from anthropo.errors import InputError
 from anthropo.files import write_atomically
 from anthropo.measurement.compute import Measurement

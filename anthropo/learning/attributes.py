@@ -17,7 +17,7 @@ from anthropo.learning.cost import expected_cost_decision, parse_cost
 from anthropo.learning.features import Features
 from anthropo.learning.hybrid import HybridClassifier
 from anthropo.learning.model import Answers, Options, by_person, design
-from anthropo.learning.state import Arrays, Meta, Take, part, prefixed
+from anthropo.learning.model_readers import Arrays, Meta, Take, part, prefixed
 
 ABSENT, PRESENT = "absent", "present"
 NO_ATTRIBUTE = "no attribute"

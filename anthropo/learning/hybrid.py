@@ -24,8 +24,8 @@ from anthropo.learning.measured import (
     fit_machine,
     fit_trees,
 )
+from anthropo.learning.model_readers import Arrays, Meta, Take, part, prefixed
 from anthropo.learning.splits import split
-from anthropo.learning.state import Arrays, Meta, Take, part, prefixed
 from anthropo.measurement.registry import registry
 
 Ints = NDArray[np.int64]

@@ -19,8 +19,8 @@ from anthropo.learning.cost import expected_cost_decision, parse_cost, read_cost
 from anthropo.learning.features import Features, feature_frame
 from anthropo.learning.gallery import MOST, Gallery, fit_gallery
 from anthropo.learning.hybrid import Balance, HybridClassifier, Kind
+from anthropo.learning.model_readers import Arrays, Meta, Take, part, prefixed
 from anthropo.learning.novelty import Novelty
-from anthropo.learning.state import Arrays, Meta, Take, part, prefixed
 
 Task = Literal["labels", "attributes", "normality"]
 Parts = frozenset[str]

@@ -11,8 +11,8 @@ import numpy as np
 from anthropo.errors import InputError
 from anthropo.learning.features import Features
 from anthropo.learning.model import Answers, Options, by_person, control_label, design
+from anthropo.learning.model_readers import Arrays, Meta, part, prefixed
 from anthropo.learning.novelty import Novelty
-from anthropo.learning.state import Arrays, Meta, part, prefixed
 
 WITHIN, OUTSIDE = "within normal", "outside normal"
 _FEWEST = 20  # healthy people, below which a threshold means little

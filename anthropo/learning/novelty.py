@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from anthropo.learning.columns import Columns, Scaler
 from anthropo.learning.conformal import Distance, Floats, Rank
+from anthropo.learning.model_readers import Arrays, Meta, Take
 from anthropo.learning.splits import split
-from anthropo.learning.state import Arrays, Meta, Take
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from anthropo.encoder.portrait import PORTRAIT, reshaped
 from anthropo.errors import ModelError
 from anthropo.learning.features import Features
-from anthropo.learning.state import Arrays, Meta, Take
+from anthropo.learning.model_readers import Arrays, Meta, Take
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]

@@ -45,10 +45,10 @@ from anthropo.learning.model import (
     positive_label,
     rare_labels,
 )
+from anthropo.learning.model_readers import Meta, part, prefixed
 from anthropo.learning.normality import OUTSIDE, WITHIN, NormalityModel
 from anthropo.learning.profile import Profile
 from anthropo.learning.splits import split
-from anthropo.learning.state import Meta, part, prefixed
 from anthropo.measurement.registry import registry
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from anthropo.face.landmarker import FIRST_DECODE, Face, beyond_border, read_fac
 from anthropo.face.pose import generic_face, rotation
 from anthropo.measurement import anatomy
 from anthropo.measurement.appearance import appearance
-from anthropo.measurement.kinds import Floats, functions
+from anthropo.measurement.geometry import Floats, functions
 from anthropo.measurement.registry import (
     AREA_UNIT,
     LENGTH_UNIT,

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from anthropo.measurement import anatomy
 from anthropo.measurement.appearance import outlines, regions_of, rings_of
-from anthropo.measurement.kinds import functions
+from anthropo.measurement.geometry import functions
 from anthropo.measurement.registry import Entry, landmark_names
 
 Floats = NDArray[np.float64]

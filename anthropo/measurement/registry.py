@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from anthropo.face.gate import CHECKS
 from anthropo.face.scheme import LANDMARKS
-from anthropo.measurement.kinds import FUNCTIONS, Floats
+from anthropo.measurement.geometry import FUNCTIONS, Floats
 
 GEOMETRY = ("distance", "angle", "ratio", "area", "curvature", "asymmetry")
 #: Kinds whose values are read from the photo's pixels, not from an expression in landmarks.

@@ -351,7 +351,7 @@ class Separate(nn.Module):
 class Cases(nn.Module):
     """One to several pictures of a case and its metadata: embeddings averaged over the pictures that exist.
 
-    Metadata are numbers of which each has its own indicator of being missing (`anthropo.networks.data`
+    Metadata are numbers of which each has its own indicator of being missing (`anthropo.networks.pictures`
     makes them so), and pass through a small layer before they are joined with the mean embedding.
 
     References

@@ -23,10 +23,10 @@ from anthropo.learning.attributes import PRESENT, split_labels
 from anthropo.learning.cohort import Case, Cohort, some
 from anthropo.learning.features import Features, subset
 from anthropo.learning.metrics import Interval, Judged, judge
-from anthropo.networks.data import TEST, Pictures, Units, encode_metadata, gather, of_cases
 from anthropo.networks.export import CALIBRATION, export
 from anthropo.networks.finetuning import chips_of, judged_of
 from anthropo.networks.network import Network
+from anthropo.networks.pictures import TEST, Pictures, Units, encode_metadata, gather, of_cases
 
 Pixels = NDArray[np.uint8]
 
@@ -251,7 +251,7 @@ def run(
         if photos.metadata is not None:
             np.save(metadata, photos.metadata)
     command = [
-        sys.executable, "-m", "anthropo.networks.runner",
+        sys.executable, "-m", "anthropo.networks.bench_worker",
         "torch" if runtime == "torch" else "onnx", "cases" if task == "cases" else "photos", str(model),
         str(pictures), "-" if photos.metadata is None else str(metadata), str(answers), str(threads),
     ]  # fmt: skip

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from anthropo.errors import ModelError
 from anthropo.files import write_atomically
-from anthropo.networks.data import Units
+from anthropo.networks.pictures import Units
+from anthropo.networks.pretrained import Origin
 from anthropo.networks.recipes import Recipe
-from anthropo.networks.warm import Origin
 
 Epoch = dict[str, Any]  # stage, epoch, loss, validation (loss), metric
 

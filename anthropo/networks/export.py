@@ -42,8 +42,8 @@ from anthropo import __version__
 from anthropo.errors import InputError, ModelError, WeightsError
 from anthropo.files import write_atomically
 from anthropo.networks.architectures import Attributes, Cases, Separate
+from anthropo.networks.bench_worker import EMBEDDING, METADATA, PICTURES, PROBABILITIES, open_session
 from anthropo.networks.network import Network, as_probabilities
-from anthropo.networks.runner import EMBEDDING, METADATA, PICTURES, PROBABILITIES, open_session
 
 Pixels = NDArray[np.uint8]
 

@@ -25,10 +25,10 @@ from anthropo.learning.training import describe_cohort
 from anthropo.networks.architectures import BACKBONES
 from anthropo.networks.checkpoints import Checkpoints, fingerprint
 from anthropo.networks.chips import View
-from anthropo.networks.data import TEST, TRAIN, Pictures, Units, units_of
-from anthropo.networks.engine import Learned, Report, learn
 from anthropo.networks.network import Network, decided
+from anthropo.networks.pictures import TEST, TRAIN, Pictures, Units, units_of
 from anthropo.networks.recipes import Parameters, Recipe
+from anthropo.networks.training_loop import Learned, Report, learn
 
 Figures = dict[str, dict[str, Interval]]  # by what they are of, then by metric
 
@@ -103,7 +103,7 @@ def finetune(
     ----------
     recipe : Recipe
     pictures, features
-        Of `anthropo.networks.data.gather`.
+        Of `anthropo.networks.pictures.gather`.
     kinds : mapping
         Kinds of the metadata columns.
     folder : Path

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from anthropo.encoder.regions import IMAGE, REGIONS
 from anthropo.errors import AnthropoError, ModelError
 from anthropo.learning.bundle import Bundle, read_bundle, write_bundle
-from anthropo.learning.state import Meta
+from anthropo.learning.model_readers import Meta
 from anthropo.networks.architectures import Cases, build
 from anthropo.networks.chips import ALIGNMENTS, CROPS, View
 
@@ -47,7 +47,7 @@ class Network:
     alignment, crops  see `anthropo.networks.chips.View`
     dimension         numbers in one view's embedding
     weights           number of trained weights of all views
-    metadata          of cases: how columns become numbers, see `anthropo.networks.data`
+    metadata          of cases: how columns become numbers, see `anthropo.networks.pictures`
     layout            SHA-256 of the names and shapes of a module's tensors
     warm_start        what training began with
     learned_from      beginnings of the SHA-256 of photos that it was trained on or stopped by

@@ -90,7 +90,7 @@ def write_history(path: Path, network: Network) -> None:
     ModelError
         If they cannot be written.
     """
-    from anthropo.networks.work import MONITORED
+    from anthropo.networks.objective import MONITORED
 
     history = network.about["history"]
     picture = io.BytesIO()

@@ -46,8 +46,9 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trained(table: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     """A network, and what was said while it was made."""
-    from anthropo.cli import cli
     from click.testing import CliRunner
+
+    from anthropo.cli import cli
 
     net = tmp_path_factory.mktemp("net") / "net.anthropo"
     words = ["finetune", str(table), "--recipe", "skin-five", "-o", str(net), *SMALL, *options("epochs=3")]

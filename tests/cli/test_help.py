@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from anthropo.cli import COMMANDS
 from conftest import Invoke
 
 import anthropo
+from anthropo.cli import COMMANDS
 from anthropo.face.weights import KNOWN
 
 
@@ -59,7 +59,6 @@ def test_help_of_learning_commands_loads_no_learning_library() -> None:
 
 def test_a_missing_extra_is_no_error(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     from anthropo.cli import models
-
     from anthropo.errors import WeightsError
 
     real = models.locate

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from anthropo.cli import reference as commands
 from conftest import Invoke, Pixels
 from PIL import Image
 
+from anthropo.cli import reference as commands
 from anthropo.files import file_sha256
 from anthropo.reference.tables import ReferenceRow, load_reference, shipped_references
 

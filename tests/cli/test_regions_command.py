@@ -34,8 +34,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def written(cohort: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a run prints and writes, by suffix."""
-    from anthropo.cli import cli
     from click.testing import CliRunner
+
+    from anthropo.cli import cli
 
     made: dict[str, Any] = {}
     folder = tmp_path_factory.mktemp("regions-out")

@@ -10,10 +10,10 @@ from typing import Any
 import click
 import cohorts
 import pytest
-from anthropo.cli.learning import options_of, training_options
 from cohorts import FAST, TRAIN, Row, rows_of, two_labels, write
 from conftest import Copies, Invoke
 
+from anthropo.cli.learning import options_of, training_options
 from anthropo.encoder.regions import DEFAULT_REGIONS
 from anthropo.learning.bundle import read_bundle
 from anthropo.learning.model import Options

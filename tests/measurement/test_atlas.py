@@ -15,7 +15,7 @@ import anthropo
 from anthropo.measurement.appearance import appearance, outlines, regions_of
 from anthropo.measurement.atlas import atlas, pages, write
 from anthropo.measurement.drawing import HEIGHT, WIDTH, drawing
-from anthropo.measurement.kinds import FUNCTIONS
+from anthropo.measurement.geometry import FUNCTIONS
 from anthropo.measurement.registry import PIXELS, Entry, compile_entry, registry
 from anthropo.photo import Photo
 

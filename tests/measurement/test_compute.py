@@ -17,7 +17,7 @@ from anthropo.face.landmarker import Face, read_face
 from anthropo.face.scheme import MIRROR
 from anthropo.measurement.anatomy import instrument
 from anthropo.measurement.compute import Measurement, error_growth, evaluate, measure_face
-from anthropo.measurement.kinds import Floats
+from anthropo.measurement.geometry import Floats
 from anthropo.measurement.registry import PIXELS, registry
 from anthropo.measurement.scale import Scale, ScaleError, parse_scale
 from anthropo.photo import Photo

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from anthropo.face.pose import generic_face
 from anthropo.face.scheme import MIRROR
-from anthropo.measurement import kinds
+from anthropo.measurement import geometry as kinds
 from anthropo.measurement.compute import evaluate
 from anthropo.measurement.registry import GEOMETRY, registry
 

@@ -14,8 +14,8 @@ from PIL import Image
 from anthropo.batch import Settings
 from anthropo.learning.cohort import read_cohort
 from anthropo.learning.features import Features
-from anthropo.networks.data import Pictures, gather
 from anthropo.networks.finetuning import view_of
+from anthropo.networks.pictures import Pictures, gather
 from anthropo.networks.recipes import Recipe, load_recipe
 
 SIDE = 40  # px

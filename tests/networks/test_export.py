@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from anthropo.errors import InputError, ModelError, WeightsError
 from anthropo.networks import export as module
+from anthropo.networks.bench_worker import EMBEDDING, METADATA, PICTURES, PROBABILITIES, open_session
 from anthropo.networks.export import TOLERANCE, export, feeds
 from anthropo.networks.network import Network
-from anthropo.networks.runner import EMBEDDING, METADATA, PICTURES, PROBABILITIES, open_session
 
 KINDS: dict[str, dict[str, Any]] = {
     "labels": {},

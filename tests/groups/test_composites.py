@@ -12,7 +12,9 @@ from PIL import Image
 from scipy.linalg import orthogonal_procrustes
 from scipy.stats import f as f_distribution
 
-from anthropo.explanation.composite import (
+from anthropo.face.shape import shapes
+from anthropo.face.warp import Mesh
+from anthropo.groups.composite import (
     Displacement,
     Group,
     Sitter,
@@ -23,9 +25,7 @@ from anthropo.explanation.composite import (
     groups,
     placed,
 )
-from anthropo.face.shape import shapes
-from anthropo.face.warp import Mesh
-from anthropo.report.composites import DISPLACEMENTS, SHEET, arrow_factor, field, file_names
+from anthropo.report.composite import DISPLACEMENTS, SHEET, arrow_factor, field, file_names
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]

@@ -15,7 +15,7 @@ from anthropo.errors import WeightsError
 from anthropo.face.weights import locate
 from anthropo.networks.architectures import BACKBONES, FITTING, body, build
 from anthropo.networks.network import Network, flat, normalised
-from anthropo.networks.warm import warm_start
+from anthropo.networks.pretrained import warm_start
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_no_network_is_ever_asked() -> None:
         "def no(*a, **k): raise SystemExit('a connection was tried')\n"
         "socket.socket.connect = no\nsocket.getaddrinfo = no\n"
         "from anthropo.networks.architectures import body\n"
-        "from anthropo.networks.warm import warm_start\n"
+        "from anthropo.networks.pretrained import warm_start\n"
         "from anthropo.errors import WeightsError\n"
         "try:\n    warm_start(body('densenet121'), 'densenet121', 'image', 'imagenet')\n"
         "except WeightsError:\n    print('refused')\n"

@@ -13,7 +13,7 @@ from anthropo.batch import Settings
 from anthropo.errors import InputError, PhotoError
 from anthropo.learning.cohort import read_cohort
 from anthropo.networks.chips import View
-from anthropo.networks.data import (
+from anthropo.networks.pictures import (
     TEST,
     TRAIN,
     VALIDATION,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anthropo._version import __version__
-from anthropo.explanation.map import FaceMap, Groups, Neighbours
+from anthropo.groups.map import FaceMap, Groups, Neighbours
 from anthropo.learning.metrics import Interval
 
 if TYPE_CHECKING:

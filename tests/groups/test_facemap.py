@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from anthropo.errors import InputError
-from anthropo.explanation.map import (
+from anthropo.groups.map import (
     Groups,
     draw_map,
     group,
@@ -19,7 +19,7 @@ from anthropo.explanation.map import (
     usual_perplexity,
 )
 from anthropo.learning.features import Features
-from anthropo.report.maps import marks
+from anthropo.report.map import marks
 
 Floats = NDArray[np.float64]
 

@@ -22,11 +22,11 @@ from torch import nn
 from anthropo.errors import InputError, PhotoError
 from anthropo.networks.architectures import Separate, Task, build
 from anthropo.networks.checkpoints import Checkpoints, Epoch, State
-from anthropo.networks.data import TRAIN, Pictures, Units
 from anthropo.networks.network import fill, flat
+from anthropo.networks.objective import MONITORED, Work
+from anthropo.networks.pictures import TRAIN, Pictures, Units
+from anthropo.networks.pretrained import Origin, warm_start
 from anthropo.networks.recipes import Parameters, Recipe
-from anthropo.networks.warm import Origin, warm_start
-from anthropo.networks.work import MONITORED, Work
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@ from anthropo.batch import Settings
 from anthropo.errors import InputError, ModelError, PhotoError
 from anthropo.networks.architectures import build
 from anthropo.networks.checkpoints import Checkpoints, State
-from anthropo.networks.data import Pictures, units_of
-from anthropo.networks.engine import Progress, device_of
 from anthropo.networks.finetuning import Finetuned, finetune
 from anthropo.networks.network import decided, flat
+from anthropo.networks.objective import Batch, Work, contrastive, monitored
+from anthropo.networks.pictures import Pictures, units_of
 from anthropo.networks.recipes import Recipe
-from anthropo.networks.work import Batch, Work, contrastive, monitored
+from anthropo.networks.training_loop import Progress, device_of
 
 CPU = torch.device("cpu")
 LABELS = ["a", "b"] * 20
@@ -135,7 +135,7 @@ def test_identity_first_then_the_labels(tmp_path: Path) -> None:
 
 def test_the_head_of_the_identity_stage_begins_he_normal() -> None:
     """Xavier with 0.3 is of the head that is new in fine-tuning."""
-    from anthropo.networks.engine import _heads, _Trainer
+    from anthropo.networks.training_loop import _heads, _Trainer
 
     recipe = small("deepgestalt")
     spec = {"task": "labels", "backbone": "deepgestalt", "channels": 3, "dropout": 0.5, "head": "linear"}
@@ -418,7 +418,7 @@ def test_frozen_layers_stay(table: Path, tmp_path: Path) -> None:
     made = run(table, recipe, tmp_path / "c")
     module = made.network.modules[0]
     fresh = build(made.network.about["spec"])
-    from anthropo.networks.warm import warm_start
+    from anthropo.networks.pretrained import warm_start
 
     warm_start(fresh.body, "efficientnet-lite0", "image", "efficientnet-lite0")
     state, began = module.state_dict(), fresh.state_dict()

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from anthropo._version import __version__
-from anthropo.explanation.composite import Displacement, Group, placed
 from anthropo.face.scheme import LANDMARKS
 from anthropo.face.warp import Mesh
+from anthropo.groups.composite import Displacement, Group, placed
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]

@@ -1,6 +1,6 @@
 """One network in a process of its own, so that its time and its memory are its own.
 
-    python -m anthropo.networks.runner torch|onnx photos|cases MODEL PICTURES METADATA ANSWERS THREADS
+    python -m anthropo.networks.bench_worker torch|onnx photos|cases MODEL PICTURES METADATA ANSWERS THREADS
 
 PICTURES and METADATA (or ``-``) are .npy files, a photo or case per row; photos that a case lacks are black.
 One row after the other is answered. Probabilities are written to ANSWERS, milliseconds per row and the

@@ -10,8 +10,8 @@ from scipy import stats
 from scipy.ndimage import gaussian_filter
 
 from anthropo.errors import InputError
-from anthropo.explanation.discovery import Difference, compare, effect, two_groups
-from anthropo.report.discovery import no_place
+from anthropo.groups.regions import Difference, compare, effect, two_groups
+from anthropo.report.regions import no_place
 
 
 def maps_of(n: int, seed: int, planted: float = 0.0) -> np.ndarray:

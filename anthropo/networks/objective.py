@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from anthropo.learning.metrics import quadratic_kappa
 from anthropo.networks.architectures import BACKBONES, Attributes, Cases, Classifier, Separate, Task
-from anthropo.networks.data import TRAIN, VALIDATION, Pictures, Units, augment, balancing
 from anthropo.networks.network import as_probabilities, decided, normalised
+from anthropo.networks.pictures import TRAIN, VALIDATION, Pictures, Units, augment, balancing
 from anthropo.networks.recipes import Parameters
 
 

@@ -1,0 +1,1 @@
+"""Many people together: composites, maps, and what distinguishes the people of a label."""
