@@ -16,7 +16,6 @@ from anthropo.cli.common import EXIT_USAGE, fail, in_one_sentence, place_to_writ
 from anthropo.cli.learning import (
     Document,
     Given,
-    Material,
     corrected,
     documents_of,
     encoder_of,
@@ -24,7 +23,6 @@ from anthropo.cli.learning import (
     judge_material,
     look,
     positive_of,
-    seen_before,
     settings_of,
     show_findings,
     subgroup_columns,
@@ -32,6 +30,7 @@ from anthropo.cli.learning import (
 )
 from anthropo.errors import InputError
 from anthropo.files import file_sha256, write_atomically
+from anthropo.workflows.cohort import Material, seen_before
 
 if TYPE_CHECKING:
     from anthropo.learning.features import Features

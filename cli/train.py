@@ -15,7 +15,6 @@ from anthropo.cli.common import EXIT_USAGE, fail, in_one_sentence, place_to_writ
 from anthropo.cli.learning import (
     Document,
     Given,
-    Material,
     command_line,
     documents_of,
     gather,
@@ -23,6 +22,7 @@ from anthropo.cli.learning import (
     show_findings,
     training_options,
 )
+from anthropo.workflows.cohort import Material
 
 if TYPE_CHECKING:
     from anthropo.learning.metrics import Judged
