@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from anthropo.batch import Item, Settings, read_cohort, run
+from anthropo.batch import values_of as measurements_of
 from anthropo.cli import options
 from anthropo.cli.common import (
     EXIT_INTERRUPTED,
@@ -35,7 +36,7 @@ from anthropo.reference.build import (
     parse_bands,
     require_columns,
     subject,
-    values_of_record,
+    values_of,
     values_of_row,
 )
 from anthropo.reference.tables import (
@@ -297,7 +298,7 @@ def _from_photos(items: list[Item], by: By, jobs: int, settings: Settings) -> _M
             if record["status"] == "ok":
                 made = record["diagnostics"]
                 instrument = instrument_name(made["anthropo"], made["landmark_model"], made["fine_model"])
-                results[record["photo"]] = values_of_record(record)
+                results[record["photo"]] = values_of(measurements_of(record))
             else:
                 failed[record["photo"]] = record["reason"]
             advance()
