@@ -9,6 +9,7 @@ import re
 import struct
 import threading
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,26 @@ class Photo:
         return cls(a, source, (a.shape[1], a.shape[0]))
 
 
+def example_photo() -> str:
+    """Path of a portrait that is on every machine where anthropo is installed.
+
+    Returns
+    -------
+    str
+        scikit-image's astronaut: Eileen Collins, NASA, public domain; 512 × 512 pixels, PNG.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> anthropo.read_photo(anthropo.example_photo()).full_size
+    (512, 512)
+    """
+    package = find_spec("skimage")  # without importing it, which takes long
+    assert package is not None
+    assert package.origin is not None
+    return str(Path(package.origin).parent / "data" / "astronaut.png")
+
+
 def read_photo(
     path: str | os.PathLike[str],
     *,
@@ -129,9 +150,9 @@ def read_photo(
 
     Examples
     --------
-    >>> photo = read_photo("portrait.jpg")  # doctest: +SKIP
-    >>> photo.pixels.shape  # doctest: +SKIP
-    (4434, 3162, 3)
+    >>> import anthropo
+    >>> anthropo.read_photo(anthropo.example_photo()).pixels.shape
+    (512, 512, 3)
     """
     where = os.fspath(path)
     try:

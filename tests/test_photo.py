@@ -17,7 +17,7 @@ from PIL import Image
 
 from anthropo.errors import PhotoError
 from anthropo.face.landmarker import read_face
-from anthropo.photo import Photo, read_photo
+from anthropo.photo import Photo, example_photo, read_photo
 
 ORIENTATION = 0x0112
 CANNOT = "{}: not a photograph that can be read; JPEG, PNG, TIFF, WebP, BMP and HEIC can."
@@ -577,3 +577,9 @@ def test_a_nearly_square_photo_keeps_its_sides(tmp_path: Path, astronaut: Pixels
     reduced = read_photo(path, short_side=390)
     assert reduced.decode_scale == 2
     assert reduced.full_size == (781, 782)
+
+
+def test_the_example_photo_is_installed_and_holds_one_face(astronaut: Pixels) -> None:
+    assert Path(example_photo()).is_file()
+    assert np.array_equal(read_photo(example_photo()).pixels, astronaut)
+    assert read_face(example_photo()).size == (512, 512)

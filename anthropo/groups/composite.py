@@ -12,7 +12,6 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.batch import Settings
 from anthropo.encoder.portrait import PORTRAIT, place
 from anthropo.errors import FaceError, PhotoError
 from anthropo.face.frame import outer_canthal_distance
@@ -22,6 +21,7 @@ from anthropo.learning.cohort import Case
 from anthropo.learning.features import look_at
 from anthropo.measurement import anatomy
 from anthropo.photo import LUMA, read_photo
+from anthropo.settings import Settings
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
