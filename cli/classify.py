@@ -53,8 +53,9 @@ def command(photos: tuple[str, ...], model: str, output: str | None, top: int, *
 
     The answer is a ranked list with calibrated probabilities; the set of labels that cannot be
     excluded at the model's error rate; the decision of least expected cost, which can be "none of these";
-    and how unusual the face is among those that the model knows. Labels that are marked "matched" are
-    compared with their nearest patient, for want of patients to train on.
+    and the typicality of the face: the share of the people that the model knows who are at least as
+    unlike the others. Labels that are marked "matched" are compared with their nearest patient, for want of
+    patients to train on.
 
     One person is shown as a table, several as a line each, and as CSV in a pipe.
 

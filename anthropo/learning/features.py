@@ -273,12 +273,12 @@ def network_threads(jobs: int) -> Generator[None, None, None]:
     if torch is None or jobs <= 1:
         yield
         return
-    usual = torch.get_num_threads()
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)  # threads begun from here on take it over
     try:
         yield
     finally:
-        torch.set_num_threads(usual)
+        torch.set_num_threads(threads)
 
 
 def _in_order(

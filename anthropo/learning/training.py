@@ -228,7 +228,7 @@ def _prediction(answers: Answers, i: int, photos: tuple[str, ...], patient: str)
     else:
         at = int(answers.decision[i])
         decision = NONE_OF_THESE if at < 0 else answers.labels[at]
-    return Prediction(photos, patient, ranked, decision, answers.reasons[i], _number(answers.usual[i]))
+    return Prediction(photos, patient, ranked, decision, answers.reasons[i], _number(answers.typicality[i]))
 
 
 def _number(value: float) -> float | None:
