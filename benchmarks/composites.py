@@ -17,7 +17,6 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import Delaunay
 
-from anthropo.batch import Settings
 from anthropo.face.fine import refine, similarity
 from anthropo.face.landmarker import read_face
 from anthropo.face.warp import Mesh
@@ -34,6 +33,7 @@ from anthropo.groups.composite import (
 from anthropo.learning.cohort import read_cohort
 from anthropo.measurement import anatomy
 from anthropo.photo import Photo
+from anthropo.settings import Settings
 
 SIZE = 512
 

@@ -29,7 +29,8 @@ from pathlib import Path
 import numpy as np
 
 from anthropo import synthetic
-from anthropo.batch import Item, Settings, run
+from anthropo.batch.inputs import Item
+from anthropo.batch.run import run
 from anthropo.measurement.compute import Measurement
 from anthropo.measurement.registry import registry
 from anthropo.reference.build import Subject, build_reference, values_of_record
@@ -47,6 +48,7 @@ from anthropo.reference.traits import (
     read_rules,
 )
 from anthropo.reference.zscore import score
+from anthropo.settings import Settings
 from anthropo.synthetic import CONTROL, SINGLE_MORPHS, Morph, Syndrome, make_cohort
 
 #: What can be asked of a frontal photograph.

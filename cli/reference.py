@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from anthropo.batch import Item, Settings, read_cohort, run
+from anthropo.batch.inputs import Item, read_photo_table
+from anthropo.batch.run import run
 from anthropo.cli import options
 from anthropo.cli.common import (
     EXIT_INTERRUPTED,
@@ -47,6 +48,7 @@ from anthropo.reference.tables import (
     shipped_references,
     write_reference,
 )
+from anthropo.settings import Settings
 
 
 @click.group(short_help="Reference tables: list them, make one from your own controls.")
@@ -197,7 +199,7 @@ def _build(
 ) -> int:
     _check_output(output, controls)
     bands = parse_bands(age_bands) if age_bands is not None else None
-    items = read_cohort(Path(controls))
+    items = read_photo_table(Path(controls))
     columns = list(items[0].columns)
     require_columns(controls, ["photo", *columns], by)
     if VERSION_COLUMN in columns and MODEL_COLUMN in columns:

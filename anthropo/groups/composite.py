@@ -12,7 +12,6 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.batch import Settings
 from anthropo.encoder.portrait import PORTRAIT, place
 from anthropo.errors import FaceError, PhotoError
 from anthropo.face.landmarker import FIRST_DECODE, power_of_two
@@ -21,6 +20,7 @@ from anthropo.learning.cohort import Case
 from anthropo.learning.features import look_at
 from anthropo.measurement import anatomy
 from anthropo.photo import read_photo
+from anthropo.settings import Settings
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
