@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anthropo.batch import Item, collect
+from anthropo.batch.inputs import Item, collect
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME, in_one_sentence, place_to_write
 from anthropo.cli.learning import MOST_FAILURES, Given, corrected, encoder_of, look, settings_of
@@ -53,8 +53,9 @@ def command(photos: tuple[str, ...], model: str, output: str | None, top: int, *
 
     The answer is a ranked list with calibrated probabilities; the set of labels that cannot be
     excluded at the model's error rate; the decision of least expected cost, which can be "none of these";
-    and how unusual the face is among those that the model knows. Labels that are marked "matched" are
-    compared with their nearest patient, for want of patients to train on.
+    and the typicality of the face: the share of the people that the model knows who are at least as
+    unlike the others. Labels that are marked "matched" are compared with their nearest patient, for want of
+    patients to train on.
 
     One person is shown as a table, several as a line each, and as CSV in a pipe.
 
@@ -122,8 +123,8 @@ def people_of(items: Sequence[Item], trained: Trained, *, together: bool = False
     ModelError
         If the model does not say of what kind the metadata are.
     """
+    from anthropo.batch.patients import one_person
     from anthropo.learning.cohort import Case, Cohort
-    from anthropo.patients import one_person
 
     kinds: dict[str, Kind] = {}
     said = trained.manifest.get("metadata_kinds")

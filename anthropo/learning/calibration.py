@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _PRIOR = 1e-6  # weight of the penalty on slopes, per photo
-_HELD = 3.0  # photos' worth of penalty on leaving a part's usual slope
+_HELD = 3.0  # photos' worth of penalty on leaving a part's expected slope
 _FIRM = 2.0  # photos' worth of penalty on each label's own bias, against infinite ones in tiny cohorts
 
 
@@ -61,7 +61,7 @@ def log_loss(margins: Floats, y: NDArray[np.int64], weights: Floats) -> float:
 
 
 def fit_stack(
-    parts: Sequence[Floats], y: NDArray[np.int64], weights: Floats, usual: float | None = None
+    parts: Sequence[Floats], y: NDArray[np.int64], weights: Floats, expected_slope: float | None = None
 ) -> Stack:
     """The slopes and biases of greatest likelihood.
 
@@ -73,7 +73,7 @@ def fit_stack(
         Index of the true label.
     weights : (n,)
         How much each photo counts.
-    usual : float, optional
+    expected_slope : float, optional
         The slope that parts have unless the photos say otherwise: for parts that are log-odds already.
 
     Notes
@@ -86,7 +86,7 @@ def fit_stack(
 
     n, k = parts[0].shape
     # in units of their own spread, so that one penalty fits all
-    held = _PRIOR if usual is None else _HELD / n
+    held = _PRIOR if expected_slope is None else _HELD / n
     spread = np.array([float(centred(p).std()) for p in parts])
     spread[spread < 1e-9] = 1.0  # says nothing: no steep slope for it
     x = np.stack([centred(p) / s for p, s in zip(parts, spread, strict=True)])  # (p, n, k)
@@ -94,7 +94,7 @@ def fit_stack(
     truth = np.zeros((n, k))
     truth[np.arange(n), y] = 1
     firm = _FIRM / n / k
-    middle = np.zeros(len(x)) if usual is None else usual * spread
+    middle = np.zeros(len(x)) if expected_slope is None else expected_slope * spread
 
     def loss(theta: Floats) -> tuple[float, Floats]:
         slopes, bias = theta[: len(x)], theta[len(x) :]

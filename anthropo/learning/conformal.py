@@ -33,7 +33,7 @@ class ConformalSets:
         return cls(tuple(np.sort(probabilities[y == c, c]) for c in range(probabilities.shape[1])))
 
     def p_values(self, probabilities: Floats) -> Floats:
-        """How usual each label's probability is among its own photos, (n, k)."""
+        """Conformal p-value of each label's probability among the label's training photos, (n, k)."""
         out = np.empty_like(probabilities)
         for c, own in enumerate(self.scores):
             # at most as probable; a hair's tolerance, since sums differ in their last digits

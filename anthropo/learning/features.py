@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anthropo.batch import Settings
 from anthropo.encoder.portrait import PORTRAIT, portrait
 from anthropo.encoder.regions import DEFAULT_REGIONS, IMAGE
 from anthropo.errors import FaceError, InputError, PhotoError
@@ -36,6 +35,7 @@ from anthropo.learning.duplicates import (
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
 from anthropo.photo import Photo, read_photo
+from anthropo.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -273,12 +273,12 @@ def network_threads(jobs: int) -> Generator[None, None, None]:
     if torch is None or jobs <= 1:
         yield
         return
-    usual = torch.get_num_threads()
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)  # threads begun from here on take it over
     try:
         yield
     finally:
-        torch.set_num_threads(usual)
+        torch.set_num_threads(threads)
 
 
 def _in_order(

@@ -23,8 +23,8 @@ _TREES: dict[str, Any] = {
     "subsample": 0.8,
     "colsample_bynode": 0.3,
 }
-_SOFTNESS = (0.0003, 0.001, 0.003, 0.01, 0.03)  # the linear SVM's C, the best out of fold is taken
-_SOFTNESS_RBF = (0.03, 0.1, 0.3, 1.0, 3.0)  # of the one with a Gaussian kernel
+_C_LINEAR = (0.0003, 0.001, 0.003, 0.01, 0.03)  # the linear SVM's C, the best out of fold is taken
+_C_RBF = (0.03, 0.1, 0.3, 1.0, 3.0)  # of the one with a Gaussian kernel
 _PEOPLE = 32  # training photos that its contributions are differences from
 _ROWS = 2048  # compared with the support vectors at a time
 
@@ -222,7 +222,7 @@ class KernelMachine:
 def fit_kernel_machine(
     numbers: Floats, y: Ints, weights: Floats, folds: Ints, labels: int, seed: int, favour: Floats
 ) -> tuple[KernelMachine, Floats]:
-    """Fit SVMs with a Gaussian kernel, as soft as is best out of fold; arguments and results: `fit_trees`."""
+    """Fit SVMs with a Gaussian kernel and the C that is best out of fold; otherwise as `fit_trees`."""
     from sklearn.svm import SVC
 
     filled = np.nan_to_num(numbers, nan=0.0)
@@ -230,7 +230,7 @@ def fit_kernel_machine(
     width = 1 / max(float(scaled.var(0).sum()), 1e-9)
     some = np.random.RandomState(seed).permutation(len(filled))[:_PEOPLE]
 
-    def fit(rows: NDArray[np.bool_], softness: float) -> KernelMachine:
+    def fit(rows: NDArray[np.bool_], c: float) -> KernelMachine:
         support, duals, intercept = [], [], []
         for label in range(1 if labels == 2 else 0, labels):
             member = y[rows] == label
@@ -239,7 +239,7 @@ def fit_kernel_machine(
                 duals.append(np.zeros(0))
                 intercept.append(0.0)
                 continue
-            machine = SVC(C=softness, kernel="rbf", gamma=width)
+            machine = SVC(C=c, kernel="rbf", gamma=width)
             machine.fit(scaled[rows], member, sample_weight=weights[rows])
             support.append(machine.support_vectors_)
             duals.append(machine.dual_coef_[0])
@@ -254,32 +254,30 @@ def fit_kernel_machine(
             by, offset = np.vstack([-by / 2, by / 2]), np.array([-offset[0] / 2, offset[0] / 2])
         return KernelMachine(favour, np.vstack(support), by, offset, width, filled[some], np.zeros(labels))
 
-    softness, margins = _softest(
-        lambda rows, c: fit(rows, c).margins, filled, y, weights, folds, labels, _SOFTNESS_RBF
-    )
-    whole = fit(np.ones(len(y), dtype=bool), softness)
+    c, margins = _best_c(lambda rows, c: fit(rows, c).margins, filled, y, weights, folds, labels, _C_RBF)
+    whole = fit(np.ones(len(y), dtype=bool), c)
     return replace(whole, mean=whole.margins(filled).mean(0)), centred(margins)
 
 
 def fit_machine(
     numbers: Floats, y: Ints, weights: Floats, folds: Ints, labels: int, seed: int, favour: Floats
 ) -> tuple[Machine, Floats]:
-    """Fit linear SVMs, as soft as is best out of fold; arguments and results as `fit_trees`."""
+    """Fit linear SVMs with the C that is best out of fold; otherwise as `fit_trees`."""
     # a number made smaller costs more to use
     filled = np.nan_to_num(numbers, nan=0.0) * favour
 
-    def fit(rows: NDArray[np.bool_], softness: float) -> Floats:
-        return _machines(filled[rows], y[rows], weights[rows], softness, labels, seed)
+    def fit(rows: NDArray[np.bool_], c: float) -> Floats:
+        return _machines(filled[rows], y[rows], weights[rows], c, labels, seed)
 
-    def predictor(rows: NDArray[np.bool_], softness: float) -> Callable[[Floats], Floats]:
-        own = fit(rows, softness)
+    def predictor(rows: NDArray[np.bool_], c: float) -> Callable[[Floats], Floats]:
+        own = fit(rows, c)
         return lambda x: x @ own.T
 
-    softness, margins = _softest(predictor, filled, y, weights, folds, labels, _SOFTNESS)
-    return Machine(fit(np.ones(len(y), dtype=bool), softness) * favour), centred(margins)
+    c, margins = _best_c(predictor, filled, y, weights, folds, labels, _C_LINEAR)
+    return Machine(fit(np.ones(len(y), dtype=bool), c) * favour), centred(margins)
 
 
-def _softest(
+def _best_c(
     fit: Callable[[NDArray[np.bool_], float], Callable[[Floats], Floats]],
     x: Floats,
     y: Ints,
@@ -288,27 +286,27 @@ def _softest(
     labels: int,
     choices: Sequence[float],
 ) -> tuple[float, Floats]:
-    """The softness whose margins out of fold, (n, labels), make the labels most likely."""
+    """The C whose margins out of fold, (n, labels), make the labels most likely."""
     best: tuple[float, float, Floats] | None = None
-    for softness in choices:
+    for c in choices:
         margins = np.empty((len(y), labels))
         for fold in np.unique(folds):
             out = folds == fold
-            margins[out] = fit(~out, softness)(x[out])
+            margins[out] = fit(~out, c)(x[out])
         lost = log_loss(fit_stack([margins], y, weights).margins([margins]), y, weights)
         if best is None or lost < best[0]:
-            best = (lost, softness, margins)
+            best = (lost, c, margins)
     assert best is not None
     return best[1], best[2]
 
 
-def _machines(x: Floats, y: Ints, weights: Floats, softness: float, labels: int, seed: int) -> Floats:
+def _machines(x: Floats, y: Ints, weights: Floats, c: float, labels: int, seed: int) -> Floats:
     from sklearn.svm import LinearSVC
 
     w = np.zeros((labels, x.shape[1]))
     for label in range(1 if labels == 2 else 0, labels):
         member = y == label
         if member.any() and not member.all():
-            machine = LinearSVC(C=softness, dual=False, random_state=seed, max_iter=2000)
+            machine = LinearSVC(C=c, dual=False, random_state=seed, max_iter=2000)
             w[label] = machine.fit(x, member, sample_weight=weights).coef_[0]
     return np.stack([-w[1] / 2, w[1] / 2]) if labels == 2 else w

@@ -75,7 +75,7 @@ class Prediction:
     ranked: tuple[Ranked, ...]  # most probable first
     decision: str  # the label of least expected cost, or "none of these"
     reason: str  # of a decision for none of these
-    usual: float | None  # share of known people who are at least as unlike the others
+    typicality: float | None  # share of known people who are at least as unlike the others
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -93,7 +93,7 @@ class Answers:
     decision: NDArray[np.int64]  # (n,), -1: none of these
     log_odds: Floats  # (n, k), against all other trained labels; NaN for matched ones
     similarity: Floats  # (n, k), NaN for trained labels
-    usual: Floats  # (n,), NaN where it is not known
+    typicality: Floats  # (n,), NaN where it is not known
     reasons: tuple[str, ...]  # of -1
     several: NDArray[np.bool_] | None = None  # (n, k), which attributes are decided for
     pair_sets: NDArray[np.bool_] | None = None  # (n, k, 2), sets of absent and present of each attribute
@@ -177,13 +177,13 @@ class LabelModel:
         inside = p_values > self.error_rate
         # a set that says something holds the most probable label
         inside[np.arange(n), own.argmax(1)] |= inside.any(1)
-        usual: NDArray[np.float64] = np.full(n, np.nan)
+        typicality: NDArray[np.float64] = np.full(n, np.nan)
         if self.novelty is not None:
-            usual = self.novelty.p_value(mean(self.novelty.distance(table)[:, None])[:, 0])
+            typicality = self.novelty.p_value(mean(self.novelty.distance(table)[:, None])[:, 0])
         decision = expected_cost_decision(own, np.asarray(self.classifier.cost))
         reasons = [""] * n
         for i in range(n):
-            if usual[i] <= self.alarm:
+            if typicality[i] <= self.alarm:
                 decision[i], reasons[i] = -1, "unlike everybody the model was trained with"
             elif p_values[i].max() <= self.alarm:
                 decision[i], reasons[i] = -1, "improbable under each label"
@@ -207,7 +207,7 @@ class LabelModel:
             inside = np.hstack([inside, odds / mass >= 1 - self.error_rate])
             log_odds = np.hstack([log_odds, np.full(odds.shape, np.nan)])
         return Answers(
-            self.labels, probabilities, inside, decision, log_odds, similarity, usual, tuple(reasons)
+            self.labels, probabilities, inside, decision, log_odds, similarity, typicality, tuple(reasons)
         )
 
     def state(self) -> tuple[dict[str, Any], Arrays]:

@@ -67,7 +67,7 @@ class Novelty:
         return found
 
     def distance(self, table: Any) -> Floats:
-        """(n,), 1 is usual."""
+        """(n,), 1 is typical."""
         return np.asarray(sum(self.contributions(table).values()), dtype=np.float64)
 
     def p_value(self, distance: Floats) -> Floats:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.batch import Settings
 from anthropo.errors import InputError, ModelError
 from anthropo.face.fine import fine_sha256
 from anthropo.face.weights import KNOWN, landmark_model
@@ -50,6 +49,7 @@ from anthropo.learning.normality import OUTSIDE, WITHIN, NormalityModel
 from anthropo.learning.profile import Profile
 from anthropo.learning.splits import split
 from anthropo.measurement.registry import registry
+from anthropo.settings import Settings
 
 if TYPE_CHECKING:
     from anthropo.encoder.encoders import Encoder
@@ -228,7 +228,7 @@ def _prediction(answers: Answers, i: int, photos: tuple[str, ...], patient: str)
     else:
         at = int(answers.decision[i])
         decision = NONE_OF_THESE if at < 0 else answers.labels[at]
-    return Prediction(photos, patient, ranked, decision, answers.reasons[i], _number(answers.usual[i]))
+    return Prediction(photos, patient, ranked, decision, answers.reasons[i], _number(answers.typicality[i]))
 
 
 def _number(value: float) -> float | None:

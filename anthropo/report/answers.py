@@ -69,7 +69,7 @@ def probability_words(probability: float) -> str:
 
 
 def print_answer(prediction: Prediction, trained: Trained, top: int) -> None:
-    """One person: the ranked labels, the decision, the set and how unusual the face is.
+    """One person: the ranked labels, the decision, the set and the typicality.
 
     Parameters
     ----------
@@ -87,13 +87,13 @@ def print_answer(prediction: Prediction, trained: Trained, top: int) -> None:
             click.echo(text)
     else:
         _print_ranked(prediction, trained, top)
-        click.echo("decision  ", nl=False)
+        click.echo("decision   ", nl=False)
         click.secho(prediction.decision, bold=True, nl=False)
         click.echo(f" ({prediction.reason})" if prediction.reason else f" ({_rule(trained)})")
         if task == "labels":
-            click.echo(f"set       {set_words(prediction, trained)}")
-            if prediction.usual is not None:
-                click.echo(f"novelty   {_usual_words(prediction)}")
+            click.echo(f"set        {set_words(prediction, trained)}")
+            if prediction.typicality is not None:
+                click.echo(f"typicality {_typicality_words(prediction)}")
     click.secho(
         "Likeness to the photographs that the model was trained on. Research use only, not a medical device.",
         dim=True,
@@ -160,19 +160,19 @@ def set_words(prediction: Prediction, trained: Trained) -> str:
     return f"{', '.join(labels[:-1])} or {labels[-1]} {at}"
 
 
-def _usual_words(prediction: Prediction) -> str:
-    share = 100 * (prediction.usual or 0.0)
-    text = f"{share:.0f} % of the people that it was trained with are at least as unlike the others"
-    return f"unusual: only {text}" if prediction.decision == NONE_OF_THESE and prediction.reason else text
+def _typicality_words(prediction: Prediction) -> str:
+    share = f"{100 * (prediction.typicality or 0.0):.0f} %"
+    only = "only " if prediction.decision == NONE_OF_THESE and prediction.reason else ""
+    return f"{share}: of the people that the model knows, {only}{share} are at least as unlike the others"
 
 
 def _normality_words(prediction: Prediction, trained: Trained) -> list[str]:
     point = (trained.manifest.get("operating_point") or {}).get("rule")
-    share = 100 * (prediction.usual or 0.0)
+    share = 100 * (prediction.typicality or 0.0)
     distance = _distance(prediction)
     return [
-        f"decision  {prediction.decision}" + (f" ({point})" if point else ""),
-        f"          {share:.1f} % of the healthy people are at least as far from the others"
+        f"decision   {prediction.decision}" + (f" ({point})" if point else ""),
+        f"typicality {share:.1f} %: of the healthy people, {share:.1f} % are at least as far from the others"
         + (f"; distance {distance:.2f}" if distance is not None else ""),
     ]
 
@@ -224,9 +224,9 @@ def rows(answers: Sequence[Answer], trained: Trained) -> list[Row]:
     Returns
     -------
     list of dict
-        `patient, photo, photos, status, reason, decision, set, usual, label_1`, then ``probability:LABEL``
-        of every label in the model's order; for distance to normal `distance` in their place. `photo` lists
-        the files with "; " between.
+        `patient, photo, photos, status, reason, decision, set, typicality, label_1`, then
+        ``probability:LABEL`` of every label in the model's order; for distance to normal `distance` in their
+        place. `photo` lists the files with "; " between.
     """
     if trained.task == "normality":
         return [_distance_row(answer) for answer in answers]
@@ -235,7 +235,13 @@ def rows(answers: Sequence[Answer], trained: Trained) -> list[Row]:
     for answer in answers:
         if isinstance(answer, Unanswered):
             row = {"patient": answer.patient, "photo": answer.photo, "photos": 0, "status": "failed"}
-            row |= {"reason": answer.reason, "decision": None, "set": None, "usual": None, "label_1": None}
+            row |= {
+                "reason": answer.reason,
+                "decision": None,
+                "set": None,
+                "typicality": None,
+                "label_1": None,
+            }
             row |= {f"probability:{label}": None for label in labels}
         else:
             p = answer.prediction
@@ -243,7 +249,7 @@ def rows(answers: Sequence[Answer], trained: Trained) -> list[Row]:
             row = {
                 "patient": answer.patient, "photo": _SEPARATOR.join(p.photos), "photos": len(p.photos),
                 "status": "ok", "reason": p.reason, "decision": p.decision,
-                "set": _SEPARATOR.join(p.labels), "usual": p.usual, "label_1": p.ranked[0].label,
+                "set": _SEPARATOR.join(p.labels), "typicality": p.typicality, "label_1": p.ranked[0].label,
                 **{f"probability:{label}": probability[label] for label in labels},
             }  # fmt: skip
         made.append(row)
@@ -253,10 +259,10 @@ def rows(answers: Sequence[Answer], trained: Trained) -> list[Row]:
 def _distance_row(answer: Answer) -> Row:
     if isinstance(answer, Unanswered):
         row: Row = {"patient": answer.patient, "photo": answer.photo, "photos": 0, "status": "failed"}
-        return row | {"reason": answer.reason, "decision": None, "usual": None, "distance": None}
+        return row | {"reason": answer.reason, "decision": None, "typicality": None, "distance": None}
     p = answer.prediction
     row = {"patient": answer.patient, "photo": _SEPARATOR.join(p.photos), "photos": len(p.photos)}
-    row |= {"status": "ok", "reason": p.reason, "decision": p.decision, "usual": p.usual}
+    row |= {"status": "ok", "reason": p.reason, "decision": p.decision, "typicality": p.typicality}
     return row | {"distance": _distance(p)}
 
 
@@ -293,12 +299,14 @@ def as_json(answers: Sequence[Answer], trained: Trained) -> list[Row]:
         if trained.task == "normality":
             made.append({
                 "patient": answer.patient or None, "photos": list(p.photos), "status": "ok",
-                "reason": None, "decision": p.decision, "usual": p.usual, "distance": _distance(p), **about,
+                "reason": None, "decision": p.decision, "typicality": p.typicality,
+                "distance": _distance(p), **about,
             })  # fmt: skip
             continue
         made.append({
             "patient": answer.patient or None, "photos": list(p.photos), "status": "ok",
-            "reason": p.reason or None, "decision": p.decision, "set": list(p.labels), "usual": p.usual,
+            "reason": p.reason or None, "decision": p.decision, "set": list(p.labels),
+            "typicality": p.typicality,
             "ranked": [
                 {
                     "label": r.label, "probability": r.probability, "log_odds": r.log_odds,

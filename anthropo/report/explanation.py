@@ -34,7 +34,7 @@ from anthropo.report.tables import number, sign
 from anthropo.report.traits import evidence_words, worth_a_line
 
 if TYPE_CHECKING:
-    from anthropo.batch import Record
+    from anthropo.batch.records import Record
     from anthropo.explanation.heatmap import FaceHeat, Heatmap
     from anthropo.face.landmarker import Face
     from anthropo.photo import Photo
@@ -113,7 +113,7 @@ def document(case: Case) -> Document:
     -------
     dict
         ``photo`` (null when anonymous), ``photos``, ``moved`` (landmarks placed by hand, and by how many
-        pixels), ``decision``, ``reason``, ``set``, ``usual``, ``ranked``,
+        pixels), ``decision``, ``reason``, ``set``, ``typicality``, ``ranked``,
         ``voided``, ``labels`` (each with ``label``, ``log_odds``, ``bias``, ``residual``, ``against`` and
         ``contributions``), ``changes``, ``heatmaps``, ``traits``, ``measurements``, ``gate``, ``pose``,
         ``model``. A label's log_odds is its bias, residual and contributions added up; nats.
@@ -130,7 +130,7 @@ def document(case: Case) -> Document:
         "decision": None if case.voided else p.decision,
         "reason": case.voided or p.reason or None,
         "set": [] if case.voided else list(p.labels),
-        "usual": None if case.voided else p.usual,
+        "typicality": None if case.voided else p.typicality,
         "ranked": [
             {
                 "label": r.label, "probability": r.probability, "log_odds": r.log_odds,
@@ -467,8 +467,11 @@ def _summary(case: Case) -> str:
 
     p, trained = case.explanation.prediction, case.trained
     if trained.task == "normality":
-        share = 100 * (p.usual or 0.0)
-        return f"{p.decision}: {share:.1f} % of the healthy people are at least as far from the others."
+        share = f"{100 * (p.typicality or 0.0):.1f} %"
+        text = (
+            f"{p.decision}. Typicality {share}: of the healthy people, {share} are at least as far from the"
+        )
+        return f"{text} others."
     best = p.ranked[0]
     text = f"Decision: {p.decision}" + (f" ({p.reason})" if p.reason else "")
     if trained.task == "labels":

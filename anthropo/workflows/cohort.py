@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anthropo.batch import Settings
 from anthropo.errors import InputError, ModelError, WeightsError, parameter
 from anthropo.photo import MAX_MEGAPIXELS
+from anthropo.settings import Settings
 from anthropo.workflows.progress import Progress, available_cores, silent
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from conftest import Invoke
 
 from anthropo.learning.model import NONE_OF_THESE
 
-COLUMNS = ["patient", "photo", "photos", "status", "reason", "decision", "set", "usual", "label_1"]
+COLUMNS = ["patient", "photo", "photos", "status", "reason", "decision", "set", "typicality", "label_1"]
 LABELS = ["control", "synthetic-A", "Zoë syndrome"]
 
 
@@ -59,10 +59,10 @@ def test_one_photo_is_a_ranked_table_with_decision_set_and_novelty(
     assert sum(probabilities.values()) == pytest.approx(1, abs=0.002)
     assert list(probabilities.values()) != sorted(probabilities.values())
     assert lines[2].startswith("synthetic-A")
-    assert lines[5].startswith("decision  synthetic-A (least expected cost")
-    assert lines[6].startswith("set       ")
+    assert lines[5].startswith("decision   synthetic-A (least expected cost")
+    assert lines[6].startswith("set        ")
     assert lines[6].endswith("at an error rate of 10 %")
-    assert lines[7].endswith(" % of the people that it was trained with are at least as unlike the others")
+    assert lines[7].endswith(" % are at least as unlike the others")
     assert "Research use only, not a medical device." in lines[8]
     assert result.stderr.startswith("note: the photo failed the photo gate (pitch): what it voids counts as")
     assert result.stderr.endswith(
@@ -104,7 +104,8 @@ def test_distance_to_normal_is_a_share_of_the_healthy(
     result = invoke("classify", "--model", model, of(rows, "control")[0])
     assert result.exit_code == 0
     assert "al (specificity 0.9 among controls)" in result.stdout
-    assert "% of the healthy people are at least as far from the others; distance " in result.stdout
+    assert "typicality " in result.stdout
+    assert " % are at least as far from the others; distance " in result.stdout
     answers = table(invoke("classify", "--model", model, *(row["photo"] for row in rows)).stdout)
     said = {row["photo"]: row["decision"] for row in answers}
     assert {*said.values()} == {"within normal", "outside normal"}
@@ -138,7 +139,7 @@ def test_json_has_everything(gallery: Path, rows: list[Row], tmp_path: Path, inv
     (answer,) = json.loads(output.read_text(encoding="utf-8"))
     assert answer["photos"] == [photo]
     assert (answer["status"], answer["patient"], answer["task"]) == ("ok", None, "multiclass")
-    assert 0 < answer["usual"] <= 1
+    assert 0 < answer["typicality"] <= 1
     ranked = answer["ranked"]
     assert [set(r) for r in ranked] == [
         {"label", "probability", "log_odds", "kind", "similarity", "in_set"}
@@ -248,11 +249,11 @@ def test_a_face_unlike_all_others_is_none_of_these(
     assert (known["decision"], known["reason"]) == ("one", None)
     assert stranger["decision"] == NONE_OF_THESE
     assert stranger["reason"] == "unlike everybody the model was trained with"
-    assert stranger["usual"] <= 0.1 < known["usual"]
+    assert stranger["typicality"] <= 0.1 < known["typicality"]
     shown = invoke("classify", "--model", model, astronaut_png).stdout
-    assert "decision  none of these (unlike everybody the model was trained with)" in shown
-    assert "novelty   unusual: only " in shown
-    assert "of the people that it was trained with are at least as unlike the others" in shown
+    assert "decision   none of these (unlike everybody the model was trained with)" in shown
+    assert "of the people that the model knows, only " in shown
+    assert "are at least as unlike the others" in shown
 
 
 def test_another_encoder_or_instrument_is_refused(

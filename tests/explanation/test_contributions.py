@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from simulated import ENCODER, simulated
 
-from anthropo.batch import Settings
 from anthropo.errors import InputError
 from anthropo.explanation.changes import smallest_changes
 from anthropo.explanation.contributions import Explained, contrast, explain, known_labels
@@ -18,6 +17,7 @@ from anthropo.learning.features import Features, subset
 from anthropo.learning.model import NONE_OF_THESE, LabelModel, Options
 from anthropo.learning.normality import OUTSIDE
 from anthropo.learning.training import Trained, make_trained
+from anthropo.settings import Settings
 
 PEOPLE = {"control": 40, "noonan": 30, "williams": 30, "turner": 4}
 
@@ -122,7 +122,7 @@ def test_none_of_these_is_above_zero_where_it_is_decided() -> None:
     strange.measurements[::3] += 6.0
     for explanation in explain(model, strange, [NONE_OF_THESE]):
         own = explanation.labels[0]
-        unusual = explanation.prediction.usual is not None and explanation.prediction.usual <= 0.1
+        unusual = explanation.prediction.typicality is not None and explanation.prediction.typicality <= 0.1
         assert (own.log_odds > 0) == unusual
         assert total(own) == pytest.approx(own.log_odds, abs=1e-9)
         assert own.probability is None

@@ -70,8 +70,10 @@ def test_weights_move_the_shares() -> None:
     assert doubled.bias[1] - doubled.bias[0] == pytest.approx(np.log(2), abs=0.15)
 
 
-@pytest.mark.parametrize("usual", [None, 0.6])
-def test_the_gradient_is_that_of_the_loss(monkeypatch: pytest.MonkeyPatch, usual: float | None) -> None:
+@pytest.mark.parametrize("expected_slope", [None, 0.6])
+def test_the_gradient_is_that_of_the_loss(
+    monkeypatch: pytest.MonkeyPatch, expected_slope: float | None
+) -> None:
     parts, y = simulated(60, [1.0, 0.4], [0.3, 0.0, -0.3], seed=1)
     weights = np.random.default_rng(1).uniform(0.5, 2, 60)
     seen = []
@@ -83,22 +85,22 @@ def test_the_gradient_is_that_of_the_loss(monkeypatch: pytest.MonkeyPatch, usual
         return real(loss, start, **options)
 
     monkeypatch.setattr(scipy.optimize, "minimize", watched)
-    fit_stack(parts, y, weights, usual)
+    fit_stack(parts, y, weights, expected_slope)
     assert len(seen) == 5
     assert max(seen) < 1e-5
 
 
 def test_what_is_found_is_the_minimum_of_likelihood_and_its_stated_penalties() -> None:
     parts, y = simulated(40, [1.0, 0.4], [0.3, 0.0, -0.3], seed=2)
-    n, k, usual = 40, 3, 0.6
-    found = fit_stack(parts, y, np.ones(n), usual)
+    n, k, expected_slope = 40, 3, 0.6
+    found = fit_stack(parts, y, np.ones(n), expected_slope)
     spread = np.array([centred(p).std() for p in parts])
 
     def loss(theta: Floats) -> float:
         margins = Stack(theta[:2], theta[2:]).margins(parts)
         surprise = -np.log(softmax(margins)[np.arange(n), y]).sum()
-        # three photos' worth on leaving the usual slope, two on the biases
-        held = 3.0 * (((theta[:2] - usual) * spread) ** 2).sum()
+        # three photos' worth on leaving the expected slope, two on the biases
+        held = 3.0 * (((theta[:2] - expected_slope) * spread) ** 2).sum()
         return float(surprise + held + 2.0 * (theta[2:] ** 2).sum() / k / 2)
 
     best = scipy.optimize.minimize(loss, np.zeros(5), method="BFGS", options={"gtol": 1e-6})
@@ -125,17 +127,17 @@ def test_a_part_that_speaks_against_its_own_label_gets_no_slope() -> None:
 
 def test_few_photos_keep_the_usual_slope_and_many_leave_it() -> None:
     scores = np.array([[1.0, -1.0], [-1.0, 1.0]] * 2)  # two photos speak for the part, two against
-    few = fit_stack([scores], np.array([0, 1, 1, 0]), np.ones(4), usual=0.6)
+    few = fit_stack([scores], np.array([0, 1, 1, 0]), np.ones(4), expected_slope=0.6)
     free = fit_stack([scores], np.array([0, 1, 1, 0]), np.ones(4))
     assert free.slopes[0] < 0.01 < 0.3 < few.slopes[0] < 0.6
     parts, y = simulated(6000, [2.0], [0.0, 0.0], seed=4)
-    many = fit_stack(parts, y, np.ones(6000), usual=0.6)
+    many = fit_stack(parts, y, np.ones(6000), expected_slope=0.6)
     assert many.slopes[0] == pytest.approx(2, abs=0.15)
 
 
 def test_a_label_of_perfect_scores_gets_no_infinite_bias() -> None:
     y = np.array([0, 0, 0, 1])
-    found = fit_stack([100.0 * np.eye(2)[y]], y, np.ones(4), usual=1.0)
+    found = fit_stack([100.0 * np.eye(2)[y]], y, np.ones(4), expected_slope=1.0)
     assert np.isfinite(found.slopes).all()
     assert np.abs(found.bias).max() < 3
     assert softmax(found.margins([100.0 * np.eye(2)[y]])).argmax(1).tolist() == y.tolist()

@@ -86,8 +86,8 @@ def test_margins_of_machines_are_scikit_learns_own() -> None:
     model, _ = fitted(fit_machine, x, y, folds)
     filled = np.nan_to_num(x)
     one_of_them = []
-    for softness in measured._SOFTNESS:
-        theirs = LinearSVC(C=softness, dual=False, random_state=0, max_iter=2000)
+    for c in measured._C_LINEAR:
+        theirs = LinearSVC(C=c, dual=False, random_state=0, max_iter=2000)
         theirs.fit(filled, y == 2, sample_weight=np.ones(len(y)))
         one_of_them.append(np.abs(filled @ theirs.coef_[0] - model.margins(x)[:, 2]).max())
     assert min(one_of_them) < 1e-9
@@ -104,8 +104,8 @@ def test_a_kernel_machine_is_scikit_learns_own_and_its_shapley_values_sum_up(
     model, _ = fitted(fit_kernel_machine, x, y, folds)
     filled = np.nan_to_num(x)
     apart = []
-    for softness in measured._SOFTNESS_RBF:
-        theirs = SVC(C=softness, kernel="rbf", gamma=model.width)
+    for c in measured._C_RBF:
+        theirs = SVC(C=c, kernel="rbf", gamma=model.width)
         theirs.fit(filled, y == 1, sample_weight=np.ones(len(y)))
         own = model.margins(x)[:, 1] * (2 if labels == 2 else 1)
         apart.append(np.abs(theirs.decision_function(filled) - own).max())

@@ -72,7 +72,7 @@ def test_somebody_else_is_none_of_these_and_the_known_are_not() -> None:
     far = replace(known, regions={r: e + 6 * (-1) ** np.arange(12) for r, e in known.regions.items()})
     away = model.answer(feature_frame(far))
     assert (away.decision == -1).all()
-    assert (away.usual <= 0.02).all()
+    assert (away.typicality <= 0.02).all()
     assert set(away.reasons) == {"unlike everybody the model was trained with"}
     assert {r for r, d in zip(found.reasons, found.decision, strict=True) if d >= 0} == {""}
 
@@ -199,7 +199,7 @@ def test_without_regions_nothing_can_be_matched() -> None:
     lean = LabelModel.fit(simulated(COHORT), replace(options, lean=True))
     assert lean.labels == ("control", "noonan")
     assert lean.novelty is None
-    assert np.isnan(lean.answer(feature_frame(simulated({"control": 3}))).usual).all()
+    assert np.isnan(lean.answer(feature_frame(simulated({"control": 3}))).typicality).all()
 
 
 def test_a_model_is_kept() -> None:

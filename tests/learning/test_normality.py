@@ -43,7 +43,7 @@ def test_only_healthy_people_are_learned_from() -> None:
     one = NormalityModel.fit(simulated(COHORT, strength=2), OPTIONS)
     other = NormalityModel.fit(simulated(COHORT, strength=9), OPTIONS)
     table = feature_frame(simulated({"control": 20}, seed=1))
-    np.testing.assert_array_equal(one.answer(table).usual, other.answer(table).usual)
+    np.testing.assert_array_equal(one.answer(table).typicality, other.answer(table).typicality)
 
 
 def test_photos_of_a_person_are_averaged() -> None:
@@ -60,7 +60,7 @@ def test_it_is_kept() -> None:
     again = NormalityModel.from_state(json.loads(json.dumps(meta)), arrays)
     assert again.specificity == 0.9
     table = feature_frame(simulated(COHORT, seed=1))
-    np.testing.assert_allclose(again.answer(table).usual, model.answer(table).usual, atol=0.006)
+    np.testing.assert_allclose(again.answer(table).typicality, model.answer(table).typicality, atol=0.006)
     np.testing.assert_array_equal(again.answer(table).decision, model.answer(table).decision)
     del meta["distance"]
     with pytest.raises(ModelError, match="`distance` is missing"):
