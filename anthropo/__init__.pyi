@@ -1,5 +1,5 @@
-from .batch import Settings as Settings
-from .batch import measure_table as measure_table
+from .batch.patients import patient_table as patient_table
+from .batch.run import measure_table as measure_table
 from .encoder.encoders import load_encoder as load_encoder
 from .errors import AnthropoError as AnthropoError
 from .errors import FaceError as FaceError
@@ -24,9 +24,9 @@ from .measurement.compute import measure_face as measure_face
 from .measurement.pooling import Pooled as Pooled
 from .measurement.pooling import pool as pool
 from .measurement.registry import registry as registry
-from .patients import patient_table as patient_table
 from .photo import Photo as Photo
 from .photo import example_photo as example_photo
 from .photo import read_photo as read_photo
+from .settings import Settings as Settings
 
 __version__: str

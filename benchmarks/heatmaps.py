@@ -30,7 +30,6 @@ import torch
 from hybrid import read, tasks
 from torch.nn import functional
 
-from anthropo.batch import Settings
 from anthropo.encoder.encoders import Encoder, load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS, FILL, HYBRID_REGIONS, REGIONS, crops, frame_to, hidden
 from anthropo.explanation import heatmap
@@ -41,6 +40,7 @@ from anthropo.learning.columns import Columns
 from anthropo.learning.features import Features, extract, feature_frame, look_at
 from anthropo.learning.hybrid import HybridClassifier
 from anthropo.learning.splits import split
+from anthropo.settings import Settings
 from anthropo.synthetic import CONTROL, SINGLE_MORPHS, Morph, Syndrome, make_cohort
 
 FOLDS = 5

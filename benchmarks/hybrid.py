@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from anthropo.batch import Settings
 from anthropo.encoder.cache import Store
 from anthropo.encoder.encoders import load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS
@@ -28,6 +27,7 @@ from anthropo.learning.features import Features, extract
 from anthropo.learning.metrics import judge
 from anthropo.learning.model import Options
 from anthropo.learning.training import cross_validate
+from anthropo.settings import Settings
 
 MODELS = ("hybrid", "measurements", "regions", "background")
 MISS = 5.0

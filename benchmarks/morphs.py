@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from anthropo.batch import Settings
 from anthropo.encoder.encoders import load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS
 from anthropo.learning.cohort import read_cohort
 from anthropo.learning.features import extract, feature_frame
 from anthropo.learning.hybrid import HybridClassifier
 from anthropo.learning.splits import split
+from anthropo.settings import Settings
 from anthropo.synthetic import CONTROL, SINGLE_MORPHS, Syndrome, make_cohort
 
 

@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from anthropo.batch import Settings
 from anthropo.learning.cohort import Case, Cohort
 from anthropo.learning.duplicates import find_duplicates
 from anthropo.learning.features import Features
@@ -40,6 +39,7 @@ from anthropo.networks.pictures import TEST, Pictures, gather, units_of
 from anthropo.networks.recipes import load_recipe
 from anthropo.networks.training_loop import device_of
 from anthropo.report.networks import history_figure
+from anthropo.settings import Settings
 
 SMALL_DEEPGESTALT = ("size=40", "epochs=6", "batch=16", "rate=0.02", "mirror=false", "patience=0")
 FACE = ("views=face", "backbone=face-resnet", "warm_start=face-resnet", "size=150", "batch=16", "crop=0.1")

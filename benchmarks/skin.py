@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from anthropo.batch import Settings
 from anthropo.encoder.encoders import load_encoder
 from anthropo.encoder.regions import middle_square
 from anthropo.learning.cohort import Case, Cohort
@@ -24,6 +23,7 @@ from anthropo.learning.metrics import judge
 from anthropo.learning.model import Options
 from anthropo.learning.training import cross_validate
 from anthropo.photo import read_photo
+from anthropo.settings import Settings
 
 BLACK = 40  # grey levels
 

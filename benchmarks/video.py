@@ -20,13 +20,15 @@ from typing import Any
 import av
 import numpy as np
 
-from anthropo.batch import Item, Settings, measure_item
+from anthropo.batch.inputs import Item
+from anthropo.batch.run import measure_item
 from anthropo.errors import AnthropoError
 from anthropo.face.fine import refine
 from anthropo.face.landmarker import read_face
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.pooling import pool
 from anthropo.measurement.registry import PIXELS, registry
+from anthropo.settings import Settings
 from anthropo.video import FRAMES, SUFFIXES, open_video
 
 SECONDS = 10

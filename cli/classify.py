@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anthropo.batch import Item, collect
+from anthropo.batch.inputs import Item, collect
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME, in_one_sentence, place_to_write
 from anthropo.cli.learning import MOST_FAILURES, Given, corrected, encoder_of, look, settings_of
@@ -123,8 +123,8 @@ def people_of(items: Sequence[Item], trained: Trained, *, together: bool = False
     ModelError
         If the model does not say of what kind the metadata are.
     """
+    from anthropo.batch.patients import one_person
     from anthropo.learning.cohort import Case, Cohort
-    from anthropo.patients import one_person
 
     kinds: dict[str, Kind] = {}
     said = trained.manifest.get("metadata_kinds")

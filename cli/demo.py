@@ -70,7 +70,7 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
     InputError
         If a label is unknown, or the folder is not empty or cannot be written.
     """
-    from anthropo.batch import Item
+    from anthropo.batch.inputs import Item
     from anthropo.cli.classify import people_of
     from anthropo.cli.evaluate import write_evaluation
     from anthropo.cli.explain import case_of

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anthropo.batch import Item, Record, Settings, collect, measure_item, scores_of, values_of
+from anthropo.batch.inputs import Item, collect
+from anthropo.batch.records import Record, scores_of, values_of
+from anthropo.batch.run import measure_item
 from anthropo.cli import options
 from anthropo.cli.classify import people_of
 from anthropo.cli.common import EXIT_NONE, in_one_sentence, place_to_write
 from anthropo.cli.learning import Given, corrected, encoder_of, look, settings_of
 from anthropo.errors import InputError, ModelError
 from anthropo.reference.tables import parse_age, parse_sex
+from anthropo.settings import Settings
 
 if TYPE_CHECKING:
     from anthropo.encoder.encoders import Encoder
@@ -229,7 +232,7 @@ def _fit(trained: Trained, items: Sequence[Item], settings: Settings, force: boo
 
 def _together(items: Sequence[Item], seen: _Seen, settings: Settings) -> tuple[Record, Face, Sequence[Trait]]:
     """The record and face of the photo that is best to measure, with the measurements and traits of all."""
-    from anthropo.patients import one_person, pool_patient
+    from anthropo.batch.patients import one_person, pool_patient
     from anthropo.reference.traits import call_traits
 
     record, face = min(

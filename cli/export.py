@@ -75,7 +75,7 @@ def command(network: str, output: str, int8: bool, calibrate: str | None, **give
 
 def calibration(network: Network, places: list[str], given: Given) -> NDArray[np.uint8]:
     """Pictures of some photos of a folder, pattern or table."""
-    from anthropo.batch import collect
+    from anthropo.batch.inputs import collect
     from anthropo.networks.bench import calibration_photos
 
     settings = settings_of(given, network.manifest)

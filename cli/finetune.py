@@ -16,13 +16,13 @@ from anthropo.cli.learning import Given, command_line, settings_of, show_finding
 from anthropo.errors import InputError
 
 if TYPE_CHECKING:
-    from anthropo.batch import Settings
     from anthropo.learning.cohort import Cohort
     from anthropo.learning.features import Features
     from anthropo.networks.finetuning import Finetuned
     from anthropo.networks.pictures import Pictures, Units
     from anthropo.networks.recipes import Recipe
     from anthropo.networks.training_loop import Progress, Report
+    from anthropo.settings import Settings
 
 # recipes, for the help, which must not import torch
 _RECIPES = ("deepgestalt", "skin-five", "risk-grading", "differential", "attributes")

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anthropo.batch import Settings
 from anthropo.cli.common import EXIT_USAGE, fail, progress
 from anthropo.cli.options import Decorator, all_of, allow_duplicates_option, encoder_weights_option
 from anthropo.errors import InputError, ModelError
+from anthropo.settings import Settings
 
 if TYPE_CHECKING:
     from anthropo.encoder.cache import Store

@@ -11,7 +11,11 @@ from typing import Any
 
 import click
 
-from anthropo.batch import OVERLAY_SUFFIX, Item, OnFace, Output, Record, Settings, as_csv, collect, run
+from anthropo.batch.inputs import OVERLAY_SUFFIX, Item, collect
+from anthropo.batch.output import Output, as_csv
+from anthropo.batch.patients import People, by_photo, patients, people_csv, photos_table, pool_patient
+from anthropo.batch.records import OnFace, Record
+from anthropo.batch.run import run
 from anthropo.cli import options
 from anthropo.cli.common import (
     EXIT_INTERRUPTED,
@@ -29,8 +33,8 @@ from anthropo.files import file_sha256, write_atomically
 from anthropo.measurement.landmark_file import SUFFIX as LANDMARKS_SUFFIX
 from anthropo.measurement.landmark_file import Corrections, landmarks_text
 from anthropo.measurement.scale import Scale
-from anthropo.patients import People, by_photo, patients, people_csv, photos_table, pool_patient
 from anthropo.photo import Photo
+from anthropo.settings import Settings
 
 
 @click.command(short_help="Measure the faces of photographs.")
@@ -162,9 +166,19 @@ def command(
         )
     fine = fine and not permissive
     settings = Settings(
-        face, jitter, landmark_model, max_megapixels, fine, force, texture, scale, references, sex, age,
+        face=face,
+        jitter=jitter,
+        landmark_model=landmark_model,
+        max_megapixels=max_megapixels,
+        fine=fine,
+        force=force,
+        texture=texture,
+        scale=scale,
+        references=references,
+        sex=sex,
+        age=age,
         frames=frames,
-    )  # fmt: skip
+    )
     try:
         items = collect(photos)
         settings.fingerprint()  # what cannot be used is one error, not one per photo

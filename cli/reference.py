@@ -10,7 +10,9 @@ from pathlib import Path
 
 import click
 
-from anthropo.batch import Item, Settings, read_cohort, run
+from anthropo.batch.inputs import Item, read_photo_table
+from anthropo.batch.records import values_of as measurements_of
+from anthropo.batch.run import run
 from anthropo.cli import options
 from anthropo.cli.common import (
     EXIT_INTERRUPTED,
@@ -35,7 +37,7 @@ from anthropo.reference.build import (
     parse_bands,
     require_columns,
     subject,
-    values_of_record,
+    values_of,
     values_of_row,
 )
 from anthropo.reference.tables import (
@@ -47,6 +49,7 @@ from anthropo.reference.tables import (
     shipped_references,
     write_reference,
 )
+from anthropo.settings import Settings
 
 
 @click.group(short_help="Reference tables: list them, make one from your own controls.")
@@ -197,7 +200,7 @@ def _build(
 ) -> int:
     _check_output(output, controls)
     bands = parse_bands(age_bands) if age_bands is not None else None
-    items = read_cohort(Path(controls))
+    items = read_photo_table(Path(controls))
     columns = list(items[0].columns)
     require_columns(controls, ["photo", *columns], by)
     if VERSION_COLUMN in columns and MODEL_COLUMN in columns:
@@ -297,7 +300,7 @@ def _from_photos(items: list[Item], by: By, jobs: int, settings: Settings) -> _M
             if record["status"] == "ok":
                 made = record["diagnostics"]
                 instrument = instrument_name(made["anthropo"], made["landmark_model"], made["fine_model"])
-                results[record["photo"]] = values_of_record(record)
+                results[record["photo"]] = values_of(measurements_of(record))
             else:
                 failed[record["photo"]] = record["reason"]
             advance()

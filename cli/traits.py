@@ -16,16 +16,19 @@ from typing import Any
 
 import click
 
-from anthropo.batch import Item, Record, Settings, collect, run, values_of
+from anthropo.batch.inputs import Item, collect
+from anthropo.batch.patients import Patient, patients, pool_patient
+from anthropo.batch.records import Record, values_of
+from anthropo.batch.run import run
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME, in_one_sentence, place_to_write, progress
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
 from anthropo.files import write_atomically
 from anthropo.measurement.compute import Measurement
 from anthropo.measurement.landmark_file import Corrections
-from anthropo.patients import Patient, patients, pool_patient
 from anthropo.reference.growth import CHARTS, MEASURES, Growth, age_span, grow
 from anthropo.reference.phenopacket import as_json, phenopacket
+from anthropo.reference.rules import SUBJECTIVE, Rule, read_rules
 from anthropo.reference.tables import DEFAULT_REFERENCE, Reference, load_reference, parse_age, parse_sex
 from anthropo.reference.traits import (
     ABSENT,
@@ -35,16 +38,14 @@ from anthropo.reference.traits import (
     NOT_ASSESSED,
     PRESENT,
     STATUSES,
-    SUBJECTIVE,
     Evidence,
-    Rule,
     Trait,
     call_traits,
-    read_rules,
 )
 from anthropo.reference.zscore import ZScore, score
 from anthropo.report.tables import number, sign
 from anthropo.report.traits import evidence_words, worth_a_line, z_words
+from anthropo.settings import Settings
 
 
 @click.command(short_help="Call HPO traits from the measurements of photographs.")
@@ -165,7 +166,7 @@ def command(
         # the default is named, so that a missing sex or age is told
         names = references or (DEFAULT_REFERENCE,)
         settings = Settings(
-            face, landmark_model=landmark_model, max_megapixels=max_megapixels, scale=scale,
+            face=face, landmark_model=landmark_model, max_megapixels=max_megapixels, scale=scale,
             references=names, sex=sex, age=age, frames=frames,
         )  # fmt: skip
         items = collect(photos)
@@ -216,7 +217,7 @@ class _Found:
 def _check_by_hand(by_hand: dict[str, float], people: int, chart: str) -> None:
     """Refuse one person's size for several people, and sizes that cannot be, before the photos are read."""
     if by_hand and people > 1:
-        option = MEASURES[next(iter(by_hand))].option
+        option = parameter(next(iter(by_hand)))
         raise InputError(
             f"{option} is one person's, and there are several photos. Pass --patient if they are of one "
             "person, or list them in a CSV with the columns "

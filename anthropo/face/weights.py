@@ -58,14 +58,6 @@ KNOWN: tuple[Weights, ...] = (
         False,
     ),
     Weights(
-        "landmarks-5",
-        "shape_predictor_5_face_landmarks.dat",
-        "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
-        "5 landmarks for alignment (no command uses them yet)",
-        "public domain (CC0)",
-        True,
-    ),
-    Weights(
         "fine-landmarks",
         "fine.npz",
         "7aea6a8a251cadce6c132ddb63f4f243d95552521a053eb4220830db9a911da9",

@@ -12,15 +12,16 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.batch import Settings
 from anthropo.encoder.portrait import PORTRAIT, place
 from anthropo.errors import FaceError, PhotoError
+from anthropo.face.frame import outer_canthal_distance
 from anthropo.face.landmarker import FIRST_DECODE, power_of_two
 from anthropo.face.warp import Mesh
 from anthropo.learning.cohort import Case
 from anthropo.learning.features import look_at
 from anthropo.measurement import anatomy
-from anthropo.photo import read_photo
+from anthropo.photo import LUMA, read_photo
+from anthropo.settings import Settings
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -336,9 +337,8 @@ def _warped(
     sitter: Sitter, mesh: Mesh, unit: float, sharp: bool
 ) -> tuple[Pixels, NDArray[np.bool_], NDArray[np.float32] | None]:
     """A photo warped to a mesh, which pixels it reaches, and how strong its bands of detail are there."""
-    apart = float(np.hypot(*(sitter.points[45] - sitter.points[36])))
     photo = read_photo(sitter.photo, short_side=FIRST_DECODE, max_megapixels=None)
-    photo = photo.finer(power_of_two(apart / unit))
+    photo = photo.finer(power_of_two(outer_canthal_distance(sitter.points) / unit))
     points = photo.to_decoded(sitter.points)
     pixels = mesh.warp(photo.pixels, points)
     bands = _strength(_bands(_grey(pixels), unit), unit) if sharp else None
@@ -347,7 +347,7 @@ def _warped(
 
 def _grey(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
     """Luma (BT.601) of RGB."""
-    return np.asarray(pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32))
+    return np.asarray(pixels.astype(np.float32) @ np.array(LUMA, dtype=np.float32))
 
 
 def _bands(plane: NDArray[np.float32], unit: float) -> NDArray[np.float32]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.batch import Settings
 from anthropo.encoder.regions import crops
 from anthropo.errors import InputError
 from anthropo.explanation.heatmap import Head, heat_of_chips
@@ -18,6 +17,7 @@ from anthropo.learning.columns import METADATA, Columns, Scaler
 from anthropo.learning.features import Features, feature_frame, look_at, network_threads
 from anthropo.learning.hybrid import HybridClassifier
 from anthropo.learning.splits import split
+from anthropo.settings import Settings
 
 if TYPE_CHECKING:
     from anthropo.encoder.encoders import ChipEncoder

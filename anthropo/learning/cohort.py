@@ -17,8 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from anthropo.batch import collect
-from anthropo.batch import read_cohort as read_photo_table
+from anthropo.batch.inputs import collect, read_photo_table
 from anthropo.errors import InputError
 from anthropo.files import read_text
 from anthropo.reference.tables import parse_age, parse_sex

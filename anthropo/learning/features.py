@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anthropo.batch import Settings
 from anthropo.encoder.portrait import PORTRAIT, portrait
 from anthropo.encoder.regions import DEFAULT_REGIONS, IMAGE
 from anthropo.errors import FaceError, InputError, PhotoError
@@ -36,6 +35,7 @@ from anthropo.learning.duplicates import (
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
 from anthropo.photo import Photo, read_photo
+from anthropo.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.batch import Settings
 from anthropo.errors import InputError, ModelError
 from anthropo.face.fine import fine_sha256
 from anthropo.face.weights import KNOWN, landmark_model
@@ -51,6 +50,7 @@ from anthropo.learning.profile import Profile
 from anthropo.learning.splits import split
 from anthropo.learning.subgroups import age_bands
 from anthropo.measurement.registry import registry
+from anthropo.settings import Settings
 
 if TYPE_CHECKING:
     from anthropo.encoder.encoders import Encoder

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.batch import Settings
 from anthropo.encoder.encoders import count_seen
 from anthropo.errors import InputError, ModelError
 from anthropo.files import file_sha256
@@ -29,6 +28,7 @@ from anthropo.networks.export import CALIBRATION, export
 from anthropo.networks.finetuning import chips_of, judged_of
 from anthropo.networks.network import Network
 from anthropo.networks.pictures import TEST, Pictures, Units, encode_metadata, gather, of_cases
+from anthropo.settings import Settings
 
 Pixels = NDArray[np.uint8]
 

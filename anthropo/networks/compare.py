@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from anthropo.batch import Settings
 from anthropo.learning.features import Features
 from anthropo.networks.bench import Photos, run
 from anthropo.networks.checkpoints import folder_of
@@ -19,6 +18,7 @@ from anthropo.networks.finetuning import Finetuned, chips_of, finetune
 from anthropo.networks.pictures import TEST, Pictures, Units
 from anthropo.networks.recipes import Recipe
 from anthropo.networks.training_loop import Report
+from anthropo.settings import Settings
 
 #: The five of the published comparison on facial skin disease.
 FIVE = ("resnet50", "inception_v3", "densenet121", "xception", "inception_resnet_v2")

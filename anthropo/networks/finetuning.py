@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from anthropo.batch import Settings
 from anthropo.encoder.encoders import SEEN
 from anthropo.errors import InputError
 from anthropo.face.weights import KNOWN
@@ -32,6 +31,7 @@ from anthropo.networks.network import Network, decided
 from anthropo.networks.pictures import TEST, TRAIN, Pictures, Units, units_of
 from anthropo.networks.recipes import Parameters, Recipe
 from anthropo.networks.training_loop import Learned, Report, learn
+from anthropo.settings import Settings
 
 Figures = dict[str, dict[str, Interval]]  # by what they are of, then by metric
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from anthropo.batch import Settings
 from anthropo.errors import FaceError, InputError, PhotoError
 from anthropo.face.fine import refine
 from anthropo.face.landmarker import FIRST_DECODE, read_faces
@@ -27,6 +26,7 @@ from anthropo.networks.architectures import Task
 from anthropo.networks.chips import View
 from anthropo.networks.recipes import ALL, Parameters
 from anthropo.photo import read_photo
+from anthropo.settings import Settings
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]

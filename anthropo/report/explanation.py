@@ -34,7 +34,7 @@ from anthropo.report.tables import number, sign
 from anthropo.report.traits import evidence_words, worth_a_line
 
 if TYPE_CHECKING:
-    from anthropo.batch import Record
+    from anthropo.batch.records import Record
     from anthropo.explanation.heatmap import FaceHeat, Heatmap
     from anthropo.face.landmarker import Face
     from anthropo.photo import Photo

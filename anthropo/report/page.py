@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from anthropo._version import __version__
-from anthropo.batch import Item, Record
+from anthropo.batch.inputs import Item
+from anthropo.batch.records import Record
 from anthropo.errors import InputError
 from anthropo.face.landmarker import Face
 from anthropo.files import write_atomically

@@ -17,14 +17,18 @@ import pytest
 from conftest import Invoke, Pixels
 from PIL import Image, ImageDraw
 
-from anthropo import batch, measure, measure_table, read_face
-from anthropo.batch import Item, Record, Settings, flatten, measure_item
+from anthropo import measure, measure_table, read_face
+from anthropo.batch import run as run_module
+from anthropo.batch.inputs import Item
+from anthropo.batch.records import Record, flatten
+from anthropo.batch.run import measure_item
 from anthropo.errors import InputError
 from anthropo.face.weights import locate
 from anthropo.measurement.appearance import lbp
 from anthropo.measurement.registry import registry
 from anthropo.photo import read_photo
 from anthropo.reference.tables import COLUMNS, DEFAULT_REFERENCE, shipped_references
+from anthropo.settings import Settings
 
 #: A measurement that neither a smile nor an open mouth voids.
 NAME = "intercanthal_width"
@@ -65,13 +69,13 @@ def sticker_png(photo_dir: Path, astronaut: Pixels) -> Path:
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Paths of the photos that are really measured from here on."""
     seen: list[str] = []
-    original = batch.measure_item
+    original = run_module.measure_item
 
     def count(item: Item, *rest: Any) -> list[Record]:
         seen.append(Path(item.path).name)
         return original(item, *rest)
 
-    monkeypatch.setattr(batch, "measure_item", count)
+    monkeypatch.setattr(run_module, "measure_item", count)
     return seen
 
 

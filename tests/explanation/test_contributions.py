@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from simulated import ENCODER, simulated
 
-from anthropo.batch import Settings
 from anthropo.errors import InputError
 from anthropo.explanation.changes import smallest_changes
 from anthropo.explanation.contributions import Explained, contrast, explain, known_labels
@@ -18,6 +17,7 @@ from anthropo.learning.features import Features, subset
 from anthropo.learning.model import NONE_OF_THESE, LabelModel, Options
 from anthropo.learning.normality import OUTSIDE
 from anthropo.learning.training import Trained, make_trained
+from anthropo.settings import Settings
 
 PEOPLE = {"control": 40, "noonan": 30, "williams": 30, "turner": 4}
 

@@ -7,6 +7,7 @@ import threading
 import dlib
 import numpy as np
 import pytest
+from conftest import FIVE_POINTS
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -139,7 +140,7 @@ def test_nonsense_is_refused(astronaut: Pixels) -> None:
 
 
 def test_a_damaged_cache_is_refused_and_never_read_beyond() -> None:
-    good = np.frombuffer(_engine.pack_shape_predictor(str(locate("landmarks-5"))), np.uint8)
+    good = np.frombuffer(_engine.pack_shape_predictor(str(FIVE_POINTS)), np.uint8)
     assert _engine.ShapePredictor(good).points == 5
     for bad in (good[:-1], good[:40], np.zeros(200, np.uint8), np.concatenate([good, good[:64]])):
         with pytest.raises(ValueError, match="not a packed shape predictor"):

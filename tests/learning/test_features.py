@@ -14,7 +14,6 @@ from conftest import Copies
 from numpy.typing import NDArray
 from PIL import Image
 
-from anthropo.batch import Settings
 from anthropo.encoder.cache import Store
 from anthropo.encoder.encoders import load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS, crops, middle_square
@@ -33,6 +32,7 @@ from anthropo.learning.features import (
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
 from anthropo.photo import Photo
+from anthropo.settings import Settings
 
 FAST = Settings(jitter=2, fine=False)
 

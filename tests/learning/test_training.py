@@ -11,7 +11,6 @@ import pytest
 from simulated import ENCODER, simulated
 from sklearn.metrics import roc_auc_score
 
-from anthropo.batch import Settings
 from anthropo.errors import InputError, ModelError
 from anthropo.learning import deep, measured
 from anthropo.learning.features import Features, feature_frame, subset
@@ -26,6 +25,7 @@ from anthropo.learning.training import (
     steps,
     variants,
 )
+from anthropo.settings import Settings
 
 FAST = Options(classifier="svm")
 SETTINGS = Settings(jitter=2)

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from anthropo.batch import Settings
 from anthropo.learning.cohort import read_cohort
 from anthropo.learning.features import Features
 from anthropo.networks.finetuning import view_of
 from anthropo.networks.pictures import Pictures, gather
 from anthropo.networks.recipes import Recipe, load_recipe
+from anthropo.settings import Settings
 
 SIDE = 40  # px
 #: What makes any recipe small enough for a test.

@@ -9,12 +9,12 @@ import noise
 import numpy as np
 import pytest
 
-from anthropo.batch import Settings
 from anthropo.errors import InputError, ModelError
 from anthropo.learning.cohort import read_cohort
 from anthropo.learning.intervals import Interval
 from anthropo.networks import bench as module
 from anthropo.networks.bench import RUNTIMES, Measured, bench, calibration_photos, photos_of, remarks, run
+from anthropo.settings import Settings
 
 SETTINGS = Settings(no_face=True)
 

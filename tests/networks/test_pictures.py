@@ -9,7 +9,6 @@ import torch
 from conftest import Copies
 from noise import SIDE, look, small, with_labels, write_cohort
 
-from anthropo.batch import Settings
 from anthropo.errors import InputError, PhotoError
 from anthropo.learning.cohort import read_cohort
 from anthropo.networks.chips import View
@@ -24,6 +23,7 @@ from anthropo.networks.pictures import (
     of_cases,
     units_of,
 )
+from anthropo.settings import Settings
 
 LABELS = ["a", "b"] * 15
 

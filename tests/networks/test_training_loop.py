@@ -11,7 +11,6 @@ import pytest
 import torch
 from noise import look, small, write_cohort
 
-from anthropo.batch import Settings
 from anthropo.errors import InputError, ModelError, PhotoError
 from anthropo.networks.architectures import build
 from anthropo.networks.checkpoints import Checkpoints, State
@@ -21,6 +20,7 @@ from anthropo.networks.objective import Batch, Work, contrastive, monitored
 from anthropo.networks.pictures import Pictures, units_of
 from anthropo.networks.recipes import Recipe
 from anthropo.networks.training_loop import Progress, device_of
+from anthropo.settings import Settings
 
 CPU = torch.device("cpu")
 LABELS = ["a", "b"] * 20

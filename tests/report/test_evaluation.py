@@ -400,8 +400,3 @@ def test_comparison(made: Evaluation, capsys: pytest.CaptureFixture[str]) -> Non
     assert first.startswith("xgboost [weights]")
     assert first.endswith("0.250 (0.200 to 0.300)")
     assert second.rstrip().endswith("–")
-
-
-def test_numbers_that_round_to_nothing_have_no_sign() -> None:
-    assert str(Interval(-0.0001, -0.02, 0.01)) == "0.000 (−0.020 to 0.010)"
-    assert evaluation.figure_text({"value": None, "lo": None, "hi": None}) == "–"

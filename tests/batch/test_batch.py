@@ -19,10 +19,15 @@ import pandas as pd
 import pytest
 from conftest import Copies, Invoke
 
-from anthropo import batch, measure_table
-from anthropo.batch import Item, Output, Record, Settings, collect, flatten, measure_item, run
+from anthropo import measure_table
+from anthropo.batch import run as run_module
+from anthropo.batch.inputs import Item, collect
+from anthropo.batch.output import Output, as_csv
+from anthropo.batch.records import Record, flatten
+from anthropo.batch.run import measure_item, run
 from anthropo.errors import InputError, WeightsError
 from anthropo.measurement.registry import PIXELS, registry
+from anthropo.settings import Settings
 
 FAST = Settings(jitter=2)
 SOME = ("photo", "face", "status", "reason", "yaw", "intercanthal_width", "diagnostics_sha256")
@@ -65,7 +70,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(item.path)
         return measure_item(item, *arguments)
 
-    monkeypatch.setattr(batch, "measure_item", counting)
+    monkeypatch.setattr(run_module, "measure_item", counting)
     return seen
 
 
@@ -688,7 +693,7 @@ def test_memory_error_of_one_photo_is_its_reason(
     def exhausted(*_: Any, **__: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(batch, "read_faces", exhausted)
+    monkeypatch.setattr(run_module, "read_faces", exhausted)
     (record,) = measure_item(Item(str(astronaut_png)), FAST)
     assert record["reason"] == f"{astronaut_png}: not enough memory. Use fewer --jobs."
 
@@ -724,8 +729,8 @@ def test_measure_table_with_a_missing_model(astronaut_png: Path) -> None:
 def test_csv_of_records_is_the_csv_of_the_file(tmp_path: Path, astronaut_png: Path, invoke: Invoke) -> None:
     records = measure_item(Item(str(astronaut_png)), FAST)
     assert invoke("measure", astronaut_png, "-o", tmp_path / "a.csv", "--jitter", 2).exit_code == 0
-    assert batch.as_csv(records) == (tmp_path / "a.csv").read_text(encoding="utf-8")
-    assert len(list(csv.reader(io.StringIO(batch.as_csv(records))))) == 2
+    assert as_csv(records) == (tmp_path / "a.csv").read_text(encoding="utf-8")
+    assert len(list(csv.reader(io.StringIO(as_csv(records))))) == 2
 
 
 def test_two_runs_do_not_write_one_table_at_once(

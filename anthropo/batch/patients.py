@@ -9,29 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anthropo.batch import (
-    SUFFIX_OF_OUTPUT,
-    Item,
+from anthropo.batch.inputs import Item, collect
+from anthropo.batch.output import SUFFIXES_OF_TABLES, data_frame, decode, encode
+from anthropo.batch.records import (
     Record,
     Row,
-    Settings,
-    collect,
-    data_frame,
-    decode,
     diagnostics_of,
-    encode,
     flatten_measurements,
     measurement_records,
     passed_through,
-    run,
     scores_of,
     values_of,
 )
+from anthropo.batch.run import run
 from anthropo.errors import InputError
 from anthropo.files import write_atomically
 from anthropo.measurement.pooling import pool
 from anthropo.reference.tables import parse_age, parse_sex
 from anthropo.reference.zscore import disagreement
+from anthropo.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -201,7 +197,7 @@ def photos_table(path: str) -> Path:
     InputError
         If the table's suffix is unknown.
     """
-    if not path.lower().endswith(SUFFIX_OF_OUTPUT):
+    if not path.lower().endswith(SUFFIXES_OF_TABLES):
         raise InputError(f"{path}: a table of people ends in .csv, .parquet or .json.")
     return Path(path).with_suffix(".photos.json")
 
