@@ -15,7 +15,6 @@ from anthropo.cli import options
 from anthropo.cli.common import EXIT_USAGE, fail, in_one_sentence, place_to_write
 from anthropo.cli.learning import (
     Given,
-    Material,
     corrected,
     documents_of,
     encoder_of,
@@ -23,7 +22,6 @@ from anthropo.cli.learning import (
     judge_material,
     look,
     positive_of,
-    seen_before,
     settings_of,
     show_findings,
     subgroup_columns,
@@ -31,6 +29,7 @@ from anthropo.cli.learning import (
 )
 from anthropo.errors import InputError
 from anthropo.files import file_sha256, write_atomically
+from anthropo.workflows.cohort import Material, seen_before
 
 if TYPE_CHECKING:
     from anthropo.learning.evaluation import Evaluation

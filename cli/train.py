@@ -14,7 +14,6 @@ from anthropo.cli import options
 from anthropo.cli.common import EXIT_USAGE, fail, in_one_sentence, place_to_write
 from anthropo.cli.learning import (
     Given,
-    Material,
     command_line,
     documents_of,
     gather,
@@ -22,6 +21,7 @@ from anthropo.cli.learning import (
     show_findings,
     training_options,
 )
+from anthropo.workflows.cohort import Material
 
 if TYPE_CHECKING:
     from anthropo.learning.evaluation import Evaluation
