@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from anthropo.face.weights import KNOWN
 from anthropo.learning.attributes import NO_ATTRIBUTE, split_labels
 from anthropo.learning.features import Features
-from anthropo.learning.metrics import age_bands
+from anthropo.learning.subgroups import age_bands
 from anthropo.learning.model import LabelModel, Options, Task, collapse, control_label, positive_label
 from anthropo.learning.normality import WITHIN, NormalityModel
 from anthropo.learning.profile import Profile
