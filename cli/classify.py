@@ -20,7 +20,7 @@ from anthropo.errors import ModelError
 if TYPE_CHECKING:
     from anthropo.learning.cohort import Cohort, Kind
     from anthropo.learning.features import Features
-    from anthropo.learning.training import Trained
+    from anthropo.learning.trained import Trained
 
 _SUFFIXES = (".csv", ".json", ".parquet")
 _KINDS: dict[str, Kind] = {"number": "number", "category": "category"}
@@ -74,7 +74,7 @@ def command(photos: tuple[str, ...], model: str, output: str | None, top: int, *
         path = place_to_write(output, _SUFFIXES, (model, *photos)) if output else None
         items = collect(photos)
 
-        from anthropo.learning.training import Trained
+        from anthropo.learning.trained import Trained
 
         trained = Trained.load(Path(model))
         sys.exit(_classify(trained, model, items, path, top, given))
@@ -89,7 +89,7 @@ def _classify(
     encoder = encoder_of(trained, model, given["encoder_weights"], settings)
     cohort = people_of(items, trained, together=given["patient"])
     start = time.perf_counter()
-    features = look(cohort, settings, encoder, trained.columns[0], given)
+    features = look(cohort, settings, encoder, trained.regions, given)
     predictions = trained.predict(features) if len(features) else []
     spent = time.perf_counter() - start
     named = {case.patient: _shown(case.patient, items) for case in cohort.cases}
@@ -128,7 +128,7 @@ def people_of(items: Sequence[Item], trained: Trained, *, together: bool = False
 
     kinds: dict[str, Kind] = {}
     said = trained.manifest.get("metadata_kinds")
-    for name in trained.columns[1]:
+    for name in trained.metadata:
         kind = said.get(name) if isinstance(said, dict) else None
         if kind not in _KINDS:
             raise ModelError(f"The model does not say whether {name} is a number. Train it again.")
@@ -188,7 +188,7 @@ def _report(
         click.echo(f"… and {len(failed) - most} more photos failed; the table has every reason.", err=True)
     if features.gate is not None and features.gate.any():
         click.echo(_gate_words(features), err=True)
-    missing = [name for name in trained.columns[1] if not any(case.metadata[name] for case in cohort.cases)]
+    missing = [name for name in trained.metadata if not any(case.metadata[name] for case in cohort.cases)]
     if missing and len(features):
         click.echo(
             f"note: the model reads {', '.join(missing)}; no photo has them, so they count as missing. Give "

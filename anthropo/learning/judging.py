@@ -15,7 +15,16 @@ from anthropo.learning.attributes import ABSENT, PRESENT, split_labels
 from anthropo.learning.cohort import some
 from anthropo.learning.features import Features, feature_frame, subset
 from anthropo.learning.judged import Judged
-from anthropo.learning.model import OTHERS, Answers, Options, Task, collapse, control_label, patients_of, rare_labels
+from anthropo.learning.model import (
+    OTHERS,
+    Answers,
+    Options,
+    Task,
+    collapse,
+    control_label,
+    patients_of,
+    rare_labels,
+)
 from anthropo.learning.normality import OUTSIDE, WITHIN
 from anthropo.learning.splits import split
 from anthropo.learning.trained import Trained

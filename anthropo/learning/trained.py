@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,7 +43,7 @@ class Trained:
 
     Examples
     --------
-    >>> from pathlib import Path
+    >>> from anthropo import Trained
     >>> Trained.load(Path("none.anthropo"))
     Traceback (most recent call last):
     anthropo.errors.ModelError: none.anthropo: no such model file. Give a file that `anthropo train` ...
@@ -75,7 +75,7 @@ class Trained:
         """Whether the model reads pictures without a face."""
         return (self.manifest.get("settings") or {}).get("no_face") is True
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file, whole or not at all.
 
         Raises
@@ -90,7 +90,7 @@ class Trained:
         write_bundle(path, Bundle({**self.manifest, "model": meta}, arrays))
 
     @classmethod
-    def load(cls, path: Path) -> Trained:
+    def load(cls, path: str | os.PathLike[str]) -> Trained:
         """Read a model file.
 
         Raises
@@ -138,7 +138,9 @@ class Trained:
             )
         if self.no_face != settings.no_face:
             no_face = parameter("no_face", True)
-            needs = f"pictures without a face; pass {no_face}" if self.no_face else f"faces; leave {no_face} out"
+            needs = (
+                f"pictures without a face; pass {no_face}" if self.no_face else f"faces; leave {no_face} out"
+            )
             raise ModelError(f"{path}: trained on {needs}, or use another model.")
         here = instrument(settings)
         for key, value in (self.manifest.get("settings") or {}).items():
@@ -155,7 +157,8 @@ class Trained:
     def table(self, features: Features) -> pd.DataFrame:
         """Feature table of photos; metadata that the model reads and nobody gave is missing in it."""
         missing = [name for name in self.metadata if name not in features.metadata]
-        blank: dict[str, Values] = {name: [None] * len(features) for name in missing}
+        nothing: list[str | None] = [None] * len(features)
+        blank: dict[str, Values] = dict.fromkeys(missing, nothing)
         return feature_frame(replace(features, metadata={**features.metadata, **blank}))
 
     def predict(self, features: Features, *, pool: bool = True) -> list[Prediction]:

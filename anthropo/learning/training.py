@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.face.weights import KNOWN
-from anthropo.learning.attributes import NO_ATTRIBUTE, split_labels
+from anthropo.files import file_sha256
+from anthropo.learning.attributes import NO_ATTRIBUTE, AttributeModel, split_labels
+from anthropo.learning.evaluation import Evaluation, figures_json
 from anthropo.learning.features import Features
-from anthropo.learning.subgroups import age_bands
-from anthropo.learning.model import LabelModel, Options, Task, collapse, control_label, positive_label
+from anthropo.learning.model import OTHERS, LabelModel, Options, Task, collapse, control_label, positive_label
 from anthropo.learning.normality import WITHIN, NormalityModel
 from anthropo.learning.profile import Profile
+from anthropo.learning.subgroups import age_bands
 from anthropo.learning.trained import MODELS, Model, Trained, instrument
 from anthropo.settings import Settings
 
@@ -48,7 +49,7 @@ def make_trained(
     settings: Settings,
     *,
     source: Path | None = None,
-    validation: Mapping[str, Any] | None = None,
+    evaluations: Sequence[Evaluation] = (),
     command: str = "",
 ) -> Trained:
     """Train on all photos and describe the result.
@@ -65,8 +66,8 @@ def make_trained(
         That the photos were measured with.
     source : Path, optional
         The cohort's table; its hash is kept.
-    validation : mapping, optional
-        The document of `anthropo.report.evaluation.document` from `cross_validate`.
+    evaluations : sequence of Evaluation
+        Of a cross-validation with these options: one, or one per attribute.
     command : str
         That trained it, without folders.
 
@@ -76,26 +77,8 @@ def make_trained(
         If the cohort or an option does not allow it.
     """
     model = fit_model(features, options, task)
-    regions = list(options.regions or [r for r in features.regions if r != BACKGROUND])
-    manifest: dict[str, Any] = {
-        "task": _task_name(model, options, task),
-        "labels": list(model.labels),
-        "classifier": options.classifier,
-        "balance": options.balance,
-        "encoder": {
-            "name": encoder.name, "digest": encoder.digest, "licence": encoder.licence,
-            "commercial_use": encoder.commercial_use, "dimension": encoder.dimension, "size": encoder.size,
-            "parameters": encoder.parameters,
-        },
-        "weights": _weights(settings),
-        "regions": regions if "regions" in options.parts else [],
-        "measurements": list(features.measurement_ids) if "measurements" in options.parts else [],
-        "metadata": list(options.metadata) if task != "normality" else [],
-        "metadata_kinds": {
-            name: "number" if all(not isinstance(v, str) for v in features.metadata[name]) else "category"
-            for name in options.metadata
-        },
-        "settings": _how(settings),
+    manifest = {
+        **_inputs(model, features, options, task, encoder, settings),
         "cohort": describe_cohort(
             features,
             features.labels if task == "attributes" else collapse(features.labels, options.positive)[0],
@@ -106,48 +89,100 @@ def make_trained(
         "seed": options.seed,
         "libraries": {name: metadata.version(name) for name in ("numpy", "scikit-learn", "torch", "xgboost")},
         "python": sys.version.split()[0],
-    }  # fmt: skip
-    if seen := encoder.has_seen(features.digests.tolist()):
-        manifest["encoder"]["seen"] = seen
+        **_validation(evaluations),
+        **_decision(model, features, options, evaluations),
+    }
     if settings.corrections:
         files = map(settings.corrections.of, features.photos.tolist(), features.digests.tolist())
         manifest["cohort"]["corrected"] = sum(map(bool, files))
-    if isinstance(model, LabelModel):
-        trained = model.trained
-        controls = control_label(features.labels, options.controls)
-        manifest["positive"] = positive_label(model.labels, options.positive, controls)
-        manifest["controls"] = controls
-        cost = np.asarray(model.classifier.cost)
-        manifest["cost"] = {
-            a: {b: float(cost[i, j]) for j, b in enumerate(trained)} for i, a in enumerate(trained)
-        }
-        manifest["conformal"] = {"error": options.error_rate}
-        manifest["novelty"] = {"specificity": 1 - options.alarm}
-        if model.gallery is not None:
-            counts = Counter(model.gallery.owner.tolist())
-            manifest["gallery"] = {label: counts[c] for c, label in enumerate(model.gallery.labels)}
-    if isinstance(model, NormalityModel):
-        manifest["controls"] = control_label(features.labels, options.controls)
-        manifest["operating_point"] = {"rule": f"specificity {options.specificity:g} among controls"}
-    if validation is not None:
-        manifest["validation"] = {
-            "method": "cross-validation by patient",
-            "n_photos": validation["n_photos"],
-            "n_patients": validation["n_patients"],
-            "prevalence": validation["prevalence"],
-            "models": validation["models"],
-        }
-    if isinstance(model, LabelModel):
-        point = {"rule": "least expected cost", "threshold": _threshold(model, manifest["positive"])}
-        if validation is not None:
-            own = validation["models"][validation["main"]]
-            point |= {name: own[name] for name in ("sensitivity", "specificity")}
-        manifest["operating_point"] = point
     return Trained(model, manifest, Profile.fit(features, _groups(features, options, task)))
 
 
+def _inputs(
+    model: Model, features: Features, options: Options, task: Task, encoder: Encoder, settings: Settings
+) -> dict[str, Any]:
+    """Entries of the manifest about labels, classifier and everything that the model reads."""
+    regions = list(options.regions or [r for r in features.regions if r != BACKGROUND])
+    seen = encoder.has_seen(features.digests.tolist())
+    return {
+        "task": _task_name(model, options, task),
+        "labels": list(model.labels),
+        "classifier": options.classifier,
+        "balance": options.balance,
+        "encoder": {
+            "name": encoder.name, "digest": encoder.digest, "licence": encoder.licence,
+            "commercial_use": encoder.commercial_use, "dimension": encoder.dimension, "size": encoder.size,
+            "parameters": encoder.parameters, **({"seen": seen} if seen else {}),
+        },
+        "weights": _weights(settings),
+        "regions": regions if "regions" in options.parts else [],
+        "measurements": list(features.measurement_ids) if "measurements" in options.parts else [],
+        "metadata": list(options.metadata) if task != "normality" else [],
+        "metadata_kinds": {
+            name: "number" if all(not isinstance(v, str) for v in features.metadata[name]) else "category"
+            for name in options.metadata
+        },
+        "settings": {
+            **({} if settings.no_face else {"face": settings.face, "fine": settings.fine}),
+            **instrument(settings),
+        },
+    }  # fmt: skip
+
+
+def _validation(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+    """Figures that are kept: of one question those of all models, of attributes the main model's of each."""
+    if not evaluations:
+        return {}
+    first = evaluations[0]
+    figures = first.models
+    if first.attribute is not None:
+        figures = {str(made.attribute): made.figures for made in evaluations}
+    return {
+        "validation": {
+            "method": "cross-validation by patient",
+            "n_photos": first.n_photos,
+            "n_patients": first.n_patients,
+            "prevalence": first.prevalence,
+            "models": figures_json(figures),
+        }
+    }
+
+
+def _decision(
+    model: Model, features: Features, options: Options, evaluations: Sequence[Evaluation]
+) -> dict[str, Any]:
+    """Entries of the manifest about how the model decides."""
+    if isinstance(model, AttributeModel):
+        return {}
+    controls = control_label(features.labels, options.controls)
+    if isinstance(model, NormalityModel):
+        rule = f"specificity {options.specificity:g} among controls"
+        return {"controls": controls, "operating_point": {"rule": rule}}
+    positive = positive_label(model.labels, options.positive, controls)
+    point: dict[str, Any] = {"rule": "least expected cost", "threshold": _threshold(model, positive)}
+    if evaluations:
+        figures = evaluations[0].figures
+        point |= {name: figures[name].to_json() for name in ("sensitivity", "specificity")}
+    cost = np.asarray(model.classifier.cost)
+    entries = {
+        "positive": positive,
+        "controls": controls,
+        "cost": {
+            label: {other: float(cost[i, j]) for j, other in enumerate(model.trained)}
+            for i, label in enumerate(model.trained)
+        },
+        "conformal": {"error": options.error_rate},
+        "novelty": {"specificity": 1 - options.alarm},
+        "operating_point": point,
+    }
+    if model.gallery is not None:
+        patients = Counter(model.gallery.owner.tolist())
+        entries["gallery"] = {label: patients[c] for c, label in enumerate(model.gallery.labels)}
+    return entries
+
+
 def _groups(features: Features, options: Options, task: Task) -> list[tuple[str, ...]]:
-    """Whose profile each photo belongs to."""
+    """Labels whose profile each photo belongs to."""
     if task == "attributes":
         return [split_labels(label) or (NO_ATTRIBUTE,) for label in features.labels.tolist()]
     if task == "normality":
@@ -170,14 +205,9 @@ def _threshold(model: LabelModel, positive: str | None) -> float | None:
 def _task_name(model: Model, options: Options, task: Task) -> str:
     if task != "labels":
         return "multilabel" if task == "attributes" else "normality"
-    if options.positive is not None and "others" in model.labels:
+    if options.positive is not None and OTHERS in model.labels:
         return "one-vs-rest"
     return "binary" if len(model.labels) == 2 else "multiclass"
-
-
-def _how(settings: Settings) -> dict[str, Any]:
-    found = {} if settings.no_face else {"face": settings.face, "fine": settings.fine}
-    return {**found, **instrument(settings)}
 
 
 def _weights(settings: Settings) -> list[dict[str, Any]]:
@@ -207,26 +237,28 @@ def describe_cohort(
     source : Path, optional
         The cohort's table; its hash is kept.
     """
-    photos: Counter[str] = Counter()
-    people: dict[str, set[str]] = {}
-    for label, patient in zip(labels.tolist(), features.patients.tolist(), strict=True):
-        for own in split_labels(label) if several else (label,):
-            photos[own] += 1
-            people.setdefault(own, set()).add(patient)
+    n_photos: Counter[str] = Counter()
+    patients: dict[str, set[str]] = {}
+    for cell, patient in zip(labels.tolist(), features.patients.tolist(), strict=True):
+        for label in split_labels(cell) if several else (cell,):
+            n_photos[label] += 1
+            patients.setdefault(label, set()).add(patient)
     subgroups: dict[str, dict[str, int]] = {}
     for name in ("sex", "age"):
         if name in features.metadata:
             values: Sequence[Any] = features.metadata[name]
-            said = age_bands(values) if name == "age" else [str(v) if v else "not given" for v in values]
-            who: dict[str, set[str]] = {}
-            for value, patient in zip(said, features.patients.tolist(), strict=True):
-                who.setdefault(value, set()).add(patient)
-            subgroups[name] = {value: len(own) for value, own in sorted(who.items())}
+            bands = age_bands(values) if name == "age" else [str(v) if v else "not given" for v in values]
+            members: dict[str, set[str]] = {}
+            for band, patient in zip(bands, features.patients.tolist(), strict=True):
+                members.setdefault(band, set()).add(patient)
+            subgroups[name] = {band: len(people) for band, people in sorted(members.items())}
     return {
         "photos": len(features),
         "patients": len(set(features.patients.tolist())),
         "left_out": len(features.left_out),
-        "sha256": hashlib.sha256(source.read_bytes()).hexdigest() if source and source.is_file() else None,
-        "labels": {own: {"photos": photos[own], "patients": len(people[own])} for own in sorted(photos)},
+        "sha256": file_sha256(source) if source and source.is_file() else None,
+        "labels": {
+            label: {"photos": n_photos[label], "patients": len(patients[label])} for label in sorted(n_photos)
+        },
         "subgroups": subgroups,
     }

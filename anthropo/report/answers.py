@@ -19,7 +19,7 @@ from anthropo.files import write_atomically
 from anthropo.learning.model import NONE_OF_THESE, Prediction, Ranked
 
 if TYPE_CHECKING:
-    from anthropo.learning.training import Trained
+    from anthropo.learning.trained import Trained
 
 Row = dict[str, Any]
 
