@@ -30,5 +30,6 @@ from .photo import read_photo as read_photo
 from .settings import Settings as Settings
 from .workflows.model import Model as Model
 from .workflows.model import load_model as load_model
+from .workflows.traits import traits as traits
 
 __version__: str
