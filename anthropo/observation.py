@@ -66,8 +66,8 @@ def observe(photo: str | os.PathLike[str] | Photo, settings: Settings | None = N
     PhotoError
         If the photo cannot be read.
     FaceError
-        If there is no face, there are several and ``face`` is ``"one"``, it is cut by the border, the photo is
-        turned, or the landmark file in ``corrections`` belongs to another face or photo.
+        If there is no face, there are several and ``face`` is ``"one"``, the face is cut by the border, the
+        photo is turned, or the landmark file in ``corrections`` belongs to another face or photo.
     WeightsError
         If the landmark model is missing, damaged, or has other than 68 points.
     ValueError

@@ -32,6 +32,8 @@ from anthropo.face.shape import shapes
 from anthropo.files import write_atomically
 from anthropo.measurement.compute import evaluate, geometry
 from anthropo.measurement.registry import registry
+from anthropo.observation import observe
+from anthropo.photo import example_photo
 from anthropo.reference.tables import load_reference
 
 Floats = NDArray[np.float64]

@@ -25,7 +25,7 @@ from PIL import Image
 
 from anthropo.errors import AnthropoError
 from anthropo.face.weights import locate
-from anthropo.measurement.compute import Measurement, evaluate, geometry, measure
+from anthropo.measurement.compute import Measurement, evaluate, geometry
 from anthropo.measurement.registry import registry
 
 Bytes = NDArray[np.uint8]
