@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from anthropo import measure
 from anthropo.errors import AnthropoError
 from anthropo.face.weights import locate
 from anthropo.measurement.compute import Measurement, evaluate, geometry
