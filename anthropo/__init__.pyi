@@ -31,5 +31,7 @@ from .settings import Settings as Settings
 from .workflows.measure import measure as measure
 from .workflows.measure import measure_table as measure_table
 from .workflows.measure import patient_table as patient_table
+from .workflows.model import Model as Model
+from .workflows.model import load_model as load_model
 
 __version__: str

@@ -28,12 +28,12 @@ from anthropo.workflows.cohort import gather as gather_cohort
 if TYPE_CHECKING:
     from anthropo.encoder.encoders import Encoder
     from anthropo.learning.cohort import Cohort, Finding, Kind
+    from anthropo.learning.evaluation import Evaluation
     from anthropo.learning.features import Features
-    from anthropo.learning.metrics import Judged
+    from anthropo.learning.judged import Judged
     from anthropo.learning.model import Options, Task
 
 Given = dict[str, Any]  # what was given on the command line, by option
-Document = dict[str, Any]  # of anthropo.report.evaluation
 
 # parameters of commands: those that change no result, and those that are files
 _NO_MATTER = ("jobs", "cache", "validate", "resume", "device")
@@ -342,16 +342,16 @@ def documents_of(
     subgroups: bool = True,
     bootstrap: int = 1000,
     settings: Mapping[str, Any] | None = None,
-) -> dict[str, Document]:
+) -> dict[str, Evaluation]:
     """The evaluation of each attribute ("" for other tasks)."""
-    from anthropo.report.evaluation import document
+    from anthropo.learning.evaluation import Evaluation
 
     features, options = material.features, material.options
     made = {}
     for about, models in judged.items():
         labels = next(iter(models.values())).labels
         positive = positive_of(material.task, labels, options.positive, options.controls)
-        made[about] = document(
+        made[about] = Evaluation.of(
             models,
             positive=positive,
             prevalence=prevalence if positive is not None else None,
