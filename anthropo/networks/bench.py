@@ -21,7 +21,9 @@ from anthropo.files import file_sha256
 from anthropo.learning.attributes import PRESENT, split_labels
 from anthropo.learning.cohort import Case, Cohort, some
 from anthropo.learning.features import Features, subset
-from anthropo.learning.metrics import Interval, Judged, judge
+from anthropo.learning.intervals import Interval
+from anthropo.learning.judged import Judged
+from anthropo.learning.metrics import judge
 from anthropo.networks.export import CALIBRATION, export
 from anthropo.networks.finetuning import chips_of, judged_of
 from anthropo.networks.network import Network

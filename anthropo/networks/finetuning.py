@@ -19,7 +19,10 @@ from anthropo.errors import InputError
 from anthropo.face.weights import KNOWN
 from anthropo.learning.attributes import ABSENT, PRESENT
 from anthropo.learning.features import Features
-from anthropo.learning.metrics import Interval, Judged, judge, judge_grades, judge_labels
+from anthropo.learning.grades import judge_grades
+from anthropo.learning.intervals import Interval
+from anthropo.learning.judged import Judged
+from anthropo.learning.metrics import judge, judge_labels
 from anthropo.learning.training import describe_cohort
 from anthropo.networks.architectures import BACKBONES
 from anthropo.networks.checkpoints import Checkpoints, fingerprint
@@ -169,7 +172,7 @@ def finetune(
 
 
 def _figure(figure: Interval) -> dict[str, Any]:
-    made = figure.json()
+    made = figure.to_json()
     made.pop("n")
     return made
 

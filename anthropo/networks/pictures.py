@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,9 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from anthropo.errors import FaceError, InputError, PhotoError
-from anthropo.face.fine import refine
-from anthropo.face.landmarker import FIRST_DECODE, read_faces
-from anthropo.files import file_sha256
+from anthropo.face.landmarker import FIRST_DECODE
 from anthropo.learning.cohort import Case, Cohort, some, typed
 from anthropo.learning.duplicates import PRINT_SIDE, face_print, image_print
 from anthropo.learning.features import Features
@@ -25,8 +22,10 @@ from anthropo.learning.splits import split
 from anthropo.networks.architectures import Task
 from anthropo.networks.chips import View
 from anthropo.networks.recipes import ALL, Parameters
+from anthropo.observation import observe
 from anthropo.photo import read_photo
 from anthropo.settings import Settings
+from anthropo.threads import in_order
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -117,17 +116,13 @@ def gather(
         except (PhotoError, FaceError) as error:
             return str(error)
 
-    pool = ThreadPoolExecutor(max(1, jobs))
-    try:
-        for case, seen in zip(cohort.cases, pool.map(look, cohort.cases), strict=True):
-            if isinstance(seen, str):
-                left_out.append((case.photo, seen))
-            else:
-                found.append((case, seen))
-            if on_progress:
-                on_progress()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    for case, seen in zip(cohort.cases, in_order(look, cohort.cases, jobs), strict=True):
+        if isinstance(seen, str):
+            left_out.append((case.photo, seen))
+        else:
+            found.append((case, seen))
+        if on_progress:
+            on_progress()
     cases = [case for case, _ in found]
     n = len(cases)
     shape = (n, len(view.names), view.size, view.size, 3)
@@ -169,18 +164,15 @@ class _Seen:
 
 
 def _look(path: str, view: View, settings: Settings, keep: bool) -> _Seen:
-    photo = _read(path, view, settings.max_megapixels)
     if not view.needs_face:
-        chips = view.cut(photo, None)
-        return _Seen(file_sha256(path), None, (0.0, 0.0, 0.0), image_print(photo), chips if keep else None)
-    face = read_faces(
-        photo, face=settings.face, jitter=settings.jitter, landmark_model=settings.landmark_model
-    )[0]
-    if settings.fine:
-        face = refine(photo, face)
+        photo = _read(path, view, settings.max_megapixels)
+        chips = view.cut(photo, None) if keep else None
+        return _Seen(photo.sha256, None, (0.0, 0.0, 0.0), image_print(photo), chips)
+    seen = observe(path, settings)
+    photo, face = seen.photo, seen.face
     frame = view.frame(face)
     return _Seen(
-        file_sha256(path),
+        seen.digest,
         frame,
         (face.yaw / _POSE_UNIT, face.pitch / _POSE_UNIT, face.roll / _POSE_UNIT),
         face_print(photo, face),
