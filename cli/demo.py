@@ -11,7 +11,7 @@ import click
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, progress
 from anthropo.errors import InputError
-from anthropo.workflows.cohort import PhotoReading, TrainRequest, gather, read_features
+from anthropo.workflows.cohort import PhotoReading, TrainRequest, gather
 
 _SYNTHETIC = (
     "SYNTHETIC: every picture is one public photograph, morphed. No figure here says anything about real "
@@ -66,18 +66,17 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
         If a label is unknown, or the folder is not empty or cannot be written.
     """
     from anthropo.batch.inputs import Item
-    from anthropo.cli.classify import people_of
     from anthropo.cli.evaluate import write_evaluations
     from anthropo.cli.explain import case_of
     from anthropo.cli.explain import command as explain
     from anthropo.cli.train import show_trained
     from anthropo.learning.judging import Question
-    from anthropo.learning.trained import Trained
     from anthropo.report.answers import print_answer
     from anthropo.report.evaluation import print_evaluation
     from anthropo.report.explanation import changes_words, write
     from anthropo.synthetic import make_cohort
     from anthropo.workflows.evaluate import evaluations_of
+    from anthropo.workflows.model import load_model
     from anthropo.workflows.train import train_material
 
     start = time.perf_counter()
@@ -99,18 +98,16 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
 
     photo = str(next(seen_not.parent.glob("*.jpg")))
     _step("3. Classify", f"anthropo classify --model {model} {photo}")
-    loaded = Trained.load(model)
-    people = people_of([Item(photo)], loaded)
-    new = read_features(people, request.reading, material.settings, material.encoder, loaded.regions)
-    for prediction in loaded.predict(new):
-        print_answer(prediction, loaded, 5)
+    loaded = load_model(model)
+    for prediction in loaded.classify(photo, reading=request.reading).predictions:
+        print_answer(prediction, loaded.trained, 5)
     click.echo(f"It was made as {labels[-1]}.")
 
     why = folder / "explanation.html"
     _step("4. Explain", f"anthropo explain --model {model} {photo} -o {why}")
     words = ["--model", str(model), photo, "--jobs", str(jobs), "--cache", cache]
     asked = explain.make_context("explain", words).params
-    case = case_of(loaded, str(model), [Item(photo)], asked, drawn=True)
+    case = case_of(loaded.trained, str(model), [Item(photo)], asked, drawn=True)
     if case is not None:
         case.record["notes"].insert(0, _SYNTHETIC)  # where no reader of the page can miss it
         write(why, case)

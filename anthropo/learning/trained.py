@@ -44,7 +44,7 @@ class Trained:
     Examples
     --------
     >>> from anthropo import Trained
-    >>> Trained.load(Path("none.anthropo"))
+    >>> Trained.load("none.anthropo")
     Traceback (most recent call last):
     anthropo.errors.ModelError: none.anthropo: no such model file. Give a file that `anthropo train` ...
     """
