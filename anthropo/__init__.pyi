@@ -28,5 +28,7 @@ from .photo import Photo as Photo
 from .photo import example_photo as example_photo
 from .photo import read_photo as read_photo
 from .settings import Settings as Settings
+from .workflows.model import Model as Model
+from .workflows.model import load_model as load_model
 
 __version__: str

@@ -71,7 +71,6 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
         If a label is unknown, or the folder is not empty or cannot be written.
     """
     from anthropo.batch.inputs import Item
-    from anthropo.cli.classify import people_of
     from anthropo.cli.evaluate import write_evaluation
     from anthropo.cli.explain import case_of
     from anthropo.cli.explain import command as explain
@@ -82,6 +81,7 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
     from anthropo.report.evaluation import print_evaluation
     from anthropo.report.explanation import changes_words, write
     from anthropo.synthetic import make_cohort
+    from anthropo.workflows.classify import People
 
     start = time.perf_counter()
     _step("1. SYNTHETIC people", f"{patients} of each of {', '.join(labels)}")
@@ -101,7 +101,7 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
     photo = str(next(seen_not.parent.glob("*.jpg")))
     _step("3. Classify", f"anthropo classify --model {model} {photo}")
     loaded = Trained.load(model)
-    people = people_of([Item(photo)], loaded)
+    people = People.of([Item(photo)], loaded).cohort
     new = look(people, material.settings, material.encoder, loaded.columns[0], given)
     for prediction in loaded.predict(new):
         print_answer(prediction, loaded, 5)

@@ -15,12 +15,12 @@ from anthropo.batch.inputs import Item, collect
 from anthropo.batch.records import Record, scores_of, values_of
 from anthropo.batch.run import measure_item
 from anthropo.cli import options
-from anthropo.cli.classify import people_of
 from anthropo.cli.common import EXIT_NONE, in_one_sentence, place_to_write
 from anthropo.cli.learning import Given, corrected, encoder_of, look, settings_of
 from anthropo.errors import InputError, ModelError
 from anthropo.reference.tables import parse_age, parse_sex
 from anthropo.settings import Settings
+from anthropo.workflows.classify import People
 
 if TYPE_CHECKING:
     from anthropo.encoder.encoders import Encoder
@@ -166,7 +166,9 @@ def case_of(trained: Trained, model: str, items: list[Item], given: Given, *, dr
         )
     settings = corrected(settings_of(given, trained.manifest), given, [item.path for item in items])
     encoder = encoder_of(trained, model, given["encoder_weights"], settings)
-    features = look(people_of(items, trained, together=True), settings, encoder, trained.columns[0], given)
+    features = look(
+        People.of(items, trained, together=True).cohort, settings, encoder, trained.columns[0], given
+    )
     for _, reason in features.left_out:
         click.echo(reason, err=True)
     if not len(features):

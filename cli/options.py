@@ -50,6 +50,14 @@ def _even(ctx: click.Context, param: click.Parameter, value: int | None) -> int 
     return value
 
 
+model_option: Decorator = click.option(
+    "--model", metavar="MODEL", required=True, help="What `anthropo train` wrote."
+)
+
+top_option: Decorator = click.option(
+    "--top", type=click.IntRange(min=1), default=5, show_default=True, help="Labels shown on the terminal."
+)
+
 photos_argument: Decorator = click.argument("photos", metavar="PHOTO...", nargs=-1, required=True)
 
 face_option: Decorator = click.option(

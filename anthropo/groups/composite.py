@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +20,10 @@ from anthropo.learning.features import look_at
 from anthropo.measurement import anatomy
 from anthropo.photo import LUMA, read_photo
 from anthropo.settings import Settings
+from anthropo.threads import in_order
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
-T = TypeVar("T")
-R = TypeVar("R")
-
-_AHEAD = 8  # photos for each job that are begun at once
 
 # Bands of detail whose strength is restored, as the width of the finest one's Gaussian in outer-canthal
 # distances; each next is twice as coarse.
@@ -112,7 +107,7 @@ def find_sitters(
     """
     sitters: list[Sitter] = []
     left_out: list[tuple[str, str]] = []
-    for case, found in zip(cases, _each(partial(_landmarks, settings=settings), cases, jobs), strict=True):
+    for case, found in zip(cases, in_order(partial(_landmarks, settings=settings), cases, jobs), strict=True):
         if isinstance(found, str):
             left_out.append((case.photo, found))
         else:
@@ -130,14 +125,6 @@ def _landmarks(case: Case, settings: Settings) -> Floats | str:
         return str(error)
     correction = anatomy.instrument("fine" if face.anatomy else "first").correction
     return anatomy.apply(correction, face.landmarks, face.anatomy)[0]
-
-
-def _each(work: Callable[[T], R], items: Sequence[T], jobs: int) -> Iterator[R]:
-    """Results in the items' order, of a limited number at once."""
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        step = _AHEAD * max(1, jobs)
-        for start in range(0, len(items), step):
-            yield from pool.map(work, items[start : start + step])
 
 
 # ------------------------------------------------------------------------------------------------ shapes
@@ -316,7 +303,7 @@ def average_face(
     people = np.zeros((height, width))
     strength = np.zeros((_BANDS, height, width))
     work = partial(_warped, mesh=mesh, unit=unit, sharp=sharp)
-    for sitter, (pixels, reached, bands) in zip(sitters, _each(work, sitters, jobs), strict=True):
+    for sitter, (pixels, reached, bands) in zip(sitters, in_order(work, sitters, jobs), strict=True):
         counts = reached / photos[sitter.patient]
         total += counts[..., None] * pixels
         people += counts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +26,7 @@ from anthropo.networks.chips import View
 from anthropo.networks.recipes import ALL, Parameters
 from anthropo.photo import read_photo
 from anthropo.settings import Settings
+from anthropo.threads import in_order
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -117,17 +117,13 @@ def gather(
         except (PhotoError, FaceError) as error:
             return str(error)
 
-    pool = ThreadPoolExecutor(max(1, jobs))
-    try:
-        for case, seen in zip(cohort.cases, pool.map(look, cohort.cases), strict=True):
-            if isinstance(seen, str):
-                left_out.append((case.photo, seen))
-            else:
-                found.append((case, seen))
-            if on_progress:
-                on_progress()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    for case, seen in zip(cohort.cases, in_order(look, cohort.cases, jobs), strict=True):
+        if isinstance(seen, str):
+            left_out.append((case.photo, seen))
+        else:
+            found.append((case, seen))
+        if on_progress:
+            on_progress()
     cases = [case for case, _ in found]
     n = len(cases)
     shape = (n, len(view.names), view.size, view.size, 3)

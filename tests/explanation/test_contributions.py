@@ -170,7 +170,7 @@ def test_attributes_and_distance_to_normal() -> None:
 def test_an_unknown_label_is_refused() -> None:
     model = trained()
     with pytest.raises(
-        InputError, match=r"--label down: the model does not know it. Its labels are control, .*"
+        InputError, match=r"labels='down': the model does not know it. Its labels are control, .*"
     ):
         explain(model, subset(features(), [0]), ["down"])
 
