@@ -1,5 +1,3 @@
-from .batch.patients import patient_table as patient_table
-from .batch.run import measure_table as measure_table
 from .encoder.encoders import load_encoder as load_encoder
 from .errors import AnthropoError as AnthropoError
 from .errors import FaceError as FaceError
@@ -19,16 +17,22 @@ from .learning.training import Trained as Trained
 from .learning.training import cross_validate as cross_validate
 from .learning.training import make_trained as make_trained
 from .measurement.compute import Measurement as Measurement
-from .measurement.compute import measure as measure
 from .measurement.compute import measure_face as measure_face
 from .measurement.pooling import Pooled as Pooled
 from .measurement.pooling import pool as pool
 from .measurement.registry import registry as registry
+from .observation import Observation as Observation
+from .observation import observe as observe
+from .observation import observe_all as observe_all
 from .photo import Photo as Photo
 from .photo import example_photo as example_photo
 from .photo import read_photo as read_photo
 from .settings import Settings as Settings
+from .workflows.measure import measure as measure
+from .workflows.measure import measure_table as measure_table
+from .workflows.measure import patient_table as patient_table
 from .workflows.model import Model as Model
 from .workflows.model import load_model as load_model
+from .workflows.traits import traits as traits
 
 __version__: str

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anthropo.batch.inputs import Item, collect
-from anthropo.batch.records import Record, scores_of, values_of
+from anthropo.batch.records import MeasuredFace, Record, scores_of, values_of
 from anthropo.batch.run import measure_item
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, in_one_sentence, place_to_write
@@ -218,8 +218,8 @@ def _fit(trained: Trained, items: Sequence[Item], settings: Settings, force: boo
     for item in items:
         faces: list[Face] = []
 
-        def keep(_: Item, __: int, face: Face, *rest: Any, faces: list[Face] = faces) -> None:
-            faces.append(face)
+        def keep(one: MeasuredFace, faces: list[Face] = faces) -> None:
+            faces.append(one.face)
 
         (record,) = measure_item(item, settings, keep)
         if record["status"] == "ok":

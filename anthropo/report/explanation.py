@@ -608,7 +608,7 @@ def _photograph(case: Case) -> Image.Image:
 
     if case.face is None:
         return Image.fromarray(middle_square(case.photo, _PICTURE))
-    return overlay(case.face, case.photo)
+    return overlay(case.photo, case.face)
 
 
 def _square(case: Case, side: int) -> NDArray[np.uint8]:

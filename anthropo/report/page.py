@@ -11,14 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from anthropo._version import __version__
-from anthropo.batch.inputs import Item
-from anthropo.batch.records import Record
+from anthropo.batch.records import MeasuredFace, Record
 from anthropo.errors import InputError
-from anthropo.face.landmarker import Face
 from anthropo.files import write_atomically
 from anthropo.measurement.registry import registry
-from anthropo.measurement.scale import Scale
-from anthropo.photo import Photo
 from anthropo.report.figures import REGION_COLOURS, overlay
 from anthropo.report.tables import number, references, sign
 
@@ -33,14 +29,12 @@ class Page:
         if os.path.isdir(path) or not os.path.isdir(path.parent):
             raise InputError(f"{path}: cannot be written. Name a file in a folder that exists.")
 
-    def add_face(
-        self, item: Item, index: int, face: Face, scale: Scale | None = None, photo: Photo | None = None
-    ) -> None:
+    def add_face(self, seen: MeasuredFace) -> None:
         buffer = io.BytesIO()
-        overlay(face, photo, scale).save(buffer, "JPEG", quality=85)
+        overlay(seen.observation.photo, seen.face, seen.scale).save(buffer, "JPEG", quality=85)
         picture = base64.b64encode(buffer.getvalue()).decode()
         with self._lock:
-            self._pictures[item.path, index] = picture
+            self._pictures[seen.item.path, seen.observation.index] = picture
 
     def write(self, records: list[Record]) -> None:
         """Write the page.

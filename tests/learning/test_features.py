@@ -14,7 +14,7 @@ from conftest import Copies
 from numpy.typing import NDArray
 from PIL import Image
 
-from anthropo import threads
+from anthropo import observation, threads
 from anthropo.encoder.cache import Store
 from anthropo.encoder.encoders import load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS, crops, middle_square
@@ -61,7 +61,8 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(path)
         return real(path, **options)
 
-    monkeypatch.setattr(module, "read_photo", counting)
+    for reading in (module, observation):  # pictures without a face; faces
+        monkeypatch.setattr(reading, "read_photo", counting)
     return seen
 
 
