@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from anthropo.face.fine import refine
 from anthropo.face.frame import face_axes, outer_canthal_distance, outer_canthal_distances
-from anthropo.face.landmarker import FIRST_DECODE, Face, beyond_border, read_face
+from anthropo.face.landmarker import Face, beyond_border
 from anthropo.face.pose import generic_face, rotation
 from anthropo.measurement import anatomy
 from anthropo.measurement.appearance import appearance
@@ -25,8 +24,8 @@ from anthropo.measurement.registry import (
     landmark_names,
     registry,
 )
-from anthropo.measurement.scale import Scale, ScaleRequest, find_scale, parse_scale
-from anthropo.photo import MAX_MEGAPIXELS, Photo, read_photo
+from anthropo.measurement.scale import Scale
+from anthropo.photo import Photo
 
 _Z95 = 1.959964  # half-width of a 95 % interval in standard deviations
 Bounds = tuple[float, float, float]  # a value and its interval
@@ -259,54 +258,3 @@ def _views(face: Face, points: Floats) -> Floats:
     shape = generic_face() * outer_canthal_distance(points)
     turns = [(0.0, 0.0), (yaw, pitch), (yaw + yaw_error, pitch), (yaw, pitch + pitch_error)]
     return np.stack([(shape @ rotation(y, p, 0.0).T)[:, :2] for y, p in turns])
-
-
-def measure(
-    photo: str | Photo,
-    *,
-    scale: ScaleRequest | str | None = None,
-    fine: bool = True,
-    force: bool = False,
-    max_megapixels: float | None = MAX_MEGAPIXELS,
-    **options: Any,
-) -> list[Measurement]:
-    """Measure the face of one photograph.
-
-    Parameters
-    ----------
-    photo : path or Photo
-    scale : ScaleRequest or str, optional
-        Such as ``"sticker=20"``; gives millimetres.
-    fine : bool
-        Look at landmarks a second time in high-resolution patches.
-    force : bool
-        Keep values that the photo gate voids.
-    max_megapixels : float or None
-        Refuse larger photographs.
-    **options
-        As for `anthropo.read_face`: ``face``, ``jitter``, ``landmark_model``.
-
-    Returns
-    -------
-    list of Measurement
-
-    Raises
-    ------
-    PhotoError, FaceError, WeightsError
-        As `anthropo.read_face`.
-    ScaleError
-        If the scale is not found in the photo.
-
-    Examples
-    --------
-    >>> for m in measure("portrait.jpg"):  # doctest: +SKIP
-    ...     print(m.id, m.value, m.lo, m.hi, m.unit)
-    """
-    if not isinstance(photo, Photo):
-        photo = read_photo(photo, short_side=FIRST_DECODE, max_megapixels=max_megapixels)
-    face = read_face(photo, **options)
-    if fine:
-        face = refine(photo, face)
-    scale = parse_scale(scale) if isinstance(scale, str) else scale
-    found = find_scale(scale, photo, face.landmarks, face.samples) if scale else None
-    return measure_face(face, photo, scale=found, force=force)

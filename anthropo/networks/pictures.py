@@ -14,9 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from anthropo.errors import FaceError, InputError, PhotoError
-from anthropo.face.fine import refine
-from anthropo.face.landmarker import FIRST_DECODE, read_faces
-from anthropo.files import file_sha256
+from anthropo.face.landmarker import FIRST_DECODE
 from anthropo.learning.cohort import Case, Cohort, some, typed
 from anthropo.learning.duplicates import PRINT_SIDE, face_print, image_print
 from anthropo.learning.features import Features
@@ -24,6 +22,7 @@ from anthropo.learning.splits import split
 from anthropo.networks.architectures import Task
 from anthropo.networks.chips import View
 from anthropo.networks.recipes import ALL, Parameters
+from anthropo.observation import observe
 from anthropo.photo import read_photo
 from anthropo.settings import Settings
 from anthropo.threads import in_order
@@ -165,18 +164,15 @@ class _Seen:
 
 
 def _look(path: str, view: View, settings: Settings, keep: bool) -> _Seen:
-    photo = _read(path, view, settings.max_megapixels)
     if not view.needs_face:
-        chips = view.cut(photo, None)
-        return _Seen(file_sha256(path), None, (0.0, 0.0, 0.0), image_print(photo), chips if keep else None)
-    face = read_faces(
-        photo, face=settings.face, jitter=settings.jitter, landmark_model=settings.landmark_model
-    )[0]
-    if settings.fine:
-        face = refine(photo, face)
+        photo = _read(path, view, settings.max_megapixels)
+        chips = view.cut(photo, None) if keep else None
+        return _Seen(photo.sha256, None, (0.0, 0.0, 0.0), image_print(photo), chips)
+    seen = observe(path, settings)
+    photo, face = seen.photo, seen.face
     frame = view.frame(face)
     return _Seen(
-        file_sha256(path),
+        seen.digest,
         frame,
         (face.yaw / _POSE_UNIT, face.pitch / _POSE_UNIT, face.roll / _POSE_UNIT),
         face_print(photo, face),

@@ -25,7 +25,7 @@ from anthropo.explanation.contributions import Contribution, Explained, Explanat
 from anthropo.files import write as write_file
 from anthropo.learning.card import describe
 from anthropo.learning.model import LabelModel
-from anthropo.learning.training import Trained
+from anthropo.learning.trained import Trained
 from anthropo.measurement.registry import registry
 from anthropo.reference.traits import BORDERLINE, LOOK, PRESENT, Trait
 from anthropo.report import rendering
@@ -589,7 +589,7 @@ def _photograph(case: Case) -> Image.Image:
 
     if case.face is None:
         return Image.fromarray(middle_square(case.photo, _PICTURE))
-    return overlay(case.face, case.photo)
+    return overlay(case.photo, case.face)
 
 
 def _square(case: Case, side: int) -> NDArray[np.uint8]:

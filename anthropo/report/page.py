@@ -7,14 +7,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from anthropo.batch.inputs import Item
-from anthropo.batch.records import Record
+from anthropo.batch.records import MeasuredFace, Record
 from anthropo.errors import InputError
-from anthropo.face.landmarker import Face
 from anthropo.files import write
 from anthropo.measurement.registry import registry
-from anthropo.measurement.scale import Scale
-from anthropo.photo import Photo
 from anthropo.report.figures import REGION_COLOURS, overlay
 from anthropo.report.rendering import embedded, jpeg, page
 from anthropo.report.tables import number, references, sign
@@ -30,12 +26,10 @@ class Page:
         if os.path.isdir(path) or not os.path.isdir(path.parent):
             raise InputError(f"{path}: cannot be written. Name a file in a folder that exists.")
 
-    def add_face(
-        self, item: Item, index: int, face: Face, scale: Scale | None = None, photo: Photo | None = None
-    ) -> None:
-        picture = embedded(jpeg(overlay(face, photo, scale)))
+    def add_face(self, seen: MeasuredFace) -> None:
+        picture = embedded(jpeg(overlay(seen.observation.photo, seen.face, seen.scale)))
         with self._lock:
-            self._pictures[item.path, index] = picture
+            self._pictures[seen.item.path, seen.observation.index] = picture
 
     def write(self, records: list[Record]) -> None:
         """Write the page.

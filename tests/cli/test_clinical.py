@@ -197,7 +197,7 @@ def test_references_in_millimetres_need_a_scale(astronaut_png: Path, reference: 
     ref = str(reference(unit="mm", mean=32.0, sd=2.5))
     without = measure_table(str(astronaut_png), jitter=2, sex="f", age=31, references=[ref]).loc[0]
     assert pd.isna(without[f"{NAME}_z_mine.csv"])
-    assert f"{NAME}, mine.csv: mine.csv needs millimetres: pass --scale" in without["z_reasons"]
+    assert f"{NAME}, mine.csv: mine.csv needs millimetres: pass scale" in without["z_reasons"]
     row = measure_table(str(astronaut_png), jitter=2, sex="f", age=31, references=[ref], scale="ipd=63").loc[
         0
     ]
