@@ -11,7 +11,6 @@ from pathlib import Path
 import click
 
 from anthropo.batch.inputs import Item, read_photo_table
-from anthropo.batch.records import values_of as measurements_of
 from anthropo.batch.run import run
 from anthropo.cli import options
 from anthropo.cli.common import (
@@ -200,8 +199,8 @@ def _build(
 ) -> int:
     _check_output(output, controls)
     bands = parse_bands(age_bands) if age_bands is not None else None
-    items = read_photo_table(Path(controls))
-    columns = list(items[0].columns)
+    table = read_photo_table(Path(controls))
+    items, columns = list(table.items), table.columns
     require_columns(controls, ["photo", *columns], by)
     if VERSION_COLUMN in columns and MODEL_COLUMN in columns:
         if landmark_model is not None:
@@ -297,12 +296,12 @@ def _from_photos(items: list[Item], by: By, jobs: int, settings: Settings) -> _M
     with progress(len(todo)) as advance:
         for records in run(todo, settings, jobs):
             record = records[0]
-            if record["status"] == "ok":
-                made = record["diagnostics"]
-                instrument = instrument_name(made["anthropo"], made["landmark_model"], made["fine_model"])
-                results[record["photo"]] = values_of(measurements_of(record))
+            if record.ok:
+                made = record.diagnostics
+                instrument = instrument_name(made.anthropo, made.landmark_model, made.fine_model)
+                results[record.photo] = values_of(record.measurements)
             else:
-                failed[record["photo"]] = record["reason"]
+                failed[record.photo] = record.reason
             advance()
     left_out += [failed[item.path] for item in todo if item.path in failed]
     return [(p, results[p.photo]) for p in people if p.photo in results], left_out, instrument

@@ -8,15 +8,15 @@ import os
 import threading
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from anthropo._version import __version__
-from anthropo.batch.records import MeasuredFace, Record
+from anthropo.batch.records import Json, Record
+from anthropo.batch.run import MeasuredFace
 from anthropo.errors import InputError
 from anthropo.files import write_atomically
 from anthropo.measurement.registry import registry
 from anthropo.report.figures import REGION_COLOURS, overlay
-from anthropo.report.tables import number, references, sign
+from anthropo.report.tables import number, sign
 
 
 class Page:
@@ -52,18 +52,18 @@ class Page:
         )
         faces = [
             {
-                **record,
-                "picture": self._pictures[record["photo"], record["face"]],
+                **record.to_json(),
+                "picture": self._pictures[record.photo, record.index],
                 "regions": _by_region(record),
-                "references": references(record),
-                "beyond": [(name, check) for name, check in record["gate"].items() if not check["ok"]],
+                "references": record.grades,
+                "beyond": [(check.name, check) for check in record.gate if not check.ok],
             }
             for record in records
-            if record["status"] == "ok"
+            if record.ok
         ]
         text = template.render(
             faces=faces,
-            failed=[r for r in records if r["status"] == "failed"],
+            failed=[r for r in records if not r.ok],
             colours=REGION_COLOURS,
             number=number,
             sign=sign,
@@ -75,9 +75,9 @@ class Page:
             raise InputError(f"{self.path}: cannot be written ({error.strerror}).") from None
 
 
-def _by_region(record: Record) -> dict[str, list[dict[str, Any]]]:
-    regions: dict[str, list[dict[str, Any]]] = {}
-    for name, m in record["measurements"].items():
+def _by_region(record: Record) -> dict[str, list[Json]]:
+    regions: dict[str, list[Json]] = {}
+    for name, m in (record.measurements_json() or {}).items():
         entry = registry()[name]
         regions.setdefault(entry.region, []).append({**m, "entry": entry})
     return regions
