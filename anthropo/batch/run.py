@@ -16,11 +16,11 @@ from anthropo.batch.scores import diagnostics_of, person_of, scores_of
 from anthropo.errors import AnthropoError, FaceError, InputError, parameter
 from anthropo.face.landmarker import Face
 from anthropo.files import file_sha256
-from anthropo.measurement.appearance import lbp
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.pooling import pool
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import IRIS_FROM, Scale, ScaleError, find_scale
+from anthropo.measurement.texture import lbp
 from anthropo.observation import Observation, observe, observe_all
 from anthropo.reference.tables import parse_age
 from anthropo.reference.zscore import disagreement

@@ -26,7 +26,7 @@ from anthropo.explanation.contributions import Contribution, Explained, Explanat
 from anthropo.files import write_atomically
 from anthropo.learning.card import describe
 from anthropo.learning.model import LabelModel
-from anthropo.learning.training import Trained
+from anthropo.learning.trained import Trained
 from anthropo.measurement.registry import registry
 from anthropo.reference.traits import BORDERLINE, LOOK, PRESENT, Trait
 from anthropo.report.figures import REGION_COLOURS
