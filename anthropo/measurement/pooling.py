@@ -34,13 +34,8 @@ _ROUNDS = 20
 
 
 @dataclass(frozen=True, slots=True)
-<<<<<<< HEAD
 class Pooled(Measurement):
-    """One measurement of several photos. A value that cannot be had is NaN, with the reason."""
-=======
-class Pooled:
     """One measurement of several photos, as `pool` gives it. What cannot be had is NaN, with the reason."""
->>>>>>> main
 
     photos: int = 1  # that have a value
     sd: float = math.nan  # between photos, of one of them; NaN for fewer than two

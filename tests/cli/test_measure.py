@@ -20,6 +20,8 @@ from conftest import Copies, Invoke, Pixels
 from PIL import Image
 
 import anthropo
+from anthropo.batch.inputs import Item
+from anthropo.batch.run import measure_item
 from anthropo.cli import as_option
 from anthropo.errors import parameters_spelled
 from anthropo.face.fine import refine
