@@ -34,20 +34,12 @@ _ROUNDS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Pooled:
+class Pooled(Measurement):
     """One measurement of several photos, as `pool` gives it. What cannot be had is NaN, with the reason."""
 
-    id: str
-    value: float
-    lo: float  # 95 % interval
-    hi: float
-    unit: str
-    side: str
-    reason: str
-    corrected: bool
-    photos: int  # that have a value
-    sd: float  # between photos, of one of them; NaN for fewer than two
-    repeatability: float  # SD of the pooled value, were as many photos taken again; NaN likewise
+    photos: int = 1  # that have a value
+    sd: float = math.nan  # between photos, of one of them; NaN for fewer than two
+    repeatability: float = math.nan  # SD of the pooled value, were as many photos taken again; NaN likewise
 
 
 def pool(photos: Sequence[Sequence[Measurement]]) -> list[Pooled]:
