@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from anthropo.explanation.heatmap import FaceHeat
     from anthropo.face.landmarker import Face
     from anthropo.learning.features import Features
-    from anthropo.learning.training import Trained
+    from anthropo.learning.trained import Trained
     from anthropo.photo import Photo
     from anthropo.reference.traits import Trait
     from anthropo.report.explanation import Case
@@ -103,7 +103,7 @@ def command(photos: tuple[str, ...], model: str, output: str | None, top: int, *
         path = place_to_write(output, _SUFFIXES, (model, *photos)) if output else None
         items = _one_person(collect(photos), given)
 
-        from anthropo.learning.training import Trained
+        from anthropo.learning.trained import Trained
 
         trained = Trained.load(Path(model))
         case = case_of(trained, model, items, given, drawn=path is not None)
@@ -167,7 +167,7 @@ def case_of(trained: Trained, model: str, items: list[Item], given: Given, *, dr
     settings = corrected(settings_of(given, trained.manifest), given, [item.path for item in items])
     encoder = encoder_of(trained, model, given["encoder_weights"], settings)
     features = look(
-        People.of(items, trained, together=True).cohort, settings, encoder, trained.columns[0], given
+        People.of(items, trained, together=True).cohort, settings, encoder, trained.regions, given
     )
     for _, reason in features.left_out:
         click.echo(reason, err=True)

@@ -16,7 +16,8 @@ from anthropo.learning.calibration import softmax
 from anthropo.learning.features import Features, subset
 from anthropo.learning.model import NONE_OF_THESE, LabelModel, Options
 from anthropo.learning.normality import OUTSIDE
-from anthropo.learning.training import Trained, make_trained
+from anthropo.learning.trained import Trained
+from anthropo.learning.training import make_trained
 from anthropo.settings import Settings
 
 PEOPLE = {"control": 40, "noonan": 30, "williams": 30, "turner": 4}
