@@ -129,7 +129,7 @@ class LabelModel:
         InputError
             If the cohort or an option does not allow it.
         """
-        labels, positive = collapse(features.labels, options.positive)
+        labels = collapse(features.labels, options.positive)
         rare = options.rare
         if rare is None:
             rare = rare_labels(labels, features.patients, options.min_patients)
@@ -141,7 +141,7 @@ class LabelModel:
         trained = sorted(set(labels[keep]))
         controls = control_label(labels, options.controls)
         table = design(features, options)
-        cost = cost_matrix(options, trained, positive, controls)
+        cost = cost_matrix(options, trained, controls)
         classifier = HybridClassifier(
             options.classifier,
             balance=options.balance,
@@ -262,8 +262,8 @@ class LabelModel:
 # ----------------------------------------------------------------------------------- preparation
 
 
-def collapse(labels: NDArray[np.str_], positive: str | None) -> tuple[NDArray[Any], str | None]:
-    """The labels, or with `positive` that one and "others"; and which of two labels is the positive one.
+def collapse(labels: NDArray[np.str_], positive: str | None) -> NDArray[Any]:
+    """The labels (n,), or with `positive` that one and "others".
 
     Raises
     ------
@@ -272,7 +272,7 @@ def collapse(labels: NDArray[np.str_], positive: str | None) -> tuple[NDArray[An
     """
     names = sorted(set(labels.tolist()))
     if positive is None:
-        return labels.astype(object), None
+        return labels.astype(object)
     if OTHERS in names and len(names) > 2:
         raise InputError(
             f"A label is called {OTHERS!r}, the name of all labels but {positive}. Rename it in the cohort."
@@ -281,9 +281,8 @@ def collapse(labels: NDArray[np.str_], positive: str | None) -> tuple[NDArray[An
         raise InputError(
             f"{parameter('positive', positive)}: no photo has this label. The labels are {', '.join(names)}."
         )
-    if len(names) <= 2:
-        return labels.astype(object), positive
-    return np.where(labels == positive, positive, OTHERS).astype(object), positive
+    together: NDArray[Any] = labels if len(names) <= 2 else np.where(labels == positive, positive, OTHERS)
+    return together.astype(object)
 
 
 def control_label(labels: NDArray[Any], controls: str | None) -> str | None:
@@ -345,10 +344,8 @@ def rare_labels(labels: NDArray[Any], patients: NDArray[Any], least: int) -> tup
     )
 
 
-def cost_matrix(
-    options: Options, labels: Sequence[str], positive: str | None, controls: str | None
-) -> Floats:
-    """What the options say an error costs."""
+def cost_matrix(options: Options, labels: Sequence[str], controls: str | None) -> Floats:
+    """Cost (k, k) of each error, as the options have it."""
     if options.cost and options.cost_matrix:
         raise InputError(
             f"{parameter('cost')} and {parameter('cost_matrix')} say the same. Pass one of them."
@@ -356,8 +353,8 @@ def cost_matrix(
     if options.cost_matrix:
         return read_cost_matrix(Path(options.cost_matrix), labels)
     if options.cost:
-        known = positive is not None or controls in labels
-        missed = positive_label(labels, positive, controls) if known else None
+        known = options.positive is not None or controls in labels
+        missed = positive_label(labels, options.positive, controls) if known else None
         return parse_cost(options.cost, labels, missed, controls)
     return 1 - np.eye(len(labels))
 
@@ -370,14 +367,8 @@ def design(features: Features, options: Options) -> Any:
     InputError
         If a metadata column or region is not there, or nothing is left.
     """
-    for name in options.metadata:
-        if name not in features.metadata:
-            raise InputError(
-                f"{parameter('metadata', name)}: no such column to learn from. There are "
-                f"{', '.join(features.metadata) or 'none'}."
-            )
     regions = features.regions if options.regions is None else options.regions
-    table = feature_frame(features)
+    table = feature_frame(features, options.metadata)
     columns = Columns.of(list(table.columns))
     keep: list[str] = []
     if "measurements" in options.parts:
