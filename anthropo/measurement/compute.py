@@ -48,7 +48,15 @@ _YAW_ERROR, _PITCH_ERROR = 2.8, 5.2
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One measured value. A value that cannot be had is NaN, with the reason."""
+    """One measured value. A value that cannot be had is NaN, with the reason.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> m = anthropo.measure(anthropo.example_photo())[0]
+    >>> m.id, m.unit, m.side, m.lo < m.value < m.hi
+    ('intercanthal_width', 'ex-ex', 'mid', True)
+    """
 
     id: str
     value: float
@@ -68,22 +76,10 @@ def doubted(reason: str) -> bool:
 def evaluate(
     points: Floats, entries: Sequence[Entry] | None = None, between: Mapping[str, Floats] | None = None
 ) -> Floats:
-    """Geometry: values of many faces at once, free of scale.
+    """Geometry of many faces (..., 68, 2) at once, free of scale: values (..., M) in the entries' units.
 
-    Parameters
-    ----------
-    points : (..., 68, 2) array
-        Landmarks in any one unit of length, x right, y down. Entries that need millimetres take
-        that unit for millimetres.
-    entries : sequence of Entry, optional
-        Every geometrical one of the registry when left out.
-    between : mapping of landmark code to (..., 2) array, optional
-        Landmarks that are no mean of the 68 points.
-
-    Returns
-    -------
-    (..., M) array
-        In the entries' units; NaN where a denominator is zero.
+    Points are in any one unit of length, which entries that need millimetres take for millimetres; `between`
+    holds landmarks (..., 2) that are no mean of the 68 points. NaN where a denominator is zero.
     """
     chosen = geometry() if entries is None else entries
     bare, unit = _bare(points, chosen, between)
@@ -150,6 +146,13 @@ def measure_face(
     faces, laid onto this one, larger on photos whose landmarks are unsteady), of the head's pose
     (the generic 3D face, turned as far as the head may be turned), and of the scale. Calibration:
     docs/benchmarks.md.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> face = anthropo.read_face(anthropo.example_photo())
+    >>> next(m.reason for m in anthropo.measure_face(face) if m.id == "lip_a")
+    'needs the photo'
     """
     instrument = instrument or anatomy.instrument(anatomy.stage_of(face))
     numbers, in_mm = _geometry_values(face, instrument, scale)
