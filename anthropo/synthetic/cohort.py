@@ -84,7 +84,7 @@ def make_cohort(
     neutral_face()  # once, before the threads
     try:
         with ThreadPoolExecutor(jobs) as pool:
-            made = list(pool.map(lambda p: _patient(target, *p, seed, photos_per_patient), patients))
+            made = list(pool.map(lambda p: _patient(target, p[0], p[1], seed, photos_per_patient), patients))
         rows, truth = ([row for part in parts for row in part] for parts in zip(*made, strict=True))
         columns = ["photo", "label", "measurement", "amount", "amount_sd"]
         write_atomically(target / TRUTH, _csv([columns, *truth]))
