@@ -24,6 +24,9 @@ MAX_MEGAPIXELS = 200
 #: What a folder is searched for.
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif"})
 
+#: Shares of R, G and B in luma, ITU-R BT.601.
+LUMA = (0.299, 0.587, 0.114)
+
 # Only these decoders are tried, whatever the file calls itself: Pillow also knows formats that run
 # other programs.
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")

@@ -6,7 +6,7 @@ measurements. Nobody in it exists, and the labels are invented: a cohort for try
 for tests whose answer is known, not for learning anything about people.
 
 Lengths here are in outer-canthal distances, on the face's own axes (x along the eye line towards the
-subject's left, y down), as in `anthropo.measurement.anatomy.frame`.
+subject's left, y down), as in `anthropo.face.frame.face_axes`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 
 from anthropo.errors import InputError
 from anthropo.face.fine import refine
+from anthropo.face.frame import face_axes
 from anthropo.face.landmarker import Face, read_face
 from anthropo.face.pose import generic_face, rotation
 from anthropo.face.scheme import MIRROR
 from anthropo.face.shape import shapes
 from anthropo.files import write_atomically
-from anthropo.measurement.anatomy import frame
 from anthropo.measurement.compute import evaluate, geometry
 from anthropo.measurement.registry import registry
 from anthropo.photo import Photo
@@ -337,7 +337,7 @@ def morph(pixels: Pixels, face: Face, changes: Mapping[str, float], seed: int | 
         move = move + _identity(np.random.default_rng(seed))
     height, width = pixels.shape[:2]
     points, border = _with_pupils(face), _border(height, width)
-    to = points + move @ frame(face.landmarks)
+    to = points + move @ face_axes(face.landmarks)
     at = _map(np.concatenate([to, border]), np.concatenate([points, border]), height, width)
     return _as_pixels(_sample(pixels.astype(np.float32), at))
 
@@ -381,7 +381,7 @@ def _neutral() -> _Neutral:
     photo = Photo.from_array(data.astronaut())  # type: ignore[no-untyped-call]
     face = refine(photo, read_face(photo))
     source = _with_pupils(face)
-    axes, middle = frame(face.landmarks), face.landmarks[[36, 45]].mean(0)
+    axes, middle = face_axes(face.landmarks), face.landmarks[[36, 45]].mean(0)
     source[48:60] = _MOUTH
     mean = shapes()[0]
     seen = (source - middle) @ np.linalg.inv(axes)

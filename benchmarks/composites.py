@@ -17,7 +17,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import Delaunay
 
-from anthropo.face.fine import refine, similarity
+from anthropo.face.fine import refine
+from anthropo.face.frame import outer_canthal_distance, similarity
 from anthropo.face.landmarker import read_face
 from anthropo.face.warp import Mesh
 from anthropo.groups.composite import (
@@ -32,7 +33,7 @@ from anthropo.groups.composite import (
 )
 from anthropo.learning.cohort import read_cohort
 from anthropo.measurement import anatomy
-from anthropo.photo import Photo
+from anthropo.photo import LUMA, Photo
 from anthropo.settings import Settings
 
 SIZE = 512
@@ -111,8 +112,8 @@ def error(pixels: np.ndarray, group: Group) -> float:
 def detail(pixels: np.ndarray, group: Group) -> float:
     """Strength of the finest detail inside the landmarks' outline, grey levels."""
     points = placed(group.mean, SIZE)
-    unit = np.hypot(*(points[45] - points[36]))
-    grey = pixels @ np.array([0.299, 0.587, 0.114])
+    unit = outer_canthal_distance(points)
+    grey = pixels @ LUMA
     rows, columns = np.mgrid[0 : pixels.shape[0], 0 : pixels.shape[1]]
     inside = Delaunay(points).find_simplex(np.stack([columns.ravel(), rows.ravel()], -1)) >= 0
     fine = grey - gaussian_filter(grey, unit / 80)

@@ -21,7 +21,7 @@ from anthropo.encoder.regions import DEFAULT_REGIONS
 from anthropo.groups.regions import Discovery, discover
 from anthropo.learning.cohort import read_cohort
 from anthropo.learning.features import extract
-from anthropo.learning.metrics import wilson
+from anthropo.learning.intervals import wilson
 from anthropo.settings import Settings
 
 ALPHA = 0.05

@@ -21,9 +21,10 @@ from anthropo.encoder.cache import Store
 from anthropo.encoder.encoders import load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS
 from anthropo.learning.cohort import Case, Cohort
+from anthropo.learning.cost import expected_cost
 from anthropo.learning.duplicates import find_duplicates
 from anthropo.learning.features import Features, extract
-from anthropo.learning.metrics import expected_cost, judge
+from anthropo.learning.metrics import judge
 from anthropo.learning.model import Options
 from anthropo.learning.training import cross_validate
 from anthropo.settings import Settings

@@ -28,7 +28,10 @@ import torch
 from anthropo.learning.cohort import Case, Cohort
 from anthropo.learning.duplicates import find_duplicates
 from anthropo.learning.features import Features
-from anthropo.learning.metrics import Interval, Judged, compare, judge, judge_grades, judge_labels
+from anthropo.learning.grades import judge_grades
+from anthropo.learning.intervals import Interval
+from anthropo.learning.judged import Judged
+from anthropo.learning.metrics import compare, judge, judge_labels
 from anthropo.networks.chips import View
 from anthropo.networks.finetuning import Finetuned, finetune, judge_network, view_of
 from anthropo.networks.objective import MONITORED

@@ -33,19 +33,17 @@ from anthropo.batch.inputs import Item
 from anthropo.batch.run import run
 from anthropo.measurement.compute import Measurement
 from anthropo.measurement.registry import registry
-from anthropo.reference.build import Subject, build_reference, values_of_record
+from anthropo.reference.build import Subject, build_reference, values_of
+from anthropo.reference.rules import OBJECTIVE, Rule, read_rules
 from anthropo.reference.tables import Reference, ReferenceRow, load_reference
 from anthropo.reference.traits import (
     ABSENT,
     BORDERLINE,
     CONFIDENCE,
     NOT_ASSESSED,
-    OBJECTIVE,
     PRESENT,
-    Rule,
     Trait,
     call_traits,
-    read_rules,
 )
 from anthropo.reference.zscore import score
 from anthropo.settings import Settings
@@ -79,7 +77,7 @@ def measured(rows: Sequence[tuple[Item, Subject]], jobs: int) -> list[Person]:
                 )
                 for name, m in record["measurements"].items()
             ]  # fmt: skip
-            people.append(Person(subjects[record["photo"]], found, values_of_record(record)))
+            people.append(Person(subjects[record["photo"]], found, values_of(found)))
     return people
 
 

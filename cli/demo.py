@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,8 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
     report = folder / "evaluation.html"
     _step("5. Evaluate", f"anthropo evaluate {cohort} -o {report} --allow-duplicates")
     made = documents_of(judged, material, settings={"cohort": "SYNTHETIC: one morphed photograph"})
-    made[""]["warnings"].insert(0, _SYNTHETIC)  # where no reader of the page can miss it
+    # where no reader of the page can miss it
+    made[""] = replace(made[""], warnings=(_SYNTHETIC, *made[""].warnings))
     print_evaluation(made[""])
     write_evaluation(report, judged, made)
 

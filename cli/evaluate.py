@@ -14,9 +14,7 @@ import click
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_USAGE, fail, in_one_sentence, place_to_write
 from anthropo.cli.learning import (
-    Document,
     Given,
-    Material,
     corrected,
     documents_of,
     encoder_of,
@@ -24,7 +22,6 @@ from anthropo.cli.learning import (
     judge_material,
     look,
     positive_of,
-    seen_before,
     settings_of,
     show_findings,
     subgroup_columns,
@@ -32,10 +29,12 @@ from anthropo.cli.learning import (
 )
 from anthropo.errors import InputError
 from anthropo.files import file_sha256, write_atomically
+from anthropo.workflows.cohort import Material, seen_before
 
 if TYPE_CHECKING:
+    from anthropo.learning.evaluation import Evaluation
     from anthropo.learning.features import Features
-    from anthropo.learning.metrics import Judged
+    from anthropo.learning.judged import Judged
     from anthropo.learning.training import Trained
 
 JudgedBy = Mapping[str, Mapping[str, "Judged"]]  # attribute ("" for other tasks) -> model
@@ -151,7 +150,7 @@ def _refuse_training_options(ctx: click.Context) -> None:
 
 def _cross_validated(
     cohort: str, given: Given, varied: Sequence[str]
-) -> tuple[JudgedBy, dict[str, Document]]:
+) -> tuple[JudgedBy, dict[str, Evaluation]]:
     material = _usable(gather(cohort, given))
     if not varied:
         judged, notes = judge_material(
@@ -249,11 +248,11 @@ def _described(material: Material, given: Given) -> dict[str, Any]:
 
 def _judged_model(
     cohort: str, model: str, path: Path | None, given: Given
-) -> tuple[JudgedBy, dict[str, Document]]:
+) -> tuple[JudgedBy, dict[str, Evaluation]]:
     from anthropo.learning.cohort import read_cohort
+    from anthropo.learning.evaluation import Evaluation
     from anthropo.learning.features import validate
     from anthropo.learning.training import Trained, judge_trained
-    from anthropo.report.evaluation import document
 
     trained = Trained.load(Path(model))
     settings = settings_of(given, trained.manifest)
@@ -295,7 +294,7 @@ def _judged_model(
         positive = positive or trained.manifest.get("positive")
         if positive not in labels:
             positive = positive_of(trained.task, labels, None, controls)
-        made[about] = document(
+        made[about] = Evaluation.of(
             models,
             positive=positive,
             prevalence=given["prevalence"] if positive else None,
@@ -336,25 +335,25 @@ def _known(trained: Trained, features: Features) -> Features:
 # ------------------------------------------------------------------------------------------- output
 
 
-def _show(made: Mapping[str, Document], *, compared: bool) -> None:
+def _show(made: Mapping[str, Evaluation], *, compared: bool) -> None:
     from anthropo.report.evaluation import print_comparison, print_evaluation, summary
 
     for about, one in made.items():
         if about:
             click.secho(f"\n{about}", bold=True, underline=True)
         if compared:
-            click.secho(summary(one) if len(one["models"]) == 1 else _task(one), bold=True)
-            print_comparison(one["models"])
+            click.secho(summary(one) if len(one.models) == 1 else _task(one), bold=True)
+            print_comparison(one.models)
         else:
             print_evaluation(one)
 
 
-def _task(made: Document) -> str:
-    of = f"{made['positive']} against the others" if made["positive"] else f"{len(made['labels'])} labels"
-    return f"{of}: {made['n_photos']} photos of {made['n_patients']} patients, the same folds for all."
+def _task(made: Evaluation) -> str:
+    of = f"{made.positive} against the others" if made.positive else f"{len(made.labels)} labels"
+    return f"{of}: {made.n_photos} photos of {made.n_patients} patients, the same folds for all."
 
 
-def write_evaluation(path: Path, judged: JudgedBy, made: Mapping[str, Document]) -> None:
+def write_evaluation(path: Path, judged: JudgedBy, made: Mapping[str, Evaluation]) -> None:
     """Write the evaluation as .json or .html.
 
     Raises
@@ -363,7 +362,8 @@ def write_evaluation(path: Path, judged: JudgedBy, made: Mapping[str, Document])
         If the file cannot be written.
     """
     if path.suffix.lower() == ".json":
-        whole: Any = made[""] if "" in made else {"attributes": dict(made)}
+        documents = {about: one.to_json() for about, one in made.items()}
+        whole: Any = documents.get("", {"attributes": documents})
         data = json.dumps(whole, ensure_ascii=False, indent=1, allow_nan=False).encode()
         try:
             write_atomically(path, data)

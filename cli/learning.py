@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from anthropo.cli.common import EXIT_USAGE, fail, progress
 from anthropo.cli.options import Decorator, all_of, allow_duplicates_option, encoder_weights_option
-from anthropo.errors import InputError, ModelError
+from anthropo.errors import InputError
 from anthropo.settings import Settings
+from anthropo.workflows.cohort import (
+    CohortError,
+    Material,
+    PhotoReading,
+    TrainRequest,
+    encoder_for,
+    read_features,
+    settings_for,
+)
+from anthropo.workflows.cohort import gather as gather_cohort
 
 if TYPE_CHECKING:
-    from anthropo.encoder.cache import Store
     from anthropo.encoder.encoders import Encoder
     from anthropo.learning.cohort import Cohort, Finding, Kind
+    from anthropo.learning.evaluation import Evaluation
     from anthropo.learning.features import Features
-    from anthropo.learning.metrics import Judged
+    from anthropo.learning.judged import Judged
     from anthropo.learning.model import Options, Task
-    from anthropo.learning.training import Trained
 
 Given = dict[str, Any]  # what was given on the command line, by option
-Document = dict[str, Any]  # of anthropo.report.evaluation
 
-# encoders unless told otherwise
-_OF_FACES, _OF_TEXTURE = "face-resnet", "efficientnet-lite0"
 # parameters of commands: those that change no result, and those that are files
 _NO_MATTER = ("jobs", "cache", "validate", "resume", "device")
 _FILES = (
@@ -165,7 +170,6 @@ def options_of(given: Given) -> tuple[Options, Task]:
     InputError
         If options contradict each other, or a region is unknown.
     """
-    from anthropo.encoder.regions import DEFAULT_REGIONS, HYBRID_REGIONS, IMAGE
     from anthropo.learning.model import Options
 
     task: Task = "normality" if given["normal"] else "attributes" if given["multilabel"] else "labels"
@@ -181,11 +185,6 @@ def options_of(given: Given) -> tuple[Options, Task]:
             )
     if given["independent"] and not given["multilabel"]:
         raise InputError("--independent is about --multilabel. Pass both, or none of them.")
-    if given.get("no_face") and given["regions"]:
-        raise InputError("--regions are of a face, --no-face has none. Leave one of them out.")
-    for region in given["regions"]:
-        if region not in HYBRID_REGIONS:
-            raise InputError(f"--regions {region}: unknown. Choose from {', '.join(HYBRID_REGIONS)}.")
     options = Options(
         classifier=given["classifier"],
         balance=given["balance"],
@@ -194,8 +193,7 @@ def options_of(given: Given) -> tuple[Options, Task]:
         positive=given["positive"] if task == "labels" else None,
         controls=given["normal"] or given["controls"],
         metadata=tuple(dict.fromkeys(given["metadata"])),
-        regions=tuple(dict.fromkeys(given["regions"]))
-        or ((IMAGE,) if given.get("no_face") else DEFAULT_REGIONS),
+        regions=given["regions"] or None,
         min_patients=given["min_patients"],
         error_rate=given["error_rate"],
         alarm=given["alarm"],
@@ -235,77 +233,24 @@ def command_line(ctx: click.Context) -> str:
 # ------------------------------------------------------------------------------------------ photographs
 
 
-def is_network_file(encoder: str) -> bool:
-    """Whether an encoder's name is that of a file which `anthropo finetune` wrote."""
-    return encoder.endswith(".anthropo")
+def reading_of(given: Given) -> PhotoReading:
+    """The options of photos as one object."""
+    names = {field.name for field in fields(PhotoReading)} & set(given)
+    return PhotoReading(**{name: given[name] for name in names})
 
 
 def settings_of(given: Given, manifest: Mapping[str, Any] | None = None) -> Settings:
-    """How photos are looked at: as said on the command line, else as in training, else as by default.
-
-    Raises
-    ------
-    InputError
-        If the command line says how a face is looked at where there is none.
-    ModelError
-        If the manifest holds something else than settings.
-    """
-    said = {name: given[name] for name in ("face", "jitter", "fine") if given[name] is not None}
-    trained = (manifest or {}).get("settings") or {}
-    if given.get("no_face") or trained.get("no_face") is True:
-        for name in (*said, *(name for name in ("landmark_model", "landmarks") if given.get(name))):
-            why = "--no-face was given" if given.get("no_face") else "the model reads pictures without one"
-            raise InputError(f"{_option(name)} is about faces, and {why}. Leave it out.")
-        return Settings(max_megapixels=given["max_megapixels"], no_face=True)
-    fitting: dict[str, Callable[[Any], bool]] = {
-        "face": lambda v: v in ("one", "largest"),
-        "jitter": lambda v: type(v) is int and (v == 1 or v in range(2, 257, 2)),
-        "fine": lambda v: type(v) is bool,
-    }
-    for name, fits in fitting.items():
-        if name in trained and name not in said:
-            if not fits(trained[name]):
-                raise ModelError(f"The model's setting {name} is damaged. Train it again.")
-            said[name] = trained[name]
-    settings = Settings(
-        landmark_model=given["landmark_model"], max_megapixels=given["max_megapixels"], **said
-    )
-    settings.fingerprint()  # what cannot be used is one error, not one per photo
-    return settings
+    """See `anthropo.workflows.cohort.settings_for`."""
+    return settings_for(replace(reading_of(given), landmarks=None), manifest)
 
 
 def corrected(settings: Settings, given: Given, photos: Sequence[str]) -> Settings:
-    """The settings with what --landmarks has of these photos.
-
-    Raises
-    ------
-    InputError
-        If a landmark file cannot be used.
-    """
+    """The settings with what --landmarks has of these photos."""
     if not given.get("landmarks"):
         return settings
     from anthropo.measurement.landmark_file import Corrections
 
     return replace(settings, corrections=Corrections(given["landmarks"], photos))
-
-
-def store_of(cache: str | None) -> Store | None:
-    """Where features are kept.
-
-    Raises
-    ------
-    InputError
-        If the folder is a file.
-    """
-    from anthropo.encoder.cache import Store
-    from anthropo.face.weights import cache_folder
-
-    if cache == "none":
-        return None
-    folder = Path(cache) if cache else cache_folder() / "features"
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"--cache {cache}: a file, not a folder. Name a folder, or none.")
-    return Store(folder)
 
 
 def look(
@@ -317,205 +262,32 @@ def look(
     *,
     background: bool = False,
 ) -> Features:
-    """Measure and encode photos with a progress bar.
-
-    With `background` also what is around the face, where there is one and the encoder can.
-    """
-    from anthropo.learning.features import extract
-
-    if background and not settings.no_face and not encoder.views:
-        regions = (*regions, "background")
-
-    with progress(len(cohort.cases)) as advance:
-        return extract(
-            cohort,
-            settings,
-            encoder,
-            regions=regions,
-            jobs=given["jobs"],
-            store=store_of(given["cache"]),
-            on_progress=advance,
-        )
+    """See `anthropo.workflows.cohort.read_features`."""
+    reading = reading_of(given)
+    return read_features(
+        cohort, reading, settings, encoder, regions, background=background, progress=progress
+    )
 
 
-def encoder_of(trained: Trained, path: str, weights: str | None, settings: Settings) -> Encoder:
-    """The encoder that a model was trained with.
-
-    A network that `anthropo finetune` wrote is looked for beside the model unless `weights` says where it is.
-
-    Raises
-    ------
-    InputError, ModelError, WeightsError
-        If it cannot be had, or gives other embeddings than in training.
-    """
-    from anthropo.encoder.encoders import load_encoder
-
-    name = (trained.manifest.get("encoder") or {}).get("name")
-    if not name:
-        raise ModelError(f"{path}: the model does not say which encoder it needs. Train it again.")
-    encoder: Encoder
-    if is_network_file(name):
-        from anthropo.networks.encoder import network_encoder
-
-        beside = Path(path).parent / Path(name).name
-        if weights is None and not beside.is_file():
-            raise InputError(
-                f"{path}: its encoder is the network {beside.name}, which does not lie beside it. Copy it "
-                "there, or say where it is with --encoder-weights."
-            )
-        encoder = network_encoder(weights or beside)
-    else:
-        encoder = load_encoder(name, weights=weights)
-    trained.suits(encoder, settings, path)
-    return encoder
-
-
-# ---------------------------------------------------------------------------------------------- a cohort
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Material:
-    """A cohort that has been looked at, and what is to be made of it."""
-
-    cohort: Cohort
-    features: Features
-    findings: tuple[Finding, ...]
-    options: Options
-    task: Task
-    encoder: Encoder
-    settings: Settings
-
-    @property
-    def usable(self) -> bool:
-        """Whether nothing speaks against training."""
-        return all(finding.level != "error" for finding in self.findings)
+encoder_of = encoder_for
 
 
 def gather(path: str, given: Given, *, encoder: str | None = None) -> Material:
-    """Read a cohort, look at its photos and check everything that can be checked before training.
-
-    Parameters
-    ----------
-    path : str
-    given : dict
-        Options of the command line.
-    encoder : str, optional
-        Another one than the one given.
-
-    Raises
-    ------
-    AnthropoError
-        If an option or the cohort cannot be used at all.
-    """
-    from anthropo.learning.cohort import check, read_cohort
-    from anthropo.learning.features import validate
-
+    """See `anthropo.workflows.cohort.gather`."""
     options, task = options_of(given)
-    settings = settings_of(given)
-    cohort = read_cohort(path, multilabel=task == "attributes")
-    settings = corrected(settings, given, [case.photo for case in cohort.cases])
-    early = _about(check(cohort), task)
-    if all(finding.level != "error" for finding in early):
-        _refuse_early(cohort, options, task)
-    elif not given.get("validate"):  # which tells what is wrong with the photos as well
-        show_findings(early, (), err=True)
-        fail(f"{path}: cannot be trained on; see the errors above.", EXIT_USAGE)
-    network = _network(encoder or given["encoder"], given, settings)
-    # with the background, so that train and evaluate share what is kept
-    if network.views:
-        options = replace(options, regions=_views(network, given["regions"]))
-    features = look(cohort, settings, network, options.regions or (), given, background=True)
-    findings = _about(validate(cohort, features, allow_duplicates=given["allow_duplicates"]), task)
-    findings = (*findings, *seen_before(path, features, network))
-    return Material(cohort, features, findings, options, task, network, settings)
-
-
-def seen_before(cohort: str, features: Features, encoder: Encoder) -> list[Finding]:
-    """A warning where photos are among those that the encoder was trained on."""
-    from anthropo.learning.cohort import Finding
-
-    n = encoder.has_seen(features.digests.tolist())
-    if not n:
-        return []
-    text = (
-        f"{cohort}: {n} of {len(features)} photos are among those that {encoder.name} was trained on or "
-        "stopped by: figures from them come out too good. Judge on photos that it has not seen."
+    request = TrainRequest(
+        options=options,
+        task=task,
+        encoder=encoder or given["encoder"],
+        encoder_weights=given["encoder_weights"],
+        allow_duplicates=given["allow_duplicates"],
+        reading=reading_of(given),
     )
-    return [Finding("warning", "encoder", text)]
-
-
-def _views(network: Encoder, wanted: Sequence[str]) -> tuple[str, ...]:
-    """The regions that are wanted of those that a network knows, or all of these."""
-    for region in wanted:
-        if region not in network.views:
-            raise InputError(
-                f"--regions {region}: {network.name} was not trained on it. Its regions are "
-                f"{', '.join(network.views)}."
-            )
-    return tuple(dict.fromkeys(wanted)) or network.views
-
-
-def _network(name: str | None, given: Given, settings: Settings) -> Encoder:
-    """The encoder of that name, or the one for the kind of photos."""
-    from anthropo.encoder.encoders import load_encoder
-    from anthropo.errors import WeightsError
-
-    weights = given["encoder_weights"]
-    if name and is_network_file(name):
-        from anthropo.encoder.regions import IMAGE
-        from anthropo.networks.encoder import network_encoder
-
-        if weights:
-            raise InputError(f"--encoder {name}: a network holds its weights. Leave --encoder-weights out.")
-        network = network_encoder(name)
-        if settings.no_face != (network.views == (IMAGE,)):
-            looks = "faces; leave --no-face out" if settings.no_face else "whole photographs; pass --no-face"
-            raise InputError(f"--encoder {name}: the network was trained on {looks}, or choose another.")
-        return network
-    if name or not settings.no_face:
-        return load_encoder(name or _OF_FACES, weights=weights)
     try:
-        return load_encoder(_OF_TEXTURE, weights=weights)
-    except WeightsError as error:
-        raise WeightsError(f"{error} Or name another with --encoder; {_OF_FACES} is always there.") from None
-
-
-def _about(findings: Sequence[Finding], task: Task) -> tuple[Finding, ...]:
-    """What matters for the task: healthy people alone are enough for distance to normal."""
-    if task != "normality":
-        return tuple(findings)
-    return tuple(f for f in findings if not (f.category == "label" and f.level in ("error", "note")))
-
-
-def _refuse_early(cohort: Cohort, options: Options, task: Task) -> None:
-    """Raise what training would raise for the options, before the photos are looked at."""
-    import numpy as np
-
-    from anthropo.learning.attributes import ABSENT, PRESENT
-    from anthropo.learning.cost import parse_cost
-    from anthropo.learning.model import collapse, control_label, cost_matrix, rare_labels
-
-    for name in options.metadata:
-        if name not in cohort.metadata:
-            raise InputError(
-                f"--metadata {name}: no such column to learn from. There are "
-                f"{', '.join(cohort.metadata) or 'none'}."
-                + "".join(
-                    f" {f.message}" for f in cohort.findings if f.category == "metadata" and name in f.message
-                )
-            )
-    labels = np.array([case.label for case in cohort.cases])
-    if task == "attributes":
-        if options.cost:
-            parse_cost(options.cost, (ABSENT, PRESENT), PRESENT, ABSENT)
-    elif task == "normality":
-        control_label(labels, options.controls)
-    else:
-        merged, positive = collapse(labels, options.positive)
-        patients = np.array([case.patient for case in cohort.cases])
-        rare = rare_labels(merged, patients, options.min_patients)
-        controls = control_label(merged, options.controls)
-        cost_matrix(options, sorted(set(merged.tolist()) - set(rare)), positive, controls)
+        return gather_cohort(path, request, thorough=bool(given.get("validate")), progress=progress)
+    except CohortError as error:
+        show_findings(error.findings, (), err=True)
+        fail(f"{path}: cannot be trained on; see the errors above.", EXIT_USAGE)
 
 
 def show_findings(
@@ -570,16 +342,16 @@ def documents_of(
     subgroups: bool = True,
     bootstrap: int = 1000,
     settings: Mapping[str, Any] | None = None,
-) -> dict[str, Document]:
+) -> dict[str, Evaluation]:
     """The evaluation of each attribute ("" for other tasks)."""
-    from anthropo.report.evaluation import document
+    from anthropo.learning.evaluation import Evaluation
 
     features, options = material.features, material.options
     made = {}
     for about, models in judged.items():
         labels = next(iter(models.values())).labels
         positive = positive_of(material.task, labels, options.positive, options.controls)
-        made[about] = document(
+        made[about] = Evaluation.of(
             models,
             positive=positive,
             prevalence=prevalence if positive is not None else None,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,15 +12,10 @@ import click
 from anthropo.face.landmarker import DEFAULT_JITTER
 from anthropo.photo import MAX_MEGAPIXELS
 from anthropo.video import FRAMES
+from anthropo.workflows.cohort import PhotoReading
+from anthropo.workflows.progress import available_cores as available_cores
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-
-def available_cores() -> int:
-    """Cores that this process may use (a cluster job often has fewer than the machine)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def all_of(*decorators: Decorator) -> Decorator:
@@ -31,6 +27,21 @@ def all_of(*decorators: Decorator) -> Decorator:
         return function
 
     return apply
+
+
+def passed_as(name: str, kind: type[Any]) -> Decorator:
+    """Give a command the options that are fields of a dataclass as one argument."""
+    fields = {field.name for field in dataclasses.fields(kind)}
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def command(*args: Any, **options: Any) -> Any:
+            values = {key: options.pop(key) for key in fields & set(options)}
+            return function(*args, **{name: kind(**values)}, **options)
+
+        return command
+
+    return decorate
 
 
 def _even(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
@@ -155,6 +166,12 @@ encoder_weights_option: Decorator = click.option(
     help="The encoder's weights, where they do not come with anthropo; for a model whose encoder is a "
     "network, that network.  [default: the network beside the model]",
 )
+
+#: The same, given to the command as `reading`, a `PhotoReading`; with --landmarks or without.
+reading_options: Decorator = all_of(
+    landmarks_option, learning_photo_options, passed_as("reading", PhotoReading)
+)
+network_reading_options: Decorator = all_of(learning_photo_options, passed_as("reading", PhotoReading))
 
 #: Their names, as parameters.
 LEARNING_PHOTO_NAMES = (

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from anthropo.batch.inputs import Item, read_photo_table
+from anthropo.batch.records import values_of as measurements_of
 from anthropo.batch.run import run
 from anthropo.cli import options
 from anthropo.cli.common import (
@@ -36,7 +37,7 @@ from anthropo.reference.build import (
     parse_bands,
     require_columns,
     subject,
-    values_of_record,
+    values_of,
     values_of_row,
 )
 from anthropo.reference.tables import (
@@ -299,7 +300,7 @@ def _from_photos(items: list[Item], by: By, jobs: int, settings: Settings) -> _M
             if record["status"] == "ok":
                 made = record["diagnostics"]
                 instrument = instrument_name(made["anthropo"], made["landmark_model"], made["fine_model"])
-                results[record["photo"]] = values_of_record(record)
+                results[record["photo"]] = values_of(measurements_of(record))
             else:
                 failed[record["photo"]] = record["reason"]
             advance()

@@ -13,9 +13,7 @@ import click
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_USAGE, fail, in_one_sentence, place_to_write
 from anthropo.cli.learning import (
-    Document,
     Given,
-    Material,
     command_line,
     documents_of,
     gather,
@@ -23,9 +21,11 @@ from anthropo.cli.learning import (
     show_findings,
     training_options,
 )
+from anthropo.workflows.cohort import Material
 
 if TYPE_CHECKING:
-    from anthropo.learning.metrics import Judged
+    from anthropo.learning.evaluation import Evaluation
+    from anthropo.learning.judged import Judged
     from anthropo.learning.training import Trained
 
 _BOOTSTRAP = 500
@@ -152,7 +152,7 @@ def train(material: Material, given: Given, command: str) -> tuple[Trained, dict
     from anthropo.learning.training import make_trained
 
     judged: dict[str, dict[str, Judged]] = {}
-    documents: dict[str, Document] = {}
+    documents: dict[str, Evaluation] = {}
     if given["judge"] and _can_be_judged(material):
         # of attributes the table has a row each; their baselines are for `anthropo evaluate`
         judged, notes = judge_material(
@@ -187,45 +187,45 @@ def _can_be_judged(material: Material) -> bool:
     return False
 
 
-def _validation(documents: Mapping[str, Document]) -> Document | None:
+def _validation(documents: Mapping[str, Evaluation]) -> dict[str, Any] | None:
     """What is kept in the model: of one question all models, of several attributes the hybrid of each."""
     if not documents:
         return None
     first = next(iter(documents.values()))
     if "" in documents:
-        return first
+        return first.to_json()
     return {
-        "n_photos": first["n_photos"],
-        "n_patients": first["n_patients"],
+        "n_photos": first.n_photos,
+        "n_patients": first.n_patients,
         "prevalence": None,
-        "models": {about: made["models"][made["main"]] for about, made in documents.items()},
+        "models": {about: made.to_json()["models"][made.main] for about, made in documents.items()},
     }
 
 
-def _show_figures(documents: Mapping[str, Document]) -> None:
-    from anthropo.report.evaluation import MODEL_NAMES, print_comparison, summary
+def _show_figures(documents: Mapping[str, Evaluation]) -> None:
+    from anthropo.learning.evaluation import model_name
+    from anthropo.report.evaluation import print_comparison, summary
 
     if "" in documents:
         made = documents[""]
         click.secho(summary(made), bold=True)
-        for sentence in made["warnings"]:
+        for sentence in made.warnings:
             click.secho(f"warning: {sentence}", fg="yellow", err=True)
-        print_comparison({MODEL_NAMES.get(name, name): own for name, own in made["models"].items()})
+        print_comparison({model_name(name): own for name, own in made.models.items()})
     elif documents:
         click.secho("Cross-validated, of each attribute:", bold=True)
-        print_comparison({about: made["models"][made["main"]] for about, made in documents.items()})
+        print_comparison({about: made.figures for about, made in documents.items()})
 
 
-def _show_model(trained: Trained, documents: Mapping[str, Document]) -> None:
+def _show_model(trained: Trained, documents: Mapping[str, Evaluation]) -> None:
     from anthropo.learning.attributes import AttributeModel
     from anthropo.learning.model import LabelModel
-    from anthropo.report.evaluation import figure_text
 
     manifest = trained.manifest
     point = manifest.get("operating_point") or {}
     if "" in documents and trained.task == "labels":
         made = documents[""]
-        own, positive, threshold = made["models"][made["main"]], made["positive"], point.get("threshold")
+        own, positive, threshold = made.figures, made.positive, point.get("threshold")
         where = (
             f"calls it {positive} from a probability of {threshold:.3f} on"
             if positive and threshold is not None
@@ -233,8 +233,8 @@ def _show_model(trained: Trained, documents: Mapping[str, Document]) -> None:
         )
         mean = "" if positive else "mean over the labels: "
         click.echo(
-            f"Operating point: {where}; {mean}sensitivity {figure_text(own['sensitivity'])}, specificity "
-            f"{figure_text(own['specificity'])} in cross-validation."
+            f"Operating point: {where}; {mean}sensitivity {own['sensitivity']}, specificity "
+            f"{own['specificity']} in cross-validation."
         )
     elif point.get("rule"):
         positive, threshold = manifest.get("positive"), point.get("threshold")

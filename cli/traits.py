@@ -22,12 +22,13 @@ from anthropo.batch.records import Record, values_of
 from anthropo.batch.run import run
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME, in_one_sentence, place_to_write, progress
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
 from anthropo.files import write_atomically
 from anthropo.measurement.compute import Measurement
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.reference.growth import CHARTS, MEASURES, Growth, age_span, grow
 from anthropo.reference.phenopacket import as_json, phenopacket
+from anthropo.reference.rules import SUBJECTIVE, Rule, read_rules
 from anthropo.reference.tables import DEFAULT_REFERENCE, Reference, load_reference, parse_age, parse_sex
 from anthropo.reference.traits import (
     ABSENT,
@@ -37,12 +38,9 @@ from anthropo.reference.traits import (
     NOT_ASSESSED,
     PRESENT,
     STATUSES,
-    SUBJECTIVE,
     Evidence,
-    Rule,
     Trait,
     call_traits,
-    read_rules,
 )
 from anthropo.reference.zscore import ZScore, score
 from anthropo.report.tables import number, sign
@@ -219,7 +217,7 @@ class _Found:
 def _check_by_hand(by_hand: dict[str, float], people: int, chart: str) -> None:
     """Refuse one person's size for several people, and sizes that cannot be, before the photos are read."""
     if by_hand and people > 1:
-        option = MEASURES[next(iter(by_hand))].option
+        option = parameter(next(iter(by_hand)))
         raise InputError(
             f"{option} is one person's, and there are several photos. Pass --patient if they are of one "
             "person, or list them in a CSV with the columns "

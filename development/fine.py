@@ -29,7 +29,7 @@ from torch.nn import functional
 
 from anthropo.errors import AnthropoError
 from anthropo.face import _engine
-from anthropo.face.fine import similarity
+from anthropo.face.frame import outer_canthal_distance, similarity
 from anthropo.face.landmarker import FIRST_DECODE, Face, landmark_predictor, read_faces
 from anthropo.face.scheme import MIRROR
 from anthropo.photo import read_photo
@@ -92,7 +92,7 @@ class Faces:
 def frame() -> Floats:
     """The mean face in the upright picture: 68 points, pixels."""
     mean = landmark_predictor(None).mean_shape
-    return (mean - mean[17:].mean(0)) / np.linalg.norm(mean[36] - mean[45]) * UNIT + (FACE - 1) / 2
+    return (mean - mean[17:].mean(0)) / outer_canthal_distance(mean) * UNIT + (FACE - 1) / 2
 
 
 def flip(points: Floats) -> Floats:
@@ -117,7 +117,7 @@ def upright_faces(photos: list[tuple[Path, Floats, Floats]]) -> Faces:
             return float(np.linalg.norm(face.landmarks.mean(0) - centre))
 
         face = min(faces, key=far)
-        if far(face) > np.linalg.norm(face.landmarks[36] - face.landmarks[45]) / 2:
+        if far(face) > outer_canthal_distance(face.landmarks) / 2:
             print(f"{path}: another face than the annotated one was found")
             continue
         # trained on the full resolution; blurred copies are made on the way

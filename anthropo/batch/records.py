@@ -12,7 +12,7 @@ from typing import Any
 
 from anthropo._version import __version__
 from anthropo.batch.inputs import PERSON, Item
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
 from anthropo.face.fine import fine_sha256
 from anthropo.face.gate import CHECKS
@@ -90,7 +90,7 @@ def scores_of(
             if all(math.isnan(z.z) for z in own):
                 reasons = [z.reason for z in own]
                 why = max(reasons, key=reasons.count)
-                if settings.scale and why.endswith("pass --scale"):
+                if settings.scale and why.endswith(f"pass {parameter('scale')}"):
                     continue  # it was, and why there is none is said already
                 notes.append(f"{item.path}: no z-scores under {reference.name}: {why}")
     own_instrument = instrument_name(

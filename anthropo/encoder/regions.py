@@ -16,7 +16,7 @@ from PIL import Image
 
 from anthropo.errors import InputError
 from anthropo.face import _engine
-from anthropo.face.fine import similarity
+from anthropo.face.frame import similarity
 from anthropo.face.landmarker import Face, power_of_two
 from anthropo.photo import Photo
 

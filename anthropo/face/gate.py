@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.face.frame import face_axes, outer_canthal_distance
 from anthropo.face.pose import Camera
 from anthropo.face.scheme import LANDMARKS
 
@@ -79,7 +80,7 @@ def sharpness(chip: NDArray[np.uint8]) -> float:
 def mouth_open(points: Floats) -> float:
     """Gap between the lips as a fraction of the outer-canthal distance."""
     gap = np.linalg.norm(landmark(points, "sts") - landmark(points, "sti"))
-    return float(gap / np.linalg.norm(landmark(points, "exR") - landmark(points, "exL")))
+    return float(gap / outer_canthal_distance(points))
 
 
 def smile(points: Floats) -> float:
@@ -87,10 +88,8 @@ def smile(points: Floats) -> float:
 
     A smile pulls the corners outwards and up, so that the first grows and the second shrinks.
     """
-    right, left = landmark(points, "exR"), landmark(points, "exL")
-    unit = float(np.linalg.norm(left - right))
-    across = (left - right) / unit
-    down = np.array([-across[1], across[0]])
+    unit = outer_canthal_distance(points)
+    down = face_axes(points)[1] / unit
     corners = (landmark(points, "chR") + landmark(points, "chL")) / 2
     width = float(np.linalg.norm(landmark(points, "chL") - landmark(points, "chR")))
     height = float((corners - landmark(points, "sn")) @ down)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from anthropo.errors import FaceError, WeightsError
 from anthropo.face import _engine
+from anthropo.face.frame import outer_canthal_distance
 from anthropo.face.gate import LANDMARK_SPREAD, Check, check_photo
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import MIRROR
@@ -225,8 +226,7 @@ def _no_face(photo: Photo) -> FaceError:
 
 def _unsteadiness(points: Floats, samples: Floats) -> float:
     """Median spread of the landmarks over jittered boxes, in outer-canthal distances."""
-    unit = float(np.linalg.norm(points[36] - points[45]))
-    return float(np.median(np.hypot(*samples.std(0, ddof=1).T))) / unit
+    return float(np.median(np.hypot(*samples.std(0, ddof=1).T))) / outer_canthal_distance(points)
 
 
 def landmark_predictor(path: str | None) -> _engine.ShapePredictor:

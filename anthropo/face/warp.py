@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.face import _engine
-from anthropo.face.fine import similarity
+from anthropo.face.frame import similarity
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.encoder.portrait import PORTRAIT, place
 from anthropo.errors import FaceError, PhotoError
+from anthropo.face.frame import outer_canthal_distance
 from anthropo.face.landmarker import FIRST_DECODE, power_of_two
 from anthropo.face.warp import Mesh
 from anthropo.learning.cohort import Case
 from anthropo.learning.features import look_at
 from anthropo.measurement import anatomy
-from anthropo.photo import read_photo
+from anthropo.photo import LUMA, read_photo
 from anthropo.settings import Settings
+from anthropo.threads import in_order
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
-T = TypeVar("T")
-R = TypeVar("R")
-
-_AHEAD = 8  # photos for each job that are begun at once
 
 # Bands of detail whose strength is restored, as the width of the finest one's Gaussian in outer-canthal
 # distances; each next is twice as coarse.
@@ -111,7 +107,7 @@ def find_sitters(
     """
     sitters: list[Sitter] = []
     left_out: list[tuple[str, str]] = []
-    for case, found in zip(cases, _each(partial(_landmarks, settings=settings), cases, jobs), strict=True):
+    for case, found in zip(cases, in_order(partial(_landmarks, settings=settings), cases, jobs), strict=True):
         if isinstance(found, str):
             left_out.append((case.photo, found))
         else:
@@ -129,14 +125,6 @@ def _landmarks(case: Case, settings: Settings) -> Floats | str:
         return str(error)
     correction = anatomy.instrument("fine" if face.anatomy else "first").correction
     return anatomy.apply(correction, face.landmarks, face.anatomy)[0]
-
-
-def _each(work: Callable[[T], R], items: Sequence[T], jobs: int) -> Iterator[R]:
-    """Results in the items' order, of a limited number at once."""
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        step = _AHEAD * max(1, jobs)
-        for start in range(0, len(items), step):
-            yield from pool.map(work, items[start : start + step])
 
 
 # ------------------------------------------------------------------------------------------------ shapes
@@ -315,7 +303,7 @@ def average_face(
     people = np.zeros((height, width))
     strength = np.zeros((_BANDS, height, width))
     work = partial(_warped, mesh=mesh, unit=unit, sharp=sharp)
-    for sitter, (pixels, reached, bands) in zip(sitters, _each(work, sitters, jobs), strict=True):
+    for sitter, (pixels, reached, bands) in zip(sitters, in_order(work, sitters, jobs), strict=True):
         counts = reached / photos[sitter.patient]
         total += counts[..., None] * pixels
         people += counts
@@ -336,9 +324,8 @@ def _warped(
     sitter: Sitter, mesh: Mesh, unit: float, sharp: bool
 ) -> tuple[Pixels, NDArray[np.bool_], NDArray[np.float32] | None]:
     """A photo warped to a mesh, which pixels it reaches, and how strong its bands of detail are there."""
-    apart = float(np.hypot(*(sitter.points[45] - sitter.points[36])))
     photo = read_photo(sitter.photo, short_side=FIRST_DECODE, max_megapixels=None)
-    photo = photo.finer(power_of_two(apart / unit))
+    photo = photo.finer(power_of_two(outer_canthal_distance(sitter.points) / unit))
     points = photo.to_decoded(sitter.points)
     pixels = mesh.warp(photo.pixels, points)
     bands = _strength(_bands(_grey(pixels), unit), unit) if sharp else None
@@ -347,7 +334,7 @@ def _warped(
 
 def _grey(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
     """Luma (BT.601) of RGB."""
-    return np.asarray(pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32))
+    return np.asarray(pixels.astype(np.float32) @ np.array(LUMA, dtype=np.float32))
 
 
 def _bands(plane: NDArray[np.float32], unit: float) -> NDArray[np.float32]:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from anthropo.errors import InputError
 from anthropo.learning.cohort import Kind, typed
 from anthropo.learning.features import Features
-from anthropo.learning.metrics import Interval, age_bands, mean_of, proportion
+from anthropo.learning.intervals import Interval, mean_of, proportion
+from anthropo.learning.subgroups import age_bands
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from anthropo.errors import InputError
 from anthropo.files import read_text
@@ -129,3 +129,27 @@ def _index(path: Path, label: str, labels: Sequence[str]) -> int:
     if name not in labels:
         raise InputError(f"{path}: unknown label {name!r}. The labels are {', '.join(labels)}.")
     return list(labels).index(name)
+
+
+def expected_cost(truth: ArrayLike, decision: ArrayLike, cost_matrix: ArrayLike) -> float:
+    """Mean cost of the decisions.
+
+    Parameters
+    ----------
+    truth : array-like of int, (n,)
+    decision : array-like of int, (n,)
+        -1: abstained.
+    cost_matrix : array-like, (k, k) or (k, k + 1)
+        Cost of deciding on the column's label when the row's is true; a further column is abstaining.
+
+    Raises
+    ------
+    InputError
+        If somebody abstained and the matrix does not say what that costs.
+    """
+    truth, decision, cost = np.asarray(truth), np.asarray(decision), np.asarray(cost_matrix, dtype=float)
+    if (decision < 0).any() and cost.shape[1] == len(cost):
+        raise InputError(
+            f"cost matrix {len(cost)} × {len(cost)}: no cost of abstaining. Add a last column with it."
+        )
+    return float(cost[truth, decision].mean())  # index -1 is the last column

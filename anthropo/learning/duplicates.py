@@ -22,7 +22,7 @@ from PIL import Image
 from anthropo.encoder.regions import crop
 from anthropo.face.landmarker import Face
 from anthropo.learning.cohort import Finding
-from anthropo.photo import Photo
+from anthropo.photo import LUMA, Photo
 
 if TYPE_CHECKING:
     from anthropo.learning.features import Features
@@ -88,7 +88,7 @@ def _print(inner: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Local structure of a square of `_INNER` pixels."""
     from scipy.ndimage import gaussian_filter
 
-    grey = inner.astype(np.float64) @ (0.299, 0.587, 0.114)
+    grey = inner.astype(np.float64) @ LUMA
     step = _INNER // PRINT_SIDE
     x = grey.reshape(PRINT_SIDE, step, PRINT_SIDE, step).mean((1, 3))
     x = x - gaussian_filter(x, _BLUR)

@@ -5,13 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import sys
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +32,7 @@ from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
 from anthropo.photo import Photo, read_photo
 from anthropo.settings import Settings
+from anthropo.threads import in_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +42,6 @@ if TYPE_CHECKING:
 
 _VERSION = 3  # of what is kept of a photo; raise it when that changes
 _LEAST_SIDE = 150  # px, shorter side of a photo without a face as it is decoded
-_AHEAD = 8  # photos for each job that are begun before the first of them is done
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +101,7 @@ def extract(
     regions : sequence of str, optional
         Names in `anthropo.encoder.regions.REGIONS`.
     jobs : int
-        Threads, each with a photo of its own; with one, the network may use every core.
+        Threads, each with a photo at a time. The result does not depend on their number.
     store : Store, optional
         Keeps what was found in each photo, also that it has no face. Photos that an interrupted run has
         finished are not redone.
@@ -115,8 +111,7 @@ def extract(
     Returns
     -------
     Features
-        In the order of the cases, the same for any number of jobs. Photos that cannot be used are in
-        ``left_out``.
+        In the order of the cases. Photos that cannot be used are in ``left_out``.
 
     Raises
     ------
@@ -134,9 +129,8 @@ def extract(
     look = partial(_look, settings=settings, encoder=encoder, regions=regions, store=store, suffix=suffix)
     kept: list[tuple[Case, _Found]] = []
     left_out: list[tuple[str, str]] = []
-    found_in_order = _in_order(look, [case.photo for case in cohort.cases], jobs)
-    with network_threads(jobs), contextlib.closing(found_in_order):
-        for case, found in zip(cohort.cases, found_in_order, strict=True):
+    with contextlib.closing(in_order(look, [case.photo for case in cohort.cases], jobs)) as results:
+        for case, found in zip(cohort.cases, results, strict=True):
             if found.reason:
                 left_out.append((case.photo, found.reason))
             else:
@@ -264,39 +258,6 @@ def _complete(kept: dict[str, NDArray[Any]], measurements: int, regions: int, di
     if measurements:  # of a face
         wanted |= {"shape": (68, 2), "portrait": (*PORTRAIT, 3), "gate": (len(CHECKS),)}
     return {name: array.shape for name, array in kept.items()} == wanted
-
-
-@contextlib.contextmanager
-def network_threads(jobs: int) -> Generator[None, None, None]:
-    """One network thread for each of several jobs: more would wait for each other most of the time."""
-    torch = sys.modules.get("torch")  # not loaded: the encoder does without
-    if torch is None or jobs <= 1:
-        yield
-        return
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # threads begun from here on take it over
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _in_order(
-    look: Callable[[str], _Found], paths: Sequence[str], jobs: int
-) -> Generator[_Found, None, None]:
-    """`look` at each path on `jobs` threads; results in the paths' order, a limited number ahead."""
-    todo = iter(paths)
-    pool = ThreadPoolExecutor(max(1, jobs))
-    try:
-        begun = islice(todo, _AHEAD * max(1, jobs))
-        waiting: deque[Future[_Found]] = deque(pool.submit(look, path) for path in begun)
-        while waiting:
-            found = waiting.popleft().result()
-            waiting.extend(pool.submit(look, path) for path in islice(todo, 1))
-            yield found
-    finally:
-        # also after Ctrl-C: photos under way are finished, no other is begun
-        pool.shutdown(cancel_futures=True)
 
 
 def _gathered(

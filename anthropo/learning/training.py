@@ -29,7 +29,7 @@ from anthropo.learning.attributes import (
 from anthropo.learning.bundle import Bundle, read_bundle, write_bundle
 from anthropo.learning.cohort import Values, some
 from anthropo.learning.features import Features, feature_frame, subset
-from anthropo.learning.metrics import Judged, age_bands
+from anthropo.learning.judged import Judged
 from anthropo.learning.model import (
     NONE_OF_THESE,
     Answers,
@@ -48,6 +48,7 @@ from anthropo.learning.model_readers import Meta, part, prefixed
 from anthropo.learning.normality import OUTSIDE, WITHIN, NormalityModel
 from anthropo.learning.profile import Profile
 from anthropo.learning.splits import split
+from anthropo.learning.subgroups import age_bands
 from anthropo.measurement.registry import registry
 from anthropo.settings import Settings
 
@@ -274,7 +275,7 @@ def make_trained(
     source : Path, optional
         The cohort's table; its hash is kept.
     validation : mapping, optional
-        The document of `anthropo.report.evaluation.document` from `cross_validate`.
+        JSON of an `anthropo.learning.evaluation.Evaluation` from `cross_validate`.
     command : str
         That trained it, without folders.
 

@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.face.frame import face_axes
 from anthropo.face.landmarker import Face
 from anthropo.face.scheme import LANDMARKS, MIRROR
 
@@ -55,12 +56,6 @@ class Correction:
 def direct_share(code: str) -> float:
     """Share of the direct prediction in a landmark, 0 to 1."""
     return DIRECT.get(code.rstrip("RL"), _HALF)
-
-
-def frame(points: Floats) -> Floats:
-    """The face's axes times its unit: rows take frame coordinates to pixels; (68, 2) -> (2, 2)."""
-    u = points[45] - points[36]
-    return np.array([[u[0], u[1]], [-u[1], u[0]]])
 
 
 def between(points: Floats) -> Floats:
@@ -99,7 +94,7 @@ def apply(correction: Correction, points: Floats, anatomy: Mapping[str, Floats])
     anatomy : mapping of code to (2,) array
         The fine stage's direct predictions; may be empty.
     """
-    axes = frame(points)
+    axes = face_axes(points)
     middle = between(points) + correction.between @ axes
     corrected = points + correction.points @ axes
     for code, direct in anatomy.items():

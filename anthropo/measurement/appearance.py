@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anthropo.face import _engine
+from anthropo.face.frame import face_axes, outer_canthal_distance
 from anthropo.face.scheme import LANDMARKS
 from anthropo.photo import Photo
 
@@ -319,7 +320,7 @@ def _quantile(values: Floats, mask: Bools, q: float) -> Floats:
 
 def _look(photo: Photo, points: Floats) -> tuple[Photo, int]:
     """The photo as fine as is needed, and by which factor its pixels are still to be reduced."""
-    unit = float(np.hypot(*(points[45] - points[36])))
+    unit = outer_canthal_distance(points)
     scale = max(s for s in (1, 2, 4, 8, 16, 32) if s == 1 or unit / s >= _FACE_PIXELS)
     photo = photo.finer(min(8, scale))
     return photo, max(1, scale // photo.decode_scale)
@@ -432,7 +433,7 @@ def appearance(photo: Photo, points: Floats, samples: Floats | None = None) -> d
     if len(jitter) > _JITTERED:
         jitter = jitter[np.linspace(0, len(jitter) - 1, _JITTERED).round().astype(int)]
     faces = np.concatenate([np.asarray(points, dtype=np.float64)[None], jitter])
-    unit = float(np.hypot(*(faces[0, 45] - faces[0, 36])))
+    unit = outer_canthal_distance(faces[0])
     small = "" if unit >= _LEAST else f"{unit:.0f} px between the outer canthi, {_LEAST:.0f} needed"
     photo, factor = _look(photo, faces[0])
     pixels, faces = _window(photo, faces, factor)
@@ -542,9 +543,8 @@ class _Grid:
 
     @classmethod
     def of(cls, pixels: NDArray[np.uint8], face: Floats, side: str) -> _Grid:
-        across = face[45] - face[36]
-        unit = float(np.hypot(*across))
-        right, down = across / unit, np.array([-across[1], across[0]]) / unit
+        unit = outer_canthal_distance(face)
+        right, down = face_axes(face) / unit
         axes = np.array([right if side == "R" else -right, down])
         upper, lower = _LIDS[side]
         centre = face[[*upper, *lower[1:-1]]].mean(0)
@@ -694,15 +694,13 @@ def lbp(photo: Photo, points: Floats) -> dict[str, float]:
         for radius in LBP_RADII
     }
     points = np.asarray(points, dtype=np.float64)
-    across = points[45] - points[36]
-    unit = float(np.hypot(*across))
+    unit = outer_canthal_distance(points)
     if unit < _LEAST:
         return {name: math.nan for bins in names.values() for name in bins}
     photo, _ = _look(photo, points)
     height, width = photo.pixels.shape[:2]
     local = photo.to_decoded(points)
-    step = (local[45] - local[36]) / _LBP_UNIT
-    turn = np.array([[step[0], -step[1]], [step[1], step[0]]])
+    turn = face_axes(local).T / _LBP_UNIT
     margin = max(LBP_RADII)
     side = _LBP_CHIP + 2 * margin
     result: dict[str, float] = {}

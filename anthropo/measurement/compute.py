@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from anthropo.face.fine import refine
+from anthropo.face.frame import face_axes, outer_canthal_distance, outer_canthal_distances
 from anthropo.face.landmarker import FIRST_DECODE, Face, beyond_border, read_face
 from anthropo.face.pose import generic_face, rotation
 from anthropo.measurement import anatomy
@@ -104,8 +105,7 @@ def _bare(
         names.update(between or {})
         for i, entry in enumerate(entries):
             out[..., i] = entry.evaluate(names)
-        unit: Floats = names["d"](names["exR"], names["exL"])
-    return out, unit
+    return out, outer_canthal_distances(points)
 
 
 def measure_face(
@@ -147,7 +147,7 @@ def measure_face(
     if instrument is None:
         instrument = anatomy.instrument(anatomy.stage_of(face))
     points, middle = anatomy.place(face, instrument.correction)
-    axes = anatomy.frame(face.landmarks) * error_growth(face)
+    axes = face_axes(face.landmarks) * error_growth(face)
     views = _views(face, points)
     many = np.concatenate([points[None], points + instrument.point_errors @ axes, views])
     between = np.concatenate(
@@ -256,7 +256,7 @@ def _views(face: Face, points: Floats) -> Floats:
         (angle * _PRIOR**2 / (_PRIOR**2 + error**2), _PRIOR * error / np.hypot(_PRIOR, error))
         for angle, error in ((face.yaw, _YAW_ERROR), (face.pitch, _PITCH_ERROR))
     )
-    shape = generic_face() * np.linalg.norm(points[45] - points[36])
+    shape = generic_face() * outer_canthal_distance(points)
     turns = [(0.0, 0.0), (yaw, pitch), (yaw + yaw_error, pitch), (yaw, pitch + pitch_error)]
     return np.stack([(shape @ rotation(y, p, 0.0).T)[:, :2] for y, p in turns])
 

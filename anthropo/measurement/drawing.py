@@ -21,6 +21,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.face.frame import face_axes, outer_canthal_distance
 from anthropo.measurement import anatomy
 from anthropo.measurement.appearance import outlines, regions_of, rings_of
 from anthropo.measurement.geometry import functions
@@ -77,13 +78,11 @@ class _Sketch:
 
     @property
     def across(self) -> Floats:
-        u = self.points[45] - self.points[36]
-        return np.asarray(u / np.hypot(*u))
+        return np.asarray(face_axes(self.points)[0] / outer_canthal_distance(self.points))
 
     @property
     def down(self) -> Floats:
-        x, y = self.across
-        return np.array([-y, x])
+        return np.asarray(face_axes(self.points)[1] / outer_canthal_distance(self.points))
 
     def arc(self, vertex: Floats, a: Floats, b: Floats) -> None:
         """The smaller angle between the directions of a and b."""
@@ -250,7 +249,7 @@ def _mean_face() -> tuple[Floats, Floats]:
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         mean = arrays["mean"].astype(np.float64)
     points, middle = anatomy.apply(anatomy.instrument("fine").correction, mean, {})
-    centre, unit = points[[36, 45]].mean(0), float(np.hypot(*(points[45] - points[36])))
+    centre, unit = points[[36, 45]].mean(0), outer_canthal_distance(points)
     return (points - centre) / unit, (middle - centre) / unit
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.face.frame import outer_canthal_distances
 from anthropo.face.scheme import MIRROR
 
 Floats = NDArray[np.float64]
@@ -87,7 +88,7 @@ def procrustes_asymmetry(points: Floats) -> Floats:
         [cos[..., None] * x - sin[..., None] * y, sin[..., None] * x + cos[..., None] * y], axis=-1
     )
     rms = np.sqrt(((centred - laid) ** 2).sum(-1).mean(-1)) / 2
-    return np.asarray(rms / distance(points[..., 36, :], points[..., 45, :]))
+    return np.asarray(rms / outer_canthal_distances(points))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anthropo.photo import Photo
+from anthropo.face.frame import face_axes, outer_canthal_distance
+from anthropo.photo import LUMA, Photo
 
 Floats = NDArray[np.float64]
 
 _RIGHT, _LEFT = slice(36, 42), slice(42, 48)
-_LUMA = np.array([0.299, 0.587, 0.114])
 
 # All lengths in outer-canthal distances. Visible irises of adults have a radius of 0.068 (SD 0.003), of
 # newborns up to 0.085.
@@ -69,13 +69,12 @@ def iris_circles(photo: Photo, points: Floats) -> tuple[Iris, Iris]:
     radii (the integro-differential operator of Daugman 1993, IEEE TPAMI 15:1148, on the arcs between the
     lids). The edge is then located on every ray of the arcs and a circle fitted to the edge points.
     """
-    unit = float(np.hypot(*(points[45] - points[36])))
+    unit = outer_canthal_distance(points)
     if _RADII[-1] * unit < MIN_RADIUS:
         missing = _none(f"the iris is less than {2 * MIN_RADIUS:.0f} pixels wide")
         return missing, missing
     photo = photo.finer(1)
-    across = (points[45] - points[36]) / unit
-    rays = np.cos(_ANGLES)[:, None] * across + np.sin(_ANGLES)[:, None] * np.array([-across[1], across[0]])
+    rays = np.column_stack([np.cos(_ANGLES), np.sin(_ANGLES)]) @ (face_axes(points) / unit)
     looks = [_look(photo, points[eye], rays, unit) for eye in (_RIGHT, _LEFT)]
     # both irises have one size: the radius that suits both eyes keeps either from taking its pupil
     suits = [np.sqrt(look.score.max(0)) for look in looks if not isinstance(look, str)]
@@ -117,7 +116,7 @@ def _look(photo: Photo, lids: Floats, rays: Floats, unit: float) -> _Look | str:
     if (low < 0).any() or (high > photo.full_size).any():
         return "the eye lies at the photo's border"
     lids = lids - low
-    grey = (photo.pixels[low[1] : high[1], low[0] : high[0]] @ _LUMA).astype(np.float32)
+    grey = (photo.pixels[low[1] : high[1], low[0] : high[0]] @ LUMA).astype(np.float32)
     step = max(1.0, unit * _COARSE)
     size = (round(grey.shape[1] / step), round(grey.shape[0] / step))
     small = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))

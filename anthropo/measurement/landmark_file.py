@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from anthropo._version import __version__
 from anthropo.errors import InputError
+from anthropo.face.frame import face_axes, outer_canthal_distance
 from anthropo.face.gate import check_again
 from anthropo.face.landmarker import Face, beyond_border
 from anthropo.face.pose import head_pose
@@ -257,7 +258,7 @@ class Corrections:
         if not files:
             return face, None
         places = _places(face)
-        unit = float(np.linalg.norm(places[45] - places[36]))
+        unit = outer_canthal_distance(places)
         near = [f for f in files if np.hypot(*(f.found - places).T).mean() <= _NEAR * unit]
         if len(near) > 1:
             raise InputError(
@@ -310,7 +311,7 @@ def moved(face: Face, first: Face, file: Landmarks) -> Face:
     at = {name: file.points[POINTS.index(name)] for name in names}
     points, landmarks = first.landmarks.copy(), face.landmarks.copy()
     for stage, seen in (("first", points), (anatomy.stage_of(face), landmarks)):
-        offsets = anatomy.instrument(stage).correction.points @ anatomy.frame(face.landmarks)
+        offsets = anatomy.instrument(stage).correction.points @ face_axes(face.landmarks)
         for index in (int(name[1:]) for name in names if name not in BETWEEN):
             seen[index] = at[f"p{index}"] - offsets[index]
     camera = head_pose(points)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import AnthropoError, InputError
+from anthropo.face.frame import outer_canthal_distance
 from anthropo.measurement.iris import Iris, iris_circles
 from anthropo.measurement.sticker import find_stickers, plausible
 from anthropo.photo import Photo
@@ -160,7 +161,7 @@ def find_scale(request: ScaleRequest, photo: Photo, points: Floats, samples: Flo
     """
     measure = {"mm-per-px": _declared, "ipd": _by_ipd, "sticker": _by_sticker, "iris": _by_iris}[request.kind]
     scale = measure(request, photo, points, samples)
-    canthal = scale.mm_per_px * float(np.hypot(*(points[45] - points[36])))
+    canthal = scale.mm_per_px * outer_canthal_distance(points)
     if not _CANTHAL[0] <= canthal <= _CANTHAL[1]:
         raise ScaleError(
             f"{photo.source}: --scale {request} puts the outer eye corners {canthal:.0f} mm apart; "

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from anthropo.face.frame import outer_canthal_distance
 from anthropo.face.landmarker import power_of_two
 from anthropo.measurement.iris import bilinear
 from anthropo.photo import Photo
@@ -115,7 +116,7 @@ def find_stickers(photo: Photo, points: Floats, size: float) -> list[Sticker]:
 
 def plausible(points: Floats, size: float) -> tuple[float, float]:
     """Smallest and largest extent in full-photo pixels of something `size` mm wide on this face."""
-    canthal = float(np.hypot(*(points[45] - points[36])))
+    canthal = outer_canthal_distance(points)
     return size * canthal / CANTHAL[1], size * canthal / CANTHAL[0]
 
 

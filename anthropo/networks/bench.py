@@ -20,7 +20,8 @@ from anthropo.errors import InputError, ModelError
 from anthropo.files import file_sha256
 from anthropo.learning.attributes import PRESENT
 from anthropo.learning.cohort import Case, Cohort, some
-from anthropo.learning.metrics import Interval, judge
+from anthropo.learning.intervals import Interval
+from anthropo.learning.metrics import judge
 from anthropo.networks.export import CALIBRATION, export
 from anthropo.networks.judging import BOOTSTRAP, Answers, answers_of, pictures_to_answer
 from anthropo.networks.network import Network

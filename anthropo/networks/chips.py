@@ -18,7 +18,7 @@ from anthropo.encoder.regions import (
     middle_square,
     warped,
 )
-from anthropo.face.fine import similarity
+from anthropo.face.frame import similarity
 from anthropo.face.landmarker import Face, power_of_two
 from anthropo.photo import Photo
 

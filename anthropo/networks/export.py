@@ -44,6 +44,7 @@ from anthropo.files import write_atomically
 from anthropo.networks.architectures import Attributes, Cases, Separate
 from anthropo.networks.bench_worker import EMBEDDING, METADATA, PICTURES, PROBABILITIES, open_session
 from anthropo.networks.network import Network, as_probabilities
+from anthropo.photo import LUMA
 
 Pixels = NDArray[np.uint8]
 
@@ -52,7 +53,6 @@ TOLERANCE = 1e-4
 #: Photos that are enough to find the range of every layer.
 CALIBRATION = 32
 _OPSET = 17
-_LUMA = (0.299, 0.587, 0.114)  # as in anthropo.networks.network
 _TRIAL = 3  # pictures that both are compared on where no photo is given
 # The layers that take the time. What turns grey levels into inputs and outputs into probabilities stays
 # float: there 256 steps are too few.
@@ -84,7 +84,7 @@ class _Graph(nn.Module):
         self.outputs_are = str(about["spec"].get("head", ""))
         self.mean = torch.tensor(about["mean"], dtype=torch.float32).view(3, 1, 1)
         self.std = torch.tensor(about["std"], dtype=torch.float32).view(3, 1, 1)
-        self.luma = torch.tensor(_LUMA).view(3, 1, 1)
+        self.luma = torch.tensor(LUMA).view(3, 1, 1)
         self.views = nn.ModuleList(_Split(module) for module in network.modules)
 
     def forward(self, pictures: Tensor, metadata: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from anthropo.batch import Settings
 from anthropo.encoder.encoders import SEEN
 from anthropo.face.weights import KNOWN
-from anthropo.learning.metrics import Interval
+from anthropo.learning.intervals import Interval
 from anthropo.learning.training import describe_cohort
 from anthropo.networks.architectures import BACKBONES
 from anthropo.networks.checkpoints import Checkpoints, fingerprint
@@ -25,6 +24,7 @@ from anthropo.networks.recipes import Parameters
 from anthropo.networks.training_loop import Learned, Report, learn
 from anthropo.networks.training_set import TrainingSet, view_of
 from anthropo.networks.units import TEST
+from anthropo.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,7 @@ def flat_figures(figures: Mapping[str, Interval]) -> dict[str, float | None]:
     """Figures as columns: the value, and the interval's ends as ``…_lo`` and ``…_hi``."""
     columns: dict[str, float | None] = {}
     for name, figure in figures.items():
-        numbers = figure.json()
+        numbers = figure.to_json()
         columns |= {name: numbers["value"], f"{name}_lo": numbers["lo"], f"{name}_hi": numbers["hi"]}
     return columns
 
@@ -111,7 +111,7 @@ def finetune(
 
 def _figures(figures: Figures) -> dict[str, dict[str, Any]]:
     return {
-        name: {key: value for key, value in figure.json().items() if key != "n"}
+        name: {key: value for key, value in figure.to_json().items() if key != "n"}
         for name, figure in figures.items()
     }
 

@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.learning.attributes import ABSENT, PRESENT
-from anthropo.learning.metrics import Interval, Judged, judge, judge_grades, judge_labels
+from anthropo.learning.grades import judge_grades
+from anthropo.learning.intervals import Interval
+from anthropo.learning.judged import Judged
+from anthropo.learning.metrics import judge, judge_labels
 from anthropo.networks.network import Network, decided
 from anthropo.networks.pictures import Pictures
 from anthropo.networks.units import Units

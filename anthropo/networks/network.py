@@ -20,10 +20,10 @@ from anthropo.learning.bundle import Bundle, read_bundle, write_bundle
 from anthropo.learning.model_readers import Meta
 from anthropo.networks.architectures import Cases, build
 from anthropo.networks.chips import ALIGNMENTS, CROPS, View
+from anthropo.photo import LUMA
 
 Pixels = NDArray[np.uint8]
 
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _WEIGHTS = "weights/"
 _LARGEST = 2048  # px
 
@@ -313,7 +313,7 @@ def normalised(x: Tensor, grey: bool, channels: int, mean: Any, std: Any) -> Ten
     x = x.to(torch.float32).movedim(-1, -3)
     column = (3, 1, 1)
     if grey:
-        x = (x * x.new_tensor(_LUMA).view(column)).sum(-3, keepdim=True).expand(x.shape)
+        x = (x * x.new_tensor(LUMA).view(column)).sum(-3, keepdim=True).expand(x.shape)
     x = (x - x.new_tensor(mean).view(column)) / x.new_tensor(std).view(column)
     return x[..., :channels, :, :]
 

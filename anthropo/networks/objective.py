@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anthropo.learning.metrics import quadratic_kappa
+from anthropo.learning.grades import quadratic_kappa
 from anthropo.networks.architectures import BACKBONES, Attributes, Cases, Classifier, Separate, Task
 from anthropo.networks.augmentation import augment
 from anthropo.networks.network import as_probabilities, decided, normalised

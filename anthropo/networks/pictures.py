@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.batch import Settings
 from anthropo.errors import FaceError, PhotoError
 from anthropo.face.fine import refine
 from anthropo.face.landmarker import FIRST_DECODE, read_faces
@@ -19,6 +18,8 @@ from anthropo.learning.duplicates import PRINT_SIDE, face_print, image_print
 from anthropo.learning.features import Features, subset
 from anthropo.networks.chips import View
 from anthropo.photo import Photo, read_photo
+from anthropo.settings import Settings
+from anthropo.threads import in_order
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -121,17 +122,14 @@ def read_pictures(
         except (PhotoError, FaceError) as error:
             return str(error)
 
-    pool = ThreadPoolExecutor(max(1, jobs))
-    try:
-        for case, looked in zip(cohort.cases, pool.map(look, cohort.cases), strict=True):
+    with contextlib.closing(in_order(look, cohort.cases, jobs)) as results:
+        for case, looked in zip(cohort.cases, results, strict=True):
             if isinstance(looked, str):
                 left_out.append((case.photo, looked))
             else:
                 usable.append((case, looked))
             if advance:
                 advance()
-    finally:
-        pool.shutdown(cancel_futures=True)
     cases, n = [case for case, _ in usable], len(usable)
     chips = [looked.chips for _, looked in usable if looked.chips is not None]
     features = Features(

@@ -66,7 +66,7 @@ class Reference:
     _by_measurement: Mapping[str, tuple[ReferenceRow, ...]] = field(repr=False, compare=False)
 
     def rows_of(self, measurement: str) -> tuple[ReferenceRow, ...]:
-        """Every row of one measurement; none if the table does not have it."""
+        """The rows of one measurement; none if the table does not have it."""
         return self._by_measurement.get(measurement, ())
 
 
@@ -92,18 +92,9 @@ _AGE = re.compile(
 
 
 def parse_age(text: str) -> float:
-    """An age in years from what people write.
+    """An age in years from what people write; an InputError if it is no age from 0 to 120 years.
 
-    Parameters
-    ----------
-    text : str
-        Years (``8``, ``8.5``, ``8y``, ``8 years``), months (``18m``, ``18 months``), weeks (``6w``) or
-        days (``3d``).
-
-    Raises
-    ------
-    InputError
-        If it is empty, no age, negative or above 120 years.
+    Years are ``8``, ``8.5`` or ``8 years``, months ``18m`` or ``18 months``, weeks ``6w``, days ``3d``.
 
     Examples
     --------
@@ -116,24 +107,18 @@ def parse_age(text: str) -> float:
         raise InputError(f"The age is empty. {ways}")
     if given.startswith(("-", "−")):
         raise InputError(f"Age {given!r} is negative. {ways}")
-    found = _AGE.fullmatch(given)
-    if found is None:
+    match = _AGE.fullmatch(given)
+    if match is None:
         raise InputError(f"Age {given!r} is not an age. {ways}")
-    unit = next((u for u in found.groups()[1:] if u), "").lower()
-    age = float(found[1].replace(",", ".")) * _AGE_UNITS[unit]
+    unit = next((u for u in match.groups()[1:] if u), "").lower()
+    age = float(match[1].replace(",", ".")) * _AGE_UNITS[unit]
     if age > MAX_AGE:
         raise InputError(f"Age {given!r} is above {MAX_AGE} years. {ways}")
     return age
 
 
 def parse_sex(text: str) -> str:
-    """``female`` or ``male``, from f, w, female, m or male in any case.
-
-    Raises
-    ------
-    InputError
-        If it is anything else.
-    """
+    """``female`` or ``male``, from f, w, female, m or male in any case; anything else is an InputError."""
     given = text.strip()
     sex = {"f": "female", "w": "female", "female": "female", "m": "male", "male": "male"}.get(given.lower())
     if sex is None:
@@ -157,7 +142,11 @@ def load_reference(name_or_path: str | os.PathLike[str] = DEFAULT_REFERENCE) -> 
     Parameters
     ----------
     name_or_path : str or path
-        The name of a shipped table, or a CSV file with the columns of `COLUMNS`.
+        The name of a shipped table, or a CSV file that `anthropo reference build` wrote.
+
+    Returns
+    -------
+    Reference
 
     Raises
     ------
@@ -166,6 +155,7 @@ def load_reference(name_or_path: str | os.PathLike[str] = DEFAULT_REFERENCE) -> 
 
     Examples
     --------
+    >>> from anthropo.reference import load_reference
     >>> load_reference("niosh-adults").rows_of("mouth_width")[0].unit
     'mm'
     """
@@ -285,20 +275,11 @@ def _row(where: str, cells: dict[str, str]) -> ReferenceRow:
         raise InputError(
             f"{where}, column age_lo: {low:g} is not below age_hi, {high:g}. Give the youngest age first."
         )
+    n, mean, sd = int(numbers["n"]), numbers["mean"], numbers["sd"]
     return ReferenceRow(
-        entry.id,
-        cells["unit"],
-        cells["sex"],
-        low,
-        high,
-        int(numbers["n"]),
-        numbers["mean"],
-        numbers["sd"],
-        cells["grade"],
-        cells["source"],
-        cells["instrument"],
-        numbers["error_sd"],
-    )
+        entry.id, cells["unit"], cells["sex"], low, high, n, mean, sd, cells["grade"], cells["source"],
+        cells["instrument"], numbers["error_sd"],
+    )  # fmt: skip
 
 
 def units(entry: Entry) -> tuple[str, ...]:
@@ -323,10 +304,27 @@ def as_csv(rows: Iterable[ReferenceRow]) -> str:
 def write_reference(path: Path, rows: Iterable[ReferenceRow]) -> None:
     """Write a reference table, whole or not at all.
 
+    Parameters
+    ----------
+    path : Path
+        Of the CSV file.
+    rows : iterable of ReferenceRow
+        From `build_reference`.
+
     Raises
     ------
     InputError
         If it cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from anthropo.reference import load_reference, write_reference
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "mine.csv")
+    ...     write_reference(path, load_reference().rows)
+    ...     len(load_reference(path).rows) == len(load_reference().rows)
+    True
     """
     try:
         write_atomically(path, as_csv(rows).encode())

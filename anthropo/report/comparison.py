@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from anthropo._version import __version__
 from anthropo.errors import InputError
 from anthropo.files import write_atomically
-from anthropo.report.evaluation import figure_text, print_table, table_of
+from anthropo.report.evaluation import print_table, table_of
 
 if TYPE_CHECKING:
-    from anthropo.learning.metrics import Interval
+    from anthropo.learning.intervals import Interval
     from anthropo.networks.bench import Measured
     from anthropo.networks.compare import Compared
 
@@ -45,8 +45,8 @@ def print_bench(found: Sequence[Measured]) -> None:
         table.add_row(
             m.network,
             m.runtime,
-            figure_text(m.auroc.json()),
-            figure_text(m.accuracy.json()),
+            str(m.auroc),
+            str(m.accuracy),
             f"{m.parameters:,}",
             f"{m.file_bytes / 1e6:.1f}",
             "–" if m.memory is None else f"{m.memory / 1e6:.0f}",
@@ -80,7 +80,7 @@ def bench_rows(found: Sequence[Measured]) -> list[Row]:
 
 
 def _flat(name: str, figure: Interval) -> Row:
-    said = figure.json()
+    said = figure.to_json()
     return {name: said["value"], f"{name}_lo": said["lo"], f"{name}_hi": said["hi"]}
 
 
@@ -139,13 +139,13 @@ def compared_table(found: Sequence[Compared]) -> list[tuple[str, list[str]]]:
     """Rows of names and texts, a text per network."""
     labels = list(found[0].made.by_label)
     rows = [
-        (f"{_RATES[name]}, {label}", [figure_text(one.made.by_label[label][name].json()) for one in found])
+        (f"{_RATES[name]}, {label}", [str(one.made.by_label[label][name]) for one in found])
         for name in _RATES
         for label in labels
     ]
     for name in found[0].made.overall:
         if name in _OVERALL:
-            rows.append((_OVERALL[name], [figure_text(one.made.overall[name].json()) for one in found]))
+            rows.append((_OVERALL[name], [str(one.made.overall[name]) for one in found]))
     rows.append(("parameters", [f"{one.made.network.parameters:,}" for one in found]))
     rows.append(("file, MB", [f"{one.file_bytes / 1e6:.1f}" for one in found]))
     rows.append(("ms per photo", [f"{one.ms:.1f}" for one in found]))

@@ -21,6 +21,7 @@ from anthropo._version import __version__
 from anthropo.face.scheme import LANDMARKS
 from anthropo.face.warp import Mesh
 from anthropo.groups.composite import Displacement, Group, placed
+from anthropo.photo import LUMA
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -207,7 +208,7 @@ def displacement_map(
     figure = Figure(figsize=(6.4, 7.4), layout="constrained", dpi=110)
     axes = figure.subplots()
     # a pale grey face under the colours
-    grey = face.astype(np.float64) @ [0.299, 0.587, 0.114]
+    grey = face.astype(np.float64) @ LUMA
     axes.imshow(128 + grey / 2, cmap="gray", vmin=0, vmax=255)
     shown = axes.imshow(fields[found.label], cmap=_COLOURS, vmin=0, vmax=end, alpha=_OPACITY)
     start = placed(controls.mean, size)

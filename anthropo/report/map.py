@@ -17,7 +17,7 @@ from PIL import Image
 
 from anthropo._version import __version__
 from anthropo.groups.map import FaceMap, Groups, Neighbours
-from anthropo.learning.metrics import Interval
+from anthropo.learning.intervals import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from anthropo.errors import ModelError
 from anthropo.files import write_atomically
-from anthropo.report.evaluation import METRIC_NAMES, figure_text, print_table, table_of
+from anthropo.report.evaluation import METRIC_NAMES, print_table, table_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,12 +41,12 @@ def print_finetuned(made: Finetuned) -> None:
     first = "attribute" if made.network.task == "attributes" else "label"
     table = table_of(first, [_NAMES[name] for name in columns])
     for label, own in made.by_label.items():
-        table.add_row(label, *(figure_text(own[name].json()) for name in columns))
+        table.add_row(label, *(str(own[name]) for name in columns))
     print_table(table)
     for name, figure in made.overall.items():
         if figure.reason and figure.value != figure.value:
             continue
-        print(f"{_NAMES.get(name) or METRIC_NAMES.get(name, name)}: {figure_text(figure.json())}")
+        print(f"{_NAMES.get(name) or METRIC_NAMES.get(name, name)}: {figure}")
 
 
 def history_figure(history: Mapping[str, list[dict[str, Any]]], metric: str) -> Figure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from anthropo.reference.rules import Rule
 from anthropo.reference.traits import (
     BORDERLINE,
     CONFIDENCE,
@@ -11,7 +12,6 @@ from anthropo.reference.traits import (
     NOT_ASSESSED,
     PRESENT,
     Evidence,
-    Rule,
     Trait,
     interval,
 )

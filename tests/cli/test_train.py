@@ -127,7 +127,7 @@ def test_defaults_are_those_of_the_library() -> None:
     def nothing(**given: Any) -> None: ...
 
     options, task = options_of(nothing.make_context("train", []).params)
-    assert (options, task) == (Options(regions=DEFAULT_REGIONS), "labels")
+    assert (options, task) == (Options(), "labels")
 
 
 # ------------------------------------------------------------------------------------- --validate

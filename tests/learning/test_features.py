@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +14,7 @@ from conftest import Copies
 from numpy.typing import NDArray
 from PIL import Image
 
+from anthropo import threads
 from anthropo.encoder.cache import Store
 from anthropo.encoder.encoders import load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS, crops, middle_square
@@ -146,43 +147,12 @@ def test_measurements_are_those_of_measure_face(astronaut_jpg: Path) -> None:
     assert set(found.regions) == {"face"}
 
 
-@pytest.fixture
-def network_threads() -> Iterator[Callable[[int], None]]:
-    """network_threads(n): what torch uses until the test ends."""
-    import torch
-
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
-def test_the_order_and_the_numbers_do_not_depend_on_the_jobs(
-    people: list[str], network_threads: Callable[[int], None]
-) -> None:
+def test_the_order_and_the_numbers_do_not_depend_on_the_jobs(people: list[str]) -> None:
     encoder = load_encoder()
-    network_threads(1)  # more crawl when tests share the cores
     one = extract(cohort_of(people[:12]), FAST, encoder, regions=("face", "eyes"), jobs=1)
     many = extract(cohort_of(people[:12]), FAST, encoder, regions=("face", "eyes"), jobs=7)
     assert_equal(one, many)
     assert one.regions["face"].shape == (9, 128)
-
-
-def test_the_number_of_the_network_s_threads_is_given_back(
-    people: list[str], network_threads: Callable[[int], None]
-) -> None:
-    import torch
-
-    network_threads(3)
-    during = []
-
-    class Watching(Encoder):
-        def embed(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.float32]:
-            during.append(torch.get_num_threads())
-            return super().embed(photo, face, regions)
-
-    extract(cohort_of(people[:2]), FAST, Watching(), regions=("face",), jobs=2)
-    assert during == [1, 1]
-    assert torch.get_num_threads() == 3
 
 
 def test_a_second_run_opens_no_photo(people: list[str], tmp_path: Path, looked_at: list[str]) -> None:
@@ -286,7 +256,7 @@ def test_memory_that_ran_out_is_not_remembered(
 def test_an_interrupted_run_is_continued(
     people: list[str], tmp_path: Path, looked_at: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_AHEAD", 1)
+    monkeypatch.setattr(threads, "_AHEAD", 1)
     store = Store(tmp_path / "store")
     cohort = cohort_of(people[:12])
     count = 0

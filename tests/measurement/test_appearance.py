@@ -131,8 +131,9 @@ def test_shift_roll_and_scale(
 ) -> None:
     before, after = astronaut_turned(degrees, size, x, y)
     for name, value in before.items():
-        # interpolation blurs a little, as the eye's interval allows for
-        tolerance = max(1.96 * value.sd, 0.012 if name in INVARIANT else 1.2)
+        # interpolation blurs a little, as the eye's interval allows for: of 60 values in 8 random places some
+        # lie beyond a 95 % interval, so that the one of 99 % is the bound
+        tolerance = max(2.58 * value.sd, 0.012 if name in INVARIANT else 1.2)
         assert after[name].value == pytest.approx(value.value, abs=tolerance, nan_ok=True), name
 
 

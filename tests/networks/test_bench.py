@@ -11,7 +11,7 @@ import pytest
 
 from anthropo.errors import InputError, ModelError
 from anthropo.learning.cohort import read_cohort
-from anthropo.learning.metrics import Interval
+from anthropo.learning.intervals import Interval
 from anthropo.networks import bench as module
 from anthropo.networks.bench import RUNTIMES, Measured, bench, calibration_photos, photos_of, remarks, run
 from anthropo.settings import Settings

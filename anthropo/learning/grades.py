@@ -1,0 +1,60 @@
+"""Figures of ordered labels."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from anthropo.learning.bootstrap import resamples
+from anthropo.learning.intervals import Interval, percentiles, proportion
+from anthropo.learning.judged import Floats, Judged
+
+
+def quadratic_kappa(
+    truth: ArrayLike, decision: ArrayLike, grades: int, weights: Floats | None = None
+) -> float:
+    """Cohen's kappa of ordered grades, a disagreement counting by its square.
+
+    Parameters
+    ----------
+    truth, decision : array-like of int, (n,)
+        Grades from 0.
+    grades : int
+    weights : ndarray, (n,), optional
+        Of the photos.
+
+    Returns
+    -------
+    float
+        1 for perfect agreement, 0 for as much as by chance; NaN when everybody has one and the same grade.
+    """
+    table = np.zeros((grades, grades))
+    np.add.at(table, (np.asarray(truth), np.asarray(decision)), 1.0 if weights is None else weights)
+    squared = np.subtract.outer(np.arange(grades), np.arange(grades)) ** 2
+    by_chance = float((squared * np.outer(table.sum(1), table.sum(0))).sum() / table.sum())
+    return 1 - float((squared * table).sum()) / by_chance if by_chance else math.nan
+
+
+def judge_grades(judged: Judged, *, bootstrap: int = 1000, seed: int = 0) -> dict[str, Interval]:
+    """What only ordered labels have: quadratic kappa, and the share that is off by one grade at most.
+
+    Parameters
+    ----------
+    judged : Judged
+        Its labels are grades, the lowest first; an abstention counts as off.
+    bootstrap : int
+        Number of resamples for kappa's interval (percentiles).
+    seed : int
+    """
+    k, decided = len(judged.labels), judged.decision >= 0
+    off = proportion(decided & (np.abs(judged.truth - judged.decision) <= 1), judged.groups)
+    truth, decision = judged.truth[decided], judged.decision[decided]
+    value = quadratic_kappa(truth, decision, k) if len(truth) else math.nan
+    if math.isnan(value):
+        return {"quadratic_kappa": Interval(math.nan, reason="everybody has one grade"), "off_by_one": off}
+    drawn = resamples(judged, bootstrap, seed)[:, decided].astype(float)
+    replicates = np.array([quadratic_kappa(truth, decision, k, weights) for weights in drawn])
+    lo, hi = percentiles(replicates[np.isfinite(replicates)])
+    return {"quadratic_kappa": Interval(value, lo, hi, len(truth)), "off_by_one": off}

@@ -1,0 +1,128 @@
+"""Answers of models on photos whose label is known: what every figure is computed from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.errors import InputError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """What a model answered on photos whose label is known.
+
+    Raises
+    ------
+    InputError
+        If the parts do not fit together.
+    """
+
+    labels: tuple[str, ...]  # k
+    truth: Ints  # (n,) index of the true label
+    proba: Floats  # (n, k) calibrated probabilities, rows sum to 1
+    groups: NDArray[Any]  # (n,) patient of each photo
+    decision: Ints  # (n,) index of the label that was decided on; -1: abstained
+    sets: Bools | None = None  # (n, k) prediction sets
+    ranks_only: bool = False  # `proba` orders people, but is no probability
+
+    def __post_init__(self) -> None:
+        kinds = {
+            "truth": np.int64,
+            "proba": np.float64,
+            "groups": None,
+            "decision": np.int64,
+            "sets": np.bool_,
+        }
+        for name, kind in kinds.items():
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=kind))
+        n, k = len(self.truth), len(self.labels)
+        shapes = {
+            "truth": (n,),
+            "proba": (n, k),
+            "groups": (n,),
+            "decision": (n,),
+            **({"sets": (n, k)} if self.sets is not None else {}),
+        }
+        for name, shape in shapes.items():
+            if np.shape(getattr(self, name)) != shape:
+                found = np.shape(getattr(self, name))
+                raise InputError(f"{name}: shape {found}, needed {shape} for {n} photos and {k} labels.")
+        if not n:
+            raise InputError("No photo to judge by. Give photos whose label is known.")
+        if not (np.isfinite(self.proba).all() and np.allclose(self.proba.sum(1), 1, atol=1e-4)):
+            raise InputError("proba: every photo needs probabilities that are finite and sum to 1.")
+        for name, least in (("truth", 0), ("decision", -1)):
+            values = getattr(self, name)
+            if values.min() < least or values.max() >= k:
+                raise InputError(f"{name}: indices from {least} to {k - 1} are needed for {k} labels.")
+
+    def part(self, chosen: Bools) -> Judged:
+        """Some of the photos, chosen by a mask (n,)."""
+        return replace(
+            self,
+            truth=self.truth[chosen],
+            proba=self.proba[chosen],
+            groups=self.groups[chosen],
+            decision=self.decision[chosen],
+            sets=None if self.sets is None else self.sets[chosen],
+        )
+
+    def index(self, label: str | None) -> int | None:
+        """Place of a label among `labels`; None of None.
+
+        Raises
+        ------
+        InputError
+            If there is no such label.
+        """
+        if label is not None and label not in self.labels:
+            raise InputError(f"label {label!r}: not one of {', '.join(self.labels)}. Name one of these.")
+        return None if label is None else self.labels.index(label)
+
+    def one_sided(self, positive: int | None) -> str:
+        """Reason why these photos cannot be told apart: they are all of one side."""
+        if positive is not None and not (self.truth == positive).any():
+            return f"no photo of {self.labels[positive]}"
+        return f"every photo is of {self.labels[self.truth[0]]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Question:
+    """One question, and the models that answered it on the same photos."""
+
+    attribute: str | None = None  # whether it is present; None: which label the photo has
+    models: dict[str, Judged]  # "hybrid" and its baselines, or variants of it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Judgement:
+    """Answers of models on people that they had not seen.
+
+    One question where photos have one label, or for distance to normal; else one for each attribute.
+    """
+
+    questions: tuple[Question, ...]
+    notes: tuple[str, ...] = ()  # on how the cohort was divided
+
+    def about(self, attribute: str | None = None) -> dict[str, Judged]:
+        """Models that answered on an attribute, or without one on the label.
+
+        Raises
+        ------
+        InputError
+            If nobody asked.
+        """
+        for question in self.questions:
+            if question.attribute == attribute:
+                return question.models
+        known = ", ".join(str(q.attribute) for q in self.questions if q.attribute is not None)
+        raise InputError(f"{attribute or 'label'}: not judged here. Attributes: {known or 'none'}.")
