@@ -296,7 +296,9 @@ def _inputs(manifest: Manifest) -> list[str]:
 
 def _validation(manifest: Manifest) -> list[str]:
     validation = _part(manifest, "validation")
-    models = {name: figures or {} for name, figures in _part(validation, "models").items()}
+    # a network's labels have figures of their own; one may be called as the network's column is
+    columns = [*_part(validation, "models").items(), *_part(validation, "by_label").items()]
+    models = [(name, figures or {}) for name, figures in columns]
     if not models:
         return ["No validation figures in this model. Judge it with `anthropo evaluate` before use.", ""]
     lines = [
@@ -310,10 +312,10 @@ def _validation(manifest: Manifest) -> list[str]:
         ),
         "",
     ]
-    metrics = dict.fromkeys(metric for figures in models.values() for metric in figures)
+    metrics = dict.fromkeys(metric for _, figures in models for metric in figures)
     return lines + _table(
-        ("", *models),
-        ((_metric(m), *(_figure(figures.get(m)) for figures in models.values())) for m in metrics),
+        ("", *(name for name, _ in models)),
+        ((_metric(m), *(_figure(figures.get(m)) for _, figures in models)) for m in metrics),
     )
 
 

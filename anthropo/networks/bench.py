@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from anthropo.learning.cohort import Case, Cohort, some
 from anthropo.learning.intervals import Interval
 from anthropo.learning.metrics import judge
 from anthropo.networks.export import CALIBRATION, export
-from anthropo.networks.judging import BOOTSTRAP, Answers, answers_of, pictures_to_answer
+from anthropo.networks.judging import BOOTSTRAP, Answers, answers_of, flat_figures, pictures_to_answer
 from anthropo.networks.network import Network
 from anthropo.networks.pictures import CohortPictures, read_pictures
 from anthropo.networks.units import TEST, Units, units_to_judge
@@ -71,6 +72,22 @@ class Measured:
     difference: float  # largest between its probabilities and torch's
     auroc_lost: float  # against torch
 
+    def row(self) -> dict[str, Any]:
+        """The same as columns of a table."""
+        return {
+            "network": self.network,
+            "recipe": self.recipe,
+            "runtime": self.runtime,
+            **flat_figures({"auroc": self.auroc, "accuracy": self.accuracy}),
+            "parameters": self.parameters,
+            "file_bytes": self.file_bytes,
+            "memory_bytes": self.memory,
+            "ms": self.ms,
+            "times_torch": self.faster,
+            "auroc_lost": self.auroc_lost,
+            "largest_difference": self.difference,
+        }
+
 
 def photos_of(
     network: Network,
@@ -95,9 +112,7 @@ def photos_of(
     return BenchPhotos(pictures=pictures, units=units, left_out=left_out, seen=seen)
 
 
-def _known(
-    network: Network, photos: CohortPictures
-) -> tuple[CohortPictures, tuple[tuple[str, str], ...]]:
+def _known(network: Network, photos: CohortPictures) -> tuple[CohortPictures, tuple[tuple[str, str], ...]]:
     """The photos of labels that the network knows, and the others with a reason each."""
     names, labels = photos.features.photos.tolist(), photos.features.labels.tolist()
     keep = [network.task == "attributes" or label in network.labels for label in labels]

@@ -126,7 +126,9 @@ class Checkpoints:
                         moments.setdefault(int(index), {})[key] = torch.from_numpy(array)
                 state.optimiser = {"state": moments, "param_groups": meta["groups"]}
         except Exception:  # whatever a damaged file makes numpy raise
-            raise ModelError(f"{path}: the checkpoint is damaged. Start anew with {parameter('resume', False)}.") from None
+            raise ModelError(
+                f"{path}: the checkpoint is damaged. Start anew with {parameter('resume', False)}."
+            ) from None
         for key, value in self.fingerprint.items():
             if theirs.get(key) != value:
                 raise ModelError(

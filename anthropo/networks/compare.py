@@ -5,19 +5,22 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from anthropo.networks.bench import BenchPhotos, run
 from anthropo.networks.checkpoints import folder_of
 from anthropo.networks.finetuning import Finetuned, finetune
-from anthropo.networks.judging import pictures_to_answer
+from anthropo.networks.judging import flat_figures, pictures_to_answer
 from anthropo.networks.training_loop import Report
 from anthropo.networks.training_set import TrainingSet
 from anthropo.networks.units import TEST
 
 #: The five of the published comparison on facial skin disease.
 FIVE = ("resnet50", "inception_v3", "densenet121", "xception", "inception_resnet_v2")
+#: Figures over all labels that are put side by side, where there are any.
+OVERALL = ("balanced_accuracy", "auroc", "top_3", "quadratic_kappa", "off_by_one")
 _TIMED = 20  # photos
 
 
@@ -29,6 +32,21 @@ class Compared:
     finetuned: Finetuned
     file_bytes: int
     ms: float  # per photo or case, torch, from the cut views; see `anthropo.networks.bench.Run`
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Columns of a table, for each label; the figures over all labels are repeated."""
+        overall = {name: self.finetuned.overall[name] for name in OVERALL if name in self.finetuned.overall}
+        rows = []
+        for label, figures in self.finetuned.by_label.items():
+            rates = {"recall": figures["sensitivity"], "precision": figures["ppv"]}
+            row = {"network": self.backbone, "label": label, **flat_figures({**rates, **overall})}
+            row |= {
+                "parameters": self.finetuned.network.parameters,
+                "file_bytes": self.file_bytes,
+                "ms": self.ms,
+            }
+            rows.append(row)
+        return rows
 
 
 def train_one(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -13,12 +12,11 @@ import torch
 
 from anthropo.encoder.encoders import SEEN
 from anthropo.face.weights import KNOWN
-from anthropo.learning.intervals import Interval
 from anthropo.learning.training import describe_cohort
 from anthropo.networks.architectures import BACKBONES
 from anthropo.networks.checkpoints import Checkpoints, fingerprint
 from anthropo.networks.chips import View
-from anthropo.networks.judging import Answers, Figures, judge_network
+from anthropo.networks.judging import Answers, Figures, flat_figures, judge_network
 from anthropo.networks.network import Network
 from anthropo.networks.recipes import Parameters
 from anthropo.networks.training_loop import Learned, Report, learn
@@ -47,15 +45,6 @@ class Finetuned:
         return pd.DataFrame(
             [{"label": label, **flat_figures(figures)} for label, figures in self.by_label.items()]
         )
-
-
-def flat_figures(figures: Mapping[str, Interval]) -> dict[str, float | None]:
-    """Figures as columns: the value, and the interval's ends as ``…_lo`` and ``…_hi``."""
-    columns: dict[str, float | None] = {}
-    for name, figure in figures.items():
-        numbers = figure.to_json()
-        columns |= {name: numbers["value"], f"{name}_lo": numbers["lo"], f"{name}_hi": numbers["hi"]}
-    return columns
 
 
 def finetune(
@@ -104,9 +93,7 @@ def finetune(
         "models": {"network": _figures(overall)},
         "by_label": {label: _figures(figures) for label, figures in by_label.items()},
     }
-    return Finetuned(
-        network=network, answers=answers, overall=overall, by_label=by_label, notes=units.notes
-    )
+    return Finetuned(network=network, answers=answers, overall=overall, by_label=by_label, notes=units.notes)
 
 
 def _figures(figures: Figures) -> dict[str, dict[str, Any]]:

@@ -58,6 +58,15 @@ class Answers:
         }
 
 
+def flat_figures(figures: Mapping[str, Interval]) -> dict[str, float | None]:
+    """Figures as columns: the value, and the interval's ends as ``…_lo`` and ``…_hi``."""
+    columns: dict[str, float | None] = {}
+    for name, figure in figures.items():
+        numbers = figure.to_json()
+        columns |= {name: numbers["value"], f"{name}_lo": numbers["lo"], f"{name}_hi": numbers["hi"]}
+    return columns
+
+
 def judge_network(
     network: Network, pictures: Pictures, units: Units, part: int, views: tuple[str, ...] = ()
 ) -> Answers:
@@ -73,9 +82,7 @@ def judge_network(
     return answers_of(network, units, chosen, np.concatenate(out))
 
 
-def answers_of(
-    network: Network, units: Units, chosen: NDArray[np.int64], p: NDArray[np.float64]
-) -> Answers:
+def answers_of(network: Network, units: Units, chosen: NDArray[np.int64], p: NDArray[np.float64]) -> Answers:
     """Probabilities (n, k) of some units beside the truth."""
     groups, target = units.patients[chosen], units.target[chosen]
     if network.task != "attributes":

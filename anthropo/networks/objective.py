@@ -80,7 +80,9 @@ class Objective:
         random = np.random.default_rng(seed)
         generator = torch.Generator().manual_seed(seed)
         order = np.repeat(self.train, 1 + self.parameters.mirror)
-        mirrored = np.tile([False, True], len(self.train)) if self.parameters.mirror else np.zeros(len(order), bool)
+        mirrored = (
+            np.tile([False, True], len(self.train)) if self.parameters.mirror else np.zeros(len(order), bool)
+        )
         if self.imbalance == "sampling":
             weight = self.weights[order]
             weight = weight if weight.ndim == 1 else weight.mean(1)

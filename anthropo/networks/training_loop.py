@@ -241,7 +241,9 @@ class _Trainer:
                 if before is not None:  # the identity stage's body goes on
                     _fill_body(body, state.module)
                 else:
-                    state.origin = warm_start(body, self.parameters.backbone, self.view, self.parameters.warm_start)
+                    state.origin = warm_start(
+                        body, self.parameters.backbone, self.view, self.parameters.warm_start
+                    )
         return module.to(self.device)
 
     def _initialise(self, module: nn.Module, *, identity: bool) -> None:
@@ -286,7 +288,11 @@ class _Trainer:
         if state.scaler:
             scaler.load_state_dict(state.scaler)
         while state.epoch < stage.epochs:
-            if last and self.parameters.patience and state.epoch - state.best_epoch >= self.parameters.patience:
+            if (
+                last
+                and self.parameters.patience
+                and state.epoch - state.best_epoch >= self.parameters.patience
+            ):
                 break
             epoch = state.epoch
             try:
@@ -319,9 +325,7 @@ class _Trainer:
             assert material.faces is not None
             assert material.people is not None
             pictures, units, task = material.faces, material.people, "labels"
-        return Objective(
-            self.parameters, self.view, task, pictures, units, self.device, plain=stage.identity
-        )
+        return Objective(self.parameters, self.view, task, pictures, units, self.device, plain=stage.identity)
 
     def _epoch(
         self,
@@ -387,9 +391,7 @@ def _stages(parameters: Parameters, identity: bool) -> list[_Stage]:
     return [stage for stage in stages if stage.epochs]
 
 
-def _optimiser(
-    stage: _Stage, parameters: Parameters, weights: list[nn.Parameter]
-) -> torch.optim.Optimizer:
+def _optimiser(stage: _Stage, parameters: Parameters, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
     if stage.optimiser == "adam":
         return torch.optim.Adam(weights, stage.rate, weight_decay=parameters.weight_decay)
     return torch.optim.SGD(weights, stage.rate, parameters.momentum, weight_decay=parameters.weight_decay)

@@ -281,13 +281,20 @@ class Material:
 
 
 class CohortError(InputError):
-    """A cohort cannot be trained on, for the errors among its findings."""
+    """A cohort cannot be trained or measured on, for the errors among its findings."""
 
-    def __init__(self, source: str, findings: Sequence[Finding]) -> None:
-        self.source, self.findings = source, tuple(findings)
+    def __init__(
+        self,
+        source: str,
+        findings: Sequence[Finding],
+        left_out: Sequence[tuple[str, str]] = (),
+        *,
+        use: str = "trained",
+    ) -> None:
+        self.source, self.findings, self.left_out = source, tuple(findings), tuple(left_out)
         errors = [finding.message for finding in findings if finding.level == "error"]
         more = f" There are {len(errors) - 1} more errors." if len(errors) > 1 else ""
-        super().__init__(f"{source}: cannot be trained on. {errors[0]}{more}")
+        super().__init__(f"{source}: cannot be {use} on. {errors[0]}{more}")
 
 
 def gather(
