@@ -24,16 +24,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import InputError
-from anthropo.face.fine import refine
 from anthropo.face.frame import face_axes
-from anthropo.face.landmarker import Face, read_face
+from anthropo.face.landmarker import Face
 from anthropo.face.pose import generic_face, rotation
 from anthropo.face.scheme import MIRROR
 from anthropo.face.shape import shapes
 from anthropo.files import write_atomically
 from anthropo.measurement.compute import evaluate, geometry
 from anthropo.measurement.registry import registry
-from anthropo.photo import Photo
+from anthropo.observation import observe
+from anthropo.photo import example_photo
 from anthropo.reference.tables import load_reference
 
 Floats = NDArray[np.float64]
@@ -375,11 +375,10 @@ class _Neutral:
 @lru_cache(maxsize=1)
 def _neutral() -> _Neutral:
     from scipy.ndimage import gaussian_filter, label
-    from skimage import data
     from skimage.color import rgb2lab
 
-    photo = Photo.from_array(data.astronaut())  # type: ignore[no-untyped-call]
-    face = refine(photo, read_face(photo))
+    seen = observe(example_photo())
+    photo, face = seen.photo, seen.face
     source = _with_pupils(face)
     axes, middle = face_axes(face.landmarks), face.landmarks[[36, 45]].mean(0)
     source[48:60] = _MOUTH

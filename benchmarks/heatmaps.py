@@ -37,9 +37,10 @@ from anthropo.explanation.heatmap import Faithfulness, Head, heat_of_chips
 from anthropo.face.shape import shapes
 from anthropo.learning.cohort import read_cohort
 from anthropo.learning.columns import Columns
-from anthropo.learning.features import Features, extract, feature_frame, look_at
+from anthropo.learning.features import Features, extract, feature_frame
 from anthropo.learning.hybrid import HybridClassifier
 from anthropo.learning.splits import split
+from anthropo.observation import observe
 from anthropo.settings import Settings
 from anthropo.synthetic import CONTROL, SINGLE_MORPHS, Morph, Syndrome, make_cohort
 
@@ -78,7 +79,8 @@ def design(features: Features) -> object:
 
 
 def chips_of(path: str, settings: Settings, encoder: Encoder) -> np.ndarray:
-    return crops(*look_at(path, settings), DEFAULT_REGIONS, encoder.size)
+    seen = observe(path, settings)
+    return crops(seen.photo, seen.face, DEFAULT_REGIONS, encoder.size)
 
 
 # ------------------------------------------------------------------------------------- deletion test

@@ -142,9 +142,8 @@ def deepgestalt(bench: Bench) -> None:
     made, material = bench.train("deepgestalt", SMALL_DEEPGESTALT, lambda row: row["sex"], name="deepgestalt")
     network = made.network
     pictures, units = material.photos.pictures, material.units
-    print(
-        f"deepgestalt, {len(material.photos.features)} photos, {' '.join(SMALL_DEEPGESTALT)}; {bench.seconds:.0f} s\n"
-    )
+    n = len(material.photos.features)
+    print(f"deepgestalt, {n} photos, {' '.join(SMALL_DEEPGESTALT)}; {bench.seconds:.0f} s\n")
     print("| regions | AUROC, validation | AUROC, test | averaged less this one |\n|---|---|---|---|")
     whole = made.answers.labels
     positive = whole.labels[1]

@@ -6,7 +6,6 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, place_to_write, progress
-from anthropo.cli.finetune import cohort_errors
 from anthropo.workflows.cohort import PhotoReading
 
 _SUFFIXES = (".csv", ".json")
@@ -48,8 +47,7 @@ def command(
         from anthropo.report.bench import print_bench, write_rows
         from anthropo.workflows.bench import bench_networks
 
-        with cohort_errors("measured"):
-            result = bench_networks(networks, cohort, calibrate=calibrate, reading=reading, progress=progress)
+        result = bench_networks(networks, cohort, calibrate=calibrate, reading=reading, progress=progress)
         for sentence in result.warnings:
             click.secho(f"warning: {sentence}", fg="yellow", err=True)
         print_bench(result.measured)

@@ -5,16 +5,14 @@ from __future__ import annotations
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import in_one_sentence, place_to_write, progress
+from anthropo.cli.common import command_line, in_one_sentence, place_to_write, progress
 from anthropo.cli.finetune import (
     RECIPES,
-    cohort_errors,
     recipe_options,
     reported,
     show_gathered,
     training_options,
 )
-from anthropo.cli.learning import command_line
 from anthropo.workflows.finetune import FinetuneRequest
 
 _SUFFIXES = (".csv", ".json", ".html")
@@ -94,8 +92,7 @@ def command(
         from anthropo.workflows.compare_networks import compare_networks, prepare_comparison
 
         folder = path.with_name(f"{path.name}.networks")
-        with cohort_errors():
-            prepared = prepare_comparison(cohort, request, networks, progress=progress)
+        prepared = prepare_comparison(cohort, request, networks, progress=progress)
         show_gathered(prepared[0])
         with reported() as report:
             result = compare_networks(

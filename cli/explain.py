@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anthropo.batch.inputs import Item, collect
-from anthropo.batch.records import Record, scores_of, values_of
+from anthropo.batch.records import MeasuredFace, Record, scores_of, values_of
 from anthropo.batch.run import measure_item
 from anthropo.cli import options
-from anthropo.cli.classify import people_of
 from anthropo.cli.common import EXIT_NONE, in_one_sentence, place_to_write
 from anthropo.cli.learning import Given, corrected, encoder_of, look, settings_of
 from anthropo.errors import InputError, ModelError
 from anthropo.reference.tables import parse_age, parse_sex
 from anthropo.settings import Settings
+from anthropo.workflows.classify import People
 
 if TYPE_CHECKING:
     from anthropo.encoder.encoders import Encoder
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from anthropo.explanation.heatmap import FaceHeat
     from anthropo.face.landmarker import Face
     from anthropo.learning.features import Features
-    from anthropo.learning.training import Trained
+    from anthropo.learning.trained import Trained
     from anthropo.photo import Photo
     from anthropo.reference.traits import Trait
     from anthropo.report.explanation import Case
@@ -103,7 +103,7 @@ def command(photos: tuple[str, ...], model: str, output: str | None, top: int, *
         path = place_to_write(output, _SUFFIXES, (model, *photos)) if output else None
         items = _one_person(collect(photos), given)
 
-        from anthropo.learning.training import Trained
+        from anthropo.learning.trained import Trained
 
         trained = Trained.load(Path(model))
         case = case_of(trained, model, items, given, drawn=path is not None)
@@ -166,7 +166,9 @@ def case_of(trained: Trained, model: str, items: list[Item], given: Given, *, dr
         )
     settings = corrected(settings_of(given, trained.manifest), given, [item.path for item in items])
     encoder = encoder_of(trained, model, given["encoder_weights"], settings)
-    features = look(people_of(items, trained, together=True), settings, encoder, trained.columns[0], given)
+    features = look(
+        People.of(items, trained, together=True).cohort, settings, encoder, trained.regions, given
+    )
     for _, reason in features.left_out:
         click.echo(reason, err=True)
     if not len(features):
@@ -216,8 +218,8 @@ def _fit(trained: Trained, items: Sequence[Item], settings: Settings, force: boo
     for item in items:
         faces: list[Face] = []
 
-        def keep(_: Item, __: int, face: Face, *rest: Any, faces: list[Face] = faces) -> None:
-            faces.append(face)
+        def keep(one: MeasuredFace, faces: list[Face] = faces) -> None:
+            faces.append(one.face)
 
         (record,) = measure_item(item, settings, keep)
         if record["status"] == "ok":

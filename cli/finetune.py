@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import EXIT_USAGE, fail, in_one_sentence, place_to_write, progress
-from anthropo.cli.learning import command_line, show_findings
-from anthropo.workflows.cohort import CohortError
+from anthropo.cli.common import (
+    EXIT_USAGE,
+    command_line,
+    fail,
+    in_one_sentence,
+    place_to_write,
+    progress,
+    show_findings,
+)
 from anthropo.workflows.finetune import FinetuneRequest, Prepared
 
 if TYPE_CHECKING:
@@ -126,8 +132,7 @@ def command(
         from anthropo.report.finetune import print_finetuned, write_history
         from anthropo.workflows.finetune import finetune, prepare
 
-        with cohort_errors():
-            prepared = prepare(cohort, request, progress=progress)
+        prepared = prepare(cohort, request, progress=progress)
         show_gathered(prepared)
         _show_parts(prepared)
         folder = folder_of(path)
@@ -144,16 +149,6 @@ def command(
         print_finetuned(finetuned)
         size = path.stat().st_size / 1e6
         click.echo(f"{path}: {size:.1f} MB, {finetuned.network.parameters:,} parameters")
-
-
-@contextmanager
-def cohort_errors(use: str = "trained") -> Iterator[None]:
-    """Every error of a cohort in a line of its own, and then the end of the command."""
-    try:
-        yield
-    except CohortError as error:
-        show_findings(error.findings, error.left_out, err=True)
-        fail(f"{error.source}: cannot be {use} on; see the errors above.", EXIT_USAGE)
 
 
 def show_gathered(prepared: Prepared) -> None:

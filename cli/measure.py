@@ -14,7 +14,7 @@ import click
 from anthropo.batch.inputs import OVERLAY_SUFFIX, Item, collect
 from anthropo.batch.output import Output, as_csv
 from anthropo.batch.patients import People, by_photo, patients, people_csv, photos_table, pool_patient
-from anthropo.batch.records import OnFace, Record
+from anthropo.batch.records import MeasuredFace, OnFace, Record
 from anthropo.batch.run import run
 from anthropo.cli import options
 from anthropo.cli.common import (
@@ -28,13 +28,11 @@ from anthropo.cli.common import (
     terminate_like_ctrl_c,
 )
 from anthropo.errors import AnthropoError, InputError
-from anthropo.face.landmarker import Face
 from anthropo.files import file_sha256, write_atomically
 from anthropo.measurement.landmark_file import SUFFIX as LANDMARKS_SUFFIX
 from anthropo.measurement.landmark_file import Corrections, landmarks_text
-from anthropo.measurement.scale import Scale
-from anthropo.photo import Photo
 from anthropo.settings import Settings
+from anthropo.video import is_video
 
 
 @click.command(short_help="Measure the faces of photographs.")
@@ -214,9 +212,9 @@ def _measure(
     total = len({i.path for i in items})
     todo = [i for i in items if not (table and table.finished(i)) or any(a.missing(i) for a in asides)]
 
-    def aside(item: Item, *seen: Any) -> None:
+    def aside(seen: MeasuredFace) -> None:
         for write in asides:
-            write(item, *seen)
+            write(seen)
 
     results, interrupted = _run(todo, settings, jobs, aside if asides else None, table.add if table else None)
     if table:
@@ -312,12 +310,10 @@ def _html(items: list[Item], settings: Settings, jobs: int, path: Path, asides: 
 
     page = Page(path)
 
-    def draw(
-        item: Item, index: int, face: Face, scale: Scale | None, digest: str, photo: Photo | None
-    ) -> None:
-        page.add_face(item, index, face, scale, photo)
+    def draw(seen: MeasuredFace) -> None:
+        page.add_face(seen)
         for write in asides:
-            write(item, index, face, scale, digest, photo)
+            write(seen)
 
     results, interrupted = _run(items, settings, jobs, draw)
     page.write([r for item in items for r in results.get(item.path, [])])
@@ -388,9 +384,7 @@ class _Aside:
         except OSError:
             return True
 
-    def __call__(
-        self, item: Item, index: int, face: Face, scale: Scale | None, digest: str, photo: Photo | None
-    ) -> None:
+    def __call__(self, seen: MeasuredFace) -> None:
         raise NotImplementedError
 
 
@@ -398,14 +392,12 @@ class _Overlays(_Aside):
     suffix = OVERLAY_SUFFIX
     what = "overlays"
 
-    def __call__(
-        self, item: Item, index: int, face: Face, scale: Scale | None, digest: str, photo: Photo | None
-    ) -> None:
+    def __call__(self, seen: MeasuredFace) -> None:
         from anthropo.report.figures import overlay
 
-        file = self.file(item, index, digest)
+        file = self.file(seen.item, seen.observation.index, seen.digest)
         try:
-            overlay(face, photo, scale).save(file, quality=90)
+            overlay(seen.observation.photo, seen.face, seen.scale).save(file, quality=90)
         except OSError as error:
             raise InputError(f"{file}: the overlay cannot be written ({error.strerror}).") from None
 
@@ -432,15 +424,13 @@ class _LandmarkFiles(_Aside):
     def file(self, item: Item, index: int, digest: str) -> Path:
         return self.single or super().file(item, index, digest)
 
-    def __call__(
-        self, item: Item, index: int, face: Face, scale: Scale | None, digest: str, photo: Photo | None
-    ) -> None:
-        file = self.file(item, index, digest)
-        if photo is not None:
-            raise InputError(f"{item.path}: landmarks are saved of photographs, not of a video.")
+    def __call__(self, seen: MeasuredFace) -> None:
+        file = self.file(seen.item, seen.observation.index, seen.digest)
+        if is_video(seen.item.path):
+            raise InputError(f"{seen.item.path}: landmarks are saved of photographs, not of a video.")
         if file.exists():
             return
         try:
-            write_atomically(file, landmarks_text(face, digest).encode())
+            write_atomically(file, landmarks_text(seen.face, seen.digest).encode())
         except OSError as error:
             raise InputError(f"{file}: the landmarks cannot be written ({error.strerror}).") from None

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anthropo.batch.inputs import Item, collect
-from anthropo.batch.output import SUFFIXES_OF_TABLES, data_frame, decode, encode
+from anthropo.batch.inputs import Item
+from anthropo.batch.output import SUFFIXES_OF_TABLES, decode, encode
 from anthropo.batch.records import (
     Record,
     Row,
@@ -21,7 +21,6 @@ from anthropo.batch.records import (
     scores_of,
     values_of,
 )
-from anthropo.batch.run import run
 from anthropo.errors import InputError
 from anthropo.files import write_atomically
 from anthropo.measurement.pooling import pool
@@ -30,7 +29,7 @@ from anthropo.reference.zscore import disagreement
 from anthropo.settings import Settings
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 # Ages of one person's photos may differ by this share of the oldest: half a year at five, four at forty.
 _AGES = 0.1
@@ -257,40 +256,3 @@ def by_photo(path: Path) -> dict[str, list[Record]]:
     for record in decode(path, ".json"):
         found.setdefault(record["photo"], []).append(record)
     return found
-
-
-def patient_table(
-    photos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    *,
-    jobs: int = 1,
-    settings: Settings | None = None,
-) -> pd.DataFrame:
-    """Measure people of whom there are several photographs or videos.
-
-    Parameters
-    ----------
-    photos : path or sequence of paths
-        As for `anthropo.measure_table`. Photos that share a name in the column `patient` of a CSV are of one
-        person; where there is no such column, all are.
-    jobs : int
-        Threads.
-    settings : Settings, optional
-        How photos are measured.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per person, with the columns of ``anthropo measure --patient``.
-
-    Raises
-    ------
-    InputError
-        As `anthropo.measure_table`, and if the table contradicts itself about a person.
-    """
-    chosen = Settings() if settings is None else settings
-    chosen.fingerprint()  # a missing model is one error, not one per photo
-    given = [photos] if isinstance(photos, (str, os.PathLike)) else photos
-    items = collect([os.fspath(p) for p in given])
-    people = patients(items)
-    records = {found[0]["photo"]: found for found in run(items, chosen, jobs)}
-    return data_frame([flatten_patient(pool_patient(who, records, chosen)) for who in people])

@@ -18,12 +18,12 @@ from anthropo.face.fine import fine_sha256
 from anthropo.face.gate import CHECKS
 from anthropo.face.landmarker import Face
 from anthropo.face.weights import landmark_model
-from anthropo.measurement.appearance import lbp
 from anthropo.measurement.compute import Measurement
-from anthropo.measurement.landmark_file import Landmarks
 from anthropo.measurement.pooling import Pooled
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import Scale
+from anthropo.measurement.texture import lbp
+from anthropo.observation import Observation
 from anthropo.photo import Photo
 from anthropo.reference.build import instrument_name
 from anthropo.reference.zscore import ZScore, disagreement, score
@@ -31,20 +31,25 @@ from anthropo.settings import Settings
 
 Record = dict[str, Any]  # one face of one photo, as in the JSON output
 Row = dict[str, Any]  # one line of a table
-# item, index of the face, face, the scale that was found, the file's SHA-256, the photo unless it is the file
-OnFace = Callable[["Item", int, Face, Scale | None, str, Photo | None], None]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """One face of one picture, measured."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MeasuredFace:
+    """One face of one photo, or of a video's best frame, measured."""
 
-    face: Face
+    item: Item
+    observation: Observation
+    digest: str  # SHA-256 of the photo's or video's file
     scale: Scale | None
     values: Sequence[Measurement | Pooled]
     notes: list[str]  # why there is no scale
-    file: Landmarks | None = None  # what it was corrected from
-    photo: Photo | None = None
+
+    @property
+    def face(self) -> Face:
+        return self.observation.face
+
+
+OnFace = Callable[[MeasuredFace], None]
 
 
 def person_of(item: Item, settings: Settings) -> dict[str, str]:
@@ -142,14 +147,16 @@ def failed_record(item: Item, reason: str, settings: Settings) -> Record:
     }
 
 
-def record_of(item: Item, index: int, seen: Seen, photo: Photo, digest: str, settings: Settings) -> Record:
-    face, scale, notes = seen.face, seen.scale, seen.notes
+def record_of(seen: MeasuredFace, settings: Settings) -> Record:
+    """What is written of a measured face."""
+    item, face, scale, notes = seen.item, seen.face, seen.scale, seen.notes
+    photo, landmarks = seen.observation.photo, seen.observation.landmarks
     scores, doubts = scores_of(item, seen.values, settings)
     patterns, lacking = _texture(item, photo, face) if settings.texture else (None, [])
-    corrections = settings.corrections if seen.file else None
+    corrections = settings.corrections if landmarks else None
     return {
         "photo": item.path,
-        "face": index,
+        "face": seen.observation.index,
         "status": "ok",
         "reason": "",
         "width": face.size[0],
@@ -172,7 +179,7 @@ def record_of(item: Item, index: int, seen: Seen, photo: Photo, digest: str, set
             }
             for c in face.gate
         },
-        "moved": {name: round(px, 3) for name, px in seen.file.moved.items()} if seen.file else {},
+        "moved": {name: round(px, 3) for name, px in landmarks.moved.items()} if landmarks else {},
         "scale": {"mm_per_px": scale.mm_per_px, "rel_sd": scale.rel_sd, "method": scale.method}
         if scale
         else None,
@@ -183,8 +190,8 @@ def record_of(item: Item, index: int, seen: Seen, photo: Photo, digest: str, set
         "columns": item.columns,
         "diagnostics": {
             **diagnostics_of(item, settings),
-            "sha256": digest,
-            "landmarks": corrections.stamp(item.path, digest) if corrections else "",
+            "sha256": seen.digest,
+            "landmarks": corrections.stamp(item.path, seen.digest) if corrections else "",
             "score": round(face.score, 4),
             "second_try": face.second_try,
         },

@@ -10,24 +10,20 @@ from dataclasses import replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from anthropo.batch.inputs import Item, collect
-from anthropo.batch.output import data_frame
-from anthropo.batch.records import OnFace, Record, Seen, failed_record, flatten, person_of, record_of
+from anthropo.batch.inputs import Item
+from anthropo.batch.records import MeasuredFace, OnFace, Record, failed_record, person_of, record_of
 from anthropo.errors import AnthropoError, FaceError, InputError
-from anthropo.face.fine import refine
-from anthropo.face.landmarker import DEFAULT_JITTER, FIRST_DECODE, Face, Which, read_faces
 from anthropo.files import file_sha256
 from anthropo.measurement.compute import Measurement, measure_face
-from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.pooling import pool
 from anthropo.measurement.scale import IRIS_FROM, ScaleError, find_scale
-from anthropo.photo import MAX_MEGAPIXELS, Photo, read_photo
+from anthropo.observation import Observation, observe, observe_all
 from anthropo.reference.tables import parse_age
 from anthropo.settings import Settings
-from anthropo.video import FRAMES, is_video, open_video, unreadable
+from anthropo.video import is_video, open_video, unreadable
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 
 def run(
@@ -93,13 +89,11 @@ def measure_item(item: Item, settings: Settings, on_face: OnFace | None = None) 
     try:
         if is_video(item.path):
             return [_measure_video(item, settings, on_face)]
-        photo = read_photo(item.path, short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
-        digest = photo.sha256
-        seen = [_see(item, photo, first, settings, digest) for first in _faces(photo, settings)]
-        records = [record_of(item, i, one, photo, digest, settings) for i, one in enumerate(seen)]
+        faces = [measure_observation(item, one, settings) for one in observe_all(item.path, settings)]
+        records = [record_of(face, settings) for face in faces]
         if on_face is not None:
-            for index, one in enumerate(seen):
-                on_face(item, index, one.face, one.scale, digest, None)
+            for face in faces:
+                on_face(face)
     except AnthropoError as error:
         return [failed_record(item, str(error), settings)]
     except MemoryError:
@@ -107,18 +101,11 @@ def measure_item(item: Item, settings: Settings, on_face: OnFace | None = None) 
     return records
 
 
-def _faces(photo: Photo, settings: Settings) -> list[Face]:
-    return read_faces(
-        photo, face=settings.face, jitter=settings.jitter, landmark_model=settings.landmark_model
-    )
-
-
-def _see(item: Item, photo: Photo, first: Face, settings: Settings, digest: str) -> Seen:
-    """A face that was found, looked at a second time, brought to scale and measured."""
-    face = refine(photo, first) if settings.fine else first
-    file = None
-    if settings.corrections and not is_video(item.path):
-        face, file = settings.corrections.correct(face, first, item.path, digest)
+def measure_observation(
+    item: Item, observation: Observation, settings: Settings, digest: str | None = None
+) -> MeasuredFace:
+    """A face brought to scale and measured; `digest` is that of the file where it is not the photo's."""
+    photo, face = observation.photo, observation.face
     scale, notes = None, []
     request = settings.scale_request()
     if request is not None:
@@ -128,7 +115,14 @@ def _see(item: Item, photo: Photo, first: Face, settings: Settings, digest: str)
             scale = find_scale(request, photo, face.landmarks, face.samples)
         except AnthropoError as error:
             notes.append(str(error))
-    return Seen(face, scale, measure_face(face, photo, scale=scale, force=settings.force), notes, file)
+    return MeasuredFace(
+        item=item,
+        observation=observation,
+        digest=observation.digest if digest is None else digest,
+        scale=scale,
+        values=measure_face(face, photo, scale=scale, force=settings.force),
+        notes=notes,
+    )
 
 
 def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Record:
@@ -145,22 +139,23 @@ def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Re
         raise InputError(f"{item.path}: --landmarks are those of a photograph, not of a video.")
     digest = file_sha256(item.path) if os.path.isfile(item.path) else ""
     video = open_video(item.path, max_megapixels=settings.max_megapixels)
+    of_frames = replace(settings, corrections=None)
     values: list[Sequence[Measurement]] = []
     failed: list[FaceError] = []
-    best: Seen | None = None
+    best: MeasuredFace | None = None
     unscaled: list[str] = []
     for photo in video.photos(settings.frames):
         try:
-            (first,) = _faces(photo, settings)
+            observation = observe(photo, of_frames)
         except FaceError as error:
             failed.append(error)
             continue
-        one = _see(item, photo, first, settings, digest)
+        one = measure_observation(item, observation, settings, digest)
         values.append([m for m in one.values if isinstance(m, Measurement)])
         unscaled += one.notes
-        if best is None or _doubt(one.face) < _doubt(best.face):
-            best = replace(one, photo=photo)
-    if best is None or best.photo is None:
+        if best is None or observation.doubt < best.observation.doubt:
+            best = one
+    if best is None:
         if not failed:
             raise unreadable(item.path)
         others = [error for error in failed if ": no face found." not in str(error)]
@@ -171,8 +166,7 @@ def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Re
             "is visible, upright and well lit."
         )
     notes = unscaled[:1] if len(unscaled) == len(values) else []
-    pooled = replace(best, values=pool(values), notes=notes)
-    record = record_of(item, 0, pooled, best.photo, digest, settings)
+    record = record_of(replace(best, values=pool(values), notes=notes), settings)
     remarks = []
     if len(values) == 1:
         remarks.append("one frame measured: the intervals are those of one photo")
@@ -186,13 +180,8 @@ def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Re
         "remarks": remarks,
     }
     if on_face is not None:
-        on_face(item, 0, best.face, best.scale, digest, best.photo)
+        on_face(best)
     return record
-
-
-def _doubt(face: Face) -> tuple[int, float]:
-    """By which one of two frames is the better one to show."""
-    return sum(not check.ok for check in face.gate), face.unsteadiness
 
 
 def _adult_iris(item: Item, settings: Settings) -> None:
@@ -204,88 +193,3 @@ def _adult_iris(item: Item, settings: Settings) -> None:
                 f"{item.path}: --scale iris is for people of {IRIS_FROM:g} years and more; this one is "
                 f"{age:g} years old. Give --scale iris=MM with the measured diameter, sticker=MM or ipd=MM."
             )
-
-
-def measure_table(
-    photos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    *,
-    jobs: int = 1,
-    face: Which = "one",
-    jitter: int = DEFAULT_JITTER,
-    landmark_model: str | None = None,
-    max_megapixels: float | None = MAX_MEGAPIXELS,
-    fine: bool = True,
-    force: bool = False,
-    texture: bool = False,
-    scale: str | None = None,
-    references: Sequence[str] = (),
-    sex: str | None = None,
-    age: float | None = None,
-    landmarks: str | os.PathLike[str] | None = None,
-    frames: int = FRAMES,
-) -> pd.DataFrame:
-    """Measure many photographs and videos.
-
-    Parameters
-    ----------
-    photos : path or sequence of paths
-        Files, folders, patterns, or CSV files with a `photo` column. Videos are measured where they are
-        named, a row each; in folders they are passed over.
-    jobs : int
-        Threads.
-    face, jitter, landmark_model, max_megapixels
-        As for `anthropo.read_faces`.
-    fine : bool
-        Look at landmarks a second time in high-resolution patches.
-    force : bool
-        Keep values that the photo gate voids, with the reason.
-    texture : bool
-        Local binary patterns as well (columns ``lbp_*``).
-    scale : str, optional
-        ``"sticker=20"``, ``"ipd=62"``, ``"iris"`` or ``"mm-per-px=0.21"``: millimetres as well.
-    references : sequence of str
-        Reference tables, by name or file. When left out the shipped one, if sex and age are known.
-    sex : {"female", "male"}, optional
-    age : float, optional
-        Years; both of whoever has no column `sex` or `age`.
-    landmarks : path, optional
-        Landmark file of the photo, or a folder of such files: measure from these, corrected by hand.
-    frames : int
-        Frames of a video that are measured.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per photograph (per face with ``face="all"``), in the order given, with the columns
-        of the CSV output: ``photo``, ``status``, ``reason``, then numbers; failed photographs have
-        a reason and no numbers.
-
-    Raises
-    ------
-    InputError
-        If there is nothing to measure, or the scale, a reference, sex, age or landmarks cannot be used.
-    """
-    settings = Settings(
-        face=face,
-        jitter=jitter,
-        landmark_model=landmark_model,
-        max_megapixels=max_megapixels,
-        fine=fine,
-        force=force,
-        texture=texture,
-        scale=scale,
-        references=(references,) if isinstance(references, str) else tuple(references),
-        sex=sex,
-        age=None if age is None else str(age),
-        corrections=None if landmarks is None else Corrections(os.fspath(landmarks)),
-        frames=frames,
-    )
-    settings.fingerprint()  # a missing model is one error, not one per photo
-    given = [photos] if isinstance(photos, (str, os.PathLike)) else photos
-    items = collect([os.fspath(p) for p in given])
-    if not items:
-        raise InputError("No photograph was named.")
-    results = {records[0]["photo"]: records for records in run(items, settings, jobs)}
-    return data_frame(
-        [flatten({**record, "columns": item.columns}) for item in items for record in results[item.path]]
-    )

@@ -16,8 +16,8 @@ from anthropo.face.frame import outer_canthal_distance
 from anthropo.face.landmarker import FIRST_DECODE, power_of_two
 from anthropo.face.warp import Mesh
 from anthropo.learning.cohort import Case
-from anthropo.learning.features import look_at
 from anthropo.measurement import anatomy
+from anthropo.observation import observe
 from anthropo.photo import LUMA, read_photo
 from anthropo.settings import Settings
 from anthropo.threads import in_order
@@ -120,7 +120,7 @@ def find_sitters(
 def _landmarks(case: Case, settings: Settings) -> Floats | str:
     """Corrected landmarks (68, 2) of a photo's face, or why there are none."""
     try:
-        _, face = look_at(case.photo, settings)
+        face = observe(case.photo, settings).face
     except (PhotoError, FaceError) as error:
         return str(error)
     correction = anatomy.instrument("fine" if face.anatomy else "first").correction

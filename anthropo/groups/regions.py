@@ -13,9 +13,10 @@ from anthropo.encoder.regions import crops
 from anthropo.errors import InputError
 from anthropo.explanation.heatmap import Head, heat_of_chips
 from anthropo.learning.columns import METADATA, Columns, Scaler
-from anthropo.learning.features import Features, feature_frame, look_at
+from anthropo.learning.features import Features, feature_frame
 from anthropo.learning.hybrid import HybridClassifier
 from anthropo.learning.splits import split
+from anthropo.observation import observe
 from anthropo.settings import Settings
 from anthropo.threads import in_order
 
@@ -296,7 +297,8 @@ def _maps(
     """The whole map (n, size, size) of each chosen photo, by the models that have not seen its patient."""
 
     def one(row: int) -> Floats:
-        chips = crops(*look_at(str(features.photos[row]), settings), regions, encoder.size)
+        seen = observe(str(features.photos[row]), settings)
+        chips = crops(seen.photo, seen.face, regions, encoder.size)
         own = heads[folds[row]]
         return heat_of_chips(encoder, chips, regions, [own[r] for r in regions], judge=False).whole.values
 

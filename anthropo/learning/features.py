@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from anthropo.encoder.portrait import PORTRAIT, portrait
 from anthropo.encoder.regions import DEFAULT_REGIONS, IMAGE
-from anthropo.errors import FaceError, InputError, PhotoError
-from anthropo.face.fine import refine
+from anthropo.errors import FaceError, InputError, PhotoError, parameter
 from anthropo.face.gate import CHECKS
-from anthropo.face.landmarker import FIRST_DECODE, Face, read_faces
 from anthropo.files import file_sha256
 from anthropo.learning.cohort import Case, Cohort, Finding, Values, by_level, check, some, typed
 from anthropo.learning.duplicates import (
@@ -30,6 +28,7 @@ from anthropo.learning.duplicates import (
 )
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
+from anthropo.observation import Observation, observe
 from anthropo.photo import Photo, read_photo
 from anthropo.settings import Settings
 from anthropo.threads import in_order
@@ -85,6 +84,7 @@ def extract(
     regions: Sequence[str] | None = None,
     jobs: int = 1,
     store: Store | None = None,
+    observed: Mapping[str, Observation | Photo] | None = None,
     on_progress: Callable[[], None] | None = None,
 ) -> Features:
     """Measure and encode the photos of a cohort.
@@ -105,6 +105,9 @@ def extract(
     store : Store, optional
         Keeps what was found in each photo, also that it has no face. Photos that an interrupted run has
         finished are not redone.
+    observed : mapping of path to Observation, optional
+        Photos that were read with these settings before, and are not read again; with ``settings.no_face``
+        each is a Photo.
     on_progress : callable, optional
         Called once for each photo.
 
@@ -119,14 +122,24 @@ def extract(
         If the settings or a region cannot be used.
     """
     if settings.face == "all":
-        raise InputError("face 'all' cannot be learned from: one face per photo is. Pass --face largest.")
+        raise InputError(
+            f"face 'all' cannot be learned from: one face per photo is. Pass {parameter('face', 'largest')}."
+        )
     if regions is None:
         regions = (IMAGE,) if settings.no_face else DEFAULT_REGIONS
     if settings.no_face and tuple(regions) != (IMAGE,):
         raise InputError(f"Without a face the only region is {IMAGE}. Leave the regions out.")
     manner = "no face" if settings.no_face else settings.fingerprint()
     suffix = json.dumps([_VERSION, manner, encoder.digest, list(regions)])
-    look = partial(_look, settings=settings, encoder=encoder, regions=regions, store=store, suffix=suffix)
+    look = partial(
+        _look,
+        settings=settings,
+        encoder=encoder,
+        regions=regions,
+        store=store,
+        observed=observed or {},
+        suffix=suffix,
+    )
     kept: list[tuple[Case, _Found]] = []
     left_out: list[tuple[str, str]] = []
     with contextlib.closing(in_order(look, [case.photo for case in cohort.cases], jobs)) as results:
@@ -160,12 +173,17 @@ def _look(
     encoder: Encoder,
     regions: Sequence[str],
     store: Store | None,
+    observed: Mapping[str, Observation | Photo],
     suffix: str,
 ) -> _Found:
     """What the store has of a photo, or what is found in it now."""
     found, key = _Found(), ""
+    known = observed.get(path)
     try:
-        found.digest = file_sha256(path)
+        if known is None:
+            found.digest = file_sha256(path)
+        else:
+            found.digest = known.sha256 if isinstance(known, Photo) else known.digest
         if settings.corrections:
             suffix += settings.corrections.stamp(path, found.digest)
         key = hashlib.sha256(f"{found.digest} {suffix}".encode()).hexdigest()
@@ -173,7 +191,7 @@ def _look(
         found.reason = str(error)
         return found
     except (OSError, ValueError):
-        pass  # read_photo below says why
+        pass  # reading it below says why
     if store and key and (kept := store.get(key)) is not None:
         if "reason" in kept:
             # kept without the name: the same file may be there under several
@@ -183,14 +201,18 @@ def _look(
             found.arrays = kept
             return found
     try:
-        find = _whole if settings.no_face else _face
-        found.arrays = find(path, settings, encoder, regions)
+        if settings.no_face:
+            photo = known if isinstance(known, Photo) else _picture(path, settings, encoder)
+            found.arrays = _whole(photo, encoder, regions)
+        else:
+            seen = known if isinstance(known, Observation) else observe(path, settings)
+            found.arrays = _face(seen, settings, encoder, regions)
     except (PhotoError, FaceError) as error:
         found.reason = str(error)
         why = found.reason.removeprefix(f"{path}: ").encode()
         entry: dict[str, NDArray[Any]] = {"reason": np.frombuffer(why, dtype=np.uint8)}
     except MemoryError:  # not kept: the next run may have more
-        found.reason = f"{path}: not enough memory. Use fewer --jobs."
+        found.reason = f"{path}: not enough memory. Use fewer {parameter('jobs')}."
         return found
     else:
         entry = found.arrays
@@ -199,9 +221,11 @@ def _look(
     return found
 
 
-def _face(path: str, settings: Settings, encoder: Encoder, regions: Sequence[str]) -> dict[str, NDArray[Any]]:
+def _face(
+    seen: Observation, settings: Settings, encoder: Encoder, regions: Sequence[str]
+) -> dict[str, NDArray[Any]]:
     """A face, measured and encoded."""
-    photo, face = look_at(path, settings)
+    photo, face = seen.photo, seen.face
     value = {m.id: m.value for m in measure_face(face, photo, force=settings.force)}
     pixels, shape = portrait(photo, face)
     return {
@@ -214,33 +238,13 @@ def _face(path: str, settings: Settings, encoder: Encoder, regions: Sequence[str
     }
 
 
-def look_at(path: str, settings: Settings) -> tuple[Photo, Face]:
-    """A photo and the face in it that is learned from.
-
-    Raises
-    ------
-    PhotoError, FaceError
-        If the photo, or its landmark file, cannot be used.
-    """
-    photo = read_photo(path, short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
-    first = read_faces(
-        photo, face=settings.face, jitter=settings.jitter, landmark_model=settings.landmark_model
-    )[0]
-    face = refine(photo, first) if settings.fine else first
-    if settings.corrections:
-        try:
-            face, _ = settings.corrections.correct(face, first, path, photo.sha256)
-        except InputError as error:
-            raise FaceError(str(error)) from None
-    return photo, face
-
-
-def _whole(
-    path: str, settings: Settings, encoder: Encoder, regions: Sequence[str]
-) -> dict[str, NDArray[Any]]:
-    """A picture without a face, encoded."""
+def _picture(path: str, settings: Settings, encoder: Encoder) -> Photo:
     side = max(encoder.size, _LEAST_SIDE)
-    photo = read_photo(path, short_side=side, max_megapixels=settings.max_megapixels)
+    return read_photo(path, short_side=side, max_megapixels=settings.max_megapixels)
+
+
+def _whole(photo: Photo, encoder: Encoder, regions: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """A picture without a face, encoded."""
     return {
         "measurements": np.empty(0),
         "embeddings": encoder.embed(photo, None, regions),

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import FaceError, PhotoError
-from anthropo.face.fine import refine
-from anthropo.face.landmarker import FIRST_DECODE, read_faces
-from anthropo.files import file_sha256
+from anthropo.face.landmarker import FIRST_DECODE
 from anthropo.learning.cohort import Case, Cohort, Kind, typed
 from anthropo.learning.duplicates import PRINT_SIDE, face_print, image_print
 from anthropo.learning.features import Features, subset
 from anthropo.networks.chips import View
+from anthropo.observation import observe
 from anthropo.photo import Photo, read_photo
 from anthropo.settings import Settings
 from anthropo.threads import in_order
@@ -172,18 +171,15 @@ class _Looked:
 
 
 def _look(path: str, view: View, settings: Settings, keep: bool) -> _Looked:
-    photo, digest = _read(path, view, settings.max_megapixels), file_sha256(path)
     if not view.needs_face:
-        chips = view.cut(photo, None)
-        return _Looked(digest=digest, print=image_print(photo), chips=chips if keep else None)
-    face = read_faces(
-        photo, face=settings.face, jitter=settings.jitter, landmark_model=settings.landmark_model
-    )[0]
-    if settings.fine:
-        face = refine(photo, face)
+        photo = _read(path, view, settings.max_megapixels)
+        chips = view.cut(photo, None) if keep else None
+        return _Looked(digest=photo.sha256, print=image_print(photo), chips=chips)
+    observation = observe(path, settings)
+    photo, face = observation.photo, observation.face
     frame = view.frame(face)
     return _Looked(
-        digest=digest,
+        digest=observation.digest,
         frame=frame,
         pose=(face.yaw / _POSE_UNIT, face.pitch / _POSE_UNIT, face.roll / _POSE_UNIT),
         print=face_print(photo, face),

@@ -172,6 +172,17 @@ def interval(score: ZScore, confidence: float) -> tuple[float, float]:
     return score.z - share * (score.z - score.z_lo), score.z + share * (score.z_hi - score.z)
 
 
+def z_words(z: ZScore | None, confidence: float = CONFIDENCE) -> str:
+    """z with its interval, which is named when it is not the 95 % one."""
+    if z is None or math.isnan(z.z):
+        return "–"
+    known = not math.isnan(z.z_lo) and z.z_lo < z.z_hi
+    lo, hi = interval(z, confidence)
+    named = "" if confidence == CONFIDENCE else f"{100 * confidence:g} %: "
+    between = f" ({named}{lo:+.1f} to {hi:+.1f})" if known else ""
+    return f"{z.z:+.1f}{between}".replace("-", "−")
+
+
 def _one(verdicts: set[Verdict]) -> Verdict:
     """The verdict that all references share; None if they differ."""
     return verdicts.pop() if len(verdicts) == 1 else None

@@ -9,24 +9,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anthropo.errors import InputError
-from anthropo.files import write_atomically
-from anthropo.report.evaluation import print_table, table_of
+from anthropo.files import write
+from anthropo.report.rendering import print_table
 
 if TYPE_CHECKING:
     from anthropo.networks.bench import Measured
 
-_COLUMNS = (
-    *("runtime", "AUROC", "accuracy", "parameters", "file, MB", "memory, MB", "ms per photo"),
-    *("× torch", "AUROC lost", "difference"),
-)
-
 
 def print_bench(measured: Sequence[Measured]) -> None:
     """A row for each network and runtime."""
-    table = table_of("network", _COLUMNS)
-    for m in measured:
-        table.add_row(
+    columns = ("network", "runtime", "AUROC", "accuracy", "parameters", "file, MB", "memory, MB")
+    rows = [
+        (
             m.network,
             m.runtime,
             str(m.auroc),
@@ -39,7 +33,9 @@ def print_bench(measured: Sequence[Measured]) -> None:
             f"{m.auroc_lost:+.4f}".replace("-", "−"),
             f"{m.difference:.1g}",
         )
-    print_table(table)
+        for m in measured
+    ]
+    print_table((*columns, "ms per photo", "× torch", "AUROC lost", "difference"), rows, spaced=True)
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -59,24 +55,10 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer.writeheader()
         writer.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
         text = out.getvalue()
-    write_text(path, text)
+    write(path, text)
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, float):
         return "" if value != value else f"{value:.6g}"
     return "" if value is None else value
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written.
-    """
-    try:
-        write_atomically(path, text.encode())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}).") from None

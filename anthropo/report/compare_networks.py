@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anthropo._version import __version__
-from anthropo.report.bench import write_text
-from anthropo.report.evaluation import METRIC_NAMES, print_table, table_of
+from anthropo.files import write
+from anthropo.report.evaluation import METRIC_NAMES
 from anthropo.report.finetune import NAMES
+from anthropo.report.rendering import page, print_table
 
 if TYPE_CHECKING:
     from anthropo.networks.compare import Compared
@@ -20,10 +19,8 @@ _RATES = ("sensitivity", "ppv")
 
 def print_compared(compared: Sequence[Compared]) -> None:
     """Recall and precision of each label, a column per network, and what the networks cost."""
-    table = table_of("", [one.backbone for one in compared])
-    for name, cells in compared_table(compared):
-        table.add_row(name, *cells)
-    print_table(table)
+    rows = [(name, *cells) for name, cells in compared_table(compared)]
+    print_table(("", *(one.backbone for one in compared)), rows, spaced=True)
 
 
 def compared_table(compared: Sequence[Compared]) -> list[tuple[str, list[str]]]:
@@ -55,27 +52,21 @@ def write_compared(path: Path, compared: Sequence[Compared]) -> None:
     InputError
         If it cannot be written.
     """
-    from jinja2 import Environment
-
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        resources.files("anthropo.report").joinpath("compare_networks.html").read_text(encoding="utf-8")
-    )
     manifest = compared[0].finetuned.network.manifest
-    about, judged = manifest["network"], manifest["validation"]
-    parameters = {k: v for k, v in about["parameters"].items() if k != "backbone"}
-    write_text(
-        path,
-        template.render(
-            networks=[one.backbone for one in compared],
-            rows=compared_table(compared),
-            recipe=about["recipe"],
-            photos=judged["n_photos"],
-            patients=judged["n_patients"],
-            cohort=manifest["cohort"],
-            parameters={
-                k: ", ".join(map(str, v)) if isinstance(v, list) else v for k, v in parameters.items()
-            },
-            command=manifest["command"],
-            version=__version__,
-        ),
+    about, validation = manifest["network"], manifest["validation"]
+    parameters = {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else value
+        for name, value in about["parameters"].items()
+        if name != "backbone"
+    }
+    html = page(
+        "compare_networks.html",
+        networks=[one.backbone for one in compared],
+        rows=compared_table(compared),
+        recipe=about["recipe"],
+        photos=validation["n_photos"],
+        patients=validation["n_patients"],
+        cohort=manifest["cohort"],
+        parameters=parameters | {"command": manifest["command"]},
     )
+    write(path, html)

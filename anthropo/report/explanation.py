@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +22,15 @@ from anthropo.encoder.regions import middle_square
 from anthropo.errors import InputError
 from anthropo.explanation.changes import Change
 from anthropo.explanation.contributions import Contribution, Explained, Explanation
-from anthropo.files import write_atomically
+from anthropo.files import write as write_file
 from anthropo.learning.card import describe
 from anthropo.learning.model import LabelModel
-from anthropo.learning.training import Trained
+from anthropo.learning.trained import Trained
 from anthropo.measurement.registry import registry
 from anthropo.reference.traits import BORDERLINE, LOOK, PRESENT, Trait
+from anthropo.report import rendering
 from anthropo.report.figures import REGION_COLOURS
+from anthropo.report.rendering import embedded, jpeg, png
 from anthropo.report.tables import number, sign
 from anthropo.report.traits import evidence_words, worth_a_line
 
@@ -406,27 +407,20 @@ def write(path: Path, case: Case) -> None:
         data = page(case).encode()
     else:
         data = picture(case)
-    try:
-        write_atomically(path, data)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}).") from None
+    write_file(path, data)
 
 
 def page(case: Case) -> str:
     """The explanation as one HTML page that needs nothing else."""
-    from jinja2 import Environment
-
     from anthropo.report.answers import probability_words
 
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        resources.files("anthropo.report").joinpath("explanation.html").read_text(encoding="utf-8")
-    )
     p = case.explanation.prediction
     rows = {e.label: shown_rows(e) for e in case.explanation.labels}
     first = case.explanation.labels[0]
     limit = max((abs(v) for label in rows for _, _, v, _ in rows[label]), default=1.0) or 1.0
     by = {c.name: c.log_odds for c in first.of("measurement")}
-    return template.render(
+    return rendering.page(
+        "explanation.html",
         case=case,
         p=p,
         made=document(case),
@@ -458,7 +452,6 @@ def page(case: Case) -> str:
         profile=case.trained.profile,
         card=describe(case.trained.manifest),
         summary=_summary(case),
-        version=__version__,
     )
 
 
@@ -532,7 +525,7 @@ def picture(case: Case) -> bytes:
         raise InputError(f"{case.voided} There is nothing to draw; write .html, or pass --force.")
     explained = case.explanation.labels[0]
     rows = shown_rows(explained)[::-1]
-    faces = [Image.open(io.BytesIO(base64.b64decode(data))) for data in _faces(case)]
+    faces = [Image.open(io.BytesIO(base64.b64decode(data.partition(",")[2]))) for data in _faces(case)]
     figure, axes = plt.subplots(
         1, len(faces) + 1, figsize=(4.2 * len(faces) + 8, 5), width_ratios=[4.2] * len(faces) + [4.5],
         layout="constrained",
@@ -561,18 +554,6 @@ def picture(case: Case) -> bytes:
 def _faces(case: Case) -> list[str]:
     found = _pictures(case)
     return [data for data in (found["photo"], found.get("whole")) if data]
-
-
-def _jpeg(picture: Image.Image, quality: int = 85) -> str:
-    buffer = io.BytesIO()
-    picture.convert("RGB").save(buffer, "JPEG", quality=quality)
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-def _png(picture: Image.Image) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def composite(trained: Trained, label: str) -> tuple[Image.Image, Floats]:
@@ -608,7 +589,7 @@ def _photograph(case: Case) -> Image.Image:
 
     if case.face is None:
         return Image.fromarray(middle_square(case.photo, _PICTURE))
-    return overlay(case.face, case.photo)
+    return overlay(case.photo, case.face)
 
 
 def _square(case: Case, side: int) -> NDArray[np.uint8]:
@@ -622,12 +603,12 @@ def _pictures(case: Case) -> Document:
     from anthropo.report import heat as drawn
 
     found: Document = {
-        "photo": None if case.anonymous else _jpeg(_photograph(case)),
+        "photo": None if case.anonymous else _embedded(_photograph(case)),
         "composites": [
             {
                 "label": label,
                 "n": _people(case.trained, label),
-                "data": _jpeg(composite(case.trained, label)[0]),
+                "data": _embedded(composite(case.trained, label)[0]),
             }
             for label in _shown_composites(case)
         ],
@@ -636,18 +617,22 @@ def _pictures(case: Case) -> Document:
         return found
     whole = case.heat.whole.values
     limit = drawn.common_limit([whole])
-    found["bar"] = _png(drawn.bar(limit))
+    found["bar"] = embedded(png(drawn.bar(limit)))
 
     def shown(values: Any, side: int) -> str:
         if case.face is None:
-            return _jpeg(drawn.square(_square(case, side), values, limit))
+            return _embedded(drawn.square(_square(case, side), values, limit))
         if case.anonymous or case.template:
-            return _jpeg(drawn.over(*drawn.template(side), values, limit))
-        return _jpeg(drawn.overlay(values, case.photo, case.face, limit, side))
+            return _embedded(drawn.over(*drawn.template(side), values, limit))
+        return _embedded(drawn.overlay(values, case.photo, case.face, limit, side))
 
     found["whole"] = shown(whole, 520)
     found["regions"] = {name: shown(one.values, 240) for name, one in case.heat.regions.items()}
     for label in _shown_composites(case)[:1]:
         average, points = composite(case.trained, label)
-        found["average"] = {"label": label, "data": _jpeg(drawn.over(average, points, whole, limit))}
+        found["average"] = {"label": label, "data": _embedded(drawn.over(average, points, whole, limit))}
     return found
+
+
+def _embedded(picture: Image.Image) -> str:
+    return embedded(jpeg(picture))

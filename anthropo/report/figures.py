@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from anthropo.face.landmarker import Face
+from anthropo.face.landmarker import Face, power_of_two
 from anthropo.measurement import anatomy
 from anthropo.measurement.registry import Entry, registry, resolve
 from anthropo.measurement.scale import Scale
-from anthropo.photo import Photo, read_photo
+from anthropo.photo import Photo
 
 _FACE_PX = 560  # width of the face in an overlay
 _LARGEST = 2400  # px, longer side of an overlay
@@ -48,14 +48,14 @@ def measured_lines(entries: list[Entry] | None = None) -> list[tuple[str, tuple[
     return [(region, a, b) for (a, b), region in lines.items()]
 
 
-def overlay(face: Face, photo: Photo | None = None, scale: Scale | None = None) -> Image.Image:
+def overlay(photo: Photo, face: Face, scale: Scale | None = None) -> Image.Image:
     """The photo around the face with corrected landmarks, their spread and the measured lines.
 
     Parameters
     ----------
+    photo : Photo
+        The photo that the face was found in.
     face : Face
-    photo : Photo, optional
-        The photo that the face was found in; read again from `face.source` when left out.
     scale : Scale, optional
         Whatever gave the scale is outlined.
 
@@ -66,9 +66,7 @@ def overlay(face: Face, photo: Photo | None = None, scale: Scale | None = None) 
     """
     box = np.array(face.box).reshape(2, 2)
     face_width = float(box[1, 0] - box[0, 0])
-    wanted = max(1.0, face_width / _FACE_PX)
-    if photo is None:
-        photo = read_photo(face.source, short_side=int(min(face.size) / wanted), max_megapixels=None)
+    photo = photo.finer(power_of_two(face_width / _FACE_PX))
     outlines = list(scale.shape) if scale else []
     left, top, right, bottom = _crop(face, box, outlines)
     corners = photo.to_decoded(np.array([[left, top], [right, bottom]], dtype=float))

@@ -111,7 +111,7 @@ def _bench_one(
     people = read_cohort(cohort, multilabel=network.task == "attributes")
     errors = [f for f in check(people) if f.level == "error" and f.category != "label"]
     if errors:
-        raise CohortError(people.source, errors, use="measured")
+        raise CohortError(people.source, errors, verdict="cannot be measured on")
     with progress(len(people.cases), "reading photos") as advance:
         photos = photos_of(network, people, settings, jobs=reading.jobs, advance=advance)
     warnings = [reason for _, reason in photos.left_out]

@@ -693,7 +693,7 @@ def test_memory_error_of_one_photo_is_its_reason(
     def exhausted(*_: Any, **__: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(run_module, "read_faces", exhausted)
+    monkeypatch.setattr(run_module, "observe_all", exhausted)
     (record,) = measure_item(Item(str(astronaut_png)), FAST)
     assert record["reason"] == f"{astronaut_png}: not enough memory. Use fewer --jobs."
 

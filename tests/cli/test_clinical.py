@@ -24,8 +24,8 @@ from anthropo.batch.records import Record, flatten
 from anthropo.batch.run import measure_item
 from anthropo.errors import InputError
 from anthropo.face.weights import locate
-from anthropo.measurement.appearance import lbp
 from anthropo.measurement.registry import registry
+from anthropo.measurement.texture import lbp
 from anthropo.photo import read_photo
 from anthropo.reference.tables import COLUMNS, DEFAULT_REFERENCE, shipped_references
 from anthropo.settings import Settings
@@ -197,7 +197,7 @@ def test_references_in_millimetres_need_a_scale(astronaut_png: Path, reference: 
     ref = str(reference(unit="mm", mean=32.0, sd=2.5))
     without = measure_table(str(astronaut_png), jitter=2, sex="f", age=31, references=[ref]).loc[0]
     assert pd.isna(without[f"{NAME}_z_mine.csv"])
-    assert f"{NAME}, mine.csv: mine.csv needs millimetres: pass --scale" in without["z_reasons"]
+    assert f"{NAME}, mine.csv: mine.csv needs millimetres: pass scale" in without["z_reasons"]
     row = measure_table(str(astronaut_png), jitter=2, sex="f", age=31, references=[ref], scale="ipd=63").loc[
         0
     ]

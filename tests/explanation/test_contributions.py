@@ -16,7 +16,8 @@ from anthropo.learning.calibration import softmax
 from anthropo.learning.features import Features, subset
 from anthropo.learning.model import NONE_OF_THESE, LabelModel, Options
 from anthropo.learning.normality import OUTSIDE
-from anthropo.learning.training import Trained, make_trained
+from anthropo.learning.trained import Trained
+from anthropo.learning.training import make_trained
 from anthropo.settings import Settings
 
 PEOPLE = {"control": 40, "noonan": 30, "williams": 30, "turner": 4}
@@ -170,7 +171,7 @@ def test_attributes_and_distance_to_normal() -> None:
 def test_an_unknown_label_is_refused() -> None:
     model = trained()
     with pytest.raises(
-        InputError, match=r"--label down: the model does not know it. Its labels are control, .*"
+        InputError, match=r"labels='down': the model does not know it. Its labels are control, .*"
     ):
         explain(model, subset(features(), [0]), ["down"])
 

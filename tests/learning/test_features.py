@@ -14,7 +14,7 @@ from conftest import Copies
 from numpy.typing import NDArray
 from PIL import Image
 
-from anthropo import threads
+from anthropo import observation, threads
 from anthropo.encoder.cache import Store
 from anthropo.encoder.encoders import load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS, crops, middle_square
@@ -61,7 +61,8 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(path)
         return real(path, **options)
 
-    monkeypatch.setattr(module, "read_photo", counting)
+    for reading in (module, observation):  # pictures without a face; faces
+        monkeypatch.setattr(reading, "read_photo", counting)
     return seen
 
 
@@ -249,7 +250,7 @@ def test_memory_that_ran_out_is_not_remembered(
     with monkeypatch.context() as patch:
         patch.setattr(Encoder, "embed", lambda *_: (_ for _ in ()).throw(MemoryError()))
         found = extract(cohort_of([str(astronaut_png)]), FAST, Encoder(), store=store)
-    assert "not enough memory. Use fewer --jobs." in found.left_out[0][1]
+    assert "not enough memory. Use fewer jobs." in found.left_out[0][1]
     assert len(extract(cohort_of([str(astronaut_png)]), FAST, Encoder(), store=store)) == 1
 
 
@@ -440,6 +441,6 @@ def test_duplicates_are_refused_unless_allowed(
     cohort = cohort_of(people[:2])  # the same face, lighter and larger
     (error,) = [f for f in validated(cohort) if f.category == "duplicate"]
     assert error.level == "error"
-    assert "pass --allow-duplicates" in error.message
+    assert "pass allow_duplicates=True" in error.message
     (allowed,) = [f for f in validated(cohort, allow_duplicates=True) if f.category == "duplicate"]
     assert allowed.level == "warning"
