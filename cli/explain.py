@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anthropo.batch.inputs import Item, collect
-from anthropo.batch.records import MeasuredFace, Record, scores_of, values_of
-from anthropo.batch.run import measure_item
+from anthropo.batch.records import Record
+from anthropo.batch.run import MeasuredFace, measure_item
+from anthropo.batch.scores import scores_of
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, in_one_sentence, place_to_write
 from anthropo.cli.learning import Given, corrected, encoder_of, look, settings_of
@@ -185,8 +186,9 @@ def case_of(trained: Trained, model: str, items: list[Item], given: Given, *, dr
         used = [item for item in items if item.path in usable]
         seen, left_out = _fit(trained, used, measured, given["force"])
         features = subset(features, [path in seen for path in features.photos.tolist()])
-        record, face, traits = _together([item for item in used if item.path in seen], seen, measured)
-        photo = read_photo(record["photo"], short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
+        of_photo, face, traits = _together([item for item in used if item.path in seen], seen, measured)
+        photo = read_photo(of_photo.photo, short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
+        record = of_photo.to_json()
     (explanation,) = explain(trained, features, given["labels"])
     case = Case(
         trained=trained,
@@ -222,9 +224,9 @@ def _fit(trained: Trained, items: Sequence[Item], settings: Settings, force: boo
             faces.append(one.face)
 
         (record,) = measure_item(item, settings, keep)
-        if record["status"] == "ok":
+        if record.ok:
             seen[item.path] = record, faces[0]
-    reasons = {} if force else {path: unfit(trained, record) for path, (record, _) in seen.items()}
+    reasons = {} if force else {path: unfit(trained, record.to_json()) for path, (record, _) in seen.items()}
     good = [path for path in seen if not reasons.get(path)]
     if not good or len(good) == len(seen):
         return seen, []
@@ -245,9 +247,9 @@ def _together(items: Sequence[Item], seen: _Seen, settings: Settings) -> tuple[R
         who = one_person("", items)
         pooled = pool_patient(who, {path: [one] for path, (one, _) in seen.items()}, settings)
         person = Item(who.shown, who.columns)
-        record = {**record, "measurements": pooled["measurements"], "notes": pooled["notes"]}
-    values = values_of(record)
-    return record, face, call_traits(values, scores_of(person, values, settings)[0])
+        record = replace(record, measurements=pooled.measurements, scores=pooled.scores, notes=pooled.notes)
+    scores = scores_of(person, record.measurements, settings).scores
+    return record, face, call_traits(record.measurements, scores)
 
 
 def _calibrated(trained: Trained) -> bool:

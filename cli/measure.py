@@ -12,10 +12,10 @@ from typing import Any
 import click
 
 from anthropo.batch.inputs import OVERLAY_SUFFIX, Item, collect
-from anthropo.batch.output import Output, as_csv
-from anthropo.batch.patients import People, by_photo, patients, people_csv, photos_table, pool_patient
-from anthropo.batch.records import MeasuredFace, OnFace, Record
-from anthropo.batch.run import run
+from anthropo.batch.output import Output, as_csv, by_photo
+from anthropo.batch.patients import People, patients, photos_table, pool_patient
+from anthropo.batch.records import Record
+from anthropo.batch.run import MeasuredFace, OnFace, run
 from anthropo.cli import options
 from anthropo.cli.common import (
     EXIT_INTERRUPTED,
@@ -222,7 +222,7 @@ def _measure(
     elif not people:
         _show(items, results)
     if people and not interrupted:
-        people.answer(by_photo(table.path) if table else results)
+        people.answer(by_photo(table.path, {item.path for item in items}) if table else results)
     doubts = _report_notes(items, results, 20 if table else None)
 
     earlier = total - len({i.path for i in todo})
@@ -251,7 +251,7 @@ def _run(
     try:
         with progress(len({i.path for i in items})) as advance:
             for records in run(items, settings, jobs, on_face):
-                results[records[0]["photo"]] = records
+                results[records[0].photo] = records
                 if keep:
                     keep(records)
                 advance()
@@ -263,7 +263,7 @@ def _run(
 def _report_failures(items: list[Item], results: dict[str, list[Record]], most: int | None) -> int:
     """Say why photos failed, on stderr and in the order they were given; return how many."""
     paths = [path for path in dict.fromkeys(i.path for i in items) if path in results]
-    reasons = [r["reason"] for path in paths for r in results[path] if r["status"] == "failed"]
+    reasons = [r.reason for path in paths for r in results[path] if not r.ok]
     for reason in reasons[:most]:
         click.echo(reason, err=True)
     if most is not None and len(reasons) > most:
@@ -274,7 +274,7 @@ def _report_failures(items: list[Item], results: dict[str, list[Record]], most: 
 def _report_notes(items: list[Item], results: dict[str, list[Record]], most: int | None) -> int:
     """Say what of a measured photo could not be had although it was asked for; return how many photos."""
     paths = [path for path in dict.fromkeys(i.path for i in items) if path in results]
-    notes = [(path, note) for path in paths for r in results[path] for note in r["notes"]]
+    notes = [(path, note) for path in paths for r in results[path] for note in r.notes]
     for _, note in notes[:most]:
         click.echo(note, err=True)
     if most is not None and len(notes) > most:
@@ -290,8 +290,10 @@ def _exit_code(measured: int, failures: int, doubts: int) -> int:
 
 def _show(items: list[Item], results: dict[str, list[Record]]) -> None:
     """Results without an output file: a table for people, CSV for a pipe."""
-    records = [{**record, "columns": item.columns} for item in items for record in results.get(item.path, [])]
-    good = [r for r in records if r["status"] == "ok"]
+    records = [
+        replace(record, columns=item.columns) for item in items for record in results.get(item.path, [])
+    ]
+    good = [r for r in records if r.ok]
     if len(items) == 1:
         for record in good:
             from anthropo.report.tables import print_face
@@ -345,7 +347,7 @@ class _People:
 
     def answer(self, records: Mapping[str, list[Record]]) -> None:
         pooled = [pool_patient(who, records, self._settings) for who in self._patients]
-        good = [record for record in pooled if record["status"] == "ok"]
+        good = [record for record in pooled if record.ok]
         if self._table:
             self._table.write(pooled)
             click.echo(f"{self._table.path}: {len(good)} of {len(pooled)} people measured.", err=True)
@@ -355,7 +357,7 @@ class _People:
             for record in good:
                 print_person(record)
         else:
-            click.echo(people_csv(pooled), nl=False)
+            click.echo(as_csv(pooled), nl=False)
 
 
 class _Aside:

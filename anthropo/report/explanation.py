@@ -35,7 +35,7 @@ from anthropo.report.tables import number, sign
 from anthropo.report.traits import evidence_words, worth_a_line
 
 if TYPE_CHECKING:
-    from anthropo.batch.records import Record
+    from anthropo.batch.records import Json
     from anthropo.explanation.heatmap import FaceHeat, Heatmap
     from anthropo.face.landmarker import Face
     from anthropo.photo import Photo
@@ -59,7 +59,7 @@ class Case:
     trained: Trained
     explanation: Explanation
     changes: Sequence[Change]
-    record: Record  # of the photo that is shown, as `anthropo measure` has it; measurements are of all photos
+    record: Json  # of the photo that is shown, as `anthropo measure` has it; measurements are of all photos
     photo: Photo
     face: Face | None  # None: of a model that reads pictures without one
     heat: FaceHeat | None  # of the first label
@@ -78,7 +78,7 @@ class Case:
         return "" if self.force else unfit(self.trained, self.record)
 
 
-def unfit(trained: Trained, record: Record) -> str:
+def unfit(trained: Trained, record: Json) -> str:
     """Why a photo is not fit to be judged, in a sentence; empty when it is.
 
     Parameters
@@ -255,7 +255,7 @@ def _heat_figures(heat: Heatmap) -> Document:
 # -------------------------------------------------------------------------------------------------- words
 
 
-def picture_record(photo: Photo) -> Record:
+def picture_record(photo: Photo) -> Json:
     """What takes the place of a measured face's record where there is none."""
     width, height = photo.full_size
     return {
@@ -473,7 +473,7 @@ def _summary(case: Case) -> str:
     return text + "."
 
 
-def _by_region(record: Record) -> dict[str, list[tuple[str, Any, Any]]]:
+def _by_region(record: Json) -> dict[str, list[tuple[str, Any, Any]]]:
     found: dict[str, list[tuple[str, Any, Any]]] = {}
     for name, m in record["measurements"].items():
         entry = registry()[name]
@@ -482,10 +482,12 @@ def _by_region(record: Record) -> dict[str, list[tuple[str, Any, Any]]]:
     return found
 
 
-def _references(record: Record) -> dict[str, str]:
-    from anthropo.report.tables import references
-
-    return references(record)
+def _references(record: Json) -> dict[str, str]:
+    grades: dict[str, set[str]] = {}
+    for m in record["measurements"].values():
+        for z in m["z"]:
+            grades.setdefault(z["reference"], set()).update(z["grade"])
+    return {name: "/".join(sorted(found)) for name, found in grades.items()}
 
 
 def _strip(trained: Trained, name: str, m: Mapping[str, Any]) -> Document | None:

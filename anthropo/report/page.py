@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
-from typing import Any
 
-from anthropo.batch.records import MeasuredFace, Record
+from anthropo.batch.records import Json, Record
+from anthropo.batch.run import MeasuredFace
 from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.measurement.registry import registry
 from anthropo.report.figures import REGION_COLOURS, overlay
 from anthropo.report.rendering import embedded, jpeg, page
-from anthropo.report.tables import number, references, sign
+from anthropo.report.tables import number, sign
 
 
 class Page:
@@ -41,19 +41,19 @@ class Page:
         """
         faces = [
             {
-                **record,
-                "picture": self._pictures[record["photo"], record["face"]],
+                **record.to_json(),
+                "picture": self._pictures[record.photo, record.index],
                 "regions": _by_region(record),
-                "references": references(record),
-                "beyond": [(name, check) for name, check in record["gate"].items() if not check["ok"]],
+                "references": record.grades,
+                "beyond": [(check.name, check) for check in record.gate if not check.ok],
             }
             for record in records
-            if record["status"] == "ok"
+            if record.ok
         ]
         text = page(
             "page.html",
             faces=faces,
-            failed=[r for r in records if r["status"] == "failed"],
+            failed=[r for r in records if not r.ok],
             colours=REGION_COLOURS,
             number=number,
             sign=sign,
@@ -61,9 +61,9 @@ class Page:
         write(self.path, text)
 
 
-def _by_region(record: Record) -> dict[str, list[dict[str, Any]]]:
-    regions: dict[str, list[dict[str, Any]]] = {}
-    for name, m in record["measurements"].items():
+def _by_region(record: Record) -> dict[str, list[Json]]:
+    regions: dict[str, list[Json]] = {}
+    for name, m in (record.measurements_json() or {}).items():
         entry = registry()[name]
         regions.setdefault(entry.region, []).append({**m, "entry": entry})
     return regions

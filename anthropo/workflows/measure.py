@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from anthropo.batch.inputs import collect
 from anthropo.batch.output import data_frame
-from anthropo.batch.patients import flatten_patient, patients, pool_patient
-from anthropo.batch.records import flatten
+from anthropo.batch.patients import patients, pool_patient
 from anthropo.batch.run import run
 from anthropo.errors import InputError
 from anthropo.face.landmarker import DEFAULT_JITTER, Which
@@ -156,9 +156,9 @@ def measure_table(
     items = collect([os.fspath(p) for p in given])
     if not items:
         raise InputError("No photograph was named.")
-    results = {records[0]["photo"]: records for records in run(items, settings, jobs)}
+    results = {records[0].photo: records for records in run(items, settings, jobs)}
     return data_frame(
-        [flatten({**record, "columns": item.columns}) for item in items for record in results[item.path]]
+        [replace(record, columns=item.columns).to_row() for item in items for record in results[item.path]]
     )
 
 
@@ -195,5 +195,5 @@ def patient_table(
     given = [photos] if isinstance(photos, (str, os.PathLike)) else photos
     items = collect([os.fspath(p) for p in given])
     people = patients(items)
-    records = {found[0]["photo"]: found for found in run(items, chosen, jobs)}
-    return data_frame([flatten_patient(pool_patient(who, records, chosen)) for who in people])
+    records = {of_photo[0].photo: of_photo for of_photo in run(items, chosen, jobs)}
+    return data_frame([pool_patient(who, records, chosen).to_row() for who in people])
