@@ -82,14 +82,14 @@ def booster_arrays(booster: xgboost.Booster) -> Arrays:
             f"{', '.join(OBJECTIVES)} can be kept"
         )
     sizes = [len(t["left_children"]) for t in trees]
-    found: dict[str, Any] = {
+    kept: dict[str, Any] = {
         **{name: [v for t in trees for v in t[key]] for name, (_, key) in _NODES.items()},
         "tree_start": np.cumsum([0, *sizes]),
         "tree_class": model["tree_info"],
         "round_start": model["iteration_indptr"],
         "base_score": np.atleast_1d(json.loads(param["base_score"])),
     }
-    return {name: np.asarray(found[name], dtype) for name, dtype in _DTYPES.items()}
+    return {name: np.asarray(kept[name], dtype) for name, dtype in _DTYPES.items()}
 
 
 def _starts(starts: NDArray[np.int32], end: int) -> bool:

@@ -108,5 +108,5 @@ def fit_stack(
     start = np.concatenate([np.full(len(x), 1 / len(x)), np.log(share @ truth + 1 / n)])
     start[len(x) :] -= start[len(x) :].mean()
     bounds = [(0, None)] * len(x) + [(None, None)] * k
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
-    return Stack(found.x[: len(x)] / spread, centred(found.x[len(x) :]))
+    best = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
+    return Stack(best.x[: len(x)] / spread, centred(best.x[len(x) :]))

@@ -132,9 +132,9 @@ def _primal(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tupl
         scores = np.empty_like(targets)
         for fold in np.unique(folds):
             b = folds == fold
-            own = features[b]
-            left = gram - own.T @ own + penalty * eye
-            scores[b] = own @ np.linalg.solve(left, moment - own.T @ targets[b])
+            held_out = features[b]
+            left = gram - held_out.T @ held_out + penalty * eye
+            scores[b] = held_out @ np.linalg.solve(left, moment - held_out.T @ targets[b])
         errors.append(float(((scores - targets) ** 2).mean()))
         kept.append(scores)
     best = int(np.argmin(errors))

@@ -110,14 +110,14 @@ def find_duplicates(features: Features, threshold: float = THRESHOLD) -> list[Pa
     prints = features.prints
     mirrored = prints.reshape(-1, PRINT_SIDE, PRINT_SIDE)[:, :, ::-1].reshape(prints.shape)
     _, files = np.unique(features.digests, return_inverse=True)
-    found = []
+    pairs = []
     for start in range(0, len(prints), _BLOCK):
         block = prints[start : start + _BLOCK]
         # only the photos behind the block's first: each pair is looked at once
         alike = np.maximum(block @ prints[start:].T, block @ mirrored[start:].T)
         alike[files[start : start + _BLOCK, None] == files[None, start:]] = 2.0  # before every picture
         above = np.argwhere(np.triu(alike > threshold, 1))
-        found += [(float(alike[i, j]), start + int(i), start + int(j)) for i, j in above]
+        pairs += [(float(alike[i, j]), start + int(i), start + int(j)) for i, j in above]
     photos, patients = features.photos, features.patients
     return [
         Pair(
@@ -127,7 +127,7 @@ def find_duplicates(features: Features, threshold: float = THRESHOLD) -> list[Pa
             min(similarity, 1.0),
             bool(patients[i] == patients[j]),
         )
-        for similarity, i, j in sorted(found, key=lambda pair: (-pair[0], pair[1:]))
+        for similarity, i, j in sorted(pairs, key=lambda pair: (-pair[0], pair[1:]))
     ]
 
 
@@ -135,7 +135,7 @@ def duplicate_findings(source: str, pairs: Sequence[Pair], *, allow: bool = Fals
     """What `find_duplicates` found, as sentences: across patients an error unless allowed, else a note."""
     across = [pair for pair in pairs if not pair.same_patient]
     within = [pair for pair in pairs if pair.same_patient]
-    found = []
+    findings = []
     if across:
         text = (
             f"{source}: one photograph under different patients, {_listed(across)}: a model tested on one "
@@ -143,14 +143,14 @@ def duplicate_findings(source: str, pairs: Sequence[Pair], *, allow: bool = Fals
         )
         option = parameter("allow_duplicates", True)
         end = f" ({option} was given)." if allow else f", or pass {option}."
-        found.append(Finding("warning" if allow else "error", "duplicate", text + end))
+        findings.append(Finding("warning" if allow else "error", "duplicate", text + end))
     if within:
         text = (
             f"{source}: one photograph more than once for a patient, {_listed(within)}; it counts as "
             "often as it is there."
         )
-        found.append(Finding("note", "duplicate", text))
-    return found
+        findings.append(Finding("note", "duplicate", text))
+    return findings
 
 
 def _listed(pairs: Sequence[Pair]) -> str:

@@ -19,6 +19,7 @@ from anthropo.errors import FaceError, InputError, PhotoError, parameter
 from anthropo.face.gate import CHECKS
 from anthropo.files import file_sha256
 from anthropo.learning.cohort import Case, Cohort, Finding, Values, by_level, check, some, typed
+from anthropo.learning.columns import METADATA
 from anthropo.learning.duplicates import (
     PRINT_SIDE,
     duplicate_findings,
@@ -327,22 +328,52 @@ def subset(features: Features, rows: ArrayLike) -> Features:
     )
 
 
-def feature_frame(features: Features) -> pd.DataFrame:
-    """All features as one table.
+def feature_frame(features: Features, metadata: Sequence[str] = ()) -> pd.DataFrame:
+    """Features as one table to learn from.
+
+    Parameters
+    ----------
+    features : Features
+    metadata : sequence of str
+        Columns of the cohort, such as age, that are learned from beside the photo; none unless named.
 
     Returns
     -------
     pandas.DataFrame
         One row per photo. Columns: the measurements by id, then ``face/0``, ``face/1`` … for each region,
         then ``meta:age`` … for metadata.
+
+    Raises
+    ------
+    InputError
+        If there is no such column.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anthropo.learning.features import Features, feature_frame
+    >>> features = Features(
+    ...     photos=np.array(["a.jpg", "b.jpg"]), labels=np.array(["control", "Noonan"]),
+    ...     patients=np.array(["a", "b"]), measurements=np.array([[0.8], [1.1]]),
+    ...     measurement_ids=("nasal_index",), regions={}, metadata={"age": [4.0, 31.0]},
+    ...     digests=np.array(["", ""]), prints=np.zeros((2, 625), np.float32),
+    ... )
+    >>> list(feature_frame(features)), list(feature_frame(features, metadata=("age",)))
+    (['nasal_index'], ['nasal_index', 'meta:age'])
     """
     import pandas as pd
 
+    for name in metadata:
+        if name not in features.metadata:
+            raise InputError(
+                f"{parameter('metadata', name)}: no such column to learn from. There are "
+                f"{', '.join(features.metadata) or 'none'}."
+            )
     parts = [pd.DataFrame(features.measurements, columns=list(features.measurement_ids))]
     for name, embedding in features.regions.items():
         columns = [f"{name}/{i}" for i in range(embedding.shape[1])]
         parts.append(pd.DataFrame(embedding, columns=columns))
-    parts.append(pd.DataFrame({f"meta:{name}": values for name, values in features.metadata.items()}))
+    parts.append(pd.DataFrame({METADATA + name: features.metadata[name] for name in metadata}))
     return pd.concat(parts, axis=1)
 
 

@@ -54,8 +54,8 @@ class Judged:
         }
         for name, shape in shapes.items():
             if np.shape(getattr(self, name)) != shape:
-                found = np.shape(getattr(self, name))
-                raise InputError(f"{name}: shape {found}, needed {shape} for {n} photos and {k} labels.")
+                given = np.shape(getattr(self, name))
+                raise InputError(f"{name}: shape {given}, needed {shape} for {n} photos and {k} labels.")
         if not n:
             raise InputError("No photo to judge by. Give photos whose label is known.")
         if not (np.isfinite(self.proba).all() and np.allclose(self.proba.sum(1), 1, atol=1e-4)):
