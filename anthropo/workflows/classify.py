@@ -144,7 +144,7 @@ def classify(
     model: Model,
     photos: Photos,
     *,
-    together: bool = False,
+    patient: bool = False,
     reading: PhotoReading | None = None,
     encoder_weights: str | None = None,
     progress: Progress = silent,
@@ -158,7 +158,7 @@ def classify(
         Files, folders, patterns, or CSV files with a column `photo`. Photos that share a name in the column
         `patient` are of one person and give one answer; metadata that the model reads come from columns
         of their names.
-    together : bool
+    patient : bool
         All photos are of one person: one answer.
     reading : PhotoReading, optional
         How photos are read; as in training when left out.
@@ -175,7 +175,7 @@ def classify(
     trained = model.trained
     settings = settings_for(reading, trained.manifest, [item.path for item in items])
     encoder = model.encoder(settings, encoder_weights)
-    people = People.of(items, trained, together=together)
+    people = People.of(items, trained, together=patient)
     start = time.perf_counter()
     regions = trained.columns[0]
     features = read_features(people.cohort, reading, settings, encoder, regions, progress=progress)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from anthropo.learning.training import Trained
     from anthropo.settings import Settings
     from anthropo.workflows.classify import Classification, Photos
+    from anthropo.workflows.explain import Case
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,7 +56,7 @@ class Model:
         photos : path or sequence of paths
             Files, folders, patterns, or CSV files with a column `photo`.
         **options
-            As for `anthropo.workflows.classify.classify`: ``together``, ``reading``, ``encoder_weights``,
+            As for `anthropo.workflows.classify.classify`: ``patient``, ``reading``, ``encoder_weights``,
             ``progress``.
 
         Returns
@@ -79,6 +80,43 @@ class Model:
         from anthropo.workflows.classify import classify
 
         return classify(self, photos, **options)
+
+    def explain(self, photo: Photos, **options: Any) -> Case:
+        """Explain the prediction for one person as exact sums, with heatmaps.
+
+        Parameters
+        ----------
+        photo : path or sequence of paths
+            Of one person.
+        **options
+            As for `anthropo.workflows.explain.explain`: ``labels``, ``sex``, ``age``, ``references``,
+            ``patient``, ``heatmaps``, ``force``, ``reading``, ``encoder_weights``, ``progress``.
+
+        Returns
+        -------
+        Case
+            With ``to_frame()``.
+
+        Raises
+        ------
+        UnusableError
+            If no photo can be used, for the reasons that it gives.
+        InputError, ModelError, WeightsError
+            If a label is unknown, photos are of several people, or the model cannot be used on them.
+
+        Examples
+        --------
+        >>> import anthropo
+        >>> model = anthropo.load_model("m.anthropo")
+        >>> case = model.explain("person.jpg", heatmaps=False)
+        >>> first = case.explanation.labels[0]
+        >>> terms = sum(c.log_odds for c in first.contributions)
+        >>> abs(first.bias + terms + first.residual - first.log_odds) < 1e-6
+        True
+        """
+        from anthropo.workflows.explain import explain
+
+        return explain(self, photo, **options)
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:
