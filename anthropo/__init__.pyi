@@ -12,9 +12,9 @@ from .learning.cohort import read_cohort as read_cohort
 from .learning.features import extract as extract
 from .learning.features import feature_frame as feature_frame
 from .learning.hybrid import HybridClassifier as HybridClassifier
+from .learning.judging import cross_validate as cross_validate
 from .learning.model import Options as Options
-from .learning.training import Trained as Trained
-from .learning.training import cross_validate as cross_validate
+from .learning.trained import Trained as Trained
 from .learning.training import make_trained as make_trained
 from .measurement.compute import Measurement as Measurement
 from .measurement.compute import measure_face as measure_face
@@ -28,11 +28,18 @@ from .photo import Photo as Photo
 from .photo import example_photo as example_photo
 from .photo import read_photo as read_photo
 from .settings import Settings as Settings
+from .workflows.cohort import CohortError as CohortError
+from .workflows.cohort import PhotoReading as PhotoReading
+from .workflows.cohort import TrainRequest as TrainRequest
+from .workflows.evaluate import EvaluateResult as EvaluateResult
+from .workflows.evaluate import evaluate as evaluate
 from .workflows.measure import measure as measure
 from .workflows.measure import measure_table as measure_table
 from .workflows.measure import patient_table as patient_table
 from .workflows.model import Model as Model
 from .workflows.model import load_model as load_model
+from .workflows.train import TrainResult as TrainResult
+from .workflows.train import train as train
 from .workflows.traits import traits as traits
 
 __version__: str

@@ -94,11 +94,18 @@ def cli(ctx: click.Context) -> None:
 
 
 #: Parameters of Python whose option has another name than theirs.
+_OPTION_OF = {
+    ("task", "normality"): "--normal LABEL",
+    ("task", "attributes"): "--multilabel",
+    ("controls", "HEALTHY"): "--normal LABEL",
+}
 _OPTIONS = {"references": "reference", "labels": "label"}
 
 
 def as_option(name: str, value: object) -> str:
     """A parameter as the command line gives it: ``--face largest``, ``--force``, ``--no-fine``."""
+    if (name, value) in _OPTION_OF:
+        return _OPTION_OF[name, str(value)]
     option = _OPTIONS.get(name, name).replace("_", "-")
     if isinstance(value, bool):
         return f"--{option}" if value else f"--no-{option}"

@@ -35,7 +35,7 @@ def command(model: str, as_card: bool) -> None:
         from anthropo.learning.attributes import AttributeModel
         from anthropo.learning.bundle import read_bundle
         from anthropo.learning.card import card, describe
-        from anthropo.learning.training import Trained
+        from anthropo.learning.trained import Trained
 
         manifest = read_bundle(model).manifest
         if as_card:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
+import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from anthropo.cli.common import EXIT_USAGE, fail
+from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import DEFAULT_JITTER
 from anthropo.photo import MAX_MEGAPIXELS
 from anthropo.video import FRAMES
-from anthropo.workflows.cohort import PhotoReading
+from anthropo.workflows.cohort import PhotoReading, TrainRequest
 from anthropo.workflows.progress import available_cores as available_cores
+
+if TYPE_CHECKING:
+    from anthropo.learning.hybrid import Balance, Kind
+    from anthropo.learning.model import Task
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -29,19 +35,28 @@ def all_of(*decorators: Decorator) -> Decorator:
     return apply
 
 
-def passed_as(name: str, kind: type[Any]) -> Decorator:
-    """Give a command the options that are fields of a dataclass as one argument."""
-    fields = {field.name for field in dataclasses.fields(kind)}
+def passed_as(name: str, made: Callable[..., Any]) -> Decorator:
+    """Give a command the options that are parameters of `made` as one argument, which `made` returns."""
+    parameters = set(inspect.signature(made).parameters)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def command(*args: Any, **options: Any) -> Any:
-            values = {key: options.pop(key) for key in fields & set(options)}
-            return function(*args, **{name: kind(**values)}, **options)
+            values = {key: options.pop(key) for key in parameters & set(options)}
+            try:
+                argument = made(**values)
+            except AnthropoError as error:
+                fail(str(error), EXIT_USAGE)
+            return function(*args, **{name: argument}, **options)
 
         return command
 
     return decorate
+
+
+def names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """`a, b` as names."""
+    return tuple(name.strip() for name in (value or "").split(",") if name.strip())
 
 
 def _even(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
@@ -185,3 +200,198 @@ network_reading_options: Decorator = all_of(learning_photo_options, passed_as("r
 LEARNING_PHOTO_NAMES = (
     "face", "jitter", "fine", "landmark_model", "no_face", "max_megapixels", "jobs", "cache",
 )  # fmt: skip
+
+
+def _train_request(
+    *,
+    classifier: Kind,
+    balance: Balance,
+    cost: str | None,
+    cost_matrix: str | None,
+    positive: str | None,
+    controls: str | None,
+    normal: str | None,
+    specificity: float,
+    multilabel: bool,
+    independent: bool,
+    metadata: tuple[str, ...],
+    regions: tuple[str, ...],
+    encoder: str | None,
+    encoder_weights: str | None,
+    min_patients: int,
+    error_rate: float,
+    alarm: float,
+    folds: int,
+    allow_duplicates: bool,
+    seed: int,
+    reading: PhotoReading,
+) -> TrainRequest:
+    """What the options of training ask for.
+
+    Raises
+    ------
+    InputError
+        If they contradict each other.
+    """
+    from anthropo.learning.model import Options
+
+    task: Task = "normality" if normal else "attributes" if multilabel else "labels"
+    excluded: dict[str, object] = {}
+    if normal:
+        excluded = {
+            "--multilabel": multilabel,
+            "--positive": positive,
+            "--controls": controls,
+            "--cost": cost,
+            "--cost-matrix": cost_matrix,
+        }
+    elif multilabel:
+        excluded = {"--controls": controls, "--cost-matrix": cost_matrix}
+    for option in (option for option, given in excluded.items() if given):
+        raise InputError(
+            f"--{'normal' if normal else 'multilabel'} cannot be combined with {option}. Leave one of them "
+            "out."
+        )
+    if independent and not multilabel:
+        raise InputError("--independent is about --multilabel. Pass both, or none of them.")
+    options = Options(
+        classifier=classifier,
+        balance=balance,
+        cost=cost,
+        cost_matrix=cost_matrix,
+        positive=positive,
+        controls=normal or controls,
+        metadata=tuple(dict.fromkeys(metadata)),
+        regions=regions or None,
+        min_patients=min_patients,
+        error_rate=error_rate,
+        alarm=alarm,
+        specificity=specificity,
+        chained=not independent,
+        seed=seed,
+    )
+    return TrainRequest(
+        options=options,
+        task=task,
+        encoder=encoder,
+        encoder_weights=encoder_weights,
+        allow_duplicates=allow_duplicates,
+        folds=folds,
+        reading=reading,
+    )
+
+
+#: How a model is trained and its photos are read, given to the command as `request`, a `TrainRequest`; the
+#: defaults are those of `TrainRequest`.
+training_options: Decorator = all_of(
+    click.option(
+        "--classifier",
+        type=click.Choice(["xgboost", "svm", "svm-rbf"]),
+        default="xgboost",
+        show_default=True,
+        help="What learns from the measurements: boosted trees, a linear support vector machine, or one with "
+        "a Gaussian kernel, which cannot be explained exactly.",
+    ),
+    click.option(
+        "--positive",
+        metavar="LABEL",
+        help="This label against the rest. With two labels: which of them is the affected one.",
+    ),
+    click.option(
+        "--controls",
+        metavar="LABEL",
+        help="The label of healthy people.  [default: one that is called control, healthy, normal …]",
+    ),
+    click.option(
+        "--cost",
+        metavar="miss=5",
+        help="What errors cost: miss=5, false-alarm=2, or both with a comma. The decision is the one of "
+        "least expected cost.  [default: every error costs 1]",
+    ),
+    click.option(
+        "--cost-matrix",
+        metavar="FILE.csv",
+        help="The same for every pair of labels: first row the decisions, first column the true labels.",
+    ),
+    click.option(
+        "--balance",
+        type=click.Choice(["weights", "resample", "none"]),
+        default="weights",
+        show_default=True,
+        help="Against labels of unequal size: weights, drawing photos of rare ones repeatedly, or nothing.",
+    ),
+    click.option(
+        "--normal",
+        metavar="LABEL",
+        help="Distance to normal in place of a classifier: learn only what the healthy people of LABEL look "
+        "like, and tell who is outside.",
+    ),
+    click.option(
+        "--specificity",
+        type=click.FloatRange(0.5, 1, max_open=True),
+        default=0.95,
+        show_default=True,
+        help="Of --normal: share of healthy people who are called within normal.",
+    ),
+    click.option(
+        "--multilabel",
+        is_flag=True,
+        help="Several attributes per photo: cells of the column `label` are lists (ptosis; long philtrum) "
+        "and may be empty.",
+    ),
+    click.option(
+        "--independent",
+        is_flag=True,
+        help="Of --multilabel: an attribute does not use what is said of the others.",
+    ),
+    click.option(
+        "--metadata", metavar="age,sex", callback=names, help="Columns to learn from beside the photo."
+    ),
+    click.option(
+        "--regions",
+        metavar="face,eyes,…",
+        callback=names,
+        help="Regions to encode: face, upper, middle, lower, eyes, nose, mouth.  [default: face, lower, "
+        "eyes, mouth, or those of the network]",
+    ),
+    click.option(
+        "--encoder",
+        metavar="NAME",
+        help="face-resnet, efficientnet-lite0, timm:NAME with --encoder-weights, or a network that `anthropo "
+        "finetune` wrote (net.anthropo).  [default: face-resnet; "
+        "with --no-face efficientnet-lite0, which knows textures]",
+    ),
+    encoder_weights_option,
+    click.option(
+        "--min-patients",
+        type=click.IntRange(min=2),
+        default=10,
+        show_default=True,
+        help="Labels with fewer patients are not trained but matched to their nearest patients (gallery).",
+    ),
+    click.option(
+        "--error-rate",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        default=0.1,
+        show_default=True,
+        help="How often the set of possible labels may miss the true one.",
+    ),
+    click.option(
+        "--alarm",
+        type=click.FloatRange(0, 1, max_open=True),
+        default=0.02,
+        show_default=True,
+        help="Share of known people who may be answered with 'none of these'.",
+    ),
+    click.option(
+        "--folds",
+        type=click.IntRange(min=2),
+        default=5,
+        show_default=True,
+        help="Of the cross-validation; all photos of a patient are in the same.",
+    ),
+    allow_duplicates_option,
+    click.option("--seed", type=int, default=0, show_default=True, help="Of everything random."),
+    reading_options,
+    passed_as("request", _train_request),
+)

@@ -11,7 +11,7 @@ from anthropo.learning.calibration import softmax
 from anthropo.learning.cost import expected_cost_decision
 from anthropo.learning.features import Features
 from anthropo.learning.model import LabelModel, by_person
-from anthropo.learning.training import Trained
+from anthropo.learning.trained import Trained
 
 _FARTHEST = 4.0  # standard deviations of the training people
 _STEPS = 17  # each way

@@ -17,7 +17,7 @@ from anthropo.learning.hybrid import Contributions
 from anthropo.learning.model import NONE_OF_THESE, LabelModel, Prediction, by_person, vectors
 from anthropo.learning.normality import OUTSIDE, NormalityModel
 from anthropo.learning.novelty import Novelty
-from anthropo.learning.training import Trained
+from anthropo.learning.trained import Trained
 
 Floats = NDArray[np.float64]
 Kind = Literal["measurement", "region", "metadata"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from anthropo.face.gate import Check
-from anthropo.learning.training import Trained
+from anthropo.learning.trained import Trained
 from anthropo.measurement.registry import registry
 
 _VOIDED = 0.45  # of the measurements, from which on a photo is not fit to be judged: blurred, or too small

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from anthropo.learning.model import LabelModel
-from anthropo.learning.training import Trained
+from anthropo.learning.trained import Trained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

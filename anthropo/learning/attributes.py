@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.errors import InputError, ModelError
+from anthropo.errors import InputError, ModelError, parameter
 from anthropo.learning.cohort import SEPARATOR, some
 from anthropo.learning.columns import METADATA
 from anthropo.learning.conformal import ConformalSets
@@ -73,7 +73,10 @@ class AttributeModel:
         order = sorted(counts, key=lambda name: (-counts[name], name))
         cost = None
         if options.cost_matrix:
-            raise InputError("--cost-matrix is for one label per photo. Pass --cost miss=5 for attributes.")
+            raise InputError(
+                f"{parameter('cost_matrix')} is for one label per photo. Pass {parameter('cost', 'miss=5')} "
+                "for attributes."
+            )
         if options.cost:
             cost = parse_cost(options.cost, (ABSENT, PRESENT), PRESENT, ABSENT)
         table = design(features, options).copy()

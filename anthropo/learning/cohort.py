@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from anthropo.batch.inputs import collect, read_photo_table
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
 from anthropo.files import read_text
 from anthropo.reference.tables import parse_age, parse_sex
 
@@ -425,7 +425,7 @@ def _patients(cohort: Cohort) -> list[Finding]:
         return [*found, Finding("warning", "patient", text)]
     text = (
         f"{cohort.source}: patients with more than one label: {some(torn)}. Give all photos of a patient the "
-        "same label, or train with --multilabel."
+        f"same label, or train with {parameter('multilabel', True)}."
     )
     return [*found, Finding("error", "patient", text)]
 

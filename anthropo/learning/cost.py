@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
 from anthropo.files import read_text
 
 Floats = NDArray[np.float64]
@@ -66,15 +66,16 @@ def parse_cost(text: str, labels: Sequence[str], positive: str | None, controls:
             value = math.nan
         if name not in costs or not math.isfinite(value) or value <= 0:
             raise InputError(
-                f"--cost {text}: {item.strip() or 'nothing'} is no cost. Give miss=5 (missing an affected "
-                "costs 5 false alarms), false-alarm=2, or both with a comma between."
+                f"{parameter('cost', text)}: {item.strip() or 'nothing'} is no cost. Give miss=5 (missing an "
+                "affected costs 5 false alarms), false-alarm=2, or both with a comma between."
             )
         costs[name] = value
     affected = [label == positive if positive is not None else label != controls for label in labels]
     if all(affected) or not any(affected):
         raise InputError(
-            f"--cost {text}: nothing says which label is missed. Name it with --positive LABEL, or the "
-            f"healthy one with --controls LABEL; the labels are {', '.join(labels)}."
+            f"{parameter('cost', text)}: nothing says which label is missed. Name it with "
+            f"{parameter('positive', 'LABEL')}, or the healthy one with {parameter('controls', 'LABEL')}; "
+            f"the labels are {', '.join(labels)}."
         )
     matrix = 1 - np.eye(len(labels))
     for i, true in enumerate(affected):

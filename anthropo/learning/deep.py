@@ -39,6 +39,7 @@ def fit_region(
     targets: Floats,
     folds: NDArray[np.int64],
     random: np.random.RandomState,
+    weights: Floats | None = None,
 ) -> tuple[RegionModel, Floats]:
     """Fit one region.
 
@@ -50,6 +51,8 @@ def fit_region(
     folds : (n,)
         No patient is in two folds.
     random : numpy.random.RandomState
+    weights : (n,), optional
+        How much each photo counts, above 0 and 1 on average.
 
     Returns
     -------
@@ -65,18 +68,20 @@ def fit_region(
     holds weights and no embedding of a patient. The out-of-fold scores of a ridge are exact without
     refitting: with P = (K + penalty)⁻¹, residuals of a fold b are P_bb⁻¹ (P y)_b.
     """
-    centre = np.asarray(embeddings, dtype=np.float64).mean(0)
+    counts = np.ones((len(embeddings), 1)) if weights is None else weights[:, None]
+    centre = (counts * np.asarray(embeddings, dtype=np.float64)).sum(0) / counts.sum()
     sphere = _on_sphere(embeddings, centre)
     some = sphere[random.permutation(len(sphere))[:_PAIRS]]
     apart = 1 - (some @ some.T)[np.triu_indices(len(some), 1)]
     width = float(np.median(apart)) if len(apart) else 1.0
     frequencies = random.standard_normal((_FREQUENCIES, sphere.shape[1])) / np.sqrt(max(width, 1e-6))
     frequencies = frequencies.astype(np.float32).astype(np.float64)  # as it is kept in a model file
-    features = _fourier(sphere, frequencies)
-    intercept = targets.mean(0)
-    fit = _dual if len(features) <= _DUAL else _primal
-    weights, scores = fit(features, targets - intercept, folds)
-    return RegionModel(centre, frequencies, weights, intercept), scores + intercept
+    # weighted least squares are plain ones of rows that are multiplied by the weights' roots
+    root = np.sqrt(counts)
+    intercept = (counts * targets).sum(0) / counts.sum()
+    fit = _dual if len(sphere) <= _DUAL else _primal
+    learned, scores = fit(root * _fourier(sphere, frequencies), root * (targets - intercept), folds)
+    return RegionModel(centre, frequencies, learned, intercept), scores / root + intercept
 
 
 def _on_sphere(embeddings: NDArray[np.floating], centre: Floats) -> Floats:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anthropo.encoder.regions import crop
+from anthropo.errors import parameter
 from anthropo.face.landmarker import Face
 from anthropo.learning.cohort import Finding
 from anthropo.photo import LUMA, Photo
@@ -140,7 +141,8 @@ def duplicate_findings(source: str, pairs: Sequence[Pair], *, allow: bool = Fals
             f"{source}: one photograph under different patients, {_listed(across)}: a model tested on one "
             "has seen the other. Remove one of each, or give both the same patient"
         )
-        end = " (--allow-duplicates was given)." if allow else ", or pass --allow-duplicates."
+        option = parameter("allow_duplicates", True)
+        end = f" ({option} was given)." if allow else f", or pass {option}."
         found.append(Finding("warning" if allow else "error", "duplicate", text + end))
     if within:
         text = (

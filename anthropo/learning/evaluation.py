@@ -79,6 +79,8 @@ class Evaluation:
     warnings: tuple[str, ...]
     left_out: tuple[tuple[str, str], ...]  # photos, each with the reason
     settings: dict[str, Any]  # how the evaluation was made
+    attribute: str | None  # whose presence is judged, of several
+    judged: dict[str, Judged]  # what the figures are made of, by model
 
     @property
     def figures(self) -> Figures:
@@ -90,6 +92,7 @@ class Evaluation:
         cls,
         models: Mapping[str, Judged],
         *,
+        attribute: str | None = None,
         positive: str | None = None,
         prevalence: float | None = None,
         columns: Mapping[str, Sequence[Any]] | None = None,
@@ -105,6 +108,8 @@ class Evaluation:
         models : mapping of str to Judged
             "hybrid" and, as far as they were made, "measurements", "regions", "metadata" and "background";
             other names are allowed. The first is the main one.
+        attribute : str, optional
+            Of several, the one whose presence the models answered on.
         positive, prevalence, bootstrap, seed
             As in `anthropo.learning.metrics.judge`.
         columns : mapping of str to sequence, optional
@@ -161,6 +166,8 @@ class Evaluation:
             warnings=(*_warnings(main, figures, differences, counts), *unused),
             left_out=tuple(left_out),
             settings=dict(settings or {}),
+            attribute=attribute,
+            judged=dict(models),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -173,9 +180,9 @@ class Evaluation:
             "positive": self.positive,
             "prevalence": self.prevalence,
             "main": self.main,
-            "models": _json(self.models),
-            "differences": _json(self.differences),
-            "by_label": _json(self.by_label),
+            "models": figures_json(self.models),
+            "differences": figures_json(self.differences),
+            "by_label": figures_json(self.by_label),
             "subgroups": {
                 column: {name: part.to_json() for name, part in parts.items()}
                 for column, parts in self.subgroups.items()
@@ -189,7 +196,8 @@ class Evaluation:
         }
 
 
-def _json(by_name: Mapping[str, Figures]) -> dict[str, Any]:
+def figures_json(by_name: Mapping[str, Figures]) -> dict[str, Any]:
+    """Figures of models or parts, as JSON has them."""
     return {
         name: {metric: figure.to_json() for metric, figure in figures.items()}
         for name, figures in by_name.items()

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from anthropo.encoder.portrait import PORTRAIT, portrait
 from anthropo.encoder.regions import DEFAULT_REGIONS, IMAGE
-from anthropo.errors import FaceError, InputError, PhotoError
+from anthropo.errors import FaceError, InputError, PhotoError, parameter
 from anthropo.face.gate import CHECKS
 from anthropo.files import file_sha256
 from anthropo.learning.cohort import Case, Cohort, Finding, Values, by_level, check, some, typed
@@ -122,7 +122,9 @@ def extract(
         If the settings or a region cannot be used.
     """
     if settings.face == "all":
-        raise InputError("face 'all' cannot be learned from: one face per photo is. Pass --face largest.")
+        raise InputError(
+            f"face 'all' cannot be learned from: one face per photo is. Pass {parameter('face', 'largest')}."
+        )
     if regions is None:
         regions = (IMAGE,) if settings.no_face else DEFAULT_REGIONS
     if settings.no_face and tuple(regions) != (IMAGE,):
@@ -210,7 +212,7 @@ def _look(
         why = found.reason.removeprefix(f"{path}: ").encode()
         entry: dict[str, NDArray[Any]] = {"reason": np.frombuffer(why, dtype=np.uint8)}
     except MemoryError:  # not kept: the next run may have more
-        found.reason = f"{path}: not enough memory. Use fewer --jobs."
+        found.reason = f"{path}: not enough memory. Use fewer {parameter('jobs')}."
         return found
     else:
         entry = found.arrays

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.errors import InputError, ModelError
+from anthropo.errors import InputError, ModelError, parameter
 from anthropo.learning.calibration import Floats, against_rest, softmax
 from anthropo.learning.cohort import some
 from anthropo.learning.columns import METADATA, Columns
@@ -160,7 +160,8 @@ class LabelModel:
             if not columns.regions:
                 raise InputError(
                     f"{some(rare)}: fewer than {options.min_patients} patients, and without regions there is "
-                    "no gallery to match them in. Leave these labels out, or lower --min-patients."
+                    f"no gallery to match them in. Leave these labels out, or lower "
+                    f"{parameter('min_patients')}."
                 )
             gallery = fit_gallery(
                 vectors(table, columns), labels.tolist(), features.patients.tolist(), rare, options.seed
@@ -278,7 +279,7 @@ def collapse(labels: NDArray[np.str_], positive: str | None) -> tuple[NDArray[An
         )
     if positive not in names:
         raise InputError(
-            f"--positive {positive}: no photo has this label. The labels are {', '.join(names)}."
+            f"{parameter('positive', positive)}: no photo has this label. The labels are {', '.join(names)}."
         )
     if len(names) <= 2:
         return labels.astype(object), positive
@@ -332,7 +333,7 @@ def rare_labels(labels: NDArray[Any], patients: NDArray[Any], least: int) -> tup
     if len(people) < 2:
         raise InputError(
             f"All photos have the label {next(iter(people), 'none')}. A classifier needs two labels; for "
-            "controls alone pass --normal LABEL."
+            f"controls alone pass {parameter('task', 'normality')}."
         )
     for limit in (least, 2):
         rare = tuple(sorted(c for c, n in people.items() if n < limit))
@@ -349,7 +350,9 @@ def cost_matrix(
 ) -> Floats:
     """What the options say an error costs."""
     if options.cost and options.cost_matrix:
-        raise InputError("--cost and --cost-matrix say the same. Pass one of them.")
+        raise InputError(
+            f"{parameter('cost')} and {parameter('cost_matrix')} say the same. Pass one of them."
+        )
     if options.cost_matrix:
         return read_cost_matrix(Path(options.cost_matrix), labels)
     if options.cost:
@@ -370,7 +373,7 @@ def design(features: Features, options: Options) -> Any:
     for name in options.metadata:
         if name not in features.metadata:
             raise InputError(
-                f"--metadata {name}: no such column to learn from. There are "
+                f"{parameter('metadata', name)}: no such column to learn from. There are "
                 f"{', '.join(features.metadata) or 'none'}."
             )
     regions = features.regions if options.regions is None else options.regions

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
 from anthropo.learning.features import Features
 from anthropo.learning.model import Answers, Options, by_person, control_label, design
 from anthropo.learning.model_readers import Arrays, Meta, part, prefixed
@@ -43,12 +43,12 @@ class NormalityModel:
         if people < _FEWEST:
             raise InputError(
                 f"Distance to normal needs {_FEWEST} healthy people or more; {controls or 'no label'} "
-                f"has {people}. Name their label with --normal LABEL, or add photos."
+                f"has {people}. Name their label with {parameter('controls', 'HEALTHY')}, or add photos."
             )
         if not 0.5 <= options.specificity < 1 or people * (1 - options.specificity) < 1:
             raise InputError(
-                f"--specificity {options.specificity:g}: with {people} healthy people it can be 0.5 to "
-                f"{1 - 1 / people:.3f}."
+                f"{parameter('specificity', options.specificity)}: with {people} healthy people it can be "
+                f"0.5 to {1 - 1 / people:.3f}."
             )
         return cls(Novelty.fit(design(features, options)[own], patients, options.seed), options.specificity)
 

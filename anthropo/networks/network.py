@@ -234,7 +234,7 @@ class Network:
             f"{_WEIGHTS}{name}": flat(module) for name, module in zip(self.views, self.modules, strict=True)
         }
         about = {**self.about, "layout": layout(self.modules[0]), "weights": self.parameters}
-        write_bundle(path, Bundle({**self.manifest, "network": about}, arrays, {}))
+        write_bundle(path, Bundle({**self.manifest, "network": about}, arrays))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Network:

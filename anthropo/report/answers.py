@@ -17,7 +17,7 @@ from anthropo.learning.model import NONE_OF_THESE, Prediction, Ranked
 from anthropo.workflows.classify import SEPARATOR, Classification, Unanswered, distance
 
 if TYPE_CHECKING:
-    from anthropo.learning.training import Trained
+    from anthropo.learning.trained import Trained
 
 # -------------------------------------------------------------------------------------------------- terminal
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from anthropo.learning.cohort import Cohort, Kind
     from anthropo.learning.features import Features
     from anthropo.learning.model import Prediction
-    from anthropo.learning.training import Trained
+    from anthropo.learning.trained import Trained
     from anthropo.workflows.model import Model
 
 Photos = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -177,7 +177,7 @@ def classify(
     encoder = model.encoder(settings, encoder_weights)
     people = People.of(items, trained, together=patient)
     start = time.perf_counter()
-    regions = trained.columns[0]
+    regions = trained.regions
     features = read_features(people.cohort, reading, settings, encoder, regions, progress=progress)
     answers: list[Answer] = []
     if len(features):
@@ -246,7 +246,7 @@ def _kinds(trained: Trained) -> dict[str, Kind]:
     """Kinds of the metadata that the model reads."""
     kinds: dict[str, Kind] = {}
     known = trained.manifest.get("metadata_kinds")
-    for name in trained.columns[1]:
+    for name in trained.metadata:
         kind = known.get(name) if isinstance(known, dict) else None
         if kind not in _KINDS:
             raise ModelError(f"The model does not say whether {name} is a number. Train it again.")
@@ -269,7 +269,7 @@ def _notes(trained: Trained, features: Features, cohort: Cohort) -> Iterable[str
             f"note: {who} failed the photo gate ({failed}): what it voids counts as missing. "
             "`anthropo explain` tells more, and which photos are not fit to be judged."
         )
-    missing = [name for name in trained.columns[1] if not any(case.metadata[name] for case in cohort.cases)]
+    missing = [name for name in trained.metadata if not any(case.metadata[name] for case in cohort.cases)]
     if missing and len(features):
         yield (
             f"note: the model reads {', '.join(missing)}; no photo has them, so they count as missing. Give "

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from anthropo.learning.cohort import Cohort, Finding
     from anthropo.learning.features import Features
     from anthropo.learning.model import Options, Task
-    from anthropo.learning.training import Trained
+    from anthropo.learning.trained import Trained
 
 _FACE_ENCODER, _TEXTURE_ENCODER = "face-resnet", "efficientnet-lite0"  # unless another one is named
 
@@ -196,7 +196,7 @@ def encoder_for(trained: Trained, path: str, weights: str | None, settings: Sett
         encoder = network_encoder(weights or beside)
     else:
         encoder = load_encoder(name, weights=weights)
-    trained.suits(encoder, settings, path)
+    trained.check_instrument(encoder, settings, path)
     return encoder
 
 
@@ -236,17 +236,26 @@ def _named_encoder(name: str | None, weights: str | None, settings: Settings) ->
 # -------------------------------------------------------------------------------------- what is trained on
 
 
+def _default_options() -> Options:
+    from anthropo.learning.model import Options
+
+    return Options()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainRequest:
     """What is to be learned from a cohort, and how.
 
     Parameters
     ----------
-    options : Options, optional
+    options : Options
         Of the classifier.
     task : {"labels", "attributes", "normality"}
+        One label per photo; several attributes, as in ``ptosis; long philtrum``; or the distance to the
+        healthy people whose label is ``options.controls``.
     encoder : str, optional
-        "face-resnet", "efficientnet-lite0", "timm:NAME" or the file of a network.
+        "face-resnet", "efficientnet-lite0", "timm:NAME" or the file of a network.  With photos of faces the
+        first is the default, else the second.
     encoder_weights : path, optional
         The encoder's weights, where they do not come with anthropo.
     allow_duplicates : bool
@@ -255,9 +264,16 @@ class TrainRequest:
         Of the cross-validation; all photos of a patient are in the same.
     reading : PhotoReading
         How the photos are read.
+
+    Examples
+    --------
+    >>> from anthropo import Options, PhotoReading, TrainRequest
+    >>> request = TrainRequest(options=Options(cost="miss=5"), reading=PhotoReading(face="largest"))
+    >>> request.task, request.folds
+    ('labels', 5)
     """
 
-    options: Options | None = None
+    options: Options = field(default_factory=_default_options)
     task: Task = "labels"
     encoder: str | None = None
     encoder_weights: str | None = None
@@ -273,10 +289,14 @@ class Material:
     cohort: Cohort
     features: Features
     findings: tuple[Finding, ...]
-    options: Options
-    task: Task
+    request: TrainRequest  # with the regions that are encoded
     encoder: Encoder
     settings: Settings
+
+    @property
+    def options(self) -> Options:
+        """Of the classifier."""
+        return self.request.options
 
     @property
     def usable(self) -> bool:
@@ -285,13 +305,19 @@ class Material:
 
 
 class CohortError(InputError):
-    """A cohort cannot be trained on, for the errors among its findings."""
+    """A cohort cannot be used, for the errors among its findings."""
 
-    def __init__(self, source: str, findings: Sequence[Finding]) -> None:
-        self.source, self.findings = source, tuple(findings)
+    def __init__(
+        self,
+        source: str,
+        findings: Sequence[Finding],
+        left_out: Sequence[tuple[str, str]] = (),
+        verdict: str = "cannot be trained on",
+    ) -> None:
+        self.verdict, self.findings, self.left_out = f"{source}: {verdict}", tuple(findings), tuple(left_out)
         errors = [finding.message for finding in findings if finding.level == "error"]
         more = f" There are {len(errors) - 1} more errors." if len(errors) > 1 else ""
-        super().__init__(f"{source}: cannot be trained on. {errors[0]}{more}")
+        super().__init__(f"{self.verdict}. {errors[0]}{more}")
 
 
 def gather(
@@ -309,22 +335,21 @@ def gather(
         The cohort's table, or a folder with one subfolder of photos per label.
     request : TrainRequest
     thorough : bool
-        Whether the photos are read even if the table alone forbids training.
+        Whether a cohort that cannot be trained on is returned with all its errors in place of refused.
     progress : Progress
 
     Raises
     ------
     CohortError
-        If the table alone forbids training.
+        If the cohort cannot be trained on.
     AnthropoError
         If an option or the cohort cannot be used at all.
     """
     from anthropo.encoder.regions import DEFAULT_REGIONS, HYBRID_REGIONS, IMAGE
     from anthropo.learning.cohort import check, read_cohort
     from anthropo.learning.features import validate
-    from anthropo.learning.model import Options
 
-    options, task, reading = request.options or Options(), request.task, request.reading
+    options, task, reading = request.options, request.task, request.reading
     regions = tuple(dict.fromkeys(options.regions or ()))
     if reading.no_face and regions:
         raise InputError(
@@ -350,22 +375,21 @@ def gather(
                 f"{parameter('regions', region)}: {encoder.name} was not trained on it. Its regions are "
                 f"{', '.join(encoder.views)}."
             )
-    default = (IMAGE,) if reading.no_face else DEFAULT_REGIONS
-    options = replace(options, regions=regions or encoder.views or default)
+    regions = regions or encoder.views or ((IMAGE,) if reading.no_face else DEFAULT_REGIONS)
     # with the background, so that train and evaluate share what is kept
-    features = read_features(
-        cohort, reading, settings, encoder, options.regions or (), background=True, progress=progress
-    )
+    features = read_features(cohort, reading, settings, encoder, regions, background=True, progress=progress)
     findings = _relevant(validate(cohort, features, allow_duplicates=request.allow_duplicates), task)
-    return Material(
+    material = Material(
         cohort=cohort,
         features=features,
         findings=(*findings, *seen_before(cohort.source, features, encoder)),
-        options=options,
-        task=task,
+        request=replace(request, options=replace(options, regions=regions)),
         encoder=encoder,
         settings=settings,
     )
+    if not (thorough or material.usable):
+        raise CohortError(cohort.source, material.findings, features.left_out)
+    return material
 
 
 def seen_before(cohort: str, features: Features, encoder: Encoder) -> list[Finding]:

@@ -22,7 +22,7 @@ from anthropo.face.landmarker import Face
 from anthropo.learning.attributes import AttributeModel
 from anthropo.learning.features import Features, read_picture, subset
 from anthropo.learning.model import LabelModel, Prediction
-from anthropo.learning.training import Trained
+from anthropo.learning.trained import Trained
 from anthropo.observation import Observation, observe
 from anthropo.photo import Photo
 from anthropo.reference.tables import parse_age, parse_sex
@@ -237,9 +237,7 @@ def _one_person(items: Sequence[Item], sex: str | None, age: str | None, patient
 _Seen = dict[str, Observation | Photo]  # by path; photos of a model that reads pictures without a face
 
 
-def _seen(
-    paths: Sequence[str], settings: Settings, encoder: Encoder, jobs: int
-) -> tuple[_Seen, list[str]]:
+def _seen(paths: Sequence[str], settings: Settings, encoder: Encoder, jobs: int) -> tuple[_Seen, list[str]]:
     """The photos that can be read, and why others cannot."""
     look = partial(_look, settings=settings, encoder=encoder)
     seen: _Seen = {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from anthropo.encoder.encoders import Encoder
-    from anthropo.learning.training import Trained
+    from anthropo.learning.trained import Trained
     from anthropo.settings import Settings
     from anthropo.workflows.classify import Classification, Photos
     from anthropo.workflows.explain import Case
@@ -142,6 +142,6 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     >>> anthropo.load_model("m.anthropo").trained.task
     'labels'
     """
-    from anthropo.learning.training import Trained
+    from anthropo.learning.trained import Trained
 
     return Model(trained=Trained.load(Path(path)), path=Path(path))

@@ -12,7 +12,7 @@ from cohorts import FAST, rows_of, run, synthetic, two_labels, write
 from conftest import Invoke
 from PIL import Image
 
-from anthropo.learning.training import Trained
+from anthropo.learning.trained import Trained
 
 EACH = 10
 SMALL = (

@@ -250,7 +250,7 @@ def test_memory_that_ran_out_is_not_remembered(
     with monkeypatch.context() as patch:
         patch.setattr(Encoder, "embed", lambda *_: (_ for _ in ()).throw(MemoryError()))
         found = extract(cohort_of([str(astronaut_png)]), FAST, Encoder(), store=store)
-    assert "not enough memory. Use fewer --jobs." in found.left_out[0][1]
+    assert "not enough memory. Use fewer jobs." in found.left_out[0][1]
     assert len(extract(cohort_of([str(astronaut_png)]), FAST, Encoder(), store=store)) == 1
 
 
@@ -441,6 +441,6 @@ def test_duplicates_are_refused_unless_allowed(
     cohort = cohort_of(people[:2])  # the same face, lighter and larger
     (error,) = [f for f in validated(cohort) if f.category == "duplicate"]
     assert error.level == "error"
-    assert "pass --allow-duplicates" in error.message
+    assert "pass allow_duplicates=True" in error.message
     (allowed,) = [f for f in validated(cohort, allow_duplicates=True) if f.category == "duplicate"]
     assert allowed.level == "warning"

@@ -131,7 +131,7 @@ def test_one_label_stands_against_the_others() -> None:
     assert [(labels == c).sum() for c in ("others", "turner")] == [40, 5]
     labels, positive = collapse(np.array(["a", "b"]), "a")
     assert (labels.tolist(), positive) == (["a", "b"], "a")
-    with pytest.raises(InputError, match=r"--positive down: no photo has .* control, noonan, turner\."):
+    with pytest.raises(InputError, match=r"positive='down': no photo has .* control, noonan, turner\."):
         collapse(features.labels, "down")
 
 
@@ -143,7 +143,7 @@ def test_which_labels_are_rare() -> None:
     # not two labels of 12: every label of two patients or more is trained
     assert rare_labels(labels, patients, 12) == ("d",)
     assert rare_labels(labels, np.where(labels == "b", 100, patients), 10) == ("b", "d")
-    with pytest.raises(InputError, match=r"All photos have the label a\. .*--normal LABEL"):
+    with pytest.raises(InputError, match=r"All photos have the label a\. .*pass task='normality'"):
         rare_labels(labels[:12], patients[:12], 10)
     with pytest.raises(
         InputError, match=r"two patients each are needed; .* a \(12\), d \(1\)\. Add patients"
@@ -186,7 +186,7 @@ def test_the_columns_that_are_asked_for() -> None:
     assert everything.shape == (6, 4 + 4 * 12 + 1)
     own = replace(FAST, regions=("lower",), parts=frozenset({"regions"}))
     assert list(design(features, own)) == [f"lower/{i}" for i in range(12)]
-    with pytest.raises(InputError, match=r"--metadata bmi: no such column .* age, sex\."):
+    with pytest.raises(InputError, match=r"metadata='bmi': no such column .* age, sex\."):
         design(features, replace(FAST, metadata=("bmi",)))
     with pytest.raises(InputError, match="Nothing to learn from is left"):
         design(features, replace(FAST, parts=frozenset({"metadata"})))

@@ -26,7 +26,7 @@ class Disclosure:
     matches: bool = False  # nearest patients of matched labels
 
 
-def document(case: Case, disclosure: Disclosure = Disclosure()) -> Document:  # noqa: B008 (frozen)
+def document(case: Case, disclosure: Disclosure = Disclosure()) -> Document:
     """The explanation as JSON.
 
     Its keys: ``photo`` (null when anonymous), ``photos``, ``moved`` (landmarks placed by hand, and by how

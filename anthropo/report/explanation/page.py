@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from anthropo.explanation.standing import standing, training_z
 from anthropo.files import write as write_file
@@ -27,6 +26,7 @@ from anthropo.report.explanation.words import (
     standard_words,
 )
 from anthropo.report.figures import REGION_COLOURS
+from anthropo.report.rendering import embedded, jpeg, png
 from anthropo.report.tables import number, sign
 from anthropo.report.traits import evidence_words, worth_a_line
 from anthropo.workflows.explain import Case
@@ -35,7 +35,10 @@ _LISTED = (PRESENT, BORDERLINE, LOOK)  # traits that a page lists
 
 
 def write(
-    path: Path, case: Case, disclosure: Disclosure = Disclosure(), notes: Sequence[str] = ()  # noqa: B008
+    path: Path,
+    case: Case,
+    disclosure: Disclosure = Disclosure(),
+    notes: Sequence[str] = (),
 ) -> None:
     """Write the explanation by the suffix of `path`, with notes at its head; an InputError if it cannot be."""
     suffix = path.suffix.lower()
@@ -70,7 +73,8 @@ def page(case: Case, disclosure: Disclosure, made: Document) -> str:
         measured_limit=limits,
         by_measurement=by_measurement,
         pictures=pictures(case, disclosure),
-        embedded=_embedded,
+        jpeg=lambda picture: embedded(jpeg(picture)),
+        png=lambda picture: embedded(png(picture)),
         heat_label=heat_label(case) if case.heat is not None else "",
         colours=REGION_COLOURS,
         number=number,
@@ -90,10 +94,6 @@ def page(case: Case, disclosure: Disclosure, made: Document) -> str:
         card=describe(trained.manifest),
         summary=_summary(case),
     )
-
-
-def _embedded(picture: Image.Image) -> str:
-    return rendering.embedded(rendering.jpeg(picture))
 
 
 def _summary(case: Case) -> str:

@@ -14,7 +14,7 @@ from anthropo.encoder.portrait import place
 from anthropo.encoder.regions import middle_square
 from anthropo.errors import InputError, parameter
 from anthropo.face.landmarker import power_of_two
-from anthropo.learning.training import Trained
+from anthropo.learning.trained import Trained
 from anthropo.report import figures, heat
 from anthropo.report.explanation.document import Disclosure
 from anthropo.report.explanation.words import bars, signed

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from anthropo.explanation.changes import Change
 from anthropo.explanation.contributions import Contribution, Explained
 from anthropo.explanation.standing import training_z
-from anthropo.learning.training import Trained
+from anthropo.learning.trained import Trained
 from anthropo.measurement.compute import Measurement
 from anthropo.measurement.registry import registry
 from anthropo.report.tables import number

@@ -1,0 +1,114 @@
+"""`anthropo train`: from a cohort to a trained model, judged on patients it has not seen."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anthropo.workflows.cohort import Material, TrainRequest, gather
+from anthropo.workflows.evaluate import evaluations_of, figures_frame, judge_material
+from anthropo.workflows.progress import Progress, silent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from anthropo.learning.cohort import Finding
+    from anthropo.learning.evaluation import Evaluation
+    from anthropo.learning.trained import Trained
+
+_BOOTSTRAP = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainResult:
+    """A trained model, and how good it is."""
+
+    trained: Trained
+    evaluations: tuple[Evaluation, ...]  # by cross-validation, one per attribute; none if it was not judged
+    findings: tuple[Finding, ...]  # about the cohort
+    notes: tuple[str, ...]
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row per attribute, model and metric, with the value and its 95 % interval."""
+        return figures_frame(self.evaluations)
+
+
+def train(
+    cohort: str | os.PathLike[str],
+    request: TrainRequest | None = None,
+    *,
+    judge: bool = True,
+    command: str = "",
+    progress: Progress = silent,
+) -> TrainResult:
+    """Train a model on labelled photographs, and judge it by cross-validation.
+
+    Parameters
+    ----------
+    cohort : path
+        A table with the columns `photo`, `label` and best also `patient`, or a folder with one subfolder
+        of photos per label.
+    request : TrainRequest, optional
+        What is learned, and how.
+    judge : bool
+        Whether models are trained on parts of the cohort and judged on the rest, for the model's card.
+    command : str
+        The command that trained the model, to be kept in it, without folders.
+    progress : Progress
+
+    Returns
+    -------
+    TrainResult
+        ``result.trained.save(path)`` writes the model.
+
+    Raises
+    ------
+    CohortError
+        If the cohort cannot be trained on.
+    AnthropoError
+        If an option or the cohort cannot be used at all.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> request = anthropo.TrainRequest(options=anthropo.Options(cost="miss=5", metadata=("age", "sex")))
+    >>> anthropo.train("none.csv", request)  # else result.trained.save("m.anthropo"), result.to_frame()
+    Traceback (most recent call last):
+    anthropo.errors.InputError: none.csv: no such file.
+    """
+    material = gather(cohort, request or TrainRequest(), progress=progress)
+    return train_material(material, judge=judge, command=command, progress=progress)
+
+
+def train_material(
+    material: Material, *, judge: bool = True, command: str = "", progress: Progress = silent
+) -> TrainResult:
+    """`train` for a cohort that has been gathered."""
+    from anthropo.learning.training import make_trained
+
+    task, features = material.request.task, material.features
+    evaluations: tuple[Evaluation, ...] = ()
+    notes: tuple[str, ...] = ()
+    if judge and task == "normality" and len(set(features.labels.tolist())) < 2:
+        notes = (
+            "only healthy people are here, so that sensitivity cannot be judged. Judge the model with "
+            "`anthropo evaluate COHORT --model`.",
+        )
+    elif judge:
+        # of attributes the table has a row each; their baselines are for `anthropo evaluate`
+        judged = judge_material(material, baselines=task != "attributes", progress=progress)
+        notes = judged.notes
+        evaluations = evaluations_of(judged.questions, material, subgroups=False, bootstrap=_BOOTSTRAP)
+    trained = make_trained(
+        features,
+        material.options,
+        task,
+        material.encoder,
+        material.settings,
+        source=Path(material.cohort.source),
+        evaluations=evaluations,
+        command=command,
+    )
+    return TrainResult(trained=trained, evaluations=evaluations, findings=material.findings, notes=notes)
