@@ -187,7 +187,7 @@ def explain(
         settings, encoder, trained.columns[0], observed=seen, progress=progress,
     )  # fmt: skip
     notes += [reason for _, reason in features.left_out]
-    usable = [path for path in dict.fromkeys(features.photos.tolist())]
+    usable = list(dict.fromkeys(features.photos.tolist()))
     if not usable:
         raise UnusableError(notes)
     faces = {path: one for path in usable if isinstance(one := seen[path], Observation)}

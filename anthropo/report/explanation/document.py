@@ -26,7 +26,10 @@ class Disclosure:
     matches: bool = False  # nearest patients of matched labels
 
 
-def document(case: Case, disclosure: Disclosure = Disclosure()) -> Document:
+EVERYTHING = Disclosure()
+
+
+def document(case: Case, disclosure: Disclosure = EVERYTHING) -> Document:
     """The explanation as JSON.
 
     Its keys: ``photo`` (null when anonymous), ``photos``, ``moved`` (landmarks placed by hand, and by how

@@ -16,7 +16,7 @@ from anthropo.measurement.registry import Entry, registry
 from anthropo.reference.traits import BORDERLINE, LOOK, PRESENT
 from anthropo.report import rendering
 from anthropo.report.answers import probability_words, set_words
-from anthropo.report.explanation.document import Disclosure, Document, document, heat_label
+from anthropo.report.explanation.document import EVERYTHING, Disclosure, Document, document, heat_label
 from anthropo.report.explanation.pictures import chart, pictures
 from anthropo.report.explanation.words import (
     against_words,
@@ -34,13 +34,8 @@ from anthropo.workflows.explain import Case
 _LISTED = (PRESENT, BORDERLINE, LOOK)  # traits that a page lists
 
 
-def write(
-    path: Path,
-    case: Case,
-    disclosure: Disclosure = Disclosure(),
-    notes: Sequence[str] = (),
-) -> None:
-    """Write the explanation by the suffix of `path`, with notes at its head; an InputError if it cannot be."""
+def write(path: Path, case: Case, disclosure: Disclosure = EVERYTHING, notes: Sequence[str] = ()) -> None:
+    """Write the explanation by the suffix of `path`, with notes at its head."""
     suffix = path.suffix.lower()
     if suffix == ".png":
         write_file(path, chart(case, disclosure))
