@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anthropo.errors import PhotoError
+from anthropo.errors import PhotoError, parameter
 
 #: Photographs with more pixels than this are refused before they are decoded.
 MAX_MEGAPIXELS = 200
@@ -192,7 +192,7 @@ def _decode(data: bytes, where: str, short_side: int | None, max_megapixels: flo
     if max_megapixels is not None and width * height > max_megapixels * 1e6:
         raise PhotoError(
             f"{where}: {width} × {height} pixels are {width * height / 1e6:.0f} MP, more than the limit of "
-            f"{max_megapixels:g} MP. Reduce the photo, or raise the limit with --max-megapixels."
+            f"{max_megapixels:g} MP. Reduce the photo, or raise the limit with {parameter('max_megapixels')}."
         )
     if short_side is not None and image.format in ("JPEG", "MPO"):
         factor = next((f for f in (8, 4, 2) if min(width, height) // f >= short_side), 1)

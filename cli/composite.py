@@ -306,8 +306,8 @@ def _pictures(
         contact_sheet,
         displacement_map,
         field,
-        png,
     )
+    from anthropo.report.rendering import png
 
     remarks = ["all labels in one shape"] * given["common_shape"] + ["detail made stronger"] * given["sharp"]
     composites = {group.label: captioned(averages[group.label], group, remarks) for group in found}

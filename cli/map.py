@@ -98,7 +98,7 @@ def command(cohort: str, output: str, **given: Any) -> None:
 def _map(name: str, path: Path, given: Given) -> int:
     from anthropo.encoder.encoders import load_encoder
     from anthropo.encoder.regions import DEFAULT_REGIONS
-    from anthropo.files import write_atomically
+    from anthropo.files import write
     from anthropo.groups.map import draw_map, group, neighbours, numbers_of
     from anthropo.learning.cohort import Finding, check, read_cohort
     from anthropo.report.map import WRITERS, Drawn, print_map
@@ -137,10 +137,7 @@ def _map(name: str, path: Path, given: Given) -> int:
         thumbnails=_thumbnails(features) if given["thumbnails"] else (),
     )
     data = WRITERS[path.suffix.lower()](drawn)
-    try:
-        write_atomically(path, data)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}).") from None
+    write(path, data)
     print_map(drawn)
     click.echo(f"{path}: {len(features)} of {len(features) + len(left_out)} photos drawn.", err=True)
     return EXIT_SOME if left_out else 0

@@ -18,11 +18,11 @@ from anthropo.face.fine import fine_sha256
 from anthropo.face.gate import CHECKS
 from anthropo.face.landmarker import Face
 from anthropo.face.weights import landmark_model
-from anthropo.measurement.appearance import lbp
 from anthropo.measurement.compute import Measurement
 from anthropo.measurement.pooling import Pooled
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import Scale
+from anthropo.measurement.texture import lbp
 from anthropo.observation import Observation
 from anthropo.photo import Photo
 from anthropo.reference.build import instrument_name

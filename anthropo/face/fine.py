@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.errors import WeightsError
+from anthropo.errors import WeightsError, parameter
 from anthropo.face import _engine
 from anthropo.face.frame import outer_canthal_distance, similarity
 from anthropo.face.landmarker import Face, power_of_two
@@ -75,7 +75,7 @@ def read_fine_model(data: bytes) -> FineModel:
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(
             f"fine.npz: not the weights of the fine landmark stage ({error}). Reinstall anthropo, or "
-            "pass --no-fine."
+            f"pass {parameter('fine', False)}."
         ) from None
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.errors import FaceError, WeightsError
+from anthropo.errors import FaceError, WeightsError, parameter
 from anthropo.face import _engine
 from anthropo.face.frame import outer_canthal_distance
 from anthropo.face.gate import LANDMARK_SPREAD, Check, check_photo
@@ -194,8 +194,8 @@ def read_faces(
         raise refused or _no_face(photo)
     if face == "one" and len(faces) > 1:
         raise FaceError(
-            f"{photo.source}: {len(faces)} faces found, 1 needed. Pass --face largest or --face all, "
-            "or crop the photo."
+            f"{photo.source}: {len(faces)} faces found, 1 needed. Pass {parameter('face', 'largest')} or "
+            f"{parameter('face', 'all')}, or crop the photo."
         )
     return faces if face == "all" else faces[:1]
 

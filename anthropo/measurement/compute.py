@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from anthropo.errors import parameter
 from anthropo.face.frame import face_axes, outer_canthal_distance, outer_canthal_distances
 from anthropo.face.landmarker import Face, beyond_border
 from anthropo.face.pose import generic_face, rotation
@@ -29,6 +31,7 @@ from anthropo.photo import Photo
 
 _Z95 = 1.959964  # half-width of a 95 % interval in standard deviations
 Bounds = tuple[float, float, float]  # a value and its interval
+_NONE: Bounds = (math.nan, math.nan, math.nan)
 _MM = {LENGTH_UNIT: "mm", AREA_UNIT: "mm²"}
 
 # A photo's error grows with its own unsteadiness (spread over jittered boxes, Face.unsteadiness)
@@ -55,6 +58,11 @@ class Measurement:
     side: str  # R, L (the subject's own) or mid
     reason: str  # empty, or why there is no value or no interval, or what a forced value suffers from
     corrected: bool = False  # from landmarks moved to their anthropometric place
+
+
+def doubted(reason: str) -> bool:
+    """Whether a value's reason says what it suffers from, and not only that it has no interval."""
+    return bool(reason) and not reason.startswith("no interval")
 
 
 def evaluate(
@@ -143,8 +151,53 @@ def measure_face(
     (the generic 3D face, turned as far as the head may be turned), and of the scale. Calibration:
     docs/benchmarks.md.
     """
-    if instrument is None:
-        instrument = anatomy.instrument(anatomy.stage_of(face))
+    instrument = instrument or anatomy.instrument(anatomy.stage_of(face))
+    numbers, in_mm = _geometry_values(face, instrument, scale)
+    pixels = appearance(photo, face.landmarks, face.samples) if photo is not None else {}
+    outside = beyond_border(face.landmarks, face.size)
+    failed = {c.name: c for c in face.gate if not c.ok}
+    result = []
+    for entry in registry().values():
+        voided = _voided(entry, failed)
+        corrected = not instrument.correction.corrected.isdisjoint(entry.points)
+        values = [(numbers.get(entry.id, _NONE), entry.unit)]
+        reason = ""
+        if entry.kind in PIXELS and pixels:
+            seen = pixels[entry.id]
+            margin, reason = _Z95 * seen.sd, seen.reason
+            values = [((seen.value, seen.value - margin, seen.value + margin), entry.unit)]
+        elif missing := _missing(entry, face, outside, scale):
+            values, voided = [(_NONE, entry.unit)], missing
+        elif entry.id in in_mm and entry.power:
+            values.append((in_mm[entry.id], _MM[entry.unit]))
+        for bounds, unit in values:
+            known = math.isfinite(bounds[0])
+            if not known or (voided and not force):
+                why = (reason if force else "") or voided or reason or "undefined: its denominator is zero"
+                bounds = _NONE
+            else:
+                why = "; ".join(filter(None, (voided, reason)))
+            result.append(Measurement(entry.id, *bounds, unit, entry.side, why, corrected))
+    return result
+
+
+def _missing(entry: Entry, face: Face, outside: NDArray[np.bool_], scale: Scale | None) -> str:
+    """What an entry needs that is not there, or nothing."""
+    if entry.kind in PIXELS:
+        return "needs the photo"
+    if outside[list(entry.points)].any():
+        return "a landmark lies beyond the photo's border"
+    if entry.needs_fine and not face.anatomy:
+        return f"needs the fine landmark stage, which {parameter('fine', False)} leaves out"
+    if entry.needs_mm and scale is None:
+        return f"needs millimetres: pass {parameter('scale')}"
+    return ""
+
+
+def _geometry_values(
+    face: Face, instrument: anatomy.Instrument, scale: Scale | None
+) -> tuple[dict[str, Bounds], dict[str, Bounds]]:
+    """Values and bounds of geometry by id, in the entries' units and, with a scale, in millimetres."""
     points, middle = anatomy.place(face, instrument.correction)
     axes = face_axes(face.landmarks) * error_growth(face)
     views = _views(face, points)
@@ -153,60 +206,21 @@ def measure_face(
         [middle[None], middle + instrument.between_errors @ axes, anatomy.between(views)]
     )
     names = {code: between[:, i] for i, code in enumerate(anatomy.BETWEEN)}
-
-    outside = beyond_border(face.landmarks, face.size)
-    failed = {c.name: c for c in face.gate if not c.ok}
     spread = slice(1, 1 + len(instrument.point_errors))
-    pixels = appearance(photo, face.landmarks, face.samples) if photo is not None else {}
-
-    entries = geometry()
-    free = [e for e in entries if not e.needs_mm]
-    needing = [e for e in entries if e.needs_mm]
+    free = [e for e in geometry() if not e.needs_mm]
     bare, unit = _bare(many, free, names)
     power = np.array([e.power for e in free])
+    in_mm: dict[str, Bounds] = {}
     with np.errstate(divide="ignore", invalid="ignore"):
         numbers = _numbers(free, *_interval(bare / unit[:, None] ** power, spread, 0.0))
-        in_mm: dict[str, Bounds] = {}
         if scale:
             k = scale.mm_per_px
             in_mm = _numbers(free, *_interval(bare * k**power, spread, scale.rel_sd * power))
+            needing = [e for e in geometry() if e.needs_mm]
             scaled, _ = _bare(many * k, needing, {code: v * k for code, v in names.items()})
             length = np.array([e.unit == MM_UNIT for e in needing])
             numbers |= _numbers(needing, *_interval(scaled, spread, scale.rel_sd * length))
-
-    result = []
-    nan = (np.nan, np.nan, np.nan)
-    for entry in registry().values():
-        reason = _voided(entry, failed)
-        kept = force or not reason
-        corrected = not instrument.correction.corrected.isdisjoint(entry.points)
-        found: list[tuple[Bounds, str]] = []
-        if entry.kind in PIXELS:
-            seen = pixels.get(entry.id)
-            if seen is None:
-                found, reason = [(nan, entry.unit)], "needs the photo"
-            else:
-                margin = _Z95 * seen.sd
-                found = [((seen.value, seen.value - margin, seen.value + margin), entry.unit)]
-                if not np.isfinite(seen.value) and kept:
-                    reason = seen.reason
-        elif outside[list(entry.points)].any():
-            found, reason = [(nan, entry.unit)], "a landmark lies beyond the photo's border"
-        elif entry.needs_fine and not face.anatomy:
-            found, reason = [(nan, entry.unit)], "needs the fine landmark stage, which --no-fine leaves out"
-        elif entry.needs_mm and scale is None:
-            found, reason = [(nan, entry.unit)], "needs millimetres: pass --scale"
-        else:
-            found = [(numbers[entry.id], entry.unit)]
-            if scale and entry.power:
-                found.append((in_mm[entry.id], _MM[entry.unit]))
-        for bounds, unit_name in found:
-            if not math.isfinite(bounds[0]):
-                bounds, reason = nan, reason or "undefined: its denominator is zero"
-            result.append(
-                Measurement(entry.id, *(bounds if kept else nan), unit_name, entry.side, reason, corrected)
-            )
-    return result
+    return numbers, in_mm
 
 
 def _interval(values: Floats, spread: slice, scale_error: Floats | float) -> tuple[Floats, Floats]:

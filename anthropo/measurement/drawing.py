@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from anthropo.face.frame import face_axes, outer_canthal_distance
 from anthropo.measurement import anatomy
-from anthropo.measurement.appearance import outlines, regions_of, rings_of
+from anthropo.measurement.appearance import regions_of, rings_of
 from anthropo.measurement.geometry import functions
 from anthropo.measurement.registry import Entry, landmark_names
+from anthropo.measurement.sampling import outlines
 
 Floats = NDArray[np.float64]
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo._version import __version__
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
 from anthropo.face.frame import face_axes, outer_canthal_distance
 from anthropo.face.gate import check_again
 from anthropo.face.landmarker import Face, beyond_border
@@ -131,7 +131,9 @@ def read_landmarks(path: str | os.PathLike[str]) -> Landmarks:
             f"{where}: not readable as JSON ({error}). Undo the last change, or save the landmarks again."
         ) from None
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise InputError(f"{where}: not a landmark file ({SCHEMA}). Make one with --save-landmarks.")
+        raise InputError(
+            f"{where}: not a landmark file ({SCHEMA}). Make one with {parameter('save_landmarks')}."
+        )
     photo, digest, size = document.get("photo"), document.get("sha256"), (0.0, 0.0)
     try:
         size = _pair([document.get("width"), document.get("height")])
@@ -211,11 +213,14 @@ class Corrections:
         several = len(set(photos))
         if several > 1 and not self.folder:
             raise InputError(
-                f"--landmarks {path}: one file for {several} photos. Name a folder with the file of each."
+                f"{parameter('landmarks', path)}: one file for {several} photos. Name a folder with the file "
+                "of each."
             )
         names = sorted(Path(path).glob(f"*{SUFFIX}")) if self.folder else [Path(path)]
         if not names:
-            raise InputError(f"{path}: no landmark files (*{SUFFIX}) in this folder. Make --save-landmarks.")
+            raise InputError(
+                f"{path}: no landmark files (*{SUFFIX}) in this folder. Make {parameter('save_landmarks')}."
+            )
         self.files = tuple(read_landmarks(name) for name in names)
         for file in self.files if self.folder else ():
             named = [photo for photo in photos if os.path.basename(photo) == file.photo]
@@ -268,8 +273,8 @@ class Corrections:
             return moved(face, first, near[0]), near[0]
         if not self.folder:  # in a folder, another face's file of a photo with several
             raise InputError(
-                f"{photo}: {files[0].path} is of another face of this photo. Pass the same --face as when it "
-                "was saved."
+                f"{photo}: {files[0].path} is of another face of this photo. Pass the same "
+                f"{parameter('face')} as when it was saved."
             )
         return face, None
 

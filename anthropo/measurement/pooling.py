@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.measurement.compute import Measurement
+from anthropo.measurement.compute import Measurement, doubted
 from anthropo.measurement.registry import PIXELS, registry
 
 Floats = NDArray[np.float64]
@@ -98,7 +98,7 @@ def _of_pixels(name: str) -> bool:
 def _usable(found: Sequence[Measurement]) -> list[Measurement]:
     """What has a value; what the gate has no doubts of, if there is any."""
     values = [m for m in found if math.isfinite(m.value)]
-    return [m for m in values if not m.reason] or values
+    return [m for m in values if not doubted(m.reason)] or values
 
 
 def _sd(found: Sequence[Measurement]) -> Floats:

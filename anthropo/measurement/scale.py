@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.errors import AnthropoError, InputError
+from anthropo.errors import AnthropoError, InputError, parameter
 from anthropo.face.frame import outer_canthal_distance
 from anthropo.measurement.iris import Iris, iris_circles
 from anthropo.measurement.sticker import find_stickers, plausible
@@ -76,7 +76,7 @@ class Scale:
 
 
 def parse_scale(text: str) -> ScaleRequest:
-    """Read the value of ``--scale``.
+    """Read a declared scale.
 
     Parameters
     ----------
@@ -102,12 +102,13 @@ def parse_scale(text: str) -> ScaleRequest:
     >>> parse_scale("ipd=63±1")
     ScaleRequest(kind='ipd', value=63.0, sd=1.0, assumed=False)
     """
+    where = f"{parameter('scale')} {text!r}"
     name, given, rest = text.strip().partition("=")
     name = name.strip().lower()
     if name == "iris" and not given:
         return ScaleRequest("iris", IRIS_MM, IRIS_SD, assumed=True)
     if name not in _LIMITS:
-        raise InputError(f"--scale {text!r}: unknown kind {name!r}. Give {_CHOICES}.")
+        raise InputError(f"{where}: unknown kind {name!r}. Give {_CHOICES}.")
     low, high, what = _LIMITS[name]
     number, *errors = re.split(r"±|\+/?-", rest)
     try:
@@ -115,15 +116,14 @@ def parse_scale(text: str) -> ScaleRequest:
     except ValueError:
         value = sd = np.nan
     if len(errors) > 1 or not np.isfinite([value, sd]).all():
-        raise InputError(f"--scale {text!r}: {rest.strip()!r} is not a number. Give {_CHOICES}.")
+        raise InputError(f"{where}: {rest.strip()!r} is not a number. Give {_CHOICES}.")
     if not low <= value <= high:
         raise InputError(
-            f"--scale {text!r}: {value:g} is not {what}; {low:g} to {high:g} is possible. Give {_CHOICES}."
+            f"{where}: {value:g} is not {what}; {low:g} to {high:g} is possible. Give {_CHOICES}."
         )
     if not 0 <= sd < value / 4:
         raise InputError(
-            f"--scale {text!r}: the error must be 0 or more and less than a quarter of the value. "
-            f"Give {_CHOICES}."
+            f"{where}: the error must be 0 or more and less than a quarter of the value. Give {_CHOICES}."
         )
     kind: Kind = name  # type: ignore[assignment]
     return ScaleRequest(kind, value, sd)
@@ -164,8 +164,8 @@ def find_scale(request: ScaleRequest, photo: Photo, points: Floats, samples: Flo
     canthal = scale.mm_per_px * outer_canthal_distance(points)
     if not _CANTHAL[0] <= canthal <= _CANTHAL[1]:
         raise ScaleError(
-            f"{photo.source}: --scale {request} puts the outer eye corners {canthal:.0f} mm apart; "
-            f"in people it is {_CANTHAL[0]:.0f} to {_CANTHAL[1]:.0f} mm. Check the value, and that it "
+            f"{photo.source}: {parameter('scale', str(request))} puts the outer eye corners {canthal:.0f} mm "
+            f"apart; in people it is {_CANTHAL[0]:.0f} to {_CANTHAL[1]:.0f} mm. Check the value, and that it "
             "belongs to this photo at this size."
         )
     rel_sd = float(np.hypot(request.sd / request.value, scale.rel_sd))
@@ -216,7 +216,8 @@ def _by_sticker(request: ScaleRequest, photo: Photo, points: Floats, samples: Fl
         raise ScaleError(
             f"{photo.source}: no sticker of {request.value:g} mm found on or beside the face (looked for a "
             f"round or square patch {low:.0f} to {high:.0f} pixels wide). Use one of plain colour without "
-            "a border, unlike what is around it, flat and wholly visible; or give --scale ipd=MM."
+            "a border, unlike what is around it, flat and wholly visible; or give "
+            f"{parameter('scale', 'ipd=MM')}."
         )
     if len(found) > 1:
         places = " and ".join(f"x {s.centre[0]:.0f}, y {s.centre[1]:.0f}" for s in found[:2])
@@ -244,7 +245,7 @@ def _by_iris(request: ScaleRequest, photo: Photo, points: Floats, samples: Float
         why = right if right == left else f"right: {right}; left: {left}"
         raise ScaleError(
             f"{photo.source}: no iris can be measured ({why}). Use a sharper, larger photo with open "
-            "eyes, or give --scale ipd=MM, sticker=MM or mm-per-px=VALUE."
+            f"eyes, or give {parameter('scale', 'ipd=MM')}, sticker=MM or mm-per-px=VALUE."
         )
     diameter = 2 * float(np.mean([iris.r for iris in seen]))
     error = _IRIS_BOTH if len(seen) == 2 else _IRIS_ONE

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import InputError, parameter
+from anthropo.measurement.compute import doubted
 from anthropo.measurement.registry import registry
 from anthropo.reference.tables import MAX_AGE, ReferenceRow, band_end, parse_age, parse_sex
 from anthropo.reference.zscore import Value
@@ -155,7 +156,7 @@ def values_of(measurements: Iterable[Value]) -> dict[str, float]:
         if m.id in registry()
         and math.isfinite(m.value)
         and m.unit == registry()[m.id].unit
-        and not _voided(m.reason)
+        and not doubted(m.reason)
     }
 
 
@@ -165,7 +166,7 @@ def values_of_row(table: str, row: Mapping[str, str]) -> dict[str, float]:
     values = {}
     for name in registry():
         cell = row.get(name, "")
-        if not cell or _voided(reasons.get(name, "")):
+        if not cell or doubted(reasons.get(name, "")):
             continue
         try:
             value = float(cell)
@@ -175,11 +176,6 @@ def values_of_row(table: str, row: Mapping[str, str]) -> dict[str, float]:
         if math.isfinite(value):
             values[name] = value
     return values
-
-
-def _voided(reason: str) -> bool:
-    """Whether the gate voids a value; one without an interval has a reason, too, and is good."""
-    return bool(reason) and not reason.startswith("no interval")
 
 
 def one_instrument(table: str, rows: Sequence[Mapping[str, str]]) -> str:

@@ -6,14 +6,11 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anthropo._version import __version__
-from anthropo.errors import InputError
-from anthropo.files import write_atomically
-from anthropo.report.evaluation import print_table, table_of
+from anthropo.files import write
+from anthropo.report.rendering import page, print_table
 
 if TYPE_CHECKING:
     from anthropo.learning.intervals import Interval
@@ -34,15 +31,9 @@ _OVERALL = {
 
 def print_bench(found: Sequence[Measured]) -> None:
     """A row for each network and runtime."""
-    table = table_of(
-        "network",
+    columns = ("network", "runtime", "AUROC", "accuracy", "parameters", "file, MB", "memory, MB")
+    rows = [
         (
-            *("runtime", "AUROC", "accuracy", "parameters", "file, MB", "memory, MB", "ms per photo"),
-            *("× torch", "AUROC lost", "difference"),
-        ),
-    )
-    for m in found:
-        table.add_row(
             m.network,
             m.runtime,
             str(m.auroc),
@@ -55,7 +46,9 @@ def print_bench(found: Sequence[Measured]) -> None:
             f"{m.auroc_lost:+.4f}".replace("-", "−"),
             f"{m.difference:.1g}",
         )
-    print_table(table)
+        for m in found
+    ]
+    print_table((*columns, "ms per photo", "× torch", "AUROC lost", "difference"), rows, spaced=True)
 
 
 def bench_rows(found: Sequence[Measured]) -> list[Row]:
@@ -101,7 +94,7 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer.writeheader()
         writer.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
         text = out.getvalue()
-    write_text(path, text)
+    write(path, text)
 
 
 def _cell(value: Any) -> Any:
@@ -110,29 +103,13 @@ def _cell(value: Any) -> Any:
     return "" if value is None else value
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written.
-    """
-    try:
-        write_atomically(path, text.encode())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}).") from None
-
-
 # -------------------------------------------------------------------------------- networks that were trained
 
 
 def print_compared(found: Sequence[Compared]) -> None:
     """Recall and precision of each label, a column per network, and what the networks cost."""
-    table = table_of("", [one.backbone for one in found])
-    for name, cells in compared_table(found):
-        table.add_row(name, *cells)
-    print_table(table)
+    rows = [(name, *cells) for name, cells in compared_table(found)]
+    print_table(("", *(one.backbone for one in found)), rows, spaced=True)
 
 
 def compared_table(found: Sequence[Compared]) -> list[tuple[str, list[str]]]:
@@ -181,17 +158,13 @@ def write_compared(path: Path, found: Sequence[Compared]) -> None:
     InputError
         If it cannot be written.
     """
-    from jinja2 import Environment
-
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        resources.files("anthropo.report").joinpath("comparison.html").read_text(encoding="utf-8")
-    )
     manifest = found[0].made.network.manifest
     about, judged = manifest["network"], manifest["validation"]
     parameters = {k: v for k, v in about["parameters"].items() if k != "backbone"}
-    write_text(
+    write(
         path,
-        template.render(
+        page(
+            "comparison.html",
             networks=[one.backbone for one in found],
             rows=compared_table(found),
             recipe=about["recipe"],
@@ -200,8 +173,7 @@ def write_compared(path: Path, found: Sequence[Compared]) -> None:
             cohort=manifest["cohort"],
             parameters={
                 k: ", ".join(map(str, v)) if isinstance(v, list) else v for k, v in parameters.items()
-            },
-            command=manifest["command"],
-            version=__version__,
+            }
+            | {"command": manifest["command"]},
         ),
     )

@@ -7,7 +7,6 @@ import io
 import json
 import math
 import re
-import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from anthropo.face.scheme import LANDMARKS
 from anthropo.face.warp import Mesh
 from anthropo.groups.composite import Displacement, Group, placed
 from anthropo.photo import LUMA
+from anthropo.report.rendering import INK, NOTE, SOFT, drawable, print_table
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -32,10 +32,8 @@ DISPLACEMENTS = "displacement.csv"
 SUMMARY = "composites.json"
 
 UNIT = "fraction of the outer-canthal distance of the cohort's mean shape"
-NOTE = "Research use only, not a medical device."
 SIGNIFICANT = 0.05  # adjusted p
 
-_INK, _SOFT = "#1b1f24", "#57606a"
 _TILE = 340  # px, width of a picture on the sheet
 _COLUMNS = 4
 _COLOURS = "YlOrBr"  # light to dark with every colour vision, and in grey
@@ -114,7 +112,7 @@ def captioned(pixels: Pixels, group: Group, remarks: Sequence[str] = ()) -> Imag
     draw = ImageDraw.Draw(picture)
     y = height + step // 3
     for at, (text, font) in enumerate(zip(texts, fonts, strict=True)):
-        draw.text((size // 2, y), text, _SOFT if at else _INK, font)
+        draw.text((size // 2, y), text, SOFT if at else INK, font)
         y += step + (0 if at else step // 4)
     return picture
 
@@ -147,7 +145,7 @@ def contact_sheet(pairs: Sequence[tuple[Image.Image, Image.Image | None]], title
     sheet = Image.new("RGB", (max(columns * (_TILE + gap) + gap, 460), head + sum(heights) + foot), "white")
     draw = ImageDraw.Draw(sheet)
     font = _font(18, bold=True)
-    draw.text((gap, 14), _fitted(title, font, sheet.width - 2 * gap), _INK, font)
+    draw.text((gap, 14), _fitted(title, font, sheet.width - 2 * gap), INK, font)
     top = head
     for row, height in zip(rows, heights, strict=True):
         for at, pair in enumerate(row):
@@ -156,7 +154,7 @@ def contact_sheet(pairs: Sequence[tuple[Image.Image, Image.Image | None]], title
                 sheet.paste(picture, (gap + at * (_TILE + gap), y))
                 y += picture.height + gap
         top += height
-    draw.text((gap, top + 6), NOTE, _SOFT, _font(13))
+    draw.text((gap, top + 6), NOTE, SOFT, _font(13))
     return sheet
 
 
@@ -214,7 +212,7 @@ def displacement_map(
     start = placed(controls.mean, size)
     for line in _LINES:
         axes.plot(*start[list(line)].T, color="white", linewidth=1.6, alpha=0.8)
-        axes.plot(*start[list(line)].T, color=_SOFT, linewidth=0.6)
+        axes.plot(*start[list(line)].T, color=SOFT, linewidth=0.6)
     longer = arrow_factor(found)
     arrows = placed(controls.mean + longer * found.vectors, size) - start
     sure = found.p_adjusted < SIGNIFICANT
@@ -230,16 +228,17 @@ def displacement_map(
                 edgecolor=edge, linewidth=0.5, headwidth=3, headlength=3.2, headaxislength=3, zorder=5,
             )  # fmt: skip
     axes.set_axis_off()
-    axes.set_title(f"{_short(group.label)} against {_short(controls.label)}", fontsize=13, loc="left")
+    title = f"{drawable(group.label, 28)} against {drawable(controls.label, 28)}"
+    axes.set_title(title, fontsize=13, loc="left")
     bar = figure.colorbar(shown, ax=axes, location="bottom", fraction=0.045, pad=0.01, aspect=38)
     bar.set_label("displacement of the mean face, outer-canthal distances", fontsize=9)
     bar.ax.tick_params(labelsize=8)
     stretched = "" if longer == 1 else f", {longer} × as long as they are,"
     figure.supxlabel(
-        f"{count(group)} against {count(controls)}. Arrows{stretched} from {_short(controls.label)}.\n"
+        f"{count(group)} against {count(controls)}. Arrows{stretched} from {drawable(controls.label, 28)}.\n"
         f"Blue, filled: differs (p < {SIGNIFICANT:g}, permutation of people, all landmarks together): "
         f"{int(sure.sum())} of {len(sure)}.\n{NOTE}",
-        fontsize=8.5, color=_SOFT, x=0.02, ha="left",
+        fontsize=8.5, color=SOFT, x=0.02, ha="left",
     )  # fmt: skip
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
@@ -252,18 +251,6 @@ def arrow_factor(found: Displacement) -> int:
     """How much longer than they are a map's arrows are drawn."""
     longest = float(np.hypot(*found.vectors.T).max())
     return max((f for f in _LONGER if f * longest <= _LONGEST), default=_LONGER[0])
-
-
-def _short(name: str, most: int = 28) -> str:
-    """A user's name as it is drawn: not too long, and a dollar is no mathematics."""
-    return (name if len(name) <= most else name[: most - 1] + "…").replace("$", r"\$")
-
-
-def png(picture: Image.Image) -> bytes:
-    """A picture as a PNG file."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 # ------------------------------------------------------------------------------------------------ tables
@@ -350,31 +337,25 @@ def print_composites(
     found: Sequence[Group], displacements: Sequence[Displacement], names: Mapping[str, str]
 ) -> None:
     """A line for each label on standard output."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("label")
-    for column in ("people", "photos"):
-        table.add_column(column, justify="right")
     moved = {d.label: d for d in displacements}
-    against = next(iter(moved.values())).controls if moved else ""
-    if moved:
-        table.add_column(Text(f"landmarks that differ from {against}"), justify="right")
-        table.add_column("farthest", justify="left")
-    table.add_column("picture")
-    for group in found:
-        row: list[Text | str] = [Text(group.label), str(group.patients), str(group.photos)]
-        if moved:
-            row += _told(moved[group.label]) if group.label in moved else ["", ""]
-        table.add_row(*row, Text(f"{names[group.label]}.png"))
-    Console(width=None if sys.stdout.isatty() else 1000, highlight=False, markup=False).print(table)
+    against = [f"landmarks that differ from {d.controls}" for d in displacements[:1]]
+    columns = ("label", "people", "photos", *against, *["farthest"] * bool(moved), "picture")
+    rows = [
+        [
+            *(group.label, str(group.patients), str(group.photos)),
+            *(_farthest(moved.get(group.label)) if moved else ()),
+            f"{names[group.label]}.png",
+        ]
+        for group in found
+    ]
+    print_table(columns, rows, left=("farthest", "picture"))
     print(f"Distances: outer-canthal distances. Differs: p < {SIGNIFICANT:g}, all landmarks together. {NOTE}")
 
 
-def _told(found: Displacement) -> list[str]:
+def _farthest(found: Displacement | None) -> tuple[str, str]:
+    if found is None:
+        return "", ""
     lengths = np.hypot(*found.vectors.T)
     at = int(lengths.argmax())
     name = f"{_CODES[at]}, point {at}" if at in _CODES else f"point {at}"
-    return [f"{int((found.p_adjusted < SIGNIFICANT).sum())} of {len(lengths)}", f"{lengths[at]:.3f} ({name})"]
+    return f"{int((found.p_adjusted < SIGNIFICANT).sum())} of {len(lengths)}", f"{lengths[at]:.3f} ({name})"

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import math
-import sys
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from importlib import resources
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo._version import __version__
-from anthropo.errors import InputError
-from anthropo.files import write_atomically
+from anthropo.files import write
 from anthropo.learning.calibration_error import calibrated_on, calibration_bins
 from anthropo.learning.evaluation import Evaluation, Figures, model_name
 from anthropo.learning.intervals import Interval, number, proportion
 from anthropo.learning.judged import Judged
 from anthropo.learning.metrics import DEFINITIONS
 from anthropo.learning.subgroups import Subgroup
+from anthropo.report import rendering
+from anthropo.report.rendering import embedded, print_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,6 +61,7 @@ COMPARED_METRICS = (
     "calibration_error",
 )
 _SUBGROUP_METRICS = ("sensitivity", "specificity", "auroc")
+_DIFFERENCE_METRICS = ("auroc", "auprc", "sensitivity", "specificity", "brier")
 _LABEL_METRICS = ("sensitivity", "specificity", "ppv", "auroc", "auprc")
 
 # Okabe-Ito colours: distinguishable with every common colour vision; the dashes tell them apart in grey
@@ -140,28 +138,31 @@ def print_evaluation(made: Evaluation) -> None:
     click.secho(summary(made), bold=True)
     for sentence in made.warnings:
         click.secho(f"warning: {sentence}", fg="yellow")
-    table = table_of("metric", [model_name(name) for name in made.models])
-    for metric, label in METRIC_NAMES.items():
-        figures = [model[metric] for model in made.models.values()]
-        if any(figure.known for figure in figures):
-            table.add_row(_at(label, made), *map(str, figures))
-    print_table(table)
+    rows = [
+        (_at(label, made), *(str(model[metric]) for model in made.models.values()))
+        for metric, label in METRIC_NAMES.items()
+        if any(model[metric].known for model in made.models.values())
+    ]
+    print_table(("metric", *map(model_name, made.models)), rows, spaced=True)
     for text in _reasons(made.figures):
         click.secho(text, dim=True)
     if made.by_label:
-        table = table_of("label", ["photos", *(METRIC_NAMES[m] for m in _LABEL_METRICS)])
-        for label, metrics in made.by_label.items():
-            photos = str(made.counts[label].photos)
-            table.add_row(label, photos, *(str(metrics[m]) for m in _LABEL_METRICS))
-        print_table(table)
+        rows = [
+            (label, str(made.counts[label].photos), *(str(metrics[m]) for m in _LABEL_METRICS))
+            for label, metrics in made.by_label.items()
+        ]
+        print_table(("label", "photos", *(METRIC_NAMES[m] for m in _LABEL_METRICS)), rows, spaced=True)
+    titles = ("photos", "patients", *(METRIC_NAMES[m] for m in _SUBGROUP_METRICS), "note")
     for column, groups in made.subgroups.items():
-        table = table_of(
-            column, ["photos", "patients", *(METRIC_NAMES[m] for m in _SUBGROUP_METRICS), "note"]
-        )
-        for name, group in groups.items():
-            shown = [str(group.metrics[m]) for m in _SUBGROUP_METRICS]
-            table.add_row(name, str(group.n_photos), str(group.n_patients), *shown, group.note)
-        print_table(table)
+        rows = [
+            (
+                *(name, str(group.n_photos), str(group.n_patients)),
+                *(str(group.metrics[m]) for m in _SUBGROUP_METRICS),
+                group.note,
+            )
+            for name, group in groups.items()
+        ]
+        print_table((column, *titles), rows, left=("note",), spaced=True)
     if made.left_out:
         click.secho(f"{_count(len(made.left_out), 'photo')} left out:", fg="yellow")
         for text in _left_out(made):
@@ -187,32 +188,12 @@ def print_comparison(variants: Mapping[str, Figures]) -> None:
         for name in dict.fromkeys(name for figures in variants.values() for name in figures)
         if name not in METRIC_NAMES
     ]
-    table = table_of("variant", [METRIC_NAMES.get(name, name.replace("_", " ")) for name in names])
     missing = Interval(math.nan)
-    for variant, figures in variants.items():
-        table.add_row(variant, *(str(figures.get(name, missing)) for name in names))
-    print_table(table)
-
-
-def table_of(first: str, columns: Sequence[str]) -> Any:
-    """An empty table for `print_table`, with a first column of names."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(Text(first))
-    for column in columns:
-        table.add_column(Text(column), justify="left" if column == "note" else "right")
-    return table
-
-
-def print_table(table: Any) -> None:
-    """A table on standard output, as wide as it needs where that is no terminal."""
-    from rich.console import Console
-
-    # a label may look like markup
-    Console(width=None if sys.stdout.isatty() else 1000, highlight=False, markup=False).print(table)
-    print()
+    print_table(
+        ("variant", *(METRIC_NAMES.get(name, name.replace("_", " ")) for name in names)),
+        [(name, *(str(figures.get(n, missing)) for n in names)) for name, figures in variants.items()],
+        spaced=True,
+    )
 
 
 def _at(name: str, made: Evaluation) -> str:
@@ -603,28 +584,23 @@ def page(made: Evaluation, drawn: Mapping[str, Figure]) -> str:
     drawn : mapping of str to matplotlib.figure.Figure
         From `figures`.
     """
-    from jinja2 import Environment
-
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        resources.files("anthropo.report").joinpath("evaluation.html").read_text(encoding="utf-8")
-    )
-    pictures = {
-        name: {"data": base64.b64encode(svg(figure)).decode(), "caption": _CAPTIONS[name]}
-        for name, figure in drawn.items()
-    }
-    return template.render(
+    names = {metric: _at(name, made) for metric, name in METRIC_NAMES.items()}
+    rows = [metric for metric in names if any(model[metric].known for model in made.models.values())]
+    return rendering.page(
+        "evaluation.html",
         made=made,
         summary=summary(made),
-        pictures=pictures,
+        pictures={n: {"data": embedded(svg(f)), "caption": _CAPTIONS[n]} for n, f in drawn.items()},
         number=number,
         definitions=DEFINITIONS,
-        version=__version__,
+        defined=[(names[metric], DEFINITIONS[metric]) for metric in rows],
+        settings=[(name.replace("_", " "), value) for name, value in made.settings.items()],
         model_names={name: model_name(name) for name in made.models},
-        metric_names={metric: _at(name, made) for metric, name in METRIC_NAMES.items()},
+        metric_names=names,
+        named=lambda metrics: [names[metric] for metric in metrics],
         left_out=_left_out(made),
-        rows=[
-            metric for metric in METRIC_NAMES if any(model[metric].known for model in made.models.values())
-        ],
+        rows=rows,
+        difference_metrics=_DIFFERENCE_METRICS,
         label_metrics=_LABEL_METRICS,
         subgroup_metrics=_SUBGROUP_METRICS,
         reasons=_reasons(made.figures),
@@ -639,7 +615,4 @@ def write_page(path: Path, made: Evaluation, drawn: Mapping[str, Figure]) -> Non
     InputError
         If the file cannot be written.
     """
-    try:
-        write_atomically(path, page(made, drawn).encode())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}).") from None
+    write(path, page(made, drawn))

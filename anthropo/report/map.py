@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import math
 import textwrap
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anthropo._version import __version__
 from anthropo.groups.map import FaceMap, Groups, Neighbours
 from anthropo.learning.intervals import Interval
+from anthropo.report import rendering
+from anthropo.report.rendering import GREY, INK, LINE, NOTE, SOFT, embedded, jpeg, png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
-NOTE = "Research use only, not a medical device."
 CAUTION = (
     "Read this map with care (Wattenberg, Viégas & Johnson, “How to use t-SNE effectively”, Distill 2016). "
     "Only who lies beside whom means something: distances between clusters, their sizes and the empty space "
@@ -38,7 +36,6 @@ SHORT_CAUTION = (
 )
 VIEWS = {"tsne": "t-SNE", "pca": "principal components"}
 
-_INK, _SOFT, _LINE, _GREY = "#1b1f24", "#57606a", "#d8dee4", "#9aa4ae"
 # Okabe-Ito, the yellow left out, which is lost on white
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#1b1f24")
 _MOST_GROUPS = 15  # that get a mark of their own
@@ -113,12 +110,12 @@ def marks(groups: Groups) -> tuple[Mark, ...]:
     made = []
     for i, name in enumerate(groups.names):
         if i not in own:
-            made.append(Mark(name, _GREY, 0.5 * _SHAPES[0]))
+            made.append(Mark(name, GREY, 0.5 * _SHAPES[0]))
             continue
         at = sum(j in own for j in range(i))
         colour = _ordered_colour(i, n) if groups.ordered else _COLOURS[at % len(_COLOURS)]
         made.append(Mark(name, colour, _SHAPES[at % len(_SHAPES)]))
-    return (*made, Mark("not given", _GREY, 0.5 * _SHAPES[0]))
+    return (*made, Mark("not given", GREY, 0.5 * _SHAPES[0]))
 
 
 def _ordered_colour(i: int, n: int) -> str:
@@ -249,11 +246,6 @@ def _group(drawn: Drawn, row: int) -> str:
 
 def page(drawn: Drawn) -> bytes:
     """The map as one HTML page that needs nothing else."""
-    from jinja2 import Environment
-
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        resources.files("anthropo.report").joinpath("map.html").read_text(encoding="utf-8")
-    )
     own = marks(drawn.groups)
     places = {name: _places(drawn, name) for name in VIEWS}
     photos = [
@@ -270,21 +262,20 @@ def page(drawn: Drawn) -> bytes:
         }
         for i, name in enumerate(drawn.ids)
     ]
-    text = template.render(
+    text = rendering.page(
+        "map.html",
         drawn=drawn,
         summary=summary(drawn),
         caution=CAUTION,
-        note=NOTE,
         views=VIEWS,
         photos=photos,
-        pictures=[_jpeg(p) for p in drawn.thumbnails],
+        pictures=[embedded(jpeg(_small(p, _THUMBNAIL_PX), 80)) for p in drawn.thumbnails],
         thumbnail=_thumbnail_width(len(drawn.ids)),
         aspect=drawn.thumbnails[0].shape[0] / drawn.thumbnails[0].shape[1] if drawn.thumbnails else 1,
         side=_SIDE,
         mark=_MARK,
         groups=group_rows(drawn),
         figures=figures(drawn),
-        version=__version__,
     )
     return text.encode()
 
@@ -309,13 +300,9 @@ def _thumbnail_width(photos: int) -> float:
     return float(np.clip(part * _SIDE / math.sqrt(photos), least, most))
 
 
-def _jpeg(pixels: Pixels) -> str:
-    """A small JPEG without metadata, as base64."""
+def _small(pixels: Pixels, width: int) -> Image.Image:
     picture = Image.fromarray(pixels)
-    height = round(_THUMBNAIL_PX * picture.height / picture.width)
-    buffer = io.BytesIO()
-    picture.resize((_THUMBNAIL_PX, height), Image.Resampling.LANCZOS).save(buffer, "JPEG", quality=80)
-    return base64.b64encode(buffer.getvalue()).decode()
+    return picture.resize((width, round(width * picture.height / picture.width)), Image.Resampling.LANCZOS)
 
 
 def picture(drawn: Drawn) -> bytes:
@@ -334,12 +321,10 @@ def picture(drawn: Drawn) -> bytes:
     figure.suptitle(_escaped(drawn.title), x=0.01, ha="left", fontsize=14, fontweight="bold")
     key, foot = figure.add_subplot(grid[1, :]), figure.add_subplot(grid[2, :])
     key.legend(*_legend(drawn), loc="center left", ncols=columns, fontsize=9, frameon=False, borderpad=0)
-    foot.text(0, 0.5, _escaped("\n".join(text)), va="center", fontsize=8.5, color=_SOFT)
+    foot.text(0, 0.5, _escaped("\n".join(text)), va="center", fontsize=8.5, color=SOFT)
     for axes in (key, foot):
         axes.set_axis_off()
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    return png(figure)
 
 
 def _panel(axes: Axes, drawn: Drawn, view: str, name: str) -> None:
@@ -352,21 +337,18 @@ def _panel(axes: Axes, drawn: Drawn, view: str, name: str) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
-        spine.set_color(_LINE)
+        spine.set_color(LINE)
     one, two = drawn.made.shares
     more = (
         f"perplexity {drawn.made.perplexity:.3g}"
         if view == "tsne"
         else f"{100 * (one + two):.0f} % of the variance"
     )
-    axes.set_title(f"{name}, {more}", fontsize=10, loc="left", color=_INK)
+    axes.set_title(f"{name}, {more}", fontsize=10, loc="left", color=INK)
     zoom = _thumbnail_width(len(place)) / _SIDE * 5.2 * 72 / 56
     for at, pixels in zip(place, drawn.thumbnails, strict=False):
-        small = Image.fromarray(pixels)
-        small = small.resize((112, round(112 * small.height / small.width)), Image.Resampling.LANCZOS)
-        axes.add_artist(
-            AnnotationBbox(OffsetImage(np.asarray(small), zoom=zoom / 2), tuple(at), frameon=False, zorder=2)
-        )
+        small = OffsetImage(np.asarray(_small(pixels, 2 * _THUMBNAIL_PX)), zoom=zoom / 2)
+        axes.add_artist(AnnotationBbox(small, tuple(at), frameon=False, zorder=2))
     size = (26 if drawn.thumbnails else 60) * min(1.0, math.sqrt(120 / len(place)))
     shift = _thumbnail_width(len(place)) / 2 if drawn.thumbnails else 0.0
     for i, mark in enumerate(marks(drawn.groups)):

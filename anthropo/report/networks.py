@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anthropo.errors import ModelError
-from anthropo.files import write_atomically
-from anthropo.report.evaluation import METRIC_NAMES, print_table, table_of
+from anthropo.files import write
+from anthropo.report.evaluation import METRIC_NAMES
+from anthropo.report.rendering import png, print_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,10 +39,8 @@ def print_finetuned(made: Finetuned) -> None:
     )
     columns = ("sensitivity", "ppv", "specificity", "auroc")
     first = "attribute" if made.network.task == "attributes" else "label"
-    table = table_of(first, [_NAMES[name] for name in columns])
-    for label, own in made.by_label.items():
-        table.add_row(label, *(str(own[name]) for name in columns))
-    print_table(table)
+    rows = [(label, *(str(figures[name]) for name in columns)) for label, figures in made.by_label.items()]
+    print_table((first, *(_NAMES[name] for name in columns)), rows, spaced=True)
     for name, figure in made.overall.items():
         if figure.reason and figure.value != figure.value:
             continue
@@ -93,12 +91,7 @@ def write_history(path: Path, network: Network) -> None:
     from anthropo.networks.objective import MONITORED
 
     history = network.about["history"]
-    picture = io.BytesIO()
-    history_figure(history, MONITORED[network.task]).savefig(picture, format="png", dpi=150)
+    picture = png(history_figure(history, MONITORED[network.task]), 150)
     text = json.dumps({"metric": MONITORED[network.task], "views": history}, indent=1).encode() + b"\n"
-    for suffix, data in ((".history.png", picture.getvalue()), (".history.json", text)):
-        beside = path.with_suffix(suffix)
-        try:
-            write_atomically(beside, data)
-        except OSError as error:
-            raise ModelError(f"{beside}: cannot be written ({error.strerror or error}).") from None
+    for suffix, data in ((".history.png", picture), (".history.json", text)):
+        write(path.with_suffix(suffix), data, error=ModelError)

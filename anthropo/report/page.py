@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import os
 import threading
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from anthropo._version import __version__
 from anthropo.batch.records import MeasuredFace, Record
 from anthropo.errors import InputError
-from anthropo.files import write_atomically
+from anthropo.files import write
 from anthropo.measurement.registry import registry
 from anthropo.report.figures import REGION_COLOURS, overlay
+from anthropo.report.rendering import embedded, jpeg, page
 from anthropo.report.tables import number, references, sign
 
 
@@ -30,9 +27,7 @@ class Page:
             raise InputError(f"{path}: cannot be written. Name a file in a folder that exists.")
 
     def add_face(self, seen: MeasuredFace) -> None:
-        buffer = io.BytesIO()
-        overlay(seen.observation.photo, seen.face, seen.scale).save(buffer, "JPEG", quality=85)
-        picture = base64.b64encode(buffer.getvalue()).decode()
+        picture = embedded(jpeg(overlay(seen.observation.photo, seen.face, seen.scale)))
         with self._lock:
             self._pictures[seen.item.path, seen.observation.index] = picture
 
@@ -44,12 +39,6 @@ class Page:
         InputError
             If the file cannot be written.
         """
-        from jinja2 import Environment
-
-        # escapes everything but the pictures, which are base64
-        template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-            resources.files("anthropo.report").joinpath("page.html").read_text(encoding="utf-8")
-        )
         faces = [
             {
                 **record,
@@ -61,18 +50,15 @@ class Page:
             for record in records
             if record["status"] == "ok"
         ]
-        text = template.render(
+        text = page(
+            "page.html",
             faces=faces,
             failed=[r for r in records if r["status"] == "failed"],
             colours=REGION_COLOURS,
             number=number,
             sign=sign,
-            version=__version__,
         )
-        try:
-            write_atomically(self.path, text.encode())
-        except OSError as error:
-            raise InputError(f"{self.path}: cannot be written ({error.strerror}).") from None
+        write(self.path, text)
 
 
 def _by_region(record: Record) -> dict[str, list[dict[str, Any]]]:

@@ -24,8 +24,8 @@ from anthropo.batch.records import Record, flatten
 from anthropo.batch.run import measure_item
 from anthropo.errors import InputError
 from anthropo.face.weights import locate
-from anthropo.measurement.appearance import lbp
 from anthropo.measurement.registry import registry
+from anthropo.measurement.texture import lbp
 from anthropo.photo import read_photo
 from anthropo.reference.tables import COLUMNS, DEFAULT_REFERENCE, shipped_references
 from anthropo.settings import Settings

@@ -140,7 +140,7 @@ def test_several_faces(portrait: Pixels) -> None:
     small = np.asarray(Image.fromarray(portrait).resize((620, 620)))
     both = np.zeros((840, 1460, 3), np.uint8)
     both[:, :840], both[:620, 840:] = portrait, small
-    with pytest.raises(FaceError, match=r"2 faces found, 1 needed\. Pass --face largest or --face all"):
+    with pytest.raises(FaceError, match=r"2 faces found, 1 needed\. Pass face='largest' or face='all'"):
         read_face(photo(both))
     largest = read_face(photo(both), face="largest")
     assert largest.landmarks[:, 0].max() < 840

@@ -15,17 +15,11 @@ from skimage.color import rgb2lab
 
 from anthropo.face.landmarker import Face, read_face
 from anthropo.face.scheme import MIRROR
-from anthropo.measurement.appearance import (
-    COLOUR,
-    EYE,
-    LBP_SITES,
-    TEXTURE,
-    Appearance,
-    appearance,
-    lab,
-    lbp,
-    philtrum_relief,
-)
+from anthropo.measurement.appearance import appearance
+from anthropo.measurement.colour import COLOUR, lab
+from anthropo.measurement.eye import EYE
+from anthropo.measurement.sampling import Appearance
+from anthropo.measurement.texture import LBP_SITES, TEXTURE, lbp, philtrum_relief
 from anthropo.photo import Photo
 
 Pixels = NDArray[np.uint8]
