@@ -12,8 +12,8 @@ import numpy as np
 
 from anthropo.batch.inputs import Item, collect
 from anthropo.batch.patients import one_person, pool_patient
-from anthropo.batch.records import Record, record_of
-from anthropo.batch.run import measure_observation
+from anthropo.batch.records import Record
+from anthropo.batch.run import measure_observation, record_of
 from anthropo.errors import FaceError, InputError, ModelError, PhotoError, parameter
 from anthropo.explanation.changes import Change, smallest_changes
 from anthropo.explanation.contributions import Explanation, check_labels, contrast, explain_features
@@ -182,9 +182,11 @@ def explain(
         measuring.fingerprint()  # references that cannot be used are one error, not one per photo
     encoder = model.encoder(settings, encoder_weights)
     seen, notes = _seen(paths, settings, encoder, reading.jobs)
+    if not seen:
+        raise UnusableError(notes)
     features = read_features(
         People.of([item for item in items if item.path in seen], trained, together=True).cohort, reading,
-        settings, encoder, trained.columns[0], observed=seen, progress=progress,
+        settings, encoder, trained.regions, observed=seen, progress=progress,
     )  # fmt: skip
     notes += [reason for _, reason in features.left_out]
     usable = list(dict.fromkeys(features.photos.tolist()))
