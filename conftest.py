@@ -17,9 +17,9 @@ def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("examples")
     labels = ("control", "synthetic-A")
-    cohort = make_cohort(folder / "cohort", 10, labels)
+    cohort = make_cohort(folder / "cohort", 6, labels)
     request = anthropo.TrainRequest(
-        options=anthropo.Options(regions=("face",)),
+        options=anthropo.Options(regions=("face",), min_patients=4),
         allow_duplicates=True,  # the pictures are made of one photograph
         reading=anthropo.PhotoReading(jitter=1, fine=False, cache=str(folder / "cache")),
     )
