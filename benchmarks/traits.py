@@ -32,7 +32,6 @@ from anthropo import synthetic
 from anthropo.batch.inputs import Item
 from anthropo.batch.run import run
 from anthropo.measurement.compute import Measurement
-from anthropo.measurement.registry import registry
 from anthropo.reference.build import Subject, build_reference, values_of
 from anthropo.reference.rules import OBJECTIVE, Rule, read_rules
 from anthropo.reference.tables import Reference, ReferenceRow, load_reference
@@ -69,15 +68,9 @@ def measured(rows: Sequence[tuple[Item, Subject]], jobs: int) -> list[Person]:
     subjects = {item.path: who for item, who in rows}
     people = []
     for (record,) in run([item for item, _ in rows], Settings(face="largest"), jobs):
-        if record["status"] == "ok":
-            found = [
-                Measurement(
-                    name, *(math.nan if m[k] is None else m[k] for k in ("value", "lo", "hi")), m["unit"],
-                    registry()[name].side, m["reason"],
-                )
-                for name, m in record["measurements"].items()
-            ]  # fmt: skip
-            people.append(Person(subjects[record["photo"]], found, values_of(found)))
+        if record.ok:
+            measurements = list(record.measurements)
+            people.append(Person(subjects[record.photo], measurements, values_of(measurements)))
     return people
 
 

@@ -63,8 +63,8 @@ def told(name: str, path: Path) -> bool:
     """Print a row of the table of times; whether there was a face."""
     record, spent = timed(path)
     length = open_video(path).seconds
-    video = record.get("video")
-    found = f"{video['measured']} of {video['frames']}" if video else "none: no face found"
+    video = record.video
+    found = f"{video.measured} of {video.frames}" if video else "none: no face found"
     print(f"| {name} | {length:.1f} s | {found} | {spent:.2f} s | {length / spent:.1f} |")
     return video is not None
 

@@ -212,7 +212,8 @@ def write_evaluations(path: Path, evaluations: Sequence[Evaluation]) -> None:
         except OSError as error:
             raise InputError(f"{path}: cannot be written ({error.strerror or error}).") from None
         return
-    from anthropo.report.evaluation import figures, write_page
+    from anthropo.report.evaluation import write_page
+    from anthropo.report.evaluation_figures import figures
 
     (made,) = evaluations
-    write_page(path, made, figures(made.judged, made))
+    write_page(path, made, figures(made))

@@ -9,6 +9,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 
 from anthropo.errors import InputError
@@ -53,9 +54,9 @@ def collect(inputs: Sequence[str]) -> list[Item]:
             found = [p for p in found if not p.endswith(OVERLAY_SUFFIX)]
             if not found:
                 raise InputError(f"{given}: no file matches this pattern.")
-            new = [item for p in found for item in (read_photo_table(Path(p)) if is_table(p) else [Item(p)])]
-        elif is_table(given):
-            new = read_photo_table(path)
+            new = [item for p in found for item in (_listed(p) if _is_table(p) else [Item(p)])]
+        elif _is_table(given):
+            new = _listed(given)
         else:
             new = [Item(str(path))]
         items += new
@@ -71,16 +72,14 @@ def collect(inputs: Sequence[str]) -> list[Item]:
 
 def _disputed(items: list[Item]) -> list[Item]:
     """The items, with a mark where rows of one photo differ in sex or age: none of them is to be believed."""
-    said: dict[str, dict[str, None]] = defaultdict(dict)
+    people: dict[str, dict[str, None]] = defaultdict(dict)  # of each photo, in the order of the rows
     for item in items:
-        said[item.path][" ".join(_plain(item.columns.get(key), parse) for key, parse in PERSON)] = None
+        sex, age = (item.columns.get(name) for name in ("sex", "age"))
+        people[item.path][f"{_plain(sex, parse_sex)} {_plain(age, parse_age)}"] = None
     return [
-        replace(item, disputed="; ".join(said[item.path])) if len(said[item.path]) > 1 else item
+        replace(item, disputed="; ".join(people[item.path])) if len(people[item.path]) > 1 else item
         for item in items
     ]
-
-
-PERSON: tuple[tuple[str, Callable[[str], str | float]], ...] = (("sex", parse_sex), ("age", parse_age))
 
 
 def _plain(text: str | None, parse: Callable[[str], str | float]) -> str:
@@ -92,18 +91,36 @@ def _plain(text: str | None, parse: Callable[[str], str | float]) -> str:
         return str(text)
 
 
-def is_table(name: str) -> bool:
+def _listed(table: str) -> list[Item]:
+    return list(read_photo_table(Path(table)).items)
+
+
+def _is_table(name: str) -> bool:
     return name.lower().endswith((".csv", ".tsv"))
 
 
 def _is_photograph(path: Path, folder: Path) -> bool:
     """By its name; hidden files and anthropo's own overlays are not meant."""
     hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    own = path.name.endswith(OVERLAY_SUFFIX)
-    return path.suffix.lower() in SUFFIXES and not hidden and not own and path.is_file()
+    overlay = path.name.endswith(OVERLAY_SUFFIX)
+    return path.suffix.lower() in SUFFIXES and not hidden and not overlay and path.is_file()
 
 
-def read_photo_table(path: Path) -> list[Item]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoTable:
+    """Photographs that a table lists. Rows are counted as a spreadsheet does: the header is row 1."""
+
+    items: tuple[Item, ...]
+    rows: tuple[int, ...]  # of each item
+    without_photo: tuple[int, ...]  # rows that have other cells only
+
+    @property
+    def columns(self) -> list[str]:
+        """The table's columns beside `photo`."""
+        return list(self.items[0].columns)
+
+
+def read_photo_table(path: Path) -> PhotoTable:
     """Photographs listed in a CSV with a `photo` column; paths are relative to the CSV.
 
     Raises
@@ -112,40 +129,48 @@ def read_photo_table(path: Path) -> list[Item]:
         If there is no such file, it is no text, has no `photo` column, a column twice, `Sex` in place of
         `sex`, more cells than the header, or lists no photo.
     """
-    text = read_text(path).lstrip("\r\n")
-    header = text.splitlines()[0] if text.strip() else ""
+    text = read_text(path)
+    table = text.lstrip("\r\n")
+    above = len(text[: len(text) - len(table)].splitlines())  # blank lines
+    header = table.splitlines()[0] if table.strip() else ""
     # the delimiter that yields the column we need, else the commonest
     columns = {d: [n.strip() for n in next(csv.reader([header], delimiter=d), [])] for d in ",;\t"}
     delimiter = max(columns, key=lambda d: ("photo" in columns[d], len(columns[d])))
+    names = columns[delimiter]
     try:
-        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
+        rows = list(csv.reader(io.StringIO(table, newline=""), delimiter=delimiter))[1:]
     except csv.Error as error:
         raise InputError(f"{path}: not a readable CSV ({error}).") from None
-    if "photo" not in columns[delimiter]:
+    _check_header(path, names)
+    items: dict[int, Item] = {}
+    without_photo = []
+    for number, row in enumerate(rows, start=2 + above):
+        extra = [cell for cell in row[len(names) :] if cell.strip()]
+        if extra:
+            raise InputError(
+                f"{path}, row {number}: {len(names) + len(extra)} cells where the header has {len(names)}. "
+                'Put a cell that holds the delimiter in quotes ("31,5").'
+            )
+        cells = {name: cell.strip() for name, cell in zip_longest(names, row[: len(names)], fillvalue="")}
+        photo = cells.pop("photo")
+        if photo:
+            items[number] = Item(str(path.parent / photo), cells)
+        elif any(cells.values()):
+            without_photo.append(number)
+    if not items:
+        raise InputError(f"{path}: the table lists no photograph.")
+    return PhotoTable(items=tuple(items.values()), rows=tuple(items), without_photo=tuple(without_photo))
+
+
+def _check_header(path: Path, names: Sequence[str]) -> None:
+    if "photo" not in names:
         raise InputError(
-            f"{path}: no column `photo`; its columns are {', '.join(columns[delimiter]) or 'none'}. "
+            f"{path}: no column `photo`; its columns are {', '.join(names) or 'none'}. "
             "Name the column that holds the photographs' paths `photo`."
         )
-    names = columns[delimiter]
     repeated = sorted({name for name in names if name and names.count(name) > 1})
     if repeated:
         raise InputError(f"{path}: {repeated[0]} is a column twice. Keep one of them, or rename it.")
     for name in names:
         if name.lower() in COHORT_COLUMNS and name not in COHORT_COLUMNS and name.lower() not in names:
             raise InputError(f"{path}: column `{name}` would be passed over. Name it `{name.lower()}`.")
-    items = []
-    for number, row in enumerate(rows, start=2):
-        # cells beyond the header come under the key None, absent ones as None
-        extra = [cell for cell in row.get(None) or () if cell.strip()]
-        if extra:
-            raise InputError(
-                f"{path}, row {number}: {len(names) + len(extra)} cells where the header has {len(names)}. "
-                'Put a cell that holds the delimiter in quotes ("31,5").'
-            )
-        cells = {k.strip(): (v or "").strip() for k, v in row.items() if isinstance(k, str)}
-        photo = cells.pop("photo")
-        if photo:
-            items.append(Item(str(path.parent / photo), cells))
-    if not items:
-        raise InputError(f"{path}: the table lists no photograph.")
-    return items

@@ -7,13 +7,15 @@ import csv
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from anthropo._version import __version__
 from anthropo.batch.inputs import Item
-from anthropo.batch.records import Record, Row, flatten, is_result_column, passed_through, stated
+from anthropo.batch.records import MeasuredRecord, Record, Row, is_result_column, passed_through
+from anthropo.batch.scores import diagnostics_of
 from anthropo.errors import InputError
 from anthropo.files import file_sha256, write_atomically
 from anthropo.settings import Settings
@@ -45,7 +47,7 @@ class Output:
         self.suffix = self.path.suffix.lower()
         self._settings = settings
         self._fingerprint = settings.fingerprint()
-        self._earlier: dict[str, list[Record | Row]] = {}  # photo -> what the file has of it
+        self._earlier: dict[str, list[Row]] = {}  # photo -> what the file has of it
         self._new: dict[str, list[Record]] = {}
         if os.path.isdir(path):
             raise InputError(f"{path}: a folder, not a file. Give the name of a file to write.")
@@ -74,13 +76,13 @@ class Output:
 
     def finished(self, item: Item) -> bool:
         """Whether an earlier run has all of this photo, unchanged and with the same settings."""
-        known = self._new.get(item.path) or self._earlier.get(item.path, [])
+        known = self._rows(self._new.get(item.path, [])) or self._earlier.get(item.path, [])
         if not known or any(
             row["status"] != "ok" or row.get("notes") or _cell(row, "settings") != self._fingerprint
             for row in known
         ):
             return False
-        if (_cell(known[0], "person") or "") != stated(item, self._settings):
+        if (_cell(known[0], "person") or "") != diagnostics_of(item, self._settings).person:
             return False
         try:
             digest = file_sha256(item.path)
@@ -99,9 +101,10 @@ class Output:
             If they cannot be written.
         """
         # first, so that an interruption while the journal is written loses nothing
-        self._new[records[0]["photo"]] = records
+        self._new[records[0].photo] = records
         try:
-            self._journal.write(json.dumps(records, ensure_ascii=False) + "\n")
+            line = json.dumps([record.to_json() for record in records], ensure_ascii=False)
+            self._journal.write(line + "\n")
             self._journal.flush()
         except OSError as error:
             raise self._full(error) from None
@@ -114,11 +117,10 @@ class Output:
         InputError
             If it cannot be written.
         """
-        rows: list[Any] = []
+        rows: list[Row] = []
         for item in items:
             if item.path in self._new:
-                records: list[Any] = [{**r, "columns": item.columns} for r in self._new[item.path]]
-                rows += records if self.suffix == ".json" else [flatten(r) for r in records]
+                rows += self._rows(replace(record, columns=item.columns) for record in self._new[item.path])
                 continue
             # a photo that was listed with different columns has several rows of each face
             for row in {str(row["face"]): row for row in self._earlier.get(item.path, [])}.values():
@@ -130,10 +132,8 @@ class Output:
                     rows.append({**first, **passed_through(item.columns), **ours})
         current = {item.path for item in items}
         for photo in dict.fromkeys([*self._earlier, *self._new]):  # what a killed run finished, too
-            if photo in self._new and photo not in current:
-                rows += self._new[photo] if self.suffix == ".json" else map(flatten, self._new[photo])
-            elif photo not in current:
-                rows += self._earlier[photo]
+            if photo not in current:
+                rows += self._rows(self._new.get(photo, [])) or self._earlier[photo]
         try:
             self._journal.close()
             write_atomically(self.path, encode(rows, self.suffix))
@@ -141,6 +141,10 @@ class Output:
             raise self._full(error) from None
         with contextlib.suppress(OSError):
             self._partial.unlink()
+
+    def _rows(self, records: Iterable[Record]) -> list[Row]:
+        """Records as the file has them."""
+        return [record.to_json() if self.suffix == ".json" else record.to_row() for record in records]
 
     def _full(self, error: OSError) -> InputError:
         return InputError(
@@ -170,16 +174,15 @@ class Output:
                 f"Move it, or write to another file than {self.path}."
             )
         for line in data.split(b"\n"):
-            with contextlib.suppress(ValueError, KeyError, TypeError, IndexError):  # a line cut by a crash
-                records = json.loads(line)
-                for record in records:
-                    flatten(record)  # whole, and of this version
-                self._new[records[0]["photo"]] = records
+            # a line that was cut by a crash, or written by another version
+            with contextlib.suppress(ValueError, KeyError, TypeError, IndexError, AttributeError):
+                records = [Record.from_json(record) for record in json.loads(line)]
+                self._new[records[0].photo] = records
         os.truncate(self._partial, data.rfind(b"\n") + 1)
 
 
-def _cell(row: Record | Row, key: str) -> Any:
-    """A diagnostics entry of a record or of a row."""
+def _cell(row: Row, key: str) -> Any:
+    """A diagnostics entry of a row, be it JSON's or a table's."""
     diagnostics = row.get("diagnostics")
     return diagnostics.get(key) if isinstance(diagnostics, dict) else row.get(f"diagnostics_{key}")
 
@@ -198,7 +201,7 @@ def decode(path: Path, suffix: str, what: str = "photos") -> list[Row]:
     return table
 
 
-def encode(rows: list[Any], suffix: str, what: str = "photos") -> bytes:
+def encode(rows: list[Row], suffix: str, what: str = "photos") -> bytes:
     """The content of a table; `what` its rows are stands in JSON."""
     if suffix == ".json":
         document = {"anthropo": __version__, what: rows}
@@ -215,9 +218,18 @@ def encode(rows: list[Any], suffix: str, what: str = "photos") -> bytes:
     return buffer.getvalue()
 
 
-def as_csv(records: list[Record]) -> str:
+def as_csv(records: Iterable[MeasuredRecord]) -> str:
     """The CSV output as text."""
-    return encode([flatten(r) for r in records], ".csv").decode()
+    return encode([record.to_row() for record in records], ".csv").decode()
+
+
+def by_photo(path: Path, photos: Container[str]) -> dict[str, list[Record]]:
+    """The records of these photos in a JSON table of the same version."""
+    records: dict[str, list[Record]] = {}
+    for row in decode(path, ".json"):
+        if row["photo"] in photos:
+            records.setdefault(row["photo"], []).append(Record.from_json(row))
+    return records
 
 
 def _lock(file: IO[str]) -> None:

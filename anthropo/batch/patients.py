@@ -7,20 +7,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TypeVar
 
 from anthropo.batch.inputs import Item
 from anthropo.batch.output import SUFFIXES_OF_TABLES, decode, encode
-from anthropo.batch.records import (
-    Record,
-    Row,
-    diagnostics_of,
-    flatten_measurements,
-    measurement_records,
-    passed_through,
-    scores_of,
-    values_of,
-)
+from anthropo.batch.records import Json, MeasuredRecord, Record, Row, passed_through
+from anthropo.batch.scores import diagnostics_of, scores_of
 from anthropo.errors import InputError
 from anthropo.files import write_atomically
 from anthropo.measurement.pooling import pool
@@ -28,11 +20,10 @@ from anthropo.reference.tables import parse_age, parse_sex
 from anthropo.reference.zscore import disagreement
 from anthropo.settings import Settings
 
-if TYPE_CHECKING:
-    pass
-
 # Ages of one person's photos may differ by this share of the oldest: half a year at five, four at forty.
 _AGES = 0.1
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +62,7 @@ def patients(items: Sequence[Item]) -> list[Patient]:
         if owner.setdefault(item.path, name) != name:
             raise InputError(f"{item.path}: listed under two patients, {owner[item.path]} and {name}.")
         by_name.setdefault(name, []).append(item)
-    return [one_person(name, found) for name, found in by_name.items()]
+    return [one_person(name, photos) for name, photos in by_name.items()]
 
 
 def one_person(name: str, items: Sequence[Item]) -> Patient:
@@ -88,13 +79,13 @@ def one_person(name: str, items: Sequence[Item]) -> Patient:
         if all(item.columns.get(key) == value for item in items)
     }
     who = Patient(name, tuple({item.path: item for item in items}.values()), columns)
-    sexes = _said(items, "sex", parse_sex)
+    sexes = _stated(items, "sex", parse_sex)
     if len(sexes) > 1:
         both = ", ".join(f"{sex} in {photo}" for sex, photo in sexes.items())
         raise InputError(f"{who.shown}: {both}. Correct the column `sex`, or `patient`.")
     if sexes:
         columns["sex"] = str(next(iter(sexes)))
-    ages = _said(items, "age", parse_age)
+    ages = _stated(items, "age", parse_age)
     if ages:
         youngest, oldest = min(ages), max(ages)
         if oldest - youngest > _AGES * oldest:
@@ -106,86 +97,101 @@ def one_person(name: str, items: Sequence[Item]) -> Patient:
     return who
 
 
-def _said(items: Sequence[Item], key: str, parse: Callable[[str], Any]) -> dict[Any, str]:
-    """What the photos say of a person's sex or age, and the first photo that says so."""
-    found: dict[Any, str] = {}
+def _stated(items: Sequence[Item], key: str, parse: Callable[[str], T]) -> dict[T, str]:
+    """The sexes or ages that are given for the photos, each with the first photo it is given for."""
+    values: dict[T, str] = {}
     for item in items:
         text = item.columns.get(key, "")
         try:
             if text:
-                found.setdefault(parse(text), item.path)
+                values.setdefault(parse(text), item.path)
         except InputError:
-            continue  # told when the photo itself is scored
-    return found
-
-
-def pool_patient(who: Patient, records: Mapping[str, Sequence[Record]], settings: Settings) -> Record:
-    """One record of a person.
-
-    Parameters
-    ----------
-    who : Patient
-    records : mapping of path to records
-        What `anthropo.batch.run` gave for each photo; photos that are missing there are left out.
-    settings : Settings
-
-    Returns
-    -------
-    dict
-        ``photos`` lists each photo with what came of it; a person without any measured photo has the
-        status failed.
-    """
-    photos = [record for item in who.items for record in records.get(item.path, ())]
-    good = [record for record in photos if record["status"] == "ok"]
-    person = Item(who.shown, who.columns)
-    values = pool([values_of(record) for record in good]) if good else []
-    scores, doubts = scores_of(person, values, settings) if good else ([], [])
-    reason = ""
-    if not good:
-        reason = photos[0]["reason"] if photos else f"{who.shown}: not measured."
-    return {
-        "patient": who.name,
-        "photos": [
-            {
-                "photo": record["photo"],
-                "status": record["status"],
-                "reason": record["reason"],
-                "sha256": record["diagnostics"].get("sha256"),
-                "gate_failed": [name for name, c in (record["gate"] or {}).items() if not c["ok"]],
-                "moved": record["moved"] or {},
-            }
-            for record in photos
-        ],
-        "status": "ok" if good else "failed",
-        "reason": reason,
-        "measurements": measurement_records(values, scores, settings.scale is not None, []) if good else None,
-        "disagreements": [d.sentence() for d in disagreement(scores)],
-        "notes": doubts,
-        "columns": who.columns,
-        "diagnostics": diagnostics_of(person, settings),
-    }
+            continue  # the photo's own record has a note on it
+    return values
 
 
 _DIAGNOSTICS = ("anthropo", "settings", "dlib", "landmark_model", "fine_model", "jitter", "person")
 _FIRST = ("patient", "status", "reason", "photos", "photos_measured")
 
 
-def flatten_patient(record: Record) -> Row:
-    """A person's record as one row."""
-    good = [p for p in record["photos"] if p["status"] == "ok"]
-    row: Row = {
-        "patient": record["patient"],
-        "status": record["status"],
-        "reason": record["reason"],
-        "photos": "; ".join(p["photo"] for p in record["photos"]),
-        "photos_measured": len(good),
-    }
-    row.update(passed_through({k: v for k, v in record["columns"].items() if k not in _FIRST}))
-    row.update(flatten_measurements(record))
-    for key in _DIAGNOSTICS:
-        row[f"diagnostics_{key}"] = record["diagnostics"].get(key)
-    row["diagnostics_sha256"] = " ".join(p["sha256"] for p in good)
-    return row
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PatientRecord(MeasuredRecord):
+    """One person in all photos of them; failed when none of these could be measured."""
+
+    patient: str  # as in the column `patient`
+    photos: tuple[Record, ...]
+
+    @property
+    def measured(self) -> list[Record]:
+        """The photos that could be measured."""
+        return [photo for photo in self.photos if photo.ok]
+
+    def to_json(self) -> Json:
+        """The record as the JSON output has it."""
+        return {
+            "patient": self.patient,
+            "photos": [
+                {
+                    "photo": photo.photo,
+                    "status": photo.status,
+                    "reason": photo.reason,
+                    "sha256": photo.diagnostics.sha256,
+                    "gate_failed": photo.gate_failed,
+                    "moved": dict(photo.moved),
+                }
+                for photo in self.photos
+            ],
+            "status": self.status,
+            "reason": self.reason,
+            "measurements": self.measurements_json(),
+            "disagreements": list(self.disagreements),
+            "notes": list(self.notes),
+            "columns": dict(self.columns),
+            "diagnostics": self.diagnostics.to_json(),
+        }
+
+    def to_row(self) -> Row:
+        """The record as one row."""
+        row: Row = {
+            "patient": self.patient,
+            "status": self.status,
+            "reason": self.reason,
+            "photos": "; ".join(photo.photo for photo in self.photos),
+            "photos_measured": len(self.measured),
+        }
+        row.update(passed_through({k: v for k, v in self.columns.items() if k not in _FIRST}))
+        row.update(self.measurement_columns())
+        row.update({f"diagnostics_{key}": getattr(self.diagnostics, key) for key in _DIAGNOSTICS})
+        row["diagnostics_sha256"] = " ".join(photo.diagnostics.sha256 or "" for photo in self.measured)
+        return row
+
+
+def pool_patient(who: Patient, records: Mapping[str, Sequence[Record]], settings: Settings) -> PatientRecord:
+    """One record of a person, from those that `run` gave for each photo.
+
+    Photos that have no record are left out.
+    """
+    photos = tuple(record for item in who.items for record in records.get(item.path, ()))
+    measured = [record.measurements for record in photos if record.ok]
+    person = Item(who.shown, who.columns)
+    diagnostics = diagnostics_of(person, settings)
+    if not measured:
+        reason = photos[0].reason if photos else f"{who.shown}: not measured."
+        return PatientRecord(
+            patient=who.name, photos=photos, reason=reason, columns=who.columns, diagnostics=diagnostics
+        )
+    values = pool(measured)
+    scores = scores_of(person, values, settings)
+    return PatientRecord(
+        patient=who.name,
+        photos=photos,
+        measurements=tuple(values),
+        scores=scores.scores,
+        disagreements=tuple(d.sentence() for d in disagreement(scores.scores)),
+        notes=scores.notes,
+        columns=who.columns,
+        diagnostics=diagnostics,
+    )
 
 
 def photos_table(path: str) -> Path:
@@ -228,7 +234,7 @@ class People:
                 "Choose another name, or delete it."
             ) from None
 
-    def write(self, records: Sequence[Record]) -> None:
+    def write(self, records: Sequence[PatientRecord]) -> None:
         """Write these people, then those that the table has had besides.
 
         Raises
@@ -236,23 +242,10 @@ class People:
         InputError
             If it cannot be written.
         """
-        current = {record["patient"] for record in records}
-        rows: list[Any] = list(records) if self._suffix == ".json" else [flatten_patient(r) for r in records]
+        current = {record.patient for record in records}
+        rows = [record.to_json() if self._suffix == ".json" else record.to_row() for record in records]
         rows += [row for row in self._earlier if row["patient"] not in current]
         try:
             write_atomically(self.path, encode(rows, self._suffix, "patients"))
         except OSError as error:
             raise InputError(f"{self.path}: cannot be written ({error.strerror}).") from None
-
-
-def people_csv(records: Sequence[Record]) -> str:
-    """A table of people as text."""
-    return encode([flatten_patient(r) for r in records], ".csv").decode()
-
-
-def by_photo(path: Path) -> dict[str, list[Record]]:
-    """The records of a JSON table by their photo."""
-    found: dict[str, list[Record]] = {}
-    for record in decode(path, ".json"):
-        found.setdefault(record["photo"], []).append(record)
-    return found

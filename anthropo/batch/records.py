@@ -1,333 +1,355 @@
-"""Measured faces as records for JSON and as rows for tables."""
+"""Measured faces and people as records for JSON and as rows for tables."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from typing import Any
 
-from anthropo._version import __version__
-from anthropo.batch.inputs import PERSON, Item
-from anthropo.errors import InputError, parameter
-from anthropo.face import _engine
-from anthropo.face.fine import fine_sha256
-from anthropo.face.gate import CHECKS
+from anthropo.face.gate import CHECKS, Check
 from anthropo.face.landmarker import Face
-from anthropo.face.weights import landmark_model
 from anthropo.measurement.compute import Measurement
+from anthropo.measurement.landmark_file import Landmarks
 from anthropo.measurement.pooling import Pooled
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import Scale
-from anthropo.measurement.texture import lbp
-from anthropo.observation import Observation
-from anthropo.photo import Photo
-from anthropo.reference.build import instrument_name
-from anthropo.reference.zscore import ZScore, disagreement, score
-from anthropo.settings import Settings
+from anthropo.reference.zscore import ZScore
 
-Record = dict[str, Any]  # one face of one photo, as in the JSON output
+Json = dict[str, Any]  # an object as JSON has it
 Row = dict[str, Any]  # one line of a table
+
+_POOLED = ("photos", "sd", "repeatability")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One measurement: in its own unit, in millimetres where there is a scale, and scored."""
+
+    measured: Measurement
+    in_mm: Measurement | None
+    scores: tuple[ZScore, ...]  # one for each reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnostics:
+    """What a record was made with and from; a person's record has the first seven fields only."""
+
+    anthropo: str
+    settings: str  # `Settings.fingerprint`
+    dlib: str
+    landmark_model: str
+    fine_model: str
+    jitter: int
+    person: str  # sex and age as they were given
+    sha256: str | None = None  # of the photo or video
+    landmarks: str | None = None  # changes with the landmark files that were measured from
+    score: float | None = None  # of the face detector
+    second_try: bool | None = None
+
+    def to_json(self) -> Json:
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FacePlace:
+    """Where a face lies in its photo, and how the photo suits measuring; rounded photo pixels and degrees."""
+
+    width: int  # of the photo
+    height: int
+    box: list[float]
+    landmarks: list[list[float]]
+    landmark_sd: list[list[float | None]]  # None: a single evaluation has no spread
+    anatomy: dict[str, list[float]]  # landmarks beyond the 68, by code
+    pose: dict[str, float]  # yaw, pitch, roll
+    gate: tuple[Check, ...]
+    moved: dict[str, float]  # landmarks that were placed by hand, and how far
+
+    @classmethod
+    def of(cls, face: Face, landmarks: Landmarks | None) -> FacePlace:
+        """The place of a face that was corrected from a landmark file, or from none."""
+        return cls(
+            width=face.size[0],
+            height=face.size[1],
+            box=[round(v, 2) for v in face.box],
+            landmarks=[[round(x, 3), round(y, 3)] for x, y in face.landmarks.tolist()],
+            landmark_sd=[[_number(round(v, 4)) for v in point] for point in face.landmark_sd.tolist()],
+            anatomy={code: [round(v, 3) for v in at.tolist()] for code, at in face.anatomy.items()},
+            pose={axis: round(getattr(face, axis), 4) for axis in ("yaw", "pitch", "roll")},
+            gate=tuple(
+                Check(c.name, round(c.value, 4), c.limit, c.bound, c.unit, c.ok, c.advice) for c in face.gate
+            ),
+            moved={name: round(px, 3) for name, px in landmarks.moved.items()} if landmarks else {},
+        )
+
+    def to_json(self) -> Json:
+        gate = {check.name: asdict(check) for check in self.gate}
+        for check in gate.values():
+            del check["name"]
+        return {**{f.name: getattr(self, f.name) for f in fields(self)}, "gate": gate}
+
+    @classmethod
+    def from_json(cls, record: Json) -> FacePlace:
+        gate = tuple(Check(name, **check) for name, check in record["gate"].items())
+        return cls(**{**{f.name: record[f.name] for f in fields(cls)}, "gate": gate})
+
+
+_FACE = tuple(f.name for f in fields(FacePlace))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoSummary:
+    """What of a video was measured."""
+
+    seconds: float
+    frames: int
+    measured: int  # frames with a face that was measured
+    remarks: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class MeasuredFace:
-    """One face of one photo, or of a video's best frame, measured."""
+class MeasuredRecord:
+    """What records of photos and of people have in common."""
 
-    item: Item
-    observation: Observation
-    digest: str  # SHA-256 of the photo's or video's file
-    scale: Scale | None
-    values: Sequence[Measurement | Pooled]
-    notes: list[str]  # why there is no scale
+    reason: str = ""  # why nothing was measured; empty when something was
+    measurements: tuple[Measurement, ...] = ()
+    scores: tuple[ZScore, ...] = ()
+    disagreements: tuple[str, ...] = ()  # of references, a sentence each
+    notes: tuple[str, ...] = ()  # what could not be had although it was asked for
+    columns: Mapping[str, str] = field(default_factory=dict)  # of the input table
+    diagnostics: Diagnostics
 
     @property
-    def face(self) -> Face:
-        return self.observation.face
+    def ok(self) -> bool:
+        """Whether something was measured."""
+        return not self.reason
+
+    @property
+    def status(self) -> str:
+        """``"ok"`` or ``"failed"``."""
+        return "ok" if self.ok else "failed"
+
+    @property
+    def results(self) -> dict[str, Result]:
+        """The measurements by id, with what belongs to each."""
+        values: dict[str, list[Measurement]] = {}
+        for value in self.measurements:
+            values.setdefault(value.id, []).append(value)
+        scores: dict[str, list[ZScore]] = {}
+        for score in self.scores:
+            scores.setdefault(score.id, []).append(score)
+        return {
+            name: Result(measured=first, in_mm=more[0] if more else None, scores=tuple(scores.get(name, ())))
+            for name, (first, *more) in values.items()
+        }
+
+    @property
+    def grades(self) -> dict[str, str]:
+        """The references of the scores, each with the grades of its rows: ``"A"``, ``"A/B"``."""
+        grades: dict[str, set[str]] = {}
+        for score in self.scores:
+            grades.setdefault(score.reference, set()).update(score.grade)
+        return {name: "/".join(sorted(of_rows)) for name, of_rows in grades.items()}
+
+    def to_row(self) -> Row:
+        """The record as one row of a table."""
+        raise NotImplementedError
+
+    def measurements_json(self) -> Json | None:
+        """The results as JSON has them, without NaN; None when nothing was measured."""
+        if not self.ok:
+            return None
+        return {name: _result_json(result) for name, result in self.results.items()}
+
+    def measurement_columns(self) -> Row:
+        """The results as columns; where several photos were pooled, with how often and how steadily."""
+        row: Row = {}
+        results = self.results
+        reasons, doubts = [], []
+        for name in registry():
+            result = results.get(name)
+            row.update(dict.fromkeys((name, f"{name}_lo", f"{name}_hi")))
+            if result is None:
+                continue
+            value = result.measured
+            row.update(_bounds(name, value))
+            if isinstance(value, Pooled):
+                row.update({f"{name}_{key}": _number(getattr(value, key)) for key in _POOLED})
+            if result.in_mm:
+                row.update(_bounds(f"{name}_mm", result.in_mm))
+            for z in result.scores:
+                column = f"{name}_z_{z.reference}"
+                for suffix, number in (("", z.z), ("_lo", z.z_lo), ("_hi", z.z_hi)):
+                    row[column + suffix] = _number(number)
+                if z.reason and not value.reason and z.n:
+                    doubts.append(f"{name}, {z.reference}: {z.reason}")
+            if value.reason:
+                reasons.append(f"{name}: {value.reason}")
+        row["measurement_reasons"] = "; ".join(reasons) if self.ok else None
+        row["z_reasons"] = "; ".join(doubts) if self.ok else None
+        row["references"] = "; ".join(f"{name} (grade {grades})" for name, grades in self.grades.items())
+        row["disagreements"] = " ".join(self.disagreements) if self.ok else None
+        row["notes"] = " ".join(self.notes)
+        return row
 
 
-OnFace = Callable[[MeasuredFace], None]
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Record(MeasuredRecord):
+    """One face of one photo, or a photo that could not be measured."""
 
+    photo: str
+    index: int = 0  # of the face in the photo, the largest first
+    face: FacePlace | None = None
+    scale: Scale | None = None
+    texture: Mapping[str, float] | None = None  # local binary patterns; NaN where there are none
+    video: VideoSummary | None = None
 
-def person_of(item: Item, settings: Settings) -> dict[str, str]:
-    """What is said of the person's sex and age, by a column or for all photos."""
-    if item.disputed:
-        return {"sex": "", "age": ""}
-    said = {"sex": settings.sex, "age": settings.age}
-    return {key: item.columns.get(key, value) or "" for key, value in said.items()}
+    @property
+    def moved(self) -> Mapping[str, float]:
+        """Landmarks that were placed by hand, and how far, pixels."""
+        return self.face.moved if self.face else {}
 
+    @property
+    def gate(self) -> tuple[Check, ...]:
+        """The checks of the photo gate."""
+        return self.face.gate if self.face else ()
 
-def stated(item: Item, settings: Settings) -> str:
-    """The same as one string, by which a second run sees that it has changed."""
-    return item.disputed or " ".join(person_of(item, settings).values()).strip()
+    @property
+    def gate_failed(self) -> list[str]:
+        """The checks that the photo fails."""
+        return [check.name for check in self.gate if not check.ok]
 
+    def to_json(self) -> Json:
+        """The record as the JSON output has it."""
+        scale, texture = self.scale, self.texture
+        return {
+            "photo": self.photo,
+            "face": self.index,
+            "status": self.status,
+            "reason": self.reason,
+            **(self.face.to_json() if self.face else dict.fromkeys(_FACE)),
+            "scale": {key: getattr(scale, key) for key in ("mm_per_px", "rel_sd", "method")}
+            if scale
+            else None,
+            "measurements": self.measurements_json(),
+            "texture": None if texture is None else {name: _number(v) for name, v in texture.items()},
+            "disagreements": list(self.disagreements),
+            "notes": list(self.notes),
+            "columns": dict(self.columns),
+            "diagnostics": self.diagnostics.to_json(),
+            **({"video": asdict(self.video)} if self.video else {}),
+        }
 
-def scores_of(
-    item: Item, values: Sequence[Measurement | Pooled], settings: Settings
-) -> tuple[list[ZScore], list[str]]:
-    """z-scores of one face, and what stood in their way."""
-    said = person_of(item, settings)
-    known: dict[str, Any] = {"sex": None, "age": None}
-    if item.disputed:
-        note = (
-            f"{item.path}: listed with different sex or age ({item.disputed}), no z-scores that depend on it."
+    @classmethod
+    def from_json(cls, record: Json) -> Record:
+        """The record that an interrupted run has written, as `to_json` of the same version."""
+        results = record["measurements"] or {}
+        texture = record["texture"]
+        return cls(
+            photo=record["photo"],
+            index=record["face"],
+            reason=record["reason"],
+            face=FacePlace.from_json(record) if record["status"] == "ok" else None,
+            scale=Scale(**record["scale"]) if record["scale"] else None,
+            measurements=tuple(value for name, m in results.items() for value in _values(name, m)),
+            scores=tuple(_score(name, z) for name, m in results.items() for z in m["z"]),
+            texture=None if texture is None else {name: _nan(v) for name, v in texture.items()},
+            disagreements=tuple(record["disagreements"]),
+            notes=tuple(record["notes"]),
+            columns=record["columns"],
+            diagnostics=Diagnostics(**record["diagnostics"]),
+            video=VideoSummary(**record["video"]) if "video" in record else None,
         )
-        return score(values, settings.tables(), **known), [note]
-    if not settings.references and not any(said.values()):
-        return [], []
-    notes: list[str] = []
-    for key, parse in PERSON:
-        try:
-            if said[key]:
-                known[key] = parse(said[key])
-            else:
-                notes.append(f"{item.path}: {key} is missing, no z-scores that depend on it.")
-        except InputError as error:
-            notes.append(f"{item.path}: {error}")
-    scores = score(values, settings.tables(), **known)
-    if not notes:
-        for reference in settings.tables():
-            # of what the table has; that it lacks the rest is no news
-            own = [z for z in scores if z.reference == reference.name and reference.rows_of(z.id)]
-            if all(math.isnan(z.z) for z in own):
-                reasons = [z.reason for z in own]
-                why = max(reasons, key=reasons.count)
-                if settings.scale and why.endswith(f"pass {parameter('scale')}"):
-                    continue  # it was, and why there is none is said already
-                notes.append(f"{item.path}: no z-scores under {reference.name}: {why}")
-    own_instrument = instrument_name(
-        __version__, landmark_model(settings.landmark_model)[1], fine_sha256() if settings.fine else ""
-    )
-    for reference in settings.tables():
-        # measured by a version of anthropo, but with other weights (what follows the version)
-        made = {row.instrument for row in reference.rows if row.instrument.startswith("anthropo ")}
-        if made and own_instrument.partition(", ")[2] not in {m.partition(", ")[2] for m in made}:
-            notes.append(
-                f"{item.path}: {reference.name} was measured with {', '.join(sorted(made))}, this photo with "
-                f"{own_instrument}: z-scores may be shifted. Build a reference with the same."
-            )
-    return scores, notes
+
+    def to_row(self) -> Row:
+        """The record as one row: no landmarks, one column per number."""
+        face, scale, video = self.face, self.scale, self.video
+        row: Row = {"photo": self.photo, "face": self.index, "status": self.status, "reason": self.reason}
+        row.update(passed_through(self.columns))
+        row["width"], row["height"] = (face.width, face.height) if face else (None, None)
+        sides = ("left", "top", "right", "bottom")
+        row.update(zip((f"box_{side}" for side in sides), face.box if face else [None] * 4, strict=True))
+        row.update(face.pose if face else dict.fromkeys(("yaw", "pitch", "roll")))
+        row.update(dict.fromkeys(f"gate_{name}" for name in CHECKS))
+        row.update({f"gate_{check.name}": check.value for check in self.gate})
+        row["gate_failed"] = " ".join(self.gate_failed) if face else None
+        row["moved_landmarks"] = "; ".join(f"{name} {px:g} px" for name, px in self.moved.items())
+        row["mm_per_px"], row["mm_per_px_rel_sd"] = (scale.mm_per_px, scale.rel_sd) if scale else (None, None)
+        if video:
+            row["video_seconds"], row["video_frames"] = video.seconds, video.frames
+            row["video_measured"], row["video_remarks"] = video.measured, "; ".join(video.remarks)
+        row.update(self.measurement_columns())
+        row.update({name: _number(value) for name, value in (self.texture or {}).items()})
+        row.update({f"diagnostics_{f.name}": getattr(self.diagnostics, f.name) for f in fields(Diagnostics)})
+        return row
 
 
-def _json_number(value: float) -> float | None:
+def _number(value: float) -> float | None:
     """JSON has no NaN."""
     return value if math.isfinite(value) else None
 
 
-def diagnostics_of(item: Item, settings: Settings) -> Record:
+def _nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _bounds(column: str, value: Measurement) -> Row:
     return {
-        "anthropo": __version__,
-        "settings": settings.fingerprint(),
-        "dlib": _engine.dlib_version,
-        "landmark_model": landmark_model(settings.landmark_model)[1][:16],
-        "fine_model": fine_sha256()[:16] if settings.fine else "",
-        "jitter": settings.jitter,
-        "person": stated(item, settings),
+        column: _number(value.value),
+        f"{column}_lo": _number(value.lo),
+        f"{column}_hi": _number(value.hi),
     }
 
 
-def failed_record(item: Item, reason: str, settings: Settings) -> Record:
-    keys = (
-        "width", "height", "box", "landmarks", "landmark_sd", "anatomy", "pose", "gate", "moved", "scale",
-        "measurements", "texture",
-    )  # fmt: skip
-    return {
-        "photo": item.path,
-        "face": 0,
-        "status": "failed",
-        "reason": reason,
-        **dict.fromkeys(keys),
-        "disagreements": [],
-        "notes": [],
-        "columns": item.columns,
-        "diagnostics": diagnostics_of(item, settings),
-    }
+def _value_json(value: Measurement) -> Json:
+    keys = ("value", "lo", "hi", *(_POOLED if isinstance(value, Pooled) else ()))
+    return {**{key: _number(getattr(value, key)) for key in keys}, "unit": value.unit}
 
 
-def record_of(seen: MeasuredFace, settings: Settings) -> Record:
-    """What is written of a measured face."""
-    item, face, scale, notes = seen.item, seen.face, seen.scale, seen.notes
-    photo, landmarks = seen.observation.photo, seen.observation.landmarks
-    scores, doubts = scores_of(item, seen.values, settings)
-    patterns, lacking = _texture(item, photo, face) if settings.texture else (None, [])
-    corrections = settings.corrections if landmarks else None
-    return {
-        "photo": item.path,
-        "face": seen.observation.index,
-        "status": "ok",
-        "reason": "",
-        "width": face.size[0],
-        "height": face.size[1],
-        "box": [round(v, 2) for v in face.box],
-        "landmarks": [[round(x, 3), round(y, 3)] for x, y in face.landmarks.tolist()],
-        "landmark_sd": [
-            [_json_number(round(x, 4)), _json_number(round(y, 4))] for x, y in face.landmark_sd.tolist()
-        ],
-        "anatomy": {code: [round(v, 3) for v in at.tolist()] for code, at in face.anatomy.items()},
-        "pose": {"yaw": round(face.yaw, 4), "pitch": round(face.pitch, 4), "roll": round(face.roll, 4)},
-        "gate": {
-            c.name: {
-                "value": round(c.value, 4),
-                "limit": c.limit,
-                "bound": c.bound,
-                "unit": c.unit,
-                "ok": c.ok,
-                "advice": c.advice,
-            }
-            for c in face.gate
-        },
-        "moved": {name: round(px, 3) for name, px in landmarks.moved.items()} if landmarks else {},
-        "scale": {"mm_per_px": scale.mm_per_px, "rel_sd": scale.rel_sd, "method": scale.method}
-        if scale
-        else None,
-        "measurements": measurement_records(seen.values, scores, settings.scale is not None, notes),
-        "texture": patterns,
-        "disagreements": [d.sentence() for d in disagreement(scores)],
-        "notes": notes + doubts + lacking,
-        "columns": item.columns,
-        "diagnostics": {
-            **diagnostics_of(item, settings),
-            "sha256": seen.digest,
-            "landmarks": corrections.stamp(item.path, seen.digest) if corrections else "",
-            "score": round(face.score, 4),
-            "second_try": face.second_try,
-        },
-    }
-
-
-def _texture(item: Item, photo: Photo, face: Face) -> tuple[dict[str, float | None], list[str]]:
-    """Local binary patterns, and where there are none."""
-    patterns = {name: _json_number(value) for name, value in lbp(photo, face.landmarks).items()}
-    sites = dict.fromkeys(
-        name.removeprefix("lbp_").rsplit("_r", 1)[0] for name, v in patterns.items() if v is None
-    )
-    if not sites:
-        return patterns, []
-    where = ", ".join(sites)
-    return patterns, [
-        f"{item.path}: no texture patterns at {where}: the face is too small or cut by the photo's border."
+def _result_json(result: Result) -> Json:
+    value = result.measured
+    scores = [
+        {
+            "reference": z.reference,
+            "grade": z.grade,
+            "z": _number(z.z),
+            "lo": _number(z.z_lo),
+            "hi": _number(z.z_hi),
+            "n": z.n,
+            "reason": z.reason,
+        }
+        for z in result.scores
     ]
+    json = {**_value_json(value), "reason": value.reason, "corrected": value.corrected, "z": scores}
+    return json | ({"mm": _value_json(result.in_mm)} if result.in_mm else {})
 
 
-def values_of(record: Record) -> list[Measurement]:
-    """The measurements of a record as they were before `measurement_records` wrote them down."""
-    found = []
-    for name, m in record["measurements"].items():
-        for own in (m, *([m["mm"]] if "mm" in m else [])):
-            value, lo, hi = (math.nan if own[k] is None else float(own[k]) for k in ("value", "lo", "hi"))
-            side = registry()[name].side
-            found.append(Measurement(name, value, lo, hi, own["unit"], side, m["reason"], m["corrected"]))
-    return found
+def _values(name: str, result: Json) -> Iterable[Measurement]:
+    """A measurement in its own unit, and in millimetres if the JSON has that."""
+    for value in (result, *([result["mm"]] if "mm" in result else [])):
+        measured = Measurement(
+            name, _nan(value["value"]), _nan(value["lo"]), _nan(value["hi"]), value["unit"],
+            registry()[name].side, result["reason"], result["corrected"],
+        )  # fmt: skip
+        if "photos" in value:
+            sd, repeatability = _nan(value["sd"]), _nan(value["repeatability"])
+            measured = Pooled(**asdict(measured), photos=value["photos"], sd=sd, repeatability=repeatability)
+        yield measured
 
 
-def measurement_records(
-    values: Sequence[Measurement | Pooled], scores: list[ZScore], mm: bool, notes: list[str]
-) -> dict[str, Record]:
-    """By id; what is also given in millimetres has that under `mm`."""
-    found: dict[str, Record] = {}
-    for m in values:
-        numbers = {"value": _json_number(m.value), "lo": _json_number(m.lo), "hi": _json_number(m.hi)}
-        if isinstance(m, Pooled):
-            numbers |= {
-                "photos": m.photos,
-                "sd": _json_number(m.sd),
-                "repeatability": _json_number(m.repeatability),
-            }
-        if m.id not in found:
-            found[m.id] = {**numbers, "unit": m.unit, "reason": m.reason, "corrected": m.corrected, "z": []}
-        else:
-            found[m.id]["mm"] = {**numbers, "unit": m.unit}
-    if mm and notes:  # a scale was asked for and not found
-        for name, record in found.items():
-            if registry()[name].needs_mm:
-                record["reason"] = notes[0]
-    for z in scores:
-        found[z.id]["z"].append(
-            {
-                "reference": z.reference,
-                "grade": z.grade,
-                "z": _json_number(z.z),
-                "lo": _json_number(z.z_lo),
-                "hi": _json_number(z.z_hi),
-                "n": z.n,
-                "reason": z.reason,
-            }
-        )
-    return found
+def _score(name: str, z: Json) -> ZScore:
+    return ZScore(
+        name, z["reference"], z["grade"], _nan(z["z"]), _nan(z["lo"]), _nan(z["hi"]), z["n"], math.nan,
+        math.nan, z["reason"],
+    )  # fmt: skip
 
 
-def flatten(record: Record) -> Row:
-    """A record as one row: no landmarks, one column per number."""
-    row: Row = {k: record[k] for k in ("photo", "face", "status", "reason")}
-    row.update(passed_through(record["columns"]))
-    row["width"], row["height"] = record["width"], record["height"]
-    for key, value in zip(("left", "top", "right", "bottom"), record["box"] or [None] * 4, strict=True):
-        row[f"box_{key}"] = value
-    for key in ("yaw", "pitch", "roll"):
-        row[key] = (record["pose"] or {}).get(key)
-    gate = record["gate"] or {}
-    for name in CHECKS:
-        row[f"gate_{name}"] = gate[name]["value"] if gate else None
-    row["gate_failed"] = " ".join(name for name in gate if not gate[name]["ok"]) if gate else None
-    row["moved_landmarks"] = "; ".join(f"{name} {px:g} px" for name, px in (record["moved"] or {}).items())
-    scale = record["scale"] or {}
-    row["mm_per_px"], row["mm_per_px_rel_sd"] = scale.get("mm_per_px"), scale.get("rel_sd")
-    if record.get("video"):
-        video = record["video"]
-        row["video_seconds"], row["video_frames"] = video["seconds"], video["frames"]
-        row["video_measured"], row["video_remarks"] = video["measured"], "; ".join(video["remarks"])
-    row.update(flatten_measurements(record))
-    for name, value in (record["texture"] or {}).items():
-        row[name] = value
-    for key in _DIAGNOSTICS:
-        row[f"diagnostics_{key}"] = record["diagnostics"].get(key)
-    return row
+# ------------------------------------------------------------------------------------- columns
 
 
-def flatten_measurements(record: Record) -> Row:
-    """What a record measured, as columns; with how often and how steadily where several were pooled."""
-    row: Row = {}
-    measured = record["measurements"] or {}
-    reasons, doubts = [], []
-    for name in registry():
-        m = measured.get(name, {})
-        row[name], row[f"{name}_lo"], row[f"{name}_hi"] = m.get("value"), m.get("lo"), m.get("hi")
-        for key in _POOLED:
-            if key in m:
-                row[f"{name}_{key}"] = m[key]
-        if m.get("mm"):
-            for suffix, key in (("", "value"), ("_lo", "lo"), ("_hi", "hi")):
-                row[f"{name}_mm{suffix}"] = m["mm"][key]
-        for z in m.get("z") or ():
-            column = f"{name}_z_{z['reference']}"
-            row[column], row[f"{column}_lo"], row[f"{column}_hi"] = z["z"], z["lo"], z["hi"]
-            if z["reason"] and not m["reason"] and z["n"]:
-                doubts.append(f"{name}, {z['reference']}: {z['reason']}")
-        if m.get("reason"):
-            reasons.append(f"{name}: {m['reason']}")
-    row["measurement_reasons"] = "; ".join(reasons) if measured else None
-    row["z_reasons"] = "; ".join(doubts) if measured else None
-    graded: dict[str, set[str]] = {}
-    for m in measured.values():
-        for z in m["z"]:
-            graded.setdefault(z["reference"], set()).update(z["grade"])
-    row["references"] = "; ".join(f"{name} (grade {'/'.join(sorted(g))})" for name, g in graded.items())
-    row["disagreements"] = " ".join(record["disagreements"] or ()) if measured else None
-    row["notes"] = " ".join(record["notes"] or ())
-    return row
-
-
-_POOLED = ("photos", "sd", "repeatability")
-_DIAGNOSTICS = (
-    "anthropo", "settings", "dlib", "landmark_model", "fine_model", "jitter", "person", "sha256", "landmarks",
-    "score", "second_try",
-)  # fmt: skip
-
-
-def passed_through(columns: dict[str, str]) -> Row:
+def passed_through(columns: Mapping[str, str]) -> Row:
     """The input table's own columns; one that has the name of a result becomes ``input_NAME``."""
     row: Row = {}
     for given, cell in columns.items():
@@ -339,7 +361,7 @@ def passed_through(columns: dict[str, str]) -> Row:
 
 
 def is_result_column(name: str) -> bool:
-    """Whether a column of this name is one that `flatten` writes."""
+    """Whether a column of this name is one that `Record.to_row` writes."""
     return name in _columns() or _variable().fullmatch(name) is not None
 
 
@@ -352,5 +374,8 @@ def _variable() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _columns() -> frozenset[str]:
-    """Names of every column that `flatten` always writes."""
-    return frozenset(flatten(defaultdict(dict)))
+    """Names of every column that `Record.to_row` always writes."""
+    nothing = Diagnostics(
+        anthropo="", settings="", dlib="", landmark_model="", fine_model="", jitter=0, person=""
+    )
+    return frozenset(Record(photo="", diagnostics=nothing).to_row())

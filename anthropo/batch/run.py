@@ -3,27 +3,48 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
 
 from anthropo.batch.inputs import Item
-from anthropo.batch.records import MeasuredFace, OnFace, Record, failed_record, person_of, record_of
-from anthropo.errors import AnthropoError, FaceError, InputError
+from anthropo.batch.records import FacePlace, Record, VideoSummary
+from anthropo.batch.scores import diagnostics_of, person_of, scores_of
+from anthropo.errors import AnthropoError, FaceError, InputError, parameter
+from anthropo.face.landmarker import Face
 from anthropo.files import file_sha256
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.pooling import pool
-from anthropo.measurement.scale import IRIS_FROM, ScaleError, find_scale
+from anthropo.measurement.registry import registry
+from anthropo.measurement.scale import IRIS_FROM, Scale, ScaleError, find_scale
+from anthropo.measurement.texture import lbp
 from anthropo.observation import Observation, observe, observe_all
 from anthropo.reference.tables import parse_age
+from anthropo.reference.zscore import disagreement
 from anthropo.settings import Settings
 from anthropo.video import is_video, open_video, unreadable
 
-if TYPE_CHECKING:
-    pass
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MeasuredFace:
+    """One face of one photo, or of a video's best frame, measured."""
+
+    item: Item
+    observation: Observation
+    digest: str  # SHA-256 of the photo's or video's file
+    scale: Scale | None
+    values: Sequence[Measurement]
+    notes: list[str]  # why there is no scale
+
+    @property
+    def face(self) -> Face:
+        return self.observation.face
+
+
+OnFace = Callable[[MeasuredFace], None]
 
 
 def run(
@@ -94,11 +115,13 @@ def measure_item(item: Item, settings: Settings, on_face: OnFace | None = None) 
         if on_face is not None:
             for face in faces:
                 on_face(face)
+        return records
     except AnthropoError as error:
-        return [failed_record(item, str(error), settings)]
+        reason = str(error)
     except MemoryError:
-        return [failed_record(item, f"{item.path}: not enough memory. Use fewer --jobs.", settings)]
-    return records
+        reason = f"{item.path}: not enough memory. Use fewer {parameter('jobs')}."
+    diagnostics = diagnostics_of(item, settings)
+    return [Record(photo=item.path, reason=reason, columns=item.columns, diagnostics=diagnostics)]
 
 
 def measure_observation(
@@ -125,6 +148,50 @@ def measure_observation(
     )
 
 
+def record_of(seen: MeasuredFace, settings: Settings) -> Record:
+    """What is written of a measured face."""
+    item, face, landmarks = seen.item, seen.face, seen.observation.landmarks
+    scores = scores_of(item, seen.values, settings)
+    texture = lbp(seen.observation.photo, face.landmarks) if settings.texture else None
+    stamped = settings.corrections if landmarks else None
+    return Record(
+        photo=item.path,
+        index=seen.observation.index,
+        face=FacePlace.of(face, landmarks),
+        scale=seen.scale,
+        measurements=tuple(_without_scale(value, seen.notes) for value in seen.values),
+        scores=scores.scores,
+        texture=texture,
+        disagreements=tuple(d.sentence() for d in disagreement(scores.scores)),
+        notes=(*seen.notes, *scores.notes, *_without_texture(item, texture or {})),
+        columns=item.columns,
+        diagnostics=replace(
+            diagnostics_of(item, settings),
+            sha256=seen.digest,
+            landmarks=stamped.stamp(item.path, seen.digest) if stamped else "",
+            score=round(face.score, 4),
+            second_try=face.second_try,
+        ),
+    )
+
+
+def _without_scale(value: Measurement, notes: Sequence[str]) -> Measurement:
+    """A measurement with the reason why there is no scale, if it needs one that was asked for."""
+    return replace(value, reason=notes[0]) if notes and registry()[value.id].needs_mm else value
+
+
+def _without_texture(item: Item, texture: Mapping[str, float]) -> list[str]:
+    """A note on the places where no local binary patterns could be had."""
+    missing = [name for name, value in texture.items() if math.isnan(value)]
+    sites = dict.fromkeys(name.removeprefix("lbp_").rsplit("_r", 1)[0] for name in missing)
+    if not sites:
+        return []
+    where = ", ".join(sites)
+    return [
+        f"{item.path}: no texture patterns at {where}: the face is too small or cut by the photo's border."
+    ]
+
+
 def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Record:
     """One record of a video: measurements pooled over its frames, landmarks of the best frame.
 
@@ -134,9 +201,10 @@ def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Re
         If the video cannot be read, or no frame of it can be measured.
     """
     if settings.face == "all":
-        raise InputError(f"{item.path}: --face all is for photographs. Of a video, measure --face largest.")
+        all_faces, largest = parameter("face", "all"), parameter("face", "largest")
+        raise InputError(f"{item.path}: {all_faces} is for photographs. Of a video, measure {largest}.")
     if settings.corrections and not settings.corrections.folder:
-        raise InputError(f"{item.path}: --landmarks are those of a photograph, not of a video.")
+        raise InputError(f"{item.path}: {parameter('landmarks')} are those of a photograph, not of a video.")
     digest = file_sha256(item.path) if os.path.isfile(item.path) else ""
     video = open_video(item.path, max_megapixels=settings.max_megapixels)
     of_frames = replace(settings, corrections=None)
@@ -166,30 +234,31 @@ def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Re
             "is visible, upright and well lit."
         )
     notes = unscaled[:1] if len(unscaled) == len(values) else []
-    record = record_of(replace(best, values=pool(values), notes=notes), settings)
     remarks = []
     if len(values) == 1:
         remarks.append("one frame measured: the intervals are those of one photo")
     if video.cut_off:
         ends = f"ends after {video.seconds:.1f} of {video.promised:.1f} s"
         remarks.append(f"{ends}: measured are the frames that are there")
-    record["video"] = {
-        "seconds": round(video.seconds, 3),
-        "frames": len(values) + len(failed),
-        "measured": len(values),
-        "remarks": remarks,
-    }
+    summary = VideoSummary(
+        seconds=round(video.seconds, 3),
+        frames=len(values) + len(failed),
+        measured=len(values),
+        remarks=remarks,
+    )
+    record = record_of(replace(best, values=pool(values), notes=notes), settings)
     if on_face is not None:
         on_face(best)
-    return record
+    return replace(record, video=summary)
 
 
 def _adult_iris(item: Item, settings: Settings) -> None:
     """Refuse the mean iris of adults for a child of known age."""
     with contextlib.suppress(InputError):
-        age = parse_age(person_of(item, settings)["age"])
+        age = parse_age(person_of(item, settings).age)
         if age < IRIS_FROM:
             raise ScaleError(
-                f"{item.path}: --scale iris is for people of {IRIS_FROM:g} years and more; this one is "
-                f"{age:g} years old. Give --scale iris=MM with the measured diameter, sticker=MM or ipd=MM."
+                f"{item.path}: {parameter('scale', 'iris')} is for people of {IRIS_FROM:g} years and more; "
+                f"this one is {age:g} years old. Give {parameter('scale', 'iris=MM')} with the measured "
+                "diameter, sticker=MM or ipd=MM."
             )

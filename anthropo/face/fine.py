@@ -55,13 +55,7 @@ class FineModel:
 
 
 def read_fine_model(data: bytes) -> FineModel:
-    """The networks from an .npz file's content.
-
-    Raises
-    ------
-    WeightsError
-        If it is no such file.
-    """
+    """The networks from an .npz file's content."""
     try:
         if not zipfile.is_zipfile(io.BytesIO(data)):
             raise ValueError("no .npz file")
@@ -130,6 +124,13 @@ def refine(photo: Photo, face: Face, model: FineModel | None = None) -> Face:
     Face
         ``landmarks``, ``samples`` and ``landmark_sd`` are of both stages together; ``anatomy`` holds
         the anatomical landmarks by code, photo pixels.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> photo = anthropo.read_photo(anthropo.example_photo())
+    >>> sorted(anthropo.face.refine(photo, anthropo.read_face(photo)).anatomy)[:4]
+    ['alL', 'alR', 'chL', 'chR']
     """
     model = fine_model() if model is None else model
     unit = outer_canthal_distance(face.landmarks)

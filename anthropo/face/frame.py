@@ -18,7 +18,25 @@ def outer_canthal_distances(points: Floats) -> Floats:
 
 
 def outer_canthal_distance(points: Floats) -> float:
-    """Outer-canthal distance of one face (68, 2), or of any points that begin with its 68."""
+    """Distance between the outer canthi of one face: the unit of measurements without a scale.
+
+    Parameters
+    ----------
+    points : (68 or more, 2) array
+        Landmarks that begin with the 68 of the scheme.
+
+    Returns
+    -------
+    float
+        In the unit of the points.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> face = anthropo.read_face(anthropo.example_photo())
+    >>> f"{anthropo.face.outer_canthal_distance(face.landmarks):.0f} px"
+    '61 px'
+    """
     return float(outer_canthal_distances(points))
 
 

@@ -17,7 +17,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One property of the photo beside its limit."""
+    """One property of the photo beside its limit.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> [check.name for check in anthropo.read_face(anthropo.example_photo()).gate if not check.ok]
+    ['mouth_open', 'smile']
+    """
 
     name: str
     value: float
@@ -52,11 +59,22 @@ GLASSES = 0.12
 LANDMARK_SPREAD = 0.03
 
 
+# name: limit, whether it is the largest absolute value or the smallest value, unit, what to do about it
+_LIMITS: dict[str, tuple[float, Literal["max", "min"], str, str]] = {
+    "yaw": (YAW, "max", "deg", "turn the face towards the camera"),
+    "pitch": (PITCH, "max", "deg", "hold the camera at eye level"),
+    "roll": (ROLL, "max", "deg", "hold the head upright"),
+    "eye_pixels": (EYE_PIXELS, "min", "px", "use the original photo or move closer"),
+    "sharpness": (SHARPNESS, "min", "1", "focus on the eyes, hold still"),
+    "mouth_open": (MOUTH_OPEN, "max", "ex-ex", "close the mouth"),
+    "smile": (SMILE, "max", "ex-ex", "keep a neutral expression"),
+    "eyes_closed": (EYES_CLOSED, "min", "1", "open both eyes"),
+    "glasses": (GLASSES, "max", "1", "take the glasses off"),
+    "outside": (0, "max", "points", "show the whole face"),
+    "landmark_spread": (LANDMARK_SPREAD, "max", "ex-ex", "show the whole face, well lit"),
+}
 #: Every check, in the order in which `check_photo` gives them.
-CHECKS = (
-    "yaw", "pitch", "roll", "eye_pixels", "sharpness", "mouth_open", "smile", "eyes_closed", "glasses",
-    "outside", "landmark_spread",
-)  # fmt: skip
+CHECKS = tuple(_LIMITS)
 
 
 def landmark(points: Floats, code: str) -> Floats:
@@ -162,28 +180,11 @@ def check_photo(
     unsteadiness : float
         Median spread of the landmarks over jittered boxes, in outer-canthal distances.
     """
-    of_points = _of_points(points, camera, outside)
-
-    def at_most(name: str, limit: float, unit: str, advice: str, value: float | None = None) -> Check:
-        value = of_points[name] if value is None else value
-        return Check(name, value, limit, "max", unit, _holds(value, limit, "max"), advice)
-
-    def at_least(name: str, limit: float, unit: str, advice: str, value: float | None = None) -> Check:
-        value = of_points[name] if value is None else value
-        return Check(name, value, limit, "min", unit, _holds(value, limit, "min"), advice)
-
-    return (
-        at_most("yaw", YAW, "deg", "turn the face towards the camera"),
-        at_most("pitch", PITCH, "deg", "hold the camera at eye level"),
-        at_most("roll", ROLL, "deg", "hold the head upright"),
-        at_least("eye_pixels", EYE_PIXELS, "px", "use the original photo or move closer"),
-        at_least("sharpness", SHARPNESS, "1", "focus on the eyes, hold still", sharpness(chip)),
-        at_most("mouth_open", MOUTH_OPEN, "ex-ex", "close the mouth"),
-        at_most("smile", SMILE, "ex-ex", "keep a neutral expression"),
-        at_least("eyes_closed", EYES_CLOSED, "1", "open both eyes"),
-        at_most("glasses", GLASSES, "1", "take the glasses off", bridge_line(chip)),
-        at_most("outside", 0, "points", "show the whole face"),
-        at_most("landmark_spread", LANDMARK_SPREAD, "ex-ex", "show the whole face, well lit", unsteadiness),
+    values = _of_points(points, camera, outside)
+    values |= {"sharpness": sharpness(chip), "glasses": bridge_line(chip), "landmark_spread": unsteadiness}
+    return tuple(
+        Check(name, values[name], limit, bound, unit, _holds(values[name], limit, bound), advice)
+        for name, (limit, bound, unit, advice) in _LIMITS.items()
     )
 
 

@@ -101,7 +101,25 @@ def fit_camera(shape: Floats, points: Floats, use: NDArray[np.intp] | None = Non
 
 
 def head_pose(landmarks: Floats) -> Camera:
-    """Pose of the head from 68 landmarks, shape (68, 2), photo pixels."""
+    """Pose of the head in a photo.
+
+    Parameters
+    ----------
+    landmarks : (68, 2) array
+        Photo pixels.
+
+    Returns
+    -------
+    Camera
+        Of the generic face that nasal bridge, nasal base and canthi were fitted with (`fit_camera`).
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> face = anthropo.read_face(anthropo.example_photo())
+    >>> f"{anthropo.face.head_pose(face.landmarks).roll:.0f}°"
+    '3°'
+    """
     return fit_camera(generic_face(), landmarks, POSE_POINTS)
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
 import hmac
-import io
 import math
 import os
 import re
@@ -19,7 +17,6 @@ from typing import Literal, TypeVar
 
 from anthropo.batch.inputs import collect, read_photo_table
 from anthropo.errors import InputError, parameter
-from anthropo.files import read_text
 from anthropo.reference.tables import parse_age, parse_sex
 
 Level = Literal["error", "warning", "note"]
@@ -128,18 +125,20 @@ def read_cohort(path: str | os.PathLike[str], *, multilabel: bool = False) -> Co
 
 def read_cohort_table(path: Path, *, multilabel: bool = False) -> Cohort:
     """The table form of `read_cohort`."""
-    items = read_photo_table(path)
-    columns = list(items[0].columns)
+    table = read_photo_table(path)
+    items, columns = table.items, table.columns
     if "label" not in columns:
         raise InputError(
             f"{path}: no column `label`; its columns are {', '.join(['photo', *columns])}. Name the column "
             "that holds what is to be recognised `label`."
         )
-    rows, without_photo = _row_numbers(path)
     findings: list[Finding] = []
-    if without_photo:
-        findings.append(Finding("warning", "photo", f"{path}: no photo in {_rows(without_photo)}; left out."))
-    unlabelled = [row for row, item in zip(rows, items, strict=True) if not item.columns["label"].strip()]
+    if table.without_photo:
+        text = f"{path}: no photo in {_rows(table.without_photo)}; left out."
+        findings.append(Finding("warning", "photo", text))
+    unlabelled = [
+        row for row, item in zip(table.rows, items, strict=True) if not item.columns["label"].strip()
+    ]
     if unlabelled and not multilabel:
         raise InputError(
             f"{path}: the label is empty in {_rows(unlabelled)}. Fill it in, or delete the row; controls "
@@ -154,7 +153,7 @@ def read_cohort_table(path: Path, *, multilabel: bool = False) -> Cohort:
         )
         for item in items
     ]
-    unnamed = [row for row, item in zip(rows, items, strict=True) if not item.columns.get("patient")]
+    unnamed = [row for row, item in zip(table.rows, items, strict=True) if not item.columns.get("patient")]
     if "patient" not in columns:
         findings.append(_no_patients(f"{path}: no column `patient`"))
     elif unnamed:
@@ -200,27 +199,6 @@ def read_cohort_folder(path: Path) -> Cohort:
             )
         )
     return Cohort(tuple(cases), str(path), findings=tuple(findings))
-
-
-def _row_numbers(path: Path) -> tuple[list[int], list[int]]:
-    """Of the rows with and of those without a photo, counted as a spreadsheet does, the header being 1."""
-    text = read_text(path)
-    blank = len(text) - len(text.lstrip("\r\n"))
-    skipped = len(text[:blank].splitlines())
-    tables = [list(csv.reader(io.StringIO(text[blank:], newline=""), delimiter=d)) for d in ",;\t"]
-    # the delimiter that the table is read with
-    rows = max(tables, key=lambda table: (_photo_column(table) is not None, len(table[0])))
-    at = _photo_column(rows) or 0
-    having: dict[bool, list[int]] = {True: [], False: []}
-    for number, row in enumerate(rows[1:], start=2 + skipped):
-        if any(cell.strip() for cell in row):
-            having[len(row) > at and bool(row[at].strip())].append(number)
-    return having[True], having[False]
-
-
-def _photo_column(table: list[list[str]]) -> int | None:
-    names = [name.strip() for name in table[0]]
-    return names.index("photo") if "photo" in names else None
 
 
 def _rows(numbers: Sequence[int]) -> str:

@@ -100,8 +100,8 @@ def appearance(photo: Photo, points: Floats, samples: Floats | None = None) -> d
     >>> from anthropo.measurement.appearance import appearance
     >>> photo = anthropo.read_photo(anthropo.example_photo())
     >>> face = anthropo.read_face(photo)
-    >>> appearance(photo, face.landmarks, face.samples)["lip_redness"].value > 0.05
-    True
+    >>> appearance(photo, face.landmarks, face.samples)["lip_redness"].reason
+    '61 px between the outer canthi, 75 needed'
     """
     jitter = np.empty((0, 68, 2)) if samples is None else np.asarray(samples, dtype=np.float64)
     if len(jitter) > _JITTERED:

@@ -48,7 +48,15 @@ _YAW_ERROR, _PITCH_ERROR = 2.8, 5.2
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One measured value. A value that cannot be had is NaN, with the reason."""
+    """One measured value. A value that cannot be had is NaN, with the reason.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> m = anthropo.measure(anthropo.example_photo())[0]
+    >>> m.id, m.unit, m.side, m.lo < m.value < m.hi
+    ('intercanthal_width', 'ex-ex', 'mid', True)
+    """
 
     id: str
     value: float
@@ -150,6 +158,13 @@ def measure_face(
     faces, laid onto this one, larger on photos whose landmarks are unsteady), of the head's pose
     (the generic 3D face, turned as far as the head may be turned), and of the scale. Calibration:
     docs/benchmarks.md.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> face = anthropo.read_face(anthropo.example_photo())
+    >>> next(m.reason for m in anthropo.measure_face(face) if m.id == "lip_a")
+    'needs the photo'
     """
     instrument = instrument or anatomy.instrument(anatomy.stage_of(face))
     numbers, in_mm = _geometry_values(face, instrument, scale)

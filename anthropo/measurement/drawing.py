@@ -8,12 +8,10 @@ quotient the upper part is blue, the lower one orange.
 from __future__ import annotations
 
 import ast
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import resources
 from itertools import pairwise, product
 from typing import Any
 from xml.sax.saxutils import escape
@@ -22,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.face.frame import face_axes, outer_canthal_distance
+from anthropo.face.shape import shapes
 from anthropo.measurement import anatomy
 from anthropo.measurement.appearance import regions_of, rings_of
 from anthropo.measurement.geometry import functions
@@ -246,10 +245,7 @@ def _longer(a: Floats, b: Floats, p: Floats) -> tuple[Floats, Floats]:
 @lru_cache(maxsize=1)
 def _mean_face() -> tuple[Floats, Floats]:
     """Landmarks (68, 2) and BETWEEN landmarks (6, 2) of the mean face, outer-canthal distances."""
-    data = resources.files("anthropo.face").joinpath("shapes.npz").read_bytes()
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        mean = arrays["mean"].astype(np.float64)
-    points, middle = anatomy.apply(anatomy.instrument("fine").correction, mean, {})
+    points, middle = anatomy.apply(anatomy.instrument("fine").correction, shapes()[0], {})
     centre, unit = points[[36, 45]].mean(0), outer_canthal_distance(points)
     return (points - centre) / unit, (middle - centre) / unit
 

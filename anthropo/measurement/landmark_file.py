@@ -27,7 +27,7 @@ from anthropo.face.gate import check_again
 from anthropo.face.landmarker import Face, beyond_border
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import LANDMARKS
-from anthropo.files import file_sha256, read_text
+from anthropo.files import file_sha256, read_text, write_atomically
 from anthropo.measurement import anatomy
 from anthropo.measurement.anatomy import BETWEEN
 
@@ -70,7 +70,7 @@ def _places(face: Face) -> Floats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Landmarks:
-    """The landmarks of one face as a file has them."""
+    """The landmarks of one face as a file has them; see `save_landmarks` for an example."""
 
     path: str
     sha256: str  # of the file
@@ -87,14 +87,7 @@ class Landmarks:
 
 
 def landmarks_text(face: Face, digest: str) -> str:
-    """A face's landmarks as a file's content.
-
-    Parameters
-    ----------
-    face : Face
-    digest : str
-        SHA-256 of the photo.
-    """
+    """A face's landmarks as a file's content; `digest` is the SHA-256 of the photo."""
     head = {
         "schema": SCHEMA,
         "anthropo": __version__,
@@ -113,14 +106,49 @@ def landmarks_text(face: Face, digest: str) -> str:
     return "{\n" + ",\n".join([*fields, ' "points": [\n' + ",\n".join(lines) + "\n ]"]) + "\n}\n"
 
 
+def save_landmarks(path: str | os.PathLike[str], face: Face, digest: str) -> None:
+    """Write a face's landmarks to a file, to be corrected by hand and read by `read_landmarks`.
+
+    Parameters
+    ----------
+    path : path
+    face : Face
+    digest : str
+        SHA-256 of the photo.
+
+    Examples
+    --------
+    >>> import anthropo, os, tempfile
+    >>> seen = anthropo.observe(anthropo.example_photo())
+    >>> path = os.path.join(tempfile.mkdtemp(), "astronaut.landmarks.json")
+    >>> anthropo.measurement.save_landmarks(path, seen.face, seen.digest)
+    >>> anthropo.measurement.read_landmarks(path).points.shape
+    (74, 2)
+    """
+    write_atomically(Path(path), landmarks_text(face, digest).encode())
+
+
 def read_landmarks(path: str | os.PathLike[str]) -> Landmarks:
-    """A landmark file.
+    """Read a landmark file.
+
+    Parameters
+    ----------
+    path : path
+        A file of `save_landmarks` or ``anthropo measure --save-landmarks``.
+
+    Returns
+    -------
+    Landmarks
 
     Raises
     ------
     InputError
         If it is none, lacks a point or has one twice, a place is no pair of numbers, or a point was moved
         out of the photo.
+
+    Examples
+    --------
+    See `save_landmarks`.
     """
     where = os.fspath(path)
     text = read_text(Path(path))

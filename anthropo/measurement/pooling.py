@@ -34,20 +34,12 @@ _ROUNDS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Pooled:
-    """One measurement of several photos. A value that cannot be had is NaN, with the reason."""
+class Pooled(Measurement):
+    """One measurement of several photos, as `pool` gives it. What cannot be had is NaN, with the reason."""
 
-    id: str
-    value: float
-    lo: float  # 95 % interval
-    hi: float
-    unit: str
-    side: str
-    reason: str
-    corrected: bool
-    photos: int  # that have a value
-    sd: float  # between photos, of one of them; NaN for fewer than two
-    repeatability: float  # SD of the pooled value, were as many photos taken again; NaN likewise
+    photos: int = 1  # that have a value
+    sd: float = math.nan  # between photos, of one of them; NaN for fewer than two
+    repeatability: float = math.nan  # SD of the pooled value, were as many photos taken again; NaN likewise
 
 
 def pool(photos: Sequence[Sequence[Measurement]]) -> list[Pooled]:
@@ -73,6 +65,16 @@ def pool(photos: Sequence[Sequence[Measurement]]) -> list[Pooled]:
     does not average out. From three photos on, those more than two SD off
     the middle weigh less, and count in the variance as if they lay there (Huber 1964) [1]_. One photo is
     passed on as it is.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from dataclasses import replace
+    >>> first = anthropo.measure(anthropo.example_photo())[:1]
+    >>> second = [replace(m, value=m.value + 0.004, lo=m.lo + 0.004, hi=m.hi + 0.004) for m in first]
+    >>> both = anthropo.pool([first, second])[0]
+    >>> both.photos, both.hi - both.lo < first[0].hi - first[0].lo
+    (2, True)
 
     References
     ----------

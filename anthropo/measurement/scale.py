@@ -53,7 +53,14 @@ class ScaleError(AnthropoError):
 
 @dataclass(frozen=True, slots=True)
 class ScaleRequest:
-    """What the user declares."""
+    """What the user declares; made by `parse_scale`.
+
+    Examples
+    --------
+    >>> from anthropo.measurement import parse_scale
+    >>> str(parse_scale("iris = 11.9 ± 0.2"))
+    'iris=11.9±0.2'
+    """
 
     kind: Kind
     value: float  # mm; mm per photo pixel for "mm-per-px"
@@ -67,7 +74,14 @@ class ScaleRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scale:
-    """Millimetres per pixel of one photograph."""
+    """Millimetres per pixel of one photograph; found by `find_scale`.
+
+    Examples
+    --------
+    >>> from anthropo.measurement import Scale
+    >>> Scale(0.35, 0.01, "Declared: 0.35 mm per pixel.").mm_per_px
+    0.35
+    """
 
     mm_per_px: float  # per full-photo pixel
     rel_sd: float  # standard deviation over value: declared value, pixels and depth together
@@ -99,6 +113,7 @@ def parse_scale(text: str) -> ScaleRequest:
 
     Examples
     --------
+    >>> from anthropo.measurement import parse_scale
     >>> parse_scale("ipd=63±1")
     ScaleRequest(kind='ipd', value=63.0, sd=1.0, assumed=False)
     """
@@ -158,6 +173,15 @@ def find_scale(request: ScaleRequest, photo: Photo, points: Floats, samples: Flo
     interpupillary distance depends on where the eyes look: declare that for the distance of the camera
     (it is 3 mm smaller at reading distance than far away). A value that is declared without an error is
     taken as exact.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.measurement import find_scale, parse_scale
+    >>> seen = anthropo.observe(anthropo.example_photo())
+    >>> scale = find_scale(parse_scale("ipd=62±1"), seen.photo, seen.face.landmarks, seen.face.samples)
+    >>> f"{scale.mm_per_px:.2f} mm per pixel, known to {scale.rel_sd:.1%}"
+    '1.44 mm per pixel, known to 2.5%'
     """
     measure = {"mm-per-px": _declared, "ipd": _by_ipd, "sticker": _by_sticker, "iris": _by_iris}[request.kind]
     scale = measure(request, photo, points, samples)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from anthropo.batch.records import Record
 from anthropo.errors import InputError, parameter
 from anthropo.files import write
 from anthropo.reference.growth import MEASURES
@@ -26,7 +26,7 @@ from anthropo.reference.traits import (
     Trait,
     z_words,
 )
-from anthropo.report.tables import number, sign
+from anthropo.report.tables import number, print_gate
 from anthropo.workflows.traits import Findings, PersonTraits
 
 _TITLES = {LOOK: "look at (left to the eye, and unusual when measured)"}
@@ -45,7 +45,7 @@ def evidence_words(trait: Trait) -> str:
             break
         if e.score is not None and (trait.status != LOOK or _unusual(trait.rule, e)):
             grade = f" ({e.score.grade})" if e.score.grade else ""
-            value = f"{number(None if math.isnan(e.value) else e.value, e.unit)} {e.unit}".removesuffix(" 1")
+            value = f"{number(e.value, e.unit)} {e.unit}".removesuffix(" 1")
             words = z_words(e.score, trait.confidence)
             parts.append(f"{e.measurement} {value}, z {words}, {e.score.reference}{grade}")
     if trait.reason and (not parts or trait.reason.startswith("references")):
@@ -63,16 +63,14 @@ def _unusual(rule: Rule, e: Evidence) -> bool:
 def print_traits(person: PersonTraits, everything: bool) -> None:
     """One person's traits; what is absent and not assessed is counted, or with `everything` listed."""
     record = person.record
-    face = f", face {record['face']}" if record.get("face") else ""
-    click.secho(f"{person.item.path}{face}", bold=True)
-    for photo in record.get("photos", ()):
-        if photo["gate_failed"]:
-            click.secho(f"gate: {photo['photo']}: {' '.join(photo['gate_failed'])}", fg="yellow")
-    for name, check in record.get("gate", {}).items():
-        if not check["ok"]:
-            value, limit = (number(check[key], check["unit"]) for key in ("value", "limit"))
-            finding = f"{name} is {value}, limit {sign(check)} {limit} {check['unit']}: {check['advice']}"
-            click.secho(f"gate: {finding}", fg="yellow")
+    if isinstance(record, Record):
+        click.secho(f"{person.item.path}{f', face {record.index}' if record.index else ''}", bold=True)
+        print_gate(record.gate)
+    else:
+        click.secho(person.item.path, bold=True)
+        for photo in record.photos:
+            if photo.gate_failed:
+                click.secho(f"gate: {photo.photo}: {' '.join(photo.gate_failed)}", fg="yellow")
     if person.moved:
         click.echo(f"landmarks placed by hand: {', '.join(person.moved)}")
     for g in person.growth:

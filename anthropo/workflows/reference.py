@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anthropo.batch.inputs import Item, read_photo_table
-from anthropo.batch.records import values_of as measurements_of
 from anthropo.batch.run import run
 from anthropo.errors import InputError, parameter
 from anthropo.reference.build import (
@@ -105,8 +104,8 @@ def build(
     """
     name = os.fspath(controls)
     bands = parse_bands(age_bands) if age_bands is not None else None
-    items = read_photo_table(Path(name))
-    columns = list(items[0].columns)
+    table = read_photo_table(Path(name))
+    items, columns = list(table.items), table.columns
     require_columns(name, ["photo", *columns], by)
     if VERSION_COLUMN in columns and MODEL_COLUMN in columns:
         if landmark_model is not None:
@@ -164,12 +163,12 @@ def _from_photos(
     todo = [Item(path) for path in dict.fromkeys(person.photo for person in people)]
     with progress(len(todo), "measuring") as advance:
         for record, *_ in run(todo, settings, jobs):
-            if record["status"] == "ok":
-                made = record["diagnostics"]
-                instrument = instrument_name(made["anthropo"], made["landmark_model"], made["fine_model"])
-                values[record["photo"]] = values_of(measurements_of(record))
+            if record.ok:
+                made = record.diagnostics
+                instrument = instrument_name(made.anthropo, made.landmark_model, made.fine_model)
+                values[record.photo] = values_of(record.measurements)
             else:
-                failed[record["photo"]] = record["reason"]
+                failed[record.photo] = record.reason
             advance()
     left_out += [failed[item.path] for item in todo if item.path in failed]
     measured = [(person, values[person.photo]) for person in people if person.photo in values]

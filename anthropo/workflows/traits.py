@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from anthropo.batch.inputs import Item, collect
-from anthropo.batch.patients import Patient, patients, pool_patient
-from anthropo.batch.records import Record, person_of, values_of
+from anthropo.batch.patients import Patient, PatientRecord, patients, pool_patient
+from anthropo.batch.records import Record
 from anthropo.batch.run import run
+from anthropo.batch.scores import person_of
 from anthropo.errors import FaceError, InputError, parameter
 from anthropo.measurement.compute import Measurement
 from anthropo.reference.growth import MEASURES, Growth, age_span, grow
@@ -60,7 +61,7 @@ class PersonTraits:
     """
 
     item: Item  # of a person: what is shown in the photo's place, and the columns that are alike
-    record: Record
+    record: Record | PatientRecord
     traits: tuple[Trait, ...]
     growth: tuple[Growth, ...]
     measurements: tuple[Measurement, ...]
@@ -72,16 +73,21 @@ class PersonTraits:
     @property
     def moved(self) -> list[str]:
         """Landmarks that were placed by hand, in any of the photos."""
-        photos = self.record.get("photos", [self.record])
-        return list(dict.fromkeys(name for photo in photos for name in photo["moved"]))
+        return list(dict.fromkeys(name for photo in self.photos for name in photo.moved))
+
+    @property
+    def photos(self) -> tuple[Record, ...]:
+        """The records of the photos, also of those that could not be measured."""
+        return self.record.photos if isinstance(self.record, PatientRecord) else (self.record,)
 
     @property
     def identity(self) -> str:
         """A name from the photos' hashes, which tells nothing to whoever does not have the files."""
-        if "photos" not in self.record:
-            face = f"-{self.record['face']}" if self.record["face"] else ""
-            return f"anthropo-{self.record['diagnostics']['sha256'][:16]}{face}"
-        hashes = "".join(sorted(photo["sha256"] for photo in self.record["photos"] if photo["sha256"]))
+        digests = sorted(photo.diagnostics.sha256 or "" for photo in self.photos)
+        if isinstance(self.record, Record):
+            face = f"-{self.record.index}" if self.record.index else ""
+            return f"anthropo-{digests[0][:16]}{face}"
+        hashes = "".join(digests)
         return f"anthropo-{hashlib.sha256(hashes.encode()).hexdigest()[:16]}"
 
     def phenopacket(self, identity: str | None = None) -> dict[str, Any]:
@@ -97,7 +103,7 @@ class PersonTraits:
 
         return pd.DataFrame(self.rows(), columns=list(COLUMNS))
 
-    def rows(self) -> list[dict[str, str]]:
+    def rows(self) -> list[dict[str, str | int]]:
         """The rows of the table; numbers of several measurements stand in one cell."""
         return [
             {
@@ -123,11 +129,11 @@ class PersonTraits:
 class Uncalled:
     """A photo, or a person without any photo, that could not be measured."""
 
-    record: Record
+    record: Record | PatientRecord
 
-    def rows(self) -> list[dict[str, str]]:
+    def rows(self) -> list[dict[str, str | int]]:
         """The one row of the table."""
-        return [{**_who(self.record), "status": "failed", "reason": self.record["reason"]}]
+        return [{**_who(self.record), "status": "failed", "reason": self.record.reason}]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -279,16 +285,16 @@ def call(
     records: dict[str, list[Record]] = {}
     with progress(total, "measuring") as advance:
         for of_photo in run(items, request.settings, jobs):
-            records[of_photo[0]["photo"]] = of_photo
+            records[of_photo[0].photo] = of_photo
             advance()
+    pairs: list[tuple[Item, Record | PatientRecord]]
     pairs = [(item, record) for item in items for record in records.get(item.path, [])]
-    lost = [record["reason"] for _, record in pairs if record["status"] != "ok"]
+    lost = [record.reason for _, record in pairs if not record.ok]
     if request.patient:
         people = patients(items)
         pairs = [(_shown(who), pool_patient(who, records, request.settings)) for who in people]
     answers = [
-        _call(item, record, request) if record["status"] == "ok" else Uncalled(record=record)
-        for item, record in pairs
+        _call(item, record, request) if record.ok else Uncalled(record=record) for item, record in pairs
     ]
     return Findings(answers=tuple(answers), lost=tuple(lost))
 
@@ -299,17 +305,17 @@ def _shown(who: Patient) -> Item:
     return Item(who.shown, who.columns | ({"age": ages.pop()} if len(ages) == 1 and all(ages) else {}))
 
 
-def _call(item: Item, record: Record, request: TraitsRequest) -> PersonTraits:
+def _call(item: Item, record: Record | PatientRecord, request: TraitsRequest) -> PersonTraits:
     known = person_of(item, request.settings)
     sex = age = span = None
     with contextlib.suppress(InputError):  # the record's notes say so
-        sex = parse_sex(known["sex"])
+        sex = parse_sex(known.sex)
     with contextlib.suppress(InputError):
-        age = parse_age(known["age"])
-        span = age_span(known["age"])
-    measurements = values_of(record)
+        age = parse_age(known.age)
+        span = age_span(known.age)
+    measurements = record.measurements
     scores = score(measurements, request.settings.tables(), sex=sex, age=age)
-    growth, notes = [], list(record["notes"])
+    growth, notes = [], list(record.notes)
     for name in MEASURES:
         try:
             value = _size(item, name, request.sizes)
@@ -327,11 +333,11 @@ def _call(item: Item, record: Record, request: TraitsRequest) -> PersonTraits:
         record=record,
         traits=tuple(called),
         growth=tuple(growth),
-        measurements=tuple(measurements),
+        measurements=measurements,
         scores=tuple(scores),
         notes=tuple(notes),
         sex=sex,
-        age=known["age"] if age is not None else "",
+        age=known.age if age is not None else "",
     )
 
 
@@ -359,12 +365,12 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def _who(record: Record) -> dict[str, str]:
-    return {
-        "photo": record.get("photo") or SEPARATOR.join(p["photo"] for p in record["photos"]),
-        "face": record.get("face", ""),
-        "patient": record.get("patient") or record["columns"].get("patient", ""),
-    }
+def _who(record: Record | PatientRecord) -> dict[str, str | int]:
+    patient = record.columns.get("patient", "")
+    if isinstance(record, Record):
+        return {"photo": record.photo, "face": record.index, "patient": patient}
+    photos = SEPARATOR.join(photo.photo for photo in record.photos)
+    return {"photo": photos, "face": "", "patient": record.patient or patient}
 
 
 def _cells(evidence: Sequence[Evidence]) -> dict[str, str]:

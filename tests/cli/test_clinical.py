@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 from anthropo import measure, measure_table, read_face
 from anthropo.batch import run as run_module
 from anthropo.batch.inputs import Item
-from anthropo.batch.records import Record, flatten
+from anthropo.batch.records import Record
 from anthropo.batch.run import measure_item
 from anthropo.errors import InputError
 from anthropo.face.weights import locate
@@ -106,8 +106,8 @@ def table(path: Path) -> list[dict[str, str]]:
 
 def test_without_sex_and_age_there_are_no_scores(astronaut_png: Path) -> None:
     (record,) = measure_item(Item(str(astronaut_png)), Settings(jitter=2))
-    assert all(m["z"] == [] for m in record["measurements"].values())
-    assert not [column for column in flatten(record) if "_z_" in column]
+    assert record.scores == ()
+    assert not [column for column in record.to_row() if "_z_" in column]
 
 
 def test_sex_and_age_give_scores_by_the_default_reference(
@@ -398,14 +398,14 @@ def test_millimetres_and_scores_survive_every_kind_of_table(
     invoke("measure", listed, "-o", out, *options)
     invoke("measure", listed, "-o", out, *options)  # taken over from the table
     if suffix == "json":
-        rows = [flatten(record) for record in json.loads(out.read_text())["photos"]]
+        rows = [Record.from_json(record).to_row() for record in json.loads(out.read_text())["photos"]]
     elif suffix == "parquet":
         rows = pd.read_parquet(out).to_dict("records")
     else:
         rows = table(out)
     settings = Settings(jitter=2, scale="ipd=63", references=(str(ref), DEFAULT_REFERENCE))
     item = Item(str(tmp_path / "p0.png"), {"sex": "f", "age": "31", "id": "0"})
-    expected = flatten(measure_item(item, settings)[0])
+    expected = measure_item(item, settings)[0].to_row()
     assert list(rows[0]) == list(expected)
     columns = [c for c in expected if c.endswith(("_mm", "_mm_lo", "_mm_hi")) or "_z_" in c]
     assert len(columns) > 200

@@ -15,17 +15,16 @@ from anthropo.learning.evaluation import MODEL_NAMES, Evaluation
 from anthropo.learning.intervals import Interval
 from anthropo.learning.judged import Judged
 from anthropo.learning.metrics import DEFINITIONS
-from anthropo.report import evaluation
+from anthropo.report import evaluation_figures
 from anthropo.report.evaluation import (
     METRIC_NAMES,
-    figures,
     page,
     print_comparison,
     print_evaluation,
     summary,
-    svg,
     write_page,
 )
+from anthropo.report.evaluation_figures import figures, svg
 
 N = 120
 
@@ -185,7 +184,7 @@ def curve(axes: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
 def test_roc_curve_has_the_area_that_it_states(case: str, request: pytest.FixtureRequest) -> None:
     made = request.getfixturevalue(case)
     models = MODELS if case == "made" else SEVERAL
-    (axes,) = evaluation.roc_figure(models, made).axes
+    (axes,) = evaluation_figures.roc_figure(made).axes
     for name in models:
         x, y = curve(axes, MODEL_NAMES[name])
         # the mean over labels is drawn on a grid
@@ -195,7 +194,7 @@ def test_roc_curve_has_the_area_that_it_states(case: str, request: pytest.Fixtur
 
 
 def test_operating_point_is_where_the_model_decides(made: Evaluation) -> None:
-    (axes,) = evaluation.roc_figure(MODELS, made).axes
+    (axes,) = evaluation_figures.roc_figure(made).axes
     dot = axes.get_lines()[-1]
     hybrid = MODELS["hybrid"]
     # as the table has it: somebody healthy who is answered with "none of these" is not cleared
@@ -206,7 +205,7 @@ def test_operating_point_is_where_the_model_decides(made: Evaluation) -> None:
 
 
 def test_precision_recall_curve_has_the_area_that_it_states(made: Evaluation) -> None:
-    (axes,) = evaluation.precision_recall_figure(MODELS, made).axes
+    (axes,) = evaluation_figures.precision_recall_figure(made).axes
     for name in MODELS:
         recall, precision = curve(axes, MODEL_NAMES[name])
         area = (np.diff(recall) * precision[1:]).sum()
@@ -219,7 +218,7 @@ def test_precision_recall_curve_has_the_area_that_it_states(made: Evaluation) ->
 
 def test_calibration_dots_are_observed_shares(made: Evaluation) -> None:
     hybrid = MODELS["hybrid"]
-    above, below = evaluation.calibration_figure(hybrid, made).axes
+    above, below = evaluation_figures.calibration_figure(made).axes
     dots = [line for line in above.get_lines() if line.get_marker() == "o"]
     assert len(dots) == N // 30
     shares = [dot.get_ydata()[0] for dot in dots]
@@ -233,12 +232,12 @@ def test_calibration_dots_are_observed_shares(made: Evaluation) -> None:
 def test_net_benefit_by_hand() -> None:
     true = np.array([True, True, False, False, False])
     score = np.array([0.9, 0.3, 0.6, 0.2, 0.1])
-    benefit = evaluation._net_benefit(true, score, np.array([0.25, 0.5, 0.8]))
+    benefit = evaluation_figures._net_benefit(true, score, np.array([0.25, 0.5, 0.8]))
     assert benefit == pytest.approx([(2 - 1 / 3) / 5, (1 - 1) / 5, 1 / 5])
 
 
 def test_decision_curve(made: Evaluation, several: Evaluation) -> None:
-    (axes,) = evaluation.decision_curve_figure(MODELS, made).axes
+    (axes,) = evaluation_figures.decision_curve_figure(made).axes
     drawn = lines(axes)
     assert {"call none positive", "call all positive", "hybrid", "measurements only", "regions only"} == set(
         drawn
@@ -248,17 +247,17 @@ def test_decision_curve(made: Evaluation, several: Evaluation) -> None:
     hybrid = drawn["hybrid"][1]
     assert hybrid[0] == pytest.approx(everyone[0], abs=0.01)
     assert (hybrid[20:150] > np.maximum(everyone, 0)[20:150]).all()
-    panels = evaluation.decision_curve_figure(SEVERAL, several).axes
+    panels = evaluation_figures.decision_curve_figure(several).axes
     assert [panel.get_title(loc="left") for panel in panels] == ["Noonan", "Williams", "unaffected"]
 
 
 def test_confusion_figure_shows_counts_and_shares(made: Evaluation, several: Evaluation) -> None:
-    (axes,) = evaluation.confusion_figure(made).axes
+    (axes,) = evaluation_figures.confusion_figure(made).axes
     shown = {(text.get_position()): text.get_text() for text in axes.texts}
     matrix = np.array(made.confusion)
     assert shown[0, 0] == f"{matrix[0, 0]}\n{100 * matrix[0, 0] / 60:.0f} %"
     assert [t.get_text() for t in axes.get_xticklabels()] == ["control", "Noonan", "none of these"]
-    (axes,) = evaluation.confusion_figure(several).axes  # nobody abstained
+    (axes,) = evaluation_figures.confusion_figure(several).axes  # nobody abstained
     assert [t.get_text() for t in axes.get_xticklabels()] == ["Noonan", "Williams", "unaffected"]
 
 
@@ -267,7 +266,7 @@ def test_subgroup_figure_greys_what_is_too_small() -> None:
     made = Evaluation.of(
         {"hybrid": MODELS["hybrid"]}, positive="Noonan", columns={"site": small}, bootstrap=20
     )
-    figure = evaluation.subgroup_figure(made)
+    figure = evaluation_figures.subgroup_figure(made)
     names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert names == ["site", "few  (n = 2)", "many  (n = 58)"]
     squares = {
@@ -281,7 +280,7 @@ def test_subgroup_figure_greys_what_is_too_small() -> None:
 def test_figures_can_be_drawn_of_one_label_only() -> None:
     part = MODELS["hybrid"].part(MODELS["hybrid"].truth == 0)
     made = Evaluation.of({"hybrid": part}, positive="Noonan", bootstrap=20)
-    drawn = figures({"hybrid": part}, made)
+    drawn = figures(made)
     assert list(drawn) == ["calibration", "confusion"]
     for figure in drawn.values():
         svg(figure)
@@ -290,13 +289,13 @@ def test_figures_can_be_drawn_of_one_label_only() -> None:
 
 
 def test_svg_is_the_same_each_time(made: Evaluation) -> None:
-    first, again = (svg(evaluation.roc_figure(MODELS, made)) for _ in range(2))
+    first, again = (svg(evaluation_figures.roc_figure(made)) for _ in range(2))
     assert first == again
     assert first.startswith(b"<?xml")
 
 
 def test_page_needs_nothing_else(made: Evaluation) -> None:
-    text = page(made, figures(MODELS, made))
+    text = page(made, figures(made))
     assert re.findall(r'(?:src|href)="(?!data:)', text) == []
     assert "<script" not in text
     assert "http" not in text
@@ -328,7 +327,7 @@ def test_page_escapes_what_users_name() -> None:
     labels = ("<b>control</b>", "No & onan")
     models = {"hybrid": model(1, 2.0, labels=labels)}
     made = Evaluation.of(models, positive=labels[1], left_out=[("<i>.jpg", "<i>.jpg: no face")], bootstrap=20)
-    text = page(made, figures(models, made))
+    text = page(made, figures(made))
     assert "<b>control" not in text
     assert "<i>" not in text
     assert "No &amp; onan" in text
@@ -338,16 +337,16 @@ def test_labels_that_look_like_mathematics_are_drawn_as_they_are() -> None:
     labels = ("$x_1$ [bold]", "cost \\frac $")
     models = {"hybrid": model(1, 2.0, labels=labels)}
     made = Evaluation.of(models, bootstrap=20, columns={"$col$": ["$a$", "b"] * (N // 2)})
-    for figure in figures(models, made).values():
+    for figure in figures(made).values():
         svg(figure)
-    (axes,) = evaluation.confusion_figure(made).axes
+    (axes,) = evaluation_figures.confusion_figure(made).axes
     assert [label.get_text() for label in axes.get_xticklabels()] == [r"\$x_1\$ [bold]", r"cost \frac \$"]
 
 
 def test_labels_of_any_script_stay_text() -> None:
     models = {"hybrid": model(1, 2.0, labels=("健常", "Sotos"))}
     made = Evaluation.of(models, bootstrap=20)
-    assert "健常" in svg(evaluation.confusion_figure(made)).decode()
+    assert "健常" in svg(evaluation_figures.confusion_figure(made)).decode()
 
 
 def test_write_page(made: Evaluation, tmp_path: Path) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
-from typing import Any
 
-from anthropo.batch.records import MeasuredFace, Record
+from anthropo.batch.inputs import Item
+from anthropo.batch.records import Json, Record
+from anthropo.batch.run import MeasuredFace
 from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.measurement.registry import registry
 from anthropo.report.figures import REGION_COLOURS, overlay
 from anthropo.report.rendering import embedded, jpeg, page
-from anthropo.report.tables import number, references, sign
+from anthropo.report.tables import number, sign
 
 
 class Page:
@@ -26,7 +27,11 @@ class Page:
         if os.path.isdir(path) or not os.path.isdir(path.parent):
             raise InputError(f"{path}: cannot be written. Name a file in a folder that exists.")
 
-    def add_face(self, seen: MeasuredFace) -> None:
+    def missing(self, item: Item) -> bool:
+        """Every photo: the page is made anew."""
+        return True
+
+    def __call__(self, seen: MeasuredFace) -> None:
         picture = embedded(jpeg(overlay(seen.observation.photo, seen.face, seen.scale)))
         with self._lock:
             self._pictures[seen.item.path, seen.observation.index] = picture
@@ -41,19 +46,19 @@ class Page:
         """
         faces = [
             {
-                **record,
-                "picture": self._pictures[record["photo"], record["face"]],
+                **record.to_json(),
+                "picture": self._pictures[record.photo, record.index],
                 "regions": _by_region(record),
-                "references": references(record),
-                "beyond": [(name, check) for name, check in record["gate"].items() if not check["ok"]],
+                "references": record.grades,
+                "beyond": [(check.name, check) for check in record.gate if not check.ok],
             }
             for record in records
-            if record["status"] == "ok"
+            if record.ok
         ]
         text = page(
-            "page.html",
+            "measure.html",
             faces=faces,
-            failed=[r for r in records if r["status"] == "failed"],
+            failed=[r for r in records if not r.ok],
             colours=REGION_COLOURS,
             number=number,
             sign=sign,
@@ -61,9 +66,9 @@ class Page:
         write(self.path, text)
 
 
-def _by_region(record: Record) -> dict[str, list[dict[str, Any]]]:
-    regions: dict[str, list[dict[str, Any]]] = {}
-    for name, m in record["measurements"].items():
+def _by_region(record: Record) -> dict[str, list[Json]]:
+    regions: dict[str, list[Json]] = {}
+    for name, m in (record.measurements_json() or {}).items():
         entry = registry()[name]
         regions.setdefault(entry.region, []).append({**m, "entry": entry})
     return regions
