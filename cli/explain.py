@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import click
 
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, in_one_sentence, place_to_write, progress
 from anthropo.workflows.cohort import PhotoReading
+from anthropo.workflows.explain import ExplainRequest, UnusableError, explain
 
 _SUFFIXES = (".html", ".json", ".png")
 
@@ -48,21 +50,16 @@ _SUFFIXES = (".html", ".json", ".png")
 @options.top_option
 @options.encoder_weights_option
 @options.reading_options
+@options.passed_as("request", ExplainRequest)
 def command(
     photos: tuple[str, ...],
     model: str,
     output: str | None,
-    patient: bool,
-    labels: tuple[str, ...],
-    sex: str | None,
-    age: str | None,
-    references: tuple[str, ...],
     template: bool,
     anonymous: bool,
     matches: bool,
-    force: bool,
     top: int,
-    encoder_weights: str | None,
+    request: ExplainRequest,
     reading: PhotoReading,
 ) -> None:
     """Say why a model says what it says of the person in PHOTO.
@@ -92,15 +89,11 @@ def command(
         from anthropo.report.explanation.document import Disclosure
         from anthropo.report.explanation.page import write
         from anthropo.report.explanation.terminal import print_explanation
-        from anthropo.workflows.explain import UnusableError, explain
         from anthropo.workflows.model import load_model
 
         try:
-            case = explain(
-                load_model(model), photos, labels=labels, sex=sex, age=age, references=references,
-                patient=patient, heatmaps=path is not None, force=force, reading=reading,
-                encoder_weights=encoder_weights, progress=progress,
-            )  # fmt: skip
+            drawn = replace(request, heatmaps=path is not None)
+            case = explain(load_model(model), photos, drawn, reading=reading, progress=progress)
         except UnusableError as error:
             for reason in error.reasons:
                 click.echo(reason, err=True)

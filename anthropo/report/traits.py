@@ -146,7 +146,7 @@ class Target:
         if self.kind == ".csv":
             write(self.path, as_csv(findings))
             return
-        self.check(len(findings.people))
-        for person in findings.people:
+        self.check(len(findings.measured))
+        for person in findings.measured:
             packet = person.phenopacket(self.identity)
             write(self.path if self.kind else self.path / f"{packet['id']}.json", as_json(packet))

@@ -15,14 +15,7 @@ from anthropo.batch.patients import one_person, pool_patient
 from anthropo.batch.records import Record
 from anthropo.batch.run import measure_observation, record_of
 from anthropo.errors import FaceError, InputError, ModelError, PhotoError, parameter
-from anthropo.explanation.changes import Change, smallest_changes
-from anthropo.explanation.contributions import Explanation, check_labels, contrast, explain_features
-from anthropo.explanation.fitness import unfit
 from anthropo.face.landmarker import Face
-from anthropo.learning.attributes import AttributeModel
-from anthropo.learning.features import Features, read_picture, subset
-from anthropo.learning.model import LabelModel, Prediction
-from anthropo.learning.trained import Trained
 from anthropo.observation import Observation, observe
 from anthropo.photo import Photo
 from anthropo.reference.tables import parse_age, parse_sex
@@ -37,7 +30,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from anthropo.encoder.encoders import Encoder
+    from anthropo.explanation.changes import Change
+    from anthropo.explanation.contributions import Explanation
     from anthropo.explanation.heatmap import FaceHeat
+    from anthropo.learning.features import Features
+    from anthropo.learning.model import Prediction
+    from anthropo.learning.trained import Trained
     from anthropo.workflows.model import Model
 
 
@@ -49,49 +47,55 @@ class UnusableError(FaceError):
         super().__init__(" ".join(reasons))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Case:
-    """An explained prediction for one person.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainRequest:
+    """Options of explaining a prediction.
 
-    Attributes
+    Parameters
     ----------
-    trained : Trained
-        The model that made it.
-    explanation : Explanation
-        The prediction, and each label's log-odds as an exact sum.
-    changes : tuple of Change
-        Smallest changes of single measurements after which the decision is another one.
-    photo : Photo
-        The photo that is shown: of several, the one that is best to measure.
-    face : Face or None
-        The face in it; None of a model that reads pictures without one.
-    record : Record or None
-        As `anthropo measure` has it of that photo, with the measurements of all photos.
-    traits : tuple of Trait
-    heat : FaceHeat or None
-        Heatmaps of the first label.
-    heat_reason : str
-        Why there are none.
-    voided : str
-        Why the photo is not fit to be judged; empty when it is.
-    left_out : tuple of str
-        Why other photos of the person are not used, not being fit.
-    notes : tuple of str
-        Why further photos could not be read.
+    labels : sequence of str
+        Labels to explain; the three most probable and "none of these" when left out.
+    sex : {"female", "male"}, optional
+    age : float or str, optional
+        Years, or such as ``"18m"``; both for z-scores, and for a model that reads them.
+    references : sequence of str
+        Reference tables for z-scores; the default one if sex or age is known.
+    patient : bool
+        All photos are of one person.
+    force : bool
+        Judge photos that the photo gate finds unfit.
+    heatmaps : bool
+        Draw heatmaps of the first label, which takes about a second.
+    encoder_weights : path, optional
+        The encoder's weights, where they are not found by themselves.
     """
 
-    trained: Trained
-    explanation: Explanation
-    changes: tuple[Change, ...]
-    photo: Photo
-    face: Face | None
-    record: Record | None
+    labels: Sequence[str] = ()
+    sex: str | None = None
+    age: float | str | None = None
+    references: Sequence[str] = ()
+    patient: bool = False
+    force: bool = False
+    heatmaps: bool = True
+    encoder_weights: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Case:
+    """An explained prediction for one person."""
+
+    trained: Trained  # the model that made it
+    explanation: Explanation  # the prediction, and each label's log-odds as an exact sum
+    changes: tuple[Change, ...]  # smallest changes of one measurement that make the decision another one
+    photo: Photo  # that is shown: of several, the one that is best to measure
+    face: Face | None  # in it; None of a model that reads pictures without one
+    record: Record | None  # of the photo, with the measurements of all photos
     traits: tuple[Trait, ...]
-    heat: FaceHeat | None = None
-    heat_reason: str = ""
-    voided: str
-    left_out: tuple[str, ...]
-    notes: tuple[str, ...]
+    heat: FaceHeat | None = None  # of the first label
+    heat_reason: str = ""  # why there is none
+    voided: str  # why the photo is not fit to be judged; empty when it is
+    left_out: tuple[str, ...]  # why other photos of the person are not fit
+    notes: tuple[str, ...]  # why further photos could not be read
 
     @property
     def prediction(self) -> Prediction:
@@ -123,64 +127,31 @@ class Case:
 def explain(
     model: Model,
     photo: Photos,
+    request: ExplainRequest,
     *,
-    labels: Sequence[str] = (),
-    sex: str | None = None,
-    age: float | str | None = None,
-    references: Sequence[str] = (),
-    patient: bool = False,
-    heatmaps: bool = True,
-    force: bool = False,
     reading: PhotoReading | None = None,
-    encoder_weights: str | None = None,
     progress: Progress = silent,
 ) -> Case:
-    """Explain a model's prediction for one person. Each photo is read, and searched for a face, once.
+    """Explain a model's prediction for one person. Each photo is read, and searched for a face, once."""
+    from anthropo.explanation.changes import smallest_changes
+    from anthropo.explanation.contributions import check_labels, explain_features
+    from anthropo.explanation.fitness import unfit
+    from anthropo.learning.features import subset
+    from anthropo.learning.model import LabelModel
 
-    Parameters
-    ----------
-    model : Model
-    photo : path or sequence of paths
-        Of one person: a photo, a CSV whose column `patient` names one person, or several photos.
-    labels : sequence of str
-        Labels to explain; the three most probable and "none of these" when left out.
-    sex : {"female", "male"}, optional
-    age : float or str, optional
-        Years, or such as ``"18m"``; both for z-scores, and for a model that reads them.
-    references : sequence of str
-        Reference tables for z-scores; the default one if sex or age is known.
-    patient : bool
-        All photos are of one person.
-    heatmaps : bool
-        Draw heatmaps of the first label, which takes about a second.
-    force : bool
-        Judge photos that the photo gate finds unfit.
-    reading : PhotoReading, optional
-        How photos are read; as in training when left out.
-    encoder_weights : path, optional
-        The encoder's weights, where they are not found by themselves.
-    progress : Progress
-
-    Raises
-    ------
-    UnusableError
-        If no photo can be used.
-    InputError, ModelError, WeightsError
-        If a label, an option or the model cannot be used.
-    """
     trained, reading = model.trained, reading or PhotoReading()
-    items = _one_person(collect(as_names(photo)), sex, None if age is None else str(age), patient)
-    check_labels(trained, labels)
+    items = _one_person(collect(as_names(photo)), request)
+    check_labels(trained, request.labels)
     if isinstance(trained.model, LabelModel) and not (trained.model.classifier.stack_.slopes > 0).any():
         raise ModelError(
             f"{model.path}: the model is not calibrated, so that its log-odds say nothing. Train it again."
         )
     paths = list(dict.fromkeys(item.path for item in items))
     settings = settings_for(reading, trained.manifest, paths)
-    measuring = replace(settings, references=tuple(references), force=False)
+    measuring = replace(settings, references=tuple(request.references), force=False)
     if not settings.no_face:
         measuring.fingerprint()  # references that cannot be used are one error, not one per photo
-    encoder = model.encoder(settings, encoder_weights)
+    encoder = model.encoder(settings, request.encoder_weights)
     seen, notes = _seen(paths, settings, encoder, reading.jobs)
     if not seen:
         raise UnusableError(notes)
@@ -193,12 +164,12 @@ def explain(
     if not usable:
         raise UnusableError(notes)
     faces = {path: one for path in usable if isinstance(one := seen[path], Observation)}
-    reasons = {path: "" if force else unfit(trained, one.face.gate) for path, one in faces.items()}
+    reasons = {path: "" if request.force else unfit(trained, one.face.gate) for path, one in faces.items()}
     fit = [path for path in usable if not reasons.get(path)]
     left_out = [f"{path}: left out. {reason}" for path, reason in reasons.items() if reason] if fit else []
     used = fit or usable
     features = subset(features, np.isin(features.photos, used))
-    (explanation,) = explain_features(trained, features, labels)
+    (explanation,) = explain_features(trained, features, request.labels)
     shown = min(used, key=lambda path: faces[path].doubt) if faces else used[0]
     record = None
     if faces:
@@ -216,19 +187,18 @@ def explain(
         left_out=tuple(left_out),
         notes=tuple(notes),
     )
-    return case if case.voided or not heatmaps else _with_heat(case, encoder, features)
+    return case if case.voided or not request.heatmaps else _with_heat(case, encoder, features)
 
 
-def _one_person(items: Sequence[Item], sex: str | None, age: str | None, patient: bool) -> list[Item]:
+def _one_person(items: Sequence[Item], request: ExplainRequest) -> list[Item]:
     """The photos, with sex and age where the table has none; an InputError if they are of several people."""
-    known = {}
-    if sex:
-        known["sex"] = parse_sex(sex) and sex
-    if age:
-        parse_age(age)
-        known["age"] = age
+    known = {"sex": request.sex or "", "age": "" if request.age is None else str(request.age)}
+    known = {name: text for name, text in known.items() if text}
+    for name, parse in (("sex", parse_sex), ("age", parse_age)):
+        if name in known:
+            parse(known[name])
     people = {item.columns.get("patient") or os.path.realpath(item.path) for item in items}
-    if len(people) > 1 and not patient:
+    if len(people) > 1 and not request.patient:
         raise InputError(
             f"{len(items)} photos of {len(people)} people; one person is explained at a time. Pass "
             f"{parameter('patient', True)} if all are of one person, or give one photo."
@@ -254,6 +224,8 @@ def _seen(paths: Sequence[str], settings: Settings, encoder: Encoder, jobs: int)
 
 def _look(path: str, settings: Settings, encoder: Encoder) -> Observation | Photo | str:
     """A photo and the face in it, or why there is none."""
+    from anthropo.learning.features import read_picture
+
     try:
         return read_picture(path, settings, encoder) if settings.no_face else observe(path, settings)
     except (PhotoError, FaceError) as error:
@@ -279,7 +251,10 @@ def _with_heat(case: Case, encoder: Encoder, features: Features) -> Case:
     """The case with heatmaps of the first label that is trained, or why there are none."""
     import torch
 
+    from anthropo.explanation.contributions import contrast
     from anthropo.explanation.heatmap import heatmaps
+    from anthropo.learning.attributes import AttributeModel
+    from anthropo.learning.model import LabelModel
 
     model = case.trained.model
     label = next((e.label for e in case.explanation.labels if e.how == "trained"), None)
