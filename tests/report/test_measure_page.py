@@ -14,7 +14,7 @@ from PIL import Image
 from anthropo.errors import InputError
 from anthropo.measurement.registry import registry
 from anthropo.report.figures import REGION_COLOURS, measured_lines
-from anthropo.report.page import Page
+from anthropo.report.measure import Page
 from anthropo.report.tables import number
 
 
