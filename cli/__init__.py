@@ -99,7 +99,9 @@ _OPTION_OF = {
     ("task", "attributes"): "--multilabel",
     ("controls", "HEALTHY"): "--normal LABEL",
 }
-_OPTIONS = {"references": "reference", "labels": "label"}
+_OPTIONS = {"references": "reference", "labels": "label", "changes": "set"}
+#: Options whose opposite is not called ``--no-…``.
+_OPPOSITES = {"resume": "restart"}
 
 
 def as_option(name: str, value: object) -> str:
@@ -108,7 +110,7 @@ def as_option(name: str, value: object) -> str:
         return _OPTION_OF[name, str(value)]
     option = _OPTIONS.get(name, name).replace("_", "-")
     if isinstance(value, bool):
-        return f"--{option}" if value else f"--no-{option}"
+        return f"--{option}" if value else f"--{_OPPOSITES.get(option, f'no-{option}')}"
     return f"--{option}" if value is None else f"--{option} {value}"
 
 

@@ -435,8 +435,8 @@ def _refuse_early(cohort: Cohort, options: Options, task: Task) -> None:
     elif task == "normality":
         control_label(labels, options.controls)
     else:
-        merged, positive = collapse(labels, options.positive)
+        merged = collapse(labels, options.positive)
         patients = np.array([case.patient for case in cohort.cases])
         rare = rare_labels(merged, patients, options.min_patients)
         controls = control_label(merged, options.controls)
-        cost_matrix(options, sorted(set(merged.tolist()) - set(rare)), positive, controls)
+        cost_matrix(options, sorted(set(merged.tolist()) - set(rare)), controls)
