@@ -33,6 +33,8 @@ from .workflows.cohort import PhotoReading as PhotoReading
 from .workflows.cohort import TrainRequest as TrainRequest
 from .workflows.evaluate import EvaluateResult as EvaluateResult
 from .workflows.evaluate import evaluate as evaluate
+from .workflows.inspect import Inspection as Inspection
+from .workflows.inspect import inspect as inspect
 from .workflows.measure import measure as measure
 from .workflows.measure import measure_table as measure_table
 from .workflows.measure import patient_table as patient_table

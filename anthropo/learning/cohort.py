@@ -316,13 +316,7 @@ def _useless(kind: Kind, values: Values, patients: Sequence[str]) -> str:
 
 
 def check(cohort: Cohort) -> list[Finding]:
-    """Everything that can be said of a cohort without opening its photographs.
-
-    Returns
-    -------
-    list of Finding
-        Errors first, then warnings, then notes.
-    """
+    """Findings on a cohort that need none of its photographs opened, errors first."""
     found = [
         *cohort.findings,
         *_labels(cohort),

@@ -122,13 +122,7 @@ class LabelModel:
 
     @classmethod
     def fit(cls, features: Features, options: Options) -> LabelModel:
-        """Train on the photos of a cohort.
-
-        Raises
-        ------
-        InputError
-            If the cohort or an option does not allow it.
-        """
+        """Train on the photos of a cohort."""
         labels = collapse(features.labels, options.positive)
         rare = options.rare
         if rare is None:
@@ -263,13 +257,7 @@ class LabelModel:
 
 
 def collapse(labels: NDArray[np.str_], positive: str | None) -> NDArray[Any]:
-    """The labels (n,), or with `positive` that one and "others".
-
-    Raises
-    ------
-    InputError
-        If no photo has the label.
-    """
+    """The labels (n,), or with `positive` that one and "others"."""
     names = sorted(set(labels.tolist()))
     if positive is None:
         return labels.astype(object)
@@ -286,13 +274,7 @@ def collapse(labels: NDArray[np.str_], positive: str | None) -> NDArray[Any]:
 
 
 def control_label(labels: NDArray[Any], controls: str | None) -> str | None:
-    """The label of healthy people: the one given, or one that is called so.
-
-    Raises
-    ------
-    InputError
-        If no photo has the label that is given.
-    """
+    """The label of healthy people: the one given, or one that is called so."""
     names = sorted({str(label) for label in labels})
     if controls is not None and controls not in names:
         if OTHERS in names:
@@ -322,11 +304,6 @@ def rare_labels(labels: NDArray[Any], patients: NDArray[Any], least: int) -> tup
     """Labels with too few patients to be trained.
 
     With fewer than two labels of `least` patients every label of two or more is trained.
-
-    Raises
-    ------
-    InputError
-        If there are not two labels left to be trained.
     """
     people = patients_of(labels, patients)
     if len(people) < 2:
@@ -360,13 +337,7 @@ def cost_matrix(options: Options, labels: Sequence[str], controls: str | None) -
 
 
 def design(features: Features, options: Options) -> Any:
-    """The feature table with the columns that the options ask for.
-
-    Raises
-    ------
-    InputError
-        If a metadata column or region is not there, or nothing is left.
-    """
+    """The feature table with the columns that the options ask for."""
     regions = features.regions if options.regions is None else options.regions
     table = feature_frame(features, options.metadata)
     columns = Columns.of(list(table.columns))
