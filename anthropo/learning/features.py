@@ -47,7 +47,7 @@ _LEAST_SIDE = 150  # px, shorter side of a photo without a face as it is decoded
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """What is known of the photos that could be used, one row each."""
+    """Measurements, embeddings and metadata of photos, one row each; `feature_frame` has an example."""
 
     photos: NDArray[np.str_]  # (n,) paths as given
     labels: NDArray[np.str_]  # (n,)
@@ -122,6 +122,16 @@ def extract(
     ------
     InputError, WeightsError
         If the settings or a region cannot be used.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.learning.cohort import Case, Cohort
+    >>> cohort = Cohort((Case(anthropo.example_photo(), "astronaut", "p1"),), "one photo")
+    >>> quick = anthropo.Settings(jitter=1, fine=False)
+    >>> features = anthropo.extract(cohort, quick, anthropo.load_encoder(), regions=("face",))
+    >>> len(features), features.regions["face"].shape
+    (1, (1, 128))
     """
     if settings.face == "all":
         raise InputError(
