@@ -17,7 +17,7 @@ from anthropo.face.landmarker import DEFAULT_JITTER
 from anthropo.photo import MAX_MEGAPIXELS
 from anthropo.video import FRAMES
 from anthropo.workflows.cohort import PhotoReading, TrainRequest
-from anthropo.workflows.progress import available_cores as available_cores
+from anthropo.workflows.progress import available_cores
 
 if TYPE_CHECKING:
     from anthropo.learning.model import Options, Task
