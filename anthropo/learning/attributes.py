@@ -49,13 +49,7 @@ class AttributeModel:
 
     @classmethod
     def fit(cls, features: Features, options: Options) -> AttributeModel:
-        """Train on photos whose labels are ``a; b``.
-
-        Raises
-        ------
-        InputError
-            If no attribute is both present in and absent from two patients.
-        """
+        """Train on photos whose labels are ``a; b``."""
         present = [split_labels(label) for label in features.labels]
         names = sorted({a for labels in present for a in labels})
         member = np.array([[a in labels for a in names] for labels in present], dtype=bool)

@@ -50,17 +50,6 @@ _ROOT_PARENT = 2**31 - 1
 def booster_arrays(booster: xgboost.Booster) -> Arrays:
     """The trees of a booster as arrays.
 
-    Parameters
-    ----------
-    booster : xgboost.Booster
-        With numerical splits, one target, and an objective of :data:`OBJECTIVES`.
-
-    Returns
-    -------
-    dict of str to array
-        What :func:`booster_from_arrays` needs besides objective and number of features. Names of
-        features, attributes and training parameters are not kept.
-
     Raises
     ------
     ValueError
@@ -162,11 +151,6 @@ def booster_from_arrays(
         One of :data:`OBJECTIVES`.
     n_features : int
         Columns of the data it will see; XGBoost does not look whether they are as many.
-
-    Returns
-    -------
-    xgboost.Booster
-        Its predictions and contributions are the original's, bit by bit.
 
     Raises
     ------

@@ -63,18 +63,9 @@ def log_loss(margins: Floats, y: NDArray[np.int64], weights: Floats) -> float:
 def fit_stack(
     parts: Sequence[Floats], y: NDArray[np.int64], weights: Floats, expected_slope: float | None = None
 ) -> Stack:
-    """The slopes and biases of greatest likelihood.
+    """The slopes and biases of greatest likelihood, from out-of-fold scores (n, k) of each part.
 
-    Parameters
-    ----------
-    parts : sequence of (n, k)
-        Out-of-fold scores of each label.
-    y : (n,)
-        Index of the true label.
-    weights : (n,)
-        How much each photo counts.
-    expected_slope : float, optional
-        The slope that parts have unless the photos say otherwise: for parts that are log-odds already.
+    `expected_slope` is what a part has unless the photos say otherwise: for parts that are log-odds already.
 
     Notes
     -----

@@ -28,18 +28,7 @@ def calibrated_on(judged: Judged, positive: str | None) -> tuple[Floats, Bools]:
 
 
 def calibration_bins(probability: Floats, most: int = _BINS) -> Ints:
-    """Bin of each photo: equal numbers of photos, 30 or more each, equal probabilities together.
-
-    Parameters
-    ----------
-    probability : ndarray, (n,)
-    most : int
-        Bins at most.
-
-    Returns
-    -------
-    ndarray of int, (n,)
-    """
+    """Bin (n,) of each photo: equal numbers of photos, 30 or more each, equal probabilities together."""
     bins = max(1, min(most, len(probability) // _PER_BIN))
     inner = np.quantile(probability, np.arange(1, bins) / bins)
     return np.unique(np.searchsorted(inner, probability, side="right"), return_inverse=True)[1]

@@ -41,25 +41,9 @@ def fit_region(
     random: np.random.RandomState,
     weights: Floats | None = None,
 ) -> tuple[RegionModel, Floats]:
-    """Fit one region.
+    """Fit one region to embeddings (n, d) and memberships (n, k); with each photo's scores out of fold.
 
-    Parameters
-    ----------
-    embeddings : (n, d)
-    targets : (n, k)
-        1 for the photo's label, else 0.
-    folds : (n,)
-        No patient is in two folds.
-    random : numpy.random.RandomState
-    weights : (n,), optional
-        How much each photo counts, above 0 and 1 on average.
-
-    Returns
-    -------
-    model : RegionModel
-        Fitted to all photos.
-    scores : (n, k)
-        Of each photo, by a model that saw no photo of its fold.
+    `weights` (n,), above 0 and 1 on average, say how much each photo counts.
 
     Notes
     -----

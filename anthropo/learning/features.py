@@ -41,12 +41,13 @@ if TYPE_CHECKING:
     from anthropo.encoder.encoders import Encoder
 
 _VERSION = 3  # of what is kept of a photo; raise it when that changes
+_ROWS = ("photos", "labels", "patients", "measurements", "digests", "prints", "shapes", "portraits", "gate")
 _LEAST_SIDE = 150  # px, shorter side of a photo without a face as it is decoded
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """What is known of the photos that could be used, one row each."""
+    """Measurements, embeddings and metadata of photos, one row each; `feature_frame` has an example."""
 
     photos: NDArray[np.str_]  # (n,) paths as given
     labels: NDArray[np.str_]  # (n,)
@@ -121,6 +122,16 @@ def extract(
     ------
     InputError, WeightsError
         If the settings or a region cannot be used.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.learning.cohort import Case, Cohort
+    >>> cohort = Cohort((Case(anthropo.example_photo(), "astronaut", "p1"),), "one photo")
+    >>> quick = anthropo.Settings(jitter=1, fine=False)
+    >>> features = anthropo.extract(cohort, quick, anthropo.load_encoder(), regions=("face",))
+    >>> len(features), features.regions["face"].shape
+    (1, (1, 128))
     """
     if settings.face == "all":
         raise InputError(
@@ -203,7 +214,7 @@ def _look(
             return found
     try:
         if settings.no_face:
-            photo = known if isinstance(known, Photo) else _picture(path, settings, encoder)
+            photo = known if isinstance(known, Photo) else read_picture(path, settings, encoder)
             found.arrays = _whole(photo, encoder, regions)
         else:
             seen = known if isinstance(known, Observation) else observe(path, settings)
@@ -239,7 +250,8 @@ def _face(
     }
 
 
-def _picture(path: str, settings: Settings, encoder: Encoder) -> Photo:
+def read_picture(path: str, settings: Settings, encoder: Encoder) -> Photo:
+    """A picture without a face, as fine as the encoder needs it."""
     side = max(encoder.size, _LEAST_SIDE)
     return read_photo(path, short_side=side, max_megapixels=settings.max_megapixels)
 
@@ -309,21 +321,15 @@ def _words(words: Iterable[str]) -> NDArray[np.str_]:
 
 def subset(features: Features, rows: ArrayLike) -> Features:
     """Some of the rows, by index or by a Boolean mask; nothing counts as left out."""
-    given = np.asarray(rows)
-    at = np.arange(len(features))[given if given.size else given.astype(np.int64)]
+    chosen = np.asarray(rows)
+    at = np.arange(len(features))[chosen if chosen.size else chosen.astype(np.int64)]
+    arrays = ((name, getattr(features, name)) for name in _ROWS)
+    rows_of: dict[str, Any] = {name: None if array is None else array[at] for name, array in arrays}
     return replace(
         features,
-        photos=features.photos[at],
-        labels=features.labels[at],
-        patients=features.patients[at],
-        measurements=features.measurements[at],
+        **rows_of,
         regions={name: embedding[at] for name, embedding in features.regions.items()},
         metadata={name: [values[i] for i in at] for name, values in features.metadata.items()},
-        digests=features.digests[at],
-        prints=features.prints[at],
-        shapes=None if features.shapes is None else features.shapes[at],
-        portraits=None if features.portraits is None else features.portraits[at],
-        gate=None if features.gate is None else features.gate[at],
         left_out=(),
     )
 
@@ -379,14 +385,6 @@ def feature_frame(features: Features, metadata: Sequence[str] = ()) -> pd.DataFr
 
 def validate(cohort: Cohort, features: Features, *, allow_duplicates: bool = False) -> list[Finding]:
     """Everything that speaks against training on a cohort, or should be known.
-
-    Parameters
-    ----------
-    cohort : Cohort
-    features : Features
-        What `extract` made of the same cohort.
-    allow_duplicates : bool
-        One photograph under different patients is a warning, not an error.
 
     Returns
     -------

@@ -63,15 +63,6 @@ def fit_gallery(
 ) -> Gallery:
     """Keep the rare labels' patients, and learn from the other labels what a match is worth.
 
-    Parameters
-    ----------
-    embeddings : (n, d)
-        Of all photos.
-    labels, patients : (n,)
-    rare : sequence of str
-        Labels to match.
-    seed : int
-
     Notes
     -----
     From each trained label small galleries of one to nine patients are drawn. How much more probable a

@@ -433,13 +433,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @classmethod
     def from_state(cls, meta: dict[str, Any], arrays: Arrays) -> HybridClassifier:
-        """The classifier of which `state` made these.
-
-        Raises
-        ------
-        ModelError
-            If they do not fit together.
-        """
+        """The classifier of which `state` made these."""
         reader = Meta(meta)
         self = cls(reader.text("classifier"), balance=reader.text("balance"))  # type: ignore[arg-type]
         self.controls = meta.get("controls")

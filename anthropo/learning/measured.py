@@ -91,26 +91,9 @@ def fit_trees(
     seed: int,
     favour: Floats,
 ) -> tuple[Trees, Floats]:
-    """Grow as many trees as help out of fold.
+    """Grow as many trees as help out of fold; with the margins (n, labels) of each row out of fold.
 
-    Parameters
-    ----------
-    numbers : (n, m)
-        May hold NaN.
-    y : (n,)
-    weights : (n,)
-    folds : (n,)
-    labels : int
-    seed : int
-    favour : (m,)
-        How much rather one number than another that says the same is used.
-
-    Returns
-    -------
-    trees : Trees
-        Fitted to all rows.
-    margins : (n, labels)
-        Of each row, by trees that saw nothing of its fold.
+    Of two numbers that say the same, the one of greater `favour` (m,) is rather used. NaN may be among them.
 
     Notes
     -----

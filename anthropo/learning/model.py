@@ -32,13 +32,20 @@ HALVES: Parts = frozenset({"measurements", "regions", "metadata"})
 CONTROL_LABELS = ("control", "controls", "healthy", "normal", "unaffected")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a model is trained."""
+    """How a model is trained.
+
+    Examples
+    --------
+    >>> from anthropo import Options
+    >>> Options(classifier="svm", cost="miss=5", metadata=("age", "sex")).error_rate
+    0.1
+    """
 
     classifier: Kind = "xgboost"
     balance: Balance = "weights"
-    cost: str | None = None  # as given to --cost
+    cost: str | None = None  # such as miss=5
     cost_matrix: str | None = None  # a file
     positive: str | None = None  # one label against the rest
     controls: str | None = None  # label of healthy people
@@ -122,13 +129,7 @@ class LabelModel:
 
     @classmethod
     def fit(cls, features: Features, options: Options) -> LabelModel:
-        """Train on the photos of a cohort.
-
-        Raises
-        ------
-        InputError
-            If the cohort or an option does not allow it.
-        """
+        """Train on the photos of a cohort."""
         labels = collapse(features.labels, options.positive)
         rare = options.rare
         if rare is None:
@@ -263,13 +264,7 @@ class LabelModel:
 
 
 def collapse(labels: NDArray[np.str_], positive: str | None) -> NDArray[Any]:
-    """The labels (n,), or with `positive` that one and "others".
-
-    Raises
-    ------
-    InputError
-        If no photo has the label.
-    """
+    """The labels (n,), or with `positive` that one and "others"."""
     names = sorted(set(labels.tolist()))
     if positive is None:
         return labels.astype(object)
@@ -286,13 +281,7 @@ def collapse(labels: NDArray[np.str_], positive: str | None) -> NDArray[Any]:
 
 
 def control_label(labels: NDArray[Any], controls: str | None) -> str | None:
-    """The label of healthy people: the one given, or one that is called so.
-
-    Raises
-    ------
-    InputError
-        If no photo has the label that is given.
-    """
+    """The label of healthy people: the one given, or one that is called so."""
     names = sorted({str(label) for label in labels})
     if controls is not None and controls not in names:
         if OTHERS in names:
@@ -322,11 +311,6 @@ def rare_labels(labels: NDArray[Any], patients: NDArray[Any], least: int) -> tup
     """Labels with too few patients to be trained.
 
     With fewer than two labels of `least` patients every label of two or more is trained.
-
-    Raises
-    ------
-    InputError
-        If there are not two labels left to be trained.
     """
     people = patients_of(labels, patients)
     if len(people) < 2:
@@ -360,13 +344,7 @@ def cost_matrix(options: Options, labels: Sequence[str], controls: str | None) -
 
 
 def design(features: Features, options: Options) -> Any:
-    """The feature table with the columns that the options ask for.
-
-    Raises
-    ------
-    InputError
-        If a metadata column or region is not there, or nothing is left.
-    """
+    """The feature table with the columns that the options ask for."""
     regions = features.regions if options.regions is None else options.regions
     table = feature_frame(features, options.metadata)
     columns = Columns.of(list(table.columns))

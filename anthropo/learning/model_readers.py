@@ -73,13 +73,7 @@ class Take:
         self._arrays, self._prefix = arrays, prefix
 
     def __call__(self, name: str, *shape: int | None) -> NDArray[np.float64]:
-        """The array as float64; None in `shape` is any length.
-
-        Raises
-        ------
-        ModelError
-            If it is missing, of another shape, or holds infinity or NaN.
-        """
+        """The array as float64; None in `shape` is any length."""
         array = self._arrays.get(self._prefix + name)
         if (
             array is None

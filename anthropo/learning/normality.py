@@ -29,13 +29,7 @@ class NormalityModel:
 
     @classmethod
     def fit(cls, features: Features, options: Options) -> NormalityModel:
-        """Train on the photos of the control label; others take no part.
-
-        Raises
-        ------
-        InputError
-            If the label is unknown or has too few patients.
-        """
+        """Train on the photos of the control label; others take no part."""
         controls = control_label(features.labels, options.controls)
         healthy = features.labels == controls
         patients = features.patients[healthy]

@@ -90,13 +90,7 @@ class Novelty:
 
     @classmethod
     def from_state(cls, meta: Any, arrays: Arrays) -> Novelty:
-        """What `state` made these of.
-
-        Raises
-        ------
-        ModelError
-            If they do not fit together.
-        """
+        """What `state` made these of."""
         reader, take = Meta(meta), Take(arrays)
         measured = tuple(reader.texts("measurements"))
         dims = reader.sizes("regions")

@@ -93,13 +93,7 @@ class Profile:
 
     @classmethod
     def from_state(cls, meta: Mapping[str, Any], arrays: Arrays) -> Profile:
-        """What `state` made these of.
-
-        Raises
-        ------
-        ModelError
-            If they do not fit together.
-        """
+        """What `state` made these of."""
         reader, take = Meta(dict(meta)), Take(arrays)
         labels, measurements = tuple(reader.texts("labels")), tuple(reader.texts("measurements"))
         patients = meta.get("patients")
