@@ -212,7 +212,7 @@ def _look(
             return numbers
     try:
         if settings.no_face:
-            photo = known if isinstance(known, Photo) else _picture(path, settings, encoder)
+            photo = known if isinstance(known, Photo) else read_picture(path, settings, encoder)
             numbers.arrays = _whole(photo, encoder, regions)
         else:
             seen = known if isinstance(known, Observation) else observe(path, settings)
@@ -248,7 +248,8 @@ def _face(
     }
 
 
-def _picture(path: str, settings: Settings, encoder: Encoder) -> Photo:
+def read_picture(path: str, settings: Settings, encoder: Encoder) -> Photo:
+    """A picture without a face, as fine as the encoder needs it."""
     side = max(encoder.size, _LEAST_SIDE)
     return read_photo(path, short_side=side, max_megapixels=settings.max_megapixels)
 
