@@ -33,6 +33,7 @@ from .workflows.cohort import PhotoReading as PhotoReading
 from .workflows.cohort import TrainRequest as TrainRequest
 from .workflows.evaluate import EvaluateResult as EvaluateResult
 from .workflows.evaluate import evaluate as evaluate
+from .workflows.explain import ExplainRequest as ExplainRequest
 from .workflows.inspect import Inspection as Inspection
 from .workflows.inspect import inspect as inspect
 from .workflows.measure import measure as measure
@@ -42,6 +43,7 @@ from .workflows.model import Model as Model
 from .workflows.model import load_model as load_model
 from .workflows.train import TrainResult as TrainResult
 from .workflows.train import train as train
+from .workflows.traits import TraitsRequest as TraitsRequest
 from .workflows.traits import traits as traits
 
 __version__: str

@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import EXIT_NONE, EXIT_SOME, in_one_sentence, place_to_write, progress
-from anthropo.cli.learning import MOST_FAILURES
+from anthropo.cli.common import EXIT_NONE, EXIT_SOME, MOST_FAILURES, in_one_sentence, place_to_write, progress
 from anthropo.workflows.classify import Classification, classify
 from anthropo.workflows.cohort import PhotoReading
 
@@ -25,7 +24,7 @@ _SUFFIXES = (".csv", ".json", ".parquet")
     metavar="FILE",
     help="Write a table: .csv or .parquet (a row per person), or .json (everything).",
 )
-@click.option("--patient", "together", is_flag=True, help="All photos are of one person: one answer.")
+@click.option("--patient", is_flag=True, help="All photos are of one person: one answer.")
 @options.top_option
 @options.encoder_weights_option
 @options.reading_options
@@ -33,7 +32,7 @@ def command(
     photos: tuple[str, ...],
     model: str,
     output: str | None,
-    together: bool,
+    patient: bool,
     top: int,
     encoder_weights: str | None,
     reading: PhotoReading,
@@ -72,7 +71,7 @@ def command(
         made = classify(
             load_model(model),
             photos,
-            together=together,
+            patient=patient,
             reading=reading,
             encoder_weights=encoder_weights,
             progress=progress,

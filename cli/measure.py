@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from anthropo.batch.beside import Beside, landmark_files
+from anthropo.batch.beside import Beside, LandmarkFiles
 from anthropo.batch.inputs import Item, collect
 from anthropo.batch.output import Output, as_csv
 from anthropo.batch.patients import People, patients, photos_table
@@ -190,9 +190,10 @@ def _beside(
 
         beside.append(Overlays(overlay))
     if save_landmarks:
-        beside.append(landmark_files(save_landmarks, items, settings))
-        if save_landmarks.lower().endswith(".json") and not Path(save_landmarks).is_dir():
+        files = LandmarkFiles(save_landmarks, items, settings)
+        if files.single:
             place_to_write(save_landmarks)
+        beside.append(files)
     return beside
 
 

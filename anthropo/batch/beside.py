@@ -57,10 +57,26 @@ class FaceFiles:
 
 
 class LandmarkFiles(FaceFiles):
-    """A landmark file for each face; one that exists may have been corrected, and stays."""
+    """Landmark files in a folder, or a single one. Those that exist may have been corrected, and stay."""
 
     suffix = SUFFIX
     what = "landmarks"
+
+    def __init__(self, name: str, items: Sequence[Item], settings: Settings) -> None:
+        self.single = Path(name) if name.lower().endswith(".json") and not os.path.isdir(name) else None
+        if self.single is None:
+            super().__init__(name)
+        elif len({item.path for item in items}) > 1 or settings.face == "all":
+            option = parameter("save_landmarks", name)
+            raise InputError(f"{option}: one file for several faces. Name a folder.")
+        elif self.single.exists():
+            raise InputError(
+                f"{name}: exists, and may have been corrected. Pass it to {parameter('landmarks')}, delete "
+                "it or give another name."
+            )
+
+    def file(self, item: Item, digest: str, index: int = 0) -> Path:
+        return self.single or super().file(item, digest, index)
 
     def __call__(self, seen: MeasuredFace) -> None:
         file = self.file(seen.item, seen.digest, seen.observation.index)
@@ -68,27 +84,3 @@ class LandmarkFiles(FaceFiles):
             raise InputError(f"{seen.item.path}: landmarks are saved of photographs, not of a video.")
         if not file.exists():
             write(file, landmarks_text(seen.face, seen.digest), what="the landmarks")
-
-
-class LandmarkFile(LandmarkFiles):
-    """One landmark file, of the only face."""
-
-    def __init__(self, name: str, items: Sequence[Item], settings: Settings) -> None:
-        self._path = Path(name)
-        if len({item.path for item in items}) > 1 or settings.face == "all":
-            option = parameter("save_landmarks", name)
-            raise InputError(f"{option}: one file for several faces. Name a folder.")
-        if self._path.exists():
-            raise InputError(
-                f"{name}: exists, and may have been corrected. Pass it to {parameter('landmarks')}, delete "
-                "it or give another name."
-            )
-
-    def file(self, item: Item, digest: str, index: int = 0) -> Path:
-        return self._path
-
-
-def landmark_files(name: str, items: Sequence[Item], settings: Settings) -> LandmarkFiles:
-    """A landmark file by this name, or a folder of them."""
-    single = name.lower().endswith(".json") and not os.path.isdir(name)
-    return LandmarkFile(name, items, settings) if single else LandmarkFiles(name)

@@ -17,12 +17,15 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """What a model answered on photos whose label is known.
+    """Answers of a model on photos whose label is known.
 
-    Raises
-    ------
-    InputError
-        If the parts do not fit together.
+    Examples
+    --------
+    >>> from anthropo.learning import Judged
+    >>> proba = [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]
+    >>> judged = Judged(("control", "Noonan"), [0, 1, 1], proba, ["a", "b", "b"], [0, 1, 0])
+    >>> judged.part(judged.truth == 1).decision.tolist()
+    [1, 0]
     """
 
     labels: tuple[str, ...]  # k

@@ -104,6 +104,18 @@ def judge(
     .. [11] Naeini MP, Cooper GF, Hauskrecht M. Obtaining well calibrated probabilities using Bayesian
        binning. AAAI 2015.
     .. [12] Roelofs R, et al. Mitigating bias in calibration error estimation. AISTATS 2022.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anthropo.learning import Judged, judge
+    >>> truth = np.repeat([0, 1], 20)  # 20 photos without and 20 with the label, a patient each
+    >>> case = np.concatenate([np.linspace(0.05, 0.6, 20), np.linspace(0.3, 0.95, 20)])
+    >>> proba = np.column_stack([1 - case, case])
+    >>> judged = Judged(("control", "Noonan"), truth, proba, np.arange(40), proba.argmax(1))
+    >>> figures = judge(judged, "Noonan", prevalence=0.01, bootstrap=200)
+    >>> print(figures["sensitivity"], figures["ppv_at_prevalence"])
+    0.700 (0.481 to 0.855) 0.034 (0.015 to 0.082)
     """
     chosen = judged.index(positive)
     if prevalence is not None and not 0 < prevalence < 1:

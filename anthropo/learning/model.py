@@ -32,13 +32,20 @@ HALVES: Parts = frozenset({"measurements", "regions", "metadata"})
 CONTROL_LABELS = ("control", "controls", "healthy", "normal", "unaffected")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a model is trained."""
+    """How a model is trained.
+
+    Examples
+    --------
+    >>> from anthropo import Options
+    >>> Options(classifier="svm", cost="miss=5", metadata=("age", "sex")).error_rate
+    0.1
+    """
 
     classifier: Kind = "xgboost"
     balance: Balance = "weights"
-    cost: str | None = None  # as given to --cost
+    cost: str | None = None  # such as miss=5
     cost_matrix: str | None = None  # a file
     positive: str | None = None  # one label against the rest
     controls: str | None = None  # label of healthy people

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anthropo.errors import InputError, ModelError, WeightsError, parameter
-from anthropo.photo import MAX_MEGAPIXELS
+from anthropo.observation import Observation
+from anthropo.photo import MAX_MEGAPIXELS, Photo
 from anthropo.settings import Settings
 from anthropo.workflows.progress import Progress, available_cores, silent
 
@@ -134,11 +135,13 @@ def read_features(
     regions: Sequence[str],
     *,
     background: bool = False,
+    observed: Mapping[str, Observation | Photo] | None = None,
     progress: Progress = silent,
 ) -> Features:
     """Measurements and embeddings of a cohort's photos, from the cache where they are there.
 
     With `background` also the embedding of what is around the face, where there is one and the encoder can.
+    Photos that are `observed` already are not read again.
     """
     from anthropo.learning.features import extract
 
@@ -152,6 +155,7 @@ def read_features(
             regions=regions,
             jobs=reading.jobs,
             store=_store(reading.cache),
+            observed=observed,
             on_progress=advance,
         )
 
@@ -342,8 +346,8 @@ def gather(
         If an option or the cohort cannot be used at all.
     """
     from anthropo.encoder.regions import DEFAULT_REGIONS, HYBRID_REGIONS, IMAGE
-    from anthropo.learning.cohort import check, read_cohort
-    from anthropo.learning.features import validate
+    from anthropo.learning.cohort import read_cohort
+    from anthropo.learning.cohort_checks import check, validate
 
     options, task, reading = request.options, request.task, request.reading
     regions = tuple(dict.fromkeys(options.regions or ()))

@@ -46,16 +46,15 @@ def measure(
     photo : path or Photo
     scale : ScaleRequest or str, optional
         Such as ``"sticker=20"``; gives millimetres.
-    face, jitter, landmark_model, max_megapixels
-        As for `anthropo.read_face`.
-    fine : bool
-        Look at landmarks a second time in high-resolution patches.
-    force : bool
-        Keep values that the photo gate voids.
+    face : {"one", "largest"}
+        With several faces: refuse the photo, or take the largest.
+    jitter, landmark_model, fine, force, max_megapixels
+        As for `anthropo.Settings`.
 
     Returns
     -------
     list of Measurement
+        In the registry's order, as `anthropo.measure_face` gives them.
 
     Raises
     ------
@@ -69,15 +68,15 @@ def measure(
     >>> import anthropo
     >>> values = {m.id: m for m in anthropo.measure(anthropo.example_photo())}
     >>> round(values["intercanthal_width"].value, 2), values["intercanthal_width"].unit
-    (0.37, 'ex-ex')
+    (0.38, 'ex-ex')
     """
     settings = Settings(
         face=face, jitter=jitter, landmark_model=landmark_model, fine=fine, max_megapixels=max_megapixels
     )
     seen = observe(photo, settings)
     request = parse_scale(scale) if isinstance(scale, str) else scale
-    found = find_scale(request, seen.photo, seen.face.landmarks, seen.face.samples) if request else None
-    return measure_face(seen.face, seen.photo, scale=found, force=force)
+    mm = find_scale(request, seen.photo, seen.face.landmarks, seen.face.samples) if request else None
+    return measure_face(seen.face, seen.photo, scale=mm, force=force)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -145,10 +144,8 @@ def measure_items(
     What an earlier run has in `table` is not measured again; the table is written in the end, also when
     the run is interrupted.
 
-    Raises
-    ------
-    InputError, WeightsError
-        If a setting cannot be used, the table of people contradicts itself, or a file cannot be written.
+    An InputError or WeightsError says which setting cannot be used, where the table contradicts itself about
+    a person, or which file cannot be written.
     """
     settings.fingerprint()  # what cannot be used is one error, not one per photo
     persons = patients(items) if people else []
@@ -212,25 +209,12 @@ def measure_table(
         named, a row each; in folders they are passed over.
     jobs : int
         Threads.
-    face, jitter, landmark_model, max_megapixels
-        As for `anthropo.read_faces`.
-    fine : bool
-        Look at landmarks a second time in high-resolution patches.
-    force : bool
-        Keep values that the photo gate voids, with the reason.
-    texture : bool
-        Local binary patterns as well (columns ``lbp_*``).
-    scale : str, optional
-        ``"sticker=20"``, ``"ipd=62"``, ``"iris"`` or ``"mm-per-px=0.21"``: millimetres as well.
-    references : sequence of str
-        Reference tables, by name or file. When left out the shipped one, if sex and age are known.
-    sex : {"female", "male"}, optional
+    face, jitter, landmark_model, max_megapixels, fine, force, texture, scale, references, sex, frames
+        As for `anthropo.Settings`.
     age : float, optional
-        Years; both of whoever has no column `sex` or `age`.
+        Years.
     landmarks : path, optional
         Landmark file of the photo, or a folder of such files: measure from these, corrected by hand.
-    frames : int
-        Frames of a video that are measured.
 
     Returns
     -------
@@ -243,6 +227,13 @@ def measure_table(
     ------
     InputError
         If there is nothing to measure, or the scale, a reference, sex, age or landmarks cannot be used.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> table = anthropo.measure_table([anthropo.example_photo(), "gone.jpg"], sex="female", age=31)
+    >>> list(table["status"]), f"{table.loc[0, 'intercanthal_width_z_frl-adults']:.1f}"
+    (['ok', 'failed'], '-0.1')
     """
     settings = Settings(
         face=face, jitter=jitter, landmark_model=landmark_model, max_megapixels=max_megapixels, fine=fine,
@@ -284,6 +275,13 @@ def patient_table(
     ------
     InputError
         As `anthropo.measure_table`, and if the table contradicts itself about a person.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> table = anthropo.patient_table([anthropo.example_photo(), "gone.jpg"])
+    >>> int(table.loc[0, "photos_measured"]), bool(table.loc[0, "intercanthal_width_photos"] == 1)
+    (1, True)
     """
     return measure_items(_named(photos), settings or Settings(), jobs=jobs, people=True).to_frame()
 

@@ -10,7 +10,8 @@ import pytest
 from conftest import Copies
 
 from anthropo.errors import InputError
-from anthropo.learning.cohort import Case, Cohort, Finding, check, hashed, read_cohort, typed
+from anthropo.learning.cohort import Case, Cohort, Finding, hashed, read_cohort, typed
+from anthropo.learning.cohort_checks import check
 
 Table = Callable[..., Path]
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Copies
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -22,18 +21,13 @@ from anthropo.errors import InputError, WeightsError
 from anthropo.face.landmarker import Face
 from anthropo.learning import features as module
 from anthropo.learning.cohort import Case, Cohort, Finding
-from anthropo.learning.features import (
-    Features,
-    extract,
-    feature_frame,
-    measurement_ids,
-    subset,
-    validate,
-)
+from anthropo.learning.cohort_checks import validate
+from anthropo.learning.features import Features, extract, feature_frame, measurement_ids, subset
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
 from anthropo.photo import Photo
 from anthropo.settings import Settings
+from conftest import Copies
 
 FAST = Settings(jitter=2, fine=False)
 

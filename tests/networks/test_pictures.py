@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Copies
 from noise import SIDE, look, small, with_labels, write_cohort
 
 from anthropo.errors import InputError, PhotoError
@@ -24,6 +23,7 @@ from anthropo.networks.units import (
     units_of,
 )
 from anthropo.settings import Settings
+from conftest import Copies
 
 LABELS = ["a", "b"] * 15
 

@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import Copies, Invoke
 from PIL import Image
 
 from anthropo.errors import InputError
@@ -16,6 +15,7 @@ from anthropo.measurement.registry import registry
 from anthropo.report.figures import REGION_COLOURS, measured_lines
 from anthropo.report.measure import Page
 from anthropo.report.tables import number
+from conftest import Copies, Invoke
 
 
 class Tags(HTMLParser):
