@@ -317,7 +317,7 @@ def evaluate_model(
         If an option, the model or the cohort cannot be used at all.
     """
     from anthropo.learning.cohort import Finding, read_cohort
-    from anthropo.learning.features import validate
+    from anthropo.learning.cohort_checks import validate
     from anthropo.learning.judging import judge_trained
 
     reading = reading or PhotoReading()
