@@ -36,9 +36,15 @@ from .workflows.composite import CompositeResult as CompositeResult
 from .workflows.composite import composite as composite
 from .workflows.evaluate import EvaluateResult as EvaluateResult
 from .workflows.evaluate import evaluate as evaluate
+<<<<<<< HEAD
 from .workflows.map import MapRequest as MapRequest
 from .workflows.map import MapResult as MapResult
 from .workflows.map import map_faces as map_faces
+=======
+from .workflows.explain import ExplainRequest as ExplainRequest
+from .workflows.inspect import Inspection as Inspection
+from .workflows.inspect import inspect as inspect
+>>>>>>> main
 from .workflows.measure import measure as measure
 from .workflows.measure import measure_table as measure_table
 from .workflows.measure import patient_table as patient_table
@@ -46,6 +52,7 @@ from .workflows.model import Model as Model
 from .workflows.model import load_model as load_model
 from .workflows.train import TrainResult as TrainResult
 from .workflows.train import train as train
+from .workflows.traits import TraitsRequest as TraitsRequest
 from .workflows.traits import traits as traits
 
 __version__: str

@@ -15,27 +15,21 @@ from anthropo.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Observation:
-    """A face, and the photo that it was found in.
+    """A face and its photo, as `observe` gives them.
 
-    Attributes
-    ----------
-    photo : Photo
-        Decoded no finer than the search for faces begins with; `Photo.finer` gives more.
-    face : Face
-        From both landmark stages, with the points that a landmark file moved.
-    first : Face
-        From the first landmark stage alone.
-    index : int
-        Position among the photo's faces, the largest first.
-    landmarks : Landmarks or None
-        The landmark file that the face was corrected from.
+    Examples
+    --------
+    >>> import anthropo
+    >>> seen = anthropo.observe(anthropo.example_photo())
+    >>> seen.digest[:8], seen.landmarks is None
+    ('88431cd9', True)
     """
 
-    photo: Photo
-    face: Face
-    first: Face
-    index: int = 0
-    landmarks: Landmarks | None = None
+    photo: Photo  # decoded no finer than the search for faces begins with; `Photo.finer` gives more
+    face: Face  # from both landmark stages, with the points that a landmark file moved
+    first: Face  # from the first landmark stage alone
+    index: int = 0  # among the photo's faces, the largest first
+    landmarks: Landmarks | None = None  # the landmark file that the face was corrected from
 
     @property
     def digest(self) -> str:
@@ -87,7 +81,22 @@ def observe(photo: str | os.PathLike[str] | Photo, settings: Settings | None = N
 
 
 def observe_all(photo: str | os.PathLike[str] | Photo, settings: Settings | None = None) -> list[Observation]:
-    """Like `observe`, for every face that ``settings.face`` asks for, the largest first.
+    """Read a photo and find every face that ``settings.face`` asks for.
+
+    Parameters
+    ----------
+    photo, settings
+        As for `observe`.
+
+    Returns
+    -------
+    list of Observation
+        The largest face first.
+
+    Raises
+    ------
+    PhotoError, FaceError, WeightsError
+        As `observe`.
 
     Examples
     --------

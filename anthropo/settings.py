@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from anthropo._version import __version__
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
 from anthropo.face.fine import fine_sha256
 from anthropo.face.landmarker import DEFAULT_JITTER, Which, landmark_predictor
@@ -24,34 +24,67 @@ from anthropo.video import FRAMES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a result depends on, beside the photo."""
+    """How photos are read and measured: everything that a result depends on beside the photo.
+
+    Parameters
+    ----------
+    face : {"one", "largest", "all"}
+        With several faces: refuse, take the largest, or take all.
+    jitter : int
+        Evaluations of the landmark model per face: 1, or an even number.
+    landmark_model : path, optional
+        Another dlib shape predictor with the 68-point scheme.
+    max_megapixels : float or None
+        Larger photos are refused.
+    fine : bool
+        Look at the landmarks a second time, in high-resolution patches.
+    force : bool
+        Keep values that the photo gate voids, with the reason.
+    texture : bool
+        Local binary patterns as well.
+    scale : str, optional
+        Lengths in millimetres as well: ``"sticker=20"``, ``"ipd=62"``, ``"mm-per-px=0.21"`` or ``"iris"``.
+    references : tuple of str
+        Reference tables, by name or file. When left out, the default one if sex or age is known.
+    sex, age : str, optional
+        ``"female"`` or ``"male"``; years, or months as in ``"18m"``. Of whoever has no such column.
+    corrections : Corrections, optional
+        Landmark files to measure from.
+    frames : int
+        Frames of a video that are measured.
+    no_face : bool
+        Photos of something else than faces, which can be learned from but not measured.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> settings = anthropo.Settings(face="largest", scale="ipd=62")
+    >>> anthropo.observe(anthropo.example_photo(), settings).index
+    0
+    """
 
     face: Which = "one"
     jitter: int = DEFAULT_JITTER
     landmark_model: str | None = None
     max_megapixels: float | None = MAX_MEGAPIXELS
-    fine: bool = True  # look at the landmarks a second time
-    force: bool = False  # keep what the photo gate voids
-    texture: bool = False  # local binary patterns as well
-    scale: str | None = None  # as given to --scale
-    references: tuple[str, ...] = ()  # names or files; the default one when sex or age is known
-    sex: str | None = None  # of whoever has no column `sex`
+    fine: bool = True
+    force: bool = False
+    texture: bool = False
+    scale: str | None = None
+    references: tuple[str, ...] = ()
+    sex: str | None = None
     age: str | None = None
-
-    corrections: Corrections | None = None  # landmarks from files; what a photo's say is no setting
-    frames: int = FRAMES  # of a video
-    no_face: bool = False  # a picture of something else, which can be learned from but not measured
+    corrections: Corrections | None = None
+    frames: int = FRAMES
+    no_face: bool = False
 
     def fingerprint(self) -> str:
-        """Changes whenever the same photo could give another result.
+        """A text that differs when the same photo could give another result.
 
-        Raises
-        ------
-        InputError, WeightsError
-            If one of the settings cannot be used.
+        An InputError or WeightsError says which of the settings cannot be used.
         """
         if self.no_face:
-            raise InputError("Without a face there is nothing to measure. Leave no_face out.")
+            raise InputError(f"Without a face there is nothing to measure. Leave {parameter('no_face')} out.")
         return _fingerprint(self, tuple((r.name, r.sha256) for r in self.tables()))
 
     def tables(self) -> tuple[Reference, ...]:
@@ -82,17 +115,17 @@ def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...]) -> str
 
 
 def _references(names: tuple[str, ...]) -> tuple[Reference, ...]:
-    given = dict.fromkeys(names or (DEFAULT_REFERENCE,))
-    found = {name: _reference(name, _stamp(name)) for name in given}
-    called: dict[str, str] = {}
-    for given_name, reference in found.items():
-        if reference.name in called:
+    tables: dict[str, Reference] = {}  # by the name in the table, which names columns
+    given: dict[str, str] = {}
+    for name in dict.fromkeys(names or (DEFAULT_REFERENCE,)):
+        table = _reference(name, _stamp(name))
+        if table.name in tables:
+            both = f"{parameter('references', given[table.name])} and {name}"
             raise InputError(
-                f"--reference {called[reference.name]} and {given_name} are both named {reference.name}, and "
-                "so would be their columns. Rename one of them."
+                f"{both} are both named {table.name}, and so would be their columns. Rename one of them."
             )
-        called[reference.name] = given_name
-    return tuple(found.values())
+        tables[table.name], given[table.name] = table, name
+    return tuple(tables.values())
 
 
 @lru_cache(maxsize=64)

@@ -55,7 +55,6 @@ def main() -> None:
                 read_cohort(table), settings, encoder, regions=DEFAULT_REGIONS, jobs=arguments.jobs
             )
         frame = feature_frame(features)
-        frame = frame[[c for c in frame.columns if not c.startswith("meta:")]]
         labels, patients = features.labels, features.patients
         folds = split(labels.tolist(), patients.tolist(), 5, 0).index
         meant, family = set(morph.measurements), set(morph.family(amount))

@@ -28,7 +28,6 @@ from pathlib import Path
 
 import numpy as np
 
-from anthropo import synthetic
 from anthropo.batch.inputs import Item
 from anthropo.batch.run import run
 from anthropo.measurement.compute import Measurement
@@ -47,6 +46,7 @@ from anthropo.reference.traits import (
 from anthropo.reference.zscore import score
 from anthropo.settings import Settings
 from anthropo.synthetic import CONTROL, SINGLE_MORPHS, Morph, Syndrome, make_cohort
+from anthropo.synthetic import cohort as cohort_module
 
 #: What can be asked of a frontal photograph.
 RULES = tuple(
@@ -196,7 +196,7 @@ class Beyond(Morph):
 def morphs(patients: int, amounts: Sequence[float], seed: int, jobs: int) -> None:
     for name, m in list(SINGLE_MORPHS.items()):
         SINGLE_MORPHS[name] = Beyond(*(getattr(m, f.name) for f in dataclasses.fields(Morph)))
-    synthetic._VARIATION = 0.0  # every patient is changed by the same amount
+    cohort_module._VARIATION = 0.0  # every patient is changed by the same amount
     reference = load_reference("frl-adults")
     controls = cohort(Syndrome(CONTROL, "", {}), patients, seed, jobs)
     usual = {

@@ -25,7 +25,7 @@ _SUFFIXES = (".csv", ".json", ".parquet")
     metavar="FILE",
     help="Write a table: .csv or .parquet (a row per person), or .json (everything).",
 )
-@click.option("--patient", "together", is_flag=True, help="All photos are of one person: one answer.")
+@click.option("--patient", is_flag=True, help="All photos are of one person: one answer.")
 @options.top_option
 @options.encoder_weights_option
 @options.reading_options
@@ -33,7 +33,7 @@ def command(
     photos: tuple[str, ...],
     model: str,
     output: str | None,
-    together: bool,
+    patient: bool,
     top: int,
     encoder_weights: str | None,
     reading: PhotoReading,
@@ -72,7 +72,7 @@ def command(
         made = classify(
             load_model(model),
             photos,
-            together=together,
+            patient=patient,
             reading=reading,
             encoder_weights=encoder_weights,
             progress=progress,

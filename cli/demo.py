@@ -65,15 +65,13 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
     InputError
         If a label is unknown, or the folder is not empty or cannot be written.
     """
-    from anthropo.batch.inputs import Item
     from anthropo.cli.evaluate import write_evaluations
-    from anthropo.cli.explain import case_of
-    from anthropo.cli.explain import command as explain
     from anthropo.cli.train import show_trained
     from anthropo.learning.judging import Question
     from anthropo.report.answers import print_answer
     from anthropo.report.evaluation import print_evaluation
-    from anthropo.report.explanation import changes_words, write
+    from anthropo.report.explanation.page import write
+    from anthropo.report.explanation.words import changes_words
     from anthropo.synthetic import make_cohort
     from anthropo.workflows.evaluate import evaluations_of
     from anthropo.workflows.model import load_model
@@ -105,17 +103,13 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
 
     why = folder / "explanation.html"
     _step("4. Explain", f"anthropo explain --model {model} {photo} -o {why}")
-    words = ["--model", str(model), photo, "--jobs", str(jobs), "--cache", cache]
-    asked = explain.make_context("explain", words).params
-    case = case_of(loaded.trained, str(model), [Item(photo)], asked, drawn=True)
-    if case is not None:
-        case.record["notes"].insert(0, _SYNTHETIC)  # where no reader of the page can miss it
-        write(why, case)
-        for explained in case.explanation.labels[:1]:
-            click.echo(f"{explained.label}: log-odds {explained.log_odds:+.2f}, of which")
-            for c in explained.contributions[:5]:
-                click.echo(f"  {c.log_odds:+.2f}  {c.kind} {c.name}")
-        click.echo("\n".join(changes_words(case)))
+    case = loaded.explain(photo, reading=request.reading)
+    write(why, case, notes=[_SYNTHETIC])  # where no reader of the page can miss it
+    explained = case.explanation.labels[0]
+    click.echo(f"{explained.label}: log-odds {explained.log_odds:+.2f}, of which")
+    for c in explained.contributions[:5]:
+        click.echo(f"  {c.log_odds:+.2f}  {c.kind} {c.name}")
+    click.echo("\n".join(changes_words(case)))
 
     report = folder / "evaluation.html"
     _step("5. Evaluate", f"anthropo evaluate {cohort} -o {report} --allow-duplicates")

@@ -8,19 +8,14 @@ from pathlib import Path
 
 import click
 
-from anthropo.batch.inputs import collect
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME, in_one_sentence, place_to_write, progress
 from anthropo.errors import InputError
-from anthropo.face.landmarker import Which
-from anthropo.measurement.landmark_file import Corrections
 from anthropo.reference.growth import CHARTS
-from anthropo.reference.rules import read_rules
 from anthropo.reference.tables import DEFAULT_REFERENCE
 from anthropo.reference.traits import CONFIDENCE
 from anthropo.report.traits import Target, as_csv, print_traits
-from anthropo.settings import Settings
-from anthropo.workflows.traits import Findings, TraitsRequest, call, check
+from anthropo.workflows.traits import Findings, TraitsRequest, call, prepare
 
 
 @click.command(short_help="Call HPO traits from the measurements of photographs.")
@@ -72,7 +67,6 @@ from anthropo.workflows.traits import Findings, TraitsRequest, call, check
 @click.option("--weight", type=float, metavar="KG", help="Weight in kg.")
 @click.option(
     "--growth-reference",
-    "chart",
     type=click.Choice(list(CHARTS)),
     default="who",
     show_default=True,
@@ -88,28 +82,14 @@ from anthropo.workflows.traits import Findings, TraitsRequest, call, check
 @options.landmarks_option
 @options.landmark_model_option
 @options.max_megapixels_option
+@options.passed_as("request", TraitsRequest)
 def command(
     photos: tuple[str, ...],
-    sex: str | None,
-    age: str | None,
     output: str | None,
-    patient: bool,
     everything: bool,
-    references: tuple[str, ...],
-    rules: str | None,
-    confidence: float,
-    head_circumference: float | None,
-    height: float | None,
-    weight: float | None,
-    chart: str,
     identity: str | None,
-    scale: str | None,
-    frames: int,
-    face: Which,
     jobs: int,
-    landmarks: str | None,
-    landmark_model: str | None,
-    max_megapixels: float,
+    request: TraitsRequest,
 ) -> None:
     """Call traits of the Human Phenotype Ontology (HPO) from the face of each PHOTO.
 
@@ -136,31 +116,15 @@ def command(
       anthropo traits visit1.jpg visit2.jpg --patient --sex female --age 31
     """
     with in_one_sentence("nothing is written."):
-        sizes = {"head_circumference": head_circumference, "height": height, "weight": weight}
-        items = collect(photos)
-        corrections = Corrections(landmarks, [item.path for item in items]) if landmarks else None
-        request = TraitsRequest(
-            # the default is named, so that a missing sex or age is told
-            settings=Settings(
-                face=face, landmark_model=landmark_model, max_megapixels=max_megapixels, scale=scale,
-                references=references or (DEFAULT_REFERENCE,), sex=sex, age=age, corrections=corrections,
-                frames=frames,
-            ),
-            rules=read_rules(rules),
-            sizes={name: value for name, value in sizes.items() if value is not None},
-            chart=chart,
-            confidence=confidence,
-            patient=patient,
-        )  # fmt: skip
-        count = check(items, request)
+        task = prepare(photos, request)
         target = _target(output, identity, photos) if output else None
         if target:
-            target.check(count)
+            target.check(task.count)
         if identity and not (target and target.kind == ".json"):
             raise InputError("--id names the person of a phenopacket: add -o FILE.json.")
-        findings = call(items, request, jobs=jobs, progress=progress)
-        _show(findings, target, patient, everything)
-        if not findings.people:
+        findings = call(task, jobs=jobs, progress=progress)
+        _show(findings, target, request.patient, everything)
+        if not findings.measured:
             sys.exit(EXIT_NONE)
         if findings.notes:
             sys.exit(EXIT_SOME)
@@ -182,14 +146,14 @@ def _target(name: str, identity: str | None, inputs: Sequence[str]) -> Target:
 def _show(findings: Findings, target: Target | None, patient: bool, everything: bool) -> None:
     if target:
         target.write(findings)
-    elif len(findings.answers) > 1 and not sys.stdout.isatty():
+    elif len(findings.people) > 1 and not sys.stdout.isatty():
         click.echo(as_csv(findings), nl=False)
     else:
-        for person in findings.people:
+        for person in findings.measured:
             print_traits(person, everything)
     for sentence in findings.notes:
         click.echo(sentence, err=True)
     if target:
         what = "people" if patient else "photos"
-        many = len(findings.people), len(findings.answers)
+        many = len(findings.measured), len(findings.people)
         click.echo(f"{target.path}: traits of {many[0]} of {many[1]} {what}.", err=True)

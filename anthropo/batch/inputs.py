@@ -24,7 +24,14 @@ OVERLAY_SUFFIX = ".overlay.jpg"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One photograph to measure."""
+    """One photograph or video to measure.
+
+    Examples
+    --------
+    >>> from anthropo.batch import Item
+    >>> Item("p07.jpg", {"sex": "female", "age": "31"}).columns["age"]
+    '31'
+    """
 
     path: str
     columns: dict[str, str] = field(default_factory=dict)  # of the CSV it was listed in
@@ -32,12 +39,29 @@ class Item:
 
 
 def collect(inputs: Sequence[str]) -> list[Item]:
-    """Photographs named by files, folders (searched throughout), patterns or CSV files.
+    """List photographs.
+
+    Parameters
+    ----------
+    inputs : sequence of str
+        Files, folders (searched throughout), patterns, and CSV files with a column `photo`.
+
+    Returns
+    -------
+    list of Item
+        Each photo once for each row that says something else of it.
 
     Raises
     ------
     InputError
         If a folder or pattern holds no photograph, or a CSV cannot be used.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.batch import collect
+    >>> [item.path == anthropo.example_photo() for item in collect([anthropo.example_photo()] * 2)]
+    [True]
     """
     items: list[Item] = []
     for given in inputs:
@@ -45,16 +69,16 @@ def collect(inputs: Sequence[str]) -> list[Item]:
         if not given.strip():
             raise InputError("An empty name was given for a photo. Name a file, folder, pattern or CSV.")
         if os.path.isdir(path):
-            found = sorted(str(p) for p in path.rglob("*") if _is_photograph(p, path))
-            if not found:
+            names = sorted(str(p) for p in path.rglob("*") if _is_photograph(p, path))
+            if not names:
                 raise InputError(f"{given}: no photographs in this folder ({', '.join(sorted(SUFFIXES))}).")
-            new = [Item(p) for p in found]
+            new = [Item(name) for name in names]
         elif not os.path.exists(path) and any(c in given for c in "*?["):
-            found = sorted(str(Path(p)) for p in glob.glob(given, recursive=True) if os.path.isfile(p))
-            found = [p for p in found if not p.endswith(OVERLAY_SUFFIX)]
-            if not found:
+            names = sorted(str(Path(p)) for p in glob.glob(given, recursive=True) if os.path.isfile(p))
+            names = [name for name in names if not name.endswith(OVERLAY_SUFFIX)]
+            if not names:
                 raise InputError(f"{given}: no file matches this pattern.")
-            new = [item for p in found for item in (_listed(p) if _is_table(p) else [Item(p)])]
+            new = [item for p in names for item in (_listed(p) if _is_table(p) else [Item(p)])]
         elif _is_table(given):
             new = _listed(given)
         else:
@@ -83,7 +107,7 @@ def _disputed(items: list[Item]) -> list[Item]:
 
 
 def _plain(text: str | None, parse: Callable[[str], str | float]) -> str:
-    """A cell as it is meant, so that `F` is `female`; as it stands when it means nothing."""
+    """The meaning of a cell, so that `F` is `female`; the cell itself where it has none."""
     try:
         meant = parse(text) if text else "?"
         return meant if isinstance(meant, str) else f"{meant:g}"
@@ -100,7 +124,7 @@ def _is_table(name: str) -> bool:
 
 
 def _is_photograph(path: Path, folder: Path) -> bool:
-    """By its name; hidden files and anthropo's own overlays are not meant."""
+    """Whether a file is a photograph by its name; hidden files and overlays are not meant."""
     hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
     overlay = path.name.endswith(OVERLAY_SUFFIX)
     return path.suffix.lower() in SUFFIXES and not hidden and not overlay and path.is_file()
@@ -123,11 +147,7 @@ class PhotoTable:
 def read_photo_table(path: Path) -> PhotoTable:
     """Photographs listed in a CSV with a `photo` column; paths are relative to the CSV.
 
-    Raises
-    ------
-    InputError
-        If there is no such file, it is no text, has no `photo` column, a column twice, `Sex` in place of
-        `sex`, more cells than the header, or lists no photo.
+    An InputError says where the table cannot be understood.
     """
     text = read_text(path)
     table = text.lstrip("\r\n")

@@ -10,19 +10,15 @@ import os
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from anthropo._version import __version__
 from anthropo.batch.inputs import Item
 from anthropo.batch.records import MeasuredRecord, Record, Row, is_result_column, passed_through
 from anthropo.batch.scores import diagnostics_of
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
 from anthropo.files import file_sha256, write_atomically
 from anthropo.settings import Settings
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 SUFFIXES_OF_TABLES = (".csv", ".parquet", ".json")
 
@@ -33,20 +29,14 @@ class Output:
     """A results file that is never half-written and that a second run continues.
 
     Finished photos go to ``FILE.partial``, a JSON line each, as they come; `close` writes the
-    whole table under a temporary name, renames it and removes the partial file.
-
-    Raises
-    ------
-    InputError
-        If the suffix is unknown, the place cannot be written, or a file that is there is not one
-        of anthropo's.
+    whole table under a temporary name, renames it and removes the partial file. An InputError says
+    why the file cannot be written, or that a file of this name is none of anthropo's.
     """
 
     def __init__(self, path: str, settings: Settings) -> None:
         self.path = Path(path)
         self.suffix = self.path.suffix.lower()
         self._settings = settings
-        self._fingerprint = settings.fingerprint()
         self._earlier: dict[str, list[Row]] = {}  # photo -> what the file has of it
         self._new: dict[str, list[Record]] = {}
         if os.path.isdir(path):
@@ -66,7 +56,8 @@ class Output:
             _lock(self._journal)
         except BlockingIOError:
             raise InputError(
-                f"{path}: another run is writing this table. Wait for it, or give this run another -o."
+                f"{path}: another run is writing this table. Wait for it, or give this run another "
+                f"{parameter('output')}."
             ) from None
         except OSError as error:
             raise InputError(
@@ -77,12 +68,12 @@ class Output:
     def finished(self, item: Item) -> bool:
         """Whether an earlier run has all of this photo, unchanged and with the same settings."""
         known = self._rows(self._new.get(item.path, [])) or self._earlier.get(item.path, [])
-        if not known or any(
-            row["status"] != "ok" or row.get("notes") or _cell(row, "settings") != self._fingerprint
-            for row in known
-        ):
+        if not known or any(row["status"] != "ok" or row.get("notes") for row in known):
             return False
-        if (_cell(known[0], "person") or "") != diagnostics_of(item, self._settings).person:
+        expected = diagnostics_of(item, self._settings)
+        if any(_cell(row, "settings") != expected.settings for row in known):
+            return False
+        if (_cell(known[0], "person") or "") != expected.person:
             return False
         try:
             digest = file_sha256(item.path)
@@ -93,13 +84,7 @@ class Output:
         return digest == _cell(known[0], "sha256") and stamp == (_cell(known[0], "landmarks") or "")
 
     def add(self, records: list[Record]) -> None:
-        """Keep one photo's records.
-
-        Raises
-        ------
-        InputError
-            If they cannot be written.
-        """
+        """Keep one photo's records."""
         # first, so that an interruption while the journal is written loses nothing
         self._new[records[0].photo] = records
         try:
@@ -110,13 +95,7 @@ class Output:
             raise self._full(error) from None
 
     def close(self, items: Sequence[Item]) -> None:
-        """Write the table: `items` in their order, then what the file had of other photos.
-
-        Raises
-        ------
-        InputError
-            If it cannot be written.
-        """
+        """Write the table: `items` in their order, then what the file had of other photos."""
         rows: list[Row] = []
         for item in items:
             if item.path in self._new:
@@ -127,11 +106,11 @@ class Output:
                 if self.suffix == ".json":
                     rows.append({**row, "columns": item.columns})
                 else:
-                    ours = {k: v for k, v in row.items() if is_result_column(k)}
+                    results = {k: v for k, v in row.items() if is_result_column(k)}
                     first = {k: row[k] for k in ("photo", "face", "status", "reason")}
-                    rows.append({**first, **passed_through(item.columns), **ours})
+                    rows.append({**first, **passed_through(item.columns), **results})
         current = {item.path for item in items}
-        for photo in dict.fromkeys([*self._earlier, *self._new]):  # what a killed run finished, too
+        for photo in dict.fromkeys([*self._earlier, *self._new]):  # also what a killed run has finished
             if photo not in current:
                 rows += self._rows(self._new.get(photo, [])) or self._earlier[photo]
         try:
@@ -213,8 +192,10 @@ def encode(rows: list[Row], suffix: str, what: str = "photos") -> bytes:
         writer.writeheader()
         writer.writerows({k: "" if v is None else v for k, v in row.items()} for row in rows)
         return text.getvalue().encode()
+    import pandas as pd
+
     buffer = io.BytesIO()
-    data_frame(rows).to_parquet(buffer, index=False)
+    pd.DataFrame(rows).to_parquet(buffer, index=False)
     return buffer.getvalue()
 
 
@@ -239,9 +220,3 @@ def _lock(file: IO[str]) -> None:
     except ImportError:  # Windows
         return
     fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def data_frame(rows: list[Row]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame(rows)

@@ -14,7 +14,7 @@ from anthropo.batch.output import SUFFIXES_OF_TABLES, decode, encode
 from anthropo.batch.records import Json, MeasuredRecord, Record, Row, passed_through
 from anthropo.batch.scores import diagnostics_of, scores_of
 from anthropo.errors import InputError
-from anthropo.files import write_atomically
+from anthropo.files import write
 from anthropo.measurement.pooling import pool
 from anthropo.reference.tables import parse_age, parse_sex
 from anthropo.reference.zscore import disagreement
@@ -44,13 +44,9 @@ class Patient:
 
 
 def patients(items: Sequence[Item]) -> list[Patient]:
-    """Photos that share a name in the column `patient` are of one person; without that column, all are.
+    """The people in photos: one for each name in the column `patient`, or one where there is no such column.
 
-    Raises
-    ------
-    InputError
-        If some photos have a patient and others none, one photo has two, or the photos of one person differ
-        in sex, or in age by so much that the face is another.
+    An InputError says where the table contradicts itself about a person.
     """
     by_name: dict[str, list[Item]] = {}
     owner: dict[str, str] = {}
@@ -66,13 +62,7 @@ def patients(items: Sequence[Item]) -> list[Patient]:
 
 
 def one_person(name: str, items: Sequence[Item]) -> Patient:
-    """The person whose photos these are.
-
-    Raises
-    ------
-    InputError
-        If the photos differ in sex, or in age by so much that the face is another.
-    """
+    """The person whose photos these are; an InputError if sex or age says that they are of several."""
     columns = {
         key: value
         for key, value in items[0].columns.items()
@@ -116,7 +106,18 @@ _FIRST = ("patient", "status", "reason", "photos", "photos_measured")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PatientRecord(MeasuredRecord):
-    """One person in all photos of them; failed when none of these could be measured."""
+    """One person in several photos and videos; failed when none of these could be measured.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.batch import collect
+    >>> from anthropo.workflows.measure import measure_items
+    >>> items = collect([anthropo.example_photo(), "gone.jpg"])
+    >>> (person,) = measure_items(items, anthropo.Settings(), people=True).people
+    >>> person.status, len(person.photos), len(person.measured)
+    ('ok', 2, 1)
+    """
 
     patient: str  # as in the column `patient`
     photos: tuple[Record, ...]
@@ -195,25 +196,16 @@ def pool_patient(who: Patient, records: Mapping[str, Sequence[Record]], settings
 
 
 def photos_table(path: str) -> Path:
-    """Where the photos' own records are kept beside a table of people.
-
-    Raises
-    ------
-    InputError
-        If the table's suffix is unknown.
-    """
+    """The file beside a table of people that keeps the records of their photos."""
     if not path.lower().endswith(SUFFIXES_OF_TABLES):
         raise InputError(f"{path}: a table of people ends in .csv, .parquet or .json.")
     return Path(path).with_suffix(".photos.json")
 
 
 class People:
-    """The table of people: made anew from the photos' records, and never half-written.
+    """The table of people, made anew from the records of the photos and never half-written.
 
-    Raises
-    ------
-    InputError
-        If there is a file of this name that anthropo did not write.
+    An InputError says that a file of this name is none of anthropo's, or why it cannot be written.
     """
 
     def __init__(self, path: str) -> None:
@@ -235,17 +227,8 @@ class People:
             ) from None
 
     def write(self, records: Sequence[PatientRecord]) -> None:
-        """Write these people, then those that the table has had besides.
-
-        Raises
-        ------
-        InputError
-            If it cannot be written.
-        """
+        """Write these people, then those that the table has had besides."""
         current = {record.patient for record in records}
         rows = [record.to_json() if self._suffix == ".json" else record.to_row() for record in records]
         rows += [row for row in self._earlier if row["patient"] not in current]
-        try:
-            write_atomically(self.path, encode(rows, self._suffix, "patients"))
-        except OSError as error:
-            raise InputError(f"{self.path}: cannot be written ({error.strerror}).") from None
+        write(self.path, encode(rows, self._suffix, "patients"))

@@ -197,7 +197,16 @@ class MeasuredRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Record(MeasuredRecord):
-    """One face of one photo, or a photo that could not be measured."""
+    """One face of one photo, or a photo that could not be measured.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.batch import Item, measure_item
+    >>> (record,) = measure_item(Item(anthropo.example_photo()), anthropo.Settings())
+    >>> record.status, record.gate_failed, record.results["mouth_width"].measured.reason[:6]
+    ('ok', ['mouth_open', 'smile'], 'voided')
+    """
 
     photo: str
     index: int = 0  # of the face in the photo, the largest first

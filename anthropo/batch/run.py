@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from queue import SimpleQueue
+from itertools import islice
 
 from anthropo.batch.inputs import Item
 from anthropo.batch.records import FacePlace, Record, VideoSummary
@@ -48,65 +48,56 @@ OnFace = Callable[[MeasuredFace], None]
 
 
 def run(
-    items: Sequence[Item],
-    settings: Settings,
-    jobs: int = 1,
-    on_face: OnFace | None = None,
+    items: Sequence[Item], settings: Settings, jobs: int = 1, on_face: OnFace | None = None
 ) -> Iterator[list[Record]]:
-    """Measure photographs on `jobs` threads; records come as photos finish.
+    """Records of photographs, which are measured on `jobs` threads; they come as photos finish.
 
     The heavy work runs outside Python's global lock. Closing the iterator (also by Ctrl-C) lets the
     photos that are under way finish and starts no other.
     """
-    once = list({item.path: item for item in items}.values())
+    once = iter({item.path: item for item in items}.values())
     if jobs <= 1:
-        for item in once:
-            yield measure_item(item, settings, on_face)
+        yield from (measure_item(item, settings, on_face) for item in once)
         return
-    # plain threads and a queue: lighter than futures, which matters when a photo takes ten milliseconds
-    todo = iter(once)
-    taking = threading.Lock()
-    stop = threading.Event()
-    ahead = threading.Semaphore(2 * jobs)  # photos begun but not yet taken over by the caller
-    results: SimpleQueue[list[Record] | BaseException | None] = SimpleQueue()
+    pool = ThreadPoolExecutor(jobs)
 
-    def work() -> None:
-        try:
-            while True:
-                ahead.acquire()
-                with taking:
-                    item = next(todo, None)
-                if item is None or stop.is_set():
-                    break
-                results.put(measure_item(item, settings, on_face))
-        except BaseException as error:
-            results.put(error)
-        results.put(None)
+    def begin(count: int) -> set[Future[list[Record]]]:
+        return {pool.submit(measure_item, item, settings, on_face) for item in islice(once, count)}
 
-    threads = [threading.Thread(target=work) for _ in range(min(jobs, len(once)))]
     try:
-        for thread in threads:
-            thread.start()
-        working = len(threads)
-        while working:
-            result = results.get()
-            if isinstance(result, BaseException):
-                raise result
-            if result is None:
-                working -= 1
-            else:
-                yield result
-            ahead.release()
+        pending = begin(2 * jobs)
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                pending |= begin(1)
+                yield future.result()
     finally:
-        stop.set()
-        ahead.release(jobs)
-        for thread in threads:
-            if thread.ident is not None:
-                thread.join()
+        pool.shutdown(cancel_futures=True)
 
 
 def measure_item(item: Item, settings: Settings, on_face: OnFace | None = None) -> list[Record]:
-    """One record per face that was asked for, or a single failed one with its reason."""
+    """Measure one photograph or video.
+
+    Parameters
+    ----------
+    item : Item
+    settings : Settings
+    on_face : callable, optional
+        Called with every `MeasuredFace`.
+
+    Returns
+    -------
+    list of Record
+        One for each face that was asked for, or a single failed one with its reason.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.batch import Item, measure_item
+    >>> (record,) = measure_item(Item("gone.jpg"), anthropo.Settings())
+    >>> record.status, record.reason
+    ('failed', 'gone.jpg: no such file.')
+    """
     try:
         if is_video(item.path):
             return [_measure_video(item, settings, on_face)]
@@ -193,13 +184,7 @@ def _without_texture(item: Item, texture: Mapping[str, float]) -> list[str]:
 
 
 def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Record:
-    """One record of a video: measurements pooled over its frames, landmarks of the best frame.
-
-    Raises
-    ------
-    AnthropoError
-        If the video cannot be read, or no frame of it can be measured.
-    """
+    """One record of a video: measurements pooled over its frames, landmarks of the best frame."""
     if settings.face == "all":
         all_faces, largest = parameter("face", "all"), parameter("face", "largest")
         raise InputError(f"{item.path}: {all_faces} is for photographs. Of a video, measure {largest}.")

@@ -61,7 +61,7 @@ class Explanation:
     labels: tuple[Explained, ...]  # as asked for, or the first three and "none of these"
 
 
-def explain(trained: Trained, features: Features, labels: Sequence[str] = ()) -> list[Explanation]:
+def explain_features(trained: Trained, features: Features, labels: Sequence[str] = ()) -> list[Explanation]:
     """The prediction of each patient as sums, in the order of `Trained.predict`.
 
     Several photos of a patient are averaged, as in the prediction. Explained are the labels that are asked

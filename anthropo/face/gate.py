@@ -137,13 +137,6 @@ _LINE = (_LINE - _LINE.mean()) / np.abs(_LINE - _LINE.mean()).sum()
 def bridge_line(chip: NDArray[np.uint8]) -> float:
     """How strongly a line crosses the nasal root, as the bridge of spectacles does; 0 upwards, no unit.
 
-    Parameters
-    ----------
-    chip : (H, W) uint8 array
-        The aligned face, grey, without padding.
-
-    Notes
-    -----
     Grey values between the inner canthi are averaged along each row. The largest absolute second
     derivative (of a Gaussian, SD 1 px) down that profile, divided by the standard deviation of the
     grey values of the face: neither exposure nor contrast changes it, and skin, shaded smoothly
@@ -165,20 +158,9 @@ def bridge_line(chip: NDArray[np.uint8]) -> float:
 def check_photo(
     points: Floats, camera: Camera, chip: NDArray[np.uint8], outside: int, unsteadiness: float
 ) -> tuple[Check, ...]:
-    """All checks of one face.
+    """All checks of one face, from landmarks (68, 2) in photo pixels and the aligned face (H, W), grey.
 
-    Parameters
-    ----------
-    points : (68, 2) array
-        Landmarks in full-photo pixels.
-    camera : Camera
-        The fitted head pose.
-    chip : (H, W) uint8 array
-        The aligned face, grey, without padding.
-    outside : int
-        Landmarks that lie beyond the photo's border.
-    unsteadiness : float
-        Median spread of the landmarks over jittered boxes, in outer-canthal distances.
+    `outside` counts the landmarks beyond the photo's border; `unsteadiness` is that of `Face`.
     """
     values = _of_points(points, camera, outside)
     values |= {"sharpness": sharpness(chip), "glasses": bridge_line(chip), "landmark_spread": unsteadiness}

@@ -71,13 +71,13 @@ class Mesh:
             raise ValueError("the points of the shape lie on one line") from None
         rows, columns = np.mgrid[0:height, 0:width]
         at = np.stack([columns.ravel(), rows.ravel()], -1).astype(np.float64)
-        found = triangles.find_simplex(at)
-        maps = triangles.transform[found]
+        corners = triangles.find_simplex(at)
+        maps = triangles.transform[corners]
         two = np.einsum("nij,nj->ni", maps[:, :2], at - maps[:, 2])
         shares = np.column_stack([two, 1 - two.sum(1)])
         # (pixels, points): a pixel's place as a mean of its triangle's corners
         self._shares: Any = csr_matrix(
-            (shares.ravel(), triangles.simplices[found].ravel(), np.arange(0, shares.size + 1, 3)),
+            (shares.ravel(), triangles.simplices[corners].ravel(), np.arange(0, shares.size + 1, 3)),
             shape=(height * width, len(self.shape) + len(self._anchors)),
         )
 
@@ -94,8 +94,8 @@ class Mesh:
             raise ValueError(f"points of {points.shape}: the shape has {self.shape.shape}")
         there = similarity(self.shape, points)
         anchors = self._anchors @ there[:, :2].T + there[:, 2]
-        found: Floats = self._shares @ np.concatenate([points, anchors])
-        return found.reshape(*self.size, 2)
+        places: Floats = self._shares @ np.concatenate([points, anchors])
+        return places.reshape(*self.size, 2)
 
     def warp(self, pixels: Pixels, points: Floats) -> Pixels:
         """A picture warped so that its points come to lie on the shape's.

@@ -89,13 +89,7 @@ KNOWN: tuple[Weights, ...] = (
 
 
 def locate(name: str) -> Path:
-    """Path of packaged weights, found without importing a foreign package.
-
-    Raises
-    ------
-    WeightsError
-        If the weights package is not installed.
-    """
+    """Path of packaged weights, found without importing a foreign package."""
     weights = _known(name)
     spec = importlib.util.find_spec(weights.package)
     for folder in (spec.submodule_search_locations or []) if spec else []:
@@ -114,22 +108,16 @@ def _known(name: str) -> Weights:
     return next(w for w in KNOWN if w.name == name)
 
 
-def _check_hash(weights: Weights, path: Path, found: str) -> None:
-    if found != weights.sha256:
+def _check_hash(weights: Weights, path: Path, digest: str) -> None:
+    if digest != weights.sha256:
         raise WeightsError(
-            f"{path}: SHA-256 {found[:12]}… where {weights.sha256[:12]}… is expected; the file is damaged or "
-            f"another one. Reinstall {weights.distribution}."
+            f"{path}: SHA-256 {digest[:12]}… where {weights.sha256[:12]}… is expected; the file is damaged "
+            f"or another one. Reinstall {weights.distribution}."
         )
 
 
 def read_checked(name: str) -> bytes:
-    """The content of a packaged weights file.
-
-    Raises
-    ------
-    WeightsError
-        If it is missing, cannot be read, or is not the one it should be.
-    """
+    """The content of a packaged weights file, once it is known to be the right one."""
     path = locate(name)
     try:
         data = path.read_bytes()
@@ -159,15 +147,7 @@ def _read(path: Path) -> NDArray[np.uint8]:
 def landmark_model(path: str | None = None) -> tuple[_engine.ShapePredictor, str]:
     """The shape predictor, memory-mapped, and the SHA-256 of the .dat file it comes from.
 
-    Parameters
-    ----------
-    path : str, optional
-        Any dlib shape predictor; the packaged 68-point one when left out.
-
-    Raises
-    ------
-    WeightsError
-        If the file is missing, is not a shape predictor, or is not the one it should be.
+    Without a path the packaged 68-point one.
     """
     if path is None:
         expected = _known("landmarks-68").sha256

@@ -49,16 +49,11 @@ class AttributeModel:
 
     @classmethod
     def fit(cls, features: Features, options: Options) -> AttributeModel:
-        """Train on photos whose labels are ``a; b``.
-
-        Raises
-        ------
-        InputError
-            If no attribute is both present in and absent from two patients.
-        """
-        said = [split_labels(label) for label in features.labels]
-        names = sorted({a for own in said for a in own})
-        member = np.array([[a in own for a in names] for own in said], dtype=bool).reshape(len(said), -1)
+        """Train on photos whose labels are ``a; b``."""
+        present = [split_labels(label) for label in features.labels]
+        names = sorted({a for labels in present for a in labels})
+        member = np.array([[a in labels for a in names] for labels in present], dtype=bool)
+        member = member.reshape(len(present), -1)
         counts = {}
         for at, name in enumerate(names):
             with_it = set(features.patients[member[:, at]].tolist())
@@ -138,17 +133,17 @@ class AttributeModel:
         }
         arrays: Arrays = {}
         for at, (one, sets) in enumerate(zip(self.classifiers, self.sets, strict=True)):
-            meta, own = one.state()
+            meta, kept = one.state()
             made["classifiers"].append(meta)
-            arrays |= prefixed(own, f"{at}/")
+            arrays |= prefixed(kept, f"{at}/")
             arrays |= {f"{at}/sets/{c}": scores for c, scores in enumerate(sets.scores)}
         return made, arrays
 
     @classmethod
     def from_state(cls, meta: Mapping[str, Any], arrays: Arrays) -> AttributeModel:
         """What `state` made these of."""
-        said = Meta(meta)
-        labels = tuple(said.texts("labels"))
+        reader = Meta(meta)
+        labels = tuple(reader.texts("labels"))
         metas = meta.get("classifiers")
         if not isinstance(metas, list) or len(metas) != len(labels):
             raise ModelError("it has not one classifier per attribute")
@@ -170,12 +165,12 @@ class AttributeModel:
         except (TypeError, ValueError, IndexError, KeyError):
             raise ModelError("its relations are damaged") from None
         chained = meta.get("chained") is True
-        return cls(labels, classifiers, sets, relations, chained, said.number("error_rate"))
+        return cls(labels, classifiers, sets, relations, chained, reader.number("error_rate"))
 
 
 def split_labels(label: str) -> tuple[str, ...]:
     """The labels in a cell ``a; b``."""
-    return tuple(own for own in label.split(f"{SEPARATOR} ") if own)
+    return tuple(one for one in label.split(f"{SEPARATOR} ") if one)
 
 
 def find_relations(
@@ -186,7 +181,7 @@ def find_relations(
 
     people = list(dict.fromkeys(patients.tolist()))
     has = np.array([member[patients == p].any(0) for p in people]).reshape(len(people), -1)
-    found = []
+    pairs = []
     for i in range(len(names)):
         for j in range(i + 1, len(names)):
             cells = np.array([[np.sum((has[:, i] == a) & (has[:, j] == b)) for b in (1, 0)] for a in (1, 0)])
@@ -196,13 +191,13 @@ def find_relations(
             log = float(np.log(half[0, 0] * half[1, 1] / half[0, 1] / half[1, 0]))
             wide = 1.96 * float(np.sqrt((1 / half).sum()))
             p = float(fisher_exact(cells).pvalue)
-            found.append((p, names[i], names[j], log, wide))
-    found.sort()
+            pairs.append((p, names[i], names[j], log, wide))
+    pairs.sort()
     q = 1.0
     out: list[Relation] = []
-    for rank in range(len(found), 0, -1):
-        p, first, second, log, wide = found[rank - 1]
-        q = min(q, p * len(found) / rank)
+    for rank in range(len(pairs), 0, -1):
+        p, first, second, log, wide = pairs[rank - 1]
+        q = min(q, p * len(pairs) / rank)
         ratio, lo, hi = np.exp([log, log - wide, log + wide]).tolist()
         out.append(Relation(first, second, ratio, lo, hi, q))
     return tuple(reversed(out))

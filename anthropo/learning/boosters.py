@@ -50,17 +50,6 @@ _ROOT_PARENT = 2**31 - 1
 def booster_arrays(booster: xgboost.Booster) -> Arrays:
     """The trees of a booster as arrays.
 
-    Parameters
-    ----------
-    booster : xgboost.Booster
-        With numerical splits, one target, and an objective of :data:`OBJECTIVES`.
-
-    Returns
-    -------
-    dict of str to array
-        What :func:`booster_from_arrays` needs besides objective and number of features. Names of
-        features, attributes and training parameters are not kept.
-
     Raises
     ------
     ValueError
@@ -82,14 +71,14 @@ def booster_arrays(booster: xgboost.Booster) -> Arrays:
             f"{', '.join(OBJECTIVES)} can be kept"
         )
     sizes = [len(t["left_children"]) for t in trees]
-    found: dict[str, Any] = {
+    kept: dict[str, Any] = {
         **{name: [v for t in trees for v in t[key]] for name, (_, key) in _NODES.items()},
         "tree_start": np.cumsum([0, *sizes]),
         "tree_class": model["tree_info"],
         "round_start": model["iteration_indptr"],
         "base_score": np.atleast_1d(json.loads(param["base_score"])),
     }
-    return {name: np.asarray(found[name], dtype) for name, dtype in _DTYPES.items()}
+    return {name: np.asarray(kept[name], dtype) for name, dtype in _DTYPES.items()}
 
 
 def _starts(starts: NDArray[np.int32], end: int) -> bool:
@@ -162,11 +151,6 @@ def booster_from_arrays(
         One of :data:`OBJECTIVES`.
     n_features : int
         Columns of the data it will see; XGBoost does not look whether they are as many.
-
-    Returns
-    -------
-    xgboost.Booster
-        Its predictions and contributions are the original's, bit by bit.
 
     Raises
     ------

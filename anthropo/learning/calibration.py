@@ -63,18 +63,9 @@ def log_loss(margins: Floats, y: NDArray[np.int64], weights: Floats) -> float:
 def fit_stack(
     parts: Sequence[Floats], y: NDArray[np.int64], weights: Floats, expected_slope: float | None = None
 ) -> Stack:
-    """The slopes and biases of greatest likelihood.
+    """The slopes and biases of greatest likelihood, from out-of-fold scores (n, k) of each part.
 
-    Parameters
-    ----------
-    parts : sequence of (n, k)
-        Out-of-fold scores of each label.
-    y : (n,)
-        Index of the true label.
-    weights : (n,)
-        How much each photo counts.
-    expected_slope : float, optional
-        The slope that parts have unless the photos say otherwise: for parts that are log-odds already.
+    `expected_slope` is what a part has unless the photos say otherwise: for parts that are log-odds already.
 
     Notes
     -----
@@ -108,5 +99,5 @@ def fit_stack(
     start = np.concatenate([np.full(len(x), 1 / len(x)), np.log(share @ truth + 1 / n)])
     start[len(x) :] -= start[len(x) :].mean()
     bounds = [(0, None)] * len(x) + [(None, None)] * k
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
-    return Stack(found.x[: len(x)] / spread, centred(found.x[len(x) :]))
+    best = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
+    return Stack(best.x[: len(x)] / spread, centred(best.x[len(x) :]))

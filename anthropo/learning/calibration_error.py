@@ -28,18 +28,7 @@ def calibrated_on(judged: Judged, positive: str | None) -> tuple[Floats, Bools]:
 
 
 def calibration_bins(probability: Floats, most: int = _BINS) -> Ints:
-    """Bin of each photo: equal numbers of photos, 30 or more each, equal probabilities together.
-
-    Parameters
-    ----------
-    probability : ndarray, (n,)
-    most : int
-        Bins at most.
-
-    Returns
-    -------
-    ndarray of int, (n,)
-    """
+    """Bin (n,) of each photo: equal numbers of photos, 30 or more each, equal probabilities together."""
     bins = max(1, min(most, len(probability) // _PER_BIN))
     inner = np.quantile(probability, np.arange(1, bins) / bins)
     return np.unique(np.searchsorted(inner, probability, side="right"), return_inverse=True)[1]
@@ -65,15 +54,15 @@ def calibration_error(probability: Floats, true: Bools, groups: NDArray[Any]) ->
     spread = np.sqrt(np.maximum(between, np.bincount(index, probability * (1 - probability)) / size**2))
     plain = float(weight @ np.abs(gap))
 
-    def excess(error: float, quantile: float, found: float) -> float:
+    def excess(error: float, quantile: float, plain_error: float) -> float:
         expected = _folded_mean(error, spread)
         sd = math.sqrt(float(weight**2 @ np.maximum(0, error**2 + spread**2 - expected**2)))
-        return float(weight @ expected) + quantile * sd - found
+        return float(weight @ expected) + quantile * sd - plain_error
 
-    def solve(quantile: float, found: float) -> float:
-        if excess(0.0, quantile, found) >= 0:
+    def solve(quantile: float, plain_error: float) -> float:
+        if excess(0.0, quantile, plain_error) >= 0:
             return 0.0
-        return min(1.0, float(brentq(excess, 0.0, 3.0, args=(quantile, found))))
+        return min(1.0, float(brentq(excess, 0.0, 3.0, args=(quantile, plain_error))))
 
     z = normal_quantile()
     # a fit that is better than chance allows proves no more than one that is as good

@@ -235,8 +235,11 @@ def card(manifest: Manifest) -> str:
     .. [1] M. Mitchell et al., "Model cards for model reporting", Proceedings of the Conference on Fairness,
        Accountability, and Transparency (2019) 220-229.
     """
-    models = {name: f or {} for name, f in _part(manifest, "validation", "models").items()}
-    metrics = dict.fromkeys(metric for figures in models.values() for metric in figures)
+    validation = _part(manifest, "validation")
+    # columns: a network's labels have figures of their own, and one of them may be called "network" as well
+    columns = [*_part(validation, "models").items(), *_part(validation, "by_label").items()]
+    models = [(name, figures or {}) for name, figures in columns]
+    metrics = dict.fromkeys(metric for _, figures in models for metric in figures)
     subgroups = _part(manifest, "cohort", "subgroups")
     labels = {label: n or {} for label, n in _part(manifest, "cohort", "labels").items()}
     patients = {label: n.get("patients") for label, n in labels.items()}
@@ -265,8 +268,8 @@ def card(manifest: Manifest) -> str:
             for w in _weights(manifest)
         ],
         not_commercial=_not_commercial(manifest),
-        models=list(models),
-        figures=[(_metric(m), *(_figure(f.get(m)) for f in models.values())) for m in metrics],
+        models=[name for name, _ in models],
+        figures=[(_metric(m), *(_figure(f.get(m)) for _, f in models)) for m in metrics],
         costs=_costs(manifest),
         too_few=[(what, labels) for what, labels in few.items() if labels],
         versions=[(name, value) for name, value in versions.items() if value is not None],

@@ -106,6 +106,17 @@ def read_cohort(path: str | os.PathLike[str], *, multilabel: bool = False) -> Co
     ------
     InputError
         If there is no such file, it is no cohort, or a label is empty.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> from anthropo import read_cohort
+    >>> table = Path(mkdtemp()) / "cohort.csv"
+    >>> _ = table.write_text("photo,label,patient,age\\np1.jpg,Noonan,p1,8\\nc1.jpg,control,c1,30\\n")
+    >>> cohort = read_cohort(table)
+    >>> [case.label for case in cohort.cases], cohort.metadata
+    (['Noonan', 'control'], {'age': 'age'})
     """
     where = Path(path)
     if where.is_dir():
@@ -316,13 +327,7 @@ def _useless(kind: Kind, values: Values, patients: Sequence[str]) -> str:
 
 
 def check(cohort: Cohort) -> list[Finding]:
-    """Everything that can be said of a cohort without opening its photographs.
-
-    Returns
-    -------
-    list of Finding
-        Errors first, then warnings, then notes.
-    """
+    """Findings on a cohort that need none of its photographs opened, errors first."""
     found = [
         *cohort.findings,
         *_labels(cohort),

@@ -95,8 +95,8 @@ class Scaler:
             if text is None:
                 out[:, at] = _numbers(column)
             else:
-                said = column.astype(object).where(column.notna(), "")
-                out[:, at] = [np.nan if v == "" else float(str(v) == text) for v in said]
+                words = column.astype(object).where(column.notna(), "")
+                out[:, at] = [np.nan if v == "" else float(str(v) == text) for v in words]
         out[~np.isfinite(out)] = np.nan
         out = (out - self.mean) / self.spread
         return np.clip(out, -_CLIP, _CLIP) if clip else out

@@ -35,10 +35,10 @@ class ConformalSets:
     def p_values(self, probabilities: Floats) -> Floats:
         """Conformal p-value of each label's probability among the label's training photos, (n, k)."""
         out = np.empty_like(probabilities)
-        for c, own in enumerate(self.scores):
+        for c, scores in enumerate(self.scores):
             # at most as probable; a hair's tolerance, since sums differ in their last digits
-            below = np.searchsorted(own, probabilities[:, c] + 1e-12, side="right")
-            out[:, c] = (below + 1) / (len(own) + 1)
+            below = np.searchsorted(scores, probabilities[:, c] + 1e-12, side="right")
+            out[:, c] = (below + 1) / (len(scores) + 1)
         return out
 
     def sets(self, probabilities: Floats, error_rate: float) -> NDArray[np.bool_]:

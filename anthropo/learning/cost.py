@@ -35,27 +35,9 @@ def importance(cost: Floats) -> Floats:
 
 
 def parse_cost(text: str, labels: Sequence[str], positive: str | None, controls: str | None) -> Floats:
-    """A cost matrix from ``miss=5``, ``false-alarm=2`` or both with a comma between.
+    """A cost matrix (k, k), row the truth, from ``miss=5``, ``false-alarm=2`` or both with a comma between.
 
-    Parameters
-    ----------
-    text : str
-    labels : sequence of str
-        In the order of the matrix.
-    positive : str or None
-        The label that is missed, or falsely raised.
-    controls : str or None
-        Without `positive`: a miss is calling anybody else by this label.
-
-    Returns
-    -------
-    (k, k) array
-        Row: true label, column: decision.
-
-    Raises
-    ------
-    InputError
-        If the text is no cost, or nothing says what a miss is.
+    The label that is missed is `positive`; without one, every label but `controls`.
     """
     costs = {"miss": 1.0, "false-alarm": 1.0}
     for item in text.split(","):
@@ -91,11 +73,6 @@ def read_cost_matrix(path: Path, labels: Sequence[str]) -> Floats:
     """A cost matrix from a CSV: first row the decisions, first column the true labels.
 
     Pairs that are not listed cost 1, the diagonal 0.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read, names an unknown label, or holds something else than costs.
     """
     rows = [row for row in csv.reader(io.StringIO(read_text(path))) if any(cell.strip() for cell in row)]
     if len(rows) < 2 or len(rows[0]) < 2:
@@ -133,21 +110,7 @@ def _index(path: Path, label: str, labels: Sequence[str]) -> int:
 
 
 def expected_cost(truth: ArrayLike, decision: ArrayLike, cost_matrix: ArrayLike) -> float:
-    """Mean cost of the decisions.
-
-    Parameters
-    ----------
-    truth : array-like of int, (n,)
-    decision : array-like of int, (n,)
-        -1: abstained.
-    cost_matrix : array-like, (k, k) or (k, k + 1)
-        Cost of deciding on the column's label when the row's is true; a further column is abstaining.
-
-    Raises
-    ------
-    InputError
-        If somebody abstained and the matrix does not say what that costs.
-    """
+    """Mean cost of decisions (n,); -1 is an abstention, whose cost the matrix has in a last column."""
     truth, decision, cost = np.asarray(truth), np.asarray(decision), np.asarray(cost_matrix, dtype=float)
     if (decision < 0).any() and cost.shape[1] == len(cost):
         raise InputError(

@@ -41,25 +41,9 @@ def fit_region(
     random: np.random.RandomState,
     weights: Floats | None = None,
 ) -> tuple[RegionModel, Floats]:
-    """Fit one region.
+    """Fit one region to embeddings (n, d) and memberships (n, k); with each photo's scores out of fold.
 
-    Parameters
-    ----------
-    embeddings : (n, d)
-    targets : (n, k)
-        1 for the photo's label, else 0.
-    folds : (n,)
-        No patient is in two folds.
-    random : numpy.random.RandomState
-    weights : (n,), optional
-        How much each photo counts, above 0 and 1 on average.
-
-    Returns
-    -------
-    model : RegionModel
-        Fitted to all photos.
-    scores : (n, k)
-        Of each photo, by a model that saw no photo of its fold.
+    `weights` (n,), above 0 and 1 on average, say how much each photo counts.
 
     Notes
     -----
@@ -132,9 +116,9 @@ def _primal(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tupl
         scores = np.empty_like(targets)
         for fold in np.unique(folds):
             b = folds == fold
-            own = features[b]
-            left = gram - own.T @ own + penalty * eye
-            scores[b] = own @ np.linalg.solve(left, moment - own.T @ targets[b])
+            held_out = features[b]
+            left = gram - held_out.T @ held_out + penalty * eye
+            scores[b] = held_out @ np.linalg.solve(left, moment - held_out.T @ targets[b])
         errors.append(float(((scores - targets) ** 2).mean()))
         kept.append(scores)
     best = int(np.argmin(errors))

@@ -52,11 +52,11 @@ class Count:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evaluation:
-    """Everything that an evaluation says.
+    """Figures of models with their intervals, and what makes them worth less.
 
     Examples
     --------
-    >>> from anthropo.learning.judged import Judged
+    >>> from anthropo.learning import Evaluation, Judged
     >>> proba = [[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.4, 0.6]]
     >>> judged = Judged(("control", "Noonan"), [0, 0, 1, 1], proba, ["a", "b", "c", "d"], [0, 0, 1, 1])
     >>> made = Evaluation.of({"hybrid": judged}, positive="Noonan", bootstrap=100)

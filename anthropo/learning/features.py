@@ -19,6 +19,7 @@ from anthropo.errors import FaceError, InputError, PhotoError, parameter
 from anthropo.face.gate import CHECKS
 from anthropo.files import file_sha256
 from anthropo.learning.cohort import Case, Cohort, Finding, Values, by_level, check, some, typed
+from anthropo.learning.columns import METADATA
 from anthropo.learning.duplicates import (
     PRINT_SIDE,
     duplicate_findings,
@@ -40,12 +41,13 @@ if TYPE_CHECKING:
     from anthropo.encoder.encoders import Encoder
 
 _VERSION = 3  # of what is kept of a photo; raise it when that changes
+_ROWS = ("photos", "labels", "patients", "measurements", "digests", "prints", "shapes", "portraits", "gate")
 _LEAST_SIDE = 150  # px, shorter side of a photo without a face as it is decoded
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """What is known of the photos that could be used, one row each."""
+    """Measurements, embeddings and metadata of photos, one row each; `feature_frame` has an example."""
 
     photos: NDArray[np.str_]  # (n,) paths as given
     labels: NDArray[np.str_]  # (n,)
@@ -120,6 +122,16 @@ def extract(
     ------
     InputError, WeightsError
         If the settings or a region cannot be used.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.learning.cohort import Case, Cohort
+    >>> cohort = Cohort((Case(anthropo.example_photo(), "astronaut", "p1"),), "one photo")
+    >>> quick = anthropo.Settings(jitter=1, fine=False)
+    >>> features = anthropo.extract(cohort, quick, anthropo.load_encoder(), regions=("face",))
+    >>> len(features), features.regions["face"].shape
+    (1, (1, 128))
     """
     if settings.face == "all":
         raise InputError(
@@ -202,7 +214,7 @@ def _look(
             return found
     try:
         if settings.no_face:
-            photo = known if isinstance(known, Photo) else _picture(path, settings, encoder)
+            photo = known if isinstance(known, Photo) else read_picture(path, settings, encoder)
             found.arrays = _whole(photo, encoder, regions)
         else:
             seen = known if isinstance(known, Observation) else observe(path, settings)
@@ -238,7 +250,8 @@ def _face(
     }
 
 
-def _picture(path: str, settings: Settings, encoder: Encoder) -> Photo:
+def read_picture(path: str, settings: Settings, encoder: Encoder) -> Photo:
+    """A picture without a face, as fine as the encoder needs it."""
     side = max(encoder.size, _LEAST_SIDE)
     return read_photo(path, short_side=side, max_megapixels=settings.max_megapixels)
 
@@ -308,54 +321,70 @@ def _words(words: Iterable[str]) -> NDArray[np.str_]:
 
 def subset(features: Features, rows: ArrayLike) -> Features:
     """Some of the rows, by index or by a Boolean mask; nothing counts as left out."""
-    given = np.asarray(rows)
-    at = np.arange(len(features))[given if given.size else given.astype(np.int64)]
+    chosen = np.asarray(rows)
+    at = np.arange(len(features))[chosen if chosen.size else chosen.astype(np.int64)]
+    arrays = ((name, getattr(features, name)) for name in _ROWS)
+    rows_of: dict[str, Any] = {name: None if array is None else array[at] for name, array in arrays}
     return replace(
         features,
-        photos=features.photos[at],
-        labels=features.labels[at],
-        patients=features.patients[at],
-        measurements=features.measurements[at],
+        **rows_of,
         regions={name: embedding[at] for name, embedding in features.regions.items()},
         metadata={name: [values[i] for i in at] for name, values in features.metadata.items()},
-        digests=features.digests[at],
-        prints=features.prints[at],
-        shapes=None if features.shapes is None else features.shapes[at],
-        portraits=None if features.portraits is None else features.portraits[at],
-        gate=None if features.gate is None else features.gate[at],
         left_out=(),
     )
 
 
-def feature_frame(features: Features) -> pd.DataFrame:
-    """All features as one table.
+def feature_frame(features: Features, metadata: Sequence[str] = ()) -> pd.DataFrame:
+    """Features as one table to learn from.
+
+    Parameters
+    ----------
+    features : Features
+    metadata : sequence of str
+        Columns of the cohort, such as age, that are learned from beside the photo; none unless named.
 
     Returns
     -------
     pandas.DataFrame
         One row per photo. Columns: the measurements by id, then ``face/0``, ``face/1`` … for each region,
         then ``meta:age`` … for metadata.
+
+    Raises
+    ------
+    InputError
+        If there is no such column.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anthropo.learning.features import Features, feature_frame
+    >>> features = Features(
+    ...     photos=np.array(["a.jpg", "b.jpg"]), labels=np.array(["control", "Noonan"]),
+    ...     patients=np.array(["a", "b"]), measurements=np.array([[0.8], [1.1]]),
+    ...     measurement_ids=("nasal_index",), regions={}, metadata={"age": [4.0, 31.0]},
+    ...     digests=np.array(["", ""]), prints=np.zeros((2, 625), np.float32),
+    ... )
+    >>> list(feature_frame(features)), list(feature_frame(features, metadata=("age",)))
+    (['nasal_index'], ['nasal_index', 'meta:age'])
     """
     import pandas as pd
 
+    for name in metadata:
+        if name not in features.metadata:
+            raise InputError(
+                f"{parameter('metadata', name)}: no such column to learn from. There are "
+                f"{', '.join(features.metadata) or 'none'}."
+            )
     parts = [pd.DataFrame(features.measurements, columns=list(features.measurement_ids))]
     for name, embedding in features.regions.items():
         columns = [f"{name}/{i}" for i in range(embedding.shape[1])]
         parts.append(pd.DataFrame(embedding, columns=columns))
-    parts.append(pd.DataFrame({f"meta:{name}": values for name, values in features.metadata.items()}))
+    parts.append(pd.DataFrame({METADATA + name: features.metadata[name] for name in metadata}))
     return pd.concat(parts, axis=1)
 
 
 def validate(cohort: Cohort, features: Features, *, allow_duplicates: bool = False) -> list[Finding]:
     """Everything that speaks against training on a cohort, or should be known.
-
-    Parameters
-    ----------
-    cohort : Cohort
-    features : Features
-        What `extract` made of the same cohort.
-    allow_duplicates : bool
-        One photograph under different patients is a warning, not an error.
 
     Returns
     -------

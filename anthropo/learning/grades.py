@@ -15,15 +15,7 @@ from anthropo.learning.judged import Floats, Judged
 def quadratic_kappa(
     truth: ArrayLike, decision: ArrayLike, grades: int, weights: Floats | None = None
 ) -> float:
-    """Cohen's kappa of ordered grades, a disagreement counting by its square.
-
-    Parameters
-    ----------
-    truth, decision : array-like of int, (n,)
-        Grades from 0.
-    grades : int
-    weights : ndarray, (n,), optional
-        Of the photos.
+    """Cohen's kappa of grades (n,) from 0, a disagreement counting by its square.
 
     Returns
     -------
@@ -38,16 +30,7 @@ def quadratic_kappa(
 
 
 def judge_grades(judged: Judged, *, bootstrap: int = 1000, seed: int = 0) -> dict[str, Interval]:
-    """What only ordered labels have: quadratic kappa, and the share that is off by one grade at most.
-
-    Parameters
-    ----------
-    judged : Judged
-        Its labels are grades, the lowest first; an abstention counts as off.
-    bootstrap : int
-        Number of resamples for kappa's interval (percentiles).
-    seed : int
-    """
+    """Figures of ordered labels, the lowest first: quadratic kappa, and the share off by one at most."""
     k, decided = len(judged.labels), judged.decision >= 0
     off = proportion(decided & (np.abs(judged.truth - judged.decision) <= 1), judged.groups)
     truth, decision = judged.truth[decided], judged.decision[decided]

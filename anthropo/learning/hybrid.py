@@ -324,14 +324,14 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         residual = np.zeros((len(numbers), len(self.classes_)))
         if self.measured_ is not None:
             slope = float(self.stack_.slopes[-1])
-            found = slope * self.measured_.contributions(numbers)
-            found -= found.mean(1, keepdims=True)
+            added = slope * self.measured_.contributions(numbers)
+            added -= added.mean(1, keepdims=True)
             if isinstance(self.measured_, KernelMachine):
-                residual = slope * centred(self.measured_.margins(numbers)) - found.sum(2)
-            bias = bias + found[0, :, -1] if len(found) else bias
+                residual = slope * centred(self.measured_.margins(numbers)) - added.sum(2)
+            bias = bias + added[0, :, -1] if len(added) else bias
             for at, name in enumerate(self.scaler_.origin):
                 into = metadata if name in self.columns_.metadata else measurements
-                into[name] = into.get(name, 0) + found[:, :, at]
+                into[name] = into.get(name, 0) + added[:, :, at]
         return Contributions(bias, regions, measurements, metadata, residual)
 
     def _regional(self, X: Any) -> tuple[Floats, dict[str, Floats], Floats]:
@@ -433,23 +433,17 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @classmethod
     def from_state(cls, meta: dict[str, Any], arrays: Arrays) -> HybridClassifier:
-        """The classifier of which `state` made these.
-
-        Raises
-        ------
-        ModelError
-            If they do not fit together.
-        """
-        said = Meta(meta)
-        self = cls(said.text("classifier"), balance=said.text("balance"))  # type: ignore[arg-type]
+        """The classifier of which `state` made these."""
+        reader = Meta(meta)
+        self = cls(reader.text("classifier"), balance=reader.text("balance"))  # type: ignore[arg-type]
         self.controls = meta.get("controls")
-        self.classes_ = np.array(said.texts("classes"), dtype=object)
+        self.classes_ = np.array(reader.texts("classes"), dtype=object)
         k = len(self.classes_)
-        dims = said.sizes("regions")
+        dims = reader.sizes("regions")
         if k < 2:
             raise ModelError("fewer than two labels")
         regions = {r: tuple(f"{r}/{i}" for i in range(d)) for r, d in dims.items()}
-        self.columns_ = Columns(tuple(said.texts("measurements")), regions, tuple(said.texts("metadata")))
+        self.columns_ = Columns(tuple(reader.texts("measurements")), regions, tuple(reader.texts("metadata")))
         names = [
             *self.columns_.measurements,
             *(n for r in regions.values() for n in r),
@@ -457,7 +451,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ]
         self.feature_names_in_ = np.array(names, dtype=object)
         self.n_features_in_ = len(names)
-        origin = tuple(said.texts("origin"))
+        origin = tuple(reader.texts("origin"))
         category = meta.get("category")
         m = len(origin)
         if not isinstance(category, list) or len(category) != m or not set(origin) <= set(names):
@@ -468,15 +462,15 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.score_spread_ = take("score_spread", len(regions), k)
         self.deep_ = Stack(take("deep_slopes", len(regions)), take("deep_bias", k))
         self.regions_ = {}
-        for at, (region, own) in enumerate(regions.items()):
-            frequencies = take(f"region{at}/frequencies", None, len(own))
+        for at, (region, numbers) in enumerate(regions.items()):
+            frequencies = take(f"region{at}/frequencies", None, len(numbers))
             self.regions_[region] = RegionModel(
-                take(f"region{at}/centre", len(own)),
+                take(f"region{at}/centre", len(numbers)),
                 frequencies,
                 take(f"region{at}/weights", 2 * len(frequencies), k),
                 take(f"region{at}/intercept", k),
             )
-        kind = said.text("measured")
+        kind = reader.text("measured")
         self.measured_ = None
         if kind == "trees":
             self.measured_ = Trees(part(arrays, "trees/") or None, k)

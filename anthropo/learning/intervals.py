@@ -107,16 +107,7 @@ def wilson(value: float, n: float) -> tuple[float, float]:
 
 
 def proportion(hits: ArrayLike, groups: ArrayLike, reason: str = "no photo to count") -> Interval:
-    """A share with Wilson's interval for clustered data.
-
-    Parameters
-    ----------
-    hits : array-like of bool, (n,)
-    groups : array-like, (n,)
-        Patient of each photo.
-    reason : str
-        Given when n is 0.
-    """
+    """Share of hits (n,) with Wilson's interval for photos of patients `groups` (n,)."""
     hits, groups = np.asarray(hits, dtype=float), np.asarray(groups)
     n = len(hits)
     if not n:

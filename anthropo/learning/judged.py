@@ -17,12 +17,15 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """What a model answered on photos whose label is known.
+    """Answers of a model on photos whose label is known.
 
-    Raises
-    ------
-    InputError
-        If the parts do not fit together.
+    Examples
+    --------
+    >>> from anthropo.learning import Judged
+    >>> proba = [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]
+    >>> judged = Judged(("control", "Noonan"), [0, 1, 1], proba, ["a", "b", "b"], [0, 1, 0])
+    >>> judged.part(judged.truth == 1).decision.tolist()
+    [1, 0]
     """
 
     labels: tuple[str, ...]  # k
@@ -54,8 +57,8 @@ class Judged:
         }
         for name, shape in shapes.items():
             if np.shape(getattr(self, name)) != shape:
-                found = np.shape(getattr(self, name))
-                raise InputError(f"{name}: shape {found}, needed {shape} for {n} photos and {k} labels.")
+                given = np.shape(getattr(self, name))
+                raise InputError(f"{name}: shape {given}, needed {shape} for {n} photos and {k} labels.")
         if not n:
             raise InputError("No photo to judge by. Give photos whose label is known.")
         if not (np.isfinite(self.proba).all() and np.allclose(self.proba.sum(1), 1, atol=1e-4)):
@@ -77,13 +80,7 @@ class Judged:
         )
 
     def index(self, label: str | None) -> int | None:
-        """Place of a label among `labels`; None of None.
-
-        Raises
-        ------
-        InputError
-            If there is no such label.
-        """
+        """Place of a label among `labels`; None of None."""
         if label is not None and label not in self.labels:
             raise InputError(f"label {label!r}: not one of {', '.join(self.labels)}. Name one of these.")
         return None if label is None else self.labels.index(label)
@@ -93,36 +90,3 @@ class Judged:
         if positive is not None and not (self.truth == positive).any():
             return f"no photo of {self.labels[positive]}"
         return f"every photo is of {self.labels[self.truth[0]]}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Question:
-    """One question, and the models that answered it on the same photos."""
-
-    attribute: str | None = None  # whether it is present; None: which label the photo has
-    models: dict[str, Judged]  # "hybrid" and its baselines, or variants of it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Judgement:
-    """Answers of models on people that they had not seen.
-
-    One question where photos have one label, or for distance to normal; else one for each attribute.
-    """
-
-    questions: tuple[Question, ...]
-    notes: tuple[str, ...] = ()  # on how the cohort was divided
-
-    def about(self, attribute: str | None = None) -> dict[str, Judged]:
-        """Models that answered on an attribute, or without one on the label.
-
-        Raises
-        ------
-        InputError
-            If nobody asked.
-        """
-        for question in self.questions:
-            if question.attribute == attribute:
-                return question.models
-        known = ", ".join(str(q.attribute) for q in self.questions if q.attribute is not None)
-        raise InputError(f"{attribute or 'label'}: not judged here. Attributes: {known or 'none'}.")

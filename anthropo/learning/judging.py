@@ -100,7 +100,7 @@ def cross_validate(
     if task == "attributes":
         labels = [split_labels(label) for label in labels]
     elif task == "labels":
-        labels = collapse(features.labels, options.positive)[0].tolist()
+        labels = collapse(features.labels, options.positive).tolist()
         options = replace(options, rare=_matched(labels, features, options))
     dealt = split(labels, features.patients.tolist(), folds, options.seed)
     options_of = variants(features, options, task) if baselines else {"hybrid": options}
@@ -108,7 +108,7 @@ def cross_validate(
     def answered(chosen: Options, fold: int) -> tuple[NDArray[np.intp], Answers]:
         out = dealt.index == fold
         model = fit_model(subset(features, ~out), chosen, task)
-        return np.flatnonzero(out), model.answer(feature_frame(subset(features, out)))
+        return np.flatnonzero(out), model.answer(feature_frame(subset(features, out), chosen.metadata))
 
     models: dict[str, dict[str | None, Judged]] = {}
     pool = ThreadPoolExecutor(max(1, jobs))
@@ -201,7 +201,7 @@ def _judged(answers: _Folds, features: Features, options: Options, task: Task) -
         labels: Any = np.where(features.labels == controls, WITHIN, OUTSIDE)
         names = [WITHIN, OUTSIDE]
     else:
-        labels = collapse(features.labels, options.positive)[0]
+        labels = collapse(features.labels, options.positive)
         names = sorted({*labels.tolist(), *(name for _, a in answers for name in a.labels)})
     k = len(names)
     proba, sets = np.zeros((n, k)), np.zeros((n, k), dtype=bool)

@@ -104,17 +104,30 @@ def judge(
     .. [11] Naeini MP, Cooper GF, Hauskrecht M. Obtaining well calibrated probabilities using Bayesian
        binning. AAAI 2015.
     .. [12] Roelofs R, et al. Mitigating bias in calibration error estimation. AISTATS 2022.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anthropo.learning import Judged, judge
+    >>> truth = np.repeat([0, 1], 20)  # 20 photos without and 20 with the label, a patient each
+    >>> case = np.concatenate([np.linspace(0.05, 0.6, 20), np.linspace(0.3, 0.95, 20)])
+    >>> proba = np.column_stack([1 - case, case])
+    >>> judged = Judged(("control", "Noonan"), truth, proba, np.arange(40), proba.argmax(1))
+    >>> figures = judge(judged, "Noonan", prevalence=0.01, bootstrap=200)
+    >>> print(figures["sensitivity"], figures["ppv_at_prevalence"])
+    0.700 (0.481 to 0.855) 0.034 (0.015 to 0.082)
     """
     chosen = judged.index(positive)
     if prevalence is not None and not 0 < prevalence < 1:
         raise InputError(f"prevalence {prevalence}: a share between 0 and 1 is needed, such as 0.01 for 1 %.")
-    found = _proportions(judged, chosen, prevalence, top)
-    found |= _resampled(judged, chosen, bootstrap, seed)
-    found["calibration_error"] = calibration_error(*calibrated_on(judged, positive), judged.groups)
+    figures = _proportions(judged, chosen, prevalence, top)
+    figures |= _resampled(judged, chosen, bootstrap, seed)
+    figures["calibration_error"] = calibration_error(*calibrated_on(judged, positive), judged.groups)
     if judged.ranks_only:
         nothing = Interval(math.nan, reason="the model gives a distance, not a probability")
-        found |= dict.fromkeys((n for n in found if n in _OF_PROBABILITIES or n.startswith("top_")), nothing)
-    return {name: found[name] for name in [*DEFINITIONS, *found] if name in found}
+        of_probabilities = [n for n in figures if n in _OF_PROBABILITIES or n.startswith("top_")]
+        figures |= dict.fromkeys(of_probabilities, nothing)
+    return {name: figures[name] for name in [*DEFINITIONS, *figures] if name in figures}
 
 
 def judge_labels(
@@ -168,7 +181,7 @@ def _proportions(
 ) -> dict[str, Interval]:
     truth, decision, groups = judged.truth, judged.decision, judged.groups
     k = len(judged.labels)
-    found = {
+    figures = {
         "accuracy": proportion(decision == truth, groups),
         "abstention": proportion(decision < 0, groups),
         "coverage": Interval(math.nan, reason="no prediction sets")
@@ -178,7 +191,7 @@ def _proportions(
     # a tie counts against: a model that says the same of every label ranks nothing
     rank = (judged.proba >= judged.proba[np.arange(len(truth)), truth][:, None]).sum(1)
     for first in top:
-        found[f"top_{first}"] = (
+        figures[f"top_{first}"] = (
             proportion(rank <= first, groups)
             if first < k
             else Interval(math.nan, reason=f"needs more than {first} labels, there are {k}")
@@ -187,25 +200,25 @@ def _proportions(
     absent = f"{k - len(present)} of {k} labels cannot be had and are left out" if len(present) < k else ""
     recalls = [_rates(judged, c)["sensitivity"] for c in present]
     if len(present) < 2:
-        found["balanced_accuracy"] = Interval(
+        figures["balanced_accuracy"] = Interval(
             math.nan, reason=f"every photo is of {judged.labels[present[0]]}"
         )
     else:
-        found["balanced_accuracy"] = mean_of(recalls, len(truth), absent)
+        figures["balanced_accuracy"] = mean_of(recalls, len(truth), absent)
     if positive is not None:
         rates = _rates(judged, positive)
-        found |= {name: rates[name] for name in ("sensitivity", "specificity", "ppv", "npv")}
-        found |= _at_prevalence(rates, prevalence)
-        return found
+        figures |= {name: rates[name] for name in ("sensitivity", "specificity", "ppv", "npv")}
+        figures |= _at_prevalence(rates, prevalence)
+        return figures
     each = [_rates(judged, c) for c in present]
     for name in ("sensitivity", "specificity", "ppv", "npv"):
         had = [rates[name] for rates in each if not math.isnan(rates[name].value)]
         left_out = k - len(had)
         note = f"{left_out} of {k} labels cannot be had and are left out" if left_out else ""
-        found[name] = mean_of(had, len(truth), note) if had else each[0][name]
+        figures[name] = mean_of(had, len(truth), note) if had else each[0][name]
     why = "needs a positive label"
     return {
-        **found,
+        **figures,
         **{name: Interval(math.nan, reason=why) for name in ("ppv_at_prevalence", "npv_at_prevalence")},
     }
 
@@ -232,23 +245,23 @@ def _rates(judged: Judged, positive: int) -> dict[str, Interval]:
 
 def _at_prevalence(rates: dict[str, Interval], prevalence: float | None) -> dict[str, Interval]:
     """PPV and NPV by Bayes' rule: odds × ratio of two independent rates."""
-    found = {}
+    figures = {}
     for name, right, wrong, share in (
         ("ppv_at_prevalence", "sensitivity", "false_alarms", prevalence),
         ("npv_at_prevalence", "specificity", "missed", None if prevalence is None else 1 - prevalence),
     ):
         a, b = rates[right], rates[wrong]
         if share is None:
-            found[name] = Interval(math.nan, reason="no prevalence was stated")
+            figures[name] = Interval(math.nan, reason="no prevalence was stated")
         elif a.reason or b.reason:
-            found[name] = Interval(math.nan, reason=a.reason or b.reason)
+            figures[name] = Interval(math.nan, reason=a.reason or b.reason)
         elif a.value == b.value == 0:
-            found[name] = Interval(math.nan, reason="no photo was called so")
+            figures[name] = Interval(math.nan, reason="no photo was called so")
         else:
             odds = share / (1 - share)
             value, lo, hi = (_from_odds(odds * ratio) for ratio in ratio(a, b))
-            found[name] = Interval(value, lo, hi, a.n + b.n)
-    return found
+            figures[name] = Interval(value, lo, hi, a.n + b.n)
+    return figures
 
 
 def _from_odds(odds: float) -> float:
@@ -260,11 +273,11 @@ def _resampled(judged: Judged, positive: int | None, bootstrap: int, seed: int) 
     figures = resampled_figures(judged, positive, bootstrap, seed)
     values = {name: float(x[0]) for name, x in figures.items()}
     replicates = {name: x[1:] for name, x in figures.items()}
-    found = {}
+    intervals = {}
     for name, least in (("auroc", _hanley_mcneil), ("auprc", _binomial)):
         value = values[name]
         if math.isnan(value):
-            found[name] = Interval(math.nan, reason=judged.one_sided(positive))
+            intervals[name] = Interval(math.nan, reason=judged.one_sided(positive))
             continue
         sides = _sides(judged, positive)
         # of a mean over labels
@@ -273,14 +286,14 @@ def _resampled(judged: Judged, positive: int | None, bootstrap: int, seed: int) 
         patients = min(len(set(judged.groups[s].tolist())) for side in sides for s in (side, ~side))
         perfect = value in (0.0, 1.0) or patients < 2
         effective = patients if perfect else max(1.0, value * (1 - value) / variance)
-        found[name] = Interval(value, *wilson(value, effective), n)
+        intervals[name] = Interval(value, *wilson(value, effective), n)
     for name in ("brier", "log_loss"):
-        found[name] = Interval(values[name], *percentiles(replicates[name]), n)
+        intervals[name] = Interval(values[name], *percentiles(replicates[name]), n)
     if judged.sets is None:
-        found["set_size"] = Interval(math.nan, reason="no prediction sets")
+        intervals["set_size"] = Interval(math.nan, reason="no prediction sets")
     else:
-        found["set_size"] = Interval(values["set_size"], *percentiles(replicates["set_size"]), n)
-    return found
+        intervals["set_size"] = Interval(values["set_size"], *percentiles(replicates["set_size"]), n)
+    return intervals
 
 
 def _hanley_mcneil(value: float, positives: int, negatives: int) -> float:

@@ -29,16 +29,10 @@ class NormalityModel:
 
     @classmethod
     def fit(cls, features: Features, options: Options) -> NormalityModel:
-        """Train on the photos of the control label; others take no part.
-
-        Raises
-        ------
-        InputError
-            If the label is unknown or has too few patients.
-        """
+        """Train on the photos of the control label; others take no part."""
         controls = control_label(features.labels, options.controls)
-        own = features.labels == controls
-        patients = features.patients[own]
+        healthy = features.labels == controls
+        patients = features.patients[healthy]
         people = len(set(patients.tolist()))
         if people < _FEWEST:
             raise InputError(
@@ -50,7 +44,9 @@ class NormalityModel:
                 f"{parameter('specificity', options.specificity)}: with {people} healthy people it can be "
                 f"0.5 to {1 - 1 / people:.3f}."
             )
-        return cls(Novelty.fit(design(features, options)[own], patients, options.seed), options.specificity)
+        return cls(
+            Novelty.fit(design(features, options)[healthy], patients, options.seed), options.specificity
+        )
 
     def answer(self, table: Any, groups: Sequence[str] | None = None) -> Answers:
         """Answers for the rows of a feature table, or for its people when `groups` tells whose each is."""
@@ -74,8 +70,8 @@ class NormalityModel:
     @classmethod
     def from_state(cls, meta: Mapping[str, Any], arrays: Arrays) -> NormalityModel:
         """What `state` made these of."""
-        said = Meta(meta)
+        reader = Meta(meta)
         return cls(
-            Novelty.from_state(said.mapping("distance"), part(arrays, "distance/")),
-            said.number("specificity"),
+            Novelty.from_state(reader.mapping("distance"), part(arrays, "distance/")),
+            reader.number("specificity"),
         )

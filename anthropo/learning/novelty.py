@@ -49,22 +49,22 @@ class Novelty:
             parts[name] = Distance.fit(values, whole)
             out = np.empty(len(values))
             for fold in np.unique(folds):
-                own = folds == fold
-                out[own] = Distance.fit(values[~own], whole).of(values[own])
+                out_of_fold = folds == fold
+                out[out_of_fold] = Distance.fit(values[~out_of_fold], whole).of(values[out_of_fold])
             medians[name] = float(np.median(out)) or 1.0
             total += out / medians[name]
         return cls(columns, scaler, parts, medians, Rank.fit(total / len(parts)))
 
     def contributions(self, table: Any) -> dict[str, Floats]:
         """What each measurement and each region adds to the distance, (n,) each."""
-        found: dict[str, Floats] = {}
+        added: dict[str, Floats] = {}
         for name, values in _parts(table, self.columns, self.scaler).items():
             by = self.parts[name].by_feature(values) / self.medians[name] / len(self.parts)
             if name == "measurements":
-                found |= {m: by[:, i] for i, m in enumerate(self.columns.measurements)}
+                added |= {m: by[:, i] for i, m in enumerate(self.columns.measurements)}
             else:
-                found[name] = by.sum(1)
-        return found
+                added[name] = by.sum(1)
+        return added
 
     def distance(self, table: Any) -> Floats:
         """(n,), 1 is typical."""
@@ -90,16 +90,10 @@ class Novelty:
 
     @classmethod
     def from_state(cls, meta: Any, arrays: Arrays) -> Novelty:
-        """What `state` made these of.
-
-        Raises
-        ------
-        ModelError
-            If they do not fit together.
-        """
-        said, take = Meta(meta), Take(arrays)
-        measured = tuple(said.texts("measurements"))
-        dims = said.sizes("regions")
+        """What `state` made these of."""
+        reader, take = Meta(meta), Take(arrays)
+        measured = tuple(reader.texts("measurements"))
+        dims = reader.sizes("regions")
         columns = Columns(measured, {r: tuple(f"{r}/{i}" for i in range(d)) for r, d in dims.items()}, ())
         m = len(measured)
         scaler = None
@@ -117,7 +111,7 @@ class Novelty:
 
 
 def _parts(table: Any, columns: Columns, scaler: Scaler | None) -> dict[str, Floats]:
-    found = {"measurements": scaler.transform(table)} if scaler is not None else {}
+    parts = {"measurements": scaler.transform(table)} if scaler is not None else {}
     for region, names in columns.regions.items():
-        found[region] = table[list(names)].to_numpy(dtype=np.float64)
-    return found
+        parts[region] = table[list(names)].to_numpy(dtype=np.float64)
+    return parts

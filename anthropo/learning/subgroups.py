@@ -51,14 +51,6 @@ def by_subgroup(
 ) -> dict[str, Subgroup]:
     """`judge` within each value of a column.
 
-    Parameters
-    ----------
-    judged : Judged
-    values : sequence, (n,)
-        The column: text, or ages through `age_bands`. None, NaN and empty text are the subgroup "not given".
-    positive, prevalence, bootstrap, seed
-        As in `judge`.
-
     Returns
     -------
     dict of str to Subgroup

@@ -159,7 +159,7 @@ class Trained:
         missing = [name for name in self.metadata if name not in features.metadata]
         nothing: list[str | None] = [None] * len(features)
         blank: dict[str, Values] = dict.fromkeys(missing, nothing)
-        return feature_frame(replace(features, metadata={**features.metadata, **blank}))
+        return feature_frame(replace(features, metadata={**features.metadata, **blank}), self.metadata)
 
     def predict(self, features: Features, *, pool: bool = True) -> list[Prediction]:
         """The model's answer for each patient, or without `pool` for each photo."""

@@ -81,7 +81,7 @@ def make_trained(
         **_inputs(model, features, options, task, encoder, settings),
         "cohort": describe_cohort(
             features,
-            features.labels if task == "attributes" else collapse(features.labels, options.positive)[0],
+            features.labels if task == "attributes" else collapse(features.labels, options.positive),
             several=task == "attributes",
             source=source,
         ),
@@ -188,7 +188,7 @@ def _groups(features: Features, options: Options, task: Task) -> list[tuple[str,
     if task == "normality":
         controls = control_label(features.labels, options.controls)
         return [(WITHIN,) if label == controls else () for label in features.labels.tolist()]
-    return [(label,) for label in collapse(features.labels, options.positive)[0].tolist()]
+    return [(label,) for label in collapse(features.labels, options.positive).tolist()]
 
 
 def _threshold(model: LabelModel, positive: str | None) -> float | None:

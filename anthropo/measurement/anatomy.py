@@ -87,12 +87,7 @@ def stage_of(face: Face) -> Stage:
 def apply(correction: Correction, points: Floats, anatomy: Mapping[str, Floats]) -> tuple[Floats, Floats]:
     """Corrected points (68, 2) and BETWEEN landmarks (6, 2) of one face.
 
-    Parameters
-    ----------
-    points : (68, 2) array
-        The 68-point scheme, photo pixels.
-    anatomy : mapping of code to (2,) array
-        The fine stage's direct predictions; may be empty.
+    `anatomy` holds the fine stage's direct predictions by code, photo pixels; it may be empty.
     """
     axes = face_axes(points)
     middle = between(points) + correction.between @ axes

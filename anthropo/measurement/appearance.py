@@ -93,15 +93,6 @@ def appearance(photo: Photo, points: Floats, samples: Floats | None = None) -> d
         ``philtrum_relief``
             Shading across the philtrum, % of its mean light:
             `anthropo.measurement.texture.philtrum_relief`.
-
-    Examples
-    --------
-    >>> import anthropo
-    >>> from anthropo.measurement.appearance import appearance
-    >>> photo = anthropo.read_photo(anthropo.example_photo())
-    >>> face = anthropo.read_face(photo)
-    >>> appearance(photo, face.landmarks, face.samples)["lip_redness"].reason
-    '61 px between the outer canthi, 75 needed'
     """
     jitter = np.empty((0, 68, 2)) if samples is None else np.asarray(samples, dtype=np.float64)
     if len(jitter) > _JITTERED:

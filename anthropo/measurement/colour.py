@@ -74,17 +74,9 @@ def lightness(relative: Floats) -> Floats:
 
 
 def colours(regions: Mapping[str, Region]) -> dict[str, Reading]:
-    """CIELAB of every region, and the indices that compare regions.
+    """CIELAB of every region, and the indices that compare regions, by the ids of `COLOUR`.
 
-    Parameters
-    ----------
-    regions : mapping of str to Region
-        ``lip``, ``perioral``, and ``cheek`` and ``sclera`` of both sides.
-
-    Returns
-    -------
-    dict of str to Reading
-        By the ids of `COLOUR`; what they mean is said at `anthropo.measurement.appearance.appearance`.
+    `anthropo.measurement.appearance.appearance` says what they mean.
     """
     table: dict[str, Reading] = {}
     channels = lab(np.stack([region.colour for region in regions.values()]))

@@ -76,22 +76,10 @@ def doubted(reason: str) -> bool:
 def evaluate(
     points: Floats, entries: Sequence[Entry] | None = None, between: Mapping[str, Floats] | None = None
 ) -> Floats:
-    """Geometry: values of many faces at once, free of scale.
+    """Geometry of many faces (..., 68, 2) at once, free of scale: values (..., M) in the entries' units.
 
-    Parameters
-    ----------
-    points : (..., 68, 2) array
-        Landmarks in any one unit of length, x right, y down. Entries that need millimetres take
-        that unit for millimetres.
-    entries : sequence of Entry, optional
-        Every geometrical one of the registry when left out.
-    between : mapping of landmark code to (..., 2) array, optional
-        Landmarks that are no mean of the 68 points.
-
-    Returns
-    -------
-    (..., M) array
-        In the entries' units; NaN where a denominator is zero.
+    Points are in any one unit of length, which entries that need millimetres take for millimetres; `between`
+    holds landmarks (..., 2) that are no mean of the 68 points. NaN where a denominator is zero.
     """
     chosen = geometry() if entries is None else entries
     bare, unit = _bare(points, chosen, between)

@@ -19,7 +19,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.face.frame import face_axes, outer_canthal_distance
+from anthropo.face.frame import OUTER_CANTHI, face_axes, outer_canthal_distance
 from anthropo.face.shape import shapes
 from anthropo.measurement import anatomy
 from anthropo.measurement.appearance import regions_of, rings_of
@@ -54,8 +54,10 @@ class _Mark:
 class _Sketch:
     """Collects what is drawn of one entry."""
 
-    points: Floats  # (68, 2)
+    points: Floats  # (68, 2), in outer-canthal distances
     names: dict[str, Any]
+    across: Floats  # the face's axes, unit vectors
+    down: Floats
     marks: list[_Mark] = field(default_factory=list)
     dots: dict[str, Floats] = field(default_factory=dict)  # name -> where
     hollow: list[Floats] = field(default_factory=list)  # points that are made of others
@@ -75,14 +77,6 @@ class _Sketch:
             self.add("line", a, b)
         else:
             self.add("arrow", b - _ARROW * direction, b + _ARROW * direction)
-
-    @property
-    def across(self) -> Floats:
-        return np.asarray(face_axes(self.points)[0] / outer_canthal_distance(self.points))
-
-    @property
-    def down(self) -> Floats:
-        return np.asarray(face_axes(self.points)[1] / outer_canthal_distance(self.points))
 
     def arc(self, vertex: Floats, a: Floats, b: Floats) -> None:
         """The smaller angle between the directions of a and b."""
@@ -179,11 +173,11 @@ class _Sketch:
         self.arc(a, level, b)
 
     def _at(self, p: Floats, *curve: Floats) -> Floats:
-        found: Floats = functions(self.points)["at"](p, *curve)
+        crossing: Floats = functions(self.points)["at"](p, *curve)
         self.add("trace", *curve, colour=_GUIDE)
-        self.add("line", p, found, dashed=True)
-        self.hollow.append(found)
-        return found
+        self.add("line", p, crossing, dashed=True)
+        self.hollow.append(crossing)
+        return crossing
 
     def _procrustes_asymmetry(self) -> None:
         top, bottom = self.points[27] - 0.45 * self.down, self.points[8] + 0.08 * self.down
@@ -246,7 +240,7 @@ def _longer(a: Floats, b: Floats, p: Floats) -> tuple[Floats, Floats]:
 def _mean_face() -> tuple[Floats, Floats]:
     """Landmarks (68, 2) and BETWEEN landmarks (6, 2) of the mean face, outer-canthal distances."""
     points, middle = anatomy.apply(anatomy.instrument("fine").correction, shapes()[0], {})
-    centre, unit = points[[36, 45]].mean(0), outer_canthal_distance(points)
+    centre, unit = points[list(OUTER_CANTHI)].mean(0), outer_canthal_distance(points)
     return (points - centre) / unit, (middle - centre) / unit
 
 
@@ -311,7 +305,7 @@ def drawing(entry: Entry) -> str:
     points, middle = _mean_face()
     names: dict[str, Any] = landmark_names(points)
     names |= {code: middle[i] for i, code in enumerate(anatomy.BETWEEN)}
-    sketch = _Sketch(points, names)
+    sketch = _Sketch(points, names, *face_axes(points))
     pupils = middle[[anatomy.BETWEEN.index("pR"), anatomy.BETWEEN.index("pL")]]
     if entry.expression:
         sketch.draw(ast.parse(entry.expression, mode="eval").body)

@@ -46,18 +46,9 @@ class Eye:
 
 
 def read_eye(side: str, grid: EyeGrid, disc: Floats, face: Floats, samples: Samples) -> Eye:
-    """One eye: the colour of its sclera, and how light its iris is.
+    """One eye, from the disc (3,) of its iris, landmarks (68, 2) and the samples between its lids.
 
-    Parameters
-    ----------
-    side : {"R", "L"}
-    grid : EyeGrid
-    disc : (3,) array
-        The iris: x, y and radius on the grid.
-    face : (68, 2) array
-        Landmarks, pixels of the window.
-    samples : Samples
-        What is read between the lids.
+    Landmarks are in pixels of the window.
     """
     upper, lower = LIDS[side]
     length = np.hypot(*(face[upper[0]] - face[upper[-1]]))

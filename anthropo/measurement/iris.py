@@ -140,20 +140,10 @@ class Iris:
 
 
 def iris_circles(photo: Photo, points: Floats) -> tuple[Iris, Iris]:
-    """The irises of the subject's right and left eye.
+    """The irises of the subject's right and left eye, from landmarks (68, 2) in full-photo pixels.
 
-    Parameters
-    ----------
-    photo : Photo
-        Decoded again at full resolution when it was reduced.
-    points : (68, 2) array
-        Landmarks, full-photo pixels.
-
-    Returns
-    -------
-    right, left : Iris
-        NaN with the reason where an iris cannot be measured: eye closed, iris covered, too small, too
-        little contrast, or eyes that differ by more than 8 %.
+    An iris that cannot be measured is NaN with the reason: eye closed, iris covered, too small, too little
+    contrast, or eyes that differ by more than 8 %.
 
     Notes
     -----
@@ -161,15 +151,6 @@ def iris_circles(photo: Photo, points: Floats) -> tuple[Iris, Iris]:
     arcs, and a circle fitted to the edge points, from several radii. Of their results that one is taken which
     both eyes together have the largest step of light across the arcs for (the integro-differential operator
     of Daugman 1993, IEEE TPAMI 15:1148, on the arcs between the lids).
-
-    Examples
-    --------
-    >>> import anthropo
-    >>> from anthropo.measurement.iris import iris_circles
-    >>> photo = anthropo.read_photo(anthropo.example_photo())
-    >>> right, left = iris_circles(photo, anthropo.read_face(photo).landmarks)
-    >>> right.reason
-    'the iris is less than 10 pixels wide'
     """
     unit = outer_canthal_distance(points)
     if _LARGEST * unit < MIN_RADIUS:

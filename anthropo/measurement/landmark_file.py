@@ -77,12 +77,12 @@ class Landmarks:
     photo: str  # the photo's name
     photo_sha256: str
     points: Floats  # (74, 2) photo pixels, in the order of POINTS
-    found: Floats  # (74, 2) where they were found
+    detected: Floats  # (74, 2) where they were found
 
     @property
     def moved(self) -> dict[str, float]:
         """The points that were moved by hand, and how far, pixels."""
-        far = np.hypot(*(self.points - self.found).T)
+        far = np.hypot(*(self.points - self.detected).T)
         return {name: float(d) for name, d in zip(POINTS, far, strict=True) if d > 0}
 
 
@@ -172,19 +172,19 @@ def read_landmarks(path: str | os.PathLike[str]) -> Landmarks:
         raise InputError(
             f"{where}: photo, sha256, width, height or points is missing. Save the landmarks again."
         )
-    points, found = _table(where, rows)
-    outside = beyond_border(points, (int(size[0]), int(size[1]))) & (points != found).any(1)
+    points, detected = _table(where, rows)
+    outside = beyond_border(points, (int(size[0]), int(size[1]))) & (points != detected).any(1)
     for i in np.flatnonzero(outside):
         raise InputError(
             f"{where}, {POINTS[i]}: ({points[i, 0]:g}, {points[i, 1]:g}) lies outside the photo of "
             f"{size[0]:g} × {size[1]:g} pixels."
         )
-    return Landmarks(where, file_sha256(path), photo, digest, points, found)
+    return Landmarks(where, file_sha256(path), photo, digest, points, detected)
 
 
 def _table(where: str, rows: Sequence[Any]) -> tuple[Floats, Floats]:
     """Both places of every point, (74, 2) each."""
-    points, found = np.full((2, len(POINTS), 2), np.nan)
+    points, detected = np.full((2, len(POINTS), 2), np.nan)
     seen: set[str] = set()
     for row in rows:
         name = row.get("point") if isinstance(row, dict) else None
@@ -195,7 +195,7 @@ def _table(where: str, rows: Sequence[Any]) -> tuple[Floats, Floats]:
         seen.add(name)
         try:
             points[POINTS.index(name)] = _pair([row.get("x"), row.get("y")])
-            found[POINTS.index(name)] = _pair(row.get("found"))
+            detected[POINTS.index(name)] = _pair(row.get("found"))
         except ValueError as error:
             raise InputError(f"{where}, {name}: {error}, a number for x and for y is needed.") from None
     missing = [name for name in POINTS if name not in seen]
@@ -206,7 +206,7 @@ def _table(where: str, rows: Sequence[Any]) -> tuple[Floats, Floats]:
             f"{where}: {', '.join(missing[:3])}{more} missing: {scheme} of the 68 points and "
             f"{len(seen) - scheme} of the {len(BETWEEN)} others are there. Save the landmarks again."
         )
-    return points, found
+    return points, detected
 
 
 def _pair(values: Any) -> tuple[float, float]:
@@ -221,18 +221,8 @@ def _pair(values: Any) -> tuple[float, float]:
 class Corrections:
     """The landmark files that a run measures from: one for its only photo, or a folder of them.
 
-    Parameters
-    ----------
-    path : str
-    photos : sequence of str
-        The run's photos. A file of a folder that was saved from a photo of the same name, and of none of
-        these, is refused: the photo has changed since.
-
-    Raises
-    ------
-    InputError
-        If there is no such file or folder, one of the files cannot be used, or there is a single one for
-        several photos.
+    A file of a folder that was saved from a photo of the same name as one of `photos`, and of none of these,
+    is refused: the photo has changed since.
     """
 
     def __init__(self, path: str, photos: Sequence[str] = ()) -> None:
@@ -263,13 +253,7 @@ class Corrections:
         return by
 
     def of(self, photo: str, digest: str) -> tuple[Landmarks, ...]:
-        """The files of a photo, by its SHA-256; none when a folder has none.
-
-        Raises
-        ------
-        InputError
-            If the only file is for another photo.
-        """
+        """The files of a photo, by its SHA-256; none when a folder has none."""
         mine = self._by_photo.get(digest, ())
         if not mine and not self.folder:
             raise _of_another(photo, self.files[0])
@@ -280,19 +264,13 @@ class Corrections:
         return " ".join(file.sha256[:16] for file in self.of(photo, digest))
 
     def correct(self, face: Face, first: Face, photo: str, digest: str) -> tuple[Face, Landmarks | None]:
-        """A face with the points where its file has them, and that file; the face itself without one.
-
-        Raises
-        ------
-        InputError
-            As `of`, or if the only file is of another face, or two files are of this one.
-        """
+        """A face with the points where its file has them, and that file; the face itself without one."""
         files = self.of(photo, digest)
         if not files:
             return face, None
         places = _places(face)
         unit = outer_canthal_distance(places)
-        near = [f for f in files if np.hypot(*(f.found - places).T).mean() <= _NEAR * unit]
+        near = [f for f in files if np.hypot(*(f.detected - places).T).mean() <= _NEAR * unit]
         if len(near) > 1:
             raise InputError(
                 f"{photo}: {near[0].path} and {near[1].path} are of the same face. Keep one of them."
@@ -311,7 +289,7 @@ def _is(photo: str, digest: str) -> bool:
     """Whether a photo has this SHA-256."""
     try:
         return file_sha256(photo) == digest
-    except OSError:  # told when it is measured
+    except OSError:  # measuring it says so
         return False
 
 
@@ -325,18 +303,9 @@ def _of_another(photo: str, file: Landmarks) -> InputError:
 def moved(face: Face, first: Face, file: Landmarks) -> Face:
     """The face with the points that a file has moved; the face itself when it has moved none.
 
-    Parameters
-    ----------
-    face : Face
-    first : Face
-        The same as the first landmark stage found it, which pose and gate are judged by.
-    file : Landmarks
-
-    Returns
-    -------
-    Face
-        A moved point lies where the hand placed it: no mean offset is added to it, as that is the machine's.
-        Pose, gate and what is read around the landmarks see it where the machine would have put it then.
+    A moved point lies where the hand placed it: no mean offset is added to it, as that is the machine's.
+    Pose and gate, which are judged by the `first` landmark stage, and what is read around the landmarks see
+    it where the machine would have put it then.
     """
     names = list(file.moved)
     if not names:

@@ -121,13 +121,7 @@ def landmark_names(points: NDArray[np.float64]) -> dict[str, Floats]:
 
 
 def compile_entry(row: dict[str, str]) -> Entry:
-    """Check one row of the registry.
-
-    Raises
-    ------
-    ValueError
-        Naming the entry and what is wrong with it.
-    """
+    """The entry in one row of the registry; a ValueError names it and what is wrong with it."""
     where = f"registry entry {row.get('id')!r}"
     if row["kind"] not in KINDS:
         raise ValueError(f"{where}: kind {row['kind']!r}; one of {', '.join(KINDS)} is needed")

@@ -155,7 +155,7 @@ def find_scale(request: ScaleRequest, photo: Photo, points: Floats, samples: Flo
     points : (68, 2) array
         Landmarks, full-photo pixels.
     samples : (K, 68, 2) array, optional
-        Jittered landmarks: a wider spread than usual widens the error of an interpupillary distance.
+        Jittered landmarks: a wide spread widens the error of an interpupillary distance.
 
     Returns
     -------
@@ -235,22 +235,22 @@ def _by_sticker(request: ScaleRequest, photo: Photo, points: Floats, samples: Fl
             f"{photo.source}: a sticker of {request.value:g} mm would be {low:.0f} to {high:.0f} pixels "
             f"wide, {_MIN_STICKER:.0f} are needed. Use the original photo, move closer, or take a larger one."
         )
-    found = find_stickers(photo, points, request.value)
-    if not found:
+    stickers = find_stickers(photo, points, request.value)
+    if not stickers:
         raise ScaleError(
             f"{photo.source}: no sticker of {request.value:g} mm found on or beside the face (looked for a "
             f"round or square patch {low:.0f} to {high:.0f} pixels wide). Use one of plain colour without "
             "a border, unlike what is around it, flat and wholly visible; or give "
             f"{parameter('scale', 'ipd=MM')}."
         )
-    if len(found) > 1:
-        places = " and ".join(f"x {s.centre[0]:.0f}, y {s.centre[1]:.0f}" for s in found[:2])
+    if len(stickers) > 1:
+        places = " and ".join(f"x {s.centre[0]:.0f}, y {s.centre[1]:.0f}" for s in stickers[:2])
         raise ScaleError(
-            f"{photo.source}: {len(found)} patches fit a sticker of {request.value:g} mm "
-            f"({'at' if len(found) == 2 else 'two of them at'} {places}), 1 needed. "
+            f"{photo.source}: {len(stickers)} patches fit a sticker of {request.value:g} mm "
+            f"({'at' if len(stickers) == 2 else 'two of them at'} {places}), 1 needed. "
             "Cover the other, or crop the photo."
         )
-    sticker = found[0]
+    sticker = stickers[0]
     form = "Round sticker, diameter" if sticker.round else "Square sticker, side"
     return Scale(
         request.value / sticker.size,

@@ -55,21 +55,10 @@ class Sticker:
 
 
 def find_stickers(photo: Photo, points: Floats, size: float) -> list[Sticker]:
-    """Stickers of about the right size, the best first.
+    """Stickers `size` mm wide on or beside a face with landmarks (68, 2), the best first.
 
-    Parameters
-    ----------
-    photo : Photo
-    points : (68, 2) array
-        Landmarks, full-photo pixels.
-    size : float
-        Diameter or side, mm.
-
-    Returns
-    -------
-    list of Sticker
-        Uniform patches, round or square, possibly tilted, with a clear edge all round, whose size in
-        pixels suits a face with an outer-canthal distance of 66 to 110 mm.
+    These are uniform patches, round or square, possibly tilted, with a clear edge all round, whose size in
+    pixels suits a face with an outer-canthal distance of 66 to 110 mm.
 
     Notes
     -----
@@ -92,7 +81,7 @@ def find_stickers(photo: Photo, points: Floats, size: float) -> list[Sticker]:
     shape = (round(crop.shape[1] * zoom), round(crop.shape[0] * zoom))
     small = Image.fromarray(crop).resize(shape, Image.Resampling.BOX)
     zooms = np.array(shape) / (crop.shape[1], crop.shape[0])
-    found = []
+    stickers = []
     for seed, reach in _rough(np.asarray(small), _candidates(small, band * zoom), band * zoom):
         sticker = _measure(crop, (seed + 0.5) / zooms - 0.5, reach / zoom, band)
         if sticker is None:
@@ -102,7 +91,7 @@ def find_stickers(photo: Photo, points: Floats, size: float) -> list[Sticker]:
         centre = photo.to_full(np.array(sticker.centre) + shift)
         full = sticker.size * photo.decode_scale
         if np.hypot(*(points[27:] - centre).T).min() > _FACIAL * full:
-            found.append(
+            stickers.append(
                 replace(
                     sticker,
                     size=full,
@@ -111,7 +100,7 @@ def find_stickers(photo: Photo, points: Floats, size: float) -> list[Sticker]:
                     outline=outline,
                 )
             )
-    return _distinct(found)
+    return _distinct(stickers)
 
 
 def plausible(points: Floats, size: float) -> tuple[float, float]:
@@ -400,10 +389,10 @@ def _square(p: Floats) -> Sticker | None:
     )
 
 
-def _distinct(found: list[Sticker]) -> list[Sticker]:
+def _distinct(stickers: list[Sticker]) -> list[Sticker]:
     """Of outlines around one place the largest: a rim belongs to the sticker. The best fit first."""
     kept: list[Sticker] = []
-    for s in sorted(found, key=lambda s: -s.size):
+    for s in sorted(stickers, key=lambda s: -s.size):
         if all(np.hypot(s.centre[0] - k.centre[0], s.centre[1] - k.centre[1]) > k.size / 2 for k in kept):
             kept.append(s)
     return sorted(kept, key=lambda s: s.residual)

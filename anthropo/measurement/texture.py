@@ -66,14 +66,6 @@ def lbp(photo: Photo, points: Floats) -> dict[str, float]:
     -----
     Ojala, Pietikäinen & Mäenpää 2002 (IEEE TPAMI 24:971), 8 neighbours; chips are upright, 96 px
     per outer-canthal distance. Rotation-invariant bins: a mirrored face swaps R and L.
-
-    Examples
-    --------
-    >>> import anthropo
-    >>> from anthropo.measurement.texture import lbp
-    >>> photo = anthropo.read_photo(anthropo.example_photo())
-    >>> len(lbp(photo, anthropo.read_face(photo).landmarks))
-    160
     """
     from skimage import feature
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from anthropo.errors import InputError
-from anthropo.files import write_atomically
+from anthropo.files import write as write_file
 from anthropo.learning.model import NONE_OF_THESE, Prediction, Ranked
+from anthropo.report.rendering import print_table
 from anthropo.workflows.classify import SEPARATOR, Classification, Unanswered, distance
 
 if TYPE_CHECKING:
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def probability_words(probability: float) -> str:
-    """Three digits; what would be none and all of it is told as a limit, which few patients can support."""
+    """Three digits; below 0.0005 and from 0.9995 on a limit, since few patients can support more."""
     if probability < 0.0005:
         return "< 0.001"
     return "> 0.999" if probability >= 0.9995 else f"{probability:.3f}"
@@ -56,32 +54,29 @@ def print_answer(prediction: Prediction, trained: Trained, top: int) -> None:
 
 
 def _print_ranked(prediction: Prediction, trained: Trained, top: int) -> None:
-    from rich.text import Text
-
     attributes = trained.task == "attributes"
-    table = _table(
-        ("attribute" if attributes else "label", False),
-        ("probability", True),
-        ("log-odds", True),
-        ("decided" if attributes else "in the set", False),
-        ("how", False),
-    )
     decided = set(prediction.decision.split(SEPARATOR)) if attributes else set()
     shown = [r for i, r in enumerate(prediction.ranked) if i < top or r.in_set or r.label in decided]
-    for ranked in shown:
-        if attributes:
-            mark = "present" if ranked.label in decided else "absent"
-            mark += "" if ranked.in_set == (ranked.label in decided) else ", not sure"
-        else:
-            mark = "yes" if ranked.in_set else ""
-        table.add_row(
-            Text(ranked.label),
-            probability_words(ranked.probability),
-            "" if ranked.log_odds is None else f"{ranked.log_odds:+.2f}".replace("-", "−"),
-            mark,
-            _how(ranked, trained),
-        )
-    _print(table)
+
+    def mark(ranked: Ranked) -> str:
+        if not attributes:
+            return "yes" if ranked.in_set else ""
+        present = ranked.label in decided
+        return ("present" if present else "absent") + ("" if ranked.in_set == present else ", not sure")
+
+    columns = ("attribute", "decided") if attributes else ("label", "in the set")
+    print_table(
+        (columns[0], "probability", "log-odds", columns[1], "how"),
+        [
+            (
+                ranked.label, probability_words(ranked.probability),
+                "" if ranked.log_odds is None else f"{ranked.log_odds:+.2f}".replace("-", "−"),
+                mark(ranked), _how(ranked, trained),
+            )
+            for ranked in shown
+        ],
+        left=(columns[1], "how"),
+    )  # fmt: skip
     if len(shown) < len(prediction.ranked):
         click.secho(f"… and {len(prediction.ranked) - len(shown)} less probable ones (--top).", dim=True)
 
@@ -103,6 +98,7 @@ def _rule(trained: Trained) -> str:
 
 
 def set_words(prediction: Prediction, trained: Trained) -> str:
+    """The labels that cannot be excluded."""
     error = 100 * float((trained.manifest.get("conformal") or {}).get("error") or 0)
     labels = prediction.labels
     at = f"at an error rate of {error:g} %"
@@ -137,38 +133,19 @@ def print_answers(classification: Classification, top: int) -> None:
     from rich.text import Text
 
     answers = classification.answers
-    named = any(answer.patient for answer in answers)
-    table = _table(
-        ("patient" if named else "photo", False), ("photos", True), ("decision", False),
-        ("most probable", False), ("set", False), ("note", False),
-    )  # fmt: skip
+    rows: list[tuple[str | Text, ...]] = []
     for answer in answers:
+        who = answer.patient or answer.photos[0]
         if isinstance(answer, Unanswered):
-            table.add_row(Text(answer.patient or answer.photo), "", Text("failed", style="red"), "", "", "")
+            rows.append((who, "", Text("failed", style="red"), "", "", ""))
             continue
         p = answer.prediction
         best = ", ".join(f"{r.label} {r.probability:.2f}" for r in p.ranked[: min(top, 3)])
-        table.add_row(
-            Text(answer.patient or p.photos[0]), str(len(p.photos)), Text(p.decision, style="bold"),
-            Text(best), Text(SEPARATOR.join(p.labels) or "empty"), p.reason,
-        )  # fmt: skip
-    _print(table)
-
-
-def _table(*columns: tuple[str, bool]) -> Any:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, right in columns:
-        table.add_column(name, justify="right" if right else "left")
-    return table
-
-
-def _print(table: Any) -> None:
-    from rich.console import Console
-
-    # a label may look like markup
-    Console(width=None if sys.stdout.isatty() else 1000, highlight=False, markup=False).print(table)
+        labels = SEPARATOR.join(p.labels) or "empty"
+        rows.append((who, str(len(p.photos)), Text(p.decision, style="bold"), best, labels, p.reason))
+    named = "patient" if any(answer.patient for answer in answers) else "photo"
+    left = ("decision", "most probable", "set", "note")
+    print_table((named, "photos", *left), rows, left=left)
 
 
 # ----------------------------------------------------------------------------------------------------- files
@@ -176,27 +153,20 @@ def _print(table: Any) -> None:
 
 def as_csv(classification: Classification) -> str:
     """The table as CSV."""
-    rows = classification.rows()
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
-    return text.getvalue()
+    frame = classification.to_frame()
+    text: str = frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return text
 
 
 def write(path: Path, classification: Classification) -> None:
-    """Write a table by its suffix: .csv, .parquet or .json; an InputError if it cannot be written."""
+    """Write a table by its suffix: .csv, .parquet or .json."""
     suffix = path.suffix.lower()
     if suffix == ".json":
         objects = classification.to_json()
-        data = json.dumps(objects, ensure_ascii=False, indent=1, allow_nan=False).encode()
+        write_file(path, json.dumps(objects, ensure_ascii=False, indent=1, allow_nan=False))
     elif suffix == ".csv":
-        data = as_csv(classification).encode()
+        write_file(path, as_csv(classification))
     else:
         buffer = io.BytesIO()
         classification.to_frame().to_parquet(buffer, index=False)
-        data = buffer.getvalue()
-    try:
-        write_atomically(path, data)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}).") from None
+        write_file(path, buffer.getvalue())

@@ -8,11 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from anthropo.batch.beside import FaceFiles
+from anthropo.batch.inputs import OVERLAY_SUFFIX
+from anthropo.batch.run import MeasuredFace
 from anthropo.face.landmarker import Face, power_of_two
+from anthropo.files import write
 from anthropo.measurement import anatomy
 from anthropo.measurement.registry import Entry, registry, resolve
 from anthropo.measurement.scale import Scale
 from anthropo.photo import Photo
+from anthropo.report.rendering import jpeg
 
 _FACE_PX = 560  # width of the face in an overlay
 _LARGEST = 2400  # px, longer side of an overlay
@@ -30,6 +35,18 @@ REGION_COLOURS = {
 
 
 _SCALE_COLOUR = "#FFFFFF"
+
+
+class Overlays(FaceFiles):
+    """A folder with an overlay of each face."""
+
+    suffix = OVERLAY_SUFFIX
+    what = "overlays"
+
+    def __call__(self, seen: MeasuredFace) -> None:
+        picture = overlay(seen.observation.photo, seen.face, seen.scale)
+        file = self.file(seen.item, seen.digest, seen.observation.index)
+        write(file, jpeg(picture, quality=90), what="the overlay")
 
 
 def measured_lines(entries: list[Entry] | None = None) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:

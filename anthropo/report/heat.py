@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from typing import Any
 
@@ -179,13 +178,6 @@ def bar(limit: float, width: int = 420) -> Image.Image:
         anchor = "la" if at == margin else "ra" if at > width / 2 else "ma"
         draw.text((at, 38), text, "black", font, anchor=anchor)
     return picture
-
-
-def jpeg(picture: Image.Image) -> bytes:
-    """Encoded, without metadata."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()
 
 
 def _corners() -> Floats:

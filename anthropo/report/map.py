@@ -121,8 +121,8 @@ def summary(drawn: DrawnMap) -> str:
     share = near.accuracy
     of += (
         f"For {_percent(share.value)} of the photos (mean over the groups; 95 % interval "
-        f"{_percent(share.lo)} to {_percent(share.hi)}) the {near.k} nearest other people name the right group; with groups dealt at "
-        f"random, for {_percent(near.chance)}. "
+        f"{_percent(share.lo)} to {_percent(share.hi)}) the {near.k} nearest other people name the right "
+        f"group; with groups dealt at random, for {_percent(near.chance)}. "
     )
     if near.p < 0.05:
         return of + f"More than chance (p = {near.p:.2g})."
@@ -310,16 +310,8 @@ def _panel(axes: Axes, drawn: DrawnMap, view: str, name: str) -> None:
             x, y = place[members].T + shift
             # matplotlib draws all outlines equally large
             area = size * float(np.abs(mark.outline).max()) ** 2
-            axes.scatter(
-                x,
-                y,
-                area,
-                color=mark.colour,
-                marker=_marker(mark),
-                edgecolor="white",
-                linewidth=0.5,
-                zorder=3,
-            )
+            outline: dict[str, Any] = {"marker": _marker(mark), "edgecolor": "white", "linewidth": 0.5}
+            axes.scatter(x, y, area, color=mark.colour, zorder=3, **outline)
 
 
 def _marker(mark: Mark) -> Any:

@@ -17,6 +17,7 @@ from anthropo.measurement.compute import Measurement
 from anthropo.measurement.pooling import Pooled
 from anthropo.measurement.registry import registry
 from anthropo.reference.zscore import ZScore
+from anthropo.report.rendering import print_table
 
 
 def number(value: float | None, unit: str = "") -> str:
@@ -43,7 +44,7 @@ def sign(bound: str) -> str:
 
 
 def _width() -> int:
-    """Columns to write to; a pipe has none of its own."""
+    """Number of columns to write to; a pipe, which has none, gets many."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
 
 
@@ -158,23 +159,18 @@ def _numbers(value: Measurement) -> tuple[str, str, str]:
 
 def print_overview(records: Sequence[Record]) -> None:
     """Several photos, a line each; the numbers belong into a file."""
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("photo", "status", "yaw", "pitch", "roll", "gate"):
-        table.add_column(column, justify="right" if column in ("yaw", "pitch", "roll") else "left")
+    rows: list[list[str | Text]] = []
     for record in records:
         if record.face:
             pose = [f"{degrees:+.1f}°" for degrees in record.face.pose.values()]
             failed = " ".join(record.gate_failed)
-            table.add_row(
-                Text(record.photo), "ok", *pose, Text(failed, style="yellow") if failed else "passed"
-            )
+            rows.append([record.photo, "ok", *pose, Text(failed, style="yellow") if failed else "passed"])
         else:
-            table.add_row(Text(record.photo), Text("failed", style="red"), "", "", "", "")
-    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
+            rows.append([record.photo, Text("failed", style="red"), "", "", "", ""])
+    columns = ("photo", "status", "yaw", "pitch", "roll", "gate")
+    print_table(columns, rows, left=("status", "gate"), width=120)
     print("Add -o FILE.csv, .parquet, .json or .html for the measurements.", file=sys.stderr)
 
 

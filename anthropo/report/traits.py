@@ -11,7 +11,7 @@ import click
 
 from anthropo.batch.records import Record
 from anthropo.errors import InputError, parameter
-from anthropo.files import write_atomically
+from anthropo.files import write
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.phenopacket import as_json
 from anthropo.reference.rules import SUBJECTIVE, Rule
@@ -142,15 +142,11 @@ class Target:
             )
 
     def write(self, findings: Findings) -> None:
-        """Write the findings; an InputError if they cannot be written."""
-        try:
-            if self.kind == ".csv":
-                write_atomically(self.path, as_csv(findings).encode())
-                return
-            self.check(len(findings.people))
-            for person in findings.people:
-                packet = person.phenopacket(self.identity)
-                path = self.path if self.kind else self.path / f"{packet['id']}.json"
-                write_atomically(path, as_json(packet))
-        except OSError as error:
-            raise InputError(f"{self.path}: cannot be written ({error.strerror}).") from None
+        """Write the findings."""
+        if self.kind == ".csv":
+            write(self.path, as_csv(findings))
+            return
+        self.check(len(findings.measured))
+        for person in findings.measured:
+            packet = person.phenopacket(self.identity)
+            write(self.path if self.kind else self.path / f"{packet['id']}.json", as_json(packet))

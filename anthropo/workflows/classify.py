@@ -144,38 +144,17 @@ def classify(
     model: Model,
     photos: Photos,
     *,
-    together: bool = False,
+    patient: bool = False,
     reading: PhotoReading | None = None,
     encoder_weights: str | None = None,
     progress: Progress = silent,
 ) -> Classification:
-    """Rank a model's labels for the person on each photo.
-
-    Parameters
-    ----------
-    model : Model
-    photos : path or sequence of paths
-        Files, folders, patterns, or CSV files with a column `photo`. Photos that share a name in the column
-        `patient` are of one person and give one answer; metadata that the model reads come from columns
-        of their names.
-    together : bool
-        All photos are of one person: one answer.
-    reading : PhotoReading, optional
-        How photos are read; as in training when left out.
-    encoder_weights : path, optional
-        The encoder's weights, where they are not found by themselves.
-    progress : Progress
-
-    Raises
-    ------
-    InputError, ModelError, WeightsError
-        If there are no photos, one person's differ in sex or age, or they cannot be read as in training.
-    """
+    """Rank a model's labels for the person on each photo, or with `patient` for the one person on all."""
     reading, items = reading or PhotoReading(), collect(as_names(photos))
     trained = model.trained
     settings = settings_for(reading, trained.manifest, [item.path for item in items])
     encoder = model.encoder(settings, encoder_weights)
-    people = People.of(items, trained, together=together)
+    people = People.of(items, trained, together=patient)
     start = time.perf_counter()
     regions = trained.regions
     features = read_features(people.cohort, reading, settings, encoder, regions, progress=progress)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anthropo.errors import InputError, ModelError, WeightsError, parameter
-from anthropo.photo import MAX_MEGAPIXELS
+from anthropo.observation import Observation
+from anthropo.photo import MAX_MEGAPIXELS, Photo
 from anthropo.settings import Settings
 from anthropo.workflows.progress import Progress, available_cores, silent
 
@@ -134,11 +135,13 @@ def read_features(
     regions: Sequence[str],
     *,
     background: bool = False,
+    observed: Mapping[str, Observation | Photo] | None = None,
     progress: Progress = silent,
 ) -> Features:
     """Measurements and embeddings of a cohort's photos, from the cache where they are there.
 
     With `background` also the embedding of what is around the face, where there is one and the encoder can.
+    Photos that are `observed` already are not read again.
     """
     from anthropo.learning.features import extract
 
@@ -152,6 +155,7 @@ def read_features(
             regions=regions,
             jobs=reading.jobs,
             store=_store(reading.cache),
+            observed=observed,
             on_progress=advance,
         )
 
@@ -453,8 +457,8 @@ def _refuse_early(cohort: Cohort, options: Options, task: Task) -> None:
     elif task == "normality":
         control_label(labels, options.controls)
     else:
-        merged, positive = collapse(labels, options.positive)
+        merged = collapse(labels, options.positive)
         patients = np.array([case.patient for case in cohort.cases])
         rare = rare_labels(merged, patients, options.min_patients)
         controls = control_label(merged, options.controls)
-        cost_matrix(options, sorted(set(merged.tolist()) - set(rare)), positive, controls)
+        cost_matrix(options, sorted(set(merged.tolist()) - set(rare)), controls)

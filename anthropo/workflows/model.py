@@ -7,34 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anthropo.workflows.progress import Progress, silent
+
 if TYPE_CHECKING:
     from anthropo.encoder.encoders import Encoder
     from anthropo.learning.trained import Trained
     from anthropo.settings import Settings
     from anthropo.workflows.classify import Classification, Photos
+    from anthropo.workflows.cohort import PhotoReading
+    from anthropo.workflows.explain import Case
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Model:
-    """A model that `anthropo.train` made, with the file that it was read from.
+    """A model that `anthropo.train` made; see `load_model`."""
 
-    Attributes
-    ----------
-    trained : Trained
-        Classifier, calibration and manifest.
-    path : Path
-        The model's file; a network that it needs is looked for beside it.
-
-    Examples
-    --------
-    >>> import anthropo
-    >>> model = anthropo.load_model("m.anthropo")
-    >>> model.labels
-    ('control', 'synthetic-A')
-    """
-
-    trained: Trained
-    path: Path
+    trained: Trained  # classifier, calibration and manifest
+    path: Path  # a network that the model needs is looked for beside it
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -53,10 +42,11 @@ class Model:
         Parameters
         ----------
         photos : path or sequence of paths
-            Files, folders, patterns, or CSV files with a column `photo`.
+            Files, folders, patterns, or CSV files with a column `photo`. Photos that share a name in the
+            column `patient` give one answer; metadata that the model reads come from columns of their names.
         **options
-            As for `anthropo.workflows.classify.classify`: ``together``, ``reading``, ``encoder_weights``,
-            ``progress``.
+            ``patient=True``: all photos are of one person. ``reading``: a `PhotoReading`.
+            ``encoder_weights``, ``progress``.
 
         Returns
         -------
@@ -71,14 +61,58 @@ class Model:
         Examples
         --------
         >>> import anthropo
-        >>> model = anthropo.load_model("m.anthropo")
-        >>> answers = model.classify("person.jpg").to_frame()
+        >>> answers = anthropo.load_model("m.anthropo").classify("person.jpg").to_frame()
         >>> list(answers.columns[:8])
         ['patient', 'photo', 'photos', 'status', 'reason', 'decision', 'set', 'typicality']
         """
         from anthropo.workflows.classify import classify
 
         return classify(self, photos, **options)
+
+    def explain(
+        self,
+        photo: Photos,
+        *,
+        reading: PhotoReading | None = None,
+        progress: Progress = silent,
+        **options: Any,
+    ) -> Case:
+        """Explain the prediction for one person as exact sums, with heatmaps.
+
+        Parameters
+        ----------
+        photo : path or sequence of paths
+            Of one person: a photo, a CSV whose column `patient` names one person, or several photos.
+        reading : PhotoReading, optional
+            How photos are read; as in training when left out.
+        progress : Progress
+        **options
+            Fields of `ExplainRequest`, such as ``labels``, ``sex``, ``age`` and ``patient``.
+
+        Returns
+        -------
+        Case
+            With ``to_frame()``.
+
+        Raises
+        ------
+        UnusableError
+            If no photo can be used, for the reasons that it gives.
+        InputError, ModelError, WeightsError
+            If a label is unknown, photos are of several people, or the model cannot be used on them.
+
+        Examples
+        --------
+        >>> import anthropo
+        >>> case = anthropo.load_model("m.anthropo").explain("person.jpg", heatmaps=False)
+        >>> first = case.explanation.labels[0]
+        >>> terms = sum(c.log_odds for c in first.contributions)
+        >>> abs(first.bias + terms + first.residual - first.log_odds) < 1e-6
+        True
+        """
+        from anthropo.workflows.explain import ExplainRequest, explain
+
+        return explain(self, photo, ExplainRequest(**options), reading=reading, progress=progress)
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:
@@ -101,8 +135,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     Examples
     --------
     >>> import anthropo
-    >>> anthropo.load_model("m.anthropo").trained.task
-    'labels'
+    >>> anthropo.load_model("m.anthropo").labels
+    ('control', 'synthetic-A')
     """
     from anthropo.learning.trained import Trained
 

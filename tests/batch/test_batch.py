@@ -16,7 +16,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import Copies, Invoke
 
 from anthropo import measure_table
 from anthropo.batch import run as run_module
@@ -27,6 +26,7 @@ from anthropo.batch.run import measure_item, run
 from anthropo.errors import InputError, WeightsError
 from anthropo.measurement.registry import PIXELS, registry
 from anthropo.settings import Settings
+from conftest import Copies, Invoke
 
 FAST = Settings(jitter=2)
 SOME = ("photo", "face", "status", "reason", "yaw", "intercanthal_width", "diagnostics_sha256")

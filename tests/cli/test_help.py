@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Invoke
 
 import anthropo
 from anthropo.cli import COMMANDS
 from anthropo.face.weights import KNOWN
+from conftest import Invoke
 
 
 def test_help_shows_every_command_and_the_limits_of_use(invoke: Invoke) -> None:
@@ -58,8 +58,8 @@ def test_help_of_learning_commands_loads_no_learning_library() -> None:
 
 
 def test_a_missing_extra_is_no_error(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    from anthropo.cli import models
     from anthropo.errors import WeightsError
+    from anthropo.workflows import models
 
     real = models.locate
 

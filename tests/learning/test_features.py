@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Copies
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -34,6 +33,7 @@ from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
 from anthropo.photo import Photo
 from anthropo.settings import Settings
+from conftest import Copies
 
 FAST = Settings(jitter=2, fine=False)
 
@@ -332,7 +332,7 @@ def test_without_a_face_the_middle_square_is_the_region_and_nothing_is_measured(
     expected = Image.fromarray(picture[:, 40:280]).resize((32, 32), Image.Resampling.BICUBIC)
     chip = np.asarray(expected, dtype=np.float64).reshape(2, 16, 2, 16, 3)
     np.testing.assert_allclose(found.regions["image"][1], chip.mean((1, 3, 4)).ravel(), atol=0.1)
-    frame = feature_frame(found)
+    frame = feature_frame(found, ("age", "site"))
     assert list(frame.columns) == [*(f"image/{i}" for i in range(4)), "meta:age", "meta:site"]
 
 
@@ -384,13 +384,20 @@ def test_subset_and_table(people: list[str]) -> None:
     assert some.left_out == ()
     assert_equal(subset(found, found.labels == "x"), subset(found, np.flatnonzero(found.labels == "x")))
 
-    frame = feature_frame(found)
+    frame = feature_frame(found, ("age", "site"))
     regions, metadata = [f"face/{i}" for i in range(4)], ["meta:age", "meta:site"]
     assert list(frame.columns) == [*measurement_ids(), *regions, *metadata]
     np.testing.assert_array_equal(frame[regions].to_numpy(), found.regions["face"])
     np.testing.assert_array_equal(frame[list(measurement_ids())].to_numpy(), found.measurements)
     assert frame["meta:site"].tolist() == found.metadata["site"]
     assert frame["meta:age"].dtype == np.float64
+    # nobody is learned from by age, sex or ancestry who did not ask for it
+    assert list(feature_frame(found).columns) == [*measurement_ids(), *regions]
+    assert list(feature_frame(found, ["site"]).columns) == [*measurement_ids(), *regions, "meta:site"]
+    with pytest.raises(
+        InputError, match=r"metadata='bmi': no such column to learn from\. There are age, site\."
+    ):
+        feature_frame(found, ("bmi",))
 
 
 # ---------------------------------------------------------------------------------- validation

@@ -16,7 +16,7 @@ from anthropo.learning.calibration_error import calibrated_on, calibration_bins
 from anthropo.learning.cost import expected_cost
 from anthropo.learning.grades import judge_grades, quadratic_kappa
 from anthropo.learning.intervals import Interval, proportion, wilson
-from anthropo.learning.judged import Judged, Judgement, Question
+from anthropo.learning.judged import Judged
 from anthropo.learning.metrics import DEFINITIONS, compare, judge, judge_labels
 from anthropo.learning.subgroups import age_bands, by_subgroup
 
@@ -538,11 +538,3 @@ def test_a_figure_as_text_and_json() -> None:
     assert Interval(math.nan, reason="why").to_json() == {
         "value": None, "lo": None, "hi": None, "n": 0, "reason": "why",
     }  # fmt: skip
-
-
-def test_a_judgement_names_its_questions() -> None:
-    judged = cohort(3, 4, 4, 1.0)
-    of_label = Judgement(questions=(Question(models={"hybrid": judged}),))
-    assert of_label.about() == {"hybrid": judged}
-    with pytest.raises(InputError, match=r"ptosis: not judged here\. Attributes: none\."):
-        of_label.about("ptosis")

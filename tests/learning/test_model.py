@@ -126,11 +126,9 @@ def test_one_label_stands_against_the_others() -> None:
     features = simulated({"control": 20, "noonan": 20, "turner": 5})
     model = LabelModel.fit(features, replace(FAST, positive="turner"))
     assert model.labels == ("others", "turner")
-    labels, positive = collapse(features.labels, "turner")
-    assert positive == "turner"
+    labels = collapse(features.labels, "turner")
     assert [(labels == c).sum() for c in ("others", "turner")] == [40, 5]
-    labels, positive = collapse(np.array(["a", "b"]), "a")
-    assert (labels.tolist(), positive) == (["a", "b"], "a")
+    assert collapse(np.array(["a", "b"]), "a").tolist() == ["a", "b"]
     with pytest.raises(InputError, match=r"positive='down': no photo has .* control, noonan, turner\."):
         collapse(features.labels, "down")
 
@@ -168,14 +166,14 @@ def test_who_is_healthy_and_who_affected() -> None:
 
 def test_costs_of_the_options(tmp_path: Path) -> None:
     labels = ("control", "noonan")
-    assert cost_matrix(FAST, labels, None, "control").tolist() == [[0, 1], [1, 0]]
-    assert cost_matrix(replace(FAST, cost="miss=5"), labels, None, "control").tolist() == [[0, 1], [5, 0]]
+    assert cost_matrix(FAST, labels, "control").tolist() == [[0, 1], [1, 0]]
+    assert cost_matrix(replace(FAST, cost="miss=5"), labels, "control").tolist() == [[0, 1], [5, 0]]
     path = tmp_path / "cost.csv"
     path.write_text("true,control\nnoonan,7\n")
     given = replace(FAST, cost_matrix=str(path))
-    assert cost_matrix(given, labels, None, None).tolist() == [[0, 1], [7, 0]]
+    assert cost_matrix(given, labels, None).tolist() == [[0, 1], [7, 0]]
     with pytest.raises(InputError, match=r"say the same\. Pass one of them\."):
-        cost_matrix(replace(given, cost="miss=5"), labels, None, None)
+        cost_matrix(replace(given, cost="miss=5"), labels, None)
 
 
 def test_the_columns_that_are_asked_for() -> None:

@@ -142,12 +142,12 @@ py::bytes pack_shape_predictor(const std::string& path) {
         } catch (const std::exception& e) {  // also bad_alloc and length_error from a damaged size
             throw std::invalid_argument("not a dlib shape predictor, or a damaged one");
         }
-        const auto usual = [](bool holds) {
+        const auto fits = [](bool holds) {
             require(holds, "a shape predictor of a form that dlib's trainer does not write");
         };
-        usual(shape.size() >= 4 && shape.size() % 2 == 0 && shape.size() < 4096);
-        usual(!forests.empty() && forests.size() == anchors.size() && forests.size() == deltas.size());
-        usual(!forests[0].empty() && !anchors[0].empty());
+        fits(shape.size() >= 4 && shape.size() % 2 == 0 && shape.size() < 4096);
+        fits(!forests.empty() && forests.size() == anchors.size() && forests.size() == deltas.size());
+        fits(!forests[0].empty() && !anchors[0].empty());
         Header h{};
         std::memcpy(h.magic, MAGIC, sizeof MAGIC);
         h.points = std::uint32_t(shape.size() / 2);
@@ -155,31 +155,31 @@ py::bytes pack_shape_predictor(const std::string& path) {
         h.trees = std::uint32_t(forests[0].size());
         h.leaves = std::uint32_t(forests[0][0].leaf_values.size());
         h.features = std::uint32_t(anchors[0].size());
-        usual(h.leaves >= 2 && (h.leaves & (h.leaves - 1)) == 0 && h.features <= 65535);
+        fits(h.leaves >= 2 && (h.leaves & (h.leaves - 1)) == 0 && h.features <= 65535);
         const Layout lay(h);
         out.assign(lay.total, '\0');
         std::memcpy(&out[0], &h, sizeof h);
         std::memcpy(&out[lay.shape], &shape(0), shape.size() * sizeof(float));
         for (size_t c = 0; c < forests.size(); ++c) {
-            usual(forests[c].size() == h.trees && anchors[c].size() == h.features && deltas[c].size() == h.features);
+            fits(forests[c].size() == h.trees && anchors[c].size() == h.features && deltas[c].size() == h.features);
             char* base = &out[lay.first_cascade + c * lay.cascade];
             for (size_t i = 0; i < h.features; ++i) {
-                usual(anchors[c][i] < h.points);
+                fits(anchors[c][i] < h.points);
                 const Delta d{std::uint32_t(anchors[c][i]), deltas[c][i].x(), deltas[c][i].y()};
                 std::memcpy(base + i * sizeof d, &d, sizeof d);
             }
             char* split = base + lay.features;
             char* leaf = split + lay.splits;
             for (const auto& tree : forests[c]) {
-                usual(tree.splits.size() == h.leaves - 1 && tree.leaf_values.size() == h.leaves);
+                fits(tree.splits.size() == h.leaves - 1 && tree.leaf_values.size() == h.leaves);
                 for (const auto& s : tree.splits) {
-                    usual(s.idx1 < h.features && s.idx2 < h.features);
+                    fits(s.idx1 < h.features && s.idx2 < h.features);
                     const Split p{std::uint16_t(s.idx1), std::uint16_t(s.idx2), s.thresh};
                     std::memcpy(split, &p, sizeof p);
                     split += sizeof p;
                 }
                 for (const auto& v : tree.leaf_values) {
-                    usual(v.size() == shape.size());
+                    fits(v.size() == shape.size());
                     std::memcpy(leaf, &v(0), v.size() * sizeof(float));
                     leaf += v.size() * sizeof(float);
                 }

@@ -6,6 +6,7 @@ import os
 import threading
 from pathlib import Path
 
+from anthropo.batch.inputs import Item
 from anthropo.batch.records import Json, Record
 from anthropo.batch.run import MeasuredFace
 from anthropo.errors import InputError
@@ -26,7 +27,11 @@ class Page:
         if os.path.isdir(path) or not os.path.isdir(path.parent):
             raise InputError(f"{path}: cannot be written. Name a file in a folder that exists.")
 
-    def add_face(self, seen: MeasuredFace) -> None:
+    def missing(self, item: Item) -> bool:
+        """Every photo: the page is made anew."""
+        return True
+
+    def __call__(self, seen: MeasuredFace) -> None:
         picture = embedded(jpeg(overlay(seen.observation.photo, seen.face, seen.scale)))
         with self._lock:
             self._pictures[seen.item.path, seen.observation.index] = picture
@@ -51,7 +56,7 @@ class Page:
             if record.ok
         ]
         text = page(
-            "page.html",
+            "measure.html",
             faces=faces,
             failed=[r for r in records if not r.ok],
             colours=REGION_COLOURS,

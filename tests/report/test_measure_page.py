@@ -8,14 +8,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import Copies, Invoke
 from PIL import Image
 
 from anthropo.errors import InputError
 from anthropo.measurement.registry import registry
 from anthropo.report.figures import REGION_COLOURS, measured_lines
-from anthropo.report.page import Page
+from anthropo.report.measure import Page
 from anthropo.report.tables import number
+from conftest import Copies, Invoke
 
 
 class Tags(HTMLParser):

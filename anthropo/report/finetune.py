@@ -1,4 +1,4 @@
-"""What is printed and drawn of a trained network."""
+"""A trained network on the terminal, and its loss curves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from anthropo.networks.network import Network
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_NAMES = {
+#: What figures of networks are called.
+NAMES = {
     "sensitivity": "recall",
     "ppv": "precision",
     "specificity": "specificity",
@@ -30,33 +31,27 @@ _NAMES = {
 }
 
 
-def print_finetuned(made: Finetuned) -> None:
+def print_finetuned(finetuned: Finetuned) -> None:
     """The figures on patients that were kept apart: per label, then over all."""
-    validation = made.network.manifest["validation"]
+    validation = finetuned.network.manifest["validation"]
     print(
         f"On {validation['n_photos']} photos of {validation['n_patients']} patients that were kept apart "
         "(95 % intervals):"
     )
     columns = ("sensitivity", "ppv", "specificity", "auroc")
-    first = "attribute" if made.network.task == "attributes" else "label"
-    rows = [(label, *(str(figures[name]) for name in columns)) for label, figures in made.by_label.items()]
-    print_table((first, *(_NAMES[name] for name in columns)), rows, spaced=True)
-    for name, figure in made.overall.items():
+    first = "attribute" if finetuned.network.task == "attributes" else "label"
+    rows = [
+        (label, *(str(figures[name]) for name in columns)) for label, figures in finetuned.by_label.items()
+    ]
+    print_table((first, *(NAMES[name] for name in columns)), rows, spaced=True)
+    for name, figure in finetuned.overall.items():
         if figure.reason and figure.value != figure.value:
             continue
-        print(f"{_NAMES.get(name) or METRIC_NAMES.get(name, name)}: {figure}")
+        print(f"{NAMES.get(name) or METRIC_NAMES.get(name, name)}: {figure}")
 
 
 def history_figure(history: Mapping[str, list[dict[str, Any]]], metric: str) -> Figure:
-    """Loss and the validation metric over the epochs, one colour per view.
-
-    Parameters
-    ----------
-    history : mapping of str to list of dict
-        By view, see `anthropo.networks.network.Network`.
-    metric : str
-        What the metric is called.
-    """
+    """Loss and the validation metric (named `metric`) over the epochs, one colour per view."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 3.4), layout="constrained")
