@@ -71,7 +71,7 @@ def figures_frame(evaluations: Iterable[Evaluation]) -> pd.DataFrame:
 
 
 def evaluate(
-    cohort: str | os.PathLike[str],
+    cohort: str | os.PathLike[str] | Material,
     request: TrainRequest | None = None,
     *,
     compare: Sequence[str] = (),
@@ -84,11 +84,12 @@ def evaluate(
 
     Parameters
     ----------
-    cohort : path
+    cohort : path or Material
         A table with the columns `photo`, `label` and best also `patient`, or a folder with one subfolder
-        of photos per label.
+        of photos per label; or what `anthropo.workflows.cohort.gather` made of it.
     request : TrainRequest, optional
-        Of several attributes, ``request.options.positive`` is the one that is judged; None: all of them.
+        What is learned, and how; a Material has its own. Of several attributes, ``options.positive`` is the
+        one that is judged, else all are.
     compare : sequence of {"classifier", "balance", "encoder"}
         Put all choices of these side by side, on the same folds.
     baselines : bool
@@ -114,34 +115,10 @@ def evaluate(
     anthropo.errors.InputError: compare='colour': unknown. Choose from classifier, balance, encoder.
     """
     refuse_unknown(compare)
-    material = gather(cohort, request or TrainRequest(), progress=progress)
-    return evaluate_material(
-        material,
-        compare=compare,
-        baselines=baselines,
-        prevalence=prevalence,
-        bootstrap=bootstrap,
-        progress=progress,
-    )
-
-
-def refuse_unknown(compare: Sequence[str]) -> None:
-    """Raise an InputError for something that cannot be compared."""
-    for name in compare:
-        if name not in COMPARED:
-            raise InputError(f"{parameter('compare', name)}: unknown. Choose from {', '.join(COMPARED)}.")
-
-
-def evaluate_material(
-    material: Material,
-    *,
-    compare: Sequence[str] = (),
-    baselines: bool = True,
-    prevalence: float | None = None,
-    bootstrap: int = 1000,
-    progress: Progress = silent,
-) -> EvaluateResult:
-    """`evaluate` for a cohort that has been gathered."""
+    if isinstance(cohort, Material):
+        material = cohort
+    else:
+        material = gather(cohort, request or TrainRequest(), progress=progress)
     if compare:
         judged = _compared(material, dict.fromkeys(compare), progress)
     else:
@@ -153,6 +130,13 @@ def evaluate_material(
         questions, material, prevalence=prevalence, bootstrap=bootstrap, settings=_described(material)
     )
     return EvaluateResult(evaluations=evaluations, findings=material.findings, notes=judged.notes)
+
+
+def refuse_unknown(compare: Sequence[str]) -> None:
+    """Raise an InputError for something that cannot be compared."""
+    for name in compare:
+        if name not in COMPARED:
+            raise InputError(f"{parameter('compare', name)}: unknown. Choose from {', '.join(COMPARED)}.")
 
 
 def judge_material(material: Material, *, baselines: bool, progress: Progress = silent) -> CrossValidation:
