@@ -346,8 +346,8 @@ def gather(
         If an option or the cohort cannot be used at all.
     """
     from anthropo.encoder.regions import DEFAULT_REGIONS, HYBRID_REGIONS, IMAGE
-    from anthropo.learning.cohort import check, read_cohort
-    from anthropo.learning.features import validate
+    from anthropo.learning.cohort import read_cohort
+    from anthropo.learning.cohort_checks import check, validate
 
     options, task, reading = request.options, request.task, request.reading
     regions = tuple(dict.fromkeys(options.regions or ()))
@@ -400,7 +400,7 @@ def check_photos(cohort: Cohort) -> tuple[Finding, ...]:
     CohortError
         If there is an error among them.
     """
-    from anthropo.learning.cohort import check
+    from anthropo.learning.cohort_checks import check
 
     # one person may well have several labels here, which only `check` minds
     findings = tuple(

@@ -311,8 +311,8 @@ def evaluate_model(
         If an option, the model or the cohort cannot be used at all.
     """
     from anthropo.learning.cohort import Finding, read_cohort
+    from anthropo.learning.cohort_checks import validate
     from anthropo.learning.evaluation import Evaluation
-    from anthropo.learning.features import validate
     from anthropo.learning.judging import judge_trained
 
     reading = reading or PhotoReading()
