@@ -17,9 +17,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import Delaunay
 
-from anthropo.face.fine import refine
 from anthropo.face.frame import outer_canthal_distance, similarity
-from anthropo.face.landmarker import read_face
 from anthropo.face.warp import Mesh
 from anthropo.groups.composite import (
     Group,
@@ -33,6 +31,7 @@ from anthropo.groups.composite import (
 )
 from anthropo.learning.cohort import read_cohort
 from anthropo.measurement import anatomy
+from anthropo.observation import observe
 from anthropo.photo import LUMA, Photo
 from anthropo.settings import Settings
 
@@ -103,7 +102,7 @@ def main() -> None:
 def error(pixels: np.ndarray, group: Group) -> float:
     """Mean distance of landmarks found in a composite from the mean shape, turned and scaled onto it."""
     photo = Photo.from_array(pixels)
-    face = refine(photo, read_face(photo))
+    face = observe(photo).face
     points = anatomy.apply(anatomy.instrument("fine").correction, face.landmarks, face.anatomy)[0]
     there = similarity(points, group.mean)
     return float(np.hypot(*(points @ there[:, :2].T + there[:, 2] - group.mean).T).mean())

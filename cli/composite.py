@@ -137,7 +137,8 @@ def _folder(output: str, cohort: str, overwrite: bool) -> Path:
 
 def _composite(path: str, folder: Path, given: Given) -> int:
     from anthropo.groups.composite import displacement, find_sitters, groups
-    from anthropo.learning.cohort import Finding, check, read_cohort
+    from anthropo.learning.cohort import Finding, read_cohort
+    from anthropo.learning.cohort_checks import check
     from anthropo.report.composite import file_names, print_composites, tables
 
     cohort = read_cohort(path)

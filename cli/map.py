@@ -100,7 +100,8 @@ def _map(name: str, path: Path, given: Given) -> int:
     from anthropo.encoder.regions import DEFAULT_REGIONS
     from anthropo.files import write
     from anthropo.groups.map import draw_map, group, neighbours, numbers_of
-    from anthropo.learning.cohort import Finding, check, read_cohort
+    from anthropo.learning.cohort import Finding, read_cohort
+    from anthropo.learning.cohort_checks import check
     from anthropo.report.map import WRITERS, Drawn, print_map
 
     cohort = read_cohort(name)
