@@ -40,6 +40,11 @@ class Question:
     attribute: str | None  # whether it is present; None: which of the labels
     models: dict[str, Judged]  # the main one first
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Possible answers."""
+        return next(iter(self.models.values())).labels
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CrossValidation:

@@ -289,14 +289,10 @@ class Material:
     cohort: Cohort
     features: Features
     findings: tuple[Finding, ...]
-    request: TrainRequest  # with the regions that are encoded
+    request: TrainRequest
+    options: Options  # with the regions that are encoded
     encoder: Encoder
     settings: Settings
-
-    @property
-    def options(self) -> Options:
-        """Of the classifier."""
-        return self.request.options
 
     @property
     def usable(self) -> bool:
@@ -383,7 +379,8 @@ def gather(
         cohort=cohort,
         features=features,
         findings=(*findings, *seen_before(cohort.source, features, encoder)),
-        request=replace(request, options=replace(options, regions=regions)),
+        request=request,
+        options=replace(options, regions=regions),
         encoder=encoder,
         settings=settings,
     )
