@@ -402,6 +402,28 @@ def gather(
     return material
 
 
+def check_photos(cohort: Cohort) -> tuple[Finding, ...]:
+    """Findings about the photos of a cohort that nothing is trained on.
+
+    Raises
+    ------
+    CohortError
+        If there is an error among them.
+    """
+    from anthropo.learning.cohort_checks import check
+
+    # one person may well have several labels here, which only `check` minds
+    findings = tuple(
+        finding
+        for finding in check(cohort)
+        if finding.category in ("photo", "duplicate")
+        or (finding in cohort.findings and finding.category == "patient")
+    )
+    if any(finding.level == "error" for finding in findings):
+        raise CohortError(cohort.source, findings, verdict="cannot be used")
+    return findings
+
+
 def seen_before(cohort: str, features: Features, encoder: Encoder) -> list[Finding]:
     """A warning where photos are among those that the encoder was trained on."""
     from anthropo.learning.cohort import Finding
