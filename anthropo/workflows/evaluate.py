@@ -105,9 +105,16 @@ def evaluate(
     Examples
     --------
     >>> import anthropo
-    >>> anthropo.evaluate("cohort.csv", compare=["colour"])
-    Traceback (most recent call last):
-    anthropo.errors.InputError: compare='colour': unknown. Choose from classifier, balance, encoder.
+    >>> request = anthropo.TrainRequest(  # as m.anthropo was trained
+    ...     options=anthropo.Options(regions=("face",), min_patients=4),
+    ...     allow_duplicates=True, folds=2,
+    ...     reading=anthropo.PhotoReading(jitter=1, fine=False, cache="cache"),
+    ... )
+    >>> result = anthropo.evaluate("cohort/cohort.csv", request, baselines=False, bootstrap=100)
+    >>> print(result.evaluations[0].positive, result.evaluations[0].n_patients)
+    synthetic-A 12
+    >>> list(result.to_frame().columns)
+    ['attribute', 'model', 'metric', 'value', 'lo', 'hi', 'n', 'reason']
     """
     refuse_unknown(compare)
     if isinstance(cohort, Material):
