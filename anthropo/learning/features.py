@@ -142,14 +142,9 @@ def extract(
     manner = "no face" if settings.no_face else settings.fingerprint()
     suffix = json.dumps([_VERSION, manner, encoder.digest, list(regions)])
     look = partial(
-        _look,
-        settings=settings,
-        encoder=encoder,
-        regions=regions,
-        store=store,
-        observed=observed or {},
+        _look, settings=settings, encoder=encoder, regions=regions, store=store, observed=observed or {},
         suffix=suffix,
-    )
+    )  # fmt: skip
     kept: list[tuple[Case, _Extract]] = []
     left_out: list[tuple[str, str]] = []
     with contextlib.closing(in_order(look, [case.photo for case in cohort.cases], jobs)) as results:
