@@ -22,7 +22,7 @@ SUPPORTS, AGAINST = "more supportive", "speaks against"
 #: Of the numbers at the index bar.
 UNIT = "log-odds per 1 % of the square"
 
-# ColorBrewer's RdBu, told apart with every common colour vision
+# ColorBrewer's RdBu, distinguishable with every common colour vision
 _RED, _BLUE = (178, 24, 43), (33, 102, 172)
 _OPAQUE = 0.8  # where the map is strongest
 _RISE = 0.75  # below 1: weak places are seen as well
