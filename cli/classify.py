@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import EXIT_NONE, EXIT_SOME, in_one_sentence, place_to_write, progress
-from anthropo.cli.learning import MOST_FAILURES
+from anthropo.cli.common import EXIT_NONE, EXIT_SOME, MOST_FAILURES, in_one_sentence, place_to_write, progress
 from anthropo.workflows.classify import Classification, classify
 from anthropo.workflows.cohort import PhotoReading
 

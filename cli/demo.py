@@ -75,7 +75,7 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
     from anthropo.synthetic import make_cohort
     from anthropo.workflows.evaluate import evaluations_of
     from anthropo.workflows.model import load_model
-    from anthropo.workflows.train import train_material
+    from anthropo.workflows.train import train
 
     start = time.perf_counter()
     _step("1. SYNTHETIC people", f"{patients} of each of {', '.join(labels)}")
@@ -88,7 +88,7 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
     _step("2. Train", f"anthropo train {cohort} -o {folder / 'demo.anthropo'} --allow-duplicates")
     click.echo("--allow-duplicates because all pictures are of one photograph; real cohorts do without.")
     material = gather(cohort, request, progress=progress)
-    result = train_material(material, command="anthropo demo", progress=progress)
+    result = train(material, command="anthropo demo", progress=progress)
     show_trained(result)
     model = folder / "demo.anthropo"
     result.trained.save(model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, place_to_write, progress, show_findings
 from anthropo.errors import InputError
 from anthropo.files import write_atomically
-from anthropo.workflows.cohort import TrainRequest, gather
+from anthropo.workflows.cohort import PhotoReading, TrainRequest, gather
 
 if TYPE_CHECKING:
     from anthropo.learning.cohort import Finding
@@ -96,13 +97,13 @@ def command(
             _refuse_training_options(ctx)
             result = _of_model(cohort, model, path, prevalence, bootstrap, request)
         else:
-            from anthropo.workflows.evaluate import evaluate_material, refuse_unknown
+            from anthropo.workflows.evaluate import evaluate, refuse_unknown
 
             _refuse_many_pages(path, request.task, request)
             refuse_unknown(compare)
             material = gather(cohort, request, progress=progress)
             _show_findings(material.findings, material.features.left_out)
-            result = evaluate_material(
+            result = evaluate(
                 material,
                 compare=compare,
                 baselines=baselines,
@@ -121,7 +122,7 @@ def command(
 def _refuse_training_options(ctx: click.Context) -> None:
     kept = {
         "cohort", "model", "output", "prevalence", "bootstrap", "positive", "encoder_weights",
-        "allow_duplicates", "seed", "landmarks", *options.LEARNING_PHOTO_NAMES,
+        "allow_duplicates", "seed", *(field.name for field in fields(PhotoReading)),
     }  # fmt: skip
     for name in ctx.params:
         if name not in kept and ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:

@@ -99,7 +99,7 @@ def _discovered(name: str, label: str, given: Given) -> tuple[Features, Discover
     from anthropo.encoder.regions import DEFAULT_REGIONS
     from anthropo.groups.regions import checked, discover, pictures
     from anthropo.learning.cohort import read_cohort
-    from anthropo.learning.features import validate
+    from anthropo.learning.cohort_checks import validate
 
     cohort = read_cohort(name)
     _refuse_early(cohort, label)

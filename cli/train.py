@@ -94,9 +94,9 @@ def command(
         material = gather(cohort, request, progress=progress)
         show_findings(material.findings, material.features.left_out, err=True)
 
-        from anthropo.workflows.train import train_material
+        from anthropo.workflows.train import train
 
-        result = train_material(material, judge=judge, command=command_line(ctx), progress=progress)
+        result = train(material, judge=judge, command=command_line(ctx), progress=progress)
         show_trained(result)
         result.trained.save(path)
         click.echo(

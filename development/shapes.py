@@ -17,12 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from anthropo.face.fine import refine
 from anthropo.face.frame import in_face_frame
-from anthropo.face.landmarker import FIRST_DECODE, read_face
 from anthropo.face.scheme import MIRROR
 from anthropo.files import write_atomically
-from anthropo.photo import read_photo
+from anthropo.observation import observe
 
 MODES = 24
 
@@ -33,8 +31,7 @@ def main(folder: Path, output: Path) -> None:
     with open(folder / "labels.csv", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["expression"] == "neutral":
-                photo = read_photo(folder / row["photo"], short_side=FIRST_DECODE)
-                shapes.append(in_face_frame(refine(photo, read_face(photo)).landmarks))
+                shapes.append(in_face_frame(observe(folder / row["photo"]).face.landmarks))
     faces = np.stack(shapes)
     mean = faces.mean(0)
     mean = (mean + mean[MIRROR] * np.array([-1.0, 1.0])) / 2

@@ -18,13 +18,11 @@ from anthropo.encoder.regions import DEFAULT_REGIONS, IMAGE
 from anthropo.errors import FaceError, InputError, PhotoError, parameter
 from anthropo.face.gate import CHECKS
 from anthropo.files import file_sha256
-from anthropo.learning.cohort import Case, Cohort, Finding, Values, by_level, check, some, typed
+from anthropo.learning.cohort import Case, Cohort, Values, typed
 from anthropo.learning.columns import METADATA
 from anthropo.learning.duplicates import (
     PRINT_SIDE,
-    duplicate_findings,
     face_print,
-    find_duplicates,
     image_print,
 )
 from anthropo.measurement.compute import measure_face
@@ -105,7 +103,7 @@ def extract(
     jobs : int
         Threads, each with a photo at a time. The result does not depend on their number.
     store : Store, optional
-        Keeps what was found in each photo, also that it has no face. Photos that an interrupted run has
+        Keeps the numbers of each photo, or that it has no face. Photos that an interrupted run has
         finished are not redone.
     observed : mapping of path to Observation, optional
         Photos that were read with these settings before, and are not read again; with ``settings.no_face``
@@ -144,22 +142,17 @@ def extract(
     manner = "no face" if settings.no_face else settings.fingerprint()
     suffix = json.dumps([_VERSION, manner, encoder.digest, list(regions)])
     look = partial(
-        _look,
-        settings=settings,
-        encoder=encoder,
-        regions=regions,
-        store=store,
-        observed=observed or {},
+        _look, settings=settings, encoder=encoder, regions=regions, store=store, observed=observed or {},
         suffix=suffix,
-    )
-    kept: list[tuple[Case, _Found]] = []
+    )  # fmt: skip
+    kept: list[tuple[Case, _Extract]] = []
     left_out: list[tuple[str, str]] = []
     with contextlib.closing(in_order(look, [case.photo for case in cohort.cases], jobs)) as results:
-        for case, found in zip(cohort.cases, results, strict=True):
-            if found.reason:
-                left_out.append((case.photo, found.reason))
+        for case, numbers in zip(cohort.cases, results, strict=True):
+            if numbers.reason:
+                left_out.append((case.photo, numbers.reason))
             else:
-                kept.append((case, found))
+                kept.append((case, numbers))
             if on_progress:
                 on_progress()
     return _gathered(kept, cohort, encoder, regions, _measured(settings), tuple(left_out))
@@ -170,7 +163,7 @@ def _measured(settings: Settings) -> tuple[str, ...]:
 
 
 @dataclass(slots=True, eq=False)
-class _Found:
+class _Extract:
     """What one photo gave."""
 
     digest: str = ""  # of the file; empty if it could not be read
@@ -187,50 +180,50 @@ def _look(
     store: Store | None,
     observed: Mapping[str, Observation | Photo],
     suffix: str,
-) -> _Found:
-    """What the store has of a photo, or what is found in it now."""
-    found, key = _Found(), ""
+) -> _Extract:
+    """Numbers of a photo: from the store, else from the photo."""
+    numbers, key = _Extract(), ""
     known = observed.get(path)
     try:
         if known is None:
-            found.digest = file_sha256(path)
+            numbers.digest = file_sha256(path)
         else:
-            found.digest = known.sha256 if isinstance(known, Photo) else known.digest
+            numbers.digest = known.sha256 if isinstance(known, Photo) else known.digest
         if settings.corrections:
-            suffix += settings.corrections.stamp(path, found.digest)
-        key = hashlib.sha256(f"{found.digest} {suffix}".encode()).hexdigest()
+            suffix += settings.corrections.stamp(path, numbers.digest)
+        key = hashlib.sha256(f"{numbers.digest} {suffix}".encode()).hexdigest()
     except InputError as error:
-        found.reason = str(error)
-        return found
+        numbers.reason = str(error)
+        return numbers
     except (OSError, ValueError):
         pass  # reading it below says why
     if store and key and (kept := store.get(key)) is not None:
         if "reason" in kept:
             # kept without the name: the same file may be there under several
-            found.reason = f"{path}: {bytes(kept['reason']).decode()}"
-            return found
+            numbers.reason = f"{path}: {bytes(kept['reason']).decode()}"
+            return numbers
         if _complete(kept, len(_measured(settings)), len(regions), encoder.dimension):
-            found.arrays = kept
-            return found
+            numbers.arrays = kept
+            return numbers
     try:
         if settings.no_face:
             photo = known if isinstance(known, Photo) else read_picture(path, settings, encoder)
-            found.arrays = _whole(photo, encoder, regions)
+            numbers.arrays = _whole(photo, encoder, regions)
         else:
             seen = known if isinstance(known, Observation) else observe(path, settings)
-            found.arrays = _face(seen, settings, encoder, regions)
+            numbers.arrays = _face(seen, settings, encoder, regions)
     except (PhotoError, FaceError) as error:
-        found.reason = str(error)
-        why = found.reason.removeprefix(f"{path}: ").encode()
+        numbers.reason = str(error)
+        why = numbers.reason.removeprefix(f"{path}: ").encode()
         entry: dict[str, NDArray[Any]] = {"reason": np.frombuffer(why, dtype=np.uint8)}
     except MemoryError:  # not kept: the next run may have more
-        found.reason = f"{path}: not enough memory. Use fewer {parameter('jobs')}."
-        return found
+        numbers.reason = f"{path}: not enough memory. Use fewer {parameter('jobs')}."
+        return numbers
     else:
-        entry = found.arrays
+        entry = numbers.arrays
     if store and key:
         store.put(key, entry)
-    return found
+    return numbers
 
 
 def _face(
@@ -278,7 +271,7 @@ def _complete(kept: dict[str, NDArray[Any]], measurements: int, regions: int, di
 
 
 def _gathered(
-    kept: Sequence[tuple[Case, _Found]],
+    kept: Sequence[tuple[Case, _Extract]],
     cohort: Cohort,
     encoder: Encoder,
     regions: Sequence[str],
@@ -289,7 +282,7 @@ def _gathered(
     n, d = len(kept), encoder.dimension
 
     def stacked(name: str, *shape: int) -> NDArray[Any]:
-        return np.array([found.arrays[name] for _, found in kept]).reshape(n, *shape)
+        return np.array([numbers.arrays[name] for _, numbers in kept]).reshape(n, *shape)
 
     embeddings = stacked("embeddings", len(regions), d).astype(np.float32)
     return Features(
@@ -303,7 +296,7 @@ def _gathered(
             name: typed([case.metadata.get(name, "") for case in cases], kind)
             for name, kind in cohort.metadata.items()
         },
-        digests=_words(found.digest for _, found in kept),
+        digests=_words(numbers.digest for _, numbers in kept),
         prints=stacked("print", PRINT_SIDE**2).astype(np.float32),
         shapes=stacked("shape", 68, 2).astype(np.float32) if measured else None,
         portraits=stacked("portrait", *PORTRAIT, 3).astype(np.uint8) if measured else None,
@@ -381,31 +374,3 @@ def feature_frame(features: Features, metadata: Sequence[str] = ()) -> pd.DataFr
         parts.append(pd.DataFrame(embedding, columns=columns))
     parts.append(pd.DataFrame({METADATA + name: features.metadata[name] for name in metadata}))
     return pd.concat(parts, axis=1)
-
-
-def validate(cohort: Cohort, features: Features, *, allow_duplicates: bool = False) -> list[Finding]:
-    """Everything that speaks against training on a cohort, or should be known.
-
-    Returns
-    -------
-    list of Finding
-        Errors first, then warnings, then notes. Labels and patients are counted without the photos that
-        are left out.
-    """
-    unusable = {photo for photo, _ in features.left_out}
-    rest = tuple(case for case in cohort.cases if case.photo not in unusable)
-    found = []
-    if unusable:
-        total = len({case.photo for case in cohort.cases})
-        text = f"{cohort.source}: {len(unusable)} of {total} photos cannot be used and are left out."
-        found.append(Finding("warning" if rest else "error", "photo", text))
-        found += [Finding("warning", "photo", reason) for _, reason in features.left_out]
-    if rest:
-        lost = {case.label for case in cohort.cases} - {case.label for case in rest}
-        if lost and not cohort.multilabel:
-            text = f"{cohort.source}: no usable photo with {some(sorted(lost))}; not learned."
-            found.append(Finding("warning", "label", text))
-        found += check(replace(cohort, cases=rest))
-        pairs = find_duplicates(features)
-        found += duplicate_findings(cohort.source, pairs, allow=allow_duplicates)
-    return by_level(found)

@@ -154,20 +154,10 @@ def calibration_photos(
 def bench(
     path: str, photos: BenchPhotos, calibration: Pixels, *, threads: int = 1, folder: Path | None = None
 ) -> list[Measured]:
-    """Measure a network in torch, as ONNX and as int8.
+    """Measure the network in a file in torch, as ONNX and as int8, for which `calibration_photos` are.
 
-    Parameters
-    ----------
-    path : str
-        The network's file.
-    photos : BenchPhotos
-        To answer.
-    calibration : ndarray of uint8
-        Of `calibration_photos`, for int8.
-    threads : int
-        That a runtime may use; with one or all of them, whichever is faster.
-    folder : Path, optional
-        For the ONNX files; a temporary one when left out.
+    A runtime uses one or all of the threads, whichever is faster. The ONNX files stay in `folder`, if it is
+    given.
 
     Raises
     ------

@@ -148,8 +148,8 @@ def fingerprint(material: TrainingSet, device: torch.device) -> dict[str, Any]:
     """What has to be the same for a training to go on: recipe, every option, photos, labels, parts."""
     recipe, units = material.recipe, material.units
     described = hashlib.sha256("".join(material.photos.features.digests.tolist()).encode())
-    if material.people is not None:
-        described.update(json.dumps([material.people.labels, material.pretrained_on]).encode())
+    if (identity := material.identity) is not None:
+        described.update(json.dumps([identity.units.labels, identity.digests]).encode())
     described.update(json.dumps([units.rows, units.labels]).encode())
     for array in (units.target, units.part, units.metadata):
         if array is not None:

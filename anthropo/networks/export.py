@@ -176,17 +176,10 @@ def export(
 ) -> Exported:
     """Write a network as ONNX and compare its answers with torch's.
 
-    Parameters
-    ----------
-    network : Network
-    path : Path
-    int8 : bool
-        Eight-bit integers in place of floats. With `photos` weights and activations, which is what makes a
-        CPU faster; without them weights only, which only makes the file smaller.
-    photos : ndarray of uint8, (n, views, size, size, 3), optional
-        To compare on, and to find the range of each layer's activations with; no labels are used.
-    source : str
-        SHA-256 of the network's file, which the ONNX file remembers.
+    With `int8` it has eight-bit integers in place of floats: with `photos`, (n, views, size, size, 3) uint8,
+    of weights and activations, which makes a CPU faster; without them of weights only, which only makes the
+    file smaller. Answers are compared on the photos, or on noise. The file remembers `source`, the SHA-256 of
+    the network's file.
 
     Raises
     ------

@@ -58,18 +58,8 @@ def finetune(
 ) -> Finetuned:
     """Train the networks of a recipe and judge them on the patients that were kept apart.
 
-    Parameters
-    ----------
-    material : TrainingSet
-    folder : Path
-        Where the checkpoints lie; a training that was interrupted goes on from there.
-    device : torch.device
-    command : str
-        That trained it, without folders.
-    report : callable, optional
-        Called after every step.
-    restart : bool
-        Forget the checkpoints.
+    A training that was interrupted goes on from the checkpoints in `folder`, but for `restart`; `command` is
+    what trained it, without folders.
 
     Raises
     ------
@@ -141,7 +131,7 @@ def _manifest(material: TrainingSet, learned: Learned, command: str) -> dict[str
             "dimension": backbone.dimension * (len(units.labels) if learned.spec.get("separate") else 1),
             "metadata": units.columns,
             "warm_start": [origin["name"] for origin in learned.origins],
-            "identities": None if material.people is None else len(material.people.labels),
+            "identities": len(material.identity.units.labels) if material.identity else None,
             "history": learned.history,
             "learned_from": sorted({digest[:SEEN] for digest in _learned_from(material)}),
         },
@@ -161,7 +151,8 @@ def _learned_from(material: TrainingSet) -> list[str]:
     """SHA-256 of the photos that a network is trained on or stopped by."""
     units, digests = material.units, material.photos.features.digests.tolist()
     rows = [row for i in np.flatnonzero(units.part != TEST) for row in units.rows[i]]
-    return [*(digests[row] for row in rows), *material.pretrained_on]
+    others = material.identity.digests if material.identity else ()
+    return [*(digests[row] for row in rows), *others]
 
 
 def _landmark_weights(view: View, settings: Settings) -> list[dict[str, Any]]:

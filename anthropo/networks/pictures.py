@@ -96,20 +96,9 @@ def read_pictures(
     jobs: int = 1,
     advance: Callable[[], None] | None = None,
 ) -> CohortPictures:
-    """Read every photo of a cohort once, and cut its pictures.
+    """Read every photo of a cohort once, on so many threads, and cut its pictures.
 
-    Parameters
-    ----------
-    cohort : Cohort
-    view : View
-    settings : Settings
-        How photos are read.
-    memory : float
-        GiB that pictures may take; if they would take more, they are cut from the files again when wanted.
-    jobs : int
-        Threads.
-    advance : callable, optional
-        Called once for each photo.
+    Pictures that would take more than `memory` GiB are cut from the files again when they are wanted.
     """
     keep = len(view.names) * view.size**2 * 3 * len(cohort.cases) <= memory * (1 << 30)
     usable: list[tuple[Case, _Looked]] = []

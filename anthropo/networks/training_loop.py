@@ -92,13 +92,7 @@ def device_of(name: str = "auto") -> torch.device:
 def spec_of(recipe: Recipe, outputs: int, metadata: int = 0) -> dict[str, Any]:
     """The description that `anthropo.networks.architectures.build` needs.
 
-    Parameters
-    ----------
-    recipe : Recipe
-    outputs : int
-        Labels, grades or attributes.
-    metadata : int
-        Numbers that a case's metadata became.
+    `outputs` counts labels, grades or attributes, `metadata` the numbers that a case's metadata became.
     """
     parameters, task = recipe.parameters, recipe.task
     spec = {
@@ -129,16 +123,7 @@ def spec_of(recipe: Recipe, outputs: int, metadata: int = 0) -> dict[str, Any]:
 def learn(
     material: TrainingSet, *, checkpoints: Checkpoints, device: torch.device, report: Report | None = None
 ) -> Learned:
-    """Train one module per view.
-
-    Parameters
-    ----------
-    material : TrainingSet
-    checkpoints : Checkpoints
-        Where to go on from, and what is written after every epoch.
-    device : torch.device
-    report : callable, optional
-        Called after every step.
+    """Train one module per view, from the checkpoints on, which are written after every epoch.
 
     Raises
     ------
@@ -155,8 +140,8 @@ def learn(
     if device.type == "cuda":  # the fastest convolution of the moment is not always the same
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     _refuse_small(units, parameters, "")
-    if material.people is not None:
-        _refuse_small(material.people, parameters, "identity stage: ")
+    if material.identity is not None:
+        _refuse_small(material.identity.units, parameters, "identity stage: ")
     metadata = 0 if units.metadata is None else units.metadata.shape[1]
     spec = spec_of(material.recipe, len(units.labels), metadata)
     modules, histories, origins = [], {}, []
@@ -200,7 +185,7 @@ class _Trainer:
         self.material, self.view, self.spec = material, view, spec
         self.parameters = material.recipe.parameters
         self.checkpoints, self.device, self.report = checkpoints, device, report
-        self.stages = _stages(self.parameters, material.people is not None)
+        self.stages = _stages(self.parameters, material.identity is not None)
         self.mixed = self.parameters.precision == "mixed" and device.type == "cuda"
 
     def run(self) -> State:
@@ -225,12 +210,10 @@ class _Trainer:
         """The module of a stage: as the checkpoint has it, or new, with the body of the stage before."""
         torch.manual_seed(_seed(self.parameters.seed, self.view, stage.name, "init"))
         spec = self.spec
-        if stage.identity:
-            assert self.material.people is not None
-            spec = {
-                **{k: spec[k] for k in ("backbone", "channels", "dropout")},
-                "task": "labels", "outputs": len(self.material.people.labels), "head": self.parameters.head,
-            }  # fmt: skip
+        if stage.identity and self.material.identity:
+            common = {key: spec[key] for key in ("backbone", "channels", "dropout")}
+            people = len(self.material.identity.units.labels)
+            spec = {**common, "task": "labels", "outputs": people, "head": self.parameters.head}
         module = build(spec)
         before = self.stages[state.stage - 1] if state.stage else None
         if state.epoch or (before is not None and before.identity == stage.identity):
@@ -250,16 +233,11 @@ class _Trainer:
         parameters = self.parameters
         # head_init is of the head that is new in fine-tuning; that of the identity stage begins as the body
         head_init = parameters.body_init if identity else parameters.head_init
-        if parameters.body_init == "he":
-            for body in _bodies(module):
-                for layer in body.modules():
-                    if isinstance(layer, (nn.Conv2d, nn.Linear)):
-                        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        elif parameters.backbone.startswith("face-resnet"):  # whose library is a file of weights
-            for body in _bodies(module):
-                for layer in body.modules():
-                    if isinstance(layer, nn.Conv2d):
-                        layer.reset_parameters()
+        for layer in (layer for body in _bodies(module) for layer in body.modules()):
+            if parameters.body_init == "he" and isinstance(layer, (nn.Conv2d, nn.Linear)):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            elif parameters.backbone.startswith("face-resnet") and isinstance(layer, nn.Conv2d):
+                layer.reset_parameters()  # the library of this body is a file of weights
         if head_init != "library":
             for layer in _heads(module):
                 if head_init == "he":
@@ -288,13 +266,9 @@ class _Trainer:
         if state.scaler:
             scaler.load_state_dict(state.scaler)
         while state.epoch < stage.epochs:
-            if (
-                last
-                and self.parameters.patience
-                and state.epoch - state.best_epoch >= self.parameters.patience
-            ):
+            epoch, patience = state.epoch, self.parameters.patience
+            if last and patience and epoch - state.best_epoch >= patience:
                 break
-            epoch = state.epoch
             try:
                 loss = self._epoch(stage, epoch, module, objective, optimiser, scaler)
                 validation, metric = objective.validate(module, self.mixed)
@@ -304,12 +278,8 @@ class _Trainer:
                     "checkpoint is kept: put the photo back and run the same command again."
                 ) from None
             state.epoch = epoch + 1
-            state.history.append(
-                {
-                    "stage": stage.name, "epoch": epoch + 1, "loss": loss,
-                    "validation": _json(validation), "metric": _json(metric),
-                }
-            )  # fmt: skip
+            figures = {"loss": loss, "validation": _json(validation), "metric": _json(metric)}
+            state.history.append({"stage": stage.name, "epoch": epoch + 1, **figures})
             state.module = flat(module)
             if last and (validation < state.best or state.best_module is None):
                 state.best, state.best_epoch, state.best_module = validation, epoch + 1, state.module
@@ -321,10 +291,8 @@ class _Trainer:
     def _objective(self, stage: _Stage) -> Objective:
         material = self.material
         pictures, units, task = material.photos.pictures, material.units, material.recipe.task
-        if stage.identity:
-            assert material.faces is not None
-            assert material.people is not None
-            pictures, units, task = material.faces, material.people, "labels"
+        if stage.identity and material.identity:
+            pictures, units, task = material.identity.pictures, material.identity.units, "labels"
         return Objective(self.parameters, self.view, task, pictures, units, self.device, plain=stage.identity)
 
     def _epoch(

@@ -13,15 +13,22 @@ from anthropo.networks.units import TRAIN, Units, identity_units, units_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class IdentityStage:
+    """Photos whose people are told apart before the labels are learned."""
+
+    pictures: Pictures
+    units: Units
+    digests: tuple[str, ...] = ()  # SHA-256 of the photos, where they are another cohort's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainingSet:
-    """What a network is trained on, stopped by and judged by; made by `training_set`."""
+    """What a network is trained on, stopped by and judged by."""
 
     recipe: Recipe
     photos: CohortPictures
     units: Units
-    people: Units | None = None  # of the identity stage
-    faces: Pictures | None = None  # of the identity stage
-    pretrained_on: tuple[str, ...] = ()  # SHA-256 of the photos of another cohort for the identity stage
+    identity: IdentityStage | None = None
 
 
 def view_of(parameters: Parameters) -> View:
@@ -29,19 +36,11 @@ def view_of(parameters: Parameters) -> View:
     return View(parameters.views, parameters.size, parameters.alignment, parameters.crops)
 
 
-def training_set(
-    recipe: Recipe, photos: CohortPictures, identity: CohortPictures | None = None
-) -> TrainingSet:
+def training_set(recipe: Recipe, photos: CohortPictures, others: CohortPictures | None = None) -> TrainingSet:
     """Deal a cohort's patients to the parts of a training.
 
-    Parameters
-    ----------
-    recipe : Recipe
-    photos : CohortPictures
-        Of `anthropo.networks.pictures.read_pictures`, with the recipe's view.
-    identity : CohortPictures, optional
-        A cohort whose patients are recognised first. Without it a recipe whose ``identity`` is "patient"
-        takes the training part, which does not show the patients that are kept apart.
+    In the identity stage the patients of `others` are told apart; without these, if the recipe's ``identity``
+    is "patient", those of the training part, so that nobody who is kept apart is seen.
 
     Raises
     ------
@@ -49,18 +48,14 @@ def training_set(
         If the cohort or an option does not allow it.
     """
     units = units_of(recipe.task, photos.features, recipe.parameters, photos.kinds)
-    pretrained_on: tuple[str, ...] = ()
-    if identity is not None:
-        pretrained_on = tuple(identity.features.digests.tolist())
+    digests: tuple[str, ...] = ()
+    if others is not None:
+        digests = tuple(others.features.digests.tolist())
     elif recipe.parameters.identity == "patient":
-        identity = photos.subset(np.array(sorted(r for i in units.chosen(TRAIN) for r in units.rows[i])))
-    if identity is None:
-        return TrainingSet(recipe=recipe, photos=photos, units=units)
-    return TrainingSet(
-        recipe=recipe,
-        photos=photos,
-        units=units,
-        people=identity_units(identity.features),
-        faces=identity.pictures,
-        pretrained_on=pretrained_on,
-    )
+        others = photos.subset(np.array(sorted(r for i in units.chosen(TRAIN) for r in units.rows[i])))
+    identity = None
+    if others is not None:
+        identity = IdentityStage(
+            pictures=others.pictures, units=identity_units(others.features), digests=digests
+        )
+    return TrainingSet(recipe=recipe, photos=photos, units=units, identity=identity)

@@ -46,17 +46,7 @@ class Units:
 
 
 def units_of(task: Task, features: Features, parameters: Parameters, kinds: Mapping[str, str]) -> Units:
-    """Photos as what a task learns from.
-
-    Parameters
-    ----------
-    task : {"labels", "grades", "attributes", "cases"}
-    features : Features
-        Of `anthropo.networks.pictures.read_pictures`.
-    parameters : Parameters
-        ``folds``, ``fold``, ``seed``, ``grades``, ``images`` and ``metadata`` are used.
-    kinds : mapping
-        Kinds of the metadata columns, as in a cohort.
+    """Photos as what a task learns from, with the kinds of the metadata columns as in a cohort.
 
     Raises
     ------

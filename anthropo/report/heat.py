@@ -31,8 +31,11 @@ _MARGIN = 0.12  # of the map's side, around it
 _GREY = 0.6  # of a photo's colour: the map's reds must not be taken for skin
 _FINE = 3  # supersampling of lines
 _INK = (90, 96, 104)
-_LINES = (range(17), range(17, 22), range(22, 27), range(27, 31), range(31, 36))
-_LOOPS = (range(36, 42), range(42, 48), range(48, 60), range(60, 68))
+#: Lines through the 68 landmarks that draw a face.
+FACE_LINES: tuple[tuple[int, ...], ...] = (
+    *map(tuple, (range(17), range(17, 22), range(22, 27), range(27, 31), range(31, 36))),
+    *((*range(a, b), a) for a, b in ((36, 42), (42, 48), (48, 60), (60, 68))),
+)
 
 
 def density(values: Floats) -> Floats:
@@ -124,9 +127,8 @@ def template(side: int = 420) -> tuple[Image.Image, Floats]:
     picture = Image.new("RGB", (side * _FINE, side * _FINE), "white")
     draw = ImageDraw.Draw(picture)
     pen: dict[str, Any] = {"fill": _INK, "width": round(side * _FINE / 210), "joint": "curve"}
-    for line in (*_LINES, *_LOOPS):
-        along = [*line, line[0]] if line in _LOOPS else list(line)
-        draw.line([tuple(p) for p in points[along] * _FINE], **pen)
+    for line in FACE_LINES:
+        draw.line([tuple(p) for p in points[list(line)] * _FINE], **pen)
     draw.line([tuple(p) for p in _forehead(points) * _FINE], **pen)
     return picture.resize((side, side), Image.Resampling.LANCZOS), points - 0.5
 

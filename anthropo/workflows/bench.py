@@ -102,7 +102,8 @@ def _bench_one(
     reading: PhotoReading,
     progress: Progress,
 ) -> BenchResult:
-    from anthropo.learning.cohort import check, read_cohort
+    from anthropo.learning.cohort import read_cohort
+    from anthropo.learning.cohort_checks import check
     from anthropo.networks.bench import bench, calibration_photos, photos_of
     from anthropo.networks.network import Network
 

@@ -52,26 +52,21 @@ class EvaluateResult:
     notes: tuple[str, ...]
 
     def to_frame(self) -> pd.DataFrame:
-        """A row per attribute, model and metric, with the value and its 95 % interval."""
-        return figures_frame(self.evaluations)
+        """A row per figure: attribute, model, metric, value, lo and hi (95 % interval), n, reason."""
+        import pandas as pd
 
-
-def figures_frame(evaluations: Iterable[Evaluation]) -> pd.DataFrame:
-    """Figures as a table: attribute, model, metric, value, lo, hi, n, reason."""
-    import pandas as pd
-
-    rows = [
-        (made.attribute, model, metric, figure.value, figure.lo, figure.hi, figure.n, figure.reason)
-        for made in evaluations
-        for model, figures in made.models.items()
-        for metric, figure in figures.items()
-    ]
-    columns = ["attribute", "model", "metric", "value", "lo", "hi", "n", "reason"]
-    return pd.DataFrame(rows, columns=columns)
+        rows = [
+            (made.attribute, model, metric, figure.value, figure.lo, figure.hi, figure.n, figure.reason)
+            for made in self.evaluations
+            for model, figures in made.models.items()
+            for metric, figure in figures.items()
+        ]
+        columns = ["attribute", "model", "metric", "value", "lo", "hi", "n", "reason"]
+        return pd.DataFrame(rows, columns=columns)
 
 
 def evaluate(
-    cohort: str | os.PathLike[str],
+    cohort: str | os.PathLike[str] | Material,
     request: TrainRequest | None = None,
     *,
     compare: Sequence[str] = (),
@@ -84,11 +79,12 @@ def evaluate(
 
     Parameters
     ----------
-    cohort : path
+    cohort : path or Material
         A table with the columns `photo`, `label` and best also `patient`, or a folder with one subfolder
-        of photos per label.
+        of photos per label; or what `anthropo.workflows.cohort.gather` made of it.
     request : TrainRequest, optional
-        Of several attributes, ``request.options.positive`` is the one that is judged; None: all of them.
+        What is learned, and how; a Material has its own. Of several attributes, ``options.positive`` is the
+        one that is judged, else all are.
     compare : sequence of {"classifier", "balance", "encoder"}
         Put all choices of these side by side, on the same folds.
     baselines : bool
@@ -114,34 +110,10 @@ def evaluate(
     anthropo.errors.InputError: compare='colour': unknown. Choose from classifier, balance, encoder.
     """
     refuse_unknown(compare)
-    material = gather(cohort, request or TrainRequest(), progress=progress)
-    return evaluate_material(
-        material,
-        compare=compare,
-        baselines=baselines,
-        prevalence=prevalence,
-        bootstrap=bootstrap,
-        progress=progress,
-    )
-
-
-def refuse_unknown(compare: Sequence[str]) -> None:
-    """Raise an InputError for something that cannot be compared."""
-    for name in compare:
-        if name not in COMPARED:
-            raise InputError(f"{parameter('compare', name)}: unknown. Choose from {', '.join(COMPARED)}.")
-
-
-def evaluate_material(
-    material: Material,
-    *,
-    compare: Sequence[str] = (),
-    baselines: bool = True,
-    prevalence: float | None = None,
-    bootstrap: int = 1000,
-    progress: Progress = silent,
-) -> EvaluateResult:
-    """`evaluate` for a cohort that has been gathered."""
+    if isinstance(cohort, Material):
+        material = cohort
+    else:
+        material = gather(cohort, request or TrainRequest(), progress=progress)
     if compare:
         judged = _compared(material, dict.fromkeys(compare), progress)
     else:
@@ -155,16 +127,23 @@ def evaluate_material(
     return EvaluateResult(evaluations=evaluations, findings=material.findings, notes=judged.notes)
 
 
+def refuse_unknown(compare: Sequence[str]) -> None:
+    """Raise an InputError for something that cannot be compared."""
+    for name in compare:
+        if name not in COMPARED:
+            raise InputError(f"{parameter('compare', name)}: unknown. Choose from {', '.join(COMPARED)}.")
+
+
 def judge_material(material: Material, *, baselines: bool, progress: Progress = silent) -> CrossValidation:
     """Cross-validate models of a gathered cohort."""
     from anthropo.learning.judging import cross_validate, steps
 
-    features, request = material.features, material.request
-    total = steps(features, request.options, request.task, request.folds, baselines)
+    features, options, request = material.features, material.options, material.request
+    total = steps(features, options, request.task, request.folds, baselines)
     with progress(total, "cross-validating") as advance:
         return cross_validate(
             features,
-            request.options,
+            options,
             request.task,
             folds=request.folds,
             baselines=baselines,
@@ -182,27 +161,44 @@ def evaluations_of(
     bootstrap: int = 1000,
     settings: Mapping[str, Any] | None = None,
 ) -> tuple[Evaluation, ...]:
-    """The evaluation of each question."""
+    """The evaluation of each question that was asked of a gathered cohort."""
+    options, kinds = material.options, material.cohort.metadata if subgroups else {}
+    return tuple(
+        _evaluation(
+            question,
+            _positive(material.request.task, question.labels, options.positive, options.controls),
+            kinds,
+            material.features,
+            prevalence=prevalence,
+            settings=settings,
+            bootstrap=bootstrap,
+            seed=options.seed,
+        )
+        for question in questions
+    )
+
+
+def _evaluation(
+    question: Question,
+    positive: str | None,
+    kinds: Mapping[str, Kind],
+    features: Features,
+    *,
+    prevalence: float | None,
+    **how: Any,
+) -> Evaluation:
     from anthropo.learning.evaluation import Evaluation
 
-    features, options, made = material.features, material.options, []
-    for question in questions:
-        labels = next(iter(question.models.values())).labels
-        positive = _positive(material.request.task, labels, options.positive, options.controls)
-        made.append(
-            Evaluation.of(
-                question.models,
-                attribute=question.attribute,
-                positive=positive,
-                prevalence=prevalence if positive is not None else None,
-                columns=_subgroup_columns(material.cohort.metadata, features) if subgroups else None,
-                left_out=features.left_out,
-                settings=settings,
-                bootstrap=bootstrap,
-                seed=options.seed,
-            )
-        )
-    return tuple(made)
+    return Evaluation.of(
+        question.models,
+        attribute=question.attribute,
+        positive=positive,
+        prevalence=prevalence if positive is not None else None,
+        # sex, age and every other column of categories, such as ancestry
+        columns={name: features.metadata[name] for name, kind in kinds.items() if kind != "number"},
+        left_out=features.left_out,
+        **how,
+    )
 
 
 def _positive(task: Task, labels: Sequence[str], positive: str | None, controls: str | None) -> str | None:
@@ -214,11 +210,6 @@ def _positive(task: Task, labels: Sequence[str], positive: str | None, controls:
     if task != "labels":
         return PRESENT if task == "attributes" else OUTSIDE
     return positive_label(labels, positive, controls if controls in labels else None)
-
-
-def _subgroup_columns(kinds: Mapping[str, Kind], features: Features) -> dict[str, Sequence[Any]]:
-    """Sex, age and every other column of categories, such as ancestry."""
-    return {name: features.metadata[name] for name, kind in kinds.items() if kind != "number"}
 
 
 def _of_attribute(questions: tuple[Question, ...], attribute: str | None) -> tuple[Question, ...]:
@@ -252,8 +243,7 @@ def _compared(material: Material, varied: Iterable[str], progress: Progress) -> 
         changes = dict(zip(choices, combination, strict=True))
         of = materials[changes.pop("encoder", material.encoder.name)]
         options = replace(of.options, **changes)  # type: ignore[arg-type]
-        chosen = replace(of, request=replace(of.request, options=options))
-        judged = judge_material(chosen, baselines=False, progress=progress)
+        judged = judge_material(replace(of, options=options), baselines=False, progress=progress)
         notes += judged.notes
         for question in judged.questions:
             models.setdefault(question.attribute, {})[", ".join(combination)] = question.models["hybrid"]
@@ -327,8 +317,7 @@ def evaluate_model(
         If an option, the model or the cohort cannot be used at all.
     """
     from anthropo.learning.cohort import Finding, read_cohort
-    from anthropo.learning.evaluation import Evaluation
-    from anthropo.learning.features import validate
+    from anthropo.learning.cohort_checks import validate
     from anthropo.learning.judging import judge_trained
 
     reading = reading or PhotoReading()
@@ -357,25 +346,21 @@ def evaluate_model(
     questions = judge_trained(trained, features)
     if several:
         questions = _of_attribute(questions, positive)
-    evaluations = []
-    for question in questions:
-        labels = question.models["hybrid"].labels
-        chosen = _positive_of_trained(trained, labels, positive)
-        evaluations.append(
-            Evaluation.of(
-                question.models,
-                attribute=question.attribute,
-                positive=chosen,
-                prevalence=prevalence if chosen else None,
-                columns=_subgroup_columns(people.metadata, features),
-                left_out=features.left_out,
-                settings={"cohort": Path(cohort).name, "method": "a trained model on a test cohort",
-                          "model": Path(path).name, "encoder": encoder.name},
-                bootstrap=bootstrap,
-                seed=seed,
-            )
-        )  # fmt: skip
-    return EvaluateResult(evaluations=tuple(evaluations), findings=tuple(findings), notes=())
+    evaluations = tuple(
+        _evaluation(
+            question,
+            _positive_of_trained(trained, question.labels, positive),
+            people.metadata,
+            features,
+            prevalence=prevalence,
+            settings={"cohort": Path(cohort).name, "method": "a trained model on a test cohort",
+                      "model": Path(path).name, "encoder": encoder.name},
+            bootstrap=bootstrap,
+            seed=seed,
+        )
+        for question in questions
+    )  # fmt: skip
+    return EvaluateResult(evaluations=evaluations, findings=tuple(findings), notes=())
 
 
 def _positive_of_trained(trained: Trained, labels: Sequence[str], wanted: str | None) -> str | None:

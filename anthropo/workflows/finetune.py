@@ -120,7 +120,7 @@ def gather_pictures(
     """
     from anthropo.encoder.regions import IMAGE
     from anthropo.learning.cohort import read_cohort
-    from anthropo.learning.features import validate
+    from anthropo.learning.cohort_checks import validate
     from anthropo.networks.pictures import read_pictures
     from anthropo.networks.training_set import view_of
 

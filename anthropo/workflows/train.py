@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anthropo.errors import InputError, parameter
 from anthropo.workflows.cohort import Material, TrainRequest, gather
-from anthropo.workflows.evaluate import evaluations_of, figures_frame, judge_material
+from anthropo.workflows.evaluate import EvaluateResult, evaluations_of, judge_material
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from anthropo.learning.cohort import Finding
     from anthropo.learning.evaluation import Evaluation
     from anthropo.learning.trained import Trained
 
@@ -22,21 +20,14 @@ _BOOTSTRAP = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TrainResult:
-    """A trained model, and how good it is."""
+class TrainResult(EvaluateResult):
+    """A trained model, and how good it is by cross-validation: no evaluations if it was not judged."""
 
     trained: Trained
-    evaluations: tuple[Evaluation, ...]  # by cross-validation, one per attribute; none if it was not judged
-    findings: tuple[Finding, ...]  # about the cohort
-    notes: tuple[str, ...]
-
-    def to_frame(self) -> pd.DataFrame:
-        """A row per attribute, model and metric, with the value and its 95 % interval."""
-        return figures_frame(self.evaluations)
 
 
 def train(
-    cohort: str | os.PathLike[str],
+    cohort: str | os.PathLike[str] | Material,
     request: TrainRequest | None = None,
     *,
     judge: bool = True,
@@ -47,11 +38,11 @@ def train(
 
     Parameters
     ----------
-    cohort : path
+    cohort : path or Material
         A table with the columns `photo`, `label` and best also `patient`, or a folder with one subfolder
-        of photos per label.
+        of photos per label; or what `anthropo.workflows.cohort.gather` made of it.
     request : TrainRequest, optional
-        What is learned, and how.
+        What is learned, and how; a Material has its own.
     judge : bool
         Whether models are trained on parts of the cohort and judged on the rest, for the model's card.
     command : str
@@ -78,33 +69,29 @@ def train(
     Traceback (most recent call last):
     anthropo.errors.InputError: none.csv: no such file.
     """
-    material = gather(cohort, request or TrainRequest(), progress=progress)
-    return train_material(material, judge=judge, command=command, progress=progress)
-
-
-def train_material(
-    material: Material, *, judge: bool = True, command: str = "", progress: Progress = silent
-) -> TrainResult:
-    """`train` for a cohort that has been gathered."""
     from anthropo.learning.training import make_trained
 
-    task, features = material.request.task, material.features
+    request = cohort.request if isinstance(cohort, Material) else request or TrainRequest()
+    if request.task == "attributes" and request.options.positive:
+        raise InputError(f"{parameter('positive')}: all attributes are learned. Leave it out.")
+    material = cohort if isinstance(cohort, Material) else gather(cohort, request, progress=progress)
+    features = material.features
     evaluations: tuple[Evaluation, ...] = ()
     notes: tuple[str, ...] = ()
-    if judge and task == "normality" and len(set(features.labels.tolist())) < 2:
+    if judge and request.task == "normality" and len(set(features.labels.tolist())) < 2:
         notes = (
             "only healthy people are here, so that sensitivity cannot be judged. Judge the model with "
             "`anthropo evaluate COHORT --model`.",
         )
     elif judge:
         # of attributes the table has a row each; their baselines are for `anthropo evaluate`
-        judged = judge_material(material, baselines=task != "attributes", progress=progress)
+        judged = judge_material(material, baselines=request.task != "attributes", progress=progress)
         notes = judged.notes
         evaluations = evaluations_of(judged.questions, material, subgroups=False, bootstrap=_BOOTSTRAP)
     trained = make_trained(
         features,
         material.options,
-        task,
+        request.task,
         material.encoder,
         material.settings,
         source=Path(material.cohort.source),

@@ -21,14 +21,8 @@ from anthropo.errors import InputError, WeightsError
 from anthropo.face.landmarker import Face
 from anthropo.learning import features as module
 from anthropo.learning.cohort import Case, Cohort, Finding
-from anthropo.learning.features import (
-    Features,
-    extract,
-    feature_frame,
-    measurement_ids,
-    subset,
-    validate,
-)
+from anthropo.learning.cohort_checks import validate
+from anthropo.learning.features import Features, extract, feature_frame, measurement_ids, subset
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
 from anthropo.photo import Photo

@@ -203,12 +203,29 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     whole = run(table, recipe, tmp_path / "a")
     with pytest.raises(Stopped):
         run(table, recipe, tmp_path / "b", report=report)
+    torch.manual_seed(7)  # a checkpoint needs no state of chance, whatever was drawn meanwhile
     rest: list[Step] = []
     again = run(table, recipe, tmp_path / "b", report=rest.append)
     assert again.network.manifest == whole.network.manifest
     np.testing.assert_array_equal(flat(again.network.modules[0]), flat(whole.network.modules[0]))
     done = [p for p in rest if p.step == p.steps]
     assert len(done) < len(whole.network.about["history"]["image"])  # what was done was not done again
+
+
+@pytest.mark.parametrize("report", [stop_at(1, stage="identity"), stop_at(1, stage="identity, settling")])
+def test_an_interrupted_identity_stage_goes_on(tmp_path: Path, report: Callable[[Step], None]) -> None:
+    patients = [f"p{i // 4}" for i in range(60)]
+    table = write_cohort(tmp_path / "cohort", ["a" if i // 4 % 2 else "b" for i in range(60)], patients)
+    recipe = small("deepgestalt", "identity=patient", "identity_epochs=2", "identity_settling_epochs=2")
+    whole = run(table, recipe, tmp_path / "a")
+    with pytest.raises(Stopped):
+        run(table, recipe, tmp_path / "b", report=report)
+    with np.load(tmp_path / "b" / "image.npz", allow_pickle=False) as file:
+        assert not any("random" in name or "rng" in name for name in file.files)
+    torch.manual_seed(7)
+    again = run(table, recipe, tmp_path / "b")
+    assert again.network.manifest == whole.network.manifest
+    np.testing.assert_array_equal(flat(again.network.modules[0]), flat(whole.network.modules[0]))
 
 
 def test_views_that_are_done_are_not_trained_again(table: Path, tmp_path: Path) -> None:
@@ -233,6 +250,14 @@ def test_a_checkpoint_of_something_else_is_refused(table: Path, tmp_path: Path) 
     other = write_cohort(tmp_path / "other", ["b", "a"] * 20)
     with pytest.raises(ModelError, match="another cohort"):
         run(other, small("skin-five"), tmp_path / "c")
+    people = [look(t, small("skin-five")) for t in (table, other)]
+    people = [replace(p, features=replace(p.features, patients=p.features.labels)) for p in people]
+    identity = ("identity_epochs=1", "identity_settling_epochs=0")
+    run(table, small("skin-five", *identity), tmp_path / "d", identity=people[0])
+    with pytest.raises(
+        ModelError, match="another cohort"
+    ):  # of the identity stage, with patients named alike
+        run(table, small("skin-five", *identity), tmp_path / "d", identity=people[1])
     (tmp_path / "c" / "image.npz").write_bytes(b"half")
     with pytest.raises(ModelError, match=r"the checkpoint is damaged. Start anew with resume=False"):
         run(table, small("skin-five"), tmp_path / "c")
