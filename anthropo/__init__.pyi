@@ -34,6 +34,9 @@ from .workflows.cohort import CohortError as CohortError
 from .workflows.cohort import PhotoReading as PhotoReading
 from .workflows.cohort import TrainRequest as TrainRequest
 from .workflows.compare_networks import compare_networks as compare_networks
+from .workflows.composite import CompositeRequest as CompositeRequest
+from .workflows.composite import CompositeResult as CompositeResult
+from .workflows.composite import composite as composite
 from .workflows.evaluate import EvaluateResult as EvaluateResult
 from .workflows.evaluate import evaluate as evaluate
 from .workflows.explain import ExplainRequest as ExplainRequest
@@ -42,6 +45,9 @@ from .workflows.finetune import FinetuneRequest as FinetuneRequest
 from .workflows.finetune import finetune as finetune
 from .workflows.inspect import Inspection as Inspection
 from .workflows.inspect import inspect as inspect
+from .workflows.map import MapRequest as MapRequest
+from .workflows.map import MapResult as MapResult
+from .workflows.map import map_faces as map_faces
 from .workflows.measure import measure as measure
 from .workflows.measure import measure_table as measure_table
 from .workflows.measure import patient_table as patient_table

@@ -8,6 +8,8 @@ import os
 import re
 import struct
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -173,17 +175,24 @@ def read_photo(
     (512, 512, 3)
     """
     where = os.fspath(path)
-    try:
+    with opening(where, "a photograph"):
         data = Path(path).read_bytes()
-    except (FileNotFoundError, ValueError):  # ValueError: a NUL character in the name
-        raise PhotoError(f"{where}: no such file.") from None
-    except IsADirectoryError:
-        raise PhotoError(f"{where}: a folder, not a photograph.") from None
-    except OSError as error:
-        raise PhotoError(f"{where}: cannot be read ({error.strerror}).") from None
     if not data:
         raise PhotoError(f"{where}: the file is empty (0 bytes).")
     return _decode(data, where, short_side, max_megapixels)
+
+
+@contextmanager
+def opening(path: str, what: str) -> Iterator[None]:
+    """Around the opening of a file: what goes wrong is a PhotoError."""
+    try:
+        yield
+    except (FileNotFoundError, ValueError):  # ValueError: a NUL character in the name
+        raise PhotoError(f"{path}: no such file.") from None
+    except IsADirectoryError:
+        raise PhotoError(f"{path}: a folder, not {what}.") from None
+    except OSError as error:
+        raise PhotoError(f"{path}: cannot be read ({error.strerror}).") from None
 
 
 def _decode(data: bytes, where: str, short_side: int | None, max_megapixels: float | None) -> Photo:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anthropo.errors import PhotoError, parameter
-from anthropo.photo import MAX_MEGAPIXELS, Photo
+from anthropo.photo import MAX_MEGAPIXELS, Photo, opening
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame, VideoStream
@@ -142,14 +142,8 @@ def _opened(path: str) -> Iterator[InputContainer]:
         raise PhotoError(
             f"{path}: videos are read with PyAV. Install it: pip install 'anthropo[video]'."
         ) from None
-    try:
+    with opening(path, "a video"):
         file = open(path, "rb")  # noqa: SIM115 (closed below)
-    except (FileNotFoundError, ValueError):  # ValueError: a NUL character in the name
-        raise PhotoError(f"{path}: no such file.") from None
-    except IsADirectoryError:
-        raise PhotoError(f"{path}: a folder, not a video.") from None
-    except OSError as error:
-        raise PhotoError(f"{path}: cannot be read ({error.strerror}).") from None
     with file:
         if not os.path.getsize(path):
             raise PhotoError(f"{path}: the file is empty (0 bytes).")

@@ -23,11 +23,10 @@ import numpy as np
 from anthropo.batch.inputs import Item
 from anthropo.batch.run import measure_item
 from anthropo.errors import AnthropoError
-from anthropo.face.fine import refine
-from anthropo.face.landmarker import read_face
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.pooling import pool
 from anthropo.measurement.registry import PIXELS, registry
+from anthropo.observation import observe
 from anthropo.settings import Settings
 from anthropo.video import FRAMES, SUFFIXES, open_video
 
@@ -73,7 +72,7 @@ def frames_of(path: Path, count: int) -> list[list[Measurement]]:
     found = []
     for photo in open_video(path).photos(count):
         try:
-            face = refine(photo, read_face(photo, face="largest"))
+            face = observe(photo, Settings(face="largest")).face
         except AnthropoError:
             continue
         found.append(measure_face(face, photo))

@@ -141,15 +141,8 @@ def command(
       anthropo measure portrait.jpg --landmarks portrait.json
     """
     terminate_like_ctrl_c()
-    if permissive:
-        if settings.landmark_model is None:
-            fail(
-                "--permissive: the 68-point weights that come with anthropo exclude commercial use. Give "
-                "your own with --landmark-model FILE.dat.",
-                EXIT_USAGE,
-            )
-        settings = replace(settings, fine=False)
     try:
+        settings = _permitted(settings) if permissive else settings
         items = collect(photos)
         settings.fingerprint()  # what cannot be used is one error, not one per photo
         if landmarks:
@@ -178,6 +171,16 @@ def command(
         fail(str(error), EXIT_USAGE)
     except KeyboardInterrupt:
         fail("interrupted before the first photo.", EXIT_INTERRUPTED)
+
+
+def _permitted(settings: Settings) -> Settings:
+    """The settings without the weights that exclude commercial use."""
+    if settings.landmark_model is None:
+        raise InputError(
+            "--permissive: the 68-point weights that come with anthropo exclude commercial use. Give your "
+            "own with --landmark-model FILE.dat."
+        )
+    return replace(settings, fine=False)
 
 
 def _beside(

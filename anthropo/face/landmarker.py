@@ -216,7 +216,7 @@ def read_faces(
 
 
 def _turned(photo: Photo, quarters: tuple[int, ...], sizes: tuple[int, ...], score: float) -> int:
-    """By how many degrees clockwise a face is turned that the upright search missed or misread; or 0.
+    """Clockwise turn, degrees, of a face that the upright search missed or misread; 0 for none.
 
     Tries the turns `quarters` on reductions to the short sides `sizes`. The face must be found more
     surely than `score`, by `_SURER`.
@@ -266,8 +266,8 @@ def power_of_two(scale: float) -> int:
 def _search_photo(photo: Photo, which: Which) -> Iterator[tuple[Photo, list[_Detection]]]:
     """Faces, largest first, at finer and finer scales, with the photo as finely decoded as that took.
 
-    Whoever is content with what a scale shows stops asking; after the first find the search goes on
-    to a moderate size only. For "all" there is one round with everything.
+    The caller stops at the scale that shows enough; after the first detection the search goes on to a
+    moderate size only. For "all" there is one round with everything.
     """
     full = min(photo.full_size)
     everything: list[_Detection] = []

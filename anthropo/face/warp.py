@@ -48,6 +48,8 @@ class Mesh:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from anthropo.face import Mesh
     >>> square = np.array([(10.0, 10.0), (30.0, 10.0), (30.0, 30.0), (10.0, 30.0)])
     >>> mesh = Mesh(square, (40, 40))
     >>> mesh.warp(np.zeros((80, 80, 3), dtype=np.uint8), 2 * square).shape

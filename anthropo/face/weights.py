@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import platformdirs
@@ -143,12 +144,16 @@ def _read(path: Path) -> NDArray[np.uint8]:
     return np.memmap(path, dtype=np.uint8, mode="r")
 
 
-@lru_cache(maxsize=4)
-def landmark_model(path: str | None = None) -> tuple[_engine.ShapePredictor, str]:
-    """The shape predictor, memory-mapped, and the SHA-256 of the .dat file it comes from.
+class LandmarkModel(NamedTuple):
+    """A shape predictor, and the SHA-256 of the .dat file that it comes from."""
 
-    Without a path the packaged 68-point one.
-    """
+    predictor: _engine.ShapePredictor
+    sha256: str
+
+
+@lru_cache(maxsize=4)
+def landmark_model(path: str | None = None) -> LandmarkModel:
+    """The landmark model in a file, memory-mapped; without a path the packaged one of 68 points."""
     if path is None:
         expected = _known("landmarks-68").sha256
         source: Path | None = None
@@ -159,7 +164,7 @@ def landmark_model(path: str | None = None) -> tuple[_engine.ShapePredictor, str
         expected = file_sha256(source)
     packed = cache_folder() / f"shape-predictor-{expected[:32]}-v1.bin"
     with contextlib.suppress(OSError, ValueError):
-        return _engine.ShapePredictor(_read(packed)), expected
+        return LandmarkModel(_engine.ShapePredictor(_read(packed)), expected)
 
     if source is None:
         source = locate("landmarks-68")
@@ -170,10 +175,10 @@ def landmark_model(path: str | None = None) -> tuple[_engine.ShapePredictor, str
         raise WeightsError(f"{source}: {error}. Give a dlib shape predictor (.dat).") from None
     try:
         _store(packed, data)
-        return _engine.ShapePredictor(_read(packed)), expected
+        return LandmarkModel(_engine.ShapePredictor(_read(packed)), expected)
     except OSError:
         # no cache folder that can be written: work from memory, only slower to start
-        return _engine.ShapePredictor(np.frombuffer(data, dtype=np.uint8)), expected
+        return LandmarkModel(_engine.ShapePredictor(np.frombuffer(data, dtype=np.uint8)), expected)
 
 
 @lru_cache(maxsize=1)

@@ -1,6 +1,6 @@
-"""95 % intervals of figures, which respect that several photos may be of one patient.
+"""95 % intervals of figures, for photos of which several may be of one patient.
 
-One rule for the intervals, by what a figure is:
+Each kind of figure has its rule:
 
 - **Proportions** (sensitivity, specificity, PPV and NPV in the cohort, accuracy, top-k, coverage,
   abstention): Wilson's score interval with an *effective* sample size [1]_ [2]_: the number of photos divided

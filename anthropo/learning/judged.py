@@ -1,4 +1,4 @@
-"""Answers of models on photos whose label is known: what every figure is computed from."""
+"""Answers of models on photos whose label is known."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Judged:
         )
 
     def index(self, label: str | None) -> int | None:
-        """Place of a label among `labels`; None of None."""
+        """Place of a label among `labels`; None for None."""
         if label is not None and label not in self.labels:
             raise InputError(f"label {label!r}: not one of {', '.join(self.labels)}. Name one of these.")
         return None if label is None else self.labels.index(label)

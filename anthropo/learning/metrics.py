@@ -133,7 +133,7 @@ def judge(
 def judge_labels(
     judged: Judged, prevalence: float | None = None, *, bootstrap: int = 1000, seed: int = 0
 ) -> dict[str, dict[str, Interval]]:
-    """`judge` for each label in turn against the rest; only what depends on the positive label."""
+    """Metrics of each label against the rest, without those that do not depend on the positive label."""
     return {
         label: {
             name: interval
@@ -149,7 +149,7 @@ def judge_labels(
 def compare(
     a: Judged, b: Judged, positive: str | None = None, *, bootstrap: int = 1000, seed: int = 0
 ) -> dict[str, Interval]:
-    """How much `a` and `b` differ on the same photos: a − b, bootstrapped in pairs by patient.
+    """Differences a − b of metrics on the same photos, bootstrapped in pairs by patient.
 
     Returns
     -------
@@ -224,7 +224,7 @@ def _proportions(
 
 
 def _rates(judged: Judged, positive: int) -> dict[str, Interval]:
-    """The proportions of one label against the rest."""
+    """Proportions of one label against the rest."""
     label = judged.labels[positive]
     is_, called = judged.truth == positive, judged.decision == positive
     cleared = ~called & (judged.decision >= 0)

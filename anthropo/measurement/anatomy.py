@@ -120,7 +120,7 @@ class Instrument:
 
 @lru_cache(maxsize=2)
 def instrument(stage: Stage) -> Instrument:
-    """The packaged one, for landmarks of the first stage alone or of both."""
+    """The packaged instrument for landmarks of the first stage alone or of both."""
     folder = resources.files("anthropo.measurement")
     points, middle, known = np.zeros((68, 2)), np.zeros((6, 2)), set()
     for row in csv.DictReader(folder.joinpath("correction.csv").read_text(encoding="utf-8").splitlines()):

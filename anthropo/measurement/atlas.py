@@ -65,7 +65,7 @@ def pages() -> dict[str, str]:
 
 
 def write(folder: Path) -> None:
-    """Write the atlas, and remove drawings of entries that are no more."""
+    """Write the atlas, and remove drawings of entries that no longer exist."""
     made = pages()
     (folder / "atlas").mkdir(exist_ok=True)
     for old in (folder / "atlas").glob("*.svg"):

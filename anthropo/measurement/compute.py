@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from anthropo.errors import parameter
 from anthropo.face.frame import face_axes, outer_canthal_distance, outer_canthal_distances
+from anthropo.face.gate import Check
 from anthropo.face.landmarker import Face, beyond_border
 from anthropo.face.pose import generic_face, rotation
 from anthropo.measurement import anatomy
@@ -185,7 +186,7 @@ def measure_face(
 
 
 def _missing(entry: Entry, face: Face, outside: NDArray[np.bool_], scale: Scale | None) -> str:
-    """What an entry needs that is not there, or nothing."""
+    """What an entry lacks, or an empty string."""
     if entry.kind in PIXELS:
         return "needs the photo"
     if outside[list(entry.points)].any():
@@ -248,13 +249,10 @@ def _numbers(entries: Sequence[Entry], value: Floats, half: Floats) -> dict[str,
     return {e.id: bounds for e, bounds in zip(entries, rows, strict=True)}
 
 
-def _voided(entry: Entry, failed: Mapping[str, Any]) -> str:
-    """Why the photo gate voids an entry, or nothing."""
-    parts = []
-    for name in entry.voids:
-        if name in failed:
-            check = failed[name]
-            parts.append(f"{name} {check.value:.3g} (limit {check.limit:g}; {check.advice})")
+def _voided(entry: Entry, failed: Mapping[str, Check]) -> str:
+    """Why the photo gate voids an entry, or an empty string."""
+    checks = [failed[name] for name in entry.voids if name in failed]
+    parts = [f"{c.name} {c.value:.3g} (limit {c.limit:g}; {c.advice})" for c in checks]
     return "voided by the photo gate: " + ", ".join(parts) if parts else ""
 
 

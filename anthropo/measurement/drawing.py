@@ -72,7 +72,7 @@ class _Sketch:
         self.marks.append(_Mark(shape, line, colour or (_GUIDE if dashed else self.colour), dashed))
 
     def measured(self, a: Floats, b: Floats, direction: Floats) -> None:
-        """A length; when it is nothing, an arrow along the direction in which it would be seen."""
+        """A length; when it is zero, an arrow along the direction in which it would be seen."""
         if np.hypot(*(b - a)) > _NOTHING:
             self.add("line", a, b)
         else:
@@ -120,7 +120,7 @@ class _Sketch:
         return np.asarray(middle)
 
     def _mean(self) -> None:
-        """Of numbers: what they are is drawn."""
+        """Nothing: the numbers that a mean is of draw themselves."""
 
     def _angle(self, a: Floats, vertex: Floats, b: Floats) -> None:
         self.add("line", vertex, a)

@@ -1,8 +1,8 @@
 """One eye: the colour of its sclera, and how light its iris and pupil are.
 
-The lightnesses are relative to the sclera's and so stand exposure: over ±20 % of light and warm and cool
-casts they change by less than 0.25 of the SD between people (development/appearance.py). Haze and lightness
-of the pupil do not stand a tone curve: 20 % more contrast in an image editor moves them by 4 SD.
+The lightnesses are relative to the sclera's, so that exposure does not change them: over ±20 % of light and
+warm and cool casts they change by less than 0.25 of the SD between people (development/appearance.py). A tone
+curve does: 20 % more contrast in an image editor moves haze and lightness of the pupil by 4 SD.
 """
 
 from __future__ import annotations

@@ -138,7 +138,7 @@ def _cross(u: Floats, v: Floats) -> Floats:
 
 
 def functions(points: Floats) -> dict[str, Callable[..., Floats]]:
-    """What the registry's expressions may call, bound to a face's points, shape (..., 68, 2)."""
+    """Functions that the registry's expressions may call, bound to a face's points, shape (..., 68, 2)."""
     eyes = EyeLine(points[..., 36, :], points[..., 45, :])
 
     def once(function: Callable[..., Floats]) -> Callable[..., Floats]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -211,8 +212,8 @@ def _circle_from(
         if min(use[:_SIDE].sum(), use[_SIDE:].sum()) < _RAYS:
             return _none("too little of the iris's edge is visible beside the lids")
         points = centre + (r * edge)[:, None] * rays
-        centre, r, cov, rest = _fitted(points[use], centre, r)
-    if rest > _RESIDUAL * r:
+        centre, r, variance, residual = _fitted(points[use], centre, r)
+    if residual > _RESIDUAL * r:
         return _none("what is visible of the iris's edge is no circle")
     if r < MIN_RADIUS:
         return _none(f"the iris is less than {2 * MIN_RADIUS:.0f} pixels wide")
@@ -220,11 +221,18 @@ def _circle_from(
     # white on both sides tells the limbus from the pupil of a light iris
     score = np.sqrt(step[:_SIDE].sum() * step[_SIDE:].sum()) * np.median(white[use]) ** 2
     x, y = (centre + low).tolist()
-    return Iris(x, y, r, float(2 * rest * np.sqrt(cov)), "", float(score))
+    return Iris(x, y, r, float(2 * residual * np.sqrt(variance)), "", float(score))
 
 
-def _fitted(p: Floats, centre: Floats, r: float) -> tuple[Floats, float, float, float]:
-    """Robust geometric circle fit: centre, radius, variance factor of the radius, residual SD."""
+class _Circle(NamedTuple):
+    centre: Floats
+    r: float
+    variance: float  # of the radius, in variances of an edge point
+    residual: float  # SD of an edge point
+
+
+def _fitted(p: Floats, centre: Floats, r: float) -> _Circle:
+    """Circle through points (P, 2) by robust geometric least squares (Tukey's biweight), from a first one."""
     weight = np.ones(len(p))
     for _ in range(6):
         to = p - centre
@@ -237,7 +245,7 @@ def _fitted(p: Floats, centre: Floats, r: float) -> tuple[Floats, float, float, 
         rest = rest - jac @ move
         scale = 1.4826 * float(np.median(np.abs(rest))) + 1e-3 * r
         weight = np.clip(1 - (rest / (4.7 * scale)) ** 2, 0, None) ** 2
-    return centre, float(r), float(np.linalg.inv(a)[2, 2]), scale
+    return _Circle(centre, float(r), float(np.linalg.inv(a)[2, 2]), scale)
 
 
 def _inside(polygon: Floats, p: Floats) -> Bools:

@@ -260,7 +260,7 @@ class Corrections:
         return mine
 
     def stamp(self, photo: str, digest: str) -> str:
-        """Changes with the files of a photo; empty without any."""
+        """Text that changes with the files of a photo; empty without any."""
         return " ".join(file.sha256[:16] for file in self.of(photo, digest))
 
     def correct(self, face: Face, first: Face, photo: str, digest: str) -> tuple[Face, Landmarks | None]:

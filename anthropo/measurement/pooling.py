@@ -98,7 +98,7 @@ def _of_pixels(name: str) -> bool:
 
 
 def _usable(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """What has a value; what the gate has no doubts of, if there is any."""
+    """Measurements with a value: only those that the gate has no doubts of, if there are any."""
     values = [m for m in measurements if math.isfinite(m.value)]
     return [m for m in values if not doubted(m.reason)] or values
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import ast
 import csv
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -39,7 +38,7 @@ LENGTH_UNIT = "ex-ex"
 AREA_UNIT = "ex-ex²"
 MM_UNIT = "mm"
 
-_POINT = re.compile(r"p(\d{1,2})\Z")
+_POINTS = {f"p{i}": (i,) for i in range(68)}
 _ALLOWED = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.Call, ast.Name, ast.Constant, ast.Load,
     ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.USub,
@@ -77,7 +76,7 @@ class Entry:
 
     @property
     def power(self) -> int:
-        """By which power of the outer-canthal distance the bare expression is to be divided.
+        """The power of the outer-canthal distance that the bare expression is to be divided by.
 
         0 for whatever has no length in its unit, and for `needs_mm` entries, whose points are in
         millimetres already.
@@ -94,12 +93,7 @@ class Entry:
 
 def resolve(name: str) -> tuple[int, ...] | None:
     """The points of a landmark code or of p0 to p67; None for another name."""
-    if name in LANDMARKS:
-        return LANDMARKS[name]
-    match = _POINT.match(name)
-    if match and int(match[1]) < 68:
-        return (int(match[1]),)
-    return None
+    return LANDMARKS.get(name) or _POINTS.get(name)
 
 
 # the fields that are taken from the table as they are

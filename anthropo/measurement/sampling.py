@@ -134,8 +134,9 @@ class Window:
     @classmethod
     def of(cls, photo: Photo, faces: Floats) -> Window:
         """The window of faces (K, 68, 2), full-photo pixels, of which the first decides the size."""
-        photo, factor = decoded_for_samples(photo, faces[0])
+        photo = decoded_for_samples(photo, faces[0])
         local = photo.to_decoded(faces)
+        factor = max(1, _reduction(faces[0]) // photo.decode_scale)
         if factor == 1:
             return cls(photo.pixels, local)
         height, width = photo.pixels.shape[:2]
@@ -146,12 +147,15 @@ class Window:
         return cls(np.asarray(Image.fromarray(crop).reduce(factor)), (local - low + 0.5) / factor - 0.5)
 
 
-def decoded_for_samples(photo: Photo, points: Floats) -> tuple[Photo, int]:
-    """The photo as fine as samples need it, and the factor by which its pixels are still to be reduced."""
+def decoded_for_samples(photo: Photo, points: Floats) -> Photo:
+    """The photo, decoded as finely as samples of a face (68, 2) need it."""
+    return photo.finer(min(8, _reduction(points)))
+
+
+def _reduction(points: Floats) -> int:
+    """Photo pixels per pixel that a face (68, 2) is looked at with."""
     unit = outer_canthal_distance(points)
-    scale = max(s for s in (1, 2, 4, 8, 16, 32) if s == 1 or unit / s >= _FACE_PIXELS)
-    photo = photo.finer(min(8, scale))
-    return photo, max(1, scale // photo.decode_scale)
+    return max(s for s in (1, 2, 4, 8, 16, 32) if s == 1 or unit / s >= _FACE_PIXELS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -183,7 +187,7 @@ class Samples:
         return cls(at, top + (light[2] + (light[3] - light[2]) * u - top) * v, corner, inside)
 
     def of(self, region: str) -> Samples:
-        """Those of one region, when all were read at the places of `weights`."""
+        """The samples of one region, of samples that were read at the places of `weights`."""
         part = regions()[region]
         return Samples(self.at[:, part], self.light[:, part], self.levels[:, part], self.inside[:, part])
 

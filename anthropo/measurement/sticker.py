@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -236,13 +237,17 @@ def _measure(image: NDArray[np.uint8], centre: Floats, r: float, band: Floats) -
     return replace(sticker, sd=float(np.hypot(sticker.sd, _BLUR * width))) if ok else None
 
 
-def _half_way(
-    image: NDArray[np.uint8], centre: Floats, rays: Floats, edge: Floats, width: float
-) -> tuple[Floats, float, Floats, float]:
+class _Edge(NamedTuple):
+    radii: Floats  # (A,)
+    width: float
+    contrast: Floats  # (A,)
+    stray: float  # how far colours at the edge lie from those on either side
+
+
+def _half_way(image: NDArray[np.uint8], centre: Floats, rays: Floats, edge: Floats, width: float) -> _Edge:
     """Where each ray (A,) is half way from inside to outside.
 
-    With the radii come the edge's width, the contrasts (A,) and how far colours at the edge stray from
-    those on either side. A lens blurs light, a reduction of the picture blurs pixel values, which are
+    A lens blurs light, a reduction of the picture blurs pixel values, which are
     about its 2.2nd root; half way is sought between both, so that neither moves the edge much.
     """
     n = np.arange(len(edge))
@@ -266,7 +271,7 @@ def _half_way(
     contrast = np.sqrt(((profile[:, :9].mean(1) - profile[:, -9:].mean(1)) ** 2).sum(-1))
     between = a[:, None] + np.clip(t, 0, 1)[..., None] * way[:, None]
     stray = np.sqrt(((light - between) ** 2).sum(-1).max(1) / square)
-    return edge, width, np.where(some, contrast, 0), float(np.median(stray))
+    return _Edge(edge, width, np.where(some, contrast, 0), float(np.median(stray)))
 
 
 def _fit(p: Floats) -> Sticker | None:
@@ -390,7 +395,7 @@ def _square(p: Floats) -> Sticker | None:
 
 
 def _distinct(stickers: list[Sticker]) -> list[Sticker]:
-    """Of outlines around one place the largest: a rim belongs to the sticker. The best fit first."""
+    """The largest of the outlines around one place (a rim belongs to the sticker), the best fit first."""
     kept: list[Sticker] = []
     for s in sorted(stickers, key=lambda s: -s.size):
         if all(np.hypot(s.centre[0] - k.centre[0], s.centre[1] - k.centre[1]) > k.size / 2 for k in kept):

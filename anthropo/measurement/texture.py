@@ -73,7 +73,7 @@ def lbp(photo: Photo, points: Floats) -> dict[str, float]:
 
     points = np.asarray(points, dtype=np.float64)
     small = outer_canthal_distance(points) < LEAST
-    photo, _ = (photo, 1) if small else decoded_for_samples(photo, points)
+    photo = photo if small else decoded_for_samples(photo, points)
     height, width = photo.pixels.shape[:2]
     local = photo.to_decoded(points)
     turn = face_axes(local).T / _LBP_UNIT

@@ -51,6 +51,11 @@ class PhotoReading:
         Threads.
     cache : path or "none", optional
         Folder for measurements and embeddings of photos, which are biometric data.
+
+    Examples
+    --------
+    >>> from anthropo import PhotoReading
+    >>> PhotoReading(face="largest", jobs=2, cache="none").jitter  # as the model was trained
     """
 
     face: str | None = None
@@ -289,14 +294,10 @@ class Material:
     cohort: Cohort
     features: Features
     findings: tuple[Finding, ...]
-    request: TrainRequest  # with the regions that are encoded
+    request: TrainRequest
+    options: Options  # with the regions that are encoded
     encoder: Encoder
     settings: Settings
-
-    @property
-    def options(self) -> Options:
-        """Of the classifier."""
-        return self.request.options
 
     @property
     def usable(self) -> bool:
@@ -305,7 +306,15 @@ class Material:
 
 
 class CohortError(InputError):
-    """A cohort cannot be used, for the errors among its findings."""
+    """A cohort cannot be used, for the errors among its findings.
+
+    Examples
+    --------
+    >>> from anthropo import CohortError
+    >>> from anthropo.learning.cohort import Finding
+    >>> print(CohortError("c.csv", [Finding("error", "label", "c.csv: one label only, a (3 photos).")]))
+    c.csv: cannot be trained on. c.csv: one label only, a (3 photos).
+    """
 
     def __init__(
         self,
@@ -383,13 +392,36 @@ def gather(
         cohort=cohort,
         features=features,
         findings=(*findings, *seen_before(cohort.source, features, encoder)),
-        request=replace(request, options=replace(options, regions=regions)),
+        request=request,
+        options=replace(options, regions=regions),
         encoder=encoder,
         settings=settings,
     )
     if not (thorough or material.usable):
         raise CohortError(cohort.source, material.findings, features.left_out)
     return material
+
+
+def check_photos(cohort: Cohort) -> tuple[Finding, ...]:
+    """Findings about the photos of a cohort that nothing is trained on.
+
+    Raises
+    ------
+    CohortError
+        If there is an error among them.
+    """
+    from anthropo.learning.cohort_checks import check
+
+    # one person may well have several labels here, which only `check` minds
+    findings = tuple(
+        finding
+        for finding in check(cohort)
+        if finding.category in ("photo", "duplicate")
+        or (finding in cohort.findings and finding.category == "patient")
+    )
+    if any(finding.level == "error" for finding in findings):
+        raise CohortError(cohort.source, findings, verdict="cannot be used")
+    return findings
 
 
 def seen_before(cohort: str, features: Features, encoder: Encoder) -> list[Finding]:

@@ -52,22 +52,17 @@ class EvaluateResult:
     notes: tuple[str, ...]
 
     def to_frame(self) -> pd.DataFrame:
-        """A row per attribute, model and metric, with the value and its 95 % interval."""
-        return figures_frame(self.evaluations)
+        """A row per figure: attribute, model, metric, value, lo and hi (95 % interval), n, reason."""
+        import pandas as pd
 
-
-def figures_frame(evaluations: Iterable[Evaluation]) -> pd.DataFrame:
-    """Figures as a table: attribute, model, metric, value, lo, hi, n, reason."""
-    import pandas as pd
-
-    rows = [
-        (made.attribute, model, metric, figure.value, figure.lo, figure.hi, figure.n, figure.reason)
-        for made in evaluations
-        for model, figures in made.models.items()
-        for metric, figure in figures.items()
-    ]
-    columns = ["attribute", "model", "metric", "value", "lo", "hi", "n", "reason"]
-    return pd.DataFrame(rows, columns=columns)
+        rows = [
+            (made.attribute, model, metric, figure.value, figure.lo, figure.hi, figure.n, figure.reason)
+            for made in self.evaluations
+            for model, figures in made.models.items()
+            for metric, figure in figures.items()
+        ]
+        columns = ["attribute", "model", "metric", "value", "lo", "hi", "n", "reason"]
+        return pd.DataFrame(rows, columns=columns)
 
 
 def evaluate(
@@ -143,12 +138,12 @@ def judge_material(material: Material, *, baselines: bool, progress: Progress = 
     """Cross-validate models of a gathered cohort."""
     from anthropo.learning.judging import cross_validate, steps
 
-    features, request = material.features, material.request
-    total = steps(features, request.options, request.task, request.folds, baselines)
+    features, options, request = material.features, material.options, material.request
+    total = steps(features, options, request.task, request.folds, baselines)
     with progress(total, "cross-validating") as advance:
         return cross_validate(
             features,
-            request.options,
+            options,
             request.task,
             folds=request.folds,
             baselines=baselines,
@@ -166,27 +161,44 @@ def evaluations_of(
     bootstrap: int = 1000,
     settings: Mapping[str, Any] | None = None,
 ) -> tuple[Evaluation, ...]:
-    """The evaluation of each question."""
+    """The evaluation of each question that was asked of a gathered cohort."""
+    options, kinds = material.options, material.cohort.metadata if subgroups else {}
+    return tuple(
+        _evaluation(
+            question,
+            _positive(material.request.task, question.labels, options.positive, options.controls),
+            kinds,
+            material.features,
+            prevalence=prevalence,
+            settings=settings,
+            bootstrap=bootstrap,
+            seed=options.seed,
+        )
+        for question in questions
+    )
+
+
+def _evaluation(
+    question: Question,
+    positive: str | None,
+    kinds: Mapping[str, Kind],
+    features: Features,
+    *,
+    prevalence: float | None,
+    **how: Any,
+) -> Evaluation:
     from anthropo.learning.evaluation import Evaluation
 
-    features, options, made = material.features, material.options, []
-    for question in questions:
-        labels = next(iter(question.models.values())).labels
-        positive = _positive(material.request.task, labels, options.positive, options.controls)
-        made.append(
-            Evaluation.of(
-                question.models,
-                attribute=question.attribute,
-                positive=positive,
-                prevalence=prevalence if positive is not None else None,
-                columns=_subgroup_columns(material.cohort.metadata, features) if subgroups else None,
-                left_out=features.left_out,
-                settings=settings,
-                bootstrap=bootstrap,
-                seed=options.seed,
-            )
-        )
-    return tuple(made)
+    return Evaluation.of(
+        question.models,
+        attribute=question.attribute,
+        positive=positive,
+        prevalence=prevalence if positive is not None else None,
+        # sex, age and every other column of categories, such as ancestry
+        columns={name: features.metadata[name] for name, kind in kinds.items() if kind != "number"},
+        left_out=features.left_out,
+        **how,
+    )
 
 
 def _positive(task: Task, labels: Sequence[str], positive: str | None, controls: str | None) -> str | None:
@@ -198,11 +210,6 @@ def _positive(task: Task, labels: Sequence[str], positive: str | None, controls:
     if task != "labels":
         return PRESENT if task == "attributes" else OUTSIDE
     return positive_label(labels, positive, controls if controls in labels else None)
-
-
-def _subgroup_columns(kinds: Mapping[str, Kind], features: Features) -> dict[str, Sequence[Any]]:
-    """Sex, age and every other column of categories, such as ancestry."""
-    return {name: features.metadata[name] for name, kind in kinds.items() if kind != "number"}
 
 
 def _of_attribute(questions: tuple[Question, ...], attribute: str | None) -> tuple[Question, ...]:
@@ -236,8 +243,7 @@ def _compared(material: Material, varied: Iterable[str], progress: Progress) -> 
         changes = dict(zip(choices, combination, strict=True))
         of = materials[changes.pop("encoder", material.encoder.name)]
         options = replace(of.options, **changes)  # type: ignore[arg-type]
-        chosen = replace(of, request=replace(of.request, options=options))
-        judged = judge_material(chosen, baselines=False, progress=progress)
+        judged = judge_material(replace(of, options=options), baselines=False, progress=progress)
         notes += judged.notes
         for question in judged.questions:
             models.setdefault(question.attribute, {})[", ".join(combination)] = question.models["hybrid"]
@@ -312,7 +318,6 @@ def evaluate_model(
     """
     from anthropo.learning.cohort import Finding, read_cohort
     from anthropo.learning.cohort_checks import validate
-    from anthropo.learning.evaluation import Evaluation
     from anthropo.learning.judging import judge_trained
 
     reading = reading or PhotoReading()
@@ -341,25 +346,21 @@ def evaluate_model(
     questions = judge_trained(trained, features)
     if several:
         questions = _of_attribute(questions, positive)
-    evaluations = []
-    for question in questions:
-        labels = question.models["hybrid"].labels
-        chosen = _positive_of_trained(trained, labels, positive)
-        evaluations.append(
-            Evaluation.of(
-                question.models,
-                attribute=question.attribute,
-                positive=chosen,
-                prevalence=prevalence if chosen else None,
-                columns=_subgroup_columns(people.metadata, features),
-                left_out=features.left_out,
-                settings={"cohort": Path(cohort).name, "method": "a trained model on a test cohort",
-                          "model": Path(path).name, "encoder": encoder.name},
-                bootstrap=bootstrap,
-                seed=seed,
-            )
-        )  # fmt: skip
-    return EvaluateResult(evaluations=tuple(evaluations), findings=tuple(findings), notes=())
+    evaluations = tuple(
+        _evaluation(
+            question,
+            _positive_of_trained(trained, question.labels, positive),
+            people.metadata,
+            features,
+            prevalence=prevalence,
+            settings={"cohort": Path(cohort).name, "method": "a trained model on a test cohort",
+                      "model": Path(path).name, "encoder": encoder.name},
+            bootstrap=bootstrap,
+            seed=seed,
+        )
+        for question in questions
+    )  # fmt: skip
+    return EvaluateResult(evaluations=evaluations, findings=tuple(findings), notes=())
 
 
 def _positive_of_trained(trained: Trained, labels: Sequence[str], wanted: str | None) -> str | None:

@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING
 
 from anthropo.errors import InputError, parameter
 from anthropo.workflows.cohort import Material, TrainRequest, gather
-from anthropo.workflows.evaluate import evaluations_of, figures_frame, judge_material
+from anthropo.workflows.evaluate import EvaluateResult, evaluations_of, judge_material
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from anthropo.learning.cohort import Finding
     from anthropo.learning.evaluation import Evaluation
     from anthropo.learning.trained import Trained
 
@@ -23,17 +20,10 @@ _BOOTSTRAP = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TrainResult:
-    """A trained model, and how good it is."""
+class TrainResult(EvaluateResult):
+    """A trained model, and how good it is by cross-validation: no evaluations if it was not judged."""
 
     trained: Trained
-    evaluations: tuple[Evaluation, ...]  # by cross-validation, one per attribute; none if it was not judged
-    findings: tuple[Finding, ...]  # about the cohort
-    notes: tuple[str, ...]
-
-    def to_frame(self) -> pd.DataFrame:
-        """A row per attribute, model and metric, with the value and its 95 % interval."""
-        return figures_frame(self.evaluations)
 
 
 def train(
