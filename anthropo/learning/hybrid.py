@@ -417,10 +417,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "bias": self.stack_.bias,
         }
         for at, model in enumerate(self.regions_.values()):
-            arrays[f"region{at}/centre"] = model.centre
-            arrays[f"region{at}/frequencies"] = model.frequencies.astype(np.float32)
-            arrays[f"region{at}/weights"] = model.weights
-            arrays[f"region{at}/intercept"] = model.intercept
+            frequencies = model.frequencies.astype(np.float32)
+            kept = {"centre": model.centre, "weights": model.weights, "intercept": model.intercept}
+            arrays |= prefixed({**kept, "frequencies": frequencies}, f"region{at}/")
         if isinstance(self.measured_, Machine):
             arrays["machine"] = self.measured_.weights
         elif isinstance(self.measured_, KernelMachine):

@@ -91,6 +91,11 @@ class Interval:
         return {**numbers, "n": self.n, **({"reason": self.reason} if self.reason else {})}
 
 
+def unknown(reason: str) -> Interval:
+    """A figure that cannot be had, and why."""
+    return Interval(math.nan, reason=reason)
+
+
 def number(value: float) -> str:
     """Three decimals with a true minus; a dash for NaN."""
     text = f"{value:.3f}"
@@ -111,7 +116,7 @@ def proportion(hits: ArrayLike, groups: ArrayLike, reason: str = "no photo to co
     hits, groups = np.asarray(hits, dtype=float), np.asarray(groups)
     n = len(hits)
     if not n:
-        return Interval(math.nan, reason=reason)
+        return unknown(reason)
     value = float(hits.mean())
     return Interval(value, *wilson(value, _effective_size(hits, groups)), n)
 
