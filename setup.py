@@ -90,10 +90,19 @@ else:
     # no contraction into fused multiply-add: landmarks must equal dlib's on every processor
     FLAGS = ["-O3", "-ffp-contract=off", "-Wno-unused-parameter"]
 
+# each has a header of its name but module.cpp; arrays.hpp is everybody's
+SOURCES = [
+    f"anthropo/face/engine/{n}.cpp" for n in ("module", "images", "detector", "forest", "patch_network")
+]
+
 setup(
     ext_modules=[
         Pybind11Extension(
-            "anthropo.face._engine", ["anthropo/face/engine.cpp"], cxx_std=14, extra_compile_args=FLAGS
+            "anthropo.face._engine",
+            SOURCES,
+            depends=sorted(str(p.relative_to(HERE)) for p in HERE.glob("anthropo/face/engine/*.hpp")),
+            cxx_std=14,
+            extra_compile_args=FLAGS,
         )
     ],
     cmdclass={"build_ext": BuildEngine},

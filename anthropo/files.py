@@ -8,7 +8,7 @@ import os
 import threading
 from pathlib import Path
 
-from anthropo.errors import InputError
+from anthropo.errors import AnthropoError, InputError
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -35,6 +35,30 @@ def write_atomically(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def write(
+    path: Path,
+    data: bytes | str,
+    *,
+    what: str = "",
+    advice: str = "",
+    error: type[AnthropoError] = InputError,
+) -> None:
+    """Write a file that a user asked for, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written, or another `error`. The message calls the content `what`, which may be left
+        out, and ends with the `advice`.
+    """
+    try:
+        write_atomically(path, data.encode() if isinstance(data, str) else data)
+    except OSError as cause:
+        about = f"{what} cannot" if what else "cannot"
+        end = f" {advice}" if advice else ""
+        raise error(f"{path}: {about} be written ({cause.strerror or cause}).{end}") from None
 
 
 def read_text(path: Path) -> str:

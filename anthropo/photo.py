@@ -8,7 +8,9 @@ import os
 import re
 import struct
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,13 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anthropo.errors import PhotoError
+from anthropo.errors import PhotoError, parameter
 
 #: Photographs with more pixels than this are refused before they are decoded.
 MAX_MEGAPIXELS = 200
 
 #: What a folder is searched for.
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif"})
+
+#: Shares of R, G and B in luma, ITU-R BT.601.
+LUMA = (0.299, 0.587, 0.114)
 
 # Only these decoders are tried, whatever the file calls itself: Pillow also knows formats that run
 # other programs.
@@ -44,6 +49,14 @@ _open_lock = threading.Lock()
 _DECODER_ERRORS = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, struct.error)
 
 
+@dataclass(slots=True, eq=False)
+class _Kept:
+    """What is computed of a file once, for all the decodes of it that are in use."""
+
+    sha256: str = ""
+    decodes: dict[int, Photo] = field(default_factory=dict)  # by scale
+
+
 @dataclass(frozen=True, slots=True)
 class Photo:
     """A photograph, upright."""
@@ -53,11 +66,15 @@ class Photo:
     full_size: tuple[int, int]  # width, height of the upright photo before any reduction, pixels
     decode_scale: int = 1  # photo pixels per decoded pixel: 1, 2, 4 or 8
     data: bytes | None = field(default=None, repr=False)  # the file, for a finer decode; None: an array
+    _kept: _Kept = field(default_factory=_Kept, repr=False, compare=False)
 
     @property
     def sha256(self) -> str:
-        """Hash of the file, or of an array's pixels; computed when asked for."""
-        return hashlib.sha256(self.pixels.tobytes() if self.data is None else self.data).hexdigest()
+        """Hash of the file, or of an array's pixels; computed when first asked for."""
+        if not self._kept.sha256:
+            content = self.pixels.tobytes() if self.data is None else self.data
+            self._kept.sha256 = hashlib.sha256(content).hexdigest()
+        return self._kept.sha256
 
     def to_full(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Decoded-pixel coordinates (..., 2) as full-photo pixels; (0, 0) is a pixel's centre."""
@@ -70,11 +87,17 @@ class Photo:
         return decoded
 
     def finer(self, scale: int = 1) -> Photo:
-        """The same photo decoded at `scale` photo pixels per pixel, or itself when it is that fine."""
+        """The same photo decoded at `scale` photo pixels per pixel, or itself when it is that fine.
+
+        A decode is made once, and kept as long as one of the photo's decodes is in use.
+        """
         if self.decode_scale <= scale:
             return self
         assert self.data is not None  # an array is as fine as it gets
-        return _decode(self.data, self.source, max(1, min(self.full_size) // scale), None)
+        if scale not in self._kept.decodes:
+            short_side = max(1, min(self.full_size) // scale)
+            self._kept.decodes[scale] = _decode(self.data, self.source, short_side, None)
+        return replace(self._kept.decodes[scale], _kept=self._kept)
 
     @classmethod
     def from_array(cls, pixels: NDArray[np.uint8], source: str = "array") -> Photo:
@@ -152,17 +175,24 @@ def read_photo(
     (512, 512, 3)
     """
     where = os.fspath(path)
-    try:
+    with opening(where, "a photograph"):
         data = Path(path).read_bytes()
-    except (FileNotFoundError, ValueError):  # ValueError: a NUL character in the name
-        raise PhotoError(f"{where}: no such file.") from None
-    except IsADirectoryError:
-        raise PhotoError(f"{where}: a folder, not a photograph.") from None
-    except OSError as error:
-        raise PhotoError(f"{where}: cannot be read ({error.strerror}).") from None
     if not data:
         raise PhotoError(f"{where}: the file is empty (0 bytes).")
     return _decode(data, where, short_side, max_megapixels)
+
+
+@contextmanager
+def opening(path: str, what: str) -> Iterator[None]:
+    """Around the opening of a file: what goes wrong is a PhotoError."""
+    try:
+        yield
+    except (FileNotFoundError, ValueError):  # ValueError: a NUL character in the name
+        raise PhotoError(f"{path}: no such file.") from None
+    except IsADirectoryError:
+        raise PhotoError(f"{path}: a folder, not {what}.") from None
+    except OSError as error:
+        raise PhotoError(f"{path}: cannot be read ({error.strerror}).") from None
 
 
 def _decode(data: bytes, where: str, short_side: int | None, max_megapixels: float | None) -> Photo:
@@ -171,7 +201,7 @@ def _decode(data: bytes, where: str, short_side: int | None, max_megapixels: flo
     if max_megapixels is not None and width * height > max_megapixels * 1e6:
         raise PhotoError(
             f"{where}: {width} × {height} pixels are {width * height / 1e6:.0f} MP, more than the limit of "
-            f"{max_megapixels:g} MP. Reduce the photo, or raise the limit with --max-megapixels."
+            f"{max_megapixels:g} MP. Reduce the photo, or raise the limit with {parameter('max_megapixels')}."
         )
     if short_side is not None and image.format in ("JPEG", "MPO"):
         factor = next((f for f in (8, 4, 2) if min(width, height) // f >= short_side), 1)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anthropo.errors import PhotoError
-from anthropo.photo import MAX_MEGAPIXELS, Photo
+from anthropo.errors import PhotoError, parameter
+from anthropo.photo import MAX_MEGAPIXELS, Photo, opening
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame, VideoStream
@@ -45,7 +45,7 @@ class Video:
 
     source: str
     seconds: float  # how long it is, by the frames that are there
-    promised: float  # the same by the file's own word; NaN without one
+    promised: float  # the length that the file states; NaN without one
     _stamps: tuple[int, ...]  # of its frames, in the stream's unit of time
     _keys: tuple[int, ...]  # of the frames that can be decoded without others
 
@@ -107,7 +107,8 @@ def open_video(path: str | os.PathLike[str], *, max_megapixels: float | None = M
         if max_megapixels is not None and width * height > max_megapixels * 1e6:
             raise PhotoError(
                 f"{where}: {width} × {height} pixels are {width * height / 1e6:.0f} MP, more than the limit "
-                f"of {max_megapixels:g} MP. Reduce the video, or raise the limit with --max-megapixels."
+                f"of {max_megapixels:g} MP. Reduce the video, or raise the limit with "
+                f"{parameter('max_megapixels')}."
             )
         unit = float(stream.time_base or 0)
         stamps: list[int] = []
@@ -141,14 +142,8 @@ def _opened(path: str) -> Iterator[InputContainer]:
         raise PhotoError(
             f"{path}: videos are read with PyAV. Install it: pip install 'anthropo[video]'."
         ) from None
-    try:
+    with opening(path, "a video"):
         file = open(path, "rb")  # noqa: SIM115 (closed below)
-    except (FileNotFoundError, ValueError):  # ValueError: a NUL character in the name
-        raise PhotoError(f"{path}: no such file.") from None
-    except IsADirectoryError:
-        raise PhotoError(f"{path}: a folder, not a video.") from None
-    except OSError as error:
-        raise PhotoError(f"{path}: cannot be read ({error.strerror}).") from None
     with file:
         if not os.path.getsize(path):
             raise PhotoError(f"{path}: the file is empty (0 bytes).")
@@ -199,5 +194,5 @@ def _photo(frame: VideoFrame, aspect: float, source: str) -> Photo:
 
 
 def unreadable(path: str) -> PhotoError:
-    """Of a video without a single frame that can be decoded."""
+    """The error of a video without a frame that can be decoded."""
     return PhotoError(f"{path}: no frame of this video can be decoded. Copy or export it again.")

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from anthropo.errors import AnthropoError
 from anthropo.face.fine import FineModel, fine_model, read_fine_model, refine
+from anthropo.face.frame import face_axes, outer_canthal_distance
 from anthropo.face.landmarker import FIRST_DECODE, Face, read_face, read_faces
 from anthropo.measurement import anatomy
 from anthropo.measurement.anatomy import BETWEEN, Correction, Instrument
@@ -65,7 +66,7 @@ class Person:
 
     @property
     def unit(self) -> float:
-        return float(np.linalg.norm(self.points[36] - self.points[45]))
+        return outer_canthal_distance(self.points)
 
 
 def studio(folder: Path, model: FineModel | None, folds: dict[str, FineModel]) -> list[Person]:
@@ -97,7 +98,7 @@ def web_errors(folder: Path, model: FineModel | None) -> Floats:
     errors = []
     for path, truth in photos:
         photo = read_photo(path, short_side=FIRST_DECODE)
-        unit = float(np.linalg.norm(truth[36] - truth[45]))
+        unit = outer_canthal_distance(truth)
         try:
             faces = read_faces(photo)
         except AnthropoError:
@@ -107,7 +108,7 @@ def web_errors(folder: Path, model: FineModel | None) -> Floats:
         face = min(faces, key=lambda f: float(np.linalg.norm(f.landmarks - truth)))
         if model is not None:
             face = refine(photo, face, model)
-        axes = anatomy.frame(face.landmarks) * error_growth(face)
+        axes = face_axes(face.landmarks) * error_growth(face)
         errors.append((face.landmarks - truth) @ np.linalg.inv(axes))
     return np.array(errors) - np.mean(errors, 0)
 
@@ -122,7 +123,7 @@ def fit(people: list[Person]) -> Correction:
     """Mean offsets, alike on both sides."""
     points, between = [], []
     for p in people:
-        to_frame = np.linalg.inv(anatomy.frame(p.face.landmarks))
+        to_frame = np.linalg.inv(face_axes(p.face.landmarks))
         points.append((p.points - p.face.landmarks) @ to_frame)
         between.append((p.between - anatomy.between(p.face.landmarks)) @ to_frame)
     both = symmetric(np.array(points), np.array(between))
@@ -133,7 +134,7 @@ def fit(people: list[Person]) -> Correction:
 def errors_of(person: Person, correction: Correction) -> tuple[Floats, Floats]:
     """What is left after the correction, in the face's frame; NaN where nothing is known."""
     points, between = anatomy.apply(correction, person.face.landmarks, person.face.anatomy)
-    to_frame = np.linalg.inv(anatomy.frame(person.face.landmarks) * error_growth(person.face))
+    to_frame = np.linalg.inv(face_axes(person.face.landmarks) * error_growth(person.face))
     return (points - person.points) @ to_frame, (between - person.between) @ to_frame
 
 
@@ -177,7 +178,7 @@ def lengths_table(people: list[Person], instruments: list[Instrument]) -> None:
         raw, ours, own, hand = [], [], [], []
         for p, instrument in zip(people, instruments, strict=True):
             points, _ = anatomy.apply(instrument.correction, p.face.landmarks, p.face.anatomy)
-            unit = np.linalg.norm(points[36] - points[45])
+            unit = outer_canthal_distance(points)
             for a, b in ends:
                 hand.append(np.linalg.norm(p.points[a] - p.points[b]) / p.unit)
                 raw.append(np.linalg.norm(p.face.landmarks[a] - p.face.landmarks[b]) / p.unit)

@@ -17,23 +17,22 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import Delaunay
 
-from anthropo.batch import Settings
-from anthropo.face.fine import refine, similarity
-from anthropo.face.landmarker import read_face
+from anthropo.face.frame import outer_canthal_distance, similarity
 from anthropo.face.warp import Mesh
 from anthropo.groups.composite import (
-    Group,
+    LabelShapes,
     align,
     average_face,
-    by_label,
     displacement,
     find_sitters,
-    groups,
+    label_shapes,
     placed,
 )
 from anthropo.learning.cohort import read_cohort
 from anthropo.measurement import anatomy
-from anthropo.photo import Photo
+from anthropo.observation import observe
+from anthropo.photo import LUMA, Photo
+from anthropo.settings import Settings
 
 SIZE = 512
 
@@ -46,16 +45,17 @@ def main() -> None:
     arguments = parser.parse_args()
     cohort = read_cohort(arguments.cohort)
     start = time.perf_counter()
-    sitters, left_out = find_sitters(cohort.cases, Settings(), jobs=arguments.jobs)
+    faces = find_sitters(cohort.cases, Settings(), jobs=arguments.jobs)
+    sitters, left_out = faces.sitters, faces.left_out
     finding = (time.perf_counter() - start) / len(cohort.cases)
     print(f"{len(sitters)} faces, {len(left_out)} photos left out\n")
 
     print("| label | people | landmarks off by, ex-ex | detail, photos | average | sharp |")
     print("|---|---|---|---|---|---|")
-    found = groups(sitters)
+    found = label_shapes(sitters)
     seconds = {False: 0.0, True: 0.0}
     for group in found:
-        own = by_label(sitters)[group.label]
+        own = [s for s in sitters if s.label == group.label]
         pictures = {}
         for sharp in (False, True):
             start = time.perf_counter()
@@ -90,8 +90,8 @@ def main() -> None:
     half = largest.patients // 2
     hits = 0
     for _ in range(arguments.splits):
-        people = align(random.permutation(largest.people))
-        one, two = Group("a", half, people[:half]), Group("b", half, people[half : 2 * half])
+        people = align(random.permutation(largest.shapes))
+        one, two = LabelShapes("a", half, people[:half]), LabelShapes("b", half, people[half : 2 * half])
         hits += bool((displacement(one, two, permutations=499).p_adjusted < 0.05).any())
     print(
         f"\n{largest.label} in two random halves of {half}, {arguments.splits} times: some landmark "
@@ -99,20 +99,20 @@ def main() -> None:
     )
 
 
-def error(pixels: np.ndarray, group: Group) -> float:
+def error(pixels: np.ndarray, group: LabelShapes) -> float:
     """Mean distance of landmarks found in a composite from the mean shape, turned and scaled onto it."""
     photo = Photo.from_array(pixels)
-    face = refine(photo, read_face(photo))
+    face = observe(photo).face
     points = anatomy.apply(anatomy.instrument("fine").correction, face.landmarks, face.anatomy)[0]
     there = similarity(points, group.mean)
     return float(np.hypot(*(points @ there[:, :2].T + there[:, 2] - group.mean).T).mean())
 
 
-def detail(pixels: np.ndarray, group: Group) -> float:
+def detail(pixels: np.ndarray, group: LabelShapes) -> float:
     """Strength of the finest detail inside the landmarks' outline, grey levels."""
     points = placed(group.mean, SIZE)
-    unit = np.hypot(*(points[45] - points[36]))
-    grey = pixels @ np.array([0.299, 0.587, 0.114])
+    unit = outer_canthal_distance(points)
+    grey = pixels @ LUMA
     rows, columns = np.mgrid[0 : pixels.shape[0], 0 : pixels.shape[1]]
     inside = Delaunay(points).find_simplex(np.stack([columns.ravel(), rows.ravel()], -1)) >= 0
     fine = grey - gaussian_filter(grey, unit / 80)

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from anthropo.batch import Settings
 from anthropo.encoder.cache import Store
 from anthropo.encoder.encoders import load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS
 from anthropo.groups.regions import Discovery, discover
 from anthropo.learning.cohort import read_cohort
 from anthropo.learning.features import extract
-from anthropo.learning.metrics import wilson
+from anthropo.learning.intervals import wilson
+from anthropo.settings import Settings
 
 ALPHA = 0.05
 

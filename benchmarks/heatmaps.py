@@ -30,7 +30,6 @@ import torch
 from hybrid import read, tasks
 from torch.nn import functional
 
-from anthropo.batch import Settings
 from anthropo.encoder.encoders import Encoder, load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS, FILL, HYBRID_REGIONS, REGIONS, crops, frame_to, hidden
 from anthropo.explanation import heatmap
@@ -38,9 +37,11 @@ from anthropo.explanation.heatmap import Faithfulness, Head, heat_of_chips
 from anthropo.face.shape import shapes
 from anthropo.learning.cohort import read_cohort
 from anthropo.learning.columns import Columns
-from anthropo.learning.features import Features, extract, feature_frame, look_at
+from anthropo.learning.features import Features, extract, feature_frame
 from anthropo.learning.hybrid import HybridClassifier
 from anthropo.learning.splits import split
+from anthropo.observation import observe
+from anthropo.settings import Settings
 from anthropo.synthetic import CONTROL, SINGLE_MORPHS, Morph, Syndrome, make_cohort
 
 FOLDS = 5
@@ -78,7 +79,8 @@ def design(features: Features) -> object:
 
 
 def chips_of(path: str, settings: Settings, encoder: Encoder) -> np.ndarray:
-    return crops(*look_at(path, settings), DEFAULT_REGIONS, encoder.size)
+    seen = observe(path, settings)
+    return crops(seen.photo, seen.face, DEFAULT_REGIONS, encoder.size)
 
 
 # ------------------------------------------------------------------------------------- deletion test

@@ -17,16 +17,17 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from anthropo.batch import Settings
 from anthropo.encoder.cache import Store
 from anthropo.encoder.encoders import load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS
 from anthropo.learning.cohort import Case, Cohort
+from anthropo.learning.cost import expected_cost
 from anthropo.learning.duplicates import find_duplicates
 from anthropo.learning.features import Features, extract
-from anthropo.learning.metrics import expected_cost, judge
+from anthropo.learning.judging import cross_validate
+from anthropo.learning.metrics import judge
 from anthropo.learning.model import Options
-from anthropo.learning.training import cross_validate
+from anthropo.settings import Settings
 
 MODELS = ("hybrid", "measurements", "regions", "background")
 MISS = 5.0
@@ -103,14 +104,14 @@ def main() -> None:
             for seed in range(arguments.splits):
                 options = Options(classifier, positive="yes", seed=seed)
                 own = {"folds": arguments.folds, "jobs": arguments.jobs}
-                judged = cross_validate(features, options, **own)[0][""]
+                judged = cross_validate(features, options, **own).questions[0].models
                 for model in MODELS:
                     auroc[model].append(roc_auc_score(judged[model].truth, judged[model].proba[:, 1]))
                 figures = judge(judged["hybrid"], "yes", bootstrap=10)
                 calibration.append(figures["calibration_error"].value)
                 coverage.append(figures["coverage"].value)
                 costly = Options(classifier, positive="yes", cost=f"miss={MISS:g}", seed=seed)
-                paid = cross_validate(features, costly, baselines=False, **own)[0][""]["hybrid"]
+                paid = cross_validate(features, costly, baselines=False, **own).questions[0].models["hybrid"]
                 matrix = np.array([[0, 1], [MISS, 0]])
                 # an abstention asks for another look: it costs as much as a false alarm
                 full = np.column_stack([matrix, [1, 1]])

@@ -16,9 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from anthropo.batch import Item, Settings, measure_item
+from anthropo.batch.inputs import Item
+from anthropo.batch.run import measure_item
 from anthropo.face.landmarker import read_face
 from anthropo.photo import SUFFIXES
+from anthropo.settings import Settings
 
 
 def main() -> None:

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from anthropo.batch import Settings
 from anthropo.encoder.encoders import load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS
 from anthropo.learning.cohort import read_cohort
 from anthropo.learning.features import extract, feature_frame
 from anthropo.learning.hybrid import HybridClassifier
 from anthropo.learning.splits import split
+from anthropo.settings import Settings
 from anthropo.synthetic import CONTROL, SINGLE_MORPHS, Syndrome, make_cohort
 
 
@@ -55,7 +55,6 @@ def main() -> None:
                 read_cohort(table), settings, encoder, regions=DEFAULT_REGIONS, jobs=arguments.jobs
             )
         frame = feature_frame(features)
-        frame = frame[[c for c in frame.columns if not c.startswith("meta:")]]
         labels, patients = features.labels, features.patients
         folds = split(labels.tolist(), patients.tolist(), 5, 0).index
         meant, family = set(morph.measurements), set(morph.family(amount))

@@ -25,18 +25,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from anthropo.batch import Settings
 from anthropo.learning.cohort import Case, Cohort
 from anthropo.learning.duplicates import find_duplicates
 from anthropo.learning.features import Features
-from anthropo.learning.metrics import Interval, Judged, compare, judge, judge_grades, judge_labels
+from anthropo.learning.grades import judge_grades
+from anthropo.learning.intervals import Interval
+from anthropo.learning.judged import Judged
+from anthropo.learning.metrics import compare, judge, judge_labels
 from anthropo.networks.chips import View
-from anthropo.networks.finetuning import Finetuned, finetune, judge_network, view_of
+from anthropo.networks.finetuning import Finetuned, finetune
+from anthropo.networks.judging import judge_network
 from anthropo.networks.objective import MONITORED
-from anthropo.networks.pictures import TEST, Pictures, gather, units_of
+from anthropo.networks.pictures import CohortPictures, read_pictures
 from anthropo.networks.recipes import load_recipe
 from anthropo.networks.training_loop import device_of
-from anthropo.report.networks import history_figure
+from anthropo.networks.training_set import TrainingSet, training_set, view_of
+from anthropo.networks.units import TEST, VALIDATION
+from anthropo.report.finetune import history_figure
+from anthropo.settings import Settings
 
 SMALL_DEEPGESTALT = ("size=40", "epochs=6", "batch=16", "rate=0.02", "mirror=false", "patience=0")
 FACE = ("views=face", "backbone=face-resnet", "warm_start=face-resnet", "size=150", "batch=16", "crop=0.1")
@@ -54,24 +60,25 @@ class Bench:
         with open(folder / "labels.csv", encoding="utf-8") as file:
             self.rows = list(csv.DictReader(file))[:photos]
         self.folder, self.jobs, self.curves = folder, jobs, curves
-        self._seen: dict[View, tuple[Pictures, Features, list[dict[str, str]]]] = {}
+        self._seen: dict[View, tuple[CohortPictures, list[dict[str, str]]]] = {}
 
-    def look(self, view: View) -> tuple[Pictures, Features, list[dict[str, str]]]:
+    def look(self, view: View) -> tuple[CohortPictures, list[dict[str, str]]]:
         if view not in self._seen:
             paths = [str(self.folder / (row.get("photo") or row["image"])) for row in self.rows]
-            said = dict(zip(paths, self.rows, strict=True))
-            cases = tuple(Case(path, "any", row.get("patient") or path) for path, row in said.items())
-            pictures, features = gather(
+            row_of = dict(zip(paths, self.rows, strict=True))
+            cases = tuple(Case(path, "any", row.get("patient") or path) for path, row in row_of.items())
+            photos = read_pictures(
                 Cohort(cases, str(self.folder)),
                 view,
                 Settings(face="largest", jitter=2),
                 memory=4,
                 jobs=self.jobs,
             )
+            features = photos.features
             for pair in find_duplicates(features):
                 patients = dict(zip(features.photos.tolist(), features.patients.tolist(), strict=True))
                 features.patients[features.photos == pair.second] = patients[pair.first]
-            self._seen[view] = pictures, features, [said[p] for p in features.photos.tolist()]
+            self._seen[view] = photos, [row_of[p] for p in features.photos.tolist()]
         return self._seen[view]
 
     def train(
@@ -82,22 +89,20 @@ class Bench:
         *,
         name: str = "",
         prepare: Callable[[Features, list[dict[str, str]]], tuple[Features, dict[str, str]]] | None = None,
-    ) -> tuple[Finetuned, Pictures, Features]:
-        chosen, _ = load_recipe(recipe, None, settings)
-        pictures, features, rows = self.look(view_of(chosen.parameters))
-        features = replace(features, labels=np.array([label(row) for row in rows]))
+    ) -> tuple[Finetuned, TrainingSet]:
+        chosen = load_recipe(recipe, None, settings)
+        photos, rows = self.look(view_of(chosen.parameters))
+        features = replace(photos.features, labels=np.array([label(row) for row in rows]))
         features, kinds = prepare(features, rows) if prepare else (features, {})
+        material = training_set(chosen, replace(photos, features=features, kinds=kinds))
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
-            made = finetune(
-                chosen, pictures, features, kinds, folder=Path(folder) / "c", device=device_of("cpu"),
-                settings=Settings(face="largest", jitter=2),
-            )  # fmt: skip
+            made = finetune(material, folder=Path(folder) / "c", device=device_of("cpu"))
         self.seconds = time.perf_counter() - start
         if self.curves and name:
             figure = history_figure(made.network.about["history"], MONITORED[chosen.task])
             figure.savefig(self.curves / f"{name}.png", dpi=110)
-        return made, pictures, features
+        return made, material
 
 
 # ------------------------------------------------------------------------------------------------- the skin
@@ -109,10 +114,8 @@ def skin(bench: Bench) -> None:
     own = (*own, "frozen_epochs=5", "frozen_norm=true", "epochs=6")
     judged = []
     for fold in range(5):
-        made, _, _ = bench.train(
-            "skin-five", (*own, f"fold={fold}"), lambda row: row["label"], name="skin-five"
-        )
-        judged.append(made.judged[""])
+        made, _ = bench.train("skin-five", (*own, f"fold={fold}"), lambda row: row["label"], name="skin-five")
+        judged.append(made.answers.labels)
     every = joined(judged)
     print(f"skin-five, {len(every.truth)} photos, {' '.join(own)}; {bench.seconds:.0f} s a fold\n")
     print("| label | recall | precision | AUROC |\n|---|---|---|---|")
@@ -136,19 +139,17 @@ def joined(parts: list[Judged]) -> Judged:
 
 def deepgestalt(bench: Bench) -> None:
     """The ten convolutions from random weights: regions averaged against each alone."""
-    made, pictures, features = bench.train(
-        "deepgestalt", SMALL_DEEPGESTALT, lambda row: row["sex"], name="deepgestalt"
-    )
+    made, material = bench.train("deepgestalt", SMALL_DEEPGESTALT, lambda row: row["sex"], name="deepgestalt")
     network = made.network
-    recipe, _ = load_recipe("deepgestalt", None, SMALL_DEEPGESTALT)
-    units = units_of("labels", features, recipe.parameters, {})
-    print(f"deepgestalt, {len(features)} photos, {' '.join(SMALL_DEEPGESTALT)}; {bench.seconds:.0f} s\n")
+    pictures, units = material.photos.pictures, material.units
+    n = len(material.photos.features)
+    print(f"deepgestalt, {n} photos, {' '.join(SMALL_DEEPGESTALT)}; {bench.seconds:.0f} s\n")
     print("| regions | AUROC, validation | AUROC, test | averaged less this one |\n|---|---|---|---|")
-    whole = made.judged[""]
+    whole = made.answers.labels
     positive = whole.labels[1]
     for views in (network.views, *((v,) for v in network.views)):
-        test = judge_network(network, pictures, units, TEST, views)[""]
-        held = judge_network(network, pictures, units, 1, views)[""]
+        test = judge_network(network, pictures, units, TEST, views).labels
+        held = judge_network(network, pictures, units, VALIDATION, views).labels
         less = compare(whole, test, positive)["auroc"] if len(views) == 1 else None
         print(
             f"| {'averaged' if len(views) > 1 else views[0]} | {text(judge(held, positive)['auroc'])} | "
@@ -168,13 +169,13 @@ def weights(bench: Bench) -> None:
     for kind in ("none", "weights", "sampling", "focal"):
         judged = []
         for fold in range(3):
-            made, _, _ = bench.train(
+            made, _ = bench.train(
                 "deepgestalt", (*own, "alignment=mean-face", "crops=in-place", "grey=false", "mirror=false",
                 f"imbalance={kind}", f"fold={fold}", "folds=3"),
                 lambda row: "infant" if float(row["age"]) <= 2 else "older",
                 name=f"imbalance-{kind}" if kind == "weights" else "",
             )  # fmt: skip
-            judged.append(made.judged[""])
+            judged.append(made.answers.labels)
         every = joined(judged)
         figures = judge(every, "infant")
         print(
@@ -196,8 +197,8 @@ def grading(bench: Bench) -> None:
     print(f"risk-grading, age groups, {' '.join(own)}\n")
     print("| loss | quadratic kappa | off by one at most | balanced accuracy |\n|---|---|---|---|")
     for loss in ("ordinal", "cross-entropy"):
-        made, _, _ = bench.train("risk-grading", (*own, f"loss={loss}"), group, name=f"risk-grading-{loss}")
-        ordered = judge_grades(made.judged[""])
+        made, _ = bench.train("risk-grading", (*own, f"loss={loss}"), group, name=f"risk-grading-{loss}")
+        ordered = judge_grades(made.answers.labels)
         print(
             f"| {loss} | {text(ordered['quadratic_kappa'])} | {text(ordered['off_by_one'])} | "
             f"{text(made.overall['balanced_accuracy'])} |",
@@ -231,9 +232,9 @@ def differential(bench: Bench) -> None:
         return replace(features, patients=names, metadata=metadata), {"age": "age", "sex": "sex"}
 
     own = (*FACE, *SHORT, "metadata=age,sex", "batch=8")
-    made, _, _ = bench.train("differential", own, lambda row: row["race"], name="differential", prepare=cases)
+    made, _ = bench.train("differential", own, lambda row: row["race"], name="differential", prepare=cases)
     figures = made.overall
-    n = len(made.judged[""].truth)
+    n = len(made.answers.labels.truth)
     print(f"differential, ancestry, {' '.join(own)}; {n} cases judged\n")
     print("| top-1 | top-3 | balanced accuracy |\n|---|---|---|")
     print(f"| {' | '.join(text(figures[m]) for m in ('top_1', 'top_3', 'balanced_accuracy'))} |\n")
@@ -256,7 +257,7 @@ def attributes(bench: Bench) -> None:
     print(f"attributes, {' '.join(own)}\n")
     print("| network | loss | AUROC of each attribute | parameters | s |\n|---|---|---|---|---|")
     for separate, loss in (("false", "bce"), ("false", "mse"), ("true", "bce")):
-        made, _, _ = bench.train(
+        made, _ = bench.train(
             "attributes", (*own, f"separate={separate}", f"loss={loss}"), said,
             name="attributes" if loss == "bce" and separate == "false" else "",
         )  # fmt: skip

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from anthropo.errors import FaceError
+from anthropo.face.frame import outer_canthal_distance
 from anthropo.face.landmarker import Face, read_face
 from anthropo.measurement.registry import registry
 from anthropo.photo import Photo, read_photo
@@ -123,7 +124,7 @@ def main() -> None:
             found.append(face)
             scale = image.width / picture.width
             after = (face.landmarks + 0.5) * scale - 0.5
-            unit = np.linalg.norm(before.landmarks[36] - before.landmarks[45])
+            unit = outer_canthal_distance(before.landmarks)
             moved.append(np.linalg.norm(after - before.landmarks, axis=1).mean() / unit)
         eyes, sharp = (np.median(values(found, n)) for n in ("eye_pixels", "sharpness"))
         print(f"| {name} | {len(found)} of {len(images)} | {eyes:.0f} | {sharp:.3f} | {np.mean(moved):.4f} |")

@@ -20,12 +20,14 @@ import numpy as np
 from anatomy import by_hand, studio
 from PIL import Image
 
-from anthropo.face.fine import fine_model, refine
-from anthropo.face.landmarker import FIRST_DECODE, read_face
+from anthropo.face.fine import fine_model
+from anthropo.face.landmarker import FIRST_DECODE
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.pooling import pool
 from anthropo.measurement.registry import PIXELS, registry
+from anthropo.observation import observe
 from anthropo.photo import Photo, read_photo
+from anthropo.settings import Settings
 
 # left, top, right, bottom of the crop as shares of the photo; exposure; size
 FILES = {
@@ -55,7 +57,7 @@ def written_anew(image: Image.Image, box: tuple[float, ...], exposure: float, si
 
 
 def measured(photo: Photo) -> list[Measurement]:
-    face = refine(photo, read_face(photo, face="largest"))
+    face = observe(photo, Settings(face="largest")).face
     return measure_face(face, photo)
 
 

@@ -23,9 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from anthropo import measure
 from anthropo.errors import AnthropoError
 from anthropo.face.weights import locate
-from anthropo.measurement.compute import Measurement, evaluate, geometry, measure
+from anthropo.measurement.compute import Measurement, evaluate, geometry
 from anthropo.measurement.registry import registry
 
 Bytes = NDArray[np.uint8]

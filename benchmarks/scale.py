@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from anthropo.errors import AnthropoError
+from anthropo.face.frame import outer_canthal_distance
 from anthropo.face.landmarker import read_face
 from anthropo.measurement.iris import iris_circles
 from anthropo.measurement.scale import ScaleError, find_scale, parse_scale
@@ -32,7 +33,7 @@ _COLOURS = ((245, 245, 245), (40, 70, 200), (30, 150, 60), (200, 30, 40), (20, 2
 
 def pasted(photo: Photo, points: Floats, rng: np.random.Generator) -> tuple[Photo, float, float]:
     """The photo with a sticker, its size in mm and in pixels."""
-    unit = float(np.linalg.norm(points[45] - points[36]))
+    unit = outer_canthal_distance(points)
     where, largest = [
         ((points[21] + points[22]) / 2 + (points[27] - points[33]) * 0.9, 30.0),  # forehead
         ((points[2] + points[31]) / 2 + (points[33] - points[30]) * 0.5, 20.0),  # cheek

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from anthropo.batch import Settings
 from anthropo.encoder.encoders import load_encoder
 from anthropo.encoder.regions import middle_square
 from anthropo.learning.cohort import Case, Cohort
 from anthropo.learning.features import Features, extract, subset
+from anthropo.learning.judging import cross_validate
 from anthropo.learning.metrics import judge
 from anthropo.learning.model import Options
-from anthropo.learning.training import cross_validate
 from anthropo.photo import read_photo
+from anthropo.settings import Settings
 
 BLACK = 40  # grey levels
 
@@ -39,7 +39,7 @@ def figures(features: Features, folds: int, splits: int) -> str:
     found = []
     for seed in range(splits):
         judged = cross_validate(features, Options(positive=positive, seed=seed), folds=folds, baselines=False)
-        found.append(judge(judged[0][""]["hybrid"], positive, bootstrap=1000)["auroc"])
+        found.append(judge(judged.questions[0].models["hybrid"], positive, bootstrap=1000)["auroc"])
     first, values = found[0], [f.value for f in found]
     own = int((features.labels == positive).sum())
     return (

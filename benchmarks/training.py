@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 from hybrid import read, tasks
 
-from anthropo.batch import Settings
 from anthropo.encoder.encoders import load_encoder
+from anthropo.learning.judging import cross_validate
 from anthropo.learning.model import Options
-from anthropo.learning.training import cross_validate, make_trained
+from anthropo.learning.training import make_trained
+from anthropo.settings import Settings
 
 
 def main() -> None:

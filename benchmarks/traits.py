@@ -28,26 +28,25 @@ from pathlib import Path
 
 import numpy as np
 
-from anthropo import synthetic
-from anthropo.batch import Item, Settings, run
+from anthropo.batch.inputs import Item
+from anthropo.batch.run import run
 from anthropo.measurement.compute import Measurement
-from anthropo.measurement.registry import registry
-from anthropo.reference.build import Subject, build_reference, values_of_record
+from anthropo.reference.build import Subject, build_reference, values_of
+from anthropo.reference.rules import OBJECTIVE, Rule, read_rules
 from anthropo.reference.tables import Reference, ReferenceRow, load_reference
 from anthropo.reference.traits import (
     ABSENT,
     BORDERLINE,
     CONFIDENCE,
     NOT_ASSESSED,
-    OBJECTIVE,
     PRESENT,
-    Rule,
     Trait,
     call_traits,
-    read_rules,
 )
 from anthropo.reference.zscore import score
+from anthropo.settings import Settings
 from anthropo.synthetic import CONTROL, SINGLE_MORPHS, Morph, Syndrome, make_cohort
+from anthropo.synthetic import cohort as cohort_module
 
 #: What can be asked of a frontal photograph.
 RULES = tuple(
@@ -69,15 +68,9 @@ def measured(rows: Sequence[tuple[Item, Subject]], jobs: int) -> list[Person]:
     subjects = {item.path: who for item, who in rows}
     people = []
     for (record,) in run([item for item, _ in rows], Settings(face="largest"), jobs):
-        if record["status"] == "ok":
-            found = [
-                Measurement(
-                    name, *(math.nan if m[k] is None else m[k] for k in ("value", "lo", "hi")), m["unit"],
-                    registry()[name].side, m["reason"],
-                )
-                for name, m in record["measurements"].items()
-            ]  # fmt: skip
-            people.append(Person(subjects[record["photo"]], found, values_of_record(record)))
+        if record.ok:
+            measurements = list(record.measurements)
+            people.append(Person(subjects[record.photo], measurements, values_of(measurements)))
     return people
 
 
@@ -203,7 +196,7 @@ class Beyond(Morph):
 def morphs(patients: int, amounts: Sequence[float], seed: int, jobs: int) -> None:
     for name, m in list(SINGLE_MORPHS.items()):
         SINGLE_MORPHS[name] = Beyond(*(getattr(m, f.name) for f in dataclasses.fields(Morph)))
-    synthetic._VARIATION = 0.0  # every patient is changed by the same amount
+    cohort_module._VARIATION = 0.0  # every patient is changed by the same amount
     reference = load_reference("frl-adults")
     controls = cohort(Syndrome(CONTROL, "", {}), patients, seed, jobs)
     usual = {

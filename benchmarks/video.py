@@ -20,13 +20,14 @@ from typing import Any
 import av
 import numpy as np
 
-from anthropo.batch import Item, Settings, measure_item
+from anthropo.batch.inputs import Item
+from anthropo.batch.run import measure_item
 from anthropo.errors import AnthropoError
-from anthropo.face.fine import refine
-from anthropo.face.landmarker import read_face
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.pooling import pool
 from anthropo.measurement.registry import PIXELS, registry
+from anthropo.observation import observe
+from anthropo.settings import Settings
 from anthropo.video import FRAMES, SUFFIXES, open_video
 
 SECONDS = 10
@@ -61,8 +62,8 @@ def told(name: str, path: Path) -> bool:
     """Print a row of the table of times; whether there was a face."""
     record, spent = timed(path)
     length = open_video(path).seconds
-    video = record.get("video")
-    found = f"{video['measured']} of {video['frames']}" if video else "none: no face found"
+    video = record.video
+    found = f"{video.measured} of {video.frames}" if video else "none: no face found"
     print(f"| {name} | {length:.1f} s | {found} | {spent:.2f} s | {length / spent:.1f} |")
     return video is not None
 
@@ -71,7 +72,7 @@ def frames_of(path: Path, count: int) -> list[list[Measurement]]:
     found = []
     for photo in open_video(path).photos(count):
         try:
-            face = refine(photo, read_face(photo, face="largest"))
+            face = observe(photo, Settings(face="largest")).face
         except AnthropoError:
             continue
         found.append(measure_face(face, photo))

@@ -94,14 +94,26 @@ def cli(ctx: click.Context) -> None:
 
 
 #: Parameters of Python whose option has another name than theirs.
-_OPTIONS = {"references": "reference", "labels": "label"}
+_OPTION_OF = {
+    ("task", "normality"): "--normal LABEL",
+    ("task", "attributes"): "--multilabel",
+    ("controls", "HEALTHY"): "--normal LABEL",
+}
+_OPTIONS = {"references": "reference", "labels": "label", "changes": "set"}
+_SHORT = {"output": "-o"}
+#: Options whose opposite is not called ``--no-…``.
+_OPPOSITES = {"resume": "restart"}
 
 
 def as_option(name: str, value: object) -> str:
     """A parameter as the command line gives it: ``--face largest``, ``--force``, ``--no-fine``."""
+    if (name, value) in _OPTION_OF:
+        return _OPTION_OF[name, str(value)]
+    if value is None and name in _SHORT:
+        return _SHORT[name]
     option = _OPTIONS.get(name, name).replace("_", "-")
     if isinstance(value, bool):
-        return f"--{option}" if value else f"--no-{option}"
+        return f"--{option}" if value else f"--{_OPPOSITES.get(option, f'no-{option}')}"
     return f"--{option}" if value is None else f"--{option} {value}"
 
 

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import EXIT_USAGE, fail, in_one_sentence, place_to_write, progress
-from anthropo.cli.learning import Given, settings_of, show_findings
-from anthropo.errors import InputError
-
-if TYPE_CHECKING:
-    from anthropo.networks.bench import Measured
+from anthropo.cli.common import in_one_sentence, place_to_write, progress
+from anthropo.workflows.cohort import PhotoReading
 
 _SUFFIXES = (".csv", ".json")
 
@@ -27,9 +20,9 @@ _SUFFIXES = (".csv", ".json")
     metavar="PHOTOS",
     help="Photos by which int8 is calibrated.  [default: 32 of the cohort, without their labels]",
 )
-@options.learning_photo_options
+@options.network_reading_options
 def command(
-    networks: tuple[str, ...], cohort: str, output: str | None, calibrate: str | None, **given: Any
+    networks: tuple[str, ...], cohort: str, output: str | None, calibrate: str | None, reading: PhotoReading
 ) -> None:
     """Measure each NET on COHORT, whom it must not have seen: as it is, as ONNX, and as int8.
 
@@ -51,66 +44,15 @@ def command(
     """
     with in_one_sentence("nothing is written."):
         path = place_to_write(output, _SUFFIXES, (*networks, cohort)) if output else None
-        from anthropo.networks.bench import remarks
-        from anthropo.networks.export import require_onnx
-        from anthropo.report.comparison import bench_rows, print_bench, write_rows
+        from anthropo.report.bench import print_bench, write_rows
+        from anthropo.workflows.bench import bench_networks
 
-        require_onnx()
-        found: list[Measured] = []
-        _refuse_early(networks, cohort)
-        for network in networks:
-            found += _measured(network, cohort, calibrate, given)
-        print_bench(found)
-        for sentence in remarks(found):
+        result = bench_networks(networks, cohort, calibrate=calibrate, reading=reading, progress=progress)
+        for sentence in result.warnings:
+            click.secho(f"warning: {sentence}", fg="yellow", err=True)
+        print_bench(result.measured)
+        for sentence in result.notes:
             click.secho(f"note: {sentence}", fg="yellow", err=True)
         if path:
-            write_rows(path, bench_rows(found))
+            write_rows(path, [one.row() for one in result.measured])
             click.echo(f"{path}: written.", err=True)
-
-
-def _refuse_early(names: Sequence[str], cohort: str) -> None:
-    """Refuse a network that knows no label of the cohort before another one is measured."""
-    from anthropo.learning.cohort import read_cohort
-    from anthropo.networks.network import Network
-
-    for name in names:
-        network = Network.load(name)
-        if network.task == "attributes":
-            continue
-        labels = sorted({case.label for case in read_cohort(cohort).cases})
-        if not set(labels) & set(network.labels):
-            raise InputError(
-                f"{name}: knows {', '.join(network.labels)}, and {cohort} has no such label but "
-                f"{', '.join(labels[:5])}. Give each network a cohort with its labels."
-            )
-
-
-def _measured(name: str, cohort: str, calibrate: str | None, given: Given) -> list[Measured]:
-    from anthropo.cli.export import calibration
-    from anthropo.learning.cohort import check, read_cohort
-    from anthropo.networks.bench import bench, calibration_photos, photos_of
-    from anthropo.networks.network import Network
-
-    network = Network.load(name)
-    settings = settings_of(given, network.manifest)
-    people = read_cohort(cohort, multilabel=network.task == "attributes")
-    errors = [f for f in check(people) if f.level == "error" and f.category != "label"]
-    if errors:
-        show_findings(errors, (), err=True)
-        fail(f"{cohort}: cannot be measured on; see the errors above.", EXIT_USAGE)
-    with progress(len(people.cases), "reading photos") as advance:
-        photos = photos_of(network, people, settings, jobs=given["jobs"], on_progress=advance)
-    for _, reason in photos.left_out:
-        click.secho(f"warning: {reason}", fg="yellow", err=True)
-    if photos.seen:
-        click.secho(
-            f"warning: {cohort}: {photos.seen} of {len(people.cases)} photos are among those that {name} was "
-            "trained on or stopped by: AUROC and accuracy come out too good.",
-            fg="yellow",
-            err=True,
-        )
-    if calibrate:
-        by = calibration(network, [calibrate], given)
-    else:
-        by = calibration_photos(network, [c.photo for c in people.cases], settings, jobs=given["jobs"])
-    return bench(name, photos, by, threads=given["jobs"])

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from anthropo.errors import AnthropoError, InputError
+from anthropo.workflows.cohort import CohortError
 
+if TYPE_CHECKING:
+    from anthropo.learning.cohort import Finding
+
+MOST_FAILURES = 20  # photos that are named one by one
 EXIT_NONE, EXIT_USAGE, EXIT_SOME, EXIT_INTERRUPTED = 1, 2, 3, 130
+
+# parameters of commands: those that change no result, and those that are files
+_NO_MATTER = ("jobs", "cache", "validate", "resume", "device")
+_FILES = (
+    *("cohort", "output", "cost_matrix", "encoder", "encoder_weights", "landmark_model", "landmarks"),
+    *("parameters", "warm_start", "pretrain"),
+)
 
 
 def fail(message: str, code: int) -> NoReturn:
@@ -50,6 +63,9 @@ def in_one_sentence(interrupted: str) -> Iterator[None]:
     terminate_like_ctrl_c()
     try:
         yield
+    except CohortError as error:
+        show_findings(error.findings, error.left_out, err=True)
+        fail(f"{error.verdict}; see the errors above.", EXIT_USAGE)
     except AnthropoError as error:
         fail(str(error), EXIT_USAGE)
     except KeyboardInterrupt:
@@ -75,3 +91,42 @@ def place_to_write(name: str, suffixes: Sequence[str] = (), inputs: Sequence[str
         if path.exists() and os.path.exists(given) and os.path.samefile(path, given):
             raise InputError(f"{name}: would overwrite what is read. Give another -o.")
     return path
+
+
+def command_line(ctx: click.Context) -> str:
+    """The command as it was given, without the folders of files and without what changes no result."""
+    words = ["anthropo", *(ctx.info_name or "").split()]
+    for param in ctx.command.params:
+        name = param.name or ""
+        source = ctx.get_parameter_source(name)
+        if name in _NO_MATTER or source is not click.core.ParameterSource.COMMANDLINE:
+            continue
+        value: Any = ctx.params[name]
+        if getattr(param, "multiple", False):
+            words += [word for one in value for word in (max(param.opts, key=len), shlex.quote(one))]
+            continue
+        if isinstance(value, tuple):
+            value = ",".join(value)
+        if isinstance(value, str) and name in _FILES:
+            value = os.path.basename(os.path.normpath(value))
+        option = max(param.opts, key=len) if value is not False else (*param.secondary_opts, *param.opts)[0]
+        words += [] if isinstance(param, click.Argument) else [option]
+        words += [] if isinstance(value, bool) else [shlex.quote(str(value))]
+    return " ".join(words)
+
+
+def show_findings(
+    findings: Sequence[Finding], left_out: Sequence[tuple[str, str]], *, err: bool, most: int = MOST_FAILURES
+) -> None:
+    """The findings, a line each; of photos that cannot be used only the first few."""
+    reasons = {reason for _, reason in left_out}
+    colours = {"error": "red", "warning": "yellow", "note": None}
+    named = 0
+    for finding in findings:
+        if finding.message in reasons:
+            named += 1
+            if named > most:
+                continue
+        click.secho(f"{finding.level}: {finding.message}", fg=colours[finding.level], err=err)
+    if named > most:
+        click.secho(f"warning: … and {named - most} more photos that cannot be used.", fg="yellow", err=err)

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import EXIT_NONE, EXIT_SOME, EXIT_USAGE, fail, in_one_sentence, progress
-from anthropo.cli.learning import Given, corrected, settings_of, show_findings
+from anthropo.cli.common import EXIT_NONE, EXIT_SOME, fail, in_one_sentence, progress, show_findings
 from anthropo.errors import InputError
-from anthropo.files import write_atomically
-
-if TYPE_CHECKING:
-    from anthropo.groups.composite import Displacement, Group, Pixels, Sitter
-    from anthropo.learning.cohort import Cohort, Finding
-
-_MIN_PATIENTS = 5  # a composite of fewer shows a person
-PERMUTATIONS = 5000
+from anthropo.files import write
+from anthropo.workflows.cohort import PhotoReading
+from anthropo.workflows.composite import MIN_PATIENTS, CompositeRequest
 
 
 @click.command(short_help="Average face of each label, and where it differs from controls.")
@@ -54,7 +45,7 @@ PERMUTATIONS = 5000
 @click.option(
     "--min-patients",
     type=click.IntRange(min=2),
-    default=_MIN_PATIENTS,
+    default=MIN_PATIENTS,
     show_default=True,
     help="Labels with fewer get no composite: a picture of few people shows a person.",
 )
@@ -78,7 +69,9 @@ PERMUTATIONS = 5000
 @options.landmark_model_option
 @options.max_megapixels_option
 @options.jobs_option
-def command(cohort: str, output: str, **given: Any) -> None:
+@options.passed_as("reading", PhotoReading)
+@options.passed_as("request", CompositeRequest)
+def command(cohort: str, output: str, overwrite: bool, request: CompositeRequest) -> None:
     """Make the average face of each label, and maps of where it differs from the controls.
 
     COHORT is a CSV with the columns `photo` and `label`, and `patient` where somebody has several photos, or
@@ -105,18 +98,34 @@ def command(cohort: str, output: str, **given: Any) -> None:
       anthropo composite cohort.csv -o colour --common-shape --controls unaffected
     """
     with in_one_sentence("nothing is written."):
-        folder = _folder(output, cohort, given["overwrite"])
-        sys.exit(_composite(cohort, folder, given))
+        folder = _folder(output, cohort, overwrite)
+        sys.exit(_composite(cohort, folder, request))
+
+
+def _composite(cohort: str, folder: Path, request: CompositeRequest) -> int:
+    from anthropo.report.composite import composite_files, print_composites
+    from anthropo.workflows.composite import composite
+
+    result = composite(cohort, request, progress=progress)
+    show_findings(result.findings, result.left_out, err=True)
+    for sentence in result.refused.values():
+        click.echo(sentence, err=True)
+    if not result.groups:
+        fail(f"{cohort}: no composite is made; see above.", EXIT_NONE)
+    files = composite_files(result)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror or error}).") from None
+    for name, data in files.items():
+        write(folder / name, data)
+    print_composites(result)
+    click.echo(f"{folder}: {len(files)} files written.", err=True)
+    return EXIT_SOME if result.refused or result.left_out else 0
 
 
 def _folder(output: str, cohort: str, overwrite: bool) -> Path:
-    """The folder to write to, not made yet.
-
-    Raises
-    ------
-    InputError
-        If it is a file, is not empty, cannot be written to, or lies in the cohort.
-    """
+    """The folder to write to, not made yet; refused if it is in use or lies in the cohort."""
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{output}: a file, not a folder. Name a folder to write to.")
@@ -133,209 +142,3 @@ def _folder(output: str, cohort: str, overwrite: bool) -> Path:
             "another folder."
         )
     return folder
-
-
-def _composite(path: str, folder: Path, given: Given) -> int:
-    from anthropo.groups.composite import displacement, find_sitters, groups
-    from anthropo.learning.cohort import Finding, check, read_cohort
-    from anthropo.report.composite import file_names, print_composites, tables
-
-    cohort = read_cohort(path)
-    show_about_photos(cohort, check(cohort))
-    _warn_of_few(given["min_patients"])
-    controls = _controls(cohort, given["controls"])
-    cases, small = _enough(cohort.cases, given["min_patients"])
-    refused = [(label, _too_few(path, label, n, given["min_patients"])) for label, n in small.items()]
-    if not cases:
-        raise InputError(
-            f"{path}: no label has {given['min_patients']} patients ({_counts(small)}), and a composite of "
-            "fewer shows a person. Add patients."
-        )
-    settings = corrected(settings_of(given), given, [case.photo for case in cohort.cases])
-    with progress(len(cases), "finding faces") as advance:
-        sitters, left_out = find_sitters(cases, settings, jobs=given["jobs"], on_progress=advance)
-    show_findings([Finding("warning", "photo", reason) for _, reason in left_out], left_out, err=True)
-    sitters, small = _enough(sitters, given["min_patients"])
-    small |= dict.fromkeys({c.label for c in cases} - {s.label for s in sitters} - set(small), 0)
-    refused += [(label, _too_few(path, label, n, given["min_patients"])) for label, n in small.items()]
-    for _, sentence in refused:
-        click.echo(sentence, err=True)
-    if not sitters:
-        fail(f"{path}: no composite is made; see above.", EXIT_NONE)
-    _warn_of_pairs(sitters)
-    found = groups(sitters)
-    healthy = next((group for group in found if group.label == controls), None)
-    _note_on_controls(found, controls, healthy)
-    displacements = [
-        displacement(group, healthy, permutations=PERMUTATIONS, seed=given["seed"])
-        for group in found
-        if healthy and group is not healthy
-    ]
-    names = file_names(group.label for group in found)
-    averages = _averages(found, sitters, given)
-    files = _pictures(Path(path).name, found, healthy, displacements, averages, names, given)
-    said = {
-        "cohort": Path(path).name,
-        **{name: given[name] for name in ("size", "common_shape", "sharp", "min_patients", "seed")},
-        "permutations": PERMUTATIONS,
-        "controls": healthy.label if healthy else None,
-        "photos_left_out": len(left_out),
-        "refused": [about for about, _ in refused],
-    }
-    files |= tables(found, displacements, names, said)
-    _write(folder, files)
-    print_composites(found, displacements, names)
-    click.echo(f"{folder}: {len(files)} files written.", err=True)
-    return EXIT_SOME if refused or left_out else 0
-
-
-def show_about_photos(cohort: Cohort, findings: Sequence[Finding]) -> None:
-    """What of the findings concerns somebody who does not train; ends the command on an error."""
-    # one person may well have several labels here, which only `check` minds
-    kept = [
-        f
-        for f in findings
-        if f.category in ("photo", "duplicate") or (f in cohort.findings and f.category == "patient")
-    ]
-    show_findings(kept, (), err=True)
-    if any(f.level == "error" for f in kept):
-        fail(f"{cohort.source}: cannot be used; see the errors above.", EXIT_USAGE)
-
-
-def _controls(cohort: Cohort, given: str | None) -> str | None:
-    import numpy as np
-
-    from anthropo.learning.model import control_label
-
-    return control_label(np.array([case.label for case in cohort.cases]), given)
-
-
-def _enough(entries: Sequence[Any], least: int) -> tuple[list[Any], dict[str, int]]:
-    """The cases or sitters of labels with enough patients, and how many the other labels have."""
-    people: dict[str, set[str]] = {}
-    for entry in entries:
-        people.setdefault(entry.label, set()).add(entry.patient)
-    small = {label: len(own) for label, own in sorted(people.items()) if len(own) < least}
-    return [entry for entry in entries if entry.label not in small], small
-
-
-def _too_few(path: str, label: str, patients: int, least: int) -> str:
-    if not patients:
-        return f"{path}: {label}: no photo with a face. No composite is made."
-    return (
-        f"{path}: {label}: {_people(patients)} with a face, {least} are needed: a composite of fewer shows a "
-        "person. No composite is made."
-    )
-
-
-def _note_on_controls(found: Sequence[Group], controls: str | None, healthy: Group | None) -> None:
-    if controls is None and len(found) > 1:
-        click.echo(
-            "note: no label is called control, healthy or normal: no maps of displacement. Name it with "
-            "--controls.",
-            err=True,
-        )
-    elif controls and healthy is None:
-        click.echo(f"note: no maps of displacement: {controls} has no composite to compare with.", err=True)
-
-
-def _people(n: int) -> str:
-    return f"{n} patient{'' if n == 1 else 's'}"
-
-
-def _counts(small: Mapping[str, int]) -> str:
-    shown = [f"{label}: {n}" for label, n in list(small.items())[:5]]
-    return ", ".join(shown) + (f" and {len(small) - 5} more" if len(small) > 5 else "")
-
-
-def _warn_of_few(least: int) -> None:
-    if least < _MIN_PATIENTS:
-        click.secho(
-            f"warning: --min-patients {least}: one of {least} people may be recognised in their composite. "
-            "Do not publish it without their consent.",
-            fg="yellow",
-            err=True,
-        )
-
-
-def _warn_of_pairs(sitters: Sequence[Sitter]) -> None:
-    labels = Counter(patient for patient, _ in {(s.patient, s.label) for s in sitters})
-    several = sum(n > 1 for n in labels.values())
-    if several:
-        click.secho(
-            f"warning: {_people(several)} with more than one label: counted in each, and as different people "
-            "where labels are compared.",
-            fg="yellow",
-            err=True,
-        )
-
-
-def _averages(found: Sequence[Group], sitters: Sequence[Sitter], given: Given) -> dict[str, Pixels]:
-    """Each label's composite."""
-    from anthropo.groups.composite import average_face, by_label, common_shape
-
-    common = common_shape(found) if given["common_shape"] else None
-    own = by_label(sitters)
-    with progress(len(sitters), "averaging") as advance:
-        return {
-            group.label: average_face(
-                own[group.label],
-                group.mean if common is None else common,
-                size=given["size"],
-                sharp=given["sharp"],
-                jobs=given["jobs"],
-                on_progress=advance,
-            )
-            for group in found
-        }
-
-
-def _pictures(
-    cohort: str,
-    found: Sequence[Group],
-    healthy: Group | None,
-    displacements: Sequence[Displacement],
-    averages: Mapping[str, Pixels],
-    names: Mapping[str, str],
-    given: Given,
-) -> dict[str, bytes]:
-    """The PNG files by name."""
-    from anthropo.report.composite import (
-        SHEET,
-        captioned,
-        contact_sheet,
-        displacement_map,
-        field,
-        png,
-    )
-
-    remarks = ["all labels in one shape"] * given["common_shape"] + ["detail made stronger"] * given["sharp"]
-    composites = {group.label: captioned(averages[group.label], group, remarks) for group in found}
-    maps = {}
-    if healthy:
-        groups = {group.label: group for group in found}
-        fields = {d.label: field(d, healthy.mean, given["size"]) for d in displacements}
-        maps = {
-            d.label: displacement_map(d, groups[d.label], healthy, averages[healthy.label], fields)
-            for d in displacements
-        }
-    pairs = [(composites[group.label], maps.get(group.label)) for group in found]
-    files = {f"{names[label]}.png": png(picture) for label, picture in composites.items()}
-    files |= {f"{names[label]}-displacement.png": png(picture) for label, picture in maps.items()}
-    return files | {SHEET: png(contact_sheet(pairs, f"Composites of {cohort}"))}
-
-
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """All files into the folder.
-
-    Raises
-    ------
-    InputError
-        If one cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            write_atomically(folder / name, data)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror or error}).") from None

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import in_one_sentence
-from anthropo.cli.learning import documents_of, gather, training_options
+from anthropo.cli.common import in_one_sentence, progress
 from anthropo.errors import InputError
+from anthropo.workflows.cohort import PhotoReading, TrainRequest, gather
 
 _SYNTHETIC = (
     "SYNTHETIC: every picture is one public photograph, morphed. No figure here says anything about real "
     "people."
 )
-
-
-def _labels(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in value.split(",") if name.strip())
 
 
 @click.command(short_help="Train, classify, explain and evaluate on invented people.")
@@ -32,7 +28,7 @@ def _labels(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str
     "--labels",
     metavar="LABEL,…",
     default="control,synthetic-A",
-    callback=_labels,
+    callback=options.names,
     show_default=True,
     help="Two or more of control, synthetic-A, synthetic-B, synthetic-C.",
 )
@@ -69,18 +65,17 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
     InputError
         If a label is unknown, or the folder is not empty or cannot be written.
     """
-    from anthropo.batch import Item
-    from anthropo.cli.classify import people_of
-    from anthropo.cli.evaluate import write_evaluation
-    from anthropo.cli.explain import case_of
-    from anthropo.cli.explain import command as explain
-    from anthropo.cli.learning import look
-    from anthropo.cli.train import train
-    from anthropo.learning.training import Trained
+    from anthropo.cli.evaluate import write_evaluations
+    from anthropo.cli.train import show_trained
+    from anthropo.learning.judging import Question
     from anthropo.report.answers import print_answer
     from anthropo.report.evaluation import print_evaluation
-    from anthropo.report.explanation import changes_words, write
+    from anthropo.report.explanation.page import write
+    from anthropo.report.explanation.words import changes_words
     from anthropo.synthetic import make_cohort
+    from anthropo.workflows.evaluate import evaluations_of
+    from anthropo.workflows.model import load_model
+    from anthropo.workflows.train import train
 
     start = time.perf_counter()
     _step("1. SYNTHETIC people", f"{patients} of each of {', '.join(labels)}")
@@ -88,43 +83,43 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
     seen_not = make_cohort(folder / "new", 1, labels[-1:], seed=1, jobs=jobs)
     click.echo(f"{cohort}: one photograph, morphed. Amounts are in {cohort.with_name('truth.csv')}.")
 
-    given = _defaults() | {"jobs": jobs, "allow_duplicates": True, "cache": str(folder / "cache")}
+    cache = str(folder / "cache")
+    request = TrainRequest(allow_duplicates=True, reading=PhotoReading(jobs=jobs, cache=cache))
     _step("2. Train", f"anthropo train {cohort} -o {folder / 'demo.anthropo'} --allow-duplicates")
     click.echo("--allow-duplicates because all pictures are of one photograph; real cohorts do without.")
-    material = gather(str(cohort), given)
-    trained, judged = train(material, given | {"judge": True}, "anthropo demo")
+    material = gather(cohort, request, progress=progress)
+    result = train(material, command="anthropo demo", progress=progress)
+    show_trained(result)
     model = folder / "demo.anthropo"
-    trained.save(model)
+    result.trained.save(model)
     click.echo(f"{model}: {model.stat().st_size / 1e6:.1f} MB")
 
     photo = str(next(seen_not.parent.glob("*.jpg")))
     _step("3. Classify", f"anthropo classify --model {model} {photo}")
-    loaded = Trained.load(model)
-    people = people_of([Item(photo)], loaded)
-    new = look(people, material.settings, material.encoder, loaded.columns[0], given)
-    for prediction in loaded.predict(new):
-        print_answer(prediction, loaded, 5)
+    loaded = load_model(model)
+    for prediction in loaded.classify(photo, reading=request.reading).predictions:
+        print_answer(prediction, loaded.trained, 5)
     click.echo(f"It was made as {labels[-1]}.")
 
     why = folder / "explanation.html"
     _step("4. Explain", f"anthropo explain --model {model} {photo} -o {why}")
-    asked = explain.make_context("explain", ["--model", str(model), photo]).params
-    case = case_of(loaded, str(model), [Item(photo)], {**asked, **given}, drawn=True)
-    if case is not None:
-        case.record["notes"].insert(0, _SYNTHETIC)  # where no reader of the page can miss it
-        write(why, case)
-        for explained in case.explanation.labels[:1]:
-            click.echo(f"{explained.label}: log-odds {explained.log_odds:+.2f}, of which")
-            for c in explained.contributions[:5]:
-                click.echo(f"  {c.log_odds:+.2f}  {c.kind} {c.name}")
-        click.echo("\n".join(changes_words(case)))
+    case = loaded.explain(photo, reading=request.reading)
+    write(why, case, notes=[_SYNTHETIC])  # where no reader of the page can miss it
+    explained = case.explanation.labels[0]
+    click.echo(f"{explained.label}: log-odds {explained.log_odds:+.2f}, of which")
+    for c in explained.contributions[:5]:
+        click.echo(f"  {c.log_odds:+.2f}  {c.kind} {c.name}")
+    click.echo("\n".join(changes_words(case)))
 
     report = folder / "evaluation.html"
     _step("5. Evaluate", f"anthropo evaluate {cohort} -o {report} --allow-duplicates")
-    made = documents_of(judged, material, settings={"cohort": "SYNTHETIC: one morphed photograph"})
-    made[""]["warnings"].insert(0, _SYNTHETIC)  # where no reader of the page can miss it
-    print_evaluation(made[""])
-    write_evaluation(report, judged, made)
+    questions = [Question(attribute=None, models=made.judged) for made in result.evaluations]
+    settings = {"cohort": "SYNTHETIC: one morphed photograph"}
+    (made,) = evaluations_of(questions, material, settings=settings)
+    # where no reader of the page can miss it
+    made = replace(made, warnings=(_SYNTHETIC, *made.warnings))
+    print_evaluation(made)
+    write_evaluations(report, [made])
 
     _step("Done", f"{time.perf_counter() - start:.0f} seconds. All of it is SYNTHETIC.")
     click.echo(f"open   {why}\n       {report}")
@@ -134,14 +129,3 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
 def _step(what: str, how: str) -> None:
     click.secho(f"\n{what}  ", bold=True, fg="cyan", nl=False)
     click.echo(how)
-
-
-def _defaults() -> dict[str, Any]:
-    """The options of training and of photos as they are when nothing is given."""
-
-    @click.command()
-    @training_options
-    @options.learning_photo_options
-    def nothing(**given: Any) -> None: ...
-
-    return dict(nothing.make_context("demo", []).params)

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import click
 
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, place_to_write
-from anthropo.cli.learning import Given, settings_of
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from anthropo.networks.network import Network
+from anthropo.workflows.cohort import PhotoReading
 
 
 @click.command(short_help="Write a network as ONNX, for devices without torch.")
@@ -27,8 +19,8 @@ if TYPE_CHECKING:
     help="Of --int8: photos like those that the device will see, a folder, pattern or CSV. 32 of them tell "
     "the range of each layer, without which int8 is smaller but no faster. Labels are not used.",
 )
-@options.learning_photo_options
-def command(network: str, output: str, int8: bool, calibrate: str | None, **given: Any) -> None:
+@options.network_reading_options
+def command(network: str, output: str, int8: bool, calibrate: str | None, reading: PhotoReading) -> None:
     """Write NET, which `anthropo finetune` wrote, as an ONNX file.
 
     The file takes grey levels (uint8, RGB: photo, view, row, column, channel) for any number of photos and
@@ -48,35 +40,17 @@ def command(network: str, output: str, int8: bool, calibrate: str | None, **give
       anthropo export net.anthropo -o net.int8.onnx --int8 --calibrate photos/
     """
     with in_one_sentence("nothing is written."):
-        from anthropo.errors import InputError
-
         path = place_to_write(output, (".onnx",), (network,))
-        if calibrate and not int8:
-            raise InputError("--calibrate is for --int8. Pass both, or none of them.")
-        from anthropo.files import file_sha256
-        from anthropo.networks.export import export, require_onnx
-        from anthropo.networks.network import Network
+        from anthropo.workflows.export import export_network
 
-        require_onnx()
-        loaded = Network.load(network)
-        photos = calibration(loaded, [calibrate], given) if calibrate else None
-        made = export(loaded, path, int8=int8, photos=photos, source=file_sha256(network))
-        if int8 and photos is None:
+        exported = export_network(network, path, int8=int8, calibrate=calibrate, reading=reading)
+        if int8 and not calibrate:
             click.echo(
                 "note: without --calibrate only the weights are integers: a smaller file, but no faster on "
                 "most CPUs.",
                 err=True,
             )
-        on = "pictures of noise" if photos is None else "calibration photos"
-        how = f"at most {made.difference:.2g} apart from the network's on {made.compared} {on}"
-        same = f", the same first label for {made.agreement:.0%}" if int8 and photos is not None else ""
-        click.echo(f"{path}: {made.size / 1e6:.1f} MB; probabilities {how}{same}.", err=True)
-
-
-def calibration(network: Network, places: list[str], given: Given) -> NDArray[np.uint8]:
-    """Pictures of some photos of a folder, pattern or table."""
-    from anthropo.batch import collect
-    from anthropo.networks.bench import calibration_photos
-
-    settings = settings_of(given, network.manifest)
-    return calibration_photos(network, [i.path for i in collect(places)], settings, jobs=given["jobs"])
+        on = "calibration photos" if calibrate else "pictures of noise"
+        how = f"at most {exported.difference:.2g} apart from the network's on {exported.compared} {on}"
+        same = f", the same first label for {exported.agreement:.0%}" if calibrate else ""
+        click.echo(f"{path}: {exported.size / 1e6:.1f} MB; probabilities {how}{same}.", err=True)

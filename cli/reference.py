@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import textwrap
 from collections.abc import Iterable
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from anthropo.batch import Item, Settings, read_cohort, run
 from anthropo.cli import options
 from anthropo.cli.common import (
     EXIT_INTERRUPTED,
@@ -18,26 +16,12 @@ from anthropo.cli.common import (
     EXIT_SOME,
     EXIT_USAGE,
     fail,
+    place_to_write,
     progress,
     terminate_like_ctrl_c,
 )
 from anthropo.errors import AnthropoError, InputError
-from anthropo.reference.build import (
-    MIN_PEOPLE,
-    MODEL_COLUMN,
-    VERSION_COLUMN,
-    By,
-    Subject,
-    Values,
-    build_reference,
-    instrument_name,
-    one_instrument,
-    parse_bands,
-    require_columns,
-    subject,
-    values_of_record,
-    values_of_row,
-)
+from anthropo.reference.build import MIN_PEOPLE
 from anthropo.reference.tables import (
     DEFAULT_REFERENCE,
     SEXES,
@@ -47,6 +31,7 @@ from anthropo.reference.tables import (
     shipped_references,
     write_reference,
 )
+from anthropo.workflows import reference as workflow
 
 
 @click.group(short_help="Reference tables: list them, make one from your own controls.")
@@ -102,19 +87,17 @@ def _distinct(texts: Iterable[str], separator: str = ", ") -> str:
 
 
 def _show_rows(reference: Reference) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from anthropo.report.rendering import print_table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    numbers = ("n", "mean", "SD", "error SD")
-    for column in ("measurement", "unit", "sex", "ages", *numbers, "grade"):
-        table.add_column(column, justify="right" if column in numbers else "left", no_wrap=True)
-    for row in reference.rows:
-        table.add_row(
+    left, numbers = ("unit", "sex", "ages", "grade"), ("n", "mean", "SD", "error SD")
+    rows = [
+        (
             row.measurement, row.unit, row.sex, f"{row.age_lo:g} to {row.age_hi:g}", str(row.n),
             f"{row.mean:.4g}", f"{row.sd:.3g}", f"{row.error_sd:.3g}", row.grade,
-        )  # fmt: skip
-    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
+        )
+        for row in reference.rows
+    ]  # fmt: skip
+    print_table(("measurement", *left[:3], *numbers, "grade"), rows, left=left)
     _line("file", str(reference.path))
     _line("sha256", reference.sha256)
     _line("instrument", _distinct((row.instrument for row in reference.rows), "; "))
@@ -132,6 +115,7 @@ def _show_rows(reference: Reference) -> None:
 )
 @click.option(
     "--min-n",
+    "min_people",
     type=click.IntRange(min=10),
     default=MIN_PEOPLE,
     show_default=True,
@@ -149,16 +133,8 @@ def _show_rows(reference: Reference) -> None:
 )
 @options.jobs_option
 @options.landmark_model_option
-def build(
-    controls: str,
-    output: str,
-    age_bands: str | None,
-    min_n: int,
-    by: By,
-    source: str | None,
-    jobs: int,
-    landmark_model: str | None,
-) -> None:
+@options.passed_as("request", workflow.BuildRequest)
+def build(controls: str, output: str, request: workflow.BuildRequest) -> None:
     """Make a reference table from healthy controls, measured by anthropo itself.
 
     CONTROLS.csv lists photographs in the columns `photo`, `sex` and `age`; photographs of one person
@@ -174,7 +150,19 @@ def build(
     """
     terminate_like_ctrl_c()
     try:
-        sys.exit(_build(controls, Path(output), age_bands, min_n, by, source, jobs, landmark_model))
+        path = _place(output, controls)
+        built = workflow.build(controls, request, progress=progress)
+        for sentence in (*built.left_out, *built.notes):
+            click.echo(sentence, err=True)
+        if not built.rows:
+            few = f"no sex and age band has {request.min_people} people with a measured photograph"
+            fail(f"{controls}: {few}; {output} is not written.", EXIT_NONE)
+        write_reference(path, built.rows)
+        kinds = len({row.measurement for row in built.rows})
+        made = f"{len(built.rows)} rows, {kinds} measurements, from {built.people} people"
+        click.echo(f"{output}: {made}. Use it with --reference {output}.", err=True)
+        if built.left_out:
+            sys.exit(EXIT_SOME)
     except AnthropoError as error:
         fail(str(error), EXIT_USAGE)
     except KeyboardInterrupt:
@@ -185,121 +173,11 @@ def build(
         )
 
 
-def _build(
-    controls: str,
-    output: Path,
-    age_bands: str | None,
-    min_people: int,
-    by: By,
-    source: str | None,
-    jobs: int,
-    landmark_model: str | None,
-) -> int:
-    _check_output(output, controls)
-    bands = parse_bands(age_bands) if age_bands is not None else None
-    items = read_cohort(Path(controls))
-    columns = list(items[0].columns)
-    require_columns(controls, ["photo", *columns], by)
-    if VERSION_COLUMN in columns and MODEL_COLUMN in columns:
-        if landmark_model is not None:
-            raise InputError(f"{controls} has been measured already: --landmark-model has nothing to do.")
-        measured, left_out, instrument = _from_table(controls, items, by)
-    else:
-        measured, left_out, instrument = _from_photos(
-            items, by, jobs, Settings(landmark_model=landmark_model)
-        )
-    built = build_reference(
-        measured,
-        bands=bands,
-        min_people=min_people,
-        source=source or f"healthy controls of {Path(controls).name}",
-        instrument=instrument,
-    )
-    for sentence in (*left_out, *built.refused, *built.notes):
-        click.echo(sentence, err=True)
-    if not built.rows:
-        click.echo(
-            f"Error: {controls}: no sex and age band has {min_people} people with a measured photograph; "
-            f"{output} is not written.",
-            err=True,
-        )
-        return EXIT_NONE
-    write_reference(output, built.rows)
-    people = len({person.patient for person, _ in measured})
-    kinds = len({row.measurement for row in built.rows})
-    click.echo(
-        f"{output}: {len(built.rows)} rows, {kinds} measurements, from {people} people. Use it with "
-        f"--reference {output}.",
-        err=True,
-    )
-    return EXIT_SOME if left_out or built.refused else 0
-
-
-def _check_output(output: Path, controls: str) -> None:
-    """Before hours of measuring, not after."""
-    if output.suffix.lower() != ".csv":
+def _place(output: str, controls: str) -> Path:
+    """Where to write, refused before hours of measuring, not after."""
+    if not output.lower().endswith(".csv"):
         raise InputError(f"{output}: a reference table is a CSV. Use a name that ends in .csv.")
-    if output.is_dir():
-        raise InputError(f"{output}: a folder, not a file. Give the name of a file to write.")
-    if not os.access(output.parent, os.W_OK):
-        raise InputError(
-            f"{output}: cannot be written. Choose a folder that exists and that you may write to."
-        )
-    if output.exists() and os.path.exists(controls) and os.path.samefile(output, controls):
+    path = place_to_write(output)
+    if path.exists() and Path(controls).exists() and path.samefile(controls):
         raise InputError(f"{output}: would overwrite the controls. Give another -o.")
-
-
-_Measured = tuple[list[tuple[Subject, Values]], list[str], str]  # also who was left out; the instrument
-
-
-def _from_table(controls: str, items: list[Item], by: By) -> _Measured:
-    measured: list[tuple[Subject, Values]] = []
-    left_out: list[str] = []
-    # photos as the table names them: relative to where `measure` ran, not to the table
-    folder = Path(controls).parent
-    paths = [Path(item.path) for item in items]
-    names = [str(path.relative_to(folder) if path.is_relative_to(folder) else path) for path in paths]
-    rows = [{**item.columns, "photo": name} for item, name in zip(items, names, strict=True)]
-    several = {row["photo"] for row in rows if row.get("face", "0") != "0"}
-    for photo in sorted(several):
-        left_out.append(f"{photo}: several faces in the table; left out. Measure it with --face largest.")
-    for row in rows:
-        if row["photo"] in several:
-            continue
-        if row["status"] != "ok":
-            left_out.append(row.get("reason") or f"{row['photo']}: failed.")
-            continue
-        try:
-            person = subject(row["photo"], row, by)
-        except InputError as error:
-            left_out.append(f"{error} Left out.")
-            continue
-        measured.append((person, values_of_row(controls, row)))
-    return measured, left_out, one_instrument(controls, rows)
-
-
-def _from_photos(items: list[Item], by: By, jobs: int, settings: Settings) -> _Measured:
-    people: list[Subject] = []
-    left_out: list[str] = []
-    for item in items:
-        try:
-            people.append(subject(item.path, item.columns, by))
-        except InputError as error:
-            left_out.append(f"{error} Left out.")
-    settings.fingerprint()  # a missing model is one error, not one per photo
-    results: dict[str, Values] = {}
-    failed: dict[str, str] = {}
-    instrument = ""
-    todo = [Item(path) for path in dict.fromkeys(person.photo for person in people)]
-    with progress(len(todo)) as advance:
-        for records in run(todo, settings, jobs):
-            record = records[0]
-            if record["status"] == "ok":
-                made = record["diagnostics"]
-                instrument = instrument_name(made["anthropo"], made["landmark_model"], made["fine_model"])
-                results[record["photo"]] = values_of_record(record)
-            else:
-                failed[record["photo"]] = record["reason"]
-            advance()
-    left_out += [failed[item.path] for item in todo if item.path in failed]
-    return [(p, results[p.photo]) for p in people if p.photo in results], left_out, instrument
+    return path

@@ -11,7 +11,6 @@ import click
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_USAGE, fail, in_one_sentence, place_to_write, progress
 from anthropo.cli.learning import Given, corrected, look, settings_of, show_findings
-from anthropo.errors import InputError
 
 if TYPE_CHECKING:
     from anthropo.groups.regions import Discovery
@@ -100,7 +99,7 @@ def _discovered(name: str, label: str, given: Given) -> tuple[Features, Discover
     from anthropo.encoder.regions import DEFAULT_REGIONS
     from anthropo.groups.regions import checked, discover, pictures
     from anthropo.learning.cohort import read_cohort
-    from anthropo.learning.features import validate
+    from anthropo.learning.cohort_checks import validate
 
     cohort = read_cohort(name)
     _refuse_early(cohort, label)
@@ -147,8 +146,9 @@ def _refuse_early(cohort: Cohort, label: str) -> None:
 
 
 def _write(path: Path, features: Features, found: Discovery, settings: dict[str, str]) -> None:
-    from anthropo.files import write_atomically
-    from anthropo.report.regions import document, page, panels, picture, png
+    from anthropo.files import write
+    from anthropo.report.regions import document, page, panels, picture
+    from anthropo.report.rendering import png
 
     suffix = path.suffix.lower()
     made = document(found, settings, features.left_out)
@@ -157,7 +157,4 @@ def _write(path: Path, features: Features, found: Discovery, settings: dict[str,
     else:
         drawn = panels(found, features)
         data = png(picture(found, drawn)) if suffix == ".png" else page(made, found, drawn).encode()
-    try:
-        write_atomically(path, data)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}).") from None
+    write(path, data)

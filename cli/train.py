@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import EXIT_USAGE, fail, in_one_sentence, place_to_write
-from anthropo.cli.learning import (
-    Document,
-    Given,
-    Material,
+from anthropo.cli.common import (
+    EXIT_USAGE,
     command_line,
-    documents_of,
-    gather,
-    judge_material,
+    fail,
+    in_one_sentence,
+    place_to_write,
+    progress,
     show_findings,
-    training_options,
 )
+from anthropo.workflows.cohort import Material, TrainRequest, gather
 
 if TYPE_CHECKING:
-    from anthropo.learning.metrics import Judged
-    from anthropo.learning.training import Trained
+    from anthropo.learning.attributes import AttributeModel
+    from anthropo.learning.evaluation import Evaluation
+    from anthropo.workflows.train import TrainResult
 
-_BOOTSTRAP = 500
 _SURE = 0.05  # false discovery rate of a relation that is shown
 _MOST_RELATIONS = 20
 
@@ -43,11 +39,17 @@ _MOST_RELATIONS = 20
     show_default=True,
     help="Cross-validate, so that the model's card says how good it is.",
 )
-@training_options
-@options.landmarks_option
-@options.learning_photo_options
+@options.training_options
 @click.pass_context
-def command(ctx: click.Context, /, cohort: str, output: str | None, **given: Any) -> None:
+def command(
+    ctx: click.Context,
+    /,
+    cohort: str,
+    output: str | None,
+    validate: bool,
+    judge: bool,
+    request: TrainRequest,
+) -> None:
     """Train a model on COHORT and write it to a file.
 
     COHORT is a CSV with the columns `photo` (relative to the CSV) and `label`, and any of `patient`,
@@ -82,27 +84,32 @@ def command(ctx: click.Context, /, cohort: str, output: str | None, **given: Any
       anthropo train cohort.csv -o m.anthropo --normal control --specificity 0.99
     """
     with in_one_sentence("no model is written. Photos that are done are in the cache; run again to go on."):
-        if given["multilabel"] and given["positive"]:
+        if request.task == "attributes" and request.options.positive:
             fail("--positive: with --multilabel all attributes are learned. Leave it out.", EXIT_USAGE)
-        path = place_to_write(output, inputs=(cohort, given["cost_matrix"] or "")) if output else None
-        if given["validate"]:
-            sys.exit(_validate(cohort, given))
+        path = place_to_write(output, inputs=(cohort, request.options.cost_matrix or "")) if output else None
+        if validate:
+            sys.exit(_validate(cohort, request))
         if path is None:
             fail("where to? Give -o m.anthropo, or --validate to check the cohort only.", EXIT_USAGE)
-        material = gather(cohort, given)
+        material = gather(cohort, request, progress=progress)
         show_findings(material.findings, material.features.left_out, err=True)
-        if not material.usable:
-            fail(f"{cohort}: cannot be trained on; see the errors above.", EXIT_USAGE)
-        trained, _ = train(material, given, command_line(ctx))
-        trained.save(path)
-        show_written(path)
+
+        from anthropo.workflows.train import train
+
+        result = train(material, judge=judge, command=command_line(ctx), progress=progress)
+        show_trained(result)
+        result.trained.save(path)
+        click.echo(
+            f"{path}: {path.stat().st_size / 1e6:.1f} MB. Use it with `anthropo classify --model {path} "
+            f"PHOTO`; `anthropo inspect {path}` tells what is in it.",
+            err=True,
+        )
 
 
-def _validate(cohort: str, given: Given) -> int:
-    material = gather(cohort, given)
+def _validate(cohort: str, request: TrainRequest) -> int:
+    material = gather(cohort, request, thorough=True, progress=progress)
     show_findings(material.findings, material.features.left_out, err=False)
-    features = material.features
-    if len(features):
+    if len(material.features):
         _show_counts(material)
     if not material.usable:
         click.secho(f"{cohort}: cannot be trained on; see the errors above.", fg="red", bold=True)
@@ -112,135 +119,27 @@ def _validate(cohort: str, given: Given) -> int:
 
 
 def _show_counts(material: Material) -> None:
-    from anthropo.learning.attributes import split_labels
+    from anthropo.learning.training import describe_cohort
 
-    features, multilabel = material.features, material.cohort.multilabel
-    people: dict[str, set[str]] = {}
-    for label, patient in zip(features.labels.tolist(), features.patients.tolist(), strict=True):
-        for own in split_labels(label) if multilabel else (label,):
-            people.setdefault(own, set()).add(patient)
-    counts = ", ".join(f"{label} ({len(own)})" for label, own in sorted(people.items()))
-    everybody = len(set(features.patients.tolist()))
-    click.echo(f"{len(features)} photos of {everybody} patients; patients per label: {counts}.")
-    if material.cohort.metadata:
-        columns = ", ".join(f"{name} ({kind})" for name, kind in material.cohort.metadata.items())
+    features, cohort = material.features, material.cohort
+    counts = describe_cohort(features, features.labels, several=cohort.multilabel)
+    labels = ", ".join(f"{label} ({n['patients']})" for label, n in counts["labels"].items())
+    click.echo(f"{counts['photos']} photos of {counts['patients']} patients; patients per label: {labels}.")
+    if cohort.metadata:
+        columns = ", ".join(f"{name} ({kind})" for name, kind in cohort.metadata.items())
         click.echo(f"columns that --metadata can name: {columns}.")
 
 
-def train(material: Material, given: Given, command: str) -> tuple[Trained, dict[str, dict[str, Judged]]]:
-    """Judge by cross-validation, train on everything, and print both.
-
-    Parameters
-    ----------
-    material : Material
-    given : dict
-        `judge` and `folds` are used.
-    command : str
-        That is kept in the model.
-
-    Returns
-    -------
-    trained : Trained
-    judged : dict
-        What the figures were made of, by attribute and model; empty without `judge`.
-
-    Raises
-    ------
-    InputError
-        If the cohort does not allow it.
-    """
-    from anthropo.learning.training import make_trained
-
-    judged: dict[str, dict[str, Judged]] = {}
-    documents: dict[str, Document] = {}
-    if given["judge"] and _can_be_judged(material):
-        # of attributes the table has a row each; their baselines are for `anthropo evaluate`
-        judged, notes = judge_material(
-            material, given["folds"], baselines=material.task != "attributes", jobs=given["jobs"]
-        )
-        for note in notes:
-            click.echo(f"note: {note}", err=True)
-        documents = documents_of(judged, material, subgroups=False, bootstrap=_BOOTSTRAP)
-    trained = make_trained(
-        material.features,
-        material.options,
-        material.task,
-        material.encoder,
-        material.settings,
-        source=Path(material.cohort.source),
-        validation=_validation(documents),
-        command=command,
-    )
-    _show_figures(documents)
-    _show_model(trained, documents)
-    return trained, judged
-
-
-def _can_be_judged(material: Material) -> bool:
-    if material.task != "normality" or len(set(material.features.labels.tolist())) > 1:
-        return True
-    click.echo(
-        "note: only healthy people are here, so that sensitivity cannot be judged. Judge the model with "
-        "`anthropo evaluate COHORT --model`.",
-        err=True,
-    )
-    return False
-
-
-def _validation(documents: Mapping[str, Document]) -> Document | None:
-    """What is kept in the model: of one question all models, of several attributes the hybrid of each."""
-    if not documents:
-        return None
-    first = next(iter(documents.values()))
-    if "" in documents:
-        return first
-    return {
-        "n_photos": first["n_photos"],
-        "n_patients": first["n_patients"],
-        "prevalence": None,
-        "models": {about: made["models"][made["main"]] for about, made in documents.items()},
-    }
-
-
-def _show_figures(documents: Mapping[str, Document]) -> None:
-    from anthropo.report.evaluation import MODEL_NAMES, print_comparison, summary
-
-    if "" in documents:
-        made = documents[""]
-        click.secho(summary(made), bold=True)
-        for sentence in made["warnings"]:
-            click.secho(f"warning: {sentence}", fg="yellow", err=True)
-        print_comparison({MODEL_NAMES.get(name, name): own for name, own in made["models"].items()})
-    elif documents:
-        click.secho("Cross-validated, of each attribute:", bold=True)
-        print_comparison({about: made["models"][made["main"]] for about, made in documents.items()})
-
-
-def _show_model(trained: Trained, documents: Mapping[str, Document]) -> None:
+def show_trained(result: TrainResult) -> None:
+    """Figures of the cross-validation, where the model decides, and what a reader should know of it."""
     from anthropo.learning.attributes import AttributeModel
     from anthropo.learning.model import LabelModel
-    from anthropo.report.evaluation import figure_text
 
-    manifest = trained.manifest
-    point = manifest.get("operating_point") or {}
-    if "" in documents and trained.task == "labels":
-        made = documents[""]
-        own, positive, threshold = made["models"][made["main"]], made["positive"], point.get("threshold")
-        where = (
-            f"calls it {positive} from a probability of {threshold:.3f} on"
-            if positive and threshold is not None
-            else "takes the label of least expected cost"
-        )
-        mean = "" if positive else "mean over the labels: "
-        click.echo(
-            f"Operating point: {where}; {mean}sensitivity {figure_text(own['sensitivity'])}, specificity "
-            f"{figure_text(own['specificity'])} in cross-validation."
-        )
-    elif point.get("rule"):
-        positive, threshold = manifest.get("positive"), point.get("threshold")
-        at = f": {positive} from a probability of {threshold:.3f} on" if positive and threshold else ""
-        click.echo(f"Operating point: {point['rule']}{at}.")
-    model = trained.model
+    for note in result.notes:
+        click.echo(f"note: {note}", err=True)
+    _show_figures(result.evaluations)
+    _show_decision(result)
+    model = result.trained.model
     if isinstance(model, LabelModel) and model.novelty is not None and model.alarm > 0:
         known = len(model.novelty.rank.scores)
         if 1 / (known + 1) > model.alarm:
@@ -248,14 +147,52 @@ def _show_model(trained: Trained, documents: Mapping[str, Document]) -> None:
                 f"note: with {known} photos nobody can be called unlike all others at an alarm rate of "
                 f"{model.alarm:g}; --alarm {math.ceil(1000 / (known + 1)) / 1000:g} can."
             )
-    if manifest.get("gallery"):
-        rare = ", ".join(f"{label} ({n})" for label, n in manifest["gallery"].items())
+    if gallery := result.trained.manifest.get("gallery"):
+        rare = ", ".join(f"{label} ({n})" for label, n in gallery.items())
         click.echo(f"Matched to their nearest patients, for want of more: {rare}.")
-    if isinstance(trained.model, AttributeModel):
-        show_relations(trained.model)
+    if isinstance(model, AttributeModel):
+        show_relations(model)
 
 
-def show_relations(model: Any) -> None:
+def _show_figures(evaluations: tuple[Evaluation, ...]) -> None:
+    from anthropo.learning.evaluation import model_name
+    from anthropo.report.evaluation import print_comparison, summary
+
+    if not evaluations:
+        return
+    made = evaluations[0]
+    if made.attribute is not None:
+        click.secho("Cross-validated, of each attribute:", bold=True)
+        print_comparison({str(made.attribute): made.figures for made in evaluations})
+        return
+    click.secho(summary(made), bold=True)
+    for sentence in made.warnings:
+        click.secho(f"warning: {sentence}", fg="yellow", err=True)
+    print_comparison({model_name(name): figures for name, figures in made.models.items()})
+
+
+def _show_decision(result: TrainResult) -> None:
+    manifest = result.trained.manifest
+    point = manifest.get("operating_point") or {}
+    if not point.get("rule"):
+        return
+    positive, threshold = manifest.get("positive"), point.get("threshold")
+    if not result.evaluations or result.trained.task != "labels":
+        at = f": {positive} from a probability of {threshold:.3f} on" if positive and threshold else ""
+        click.echo(f"Operating point: {point['rule']}{at}.")
+        return
+    (made,) = result.evaluations
+    where = "takes the label of least expected cost"
+    if made.positive and threshold is not None:
+        where = f"calls it {made.positive} from a probability of {threshold:.3f} on"
+    mean = "" if made.positive else "mean over the labels: "
+    click.echo(
+        f"Operating point: {where}; {mean}sensitivity {made.figures['sensitivity']}, specificity "
+        f"{made.figures['specificity']} in cross-validation."
+    )
+
+
+def show_relations(model: AttributeModel) -> None:
     """Attributes that go together, or avoid each other, more than by chance."""
     from rich.console import Console
     from rich.table import Table
@@ -277,13 +214,3 @@ def show_relations(model: Any) -> None:
     Console(width=None if sys.stdout.isatty() else 1000, highlight=False, markup=False).print(table)
     if len(sure) > _MOST_RELATIONS:
         click.echo(f"… and {len(sure) - _MOST_RELATIONS} more.")
-
-
-def show_written(path: Path) -> None:
-    """Where the model is and how it is used."""
-    size = path.stat().st_size / 1e6
-    click.echo(
-        f"{path}: {size:.1f} MB. Use it with `anthropo classify --model {path} PHOTO`; "
-        f"`anthropo inspect {path}` tells what is in it.",
-        err=True,
-    )

@@ -83,8 +83,8 @@ def main() -> None:
         for name, change in CHANGES.items():
             changed[name].append(look(change(image))[1])
         other = smiling.get(row["patient"])
-        found = look(Image.fromarray(read_photo(folder / other).pixels))[1] if other else values * np.nan
-        smile.append(found)
+        smiled = look(Image.fromarray(read_photo(folder / other).pixels))[1] if other else values * np.nan
+        smile.append(smiled)
     before = np.array(plain)
     spread = np.nanstd(before[..., 0], axis=0, ddof=1)
     print("| value | mean | SD | error | " + " | ".join(f"{name}, in" for name in CHANGES) + " | smile, in |")

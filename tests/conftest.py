@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
+from anthropo.face.weights import locate
+
+#: A shape predictor of dlib that anthropo does not use.
+FIVE_POINTS = locate("landmarks-68").with_name("shape_predictor_5_face_landmarks.dat")
+
 Pixels = NDArray[np.uint8]
 Copies = Callable[..., list[Path]]
 Invoke = Callable[..., Result]

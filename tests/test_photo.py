@@ -394,7 +394,7 @@ def test_huge_png_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     start = time.perf_counter()
     assert error_of(path) == (
         f"{path}: 40000 × 40000 pixels are 1600 MP, more than the limit of 200 MP. "
-        "Reduce the photo, or raise the limit with --max-megapixels."
+        "Reduce the photo, or raise the limit with max_megapixels."
     )
     assert time.perf_counter() - start < 1
 
@@ -404,7 +404,7 @@ def test_own_limit_below_pillows(tmp_path: Path) -> None:
     write_blank_png(path, 6000, 5000)
     assert error_of(path, max_megapixels=29.5) == (
         f"{path}: 6000 × 5000 pixels are 30 MP, more than the limit of 29.5 MP. "
-        "Reduce the photo, or raise the limit with --max-megapixels."
+        "Reduce the photo, or raise the limit with max_megapixels."
     )
     assert read_photo(path, max_megapixels=30).pixels.shape == (5000, 6000, 3)
 

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from anthropo import Face, Photo, measure_face, measure_table, read_face, synthetic
+from anthropo import Face, Photo, measure_face, measure_table, read_face
 from anthropo.errors import InputError
 from anthropo.face.fine import refine
 from anthropo.face.scheme import MIRROR
@@ -29,6 +29,10 @@ from anthropo.synthetic import (
     make_cohort,
     morph,
 )
+from anthropo.synthetic import picture as picture_module
+from anthropo.synthetic.morphs import displacement_of
+from anthropo.synthetic.neutral import neutral_face
+from anthropo.synthetic.picture import CAPTION_HEIGHT, person_of, photograph, untorn
 
 Pixels = NDArray[np.uint8]
 LABELS = (CONTROL, "synthetic-A")
@@ -76,7 +80,7 @@ def measured(jpeg_or_pixels: bytes | Pixels) -> dict[str, float]:
 def picture(number: int, changes: dict[str, float]) -> bytes:
     """The same person, pose and light for the same number, whatever the changes."""
     random = np.random.default_rng([11, number])
-    return synthetic._photograph(synthetic._person(random, changes), random)
+    return photograph(person_of(random, changes), random)
 
 
 # ------------------------------------------------------------------------------------- the cohort
@@ -123,16 +127,16 @@ def test_truth_lists_what_was_changed_apart_from_the_cohort(cohort: Path) -> Non
 
 def test_every_picture_says_that_it_is_synthetic(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def caption(path: Path) -> NDArray[np.float64]:
-        return np.asarray(Image.open(path).convert("L"), dtype=np.float64)[-synthetic._CAPTION_HEIGHT + 1 :]
+        return np.asarray(Image.open(path).convert("L"), dtype=np.float64)[-CAPTION_HEIGHT + 1 :]
 
     strips = [caption(p) for p in sorted(cohort.parent.glob("*.jpg"))]
     for strip in strips:
         assert np.median(strip) > 245  # white paper,
         assert (strip < 100).mean() > 0.02  # dark letters
         assert abs(strip - strips[0]).mean() < 6  # the same ones
-    assert "SYNTHETIC" in synthetic.CAPTION
-    monkeypatch.setattr(synthetic, "CAPTION", "")
-    blank = np.asarray(Image.open(io.BytesIO(picture(0, {}))).convert("L"))[-synthetic._CAPTION_HEIGHT + 1 :]
+    assert "SYNTHETIC" in picture_module.CAPTION
+    monkeypatch.setattr(picture_module, "CAPTION", "")
+    blank = np.asarray(Image.open(io.BytesIO(picture(0, {}))).convert("L"))[-CAPTION_HEIGHT + 1 :]
     assert (blank < 100).sum() == 0  # so that the letters above are the caption's
 
 
@@ -286,15 +290,15 @@ def test_a_seed_gives_morph_another_person(astronaut: Pixels, astronaut_face: Fa
 
 
 def test_lips_are_never_folded() -> None:
-    thin = synthetic._displacement({"upper_vermilion_height": -1.5})
-    points = synthetic._neutral().points
+    thin = displacement_of({"upper_vermilion_height": -1.5})
+    points = neutral_face().points
     folded = thin.copy()
     folded[61:64, 1] -= 0.05
     for shape in (3 * thin, folded):
         assert (points + shape)[62, 1] - (points + shape)[51, 1] < 0  # would be torn
-        kept = points + synthetic._untorn(shape)
+        kept = points + untorn(shape)
         assert (kept[61:64, 1] - kept[50:53, 1]).min() == pytest.approx(0.022)
-    assert np.array_equal(synthetic._untorn(thin), thin)
+    assert np.array_equal(untorn(thin), thin)
 
 
 # ------------------------------------------------------------------------------------------ refusals
@@ -334,6 +338,6 @@ def test_a_folder_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.Monkey
     def full(path: Path, data: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(synthetic, "write_atomically", full)
+    monkeypatch.setattr("anthropo.synthetic.cohort.write_atomically", full)
     message = error_of(make_cohort, tmp_path / "full", 1)
     assert "cannot be written (No space left on device)" in message

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.encoder.regions import FILL
+from anthropo.face.frame import in_face_frame, outer_canthal_distance
 from anthropo.face.landmarker import Face, power_of_two
-from anthropo.face.shape import own_frame, shapes
+from anthropo.face.shape import shapes
 from anthropo.face.warp import Mesh
 from anthropo.photo import Photo
 
@@ -40,12 +41,11 @@ def portrait(photo: Photo, face: Face) -> tuple[Pixels, Floats]:
         The landmarks in the face's own frame: unit the outer-canthal distance, about its middle.
     """
     mesh = _common()
-    apart = float(np.hypot(*(face.landmarks[45] - face.landmarks[36])))
-    photo = photo.finer(power_of_two(apart / _UNIT))
+    photo = photo.finer(power_of_two(outer_canthal_distance(face.landmarks) / _UNIT))
     points = photo.to_decoded(face.landmarks)
     pixels = mesh.warp(photo.pixels, points)
     pixels[~mesh.within(points, photo.pixels.shape[:2])] = FILL  # in an average a corner is somebody's
-    return pixels, own_frame(face.landmarks)
+    return pixels, in_face_frame(face.landmarks)
 
 
 def reshaped(pixels: Pixels, shape: Floats) -> Pixels:

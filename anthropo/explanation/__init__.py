@@ -1,1 +1,5 @@
-"""Why a model says what it says: exact contributions, heatmaps, what would change the decision."""
+"""Explanations of one person: exact contributions, heatmaps, what would change the decision."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -11,7 +11,7 @@ from anthropo.learning.calibration import softmax
 from anthropo.learning.cost import expected_cost_decision
 from anthropo.learning.features import Features
 from anthropo.learning.model import LabelModel, by_person
-from anthropo.learning.training import Trained
+from anthropo.learning.trained import Trained
 
 _FARTHEST = 4.0  # standard deviations of the training people
 _STEPS = 17  # each way
@@ -21,7 +21,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """With one measurement changed and everything else as it is, the decision is another one."""
+    """Change of one measurement, everything else as it is, after which the decision is another one."""
 
     measurement: str  # id
     value: float  # mean over the photos, in the registry's unit
@@ -33,24 +33,11 @@ class Change:
 def smallest_changes(trained: Trained, features: Features, most: int = _SHOWN) -> list[Change]:
     """The smallest changes of single measurements after which the decision is another one.
 
-    Parameters
-    ----------
-    trained : Trained
-    features : Features
-        Of the photos of one patient; a change moves the measurement in each of them alike.
-    most : int
-        Changes that are returned.
-
-    Returns
-    -------
-    list of Change
-        Smallest first, in standard deviations; empty where no measurement can do it within ±4, and for
-        models that do not decide between labels by measurements.
-
-    Notes
-    -----
-    The decision is the label of least expected cost, "none of these" aside. Values are searched in steps of
-    a quarter of a standard deviation, and the step found is halved twelve times.
+    A change moves the measurement in each of the patient's photos alike. Smallest first, in standard
+    deviations; none where no measurement can do it within ±4, and none of models that do not decide between
+    labels by measurements. The decision is the label of least expected cost, "none of these" aside. Values
+    are searched in steps of a quarter of a standard deviation, and the step that is found is halved twelve
+    times.
     """
     model = trained.model
     if not isinstance(model, LabelModel) or model.classifier.measured_ is None:
@@ -60,7 +47,7 @@ def smallest_changes(trained: Trained, features: Features, most: int = _SHOWN) -
     mean, _ = by_person(len(table), ["one"] * len(table))
     base = mean(classifier.margins(table))
     numbers = classifier.scaler_.transform(table)
-    said = classifier.measured_margins(numbers)
+    before = classifier.measured_margins(numbers).mean(0)
     cost = np.asarray(classifier.cost)
     decided = int(expected_cost_decision(softmax(base), cost)[0])
 
@@ -68,8 +55,8 @@ def smallest_changes(trained: Trained, features: Features, most: int = _SHOWN) -
         """With each of these numbers (r,) moved by its offset (r,), in its standard deviations."""
         moved = np.repeat(numbers[None], len(offsets), axis=0)
         moved[np.arange(len(offsets)), :, columns] += offsets[:, None]
-        own = classifier.measured_margins(moved.reshape(-1, numbers.shape[1]))
-        gained = own.reshape(len(offsets), len(numbers), -1).mean(1) - said.mean(0)
+        after = classifier.measured_margins(moved.reshape(-1, numbers.shape[1]))
+        gained = after.reshape(len(offsets), len(numbers), -1).mean(1) - before
         return expected_cost_decision(softmax(base + gained), cost)
 
     tried = np.array([
@@ -92,11 +79,11 @@ def smallest_changes(trained: Trained, features: Features, most: int = _SHOWN) -
         beyond = decisions(columns, signs * middle) != decided
         far, near = np.where(beyond, middle, far), np.where(beyond, near, middle)
     order = sorted(range(len(rows)), key=lambda i: (far[i], columns[i]))[:most]
-    made = []
+    changes = []
     for i in order:
         name, spread = classifier.scaler_.origin[columns[i]], float(signs[i] * far[i])
         value = float(np.nanmean(table[name].to_numpy(dtype=np.float64)))
         needed = value + spread * float(classifier.scaler_.spread[columns[i]])
         new = int(decisions(columns[i : i + 1], np.array([spread]))[0])
-        made.append(Change(name, value, needed, spread, model.trained[new]))
-    return made
+        changes.append(Change(name, value, needed, spread, model.trained[new]))
+    return changes

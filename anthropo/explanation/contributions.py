@@ -1,15 +1,15 @@
-"""Log-odds of a prediction as an exact sum of what each measurement, region and metadatum says."""
+"""Log-odds of a prediction as an exact sum over measurements, regions and metadata."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
 from anthropo.learning.attributes import AttributeModel
 from anthropo.learning.columns import METADATA
 from anthropo.learning.features import Features
@@ -17,7 +17,7 @@ from anthropo.learning.hybrid import Contributions
 from anthropo.learning.model import NONE_OF_THESE, LabelModel, Prediction, by_person, vectors
 from anthropo.learning.normality import OUTSIDE, NormalityModel
 from anthropo.learning.novelty import Novelty
-from anthropo.learning.training import Trained
+from anthropo.learning.trained import Trained
 
 Floats = NDArray[np.float64]
 Kind = Literal["measurement", "region", "metadata"]
@@ -28,7 +28,7 @@ FIRST = 3  # labels that are explained unless others are asked for
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What one thing adds to a label's log-odds."""
+    """Term of a label's log-odds."""
 
     kind: Kind
     name: str  # measurement id, region or metadata column
@@ -61,26 +61,11 @@ class Explanation:
     labels: tuple[Explained, ...]  # as asked for, or the first three and "none of these"
 
 
-def explain(trained: Trained, features: Features, labels: Sequence[str] = ()) -> list[Explanation]:
-    """Explain what a model says of each patient.
+def explain_features(trained: Trained, features: Features, labels: Sequence[str] = ()) -> list[Explanation]:
+    """The prediction of each patient as sums, in the order of `Trained.predict`.
 
-    Parameters
-    ----------
-    trained : Trained
-    features : Features
-        Of one or more photos of each patient; what photos say is averaged, as in the prediction.
-    labels : sequence of str
-        To explain; the three most probable and "none of these" when left out.
-
-    Returns
-    -------
-    list of Explanation
-        In the order of `Trained.predict`.
-
-    Raises
-    ------
-    InputError
-        If the model does not know a label.
+    Several photos of a patient are averaged, as in the prediction. Explained are the labels that are asked
+    for (an InputError if the model does not know one), else the three most probable and "none of these".
 
     Notes
     -----
@@ -102,19 +87,15 @@ def explain(trained: Trained, features: Features, labels: Sequence[str] = ()) ->
     groups = features.patients.tolist()
     predictions = trained.predict(features)
     explained = _EXPLAINERS[trained.task](trained.model, table, groups)
-    made = []
+    explanations = []
     for at, prediction in enumerate(predictions):
         wanted = list(labels) or [r.label for r in prediction.ranked[:FIRST]] + [NONE_OF_THESE]
         if trained.task == "normality":
             wanted = [OUTSIDE]
         probability = {r.label: r.probability for r in prediction.ranked}
-        made.append(
-            Explanation(
-                prediction,
-                tuple(explained(at, label, probability.get(label)) for label in wanted if label in known),
-            )
-        )
-    return made
+        sums = tuple(explained(at, label, probability.get(label)) for label in wanted if label in known)
+        explanations.append(Explanation(prediction, sums))
+    return explanations
 
 
 def known_labels(trained: Trained) -> tuple[str, ...]:
@@ -126,19 +107,12 @@ def known_labels(trained: Trained) -> tuple[str, ...]:
 
 
 def check_labels(trained: Trained, labels: Sequence[str]) -> None:
-    """Refuse labels that the model does not know.
-
-    Raises
-    ------
-    InputError
-        If there is one.
-    """
+    """Refuse labels that the model does not know, by an InputError."""
     known = known_labels(trained)
     for label in labels:
         if label not in known:
-            raise InputError(
-                f"--label {label}: the model does not know it. Its labels are {', '.join(known)}."
-            )
+            where = parameter("labels", label)
+            raise InputError(f"{where}: the model does not know it. Its labels are {', '.join(known)}.")
 
 
 _One = Callable[[int, str, float | None], Explained]
@@ -147,7 +121,7 @@ _One = Callable[[int, str, float | None], Explained]
 def _of_labels(model: LabelModel, table: Any, groups: Sequence[str]) -> _One:
     mean, _ = by_person(len(table), groups)
     parts = model.classifier.contributions(table)
-    found = _pooled(parts, mean)
+    columns = _pooled(parts, mean)
     residual = mean(parts.residual)
     total = mean(parts.total)
     matched = None if model.gallery is None else _matches(model, table, mean)
@@ -166,7 +140,7 @@ def _of_labels(model: LabelModel, table: Any, groups: Sequence[str]) -> _One:
         )
         return Explained(
             label, probability, float(total[at] @ weights) - entropy, float(parts.bias @ weights) - entropy,
-            _sorted((kind, name, float(values[at] @ weights)) for kind, name, values in found),
+            _sorted((kind, name, float(values[at] @ weights)) for kind, name, values in columns),
             "trained", others, float(residual[at] @ weights),
         )  # fmt: skip
 
@@ -183,29 +157,33 @@ def contrast(margins: Floats, c: int) -> tuple[Floats, float]:
 
 
 def _pooled(parts: Contributions, mean: Callable[[Floats], Floats]) -> list[tuple[Kind, str, Floats]]:
-    found: list[tuple[Kind, str, Floats]] = []
+    """Kind, name and log-odds (patients, labels) of each column."""
     kinds: tuple[tuple[Kind, Mapping[str, Floats]], ...] = (
         ("measurement", parts.measurements), ("region", parts.regions), ("metadata", parts.metadata),
     )  # fmt: skip
-    for kind, by in kinds:
-        found += [(kind, name.removeprefix(METADATA), mean(values)) for name, values in by.items()]
-    return found
+    return [
+        (kind, name.removeprefix(METADATA), mean(values))
+        for kind, columns in kinds
+        for name, values in columns.items()
+    ]
 
 
 def _of_attributes(model: AttributeModel, table: Any, groups: Sequence[str]) -> _One:
     mean, _ = by_person(len(table), groups)
     weights = np.array([-1.0, 1.0])
-    made: dict[str, tuple[list[tuple[Kind, str, Floats]], Floats, Floats, Floats]] = {}
-    for name, one, own in zip(model.labels, model.classifiers, model.tables(table), strict=True):
-        parts = one.contributions(own)
-        made[name] = (_pooled(parts, mean), parts.bias, mean(parts.total), mean(parts.residual))
+    parts_of = {
+        label: classifier.contributions(own_table)
+        for label, classifier, own_table in zip(
+            model.labels, model.classifiers, model.tables(table), strict=True
+        )
+    }
 
     def explained(at: int, label: str, probability: float | None) -> Explained:
-        found, bias, total, residual = made[label]
+        parts = parts_of[label]
         return Explained(
-            label, probability, float(total[at] @ weights), float(bias @ weights),
-            _sorted((kind, name, float(values[at] @ weights)) for kind, name, values in found),
-            "trained", ((f"no {label}", 1.0),), float(residual[at] @ weights),
+            label, probability, float(mean(parts.total)[at] @ weights), float(parts.bias @ weights),
+            _sorted((kind, name, float(v[at] @ weights)) for kind, name, v in _pooled(parts, mean)),
+            "trained", ((f"no {label}", 1.0),), float(mean(parts.residual)[at] @ weights),
         )  # fmt: skip
 
     return explained
@@ -224,15 +202,15 @@ def _matches(
     there = vectors(table, model.classifier.columns_)
     sizes = {region: len(names) for region, names in model.classifier.columns_.regions.items()}
     parts = gallery.by_region(there, list(sizes.values()))  # (n, labels, regions)
-    by = np.stack([mean(parts[:, :, i]) for i in range(len(sizes))], axis=2)
+    by_region = np.stack([mean(parts[:, :, i]) for i in range(len(sizes))], axis=2)
 
     def one(at: int, label: str, probability: float | None) -> Explained:
         c = gallery.labels.index(label)
         bias = gallery.intercept + float(np.log(gallery.prior[c] / (1 - gallery.prior.sum())))
-        own = gallery.slope * by[at, c]
+        values = gallery.slope * by_region[at, c]
         return Explained(
-            label, probability, bias + float(own.sum()), bias,
-            _sorted(("region", region, float(v)) for region, v in zip(sizes, own, strict=True)),
+            label, probability, bias + float(values.sum()), bias,
+            _sorted(("region", region, float(v)) for region, v in zip(sizes, values, strict=True)),
             "matched", (("all trained labels", 1.0),),
         )  # fmt: skip
 
@@ -243,26 +221,26 @@ def _beyond(
     novelty: Novelty, table: Any, groups: Sequence[str], share: float
 ) -> Callable[[int, str], Explained]:
     mean, _ = by_person(len(table), groups)
-    by = {name: mean(values[:, None])[:, 0] for name, values in novelty.contributions(table).items()}
+    columns = {name: mean(values[:, None])[:, 0] for name, values in novelty.contributions(table).items()}
     rate, limit = novelty.rank.rate, novelty.rank.limit(share)
 
     def one(at: int, label: str) -> Explained:
-        found: list[tuple[Kind, str, float]] = [
+        parts: list[tuple[Kind, str, float]] = [
             ("region" if name in novelty.columns.regions else "measurement", name, rate * float(values[at]))
-            for name, values in by.items()
+            for name, values in columns.items()
         ]
         bias = -rate * limit
         return Explained(
-            label, None, bias + sum(v for _, _, v in found), bias, _sorted(found), "distance",
+            label, None, bias + sum(v for _, _, v in parts), bias, _sorted(parts), "distance",
             (("the people that the model knows", 1.0),),
         )  # fmt: skip
 
     return one
 
 
-def _sorted(found: Any) -> tuple[Contribution, ...]:
-    made = [Contribution(kind, name, value) for kind, name, value in found]
-    return tuple(sorted(made, key=lambda c: (-abs(c.log_odds), c.kind, c.name)))
+def _sorted(parts: Iterable[tuple[Kind, str, float]]) -> tuple[Contribution, ...]:
+    contributions = [Contribution(kind, name, value) for kind, name, value in parts]
+    return tuple(sorted(contributions, key=lambda c: (-abs(c.log_odds), c.kind, c.name)))
 
 
 _EXPLAINERS: dict[str, Callable[..., _One]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,7 @@ _SANITY = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Faithfulness:
-    """Whether a map shows what the model looks at.
+    """Tests of whether a map shows what the model looks at.
 
     Pixels are removed by blurring them away. `deletion`, `insertion` and `random` are areas under curves:
     the mean log-odds between everything being there and nothing.
@@ -78,7 +78,7 @@ class Heatmap:
 
     @property
     def completeness(self) -> float:
-        """What the map leaves over: the contribution less the baseline and the sum of the values."""
+        """Log-odds that the map leaves over: the contribution less the baseline and the map's sum."""
         return self.contribution - self.baseline - float(self.values.sum())
 
 
@@ -104,10 +104,10 @@ class Head:
         import torch
 
         at = list(model.regions_).index(region)
-        own = model.regions_[region]
+        fitted = model.regions_[region]
         # contributions have mean 0 over the labels: so has what reads them
         reader = model.region_weights[at] * (weights - weights.mean()) / model.score_spread_[at]
-        numbers = own.centre, own.frequencies, own.weights @ reader
+        numbers = fitted.centre, fitted.frequencies, fitted.weights @ reader
         return cls(*(torch.from_numpy(np.array(n, dtype=np.float64)) for n in numbers))
 
     def __call__(self, embeddings: Tensor) -> Tensor:
@@ -133,34 +133,12 @@ def heatmaps(
     judge: bool = True,
     seed: int = 0,
 ) -> FaceHeat:
-    """Where in a face the log-odds that its regions contribute come from.
+    """Places in a face that the log-odds of its regions come from.
 
-    Parameters
-    ----------
-    model : HybridClassifier
-    encoder : Encoder
-        That the model was trained with.
-    photo : Photo
-    face : Face or None
-        Found in the photo. None: of the photo's middle square.
-    weights : (k,) array
-        What is explained, as a sum of the labels' margins: 1 for a label, and less than 0 for the others,
-        as much as each counts in the comparison (`anthropo.explanation.contributions.contrast`).
-    regions : sequence of str, optional
-        Some of the model's; all of them when left out.
-    judge : bool
-        Say how faithful each map is; takes three times as long.
-    seed : int
-        Of the random order and the network that knows nothing.
-
-    Returns
-    -------
-    FaceHeat
-
-    Raises
-    ------
-    InputError
-        If the model has no such region, or none at all.
+    Explained is a sum of the labels' margins with `weights` (k,): 1 for a label, and less than 0 for the
+    others, as much as each counts in the comparison (`contrast`). Without a face, maps are of the photo's
+    middle square. To judge how faithful each map is takes three times as long; `seed` is that of the
+    random order and of the network that knows nothing.
 
     Notes
     -----
@@ -193,9 +171,9 @@ def heatmaps(
     from anthropo.networks.encoder import NetworkEncoder
 
     assert isinstance(encoder, NetworkEncoder)  # there are no others
-    heard = _heard(names, heads)
-    scene = _Views.of(encoder, photo, face, *heard) if heard[0] else None
-    return _drawn(scene, names, heard[0], size, judge, seed)
+    used, readers = _with_a_say(names, heads)
+    scene = _Views.of(encoder, photo, face, used, readers) if used else None
+    return _drawn(scene, names, used, size, judge, seed)
 
 
 def heat_of_chips(
@@ -208,14 +186,14 @@ def heat_of_chips(
     seed: int = 0,
 ) -> FaceHeat:
     """Like `heatmaps`, of the regions' chips (r, size, size, 3) and what reads their embeddings."""
-    heard, telling = _heard(names, heads)
-    at = [names.index(name) for name in heard]
-    scene = _Scene.of(encoder, chips[at], heard, telling) if heard else None
-    return _drawn(scene, names, heard, encoder.size, judge, seed)
+    used, readers = _with_a_say(names, heads)
+    at = [names.index(name) for name in used]
+    scene = _Scene.of(encoder, chips[at], used, readers) if used else None
+    return _drawn(scene, names, used, encoder.size, judge, seed)
 
 
-def _heard(names: Sequence[str], heads: Sequence[Head]) -> tuple[list[str], list[Head]]:
-    """The regions that have a say: one without costs as much as any other."""
+def _with_a_say(names: Sequence[str], heads: Sequence[Head]) -> tuple[list[str], list[Head]]:
+    """Regions whose head reads anything, and these heads; one that reads nothing would cost as much."""
     pairs = [(name, head) for name, head in zip(names, heads, strict=True) if bool(head.readout.any())]
     return [name for name, _ in pairs], [head for _, head in pairs]
 
@@ -223,26 +201,27 @@ def _heard(names: Sequence[str], heads: Sequence[Head]) -> tuple[list[str], list
 def _drawn(
     scene: _Scene | _Views | None,
     names: Sequence[str],
-    heard: Sequence[str],
+    used: Sequence[str],
     size: int,
     judge: bool,
     seed: int,
 ) -> FaceHeat:
-    """The maps of a scene, and empty ones of regions without a say."""
+    """The maps of a scene, and empty ones (size, size) of regions that have no say."""
     if scene is not None:
         size = scene.masks.shape[1]
-    found = {name: Heatmap(name, np.zeros((size, size)), 0.0, 0.0) for name in names}
+    nothing = np.zeros((size, size))
+    regions = {name: Heatmap(name, nothing, 0.0, 0.0) for name in names}
     if scene is None:
-        return FaceHeat(found, Heatmap(WHOLE, np.zeros((size, size)), 0.0, 0.0))
+        return FaceHeat(regions, Heatmap(WHOLE, nothing, 0.0, 0.0))
     values = scene.maps(_STEPS)
-    none, full = scene.log_odds(np.stack([np.zeros_like(scene.masks), np.ones_like(scene.masks)]))
-    judged: Sequence[Faithfulness | None] = [None] * (len(heard) + 1)
+    none, full = _log_odds(scene, np.stack([np.zeros_like(scene.masks), np.ones_like(scene.masks)]))
+    verdicts: Sequence[Faithfulness | None] = [None] * (len(used) + 1)
     if judge:
-        judged = _judged(scene, values, full, none, seed)
-    for name, value, own, nothing, verdict in zip(heard, values, full, none, judged, strict=False):
-        found[name] = Heatmap(name, value, float(own), float(nothing), verdict)
-    whole = Heatmap(WHOLE, values.sum(0), float(full.sum()), float(none.sum()), judged[-1])
-    return FaceHeat(found, whole)
+        verdicts = _judged(scene, values, full, none, seed)
+    for name, value, seen, blind, verdict in zip(used, values, full, none, verdicts, strict=False):
+        regions[name] = Heatmap(name, value, float(seen), float(blind), verdict)
+    whole = Heatmap(WHOLE, values.sum(0), float(full.sum()), float(none.sum()), verdicts[-1])
+    return FaceHeat(regions, whole)
 
 
 # ---------------------------------------------------------------------------------------- the maps
@@ -266,17 +245,16 @@ class _Scene:
         there, base = (torch.from_numpy(c.astype(np.float32)) for c in (chips, blurred(chips, masks)))
         return cls(encoder, heads, masks, there, base)
 
-    def log_odds(self, keeps: NDArray[Any]) -> Floats:
-        """Of each chip (q, r), of which only the pixels with 1 in keeps (q, r, size, size) can be seen."""
+    def value(self, kept: Tensor) -> Tensor:
+        """Log-odds (r,) with the share kept (r, size, size) of each pixel."""
+        seen = self.base + kept[..., None] * (self.chips - self.base)
+        return self._heads(self.encoder.forward(_both(seen)))
+
+    def _heads(self, embeddings: Tensor) -> Tensor:
         import torch
 
-        found = np.empty(keeps.shape[:2])
-        with torch.inference_mode():
-            for i, kept in enumerate(torch.from_numpy(keeps.astype(np.float32))):
-                seen = self.base + kept[..., None] * (self.chips - self.base)
-                embedded = _mean(self.encoder.forward(_both(seen)))
-                found[i] = [head(own[None]).item() for head, own in zip(self.heads, embedded, strict=True)]
-        return found
+        pairs = zip(self.heads, _mean(embeddings), strict=True)
+        return torch.cat([head(embedding[None]) for head, embedding in pairs])
 
     def maps(self, steps: int) -> Floats:
         """Smoothed integrated gradients (r, size, size) of each chip's log-odds, from nothing to the chip."""
@@ -284,19 +262,12 @@ class _Scene:
 
         with torch.no_grad():
             start, end = (self.encoder.early(_both(chips)) for chips in (self.base, self.chips))
-        way = end - start
-        total = torch.zeros_like(way)
-        nodes, weights = np.polynomial.legendre.leggauss(steps)
-        for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
-            at = (start + float(node) * way).requires_grad_()
-            embedded = _mean(self.encoder.late(at))
-            value = torch.cat([head(own[None]) for head, own in zip(self.heads, embedded, strict=True)])
-            total += float(weight) * torch.autograd.grad(value.sum(), at)[0]
-        places = (total * way).sum(1).numpy().astype(np.float64)
+        total = _integral(lambda at: self._heads(self.encoder.late(at)), start, end - start, steps)
+        places = (total * (end - start)).sum(1).numpy().astype(np.float64)
         spread = _spread(places.shape[1], self.encoder.size, self.encoder.grid)
         values = spread @ places @ spread.T
-        found: Floats = (values[: len(self.chips)] + values[len(self.chips) :, :, ::-1]) * self.masks
-        return found
+        maps: Floats = (values[: len(self.chips)] + values[len(self.chips) :, :, ::-1]) * self.masks
+        return maps
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -352,39 +323,25 @@ class _Views:
         there, base = (torch.from_numpy(c.astype(np.float32)) for c in (chips, blurred(chips, visible)))
         return cls(encoder, heads, names, masks, grid, there, base)
 
-    def log_odds(self, keeps: NDArray[Any]) -> Floats:
-        """See `_Scene.log_odds`."""
+    def value(self, kept: Tensor) -> Tensor:
+        """Log-odds (r,) with the share kept (r, side, side) of each of the square's pixels."""
         import torch
 
-        found = np.empty(keeps.shape[:2])
-        with torch.inference_mode():
-            for i, kept in enumerate(torch.from_numpy(keeps.astype(np.float32))):
-                found[i] = self._value(kept[:, None]).numpy()
-        return found
-
-    def _value(self, kept: Tensor) -> Tensor:
-        """Log-odds (r,) with the share kept (r, 1, side, side) of each of the square's pixels."""
-        import torch
-
-        seen = self.base + _sampled(kept, self.places)[..., None] * (self.chips - self.base)
+        seen = self.base + _sampled(kept[:, None], self.places)[..., None] * (self.chips - self.base)
         return torch.cat([
-            head(_mean(self.encoder.features(name, _both(own[None]))))
-            for name, head, own in zip(self.names, self.heads, seen, strict=True)
+            head(_mean(self.encoder.features(name, _both(picture[None]))))
+            for name, head, picture in zip(self.names, self.heads, seen, strict=True)
         ])  # fmt: skip
 
     def maps(self, steps: int) -> Floats:
         """See `_Scene.maps`."""
         import torch
 
-        side = self.masks.shape[1]
-        total = torch.zeros(len(self.names), 1, side, side)
-        nodes, weights = np.polynomial.legendre.leggauss(steps)
-        for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
-            kept = torch.full_like(total, float(node)).requires_grad_()
-            total += float(weight) * torch.autograd.grad(self._value(kept).sum(), kept)[0]
-        spread = _spread(side, side, self.grid)
-        found: Floats = spread @ total[:, 0].numpy().astype(np.float64) @ spread.T * self.masks
-        return found
+        shape = self.masks.shape
+        total = _integral(self.value, torch.zeros(shape), torch.ones(shape), steps)
+        spread = _spread(shape[1], shape[1], self.grid)
+        maps: Floats = spread @ total.numpy().astype(np.float64) @ spread.T * self.masks
+        return maps
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -396,6 +353,26 @@ class _Views:
         return replace(self, encoder=self.encoder.randomised(seed))
 
 
+def _log_odds(scene: _Scene | _Views, keeps: NDArray[Any]) -> Floats:
+    """Log-odds (q, r) with only those pixels seen that are 1 in keeps (q, r, size, size)."""
+    import torch
+
+    with torch.inference_mode():
+        return np.array([scene.value(kept).numpy() for kept in torch.from_numpy(keeps.astype(np.float32))])
+
+
+def _integral(value: Callable[[Tensor], Tensor], start: Tensor, way: Tensor, steps: int) -> Tensor:
+    """Mean gradient of the sum of `value` along a straight way, by a Gauss-Legendre rule."""
+    import torch
+
+    total = torch.zeros_like(way)
+    nodes, weights = np.polynomial.legendre.leggauss(steps)
+    for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+        at = (start + float(node) * way).requires_grad_()
+        total += float(weight) * torch.autograd.grad(value(at).sum(), at)[0]
+    return total
+
+
 def _in_square(view: View, region: str, face: Face | None) -> Floats:
     """Where a picture's pixels lie in the square of the maps, (size, size, 2), from 0 to 1."""
     across = (np.arange(view.size) + 0.5) / view.size
@@ -403,23 +380,23 @@ def _in_square(view: View, region: str, face: Face | None) -> Floats:
     if face is None:
         return places
     left, top, right, bottom = view.box(view.region(region))
-    own, common = view.frame(face), frame_to_photo(face)
-    there = ((left, top) + places * (right - left, bottom - top)) @ own[:, :2].T + own[:, 2]
-    back = (there - common[:, 2]) @ np.linalg.inv(common[:, :2]).T
-    found: Floats = (back - FACE_WINDOW[:2]) / FACE_WINDOW[2]
-    return found
+    of_view, common = view.frame(face), frame_to_photo(face)
+    in_photo = ((left, top) + places * (right - left, bottom - top)) @ of_view[:, :2].T + of_view[:, 2]
+    in_frame = (in_photo - common[:, 2]) @ np.linalg.inv(common[:, :2]).T
+    in_square: Floats = (in_frame - FACE_WINDOW[:2]) / FACE_WINDOW[2]
+    return in_square
 
 
 def _sampled(kept: Tensor, places: Tensor) -> Tensor:
     """A square's pixels (r, 1, side, side) where pictures' pixels (r, size, size, 2) lie, (r, size, size)."""
     from torch.nn.functional import grid_sample
 
-    found: Tensor = grid_sample(kept, places, padding_mode="border", align_corners=False)[:, 0]
-    return found
+    sampled: Tensor = grid_sample(kept, places, padding_mode="border", align_corners=False)[:, 0]
+    return sampled
 
 
 def _shown(region: str, size: int) -> Masks:
-    """Which of a chip's pixels (size, size) belong to a region."""
+    """Mask (size, size) of a chip's pixels that belong to a region."""
     return np.ones((size, size), dtype=bool) if region == IMAGE else ~hidden(find_region(region), size)
 
 
@@ -431,7 +408,7 @@ def _both(chips: Tensor) -> Tensor:
 
 
 def _mean(embeddings: Tensor) -> Tensor:
-    """Of each chip and its mirror image."""
+    """Mean embedding of each chip and its mirror image."""
     half = len(embeddings) // 2
     return (embeddings[:half] + embeddings[half:]) / 2
 
@@ -465,7 +442,7 @@ def _spread(places: int, size: int, grid: tuple[int, int]) -> Floats:
 def _judged(
     scene: _Scene | _Views, values: Floats, full: Floats, none: Floats, seed: int
 ) -> list[Faithfulness]:
-    """Of each region's map, then of the whole."""
+    """Verdicts on each region's map, then on the whole."""
     shuffled = scene.shuffled(seed).maps(_FEW_STEPS)
     size = scene.masks.shape[1]
     patches = _spread(size // scene.grid[0], size, scene.grid)
@@ -479,7 +456,7 @@ def _judged(
         for order in (maps, -maps, random)
         for kept in (_without(order, within, share) for share in _SHARES)
     ]
-    curves = scene.log_odds(np.stack(keeps)).reshape(2, 3, len(_SHARES), -1)
+    curves = _log_odds(scene, np.stack(keeps)).reshape(2, 3, len(_SHARES), -1)
     verdicts = [
         _verdict(curves[0, :, :, i], full[i], none[i], values[i], shuffled[i], scene.masks[i])
         for i in range(len(values))

@@ -18,8 +18,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.errors import WeightsError
+from anthropo.errors import WeightsError, parameter
 from anthropo.face import _engine
+from anthropo.face.frame import outer_canthal_distance, similarity
 from anthropo.face.landmarker import Face, power_of_two
 from anthropo.face.scheme import MIRROR
 from anthropo.face.weights import locate
@@ -54,13 +55,7 @@ class FineModel:
 
 
 def read_fine_model(data: bytes) -> FineModel:
-    """The networks from an .npz file's content.
-
-    Raises
-    ------
-    WeightsError
-        If it is no such file.
-    """
+    """The networks from an .npz file's content."""
     try:
         if not zipfile.is_zipfile(io.BytesIO(data)):
             raise ValueError("no .npz file")
@@ -74,7 +69,7 @@ def read_fine_model(data: bytes) -> FineModel:
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(
             f"fine.npz: not the weights of the fine landmark stage ({error}). Reinstall anthropo, or "
-            "pass --no-fine."
+            f"pass {parameter('fine', False)}."
         ) from None
 
 
@@ -129,9 +124,16 @@ def refine(photo: Photo, face: Face, model: FineModel | None = None) -> Face:
     Face
         ``landmarks``, ``samples`` and ``landmark_sd`` are of both stages together; ``anatomy`` holds
         the anatomical landmarks by code, photo pixels.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> photo = anthropo.read_photo(anthropo.example_photo())
+    >>> sorted(anthropo.face.refine(photo, anthropo.read_face(photo)).anatomy)[:4]
+    ['alL', 'alR', 'chL', 'chR']
     """
     model = fine_model() if model is None else model
-    unit = float(np.linalg.norm(face.landmarks[36] - face.landmarks[45]))
+    unit = outer_canthal_distance(face.landmarks)
     if unit / photo.decode_scale < _DECODED_UNIT:
         photo = photo.finer(power_of_two(unit / _DECODED_UNIT))
     there = similarity(photo.to_decoded(face.landmarks)[17:], model.frame[17:])
@@ -198,12 +200,3 @@ def _maps(pixel: float) -> Floats:
     turn = np.stack([np.stack([a, -b], -1), np.stack([b, a], -1)], -2)
     shift = z[:, :2] - turn @ np.full(2, (_PATCH - 1) / 2)
     return np.concatenate([turn, shift[:, :, None]], 2)
-
-
-def similarity(source: Floats, target: Floats) -> Floats:
-    """Least-squares similarity (2, 3) that lays source (P, 2) on target."""
-    a, b = source - source.mean(0), target - target.mean(0)
-    norm = (a**2).sum()
-    c, s = (a * b).sum() / norm, (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / norm
-    turn = np.array([[c, -s], [s, c]])
-    return np.column_stack([turn, target.mean(0) - turn @ source.mean(0)])

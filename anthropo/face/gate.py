@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.face.frame import face_axes, outer_canthal_distance
 from anthropo.face.pose import Camera
 from anthropo.face.scheme import LANDMARKS
 
@@ -16,7 +17,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One property of the photo beside its limit."""
+    """One property of the photo beside its limit.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> [check.name for check in anthropo.read_face(anthropo.example_photo()).gate if not check.ok]
+    ['mouth_open', 'smile']
+    """
 
     name: str
     value: float
@@ -51,11 +59,22 @@ GLASSES = 0.12
 LANDMARK_SPREAD = 0.03
 
 
+# name: limit, whether it is the largest absolute value or the smallest value, unit, what to do about it
+_LIMITS: dict[str, tuple[float, Literal["max", "min"], str, str]] = {
+    "yaw": (YAW, "max", "deg", "turn the face towards the camera"),
+    "pitch": (PITCH, "max", "deg", "hold the camera at eye level"),
+    "roll": (ROLL, "max", "deg", "hold the head upright"),
+    "eye_pixels": (EYE_PIXELS, "min", "px", "use the original photo or move closer"),
+    "sharpness": (SHARPNESS, "min", "1", "focus on the eyes, hold still"),
+    "mouth_open": (MOUTH_OPEN, "max", "ex-ex", "close the mouth"),
+    "smile": (SMILE, "max", "ex-ex", "keep a neutral expression"),
+    "eyes_closed": (EYES_CLOSED, "min", "1", "open both eyes"),
+    "glasses": (GLASSES, "max", "1", "take the glasses off"),
+    "outside": (0, "max", "points", "show the whole face"),
+    "landmark_spread": (LANDMARK_SPREAD, "max", "ex-ex", "show the whole face, well lit"),
+}
 #: Every check, in the order in which `check_photo` gives them.
-CHECKS = (
-    "yaw", "pitch", "roll", "eye_pixels", "sharpness", "mouth_open", "smile", "eyes_closed", "glasses",
-    "outside", "landmark_spread",
-)  # fmt: skip
+CHECKS = tuple(_LIMITS)
 
 
 def landmark(points: Floats, code: str) -> Floats:
@@ -79,7 +98,7 @@ def sharpness(chip: NDArray[np.uint8]) -> float:
 def mouth_open(points: Floats) -> float:
     """Gap between the lips as a fraction of the outer-canthal distance."""
     gap = np.linalg.norm(landmark(points, "sts") - landmark(points, "sti"))
-    return float(gap / np.linalg.norm(landmark(points, "exR") - landmark(points, "exL")))
+    return float(gap / outer_canthal_distance(points))
 
 
 def smile(points: Floats) -> float:
@@ -87,10 +106,8 @@ def smile(points: Floats) -> float:
 
     A smile pulls the corners outwards and up, so that the first grows and the second shrinks.
     """
-    right, left = landmark(points, "exR"), landmark(points, "exL")
-    unit = float(np.linalg.norm(left - right))
-    across = (left - right) / unit
-    down = np.array([-across[1], across[0]])
+    unit = outer_canthal_distance(points)
+    down = face_axes(points)[1] / unit
     corners = (landmark(points, "chR") + landmark(points, "chL")) / 2
     width = float(np.linalg.norm(landmark(points, "chL") - landmark(points, "chR")))
     height = float((corners - landmark(points, "sn")) @ down)
@@ -120,13 +137,6 @@ _LINE = (_LINE - _LINE.mean()) / np.abs(_LINE - _LINE.mean()).sum()
 def bridge_line(chip: NDArray[np.uint8]) -> float:
     """How strongly a line crosses the nasal root, as the bridge of spectacles does; 0 upwards, no unit.
 
-    Parameters
-    ----------
-    chip : (H, W) uint8 array
-        The aligned face, grey, without padding.
-
-    Notes
-    -----
     Grey values between the inner canthi are averaged along each row. The largest absolute second
     derivative (of a Gaussian, SD 1 px) down that profile, divided by the standard deviation of the
     grey values of the face: neither exposure nor contrast changes it, and skin, shaded smoothly
@@ -148,43 +158,15 @@ def bridge_line(chip: NDArray[np.uint8]) -> float:
 def check_photo(
     points: Floats, camera: Camera, chip: NDArray[np.uint8], outside: int, unsteadiness: float
 ) -> tuple[Check, ...]:
-    """All checks of one face.
+    """All checks of one face, from landmarks (68, 2) in photo pixels and the aligned face (H, W), grey.
 
-    Parameters
-    ----------
-    points : (68, 2) array
-        Landmarks in full-photo pixels.
-    camera : Camera
-        The fitted head pose.
-    chip : (H, W) uint8 array
-        The aligned face, grey, without padding.
-    outside : int
-        Landmarks that lie beyond the photo's border.
-    unsteadiness : float
-        Median spread of the landmarks over jittered boxes, in outer-canthal distances.
+    `outside` counts the landmarks beyond the photo's border; `unsteadiness` is that of `Face`.
     """
-    of_points = _of_points(points, camera, outside)
-
-    def at_most(name: str, limit: float, unit: str, advice: str, value: float | None = None) -> Check:
-        value = of_points[name] if value is None else value
-        return Check(name, value, limit, "max", unit, _holds(value, limit, "max"), advice)
-
-    def at_least(name: str, limit: float, unit: str, advice: str, value: float | None = None) -> Check:
-        value = of_points[name] if value is None else value
-        return Check(name, value, limit, "min", unit, _holds(value, limit, "min"), advice)
-
-    return (
-        at_most("yaw", YAW, "deg", "turn the face towards the camera"),
-        at_most("pitch", PITCH, "deg", "hold the camera at eye level"),
-        at_most("roll", ROLL, "deg", "hold the head upright"),
-        at_least("eye_pixels", EYE_PIXELS, "px", "use the original photo or move closer"),
-        at_least("sharpness", SHARPNESS, "1", "focus on the eyes, hold still", sharpness(chip)),
-        at_most("mouth_open", MOUTH_OPEN, "ex-ex", "close the mouth"),
-        at_most("smile", SMILE, "ex-ex", "keep a neutral expression"),
-        at_least("eyes_closed", EYES_CLOSED, "1", "open both eyes"),
-        at_most("glasses", GLASSES, "1", "take the glasses off", bridge_line(chip)),
-        at_most("outside", 0, "points", "show the whole face"),
-        at_most("landmark_spread", LANDMARK_SPREAD, "ex-ex", "show the whole face, well lit", unsteadiness),
+    values = _of_points(points, camera, outside)
+    values |= {"sharpness": sharpness(chip), "glasses": bridge_line(chip), "landmark_spread": unsteadiness}
+    return tuple(
+        Check(name, values[name], limit, bound, unit, _holds(values[name], limit, bound), advice)
+        for name, (limit, bound, unit, advice) in _LIMITS.items()
     )
 
 

@@ -10,8 +10,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.errors import FaceError, WeightsError
+from anthropo.errors import FaceError, WeightsError, parameter
 from anthropo.face import _engine
+from anthropo.face.frame import outer_canthal_distance
 from anthropo.face.gate import LANDMARK_SPREAD, Check, check_photo
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import MIRROR
@@ -57,7 +58,14 @@ DEFAULT_JITTER = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """One face. Coordinates are pixels of the upright full-size photo, (0, 0) a pixel's centre."""
+    """One face. Coordinates are pixels of the upright full-size photo, (0, 0) a pixel's centre.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> anthropo.read_face(anthropo.example_photo()).size
+    (512, 512)
+    """
 
     box: tuple[float, float, float, float]  # left, top, right, bottom
     landmarks: Floats  # (68, 2), sub-pixel
@@ -77,7 +85,7 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Found:
+class _Detection:
     box: Floats  # (4,) full-photo pixels
     score: float
     second_try: bool = False
@@ -132,9 +140,10 @@ def read_face(
 
     Examples
     --------
-    >>> face = read_face("portrait.jpg")  # doctest: +SKIP
-    >>> face.landmarks.shape  # doctest: +SKIP
-    (68, 2)
+    >>> import anthropo
+    >>> face = anthropo.read_face(anthropo.example_photo())
+    >>> face.landmarks.shape, bool(face.landmark_sd.max() < 2)
+    ((68, 2), True)
     """
     if face not in ("one", "largest"):
         raise ValueError(f"face={face!r}: 'one' or 'largest' is needed; read_faces takes 'all'")
@@ -151,7 +160,25 @@ def read_faces(
     landmark_model: str | None = None,
     max_megapixels: float | None = MAX_MEGAPIXELS,
 ) -> list[Face]:
-    """Like `read_face`, for every face that `face` asks for, the largest first."""
+    """Find the faces of a photograph, the largest first, and their 68 landmarks.
+
+    Parameters
+    ----------
+    photo, jitter, landmark_model, max_megapixels
+        As for `read_face`, which may raise the same errors.
+    face : {"all", "one", "largest"}
+        Which faces are asked for.
+
+    Returns
+    -------
+    list of Face
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> len(anthropo.read_faces(anthropo.example_photo()))
+    1
+    """
     if face not in ("one", "largest", "all"):
         raise ValueError(f"face={face!r}: 'one', 'largest' or 'all' is needed")
     if jitter < 1 or (jitter != 1 and jitter % 2):
@@ -161,13 +188,13 @@ def read_faces(
         photo = read_photo(photo, short_side=FIRST_DECODE, max_megapixels=max_megapixels)
     faces: list[Face] = []
     refused: FaceError | None = None
-    for finer, found in _search_photo(photo, face):
+    for finer, detections in _search_photo(photo, face):
         photo = finer
-        smallest = min(f.width for f in found)
+        smallest = min(f.width for f in detections)
         if smallest / photo.decode_scale < _DECODED_FACE:
             photo = photo.finer(power_of_two(smallest / _DECODED_FACE))
         candidates: list[Face] = []
-        for candidate in found:
+        for candidate in detections:
             try:
                 candidates.append(_landmarks(photo, candidate, predictor, jitter))
             except FaceError as error:
@@ -193,14 +220,14 @@ def read_faces(
         raise refused or _no_face(photo)
     if face == "one" and len(faces) > 1:
         raise FaceError(
-            f"{photo.source}: {len(faces)} faces found, 1 needed. Pass --face largest or --face all, "
-            "or crop the photo."
+            f"{photo.source}: {len(faces)} faces found, 1 needed. Pass {parameter('face', 'largest')} or "
+            f"{parameter('face', 'all')}, or crop the photo."
         )
     return faces if face == "all" else faces[:1]
 
 
 def _turned(photo: Photo, quarters: tuple[int, ...], sizes: tuple[int, ...], score: float) -> int:
-    """By how many degrees clockwise a face is turned that the upright search missed or misread; or 0.
+    """Clockwise turn, degrees, of a face that the upright search missed or misread; 0 for none.
 
     Tries the turns `quarters` on reductions to the short sides `sizes`. The face must be found more
     surely than `score`, by `_SURER`.
@@ -210,9 +237,9 @@ def _turned(photo: Photo, quarters: tuple[int, ...], sizes: tuple[int, ...], sco
         # turning the pixels counter-clockwise brings a face upright that was turned clockwise
         turned = Photo.from_array(np.rot90(photo.pixels, quarter))
         for short in sizes:
-            for found in _search(turned, min(short, *turned.full_size)):
-                if found.score > best:
-                    best, turn = found.score, 90 * quarter
+            for detection in _search(turned, min(short, *turned.full_size)):
+                if detection.score > best:
+                    best, turn = detection.score, 90 * quarter
     return turn
 
 
@@ -225,8 +252,7 @@ def _no_face(photo: Photo) -> FaceError:
 
 def _unsteadiness(points: Floats, samples: Floats) -> float:
     """Median spread of the landmarks over jittered boxes, in outer-canthal distances."""
-    unit = float(np.linalg.norm(points[36] - points[45]))
-    return float(np.median(np.hypot(*samples.std(0, ddof=1).T))) / unit
+    return float(np.median(np.hypot(*samples.std(0, ddof=1).T))) / outer_canthal_distance(points)
 
 
 def landmark_predictor(path: str | None) -> _engine.ShapePredictor:
@@ -248,21 +274,21 @@ def power_of_two(scale: float) -> int:
 # ----------------------------------------------------------------------------------- detection
 
 
-def _search_photo(photo: Photo, which: Which) -> Iterator[tuple[Photo, list[_Found]]]:
+def _search_photo(photo: Photo, which: Which) -> Iterator[tuple[Photo, list[_Detection]]]:
     """Faces, largest first, at finer and finer scales, with the photo as finely decoded as that took.
 
-    Whoever is content with what a scale shows stops asking; after the first find the search goes on
-    to a moderate size only. For "all" there is one round with everything.
+    The caller stops at the scale that shows enough; after the first detection the search goes on to a
+    moderate size only. For "all" there is one round with everything.
     """
     full = min(photo.full_size)
-    everything: list[_Found] = []
+    everything: list[_Detection] = []
     short = _FIRST_SHORT_SIDE
     while short < full and (which == "all" or not everything or short <= _SECOND_SHORT_SIDE):
         photo = photo.finer(power_of_two(full / short))
-        found = _search(photo, short)
-        everything = _merge(everything, found)
-        if found and which != "all":
-            yield photo, _foreground(photo, _merge([], found))
+        detections = _search(photo, short)
+        everything = _merge(everything, detections)
+        if detections and which != "all":
+            yield photo, _foreground(photo, _merge([], detections))
         short *= 2
     if which == "all" or not everything:
         # plain dlib, so that nothing is lost that it finds
@@ -270,8 +296,8 @@ def _search_photo(photo: Photo, which: Which) -> Iterator[tuple[Photo, list[_Fou
         everything = _merge(everything, _search(photo, None))
         if everything:
             yield photo, everything if which == "all" else _foreground(photo, everything)
-    if not everything and (found := _second_try(photo)):
-        yield photo, found
+    if not everything and (detections := _second_try(photo)):
+        yield photo, detections
 
 
 def _search(
@@ -281,7 +307,7 @@ def _search(
     threshold: float = 0.0,
     equalise: bool = False,
     levels: int = 1000,
-) -> list[_Found]:
+) -> list[_Detection]:
     """Detector on the photo with its short side reduced to `short` pixels; None: as it is, in colour."""
     height, width = photo.pixels.shape[:2]
     ratio = 1.0 if short is None else max(1.0, min(height, width) / short)
@@ -294,12 +320,12 @@ def _search(
     rows = face_detector().detect(image, threshold, levels)
     corners = photo.to_full((rows[:, :4].reshape(-1, 2, 2) + 0.5) * ratio - 0.5)
     boxes: Floats = corners.reshape(-1, 4)
-    return [_Found(box, float(score)) for box, score in zip(boxes, rows[:, 4], strict=True)]
+    return [_Detection(box, float(score)) for box, score in zip(boxes, rows[:, 4], strict=True)]
 
 
-def _merge(known: list[_Found], new: list[_Found]) -> list[_Found]:
+def _merge(known: list[_Detection], new: list[_Detection]) -> list[_Detection]:
     """Both lists without repetitions (centre inside another box), largest first."""
-    kept: list[_Found] = []
+    kept: list[_Detection] = []
     for face in sorted([*known, *new], key=lambda f: -f.width):
         x, y = (face.box[:2] + face.box[2:]) / 2
         if not any(k.box[0] <= x <= k.box[2] and k.box[1] <= y <= k.box[3] for k in kept):
@@ -307,25 +333,25 @@ def _merge(known: list[_Found], new: list[_Found]) -> list[_Found]:
     return kept
 
 
-def _foreground(photo: Photo, found: list[_Found]) -> list[_Found]:
+def _foreground(photo: Photo, detections: list[_Detection]) -> list[_Detection]:
     """Every face at least `_BACKGROUND` times as wide as the largest, however small the search must go."""
-    short = int(np.ceil(min(photo.full_size) * _WINDOW / (_BACKGROUND * found[0].width)))
+    short = int(np.ceil(min(photo.full_size) * _WINDOW / (_BACKGROUND * detections[0].width)))
     if _FIRST_SHORT_SIDE < short < min(photo.pixels.shape[:2]):
         # only the pyramid levels (5/6 each) below what the first search has covered
         levels = int(np.ceil(np.log(short / _FIRST_SHORT_SIDE) / np.log(6 / 5)))
-        found = _merge(found, _search(photo, short, levels=levels))
-    return [f for f in found if f.width >= _BACKGROUND * found[0].width]
+        detections = _merge(detections, _search(photo, short, levels=levels))
+    return [f for f in detections if f.width >= _BACKGROUND * detections[0].width]
 
 
-def _second_try(photo: Photo) -> list[_Found]:
+def _second_try(photo: Photo) -> list[_Detection]:
     """Dark or turned faces: equalised contrast and a lower threshold; the best one only."""
     short = _FIRST_SHORT_SIDE
     while True:
         limit = min(short, *photo.pixels.shape[:2])
-        found = _search(photo, limit, threshold=_LOW_THRESHOLD, equalise=True)
-        if found:
-            best = max(found, key=lambda f: f.score)
-            return [_Found(best.box, best.score, second_try=True)]
+        detections = _search(photo, limit, threshold=_LOW_THRESHOLD, equalise=True)
+        if detections:
+            best = max(detections, key=lambda f: f.score)
+            return [_Detection(best.box, best.score, second_try=True)]
         if limit < short or short >= _SECOND_SHORT_SIDE:
             return []
         short *= 2
@@ -361,11 +387,11 @@ def beyond_border(points: Floats, size: tuple[int, int]) -> NDArray[np.bool_]:
     return np.asarray(((points < -0.5) | (points > np.array(size) - 0.5)).any(1))
 
 
-def _landmarks(photo: Photo, found: _Found, predictor: _engine.ShapePredictor, jitter: int) -> Face:
+def _landmarks(photo: Photo, detection: _Detection, predictor: _engine.ShapePredictor, jitter: int) -> Face:
     """The face in a detected box; FaceError when it is none after all, or is cut by the border."""
     raw, chip = predictor.align(
         photo.pixels,
-        photo.to_decoded(found.box.reshape(2, 2)).ravel(),
+        photo.to_decoded(detection.box.reshape(2, 2)).ravel(),
         _jitter(max(_STEADY, jitter // 2)),
         MIRROR,
         first_box=_FIRST_BOX,
@@ -375,7 +401,7 @@ def _landmarks(photo: Photo, found: _Found, predictor: _engine.ShapePredictor, j
     )
     samples = photo.to_full(raw)
     unsteadiness = _unsteadiness(samples.mean(0), samples)
-    if unsteadiness > (LANDMARK_SPREAD if found.second_try else _NO_FACE):
+    if unsteadiness > (LANDMARK_SPREAD if detection.second_try else _NO_FACE):
         raise _no_face(photo)
     half = len(samples) // 2  # more than asked for when few were: steadiness needs some
     plain, mirrored = samples[: max(1, jitter // 2)], samples[half : half + jitter // 2]
@@ -391,7 +417,7 @@ def _landmarks(photo: Photo, found: _Found, predictor: _engine.ShapePredictor, j
         )
     camera = head_pose(points)
     return Face(
-        box=(float(found.box[0]), float(found.box[1]), float(found.box[2]), float(found.box[3])),
+        box=tuple(detection.box.tolist()),
         landmarks=points,
         landmark_sd=spread,
         samples=samples,
@@ -399,9 +425,9 @@ def _landmarks(photo: Photo, found: _Found, predictor: _engine.ShapePredictor, j
         pitch=camera.pitch,
         roll=camera.roll,
         gate=check_photo(points, camera, _inner(chip), int(outside.sum()), unsteadiness),
-        score=found.score,
+        score=detection.score,
         size=photo.full_size,
         source=photo.source,
-        second_try=found.second_try,
+        second_try=detection.second_try,
         unsteadiness=unsteadiness,
     )

@@ -40,27 +40,12 @@ def generic_face() -> Floats:
 
 
 def fit_camera(shape: Floats, points: Floats, use: NDArray[np.intp] | None = None) -> Camera:
-    """Least-squares pose of a 3D shape seen as 2D points.
+    """Least-squares pose of a 3D shape (P, 3) seen as 2D points (P, 2), photo pixels; `use`: indices to fit.
 
-    Parameters
-    ----------
-    shape : (P, 3) array
-        x to the photo's right, y down, z away from the camera.
-    points : (P, 2) array
-        Photo pixels.
-    use : array of int, optional
-        Indices of the points to fit; all of them when left out.
-
-    Returns
-    -------
-    Camera
-
-    Notes
-    -----
-    Minimises ``sum |s R_2 X + t - x|^2`` over scale, rotation and shift. The linear (affine)
-    solution, made orthonormal by its singular value decomposition, starts a Gauss-Newton
-    iteration on the rotation's tangent; scale and shift are solved exactly at every step. A test
-    holds the optimum against ``scipy.optimize.least_squares``.
+    The shape's x runs to the photo's right, y down, z away from the camera. Minimises
+    ``sum |s R_2 X + t - x|^2`` over scale, rotation and shift. The linear (affine) solution, made orthonormal
+    by its singular value decomposition, starts a Gauss-Newton iteration on the rotation's tangent; scale and
+    shift are solved exactly at every step. A test holds the optimum against ``scipy.optimize.least_squares``.
     """
     index = np.arange(len(shape)) if use is None else use
     model = shape[index]
@@ -101,7 +86,25 @@ def fit_camera(shape: Floats, points: Floats, use: NDArray[np.intp] | None = Non
 
 
 def head_pose(landmarks: Floats) -> Camera:
-    """Pose of the head from 68 landmarks, shape (68, 2), photo pixels."""
+    """Pose of the head in a photo.
+
+    Parameters
+    ----------
+    landmarks : (68, 2) array
+        Photo pixels.
+
+    Returns
+    -------
+    Camera
+        Of the generic face that nasal bridge, nasal base and canthi were fitted with (`fit_camera`).
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> face = anthropo.read_face(anthropo.example_photo())
+    >>> f"{anthropo.face.head_pose(face.landmarks).roll:.0f}°"
+    '3°'
+    """
     return fit_camera(generic_face(), landmarks, POSE_POINTS)
 
 

@@ -22,13 +22,3 @@ def shapes() -> tuple[Floats, Floats]:
     data = resources.files("anthropo.face").joinpath("shapes.npz").read_bytes()
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         return file["mean"].astype(np.float64), file["modes"].astype(np.float64)
-
-
-def own_frame(points: Floats) -> Floats:
-    """Landmarks (68, 2) in the face's own frame: upright, of outer-canthal distance 1, about its middle."""
-    right, left = points[36], points[45]
-    along = left - right
-    length = float(np.hypot(*along))
-    x, y = along / length
-    turned: Floats = (points - (right + left) / 2) @ np.array([(x, -y), (y, x)]) / length
-    return turned

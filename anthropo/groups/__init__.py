@@ -1,1 +1,5 @@
 """Many people together: composites, maps, and what distinguishes the people of a label."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

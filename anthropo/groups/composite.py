@@ -1,33 +1,34 @@
-"""What the people of a label look like together: their mean shape, average face, and what sets both apart."""
+"""The mean shape and the average face of a label's people, and how far those of two labels lie apart."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.batch import Settings
 from anthropo.encoder.portrait import PORTRAIT, place
 from anthropo.errors import FaceError, PhotoError
+from anthropo.face.frame import outer_canthal_distance
 from anthropo.face.landmarker import FIRST_DECODE, power_of_two
+from anthropo.face.scheme import LANDMARKS
 from anthropo.face.warp import Mesh
 from anthropo.learning.cohort import Case
-from anthropo.learning.features import look_at
 from anthropo.measurement import anatomy
-from anthropo.photo import read_photo
+from anthropo.observation import observe
+from anthropo.photo import LUMA, read_photo
+from anthropo.settings import Settings
+from anthropo.threads import in_order
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
-T = TypeVar("T")
-R = TypeVar("R")
 
-_AHEAD = 8  # photos for each job that are begun at once
+#: Names of the landmarks that are single points.
+POINT_CODES = {at[0]: code for code, at in LANDMARKS.items() if len(at) == 1}
 
 # Bands of detail whose strength is restored, as the width of the finest one's Gaussian in outer-canthal
 # distances; each next is twice as coarse.
@@ -46,37 +47,61 @@ _PAPER = 236.0  # grey level
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sitter:
-    """A photo's face."""
+    """A photo's face.
+
+    Attributes
+    ----------
+    photo, label, patient : str
+    points : (68, 2) array
+        Corrected landmarks, pixels of the full-size photo.
+    """
 
     photo: str
     label: str
     patient: str
-    points: Floats  # (68, 2) corrected landmarks, full-size photo pixels
+    points: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sitters:
+    """The faces of photographs, and the photographs without one."""
+
+    sitters: tuple[Sitter, ...]
+    left_out: tuple[tuple[str, str], ...]  # photos, each with the reason
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Group:
-    """The mean shape of a label's people, each of them counted once."""
+class LabelShapes:
+    """The aligned shapes of a label's people, one of each.
+
+    Attributes
+    ----------
+    label : str
+    photos : int
+    shapes : (patients, 68, 2) array
+        In the units of `align`.
+    """
 
     label: str
     photos: int
-    people: Floats  # (patients, 68, 2), in the units of `align`
+    shapes: Floats
 
     @property
     def patients(self) -> int:
-        return len(self.people)
+        """How many people there are."""
+        return len(self.shapes)
 
     @property
     def mean(self) -> Floats:
-        """(68, 2)"""
-        return np.asarray(self.people.mean(0))
+        """The mean shape, (68, 2)."""
+        return np.asarray(self.shapes.mean(0))
 
     @property
     def sd(self) -> Floats:
-        """(68, 2), between people; NaN of a single one."""
+        """The standard deviation between people, (68, 2); NaN of a single one."""
         if self.patients < 2:
-            return np.full(self.people.shape[1:], np.nan)
-        return np.asarray(self.people.std(0, ddof=1))
+            return np.full(self.shapes.shape[1:], np.nan)
+        return np.asarray(self.shapes.std(0, ddof=1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +115,11 @@ class Displacement:
     p: Floats  # (68,) by permutation
     p_adjusted: Floats  # (68,) of all landmarks together
 
+    @property
+    def lengths(self) -> Floats:
+        """How far each landmark moves, (68,)."""
+        return np.asarray(np.hypot(*self.vectors.T))
+
 
 # ------------------------------------------------------------------------------------------------ faces
 
@@ -100,43 +130,28 @@ def find_sitters(
     *,
     jobs: int = 1,
     on_progress: Callable[[], None] | None = None,
-) -> tuple[list[Sitter], list[tuple[str, str]]]:
-    """The faces of photographs, in the order of the cases.
-
-    Returns
-    -------
-    sitters : list of Sitter
-    left_out : list of (photo, reason)
-        Photos that cannot be read or show no face.
-    """
+) -> Sitters:
+    """The faces of photographs, in the order of the cases."""
     sitters: list[Sitter] = []
     left_out: list[tuple[str, str]] = []
-    for case, found in zip(cases, _each(partial(_landmarks, settings=settings), cases, jobs), strict=True):
-        if isinstance(found, str):
-            left_out.append((case.photo, found))
+    for case, points in zip(
+        cases, in_order(partial(_landmarks, settings=settings), cases, jobs), strict=True
+    ):
+        if isinstance(points, str):
+            left_out.append((case.photo, points))
         else:
-            sitters.append(Sitter(case.photo, case.label, case.patient, found))
+            sitters.append(Sitter(case.photo, case.label, case.patient, points))
         if on_progress:
             on_progress()
-    return sitters, left_out
+    return Sitters(sitters=tuple(sitters), left_out=tuple(left_out))
 
 
 def _landmarks(case: Case, settings: Settings) -> Floats | str:
     """Corrected landmarks (68, 2) of a photo's face, or why there are none."""
     try:
-        _, face = look_at(case.photo, settings)
+        return anatomy.place(observe(case.photo, settings).face)[0]
     except (PhotoError, FaceError) as error:
         return str(error)
-    correction = anatomy.instrument("fine" if face.anatomy else "first").correction
-    return anatomy.apply(correction, face.landmarks, face.anatomy)[0]
-
-
-def _each(work: Callable[[T], R], items: Sequence[T], jobs: int) -> Iterator[R]:
-    """Results in the items' order, of a limited number at once."""
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        step = _AHEAD * max(1, jobs)
-        for start in range(0, len(items), step):
-            yield from pool.map(work, items[start : start + step])
 
 
 # ------------------------------------------------------------------------------------------------ shapes
@@ -160,8 +175,21 @@ def align(points: Floats, weights: Floats | None = None) -> Floats:
     Notes
     -----
     Procrustes analysis of plane shapes has a closed form: points as complex numbers, centred and of length 1,
-    have the first eigenvector of their sum of products as their full Procrustes mean. Kent, "The complex
-    Bingham distribution and shape analysis" (J R Stat Soc B 56:285, 1994).
+    have the first eigenvector of their sum of products as their full Procrustes mean [1]_.
+
+    References
+    ----------
+    .. [1] Kent, "The complex Bingham distribution and shape analysis", J R Stat Soc B 56:285 (1994).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anthropo.face.shape import shapes
+    >>> from anthropo.groups import align
+    >>> face = shapes()[0]
+    >>> small, large = align(np.array([face, 3 * face + 100]))
+    >>> np.allclose(small, large), np.allclose(large[45] - large[36], [1, 0])
+    (True, True)
     """
     z = points[..., 0] + 1j * points[..., 1]
     z = z - z.mean(1, keepdims=True)
@@ -175,34 +203,33 @@ def align(points: Floats, weights: Floats | None = None) -> Floats:
     return np.stack([z.real, z.imag], -1)
 
 
-def groups(sitters: Sequence[Sitter]) -> list[Group]:
-    """The people of each label, shapes aligned to the mean shape of everybody; labels by name."""
-    photos: dict[tuple[str, str], int] = {}
-    for sitter in sitters:
-        key = sitter.label, sitter.patient
-        photos[key] = photos.get(key, 0) + 1
+def label_shapes(sitters: Sequence[Sitter]) -> list[LabelShapes]:
+    """The shapes of each label's people, aligned to the mean shape of everybody; labels by name."""
+    photos = Counter((sitter.label, sitter.patient) for sitter in sitters)
     weights = np.array([1 / photos[s.label, s.patient] for s in sitters])
     aligned = align(np.array([s.points for s in sitters]), weights)
-    own: dict[str, dict[str, list[Floats]]] = {}
+    by_person: dict[str, dict[str, list[Floats]]] = {}
     for sitter, shape in zip(sitters, aligned, strict=True):
-        own.setdefault(sitter.label, {}).setdefault(sitter.patient, []).append(shape)
+        by_person.setdefault(sitter.label, {}).setdefault(sitter.patient, []).append(shape)
     return [
-        Group(
+        LabelShapes(
             label,
             sum(len(shapes) for shapes in people.values()),
             np.array([np.mean(shapes, axis=0) for shapes in people.values()]),
         )
-        for label, people in sorted(own.items())
+        for label, people in sorted(by_person.items())
     ]
 
 
-def displacement(group: Group, controls: Group, *, permutations: int = 5000, seed: int = 0) -> Displacement:
+def displacement(
+    group: LabelShapes, controls: LabelShapes, *, permutations: int = 5000, seed: int = 0
+) -> Displacement:
     """The mean shape of a label compared with that of the controls, landmark by landmark.
 
     Parameters
     ----------
-    group, controls : Group
-        Of the same `groups`, so that their shapes are in one frame.
+    group, controls : LabelShapes
+        In one frame: from the same call of `align`.
     permutations : int
         How often the people are dealt to the two groups anew.
     seed : int
@@ -211,16 +238,33 @@ def displacement(group: Group, controls: Group, *, permutations: int = 5000, see
     -------
     Displacement
         p-values of Hotelling's T² between people. Adjusted: the share of permutations in which the largest
-        T² of any landmark is as large (Westfall & Young 1993), so that 0.05 is the risk of a single
-        false landmark among the 68.
+        T² of any landmark is as large [1]_, so that 0.05 is the risk of a single false landmark among the
+        68.
 
     Notes
     -----
     T² grows with the mean difference measured by the scatter of everybody, which a permutation leaves as it
-    is; so that is what is permuted. (b + 1) / (permutations + 1): Phipson & Smyth, "Permutation p-values
-    should never be zero" (Stat Appl Genet Mol Biol 9:39, 2010).
+    is; so that is what is permuted. A p-value is (b + 1) / (permutations + 1), never 0 [2]_.
+
+    References
+    ----------
+    .. [1] Westfall & Young, "Resampling-based multiple testing", Wiley (1993).
+    .. [2] Phipson & Smyth, "Permutation p-values should never be zero", Stat Appl Genet Mol Biol 9:39 (2010).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anthropo.face.shape import shapes
+    >>> from anthropo.groups import LabelShapes, align, displacement
+    >>> people = shapes()[0] + np.random.default_rng(0).normal(scale=0.01, size=(40, 68, 2))
+    >>> people[:20, 8, 1] += 0.1  # a longer chin
+    >>> aligned = align(people)
+    >>> affected, control = LabelShapes("a", 20, aligned[:20]), LabelShapes("control", 20, aligned[20:])
+    >>> moved = displacement(affected, control)
+    >>> np.flatnonzero(moved.p_adjusted < 0.001).tolist()
+    [8]
     """
-    people = np.concatenate([group.people, controls.people])
+    people = np.concatenate([group.shapes, controls.shapes])
     n, a = len(people), group.patients
     b = n - a
     vectors = group.mean - controls.mean
@@ -244,9 +288,9 @@ def displacement(group: Group, controls: Group, *, permutations: int = 5000, see
     least = observed * (1 - 1e-9)  # the same deal may come out a rounding error lower
     for start in range(0, permutations, 500):
         drawn = random.random((min(500, permutations - start), n)).argsort(1) < a
-        found = distance(drawn.astype(np.float64))
-        higher += (found >= least).sum(0)
-        highest += (found.max(1)[:, None] >= least).sum(0)
+        dealt = distance(drawn.astype(np.float64))
+        higher += (dealt >= least).sum(0)
+        highest += (dealt.max(1)[:, None] >= least).sum(0)
     return Displacement(
         group.label,
         controls.label,
@@ -299,23 +343,35 @@ def average_face(
     Notes
     -----
     Details of different people do not lie on each other, however well landmarks do, and cancel out. With
-    `sharp` each of the four finest bands of the average's brightness (differences of Gaussians, Burt &
-    Adelson 1983) is made as strong, place by place, as that band is on average in the single faces: Tiddeman,
-    Burt & Perrett, "Prototyping and transforming facial textures for perception research" (IEEE Computer
-    Graphics and Applications 21(5):42, 2001), with Gaussian bands in place of wavelets, and around the
-    landmarks only. Where hairs and wrinkles then lie is chance; that there are as many is not.
+    `sharp` each of the four finest bands of the average's brightness (differences of Gaussians [1]_) is made
+    as strong, place by place, as that band is on average in the single faces, as in [2]_, but with Gaussian
+    bands in place of wavelets and around the landmarks only. Where hairs and wrinkles then lie is chance;
+    that there are as many is not.
+
+    References
+    ----------
+    .. [1] Burt & Adelson, "The Laplacian pyramid as a compact image code", IEEE Trans Commun 31:532 (1983).
+    .. [2] Tiddeman, Burt & Perrett, "Prototyping and transforming facial textures for perception research",
+       IEEE Computer Graphics and Applications 21(5):42 (2001).
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.groups import Sitter, align, average_face
+    >>> photo = anthropo.example_photo()
+    >>> points = anthropo.observe(photo, anthropo.Settings(jitter=1, fine=False)).face.landmarks
+    >>> average_face([Sitter(photo, "astronaut", "p1", points)], align(points[None])[0], size=100).shape
+    (100, 90, 3)
     """
     height, width = size, round(size * PORTRAIT[1] / PORTRAIT[0])
     mesh = Mesh(placed(shape, size), (height, width))
     unit = float(np.ptp(placed(np.array([(0.0, 0.0), (1.0, 0.0)]), size)[:, 0]))  # px
-    photos: dict[str, int] = {}
-    for sitter in sitters:
-        photos[sitter.patient] = photos.get(sitter.patient, 0) + 1
+    photos = Counter(sitter.patient for sitter in sitters)
     total = np.zeros((height, width, 3))
     people = np.zeros((height, width))
     strength = np.zeros((_BANDS, height, width))
     work = partial(_warped, mesh=mesh, unit=unit, sharp=sharp)
-    for sitter, (pixels, reached, bands) in zip(sitters, _each(work, sitters, jobs), strict=True):
+    for sitter, (pixels, reached, bands) in zip(sitters, in_order(work, sitters, jobs), strict=True):
         counts = reached / photos[sitter.patient]
         total += counts[..., None] * pixels
         people += counts
@@ -336,9 +392,8 @@ def _warped(
     sitter: Sitter, mesh: Mesh, unit: float, sharp: bool
 ) -> tuple[Pixels, NDArray[np.bool_], NDArray[np.float32] | None]:
     """A photo warped to a mesh, which pixels it reaches, and how strong its bands of detail are there."""
-    apart = float(np.hypot(*(sitter.points[45] - sitter.points[36])))
     photo = read_photo(sitter.photo, short_side=FIRST_DECODE, max_megapixels=None)
-    photo = photo.finer(power_of_two(apart / unit))
+    photo = photo.finer(power_of_two(outer_canthal_distance(sitter.points) / unit))
     points = photo.to_decoded(sitter.points)
     pixels = mesh.warp(photo.pixels, points)
     bands = _strength(_bands(_grey(pixels), unit), unit) if sharp else None
@@ -347,7 +402,7 @@ def _warped(
 
 def _grey(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
     """Luma (BT.601) of RGB."""
-    return np.asarray(pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32))
+    return np.asarray(pixels.astype(np.float32) @ np.array(LUMA, dtype=np.float32))
 
 
 def _bands(plane: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
@@ -392,14 +447,6 @@ def _known(shape: Floats, size: tuple[int, ...], unit: float) -> Floats:
     return np.asarray(gaussian_filter(inside.reshape(size).astype(np.float64), _SOFT * unit))
 
 
-def common_shape(found: Sequence[Group]) -> Floats:
+def common_shape(groups: Sequence[LabelShapes]) -> Floats:
     """The mean (68, 2) of mean shapes, each label counted once."""
-    return np.asarray(np.mean([group.mean for group in found], axis=0))
-
-
-def by_label(sitters: Sequence[Sitter]) -> Mapping[str, list[Sitter]]:
-    """The sitters of each label, by name."""
-    found: dict[str, list[Sitter]] = {}
-    for sitter in sitters:
-        found.setdefault(sitter.label, []).append(sitter)
-    return dict(sorted(found.items()))
+    return np.asarray(np.mean([group.mean for group in groups], axis=0))

@@ -11,10 +11,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
 from anthropo.learning.cohort import Kind, typed
 from anthropo.learning.features import Features
-from anthropo.learning.metrics import Interval, age_bands, mean_of, proportion
+from anthropo.learning.intervals import Interval, mean_of, proportion
+from anthropo.learning.subgroups import age_bands
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -39,7 +40,7 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Groups:
+class Grouping:
     """Which photos belong together."""
 
     names: tuple[str, ...]  # largest first; of numbers, in their order
@@ -49,15 +50,15 @@ class Groups:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbours:
-    """How often the nearest other people are of the same group, in the space that is not flattened."""
+    """How often the nearest other people are of the same group, among all numbers and not on a map."""
 
     k: int
-    found: tuple[Interval, ...]  # share of each group's photos that their neighbours' vote names
+    by_group: tuple[Interval, ...]  # share of each group's photos that their neighbours' vote names
     accuracy: Interval  # mean over the groups of two people or more
     chance: float  # the same with groups dealt at random
     chance_hi: float  # which chance exceeds once in twenty times
     p: float
-    reason: str = ""  # why it cannot be told
+    reason: str = ""  # why there are no figures
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +110,7 @@ def numbers_of(features: Features, source: Source) -> Numbers:
     return Numbers((values - values.mean(0)) / spread, f"{text}; each standardised")
 
 
-def group(cells: Sequence[str], kind: Kind) -> Groups:
+def group_by(cells: Sequence[str], kind: Kind) -> Grouping:
     """Photos by the cells of a column; ages by bands, other numbers by fifths.
 
     Raises
@@ -128,7 +129,7 @@ def group(cells: Sequence[str], kind: Kind) -> Groups:
     if not names:
         raise InputError("The column that the map is coloured by is empty for all photos that can be used.")
     at = {name: i for i, name in enumerate(names)}
-    return Groups(
+    return Grouping(
         tuple(names), np.array([at.get(word, -1) for word in words]), ordered=kind in ("age", "number")
     )
 
@@ -156,14 +157,14 @@ def _fifths(numbers: Floats) -> tuple[list[str], list[str]]:
     return words.tolist(), names
 
 
-def neighbours(values: Floats, groups: Groups, patients: NDArray[np.str_], *, seed: int = 0) -> Neighbours:
+def neighbours(values: Floats, groups: Grouping, patients: NDArray[np.str_], *, seed: int = 0) -> Neighbours:
     """Whether the nearest other people are of the same group.
 
     Parameters
     ----------
     values : (n, d) array
         Of `numbers_of`: all of them, not their map.
-    groups : Groups
+    groups : Grouping
     patients : (n,) array
         Photos of the same person are no neighbours.
     seed : int
@@ -174,6 +175,16 @@ def neighbours(values: Floats, groups: Groups, patients: NDArray[np.str_], *, se
         Each photo is named by the vote of its five nearest of other people; nearer ones decide ties. Groups
         count alike, as the largest one's neighbours are most often of its own by chance. For chance the
         people exchange their groups; photos do, where somebody's photos are of several.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anthropo.groups import Grouping, neighbours
+    >>> labels = np.repeat([0, 1], 20)
+    >>> values = np.random.default_rng(0).normal(size=(40, 3)) + 5 * labels[:, None]
+    >>> groups = Grouping(("affected", "control"), labels, ordered=False)
+    >>> print(neighbours(values, groups, np.arange(40).astype(str)).accuracy)
+    1.000 (0.886 to 1.000)
     """
     from scipy.spatial import cKDTree
 
@@ -187,7 +198,7 @@ def neighbours(values: Floats, groups: Groups, patients: NDArray[np.str_], *, se
     most = max(Counter(who.tolist()).values())
     k = min(NEIGHBOURS, len(set(who.tolist())) - 1)
     _, near = cKDTree(x).query(x, min(len(x), NEIGHBOURS + most))
-    nearest = np.array([row[who[row] != own][:k] for row, own in zip(near, who, strict=True)])
+    nearest = np.array([row[who[row] != name][:k] for row, name in zip(near, who, strict=True)])
 
     # an earlier neighbour's vote weighs a little more, so that ties are decided
     weights = 1 + 1e-3 * np.arange(nearest.shape[1])[::-1]
@@ -212,18 +223,18 @@ def neighbours(values: Floats, groups: Groups, patients: NDArray[np.str_], *, se
         ]
     )
     hits = named(y) == y
-    found = [proportion(hits[y == i], who[y == i], "no photo of the group") for i in range(c)]
+    shares = [proportion(hits[y == i], who[y == i], "no photo of the group") for i in range(c)]
     return Neighbours(
         k,
-        tuple(found),
-        mean_of([one for one, counts in zip(found, several, strict=True) if counts], len(y)),
+        tuple(shares),
+        mean_of([one for one, counts in zip(shares, several, strict=True) if counts], len(y)),
         float(dealt.mean()),
         float(np.quantile(dealt, 0.95)),
         float((np.sum(dealt >= accuracy(y) - 1e-12) + 1) / (_DEALS + 1)),
     )
 
 
-def usual_perplexity(photos: int) -> float:
+def default_perplexity(photos: int) -> float:
     """30, or less where that is more than a third of the neighbours that there are."""
     return min(_PERPLEXITY, (photos - 1) / 3)
 
@@ -236,7 +247,7 @@ def draw_map(values: Floats, *, perplexity: float | None = None, seed: int = 0) 
     values : (n, d) array
         Of `numbers_of`.
     perplexity : float, optional
-        How many neighbours t-SNE looks at, about. Left out: `usual_perplexity`.
+        How many neighbours t-SNE looks at, about. Left out: `default_perplexity`.
     seed : int
 
     Returns
@@ -251,9 +262,22 @@ def draw_map(values: Floats, *, perplexity: float | None = None, seed: int = 0) 
 
     Notes
     -----
-    van der Maaten & Hinton, "Visualizing data using t-SNE" (JMLR 9:2579, 2008), started from the principal
-    components (Kobak & Berens, Nature Communications 10:5416, 2019). Trustworthiness: Venna & Kaski,
-    "Neighborhood preservation in nonlinear projection methods" (ICANN 2001).
+    t-SNE [1]_ is started from the principal components [2]_; trustworthiness is that of [3]_.
+
+    References
+    ----------
+    .. [1] van der Maaten & Hinton, "Visualizing data using t-SNE", JMLR 9:2579 (2008).
+    .. [2] Kobak & Berens, "The art of using t-SNE for single-cell transcriptomics", Nature Communications
+       10:5416 (2019).
+    .. [3] Venna & Kaski, "Neighborhood preservation in nonlinear projection methods", ICANN (2001).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anthropo.groups import draw_map
+    >>> made = draw_map(np.random.default_rng(0).normal(size=(30, 5)))
+    >>> made.tsne.shape, made.pca.shape, round(made.perplexity, 2)
+    ((30, 2), (30, 2), 9.67)
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE, trustworthiness
@@ -262,11 +286,9 @@ def draw_map(values: Floats, *, perplexity: float | None = None, seed: int = 0) 
     n = len(values)
     if perplexity is not None and perplexity > (n - 1) / 3:
         most = math.floor(10 * (n - 1) / 3) / 10
-        raise InputError(
-            f"--perplexity {perplexity:g}: with {n} photos {most:g} is the most, a third of the others. Give "
-            "less."
-        )
-    perplexity = usual_perplexity(n) if perplexity is None else perplexity
+        given = parameter("perplexity", int(perplexity) if perplexity == int(perplexity) else perplexity)
+        raise InputError(f"{given}: with {n} photos {most:g} is the most, a third of the others. Give less.")
+    perplexity = default_perplexity(n) if perplexity is None else perplexity
     with threadpool_limits(1):  # the order of sums must not depend on the cores
         projection = PCA(2, svd_solver="full", random_state=seed).fit(values)
         pca = projection.transform(values)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.batch import Settings
 from anthropo.encoder.regions import crops
 from anthropo.errors import InputError
 from anthropo.explanation.heatmap import Head, heat_of_chips
 from anthropo.learning.columns import METADATA, Columns, Scaler
-from anthropo.learning.features import Features, feature_frame, look_at, network_threads
+from anthropo.learning.features import Features, feature_frame
 from anthropo.learning.hybrid import HybridClassifier
 from anthropo.learning.splits import split
+from anthropo.observation import observe
+from anthropo.settings import Settings
+from anthropo.threads import in_order
 
 if TYPE_CHECKING:
     from anthropo.encoder.encoders import ChipEncoder
@@ -296,16 +297,16 @@ def _maps(
     """The whole map (n, size, size) of each chosen photo, by the models that have not seen its patient."""
 
     def one(row: int) -> Floats:
-        chips = crops(*look_at(str(features.photos[row]), settings), regions, encoder.size)
+        seen = observe(str(features.photos[row]), settings)
+        chips = crops(seen.photo, seen.face, regions, encoder.size)
         own = heads[folds[row]]
         return heat_of_chips(encoder, chips, regions, [own[r] for r in regions], judge=False).whole.values
 
     found = np.empty((len(chosen), encoder.size, encoder.size))
-    with network_threads(jobs), ThreadPoolExecutor(jobs) as pool:
-        for i, values in enumerate(pool.map(one, chosen.tolist())):
-            found[i] = values
-            if on_progress:
-                on_progress()
+    for i, values in enumerate(in_order(one, chosen.tolist(), jobs)):
+        found[i] = values
+        if on_progress:
+            on_progress()
     return found
 
 

@@ -1,4 +1,4 @@
-"""Several labels per person: one hybrid classifier each, which may know of those before it."""
+"""Several labels per person: a hybrid classifier for each, which may use the answers of those before it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.errors import InputError, ModelError
+from anthropo.errors import InputError, ModelError, parameter
 from anthropo.learning.cohort import SEPARATOR, some
 from anthropo.learning.columns import METADATA
 from anthropo.learning.conformal import ConformalSets
@@ -26,7 +26,7 @@ _CHAINED = METADATA + "attribute "
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """How two attributes of a cohort go together, counted in patients."""
+    """Odds ratio of two attributes of a cohort, counted in patients."""
 
     first: str
     second: str
@@ -49,16 +49,11 @@ class AttributeModel:
 
     @classmethod
     def fit(cls, features: Features, options: Options) -> AttributeModel:
-        """Train on photos whose labels are ``a; b``.
-
-        Raises
-        ------
-        InputError
-            If no attribute is both present in and absent from two patients.
-        """
-        said = [split_labels(label) for label in features.labels]
-        names = sorted({a for own in said for a in own})
-        member = np.array([[a in own for a in names] for own in said], dtype=bool).reshape(len(said), -1)
+        """Train on photos whose labels are ``a; b``."""
+        present = [split_labels(label) for label in features.labels]
+        names = sorted({a for labels in present for a in labels})
+        member = np.array([[a in labels for a in names] for labels in present], dtype=bool)
+        member = member.reshape(len(present), -1)
         counts = {}
         for at, name in enumerate(names):
             with_it = set(features.patients[member[:, at]].tolist())
@@ -73,7 +68,10 @@ class AttributeModel:
         order = sorted(counts, key=lambda name: (-counts[name], name))
         cost = None
         if options.cost_matrix:
-            raise InputError("--cost-matrix is for one label per photo. Pass --cost miss=5 for attributes.")
+            raise InputError(
+                f"{parameter('cost_matrix')} is for one label per photo. Pass {parameter('cost', 'miss=5')} "
+                "for attributes."
+            )
         if options.cost:
             cost = parse_cost(options.cost, (ABSENT, PRESENT), PRESENT, ABSENT)
         table = design(features, options).copy()
@@ -95,7 +93,7 @@ class AttributeModel:
         )
 
     def answer(self, table: Any, groups: Sequence[str] | None = None) -> Answers:
-        """Answers for the rows of a feature table, or for its people when `groups` tells whose each is."""
+        """Answers for the rows of a feature table, or for its people when `groups` names the patients."""
         mean, n = by_person(len(table), groups)
         k = len(self.labels)
         probabilities, log_odds = np.empty((n, k)), np.empty((n, k))
@@ -114,7 +112,7 @@ class AttributeModel:
         )  # fmt: skip
 
     def tables(self, table: Any) -> list[Any]:
-        """What each classifier is asked with: the feature table and, if chained, those before it."""
+        """Feature table of each classifier; if chained, with the log-odds of the attributes before it."""
         made = [table]
         for name, one in zip(self.labels[:-1], self.classifiers, strict=False):
             last = made[-1]
@@ -124,7 +122,7 @@ class AttributeModel:
         return made
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
-        """As JSON and arrays of numbers."""
+        """The model as JSON and arrays of numbers, for a model file."""
         made: dict[str, Any] = {
             "task": "attributes",
             "labels": list(self.labels),
@@ -135,17 +133,17 @@ class AttributeModel:
         }
         arrays: Arrays = {}
         for at, (one, sets) in enumerate(zip(self.classifiers, self.sets, strict=True)):
-            meta, own = one.state()
+            meta, kept = one.state()
             made["classifiers"].append(meta)
-            arrays |= prefixed(own, f"{at}/")
+            arrays |= prefixed(kept, f"{at}/")
             arrays |= {f"{at}/sets/{c}": scores for c, scores in enumerate(sets.scores)}
         return made, arrays
 
     @classmethod
     def from_state(cls, meta: Mapping[str, Any], arrays: Arrays) -> AttributeModel:
-        """What `state` made these of."""
-        said = Meta(meta)
-        labels = tuple(said.texts("labels"))
+        """The model that `state` was called on."""
+        reader = Meta(meta)
+        labels = tuple(reader.texts("labels"))
         metas = meta.get("classifiers")
         if not isinstance(metas, list) or len(metas) != len(labels):
             raise ModelError("it has not one classifier per attribute")
@@ -167,23 +165,23 @@ class AttributeModel:
         except (TypeError, ValueError, IndexError, KeyError):
             raise ModelError("its relations are damaged") from None
         chained = meta.get("chained") is True
-        return cls(labels, classifiers, sets, relations, chained, said.number("error_rate"))
+        return cls(labels, classifiers, sets, relations, chained, reader.number("error_rate"))
 
 
 def split_labels(label: str) -> tuple[str, ...]:
     """The labels in a cell ``a; b``."""
-    return tuple(own for own in label.split(f"{SEPARATOR} ") if own)
+    return tuple(one for one in label.split(f"{SEPARATOR} ") if one)
 
 
 def find_relations(
     names: Sequence[str], member: NDArray[np.bool_], patients: NDArray[Any]
 ) -> tuple[Relation, ...]:
-    """Odds ratios of all pairs of attributes (a patient has what one of the photos has), surest first."""
+    """Odds ratios of all pairs of attributes, surest first; a patient has what any of their photos has."""
     from scipy.stats import fisher_exact
 
     people = list(dict.fromkeys(patients.tolist()))
     has = np.array([member[patients == p].any(0) for p in people]).reshape(len(people), -1)
-    found = []
+    pairs = []
     for i in range(len(names)):
         for j in range(i + 1, len(names)):
             cells = np.array([[np.sum((has[:, i] == a) & (has[:, j] == b)) for b in (1, 0)] for a in (1, 0)])
@@ -193,13 +191,13 @@ def find_relations(
             log = float(np.log(half[0, 0] * half[1, 1] / half[0, 1] / half[1, 0]))
             wide = 1.96 * float(np.sqrt((1 / half).sum()))
             p = float(fisher_exact(cells).pvalue)
-            found.append((p, names[i], names[j], log, wide))
-    found.sort()
+            pairs.append((p, names[i], names[j], log, wide))
+    pairs.sort()
     q = 1.0
     out: list[Relation] = []
-    for rank in range(len(found), 0, -1):
-        p, first, second, log, wide = found[rank - 1]
-        q = min(q, p * len(found) / rank)
+    for rank in range(len(pairs), 0, -1):
+        p, first, second, log, wide = pairs[rank - 1]
+        q = min(q, p * len(pairs) / rank)
         ratio, lo, hi = np.exp([log, log - wide, log + wide]).tolist()
         out.append(Relation(first, second, ratio, lo, hi, q))
     return tuple(reversed(out))

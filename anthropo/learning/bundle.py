@@ -1,4 +1,4 @@
-"""The model file: a zip of a JSON manifest, a model card, arrays and plain bytes; never pickle.
+"""The model file: a zip of a JSON manifest, a model card and arrays; never pickle.
 
 The container is strict, so that a reader needs no trust: members are stored uncompressed, one directly
 after the other, with nothing before, between or behind them, and every one is named in the manifest
@@ -12,7 +12,6 @@ member             what it is
 manifest.json      the keys below
 card.md            the model card, written from the manifest; for people (`unzip -p FILE card.md`)
 arrays/NAME.npy    booleans, integers or floats, little-endian, C order
-any other name     bytes, such as ``trees/0.json``
 =================  ==========================================================================
 
 Keys of the manifest; all may be missing or null but those that :func:`write_bundle` fills (†), further
@@ -99,7 +98,6 @@ class Bundle:
 
     manifest: dict[str, Any]  # JSON; keys in the table above
     arrays: dict[str, NDArray[Any]]  # booleans, integers or floats
-    blobs: dict[str, bytes]  # member name -> content; to be checked by who reads it
 
 
 class _Refused(Exception):
@@ -425,40 +423,27 @@ def _read(file: BinaryIO, size: int) -> Bundle:
         files = manifest.get("files") or {}
         _check_layout(archive, files)
         arrays: dict[str, NDArray[Any]] = {}
-        blobs: dict[str, bytes] = {}
         for name in files:
             data = _read_member(archive, archive.getinfo(name))
             if files[name] != _fingerprint(data):
                 raise _Refused(f"{name} does not match its SHA-256; damaged or altered. {_GET_ANOTHER}")
-            if name.startswith("arrays/"):
-                if not name.endswith(".npy"):
+            if name != _CARD:
+                if not (name.startswith("arrays/") and name.endswith(".npy")):
                     raise _Refused(f"{name} is not a .npy array; altered. {_GET_ANOTHER}")
                 arrays[name[len("arrays/") : -len(".npy")]] = _array(name, data)
-            elif name != _CARD:
-                blobs[name] = bytes(data)
-    return Bundle(manifest, arrays, blobs)
+    return Bundle(manifest, arrays)
 
 
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
-    """Read a model file that may come from anywhere.
+    """Read a model file that may come from anywhere; nothing of it is executed or written to disk.
 
-    Parameters
-    ----------
-    path : path
-        What :func:`write_bundle` wrote.
-
-    Returns
-    -------
-    Bundle
-        Known keys of the manifest have the types of the table above, or are missing or null; arrays are
-        finite or not, as they were written, and can be written to; blobs are just bytes. Whether they
-        fit each other is for the caller to check.
+    Known keys of the manifest have the types of the table above, or are missing or null; arrays can be
+    written to. Whether they fit each other is for the caller to check.
 
     Raises
     ------
     ModelError
-        If the file is missing, damaged, altered, foreign, or of a newer format. Nothing of it was
-        executed or written to disk.
+        If the file is missing, damaged, altered, foreign, or of a newer format.
     """
     try:
         status = os.stat(path)
@@ -482,27 +467,17 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
 def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> None:
     """Write a model file, whole or not at all; the same contents give the same bytes.
 
-    Parameters
-    ----------
-    path : path
-        By convention with the suffix .anthropo.
-    bundle : Bundle
-        `manifest` gets `format`, `format_version`, `anthropo` and `files` in the file; arrays have to be
-        boolean, integer or float; names have to be of ASCII letters, digits, ``_``, ``-``, ``.`` and ``/``.
+    The file's manifest gets the keys marked † as well. Names of arrays are of ASCII letters, digits, ``_``,
+    ``-``, ``.`` and ``/``.
 
     Raises
     ------
     ModelError
-        If it cannot be written (folder missing, no permission, disk full), or is too large. A file that
-        was there before is untouched.
+        If it cannot be written (folder missing, no permission, disk full), or is too large.
     ValueError
         If the bundle has what a model file cannot hold: a mistake of the caller.
     """
     members = {f"arrays/{name}.npy": _array_bytes(name, array) for name, array in bundle.arrays.items()}
-    for name, blob in bundle.blobs.items():
-        if name in (_MANIFEST, _CARD) or name.startswith("arrays/"):
-            raise ValueError(f"blob {name}: the name is taken")
-        members[name] = blob
     if unfit := [name for name in members if not _NAME.fullmatch(name)]:
         raise ValueError(f"{unfit[0]!r} cannot be the name of a member")
     manifest = {

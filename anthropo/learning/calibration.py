@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 _PRIOR = 1e-6  # weight of the penalty on slopes, per photo
 _HELD = 3.0  # photos' worth of penalty on leaving a part's expected slope
-_FIRM = 2.0  # photos' worth of penalty on each label's own bias, against infinite ones in tiny cohorts
+_FIRM = 2.0  # photos' worth of penalty on each label's bias, against infinite ones in tiny cohorts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,29 +63,20 @@ def log_loss(margins: Floats, y: NDArray[np.int64], weights: Floats) -> float:
 def fit_stack(
     parts: Sequence[Floats], y: NDArray[np.int64], weights: Floats, expected_slope: float | None = None
 ) -> Stack:
-    """The slopes and biases of greatest likelihood.
+    """The slopes and biases of greatest likelihood, from out-of-fold scores (n, k) of each part.
 
-    Parameters
-    ----------
-    parts : sequence of (n, k)
-        Out-of-fold scores of each label.
-    y : (n,)
-        Index of the true label.
-    weights : (n,)
-        How much each photo counts.
-    expected_slope : float, optional
-        The slope that parts have unless the photos say otherwise: for parts that are log-odds already.
+    `expected_slope` is what a part has unless the photos say otherwise: for parts that are log-odds already.
 
     Notes
     -----
     With two labels and one part this is Platt scaling (Platt 1999), with more labels vector scaling with
-    one temperature (Guo et al., ICML 2017). Slopes are held at 0 or above: a part that speaks against
-    its own label out of fold says nothing.
+    one temperature (Guo et al., ICML 2017). Slopes are held at 0 or above: a part that is wrong more often
+    than right out of fold is not used.
     """
     from scipy.optimize import minimize
 
     n, k = parts[0].shape
-    # in units of their own spread, so that one penalty fits all
+    # in units of their spread, so that one penalty fits all
     held = _PRIOR if expected_slope is None else _HELD / n
     spread = np.array([float(centred(p).std()) for p in parts])
     spread[spread < 1e-9] = 1.0  # says nothing: no steep slope for it
@@ -108,5 +99,5 @@ def fit_stack(
     start = np.concatenate([np.full(len(x), 1 / len(x)), np.log(share @ truth + 1 / n)])
     start[len(x) :] -= start[len(x) :].mean()
     bounds = [(0, None)] * len(x) + [(None, None)] * k
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
-    return Stack(found.x[: len(x)] / spread, centred(found.x[len(x) :]))
+    best = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
+    return Stack(best.x[: len(x)] / spread, centred(best.x[len(x) :]))

@@ -6,8 +6,12 @@ The keys are those of `anthropo.learning.bundle`. Any of them may be missing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 Manifest = Mapping[str, Any]
 Row = tuple[str, str]
@@ -26,6 +30,7 @@ _TASKS = {
     "cases": "ranked list of labels for one to several photographs of a case",
     "normality": "distance to normal",
 }
+_INPUTS = {"regions": "region", "measurements": "measurement", "metadata": "metadata column"}
 _METRICS = {
     "auroc": "AUROC",
     "auprc": "AUPRC",
@@ -48,7 +53,7 @@ def _part(manifest: Manifest, *keys: str) -> dict[str, Any]:
 
 
 def _number(value: Any) -> str:
-    if value is None:
+    if not isinstance(value, (int, float)):
         return _UNKNOWN
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
@@ -63,14 +68,14 @@ def _figure(figure: Mapping[str, Any] | None) -> str:
     return f"{figure['value']:.3f} ({interval})"
 
 
-def _count(number: int | None, one: str) -> str:
-    if number is None:
+def _count(number: Any, one: str) -> str:
+    if not isinstance(number, int):
         return f"{one}s {_UNKNOWN}"
     return f"{number:,} {one}{'' if number == 1 else 's'}"
 
 
-def _photos_of_patients(photos: int | None, patients: int | None) -> str:
-    if photos is None and patients is None:
+def _photos_of_patients(photos: Any, patients: Any) -> str:
+    if not (isinstance(photos, int) or isinstance(patients, int)):
         return _UNKNOWN
     return f"{_count(photos, 'photo')} of {_count(patients, 'patient')}"
 
@@ -96,26 +101,13 @@ def _few(counts: Mapping[str, int | None]) -> str:
     return ", ".join(f"{label} ({n:,})" for n, label in few)
 
 
-def _patients_of_labels(manifest: Manifest) -> dict[str, int | None]:
-    return {label: (c or {}).get("patients") for label, c in _part(manifest, "cohort", "labels").items()}
-
-
 # ----------------------------------------------------------------------------- anthropo inspect
 
 
 def describe(manifest: Manifest) -> list[Row]:
-    """What a user wants to know about a model at a glance.
+    """Names and values that describe a model at a glance, one line each.
 
-    Parameters
-    ----------
-    manifest : mapping
-        Of `anthropo.learning.bundle.read_bundle`.
-
-    Returns
-    -------
-    list of (str, str)
-        Name and value, one line each; what the manifest does not have is left out, but for the task and
-        the cohort.
+    What the manifest does not have is left out, but for the task and the cohort.
     """
     cohort, encoder = _part(manifest, "cohort"), _part(manifest, "encoder")
     validation, point = _part(manifest, "validation"), _part(manifest, "operating_point")
@@ -134,11 +126,8 @@ def describe(manifest: Manifest) -> list[Row]:
         ("balance", manifest.get("balance")),
         ("trained on", trained_on),
         *(
-            (
-                f"label {label}",
-                f"{_count(c.get('photos'), 'photo')} of {_count(c.get('patients'), 'patient')}",
-            )
-            for label, c in ((k, v or {}) for k, v in _part(cohort, "labels").items())
+            (f"label {k}", f"{_count(n.get('photos'), 'photo')} of {_count(n.get('patients'), 'patient')}")
+            for k, n in ((k, n or {}) for k, n in _part(cohort, "labels").items())
         ),
         *(
             (column, ", ".join(f"{value}: {_number(n)}" for value, n in (counts or {}).items()))
@@ -179,7 +168,7 @@ def _main_figures(validation: Manifest) -> dict[str, Any]:
 
 
 def _network(manifest: Manifest) -> list[tuple[str, str | None]]:
-    """What `anthropo finetune` made."""
+    """Rows about a network that `anthropo finetune` wrote."""
     network = _part(manifest, "network")
     if not network:
         return []
@@ -220,66 +209,56 @@ def _safe(text: Any) -> str:
     return re.sub(r"([\\`*<>|\[\]])", r"\\\1", _plain(text))
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
-    lines = [list(map(_safe, row)) for row in rows]
-    if not lines:
-        return []
-    return [f"| {' | '.join(row)} |" for row in (list(map(_safe, head)), ["---"] * len(head), *lines)] + [""]
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    from jinja2 import ChainableUndefined, Environment, PackageLoader
 
-
-def _intended_use(manifest: Manifest) -> list[str]:
-    task, labels = manifest.get("task"), manifest.get("labels") or ()
-    what = "photograph without a face" if _part(manifest, "settings").get("no_face") else "face photograph"
-    lines = [
-        f"Research use only; not a medical device. It ranks labels for a {what} by their likeness to "
-        "the photographs it was trained on. It does not diagnose, does not replace a clinical examination or "
-        "a genetic test, and is not for identifying people.",
-        "",
-        f"- Task: {_safe(task or _UNKNOWN)}" + (f" ({_TASKS[task]})" if task in _TASKS else ""),
-        f"- Labels: {', '.join(map(_safe, labels)) or _UNKNOWN}",
-    ]
-    if manifest.get("positive"):
-        lines.append(f"- Positive label: {_safe(manifest['positive'])}")
-    return [*lines, ""]
-
-
-def _cohort(manifest: Manifest) -> list[str]:
-    cohort = _part(manifest, "cohort")
-    lines = [
-        f"{_photos_of_patients(cohort.get('photos'), cohort.get('patients'))}."
-        + (f" {_count(cohort['left_out'], 'photo')} left out." if cohort.get("left_out") else "")
-        + (
-            f" Landmarks were placed by hand in {_count(cohort['corrected'], 'photo')}."
-            if cohort.get("corrected")
-            else ""
-        ),
-        "",
-    ]
-    labels = ((k, v or {}) for k, v in _part(cohort, "labels").items())
-    lines += _table(
-        ("label", "photos", "patients"),
-        ((label, _number(c.get("photos")), _number(c.get("patients"))) for label, c in labels),
+    environment = Environment(  # of Markdown: `line` escapes
+        loader=PackageLoader("anthropo", "learning"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=ChainableUndefined,
     )
-    subgroups = _part(cohort, "subgroups").items()
-    return lines + _table(
-        ("", "value", "patients"),
-        ((column, value, _number(n)) for column, counts in subgroups for value, n in (counts or {}).items()),
-    )
+    environment.filters |= {"line": _safe, "words": _plain, "number": _number, "figure": _figure}
+    environment.globals |= {
+        "tasks": _TASKS, "unknown": _UNKNOWN, "people": _photos_of_patients, "count": _count,
+    }  # fmt: skip
+    return environment.get_template("card.md")
 
 
-def _inputs(manifest: Manifest) -> list[str]:
-    lines = []
-    for name, single in (
-        ("regions", "region"),
-        ("measurements", "measurement"),
-        ("metadata", "metadata column"),
-    ):
-        if values := manifest.get(name):
-            lines += [f"- {_count(len(values), single)}: {', '.join(map(_safe, values))}"]
-    lines += [""] if lines else []
-    lines += _table(
-        ("weights", "licence", "commercial use", "SHA-256"),
-        (
+def card(manifest: Manifest) -> str:
+    """The model card in Markdown, after Mitchell et al. [1]_; it names the parts that are missing.
+
+    References
+    ----------
+    .. [1] M. Mitchell et al., "Model cards for model reporting", Proceedings of the Conference on Fairness,
+       Accountability, and Transparency (2019) 220-229.
+    """
+    validation = _part(manifest, "validation")
+    # columns: a network's labels have figures of their own, and one of them may be called "network" as well
+    columns = [*_part(validation, "models").items(), *_part(validation, "by_label").items()]
+    models = [(name, figures or {}) for name, figures in columns]
+    metrics = dict.fromkeys(metric for _, figures in models for metric in figures)
+    subgroups = _part(manifest, "cohort", "subgroups")
+    labels = {label: n or {} for label, n in _part(manifest, "cohort", "labels").items()}
+    patients = {label: n.get("patients") for label, n in labels.items()}
+    few = {f"Labels with fewer than {FEW_PATIENTS} patients": _few(patients)}
+    few |= {f"Fewer than {FEW_PATIENTS} patients by {c}": _few(n or {}) for c, n in subgroups.items()}
+    versions = {
+        **{key: manifest.get(key) for key in ("anthropo", "created", "seed")},
+        "settings": _part(manifest, "settings").get("fingerprint"),
+        "training table (SHA-256)": _part(manifest, "cohort").get("sha256"),
+        **_part(manifest, "libraries"),
+    }
+    return _template().render(
+        m=manifest,
+        labels=[(label, _number(n.get("photos")), _number(n.get("patients"))) for label, n in labels.items()],
+        subgroups=[
+            (column, value, _number(n)) for column, of in subgroups.items() for value, n in (of or {}).items()
+        ],
+        inputs=[(what, manifest[key]) for key, what in _INPUTS.items() if manifest.get(key)],
+        weights=[
             (
                 w.get("name") or _UNKNOWN,
                 w.get("licence") or _UNKNOWN,
@@ -287,130 +266,11 @@ def _inputs(manifest: Manifest) -> list[str]:
                 w.get("digest") or _UNKNOWN,
             )
             for w in _weights(manifest)
-        ),
+        ],
+        not_commercial=_not_commercial(manifest),
+        models=[name for name, _ in models],
+        figures=[(_metric(m), *(_figure(f.get(m)) for _, f in models)) for m in metrics],
+        costs=_costs(manifest),
+        too_few=[(what, labels) for what, labels in few.items() if labels],
+        versions=[(name, value) for name, value in versions.items() if value is not None],
     )
-    if barred := _not_commercial(manifest):
-        lines += [f"Not for commercial use, because of {', '.join(map(_safe, barred))}.", ""]
-    return lines or [f"Weights and licences: {_UNKNOWN}.", ""]
-
-
-def _validation(manifest: Manifest) -> list[str]:
-    validation = _part(manifest, "validation")
-    models = {name: figures or {} for name, figures in _part(validation, "models").items()}
-    if not models:
-        return ["No validation figures in this model. Judge it with `anthropo evaluate` before use.", ""]
-    lines = [
-        f"Method: {_safe(validation.get('method') or _UNKNOWN)}; "
-        f"{_photos_of_patients(validation.get('n_photos'), validation.get('n_patients'))}. "
-        "Intervals are 95 %."
-        + (
-            f" The stated prevalence is {_number(validation['prevalence'])}."
-            if validation.get("prevalence") is not None
-            else ""
-        ),
-        "",
-    ]
-    metrics = dict.fromkeys(metric for figures in models.values() for metric in figures)
-    return lines + _table(
-        ("", *models),
-        ((_metric(m), *(_figure(figures.get(m)) for figures in models.values())) for m in metrics),
-    )
-
-
-def _decision(manifest: Manifest) -> list[str]:
-    point, lines = _part(manifest, "operating_point"), []
-    if point.get("rule"):
-        lines.append(f"- Rule: {_safe(point['rule'])}")
-    if point.get("threshold") is not None:
-        lines.append(f"- Threshold: {_number(point['threshold'])}")
-    lines += [
-        f"- {n.capitalize()}: {_figure(point[n])}" for n in ("sensitivity", "specificity") if point.get(n)
-    ]
-    if (error := _part(manifest, "conformal").get("error")) is not None:
-        lines.append(
-            f"- Prediction sets are made to miss the true label in {_number(100 * error)} % of cases"
-        )
-    if (specificity := _part(manifest, "novelty").get("specificity")) is not None:
-        lines.append(f'- "None of these" is answered at a specificity of {_number(specificity)}')
-    lines = [*lines, ""] if lines else [f"Operating point: {_UNKNOWN}.", ""]
-    return lines + _table(("error", "cost"), _costs(manifest))
-
-
-def _limitations(manifest: Manifest) -> list[str]:
-    lines = [
-        "- It knows the labels above and no others; another condition can only be called one of "
-        'them or "none of these".',
-        "- Its figures hold for photographs and people like those of the training cohort; age, sex, "
-        "ancestry, camera and expression outside of it are untested.",
-    ]
-    if seen := _part(manifest, "encoder").get("seen"):
-        lines.append(
-            f"- The encoder was trained on {_count(seen, 'photo')} of this cohort: figures of "
-            "cross-validation come out too good. Judge it on other photographs."
-        )
-    if few := _few(_patients_of_labels(manifest)):
-        lines.append(f"- Labels with fewer than {FEW_PATIENTS} patients: {_safe(few)}.")
-    for column, counts in _part(manifest, "cohort", "subgroups").items():
-        if few := _few(counts or {}):
-            lines.append(f"- Fewer than {FEW_PATIENTS} patients by {_safe(column)}: {_safe(few)}.")
-    if not _part(manifest, "cohort", "subgroups"):
-        lines.append("- Sex, age and ancestry of the cohort are not stated: whom it fails is unknown.")
-    if gallery := _part(manifest, "gallery"):
-        lines.append(
-            "- Known only by their nearest patients, without a trained classifier: "
-            f"{_safe(', '.join(gallery))}."
-        )
-    return [*lines, ""]
-
-
-def _reproduce(manifest: Manifest) -> list[str]:
-    rows = [
-        ("anthropo", manifest.get("anthropo")),
-        ("created", manifest.get("created")),
-        ("seed", manifest.get("seed")),
-        ("settings", _part(manifest, "settings").get("fingerprint")),
-        ("training table (SHA-256)", _part(manifest, "cohort").get("sha256")),
-        *_part(manifest, "libraries").items(),
-    ]
-    lines = _table(("what", "version or value"), ((n, v) for n, v in rows if v is not None))
-    if manifest.get("command"):
-        lines += [f"    {_plain(manifest['command'])}", ""]
-    return [
-        *lines,
-        "Cite anthropo with the version above and the SHA-256 of this model file; the same table, "
-        "photographs, command, seed and libraries give the same file.",
-        "",
-    ]
-
-
-def card(manifest: Manifest) -> str:
-    """The model card, after Mitchell et al. [1]_.
-
-    Parameters
-    ----------
-    manifest : mapping
-        What is missing in it is said to be missing.
-
-    Returns
-    -------
-    str
-        Markdown.
-
-    References
-    ----------
-    .. [1] M. Mitchell et al., "Model cards for model reporting", Proceedings of the Conference on Fairness,
-       Accountability, and Transparency (2019) 220-229.
-    """
-    sections = {
-        "Intended use": _intended_use,
-        "Training cohort": _cohort,
-        "Inputs, weights and licences": _inputs,
-        "Validation": _validation,
-        "Decision": _decision,
-        "Limitations": _limitations,
-        "Versions, and how to cite and reproduce": _reproduce,
-    }
-    lines = [f"# Model card: {_safe(manifest.get('title') or 'a model of anthropo')}", ""]
-    for title, section in sections.items():
-        lines += [f"## {title}", "", *section(manifest)]
-    return "\n".join(lines)

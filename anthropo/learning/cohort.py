@@ -1,12 +1,9 @@
-"""Labelled photographs to learn from: read, typed and checked before anything is trained."""
+"""Labelled photographs to learn from, read from a table or a folder."""
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import hashlib
 import hmac
-import io
 import math
 import os
 import re
@@ -17,10 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from anthropo.batch import collect
-from anthropo.batch import read_cohort as read_photo_table
+from anthropo.batch.inputs import collect, read_photo_table
 from anthropo.errors import InputError
-from anthropo.files import read_text
 from anthropo.reference.tables import parse_age, parse_sex
 
 Level = Literal["error", "warning", "note"]
@@ -30,19 +25,18 @@ D = TypeVar("D")
 Values = list[float] | list[str | None]  # numbers, NaN where missing; or words, None where missing
 
 #: Columns of a cohort's table that are not metadata.
-OWN_COLUMNS = ("photo", "label", "patient")
-TABLE_SUFFIXES = (".csv", ".tsv")
+_NOT_METADATA = ("photo", "label", "patient")
+_TABLE_SUFFIXES = (".csv", ".tsv")
 SEPARATOR = ";"  # between the labels of one case
 
 _MISSING = frozenset({"", "na", "n/a", "nan", "null"})
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 _NAMED = 5  # examples in a message
-_PAIRED = 10  # patients with several labels, and at least half of all: meant so
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong with a cohort, or that whoever trains on it should know."""
+    """An error, warning or note on a cohort."""
 
     level: Level  # an error: nothing is trained
     category: str  # what it is about: label, patient, photo, metadata, duplicate
@@ -60,13 +54,13 @@ class Case:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The case's labels in a cohort of several labels each; none is possible."""
+        """The case's labels, where a case may have several or none."""
         return tuple(label for label in self.label.split(f"{SEPARATOR} ") if label)
 
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """Labelled photographs, and what was noticed while they were read."""
+    """Labelled photographs, and findings from reading their table."""
 
     cases: tuple[Case, ...]
     source: str  # the table or folder
@@ -110,6 +104,17 @@ def read_cohort(path: str | os.PathLike[str], *, multilabel: bool = False) -> Co
     ------
     InputError
         If there is no such file, it is no cohort, or a label is empty.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> from anthropo import read_cohort
+    >>> table = Path(mkdtemp()) / "cohort.csv"
+    >>> _ = table.write_text("photo,label,patient,age\\np1.jpg,Noonan,p1,8\\nc1.jpg,control,c1,30\\n")
+    >>> cohort = read_cohort(table)
+    >>> [case.label for case in cohort.cases], cohort.metadata
+    (['Noonan', 'control'], {'age': 'age'})
     """
     where = Path(path)
     if where.is_dir():
@@ -119,7 +124,7 @@ def read_cohort(path: str | os.PathLike[str], *, multilabel: bool = False) -> Co
                 "photo and label (a; b)."
             )
         return read_cohort_folder(where)
-    if where.exists() and where.suffix.lower() not in TABLE_SUFFIXES:
+    if where.exists() and where.suffix.lower() not in _TABLE_SUFFIXES:
         raise InputError(
             f"{path}: not a cohort. Give a CSV or TSV with the columns photo and label, or a folder with one "
             "subfolder of photos per label."
@@ -128,19 +133,21 @@ def read_cohort(path: str | os.PathLike[str], *, multilabel: bool = False) -> Co
 
 
 def read_cohort_table(path: Path, *, multilabel: bool = False) -> Cohort:
-    """The table form of `read_cohort`."""
-    items = read_photo_table(path)
-    columns = list(items[0].columns)
+    """Cohort of a table."""
+    table = read_photo_table(path)
+    items, columns = table.items, table.columns
     if "label" not in columns:
         raise InputError(
             f"{path}: no column `label`; its columns are {', '.join(['photo', *columns])}. Name the column "
             "that holds what is to be recognised `label`."
         )
-    rows, without_photo = _row_numbers(path)
     findings: list[Finding] = []
-    if without_photo:
-        findings.append(Finding("warning", "photo", f"{path}: no photo in {_rows(without_photo)}; left out."))
-    unlabelled = [row for row, item in zip(rows, items, strict=True) if not item.columns["label"].strip()]
+    if table.without_photo:
+        text = f"{path}: no photo in {_rows(table.without_photo)}; left out."
+        findings.append(Finding("warning", "photo", text))
+    unlabelled = [
+        row for row, item in zip(table.rows, items, strict=True) if not item.columns["label"].strip()
+    ]
     if unlabelled and not multilabel:
         raise InputError(
             f"{path}: the label is empty in {_rows(unlabelled)}. Fill it in, or delete the row; controls "
@@ -151,11 +158,11 @@ def read_cohort_table(path: Path, *, multilabel: bool = False) -> Cohort:
             item.path,
             _joined(item.columns["label"]) if multilabel else _composed(item.columns["label"]),
             item.columns.get("patient") or os.path.realpath(item.path),
-            {name: cell for name, cell in item.columns.items() if name and name not in OWN_COLUMNS},
+            {name: cell for name, cell in item.columns.items() if name and name not in _NOT_METADATA},
         )
         for item in items
     ]
-    unnamed = [row for row, item in zip(rows, items, strict=True) if not item.columns.get("patient")]
+    unnamed = [row for row, item in zip(table.rows, items, strict=True) if not item.columns.get("patient")]
     if "patient" not in columns:
         findings.append(_no_patients(f"{path}: no column `patient`"))
     elif unnamed:
@@ -170,7 +177,7 @@ def read_cohort_table(path: Path, *, multilabel: bool = False) -> Cohort:
 
 
 def read_cohort_folder(path: Path) -> Cohort:
-    """The folder form of `read_cohort`; photos are searched throughout each subfolder."""
+    """Cohort of a folder; photos are searched throughout each subfolder."""
     cases: list[Case] = []
     loose = 0
     for item in collect([str(path)]):
@@ -201,27 +208,6 @@ def read_cohort_folder(path: Path) -> Cohort:
             )
         )
     return Cohort(tuple(cases), str(path), findings=tuple(findings))
-
-
-def _row_numbers(path: Path) -> tuple[list[int], list[int]]:
-    """Of the rows with and of those without a photo, counted as a spreadsheet does, the header being 1."""
-    text = read_text(path)
-    blank = len(text) - len(text.lstrip("\r\n"))
-    skipped = len(text[:blank].splitlines())
-    tables = [list(csv.reader(io.StringIO(text[blank:], newline=""), delimiter=d)) for d in ",;\t"]
-    # the delimiter that the table is read with
-    rows = max(tables, key=lambda table: (_photo_column(table) is not None, len(table[0])))
-    at = _photo_column(rows) or 0
-    having: dict[bool, list[int]] = {True: [], False: []}
-    for number, row in enumerate(rows[1:], start=2 + skipped):
-        if any(cell.strip() for cell in row):
-            having[len(row) > at and bool(row[at].strip())].append(number)
-    return having[True], having[False]
-
-
-def _photo_column(table: list[list[str]]) -> int | None:
-    names = [name.strip() for name in table[0]]
-    return names.index("photo") if "photo" in names else None
 
 
 def _rows(numbers: Sequence[int]) -> str:
@@ -268,7 +254,7 @@ def typed(cells: Sequence[str], kind: Kind) -> Values:
     Parameters
     ----------
     cells : sequence of str
-        Empty, ``NA``, ``N/A``, ``NaN`` and ``null`` are missing; so is an age or sex that is none.
+        Empty, ``NA``, ``N/A``, ``NaN``, ``null``, and what cannot be read as an age or sex, are missing.
     kind : {"age", "sex", "number", "category"}
     """
     if kind == "age":
@@ -280,7 +266,7 @@ def typed(cells: Sequence[str], kind: Kind) -> Values:
             float(cell.strip().replace(",", ".")) if _NUMBER.fullmatch(cell.strip()) else math.nan
             for cell in cells
         ]
-    return [None if _missing(cell) else cell.strip() for cell in cells]
+    return [None if missing(cell) else cell.strip() for cell in cells]
 
 
 def _or(default: D, parse: Callable[[str], T], cell: str) -> T | D:
@@ -290,16 +276,18 @@ def _or(default: D, parse: Callable[[str], T], cell: str) -> T | D:
         return default
 
 
-def _missing(cell: str) -> bool:
+def missing(cell: str) -> bool:
+    """Whether a cell stands for a missing value."""
     return cell.strip().lower() in _MISSING
 
 
-def _kind(name: str, cells: Iterable[str]) -> Kind:
+def kind_of(name: str, cells: Iterable[str]) -> Kind:
+    """Kind of a column, by its name and cells."""
     if name == "age":
         return "age"
     if name == "sex":
         return "sex"
-    numeric = all(_missing(cell) or _NUMBER.fullmatch(cell.strip()) for cell in cells)
+    numeric = all(missing(cell) or _NUMBER.fullmatch(cell.strip()) for cell in cells)
     return "number" if numeric else "category"
 
 
@@ -309,7 +297,7 @@ def _metadata(source: str, cases: Sequence[Case]) -> tuple[dict[str, Kind], list
     notes = []
     for name in cases[0].metadata:
         cells = [case.metadata[name] for case in cases]
-        kind = _kind(name, cells)
+        kind = kind_of(name, cells)
         why = _useless(kind, typed(cells, kind), [case.patient for case in cases])
         if why:
             notes.append(Finding("note", "metadata", f"{source}: column {name} {why}; not learned from."))
@@ -319,7 +307,7 @@ def _metadata(source: str, cases: Sequence[Case]) -> tuple[dict[str, Kind], list
 
 
 def _useless(kind: Kind, values: Values, patients: Sequence[str]) -> str:
-    """Why nothing can be learned from a column; empty if something can."""
+    """Reason why nothing can be learned from a column; empty if something can."""
     owners: dict[float | str, set[str]] = defaultdict(set)
     for value, patient in zip(values, patients, strict=True):
         if value is not None and value == value:
@@ -333,189 +321,3 @@ def _useless(kind: Kind, values: Values, patients: Sequence[str]) -> str:
     if named and all(len(people) == 1 for people in owners.values()):
         return "has another value for every patient, as a name or number of the patient does"
     return ""
-
-
-# -------------------------------------------------------------------------------------- checks
-
-
-def check(cohort: Cohort) -> list[Finding]:
-    """Everything that can be said of a cohort without opening its photographs.
-
-    Returns
-    -------
-    list of Finding
-        Errors first, then warnings, then notes.
-    """
-    found = [
-        *cohort.findings,
-        *_labels(cohort),
-        *_patients(cohort),
-        *_photos(cohort),
-        *_unreadable_cells(cohort),
-        *_leaks(cohort),
-    ]
-    return by_level(found)
-
-
-def by_level(findings: Iterable[Finding]) -> list[Finding]:
-    """Errors first, then warnings, then notes."""
-    order = ("error", "warning", "note")
-    return sorted(findings, key=lambda finding: order.index(finding.level))
-
-
-def _labels(cohort: Cohort) -> list[Finding]:
-    patients: dict[str, set[str]] = defaultdict(set)
-    for case in cohort.cases:
-        for label in case.labels if cohort.multilabel else (case.label,):
-            patients[label].add(case.patient)
-    everybody = {case.patient for case in cohort.cases}
-    found = []
-    if cohort.multilabel:
-        if not patients:
-            text = f"{cohort.source}: no case has a label. Fill in the column `label`."
-            return [Finding("error", "label", text)]
-        common = [label for label, having in patients.items() if having == everybody]
-        if common:
-            text = (
-                f"{cohort.source}: every patient has {some(common)}, so that it cannot be learned. Add "
-                "patients without."
-            )
-            found.append(Finding("error" if len(common) == len(patients) else "warning", "label", text))
-    elif len(patients) == 1:
-        text = (
-            f"{cohort.source}: one label only, {next(iter(patients))} ({len(cohort.cases)} photos). Add "
-            "photos with another label, such as controls."
-        )
-        return [Finding("error", "label", text)]
-    alone = [label for label, having in patients.items() if len(having) == 1]
-    if alone:
-        text = (
-            f"{cohort.source}: a single patient each for {some(alone)}: too few to train on, new photos are "
-            "compared with that patient (gallery). Add patients to have them trained."
-        )
-        found.append(Finding("note", "label", text))
-    spellings: dict[str, list[str]] = defaultdict(list)
-    for label in patients:
-        spellings[" ".join(label.casefold().split())].append(label)
-    for same in spellings.values():
-        if len(same) > 1:
-            text = (
-                f"{cohort.source}: {' and '.join(repr(label) for label in same)} differ in capitals or "
-                "spaces only and are taken for different labels. Write them alike if one is meant."
-            )
-            found.append(Finding("warning", "label", text))
-    return found
-
-
-def _patients(cohort: Cohort) -> list[Finding]:
-    found = _of_two_sexes(cohort)
-    if cohort.multilabel:
-        return found
-    labels: dict[str, dict[str, None]] = defaultdict(dict)
-    for case in cohort.cases:
-        if case.patient != os.path.realpath(case.photo):  # else it is the photo that has two labels
-            labels[case.patient][case.label] = None
-    torn = [f"{patient} ({', '.join(given)})" for patient, given in labels.items() if len(given) > 1]
-    if not torn:
-        return found
-    if len(torn) >= _PAIRED and 2 * len(torn) >= len({case.patient for case in cohort.cases}):
-        text = (
-            f"{cohort.source}: {len(torn)} patients have photos under more than one label, as in a study "
-            "that photographs everybody twice. All photos of a patient stay in one fold."
-        )
-        return [*found, Finding("warning", "patient", text)]
-    text = (
-        f"{cohort.source}: patients with more than one label: {some(torn)}. Give all photos of a patient the "
-        "same label, or train with --multilabel."
-    )
-    return [*found, Finding("error", "patient", text)]
-
-
-def _of_two_sexes(cohort: Cohort) -> list[Finding]:
-    said: dict[str, set[str]] = defaultdict(set)
-    for case in cohort.cases:
-        with contextlib.suppress(InputError):  # which is told of the column
-            if text := case.metadata.get("sex"):
-                said[case.patient].add(parse_sex(text))
-    torn = [patient for patient, sexes in said.items() if len(sexes) > 1]
-    if not torn:
-        return []
-    text = f"{cohort.source}: patients of both sexes: {some(torn)}. Correct the column `sex`, or `patient`."
-    return [Finding("error", "patient", text)]
-
-
-def _photos(cohort: Cohort) -> list[Finding]:
-    listed: dict[str, list[Case]] = defaultdict(list)
-    for case in cohort.cases:
-        listed[os.path.realpath(case.photo)].append(case)
-    found = []
-    torn = [f"{cases[0].photo} ({_differing(cases)})" for cases in listed.values() if len(cases) > 1]
-    if torn:
-        text = f"{cohort.source}: listed more than once: {some(torn)}. Keep one row for each photo."
-        found.append(Finding("error", "photo", text))
-    missing = [cases[0].photo for path, cases in listed.items() if not os.path.isfile(path)]
-    if missing:
-        all_of = len(missing) == len(listed)
-        text = (
-            f"{cohort.source}: {len(missing)} of {len(listed)} photos do not exist: {some(missing)}"
-            + ("." if all_of else "; left out.")
-            + " Paths are relative to the table."
-        )
-        found.append(Finding("error" if all_of else "warning", "photo", text))
-    return found
-
-
-def _differing(cases: Sequence[Case]) -> str:
-    """In what the rows of one photo differ."""
-    columns = {
-        "label": {case.label for case in cases},
-        "patient": {case.patient for case in cases},
-        **{name: {case.metadata.get(name, "") for case in cases} for name in cases[0].metadata},
-    }
-    return "; ".join(
-        f"{name} {' and '.join(sorted(values))}" for name, values in columns.items() if len(values) > 1
-    )
-
-
-def _unreadable_cells(cohort: Cohort) -> list[Finding]:
-    found = []
-    for name, ways in (("age", "years (8 or 8.5) or months (18m)"), ("sex", "female or male")):
-        cells = {
-            case.photo: case.metadata[name]
-            for case in cohort.cases
-            if not _missing(case.metadata.get(name, ""))
-        }
-        kind = _kind(name, ())
-        values = typed(list(cells.values()), kind)
-        bad = [
-            f"{cell} ({photo})"
-            for (photo, cell), value in zip(cells.items(), values, strict=True)
-            if value is None or value != value
-        ]
-        if bad:
-            text = f"{cohort.source}: no {name} that can be read: {some(bad)}; taken as missing. Give {ways}."
-            found.append(Finding("warning", "metadata", text))
-    return found
-
-
-def _leaks(cohort: Cohort) -> list[Finding]:
-    """Columns that give the label away: each of few values, or being empty, goes with one label only."""
-    if cohort.multilabel or len({case.label for case in cohort.cases}) < 2:
-        return []
-    found = []
-    for name, kind in cohort.metadata.items():
-        values = typed([case.metadata.get(name, "") for case in cohort.cases], kind)
-        labels: dict[float | str | None, set[str]] = defaultdict(set)
-        patients: dict[float | str | None, set[str]] = defaultdict(set)
-        for value, case in zip(values, cohort.cases, strict=True):
-            key = None if value != value else value
-            labels[key].add(case.label)
-            patients[key].add(case.patient)
-        shared = all(len(people) > 1 for people in patients.values())
-        if shared and all(len(given) == 1 for given in labels.values()):
-            text = (
-                f"{cohort.source}: column {name} tells the label of every photo, so that a model need not "
-                "look at the face. Remove the column unless this is known of every new patient, too."
-            )
-            found.append(Finding("warning", "metadata", text))
-    return found

@@ -1,4 +1,4 @@
-"""What an error costs, and the decision that costs least."""
+"""Costs of errors, and the decision of least expected cost."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
 from anthropo.files import read_text
 
 Floats = NDArray[np.float64]
@@ -35,27 +35,9 @@ def importance(cost: Floats) -> Floats:
 
 
 def parse_cost(text: str, labels: Sequence[str], positive: str | None, controls: str | None) -> Floats:
-    """A cost matrix from ``miss=5``, ``false-alarm=2`` or both with a comma between.
+    """A cost matrix (k, k), row the truth, from ``miss=5``, ``false-alarm=2`` or both with a comma between.
 
-    Parameters
-    ----------
-    text : str
-    labels : sequence of str
-        In the order of the matrix.
-    positive : str or None
-        The label that is missed, or falsely raised.
-    controls : str or None
-        Without `positive`: a miss is calling anybody else by this label.
-
-    Returns
-    -------
-    (k, k) array
-        Row: true label, column: decision.
-
-    Raises
-    ------
-    InputError
-        If the text is no cost, or nothing says what a miss is.
+    The label that is missed is `positive`; without one, every label but `controls`.
     """
     costs = {"miss": 1.0, "false-alarm": 1.0}
     for item in text.split(","):
@@ -66,15 +48,16 @@ def parse_cost(text: str, labels: Sequence[str], positive: str | None, controls:
             value = math.nan
         if name not in costs or not math.isfinite(value) or value <= 0:
             raise InputError(
-                f"--cost {text}: {item.strip() or 'nothing'} is no cost. Give miss=5 (missing an affected "
-                "costs 5 false alarms), false-alarm=2, or both with a comma between."
+                f"{parameter('cost', text)}: {item.strip() or 'nothing'} is no cost. Give miss=5 (missing an "
+                "affected costs 5 false alarms), false-alarm=2, or both with a comma between."
             )
         costs[name] = value
     affected = [label == positive if positive is not None else label != controls for label in labels]
     if all(affected) or not any(affected):
         raise InputError(
-            f"--cost {text}: nothing says which label is missed. Name it with --positive LABEL, or the "
-            f"healthy one with --controls LABEL; the labels are {', '.join(labels)}."
+            f"{parameter('cost', text)}: nothing says which label is missed. Name it with "
+            f"{parameter('positive', 'LABEL')}, or the healthy one with {parameter('controls', 'LABEL')}; "
+            f"the labels are {', '.join(labels)}."
         )
     matrix = 1 - np.eye(len(labels))
     for i, true in enumerate(affected):
@@ -90,11 +73,6 @@ def read_cost_matrix(path: Path, labels: Sequence[str]) -> Floats:
     """A cost matrix from a CSV: first row the decisions, first column the true labels.
 
     Pairs that are not listed cost 1, the diagonal 0.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read, names an unknown label, or holds something else than costs.
     """
     rows = [row for row in csv.reader(io.StringIO(read_text(path))) if any(cell.strip() for cell in row)]
     if len(rows) < 2 or len(rows[0]) < 2:
@@ -129,3 +107,13 @@ def _index(path: Path, label: str, labels: Sequence[str]) -> int:
     if name not in labels:
         raise InputError(f"{path}: unknown label {name!r}. The labels are {', '.join(labels)}.")
     return list(labels).index(name)
+
+
+def expected_cost(truth: ArrayLike, decision: ArrayLike, cost_matrix: ArrayLike) -> float:
+    """Mean cost of decisions (n,); -1 is an abstention, whose cost the matrix has in a last column."""
+    truth, decision, cost = np.asarray(truth), np.asarray(decision), np.asarray(cost_matrix, dtype=float)
+    if (decision < 0).any() and cost.shape[1] == len(cost):
+        raise InputError(
+            f"cost matrix {len(cost)} × {len(cost)}: no cost of abstaining. Add a last column with it."
+        )
+    return float(cost[truth, decision].mean())  # index -1 is the last column

@@ -13,7 +13,7 @@ _FREQUENCIES = 1024  # random Fourier features are twice as many; 512 loses up t
 _PENALTIES = (0.1, 0.5, 2.5)  # of the ridge, the best out of fold is taken
 _DUAL = 4096  # photos, up to which the system of as many unknowns is solved; beyond, that of the features
 _BLOCK = 4096  # photos turned into Fourier features at a time
-_PAIRS = 500  # photos whose distances tell the kernel's width
+_PAIRS = 500  # photos that the kernel's width is estimated from
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,24 +39,11 @@ def fit_region(
     targets: Floats,
     folds: NDArray[np.int64],
     random: np.random.RandomState,
+    weights: Floats | None = None,
 ) -> tuple[RegionModel, Floats]:
-    """Fit one region.
+    """Fit one region to embeddings (n, d) and memberships (n, k); with each photo's scores out of fold.
 
-    Parameters
-    ----------
-    embeddings : (n, d)
-    targets : (n, k)
-        1 for the photo's label, else 0.
-    folds : (n,)
-        No patient is in two folds.
-    random : numpy.random.RandomState
-
-    Returns
-    -------
-    model : RegionModel
-        Fitted to all photos.
-    scores : (n, k)
-        Of each photo, by a model that saw no photo of its fold.
+    `weights` (n,), above 0 and 1 on average, say how much each photo counts.
 
     Notes
     -----
@@ -65,18 +52,20 @@ def fit_region(
     holds weights and no embedding of a patient. The out-of-fold scores of a ridge are exact without
     refitting: with P = (K + penalty)⁻¹, residuals of a fold b are P_bb⁻¹ (P y)_b.
     """
-    centre = np.asarray(embeddings, dtype=np.float64).mean(0)
+    counts = np.ones((len(embeddings), 1)) if weights is None else weights[:, None]
+    centre = (counts * np.asarray(embeddings, dtype=np.float64)).sum(0) / counts.sum()
     sphere = _on_sphere(embeddings, centre)
     some = sphere[random.permutation(len(sphere))[:_PAIRS]]
     apart = 1 - (some @ some.T)[np.triu_indices(len(some), 1)]
     width = float(np.median(apart)) if len(apart) else 1.0
     frequencies = random.standard_normal((_FREQUENCIES, sphere.shape[1])) / np.sqrt(max(width, 1e-6))
     frequencies = frequencies.astype(np.float32).astype(np.float64)  # as it is kept in a model file
-    features = _fourier(sphere, frequencies)
-    intercept = targets.mean(0)
-    fit = _dual if len(features) <= _DUAL else _primal
-    weights, scores = fit(features, targets - intercept, folds)
-    return RegionModel(centre, frequencies, weights, intercept), scores + intercept
+    # weighted least squares are plain ones of rows that are multiplied by the weights' roots
+    root = np.sqrt(counts)
+    intercept = (counts * targets).sum(0) / counts.sum()
+    fit = _dual if len(sphere) <= _DUAL else _primal
+    learned, scores = fit(root * _fourier(sphere, frequencies), root * (targets - intercept), folds)
+    return RegionModel(centre, frequencies, learned, intercept), scores / root + intercept
 
 
 def _on_sphere(embeddings: NDArray[np.floating], centre: Floats) -> Floats:
@@ -109,7 +98,7 @@ def _dual(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tuple[
 
 
 def _inverse(matrix: Floats) -> Floats:
-    """Of a positive definite matrix, by Cholesky: a third of the time of the general one."""
+    """Inverse of a positive definite matrix by Cholesky, three times as fast as the general one."""
     from scipy.linalg.lapack import dpotrf, dpotri
 
     factor, failed = dpotrf(matrix, lower=1)
@@ -127,9 +116,9 @@ def _primal(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tupl
         scores = np.empty_like(targets)
         for fold in np.unique(folds):
             b = folds == fold
-            own = features[b]
-            left = gram - own.T @ own + penalty * eye
-            scores[b] = own @ np.linalg.solve(left, moment - own.T @ targets[b])
+            held_out = features[b]
+            left = gram - held_out.T @ held_out + penalty * eye
+            scores[b] = held_out @ np.linalg.solve(left, moment - held_out.T @ targets[b])
         errors.append(float(((scores - targets) ** 2).mean()))
         kept.append(scores)
     best = int(np.argmin(errors))

@@ -3,9 +3,9 @@
 A photo that stands on both sides of a split makes every figure too good, and photos collected from
 publications and the web come in many copies: of 1,600 web portraits here, nine pairs.
 
-Altered copies are told by the aligned face, not by the whole picture, so that crops, frames and rotations
-do not matter: what lies between brows and lower lip, 25 × 25 pixels, freed of the local brightness and
-contrast, is correlated with that of every other photo and of its mirror image. Photos without a face are
+Altered copies are recognised by the aligned face, not by the whole picture, so that crops, frames and
+rotations do not matter: what lies between brows and lower lip, 25 × 25 pixels, freed of the local brightness
+and contrast, is correlated with that of every other photo and of its mirror image. Photos without a face are
 compared by their middle, so that only copies of the same frame are found.
 """
 
@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anthropo.encoder.regions import crop
+from anthropo.errors import parameter
 from anthropo.face.landmarker import Face
 from anthropo.learning.cohort import Finding
-from anthropo.photo import Photo
+from anthropo.photo import LUMA, Photo
 
 if TYPE_CHECKING:
     from anthropo.learning.features import Features
@@ -58,26 +59,16 @@ class Pair:
 
 
 def face_print(photo: Photo, face: Face) -> NDArray[np.float32]:
-    """What tells a photograph from others of the same person, and stays when it is altered.
+    """A photograph's print (PRINT_SIDE²,), which other photos of the person lack and altered copies keep.
 
-    Returns
-    -------
-    (PRINT_SIDE²,) array
-        The inner face's local structure, of mean 0 and length 1, so that a product of two is their
-        correlation; zeros for a face without structure.
+    It has mean 0 and length 1, so that a product of two is their correlation.
     """
     chip = crop(photo, face, "face", _FACE_CHIP)
     return _print(chip[_TOP : _TOP + _INNER, _LEFT : _LEFT + _INNER])
 
 
 def image_print(photo: Photo) -> NDArray[np.float32]:
-    """The same of a picture without a face: of its middle, stretched to a square.
-
-    Returns
-    -------
-    (PRINT_SIDE²,) array
-        As of `face_print`.
-    """
+    """The print of a picture without a face: of its middle, stretched to a square."""
     height, width = photo.pixels.shape[:2]
     middle = (_EDGE * width, _EDGE * height, (1 - _EDGE) * width, (1 - _EDGE) * height)
     picture = Image.fromarray(photo.pixels).resize((_INNER, _INNER), Image.Resampling.BOX, box=middle)
@@ -88,7 +79,7 @@ def _print(inner: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Local structure of a square of `_INNER` pixels."""
     from scipy.ndimage import gaussian_filter
 
-    grey = inner.astype(np.float64) @ (0.299, 0.587, 0.114)
+    grey = inner.astype(np.float64) @ LUMA
     step = _INNER // PRINT_SIDE
     x = grey.reshape(PRINT_SIDE, step, PRINT_SIDE, step).mean((1, 3))
     x = x - gaussian_filter(x, _BLUR)
@@ -98,25 +89,18 @@ def _print(inner: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def find_duplicates(features: Features, threshold: float = THRESHOLD) -> list[Pair]:
-    """Pairs of photos that are one photograph, equal files first, then the most similar.
-
-    Parameters
-    ----------
-    features : Features
-    threshold : float
-        Correlation of prints above which two photos are one.
-    """
+    """Pairs of photos that are one photograph, equal files first, then the most similar."""
     prints = features.prints
     mirrored = prints.reshape(-1, PRINT_SIDE, PRINT_SIDE)[:, :, ::-1].reshape(prints.shape)
     _, files = np.unique(features.digests, return_inverse=True)
-    found = []
+    pairs = []
     for start in range(0, len(prints), _BLOCK):
         block = prints[start : start + _BLOCK]
         # only the photos behind the block's first: each pair is looked at once
         alike = np.maximum(block @ prints[start:].T, block @ mirrored[start:].T)
         alike[files[start : start + _BLOCK, None] == files[None, start:]] = 2.0  # before every picture
         above = np.argwhere(np.triu(alike > threshold, 1))
-        found += [(float(alike[i, j]), start + int(i), start + int(j)) for i, j in above]
+        pairs += [(float(alike[i, j]), start + int(i), start + int(j)) for i, j in above]
     photos, patients = features.photos, features.patients
     return [
         Pair(
@@ -126,29 +110,30 @@ def find_duplicates(features: Features, threshold: float = THRESHOLD) -> list[Pa
             min(similarity, 1.0),
             bool(patients[i] == patients[j]),
         )
-        for similarity, i, j in sorted(found, key=lambda pair: (-pair[0], pair[1:]))
+        for similarity, i, j in sorted(pairs, key=lambda pair: (-pair[0], pair[1:]))
     ]
 
 
 def duplicate_findings(source: str, pairs: Sequence[Pair], *, allow: bool = False) -> list[Finding]:
-    """What `find_duplicates` found, as sentences: across patients an error unless allowed, else a note."""
+    """Findings on pairs of photos: across patients an error unless allowed, else a note."""
     across = [pair for pair in pairs if not pair.same_patient]
     within = [pair for pair in pairs if pair.same_patient]
-    found = []
+    findings = []
     if across:
         text = (
             f"{source}: one photograph under different patients, {_listed(across)}: a model tested on one "
             "has seen the other. Remove one of each, or give both the same patient"
         )
-        end = " (--allow-duplicates was given)." if allow else ", or pass --allow-duplicates."
-        found.append(Finding("warning" if allow else "error", "duplicate", text + end))
+        option = parameter("allow_duplicates", True)
+        end = f" ({option} was given)." if allow else f", or pass {option}."
+        findings.append(Finding("warning" if allow else "error", "duplicate", text + end))
     if within:
         text = (
             f"{source}: one photograph more than once for a patient, {_listed(within)}; it counts as "
             "often as it is there."
         )
-        found.append(Finding("note", "duplicate", text))
-    return found
+        findings.append(Finding("note", "duplicate", text))
+    return findings
 
 
 def _listed(pairs: Sequence[Pair]) -> str:

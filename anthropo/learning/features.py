@@ -1,41 +1,36 @@
-"""Photographs to numbers to learn from: measurements and region embeddings, kept for the next run."""
+"""Measurements and region embeddings of photographs, kept for the next run."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
-import sys
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anthropo.batch import Settings
 from anthropo.encoder.portrait import PORTRAIT, portrait
 from anthropo.encoder.regions import DEFAULT_REGIONS, IMAGE
-from anthropo.errors import FaceError, InputError, PhotoError
-from anthropo.face.fine import refine
+from anthropo.errors import FaceError, InputError, PhotoError, parameter
 from anthropo.face.gate import CHECKS
-from anthropo.face.landmarker import FIRST_DECODE, Face, read_faces
 from anthropo.files import file_sha256
-from anthropo.learning.cohort import Case, Cohort, Finding, Values, by_level, check, some, typed
+from anthropo.learning.cohort import Case, Cohort, Values, typed
+from anthropo.learning.columns import METADATA
 from anthropo.learning.duplicates import (
     PRINT_SIDE,
-    duplicate_findings,
     face_print,
-    find_duplicates,
     image_print,
 )
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
+from anthropo.observation import Observation, observe
 from anthropo.photo import Photo, read_photo
+from anthropo.settings import Settings
+from anthropo.threads import in_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,13 +39,13 @@ if TYPE_CHECKING:
     from anthropo.encoder.encoders import Encoder
 
 _VERSION = 3  # of what is kept of a photo; raise it when that changes
+_ROWS = ("photos", "labels", "patients", "measurements", "digests", "prints", "shapes", "portraits", "gate")
 _LEAST_SIDE = 150  # px, shorter side of a photo without a face as it is decoded
-_AHEAD = 8  # photos for each job that are begun before the first of them is done
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """What is known of the photos that could be used, one row each."""
+    """Measurements, embeddings and metadata of photos, one row each; `feature_frame` has an example."""
 
     photos: NDArray[np.str_]  # (n,) paths as given
     labels: NDArray[np.str_]  # (n,)
@@ -74,7 +69,7 @@ class Features:
 
 @lru_cache(maxsize=1)
 def measurement_ids() -> tuple[str, ...]:
-    """The measurements that are learned from: all of the registry that need no millimetres."""
+    """Measurements that are learned from: those that need no millimetres."""
     return tuple(entry.id for entry in registry().values() if not entry.needs_mm)
 
 
@@ -89,6 +84,7 @@ def extract(
     regions: Sequence[str] | None = None,
     jobs: int = 1,
     store: Store | None = None,
+    observed: Mapping[str, Observation | Photo] | None = None,
     on_progress: Callable[[], None] | None = None,
 ) -> Features:
     """Measure and encode the photos of a cohort.
@@ -105,42 +101,58 @@ def extract(
     regions : sequence of str, optional
         Names in `anthropo.encoder.regions.REGIONS`.
     jobs : int
-        Threads, each with a photo of its own; with one, the network may use every core.
+        Threads, each with a photo at a time. The result does not depend on their number.
     store : Store, optional
-        Keeps what was found in each photo, also that it has no face. Photos that an interrupted run has
+        Keeps the numbers of each photo, or that it has no face. Photos that an interrupted run has
         finished are not redone.
+    observed : mapping of path to Observation, optional
+        Photos that were read with these settings before, and are not read again; with ``settings.no_face``
+        each is a Photo.
     on_progress : callable, optional
         Called once for each photo.
 
     Returns
     -------
     Features
-        In the order of the cases, the same for any number of jobs. Photos that cannot be used are in
-        ``left_out``.
+        In the order of the cases. Photos that cannot be used are in ``left_out``.
 
     Raises
     ------
     InputError, WeightsError
         If the settings or a region cannot be used.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.learning.cohort import Case, Cohort
+    >>> cohort = Cohort((Case(anthropo.example_photo(), "astronaut", "p1"),), "one photo")
+    >>> quick = anthropo.Settings(jitter=1, fine=False)
+    >>> features = anthropo.extract(cohort, quick, anthropo.load_encoder(), regions=("face",))
+    >>> len(features), features.regions["face"].shape
+    (1, (1, 128))
     """
     if settings.face == "all":
-        raise InputError("face 'all' cannot be learned from: one face per photo is. Pass --face largest.")
+        raise InputError(
+            f"face 'all' cannot be learned from: one face per photo is. Pass {parameter('face', 'largest')}."
+        )
     if regions is None:
         regions = (IMAGE,) if settings.no_face else DEFAULT_REGIONS
     if settings.no_face and tuple(regions) != (IMAGE,):
         raise InputError(f"Without a face the only region is {IMAGE}. Leave the regions out.")
     manner = "no face" if settings.no_face else settings.fingerprint()
     suffix = json.dumps([_VERSION, manner, encoder.digest, list(regions)])
-    look = partial(_look, settings=settings, encoder=encoder, regions=regions, store=store, suffix=suffix)
-    kept: list[tuple[Case, _Found]] = []
+    look = partial(
+        _look, settings=settings, encoder=encoder, regions=regions, store=store, observed=observed or {},
+        suffix=suffix,
+    )  # fmt: skip
+    kept: list[tuple[Case, _Extract]] = []
     left_out: list[tuple[str, str]] = []
-    found_in_order = _in_order(look, [case.photo for case in cohort.cases], jobs)
-    with network_threads(jobs), contextlib.closing(found_in_order):
-        for case, found in zip(cohort.cases, found_in_order, strict=True):
-            if found.reason:
-                left_out.append((case.photo, found.reason))
+    with contextlib.closing(in_order(look, [case.photo for case in cohort.cases], jobs)) as results:
+        for case, numbers in zip(cohort.cases, results, strict=True):
+            if numbers.reason:
+                left_out.append((case.photo, numbers.reason))
             else:
-                kept.append((case, found))
+                kept.append((case, numbers))
             if on_progress:
                 on_progress()
     return _gathered(kept, cohort, encoder, regions, _measured(settings), tuple(left_out))
@@ -151,8 +163,8 @@ def _measured(settings: Settings) -> tuple[str, ...]:
 
 
 @dataclass(slots=True, eq=False)
-class _Found:
-    """What one photo gave."""
+class _Extract:
+    """Numbers of one photo, or the reason why there are none."""
 
     digest: str = ""  # of the file; empty if it could not be read
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
@@ -166,48 +178,59 @@ def _look(
     encoder: Encoder,
     regions: Sequence[str],
     store: Store | None,
+    observed: Mapping[str, Observation | Photo],
     suffix: str,
-) -> _Found:
-    """What the store has of a photo, or what is found in it now."""
-    found, key = _Found(), ""
+) -> _Extract:
+    """Numbers of a photo: from the store, else from the photo."""
+    numbers, key = _Extract(), ""
+    known = observed.get(path)
     try:
-        found.digest = file_sha256(path)
+        if known is None:
+            numbers.digest = file_sha256(path)
+        else:
+            numbers.digest = known.sha256 if isinstance(known, Photo) else known.digest
         if settings.corrections:
-            suffix += settings.corrections.stamp(path, found.digest)
-        key = hashlib.sha256(f"{found.digest} {suffix}".encode()).hexdigest()
+            suffix += settings.corrections.stamp(path, numbers.digest)
+        key = hashlib.sha256(f"{numbers.digest} {suffix}".encode()).hexdigest()
     except InputError as error:
-        found.reason = str(error)
-        return found
+        numbers.reason = str(error)
+        return numbers
     except (OSError, ValueError):
-        pass  # read_photo below says why
+        pass  # reading it below says why
     if store and key and (kept := store.get(key)) is not None:
         if "reason" in kept:
             # kept without the name: the same file may be there under several
-            found.reason = f"{path}: {bytes(kept['reason']).decode()}"
-            return found
+            numbers.reason = f"{path}: {bytes(kept['reason']).decode()}"
+            return numbers
         if _complete(kept, len(_measured(settings)), len(regions), encoder.dimension):
-            found.arrays = kept
-            return found
+            numbers.arrays = kept
+            return numbers
     try:
-        find = _whole if settings.no_face else _face
-        found.arrays = find(path, settings, encoder, regions)
+        if settings.no_face:
+            photo = known if isinstance(known, Photo) else read_picture(path, settings, encoder)
+            numbers.arrays = _whole(photo, encoder, regions)
+        else:
+            seen = known if isinstance(known, Observation) else observe(path, settings)
+            numbers.arrays = _face(seen, settings, encoder, regions)
     except (PhotoError, FaceError) as error:
-        found.reason = str(error)
-        why = found.reason.removeprefix(f"{path}: ").encode()
+        numbers.reason = str(error)
+        why = numbers.reason.removeprefix(f"{path}: ").encode()
         entry: dict[str, NDArray[Any]] = {"reason": np.frombuffer(why, dtype=np.uint8)}
     except MemoryError:  # not kept: the next run may have more
-        found.reason = f"{path}: not enough memory. Use fewer --jobs."
-        return found
+        numbers.reason = f"{path}: not enough memory. Use fewer {parameter('jobs')}."
+        return numbers
     else:
-        entry = found.arrays
+        entry = numbers.arrays
     if store and key:
         store.put(key, entry)
-    return found
+    return numbers
 
 
-def _face(path: str, settings: Settings, encoder: Encoder, regions: Sequence[str]) -> dict[str, NDArray[Any]]:
+def _face(
+    seen: Observation, settings: Settings, encoder: Encoder, regions: Sequence[str]
+) -> dict[str, NDArray[Any]]:
     """A face, measured and encoded."""
-    photo, face = look_at(path, settings)
+    photo, face = seen.photo, seen.face
     value = {m.id: m.value for m in measure_face(face, photo, force=settings.force)}
     pixels, shape = portrait(photo, face)
     return {
@@ -220,33 +243,14 @@ def _face(path: str, settings: Settings, encoder: Encoder, regions: Sequence[str
     }
 
 
-def look_at(path: str, settings: Settings) -> tuple[Photo, Face]:
-    """A photo and the face in it that is learned from.
-
-    Raises
-    ------
-    PhotoError, FaceError
-        If the photo, or its landmark file, cannot be used.
-    """
-    photo = read_photo(path, short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
-    first = read_faces(
-        photo, face=settings.face, jitter=settings.jitter, landmark_model=settings.landmark_model
-    )[0]
-    face = refine(photo, first) if settings.fine else first
-    if settings.corrections:
-        try:
-            face, _ = settings.corrections.correct(face, first, path, photo.sha256)
-        except InputError as error:
-            raise FaceError(str(error)) from None
-    return photo, face
-
-
-def _whole(
-    path: str, settings: Settings, encoder: Encoder, regions: Sequence[str]
-) -> dict[str, NDArray[Any]]:
-    """A picture without a face, encoded."""
+def read_picture(path: str, settings: Settings, encoder: Encoder) -> Photo:
+    """A picture without a face, as fine as the encoder needs it."""
     side = max(encoder.size, _LEAST_SIDE)
-    photo = read_photo(path, short_side=side, max_megapixels=settings.max_megapixels)
+    return read_photo(path, short_side=side, max_megapixels=settings.max_megapixels)
+
+
+def _whole(photo: Photo, encoder: Encoder, regions: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """A picture without a face, encoded."""
     return {
         "measurements": np.empty(0),
         "embeddings": encoder.embed(photo, None, regions),
@@ -255,7 +259,7 @@ def _whole(
 
 
 def _complete(kept: dict[str, NDArray[Any]], measurements: int, regions: int, dimension: int) -> bool:
-    """Whether an entry is what this version writes; another is computed anew."""
+    """Whether an entry of the store has the arrays that this version writes."""
     wanted: dict[str, tuple[int, ...]] = {
         "measurements": (measurements,),
         "print": (PRINT_SIDE**2,),
@@ -266,41 +270,8 @@ def _complete(kept: dict[str, NDArray[Any]], measurements: int, regions: int, di
     return {name: array.shape for name, array in kept.items()} == wanted
 
 
-@contextlib.contextmanager
-def network_threads(jobs: int) -> Generator[None, None, None]:
-    """One network thread for each of several jobs: more would wait for each other most of the time."""
-    torch = sys.modules.get("torch")  # not loaded: the encoder does without
-    if torch is None or jobs <= 1:
-        yield
-        return
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # threads begun from here on take it over
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _in_order(
-    look: Callable[[str], _Found], paths: Sequence[str], jobs: int
-) -> Generator[_Found, None, None]:
-    """`look` at each path on `jobs` threads; results in the paths' order, a limited number ahead."""
-    todo = iter(paths)
-    pool = ThreadPoolExecutor(max(1, jobs))
-    try:
-        begun = islice(todo, _AHEAD * max(1, jobs))
-        waiting: deque[Future[_Found]] = deque(pool.submit(look, path) for path in begun)
-        while waiting:
-            found = waiting.popleft().result()
-            waiting.extend(pool.submit(look, path) for path in islice(todo, 1))
-            yield found
-    finally:
-        # also after Ctrl-C: photos under way are finished, no other is begun
-        pool.shutdown(cancel_futures=True)
-
-
 def _gathered(
-    kept: Sequence[tuple[Case, _Found]],
+    kept: Sequence[tuple[Case, _Extract]],
     cohort: Cohort,
     encoder: Encoder,
     regions: Sequence[str],
@@ -311,7 +282,7 @@ def _gathered(
     n, d = len(kept), encoder.dimension
 
     def stacked(name: str, *shape: int) -> NDArray[Any]:
-        return np.array([found.arrays[name] for _, found in kept]).reshape(n, *shape)
+        return np.array([numbers.arrays[name] for _, numbers in kept]).reshape(n, *shape)
 
     embeddings = stacked("embeddings", len(regions), d).astype(np.float32)
     return Features(
@@ -325,7 +296,7 @@ def _gathered(
             name: typed([case.metadata.get(name, "") for case in cases], kind)
             for name, kind in cohort.metadata.items()
         },
-        digests=_words(found.digest for _, found in kept),
+        digests=_words(numbers.digest for _, numbers in kept),
         prints=stacked("print", PRINT_SIDE**2).astype(np.float32),
         shapes=stacked("shape", 68, 2).astype(np.float32) if measured else None,
         portraits=stacked("portrait", *PORTRAIT, 3).astype(np.uint8) if measured else None,
@@ -342,76 +313,64 @@ def _words(words: Iterable[str]) -> NDArray[np.str_]:
 
 
 def subset(features: Features, rows: ArrayLike) -> Features:
-    """Some of the rows, by index or by a Boolean mask; nothing counts as left out."""
-    given = np.asarray(rows)
-    at = np.arange(len(features))[given if given.size else given.astype(np.int64)]
+    """Features of some photos, chosen by index or by a Boolean mask, without a list of photos left out."""
+    chosen = np.asarray(rows)
+    at = np.arange(len(features))[chosen if chosen.size else chosen.astype(np.int64)]
+    arrays = ((name, getattr(features, name)) for name in _ROWS)
+    rows_of: dict[str, Any] = {name: None if array is None else array[at] for name, array in arrays}
     return replace(
         features,
-        photos=features.photos[at],
-        labels=features.labels[at],
-        patients=features.patients[at],
-        measurements=features.measurements[at],
+        **rows_of,
         regions={name: embedding[at] for name, embedding in features.regions.items()},
         metadata={name: [values[i] for i in at] for name, values in features.metadata.items()},
-        digests=features.digests[at],
-        prints=features.prints[at],
-        shapes=None if features.shapes is None else features.shapes[at],
-        portraits=None if features.portraits is None else features.portraits[at],
-        gate=None if features.gate is None else features.gate[at],
         left_out=(),
     )
 
 
-def feature_frame(features: Features) -> pd.DataFrame:
-    """All features as one table.
+def feature_frame(features: Features, metadata: Sequence[str] = ()) -> pd.DataFrame:
+    """Features as one table to learn from.
+
+    Parameters
+    ----------
+    features : Features
+    metadata : sequence of str
+        Columns of the cohort, such as age, that are learned from beside the photo; none unless named.
 
     Returns
     -------
     pandas.DataFrame
         One row per photo. Columns: the measurements by id, then ``face/0``, ``face/1`` … for each region,
         then ``meta:age`` … for metadata.
+
+    Raises
+    ------
+    InputError
+        If there is no such column.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anthropo.learning.features import Features, feature_frame
+    >>> features = Features(
+    ...     photos=np.array(["a.jpg", "b.jpg"]), labels=np.array(["control", "Noonan"]),
+    ...     patients=np.array(["a", "b"]), measurements=np.array([[0.8], [1.1]]),
+    ...     measurement_ids=("nasal_index",), regions={}, metadata={"age": [4.0, 31.0]},
+    ...     digests=np.array(["", ""]), prints=np.zeros((2, 625), np.float32),
+    ... )
+    >>> list(feature_frame(features)), list(feature_frame(features, metadata=("age",)))
+    (['nasal_index'], ['nasal_index', 'meta:age'])
     """
     import pandas as pd
 
+    for name in metadata:
+        if name not in features.metadata:
+            raise InputError(
+                f"{parameter('metadata', name)}: no such column to learn from. There are "
+                f"{', '.join(features.metadata) or 'none'}."
+            )
     parts = [pd.DataFrame(features.measurements, columns=list(features.measurement_ids))]
     for name, embedding in features.regions.items():
         columns = [f"{name}/{i}" for i in range(embedding.shape[1])]
         parts.append(pd.DataFrame(embedding, columns=columns))
-    parts.append(pd.DataFrame({f"meta:{name}": values for name, values in features.metadata.items()}))
+    parts.append(pd.DataFrame({METADATA + name: features.metadata[name] for name in metadata}))
     return pd.concat(parts, axis=1)
-
-
-def validate(cohort: Cohort, features: Features, *, allow_duplicates: bool = False) -> list[Finding]:
-    """Everything that speaks against training on a cohort, or should be known.
-
-    Parameters
-    ----------
-    cohort : Cohort
-    features : Features
-        What `extract` made of the same cohort.
-    allow_duplicates : bool
-        One photograph under different patients is a warning, not an error.
-
-    Returns
-    -------
-    list of Finding
-        Errors first, then warnings, then notes. Labels and patients are counted without the photos that
-        are left out.
-    """
-    unusable = {photo for photo, _ in features.left_out}
-    rest = tuple(case for case in cohort.cases if case.photo not in unusable)
-    found = []
-    if unusable:
-        total = len({case.photo for case in cohort.cases})
-        text = f"{cohort.source}: {len(unusable)} of {total} photos cannot be used and are left out."
-        found.append(Finding("warning" if rest else "error", "photo", text))
-        found += [Finding("warning", "photo", reason) for _, reason in features.left_out]
-    if rest:
-        lost = {case.label for case in cohort.cases} - {case.label for case in rest}
-        if lost and not cohort.multilabel:
-            text = f"{cohort.source}: no usable photo with {some(sorted(lost))}; not learned."
-            found.append(Finding("warning", "label", text))
-        found += check(replace(cohort, cases=rest))
-        pairs = find_duplicates(features)
-        found += duplicate_findings(cohort.source, pairs, allow=allow_duplicates)
-    return by_level(found)

@@ -1,4 +1,4 @@
-"""Labels with few patients: how alike the nearest of them is."""
+"""Labels with few patients: similarity to the nearest patient."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Gallery:
 
     Notes
     -----
-    As GestaltMatcher does for ultra-rare disorders (Hsieh et al., Nat Genet 2022;54:349). Unlike there a
-    match is turned into odds, learned from the cohort's own labels, so that it can stand in one
-    ranked list with trained labels.
+    As GestaltMatcher does for ultra-rare disorders (Hsieh et al., Nat Genet 2022;54:349). Unlike there, the
+    cosine is turned into odds, learned from the cohort's labels, so that matched and trained labels can be
+    ranked together.
     """
 
     labels: tuple[str, ...]
@@ -46,8 +46,8 @@ class Gallery:
         ends = np.cumsum([0, *sizes])
         out = np.empty((len(there), len(self.labels), len(sizes)))
         for c in range(len(self.labels)):
-            own = np.flatnonzero(self.owner == c)
-            nearest = self.vectors[own[cosine[:, own].argmax(1)]]
+            patients = np.flatnonzero(self.owner == c)
+            nearest = self.vectors[patients[cosine[:, patients].argmax(1)]]
             out[:, c] = np.stack([(there * nearest)[:, a:b].sum(1) for a, b in pairwise(ends)], axis=1)
         return out
 
@@ -61,16 +61,7 @@ class Gallery:
 def fit_gallery(
     embeddings: Floats, labels: Sequence[str], patients: Sequence[str], rare: Sequence[str], seed: int = 0
 ) -> Gallery:
-    """Keep the rare labels' patients, and learn from the other labels what a match is worth.
-
-    Parameters
-    ----------
-    embeddings : (n, d)
-        Of all photos.
-    labels, patients : (n,)
-    rare : sequence of str
-        Labels to match.
-    seed : int
+    """Gallery of the rare labels' patients, its odds learned from the other labels' patients.
 
     Notes
     -----
@@ -81,12 +72,12 @@ def fit_gallery(
     from sklearn.linear_model import LogisticRegression
 
     random = np.random.RandomState(seed)
-    said, who = np.asarray(labels), np.asarray(patients)
+    label_of, patient_of = np.asarray(labels), np.asarray(patients)
     # of the labels' means: were it the photos', a label of few patients would look like all that is no other
-    centre = np.mean([embeddings[said == c].mean(0) for c in dict.fromkeys(said)], axis=0)
-    people = list(dict.fromkeys(zip(said, who, strict=True)))
+    centre = np.mean([embeddings[label_of == c].mean(0) for c in dict.fromkeys(label_of)], axis=0)
+    people = list(dict.fromkeys(zip(label_of, patient_of, strict=True)))
     vectors = _unit(
-        np.stack([_unit(embeddings[(said == c) & (who == p)] - centre).mean(0) for c, p in people])
+        np.stack([_unit(embeddings[(label_of == c) & (patient_of == p)] - centre).mean(0) for c, p in people])
     )
     of = np.array([c for c, _ in people])
     names = tuple(dict.fromkeys(str(c) for c in rare))
@@ -95,10 +86,10 @@ def fit_gallery(
     same: list[bool] = []
     trained = [c for c in dict.fromkeys(of) if c not in names]
     for label in trained:
-        own, others = np.flatnonzero(of == label), np.flatnonzero((of != label) & ~np.isin(of, names))
+        members, others = np.flatnonzero(of == label), np.flatnonzero((of != label) & ~np.isin(of, names))
         for _ in range(_DRAWS):
-            size = random.randint(1, max(2, min(MOST, len(own) - 1) + 1))
-            drawn = random.permutation(own)
+            size = random.randint(1, max(2, min(MOST, len(members) - 1) + 1))
+            drawn = random.permutation(members)
             kept, left = drawn[:size], drawn[size:]
             asked = np.concatenate([left, random.permutation(others)[: len(left)]])
             if len(asked):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
 from anthropo.errors import InputError, ModelError
 from anthropo.learning.calibration import Floats, Stack, centred, fit_stack, softmax
-from anthropo.learning.columns import Columns, Scaler
+from anthropo.learning.columns import METADATA, Columns, Scaler
 from anthropo.learning.cost import expected_cost_decision, importance
 from anthropo.learning.deep import RegionModel, fit_region
 from anthropo.learning.measured import (
@@ -54,39 +56,41 @@ class Contributions:
 class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Cost-sensitive, calibrated classifier on measurements, deep regions and metadata.
 
-    Each region's embedding becomes one score per label (kernel ridge regression), and the scores log-odds.
-    Measurements and metadata become log-odds by boosted trees or an SVM. The likelihood of both
-    out of fold tells how much each half counts, which is also the calibration; a half that adds nothing
-    to the ranking counts a tenth. All of it is a sum, so `contributions` is exact (but of
-    "svm-rbf").
+    Kernel ridge regression turns each region's embedding into a score per label, and the scores of all
+    regions into log-odds. Boosted trees or an SVM turn measurements and metadata into log-odds. The weights
+    of both halves have the greatest likelihood out of fold, which also calibrates them; a half that does not
+    improve the ranking counts a tenth. The result is a sum, so that `contributions` is exact except for
+    "svm-rbf".
 
     Parameters
     ----------
     classifier : {"xgboost", "svm", "svm-rbf"}
         "svm" is linear; with a Gaussian kernel ("svm-rbf") contributions are sampled and leave a residual.
     balance : {"weights", "resample", "none"}
-        Against unequal labels in training: weights, drawing photos of rarer labels again, or nothing.
-        Probabilities are those of the cohort's own shares in any case.
+        What is done about labels of unequal size in training: weights, drawing photos of rarer labels
+        again, or nothing. Probabilities are calibrated to the cohort's shares in any case.
     cost : (k, k) array-like, optional
         Cost of deciding for label j (column) where i (row) is true, labels in sorted order. Weighs
         training and sets `predict`. Left out: every error costs 1.
     controls : str, optional
-        Label of healthy people: measurements are standardised by theirs.
+        Label of healthy people, whose mean and SD standardise the measurements.
     folds : int
-        For scores out of fold.
-    random_state : int
+        Number of folds for scores out of fold.
+    random_state : int, RandomState or None
+        As in scikit-learn; an int makes equal models of equal photos.
 
     Attributes
     ----------
     classes_ : (k,) array
     out_of_fold_ : (n, k) array
-        Calibrated probabilities of the training photos by models that saw nothing of their fold.
+        Calibrated probabilities of the training photos by models that saw nothing of their fold; NaN for
+        photos of weight 0.
     columns_ : Columns
 
     Notes
     -----
-    Features are the columns of a data frame (`anthropo.learning.columns.Columns` tells which is what);
-    a plain array holds measurements only. NaN is a missing value.
+    Columns of a data frame are regions (``face/0``, ``face/1`` …), metadata (``meta:age``) and, under any
+    other name, measurements; a plain array holds measurements only. NaN is a missing value.
 
     Examples
     --------
@@ -105,7 +109,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         cost: Any = None,
         controls: str | None = None,
         folds: int = 5,
-        random_state: int = 0,
+        random_state: int | np.random.RandomState | None = 0,
     ) -> None:
         self.classifier = classifier
         self.balance = balance
@@ -121,13 +125,30 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     # ----------------------------------------------------------------------------------- fitting
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> HybridClassifier:
-        """Fit to features (n, f), labels (n,) and patients (n,); without patients each row is one.
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> HybridClassifier:
+        """Fit to photos.
+
+        Parameters
+        ----------
+        X : (n, f) data frame or array-like
+        y : (n,) array-like
+            Labels.
+        sample_weight : (n,) array-like, optional
+            How much each photo counts in training, and in the shares that probabilities are calibrated to.
+            A photo of weight 0 takes no part. Left out: all count alike.
+        groups : (n,) array-like, optional
+            Patients; no patient is in two folds. Left out: each photo is of another patient.
+
+        Returns
+        -------
+        HybridClassifier
+            Itself.
 
         Raises
         ------
         ValueError
-            If a parameter is none of its choices, there is one label only, or a label has one patient.
+            If a parameter is none of its choices, X holds nothing to learn from, there is one label only, or
+            a label has one patient.
         """
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
@@ -136,51 +157,78 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_classification_targets(y)
         table = self._table(X, y)
         self.classes_, labels = np.unique(np.asarray(y), return_inverse=True)
-        k = len(self.classes_)
-        if k < 2:
+        patients = np.arange(len(labels)) if groups is None else np.asarray(groups)
+        counts: Floats = _check_sample_weight(
+            sample_weight, table, dtype=np.float64, ensure_non_negative=True
+        )
+        self._check(labels, patients, counts > 0)
+        random = check_random_state(self.random_state)
+        seed = int(self.random_state if isinstance(self.random_state, Integral) else random.randint(2**31))
+        (kept,) = np.nonzero(counts)
+        drawn, natural = self._rows(labels[kept], random)
+        rows = kept[drawn]
+        counts = counts[rows] / counts[kept].mean()
+        table, y_ = table.iloc[rows].reset_index(drop=True), labels[rows].astype(np.int64)
+        folds = split([str(c) for c in y_], [str(p) for p in patients[rows]], self.folds, seed).index
+        parts = self._fit_halves(table, y_, folds, counts, natural * counts, random, seed)
+        self.stack_ = _joined(parts, y_, natural * counts, counts)
+        probabilities = softmax(self.stack_.margins(parts))
+        _, first = np.unique(rows, return_index=True)
+        self.out_of_fold_ = np.full((len(labels), len(self.classes_)), np.nan)
+        self.out_of_fold_[rows[first]] = probabilities[first]
+        return self
+
+    def _check(self, labels: Ints, patients: NDArray[Any], counted: NDArray[np.bool_]) -> None:
+        """Refuse labels (n,) of patients (n,) that cannot be learned, and parameters that do not fit them."""
+        if len(self.classes_) < 2:
             raise ValueError(
                 f"All photos have the label {self.classes_[0]}, one class only; two or more are needed."
             )
         if self.controls is not None and self.controls not in self.classes_:
             known = ", ".join(map(str, self.classes_))
             raise ValueError(f"controls={self.controls!r}: no row has this label; they are {known}.")
-        cost = _cost(self.cost, k)
-        patients = np.arange(len(labels)) if groups is None else np.asarray(groups)
+        _cost(self.cost, len(self.classes_))
         if len(patients) != len(labels):
             raise ValueError(f"{len(patients)} groups for {len(labels)} rows.")
-        for c in range(k):
-            if len(np.unique(patients[labels == c])) < 2:
+        for c, label in enumerate(self.classes_):
+            people = len(np.unique(patients[(labels == c) & counted]))
+            if people < 2:
                 raise ValueError(
-                    f"Label {self.classes_[c]} has one patient; each class needs two or more. "
-                    "Add patients or leave it out."
+                    f"Label {label} has {'one patient' if people else 'no photo that counts'}; each class "
+                    "needs two or more. Add patients or leave it out."
                 )
-        random = np.random.RandomState(self.random_state)
-        rows, natural = self._rows(labels, random)
-        table, y_ = table.iloc[rows].reset_index(drop=True), labels[rows].astype(np.int64)
-        names = [str(p) for p in patients[rows]]
-        folds = _folds(y_, names, self.folds, self.random_state)
-        weights = importance(cost)[y_]
-        if self.balance == "weights":
-            weights = weights / np.bincount(y_)[y_]
-        weights = weights / weights.mean()
 
-        deep = self._fit_regions(table, y_, natural, folds, random)
-        controls = np.asarray(self.classes_[y_] == self.controls) if self.controls is not None else None
+    def _fit_halves(
+        self,
+        table: Any,
+        y: Ints,
+        folds: Ints,
+        counts: Floats,
+        natural: Floats,
+        random: np.random.RandomState,
+        seed: int,
+    ) -> list[Floats]:
+        """Fit regions, and measurements with metadata; the out-of-fold log-odds (n, k) of each half."""
+        k = len(self.classes_)
+        deep = self._fit_regions(table, y, counts, natural, folds, random)
+        controls = None if self.controls is None else np.asarray(self.classes_[y] == self.controls)
         self.scaler_ = Scaler.fit(table, self.columns_, controls)
         numbers = self.scaler_.transform(table)
         parts = [] if deep is None else [deep]
         self.measured_: Trees | Machine | KernelMachine | None = None
         if numbers.shape[1]:
-            fit = _FITS[self.classifier]
+            weights = importance(_cost(self.cost, k))[y] * counts
+            if self.balance == "weights":
+                weights = weights / np.bincount(y, counts)[y]
             favour = np.array([_favour(name) for name in self.scaler_.origin])
-            self.measured_, margins = fit(numbers, y_, weights, folds, k, self.random_state, favour)
+            fit = _FITS[self.classifier]
+            self.measured_, margins = fit(numbers, y, weights / weights.mean(), folds, k, seed, favour)
             parts.append(margins)
-        self.stack_ = _joined(parts, y_, natural)
-        probabilities = softmax(self.stack_.margins(parts))
-        _, first = np.unique(rows, return_index=True)
-        self.out_of_fold_ = np.full((len(labels), k), np.nan)
-        self.out_of_fold_[rows[first]] = probabilities[first]
-        return self
+        if not parts:
+            raise ValueError(
+                "X holds nothing to learn from: 0 feature(s) with a value. Give columns of numbers."
+            )
+        return parts
 
     def _table(self, X: Any, y: Any = None) -> Any:
         """Features as a data frame, checked against those of the fit when `y` is None."""
@@ -188,11 +236,19 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         if isinstance(X, pd.DataFrame):
             X = X.rename(columns=str)
+            if y is not None and (twice := X.columns[X.columns.duplicated()].tolist()):
+                raise ValueError(f"{twice[0]} is a column twice. Keep one of them, or rename it.")
             for region, names in Columns.of(list(X.columns)).regions.items():
                 if not np.isfinite(X[list(names)].to_numpy(dtype=np.float64)).all():
                     raise ValueError(f"The embedding of the region {region} holds NaN or infinity.")
             if y is not None:
                 self.columns_ = Columns.of(list(X.columns))
+                for name in self.columns_.measurements:
+                    if X[name].notna().any() and pd.to_numeric(X[name], errors="coerce").isna().all():
+                        raise ValueError(
+                            f"Column {name} holds words. Call it {METADATA}{name} to have it learned as a "
+                            "category, or leave it out."
+                        )
                 self.feature_names_in_ = np.asarray(X.columns, dtype=object)
                 self.n_features_in_ = X.shape[1]
                 if len(X) != len(y):
@@ -215,14 +271,13 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return table
 
     def _rows(self, labels: Ints, random: np.random.RandomState) -> tuple[Ints, Floats]:
-        """Rows to train on, and how much each counts for the cohort's own shares."""
+        """Rows to train on, and their weights that restore the cohort's shares of labels."""
         n, counts = len(labels), np.bincount(labels)
         if self.balance != "resample":
             return np.arange(n), np.ones(n)
         drawn = [np.arange(n)]
         for label, count in enumerate(counts):
-            own = np.flatnonzero(labels == label)
-            drawn.append(random.choice(own, counts.max() - count))
+            drawn.append(random.choice(np.flatnonzero(labels == label), counts.max() - count))
         rows = np.concatenate(drawn)
         natural: Floats = (counts / counts.max())[labels[rows]]
         return rows, natural
@@ -231,6 +286,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         table: Any,
         y: Ints,
+        counts: Floats,
         natural: Floats,
         folds: Ints,
         random: np.random.RandomState,
@@ -244,7 +300,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         scores = []
         for region, names in self.columns_.regions.items():
             embeddings = table[list(names)].to_numpy(dtype=np.float64)
-            self.regions_[region], out = fit_region(embeddings, targets, folds, random)
+            self.regions_[region], out = fit_region(embeddings, targets, folds, random, counts)
             scores.append(out)
         if not scores:
             return None
@@ -268,14 +324,14 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         residual = np.zeros((len(numbers), len(self.classes_)))
         if self.measured_ is not None:
             slope = float(self.stack_.slopes[-1])
-            found = slope * self.measured_.contributions(numbers)
-            found -= found.mean(1, keepdims=True)
+            added = slope * self.measured_.contributions(numbers)
+            added -= added.mean(1, keepdims=True)
             if isinstance(self.measured_, KernelMachine):
-                residual = slope * centred(self.measured_.margins(numbers)) - found.sum(2)
-            bias = bias + found[0, :, -1] if len(found) else bias
+                residual = slope * centred(self.measured_.margins(numbers)) - added.sum(2)
+            bias = bias + added[0, :, -1] if len(added) else bias
             for at, name in enumerate(self.scaler_.origin):
                 into = metadata if name in self.columns_.metadata else measurements
-                into[name] = into.get(name, 0) + found[:, :, at]
+                into[name] = into.get(name, 0) + added[:, :, at]
         return Contributions(bias, regions, measurements, metadata, residual)
 
     def _regional(self, X: Any) -> tuple[Floats, dict[str, Floats], Floats]:
@@ -312,7 +368,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return total
 
     def measured_margins(self, numbers: Floats) -> Floats:
-        """What standardised measurements and metadata (n, m) add to the log-odds, (n, k), to about 1e-6."""
+        """Log-odds (n, k) that standardised measurements and metadata (n, m) add, to about 1e-6."""
         if self.measured_ is None:
             return np.zeros((len(numbers), len(self.classes_)))
         added: Floats = self.stack_.slopes[-1] * centred(self.measured_.margins(numbers))
@@ -361,10 +417,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "bias": self.stack_.bias,
         }
         for at, model in enumerate(self.regions_.values()):
-            arrays[f"region{at}/centre"] = model.centre
-            arrays[f"region{at}/frequencies"] = model.frequencies.astype(np.float32)
-            arrays[f"region{at}/weights"] = model.weights
-            arrays[f"region{at}/intercept"] = model.intercept
+            frequencies = model.frequencies.astype(np.float32)
+            kept = {"centre": model.centre, "weights": model.weights, "intercept": model.intercept}
+            arrays |= prefixed({**kept, "frequencies": frequencies}, f"region{at}/")
         if isinstance(self.measured_, Machine):
             arrays["machine"] = self.measured_.weights
         elif isinstance(self.measured_, KernelMachine):
@@ -377,23 +432,17 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @classmethod
     def from_state(cls, meta: dict[str, Any], arrays: Arrays) -> HybridClassifier:
-        """The classifier of which `state` made these.
-
-        Raises
-        ------
-        ModelError
-            If they do not fit together.
-        """
-        said = Meta(meta)
-        self = cls(said.text("classifier"), balance=said.text("balance"))  # type: ignore[arg-type]
+        """The classifier of which `state` made these."""
+        reader = Meta(meta)
+        self = cls(reader.text("classifier"), balance=reader.text("balance"))  # type: ignore[arg-type]
         self.controls = meta.get("controls")
-        self.classes_ = np.array(said.texts("classes"), dtype=object)
+        self.classes_ = np.array(reader.texts("classes"), dtype=object)
         k = len(self.classes_)
-        dims = said.sizes("regions")
+        dims = reader.sizes("regions")
         if k < 2:
             raise ModelError("fewer than two labels")
         regions = {r: tuple(f"{r}/{i}" for i in range(d)) for r, d in dims.items()}
-        self.columns_ = Columns(tuple(said.texts("measurements")), regions, tuple(said.texts("metadata")))
+        self.columns_ = Columns(tuple(reader.texts("measurements")), regions, tuple(reader.texts("metadata")))
         names = [
             *self.columns_.measurements,
             *(n for r in regions.values() for n in r),
@@ -401,7 +450,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ]
         self.feature_names_in_ = np.array(names, dtype=object)
         self.n_features_in_ = len(names)
-        origin = tuple(said.texts("origin"))
+        origin = tuple(reader.texts("origin"))
         category = meta.get("category")
         m = len(origin)
         if not isinstance(category, list) or len(category) != m or not set(origin) <= set(names):
@@ -412,15 +461,15 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.score_spread_ = take("score_spread", len(regions), k)
         self.deep_ = Stack(take("deep_slopes", len(regions)), take("deep_bias", k))
         self.regions_ = {}
-        for at, (region, own) in enumerate(regions.items()):
-            frequencies = take(f"region{at}/frequencies", None, len(own))
+        for at, (region, numbers) in enumerate(regions.items()):
+            frequencies = take(f"region{at}/frequencies", None, len(numbers))
             self.regions_[region] = RegionModel(
-                take(f"region{at}/centre", len(own)),
+                take(f"region{at}/centre", len(numbers)),
                 frequencies,
                 take(f"region{at}/weights", 2 * len(frequencies), k),
                 take(f"region{at}/intercept", k),
             )
-        kind = said.text("measured")
+        kind = reader.text("measured")
         self.measured_ = None
         if kind == "trees":
             self.measured_ = Trees(part(arrays, "trees/") or None, k)
@@ -439,36 +488,37 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
 
-_SMALL_SAY = 0.1  # an explanation still tells what that half says
+_LESSER = 0.1  # weight of the lesser half, so that explanations still show it
 _DERIVED = 0.2
-_USUAL = {1: 1.0, 2: 0.6}  # slopes of one half, and of two that say partly the same
+_EXPECTED_SLOPES = {1: 1.0, 2: 0.6}  # of one half, and of two that partly agree
 
 
 def _favour(column: str) -> float:
-    """Less than 1 for what is computed from other measurements: a length is told rather than its index."""
+    """Below 1 for measurements computed from others: a length is preferred to an index of it."""
     entry = registry().get(column)
     return _DERIVED if entry is not None and entry.kind in ("ratio", "area") else 1.0
 
 
-def _joined(parts: list[Floats], y: Ints, weights: Floats) -> Stack:
-    """Weigh both halves; where they rank no better together, the lesser one keeps a small say only."""
-    together = fit_stack(parts, y, weights, _USUAL[len(parts)])
+def _joined(parts: list[Floats], y: Ints, weights: Floats, counts: Floats) -> Stack:
+    """Weights of both halves; if they rank no better together, the lesser one counts a tenth."""
+    together = fit_stack(parts, y, weights, _EXPECTED_SLOPES[len(parts)])
     if len(parts) == 1:
         return together
-    alone = [_ranking(part, y) for part in parts]
-    if _ranking(together.margins(parts), y) > max(alone):
+    alone = [_ranking(part, y, counts) for part in parts]
+    if _ranking(together.margins(parts), y, counts) > max(alone):
         return together
-    say = np.where(np.arange(len(parts)) == np.argmax(alone), 1.0, _SMALL_SAY)
-    one = fit_stack([np.tensordot(say, np.stack(parts), 1)], y, weights, _USUAL[1])
+    say = np.where(np.arange(len(parts)) == np.argmax(alone), 1.0, _LESSER)
+    one = fit_stack([np.tensordot(say, np.stack(parts), 1)], y, weights, _EXPECTED_SLOPES[1])
     return Stack(one.slopes[0] * say, one.bias)
 
 
-def _ranking(margins: Floats, y: Ints) -> float:
+def _ranking(margins: Floats, y: Ints, counts: Floats) -> float:
     """Mean over the labels of the area under the ROC curve, one against the rest."""
     from sklearn.metrics import roc_auc_score
 
-    own = centred(margins)
-    return float(np.mean([roc_auc_score(y == c, own[:, c]) for c in range(own.shape[1])]))
+    scores = centred(margins)
+    areas = [roc_auc_score(y == c, scores[:, c], sample_weight=counts) for c in range(scores.shape[1])]
+    return float(np.mean(areas))
 
 
 _FITS: dict[str, Any] = {"xgboost": fit_trees, "svm": fit_machine, "svm-rbf": fit_kernel_machine}
@@ -480,7 +530,3 @@ def _cost(cost: Any, k: int) -> Floats:
     if matrix.shape != (k, k) or not np.isfinite(matrix).all() or (matrix < 0).any():
         raise ValueError(f"The cost matrix must be {k} x {k} numbers, none negative.")
     return matrix
-
-
-def _folds(y: Ints, patients: list[str], folds: int, seed: int) -> Ints:
-    return split([str(c) for c in y], patients, folds, seed).index

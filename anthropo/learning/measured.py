@@ -35,14 +35,16 @@ class Trees:
 
     arrays: dict[str, NDArray[Any]] | None  # of booster_arrays; None: no tree helped
     labels: int
-    _grown: list[Any] = field(default_factory=list, init=False, repr=False)  # XGBoost's own, once asked for
+    _grown: list[Any] = field(
+        default_factory=list, init=False, repr=False
+    )  # the booster, made when it is first needed
 
     def margins(self, numbers: Floats) -> Floats:
         """Log-odds (n, k), not calibrated."""
         return self._predict(numbers, 1, output_margin=True)[:, :, 0]
 
     def contributions(self, numbers: Floats) -> Floats:
-        """The same by feature, (n, k, m + 1), the last the trees' mean; exact (TreeSHAP)."""
+        """Log-odds by feature, (n, k, m + 1), the last the trees' mean; exact (TreeSHAP)."""
         return self._predict(numbers, numbers.shape[1] + 1, pred_contribs=True)
 
     def _predict(self, numbers: Floats, size: int, **how: bool) -> Floats:
@@ -53,8 +55,8 @@ class Trees:
             booster = booster_from_arrays(self.arrays, objective(self.labels), m)
             booster.set_param({"nthread": 1})
             self._grown.append(booster)
-        found = self._grown[0].predict(_matrix(numbers, np.zeros((n, self.labels))), **how)
-        return _both(np.asarray(found, dtype=np.float64).reshape(n, -1, size), self.labels)
+        margins = self._grown[0].predict(_matrix(numbers, np.zeros((n, self.labels))), **how)
+        return _both(np.asarray(margins, dtype=np.float64).reshape(n, -1, size), self.labels)
 
 
 def objective(labels: int) -> str:
@@ -62,9 +64,9 @@ def objective(labels: int) -> str:
     return "binary:logistic" if labels == 2 else "multi:softprob"
 
 
-def _both(found: Floats, labels: int) -> Floats:
-    """With two labels XGBoost knows one margin, the second label's over the first's."""
-    return np.concatenate([-found / 2, found / 2], axis=1) if labels == 2 else found
+def _both(margins: Floats, labels: int) -> Floats:
+    """Margins of all labels; with two labels XGBoost gives one, the second label's over the first's."""
+    return np.concatenate([-margins / 2, margins / 2], axis=1) if labels == 2 else margins
 
 
 def _matrix(
@@ -91,26 +93,9 @@ def fit_trees(
     seed: int,
     favour: Floats,
 ) -> tuple[Trees, Floats]:
-    """Grow as many trees as help out of fold.
+    """Grow as many trees as help out of fold; with the margins (n, labels) of each row out of fold.
 
-    Parameters
-    ----------
-    numbers : (n, m)
-        May hold NaN.
-    y : (n,)
-    weights : (n,)
-    folds : (n,)
-    labels : int
-    seed : int
-    favour : (m,)
-        How much rather one number than another that says the same is used.
-
-    Returns
-    -------
-    trees : Trees
-        Fitted to all rows.
-    margins : (n, labels)
-        Of each row, by trees that saw nothing of its fold.
+    Of two equivalent numbers, the one of greater `favour` (m,) is used more often. NaN is a missing value.
 
     Notes
     -----
@@ -148,10 +133,12 @@ def fit_trees(
     for fold, booster in zip(np.unique(folds), boosters, strict=True):
         out = folds == fold
         last = min(best, booster.num_boosted_rounds())
-        own = booster.predict(
+        predicted = booster.predict(
             _matrix(numbers[out], np.zeros_like(start[out])), output_margin=True, iteration_range=(0, last)
         )
-        margins[out] = _both(np.asarray(own, dtype=np.float64).reshape(len(own), -1, 1), k)[:, :, 0]
+        margins[out] = _both(np.asarray(predicted, dtype=np.float64).reshape(len(predicted), -1, 1), k)[
+            :, :, 0
+        ]
     whole = xgboost.train(parameters, _matrix(numbers, start, y, weights, favour), best)
     return Trees(booster_arrays(whole), k), centred(margins)
 
@@ -167,7 +154,7 @@ class Machine:
         return np.asarray(self.contributions(numbers).sum(2), dtype=np.float64)
 
     def contributions(self, numbers: Floats) -> Floats:
-        """The same by feature, (n, k, m + 1); what is missing counts as average."""
+        """Decision values by feature, (n, k, m + 1); a missing value counts as average."""
         by = np.nan_to_num(numbers, nan=0.0)[:, None, :] * self.weights
         return np.concatenate([by, np.zeros((*by.shape[:2], 1))], axis=2)
 
@@ -189,8 +176,8 @@ class KernelMachine:
         x = np.nan_to_num(numbers, nan=0.0) * self.scale
         out = np.empty((len(x), len(self.duals)))
         for at in range(0, len(x), _ROWS):
-            own = x[at : at + _ROWS]
-            apart = (own**2).sum(1)[:, None] + (self.support**2).sum(1) - 2 * own @ self.support.T
+            rows = x[at : at + _ROWS]
+            apart = (rows**2).sum(1)[:, None] + (self.support**2).sum(1) - 2 * rows @ self.support.T
             out[at : at + _ROWS] = np.exp(-self.width * apart) @ self.duals.T + self.intercept
         return out
 
@@ -209,7 +196,7 @@ class KernelMachine:
         for i in range(n):
             for person, order in zip(self.people, orders, strict=True):
                 for steps in (order, order[::-1]):
-                    # row r: the first r features of the order are the person's own
+                    # row r: the first r features of the order are the person's
                     reached = np.empty(m, dtype=np.intp)
                     reached[steps] = np.arange(m)
                     chain = np.where(np.arange(m + 1)[:, None] > reached, x[i], person)
@@ -247,8 +234,8 @@ def fit_kernel_machine(
         # each machine's vectors behind the other's
         by: Floats = np.zeros((len(duals), sum(map(len, duals))))
         ends = np.cumsum([0, *map(len, duals)])
-        for at, own in enumerate(duals):
-            by[at, ends[at] : ends[at + 1]] = own
+        for at, dual in enumerate(duals):
+            by[at, ends[at] : ends[at + 1]] = dual
         offset = np.array(intercept)
         if labels == 2:
             by, offset = np.vstack([-by / 2, by / 2]), np.array([-offset[0] / 2, offset[0] / 2])
@@ -270,8 +257,8 @@ def fit_machine(
         return _machines(filled[rows], y[rows], weights[rows], c, labels, seed)
 
     def predictor(rows: NDArray[np.bool_], c: float) -> Callable[[Floats], Floats]:
-        own = fit(rows, c)
-        return lambda x: x @ own.T
+        learned = fit(rows, c)
+        return lambda x: x @ learned.T
 
     c, margins = _best_c(predictor, filled, y, weights, folds, labels, _C_LINEAR)
     return Machine(fit(np.ones(len(y), dtype=bool), c) * favour), centred(margins)

@@ -1,4 +1,4 @@
-"""A trained model: what `anthropo train` makes, `classify` answers with and the model file keeps."""
+"""Training options, answers, and the model of one label per person."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.errors import InputError, ModelError
+from anthropo.errors import InputError, ModelError, parameter
 from anthropo.learning.calibration import Floats, against_rest, softmax
 from anthropo.learning.cohort import some
 from anthropo.learning.columns import METADATA, Columns
@@ -32,13 +32,20 @@ HALVES: Parts = frozenset({"measurements", "regions", "metadata"})
 CONTROL_LABELS = ("control", "controls", "healthy", "normal", "unaffected")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a model is trained."""
+    """How a model is trained.
+
+    Examples
+    --------
+    >>> from anthropo import Options
+    >>> Options(classifier="svm", cost="miss=5", metadata=("age", "sex")).error_rate
+    0.1
+    """
 
     classifier: Kind = "xgboost"
     balance: Balance = "weights"
-    cost: str | None = None  # as given to --cost
+    cost: str | None = None  # such as miss=5
     cost_matrix: str | None = None  # a file
     positive: str | None = None  # one label against the rest
     controls: str | None = None  # label of healthy people
@@ -68,7 +75,7 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a model says of one person."""
+    """A model's answer for one person."""
 
     photos: tuple[str, ...]
     patient: str
@@ -79,13 +86,13 @@ class Prediction:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The prediction set."""
+        """Labels of the prediction set."""
         return tuple(r.label for r in self.ranked if r.in_set)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """The same for many people, as arrays."""
+    """A model's answers for many people, as arrays."""
 
     labels: tuple[str, ...]
     probabilities: Floats  # (n, k)
@@ -122,14 +129,8 @@ class LabelModel:
 
     @classmethod
     def fit(cls, features: Features, options: Options) -> LabelModel:
-        """Train on the photos of a cohort.
-
-        Raises
-        ------
-        InputError
-            If the cohort or an option does not allow it.
-        """
-        labels, positive = collapse(features.labels, options.positive)
+        """Train on the photos of a cohort."""
+        labels = collapse(features.labels, options.positive)
         rare = options.rare
         if rare is None:
             rare = rare_labels(labels, features.patients, options.min_patients)
@@ -141,7 +142,7 @@ class LabelModel:
         trained = sorted(set(labels[keep]))
         controls = control_label(labels, options.controls)
         table = design(features, options)
-        cost = cost_matrix(options, trained, positive, controls)
+        cost = cost_matrix(options, trained, controls)
         classifier = HybridClassifier(
             options.classifier,
             balance=options.balance,
@@ -160,7 +161,8 @@ class LabelModel:
             if not columns.regions:
                 raise InputError(
                     f"{some(rare)}: fewer than {options.min_patients} patients, and without regions there is "
-                    "no gallery to match them in. Leave these labels out, or lower --min-patients."
+                    f"no gallery to match them in. Leave these labels out, or lower "
+                    f"{parameter('min_patients')}."
                 )
             gallery = fit_gallery(
                 vectors(table, columns), labels.tolist(), features.patients.tolist(), rare, options.seed
@@ -168,19 +170,19 @@ class LabelModel:
         return cls(classifier, sets, novelty, gallery, options.error_rate, options.alarm)
 
     def answer(self, table: Any, groups: Sequence[str] | None = None) -> Answers:
-        """Answers for the rows of a feature table, or for its people when `groups` tells whose each is."""
+        """Answers for the rows of a feature table, or for its people when `groups` names the patients."""
         mean, n = by_person(len(table), groups)
         margins = mean(self.classifier.margins(table))
-        own = softmax(margins)
+        trained = softmax(margins)
         log_odds = against_rest(margins)
-        p_values = self.sets.p_values(own)
+        p_values = self.sets.p_values(trained)
         inside = p_values > self.error_rate
-        # a set that says something holds the most probable label
-        inside[np.arange(n), own.argmax(1)] |= inside.any(1)
+        # a set that is not empty holds the most probable label
+        inside[np.arange(n), trained.argmax(1)] |= inside.any(1)
         typicality: NDArray[np.float64] = np.full(n, np.nan)
         if self.novelty is not None:
             typicality = self.novelty.p_value(mean(self.novelty.distance(table)[:, None])[:, 0])
-        decision = expected_cost_decision(own, np.asarray(self.classifier.cost))
+        decision = expected_cost_decision(trained, np.asarray(self.classifier.cost))
         reasons = [""] * n
         for i in range(n):
             if typicality[i] <= self.alarm:
@@ -188,16 +190,16 @@ class LabelModel:
             elif p_values[i].max() <= self.alarm:
                 decision[i], reasons[i] = -1, "improbable under each label"
         k = len(self.trained)
-        probabilities = own
+        probabilities = trained
         similarity: NDArray[np.float64] = np.full((n, k), np.nan)
         if self.gallery is not None:
             there = vectors(table, self.classifier.columns_)
             odds = np.exp(mean(np.log(self.gallery.odds(there) + 1e-300)))
             cosine = mean(self.gallery.similarity(there))
             mass = 1 + odds.sum(1, keepdims=True)
-            probabilities = np.hstack([own / mass, odds / mass])
+            probabilities = np.hstack([trained / mass, odds / mass])
             similarity = np.hstack([similarity, cosine])
-            # a matched label costs 1 whenever it is missed or wrongly said
+            # a matched label costs 1 whenever it is missed or wrongly decided for
             cost = 1 - np.eye(len(self.labels))
             cost[:k, :k] = np.asarray(self.classifier.cost)
             among_all = expected_cost_decision(probabilities, cost)
@@ -211,7 +213,7 @@ class LabelModel:
         )
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
-        """As JSON and arrays of numbers."""
+        """The model as JSON and arrays of numbers, for a model file."""
         meta, arrays = self.classifier.state()
         made: dict[str, Any] = {"task": "labels", "classifier": meta, "error_rate": self.error_rate}
         made["alarm"] = self.alarm
@@ -219,8 +221,8 @@ class LabelModel:
         for c, scores in enumerate(self.sets.scores):
             out[f"sets/{c}"] = scores
         if self.novelty is not None:
-            made["novelty"], own = self.novelty.state()
-            out |= prefixed(own, "novelty/")
+            made["novelty"], kept = self.novelty.state()
+            out |= prefixed(kept, "novelty/")
         if self.gallery is not None:
             g = self.gallery
             made["gallery"] = {"labels": list(g.labels), "slope": g.slope, "intercept": g.intercept}
@@ -234,9 +236,9 @@ class LabelModel:
 
     @classmethod
     def from_state(cls, meta: Mapping[str, Any], arrays: Arrays) -> LabelModel:
-        """What `state` made these of."""
-        said = Meta(meta)
-        classifier = HybridClassifier.from_state(said.mapping("classifier"), part(arrays, "classifier/"))
+        """The model that `state` was called on."""
+        reader = Meta(meta)
+        classifier = HybridClassifier.from_state(reader.mapping("classifier"), part(arrays, "classifier/"))
         take = Take(arrays)
         k = len(classifier.classes_)
         sets = ConformalSets(tuple(np.sort(take(f"sets/{c}", None)) for c in range(k)))
@@ -244,55 +246,42 @@ class LabelModel:
         if meta.get("novelty") is not None:
             novelty = Novelty.from_state(meta["novelty"], part(arrays, "novelty/"))
         if meta.get("gallery") is not None:
-            own = Meta(meta["gallery"])
-            labels = tuple(own.texts("labels"))
+            about = Meta(meta["gallery"])
+            labels = tuple(about.texts("labels"))
             d = sum(len(names) for names in classifier.columns_.regions.values())
             held = take("gallery/vectors", None, d)
             owner = take("gallery/owner", len(held)).astype(np.int64)
             if set(owner.tolist()) != set(range(len(labels))):
                 raise ModelError("its gallery has a label without a patient")
             gallery = Gallery(
-                labels, take("gallery/centre", d), owner, held, own.number("slope"), own.number("intercept"),
-                take("gallery/prior", len(labels)),
+                labels, take("gallery/centre", d), owner, held, about.number("slope"),
+                about.number("intercept"), take("gallery/prior", len(labels)),
             )  # fmt: skip
-        return cls(classifier, sets, novelty, gallery, said.number("error_rate"), said.number("alarm"))
+        return cls(classifier, sets, novelty, gallery, reader.number("error_rate"), reader.number("alarm"))
 
 
 # ----------------------------------------------------------------------------------- preparation
 
 
-def collapse(labels: NDArray[np.str_], positive: str | None) -> tuple[NDArray[Any], str | None]:
-    """The labels, or with `positive` that one and "others"; and which of two labels is the positive one.
-
-    Raises
-    ------
-    InputError
-        If no photo has the label.
-    """
+def collapse(labels: NDArray[np.str_], positive: str | None) -> NDArray[Any]:
+    """The labels (n,), or with `positive` that one and "others"."""
     names = sorted(set(labels.tolist()))
     if positive is None:
-        return labels.astype(object), None
+        return labels.astype(object)
     if OTHERS in names and len(names) > 2:
         raise InputError(
             f"A label is called {OTHERS!r}, the name of all labels but {positive}. Rename it in the cohort."
         )
     if positive not in names:
         raise InputError(
-            f"--positive {positive}: no photo has this label. The labels are {', '.join(names)}."
+            f"{parameter('positive', positive)}: no photo has this label. The labels are {', '.join(names)}."
         )
-    if len(names) <= 2:
-        return labels.astype(object), positive
-    return np.where(labels == positive, positive, OTHERS).astype(object), positive
+    together: NDArray[Any] = labels if len(names) <= 2 else np.where(labels == positive, positive, OTHERS)
+    return together.astype(object)
 
 
 def control_label(labels: NDArray[Any], controls: str | None) -> str | None:
-    """The label of healthy people: the one given, or one that is called so.
-
-    Raises
-    ------
-    InputError
-        If no photo has the label that is given.
-    """
+    """Label of healthy people: the one given, else the first that is called control, healthy, normal …"""
     names = sorted({str(label) for label in labels})
     if controls is not None and controls not in names:
         if OTHERS in names:
@@ -314,7 +303,7 @@ def positive_label(labels: Sequence[str], positive: str | None, controls: str | 
 
 
 def patients_of(labels: NDArray[Any], patients: NDArray[Any]) -> dict[str, int]:
-    """How many patients each label has."""
+    """Number of patients of each label."""
     return {str(c): len(set(patients[labels == c].tolist())) for c in dict.fromkeys(labels)}
 
 
@@ -322,17 +311,12 @@ def rare_labels(labels: NDArray[Any], patients: NDArray[Any], least: int) -> tup
     """Labels with too few patients to be trained.
 
     With fewer than two labels of `least` patients every label of two or more is trained.
-
-    Raises
-    ------
-    InputError
-        If there are not two labels left to be trained.
     """
     people = patients_of(labels, patients)
     if len(people) < 2:
         raise InputError(
             f"All photos have the label {next(iter(people), 'none')}. A classifier needs two labels; for "
-            "controls alone pass --normal LABEL."
+            f"controls alone pass {parameter('task', 'normality')}."
         )
     for limit in (least, 2):
         rare = tuple(sorted(c for c, n in people.items() if n < limit))
@@ -344,37 +328,25 @@ def rare_labels(labels: NDArray[Any], patients: NDArray[Any], least: int) -> tup
     )
 
 
-def cost_matrix(
-    options: Options, labels: Sequence[str], positive: str | None, controls: str | None
-) -> Floats:
-    """What the options say an error costs."""
+def cost_matrix(options: Options, labels: Sequence[str], controls: str | None) -> Floats:
+    """Cost (k, k) of each error, as the options have it."""
     if options.cost and options.cost_matrix:
-        raise InputError("--cost and --cost-matrix say the same. Pass one of them.")
+        raise InputError(
+            f"{parameter('cost')} and {parameter('cost_matrix')} say the same. Pass one of them."
+        )
     if options.cost_matrix:
         return read_cost_matrix(Path(options.cost_matrix), labels)
     if options.cost:
-        known = positive is not None or controls in labels
-        missed = positive_label(labels, positive, controls) if known else None
+        known = options.positive is not None or controls in labels
+        missed = positive_label(labels, options.positive, controls) if known else None
         return parse_cost(options.cost, labels, missed, controls)
     return 1 - np.eye(len(labels))
 
 
 def design(features: Features, options: Options) -> Any:
-    """The feature table with the columns that the options ask for.
-
-    Raises
-    ------
-    InputError
-        If a metadata column or region is not there, or nothing is left.
-    """
-    for name in options.metadata:
-        if name not in features.metadata:
-            raise InputError(
-                f"--metadata {name}: no such column to learn from. There are "
-                f"{', '.join(features.metadata) or 'none'}."
-            )
+    """The feature table with the columns that the options ask for."""
     regions = features.regions if options.regions is None else options.regions
-    table = feature_frame(features)
+    table = feature_frame(features, options.metadata)
     columns = Columns.of(list(table.columns))
     keep: list[str] = []
     if "measurements" in options.parts:
@@ -389,16 +361,16 @@ def design(features: Features, options: Options) -> Any:
 
 
 def vectors(table: Any, columns: Columns) -> Floats:
-    """All regions' embeddings behind each other, (n, d), each region of the same weight."""
-    found = []
+    """Embeddings (n, d) of all regions, each of length 1, joined."""
+    embeddings = []
     for names in columns.regions.values():
-        own = table[list(names)].to_numpy(dtype=np.float64)
-        found.append(own / np.linalg.norm(own, axis=1, keepdims=True))
-    return np.hstack(found)
+        embedding = table[list(names)].to_numpy(dtype=np.float64)
+        embeddings.append(embedding / np.linalg.norm(embedding, axis=1, keepdims=True))
+    return np.hstack(embeddings)
 
 
 def by_person(rows: int, groups: Sequence[str] | None) -> tuple[Callable[[Floats], Floats], int]:
-    """A function that averages rows (n, k) of the same person, and how many people there are."""
+    """Function that averages rows (n, k) of the same person, and the number of people."""
     if groups is None:
         return (lambda values: values), rows
     order = {name: i for i, name in enumerate(dict.fromkeys(groups))}

@@ -38,17 +38,17 @@ class Meta:
 
     def texts(self, key: str) -> list[str]:
         """A list of texts."""
-        found = self._of(key, list)
-        if not all(isinstance(v, str) for v in found):
+        texts = self._of(key, list)
+        if not all(isinstance(v, str) for v in texts):
             raise ModelError(f"`{key}` holds something else than text")
-        return list(found)
+        return list(texts)
 
     def numbers(self, key: str) -> list[float]:
         """A list of numbers."""
-        found = self._of(key, list)
-        if not all(type(v) in (int, float) for v in found):
+        numbers = self._of(key, list)
+        if not all(type(v) in (int, float) for v in numbers):
             raise ModelError(f"`{key}` holds something else than numbers")
-        return [float(v) for v in found]
+        return [float(v) for v in numbers]
 
     def flag(self, key: str) -> bool:
         """True or false."""
@@ -60,10 +60,10 @@ class Meta:
 
     def sizes(self, key: str) -> dict[str, int]:
         """A JSON object of the lengths of embeddings, which together are no more than memory allows."""
-        found = self.mapping(key)
-        if not all(type(d) is int and d > 0 for d in found.values()) or sum(found.values()) > _MOST_NUMBERS:
+        sizes = self.mapping(key)
+        if not all(type(d) is int and d > 0 for d in sizes.values()) or sum(sizes.values()) > _MOST_NUMBERS:
             raise ModelError(f"`{key}` holds an embedding of an impossible size")
-        return found
+        return sizes
 
 
 class Take:
@@ -73,13 +73,7 @@ class Take:
         self._arrays, self._prefix = arrays, prefix
 
     def __call__(self, name: str, *shape: int | None) -> NDArray[np.float64]:
-        """The array as float64; None in `shape` is any length.
-
-        Raises
-        ------
-        ModelError
-            If it is missing, of another shape, or holds infinity or NaN.
-        """
+        """An array as float64; refused if missing or of another shape, where None is any length."""
         array = self._arrays.get(self._prefix + name)
         if (
             array is None

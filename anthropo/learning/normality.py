@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
 from anthropo.learning.features import Features
 from anthropo.learning.model import Answers, Options, by_person, control_label, design
 from anthropo.learning.model_readers import Arrays, Meta, part, prefixed
@@ -20,7 +20,7 @@ _FEWEST = 20  # healthy people, below which a threshold means little
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NormalityModel:
-    """How far a face is from healthy ones."""
+    """Distance of a face to healthy ones."""
 
     distance: Novelty
     specificity: float
@@ -29,31 +29,27 @@ class NormalityModel:
 
     @classmethod
     def fit(cls, features: Features, options: Options) -> NormalityModel:
-        """Train on the photos of the control label; others take no part.
-
-        Raises
-        ------
-        InputError
-            If the label is unknown or has too few patients.
-        """
+        """Train on the photos of the control label; others take no part."""
         controls = control_label(features.labels, options.controls)
-        own = features.labels == controls
-        patients = features.patients[own]
+        healthy = features.labels == controls
+        patients = features.patients[healthy]
         people = len(set(patients.tolist()))
         if people < _FEWEST:
             raise InputError(
                 f"Distance to normal needs {_FEWEST} healthy people or more; {controls or 'no label'} "
-                f"has {people}. Name their label with --normal LABEL, or add photos."
+                f"has {people}. Name their label with {parameter('controls', 'HEALTHY')}, or add photos."
             )
         if not 0.5 <= options.specificity < 1 or people * (1 - options.specificity) < 1:
             raise InputError(
-                f"--specificity {options.specificity:g}: with {people} healthy people it can be 0.5 to "
-                f"{1 - 1 / people:.3f}."
+                f"{parameter('specificity', options.specificity)}: with {people} healthy people it can be "
+                f"0.5 to {1 - 1 / people:.3f}."
             )
-        return cls(Novelty.fit(design(features, options)[own], patients, options.seed), options.specificity)
+        return cls(
+            Novelty.fit(design(features, options)[healthy], patients, options.seed), options.specificity
+        )
 
     def answer(self, table: Any, groups: Sequence[str] | None = None) -> Answers:
-        """Answers for the rows of a feature table, or for its people when `groups` tells whose each is."""
+        """Answers for the rows of a feature table, or for its people when `groups` names the patients."""
         mean, n = by_person(len(table), groups)
         distance = mean(self.distance.distance(table)[:, None])[:, 0]
         p = self.distance.p_value(distance)
@@ -66,16 +62,16 @@ class NormalityModel:
         )  # fmt: skip
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
-        """As JSON and arrays of numbers."""
+        """The model as JSON and arrays of numbers, for a model file."""
         meta, arrays = self.distance.state()
         made = {"task": "normality", "specificity": self.specificity, "distance": meta}
         return made, prefixed(arrays, "distance/")
 
     @classmethod
     def from_state(cls, meta: Mapping[str, Any], arrays: Arrays) -> NormalityModel:
-        """What `state` made these of."""
-        said = Meta(meta)
+        """The model that `state` was called on."""
+        reader = Meta(meta)
         return cls(
-            Novelty.from_state(said.mapping("distance"), part(arrays, "distance/")),
-            said.number("specificity"),
+            Novelty.from_state(reader.mapping("distance"), part(arrays, "distance/")),
+            reader.number("specificity"),
         )

@@ -1,4 +1,4 @@
-"""How unlike a group of people a face is: the answer "none of these", and distance to normal."""
+"""Distance of a face to a group of people, for "none of these" and for distance to normal."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Novelty:
 
     Notes
     -----
-    Mahalanobis distances with shrunk covariance, each divided by its median among the people's own, taken
-    out of fold; their sum is ranked among the same sums of the people (a conformal p-value, so that the
-    share of such people who are called unlike is the one that was asked for).
+    Mahalanobis distances with shrunk covariance, each divided by the median of the people's distances out of
+    fold. Their mean is ranked among the people's (a conformal p-value, so that the share of such people who
+    are called unlike is the one that was asked for).
     """
 
     columns: Columns
@@ -49,25 +49,25 @@ class Novelty:
             parts[name] = Distance.fit(values, whole)
             out = np.empty(len(values))
             for fold in np.unique(folds):
-                own = folds == fold
-                out[own] = Distance.fit(values[~own], whole).of(values[own])
+                out_of_fold = folds == fold
+                out[out_of_fold] = Distance.fit(values[~out_of_fold], whole).of(values[out_of_fold])
             medians[name] = float(np.median(out)) or 1.0
             total += out / medians[name]
         return cls(columns, scaler, parts, medians, Rank.fit(total / len(parts)))
 
     def contributions(self, table: Any) -> dict[str, Floats]:
-        """What each measurement and each region adds to the distance, (n,) each."""
-        found: dict[str, Floats] = {}
+        """Part (n,) of the distance that each measurement and each region adds."""
+        added: dict[str, Floats] = {}
         for name, values in _parts(table, self.columns, self.scaler).items():
             by = self.parts[name].by_feature(values) / self.medians[name] / len(self.parts)
             if name == "measurements":
-                found |= {m: by[:, i] for i, m in enumerate(self.columns.measurements)}
+                added |= {m: by[:, i] for i, m in enumerate(self.columns.measurements)}
             else:
-                found[name] = by.sum(1)
-        return found
+                added[name] = by.sum(1)
+        return added
 
     def distance(self, table: Any) -> Floats:
-        """(n,), 1 is typical."""
+        """Distances (n,); 1 is typical."""
         return np.asarray(sum(self.contributions(table).values()), dtype=np.float64)
 
     def p_value(self, distance: Floats) -> Floats:
@@ -75,7 +75,7 @@ class Novelty:
         return self.rank.p_value(distance)
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
-        """As JSON and arrays of numbers."""
+        """The model as JSON and arrays of numbers, for a model file."""
         meta = {
             "measurements": list(self.columns.measurements),
             "regions": {region: len(names) for region, names in self.columns.regions.items()},
@@ -90,16 +90,10 @@ class Novelty:
 
     @classmethod
     def from_state(cls, meta: Any, arrays: Arrays) -> Novelty:
-        """What `state` made these of.
-
-        Raises
-        ------
-        ModelError
-            If they do not fit together.
-        """
-        said, take = Meta(meta), Take(arrays)
-        measured = tuple(said.texts("measurements"))
-        dims = said.sizes("regions")
+        """The model that `state` was called on."""
+        reader, take = Meta(meta), Take(arrays)
+        measured = tuple(reader.texts("measurements"))
+        dims = reader.sizes("regions")
         columns = Columns(measured, {r: tuple(f"{r}/{i}" for i in range(d)) for r, d in dims.items()}, ())
         m = len(measured)
         scaler = None
@@ -117,7 +111,7 @@ class Novelty:
 
 
 def _parts(table: Any, columns: Columns, scaler: Scaler | None) -> dict[str, Floats]:
-    found = {"measurements": scaler.transform(table)} if scaler is not None else {}
+    parts = {"measurements": scaler.transform(table)} if scaler is not None else {}
     for region, names in columns.regions.items():
-        found[region] = table[list(names)].to_numpy(dtype=np.float64)
-    return found
+        parts[region] = table[list(names)].to_numpy(dtype=np.float64)
+    return parts

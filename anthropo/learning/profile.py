@@ -1,4 +1,4 @@
-"""What the people of each label look like together: a model's memory of its cohort, of nobody in person."""
+"""Measurements and average face of each label's people, as a model file keeps them: of no single person."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Profile:
 
     @classmethod
     def fit(cls, features: Features, labels: Sequence[Sequence[str]]) -> Profile:
-        """Learn from photos; `labels` are those of each photo."""
+        """Profile of photos, each with its labels."""
         people: dict[str, dict[str, list[int]]] = {}
-        for row, (own, patient) in enumerate(zip(labels, features.patients.tolist(), strict=True)):
-            for label in own:
+        for row, (several, patient) in enumerate(zip(labels, features.patients.tolist(), strict=True)):
+            for label in several:
                 people.setdefault(label, {}).setdefault(patient, []).append(row)
         names = tuple(sorted(label for label, rows in people.items() if len(rows) >= FEWEST))
         m = len(features.measurement_ids)
@@ -60,20 +60,22 @@ class Profile:
 
     def share_below(self, label: str, measurement: str, value: float) -> float:
         """Share of a label's people with a smaller value, 0.05 to 0.95; NaN when it is not known."""
-        if label not in self.labels or measurement not in self.measurements:
-            return float("nan")
-        own = self.quantiles[self.labels.index(label), self.measurements.index(measurement)]
-        return float(np.interp(value, own, SHARES)) if np.isfinite(own).all() else float("nan")
+        quantiles = self._of(label, measurement)
+        return float("nan") if quantiles is None else float(np.interp(value, quantiles, SHARES))
 
     def range(self, label: str, measurement: str) -> tuple[float, float, float] | None:
-        """5 %, 50 % and 95 % of a label's people lie below; None when it is not known."""
+        """Values that 5, 50 and 95 % of a label's people lie below; None when they are not known."""
+        quantiles = self._of(label, measurement)
+        return None if quantiles is None else (float(quantiles[0]), float(quantiles[9]), float(quantiles[-1]))
+
+    def _of(self, label: str, measurement: str) -> Floats | None:
         if label not in self.labels or measurement not in self.measurements:
             return None
-        own = self.quantiles[self.labels.index(label), self.measurements.index(measurement)]
-        return (float(own[0]), float(own[9]), float(own[-1])) if np.isfinite(own).all() else None
+        quantiles: Floats = self.quantiles[self.labels.index(label), self.measurements.index(measurement)]
+        return quantiles if np.isfinite(quantiles).all() else None
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
-        """As JSON and arrays of numbers."""
+        """The profile as JSON and arrays of numbers, for a model file."""
         known = np.isfinite(self.quantiles)
         meta = {
             "labels": list(self.labels),
@@ -91,15 +93,9 @@ class Profile:
 
     @classmethod
     def from_state(cls, meta: Mapping[str, Any], arrays: Arrays) -> Profile:
-        """What `state` made these of.
-
-        Raises
-        ------
-        ModelError
-            If they do not fit together.
-        """
-        said, take = Meta(dict(meta)), Take(arrays)
-        labels, measurements = tuple(said.texts("labels")), tuple(said.texts("measurements"))
+        """The profile that `state` was called on."""
+        reader, take = Meta(dict(meta)), Take(arrays)
+        labels, measurements = tuple(reader.texts("labels")), tuple(reader.texts("measurements"))
         patients = meta.get("patients")
         if not isinstance(patients, list) or [type(n) for n in patients] != [int] * len(labels):
             raise ModelError("its profile does not say how many patients it is of")
@@ -117,10 +113,10 @@ def _each(values: NDArray[Any], people: Sequence[Sequence[int]]) -> Floats:
     """Mean (people, ...) over each one's photos, of what is known."""
     out = []
     for rows in people:
-        own = np.asarray(values[list(rows)], dtype=np.float64)
-        known = np.isfinite(own)
+        photos = np.asarray(values[list(rows)], dtype=np.float64)
+        known = np.isfinite(photos)
         with np.errstate(invalid="ignore"):
-            out.append(np.where(known, own, 0).sum(0) / known.sum(0))
+            out.append(np.where(known, photos, 0).sum(0) / known.sum(0))
     return np.array(out)
 
 
@@ -128,14 +124,14 @@ def _quantiles(values: Floats) -> Floats:
     """(measurements, SHARES) of values (people, measurements)."""
     out = np.full((values.shape[1], len(SHARES)), np.nan)
     for at in range(values.shape[1]):
-        own = values[np.isfinite(values[:, at]), at]
-        if len(own) >= FEWEST:
-            out[at] = np.quantile(own, SHARES)
+        known = values[np.isfinite(values[:, at]), at]
+        if len(known) >= FEWEST:
+            out[at] = np.quantile(known, SHARES)
     return out
 
 
 def _average(portraits: Pixels, people: Sequence[Sequence[int]]) -> Pixels:
-    """Each person counts once."""
+    """Average portrait, each person counting once."""
     total = np.zeros(portraits.shape[1:])
     for rows in people:
         total += portraits[list(rows)].mean(0)

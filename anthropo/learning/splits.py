@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
 from anthropo.learning.cohort import some
 
 _NONE = ""  # stands for the labels of a case that has none
@@ -17,7 +17,7 @@ _NONE = ""  # stands for the labels of a case that has none
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Folds:
-    """Which fold each photo is tested in."""
+    """Folds that photos are tested in."""
 
     index: NDArray[np.int64]  # (n,) 0 to number - 1
     number: int
@@ -64,7 +64,7 @@ def split(
        2011, LNCS 6913, 145-158.
     """
     if folds < 2:
-        raise InputError(f"{folds} folds: a split needs 2 or more. Pass --folds 5.")
+        raise InputError(f"{folds} folds: a split needs 2 or more. Pass {parameter('folds', 5)}.")
     photos: dict[str, Counter[str]] = defaultdict(Counter)  # of each patient, by label
     total: Counter[str] = Counter()
     for given, patient in zip(labels, patients, strict=True):

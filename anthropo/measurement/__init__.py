@@ -1,0 +1,5 @@
+"""Face to measurements: definitions, values with intervals, scales, landmarks corrected by hand."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

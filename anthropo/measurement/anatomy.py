@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.face.frame import face_axes
 from anthropo.face.landmarker import Face
 from anthropo.face.scheme import LANDMARKS, MIRROR
 
@@ -57,12 +58,6 @@ def direct_share(code: str) -> float:
     return DIRECT.get(code.rstrip("RL"), _HALF)
 
 
-def frame(points: Floats) -> Floats:
-    """The face's axes times its unit: rows take frame coordinates to pixels; (68, 2) -> (2, 2)."""
-    u = points[45] - points[36]
-    return np.array([[u[0], u[1]], [-u[1], u[0]]])
-
-
 def between(points: Floats) -> Floats:
     """The landmarks of BETWEEN as the 68-point scheme has them: (..., 68, 2) -> (..., 6, 2)."""
     return np.stack([points[..., list(LANDMARKS[code]), :].mean(-2) for code in BETWEEN], -2)
@@ -92,14 +87,9 @@ def stage_of(face: Face) -> Stage:
 def apply(correction: Correction, points: Floats, anatomy: Mapping[str, Floats]) -> tuple[Floats, Floats]:
     """Corrected points (68, 2) and BETWEEN landmarks (6, 2) of one face.
 
-    Parameters
-    ----------
-    points : (68, 2) array
-        The 68-point scheme, photo pixels.
-    anatomy : mapping of code to (2,) array
-        The fine stage's direct predictions; may be empty.
+    `anatomy` holds the fine stage's direct predictions by code, photo pixels; it may be empty.
     """
-    axes = frame(points)
+    axes = face_axes(points)
     middle = between(points) + correction.between @ axes
     corrected = points + correction.points @ axes
     for code, direct in anatomy.items():
@@ -130,7 +120,7 @@ class Instrument:
 
 @lru_cache(maxsize=2)
 def instrument(stage: Stage) -> Instrument:
-    """The packaged one, for landmarks of the first stage alone or of both."""
+    """The packaged instrument for landmarks of the first stage alone or of both."""
     folder = resources.files("anthropo.measurement")
     points, middle, known = np.zeros((68, 2)), np.zeros((6, 2)), set()
     for row in csv.DictReader(folder.joinpath("correction.csv").read_text(encoding="utf-8").splitlines()):

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from anthropo.face.fine import refine
-from anthropo.face.landmarker import FIRST_DECODE, Face, beyond_border, read_face
+from anthropo.errors import parameter
+from anthropo.face.frame import face_axes, outer_canthal_distance, outer_canthal_distances
+from anthropo.face.gate import Check
+from anthropo.face.landmarker import Face, beyond_border
 from anthropo.face.pose import generic_face, rotation
 from anthropo.measurement import anatomy
 from anthropo.measurement.appearance import appearance
@@ -24,11 +27,12 @@ from anthropo.measurement.registry import (
     landmark_names,
     registry,
 )
-from anthropo.measurement.scale import Scale, ScaleRequest, find_scale, parse_scale
-from anthropo.photo import MAX_MEGAPIXELS, Photo, read_photo
+from anthropo.measurement.scale import Scale
+from anthropo.photo import Photo
 
 _Z95 = 1.959964  # half-width of a 95 % interval in standard deviations
 Bounds = tuple[float, float, float]  # a value and its interval
+_NONE: Bounds = (math.nan, math.nan, math.nan)
 _MM = {LENGTH_UNIT: "mm", AREA_UNIT: "mm²"}
 
 # A photo's error grows with its own unsteadiness (spread over jittered boxes, Face.unsteadiness)
@@ -45,7 +49,15 @@ _YAW_ERROR, _PITCH_ERROR = 2.8, 5.2
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One measured value. A value that cannot be had is NaN, with the reason."""
+    """One measured value. A value that cannot be had is NaN, with the reason.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> m = anthropo.measure(anthropo.example_photo())[0]
+    >>> m.id, m.unit, m.side, m.lo < m.value < m.hi
+    ('intercanthal_width', 'ex-ex', 'mid', True)
+    """
 
     id: str
     value: float
@@ -57,25 +69,18 @@ class Measurement:
     corrected: bool = False  # from landmarks moved to their anthropometric place
 
 
+def doubted(reason: str) -> bool:
+    """Whether a value's reason says what it suffers from, and not only that it has no interval."""
+    return bool(reason) and not reason.startswith("no interval")
+
+
 def evaluate(
     points: Floats, entries: Sequence[Entry] | None = None, between: Mapping[str, Floats] | None = None
 ) -> Floats:
-    """Geometry: values of many faces at once, free of scale.
+    """Geometry of many faces (..., 68, 2) at once, free of scale: values (..., M) in the entries' units.
 
-    Parameters
-    ----------
-    points : (..., 68, 2) array
-        Landmarks in any one unit of length, x right, y down. Entries that need millimetres take
-        that unit for millimetres.
-    entries : sequence of Entry, optional
-        Every geometrical one of the registry when left out.
-    between : mapping of landmark code to (..., 2) array, optional
-        Landmarks that are no mean of the 68 points.
-
-    Returns
-    -------
-    (..., M) array
-        In the entries' units; NaN where a denominator is zero.
+    Points are in any one unit of length, which entries that need millimetres take for millimetres; `between`
+    holds landmarks (..., 2) that are no mean of the 68 points. NaN where a denominator is zero.
     """
     chosen = geometry() if entries is None else entries
     bare, unit = _bare(points, chosen, between)
@@ -104,8 +109,7 @@ def _bare(
         names.update(between or {})
         for i, entry in enumerate(entries):
             out[..., i] = entry.evaluate(names)
-        unit: Floats = names["d"](names["exR"], names["exL"])
-    return out, unit
+    return out, outer_canthal_distances(points)
 
 
 def measure_face(
@@ -143,71 +147,84 @@ def measure_face(
     faces, laid onto this one, larger on photos whose landmarks are unsteady), of the head's pose
     (the generic 3D face, turned as far as the head may be turned), and of the scale. Calibration:
     docs/benchmarks.md.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> face = anthropo.read_face(anthropo.example_photo())
+    >>> next(m.reason for m in anthropo.measure_face(face) if m.id == "lip_a")
+    'needs the photo'
     """
-    if instrument is None:
-        instrument = anatomy.instrument(anatomy.stage_of(face))
+    instrument = instrument or anatomy.instrument(anatomy.stage_of(face))
+    numbers, in_mm = _geometry_values(face, instrument, scale)
+    pixels = appearance(photo, face.landmarks, face.samples) if photo is not None else {}
+    outside = beyond_border(face.landmarks, face.size)
+    failed = {c.name: c for c in face.gate if not c.ok}
+    result = []
+    for entry in registry().values():
+        voided = _voided(entry, failed)
+        corrected = not instrument.correction.corrected.isdisjoint(entry.points)
+        values = [(numbers.get(entry.id, _NONE), entry.unit)]
+        reason = ""
+        if entry.kind in PIXELS and pixels:
+            seen = pixels[entry.id]
+            margin, reason = _Z95 * seen.sd, seen.reason
+            values = [((seen.value, seen.value - margin, seen.value + margin), entry.unit)]
+        elif missing := _missing(entry, face, outside, scale):
+            values, voided = [(_NONE, entry.unit)], missing
+        elif entry.id in in_mm and entry.power:
+            values.append((in_mm[entry.id], _MM[entry.unit]))
+        for bounds, unit in values:
+            known = math.isfinite(bounds[0])
+            if not known or (voided and not force):
+                why = (reason if force else "") or voided or reason or "undefined: its denominator is zero"
+                bounds = _NONE
+            else:
+                why = "; ".join(filter(None, (voided, reason)))
+            result.append(Measurement(entry.id, *bounds, unit, entry.side, why, corrected))
+    return result
+
+
+def _missing(entry: Entry, face: Face, outside: NDArray[np.bool_], scale: Scale | None) -> str:
+    """What an entry lacks, or an empty string."""
+    if entry.kind in PIXELS:
+        return "needs the photo"
+    if outside[list(entry.points)].any():
+        return "a landmark lies beyond the photo's border"
+    if entry.needs_fine and not face.anatomy:
+        return f"needs the fine landmark stage, which {parameter('fine', False)} leaves out"
+    if entry.needs_mm and scale is None:
+        return f"needs millimetres: pass {parameter('scale')}"
+    return ""
+
+
+def _geometry_values(
+    face: Face, instrument: anatomy.Instrument, scale: Scale | None
+) -> tuple[dict[str, Bounds], dict[str, Bounds]]:
+    """Values and bounds of geometry by id, in the entries' units and, with a scale, in millimetres."""
     points, middle = anatomy.place(face, instrument.correction)
-    axes = anatomy.frame(face.landmarks) * error_growth(face)
+    axes = face_axes(face.landmarks) * error_growth(face)
     views = _views(face, points)
     many = np.concatenate([points[None], points + instrument.point_errors @ axes, views])
     between = np.concatenate(
         [middle[None], middle + instrument.between_errors @ axes, anatomy.between(views)]
     )
     names = {code: between[:, i] for i, code in enumerate(anatomy.BETWEEN)}
-
-    outside = beyond_border(face.landmarks, face.size)
-    failed = {c.name: c for c in face.gate if not c.ok}
     spread = slice(1, 1 + len(instrument.point_errors))
-    pixels = appearance(photo, face.landmarks, face.samples) if photo is not None else {}
-
-    entries = geometry()
-    free = [e for e in entries if not e.needs_mm]
-    needing = [e for e in entries if e.needs_mm]
+    free = [e for e in geometry() if not e.needs_mm]
     bare, unit = _bare(many, free, names)
     power = np.array([e.power for e in free])
+    in_mm: dict[str, Bounds] = {}
     with np.errstate(divide="ignore", invalid="ignore"):
         numbers = _numbers(free, *_interval(bare / unit[:, None] ** power, spread, 0.0))
-        in_mm: dict[str, Bounds] = {}
         if scale:
             k = scale.mm_per_px
             in_mm = _numbers(free, *_interval(bare * k**power, spread, scale.rel_sd * power))
+            needing = [e for e in geometry() if e.needs_mm]
             scaled, _ = _bare(many * k, needing, {code: v * k for code, v in names.items()})
             length = np.array([e.unit == MM_UNIT for e in needing])
             numbers |= _numbers(needing, *_interval(scaled, spread, scale.rel_sd * length))
-
-    result = []
-    nan = (np.nan, np.nan, np.nan)
-    for entry in registry().values():
-        reason = _voided(entry, failed)
-        kept = force or not reason
-        corrected = not instrument.correction.corrected.isdisjoint(entry.points)
-        found: list[tuple[Bounds, str]] = []
-        if entry.kind in PIXELS:
-            seen = pixels.get(entry.id)
-            if seen is None:
-                found, reason = [(nan, entry.unit)], "needs the photo"
-            else:
-                margin = _Z95 * seen.sd
-                found = [((seen.value, seen.value - margin, seen.value + margin), entry.unit)]
-                if not np.isfinite(seen.value) and kept:
-                    reason = seen.reason
-        elif outside[list(entry.points)].any():
-            found, reason = [(nan, entry.unit)], "a landmark lies beyond the photo's border"
-        elif entry.needs_fine and not face.anatomy:
-            found, reason = [(nan, entry.unit)], "needs the fine landmark stage, which --no-fine leaves out"
-        elif entry.needs_mm and scale is None:
-            found, reason = [(nan, entry.unit)], "needs millimetres: pass --scale"
-        else:
-            found = [(numbers[entry.id], entry.unit)]
-            if scale and entry.power:
-                found.append((in_mm[entry.id], _MM[entry.unit]))
-        for bounds, unit_name in found:
-            if not math.isfinite(bounds[0]):
-                bounds, reason = nan, reason or "undefined: its denominator is zero"
-            result.append(
-                Measurement(entry.id, *(bounds if kept else nan), unit_name, entry.side, reason, corrected)
-            )
-    return result
+    return numbers, in_mm
 
 
 def _interval(values: Floats, spread: slice, scale_error: Floats | float) -> tuple[Floats, Floats]:
@@ -232,13 +249,10 @@ def _numbers(entries: Sequence[Entry], value: Floats, half: Floats) -> dict[str,
     return {e.id: bounds for e, bounds in zip(entries, rows, strict=True)}
 
 
-def _voided(entry: Entry, failed: Mapping[str, Any]) -> str:
-    """Why the photo gate voids an entry, or nothing."""
-    parts = []
-    for name in entry.voids:
-        if name in failed:
-            check = failed[name]
-            parts.append(f"{name} {check.value:.3g} (limit {check.limit:g}; {check.advice})")
+def _voided(entry: Entry, failed: Mapping[str, Check]) -> str:
+    """Why the photo gate voids an entry, or an empty string."""
+    checks = [failed[name] for name in entry.voids if name in failed]
+    parts = [f"{c.name} {c.value:.3g} (limit {c.limit:g}; {c.advice})" for c in checks]
     return "voided by the photo gate: " + ", ".join(parts) if parts else ""
 
 
@@ -256,57 +270,6 @@ def _views(face: Face, points: Floats) -> Floats:
         (angle * _PRIOR**2 / (_PRIOR**2 + error**2), _PRIOR * error / np.hypot(_PRIOR, error))
         for angle, error in ((face.yaw, _YAW_ERROR), (face.pitch, _PITCH_ERROR))
     )
-    shape = generic_face() * np.linalg.norm(points[45] - points[36])
+    shape = generic_face() * outer_canthal_distance(points)
     turns = [(0.0, 0.0), (yaw, pitch), (yaw + yaw_error, pitch), (yaw, pitch + pitch_error)]
     return np.stack([(shape @ rotation(y, p, 0.0).T)[:, :2] for y, p in turns])
-
-
-def measure(
-    photo: str | Photo,
-    *,
-    scale: ScaleRequest | str | None = None,
-    fine: bool = True,
-    force: bool = False,
-    max_megapixels: float | None = MAX_MEGAPIXELS,
-    **options: Any,
-) -> list[Measurement]:
-    """Measure the face of one photograph.
-
-    Parameters
-    ----------
-    photo : path or Photo
-    scale : ScaleRequest or str, optional
-        Such as ``"sticker=20"``; gives millimetres.
-    fine : bool
-        Look at landmarks a second time in high-resolution patches.
-    force : bool
-        Keep values that the photo gate voids.
-    max_megapixels : float or None
-        Refuse larger photographs.
-    **options
-        As for `anthropo.read_face`: ``face``, ``jitter``, ``landmark_model``.
-
-    Returns
-    -------
-    list of Measurement
-
-    Raises
-    ------
-    PhotoError, FaceError, WeightsError
-        As `anthropo.read_face`.
-    ScaleError
-        If the scale is not found in the photo.
-
-    Examples
-    --------
-    >>> for m in measure("portrait.jpg"):  # doctest: +SKIP
-    ...     print(m.id, m.value, m.lo, m.hi, m.unit)
-    """
-    if not isinstance(photo, Photo):
-        photo = read_photo(photo, short_side=FIRST_DECODE, max_megapixels=max_megapixels)
-    face = read_face(photo, **options)
-    if fine:
-        face = refine(photo, face)
-    scale = parse_scale(scale) if isinstance(scale, str) else scale
-    found = find_scale(scale, photo, face.landmarks, face.samples) if scale else None
-    return measure_face(face, photo, scale=found, force=force)

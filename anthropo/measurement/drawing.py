@@ -8,12 +8,10 @@ quotient the upper part is blue, the lower one orange.
 from __future__ import annotations
 
 import ast
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import resources
 from itertools import pairwise, product
 from typing import Any
 from xml.sax.saxutils import escape
@@ -21,10 +19,13 @@ from xml.sax.saxutils import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.face.frame import OUTER_CANTHI, face_axes, outer_canthal_distance
+from anthropo.face.shape import shapes
 from anthropo.measurement import anatomy
-from anthropo.measurement.appearance import outlines, regions_of, rings_of
+from anthropo.measurement.appearance import regions_of, rings_of
 from anthropo.measurement.geometry import functions
 from anthropo.measurement.registry import Entry, landmark_names
+from anthropo.measurement.sampling import outlines
 
 Floats = NDArray[np.float64]
 
@@ -53,8 +54,10 @@ class _Mark:
 class _Sketch:
     """Collects what is drawn of one entry."""
 
-    points: Floats  # (68, 2)
+    points: Floats  # (68, 2), in outer-canthal distances
     names: dict[str, Any]
+    across: Floats  # the face's axes, unit vectors
+    down: Floats
     marks: list[_Mark] = field(default_factory=list)
     dots: dict[str, Floats] = field(default_factory=dict)  # name -> where
     hollow: list[Floats] = field(default_factory=list)  # points that are made of others
@@ -69,21 +72,11 @@ class _Sketch:
         self.marks.append(_Mark(shape, line, colour or (_GUIDE if dashed else self.colour), dashed))
 
     def measured(self, a: Floats, b: Floats, direction: Floats) -> None:
-        """A length; when it is nothing, an arrow along the direction in which it would be seen."""
+        """A length; when it is zero, an arrow along the direction in which it would be seen."""
         if np.hypot(*(b - a)) > _NOTHING:
             self.add("line", a, b)
         else:
             self.add("arrow", b - _ARROW * direction, b + _ARROW * direction)
-
-    @property
-    def across(self) -> Floats:
-        u = self.points[45] - self.points[36]
-        return np.asarray(u / np.hypot(*u))
-
-    @property
-    def down(self) -> Floats:
-        x, y = self.across
-        return np.array([-y, x])
 
     def arc(self, vertex: Floats, a: Floats, b: Floats) -> None:
         """The smaller angle between the directions of a and b."""
@@ -127,7 +120,7 @@ class _Sketch:
         return np.asarray(middle)
 
     def _mean(self) -> None:
-        """Of numbers: what they are is drawn."""
+        """Nothing: the numbers that a mean is of draw themselves."""
 
     def _angle(self, a: Floats, vertex: Floats, b: Floats) -> None:
         self.add("line", vertex, a)
@@ -180,11 +173,11 @@ class _Sketch:
         self.arc(a, level, b)
 
     def _at(self, p: Floats, *curve: Floats) -> Floats:
-        found: Floats = functions(self.points)["at"](p, *curve)
+        crossing: Floats = functions(self.points)["at"](p, *curve)
         self.add("trace", *curve, colour=_GUIDE)
-        self.add("line", p, found, dashed=True)
-        self.hollow.append(found)
-        return found
+        self.add("line", p, crossing, dashed=True)
+        self.hollow.append(crossing)
+        return crossing
 
     def _procrustes_asymmetry(self) -> None:
         top, bottom = self.points[27] - 0.45 * self.down, self.points[8] + 0.08 * self.down
@@ -246,11 +239,8 @@ def _longer(a: Floats, b: Floats, p: Floats) -> tuple[Floats, Floats]:
 @lru_cache(maxsize=1)
 def _mean_face() -> tuple[Floats, Floats]:
     """Landmarks (68, 2) and BETWEEN landmarks (6, 2) of the mean face, outer-canthal distances."""
-    data = resources.files("anthropo.face").joinpath("shapes.npz").read_bytes()
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        mean = arrays["mean"].astype(np.float64)
-    points, middle = anatomy.apply(anatomy.instrument("fine").correction, mean, {})
-    centre, unit = points[[36, 45]].mean(0), float(np.hypot(*(points[45] - points[36])))
+    points, middle = anatomy.apply(anatomy.instrument("fine").correction, shapes()[0], {})
+    centre, unit = points[list(OUTER_CANTHI)].mean(0), outer_canthal_distance(points)
     return (points - centre) / unit, (middle - centre) / unit
 
 
@@ -315,7 +305,7 @@ def drawing(entry: Entry) -> str:
     points, middle = _mean_face()
     names: dict[str, Any] = landmark_names(points)
     names |= {code: middle[i] for i, code in enumerate(anatomy.BETWEEN)}
-    sketch = _Sketch(points, names)
+    sketch = _Sketch(points, names, *face_axes(points))
     pupils = middle[[anatomy.BETWEEN.index("pR"), anatomy.BETWEEN.index("pL")]]
     if entry.expression:
         sketch.draw(ast.parse(entry.expression, mode="eval").body)

@@ -8,11 +8,11 @@ it is rolled or how large it is, but for lengths, which scale with it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.face.frame import outer_canthal_distances
 from anthropo.face.scheme import MIRROR
 
 Floats = NDArray[np.float64]
@@ -87,20 +87,15 @@ def procrustes_asymmetry(points: Floats) -> Floats:
         [cos[..., None] * x - sin[..., None] * y, sin[..., None] * x + cos[..., None] * y], axis=-1
     )
     rms = np.sqrt(((centred - laid) ** 2).sum(-1).mean(-1)) / 2
-    return np.asarray(rms / distance(points[..., 36, :], points[..., 45, :]))
+    return np.asarray(rms / outer_canthal_distances(points))
 
 
-@dataclass(frozen=True, slots=True)
 class EyeLine:
-    """The face's own axes: along the line through both outer canthi, and down across it."""
+    """A face's axes: along the line through both exocanthia (..., 2), and down across it."""
 
-    right: Floats  # exocanthion right
-    left: Floats  # exocanthion left
-    unit: Floats = field(init=False)
-
-    def __post_init__(self) -> None:
-        u = self.left - self.right
-        object.__setattr__(self, "unit", u / np.hypot(u[..., 0], u[..., 1])[..., None])
+    def __init__(self, right: Floats, left: Floats) -> None:
+        u = left - right
+        self.unit: Floats = u / np.hypot(u[..., 0], u[..., 1])[..., None]
 
     def vertical(self, a: Floats, b: Floats) -> Floats:
         """How far b lies below a."""
@@ -137,7 +132,7 @@ def _cross(u: Floats, v: Floats) -> Floats:
 
 
 def functions(points: Floats) -> dict[str, Callable[..., Floats]]:
-    """What the registry's expressions may call, bound to a face's points, shape (..., 68, 2)."""
+    """Functions that the registry's expressions may call, bound to a face's points, shape (..., 68, 2)."""
     eyes = EyeLine(points[..., 36, :], points[..., 45, :])
 
     def once(function: Callable[..., Floats]) -> Callable[..., Floats]:

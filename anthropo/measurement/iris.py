@@ -1,31 +1,123 @@
-"""The visible iris: circles fitted to the limbus left and right of it, where no lid covers it."""
+"""The iris: the disc that it is between the lids of either eye, and its outline where that can be seen.
+
+The disc is there in every photo, however small, dark or clouded, and says where an eye looks. Its outline,
+the limbus, is measured from there, at full resolution, to a fraction of a pixel, or not at all.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from anthropo.photo import Photo
+from anthropo.face.frame import face_axes, outer_canthal_distance
+from anthropo.measurement.colour import LUMINANCE
+from anthropo.measurement.sampling import LIDS, SIDES, WHITE, Bools, Floats, Pixels, Samples, Window, steps
+from anthropo.photo import LUMA, Photo
 
-Floats = NDArray[np.float64]
+# ---------------------------------------------------------------------------------------- disc
 
-_RIGHT, _LEFT = slice(36, 42), slice(42, 48)
-_LUMA = np.array([0.299, 0.587, 0.114])
+# A grid over each eye, in outer-canthal distances from the centre of the lids: towards the nose, and
+# down. An iris is 11.7 mm wide, an outer-canthal distance 70 to 100 mm.
+_X, _Y = np.meshgrid(steps(-0.19, 0.19, 39), steps(-0.1, 0.1, 21))
+#: Positions on an eye's grid, (G, 2).
+GRID = np.column_stack([_X.ravel(), _Y.ravel()])
+_RADII = (0.057, 0.064, 0.071, 0.078)
+# On 51 studio photographs with rings placed by hand, the centre lies 0.021 above that of the lids, SD
+# 0.005: lids follow the gaze up and down, so that only left and right are searched.
+_IRIS_Y = -0.021
+_SEEN_Y = -0.03  # where the disc is searched: the upper lid's shadow is part of what is dark
+_GAZE = 6.0  # contrast, in mean lights of the eye, that an outer-canthal distance aside takes
 
-# All lengths in outer-canthal distances. Visible irises of adults have a radius of 0.068 (SD 0.003), of
-# newborns up to 0.085.
-_RADII = np.linspace(0.048, 0.096, 21)
-_SHIFT_X, _SHIFT_Y = 0.08, 0.025  # of the iris from the centre of the lids: gaze
-_COARSE = 1 / 230  # a pixel of the first look: 16 to a radius
-_HALF = (0.24, 0.14)  # width and height of the region looked at, halved
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EyeGrid:
+    """What lies under the grid of one eye."""
+
+    centre: Floats  # of the lids, pixels of the window
+    axes: Floats  # (2, 2), rows: towards the nose, down; unit length
+    unit: float  # outer-canthal distance, pixels
+    luminance: Floats  # (G,)
+    glint: Bools  # the light's reflection on the cornea
+    between: Bools  # the lids
+
+    @classmethod
+    def of(cls, pixels: Pixels, face: Floats, side: str) -> EyeGrid:
+        """The grid of one side's eye, from a picture and landmarks (68, 2) in its pixels."""
+        unit = outer_canthal_distance(face)
+        right, down = face_axes(face) / unit
+        axes = np.array([right if side == "R" else -right, down])
+        lids = LIDS[side]
+        centre = face[[*lids[0], *lids[1][1:-1]]].mean(0)
+        seen = Samples.read(pixels, centre + unit * (GRID @ axes))
+        upper, lower = (((face - centre) @ axes.T / unit)[list(line)] for line in lids)
+        top, bottom = np.interp(_X[0], *upper.T), np.interp(_X[0], *lower.T)
+        open_at = (_X[0] >= upper[0, 0]) & (_X[0] <= upper[-1, 0])
+        between = np.asarray((open_at & (top <= _Y) & (bottom >= _Y)).ravel())
+        glint = np.asarray((seen.levels >= WHITE).all(-1))
+        return cls(centre, axes, unit, seen.light @ LUMINANCE, glint, between)
+
+    def local(self, at: Floats) -> Floats:
+        """Positions in the window as positions on the grid."""
+        return np.asarray((at - self.centre) @ self.axes.T / self.unit)
+
+    def blurred(self) -> Floats:
+        """The luminance (G,) smoothed over one step to all sides."""
+        padded = np.pad(self.luminance.reshape(_X.shape), 1, mode="edge")
+        across = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
+        return np.asarray((across[:-2] + 2 * across[1:-1] + across[2:]) / 4).ravel()
+
+
+@lru_cache(maxsize=1)
+def _discs() -> tuple[Floats, NDArray[np.float32], NDArray[np.float32]]:
+    """Candidates (C, 3): x, y, radius; what is inside each, (C, G); and what lies beside it."""
+    candidates = np.array([(x, _SEEN_Y, r) for x in steps(-0.08, 0.08, 33) for r in _RADII])
+    away = (GRID[None] - candidates[:, None, :2]) / candidates[:, None, 2:]
+    distance = np.hypot(away[..., 0], away[..., 1])
+    lateral = np.abs(away[..., 1]) <= np.abs(away[..., 0])  # lids hide the limbus above and below
+    inside = distance < 1
+    beside = (distance > 1.15) & (distance < 1.6) & lateral
+    return candidates, inside.astype(np.float32), beside.astype(np.float32)
+
+
+def iris_discs(grids: Sequence[EyeGrid]) -> Floats:
+    """The darkest disc between the lids of the right and the left eye: x, y and radius on its grid, (2, 3).
+
+    Half of what speaks for a gaze in the one eye counts for the other, so that a clouded iris, which
+    is not dark, is looked for where the other eye looks.
+    """
+    candidates, inside, beside = _discs()
+    luminance, mask = np.stack([g.luminance for g in grids]), np.stack([g.between for g in grids])
+    both = np.concatenate([np.where(mask, luminance, 0), mask]).T.astype(np.float32)
+    dark, lit = inside @ both, beside @ both
+    contrast = lit[:, :2] / np.maximum(lit[:, 2:], 1) - dark[:, :2] / np.maximum(dark[:, 2:], 1)
+    # a disc that is mostly hidden proves nothing; and gaze is rarely far aside
+    hidden = (dark[:, 2:] <= 0.45 * inside.sum(1)[:, None]) | (lit[:, 2:] <= 8)
+    level = both[:, :2].sum(0) / np.maximum(1, both[:, 2:].sum(0))
+    score = np.where(hidden, -1, contrast / np.maximum(level, 1e-6)) - _GAZE * np.abs(candidates[:, :1])
+    # gaze to one side is towards the nose in one eye, away from it in the other
+    other = score.reshape(-1, len(_RADII), 2)[::-1, :, ::-1].reshape(-1, 2)
+    darkest: Floats = candidates[(score + other / 2).argmax(0)]
+    darkest[:, 1] = _IRIS_Y
+    return darkest
+
+
+# -------------------------------------------------------------------------------------- circle
+
+# Radii in outer-canthal distances: visible irises of adults have 0.068 (SD 0.003), of newborns up to 0.085.
+_STARTS = (0.060, 0.068, 0.078)
+_LARGEST = 0.096
+_HALF = (0.24, 0.14)  # width and height of the region looked at, halved, outer-canthal distances
 
 # Arcs right and left of the iris, from the horizontal. Lids cover what is above and below.
 _ARC = np.radians(np.linspace(-40.0, 40.0, 13))
 _ANGLES = np.concatenate([np.pi - _ARC, _ARC])
 _SIDE = len(_ARC)
+_DEPTH = np.linspace(0.7, 1.32, 63)  # where a ray is looked at, radii
 
 MIN_RADIUS = 5.0  # photo pixels: 10 px across
 _CLOSED = 0.13  # lid opening over the distance of the canthi
@@ -43,51 +135,42 @@ class Iris:
     x: float  # centre, full-photo pixels
     y: float
     r: float  # radius, full-photo pixels
-    sd: float  # of the diameter, full-photo pixels: how well the circle is fixed by its own edge points
+    sd: float  # of the diameter, full-photo pixels: how well the circle is fixed by its edge points
     reason: str  # empty, or why the rest is NaN
+    score: float = 0.0  # how clear its edge is; comparable within one eye
 
 
 def iris_circles(photo: Photo, points: Floats) -> tuple[Iris, Iris]:
-    """The irises of the subject's right and left eye.
+    """The irises of the subject's right and left eye, from landmarks (68, 2) in full-photo pixels.
 
-    Parameters
-    ----------
-    photo : Photo
-        Decoded again at full resolution when it was reduced.
-    points : (68, 2) array
-        Landmarks, full-photo pixels.
-
-    Returns
-    -------
-    right, left : Iris
-        NaN with the reason where an iris cannot be measured: eye closed, iris covered, too small, too
-        little contrast, or eyes that differ by more than 8 %.
+    An iris that cannot be measured is NaN with the reason: eye closed, iris covered, too small, too little
+    contrast, or eyes that differ by more than 8 %.
 
     Notes
     -----
-    A first look maximises the step of the mean grey value across the two lateral arcs over centres and
-    radii (the integro-differential operator of Daugman 1993, IEEE TPAMI 15:1148, on the arcs between the
-    lids). The edge is then located on every ray of the arcs and a circle fitted to the edge points.
+    From the disc of `iris_discs`, the edge between dark and light is located on every ray of the two lateral
+    arcs, and a circle fitted to the edge points, from several radii. Of their results that one is taken which
+    both eyes together have the largest step of light across the arcs for (the integro-differential operator
+    of Daugman 1993, IEEE TPAMI 15:1148, on the arcs between the lids).
     """
-    unit = float(np.hypot(*(points[45] - points[36])))
-    if _RADII[-1] * unit < MIN_RADIUS:
-        missing = _none(f"the iris is less than {2 * MIN_RADIUS:.0f} pixels wide")
-        return missing, missing
+    unit = outer_canthal_distance(points)
+    if _LARGEST * unit < MIN_RADIUS:
+        return (_none(f"the iris is less than {2 * MIN_RADIUS:.0f} pixels wide"),) * 2
+    window = Window.of(photo, points[None])
+    grids = [EyeGrid.of(window.pixels, window.faces[0], side) for side in SIDES]
     photo = photo.finer(1)
-    across = (points[45] - points[36]) / unit
-    rays = np.cos(_ANGLES)[:, None] * across + np.sin(_ANGLES)[:, None] * np.array([-across[1], across[0]])
-    looks = [_look(photo, points[eye], rays, unit) for eye in (_RIGHT, _LEFT)]
+    axes = face_axes(points) / unit
+    eyes = [
+        _circles(photo, points[eye], unit * disc[:2] @ grid.axes, axes, unit)
+        for eye, disc, grid in zip((slice(36, 42), slice(42, 48)), iris_discs(grids), grids, strict=True)
+    ]
     # both irises have one size: the radius that suits both eyes keeps either from taking its pupil
-    suits = [np.sqrt(look.score.max(0)) for look in looks if not isinstance(look, str)]
-    joint = sum(s / max(s.max(), 1e-9) for s in suits) if suits else np.zeros(1)
-    right, left = (
-        _none(look) if isinstance(look, str) else _refine(look, int(np.argmax(joint)), rays, unit)
-        for look in looks
-    )
+    scores = np.sqrt([[iris.score for iris in eye] for eye in eyes])
+    best = int((scores / np.maximum(scores.max(1, keepdims=True), 1e-9)).sum(0).argmax())
+    right, left = (eye[best] for eye in eyes)
     if abs(right.r - left.r) > _DISAGREE * (right.r + left.r) / 2:
         share = abs(right.r - left.r) / (right.r + left.r) * 200
-        missing = _none(f"the irises of the two eyes differ by {share:.0f} %")
-        return missing, missing
+        return (_none(f"the irises of the two eyes differ by {share:.0f} %"),) * 2
     return right, left
 
 
@@ -95,84 +178,61 @@ def _none(reason: str) -> Iris:
     return Iris(np.nan, np.nan, np.nan, np.nan, reason)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Look:
-    grey: NDArray[np.float32]  # the eye
-    low: NDArray[np.intp]  # its first pixel in the photo
-    lids: Floats  # (6, 2) in it
-    centres: Floats  # (C, 2) in it
-    score: Floats  # (C, R)
-
-
-def _look(photo: Photo, lids: Floats, rays: Floats, unit: float) -> _Look | str:
-    """How well circles of every centre and radius suit one eye; or the reason why none can."""
+def _circles(photo: Photo, lids: Floats, gaze: Floats, axes: Floats, unit: float) -> list[Iris]:
+    """The iris of one eye from each of `_STARTS`; `gaze` leads from the lids' middle to the disc."""
     opening = np.hypot(*(lids[[1, 2]] - lids[[5, 4]]).T).mean() / np.hypot(*(lids[3] - lids[0]))
     if opening < _CLOSED:
-        return "the eye is closed"
-    across = rays[_SIDE + _SIDE // 2]
-    down = np.array([-across[1], across[0]])
-    extent = unit * (np.abs(across) * _HALF[0] + np.abs(down) * _HALF[1])
+        return [_none("the eye is closed")] * len(_STARTS)
+    extent = unit * (np.abs(axes) * np.array(_HALF)[:, None]).sum(0)
     low = np.floor(lids.mean(0) - extent).astype(np.intp)
     high = np.ceil(lids.mean(0) + extent).astype(np.intp) + 1
     if (low < 0).any() or (high > photo.full_size).any():
-        return "the eye lies at the photo's border"
-    lids = lids - low
-    grey = (photo.pixels[low[1] : high[1], low[0] : high[0]] @ _LUMA).astype(np.float32)
-    step = max(1.0, unit * _COARSE)
-    size = (round(grey.shape[1] / step), round(grey.shape[0] / step))
-    small = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
-    zoom = np.array(size) / (grey.shape[1], grey.shape[0])
-
-    dx, dy = np.meshgrid(np.linspace(-_SHIFT_X, _SHIFT_X, 17), np.linspace(-_SHIFT_Y, _SHIFT_Y, 5))
-    centres = lids.mean(0) + unit * (dx.reshape(-1, 1) * across + dy.reshape(-1, 1) * down)
-    at = centres[:, None, None] + unit * _RADII[:, None, None] * rays[::2]  # (C, R, A, 2)
-    inside = _inside(lids, at) + 1e-3
-    values = inside * bilinear(small, (at + 0.5) * zoom - 0.5)
-    n = len(rays[::2]) // 2
-    sides = (slice(None, n), slice(n, None))
-    right, left = (values[..., s].sum(-1) / inside[..., s].sum(-1) for s in sides)
-    seen = np.minimum(*(inside[:, 2:-2, s].mean(-1) for s in sides))
-    rise = [np.clip(h[:, 4:] - h[:, :-4], 0, None) for h in (right, left)]
-    # white on both sides tells the limbus from the pupil of a light iris
-    white = np.minimum(right, left)[:, 4:]
-    white = np.clip(white / np.percentile(white[seen > 0.5], 95), 0, 1) if (seen > 0.5).any() else white
-    return _Look(grey, low, lids, centres, np.sqrt(rise[0] * rise[1] * seen) * white**2)
+        return [_none("the eye lies at the photo's border")] * len(_STARTS)
+    grey = (photo.pixels[low[1] : high[1], low[0] : high[0]] @ LUMA).astype(np.float32)
+    rays = np.column_stack([np.cos(_ANGLES), np.sin(_ANGLES)]) @ axes
+    return [
+        _circle_from(grey, low, lids - low, lids.mean(0) - low + gaze, unit * start, rays)
+        for start in _STARTS
+    ]
 
 
-def _refine(look: _Look, radius: int, rays: Floats, unit: float) -> Iris:
-    """The circle through the edge points of one eye, from the best centre for a radius."""
-    near = look.score[:, max(0, radius - 1) : radius + 2].max(1)
-    if near.max() <= 0:
-        return _none("no edge between iris and sclera is visible")
-    grey, lids, centre, r = look.grey, look.lids, look.centres[near.argmax()], unit * _RADII[radius + 2]
-    depth = np.linspace(0.7, 1.32, 63)
-    rho = depth[1:-1]
+def _circle_from(
+    grey: NDArray[np.float32], low: NDArray[np.intp], lids: Floats, centre: Floats, r: float, rays: Floats
+) -> Iris:
+    """The circle through the edge points of one eye, from a first centre and radius."""
+    rho = _DEPTH[1:-1, None]
     for window in (0.2, 0.14, 0.1, 0.1):
-        at = centre + r * depth[:, None, None] * rays
-        profile = bilinear(grey, at)  # (D, A)
+        profile = bilinear(grey, centre + r * _DEPTH[:, None, None] * rays)  # (D, A)
         rise = np.clip(profile[2:] - profile[:-2], 0, None)
-        bell = np.exp(-0.5 * ((rho[:, None] - 1) / window) ** 2)
-        mass = (rise * bell).sum(0)
-        edge = (rise * bell * rho[:, None]).sum(0) / np.maximum(mass, 1e-9)
-        white = profile[(depth > 1.1) & (depth < 1.25)].mean(0)
-        contrast = white - profile[depth < 0.9].mean(0)
-        use = (contrast > np.maximum(_CONTRAST, _STEP * white)) & _inside(
-            lids, centre + r * 1.06 * rays
-        ).astype(bool)
+        near = rise * np.exp(-0.5 * ((rho - 1) / window) ** 2)
+        edge = (near * rho).sum(0) / np.maximum(near.sum(0), 1e-9)
+        white = profile[(_DEPTH > 1.1) & (_DEPTH < 1.25)].mean(0)
+        contrast = white - profile[_DEPTH < 0.9].mean(0)
+        use = (contrast > np.maximum(_CONTRAST, _STEP * white)) & _inside(lids, centre + r * 1.06 * rays)
         if min(use[:_SIDE].sum(), use[_SIDE:].sum()) < _RAYS:
             return _none("too little of the iris's edge is visible beside the lids")
-        found = centre + (r * edge)[:, None] * rays
-        centre, r, cov, rest = _circle(found[use], centre, r)
-    if rest > _RESIDUAL * r:
+        points = centre + (r * edge)[:, None] * rays
+        centre, r, variance, residual = _fitted(points[use], centre, r)
+    if residual > _RESIDUAL * r:
         return _none("what is visible of the iris's edge is no circle")
     if r < MIN_RADIUS:
         return _none(f"the iris is less than {2 * MIN_RADIUS:.0f} pixels wide")
-    x, y = (centre + look.low).tolist()
-    return Iris(x, y, r, float(2 * rest * np.sqrt(cov)), "")
+    step = (rise * np.exp(-0.5 * ((rho - 1) / 0.06) ** 2)).sum(0) * use
+    # white on both sides tells the limbus from the pupil of a light iris
+    score = np.sqrt(step[:_SIDE].sum() * step[_SIDE:].sum()) * np.median(white[use]) ** 2
+    x, y = (centre + low).tolist()
+    return Iris(x, y, r, float(2 * residual * np.sqrt(variance)), "", float(score))
 
 
-def _circle(p: Floats, centre: Floats, r: float) -> tuple[Floats, float, float, float]:
-    """Robust geometric circle fit: centre, radius, variance factor of the radius, residual SD."""
+class _Circle(NamedTuple):
+    centre: Floats
+    r: float
+    variance: float  # of the radius, in variances of an edge point
+    residual: float  # SD of an edge point
+
+
+def _fitted(p: Floats, centre: Floats, r: float) -> _Circle:
+    """Circle through points (P, 2) by robust geometric least squares (Tukey's biweight), from a first one."""
     weight = np.ones(len(p))
     for _ in range(6):
         to = p - centre
@@ -185,16 +245,16 @@ def _circle(p: Floats, centre: Floats, r: float) -> tuple[Floats, float, float, 
         rest = rest - jac @ move
         scale = 1.4826 * float(np.median(np.abs(rest))) + 1e-3 * r
         weight = np.clip(1 - (rest / (4.7 * scale)) ** 2, 0, None) ** 2
-    return centre, float(r), float(np.linalg.inv(a)[2, 2]), scale
+    return _Circle(centre, float(r), float(np.linalg.inv(a)[2, 2]), scale)
 
 
-def _inside(polygon: Floats, p: Floats) -> Floats:
-    """1 where points (..., 2) lie in a convex polygon with clockwise corners (y down), else 0."""
+def _inside(polygon: Floats, p: Floats) -> Bools:
+    """Which points (..., 2) lie in a convex polygon with clockwise corners (y down)."""
     inside = np.ones(p.shape[:-1], dtype=bool)
     for a, b in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
         u = b - a
         inside &= u[0] * (p[..., 1] - a[1]) - u[1] * (p[..., 0] - a[0]) >= 0
-    return inside.astype(np.float64)
+    return inside
 
 
 def bilinear(image: NDArray[np.generic], p: Floats) -> Floats:

@@ -21,12 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo._version import __version__
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
+from anthropo.face.frame import face_axes, outer_canthal_distance
 from anthropo.face.gate import check_again
 from anthropo.face.landmarker import Face, beyond_border
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import LANDMARKS
-from anthropo.files import file_sha256, read_text
+from anthropo.files import file_sha256, read_text, write_atomically
 from anthropo.measurement import anatomy
 from anthropo.measurement.anatomy import BETWEEN
 
@@ -69,31 +70,24 @@ def _places(face: Face) -> Floats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Landmarks:
-    """The landmarks of one face as a file has them."""
+    """The landmarks of one face as a file has them; see `save_landmarks` for an example."""
 
     path: str
     sha256: str  # of the file
     photo: str  # the photo's name
     photo_sha256: str
     points: Floats  # (74, 2) photo pixels, in the order of POINTS
-    found: Floats  # (74, 2) where they were found
+    detected: Floats  # (74, 2) where they were found
 
     @property
     def moved(self) -> dict[str, float]:
         """The points that were moved by hand, and how far, pixels."""
-        far = np.hypot(*(self.points - self.found).T)
+        far = np.hypot(*(self.points - self.detected).T)
         return {name: float(d) for name, d in zip(POINTS, far, strict=True) if d > 0}
 
 
 def landmarks_text(face: Face, digest: str) -> str:
-    """A face's landmarks as a file's content.
-
-    Parameters
-    ----------
-    face : Face
-    digest : str
-        SHA-256 of the photo.
-    """
+    """A face's landmarks as a file's content; `digest` is the SHA-256 of the photo."""
     head = {
         "schema": SCHEMA,
         "anthropo": __version__,
@@ -112,14 +106,49 @@ def landmarks_text(face: Face, digest: str) -> str:
     return "{\n" + ",\n".join([*fields, ' "points": [\n' + ",\n".join(lines) + "\n ]"]) + "\n}\n"
 
 
+def save_landmarks(path: str | os.PathLike[str], face: Face, digest: str) -> None:
+    """Write a face's landmarks to a file, to be corrected by hand and read by `read_landmarks`.
+
+    Parameters
+    ----------
+    path : path
+    face : Face
+    digest : str
+        SHA-256 of the photo.
+
+    Examples
+    --------
+    >>> import anthropo, os, tempfile
+    >>> seen = anthropo.observe(anthropo.example_photo())
+    >>> path = os.path.join(tempfile.mkdtemp(), "astronaut.landmarks.json")
+    >>> anthropo.measurement.save_landmarks(path, seen.face, seen.digest)
+    >>> anthropo.measurement.read_landmarks(path).points.shape
+    (74, 2)
+    """
+    write_atomically(Path(path), landmarks_text(face, digest).encode())
+
+
 def read_landmarks(path: str | os.PathLike[str]) -> Landmarks:
-    """A landmark file.
+    """Read a landmark file.
+
+    Parameters
+    ----------
+    path : path
+        A file of `save_landmarks` or ``anthropo measure --save-landmarks``.
+
+    Returns
+    -------
+    Landmarks
 
     Raises
     ------
     InputError
         If it is none, lacks a point or has one twice, a place is no pair of numbers, or a point was moved
         out of the photo.
+
+    Examples
+    --------
+    See `save_landmarks`.
     """
     where = os.fspath(path)
     text = read_text(Path(path))
@@ -130,7 +159,9 @@ def read_landmarks(path: str | os.PathLike[str]) -> Landmarks:
             f"{where}: not readable as JSON ({error}). Undo the last change, or save the landmarks again."
         ) from None
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise InputError(f"{where}: not a landmark file ({SCHEMA}). Make one with --save-landmarks.")
+        raise InputError(
+            f"{where}: not a landmark file ({SCHEMA}). Make one with {parameter('save_landmarks')}."
+        )
     photo, digest, size = document.get("photo"), document.get("sha256"), (0.0, 0.0)
     try:
         size = _pair([document.get("width"), document.get("height")])
@@ -141,19 +172,19 @@ def read_landmarks(path: str | os.PathLike[str]) -> Landmarks:
         raise InputError(
             f"{where}: photo, sha256, width, height or points is missing. Save the landmarks again."
         )
-    points, found = _table(where, rows)
-    outside = beyond_border(points, (int(size[0]), int(size[1]))) & (points != found).any(1)
+    points, detected = _table(where, rows)
+    outside = beyond_border(points, (int(size[0]), int(size[1]))) & (points != detected).any(1)
     for i in np.flatnonzero(outside):
         raise InputError(
             f"{where}, {POINTS[i]}: ({points[i, 0]:g}, {points[i, 1]:g}) lies outside the photo of "
             f"{size[0]:g} × {size[1]:g} pixels."
         )
-    return Landmarks(where, file_sha256(path), photo, digest, points, found)
+    return Landmarks(where, file_sha256(path), photo, digest, points, detected)
 
 
 def _table(where: str, rows: Sequence[Any]) -> tuple[Floats, Floats]:
     """Both places of every point, (74, 2) each."""
-    points, found = np.full((2, len(POINTS), 2), np.nan)
+    points, detected = np.full((2, len(POINTS), 2), np.nan)
     seen: set[str] = set()
     for row in rows:
         name = row.get("point") if isinstance(row, dict) else None
@@ -164,7 +195,7 @@ def _table(where: str, rows: Sequence[Any]) -> tuple[Floats, Floats]:
         seen.add(name)
         try:
             points[POINTS.index(name)] = _pair([row.get("x"), row.get("y")])
-            found[POINTS.index(name)] = _pair(row.get("found"))
+            detected[POINTS.index(name)] = _pair(row.get("found"))
         except ValueError as error:
             raise InputError(f"{where}, {name}: {error}, a number for x and for y is needed.") from None
     missing = [name for name in POINTS if name not in seen]
@@ -175,7 +206,7 @@ def _table(where: str, rows: Sequence[Any]) -> tuple[Floats, Floats]:
             f"{where}: {', '.join(missing[:3])}{more} missing: {scheme} of the 68 points and "
             f"{len(seen) - scheme} of the {len(BETWEEN)} others are there. Save the landmarks again."
         )
-    return points, found
+    return points, detected
 
 
 def _pair(values: Any) -> tuple[float, float]:
@@ -190,18 +221,8 @@ def _pair(values: Any) -> tuple[float, float]:
 class Corrections:
     """The landmark files that a run measures from: one for its only photo, or a folder of them.
 
-    Parameters
-    ----------
-    path : str
-    photos : sequence of str
-        The run's photos. A file of a folder that was saved from a photo of the same name, and of none of
-        these, is refused: the photo has changed since.
-
-    Raises
-    ------
-    InputError
-        If there is no such file or folder, one of the files cannot be used, or there is a single one for
-        several photos.
+    A file of a folder that was saved from a photo of the same name as one of `photos`, and of none of these,
+    is refused: the photo has changed since.
     """
 
     def __init__(self, path: str, photos: Sequence[str] = ()) -> None:
@@ -210,11 +231,14 @@ class Corrections:
         several = len(set(photos))
         if several > 1 and not self.folder:
             raise InputError(
-                f"--landmarks {path}: one file for {several} photos. Name a folder with the file of each."
+                f"{parameter('landmarks', path)}: one file for {several} photos. Name a folder with the file "
+                "of each."
             )
         names = sorted(Path(path).glob(f"*{SUFFIX}")) if self.folder else [Path(path)]
         if not names:
-            raise InputError(f"{path}: no landmark files (*{SUFFIX}) in this folder. Make --save-landmarks.")
+            raise InputError(
+                f"{path}: no landmark files (*{SUFFIX}) in this folder. Make {parameter('save_landmarks')}."
+            )
         self.files = tuple(read_landmarks(name) for name in names)
         for file in self.files if self.folder else ():
             named = [photo for photo in photos if os.path.basename(photo) == file.photo]
@@ -229,36 +253,24 @@ class Corrections:
         return by
 
     def of(self, photo: str, digest: str) -> tuple[Landmarks, ...]:
-        """The files of a photo, by its SHA-256; none when a folder has none.
-
-        Raises
-        ------
-        InputError
-            If the only file is for another photo.
-        """
+        """The files of a photo, by its SHA-256; none when a folder has none."""
         mine = self._by_photo.get(digest, ())
         if not mine and not self.folder:
             raise _of_another(photo, self.files[0])
         return mine
 
     def stamp(self, photo: str, digest: str) -> str:
-        """Changes with the files of a photo; empty without any."""
+        """Text that changes with the files of a photo; empty without any."""
         return " ".join(file.sha256[:16] for file in self.of(photo, digest))
 
     def correct(self, face: Face, first: Face, photo: str, digest: str) -> tuple[Face, Landmarks | None]:
-        """A face with the points where its file has them, and that file; the face itself without one.
-
-        Raises
-        ------
-        InputError
-            As `of`, or if the only file is of another face, or two files are of this one.
-        """
+        """A face with the points where its file has them, and that file; the face itself without one."""
         files = self.of(photo, digest)
         if not files:
             return face, None
         places = _places(face)
-        unit = float(np.linalg.norm(places[45] - places[36]))
-        near = [f for f in files if np.hypot(*(f.found - places).T).mean() <= _NEAR * unit]
+        unit = outer_canthal_distance(places)
+        near = [f for f in files if np.hypot(*(f.detected - places).T).mean() <= _NEAR * unit]
         if len(near) > 1:
             raise InputError(
                 f"{photo}: {near[0].path} and {near[1].path} are of the same face. Keep one of them."
@@ -267,8 +279,8 @@ class Corrections:
             return moved(face, first, near[0]), near[0]
         if not self.folder:  # in a folder, another face's file of a photo with several
             raise InputError(
-                f"{photo}: {files[0].path} is of another face of this photo. Pass the same --face as when it "
-                "was saved."
+                f"{photo}: {files[0].path} is of another face of this photo. Pass the same "
+                f"{parameter('face')} as when it was saved."
             )
         return face, None
 
@@ -277,7 +289,7 @@ def _is(photo: str, digest: str) -> bool:
     """Whether a photo has this SHA-256."""
     try:
         return file_sha256(photo) == digest
-    except OSError:  # told when it is measured
+    except OSError:  # measuring it says so
         return False
 
 
@@ -291,18 +303,9 @@ def _of_another(photo: str, file: Landmarks) -> InputError:
 def moved(face: Face, first: Face, file: Landmarks) -> Face:
     """The face with the points that a file has moved; the face itself when it has moved none.
 
-    Parameters
-    ----------
-    face : Face
-    first : Face
-        The same as the first landmark stage found it, which pose and gate are judged by.
-    file : Landmarks
-
-    Returns
-    -------
-    Face
-        A moved point lies where the hand placed it: no mean offset is added to it, as that is the machine's.
-        Pose, gate and what is read around the landmarks see it where the machine would have put it then.
+    A moved point lies where the hand placed it: no mean offset is added to it, as that is the machine's.
+    Pose and gate, which are judged by the `first` landmark stage, and what is read around the landmarks see
+    it where the machine would have put it then.
     """
     names = list(file.moved)
     if not names:
@@ -310,7 +313,7 @@ def moved(face: Face, first: Face, file: Landmarks) -> Face:
     at = {name: file.points[POINTS.index(name)] for name in names}
     points, landmarks = first.landmarks.copy(), face.landmarks.copy()
     for stage, seen in (("first", points), (anatomy.stage_of(face), landmarks)):
-        offsets = anatomy.instrument(stage).correction.points @ anatomy.frame(face.landmarks)
+        offsets = anatomy.instrument(stage).correction.points @ face_axes(face.landmarks)
         for index in (int(name[1:]) for name in names if name not in BETWEEN):
             seen[index] = at[f"p{index}"] - offsets[index]
     camera = head_pose(points)

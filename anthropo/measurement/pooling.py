@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.measurement.compute import Measurement
+from anthropo.measurement.compute import Measurement, doubted
 from anthropo.measurement.registry import PIXELS, registry
 
 Floats = NDArray[np.float64]
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 _Z95 = 1.959964  # half-width of a 95 % interval in standard deviations
 # At least this share of the variance that one photo's interval stands for is shared by all photos of a
 # person, however much they scatter: neutral and smiling studio photographs of 51 people scatter by 13 % of
-# it, expression included (the usual measurement; nine tenths by less than 21 %; benchmarks/pooling.py).
+# it, expression included (the median of measurements; nine tenths by less than 21 %; benchmarks/pooling.py).
 _SHARED = 0.8
 # What all measurements together say of the scatter counts as much as this many photos' values of one.
 _PRIOR = 4.0
@@ -34,20 +34,12 @@ _ROUNDS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Pooled:
-    """One measurement of several photos. A value that cannot be had is NaN, with the reason."""
+class Pooled(Measurement):
+    """One measurement of several photos, as `pool` gives it. What cannot be had is NaN, with the reason."""
 
-    id: str
-    value: float
-    lo: float  # 95 % interval
-    hi: float
-    unit: str
-    side: str
-    reason: str
-    corrected: bool
-    photos: int  # that have a value
-    sd: float  # between photos, of one of them; NaN for fewer than two
-    repeatability: float  # SD of the pooled value, were as many photos taken again; NaN likewise
+    photos: int = 1  # that have a value
+    sd: float = math.nan  # between photos, of one of them; NaN for fewer than two
+    repeatability: float = math.nan  # SD of the pooled value, were as many photos taken again; NaN likewise
 
 
 def pool(photos: Sequence[Sequence[Measurement]]) -> list[Pooled]:
@@ -74,6 +66,16 @@ def pool(photos: Sequence[Sequence[Measurement]]) -> list[Pooled]:
     the middle weigh less, and count in the variance as if they lay there (Huber 1964) [1]_. One photo is
     passed on as it is.
 
+    Examples
+    --------
+    >>> import anthropo
+    >>> from dataclasses import replace
+    >>> first = anthropo.measure(anthropo.example_photo())[:1]
+    >>> second = [replace(m, value=m.value + 0.004, lo=m.lo + 0.004, hi=m.hi + 0.004) for m in first]
+    >>> both = anthropo.pool([first, second])[0]
+    >>> both.photos, both.hi - both.lo < first[0].hi - first[0].lo
+    (2, True)
+
     References
     ----------
     .. [1] P. J. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35
@@ -83,7 +85,7 @@ def pool(photos: Sequence[Sequence[Measurement]]) -> list[Pooled]:
     for photo in photos:
         for m in photo:
             by_id.setdefault((m.id, m.unit), []).append(m)
-    kept = {key: _usable(found) for key, found in by_id.items()}
+    kept = {key: _usable(measurements) for key, measurements in by_id.items()}
     scatter = {
         pixels: _scatter([v for (name, _), v in kept.items() if _of_pixels(name) == pixels])
         for pixels in (False, True)
@@ -95,38 +97,38 @@ def _of_pixels(name: str) -> bool:
     return registry()[name].kind in PIXELS
 
 
-def _usable(found: Sequence[Measurement]) -> list[Measurement]:
-    """What has a value; what the gate has no doubts of, if there is any."""
-    values = [m for m in found if math.isfinite(m.value)]
-    return [m for m in values if not m.reason] or values
+def _usable(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """Measurements with a value: only those that the gate has no doubts of, if there are any."""
+    values = [m for m in measurements if math.isfinite(m.value)]
+    return [m for m in values if not doubted(m.reason)] or values
 
 
-def _sd(found: Sequence[Measurement]) -> Floats:
+def _sd(measurements: Sequence[Measurement]) -> Floats:
     """The SD that each interval stands for, NaN without one."""
-    return np.array([max(m.hi - m.value, m.value - m.lo) for m in found]) / _Z95
+    return np.array([max(m.hi - m.value, m.value - m.lo) for m in measurements]) / _Z95
 
 
 def _scatter(groups: Sequence[Sequence[Measurement]]) -> float:
     """Variance between photos over that of their intervals: the middle of many measurements."""
     ratios = []
-    for found in groups:
-        sd = _sd(found)
-        if len(found) > 1 and (sd > 0).all():
-            freedom = len(found) - 1
-            # the median of chi² is less than its mean (Wilson & Hilferty 1931)
-            usual = (1 - 2 / (9 * freedom)) ** 3
-            ratios.append(float(np.var([m.value for m in found], ddof=1) / np.mean(sd**2)) / usual)
+    for measurements in groups:
+        sd = _sd(measurements)
+        if len(measurements) > 1 and (sd > 0).all():
+            freedom = len(measurements) - 1
+            # of chi², which is less than its mean (Wilson & Hilferty 1931)
+            median = (1 - 2 / (9 * freedom)) ** 3
+            ratios.append(float(np.var([m.value for m in measurements], ddof=1) / np.mean(sd**2)) / median)
     return float(np.median(ratios)) if ratios else math.nan
 
 
-def _pool(found: Sequence[Measurement], kept: Sequence[Measurement], scatter: float, photos: int) -> Pooled:
+def _pool(every: Sequence[Measurement], kept: Sequence[Measurement], scatter: float, photos: int) -> Pooled:
     nan = math.nan
-    first = kept[0] if kept else found[0]
-    corrected = any(m.corrected for m in kept or found)
+    first = kept[0] if kept else every[0]
+    corrected = any(m.corrected for m in kept or every)
     if len(kept) < 2:
         reason = first.reason
         if not kept and photos > 1:
-            reason = "; ".join(dict.fromkeys(m.reason for m in found))
+            reason = "; ".join(dict.fromkeys(m.reason for m in every))
         return Pooled(
             first.id, first.value, first.lo, first.hi, first.unit, first.side, reason, corrected, len(kept),
             nan, nan,

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import ast
 import csv
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -39,7 +38,7 @@ LENGTH_UNIT = "ex-ex"
 AREA_UNIT = "ex-ex²"
 MM_UNIT = "mm"
 
-_POINT = re.compile(r"p(\d{1,2})\Z")
+_POINTS = {f"p{i}": (i,) for i in range(68)}
 _ALLOWED = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.Call, ast.Name, ast.Constant, ast.Load,
     ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.USub,
@@ -48,7 +47,15 @@ _ALLOWED = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One measurement's definition."""
+    """One measurement's definition.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> entry = anthropo.registry()["philtrum_length"]
+    >>> entry.expression, entry.unit, entry.hpo_high
+    ('d(sn, ls)', 'ex-ex', 'HP:0000343')
+    """
 
     id: str
     name: str
@@ -69,7 +76,7 @@ class Entry:
 
     @property
     def power(self) -> int:
-        """By which power of the outer-canthal distance the bare expression is to be divided.
+        """The power of the outer-canthal distance that the bare expression is to be divided by.
 
         0 for whatever has no length in its unit, and for `needs_mm` entries, whose points are in
         millimetres already.
@@ -86,12 +93,7 @@ class Entry:
 
 def resolve(name: str) -> tuple[int, ...] | None:
     """The points of a landmark code or of p0 to p67; None for another name."""
-    if name in LANDMARKS:
-        return LANDMARKS[name]
-    match = _POINT.match(name)
-    if match and int(match[1]) < 68:
-        return (int(match[1]),)
-    return None
+    return LANDMARKS.get(name) or _POINTS.get(name)
 
 
 # the fields that are taken from the table as they are
@@ -113,13 +115,7 @@ def landmark_names(points: NDArray[np.float64]) -> dict[str, Floats]:
 
 
 def compile_entry(row: dict[str, str]) -> Entry:
-    """Check one row of the registry.
-
-    Raises
-    ------
-    ValueError
-        Naming the entry and what is wrong with it.
-    """
+    """The entry in one row of the registry; a ValueError names it and what is wrong with it."""
     where = f"registry entry {row.get('id')!r}"
     if row["kind"] not in KINDS:
         raise ValueError(f"{where}: kind {row['kind']!r}; one of {', '.join(KINDS)} is needed")
@@ -181,7 +177,14 @@ def _compile(row: dict[str, str], where: str) -> tuple[tuple[int, ...], CodeType
 
 @lru_cache(maxsize=1)
 def registry() -> dict[str, Entry]:
-    """Every measurement, by id, in the registry's order."""
+    """Every measurement, by id, in the registry's order.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> len(anthropo.registry()), next(iter(anthropo.registry()))
+    (130, 'intercanthal_width')
+    """
     entries: dict[str, Entry] = {}
     for row in _rows("registry.csv"):
         if row["id"] in entries:

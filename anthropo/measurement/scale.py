@@ -9,7 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.errors import AnthropoError, InputError
+from anthropo.errors import AnthropoError, InputError, parameter
+from anthropo.face.frame import outer_canthal_distance
+from anthropo.face.gate import landmark
 from anthropo.measurement.iris import Iris, iris_circles
 from anthropo.measurement.sticker import find_stickers, plausible
 from anthropo.photo import Photo
@@ -52,7 +54,14 @@ class ScaleError(AnthropoError):
 
 @dataclass(frozen=True, slots=True)
 class ScaleRequest:
-    """What the user declares."""
+    """What the user declares; made by `parse_scale`.
+
+    Examples
+    --------
+    >>> from anthropo.measurement import parse_scale
+    >>> str(parse_scale("iris = 11.9 ± 0.2"))
+    'iris=11.9±0.2'
+    """
 
     kind: Kind
     value: float  # mm; mm per photo pixel for "mm-per-px"
@@ -66,7 +75,14 @@ class ScaleRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scale:
-    """Millimetres per pixel of one photograph."""
+    """Millimetres per pixel of one photograph; found by `find_scale`.
+
+    Examples
+    --------
+    >>> from anthropo.measurement import Scale
+    >>> Scale(0.35, 0.01, "Declared: 0.35 mm per pixel.").mm_per_px
+    0.35
+    """
 
     mm_per_px: float  # per full-photo pixel
     rel_sd: float  # standard deviation over value: declared value, pixels and depth together
@@ -75,7 +91,7 @@ class Scale:
 
 
 def parse_scale(text: str) -> ScaleRequest:
-    """Read the value of ``--scale``.
+    """Read a declared scale.
 
     Parameters
     ----------
@@ -98,15 +114,17 @@ def parse_scale(text: str) -> ScaleRequest:
 
     Examples
     --------
+    >>> from anthropo.measurement import parse_scale
     >>> parse_scale("ipd=63±1")
     ScaleRequest(kind='ipd', value=63.0, sd=1.0, assumed=False)
     """
+    where = f"{parameter('scale')} {text!r}"
     name, given, rest = text.strip().partition("=")
     name = name.strip().lower()
     if name == "iris" and not given:
         return ScaleRequest("iris", IRIS_MM, IRIS_SD, assumed=True)
     if name not in _LIMITS:
-        raise InputError(f"--scale {text!r}: unknown kind {name!r}. Give {_CHOICES}.")
+        raise InputError(f"{where}: unknown kind {name!r}. Give {_CHOICES}.")
     low, high, what = _LIMITS[name]
     number, *errors = re.split(r"±|\+/?-", rest)
     try:
@@ -114,15 +132,14 @@ def parse_scale(text: str) -> ScaleRequest:
     except ValueError:
         value = sd = np.nan
     if len(errors) > 1 or not np.isfinite([value, sd]).all():
-        raise InputError(f"--scale {text!r}: {rest.strip()!r} is not a number. Give {_CHOICES}.")
+        raise InputError(f"{where}: {rest.strip()!r} is not a number. Give {_CHOICES}.")
     if not low <= value <= high:
         raise InputError(
-            f"--scale {text!r}: {value:g} is not {what}; {low:g} to {high:g} is possible. Give {_CHOICES}."
+            f"{where}: {value:g} is not {what}; {low:g} to {high:g} is possible. Give {_CHOICES}."
         )
     if not 0 <= sd < value / 4:
         raise InputError(
-            f"--scale {text!r}: the error must be 0 or more and less than a quarter of the value. "
-            f"Give {_CHOICES}."
+            f"{where}: the error must be 0 or more and less than a quarter of the value. Give {_CHOICES}."
         )
     kind: Kind = name  # type: ignore[assignment]
     return ScaleRequest(kind, value, sd)
@@ -139,7 +156,7 @@ def find_scale(request: ScaleRequest, photo: Photo, points: Floats, samples: Flo
     points : (68, 2) array
         Landmarks, full-photo pixels.
     samples : (K, 68, 2) array, optional
-        Jittered landmarks: a wider spread than usual widens the error of an interpupillary distance.
+        Jittered landmarks: a wide spread widens the error of an interpupillary distance.
 
     Returns
     -------
@@ -157,14 +174,23 @@ def find_scale(request: ScaleRequest, photo: Photo, points: Floats, samples: Flo
     interpupillary distance depends on where the eyes look: declare that for the distance of the camera
     (it is 3 mm smaller at reading distance than far away). A value that is declared without an error is
     taken as exact.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.measurement import find_scale, parse_scale
+    >>> seen = anthropo.observe(anthropo.example_photo())
+    >>> scale = find_scale(parse_scale("ipd=62±1"), seen.photo, seen.face.landmarks, seen.face.samples)
+    >>> f"{scale.mm_per_px:.2f} mm per pixel, known to {scale.rel_sd:.1%}"
+    '1.44 mm per pixel, known to 2.5%'
     """
     measure = {"mm-per-px": _declared, "ipd": _by_ipd, "sticker": _by_sticker, "iris": _by_iris}[request.kind]
     scale = measure(request, photo, points, samples)
-    canthal = scale.mm_per_px * float(np.hypot(*(points[45] - points[36])))
+    canthal = scale.mm_per_px * outer_canthal_distance(points)
     if not _CANTHAL[0] <= canthal <= _CANTHAL[1]:
         raise ScaleError(
-            f"{photo.source}: --scale {request} puts the outer eye corners {canthal:.0f} mm apart; "
-            f"in people it is {_CANTHAL[0]:.0f} to {_CANTHAL[1]:.0f} mm. Check the value, and that it "
+            f"{photo.source}: {parameter('scale', str(request))} puts the outer eye corners {canthal:.0f} mm "
+            f"apart; in people it is {_CANTHAL[0]:.0f} to {_CANTHAL[1]:.0f} mm. Check the value, and that it "
             "belongs to this photo at this size."
         )
     rel_sd = float(np.hypot(request.sd / request.value, scale.rel_sd))
@@ -184,11 +210,15 @@ def _by_ipd(request: ScaleRequest, photo: Photo, points: Floats, samples: Floats
     shape = _circles(irises)
     if len(shape) < 2:
         shape = ()
-        distance = float(np.hypot(*_between_lids(points)))
+        distance = float(np.hypot(*(landmark(points, "pL") - landmark(points, "pR"))))
         error, what = _IPD_BY_LIDS, "the centres of the lids"
         if samples is not None and len(samples) > 1:
             # the jitter shows about half of the true error
-            spread = 2 * float(np.hypot(*_between_lids(samples).T).std(ddof=1)) / distance
+            spread = (
+                2
+                * float(np.hypot(*(landmark(samples, "pL") - landmark(samples, "pR")).T).std(ddof=1))
+                / distance
+            )
             error = max(error, spread)
     else:
         (right, left), error, what = irises, _IPD_BY_IRISES, "the irises"
@@ -199,10 +229,6 @@ def _by_ipd(request: ScaleRequest, photo: Photo, points: Floats, samples: Floats
     return Scale(request.value / distance, error, method, shape)
 
 
-def _between_lids(points: Floats) -> Floats:
-    return np.asarray(points[..., 42:48, :].mean(-2) - points[..., 36:42, :].mean(-2))
-
-
 def _by_sticker(request: ScaleRequest, photo: Photo, points: Floats, samples: Floats | None) -> Scale:
     low, high = plausible(points, request.value)
     if high < _MIN_STICKER:
@@ -210,21 +236,22 @@ def _by_sticker(request: ScaleRequest, photo: Photo, points: Floats, samples: Fl
             f"{photo.source}: a sticker of {request.value:g} mm would be {low:.0f} to {high:.0f} pixels "
             f"wide, {_MIN_STICKER:.0f} are needed. Use the original photo, move closer, or take a larger one."
         )
-    found = find_stickers(photo, points, request.value)
-    if not found:
+    stickers = find_stickers(photo, points, request.value)
+    if not stickers:
         raise ScaleError(
             f"{photo.source}: no sticker of {request.value:g} mm found on or beside the face (looked for a "
             f"round or square patch {low:.0f} to {high:.0f} pixels wide). Use one of plain colour without "
-            "a border, unlike what is around it, flat and wholly visible; or give --scale ipd=MM."
+            "a border, unlike what is around it, flat and wholly visible; or give "
+            f"{parameter('scale', 'ipd=MM')}."
         )
-    if len(found) > 1:
-        places = " and ".join(f"x {s.centre[0]:.0f}, y {s.centre[1]:.0f}" for s in found[:2])
+    if len(stickers) > 1:
+        places = " and ".join(f"x {s.centre[0]:.0f}, y {s.centre[1]:.0f}" for s in stickers[:2])
         raise ScaleError(
-            f"{photo.source}: {len(found)} patches fit a sticker of {request.value:g} mm "
-            f"({'at' if len(found) == 2 else 'two of them at'} {places}), 1 needed. "
+            f"{photo.source}: {len(stickers)} patches fit a sticker of {request.value:g} mm "
+            f"({'at' if len(stickers) == 2 else 'two of them at'} {places}), 1 needed. "
             "Cover the other, or crop the photo."
         )
-    sticker = found[0]
+    sticker = stickers[0]
     form = "Round sticker, diameter" if sticker.round else "Square sticker, side"
     return Scale(
         request.value / sticker.size,
@@ -243,7 +270,7 @@ def _by_iris(request: ScaleRequest, photo: Photo, points: Floats, samples: Float
         why = right if right == left else f"right: {right}; left: {left}"
         raise ScaleError(
             f"{photo.source}: no iris can be measured ({why}). Use a sharper, larger photo with open "
-            "eyes, or give --scale ipd=MM, sticker=MM or mm-per-px=VALUE."
+            f"eyes, or give {parameter('scale', 'ipd=MM')}, sticker=MM or mm-per-px=VALUE."
         )
     diameter = 2 * float(np.mean([iris.r for iris in seen]))
     error = _IRIS_BOTH if len(seen) == 2 else _IRIS_ONE

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from anthropo.face.frame import outer_canthal_distance
 from anthropo.face.landmarker import power_of_two
 from anthropo.measurement.iris import bilinear
 from anthropo.photo import Photo
@@ -54,21 +56,10 @@ class Sticker:
 
 
 def find_stickers(photo: Photo, points: Floats, size: float) -> list[Sticker]:
-    """Stickers of about the right size, the best first.
+    """Stickers `size` mm wide on or beside a face with landmarks (68, 2), the best first.
 
-    Parameters
-    ----------
-    photo : Photo
-    points : (68, 2) array
-        Landmarks, full-photo pixels.
-    size : float
-        Diameter or side, mm.
-
-    Returns
-    -------
-    list of Sticker
-        Uniform patches, round or square, possibly tilted, with a clear edge all round, whose size in
-        pixels suits a face with an outer-canthal distance of 66 to 110 mm.
+    These are uniform patches, round or square, possibly tilted, with a clear edge all round, whose size in
+    pixels suits a face with an outer-canthal distance of 66 to 110 mm.
 
     Notes
     -----
@@ -91,7 +82,7 @@ def find_stickers(photo: Photo, points: Floats, size: float) -> list[Sticker]:
     shape = (round(crop.shape[1] * zoom), round(crop.shape[0] * zoom))
     small = Image.fromarray(crop).resize(shape, Image.Resampling.BOX)
     zooms = np.array(shape) / (crop.shape[1], crop.shape[0])
-    found = []
+    stickers = []
     for seed, reach in _rough(np.asarray(small), _candidates(small, band * zoom), band * zoom):
         sticker = _measure(crop, (seed + 0.5) / zooms - 0.5, reach / zoom, band)
         if sticker is None:
@@ -101,7 +92,7 @@ def find_stickers(photo: Photo, points: Floats, size: float) -> list[Sticker]:
         centre = photo.to_full(np.array(sticker.centre) + shift)
         full = sticker.size * photo.decode_scale
         if np.hypot(*(points[27:] - centre).T).min() > _FACIAL * full:
-            found.append(
+            stickers.append(
                 replace(
                     sticker,
                     size=full,
@@ -110,12 +101,12 @@ def find_stickers(photo: Photo, points: Floats, size: float) -> list[Sticker]:
                     outline=outline,
                 )
             )
-    return _distinct(found)
+    return _distinct(stickers)
 
 
 def plausible(points: Floats, size: float) -> tuple[float, float]:
     """Smallest and largest extent in full-photo pixels of something `size` mm wide on this face."""
-    canthal = float(np.hypot(*(points[45] - points[36])))
+    canthal = outer_canthal_distance(points)
     return size * canthal / CANTHAL[1], size * canthal / CANTHAL[0]
 
 
@@ -246,13 +237,17 @@ def _measure(image: NDArray[np.uint8], centre: Floats, r: float, band: Floats) -
     return replace(sticker, sd=float(np.hypot(sticker.sd, _BLUR * width))) if ok else None
 
 
-def _half_way(
-    image: NDArray[np.uint8], centre: Floats, rays: Floats, edge: Floats, width: float
-) -> tuple[Floats, float, Floats, float]:
+class _Edge(NamedTuple):
+    radii: Floats  # (A,)
+    width: float
+    contrast: Floats  # (A,)
+    stray: float  # how far colours at the edge lie from those on either side
+
+
+def _half_way(image: NDArray[np.uint8], centre: Floats, rays: Floats, edge: Floats, width: float) -> _Edge:
     """Where each ray (A,) is half way from inside to outside.
 
-    With the radii come the edge's width, the contrasts (A,) and how far colours at the edge stray from
-    those on either side. A lens blurs light, a reduction of the picture blurs pixel values, which are
+    A lens blurs light, a reduction of the picture blurs pixel values, which are
     about its 2.2nd root; half way is sought between both, so that neither moves the edge much.
     """
     n = np.arange(len(edge))
@@ -276,7 +271,7 @@ def _half_way(
     contrast = np.sqrt(((profile[:, :9].mean(1) - profile[:, -9:].mean(1)) ** 2).sum(-1))
     between = a[:, None] + np.clip(t, 0, 1)[..., None] * way[:, None]
     stray = np.sqrt(((light - between) ** 2).sum(-1).max(1) / square)
-    return edge, width, np.where(some, contrast, 0), float(np.median(stray))
+    return _Edge(edge, width, np.where(some, contrast, 0), float(np.median(stray)))
 
 
 def _fit(p: Floats) -> Sticker | None:
@@ -399,10 +394,10 @@ def _square(p: Floats) -> Sticker | None:
     )
 
 
-def _distinct(found: list[Sticker]) -> list[Sticker]:
-    """Of outlines around one place the largest: a rim belongs to the sticker. The best fit first."""
+def _distinct(stickers: list[Sticker]) -> list[Sticker]:
+    """The largest of the outlines around one place (a rim belongs to the sticker), the best fit first."""
     kept: list[Sticker] = []
-    for s in sorted(found, key=lambda s: -s.size):
+    for s in sorted(stickers, key=lambda s: -s.size):
         if all(np.hypot(s.centre[0] - k.centre[0], s.centre[1] - k.centre[1]) > k.size / 2 for k in kept):
             kept.append(s)
     return sorted(kept, key=lambda s: s.residual)

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anthropo.encoder.encoders import import_timm
-from anthropo.errors import InputError, ModelError, WeightsError
+from anthropo.encoder.encoders import empty_efficientnet, import_timm
+from anthropo.errors import InputError, ModelError
 
 Task = Literal["labels", "grades", "attributes", "cases"]
 
@@ -38,9 +38,8 @@ _IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
-    """What is known of a body before it is built."""
+    """A body before it is built."""
 
-    what: str
     size: int  # px, side of the pictures that it was published with
     mean: tuple[float, float, float]  # grey levels, per channel
     std: tuple[float, float, float]
@@ -51,27 +50,17 @@ class Backbone:
 #: The bodies by name. ImageNet means and spreads as each was published with.
 BACKBONES: MappingProxyType[str, Backbone] = MappingProxyType(
     {
-        "deepgestalt": Backbone(
-            "ten convolutions (Yi et al. 2014, Gurovich et al. 2019)", 100, _HALF, _HALF, 320
-        ),
-        "resnet50": Backbone("ResNet-50", 224, *_IMAGENET, 2048),
-        "inception_v3": Backbone("Inception-v3", 299, _HALF, _HALF, 2048, 75),
-        "densenet121": Backbone("DenseNet-121", 224, *_IMAGENET, 1024),
-        "xception": Backbone("Xception", 299, _HALF, _HALF, 2048),
-        "inception_resnet_v2": Backbone("Inception-ResNet-v2", 299, _HALF, _HALF, 1536, 75),
-        "inception_v4": Backbone("Inception-v4", 299, _HALF, _HALF, 1536, 75),
-        "face-resnet": Backbone("dlib's face recognition ResNet", 150, _DLIB, (256.0,) * 3, 256, 103),
-        "face-resnet-map": Backbone(
-            "the same without its last block: 4 × 4 places are left of 150 px",
-            150,
-            _DLIB,
-            (256.0,) * 3,
-            256,
-            64,
-        ),
-        "efficientnet-lite0": Backbone(
-            "EfficientNet-Lite0", 224, (127.0, 127.0, 127.0), (128.0, 128.0, 128.0), 1280
-        ),
+        "deepgestalt": Backbone(100, _HALF, _HALF, 320),
+        "resnet50": Backbone(224, *_IMAGENET, 2048),
+        "inception_v3": Backbone(299, _HALF, _HALF, 2048, 75),
+        "densenet121": Backbone(224, *_IMAGENET, 1024),
+        "xception": Backbone(299, _HALF, _HALF, 2048),
+        "inception_resnet_v2": Backbone(299, _HALF, _HALF, 1536, 75),
+        "inception_v4": Backbone(299, _HALF, _HALF, 1536, 75),
+        "face-resnet": Backbone(150, _DLIB, (256.0,) * 3, 256, 103),
+        # without its last block: 4 × 4 places are left of 150 px
+        "face-resnet-map": Backbone(150, _DLIB, (256.0,) * 3, 256, 64),
+        "efficientnet-lite0": Backbone(224, (127.0,) * 3, (128.0,) * 3, 1280),
     }
 )
 
@@ -93,11 +82,6 @@ class DeepGestaltBody(nn.Sequential):
 
     Batch normalisation and ReLU after each but the last, 2 × 2 max pooling after the first four pairs, so
     that 100 pixels become 50, 25, 13 and 7.
-
-    Parameters
-    ----------
-    channels : int
-        Of the input: 1 as published.
 
     References
     ----------
@@ -152,22 +136,7 @@ class _FaceResNetBody(nn.Module):
 
 
 def body(name: str, channels: int = 3) -> nn.Module:
-    """The body of that name, with random weights.
-
-    Parameters
-    ----------
-    name : str
-        One of `BACKBONES`.
-    channels : int
-        Of the pictures: 1 or 3; all but deepgestalt need 3.
-
-    Raises
-    ------
-    InputError
-        If there is none of that name, or it does not take so many channels.
-    WeightsError
-        If the library that it comes from is not installed.
-    """
+    """One of `BACKBONES`, with random weights."""
     if name not in BACKBONES:
         raise InputError(f"backbone {name!r}: unknown. Choose from {', '.join(BACKBONES)}.")
     if name == "deepgestalt":
@@ -177,16 +146,7 @@ def body(name: str, channels: int = 3) -> nn.Module:
     if name.startswith("face-resnet"):
         return _FaceResNetBody(whole=name == "face-resnet")
     if name == "efficientnet-lite0":
-        try:
-            from efficientnet_lite_pytorch import EfficientNet
-        except ImportError:
-            raise WeightsError(
-                f"{name}: the package efficientnet_lite_pytorch is missing. Install it with "
-                "`pip install anthropo[cnn]`."
-            ) from None
-        network = EfficientNet.from_name(name)
-        network._fc = nn.Identity()
-        return _Features(network, "extract_features")
+        return _Features(empty_efficientnet(), "extract_features")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of inception_v3's initialisation, which is replaced
         network = import_timm().create_model(TIMM[name], pretrained=False, num_classes=0)
@@ -336,11 +296,11 @@ class Separate(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """The embeddings of all networks, one after the other."""
-        return torch.cat([own.features(x) for own in self.networks], 1)  # type: ignore[operator]
+        return torch.cat([network.features(x) for network in self.networks], 1)  # type: ignore[operator]
 
     def everything(self, x: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
         """As `Attributes.everything`; the pose is the networks' mean."""
-        outputs, poses, places = zip(*(own.everything(x) for own in self.networks), strict=True)  # type: ignore[operator]
+        outputs, poses, places = zip(*(network.everything(x) for network in self.networks), strict=True)  # type: ignore[operator]
         pose = None if poses[0] is None else torch.stack(poses).mean(0)
         return torch.cat(outputs, 1), pose, torch.cat(places, 1)
 
@@ -351,7 +311,7 @@ class Separate(nn.Module):
 class Cases(nn.Module):
     """One to several pictures of a case and its metadata: embeddings averaged over the pictures that exist.
 
-    Metadata are numbers of which each has its own indicator of being missing (`anthropo.networks.pictures`
+    Metadata are numbers of which each has its own indicator of being missing (`anthropo.networks.units`
     makes them so), and pass through a small layer before they are joined with the mean embedding.
 
     References
@@ -417,19 +377,9 @@ _MOST = 1 << 16  # outputs
 def build(spec: Mapping[str, Any]) -> nn.Module:
     """A network from its description, with random weights.
 
-    Parameters
-    ----------
-    spec : mapping
-        ``task`` (labels, grades, attributes or cases), ``backbone``, ``channels``, ``outputs``, ``dropout``;
-        for labels and grades ``head`` (linear, convolution or thresholds); for attributes ``own`` (numbers
-        in each attribute's own layer), ``attention``, ``pose``, ``separate``; for cases ``metadata``.
-
-    Raises
-    ------
-    ModelError
-        If the description is not one of a network.
-    InputError, WeightsError
-        If the backbone is unknown or its library is not installed.
+    It has a ``task`` (labels, grades, attributes or cases), ``backbone``, ``channels``, ``outputs`` and
+    ``dropout``; for labels and grades a ``head`` (linear, convolution or thresholds); for attributes ``own``
+    (numbers in each attribute's own layer), ``attention``, ``pose`` and ``separate``; for cases ``metadata``.
     """
     kinds = {**_COMMON, **_KEYS.get(str(spec.get("task")), {})}
     fits = spec.get("task") in _KEYS and spec.keys() == kinds.keys()
@@ -437,56 +387,21 @@ def build(spec: Mapping[str, Any]) -> nn.Module:
         raise ModelError("its description of the network is damaged")
     outputs, dropout = spec["outputs"], spec["dropout"]
     sizes = (outputs, spec.get("own", 1), spec.get("metadata", 0) + 1)
-    if (
-        not all(1 <= size <= _MOST for size in sizes)
-        or not 0 <= dropout < 1
-        or spec["channels"] not in (1, 3)
-    ):
+    possible = all(1 <= size <= _MOST for size in sizes) and 0 <= dropout < 1
+    if not possible or spec["channels"] not in (1, 3):
         raise ModelError("its description of the network holds an impossible size")
     if spec.get("head", "linear") not in _HEADS:
         raise ModelError("its description of the network has an unknown head")
 
-    def own_body() -> nn.Module:
+    def trunk() -> nn.Module:
         return body(spec["backbone"], spec["channels"])
 
-    trunk = own_body()
     dimension = BACKBONES[spec["backbone"]].dimension
     if spec["task"] == "cases":
-        return Cases(trunk, dimension, outputs, metadata=spec["metadata"], dropout=dropout)
+        return Cases(trunk(), dimension, outputs, metadata=spec["metadata"], dropout=dropout)
     if spec["task"] != "attributes":
-        return Classifier(trunk, dimension, outputs, spec["head"], dropout)
-
-    def attributes(trunk: nn.Module, outputs: int) -> Attributes:
-        return Attributes(
-            trunk, dimension, outputs, own=spec["own"], dropout=dropout, attention=spec["attention"],
-            pose=spec["pose"],
-        )  # fmt: skip
-
+        return Classifier(trunk(), dimension, outputs, spec["head"], dropout)
+    options = {name: spec[name] for name in ("own", "attention", "pose")}
     if not spec["separate"]:
-        return attributes(trunk, outputs)
-    return Separate([attributes(trunk if i == 0 else own_body(), 1) for i in range(outputs)])
-
-
-def layer_table(outputs: int = 10575, size: int = 100) -> list[tuple[str, tuple[int, int, int], int]]:
-    """The layers of the DeepGestalt network on one grey picture.
-
-    Returns
-    -------
-    list of (str, (int, int, int), int)
-        Name, output size (height, width, channels) and number of weights, without those of batch
-        normalisation; the average pooling is ``pool5``, the head ``fc``.
-    """
-    network = Classifier(DeepGestaltBody(), 320, outputs, "linear", 0.5).eval()
-    rows = []
-    x = torch.zeros(1, 1, size, size)
-    with torch.inference_mode():
-        for name, layer in network.body.named_children():
-            x = layer(x)
-            if isinstance(layer, (nn.Conv2d, nn.MaxPool2d)):
-                h, w = x.shape[2:]
-                rows.append((name, (h, w, x.shape[1]), sum(p.numel() for p in layer.parameters())))
-        pooled = x.mean((2, 3))
-        rows.append(("pool5", (1, 1, pooled.shape[1]), 0))
-        y = network.judge(pooled)
-    rows.append(("fc", (1, 1, y.shape[1]), sum(p.numel() for p in network.head.parameters())))
-    return rows
+        return Attributes(trunk(), dimension, outputs, dropout=dropout, **options)
+    return Separate([Attributes(trunk(), dimension, 1, dropout=dropout, **options) for _ in range(outputs)])

@@ -9,45 +9,53 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.batch import Settings
 from anthropo.encoder.encoders import count_seen
 from anthropo.errors import InputError, ModelError
 from anthropo.files import file_sha256
-from anthropo.learning.attributes import PRESENT, split_labels
+from anthropo.learning.attributes import PRESENT
 from anthropo.learning.cohort import Case, Cohort, some
-from anthropo.learning.features import Features, subset
-from anthropo.learning.metrics import Interval, Judged, judge
+from anthropo.learning.intervals import Interval
+from anthropo.learning.metrics import judge
 from anthropo.networks.export import CALIBRATION, export
-from anthropo.networks.finetuning import chips_of, judged_of
+from anthropo.networks.judging import BOOTSTRAP, Answers, answers_of, flat_figures, pictures_to_answer
 from anthropo.networks.network import Network
-from anthropo.networks.pictures import TEST, Pictures, Units, encode_metadata, gather, of_cases
+from anthropo.networks.pictures import CohortPictures, read_pictures
+from anthropo.networks.units import TEST, Units, units_to_judge
+from anthropo.settings import Settings
 
 Pixels = NDArray[np.uint8]
 
-RUNTIMES = ("torch", "ONNX", "ONNX int8")
-_BOOTSTRAP = 1000
 #: What int8 has to be faster by to be worth its loss.
 FASTER = 1.5
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Photos:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BenchPhotos:
     """A cohort as a network sees it."""
 
     pictures: Pixels  # (n, views, size, size, 3), of cases (n, photos, size, size, 3)
-    metadata: NDArray[np.float32] | None  # (n, q)
     units: Units
-    left_out: tuple[tuple[str, str], ...]
+    left_out: tuple[tuple[str, str], ...] = ()
     seen: int = 0  # photos that the network was trained on or stopped by
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Run:
+    """What a process of its own answered, and what it took."""
+
+    probabilities: NDArray[np.float64]  # (n, k)
+    ms: float  # per photo or case: the fastest of ten answers, median over up to 20
+    memory: float | None  # bytes, largest of a process that answers one photo after the other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """One network in one runtime."""
 
@@ -58,11 +66,27 @@ class Measured:
     accuracy: Interval
     parameters: int
     file_bytes: int
-    memory: float | None  # bytes, largest of a process that answers one photo after the other
-    ms: float  # per photo or case: the fastest of ten answers, median over up to 20
+    memory: float | None  # bytes, as of `Run`
+    ms: float  # per photo or case, as of `Run`
     faster: float  # than torch
     difference: float  # largest between its probabilities and torch's
     auroc_lost: float  # against torch
+
+    def row(self) -> dict[str, Any]:
+        """The same as columns of a table."""
+        return {
+            "network": self.network,
+            "recipe": self.recipe,
+            "runtime": self.runtime,
+            **flat_figures({"auroc": self.auroc, "accuracy": self.accuracy}),
+            "parameters": self.parameters,
+            "file_bytes": self.file_bytes,
+            "memory_bytes": self.memory,
+            "ms": self.ms,
+            "times_torch": self.faster,
+            "auroc_lost": self.auroc_lost,
+            "largest_difference": self.difference,
+        }
 
 
 def photos_of(
@@ -71,152 +95,76 @@ def photos_of(
     settings: Settings,
     *,
     jobs: int = 1,
-    on_progress: Callable[[], None] | None = None,
-) -> Photos:
-    """The photos of a cohort with a label that the network knows.
-
-    Raises
-    ------
-    InputError
-        If there are none.
-    """
-    pictures, features = gather(
-        cohort, network.view, settings, memory=float("inf"), jobs=jobs, on_progress=on_progress
-    )
-    pictures, features = _known(network, pictures, features)
-    units = _units(network, features)
-    everything = np.arange(len(units))
-    views = [chips_of(network, pictures, units, everything, name) for name in network.views]
-    array = views[0] if network.task == "cases" else np.stack(views, 1)
-    seen = count_seen(features.digests.tolist(), network.seen)
-    return Photos(array, units.metadata, units, features.left_out, seen)
+    advance: Callable[[], None] | None = None,
+) -> BenchPhotos:
+    """The photos of a cohort with a label that the network knows."""
+    photos = read_pictures(cohort, network.view, settings, jobs=jobs, advance=advance)
+    known, left_out = _known(network, photos)
+    units = units_to_judge(network.task, network.labels, network.about["metadata"], known.features)
+    pictures = pictures_to_answer(network, known.pictures, units, np.arange(len(units)))
+    seen = count_seen(known.features.digests.tolist(), network.seen)
+    return BenchPhotos(pictures=pictures, units=units, left_out=left_out, seen=seen)
 
 
-def _known(network: Network, pictures: Pictures, features: Features) -> tuple[Pictures, Features]:
-    """Without photos of labels that the network does not know, which are named as left out."""
-    if network.task == "attributes":
-        keep = [True] * len(features)
-    else:
-        keep = [label in network.labels for label in features.labels.tolist()]
+def _known(network: Network, photos: CohortPictures) -> tuple[CohortPictures, tuple[tuple[str, str], ...]]:
+    """The photos of labels that the network knows, and the others with a reason each."""
+    names, labels = photos.features.photos.tolist(), photos.features.labels.tolist()
+    keep = [network.task == "attributes" or label in network.labels for label in labels]
     if not any(keep):
-        why = (
-            f"labels are {some(sorted(set(features.labels.tolist())))}" if len(features) else "none is usable"
-        )
+        why = f"labels are {some(sorted(set(labels)))}" if labels else "none is usable"
         raise InputError(
             f"No photo has a label of the network, which knows {', '.join(network.labels)}; {why}. Give a "
             "cohort with these labels."
         )
     unknown = [
         (photo, f"{photo}: the network does not know its label, {label}.")
-        for photo, label, kept in zip(features.photos.tolist(), features.labels.tolist(), keep, strict=True)
+        for photo, label, kept in zip(names, labels, keep, strict=True)
         if not kept
     ]
-    rows = np.flatnonzero(keep)
-    assert pictures.kept is not None  # no limit was set
-    fewer = replace(
-        pictures,
-        photos=tuple(pictures.photos[i] for i in rows),
-        frames=tuple(pictures.frames[i] for i in rows),
-        pose=pictures.pose[rows],
-        kept=pictures.kept[rows],
-    )
-    return fewer, replace(subset(features, rows), left_out=(*features.left_out, *unknown))
-
-
-def _units(network: Network, features: Features) -> Units:
-    """Photos or cases with the network's own labels and metadata columns, all of them to judge by."""
-    labels, n = features.labels.tolist(), len(features)
-    if network.task == "attributes":
-        said = [split_labels(label) for label in labels]
-        target = np.array([[name in own for name in network.labels] for own in said], np.float32)
-        rows: tuple[tuple[int, ...], ...] = tuple((i,) for i in range(n))
-        return Units(rows, network.labels, target, features.patients, np.full(n, TEST))
-    index = [network.labels.index(label) for label in labels]
-    if network.task != "cases":
-        rows = tuple((i,) for i in range(n))
-        return Units(rows, network.labels, np.array(index), features.patients, np.full(n, TEST))
-    members: dict[tuple[str, int], list[int]] = {}
-    for i, key in enumerate(zip(features.patients.tolist(), index, strict=True)):
-        members.setdefault(key, []).append(i)
-    columns = network.about["metadata"] or {}
-    cases = list(members.values())
-    values = {name: of_cases(features.metadata[name], cases) for name in columns if name in features.metadata}
-    return Units(
-        tuple(tuple(own) for own in members.values()),
-        network.labels,
-        np.array([label for _, label in members]),
-        np.array([patient for patient, _ in members], dtype=np.str_),
-        np.full(len(members), TEST),
-        encode_metadata(columns, values, len(members)) if columns else None,
-        columns,
-    )
+    return photos.subset(np.flatnonzero(keep)), (*photos.features.left_out, *unknown)
 
 
 def calibration_photos(
     network: Network, paths: Sequence[str], settings: Settings, *, jobs: int = 1
 ) -> Pixels:
-    """Pictures of up to `CALIBRATION` photos, evenly chosen: (n, views or 1, size, size, 3).
-
-    Raises
-    ------
-    InputError
-        If none of them can be used.
-    """
+    """Pictures of up to `CALIBRATION` photos, evenly chosen: (n, views or 1, size, size, 3)."""
     chosen = dict.fromkeys(
         paths[round(i)] for i in np.linspace(0, len(paths) - 1, min(len(paths), CALIBRATION))
     )
     cohort = Cohort(tuple(Case(path, "", path) for path in chosen), "")
-    pictures, features = gather(cohort, network.view, settings, memory=float("inf"), jobs=jobs)
-    if not len(features):
-        reason = features.left_out[0][1] if features.left_out else "there are none."
+    photos = read_pictures(cohort, network.view, settings, jobs=jobs)
+    if photos.pictures.kept is None:
+        reason = photos.features.left_out[0][1] if photos.features.left_out else "there are none."
         raise InputError(f"No photo to calibrate by can be used; the first: {reason}")
-    assert pictures.kept is not None
-    return pictures.kept
+    return photos.pictures.kept
 
 
 def bench(
-    path: str, photos: Photos, calibration: Pixels, *, threads: int = 1, folder: Path | None = None
+    path: str, photos: BenchPhotos, calibration: Pixels, *, threads: int = 1, folder: Path | None = None
 ) -> list[Measured]:
-    """Measure a network in torch, as ONNX and as int8.
+    """Measure the network in a file in torch, as ONNX and as int8, for which `calibration_photos` are.
 
-    Parameters
-    ----------
-    path : str
-        The network's file.
-    photos : Tested
-        To answer.
-    calibration : ndarray of uint8
-        Of `calibration_photos`, for int8.
-    threads : int
-        That a runtime may use; with one or all of them, whichever is faster.
-    folder : Path, optional
-        For the ONNX files; a temporary one when left out.
-
-    Raises
-    ------
-    AnthropoError
-        If the network cannot be read or exported, or a runtime fails.
+    A runtime uses one or all of the threads, whichever is faster. The ONNX files stay in `folder`, if it is
+    given.
     """
-    network, found = Network.load(path), []
+    network, measured = Network.load(path), []
     with tempfile.TemporaryDirectory() as temporary:
         there = Path(folder or temporary)
         files = {"torch": Path(path), "ONNX": there / "float.onnx", "ONNX int8": there / "int8.onnx"}
         digest = file_sha256(path)
         export(network, files["ONNX"], source=digest)
         export(network, files["ONNX int8"], int8=True, photos=calibration, source=digest)
-        first: tuple[NDArray[np.float64], float, float] | None = None
-        for runtime in RUNTIMES:
+        first: tuple[Run, Interval] | None = None
+        for runtime, file in files.items():
             # small networks are slower on several threads, which wait for each other
-            p, ms, memory = min(
-                (
-                    run(runtime, files[runtime], network.task, photos, t, Path(temporary))
-                    for t in sorted({1, threads})
-                ),
-                key=lambda answered: answered[1],
-            )
-            auroc, accuracy = _overall(judged_of(network, photos.units, photos.units.chosen(TEST), p))
-            first = first or (p, ms, auroc.value)
-            found.append(
+            runs = [
+                run(runtime, file, network.task, photos, t, Path(temporary)) for t in sorted({1, threads})
+            ]
+            fastest = min(runs, key=lambda one: one.ms)
+            answers = answers_of(network, photos.units, photos.units.chosen(TEST), fastest.probabilities)
+            auroc, accuracy = _overall(answers)
+            first = first or (fastest, auroc)
+            measured.append(
                 Measured(
                     network=Path(path).name,
                     recipe=network.recipe,
@@ -224,57 +172,50 @@ def bench(
                     auroc=auroc,
                     accuracy=accuracy,
                     parameters=network.parameters,
-                    file_bytes=files[runtime].stat().st_size,
-                    memory=memory,
-                    ms=ms,
-                    faster=first[1] / ms,
-                    difference=float(np.abs(p - first[0]).max()),
-                    auroc_lost=first[2] - auroc.value,
+                    file_bytes=file.stat().st_size,
+                    memory=fastest.memory,
+                    ms=fastest.ms,
+                    faster=first[0].ms / fastest.ms,
+                    difference=float(np.abs(fastest.probabilities - first[0].probabilities).max()),
+                    auroc_lost=first[1].value - auroc.value,
                 )
             )
-    return found
+    return measured
 
 
-def run(
-    runtime: str, model: Path, task: str, photos: Photos, threads: int, folder: Path
-) -> tuple[NDArray[np.float64], float, float | None]:
-    """Answer photos in a process of its own: probabilities (n, k), median ms, largest memory in bytes.
-
-    Raises
-    ------
-    ModelError
-        If the process fails.
-    """
+def run(runtime: str, model: Path, task: str, photos: BenchPhotos, threads: int, folder: Path) -> Run:
+    """Answer photos in a process of its own."""
     pictures, metadata, answers = (folder / f"{name}.npy" for name in ("pictures", "metadata", "answers"))
+    known = photos.units.metadata
     if not pictures.exists():
         np.save(pictures, photos.pictures)
-        if photos.metadata is not None:
-            np.save(metadata, photos.metadata)
+        if known is not None:
+            np.save(metadata, known)
     command = [
         sys.executable, "-m", "anthropo.networks.bench_worker",
         "torch" if runtime == "torch" else "onnx", "cases" if task == "cases" else "photos", str(model),
-        str(pictures), "-" if photos.metadata is None else str(metadata), str(answers), str(threads),
+        str(pictures), "-" if known is None else str(metadata), str(answers), str(threads),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
         raise ModelError(f"{model}: could not be run with {runtime} ({reason}).")
-    said = json.loads(done.stdout)
-    return np.load(answers), statistics.median(said["ms"]), said["memory"]
+    took = json.loads(done.stdout)
+    return Run(probabilities=np.load(answers), ms=statistics.median(took["ms"]), memory=took["memory"])
 
 
-def _overall(judged: dict[str, Judged]) -> tuple[Interval, Interval]:
+def _overall(answers: Answers) -> tuple[Interval, Interval]:
     """AUROC and accuracy; of attributes their means, which have no interval."""
-    if "" in judged:
-        found = judge(judged[""], bootstrap=_BOOTSTRAP)
-        return found["auroc"], found["accuracy"]
-    each = [judge(own, PRESENT, bootstrap=_BOOTSTRAP) for own in judged.values()]
-    means = []
-    for name in ("auroc", "accuracy"):
-        values = [figures[name].value for figures in each]
-        known = [v for v in values if v == v]
-        means.append(Interval(float(np.mean(known)) if known else float("nan"), n=each[0][name].n))
-    return means[0], means[1]
+    if answers.labels is not None:
+        figures = judge(answers.labels, bootstrap=BOOTSTRAP)
+        return figures["auroc"], figures["accuracy"]
+    each = [judge(judged, PRESENT, bootstrap=BOOTSTRAP) for judged in answers.attributes.values()]
+
+    def mean(name: str) -> Interval:
+        known = [figures[name].value for figures in each if figures[name].value == figures[name].value]
+        return Interval(float(np.mean(known)) if known else float("nan"), n=each[0][name].n)
+
+    return mean("auroc"), mean("accuracy")
 
 
 def has_int8_products() -> bool | None:
@@ -286,11 +227,11 @@ def has_int8_products() -> bool | None:
     return bool(re.search(r"\b(avx512_vnni|avx_vnni|amx_int8|asimddp|i8mm)\b", flags))
 
 
-def remarks(found: Sequence[Measured]) -> list[str]:
-    """What a reader should know of int8 that is too slow or loses too much."""
-    made = []
-    plain = {m.network: m for m in found if m.runtime == "ONNX"}
-    for m in found:
+def remarks(measured: Sequence[Measured]) -> list[str]:
+    """Sentences on int8 that is too slow or loses too much."""
+    notes = []
+    plain = {m.network: m for m in measured if m.runtime == "ONNX"}
+    for m in measured:
         if m.runtime != "ONNX int8":
             continue
         gain = plain[m.network].ms / m.ms
@@ -301,7 +242,7 @@ def remarks(found: Sequence[Measured]) -> list[str]:
                 if products is False
                 else "its layers are too small, or too much of it stays float, for 8-bit products to pay"
             )
-            made.append(f"{m.network}: int8 is {gain:.2f} × as fast as ONNX, less than {FASTER:g} ×: {why}.")
+            notes.append(f"{m.network}: int8 is {gain:.2f} × as fast as ONNX, less than {FASTER:g} ×: {why}.")
         if m.auroc_lost > 0.01:
-            made.append(f"{m.network}: int8 loses {m.auroc_lost:.3f} of AUROC. Keep the float file.")
-    return made
+            notes.append(f"{m.network}: int8 loses {m.auroc_lost:.3f} of AUROC. Keep the float file.")
+    return notes

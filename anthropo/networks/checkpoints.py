@@ -1,4 +1,8 @@
-"""Where a training stands, kept after every epoch, so that an interrupted one can go on."""
+"""Where a training stands, kept after every epoch, so that an interrupted one can go on.
+
+No generator's state is kept: what is random in an epoch comes from the seed and the epoch's number, see
+`anthropo.networks.training_loop`.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +20,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from anthropo.errors import ModelError
+from anthropo.errors import ModelError, parameter
 from anthropo.files import write_atomically
-from anthropo.networks.pictures import Units
 from anthropo.networks.pretrained import Origin
-from anthropo.networks.recipes import Recipe
+from anthropo.networks.training_set import TrainingSet
 
 Epoch = dict[str, Any]  # stage, epoch, loss, validation (loss), metric
+
+_PLAIN = ("stage", "epoch", "done", "history", "best_epoch", "scaler", "origin")
 
 
 @dataclass(slots=True, eq=False)
@@ -68,17 +73,14 @@ class Checkpoints:
         groups = None
         if state.optimiser is not None:
             groups = state.optimiser["param_groups"]
-            for index, own in state.optimiser["state"].items():
-                for key, value in own.items():
+            for index, moments in state.optimiser["state"].items():
+                for key, value in moments.items():
                     if value is not None:
                         arrays[f"optimiser/{index}/{key}"] = torch.as_tensor(value).cpu().numpy()
         meta = {
             "fingerprint": self.fingerprint,
             "groups": groups,
-            **{
-                name: getattr(state, name)
-                for name in ("stage", "epoch", "done", "history", "best_epoch", "scaler", "origin")
-            },
+            **{name: getattr(state, name) for name in _PLAIN},
             "best": state.best if math.isfinite(state.best) else None,
         }
         arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
@@ -109,12 +111,9 @@ class Checkpoints:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             meta = json.loads(bytes(arrays.pop("meta")))
-            found = meta["fingerprint"]
+            theirs = meta["fingerprint"]
             state = State(
-                **{
-                    name: meta[name]
-                    for name in ("stage", "epoch", "done", "history", "best_epoch", "scaler", "origin")
-                },
+                **{name: meta[name] for name in _PLAIN},
                 best=math.inf if meta["best"] is None else float(meta["best"]),
                 module=arrays.get("module"),
                 best_module=arrays.get("best_module"),
@@ -127,13 +126,15 @@ class Checkpoints:
                         moments.setdefault(int(index), {})[key] = torch.from_numpy(array)
                 state.optimiser = {"state": moments, "param_groups": meta["groups"]}
         except Exception:  # whatever a damaged file makes numpy raise
-            raise ModelError(f"{path}: the checkpoint is damaged. Start anew with --restart.") from None
+            raise ModelError(
+                f"{path}: the checkpoint is damaged. Start anew with {parameter('resume', False)}."
+            ) from None
         for key, value in self.fingerprint.items():
-            if found.get(key) != value:
+            if theirs.get(key) != value:
                 raise ModelError(
                     f"{path}: the checkpoint is of a training with another {key.replace('_', ' ')} "
-                    f"({_short(found.get(key))}, not {_short(value)}). Give what was given then, or start "
-                    "anew with --restart."
+                    f"({_short(theirs.get(key))}, not {_short(value)}). Give what was given then, or start "
+                    f"anew with {parameter('resume', False)}."
                 )
         return state
 
@@ -143,15 +144,16 @@ def _short(value: Any) -> str:
     return text if len(text) <= 40 else text[:12]
 
 
-def fingerprint(recipe: Recipe, units: Units, features_digest: str, device: torch.device) -> dict[str, Any]:
+def fingerprint(material: TrainingSet, device: torch.device) -> dict[str, Any]:
     """What has to be the same for a training to go on: recipe, every option, photos, labels, parts."""
-    described = hashlib.sha256()
-    described.update(features_digest.encode())
+    recipe, units = material.recipe, material.units
+    described = hashlib.sha256("".join(material.photos.features.digests.tolist()).encode())
+    if (identity := material.identity) is not None:
+        described.update(json.dumps([identity.units.labels, identity.digests]).encode())
     described.update(json.dumps([units.rows, units.labels]).encode())
-    for array in (units.target, units.part):
-        described.update(np.ascontiguousarray(array).tobytes())
-    if units.metadata is not None:
-        described.update(np.ascontiguousarray(units.metadata).tobytes())
+    for array in (units.target, units.part, units.metadata):
+        if array is not None:
+            described.update(np.ascontiguousarray(array).tobytes())
     parameters = asdict(recipe.parameters)
     return {
         "recipe": recipe.name,

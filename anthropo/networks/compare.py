@@ -3,48 +3,57 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from anthropo.batch import Settings
-from anthropo.learning.features import Features
-from anthropo.networks.bench import Photos, run
+from anthropo.networks.bench import BenchPhotos, run
 from anthropo.networks.checkpoints import folder_of
-from anthropo.networks.finetuning import Finetuned, chips_of, finetune
-from anthropo.networks.pictures import TEST, Pictures, Units
-from anthropo.networks.recipes import Recipe
+from anthropo.networks.finetuning import Finetuned, finetune
+from anthropo.networks.judging import flat_figures, pictures_to_answer
 from anthropo.networks.training_loop import Report
+from anthropo.networks.training_set import TrainingSet
+from anthropo.networks.units import TEST
 
 #: The five of the published comparison on facial skin disease.
 FIVE = ("resnet50", "inception_v3", "densenet121", "xception", "inception_resnet_v2")
+#: Figures over all labels that are put side by side, where there are any.
+OVERALL = ("balanced_accuracy", "auroc", "top_3", "quadratic_kappa", "off_by_one")
 _TIMED = 20  # photos
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Compared:
     """One network of the comparison."""
 
     backbone: str
-    made: Finetuned
+    finetuned: Finetuned
     file_bytes: int
-    ms: float  # per photo or case, torch, from the cut views; see anthropo.networks.bench
+    ms: float  # per photo or case, torch, from the cut views; see `anthropo.networks.bench.Run`
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Columns of a table, for each label; the figures over all labels are repeated."""
+        overall = {name: self.finetuned.overall[name] for name in OVERALL if name in self.finetuned.overall}
+        rows = []
+        for label, figures in self.finetuned.by_label.items():
+            rates = {"recall": figures["sensitivity"], "precision": figures["ppv"]}
+            row = {"network": self.backbone, "label": label, **flat_figures({**rates, **overall})}
+            row |= {
+                "parameters": self.finetuned.network.parameters,
+                "file_bytes": self.file_bytes,
+                "ms": self.ms,
+            }
+            rows.append(row)
+        return rows
 
 
 def train_one(
-    recipe: Recipe,
+    material: TrainingSet,
     path: Path,
-    pictures: Pictures,
-    features: Features,
-    kinds: Mapping[str, Any],
     *,
     device: torch.device,
-    settings: Settings,
-    source: Path,
     command: str = "",
     report: Report | None = None,
     restart: bool = False,
@@ -52,47 +61,19 @@ def train_one(
 ) -> Compared:
     """Train a network, keep it and measure it; one that an interrupted comparison has finished is taken over.
 
-    Parameters
-    ----------
-    recipe : Recipe
-        With the backbone that is wanted.
-    path : Path
-        The network's file. Its checkpoints lie beside it and stay.
-    pictures, features, kinds, device, settings, source, command, report, restart
-        As for `anthropo.networks.finetuning.finetune`.
-    threads : int
-        For the timing.
-
-    Raises
-    ------
-    AnthropoError
-        As of `finetune`.
+    The checkpoints lie beside the network's file `path` and stay. Other parameters as of
+    `anthropo.networks.finetuning.finetune`; `threads` is for the timing.
     """
-    seen: list[Units] = []
-    made = finetune(
-        recipe,
-        pictures,
-        features,
-        kinds,
-        folder=folder_of(path),
-        device=device,
-        settings=settings,
-        source=source,
-        command=command,
-        report=report,
-        restart=restart,
-        begun=seen.append,
+    finetuned = finetune(
+        material, folder=folder_of(path), device=device, command=command, report=report, restart=restart
     )
-    made.network.save(path)
-    units, network = seen[0], made.network
-    some = units.chosen(TEST)[:_TIMED]
-    views = [chips_of(network, pictures, units, some, name) for name in network.views]
-    shown = Photos(
-        views[0] if network.task == "cases" else np.stack(views, 1),
-        None if units.metadata is None else units.metadata[some],
-        units,
-        (),
-    )
+    network, units = finetuned.network, material.units
+    network.save(path)
+    timed = units.chosen(TEST)[:_TIMED]
+    pictures = pictures_to_answer(network, material.photos.pictures, units, timed)
+    metadata = None if units.metadata is None else units.metadata[timed]
+    photos = BenchPhotos(pictures=pictures, units=replace(units, metadata=metadata))
     with tempfile.TemporaryDirectory() as folder:
-        _, ms, _ = run("torch", path, network.task, shown, threads, Path(folder))
-    return Compared(recipe.parameters.backbone, made, path.stat().st_size, ms)
+        ms = run("torch", path, network.task, photos, threads, Path(folder)).ms
+    backbone = material.recipe.parameters.backbone
+    return Compared(backbone=backbone, finetuned=finetuned, file_bytes=path.stat().st_size, ms=ms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anthropo.learning.metrics import quadratic_kappa
+from anthropo.learning.grades import quadratic_kappa
 from anthropo.networks.architectures import BACKBONES, Attributes, Cases, Classifier, Separate, Task
+from anthropo.networks.augmentation import augment
 from anthropo.networks.network import as_probabilities, decided, normalised
-from anthropo.networks.pictures import TRAIN, VALIDATION, Pictures, Units, augment, balancing
+from anthropo.networks.pictures import Pictures
 from anthropo.networks.recipes import Parameters
+from anthropo.networks.units import TRAIN, VALIDATION, Units, balancing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,12 +35,17 @@ class Batch:
     people: Tensor  # (n,) numbers of the patients
 
 
-class Work:
+def channels_of(parameters: Parameters) -> int:
+    """Channels of the pictures that a module takes."""
+    return 1 if parameters.grey and parameters.backbone == "deepgestalt" else 3
+
+
+class Objective:
     """Batches of one view's pictures, and the loss of a module on them."""
 
     def __init__(
         self,
-        own: Parameters,
+        parameters: Parameters,
         view: str,
         task: Task,
         pictures: Pictures,
@@ -47,12 +54,12 @@ class Work:
         *,
         plain: bool = False,
     ) -> None:
-        self.own, self.view, self.task, self.device = own, view, task, device
+        self.parameters, self.view, self.task, self.device = parameters, view, task, device
         self.pictures, self.units = pictures, units
-        self.loss_name = "cross-entropy" if plain else own.loss
-        self.imbalance = "none" if plain else own.imbalance
+        self.loss_name = "cross-entropy" if plain else parameters.loss
+        self.imbalance = "none" if plain else parameters.imbalance
         self.ordinal = self.loss_name == "ordinal"
-        self.by_patient = own.contrastive_pairs == "patient" and not plain
+        self.by_patient = parameters.contrastive_pairs == "patient" and not plain
         self.train, self.held = units.chosen(TRAIN), units.chosen(VALIDATION)
         weights = np.ones(units.target.shape, np.float32)
         if self.imbalance in ("weights", "sampling"):
@@ -61,33 +68,34 @@ class Work:
             weights[self.held] = [known(t) for t in units.target[self.held]]
         self.weights = weights
         self.people = np.unique(units.patients, return_inverse=True)[1]
-        backbone = BACKBONES[own.backbone]
+        backbone = BACKBONES[parameters.backbone]
         self.mean, self.std = backbone.mean, backbone.std
-        self.channels = 1 if own.grey and own.backbone == "deepgestalt" else 3
-        self.steps = len(self.train) * (1 + own.mirror) // own.batch
+        self.channels = channels_of(parameters)
+        self.steps = len(self.train) * (1 + parameters.mirror) // parameters.batch
 
     # ----------------------------------------------------------------------------- batches
 
-    def batches(self, seed: int) -> Iterator[tuple[Batch, torch.Generator]]:
+    def batches(self, seed: int) -> Iterator[Batch]:
         """The training units once, in a random order; what does not fill a batch waits for another epoch."""
         random = np.random.default_rng(seed)
         generator = torch.Generator().manual_seed(seed)
-        order = np.repeat(self.train, 1 + self.own.mirror)
-        mirrored = np.tile([False, True], len(self.train)) if self.own.mirror else np.zeros(len(order), bool)
+        order = np.repeat(self.train, 1 + self.parameters.mirror)
+        mirrored = (
+            np.tile([False, True], len(self.train)) if self.parameters.mirror else np.zeros(len(order), bool)
+        )
         if self.imbalance == "sampling":
             weight = self.weights[order]
             weight = weight if weight.ndim == 1 else weight.mean(1)
             shuffled = random.choice(
                 len(order), len(order), p=weight.astype(np.float64) / weight.sum(dtype=np.float64)
             )
-        elif self.own.contrastive:
+        elif self.parameters.contrastive:
             shuffled = self._together(order, random)
         else:
             shuffled = random.permutation(len(order))
-        for start in range(0, self.steps * self.own.batch, self.own.batch):
-            at = shuffled[start : start + self.own.batch]
-            batch = self._batch(order[at], random)
-            yield self._augmented(batch, torch.from_numpy(mirrored[at]), generator), generator
+        for start in range(0, self.steps * self.parameters.batch, self.parameters.batch):
+            at = shuffled[start : start + self.parameters.batch]
+            yield self._augmented(self._batch(order[at], random), torch.from_numpy(mirrored[at]), generator)
 
     def _together(self, order: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
         """Patients in a random order, each with all photos, so that pairs meet in a batch."""
@@ -97,25 +105,24 @@ class Work:
         return shuffled
 
     def _batch(self, chosen: NDArray[np.int64], random: np.random.Generator | None = None) -> Batch:
-        units, own = self.units, self.own
+        units, parameters = self.units, self.parameters
         present = metadata = None
         if self.task == "cases":
-            rows = [list(units.rows[i]) for i in chosen]
+            cases = [list(units.rows[i]) for i in chosen]
             if random is not None:  # while training: another choice of a case's many photos each time
-                rows = [[own_rows[k] for k in random.permutation(len(own_rows))] for own_rows in rows]
-            rows = [r[: own.images] for r in rows]
-            m = max(map(len, rows))
-            chips: NDArray[np.uint8] = np.zeros((len(rows), m, own.size, own.size, 3), np.uint8)
-            there = np.zeros((len(rows), m), bool)
-            flat_rows = self.pictures.of([r for own_rows in rows for r in own_rows], self.view)
-            there[np.arange(m) < np.array([len(r) for r in rows])[:, None]] = True
-            chips[there] = flat_rows
+                cases = [[case[k] for k in random.permutation(len(case))] for case in cases]
+            cases = [case[: parameters.images] for case in cases]
+            m, side = max(map(len, cases)), parameters.size
+            there = np.arange(m) < np.array([len(case) for case in cases])[:, None]
+            chips: NDArray[np.uint8] = np.zeros((len(cases), m, side, side, 3), np.uint8)
+            chips[there] = self.pictures.of([row for case in cases for row in case], self.view)
             present = torch.from_numpy(there).to(self.device)
             if units.metadata is not None:
                 metadata = torch.from_numpy(units.metadata[chosen]).to(self.device)
         else:
             chips = self.pictures.of([units.rows[i][0] for i in chosen], self.view)
-        x = normalised(torch.from_numpy(chips).to(self.device), own.grey, self.channels, self.mean, self.std)
+        pixels = torch.from_numpy(chips).to(self.device)
+        x = normalised(pixels, parameters.grey, self.channels, self.mean, self.std)
         first = [units.rows[i][0] for i in chosen]
         return Batch(
             x,
@@ -130,10 +137,8 @@ class Work:
     def _augmented(self, batch: Batch, mirrored: Tensor, generator: torch.Generator) -> Batch:
         x = batch.x
         x = torch.where(mirrored.to(x.device).view(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
-        moved = augment(x.flatten(0, -4) if x.ndim == 5 else x, self.own, generator).view(x.shape)
-        return Batch(
-            moved, batch.present, batch.metadata, batch.target, batch.weight, batch.pose, batch.people
-        )
+        moved = augment(x.flatten(0, -4) if x.ndim == 5 else x, self.parameters, generator).view(x.shape)
+        return replace(batch, x=moved)
 
     # ----------------------------------------------------------------------------- the loss
 
@@ -148,25 +153,25 @@ class Work:
         features = module.features(batch.x)
         return module.judge(features), features, None
 
-    def loss(self, module: nn.Module, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
+    def loss(self, module: nn.Module, batch: Batch) -> Tensor:
         """The loss of a batch."""
         outputs, features, pose = self._outputs(module, batch)
         loss = self._weighted(outputs.float(), batch)
-        if pose is not None and self.own.pose:
-            loss = loss + self.own.pose * functional.mse_loss(pose.float(), batch.pose)
-        if features is not None and self.own.contrastive:
-            loss = loss + self.own.contrastive * contrastive(
+        if pose is not None and self.parameters.pose:
+            loss = loss + self.parameters.pose * functional.mse_loss(pose.float(), batch.pose)
+        if features is not None and self.parameters.contrastive:
+            loss = loss + self.parameters.contrastive * contrastive(
                 features.float(),
                 batch.target,
                 batch.people if self.by_patient else None,
-                self.own.contrastive_margin,
+                self.parameters.contrastive_margin,
             )
         return loss
 
     def _weighted(self, outputs: Tensor, batch: Batch) -> Tensor:
         each = self._elementwise(outputs, batch.target)
         if self.imbalance == "focal":
-            each = each * (1 - (-each).exp()) ** self.own.focal_gamma
+            each = each * (1 - (-each).exp()) ** self.parameters.focal_gamma
         if self.ordinal:
             each = each.mean(1)
         if self.imbalance == "weights":
@@ -193,8 +198,8 @@ class Work:
         module.eval()
         outputs, losses, sizes = [], [], []
         with torch.inference_mode(), torch.autocast(self.device.type, enabled=mixed):
-            for start in range(0, len(self.held), self.own.batch):
-                batch = self._batch(self.held[start : start + self.own.batch])
+            for start in range(0, len(self.held), self.parameters.batch):
+                batch = self._batch(self.held[start : start + self.parameters.batch])
                 out = self._outputs(module, batch)[0].float()
                 outputs.append(out.cpu())
                 weight = batch.weight if self.imbalance == "weights" else torch.ones_like(batch.weight)
@@ -231,7 +236,9 @@ def monitored(task: str, p: NDArray[np.float64], target: NDArray[Any], head: str
         from sklearn.metrics import roc_auc_score
 
         each = [
-            float(roc_auc_score(t, own)) for own, t in zip(p.T, target.T, strict=True) if 0 < t.sum() < len(t)
+            float(roc_auc_score(t, score))
+            for score, t in zip(p.T, target.T, strict=True)
+            if 0 < t.sum() < len(t)
         ]
         return float(np.mean(each)) if each else math.nan
     called = decided(p, head)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from anthropo.encoder.encoders import ENCODERS, fill_state, import_timm, read_state
-from anthropo.errors import AnthropoError, InputError, WeightsError
+from anthropo.errors import AnthropoError, InputError, WeightsError, parameter
 from anthropo.face.weights import read_checked
 from anthropo.files import file_sha256
 from anthropo.learning.bundle import SUFFIX
@@ -23,30 +23,11 @@ Origin = dict[str, Any]  # name, digest, licence, commercial_use, as in a model'
 
 
 def warm_start(body: nn.Module, backbone: str, view: str, source: str) -> Origin | None:
-    """Put learned weights into a body.
+    """Put learned weights into a body, and tell where they come from; None if `source` is ``none``.
 
-    Parameters
-    ----------
-    body : Module
-        Of `anthropo.networks.architectures.body`.
-    backbone : str
-        Its name.
-    view : str
-        Which of another network's modules is taken.
-    source : str
-        ``none``; ``face-resnet`` or ``efficientnet-lite0``, which come with anthropo; ``imagenet``: the
-        weights that timm keeps in its cache; or a file: another network (.anthropo), or a state_dict
-        (.safetensors, .pth with tensors only).
-
-    Returns
-    -------
-    dict or None
-        Where they come from; None for ``none``.
-
-    Raises
-    ------
-    WeightsError
-        If there are none, or they belong to another body.
+    `source` is else ``face-resnet`` or ``efficientnet-lite0``, which come with anthropo; ``imagenet``, the
+    weights that timm keeps in its cache; or a file: another network (.anthropo), of whose modules that of
+    `view` is taken, or a state_dict (.safetensors, .pth with tensors only).
     """
     if source == "none":
         return None
@@ -66,8 +47,8 @@ _FACE_RESNET_UNUSED = {"face-resnet": ("projection",), "face-resnet-map": ("proj
 def _packaged(body: nn.Module, backbone: str, source: str) -> Origin:
     if backbone not in FITTING[source]:
         raise WeightsError(
-            f"warm start {source}: weights of another network than the backbone {backbone}. Pass --set "
-            f"backbone={source}, or another warm start."
+            f"warm start {source}: weights of another network than the backbone {backbone}. Pass "
+            f"{parameter('changes', f'backbone={source}')}, or another warm start."
         )
     data = read_checked(source)
     network: Any = body.network
@@ -90,7 +71,8 @@ def _cached(body: nn.Module, backbone: str) -> Origin:
     if backbone not in TIMM:
         instead = backbone if backbone in ENCODERS else "none"
         raise WeightsError(
-            f"warm start imagenet: only timm's networks have it, not {backbone}. Pass --warm-start {instead}."
+            f"warm start imagenet: only timm's networks have it, not {backbone}. Pass "
+            f"{parameter('warm_start', instead)}."
         )
     timm, name = import_timm(), TIMM[backbone]
     settings = timm.models.get_pretrained_cfg(name)
@@ -99,7 +81,8 @@ def _cached(body: nn.Module, backbone: str) -> Origin:
         raise WeightsError(
             f"warm start imagenet: the weights of {backbone} are not in timm's cache, and nothing is "
             f"downloaded. Where there is a network run `python -c \"import timm; timm.create_model('{name}', "
-            'pretrained=True)"` once, or give --warm-start FILE, or --warm-start none.'
+            f'pretrained=True)"` once, or give {parameter("warm_start", "FILE")}, or '
+            f"{parameter('warm_start', 'none')}."
         )
     network: Any = body.network
     fill_state(network, read_state(path.read_bytes(), str(path)), str(path), backbone, _classifier(network))
@@ -117,9 +100,9 @@ def _in_cache(settings: Any) -> Path | None:
         from huggingface_hub import try_to_load_from_cache
 
         for name in ("model.safetensors", "pytorch_model.bin"):
-            found = try_to_load_from_cache(settings.hf_hub_id, name)
-            if isinstance(found, str):
-                return Path(found)
+            cached = try_to_load_from_cache(settings.hf_hub_id, name)
+            if isinstance(cached, str):
+                return Path(cached)
     if settings.url:
         folder: str = torch.hub.get_dir()
         path = Path(folder) / "checkpoints" / os.path.basename(str(settings.url))
@@ -165,7 +148,7 @@ def _of_network(body: nn.Module, backbone: str, view: str, path: Path) -> Origin
     except RuntimeError:
         raise WeightsError(
             f"warm start {path}: weights of another network ({theirs}) than the backbone {backbone} of this "
-            f"recipe. Pass --set backbone={theirs}, or another warm start."
+            f"recipe. Pass {parameter('changes', f'backbone={theirs}')}, or another warm start."
         ) from None
     weights = other.manifest.get("weights") or []
     free = all(w.get("commercial_use") is not False for w in weights)

@@ -8,13 +8,13 @@ import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from anthropo.encoder.regions import HYBRID_REGIONS, IMAGE
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
 from anthropo.files import read_text
 from anthropo.networks.architectures import BACKBONES, FITTING, Task
 from anthropo.networks.chips import ALIGNMENTS, CROPS
@@ -25,15 +25,13 @@ else:
     import tomli as tomllib
 
 RECIPES = ("deepgestalt", "skin-five", "risk-grading", "differential", "attributes")
-#: Warm starts that are no file.
-WARM_STARTS = ("none", "face-resnet", "efficientnet-lite0", "imagenet")
 #: Every column that can be learned from.
 ALL = "all"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """Every choice of a recipe. What each means is said in recipes/deepgestalt.toml and its neighbours."""
+    """Every choice of a recipe; recipes/deepgestalt.toml and its neighbours explain each."""
 
     # the network
     backbone: str
@@ -94,17 +92,19 @@ class Parameters:
     memory: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A network of the literature."""
+    """How a network of the literature is trained; made by `load_recipe`."""
 
     name: str
     task: Task
     summary: str
     source: str
     parameters: Parameters
+    changed: frozenset[str] = field(default=frozenset(), compare=False)  # options that the user set
 
 
+_KINDS = get_type_hints(Parameters)
 _CHOICES: dict[str, tuple[str, ...]] = {
     "backbone": tuple(BACKBONES),
     "alignment": ALIGNMENTS,
@@ -159,9 +159,7 @@ _LOSSES: dict[Task, tuple[str, ...]] = {
 }
 
 
-def load_recipe(
-    name: str, file: Path | None = None, settings: Sequence[str] = (), **given: Any
-) -> tuple[Recipe, frozenset[str]]:
+def load_recipe(name: str, file: Path | None = None, changes: Sequence[str] = (), **options: Any) -> Recipe:
     """A recipe with what the user wants otherwise.
 
     Parameters
@@ -170,46 +168,55 @@ def load_recipe(
         One of `RECIPES`.
     file : Path, optional
         TOML or YAML with options of `Parameters`.
-    settings : sequence of str
+    changes : sequence of str
         ``option=value`` each, which outrank the file.
-    **given
+    **options
         Options that outrank both.
 
     Returns
     -------
-    recipe : Recipe
+    Recipe
         Checked. With a packaged warm start the backbone is the one that it is for, unless it is set.
-    changed : frozenset of str
-        Options that the user set.
 
     Raises
     ------
     InputError
         If there is no such recipe, file or option, or a value does not fit.
+
+    Examples
+    --------
+    >>> recipe = load_recipe("deepgestalt", changes=["epochs=20"], batch=16)
+    >>> recipe.parameters.views, recipe.parameters.epochs, recipe.parameters.batch
+    (('face', 'upper', 'middle', 'lower'), 20, 16)
     """
     if name not in RECIPES:
         raise InputError(f"recipe {name!r}: unknown. Choose from {', '.join(RECIPES)}.")
     preset = tomllib.loads(_preset(name))
     head = {key: preset.pop(key) for key in ("task", "summary", "source")}
     parameters = Parameters(**{key: _typed(key, value, name) for key, value in preset.items()})
-    changes: dict[str, Any] = {}
+    changed: dict[str, Any] = {}
     for key, value in (_read(file) if file else {}).items():
         _refuse_unknown(key, str(file))
-        changes[key] = _typed(key, value, str(file))
-    for setting in settings:
-        key, equals, value = (part.strip() for part in setting.partition("="))
+        changed[key] = _typed(key, value, str(file))
+    for change in changes:
+        key, equals, value = (part.strip() for part in change.partition("="))
         if not equals:
-            raise InputError(f"--set {setting}: not of the form option=value, such as --set rate=0.001.")
-        _refuse_unknown(key, "--set")
-        changes[key] = _typed(key, _parsed(key, value), "--set")
-    changes |= given
-    warm = changes.get("warm_start", parameters.warm_start)
-    if warm in FITTING and "backbone" not in changes and parameters.backbone not in FITTING[warm]:
+            raise InputError(
+                f"{parameter('changes', change)}: not of the form option=value, such as "
+                f"{parameter('changes', 'rate=0.001')}."
+            )
+        _refuse_unknown(key, parameter("changes"))
+        changed[key] = _typed(key, _parsed(key, value), parameter("changes"))
+    for key, value in options.items():
+        _refuse_unknown(key, name)
+        changed[key] = _typed(key, list(value) if isinstance(value, tuple) else value, name)
+    warm = changed.get("warm_start", parameters.warm_start)
+    if warm in FITTING and "backbone" not in changed and parameters.backbone not in FITTING[warm]:
         # packaged weights choose the body that they are for
-        changes = {"size": BACKBONES[warm].size, **changes, "backbone": warm}
-    recipe = Recipe(name, head["task"], head["summary"], head["source"], replace(parameters, **changes))
+        changed = {"size": BACKBONES[warm].size, **changed, "backbone": warm}
+    recipe = Recipe(name=name, **head, parameters=replace(parameters, **changed), changed=frozenset(changed))
     check_recipe(recipe)
-    return recipe, frozenset(changes)
+    return recipe
 
 
 def as_toml(recipe: Recipe) -> str:
@@ -227,17 +234,17 @@ def as_toml(recipe: Recipe) -> str:
     lines = [f"# recipe {recipe.name}: {recipe.summary}"]
     meanings = {**_meanings("deepgestalt"), **_meanings(recipe.name)}  # the first has that of every option
     for key, value in asdict(recipe.parameters).items():
-        said = [meanings[key]] if key in meanings else []
-        if key in _CHOICES and key != "backbone" and '"' not in "".join(said):
-            said.append("one of " + ", ".join(_CHOICES[key]))
-        lines.append(f"{key} = {text(value)}" + (f"  # {'; '.join(said)}" if said else ""))
+        notes = [meanings[key]] if key in meanings else []
+        if key in _CHOICES and key != "backbone" and '"' not in "".join(notes):
+            notes.append("one of " + ", ".join(_CHOICES[key]))
+        lines.append(f"{key} = {text(value)}" + (f"  # {'; '.join(notes)}" if notes else ""))
     return "\n".join(lines) + "\n"
 
 
 def _meanings(name: str) -> dict[str, str]:
-    """What the comments of a recipe's own file say of its options."""
-    found = re.findall(r"^(\w+) = .*?\s# ?(.*)$", _preset(name), re.MULTILINE)
-    return {key: said for key, said in found if said}
+    """The comments on each option in a recipe's own file."""
+    comments = re.findall(r"^(\w+) = .*?\s# ?(.*)$", _preset(name), re.MULTILINE)
+    return {key: comment for key, comment in comments if comment}
 
 
 def _preset(name: str) -> str:
@@ -260,13 +267,13 @@ def _read(path: Path) -> Mapping[str, Any]:
     except ImportError:
         raise InputError(f"{path}: reading YAML needs PyYAML. Write it as .toml (option = value).") from None
     try:
-        made = yaml.safe_load(text) or {}
+        options = yaml.safe_load(text) or {}
         _refuse_twice(yaml.compose(text), path)
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())}).") from None
-    if not isinstance(made, dict):
+    if not isinstance(options, dict):
         raise InputError(f"{path}: not a table of options. Write lines such as `rate: 0.001`.")
-    return {str(key): value for key, value in made.items()}
+    return {str(key): value for key, value in options.items()}
 
 
 def _refuse_twice(node: Any, path: Path) -> None:
@@ -278,7 +285,7 @@ def _refuse_twice(node: Any, path: Path) -> None:
 
 
 def _refuse_unknown(key: str, where: str) -> None:
-    names = [field.name for field in fields(Parameters)]
+    names = [one.name for one in fields(Parameters)]
     if key not in names:
         near = difflib.get_close_matches(key, names, 1, 0.6)
         hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(names)}."
@@ -287,9 +294,9 @@ def _refuse_unknown(key: str, where: str) -> None:
 
 def _parsed(key: str, text: str) -> Any:
     """A value of the command line: as in TOML, or a word, or words with commas."""
-    if _kind(key) == tuple[str, ...] and not text.startswith("["):
+    if _KINDS[key] == tuple[str, ...] and not text.startswith("["):
         return [part.strip() for part in text.split(",") if part.strip()]
-    if _kind(key) is str:
+    if _KINDS[key] is str:
         return text.strip("\"'")
     try:
         return tomllib.loads(f"value = {text}")["value"]
@@ -297,13 +304,9 @@ def _parsed(key: str, text: str) -> Any:
         return text
 
 
-def _kind(key: str) -> Any:
-    return get_type_hints(Parameters)[key]
-
-
 def _typed(key: str, value: Any, where: str) -> Any:
     """The value as the option's type and within its range."""
-    kind = _kind(key)
+    kind = _KINDS[key]
     if kind == tuple[str, ...]:
         if isinstance(value, list) and all(isinstance(v, str) for v in value):
             return tuple(value)
@@ -327,40 +330,36 @@ def _typed(key: str, value: Any, where: str) -> Any:
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Refuse options that contradict each other or the recipe's task.
-
-    Raises
-    ------
-    InputError
-        With the first contradiction.
-    """
-    own, task = recipe.parameters, recipe.task
-    if own.size < BACKBONES[own.backbone].least:
-        least = BACKBONES[own.backbone].least
-        raise InputError(f"size {own.size}: the backbone {own.backbone} needs {least} pixels or more.")
-    if own.loss not in _LOSSES[task]:
+    """Refuse options that contradict each other or the recipe's task."""
+    options, task = recipe.parameters, recipe.task
+    if options.size < BACKBONES[options.backbone].least:
+        least = BACKBONES[options.backbone].least
         raise InputError(
-            f"loss {own.loss}: not for the recipe {recipe.name}. Choose from {', '.join(_LOSSES[task])}."
+            f"size {options.size}: the backbone {options.backbone} needs {least} pixels or more."
         )
-    if own.imbalance == "focal" and own.loss == "mse":
+    if options.loss not in _LOSSES[task]:
+        raise InputError(
+            f"loss {options.loss}: not for the recipe {recipe.name}. Choose from {', '.join(_LOSSES[task])}."
+        )
+    if options.imbalance == "focal" and options.loss == "mse":
         raise InputError("imbalance focal: needs probabilities, which the loss mse has not. Choose bce.")
-    for view in own.views:
+    for view in options.views:
         if view not in (*HYBRID_REGIONS, IMAGE):
             raise InputError(f"views {view}: unknown. Choose from {', '.join((*HYBRID_REGIONS, IMAGE))}.")
-    if not own.views or len(set(own.views)) < len(own.views):
+    if not options.views or len(set(options.views)) < len(options.views):
         raise InputError("views: one or more, each once, are needed.")
-    if IMAGE in own.views and len(own.views) > 1:
+    if IMAGE in options.views and len(options.views) > 1:
         raise InputError(f"views: {IMAGE} is the whole photograph and stands alone.")
-    if own.pose and task != "attributes":
+    if options.pose and task != "attributes":
         raise InputError(f"pose: only the recipe attributes learns it. Set it to 0 for {recipe.name}.")
-    if own.pose and own.views == (IMAGE,):
+    if options.pose and options.views == (IMAGE,):
         raise InputError("pose: a photograph without a face has none. Set it to 0.")
-    if own.contrastive and (task not in ("labels", "grades")):
+    if options.contrastive and (task not in ("labels", "grades")):
         raise InputError(f"contrastive: not for the recipe {recipe.name}. Set it to 0.")
-    if own.fold >= own.folds:
-        raise InputError(f"fold {own.fold}: they are numbered from 0 to {own.folds - 1}.")
-    if len(set(own.grades)) < len(own.grades):
+    if options.fold >= options.folds:
+        raise InputError(f"fold {options.fold}: they are numbered from 0 to {options.folds - 1}.")
+    if len(set(options.grades)) < len(options.grades):
         raise InputError("grades: each once, the lowest first.")
-    if (own.frozen_epochs or own.frozen_norm) and own.warm_start == "none":
-        name = "frozen_epochs" if own.frozen_epochs else "frozen_norm"
+    if (options.frozen_epochs or options.frozen_norm) and options.warm_start == "none":
+        name = "frozen_epochs" if options.frozen_epochs else "frozen_norm"
         raise InputError(f"{name}: needs a body that has learned something before. Give a warm_start.")

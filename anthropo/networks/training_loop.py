@@ -19,19 +19,20 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from anthropo.errors import InputError, PhotoError
-from anthropo.networks.architectures import Separate, Task, build
+from anthropo.errors import InputError, PhotoError, parameter
+from anthropo.networks.architectures import Separate, build
 from anthropo.networks.checkpoints import Checkpoints, Epoch, State
 from anthropo.networks.network import fill, flat
-from anthropo.networks.objective import MONITORED, Work
-from anthropo.networks.pictures import TRAIN, Pictures, Units
+from anthropo.networks.objective import MONITORED, Objective, channels_of
 from anthropo.networks.pretrained import Origin, warm_start
 from anthropo.networks.recipes import Parameters, Recipe
+from anthropo.networks.training_set import TrainingSet
+from anthropo.networks.units import TRAIN, Units
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """What the loop tells while it runs."""
+class Step:
+    """Where the loop stands."""
 
     view: str
     stage: str
@@ -45,7 +46,7 @@ class Progress:
     watched: str  # what the metric is called
 
 
-Report = Callable[[Progress], None]
+Report = Callable[[Step], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +72,7 @@ class Learned:
 
 
 def device_of(name: str = "auto") -> torch.device:
-    """The device of that name; "auto": a GPU where there is one.
-
-    Raises
-    ------
-    InputError
-        If there is none here.
-    """
+    """The device of that name; "auto": a GPU where there is one."""
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
@@ -91,85 +86,49 @@ def device_of(name: str = "auto") -> torch.device:
 def spec_of(recipe: Recipe, outputs: int, metadata: int = 0) -> dict[str, Any]:
     """The description that `anthropo.networks.architectures.build` needs.
 
-    Parameters
-    ----------
-    recipe : Recipe
-    outputs : int
-        Labels, grades or attributes.
-    metadata : int
-        Numbers that a case's metadata became.
+    `outputs` counts labels, grades or attributes, `metadata` the numbers that a case's metadata became.
     """
-    own, task = recipe.parameters, recipe.task
-    channels = 1 if own.grey and own.backbone == "deepgestalt" else 3
+    parameters, task = recipe.parameters, recipe.task
     spec = {
         "task": task,
-        "backbone": own.backbone,
-        "channels": channels,
+        "backbone": parameters.backbone,
+        "channels": channels_of(parameters),
         "outputs": outputs,
-        "dropout": own.dropout,
+        "dropout": parameters.dropout,
     }
     if task == "attributes":
         return {
-            **spec, "own": own.own, "attention": own.attention, "pose": own.pose > 0, "separate": own.separate
-        }  # fmt: skip
+            **spec,
+            "own": parameters.own,
+            "attention": parameters.attention,
+            "pose": parameters.pose > 0,
+            "separate": parameters.separate,
+        }
     if task == "cases":
         return {**spec, "metadata": metadata}
-    if own.loss == "ordinal":
+    if parameters.loss == "ordinal":
         return {**spec, "outputs": outputs - 1, "head": "thresholds"}
-    return {**spec, "head": own.head}
+    return {**spec, "head": parameters.head}
 
 
 # --------------------------------------------------------------------------------------------- the loop
 
 
 def learn(
-    recipe: Recipe,
-    pictures: Pictures,
-    units: Units,
-    *,
-    checkpoints: Checkpoints,
-    device: torch.device,
-    identity: tuple[Pictures, Units] | None = None,
-    report: Report | None = None,
+    material: TrainingSet, *, checkpoints: Checkpoints, device: torch.device, report: Report | None = None
 ) -> Learned:
-    """Train one module per view.
-
-    Parameters
-    ----------
-    recipe : Recipe
-    pictures : Pictures
-    units : Units
-        What they are trained on, stopped by and judged by.
-    checkpoints : Checkpoints
-        Where to go on from, and what is written after every epoch.
-    device : torch.device
-    identity : (Pictures, Units), optional
-        Whose labels are people, for the identity stage.
-    report : callable, optional
-        Told after every step.
-
-    Raises
-    ------
-    InputError
-        If there are fewer training photos than a batch, or the loss is no longer a number.
-    PhotoError
-        If a photo that is read again no longer can be.
-    WeightsError
-        If the warm start does not fit.
-    ModelError
-        If a checkpoint cannot be written or read.
-    """
-    own = recipe.parameters
+    """Train one module per view, from the checkpoints on, which are written after every epoch."""
+    units, parameters = material.units, material.recipe.parameters
     if device.type == "cuda":  # the fastest convolution of the moment is not always the same
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-    _refuse_small(units, own, "")
-    if identity is not None:
-        _refuse_small(identity[1], own, "identity stage: ")
-    spec = spec_of(recipe, len(units.labels), 0 if units.metadata is None else units.metadata.shape[1])
+    _refuse_small(units, parameters, "")
+    if material.identity is not None:
+        _refuse_small(material.identity.units, parameters, "identity stage: ")
+    metadata = 0 if units.metadata is None else units.metadata.shape[1]
+    spec = spec_of(material.recipe, len(units.labels), metadata)
     modules, histories, origins = [], {}, []
-    for view in own.views:
-        trainer = _Trainer(recipe, view, spec, pictures, units, identity, checkpoints, device, report)
-        state = trainer.run()
+    for view in parameters.views:
+        state = _Trainer(material, view, spec, checkpoints, device, report).run()
         module = build(spec)
         fill(module, state.best_module)
         modules.append(module.eval().requires_grad_(False))
@@ -179,12 +138,12 @@ def learn(
     return Learned(tuple(modules), spec, histories, tuple(origins))
 
 
-def _refuse_small(units: Units, own: Parameters, what: str) -> None:
+def _refuse_small(units: Units, parameters: Parameters, what: str) -> None:
     n = len(units.chosen(TRAIN))
-    if n < own.batch:
+    if n < parameters.batch:
+        fitting = parameter("changes", f"batch={max(2, n // 4)}")
         raise InputError(
-            f"{what}{n} to train on, fewer than a batch of {own.batch}. Pass --set batch={max(2, n // 4)}, "
-            "or add photos."
+            f"{what}{n} to train on, fewer than a batch of {parameters.batch}. Pass {fitting}, or add photos."
         )
 
 
@@ -198,21 +157,18 @@ class _Trainer:
 
     def __init__(
         self,
-        recipe: Recipe,
+        material: TrainingSet,
         view: str,
         spec: dict[str, Any],
-        pictures: Pictures,
-        units: Units,
-        identity: tuple[Pictures, Units] | None,
         checkpoints: Checkpoints,
         device: torch.device,
         report: Report | None,
     ) -> None:
-        self.recipe, self.own, self.view, self.spec = recipe, recipe.parameters, view, spec
-        self.pictures, self.units, self.identity = pictures, units, identity
+        self.material, self.view, self.spec = material, view, spec
+        self.parameters = material.recipe.parameters
         self.checkpoints, self.device, self.report = checkpoints, device, report
-        self.stages = _stages(self.own, identity is not None)
-        self.mixed = self.own.precision == "mixed" and device.type == "cuda"
+        self.stages = _stages(self.parameters, material.identity is not None)
+        self.mixed = self.parameters.precision == "mixed" and device.type == "cuda"
 
     def run(self) -> State:
         """From the checkpoint, or the beginning, to the end."""
@@ -234,14 +190,12 @@ class _Trainer:
 
     def _module(self, state: State, stage: _Stage) -> nn.Module:
         """The module of a stage: as the checkpoint has it, or new, with the body of the stage before."""
-        torch.manual_seed(_seed(self.own.seed, self.view, stage.name, "init"))
+        torch.manual_seed(_seed(self.parameters.seed, self.view, stage.name, "init"))
         spec = self.spec
-        if stage.identity:
-            assert self.identity is not None
-            spec = {
-                **{k: spec[k] for k in ("backbone", "channels", "dropout")},
-                "task": "labels", "outputs": len(self.identity[1].labels), "head": self.own.head,
-            }  # fmt: skip
+        if stage.identity and self.material.identity:
+            common = {key: spec[key] for key in ("backbone", "channels", "dropout")}
+            people = len(self.material.identity.units.labels)
+            spec = {**common, "task": "labels", "outputs": people, "head": self.parameters.head}
         module = build(spec)
         before = self.stages[state.stage - 1] if state.stage else None
         if state.epoch or (before is not None and before.identity == stage.identity):
@@ -252,38 +206,33 @@ class _Trainer:
                 if before is not None:  # the identity stage's body goes on
                     _fill_body(body, state.module)
                 else:
-                    state.origin = warm_start(body, self.own.backbone, self.view, self.own.warm_start)
+                    state.origin = warm_start(
+                        body, self.parameters.backbone, self.view, self.parameters.warm_start
+                    )
         return module.to(self.device)
 
     def _initialise(self, module: nn.Module, *, identity: bool) -> None:
-        own = self.own
+        parameters = self.parameters
         # head_init is of the head that is new in fine-tuning; that of the identity stage begins as the body
-        head_init = own.body_init if identity else own.head_init
-        if own.body_init == "he":
-            for body in _bodies(module):
-                for layer in body.modules():
-                    if isinstance(layer, (nn.Conv2d, nn.Linear)):
-                        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        elif own.backbone.startswith("face-resnet"):  # whose library is a file of weights
-            for body in _bodies(module):
-                for layer in body.modules():
-                    if isinstance(layer, nn.Conv2d):
-                        layer.reset_parameters()
+        head_init = parameters.body_init if identity else parameters.head_init
+        for layer in (layer for body in _bodies(module) for layer in body.modules()):
+            if parameters.body_init == "he" and isinstance(layer, (nn.Conv2d, nn.Linear)):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            elif parameters.backbone.startswith("face-resnet") and isinstance(layer, nn.Conv2d):
+                layer.reset_parameters()  # the library of this body is a file of weights
         if head_init != "library":
             for layer in _heads(module):
                 if head_init == "he":
                     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 else:
-                    nn.init.xavier_normal_(layer.weight, math.sqrt(own.head_scale))
+                    nn.init.xavier_normal_(layer.weight, math.sqrt(parameters.head_scale))
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
 
     # ----------------------------------------------------------------------------- a stage
 
     def _train(self, stage: _Stage, module: nn.Module, state: State) -> None:
-        pictures, units = (self.identity if stage.identity else None) or (self.pictures, self.units)
-        task: Task = "labels" if stage.identity else self.recipe.task
-        work = Work(self.own, self.view, task, pictures, units, self.device, plain=stage.identity)
+        objective = self._objective(stage)
         last = not stage.identity and not stage.frozen
         if last and state.epoch == 0:
             state.best, state.best_epoch, state.best_module = math.inf, 0, None
@@ -292,112 +241,110 @@ class _Trainer:
             p.requires_grad_(False)
         for p in learning:
             p.requires_grad_(True)
-        optimiser = _optimiser(stage, self.own, learning)
+        optimiser = _optimiser(stage, self.parameters, learning)
         scaler = torch.amp.GradScaler(self.device.type, enabled=self.mixed)
         if state.optimiser is not None:
             optimiser.load_state_dict(state.optimiser)
         if state.scaler:
             scaler.load_state_dict(state.scaler)
         while state.epoch < stage.epochs:
-            if last and self.own.patience and state.epoch - state.best_epoch >= self.own.patience:
+            epoch, patience = state.epoch, self.parameters.patience
+            if last and patience and epoch - state.best_epoch >= patience:
                 break
-            epoch = state.epoch
             try:
-                loss = self._epoch(stage, epoch, module, work, optimiser, scaler)
-                validation, metric = work.validate(module, self.mixed)
+                loss = self._epoch(stage, epoch, module, objective, optimiser, scaler)
+                validation, metric = objective.validate(module, self.mixed)
             except PhotoError as error:
                 raise PhotoError(
                     f"{error} It could be read before; epoch {epoch + 1} of {self.view} needed it again. The "
                     "checkpoint is kept: put the photo back and run the same command again."
                 ) from None
             state.epoch = epoch + 1
-            state.history.append(
-                {
-                    "stage": stage.name, "epoch": epoch + 1, "loss": loss,
-                    "validation": _json(validation), "metric": _json(metric),
-                }
-            )  # fmt: skip
+            figures = {"loss": loss, "validation": _json(validation), "metric": _json(metric)}
+            state.history.append({"stage": stage.name, "epoch": epoch + 1, **figures})
             state.module = flat(module)
             if last and (validation < state.best or state.best_module is None):
                 state.best, state.best_epoch, state.best_module = validation, epoch + 1, state.module
             state.optimiser, state.scaler = optimiser.state_dict(), scaler.state_dict()
             self.checkpoints.save(self.view, state)
-            steps = work.steps
+            steps = objective.steps
             self._tell(stage, epoch, steps, steps, loss, validation, metric)
+
+    def _objective(self, stage: _Stage) -> Objective:
+        material = self.material
+        pictures, units, task = material.photos.pictures, material.units, material.recipe.task
+        if stage.identity and material.identity:
+            pictures, units, task = material.identity.pictures, material.identity.units, "labels"
+        return Objective(self.parameters, self.view, task, pictures, units, self.device, plain=stage.identity)
 
     def _epoch(
         self,
         stage: _Stage,
         epoch: int,
         module: nn.Module,
-        work: Work,
+        objective: Objective,
         optimiser: torch.optim.Optimizer,
         scaler: Any,
     ) -> float:
         """One pass through the training units; the mean loss."""
-        seed = _seed(self.own.seed, self.view, stage.name, epoch)
+        seed = _seed(self.parameters.seed, self.view, stage.name, epoch)
         torch.manual_seed(seed)
         module.train()
         for body in _bodies(module):
             if stage.frozen:
                 body.eval()
-            elif self.own.frozen_norm:
+            elif self.parameters.frozen_norm:
                 for layer in body.modules():
                     if isinstance(layer, nn.BatchNorm2d):
                         layer.eval()
         total, batches = 0.0, 0
-        for batch, generator in work.batches(seed):
+        for batch in objective.batches(seed):
             with torch.autocast(self.device.type, enabled=self.mixed):
-                loss = work.loss(module, batch, generator)
+                loss = objective.loss(module, batch)
             if not torch.isfinite(loss):
                 raise InputError(
                     f"{self.view}: the loss is no longer a number in epoch {epoch + 1} ({stage.name}). Pass "
-                    f"a smaller rate, such as --set rate={stage.rate / 10:g}; with --restart."
+                    f"a smaller rate, such as {parameter('changes', f'rate={stage.rate / 10:g}')}; with "
+                    f"{parameter('resume', False)}."
                 )
             optimiser.zero_grad(set_to_none=True)
             scaler.scale(loss).backward()
             scaler.step(optimiser)
             scaler.update()
             total, batches = total + loss.item(), batches + 1
-            self._tell(stage, epoch, batches, work.steps + 1, total / batches, math.nan, math.nan)
+            self._tell(stage, epoch, batches, objective.steps + 1, total / batches, math.nan, math.nan)
         return total / batches
 
     def _tell(
         self, stage: _Stage, epoch: int, step: int, steps: int, loss: float, validation: float, metric: float
     ) -> None:
         if self.report:
-            watched = MONITORED[self.recipe.task]
+            watched = MONITORED[self.material.recipe.task]
             now = (self.view, stage.name, epoch + 1, stage.epochs, step, steps, loss, validation, metric)
-            self.report(Progress(*now, watched))
+            self.report(Step(*now, watched))
 
 
 def _json(number: float) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _stages(own: Parameters, identity: bool) -> list[_Stage]:
-    stages = []
-    if identity:
-        stages += [
-            _Stage("identity", own.identity_epochs, "adam", own.identity_rate, identity=True),
-            _Stage(
-                "identity, settling",
-                own.identity_settling_epochs,
-                "sgd",
-                own.identity_settling_rate,
-                identity=True,
-            ),
-        ]
-    if own.frozen_epochs:
-        stages.append(_Stage("head", own.frozen_epochs, "adam", 1e-3, frozen=True))
-    stages.append(_Stage("training", own.epochs, own.optimiser, own.rate))
+def _stages(parameters: Parameters, identity: bool) -> list[_Stage]:
+    first, settling = parameters.identity_epochs, parameters.identity_settling_epochs
+    stages = [
+        _Stage("identity", first * identity, "adam", parameters.identity_rate, identity=True),
+        _Stage(
+            "identity, settling", settling * identity, "sgd", parameters.identity_settling_rate, identity=True
+        ),
+        _Stage("head", parameters.frozen_epochs, "adam", 1e-3, frozen=True),
+        _Stage("training", parameters.epochs, parameters.optimiser, parameters.rate),
+    ]
     return [stage for stage in stages if stage.epochs]
 
 
-def _optimiser(stage: _Stage, own: Parameters, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+def _optimiser(stage: _Stage, parameters: Parameters, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
     if stage.optimiser == "adam":
-        return torch.optim.Adam(parameters, stage.rate, weight_decay=own.weight_decay)
-    return torch.optim.SGD(parameters, stage.rate, own.momentum, weight_decay=own.weight_decay)
+        return torch.optim.Adam(weights, stage.rate, weight_decay=parameters.weight_decay)
+    return torch.optim.SGD(weights, stage.rate, parameters.momentum, weight_decay=parameters.weight_decay)
 
 
 def _bodies(module: nn.Module) -> list[nn.Module]:
@@ -408,8 +355,9 @@ def _bodies(module: nn.Module) -> list[nn.Module]:
 def _heads(module: nn.Module) -> Iterator[nn.Linear | nn.Conv2d]:
     """Layers outside of the bodies that start at random."""
     for name, layer in module.named_modules():
-        own = "body" not in name.split(".") and "attention" not in name.split(".")
-        if own and isinstance(layer, (nn.Conv2d, nn.Linear)):
+        if {"body", "attention"} & {*name.split(".")}:
+            continue
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
             yield layer
 
 

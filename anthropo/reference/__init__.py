@@ -1,0 +1,5 @@
+"""Measurements compared with healthy people: z-scores, growth charts, HPO traits, phenopackets."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

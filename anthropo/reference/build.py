@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
+from anthropo.measurement.compute import doubted
 from anthropo.measurement.registry import registry
 from anthropo.reference.tables import MAX_AGE, ReferenceRow, band_end, parse_age, parse_sex
+from anthropo.reference.zscore import Value
 
 By = Literal["sex", "both"]
 Band = tuple[float, float]  # youngest and oldest age in years, both included
 Values = Mapping[str, float]  # measurement -> value; without those that could not be had
 
 MIN_PEOPLE = 20
-#: Columns of `anthropo measure`'s table by which it is recognised and its instrument told.
+#: Columns by which the table of `anthropo measure` is recognised, and the instrument that made it.
 VERSION_COLUMN, MODEL_COLUMN = "diagnostics_anthropo", "diagnostics_landmark_model"
 FINE_COLUMN = "diagnostics_fine_model"
 
@@ -33,18 +36,10 @@ _FOREIGN = 0.1  # share of values that may be left out; with more, the rest is n
 
 
 def qn_scale(x: NDArray[np.float64]) -> float:
-    """Standard deviation that half of the values cannot spoil: Qn.
+    """Standard deviation of x (n,), ten values or more, that half of the values cannot spoil: Qn.
 
-    Parameters
-    ----------
-    x : (n,) array
-        Ten values or more, for which the correction for small samples holds.
-
-    Returns
-    -------
-    float
-        2.219 times the k-th smallest distance between two values, with k a quarter of the pairs,
-        corrected for n [1]_. Zero when so many values are equal.
+    2.219 times the k-th smallest distance between two values, with k a quarter of the pairs, corrected
+    for n [1]_. Zero when so many values are equal.
 
     References
     ----------
@@ -68,20 +63,16 @@ def qn_scale(x: NDArray[np.float64]) -> float:
     return _QN_NORMAL * high * (n / (n + 1.4) if n % 2 else n / (n + 3.8))
 
 
-def robust_mean_sd(x: NDArray[np.float64]) -> tuple[float, float, int]:
-    """Mean and SD of the values that can belong to one normal distribution.
+class Robust(NamedTuple):
+    """Mean and standard deviation (n − 1) of the values that are kept."""
 
-    Parameters
-    ----------
-    x : (n,) array
-        Ten values or more.
+    mean: float
+    sd: float
+    left_out: int  # as many of the largest residuals as exceed the normal distribution's tail
 
-    Returns
-    -------
-    mean, sd : float
-        Plain mean and standard deviation (n − 1) of the values that are kept.
-    left_out : int
-        How many are not: as many of the largest residuals as exceed the normal distribution's tail.
+
+def robust_mean_sd(x: NDArray[np.float64]) -> Robust:
+    """Mean and SD of those of x (n,), ten values or more, that can belong to one normal distribution.
 
     Notes
     -----
@@ -110,14 +101,14 @@ def robust_mean_sd(x: NDArray[np.float64]) -> tuple[float, float, int]:
     n = len(x)
     centre, scale = float(np.median(x)), qn_scale(x)
     if scale == 0:
-        return centre, 0.0, 0
+        return Robust(centre, 0.0, 0)
     order = np.argsort(np.abs(x - centre), kind="stable")
     residuals = (np.abs(x - centre) / scale)[order].tolist()
     expected = ((i, math.erf(t / math.sqrt(2))) for i, t in enumerate(residuals) if t >= _HEALTHY)
     excess = max((share - i / n for i, share in expected), default=0.0)
     left_out = math.floor(n * max(excess, 0.0) + _CHANCE)
     kept = x[order[: n - left_out]]
-    return float(kept.mean()), float(kept.std(ddof=1)), left_out
+    return Robust(float(kept.mean()), float(kept.std(ddof=1)), left_out)
 
 
 # ------------------------------------------------------------------------------------ people
@@ -134,13 +125,7 @@ class Subject:
 
 
 def subject(photo: str, columns: Mapping[str, str], by: By) -> Subject:
-    """Read sex, age and patient from a table's row.
-
-    Raises
-    ------
-    InputError
-        If the sex or age cannot be used, naming the photo.
-    """
+    """Read sex, age and patient from a table's row; an InputError names the photo."""
     try:
         sex = parse_sex(columns.get("sex", "")) if by == "sex" else "both"
         return Subject(photo, columns.get("patient", "") or photo, sex, parse_age(columns.get("age", "")))
@@ -149,73 +134,48 @@ def subject(photo: str, columns: Mapping[str, str], by: By) -> Subject:
 
 
 def require_columns(table: str, columns: Sequence[str], by: By) -> None:
-    """Refuse a table that tells nobody's age or sex.
-
-    Raises
-    ------
-    InputError
-        Naming the column that is missing.
-    """
+    """Refuse, by an InputError, a table without a column for age or sex."""
     for needed in ("age", "sex") if by == "sex" else ("age",):
         if needed not in columns:
-            instead = ", or pass --by both" if needed == "sex" else ""
+            instead = f", or pass {parameter('by', 'both')}" if needed == "sex" else ""
             raise InputError(
                 f"{table}: no column `{needed}`; its columns are {', '.join(columns) or 'none'}. "
                 f"Add it{instead}."
             )
 
 
-def values_of_record(record: Mapping[str, Any]) -> dict[str, float]:
-    """What was measured in one face, from its record; voided and missing values left out."""
-    measured = record["measurements"] or {}
+def values_of(measurements: Iterable[Value]) -> dict[str, float]:
+    """Values by measurement, in the registry's units; without those that are voided or missing."""
     return {
-        name: m["value"]
-        for name, m in measured.items()
-        if name in registry()
-        and m["value"] is not None
-        and m["unit"] == registry()[name].unit
-        and not _voided(m["reason"])
+        m.id: m.value
+        for m in measurements
+        if m.id in registry()
+        and math.isfinite(m.value)
+        and m.unit == registry()[m.id].unit
+        and not doubted(m.reason)
     }
 
 
 def values_of_row(table: str, row: Mapping[str, str]) -> dict[str, float]:
-    """The same from a row of the CSV table that `anthropo measure` writes.
-
-    Raises
-    ------
-    InputError
-        If there is text where a number must be, naming the photo and the column.
-    """
+    """`values_of` a row of the CSV that `anthropo measure` writes; an InputError names photo and column."""
     reasons = dict(part.split(": ", 1) for part in row["measurement_reasons"].split("; ") if ": " in part)
     values = {}
     for name in registry():
         cell = row.get(name, "")
-        if not cell or _voided(reasons.get(name, "")):
+        if not cell or doubted(reasons.get(name, "")):
             continue
         try:
             value = float(cell)
         except ValueError:
-            raise InputError(
-                f"{table}, photo {row['photo']}, column {name}: {cell!r} is no number."
-            ) from None
+            where = f"{table}, photo {row['photo']}, column {name}"
+            raise InputError(f"{where}: {cell!r} is no number.") from None
         if math.isfinite(value):
             values[name] = value
     return values
 
 
-def _voided(reason: str) -> bool:
-    """A value that `--force` kept has a reason; so has one without an interval, which is good."""
-    return bool(reason) and not reason.startswith("no interval")
-
-
 def one_instrument(table: str, rows: Sequence[Mapping[str, str]]) -> str:
-    """The program and landmark models that made a table, as words.
-
-    Raises
-    ------
-    InputError
-        If its rows were made by different ones: their measurements cannot be pooled.
-    """
+    """The program and landmark models that made a table, as words; an InputError if they differ by row."""
     made = {
         (row[VERSION_COLUMN], row[MODEL_COLUMN], row.get(FINE_COLUMN, ""))
         for row in rows
@@ -223,10 +183,8 @@ def one_instrument(table: str, rows: Sequence[Mapping[str, str]]) -> str:
     }
     if len(made) > 1:
         listed = " and ".join(instrument_name(*one) for one in sorted(made))
-        raise InputError(
-            f"{table}: measured with different instruments, {listed}. Run `anthropo measure` on all photos "
-            "with the same one."
-        )
+        how = "Run `anthropo measure` on all photos with the same one."
+        raise InputError(f"{table}: measured with different instruments, {listed}. {how}")
     return instrument_name(*next(iter(made))) if made else ""
 
 
@@ -239,13 +197,7 @@ def instrument_name(version: str, model: str, fine: str = "") -> str:
 
 
 def parse_bands(text: str) -> list[Band]:
-    """Age bands such as ``0-2,3-5,18-60``; both ends included, a whole number lasts until the next birthday.
-
-    Raises
-    ------
-    InputError
-        If a band cannot be read, is empty, above 120 years or overlaps another.
-    """
+    """Age bands such as ``0-2,3-5,18-60``, ends included; a whole number lasts until the next birthday."""
     bands: list[Band] = []
     for part in text.split(","):
         low, dash, high = part.strip().replace("–", "-").partition("-")
@@ -294,9 +246,10 @@ def build_reference(
 
     Parameters
     ----------
-    measured : sequence of (Subject, Values)
-        One for each photo. Several of one patient in one band are averaged first: they are one person,
-        and say nothing of how people differ.
+    measured : sequence of (Subject, mapping of str to float)
+        One for each photo: whose it is, and its values by measurement in the registry's units. Several
+        photos of one patient in one band are averaged first: they are one person, and say nothing of how
+        people differ.
     bands : sequence of (float, float), optional
         Age bands in years; one band over the ages present when left out.
     min_people : int
@@ -308,27 +261,28 @@ def build_reference(
     -------
     Built
         Rows in the registry's order; none if no band has enough people.
+
+    References
+    ----------
+    .. [1] D. Gervini, V. J. Yohai, "A class of robust and fully efficient regression estimators",
+       Annals of Statistics 30 (2002) 583-616.
+
+    Examples
+    --------
+    >>> from anthropo.reference import Subject, build_reference
+    >>> widths = [0.28 + 0.002 * k for k in range(21)]
+    >>> people = [Subject(f"{k}.jpg", f"p{k}", "female", 30.0) for k in range(21)]
+    >>> measured = [(who, {"intercanthal_width": width}) for who, width in zip(people, widths)]
+    >>> (row,) = build_reference(measured, source="21 women", instrument="anthropo").rows
+    >>> print(f"{row.measurement}: {row.mean:.3f}, SD {row.sd:.4f}, n = {row.n}")
+    intercanthal_width: 0.300, SD 0.0124, n = 21
     """
     if not measured:
         return Built((), (), ())
     if bands is None:
         known = [person.age for person, _ in measured]
         bands = [(float(math.floor(min(known))), float(math.floor(max(known))))]
-    refused: list[str] = []
-    notes: list[str] = []
-
-    sexes_of: dict[str, set[str]] = {}
-    for person, _ in measured:
-        sexes_of.setdefault(person.patient, set()).add(person.sex)
-    torn = sorted(patient for patient, sexes in sexes_of.items() if len(sexes) > 1)
-    refused += [f"patient {patient}: female in one row and male in another; left out." for patient in torn]
-
-    named: dict[str, set[str]] = {}
-    for person, _ in measured:
-        named.setdefault(person.photo, set()).add(person.patient)
-    shared = sorted(photo for photo, patients in named.items() if len(patients) > 1)
-    refused += [f"{photo}: listed under {len(named[photo])} patients; left out." for photo in shared]
-
+    contradictory = _contradictory(measured)
     groups: dict[tuple[str, Band], dict[str, list[Values]]] = {
         (sex, band): {} for sex in sorted({person.sex for person, _ in measured}) for band in bands
     }
@@ -337,49 +291,75 @@ def build_reference(
         band = next((b for b in bands if b[0] <= person.age < band_end(b[1])), None)
         if band is None:
             beyond.append(f"{person.photo} (age {person.age:g})")
-        elif person.patient not in torn and person.photo not in shared:
+        elif not {person.patient, person.photo} & contradictory.keys():
             groups[person.sex, band].setdefault(person.patient, []).append(values)
-    if beyond:
-        notes.append(f"in no age band: {', '.join(beyond)}.")
-
+    refused = list(contradictory.values())
+    notes = [f"in no age band: {', '.join(beyond)}."] if beyond else []
     rows: list[ReferenceRow] = []
     for (sex, band), people in groups.items():
         where = f"{sex}, {_words(band)} years"
         if len(people) < min_people:
-            found = "1 person" if len(people) == 1 else f"{len(people)} people"
-            refused.append(f"{where}: {found}, {min_people} needed; left out.")
+            counted = "1 person" if len(people) == 1 else f"{len(people)} people"
+            refused.append(f"{where}: {counted}, {min_people} needed; left out.")
             continue
-        few, same, one_sided, torn_apart, far = [], [], [], [], []
-        for name, entry in registry().items():
-            each = [[v[name] for v in photos if name in v] for photos in people.values()]
-            x = np.array([np.mean(v) for v in each if v])
-            if len(x) < min_people:
-                few.append(f"{name} ({len(x)})")
-                continue
-            mean, sd, left_out = robust_mean_sd(x)
-            if sd == 0:
-                same.append(name)
-            elif entry.kind in ("distance", "area", "texture") and mean < 2 * sd:
-                one_sided.append(name)
-            elif left_out > _FOREIGN * len(x):
-                torn_apart.append(f"{name} ({left_out})")
-            else:
-                row = ReferenceRow(
+        of_band, remarks = _rows(list(people.values()), sex, band, min_people, source, instrument)
+        rows += of_band
+        notes += [f"{where}: {remark}" for remark in remarks]
+    order = {name: i for i, name in enumerate(registry())}
+    rows.sort(key=lambda row: (order[row.measurement], row.sex, row.age_lo))
+    return Built(tuple(rows), tuple(refused), tuple(notes))
+
+
+def _contradictory(measured: Sequence[tuple[Subject, Values]]) -> dict[str, str]:
+    """Patients of two sexes and photos of two patients, each with a sentence."""
+    sexes: defaultdict[str, set[str]] = defaultdict(set)
+    patients: defaultdict[str, set[str]] = defaultdict(set)
+    for person, _ in measured:
+        sexes[person.patient].add(person.sex)
+        patients[person.photo].add(person.patient)
+    both = sorted(patient for patient, several in sexes.items() if len(several) > 1)
+    shared = sorted(photo for photo, several in patients.items() if len(several) > 1)
+    return {
+        **{
+            patient: f"patient {patient}: female in one row and male in another; left out."
+            for patient in both
+        },
+        **{photo: f"{photo}: listed under {len(patients[photo])} patients; left out." for photo in shared},
+    }
+
+
+def _rows(
+    people: Sequence[Sequence[Values]], sex: str, band: Band, min_people: int, source: str, instrument: str
+) -> tuple[list[ReferenceRow], list[str]]:
+    """Rows of one sex and age band, and remarks on measurements and values that are left out."""
+    rows = []
+    few, same, one_sided, scattered, far = [], [], [], [], []
+    for name, entry in registry().items():
+        each = [[v[name] for v in photos if name in v] for photos in people]
+        x = np.array([np.mean(v) for v in each if v])
+        if len(x) < min_people:
+            few.append(f"{name} ({len(x)})")
+            continue
+        mean, sd, left_out = robust_mean_sd(x)
+        if sd == 0:
+            same.append(name)
+        elif entry.kind in ("distance", "area", "texture") and mean < 2 * sd:
+            one_sided.append(name)
+        elif left_out > _FOREIGN * len(x):
+            scattered.append(f"{name} ({left_out})")
+        else:
+            rows.append(
+                ReferenceRow(
                     name, entry.unit, sex, *band, len(x), mean, sd, "A", source, instrument, error_sd=0.0
                 )
-                rows.append(row)
-                far += [f"{name} ({left_out})"] if left_out else []
-        for names, what in (
-            (few, f"fewer than {min_people} people have {{}}; no row."),
-            (same, "most people have the same value, so there is no SD: {}; no row."),
-            (one_sided, "never below zero and mostly near it, which mean and SD do not describe: {}; "
-             "no row."),
-            (torn_apart, "more than a tenth of the people lie far from the others, so mean and SD describe "
-             "nobody: {}; no row."),
-            (far, "left out of mean and SD, far from the others: {}."),
-        ):  # fmt: skip
-            if names:
-                notes.append(f"{where}: {what.format(', '.join(names))}")
-    order = {name: i for i, name in enumerate(registry())}
-    rows.sort(key=lambda r: (order[r.measurement], r.sex, r.age_lo))
-    return Built(tuple(rows), tuple(refused), tuple(notes))
+            )
+            far += [f"{name} ({left_out})"] if left_out else []
+    remarks = (
+        (few, f"fewer than {min_people} people have {{}}; no row."),
+        (same, "most people have the same value, so there is no SD: {}; no row."),
+        (one_sided, "never below zero and mostly near it, which mean and SD do not describe: {}; no row."),
+        (scattered, "more than a tenth of the people lie far from the others, so mean and SD describe "
+         "nobody: {}; no row."),
+        (far, "left out of mean and SD, far from the others: {}."),
+    )  # fmt: skip
+    return rows, [words.format(", ".join(names)) for names, words in remarks if names]

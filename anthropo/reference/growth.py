@@ -19,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
 from anthropo.files import read_text
 from anthropo.measurement.compute import Measurement
 from anthropo.reference.tables import parse_age
@@ -30,12 +30,11 @@ _DAYS, _MONTHS = 365.25, 12  # in a year
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What is measured by hand."""
+    """Size of a person that is measured by hand."""
 
     id: str
     name: str
     unit: str
-    option: str  # of the command line
     least: float  # below and above these, the unit must be another one
     most: float
 
@@ -43,9 +42,9 @@ class Measure:
 MEASURES = {
     m.id: m
     for m in (
-        Measure("head_circumference", "Head circumference", "cm", "--head-circumference", 15, 90),
-        Measure("height", "Height", "cm", "--height", 20, 280),
-        Measure("weight", "Weight", "kg", "--weight", 0.2, 500),
+        Measure("head_circumference", "Head circumference", "cm", 15, 90),
+        Measure("height", "Height", "cm", 20, 280),
+        Measure("weight", "Weight", "kg", 0.2, 500),
     )
 }
 
@@ -78,49 +77,34 @@ class Growth:
 
     @property
     def score(self) -> ZScore:
-        """The z as it is kept for measurements; charts are published summaries, grade B.
+        """The z as `call_traits` takes it: a published summary, grade B.
 
-        HPO terms compare with all children: of another chart it has a reason why it answers none.
+        HPO terms compare with all children, so that the score of another chart has a reason why it
+        answers none.
         """
-        nan = math.nan
-        reason = self.reason
+        reason, nan = self.reason, math.nan
         if self.peers and not reason:
             reason = (
                 f"the chart is of {self.peers}, and HPO terms compare with all children, as "
-                "--growth-reference who does"
+                f"{parameter('growth_reference', 'who')} does"
             )
-        return ZScore(
-            self.id, self.chart, "B", self.z, self.z_lo, self.z_hi, 0, nan, nan, reason, self.unit
-        )  # fmt: skip
+        interval = self.z_lo, self.z_hi
+        return ZScore(self.id, self.chart, "B", self.z, *interval, 0, nan, nan, reason, self.unit)
 
 
 # ---------------------------------------------------------------------------------------- age
 
 
 def age_span(text: str) -> tuple[float, float]:
-    """The ages in years that a person may have of whom this is said.
+    """The youngest and the oldest age that an age in words can mean, years.
 
-    Parameters
-    ----------
-    text : str
-        As for `anthropo.reference.tables.parse_age`. A whole number of years, months, weeks or days is
-        completed ones: 8 is everything until the ninth birthday. With a decimal point it is exact.
-
-    Returns
-    -------
-    youngest, oldest : float
-
-    Raises
-    ------
-    InputError
-        If it is no age.
+    A whole number of years, months, weeks or days is completed ones: 8 is everything until the ninth
+    birthday. With a decimal point an age is exact.
 
     Examples
     --------
-    >>> age_span("8")
-    (8.0, 9.0)
-    >>> age_span("8.5")
-    (8.5, 8.5)
+    >>> age_span("8"), age_span("8.5")
+    ((8.0, 9.0), (8.5, 8.5))
     """
     age = parse_age(text)
     whole = re.fullmatch(r"\d+\s*([a-z]?)[a-z]*", text.strip().lower())
@@ -149,15 +133,19 @@ def grow(
 
     Parameters
     ----------
-    measure : str
-        One of `MEASURES`.
+    measure : {"head_circumference", "height", "weight"}
     value : float
         Head circumference and height (lying below two years) in cm, weight in kg; taken as exact.
     sex : {"female", "male"} or None
     age : (float, float) or None
-        The youngest and the oldest that the person may be, years, as from `age_span`.
-    chart : str
-        One of `CHARTS`.
+        The youngest and the oldest that the person may be, years.
+    chart : {"who", "cdc", "uk-who", "trisomy-21", "turner"}
+        The last three need the package rcpchgrowth.
+
+    Returns
+    -------
+    Growth
+        Without sex, age or a row of the chart its numbers are NaN and it says why.
 
     Raises
     ------
@@ -176,6 +164,13 @@ def grow(
        likelihood", Statistics in Medicine 11 (1992) 1305-1319.
     .. [2] WHO Multicentre Growth Reference Study Group, "WHO Child Growth Standards: Methods and
        development", Geneva 2006, chapter 7.
+
+    Examples
+    --------
+    >>> from anthropo.reference import grow
+    >>> height = grow("height", 98, sex="male", age=(4.2, 4.2))
+    >>> print(f"{height.z:.2f} ({height.chart}), centile {height.centile:.0f}")
+    -1.56 (WHO 2006/2007), centile 6
     """
     about = MEASURES[measure]
     if not about.least <= value <= about.most:
@@ -196,15 +191,17 @@ def grow(
     span = [
         youngest + (oldest - youngest) * k / 12 * (1 - 1e-9) for k in range(13 if oldest > youngest else 1)
     ]
-    found = []
+    standards = []
     for one in span:
         try:
-            found.append(chosen.at(measure, value, sex, one))
+            standards.append(chosen.at(measure, value, sex, one))
         except LookupError as error:
-            vague = f" The age may be {youngest:.3g} to {oldest:.3g}: give it more exactly." if found else ""
-            return without(f"{str(error.args[0]).rstrip('.')}.{vague}")
-    z = [standard[0] for standard in found]
-    middle, low, high = found[len(found) // 2]
+            more = (
+                f" The age may be {youngest:.3g} to {oldest:.3g}: give it more exactly." if standards else ""
+            )
+            return without(f"{str(error.args[0]).rstrip('.')}.{more}")
+    z = [standard[0] for standard in standards]
+    middle, low, high = standards[len(standards) // 2]
     lo, hi = min(z), max(z)
     return Growth(measure, value, about.unit, chosen.edition, middle, lo, hi, low, high, "", chosen.peers)
 
@@ -320,12 +317,8 @@ def _rcpch(reference: str) -> Callable[[str, float, str, float], Standard]:
                 "pip install anthropo[growth]."
             )
         library: Any = importlib.import_module("rcpchgrowth")
-        asked = {
-            "reference": reference,
-            "age": age,
-            "measurement_method": _RCPCH_MEASURE[measure],
-            "sex": sex,
-        }
+        method = _RCPCH_MEASURE[measure]
+        asked = {"reference": reference, "age": age, "measurement_method": method, "sex": sex}
         z = library.sds_for_measurement(**asked, observation_value=value)
         low, high = (library.measurement_from_sds(**asked, requested_sds=sds) for sds in (-2, 2))
         return float(z), float(low), float(high)
@@ -333,7 +326,7 @@ def _rcpch(reference: str) -> Callable[[str, float, str, float], Standard]:
     return at
 
 
-#: Names of `--growth-reference`.
+#: Growth charts by name.
 CHARTS = {
     "who": _Chart("WHO 2006/2007", _who),
     "cdc": _Chart("CDC 2000", _cdc),

@@ -16,17 +16,9 @@ from typing import Any
 from anthropo._version import __version__
 from anthropo.measurement.registry import registry
 from anthropo.reference.growth import MEASURES, Growth
+from anthropo.reference.rules import hpo_release, hpo_terms
 from anthropo.reference.tables import parse_age
-from anthropo.reference.traits import (
-    ABSENT,
-    CONFIDENCE,
-    PRESENT,
-    Evidence,
-    Trait,
-    hpo_release,
-    hpo_terms,
-    interval,
-)
+from anthropo.reference.traits import ABSENT, CONFIDENCE, PRESENT, Evidence, Trait, interval
 from anthropo.reference.zscore import LIMIT, Value, ZScore
 
 Json = dict[str, Any]
@@ -71,30 +63,15 @@ def phenopacket(
     by_hand: Sequence[str] = (),
     created: datetime | None = None,
 ) -> Json:
-    """Make a phenopacket of one person.
+    """A phenopacket of one person as JSON has it; choose an identity that tells nobody who the person is.
 
-    Parameters
+    Measurements, scores and traits are those of the photos, `growth` is what was measured by hand; the age
+    is as it was given, such as ``31`` or ``18m``; `by_hand` are landmarks that were placed by hand.
+
+    References
     ----------
-    identity : str
-        Of the phenopacket and of its subject; choose one that tells nobody who the person is.
-    measurements, scores
-        As for `anthropo.reference.traits.call_traits`, without what was measured by hand.
-    traits : iterable of Trait
-        As from `call_traits`.
-    growth : sequence of Growth
-        What was measured by hand.
-    sex : {"female", "male"} or None
-    age : str, optional
-        As it was given, such as ``31`` or ``18m``.
-    by_hand : sequence of str
-        Landmarks that were placed by hand.
-    created : datetime, optional
-        Now when left out.
-
-    Returns
-    -------
-    dict
-        To be written by `as_json`.
+    .. [1] J. O. B. Jacobsen et al., "The GA4GH Phenopacket schema defines a computable representation of
+       clinical data", Nature Biotechnology 40 (2022) 817-820.
     """
     scored: dict[tuple[str, str], ZScore] = {}
     for score in scores:
@@ -129,13 +106,7 @@ def as_json(packet: Json) -> bytes:
 
 
 def iso_age(text: str) -> str:
-    """An age as an ISO 8601 duration: ``P31Y``, ``P1Y6M``, ``P12D``; in completed months from a fraction.
-
-    Raises
-    ------
-    InputError
-        If it is no age.
-    """
+    """An age as an ISO 8601 duration: ``P31Y``, ``P1Y6M``, ``P12D``; in completed months from a fraction."""
     years = parse_age(text)
     given = text.strip().lower()
     if any(unit in given for unit in "dw") and "." not in given and "," not in given:
@@ -150,20 +121,20 @@ def iso_age(text: str) -> str:
 
 def _measurement(m: Value, score: ZScore | None) -> Json:
     entry = registry()[m.id]
-    told = [f"95 % interval {m.lo:.4g} to {m.hi:.4g}"] if math.isfinite(m.lo) else []
+    words = [entry.name] + ([f"95 % interval {m.lo:.4g} to {m.hi:.4g}"] if math.isfinite(m.lo) else [])
     bounds = None
     if score is not None and math.isfinite(score.mean):
         bounds = (score.mean - LIMIT * score.sd, score.mean + LIMIT * score.sd)
         if math.isfinite(score.z):
-            told.append(_z_words(score))
-    told += [m.reason] if m.reason else []
-    return _quantity(_assay(m.id), "; ".join([entry.name, *told]), m.value, m.unit, bounds)
+            words.append(_z_words(score))
+    words += [m.reason] if m.reason else []
+    return _quantity(_assay(m.id), "; ".join(words), m.value, m.unit, bounds)
 
 
 def _grown(g: Growth) -> Json:
     bounds = (g.low, g.high) if math.isfinite(g.low) else None
-    told = _z_words(g.score) if math.isfinite(g.z) else g.reason
-    return _quantity(_assay(g.id), f"{MEASURES[g.id].name}; {told}", g.value, g.unit, bounds)
+    words = _z_words(g.score) if math.isfinite(g.z) else g.reason
+    return _quantity(_assay(g.id), f"{MEASURES[g.id].name}; {words}", g.value, g.unit, bounds)
 
 
 def _quantity(
@@ -225,45 +196,27 @@ def _link(e: Evidence, confidence: float) -> Json:
 
 
 def _resources(*, loinc: bool, eco: bool) -> list[Json]:
-    obo = "http://purl.obolibrary.org/obo"
-    found = [
-        _resource("hp", "human phenotype ontology", "HP", f"{obo}/hp.owl", hpo_release(), f"{obo}/HP_"),
-        _resource(
-            "anthropo", "anthropo's measurement registry", "anthropo", "urn:anthropo", __version__,
-            "urn:anthropo:measurement:",
+    """Vocabularies that the packet's identifiers are from."""
+    obo, ours, ucum, codes = (
+        "http://purl.obolibrary.org/obo", "urn:anthropo", "https://ucum.org", "https://loinc.org"
+    )  # fmt: skip
+    rows = [
+        ("hp", "human phenotype ontology", f"{obo}/hp.owl", hpo_release(), "HP", f"{obo}/HP_"),
+        (
+            "anthropo",
+            "anthropo's measurement registry",
+            ours,
+            __version__,
+            "anthropo",
+            f"{ours}:measurement:",
         ),
-        _resource(
-            "ucum", "Unified Code for Units of Measure", "UCUM", "https://ucum.org", _UCUM_VERSION,
-            "https://ucum.org/",
-        ),
-    ]  # fmt: skip
+        ("ucum", "Unified Code for Units of Measure", ucum, _UCUM_VERSION, "UCUM", f"{ucum}/"),
+    ]
     if eco:
-        found.append(
-            _resource(
-                "eco",
-                "Evidence and Conclusion Ontology",
-                "ECO",
-                f"{obo}/eco.owl",
-                _ECO_VERSION,
-                f"{obo}/ECO_",
-            )
-        )
+        name = "Evidence and Conclusion Ontology"
+        rows.append(("eco", name, f"{obo}/eco.owl", _ECO_VERSION, "ECO", f"{obo}/ECO_"))
     if loinc:
-        found.append(
-            _resource(
-                "loinc", "Logical Observation Identifiers Names and Codes", "LOINC", "https://loinc.org",
-                _LOINC_VERSION, "https://loinc.org/",
-            )
-        )  # fmt: skip
-    return found
-
-
-def _resource(identity: str, name: str, prefix: str, url: str, version: str, iri: str) -> Json:
-    return {
-        "id": identity,
-        "name": name,
-        "url": url,
-        "version": version,
-        "namespacePrefix": prefix,
-        "iriPrefix": iri,
-    }
+        name = "Logical Observation Identifiers Names and Codes"
+        rows.append(("loinc", name, codes, _LOINC_VERSION, "LOINC", f"{codes}/"))
+    fields = ("id", "name", "url", "version", "namespacePrefix", "iriPrefix")
+    return [dict(zip(fields, row, strict=True)) for row in rows]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Protocol
 
+from anthropo.errors import parameter
 from anthropo.reference.tables import Reference, ReferenceRow, ages
 
 _Z95 = 1.959964  # half-width of a 95 % interval in standard deviations
@@ -15,7 +16,7 @@ LIMIT = 2.0  # beyond ±2 a measurement counts as unusual (Elements of Morpholog
 
 
 class Value(Protocol):
-    """What is scored: `anthropo.measurement.compute.Measurement`, or anything with its fields."""
+    """A value to score: `anthropo.Measurement`, or anything with these fields of it."""
 
     @property
     def id(self) -> str: ...
@@ -59,10 +60,11 @@ def score(
 
     Parameters
     ----------
-    measurements : iterable of Value
+    measurements : iterable of Measurement
         One measurement may come in several units (of the outer-canthal distance and in mm): each
         reference takes the one that is in its unit.
     references : sequence of Reference
+        From `load_reference`.
     sex : {"female", "male"} or None
         None if unknown: then only rows for both sexes apply.
     age : float or None
@@ -88,6 +90,15 @@ def score(
        University of Michigan technical report, 2003 (the two standard errors).
     .. [2] J. R. Crawford, D. C. Howell, "Comparing an individual's test score against norms derived
        from small samples", The Clinical Neuropsychologist 12 (1998) 482-486.
+
+    Examples
+    --------
+    >>> from anthropo import Measurement
+    >>> from anthropo.reference import load_reference, score
+    >>> width = Measurement("intercanthal_width", 0.42, 0.41, 0.43, "ex-ex", "mid", "")
+    >>> (z,) = score([width], [load_reference()], sex="female", age=31)
+    >>> print(f"{z.z:.1f} ({z.z_lo:.1f} to {z.z_hi:.1f}), {z.reference}, grade {z.grade}, n = {z.n}")
+    2.5 (1.5 to 3.5), frl-adults, grade A, n = 25
     """
     by_id: dict[str, list[Value]] = {}
     for measurement in measurements:
@@ -108,7 +119,7 @@ def _score(values: list[Value], reference: Reference, sex: str | None, age: floa
     elif given.unit != row.unit:
         z, below, above = nan, nan, nan
         if row.unit == "mm":
-            reason = f"{reference.name} needs millimetres: pass --scale"
+            reason = f"{reference.name} needs millimetres: pass {parameter('scale')}"
         else:
             reason = f"{reference.name} is in {row.unit}, the value in {given.unit}"
     else:
@@ -145,10 +156,11 @@ def _choose(
     mine = sorted((r for r in rows if r.sex in (sex, "both")), key=lambda r: r.sex == "both")
     if not mine:
         if sex is None:
-            return None, f"the sex is missing and {name} is by sex: pass --sex, or a column sex"
+            return None, f"the sex is missing and {name} is by sex: pass {parameter('sex')}, or a column sex"
         return None, f"{name} has {measurement} for {' and '.join(sorted({r.sex for r in rows}))} only"
     if age is None:
-        return None, f"the age is missing and {name} is for {ages(mine)}: pass --age, or a column age"
+        why = f"the age is missing and {name} is for {ages(mine)}: pass {parameter('age')}, or a column age"
+        return None, why
     row = next((r for r in mine if r.holds(age)), None)
     return row, "" if row else f"age {age:g} is outside {name}: {ages(mine)}"
 
@@ -158,7 +170,7 @@ def _choose(
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """Two references that say different things of one measurement."""
+    """Two references that contradict each other in one measurement."""
 
     first: ZScore
     second: ZScore
@@ -171,7 +183,7 @@ class Disagreement:
         return self.first.id
 
     def sentence(self) -> str:
-        """What a reader must know, with both numbers."""
+        """The contradiction as one sentence, with both numbers."""
         both = " against ".join(
             f"z {_signed(s.z)} ({_signed(s.z_lo)} to {_signed(s.z_hi)}) by {s.reference}, grade {s.grade},"
             for s in (self.first, self.second)
@@ -186,31 +198,23 @@ class Disagreement:
 
 
 def disagreement(zscores: Iterable[ZScore]) -> list[Disagreement]:
-    """Where references contradict each other.
+    """Every pair of references that contradict each other in one measurement.
 
-    Parameters
-    ----------
-    zscores : iterable of ZScore
-        As from `score` with several references; those without a z are passed over.
-
-    Returns
-    -------
-    list of Disagreement
-        Every pair of references whose intervals for one measurement do not overlap, or whose scores
-        lie on different sides of ±2. A score without an interval is compared by its side only.
+    Their intervals do not overlap, or their scores lie on different sides of ±2. A score without an
+    interval is compared by its side only, one without a z not at all.
     """
     by_id: dict[str, list[ZScore]] = {}
     for z in zscores:
         if not math.isnan(z.z):
             by_id.setdefault(z.id, []).append(z)
-    found = []
+    pairs = []
     for scores in by_id.values():
         for first, second in combinations(scores, 2):
             apart = first.z_hi < second.z_lo or second.z_hi < first.z_lo
             sides = _side(first.z) != _side(second.z)
             if apart or sides:
-                found.append(Disagreement(first, second, apart, sides))
-    return found
+                pairs.append(Disagreement(first, second, apart, sides))
+    return pairs
 
 
 def _side(z: float) -> int:

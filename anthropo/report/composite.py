@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
-import math
 import re
-import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,9 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from anthropo._version import __version__
-from anthropo.face.scheme import LANDMARKS
 from anthropo.face.warp import Mesh
-from anthropo.groups.composite import Displacement, Group, placed
+from anthropo.groups.composite import POINT_CODES, Displacement, LabelShapes, placed
+from anthropo.photo import LUMA
+from anthropo.report.heat import FACE_LINES
+from anthropo.report.rendering import INK, NOTE, SOFT, drawable, png, print_table
+from anthropo.workflows.composite import PERMUTATIONS, CompositeResult
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -31,10 +31,8 @@ DISPLACEMENTS = "displacement.csv"
 SUMMARY = "composites.json"
 
 UNIT = "fraction of the outer-canthal distance of the cohort's mean shape"
-NOTE = "Research use only, not a medical device."
 SIGNIFICANT = 0.05  # adjusted p
 
-_INK, _SOFT = "#1b1f24", "#57606a"
 _TILE = 340  # px, width of a picture on the sheet
 _COLUMNS = 4
 _COLOURS = "YlOrBr"  # light to dark with every colour vision, and in grey
@@ -42,21 +40,6 @@ _OPACITY = 0.75
 _LONGER = (1, 2, 3, 5, 10, 20)  # how much longer than they are arrows are drawn
 _LONGEST = 0.3  # outer-canthal distances, of an arrow as drawn
 _LEAST_SCALE = 0.02  # outer-canthal distances, of the colours' end: no noise looks like a finding
-
-
-# Lines of the 68 points, to draw a face with.
-_LINES: tuple[tuple[int, ...], ...] = (
-    tuple(range(17)),
-    tuple(range(17, 22)),
-    tuple(range(22, 27)),
-    tuple(range(27, 31)),
-    tuple(range(31, 36)),
-    (*range(36, 42), 36),
-    (*range(42, 48), 42),
-    (*range(48, 60), 48),
-    (*range(60, 68), 60),
-)
-_CODES = {at[0]: code for code, at in LANDMARKS.items() if len(at) == 1}
 
 
 def file_names(labels: Iterable[str]) -> dict[str, str]:
@@ -75,7 +58,7 @@ def file_names(labels: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def count(group: Group) -> str:
+def count(group: LabelShapes) -> str:
     """How many people and photos."""
     people = "person" if group.patients == 1 else "people"
     more = "" if group.photos == group.patients else f" ({group.photos} photos)"
@@ -85,21 +68,8 @@ def count(group: Group) -> str:
 # ---------------------------------------------------------------------------------------------- pictures
 
 
-def captioned(pixels: Pixels, group: Group, remarks: Sequence[str] = ()) -> Image.Image:
-    """A composite with what it is written under it.
-
-    Parameters
-    ----------
-    pixels : (h, w, 3) uint8 array
-    group : Group
-    remarks : sequence of str
-        How it was made, where not in the usual way.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGB, without metadata.
-    """
+def captioned(pixels: Pixels, group: LabelShapes, remarks: Sequence[str] = ()) -> Image.Image:
+    """A composite with a caption below: the label, its people, and how it was made if not by default."""
     height, width = pixels.shape[:2]
     size = max(9, height // 30)
     lines = [f"composite of {count(group)}", *remarks, "research use only"]
@@ -113,7 +83,7 @@ def captioned(pixels: Pixels, group: Group, remarks: Sequence[str] = ()) -> Imag
     draw = ImageDraw.Draw(picture)
     y = height + step // 3
     for at, (text, font) in enumerate(zip(texts, fonts, strict=True)):
-        draw.text((size // 2, y), text, _SOFT if at else _INK, font)
+        draw.text((size // 2, y), text, SOFT if at else INK, font)
         y += step + (0 if at else step // 4)
     return picture
 
@@ -146,7 +116,7 @@ def contact_sheet(pairs: Sequence[tuple[Image.Image, Image.Image | None]], title
     sheet = Image.new("RGB", (max(columns * (_TILE + gap) + gap, 460), head + sum(heights) + foot), "white")
     draw = ImageDraw.Draw(sheet)
     font = _font(18, bold=True)
-    draw.text((gap, 14), _fitted(title, font, sheet.width - 2 * gap), _INK, font)
+    draw.text((gap, 14), _fitted(title, font, sheet.width - 2 * gap), INK, font)
     top = head
     for row, height in zip(rows, heights, strict=True):
         for at, pair in enumerate(row):
@@ -155,7 +125,7 @@ def contact_sheet(pairs: Sequence[tuple[Image.Image, Image.Image | None]], title
                 sheet.paste(picture, (gap + at * (_TILE + gap), y))
                 y += picture.height + gap
         top += height
-    draw.text((gap, top + 6), NOTE, _SOFT, _font(13))
+    draw.text((gap, top + 6), NOTE, SOFT, _font(13))
     return sheet
 
 
@@ -163,42 +133,30 @@ def _to_width(picture: Image.Image, width: int) -> Image.Image:
     return picture.resize((width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS)
 
 
-def field(found: Displacement, controls: Floats, size: int) -> Floats:
+def field(moved: Displacement, controls: Floats, size: int) -> Floats:
     """How far each pixel of the controls' mean face moves, (size, width), in the units of a displacement.
 
     NaN outside the landmarks' outline, where nothing is known.
     """
     from scipy.spatial import Delaunay
 
-    start, end = placed(controls, size), placed(controls + found.vectors, size)
+    start, end = placed(controls, size), placed(controls + moved.vectors, size)
     # as wide as a composite
     width = round(size * 0.9)
     rows, columns = np.mgrid[0:size, 0:width]
     grid = np.stack([columns, rows], -1).astype(np.float64)
     unit = float(np.ptp(placed(np.array([(0.0, 0.0), (1.0, 0.0)]), size)[:, 0]))
-    moved = np.hypot(*np.moveaxis(Mesh(start, (size, width)).places(end) - grid, -1, 0)) / unit
+    length = np.hypot(*np.moveaxis(Mesh(start, (size, width)).places(end) - grid, -1, 0)) / unit
     inside = Delaunay(start).find_simplex(grid.reshape(-1, 2)).reshape(size, width) >= 0
-    return np.where(inside, moved, np.nan)
+    return np.where(inside, length, np.nan)
 
 
 def displacement_map(
-    found: Displacement, group: Group, controls: Group, face: Pixels, fields: Mapping[str, Floats]
+    moved: Displacement, group: LabelShapes, controls: LabelShapes, face: Pixels, fields: Mapping[str, Floats]
 ) -> Image.Image:
-    """Where the mean face of a label differs from that of the controls.
+    """Where the mean face of a label differs from that of the controls, over the controls' composite.
 
-    Parameters
-    ----------
-    found : Displacement
-    group, controls : Group
-    face : (h, w, 3) uint8 array
-        The controls' composite.
-    fields : mapping of str to (h, w) array
-        `field` of every label: their colours have one scale.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGB, without metadata.
+    `fields` has the `field` of every label, since their colours have one scale.
     """
     from matplotlib.figure import Figure
 
@@ -207,16 +165,16 @@ def displacement_map(
     figure = Figure(figsize=(6.4, 7.4), layout="constrained", dpi=110)
     axes = figure.subplots()
     # a pale grey face under the colours
-    grey = face.astype(np.float64) @ [0.299, 0.587, 0.114]
+    grey = face.astype(np.float64) @ LUMA
     axes.imshow(128 + grey / 2, cmap="gray", vmin=0, vmax=255)
-    shown = axes.imshow(fields[found.label], cmap=_COLOURS, vmin=0, vmax=end, alpha=_OPACITY)
+    shown = axes.imshow(fields[moved.label], cmap=_COLOURS, vmin=0, vmax=end, alpha=_OPACITY)
     start = placed(controls.mean, size)
-    for line in _LINES:
+    for line in FACE_LINES:
         axes.plot(*start[list(line)].T, color="white", linewidth=1.6, alpha=0.8)
-        axes.plot(*start[list(line)].T, color=_SOFT, linewidth=0.6)
-    longer = arrow_factor(found)
-    arrows = placed(controls.mean + longer * found.vectors, size) - start
-    sure = found.p_adjusted < SIGNIFICANT
+        axes.plot(*start[list(line)].T, color=SOFT, linewidth=0.6)
+    longer = arrow_factor(moved)
+    arrows = placed(controls.mean + longer * moved.vectors, size) - start
+    sure = moved.p_adjusted < SIGNIFICANT
     for members, colour, edge, width, dot in (
         (~sure, "#6b7480", "white", 0.0035, "white"),
         (sure, "#0b3d91", "white", 0.006, "#0b3d91"),
@@ -229,151 +187,132 @@ def displacement_map(
                 edgecolor=edge, linewidth=0.5, headwidth=3, headlength=3.2, headaxislength=3, zorder=5,
             )  # fmt: skip
     axes.set_axis_off()
-    axes.set_title(f"{_short(group.label)} against {_short(controls.label)}", fontsize=13, loc="left")
+    title = f"{drawable(group.label, 28)} against {drawable(controls.label, 28)}"
+    axes.set_title(title, fontsize=13, loc="left")
     bar = figure.colorbar(shown, ax=axes, location="bottom", fraction=0.045, pad=0.01, aspect=38)
     bar.set_label("displacement of the mean face, outer-canthal distances", fontsize=9)
     bar.ax.tick_params(labelsize=8)
     stretched = "" if longer == 1 else f", {longer} × as long as they are,"
     figure.supxlabel(
-        f"{count(group)} against {count(controls)}. Arrows{stretched} from {_short(controls.label)}.\n"
+        f"{count(group)} against {count(controls)}. Arrows{stretched} from {drawable(controls.label, 28)}.\n"
         f"Blue, filled: differs (p < {SIGNIFICANT:g}, permutation of people, all landmarks together): "
         f"{int(sure.sum())} of {len(sure)}.\n{NOTE}",
-        fontsize=8.5, color=_SOFT, x=0.02, ha="left",
+        fontsize=8.5, color=SOFT, x=0.02, ha="left",
     )  # fmt: skip
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    with Image.open(buffer) as drawn:
+    with Image.open(io.BytesIO(png(figure, figure.dpi))) as drawn:
         picture: Image.Image = drawn.convert("RGB")
     return picture
 
 
-def arrow_factor(found: Displacement) -> int:
+def arrow_factor(moved: Displacement) -> int:
     """How much longer than they are a map's arrows are drawn."""
-    longest = float(np.hypot(*found.vectors.T).max())
+    longest = float(moved.lengths.max())
     return max((f for f in _LONGER if f * longest <= _LONGEST), default=_LONGER[0])
-
-
-def _short(name: str, most: int = 28) -> str:
-    """A user's name as it is drawn: not too long, and a dollar is no mathematics."""
-    return (name if len(name) <= most else name[: most - 1] + "…").replace("$", r"\$")
-
-
-def png(picture: Image.Image) -> bytes:
-    """A picture as a PNG file."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 # ------------------------------------------------------------------------------------------------ tables
 
 
-def _shapes_csv(found: Sequence[Group]) -> bytes:
-    """Mean shapes: a row for each label and landmark."""
-    columns = ["label", "patients", "photos", "point", "landmark", "x", "y", "sd_x", "sd_y"]
-    rows = [
-        [group.label, group.patients, group.photos, at, _CODES.get(at, ""), *_numbers(*mean, *sd)]
-        for group in found
-        for at, (mean, sd) in enumerate(zip(group.mean, group.sd, strict=True))
-    ]
-    return _csv([columns, *rows])
+def composite_files(result: CompositeResult) -> dict[str, bytes]:
+    """Everything that `anthropo composite` writes, by file name."""
+    names = file_names(group.label for group in result.groups)
+    files = _pictures(result, names)
+    frame = result.to_frame()
+    shapes = ["label", "patients", "photos", "point", "landmark", "x", "y", "sd_x", "sd_y"]
+    tables = {SHAPES: frame[shapes]}
+    if result.displacements:
+        moved = ["label", "controls", "point", "landmark", "dx", "dy", "length", "t2", "p", "p_adjusted"]
+        tables[DISPLACEMENTS] = frame.loc[frame["controls"].notna(), moved]
+    for name, table in tables.items():
+        files[name] = table.to_csv(index=False, float_format="%.5g", lineterminator="\n").encode()
+    return files | {
+        SUMMARY: json.dumps(_summary(result, names), ensure_ascii=False, indent=1, allow_nan=False).encode()
+    }
 
 
-def _displacement_csv(found: Sequence[Displacement]) -> bytes:
-    """How far mean shapes lie apart: a row for each label and landmark."""
-    columns = ["label", "controls", "point", "landmark", "dx", "dy", "length", "t2", "p", "p_adjusted"]
-    rows = [
-        [d.label, d.controls, at, _CODES.get(at, ""),
-         *_numbers(*d.vectors[at], float(np.hypot(*d.vectors[at])), d.t2[at], d.p[at], d.p_adjusted[at])]
-        for d in found
-        for at in range(len(d.vectors))
-    ]  # fmt: skip
-    return _csv([columns, *rows])
+def _pictures(result: CompositeResult, names: Mapping[str, str]) -> dict[str, bytes]:
+    request, controls = result.request, result.controls
+    remarks = ["all labels in one shape"] * request.common_shape + ["detail made stronger"] * request.sharp
+    composites = {
+        group.label: captioned(result.averages[group.label], group, remarks) for group in result.groups
+    }
+    maps: dict[str, Image.Image] = {}
+    if controls:
+        groups = {group.label: group for group in result.groups}
+        fields = {moved.label: field(moved, controls.mean, request.size) for moved in result.displacements}
+        face = result.averages[controls.label]
+        maps = {
+            moved.label: displacement_map(moved, groups[moved.label], controls, face, fields)
+            for moved in result.displacements
+        }
+    files = {f"{names[label]}.png": png(picture) for label, picture in composites.items()}
+    files |= {f"{names[label]}-displacement.png": png(picture) for label, picture in maps.items()}
+    pairs = [(picture, maps.get(label)) for label, picture in composites.items()]
+    return files | {SHEET: png(contact_sheet(pairs, f"Composites of {result.cohort}"))}
 
 
-def _numbers(*values: float) -> list[str]:
-    return [f"{v:.5g}" if math.isfinite(v) else "" for v in values]
-
-
-def _csv(rows: Iterable[Sequence[Any]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
-
-
-def tables(
-    found: Sequence[Group],
-    displacements: Sequence[Displacement],
-    names: Mapping[str, str],
-    said: Mapping[str, Any],
-) -> dict[str, bytes]:
-    """shapes.csv, displacement.csv where there is any, and composites.json.
-
-    Parameters
-    ----------
-    found : sequence of Group
-    displacements : sequence of Displacement
-    names : mapping of str to str
-        From `file_names`.
-    said : mapping
-        How it was made, as name and value.
-    """
-    moved = {d.label: d for d in displacements}
+def _summary(result: CompositeResult, names: Mapping[str, str]) -> dict[str, Any]:
+    request = result.request
+    moved = {one.label: one for one in result.displacements}
     labels = [
         {
             "label": group.label,
             "patients": group.patients,
             "photos": group.photos,
             "picture": f"{names[group.label]}.png",
-            **(_moved(moved[group.label], names[group.label]) if group.label in moved else {}),
+            **(_displaced(moved[group.label], names[group.label]) if group.label in moved else {}),
         }
-        for group in found
+        for group in result.groups
     ]
-    document = {"anthropo": __version__, "note": NOTE, "unit": UNIT, **said, "labels": labels}
-    files = {SHAPES: _shapes_csv(found)}
-    if displacements:
-        files[DISPLACEMENTS] = _displacement_csv(displacements)
-    return files | {SUMMARY: json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False).encode()}
-
-
-def _moved(found: Displacement, name: str) -> dict[str, Any]:
-    lengths = np.hypot(*found.vectors.T)
     return {
-        "displacement": f"{name}-displacement.png",
-        "largest": float(f"{lengths.max():.5g}"),
-        "significant_landmarks": int((found.p_adjusted < SIGNIFICANT).sum()),
+        "anthropo": __version__,
+        "note": NOTE,
+        "unit": UNIT,
+        "cohort": result.cohort,
+        "size": request.size,
+        "common_shape": request.common_shape,
+        "sharp": request.sharp,
+        "min_patients": request.min_patients,
+        "seed": request.seed,
+        "permutations": PERMUTATIONS,
+        "controls": result.controls.label if result.controls else None,
+        "photos_left_out": len(result.left_out),
+        "refused": list(result.refused),
+        "labels": labels,
     }
 
 
-def print_composites(
-    found: Sequence[Group], displacements: Sequence[Displacement], names: Mapping[str, str]
-) -> None:
-    """A line for each label on standard output."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _displaced(moved: Displacement, name: str) -> dict[str, Any]:
+    return {
+        "displacement": f"{name}-displacement.png",
+        "largest": float(f"{moved.lengths.max():.5g}"),
+        "significant_landmarks": int((moved.p_adjusted < SIGNIFICANT).sum()),
+    }
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("label")
-    for column in ("people", "photos"):
-        table.add_column(column, justify="right")
-    moved = {d.label: d for d in displacements}
-    against = next(iter(moved.values())).controls if moved else ""
-    if moved:
-        table.add_column(Text(f"landmarks that differ from {against}"), justify="right")
-        table.add_column("farthest", justify="left")
-    table.add_column("picture")
-    for group in found:
-        row: list[Text | str] = [Text(group.label), str(group.patients), str(group.photos)]
-        if moved:
-            row += _told(moved[group.label]) if group.label in moved else ["", ""]
-        table.add_row(*row, Text(f"{names[group.label]}.png"))
-    Console(width=None if sys.stdout.isatty() else 1000, highlight=False, markup=False).print(table)
+
+def print_composites(result: CompositeResult) -> None:
+    """A line for each label on standard output."""
+    names = file_names(group.label for group in result.groups)
+    moved = {one.label: one for one in result.displacements}
+    against = [f"landmarks that differ from {one.controls}" for one in result.displacements[:1]]
+    columns = ("label", "people", "photos", *against, *["farthest"] * bool(moved), "picture")
+    rows = [
+        [
+            *(group.label, str(group.patients), str(group.photos)),
+            *(_farthest(moved.get(group.label)) if moved else ()),
+            f"{names[group.label]}.png",
+        ]
+        for group in result.groups
+    ]
+    print_table(columns, rows, left=("farthest", "picture"))
     print(f"Distances: outer-canthal distances. Differs: p < {SIGNIFICANT:g}, all landmarks together. {NOTE}")
 
 
-def _told(found: Displacement) -> list[str]:
-    lengths = np.hypot(*found.vectors.T)
-    at = int(lengths.argmax())
-    name = f"{_CODES[at]}, point {at}" if at in _CODES else f"point {at}"
-    return [f"{int((found.p_adjusted < SIGNIFICANT).sum())} of {len(lengths)}", f"{lengths[at]:.3f} ({name})"]
+def _farthest(moved: Displacement | None) -> tuple[str, str]:
+    """How many landmarks differ, and which one moves farthest."""
+    if moved is None:
+        return "", ""
+    at = int(moved.lengths.argmax())
+    name = f"{POINT_CODES[at]}, point {at}" if at in POINT_CODES else f"point {at}"
+    differing = int((moved.p_adjusted < SIGNIFICANT).sum())
+    return f"{differing} of {len(moved.lengths)}", f"{moved.lengths[at]:.3f} ({name})"

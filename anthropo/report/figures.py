@@ -8,11 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from anthropo.face.landmarker import Face
+from anthropo.batch.beside import FaceFiles
+from anthropo.batch.inputs import OVERLAY_SUFFIX
+from anthropo.batch.run import MeasuredFace
+from anthropo.face.landmarker import Face, power_of_two
+from anthropo.files import write
 from anthropo.measurement import anatomy
 from anthropo.measurement.registry import Entry, registry, resolve
 from anthropo.measurement.scale import Scale
-from anthropo.photo import Photo, read_photo
+from anthropo.photo import Photo
+from anthropo.report.rendering import jpeg
 
 _FACE_PX = 560  # width of the face in an overlay
 _LARGEST = 2400  # px, longer side of an overlay
@@ -32,6 +37,18 @@ REGION_COLOURS = {
 _SCALE_COLOUR = "#FFFFFF"
 
 
+class Overlays(FaceFiles):
+    """A folder with an overlay of each face."""
+
+    suffix = OVERLAY_SUFFIX
+    what = "overlays"
+
+    def __call__(self, seen: MeasuredFace) -> None:
+        picture = overlay(seen.observation.photo, seen.face, seen.scale)
+        file = self.file(seen.item, seen.digest, seen.observation.index)
+        write(file, jpeg(picture, quality=90), what="the overlay")
+
+
 def measured_lines(entries: list[Entry] | None = None) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:
     """Every line that a distance runs along: region and the points of both its ends."""
     lines: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {}
@@ -48,14 +65,14 @@ def measured_lines(entries: list[Entry] | None = None) -> list[tuple[str, tuple[
     return [(region, a, b) for (a, b), region in lines.items()]
 
 
-def overlay(face: Face, photo: Photo | None = None, scale: Scale | None = None) -> Image.Image:
+def overlay(photo: Photo, face: Face, scale: Scale | None = None) -> Image.Image:
     """The photo around the face with corrected landmarks, their spread and the measured lines.
 
     Parameters
     ----------
+    photo : Photo
+        The photo that the face was found in.
     face : Face
-    photo : Photo, optional
-        The photo that the face was found in; read again from `face.source` when left out.
     scale : Scale, optional
         Whatever gave the scale is outlined.
 
@@ -66,9 +83,7 @@ def overlay(face: Face, photo: Photo | None = None, scale: Scale | None = None) 
     """
     box = np.array(face.box).reshape(2, 2)
     face_width = float(box[1, 0] - box[0, 0])
-    wanted = max(1.0, face_width / _FACE_PX)
-    if photo is None:
-        photo = read_photo(face.source, short_side=int(min(face.size) / wanted), max_megapixels=None)
+    photo = photo.finer(power_of_two(face_width / _FACE_PX))
     outlines = list(scale.shape) if scale else []
     left, top, right, bottom = _crop(face, box, outlines)
     corners = photo.to_decoded(np.array([[left, top], [right, bottom]], dtype=float))

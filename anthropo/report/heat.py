@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,7 +22,7 @@ SUPPORTS, AGAINST = "more supportive", "speaks against"
 #: Of the numbers at the index bar.
 UNIT = "log-odds per 1 % of the square"
 
-# ColorBrewer's RdBu, told apart with every common colour vision
+# ColorBrewer's RdBu, distinguishable with every common colour vision
 _RED, _BLUE = (178, 24, 43), (33, 102, 172)
 _OPAQUE = 0.8  # where the map is strongest
 _RISE = 0.75  # below 1: weak places are seen as well
@@ -32,8 +31,11 @@ _MARGIN = 0.12  # of the map's side, around it
 _GREY = 0.6  # of a photo's colour: the map's reds must not be taken for skin
 _FINE = 3  # supersampling of lines
 _INK = (90, 96, 104)
-_LINES = (range(17), range(17, 22), range(22, 27), range(27, 31), range(31, 36))
-_LOOPS = (range(36, 42), range(42, 48), range(48, 60), range(60, 68))
+#: Lines through the 68 landmarks that draw a face.
+FACE_LINES: tuple[tuple[int, ...], ...] = (
+    *map(tuple, (range(17), range(17, 22), range(22, 27), range(27, 31), range(31, 36))),
+    *((*range(a, b), a) for a, b in ((36, 42), (42, 48), (48, 60), (60, 68))),
+)
 
 
 def density(values: Floats) -> Floats:
@@ -42,30 +44,14 @@ def density(values: Floats) -> Floats:
 
 
 def common_limit(maps: Iterable[Floats]) -> float:
-    """What is drawn at full strength in maps that are shown beside each other, in `UNIT`."""
-    found = [float(np.percentile(np.abs(density(values)), _BRIGHTEST)) for values in maps]
-    return max([1e-6, *found])
+    """Value that maps beside each other draw at full strength, in `UNIT`."""
+    return max([1e-6, *(float(np.percentile(np.abs(density(values)), _BRIGHTEST)) for values in maps)])
 
 
 def overlay(values: Floats, photo: Photo, face: Face, limit: float, side: int = 420) -> Image.Image:
-    """A map over the photograph it was made of.
+    """A map (size, size), log-odds per pixel, over its photograph: a picture of `side` px with a margin.
 
-    Parameters
-    ----------
-    values : (size, size) array
-        Log-odds per pixel of the face's chip, as `anthropo.explanation.heatmap` gives them.
-    photo : Photo
-    face : Face
-        Found in the photo.
-    limit : float
-        What is drawn at full strength, from `common_limit`.
-    side : int
-        Pixels, of the picture.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGB, square, without metadata: the map's square and a margin.
+    `limit` is drawn at full strength, see `common_limit`.
     """
     corners = _corners() @ frame_to_photo(face)[:, :2].T + frame_to_photo(face)[:, 2]
     middle, reach = corners.mean(0), float(np.ptp(corners, axis=0).max()) * (0.5 + _MARGIN)
@@ -89,17 +75,7 @@ def overlay(values: Floats, photo: Photo, face: Face, limit: float, side: int = 
 
 
 def over(picture: Image.Image, points: Floats, values: Floats, limit: float) -> Image.Image:
-    """A map over any picture of a face.
-
-    Parameters
-    ----------
-    picture : PIL.Image.Image
-        RGB.
-    points : (68, 2) array
-        Landmarks of its face, in its pixels; (0, 0) is a pixel's centre.
-    values, limit
-        As for `overlay`.
-    """
+    """A map over any picture of a face, whose landmarks (68, 2) are in its pixels; see `overlay`."""
     return _tinted(picture, _laid(density(values), points, picture.size), limit)
 
 
@@ -151,10 +127,8 @@ def template(side: int = 420) -> tuple[Image.Image, Floats]:
     picture = Image.new("RGB", (side * _FINE, side * _FINE), "white")
     draw = ImageDraw.Draw(picture)
     pen: dict[str, Any] = {"fill": _INK, "width": round(side * _FINE / 210), "joint": "curve"}
-    for line in (*_LINES, *_LOOPS):
-        own = points[list(line)] * _FINE
-        closed = np.vstack([own, own[:1]]) if line in _LOOPS else own
-        draw.line([tuple(p) for p in closed], **pen)
+    for line in FACE_LINES:
+        draw.line([tuple(p) for p in points[list(line)] * _FINE], **pen)
     draw.line([tuple(p) for p in _forehead(points) * _FINE], **pen)
     return picture.resize((side, side), Image.Resampling.LANCZOS), points - 0.5
 
@@ -178,13 +152,6 @@ def bar(limit: float, width: int = 420) -> Image.Image:
         anchor = "la" if at == margin else "ra" if at > width / 2 else "ma"
         draw.text((at, 38), text, "black", font, anchor=anchor)
     return picture
-
-
-def jpeg(picture: Image.Image) -> bytes:
-    """Encoded, without metadata."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()
 
 
 def _corners() -> Floats:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import csv
-import io
 import math
 import textwrap
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anthropo._version import __version__
-from anthropo.groups.map import FaceMap, Groups, Neighbours
-from anthropo.learning.metrics import Interval
+from anthropo.groups.map import Grouping
+from anthropo.report import rendering
+from anthropo.report.rendering import GREY, INK, LINE, NOTE, SOFT, drawable, embedded, jpeg, png
+from anthropo.workflows.map import DrawnMap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
-NOTE = "Research use only, not a medical device."
 CAUTION = (
     "Read this map with care (Wattenberg, Viégas & Johnson, “How to use t-SNE effectively”, Distill 2016). "
     "Only who lies beside whom means something: distances between clusters, their sizes and the empty space "
@@ -38,7 +34,6 @@ SHORT_CAUTION = (
 )
 VIEWS = {"tsne": "t-SNE", "pca": "principal components"}
 
-_INK, _SOFT, _LINE, _GREY = "#1b1f24", "#57606a", "#d8dee4", "#9aa4ae"
 # Okabe-Ito, the yellow left out, which is lost on white
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#1b1f24")
 _MOST_GROUPS = 15  # that get a mark of their own
@@ -89,36 +84,21 @@ class Mark:
     outline: Floats  # (p, 2) within about a unit of the origin, y down
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Drawn:
-    """Everything that is shown of a map."""
-
-    title: str
-    by: str
-    made: FaceMap
-    groups: Groups
-    neighbours: Neighbours
-    ids: tuple[str, ...]  # (n,) of the photos, as they may be shown
-    patients: NDArray[np.str_]  # (n,)
-    settings: dict[str, str]
-    thumbnails: tuple[Pixels, ...] = ()  # none, or one for each photo
-
-
-def marks(groups: Groups) -> tuple[Mark, ...]:
+def marks(groups: Grouping) -> tuple[Mark, ...]:
     """A mark for each group; those beyond the 15 largest, and what is not given, share a grey dot."""
     n = len(groups.names)
-    own = set(
-        np.argsort(-np.bincount(groups.index[groups.index >= 0], minlength=n), kind="stable")[:_MOST_GROUPS]
-    )
+    sizes = np.bincount(groups.index[groups.index >= 0], minlength=n)
+    marked = sorted(np.argsort(-sizes, kind="stable")[:_MOST_GROUPS].tolist())
+    others = 0.5 * _SHAPES[0]
     made = []
     for i, name in enumerate(groups.names):
-        if i not in own:
-            made.append(Mark(name, _GREY, 0.5 * _SHAPES[0]))
-            continue
-        at = sum(j in own for j in range(i))
-        colour = _ordered_colour(i, n) if groups.ordered else _COLOURS[at % len(_COLOURS)]
-        made.append(Mark(name, colour, _SHAPES[at % len(_SHAPES)]))
-    return (*made, Mark("not given", _GREY, 0.5 * _SHAPES[0]))
+        if i in marked:
+            at = marked.index(i)
+            colour = _ordered_colour(i, n) if groups.ordered else _COLOURS[at % len(_COLOURS)]
+            made.append(Mark(name, colour, _SHAPES[at % len(_SHAPES)]))
+        else:
+            made.append(Mark(name, GREY, others))
+    return (*made, Mark("not given", GREY, others))
 
 
 def _ordered_colour(i: int, n: int) -> str:
@@ -132,79 +112,59 @@ def _ordered_colour(i: int, n: int) -> str:
 # -------------------------------------------------------------------------------------------------- words
 
 
-def summary(drawn: Drawn) -> str:
-    """What the neighbours say, in one or two sentences."""
-    found = drawn.neighbours
-    n, people = len(drawn.ids), len(set(drawn.patients.tolist()))
-    of = f"{n} photos of {people} people, by {drawn.by}. "
-    if found.reason:
-        return of + f"Whether the groups differ cannot be told: {found.reason}."
-    a = found.accuracy
-    text = (
-        f"For {_percent(a.value)} of the photos (mean over the groups; 95 % interval {_percent(a.lo)} to "
-        f"{_percent(a.hi)}) the {found.k} nearest other people name the right group; with groups dealt at "
-        f"random, for {_percent(found.chance)}. "
+def summary(drawn: DrawnMap) -> str:
+    """Whether neighbours are of one group, in one or two sentences."""
+    near = drawn.neighbours
+    of = f"{len(drawn.ids)} photos of {len(set(drawn.patients.tolist()))} people, by {drawn.by}. "
+    if near.reason:
+        return of + f"Whether the groups differ cannot be told: {near.reason}."
+    share = near.accuracy
+    of += (
+        f"For {_percent(share.value)} of the photos (mean over the groups; 95 % interval "
+        f"{_percent(share.lo)} to {_percent(share.hi)}) the {near.k} nearest other people name the right "
+        f"group; with groups dealt at random, for {_percent(near.chance)}. "
     )
-    if found.p < 0.05:
-        return of + text + f"More than chance (p = {found.p:.2g})."
-    return (
-        of + text + f"No more than chance (p = {found.p:.2g}): clusters that you see are not by {drawn.by}."
-    )
+    if near.p < 0.05:
+        return of + f"More than chance (p = {near.p:.2g})."
+    return of + f"No more than chance (p = {near.p:.2g}): clusters that you see are not by {drawn.by}."
 
 
 def _percent(value: float) -> str:
     return f"{100 * value:.0f} %"
 
 
-def figures(drawn: Drawn) -> list[tuple[str, str, str]]:
+def figures(drawn: DrawnMap) -> list[tuple[str, str, str]]:
     """Name, value and meaning of each figure."""
-    found, made = drawn.neighbours, drawn.made
+    near, made = drawn.neighbours, drawn.made
     rows = []
-    if not found.reason:
-        rows = [
-            (
-                "neighbour accuracy",
-                share(found.accuracy),
-                f"share of a group's photos whose {found.k} nearest other people name it, mean over the "
-                "groups; nearest among all numbers, not on the map",
-            ),
-            (
-                "chance",
-                f"{found.chance:.3f} (19 in 20 below {found.chance_hi:.3f})",
-                "the same with the groups dealt to other people at random",
-            ),
-        ]
+    if not near.reason:
+        meaning = (
+            f"share of a group's photos whose {near.k} nearest other people name it, mean over the groups; "
+            "nearest among all numbers, not on the map"
+        )
+        rows.append(("neighbour accuracy", str(near.accuracy), meaning))
+        chance = f"{near.chance:.3f} (19 in 20 below {near.chance_hi:.3f})"
+        rows.append(("chance", chance, "the same with the groups dealt to other people at random"))
     meaning = "1: whoever is near on the map is near among all numbers; 0.5: as if drawn at random"
     rows += [
         (f"trustworthiness, {VIEWS[name]}", f"{value:.3f}", meaning if name == "tsne" else "likewise")
         for name, value in made.trust.items()
     ]
+    shares = f"{100 * made.shares[0]:.0f} % and {100 * made.shares[1]:.0f} %"
     rows.append(
-        (
-            "variance on the two components",
-            f"{100 * made.shares[0]:.0f} % and {100 * made.shares[1]:.0f} %",
-            "what the other components hold is not on the second map",
-        )
+        ("variance on the two components", shares, "what the other components hold is not on the second map")
     )
     return rows
 
 
-def share(found: Interval) -> str:
-    """A share with its interval; a dash where there is none."""
-    if not math.isfinite(found.value):
-        return "–"
-    return f"{found.value:.3f} ({found.lo:.3f} to {found.hi:.3f})"
-
-
-def group_rows(drawn: Drawn) -> list[dict[str, Any]]:
+def group_rows(drawn: DrawnMap) -> list[dict[str, Any]]:
     """Name, photos, people and neighbour accuracy of each group, and its mark."""
-    own = marks(drawn.groups)
     rows = []
-    for i, mark in enumerate(own):
+    for i, mark in enumerate(marks(drawn.groups)):
         members = drawn.groups.index == (i if i < len(drawn.groups.names) else -1)
         if not members.any():
             continue
-        found = drawn.neighbours.found[i] if i < len(drawn.neighbours.found) else None
+        shares = drawn.neighbours.by_group
         rows.append(
             {
                 "name": mark.name,
@@ -212,13 +172,13 @@ def group_rows(drawn: Drawn) -> list[dict[str, Any]]:
                 "colour": mark.colour,
                 "photos": int(members.sum()),
                 "people": len(set(drawn.patients[members].tolist())),
-                "found": share(found) if found else "–",
+                "accuracy": str(shares[i]) if i < len(shares) else "–",
             }
         )
     return rows
 
 
-def print_map(drawn: Drawn) -> None:
+def print_map(drawn: DrawnMap) -> None:
     """The figures on standard output."""
     import click
 
@@ -231,65 +191,49 @@ def print_map(drawn: Drawn) -> None:
 # --------------------------------------------------------------------------------------------------- files
 
 
-def table(drawn: Drawn) -> bytes:
+def table(drawn: DrawnMap) -> bytes:
     """The map as CSV, a row for each photo."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", drawn.by if drawn.by != "id" else "by", "tsne_x", "tsne_y", "pca_1", "pca_2"])
-    for i, name in enumerate(drawn.ids):
-        numbers = (*drawn.made.tsne[i], *drawn.made.pca[i])
-        writer.writerow([name, _group(drawn, i), *(f"{v:.6g}" for v in numbers)])
-    return text.getvalue().encode()
+    text: str = drawn.to_frame().to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return text.encode()
 
 
-def _group(drawn: Drawn, row: int) -> str:
-    at = drawn.groups.index[row]
-    return drawn.groups.names[at] if at >= 0 else ""
-
-
-def page(drawn: Drawn) -> bytes:
+def page(drawn: DrawnMap) -> bytes:
     """The map as one HTML page that needs nothing else."""
-    from jinja2 import Environment
-
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        resources.files("anthropo.report").joinpath("map.html").read_text(encoding="utf-8")
-    )
-    own = marks(drawn.groups)
+    drawn_as = marks(drawn.groups)
     places = {name: _places(drawn, name) for name in VIEWS}
     photos = [
         {
             "id": name,
-            "group": _group(drawn, i) or "not given",
-            "colour": own[drawn.groups.index[i]].colour,
+            "group": drawn.group_of(i) or "not given",
+            "colour": drawn_as[drawn.groups.index[i]].colour,
             "at": {view: place[i] for view, place in places.items()},
             "marks": {
-                view: polygon(own[drawn.groups.index[i]], tuple(p[i]), _MARK) for view, p in places.items()
+                view: polygon(drawn_as[drawn.groups.index[i]], tuple(p[i])) for view, p in places.items()
             },
             "tsne": drawn.made.tsne[i],
             "pca": drawn.made.pca[i],
         }
         for i, name in enumerate(drawn.ids)
     ]
-    text = template.render(
+    text = rendering.page(
+        "map.html",
         drawn=drawn,
         summary=summary(drawn),
         caution=CAUTION,
-        note=NOTE,
         views=VIEWS,
         photos=photos,
-        pictures=[_jpeg(p) for p in drawn.thumbnails],
+        pictures=[embedded(jpeg(_small(p, _THUMBNAIL_PX), 80)) for p in drawn.thumbnails],
         thumbnail=_thumbnail_width(len(drawn.ids)),
         aspect=drawn.thumbnails[0].shape[0] / drawn.thumbnails[0].shape[1] if drawn.thumbnails else 1,
         side=_SIDE,
         mark=_MARK,
         groups=group_rows(drawn),
         figures=figures(drawn),
-        version=__version__,
     )
     return text.encode()
 
 
-def _places(drawn: Drawn, view: str) -> Floats:
+def _places(drawn: DrawnMap, view: str) -> Floats:
     """Where each photo is drawn (n, 2) in a square, both axes at one scale, y down."""
     points: Floats = getattr(drawn.made, view)
     # a thumbnail and the mark at its corner stay inside
@@ -309,16 +253,12 @@ def _thumbnail_width(photos: int) -> float:
     return float(np.clip(part * _SIDE / math.sqrt(photos), least, most))
 
 
-def _jpeg(pixels: Pixels) -> str:
-    """A small JPEG without metadata, as base64."""
+def _small(pixels: Pixels, width: int) -> Image.Image:
     picture = Image.fromarray(pixels)
-    height = round(_THUMBNAIL_PX * picture.height / picture.width)
-    buffer = io.BytesIO()
-    picture.resize((_THUMBNAIL_PX, height), Image.Resampling.LANCZOS).save(buffer, "JPEG", quality=80)
-    return base64.b64encode(buffer.getvalue()).decode()
+    return picture.resize((width, round(width * picture.height / picture.width)), Image.Resampling.LANCZOS)
 
 
-def picture(drawn: Drawn) -> bytes:
+def picture(drawn: DrawnMap) -> bytes:
     """The map as a PNG file."""
     from matplotlib.figure import Figure
 
@@ -331,18 +271,16 @@ def picture(drawn: Drawn) -> bytes:
     grid = figure.add_gridspec(3, 2, height_ratios=heights)
     for at, (view, name) in enumerate(VIEWS.items()):
         _panel(figure.add_subplot(grid[0, at]), drawn, view, name)
-    figure.suptitle(_escaped(drawn.title), x=0.01, ha="left", fontsize=14, fontweight="bold")
+    figure.suptitle(drawable(drawn.title, 1000), x=0.01, ha="left", fontsize=14, fontweight="bold")
     key, foot = figure.add_subplot(grid[1, :]), figure.add_subplot(grid[2, :])
     key.legend(*_legend(drawn), loc="center left", ncols=columns, fontsize=9, frameon=False, borderpad=0)
-    foot.text(0, 0.5, _escaped("\n".join(text)), va="center", fontsize=8.5, color=_SOFT)
+    foot.text(0, 0.5, drawable("\n".join(text), 10_000), va="center", fontsize=8.5, color=SOFT)
     for axes in (key, foot):
         axes.set_axis_off()
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    return png(figure)
 
 
-def _panel(axes: Axes, drawn: Drawn, view: str, name: str) -> None:
+def _panel(axes: Axes, drawn: DrawnMap, view: str, name: str) -> None:
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
     place = _places(drawn, view)
@@ -352,21 +290,18 @@ def _panel(axes: Axes, drawn: Drawn, view: str, name: str) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
-        spine.set_color(_LINE)
+        spine.set_color(LINE)
     one, two = drawn.made.shares
     more = (
         f"perplexity {drawn.made.perplexity:.3g}"
         if view == "tsne"
         else f"{100 * (one + two):.0f} % of the variance"
     )
-    axes.set_title(f"{name}, {more}", fontsize=10, loc="left", color=_INK)
+    axes.set_title(f"{name}, {more}", fontsize=10, loc="left", color=INK)
     zoom = _thumbnail_width(len(place)) / _SIDE * 5.2 * 72 / 56
     for at, pixels in zip(place, drawn.thumbnails, strict=False):
-        small = Image.fromarray(pixels)
-        small = small.resize((112, round(112 * small.height / small.width)), Image.Resampling.LANCZOS)
-        axes.add_artist(
-            AnnotationBbox(OffsetImage(np.asarray(small), zoom=zoom / 2), tuple(at), frameon=False, zorder=2)
-        )
+        small = OffsetImage(np.asarray(_small(pixels, 2 * _THUMBNAIL_PX)), zoom=zoom / 2)
+        axes.add_artist(AnnotationBbox(small, tuple(at), frameon=False, zorder=2))
     size = (26 if drawn.thumbnails else 60) * min(1.0, math.sqrt(120 / len(place)))
     shift = _thumbnail_width(len(place)) / 2 if drawn.thumbnails else 0.0
     for i, mark in enumerate(marks(drawn.groups)):
@@ -374,39 +309,26 @@ def _panel(axes: Axes, drawn: Drawn, view: str, name: str) -> None:
         if members.any():
             x, y = place[members].T + shift
             # matplotlib draws all outlines equally large
-            own = size * float(np.abs(mark.outline).max()) ** 2
-            axes.scatter(
-                x, y, own, color=mark.colour, marker=_marker(mark), edgecolor="white", linewidth=0.5, zorder=3
-            )
+            area = size * float(np.abs(mark.outline).max()) ** 2
+            outline: dict[str, Any] = {"marker": _marker(mark), "edgecolor": "white", "linewidth": 0.5}
+            axes.scatter(x, y, area, color=mark.colour, zorder=3, **outline)
 
 
 def _marker(mark: Mark) -> Any:
     return [(float(x), -float(y)) for x, y in np.concatenate([mark.outline, mark.outline[:1]])]
 
 
-def _legend(drawn: Drawn) -> tuple[list[Any], list[str]]:
+def _legend(drawn: DrawnMap) -> tuple[list[Any], list[str]]:
     from matplotlib.lines import Line2D
 
-    own = {mark.name: mark for mark in marks(drawn.groups)}
+    by_name = {mark.name: mark for mark in marks(drawn.groups)}
     handles, names = [], []
     for row in group_rows(drawn):
-        mark = own[row["name"]]
-        handles.append(
-            Line2D(
-                [], [], linestyle="", marker=_marker(mark), color=mark.colour, markersize=9, markeredgewidth=0
-            )
-        )
-        names.append(_escaped(f"{_cut(row['name'])} ({row['people']})"))
+        mark = by_name[row["name"]]
+        style = {"linestyle": "", "marker": _marker(mark), "color": mark.colour}
+        handles.append(Line2D([], [], markersize=9, markeredgewidth=0, **style))
+        names.append(f"{drawable(row['name'], 40)} ({row['people']})")
     return handles, names
-
-
-def _cut(name: str, most: int = 40) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"
-
-
-def _escaped(text: str) -> str:
-    """A dollar is no mathematics."""
-    return text.replace("$", r"\$")
 
 
 WRITERS = {".html": page, ".png": picture, ".csv": table}

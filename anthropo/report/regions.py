@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -24,12 +21,12 @@ from anthropo.groups.regions import Difference, Discovery, Effect
 from anthropo.learning.features import Features
 from anthropo.learning.profile import Profile
 from anthropo.measurement.registry import registry
-from anthropo.report import heat
+from anthropo.report import heat, rendering
+from anthropo.report.rendering import NOTE, embedded, jpeg, png
 
 Floats = NDArray[np.float64]
 Document = dict[str, Any]
 
-NOTE = "Research use only, not a medical device."
 SIGNIFICANT = 0.05  # adjusted p of a place, and q of a number
 CAUTION = (
     "Distinguishes means: in this cohort. What groups differ in besides the label, such as age, sex, "
@@ -306,25 +303,12 @@ def picture(found: Discovery, drawn: Mapping[str, Image.Image]) -> Image.Image:
 
 def page(made: Document, found: Discovery, drawn: Mapping[str, Image.Image]) -> str:
     """Everything as one HTML page that needs nothing else."""
-    from jinja2 import Environment
-
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        resources.files("anthropo.report").joinpath("regions.html").read_text(encoding="utf-8")
-    )
     pictures = {
-        name: base64.b64encode(png(own) if name == "bar" else heat.jpeg(own)).decode()
-        for name, own in drawn.items()
+        name: embedded(png(picture) if name == "bar" else jpeg(picture)) for name, picture in drawn.items()
     }
-    return template.render(
-        made=made, found=found, summary=summary(found), places=places(found.maps),
+    return rendering.page(
+        "regions.html", made=made, found=found, summary=summary(found), places=places(found.maps),
         no_place=no_place(found.maps), pictures=pictures,
-        title=title, value=value, sized=sized, significant=SIGNIFICANT, caution=CAUTION, note=NOTE,
+        title=title, value=value, sized=sized, significant=SIGNIFICANT, caution=CAUTION,
         farthest=max([1.0, *(abs(e.g) for e in (*found.measurements, *found.regions) if math.isfinite(e.g))]),
     )  # fmt: skip
-
-
-def png(picture: Image.Image) -> bytes:
-    """Encoded, without metadata."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import click
 
+from anthropo.batch.patients import PatientRecord
+from anthropo.batch.records import MeasuredRecord, Record
+from anthropo.face.gate import Check
+from anthropo.measurement.compute import Measurement
+from anthropo.measurement.pooling import Pooled
 from anthropo.measurement.registry import registry
+from anthropo.reference.zscore import ZScore
+from anthropo.report.rendering import print_table
 
 
 def number(value: float | None, unit: str = "") -> str:
     """A value with the digits that its unit deserves."""
-    if value is None:
+    if value is None or math.isnan(value):
         return "–"
     digits = {"px": 0, "points": 0, "%": 1, "deg": 1, "mm": 1, "mm²": 0, "CIELAB": 1, "ex-ex²": 4}.get(
         unit, 3
@@ -23,97 +30,72 @@ def number(value: float | None, unit: str = "") -> str:
     return f"{value:.{digits}f}"
 
 
-def z_text(scores: list[dict[str, Any]], reference: str) -> str:
-    """The z-score under a reference, with its interval."""
+def z_text(scores: Sequence[ZScore], reference: str) -> str:
+    """The z-score under a reference, with its interval; empty without one."""
     for z in scores:
-        if z["reference"] == reference and z["z"] is not None:
-            return f"{z['z']:+.1f}" + (f" ({z['lo']:+.1f} to {z['hi']:+.1f})" if z["lo"] is not None else "")
+        if z.reference == reference and not math.isnan(z.z):
+            return f"{z.z:+.1f}" + ("" if math.isnan(z.z_lo) else f" ({z.z_lo:+.1f} to {z.z_hi:+.1f})")
     return ""
 
 
-def references(record: dict[str, Any]) -> dict[str, str]:
-    """Names of the references that a record has scores of, with their grades."""
-    grades: dict[str, set[str]] = {}
-    for m in record["measurements"].values():
-        for z in m["z"]:
-            grades.setdefault(z["reference"], set()).update(z["grade"])
-    return {name: "/".join(sorted(found)) for name, found in grades.items()}
-
-
-def sign(check: dict[str, Any]) -> str:
-    """How a gate's limit is meant."""
-    return "≤" if check["bound"] == "max" else "≥"
+def sign(bound: str) -> str:
+    """The sign before a limit of the photo gate."""
+    return "≤" if bound == "max" else "≥"
 
 
 def _width() -> int:
-    """Columns to write to; a pipe has none of its own."""
+    """Number of columns to write to; a pipe, which has none, gets many."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
 
 
-def print_face(record: dict[str, Any]) -> None:
-    """One face: the gate's findings, then every measurement."""
-    pose = record["pose"]
-    face = f", face {record['face']}" if record["face"] else ""
-    size = f"{record['width']} × {record['height']} px"
-    click.secho(f"{record['photo']}{face}  {size}", bold=True)
-    if record.get("video"):
-        video = record["video"]
-        click.echo(f"{video['seconds']:.1f} s, {video['measured']} of {video['frames']} frames measured")
-        for remark in video["remarks"]:
+def print_gate(gate: Sequence[Check]) -> None:
+    """The checks of the photo gate that a photo fails, a line each."""
+    for check in gate:
+        if not check.ok:
+            value, limit = number(check.value, check.unit), number(check.limit, check.unit)
+            finding = f"{check.name} is {value}, limit {sign(check.bound)} {limit} {check.unit}"
+            click.secho(f"gate: {finding}: {check.advice}", fg="yellow")
+
+
+def print_face(record: Record) -> None:
+    """One face: what the photo gate says of the photo, then every measurement."""
+    assert record.face is not None
+    face = f", face {record.index}" if record.index else ""
+    size = f"{record.face.width} × {record.face.height} px"
+    click.secho(f"{record.photo}{face}  {size}", bold=True)
+    if video := record.video:
+        click.echo(f"{video.seconds:.1f} s, {video.measured} of {video.frames} frames measured")
+        for remark in video.remarks:
             click.secho(remark, fg="yellow")
         click.echo("pose and gate of the frame that is best to measure:")
-    click.echo(f"yaw {pose['yaw']:+.1f}°  pitch {pose['pitch']:+.1f}°  roll {pose['roll']:+.1f}°")
-    for name, check in record["gate"].items():
-        if not check["ok"]:
-            value, limit = (number(check[key], check["unit"]) for key in ("value", "limit"))
-            finding = f"{name} is {value}, limit {sign(check)} {limit} {check['unit']}: {check['advice']}"
-            click.secho(f"gate: {finding}", fg="yellow")
-    if record["moved"]:
-        moved = ", ".join(f"{name} by {px:.1f} px" for name, px in record["moved"].items())
+    click.echo("  ".join(f"{axis} {degrees:+.1f}°" for axis, degrees in record.face.pose.items()))
+    print_gate(record.gate)
+    if record.moved:
+        moved = ", ".join(f"{name} by {px:.1f} px" for name, px in record.moved.items())
         click.echo(f"landmarks placed by hand: {moved}")
-    if record["scale"]:
-        scale = record["scale"]
-        click.echo(f"scale: {scale['mm_per_px']:.4f} mm per pixel. {scale['method']}")
+    if scale := record.scale:
+        click.echo(f"scale: {scale.mm_per_px:.4f} mm per pixel. {scale.method}")
     _print_measurements(record)
 
 
-def print_person(record: dict[str, Any]) -> None:
+def print_person(record: PatientRecord) -> None:
     """One person: what came of each photo, then every measurement of all of them together."""
-    measured = sum(p["status"] == "ok" for p in record["photos"])
-    name = f"patient {record['patient']}" if record["patient"] else "one person"
-    click.secho(f"{name}  {measured} of {len(record['photos'])} photos measured", bold=True)
-    for photo in record["photos"]:
-        gate = f"gate: {' '.join(photo['gate_failed'])}" if photo["gate_failed"] else "gate passed"
-        moved = f", {len(photo['moved'])} landmarks placed by hand" if photo["moved"] else ""
-        found = gate + moved if photo["status"] == "ok" else photo["reason"]
-        click.secho(f"{photo['photo']}  {found}", fg=None if found == "gate passed" else "yellow")
+    name = f"patient {record.patient}" if record.patient else "one person"
+    counts = f"{len(record.measured)} of {len(record.photos)} photos measured"
+    click.secho(f"{name}  {counts}", bold=True)
+    for photo in record.photos:
+        gate = f"gate: {' '.join(photo.gate_failed)}" if photo.gate_failed else "gate passed"
+        moved = f", {len(photo.moved)} landmarks placed by hand" if photo.moved else ""
+        words = gate + moved if photo.ok else photo.reason
+        click.secho(f"{photo.photo}  {words}", fg=None if words == "gate passed" else "yellow")
     _print_measurements(record)
 
 
-def _print_measurements(record: dict[str, Any]) -> None:
-    for sentence in record["disagreements"]:
+def _print_measurements(record: MeasuredRecord) -> None:
+    for sentence in record.disagreements:
         click.secho(f"references disagree: {sentence}", fg="yellow")
-
-    scored = references(record)
-    titles = [f"z, {name} ({grade})" if grade else f"z, {name}" for name, grade in scored.items()]
-    pooled = any("photos" in m for m in record["measurements"].values())
-    titles += ["SD between", "n"] if pooled else []
-    rows = [("measurement", "value", "95 % interval", "unit", *titles, "id")]
-    reasons: dict[str, list[str]] = {}
-    region = ""
-    for name, m in record["measurements"].items():
-        entry = registry()[name]
-        if entry.region != region:
-            region = entry.region
-            rows.append((region, *[""] * (len(rows[0]) - 1)))
-        scores = [z_text(m["z"], reference) for reference in scored]
-        scores += [number(m["sd"], m["unit"]), str(m["photos"])] if pooled else []
-        rows.append((f"  {entry.name}", *_numbers(m), *scores, name))
-        if m.get("mm") and m["value"] is not None:
-            steady = [number(m["mm"]["sd"], m["mm"]["unit"]), str(m["mm"]["photos"])] if pooled else []
-            rows.append(("", *_numbers(m["mm"]), *[""] * len(scored), *steady, ""))
-        if m["reason"]:
-            reasons.setdefault(m["reason"], []).append(name)
+    pooled = any(isinstance(value, Pooled) for value in record.measurements)
+    rows = _rows(record, pooled)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     if sum(widths) + 2 * len(widths) > _width():  # the ids are in every table
         rows, widths = [row[:-1] for row in rows], widths[:-1]
@@ -124,8 +106,12 @@ def _print_measurements(record: dict[str, Any]) -> None:
             for k, (text, width) in enumerate(zip(row, widths, strict=True))
         )
         click.secho("  ".join(cells).rstrip(), bold=i == 0 or not any(row[1:]))
+    reasons: dict[str, list[str]] = {}
+    for name, result in record.results.items():
+        reasons.setdefault(result.measured.reason, []).append(name)
     for reason, names in reasons.items():
-        click.secho(f"{reason}: {', '.join(names)}", fg="yellow")
+        if reason:
+            click.secho(f"{reason}: {', '.join(names)}", fg="yellow")
     if pooled:
         click.secho("SD between: of one photo or frame. n: how many of them have a value.", dim=True)
     click.secho(
@@ -135,36 +121,56 @@ def _print_measurements(record: dict[str, Any]) -> None:
     )
 
 
-def _numbers(values: dict[str, Any]) -> tuple[str, str, str]:
+def _rows(record: MeasuredRecord, pooled: bool) -> list[tuple[str, ...]]:
+    """The table of measurements: its header, then the regions and their measurements."""
+    titles = [f"z, {name} ({grade})" if grade else f"z, {name}" for name, grade in record.grades.items()]
+    titles += ["SD between", "n"] if pooled else []
+    rows: list[tuple[str, ...]] = [("measurement", "value", "95 % interval", "unit", *titles, "id")]
+    region = ""
+    for name, result in record.results.items():
+        entry = registry()[name]
+        if entry.region != region:
+            region = entry.region
+            rows.append((region, *[""] * (len(rows[0]) - 1)))
+        value, in_mm = result.measured, result.in_mm
+        scores = [z_text(result.scores, reference) for reference in record.grades]
+        rows.append((f"  {entry.name}", *_numbers(value), *scores, *_between(value, pooled), name))
+        if in_mm and not math.isnan(value.value):
+            rows.append(("", *_numbers(in_mm), *[""] * len(scores), *_between(in_mm, pooled), ""))
+    return rows
+
+
+def _between(value: Measurement, pooled: bool) -> list[str]:
+    """How far the values of several photos differ, and how many there are."""
+    if not pooled:
+        return []
+    return [number(value.sd, value.unit), str(value.photos)] if isinstance(value, Pooled) else ["", ""]
+
+
+def _numbers(value: Measurement) -> tuple[str, str, str]:
     """Value, interval and unit as text."""
-    unit = values["unit"]
     interval = ""
-    if values["lo"] is not None:
-        interval = f"{number(values['lo'], unit)} – {number(values['hi'], unit)}"
-    elif values["value"] is None:
+    if not math.isnan(value.lo):
+        interval = f"{number(value.lo, value.unit)} – {number(value.hi, value.unit)}"
+    elif math.isnan(value.value):
         interval = "see below"
-    return number(values["value"], unit), interval, unit
+    return number(value.value, value.unit), interval, value.unit
 
 
-def print_overview(records: list[dict[str, Any]]) -> None:
+def print_overview(records: Sequence[Record]) -> None:
     """Several photos, a line each; the numbers belong into a file."""
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("photo", "status", "yaw", "pitch", "roll", "gate"):
-        table.add_column(column, justify="right" if column in ("yaw", "pitch", "roll") else "left")
+    rows: list[list[str | Text]] = []
     for record in records:
-        if record["status"] == "ok":
-            pose = [f"{record['pose'][axis]:+.1f}°" for axis in ("yaw", "pitch", "roll")]
-            failed = " ".join(name for name, check in record["gate"].items() if not check["ok"])
-            table.add_row(
-                Text(record["photo"]), "ok", *pose, Text(failed, style="yellow") if failed else "passed"
-            )
+        if record.face:
+            pose = [f"{degrees:+.1f}°" for degrees in record.face.pose.values()]
+            failed = " ".join(record.gate_failed)
+            rows.append([record.photo, "ok", *pose, Text(failed, style="yellow") if failed else "passed"])
         else:
-            table.add_row(Text(record["photo"]), Text("failed", style="red"), "", "", "", "")
-    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
+            rows.append([record.photo, Text("failed", style="red"), "", "", "", ""])
+    columns = ("photo", "status", "yaw", "pitch", "roll", "gate")
+    print_table(columns, rows, left=("status", "gate"), width=120)
     print("Add -o FILE.csv, .parquet, .json or .html for the measurements.", file=sys.stderr)
 
 

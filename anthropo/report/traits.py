@@ -1,26 +1,39 @@
-"""Traits in words, for a terminal and for pages."""
+"""Traits on a terminal, and as tables and phenopackets in files."""
 
 from __future__ import annotations
 
-import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+import click
+
+from anthropo.batch.records import Record
+from anthropo.errors import InputError, parameter
+from anthropo.files import write
+from anthropo.reference.growth import MEASURES
+from anthropo.reference.phenopacket import as_json
+from anthropo.reference.rules import SUBJECTIVE, Rule
 from anthropo.reference.traits import (
+    ABSENT,
     BORDERLINE,
-    CONFIDENCE,
     LOOK,
     NOT_ASSESSED,
     PRESENT,
+    STATUSES,
     Evidence,
-    Rule,
     Trait,
-    interval,
+    z_words,
 )
-from anthropo.reference.zscore import ZScore
-from anthropo.report.tables import number
+from anthropo.report.tables import number, print_gate
+from anthropo.workflows.traits import Findings, PersonTraits
+
+_TITLES = {LOOK: "look at (left to the eye, and unusual when measured)"}
 
 
 def worth_a_line(trait: Trait) -> bool:
-    """Not what is borderline only because a healthy value has a wide interval."""
+    """Whether a trait is more than a healthy value with a wide interval."""
     return trait.status != BORDERLINE or trait.leans
 
 
@@ -30,9 +43,9 @@ def evidence_words(trait: Trait) -> str:
     for e in trait.evidence:
         if trait.status == NOT_ASSESSED:
             break
-        if e.score is not None and not (trait.status == LOOK and _usual(trait.rule, e)):
+        if e.score is not None and (trait.status != LOOK or _unusual(trait.rule, e)):
             grade = f" ({e.score.grade})" if e.score.grade else ""
-            value = f"{number(None if math.isnan(e.value) else e.value, e.unit)} {e.unit}".removesuffix(" 1")
+            value = f"{number(e.value, e.unit)} {e.unit}".removesuffix(" 1")
             words = z_words(e.score, trait.confidence)
             parts.append(f"{e.measurement} {value}, z {words}, {e.score.reference}{grade}")
     if trait.reason and (not parts or trait.reason.startswith("references")):
@@ -42,17 +55,98 @@ def evidence_words(trait: Trait) -> str:
     return "; ".join(parts)
 
 
-def _usual(rule: Rule, e: Evidence) -> bool:
-    """Whether a measurement is not what a rule of several asks for."""
-    return e.score is None or not rule.asks(e.measurement).holds(e.score.z, e.score.z)
+def _unusual(rule: Rule, e: Evidence) -> bool:
+    """Whether a measurement is what a rule of several asks for."""
+    return e.score is not None and bool(rule.asks(e.measurement).holds(e.score.z, e.score.z))
 
 
-def z_words(z: ZScore | None, confidence: float = CONFIDENCE) -> str:
-    """z with its interval, which is named when it is not the 95 % one."""
-    if z is None or math.isnan(z.z):
-        return "–"
-    known = not math.isnan(z.z_lo) and z.z_lo < z.z_hi
-    lo, hi = interval(z, confidence)
-    named = "" if confidence == CONFIDENCE else f"{100 * confidence:g} %: "
-    between = f" ({named}{lo:+.1f} to {hi:+.1f})" if known else ""
-    return f"{z.z:+.1f}{between}".replace("-", "−")
+def print_traits(person: PersonTraits, everything: bool) -> None:
+    """One person's traits; what is absent and not assessed is counted, or with `everything` listed."""
+    record = person.record
+    if isinstance(record, Record):
+        click.secho(f"{person.item.path}{f', face {record.index}' if record.index else ''}", bold=True)
+        print_gate(record.gate)
+    else:
+        click.secho(person.item.path, bold=True)
+        for photo in record.photos:
+            if photo.gate_failed:
+                click.secho(f"gate: {photo.photo}: {' '.join(photo.gate_failed)}", fg="yellow")
+    if person.moved:
+        click.echo(f"landmarks placed by hand: {', '.join(person.moved)}")
+    for g in person.growth:
+        if not g.reason:
+            words = f"z {z_words(g.score)}, centile {g.centile:.3g}, {g.chart}"
+            click.echo(f"{MEASURES[g.id].name.lower()} {g.value:g} {g.unit}: {words}")
+    rows = []
+    for status in STATUSES if everything else (PRESENT, BORDERLINE, LOOK):
+        traits = [t for t in person.traits if t.status == status and (everything or worth_a_line(t))]
+        if status in (PRESENT, BORDERLINE) or traits:
+            rows.append((_TITLES.get(status, status), "", "", "" if traits else "none"))
+        rows += [(f"  {t.label}", t.side, t.hpo_id, evidence_words(t)) for t in traits]
+    widths = [max(len(row[k]) for row in rows) for k in range(3)]
+    for row in rows:
+        cells = [text.ljust(width) for text, width in zip(row, widths, strict=False)]
+        click.secho("  ".join([*cells, row[3]]).rstrip(), bold=not row[2])
+    if not everything:
+        faint = sum(not worth_a_line(t) for t in person.traits)
+        click.echo(f"borderline, z itself within the limit: {faint}")
+        click.echo(f"absent: {sum(t.status == ABSENT for t in person.traits)}")
+        for line in _missing(person.traits):
+            click.echo(line)
+    click.secho(
+        f"Present or absent: the whole {100 * person.traits[0].confidence:g} % interval of z is beyond, or "
+        "within, the limit. R, L: the subject's own.\nResearch use only, not a medical device.",
+        dim=True,
+    )
+
+
+def _missing(traits: Sequence[Trait]) -> list[str]:
+    """Reasons why traits are not assessed, commonest first."""
+    counts: Counter[str] = Counter()
+    eye = 0
+    for t in traits:
+        if t.status == NOT_ASSESSED and t.rule.kind == SUBJECTIVE:
+            eye += 1
+        elif t.status == NOT_ASSESSED:
+            name, _, rest = t.reason.partition(": ")
+            counts[rest if name in {e.measurement for e in t.evidence} | {*MEASURES} else t.reason] += 1
+    lines = [f"not assessed: {counts.total()}"] + [f"  {n}: {reason}" for reason, n in counts.most_common()]
+    return [*lines, f"left to the eye: {eye}  (--all lists everything)"]
+
+
+def as_csv(findings: Findings) -> str:
+    """A row for each trait and side; a failed photo has one of its own."""
+    text: str = findings.to_frame().to_csv(index=False, lineterminator="\n")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where findings are written: a .csv, the .json of one phenopacket, or a folder of phenopackets."""
+
+    path: Path
+    identity: str | None = None  # name of the person in a phenopacket
+
+    @property
+    def kind(self) -> str:
+        """The file's suffix; empty for a folder."""
+        return "" if self.path.is_dir() else self.path.suffix.lower()
+
+    def check(self, people: int) -> None:
+        """Refuse, by an InputError, one phenopacket of several people."""
+        if self.kind == ".json" and people > 1:
+            raise InputError(
+                f"{self.path}: a phenopacket is of one person, and there are {people}. Pass "
+                f"{parameter('patient', True)} for several photos of one, or name a folder "
+                f"({self.path.stem}/) for one of each."
+            )
+
+    def write(self, findings: Findings) -> None:
+        """Write the findings."""
+        if self.kind == ".csv":
+            write(self.path, as_csv(findings))
+            return
+        self.check(len(findings.measured))
+        for person in findings.measured:
+            packet = person.phenopacket(self.identity)
+            write(self.path if self.kind else self.path / f"{packet['id']}.json", as_json(packet))

@@ -12,9 +12,10 @@ import cohorts
 import pandas as pd
 import pytest
 from cohorts import FAST, Row, rows_of, write
-from conftest import Invoke
 
+import anthropo
 from anthropo.learning.model import NONE_OF_THESE
+from conftest import Invoke
 
 COLUMNS = ["patient", "photo", "photos", "status", "reason", "decision", "set", "typicality", "label_1"]
 LABELS = ["control", "synthetic-A", "Zoë syndrome"]
@@ -341,3 +342,14 @@ def test_settings_of_training_are_used_again(gallery: Path, rows: list[Row], inv
     photo = of(rows, "synthetic-A")[3]
     said = invoke("classify", "--model", gallery, photo, *FAST)
     assert said.stdout == invoke("classify", "--model", gallery, photo).stdout
+
+
+def test_in_python(gallery: Path, rows: list[Row], faceless_png: Path) -> None:
+    photos = [of(rows, "synthetic-A")[0], str(faceless_png)]
+    answers = anthropo.load_model(gallery).classify(photos)
+    assert [p.decision for p in answers.predictions] == ["synthetic-A"]
+    assert [f.photo for f in answers.failed] == [str(faceless_png)]
+    table = answers.to_frame()
+    assert list(table.columns) == [*COLUMNS, *(f"probability:{label}" for label in LABELS)]
+    assert table.status.tolist() == ["ok", "failed"]
+    assert any("the model reads age, sex" in note for note in answers.notes)

@@ -14,17 +14,21 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import Invoke, Pixels
 from PIL import Image, ImageDraw
 
-from anthropo import batch, measure, measure_table, read_face
-from anthropo.batch import Item, Record, Settings, flatten, measure_item
+from anthropo import measure, measure_table, read_face
+from anthropo.batch import run as run_module
+from anthropo.batch.inputs import Item
+from anthropo.batch.records import Record
+from anthropo.batch.run import measure_item
 from anthropo.errors import InputError
 from anthropo.face.weights import locate
-from anthropo.measurement.appearance import lbp
 from anthropo.measurement.registry import registry
+from anthropo.measurement.texture import lbp
 from anthropo.photo import read_photo
 from anthropo.reference.tables import COLUMNS, DEFAULT_REFERENCE, shipped_references
+from anthropo.settings import Settings
+from conftest import Invoke, Pixels
 
 #: A measurement that neither a smile nor an open mouth voids.
 NAME = "intercanthal_width"
@@ -65,13 +69,13 @@ def sticker_png(photo_dir: Path, astronaut: Pixels) -> Path:
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Paths of the photos that are really measured from here on."""
     seen: list[str] = []
-    original = batch.measure_item
+    original = run_module.measure_item
 
     def count(item: Item, *rest: Any) -> list[Record]:
         seen.append(Path(item.path).name)
         return original(item, *rest)
 
-    monkeypatch.setattr(batch, "measure_item", count)
+    monkeypatch.setattr(run_module, "measure_item", count)
     return seen
 
 
@@ -102,8 +106,8 @@ def table(path: Path) -> list[dict[str, str]]:
 
 def test_without_sex_and_age_there_are_no_scores(astronaut_png: Path) -> None:
     (record,) = measure_item(Item(str(astronaut_png)), Settings(jitter=2))
-    assert all(m["z"] == [] for m in record["measurements"].values())
-    assert not [column for column in flatten(record) if "_z_" in column]
+    assert record.scores == ()
+    assert not [column for column in record.to_row() if "_z_" in column]
 
 
 def test_sex_and_age_give_scores_by_the_default_reference(
@@ -193,7 +197,7 @@ def test_references_in_millimetres_need_a_scale(astronaut_png: Path, reference: 
     ref = str(reference(unit="mm", mean=32.0, sd=2.5))
     without = measure_table(str(astronaut_png), jitter=2, sex="f", age=31, references=[ref]).loc[0]
     assert pd.isna(without[f"{NAME}_z_mine.csv"])
-    assert f"{NAME}, mine.csv: mine.csv needs millimetres: pass --scale" in without["z_reasons"]
+    assert f"{NAME}, mine.csv: mine.csv needs millimetres: pass scale" in without["z_reasons"]
     row = measure_table(str(astronaut_png), jitter=2, sex="f", age=31, references=[ref], scale="ipd=63").loc[
         0
     ]
@@ -394,14 +398,14 @@ def test_millimetres_and_scores_survive_every_kind_of_table(
     invoke("measure", listed, "-o", out, *options)
     invoke("measure", listed, "-o", out, *options)  # taken over from the table
     if suffix == "json":
-        rows = [flatten(record) for record in json.loads(out.read_text())["photos"]]
+        rows = [Record.from_json(record).to_row() for record in json.loads(out.read_text())["photos"]]
     elif suffix == "parquet":
         rows = pd.read_parquet(out).to_dict("records")
     else:
         rows = table(out)
     settings = Settings(jitter=2, scale="ipd=63", references=(str(ref), DEFAULT_REFERENCE))
     item = Item(str(tmp_path / "p0.png"), {"sex": "f", "age": "31", "id": "0"})
-    expected = flatten(measure_item(item, settings)[0])
+    expected = measure_item(item, settings)[0].to_row()
     assert list(rows[0]) == list(expected)
     columns = [c for c in expected if c.endswith(("_mm", "_mm_lo", "_mm_hi")) or "_z_" in c]
     assert len(columns) > 200

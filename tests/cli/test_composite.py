@@ -14,8 +14,8 @@ from conftest import Invoke
 from numpy.typing import NDArray
 from PIL import Image
 
+from anthropo.face.frame import in_face_frame
 from anthropo.face.landmarker import read_face
-from anthropo.face.shape import own_frame
 
 SMALL = ("--size", "200", *FAST)
 
@@ -76,7 +76,9 @@ def means(folder: Path) -> dict[str, NDArray[np.float64]]:
     """Mean shapes (68, 2) by label, each in its own frame."""
     points = table(folder / "shapes.csv")
     return {
-        label: own_frame(np.array([(float(r["x"]), float(r["y"])) for r in points if r["label"] == label]))
+        label: in_face_frame(
+            np.array([(float(r["x"]), float(r["y"])) for r in points if r["label"] == label])
+        )
         for label in ("control", "synthetic-A")
     }
 
@@ -100,7 +102,7 @@ def test_composites_have_the_shape_of_their_people(made: Path) -> None:
     """Landmarks found in the two pictures differ as the means do."""
     expected = means(made)["synthetic-A"] - means(made)["control"]
     control, other = (
-        own_frame(read_face(str(made / f"{label}.png")).landmarks) for label in ("control", "synthetic-A")
+        in_face_frame(read_face(str(made / f"{label}.png")).landmarks) for label in ("control", "synthetic-A")
     )
     found = other - control
     assert found[8, 1] == pytest.approx(expected[8, 1], abs=0.04)
@@ -110,7 +112,7 @@ def test_composites_have_the_shape_of_their_people(made: Path) -> None:
 def test_with_a_common_shape_nothing_is_left_of_that(rows: list[Row], tmp_path: Path) -> None:
     run("composite", write(tmp_path / "c.csv", rows[:20]), "-o", tmp_path / "o", "--common-shape", *FAST)
     control, other = (
-        own_frame(read_face(str(tmp_path / "o" / f"{label}.png")).landmarks)
+        in_face_frame(read_face(str(tmp_path / "o" / f"{label}.png")).landmarks)
         for label in ("control", "synthetic-A")
     )
     assert np.hypot(*(control - other).T).max() < 0.035

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from conftest import Invoke
 
-from anthropo.learning.training import Trained
+from anthropo.learning.trained import Trained
 
 
 def test_demo_goes_the_whole_way(tmp_path: Path, invoke: Invoke) -> None:

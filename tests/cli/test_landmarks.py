@@ -15,6 +15,7 @@ from PIL import Image
 
 import anthropo
 from anthropo.face.fine import refine
+from anthropo.face.frame import face_axes
 from anthropo.measurement import anatomy
 from anthropo.measurement.landmark_file import POINTS, landmarks_text, moved, point_name, read_landmarks
 
@@ -133,7 +134,7 @@ def test_moved_point_is_where_the_hand_put_it_and_no_offset_is_added(
     before = anatomy.place(face)[0]
     assert np.array_equal(np.delete(points, 39, 0), np.delete(before, 39, 0))  # and no other moved
     # colour and scale look at the scheme's points: this one is where the machine would see that place
-    seen = corrected.landmarks[39] + offset @ anatomy.frame(face.landmarks)
+    seen = corrected.landmarks[39] + offset @ face_axes(face.landmarks)
     assert np.allclose(seen, (x + 3, y - 2), atol=1e-9)
 
 

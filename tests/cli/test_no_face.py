@@ -12,7 +12,7 @@ from conftest import Invoke
 from numpy.typing import NDArray
 from PIL import Image
 
-from anthropo.learning.training import Trained
+from anthropo.learning.trained import Trained
 
 EACH = 12
 

@@ -10,9 +10,9 @@ import pytest
 from conftest import Invoke, Pixels
 from PIL import Image
 
-from anthropo.cli import reference as commands
 from anthropo.files import file_sha256
 from anthropo.reference.tables import ReferenceRow, load_reference, shipped_references
+from anthropo.workflows import reference as workflow
 
 PEOPLE = 12
 Controls = Callable[..., Path]
@@ -126,7 +126,7 @@ def test_a_table_is_not_measured_again(
     def never(*_: object) -> None:
         raise AssertionError("measured")
 
-    monkeypatch.setattr(commands, "run", never)
+    monkeypatch.setattr(workflow, "run", never)
     result = invoke("reference", "build", table, "-o", tmp_path / "ref.csv", "--min-n", 10)
     assert result.exit_code == 0
     result = invoke("reference", "build", table, "-o", tmp_path / "ref.csv", "--landmark-model", "x.dat")
@@ -208,7 +208,7 @@ def test_wrong_use_is_told_before_anything_is_measured(
     def never(*_: object) -> None:
         raise AssertionError("measured")
 
-    monkeypatch.setattr(commands, "run", never)
+    monkeypatch.setattr(workflow, "run", never)
     listed, ref = controls(), tmp_path / "ref.csv"
     for arguments, message in (
         ((listed, "-o", tmp_path / "ref.txt"), "Use a name that ends in .csv."),
@@ -237,7 +237,7 @@ def test_interrupted_nothing_is_written(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "run", interrupt)
+    monkeypatch.setattr(workflow, "run", interrupt)
     result = invoke("reference", "build", controls(), "-o", tmp_path / "ref.csv")
     assert result.exit_code == 130
     assert "ref.csv is not written. To keep finished photos, run `anthropo measure" in result.stderr

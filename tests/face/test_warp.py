@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from anthropo.face.fine import fine_model, similarity
+from anthropo.face.fine import fine_model
+from anthropo.face.frame import similarity
 from anthropo.face.landmarker import read_face
 from anthropo.face.scheme import MIRROR
 from anthropo.face.warp import Mesh

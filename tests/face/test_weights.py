@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import FIVE_POINTS
 
 from anthropo.errors import WeightsError
 from anthropo.face import weights
@@ -61,7 +62,7 @@ def test_a_damaged_packaged_file_is_refused(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     damaged = tmp_path / "damaged.dat"
-    damaged.write_bytes(weights.locate("landmarks-5").read_bytes())
+    damaged.write_bytes(FIVE_POINTS.read_bytes())
     monkeypatch.setattr(weights, "locate", lambda name: damaged)
     with pytest.raises(WeightsError, match="damaged or another one"):
         weights.landmark_model()
@@ -75,14 +76,14 @@ def test_files_that_are_no_shape_predictor_are_refused(cache: Path, tmp_path: Pa
     with pytest.raises(WeightsError, match="not a dlib shape predictor"):
         weights.landmark_model(str(garbage))
     truncated = tmp_path / "truncated.dat"
-    truncated.write_bytes(weights.locate("landmarks-5").read_bytes()[:100_000])
+    truncated.write_bytes(FIVE_POINTS.read_bytes()[:100_000])
     with pytest.raises(WeightsError, match="not a dlib shape predictor"):
         weights.landmark_model(str(truncated))
 
 
 def test_another_predictor_is_cached_under_its_own_hash(cache: Path, tmp_path: Path) -> None:
     copy = tmp_path / "mine.dat"
-    shutil.copy(weights.locate("landmarks-5"), copy)
+    shutil.copy(FIVE_POINTS, copy)
     predictor, digest = weights.landmark_model(str(copy))
     assert predictor.points == 5
     assert digest == file_sha256(copy)

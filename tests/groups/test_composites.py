@@ -16,13 +16,13 @@ from anthropo.face.shape import shapes
 from anthropo.face.warp import Mesh
 from anthropo.groups.composite import (
     Displacement,
-    Group,
+    LabelShapes,
     Sitter,
     align,
     average_face,
     common_shape,
     displacement,
-    groups,
+    label_shapes,
     placed,
 )
 from anthropo.report.composite import DISPLACEMENTS, SHEET, arrow_factor, field, file_names
@@ -89,20 +89,20 @@ def sitters_of(faces: Floats, label: str, photos: int = 1, patient: str = "p") -
 
 def test_everybody_counts_once() -> None:
     faces = people(6, 2)
-    once = groups(sitters_of(faces, "a"))[0]
-    often = groups([*sitters_of(faces, "a"), *sitters_of(faces[:1], "a", photos=9)])[0]
+    once = label_shapes(sitters_of(faces, "a"))[0]
+    often = label_shapes([*sitters_of(faces, "a"), *sitters_of(faces[:1], "a", photos=9)])[0]
     assert (often.patients, often.photos) == (6, 15)
     np.testing.assert_allclose(often.mean, once.mean, atol=1e-12)
     np.testing.assert_allclose(often.sd, once.sd, atol=1e-12)
 
 
 def test_the_mean_of_one_person_has_no_spread() -> None:
-    (group,) = groups(sitters_of(people(1), "a"))
+    (group,) = label_shapes(sitters_of(people(1), "a"))
     assert np.isnan(group.sd).all()
 
 
 def test_in_a_common_shape_labels_count_alike() -> None:
-    found = groups([*sitters_of(people(3, 3), "a"), *sitters_of(people(9, 4), "b")])
+    found = label_shapes([*sitters_of(people(3, 3), "a"), *sitters_of(people(9, 4), "b")])
     np.testing.assert_allclose(common_shape(found), (found[0].mean + found[1].mean) / 2)
 
 
@@ -111,7 +111,9 @@ def test_in_a_common_shape_labels_count_alike() -> None:
 
 def compared(a: Floats, b: Floats, **options: int) -> Displacement:
     both = align(np.concatenate([a, b]))
-    return displacement(Group("a", len(a), both[: len(a)]), Group("b", len(b), both[len(a) :]), **options)
+    return displacement(
+        LabelShapes("a", len(a), both[: len(a)]), LabelShapes("b", len(b), both[len(a) :]), **options
+    )
 
 
 def test_a_moved_landmark_is_found_with_its_direction() -> None:
@@ -140,7 +142,7 @@ def test_permutation_agrees_with_theory_where_theory_holds() -> None:
     """Of normal landmarks, (n - 3) / (2 (n - 2)) T² has an F distribution."""
     random = np.random.default_rng(9)
     a, b = random.normal(size=(15, 68, 2)), random.normal(size=(15, 68, 2))
-    found = displacement(Group("a", 15, a), Group("b", 15, b), permutations=4000)
+    found = displacement(LabelShapes("a", 15, a), LabelShapes("b", 15, b), permutations=4000)
     expected = f_distribution.sf(27 / (2 * 28) * found.t2, 2, 27)
     assert np.abs(found.p - expected).max() < 0.035  # 4000 permutations: 0.008 SD
 
@@ -156,7 +158,7 @@ def test_of_groups_that_do_not_differ_one_in_twenty_shows_something() -> None:
 def test_landmarks_that_never_move_say_nothing() -> None:
     faces = np.random.default_rng(10).normal(size=(12, 68, 2))
     faces[:, 3] = (1.0, 2.0)
-    found = displacement(Group("a", 6, faces[:6]), Group("b", 6, faces[6:]), permutations=99)
+    found = displacement(LabelShapes("a", 6, faces[:6]), LabelShapes("b", 6, faces[6:]), permutations=99)
     assert found.p[3] == found.p_adjusted[3] == 1
     assert found.t2[3] == 0
 
@@ -209,7 +211,7 @@ def test_an_average_of_turned_photos_of_one_face_is_that_face(tmp_path: Path, as
         sitter(photo(tmp_path, "a.png", astronaut), "p", points),
         sitter(photo(tmp_path, "b.png", half), "q", np.stack([points[:, 1], 511 - points[:, 0]], -1)),
     ]
-    (group,) = groups(sitters)
+    (group,) = label_shapes(sitters)
     average = average_face(sitters, group.mean, size=SIZE)
     alone = Mesh(placed(group.mean, SIZE), (SIZE, 144)).warp(astronaut, points)
     assert average.shape == (160, 144, 3)

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from anthropo.errors import InputError
 from anthropo.groups.map import (
-    Groups,
+    Grouping,
+    default_perplexity,
     draw_map,
-    group,
+    group_by,
     neighbours,
     numbers_of,
-    usual_perplexity,
 )
 from anthropo.learning.features import Features
 from anthropo.report.map import marks
@@ -24,8 +24,8 @@ from anthropo.report.map import marks
 Floats = NDArray[np.float64]
 
 
-def groups_of(index: Sequence[int]) -> Groups:
-    return Groups(tuple("abcdefgh"[: max(index) + 1]), np.array(index), ordered=False)
+def groups_of(index: Sequence[int]) -> Grouping:
+    return Grouping(tuple("abcdefgh"[: max(index) + 1]), np.array(index), ordered=False)
 
 
 def each(n: int) -> NDArray[np.str_]:
@@ -79,7 +79,7 @@ def test_people_not_photos_are_dealt_anew() -> None:
 def test_a_large_group_does_not_make_the_figure() -> None:
     random = np.random.default_rng(4)
     found = neighbours(random.normal(size=(60, 5)), groups_of([0] * 55 + [1] * 5), each(60))
-    assert found.found[0].value > 0.95
+    assert found.by_group[0].value > 0.95
     assert found.accuracy.value == pytest.approx(0.5, abs=0.1)
 
 
@@ -87,7 +87,7 @@ def test_photos_without_a_group_are_left_out_of_it() -> None:
     random = np.random.default_rng(5)
     index = np.array([0] * 10 + [1] * 10 + [-1] * 10)
     values = random.normal(size=(30, 4)) + 5 * index[:, None]
-    groups = Groups(("a", "b"), index, ordered=False)
+    groups = Grouping(("a", "b"), index, ordered=False)
     assert neighbours(values, groups, each(30)).accuracy.n == 20
 
 
@@ -101,21 +101,21 @@ def test_a_group_alone_cannot_be_told() -> None:
 
 
 def test_words_are_grouped_by_size_and_numbers_by_fifths() -> None:
-    words = group(["b", "a", "b", "", "NA"], "category")
+    words = group_by(["b", "a", "b", "", "NA"], "category")
     assert (words.names, words.index.tolist()) == (("b", "a"), [0, 1, 0, -1, -1])
-    ages = group(["70", "1", "8.5", "18m", "", "30"], "age")
+    ages = group_by(["70", "1", "8.5", "18m", "", "30"], "age")
     assert (ages.names, ages.index.tolist()) == (("0-2", "3-12", "18-39", "65+"), [3, 0, 1, 0, -1, 2])
-    numbers = group([str(i) for i in range(10)], "number")
+    numbers = group_by([str(i) for i in range(10)], "number")
     assert numbers.names == ("0 to 1", "2 to 3", "4 to 5", "6 to 7", "8 to 9")
     assert numbers.index.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
-    assert group(["1", "1", "1", "2", "2", "x"], "number").names == ("1", "2")
+    assert group_by(["1", "1", "1", "2", "2", "x"], "number").names == ("1", "2")
     with pytest.raises(InputError, match="empty"):
-        group(["", "na"], "category")
+        group_by(["", "na"], "category")
 
 
 def test_every_group_looks_different() -> None:
     names = [f"g{i}" for i in range(18)]
-    drawn = marks(Groups(tuple(names), np.repeat(np.arange(18), 20 - np.arange(18)), ordered=False))
+    drawn = marks(Grouping(tuple(names), np.repeat(np.arange(18), 20 - np.arange(18)), ordered=False))
     looks = {(m.colour, m.outline.tobytes()) for m in drawn[:15]}
     assert len(looks) == 15
     assert {m.colour for m in drawn[15:]} == {"#9aa4ae"}  # the smallest share a grey dot
@@ -196,8 +196,8 @@ def test_clusters_stay_together() -> None:
 
 
 def test_perplexity_suits_the_number_of_photos() -> None:
-    assert usual_perplexity(1000) == 30
-    assert usual_perplexity(31) == 10
+    assert default_perplexity(1000) == 30
+    assert default_perplexity(31) == 10
     values = np.random.default_rng(14).normal(size=(31, 4))
     assert draw_map(values).perplexity == 10
     with pytest.raises(InputError, match="with 31 photos 10 is the most"):

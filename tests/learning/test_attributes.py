@@ -105,7 +105,7 @@ def test_nothing_to_learn(people: dict[str, int]) -> None:
 
 
 def test_a_matrix_of_costs_is_refused() -> None:
-    with pytest.raises(InputError, match=r"--cost-matrix is for one label per photo\. Pass --cost miss=5"):
+    with pytest.raises(InputError, match=r"cost_matrix is for one label per photo\. Pass cost='miss=5' for"):
         AttributeModel.fit(cohort(), replace(FAST, cost_matrix="cost.csv"))
 
 

@@ -67,7 +67,7 @@ def test_predictions_and_contributions_are_the_same_bit_by_bit(
     options: dict[str, Any], tmp_path: Path
 ) -> None:
     booster = train(**options)
-    write_bundle(tmp_path / "m", Bundle({}, booster_arrays(booster), {}))
+    write_bundle(tmp_path / "m", Bundle({}, booster_arrays(booster)))
     objective = options.get("objective", "binary:logistic")
     again = booster_from_arrays(read_bundle(tmp_path / "m").arrays, objective, 12)
     for before, after in zip(predictions(booster), predictions(again), strict=True):

@@ -60,13 +60,13 @@ def test_costs_of_several_labels_are_between_affected_and_controls() -> None:
 @pytest.mark.parametrize("text", ["", "5", "miss", "miss=", "miss=0", "miss=-1", "miss=nan", "miss=inf",
                                   "hit=2", "miss=5,", "miss=5;false-alarm=2", "Miss=5"])  # fmt: skip
 def test_what_is_no_cost_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match=r"^--cost .*is no cost\. Give miss=5 .*false-alarm=2, or both"):
+    with pytest.raises(InputError, match=r"^cost=.*is no cost\. Give miss=5 .*false-alarm=2, or both"):
         parse_cost(text, TWO, "affected", None)
 
 
 @pytest.mark.parametrize(("positive", "controls"), [(None, None), ("turner", None), (None, "healthy")])
 def test_who_is_missed_has_to_be_known(positive: str | None, controls: str | None) -> None:
-    with pytest.raises(InputError, match=r"nothing says which label is missed\. .*--positive LABEL.*noonan"):
+    with pytest.raises(InputError, match=r"nothing says which label is missed\. .*positive='LABEL'.*noonan"):
         parse_cost("miss=5", THREE, positive, controls)
 
 

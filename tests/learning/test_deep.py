@@ -134,3 +134,16 @@ def test_equal_embeddings_give_the_shares() -> None:
     model, scores = fit_region(np.ones((20, 4)), targets, np.arange(20) // 4, np.random.RandomState(0))
     np.testing.assert_allclose(scores, 0.5, atol=0.01)
     np.testing.assert_allclose(model.scores(np.ones((3, 4))), 0.5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dual", [True, False])
+def test_weights_are_as_good_as_repetitions(dual: bool) -> None:
+    random = np.random.default_rng(0)
+    features, targets = random.normal(size=(30, 8)), random.normal(size=(30, 2))
+    folds, times = np.arange(30) // 6, random.integers(1, 4, 30)
+    root, rows = np.sqrt(times)[:, None], np.repeat(np.arange(30), times)
+    solve = deep._dual if dual else deep._primal
+    weighted, scores = solve(root * features, root * targets, folds)
+    repeated, again = solve(features[rows], targets[rows], folds[rows])
+    np.testing.assert_allclose(weighted, repeated, atol=1e-8)
+    np.testing.assert_allclose((scores / root)[rows], again, atol=1e-8)

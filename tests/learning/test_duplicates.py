@@ -183,12 +183,12 @@ def test_sentences() -> None:
     assert (error.level, error.category) == ("error", "duplicate")
     assert "a = b (same file), a0 = b0 (0.980 alike)" in error.message
     assert "a3 = b3 (0.980 alike) and 2 more pairs:" in error.message
-    assert "pass --allow-duplicates" in error.message
+    assert "pass allow_duplicates=True" in error.message
     (warning,) = duplicate_findings("c.csv", across, allow=True)
     assert warning.level == "warning"
     (note,) = duplicate_findings("c.csv", [Pair("a", "b", "file", 1.0, True)])
     assert note.level == "note"
-    assert "--allow-duplicates" not in note.message
+    assert "allow_duplicates" not in note.message
     assert duplicate_findings("c.csv", []) == []
     for finding in (error, warning, note):
         assert finding.message.endswith(".")

@@ -3,18 +3,17 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Copies
 from numpy.typing import NDArray
 from PIL import Image
 
-from anthropo.batch import Settings
+from anthropo import observation, threads
 from anthropo.encoder.cache import Store
 from anthropo.encoder.encoders import load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS, crops, middle_square
@@ -22,17 +21,13 @@ from anthropo.errors import InputError, WeightsError
 from anthropo.face.landmarker import Face
 from anthropo.learning import features as module
 from anthropo.learning.cohort import Case, Cohort, Finding
-from anthropo.learning.features import (
-    Features,
-    extract,
-    feature_frame,
-    measurement_ids,
-    subset,
-    validate,
-)
+from anthropo.learning.cohort_checks import validate
+from anthropo.learning.features import Features, extract, feature_frame, measurement_ids, subset
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
 from anthropo.photo import Photo
+from anthropo.settings import Settings
+from conftest import Copies
 
 FAST = Settings(jitter=2, fine=False)
 
@@ -60,7 +55,8 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(path)
         return real(path, **options)
 
-    monkeypatch.setattr(module, "read_photo", counting)
+    for reading in (module, observation):  # pictures without a face; faces
+        monkeypatch.setattr(reading, "read_photo", counting)
     return seen
 
 
@@ -146,43 +142,12 @@ def test_measurements_are_those_of_measure_face(astronaut_jpg: Path) -> None:
     assert set(found.regions) == {"face"}
 
 
-@pytest.fixture
-def network_threads() -> Iterator[Callable[[int], None]]:
-    """network_threads(n): what torch uses until the test ends."""
-    import torch
-
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
-def test_the_order_and_the_numbers_do_not_depend_on_the_jobs(
-    people: list[str], network_threads: Callable[[int], None]
-) -> None:
+def test_the_order_and_the_numbers_do_not_depend_on_the_jobs(people: list[str]) -> None:
     encoder = load_encoder()
-    network_threads(1)  # more crawl when tests share the cores
     one = extract(cohort_of(people[:12]), FAST, encoder, regions=("face", "eyes"), jobs=1)
     many = extract(cohort_of(people[:12]), FAST, encoder, regions=("face", "eyes"), jobs=7)
     assert_equal(one, many)
     assert one.regions["face"].shape == (9, 128)
-
-
-def test_the_number_of_the_network_s_threads_is_given_back(
-    people: list[str], network_threads: Callable[[int], None]
-) -> None:
-    import torch
-
-    network_threads(3)
-    during = []
-
-    class Watching(Encoder):
-        def embed(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.float32]:
-            during.append(torch.get_num_threads())
-            return super().embed(photo, face, regions)
-
-    extract(cohort_of(people[:2]), FAST, Watching(), regions=("face",), jobs=2)
-    assert during == [1, 1]
-    assert torch.get_num_threads() == 3
 
 
 def test_a_second_run_opens_no_photo(people: list[str], tmp_path: Path, looked_at: list[str]) -> None:
@@ -279,14 +244,14 @@ def test_memory_that_ran_out_is_not_remembered(
     with monkeypatch.context() as patch:
         patch.setattr(Encoder, "embed", lambda *_: (_ for _ in ()).throw(MemoryError()))
         found = extract(cohort_of([str(astronaut_png)]), FAST, Encoder(), store=store)
-    assert "not enough memory. Use fewer --jobs." in found.left_out[0][1]
+    assert "not enough memory. Use fewer jobs." in found.left_out[0][1]
     assert len(extract(cohort_of([str(astronaut_png)]), FAST, Encoder(), store=store)) == 1
 
 
 def test_an_interrupted_run_is_continued(
     people: list[str], tmp_path: Path, looked_at: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_AHEAD", 1)
+    monkeypatch.setattr(threads, "_AHEAD", 1)
     store = Store(tmp_path / "store")
     cohort = cohort_of(people[:12])
     count = 0
@@ -361,7 +326,7 @@ def test_without_a_face_the_middle_square_is_the_region_and_nothing_is_measured(
     expected = Image.fromarray(picture[:, 40:280]).resize((32, 32), Image.Resampling.BICUBIC)
     chip = np.asarray(expected, dtype=np.float64).reshape(2, 16, 2, 16, 3)
     np.testing.assert_allclose(found.regions["image"][1], chip.mean((1, 3, 4)).ravel(), atol=0.1)
-    frame = feature_frame(found)
+    frame = feature_frame(found, ("age", "site"))
     assert list(frame.columns) == [*(f"image/{i}" for i in range(4)), "meta:age", "meta:site"]
 
 
@@ -413,13 +378,20 @@ def test_subset_and_table(people: list[str]) -> None:
     assert some.left_out == ()
     assert_equal(subset(found, found.labels == "x"), subset(found, np.flatnonzero(found.labels == "x")))
 
-    frame = feature_frame(found)
+    frame = feature_frame(found, ("age", "site"))
     regions, metadata = [f"face/{i}" for i in range(4)], ["meta:age", "meta:site"]
     assert list(frame.columns) == [*measurement_ids(), *regions, *metadata]
     np.testing.assert_array_equal(frame[regions].to_numpy(), found.regions["face"])
     np.testing.assert_array_equal(frame[list(measurement_ids())].to_numpy(), found.measurements)
     assert frame["meta:site"].tolist() == found.metadata["site"]
     assert frame["meta:age"].dtype == np.float64
+    # nobody is learned from by age, sex or ancestry who did not ask for it
+    assert list(feature_frame(found).columns) == [*measurement_ids(), *regions]
+    assert list(feature_frame(found, ["site"]).columns) == [*measurement_ids(), *regions, "meta:site"]
+    with pytest.raises(
+        InputError, match=r"metadata='bmi': no such column to learn from\. There are age, site\."
+    ):
+        feature_frame(found, ("bmi",))
 
 
 # ---------------------------------------------------------------------------------- validation
@@ -470,6 +442,6 @@ def test_duplicates_are_refused_unless_allowed(
     cohort = cohort_of(people[:2])  # the same face, lighter and larger
     (error,) = [f for f in validated(cohort) if f.category == "duplicate"]
     assert error.level == "error"
-    assert "pass --allow-duplicates" in error.message
+    assert "pass allow_duplicates=True" in error.message
     (allowed,) = [f for f in validated(cohort, allow_duplicates=True) if f.category == "duplicate"]
     assert allowed.level == "warning"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,22 +11,14 @@ from scipy.stats import norm
 from sklearn import metrics as oracle
 
 from anthropo.errors import InputError
-from anthropo.learning import metrics
-from anthropo.learning.metrics import (
-    DEFINITIONS,
-    Judged,
-    age_bands,
-    by_subgroup,
-    calibration_bins,
-    compare,
-    expected_cost,
-    judge,
-    judge_grades,
-    judge_labels,
-    proportion,
-    quadratic_kappa,
-    wilson,
-)
+from anthropo.learning import bootstrap, calibration_error
+from anthropo.learning.calibration_error import calibrated_on, calibration_bins
+from anthropo.learning.cost import expected_cost
+from anthropo.learning.grades import judge_grades, quadratic_kappa
+from anthropo.learning.intervals import Interval, proportion, wilson
+from anthropo.learning.judged import Judged
+from anthropo.learning.metrics import DEFINITIONS, compare, judge, judge_labels
+from anthropo.learning.subgroups import age_bands, by_subgroup
 
 
 def binary(truth: Any, score: Any, groups: Any = None, decision: Any = None, sets: Any = None) -> Judged:
@@ -175,8 +168,8 @@ def test_ranks_and_scores_against_scikit_learn() -> None:
 
 def test_replicates_are_weighted_figures() -> None:
     judged = many(1)
-    weights = metrics._resamples(judged, 6, seed=4)
-    found = metrics._figures(judged, 2, 6, 4)
+    weights = bootstrap.resamples(judged, 6, seed=4)
+    found = bootstrap.resampled_figures(judged, 2, 6, 4)
     true, score = judged.truth == 2, judged.proba[:, 2]
     for b in range(6):
         w = weights[b]
@@ -191,7 +184,7 @@ def test_replicates_are_weighted_figures() -> None:
 
 def test_resamples_are_of_patients_within_labels() -> None:
     judged = cohort(0, 7, 30, 1.0)
-    weights = metrics._resamples(judged, 200, seed=1)
+    weights = bootstrap.resamples(judged, 200, seed=1)
     for patient in set(judged.groups.tolist()):
         of_patient = weights[:, judged.groups == patient]
         assert (of_patient == of_patient[:, :1]).all()
@@ -201,7 +194,7 @@ def test_resamples_are_of_patients_within_labels() -> None:
     assert per_patient[:, label == 0].sum(1) == pytest.approx(np.full(200, 30.0))
     # rescaled so that the variance of a mean is the unbiased one, s²/n
     x = np.random.default_rng(2).normal(size=30)
-    means = metrics._resamples(binary(np.zeros(30, int), np.full(30, 0.2)), 20000, 3) @ x / 30
+    means = bootstrap.resamples(binary(np.zeros(30, int), np.full(30, 0.2)), 20000, 3) @ x / 30
     assert np.var(means) == pytest.approx(np.var(x, ddof=1) / 30, rel=0.05)
 
 
@@ -278,7 +271,7 @@ def test_calibration_error_is_less_biased_than_the_plain_figure() -> None:
         rng = np.random.default_rng(seed)
         p = expit(-1.5 + 3 * rng.normal(size=500))
         y = rng.random(500) < p
-        values.append(metrics._calibration_error(p, y, np.arange(500)).value)
+        values.append(calibration_error.calibration_error(p, y, np.arange(500)).value)
         index = calibration_bins(p)
         plain.append(np.abs(np.bincount(index, y - p)).sum() / 500)
     assert np.mean(plain) > 0.03  # of a perfectly calibrated model
@@ -288,14 +281,14 @@ def test_calibration_error_is_less_biased_than_the_plain_figure() -> None:
 def test_too_good_a_fit_leaves_calibration_uncertain() -> None:
     p = np.repeat([0.25, 0.75], 40)
     y = np.r_[np.arange(40) < 10, np.arange(40) < 30]
-    found = metrics._calibration_error(p, y, np.arange(80))
+    found = calibration_error.calibration_error(p, y, np.arange(80))
     assert found.value == found.lo == 0
     assert 0.03 < found.hi < 0.3
 
 
 def test_calibration_of_several_labels_is_of_the_most_probable() -> None:
     judged = many(2, n=600)
-    probability, true = metrics.calibrated_on(judged, None)
+    probability, true = calibrated_on(judged, None)
     assert probability == pytest.approx(judged.proba.max(1))
     assert true.mean() == pytest.approx((judged.proba.argmax(1) == judged.truth).mean())
 
@@ -365,21 +358,21 @@ def test_one_patient_is_enough_for_figures_but_not_for_narrow_ones() -> None:
 
 def test_json() -> None:
     found = judge(binary([0] * 3, [0.2, 0.3, 0.4]), "case", bootstrap=20)
-    assert found["auroc"].json() == {
+    assert found["auroc"].to_json() == {
         "value": None,
         "lo": None,
         "hi": None,
         "n": 0,
         "reason": "no photo of case",
     }
-    assert found["specificity"].json().keys() == {"value", "lo", "hi", "n"}
+    assert found["specificity"].to_json().keys() == {"value", "lo", "hi", "n"}
 
 
 def test_the_same_seed_gives_the_same_figures() -> None:
     judged = cohort(0, 20, 40, 1.0)
     again = judged.part(np.ones(len(judged.truth), bool))
     found, repeated = (judge(m, "case", bootstrap=100) for m in (judged, again))
-    assert [x.json() for x in found.values()] == [x.json() for x in repeated.values()]
+    assert [x.to_json() for x in found.values()] == [x.to_json() for x in repeated.values()]
     other = judge(again, "case", bootstrap=100, seed=1)
     assert other["brier"].lo != found["brier"].lo
 
@@ -528,3 +521,20 @@ def test_grades_off_by_one_and_their_intervals() -> None:
     )
     alone = Judged(("a", "b"), np.zeros(3, int), np.tile([1.0, 0.0], (3, 1)), np.arange(3), np.zeros(3, int))
     assert judge_grades(alone)["quadratic_kappa"].reason == "everybody has one grade"
+
+
+def test_a_distance_stays_no_probability_in_subgroups() -> None:
+    judged = replace(cohort(3, 20, 20, 1.0), ranks_only=True)
+    whole, parts = judge(judged, "case"), by_subgroup(judged, ["a" if g % 2 else "b" for g in judged.groups])
+    assert whole["brier"].reason == "the model gives a distance, not a probability"
+    for part in parts.values():
+        assert all(part.metrics[n] == whole[n] for n in ("brier", "log_loss", "calibration_error"))
+        assert part.metrics["auroc"].known
+
+
+def test_a_figure_as_text_and_json() -> None:
+    assert str(Interval(-0.0001, -0.02, 0.01, 9)) == "0.000 (−0.020 to 0.010)"
+    assert (str(Interval(math.nan, reason="why")), Interval(math.nan).known) == ("–", False)
+    assert Interval(math.nan, reason="why").to_json() == {
+        "value": None, "lo": None, "hi": None, "n": 0, "reason": "why",
+    }  # fmt: skip

@@ -70,12 +70,16 @@ def test_it_is_kept() -> None:
 @pytest.mark.parametrize(
     ("people", "options", "said"),
     [
-        ({"control": 19, "b": 3}, OPTIONS, r"needs 20 healthy people or more; control has 19\. .*--normal"),
+        (
+            {"control": 19, "b": 3},
+            OPTIONS,
+            r"needs 20 .* or more; control has 19\. .*controls='HEALTHY'",
+        ),
         ({"a": 30, "b": 3}, OPTIONS, r"20 healthy people or more; no label has 0"),
         ({"a": 30, "b": 3}, replace(OPTIONS, controls="c"), r"c: .* The labels are a, b\."),
-        ({"control": 20}, Options(specificity=0.96), r"--specificity 0\.96: with 20 .* 0\.5 to 0\.950"),
-        ({"control": 20}, Options(specificity=0.4), r"--specificity 0\.4: with 20 healthy people"),
-        ({"control": 20}, Options(specificity=1.0), r"--specificity 1: with 20 healthy people"),
+        ({"control": 20}, Options(specificity=0.96), r"specificity=0\.96: with 20 .* 0\.5 to 0\.950"),
+        ({"control": 20}, Options(specificity=0.4), r"specificity=0\.4: with 20 healthy people"),
+        ({"control": 20}, Options(specificity=1.0), r"specificity=1\.0: with 20 healthy people"),
     ],
 )
 def test_what_cannot_be_had(people: dict[str, int], options: Options, said: str) -> None:

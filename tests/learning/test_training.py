@@ -11,21 +11,15 @@ import pytest
 from simulated import ENCODER, simulated
 from sklearn.metrics import roc_auc_score
 
-from anthropo.batch import Settings
 from anthropo.errors import InputError, ModelError
 from anthropo.learning import deep, measured
 from anthropo.learning.features import Features, feature_frame, subset
+from anthropo.learning.judging import cross_validate, judge_trained, steps, variants
 from anthropo.learning.model import Options
 from anthropo.learning.normality import OUTSIDE, WITHIN
-from anthropo.learning.training import (
-    Trained,
-    cross_validate,
-    fit_model,
-    judge_trained,
-    make_trained,
-    steps,
-    variants,
-)
+from anthropo.learning.trained import Trained
+from anthropo.learning.training import fit_model, make_trained
+from anthropo.settings import Settings
 
 FAST = Options(classifier="svm")
 SETTINGS = Settings(jitter=2)
@@ -50,7 +44,7 @@ def trained(features: Features, options: Options = FAST, task: Any = "labels") -
 
 
 def test_jobs_change_nothing() -> None:
-    one, other = (cross_validate(cohort(), FAST, jobs=jobs)[0][""] for jobs in (1, 3))
+    one, other = (cross_validate(cohort(), FAST, jobs=jobs).questions[0].models for jobs in (1, 3))
     assert list(one) == ["hybrid", "measurements", "regions", "metadata"]
     assert list(one) == list(other)
     for name, judged in one.items():
@@ -63,7 +57,7 @@ def test_answers_stand_beside_their_own_photos() -> None:
     features = cohort(control=30, noonan=30)
     order = np.random.default_rng(1).permutation(len(features))
     features = subset(features, order)
-    judged = cross_validate(features, FAST, baselines=False)[0][""]["hybrid"]
+    judged = cross_validate(features, FAST, baselines=False).questions[0].models["hybrid"]
     assert judged.groups.tolist() == features.patients.tolist()
     assert [judged.labels[t] for t in judged.truth] == features.labels.tolist()
     assert roc_auc_score(judged.truth, judged.proba[:, 1]) > 0.9
@@ -79,12 +73,12 @@ def test_answers_stand_beside_their_own_photos() -> None:
 def test_progress_and_notes() -> None:
     seen: list[int] = []
     features = cohort(control=12, noonan=4)
-    _, notes = cross_validate(
+    judged = cross_validate(
         features, replace(FAST, min_patients=2), on_progress=lambda: seen.append(1), baselines=False
     )
     assert len(seen) == 4 <= steps(features, FAST, "labels", 5, False) == 5
     assert steps(features, FAST, "labels", 5, True) == 20
-    assert notes == ("4 folds instead of 5: only 4 patients with noonan.",)
+    assert judged.notes == ("4 folds instead of 5: only 4 patients with noonan.",)
 
 
 def test_what_is_trained_on_all_is_trained_in_each_fold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +89,7 @@ def test_what_is_trained_on_all_is_trained_in_each_fold(monkeypatch: pytest.Monk
         seen.append((*model.trained, "|", *(model.gallery.labels if model.gallery else ())))
         return model
 
-    monkeypatch.setattr("anthropo.learning.training.fit_model", watched)
+    monkeypatch.setattr("anthropo.learning.judging.fit_model", watched)
     # ten patients of turner: eight are left in each fold, nine of sotos are matched in all
     cross_validate(cohort(control=20, noonan=20, turner=10, sotos=9), FAST, baselines=False)
     assert seen == [("control", "noonan", "turner", "|", "sotos")] * 5
@@ -114,7 +108,7 @@ def test_what_is_judged_beside_the_model() -> None:
 
 
 def test_a_cohort_that_cannot_be_trained_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anthropo.learning.training.fit_model", lambda *_: pytest.fail("worked"))
+    monkeypatch.setattr("anthropo.learning.judging.fit_model", lambda *_: pytest.fail("worked"))
     with pytest.raises(InputError, match="All photos have the label control"):
         cross_validate(cohort(control=20), FAST)
 
@@ -123,16 +117,17 @@ def test_a_cohort_that_cannot_be_trained_is_refused_before_any_work(monkeypatch:
 def test_other_tasks_are_judged(task: Any) -> None:
     if task == "attributes":
         features = simulated({"": 20, "a": 12, "a; b": 12}, directions={"a": 0, "b": 1}, strength=2)
-        judged, _ = cross_validate(features, FAST, task, baselines=False, folds=3)
-        assert set(judged) == {"a", "b"}
-        for name, own in judged.items():
+        questions = cross_validate(features, FAST, task, baselines=False, folds=3).questions
+        assert {question.attribute for question in questions} == {"a", "b"}
+        for question in questions:
+            own, name = question.models, question.attribute
             truth = [name in label.split("; ") for label in features.labels]
             assert own["hybrid"].truth.astype(bool).tolist() == truth
             assert roc_auc_score(truth, own["hybrid"].proba[:, 1]) > 0.8
     else:
         features = simulated({"healthy people": 60, "noonan": 20}, strength=5)
         options = replace(FAST, controls="healthy people", specificity=0.9)
-        own = cross_validate(features, options, task, baselines=False)[0][""]["hybrid"]
+        own = cross_validate(features, options, task, baselines=False).questions[0].models["hybrid"]
         assert own.labels == (WITHIN, OUTSIDE)
         assert (own.truth == (features.labels == "noonan")).all()
         assert roc_auc_score(own.truth, own.proba[:, 1]) > 0.8
@@ -147,7 +142,7 @@ def test_a_saved_model_answers_alike(kind: Any, task: Any, tmp_path: Path) -> No
     made.save(tmp_path / "model.anthropo")
     loaded = Trained.load(tmp_path / "model.anthropo")
     assert loaded.task == task
-    assert loaded.columns == (("face", "upper", "middle", "lower"), options.metadata)
+    assert (loaded.regions, loaded.metadata) == (("face", "upper", "middle", "lower"), options.metadata)
     new = cohort(1)
     for pool in (True, False):
         one, other = made.predict(new, pool=pool), loaded.predict(new, pool=pool)
@@ -207,17 +202,17 @@ def test_metadata_may_be_missing_altogether() -> None:
 
 def test_only_the_same_encoder_and_instrument_suit() -> None:
     made = trained(cohort())
-    made.suits(ENCODER, SETTINGS, "m")
+    made.check_instrument(ENCODER, SETTINGS, "m")
     other: Any = SimpleNamespace(name="another", digest="e" * 64)
     with pytest.raises(
         ModelError, match=r"^m: trained with the encoder made-up \(d{12}\), this one is another"
     ):
-        made.suits(other, SETTINGS, "m")
+        made.check_instrument(other, SETTINGS, "m")
     with pytest.raises(ModelError, match=r"measured with jitter 2, these would be with 3\. Use the same"):
-        made.suits(ENCODER, replace(SETTINGS, jitter=3), "m")
+        made.check_instrument(ENCODER, replace(SETTINGS, jitter=3), "m")
     with pytest.raises(ModelError, match="fine weights"):
-        made.suits(ENCODER, replace(SETTINGS, fine=not SETTINGS.fine), "m")
-    made.suits(ENCODER, replace(SETTINGS, face="largest"), "m")  # which face is not the instrument
+        made.check_instrument(ENCODER, replace(SETTINGS, fine=not SETTINGS.fine), "m")
+    made.check_instrument(ENCODER, replace(SETTINGS, face="largest"), "m")  # which face is not the instrument
 
 
 def test_the_threshold_of_the_costs_is_told() -> None:
@@ -233,7 +228,7 @@ def test_the_threshold_of_the_costs_is_told() -> None:
 def test_photos_of_unknown_labels_are_not_judged() -> None:
     made = trained(cohort())
     new = cohort(1, control=10, noonan=10, kabuki=5)
-    judged = judge_trained(made, new)[""]
+    judged = judge_trained(made, new)[0].models["hybrid"]
     assert len(judged.truth) == 40
     assert set(judged.groups.tolist()) == set(new.patients[new.labels != "kabuki"].tolist())
     assert set(judged.labels) == {"control", "noonan", "turner"}
@@ -246,7 +241,7 @@ def test_photos_of_unknown_labels_are_not_judged() -> None:
 def test_one_against_the_rest_judges_every_label() -> None:
     made = trained(cohort(), replace(FAST, positive="noonan"))
     assert made.manifest["task"] == "one-vs-rest"
-    judged = judge_trained(made, cohort(1, control=10, noonan=10, kabuki=5))[""]
+    judged = judge_trained(made, cohort(1, control=10, noonan=10, kabuki=5))[0].models["hybrid"]
     assert judged.labels == ("noonan", "others")
     assert judged.truth.tolist() == [1] * 20 + [0] * 20 + [1] * 10
 
@@ -254,7 +249,7 @@ def test_one_against_the_rest_judges_every_label() -> None:
 def test_normality_is_judged_by_the_label_it_was_trained_with() -> None:
     people = {"unrelated": 60, "noonan": 20}
     made = trained(simulated(people, strength=5), replace(FAST, controls="unrelated"), "normality")
-    judged = judge_trained(made, simulated(people, strength=5, seed=1))[""]
+    judged = judge_trained(made, simulated(people, strength=5, seed=1))[0].models["hybrid"]
     assert judged.truth.tolist() == [0] * 60 + [1] * 20
 
 
@@ -266,7 +261,7 @@ def test_normality_is_judged_by_the_label_it_was_trained_with() -> None:
 def test_a_model_that_does_not_fit_together(change: Any, said: str, tmp_path: Path) -> None:
     from anthropo.learning.bundle import Bundle, write_bundle
 
-    write_bundle(tmp_path / "m.anthropo", Bundle({**trained(cohort()).manifest, **change}, {}, {}))
+    write_bundle(tmp_path / "m.anthropo", Bundle({**trained(cohort()).manifest, **change}, {}))
     with pytest.raises(ModelError, match=said) as caught:
         Trained.load(tmp_path / "m.anthropo")
     assert str(caught.value).startswith(f"{tmp_path / 'm.anthropo'}: the model does not fit together (")

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from anthropo.face.frame import face_axes
 from anthropo.face.pose import generic_face
 from anthropo.face.scheme import LANDMARKS, MIRROR
 from anthropo.measurement import anatomy
-from anthropo.measurement.anatomy import BETWEEN, Correction, Stage, apply, between, frame, instrument, mirror
+from anthropo.measurement.anatomy import BETWEEN, Correction, Stage, apply, between, instrument, mirror
 
 Floats = NDArray[np.float64]
 STAGES: tuple[Stage, ...] = ("first", "fine")
@@ -39,9 +40,9 @@ shown = settings(max_examples=25, deadline=None)
 def test_the_frame_is_the_eye_line_and_what_is_below_it() -> None:
     points = np.zeros((68, 2))
     points[36], points[45] = (10, 50), (110, 50)
-    np.testing.assert_allclose(frame(points), [[100, 0], [0, 100]])
+    np.testing.assert_allclose(face_axes(points), [[100, 0], [0, 100]])
     points[45] = 10, 150  # a face lying on its side, its top at the photo's right
-    np.testing.assert_allclose(frame(points), [[0, 100], [-100, 0]])
+    np.testing.assert_allclose(face_axes(points), [[0, 100], [-100, 0]])
 
 
 @given(faces, corrections, directs, st.floats(-180, 180), st.floats(0.05, 20), st.floats(-999, 999))
@@ -201,7 +202,7 @@ def test_axes_of_many_errors_at_once() -> None:
     """As the intervals use them: residuals in the frame, laid onto a face."""
     face = 200 * generic_face()[:, :2]
     errors = instrument("first").point_errors
-    laid = errors @ frame(face)
+    laid = errors @ face_axes(face)
     unit = np.linalg.norm(face[45] - face[36])
     np.testing.assert_allclose(
         np.linalg.norm(laid, axis=-1), unit * np.linalg.norm(errors, axis=-1), rtol=1e-6

@@ -15,17 +15,11 @@ from skimage.color import rgb2lab
 
 from anthropo.face.landmarker import Face, read_face
 from anthropo.face.scheme import MIRROR
-from anthropo.measurement.appearance import (
-    COLOUR,
-    EYE,
-    LBP_SITES,
-    TEXTURE,
-    Appearance,
-    appearance,
-    lab,
-    lbp,
-    philtrum_relief,
-)
+from anthropo.measurement.appearance import appearance
+from anthropo.measurement.colour import COLOUR, lab
+from anthropo.measurement.eye import EYE
+from anthropo.measurement.sampling import Appearance
+from anthropo.measurement.texture import LBP_SITES, TEXTURE, lbp, philtrum_relief
 from anthropo.photo import Photo
 
 Pixels = NDArray[np.uint8]
@@ -131,8 +125,9 @@ def test_shift_roll_and_scale(
 ) -> None:
     before, after = astronaut_turned(degrees, size, x, y)
     for name, value in before.items():
-        # interpolation blurs a little, as the eye's interval allows for
-        tolerance = max(1.96 * value.sd, 0.012 if name in INVARIANT else 1.2)
+        # interpolation blurs a little, as the eye's interval allows for: of 60 values in 8 random places some
+        # lie beyond a 95 % interval, so that the one of 99 % is the bound
+        tolerance = max(2.58 * value.sd, 0.012 if name in INVARIANT else 1.2)
         assert after[name].value == pytest.approx(value.value, abs=tolerance, nan_ok=True), name
 
 

@@ -12,11 +12,12 @@ from conftest import Pixels
 from skimage.draw import polygon
 
 import anthropo
-from anthropo.measurement.appearance import appearance, outlines, regions_of
+from anthropo.measurement.appearance import appearance, regions_of
 from anthropo.measurement.atlas import atlas, pages, write
 from anthropo.measurement.drawing import HEIGHT, WIDTH, drawing
 from anthropo.measurement.geometry import FUNCTIONS
 from anthropo.measurement.registry import PIXELS, Entry, compile_entry, registry
+from anthropo.measurement.sampling import outlines
 from anthropo.photo import Photo
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -16,8 +16,9 @@ from anthropo.face.gate import Check
 from anthropo.face.landmarker import Face, read_face
 from anthropo.face.scheme import MIRROR
 from anthropo.measurement.anatomy import instrument
-from anthropo.measurement.compute import Measurement, error_growth, evaluate, measure_face
+from anthropo.measurement.compute import Measurement, doubted, error_growth, evaluate, measure_face
 from anthropo.measurement.geometry import Floats
+from anthropo.measurement.pooling import pool
 from anthropo.measurement.registry import PIXELS, registry
 from anthropo.measurement.scale import Scale, ScaleError, parse_scale
 from anthropo.photo import Photo
@@ -188,7 +189,7 @@ def test_without_a_scale_there_are_no_millimetres(face: Face, photo: Photo) -> N
     for m in values:
         if registry()[m.id].needs_mm:
             assert math.isnan(m.value)
-            assert m.reason == "needs millimetres: pass --scale"
+            assert m.reason == "needs millimetres: pass scale"
     assert not [m for m in in_mm(values).values() if not math.isnan(m.value)]
 
 
@@ -249,6 +250,16 @@ def test_every_check_that_failed_is_named(face: Face) -> None:
         assert "smile 0.657 (limit 0.41" in reason
         assert "yaw 12 (limit 5" in reason
         assert "glasses" not in reason
+
+
+def test_without_jitter_a_value_that_has_no_interval_says_why(photo: Photo) -> None:
+    values = measure_face(read_face(photo, jitter=1), photo)
+    bare = [m for m in values if math.isfinite(m.value) and not math.isfinite(m.lo)]
+    assert len(bare) > 20
+    assert {m.reason for m in bare} == {"no interval without jitter"}
+    assert not any(doubted(m.reason) for m in bare)
+    pooled = {m.id: m for m in pool([values, values]) if m.unit != "mm"}
+    assert all(pooled[m.id].photos == 2 and pooled[m.id].reason == m.reason for m in bare)
 
 
 def test_force_keeps_value_interval_and_reason(face: Face, photo: Photo) -> None:

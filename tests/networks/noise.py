@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from anthropo.batch import Settings
 from anthropo.learning.cohort import read_cohort
 from anthropo.learning.features import Features
-from anthropo.networks.finetuning import view_of
-from anthropo.networks.pictures import Pictures, gather
+from anthropo.networks.pictures import CohortPictures, read_pictures
 from anthropo.networks.recipes import Recipe, load_recipe
+from anthropo.networks.training_set import view_of
+from anthropo.settings import Settings
 
 SIDE = 40  # px
 #: What makes any recipe small enough for a test.
@@ -59,18 +59,17 @@ def write_cohort(
     return table
 
 
-def look(table: Path, recipe: Recipe, **more: Any) -> tuple[Pictures, Features, dict[str, Any]]:
-    """The cohort's pictures, photos and kinds of columns."""
+def look(table: Path, recipe: Recipe, **more: Any) -> CohortPictures:
+    """The cohort's photos as the recipe's network sees them."""
     cohort = read_cohort(table, multilabel=recipe.task == "attributes")
     settings = Settings(no_face=True)
     given = {"memory": recipe.parameters.memory, **more}
-    pictures, features = gather(cohort, view_of(recipe.parameters), settings, **given)
-    return pictures, features, dict(cohort.metadata)
+    return read_pictures(cohort, view_of(recipe.parameters), settings, **given)
 
 
 def small(name: str, *settings: str) -> Recipe:
     """A recipe with `SMALL` and these options."""
-    return load_recipe(name, None, (*SMALL, *settings))[0]
+    return load_recipe(name, None, (*SMALL, *settings))
 
 
 def with_labels(features: Features, labels: Sequence[str]) -> Features:

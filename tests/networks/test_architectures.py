@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from anthropo.errors import InputError, ModelError
@@ -14,7 +15,6 @@ from anthropo.networks.architectures import (
     Separate,
     body,
     build,
-    layer_table,
 )
 from anthropo.networks.network import as_probabilities
 
@@ -44,6 +44,24 @@ PUBLISHED = {
     "pool5": ((1, 1, 320), 0),
     "fc": ((1, 1, 10575), 3305),
 }
+
+
+def layer_table(outputs: int = 10575, size: int = 100) -> list[tuple[str, tuple[int, int, int], int]]:
+    """Name, output size (height, width, channels) and number of weights of DeepGestalt's layers."""
+    network = Classifier(DeepGestaltBody(), 320, outputs, "linear", 0.5).eval()
+    rows = []
+    x = torch.zeros(1, 1, size, size)
+    with torch.inference_mode():
+        for name, layer in network.body.named_children():
+            x = layer(x)
+            if isinstance(layer, (nn.Conv2d, nn.MaxPool2d)):
+                h, w = x.shape[2:]
+                rows.append((name, (h, w, x.shape[1]), sum(p.numel() for p in layer.parameters())))
+        pooled = x.mean((2, 3))
+        rows.append(("pool5", (1, 1, pooled.shape[1]), 0))
+        y = network.judge(pooled)
+    rows.append(("fc", (1, 1, y.shape[1]), sum(p.numel() for p in network.head.parameters())))
+    return rows
 
 
 # ----------------------------------------------------------------------------------------- DeepGestalt

@@ -9,12 +9,12 @@ import noise
 import numpy as np
 import pytest
 
-from anthropo.batch import Settings
 from anthropo.errors import InputError, ModelError
 from anthropo.learning.cohort import read_cohort
-from anthropo.learning.metrics import Interval
+from anthropo.learning.intervals import Interval
 from anthropo.networks import bench as module
-from anthropo.networks.bench import RUNTIMES, Measured, bench, calibration_photos, photos_of, remarks, run
+from anthropo.networks.bench import Measured, bench, calibration_photos, photos_of, remarks, run
+from anthropo.settings import Settings
 
 SETTINGS = Settings(no_face=True)
 
@@ -34,7 +34,7 @@ def test_three_runtimes_side_by_side(tmp_path: Path) -> None:
     by = calibration_photos(network, [case.photo for case in cohort.cases], SETTINGS)
     assert len(by) == 12
     found = bench(str(tmp_path / "net.anthropo"), photos, by, folder=tmp_path)
-    assert [m.runtime for m in found] == list(RUNTIMES)
+    assert [m.runtime for m in found] == ["torch", "ONNX", "ONNX int8"]
     torch, plain, int8 = found
     assert torch.parameters == plain.parameters == network.parameters
     assert torch.file_bytes == (tmp_path / "net.anthropo").stat().st_size
@@ -59,12 +59,12 @@ def test_cases_are_answered_with_their_photos_and_metadata(tmp_path: Path) -> No
     )  # fmt: skip
     photos = photos_of(network, read_cohort(table), SETTINGS)
     assert photos.pictures.shape == (4, 2, nets.SIZE, nets.SIZE, 3)
-    assert photos.metadata is not None
-    np.testing.assert_allclose(photos.metadata[:, :2], [[-1, 0], [0, 1], [2, 0], [0, 0]])
+    assert photos.units.metadata is not None
+    np.testing.assert_allclose(photos.units.metadata[:, :2], [[-1, 0], [0, 1], [2, 0], [0, 0]])
     by = calibration_photos(network, [str(p) for p in sorted((tmp_path / "c").glob("*.png"))], SETTINGS)
     torch, plain, _ = bench(str(tmp_path / "net.anthropo"), photos, by)
     assert plain.difference < 1e-4
-    p = network.probabilities({"image": photos.pictures}, photos.metadata)
+    p = network.probabilities({"image": photos.pictures}, photos.units.metadata)
     assert torch.accuracy.value == pytest.approx((p.argmax(1) == photos.units.target).mean())
 
 
@@ -100,7 +100,10 @@ def test_a_runtime_that_fails_is_one_sentence(tmp_path: Path) -> None:
 def test_remarks_on_int8(monkeypatch: pytest.MonkeyPatch) -> None:
     def measured(runtime: str, ms: float, lost: float) -> Measured:
         figure = Interval(0.9)
-        return Measured("n", "r", runtime, figure, figure, 1, 1, None, ms, 1, 0, lost)
+        return Measured(
+            network="n", recipe="r", runtime=runtime, auroc=figure, accuracy=figure, parameters=1,
+            file_bytes=1, memory=None, ms=ms, faster=1, difference=0, auroc_lost=lost,
+        )  # fmt: skip
 
     assert remarks([measured("ONNX", 10, 0), measured("ONNX int8", 5, 0.001)]) == []
     monkeypatch.setattr(module, "has_int8_products", lambda: False)

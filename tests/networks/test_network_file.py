@@ -10,7 +10,7 @@ from simulated_model import hybrid_model
 
 from anthropo.errors import ModelError
 from anthropo.learning.bundle import Bundle, read_bundle, write_bundle
-from anthropo.learning.training import Trained
+from anthropo.learning.trained import Trained
 from anthropo.networks.architectures import BACKBONES, build
 from anthropo.networks.network import Network, fill, flat, layout, normalised
 
@@ -138,7 +138,7 @@ def altered(path: Path, change: dict[str, Any], where: str = "network", arrays: 
     bundle = read_bundle(path)
     manifest = dict(bundle.manifest)
     manifest[where] = {**manifest[where], **change} if isinstance(change, dict) else change
-    write_bundle(path, Bundle(manifest, bundle.arrays if arrays else {}, {}))
+    write_bundle(path, Bundle(manifest, bundle.arrays if arrays else {}))
     return path
 
 

@@ -6,24 +6,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Copies
 from noise import SIDE, look, small, with_labels, write_cohort
 
-from anthropo.batch import Settings
 from anthropo.errors import InputError, PhotoError
 from anthropo.learning.cohort import read_cohort
+from anthropo.networks.augmentation import augment
 from anthropo.networks.chips import View
-from anthropo.networks.pictures import (
+from anthropo.networks.pictures import read_pictures
+from anthropo.networks.units import (
     TEST,
     TRAIN,
     VALIDATION,
-    augment,
     balancing,
     encode_metadata,
-    gather,
     of_cases,
     units_of,
 )
+from anthropo.settings import Settings
+from conftest import Copies
 
 LABELS = ["a", "b"] * 15
 
@@ -38,8 +38,9 @@ def table(tmp_path: Path) -> Path:
 
 def test_kept_or_read_again_pictures_are_the_same(table: Path) -> None:
     recipe = small("skin-five")
-    kept, features, _ = look(table, recipe)
-    again, _, _ = look(table, recipe, memory=0.0)
+    photos = look(table, recipe)
+    kept, features = photos.pictures, photos.features
+    again = look(table, recipe, memory=0.0).pictures
     assert kept.kept is not None
     assert again.kept is None
     np.testing.assert_array_equal(kept.of([3, 0], "image"), again.of([3, 0], "image"))
@@ -47,7 +48,7 @@ def test_kept_or_read_again_pictures_are_the_same(table: Path) -> None:
 
 
 def test_a_photo_that_goes_away_is_one_sentence(table: Path) -> None:
-    pictures, _, _ = look(table, small("skin-five"), memory=0.0)
+    pictures = look(table, small("skin-five"), memory=0.0).pictures
     (table.parent / "4.png").unlink()
     pictures.of([3], "image")
     with pytest.raises(PhotoError, match=r"4\.png: no such file"):
@@ -56,7 +57,8 @@ def test_a_photo_that_goes_away_is_one_sentence(table: Path) -> None:
 
 def test_what_cannot_be_used_is_left_out(table: Path) -> None:
     (table.parent / "2.png").write_bytes(b"nothing")
-    pictures, features, _ = look(table, small("skin-five"))
+    photos = look(table, small("skin-five"))
+    pictures, features = photos.pictures, photos.features
     assert [Path(photo).name for photo, _ in features.left_out] == ["2.png"]
     assert len(pictures.photos) == len(features) == len(LABELS) - 1
     assert not any(photo.endswith("/2.png") for photo in pictures.photos)
@@ -68,12 +70,13 @@ def test_faces_have_frames_and_poses(tmp_path: Path, copies: Copies, faceless_pn
     table.write_text(f"photo,label\n{a},x\n{b},y\n{faceless_png},y\n")
     view = View(("face", "eyes"), 48, "two-points", "scaled")
     settings = Settings(jitter=2, fine=False)
-    pictures, features = gather(read_cohort(table), view, settings, memory=1, jobs=2)
+    photos = read_pictures(read_cohort(table), view, settings, memory=1, jobs=2)
+    pictures, features = photos.pictures, photos.features
     assert "no face found" in features.left_out[0][1]
     np.testing.assert_array_equal(*pictures.of([0, 1], "eyes"))
     assert np.abs(pictures.pose[0]).max() < 1  # within 30 degrees
     assert pictures.pose[0].any()
-    lazy, _ = gather(read_cohort(table), view, settings, memory=0, jobs=1)
+    lazy = read_pictures(read_cohort(table), view, settings, memory=0, jobs=1).pictures
     np.testing.assert_array_equal(lazy.of([1], "eyes"), pictures.of([1], "eyes"))
 
 
@@ -84,7 +87,8 @@ def test_no_patient_is_in_two_parts(tmp_path: Path) -> None:
     patients = [f"p{i // 4}" for i in range(60)]  # of four photos each
     table = write_cohort(tmp_path, ["a" if i // 4 % 2 else "b" for i in range(60)], patients)
     recipe = small("skin-five")
-    _, features, kinds = look(table, recipe)
+    photos = look(table, recipe)
+    features, kinds = photos.features, photos.kinds
     units = units_of("labels", features, recipe.parameters, kinds)
     own = [set(units.patients[units.chosen(part)].tolist()) for part in (TRAIN, VALIDATION, TEST)]
     assert not own[0] & own[1]
@@ -111,7 +115,8 @@ def test_no_patient_is_in_two_parts(tmp_path: Path) -> None:
 )
 def test_labels_with_too_few_patients(table: Path, labels: list[str], sentence: str) -> None:
     recipe = small("skin-five")
-    _, features, kinds = look(table, recipe)
+    photos = look(table, recipe)
+    features, kinds = photos.features, photos.kinds
     with pytest.raises(InputError, match=sentence) as caught:
         units_of("labels", with_labels(features, labels), recipe.parameters, kinds)
     assert "\n" not in str(caught.value)
@@ -119,7 +124,8 @@ def test_labels_with_too_few_patients(table: Path, labels: list[str], sentence: 
 
 def test_grades_are_in_the_order_that_is_given(table: Path) -> None:
     recipe = small("risk-grading", "grades=b,a")
-    _, features, kinds = look(table, recipe)
+    photos = look(table, recipe)
+    features, kinds = photos.features, photos.kinds
     units = units_of("grades", features, recipe.parameters, kinds)
     assert units.labels == ("b", "a")
     assert units.target.tolist() == [1, 0] * 15
@@ -134,7 +140,8 @@ def test_attributes_that_few_have_are_not_learned(tmp_path: Path) -> None:
     labels[2] = "rare"
     table = write_cohort(tmp_path, labels)
     recipe = small("attributes")
-    _, features, kinds = look(table, recipe)
+    photos = look(table, recipe)
+    features, kinds = photos.features, photos.kinds
     units = units_of("attributes", features, recipe.parameters, kinds)
     assert units.labels == ("long", "thin")
     assert units.notes == ("not learned, for fewer than 3 patients with or without it: rare.",)
@@ -151,7 +158,8 @@ def test_cases_are_patients_with_their_photos(tmp_path: Path) -> None:
         tmp_path, ["a" if i // 2 % 2 else "b" for i in range(40)], patients, age=ages, sex=sexes
     )
     recipe = small("differential", "images=1")
-    _, features, kinds = look(table, recipe)
+    photos = look(table, recipe)
+    features, kinds = photos.features, photos.kinds
     units = units_of("cases", features, recipe.parameters, kinds)
     assert units.rows[:3] == ((0, 1), (2, 3), (4, 5))
     assert units.columns is not None
@@ -275,6 +283,7 @@ def test_what_photos_of_a_case_differ_in_is_told(tmp_path: Path) -> None:
     labels = ["a" if i // 2 % 2 else "b" for i in range(40)]
     table = write_cohort(tmp_path, labels, patients, age=ages)
     recipe = small("differential", "images=2", "metadata=age")
-    _, features, kinds = look(table, recipe)
+    photos = look(table, recipe)
+    features, kinds = photos.features, photos.kinds
     notes = units_of("cases", features, recipe.parameters, kinds).notes
     assert notes == ("age: 1 cases whose photos differ in it: the first value is learned from.",)

@@ -110,10 +110,10 @@ def test_the_face_networks_own_file(tmp_path: Path) -> None:
         (
             "deepgestalt",
             "face-resnet",
-            "another network than the backbone deepgestalt. Pass --set backbone=face-resnet",
+            "another network than the backbone deepgestalt. Pass changes='backbone=face-resnet'",
         ),
-        ("deepgestalt", "imagenet", "only timm's networks have it, not deepgestalt. Pass --warm-start none"),
-        ("face-resnet", "imagenet", "Pass --warm-start face-resnet"),
+        ("deepgestalt", "imagenet", "only timm's networks have it, not deepgestalt. Pass warm_start='none'"),
+        ("face-resnet", "imagenet", "Pass warm_start='face-resnet'"),
         ("deepgestalt", "nowhere.pth", "nowhere.pth: no such file. Choose from none, face-resnet"),
     ],
 )
@@ -134,7 +134,7 @@ def test_imagenet_comes_from_the_cache_or_not_at_all(tmp_path: Path, monkeypatch
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(
-        WeightsError, match=r"not in timm's cache, and nothing is downloaded. .+--warm-start FILE"
+        WeightsError, match=r"not in timm's cache, and nothing is downloaded. .+warm_start='FILE'"
     ):
         warm_start(body("resnet50"), "resnet50", "image", "imagenet")
     donor = body("resnet50")

@@ -26,7 +26,7 @@ def test_a_recipe_states_every_choice(name: str) -> None:
 
 
 def test_deepgestalt_is_as_published() -> None:
-    own = load_recipe("deepgestalt")[0].parameters
+    own = load_recipe("deepgestalt").parameters
     assert (own.views, own.size, own.grey) == (("face", "upper", "middle", "lower"), 100, True)
     assert (own.identity_epochs, own.identity_rate) == (40, 1e-3)
     assert (own.identity_settling_epochs, own.identity_settling_rate) == (10, 1e-4)
@@ -38,14 +38,14 @@ def test_deepgestalt_is_as_published() -> None:
 
 
 def test_the_others_are_as_published() -> None:
-    skin = load_recipe("skin-five", settings=["backbone=densenet121"])[0].parameters
+    skin = load_recipe("skin-five", changes=["backbone=densenet121"]).parameters
     assert (skin.size, skin.imbalance, skin.head, skin.flip) == (300, "weights", "convolution", True)
     assert skin.crop > 0
-    grades = load_recipe("risk-grading", settings=["grades=low,high,worst"])[0].parameters
+    grades = load_recipe("risk-grading", changes=["grades=low,high,worst"]).parameters
     assert (grades.backbone, grades.loss, grades.grades) == ("xception", "ordinal", ("low", "high", "worst"))
-    cases = load_recipe("differential")[0].parameters
+    cases = load_recipe("differential").parameters
     assert (cases.backbone, cases.images, cases.metadata) == ("inception_v4", 6, ("all",))
-    many = load_recipe("attributes")[0].parameters
+    many = load_recipe("attributes").parameters
     assert many.attention
     assert many.pose > 0
     assert (many.loss, many.separate) == ("bce", False)
@@ -58,36 +58,36 @@ def test_a_file_changes_what_it_names(tmp_path: Path, suffix: str) -> None:
     file.write_text(
         "\n".join(f"{k}{equals}{v}" for k, v in {"rate": 1, "views": '["face"]', "flip": "false"}.items())
     )
-    recipe, changed = load_recipe("deepgestalt", file, ["epochs=7", "views=face,lower"])
-    assert changed == {"rate", "views", "flip", "epochs"}
+    recipe = load_recipe("deepgestalt", file, ["epochs=7", "views=face,lower"])
+    assert recipe.changed == {"rate", "views", "flip", "epochs"}
     own = recipe.parameters
     # the command line outranks the file
     assert (own.rate, own.flip, own.epochs, own.views) == (1.0, False, 7, ("face", "lower"))
-    usual = asdict(load_recipe("deepgestalt")[0].parameters)
-    assert {k for k, v in asdict(own).items() if v != usual[k]} == changed
+    usual = asdict(load_recipe("deepgestalt").parameters)
+    assert {k for k, v in asdict(own).items() if v != usual[k]} == recipe.changed
 
 
 def test_packaged_weights_choose_their_backbone() -> None:
-    own = load_recipe("skin-five", settings=["warm_start=efficientnet-lite0"])[0].parameters
+    own = load_recipe("skin-five", changes=["warm_start=efficientnet-lite0"]).parameters
     assert (own.backbone, own.size) == ("efficientnet-lite0", 224)
-    own = load_recipe("skin-five", None, ["size=64"], warm_start="face-resnet", backbone="resnet50")[
-        0
-    ].parameters
+    own = load_recipe(
+        "skin-five", None, ["size=64"], warm_start="face-resnet", backbone="resnet50"
+    ).parameters
     assert (own.backbone, own.size) == ("resnet50", 64)  # which training will refuse
-    own = load_recipe("attributes", settings=["warm_start=face-resnet"])[0].parameters
+    own = load_recipe("attributes", changes=["warm_start=face-resnet"]).parameters
     assert (own.backbone, own.size) == ("face-resnet-map", 150)  # which it is for, too
 
 
 def test_what_is_shown_can_be_read(tmp_path: Path) -> None:
-    recipe, _ = load_recipe("attributes", settings=["rate=2e-5", "grades=a b,c"])
+    recipe = load_recipe("attributes", changes=["rate=2e-5", "grades=a b,c"])
     file = tmp_path / "own.toml"
     file.write_text(as_toml(recipe))
-    assert load_recipe("attributes", file)[0] == recipe
+    assert load_recipe("attributes", file) == recipe
 
 
 def test_every_option_is_shown_with_what_it_means() -> None:
     for name in RECIPES:
-        shown = as_toml(load_recipe(name)[0])
+        shown = as_toml(load_recipe(name))
         for key in ("views", "own", "frozen_norm", "contrastive_pairs", "memory", "fold"):
             (line,) = (line for line in shown.splitlines() if line.startswith(f"{key} = "))
             assert "  # " in line, f"{name}: {line}"
@@ -96,13 +96,13 @@ def test_every_option_is_shown_with_what_it_means() -> None:
 def test_yaml_numbers_without_a_point(tmp_path: Path) -> None:
     file = tmp_path / "own.yaml"
     file.write_text("rate: 1e-4\n")
-    assert load_recipe("deepgestalt", file)[0].parameters.rate == 1e-4
+    assert load_recipe("deepgestalt", file).parameters.rate == 1e-4
 
 
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ("learning_rate=1", r"--set: no option 'learning_rate'. There are backbone, "),
+        ("learning_rate=1", r"changes: no option 'learning_rate'. There are backbone, "),
         ("imbalanse=none", r"no option 'imbalanse'. Did you mean imbalance\?"),
         ("batchs=3", r"Did you mean batch\?"),
         ("rate", r"not of the form option=value"),
@@ -125,7 +125,7 @@ def test_yaml_numbers_without_a_point(tmp_path: Path) -> None:
 )
 def test_one_sentence_for_each_mistake(setting: str, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence) as caught:
-        load_recipe("deepgestalt", settings=[setting])
+        load_recipe("deepgestalt", changes=[setting])
     assert "\n" not in str(caught.value)
 
 
@@ -142,7 +142,7 @@ def test_one_sentence_for_each_mistake(setting: str, sentence: str) -> None:
 )
 def test_contradictions_are_refused(recipe: str, settings: list[str], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        load_recipe(recipe, settings=settings)
+        load_recipe(recipe, changes=settings)
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,18 @@ import pytest
 import torch
 from noise import look, small, write_cohort
 
-from anthropo.batch import Settings
 from anthropo.errors import InputError, ModelError, PhotoError
+from anthropo.learning.card import card, describe
 from anthropo.networks.architectures import build
 from anthropo.networks.checkpoints import Checkpoints, State
 from anthropo.networks.finetuning import Finetuned, finetune
 from anthropo.networks.network import decided, flat
-from anthropo.networks.objective import Batch, Work, contrastive, monitored
-from anthropo.networks.pictures import Pictures, units_of
+from anthropo.networks.objective import Batch, Objective, contrastive, monitored
+from anthropo.networks.pictures import Pictures
 from anthropo.networks.recipes import Recipe
-from anthropo.networks.training_loop import Progress, device_of
+from anthropo.networks.training_loop import Step, device_of
+from anthropo.networks.training_set import training_set
+from anthropo.networks.units import units_of
 
 CPU = torch.device("cpu")
 LABELS = ["a", "b"] * 20
@@ -33,19 +35,19 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(table: Path, recipe: Recipe, folder: Path, **more: Any) -> Finetuned:
     memory = more.pop("memory", 4.0)
-    pictures, features, kinds = look(table, recipe, memory=memory)
-    settings = Settings(no_face=True)
-    return finetune(recipe, pictures, features, kinds, folder=folder, device=CPU, settings=settings, **more)
+    photos = look(table, recipe, memory=memory)
+    material = training_set(recipe, photos, more.pop("identity", None))
+    return finetune(material, folder=folder, device=CPU, **more)
 
 
 class Stopped(Exception):
     """In place of a crash."""
 
 
-def stop_at(epoch: int, *, step: int | None = None, stage: str = "training") -> Callable[[Progress], None]:
+def stop_at(epoch: int, *, step: int | None = None, stage: str = "training") -> Callable[[Step], None]:
     """Interrupt in that epoch: when it is done, or after a step."""
 
-    def report(now: Progress) -> None:
+    def report(now: Step) -> None:
         if now.stage == stage and now.epoch == epoch and now.step == (now.steps if step is None else step):
             raise Stopped
 
@@ -98,7 +100,7 @@ def test_cases_of_one_to_three_photos(tmp_path: Path) -> None:
     ages = ["" if i % 4 == 0 else str(20 + i) for i, n in enumerate(sizes) for _ in range(n)]
     table = write_cohort(tmp_path / "cohort", labels, patients, age=ages)
     made = run(table, small("differential", "epochs=6", "images=2"), tmp_path / "c")
-    assert len(made.judged[""].truth) == 6
+    assert len(made.answers.labels.truth) == 6
     assert made.overall["auroc"].value > 0.8
     assert made.network.manifest["metadata"] == ["age"]
     assert made.network.about["metadata"]["age"].keys() == {"mean", "sd"}
@@ -128,8 +130,8 @@ def test_identity_first_then_the_labels(tmp_path: Path) -> None:
     ]
     assert made.network.about["identities"] == 9  # those of the training part
     assert made.network.about["spec"]["outputs"] == 2
-    pictures, features, _ = look(table, small("deepgestalt"))
-    other = run(table, small("deepgestalt", *settings[1:]), tmp_path / "d", identity=(pictures, features))
+    people = look(table, small("deepgestalt"))
+    other = run(table, small("deepgestalt", *settings[1:]), tmp_path / "d", identity=people)
     assert other.network.about["identities"] == 15
 
 
@@ -142,7 +144,7 @@ def test_the_head_of_the_identity_stage_begins_he_normal() -> None:
     module = build({**spec, "outputs": 800})
     (head,) = _heads(module)
     trainer = _Trainer.__new__(_Trainer)
-    trainer.own = recipe.parameters
+    trainer.parameters = recipe.parameters
     wanted = {True: (2 / head.in_features) ** 0.5, False: (0.3 * 2 / (head.in_features + 800)) ** 0.5}
     for identity, sd in wanted.items():
         trainer._initialise(module, identity=identity)
@@ -155,9 +157,7 @@ def test_identity_needs_somebody_twice(table: Path, tmp_path: Path) -> None:
 
 
 def test_nothing_of_the_cohort_but_counts_is_kept(table: Path, tmp_path: Path) -> None:
-    made = run(
-        table, small("skin-five"), tmp_path / "c", source=table, command="anthropo finetune cohort.csv"
-    )
+    made = run(table, small("skin-five"), tmp_path / "c", command="anthropo finetune cohort.csv")
     path = tmp_path / "net.anthropo"
     made.network.save(path)
     data = path.read_bytes()
@@ -165,6 +165,19 @@ def test_nothing_of_the_cohort_but_counts_is_kept(table: Path, tmp_path: Path) -
     assert b'"p1' not in data
     assert b".png" not in data
     assert made.network.manifest["cohort"]["labels"]["a"] == {"photos": 20, "patients": 20}
+
+
+def test_a_label_may_be_called_network(tmp_path: Path) -> None:
+    """Figures of labels stand apart from those over all labels."""
+    table = write_cohort(tmp_path / "cohort", ["network", "other"] * 20)
+    made = run(table, small("skin-five", "epochs=1"), tmp_path / "c")
+    validation = made.network.manifest["validation"]
+    assert validation["models"].keys() == {"network"}
+    assert validation["models"]["network"]["accuracy"]["value"] == made.overall["accuracy"].value
+    assert validation["by_label"].keys() == {"network", "other"}
+    assert "accuracy" not in validation["by_label"]["network"]
+    assert ("accuracy", str(made.overall["accuracy"])) in describe(made.network.manifest)
+    assert "|  | network | network | other |" in card(made.network.manifest)
 
 
 # --------------------------------------------------------------------------------------------- going on
@@ -184,13 +197,14 @@ def test_nothing_of_the_cohort_but_counts_is_kept(table: Path, tmp_path: Path) -
     ],
 )
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(
-    table: Path, tmp_path: Path, settings: tuple[str, ...], report: Callable[[Progress], None]
+    table: Path, tmp_path: Path, settings: tuple[str, ...], report: Callable[[Step], None]
 ) -> None:
     recipe = small("skin-five", "epochs=3", *settings)
     whole = run(table, recipe, tmp_path / "a")
     with pytest.raises(Stopped):
         run(table, recipe, tmp_path / "b", report=report)
-    rest: list[Progress] = []
+    torch.manual_seed(7)  # a checkpoint needs no state of chance, whatever was drawn meanwhile
+    rest: list[Step] = []
     again = run(table, recipe, tmp_path / "b", report=rest.append)
     assert again.network.manifest == whole.network.manifest
     np.testing.assert_array_equal(flat(again.network.modules[0]), flat(whole.network.modules[0]))
@@ -198,10 +212,26 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     assert len(done) < len(whole.network.about["history"]["image"])  # what was done was not done again
 
 
+@pytest.mark.parametrize("report", [stop_at(1, stage="identity"), stop_at(1, stage="identity, settling")])
+def test_an_interrupted_identity_stage_goes_on(tmp_path: Path, report: Callable[[Step], None]) -> None:
+    patients = [f"p{i // 4}" for i in range(60)]
+    table = write_cohort(tmp_path / "cohort", ["a" if i // 4 % 2 else "b" for i in range(60)], patients)
+    recipe = small("deepgestalt", "identity=patient", "identity_epochs=2", "identity_settling_epochs=2")
+    whole = run(table, recipe, tmp_path / "a")
+    with pytest.raises(Stopped):
+        run(table, recipe, tmp_path / "b", report=report)
+    with np.load(tmp_path / "b" / "image.npz", allow_pickle=False) as file:
+        assert not any("random" in name or "rng" in name for name in file.files)
+    torch.manual_seed(7)
+    again = run(table, recipe, tmp_path / "b")
+    assert again.network.manifest == whole.network.manifest
+    np.testing.assert_array_equal(flat(again.network.modules[0]), flat(whole.network.modules[0]))
+
+
 def test_views_that_are_done_are_not_trained_again(table: Path, tmp_path: Path) -> None:
     recipe = small("skin-five")
     run(table, recipe, tmp_path / "c")
-    rest: list[Progress] = []
+    rest: list[Step] = []
     run(table, recipe, tmp_path / "c", report=rest.append)
     assert rest == []
     run(table, recipe, tmp_path / "c", report=rest.append, restart=True)
@@ -215,13 +245,21 @@ def test_another_seed_is_another_training(table: Path, tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_something_else_is_refused(table: Path, tmp_path: Path) -> None:
     run(table, small("skin-five"), tmp_path / "c")
-    with pytest.raises(ModelError, match=r"another rate \(0.01, not 0.02\).+--restart"):
+    with pytest.raises(ModelError, match=r"another rate \(0.01, not 0.02\).+resume=False"):
         run(table, small("skin-five", "rate=0.02"), tmp_path / "c")
     other = write_cohort(tmp_path / "other", ["b", "a"] * 20)
     with pytest.raises(ModelError, match="another cohort"):
         run(other, small("skin-five"), tmp_path / "c")
+    people = [look(t, small("skin-five")) for t in (table, other)]
+    people = [replace(p, features=replace(p.features, patients=p.features.labels)) for p in people]
+    identity = ("identity_epochs=1", "identity_settling_epochs=0")
+    run(table, small("skin-five", *identity), tmp_path / "d", identity=people[0])
+    with pytest.raises(
+        ModelError, match="another cohort"
+    ):  # of the identity stage, with patients named alike
+        run(table, small("skin-five", *identity), tmp_path / "d", identity=people[1])
     (tmp_path / "c" / "image.npz").write_bytes(b"half")
-    with pytest.raises(ModelError, match=r"the checkpoint is damaged. Start anew with --restart"):
+    with pytest.raises(ModelError, match=r"the checkpoint is damaged. Start anew with resume=False"):
         run(table, small("skin-five"), tmp_path / "c")
 
 
@@ -253,7 +291,7 @@ def test_a_checkpoint_holds_no_pickle(tmp_path: Path) -> None:
 
 
 def test_fewer_photos_than_a_batch(table: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"24 to train on, fewer than a batch of 32. Pass --set batch=6"):
+    with pytest.raises(InputError, match=r"24 to train on, fewer than a batch of 32. Pass changes='batch=6'"):
         run(table, small("skin-five", "batch=32"), tmp_path / "c")
 
 
@@ -270,7 +308,7 @@ def test_a_photo_that_fails_in_epoch_three(
             raise PhotoError("7.png: no such file.")
         return real(self, rows, name)
 
-    def report(now: Progress) -> None:
+    def report(now: Step) -> None:
         nonlocal epoch
         epoch = now.epoch if now.step == now.steps else epoch
 
@@ -305,7 +343,7 @@ def test_no_room_for_the_checkpoint(table: Path, tmp_path: Path, monkeypatch: py
 
 
 def test_a_rate_that_is_too_large(table: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"the loss is no longer a number in epoch \d .+--set rate="):
+    with pytest.raises(InputError, match=r"the loss is no longer a number in epoch \d .+changes='rate="):
         run(
             table,
             small("skin-five", "rate=10", "loss=cross-entropy", "epochs=30", "momentum=0.999"),
@@ -324,11 +362,11 @@ def test_a_device_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
 # ---------------------------------------------------------------------------------------------- the loss
 
 
-def work_of(table: Path, name: str, *settings: str) -> Work:
+def objective_of(table: Path, name: str, *settings: str) -> Objective:
     recipe = small(name, *settings)
-    pictures, features, kinds = look(table, recipe)
-    units = units_of(recipe.task, features, recipe.parameters, kinds)
-    return Work(recipe.parameters, "image", recipe.task, pictures, units, CPU)
+    photos = look(table, recipe)
+    units = units_of(recipe.task, photos.features, recipe.parameters, photos.kinds)
+    return Objective(recipe.parameters, "image", recipe.task, photos.pictures, units, CPU)
 
 
 @pytest.fixture(scope="module")
@@ -336,54 +374,54 @@ def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_cohort(tmp_path_factory.mktemp("uneven"), ["common"] * 45 + ["rare"] * 5)
 
 
-def first_epoch(work: Work) -> list[Batch]:
-    return [batch for batch, _ in work.batches(0)]
+def first_epoch(objective: Objective) -> list[Batch]:
+    return list(objective.batches(0))
 
 
 def test_an_epoch_is_every_unit_once(table: Path) -> None:
-    work = work_of(table, "skin-five")
-    people = torch.cat([batch.people for batch in first_epoch(work)])
-    assert work.steps == 3
-    assert sorted(people.tolist()) == sorted(work.people[work.train].tolist())
-    doubled = work_of(table, "skin-five", "mirror=true")
+    objective = objective_of(table, "skin-five")
+    people = torch.cat([batch.people for batch in first_epoch(objective)])
+    assert objective.steps == 3
+    assert sorted(people.tolist()) == sorted(objective.people[objective.train].tolist())
+    doubled = objective_of(table, "skin-five", "mirror=true")
     people = torch.cat([batch.people for batch in first_epoch(doubled)])
     assert sorted(people.tolist()) == sorted(np.repeat(doubled.people[doubled.train], 2).tolist())
 
 
 def test_sampling_shows_the_rare_label_as_often(uneven: Path) -> None:
-    work = work_of(uneven, "skin-five", "imbalance=sampling")
-    shares = [torch.cat([b.target for b, _ in work.batches(seed)]).float().mean() for seed in range(30)]
+    objective = objective_of(uneven, "skin-five", "imbalance=sampling")
+    shares = [torch.cat([b.target for b in objective.batches(seed)]).float().mean() for seed in range(30)]
     assert np.mean(shares) == pytest.approx(0.5, abs=0.06)
-    plain = work_of(uneven, "skin-five", "imbalance=none")
+    plain = objective_of(uneven, "skin-five", "imbalance=none")
     assert torch.cat([b.target for b in first_epoch(plain)]).float().mean() < 0.2
 
 
 def test_weights_make_a_rare_label_count_as_much(uneven: Path) -> None:
-    work = work_of(uneven, "skin-five", "imbalance=weights")
-    n = len(work.train)
-    rare = work.units.target[work.train] == 1
-    assert work.weights[work.train][rare].sum() == pytest.approx(n / 2)
+    objective = objective_of(uneven, "skin-five", "imbalance=weights")
+    n = len(objective.train)
+    rare = objective.units.target[objective.train] == 1
+    assert objective.weights[objective.train][rare].sum() == pytest.approx(n / 2)
     # validation is weighed as training is
-    assert set(work.weights[work.held].tolist()) == set(work.weights[work.train].tolist())
+    assert set(objective.weights[objective.held].tolist()) == set(objective.weights[objective.train].tolist())
 
 
 def test_focal_loss_is_that_of_lin_and_others(table: Path) -> None:
-    work = work_of(table, "skin-five", "imbalance=focal", "focal_gamma=2")
-    batch = replace(first_epoch(work)[0], target=torch.tensor([0, 1]))
+    objective = objective_of(table, "skin-five", "imbalance=focal", "focal_gamma=2")
+    batch = replace(first_epoch(objective)[0], target=torch.tensor([0, 1]))
     outputs = torch.tensor([[2.0, 0.0], [1.0, 0.0]])
     p = outputs.softmax(1)[[0, 1], [0, 1]]
     expected = (-((1 - p) ** 2) * p.log()).mean()
-    torch.testing.assert_close(work._weighted(outputs, batch), expected)
+    torch.testing.assert_close(objective._weighted(outputs, batch), expected)
 
 
 def test_the_ordinal_loss_asks_every_step(table: Path) -> None:
-    work = work_of(table, "risk-grading", "grades=a,b", "imbalance=none")
-    batch = replace(first_epoch(work)[0], target=torch.tensor([0, 1, 2]))
+    objective = objective_of(table, "risk-grading", "grades=a,b", "imbalance=none")
+    batch = replace(first_epoch(objective)[0], target=torch.tensor([0, 1, 2]))
     outputs = torch.tensor([[-1.0, -2.0], [1.0, -2.0], [3.0, 2.0]])
     right = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]])
     p = outputs.sigmoid()
     expected = -(right * p.log() + (1 - right) * (1 - p).log()).mean()
-    torch.testing.assert_close(work._weighted(outputs, batch), expected)
+    torch.testing.assert_close(objective._weighted(outputs, batch), expected)
 
 
 def test_contrastive_cost_by_hand() -> None:
@@ -405,10 +443,10 @@ def test_photos_of_a_person_meet_in_a_batch(tmp_path: Path) -> None:
     patients = [f"p{i // 2}" for i in range(60)]
     table = write_cohort(tmp_path, ["well", "ill"] * 30, patients)
     recipe = small("deepgestalt", "contrastive=1", "contrastive_pairs=patient", "mirror=false")
-    pictures, features, kinds = look(table, recipe)
-    units = units_of("labels", features, recipe.parameters, kinds)
-    work = Work(recipe.parameters, "image", "labels", pictures, units, CPU)
-    for batch in first_epoch(work):
+    photos = look(table, recipe)
+    units = units_of("labels", photos.features, recipe.parameters, photos.kinds)
+    objective = Objective(recipe.parameters, "image", "labels", photos.pictures, units, CPU)
+    for batch in first_epoch(objective):
         assert len(set(batch.people.tolist())) == len(batch.people) // 2
 
 

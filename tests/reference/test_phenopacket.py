@@ -20,16 +20,9 @@ from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import Scale
 from anthropo.reference.growth import Growth, age_span, grow
 from anthropo.reference.phenopacket import _UNITS, as_json, iso_age, phenopacket
+from anthropo.reference.rules import hpo_terms
 from anthropo.reference.tables import load_reference
-from anthropo.reference.traits import (
-    ABSENT,
-    BORDERLINE,
-    NOT_ASSESSED,
-    PRESENT,
-    Trait,
-    call_traits,
-    hpo_terms,
-)
+from anthropo.reference.traits import ABSENT, BORDERLINE, NOT_ASSESSED, PRESENT, Trait, call_traits
 from anthropo.reference.zscore import ZScore, score
 
 CREATED = datetime(2026, 3, 1, 12, 30, tzinfo=timezone.utc)

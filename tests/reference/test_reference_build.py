@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anthropo.errors import InputError
+from anthropo.measurement.compute import Measurement
 from anthropo.measurement.registry import registry
 from anthropo.reference.build import (
     Band,
@@ -20,7 +21,7 @@ from anthropo.reference.build import (
     require_columns,
     robust_mean_sd,
     subject,
-    values_of_record,
+    values_of,
     values_of_row,
 )
 
@@ -109,23 +110,21 @@ def test_columns_that_are_needed() -> None:
         require_columns("c.csv", ["photo", "sex"], "both")
 
 
-def cell(value: float | None, reason: str = "", unit: str = "ex-ex") -> dict[str, Any]:
-    return {"value": value, "lo": None, "hi": None, "unit": unit, "reason": reason}
+def cell(name: str, value: float, reason: str = "", unit: str = "ex-ex") -> Measurement:
+    return Measurement(name, value, math.nan, math.nan, unit, "mid", reason)
 
 
-def test_values_of_a_record_are_those_that_stand() -> None:
-    record = {
-        "measurements": {
-            "mouth_width": cell(0.5),
-            "nasal_width": cell(0.3, "no interval without jitter"),
-            "philtrum_length": cell(None, "voided"),
-            "intercanthal_width": cell(0.4, "voided by yaw"),  # kept by --force
-            "face_height": cell(110.0, unit="mm"),
-            "of_an_older_version": cell(1.0),
-        }
-    }
-    assert values_of_record(record) == {"mouth_width": 0.5, "nasal_width": 0.3}
-    assert values_of_record({"measurements": None}) == {}
+def test_values_of_a_face_are_those_that_stand() -> None:
+    measurements = [
+        cell("mouth_width", 0.5),
+        cell("nasal_width", 0.3, "no interval without jitter"),
+        cell("philtrum_length", math.nan, "voided"),
+        cell("intercanthal_width", 0.4, "voided by yaw"),  # kept by --force
+        cell("face_height", 110.0, unit="mm"),
+        cell("of_an_older_version", 1.0),
+    ]
+    assert values_of(measurements) == {"mouth_width": 0.5, "nasal_width": 0.3}
+    assert values_of([]) == {}
 
 
 def test_values_of_a_table_row_are_the_same() -> None:

@@ -12,20 +12,8 @@ from anthropo.errors import InputError
 from anthropo.measurement.compute import Measurement
 from anthropo.measurement.registry import registry, unavailable
 from anthropo.reference.growth import MEASURES
-from anthropo.reference.traits import (
-    ABSENT,
-    BORDERLINE,
-    LOOK,
-    NOT_ASSESSED,
-    PRESENT,
-    SUBJECTIVE,
-    Rule,
-    Trait,
-    call_traits,
-    hpo_release,
-    hpo_terms,
-    read_rules,
-)
+from anthropo.reference.rules import SUBJECTIVE, Rule, hpo_release, hpo_terms, read_rules
+from anthropo.reference.traits import ABSENT, BORDERLINE, LOOK, NOT_ASSESSED, PRESENT, Trait, call_traits
 from anthropo.reference.zscore import ZScore
 
 NAN = math.nan

@@ -175,7 +175,7 @@ def test_a_row_for_both_serves_everybody_but_comes_second() -> None:
 
 
 def test_units() -> None:
-    assert empty(one(mouth(0.6, unit="ex-ex"), row())) == "ref needs millimetres: pass --scale"
+    assert empty(one(mouth(0.6, unit="ex-ex"), row())) == "ref needs millimetres: pass scale"
     assert empty(one(mouth(50), row(unit="ex-ex"))) == "ref is in ex-ex, the value in mm"
 
 

@@ -11,19 +11,20 @@ import pytest
 from sklearn import metrics as oracle
 
 from anthropo.errors import InputError
-from anthropo.learning.metrics import DEFINITIONS, Judged
-from anthropo.report import evaluation
+from anthropo.learning.evaluation import MODEL_NAMES, Evaluation
+from anthropo.learning.intervals import Interval
+from anthropo.learning.judged import Judged
+from anthropo.learning.metrics import DEFINITIONS
+from anthropo.report import evaluation_figures
 from anthropo.report.evaluation import (
     METRIC_NAMES,
-    document,
-    figures,
     page,
     print_comparison,
     print_evaluation,
     summary,
-    svg,
     write_page,
 )
+from anthropo.report.evaluation_figures import figures, svg
 
 N = 120
 
@@ -58,8 +59,8 @@ COLUMNS: dict[str, list[Any]] = {
 
 
 @pytest.fixture(scope="module")
-def made() -> dict[str, Any]:
-    return document(
+def made() -> Evaluation:
+    return Evaluation.of(
         MODELS,
         positive="Noonan",
         prevalence=0.02,
@@ -71,8 +72,8 @@ def made() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def several() -> dict[str, Any]:
-    return document(SEVERAL, bootstrap=50)
+def several() -> Evaluation:
+    return Evaluation.of(SEVERAL, bootstrap=50)
 
 
 SEVERAL = {
@@ -81,36 +82,36 @@ SEVERAL = {
 }
 
 
-def test_document_is_json_of_the_agreed_layout(made: dict[str, Any]) -> None:
-    text = json.dumps(made, allow_nan=False)
-    assert json.loads(text) == made
-    assert made["labels"] == ["control", "Noonan"]
-    assert (made["n_photos"], made["n_patients"]) == (N, N // 2)
-    assert list(made["models"]) == ["hybrid", "measurements", "regions", "metadata", "background"]
-    for metrics in made["models"].values():
+def test_document_is_json_of_the_agreed_layout(made: Evaluation) -> None:
+    said = made.to_json()
+    assert json.loads(json.dumps(said, allow_nan=False)) == said
+    assert said["labels"] == ["control", "Noonan"]
+    assert (said["n_photos"], said["n_patients"]) == (N, N // 2)
+    assert list(said["models"]) == ["hybrid", "measurements", "regions", "metadata", "background"]
+    for metrics in said["models"].values():
         assert list(metrics) == list(DEFINITIONS) == list(METRIC_NAMES)
         assert {"value", "lo", "hi"} <= metrics["auroc"].keys()
         assert metrics["top_5"]["value"] is None
         assert metrics["top_5"]["reason"]
     auroc = oracle.roc_auc_score(MODELS["hybrid"].truth, MODELS["hybrid"].proba[:, 1])
-    assert made["models"]["hybrid"]["auroc"]["value"] == pytest.approx(auroc)
-    assert made["counts"]["Noonan"] == {"photos": 60, "patients": 30}
-    assert made["left_out"][0] == {"photo": "a.jpg", "reason": "a.jpg: no face found"}
-    assert list(made["differences"]) == ["measurements", "regions", "metadata", "background"]
+    assert said["models"]["hybrid"]["auroc"]["value"] == pytest.approx(auroc)
+    assert said["counts"]["Noonan"] == {"photos": 60, "patients": 30}
+    assert said["left_out"][0] == {"photo": "a.jpg", "reason": "a.jpg: no face found"}
+    assert list(said["differences"]) == ["measurements", "regions", "metadata", "background"]
     other = oracle.roc_auc_score(MODELS["regions"].truth, MODELS["regions"].proba[:, 1])
-    assert made["differences"]["regions"]["auroc"]["value"] == pytest.approx(auroc - other)
+    assert said["differences"]["regions"]["auroc"]["value"] == pytest.approx(auroc - other)
 
 
-def test_subgroups_of_columns(made: dict[str, Any]) -> None:
-    assert list(made["subgroups"]) == ["sex", "age"]
-    assert list(made["subgroups"]["sex"]) == ["female", "male"]
-    assert list(made["subgroups"]["age"]) == ["0-2", "3-12", "18-39", "not given"]
-    assert "No subgroups of site: it has more than 20 different values." in made["warnings"]
+def test_subgroups_of_columns(made: Evaluation) -> None:
+    assert list(made.subgroups) == ["sex", "age"]
+    assert list(made.subgroups["sex"]) == ["female", "male"]
+    assert list(made.subgroups["age"]) == ["0-2", "3-12", "18-39", "not given"]
+    assert "No subgroups of site: it has more than 20 different values." in made.warnings
 
 
-def test_confusion_counts_abstentions_in_the_last_column(made: dict[str, Any]) -> None:
+def test_confusion_counts_abstentions_in_the_last_column(made: Evaluation) -> None:
     hybrid = MODELS["hybrid"]
-    matrix = np.array(made["confusion"])
+    matrix = np.array(made.confusion)
     assert matrix.shape == (2, 3)
     assert matrix.sum() == N
     assert matrix[:, 2].sum() == 3
@@ -119,8 +120,8 @@ def test_confusion_counts_abstentions_in_the_last_column(made: dict[str, Any]) -
     assert matrix[:, :2].tolist() == expected.tolist()
 
 
-def test_summary_says_what_was_found(made: dict[str, Any], several: dict[str, Any]) -> None:
-    matrix = np.array(made["confusion"])
+def test_summary_says_what_was_found(made: Evaluation, several: Evaluation) -> None:
+    matrix = np.array(made.confusion)
     sentence = summary(made)
     assert sentence.startswith("Of 120 photos of 60 patients, the hybrid model found ")
     assert (
@@ -128,45 +129,47 @@ def test_summary_says_what_was_found(made: dict[str, Any], several: dict[str, An
         in sentence
     )
     assert f"cleared {matrix[0, 0]} of the 60 of the others" in sentence
-    right = np.trace(np.array(several["confusion"])[:, :3]) / N
+    right = np.trace(np.array(several.confusion)[:, :3]) / N
     assert f"with 3 labels, the hybrid model named the right one for {100 * right:.1f} %" in summary(several)
 
 
-def test_labels_guessed_without_a_face_are_said(made: dict[str, Any]) -> None:
-    guessed = [w for w in made["warnings"] if w.startswith("Labels can be guessed from")]
+def test_labels_guessed_without_a_face_are_said(made: Evaluation) -> None:
+    guessed = [w for w in made.warnings if w.startswith("Labels can be guessed from")]
     assert len(guessed) == 1  # metadata say nothing here
-    auroc = made["models"]["background"]["auroc"]
-    assert auroc["lo"] > 0.6
-    assert f"the background alone, with the face masked out: AUROC {auroc['value']:.3f} (" in guessed[0]
-    told = document({"hybrid": MODELS["hybrid"], "metadata": model(5, 1.2)}, positive="Noonan", bootstrap=50)
-    assert any(w.startswith("Labels can be guessed from the metadata alone") for w in told["warnings"])
-    unsure = document({"hybrid": MODELS["hybrid"], "background": model(6, 0.25)}, bootstrap=50)
-    assert unsure["models"]["background"]["auroc"]["lo"] < 0.6
-    assert not any("guessed" in w for w in unsure["warnings"])
+    auroc = made.models["background"]["auroc"]
+    assert auroc.lo > 0.6
+    assert f"the background alone, with the face masked out: AUROC {auroc.value:.3f} (" in guessed[0]
+    told = Evaluation.of(
+        {"hybrid": MODELS["hybrid"], "metadata": model(5, 1.2)}, positive="Noonan", bootstrap=50
+    )
+    assert any(w.startswith("Labels can be guessed from the metadata alone") for w in told.warnings)
+    unsure = Evaluation.of({"hybrid": MODELS["hybrid"], "background": model(6, 0.25)}, bootstrap=50)
+    assert unsure.models["background"]["auroc"].lo < 0.6
+    assert not any("guessed" in w for w in unsure.warnings)
 
 
 def test_a_hybrid_below_its_half_is_said() -> None:
-    made = document({"hybrid": MODELS["measurements"], "regions": MODELS["hybrid"]}, bootstrap=100)
-    (warning,) = made["warnings"]
+    made = Evaluation.of({"hybrid": MODELS["measurements"], "regions": MODELS["hybrid"]}, bootstrap=100)
+    (warning,) = made.warnings
     assert warning.startswith("Hybrid is worse than regions only: AUROC lower by 0.")
 
 
 def test_labels_with_few_patients_are_said() -> None:
     part = MODELS["hybrid"].part((MODELS["hybrid"].truth == 0) | (np.arange(N) < 12))
-    (warning,) = document({"hybrid": part}, bootstrap=20)["warnings"]
+    (warning,) = Evaluation.of({"hybrid": part}, bootstrap=20).warnings
     assert warning == "Fewer than 10 patients make a label's figures uncertain (Noonan: 3)."
 
 
 def test_models_of_other_photos_are_not_compared() -> None:
-    made = document(
+    made = Evaluation.of(
         {"hybrid": MODELS["hybrid"], "regions": MODELS["regions"].part(np.arange(N) < 100)}, bootstrap=20
     )
-    assert made["differences"] == {}
+    assert made.differences == {}
 
 
 def test_no_model_is_refused() -> None:
     with pytest.raises(InputError, match="No model to report on"):
-        document({})
+        Evaluation.of({})
 
 
 def lines(axes: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -181,38 +184,41 @@ def curve(axes: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
 def test_roc_curve_has_the_area_that_it_states(case: str, request: pytest.FixtureRequest) -> None:
     made = request.getfixturevalue(case)
     models = MODELS if case == "made" else SEVERAL
-    (axes,) = evaluation.roc_figure(models, made).axes
+    (axes,) = evaluation_figures.roc_figure(made).axes
     for name in models:
-        x, y = curve(axes, evaluation.MODEL_NAMES[name])
+        x, y = curve(axes, MODEL_NAMES[name])
         # the mean over labels is drawn on a grid
         assert np.trapezoid(y, x) == pytest.approx(
-            made["models"][name]["auroc"]["value"], abs=1e-9 if case == "made" else 5e-3
+            made.models[name]["auroc"].value, abs=1e-9 if case == "made" else 5e-3
         )
 
 
-def test_operating_point_is_where_the_model_decides(made: dict[str, Any]) -> None:
-    (axes,) = evaluation.roc_figure(MODELS, made).axes
+def test_operating_point_is_where_the_model_decides(made: Evaluation) -> None:
+    (axes,) = evaluation_figures.roc_figure(made).axes
     dot = axes.get_lines()[-1]
     hybrid = MODELS["hybrid"]
-    assert dot.get_xdata()[0] == pytest.approx((hybrid.decision[hybrid.truth == 0] == 1).mean())
+    # as the table has it: somebody healthy who is answered with "none of these" is not cleared
+    assert (hybrid.decision[hybrid.truth == 0] < 0).any()
+    assert dot.get_xdata()[0] == pytest.approx((hybrid.decision[hybrid.truth == 0] != 0).mean())
+    assert dot.get_xdata()[0] == pytest.approx(1 - made.figures["specificity"].value)
     assert dot.get_ydata()[0] == pytest.approx((hybrid.decision[hybrid.truth == 1] == 1).mean())
 
 
-def test_precision_recall_curve_has_the_area_that_it_states(made: dict[str, Any]) -> None:
-    (axes,) = evaluation.precision_recall_figure(MODELS, made).axes
+def test_precision_recall_curve_has_the_area_that_it_states(made: Evaluation) -> None:
+    (axes,) = evaluation_figures.precision_recall_figure(made).axes
     for name in MODELS:
-        recall, precision = curve(axes, evaluation.MODEL_NAMES[name])
+        recall, precision = curve(axes, MODEL_NAMES[name])
         area = (np.diff(recall) * precision[1:]).sum()
-        assert area == pytest.approx(made["models"][name]["auprc"]["value"])
+        assert area == pytest.approx(made.models[name]["auprc"].value)
     dotted = next(
         line for line in axes.get_lines() if line.get_linestyle() == ":" and len(line.get_xdata()) == 2
     )
     assert dotted.get_ydata()[0] == 0.5
 
 
-def test_calibration_dots_are_observed_shares(made: dict[str, Any]) -> None:
+def test_calibration_dots_are_observed_shares(made: Evaluation) -> None:
     hybrid = MODELS["hybrid"]
-    above, below = evaluation.calibration_figure(hybrid, made).axes
+    above, below = evaluation_figures.calibration_figure(made).axes
     dots = [line for line in above.get_lines() if line.get_marker() == "o"]
     assert len(dots) == N // 30
     shares = [dot.get_ydata()[0] for dot in dots]
@@ -226,12 +232,12 @@ def test_calibration_dots_are_observed_shares(made: dict[str, Any]) -> None:
 def test_net_benefit_by_hand() -> None:
     true = np.array([True, True, False, False, False])
     score = np.array([0.9, 0.3, 0.6, 0.2, 0.1])
-    benefit = evaluation._net_benefit(true, score, np.array([0.25, 0.5, 0.8]))
+    benefit = evaluation_figures._net_benefit(true, score, np.array([0.25, 0.5, 0.8]))
     assert benefit == pytest.approx([(2 - 1 / 3) / 5, (1 - 1) / 5, 1 / 5])
 
 
-def test_decision_curve(made: dict[str, Any], several: dict[str, Any]) -> None:
-    (axes,) = evaluation.decision_curve_figure(MODELS, made).axes
+def test_decision_curve(made: Evaluation, several: Evaluation) -> None:
+    (axes,) = evaluation_figures.decision_curve_figure(made).axes
     drawn = lines(axes)
     assert {"call none positive", "call all positive", "hybrid", "measurements only", "regions only"} == set(
         drawn
@@ -241,24 +247,26 @@ def test_decision_curve(made: dict[str, Any], several: dict[str, Any]) -> None:
     hybrid = drawn["hybrid"][1]
     assert hybrid[0] == pytest.approx(everyone[0], abs=0.01)
     assert (hybrid[20:150] > np.maximum(everyone, 0)[20:150]).all()
-    panels = evaluation.decision_curve_figure(SEVERAL, several).axes
+    panels = evaluation_figures.decision_curve_figure(several).axes
     assert [panel.get_title(loc="left") for panel in panels] == ["Noonan", "Williams", "unaffected"]
 
 
-def test_confusion_figure_shows_counts_and_shares(made: dict[str, Any], several: dict[str, Any]) -> None:
-    (axes,) = evaluation.confusion_figure(made).axes
+def test_confusion_figure_shows_counts_and_shares(made: Evaluation, several: Evaluation) -> None:
+    (axes,) = evaluation_figures.confusion_figure(made).axes
     shown = {(text.get_position()): text.get_text() for text in axes.texts}
-    matrix = np.array(made["confusion"])
+    matrix = np.array(made.confusion)
     assert shown[0, 0] == f"{matrix[0, 0]}\n{100 * matrix[0, 0] / 60:.0f} %"
     assert [t.get_text() for t in axes.get_xticklabels()] == ["control", "Noonan", "none of these"]
-    (axes,) = evaluation.confusion_figure(several).axes  # nobody abstained
+    (axes,) = evaluation_figures.confusion_figure(several).axes  # nobody abstained
     assert [t.get_text() for t in axes.get_xticklabels()] == ["Noonan", "Williams", "unaffected"]
 
 
 def test_subgroup_figure_greys_what_is_too_small() -> None:
     small = ["few"] * 4 + ["many"] * (N - 4)
-    made = document({"hybrid": MODELS["hybrid"]}, positive="Noonan", columns={"site": small}, bootstrap=20)
-    figure = evaluation.subgroup_figure(made)
+    made = Evaluation.of(
+        {"hybrid": MODELS["hybrid"]}, positive="Noonan", columns={"site": small}, bootstrap=20
+    )
+    figure = evaluation_figures.subgroup_figure(made)
     names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert names == ["site", "few  (n = 2)", "many  (n = 58)"]
     squares = {
@@ -271,8 +279,8 @@ def test_subgroup_figure_greys_what_is_too_small() -> None:
 
 def test_figures_can_be_drawn_of_one_label_only() -> None:
     part = MODELS["hybrid"].part(MODELS["hybrid"].truth == 0)
-    made = document({"hybrid": part}, positive="Noonan", bootstrap=20)
-    drawn = figures({"hybrid": part}, made)
+    made = Evaluation.of({"hybrid": part}, positive="Noonan", bootstrap=20)
+    drawn = figures(made)
     assert list(drawn) == ["calibration", "confusion"]
     for figure in drawn.values():
         svg(figure)
@@ -280,14 +288,14 @@ def test_figures_can_be_drawn_of_one_label_only() -> None:
     assert "AUROC –" in page(made, {})
 
 
-def test_svg_is_the_same_each_time(made: dict[str, Any]) -> None:
-    first, again = (svg(evaluation.roc_figure(MODELS, made)) for _ in range(2))
+def test_svg_is_the_same_each_time(made: Evaluation) -> None:
+    first, again = (svg(evaluation_figures.roc_figure(made)) for _ in range(2))
     assert first == again
     assert first.startswith(b"<?xml")
 
 
-def test_page_needs_nothing_else(made: dict[str, Any]) -> None:
-    text = page(made, figures(MODELS, made))
+def test_page_needs_nothing_else(made: Evaluation) -> None:
+    text = page(made, figures(made))
     assert re.findall(r'(?:src|href)="(?!data:)', text) == []
     assert "<script" not in text
     assert "http" not in text
@@ -303,23 +311,23 @@ def test_page_needs_nothing_else(made: dict[str, Any]) -> None:
         "PPV at prevalence 0.02",
     ):
         assert piece in text
-    assert text.count('class="warn"') == len(made["warnings"])
+    assert text.count('class="warn"') == len(made.warnings)
     assert DEFINITIONS["brier"] in text
     assert ">top-5<" not in text  # two labels
 
 
-def test_page_of_several_labels_lists_each(several: dict[str, Any]) -> None:
+def test_page_of_several_labels_lists_each(several: Evaluation) -> None:
     text = page(several, {})
     assert "Label by label" in text
-    value = several["by_label"]["Williams"]["auroc"]["value"]
+    value = several.by_label["Williams"]["auroc"].value
     assert f"{value:.3f}" in text
 
 
 def test_page_escapes_what_users_name() -> None:
     labels = ("<b>control</b>", "No & onan")
     models = {"hybrid": model(1, 2.0, labels=labels)}
-    made = document(models, positive=labels[1], left_out=[("<i>.jpg", "<i>.jpg: no face")], bootstrap=20)
-    text = page(made, figures(models, made))
+    made = Evaluation.of(models, positive=labels[1], left_out=[("<i>.jpg", "<i>.jpg: no face")], bootstrap=20)
+    text = page(made, figures(made))
     assert "<b>control" not in text
     assert "<i>" not in text
     assert "No &amp; onan" in text
@@ -328,20 +336,20 @@ def test_page_escapes_what_users_name() -> None:
 def test_labels_that_look_like_mathematics_are_drawn_as_they_are() -> None:
     labels = ("$x_1$ [bold]", "cost \\frac $")
     models = {"hybrid": model(1, 2.0, labels=labels)}
-    made = document(models, bootstrap=20, columns={"$col$": ["$a$", "b"] * (N // 2)})
-    for figure in figures(models, made).values():
+    made = Evaluation.of(models, bootstrap=20, columns={"$col$": ["$a$", "b"] * (N // 2)})
+    for figure in figures(made).values():
         svg(figure)
-    (axes,) = evaluation.confusion_figure(made).axes
+    (axes,) = evaluation_figures.confusion_figure(made).axes
     assert [label.get_text() for label in axes.get_xticklabels()] == [r"\$x_1\$ [bold]", r"cost \frac \$"]
 
 
 def test_labels_of_any_script_stay_text() -> None:
     models = {"hybrid": model(1, 2.0, labels=("健常", "Sotos"))}
-    made = document(models, bootstrap=20)
-    assert "健常" in svg(evaluation.confusion_figure(made)).decode()
+    made = Evaluation.of(models, bootstrap=20)
+    assert "健常" in svg(evaluation_figures.confusion_figure(made)).decode()
 
 
-def test_write_page(made: dict[str, Any], tmp_path: Path) -> None:
+def test_write_page(made: Evaluation, tmp_path: Path) -> None:
     write_page(tmp_path / "report.html", made, {})
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == page(made, {})
     with pytest.raises(
@@ -350,15 +358,15 @@ def test_write_page(made: dict[str, Any], tmp_path: Path) -> None:
         write_page(tmp_path / "none" / "report.html", made, {})
 
 
-def test_terminal(made: dict[str, Any], several: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_terminal(made: Evaluation, several: Evaluation, capsys: pytest.CaptureFixture[str]) -> None:
     print_evaluation(made)
     text = capsys.readouterr().out
     assert summary(made) in text
-    for warning in made["warnings"]:
+    for warning in made.warnings:
         assert f"warning: {warning}" in text
-    auroc = made["models"]["hybrid"]["auroc"]
+    auroc = made.models["hybrid"]["auroc"]
     row = next(line for line in text.splitlines() if line.startswith("AUROC"))
-    assert f"{auroc['value']:.3f} ({auroc['lo']:.3f} to {auroc['hi']:.3f})" in row
+    assert f"{auroc.value:.3f} ({auroc.lo:.3f} to {auroc.hi:.3f})" in row
     assert "PPV at prevalence 0.02" in text
     assert "top-5" not in text
     assert "a.jpg: no face found" in text
@@ -375,14 +383,14 @@ def test_terminal(made: dict[str, Any], several: dict[str, Any], capsys: pytest.
     ]
 
 
-def test_comparison(made: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_comparison(made: Evaluation, capsys: pytest.CaptureFixture[str]) -> None:
     print_comparison(
         {
             "xgboost [weights]": {
-                **made["models"]["hybrid"],
-                "expected_cost": {"value": 0.25, "lo": 0.2, "hi": 0.3},
+                **made.models["hybrid"],
+                "expected_cost": Interval(0.25, 0.2, 0.3),
             },
-            "svm": made["models"]["regions"],
+            "svm": made.models["regions"],
         }
     )
     title, first, second = capsys.readouterr().out.strip().splitlines()
@@ -391,8 +399,3 @@ def test_comparison(made: dict[str, Any], capsys: pytest.CaptureFixture[str]) ->
     assert first.startswith("xgboost [weights]")
     assert first.endswith("0.250 (0.200 to 0.300)")
     assert second.rstrip().endswith("–")
-
-
-def test_numbers_that_round_to_nothing_have_no_sign() -> None:
-    assert evaluation.figure_text({"value": -0.0001, "lo": -0.02, "hi": 0.01}) == "0.000 (−0.020 to 0.010)"
-    assert evaluation.figure_text({"value": None, "lo": None, "hi": None}) == "–"

@@ -12,6 +12,7 @@ from anthropo.encoder.regions import FACE_WINDOW, frame_to, frame_to_photo
 from anthropo.face.landmarker import Face, read_face
 from anthropo.photo import Photo
 from anthropo.report import heat
+from anthropo.report.rendering import jpeg
 
 SIZE = 150
 
@@ -153,7 +154,7 @@ def test_bar_runs_from_blue_to_red() -> None:
 
 
 def test_jpeg_is_small_and_holds_no_metadata(photo: Photo, face: Face) -> None:
-    data = heat.jpeg(heat.overlay(spot(0.5, 0.5), photo, face, 1.0, 420))
+    data = jpeg(heat.overlay(spot(0.5, 0.5), photo, face, 1.0, 420))
     assert len(data) < 60_000
     read = Image.open(io.BytesIO(data))
     assert not read.getexif()

@@ -1,0 +1,5 @@
+"""Many photographs: which ones, one record each, and tables that survive an interruption."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -1,0 +1,222 @@
+"""Tables that survive an interruption."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+from anthropo._version import __version__
+from anthropo.batch.inputs import Item
+from anthropo.batch.records import MeasuredRecord, Record, Row, is_result_column, passed_through
+from anthropo.batch.scores import diagnostics_of
+from anthropo.errors import InputError, parameter
+from anthropo.files import file_sha256, write_atomically
+from anthropo.settings import Settings
+
+SUFFIXES_OF_TABLES = (".csv", ".parquet", ".json")
+
+_JOURNAL_START = b'[{"photo": '
+
+
+class Output:
+    """A results file that is never half-written and that a second run continues.
+
+    Finished photos go to ``FILE.partial``, a JSON line each, as they come; `close` writes the
+    whole table under a temporary name, renames it and removes the partial file. An InputError says
+    why the file cannot be written, or that a file of this name is none of anthropo's.
+    """
+
+    def __init__(self, path: str, settings: Settings) -> None:
+        self.path = Path(path)
+        self.suffix = self.path.suffix.lower()
+        self._settings = settings
+        self._earlier: dict[str, list[Row]] = {}  # photo -> what the file has of it
+        self._new: dict[str, list[Record]] = {}
+        if os.path.isdir(path):
+            raise InputError(f"{path}: a folder, not a file. Give the name of a file to write.")
+        if self.suffix not in SUFFIXES_OF_TABLES:
+            raise InputError(
+                f"{path}: unknown kind of output. Use a name that ends in .csv, .parquet, .json or .html."
+            )
+        self._partial = self.path.with_name(self.path.name + ".partial")
+        if os.path.exists(path):
+            self._read_finished()
+        try:
+            self._read_partial()
+            self._journal = open(self._partial, "a", encoding="utf-8")  # noqa: SIM115 (open until close)
+            if self.path.exists():
+                os.chmod(self._partial, self.path.stat().st_mode & 0o777)
+            _lock(self._journal)
+        except BlockingIOError:
+            raise InputError(
+                f"{path}: another run is writing this table. Wait for it, or give this run another "
+                f"{parameter('output')}."
+            ) from None
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be written ({error.strerror}). Choose a folder that exists and "
+                "that you may write to."
+            ) from None
+
+    def finished(self, item: Item) -> bool:
+        """Whether an earlier run has all of this photo, unchanged and with the same settings."""
+        known = self._rows(self._new.get(item.path, [])) or self._earlier.get(item.path, [])
+        if not known or any(row["status"] != "ok" or row.get("notes") for row in known):
+            return False
+        expected = diagnostics_of(item, self._settings)
+        if any(_cell(row, "settings") != expected.settings for row in known):
+            return False
+        if (_cell(known[0], "person") or "") != expected.person:
+            return False
+        try:
+            digest = file_sha256(item.path)
+            corrections = self._settings.corrections
+            stamp = corrections.stamp(item.path, digest) if corrections else ""
+        except (OSError, InputError):
+            return False
+        return digest == _cell(known[0], "sha256") and stamp == (_cell(known[0], "landmarks") or "")
+
+    def add(self, records: list[Record]) -> None:
+        """Keep one photo's records."""
+        # first, so that an interruption while the journal is written loses nothing
+        self._new[records[0].photo] = records
+        try:
+            line = json.dumps([record.to_json() for record in records], ensure_ascii=False)
+            self._journal.write(line + "\n")
+            self._journal.flush()
+        except OSError as error:
+            raise self._full(error) from None
+
+    def close(self, items: Sequence[Item]) -> None:
+        """Write the table: `items` in their order, then what the file had of other photos."""
+        rows: list[Row] = []
+        for item in items:
+            if item.path in self._new:
+                rows += self._rows(replace(record, columns=item.columns) for record in self._new[item.path])
+                continue
+            # a photo that was listed with different columns has several rows of each face
+            for row in {str(row["face"]): row for row in self._earlier.get(item.path, [])}.values():
+                if self.suffix == ".json":
+                    rows.append({**row, "columns": item.columns})
+                else:
+                    results = {k: v for k, v in row.items() if is_result_column(k)}
+                    first = {k: row[k] for k in ("photo", "face", "status", "reason")}
+                    rows.append({**first, **passed_through(item.columns), **results})
+        current = {item.path for item in items}
+        for photo in dict.fromkeys([*self._earlier, *self._new]):  # also what a killed run has finished
+            if photo not in current:
+                rows += self._rows(self._new.get(photo, [])) or self._earlier[photo]
+        try:
+            self._journal.close()
+            write_atomically(self.path, encode(rows, self.suffix))
+        except OSError as error:
+            raise self._full(error) from None
+        with contextlib.suppress(OSError):
+            self._partial.unlink()
+
+    def _rows(self, records: Iterable[Record]) -> list[Row]:
+        """Records as the file has them."""
+        return [record.to_json() if self.suffix == ".json" else record.to_row() for record in records]
+
+    def _full(self, error: OSError) -> InputError:
+        return InputError(
+            f"{self.path}: cannot be written ({error.strerror}). Finished photos are kept in "
+            f"{self._partial}; make room and run the same command to continue."
+        )
+
+    def _read_finished(self) -> None:
+        try:
+            for row in decode(self.path, self.suffix):
+                _ = row["status"], row["face"]
+                self._earlier.setdefault(row["photo"], []).append(row)
+        except (KeyError, TypeError, ValueError, OSError, csv.Error) as error:
+            raise InputError(
+                f"{self.path}: exists and is not a table that anthropo wrote ({type(error).__name__}). "
+                "Choose another name, or delete it."
+            ) from None
+
+    def _read_partial(self) -> None:
+        """Take over what a killed run has finished."""
+        if not os.path.exists(self._partial):
+            return
+        data = self._partial.read_bytes()
+        if data[: len(_JOURNAL_START)] != _JOURNAL_START[: len(data)]:
+            raise InputError(
+                f"{self._partial}: not written by anthropo, which keeps an unfinished run under this name. "
+                f"Move it, or write to another file than {self.path}."
+            )
+        for line in data.split(b"\n"):
+            # a line that was cut by a crash, or written by another version
+            with contextlib.suppress(ValueError, KeyError, TypeError, IndexError, AttributeError):
+                records = [Record.from_json(record) for record in json.loads(line)]
+                self._new[records[0].photo] = records
+        os.truncate(self._partial, data.rfind(b"\n") + 1)
+
+
+def _cell(row: Row, key: str) -> Any:
+    """A diagnostics entry of a row, be it JSON's or a table's."""
+    diagnostics = row.get("diagnostics")
+    return diagnostics.get(key) if isinstance(diagnostics, dict) else row.get(f"diagnostics_{key}")
+
+
+def decode(path: Path, suffix: str, what: str = "photos") -> list[Row]:
+    """The rows of a table that anthropo wrote; `what` they are stands in JSON."""
+    if suffix == ".json":
+        rows: list[Row] = json.loads(path.read_text(encoding="utf-8"))[what]
+        return rows
+    if suffix == ".csv":
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            return [dict(row) for row in csv.DictReader(file)]
+    import pyarrow.parquet
+
+    table: list[Row] = pyarrow.parquet.read_table(path).to_pylist()
+    return table
+
+
+def encode(rows: list[Row], suffix: str, what: str = "photos") -> bytes:
+    """The content of a table; `what` its rows are stands in JSON."""
+    if suffix == ".json":
+        document = {"anthropo": __version__, what: rows}
+        return (json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if suffix == ".csv":
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, names, lineterminator="\n", restval="")
+        writer.writeheader()
+        writer.writerows({k: "" if v is None else v for k, v in row.items()} for row in rows)
+        return text.getvalue().encode()
+    import pandas as pd
+
+    buffer = io.BytesIO()
+    pd.DataFrame(rows).to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def as_csv(records: Iterable[MeasuredRecord]) -> str:
+    """The CSV output as text."""
+    return encode([record.to_row() for record in records], ".csv").decode()
+
+
+def by_photo(path: Path, photos: Container[str]) -> dict[str, list[Record]]:
+    """The records of these photos in a JSON table of the same version."""
+    records: dict[str, list[Record]] = {}
+    for row in decode(path, ".json"):
+        if row["photo"] in photos:
+            records.setdefault(row["photo"], []).append(Record.from_json(row))
+    return records
+
+
+def _lock(file: IO[str]) -> None:
+    """Raise BlockingIOError when another process has this file locked; no-op where locks are unknown."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

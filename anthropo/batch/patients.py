@@ -1,0 +1,234 @@
+"""Several photographs of one person to one row."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from anthropo.batch.inputs import Item
+from anthropo.batch.output import SUFFIXES_OF_TABLES, decode, encode
+from anthropo.batch.records import Json, MeasuredRecord, Record, Row, passed_through
+from anthropo.batch.scores import diagnostics_of, scores_of
+from anthropo.errors import InputError
+from anthropo.files import write
+from anthropo.measurement.pooling import pool
+from anthropo.reference.tables import parse_age, parse_sex
+from anthropo.reference.zscore import disagreement
+from anthropo.settings import Settings
+
+# Ages of one person's photos may differ by this share of the oldest: half a year at five, four at forty.
+_AGES = 0.1
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """One person and the photographs and videos of them."""
+
+    name: str  # as in the column `patient`; empty where there is none
+    items: tuple[Item, ...]
+    columns: dict[str, str]  # what the table says alike of all photos, and the mean age
+
+    @property
+    def shown(self) -> str:
+        """What messages call the person."""
+        if self.name:
+            return f"patient {self.name}"
+        more = f" and {len(self.items) - 1} more" if len(self.items) > 1 else ""
+        return f"{self.items[0].path}{more}"
+
+
+def patients(items: Sequence[Item]) -> list[Patient]:
+    """The people in photos: one for each name in the column `patient`, or one where there is no such column.
+
+    An InputError says where the table contradicts itself about a person.
+    """
+    by_name: dict[str, list[Item]] = {}
+    owner: dict[str, str] = {}
+    named = any("patient" in item.columns for item in items)
+    for item in items:
+        name = item.columns.get("patient", "")
+        if named and not name:
+            raise InputError(f"{item.path}: no patient is given. Fill in the column `patient`.")
+        if owner.setdefault(item.path, name) != name:
+            raise InputError(f"{item.path}: listed under two patients, {owner[item.path]} and {name}.")
+        by_name.setdefault(name, []).append(item)
+    return [one_person(name, photos) for name, photos in by_name.items()]
+
+
+def one_person(name: str, items: Sequence[Item]) -> Patient:
+    """The person whose photos these are; an InputError if sex or age says that they are of several."""
+    columns = {
+        key: value
+        for key, value in items[0].columns.items()
+        if all(item.columns.get(key) == value for item in items)
+    }
+    who = Patient(name, tuple({item.path: item for item in items}.values()), columns)
+    sexes = _stated(items, "sex", parse_sex)
+    if len(sexes) > 1:
+        both = ", ".join(f"{sex} in {photo}" for sex, photo in sexes.items())
+        raise InputError(f"{who.shown}: {both}. Correct the column `sex`, or `patient`.")
+    if sexes:
+        columns["sex"] = str(next(iter(sexes)))
+    ages = _stated(items, "age", parse_age)
+    if ages:
+        youngest, oldest = min(ages), max(ages)
+        if oldest - youngest > _AGES * oldest:
+            raise InputError(
+                f"{who.shown}: {youngest:g} years old in {ages[youngest]}, {oldest:g} in {ages[oldest]}. A "
+                "face changes between these: give each age a patient of its own."
+            )
+        columns["age"] = f"{sum(ages) / len(ages):g}"
+    return who
+
+
+def _stated(items: Sequence[Item], key: str, parse: Callable[[str], T]) -> dict[T, str]:
+    """The sexes or ages that are given for the photos, each with the first photo it is given for."""
+    values: dict[T, str] = {}
+    for item in items:
+        text = item.columns.get(key, "")
+        try:
+            if text:
+                values.setdefault(parse(text), item.path)
+        except InputError:
+            continue  # the photo's own record has a note on it
+    return values
+
+
+_DIAGNOSTICS = ("anthropo", "settings", "dlib", "landmark_model", "fine_model", "jitter", "person")
+_FIRST = ("patient", "status", "reason", "photos", "photos_measured")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PatientRecord(MeasuredRecord):
+    """One person in several photos and videos; failed when none of these could be measured.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.batch import collect
+    >>> from anthropo.workflows.measure import measure_items
+    >>> items = collect([anthropo.example_photo(), "gone.jpg"])
+    >>> (person,) = measure_items(items, anthropo.Settings(), people=True).people
+    >>> person.status, len(person.photos), len(person.measured)
+    ('ok', 2, 1)
+    """
+
+    patient: str  # as in the column `patient`
+    photos: tuple[Record, ...]
+
+    @property
+    def measured(self) -> list[Record]:
+        """The photos that could be measured."""
+        return [photo for photo in self.photos if photo.ok]
+
+    def to_json(self) -> Json:
+        """The record as the JSON output has it."""
+        return {
+            "patient": self.patient,
+            "photos": [
+                {
+                    "photo": photo.photo,
+                    "status": photo.status,
+                    "reason": photo.reason,
+                    "sha256": photo.diagnostics.sha256,
+                    "gate_failed": photo.gate_failed,
+                    "moved": dict(photo.moved),
+                }
+                for photo in self.photos
+            ],
+            "status": self.status,
+            "reason": self.reason,
+            "measurements": self.measurements_json(),
+            "disagreements": list(self.disagreements),
+            "notes": list(self.notes),
+            "columns": dict(self.columns),
+            "diagnostics": self.diagnostics.to_json(),
+        }
+
+    def to_row(self) -> Row:
+        """The record as one row."""
+        row: Row = {
+            "patient": self.patient,
+            "status": self.status,
+            "reason": self.reason,
+            "photos": "; ".join(photo.photo for photo in self.photos),
+            "photos_measured": len(self.measured),
+        }
+        row.update(passed_through({k: v for k, v in self.columns.items() if k not in _FIRST}))
+        row.update(self.measurement_columns())
+        row.update({f"diagnostics_{key}": getattr(self.diagnostics, key) for key in _DIAGNOSTICS})
+        row["diagnostics_sha256"] = " ".join(photo.diagnostics.sha256 or "" for photo in self.measured)
+        return row
+
+
+def pool_patient(who: Patient, records: Mapping[str, Sequence[Record]], settings: Settings) -> PatientRecord:
+    """One record of a person, from those that `run` gave for each photo.
+
+    Photos that have no record are left out.
+    """
+    photos = tuple(record for item in who.items for record in records.get(item.path, ()))
+    measured = [record.measurements for record in photos if record.ok]
+    person = Item(who.shown, who.columns)
+    diagnostics = diagnostics_of(person, settings)
+    if not measured:
+        reason = photos[0].reason if photos else f"{who.shown}: not measured."
+        return PatientRecord(
+            patient=who.name, photos=photos, reason=reason, columns=who.columns, diagnostics=diagnostics
+        )
+    values = pool(measured)
+    scores = scores_of(person, values, settings)
+    return PatientRecord(
+        patient=who.name,
+        photos=photos,
+        measurements=tuple(values),
+        scores=scores.scores,
+        disagreements=tuple(d.sentence() for d in disagreement(scores.scores)),
+        notes=scores.notes,
+        columns=who.columns,
+        diagnostics=diagnostics,
+    )
+
+
+def photos_table(path: str) -> Path:
+    """The file beside a table of people that keeps the records of their photos."""
+    if not path.lower().endswith(SUFFIXES_OF_TABLES):
+        raise InputError(f"{path}: a table of people ends in .csv, .parquet or .json.")
+    return Path(path).with_suffix(".photos.json")
+
+
+class People:
+    """The table of people, made anew from the records of the photos and never half-written.
+
+    An InputError says that a file of this name is none of anthropo's, or why it cannot be written.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self._suffix = self.path.suffix.lower()
+        self._earlier: list[Row] = []
+        if os.path.isdir(path):
+            raise InputError(f"{path}: a folder, not a file. Give the name of a file to write.")
+        if not os.path.exists(path):
+            return
+        try:
+            self._earlier = decode(self.path, self._suffix, "patients")
+            for row in self._earlier:
+                _ = row["patient"], row["photos"], row["status"]
+        except (KeyError, TypeError, ValueError, OSError, csv.Error) as error:
+            raise InputError(
+                f"{path}: exists and is not a table of people that anthropo wrote ({type(error).__name__}). "
+                "Choose another name, or delete it."
+            ) from None
+
+    def write(self, records: Sequence[PatientRecord]) -> None:
+        """Write these people, then those that the table has had besides."""
+        current = {record.patient for record in records}
+        rows = [record.to_json() if self._suffix == ".json" else record.to_row() for record in records]
+        rows += [row for row in self._earlier if row["patient"] not in current]
+        write(self.path, encode(rows, self._suffix, "patients"))

@@ -1,0 +1,368 @@
+"""Measured faces and people as records for JSON and as rows for tables."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
+from typing import Any
+
+from anthropo.face.gate import CHECKS, Check
+from anthropo.face.landmarker import Face
+from anthropo.measurement.compute import Measurement
+from anthropo.measurement.landmark_file import Landmarks
+from anthropo.measurement.pooling import Pooled
+from anthropo.measurement.registry import registry
+from anthropo.measurement.scale import Scale
+from anthropo.reference.zscore import ZScore
+
+Json = dict[str, Any]  # an object as JSON has it
+Row = dict[str, Any]  # one line of a table
+
+_BOUNDS = ("value", "lo", "hi")
+_POOLED = ("photos", "sd", "repeatability")
+_SCALE = ("mm_per_px", "rel_sd", "method")
+#: Keys of a z-score in JSON, and its fields.
+_SCORE = {
+    "reference": "reference", "grade": "grade", "z": "z", "lo": "z_lo", "hi": "z_hi", "n": "n",
+    "reason": "reason",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One measurement: in its own unit, in millimetres where there is a scale, and scored."""
+
+    measured: Measurement
+    in_mm: Measurement | None
+    scores: tuple[ZScore, ...]  # one for each reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnostics:
+    """What a record was made with and from; a person's record has the first seven fields only."""
+
+    anthropo: str
+    settings: str  # `Settings.fingerprint`
+    dlib: str
+    landmark_model: str
+    fine_model: str
+    jitter: int
+    person: str  # sex and age as they were given
+    sha256: str | None = None  # of the photo or video
+    landmarks: str | None = None  # changes with the landmark files that were measured from
+    score: float | None = None  # of the face detector
+    second_try: bool | None = None
+
+    def to_json(self) -> Json:
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FacePlace:
+    """Where a face lies in its photo, and how the photo suits measuring; rounded photo pixels and degrees."""
+
+    width: int  # of the photo
+    height: int
+    box: list[float]
+    landmarks: list[list[float]]
+    landmark_sd: list[list[float | None]]  # None: a single evaluation has no spread
+    anatomy: dict[str, list[float]]  # landmarks beyond the 68, by code
+    pose: dict[str, float]  # yaw, pitch, roll
+    gate: tuple[Check, ...]
+    moved: dict[str, float]  # landmarks that were placed by hand, and how far
+
+    @classmethod
+    def of(cls, face: Face, landmarks: Landmarks | None) -> FacePlace:
+        """The place of a face that was corrected from a landmark file, or from none."""
+        return cls(
+            width=face.size[0],
+            height=face.size[1],
+            box=[round(v, 2) for v in face.box],
+            landmarks=[[round(x, 3), round(y, 3)] for x, y in face.landmarks.tolist()],
+            landmark_sd=[[_number(round(v, 4)) for v in point] for point in face.landmark_sd.tolist()],
+            anatomy={code: [round(v, 3) for v in at.tolist()] for code, at in face.anatomy.items()},
+            pose={axis: round(getattr(face, axis), 4) for axis in ("yaw", "pitch", "roll")},
+            gate=tuple(
+                Check(c.name, round(c.value, 4), c.limit, c.bound, c.unit, c.ok, c.advice) for c in face.gate
+            ),
+            moved={name: round(px, 3) for name, px in landmarks.moved.items()} if landmarks else {},
+        )
+
+    def to_json(self) -> Json:
+        gate = {check.name: {k: v for k, v in asdict(check).items() if k != "name"} for check in self.gate}
+        return {**{f.name: getattr(self, f.name) for f in fields(self)}, "gate": gate}
+
+    @classmethod
+    def from_json(cls, record: Json) -> FacePlace:
+        gate = tuple(Check(name, **check) for name, check in record["gate"].items())
+        return cls(**{**{f.name: record[f.name] for f in fields(cls)}, "gate": gate})
+
+
+_FACE = tuple(f.name for f in fields(FacePlace))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoSummary:
+    """What of a video was measured."""
+
+    seconds: float
+    frames: int
+    measured: int  # frames with a face that was measured
+    remarks: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MeasuredRecord:
+    """What records of photos and of people have in common."""
+
+    reason: str = ""  # why nothing was measured; empty when something was
+    measurements: tuple[Measurement, ...] = ()
+    scores: tuple[ZScore, ...] = ()
+    disagreements: tuple[str, ...] = ()  # of references, a sentence each
+    notes: tuple[str, ...] = ()  # what could not be had although it was asked for
+    columns: Mapping[str, str] = field(default_factory=dict)  # of the input table
+    diagnostics: Diagnostics
+
+    @property
+    def ok(self) -> bool:
+        """Whether something was measured."""
+        return not self.reason
+
+    @property
+    def status(self) -> str:
+        """``"ok"`` or ``"failed"``."""
+        return "ok" if self.ok else "failed"
+
+    @property
+    def results(self) -> dict[str, Result]:
+        """The measurements by id, with what belongs to each."""
+        values: dict[str, list[Measurement]] = {}
+        for value in self.measurements:
+            values.setdefault(value.id, []).append(value)
+        scores: dict[str, list[ZScore]] = {}
+        for score in self.scores:
+            scores.setdefault(score.id, []).append(score)
+        return {
+            name: Result(measured=first, in_mm=more[0] if more else None, scores=tuple(scores.get(name, ())))
+            for name, (first, *more) in values.items()
+        }
+
+    @property
+    def grades(self) -> dict[str, str]:
+        """The references of the scores, each with the grades of its rows: ``"A"``, ``"A/B"``."""
+        grades: dict[str, set[str]] = {}
+        for score in self.scores:
+            grades.setdefault(score.reference, set()).update(score.grade)
+        return {name: "/".join(sorted(of_rows)) for name, of_rows in grades.items()}
+
+    def to_row(self) -> Row:
+        """The record as one row of a table."""
+        raise NotImplementedError
+
+    def measurements_json(self) -> Json | None:
+        """The results as JSON has them, without NaN; None when nothing was measured."""
+        if not self.ok:
+            return None
+        return {name: _result_json(result) for name, result in self.results.items()}
+
+    def measurement_columns(self) -> Row:
+        """The results as columns; where several photos were pooled, with how often and how steadily."""
+        row: Row = {}
+        results, reasons, doubts = self.results, [], []
+        for name in registry():
+            result = results.get(name)
+            row.update(dict.fromkeys((name, f"{name}_lo", f"{name}_hi")))
+            if result is None:
+                continue
+            value = result.measured
+            row |= _bounds(name, value.value, value.lo, value.hi)
+            if isinstance(value, Pooled):
+                row.update({f"{name}_{key}": _number(getattr(value, key)) for key in _POOLED})
+            if result.in_mm:
+                row |= _bounds(f"{name}_mm", result.in_mm.value, result.in_mm.lo, result.in_mm.hi)
+            for z in result.scores:
+                row |= _bounds(f"{name}_z_{z.reference}", z.z, z.z_lo, z.z_hi)
+                if z.reason and not value.reason and z.n:
+                    doubts.append(f"{name}, {z.reference}: {z.reason}")
+            if value.reason:
+                reasons.append(f"{name}: {value.reason}")
+        row["measurement_reasons"] = "; ".join(reasons) if self.ok else None
+        row["z_reasons"] = "; ".join(doubts) if self.ok else None
+        row["references"] = "; ".join(f"{name} (grade {grades})" for name, grades in self.grades.items())
+        row["disagreements"] = " ".join(self.disagreements) if self.ok else None
+        row["notes"] = " ".join(self.notes)
+        return row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Record(MeasuredRecord):
+    """One face of one photo, or a photo that could not be measured.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.batch import Item, measure_item
+    >>> (record,) = measure_item(Item(anthropo.example_photo()), anthropo.Settings())
+    >>> record.status, record.gate_failed, record.results["mouth_width"].measured.reason[:6]
+    ('ok', ['mouth_open', 'smile'], 'voided')
+    """
+
+    photo: str
+    index: int = 0  # of the face in the photo, the largest first
+    face: FacePlace | None = None
+    scale: Scale | None = None
+    texture: Mapping[str, float] | None = None  # local binary patterns; NaN where there are none
+    video: VideoSummary | None = None
+
+    @property
+    def moved(self) -> Mapping[str, float]:
+        """Landmarks that were placed by hand, and how far, pixels."""
+        return self.face.moved if self.face else {}
+
+    @property
+    def gate(self) -> tuple[Check, ...]:
+        """The checks of the photo gate."""
+        return self.face.gate if self.face else ()
+
+    @property
+    def gate_failed(self) -> list[str]:
+        """The checks that the photo fails."""
+        return [check.name for check in self.gate if not check.ok]
+
+    def to_json(self) -> Json:
+        """The record as the JSON output has it."""
+        scale, texture = self.scale, self.texture
+        return {
+            "photo": self.photo,
+            "face": self.index,
+            "status": self.status,
+            "reason": self.reason,
+            **(self.face.to_json() if self.face else dict.fromkeys(_FACE)),
+            "scale": scale and {key: getattr(scale, key) for key in _SCALE},
+            "measurements": self.measurements_json(),
+            "texture": None if texture is None else {name: _number(v) for name, v in texture.items()},
+            "disagreements": list(self.disagreements),
+            "notes": list(self.notes),
+            "columns": dict(self.columns),
+            "diagnostics": self.diagnostics.to_json(),
+            **({"video": asdict(self.video)} if self.video else {}),
+        }
+
+    @classmethod
+    def from_json(cls, record: Json) -> Record:
+        """The record that an interrupted run has written, as `to_json` of the same version."""
+        results = record["measurements"] or {}
+        texture = record["texture"]
+        return cls(
+            photo=record["photo"],
+            index=record["face"],
+            reason=record["reason"],
+            face=FacePlace.from_json(record) if record["status"] == "ok" else None,
+            scale=Scale(**record["scale"]) if record["scale"] else None,
+            measurements=tuple(value for name, m in results.items() for value in _values(name, m)),
+            scores=tuple(_score(name, z) for name, m in results.items() for z in m["z"]),
+            texture=None if texture is None else {name: _nan(v) for name, v in texture.items()},
+            disagreements=tuple(record["disagreements"]),
+            notes=tuple(record["notes"]),
+            columns=record["columns"],
+            diagnostics=Diagnostics(**record["diagnostics"]),
+            video=VideoSummary(**record["video"]) if "video" in record else None,
+        )
+
+    def to_row(self) -> Row:
+        """The record as one row: no landmarks, one column per number."""
+        face, scale, video = self.face, self.scale, self.video
+        row: Row = {"photo": self.photo, "face": self.index, "status": self.status, "reason": self.reason}
+        row.update(passed_through(self.columns))
+        row["width"], row["height"] = (face.width, face.height) if face else (None, None)
+        sides = ("left", "top", "right", "bottom")
+        row.update(zip((f"box_{side}" for side in sides), face.box if face else [None] * 4, strict=True))
+        row.update(face.pose if face else dict.fromkeys(("yaw", "pitch", "roll")))
+        row.update(dict.fromkeys(f"gate_{name}" for name in CHECKS))
+        row.update({f"gate_{check.name}": check.value for check in self.gate})
+        row["gate_failed"] = " ".join(self.gate_failed) if face else None
+        row["moved_landmarks"] = "; ".join(f"{name} {px:g} px" for name, px in self.moved.items())
+        row["mm_per_px"], row["mm_per_px_rel_sd"] = (scale.mm_per_px, scale.rel_sd) if scale else (None, None)
+        if video:
+            row["video_seconds"], row["video_frames"] = video.seconds, video.frames
+            row["video_measured"], row["video_remarks"] = video.measured, "; ".join(video.remarks)
+        row.update(self.measurement_columns())
+        row.update({name: _number(value) for name, value in (self.texture or {}).items()})
+        row.update({f"diagnostics_{f.name}": getattr(self.diagnostics, f.name) for f in fields(Diagnostics)})
+        return row
+
+
+def _number(value: Any) -> Any:
+    """JSON has no NaN."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _nan(value: Any) -> Any:
+    return math.nan if value is None else value
+
+
+def _bounds(column: str, value: float, lo: float, hi: float) -> Row:
+    return {column: _number(value), f"{column}_lo": _number(lo), f"{column}_hi": _number(hi)}
+
+
+def _value_json(value: Measurement) -> Json:
+    keys = (*_BOUNDS, *_POOLED) if isinstance(value, Pooled) else _BOUNDS
+    return {**{key: _number(getattr(value, key)) for key in keys}, "unit": value.unit}
+
+
+def _result_json(result: Result) -> Json:
+    value = result.measured
+    scores = [{key: _number(getattr(z, name)) for key, name in _SCORE.items()} for z in result.scores]
+    json = {**_value_json(value), "reason": value.reason, "corrected": value.corrected, "z": scores}
+    return json | ({"mm": _value_json(result.in_mm)} if result.in_mm else {})
+
+
+def _values(name: str, result: Json) -> Iterable[Measurement]:
+    """A measurement in its own unit, and in millimetres if the JSON has that."""
+    about = {"id": name, "side": registry()[name].side, "reason": result["reason"]}
+    for value in (result, *([result["mm"]] if "mm" in result else [])):
+        kind, keys = (Pooled, (*_BOUNDS, *_POOLED)) if "photos" in value else (Measurement, _BOUNDS)
+        numbers = {key: _nan(value[key]) for key in keys}
+        yield kind(**about, **numbers, unit=value["unit"], corrected=result["corrected"])
+
+
+def _score(name: str, z: Json) -> ZScore:
+    return ZScore(id=name, mean=math.nan, sd=math.nan, **{to: _nan(z[key]) for key, to in _SCORE.items()})
+
+
+# ------------------------------------------------------------------------------------- columns
+
+
+def passed_through(columns: Mapping[str, str]) -> Row:
+    """The input table's own columns; one that has the name of a result becomes ``input_NAME``."""
+    row: Row = {}
+    for given, cell in columns.items():
+        name = given
+        while is_result_column(name) or name in row or (name != given and name in columns):
+            name = f"input_{name}"
+        row[name] = cell
+    return row
+
+
+def is_result_column(name: str) -> bool:
+    """Whether a column of this name is one that `Record.to_row` writes."""
+    return name in _columns() or _variable().fullmatch(name) is not None
+
+
+@lru_cache(maxsize=1)
+def _variable() -> re.Pattern[str]:
+    """Columns that are there with a scale, references (whatever their name), texture, several photos."""
+    more = "|".join(("mm(?:_lo|_hi)?", "z_.+", *_POOLED))
+    return re.compile(rf"(?:{'|'.join(registry())})_(?:{more})|lbp_\w+_\d+|video_\w+")
+
+
+@lru_cache(maxsize=1)
+def _columns() -> frozenset[str]:
+    """Names of every column that `Record.to_row` always writes."""
+    nothing = Diagnostics(
+        anthropo="", settings="", dlib="", landmark_model="", fine_model="", jitter=0, person=""
+    )
+    return frozenset(Record(photo="", diagnostics=nothing).to_row())

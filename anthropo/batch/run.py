@@ -1,0 +1,249 @@
+"""Photographs and videos, measured on several threads."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from anthropo.batch.inputs import Item
+from anthropo.batch.records import FacePlace, Record, VideoSummary
+from anthropo.batch.scores import diagnostics_of, person_of, scores_of
+from anthropo.errors import AnthropoError, FaceError, InputError, parameter
+from anthropo.face.landmarker import Face
+from anthropo.files import file_sha256
+from anthropo.measurement.compute import Measurement, measure_face
+from anthropo.measurement.pooling import pool
+from anthropo.measurement.registry import registry
+from anthropo.measurement.scale import IRIS_FROM, Scale, ScaleError, find_scale
+from anthropo.measurement.texture import lbp
+from anthropo.observation import Observation, observe, observe_all
+from anthropo.reference.tables import parse_age
+from anthropo.reference.zscore import disagreement
+from anthropo.settings import Settings
+from anthropo.video import is_video, open_video, unreadable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MeasuredFace:
+    """One face of one photo, or of a video's best frame, measured."""
+
+    item: Item
+    observation: Observation
+    digest: str  # SHA-256 of the photo's or video's file
+    scale: Scale | None
+    values: Sequence[Measurement]
+    notes: list[str]  # why there is no scale
+
+    @property
+    def face(self) -> Face:
+        return self.observation.face
+
+
+OnFace = Callable[[MeasuredFace], None]
+
+
+def run(
+    items: Sequence[Item], settings: Settings, jobs: int = 1, on_face: OnFace | None = None
+) -> Iterator[list[Record]]:
+    """Records of photographs, which are measured on `jobs` threads; they come as photos finish.
+
+    The heavy work runs outside Python's global lock. Closing the iterator (also by Ctrl-C) lets the
+    photos that are under way finish and starts no other.
+    """
+    once = iter({item.path: item for item in items}.values())
+    if jobs <= 1:
+        yield from (measure_item(item, settings, on_face) for item in once)
+        return
+    pool = ThreadPoolExecutor(jobs)
+
+    def begin(count: int) -> set[Future[list[Record]]]:
+        return {pool.submit(measure_item, item, settings, on_face) for item in islice(once, count)}
+
+    try:
+        pending = begin(2 * jobs)
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                pending |= begin(1)
+                yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def measure_item(item: Item, settings: Settings, on_face: OnFace | None = None) -> list[Record]:
+    """Measure one photograph or video.
+
+    Parameters
+    ----------
+    item : Item
+    settings : Settings
+    on_face : callable, optional
+        Called with every `MeasuredFace`.
+
+    Returns
+    -------
+    list of Record
+        One for each face that was asked for, or a single failed one with its reason.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.batch import Item, measure_item
+    >>> (record,) = measure_item(Item("gone.jpg"), anthropo.Settings())
+    >>> record.status, record.reason
+    ('failed', 'gone.jpg: no such file.')
+    """
+    try:
+        if is_video(item.path):
+            return [_measure_video(item, settings, on_face)]
+        faces = [measure_observation(item, one, settings) for one in observe_all(item.path, settings)]
+        records = [record_of(face, settings) for face in faces]
+        if on_face is not None:
+            for face in faces:
+                on_face(face)
+        return records
+    except AnthropoError as error:
+        reason = str(error)
+    except MemoryError:
+        reason = f"{item.path}: not enough memory. Use fewer {parameter('jobs')}."
+    diagnostics = diagnostics_of(item, settings)
+    return [Record(photo=item.path, reason=reason, columns=item.columns, diagnostics=diagnostics)]
+
+
+def measure_observation(
+    item: Item, observation: Observation, settings: Settings, digest: str | None = None
+) -> MeasuredFace:
+    """A face brought to scale and measured; `digest` is that of the file where it is not the photo's."""
+    photo, face = observation.photo, observation.face
+    scale, notes = None, []
+    request = settings.scale_request()
+    if request is not None:
+        try:
+            if request.kind == "iris" and request.assumed:
+                _adult_iris(item, settings)
+            scale = find_scale(request, photo, face.landmarks, face.samples)
+        except AnthropoError as error:
+            notes.append(str(error))
+    return MeasuredFace(
+        item=item,
+        observation=observation,
+        digest=observation.digest if digest is None else digest,
+        scale=scale,
+        values=measure_face(face, photo, scale=scale, force=settings.force),
+        notes=notes,
+    )
+
+
+def record_of(seen: MeasuredFace, settings: Settings) -> Record:
+    """What is written of a measured face."""
+    item, face, landmarks = seen.item, seen.face, seen.observation.landmarks
+    scores = scores_of(item, seen.values, settings)
+    texture = lbp(seen.observation.photo, face.landmarks) if settings.texture else None
+    stamped = settings.corrections if landmarks else None
+    return Record(
+        photo=item.path,
+        index=seen.observation.index,
+        face=FacePlace.of(face, landmarks),
+        scale=seen.scale,
+        measurements=tuple(_without_scale(value, seen.notes) for value in seen.values),
+        scores=scores.scores,
+        texture=texture,
+        disagreements=tuple(d.sentence() for d in disagreement(scores.scores)),
+        notes=(*seen.notes, *scores.notes, *_without_texture(item, texture or {})),
+        columns=item.columns,
+        diagnostics=replace(
+            diagnostics_of(item, settings),
+            sha256=seen.digest,
+            landmarks=stamped.stamp(item.path, seen.digest) if stamped else "",
+            score=round(face.score, 4),
+            second_try=face.second_try,
+        ),
+    )
+
+
+def _without_scale(value: Measurement, notes: Sequence[str]) -> Measurement:
+    """A measurement with the reason why there is no scale, if it needs one that was asked for."""
+    return replace(value, reason=notes[0]) if notes and registry()[value.id].needs_mm else value
+
+
+def _without_texture(item: Item, texture: Mapping[str, float]) -> list[str]:
+    """A note on the places where no local binary patterns could be had."""
+    missing = [name for name, value in texture.items() if math.isnan(value)]
+    sites = dict.fromkeys(name.removeprefix("lbp_").rsplit("_r", 1)[0] for name in missing)
+    if not sites:
+        return []
+    where = ", ".join(sites)
+    return [
+        f"{item.path}: no texture patterns at {where}: the face is too small or cut by the photo's border."
+    ]
+
+
+def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Record:
+    """One record of a video: measurements pooled over its frames, landmarks of the best frame."""
+    if settings.face == "all":
+        all_faces, largest = parameter("face", "all"), parameter("face", "largest")
+        raise InputError(f"{item.path}: {all_faces} is for photographs. Of a video, measure {largest}.")
+    if settings.corrections and not settings.corrections.folder:
+        raise InputError(f"{item.path}: {parameter('landmarks')} are those of a photograph, not of a video.")
+    digest = file_sha256(item.path) if os.path.isfile(item.path) else ""
+    video = open_video(item.path, max_megapixels=settings.max_megapixels)
+    of_frames = replace(settings, corrections=None)
+    values: list[Sequence[Measurement]] = []
+    failed: list[FaceError] = []
+    best: MeasuredFace | None = None
+    unscaled: list[str] = []
+    for photo in video.photos(settings.frames):
+        try:
+            observation = observe(photo, of_frames)
+        except FaceError as error:
+            failed.append(error)
+            continue
+        one = measure_observation(item, observation, settings, digest)
+        values.append(one.values)
+        unscaled += one.notes
+        if best is None or observation.doubt < best.observation.doubt:
+            best = one
+    if best is None:
+        if not failed:
+            raise unreadable(item.path)
+        others = [error for error in failed if ": no face found." not in str(error)]
+        if others:
+            raise others[0]
+        raise FaceError(
+            f"{item.path}: no face found in any of {len(failed)} frames. Use a video in which the whole face "
+            "is visible, upright and well lit."
+        )
+    notes = unscaled[:1] if len(unscaled) == len(values) else []
+    remarks = []
+    if len(values) == 1:
+        remarks.append("one frame measured: the intervals are those of one photo")
+    if video.cut_off:
+        ends = f"ends after {video.seconds:.1f} of {video.promised:.1f} s"
+        remarks.append(f"{ends}: measured are the frames that are there")
+    summary = VideoSummary(
+        seconds=round(video.seconds, 3),
+        frames=len(values) + len(failed),
+        measured=len(values),
+        remarks=remarks,
+    )
+    record = record_of(replace(best, values=pool(values), notes=notes), settings)
+    if on_face is not None:
+        on_face(best)
+    return replace(record, video=summary)
+
+
+def _adult_iris(item: Item, settings: Settings) -> None:
+    """Refuse the mean iris of adults for a child of known age."""
+    with contextlib.suppress(InputError):
+        age = parse_age(person_of(item, settings).age)
+        if age < IRIS_FROM:
+            raise ScaleError(
+                f"{item.path}: {parameter('scale', 'iris')} is for people of {IRIS_FROM:g} years and more; "
+                f"this one is {age:g} years old. Give {parameter('scale', 'iris=MM')} with the measured "
+                "diameter, sticker=MM or ipd=MM."
+            )

@@ -1,0 +1,125 @@
+"""z-scores of a person whose sex and age a table or the settings give."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from anthropo._version import __version__
+from anthropo.batch.inputs import Item
+from anthropo.batch.records import Diagnostics
+from anthropo.errors import InputError, parameter
+from anthropo.face import _engine
+from anthropo.face.fine import fine_sha256
+from anthropo.face.weights import landmark_model
+from anthropo.measurement.compute import Measurement
+from anthropo.reference.build import instrument_name
+from anthropo.reference.tables import Reference, parse_age, parse_sex
+from anthropo.reference.zscore import ZScore, score
+from anthropo.settings import Settings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """What is given of a person, by a column or for all photos: as it was written, empty where nothing is."""
+
+    sex: str = ""
+    age: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """The z-scores of one face, and what stood in their way."""
+
+    scores: tuple[ZScore, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def person_of(item: Item, settings: Settings) -> Person:
+    """The person in a photo; nothing is known of whoever rows of the table contradict each other about."""
+    if item.disputed:
+        return Person()
+    return Person(
+        sex=item.columns.get("sex", settings.sex) or "", age=item.columns.get("age", settings.age) or ""
+    )
+
+
+def _stated(item: Item, settings: Settings) -> str:
+    """What is given of the person, by which a second run sees that it has changed."""
+    person = person_of(item, settings)
+    return item.disputed or f"{person.sex} {person.age}".strip()
+
+
+def diagnostics_of(item: Item, settings: Settings) -> Diagnostics:
+    """What any record of an item is made with."""
+    return Diagnostics(
+        anthropo=__version__,
+        settings=settings.fingerprint(),
+        dlib=_engine.dlib_version,
+        landmark_model=landmark_model(settings.landmark_model)[1][:16],
+        fine_model=fine_sha256()[:16] if settings.fine else "",
+        jitter=settings.jitter,
+        person=_stated(item, settings),
+    )
+
+
+def scores_of(item: Item, values: Sequence[Measurement], settings: Settings) -> Scores:
+    """The z-scores of a face in one photo, or of a person in several."""
+    person = person_of(item, settings)
+    tables = settings.tables()
+    if item.disputed:
+        note = (
+            f"{item.path}: listed with different sex or age ({item.disputed}), no z-scores that depend on it."
+        )
+        return Scores(scores=tuple(score(values, tables, sex=None, age=None)), notes=(note,))
+    if not settings.references and not (person.sex or person.age):
+        return Scores()
+    notes: list[str] = []
+    sex = _parsed("sex", person.sex, parse_sex, notes)
+    age = _parsed("age", person.age, parse_age, notes)
+    scores = tuple(score(values, tables, sex=sex, age=age))
+    if not notes:
+        notes += [_without_scores(table, scores, settings) for table in tables]
+    notes += [_other_instrument(table, settings) for table in tables]
+    return Scores(scores=scores, notes=tuple(f"{item.path}: {note}" for note in notes if note))
+
+
+def _parsed(name: str, text: str, parse: Callable[[str], T], notes: list[str]) -> T | None:
+    """A sex or age; None, with a note, where there is none or it cannot be understood."""
+    try:
+        if text:
+            return parse(text)
+        notes.append(f"{name} is missing, no z-scores that depend on it.")
+    except InputError as error:
+        notes.append(str(error))
+    return None
+
+
+def _without_scores(table: Reference, scores: Sequence[ZScore], settings: Settings) -> str:
+    """Why a reference scores none of the measurements that it has; empty if it scores some."""
+    in_table = [z for z in scores if z.reference == table.name and table.rows_of(z.id)]
+    if not all(math.isnan(z.z) for z in in_table):
+        return ""
+    reasons = [z.reason for z in in_table]
+    why = max(reasons, key=reasons.count)
+    if settings.scale and why.endswith(f"pass {parameter('scale')}"):
+        return ""  # it was passed, and another note says why there is no scale
+    return f"no z-scores under {table.name}: {why}"
+
+
+def _other_instrument(table: Reference, settings: Settings) -> str:
+    """A warning of a reference that anthropo measured with other weights; empty without that."""
+    fine = fine_sha256() if settings.fine else ""
+    instrument = instrument_name(__version__, landmark_model(settings.landmark_model)[1], fine)
+    of_table = {row.instrument for row in table.rows if row.instrument.startswith("anthropo ")}
+    weights = {name.partition(", ")[2] for name in of_table}  # what follows the version
+    if not of_table or instrument.partition(", ")[2] in weights:
+        return ""
+    return (
+        f"{table.name} was measured with {', '.join(sorted(of_table))}, this photo with "
+        f"{instrument}: z-scores may be shifted. Build a reference with the same."
+    )

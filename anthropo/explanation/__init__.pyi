@@ -1,0 +1,6 @@
+from .changes import Change as Change
+from .contributions import Contribution as Contribution
+from .contributions import Explained as Explained
+from .contributions import Explanation as Explanation
+from .heatmap import FaceHeat as FaceHeat
+from .heatmap import Heatmap as Heatmap

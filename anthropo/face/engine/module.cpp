@@ -1,0 +1,43 @@
+// The module anthropo.face._engine: what Python sees of the engine.
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "detector.hpp"
+#include "forest.hpp"
+#include "images.hpp"
+#include "patch_network.hpp"
+
+namespace py = pybind11;
+using namespace anthropo;
+
+PYBIND11_MODULE(_engine, m) {
+    m.doc() = "Compiled landmarking: dlib's detector and shape predictor, sub-pixel and batched.";
+    m.attr("dlib_version") = DLIB_SOURCE_VERSION;  // set by setup.py
+    m.def("shrink", &shrink, py::arg("image").noconvert(), py::arg("factor"),
+          "Grey image of block means, (H // factor, W // factor) uint8.");
+    m.def("warp", &warp, py::arg("image").noconvert(), py::arg("matrix"), py::arg("height"), py::arg("width"),
+          "Grey chip whose pixel (x, y) is the image at matrix @ (x, y, 1); black outside.");
+    m.def("pack_shape_predictor", &pack_shape_predictor, py::arg("path"),
+          "Rewrite a dlib .dat shape predictor as one flat block of bytes.");
+    m.def("pack_face_detector", &FaceDetector::pack, "dlib's frontal face detector, ready to read back quickly.");
+    py::class_<FaceDetector>(m, "FaceDetector")
+        .def(py::init<const std::string&>(), py::arg("packed"))
+        .def("detect", &FaceDetector::detect, py::arg("image").noconvert(), py::arg("threshold") = 0.0,
+             py::arg("max_levels") = 1000, "Faces as rows of left, top, right, bottom, score, view.");
+    py::class_<ShapePredictor>(m, "ShapePredictor")
+        .def(py::init<Bytes>(), py::arg("packed").noconvert())
+        .def_property_readonly("points", &ShapePredictor::points)
+        .def_property_readonly("mean_shape", &ShapePredictor::mean_shape)
+        .def("predict", &ShapePredictor::predict, py::arg("image").noconvert(), py::arg("boxes"),
+             "Landmarks (K, P, 2) of K boxes (left, top, right, bottom), sub-pixel.")
+        .def("align", &ShapePredictor::align, py::arg("image").noconvert(), py::arg("box"), py::arg("jitter"),
+             py::arg("mirror"), py::arg("first_box"), py::arg("chip_box"), py::arg("pad"), py::arg("contrast"),
+             "Landmarks (2 K, P, 2) of a detected box on the upright face and its mirror image, and that face.");
+    py::class_<PatchNetwork>(m, "PatchNetwork")
+        .def(py::init<const std::vector<Floats>&, const std::vector<Floats>&, size_t>(), py::arg("weights"),
+             py::arg("biases"), py::arg("patch"))
+        .def_property_readonly("points", &PatchNetwork::points)
+        .def("predict", &PatchNetwork::predict, py::arg("image").noconvert(), py::arg("maps"),
+             "Points (N, P, 2), patch pixels, of N patches seen through maps (N, 2, 3) in a grey image.");
+}

@@ -1,0 +1,35 @@
+// The second landmark stage's networks.
+
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "arrays.hpp"
+
+namespace anthropo {
+
+// A small convolutional network that sees a square grey patch: convolutions of stride 2 with zero
+// padding, one hidden layer, points. Batch normalisation is worked into the weights.
+class PatchNetwork {
+public:
+    struct Layer {
+        size_t side;        // of the kernel; 0: fully connected
+        size_t in, out;     // channels, both padded to whole lanes (the grey patch has one)
+        std::vector<float> weights, bias;
+    };
+
+    // weights: (side, side, in, out) arrays, then (in, hidden), then (hidden, 2 points); biases likewise
+    PatchNetwork(const std::vector<Floats>& weights, const std::vector<Floats>& biases, size_t patch);
+
+    size_t points() const { return points_; }
+
+    // image (H, W) and maps (N, 2, 3) that take patch pixels to image pixels -> (N, P, 2) in patch pixels
+    py::array_t<double> predict(const Bytes& image, const Doubles& maps) const;
+
+private:
+    size_t patch_, points_ = 0;
+    std::vector<Layer> layers_;
+};
+
+}  // namespace anthropo

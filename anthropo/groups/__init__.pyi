@@ -1,0 +1,11 @@
+from .composite import Displacement as Displacement
+from .composite import LabelShapes as LabelShapes
+from .composite import Sitter as Sitter
+from .composite import align as align
+from .composite import average_face as average_face
+from .composite import displacement as displacement
+from .map import FaceMap as FaceMap
+from .map import Grouping as Grouping
+from .map import Neighbours as Neighbours
+from .map import draw_map as draw_map
+from .map import neighbours as neighbours

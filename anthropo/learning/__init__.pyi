@@ -1,0 +1,12 @@
+from .cohort import read_cohort as read_cohort
+from .evaluation import Evaluation as Evaluation
+from .features import Features as Features
+from .features import extract as extract
+from .features import feature_frame as feature_frame
+from .hybrid import HybridClassifier as HybridClassifier
+from .judged import Judged as Judged
+from .judging import cross_validate as cross_validate
+from .metrics import judge as judge
+from .model import Options as Options
+from .trained import Trained as Trained
+from .training import make_trained as make_trained

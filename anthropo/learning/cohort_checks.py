@@ -1,0 +1,225 @@
+"""Checks of a cohort before training: contradictions, leaks, duplicates, missing photos."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from anthropo.errors import InputError, parameter
+from anthropo.learning.cohort import Case, Cohort, Finding, kind_of, missing, some, typed
+from anthropo.learning.duplicates import duplicate_findings, find_duplicates
+from anthropo.reference.tables import parse_sex
+
+if TYPE_CHECKING:
+    from anthropo.learning.features import Features
+
+_PAIRED = 10  # patients with several labels, and at least half of all: meant so
+
+
+def validate(cohort: Cohort, features: Features, *, allow_duplicates: bool = False) -> list[Finding]:
+    """Findings on a cohort whose photos have been read.
+
+    Returns
+    -------
+    list of Finding
+        Errors first, then warnings, then notes. Labels and patients are counted without the photos that
+        are left out.
+    """
+    unusable = {photo for photo, _ in features.left_out}
+    rest = tuple(case for case in cohort.cases if case.photo not in unusable)
+    findings = []
+    if unusable:
+        total = len({case.photo for case in cohort.cases})
+        text = f"{cohort.source}: {len(unusable)} of {total} photos cannot be used and are left out."
+        findings.append(Finding("warning" if rest else "error", "photo", text))
+        findings += [Finding("warning", "photo", reason) for _, reason in features.left_out]
+    if rest:
+        lost = {case.label for case in cohort.cases} - {case.label for case in rest}
+        if lost and not cohort.multilabel:
+            text = f"{cohort.source}: no usable photo with {some(sorted(lost))}; not learned."
+            findings.append(Finding("warning", "label", text))
+        findings += check(replace(cohort, cases=rest))
+        pairs = find_duplicates(features)
+        findings += duplicate_findings(cohort.source, pairs, allow=allow_duplicates)
+    return by_level(findings)
+
+
+def check(cohort: Cohort) -> list[Finding]:
+    """Findings on a cohort that need none of its photographs opened, errors first."""
+    findings = [
+        *cohort.findings,
+        *_labels(cohort),
+        *_patients(cohort),
+        *_photos(cohort),
+        *_unreadable_cells(cohort),
+        *_leaks(cohort),
+    ]
+    return by_level(findings)
+
+
+def by_level(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings in order: errors, warnings, notes."""
+    order = ("error", "warning", "note")
+    return sorted(findings, key=lambda finding: order.index(finding.level))
+
+
+def _labels(cohort: Cohort) -> list[Finding]:
+    patients: dict[str, set[str]] = defaultdict(set)
+    for case in cohort.cases:
+        for label in case.labels if cohort.multilabel else (case.label,):
+            patients[label].add(case.patient)
+    everybody = {case.patient for case in cohort.cases}
+    findings = []
+    if cohort.multilabel:
+        if not patients:
+            text = f"{cohort.source}: no case has a label. Fill in the column `label`."
+            return [Finding("error", "label", text)]
+        common = [label for label, having in patients.items() if having == everybody]
+        if common:
+            text = (
+                f"{cohort.source}: every patient has {some(common)}, so that it cannot be learned. Add "
+                "patients without."
+            )
+            findings.append(Finding("error" if len(common) == len(patients) else "warning", "label", text))
+    elif len(patients) == 1:
+        text = (
+            f"{cohort.source}: one label only, {next(iter(patients))} ({len(cohort.cases)} photos). Add "
+            "photos with another label, such as controls."
+        )
+        return [Finding("error", "label", text)]
+    alone = [label for label, having in patients.items() if len(having) == 1]
+    if alone:
+        text = (
+            f"{cohort.source}: a single patient each for {some(alone)}: too few to train on, new photos are "
+            "compared with that patient (gallery). Add patients to have them trained."
+        )
+        findings.append(Finding("note", "label", text))
+    spellings: dict[str, list[str]] = defaultdict(list)
+    for label in patients:
+        spellings[" ".join(label.casefold().split())].append(label)
+    for same in spellings.values():
+        if len(same) > 1:
+            text = (
+                f"{cohort.source}: {' and '.join(repr(label) for label in same)} differ in capitals or "
+                "spaces only and are taken for different labels. Write them alike if one is meant."
+            )
+            findings.append(Finding("warning", "label", text))
+    return findings
+
+
+def _patients(cohort: Cohort) -> list[Finding]:
+    findings = _of_two_sexes(cohort)
+    if cohort.multilabel:
+        return findings
+    labels: dict[str, dict[str, None]] = defaultdict(dict)
+    for case in cohort.cases:
+        if case.patient != os.path.realpath(case.photo):  # else it is the photo that has two labels
+            labels[case.patient][case.label] = None
+    torn = [f"{patient} ({', '.join(given)})" for patient, given in labels.items() if len(given) > 1]
+    if not torn:
+        return findings
+    if len(torn) >= _PAIRED and 2 * len(torn) >= len({case.patient for case in cohort.cases}):
+        text = (
+            f"{cohort.source}: {len(torn)} patients have photos under more than one label, as in a study "
+            "that photographs everybody twice. All photos of a patient stay in one fold."
+        )
+        return [*findings, Finding("warning", "patient", text)]
+    text = (
+        f"{cohort.source}: patients with more than one label: {some(torn)}. Give all photos of a patient the "
+        f"same label, or train with {parameter('multilabel', True)}."
+    )
+    return [*findings, Finding("error", "patient", text)]
+
+
+def _of_two_sexes(cohort: Cohort) -> list[Finding]:
+    sexes_of: dict[str, set[str]] = defaultdict(set)
+    for case in cohort.cases:
+        with contextlib.suppress(InputError):  # reported with the column
+            if text := case.metadata.get("sex"):
+                sexes_of[case.patient].add(parse_sex(text))
+    torn = [patient for patient, sexes in sexes_of.items() if len(sexes) > 1]
+    if not torn:
+        return []
+    text = f"{cohort.source}: patients of both sexes: {some(torn)}. Correct the column `sex`, or `patient`."
+    return [Finding("error", "patient", text)]
+
+
+def _photos(cohort: Cohort) -> list[Finding]:
+    listed: dict[str, list[Case]] = defaultdict(list)
+    for case in cohort.cases:
+        listed[os.path.realpath(case.photo)].append(case)
+    findings = []
+    torn = [f"{cases[0].photo} ({_differing(cases)})" for cases in listed.values() if len(cases) > 1]
+    if torn:
+        text = f"{cohort.source}: listed more than once: {some(torn)}. Keep one row for each photo."
+        findings.append(Finding("error", "photo", text))
+    missing = [cases[0].photo for path, cases in listed.items() if not os.path.isfile(path)]
+    if missing:
+        all_of = len(missing) == len(listed)
+        text = (
+            f"{cohort.source}: {len(missing)} of {len(listed)} photos do not exist: {some(missing)}"
+            + ("." if all_of else "; left out.")
+            + " Paths are relative to the table."
+        )
+        findings.append(Finding("error" if all_of else "warning", "photo", text))
+    return findings
+
+
+def _differing(cases: Sequence[Case]) -> str:
+    """Columns in which the rows of one photo differ, with their values."""
+    columns = {
+        "label": {case.label for case in cases},
+        "patient": {case.patient for case in cases},
+        **{name: {case.metadata.get(name, "") for case in cases} for name in cases[0].metadata},
+    }
+    return "; ".join(
+        f"{name} {' and '.join(sorted(values))}" for name, values in columns.items() if len(values) > 1
+    )
+
+
+def _unreadable_cells(cohort: Cohort) -> list[Finding]:
+    findings = []
+    for name, ways in (("age", "years (8 or 8.5) or months (18m)"), ("sex", "female or male")):
+        cells = {
+            case.photo: case.metadata[name]
+            for case in cohort.cases
+            if not missing(case.metadata.get(name, ""))
+        }
+        kind = kind_of(name, ())
+        values = typed(list(cells.values()), kind)
+        bad = [
+            f"{cell} ({photo})"
+            for (photo, cell), value in zip(cells.items(), values, strict=True)
+            if value is None or value != value
+        ]
+        if bad:
+            text = f"{cohort.source}: no {name} that can be read: {some(bad)}; taken as missing. Give {ways}."
+            findings.append(Finding("warning", "metadata", text))
+    return findings
+
+
+def _leaks(cohort: Cohort) -> list[Finding]:
+    """Warnings on columns whose every value, an empty cell included, occurs with one label only."""
+    if cohort.multilabel or len({case.label for case in cohort.cases}) < 2:
+        return []
+    findings = []
+    for name, kind in cohort.metadata.items():
+        values = typed([case.metadata.get(name, "") for case in cohort.cases], kind)
+        labels: dict[float | str | None, set[str]] = defaultdict(set)
+        patients: dict[float | str | None, set[str]] = defaultdict(set)
+        for value, case in zip(values, cohort.cases, strict=True):
+            key = None if value != value else value
+            labels[key].add(case.label)
+            patients[key].add(case.patient)
+        shared = all(len(people) > 1 for people in patients.values())
+        if shared and all(len(given) == 1 for given in labels.values()):
+            text = (
+                f"{cohort.source}: column {name} tells the label of every photo, so that a model need not "
+                "look at the face. Remove the column unless this is known of every new patient, too."
+            )
+            findings.append(Finding("warning", "metadata", text))
+    return findings

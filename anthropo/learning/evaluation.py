@@ -1,0 +1,244 @@
+"""Evaluation of a classifier: its figures, and warnings where they are less reliable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from anthropo._version import __version__
+from anthropo.errors import InputError
+from anthropo.learning.intervals import Interval
+from anthropo.learning.judged import Judged
+from anthropo.learning.metrics import DEFINITIONS, compare, judge, judge_labels
+from anthropo.learning.subgroups import Subgroup, age_bands, by_subgroup
+
+Figures = dict[str, Interval]  # by metric, see `anthropo.learning.metrics.DEFINITIONS`
+
+MODEL_NAMES = {
+    "hybrid": "hybrid",
+    "measurements": "measurements only",
+    "regions": "regions only",
+    "metadata": "metadata only",
+    "background": "background only",
+}
+
+_GUESSED = 0.6  # AUROC from which on labels count as guessable without the face
+_FEW_PATIENTS = 10
+_MOST_SUBGROUPS = 20  # different values of a column
+_GUESSABLE = {
+    "background": (
+        "the background alone, with the face masked out",
+        "The photos of different labels were taken in different places or ways, and a model can learn that "
+        "instead of faces. Photograph all labels alike, or trust measurements more than regions.",
+    ),
+    "metadata": (
+        "the metadata alone, without any photo",
+        "The labels differ in age, sex or another column. Match the patients, and read what the face adds "
+        "from “measurements only” and “regions only”.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """Photos and patients of a label."""
+
+    photos: int
+    patients: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evaluation:
+    """Figures of models with their intervals, and warnings where they are less reliable.
+
+    Examples
+    --------
+    >>> from anthropo.learning import Evaluation, Judged
+    >>> proba = [[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.4, 0.6]]
+    >>> judged = Judged(("control", "Noonan"), [0, 0, 1, 1], proba, ["a", "b", "c", "d"], [0, 0, 1, 1])
+    >>> made = Evaluation.of({"hybrid": judged}, positive="Noonan", bootstrap=100)
+    >>> print(made.figures["sensitivity"])
+    1.000 (0.342 to 1.000)
+    """
+
+    labels: tuple[str, ...]
+    n_photos: int
+    n_patients: int
+    counts: dict[str, Count]  # by label
+    positive: str | None  # label that the figures are of; None: means over the labels
+    prevalence: float | None
+    main: str  # model that subgroups, labels and the confusion matrix are of
+    models: dict[str, Figures]
+    differences: dict[str, Figures]  # of the main model from each other one
+    by_label: dict[str, Figures]  # each against the rest; empty with a positive label
+    subgroups: dict[str, dict[str, Subgroup]]  # by column and value
+    confusion: tuple[tuple[int, ...], ...]  # photos by true label (row) and decision; last column: abstained
+    warnings: tuple[str, ...]
+    left_out: tuple[tuple[str, str], ...]  # photos, each with the reason
+    settings: dict[str, Any]  # how the evaluation was made
+    attribute: str | None  # whose presence is judged, of several
+    judged: dict[str, Judged]  # what the figures are made of, by model
+
+    @property
+    def figures(self) -> Figures:
+        """Those of the main model."""
+        return self.models[self.main]
+
+    @classmethod
+    def of(
+        cls,
+        models: Mapping[str, Judged],
+        *,
+        attribute: str | None = None,
+        positive: str | None = None,
+        prevalence: float | None = None,
+        columns: Mapping[str, Sequence[Any]] | None = None,
+        left_out: Sequence[tuple[str, str]] = (),
+        settings: Mapping[str, Any] | None = None,
+        bootstrap: int = 1000,
+        seed: int = 0,
+    ) -> Evaluation:
+        """Evaluate models that answered on the same photos.
+
+        Parameters
+        ----------
+        models : mapping of str to Judged
+            "hybrid" and, as far as they were made, "measurements", "regions", "metadata" and "background";
+            other names are allowed. The first is the main one.
+        attribute : str, optional
+            Of several, the one whose presence the models answered on.
+        positive, prevalence, bootstrap, seed
+            As in `anthropo.learning.metrics.judge`.
+        columns : mapping of str to sequence, optional
+            Columns of the cohort, a value per photo, that subgroups are made of. "age" is in years and
+            becomes bands.
+        left_out : sequence of (photo, reason)
+        settings : mapping, optional
+            How the evaluation was made, as name and value; shown as it is.
+
+        Raises
+        ------
+        InputError
+            If there is no model, the label is unknown or the prevalence is not between 0 and 1.
+        """
+        if not models:
+            raise InputError("No model to report on. Evaluate one first.")
+        main = next(iter(models))
+        judged = models[main]
+        options: dict[str, Any] = {"bootstrap": bootstrap, "seed": seed}
+        figures = {name: judge(m, positive, prevalence, **options) for name, m in models.items()}
+        differences = {
+            name: compare(judged, other, positive, **options)
+            for name, other in models.items()
+            if name != main
+            and np.array_equal(other.truth, judged.truth)
+            and np.array_equal(other.groups, judged.groups)
+        }
+        subgroups, unused = {}, []
+        for column, values in (columns or {}).items():
+            groups = age_bands([_years(v) for v in values]) if column.lower() == "age" else values
+            if len({str(v) for v in groups}) > _MOST_SUBGROUPS:
+                unused.append(
+                    f"No subgroups of {column}: it has more than {_MOST_SUBGROUPS} different values."
+                )
+            else:
+                subgroups[column] = by_subgroup(judged, groups, positive, prevalence, **options)
+        counts = {
+            label: Count(photos=int(of.sum()), patients=len(set(judged.groups[of].tolist())))
+            for label, of in ((label, judged.truth == c) for c, label in enumerate(judged.labels))
+        }
+        return cls(
+            labels=judged.labels,
+            n_photos=len(judged.truth),
+            n_patients=len(set(judged.groups.tolist())),
+            counts=counts,
+            positive=positive,
+            prevalence=prevalence,
+            main=main,
+            models=figures,
+            differences=differences,
+            by_label={} if positive is not None else judge_labels(judged, **options),
+            subgroups=subgroups,
+            confusion=_confusion(judged),
+            warnings=(*_warnings(main, figures, differences, counts), *unused),
+            left_out=tuple(left_out),
+            settings=dict(settings or {}),
+            attribute=attribute,
+            judged=dict(models),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, as JSON has it; a figure that cannot be had is None with a `"reason"`."""
+        return {
+            "labels": list(self.labels),
+            "n_photos": self.n_photos,
+            "n_patients": self.n_patients,
+            "counts": {k: {"photos": n.photos, "patients": n.patients} for k, n in self.counts.items()},
+            "positive": self.positive,
+            "prevalence": self.prevalence,
+            "main": self.main,
+            "models": figures_json(self.models),
+            "differences": figures_json(self.differences),
+            "by_label": figures_json(self.by_label),
+            "subgroups": {
+                column: {name: part.to_json() for name, part in parts.items()}
+                for column, parts in self.subgroups.items()
+            },
+            "confusion": [list(row) for row in self.confusion],
+            "left_out": [{"photo": photo, "reason": reason} for photo, reason in self.left_out],
+            "settings": self.settings,
+            "definitions": DEFINITIONS,
+            "anthropo": __version__,
+            "warnings": list(self.warnings),
+        }
+
+
+def figures_json(by_name: Mapping[str, Figures]) -> dict[str, Any]:
+    """Figures of models or parts, as JSON has them."""
+    return {
+        name: {metric: figure.to_json() for metric, figure in figures.items()}
+        for name, figures in by_name.items()
+    }
+
+
+def model_name(name: str) -> str:
+    """A model's name as people read it."""
+    return MODEL_NAMES.get(name, name)
+
+
+def _warnings(
+    main: str, models: Mapping[str, Figures], differences: Mapping[str, Figures], counts: Mapping[str, Count]
+) -> list[str]:
+    """Reasons to trust the figures less."""
+    warnings = []
+    for name, (what, fix) in _GUESSABLE.items():
+        if name in models and models[name]["auroc"].lo > _GUESSED:  # NaN is not
+            warnings.append(f"Labels can be guessed from {what}: AUROC {models[name]['auroc']}. {fix}")
+    for name, difference in differences.items():
+        auroc = difference["auroc"]
+        if auroc.hi < 0:
+            warnings.append(
+                f"{model_name(main).capitalize()} is worse than {model_name(name)}: AUROC lower by "
+                f"{-auroc.value:.3f} ({-auroc.hi:.3f} to {-auroc.lo:.3f})."
+            )
+    few = ", ".join(f"{label}: {n.patients}" for label, n in counts.items() if n.patients < _FEW_PATIENTS)
+    if few:
+        warnings.append(f"Fewer than {_FEW_PATIENTS} patients make a label's figures uncertain ({few}).")
+    return warnings
+
+
+def _confusion(judged: Judged) -> tuple[tuple[int, ...], ...]:
+    k = len(judged.labels)
+    matrix = np.zeros((k, k + 1), dtype=np.int64)
+    np.add.at(matrix, (judged.truth, judged.decision), 1)  # -1 is the last column
+    return tuple(map(tuple, matrix.tolist()))
+
+
+def _years(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None

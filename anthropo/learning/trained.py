@@ -1,0 +1,224 @@
+"""A trained model: how it is kept in a file, which photos suit it, and what it answers on them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anthropo.errors import ModelError, parameter
+from anthropo.face.fine import fine_sha256
+from anthropo.face.weights import landmark_model
+from anthropo.learning.attributes import NO_ATTRIBUTE, AttributeModel
+from anthropo.learning.bundle import Bundle, read_bundle, write_bundle
+from anthropo.learning.cohort import Values
+from anthropo.learning.features import Features, feature_frame
+from anthropo.learning.model import NONE_OF_THESE, Answers, LabelModel, Prediction, Ranked, Task
+from anthropo.learning.model_readers import Meta, part, prefixed
+from anthropo.learning.normality import NormalityModel
+from anthropo.learning.profile import Profile
+from anthropo.measurement.registry import registry
+from anthropo.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from anthropo.encoder.encoders import Encoder
+
+Model = LabelModel | AttributeModel | NormalityModel
+MODELS: dict[str, type[Model]] = {
+    "labels": LabelModel,
+    "attributes": AttributeModel,
+    "normality": NormalityModel,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A model with what has to be known to use it.
+
+    Attributes
+    ----------
+    model : LabelModel, AttributeModel or NormalityModel
+    manifest : dict
+        Description of the model as JSON; its keys are those of `anthropo.learning.bundle`.
+    profile : Profile or None
+        What the people of each label look like together; None in models made before it was kept.
+
+    Examples
+    --------
+    >>> from anthropo import Trained
+    >>> trained = Trained.load("m.anthropo")
+    >>> trained.task, trained.regions
+    ('labels', ('face',))
+    """
+
+    model: Model
+    manifest: dict[str, Any]
+    profile: Profile | None = None
+
+    @property
+    def task(self) -> Task:
+        """Kind of the model."""
+        if isinstance(self.model, LabelModel):
+            return "labels"
+        return "attributes" if isinstance(self.model, AttributeModel) else "normality"
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Regions of the face that the model reads."""
+        return tuple(self.manifest.get("regions") or ())
+
+    @property
+    def metadata(self) -> tuple[str, ...]:
+        """Columns of metadata that the model reads."""
+        return tuple(self.manifest.get("metadata") or ())
+
+    @property
+    def no_face(self) -> bool:
+        """Whether the model reads pictures without a face."""
+        return (self.manifest.get("settings") or {}).get("no_face") is True
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model file, whole or not at all.
+
+        Raises
+        ------
+        ModelError
+            If it cannot be written.
+        """
+        meta, arrays = self.model.state()
+        if self.profile is not None:
+            meta["profile"], of_profile = self.profile.state()
+            arrays = arrays | prefixed(of_profile, "profile/")
+        write_bundle(path, Bundle({**self.manifest, "model": meta}, arrays))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Trained:
+        """Read a model file.
+
+        Raises
+        ------
+        ModelError
+            If it is no model file, is damaged, or was made by a newer anthropo.
+        """
+        bundle = read_bundle(path)
+        if "network" in bundle.manifest:
+            raise ModelError(
+                f"{path}: a network that `anthropo finetune` wrote, not a model with measurements. Give a "
+                "file that `anthropo train` wrote; a network goes into it as `anthropo train --encoder`."
+            )
+        manifest = {key: value for key, value in bundle.manifest.items() if key != "model"}
+        try:
+            kind = MODELS.get(Meta(bundle.manifest.get("model")).text("task"))
+            if kind is None:
+                raise ModelError("it is of an unknown kind")
+            meta = Meta(bundle.manifest).mapping("model")
+            profile = None
+            if meta.get("profile") is not None:
+                profile = Profile.from_state(Meta(meta).mapping("profile"), part(bundle.arrays, "profile/"))
+            return cls(kind.from_state(meta, bundle.arrays), manifest, profile)
+        except ModelError as error:
+            raise ModelError(
+                f"{path}: the model does not fit together ({error}). Copy it again from where it was made, "
+                "or train it again."
+            ) from None
+
+    def check_instrument(self, encoder: Encoder, settings: Settings, path: str) -> None:
+        """Refuse photos that are measured or encoded otherwise than the training photos.
+
+        Raises
+        ------
+        ModelError
+            If encoder, landmark weights, measurements or jitter differ.
+        """
+        trained_with = self.manifest.get("encoder") or {}
+        if trained_with.get("digest") != encoder.digest:
+            raise ModelError(
+                f"{path}: trained with the encoder {trained_with.get('name')} "
+                f"({_short(trained_with.get('digest'))}), this one is {encoder.name} "
+                f"({_short(encoder.digest)}). Give the same weights with {parameter('encoder_weights')}, or "
+                "train the model again."
+            )
+        if self.no_face != settings.no_face:
+            no_face = parameter("no_face", True)
+            needs = (
+                f"pictures without a face; pass {no_face}" if self.no_face else f"faces; leave {no_face} out"
+            )
+            raise ModelError(f"{path}: trained on {needs}, or use another model.")
+        here = instrument(settings)
+        for key, value in (self.manifest.get("settings") or {}).items():
+            if key in here and here[key] != value:
+                raise ModelError(
+                    f"{path}: trained on photos measured with {key.replace('_', ' ')} {_short(value)}, these "
+                    f"would be with {_short(here[key])}. Use the same options and version, or train again."
+                )
+
+    def answer(self, features: Features, *, pool: bool) -> Answers:
+        """Answers for photos, or with `pool` for patients."""
+        return self.model.answer(self.table(features), features.patients.tolist() if pool else None)
+
+    def table(self, features: Features) -> pd.DataFrame:
+        """Feature table of photos; metadata that the model reads and nobody gave is missing in it."""
+        missing = [name for name in self.metadata if name not in features.metadata]
+        nothing: list[str | None] = [None] * len(features)
+        blank: dict[str, Values] = dict.fromkeys(missing, nothing)
+        return feature_frame(replace(features, metadata={**features.metadata, **blank}), self.metadata)
+
+    def predict(self, features: Features, *, pool: bool = True) -> list[Prediction]:
+        """The model's answer for each patient, or without `pool` for each photo."""
+        answers = self.answer(features, pool=pool)
+        patients = features.patients.tolist()
+        rows: dict[str, list[int]] = {}
+        for row, patient in enumerate(patients):
+            rows.setdefault(patient if pool else str(row), []).append(row)
+        return [
+            _prediction(answers, i, tuple(features.photos[of].tolist()), patients[of[0]])
+            for i, of in enumerate(rows.values())
+        ]
+
+
+def _short(value: Any) -> str:
+    return str(value)[:12]
+
+
+def _prediction(answers: Answers, i: int, photos: tuple[str, ...], patient: str) -> Prediction:
+    order = np.argsort(-answers.probabilities[i], kind="stable")
+    ranked = tuple(
+        Ranked(
+            answers.labels[c],
+            float(answers.probabilities[i, c]),
+            _number(answers.log_odds[i, c]),
+            _number(answers.similarity[i, c]),
+            bool(answers.sets[i, c]),
+        )
+        for c in order
+    )
+    if answers.several is not None:
+        there = [answers.labels[c] for c in order if answers.several[i, c]]
+        decision = "; ".join(there) or NO_ATTRIBUTE
+    else:
+        at = int(answers.decision[i])
+        decision = NONE_OF_THESE if at < 0 else answers.labels[at]
+    return Prediction(photos, patient, ranked, decision, answers.reasons[i], _number(answers.typicality[i]))
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def instrument(settings: Settings) -> dict[str, Any]:
+    """Everything but the photo that a measurement depends on; equal in runs that make equal numbers."""
+    if settings.no_face:
+        return {"no_face": True}
+    definitions = [(name, e.unit, e.expression) for name, e in registry().items()]
+    return {
+        "landmark_weights": landmark_model(settings.landmark_model)[1],
+        "fine_weights": fine_sha256() if settings.fine else "",
+        "jitter": settings.jitter,
+        "definitions": hashlib.sha256(json.dumps(definitions).encode()).hexdigest(),
+    }

@@ -1,0 +1,13 @@
+from .compute import Measurement as Measurement
+from .compute import measure_face as measure_face
+from .landmark_file import Landmarks as Landmarks
+from .landmark_file import read_landmarks as read_landmarks
+from .landmark_file import save_landmarks as save_landmarks
+from .pooling import Pooled as Pooled
+from .pooling import pool as pool
+from .registry import Entry as Entry
+from .registry import registry as registry
+from .scale import Scale as Scale
+from .scale import ScaleRequest as ScaleRequest
+from .scale import find_scale as find_scale
+from .scale import parse_scale as parse_scale

@@ -1,0 +1,122 @@
+"""One pass over a photo: here, and nowhere else, it is read, faces are found, refined and corrected."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from anthropo.errors import FaceError, InputError
+from anthropo.face.fine import refine
+from anthropo.face.landmarker import FIRST_DECODE, Face, read_faces
+from anthropo.measurement.landmark_file import Landmarks
+from anthropo.photo import Photo, read_photo
+from anthropo.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Observation:
+    """A face and its photo, as `observe` gives them.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> seen = anthropo.observe(anthropo.example_photo())
+    >>> seen.digest[:8], seen.landmarks is None
+    ('88431cd9', True)
+    """
+
+    photo: Photo  # decoded no finer than the search for faces begins with; `Photo.finer` gives more
+    face: Face  # from both landmark stages, with the points that a landmark file moved
+    first: Face  # from the first landmark stage alone
+    index: int = 0  # among the photo's faces, the largest first
+    landmarks: Landmarks | None = None  # the landmark file that the face was corrected from
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the photo's file."""
+        return self.photo.sha256
+
+    @property
+    def doubt(self) -> tuple[int, float]:
+        """Failed checks of the photo gate, and the landmarks' unsteadiness: the best photo has the least."""
+        return sum(not check.ok for check in self.face.gate), self.face.unsteadiness
+
+
+def observe(photo: str | os.PathLike[str] | Photo, settings: Settings | None = None) -> Observation:
+    """Read a photo and find the face in it.
+
+    Parameters
+    ----------
+    photo : path or Photo
+    settings : Settings, optional
+        ``face``, ``jitter``, ``landmark_model``, ``max_megapixels``, ``fine`` and ``corrections`` count here.
+
+    Returns
+    -------
+    Observation
+
+    Raises
+    ------
+    PhotoError
+        If the photo cannot be read.
+    FaceError
+        If there is no face, there are several and ``face`` is ``"one"``, the face is cut by the border, the
+        photo is turned, or the landmark file in ``corrections`` belongs to another face or photo.
+    WeightsError
+        If the landmark model is missing, damaged, or has other than 68 points.
+    ValueError
+        If ``face`` is ``"all"``.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> seen = anthropo.observe(anthropo.example_photo())
+    >>> seen.face.landmarks.shape, seen.photo.full_size
+    ((68, 2), (512, 512))
+    """
+    settings = settings or Settings()
+    if settings.face == "all":
+        raise ValueError("face='all': observe_all takes every face, observe takes 'one' or 'largest'")
+    return observe_all(photo, settings)[0]
+
+
+def observe_all(photo: str | os.PathLike[str] | Photo, settings: Settings | None = None) -> list[Observation]:
+    """Read a photo and find every face that ``settings.face`` asks for.
+
+    Parameters
+    ----------
+    photo, settings
+        As for `observe`.
+
+    Returns
+    -------
+    list of Observation
+        The largest face first.
+
+    Raises
+    ------
+    PhotoError, FaceError, WeightsError
+        As `observe`.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> len(anthropo.observe_all(anthropo.example_photo(), anthropo.Settings(face="all")))
+    1
+    """
+    settings = settings or Settings()
+    if not isinstance(photo, Photo):
+        photo = read_photo(photo, short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
+    faces = read_faces(
+        photo, face=settings.face, jitter=settings.jitter, landmark_model=settings.landmark_model
+    )
+    seen = []
+    for index, first in enumerate(faces):
+        face, landmarks = refine(photo, first) if settings.fine else first, None
+        if settings.corrections:
+            try:
+                face, landmarks = settings.corrections.correct(face, first, photo.source, photo.sha256)
+            except InputError as error:
+                raise FaceError(str(error)) from None
+        seen.append(Observation(photo=photo, face=face, first=first, index=index, landmarks=landmarks))
+    return seen

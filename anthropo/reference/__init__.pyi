@@ -1,0 +1,12 @@
+from .build import Subject as Subject
+from .build import build_reference as build_reference
+from .growth import Growth as Growth
+from .growth import grow as grow
+from .rules import read_rules as read_rules
+from .tables import Reference as Reference
+from .tables import load_reference as load_reference
+from .tables import write_reference as write_reference
+from .traits import Trait as Trait
+from .traits import call_traits as call_traits
+from .zscore import ZScore as ZScore
+from .zscore import score as score

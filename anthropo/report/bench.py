@@ -1,0 +1,58 @@
+"""What networks cost and are worth, side by side: on a terminal, as a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anthropo.files import write
+from anthropo.report.rendering import print_table
+
+if TYPE_CHECKING:
+    from anthropo.networks.bench import Measured
+
+
+def print_bench(measured: Sequence[Measured]) -> None:
+    """A row for each network and runtime."""
+    columns = ("network", "runtime", "AUROC", "accuracy", "parameters", "file, MB", "memory, MB")
+    rows = [
+        (
+            m.network,
+            m.runtime,
+            str(m.auroc),
+            str(m.accuracy),
+            f"{m.parameters:,}",
+            f"{m.file_bytes / 1e6:.1f}",
+            "–" if m.memory is None else f"{m.memory / 1e6:.0f}",
+            f"{m.ms:.1f}",
+            f"{m.faster:.2f}",
+            f"{m.auroc_lost:+.4f}".replace("-", "−"),
+            f"{m.difference:.1g}",
+        )
+        for m in measured
+    ]
+    print_table((*columns, "ms per photo", "× torch", "AUROC lost", "difference"), rows, spaced=True)
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write flat rows as .csv or .json."""
+    if path.suffix.lower() == ".json":
+        plain = [{k: None if v != v else v for k, v in row.items()} for row in rows]
+        text = json.dumps(plain, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    else:
+        out = io.StringIO(newline="")
+        writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
+        text = out.getvalue()
+    write(path, text)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.6g}"
+    return "" if value is None else value

@@ -1,0 +1,339 @@
+"""Figures of an evaluation: curves, calibration, confusion, subgroups."""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.learning.calibration_error import calibrated_on, calibration_bins
+from anthropo.learning.evaluation import Evaluation, model_name
+from anthropo.learning.intervals import proportion
+from anthropo.learning.judged import Judged
+from anthropo.learning.subgroups import Subgroup
+from anthropo.report.rendering import GREY, INK, LINE, SOFT, drawable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Floats = NDArray[np.float64]
+Curve = tuple[Floats, Floats]  # x and y
+
+SUBGROUP_METRICS = {"sensitivity": "sensitivity", "specificity": "specificity", "auroc": "AUROC"}
+
+# Okabe-Ito colours: distinguishable with every common colour vision; the dashes tell them apart in grey
+_COLOURS = {
+    "hybrid": "#0072B2",
+    "measurements": "#D55E00",
+    "regions": "#009E73",
+    "metadata": "#CC79A7",
+    "background": "#6E6E6E",
+}
+_DASHES: dict[str, Any] = {
+    "measurements": (0, (5, 1.5)),
+    "regions": (0, (3, 1, 1, 1)),
+    "metadata": (0, (1, 1)),
+    "background": (0, (6, 2, 1, 2, 1, 2)),
+}
+_OTHER_COLOURS = ("#E69F00", "#56B4E9", "#000000", "#F0E442")
+_GRID = np.linspace(0, 1, 501)
+_MOST_PANELS = 6  # of the decision curve
+_MOST_CELLS = 30  # labels of a confusion matrix that has numbers
+
+
+def figures(made: Evaluation) -> dict[str, Figure]:
+    """All figures of an evaluation that can be drawn, by name."""
+    several = bool(_questions(made.judged[made.main], made.positive))
+    wanted: dict[str, tuple[bool, Callable[[Evaluation], Figure]]] = {
+        "roc": (several, roc_figure),
+        "precision_recall": (several, precision_recall_figure),
+        "calibration": (True, calibration_figure),
+        "confusion": (True, confusion_figure),
+        "decision_curve": (several, decision_curve_figure),
+        "subgroups": (bool(made.subgroups), subgroup_figure),
+    }
+    return {name: draw(made) for name, (possible, draw) in wanted.items() if possible}
+
+
+def roc_figure(made: Evaluation) -> Figure:
+    """ROC curve of every model; without a positive label the mean over labels, one against the rest."""
+    from sklearn.metrics import roc_curve
+
+    figure, axes = _axes(5.2, 5.0 + 0.18 * len(made.judged))
+    axes.plot([0, 1], [0, 1], color=LINE, linewidth=1)
+    for name, judged in made.judged.items():
+        questions = _questions(judged, made.positive)
+        curves = [roc_curve(true, score, drop_intermediate=False)[:2] for true, score in questions]
+        if not curves:
+            continue
+        x, y = curves[0]
+        if made.positive is None:
+            x, y = np.r_[0, _GRID], np.r_[0, np.mean([np.interp(_GRID, *curve) for curve in curves], axis=0)]
+        axes.plot(x, y, **_style(name, made, "auroc"))
+    sensitivity, specificity = made.figures["sensitivity"], made.figures["specificity"]
+    if sensitivity.known and specificity.known:
+        dot: dict[str, Any] = {
+            "markersize": 8,
+            "color": _colour(made.main, 0),
+            "markeredgecolor": "white",
+            "zorder": 5,
+        }
+        axes.plot(1 - specificity.value, sensitivity.value, "o", **dot)
+    _square(figure, axes, "1 − specificity", "sensitivity")
+    return figure
+
+
+def precision_recall_figure(made: Evaluation) -> Figure:
+    """Precision-recall curve of every model; without a positive label the mean over labels."""
+    figure, axes = _axes(5.2, 5.0 + 0.18 * len(made.judged))
+    for name, judged in made.judged.items():
+        curves = [_precision_recall(true, score) for true, score in _questions(judged, made.positive)]
+        if not curves:
+            continue
+        x, y = curves[0]
+        if made.positive is None:
+            at = [p[np.minimum(np.searchsorted(r, _GRID), len(r) - 1)] for r, p in curves]
+            x, y = _GRID, np.mean(at, axis=0)
+        axes.step(np.r_[0, x], np.r_[y[0], y], where="pre", **_style(name, made, "auprc"))
+    shares = [true.mean() for true, _ in _questions(made.judged[made.main], made.positive)]
+    if shares:
+        axes.axhline(float(np.mean(shares)), color=SOFT, linewidth=1, linestyle=":")
+    _square(figure, axes, "recall (sensitivity)", "precision (PPV)")
+    return figure
+
+
+def _precision_recall(true: NDArray[np.bool_], score: Floats) -> Curve:
+    """Recall, rising, and the precision that average precision sums."""
+    from sklearn.metrics import precision_recall_curve
+
+    precision, recall, _ = precision_recall_curve(true, score)
+    recall, precision = recall[::-1], precision[::-1]
+    (rises,) = np.nonzero(np.diff(recall))
+    return recall[rises + 1], precision[rises + 1]
+
+
+def calibration_figure(made: Evaluation) -> Figure:
+    """Reliability with Wilson intervals over the histogram of the stated probabilities."""
+    from matplotlib.figure import Figure
+
+    judged, positive = made.judged[made.main], made.positive
+    probability, true = calibrated_on(judged, positive)
+    index = calibration_bins(probability)
+    figure = Figure(figsize=(5.2, 5.9), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    for axes in (above, below):
+        _plain(axes)
+    above.plot([0, 1], [0, 1], color=LINE, linewidth=1)
+    colour = _colour(made.main, 0)
+    for b in range(int(index.max()) + 1):
+        chosen = index == b
+        share = proportion(true[chosen], judged.groups[chosen])
+        stated = float(probability[chosen].mean())
+        above.plot([stated, stated], [share.lo, share.hi], color=colour, linewidth=1.2)
+        above.plot(stated, share.value, "o", color=colour, markersize=5)
+    error = made.figures["calibration_error"]
+    above.text(0.03, 0.95, f"calibration error\n{error}", va="top", fontsize=9, color=INK)
+    above.set_xlim(-0.01, 1.01)
+    above.set_ylim(-0.01, 1.01)
+    above.set_ylabel("observed share", fontsize=9)
+    below.set_ylabel("photos", fontsize=9)
+    label = "the most probable label" if positive is None else drawable(positive)
+    below.set_xlabel(f"probability of {label}", fontsize=9)
+    names = ["right", "wrong"] if positive is None else [label, "others"]
+    parts, colours = [probability[true], probability[~true]], [colour, "#c3cbd3"]
+    below.hist(parts, bins=list(np.linspace(0, 1, 21)), stacked=True, color=colours, label=names)
+    below.legend(fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    return figure
+
+
+def decision_curve_figure(made: Evaluation) -> Figure:
+    """Net benefit over threshold probability, a panel per label that is asked about.
+
+    Vickers AJ, Elkin EB. Decision curve analysis: a novel method for evaluating prediction models. Med Decis
+    Making 26:565 (2006).
+    """
+    from matplotlib.figure import Figure
+
+    common = Counter({label: n.photos for label, n in made.counts.items() if n.photos})
+    labels = [made.positive] if made.positive else [name for name, _ in common.most_common(_MOST_PANELS)]
+    columns = min(3, len(labels))
+    rows = math.ceil(len(labels) / columns)
+    size = (5.8, 4.4) if len(labels) == 1 else (3.4 * columns, 2.9 * rows + 0.5)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    threshold = np.asarray(np.linspace(0.005, 0.995, 199), dtype=np.float64)
+    shown = [name for name in made.judged if name in (made.main, "measurements", "regions")]
+    for panel, axes in enumerate(grid.flat):
+        if panel >= len(labels):
+            axes.set_axis_off()
+            continue
+        _plain(axes)
+        main = made.judged[made.main]
+        c = main.labels.index(labels[panel])
+        share = float((main.truth == c).mean())  # what the probabilities are calibrated to
+        axes.plot(threshold, np.zeros_like(threshold), color=INK, linewidth=1, label="call none positive")
+        everyone = share - (1 - share) * threshold / (1 - threshold)
+        axes.plot(threshold, everyone, color=SOFT, linewidth=1, linestyle=":", label="call all positive")
+        for name in shown:
+            judged = made.judged[name]
+            benefit = _net_benefit(judged.truth == c, judged.proba[:, c], threshold)
+            axes.plot(threshold, benefit, **_style(name, made))
+        axes.set_ylim(-0.15 * share, 1.1 * share)
+        axes.set_xlim(0, 1)
+        axes.set_xlabel("threshold probability", fontsize=9)
+        axes.set_ylabel("net benefit", fontsize=9)
+        if len(labels) > 1:
+            axes.set_title(drawable(labels[panel]), fontsize=9, loc="left")
+    handles, names = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    return figure
+
+
+def confusion_figure(made: Evaluation) -> Figure:
+    """Confusion matrix with counts and row percentages."""
+    from matplotlib.figure import Figure
+
+    matrix = np.array(made.confusion)
+    names = [*made.labels, "none of these"]
+    if not matrix[:, -1].any():
+        matrix, names = matrix[:, :-1], names[:-1]
+    k = len(matrix)
+    size = max(0.42 if k > 12 else 0.62, 2.6 / k)  # inches a cell
+    figure = Figure(figsize=(size * len(names) + 1.8, size * k + 1.6), layout="constrained")
+    axes = figure.subplots()
+    total = matrix.sum(1, keepdims=True)
+    share = np.divide(matrix, total, out=np.zeros(matrix.shape), where=total > 0)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    if k <= _MOST_CELLS:
+        style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": min(11.0, 13 * size)}
+        for (row, column), count in np.ndenumerate(matrix):
+            if count:
+                part = share[row, column]
+                colour = "white" if part > 0.55 else INK
+                axes.text(column, row, f"{count}\n{100 * part:.0f} %", color=colour, **style)
+    fontsize = 7 if k > 12 else 9
+    upright = k > 4 or max(map(len, names)) > 12
+    turned: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if upright else {}
+    axes.set_xticks(range(len(names)), [drawable(n) for n in names], fontsize=fontsize, **turned)
+    axes.set_yticks(range(k), [drawable(n) for n in names[:k]], fontsize=fontsize)
+    axes.set_xlabel("decided", fontsize=9)
+    axes.set_ylabel("true", fontsize=9)
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_color(LINE)
+    return figure
+
+
+def subgroup_figure(made: Evaluation) -> Figure:
+    """Forest plot: sensitivity, specificity and AUROC of every subgroup."""
+    from matplotlib.figure import Figure
+
+    rows: list[tuple[str, Subgroup | None]] = []
+    for column, groups in made.subgroups.items():
+        rows.append((column, None))
+        rows += list(groups.items())
+    figure = Figure(figsize=(8.6, 0.27 * len(rows) + 1.0), layout="constrained")
+    panels = figure.subplots(1, len(SUBGROUP_METRICS), sharey=True)
+    overall = made.figures
+    for metric, axes in zip(SUBGROUP_METRICS, panels, strict=True):
+        _plain(axes)
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        if overall[metric].known:
+            axes.axvline(overall[metric].value, color=GREY, linewidth=1)
+        lowest = 0.5
+        for y, (_, group) in enumerate(rows):
+            if group is None or not (value := group.metrics[metric]).known:
+                continue
+            colour = GREY if group.note else _colour(made.main, 0)
+            axes.plot([value.lo, value.hi], [y, y], color=colour, linewidth=1.4)
+            axes.plot(value.value, y, "s", color=colour, markersize=5)
+            lowest = min(lowest, value.lo)
+        axes.set_xlim(max(0.0, math.floor(10 * lowest) / 10) - 0.02, 1.02)
+        axes.set_title(SUBGROUP_METRICS[metric], fontsize=10)
+    names = [
+        drawable(name) if group is None else f"{drawable(name)}  (n = {group.n_patients})"
+        for name, group in rows
+    ]
+    panels[0].set_yticks(range(len(rows)), names, fontsize=9)
+    for text, (_, group) in zip(panels[0].get_yticklabels(), rows, strict=True):
+        text.set_fontweight("bold" if group is None else "normal")
+    panels[0].set_ylim(len(rows) - 0.4, -0.6)
+    return figure
+
+
+def svg(figure: Figure) -> bytes:
+    """A figure as SVG, the same bytes for the same figure."""
+    import matplotlib
+
+    buffer = io.BytesIO()
+    # text stays text, so that the reader's fonts show labels in any script; matplotlib's own lack some
+    with (
+        matplotlib.rc_context({"svg.hashsalt": "anthropo", "svg.fonttype": "none"}),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def _questions(judged: Judged, positive: str | None) -> list[tuple[NDArray[np.bool_], Floats]]:
+    """Truth and score of the positive label, or of each label that some photos have and others have not."""
+    labels = range(len(judged.labels)) if positive is None else [judged.labels.index(positive)]
+    questions = [(judged.truth == c, judged.proba[:, c]) for c in labels]
+    return [(true, score) for true, score in questions if true.any() and not true.all()]
+
+
+def _net_benefit(true: NDArray[np.bool_], score: Floats, threshold: Floats) -> Floats:
+    """Net benefit per photo of calling positive what reaches each threshold."""
+    called = score[:, None] >= threshold
+    odds = threshold / (1 - threshold)
+    benefit: Floats = (called[true].sum(0) - called[~true].sum(0) * odds) / len(true)
+    return benefit
+
+
+def _axes(width: float, height: float) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    _plain(axes)
+    return figure, axes
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(SOFT)
+    axes.tick_params(labelsize=8, color=SOFT, labelcolor=INK)
+
+
+def _square(figure: Figure, axes: Axes, x: str, y: str) -> None:
+    axes.set_xlim(-0.01, 1.01)
+    axes.set_ylim(-0.01, 1.01)
+    axes.set_aspect("equal")
+    axes.set_xlabel(x, fontsize=9)
+    axes.set_ylabel(y, fontsize=9)
+    figure.legend(loc="outside lower center", fontsize=8, frameon=False)
+
+
+def _colour(name: str, position: int) -> str:
+    return _COLOURS.get(name, _OTHER_COLOURS[position % len(_OTHER_COLOURS)])
+
+
+def _style(name: str, made: Evaluation, metric: str = "") -> dict[str, Any]:
+    """How a model's curve is drawn, and what the legend says of it."""
+    main = name == made.main
+    return {
+        "label": model_name(name) + (f": {metric.upper()} {made.models[name][metric]}" if metric else ""),
+        "color": _colour(name, list(made.models).index(name)),
+        "linestyle": "-" if main else _DASHES.get(name, "--"),
+        "linewidth": 2.2 if main else 1.3,
+        "zorder": 4 if main else 3,
+    }

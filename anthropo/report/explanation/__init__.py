@@ -1,0 +1,1 @@
+"""An explained prediction for one person: as JSON, on a terminal, as a page and as a picture."""

@@ -1,0 +1,142 @@
+"""An explained prediction as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from anthropo._version import __version__
+from anthropo.explanation.contributions import Contribution, Explained
+from anthropo.explanation.heatmap import Heatmap
+from anthropo.explanation.standing import standing, training_z
+from anthropo.measurement.registry import registry
+from anthropo.workflows.explain import Case
+
+Document = dict[str, Any]
+
+_MODEL = ("task", "labels", "classifier", "encoder", "regions", "anthropo", "cohort", "command")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disclosure:
+    """Parts of a case that a reader may see."""
+
+    anonymous: bool = False  # neither the photo nor its name
+    template: bool = False  # heatmaps over a line drawing in place of the photo
+    matches: bool = False  # nearest patients of matched labels
+
+
+EVERYTHING = Disclosure()
+
+
+def document(case: Case, disclosure: Disclosure = EVERYTHING) -> Document:
+    """The explanation as JSON.
+
+    Its keys: ``photo`` (null when anonymous), ``photos``, ``moved`` (landmarks placed by hand, and by how
+    many pixels), ``decision``, ``reason``, ``set``, ``typicality``, ``ranked``, ``voided``, ``labels`` (each
+    with ``label``, ``log_odds``, ``bias``, ``residual``, ``against`` and ``contributions``), ``changes``,
+    ``heatmaps``, ``traits``, ``measurements``, ``gate``, ``pose``, ``model``. A label's log_odds is its bias,
+    residual and contributions added up; nats.
+    """
+    p, record, named = case.prediction, case.record, not disclosure.anonymous
+    judged = not case.voided
+    face: Document = record.to_json() if record else {}
+    diagnostics = face.get("diagnostics", {"anthropo": __version__, "sha256": case.photo.sha256})
+    return {
+        "photo": p.photos[0] if named else None,
+        "photos": list(p.photos) if named else [],
+        "n_photos": len(p.photos),
+        "sha256": diagnostics["sha256"] if named else None,
+        "moved": face.get("moved", {}),
+        "left_out": list(case.left_out) if named else [],
+        "voided": case.voided or None,
+        "decision": p.decision if judged else None,
+        "reason": case.voided or p.reason or None,
+        "set": list(p.labels) if judged else [],
+        "typicality": p.typicality if judged else None,
+        "ranked": [asdict(ranked) for ranked in p.ranked] if judged else [],
+        "labels": [_label(case, explained) for explained in case.explanation.labels] if judged else [],
+        "changes": [
+            {
+                "measurement": c.measurement, "value": c.value, "needed": c.needed,
+                "unit": registry()[c.measurement].unit if c.measurement in registry() else None,
+                "standard_deviations": c.spread, "decision": c.decision,
+            }
+            for c in (case.changes if judged else ())
+        ],
+        "heatmaps": None if case.heat is None else {
+            "label": heat_label(case),
+            "regions": {name: _heat(heat) for name, heat in case.heat.regions.items()},
+            "whole": _heat(case.heat.whole),
+        },
+        "heatmap_reason": case.heat_reason or None,
+        "traits": [
+            {
+                "id": t.hpo_id, "label": t.label, "side": t.side, "status": t.status,
+                "measurements": [e.measurement for e in t.evidence], "reason": t.reason or None,
+            }
+            for t in case.traits
+        ],
+        "matches": [
+            {"label": label, "cosine": cosine}
+            for label, cosine in (case.matches if disclosure.matches else {}).items()
+        ],
+        "measurements": face.get("measurements", {}),
+        "gate": face.get("gate", {}),
+        "pose": face.get("pose"),
+        "notes": face.get("notes", []),
+        "diagnostics": {key: v for key, v in diagnostics.items() if named or key != "sha256"},
+        "model": {key: case.trained.manifest.get(key) for key in _MODEL},
+        "anthropo": __version__,
+    }  # fmt: skip
+
+
+def _label(case: Case, explained: Explained) -> Document:
+    return {
+        "label": explained.label,
+        "probability": explained.probability,
+        "log_odds": explained.log_odds,
+        "bias": explained.bias,
+        "residual": explained.residual,
+        "how": explained.how,
+        "against": dict(explained.against),
+        "contributions": [_contribution(case, c) for c in explained.contributions],
+    }
+
+
+def _contribution(case: Case, c: Contribution) -> Document:
+    made: Document = {"kind": c.kind, "name": c.name, "log_odds": c.log_odds}
+    result = case.record.results.get(c.name) if case.record and c.kind == "measurement" else None
+    if result is None:
+        return made
+    value = result.measured
+    people = standing(case.trained, c.name, value.value)
+    numbers = {key: _number(getattr(value, key)) for key in ("value", "lo", "hi")}
+    return made | numbers | {
+        "unit": value.unit,
+        "reason": value.reason,
+        "z_training": training_z(case.trained, c.name, value.value),
+        "people": {label: asdict(among) for label, among in people.items()},
+    }  # fmt: skip
+
+
+def _number(value: float) -> float | None:
+    return value if value == value else None  # JSON has no NaN
+
+
+def heat_label(case: Case) -> str:
+    """The label that the heatmaps are of."""
+    return next(e.label for e in case.explanation.labels if e.how == "trained")
+
+
+def _heat(heat: Heatmap) -> Document:
+    made: Document = {
+        "log_odds": heat.contribution,
+        "baseline": heat.baseline,
+        "not_accounted_for": heat.completeness,
+    }
+    if heat.faithfulness is not None:
+        figures = asdict(heat.faithfulness)
+        passes, reason = figures.pop("passes"), figures.pop("reason")
+        made |= {**figures, "faithful": passes, "reason": reason or None}
+    return made

@@ -1,0 +1,140 @@
+"""An explained prediction as a page, and as any file."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from anthropo.explanation.standing import standing, training_z
+from anthropo.files import write as write_file
+from anthropo.learning.card import describe
+from anthropo.measurement.registry import Entry, registry
+from anthropo.reference.traits import BORDERLINE, LOOK, PRESENT
+from anthropo.report import rendering
+from anthropo.report.answers import probability_words, set_words
+from anthropo.report.explanation.document import EVERYTHING, Disclosure, Document, document, heat_label
+from anthropo.report.explanation.pictures import chart, pictures
+from anthropo.report.explanation.words import (
+    against_words,
+    bars,
+    changes_words,
+    signed,
+    standard_words,
+)
+from anthropo.report.figures import REGION_COLOURS
+from anthropo.report.rendering import embedded, jpeg, png
+from anthropo.report.tables import number, sign
+from anthropo.report.traits import evidence_words, worth_a_line
+from anthropo.workflows.explain import Case
+
+_LISTED = (PRESENT, BORDERLINE, LOOK)  # traits that a page lists
+
+
+def write(path: Path, case: Case, disclosure: Disclosure = EVERYTHING, notes: Sequence[str] = ()) -> None:
+    """Write the explanation by the suffix of `path`, with notes at its head."""
+    suffix = path.suffix.lower()
+    if suffix == ".png":
+        write_file(path, chart(case, disclosure))
+        return
+    made = document(case, disclosure)
+    made["notes"] = [*notes, *made["notes"]]
+    if suffix == ".json":
+        write_file(path, json.dumps(made, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
+    else:
+        write_file(path, page(case, disclosure, made))
+
+
+def page(case: Case, disclosure: Disclosure, made: Document) -> str:
+    """The explanation as one HTML page that needs nothing else."""
+    trained, profile = case.trained, case.trained.profile
+    charts = {e.label: bars(e) for e in case.explanation.labels}
+    limits = {
+        label: max((abs(bar.log_odds) for bar in chart if bar.kind == "measurement"), default=0.0)
+        for label, chart in charts.items()
+    }
+    by_measurement = {c.name: c.log_odds for c in case.explanation.labels[0].of("measurement")}
+    return rendering.page(
+        "explanation.html",
+        case=case,
+        p=case.prediction,
+        made=made,
+        disclosure=disclosure,
+        charts=charts,
+        limit=max((abs(bar.log_odds) for chart in charts.values() for bar in chart), default=1.0) or 1.0,
+        measured_limit=limits,
+        by_measurement=by_measurement,
+        pictures=pictures(case, disclosure),
+        jpeg=lambda picture: embedded(jpeg(picture)),
+        png=lambda picture: embedded(png(picture)),
+        heat_label=heat_label(case) if case.heat is not None else "",
+        colours=REGION_COLOURS,
+        number=number,
+        probability=probability_words,
+        sign=sign,
+        signed=signed,
+        against=against_words,
+        changes=changes_words(case),
+        traits=[(t, evidence_words(t)) for t in case.traits if t.status in _LISTED and worth_a_line(t)],
+        sides={"R": ", right", "L": ", left"},
+        regions=_by_region(made),
+        references=case.record.grades if case.record else {},
+        standard=standard_words(trained),
+        training_z=lambda name, value: training_z(trained, name, value),
+        strip=lambda name: _strip(case, name),
+        profile=profile,
+        card=describe(trained.manifest),
+        summary=_summary(case),
+    )
+
+
+def _summary(case: Case) -> str:
+    p, trained = case.prediction, case.trained
+    if trained.task == "normality":
+        share = 100 * (p.typicality or 0.0)
+        return f"{p.decision}: {share:.1f} % of the healthy people are at least as far from the others."
+    best = p.ranked[0]
+    text = f"Decision: {p.decision}" + (f" ({p.reason})" if p.reason else "")
+    if trained.task == "labels":
+        text += f". Most probable: {best.label}, {probability_words(best.probability)}"
+        text += f". Set: {set_words(p, trained)}"
+    return text + "."
+
+
+def _by_region(made: Document) -> dict[str, list[tuple[Entry, Document]]]:
+    """Entry and result of each measurement, by region; without millimetres that could not be had."""
+    by_region: dict[str, list[tuple[Entry, Document]]] = {}
+    for name, result in made["measurements"].items():
+        entry = registry()[name]
+        if not (entry.needs_mm and result["value"] is None):
+            by_region.setdefault(entry.region, []).append((entry, result))
+    return by_region
+
+
+def _strip(case: Case, name: str) -> Document | None:
+    """The value's place among the people of each label, from 0 to 100."""
+    assert case.record is not None
+    value = case.record.results[name].measured
+    people = standing(case.trained, name, value.value)
+    if math.isnan(value.value) or not people:
+        return None
+    ends = [v for among in people.values() for v in (among.p5, among.p95)] + [value.value]
+    low, high = min(ends), max(ends)
+    margin = 0.05 * (high - low) or 1.0
+
+    def at(v: float) -> float:
+        v = value.value if math.isnan(v) else v
+        return float(np.clip(100 * (v - low + margin) / (high - low + 2 * margin), 0, 100))
+
+    return {
+        "bands": [
+            {"label": label, "from": at(a.p5), "to": at(a.p95), "middle": at(a.p50), "below": a.below}
+            for label, a in people.items()
+        ],
+        "at": at(value.value),
+        "lo": at(value.lo),
+        "hi": at(value.hi),
+    }

@@ -1,0 +1,69 @@
+"""An explained prediction on a terminal."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from anthropo.errors import parameter
+from anthropo.report.answers import print_answer
+from anthropo.report.explanation.words import (
+    against_words,
+    bars,
+    changes_words,
+    measured_words,
+    signed,
+)
+from anthropo.workflows.explain import Case
+
+
+def print_explanation(case: Case, top: int) -> None:
+    """The prediction with its `top` labels, then each label's sum."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    record = case.record
+    for sentence in (*case.left_out, *(record.notes if record else ())):
+        click.secho(sentence, fg="yellow", err=True)
+    if case.voided:
+        click.secho(f"{case.photo.source}: {case.voided}", fg="yellow")
+        force = parameter("force", True)
+        click.secho(f"Nothing is suggested: take another photo, or pass {force}.", bold=True)
+        return
+    print_answer(case.prediction, case.trained, top)
+    for check in record.gate if record else ():
+        if not check.ok:
+            click.secho(f"gate: {check.name.replace('_', ' ')}: {check.advice}", fg="yellow")
+    console = Console(highlight=False, markup=False, width=None if os.isatty(1) else 120)
+    shown = list(case.explanation.labels)
+    if len(case.trained.manifest.get("labels") or ()) == 2 and case.trained.task == "labels":
+        # of two labels one is the other with the opposite sign
+        shown = [e for i, e in enumerate(shown) if i == 0 or e.how != "trained"]
+    results = record.results if record else {}
+    for explained in shown:
+        click.echo()
+        click.secho(f"{explained.label}  {signed(explained.log_odds)}", bold=True, nl=False)
+        click.echo(f"  {against_words(explained)}")
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for justify in ("left", "right", "left", "left"):
+            table.add_column(justify=justify)
+        chart = bars(explained)
+        limit = max(abs(bar.log_odds) for bar in chart) or 1.0
+        for bar in chart:
+            size = abs(bar.log_odds) / limit
+            blocks = "▇" * max(1, round(16 * size)) if size > 1 / 64 else ""
+            colour = "red" if bar.log_odds > 0 else "blue"
+            result = results.get(bar.measurement)
+            note = measured_words(case.trained, result.measured) if result else ""
+            table.add_row(Text(bar.name), signed(bar.log_odds), Text(blocks, style=colour), Text(note))
+        table.add_row(Text("log-odds", style="bold"), Text(signed(explained.log_odds), style="bold"), "", "")
+        console.print(table)
+    click.echo()
+    click.secho("What would change the decision", bold=True)
+    for sentence in changes_words(case):
+        click.echo(sentence)
+    click.secho(
+        "Red speaks for the label, blue against it. Add -o FILE.html for heatmaps and a report.", dim=True
+    )

@@ -1,0 +1,102 @@
+"""An explained prediction in words, for a terminal and for pages."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from anthropo.explanation.changes import Change
+from anthropo.explanation.contributions import Contribution, Explained
+from anthropo.explanation.standing import training_z
+from anthropo.learning.trained import Trained
+from anthropo.measurement.compute import Measurement
+from anthropo.measurement.registry import registry
+from anthropo.report.tables import number
+from anthropo.workflows.explain import Case
+
+_SHOWN = 10  # measurements in a chart; the rest are one line
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A row of a label's chart."""
+
+    kind: str  # bias, region, metadata, measurement or residual
+    name: str  # for people
+    log_odds: float
+    measurement: str = ""  # id, of a single one
+
+
+def bars(explained: Explained) -> list[Bar]:
+    """A label's terms; the smaller measurements are one of them."""
+    chart = [Bar("bias", "before anything is seen (bias)", explained.bias)]
+    for kind in ("region", "metadata", "measurement"):
+        terms = explained.of(kind)
+        most = _SHOWN if kind == "measurement" else len(terms)
+        chart += [Bar(kind, name_of(c), c.log_odds, c.name) for c in terms[:most]]
+        if len(terms) > most:
+            rest = sum(c.log_odds for c in terms[most:])
+            chart.append(Bar(kind, f"{len(terms) - most} other measurements together", rest))
+    if explained.residual:
+        chart.append(Bar("residual", "not attributed (residual)", explained.residual))
+    return chart
+
+
+def name_of(c: Contribution) -> str:
+    """A contribution's name for people."""
+    if c.kind == "measurement" and c.name in registry():
+        return registry()[c.name].name
+    return {"region": f"region: {c.name}", "metadata": f"metadata: {c.name}"}.get(c.kind, c.name)
+
+
+def against_words(explained: Explained) -> str:
+    """The other side of a label's log-odds."""
+    if explained.how == "distance":
+        return (
+            "against the people that the model knows: above 0 it is called; each unit is a factor of 2.7 in "
+            "how few of them are as far out"
+        )
+    if len(explained.against) == 1:
+        return f"log-odds of {explained.label} against {explained.against[0][0]}"
+    shares = sorted(explained.against, key=lambda pair: -pair[1])[:3]
+    listed = ", ".join(f"{label} {100 * share:.0f} %" for label, share in shares)
+    return f"log-odds of {explained.label} against the other labels, each as probable as it is ({listed})"
+
+
+def change_words(change: Change) -> str:
+    """One sentence."""
+    entry = registry().get(change.measurement)
+    name, unit = (entry.name, entry.unit) if entry else (change.measurement, "")
+    return (
+        f"{name}: {number(change.needed, unit)} in place of {number(change.value, unit)} {unit} "
+        f"({change.spread:+.1f} SD of the training people) would make it {change.decision}."
+    )
+
+
+def changes_words(case: Case) -> list[str]:
+    """Sentences on what would change the decision."""
+    if case.changes:
+        return [change_words(change) for change in case.changes]
+    if not case.trained.manifest.get("measurements"):
+        return ["The model reads no measurements, so that there is none to change."]
+    return ["No single measurement would change the decision, up to 4 standard deviations either way."]
+
+
+def measured_words(trained: Trained, value: Measurement) -> str:
+    """A value, and how far it is from the people that the model standardises by."""
+    if math.isnan(value.value):
+        return f"not measured: {value.reason}"
+    text = f"{number(value.value, value.unit)} {value.unit}".removesuffix(" 1")
+    z = training_z(trained, value.id, value.value)
+    return text if z is None else f"{text}, {z:+.1f} SD of {standard_words(trained)}".replace("-", "−")
+
+
+def standard_words(trained: Trained) -> str:
+    """The people that the model standardises measurements by."""
+    controls = trained.manifest.get("controls")
+    return f"training {controls}" if controls in trained.model.labels else "the training people"
+
+
+def signed(value: float) -> str:
+    """Log-odds with their sign."""
+    return f"{value:+.2f}".replace("-", "−")

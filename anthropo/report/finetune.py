@@ -1,0 +1,86 @@
+"""A trained network on the terminal, and its loss curves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anthropo.errors import ModelError
+from anthropo.files import write
+from anthropo.report.evaluation import METRIC_NAMES
+from anthropo.report.rendering import png, print_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from anthropo.networks.finetuning import Finetuned
+    from anthropo.networks.network import Network
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+#: What figures of networks are called.
+NAMES = {
+    "sensitivity": "recall",
+    "ppv": "precision",
+    "specificity": "specificity",
+    "auroc": "AUROC",
+    "top_3": "top-3",
+    "quadratic_kappa": "quadratic kappa",
+    "off_by_one": "off by one grade at most",
+}
+
+
+def print_finetuned(finetuned: Finetuned) -> None:
+    """The figures on patients that were kept apart: per label, then over all."""
+    validation = finetuned.network.manifest["validation"]
+    print(
+        f"On {validation['n_photos']} photos of {validation['n_patients']} patients that were kept apart "
+        "(95 % intervals):"
+    )
+    columns = ("sensitivity", "ppv", "specificity", "auroc")
+    first = "attribute" if finetuned.network.task == "attributes" else "label"
+    rows = [
+        (label, *(str(figures[name]) for name in columns)) for label, figures in finetuned.by_label.items()
+    ]
+    print_table((first, *(NAMES[name] for name in columns)), rows, spaced=True)
+    for name, figure in finetuned.overall.items():
+        if figure.reason and figure.value != figure.value:
+            continue
+        print(f"{NAMES.get(name) or METRIC_NAMES.get(name, name)}: {figure}")
+
+
+def history_figure(history: Mapping[str, list[dict[str, Any]]], metric: str) -> Figure:
+    """Loss and the validation metric (named `metric`) over the epochs, one colour per view."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for colour, (view, epochs) in zip(_COLOURS, history.items(), strict=False):
+        x = range(1, len(epochs) + 1)
+        left.plot(x, [e["loss"] for e in epochs], color=colour, label=f"{view}, training")
+        held = [_number(e["validation"]) for e in epochs]
+        left.plot(x, held, color=colour, linestyle=(0, (4, 1.5)), label=f"{view}, validation")
+        right.plot(x, [_number(e["metric"]) for e in epochs], color=colour, marker=".", label=view)
+    left.set_ylabel("loss")
+    right.set_ylabel(f"{metric}, validation")
+    for axes in (left, right):
+        axes.set_xlabel("epoch")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, fontsize="x-small")
+    return figure
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def write_history(path: Path, network: Network) -> None:
+    """Loss curves beside a network's file, as .history.png and .history.json."""
+    from anthropo.networks.objective import MONITORED
+
+    history = network.about["history"]
+    picture = png(history_figure(history, MONITORED[network.task]), 150)
+    text = json.dumps({"metric": MONITORED[network.task], "views": history}, indent=1).encode() + b"\n"
+    for suffix, data in ((".history.png", picture), (".history.json", text)):
+        write(path.with_suffix(suffix), data, error=ModelError)

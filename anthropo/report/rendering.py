@@ -1,0 +1,93 @@
+"""What every report is made with: HTML pages of one base, pictures, tables on a terminal."""
+
+from __future__ import annotations
+
+import base64
+import io
+import sys
+from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from anthropo._version import __version__
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from matplotlib.figure import Figure
+    from rich.text import Text
+
+NOTE = "Research use only, not a medical device."
+INK, SOFT, LINE, GREY = "#1b1f24", "#57606a", "#d8dee4", "#9aa4ae"
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader
+
+    environment = Environment(
+        loader=PackageLoader("anthropo", "report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals |= {"version": __version__, "note": NOTE}
+    return environment
+
+
+def page(template: str, /, **values: Any) -> str:
+    """An HTML page that needs nothing else, of a template that extends `base.html`."""
+    return _environment().get_template(template).render(values)
+
+
+def jpeg(picture: Image.Image, quality: int = 85) -> bytes:
+    """A picture as JPEG, without metadata."""
+    buffer = io.BytesIO()
+    picture.convert("RGB").save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def png(picture: Image.Image | Figure, dpi: float = 120) -> bytes:
+    """A picture, or a figure at this resolution, as PNG without metadata."""
+    buffer = io.BytesIO()
+    if isinstance(picture, Image.Image):
+        picture.save(buffer, "PNG")
+    else:
+        picture.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def embedded(data: bytes) -> str:
+    """A JPEG, PNG or SVG file as the address of a picture within a page."""
+    kinds = {b"\xff\xd8": "jpeg", b"\x89P": "png"}
+    return f"data:image/{kinds.get(data[:2], 'svg+xml')};base64,{base64.b64encode(data).decode()}"
+
+
+def drawable(name: str, most: int = 24) -> str:
+    """A user's name as matplotlib draws it: not too long, and a dollar is no mathematics."""
+    return (name if len(name) <= most else name[: most - 1] + "…").replace("$", r"\$")
+
+
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str | Text]],
+    *,
+    left: Collection[str] = (),
+    width: int = 1000,
+    spaced: bool = False,
+) -> None:
+    """A table on standard output, with an empty line below if `spaced`.
+
+    The first column and those in `left` are words, the others numbers. A pipe, which has no width, gets
+    `width` columns.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for i, column in enumerate(columns):
+        table.add_column(Text(column), justify="left" if i == 0 or column in left else "right")
+    for row in rows:  # as Text, since a label may look like markup
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    Console(width=None if sys.stdout.isatty() else width, highlight=False).print(table)
+    if spaced:
+        print()

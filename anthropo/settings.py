@@ -1,0 +1,147 @@
+"""What a result depends on, beside the photo."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+
+from anthropo._version import __version__
+from anthropo.errors import InputError, parameter
+from anthropo.face import _engine
+from anthropo.face.fine import fine_sha256
+from anthropo.face.landmarker import DEFAULT_JITTER, Which, landmark_predictor
+from anthropo.face.weights import landmark_model
+from anthropo.measurement.landmark_file import Corrections
+from anthropo.measurement.registry import registry
+from anthropo.measurement.scale import ScaleRequest, parse_scale
+from anthropo.photo import MAX_MEGAPIXELS
+from anthropo.reference.tables import DEFAULT_REFERENCE, Reference, load_reference, parse_age, parse_sex
+from anthropo.video import FRAMES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How photos are read and measured: everything that a result depends on beside the photo.
+
+    Parameters
+    ----------
+    face : {"one", "largest", "all"}
+        With several faces: refuse, take the largest, or take all.
+    jitter : int
+        Evaluations of the landmark model per face: 1, or an even number.
+    landmark_model : path, optional
+        Another dlib shape predictor with the 68-point scheme.
+    max_megapixels : float or None
+        Larger photos are refused.
+    fine : bool
+        Look at the landmarks a second time, in high-resolution patches.
+    force : bool
+        Keep values that the photo gate voids, with the reason.
+    texture : bool
+        Local binary patterns as well.
+    scale : str, optional
+        Lengths in millimetres as well: ``"sticker=20"``, ``"ipd=62"``, ``"mm-per-px=0.21"`` or ``"iris"``.
+    references : tuple of str
+        Reference tables, by name or file. When left out, the default one if sex or age is known.
+    sex, age : str, optional
+        ``"female"`` or ``"male"``; years, or months as in ``"18m"``. Of whoever has no such column.
+    corrections : Corrections, optional
+        Landmark files to measure from.
+    frames : int
+        Frames of a video that are measured.
+    no_face : bool
+        Photos of something else than faces, which can be learned from but not measured.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> settings = anthropo.Settings(face="largest", scale="ipd=62")
+    >>> anthropo.observe(anthropo.example_photo(), settings).index
+    0
+    """
+
+    face: Which = "one"
+    jitter: int = DEFAULT_JITTER
+    landmark_model: str | None = None
+    max_megapixels: float | None = MAX_MEGAPIXELS
+    fine: bool = True
+    force: bool = False
+    texture: bool = False
+    scale: str | None = None
+    references: tuple[str, ...] = ()
+    sex: str | None = None
+    age: str | None = None
+    corrections: Corrections | None = None
+    frames: int = FRAMES
+    no_face: bool = False
+
+    def fingerprint(self) -> str:
+        """A text that differs when the same photo could give another result.
+
+        An InputError or WeightsError says which of the settings cannot be used.
+        """
+        if self.no_face:
+            raise InputError(f"Without a face there is nothing to measure. Leave {parameter('no_face')} out.")
+        return _fingerprint(self, tuple((r.name, r.sha256) for r in self.tables()))
+
+    def tables(self) -> tuple[Reference, ...]:
+        """The reference tables to score against."""
+        return _references(self.references)
+
+    def scale_request(self) -> ScaleRequest | None:
+        """What gives millimetres, if they are asked for."""
+        return _scale_request(self.scale)
+
+
+@lru_cache(maxsize=16)
+def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...]) -> str:
+    if settings.sex is not None:
+        parse_sex(settings.sex)
+    if settings.age is not None:
+        parse_age(settings.age)
+    landmark_predictor(settings.landmark_model)  # refuses one of other points
+    _, weights = landmark_model(settings.landmark_model)
+    definitions = [(e.id, e.unit, e.expression) for e in registry().values()]
+    request = settings.scale_request()
+    parts = [
+        __version__, _engine.dlib_version, weights, settings.face, settings.jitter, definitions,
+        fine_sha256() if settings.fine else "", settings.force, settings.texture, str(request), tables,
+        settings.sex, settings.age, settings.frames,
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _references(names: tuple[str, ...]) -> tuple[Reference, ...]:
+    tables: dict[str, Reference] = {}  # by the name in the table, which names columns
+    given: dict[str, str] = {}
+    for name in dict.fromkeys(names or (DEFAULT_REFERENCE,)):
+        table = _reference(name, _stamp(name))
+        if table.name in tables:
+            both = f"{parameter('references', given[table.name])} and {name}"
+            raise InputError(
+                f"{both} are both named {table.name}, and so would be their columns. Rename one of them."
+            )
+        tables[table.name], given[table.name] = table, name
+    return tuple(tables.values())
+
+
+@lru_cache(maxsize=64)
+def _reference(name: str, stamp: tuple[int, int] | None) -> Reference:
+    return load_reference(name)
+
+
+def _stamp(name: str) -> tuple[int, int] | None:
+    """Changes with the file, so that a table edited between two calls is read again."""
+    try:
+        status = os.stat(name)
+    except OSError:  # the name of a shipped table
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=16)
+def _scale_request(text: str | None) -> ScaleRequest | None:
+    return None if text is None else parse_scale(text)

@@ -1,0 +1,251 @@
+"""Displacements of a face's points that change chosen measurements, and the invented labels made of them.
+
+Lengths here are in outer-canthal distances, on the face's own axes (x along the eye line towards the
+subject's left, y down), as in `anthropo.face.frame.face_axes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.errors import InputError
+from anthropo.face.scheme import MIRROR
+from anthropo.face.shape import shapes
+from anthropo.measurement.compute import evaluate, geometry
+from anthropo.measurement.registry import registry
+from anthropo.reference.tables import load_reference
+
+Floats = NDArray[np.float64]
+
+CONTROL = "control"
+PUPILS = (68, 69)  # the subject's right and left, after the 68 points
+LIDS = ((36, 37, 38, 39, 40, 41), (42, 43, 44, 45, 46, 47))
+_MIRROR = np.array([*MIRROR, 69, 68])
+
+
+@dataclass(frozen=True, slots=True)
+class Morph:
+    """A displacement of some landmarks that changes one measurement and what is made of it.
+
+    Examples
+    --------
+    >>> from anthropo.synthetic import SINGLE_MORPHS
+    >>> SINGLE_MORPHS["mouth_width"].description, SINGLE_MORPHS["mouth_width"].range
+    ('a wider mouth', (-2.5, 3.0))
+    """
+
+    name: str
+    description: str  # of a change upwards
+    measurements: tuple[str, ...]  # meant, both sides
+    moves: Mapping[int, tuple[float, float]]  # subject's right and midline; the left is mirrored
+    gain: float  # how much further points have to move than anthropo then sees them moved
+    lowest: float = -3.0  # SD, below which faces no longer follow
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Smallest and largest change, standard deviations, that pictures follow."""
+        return self.lowest, 3.0
+
+    @property
+    def direction(self) -> Floats:
+        """Displacement (70, 2) of the 68 points and both pupils for a strength of 1."""
+        field = np.zeros((70, 2))
+        for point, (x, y) in self.moves.items():
+            field[point] = x, y
+            field[_MIRROR[point]] = x if _MIRROR[point] == point else -x, y
+        return field
+
+    def displacement(self, amount: float) -> Floats:
+        """Displacement (70, 2) after which anthropo measures a change by `amount` standard deviations.
+
+        A predictor draws what it sees towards the faces it knows. Healthy standard deviations were
+        measured with it as well, so that an amount means what it means between real people.
+        """
+        return self.gain * self.strength(amount) * self.direction
+
+    def strength(self, amount: float) -> float:
+        """Multiple of `direction` that by definition changes the meant measurements by `amount` SD."""
+        ids = list(self.measurements)
+        spread = np.array([healthy_sd()[i] for i in ids])
+
+        def change(strength: float) -> float:
+            return float((_values(strength * self.direction, ids) / spread).mean())
+
+        # the measurements are all but linear in the strength: a few secant steps are exact
+        last, strength = 0.0, 0.01
+        before, now = 0.0, change(0.01)
+        for _ in range(20):
+            if abs(now - amount) < 1e-6 or now == before:
+                break
+            last, strength = strength, strength + (amount - now) * (strength - last) / (now - before)
+            before, now = now, change(strength)
+        return strength
+
+    def family(self, amount: float = 2.5, least: float = 0.5) -> tuple[str, ...]:
+        """Measurements, the meant ones included, that by definition change when those change by `amount`.
+
+        Others belong to them from a change of `least`; both are in healthy standard deviations.
+        """
+        ids = [e.id for e in geometry() if e.id in healthy_sd() and not e.needs_mm]
+        changes = _values(self.displacement(amount), ids)
+        return tuple(
+            i
+            for i, change in zip(ids, changes, strict=True)
+            if i in self.measurements or abs(change) >= least * healthy_sd()[i]
+        )
+
+
+def _values(displacement: Floats, ids: Sequence[str]) -> Floats:
+    """Changes of measurements when the mean face's points are displaced by (70, 2)."""
+    entries = [registry()[i] for i in ids]
+    mean = shapes()[0]
+    return np.asarray(evaluate(mean + displacement[:68], entries) - evaluate(mean, entries))
+
+
+def _both(stem: str) -> tuple[str, ...]:
+    return (f"{stem}_R", f"{stem}_L")
+
+
+#: Morphs that change one measurement. In units of the outer-canthal distance, wider-set inner canthi are
+#: shorter fissures: those two differ in whether the pupils move as well. Small moves of neighbours undo
+#: what the predictor takes along; gains are what 12 faces needed at 2.5 SD.
+SINGLE_MORPHS: dict[str, Morph] = {
+    m.name: m
+    for m in (
+        Morph(
+            "palpebral_fissure_length", "longer palpebral fissures, pupils in place",
+            _both("palpebral_fissure_length"),
+            {39: (1, 0), 38: (0.4, 0.16), 40: (0.4, -0.11), 37: (0, 0.16), 41: (0, -0.11)}, 1.9,
+        ),
+        Morph(
+            "intercanthal_width", "wider-set inner canthi and pupils", ("intercanthal_width",),
+            {39: (-1, 0), 38: (-0.67, -0.17), 40: (-0.67, 0.12), 37: (-0.33, -0.17), 41: (-0.33, 0.12),
+             68: (-0.5, 0)}, 1.7,
+        ),
+        Morph(
+            "palpebral_inclination", "fissures that slant upwards", _both("palpebral_inclination"),
+            {36: (0, -1), 37: (0, -0.4), 41: (0, -0.4), 38: (0, 0.4), 40: (0, 0.4), 39: (0, 1)}, 1.6,
+        ),
+        Morph(
+            "palpebral_fissure_height", "wider-open eyes", _both("palpebral_fissure_height"),
+            {37: (0, -0.6), 38: (-0.14, -0.6), 39: (-0.34, 0), 40: (-0.14, 0.4), 41: (0, 0.4)}, 2.2,
+        ),
+        Morph(
+            "brow_height", "higher brows", _both("brow_height"),
+            dict.fromkeys(range(17, 22), (0, -1)) | {27: (0, 0.15), 37: (0, 0.06), 38: (0, 0.06)}, 1.25,
+            lowest=0.0,
+        ),
+        Morph(
+            "nasal_width", "a wider nasal base", ("nasal_width",),
+            {31: (-1, 0), 32: (-0.5, 0), 50: (0.1, 0)}, 1.7, lowest=0.0,
+        ),
+        Morph(
+            "philtrum_length", "a longer philtrum, the mouth lower", ("philtrum_length",),
+            dict.fromkeys((48, 49, 50, 51, 57, 58, 59, 60, 61, 62), (0, 1))
+            | {30: (0, -0.1), 31: (0, -0.2), 32: (0, -0.4), 33: (0, -0.5), 66: (0, 0.8), 67: (0, 0.8)},
+            2.0, lowest=-2.0,
+        ),
+        Morph(
+            "upper_vermilion_height", "a thicker upper lip", ("upper_vermilion_height",),
+            {48: (0, 0.95), 49: (0, 0.2), 60: (0, 0.95), 57: (0, 0.6), 58: (0, 0.6), 59: (0, 0.7)}
+            | {61: (0, 1), 62: (0, 1), 66: (0, 0.8), 67: (0, 0.8)}, 1.7, lowest=-1.5,
+        ),
+        Morph(
+            "mouth_width", "a wider mouth", ("mouth_width",),
+            {48: (-1, 0), 60: (-0.9, 0), 49: (-0.4, 0), 59: (-0.6, 0), 58: (-0.25, 0), 61: (-0.2, 0),
+             67: (-0.2, 0), 50: (0.15, 0)}, 1.35, lowest=-2.5,
+        ),
+        Morph(
+            "mandible_height", "a longer chin", ("mandible_height",),
+            {8: (0, 1), 7: (0, 0.95), 6: (0, 0.8), 5: (0, 0.5), 4: (0, 0.2)}, 1.12, lowest=-2.0,
+        ),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Syndrome:
+    """An invented label and what it changes.
+
+    Examples
+    --------
+    >>> from anthropo.synthetic import Syndrome
+    >>> Syndrome("wide", "wide mouth", {"mouth_width": 2.0}).changes["mouth_width"]
+    2.0
+    """
+
+    name: str
+    description: str
+    changes: Mapping[str, float]  # name of a morph -> healthy standard deviations
+
+
+#: The labels of `make_cohort`. None of them is a disease.
+SYNDROMES: dict[str, Syndrome] = {
+    s.name: s
+    for s in (
+        Syndrome(CONTROL, "nothing but the variation between people", {}),
+        Syndrome(
+            "synthetic-A",
+            "short palpebral fissures, thin upper lip, short chin",
+            {"palpebral_fissure_length": -2.0, "upper_vermilion_height": -1.2, "mandible_height": -1.8},
+        ),
+        Syndrome(
+            "synthetic-B",
+            "wide mouth, wide nose, high brows",
+            {"mouth_width": 2.0, "nasal_width": 2.0, "brow_height": 2.0},
+        ),
+        Syndrome(
+            "synthetic-C",
+            "upslanting palpebral fissures, wide-set eyes",
+            {"palpebral_inclination": 2.0, "intercanthal_width": 2.0},
+        ),
+    )
+}
+
+
+@lru_cache(maxsize=1)
+def healthy_sd() -> dict[str, float]:
+    """Standard deviation of each measurement among healthy adults, in the reference frl-adults.
+
+    Examples
+    --------
+    >>> from anthropo.synthetic import healthy_sd
+    >>> 0 < healthy_sd()["mouth_width"] < 0.1
+    True
+    """
+    spread: dict[str, list[float]] = {}
+    for row in load_reference("frl-adults").rows:
+        if row.unit == registry()[row.measurement].unit:
+            spread.setdefault(row.measurement, []).append(row.sd)
+    return {i: float(np.mean(sds)) for i, sds in spread.items()}
+
+
+def displacement_of(changes: Mapping[str, float]) -> Floats:
+    """Displacement (70, 2) for changes by morph's name, in standard deviations."""
+    for name, amount in changes.items():
+        if name not in SINGLE_MORPHS:
+            raise InputError(f"No morph is called {name!r}. Choose from {', '.join(SINGLE_MORPHS)}.")
+        low, high = SINGLE_MORPHS[name].range
+        if not low <= amount <= high:
+            raise InputError(
+                f"{name}: a change of {amount:g} SD. Choose one between {low:g} and {high:g} SD."
+            )
+    total = np.zeros((70, 2))
+    for name, amount in changes.items():
+        total += SINGLE_MORPHS[name].displacement(amount)
+    return total
+
+
+def identity(random: np.random.Generator) -> Floats:
+    """A random person's deviation (70, 2) from the mean face."""
+    modes = shapes()[1]
+    points = np.tensordot(random.standard_normal(len(modes)).clip(-2, 2), modes, 1)
+    # half of what is not symmetric is the head's turn and landmark error, which every picture has anyway
+    points = 0.75 * points + 0.25 * points[MIRROR] * np.array([-1.0, 1.0])
+    points[[61, 62, 63]] = points[[67, 66, 65]] = (points[[61, 62, 63]] + points[[67, 66, 65]]) / 2  # shut
+    return np.concatenate([points, [points[list(lid)].mean(0) for lid in LIDS]])

@@ -1,0 +1,52 @@
+"""Work on several photographs at once, with results that do not depend on the number of threads."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_AHEAD = 8  # items for each job that are begun before the first of them is done
+
+
+def in_order(work: Callable[[T], R], items: Iterable[T], jobs: int = 1) -> Generator[R, None, None]:
+    """Results of `work` in the order of the items, from `jobs` threads, a limited number ahead.
+
+    A network computes each item on one thread, however many jobs there are: the sums of a matrix product
+    that several threads share are rounded in another order, and differ in their last digits.
+    """
+    todo = iter(items)
+    with _one_network_thread():
+        pool = ThreadPoolExecutor(max(1, jobs))  # its threads take over how many the network may use
+        try:
+            waiting: deque[Future[R]] = deque(
+                pool.submit(work, item) for item in islice(todo, _AHEAD * max(1, jobs))
+            )
+            while waiting:
+                result = waiting.popleft().result()
+                waiting.extend(pool.submit(work, item) for item in islice(todo, 1))
+                yield result
+        finally:
+            # also after Ctrl-C: items under way are finished, no other is begun
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _one_network_thread() -> Generator[None, None, None]:
+    torch = sys.modules.get("torch")
+    if torch is None:  # not loaded: no network is used
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,256 @@
+"""A model's answers to photographs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from anthropo._version import __version__
+from anthropo.batch.inputs import Item, collect
+from anthropo.errors import ModelError
+from anthropo.workflows.cohort import PhotoReading, read_features, settings_for
+from anthropo.workflows.progress import Progress, silent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from anthropo.learning.cohort import Cohort, Kind
+    from anthropo.learning.features import Features
+    from anthropo.learning.model import Prediction
+    from anthropo.learning.trained import Trained
+    from anthropo.workflows.model import Model
+
+Photos = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+SEPARATOR = "; "  # between the photos of a person, and the labels of a set
+_KINDS: dict[str, Kind] = {"number": "number", "category": "category"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A person whom the model answers about."""
+
+    patient: str  # as named in the user's table; empty when not named
+    prediction: Prediction
+
+    @property
+    def photos(self) -> tuple[str, ...]:
+        """The photos that the answer is from."""
+        return self.prediction.photos
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A photo that could not be used."""
+
+    patient: str
+    photo: str
+    reason: str
+
+    @property
+    def photos(self) -> tuple[str, ...]:
+        """The photo."""
+        return (self.photo,)
+
+
+Answer = Answered | Unanswered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Classification:
+    """A model's answers to photographs, in the order of their first photos."""
+
+    trained: Trained  # the model that made them
+    answers: tuple[Answer, ...]
+    n_photos: int
+    notes: tuple[str, ...]  # on photos that the gate voids, and on metadata that are missing
+    seconds: float  # that reading, encoding and predicting took
+
+    @property
+    def predictions(self) -> list[Prediction]:
+        """The answers, without the photos that could not be used."""
+        return [answer.prediction for answer in self.answers if isinstance(answer, Answered)]
+
+    @property
+    def failed(self) -> list[Unanswered]:
+        """The photos that could not be used."""
+        return [answer for answer in self.answers if isinstance(answer, Unanswered)]
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row per person, and per photo that could not be used; the columns of the CSV output."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of the table.
+
+        `patient, photo, photos, status, reason, decision, set, typicality, label_1`, then
+        ``probability:LABEL`` of every label in the model's order; for distance to normal `distance` in
+        place of set, label_1 and probabilities. `photo` lists the files with "; " between.
+        """
+        return [self._row(answer) for answer in self.answers]
+
+    def _row(self, answer: Answer) -> dict[str, Any]:
+        p = answer.prediction if isinstance(answer, Answered) else None
+        row: dict[str, Any] = {
+            "patient": answer.patient,
+            "photo": SEPARATOR.join(answer.photos),
+            "photos": len(p.photos) if p else 0,
+            "status": "ok" if p else "failed",
+            "reason": answer.reason if isinstance(answer, Unanswered) else answer.prediction.reason,
+            "decision": p and p.decision,
+        }
+        if self.trained.task == "normality":
+            return row | {"typicality": p and p.typicality, "distance": p and distance(p)}
+        row["set"] = SEPARATOR.join(p.labels) if p else None
+        row |= {"typicality": p and p.typicality, "label_1": p and p.ranked[0].label}
+        probability = {r.label: r.probability for r in p.ranked} if p else {}
+        return row | {f"probability:{label}": probability.get(label) for label in self.trained.model.labels}
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """One object per person, and per photo that could not be used, with everything that is known."""
+        about = {"task": self.trained.manifest.get("task"), "anthropo": __version__}
+        return [{**self._object(answer), **about} for answer in self.answers]
+
+    def _object(self, answer: Answer) -> dict[str, Any]:
+        made: dict[str, Any] = {"patient": answer.patient or None, "photos": list(answer.photos)}
+        if isinstance(answer, Unanswered):
+            return made | {"status": "failed", "reason": answer.reason}
+        p = answer.prediction
+        made |= {"status": "ok", "reason": p.reason or None, "decision": p.decision}
+        if self.trained.task == "normality":
+            return made | {"typicality": p.typicality, "distance": distance(p)}
+        ranked = [
+            {
+                "label": r.label, "probability": r.probability, "log_odds": r.log_odds,
+                "kind": "trained" if r.similarity is None else "matched", "similarity": r.similarity,
+                "in_set": r.in_set,
+            }
+            for r in p.ranked
+        ]  # fmt: skip
+        return made | {"set": list(p.labels), "typicality": p.typicality, "ranked": ranked}
+
+
+def distance(prediction: Prediction) -> float | None:
+    """The distance to normal; None of other kinds of models."""
+    return next((r.similarity for r in prediction.ranked if r.similarity is not None), None)
+
+
+def classify(
+    model: Model,
+    photos: Photos,
+    *,
+    patient: bool = False,
+    reading: PhotoReading | None = None,
+    encoder_weights: str | None = None,
+    progress: Progress = silent,
+) -> Classification:
+    """Rank a model's labels for the person on each photo, or with `patient` for the one person on all."""
+    reading, items = reading or PhotoReading(), collect(as_names(photos))
+    trained = model.trained
+    settings = settings_for(reading, trained.manifest, [item.path for item in items])
+    encoder = model.encoder(settings, encoder_weights)
+    people = People.of(items, trained, together=patient)
+    start = time.perf_counter()
+    regions = trained.regions
+    features = read_features(people.cohort, reading, settings, encoder, regions, progress=progress)
+    answers: list[Answer] = []
+    if len(features):
+        answers += [Answered(people.names[p.patient], p) for p in trained.predict(features)]
+    seconds = time.perf_counter() - start
+    reasons = dict(features.left_out)
+    cases = people.cohort.cases
+    answers += [
+        Unanswered(people.names[case.patient], case.photo, reasons[case.photo])
+        for case in cases
+        if case.photo in reasons
+    ]
+    place = {case.photo: i for i, case in reversed(list(enumerate(cases)))}
+    return Classification(
+        trained=trained,
+        answers=tuple(sorted(answers, key=lambda answer: place[answer.photos[0]])),
+        n_photos=len(cases),
+        notes=tuple(_notes(trained, features, people.cohort)),
+        seconds=seconds,
+    )
+
+
+def as_names(photos: Photos) -> list[str]:
+    """Names of files, folders, patterns and tables."""
+    several = [photos] if isinstance(photos, (str, os.PathLike)) else photos
+    return [os.fspath(one) for one in several]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class People:
+    """Photos without a label, by person, with the metadata that a model reads."""
+
+    cohort: Cohort
+    names: Mapping[str, str] = field(default_factory=dict)  # by the cohort's patient; "" when not named
+
+    @classmethod
+    def of(cls, items: Sequence[Item], trained: Trained, *, together: bool = False) -> People:
+        """Sort photos by person, all being of one when they are together.
+
+        Raises
+        ------
+        InputError
+            If photos of one person differ in sex, or by too much in age.
+        ModelError
+            If the model does not say of what kind the metadata are.
+        """
+        from anthropo.batch.patients import one_person
+        from anthropo.learning.cohort import Case, Cohort
+
+        kinds = _kinds(trained)
+        by_person: dict[str, list[Item]] = {}
+        names: dict[str, str] = {}
+        cases = []
+        for item in items:
+            name = "" if together else item.columns.get("patient", "")
+            patient = name or os.path.realpath(items[0].path if together else item.path)
+            names[patient] = name
+            by_person.setdefault(patient, []).append(item)
+            cases.append(Case(item.path, "", patient, {key: item.columns.get(key, "") for key in kinds}))
+        for patient, photos in by_person.items():
+            one_person(names[patient], photos)
+        return cls(cohort=Cohort(tuple(cases), "", kinds), names=names)
+
+
+def _kinds(trained: Trained) -> dict[str, Kind]:
+    """Kinds of the metadata that the model reads."""
+    kinds: dict[str, Kind] = {}
+    known = trained.manifest.get("metadata_kinds")
+    for name in trained.metadata:
+        kind = known.get(name) if isinstance(known, dict) else None
+        if kind not in _KINDS:
+            raise ModelError(f"The model does not say whether {name} is a number. Train it again.")
+        kinds[name] = "age" if name == "age" else "sex" if name == "sex" else _KINDS[kind]
+    return kinds
+
+
+def _notes(trained: Trained, features: Features, cohort: Cohort) -> Iterable[str]:
+    from anthropo.face.gate import CHECKS
+
+    if features.gate is not None and features.gate.any():
+        several = len(features) > 1
+        failed = ", ".join(
+            f"{name.replace('_', ' ')}{f' {n}' if several else ''}"
+            for name, n in zip(CHECKS, features.gate.sum(0).tolist(), strict=True)
+            if n
+        )
+        who = f"{int(features.gate.any(1).sum())} of {len(features)} photos" if several else "the photo"
+        yield (
+            f"note: {who} failed the photo gate ({failed}): what it voids counts as missing. "
+            "`anthropo explain` says more, and which photos are not fit to be judged."
+        )
+    missing = [name for name in trained.metadata if not any(case.metadata[name] for case in cohort.cases)]
+    if missing and len(features):
+        yield (
+            f"note: the model reads {', '.join(missing)}; no photo has them, so they count as missing. Give "
+            "a CSV with the columns photo and these."
+        )

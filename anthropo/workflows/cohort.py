@@ -1,0 +1,463 @@
+"""From a cohort's photographs to features: how photos are read, and what is checked before any training."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anthropo.errors import InputError, ModelError, WeightsError, parameter
+from anthropo.observation import Observation
+from anthropo.photo import MAX_MEGAPIXELS, Photo
+from anthropo.settings import Settings
+from anthropo.workflows.progress import Progress, available_cores, silent
+
+if TYPE_CHECKING:
+    from anthropo.encoder.cache import Store
+    from anthropo.encoder.encoders import Encoder
+    from anthropo.learning.cohort import Cohort, Finding
+    from anthropo.learning.features import Features
+    from anthropo.learning.model import Options, Task
+    from anthropo.learning.trained import Trained
+
+_FACE_ENCODER, _TEXTURE_ENCODER = "face-resnet", "efficientnet-lite0"  # unless another one is named
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoReading:
+    """How photographs are read by what learns or uses a model, which needs one face per photo.
+
+    None means: as the model was trained, where there is one, else as `anthropo measure` does.
+
+    Parameters
+    ----------
+    face : {"one", "largest"}, optional
+        With several faces: refuse the photo, or take the largest.
+    jitter : int, optional
+        Evaluations of the landmark model per face: 1, or an even number up to 256.
+    fine : bool, optional
+        Whether the landmarks are refined in patches.
+    landmark_model : path, optional
+        Another dlib shape predictor with the 68-point scheme.
+    landmarks : path, optional
+        Landmarks that were corrected by hand: a file or a folder of files.
+    no_face : bool
+        Whether the photos show something else than faces, whose middle square is encoded.
+    max_megapixels : float
+        Larger photographs are refused.
+    jobs : int
+        Threads.
+    cache : path or "none", optional
+        Folder for measurements and embeddings of photos, which are biometric data.
+
+    Examples
+    --------
+    >>> from anthropo import PhotoReading
+    >>> PhotoReading(face="largest", jobs=2, cache="none").jitter  # as the model was trained
+    """
+
+    face: str | None = None
+    jitter: int | None = None
+    fine: bool | None = None
+    landmark_model: str | None = None
+    landmarks: str | None = None
+    no_face: bool = False
+    max_megapixels: float = MAX_MEGAPIXELS
+    jobs: int = field(default_factory=available_cores)
+    cache: str | None = None
+
+
+_VALID: dict[str, Callable[[Any], bool]] = {
+    "face": lambda value: value in ("one", "largest"),
+    "jitter": lambda value: type(value) is int and (value == 1 or value in range(2, 257, 2)),
+    "fine": lambda value: type(value) is bool,
+}
+
+
+def settings_for(
+    reading: PhotoReading, manifest: Mapping[str, Any] | None = None, photos: Sequence[str] = ()
+) -> Settings:
+    """The settings of measuring: as asked for, else as in training (`manifest`), else the defaults.
+
+    Landmarks that were corrected of these `photos` are among them.
+
+    Raises
+    ------
+    InputError
+        If something is asked of faces where there are none, or a landmark file cannot be used.
+    ModelError
+        If the manifest holds something else than settings.
+    """
+    chosen = {name: value for name in _VALID if (value := getattr(reading, name)) is not None}
+    trained = (manifest or {}).get("settings") or {}
+    if reading.no_face or trained.get("no_face") is True:
+        for name in (*chosen, *(name for name in ("landmark_model", "landmarks") if getattr(reading, name))):
+            given = f"{parameter('no_face', True)} was given"
+            why = given if reading.no_face else "the model reads pictures without one"
+            raise InputError(f"{parameter(name)} is about faces, and {why}. Leave it out.")
+        return Settings(max_megapixels=reading.max_megapixels, no_face=True)
+    for name, valid in _VALID.items():
+        if name in trained and name not in chosen:
+            if not valid(trained[name]):
+                raise ModelError(f"The model's setting {name} is damaged. Train it again.")
+            chosen[name] = trained[name]
+    settings = Settings(
+        landmark_model=reading.landmark_model, max_megapixels=reading.max_megapixels, **chosen
+    )
+    settings.fingerprint()  # settings that cannot be used are one error, not one per photo
+    if reading.landmarks and photos:
+        from anthropo.measurement.landmark_file import Corrections
+
+        settings = replace(settings, corrections=Corrections(reading.landmarks, photos))
+    return settings
+
+
+def _store(cache: str | None) -> Store | None:
+    from anthropo.encoder.cache import Store
+    from anthropo.face.weights import cache_folder
+
+    if cache == "none":
+        return None
+    folder = Path(cache) if cache else cache_folder() / "features"
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{parameter('cache', cache)}: a file, not a folder. Name a folder, or none.")
+    return Store(folder)
+
+
+def read_features(
+    cohort: Cohort,
+    reading: PhotoReading,
+    settings: Settings,
+    encoder: Encoder,
+    regions: Sequence[str],
+    *,
+    background: bool = False,
+    observed: Mapping[str, Observation | Photo] | None = None,
+    progress: Progress = silent,
+) -> Features:
+    """Measurements and embeddings of a cohort's photos, from the cache where they are there.
+
+    With `background` also the embedding of what is around the face, where there is one and the encoder can.
+    Photos that are `observed` already are not read again.
+    """
+    from anthropo.learning.features import extract
+
+    if background and not settings.no_face and not encoder.views:
+        regions = (*regions, "background")
+    with progress(len(cohort.cases), "measuring") as advance:
+        return extract(
+            cohort,
+            settings,
+            encoder,
+            regions=regions,
+            jobs=reading.jobs,
+            store=_store(reading.cache),
+            observed=observed,
+            on_progress=advance,
+        )
+
+
+# --------------------------------------------------------------------------------------------- encoders
+
+
+def is_network_file(encoder: str) -> bool:
+    """Whether an encoder's name is that of a file which `anthropo finetune` wrote."""
+    return encoder.endswith(".anthropo")
+
+
+def encoder_for(trained: Trained, path: str, weights: str | None, settings: Settings) -> Encoder:
+    """The encoder that a model was trained with.
+
+    A network that `anthropo finetune` wrote is looked for beside the model unless `weights` says where it is.
+    """
+    from anthropo.encoder.encoders import load_encoder
+
+    name = (trained.manifest.get("encoder") or {}).get("name")
+    if not name:
+        raise ModelError(f"{path}: the model does not say which encoder it needs. Train it again.")
+    encoder: Encoder
+    if is_network_file(name):
+        from anthropo.networks.encoder import network_encoder
+
+        beside = Path(path).parent / Path(name).name
+        if weights is None and not beside.is_file():
+            raise InputError(
+                f"{path}: its encoder is the network {beside.name}, which does not lie beside it. Copy it "
+                f"there, or say where it is with {parameter('encoder_weights')}."
+            )
+        encoder = network_encoder(weights or beside)
+    else:
+        encoder = load_encoder(name, weights=weights)
+    trained.check_instrument(encoder, settings, path)
+    return encoder
+
+
+def _named_encoder(name: str | None, weights: str | None, settings: Settings) -> Encoder:
+    """The encoder of that name, or the default for the kind of photos."""
+    from anthropo.encoder.encoders import load_encoder
+
+    if name and is_network_file(name):
+        from anthropo.encoder.regions import IMAGE
+        from anthropo.networks.encoder import network_encoder
+
+        if weights:
+            raise InputError(
+                f"{parameter('encoder', name)}: a network holds its weights. Leave "
+                f"{parameter('encoder_weights')} out."
+            )
+        network = network_encoder(name)
+        if settings.no_face != (network.views == (IMAGE,)):
+            no_face = parameter("no_face", True)
+            needs = (
+                f"faces; leave {no_face} out" if settings.no_face else f"whole photographs; pass {no_face}"
+            )
+            raise InputError(
+                f"{parameter('encoder', name)}: the network was trained on {needs}, or choose another."
+            )
+        return network
+    if name or not settings.no_face:
+        return load_encoder(name or _FACE_ENCODER, weights=weights)
+    try:
+        return load_encoder(_TEXTURE_ENCODER, weights=weights)
+    except WeightsError as error:
+        raise WeightsError(
+            f"{error} Or name another with {parameter('encoder')}; {_FACE_ENCODER} is always there."
+        ) from None
+
+
+# -------------------------------------------------------------------------------------- what is trained on
+
+
+def _default_options() -> Options:
+    from anthropo.learning.model import Options
+
+    return Options()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainRequest:
+    """What is to be learned from a cohort, and how.
+
+    Parameters
+    ----------
+    options : Options
+        Of the classifier.
+    task : {"labels", "attributes", "normality"}
+        One label per photo; several attributes, as in ``ptosis; long philtrum``; or the distance to the
+        healthy people whose label is ``options.controls``.
+    encoder : str, optional
+        "face-resnet", "efficientnet-lite0", "timm:NAME" or the file of a network.  With photos of faces the
+        first is the default, else the second.
+    encoder_weights : path, optional
+        The encoder's weights, where they do not come with anthropo.
+    allow_duplicates : bool
+        Whether one photograph may be under different patients.
+    folds : int
+        Of the cross-validation; all photos of a patient are in the same.
+    reading : PhotoReading
+        How the photos are read.
+
+    Examples
+    --------
+    >>> from anthropo import Options, PhotoReading, TrainRequest
+    >>> request = TrainRequest(options=Options(cost="miss=5"), reading=PhotoReading(face="largest"))
+    >>> request.task, request.folds
+    ('labels', 5)
+    """
+
+    options: Options = field(default_factory=_default_options)
+    task: Task = "labels"
+    encoder: str | None = None
+    encoder_weights: str | None = None
+    allow_duplicates: bool = False
+    folds: int = 5
+    reading: PhotoReading = field(default_factory=PhotoReading)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Material:
+    """A cohort whose photos have been read, and what is to be made of it."""
+
+    cohort: Cohort
+    features: Features
+    findings: tuple[Finding, ...]
+    request: TrainRequest
+    options: Options  # with the regions that are encoded
+    encoder: Encoder
+    settings: Settings
+
+    @property
+    def usable(self) -> bool:
+        """Whether nothing speaks against training."""
+        return all(finding.level != "error" for finding in self.findings)
+
+
+class CohortError(InputError):
+    """A cohort cannot be used, for the errors among its findings.
+
+    Examples
+    --------
+    >>> from anthropo import CohortError
+    >>> from anthropo.learning.cohort import Finding
+    >>> print(CohortError("c.csv", [Finding("error", "label", "c.csv: one label only, a (3 photos).")]))
+    c.csv: cannot be trained on. c.csv: one label only, a (3 photos).
+    """
+
+    def __init__(
+        self,
+        source: str,
+        findings: Sequence[Finding],
+        left_out: Sequence[tuple[str, str]] = (),
+        verdict: str = "cannot be trained on",
+    ) -> None:
+        self.verdict, self.findings, self.left_out = f"{source}: {verdict}", tuple(findings), tuple(left_out)
+        errors = [finding.message for finding in findings if finding.level == "error"]
+        more = f" There are {len(errors) - 1} more errors." if len(errors) > 1 else ""
+        super().__init__(f"{self.verdict}. {errors[0]}{more}")
+
+
+def gather(
+    path: str | os.PathLike[str],
+    request: TrainRequest,
+    *,
+    thorough: bool = False,
+    progress: Progress = silent,
+) -> Material:
+    """Read a cohort and its photos, and check everything that can be checked before training.
+
+    Parameters
+    ----------
+    path : path
+        The cohort's table, or a folder with one subfolder of photos per label.
+    request : TrainRequest
+    thorough : bool
+        Whether a cohort that cannot be trained on is returned with all its errors in place of refused.
+    progress : Progress
+
+    Raises
+    ------
+    CohortError
+        If the cohort cannot be trained on.
+    AnthropoError
+        If an option or the cohort cannot be used at all.
+    """
+    from anthropo.encoder.regions import DEFAULT_REGIONS, HYBRID_REGIONS, IMAGE
+    from anthropo.learning.cohort import read_cohort
+    from anthropo.learning.cohort_checks import check, validate
+
+    options, task, reading = request.options, request.task, request.reading
+    regions = tuple(dict.fromkeys(options.regions or ()))
+    if reading.no_face and regions:
+        raise InputError(
+            f"{parameter('regions')} are of a face, {parameter('no_face', True)} has none. Leave one of them "
+            "out."
+        )
+    for region in regions:
+        if region not in HYBRID_REGIONS:
+            raise InputError(
+                f"{parameter('regions', region)}: unknown. Choose from {', '.join(HYBRID_REGIONS)}."
+            )
+    cohort = read_cohort(path, multilabel=task == "attributes")
+    settings = settings_for(reading, photos=[case.photo for case in cohort.cases])
+    early = _relevant(check(cohort), task)
+    if all(finding.level != "error" for finding in early):
+        _refuse_early(cohort, options, task)
+    elif not thorough:
+        raise CohortError(cohort.source, early)
+    encoder = _named_encoder(request.encoder, request.encoder_weights, settings)
+    for region in regions if encoder.views else ():
+        if region not in encoder.views:
+            raise InputError(
+                f"{parameter('regions', region)}: {encoder.name} was not trained on it. Its regions are "
+                f"{', '.join(encoder.views)}."
+            )
+    regions = regions or encoder.views or ((IMAGE,) if reading.no_face else DEFAULT_REGIONS)
+    # with the background, so that train and evaluate share what is kept
+    features = read_features(cohort, reading, settings, encoder, regions, background=True, progress=progress)
+    findings = _relevant(validate(cohort, features, allow_duplicates=request.allow_duplicates), task)
+    material = Material(
+        cohort=cohort,
+        features=features,
+        findings=(*findings, *seen_before(cohort.source, features, encoder)),
+        request=request,
+        options=replace(options, regions=regions),
+        encoder=encoder,
+        settings=settings,
+    )
+    if not (thorough or material.usable):
+        raise CohortError(cohort.source, material.findings, features.left_out)
+    return material
+
+
+def check_photos(cohort: Cohort) -> tuple[Finding, ...]:
+    """Findings about the photos of a cohort that nothing is trained on.
+
+    Raises
+    ------
+    CohortError
+        If there is an error among them.
+    """
+    from anthropo.learning.cohort_checks import check
+
+    # one person may well have several labels here, which only `check` minds
+    findings = tuple(
+        finding
+        for finding in check(cohort)
+        if finding.category in ("photo", "duplicate")
+        or (finding in cohort.findings and finding.category == "patient")
+    )
+    if any(finding.level == "error" for finding in findings):
+        raise CohortError(cohort.source, findings, verdict="cannot be used")
+    return findings
+
+
+def seen_before(cohort: str, features: Features, encoder: Encoder) -> list[Finding]:
+    """A warning where photos are among those that the encoder was trained on."""
+    from anthropo.learning.cohort import Finding
+
+    n = encoder.has_seen(features.digests.tolist())
+    if not n:
+        return []
+    text = (
+        f"{cohort}: {n} of {len(features)} photos are among those that {encoder.name} was trained on or "
+        "stopped by: figures from them come out too good. Judge on photos that it has not seen."
+    )
+    return [Finding("warning", "encoder", text)]
+
+
+def _relevant(findings: Sequence[Finding], task: Task) -> tuple[Finding, ...]:
+    """Findings that matter for the task: healthy people alone are enough for distance to normal."""
+    if task != "normality":
+        return tuple(findings)
+    return tuple(f for f in findings if not (f.category == "label" and f.level in ("error", "note")))
+
+
+def _refuse_early(cohort: Cohort, options: Options, task: Task) -> None:
+    """Raise what training would raise for the options, before the photos are read."""
+    import numpy as np
+
+    from anthropo.learning.attributes import ABSENT, PRESENT
+    from anthropo.learning.cost import parse_cost
+    from anthropo.learning.model import collapse, control_label, cost_matrix, rare_labels
+
+    for name in options.metadata:
+        if name not in cohort.metadata:
+            reasons = [f.message for f in cohort.findings if f.category == "metadata" and name in f.message]
+            there = f"There are {', '.join(cohort.metadata) or 'none'}."
+            raise InputError(
+                " ".join([f"{parameter('metadata', name)}: no such column to learn from.", there, *reasons])
+            )
+    labels = np.array([case.label for case in cohort.cases])
+    if task == "attributes":
+        if options.cost:
+            parse_cost(options.cost, (ABSENT, PRESENT), PRESENT, ABSENT)
+    elif task == "normality":
+        control_label(labels, options.controls)
+    else:
+        merged = collapse(labels, options.positive)
+        patients = np.array([case.patient for case in cohort.cases])
+        rare = rare_labels(merged, patients, options.min_patients)
+        controls = control_label(merged, options.controls)
+        cost_matrix(options, sorted(set(merged.tolist()) - set(rare)), controls)

@@ -1,0 +1,282 @@
+"""An explained answer of a model about one person."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from anthropo.batch.inputs import Item, collect
+from anthropo.batch.patients import one_person, pool_patient
+from anthropo.batch.records import Record
+from anthropo.batch.run import measure_observation, record_of
+from anthropo.errors import FaceError, InputError, ModelError, PhotoError, parameter
+from anthropo.face.landmarker import Face
+from anthropo.observation import Observation, observe
+from anthropo.photo import Photo
+from anthropo.reference.tables import parse_age, parse_sex
+from anthropo.reference.traits import Trait, call_traits
+from anthropo.settings import Settings
+from anthropo.threads import in_order
+from anthropo.workflows.classify import People, Photos, as_names
+from anthropo.workflows.cohort import PhotoReading, read_features, settings_for
+from anthropo.workflows.progress import Progress, available_cores, silent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from anthropo.encoder.encoders import Encoder
+    from anthropo.explanation.changes import Change
+    from anthropo.explanation.contributions import Explanation
+    from anthropo.explanation.heatmap import FaceHeat
+    from anthropo.learning.features import Features
+    from anthropo.learning.model import Prediction
+    from anthropo.learning.trained import Trained
+    from anthropo.workflows.model import Model
+
+
+class UnusableError(FaceError):
+    """None of a person's photos can be used, each for a reason."""
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        self.reasons = tuple(reasons)
+        super().__init__(" ".join(reasons))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainRequest:
+    """Options of explaining a prediction.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        Labels to explain; the three most probable and "none of these" when left out.
+    sex : {"female", "male"}, optional
+    age : float or str, optional
+        Years, or such as ``"18m"``; both for z-scores, and for a model that reads them.
+    references : sequence of str
+        Reference tables for z-scores; the default one if sex or age is known.
+    patient : bool
+        All photos are of one person.
+    force : bool
+        Judge photos that the photo gate finds unfit.
+    heatmaps : bool
+        Draw heatmaps of the first label, which takes about a second.
+    encoder_weights : path, optional
+        The encoder's weights, where they are not found by themselves.
+    """
+
+    labels: Sequence[str] = ()
+    sex: str | None = None
+    age: float | str | None = None
+    references: Sequence[str] = ()
+    patient: bool = False
+    force: bool = False
+    heatmaps: bool = True
+    encoder_weights: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Case:
+    """An explained prediction for one person."""
+
+    trained: Trained  # the model that made it
+    explanation: Explanation  # the prediction, and each label's log-odds as an exact sum
+    changes: tuple[Change, ...]  # smallest changes of one measurement that make the decision another one
+    photo: Photo  # that is shown: of several, the one that is best to measure
+    face: Face | None  # in it; None of a model that reads pictures without one
+    record: Record | None  # of the photo, with the measurements of all photos
+    traits: tuple[Trait, ...]
+    heat: FaceHeat | None = None  # of the first label
+    heat_reason: str = ""  # why there is none
+    voided: str  # why the photo is not fit to be judged; empty when it is
+    left_out: tuple[str, ...]  # why other photos of the person are not fit
+    notes: tuple[str, ...]  # why further photos could not be read
+
+    @property
+    def prediction(self) -> Prediction:
+        """The prediction that is explained."""
+        return self.explanation.prediction
+
+    @property
+    def matches(self) -> dict[str, float]:
+        """Cosine with the nearest patient, by matched label."""
+        ranked = self.prediction.ranked
+        return {r.label: r.similarity for r in ranked if r.similarity is not None and r.log_odds is None}
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each term of each label's log-odds: label, kind, name, log_odds."""
+        import pandas as pd
+
+        rows = [
+            (explained.label, *term)
+            for explained in self.explanation.labels
+            for term in (
+                ("bias", "", explained.bias),
+                *((c.kind, c.name, c.log_odds) for c in explained.contributions),
+                ("residual", "", explained.residual),
+            )
+        ]
+        return pd.DataFrame(rows, columns=["label", "kind", "name", "log_odds"])
+
+
+def explain(
+    model: Model,
+    photo: Photos,
+    request: ExplainRequest,
+    *,
+    reading: PhotoReading | None = None,
+    progress: Progress = silent,
+) -> Case:
+    """Explain a model's prediction for one person. Each photo is read, and searched for a face, once."""
+    from anthropo.explanation.changes import smallest_changes
+    from anthropo.explanation.contributions import check_labels, explain_features
+    from anthropo.explanation.fitness import unfit
+    from anthropo.learning.features import subset
+    from anthropo.learning.model import LabelModel
+
+    trained, reading = model.trained, reading or PhotoReading()
+    items = _one_person(collect(as_names(photo)), request)
+    labels = as_names(request.labels)
+    check_labels(trained, labels)
+    if isinstance(trained.model, LabelModel) and not (trained.model.classifier.stack_.slopes > 0).any():
+        raise ModelError(
+            f"{model.path}: the model is not calibrated, so that its log-odds say nothing. Train it again."
+        )
+    cohort = People.of(items, trained, together=True).cohort
+    paths = list(dict.fromkeys(item.path for item in items))
+    settings = settings_for(reading, trained.manifest, paths)
+    measuring = replace(settings, references=tuple(as_names(request.references)), force=False)
+    if not settings.no_face:
+        measuring.fingerprint()  # references that cannot be used are one error, not one per photo
+    encoder = model.encoder(settings, request.encoder_weights)
+    seen, notes = _seen(paths, settings, encoder, reading.jobs)
+    if not seen:
+        raise UnusableError(notes)
+    cohort = replace(cohort, cases=tuple(case for case in cohort.cases if case.photo in seen))
+    features = read_features(
+        cohort, reading, settings, encoder, trained.regions, observed=seen, progress=progress
+    )
+    notes += [reason for _, reason in features.left_out]
+    usable = list(dict.fromkeys(features.photos.tolist()))
+    if not usable:
+        raise UnusableError(notes)
+    faces = {path: one for path in usable if isinstance(one := seen[path], Observation)}
+    reasons = {path: "" if request.force else unfit(trained, one.face.gate) for path, one in faces.items()}
+    fit = [path for path in usable if not reasons.get(path)]
+    left_out = [f"{path}: left out. {reason}" for path, reason in reasons.items() if reason] if fit else []
+    used = fit or usable
+    features = subset(features, np.isin(features.photos, used))
+    (explanation,) = explain_features(trained, features, labels)
+    shown = min(used, key=lambda path: faces[path].doubt) if faces else used[0]
+    record = None
+    if faces:
+        record = _record([i for i in items if i.path in used], faces, shown, measuring)
+    first = seen[shown]
+    case = Case(
+        trained=trained,
+        explanation=explanation,
+        changes=tuple(smallest_changes(trained, features)),
+        photo=first.photo if isinstance(first, Observation) else first,
+        face=first.face if isinstance(first, Observation) else None,
+        record=record,
+        traits=tuple(call_traits(record.measurements, record.scores)) if record else (),
+        voided=reasons.get(shown, ""),
+        left_out=tuple(left_out),
+        notes=tuple(notes),
+    )
+    return case if case.voided or not request.heatmaps else _with_heat(case, encoder, features)
+
+
+def _one_person(items: Sequence[Item], request: ExplainRequest) -> list[Item]:
+    """The photos, with sex and age where the table has none; an InputError if they are of several people."""
+    known = {"sex": request.sex or "", "age": "" if request.age is None else str(request.age)}
+    known = {name: text for name, text in known.items() if text}
+    for name, parse in (("sex", parse_sex), ("age", parse_age)):
+        if name in known:
+            parse(known[name])
+    people = {item.columns.get("patient") or os.path.realpath(item.path) for item in items}
+    if len(people) > 1 and not request.patient:
+        raise InputError(
+            f"{len(items)} photos of {len(people)} people; one person is explained at a time. Pass "
+            f"{parameter('patient', True)} if all are of one person, or give one photo."
+        )
+    return [replace(item, columns={**known, **item.columns}) for item in items]
+
+
+_Seen = dict[str, Observation | Photo]  # by path; photos of a model that reads pictures without a face
+
+
+def _seen(paths: Sequence[str], settings: Settings, encoder: Encoder, jobs: int) -> tuple[_Seen, list[str]]:
+    """The photos that can be read, and why others cannot."""
+    look = partial(_look, settings=settings, encoder=encoder)
+    seen: _Seen = {}
+    reasons = []
+    for path, one in zip(paths, in_order(look, paths, jobs), strict=True):
+        if isinstance(one, str):
+            reasons.append(one)
+        else:
+            seen[path] = one
+    return seen, reasons
+
+
+def _look(path: str, settings: Settings, encoder: Encoder) -> Observation | Photo | str:
+    """A photo and the face in it, or why there is none."""
+    from anthropo.learning.features import read_picture
+
+    try:
+        return read_picture(path, settings, encoder) if settings.no_face else observe(path, settings)
+    except (PhotoError, FaceError) as error:
+        return str(error)
+    except MemoryError:
+        return f"{path}: not enough memory."
+
+
+def _record(
+    items: Sequence[Item], faces: Mapping[str, Observation], shown: str, settings: Settings
+) -> Record:
+    """The record of the photo that is shown, with the measurements of all."""
+    records = {i.path: record_of(measure_observation(i, faces[i.path], settings), settings) for i in items}
+    record = records[shown]
+    if len(records) == 1:
+        return record
+    person = one_person("", items)
+    pooled = pool_patient(person, {path: [one] for path, one in records.items()}, settings)
+    return replace(record, measurements=pooled.measurements, scores=pooled.scores, notes=pooled.notes)
+
+
+def _with_heat(case: Case, encoder: Encoder, features: Features) -> Case:
+    """The case with heatmaps of the first label that is trained, or why there are none."""
+    import torch
+
+    from anthropo.explanation.contributions import contrast
+    from anthropo.explanation.heatmap import heatmaps
+    from anthropo.learning.attributes import AttributeModel
+    from anthropo.learning.model import LabelModel
+
+    model = case.trained.model
+    label = next((e.label for e in case.explanation.labels if e.how == "trained"), None)
+    if label is None:
+        reason = "There is no heatmap of a label that is decided by a distance or by its nearest patient."
+        return replace(case, heat_reason=reason)
+    if isinstance(model, AttributeModel):
+        classifier = model.classifiers[model.labels.index(label)]
+        weights = np.array([-1.0, 1.0])
+    else:
+        assert isinstance(model, LabelModel)
+        classifier = model.classifier
+        total = classifier.margins(case.trained.table(features)).mean(0)
+        weights, _ = contrast(total, model.trained.index(label))
+    if not classifier.regions_:
+        reason = "The model uses no regions of the face, so that there is no heatmap."
+        return replace(case, heat_reason=reason)
+    before = torch.get_num_threads()
+    torch.set_num_threads(available_cores())
+    try:
+        return replace(case, heat=heatmaps(classifier, encoder, case.photo, case.face, weights))
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,262 @@
+"""Train a network of the literature on one's own photographs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anthropo.errors import InputError, parameter
+from anthropo.workflows.cohort import CohortError, PhotoReading, settings_for
+from anthropo.workflows.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from anthropo.learning.cohort import Finding
+    from anthropo.networks.finetuning import Finetuned
+    from anthropo.networks.pictures import CohortPictures
+    from anthropo.networks.recipes import Recipe
+    from anthropo.networks.training_loop import Report
+    from anthropo.networks.training_set import TrainingSet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinetuneRequest:
+    """Which network is trained, and how.
+
+    Parameters
+    ----------
+    recipe : {"deepgestalt", "skin-five", "risk-grading", "differential", "attributes"}
+    parameters : path, optional
+        TOML or YAML with options that differ from the recipe's.
+    changes : tuple of str
+        ``option=value`` each, which outrank the file.
+    warm_start : str, optional
+        Weights to begin with: "none", "face-resnet", "efficientnet-lite0", "imagenet" or a file.
+    pretrain : path, optional
+        A cohort whose faces are told apart first (identity stage).
+    device : {"auto", "cpu", "cuda", "mps"}
+    resume : bool
+        Whether an interrupted training goes on from its checkpoint, or begins anew.
+    allow_duplicates : bool
+        Whether one photograph may be under different patients.
+    reading : PhotoReading
+        How the photos are read.
+    """
+
+    recipe: str
+    parameters: str | os.PathLike[str] | None = None
+    changes: tuple[str, ...] = ()
+    warm_start: str | None = None
+    pretrain: str | os.PathLike[str] | None = None
+    device: str = "auto"
+    resume: bool = True
+    allow_duplicates: bool = False
+    reading: PhotoReading = field(default_factory=PhotoReading)
+
+    def load_recipe(self) -> Recipe:
+        """The recipe with everything that is wanted otherwise.
+
+        Raises
+        ------
+        InputError
+            If an option does not fit.
+        """
+        from anthropo.encoder.regions import IMAGE
+        from anthropo.networks.recipes import load_recipe
+
+        file = Path(self.parameters) if self.parameters else None
+        options: dict[str, Any] = {} if self.warm_start is None else {"warm_start": self.warm_start}
+        if not self.reading.no_face:
+            return load_recipe(self.recipe, file, self.changes, **options)
+        recipe = load_recipe(self.recipe, file, self.changes)
+        views = recipe.parameters.views
+        if "views" in recipe.changed and views != (IMAGE,):
+            raise InputError(
+                f"{parameter('no_face', True)} with views {', '.join(views)}, which are of a face. Leave one "
+                "of them out."
+            )
+        return load_recipe(self.recipe, file, self.changes, views=(IMAGE,), **options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GatheredPictures:
+    """A cohort whose photos have been read for a network, and what speaks against training on it."""
+
+    photos: CohortPictures
+    findings: tuple[Finding, ...]
+
+    @property
+    def usable(self) -> bool:
+        """Whether nothing speaks against training."""
+        return all(finding.level != "error" for finding in self.findings)
+
+    def refuse_unusable(self) -> None:
+        """Raise a `CohortError` if something speaks against training."""
+        if not self.usable:
+            raise CohortError(self.photos.source, self.findings, self.photos.features.left_out)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prepared:
+    """Everything that a training needs, read and checked."""
+
+    training: TrainingSet
+    gathered: tuple[GatheredPictures, ...]  # the cohort, and that of the identity stage
+    notes: tuple[str, ...] = ()
+
+
+def gather_pictures(
+    path: str | os.PathLike[str],
+    recipe: Recipe,
+    request: FinetuneRequest,
+    *,
+    identity: bool = False,
+    progress: Progress = silent,
+) -> GatheredPictures:
+    """Read a cohort and its photos, and check what can be checked before training.
+
+    With `identity` its patients take the place of labels.
+    """
+    from anthropo.encoder.regions import IMAGE
+    from anthropo.learning.cohort import read_cohort
+    from anthropo.learning.cohort_checks import validate
+    from anthropo.networks.pictures import read_pictures
+    from anthropo.networks.training_set import view_of
+
+    no_face = recipe.parameters.views == (IMAGE,)
+    settings = settings_for(replace(request.reading, no_face=no_face))
+    cohort = read_cohort(path, multilabel=recipe.task == "attributes" and not identity)
+    with progress(len(cohort.cases), "reading photos") as advance:
+        photos = read_pictures(
+            cohort,
+            view_of(recipe.parameters),
+            settings,
+            memory=recipe.parameters.memory,
+            jobs=request.reading.jobs,
+            advance=advance,
+        )
+    findings = validate(cohort, photos.features, allow_duplicates=request.allow_duplicates)
+    # training itself speaks of labels with few patients, since its limit is another one
+    findings = [f for f in findings if f.category != "label" or (f.level != "note" and not identity)]
+    if recipe.task != "cases":  # metadata is not learned from
+        findings = [f for f in findings if f.category != "metadata"]
+    return GatheredPictures(photos=photos, findings=tuple(findings))
+
+
+def prepare(
+    cohort: str | os.PathLike[str], request: FinetuneRequest, *, progress: Progress = silent
+) -> Prepared:
+    """Read everything that a training needs, and deal the patients to its parts.
+
+    Raises
+    ------
+    CohortError
+        If a cohort cannot be trained on.
+    AnthropoError
+        If an option or a cohort cannot be used at all.
+    """
+    from anthropo.networks.training_loop import device_of
+    from anthropo.networks.training_set import training_set
+
+    recipe = request.load_recipe()
+    device_of(request.device)  # refused before photos are read
+    gathered = gather_pictures(cohort, recipe, request, progress=progress)
+    gathered.refuse_unusable()
+    notes: tuple[str, ...] = ()
+    faces: GatheredPictures | None = None
+    if request.pretrain:
+        faces = gather_pictures(request.pretrain, recipe, request, identity=True, progress=progress)
+        faces.refuse_unusable()
+    elif (
+        recipe.name == "deepgestalt" and recipe.parameters.identity == "none" and not request.reading.no_face
+    ):
+        notes = (f"no identity stage, for want of {parameter('pretrain', 'COHORT')}.",)
+    return Prepared(
+        training=training_set(recipe, gathered.photos, faces.photos if faces else None),
+        gathered=(gathered, faces) if faces else (gathered,),
+        notes=notes,
+    )
+
+
+def finetune(
+    cohort: str | os.PathLike[str] | Prepared,
+    output: str | os.PathLike[str],
+    request: FinetuneRequest,
+    *,
+    command: str = "",
+    progress: Progress = silent,
+    report: Report | None = None,
+    keep_checkpoint: bool = False,
+) -> Finetuned:
+    """Train a network by a recipe, judge it on patients that were kept apart, and write its file.
+
+    Parameters
+    ----------
+    cohort : path or Prepared
+        A table or folder of labelled photos, or what `prepare` made of it.
+    output : path
+        The network's file. Beside it lies a checkpoint, from which an interrupted training goes on.
+    request : FinetuneRequest
+    command : str
+        What the network remembers of how it was made.
+    progress : Progress
+        While photos are read.
+    report : callable, optional
+        Called after every step of the training.
+    keep_checkpoint : bool
+        Whether the checkpoint stays when the network is written.
+
+    Returns
+    -------
+    Finetuned
+
+    Raises
+    ------
+    CohortError
+        If the cohort cannot be trained on.
+    AnthropoError
+        If an option, the warm start or the disk does not allow it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for label, grey in ("dark", 60), ("light", 200):
+    ...     (folder / "cohort" / label).mkdir(parents=True)
+    ...     for i in range(5):
+    ...         picture = np.full((40, 40, 3), grey + i, np.uint8)
+    ...         Image.fromarray(picture).save(folder / "cohort" / label / f"{i}.png")
+    >>> request = FinetuneRequest(
+    ...     recipe="skin-five",
+    ...     changes=("backbone=deepgestalt", "warm_start=none", "size=32", "batch=2", "epochs=1"),
+    ...     reading=PhotoReading(no_face=True, jobs=1),
+    ... )
+    >>> finetuned = finetune(folder / "cohort", folder / "net.anthropo", request)
+    >>> finetuned.network.labels, list(finetuned.to_frame()["label"])
+    (('dark', 'light'), ['dark', 'light'])
+    """
+    import torch
+
+    from anthropo.networks.checkpoints import Checkpoints, folder_of
+    from anthropo.networks.finetuning import finetune as train
+    from anthropo.networks.training_loop import device_of
+
+    path = Path(output)
+    prepared = cohort if isinstance(cohort, Prepared) else prepare(cohort, request, progress=progress)
+    torch.set_num_threads(request.reading.jobs)
+    finetuned = train(
+        prepared.training,
+        folder=folder_of(path),
+        device=device_of(request.device),
+        command=command,
+        report=report,
+        restart=not request.resume,
+    )
+    finetuned.network.save(path)
+    if not keep_checkpoint:
+        Checkpoints(folder_of(path), {}).clear()
+    return finetuned

@@ -1,0 +1,291 @@
+"""Measurements of photos, of tables of photos, and of people."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from anthropo.batch.beside import Beside
+from anthropo.batch.inputs import Item, collect
+from anthropo.batch.output import Output, by_photo
+from anthropo.batch.patients import PatientRecord, patients, pool_patient
+from anthropo.batch.records import Record
+from anthropo.batch.run import MeasuredFace, run
+from anthropo.errors import InputError
+from anthropo.face.landmarker import DEFAULT_JITTER, Which
+from anthropo.measurement.compute import Measurement, measure_face
+from anthropo.measurement.landmark_file import Corrections
+from anthropo.measurement.scale import ScaleRequest, find_scale, parse_scale
+from anthropo.observation import observe
+from anthropo.photo import MAX_MEGAPIXELS, Photo
+from anthropo.settings import Settings
+from anthropo.video import FRAMES
+from anthropo.workflows.progress import Progress, silent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def measure(
+    photo: str | os.PathLike[str] | Photo,
+    *,
+    scale: ScaleRequest | str | None = None,
+    face: Which = "one",
+    jitter: int = DEFAULT_JITTER,
+    landmark_model: str | None = None,
+    fine: bool = True,
+    force: bool = False,
+    max_megapixels: float | None = MAX_MEGAPIXELS,
+) -> list[Measurement]:
+    """Measure the face of one photograph.
+
+    Parameters
+    ----------
+    photo : path or Photo
+    scale : ScaleRequest or str, optional
+        Such as ``"sticker=20"``; gives millimetres.
+    face : {"one", "largest"}
+        With several faces: refuse the photo, or take the largest.
+    jitter, landmark_model, fine, force, max_megapixels
+        As for `anthropo.Settings`.
+
+    Returns
+    -------
+    list of Measurement
+        In the registry's order, as `anthropo.measure_face` gives them.
+
+    Raises
+    ------
+    PhotoError, FaceError, WeightsError
+        As `anthropo.observe`.
+    ScaleError
+        If the scale is not found in the photo.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> values = {m.id: m for m in anthropo.measure(anthropo.example_photo())}
+    >>> round(values["intercanthal_width"].value, 2), values["intercanthal_width"].unit
+    (0.38, 'ex-ex')
+    """
+    settings = Settings(
+        face=face, jitter=jitter, landmark_model=landmark_model, fine=fine, max_megapixels=max_megapixels
+    )
+    seen = observe(photo, settings)
+    request = parse_scale(scale) if isinstance(scale, str) else scale
+    mm = find_scale(request, seen.photo, seen.face.landmarks, seen.face.samples) if request else None
+    return measure_face(seen.face, seen.photo, scale=mm, force=force)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MeasuredPhotos:
+    """What became of photos that were to be measured."""
+
+    items: tuple[Item, ...]  # all of them
+    records: Mapping[str, list[Record]]  # of this run, by photo
+    earlier: int = 0  # photos that an earlier run had finished
+    interrupted: bool = False  # by Ctrl-C or a cluster's scheduler
+    people: tuple[PatientRecord, ...] = ()  # if these were asked for
+
+    @property
+    def total(self) -> int:
+        """Number of photos."""
+        return len({item.path for item in self.items})
+
+    @property
+    def finished(self) -> int:
+        """Number of photos that this or an earlier run is done with."""
+        return len(self.records) + self.earlier
+
+    @property
+    def listed(self) -> list[Record]:
+        """The records of this run in the order of the items, with the columns of each."""
+        return [
+            replace(record, columns=item.columns)
+            for item in self.items
+            for record in self.records.get(item.path, [])
+        ]
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why photos failed, in the order of the items."""
+        return [record.reason for record in self._in_order() if not record.ok]
+
+    @property
+    def notes(self) -> list[str]:
+        """What could not be had of measured photos although it was asked for."""
+        return [note for record in self._in_order() for note in record.notes]
+
+    def _in_order(self) -> Iterator[Record]:
+        for path in dict.fromkeys(item.path for item in self.items):
+            yield from self.records.get(path, [])
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each person, or for each face of each photo; the columns of the CSV output."""
+        import pandas as pd
+
+        return pd.DataFrame([record.to_row() for record in self.people or self.listed])
+
+
+def measure_items(
+    items: Sequence[Item],
+    settings: Settings,
+    *,
+    jobs: int = 1,
+    table: Output | None = None,
+    beside: Sequence[Beside] = (),
+    people: bool = False,
+    progress: Progress = silent,
+) -> MeasuredPhotos:
+    """Measure photographs and videos, and pool them by person if `people`.
+
+    What an earlier run has in `table` is not measured again; the table is written in the end, also when
+    the run is interrupted.
+
+    An InputError or WeightsError says which setting cannot be used, where the table contradicts itself about
+    a person, or which file cannot be written.
+    """
+    settings.fingerprint()  # what cannot be used is one error, not one per photo
+    persons = patients(items) if people else []
+    todo = [i for i in items if not (table and table.finished(i)) or any(one.missing(i) for one in beside)]
+    total = len({item.path for item in todo})
+
+    def on_face(seen: MeasuredFace) -> None:
+        for one in beside:
+            one(seen)
+
+    records: dict[str, list[Record]] = {}
+    interrupted = False
+    try:
+        with progress(total, "measuring") as advance:
+            for of_photo in run(todo, settings, jobs, on_face if beside else None):
+                records[of_photo[0].photo] = of_photo
+                if table:
+                    table.add(of_photo)
+                advance()
+    except KeyboardInterrupt:
+        interrupted = True
+    if table:
+        table.close(items)
+    pooled = []
+    if not interrupted:
+        known = by_photo(table.path, {i.path for i in items}) if table and people else records
+        pooled = [pool_patient(person, known, settings) for person in persons]
+    return MeasuredPhotos(
+        items=tuple(items),
+        records=records,
+        earlier=len({item.path for item in items}) - total,
+        interrupted=interrupted,
+        people=tuple(pooled),
+    )
+
+
+def measure_table(
+    photos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    jobs: int = 1,
+    face: Which = "one",
+    jitter: int = DEFAULT_JITTER,
+    landmark_model: str | None = None,
+    max_megapixels: float | None = MAX_MEGAPIXELS,
+    fine: bool = True,
+    force: bool = False,
+    texture: bool = False,
+    scale: str | None = None,
+    references: Sequence[str] = (),
+    sex: str | None = None,
+    age: float | None = None,
+    landmarks: str | os.PathLike[str] | None = None,
+    frames: int = FRAMES,
+) -> pd.DataFrame:
+    """Measure many photographs and videos.
+
+    Parameters
+    ----------
+    photos : path or sequence of paths
+        Files, folders, patterns, or CSV files with a `photo` column. Videos are measured where they are
+        named, a row each; in folders they are passed over.
+    jobs : int
+        Threads.
+    face, jitter, landmark_model, max_megapixels, fine, force, texture, scale, references, sex, frames
+        As for `anthropo.Settings`.
+    age : float, optional
+        Years.
+    landmarks : path, optional
+        Landmark file of the photo, or a folder of such files: measure from these, corrected by hand.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per photograph (per face with ``face="all"``), in the order given, with the columns
+        of the CSV output: ``photo``, ``status``, ``reason``, then numbers; failed photographs have
+        a reason and no numbers.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to measure, or the scale, a reference, sex, age or landmarks cannot be used.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> table = anthropo.measure_table([anthropo.example_photo(), "gone.jpg"], sex="female", age=31)
+    >>> list(table["status"]), f"{table.loc[0, 'intercanthal_width_z_frl-adults']:.1f}"
+    (['ok', 'failed'], '-0.1')
+    """
+    settings = Settings(
+        face=face, jitter=jitter, landmark_model=landmark_model, max_megapixels=max_megapixels, fine=fine,
+        force=force, texture=texture, scale=scale, sex=sex, age=None if age is None else str(age),
+        references=(references,) if isinstance(references, str) else tuple(references), frames=frames,
+        corrections=None if landmarks is None else Corrections(os.fspath(landmarks)),
+    )  # fmt: skip
+    settings.fingerprint()
+    items = _named(photos)
+    if not items:
+        raise InputError("No photograph was named.")
+    return measure_items(items, settings, jobs=jobs).to_frame()
+
+
+def patient_table(
+    photos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    jobs: int = 1,
+    settings: Settings | None = None,
+) -> pd.DataFrame:
+    """Measure people of whom there are several photographs or videos.
+
+    Parameters
+    ----------
+    photos : path or sequence of paths
+        As for `anthropo.measure_table`. Photos that share a name in the column `patient` of a CSV are of one
+        person; where there is no such column, all are.
+    jobs : int
+        Threads.
+    settings : Settings, optional
+        How photos are measured.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per person, with the columns of ``anthropo measure --patient``.
+
+    Raises
+    ------
+    InputError
+        As `anthropo.measure_table`, and if the table contradicts itself about a person.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> table = anthropo.patient_table([anthropo.example_photo(), "gone.jpg"])
+    >>> int(table.loc[0, "photos_measured"]), bool(table.loc[0, "intercanthal_width_photos"] == 1)
+    (1, True)
+    """
+    return measure_items(_named(photos), settings or Settings(), jobs=jobs, people=True).to_frame()
+
+
+def _named(photos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Item]:
+    names = [photos] if isinstance(photos, (str, os.PathLike)) else photos
+    return collect([os.fspath(name) for name in names])

@@ -1,0 +1,67 @@
+"""What every page is made with"""
+
+from __future__ import annotations
+
+import io
+import re
+from importlib import resources
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from anthropo.errors import InputError, ModelError
+from anthropo.files import write
+from anthropo.report.rendering import embedded, jpeg, page, png, print_table
+
+
+def templates() -> list[Path]:
+    return sorted(Path(str(resources.files("anthropo.report"))).glob("*.html"))
+
+
+@pytest.mark.parametrize("path", templates(), ids=lambda p: p.name)
+def test_every_page_has_the_one_base_and_its_stylesheet(path: Path) -> None:
+    if path.name in ("base.html", "macros.html"):
+        return
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith('{% extends "base.html" %}')
+    assert "<style" not in text
+
+
+def test_page_needs_nothing_else_and_escapes_what_it_is_given() -> None:
+    text = page(
+        "comparison.html", networks=["<b>"], rows=[("a & b", ["0.9"])], recipe="r", photos=1, patients=1,
+        cohort={"photos": 1, "patients": 1, "left_out": 0}, parameters={"x": None},
+    )  # fmt: skip
+    assert "&lt;b&gt;" in text
+    assert "<dt>x</dt><dd>–</dd>" in text
+    assert "research use only, not a medical device" in text
+    assert text.count("<style>") == 1
+    assert not re.search(r"(?:src|href|url)=?\(?\"?https?:", text)
+
+
+def test_pictures_are_embedded_by_what_they_are() -> None:
+    picture = Image.new("RGB", (3, 2), "red")
+    assert embedded(jpeg(picture)).startswith("data:image/jpeg;base64,/9j/")
+    assert embedded(png(picture)).startswith("data:image/png;base64,iVBOR")
+    assert embedded(b"<svg/>").startswith("data:image/svg+xml;base64,")
+    with Image.open(io.BytesIO(png(picture))) as again:
+        assert again.size == (3, 2)
+        assert again.info == {}
+
+
+def test_table_shows_a_label_that_looks_like_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("label", "photos"), [("[red]x[/red]", "3"), ("y", "12")], spaced=True)
+    assert capsys.readouterr().out == "label         photos\n[red]x[/red]       3\ny                 12\n\n"
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "no" / "a.html"
+    with pytest.raises(InputError) as caught:
+        write(path, "text")
+    assert str(caught.value) == f"{path}: cannot be written (No such file or directory)."
+    with pytest.raises(ModelError) as caught_too:
+        write(path, b"", what="the model", advice="Choose another place.", error=ModelError)
+    assert str(caught_too.value) == (
+        f"{path}: the model cannot be written (No such file or directory). Choose another place."
+    )

@@ -1,0 +1,63 @@
+"""Work on several photographs at once"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from anthropo import threads
+from anthropo.threads import in_order
+
+
+@pytest.fixture(autouse=True)
+def five_network_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(5)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 5])
+def test_results_come_in_the_order_of_the_items(jobs: int) -> None:
+    def work(i: int) -> int:
+        time.sleep(0.001 * (i % 3))
+        return i
+
+    assert list(in_order(work, range(40), jobs)) == list(range(40))
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_a_network_has_one_thread_however_many_jobs_there_are(jobs: int) -> None:
+    assert set(in_order(lambda _: torch.get_num_threads(), range(9), jobs)) == {1}
+    assert torch.get_num_threads() == 5
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 3])
+def test_a_network_s_sums_are_rounded_alike_for_every_number_of_jobs(jobs: int) -> None:
+    """Shared among five threads, this product has other last digits (MKL, torch 2.13)."""
+    random = torch.Generator().manual_seed(0)
+    layer, embeddings = torch.nn.Linear(1024, 128), torch.randn(6, 1024, generator=random)
+    (expected,) = in_order(layer, [embeddings])
+    assert all(torch.equal(found, expected) for found in in_order(layer, [embeddings] * 4, jobs))
+
+
+def test_after_an_error_no_other_item_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_AHEAD", 1)
+    begun = []
+
+    def work(i: int) -> int:
+        begun.append(i)
+        if i == 3:
+            raise ValueError("the third")
+        return i
+
+    before = threading.active_count()
+    with pytest.raises(ValueError, match="the third"):
+        list(in_order(work, range(50), 2))
+    assert len(begun) <= 3 + 1 + 2
+    assert threading.active_count() == before
+    assert torch.get_num_threads() == 5
