@@ -109,7 +109,7 @@ class Evaluation:
             "hybrid" and, as far as they were made, "measurements", "regions", "metadata" and "background";
             other names are allowed. The first is the main one.
         attribute : str, optional
-            Of several, the one whose presence the models answered on.
+            The one that they answered on, of several.
         positive, prevalence, bootstrap, seed
             As in `anthropo.learning.metrics.judge`.
         columns : mapping of str to sequence, optional
@@ -126,8 +126,7 @@ class Evaluation:
         """
         if not models:
             raise InputError("No model to report on. Evaluate one first.")
-        main = next(iter(models))
-        judged = models[main]
+        main, judged = next(iter(models.items()))
         options: dict[str, Any] = {"bootstrap": bootstrap, "seed": seed}
         figures = {name: judge(m, positive, prevalence, **options) for name, m in models.items()}
         differences = {
