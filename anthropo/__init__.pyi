@@ -21,6 +21,7 @@ from .measurement.compute import measure_face as measure_face
 from .measurement.pooling import Pooled as Pooled
 from .measurement.pooling import pool as pool
 from .measurement.registry import registry as registry
+from .networks.network import Network as Network
 from .observation import Observation as Observation
 from .observation import observe as observe
 from .observation import observe_all as observe_all
@@ -28,15 +29,20 @@ from .photo import Photo as Photo
 from .photo import example_photo as example_photo
 from .photo import read_photo as read_photo
 from .settings import Settings as Settings
+from .workflows.bench import bench_networks as bench_networks
 from .workflows.cohort import CohortError as CohortError
 from .workflows.cohort import PhotoReading as PhotoReading
 from .workflows.cohort import TrainRequest as TrainRequest
+from .workflows.compare_networks import compare_networks as compare_networks
 from .workflows.composite import CompositeRequest as CompositeRequest
 from .workflows.composite import CompositeResult as CompositeResult
 from .workflows.composite import composite as composite
 from .workflows.evaluate import EvaluateResult as EvaluateResult
 from .workflows.evaluate import evaluate as evaluate
 from .workflows.explain import ExplainRequest as ExplainRequest
+from .workflows.export import export_network as export_network
+from .workflows.finetune import FinetuneRequest as FinetuneRequest
+from .workflows.finetune import finetune as finetune
 from .workflows.inspect import Inspection as Inspection
 from .workflows.inspect import inspect as inspect
 from .workflows.map import MapRequest as MapRequest
@@ -47,6 +53,7 @@ from .workflows.measure import measure_table as measure_table
 from .workflows.measure import patient_table as patient_table
 from .workflows.model import Model as Model
 from .workflows.model import load_model as load_model
+from .workflows.models import models as models
 from .workflows.regions import RegionsRequest as RegionsRequest
 from .workflows.regions import RegionsResult as RegionsResult
 from .workflows.regions import distinguish as distinguish

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -28,6 +29,9 @@ from anthropo.errors import AnthropoError, InputError
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.settings import Settings
 from anthropo.workflows.measure import MeasuredPhotos, measure_items
+
+if TYPE_CHECKING:
+    from anthropo.report.measure import Page
 
 
 @click.command(short_help="Measure the faces of photographs.")
@@ -150,23 +154,25 @@ def command(
         beside = _beside(overlay, save_landmarks, items, settings)
         if patient and settings.face == "all":
             raise InputError("--patient with --face all: one face of each photo is needed. Use largest.")
-        if output and output.lower().endswith(".html") and not patient:
-            sys.exit(_html(items, settings, jobs, Path(output), beside))
         if patient:
             patients(items)  # refuses what contradicts itself before anything is measured
-        name = str(photos_table(output)) if output and patient else output
+        page = _page(output) if output and output.lower().endswith(".html") and not patient else None
+        place = photos_table(output) if output and patient else Path(output) if output else None
         people = People(output) if output and patient else None
-        table = Output(name, settings) if name else None
+        table = Output(str(place), settings) if place and not page else None
         measured = measure_items(
-            items, settings, jobs=jobs, table=table, beside=beside, people=patient, progress=progress
-        )
-        if people and not measured.interrupted:
+            items, settings, jobs=jobs, table=table, beside=[*filter(None, [page]), *beside], people=patient,
+            progress=progress,
+        )  # fmt: skip
+        if page:
+            page.write(measured.listed)
+        elif people and not measured.interrupted:
             people.write(measured.people)
             of = f"{sum(person.ok for person in measured.people)} of {len(measured.people)}"
             click.echo(f"{output}: {of} people measured.", err=True)
         elif not table:
             _show(measured, patient)
-        sys.exit(_tell(measured, table.path if table else None))
+        sys.exit(_tell(measured, place, page is not None))
     except AnthropoError as error:
         fail(str(error), EXIT_USAGE)
     except KeyboardInterrupt:
@@ -181,6 +187,12 @@ def _permitted(settings: Settings) -> Settings:
             "own with --landmark-model FILE.dat."
         )
     return replace(settings, fine=False)
+
+
+def _page(output: str) -> Page:
+    from anthropo.report.measure import Page
+
+    return Page(Path(output))
 
 
 def _beside(
@@ -209,35 +221,25 @@ def _corrections(path: str, items: list[Item], saved: str | None) -> Corrections
     return Corrections(path, list(dict.fromkeys(item.path for item in items)))
 
 
-def _html(items: list[Item], settings: Settings, jobs: int, path: Path, beside: list[Beside]) -> int:
-    from anthropo.report.measure import Page
-
-    page = Page(path)
-    measured = measure_items(items, settings, jobs=jobs, beside=[page, *beside], progress=progress)
-    page.write(measured.listed)
-    _say(measured.notes, "", None)
-    _say(measured.reasons, "", None)
-    good = len(measured.records) - len(measured.reasons)
-    click.echo(f"{path}: {good} of {measured.total} photos measured.", err=True)
-    return EXIT_INTERRUPTED if measured.interrupted else _exit_code(measured)
-
-
-def _tell(measured: MeasuredPhotos, table: Path | None) -> int:
-    """What became of the photos, on stderr; the exit code."""
-    most = MOST_FAILURES if table else None
+def _tell(measured: MeasuredPhotos, place: Path | None, page: bool) -> int:
+    """What became of the photos, on stderr; the exit code. A page names every photo that failed."""
+    most = MOST_FAILURES if place and not page else None
     _say(measured.notes, "more such notes; the table has them all", most)
     _say(measured.reasons, "more photos failed; the table has every reason", most)
-    failures = len(measured.reasons)
+    failures, total = len(measured.reasons), measured.total
+    if measured.interrupted and not page:
+        kept = f" and kept in {place}. Run the same command to continue" if place else ""
+        click.echo(f"Interrupted: {measured.finished} of {total} photos finished{kept}.", err=True)
+    elif place:
+        extra = f", {measured.earlier} of them by an earlier run" if measured.earlier and not page else ""
+        failed = f", {failures} failed" if failures and not page else ""
+        good = measured.finished - failures
+        click.echo(f"{place}: {good} of {total} photos measured{extra}{failed}.", err=True)
     if measured.interrupted:
-        kept = f" and kept in {table}. Run the same command to continue" if table else ""
-        click.echo(f"Interrupted: {measured.finished} of {measured.total} photos finished{kept}.", err=True)
         return EXIT_INTERRUPTED
-    if table:
-        extra = f", {measured.earlier} of them by an earlier run" if measured.earlier else ""
-        failed = f", {failures} failed" if failures else ""
-        good = measured.total - failures
-        click.echo(f"{table}: {good} of {measured.total} photos measured{extra}{failed}.", err=True)
-    return _exit_code(measured)
+    if not failures:
+        return EXIT_SOME if measured.notes else 0
+    return EXIT_SOME if total > failures else EXIT_NONE
 
 
 def _say(sentences: list[str], more: str, most: int | None) -> None:
@@ -246,13 +248,6 @@ def _say(sentences: list[str], more: str, most: int | None) -> None:
         click.echo(sentence, err=True)
     if most is not None and len(sentences) > most:
         click.echo(f"… and {len(sentences) - most} {more}.", err=True)
-
-
-def _exit_code(measured: MeasuredPhotos) -> int:
-    failures = len(measured.reasons)
-    if not failures:
-        return EXIT_SOME if measured.notes else 0
-    return EXIT_SOME if measured.total > failures else EXIT_NONE
 
 
 def _show(measured: MeasuredPhotos, patient: bool) -> None:

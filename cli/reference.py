@@ -21,7 +21,7 @@ from anthropo.cli.common import (
     terminate_like_ctrl_c,
 )
 from anthropo.errors import AnthropoError, InputError
-from anthropo.reference.build import MIN_PEOPLE, By
+from anthropo.reference.build import MIN_PEOPLE
 from anthropo.reference.tables import (
     DEFAULT_REFERENCE,
     SEXES,
@@ -87,19 +87,17 @@ def _distinct(texts: Iterable[str], separator: str = ", ") -> str:
 
 
 def _show_rows(reference: Reference) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from anthropo.report.rendering import print_table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    numbers = ("n", "mean", "SD", "error SD")
-    for column in ("measurement", "unit", "sex", "ages", *numbers, "grade"):
-        table.add_column(column, justify="right" if column in numbers else "left", no_wrap=True)
-    for row in reference.rows:
-        table.add_row(
+    left, numbers = ("unit", "sex", "ages", "grade"), ("n", "mean", "SD", "error SD")
+    rows = [
+        (
             row.measurement, row.unit, row.sex, f"{row.age_lo:g} to {row.age_hi:g}", str(row.n),
             f"{row.mean:.4g}", f"{row.sd:.3g}", f"{row.error_sd:.3g}", row.grade,
-        )  # fmt: skip
-    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
+        )
+        for row in reference.rows
+    ]  # fmt: skip
+    print_table(("measurement", *left[:3], *numbers, "grade"), rows, left=left)
     _line("file", str(reference.path))
     _line("sha256", reference.sha256)
     _line("instrument", _distinct((row.instrument for row in reference.rows), "; "))
@@ -135,16 +133,8 @@ def _show_rows(reference: Reference) -> None:
 )
 @options.jobs_option
 @options.landmark_model_option
-def build(
-    controls: str,
-    output: str,
-    age_bands: str | None,
-    min_people: int,
-    by: By,
-    source: str | None,
-    jobs: int,
-    landmark_model: str | None,
-) -> None:
+@options.passed_as("request", workflow.BuildRequest)
+def build(controls: str, output: str, request: workflow.BuildRequest) -> None:
     """Make a reference table from healthy controls, measured by anthropo itself.
 
     CONTROLS.csv lists photographs in the columns `photo`, `sex` and `age`; photographs of one person
@@ -161,24 +151,12 @@ def build(
     terminate_like_ctrl_c()
     try:
         path = _place(output, controls)
-        built = workflow.build(
-            controls,
-            age_bands=age_bands,
-            min_people=min_people,
-            by=by,
-            source=source,
-            jobs=jobs,
-            landmark_model=landmark_model,
-            progress=progress,
-        )
+        built = workflow.build(controls, request, progress=progress)
         for sentence in (*built.left_out, *built.notes):
             click.echo(sentence, err=True)
         if not built.rows:
-            fail(
-                f"{controls}: no sex and age band has {min_people} people with a measured photograph; "
-                f"{output} is not written.",
-                EXIT_NONE,
-            )
+            few = f"no sex and age band has {request.min_people} people with a measured photograph"
+            fail(f"{controls}: {few}; {output} is not written.", EXIT_NONE)
         write_reference(path, built.rows)
         kinds = len({row.measurement for row in built.rows})
         made = f"{len(built.rows)} rows, {kinds} measurements, from {built.people} people"

@@ -21,7 +21,14 @@ from anthropo.reference.zscore import ZScore
 Json = dict[str, Any]  # an object as JSON has it
 Row = dict[str, Any]  # one line of a table
 
+_BOUNDS = ("value", "lo", "hi")
 _POOLED = ("photos", "sd", "repeatability")
+_SCALE = ("mm_per_px", "rel_sd", "method")
+#: Keys of a z-score in JSON, and its fields.
+_SCORE = {
+    "reference": "reference", "grade": "grade", "z": "z", "lo": "z_lo", "hi": "z_hi", "n": "n",
+    "reason": "reason",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +92,7 @@ class FacePlace:
         )
 
     def to_json(self) -> Json:
-        gate = {check.name: asdict(check) for check in self.gate}
-        for check in gate.values():
-            del check["name"]
+        gate = {check.name: {k: v for k, v in asdict(check).items() if k != "name"} for check in self.gate}
         return {**{f.name: getattr(self, f.name) for f in fields(self)}, "gate": gate}
 
     @classmethod
@@ -166,23 +171,20 @@ class MeasuredRecord:
     def measurement_columns(self) -> Row:
         """The results as columns; where several photos were pooled, with how often and how steadily."""
         row: Row = {}
-        results = self.results
-        reasons, doubts = [], []
+        results, reasons, doubts = self.results, [], []
         for name in registry():
             result = results.get(name)
             row.update(dict.fromkeys((name, f"{name}_lo", f"{name}_hi")))
             if result is None:
                 continue
             value = result.measured
-            row.update(_bounds(name, value))
+            row |= _bounds(name, value.value, value.lo, value.hi)
             if isinstance(value, Pooled):
                 row.update({f"{name}_{key}": _number(getattr(value, key)) for key in _POOLED})
             if result.in_mm:
-                row.update(_bounds(f"{name}_mm", result.in_mm))
+                row |= _bounds(f"{name}_mm", result.in_mm.value, result.in_mm.lo, result.in_mm.hi)
             for z in result.scores:
-                column = f"{name}_z_{z.reference}"
-                for suffix, number in (("", z.z), ("_lo", z.z_lo), ("_hi", z.z_hi)):
-                    row[column + suffix] = _number(number)
+                row |= _bounds(f"{name}_z_{z.reference}", z.z, z.z_lo, z.z_hi)
                 if z.reason and not value.reason and z.n:
                     doubts.append(f"{name}, {z.reference}: {z.reason}")
             if value.reason:
@@ -239,9 +241,7 @@ class Record(MeasuredRecord):
             "status": self.status,
             "reason": self.reason,
             **(self.face.to_json() if self.face else dict.fromkeys(_FACE)),
-            "scale": {key: getattr(scale, key) for key in ("mm_per_px", "rel_sd", "method")}
-            if scale
-            else None,
+            "scale": scale and {key: getattr(scale, key) for key in _SCALE},
             "measurements": self.measurements_json(),
             "texture": None if texture is None else {name: _number(v) for name, v in texture.items()},
             "disagreements": list(self.disagreements),
@@ -295,64 +295,42 @@ class Record(MeasuredRecord):
         return row
 
 
-def _number(value: float) -> float | None:
+def _number(value: Any) -> Any:
     """JSON has no NaN."""
-    return value if math.isfinite(value) else None
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _nan(value: float | None) -> float:
+def _nan(value: Any) -> Any:
     return math.nan if value is None else value
 
 
-def _bounds(column: str, value: Measurement) -> Row:
-    return {
-        column: _number(value.value),
-        f"{column}_lo": _number(value.lo),
-        f"{column}_hi": _number(value.hi),
-    }
+def _bounds(column: str, value: float, lo: float, hi: float) -> Row:
+    return {column: _number(value), f"{column}_lo": _number(lo), f"{column}_hi": _number(hi)}
 
 
 def _value_json(value: Measurement) -> Json:
-    keys = ("value", "lo", "hi", *(_POOLED if isinstance(value, Pooled) else ()))
+    keys = (*_BOUNDS, *_POOLED) if isinstance(value, Pooled) else _BOUNDS
     return {**{key: _number(getattr(value, key)) for key in keys}, "unit": value.unit}
 
 
 def _result_json(result: Result) -> Json:
     value = result.measured
-    scores = [
-        {
-            "reference": z.reference,
-            "grade": z.grade,
-            "z": _number(z.z),
-            "lo": _number(z.z_lo),
-            "hi": _number(z.z_hi),
-            "n": z.n,
-            "reason": z.reason,
-        }
-        for z in result.scores
-    ]
+    scores = [{key: _number(getattr(z, name)) for key, name in _SCORE.items()} for z in result.scores]
     json = {**_value_json(value), "reason": value.reason, "corrected": value.corrected, "z": scores}
     return json | ({"mm": _value_json(result.in_mm)} if result.in_mm else {})
 
 
 def _values(name: str, result: Json) -> Iterable[Measurement]:
     """A measurement in its own unit, and in millimetres if the JSON has that."""
+    about = {"id": name, "side": registry()[name].side, "reason": result["reason"]}
     for value in (result, *([result["mm"]] if "mm" in result else [])):
-        measured = Measurement(
-            name, _nan(value["value"]), _nan(value["lo"]), _nan(value["hi"]), value["unit"],
-            registry()[name].side, result["reason"], result["corrected"],
-        )  # fmt: skip
-        if "photos" in value:
-            sd, repeatability = _nan(value["sd"]), _nan(value["repeatability"])
-            measured = Pooled(**asdict(measured), photos=value["photos"], sd=sd, repeatability=repeatability)
-        yield measured
+        kind, keys = (Pooled, (*_BOUNDS, *_POOLED)) if "photos" in value else (Measurement, _BOUNDS)
+        numbers = {key: _nan(value[key]) for key in keys}
+        yield kind(**about, **numbers, unit=value["unit"], corrected=result["corrected"])
 
 
 def _score(name: str, z: Json) -> ZScore:
-    return ZScore(
-        name, z["reference"], z["grade"], _nan(z["z"]), _nan(z["lo"]), _nan(z["hi"]), z["n"], math.nan,
-        math.nan, z["reason"],
-    )  # fmt: skip
+    return ZScore(id=name, mean=math.nan, sd=math.nan, **{to: _nan(z[key]) for key, to in _SCORE.items()})
 
 
 # ------------------------------------------------------------------------------------- columns

@@ -204,7 +204,7 @@ def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Re
             failed.append(error)
             continue
         one = measure_observation(item, observation, settings, digest)
-        values.append([m for m in one.values if isinstance(m, Measurement)])
+        values.append(one.values)
         unscaled += one.notes
         if best is None or observation.doubt < best.observation.doubt:
             best = one

@@ -135,32 +135,10 @@ def heatmaps(
 ) -> FaceHeat:
     """Places in a face that the log-odds of its regions come from.
 
-    Parameters
-    ----------
-    model : HybridClassifier
-    encoder : Encoder
-        That the model was trained with.
-    photo : Photo
-    face : Face or None
-        Found in the photo. None: of the photo's middle square.
-    weights : (k,) array
-        What is explained, as a sum of the labels' margins: 1 for a label, and less than 0 for the others,
-        as much as each counts in the comparison (`anthropo.explanation.contributions.contrast`).
-    regions : sequence of str, optional
-        Some of the model's; all of them when left out.
-    judge : bool
-        Say how faithful each map is; takes three times as long.
-    seed : int
-        Seed of the random order and of the network that knows nothing.
-
-    Returns
-    -------
-    FaceHeat
-
-    Raises
-    ------
-    InputError
-        If the model has no such region, or none at all.
+    Explained is a sum of the labels' margins with `weights` (k,): 1 for a label, and less than 0 for the
+    others, as much as each counts in the comparison (`contrast`). Without a face, maps are of the photo's
+    middle square. To judge how faithful each map is takes three times as long; `seed` is that of the
+    random order and of the network that knows nothing.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""Several labels per person: one hybrid classifier each, which may know of those before it."""
+"""Several labels per person: a hybrid classifier for each, which may use the answers of those before it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CHAINED = METADATA + "attribute "
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """How two attributes of a cohort go together, counted in patients."""
+    """Odds ratio of two attributes of a cohort, counted in patients."""
 
     first: str
     second: str
@@ -93,7 +93,7 @@ class AttributeModel:
         )
 
     def answer(self, table: Any, groups: Sequence[str] | None = None) -> Answers:
-        """Answers for the rows of a feature table, or for its people when `groups` tells whose each is."""
+        """Answers for the rows of a feature table, or for its people when `groups` names the patients."""
         mean, n = by_person(len(table), groups)
         k = len(self.labels)
         probabilities, log_odds = np.empty((n, k)), np.empty((n, k))
@@ -112,7 +112,7 @@ class AttributeModel:
         )  # fmt: skip
 
     def tables(self, table: Any) -> list[Any]:
-        """What each classifier is asked with: the feature table and, if chained, those before it."""
+        """Feature table of each classifier; if chained, with the log-odds of the attributes before it."""
         made = [table]
         for name, one in zip(self.labels[:-1], self.classifiers, strict=False):
             last = made[-1]
@@ -122,7 +122,7 @@ class AttributeModel:
         return made
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
-        """As JSON and arrays of numbers."""
+        """The model as JSON and arrays of numbers, for a model file."""
         made: dict[str, Any] = {
             "task": "attributes",
             "labels": list(self.labels),
@@ -141,7 +141,7 @@ class AttributeModel:
 
     @classmethod
     def from_state(cls, meta: Mapping[str, Any], arrays: Arrays) -> AttributeModel:
-        """What `state` made these of."""
+        """The model that `state` was called on."""
         reader = Meta(meta)
         labels = tuple(reader.texts("labels"))
         metas = meta.get("classifiers")
@@ -176,7 +176,7 @@ def split_labels(label: str) -> tuple[str, ...]:
 def find_relations(
     names: Sequence[str], member: NDArray[np.bool_], patients: NDArray[Any]
 ) -> tuple[Relation, ...]:
-    """Odds ratios of all pairs of attributes (a patient has what one of the photos has), surest first."""
+    """Odds ratios of all pairs of attributes, surest first; a patient has what any of their photos has."""
     from scipy.stats import fisher_exact
 
     people = list(dict.fromkeys(patients.tolist()))

@@ -1,9 +1,8 @@
 """Boosted trees as plain arrays, and back only if they are trees.
 
-XGBoost believes the model files it is given: a child, feature or size out of range in one makes it read
-outside of its memory, and the process dies or worse. A model file that comes from somebody else must not
-be handed to it. Here the trees are kept as arrays; they are checked, and XGBoost's own JSON is written
-anew from what was checked.
+XGBoost does not check the model files that it reads: a child, feature or size out of range makes it read
+outside its memory, and the process dies or worse. A model file from somebody else must not be given to it.
+Here the trees are kept as arrays, which are checked before XGBoost's JSON is written from them.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, NDArray[Any]]
 
-#: Objectives without parameters of their own but the number of classes.
+#: Objectives without other parameters than the number of classes.
 OBJECTIVES = ("binary:logistic", "binary:logitraw", "multi:softprob", "reg:squarederror")
 
 _NODES = {  # per node, all trees behind each other: name -> (dtype, XGBoost's name)
@@ -53,7 +52,7 @@ def booster_arrays(booster: xgboost.Booster) -> Arrays:
     Raises
     ------
     ValueError
-        If it is another kind of booster, which the arrays would not hold.
+        If the booster is of a kind that the arrays cannot hold.
     """
     learner = json.loads(bytes(booster.save_raw("json")))["learner"]
     model, param = learner["gradient_booster"].get("model", {}), learner["learner_model_param"]
@@ -82,12 +81,12 @@ def booster_arrays(booster: xgboost.Booster) -> Arrays:
 
 
 def _starts(starts: NDArray[np.int32], end: int) -> bool:
-    """Whether these are first members of parts of at least one, which together are all."""
+    """Whether these are the first indices of parts that are not empty and together fill 0 to `end`."""
     return len(starts) > 0 and starts[0] == 0 and starts[-1] == end and bool((np.diff(starts) > 0).all())
 
 
 def _fault(a: Mapping[str, NDArray[Any]], n_features: int) -> str | None:
-    """Why the arrays are no trees; None when they are."""
+    """Reason why the arrays are no trees; None when they are."""
     for name, dtype in _DTYPES.items():
         if name not in a or a[name].dtype != dtype or a[name].ndim != 1:
             return f"{name} is missing or of another type"
@@ -146,16 +145,16 @@ def booster_from_arrays(
     Parameters
     ----------
     arrays : mapping of str to array
-        They may come from anywhere.
+        From an untrusted file.
     objective : str
         One of :data:`OBJECTIVES`.
     n_features : int
-        Columns of the data it will see; XGBoost does not look whether they are as many.
+        Columns of the data that it will be given; XGBoost does not check their number.
 
     Raises
     ------
     ModelError
-        If the arrays are not trees; XGBoost has seen nothing of them.
+        If the arrays are no trees; XGBoost is then not called.
     """
     fault = "the objective is unknown" if objective not in OBJECTIVES else _fault(arrays, n_features)
     classes = len(arrays["base_score"]) if fault is None else 0

@@ -1,4 +1,4 @@
-"""The bootstrap: patients are drawn with all their photos, within each label."""
+"""Bootstrap: patients are drawn with all their photos, within each label."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def resamples(judged: Judged, bootstrap: int, seed: int) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=8)  # models that are judged and then compared
 def resampled_figures(judged: Judged, positive: int | None, bootstrap: int, seed: int) -> dict[str, Floats]:
-    """Each figure that is bootstrapped, (1 + bootstrap,): first as it is, then of every resample."""
+    """Figures (1 + bootstrap,): of all photos first, then of every resample."""
     weights = resamples(judged, bootstrap, seed)
     rows = max(1, _BLOCK // weights.shape[1])
     blocks: list[Floats] = [np.ones((1, weights.shape[1]))]

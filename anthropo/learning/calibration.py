@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 _PRIOR = 1e-6  # weight of the penalty on slopes, per photo
 _HELD = 3.0  # photos' worth of penalty on leaving a part's expected slope
-_FIRM = 2.0  # photos' worth of penalty on each label's own bias, against infinite ones in tiny cohorts
+_FIRM = 2.0  # photos' worth of penalty on each label's bias, against infinite ones in tiny cohorts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,13 +70,13 @@ def fit_stack(
     Notes
     -----
     With two labels and one part this is Platt scaling (Platt 1999), with more labels vector scaling with
-    one temperature (Guo et al., ICML 2017). Slopes are held at 0 or above: a part that speaks against
-    its own label out of fold says nothing.
+    one temperature (Guo et al., ICML 2017). Slopes are held at 0 or above: a part that is wrong more often
+    than right out of fold is not used.
     """
     from scipy.optimize import minimize
 
     n, k = parts[0].shape
-    # in units of their own spread, so that one penalty fits all
+    # in units of their spread, so that one penalty fits all
     held = _PRIOR if expected_slope is None else _HELD / n
     spread = np.array([float(centred(p).std()) for p in parts])
     spread[spread < 1e-9] = 1.0  # says nothing: no steep slope for it

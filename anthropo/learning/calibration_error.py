@@ -1,4 +1,4 @@
-"""How far stated probabilities are from observed shares."""
+"""Calibration error: the distance of stated probabilities to observed shares."""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ _PER_BIN = 30  # photos in each, at least
 
 
 def calibrated_on(judged: Judged, positive: str | None) -> tuple[Floats, Bools]:
-    """The probabilities whose calibration is judged, and whether what they are of was true, each (n,).
-
-    The positive label's; without one, each photo's most probable label's.
-    """
+    """Probabilities (n,) of the positive label and whether it was true; else of the most probable label."""
     chosen = judged.index(positive)
     if chosen is not None:
         return judged.proba[:, chosen], judged.truth == chosen

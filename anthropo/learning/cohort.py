@@ -36,7 +36,7 @@ _NAMED = 5  # examples in a message
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong with a cohort, or that whoever trains on it should know."""
+    """An error, warning or note on a cohort."""
 
     level: Level  # an error: nothing is trained
     category: str  # what it is about: label, patient, photo, metadata, duplicate
@@ -54,13 +54,13 @@ class Case:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The case's labels in a cohort of several labels each; none is possible."""
+        """The case's labels, where a case may have several or none."""
         return tuple(label for label in self.label.split(f"{SEPARATOR} ") if label)
 
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """Labelled photographs, and what was noticed while they were read."""
+    """Labelled photographs, and findings from reading their table."""
 
     cases: tuple[Case, ...]
     source: str  # the table or folder
@@ -133,7 +133,7 @@ def read_cohort(path: str | os.PathLike[str], *, multilabel: bool = False) -> Co
 
 
 def read_cohort_table(path: Path, *, multilabel: bool = False) -> Cohort:
-    """The table form of `read_cohort`."""
+    """Cohort of a table."""
     table = read_photo_table(path)
     items, columns = table.items, table.columns
     if "label" not in columns:
@@ -177,7 +177,7 @@ def read_cohort_table(path: Path, *, multilabel: bool = False) -> Cohort:
 
 
 def read_cohort_folder(path: Path) -> Cohort:
-    """The folder form of `read_cohort`; photos are searched throughout each subfolder."""
+    """Cohort of a folder; photos are searched throughout each subfolder."""
     cases: list[Case] = []
     loose = 0
     for item in collect([str(path)]):
@@ -254,7 +254,7 @@ def typed(cells: Sequence[str], kind: Kind) -> Values:
     Parameters
     ----------
     cells : sequence of str
-        Empty, ``NA``, ``N/A``, ``NaN`` and ``null`` are missing; so is an age or sex that is none.
+        Empty, ``NA``, ``N/A``, ``NaN``, ``null``, and what cannot be read as an age or sex, are missing.
     kind : {"age", "sex", "number", "category"}
     """
     if kind == "age":
@@ -277,12 +277,12 @@ def _or(default: D, parse: Callable[[str], T], cell: str) -> T | D:
 
 
 def missing(cell: str) -> bool:
-    """Whether a cell says that there is nothing to say."""
+    """Whether a cell stands for a missing value."""
     return cell.strip().lower() in _MISSING
 
 
 def kind_of(name: str, cells: Iterable[str]) -> Kind:
-    """What a column of cells holds."""
+    """Kind of a column, by its name and cells."""
     if name == "age":
         return "age"
     if name == "sex":
@@ -307,7 +307,7 @@ def _metadata(source: str, cases: Sequence[Case]) -> tuple[dict[str, Kind], list
 
 
 def _useless(kind: Kind, values: Values, patients: Sequence[str]) -> str:
-    """Why nothing can be learned from a column; empty if something can."""
+    """Reason why nothing can be learned from a column; empty if something can."""
     owners: dict[float | str, set[str]] = defaultdict(set)
     for value, patient in zip(values, patients, strict=True):
         if value is not None and value == value:

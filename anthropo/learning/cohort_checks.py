@@ -1,4 +1,4 @@
-"""What speaks against training on a cohort: contradictions, leaks, duplicates, photos that are not there."""
+"""Checks of a cohort before training: contradictions, leaks, duplicates, missing photos."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PAIRED = 10  # patients with several labels, and at least half of all: meant so
 
 
 def validate(cohort: Cohort, features: Features, *, allow_duplicates: bool = False) -> list[Finding]:
-    """Everything that speaks against training on a cohort, or should be known.
+    """Findings on a cohort whose photos have been read.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def check(cohort: Cohort) -> list[Finding]:
 
 
 def by_level(findings: Iterable[Finding]) -> list[Finding]:
-    """Errors first, then warnings, then notes."""
+    """Findings in order: errors, warnings, notes."""
     order = ("error", "warning", "note")
     return sorted(findings, key=lambda finding: order.index(finding.level))
 
@@ -170,7 +170,7 @@ def _photos(cohort: Cohort) -> list[Finding]:
 
 
 def _differing(cases: Sequence[Case]) -> str:
-    """In what the rows of one photo differ."""
+    """Columns in which the rows of one photo differ, with their values."""
     columns = {
         "label": {case.label for case in cases},
         "patient": {case.patient for case in cases},
@@ -203,7 +203,7 @@ def _unreadable_cells(cohort: Cohort) -> list[Finding]:
 
 
 def _leaks(cohort: Cohort) -> list[Finding]:
-    """Columns that give the label away: each of few values, or being empty, goes with one label only."""
+    """Warnings on columns whose every value, an empty cell included, occurs with one label only."""
     if cohort.multilabel or len({case.label for case in cohort.cases}) < 2:
         return []
     findings = []

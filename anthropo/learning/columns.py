@@ -1,4 +1,4 @@
-"""Which columns of a feature table are measurements, regions and metadata, and these as numbers."""
+"""Columns of a feature table: measurements, regions and metadata, and their standardised numbers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Floats = NDArray[np.float64]
 
 METADATA = "meta:"  # start of a metadata column's name; embeddings are called REGION/0, REGION/1, …
 _EMBEDDING = re.compile(r"(.+)/(\d+)")
-_CLIP = 5.0  # standard deviations: no single outlier decides
+_CLIP = 5.0  # standard deviations, so that no single outlier decides
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of a feature table by what they are."""
+    """Names of a feature table's columns, by kind."""
 
     measurements: tuple[str, ...]
     regions: dict[str, tuple[str, ...]]
@@ -88,7 +88,7 @@ class Scaler:
         return cls(tuple(names), tuple(origin), tuple(category), mean, spread)
 
     def transform(self, table: Any, clip: bool = True) -> Floats:
-        """Standardised numbers (n, m), beyond ±5 cut."""
+        """Standardised numbers (n, m), clipped to ±5."""
         out: NDArray[np.float64] = np.empty((len(table), len(self.names)))
         for at, (name, text) in enumerate(zip(self.origin, self.category, strict=True)):
             column = table[name]

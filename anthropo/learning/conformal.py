@@ -1,4 +1,4 @@
-"""Prediction sets at a stated error rate, and how unlike everybody a face is."""
+"""Prediction sets at a stated error rate, and conformal p-values of a distance."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class ConformalSets:
 
     Notes
     -----
-    A label is in the set when at least the error rate's share of its own training photos, judged out of
-    fold, were as improbable under it: Vovk, Gammerman & Shafer, "Algorithmic learning in a random
+    A label is in the set when at least the error rate's share of its training photos, judged out of fold,
+    were as improbable under it: Vovk, Gammerman & Shafer, "Algorithmic learning in a random
     world" (2005), chapter 4 (Mondrian predictors), with cross-validated scores (Vovk 2015). Each
-    label is then missed with the stated rate, also a rare one. An empty set says: none of these.
+    label is then missed with the stated rate, also a rare one. An empty set means: none of these.
     """
 
-    scores: tuple[Floats, ...]  # per label, ascending: out-of-fold probabilities of its own photos
+    scores: tuple[Floats, ...]  # per label, ascending: out-of-fold probabilities of its photos
 
     @classmethod
     def fit(cls, probabilities: Floats, y: NDArray[np.int64]) -> ConformalSets:
@@ -88,7 +88,7 @@ class Distance:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rank:
-    """Share of reference people who are at least as far out, as a conformal p-value."""
+    """Conformal p-values: shares of reference people who are at least as far out."""
 
     scores: Floats  # (n,) ascending, each by a model that did not see the person
 
@@ -100,7 +100,7 @@ class Rank:
     def limit(self, share: float) -> float:
         """The distance beyond which no more than `share` of the reference people are.
 
-        Where they are too few to tell, by the exponential tail of those beyond the median.
+        With too few people for that share, the exponential tail beyond the median is extrapolated.
         """
         n = len(self.scores)
         at = math.ceil((n + 1) * (1 - share)) - 1
@@ -111,13 +111,13 @@ class Rank:
 
     @property
     def rate(self) -> float:
-        """-d log(share) / d distance: how fast people become fewer, beyond the median."""
+        """Rate of the exponential tail beyond the median: -d log(share) / d distance."""
         middle = float(np.median(self.scores))
         beyond = self.scores[self.scores > middle] - middle
         return 1 / float(beyond.mean()) if len(beyond) and beyond.mean() > 0 else 1.0
 
     def p_value(self, distances: Floats) -> Floats:
-        """(n,), small: unlike the reference people."""
+        """P-values (n,); small for distances that few reference people reach."""
         below = np.searchsorted(self.scores, distances - 1e-12, side="left")
         p: Floats = (len(self.scores) - below + 1) / (len(self.scores) + 1)
         return p

@@ -1,4 +1,4 @@
-"""What an error costs, and the decision that costs least."""
+"""Costs of errors, and the decision of least expected cost."""
 
 from __future__ import annotations
 

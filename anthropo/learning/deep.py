@@ -13,7 +13,7 @@ _FREQUENCIES = 1024  # random Fourier features are twice as many; 512 loses up t
 _PENALTIES = (0.1, 0.5, 2.5)  # of the ridge, the best out of fold is taken
 _DUAL = 4096  # photos, up to which the system of as many unknowns is solved; beyond, that of the features
 _BLOCK = 4096  # photos turned into Fourier features at a time
-_PAIRS = 500  # photos whose distances tell the kernel's width
+_PAIRS = 500  # photos that the kernel's width is estimated from
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +98,7 @@ def _dual(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tuple[
 
 
 def _inverse(matrix: Floats) -> Floats:
-    """Of a positive definite matrix, by Cholesky: a third of the time of the general one."""
+    """Inverse of a positive definite matrix by Cholesky, three times as fast as the general one."""
     from scipy.linalg.lapack import dpotrf, dpotri
 
     factor, failed = dpotrf(matrix, lower=1)

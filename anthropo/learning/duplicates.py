@@ -3,9 +3,9 @@
 A photo that stands on both sides of a split makes every figure too good, and photos collected from
 publications and the web come in many copies: of 1,600 web portraits here, nine pairs.
 
-Altered copies are told by the aligned face, not by the whole picture, so that crops, frames and rotations
-do not matter: what lies between brows and lower lip, 25 × 25 pixels, freed of the local brightness and
-contrast, is correlated with that of every other photo and of its mirror image. Photos without a face are
+Altered copies are recognised by the aligned face, not by the whole picture, so that crops, frames and
+rotations do not matter: what lies between brows and lower lip, 25 × 25 pixels, freed of the local brightness
+and contrast, is correlated with that of every other photo and of its mirror image. Photos without a face are
 compared by their middle, so that only copies of the same frame are found.
 """
 

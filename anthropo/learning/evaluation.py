@@ -1,4 +1,4 @@
-"""The evaluation of a classifier: every figure, what it is of, and what makes it worth less."""
+"""Evaluation of a classifier: its figures, and warnings where they are less reliable."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evaluation:
-    """Figures of models with their intervals, and what makes them worth less.
+    """Figures of models with their intervals, and warnings where they are less reliable.
 
     Examples
     --------

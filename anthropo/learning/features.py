@@ -1,4 +1,4 @@
-"""Photographs to numbers to learn from: measurements and region embeddings, kept for the next run."""
+"""Measurements and region embeddings of photographs, kept for the next run."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Features:
 
 @lru_cache(maxsize=1)
 def measurement_ids() -> tuple[str, ...]:
-    """The measurements that are learned from: all of the registry that need no millimetres."""
+    """Measurements that are learned from: those that need no millimetres."""
     return tuple(entry.id for entry in registry().values() if not entry.needs_mm)
 
 
@@ -164,7 +164,7 @@ def _measured(settings: Settings) -> tuple[str, ...]:
 
 @dataclass(slots=True, eq=False)
 class _Extract:
-    """What one photo gave."""
+    """Numbers of one photo, or the reason why there are none."""
 
     digest: str = ""  # of the file; empty if it could not be read
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
@@ -259,7 +259,7 @@ def _whole(photo: Photo, encoder: Encoder, regions: Sequence[str]) -> dict[str, 
 
 
 def _complete(kept: dict[str, NDArray[Any]], measurements: int, regions: int, dimension: int) -> bool:
-    """Whether an entry is what this version writes; another is computed anew."""
+    """Whether an entry of the store has the arrays that this version writes."""
     wanted: dict[str, tuple[int, ...]] = {
         "measurements": (measurements,),
         "print": (PRINT_SIDE**2,),
@@ -313,7 +313,7 @@ def _words(words: Iterable[str]) -> NDArray[np.str_]:
 
 
 def subset(features: Features, rows: ArrayLike) -> Features:
-    """Some of the rows, by index or by a Boolean mask; nothing counts as left out."""
+    """Features of some photos, chosen by index or by a Boolean mask, without a list of photos left out."""
     chosen = np.asarray(rows)
     at = np.arange(len(features))[chosen if chosen.size else chosen.astype(np.int64)]
     arrays = ((name, getattr(features, name)) for name in _ROWS)

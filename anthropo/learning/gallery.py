@@ -1,4 +1,4 @@
-"""Labels with few patients: how alike the nearest of them is."""
+"""Labels with few patients: similarity to the nearest patient."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Gallery:
 
     Notes
     -----
-    As GestaltMatcher does for ultra-rare disorders (Hsieh et al., Nat Genet 2022;54:349). Unlike there a
-    match is turned into odds, learned from the cohort's own labels, so that it can stand in one
-    ranked list with trained labels.
+    As GestaltMatcher does for ultra-rare disorders (Hsieh et al., Nat Genet 2022;54:349). Unlike there, the
+    cosine is turned into odds, learned from the cohort's labels, so that matched and trained labels can be
+    ranked together.
     """
 
     labels: tuple[str, ...]
@@ -61,7 +61,7 @@ class Gallery:
 def fit_gallery(
     embeddings: Floats, labels: Sequence[str], patients: Sequence[str], rare: Sequence[str], seed: int = 0
 ) -> Gallery:
-    """Keep the rare labels' patients, and learn from the other labels what a match is worth.
+    """Gallery of the rare labels' patients, its odds learned from the other labels' patients.
 
     Notes
     -----

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from anthropo.learning.bootstrap import resamples
-from anthropo.learning.intervals import Interval, percentiles, proportion
+from anthropo.learning.intervals import Interval, percentiles, proportion, unknown
 from anthropo.learning.judged import Floats, Judged
 
 
@@ -36,7 +36,7 @@ def judge_grades(judged: Judged, *, bootstrap: int = 1000, seed: int = 0) -> dic
     truth, decision = judged.truth[decided], judged.decision[decided]
     value = quadratic_kappa(truth, decision, k) if len(truth) else math.nan
     if math.isnan(value):
-        return {"quadratic_kappa": Interval(math.nan, reason="everybody has one grade"), "off_by_one": off}
+        return {"quadratic_kappa": unknown("everybody has one grade"), "off_by_one": off}
     drawn = resamples(judged, bootstrap, seed)[:, decided].astype(float)
     replicates = np.array([quadratic_kappa(truth, decision, k, weights) for weights in drawn])
     lo, hi = percentiles(replicates[np.isfinite(replicates)])

@@ -56,26 +56,26 @@ class Contributions:
 class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Cost-sensitive, calibrated classifier on measurements, deep regions and metadata.
 
-    Each region's embedding becomes one score per label (kernel ridge regression), and the scores log-odds.
-    Measurements and metadata become log-odds by boosted trees or an SVM. The likelihood of both
-    out of fold tells how much each half counts, which is also the calibration; a half that adds nothing
-    to the ranking counts a tenth. All of it is a sum, so `contributions` is exact (but of
-    "svm-rbf").
+    Kernel ridge regression turns each region's embedding into a score per label, and the scores of all
+    regions into log-odds. Boosted trees or an SVM turn measurements and metadata into log-odds. The weights
+    of both halves have the greatest likelihood out of fold, which also calibrates them; a half that does not
+    improve the ranking counts a tenth. The result is a sum, so that `contributions` is exact except for
+    "svm-rbf".
 
     Parameters
     ----------
     classifier : {"xgboost", "svm", "svm-rbf"}
         "svm" is linear; with a Gaussian kernel ("svm-rbf") contributions are sampled and leave a residual.
     balance : {"weights", "resample", "none"}
-        Against unequal labels in training: weights, drawing photos of rarer labels again, or nothing.
-        Probabilities are those of the cohort's own shares in any case.
+        What is done about labels of unequal size in training: weights, drawing photos of rarer labels
+        again, or nothing. Probabilities are calibrated to the cohort's shares in any case.
     cost : (k, k) array-like, optional
         Cost of deciding for label j (column) where i (row) is true, labels in sorted order. Weighs
         training and sets `predict`. Left out: every error costs 1.
     controls : str, optional
-        Label of healthy people: measurements are standardised by theirs.
+        Label of healthy people, whose mean and SD standardise the measurements.
     folds : int
-        For scores out of fold.
+        Number of folds for scores out of fold.
     random_state : int, RandomState or None
         As in scikit-learn; an int makes equal models of equal photos.
 
@@ -89,8 +89,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Notes
     -----
-    Features are the columns of a data frame (`anthropo.learning.columns.Columns` tells which is what);
-    a plain array holds measurements only. NaN is a missing value.
+    Columns of a data frame are regions (``face/0``, ``face/1`` …), metadata (``meta:age``) and, under any
+    other name, measurements; a plain array holds measurements only. NaN is a missing value.
 
     Examples
     --------
@@ -137,7 +137,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             How much each photo counts in training, and in the shares that probabilities are calibrated to.
             A photo of weight 0 takes no part. Left out: all count alike.
         groups : (n,) array-like, optional
-            Patients; no patient is in two folds. Left out: each photo is one of its own.
+            Patients; no patient is in two folds. Left out: each photo is of another patient.
 
         Returns
         -------
@@ -271,7 +271,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return table
 
     def _rows(self, labels: Ints, random: np.random.RandomState) -> tuple[Ints, Floats]:
-        """Rows to train on, and how much each counts for the cohort's own shares."""
+        """Rows to train on, and their weights that restore the cohort's shares of labels."""
         n, counts = len(labels), np.bincount(labels)
         if self.balance != "resample":
             return np.arange(n), np.ones(n)
@@ -368,7 +368,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return total
 
     def measured_margins(self, numbers: Floats) -> Floats:
-        """What standardised measurements and metadata (n, m) add to the log-odds, (n, k), to about 1e-6."""
+        """Log-odds (n, k) that standardised measurements and metadata (n, m) add, to about 1e-6."""
         if self.measured_ is None:
             return np.zeros((len(numbers), len(self.classes_)))
         added: Floats = self.stack_.slopes[-1] * centred(self.measured_.margins(numbers))
@@ -417,10 +417,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "bias": self.stack_.bias,
         }
         for at, model in enumerate(self.regions_.values()):
-            arrays[f"region{at}/centre"] = model.centre
-            arrays[f"region{at}/frequencies"] = model.frequencies.astype(np.float32)
-            arrays[f"region{at}/weights"] = model.weights
-            arrays[f"region{at}/intercept"] = model.intercept
+            frequencies = model.frequencies.astype(np.float32)
+            kept = {"centre": model.centre, "weights": model.weights, "intercept": model.intercept}
+            arrays |= prefixed({**kept, "frequencies": frequencies}, f"region{at}/")
         if isinstance(self.measured_, Machine):
             arrays["machine"] = self.measured_.weights
         elif isinstance(self.measured_, KernelMachine):
@@ -489,26 +488,26 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
 
-_SMALL_SAY = 0.1  # an explanation still tells what that half says
+_LESSER = 0.1  # weight of the lesser half, so that explanations still show it
 _DERIVED = 0.2
-_EXPECTED_SLOPES = {1: 1.0, 2: 0.6}  # slopes of one half, and of two that say partly the same
+_EXPECTED_SLOPES = {1: 1.0, 2: 0.6}  # of one half, and of two that partly agree
 
 
 def _favour(column: str) -> float:
-    """Less than 1 for what is computed from other measurements: a length is told rather than its index."""
+    """Below 1 for measurements computed from others: a length is preferred to an index of it."""
     entry = registry().get(column)
     return _DERIVED if entry is not None and entry.kind in ("ratio", "area") else 1.0
 
 
 def _joined(parts: list[Floats], y: Ints, weights: Floats, counts: Floats) -> Stack:
-    """Weigh both halves; where they rank no better together, the lesser one keeps a small say only."""
+    """Weights of both halves; if they rank no better together, the lesser one counts a tenth."""
     together = fit_stack(parts, y, weights, _EXPECTED_SLOPES[len(parts)])
     if len(parts) == 1:
         return together
     alone = [_ranking(part, y, counts) for part in parts]
     if _ranking(together.margins(parts), y, counts) > max(alone):
         return together
-    say = np.where(np.arange(len(parts)) == np.argmax(alone), 1.0, _SMALL_SAY)
+    say = np.where(np.arange(len(parts)) == np.argmax(alone), 1.0, _LESSER)
     one = fit_stack([np.tensordot(say, np.stack(parts), 1)], y, weights, _EXPECTED_SLOPES[1])
     return Stack(one.slopes[0] * say, one.bias)
 

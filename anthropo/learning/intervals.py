@@ -1,6 +1,6 @@
-"""95 % intervals of figures, which respect that several photos may be of one patient.
+"""95 % intervals of figures, for photos of which several may be of one patient.
 
-One rule for the intervals, by what a figure is:
+Each kind of figure has its rule:
 
 - **Proportions** (sensitivity, specificity, PPV and NPV in the cohort, accuracy, top-k, coverage,
   abstention): Wilson's score interval with an *effective* sample size [1]_ [2]_: the number of photos divided
@@ -91,6 +91,11 @@ class Interval:
         return {**numbers, "n": self.n, **({"reason": self.reason} if self.reason else {})}
 
 
+def unknown(reason: str) -> Interval:
+    """A figure that cannot be had, and why."""
+    return Interval(math.nan, reason=reason)
+
+
 def number(value: float) -> str:
     """Three decimals with a true minus; a dash for NaN."""
     text = f"{value:.3f}"
@@ -111,7 +116,7 @@ def proportion(hits: ArrayLike, groups: ArrayLike, reason: str = "no photo to co
     hits, groups = np.asarray(hits, dtype=float), np.asarray(groups)
     n = len(hits)
     if not n:
-        return Interval(math.nan, reason=reason)
+        return unknown(reason)
     value = float(hits.mean())
     return Interval(value, *wilson(value, _effective_size(hits, groups)), n)
 

@@ -1,4 +1,4 @@
-"""Answers of models on photos whose label is known: what every figure is computed from."""
+"""Answers of models on photos whose label is known."""
 
 from __future__ import annotations
 
@@ -37,28 +37,19 @@ class Judged:
     ranks_only: bool = False  # `proba` orders people, but is no probability
 
     def __post_init__(self) -> None:
-        kinds = {
-            "truth": np.int64,
-            "proba": np.float64,
-            "groups": None,
-            "decision": np.int64,
-            "sets": np.bool_,
-        }
-        for name, kind in kinds.items():
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=kind))
         n, k = len(self.truth), len(self.labels)
-        shapes = {
-            "truth": (n,),
-            "proba": (n, k),
-            "groups": (n,),
-            "decision": (n,),
-            **({"sets": (n, k)} if self.sets is not None else {}),
-        }
-        for name, shape in shapes.items():
-            if np.shape(getattr(self, name)) != shape:
-                given = np.shape(getattr(self, name))
-                raise InputError(f"{name}: shape {given}, needed {shape} for {n} photos and {k} labels.")
+        wanted: dict[str, tuple[Any, tuple[int, ...]]] = {
+            "truth": (np.int64, (n,)), "proba": (np.float64, (n, k)), "groups": (None, (n,)),
+            "decision": (np.int64, (n,)), "sets": (np.bool_, (n, k)),
+        }  # fmt: skip
+        for name, (kind, shape) in wanted.items():
+            if (given := getattr(self, name)) is not None:
+                array = np.asarray(given, dtype=kind)
+                if array.shape != shape:
+                    raise InputError(
+                        f"{name}: shape {array.shape}, needed {shape} for {n} photos and {k} labels."
+                    )
+                object.__setattr__(self, name, array)
         if not n:
             raise InputError("No photo to judge by. Give photos whose label is known.")
         if not (np.isfinite(self.proba).all() and np.allclose(self.proba.sum(1), 1, atol=1e-4)):
@@ -80,7 +71,7 @@ class Judged:
         )
 
     def index(self, label: str | None) -> int | None:
-        """Place of a label among `labels`; None of None."""
+        """Place of a label among `labels`; None for None."""
         if label is not None and label not in self.labels:
             raise InputError(f"label {label!r}: not one of {', '.join(self.labels)}. Name one of these.")
         return None if label is None else self.labels.index(label)

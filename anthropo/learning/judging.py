@@ -96,10 +96,29 @@ def cross_validate(
     on_progress : callable, optional
         Called `steps` times.
 
+    Returns
+    -------
+    CrossValidation
+
     Raises
     ------
     InputError
         If the cohort or an option does not allow it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anthropo.learning import Features, Options, cross_validate
+    >>> names = np.array([f"p{i}" for i in range(40)])
+    >>> features = Features(
+    ...     photos=names, patients=names, digests=names, labels=np.repeat(["affected", "control"], 20),
+    ...     measurements=np.arange(40.0)[:, None], measurement_ids=("nasal_index",), regions={}, metadata={},
+    ...     prints=np.zeros((40, 625), np.float32),
+    ... )
+    >>> options = Options(classifier="svm", parts=frozenset({"measurements"}))
+    >>> (question,) = cross_validate(features, options, folds=2, baselines=False).questions
+    >>> question.labels, question.models["hybrid"].proba.shape
+    (('affected', 'control'), (40, 2))
     """
     labels: Any = features.labels.tolist()
     if task == "attributes":

@@ -35,14 +35,16 @@ class Trees:
 
     arrays: dict[str, NDArray[Any]] | None  # of booster_arrays; None: no tree helped
     labels: int
-    _grown: list[Any] = field(default_factory=list, init=False, repr=False)  # XGBoost's own, once asked for
+    _grown: list[Any] = field(
+        default_factory=list, init=False, repr=False
+    )  # the booster, made when it is first needed
 
     def margins(self, numbers: Floats) -> Floats:
         """Log-odds (n, k), not calibrated."""
         return self._predict(numbers, 1, output_margin=True)[:, :, 0]
 
     def contributions(self, numbers: Floats) -> Floats:
-        """The same by feature, (n, k, m + 1), the last the trees' mean; exact (TreeSHAP)."""
+        """Log-odds by feature, (n, k, m + 1), the last the trees' mean; exact (TreeSHAP)."""
         return self._predict(numbers, numbers.shape[1] + 1, pred_contribs=True)
 
     def _predict(self, numbers: Floats, size: int, **how: bool) -> Floats:
@@ -63,7 +65,7 @@ def objective(labels: int) -> str:
 
 
 def _both(margins: Floats, labels: int) -> Floats:
-    """With two labels XGBoost knows one margin, the second label's over the first's."""
+    """Margins of all labels; with two labels XGBoost gives one, the second label's over the first's."""
     return np.concatenate([-margins / 2, margins / 2], axis=1) if labels == 2 else margins
 
 
@@ -93,7 +95,7 @@ def fit_trees(
 ) -> tuple[Trees, Floats]:
     """Grow as many trees as help out of fold; with the margins (n, labels) of each row out of fold.
 
-    Of two numbers that say the same, the one of greater `favour` (m,) is rather used. NaN may be among them.
+    Of two equivalent numbers, the one of greater `favour` (m,) is used more often. NaN is a missing value.
 
     Notes
     -----
@@ -152,7 +154,7 @@ class Machine:
         return np.asarray(self.contributions(numbers).sum(2), dtype=np.float64)
 
     def contributions(self, numbers: Floats) -> Floats:
-        """The same by feature, (n, k, m + 1); what is missing counts as average."""
+        """Decision values by feature, (n, k, m + 1); a missing value counts as average."""
         by = np.nan_to_num(numbers, nan=0.0)[:, None, :] * self.weights
         return np.concatenate([by, np.zeros((*by.shape[:2], 1))], axis=2)
 
@@ -194,7 +196,7 @@ class KernelMachine:
         for i in range(n):
             for person, order in zip(self.people, orders, strict=True):
                 for steps in (order, order[::-1]):
-                    # row r: the first r features of the order are the person's own
+                    # row r: the first r features of the order are the person's
                     reached = np.empty(m, dtype=np.intp)
                     reached[steps] = np.arange(m)
                     chain = np.where(np.arange(m + 1)[:, None] > reached, x[i], person)

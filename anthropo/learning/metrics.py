@@ -10,7 +10,7 @@ import numpy as np
 from anthropo.errors import InputError
 from anthropo.learning.bootstrap import resampled_figures
 from anthropo.learning.calibration_error import calibrated_on, calibration_error
-from anthropo.learning.intervals import Interval, mean_of, percentiles, proportion, ratio, wilson
+from anthropo.learning.intervals import Interval, mean_of, percentiles, proportion, ratio, unknown, wilson
 from anthropo.learning.judged import Bools, Judged
 
 #: Ranks at which "the right label is among the first k" is asked.
@@ -124,7 +124,7 @@ def judge(
     figures |= _resampled(judged, chosen, bootstrap, seed)
     figures["calibration_error"] = calibration_error(*calibrated_on(judged, positive), judged.groups)
     if judged.ranks_only:
-        nothing = Interval(math.nan, reason="the model gives a distance, not a probability")
+        nothing = unknown("the model gives a distance, not a probability")
         of_probabilities = [n for n in figures if n in _OF_PROBABILITIES or n.startswith("top_")]
         figures |= dict.fromkeys(of_probabilities, nothing)
     return {name: figures[name] for name in [*DEFINITIONS, *figures] if name in figures}
@@ -133,7 +133,7 @@ def judge(
 def judge_labels(
     judged: Judged, prevalence: float | None = None, *, bootstrap: int = 1000, seed: int = 0
 ) -> dict[str, dict[str, Interval]]:
-    """`judge` for each label in turn against the rest; only what depends on the positive label."""
+    """Metrics of each label against the rest, without those that do not depend on the positive label."""
     return {
         label: {
             name: interval
@@ -149,7 +149,7 @@ def judge_labels(
 def compare(
     a: Judged, b: Judged, positive: str | None = None, *, bootstrap: int = 1000, seed: int = 0
 ) -> dict[str, Interval]:
-    """How much `a` and `b` differ on the same photos: a − b, bootstrapped in pairs by patient.
+    """Differences a − b of metrics on the same photos, bootstrapped in pairs by patient.
 
     Returns
     -------
@@ -170,7 +170,7 @@ def compare(
     for name in _COMPARED:
         value, *replicates = of_a[name] - of_b[name]
         if math.isnan(value):
-            difference[name] = Interval(math.nan, reason=a.one_sided(chosen))
+            difference[name] = unknown(a.one_sided(chosen))
         else:
             difference[name] = Interval(float(value), *percentiles(np.array(replicates)), n)
     return difference
@@ -184,7 +184,7 @@ def _proportions(
     figures = {
         "accuracy": proportion(decision == truth, groups),
         "abstention": proportion(decision < 0, groups),
-        "coverage": Interval(math.nan, reason="no prediction sets")
+        "coverage": unknown("no prediction sets")
         if judged.sets is None
         else proportion(judged.sets[np.arange(len(truth)), truth], groups),
     }
@@ -194,15 +194,13 @@ def _proportions(
         figures[f"top_{first}"] = (
             proportion(rank <= first, groups)
             if first < k
-            else Interval(math.nan, reason=f"needs more than {first} labels, there are {k}")
+            else unknown(f"needs more than {first} labels, there are {k}")
         )
     present = [c for c in range(k) if (truth == c).any()]
     absent = f"{k - len(present)} of {k} labels cannot be had and are left out" if len(present) < k else ""
     recalls = [_rates(judged, c)["sensitivity"] for c in present]
     if len(present) < 2:
-        figures["balanced_accuracy"] = Interval(
-            math.nan, reason=f"every photo is of {judged.labels[present[0]]}"
-        )
+        figures["balanced_accuracy"] = unknown(f"every photo is of {judged.labels[present[0]]}")
     else:
         figures["balanced_accuracy"] = mean_of(recalls, len(truth), absent)
     if positive is not None:
@@ -219,12 +217,12 @@ def _proportions(
     why = "needs a positive label"
     return {
         **figures,
-        **{name: Interval(math.nan, reason=why) for name in ("ppv_at_prevalence", "npv_at_prevalence")},
+        **{name: unknown(why) for name in ("ppv_at_prevalence", "npv_at_prevalence")},
     }
 
 
 def _rates(judged: Judged, positive: int) -> dict[str, Interval]:
-    """The proportions of one label against the rest."""
+    """Proportions of one label against the rest."""
     label = judged.labels[positive]
     is_, called = judged.truth == positive, judged.decision == positive
     cleared = ~called & (judged.decision >= 0)
@@ -252,11 +250,11 @@ def _at_prevalence(rates: dict[str, Interval], prevalence: float | None) -> dict
     ):
         a, b = rates[right], rates[wrong]
         if share is None:
-            figures[name] = Interval(math.nan, reason="no prevalence was stated")
+            figures[name] = unknown("no prevalence was stated")
         elif a.reason or b.reason:
-            figures[name] = Interval(math.nan, reason=a.reason or b.reason)
+            figures[name] = unknown(a.reason or b.reason)
         elif a.value == b.value == 0:
-            figures[name] = Interval(math.nan, reason="no photo was called so")
+            figures[name] = unknown("no photo was called so")
         else:
             odds = share / (1 - share)
             value, lo, hi = (_from_odds(odds * ratio) for ratio in ratio(a, b))
@@ -277,7 +275,7 @@ def _resampled(judged: Judged, positive: int | None, bootstrap: int, seed: int) 
     for name, least in (("auroc", _hanley_mcneil), ("auprc", _binomial)):
         value = values[name]
         if math.isnan(value):
-            intervals[name] = Interval(math.nan, reason=judged.one_sided(positive))
+            intervals[name] = unknown(judged.one_sided(positive))
             continue
         sides = _sides(judged, positive)
         # of a mean over labels
@@ -290,7 +288,7 @@ def _resampled(judged: Judged, positive: int | None, bootstrap: int, seed: int) 
     for name in ("brier", "log_loss"):
         intervals[name] = Interval(values[name], *percentiles(replicates[name]), n)
     if judged.sets is None:
-        intervals["set_size"] = Interval(math.nan, reason="no prediction sets")
+        intervals["set_size"] = unknown("no prediction sets")
     else:
         intervals["set_size"] = Interval(values["set_size"], *percentiles(replicates["set_size"]), n)
     return intervals

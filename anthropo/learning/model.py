@@ -1,4 +1,4 @@
-"""A trained model: what `anthropo train` makes, `classify` answers with and the model file keeps."""
+"""Training options, answers, and the model of one label per person."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a model says of one person."""
+    """A model's answer for one person."""
 
     photos: tuple[str, ...]
     patient: str
@@ -86,13 +86,13 @@ class Prediction:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The prediction set."""
+        """Labels of the prediction set."""
         return tuple(r.label for r in self.ranked if r.in_set)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """The same for many people, as arrays."""
+    """A model's answers for many people, as arrays."""
 
     labels: tuple[str, ...]
     probabilities: Floats  # (n, k)
@@ -170,14 +170,14 @@ class LabelModel:
         return cls(classifier, sets, novelty, gallery, options.error_rate, options.alarm)
 
     def answer(self, table: Any, groups: Sequence[str] | None = None) -> Answers:
-        """Answers for the rows of a feature table, or for its people when `groups` tells whose each is."""
+        """Answers for the rows of a feature table, or for its people when `groups` names the patients."""
         mean, n = by_person(len(table), groups)
         margins = mean(self.classifier.margins(table))
         trained = softmax(margins)
         log_odds = against_rest(margins)
         p_values = self.sets.p_values(trained)
         inside = p_values > self.error_rate
-        # a set that says something holds the most probable label
+        # a set that is not empty holds the most probable label
         inside[np.arange(n), trained.argmax(1)] |= inside.any(1)
         typicality: NDArray[np.float64] = np.full(n, np.nan)
         if self.novelty is not None:
@@ -199,7 +199,7 @@ class LabelModel:
             mass = 1 + odds.sum(1, keepdims=True)
             probabilities = np.hstack([trained / mass, odds / mass])
             similarity = np.hstack([similarity, cosine])
-            # a matched label costs 1 whenever it is missed or wrongly said
+            # a matched label costs 1 whenever it is missed or wrongly decided for
             cost = 1 - np.eye(len(self.labels))
             cost[:k, :k] = np.asarray(self.classifier.cost)
             among_all = expected_cost_decision(probabilities, cost)
@@ -213,7 +213,7 @@ class LabelModel:
         )
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
-        """As JSON and arrays of numbers."""
+        """The model as JSON and arrays of numbers, for a model file."""
         meta, arrays = self.classifier.state()
         made: dict[str, Any] = {"task": "labels", "classifier": meta, "error_rate": self.error_rate}
         made["alarm"] = self.alarm
@@ -236,7 +236,7 @@ class LabelModel:
 
     @classmethod
     def from_state(cls, meta: Mapping[str, Any], arrays: Arrays) -> LabelModel:
-        """What `state` made these of."""
+        """The model that `state` was called on."""
         reader = Meta(meta)
         classifier = HybridClassifier.from_state(reader.mapping("classifier"), part(arrays, "classifier/"))
         take = Take(arrays)
@@ -281,7 +281,7 @@ def collapse(labels: NDArray[np.str_], positive: str | None) -> NDArray[Any]:
 
 
 def control_label(labels: NDArray[Any], controls: str | None) -> str | None:
-    """The label of healthy people: the one given, or one that is called so."""
+    """Label of healthy people: the one given, else the first that is called control, healthy, normal …"""
     names = sorted({str(label) for label in labels})
     if controls is not None and controls not in names:
         if OTHERS in names:
@@ -303,7 +303,7 @@ def positive_label(labels: Sequence[str], positive: str | None, controls: str | 
 
 
 def patients_of(labels: NDArray[Any], patients: NDArray[Any]) -> dict[str, int]:
-    """How many patients each label has."""
+    """Number of patients of each label."""
     return {str(c): len(set(patients[labels == c].tolist())) for c in dict.fromkeys(labels)}
 
 
@@ -361,7 +361,7 @@ def design(features: Features, options: Options) -> Any:
 
 
 def vectors(table: Any, columns: Columns) -> Floats:
-    """All regions' embeddings behind each other, (n, d), each region of the same weight."""
+    """Embeddings (n, d) of all regions, each of length 1, joined."""
     embeddings = []
     for names in columns.regions.values():
         embedding = table[list(names)].to_numpy(dtype=np.float64)
@@ -370,7 +370,7 @@ def vectors(table: Any, columns: Columns) -> Floats:
 
 
 def by_person(rows: int, groups: Sequence[str] | None) -> tuple[Callable[[Floats], Floats], int]:
-    """A function that averages rows (n, k) of the same person, and how many people there are."""
+    """Function that averages rows (n, k) of the same person, and the number of people."""
     if groups is None:
         return (lambda values: values), rows
     order = {name: i for i, name in enumerate(dict.fromkeys(groups))}

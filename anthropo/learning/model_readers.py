@@ -73,7 +73,7 @@ class Take:
         self._arrays, self._prefix = arrays, prefix
 
     def __call__(self, name: str, *shape: int | None) -> NDArray[np.float64]:
-        """The array as float64; None in `shape` is any length."""
+        """An array as float64; refused if missing or of another shape, where None is any length."""
         array = self._arrays.get(self._prefix + name)
         if (
             array is None

@@ -20,7 +20,7 @@ _FEWEST = 20  # healthy people, below which a threshold means little
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NormalityModel:
-    """How far a face is from healthy ones."""
+    """Distance of a face to healthy ones."""
 
     distance: Novelty
     specificity: float
@@ -49,7 +49,7 @@ class NormalityModel:
         )
 
     def answer(self, table: Any, groups: Sequence[str] | None = None) -> Answers:
-        """Answers for the rows of a feature table, or for its people when `groups` tells whose each is."""
+        """Answers for the rows of a feature table, or for its people when `groups` names the patients."""
         mean, n = by_person(len(table), groups)
         distance = mean(self.distance.distance(table)[:, None])[:, 0]
         p = self.distance.p_value(distance)
@@ -62,14 +62,14 @@ class NormalityModel:
         )  # fmt: skip
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
-        """As JSON and arrays of numbers."""
+        """The model as JSON and arrays of numbers, for a model file."""
         meta, arrays = self.distance.state()
         made = {"task": "normality", "specificity": self.specificity, "distance": meta}
         return made, prefixed(arrays, "distance/")
 
     @classmethod
     def from_state(cls, meta: Mapping[str, Any], arrays: Arrays) -> NormalityModel:
-        """What `state` made these of."""
+        """The model that `state` was called on."""
         reader = Meta(meta)
         return cls(
             Novelty.from_state(reader.mapping("distance"), part(arrays, "distance/")),

@@ -1,4 +1,4 @@
-"""How unlike a group of people a face is: the answer "none of these", and distance to normal."""
+"""Distance of a face to a group of people, for "none of these" and for distance to normal."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Novelty:
 
     Notes
     -----
-    Mahalanobis distances with shrunk covariance, each divided by its median among the people's own, taken
-    out of fold; their sum is ranked among the same sums of the people (a conformal p-value, so that the
-    share of such people who are called unlike is the one that was asked for).
+    Mahalanobis distances with shrunk covariance, each divided by the median of the people's distances out of
+    fold. Their mean is ranked among the people's (a conformal p-value, so that the share of such people who
+    are called unlike is the one that was asked for).
     """
 
     columns: Columns
@@ -56,7 +56,7 @@ class Novelty:
         return cls(columns, scaler, parts, medians, Rank.fit(total / len(parts)))
 
     def contributions(self, table: Any) -> dict[str, Floats]:
-        """What each measurement and each region adds to the distance, (n,) each."""
+        """Part (n,) of the distance that each measurement and each region adds."""
         added: dict[str, Floats] = {}
         for name, values in _parts(table, self.columns, self.scaler).items():
             by = self.parts[name].by_feature(values) / self.medians[name] / len(self.parts)
@@ -67,7 +67,7 @@ class Novelty:
         return added
 
     def distance(self, table: Any) -> Floats:
-        """(n,), 1 is typical."""
+        """Distances (n,); 1 is typical."""
         return np.asarray(sum(self.contributions(table).values()), dtype=np.float64)
 
     def p_value(self, distance: Floats) -> Floats:
@@ -75,7 +75,7 @@ class Novelty:
         return self.rank.p_value(distance)
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
-        """As JSON and arrays of numbers."""
+        """The model as JSON and arrays of numbers, for a model file."""
         meta = {
             "measurements": list(self.columns.measurements),
             "regions": {region: len(names) for region, names in self.columns.regions.items()},
@@ -90,7 +90,7 @@ class Novelty:
 
     @classmethod
     def from_state(cls, meta: Any, arrays: Arrays) -> Novelty:
-        """What `state` made these of."""
+        """The model that `state` was called on."""
         reader, take = Meta(meta), Take(arrays)
         measured = tuple(reader.texts("measurements"))
         dims = reader.sizes("regions")

@@ -1,4 +1,4 @@
-"""What the people of each label look like together: a model's memory of its cohort, of nobody in person."""
+"""Measurements and average face of each label's people, as a model file keeps them: of no single person."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Profile:
 
     @classmethod
     def fit(cls, features: Features, labels: Sequence[Sequence[str]]) -> Profile:
-        """Learn from photos; `labels` are those of each photo."""
+        """Profile of photos, each with its labels."""
         people: dict[str, dict[str, list[int]]] = {}
         for row, (several, patient) in enumerate(zip(labels, features.patients.tolist(), strict=True)):
             for label in several:
@@ -64,7 +64,7 @@ class Profile:
         return float("nan") if quantiles is None else float(np.interp(value, quantiles, SHARES))
 
     def range(self, label: str, measurement: str) -> tuple[float, float, float] | None:
-        """5 %, 50 % and 95 % of a label's people lie below; None when it is not known."""
+        """Values that 5, 50 and 95 % of a label's people lie below; None when they are not known."""
         quantiles = self._of(label, measurement)
         return None if quantiles is None else (float(quantiles[0]), float(quantiles[9]), float(quantiles[-1]))
 
@@ -75,7 +75,7 @@ class Profile:
         return quantiles if np.isfinite(quantiles).all() else None
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
-        """As JSON and arrays of numbers."""
+        """The profile as JSON and arrays of numbers, for a model file."""
         known = np.isfinite(self.quantiles)
         meta = {
             "labels": list(self.labels),
@@ -93,7 +93,7 @@ class Profile:
 
     @classmethod
     def from_state(cls, meta: Mapping[str, Any], arrays: Arrays) -> Profile:
-        """What `state` made these of."""
+        """The profile that `state` was called on."""
         reader, take = Meta(dict(meta)), Take(arrays)
         labels, measurements = tuple(reader.texts("labels")), tuple(reader.texts("measurements"))
         patients = meta.get("patients")
@@ -131,7 +131,7 @@ def _quantiles(values: Floats) -> Floats:
 
 
 def _average(portraits: Pixels, people: Sequence[Sequence[int]]) -> Pixels:
-    """Each person counts once."""
+    """Average portrait, each person counting once."""
     total = np.zeros(portraits.shape[1:])
     for rows in people:
         total += portraits[list(rows)].mean(0)

@@ -17,7 +17,7 @@ _NONE = ""  # stands for the labels of a case that has none
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Folds:
-    """Which fold each photo is tested in."""
+    """Folds that photos are tested in."""
 
     index: NDArray[np.int64]  # (n,) 0 to number - 1
     number: int

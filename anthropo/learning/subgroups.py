@@ -23,7 +23,7 @@ NOT_GIVEN = "not given"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subgroup:
-    """A part of the test photos."""
+    """Figures of a part of the test photos."""
 
     n_photos: int
     n_patients: int
@@ -31,7 +31,7 @@ class Subgroup:
     note: str = ""  # why its figures say little
 
     def to_json(self) -> dict[str, Any]:
-        """As in the JSON of an evaluation."""
+        """The subgroup as an evaluation's JSON has it."""
         return {
             "n_photos": self.n_photos,
             "n_patients": self.n_patients,
@@ -49,7 +49,7 @@ def by_subgroup(
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> dict[str, Subgroup]:
-    """`judge` within each value of a column.
+    """Figures of the photos of each value of a column (n,).
 
     Returns
     -------

@@ -41,6 +41,14 @@ MODELS: dict[str, type[Model]] = {
 class Trained:
     """A model with what has to be known to use it.
 
+    Attributes
+    ----------
+    model : LabelModel, AttributeModel or NormalityModel
+    manifest : dict
+        Description of the model as JSON; its keys are those of `anthropo.learning.bundle`.
+    profile : Profile or None
+        What the people of each label look like together; None in models made before it was kept.
+
     Examples
     --------
     >>> from anthropo import Trained
@@ -50,8 +58,8 @@ class Trained:
     """
 
     model: Model
-    manifest: dict[str, Any]  # keys: anthropo.learning.bundle
-    profile: Profile | None = None  # None: of models made before there were any
+    manifest: dict[str, Any]
+    profile: Profile | None = None
 
     @property
     def task(self) -> Task:

@@ -31,13 +31,7 @@ BACKGROUND = "background"
 
 
 def fit_model(features: Features, options: Options, task: Task = "labels") -> Model:
-    """Train a model of the task's kind.
-
-    Raises
-    ------
-    InputError
-        If the cohort or an option does not allow it.
-    """
+    """A model of the task's kind, trained on all photos."""
     return MODELS[task].fit(features, options)
 
 
@@ -75,6 +69,23 @@ def make_trained(
     ------
     InputError
         If the cohort or an option does not allow it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anthropo
+    >>> from anthropo.learning import Features
+    >>> names = np.array([f"p{i}" for i in range(40)])
+    >>> features = Features(
+    ...     photos=names, patients=names, digests=names, labels=np.repeat(["affected", "control"], 20),
+    ...     measurements=np.arange(40.0)[:, None], measurement_ids=("nasal_index",), regions={}, metadata={},
+    ...     prints=np.zeros((40, 625), np.float32),
+    ... )
+    >>> options = anthropo.Options(classifier="svm", parts=frozenset({"measurements"}))
+    >>> encoder, settings = anthropo.load_encoder(), anthropo.Settings()
+    >>> trained = anthropo.make_trained(features, options, "labels", encoder, settings)
+    >>> trained.predict(features)[0].decision
+    'affected'
     """
     model = fit_model(features, options, task)
     manifest = {
@@ -227,15 +238,7 @@ def describe_cohort(
 ) -> dict[str, Any]:
     """The cohort in counts, as a manifest has it: no name of a photo or patient.
 
-    Parameters
-    ----------
-    features : Features
-    labels : ndarray of str, (n,)
-        What the photos are counted by.
-    several : bool
-        A label is a list of attributes, ``a; b``.
-    source : Path, optional
-        The cohort's table; its hash is kept.
+    Photos are counted by `labels`, of which each is a list of attributes, ``a; b``, if there are `several`.
     """
     n_photos: Counter[str] = Counter()
     patients: dict[str, set[str]] = {}

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,20 +63,16 @@ def qn_scale(x: NDArray[np.float64]) -> float:
     return _QN_NORMAL * high * (n / (n + 1.4) if n % 2 else n / (n + 3.8))
 
 
-def robust_mean_sd(x: NDArray[np.float64]) -> tuple[float, float, int]:
-    """Mean and SD of the values that can belong to one normal distribution.
+class Robust(NamedTuple):
+    """Mean and standard deviation (n − 1) of the values that are kept."""
 
-    Parameters
-    ----------
-    x : (n,) array
-        Ten values or more.
+    mean: float
+    sd: float
+    left_out: int  # as many of the largest residuals as exceed the normal distribution's tail
 
-    Returns
-    -------
-    mean, sd : float
-        Plain mean and standard deviation (n − 1) of the values that are kept.
-    left_out : int
-        How many are not: as many of the largest residuals as exceed the normal distribution's tail.
+
+def robust_mean_sd(x: NDArray[np.float64]) -> Robust:
+    """Mean and SD of those of x (n,), ten values or more, that can belong to one normal distribution.
 
     Notes
     -----
@@ -105,14 +101,14 @@ def robust_mean_sd(x: NDArray[np.float64]) -> tuple[float, float, int]:
     n = len(x)
     centre, scale = float(np.median(x)), qn_scale(x)
     if scale == 0:
-        return centre, 0.0, 0
+        return Robust(centre, 0.0, 0)
     order = np.argsort(np.abs(x - centre), kind="stable")
     residuals = (np.abs(x - centre) / scale)[order].tolist()
     expected = ((i, math.erf(t / math.sqrt(2))) for i, t in enumerate(residuals) if t >= _HEALTHY)
     excess = max((share - i / n for i, share in expected), default=0.0)
     left_out = math.floor(n * max(excess, 0.0) + _CHANCE)
     kept = x[order[: n - left_out]]
-    return float(kept.mean()), float(kept.std(ddof=1)), left_out
+    return Robust(float(kept.mean()), float(kept.std(ddof=1)), left_out)
 
 
 # ------------------------------------------------------------------------------------ people

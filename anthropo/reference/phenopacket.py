@@ -63,46 +63,15 @@ def phenopacket(
     by_hand: Sequence[str] = (),
     created: datetime | None = None,
 ) -> Json:
-    """Make a phenopacket of one person.
+    """A phenopacket of one person as JSON has it; choose an identity that tells nobody who the person is.
 
-    Parameters
-    ----------
-    identity : str
-        Name of the phenopacket and of its subject; choose one that tells nobody who the person is.
-    measurements : iterable of Measurement
-        Without what was measured by hand.
-    scores : iterable of ZScore
-        From `score`.
-    traits : iterable of Trait
-        From `call_traits`.
-    growth : sequence of Growth
-        From `grow`, of what was measured by hand.
-    sex : {"female", "male"} or None
-    age : str, optional
-        As it was given, such as ``31`` or ``18m``.
-    by_hand : sequence of str
-        Landmarks that were placed by hand.
-    created : datetime, optional
-        Now when left out.
-
-    Returns
-    -------
-    dict
-        The phenopacket as JSON has it.
+    Measurements, scores and traits are those of the photos, `growth` is what was measured by hand; the age
+    is as it was given, such as ``31`` or ``18m``; `by_hand` are landmarks that were placed by hand.
 
     References
     ----------
     .. [1] J. O. B. Jacobsen et al., "The GA4GH Phenopacket schema defines a computable representation of
        clinical data", Nature Biotechnology 40 (2022) 817-820.
-
-    Examples
-    --------
-    >>> from anthropo.reference import call_traits, grow
-    >>> height = grow("height", 75, sex="female", age=(2.0, 2.0))
-    >>> traits = call_traits([height.measurement], [height.score])
-    >>> packet = phenopacket("case-7", [], [], traits, [height], sex="female", age="24m")
-    >>> packet["subject"]["sex"], packet["phenotypicFeatures"][0]["type"]["label"]
-    ('FEMALE', 'Short stature')
     """
     scored: dict[tuple[str, str], ZScore] = {}
     for score in scores:
@@ -137,13 +106,7 @@ def as_json(packet: Json) -> bytes:
 
 
 def iso_age(text: str) -> str:
-    """An age as an ISO 8601 duration: ``P31Y``, ``P1Y6M``, ``P12D``; in completed months from a fraction.
-
-    Raises
-    ------
-    InputError
-        If it is no age.
-    """
+    """An age as an ISO 8601 duration: ``P31Y``, ``P1Y6M``, ``P12D``; in completed months from a fraction."""
     years = parse_age(text)
     given = text.strip().lower()
     if any(unit in given for unit in "dw") and "." not in given and "," not in given:

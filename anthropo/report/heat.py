@@ -22,7 +22,7 @@ SUPPORTS, AGAINST = "more supportive", "speaks against"
 #: Of the numbers at the index bar.
 UNIT = "log-odds per 1 % of the square"
 
-# ColorBrewer's RdBu, told apart with every common colour vision
+# ColorBrewer's RdBu, distinguishable with every common colour vision
 _RED, _BLUE = (178, 24, 43), (33, 102, 172)
 _OPAQUE = 0.8  # where the map is strongest
 _RISE = 0.75  # below 1: weak places are seen as well
@@ -44,30 +44,14 @@ def density(values: Floats) -> Floats:
 
 
 def common_limit(maps: Iterable[Floats]) -> float:
-    """What is drawn at full strength in maps that are shown beside each other, in `UNIT`."""
-    found = [float(np.percentile(np.abs(density(values)), _BRIGHTEST)) for values in maps]
-    return max([1e-6, *found])
+    """Value that maps beside each other draw at full strength, in `UNIT`."""
+    return max([1e-6, *(float(np.percentile(np.abs(density(values)), _BRIGHTEST)) for values in maps)])
 
 
 def overlay(values: Floats, photo: Photo, face: Face, limit: float, side: int = 420) -> Image.Image:
-    """A map over the photograph it was made of.
+    """A map (size, size), log-odds per pixel, over its photograph: a picture of `side` px with a margin.
 
-    Parameters
-    ----------
-    values : (size, size) array
-        Log-odds per pixel of the face's chip, as `anthropo.explanation.heatmap` gives them.
-    photo : Photo
-    face : Face
-        Found in the photo.
-    limit : float
-        What is drawn at full strength, from `common_limit`.
-    side : int
-        Pixels, of the picture.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGB, square, without metadata: the map's square and a margin.
+    `limit` is drawn at full strength, see `common_limit`.
     """
     corners = _corners() @ frame_to_photo(face)[:, :2].T + frame_to_photo(face)[:, 2]
     middle, reach = corners.mean(0), float(np.ptp(corners, axis=0).max()) * (0.5 + _MARGIN)
@@ -91,17 +75,7 @@ def overlay(values: Floats, photo: Photo, face: Face, limit: float, side: int = 
 
 
 def over(picture: Image.Image, points: Floats, values: Floats, limit: float) -> Image.Image:
-    """A map over any picture of a face.
-
-    Parameters
-    ----------
-    picture : PIL.Image.Image
-        RGB.
-    points : (68, 2) array
-        Landmarks of its face, in its pixels; (0, 0) is a pixel's centre.
-    values, limit
-        As for `overlay`.
-    """
+    """A map over any picture of a face, whose landmarks (68, 2) are in its pixels; see `overlay`."""
     return _tinted(picture, _laid(density(values), points, picture.size), limit)
 
 

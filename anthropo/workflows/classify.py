@@ -246,7 +246,7 @@ def _notes(trained: Trained, features: Features, cohort: Cohort) -> Iterable[str
         who = f"{int(features.gate.any(1).sum())} of {len(features)} photos" if several else "the photo"
         yield (
             f"note: {who} failed the photo gate ({failed}): what it voids counts as missing. "
-            "`anthropo explain` tells more, and which photos are not fit to be judged."
+            "`anthropo explain` says more, and which photos are not fit to be judged."
         )
     missing = [name for name in trained.metadata if not any(case.metadata[name] for case in cohort.cases)]
     if missing and len(features):

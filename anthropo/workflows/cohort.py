@@ -51,6 +51,11 @@ class PhotoReading:
         Threads.
     cache : path or "none", optional
         Folder for measurements and embeddings of photos, which are biometric data.
+
+    Examples
+    --------
+    >>> from anthropo import PhotoReading
+    >>> PhotoReading(face="largest", jobs=2, cache="none").jitter  # as the model was trained
     """
 
     face: str | None = None
@@ -301,7 +306,15 @@ class Material:
 
 
 class CohortError(InputError):
-    """A cohort cannot be used, for the errors among its findings."""
+    """A cohort cannot be used, for the errors among its findings.
+
+    Examples
+    --------
+    >>> from anthropo import CohortError
+    >>> from anthropo.learning.cohort import Finding
+    >>> print(CohortError("c.csv", [Finding("error", "label", "c.csv: one label only, a (3 photos).")]))
+    c.csv: cannot be trained on. c.csv: one label only, a (3 photos).
+    """
 
     def __init__(
         self,

@@ -141,24 +141,26 @@ def explain(
 
     trained, reading = model.trained, reading or PhotoReading()
     items = _one_person(collect(as_names(photo)), request)
-    check_labels(trained, request.labels)
+    labels = as_names(request.labels)
+    check_labels(trained, labels)
     if isinstance(trained.model, LabelModel) and not (trained.model.classifier.stack_.slopes > 0).any():
         raise ModelError(
             f"{model.path}: the model is not calibrated, so that its log-odds say nothing. Train it again."
         )
+    cohort = People.of(items, trained, together=True).cohort
     paths = list(dict.fromkeys(item.path for item in items))
     settings = settings_for(reading, trained.manifest, paths)
-    measuring = replace(settings, references=tuple(request.references), force=False)
+    measuring = replace(settings, references=tuple(as_names(request.references)), force=False)
     if not settings.no_face:
         measuring.fingerprint()  # references that cannot be used are one error, not one per photo
     encoder = model.encoder(settings, request.encoder_weights)
     seen, notes = _seen(paths, settings, encoder, reading.jobs)
     if not seen:
         raise UnusableError(notes)
+    cohort = replace(cohort, cases=tuple(case for case in cohort.cases if case.photo in seen))
     features = read_features(
-        People.of([item for item in items if item.path in seen], trained, together=True).cohort, reading,
-        settings, encoder, trained.regions, observed=seen, progress=progress,
-    )  # fmt: skip
+        cohort, reading, settings, encoder, trained.regions, observed=seen, progress=progress
+    )
     notes += [reason for _, reason in features.left_out]
     usable = list(dict.fromkeys(features.photos.tolist()))
     if not usable:
@@ -169,7 +171,7 @@ def explain(
     left_out = [f"{path}: left out. {reason}" for path, reason in reasons.items() if reason] if fit else []
     used = fit or usable
     features = subset(features, np.isin(features.photos, used))
-    (explanation,) = explain_features(trained, features, request.labels)
+    (explanation,) = explain_features(trained, features, labels)
     shown = min(used, key=lambda path: faces[path].doubt) if faces else used[0]
     record = None
     if faces:
@@ -259,7 +261,7 @@ def _with_heat(case: Case, encoder: Encoder, features: Features) -> Case:
     model = case.trained.model
     label = next((e.label for e in case.explanation.labels if e.how == "trained"), None)
     if label is None:
-        reason = "There is no heatmap of a label that is told by a distance or by its nearest patient."
+        reason = "There is no heatmap of a label that is decided by a distance or by its nearest patient."
         return replace(case, heat_reason=reason)
     if isinstance(model, AttributeModel):
         classifier = model.classifiers[model.labels.index(label)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,11 +46,9 @@ class BuiltReference:
 
     def to_frame(self) -> pd.DataFrame:
         """The table, with the columns of its file."""
-        import dataclasses
-
         import pandas as pd
 
-        return pd.DataFrame([dataclasses.asdict(row) for row in self.rows])
+        return pd.DataFrame([asdict(row) for row in self.rows])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,66 +58,46 @@ class _Controls:
     instrument: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRequest:
+    """Options of making a reference table."""
+
+    age_bands: str | None = None  # such as "0-2,3-5,18-60"; one band over the ages present when left out
+    min_people: int = MIN_PEOPLE  # a band or measurement with fewer is refused; 10 at least
+    by: By = "sex"  # rows for each sex, or for both together
+    source: str | None = None  # who was measured; shown with every score
+    landmark_model: str | None = None  # another dlib shape predictor with the 68-point scheme
+    jobs: int = 1  # threads
+
+
 def build(
-    controls: str | os.PathLike[str],
-    *,
-    age_bands: str | None = None,
-    min_people: int = MIN_PEOPLE,
-    by: By = "sex",
-    source: str | None = None,
-    jobs: int = 1,
-    landmark_model: str | None = None,
-    progress: Progress = silent,
+    controls: str | os.PathLike[str], request: BuildRequest, *, progress: Progress = silent
 ) -> BuiltReference:
     """Make a reference table from healthy controls, measured by anthropo itself.
 
-    Parameters
-    ----------
-    controls : path
-        A CSV with the columns `photo`, `sex`, `age` and, where people have several photos, `patient`; or a
-        table with these columns that `anthropo measure` wrote, of which nothing is measured again.
-    age_bands : str, optional
-        Such as ``"0-2,3-5,18-60"``; one band over the ages present when left out.
-    min_people : int
-        A band or measurement with fewer people is refused; 10 at least.
-    by : {"sex", "both"}
-        Rows for each sex, or for both together.
-    source : str, optional
-        Who was measured; shown with every score.
-    jobs : int
-        Threads.
-    landmark_model : path, optional
-        Another dlib shape predictor with the 68-point scheme.
-    progress : Progress
-
-    Returns
-    -------
-    BuiltReference
-        With ``to_frame()``; `anthropo.reference.write_reference` writes its rows.
-
-    Raises
-    ------
-    InputError
-        If the table of controls, or an age band, cannot be used.
+    `controls` is a CSV with the columns `photo`, `sex`, `age` and, where people have several photos,
+    `patient`; or a table with these columns that `anthropo measure` wrote, of which nothing is measured
+    again. `anthropo.reference.write_reference` writes the rows.
     """
+    by = request.by
     name = os.fspath(controls)
-    bands = parse_bands(age_bands) if age_bands is not None else None
+    bands = parse_bands(request.age_bands) if request.age_bands is not None else None
     table = read_photo_table(Path(name))
     items, columns = list(table.items), table.columns
     require_columns(name, ["photo", *columns], by)
     if VERSION_COLUMN in columns and MODEL_COLUMN in columns:
-        if landmark_model is not None:
+        if request.landmark_model is not None:
             raise InputError(
                 f"{name} has been measured already: {parameter('landmark_model')} has nothing to do."
             )
         read = _from_table(name, items, by)
     else:
-        read = _from_photos(items, by, jobs, Settings(landmark_model=landmark_model), progress)
+        read = _from_photos(items, request, progress)
     built = build_reference(
         read.measured,
         bands=bands,
-        min_people=min_people,
-        source=source or f"healthy controls of {Path(name).name}",
+        min_people=request.min_people,
+        source=request.source or f"healthy controls of {Path(name).name}",
         instrument=read.instrument,
     )
     return BuiltReference(
@@ -151,18 +129,17 @@ def _from_table(controls: str, items: Sequence[Item], by: By) -> _Controls:
     return _Controls(measured=measured, left_out=left_out, instrument=one_instrument(controls, rows))
 
 
-def _from_photos(
-    items: Sequence[Item], by: By, jobs: int, settings: Settings, progress: Progress
-) -> _Controls:
+def _from_photos(items: Sequence[Item], request: BuildRequest, progress: Progress) -> _Controls:
+    settings = Settings(landmark_model=request.landmark_model)
     left_out: list[str] = []
-    people = [person for item in items if (person := _person(item.path, item.columns, by, left_out))]
+    people = [person for item in items if (person := _person(item.path, item.columns, request.by, left_out))]
     settings.fingerprint()  # a missing model is one error, not one per photo
     values: dict[str, Values] = {}
     failed: dict[str, str] = {}
     instrument = ""
     todo = [Item(path) for path in dict.fromkeys(person.photo for person in people)]
     with progress(len(todo), "measuring") as advance:
-        for record, *_ in run(todo, settings, jobs):
+        for record, *_ in run(todo, settings, request.jobs):
             if record.ok:
                 made = record.diagnostics
                 instrument = instrument_name(made.anthropo, made.landmark_model, made.fine_model)

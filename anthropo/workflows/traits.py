@@ -263,11 +263,12 @@ def prepare(photos: Photos, request: TraitsRequest) -> TraitsTask:
     corrections = (
         Corrections(request.landmarks, [i.path for i in items]) if request.landmarks is not None else None
     )
-    references = request.references or DEFAULT_REFERENCE  # named, so that a note says what is missing
+    # the default is named, so that a note says what is missing for it
+    references = as_names(request.references or DEFAULT_REFERENCE)
     settings = Settings(
         face=request.face, landmark_model=request.landmark_model, max_megapixels=request.max_megapixels,
         scale=request.scale, sex=request.sex, age=None if request.age is None else str(request.age),
-        references=(references,) if isinstance(references, str) else tuple(references),
+        references=tuple(references),
         corrections=corrections, frames=request.frames,
     )  # fmt: skip
     settings.fingerprint()

@@ -60,6 +60,7 @@ def test_every_label_adds_up_and_agrees_with_classify(
     assert {"age", "sex"} <= {c["name"] for c in trained["contributions"] if c["kind"] == "metadata"}
     measured = next(c for c in trained["contributions"] if c["kind"] == "measurement" and c["value"])
     assert measured["lo"] <= measured["value"] <= measured["hi"]
+    assert measured["z_training"] is not None
     assert set(measured["people"]) == {"control", "synthetic-A"}  # three people are too few to be shown
     assert set(made["heatmaps"]["regions"]) == {"face", "lower", "eyes", "mouth"}
     assert {"faithful", "sanity_correlation", "deletion"} <= set(made["heatmaps"]["whole"])

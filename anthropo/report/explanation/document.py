@@ -115,7 +115,7 @@ def _contribution(case: Case, c: Contribution) -> Document:
     return made | numbers | {
         "unit": value.unit,
         "reason": value.reason,
-        "training_z": training_z(case.trained, c.name, value.value),
+        "z_training": training_z(case.trained, c.name, value.value),
         "people": {label: asdict(among) for label, among in people.items()},
     }  # fmt: skip
 

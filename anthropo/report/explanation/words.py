@@ -78,7 +78,7 @@ def changes_words(case: Case) -> list[str]:
     if case.changes:
         return [change_words(change) for change in case.changes]
     if not case.trained.manifest.get("measurements"):
-        return ["The model reads no measurements, so that no change of one can be told."]
+        return ["The model reads no measurements, so that there is none to change."]
     return ["No single measurement would change the decision, up to 4 standard deviations either way."]
 
 
