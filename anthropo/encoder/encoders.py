@@ -122,25 +122,10 @@ class ChipEncoder(Encoder):
         return self.encode(crops(photo, face, regions, self.size))
 
     def encode(self, chips: NDArray[np.uint8], *, mirror: bool = True, batch: int = 8) -> NDArray[np.float32]:
-        """Embeddings of chips.
+        """Embeddings (n, dimension) of chips (n, size, size, 3) as `crops` makes them.
 
-        Parameters
-        ----------
-        chips : ndarray of uint8, (n, size, size, 3)
-            RGB, as `anthropo.encoder.regions.crops` makes them.
-        mirror : bool
-            Average the embeddings of each chip and its mirror image.
-        batch : int
-            Chips that the network sees at once. More are no faster on a CPU, whose cache they overflow.
-
-        Returns
-        -------
-        ndarray of float32, (n, dimension)
-
-        Raises
-        ------
-        ValueError
-            If the chips have another shape or type, or `batch` is not positive.
+        With `mirror` those of each chip and its mirror image are averaged. More chips in a batch are no
+        faster on a CPU, whose cache they overflow.
         """
         import torch
 
@@ -242,9 +227,13 @@ def load_encoder(name: str = "face-resnet", *, weights: str | os.PathLike[str] |
 
     Examples
     --------
+    >>> import anthropo
     >>> encoder = load_encoder()
     >>> encoder.size, encoder.dimension
     (150, 128)
+    >>> seen = anthropo.observe(anthropo.example_photo())
+    >>> encoder.embed(seen.photo, seen.face, ["face", "eyes"]).shape
+    (2, 128)
     """
     if name.startswith(_TIMM):
         return _timm_encoder(name, weights)
@@ -314,7 +303,8 @@ def _face_resnet(data: bytes, where: str) -> ChipEncoder:
     return _encoder(name, ResNet(weights), data, SIZE, (red, green, blue), (256.0,) * 3, ENCODERS[name])
 
 
-def _efficientnet_lite0(data: bytes, where: str) -> ChipEncoder:
+def empty_efficientnet() -> Any:
+    """EfficientNet-Lite0 with random weights, without its classifying layer."""
     name = "efficientnet-lite0"
     try:
         from efficientnet_lite_pytorch import EfficientNet
@@ -322,14 +312,22 @@ def _efficientnet_lite0(data: bytes, where: str) -> ChipEncoder:
         raise WeightsError(f"{name}: the package efficientnet_lite_pytorch is missing. {_INSTALL}") from None
     from torch import nn
 
+    network = EfficientNet.from_name(name)
+    network._fc = nn.Identity()
+    return network
+
+
+def _efficientnet_lite0(data: bytes, where: str) -> ChipEncoder:
+    name = "efficientnet-lite0"
+    from torch import nn
+
     class Features(nn.Module):
         """The network up to its last pooling."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.network = EfficientNet.from_name(name)
+            self.network = empty_efficientnet()
             fill_state(self.network, read_state(data, where), where, name, dropped=("_fc",))
-            self.network._fc = nn.Identity()
 
         def forward(self, x: Tensor) -> Tensor:
             return self.network.extract_features(x).mean((2, 3))  # type: ignore[no-any-return]
@@ -373,13 +371,7 @@ def _timm_encoder(name: str, weights: str | os.PathLike[str] | None) -> ChipEnco
 
 
 def import_timm() -> Any:
-    """The library timm, also beside a torchvision that was built for another torch.
-
-    Raises
-    ------
-    WeightsError
-        If it is not installed or cannot be imported.
-    """
+    """The library timm, also beside a torchvision that was built for another torch."""
     try:
         import timm
     except ImportError as error:
@@ -445,10 +437,8 @@ def fill_state(
     missing, foreign = sorted(needed - state.keys()), sorted(state.keys() - needed)
     try:
         if missing or foreign:
-            listed = [f"no {missing[0]}"] * bool(missing) + [f"{foreign[0]} is not part of it"] * bool(
-                foreign
-            )
-            raise RuntimeError(", ".join(listed))
+            wrong = [f"no {key}" for key in missing[:1]] + [f"{key} is not part of it" for key in foreign[:1]]
+            raise RuntimeError(", ".join(wrong))
         network.load_state_dict(state, strict=False)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip().rstrip(".")

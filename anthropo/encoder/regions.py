@@ -144,6 +144,13 @@ def crops(photo: Photo, face: Face, regions: Sequence[str], size: int) -> Pixels
         If there is no such region.
     ValueError
         If `size` is not positive.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> seen = anthropo.observe(anthropo.example_photo())
+    >>> crops(seen.photo, seen.face, ["eyes", "mouth"], 64).shape
+    (2, 64, 64, 3)
     """
     wanted = [find_region(name) for name in regions]
     chips = np.empty((len(wanted), size, size, 3), dtype=np.uint8)
@@ -177,18 +184,10 @@ def window(photo: Photo, face: Face, place: tuple[float, float, float], size: in
 
 
 def warped(photo: Photo, to_photo: Floats, box: tuple[float, float, float, float], size: int) -> Pixels:
-    """A rectangle of a frame as a square chip, (size, size, 3) RGB.
+    """A rectangle of a frame (left, top, right, bottom) as a square chip, (size, size, 3) RGB.
 
-    Parameters
-    ----------
-    photo : Photo
-        Decoded finer when the chip has more pixels.
-    to_photo : ndarray, (2, 3)
-        The similarity that takes the frame to full-size photo pixels.
-    box : (float, float, float, float)
-        Left, top, right and bottom in the frame.
-    size : int
-        Pixels, side of the chip.
+    `to_photo` (2, 3) takes the frame to full-size photo pixels; the photo is decoded finer when the chip has
+    more pixels.
     """
     if size < 1:
         raise ValueError(f"size={size}: a chip needs pixels")
@@ -224,13 +223,7 @@ def _around(pixels: Pixels, matrix: Floats, size: int) -> tuple[Pixels, Floats]:
 
 
 def find_region(name: str) -> Region:
-    """The region of that name.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
+    """The region of that name; an InputError if there is none."""
     try:
         return REGIONS[name]
     except KeyError:

@@ -85,14 +85,14 @@ class _Reader:
 
     def expect(self, *values: int) -> None:
         for value in values:
-            if (found := self.integer()) != value:
-                raise ValueError(f"{found} where {value} belongs, before byte {self.at}")
+            if (number := self.integer()) != value:
+                raise ValueError(f"{number} where {value} belongs, before byte {self.at}")
 
     def name(self, *choices: str) -> None:
         size = self.integer()
-        found = self.take(size) if 0 <= size < 64 else b""
-        if found not in [c.encode() for c in choices]:
-            raise ValueError(f"{found!r} where {choices[0]!r} belongs, before byte {self.at}")
+        name = self.take(size) if 0 <= size < 64 else b""
+        if name not in [c.encode() for c in choices]:
+            raise ValueError(f"{name!r} where {choices[0]!r} belongs, before byte {self.at}")
 
     def tensor(self, shape: tuple[int, ...]) -> Floats:
         """Version, four dimensions, then floats as they are in memory."""
@@ -109,20 +109,9 @@ class _Reader:
 
 
 def read_weights(data: bytes, where: str = "face-resnet") -> ResNetWeights:
-    """The weights in a dlib file, such as dlib_face_recognition_resnet_model_v1.dat.
+    """The weights in a dlib file such as dlib_face_recognition_resnet_model_v1.dat, called `where` in errors.
 
-    Parameters
-    ----------
-    data : bytes
-        The file's content: dlib 19's serialisation of `anet_type` in its example
-        dnn_face_recognition_ex.cpp.
-    where : str
-        What to call the file in an error.
-
-    Raises
-    ------
-    WeightsError
-        If it is cut off, or holds another network.
+    It is dlib 19's serialisation of `anet_type` in its example dnn_face_recognition_ex.cpp.
     """
     reader = _Reader(data)
     try:
@@ -244,10 +233,6 @@ class ResNet(nn.Module):
     29 convolutions with the shortcuts of He et al. 2016 (CVPR), half of their filters, and dlib's
     parameter-free shortcut where a block halves the picture: average pooling, zeros for the new
     channels and for the rows and columns that one of the two branches lacks.
-
-    Parameters
-    ----------
-    weights : ResNetWeights
     """
 
     def __init__(self, weights: ResNetWeights) -> None:

@@ -1,0 +1,5 @@
+"""Networks of the literature: recipes, training, files, and their use as encoders."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

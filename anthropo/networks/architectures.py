@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anthropo.encoder.encoders import import_timm
-from anthropo.errors import InputError, ModelError, WeightsError
+from anthropo.encoder.encoders import empty_efficientnet, import_timm
+from anthropo.errors import InputError, ModelError
 
 Task = Literal["labels", "grades", "attributes", "cases"]
 
@@ -83,11 +83,6 @@ class DeepGestaltBody(nn.Sequential):
     Batch normalisation and ReLU after each but the last, 2 × 2 max pooling after the first four pairs, so
     that 100 pixels become 50, 25, 13 and 7.
 
-    Parameters
-    ----------
-    channels : int
-        Of the input: 1 as published.
-
     References
     ----------
     .. [1] D. Yi, Z. Lei, S. Liao, S. Z. Li, "Learning face representation from scratch", arXiv:1411.7923
@@ -141,15 +136,7 @@ class _FaceResNetBody(nn.Module):
 
 
 def body(name: str, channels: int = 3) -> nn.Module:
-    """One of `BACKBONES`, with random weights.
-
-    Raises
-    ------
-    InputError
-        If there is none of that name, or it does not take pictures of so many channels.
-    WeightsError
-        If the library that it comes from is not installed.
-    """
+    """One of `BACKBONES`, with random weights."""
     if name not in BACKBONES:
         raise InputError(f"backbone {name!r}: unknown. Choose from {', '.join(BACKBONES)}.")
     if name == "deepgestalt":
@@ -159,16 +146,7 @@ def body(name: str, channels: int = 3) -> nn.Module:
     if name.startswith("face-resnet"):
         return _FaceResNetBody(whole=name == "face-resnet")
     if name == "efficientnet-lite0":
-        try:
-            from efficientnet_lite_pytorch import EfficientNet
-        except ImportError:
-            raise WeightsError(
-                f"{name}: the package efficientnet_lite_pytorch is missing. Install it with "
-                "`pip install anthropo[cnn]`."
-            ) from None
-        network = EfficientNet.from_name(name)
-        network._fc = nn.Identity()
-        return _Features(network, "extract_features")
+        return _Features(empty_efficientnet(), "extract_features")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of inception_v3's initialisation, which is replaced
         network = import_timm().create_model(TIMM[name], pretrained=False, num_classes=0)
@@ -318,11 +296,11 @@ class Separate(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """The embeddings of all networks, one after the other."""
-        return torch.cat([own.features(x) for own in self.networks], 1)  # type: ignore[operator]
+        return torch.cat([network.features(x) for network in self.networks], 1)  # type: ignore[operator]
 
     def everything(self, x: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
         """As `Attributes.everything`; the pose is the networks' mean."""
-        outputs, poses, places = zip(*(own.everything(x) for own in self.networks), strict=True)  # type: ignore[operator]
+        outputs, poses, places = zip(*(network.everything(x) for network in self.networks), strict=True)  # type: ignore[operator]
         pose = None if poses[0] is None else torch.stack(poses).mean(0)
         return torch.cat(outputs, 1), pose, torch.cat(places, 1)
 
@@ -333,7 +311,7 @@ class Separate(nn.Module):
 class Cases(nn.Module):
     """One to several pictures of a case and its metadata: embeddings averaged over the pictures that exist.
 
-    Metadata are numbers of which each has its own indicator of being missing (`anthropo.networks.pictures`
+    Metadata are numbers of which each has its own indicator of being missing (`anthropo.networks.units`
     makes them so), and pass through a small layer before they are joined with the mean embedding.
 
     References
@@ -402,13 +380,6 @@ def build(spec: Mapping[str, Any]) -> nn.Module:
     It has a ``task`` (labels, grades, attributes or cases), ``backbone``, ``channels``, ``outputs`` and
     ``dropout``; for labels and grades a ``head`` (linear, convolution or thresholds); for attributes ``own``
     (numbers in each attribute's own layer), ``attention``, ``pose`` and ``separate``; for cases ``metadata``.
-
-    Raises
-    ------
-    ModelError
-        If the description is not one of a network.
-    InputError, WeightsError
-        If the backbone is unknown or its library is not installed.
     """
     kinds = {**_COMMON, **_KEYS.get(str(spec.get("task")), {})}
     fits = spec.get("task") in _KEYS and spec.keys() == kinds.keys()

@@ -97,13 +97,7 @@ def photos_of(
     jobs: int = 1,
     advance: Callable[[], None] | None = None,
 ) -> BenchPhotos:
-    """The photos of a cohort with a label that the network knows.
-
-    Raises
-    ------
-    InputError
-        If there are none.
-    """
+    """The photos of a cohort with a label that the network knows."""
     photos = read_pictures(cohort, network.view, settings, jobs=jobs, advance=advance)
     known, left_out = _known(network, photos)
     units = units_to_judge(network.task, network.labels, network.about["metadata"], known.features)
@@ -133,13 +127,7 @@ def _known(network: Network, photos: CohortPictures) -> tuple[CohortPictures, tu
 def calibration_photos(
     network: Network, paths: Sequence[str], settings: Settings, *, jobs: int = 1
 ) -> Pixels:
-    """Pictures of up to `CALIBRATION` photos, evenly chosen: (n, views or 1, size, size, 3).
-
-    Raises
-    ------
-    InputError
-        If none of them can be used.
-    """
+    """Pictures of up to `CALIBRATION` photos, evenly chosen: (n, views or 1, size, size, 3)."""
     chosen = dict.fromkeys(
         paths[round(i)] for i in np.linspace(0, len(paths) - 1, min(len(paths), CALIBRATION))
     )
@@ -158,11 +146,6 @@ def bench(
 
     A runtime uses one or all of the threads, whichever is faster. The ONNX files stay in `folder`, if it is
     given.
-
-    Raises
-    ------
-    AnthropoError
-        If the network cannot be read or exported, or a runtime fails.
     """
     network, measured = Network.load(path), []
     with tempfile.TemporaryDirectory() as temporary:
@@ -201,13 +184,7 @@ def bench(
 
 
 def run(runtime: str, model: Path, task: str, photos: BenchPhotos, threads: int, folder: Path) -> Run:
-    """Answer photos in a process of its own.
-
-    Raises
-    ------
-    ModelError
-        If the process fails.
-    """
+    """Answer photos in a process of its own."""
     pictures, metadata, answers = (folder / f"{name}.npy" for name in ("pictures", "metadata", "answers"))
     known = photos.units.metadata
     if not pictures.exists():

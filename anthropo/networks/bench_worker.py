@@ -29,15 +29,7 @@ PICTURES, METADATA, PROBABILITIES, EMBEDDING = "pictures", "metadata", "probabil
 
 
 def open_session(model: bytes | str, threads: int = 0) -> Any:
-    """An ONNX file, ready to run on the CPU.
-
-    Parameters
-    ----------
-    model : bytes or str
-        The file's contents, or its path.
-    threads : int
-        0: as many as there are cores.
-    """
+    """An ONNX file (its contents, or its path), ready to run on the CPU; 0 threads are as many as cores."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -53,8 +45,8 @@ def _onnx(model: str, threads: int) -> Answer:
         given: dict[str, NDArray[Any]] = {PICTURES: pictures}
         if metadata is not None:
             given[METADATA] = metadata
-        found: NDArray[Any] = session.run([PROBABILITIES], given)[0]
-        return found
+        probabilities: NDArray[Any] = session.run([PROBABILITIES], given)[0]
+        return probabilities
 
     return answer
 
@@ -79,14 +71,14 @@ def largest_memory() -> float | None:
     """The largest resident memory of this process so far, bytes; None where it cannot be known."""
     status = Path("/proc/self/status")
     if status.exists():  # getrusage would count the process that started this one as well
-        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
-        return int(found[1]) * 1024 if found else None
+        peak = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+        return int(peak[1]) * 1024 if peak else None
     try:
         import resource
     except ImportError:
         return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used if sys.platform == "darwin" else used * 1024
 
 
 def main() -> None:
@@ -94,23 +86,23 @@ def main() -> None:
     answer = (_torch if kind == "torch" else _onnx)(model, int(threads))
     pictures = np.load(pictures_file, mmap_mode="r")
     metadata = None if metadata_file == "-" else np.load(metadata_file)
-    found, spent = [], []
+    probabilities, spent = [], []
     for i in range(len(pictures)):
-        own = np.array(pictures[i : i + 1])
+        picture = np.array(pictures[i : i + 1])
         if rows == "cases":
-            own = own[:, own.any((0, 2, 3, 4))]
+            picture = picture[:, picture.any((0, 2, 3, 4))]
         known = None if metadata is None else metadata[i : i + 1]
         if i == 0:
-            answer(own, known)  # some of the work is done only once
+            answer(picture, known)  # some of the work is done only once
         times = []
         for _ in range(_REPEATED if i < _TIMED else 1):
             start = time.perf_counter()
-            p = answer(own, known)
+            p = answer(picture, known)
             times.append(1000 * (time.perf_counter() - start))
-        found.append(p[0])
+        probabilities.append(p[0])
         if i < _TIMED:
             spent.append(min(times))
-    np.save(answers_file, np.array(found, dtype=np.float64))
+    np.save(answers_file, np.array(probabilities, dtype=np.float64))
     print(json.dumps({"ms": spent, "memory": largest_memory()}))
 
 

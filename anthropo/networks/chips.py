@@ -56,19 +56,10 @@ class View:
         return similarity(_two_points(), here)
 
     def cut(self, photo: Photo, frame: Floats | None) -> Pixels:
-        """The pictures of a photo.
+        """The pictures of a photo with the face's `frame`, (len(names), size, size, 3) RGB.
 
-        Parameters
-        ----------
-        photo : Photo
-            Decoded finer when a picture has more pixels.
-        frame : ndarray, (2, 3), or None
-            Of `frame`; None for the whole photograph.
-
-        Returns
-        -------
-        ndarray of uint8, (len(names), size, size, 3)
-            RGB. The whole photograph is its middle square, scaled.
+        Without one it is the whole photograph: its middle square, scaled. A photo is decoded finer when a
+        picture has more pixels.
         """
         if frame is None:
             return middle_square(photo.finer(power_of_two(min(photo.full_size) / self.size)), self.size)[None]
@@ -82,13 +73,12 @@ class View:
             side = float(np.hypot(*(lip - eyes))) / _APART
             x, y = (eyes + lip) / 2
             whole = (float(x - side / 2), float(y - side / 2), side)
-            left, top, right, bottom = region.box
             # the region's borders within the face stay; those at its rim move out to the wider picture's
             rim = (-0.25, -0.25, 1.25, 1.25)
             wide = (whole[0], whole[1], whole[0] + side, whole[1] + side)
             box = tuple(
-                w if own == r else own
-                for own, r, w in zip((left, top, right, bottom), rim, wide, strict=True)
+                outer if border == r else border
+                for border, r, outer in zip(region.box, rim, wide, strict=True)
             )
             region = replace(region, box=box, window=whole)  # type: ignore[arg-type]
         return region

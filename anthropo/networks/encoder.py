@@ -88,6 +88,12 @@ def network_encoder(path: str | os.PathLike[str]) -> NetworkEncoder:
         If the file is no network.
     WeightsError
         If a library that the network needs is not installed.
+
+    Examples
+    --------
+    >>> network_encoder("none.anthropo")  # else it embeds as that of `load_encoder` does
+    Traceback (most recent call last):
+    anthropo.errors.ModelError: none.anthropo: no such model file. Give a file that ...
     """
     network = Network.load(path)
     described = {"version": _VERSION, "file": file_sha256(path), "geometry": geometry_digest()}

@@ -59,7 +59,7 @@ _TRIAL = 3  # pictures that both are compared on where no photo is given
 _QUANTISED = ("Conv", "Pad", "Add", "Concat", "Relu", "Clip", "MaxPool", "AveragePool")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
     """What was written."""
 
@@ -95,12 +95,12 @@ class _Graph(nn.Module):
             summed = (single.reshape(*pictures.shape[:2], -1) * there[:, :, None]).sum(1)
             mean = summed / there.sum(1, keepdim=True).clamp(min=1)
             return self._probabilities(module.judge(mean, metadata)), mean
-        found, embeddings = [], []
+        probabilities, embeddings = [], []
         for at, view in enumerate(self.views):
             outputs, features = view(self._inputs(pictures[:, at]))
-            found.append(self._probabilities(outputs))
+            probabilities.append(self._probabilities(outputs))
             embeddings.append(features)
-        return torch.stack(found).mean(0), torch.cat(embeddings, 1)
+        return torch.stack(probabilities).mean(0), torch.cat(embeddings, 1)
 
     def _inputs(self, pictures: Tensor) -> Tensor:
         x = pictures.permute(0, 3, 1, 2).to(torch.float32)
@@ -118,9 +118,9 @@ class _Split(nn.Module):
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
-        own: list[Any] = list(module.networks) if isinstance(module, Separate) else [module]
-        self.bodies = nn.ModuleList(m.body for m in own)
-        self.heads = nn.ModuleList(_headless(m) for m in own)
+        networks: list[Any] = list(module.networks) if isinstance(module, Separate) else [module]
+        self.bodies = nn.ModuleList(network.body for network in networks)
+        self.heads = nn.ModuleList(_headless(network) for network in networks)
 
     def judge(self, features: Tensor, metadata: Tensor | None) -> Tensor:
         """Of cases: the outputs for their mean embeddings."""
@@ -201,15 +201,15 @@ def export(
             f"{plain.difference:.2g} (embeddings {plain.embedding_difference:.2g}), where {TOLERANCE:g} is "
             "allowed. Another version of torch or onnxruntime may do better."
         )
-    found = plain
+    exported = plain
     if int8:
         data = _quantised(data, network, None if photos is None else trial)
-        found = _compared(data, graph, network, trial)
+        exported = _compared(data, graph, network, trial)
     try:
         write_atomically(path, data)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}).") from None
-    return found
+    return exported
 
 
 def _traced(graph: _Graph, network: Network) -> bytes:
@@ -243,7 +243,7 @@ def _described(data: bytes, network: Network, int8: bool, source: str) -> bytes:
     onnx = require_onnx()
     model = onnx.load_from_string(data)
     about = network.about
-    said = {
+    properties = {
         "anthropo": __version__,
         "network_sha256": source,
         "recipe": network.recipe,
@@ -260,7 +260,8 @@ def _described(data: bytes, network: Network, int8: bool, source: str) -> bytes:
         "use": "research only; not a medical device",
     }
     onnx.helper.set_model_props(
-        model, {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in said.items()}
+        model,
+        {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in properties.items()},
     )
     model.producer_name, model.producer_version = "anthropo", __version__
     onnx.checker.check_model(model)
@@ -295,8 +296,8 @@ def _quantised(data: bytes, network: Network, photos: Pixels | None) -> bytes:
                 weight_type=quantization.QuantType.QInt8,
             )
         model = onnx.load(made)
-    said = {p.key: p.value for p in onnx.load_from_string(data).metadata_props}
-    onnx.helper.set_model_props(model, said)
+    properties = {p.key: p.value for p in onnx.load_from_string(data).metadata_props}
+    onnx.helper.set_model_props(model, properties)
     return bytes(model.SerializeToString())
 
 
@@ -351,18 +352,19 @@ def _compared(data: bytes, graph: _Graph, network: Network, photos: Pixels) -> E
     views = {name: photos[:, i] for i, name in enumerate(network.views)}
     if network.task == "cases":
         views = {network.views[0]: photos}
-    own = network.probabilities(views, given.get(METADATA))
+    asked = network.probabilities(views, given.get(METADATA))
     scale = float(np.abs(wanted[1]).max()) or 1.0
-    probabilities = max(
-        float(np.abs(together[0] - wanted[0]).max()),
-        float(np.abs(alone[0] - wanted[0][:1]).max()),
-        float(np.abs(together[0] - own).max()),
-    )
-    embeddings = max(
-        float(np.abs(together[1] - wanted[1]).max()), float(np.abs(alone[1] - wanted[1][:1]).max())
-    )
+    apart = (together[0] - wanted[0], alone[0] - wanted[0][:1], together[0] - asked)
+    probabilities = max(float(np.abs(difference).max()) for difference in apart)
+    embeddings = max(np.abs(together[1] - wanted[1]).max(), np.abs(alone[1] - wanted[1][:1]).max())
     same = together[0].argmax(1) == wanted[0].argmax(1)
-    return Exported(len(data), probabilities, embeddings / scale, float(same.mean()), len(photos))
+    return Exported(
+        size=len(data),
+        difference=probabilities,
+        embedding_difference=float(embeddings) / scale,
+        agreement=float(same.mean()),
+        compared=len(photos),
+    )
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ _LARGEST = 2048  # px
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """One module per view of a photograph, whose answers are averaged.
+    """A trained network: one module per view of a photograph, whose answers are averaged.
 
     The manifest has the keys of `anthropo.learning.bundle`, and under ``network``:
 
@@ -47,16 +47,33 @@ class Network:
     alignment, crops  see `anthropo.networks.chips.View`
     dimension         numbers in one view's embedding
     weights           number of trained weights of all views
-    metadata          of cases: how columns become numbers, see `anthropo.networks.pictures`
+    metadata          of cases: how columns become numbers, see `anthropo.networks.units`
     layout            SHA-256 of the names and shapes of a module's tensors
     warm_start        what training began with
     learned_from      beginnings of the SHA-256 of photos that it was trained on or stopped by
     history           {view: [{"stage", "epoch", "loss", "validation", "metric"}]}
     ================  ======================================================================
+
+    Parameters
+    ----------
+    manifest : dict
+    modules : tuple of Module
+        One per view, in the order of `views`.
+
+    Examples
+    --------
+    >>> from anthropo.networks.architectures import build
+    >>> spec = {"task": "labels", "backbone": "deepgestalt", "channels": 1, "outputs": 2, "dropout": 0.5}
+    >>> spec["head"] = "linear"
+    >>> about = {"spec": spec, "views": ["face"], "size": 32, "alignment": "mean-face", "crops": "scaled"}
+    >>> about |= {"parameters": {}, "grey": True, "mean": [127.5] * 3, "std": [127.5] * 3}
+    >>> network = Network({"labels": ["a", "b"], "network": about}, (build(spec),))
+    >>> network.probabilities({"face": np.zeros((1, 32, 32, 3), np.uint8)}).shape
+    (1, 2)
     """
 
     manifest: dict[str, Any]
-    modules: tuple[nn.Module, ...]  # one per view, in the order of `views`
+    modules: tuple[nn.Module, ...]
 
     # ------------------------------------------------------------------------------ what it is
 
@@ -129,23 +146,7 @@ class Network:
     def logits(
         self, views: Mapping[str, Pixels], metadata: NDArray[np.float32] | None = None, *, batch: int = 16
     ) -> Tensor:
-        """The raw outputs of each view's module.
-
-        Parameters
-        ----------
-        views : mapping of str to ndarray of uint8, (n, size, size, 3)
-            Pictures by view: of all the network's views, or of some. Of cases also (n, m, size, size, 3),
-            where a picture that is black throughout does not exist.
-        metadata : ndarray, (n, q), optional
-            Of cases; left out: all of it is missing.
-        batch : int
-            Pictures, or cases, that a module sees at once.
-
-        Returns
-        -------
-        Tensor, (len(views), n, outputs)
-            On the CPU.
-        """
+        """The raw outputs of each view's module, (len(views), n, outputs) on the CPU; see `probabilities`."""
         return torch.stack([self._run(name, chips, metadata, batch) for name, chips in views.items()])
 
     def _module(self, name: str) -> nn.Module:
@@ -157,31 +158,22 @@ class Network:
         module, parts = self._module(name), []
         with torch.inference_mode():
             for start in range(0, len(chips), batch):
-                own = chips[start : start + batch]
-                x = self.inputs(own)
-                if isinstance(module, Cases):
-                    known = None if metadata is None else torch.from_numpy(metadata[start : start + batch])
-                    there = torch.from_numpy(own.any((-3, -2, -1))) if own.ndim == 5 else None
-                    parts.append(
-                        module(
-                            x,
-                            None if there is None else there.to(x.device),
-                            None if known is None else known.to(x.device, torch.float32),
-                        ).cpu()
-                    )
-                else:
+                pictures = chips[start : start + batch]
+                x = self.inputs(pictures)
+                if not isinstance(module, Cases):
                     parts.append(module(x).cpu())
+                    continue
+                present = known = None
+                if pictures.ndim == 5:
+                    present = torch.from_numpy(pictures.any((-3, -2, -1))).to(x.device)
+                if metadata is not None:
+                    known = torch.from_numpy(metadata[start : start + batch]).to(x.device, torch.float32)
+                parts.append(module(x, present, known).cpu())
         outputs = int(self.about["spec"]["outputs"])
         return torch.cat(parts) if parts else torch.empty(0, outputs)
 
     def embed(self, views: Mapping[str, Pixels], *, batch: int = 16) -> NDArray[np.float32]:
-        """Embeddings of pictures, (n, d): those of the given views one after the other.
-
-        Parameters
-        ----------
-        views : mapping of str to ndarray of uint8, (n, size, size, 3)
-            As for `logits`; one view gives `dimension` numbers.
-        """
+        """Embeddings (n, d) of pictures, the given views' one after the other; see `probabilities`."""
         rows = []
         with torch.inference_mode():
             for name, chips in views.items():
@@ -191,23 +183,35 @@ class Network:
                     for i in range(0, len(chips), batch)
                 ]
                 rows.append(np.concatenate(parts) if parts else np.empty((0, self.dimension), np.float32))
-        found: NDArray[np.float32] = np.concatenate(rows, axis=1).astype(np.float32)
-        return found
+        embedded: NDArray[np.float32] = np.concatenate(rows, axis=1).astype(np.float32)
+        return embedded
 
     def features(self, view: str, chips: Tensor) -> Tensor:
         """Embeddings (n, dimension) of pictures (n, size, size, 3) of one view, in torch's graph."""
         about = self.about
         x = normalised(chips, about["grey"], about["spec"]["channels"], about["mean"], about["std"])
-        found: Tensor = self._module(view).features(x)  # type: ignore[operator]
-        return found
+        embedded: Tensor = self._module(view).features(x)  # type: ignore[operator]
+        return embedded
 
     def probabilities(
         self, views: Mapping[str, Pixels], metadata: NDArray[np.float32] | None = None, *, batch: int = 16
     ) -> NDArray[np.float64]:
-        """Probabilities averaged over the given views, (n, k).
+        """Probabilities averaged over the given views.
 
-        Of labels, grades and cases rows sum to 1; of attributes each is the probability of being present.
-        Parameters as of `logits`.
+        Parameters
+        ----------
+        views : mapping of str to ndarray of uint8, (n, size, size, 3)
+            Pictures by view, of all the network's views or of some. Of cases also (n, m, size, size, 3),
+            where a picture that is black throughout does not exist.
+        metadata : ndarray, (n, q), optional
+            Of cases; left out: all of it is missing.
+        batch : int
+            Pictures, or cases, that a module sees at once.
+
+        Returns
+        -------
+        ndarray of float64, (n, k)
+            Of labels, grades and cases rows sum to 1; of attributes each is the probability of being present.
         """
         spec = self.about["spec"]
         each = as_probabilities(
@@ -223,13 +227,7 @@ class Network:
     # ------------------------------------------------------------------------------ its file
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network, whole or not at all; no pickle.
-
-        Raises
-        ------
-        ModelError
-            If it cannot be written.
-        """
+        """Write the network, whole or not at all; no pickle."""
         arrays = {
             f"{_WEIGHTS}{name}": flat(module) for name, module in zip(self.views, self.modules, strict=True)
         }
@@ -363,13 +361,7 @@ def flat(module: nn.Module) -> NDArray[np.float32]:
 
 
 def fill(module: nn.Module, weights: NDArray[Any] | None) -> None:
-    """Put what `flat` gave back into a module of the same layout.
-
-    Raises
-    ------
-    ModelError
-        If it is missing, of another length, or not finite.
-    """
+    """Put what `flat` gave back into a module of the same layout."""
     tensors = _tensors(module)
     total = sum(t.numel() for t in tensors.values())
     if weights is None or weights.shape != (total,) or weights.dtype != np.float32:

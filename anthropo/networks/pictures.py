@@ -38,13 +38,7 @@ class Pictures:
     max_megapixels: float | None
 
     def of(self, rows: Sequence[int], name: str) -> Pixels:
-        """Some photos' pictures of one view, (len(rows), size, size, 3).
-
-        Raises
-        ------
-        PhotoError
-            If a photo has to be read again and no longer can be.
-        """
+        """Some photos' pictures of one view, (len(rows), size, size, 3)."""
         if self.kept is not None:
             chosen: Pixels = self.kept[np.asarray(rows, dtype=np.int64), self.view.names.index(name)]
             return chosen

@@ -28,11 +28,6 @@ def warm_start(body: nn.Module, backbone: str, view: str, source: str) -> Origin
     `source` is else ``face-resnet`` or ``efficientnet-lite0``, which come with anthropo; ``imagenet``, the
     weights that timm keeps in its cache; or a file: another network (.anthropo), of whose modules that of
     `view` is taken, or a state_dict (.safetensors, .pth with tensors only).
-
-    Raises
-    ------
-    WeightsError
-        If there are none, or they belong to another body.
     """
     if source == "none":
         return None

@@ -104,6 +104,7 @@ class Recipe:
     changed: frozenset[str] = field(default=frozenset(), compare=False)  # options that the user set
 
 
+_KINDS = get_type_hints(Parameters)
 _CHOICES: dict[str, tuple[str, ...]] = {
     "backbone": tuple(BACKBONES),
     "alignment": ALIGNMENTS,
@@ -293,9 +294,9 @@ def _refuse_unknown(key: str, where: str) -> None:
 
 def _parsed(key: str, text: str) -> Any:
     """A value of the command line: as in TOML, or a word, or words with commas."""
-    if _kind(key) == tuple[str, ...] and not text.startswith("["):
+    if _KINDS[key] == tuple[str, ...] and not text.startswith("["):
         return [part.strip() for part in text.split(",") if part.strip()]
-    if _kind(key) is str:
+    if _KINDS[key] is str:
         return text.strip("\"'")
     try:
         return tomllib.loads(f"value = {text}")["value"]
@@ -303,13 +304,9 @@ def _parsed(key: str, text: str) -> Any:
         return text
 
 
-def _kind(key: str) -> Any:
-    return get_type_hints(Parameters)[key]
-
-
 def _typed(key: str, value: Any, where: str) -> Any:
     """The value as the option's type and within its range."""
-    kind = _kind(key)
+    kind = _KINDS[key]
     if kind == tuple[str, ...]:
         if isinstance(value, list) and all(isinstance(v, str) for v in value):
             return tuple(value)
@@ -333,13 +330,7 @@ def _typed(key: str, value: Any, where: str) -> Any:
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Refuse options that contradict each other or the recipe's task.
-
-    Raises
-    ------
-    InputError
-        With the first contradiction.
-    """
+    """Refuse options that contradict each other or the recipe's task."""
     options, task = recipe.parameters, recipe.task
     if options.size < BACKBONES[options.backbone].least:
         least = BACKBONES[options.backbone].least

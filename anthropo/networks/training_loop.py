@@ -72,13 +72,7 @@ class Learned:
 
 
 def device_of(name: str = "auto") -> torch.device:
-    """The device of that name; "auto": a GPU where there is one.
-
-    Raises
-    ------
-    InputError
-        If there is none here.
-    """
+    """The device of that name; "auto": a GPU where there is one."""
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
@@ -123,19 +117,7 @@ def spec_of(recipe: Recipe, outputs: int, metadata: int = 0) -> dict[str, Any]:
 def learn(
     material: TrainingSet, *, checkpoints: Checkpoints, device: torch.device, report: Report | None = None
 ) -> Learned:
-    """Train one module per view, from the checkpoints on, which are written after every epoch.
-
-    Raises
-    ------
-    InputError
-        If there are fewer training photos than a batch, or the loss is no longer a number.
-    PhotoError
-        If a photo that is read again no longer can be.
-    WeightsError
-        If the warm start does not fit.
-    ModelError
-        If a checkpoint cannot be written or read.
-    """
+    """Train one module per view, from the checkpoints on, which are written after every epoch."""
     units, parameters = material.units, material.recipe.parameters
     if device.type == "cuda":  # the fastest convolution of the moment is not always the same
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False

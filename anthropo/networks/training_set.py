@@ -41,11 +41,6 @@ def training_set(recipe: Recipe, photos: CohortPictures, others: CohortPictures 
 
     In the identity stage the patients of `others` are told apart; without these, if the recipe's ``identity``
     is "patient", those of the training part, so that nobody who is kept apart is seen.
-
-    Raises
-    ------
-    InputError
-        If the cohort or an option does not allow it.
     """
     units = units_of(recipe.task, photos.features, recipe.parameters, photos.kinds)
     digests: tuple[str, ...] = ()

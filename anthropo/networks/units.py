@@ -46,13 +46,7 @@ class Units:
 
 
 def units_of(task: Task, features: Features, parameters: Parameters, kinds: Mapping[str, str]) -> Units:
-    """Photos as what a task learns from, with the kinds of the metadata columns as in a cohort.
-
-    Raises
-    ------
-    InputError
-        If labels have too few patients, are not the grades, or a column does not exist.
-    """
+    """Photos as what a task learns from, with the kinds of the metadata columns as in a cohort."""
     if not len(features):
         raise InputError("No photo of the cohort can be used.")
     labels, patients = features.labels.tolist(), features.patients.tolist()
@@ -103,13 +97,7 @@ def units_to_judge(task: str, labels: tuple[str, ...], columns: Columns | None, 
 
 
 def identity_units(features: Features) -> Units:
-    """Photos with the patient as the label, all of them to train on; people with one photo teach as well.
-
-    Raises
-    ------
-    InputError
-        If nobody has two photos.
-    """
+    """Photos with the patient as the label, all of them to train on; people with one photo teach as well."""
     people, which = np.unique(features.patients, return_inverse=True)
     counts = np.bincount(which, minlength=len(people))
     if len(people) < 2 or counts.max() < 2:

@@ -39,13 +39,7 @@ def print_bench(measured: Sequence[Measured]) -> None:
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write flat rows as .csv or .json.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
+    """Write flat rows as .csv or .json."""
     if path.suffix.lower() == ".json":
         plain = [{k: None if v != v else v for k, v in row.items()} for row in rows]
         text = json.dumps(plain, ensure_ascii=False, indent=1, allow_nan=False) + "\n"

@@ -45,13 +45,7 @@ def compared_table(compared: Sequence[Compared]) -> list[tuple[str, list[str]]]:
 
 
 def write_compared(path: Path, compared: Sequence[Compared]) -> None:
-    """The table as an HTML page.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written.
-    """
+    """The table as an HTML page."""
     manifest = compared[0].finetuned.network.manifest
     about, validation = manifest["network"], manifest["validation"]
     parameters = {

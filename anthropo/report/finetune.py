@@ -76,13 +76,7 @@ def _number(value: float | None) -> float:
 
 
 def write_history(path: Path, network: Network) -> None:
-    """Loss curves beside a network's file, as .history.png and .history.json.
-
-    Raises
-    ------
-    ModelError
-        If they cannot be written.
-    """
+    """Loss curves beside a network's file, as .history.png and .history.json."""
     from anthropo.networks.objective import MONITORED
 
     history = network.about["history"]

@@ -62,13 +62,19 @@ def bench_networks(
         If the cohort cannot be measured on.
     AnthropoError
         If a network knows none of the labels or cannot be read, or a runtime fails.
+
+    Examples
+    --------
+    >>> bench_networks(["none.anthropo"], "cohort.csv")  # else result.to_frame()
+    Traceback (most recent call last):
+    anthropo.errors.ModelError: none.anthropo: no such model file. Give a file that ...
     """
     from anthropo.networks.bench import remarks
     from anthropo.networks.export import require_onnx
 
     require_onnx()
     reading = reading or PhotoReading()
-    for network in networks:
+    for network in networks:  # before any of them is measured
         _refuse_foreign(network, cohort)
     measured: list[Measured] = []
     warnings: list[str] = []
@@ -80,7 +86,7 @@ def bench_networks(
 
 
 def _refuse_foreign(name: str, cohort: str | os.PathLike[str]) -> None:
-    """Refuse a network that knows no label of the cohort before another one is measured."""
+    """Refuse a network that knows no label of the cohort."""
     from anthropo.learning.cohort import read_cohort
     from anthropo.networks.network import Network
 

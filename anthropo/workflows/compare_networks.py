@@ -44,25 +44,7 @@ def prepare_comparison(
     *,
     progress: Progress = silent,
 ) -> tuple[Prepared, ...]:
-    """Read a cohort once for several networks.
-
-    Parameters
-    ----------
-    cohort : path
-    request : FinetuneRequest
-        How all of them are trained.
-    networks : sequence of str
-        Backbones; those of the published comparison when left out.
-    progress : Progress
-        While photos are read.
-
-    Raises
-    ------
-    CohortError
-        If the cohort cannot be trained on.
-    AnthropoError
-        If an option or the cohort cannot be used at all.
-    """
+    """Read a cohort once for several backbones; for those of the published comparison when left out."""
     from anthropo.networks.architectures import BACKBONES
     from anthropo.networks.compare import FIVE
 
@@ -117,6 +99,13 @@ def compare_networks(
         If the cohort cannot be trained on.
     AnthropoError
         If an option, the warm start or the disk does not allow it.
+
+    Examples
+    --------
+    >>> request = FinetuneRequest(recipe="skin-five")
+    >>> compare_networks("cohort.csv", "networks", request, ["alexnet"])  # else result.to_frame()
+    Traceback (most recent call last):
+    anthropo.errors.InputError: networks='alexnet': unknown. Choose from deepgestalt, resnet50, ...
     """
     import torch
 

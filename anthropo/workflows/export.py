@@ -44,6 +44,12 @@ def export_network(
     ------
     AnthropoError
         If the network cannot be read, its answers would differ, or the file cannot be written.
+
+    Examples
+    --------
+    >>> export_network("net.anthropo", "net.onnx", calibrate="photos")
+    Traceback (most recent call last):
+    anthropo.errors.InputError: calibrate is for int8=True. Pass both, or none of them.
     """
     if calibrate and not int8:
         raise InputError(
