@@ -140,15 +140,12 @@ def _of_model(
     bootstrap: int,
     request: TrainRequest,
 ) -> EvaluateResult:
-    from anthropo.learning.trained import Trained
-    from anthropo.workflows.evaluate import evaluate_model
+    from anthropo.workflows.model import load_model
 
-    trained = Trained.load(Path(model))
-    _refuse_many_pages(path, trained.task, request)
-    result = evaluate_model(
+    loaded = load_model(model)
+    _refuse_many_pages(path, loaded.trained.task, request)
+    result = loaded.evaluate(
         cohort,
-        trained,
-        model,
         encoder_weights=request.encoder_weights,
         reading=request.reading,
         allow_duplicates=request.allow_duplicates,

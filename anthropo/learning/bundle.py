@@ -435,25 +435,15 @@ def _read(file: BinaryIO, size: int) -> Bundle:
 
 
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
-    """Read a model file that may come from anywhere.
+    """Read a model file that may come from anywhere; nothing of it is executed or written to disk.
 
-    Parameters
-    ----------
-    path : path
-        What :func:`write_bundle` wrote.
-
-    Returns
-    -------
-    Bundle
-        Known keys of the manifest have the types of the table above, or are missing or null; arrays are
-        finite or not, as they were written, and can be written to. Whether they fit each other is for the
-        caller to check.
+    Known keys of the manifest have the types of the table above, or are missing or null; arrays can be
+    written to. Whether they fit each other is for the caller to check.
 
     Raises
     ------
     ModelError
-        If the file is missing, damaged, altered, foreign, or of a newer format. Nothing of it was
-        executed or written to disk.
+        If the file is missing, damaged, altered, foreign, or of a newer format.
     """
     try:
         status = os.stat(path)
@@ -477,19 +467,13 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
 def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> None:
     """Write a model file, whole or not at all; the same contents give the same bytes.
 
-    Parameters
-    ----------
-    path : path
-        By convention with the suffix .anthropo.
-    bundle : Bundle
-        `manifest` gets `format`, `format_version`, `anthropo` and `files` in the file; arrays have to be
-        boolean, integer or float; names have to be of ASCII letters, digits, ``_``, ``-``, ``.`` and ``/``.
+    The file's manifest gets the keys marked † as well. Names of arrays are of ASCII letters, digits, ``_``,
+    ``-``, ``.`` and ``/``.
 
     Raises
     ------
     ModelError
-        If it cannot be written (folder missing, no permission, disk full), or is too large. A file that
-        was there before is untouched.
+        If it cannot be written (folder missing, no permission, disk full), or is too large.
     ValueError
         If the bundle has what a model file cannot hold: a mistake of the caller.
     """
