@@ -108,7 +108,7 @@ class Evaluation:
         models : mapping of str to Judged
             Such as "hybrid", "measurements" and "background"; the first is the main one.
         attribute : str, optional
-            Of several, the one whose presence the models answered on.
+            The one that they answered on, of several.
         positive, prevalence, bootstrap, seed
             As in `anthropo.learning.metrics.judge`.
         columns : mapping of str to sequence, optional
@@ -124,8 +124,7 @@ class Evaluation:
         """
         if not models:
             raise InputError("No model to report on. Evaluate one first.")
-        main = next(iter(models))
-        judged = models[main]
+        main, judged = next(iter(models.items()))
         options: dict[str, Any] = {"bootstrap": bootstrap, "seed": seed}
         figures = {name: judge(m, positive, prevalence, **options) for name, m in models.items()}
         differences = {
