@@ -13,7 +13,7 @@ import click
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, place_to_write, progress, show_findings
 from anthropo.errors import InputError
-from anthropo.files import write_atomically
+from anthropo.files import write
 from anthropo.workflows.cohort import PhotoReading, TrainRequest, gather
 
 if TYPE_CHECKING:
@@ -140,15 +140,12 @@ def _of_model(
     bootstrap: int,
     request: TrainRequest,
 ) -> EvaluateResult:
-    from anthropo.learning.trained import Trained
-    from anthropo.workflows.evaluate import evaluate_model
+    from anthropo.workflows.model import load_model
 
-    trained = Trained.load(Path(model))
-    _refuse_many_pages(path, trained.task, request)
-    result = evaluate_model(
+    loaded = load_model(model)
+    _refuse_many_pages(path, loaded.trained.task, request)
+    result = loaded.evaluate(
         cohort,
-        trained,
-        model,
         encoder_weights=request.encoder_weights,
         reading=request.reading,
         allow_duplicates=request.allow_duplicates,
@@ -207,11 +204,7 @@ def write_evaluations(path: Path, evaluations: Sequence[Evaluation]) -> None:
     if path.suffix.lower() == ".json":
         documents = {made.attribute: made.to_json() for made in evaluations}
         whole: Any = documents.get(None, {"attributes": documents})
-        data = json.dumps(whole, ensure_ascii=False, indent=1, allow_nan=False).encode()
-        try:
-            write_atomically(path, data)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written ({error.strerror or error}).") from None
+        write(path, json.dumps(whole, ensure_ascii=False, indent=1, allow_nan=False))
         return
     from anthropo.report.evaluation import write_page
     from anthropo.report.evaluation_figures import figures

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -214,7 +214,7 @@ def _drawn(
     if scene is None:
         return FaceHeat(regions, Heatmap(WHOLE, nothing, 0.0, 0.0))
     values = scene.maps(_STEPS)
-    none, full = scene.log_odds(np.stack([np.zeros_like(scene.masks), np.ones_like(scene.masks)]))
+    none, full = _log_odds(scene, np.stack([np.zeros_like(scene.masks), np.ones_like(scene.masks)]))
     verdicts: Sequence[Faithfulness | None] = [None] * (len(used) + 1)
     if judge:
         verdicts = _judged(scene, values, full, none, seed)
@@ -245,22 +245,16 @@ class _Scene:
         there, base = (torch.from_numpy(c.astype(np.float32)) for c in (chips, blurred(chips, masks)))
         return cls(encoder, heads, masks, there, base)
 
-    def log_odds(self, keeps: NDArray[Any]) -> Floats:
-        """Log-odds (q, r) of the chips with only those pixels that are 1 in keeps (q, r, size, size)."""
+    def value(self, kept: Tensor) -> Tensor:
+        """Log-odds (r,) with the share kept (r, size, size) of each pixel."""
+        seen = self.base + kept[..., None] * (self.chips - self.base)
+        return self._heads(self.encoder.forward(_both(seen)))
+
+    def _heads(self, embeddings: Tensor) -> Tensor:
         import torch
 
-        log_odds = np.empty(keeps.shape[:2])
-        with torch.inference_mode():
-            for i, kept in enumerate(torch.from_numpy(keeps.astype(np.float32))):
-                seen = self.base + kept[..., None] * (self.chips - self.base)
-                log_odds[i] = self._heads(_mean(self.encoder.forward(_both(seen)))).numpy()
-        return log_odds
-
-    def _heads(self, embedded: Tensor) -> Tensor:
-        """Log-odds (r,) of embeddings (r, d)."""
-        import torch
-
-        return torch.cat([head(row[None]) for head, row in zip(self.heads, embedded, strict=True)])
+        pairs = zip(self.heads, _mean(embeddings), strict=True)
+        return torch.cat([head(embedding[None]) for head, embedding in pairs])
 
     def maps(self, steps: int) -> Floats:
         """Smoothed integrated gradients (r, size, size) of each chip's log-odds, from nothing to the chip."""
@@ -268,14 +262,8 @@ class _Scene:
 
         with torch.no_grad():
             start, end = (self.encoder.early(_both(chips)) for chips in (self.base, self.chips))
-        way = end - start
-        total = torch.zeros_like(way)
-        nodes, weights = np.polynomial.legendre.leggauss(steps)
-        for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
-            at = (start + float(node) * way).requires_grad_()
-            value = self._heads(_mean(self.encoder.late(at)))
-            total += float(weight) * torch.autograd.grad(value.sum(), at)[0]
-        places = (total * way).sum(1).numpy().astype(np.float64)
+        total = _integral(lambda at: self._heads(self.encoder.late(at)), start, end - start, steps)
+        places = (total * (end - start)).sum(1).numpy().astype(np.float64)
         spread = _spread(places.shape[1], self.encoder.size, self.encoder.grid)
         values = spread @ places @ spread.T
         maps: Floats = (values[: len(self.chips)] + values[len(self.chips) :, :, ::-1]) * self.masks
@@ -335,21 +323,11 @@ class _Views:
         there, base = (torch.from_numpy(c.astype(np.float32)) for c in (chips, blurred(chips, visible)))
         return cls(encoder, heads, names, masks, grid, there, base)
 
-    def log_odds(self, keeps: NDArray[Any]) -> Floats:
-        """See `_Scene.log_odds`."""
+    def value(self, kept: Tensor) -> Tensor:
+        """Log-odds (r,) with the share kept (r, side, side) of each of the square's pixels."""
         import torch
 
-        log_odds = np.empty(keeps.shape[:2])
-        with torch.inference_mode():
-            for i, kept in enumerate(torch.from_numpy(keeps.astype(np.float32))):
-                log_odds[i] = self._value(kept[:, None]).numpy()
-        return log_odds
-
-    def _value(self, kept: Tensor) -> Tensor:
-        """Log-odds (r,) with the share kept (r, 1, side, side) of each of the square's pixels."""
-        import torch
-
-        seen = self.base + _sampled(kept, self.places)[..., None] * (self.chips - self.base)
+        seen = self.base + _sampled(kept[:, None], self.places)[..., None] * (self.chips - self.base)
         return torch.cat([
             head(_mean(self.encoder.features(name, _both(picture[None]))))
             for name, head, picture in zip(self.names, self.heads, seen, strict=True)
@@ -359,14 +337,10 @@ class _Views:
         """See `_Scene.maps`."""
         import torch
 
-        side = self.masks.shape[1]
-        total = torch.zeros(len(self.names), 1, side, side)
-        nodes, weights = np.polynomial.legendre.leggauss(steps)
-        for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
-            kept = torch.full_like(total, float(node)).requires_grad_()
-            total += float(weight) * torch.autograd.grad(self._value(kept).sum(), kept)[0]
-        spread = _spread(side, side, self.grid)
-        maps: Floats = spread @ total[:, 0].numpy().astype(np.float64) @ spread.T * self.masks
+        shape = self.masks.shape
+        total = _integral(self.value, torch.zeros(shape), torch.ones(shape), steps)
+        spread = _spread(shape[1], shape[1], self.grid)
+        maps: Floats = spread @ total.numpy().astype(np.float64) @ spread.T * self.masks
         return maps
 
     @property
@@ -377,6 +351,26 @@ class _Views:
     def shuffled(self, seed: int) -> _Views:
         """See `_Scene.shuffled`."""
         return replace(self, encoder=self.encoder.randomised(seed))
+
+
+def _log_odds(scene: _Scene | _Views, keeps: NDArray[Any]) -> Floats:
+    """Log-odds (q, r) with only those pixels seen that are 1 in keeps (q, r, size, size)."""
+    import torch
+
+    with torch.inference_mode():
+        return np.array([scene.value(kept).numpy() for kept in torch.from_numpy(keeps.astype(np.float32))])
+
+
+def _integral(value: Callable[[Tensor], Tensor], start: Tensor, way: Tensor, steps: int) -> Tensor:
+    """Mean gradient of the sum of `value` along a straight way, by a Gauss-Legendre rule."""
+    import torch
+
+    total = torch.zeros_like(way)
+    nodes, weights = np.polynomial.legendre.leggauss(steps)
+    for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+        at = (start + float(node) * way).requires_grad_()
+        total += float(weight) * torch.autograd.grad(value(at).sum(), at)[0]
+    return total
 
 
 def _in_square(view: View, region: str, face: Face | None) -> Floats:
@@ -462,7 +456,7 @@ def _judged(
         for order in (maps, -maps, random)
         for kept in (_without(order, within, share) for share in _SHARES)
     ]
-    curves = scene.log_odds(np.stack(keeps)).reshape(2, 3, len(_SHARES), -1)
+    curves = _log_odds(scene, np.stack(keeps)).reshape(2, 3, len(_SHARES), -1)
     verdicts = [
         _verdict(curves[0, :, :, i], full[i], none[i], values[i], shuffled[i], scene.masks[i])
         for i in range(len(values))

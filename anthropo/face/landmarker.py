@@ -160,7 +160,18 @@ def read_faces(
     landmark_model: str | None = None,
     max_megapixels: float | None = MAX_MEGAPIXELS,
 ) -> list[Face]:
-    """Like `read_face`, for every face that `face` asks for, the largest first.
+    """Find the faces of a photograph, the largest first, and their 68 landmarks.
+
+    Parameters
+    ----------
+    photo, jitter, landmark_model, max_megapixels
+        As for `read_face`, which may raise the same errors.
+    face : {"all", "one", "largest"}
+        Which faces are asked for.
+
+    Returns
+    -------
+    list of Face
 
     Examples
     --------

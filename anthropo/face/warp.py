@@ -114,7 +114,8 @@ class Mesh:
             Bilinear samples, of block means where the picture is at least twice as fine as the output.
             Beyond the picture its border is repeated.
         """
-        return _bilinear(*_reduced(pixels, self.places(points), _zoom(self.shape, points)))
+        zoom = float(np.hypot(*similarity(self.shape, points)[:, 0]))  # picture pixels per output pixel
+        return _bilinear(*_reduced(pixels, self.places(points), zoom))
 
     def within(self, points: Floats, size: tuple[int, ...]) -> NDArray[np.bool_]:
         """Which output pixels (h, w) a picture of height and width `size` reaches."""
@@ -138,11 +139,6 @@ def _anchors(shape: Floats, height: int, width: int) -> Floats:
     frame = [(x, y) for x in along[:, 0] for y in (low[1], high[1])]
     frame += [(x, y) for x in (low[0], high[0]) for y in along[1:-1, 1]]
     return np.concatenate([ring, frame])
-
-
-def _zoom(shape: Floats, points: Floats) -> float:
-    """Picture pixels per output pixel."""
-    return float(np.hypot(*similarity(shape, points)[:, 0]))
 
 
 def _reduced(pixels: Pixels, places: Floats, zoom: float) -> tuple[Pixels, Floats]:

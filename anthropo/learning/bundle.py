@@ -365,17 +365,17 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytearray:
 
 
 def _read_manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
-    found = [info for info in archive.infolist() if info.orig_filename == _MANIFEST]
-    if not found:
+    manifests = [info for info in archive.infolist() if info.orig_filename == _MANIFEST]
+    if not manifests:
         raise _Refused(f"a zip file, but not a model of anthropo (no {_MANIFEST}). {_GIVE_A_MODEL}")
-    if len(found) > 1:
+    if len(manifests) > 1:
         raise _Refused(f"{_MANIFEST} is in it twice; altered. {_GET_ANOTHER}")
-    if found[0].file_size > MAX_MANIFEST:
+    if manifests[0].file_size > MAX_MANIFEST:
         raise _Refused(f"its {_MANIFEST} is larger than {MAX_MANIFEST >> 20} MiB; altered. {_GET_ANOTHER}")
-    if found[0].flag_bits & 1:
+    if manifests[0].flag_bits & 1:
         raise _Refused(f"{_MANIFEST} is encrypted, which no model of anthropo is. {_GIVE_A_MODEL}")
-    # a later format may compress; its version has to be told before its ways are refused
-    return _parse_manifest(bytes(_read_member(archive, found[0])))
+    # a later format may compress: its version is read before its ways are refused
+    return _parse_manifest(bytes(_read_member(archive, manifests[0])))
 
 
 def _member_fault(info: zipfile.ZipInfo) -> str | None:
@@ -435,25 +435,15 @@ def _read(file: BinaryIO, size: int) -> Bundle:
 
 
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
-    """Read a model file that may come from anywhere.
+    """Read a model file that may come from anywhere; nothing of it is executed or written to disk.
 
-    Parameters
-    ----------
-    path : path
-        What :func:`write_bundle` wrote.
-
-    Returns
-    -------
-    Bundle
-        Known keys of the manifest have the types of the table above, or are missing or null; arrays are
-        finite or not, as they were written, and can be written to. Whether they fit each other is for the
-        caller to check.
+    Known keys of the manifest have the types of the table above, or are missing or null; arrays can be
+    written to. Whether they fit each other is for the caller to check.
 
     Raises
     ------
     ModelError
-        If the file is missing, damaged, altered, foreign, or of a newer format. Nothing of it was
-        executed or written to disk.
+        If the file is missing, damaged, altered, foreign, or of a newer format.
     """
     try:
         status = os.stat(path)
@@ -477,19 +467,13 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
 def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> None:
     """Write a model file, whole or not at all; the same contents give the same bytes.
 
-    Parameters
-    ----------
-    path : path
-        By convention with the suffix .anthropo.
-    bundle : Bundle
-        `manifest` gets `format`, `format_version`, `anthropo` and `files` in the file; arrays have to be
-        boolean, integer or float; names have to be of ASCII letters, digits, ``_``, ``-``, ``.`` and ``/``.
+    The file's manifest gets the keys marked † as well. Names of arrays are of ASCII letters, digits, ``_``,
+    ``-``, ``.`` and ``/``.
 
     Raises
     ------
     ModelError
-        If it cannot be written (folder missing, no permission, disk full), or is too large. A file that
-        was there before is untouched.
+        If it cannot be written (folder missing, no permission, disk full), or is too large.
     ValueError
         If the bundle has what a model file cannot hold: a mistake of the caller.
     """

@@ -52,9 +52,9 @@ class Trained:
     Examples
     --------
     >>> from anthropo import Trained
-    >>> Trained.load("none.anthropo")
-    Traceback (most recent call last):
-    anthropo.errors.ModelError: none.anthropo: no such model file. Give a file that `anthropo train` ...
+    >>> trained = Trained.load("m.anthropo")
+    >>> trained.task, trained.regions
+    ('labels', ('face',))
     """
 
     model: Model

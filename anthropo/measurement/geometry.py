@@ -8,7 +8,6 @@ it is rolled or how large it is, but for lengths, which scale with it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,17 +90,12 @@ def procrustes_asymmetry(points: Floats) -> Floats:
     return np.asarray(rms / outer_canthal_distances(points))
 
 
-@dataclass(frozen=True, slots=True)
 class EyeLine:
-    """The face's own axes: along the line through both outer canthi, and down across it."""
+    """A face's axes: along the line through both exocanthia (..., 2), and down across it."""
 
-    right: Floats  # exocanthion right
-    left: Floats  # exocanthion left
-    unit: Floats = field(init=False)
-
-    def __post_init__(self) -> None:
-        u = self.left - self.right
-        object.__setattr__(self, "unit", u / np.hypot(u[..., 0], u[..., 1])[..., None])
+    def __init__(self, right: Floats, left: Floats) -> None:
+        u = left - right
+        self.unit: Floats = u / np.hypot(u[..., 0], u[..., 1])[..., None]
 
     def vertical(self, a: Floats, b: Floats) -> Floats:
         """How far b lies below a."""

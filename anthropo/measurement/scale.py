@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from anthropo.errors import AnthropoError, InputError, parameter
 from anthropo.face.frame import outer_canthal_distance
+from anthropo.face.gate import landmark
 from anthropo.measurement.iris import Iris, iris_circles
 from anthropo.measurement.sticker import find_stickers, plausible
 from anthropo.photo import Photo
@@ -209,12 +210,12 @@ def _by_ipd(request: ScaleRequest, photo: Photo, points: Floats, samples: Floats
     shape = _circles(irises)
     if len(shape) < 2:
         shape = ()
-        distance = float(np.hypot(*_between_lids(points)))
+        distance = float(np.hypot(*(landmark(points, "pL") - landmark(points, "pR"))))
         error, what = _IPD_BY_LIDS, "the centres of the lids"
         if samples is not None and len(samples) > 1:
             # the jitter shows about half of the true error
-            spread = 2 * float(np.hypot(*_between_lids(samples).T).std(ddof=1)) / distance
-            error = max(error, spread)
+            apart = np.hypot(*(landmark(samples, "pL") - landmark(samples, "pR")).T)
+            error = max(error, 2 * float(apart.std(ddof=1)) / distance)
     else:
         (right, left), error, what = irises, _IPD_BY_IRISES, "the irises"
         distance = float(np.hypot(left.x - right.x, left.y - right.y))
@@ -222,10 +223,6 @@ def _by_ipd(request: ScaleRequest, photo: Photo, points: Floats, samples: Floats
         f"Interpupillary distance of {request.value:g} mm declared, {distance:.1f} pixels between {what}."
     )
     return Scale(request.value / distance, error, method, shape)
-
-
-def _between_lids(points: Floats) -> Floats:
-    return np.asarray(points[..., 42:48, :].mean(-2) - points[..., 36:42, :].mean(-2))
 
 
 def _by_sticker(request: ScaleRequest, photo: Photo, points: Floats, samples: Floats | None) -> Scale:

@@ -39,8 +39,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from anthropo import __version__
-from anthropo.errors import InputError, ModelError, WeightsError
-from anthropo.files import write_atomically
+from anthropo.errors import ModelError, WeightsError
+from anthropo.files import write
 from anthropo.networks.architectures import Attributes, Cases, Separate
 from anthropo.networks.bench_worker import EMBEDDING, METADATA, PICTURES, PROBABILITIES, open_session
 from anthropo.networks.network import Network, as_probabilities
@@ -214,10 +214,7 @@ def export(
     if int8:
         data = _quantised(data, network, None if photos is None else trial)
         exported = _compared(data, graph, network, trial)
-    try:
-        write_atomically(path, data)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}).") from None
+    write(path, data)
     return exported
 
 

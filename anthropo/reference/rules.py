@@ -23,6 +23,7 @@ from anthropo.errors import InputError
 from anthropo.files import read_text
 from anthropo.measurement.registry import registry, unavailable
 from anthropo.reference.growth import MEASURES
+from anthropo.reference.tables import checked_lines
 
 OBJECTIVE, SUBJECTIVE = KINDS = ("objective", "subjective")
 SIDES = ("mid", "each")  # each: the subject's right and left, called one by one
@@ -138,34 +139,13 @@ def _packaged_rules() -> tuple[Rule, ...]:
 
 
 def _parse(name: str, text: str) -> tuple[Rule, ...]:
-    try:
-        lines = csv.reader(io.StringIO(text, newline=""), strict=True)
-        header = [cell.strip() for cell in next(lines, [])]
-        missing = [column for column in COLUMNS if column not in header]
-        if missing:
-            raise InputError(
-                f"{name}, line 1: no column {', '.join(missing)}; its columns are "
-                f"{', '.join(filter(None, header)) or 'none'}. A table of rules needs {', '.join(COLUMNS)}."
-            )
-        rules: dict[str, tuple[int, Rule]] = {}
-        for cells in lines:
-            if not any(cell.strip() for cell in cells):
-                continue
-            where = f"{name}, line {lines.line_num}"
-            if len(cells) != len(header):
-                raise InputError(
-                    f"{where}: {len(cells)} cells where the header has {len(header)}. Quote cells that "
-                    "contain a comma."
-                )
-            rule = _rule(where, {k: c.strip() for k, c in zip(header, cells, strict=True)})
-            if rule.hpo_id in rules:
-                raise InputError(
-                    f"{where}, column hpo_id: {rule.hpo_id} is in line {rules[rule.hpo_id][0]} already. Keep "
-                    "one row for each term; `or` joins measurements."
-                )
-            rules[rule.hpo_id] = (lines.line_num, rule)
-    except csv.Error as error:
-        raise InputError(f"{name}: not a readable CSV ({error}).") from None
+    rules: dict[str, tuple[int, Rule]] = {}
+    for line in checked_lines(name, text, COLUMNS, "A table of rules"):
+        rule = _rule(line.where, line.cells)
+        if rule.hpo_id in rules:
+            where = f"{line.where}, column hpo_id: {rule.hpo_id} is in line {rules[rule.hpo_id][0]} already"
+            raise InputError(f"{where}. Keep one row for each term; `or` joins measurements.")
+        rules[rule.hpo_id] = (line.number, rule)
     if not rules:
         raise InputError(f"{name}: the table has no rules. Add a row for each term.")
     return tuple(rule for _, rule in rules.values())

@@ -8,13 +8,15 @@ import io
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from anthropo.errors import InputError
-from anthropo.files import file_sha256, read_text, write_atomically
+from anthropo.files import file_sha256, read_text, write
 from anthropo.measurement.registry import Entry, registry
 
 DEFAULT_REFERENCE = "frl-adults"
@@ -171,68 +173,74 @@ def load_reference(name_or_path: str | os.PathLike[str] = DEFAULT_REFERENCE) -> 
     )
 
 
-def _read(path: Path, name: str) -> Reference:
+class Line(NamedTuple):
+    """A row of a checked table."""
+
+    where: str  # file and line, for messages
+    number: int
+    cells: dict[str, str]  # by column
+
+
+def checked_lines(name: str, text: str, columns: Sequence[str], what: str) -> Iterator[Line]:
+    """The rows of `what`, a CSV that needs these columns; an InputError names what cannot be used."""
+    first = text.lstrip("\r\n").partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    header: list[str] = []
     try:
-        rows = _parse(path, read_text(path))
+        for cells in ([cell.strip() for cell in row] for row in chain(reader, [[]])):
+            where = f"{name}, line {reader.line_num}"
+            if not header and (any(cells) or not text.strip()):
+                header = cells
+                _check_header(name, header, columns, what)
+            elif any(cells) and len(cells) != len(header):
+                kind = "tab" if delimiter == "\t" else repr(delimiter)
+                counts = f"{len(cells)} cells where the header has {len(header)}"
+                raise InputError(f"{where}: {counts}. Quote cells that contain a {kind}.")
+            elif any(cells):
+                yield Line(where, reader.line_num, dict(zip(header, cells, strict=True)))
     except csv.Error as error:
-        raise InputError(f"{path}: not a readable CSV ({error}).") from None
-    by_measurement: dict[str, tuple[ReferenceRow, ...]] = {}
-    for row in rows:
-        by_measurement[row.measurement] = (*by_measurement.get(row.measurement, ()), row)
-    return Reference(name, path, file_sha256(path), rows, by_measurement)
+        raise InputError(f"{name}: not a readable CSV ({error}).") from None
 
 
-def _parse(path: Path, text: str) -> tuple[ReferenceRow, ...]:
+def _check_header(name: str, header: Sequence[str], columns: Sequence[str], what: str) -> None:
+    missing = [column for column in columns if column not in header]
+    if missing:
+        listed = ", ".join(filter(None, header)) or "none"
+        raise InputError(
+            f"{name}, line 1: no column {', '.join(missing)}; its columns are {listed}. {what} needs "
+            f"{', '.join(columns)}."
+        )
+    twice = sorted({column for column in header if column and header.count(column) > 1})
+    if twice:
+        raise InputError(f"{name}, line 1: column {', '.join(twice)} appears twice. Delete one.")
+
+
+def _read(path: Path, name: str) -> Reference:
+    text = read_text(path)
     if not text.strip():
         raise InputError(
             f"{path}: the file is empty. A reference table has the columns {', '.join(COLUMNS)}."
         )
-    first = text.lstrip("\r\n").splitlines()[0]
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    header: list[str] = []
-    rows: list[ReferenceRow] = []
+    by_measurement: dict[str, tuple[ReferenceRow, ...]] = {}
     taken: dict[tuple[str, str], dict[int, ReferenceRow]] = {}  # measurement, sex -> line -> row
-    for cells in reader:
-        cells = [cell.strip() for cell in cells]
-        if not any(cells):
-            continue
-        if not header:
-            header = cells
-            _check_header(path, header)
-            continue
-        where = f"{path}, line {reader.line_num}"
-        if len(cells) != len(header):
-            raise InputError(
-                f"{where}: {len(cells)} cells where the header has {len(header)}. Quote cells that contain a "
-                f"{'tab' if delimiter == chr(9) else delimiter!r}."
-            )
-        row = _row(where, dict(zip(header, cells, strict=True)))
+    rows: list[ReferenceRow] = []
+    for line in checked_lines(str(path), text, COLUMNS, "A reference table"):
+        row = _row(line.where, line.cells)
         same = taken.setdefault((row.measurement, row.sex), {})
-        for line, other in same.items():
+        for number, other in same.items():
             if row.age_lo < other.age_end and other.age_lo < row.age_end:
                 raise InputError(
-                    f"{where}, column age_lo: {row.measurement}, {row.sex}, {ages([row])} overlaps line "
-                    f"{line} ({ages([other])}). Keep one row for each age; a whole number lasts until the "
+                    f"{line.where}, column age_lo: {row.measurement}, {row.sex}, {ages([row])} overlaps line "
+                    f"{number} ({ages([other])}). Keep one row for each age; a whole number lasts until the "
                     "next birthday."
                 )
-        same[reader.line_num] = row
+        same[line.number] = row
         rows.append(row)
+        by_measurement[row.measurement] = (*by_measurement.get(row.measurement, ()), row)
     if not rows:
         raise InputError(f"{path}: the table has no rows. Add one for each measurement, sex and age band.")
-    return tuple(rows)
-
-
-def _check_header(path: Path, header: list[str]) -> None:
-    missing = [name for name in COLUMNS if name not in header]
-    if missing:
-        raise InputError(
-            f"{path}, line 1: no column {', '.join(missing)}; its columns are {', '.join(header)}. "
-            f"A reference table needs {', '.join(COLUMNS)}."
-        )
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise InputError(f"{path}, line 1: column {', '.join(twice)} appears twice. Delete one.")
+    return Reference(name, path, file_sha256(path), tuple(rows), by_measurement)
 
 
 _Check = Callable[[float], bool]
@@ -326,7 +334,4 @@ def write_reference(path: Path, rows: Iterable[ReferenceRow]) -> None:
     ...     len(load_reference(path).rows) == len(load_reference().rows)
     True
     """
-    try:
-        write_atomically(path, as_csv(rows).encode())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}). Choose another place.") from None
+    write(path, as_csv(rows), advice="Choose another place.")

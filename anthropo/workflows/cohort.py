@@ -79,15 +79,9 @@ _VALID: dict[str, Callable[[Any], bool]] = {
 def settings_for(
     reading: PhotoReading, manifest: Mapping[str, Any] | None = None, photos: Sequence[str] = ()
 ) -> Settings:
-    """The settings of measuring: as asked for, else as in training, else the defaults.
+    """The settings of measuring: as asked for, else as in training (`manifest`), else the defaults.
 
-    Parameters
-    ----------
-    reading : PhotoReading
-    manifest : mapping, optional
-        Of the model or network that the photos are for.
-    photos : sequence of str
-        Photos that landmarks may have been corrected of.
+    Landmarks that were corrected of these `photos` are among them.
 
     Raises
     ------
@@ -177,11 +171,6 @@ def encoder_for(trained: Trained, path: str, weights: str | None, settings: Sett
     """The encoder that a model was trained with.
 
     A network that `anthropo finetune` wrote is looked for beside the model unless `weights` says where it is.
-
-    Raises
-    ------
-    InputError, ModelError, WeightsError
-        If it cannot be had, or gives other embeddings than in training.
     """
     from anthropo.encoder.encoders import load_encoder
 

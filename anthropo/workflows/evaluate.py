@@ -16,7 +16,6 @@ from anthropo.workflows.cohort import (
     Material,
     PhotoReading,
     TrainRequest,
-    encoder_for,
     gather,
     read_features,
     seen_before,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from anthropo.learning.judging import CrossValidation, Question
     from anthropo.learning.model import Task
     from anthropo.learning.trained import Trained
+    from anthropo.workflows.model import Model
 
 #: What `evaluate` can put side by side, with the choices; of encoders all that are installed.
 COMPARED = {
@@ -79,12 +79,9 @@ def evaluate(
 
     Parameters
     ----------
-    cohort : path or Material
-        A table with the columns `photo`, `label` and best also `patient`, or a folder with one subfolder
-        of photos per label; or what `anthropo.workflows.cohort.gather` made of it.
-    request : TrainRequest, optional
-        What is learned, and how; a Material has its own. Of several attributes, ``options.positive`` is the
-        one that is judged, else all are.
+    cohort, request
+        As for `anthropo.train`. Of several attributes, ``request.options.positive`` is the one that is
+        judged; None: all of them.
     compare : sequence of {"classifier", "balance", "encoder"}
         Put all choices of these side by side, on the same folds.
     baselines : bool
@@ -105,9 +102,16 @@ def evaluate(
     Examples
     --------
     >>> import anthropo
-    >>> anthropo.evaluate("cohort.csv", compare=["colour"])
-    Traceback (most recent call last):
-    anthropo.errors.InputError: compare='colour': unknown. Choose from classifier, balance, encoder.
+    >>> request = anthropo.TrainRequest(  # as m.anthropo was trained
+    ...     options=anthropo.Options(regions=("face",), min_patients=4),
+    ...     allow_duplicates=True, folds=2,
+    ...     reading=anthropo.PhotoReading(jitter=1, fine=False, cache="cache"),
+    ... )
+    >>> result = anthropo.evaluate("cohort/cohort.csv", request, baselines=False, bootstrap=100)
+    >>> print(result.evaluations[0].positive, result.evaluations[0].n_patients)
+    synthetic-A 12
+    >>> list(result.to_frame().columns)
+    ['attribute', 'model', 'metric', 'value', 'lo', 'hi', 'n', 'reason']
     """
     refuse_unknown(compare)
     if isinstance(cohort, Material):
@@ -274,12 +278,11 @@ def _described(material: Material) -> dict[str, Any]:
 
 
 def evaluate_model(
+    model: Model,
     cohort: str | os.PathLike[str],
-    trained: Trained,
-    path: str,
     *,
-    encoder_weights: str | None = None,
     reading: PhotoReading | None = None,
+    encoder_weights: str | None = None,
     allow_duplicates: bool = False,
     positive: str | None = None,
     prevalence: float | None = None,
@@ -287,44 +290,16 @@ def evaluate_model(
     seed: int = 0,
     progress: Progress = silent,
 ) -> EvaluateResult:
-    """Judge a trained model as it is on people whom it must not have seen.
-
-    Parameters
-    ----------
-    cohort : path
-        As for `evaluate`; photos of labels that the model does not know are left out.
-    trained : Trained
-    path : str
-        The model's file.
-    encoder_weights : path, optional
-        The encoder's weights, or the network, where they do not lie beside the model.
-    reading : PhotoReading, optional
-        How the photos are read; as the model was trained.
-    allow_duplicates : bool
-        Whether one photograph may be under different patients.
-    positive : str, optional
-        Label that the figures are of, or the attribute that is judged.
-    prevalence, bootstrap, progress
-        As for `evaluate`.
-    seed : int
-        Of the bootstrap.
-
-    Raises
-    ------
-    CohortError
-        If the cohort cannot be used.
-    AnthropoError
-        If an option, the model or the cohort cannot be used at all.
-    """
+    """Judge a trained model as it is; see `anthropo.Model.evaluate`."""
     from anthropo.learning.cohort import Finding, read_cohort
     from anthropo.learning.cohort_checks import validate
     from anthropo.learning.judging import judge_trained
 
-    reading = reading or PhotoReading()
+    trained, path, reading = model.trained, model.path, reading or PhotoReading()
     several = trained.task == "attributes"
     people = read_cohort(cohort, multilabel=several)
     settings = settings_for(reading, trained.manifest, [case.photo for case in people.cases])
-    encoder = encoder_for(trained, path, encoder_weights, settings)
+    encoder = model.encoder(settings, encoder_weights)
     findings: list[Finding] = []
     if Path(cohort).is_file() and file_sha256(cohort) == (trained.manifest.get("cohort") or {}).get("sha256"):
         text = (
@@ -354,7 +329,7 @@ def evaluate_model(
             features,
             prevalence=prevalence,
             settings={"cohort": Path(cohort).name, "method": "a trained model on a test cohort",
-                      "model": Path(path).name, "encoder": encoder.name},
+                      "model": path.name, "encoder": encoder.name},
             bootstrap=bootstrap,
             seed=seed,
         )

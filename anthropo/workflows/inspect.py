@@ -53,9 +53,8 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     Examples
     --------
     >>> import anthropo
-    >>> anthropo.inspect("none.anthropo")
-    Traceback (most recent call last):
-    anthropo.errors.ModelError: none.anthropo: no such model file. ...
+    >>> dict(anthropo.inspect("m.anthropo").rows)["labels"]
+    'control, synthetic-A'
     """
     from anthropo.learning.attributes import AttributeModel
     from anthropo.learning.bundle import read_bundle

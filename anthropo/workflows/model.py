@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from anthropo.settings import Settings
     from anthropo.workflows.classify import Classification, Photos
     from anthropo.workflows.cohort import PhotoReading
+    from anthropo.workflows.evaluate import EvaluateResult
     from anthropo.workflows.explain import Case
 
 
@@ -113,6 +114,44 @@ class Model:
         from anthropo.workflows.explain import ExplainRequest, explain
 
         return explain(self, photo, ExplainRequest(**options), reading=reading, progress=progress)
+
+    def evaluate(self, cohort: str | os.PathLike[str], **options: Any) -> EvaluateResult:
+        """Judge the model on people whom it has not seen, with 95 % intervals.
+
+        Parameters
+        ----------
+        cohort : path
+            A table with the columns `photo` and `label`, or a folder with one subfolder of photos per
+            label. Photos with a label that the model does not know are left out.
+        **options
+            ``reading``, ``encoder_weights`` and ``progress`` as for `classify`. ``positive``: the label that
+            the figures are of, or the attribute that is judged. ``prevalence``: its share where the model
+            will be used, for PPV and NPV. ``bootstrap`` and ``seed``: resamples of the patients, for
+            intervals. ``allow_duplicates``: whether one photograph may be under different patients.
+
+        Returns
+        -------
+        EvaluateResult
+            With ``to_frame()``.
+
+        Raises
+        ------
+        CohortError
+            If the cohort cannot be used, for the errors among its findings.
+        InputError, ModelError, WeightsError
+            If an option or the model cannot be used on it.
+
+        Examples
+        --------
+        >>> import anthropo
+        >>> model = anthropo.load_model("m.anthropo")
+        >>> result = model.evaluate("cohort/cohort.csv", allow_duplicates=True, bootstrap=100)
+        >>> result.evaluations[0].n_photos
+        12
+        """
+        from anthropo.workflows.evaluate import evaluate_model
+
+        return evaluate_model(self, cohort, **options)
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:

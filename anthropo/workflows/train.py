@@ -64,10 +64,15 @@ def train(
     Examples
     --------
     >>> import anthropo
-    >>> request = anthropo.TrainRequest(options=anthropo.Options(cost="miss=5", metadata=("age", "sex")))
-    >>> anthropo.train("none.csv", request)  # else result.trained.save("m.anthropo"), result.to_frame()
-    Traceback (most recent call last):
-    anthropo.errors.InputError: none.csv: no such file.
+    >>> request = anthropo.TrainRequest(
+    ...     options=anthropo.Options(regions=("face",), min_patients=4),
+    ...     allow_duplicates=True,  # these pictures are made of one photograph
+    ...     reading=anthropo.PhotoReading(jitter=1, fine=False, cache="cache"),
+    ... )
+    >>> result = anthropo.train("cohort/cohort.csv", request, judge=False)
+    >>> result.trained.save("again.anthropo")  # as m.anthropo was
+    >>> result.trained.model.labels
+    ('control', 'synthetic-A')
     """
     from anthropo.learning.training import make_trained
 

@@ -90,7 +90,9 @@ def test_the_map_lies_where_the_network_looks_and_adds_up(
     scene = heatmap._Views.of(encoder, photo, face, (region,), [angle_head()])
     (values,) = scene.maps(heatmap._STEPS)
     side = len(values)
-    none, full = scene.log_odds(np.stack([np.zeros((1, side, side)), np.ones((1, side, side))]))[:, 0]
+    none, full = heatmap._log_odds(scene, np.stack([np.zeros((1, side, side)), np.ones((1, side, side))]))[
+        :, 0
+    ]
     embedded = torch.from_numpy(encoder.embed(photo, face, (region,)))
     assert full == pytest.approx(angle_head()(embedded).item(), abs=1e-5)
     # smoothing loses what it carries beyond the region
