@@ -40,14 +40,7 @@ _SUFFIXES = (".html", ".png", ".json")
     show_default=True,
     help="Heatmaps are of people whom the model has not seen; all photos of a patient are in one fold.",
 )
-@click.option(
-    "--encoder",
-    metavar="NAME",
-    default="face-resnet",
-    show_default=True,
-    help="face-resnet, efficientnet-lite0, or timm:NAME with --encoder-weights.",
-)
-@options.encoder_weights_option
+@options.chip_encoder_options
 @options.allow_duplicates_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
 @options.reading_options

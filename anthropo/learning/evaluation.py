@@ -106,15 +106,13 @@ class Evaluation:
         Parameters
         ----------
         models : mapping of str to Judged
-            "hybrid" and, as far as they were made, "measurements", "regions", "metadata" and "background";
-            other names are allowed. The first is the main one.
+            Such as "hybrid", "measurements" and "background"; the first is the main one.
         attribute : str, optional
             The one that they answered on, of several.
         positive, prevalence, bootstrap, seed
             As in `anthropo.learning.metrics.judge`.
         columns : mapping of str to sequence, optional
-            Columns of the cohort, a value per photo, that subgroups are made of. "age" is in years and
-            becomes bands.
+            Columns of the cohort, a value per photo, for subgroups; ages in years become bands.
         left_out : sequence of (photo, reason)
         settings : mapping, optional
             How the evaluation was made, as name and value; shown as it is.

@@ -158,9 +158,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         table = self._table(X, y)
         self.classes_, labels = np.unique(np.asarray(y), return_inverse=True)
         patients = np.arange(len(labels)) if groups is None else np.asarray(groups)
-        counts: Floats = _check_sample_weight(
-            sample_weight, table, dtype=np.float64, ensure_non_negative=True
-        )
+        counts: Floats = _check_sample_weight(sample_weight, table, dtype=np.float64)
+        if (counts < 0).any():
+            raise ValueError("sample_weight: no weight may be negative.")
         self._check(labels, patients, counts > 0)
         random = check_random_state(self.random_state)
         seed = int(self.random_state if isinstance(self.random_state, Integral) else random.randint(2**31))

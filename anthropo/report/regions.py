@@ -48,18 +48,18 @@ _COLOURS = ("#222222", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#
 
 def document(result: RegionsResult) -> Document:
     """Everything as plain data, for JSON and the page."""
-    found, maps = result.discovery, result.discovery.maps
+    discovery, maps = result.discovery, result.discovery.maps
     step = max(1, len(maps.p) // 30)
     return {
         "anthropo": __version__,
-        "label": found.label,
+        "label": discovery.label,
         "patients": maps.n,
         "patients_others": maps.n_others,
-        "auroc_of_regions": found.auroc,
-        "folds": found.folds,
-        "regions": [_plain(e) for e in found.regions],
-        "measurements": [_plain(e) for e in found.measurements],
-        "metadata": [_plain(e) for e in found.metadata],
+        "auroc_of_regions": discovery.auroc,
+        "folds": discovery.folds,
+        "regions": [_plain(e) for e in discovery.regions],
+        "measurements": [_plain(e) for e in discovery.measurements],
+        "metadata": [_plain(e) for e in discovery.metadata],
         "maps": {
             "unit": heat.UNIT,
             "permutations": maps.permutations,
@@ -89,25 +89,25 @@ def _coarse(values: Floats, step: int) -> list[list[float]]:
 # ------------------------------------------------------------------------------------------ terminal
 
 
-def summary(found: Discovery) -> str:
+def summary(discovery: Discovery) -> str:
     """What distinguishes the label, in a sentence."""
-    differing = sum(e.q <= SIGNIFICANT for e in found.measurements)
-    at = list(dict.fromkeys(p.where for p in places(found.maps) if p.supports))
+    differing = sum(e.q <= SIGNIFICANT for e in discovery.measurements)
+    at = list(dict.fromkeys(p.where for p in places(discovery.maps) if p.supports))
     where = f"heatmaps differ at {', '.join(at[:4])}" if at else "no place of the heatmaps speaks for it"
     return (
-        f"{found.label} against the others: regions tell them apart with an AUROC of {found.auroc:.3f}; "
-        f"{where}; {differing} of {len(found.measurements)} measurements differ."
+        f"{discovery.label} against the others: regions tell them apart with an AUROC of "
+        f"{discovery.auroc:.3f}; {where}; {differing} of {len(discovery.measurements)} measurements differ."
     )
 
 
-def print_discovery(found: Discovery) -> None:
+def print_discovery(discovery: Discovery) -> None:
     """The summary, regions, places and the largest measurements."""
     import click
 
-    maps = found.maps
-    click.secho(summary(found), bold=True)
+    maps = discovery.maps
+    click.secho(summary(discovery), bold=True)
     click.echo(f"heatmaps of {maps.n} people and {maps.n_others} others, {maps.permutations} permutations.")
-    _print_effects("region, log-odds", found.regions, found.label)
+    _print_effects("region, log-odds", discovery.regions, discovery.label)
     rows = [
         (p.where, "for it" if p.supports else "against it", f"{100 * p.share:.1f}", f"{p.p:.2g}")
         for p in places(maps)
@@ -117,10 +117,10 @@ def print_discovery(found: Discovery) -> None:
         print_table(columns, rows, left=("speaks",), width=120)
     else:
         click.echo(no_place(maps))
-    _print_effects("measurement", found.measurements[:_SHOWN], found.label)
-    if len(found.measurements) > _SHOWN:
-        click.echo(f"… and {len(found.measurements) - _SHOWN} more; -o FILE.html or .json has all.")
-    unlike = [e for e in found.metadata if e.p <= SIGNIFICANT]
+    _print_effects("measurement", discovery.measurements[:_SHOWN], discovery.label)
+    if len(discovery.measurements) > _SHOWN:
+        click.echo(f"… and {len(discovery.measurements) - _SHOWN} more; -o FILE.html or .json has all.")
+    unlike = [e for e in discovery.metadata if e.p <= SIGNIFICANT]
     if unlike:
         names = ", ".join(f"{e.name} ({value(e.mean, e)} against {value(e.mean_others, e)})" for e in unlike)
         click.secho(
@@ -169,10 +169,10 @@ def panels(result: RegionsResult) -> dict[str, Image.Image]:
 
     A group of fewer than ten patients is drawn over the line drawing: its average face would show them.
     """
-    found, features = result.discovery, result.features
-    groups = [("label",) if label == found.label else ("others",) for label in features.labels.tolist()]
+    discovery, features = result.discovery, result.features
+    groups = [("label",) if label == discovery.label else ("others",) for label in features.labels.tolist()]
     profile = Profile.fit(features, groups)
-    maps = found.maps
+    maps = discovery.maps
     limit = heat.common_limit([maps.label, maps.others, maps.difference])
     drawn = {}
     for name, values in (("label", maps.label), ("others", maps.others)):
@@ -192,11 +192,11 @@ def _average(profile: Profile, group: str) -> tuple[Image.Image, Floats] | None:
     return heat.enlarged(Image.fromarray(profile.composites[at]), place(profile.shapes[at]), _SIDE)
 
 
-def picture(found: Discovery, drawn: Mapping[str, Image.Image]) -> Image.Image:
+def picture(discovery: Discovery, drawn: Mapping[str, Image.Image]) -> Image.Image:
     """The panels beside each other, with captions."""
-    maps = found.maps
+    maps = discovery.maps
     titles = {
-        "label": f"{found.label}, mean of {maps.n}",
+        "label": f"{discovery.label}, mean of {maps.n}",
         "others": f"others, mean of {maps.n_others}",
         "difference": f"difference; outlined: p at most {SIGNIFICANT:g}",
     }
@@ -212,7 +212,7 @@ def picture(found: Discovery, drawn: Mapping[str, Image.Image]) -> Image.Image:
         whole.paste(drawn[name], (x, line))
         x += drawn[name].width + gap
     whole.paste(drawn["bar"], (width - gap - drawn["bar"].width, line + height + gap // 2))
-    foot = f"Red speaks for {found.label}, blue against it. {NOTE}"
+    foot = f"Red speaks for {discovery.label}, blue against it. {NOTE}"
     draw.text((gap, line + height + line), foot, "black", font)
     return whole
 
@@ -257,15 +257,15 @@ def _outline(region: Region, inwards: int) -> tuple[float, float, float, float]:
 
 def page(result: RegionsResult) -> str:
     """Everything as one HTML page that needs nothing else."""
-    found = result.discovery
+    discovery = result.discovery
     pictures = {
         name: embedded(png(panel) if name == "bar" else jpeg(panel)) for name, panel in panels(result).items()
     }
-    sizes = [abs(e.g) for e in (*found.measurements, *found.regions) if math.isfinite(e.g)]
+    sizes = [abs(e.g) for e in (*discovery.measurements, *discovery.regions) if math.isfinite(e.g)]
     return rendering.page(
-        "regions.html", made=document(result), found=found, summary=summary(found),
-        places=places(found.maps), no_place=no_place(found.maps), pictures=pictures, title=title, value=value,
-        sized=sized, significant=SIGNIFICANT, caution=CAUTION, farthest=max([1.0, *sizes]),
+        "regions.html", made=document(result), discovery=discovery, summary=summary(discovery),
+        places=places(discovery.maps), no_place=no_place(discovery.maps), pictures=pictures, title=title,
+        value=value, sized=sized, significant=SIGNIFICANT, caution=CAUTION, farthest=max([1.0, *sizes]),
     )  # fmt: skip
 
 

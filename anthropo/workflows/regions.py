@@ -68,7 +68,8 @@ class RegionsResult:
         import pandas as pd
 
         found = self.discovery
-        return pd.DataFrame([asdict(e) for e in (*found.measurements, *found.regions, *found.metadata)])
+        effects = (*found.measurements, *found.regions, *found.metadata)
+        return pd.DataFrame([asdict(effect) for effect in effects])
 
 
 def distinguish(
@@ -124,7 +125,7 @@ def distinguish(
         raise CohortError(people.source, findings, features.left_out, "cannot be compared")
     checked(features, label)
     with progress(pictures(features, label, request.people), "drawing heatmaps") as advance:
-        found = discover(
+        discovery = discover(
             features,
             label,
             encoder,
@@ -139,11 +140,11 @@ def distinguish(
         )
     described = {
         "cohort": Path(cohort).name,
-        "method": f"{found.folds}-fold cross-validation by patient, {label} against all other labels",
+        "method": f"{discovery.folds}-fold cross-validation by patient, {label} against all other labels",
         "encoder": encoder.name,
         "regions": ", ".join(DEFAULT_REGIONS),
-        "heatmaps": f"one photo of each of {found.maps.n} people and {found.maps.n_others} others",
+        "heatmaps": f"one photo of each of {discovery.maps.n} people and {discovery.maps.n_others} others",
         "photos": f"{len(features)}, {len(features.left_out)} left out",
         "seed": str(request.seed),
     }
-    return RegionsResult(discovery=found, features=features, settings=described, findings=tuple(findings))
+    return RegionsResult(discovery=discovery, features=features, settings=described, findings=tuple(findings))
