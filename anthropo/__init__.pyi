@@ -54,6 +54,9 @@ from .workflows.measure import patient_table as patient_table
 from .workflows.model import Model as Model
 from .workflows.model import load_model as load_model
 from .workflows.models import models as models
+from .workflows.regions import RegionsRequest as RegionsRequest
+from .workflows.regions import RegionsResult as RegionsResult
+from .workflows.regions import distinguish as distinguish
 from .workflows.train import TrainResult as TrainResult
 from .workflows.train import train as train
 from .workflows.traits import TraitsRequest as TraitsRequest

@@ -7,7 +7,17 @@ from contextlib import contextmanager
 
 
 class AnthropoError(Exception):
-    """Base of every error that anthropo raises on purpose."""
+    """Base of every error that anthropo raises on purpose; its text is one sentence with the fix.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> try:
+    ...     anthropo.read_photo("gone.jpg")
+    ... except anthropo.AnthropoError as error:
+    ...     print(f"{type(error).__name__}: {error}")
+    PhotoError: gone.jpg: no such file.
+    """
 
 
 class PhotoError(AnthropoError):

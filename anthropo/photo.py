@@ -59,7 +59,16 @@ class _Kept:
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photograph, upright."""
+    """A photograph, upright.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anthropo
+    >>> photo = anthropo.Photo.from_array(np.zeros((30, 40), dtype=np.uint8))
+    >>> photo.pixels.shape, photo.full_size, photo.finer() is photo
+    ((30, 40, 3), (40, 30), True)
+    """
 
     pixels: NDArray[np.uint8]  # (H, W, 3) RGB
     source: str  # path as given, or "array"

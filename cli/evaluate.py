@@ -13,7 +13,7 @@ import click
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, place_to_write, progress, show_findings
 from anthropo.errors import InputError
-from anthropo.files import write_atomically
+from anthropo.files import write
 from anthropo.workflows.cohort import PhotoReading, TrainRequest, gather
 
 if TYPE_CHECKING:
@@ -204,11 +204,7 @@ def write_evaluations(path: Path, evaluations: Sequence[Evaluation]) -> None:
     if path.suffix.lower() == ".json":
         documents = {made.attribute: made.to_json() for made in evaluations}
         whole: Any = documents.get(None, {"attributes": documents})
-        data = json.dumps(whole, ensure_ascii=False, indent=1, allow_nan=False).encode()
-        try:
-            write_atomically(path, data)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written ({error.strerror or error}).") from None
+        write(path, json.dumps(whole, ensure_ascii=False, indent=1, allow_nan=False))
         return
     from anthropo.report.evaluation import write_page
     from anthropo.report.evaluation_figures import figures

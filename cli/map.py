@@ -60,14 +60,7 @@ _SUFFIXES = (".html", ".png", ".csv")
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Of t-SNE and the comparison with chance."
 )
-@click.option(
-    "--encoder",
-    metavar="NAME",
-    default="face-resnet",
-    show_default=True,
-    help="face-resnet, efficientnet-lite0, or timm:NAME with --encoder-weights.",
-)
-@options.encoder_weights_option
+@options.chip_encoder_options
 @options.reading_options
 @options.passed_as("request", MapRequest)
 def command(cohort: str, output: str, request: MapRequest) -> None:
@@ -77,7 +70,7 @@ def command(cohort: str, output: str, request: MapRequest) -> None:
     a folder with one subfolder of photos per label.
 
     Two maps are drawn: t-SNE, which keeps neighbours together, and the first two principal components.
-    Whether a cluster that you see is there is told by a figure: how often the five nearest other people,
+    Whether a cluster that you see is real is shown by a figure: how often the five nearest other people,
     among all numbers and not on the map, are of the same group, against chance.
 
     \b

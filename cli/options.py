@@ -136,7 +136,19 @@ learning_photo_options: Decorator = all_of(
         "cache folder]"),
 )
 
-#: The same, given to the command as `reading`, a `PhotoReading`; with --landmarks or without.
+#: An encoder of square pictures of regions, which heatmaps and maps are made with.
+chip_encoder_options: Decorator = all_of(
+    click.option(
+        "--encoder",
+        metavar="NAME",
+        default="face-resnet",
+        show_default=True,
+        help="face-resnet, efficientnet-lite0, or timm:NAME with --encoder-weights.",
+    ),
+    encoder_weights_option,
+)
+
+#: `learning_photo_options`, given to the command as `reading`, a `PhotoReading`; with --landmarks or without.
 reading_options: Decorator = all_of(
     landmarks_option, learning_photo_options, passed_as("reading", PhotoReading))
 network_reading_options: Decorator = all_of(learning_photo_options, passed_as("reading", PhotoReading))

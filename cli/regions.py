@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import EXIT_USAGE, fail, in_one_sentence, place_to_write, progress
-from anthropo.cli.learning import Given, corrected, look, settings_of, show_findings
-
-if TYPE_CHECKING:
-    from anthropo.groups.regions import Discovery
-    from anthropo.learning.cohort import Cohort
-    from anthropo.learning.features import Features
+from anthropo.cli.common import in_one_sentence, place_to_write, progress, show_findings
+from anthropo.files import write
+from anthropo.workflows.regions import RegionsRequest, distinguish
 
 _SUFFIXES = (".html", ".png", ".json")
 
@@ -48,19 +40,12 @@ _SUFFIXES = (".html", ".png", ".json")
     show_default=True,
     help="Heatmaps are of people whom the model has not seen; all photos of a patient are in one fold.",
 )
-@click.option(
-    "--encoder",
-    metavar="NAME",
-    default="face-resnet",
-    show_default=True,
-    help="face-resnet, efficientnet-lite0, or timm:NAME with --encoder-weights.",
-)
-@options.encoder_weights_option
+@options.chip_encoder_options
 @options.allow_duplicates_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
-@options.landmarks_option
-@options.learning_photo_options
-def command(cohort: str, label: str, output: str | None, **given: Any) -> None:
+@options.reading_options
+@options.passed_as("request", RegionsRequest)
+def command(cohort: str, label: str, output: str | None, request: RegionsRequest) -> None:
     """Find what distinguishes the people of LABEL in COHORT from all others, wherever it is.
 
     COHORT is a CSV with the columns `photo` and `label`, and `patient` where somebody has several photos, or
@@ -85,76 +70,11 @@ def command(cohort: str, label: str, output: str | None, **given: Any) -> None:
     """
     with in_one_sentence("nothing is written. Photos that are done are in the cache; run again to go on."):
         path = place_to_write(output, _SUFFIXES, (cohort,)) if output else None
-        features, found, settings = _discovered(cohort, label, given)
-        from anthropo.report.regions import print_discovery
+        result = distinguish(cohort, label, request, progress=progress)
+        show_findings(result.findings, result.left_out, err=True)
+        from anthropo.report.regions import WRITERS, print_discovery
 
-        print_discovery(found)
+        print_discovery(result.discovery)
         if path:
-            _write(path, features, found, settings)
+            write(path, WRITERS[path.suffix.lower()](result))
             click.echo(f"{path}: written.", err=True)
-
-
-def _discovered(name: str, label: str, given: Given) -> tuple[Features, Discovery, dict[str, str]]:
-    from anthropo.encoder.encoders import load_encoder
-    from anthropo.encoder.regions import DEFAULT_REGIONS
-    from anthropo.groups.regions import checked, discover, pictures
-    from anthropo.learning.cohort import read_cohort
-    from anthropo.learning.cohort_checks import validate
-
-    cohort = read_cohort(name)
-    _refuse_early(cohort, label)
-    settings = corrected(settings_of(given), given, [case.photo for case in cohort.cases])
-    encoder = load_encoder(given["encoder"], weights=given["encoder_weights"])
-    # the regions of training, whose cache is used again
-    features = look(cohort, settings, encoder, (*DEFAULT_REGIONS, "background"), given)
-    findings = validate(cohort, features, allow_duplicates=given["allow_duplicates"])
-    show_findings(findings, features.left_out, err=True)
-    if any(finding.level == "error" for finding in findings):
-        fail(f"{name}: cannot be compared; see the errors above.", EXIT_USAGE)
-    checked(features, label)
-    with progress(pictures(features, label, given["people"]), "drawing heatmaps") as advance:
-        found = discover(
-            features,
-            label,
-            encoder,
-            settings,
-            regions=DEFAULT_REGIONS,
-            folds=given["folds"],
-            most=given["people"],
-            permutations=given["permutations"],
-            seed=given["seed"],
-            jobs=given["jobs"],
-            on_progress=advance,
-        )
-    described = {
-        "cohort": Path(name).name,
-        "method": f"{found.folds}-fold cross-validation by patient, {label} against all other labels",
-        "encoder": encoder.name,
-        "regions": ", ".join(DEFAULT_REGIONS),
-        "heatmaps": f"one photo of each of {found.maps.n} people and {found.maps.n_others} others",
-        "photos": f"{len(features)}, {len(features.left_out)} left out",
-        "seed": str(given["seed"]),
-    }
-    return features, found, described
-
-
-def _refuse_early(cohort: Cohort, label: str) -> None:
-    """Refuse, before the photos are looked at, what would be refused after."""
-    from anthropo.groups.regions import two_groups
-
-    two_groups([case.label for case in cohort.cases], [case.patient for case in cohort.cases], label)
-
-
-def _write(path: Path, features: Features, found: Discovery, settings: dict[str, str]) -> None:
-    from anthropo.files import write
-    from anthropo.report.regions import document, page, panels, picture
-    from anthropo.report.rendering import png
-
-    suffix = path.suffix.lower()
-    made = document(found, settings, features.left_out)
-    if suffix == ".json":
-        data = json.dumps(made, ensure_ascii=False, indent=1, allow_nan=False).encode()
-    else:
-        drawn = panels(found, features)
-        data = png(picture(found, drawn)) if suffix == ".png" else page(made, found, drawn).encode()
-    write(path, data)

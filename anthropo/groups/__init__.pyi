@@ -9,3 +9,7 @@ from .map import Grouping as Grouping
 from .map import Neighbours as Neighbours
 from .map import draw_map as draw_map
 from .map import neighbours as neighbours
+from .regions import Discovery as Discovery
+from .regions import Effect as Effect
+from .regions import compare_maps as compare_maps
+from .regions import effect as effect

@@ -1,4 +1,4 @@
-"""What distinguishes the people of one label from the others, found without being told where to look."""
+"""What distinguishes the people of one label from the others, wherever in the face it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.encoder.regions import crops
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
 from anthropo.explanation.heatmap import Head, heat_of_chips
 from anthropo.learning.columns import METADATA, Columns, Scaler
 from anthropo.learning.features import Features, feature_frame
@@ -128,42 +128,59 @@ def discover(
     come from models that saw no photo of its patient. A place's significance: labels are permuted
     among the patients of each fold 2000 times, with the heatmaps as they are, and a place counts as different
     where its Welch t exceeds what the largest t anywhere on the map exceeds in 5 % of the permutations
-    (Westfall & Young 1993; Nichols & Holmes, Human Brain Mapping 15:1, 2002). What is permuted is who counts
-    as the label's, not the models: those of other folds have seen labels, which a permutation does not undo.
-    Where there is nothing to be found, some place, or some region's score, is therefore called different more
-    often than in 5 % of cohorts: in about 10 % of those of 51 people (docs/benchmarks.md).
+    [1]_ [2]_. What is permuted is who counts as the label's, not the models: those of other folds have seen
+    labels, which a permutation does not undo. Where nothing distinguishes the groups, some place, or some
+    region's score, is therefore called different more often than in 5 % of cohorts: in about 10 % of those of
+    51 people (docs/benchmarks.md).
 
-    References of the effect sizes: Hedges & Olkin, "Statistical methods for meta-analysis"
-    (1985), 5.E and 5.G.
+    References
+    ----------
+    .. [1] Westfall & Young, "Resampling-based multiple testing", Wiley (1993).
+    .. [2] Nichols & Holmes, "Nonparametric permutation tests for functional neuroimaging", Human Brain
+       Mapping 15:1 (2002).
     """
     inside = checked(features, label)
     units = _units(features.patients, inside)
-    dealt = split([label if own else OTHERS for own in inside], features.patients.tolist(), folds, seed)
-    frame = feature_frame(features)
+    names = [label if one else OTHERS for one in inside]
+    dealt = split(names, features.patients.tolist(), folds, seed)
+    frame = feature_frame(features, tuple(features.metadata))
     columns = Columns.of(list(frame.columns))
+    embeddings = frame[[name for region in regions for name in columns.regions[region]]]
     heads: list[dict[str, Head]] = []
     scores = {region: np.zeros(len(features)) for region in regions}
     total = np.zeros(len(features))
-    own = frame[[name for region in regions for name in columns.regions[region]]]
-    contrast = np.array([1.0, -1.0])  # the classes are False, True in sorted order
+    contrast = np.array([1.0, -1.0])  # the label is class 0, the others are class 1
     for fold in range(dealt.number):
         out = dealt.index == fold
         model = HybridClassifier(random_state=seed).fit(
-            own[~out].reset_index(drop=True), np.where(inside[~out], 0, 1), groups=features.patients[~out]
+            embeddings[~out].reset_index(drop=True),
+            np.where(inside[~out], 0, 1),
+            groups=features.patients[~out],
         )
-        found = model.contributions(own[out])
+        parts = model.contributions(embeddings[out])
         for region in regions:
-            scores[region][out] = found.regions[region] @ contrast
-        total[out] = found.total @ contrast
+            scores[region][out] = parts.regions[region] @ contrast
+        total[out] = parts.total @ contrast
         heads.append({region: Head.of(model, region, contrast) for region in regions})
-    chosen = _chosen(features, units, inside, most, seed)
-    maps = _maps(features, chosen, dealt.index, heads, encoder, settings, regions, jobs, on_progress)
+    chosen = _chosen(units, inside, most, seed)
+
+    def heatmap(row: int) -> Floats:
+        seen = observe(str(features.photos[row]), settings)
+        chips = crops(seen.photo, seen.face, regions, encoder.size)
+        readers = [heads[dealt.index[row]][region] for region in regions]
+        return heat_of_chips(encoder, chips, regions, readers, judge=False).whole.values
+
+    maps = np.empty((len(chosen), encoder.size, encoder.size))
+    for i, values in enumerate(in_order(heatmap, chosen.tolist(), jobs)):
+        maps[i] = values
+        if on_progress:
+            on_progress()
     return Discovery(
         label,
         _effects("measurement", features.measurement_ids, features.measurements, units, inside),
         _effects("region", list(scores), np.column_stack(list(scores.values())), units, inside),
-        _of_metadata(frame, columns, units, inside),
-        compare(maps, inside[chosen], dealt.index[chosen], permutations, seed),
+        _metadata_effects(frame, columns, units, inside),
+        compare_maps(maps, inside[chosen], dealt.index[chosen], permutations, seed),
         _auroc(total, units, inside),
         dealt.number,
     )
@@ -191,8 +208,10 @@ def two_groups(labels: Sequence[str], patients: Sequence[str], label: str) -> Ma
     """
     known = sorted(set(labels))
     if label not in known:
-        raise InputError(f"--label {label}: no photo has this label. The labels are {', '.join(known)}.")
-    inside = np.array([own == label for own in labels])
+        raise InputError(
+            f"{parameter('label', label)}: no photo has this label. The labels are {', '.join(known)}."
+        )
+    inside = np.array([one == label for one in labels])
     if inside.all():
         raise InputError(f"All photos have the label {label}. Add photos of other people to compare with.")
     for name, group in ((label, inside), ("the other labels", ~inside)):
@@ -206,8 +225,8 @@ def two_groups(labels: Sequence[str], patients: Sequence[str], label: str) -> Ma
 
 
 def _units(patients: NDArray[np.str_], inside: Masks) -> NDArray[np.intp]:
-    """Whom each photo counts for, (n,): a patient, and one with photos of both groups as two."""
-    names = [f"{int(own)} {patient}" for own, patient in zip(inside, patients.tolist(), strict=True)]
+    """The person that each photo counts for, (n,): a patient, or two of one with photos of both groups."""
+    names = [f"{int(one)} {patient}" for one, patient in zip(inside, patients.tolist(), strict=True)]
     return np.asarray(np.unique(names, return_inverse=True)[1])
 
 
@@ -221,22 +240,49 @@ def _effects(
 
     _, first = np.unique(units, return_index=True)
     group = inside[first]
-    found = []
+    effects = []
     for name, column in zip(names, values.T, strict=True):
-        seen = np.isfinite(column)
-        count = np.bincount(units[seen], minlength=len(first))
-        total = np.bincount(units[seen], column[seen], minlength=len(first))
+        known = np.isfinite(column)
+        count = np.bincount(units[known], minlength=len(first))
+        total = np.bincount(units[known], column[known], minlength=len(first))
         mean = np.divide(total, count, out=np.full(len(first), np.nan), where=count > 0)
         one, other = (mean[np.isfinite(mean) & (group == g)] for g in (True, False))
         if min(len(one), len(other)) >= FEWEST:
-            found.append(effect(kind, name, one, other))
-    rates = false_discovery_control([e.p for e in found]) if found else []
-    rated = [replace(e, q=float(q)) for e, q in zip(found, rates, strict=True)]
+            effects.append(effect(kind, name, one, other))
+    rates = false_discovery_control([e.p for e in effects]) if effects else []
+    rated = [replace(e, q=float(q)) for e, q in zip(effects, rates, strict=True)]
     return tuple(sorted(rated, key=lambda e: (-abs(e.g), e.name)))
 
 
 def effect(kind: Kind, name: str, one: Floats, other: Floats) -> Effect:
-    """How far two groups of values lie apart; q is that of a single test."""
+    """How far two groups of values lie apart: Hedges' g [1]_ and a Mann-Whitney test.
+
+    Parameters
+    ----------
+    kind : {"measurement", "region", "metadata"}
+    name : str
+        What the values are of.
+    one, other : (n,) and (m,) arrays
+        One value of each patient.
+
+    Returns
+    -------
+    Effect
+        q is that of a single test: p.
+
+    References
+    ----------
+    .. [1] Hedges & Olkin, "Statistical methods for meta-analysis", Academic Press (1985), 5.E and 5.G.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anthropo.groups import effect
+    >>> random = np.random.default_rng(0)
+    >>> found = effect("measurement", "fissure", random.normal(1, 1, 30), random.normal(0, 1, 30))
+    >>> round(found.g, 2), round(found.lo, 2), round(found.hi, 2), found.p < 0.05
+    (0.67, 0.15, 1.19, True)
+    """
     from scipy.stats import mannwhitneyu
 
     n, m = len(one), len(other)
@@ -253,10 +299,11 @@ def effect(kind: Kind, name: str, one: Floats, other: Floats) -> Effect:
     )  # fmt: skip
 
 
-def _of_metadata(frame: Any, columns: Columns, units: NDArray[np.intp], inside: Masks) -> tuple[Effect, ...]:
-    """Numbers, and the share of each category."""
-    own = Columns((), {}, columns.metadata)
-    scaler = Scaler.fit(frame, own)
+def _metadata_effects(
+    frame: Any, columns: Columns, units: NDArray[np.intp], inside: Masks
+) -> tuple[Effect, ...]:
+    """Effects of the metadata: numbers, and the share of each category."""
+    scaler = Scaler.fit(frame, Columns((), {}, columns.metadata))
     values = scaler.transform(frame, clip=False) * scaler.spread + scaler.mean
     names = [name.removeprefix(METADATA) for name in scaler.names]
     return _effects("metadata", names, values, units, inside)
@@ -273,9 +320,7 @@ def _auroc(scores: Floats, units: NDArray[np.intp], inside: Masks) -> float:
 # ------------------------------------------------------------------------------------------ maps
 
 
-def _chosen(
-    features: Features, units: NDArray[np.intp], inside: Masks, most: int, seed: int
-) -> NDArray[np.intp]:
+def _chosen(units: NDArray[np.intp], inside: Masks, most: int, seed: int) -> NDArray[np.intp]:
     """The first photo of each patient, of not more than `most` patients of each group."""
     _, first = np.unique(units, return_index=True)
     random = np.random.default_rng(seed)
@@ -283,37 +328,10 @@ def _chosen(
     return np.sort(np.concatenate(drawn))
 
 
-def _maps(
-    features: Features,
-    chosen: NDArray[np.intp],
-    folds: NDArray[np.int64],
-    heads: Sequence[dict[str, Head]],
-    encoder: ChipEncoder,
-    settings: Settings,
-    regions: Sequence[str],
-    jobs: int,
-    on_progress: Callable[[], None] | None,
-) -> Floats:
-    """The whole map (n, size, size) of each chosen photo, by the models that have not seen its patient."""
-
-    def one(row: int) -> Floats:
-        seen = observe(str(features.photos[row]), settings)
-        chips = crops(seen.photo, seen.face, regions, encoder.size)
-        own = heads[folds[row]]
-        return heat_of_chips(encoder, chips, regions, [own[r] for r in regions], judge=False).whole.values
-
-    found = np.empty((len(chosen), encoder.size, encoder.size))
-    for i, values in enumerate(in_order(one, chosen.tolist(), jobs)):
-        found[i] = values
-        if on_progress:
-            on_progress()
-    return found
-
-
-def compare(
-    maps: Floats, inside: Masks, folds: NDArray[np.int64], permutations: int, seed: int = 0
+def compare_maps(
+    maps: Floats, inside: Masks, folds: NDArray[np.int64], permutations: int = 2000, seed: int = 0
 ) -> Difference:
-    """Where heatmaps of two groups differ.
+    """Where heatmaps of two groups differ, with p-values for all places together.
 
     Parameters
     ----------
@@ -325,21 +343,31 @@ def compare(
         Labels are permuted among the patients of a fold.
     permutations : int
     seed : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anthropo.groups import compare_maps
+    >>> maps = np.random.default_rng(0).normal(size=(40, 60, 60))
+    >>> maps[:20, 10:20, 30:40] += 2
+    >>> difference = compare_maps(maps, np.arange(40) < 20, np.zeros(40, dtype=int), permutations=200)
+    >>> bool((difference.p[12:18, 32:38] < 0.05).all()), bool((difference.p[30:] < 0.05).any())
+    (True, False)
     """
     n, size = maps.shape[:2]
     edges = np.linspace(0, size, _CELLS + 1).astype(int)[:-1]
     cells: Floats = np.add.reduceat(np.add.reduceat(maps, edges, 1), edges, 2).reshape(n, -1)
     cells = cells / max(float(cells.std()), 1e-300)
-    found = np.abs(_welch(inside[None], cells))[0]
+    observed = np.abs(_welch(inside[None], cells))[0]
     random = np.random.default_rng(seed)
-    exceeded = np.ones(len(found))
+    exceeded = np.ones(len(observed))
     for start in range(0, permutations, _BLOCK):
         groups = np.tile(inside, (min(_BLOCK, permutations - start), 1))
         for fold in np.unique(folds):
             at = folds == fold
             groups[:, at] = random.permuted(groups[:, at], axis=1)
         largest = np.abs(_welch(groups, cells)).max(1)
-        exceeded += (largest[:, None] >= found - 1e-9).sum(0)
+        exceeded += (largest[:, None] >= observed - 1e-9).sum(0)
     p = (exceeded / (permutations + 1)).reshape(_CELLS, _CELLS)
     repeats = np.diff([*edges, size])
     whole = np.repeat(np.repeat(p, repeats, 0), repeats, 1)
@@ -356,13 +384,12 @@ def compare(
 def _welch(groups: Masks, cells: Floats) -> Floats:
     """Welch's t (g, c) of each grouping (g, n) of the rows of cells (n, c)."""
     total, squares = cells.sum(0), (cells**2).sum(0)
-    own = groups.astype(np.float64)
-    n = own.sum(1, keepdims=True)
+    inside = groups.astype(np.float64)
+    n = inside.sum(1, keepdims=True)
     m = len(cells) - n
-    a, a2 = own @ cells, own @ cells**2
+    a, a2 = inside @ cells, inside @ cells**2
     mean, others = a / n, (total - a) / m
-    variance = np.maximum(a2 / n - mean**2, 0) / (n - 1) + np.maximum((squares - a2) / m - others**2, 0) / (
-        m - 1
-    )
+    variance = np.maximum(a2 / n - mean**2, 0) / (n - 1)
+    variance += np.maximum((squares - a2) / m - others**2, 0) / (m - 1)
     t: Floats = (mean - others) / np.sqrt(variance + 1e-12)
     return t

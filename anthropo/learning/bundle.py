@@ -365,17 +365,17 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytearray:
 
 
 def _read_manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
-    found = [info for info in archive.infolist() if info.orig_filename == _MANIFEST]
-    if not found:
+    manifests = [info for info in archive.infolist() if info.orig_filename == _MANIFEST]
+    if not manifests:
         raise _Refused(f"a zip file, but not a model of anthropo (no {_MANIFEST}). {_GIVE_A_MODEL}")
-    if len(found) > 1:
+    if len(manifests) > 1:
         raise _Refused(f"{_MANIFEST} is in it twice; altered. {_GET_ANOTHER}")
-    if found[0].file_size > MAX_MANIFEST:
+    if manifests[0].file_size > MAX_MANIFEST:
         raise _Refused(f"its {_MANIFEST} is larger than {MAX_MANIFEST >> 20} MiB; altered. {_GET_ANOTHER}")
-    if found[0].flag_bits & 1:
+    if manifests[0].flag_bits & 1:
         raise _Refused(f"{_MANIFEST} is encrypted, which no model of anthropo is. {_GIVE_A_MODEL}")
-    # a later format may compress; its version has to be told before its ways are refused
-    return _parse_manifest(bytes(_read_member(archive, found[0])))
+    # a later format may compress: its version is read before its ways are refused
+    return _parse_manifest(bytes(_read_member(archive, manifests[0])))
 
 
 def _member_fault(info: zipfile.ZipInfo) -> str | None:

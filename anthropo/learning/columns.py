@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,17 @@ class Columns:
             else:
                 measurements.append(name)
         return cls(tuple(measurements), {k: tuple(v) for k, v in regions.items()}, tuple(metadata))
+
+    @classmethod
+    def sized(cls, measurements: list[str], regions: dict[str, int], metadata: Sequence[str] = ()) -> Columns:
+        """Columns of regions whose embeddings have these lengths."""
+        numbered = {region: tuple(f"{region}/{i}" for i in range(d)) for region, d in regions.items()}
+        return cls(tuple(measurements), numbered, tuple(metadata))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All columns, measurements first."""
+        return (*self.measurements, *chain.from_iterable(self.regions.values()), *self.metadata)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from anthropo._version import __version__
 from anthropo.errors import InputError
-from anthropo.learning.intervals import Interval
+from anthropo.learning.intervals import Interval, as_json
 from anthropo.learning.judged import Judged
 from anthropo.learning.metrics import DEFINITIONS, compare, judge, judge_labels
 from anthropo.learning.subgroups import Subgroup, age_bands, by_subgroup
@@ -106,15 +106,13 @@ class Evaluation:
         Parameters
         ----------
         models : mapping of str to Judged
-            "hybrid" and, as far as they were made, "measurements", "regions", "metadata" and "background";
-            other names are allowed. The first is the main one.
+            Such as "hybrid", "measurements" and "background"; the first is the main one.
         attribute : str, optional
-            Of several, the one whose presence the models answered on.
+            The one that they answered on, of several.
         positive, prevalence, bootstrap, seed
             As in `anthropo.learning.metrics.judge`.
         columns : mapping of str to sequence, optional
-            Columns of the cohort, a value per photo, that subgroups are made of. "age" is in years and
-            becomes bands.
+            Columns of the cohort, a value per photo, for subgroups; ages in years become bands.
         left_out : sequence of (photo, reason)
         settings : mapping, optional
             How the evaluation was made, as name and value; shown as it is.
@@ -126,8 +124,7 @@ class Evaluation:
         """
         if not models:
             raise InputError("No model to report on. Evaluate one first.")
-        main = next(iter(models))
-        judged = models[main]
+        main, judged = next(iter(models.items()))
         options: dict[str, Any] = {"bootstrap": bootstrap, "seed": seed}
         figures = {name: judge(m, positive, prevalence, **options) for name, m in models.items()}
         differences = {
@@ -172,36 +169,10 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON has it; a figure that cannot be had is None with a `"reason"`."""
-        return {
-            "labels": list(self.labels),
-            "n_photos": self.n_photos,
-            "n_patients": self.n_patients,
-            "counts": {k: {"photos": n.photos, "patients": n.patients} for k, n in self.counts.items()},
-            "positive": self.positive,
-            "prevalence": self.prevalence,
-            "main": self.main,
-            "models": figures_json(self.models),
-            "differences": figures_json(self.differences),
-            "by_label": figures_json(self.by_label),
-            "subgroups": {
-                column: {name: part.to_json() for name, part in parts.items()}
-                for column, parts in self.subgroups.items()
-            },
-            "confusion": [list(row) for row in self.confusion],
-            "left_out": [{"photo": photo, "reason": reason} for photo, reason in self.left_out],
-            "settings": self.settings,
-            "definitions": DEFINITIONS,
-            "anthropo": __version__,
-            "warnings": list(self.warnings),
-        }
-
-
-def figures_json(by_name: Mapping[str, Figures]) -> dict[str, Any]:
-    """Figures of models or parts, as JSON has them."""
-    return {
-        name: {metric: figure.to_json() for metric, figure in figures.items()}
-        for name, figures in by_name.items()
-    }
+        hidden = ("attribute", "judged")
+        shown = {f.name: as_json(getattr(self, f.name)) for f in fields(self) if f.name not in hidden}
+        left_out = [{"photo": photo, "reason": reason} for photo, reason in self.left_out]
+        return {**shown, "left_out": left_out, "definitions": DEFINITIONS, "anthropo": __version__}
 
 
 def model_name(name: str) -> str:

@@ -158,9 +158,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         table = self._table(X, y)
         self.classes_, labels = np.unique(np.asarray(y), return_inverse=True)
         patients = np.arange(len(labels)) if groups is None else np.asarray(groups)
-        counts: Floats = _check_sample_weight(
-            sample_weight, table, dtype=np.float64, ensure_non_negative=True
-        )
+        counts: Floats = _check_sample_weight(sample_weight, table, dtype=np.float64)
+        if (counts < 0).any():
+            raise ValueError("sample_weight: no weight may be negative.")
         self._check(labels, patients, counts > 0)
         random = check_random_state(self.random_state)
         seed = int(self.random_state if isinstance(self.random_state, Integral) else random.randint(2**31))
@@ -441,34 +441,29 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         dims = reader.sizes("regions")
         if k < 2:
             raise ModelError("fewer than two labels")
-        regions = {r: tuple(f"{r}/{i}" for i in range(d)) for r, d in dims.items()}
-        self.columns_ = Columns(tuple(reader.texts("measurements")), regions, tuple(reader.texts("metadata")))
-        names = [
-            *self.columns_.measurements,
-            *(n for r in regions.values() for n in r),
-            *self.columns_.metadata,
-        ]
-        self.feature_names_in_ = np.array(names, dtype=object)
-        self.n_features_in_ = len(names)
+        self.columns_ = Columns.sized(reader.texts("measurements"), dims, reader.texts("metadata"))
+        self.feature_names_in_ = np.array(self.columns_.names, dtype=object)
+        self.n_features_in_ = len(self.feature_names_in_)
         origin = tuple(reader.texts("origin"))
         category = meta.get("category")
         m = len(origin)
-        if not isinstance(category, list) or len(category) != m or not set(origin) <= set(names):
+        if (
+            not isinstance(category, list)
+            or len(category) != m
+            or not set(origin) <= set(self.columns_.names)
+        ):
             raise ModelError("its features do not fit together")
         take = Take(arrays)
         self.cost = take("cost", k, k)
         self.scaler_ = Scaler(origin, origin, tuple(category), take("mean", m), take("spread", m))
-        self.score_spread_ = take("score_spread", len(regions), k)
-        self.deep_ = Stack(take("deep_slopes", len(regions)), take("deep_bias", k))
+        self.score_spread_ = take("score_spread", len(dims), k)
+        self.deep_ = Stack(take("deep_slopes", len(dims)), take("deep_bias", k))
         self.regions_ = {}
-        for at, (region, numbers) in enumerate(regions.items()):
-            frequencies = take(f"region{at}/frequencies", None, len(numbers))
-            self.regions_[region] = RegionModel(
-                take(f"region{at}/centre", len(numbers)),
-                frequencies,
-                take(f"region{at}/weights", 2 * len(frequencies), k),
-                take(f"region{at}/intercept", k),
-            )
+        for at, (region, d) in enumerate(dims.items()):
+            frequencies = take(f"region{at}/frequencies", None, d)
+            weights = take(f"region{at}/weights", 2 * len(frequencies), k)
+            centre, intercept = take(f"region{at}/centre", d), take(f"region{at}/intercept", k)
+            self.regions_[region] = RegionModel(centre, frequencies, weights, intercept)
         kind = reader.text("measured")
         self.measured_ = None
         if kind == "trees":
@@ -483,7 +478,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 take("kernel/intercept", k), float(take("kernel/width", 1)[0]),
                 take("kernel/people", None, m), take("kernel/mean", k),
             )  # fmt: skip
-        halves = (len(regions) > 0) + (self.measured_ is not None)
+        halves = (len(dims) > 0) + (self.measured_ is not None)
         self.stack_ = Stack(take("slopes", halves), take("bias", k))
         return self
 

@@ -49,7 +49,8 @@ References
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,17 @@ class Interval:
         limits = {"value": self.value, "lo": self.lo, "hi": self.hi}
         numbers = {name: float(v) if math.isfinite(v) else None for name, v in limits.items()}
         return {**numbers, "n": self.n, **({"reason": self.reason} if self.reason else {})}
+
+
+def as_json(value: Any) -> Any:
+    """Figures, and dataclasses, mappings and tuples that hold them, as JSON has them."""
+    if isinstance(value, Interval):
+        return value.to_json()
+    if is_dataclass(value):
+        return {f.name: as_json(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {name: as_json(v) for name, v in value.items()}
+    return [as_json(v) for v in value] if isinstance(value, tuple) else value
 
 
 def unknown(reason: str) -> Interval:

@@ -92,9 +92,9 @@ class Novelty:
     def from_state(cls, meta: Any, arrays: Arrays) -> Novelty:
         """The model that `state` was called on."""
         reader, take = Meta(meta), Take(arrays)
-        measured = tuple(reader.texts("measurements"))
         dims = reader.sizes("regions")
-        columns = Columns(measured, {r: tuple(f"{r}/{i}" for i in range(d)) for r, d in dims.items()}, ())
+        columns = Columns.sized(reader.texts("measurements"), dims)
+        measured = columns.measurements
         m = len(measured)
         scaler = None
         if m:

@@ -47,11 +47,6 @@ def split(
         patients, up to all. So any label of two patients or more is in the training part of every fold,
         and any with as many patients as folds is tested in each.
 
-    Raises
-    ------
-    InputError
-        If fewer than two labels have two patients, or `folds` is below 2.
-
     Notes
     -----
     Iterative stratification [1]_, at the level of patients and counting their photos. scikit-learn's

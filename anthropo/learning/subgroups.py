@@ -30,15 +30,6 @@ class Subgroup:
     metrics: dict[str, Interval]
     note: str = ""  # why its figures say little
 
-    def to_json(self) -> dict[str, Any]:
-        """The subgroup as an evaluation's JSON has it."""
-        return {
-            "n_photos": self.n_photos,
-            "n_patients": self.n_patients,
-            "note": self.note,
-            "metrics": {name: figure.to_json() for name, figure in self.metrics.items()},
-        }
-
 
 def by_subgroup(
     judged: Judged,

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from anthropo.face.weights import KNOWN
 from anthropo.files import file_sha256
 from anthropo.learning.attributes import NO_ATTRIBUTE, AttributeModel, split_labels
-from anthropo.learning.evaluation import Evaluation, figures_json
+from anthropo.learning.evaluation import Evaluation
 from anthropo.learning.features import Features
+from anthropo.learning.intervals import as_json
 from anthropo.learning.model import OTHERS, LabelModel, Options, Task, collapse, control_label, positive_label
 from anthropo.learning.normality import WITHIN, NormalityModel
 from anthropo.learning.profile import Profile
@@ -154,7 +155,7 @@ def _validation(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
             "n_photos": first.n_photos,
             "n_patients": first.n_patients,
             "prevalence": first.prevalence,
-            "models": figures_json(figures),
+            "models": as_json(figures),
         }
     }
 

@@ -214,12 +214,8 @@ def _by_ipd(request: ScaleRequest, photo: Photo, points: Floats, samples: Floats
         error, what = _IPD_BY_LIDS, "the centres of the lids"
         if samples is not None and len(samples) > 1:
             # the jitter shows about half of the true error
-            spread = (
-                2
-                * float(np.hypot(*(landmark(samples, "pL") - landmark(samples, "pR")).T).std(ddof=1))
-                / distance
-            )
-            error = max(error, spread)
+            apart = np.hypot(*(landmark(samples, "pL") - landmark(samples, "pR")).T)
+            error = max(error, 2 * float(apart.std(ddof=1)) / distance)
     else:
         (right, left), error, what = irises, _IPD_BY_IRISES, "the irises"
         distance = float(np.hypot(left.x - right.x, left.y - right.y))

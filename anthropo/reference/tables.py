@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from anthropo.errors import InputError
-from anthropo.files import file_sha256, read_text, write_atomically
+from anthropo.files import file_sha256, read_text, write
 from anthropo.measurement.registry import Entry, registry
 
 DEFAULT_REFERENCE = "frl-adults"
@@ -334,7 +334,4 @@ def write_reference(path: Path, rows: Iterable[ReferenceRow]) -> None:
     ...     len(load_reference(path).rows) == len(load_reference().rows)
     True
     """
-    try:
-        write_atomically(path, as_csv(rows).encode())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}). Choose another place.") from None
+    write(path, as_csv(rows), advice="Choose another place.")

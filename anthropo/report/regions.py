@@ -1,11 +1,11 @@
-"""What distinguishes a label's people, as a table on a terminal, JSON, a picture and a page."""
+"""What distinguishes a label's people, as tables on a terminal, JSON, a picture and a page."""
 
 from __future__ import annotations
 
+import json
 import math
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -14,20 +14,21 @@ from PIL import Image, ImageDraw, ImageFont
 
 from anthropo._version import __version__
 from anthropo.encoder.portrait import place
-from anthropo.encoder.regions import FACE_WINDOW, frame_to
-from anthropo.face.scheme import LANDMARKS
-from anthropo.face.shape import shapes
-from anthropo.groups.regions import Difference, Discovery, Effect
-from anthropo.learning.features import Features
+from anthropo.encoder.regions import HYBRID_REGIONS, REGIONS, Region, crops, window
+from anthropo.face.landmarker import Face
+from anthropo.groups.places import SIGNIFICANT, no_place, places
+from anthropo.groups.regions import Discovery, Effect
 from anthropo.learning.profile import Profile
 from anthropo.measurement.registry import registry
+from anthropo.photo import Photo
 from anthropo.report import heat, rendering
-from anthropo.report.rendering import NOTE, embedded, jpeg, png
+from anthropo.report.rendering import NOTE, embedded, jpeg, png, print_table
+from anthropo.report.tables import number as formatted
+from anthropo.workflows.regions import RegionsResult
 
 Floats = NDArray[np.float64]
 Document = dict[str, Any]
 
-SIGNIFICANT = 0.05  # adjusted p of a place, and q of a number
 CAUTION = (
     "Distinguishes means: in this cohort. What groups differ in besides the label, such as age, sex, "
     "ancestry, expression or the camera, distinguishes them as well; compare groups that are alike in these."
@@ -35,84 +36,30 @@ CAUTION = (
 
 _SHOWN = 15  # measurements on a terminal
 _SIDE = 420  # px, of a picture
-_SMALLEST = 0.004  # share of the square: smaller places are not listed
-_WORDS = {
-    "n": "nasal root", "prn": "nose tip", "sn": "nasal base", "al": "nasal wing", "en": "inner canthus",
-    "ex": "outer canthus", "p": "pupil", "ps": "upper lid", "pi": "lower lid", "sci": "brow", "browin":
-    "inner brow", "browout": "outer brow", "ls": "upper lip", "sts": "upper lip", "sti": "lower lip", "sto":
-    "mouth", "li": "lower lip", "cph": "philtrum", "ch": "mouth corner", "gn": "chin", "zy": "cheek",
-    "go": "jaw angle",
-}  # fmt: skip
+
+# of the picture of the encoder's regions
+_CHIP = 180  # px
+_GAP = 12
+_LINE = 22  # px, height of a name
+_FACE = 2 * (_CHIP + _LINE) + _GAP - _LINE  # px, side of the large picture: as high as two rows of chips
+_WINDOW = (-0.6, -0.6, 2.2)  # left, top and side of the large picture in the frame
+_COLOURS = ("#222222", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")  # Okabe & Ito 2008
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A connected part of the map in which the groups differ."""
-
-    where: str  # the landmark that its strongest point is nearest to
-    supports: bool  # the label's people have more there that speaks for the label
-    share: float  # of the map's square
-    p: float  # the smallest
-
-
-def no_place(maps: Difference) -> str:
-    """Why no place is listed."""
-    smallest = f"p {maps.p.min():.2g}, all places together"
-    if maps.p.min() <= SIGNIFICANT:
-        return f"The heatmaps differ at single points only, too small to name (smallest {smallest})."
-    return f"No place of the heatmaps differs (smallest {smallest})."
-
-
-def places(maps: Difference) -> list[Place]:
-    """Where the groups differ, strongest first."""
-    from scipy.ndimage import label
-
-    found: list[tuple[float, Place]] = []
-    for sign in (1, -1):
-        parts, n = label((maps.p <= SIGNIFICANT) & (sign * maps.difference > 0))
-        for i in range(1, n + 1):
-            own = parts == i
-            if own.mean() < _SMALLEST:
-                continue
-            strength = np.where(own, np.abs(maps.difference), -1)
-            at = np.unravel_index(int(strength.argmax()), own.shape)
-            place_ = Place(_nearest(at, len(own)), sign > 0, float(own.mean()), float(maps.p[own].min()))
-            found.append((float(np.abs(maps.difference)[own].sum()), place_))
-    return [p for _, p in sorted(found, key=lambda pair: -pair[0])]
-
-
-def _nearest(at: tuple[Any, ...], size: int) -> str:
-    """What is nearest to a pixel of the map on the mean face."""
-    left, top, side = FACE_WINDOW
-    to = frame_to(shapes()[0])
-    x, y = to[:, :2] @ (left + (at[1] + 0.5) / size * side, top + (at[0] + 0.5) / size * side) + to[:, 2]
-    mean = shapes()[0]
-    codes = {code: mean[list(points)].mean(0) for code, points in LANDMARKS.items()}
-    if y < min(mean[17:27, 1]) - 0.1:
-        return "forehead"
-    code = min(codes, key=lambda c: float(np.hypot(*(codes[c] - (x, y)))))
-    bare = code[:-1] if code[-1] in "RL" else code
-    side_ = {"R": "right ", "L": "left "}.get(code[-1], "") if bare != code else ""
-    return side_ + _WORDS[bare]
-
-
-# ------------------------------------------------------------------------------------------ document
-
-
-def document(found: Discovery, settings: Mapping[str, Any], left_out: Sequence[tuple[str, str]]) -> Document:
+def document(result: RegionsResult) -> Document:
     """Everything as plain data, for JSON and the page."""
-    maps = found.maps
+    discovery, maps = result.discovery, result.discovery.maps
     step = max(1, len(maps.p) // 30)
     return {
         "anthropo": __version__,
-        "label": found.label,
+        "label": discovery.label,
         "patients": maps.n,
         "patients_others": maps.n_others,
-        "auroc_of_regions": found.auroc,
-        "folds": found.folds,
-        "regions": [_plain(e) for e in found.regions],
-        "measurements": [_plain(e) for e in found.measurements],
-        "metadata": [_plain(e) for e in found.metadata],
+        "auroc_of_regions": discovery.auroc,
+        "folds": discovery.folds,
+        "regions": [_plain(e) for e in discovery.regions],
+        "measurements": [_plain(e) for e in discovery.measurements],
+        "metadata": [_plain(e) for e in discovery.metadata],
         "maps": {
             "unit": heat.UNIT,
             "permutations": maps.permutations,
@@ -121,13 +68,13 @@ def document(found: Discovery, settings: Mapping[str, Any], left_out: Sequence[t
             "difference": _coarse(heat.density(maps.difference), step),
             "p": maps.p[::step, ::step].tolist(),
         },
-        "settings": dict(settings),
-        "left_out": [{"photo": photo, "reason": reason} for photo, reason in left_out],
+        "settings": dict(result.settings),
+        "left_out": [{"photo": photo, "reason": reason} for photo, reason in result.left_out],
     }
 
 
 def _plain(effect: Effect) -> Document:
-    """JSON has no infinity."""
+    """An effect as JSON, which has no infinity."""
     return {
         k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(effect).items()
     }
@@ -142,44 +89,38 @@ def _coarse(values: Floats, step: int) -> list[list[float]]:
 # ------------------------------------------------------------------------------------------ terminal
 
 
-def summary(found: Discovery) -> str:
-    """What was found, in a sentence."""
-    real = [e for e in found.measurements if e.q <= SIGNIFICANT]
-    seen = places(found.maps)
-    at = list(dict.fromkeys(p.where for p in seen if p.supports))
+def summary(discovery: Discovery) -> str:
+    """What distinguishes the label, in a sentence."""
+    differing = sum(e.q <= SIGNIFICANT for e in discovery.measurements)
+    at = list(dict.fromkeys(p.where for p in places(discovery.maps) if p.supports))
     where = f"heatmaps differ at {', '.join(at[:4])}" if at else "no place of the heatmaps speaks for it"
     return (
-        f"{found.label} against the others: regions tell them apart with an AUROC of {found.auroc:.3f}; "
-        f"{where}; {len(real)} of {len(found.measurements)} measurements differ."
+        f"{discovery.label} against the others: regions tell them apart with an AUROC of "
+        f"{discovery.auroc:.3f}; {where}; {differing} of {len(discovery.measurements)} measurements differ."
     )
 
 
-def print_discovery(found: Discovery) -> None:
+def print_discovery(discovery: Discovery) -> None:
     """The summary, regions, places and the largest measurements."""
     import click
-    from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    maps = found.maps
-    click.secho(summary(found), bold=True)
+    maps = discovery.maps
+    click.secho(summary(discovery), bold=True)
     click.echo(f"heatmaps of {maps.n} people and {maps.n_others} others, {maps.permutations} permutations.")
-    console.print(_effects_table("region, log-odds", found.regions, found.label))
-    seen = places(maps)
-    if seen:
-        table = _table(
-            ("where the heatmaps differ", False), ("speaks", False), ("% of the face", True), ("p", True)
-        )
-        for p in seen:
-            table.add_row(
-                p.where, "for it" if p.supports else "against it", f"{100 * p.share:.1f}", f"{p.p:.2g}"
-            )
-        console.print(table)
+    _print_effects("region, log-odds", discovery.regions, discovery.label)
+    rows = [
+        (p.where, "for it" if p.supports else "against it", f"{100 * p.share:.1f}", f"{p.p:.2g}")
+        for p in places(maps)
+    ]
+    if rows:
+        columns = ("where the heatmaps differ", "speaks", "% of the face", "p")
+        print_table(columns, rows, left=("speaks",), width=120)
     else:
         click.echo(no_place(maps))
-    console.print(_effects_table("measurement", found.measurements[:_SHOWN], found.label))
-    if len(found.measurements) > _SHOWN:
-        click.echo(f"… and {len(found.measurements) - _SHOWN} more; -o FILE.html or .json has all.")
-    unlike = [e for e in found.metadata if e.p <= SIGNIFICANT]
+    _print_effects("measurement", discovery.measurements[:_SHOWN], discovery.label)
+    if len(discovery.measurements) > _SHOWN:
+        click.echo(f"… and {len(discovery.measurements) - _SHOWN} more; -o FILE.html or .json has all.")
+    unlike = [e for e in discovery.metadata if e.p <= SIGNIFICANT]
     if unlike:
         names = ", ".join(f"{e.name} ({value(e.mean, e)} against {value(e.mean_others, e)})" for e in unlike)
         click.secho(
@@ -190,32 +131,12 @@ def print_discovery(found: Discovery) -> None:
     click.secho(f"g: difference in standard deviations. q: false discovery rate. {NOTE}", dim=True)
 
 
-def _table(*columns: tuple[str, bool]) -> Any:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
-    for name, right in columns:
-        table.add_column(name, justify="right" if right else "left")
-    return table
-
-
-def _effects_table(what: str, effects: Sequence[Effect], label: str) -> Any:
-    from rich.text import Text
-
-    table = _table(
-        (what, False),
-        (label, True),
-        ("others", True),
-        ("g", True),
-        ("95 % interval", True),
-        ("p", True),
-        ("q", True),
-    )
-    for e in effects:
-        table.add_row(
-            Text(title(e)), value(e.mean, e), value(e.mean_others, e), *sized(e), f"{e.p:.2g}", f"{e.q:.2g}"
-        )
-    return table
+def _print_effects(what: str, effects: Sequence[Effect], label: str) -> None:
+    rows = [
+        (title(e), value(e.mean, e), value(e.mean_others, e), *sized(e), f"{e.p:.2g}", f"{e.q:.2g}")
+        for e in effects
+    ]
+    print_table((what, label, "others", "g", "95 % interval", "p", "q"), rows, width=120)
 
 
 def title(effect: Effect) -> str:
@@ -227,8 +148,6 @@ def title(effect: Effect) -> str:
 
 def value(number: float, effect: Effect) -> str:
     """A mean in its unit."""
-    from anthropo.report.tables import number as formatted
-
     if effect.kind == "measurement":
         unit = registry()[effect.name].unit
         return f"{formatted(number, unit)} {unit}".removesuffix(" 1")
@@ -245,23 +164,23 @@ def sized(effect: Effect) -> tuple[str, str]:
 # ------------------------------------------------------------------------------------------ pictures
 
 
-def panels(found: Discovery, features: Features) -> dict[str, Image.Image]:
+def panels(result: RegionsResult) -> dict[str, Image.Image]:
     """Mean maps of both groups over their average faces, and the difference over a line drawing.
 
     A group of fewer than ten patients is drawn over the line drawing: its average face would show them.
     """
-    groups = [("label",) if own == found.label else ("others",) for own in features.labels.tolist()]
+    discovery, features = result.discovery, result.features
+    groups = [("label",) if label == discovery.label else ("others",) for label in features.labels.tolist()]
     profile = Profile.fit(features, groups)
-    maps = found.maps
+    maps = discovery.maps
     limit = heat.common_limit([maps.label, maps.others, maps.difference])
     drawn = {}
     for name, values in (("label", maps.label), ("others", maps.others)):
         picture, points = _average(profile, name) or heat.template(_SIDE)
         drawn[name] = heat.over(picture, points, values, limit)
     picture, points = heat.template(_SIDE)
-    drawn["difference"] = heat.outlined(
-        heat.over(picture, points, maps.difference, limit), points, maps.p <= SIGNIFICANT
-    )
+    difference = heat.over(picture, points, maps.difference, limit)
+    drawn["difference"] = heat.outlined(difference, points, maps.p <= SIGNIFICANT)
     drawn["bar"] = heat.bar(limit, _SIDE)
     return drawn
 
@@ -273,11 +192,11 @@ def _average(profile: Profile, group: str) -> tuple[Image.Image, Floats] | None:
     return heat.enlarged(Image.fromarray(profile.composites[at]), place(profile.shapes[at]), _SIDE)
 
 
-def picture(found: Discovery, drawn: Mapping[str, Image.Image]) -> Image.Image:
-    """The panels beside each other, with what they are."""
-    maps = found.maps
+def picture(discovery: Discovery, drawn: Mapping[str, Image.Image]) -> Image.Image:
+    """The panels beside each other, with captions."""
+    maps = discovery.maps
     titles = {
-        "label": f"{found.label}, mean of {maps.n}",
+        "label": f"{discovery.label}, mean of {maps.n}",
         "others": f"others, mean of {maps.n_others}",
         "difference": f"difference; outlined: p at most {SIGNIFICANT:g}",
     }
@@ -293,22 +212,70 @@ def picture(found: Discovery, drawn: Mapping[str, Image.Image]) -> Image.Image:
         whole.paste(drawn[name], (x, line))
         x += drawn[name].width + gap
     whole.paste(drawn["bar"], (width - gap - drawn["bar"].width, line + height + gap // 2))
-    said = f"Red speaks for {found.label}, blue against it. {NOTE}"
-    draw.text((gap, line + height + line), said, "black", font)
+    foot = f"Red speaks for {discovery.label}, blue against it. {NOTE}"
+    draw.text((gap, line + height + line), foot, "black", font)
     return whole
 
 
-# ------------------------------------------------------------------------------------------ page
+def draw_regions(photo: Photo, face: Face) -> Image.Image:
+    """A face with the outlines of the encoder's regions, and beside it what each region's chip shows.
+
+    docs/images/regions.png is this picture of scikit-image's astronaut.
+    """
+    columns = -(-len(REGIONS) // 2)
+    width = _FACE + columns * (_CHIP + _GAP) + 2 * _GAP
+    picture = Image.new("RGB", (width, _FACE + _LINE + 2 * _GAP), "white")
+    draw = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(15)
+
+    picture.paste(Image.fromarray(window(photo, face, _WINDOW, _FACE)), (_GAP, _GAP + _LINE))
+    draw.text((_GAP, _GAP), "the aligned face", "black", font)
+    for i, name in enumerate(HYBRID_REGIONS):
+        # the outer edges of four regions are one: each is drawn inside the one before
+        draw.rectangle(_outline(REGIONS[name], 4 * i * (i < 4)), outline=_COLOURS[i], width=3)
+
+    chips = crops(photo, face, tuple(REGIONS), _CHIP)
+    for i, (name, chip) in enumerate(zip(REGIONS, chips, strict=True)):
+        x = 2 * _GAP + _FACE + (i % columns) * (_CHIP + _GAP)
+        y = _GAP + (i // columns) * (_CHIP + _LINE + _GAP)
+        colour = _COLOURS[i] if name in HYBRID_REGIONS else "black"
+        draw.rectangle((x, y + 2, x + 11, y + 13), fill=colour)
+        draw.text((x + 18, y), name, "black", font)
+        picture.paste(Image.fromarray(chip), (x, y + _LINE))
+    return picture
 
 
-def page(made: Document, found: Discovery, drawn: Mapping[str, Image.Image]) -> str:
+def _outline(region: Region, inwards: int) -> tuple[float, float, float, float]:
+    left, top, side = _WINDOW
+    corners = (np.array(region.box).reshape(2, 2) - (left, top)) / side * _FACE + (_GAP, _GAP + _LINE)
+    (x0, y0), (x1, y1) = corners
+    return x0 + inwards, y0 + inwards, x1 - inwards, y1 - inwards
+
+
+# ------------------------------------------------------------------------------------------ files
+
+
+def page(result: RegionsResult) -> str:
     """Everything as one HTML page that needs nothing else."""
+    discovery = result.discovery
     pictures = {
-        name: embedded(png(picture) if name == "bar" else jpeg(picture)) for name, picture in drawn.items()
+        name: embedded(png(panel) if name == "bar" else jpeg(panel)) for name, panel in panels(result).items()
     }
+    sizes = [abs(e.g) for e in (*discovery.measurements, *discovery.regions) if math.isfinite(e.g)]
     return rendering.page(
-        "regions.html", made=made, found=found, summary=summary(found), places=places(found.maps),
-        no_place=no_place(found.maps), pictures=pictures,
-        title=title, value=value, sized=sized, significant=SIGNIFICANT, caution=CAUTION,
-        farthest=max([1.0, *(abs(e.g) for e in (*found.measurements, *found.regions) if math.isfinite(e.g))]),
+        "regions.html", made=document(result), discovery=discovery, summary=summary(discovery),
+        places=places(discovery.maps), no_place=no_place(discovery.maps), pictures=pictures, title=title,
+        value=value, sized=sized, significant=SIGNIFICANT, caution=CAUTION, farthest=max([1.0, *sizes]),
     )  # fmt: skip
+
+
+def _json(result: RegionsResult) -> bytes:
+    return json.dumps(document(result), ensure_ascii=False, indent=1, allow_nan=False).encode()
+
+
+#: What makes a file of each suffix.
+WRITERS: dict[str, Callable[[RegionsResult], bytes]] = {
+    ".json": _json,
+    ".html": lambda result: page(result).encode(),
+    ".png": lambda result: png(picture(result.discovery, panels(result))),
+}

@@ -79,12 +79,9 @@ def evaluate(
 
     Parameters
     ----------
-    cohort : path or Material
-        A table with the columns `photo`, `label` and best also `patient`, or a folder with one subfolder
-        of photos per label; or what `anthropo.workflows.cohort.gather` made of it.
-    request : TrainRequest, optional
-        What is learned, and how; a Material has its own. Of several attributes, ``options.positive`` is the
-        one that is judged, else all are.
+    cohort, request
+        As for `anthropo.train`. Of several attributes, ``request.options.positive`` is the one that is
+        judged; None: all of them.
     compare : sequence of {"classifier", "balance", "encoder"}
         Put all choices of these side by side, on the same folds.
     baselines : bool

@@ -24,7 +24,7 @@ from anthropo.errors import InputError
 from anthropo.face.landmarker import Face, read_face
 from anthropo.face.scheme import MIRROR
 from anthropo.photo import Photo, read_photo
-from anthropo.report.regions_terminal import draw_regions
+from anthropo.report.regions import draw_regions
 
 Pixels = NDArray[np.uint8]
 INNER = tuple(n for n in REGIONS if n not in ("background", "face"))

@@ -10,8 +10,8 @@ from scipy import stats
 from scipy.ndimage import gaussian_filter
 
 from anthropo.errors import InputError
-from anthropo.groups.regions import Difference, compare, effect, two_groups
-from anthropo.report.regions import no_place
+from anthropo.groups.places import no_place
+from anthropo.groups.regions import Difference, compare_maps, effect, two_groups
 
 
 def maps_of(n: int, seed: int, planted: float = 0.0) -> np.ndarray:
@@ -73,7 +73,7 @@ def test_effect_of_values_that_do_not_vary() -> None:
 
 def test_planted_difference_is_found_where_it_is() -> None:
     maps = maps_of(20, 0, planted=1.5)
-    found = compare(maps, halves(20), np.zeros(40, dtype=np.int64), 500)
+    found = compare_maps(maps, halves(20), np.zeros(40, dtype=np.int64), 500)
     hit = found.p <= 0.05
     there = np.zeros((60, 60), dtype=bool)
     there[10:20, 30:45] = True
@@ -86,14 +86,14 @@ def test_planted_difference_is_found_where_it_is() -> None:
 def test_nothing_is_found_where_there_is_nothing() -> None:
     # all places together: a false alarm anywhere in 5 % of trials, 40 trials
     alarms = sum(
-        compare(maps_of(12, seed), halves(12), np.zeros(24, dtype=np.int64), 200).p.min() <= 0.05
+        compare_maps(maps_of(12, seed), halves(12), np.zeros(24, dtype=np.int64), 200).p.min() <= 0.05
         for seed in range(40)
     )
     assert alarms <= 6  # 99 % of the binomial with 0.05
 
 
 def test_smallest_possible_p_is_that_of_the_permutations() -> None:
-    found = compare(maps_of(20, 0, planted=5.0), halves(20), np.zeros(40, dtype=np.int64), 199)
+    found = compare_maps(maps_of(20, 0, planted=5.0), halves(20), np.zeros(40, dtype=np.int64), 199)
     assert found.p.min() == pytest.approx(1 / 200)
     assert found.p.max() <= 1
 
@@ -101,27 +101,27 @@ def test_smallest_possible_p_is_that_of_the_permutations() -> None:
 def test_labels_are_permuted_within_folds_only() -> None:
     # one group in each fold: there is nothing to permute, so nothing is significant
     maps = maps_of(10, 0, planted=5.0)
-    found = compare(maps, halves(10), halves(10).astype(np.int64), 200)
+    found = compare_maps(maps, halves(10), halves(10).astype(np.int64), 200)
     assert found.p.min() == 1
 
 
 def test_same_seed_same_p_values() -> None:
     maps, folds = maps_of(10, 3, planted=0.7), np.arange(20) % 3
-    first, again = (compare(maps, halves(10), folds, 300, seed=4) for _ in range(2))
+    first, again = (compare_maps(maps, halves(10), folds, 300, seed=4) for _ in range(2))
     np.testing.assert_array_equal(first.p, again.p)
-    other = compare(maps, halves(10), folds, 300, seed=5)
+    other = compare_maps(maps, halves(10), folds, 300, seed=5)
     assert (other.p != first.p).any()
 
 
 def test_p_values_do_not_depend_on_the_unit() -> None:
     maps, folds = maps_of(10, 3, planted=0.7), np.zeros(20, dtype=np.int64)
-    first = compare(maps, halves(10), folds, 300)
-    tiny = compare(maps * 1e-9, halves(10), folds, 300)
+    first = compare_maps(maps, halves(10), folds, 300)
+    tiny = compare_maps(maps * 1e-9, halves(10), folds, 300)
     np.testing.assert_array_equal(first.p, tiny.p)
 
 
 def test_maps_without_anything_in_them() -> None:
-    found = compare(np.zeros((12, 60, 60)), halves(6), np.zeros(12, dtype=np.int64), 100)
+    found = compare_maps(np.zeros((12, 60, 60)), halves(6), np.zeros(12, dtype=np.int64), 100)
     assert found.p.min() == 1
 
 
@@ -131,7 +131,7 @@ def test_maps_without_anything_in_them() -> None:
 @pytest.mark.parametrize(
     ("labels", "label", "message"),
     [
-        (["a"] * 4 + ["b"] * 4, "c", "--label c: no photo has this label. The labels are a, b."),
+        (["a"] * 4 + ["b"] * 4, "c", "label='c': no photo has this label. The labels are a, b."),
         (["a"] * 8, "a", "All photos have the label a. Add photos"),
         (["a"] + ["b"] * 7, "a", "a: 1 patient; 3 or more"),
         (["a"] * 6 + ["b"] * 2, "a", "the other labels: 2 patients; 3 or more"),

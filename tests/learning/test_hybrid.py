@@ -391,3 +391,9 @@ def test_random_states_as_in_scikit_learn(state: Any) -> None:
 def test_frames_without_numbers_are_refused_in_a_sentence(table: pd.DataFrame, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         HybridClassifier().fit(table, [0, 1] * 3)
+
+
+def test_weights_below_zero_are_refused() -> None:
+    table, y = cohort(n=60, labels=2)
+    with pytest.raises(ValueError, match=r"sample_weight: no weight may be negative\."):
+        HybridClassifier().fit(table, y, np.linspace(-1, 1, 60))

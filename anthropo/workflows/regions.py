@@ -1,0 +1,150 @@
+"""`anthropo regions`: what distinguishes the people of a label, and where in the face."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anthropo.workflows.cohort import CohortError, PhotoReading, read_features, settings_for
+from anthropo.workflows.progress import Progress, silent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from anthropo.groups.regions import Discovery
+    from anthropo.learning.cohort import Finding
+    from anthropo.learning.features import Features
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionsRequest:
+    """How the people of a label are compared with all others.
+
+    Parameters
+    ----------
+    people : int
+        Of each group at most so many have their heatmap made; measurements and regions are everybody's.
+    permutations : int
+        Of the labels, for the significance of places.
+    folds : int
+        Heatmaps are of people whom the model has not seen.
+    encoder : str
+        "face-resnet", "efficientnet-lite0" or "timm:NAME".
+    encoder_weights : path, optional
+    allow_duplicates : bool
+        Whether one photograph may be under different patients.
+    seed : int
+    reading : PhotoReading
+    """
+
+    people: int = 100
+    permutations: int = 2000
+    folds: int = 5
+    encoder: str = "face-resnet"
+    encoder_weights: str | None = None
+    allow_duplicates: bool = False
+    seed: int = 0
+    reading: PhotoReading = field(default_factory=PhotoReading)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RegionsResult:
+    """What distinguishes the people of a label, and how that was learned."""
+
+    discovery: Discovery
+    features: Features  # of the photos that could be used
+    settings: dict[str, str]
+    findings: tuple[Finding, ...]
+
+    @property
+    def left_out(self) -> tuple[tuple[str, str], ...]:
+        """Photos that could not be used, each with the reason."""
+        return self.features.left_out
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each measurement, region and column of metadata: its effect size and significance."""
+        import pandas as pd
+
+        found = self.discovery
+        effects = (*found.measurements, *found.regions, *found.metadata)
+        return pd.DataFrame([asdict(effect) for effect in effects])
+
+
+def distinguish(
+    cohort: str | os.PathLike[str],
+    label: str,
+    request: RegionsRequest | None = None,
+    *,
+    progress: Progress = silent,
+) -> RegionsResult:
+    """Find what distinguishes the people of a label from all others, wherever it is.
+
+    Parameters
+    ----------
+    cohort : path
+        A table with the columns `photo`, `label` and best also `patient`, or a folder with one subfolder of
+        photos per label.
+    label : str
+    request : RegionsRequest, optional
+    progress : Progress
+
+    Raises
+    ------
+    InputError
+        If the cohort cannot be used, nobody has the label, or one of both groups has fewer than three
+        patients.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> anthropo.distinguish("cohort.csv", "affected", anthropo.RegionsRequest(people=20))
+    Traceback (most recent call last):
+    anthropo.errors.InputError: cohort.csv: no such file.
+    """
+    from anthropo.encoder.encoders import load_encoder
+    from anthropo.encoder.regions import DEFAULT_REGIONS
+    from anthropo.groups.regions import checked, discover, pictures, two_groups
+    from anthropo.learning.cohort import read_cohort
+    from anthropo.learning.cohort_checks import validate
+
+    request = request or RegionsRequest()
+    reading = request.reading
+    people = read_cohort(cohort)
+    # before the photos are read
+    two_groups([case.label for case in people.cases], [case.patient for case in people.cases], label)
+    settings = settings_for(reading, photos=[case.photo for case in people.cases])
+    encoder = load_encoder(request.encoder, weights=request.encoder_weights)
+    # the regions of training, whose cache is used again
+    features = read_features(
+        people, reading, settings, encoder, DEFAULT_REGIONS, background=True, progress=progress
+    )
+    findings = validate(people, features, allow_duplicates=request.allow_duplicates)
+    if any(finding.level == "error" for finding in findings):
+        raise CohortError(people.source, findings, features.left_out, "cannot be compared")
+    checked(features, label)
+    with progress(pictures(features, label, request.people), "drawing heatmaps") as advance:
+        discovery = discover(
+            features,
+            label,
+            encoder,
+            settings,
+            regions=DEFAULT_REGIONS,
+            folds=request.folds,
+            most=request.people,
+            permutations=request.permutations,
+            seed=request.seed,
+            jobs=reading.jobs,
+            on_progress=advance,
+        )
+    described = {
+        "cohort": Path(cohort).name,
+        "method": f"{discovery.folds}-fold cross-validation by patient, {label} against all other labels",
+        "encoder": encoder.name,
+        "regions": ", ".join(DEFAULT_REGIONS),
+        "heatmaps": f"one photo of each of {discovery.maps.n} people and {discovery.maps.n_others} others",
+        "photos": f"{len(features)}, {len(features.left_out)} left out",
+        "seed": str(request.seed),
+    }
+    return RegionsResult(discovery=discovery, features=features, settings=described, findings=tuple(findings))
