@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +18,12 @@ from anthropo.face.weights import locate
 #: A shape predictor of dlib that anthropo does not use.
 FIVE_POINTS = locate("landmarks-68").with_name("shape_predictor_5_face_landmarks.dat")
 
+#: Fixtures for the examples in docstrings, which are collected from the installed package.
+pytest_plugins = ["docstring_examples"]
+
 Pixels = NDArray[np.uint8]
 Copies = Callable[..., list[Path]]
 Invoke = Callable[..., Result]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Converted weights of the tests stay out of the user's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ANTHROPO_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from batch_tables import Table, error_of, rows_of, table_writer
+from conftest import Copies, Invoke
 
 from anthropo import measure_table
 from anthropo.batch.inputs import Item, collect
 from anthropo.batch.records import passed_through
 from anthropo.errors import InputError, WeightsError
 from anthropo.measurement.registry import registry
-from conftest import Copies, Invoke
 
 
 @pytest.fixture

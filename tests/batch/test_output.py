@@ -10,13 +10,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from batch_tables import FAST, SOME, Table, count_measured, rows_of, strict_json, table_writer
+from conftest import Copies, Invoke
 
 from anthropo.batch.inputs import Item, collect
 from anthropo.batch.output import Output, as_csv
 from anthropo.batch.run import measure_item
 from anthropo.measurement.registry import PIXELS, registry
 from anthropo.settings import Settings
-from conftest import Copies, Invoke
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from batch_tables import FAST, count_measured, rows_of
+from conftest import Copies, Invoke
 
 from anthropo.batch import run as run_module
 from anthropo.batch.inputs import Item
 from anthropo.batch.records import Record
 from anthropo.batch.run import measure_item, run
-from conftest import Copies, Invoke
 
 
 @pytest.fixture

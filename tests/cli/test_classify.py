@@ -12,10 +12,10 @@ import cohorts
 import pandas as pd
 import pytest
 from cohorts import FAST, Row, rows_of, write
+from conftest import Invoke
 
 import anthropo
 from anthropo.learning.model import NONE_OF_THESE
-from conftest import Invoke
 
 COLUMNS = ["patient", "photo", "photos", "status", "reason", "decision", "set", "typicality", "label_1"]
 LABELS = ["control", "synthetic-A", "Zoë syndrome"]

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from conftest import Invoke, Pixels
 from PIL import Image, ImageDraw
 
 from anthropo import measure, measure_table, read_face
@@ -28,7 +29,6 @@ from anthropo.measurement.texture import lbp
 from anthropo.photo import read_photo
 from anthropo.reference.tables import COLUMNS, DEFAULT_REFERENCE, shipped_references
 from anthropo.settings import Settings
-from conftest import Invoke, Pixels
 
 #: A measurement that neither a smile nor an open mouth voids.
 NAME = "intercanthal_width"

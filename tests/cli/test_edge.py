@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cohorts import FAST, rows_of, run, synthetic, two_labels, write
+from conftest import Invoke
 from PIL import Image
 
 from anthropo.learning.trained import Trained
-from conftest import Invoke
 
 EACH = 10
 SMALL = (

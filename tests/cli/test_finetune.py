@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import Invoke
 from PIL import Image
 
 from anthropo.learning.bundle import read_bundle
 from anthropo.networks.network import Network
 from anthropo.networks.recipes import load_recipe
-from conftest import Invoke
 
 SMALL = (
     *("--no-face", "--set", "backbone=deepgestalt", "--set", "size=32", "--set", "batch=8", "-j", "1"),

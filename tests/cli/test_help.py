@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import Invoke
 
 import anthropo
 from anthropo.cli import COMMANDS
 from anthropo.face.weights import KNOWN
-from conftest import Invoke
 
 
 def test_help_shows_every_command_and_the_limits_of_use(invoke: Invoke) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import face_recognition_models
 import numpy as np
 import pytest
+from conftest import Copies, Invoke, Pixels
 from PIL import Image
 
 import anthropo
@@ -26,7 +27,6 @@ from anthropo.errors import parameters_spelled
 from anthropo.face.fine import refine
 from anthropo.measurement.registry import GEOMETRY, registry
 from anthropo.settings import Settings
-from conftest import Copies, Invoke, Pixels
 
 NO_FACE = "{}: no face found. Use a frontal photo in which the whole face is visible, upright and well lit."
 

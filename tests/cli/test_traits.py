@@ -12,12 +12,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from conftest import Copies, Invoke
 from google.protobuf.json_format import Parse
 from phenopackets import Phenopacket  # type: ignore[import-untyped]
 
 import anthropo
 from anthropo.errors import FaceError
-from conftest import Copies, Invoke
 
 WOMAN = ("--sex", "female", "--age", "31")
 HEADER = "hpo_id,label,measurement,rule,kind,side\n"

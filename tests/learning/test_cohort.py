@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+from conftest import Copies
 
 from anthropo.errors import InputError
 from anthropo.learning.cohort import Case, Cohort, Finding, hashed, read_cohort, typed
 from anthropo.learning.cohort_checks import check
-from conftest import Copies
 
 Table = Callable[..., Path]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import Copies
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -27,7 +28,6 @@ from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
 from anthropo.photo import Photo
 from anthropo.settings import Settings
-from conftest import Copies
 
 FAST = Settings(jitter=2, fine=False)
 

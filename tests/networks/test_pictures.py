@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import Copies
 from noise import SIDE, look, small, with_labels, write_cohort
 
 from anthropo.errors import InputError, PhotoError
@@ -23,7 +24,6 @@ from anthropo.networks.units import (
     units_of,
 )
 from anthropo.settings import Settings
-from conftest import Copies
 
 LABELS = ["a", "b"] * 15
 

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from conftest import Copies, Invoke
 from PIL import Image
 
 from anthropo.errors import InputError
@@ -15,7 +16,6 @@ from anthropo.measurement.registry import registry
 from anthropo.report.figures import REGION_COLOURS, measured_lines
 from anthropo.report.measure import Page
 from anthropo.report.tables import number
-from conftest import Copies, Invoke
 
 
 class Tags(HTMLParser):
