@@ -39,9 +39,9 @@ lint: $(VENV)/installed
 	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml -p anthropo
 	cd tests && ../$(BIN)/lint-imports --config ../pyproject.toml
 
-# the examples in the docstrings of the installed package are tests as well
+# the examples in the docstrings of the installed package, and those of docs/python.md, are tests as well
 test: lint
-	cd tests && ../$(BIN)/pytest -c ../pyproject.toml --rootdir=.. . --doctest-modules --pyargs anthropo
+	cd tests && ../$(BIN)/pytest -c ../pyproject.toml --rootdir=.. . ../docs/python.md --doctest-glob='*.md' --doctest-modules --pyargs anthropo
 
 clean:
 	rm -rf $(VENV) build demo *.egg-info
