@@ -12,18 +12,11 @@ from anthropo.cli.common import EXIT_NONE, EXIT_SOME, MOST_FAILURES, in_one_sent
 from anthropo.workflows.classify import Classification, classify
 from anthropo.workflows.cohort import PhotoReading
 
-_SUFFIXES = (".csv", ".json", ".parquet")
-
 
 @click.command(short_help="Say what a model makes of photographs.")
 @options.photos_argument
 @options.model_option
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    help="Write a table: .csv or .parquet (a row per person), or .json (everything).",
-)
+@options.output_option("FILE", "Write a table: .csv or .parquet (a row per person), or .json (everything).")
 @click.option("--patient", is_flag=True, help="All photos are of one person: one answer.")
 @options.top_option
 @options.encoder_weights_option
@@ -64,7 +57,7 @@ def command(
       anthropo classify --model m.anthropo visits.csv -o answers.json
     """
     with in_one_sentence("nothing is written. Photos that are done are in the cache; run again to go on."):
-        path = place_to_write(output, _SUFFIXES, (model, *photos)) if output else None
+        path = place_to_write(output, (".csv", ".json", ".parquet"), (model, *photos)) if output else None
 
         from anthropo.workflows.model import load_model
 

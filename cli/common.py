@@ -73,13 +73,7 @@ def in_one_sentence(interrupted: str) -> Iterator[None]:
 
 
 def place_to_write(name: str, suffixes: Sequence[str] = (), inputs: Sequence[str] = ()) -> Path:
-    """The path of a file to write, refused before the work is done rather than after.
-
-    Raises
-    ------
-    InputError
-        If it has another suffix, is a folder or one of the inputs, or its folder cannot be written to.
-    """
+    """The path of a file to write, refused before the work is done rather than after."""
     path = Path(name)
     if suffixes and path.suffix.lower() not in suffixes:
         raise InputError(f"{name}: the suffix says what is written. Use {' or '.join(suffixes)}.")

@@ -18,14 +18,8 @@ from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest
 
 @click.command(short_help="Average face of each label, and where it differs from controls.")
 @click.argument("cohort", metavar="COHORT")
-@click.option("-o", "--output", metavar="DIR", required=True, help="Folder to write to; made if need be.")
-@click.option(
-    "--size",
-    type=click.IntRange(128, 2048),
-    default=512,
-    show_default=True,
-    help="Height of a composite in pixels.",
-)
+@options.output_option("DIR", "Folder to write to; made if need be.", required=True)
+@click.option("--size", type=click.IntRange(128, 2048), default=512, help="Height of a composite in pixels.")
 @click.option(
     "--common-shape",
     is_flag=True,
@@ -46,24 +40,17 @@ from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest
     "--min-patients",
     type=click.IntRange(min=2),
     default=MIN_PATIENTS,
-    show_default=True,
     help="Labels with fewer get no composite: a picture of few people shows a person.",
 )
 @click.option("--overwrite", is_flag=True, help="Write to DIR although it is not empty.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the permutations.")
+@click.option("--seed", type=int, default=0, help="Of the permutations.")
 @click.option(
     "--face",
     type=click.Choice(["one", "largest"]),
     default="one",
-    show_default=True,
     help="With several faces: refuse, or take the largest.",
 )
-@click.option(
-    "--fine/--no-fine",
-    default=True,
-    show_default=True,
-    help="Look at the landmarks a second time, in patches.",
-)
+@click.option("--fine/--no-fine", default=True, help="Look at the landmarks a second time, in patches.")
 @options.jitter_option
 @options.landmarks_option
 @options.landmark_model_option

@@ -21,15 +21,12 @@ _SYNTHETIC = (
 
 @click.command(short_help="Train, classify, explain and evaluate on invented people.")
 @click.argument("folder", metavar="[FOLDER]", default="anthropo-demo")
-@click.option(
-    "--patients", type=click.IntRange(10, 1000), default=40, show_default=True, help="Of each label."
-)
+@click.option("--patients", type=click.IntRange(10, 1000), default=40, help="Of each label.")
 @click.option(
     "--labels",
     metavar="LABEL,…",
     default="control,synthetic-A",
     callback=options.names,
-    show_default=True,
     help="Two or more of control, synthetic-A, synthetic-B, synthetic-C.",
 )
 @options.jobs_option
@@ -58,13 +55,7 @@ def command(folder: str, patients: int, labels: tuple[str, ...], jobs: int) -> N
 
 
 def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None:
-    """Make, train, classify, explain, evaluate.
-
-    Raises
-    ------
-    InputError
-        If a label is unknown, or the folder is not empty or cannot be written.
-    """
+    """Make, train, classify, explain, evaluate."""
     from anthropo.cli.evaluate import write_evaluations
     from anthropo.cli.train import show_trained
     from anthropo.learning.judging import Question

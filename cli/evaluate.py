@@ -22,13 +22,11 @@ if TYPE_CHECKING:
     from anthropo.learning.model import Task
     from anthropo.workflows.evaluation import EvaluateResult
 
-_SUFFIXES = (".json", ".html")
-
 
 @click.command(short_help="Judge a model, or the ways to train one, with intervals.")
 @click.argument("cohort", metavar="COHORT")
 @click.option("--model", metavar="MODEL", help="Judge this model on COHORT, whom it must not have seen.")
-@click.option("-o", "--output", metavar="FILE", help="Write .json (all figures) or .html (with pictures).")
+@options.output_option("FILE", "Write .json (all figures) or .html (with pictures).")
 @click.option(
     "--prevalence",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -43,15 +41,10 @@ _SUFFIXES = (".json", ".html")
 @click.option(
     "--baselines/--no-baselines",
     default=True,
-    show_default=True,
     help="Judge measurements, regions, metadata and background alone as well.",
 )
 @click.option(
-    "--bootstrap",
-    type=click.IntRange(min=100),
-    default=1000,
-    show_default=True,
-    help="Resamples of the patients for intervals.",
+    "--bootstrap", type=click.IntRange(min=100), default=1000, help="Resamples of the patients for intervals."
 )
 @options.training_options
 @click.pass_context
@@ -90,7 +83,7 @@ def command(
       anthropo evaluate traits.csv --multilabel --positive ptosis -o ptosis.html
     """
     with in_one_sentence("nothing is written. Photos that are done are in the cache; run again to go on."):
-        path = place_to_write(output, _SUFFIXES, (cohort, model or "")) if output else None
+        path = place_to_write(output, (".json", ".html"), (cohort, model or "")) if output else None
         if model is not None:
             if compare:
                 raise InputError("--compare trains models; --model gives one. Leave one of them out.")
@@ -194,13 +187,7 @@ def _task(made: Evaluation) -> str:
 
 
 def write_evaluations(path: Path, evaluations: Sequence[Evaluation]) -> None:
-    """Write evaluations as .json, or a single one as .html.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
+    """Write evaluations as .json, or a single one as .html."""
     if path.suffix.lower() == ".json":
         documents = {made.attribute: made.to_json() for made in evaluations}
         whole: Any = documents.get(None, {"attributes": documents})

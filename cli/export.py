@@ -11,7 +11,7 @@ from anthropo.workflows.cohort import PhotoReading
 
 @click.command(short_help="Write a network as ONNX, for devices without torch.")
 @click.argument("network", metavar="NET")
-@click.option("-o", "--output", metavar="FILE.onnx", required=True, help="The file to write.")
+@options.output_option("FILE.onnx", "The file to write.", required=True)
 @click.option("--int8", is_flag=True, help="Eight-bit integers: a quarter of the size.")
 @click.option(
     "--calibrate",

@@ -44,7 +44,7 @@ training_options = options.all_of(
 @click.command(short_help="Train a network of the literature on your own photographs.")
 @click.argument("cohort", metavar="COHORT", required=False)
 @click.option("--recipe", type=click.Choice(RECIPES), required=True, help="Which network, see above.")
-@click.option("-o", "--output", metavar="NET", help="The network's file to write, such as net.anthropo.")
+@options.output_option("NET", "The network's file to write, such as net.anthropo.")
 @recipe_options
 @click.option(
     "--show-parameters", is_flag=True, help="Print all options as a parameter file, and train nothing."
@@ -61,10 +61,7 @@ training_options = options.all_of(
     help="A cohort with a column `patient` whose faces are told apart first (identity stage).",
 )
 @click.option(
-    "--resume/--restart",
-    default=True,
-    show_default=True,
-    help="Go on from the checkpoint of an interrupted run, or forget it.",
+    "--resume/--restart", default=True, help="Go on from the checkpoint of an interrupted run, or forget it."
 )
 @training_options
 @options.passed_as("request", FinetuneRequest)

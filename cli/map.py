@@ -20,27 +20,18 @@ from anthropo.cli.common import (
 from anthropo.files import write
 from anthropo.workflows.map import MapRequest, map_faces
 
-_SUFFIXES = (".html", ".png", ".csv")
-
 
 @click.command(short_help="Map of a cohort's faces: who lies near whom.")
 @click.argument("cohort", metavar="COHORT")
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    required=True,
-    help="Write .html (a page with both maps and a table), .png, or .csv (the places).",
+@options.output_option(
+    "FILE", "Write .html (a page with both maps and a table), .png, or .csv (the places).", required=True
 )
-@click.option(
-    "--by", metavar="COLUMN", default="label", show_default=True, help="The column that marks are made of."
-)
+@click.option("--by", metavar="COLUMN", default="label", help="The column that marks are made of.")
 @click.option(
     "--of",
     "source",
     type=click.Choice(["embeddings", "measurements"]),
     default="embeddings",
-    show_default=True,
     help="What faces are compared by: the network's embedding of the whole face, or all measurements.",
 )
 @click.option(
@@ -57,9 +48,7 @@ _SUFFIXES = (".html", ".png", ".csv")
     help="Show photos and patients by name. Left out: people are numbers, which only who has the photos can "
     "trace back.",
 )
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Of t-SNE and the comparison with chance."
-)
+@click.option("--seed", type=int, default=0, help="Of t-SNE and the comparison with chance.")
 @options.chip_encoder_options
 @options.reading_options
 @options.passed_as("request", MapRequest)
@@ -84,7 +73,7 @@ def command(cohort: str, output: str, request: MapRequest) -> None:
       anthropo map cohort.csv --of measurements --by age -o map.html --thumbnails
     """
     with in_one_sentence("nothing is written. Photos that are done are in the cache; run again to go on."):
-        path = place_to_write(output, _SUFFIXES, (cohort,))
+        path = place_to_write(output, (".html", ".png", ".csv"), (cohort,))
         sys.exit(_map(cohort, path, request))
 
 

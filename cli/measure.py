@@ -36,11 +36,9 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Measure the faces of photographs.")
 @options.photos_argument
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    help="Write a table: .csv, .parquet, .json (with landmarks), or .html (a report to read, made anew each "
+@options.output_option(
+    "FILE",
+    "Write a table: .csv, .parquet, .json (with landmarks), or .html (a report to read, made anew each "
     "time). A second run adds to a table only what is new, changed or failed; rows of other photos stay.",
 )
 @click.option(
@@ -80,12 +78,7 @@ if TYPE_CHECKING:
 @click.option(
     "--force", is_flag=True, help="Keep values that the photo gate voids; the reason stays with them."
 )
-@click.option(
-    "--fine/--no-fine",
-    default=True,
-    show_default=True,
-    help="Look at the landmarks a second time, in patches.",
-)
+@click.option("--fine/--no-fine", default=True, help="Look at the landmarks a second time, in patches.")
 @click.option(
     "--texture", is_flag=True, help="Local binary patterns around the landmarks as well (columns lbp_*)."
 )

@@ -31,24 +31,15 @@ _MOST_RELATIONS = 20
 
 @click.command(short_help="Train a model on labelled photographs.")
 @click.argument("cohort", metavar="COHORT")
-@click.option("-o", "--output", metavar="MODEL", help="The model file to write, such as m.anthropo.")
+@options.output_option("MODEL", "The model file to write, such as m.anthropo.")
 @click.option("--validate", is_flag=True, help="Check everything, train nothing.")
 @click.option(
-    "--judge/--no-judge",
-    default=True,
-    show_default=True,
-    help="Cross-validate, so that the model's card says how good it is.",
+    "--judge/--no-judge", default=True, help="Cross-validate, so that the model's card says how good it is."
 )
 @options.training_options
 @click.pass_context
 def command(
-    ctx: click.Context,
-    /,
-    cohort: str,
-    output: str | None,
-    validate: bool,
-    judge: bool,
-    request: TrainRequest,
+    ctx: click.Context, /, cohort: str, output: str | None, validate: bool, judge: bool, request: TrainRequest
 ) -> None:
     """Train a model on COHORT and write it to a file.
 

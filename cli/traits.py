@@ -25,11 +25,9 @@ from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prep
     "--age",
     help="Of everybody who has no column `age`: completed years (8), months (101m), or exactly (8.4).",
 )
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE|DIR",
-    help="Write the table to a .csv; one person as a GA4GH phenopacket to a .json; several people, a "
+@options.output_option(
+    "FILE|DIR",
+    "Write the table to a .csv; one person as a GA4GH phenopacket to a .json; several people, a "
     "phenopacket each, to a folder (DIR/).",
 )
 @click.option(
@@ -58,7 +56,6 @@ from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prep
     "--confidence",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=CONFIDENCE,
-    show_default=True,
     help="Of the interval of z that decides. 0.3 finds 92 % of changes of 4 SD instead of 42 %, and calls "
     "1.4 % of what is asked of healthy adults present instead of none.",
 )
@@ -69,7 +66,6 @@ from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prep
     "--growth-reference",
     type=click.Choice(list(CHARTS)),
     default="who",
-    show_default=True,
     help="Growth chart. The last three need rcpchgrowth (AGPL): pip install anthropo[growth].",
 )
 @click.option(
