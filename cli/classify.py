@@ -8,7 +8,15 @@ from pathlib import Path
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import EXIT_NONE, EXIT_SOME, MOST_FAILURES, in_one_sentence, place_to_write, progress
+from anthropo.cli.common import (
+    EXIT_NONE,
+    EXIT_SOME,
+    MOST_FAILURES,
+    in_one_sentence,
+    place_to_write,
+    progress,
+    show_first,
+)
 from anthropo.workflows.classify import Classification, classify
 from anthropo.workflows.cohort import PhotoReading
 
@@ -90,15 +98,13 @@ def _show(made: Classification, path: Path | None, top: int) -> None:
 
 def _report(made: Classification, path: Path | None) -> None:
     most = MOST_FAILURES if path else None
-    for photo in made.failed[:most]:
-        click.echo(photo.reason, err=True)
-    lost = len(made.failed)
-    if most is not None and lost > most:
-        click.echo(f"… and {lost - most} more photos failed; the table has every reason.", err=True)
+    reasons = [photo.reason for photo in made.failed]
+    show_first(reasons, "more photos failed; the table has every reason", most)
     for note in made.notes:
         click.echo(note, err=True)
     total = made.n_photos
     if path:
+        lost = len(reasons)
         words = f", {lost} failed" if lost else ""
         click.echo(f"{path}: {total - lost} of {total} photos classified{words}.", err=True)
     if total > 1 or sys.stderr.isatty():

@@ -10,10 +10,6 @@ from anthropo.cli.finetune import RECIPES, recipe_options, reported, show_gather
 from anthropo.workflows.finetuning import FinetuneRequest
 
 
-def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name.strip() for name in (value or "").split(",") if name.strip()))
-
-
 @click.command(short_help="Train the networks of a recipe and put recall and precision side by side.")
 @click.argument("cohort", metavar="COHORT")
 @click.option(
@@ -25,7 +21,7 @@ def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 @click.option(
     "--networks",
     metavar="NAME,…",
-    callback=_names,
+    callback=options.names,
     help="Which ones.  [default: resnet50, inception_v3, densenet121, xception, inception_resnet_v2]",
 )
 @options.output_option(

@@ -12,8 +12,9 @@ from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME, fail, in_one_sentence, progress, show_findings
 from anthropo.errors import InputError
 from anthropo.files import write
+from anthropo.report.composite import composite_files, print_composites
 from anthropo.workflows.cohort import PhotoReading
-from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest
+from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, composite
 
 
 @click.command(short_help="Average face of each label, and where it differs from controls.")
@@ -86,29 +87,22 @@ def command(cohort: str, output: str, overwrite: bool, request: CompositeRequest
     """
     with in_one_sentence("nothing is written."):
         folder = _folder(output, cohort, overwrite)
-        sys.exit(_composite(cohort, folder, request))
-
-
-def _composite(cohort: str, folder: Path, request: CompositeRequest) -> int:
-    from anthropo.report.composite import composite_files, print_composites
-    from anthropo.workflows.composites import composite
-
-    result = composite(cohort, request, progress=progress)
-    show_findings(result.findings, result.left_out, err=True)
-    for sentence in result.refused.values():
-        click.echo(sentence, err=True)
-    if not result.groups:
-        fail(f"{cohort}: no composite is made; see above.", EXIT_NONE)
-    files = composite_files(result)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror or error}).") from None
-    for name, data in files.items():
-        write(folder / name, data)
-    print_composites(result)
-    click.echo(f"{folder}: {len(files)} files written.", err=True)
-    return EXIT_SOME if result.refused or result.left_out else 0
+        result = composite(cohort, request, progress=progress)
+        show_findings(result.findings, result.left_out, err=True)
+        for sentence in result.refused.values():
+            click.echo(sentence, err=True)
+        if not result.groups:
+            fail(f"{cohort}: no composite is made; see above.", EXIT_NONE)
+        files = composite_files(result)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be written ({error.strerror or error}).") from None
+        for name, data in files.items():
+            write(folder / name, data)
+        print_composites(result)
+        click.echo(f"{folder}: {len(files)} files written.", err=True)
+        sys.exit(EXIT_SOME if result.refused or result.left_out else 0)
 
 
 def _folder(output: str, cohort: str, overwrite: bool) -> Path:

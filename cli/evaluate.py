@@ -165,9 +165,6 @@ def _show_findings(findings: Sequence[Finding], left_out: Sequence[tuple[str, st
     show_findings([f for f in findings if f.message not in reasons], (), err=True)
 
 
-# ------------------------------------------------------------------------------------------- output
-
-
 def _show(evaluations: Sequence[Evaluation], *, compared: bool) -> None:
     from anthropo.report.evaluation import print_comparison, print_evaluation, summary
 
@@ -175,15 +172,12 @@ def _show(evaluations: Sequence[Evaluation], *, compared: bool) -> None:
         if made.attribute is not None:
             click.secho(f"\n{made.attribute}", bold=True, underline=True)
         if compared:
-            click.secho(summary(made) if len(made.models) == 1 else _task(made), bold=True)
+            of = f"{made.positive} against the others" if made.positive else f"{len(made.labels)} labels"
+            task = f"{of}: {made.n_photos} photos of {made.n_patients} patients, the same folds for all."
+            click.secho(summary(made) if len(made.models) == 1 else task, bold=True)
             print_comparison(made.models)
         else:
             print_evaluation(made)
-
-
-def _task(made: Evaluation) -> str:
-    of = f"{made.positive} against the others" if made.positive else f"{len(made.labels)} labels"
-    return f"{of}: {made.n_photos} photos of {made.n_patients} patients, the same folds for all."
 
 
 def write_evaluations(path: Path, evaluations: Sequence[Evaluation]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import click
 
@@ -18,6 +17,7 @@ from anthropo.cli.common import (
     show_findings,
 )
 from anthropo.files import write
+from anthropo.report.map import WRITERS, print_map
 from anthropo.workflows.map import MapRequest, map_faces
 
 
@@ -74,18 +74,12 @@ def command(cohort: str, output: str, request: MapRequest) -> None:
     """
     with in_one_sentence("nothing is written. Photos that are done are in the cache; run again to go on."):
         path = place_to_write(output, (".html", ".png", ".csv"), (cohort,))
-        sys.exit(_map(cohort, path, request))
-
-
-def _map(cohort: str, path: Path, request: MapRequest) -> int:
-    from anthropo.report.map import WRITERS, print_map
-
-    result = map_faces(cohort, request, progress=progress)
-    show_findings(result.findings, result.left_out, err=True)
-    drawn, left_out = result.drawn, len(result.left_out)
-    if drawn is None:
-        fail(f"{cohort}: no photo with a face. No map is drawn.", EXIT_NONE)
-    write(path, WRITERS[path.suffix.lower()](drawn))
-    print_map(drawn)
-    click.echo(f"{path}: {len(drawn.ids)} of {len(drawn.ids) + left_out} photos drawn.", err=True)
-    return EXIT_SOME if left_out else 0
+        result = map_faces(cohort, request, progress=progress)
+        show_findings(result.findings, result.left_out, err=True)
+        drawn, left_out = result.drawn, len(result.left_out)
+        if drawn is None:
+            fail(f"{cohort}: no photo with a face. No map is drawn.", EXIT_NONE)
+        write(path, WRITERS[path.suffix.lower()](drawn))
+        print_map(drawn)
+        click.echo(f"{path}: {len(drawn.ids)} of {len(drawn.ids) + left_out} photos drawn.", err=True)
+        sys.exit(EXIT_SOME if left_out else 0)

@@ -45,9 +45,6 @@ def command() -> None:
     """
 
 
-# --------------------------------------------------------------------------------------- list
-
-
 @command.command("list", short_help="List the tables, or one table's rows.")
 @click.argument("reference", metavar="[NAME|FILE]", required=False)
 def list_(reference: str | None) -> None:
@@ -102,9 +99,6 @@ def _show_rows(reference: Reference) -> None:
     _line("sha256", reference.sha256)
     _line("instrument", _distinct((row.instrument for row in reference.rows), "; "))
     _line("source", _distinct((row.source for row in reference.rows), "; "))
-
-
-# -------------------------------------------------------------------------------------- build
 
 
 @command.command("build", short_help="Make a table from your own controls.")

@@ -18,6 +18,7 @@ from anthropo.cli.common import (
     progress,
     show_findings,
 )
+from anthropo.report.rendering import print_table
 from anthropo.workflows.cohort import Material, TrainRequest, gather
 
 if TYPE_CHECKING:
@@ -185,23 +186,16 @@ def _show_decision(result: TrainResult) -> None:
 
 def show_relations(model: AttributeModel) -> None:
     """Attributes that go together, or avoid each other, more than by chance."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     sure = [relation for relation in model.relations if relation.q <= _SURE]
     if not sure:
         click.echo(f"No two attributes go together more or less often than by chance (q ≤ {_SURE}).")
         return
     used = "used by the chained classifiers" if model.chained else "not used (--independent)"
     click.secho(f"Relations between attributes, {used}:", bold=True)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("attribute", "with", "odds ratio", "95 % interval", "q"):
-        table.add_column(column, justify="left" if column in ("attribute", "with") else "right", no_wrap=True)
-    for r in sure[:_MOST_RELATIONS]:
-        table.add_row(
-            Text(r.first), Text(r.second), f"{r.odds_ratio:.2g}", f"{r.lo:.2g} to {r.hi:.2g}", f"{r.q:.2g}"
-        )
-    Console(width=None if sys.stdout.isatty() else 1000, highlight=False, markup=False).print(table)
+    rows = [
+        (r.first, r.second, f"{r.odds_ratio:.2g}", f"{r.lo:.2g} to {r.hi:.2g}", f"{r.q:.2g}")
+        for r in sure[:_MOST_RELATIONS]
+    ]
+    print_table(("attribute", "with", "odds ratio", "95 % interval", "q"), rows, left=("with",))
     if len(sure) > _MOST_RELATIONS:
         click.echo(f"… and {len(sure) - _MOST_RELATIONS} more.")

@@ -150,9 +150,6 @@ def read_features(
         )
 
 
-# --------------------------------------------------------------------------------------------- encoders
-
-
 def is_network_file(encoder: str) -> bool:
     """Whether an encoder's name is that of a file which `anthropo finetune` wrote."""
     return encoder.endswith(".anthropo")
@@ -211,9 +208,6 @@ def _named_encoder(name: str | None, weights: str | None, settings: Settings) ->
         raise WeightsError(
             f"{error} Or name another with {parameter('encoder')}; {_FACE_ENCODER} is always there."
         ) from None
-
-
-# -------------------------------------------------------------------------------------- what is trained on
 
 
 def _default_options() -> Options:

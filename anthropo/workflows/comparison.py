@@ -54,7 +54,8 @@ def prepare_comparison(
                 f"{parameter('networks', backbone)}: unknown. Choose from {', '.join(BACKBONES)}."
             )
     requests = [
-        replace(request, changes=(*request.changes, f"backbone={backbone}")) for backbone in networks or FIVE
+        replace(request, changes=(*request.changes, f"backbone={backbone}"))
+        for backbone in dict.fromkeys(networks or FIVE)
     ]
     recipes = [one.load_recipe() for one in requests]  # a mistake is found before photos are read
     first = prepare(cohort, requests[0], progress=progress)

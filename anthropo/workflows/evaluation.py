@@ -277,9 +277,6 @@ def _described(material: Material) -> dict[str, Any]:
     return rows
 
 
-# ------------------------------------------------------------------------------------- a trained model
-
-
 def evaluate_model(
     model: Model,
     cohort: str | os.PathLike[str],
