@@ -6,6 +6,8 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, place_to_write, progress
+from anthropo.report.bench import print_bench, write_rows
+from anthropo.workflows.bench import bench_networks
 from anthropo.workflows.cohort import PhotoReading
 
 
@@ -42,8 +44,6 @@ def command(
     """
     with in_one_sentence("nothing is written."):
         path = place_to_write(output, (".csv", ".json"), (*networks, cohort)) if output else None
-        from anthropo.report.bench import print_bench, write_rows
-        from anthropo.workflows.bench import bench_networks
 
         result = bench_networks(networks, cohort, calibrate=calibrate, reading=reading, progress=progress)
         for sentence in result.warnings:

@@ -19,6 +19,7 @@ from anthropo.cli.common import (
 )
 from anthropo.workflows.classify import Classification, classify
 from anthropo.workflows.cohort import PhotoReading
+from anthropo.workflows.model import load_model
 
 
 @click.command(short_help="Say what a model makes of photographs.")
@@ -66,8 +67,6 @@ def command(
     """
     with in_one_sentence("nothing is written. Photos that are done are in the cache; run again to go on."):
         path = place_to_write(output, (".csv", ".json", ".parquet"), (model, *photos)) if output else None
-
-        from anthropo.workflows.model import load_model
 
         made = classify(
             load_model(model),

@@ -7,6 +7,9 @@ import click
 from anthropo.cli import options
 from anthropo.cli.common import command_line, in_one_sentence, place_to_write, progress
 from anthropo.cli.finetune import RECIPES, recipe_options, reported, show_gathered, training_options
+from anthropo.report.bench import write_rows
+from anthropo.report.compare_networks import print_compared, write_compared
+from anthropo.workflows.comparison import compare_networks, prepare_comparison
 from anthropo.workflows.finetuning import FinetuneRequest
 
 
@@ -66,9 +69,6 @@ def command(
     with in_one_sentence("networks and epochs that are done are kept; run the same command again to go on."):
         inputs = (cohort, str(request.parameters or ""))
         path = place_to_write(output, (".csv", ".json", ".html"), inputs)
-        from anthropo.report.bench import write_rows
-        from anthropo.report.compare_networks import print_compared, write_compared
-        from anthropo.workflows.comparison import compare_networks, prepare_comparison
 
         folder = path.with_name(f"{path.name}.networks")
         prepared = prepare_comparison(cohort, request, networks, progress=progress)

@@ -11,6 +11,7 @@ from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, in_one_sentence, place_to_write, progress
 from anthropo.workflows.cohort import PhotoReading
 from anthropo.workflows.explain import ExplainRequest, UnusableError, explain
+from anthropo.workflows.model import load_model
 
 
 @click.command(short_help="Say why a model says what it says of a person.")
@@ -84,7 +85,6 @@ def command(
         from anthropo.report.explanation.document import Disclosure
         from anthropo.report.explanation.page import write
         from anthropo.report.explanation.terminal import print_explanation
-        from anthropo.workflows.model import load_model
 
         try:
             drawn = replace(request, heatmaps=path is not None)

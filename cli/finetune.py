@@ -19,7 +19,8 @@ from anthropo.cli.common import (
     progress,
     show_findings,
 )
-from anthropo.workflows.finetuning import FinetuneRequest, Prepared
+from anthropo.report.finetune import print_finetuned, write_history
+from anthropo.workflows.finetuning import FinetuneRequest, Prepared, finetune, prepare
 
 if TYPE_CHECKING:
     from anthropo.networks.training_loop import Report, Step
@@ -126,8 +127,6 @@ def command(
         inputs = [str(path) for path in (cohort, request.parameters, request.pretrain) if path]
         path = place_to_write(output, (".anthropo",), inputs)
         from anthropo.networks.checkpoints import Checkpoints, folder_of
-        from anthropo.report.finetune import print_finetuned, write_history
-        from anthropo.workflows.finetuning import finetune, prepare
 
         prepared = prepare(cohort, request, progress=progress)
         show_gathered(prepared)

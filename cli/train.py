@@ -18,13 +18,14 @@ from anthropo.cli.common import (
     progress,
     show_findings,
 )
+from anthropo.learning.evaluation import Evaluation, model_name
+from anthropo.report.evaluation import print_comparison, summary
 from anthropo.report.rendering import print_table
 from anthropo.workflows.cohort import Material, TrainRequest, gather
+from anthropo.workflows.training import TrainResult, train
 
 if TYPE_CHECKING:
     from anthropo.learning.attributes import AttributeModel
-    from anthropo.learning.evaluation import Evaluation
-    from anthropo.workflows.training import TrainResult
 
 _SURE = 0.05  # false discovery rate of a relation that is shown
 _MOST_RELATIONS = 20
@@ -86,8 +87,6 @@ def command(
         material = gather(cohort, request, progress=progress)
         show_findings(material.findings, material.features.left_out, err=True)
 
-        from anthropo.workflows.training import train
-
         result = train(material, judge=judge, command=command_line(ctx), progress=progress)
         show_trained(result)
         result.trained.save(path)
@@ -147,9 +146,6 @@ def show_trained(result: TrainResult) -> None:
 
 
 def _show_figures(evaluations: tuple[Evaluation, ...]) -> None:
-    from anthropo.learning.evaluation import model_name
-    from anthropo.report.evaluation import print_comparison, summary
-
     if not evaluations:
         return
     made = evaluations[0]
