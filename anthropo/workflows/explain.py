@@ -213,14 +213,9 @@ _Seen = dict[str, Observation | Photo]  # by path; photos of a model that reads 
 def _seen(paths: Sequence[str], settings: Settings, encoder: Encoder, jobs: int) -> tuple[_Seen, list[str]]:
     """The photos that can be read, and why others cannot."""
     look = partial(_look, settings=settings, encoder=encoder)
-    seen: _Seen = {}
-    reasons = []
-    for path, one in zip(paths, in_order(look, paths, jobs), strict=True):
-        if isinstance(one, str):
-            reasons.append(one)
-        else:
-            seen[path] = one
-    return seen, reasons
+    looked = dict(zip(paths, in_order(look, paths, jobs), strict=True))
+    reasons = [one for one in looked.values() if isinstance(one, str)]
+    return {path: one for path, one in looked.items() if not isinstance(one, str)}, reasons
 
 
 def _look(path: str, settings: Settings, encoder: Encoder) -> Observation | Photo | str:
