@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -129,7 +130,7 @@ class AttributeModel:
             "chained": self.chained,
             "error_rate": self.error_rate,
             "classifiers": [],
-            "relations": [[r.first, r.second, r.odds_ratio, r.lo, r.hi, r.q] for r in self.relations],
+            "relations": [list(astuple(r)) for r in self.relations],
         }
         arrays: Arrays = {}
         for at, (one, sets) in enumerate(zip(self.classifiers, self.sets, strict=True)):
@@ -177,27 +178,19 @@ def find_relations(
     names: Sequence[str], member: NDArray[np.bool_], patients: NDArray[Any]
 ) -> tuple[Relation, ...]:
     """Odds ratios of all pairs of attributes, surest first; a patient has what any of their photos has."""
-    from scipy.stats import fisher_exact
+    from scipy.stats import false_discovery_control, fisher_exact
 
     people = list(dict.fromkeys(patients.tolist()))
     has = np.array([member[patients == p].any(0) for p in people]).reshape(len(people), -1)
     pairs = []
-    for i in range(len(names)):
-        for j in range(i + 1, len(names)):
-            cells = np.array([[np.sum((has[:, i] == a) & (has[:, j] == b)) for b in (1, 0)] for a in (1, 0)])
-            if (cells.sum(0) == 0).any() or (cells.sum(1) == 0).any():
-                continue
+    for i, j in combinations(range(len(names)), 2):
+        cells = np.array([[np.sum((has[:, i] == a) & (has[:, j] == b)) for b in (1, 0)] for a in (1, 0)])
+        if cells.sum(0).all() and cells.sum(1).all():
             half = cells + 0.5
             log = float(np.log(half[0, 0] * half[1, 1] / half[0, 1] / half[1, 0]))
             wide = 1.96 * float(np.sqrt((1 / half).sum()))
-            p = float(fisher_exact(cells).pvalue)
-            pairs.append((p, names[i], names[j], log, wide))
+            limits = np.exp([log, log - wide, log + wide]).tolist()
+            pairs.append((float(fisher_exact(cells).pvalue), names[i], names[j], *limits))
     pairs.sort()
-    q = 1.0
-    out: list[Relation] = []
-    for rank in range(len(pairs), 0, -1):
-        p, first, second, log, wide = pairs[rank - 1]
-        q = min(q, p * len(pairs) / rank)
-        ratio, lo, hi = np.exp([log, log - wide, log + wide]).tolist()
-        out.append(Relation(first, second, ratio, lo, hi, q))
-    return tuple(reversed(out))
+    rates = false_discovery_control([p for p, *_ in pairs]).tolist() if pairs else []
+    return tuple(Relation(*pair[1:], q) for pair, q in zip(pairs, rates, strict=True))

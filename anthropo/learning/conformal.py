@@ -43,8 +43,7 @@ class ConformalSets:
 
     def sets(self, probabilities: Floats, error_rate: float) -> NDArray[np.bool_]:
         """Which labels (n, k) are in the prediction set."""
-        inside: NDArray[np.bool_] = self.p_values(probabilities) > error_rate
-        return inside
+        return np.asarray(self.p_values(probabilities) > error_rate)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,8 +81,7 @@ class Distance:
     def by_feature(self, values: Floats) -> Floats:
         """The same as a sum over features, (n, m): each one's deviation times its expected pull."""
         off = np.where(np.isfinite(values), values - self.mean, 0)
-        pulled: Floats = off * ((off @ self.axes.T) @ self.axes) / max(len(self.axes), 1)
-        return pulled
+        return np.asarray(off * ((off @ self.axes.T) @ self.axes) / max(len(self.axes), 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,5 +117,4 @@ class Rank:
     def p_value(self, distances: Floats) -> Floats:
         """P-values (n,); small for distances that few reference people reach."""
         below = np.searchsorted(self.scores, distances - 1e-12, side="left")
-        p: Floats = (len(self.scores) - below + 1) / (len(self.scores) + 1)
-        return p
+        return np.asarray((len(self.scores) - below + 1) / (len(self.scores) + 1))

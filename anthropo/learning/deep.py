@@ -71,14 +71,12 @@ def fit_region(
 def _on_sphere(embeddings: NDArray[np.floating], centre: Floats) -> Floats:
     there = np.asarray(embeddings, dtype=np.float64) - centre
     length = np.linalg.norm(there, axis=1, keepdims=True)
-    on: Floats = there / np.where(length > 0, length, 1)
-    return on
+    return np.asarray(there / np.where(length > 0, length, 1))
 
 
 def _fourier(sphere: Floats, frequencies: Floats) -> Floats:
     phase = sphere @ frequencies.T
-    features: Floats = np.hstack([np.cos(phase), np.sin(phase)]) / np.sqrt(len(frequencies))
-    return features
+    return np.asarray(np.hstack([np.cos(phase), np.sin(phase)]) / np.sqrt(len(frequencies)))
 
 
 def _dual(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tuple[Floats, Floats]:
@@ -103,15 +101,13 @@ def _inverse(matrix: Floats) -> Floats:
 
     factor, failed = dpotrf(matrix, lower=1)
     lower, _ = dpotri(factor, lower=1) if not failed else (np.linalg.inv(matrix), 0)
-    whole: Floats = np.tril(lower) + np.tril(lower, -1).T
-    return whole
+    return np.asarray(np.tril(lower) + np.tril(lower, -1).T)
 
 
 def _primal(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tuple[Floats, Floats]:
     gram, moment = features.T @ features, features.T @ targets
     eye = np.eye(len(gram))
-    errors = []
-    kept = []
+    best = (np.inf, 0.0, targets)
     for penalty in _PENALTIES:
         scores = np.empty_like(targets)
         for fold in np.unique(folds):
@@ -119,8 +115,7 @@ def _primal(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tupl
             held_out = features[b]
             left = gram - held_out.T @ held_out + penalty * eye
             scores[b] = held_out @ np.linalg.solve(left, moment - held_out.T @ targets[b])
-        errors.append(float(((scores - targets) ** 2).mean()))
-        kept.append(scores)
-    best = int(np.argmin(errors))
-    solved: Floats = np.linalg.solve(gram + _PENALTIES[best] * eye, moment).astype(np.float64, copy=False)
-    return solved, kept[best]
+        error = float(((scores - targets) ** 2).mean())
+        if error < best[0]:
+            best = (error, penalty, scores)
+    return np.asarray(np.linalg.solve(gram + best[1] * eye, moment), dtype=np.float64), best[2]

@@ -53,9 +53,8 @@ class Gallery:
 
     def odds(self, embeddings: Floats) -> Floats:
         """Odds (n, labels) of each label against all trained ones together."""
-        ratio: Floats = np.exp(self.intercept + self.slope * self.similarity(embeddings))
-        odds: Floats = ratio * self.prior / (1 - self.prior.sum())
-        return odds
+        ratio = np.exp(self.intercept + self.slope * self.similarity(embeddings))
+        return np.asarray(ratio * self.prior / (1 - self.prior.sum()))
 
 
 def fit_gallery(
@@ -116,5 +115,4 @@ def fit_gallery(
 
 def _unit(vectors: Floats) -> Floats:
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    out: Floats = vectors / np.where(length > 0, length, 1)
-    return out
+    return np.asarray(vectors / np.where(length > 0, length, 1))

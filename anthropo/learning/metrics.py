@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
+from importlib.resources import files
 
 import numpy as np
 
@@ -16,28 +18,9 @@ from anthropo.learning.judged import Bools, Judged
 #: Ranks at which "the right label is among the first k" is asked.
 TOP = (1, 5, 10, 30)
 #: Every metric in one line, in the order of tables.
-DEFINITIONS: dict[str, str] = {
-    "sensitivity": "Of the photos with the label, the share called so. An abstention counts as missed.",
-    "specificity": "Of the photos without the label, the share cleared. An abstention is not clearing.",
-    "ppv": "Positive predictive value: of the photos called positive, the share with the label, here.",
-    "npv": "Negative predictive value: of the photos called negative, the share without it, here.",
-    "ppv_at_prevalence": "Positive predictive value at the stated prevalence (Bayes' rule).",
-    "npv_at_prevalence": "Negative predictive value at the stated prevalence (Bayes' rule).",
-    "accuracy": "Share of all photos called rightly. An abstention counts as wrong.",
-    "balanced_accuracy": "Mean over the labels of the share called rightly. 0.5 is chance for two labels.",
-    "auroc": "Area under the ROC curve: how often one with the label outscores one without. 0.5 is chance.",
-    "auprc": "Average precision, the area under the precision-recall curve. Chance is the label's share.",
-    "top_1": "Share of photos whose label has the highest probability of all. A tie counts against.",
-    "top_5": "Share of photos whose label is among the 5 most probable.",
-    "top_10": "Share of photos whose label is among the 10 most probable.",
-    "top_30": "Share of photos whose label is among the 30 most probable.",
-    "brier": "Mean squared error of the positive probability (without one: sum over labels). 0 is best.",
-    "log_loss": "Mean negative natural logarithm of the probability given to what was true. 0 is best.",
-    "calibration_error": "Mean distance of stated probability to observed share, less chance. 0 is best.",
-    "coverage": "Share of photos whose prediction set holds the right label; compare with the level wanted.",
-    "set_size": "Mean number of labels in a prediction set. Small is informative.",
-    "abstention": "Share of photos answered with “none of these”.",
-}
+DEFINITIONS: dict[str, str] = json.loads(
+    files("anthropo.learning").joinpath("metrics.json").read_text("utf-8")
+)
 
 _OF_PROBABILITIES = ("brier", "log_loss", "calibration_error")
 _COMPARED = (
@@ -134,33 +117,18 @@ def judge_labels(
     judged: Judged, prevalence: float | None = None, *, bootstrap: int = 1000, seed: int = 0
 ) -> dict[str, dict[str, Interval]]:
     """Metrics of each label against the rest, without those that do not depend on the positive label."""
-    return {
-        label: {
-            name: interval
-            for name, interval in judge(
-                judged, label, prevalence, top=(), bootstrap=bootstrap, seed=seed
-            ).items()
-            if name not in ("accuracy", "coverage", "set_size", "abstention")
-        }
+    figures = {
+        label: judge(judged, label, prevalence, top=(), bootstrap=bootstrap, seed=seed)
         for label in judged.labels
     }
+    common = ("accuracy", "coverage", "set_size", "abstention")
+    return {k: {m: v for m, v in of.items() if m not in common} for k, of in figures.items()}
 
 
 def compare(
     a: Judged, b: Judged, positive: str | None = None, *, bootstrap: int = 1000, seed: int = 0
 ) -> dict[str, Interval]:
-    """Differences a − b of metrics on the same photos, bootstrapped in pairs by patient.
-
-    Returns
-    -------
-    dict of str to Interval
-        Of sensitivity, specificity, accuracy, balanced accuracy, AUROC, AUPRC, Brier score and log loss.
-
-    Raises
-    ------
-    InputError
-        If the two are not of the same photos in the same order.
-    """
+    """Differences a − b of metrics on the same photos, bootstrapped in pairs by patient."""
     if a.labels != b.labels or not np.array_equal(a.truth, b.truth) or not np.array_equal(a.groups, b.groups):
         raise InputError("Two models can only be compared on the same photos in the same order.")
     chosen = a.index(positive)
@@ -198,27 +166,23 @@ def _proportions(
         )
     present = [c for c in range(k) if (truth == c).any()]
     absent = f"{k - len(present)} of {k} labels cannot be had and are left out" if len(present) < k else ""
-    recalls = [_rates(judged, c)["sensitivity"] for c in present]
+    each = [_rates(judged, c) for c in present]
     if len(present) < 2:
         figures["balanced_accuracy"] = unknown(f"every photo is of {judged.labels[present[0]]}")
     else:
-        figures["balanced_accuracy"] = mean_of(recalls, len(truth), absent)
+        figures["balanced_accuracy"] = mean_of([of["sensitivity"] for of in each], len(truth), absent)
     if positive is not None:
         rates = _rates(judged, positive)
         figures |= {name: rates[name] for name in ("sensitivity", "specificity", "ppv", "npv")}
         figures |= _at_prevalence(rates, prevalence)
         return figures
-    each = [_rates(judged, c) for c in present]
     for name in ("sensitivity", "specificity", "ppv", "npv"):
         had = [rates[name] for rates in each if not math.isnan(rates[name].value)]
         left_out = k - len(had)
         note = f"{left_out} of {k} labels cannot be had and are left out" if left_out else ""
         figures[name] = mean_of(had, len(truth), note) if had else each[0][name]
-    why = "needs a positive label"
-    return {
-        **figures,
-        **{name: unknown(why) for name in ("ppv_at_prevalence", "npv_at_prevalence")},
-    }
+    at_prevalence = ("ppv_at_prevalence", "npv_at_prevalence")
+    return figures | dict.fromkeys(at_prevalence, unknown("needs a positive label"))
 
 
 def _rates(judged: Judged, positive: int) -> dict[str, Interval]:
@@ -285,12 +249,10 @@ def _resampled(judged: Judged, positive: int | None, bootstrap: int, seed: int) 
         perfect = value in (0.0, 1.0) or patients < 2
         effective = patients if perfect else max(1.0, value * (1 - value) / variance)
         intervals[name] = Interval(value, *wilson(value, effective), n)
-    for name in ("brier", "log_loss"):
+    for name in ("brier", "log_loss", *(["set_size"] if judged.sets is not None else [])):
         intervals[name] = Interval(values[name], *percentiles(replicates[name]), n)
     if judged.sets is None:
         intervals["set_size"] = unknown("no prediction sets")
-    else:
-        intervals["set_size"] = Interval(values["set_size"], *percentiles(replicates["set_size"]), n)
     return intervals
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -21,7 +21,7 @@ from anthropo.learning.intervals import as_json
 from anthropo.learning.model import OTHERS, LabelModel, Options, Task, collapse, control_label, positive_label
 from anthropo.learning.normality import WITHIN, NormalityModel
 from anthropo.learning.profile import Profile
-from anthropo.learning.subgroups import age_bands
+from anthropo.learning.subgroups import NOT_GIVEN, age_bands
 from anthropo.learning.trained import MODELS, Model, Trained, instrument
 from anthropo.settings import Settings
 
@@ -65,6 +65,11 @@ def make_trained(
         Of a cross-validation with these options: one, or one per attribute.
     command : str
         That trained it, without folders.
+
+    Returns
+    -------
+    Trained
+        The model, its description and the profiles of its labels.
 
     Raises
     ------
@@ -241,24 +246,23 @@ def describe_cohort(
 
     Photos are counted by `labels`, of which each is a list of attributes, ``a; b``, if there are `several`.
     """
+    people = features.patients.tolist()
     n_photos: Counter[str] = Counter()
-    patients: dict[str, set[str]] = {}
-    for cell, patient in zip(labels.tolist(), features.patients.tolist(), strict=True):
+    patients = defaultdict(set)
+    for cell, patient in zip(labels.tolist(), people, strict=True):
         for label in split_labels(cell) if several else (cell,):
             n_photos[label] += 1
-            patients.setdefault(label, set()).add(patient)
-    subgroups: dict[str, dict[str, int]] = {}
+            patients[label].add(patient)
+    subgroups = {}
     for name in ("sex", "age"):
         if name in features.metadata:
             values: Sequence[Any] = features.metadata[name]
-            bands = age_bands(values) if name == "age" else [str(v) if v else "not given" for v in values]
-            members: dict[str, set[str]] = {}
-            for band, patient in zip(bands, features.patients.tolist(), strict=True):
-                members.setdefault(band, set()).add(patient)
-            subgroups[name] = {band: len(people) for band, people in sorted(members.items())}
+            bands = age_bands(values) if name == "age" else [str(v) if v else NOT_GIVEN for v in values]
+            counts = Counter(band for band, _ in set(zip(bands, people, strict=True)))
+            subgroups[name] = dict(sorted(counts.items()))
     return {
         "photos": len(features),
-        "patients": len(set(features.patients.tolist())),
+        "patients": len(set(people)),
         "left_out": len(features.left_out),
         "sha256": file_sha256(source) if source and source.is_file() else None,
         "labels": {
