@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import InputError, ModelError, parameter
-from anthropo.learning.cohort import SEPARATOR, some
+from anthropo.learning.cohort import some, split_labels
 from anthropo.learning.columns import METADATA
 from anthropo.learning.conformal import ConformalSets
 from anthropo.learning.cost import expected_cost_decision, parse_cost
@@ -169,11 +169,6 @@ class AttributeModel:
         return cls(labels, classifiers, sets, relations, chained, reader.number("error_rate"))
 
 
-def split_labels(label: str) -> tuple[str, ...]:
-    """The labels in a cell ``a; b``."""
-    return tuple(one for one in label.split(f"{SEPARATOR} ") if one)
-
-
 def find_relations(
     names: Sequence[str], member: NDArray[np.bool_], patients: NDArray[Any]
 ) -> tuple[Relation, ...]:
@@ -190,7 +185,10 @@ def find_relations(
             log = float(np.log(half[0, 0] * half[1, 1] / half[0, 1] / half[1, 0]))
             wide = 1.96 * float(np.sqrt((1 / half).sum()))
             limits = np.exp([log, log - wide, log + wide]).tolist()
-            pairs.append((float(fisher_exact(cells).pvalue), names[i], names[j], *limits))
+            pairs.append((float(fisher_exact(cells).pvalue), names[i], names[j], limits))
     pairs.sort()
     rates = false_discovery_control([p for p, *_ in pairs]).tolist() if pairs else []
-    return tuple(Relation(*pair[1:], q) for pair, q in zip(pairs, rates, strict=True))
+    return tuple(
+        Relation(first, second, *limits, q)
+        for (_, first, second, limits), q in zip(pairs, rates, strict=True)
+    )

@@ -90,9 +90,8 @@ def _weights(manifest: Manifest) -> list[dict[str, Any]]:
 
 
 def _not_commercial(manifest: Manifest) -> list[str]:
-    return [
-        w.get("name") or "unnamed weights" for w in _weights(manifest) if w.get("commercial_use") is False
-    ]
+    weights = _weights(manifest)
+    return [w.get("name") or "unnamed weights" for w in weights if w.get("commercial_use") is False]
 
 
 def _few(counts: Mapping[str, int | None]) -> str:
@@ -111,6 +110,7 @@ def describe(manifest: Manifest) -> list[Row]:
     """
     cohort, encoder = _part(manifest, "cohort"), _part(manifest, "encoder")
     validation, point = _part(manifest, "validation"), _part(manifest, "operating_point")
+    main = _part(validation, "models", "hybrid") or _part(validation, "models", "network")
     task = manifest.get("task")
     trained_on = _photos_of_patients(cohort.get("photos"), cohort.get("patients"))
     if cohort.get("left_out"):
@@ -145,7 +145,7 @@ def describe(manifest: Manifest) -> list[Row]:
         ("measurements", _number(len(manifest["measurements"])) if manifest.get("measurements") else None),
         ("metadata", ", ".join(manifest.get("metadata") or ())),
         ("validated by", validation.get("method")),
-        *((_metric(name), _figure(figure)) for name, figure in _main_figures(validation).items()),
+        *((_metric(name), _figure(figure)) for name, figure in main.items()),
         ("decision", point.get("rule")),
         ("threshold", _number(point["threshold"]) if point.get("threshold") is not None else None),
         *(
@@ -161,10 +161,6 @@ def describe(manifest: Manifest) -> list[Row]:
         ("size", _size(manifest)),
     ]
     return [(name, _plain(value)) for name, value in rows if value]
-
-
-def _main_figures(validation: Manifest) -> dict[str, Any]:
-    return _part(validation, "models", "hybrid") or _part(validation, "models", "network")
 
 
 def _network(manifest: Manifest) -> list[tuple[str, str | None]]:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import InputError, parameter
-from anthropo.learning.attributes import ABSENT, PRESENT, split_labels
-from anthropo.learning.cohort import some
+from anthropo.learning.attributes import ABSENT, PRESENT
+from anthropo.learning.cohort import some, split_labels
 from anthropo.learning.features import Features, feature_frame, subset
 from anthropo.learning.judged import Judged
 from anthropo.learning.model import (

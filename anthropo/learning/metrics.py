@@ -1,4 +1,4 @@
-"""Figures that say how good a classifier is, each with its 95 % interval (`anthropo.learning.intervals`)."""
+"""Figures that say how good a classifier is, each with its 95 % interval."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def judge(
     Notes
     -----
     The calibration error is the mean over bins, weighted by their photos, of the distance of observed share
-    to mean probability [11]_, in bins of equal numbers of photos: as many as hold 30 each, 10 at most. The
-    plain figure is biased upwards, because chance alone moves an observed share [12]_: with 500 photos a
+    to mean probability [1]_, in bins of equal numbers of photos: as many as hold 30 each, 10 at most. The
+    plain figure is biased upwards, because chance alone moves an observed share [2]_: with 500 photos a
     perfectly calibrated model seems to err by 0.03. Therefore the value given is the error that, present in
     every bin, would lead one to *expect* the plain figure; the interval holds every error under which the
     plain figure is no surprise (test inversion, each bin's share normal around its error with the patients'
@@ -84,9 +84,9 @@ def judge(
     89 to 99 %. Where the error varies much between bins and photos are few the value is too small by up to a
     quarter.
 
-    .. [11] Naeini MP, Cooper GF, Hauskrecht M. Obtaining well calibrated probabilities using Bayesian
+    .. [1] Naeini MP, Cooper GF, Hauskrecht M. Obtaining well calibrated probabilities using Bayesian
        binning. AAAI 2015.
-    .. [12] Roelofs R, et al. Mitigating bias in calibration error estimation. AISTATS 2022.
+    .. [2] Roelofs R, et al. Mitigating bias in calibration error estimation. AISTATS 2022.
 
     Examples
     --------

@@ -215,11 +215,9 @@ class LabelModel:
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """The model as JSON and arrays of numbers, for a model file."""
         meta, arrays = self.classifier.state()
-        made: dict[str, Any] = {"task": "labels", "classifier": meta, "error_rate": self.error_rate}
-        made["alarm"] = self.alarm
-        out = prefixed(arrays, "classifier/")
-        for c, scores in enumerate(self.sets.scores):
-            out[f"sets/{c}"] = scores
+        made: dict[str, Any] = {"task": "labels", "classifier": meta}
+        made |= {"error_rate": self.error_rate, "alarm": self.alarm}
+        out = prefixed(arrays, "classifier/") | {f"sets/{c}": of for c, of in enumerate(self.sets.scores)}
         if self.novelty is not None:
             made["novelty"], kept = self.novelty.state()
             out |= prefixed(kept, "novelty/")
@@ -379,7 +377,6 @@ def by_person(rows: int, groups: Sequence[str] | None) -> tuple[Callable[[Floats
     def mean(values: Floats) -> Floats:
         total = np.zeros((len(order), values.shape[1]))
         np.add.at(total, of, values)
-        out: Floats = total / np.bincount(of)[:, None]
-        return out
+        return np.asarray(total / np.bincount(of)[:, None])
 
     return mean, len(order)

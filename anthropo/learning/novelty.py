@@ -38,9 +38,8 @@ class Novelty:
         columns = Columns(columns.measurements, columns.regions, ())
         scaler = Scaler.fit(table, columns) if columns.measurements else None
         names = [str(p) for p in patients]
-        people = list(dict.fromkeys(names))
         # no labels here: people are dealt to two made-up ones, which only spreads them evenly
-        side = {p: str(i % 2) for i, p in enumerate(people)}
+        side = {p: str(i % 2) for i, p in enumerate(dict.fromkeys(names))}
         folds = split([side[p] for p in names], names, 5, seed).index
         parts, medians = {}, {}
         total = np.zeros(len(table))
@@ -94,11 +93,8 @@ class Novelty:
         reader, take = Meta(meta), Take(arrays)
         dims = reader.sizes("regions")
         columns = Columns.sized(reader.texts("measurements"), dims)
-        measured = columns.measurements
-        m = len(measured)
-        scaler = None
-        if m:
-            scaler = Scaler(measured, measured, (None,) * m, take("mean", m), take("spread", m))
+        names, m = columns.measurements, len(columns.measurements)
+        scaler = Scaler(names, names, (None,) * m, take("mean", m), take("spread", m)) if m else None
         sizes = {"measurements": m, **dims} if m else dims
         medians = take("medians", len(sizes))
         parts = {

@@ -40,13 +40,7 @@ def by_subgroup(
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> dict[str, Subgroup]:
-    """Figures of the photos of each value of a column (n,).
-
-    Returns
-    -------
-    dict of str to Subgroup
-        Age bands in their order, others by name, "not given" last.
-    """
+    """Figures of the photos of each value of a column (n,): in the order of ages or names."""
     names = np.array([_text(value) for value in values], dtype=object)
     if len(names) != len(judged.truth):
         raise InputError(f"{len(names)} values of the column, but {len(judged.truth)} photos.")

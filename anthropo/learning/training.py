@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from anthropo.face.weights import KNOWN
 from anthropo.files import file_sha256
-from anthropo.learning.attributes import NO_ATTRIBUTE, AttributeModel, split_labels
+from anthropo.learning.attributes import NO_ATTRIBUTE, AttributeModel
+from anthropo.learning.cohort import split_labels
 from anthropo.learning.evaluation import Evaluation
 from anthropo.learning.features import Features
 from anthropo.learning.intervals import as_json
@@ -94,14 +95,10 @@ def make_trained(
     'affected'
     """
     model = fit_model(features, options, task)
+    labels = features.labels if task == "attributes" else collapse(features.labels, options.positive)
     manifest = {
         **_inputs(model, features, options, task, encoder, settings),
-        "cohort": describe_cohort(
-            features,
-            features.labels if task == "attributes" else collapse(features.labels, options.positive),
-            several=task == "attributes",
-            source=source,
-        ),
+        "cohort": describe_cohort(features, labels, several=task == "attributes", source=source),
         "command": command,
         "seed": options.seed,
         "libraries": {name: metadata.version(name) for name in ("numpy", "scikit-learn", "torch", "xgboost")},
@@ -180,14 +177,11 @@ def _decision(
     if evaluations:
         figures = evaluations[0].figures
         point |= {name: figures[name].to_json() for name in ("sensitivity", "specificity")}
-    cost = np.asarray(model.classifier.cost)
+    costs = zip(model.trained, np.asarray(model.classifier.cost).tolist(), strict=True)
     entries = {
         "positive": positive,
         "controls": controls,
-        "cost": {
-            label: {other: float(cost[i, j]) for j, other in enumerate(model.trained)}
-            for i, label in enumerate(model.trained)
-        },
+        "cost": {label: dict(zip(model.trained, row, strict=True)) for label, row in costs},
         "conformal": {"error": options.error_rate},
         "novelty": {"specificity": 1 - options.alarm},
         "operating_point": point,
