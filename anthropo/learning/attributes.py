@@ -67,12 +67,12 @@ class AttributeModel:
                 f"{some(names) or 'none'}. Add patients with and without."
             )
         order = sorted(counts, key=lambda name: (-counts[name], name))
-        cost = None
         if options.cost_matrix:
             raise InputError(
                 f"{parameter('cost_matrix')} is for one label per photo. Pass {parameter('cost', 'miss=5')} "
                 "for attributes."
             )
+        cost = 1 - np.eye(2)
         if options.cost:
             cost = parse_cost(options.cost, (ABSENT, PRESENT), PRESENT, ABSENT)
         table = design(features, options).copy()
@@ -80,9 +80,8 @@ class AttributeModel:
         for name in order:
             y = np.where(member[:, names.index(name)], PRESENT, ABSENT)
             one = HybridClassifier(
-                options.classifier, balance=options.balance, cost=1 - np.eye(2) if cost is None else cost,
-                random_state=options.seed,
-            ).fit(table, y, groups=features.patients)  # fmt: skip
+                options.classifier, balance=options.balance, cost=cost, random_state=options.seed
+            ).fit(table, y, groups=features.patients)
             out = np.clip(one.out_of_fold_[:, 1], 1e-6, 1 - 1e-6)
             classifiers.append(one)
             sets.append(ConformalSets.fit(one.out_of_fold_, (y == PRESENT).astype(np.int64)))
@@ -189,6 +188,6 @@ def find_relations(
     pairs.sort()
     rates = false_discovery_control([p for p, *_ in pairs]).tolist() if pairs else []
     return tuple(
-        Relation(first, second, *limits, q)
-        for (_, first, second, limits), q in zip(pairs, rates, strict=True)
+        Relation(first, second, ratio, lo, hi, q)
+        for (_, first, second, (ratio, lo, hi)), q in zip(pairs, rates, strict=True)
     )

@@ -201,10 +201,9 @@ def _look(
     try:
         if settings.no_face:
             photo = known if isinstance(known, Photo) else read_picture(path, settings, encoder)
-            embeddings = encoder.embed(photo, None, regions)
             numbers.arrays = {
                 "measurements": np.empty(0),
-                "embeddings": embeddings,
+                "embeddings": encoder.embed(photo, None, regions),
                 "print": image_print(photo),
             }
         else:

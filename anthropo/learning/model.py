@@ -143,12 +143,9 @@ class LabelModel:
         controls = control_label(labels, options.controls)
         table = design(features, options)
         cost = cost_matrix(options, trained, controls)
+        known = controls if controls in trained else None
         classifier = HybridClassifier(
-            options.classifier,
-            balance=options.balance,
-            cost=cost,
-            controls=controls if controls in trained else None,
-            random_state=options.seed,
+            options.classifier, balance=options.balance, cost=cost, controls=known, random_state=options.seed
         ).fit(table[keep], labels[keep], groups=features.patients[keep])
         y = np.searchsorted(trained, labels[keep])
         sets = ConformalSets.fit(classifier.out_of_fold_, y)

@@ -151,15 +151,8 @@ def _validation(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     figures = first.models
     if first.attribute is not None:
         figures = {str(made.attribute): made.figures for made in evaluations}
-    return {
-        "validation": {
-            "method": "cross-validation by patient",
-            "n_photos": first.n_photos,
-            "n_patients": first.n_patients,
-            "prevalence": first.prevalence,
-            "models": as_json(figures),
-        }
-    }
+    counts = {name: getattr(first, name) for name in ("n_photos", "n_patients", "prevalence")}
+    return {"validation": {"method": "cross-validation by patient", **counts, "models": as_json(figures)}}
 
 
 def _decision(
