@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import ModelError
+from anthropo.learning.model_readers import Arrays
 
 if TYPE_CHECKING:
     import xgboost
-
-Arrays = dict[str, NDArray[Any]]
 
 #: Objectives without other parameters than the number of classes.
 OBJECTIVES = ("binary:logistic", "binary:logitraw", "multi:softprob", "reg:squarederror")

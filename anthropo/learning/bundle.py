@@ -189,9 +189,7 @@ def _array_bytes(name: str, array: NDArray[Any]) -> bytes:
     if little.dtype.str not in _DTYPES:
         raise ValueError(f"array {name}: dtype {little.dtype} cannot be kept in a model file")
     file = io.BytesIO()
-    np.lib.format.write_array(  # type: ignore[no-untyped-call, unused-ignore]
-        file, little, version=(1, 0), allow_pickle=False
-    )
+    np.save(file, little, allow_pickle=False)
     return file.getvalue()
 
 

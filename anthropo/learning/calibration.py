@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from anthropo.learning.judged import Floats
 
 _PRIOR = 1e-6  # weight of the penalty on slopes, per photo
 _HELD = 3.0  # photos' worth of penalty on leaving a part's expected slope
@@ -63,8 +63,6 @@ def fit_stack(
 
     `expected_slope` is what a part has unless the photos say otherwise: for parts that are log-odds already.
 
-    Notes
-    -----
     With two labels and one part this is Platt scaling (Platt 1999), with more labels vector scaling with
     one temperature (Guo et al., ICML 2017). Slopes are held at 0 or above: a part that is wrong more often
     than right out of fold is not used.

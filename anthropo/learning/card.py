@@ -41,8 +41,6 @@ _METRICS = {
     "brier": "Brier score",
 }
 
-# ------------------------------------------------------------------------------- small pieces
-
 
 def _part(manifest: Manifest, *keys: str) -> dict[str, Any]:
     """An object inside the manifest; empty when it is missing."""
@@ -100,9 +98,6 @@ def _few(counts: Mapping[str, int | None]) -> str:
     return ", ".join(f"{label} ({n:,})" for n, label in few)
 
 
-# ----------------------------------------------------------------------------- anthropo inspect
-
-
 def describe(manifest: Manifest) -> list[Row]:
     """Names and values that describe a model at a glance, one line each.
 
@@ -111,6 +106,7 @@ def describe(manifest: Manifest) -> list[Row]:
     cohort, encoder = _part(manifest, "cohort"), _part(manifest, "encoder")
     validation, point = _part(manifest, "validation"), _part(manifest, "operating_point")
     main = _part(validation, "models", "hybrid") or _part(validation, "models", "network")
+    sizes = [(file or {}).get("size") or 0 for file in _part(manifest, "files").values()]
     task = manifest.get("task")
     trained_on = _photos_of_patients(cohort.get("photos"), cohort.get("patients"))
     if cohort.get("left_out"):
@@ -158,7 +154,7 @@ def describe(manifest: Manifest) -> list[Row]:
         ("seed", None if manifest.get("seed") is None else str(manifest["seed"])),
         ("created", manifest.get("created")),
         ("anthropo", manifest.get("anthropo")),
-        ("size", _size(manifest)),
+        ("size", f"{sum(sizes) / 1000:,.0f} kB in {len(sizes)} members" if sizes else None),
     ]
     return [(name, _plain(value)) for name, value in rows if value]
 
@@ -185,14 +181,6 @@ def _costs(manifest: Manifest) -> list[Row]:
         for called, cost in (row or {}).items()
         if true != called and cost is not None
     ]
-
-
-def _size(manifest: Manifest) -> str | None:
-    sizes = [(f or {}).get("size") or 0 for f in _part(manifest, "files").values()]
-    return f"{sum(sizes) / 1000:,.0f} kB in {len(sizes)} members" if sizes else None
-
-
-# ------------------------------------------------------------------------------------ the card
 
 
 def _plain(text: Any) -> str:

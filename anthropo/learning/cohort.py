@@ -86,9 +86,6 @@ def some(names: Iterable[str]) -> str:
     return ", ".join(listed[:_NAMED]) + more
 
 
-# ------------------------------------------------------------------------------------- reading
-
-
 def read_cohort(path: str | os.PathLike[str], *, multilabel: bool = False) -> Cohort:
     """Labelled photographs from a table, or from a folder with one subfolder per label.
 
@@ -241,9 +238,6 @@ def _once(cases: list[Case]) -> tuple[list[Case], list[str]]:
         if kept.setdefault(key, case) is not case:
             repeated.append(case.photo)
     return list(kept.values()), repeated
-
-
-# ------------------------------------------------------------------------------------ metadata
 
 
 def typed(cells: Sequence[str], kind: Kind) -> Values:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from anthropo.learning.judged import Floats
 
 METADATA = "meta:"  # start of a metadata column's name; embeddings are called REGION/0, REGION/1, …
 _EMBEDDING = re.compile(r"(.+)/(\d+)")

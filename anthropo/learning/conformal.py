@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from anthropo.learning.judged import Floats
 
 _COMPONENTS = 0.9  # share of an embedding's variance that is kept for novelty
 
@@ -17,8 +17,6 @@ _COMPONENTS = 0.9  # share of an embedding's variance that is kept for novelty
 class ConformalSets:
     """Label-conditional conformal prediction.
 
-    Notes
-    -----
     A label is in the set when at least the error rate's share of its training photos, judged out of fold,
     were as improbable under it: Vovk, Gammerman & Shafer, "Algorithmic learning in a random
     world" (2005), chapter 4 (Mondrian predictors), with cross-validated scores (Vovk 2015). Each
@@ -57,8 +55,6 @@ class Distance:
     def fit(cls, values: Floats, all_axes: bool = False) -> Distance:
         """Learn mean and shrunk covariance of values (n, m); NaN counts as the mean.
 
-        Notes
-        -----
         Covariance after Ledoit & Wolf (J Multivar Anal 2004;88:365), since people are fewer than features.
         """
         from sklearn.covariance import ledoit_wolf

@@ -13,15 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from anthropo.errors import InputError, parameter
 from anthropo.files import read_text
-
-Floats = NDArray[np.float64]
+from anthropo.learning.judged import Floats
 
 
 def expected_cost_decision(probabilities: Floats, cost: Floats) -> NDArray[np.int64]:
     """Index (n,) of the label whose expected cost under probabilities (n, k) is least.
 
-    Notes
-    -----
     Elkin, "The foundations of cost-sensitive learning" (IJCAI 2001).
     """
     return np.asarray(np.argmin(probabilities @ cost, axis=1), dtype=np.int64)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from anthropo.learning.judged import Floats
 
 _FREQUENCIES = 1024  # random Fourier features are twice as many; 512 loses up to 0.005 AUROC
 _PENALTIES = (0.1, 0.5, 2.5)  # of the ridge, the best out of fold is taken
@@ -45,8 +45,6 @@ def fit_region(
 
     `weights` (n,), above 0 and 1 on average, say how much each photo counts.
 
-    Notes
-    -----
     A Gaussian kernel on centred embeddings of unit length, its width the median distance, in Rahimi &
     Recht's random features ("Random features for large-scale kernel machines", NIPS 2007): a model then
     holds weights and no embedding of a patient. The out-of-fold scores of a ridge are exact without

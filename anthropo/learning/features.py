@@ -69,9 +69,6 @@ def measurement_ids() -> tuple[str, ...]:
     return tuple(entry.id for entry in registry().values() if not entry.needs_mm)
 
 
-# ---------------------------------------------------------------------------------- extraction
-
-
 def extract(
     cohort: Cohort,
     settings: Settings,
@@ -295,9 +292,6 @@ def _gathered(
 
 def _words(words: Iterable[str]) -> NDArray[np.str_]:
     return np.array(list(words), dtype=np.str_)
-
-
-# ------------------------------------------------------------------------------------ using them
 
 
 def subset(features: Features, rows: ArrayLike) -> Features:

@@ -14,10 +14,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
 from anthropo.errors import InputError, ModelError
-from anthropo.learning.calibration import Floats, Stack, centred, fit_stack, softmax
+from anthropo.learning.calibration import Stack, centred, fit_stack, softmax
 from anthropo.learning.columns import METADATA, Columns, Scaler
 from anthropo.learning.cost import expected_cost_decision, importance
 from anthropo.learning.deep import RegionModel, fit_region
+from anthropo.learning.judged import Floats, Ints
 from anthropo.learning.measured import (
     KernelMachine,
     Machine,
@@ -30,7 +31,6 @@ from anthropo.learning.model_readers import Arrays, Meta, Take, part, prefixed
 from anthropo.learning.splits import split
 from anthropo.measurement.registry import registry
 
-Ints = NDArray[np.int64]
 Random = np.random.RandomState
 Kind = Literal["xgboost", "svm", "svm-rbf"]
 Balance = Literal["weights", "resample", "none"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from anthropo.learning.judged import Floats
 
 _LEVEL = 0.95
 

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.learning.boosters import booster_arrays, booster_from_arrays
-from anthropo.learning.calibration import Floats, centred, fit_stack, log_loss
-
-Ints = NDArray[np.int64]
+from anthropo.learning.calibration import centred, fit_stack, log_loss
+from anthropo.learning.judged import Floats, Ints
 
 _ROUNDS = 300  # at most
 _PATIENCE = 30  # rounds without gain out of fold
@@ -82,8 +81,6 @@ def fit_trees(
 
     Of two equivalent numbers, the one of greater `favour` (m,) is used more often. NaN is a missing value.
 
-    Notes
-    -----
     Chen & Guestrin, "XGBoost: a scalable tree boosting system" (KDD 2016).
     """
     import xgboost

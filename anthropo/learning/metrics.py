@@ -23,16 +23,6 @@ DEFINITIONS: dict[str, str] = json.loads(
 )
 
 _OF_PROBABILITIES = ("brier", "log_loss", "calibration_error")
-_COMPARED = (
-    "sensitivity",
-    "specificity",
-    "accuracy",
-    "balanced_accuracy",
-    "auroc",
-    "auprc",
-    "brier",
-    "log_loss",
-)
 
 
 def judge(
@@ -135,7 +125,7 @@ def compare(
     n = len(a.truth)
     of_a, of_b = (resampled_figures(judged, chosen, bootstrap, seed) for judged in (a, b))
     difference: dict[str, Interval] = {}
-    for name in _COMPARED:
+    for name in [name for name in of_a if name != "set_size"]:
         value, *replicates = of_a[name] - of_b[name]
         if math.isnan(value):
             difference[name] = unknown(a.one_sided(chosen))
@@ -156,6 +146,11 @@ def _proportions(
         if judged.sets is None
         else proportion(judged.sets[np.arange(len(truth)), truth], groups),
     }
+
+    def mean(had: list[Interval]) -> Interval:
+        note = f"{k - len(had)} of {k} labels cannot be had and are left out" if len(had) < k else ""
+        return mean_of(had, len(truth), note)
+
     # a tie counts against: a model that says the same of every label ranks nothing
     rank = (judged.proba >= judged.proba[np.arange(len(truth)), truth][:, None]).sum(1)
     for first in top:
@@ -165,22 +160,19 @@ def _proportions(
             else unknown(f"needs more than {first} labels, there are {k}")
         )
     present = [c for c in range(k) if (truth == c).any()]
-    absent = f"{k - len(present)} of {k} labels cannot be had and are left out" if len(present) < k else ""
     each = [_rates(judged, c) for c in present]
     if len(present) < 2:
         figures["balanced_accuracy"] = unknown(f"every photo is of {judged.labels[present[0]]}")
     else:
-        figures["balanced_accuracy"] = mean_of([of["sensitivity"] for of in each], len(truth), absent)
+        figures["balanced_accuracy"] = mean([of["sensitivity"] for of in each])
     if positive is not None:
         rates = _rates(judged, positive)
         figures |= {name: rates[name] for name in ("sensitivity", "specificity", "ppv", "npv")}
         figures |= _at_prevalence(rates, prevalence)
         return figures
     for name in ("sensitivity", "specificity", "ppv", "npv"):
-        had = [rates[name] for rates in each if not math.isnan(rates[name].value)]
-        left_out = k - len(had)
-        note = f"{left_out} of {k} labels cannot be had and are left out" if left_out else ""
-        figures[name] = mean_of(had, len(truth), note) if had else each[0][name]
+        had = [rates[name] for rates in each if rates[name].known]
+        figures[name] = mean(had) if had else each[0][name]
     at_prevalence = ("ppv_at_prevalence", "npv_at_prevalence")
     return figures | dict.fromkeys(at_prevalence, unknown("needs a positive label"))
 

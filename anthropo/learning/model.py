@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import InputError, ModelError, parameter
-from anthropo.learning.calibration import Floats, against_rest, softmax
+from anthropo.learning.calibration import against_rest, softmax
 from anthropo.learning.cohort import some
 from anthropo.learning.columns import METADATA, Columns
 from anthropo.learning.conformal import ConformalSets
@@ -19,15 +19,15 @@ from anthropo.learning.cost import expected_cost_decision, parse_cost, read_cost
 from anthropo.learning.features import Features, feature_frame
 from anthropo.learning.gallery import MOST, Gallery, fit_gallery
 from anthropo.learning.hybrid import Balance, HybridClassifier, Kind
+from anthropo.learning.judged import Floats
 from anthropo.learning.model_readers import Arrays, Meta, Take, part, prefixed
 from anthropo.learning.novelty import Novelty
 
 Task = Literal["labels", "attributes", "normality"]
-Parts = frozenset[str]
 
 NONE_OF_THESE = "none of these"
 OTHERS = "others"  # every label but the positive one, where one stands against the rest
-HALVES: Parts = frozenset({"measurements", "regions", "metadata"})
+HALVES = frozenset({"measurements", "regions", "metadata"})
 #: What healthy people are usually called.
 CONTROL_LABELS = ("control", "controls", "healthy", "normal", "unaffected")
 
@@ -51,7 +51,7 @@ class Options:
     controls: str | None = None  # label of healthy people
     metadata: tuple[str, ...] = ()  # columns that are learned from
     regions: tuple[str, ...] | None = None  # those of the features when left out
-    parts: Parts = HALVES
+    parts: frozenset[str] = HALVES
     min_patients: int = MOST + 1  # labels with fewer are matched to their nearest patient
     error_rate: float = 0.1  # of the prediction sets
     alarm: float = 0.02  # share of known people who are answered with "none of these"
@@ -253,9 +253,6 @@ class LabelModel:
                 about.number("intercept"), take("gallery/prior", len(labels)),
             )  # fmt: skip
         return cls(classifier, sets, novelty, gallery, reader.number("error_rate"), reader.number("alarm"))
-
-
-# ----------------------------------------------------------------------------------- preparation
 
 
 def collapse(labels: NDArray[np.str_], positive: str | None) -> NDArray[Any]:

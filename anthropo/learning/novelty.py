@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.learning.columns import Columns, Scaler
-from anthropo.learning.conformal import Distance, Floats, Rank
+from anthropo.learning.conformal import Distance, Rank
+from anthropo.learning.judged import Floats
 from anthropo.learning.model_readers import Arrays, Meta, Take
 from anthropo.learning.splits import split
 
@@ -18,8 +19,6 @@ from anthropo.learning.splits import split
 class Novelty:
     """Distance from a group of people in measurements and in each region, together ranked among theirs.
 
-    Notes
-    -----
     Mahalanobis distances with shrunk covariance, each divided by the median of the people's distances out of
     fold. Their mean is ranked among the people's (a conformal p-value, so that the share of such people who
     are called unlike is the one that was asked for).

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from anthropo.encoder.portrait import PORTRAIT, reshaped
 from anthropo.errors import ModelError
 from anthropo.learning.features import Features
+from anthropo.learning.judged import Floats
 from anthropo.learning.model_readers import Arrays, Meta, Take
 
-Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
 #: Shares of a label's people that are kept of each measurement; the extremes would be single people.
@@ -79,11 +79,7 @@ class Profile:
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """The profile as JSON and arrays of numbers, for a model file."""
         known = np.isfinite(self.quantiles)
-        meta = {
-            "labels": list(self.labels),
-            "patients": list(self.patients),
-            "measurements": list(self.measurements),
-        }
+        meta = {name: list(getattr(self, name)) for name in ("labels", "patients", "measurements")}
         arrays: Arrays = {
             "quantiles": np.where(known, self.quantiles, 0).astype(np.float32),
             "known": known[..., 0],

@@ -35,16 +35,10 @@ def split(
     spread over as many folds as there are patients, up to all. So any label of two patients or more is in the
     training part of every fold, and any with as many patients as folds is tested in each.
 
-    Notes
-    -----
-    Iterative stratification [1]_, at the level of patients and counting their photos. scikit-learn's
-    StratifiedGroupKFold minimises the spread of label shares instead, and may put all patients of a
-    rare label into one fold, whose training part then lacks it.
-
-    References
-    ----------
-    .. [1] K. Sechidis, G. Tsoumakas, I. Vlahavas, "On the stratification of multi-label data", ECML PKDD
-       2011, LNCS 6913, 145-158.
+    This is iterative stratification (Sechidis, Tsoumakas & Vlahavas, "On the stratification of multi-label
+    data", ECML PKDD 2011, LNCS 6913, 145-158), at the level of patients and counting their photos.
+    scikit-learn's StratifiedGroupKFold minimises the spread of label shares instead, and may put all patients
+    of a rare label into one fold, whose training part then lacks it.
     """
     if folds < 2:
         raise InputError(f"{folds} folds: a split needs 2 or more. Pass {parameter('folds', 5)}.")
