@@ -95,9 +95,8 @@ def _fault(a: Mapping[str, NDArray[Any]], n_features: int) -> str | None:
         return "there is no class"
     if any(not np.isfinite(a[k]).all() for k, d in _DTYPES.items() if d is np.float32):
         return "a value is not finite"
-    if a["tree_class"].size and not 0 <= a["tree_class"].min() <= a["tree_class"].max() < len(
-        a["base_score"]
-    ):
+    classes = len(a["base_score"])
+    if trees and not 0 <= a["tree_class"].min() <= a["tree_class"].max() < classes:
         return "a class is out of range"
     if n and not 0 <= a["feature"].min() <= a["feature"].max() < n_features:
         return "a feature is out of range"

@@ -36,7 +36,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,10 +142,6 @@ def _number(digits: str) -> float:
     return number
 
 
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
 def _parse_manifest(data: bytes) -> dict[str, Any]:
     try:
         manifest = json.loads(
@@ -153,7 +149,7 @@ def _parse_manifest(data: bytes) -> dict[str, Any]:
             object_pairs_hook=_once,
             parse_int=_integer,
             parse_float=_number,
-            parse_constant=_no_number,
+            parse_constant=_number,
         )
     except (ValueError, RecursionError):
         raise _Refused(f"its {_MANIFEST} is not valid JSON; damaged or altered. {_GET_ANOTHER}") from None

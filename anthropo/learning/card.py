@@ -99,10 +99,7 @@ def _few(counts: Mapping[str, int | None]) -> str:
 
 
 def describe(manifest: Manifest) -> list[Row]:
-    """Names and values that describe a model at a glance, one line each.
-
-    What the manifest does not have is left out, but for the task and the cohort.
-    """
+    """Names and values that describe a model at a glance, without those that its manifest lacks."""
     cohort, encoder = _part(manifest, "cohort"), _part(manifest, "encoder")
     validation, point = _part(manifest, "validation"), _part(manifest, "operating_point")
     main = _part(validation, "models", "hybrid") or _part(validation, "models", "network")

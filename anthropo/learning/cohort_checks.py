@@ -173,14 +173,11 @@ def _leaks(cohort: Cohort) -> Iterator[Finding]:
         return
     for name, kind in cohort.metadata.items():
         values = typed([case.metadata.get(name, "") for case in cohort.cases], kind)
-        labels: dict[float | str | None, set[str]] = defaultdict(set)
-        patients: dict[float | str | None, set[str]] = defaultdict(set)
+        cases: dict[float | str | None, list[Case]] = defaultdict(list)
         for value, case in zip(values, cohort.cases, strict=True):
-            key = None if value != value else value
-            labels[key].add(case.label)
-            patients[key].add(case.patient)
-        shared = all(len(people) > 1 for people in patients.values())
-        if shared and all(len(given) == 1 for given in labels.values()):
+            cases[None if value != value else value].append(case)
+        shared = all(len({case.patient for case in of}) > 1 for of in cases.values())
+        if shared and all(len({case.label for case in of}) == 1 for of in cases.values()):
             text = (
                 f"{cohort.source}: column {name} tells the label of every photo, so that a model need not "
                 "look at the face. Remove the column unless this is known of every new patient, too."

@@ -86,11 +86,6 @@ class Rank:
 
     scores: Floats  # (n,) ascending, each by a model that did not see the person
 
-    @classmethod
-    def fit(cls, distances: Floats) -> Rank:
-        """From out-of-fold distances (n,)."""
-        return cls(np.sort(distances))
-
     def limit(self, share: float) -> float:
         """The distance beyond which no more than `share` of the reference people are.
 

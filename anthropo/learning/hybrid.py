@@ -371,9 +371,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "stack_")
         kind = "none" if self.measured_ is None else type(self.measured_).__name__.lower()
         meta = {
-            "classifier": self.classifier,
-            "balance": self.balance,
-            "controls": self.controls,
+            **{name: getattr(self, name) for name in ("classifier", "balance", "controls")},
             "classes": [str(c) for c in self.classes_],
             "measurements": list(self.columns_.measurements),
             "regions": {region: len(names) for region, names in self.columns_.regions.items()},

@@ -180,12 +180,10 @@ class LabelModel:
         if self.novelty is not None:
             typicality = self.novelty.p_value(mean(self.novelty.distance(table)[:, None])[:, 0])
         decision = expected_cost_decision(trained, np.asarray(self.classifier.cost))
-        reasons = [""] * n
-        for i in range(n):
-            if typicality[i] <= self.alarm:
-                decision[i], reasons[i] = -1, "unlike everybody the model was trained with"
-            elif p_values[i].max() <= self.alarm:
-                decision[i], reasons[i] = -1, "improbable under each label"
+        unlike, improbable = typicality <= self.alarm, p_values.max(1) <= self.alarm
+        decision[unlike | improbable] = -1
+        why = ["unlike everybody the model was trained with", "improbable under each label"]
+        reasons = np.select([unlike, improbable], why, "").tolist()
         k = len(self.trained)
         probabilities = trained
         similarity: NDArray[np.float64] = np.full((n, k), np.nan)

@@ -51,7 +51,7 @@ class Novelty:
                 out[out_of_fold] = Distance.fit(values[~out_of_fold], whole).of(values[out_of_fold])
             medians[name] = float(np.median(out)) or 1.0
             total += out / medians[name]
-        return cls(columns, scaler, parts, medians, Rank.fit(total / len(parts)))
+        return cls(columns, scaler, parts, medians, Rank(np.sort(total / len(parts))))
 
     def contributions(self, table: Any) -> dict[str, Floats]:
         """Part (n,) of the distance that each measurement and each region adds."""

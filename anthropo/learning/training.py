@@ -217,12 +217,11 @@ def _task_name(model: Model, options: Options, task: Task) -> str:
 def _weights(settings: Settings) -> list[dict[str, Any]]:
     if settings.no_face:
         return []
-    used = {"landmarks-68"} if settings.landmark_model is None else set()
-    used |= {"fine-landmarks"} if settings.fine else set()
+    used = {"landmarks-68": settings.landmark_model is None, "fine-landmarks": settings.fine}
     return [
         {"name": w.name, "digest": w.sha256, "licence": w.licence, "commercial_use": w.commercial_use}
         for w in KNOWN
-        if w.name in used
+        if used.get(w.name)
     ]
 
 
