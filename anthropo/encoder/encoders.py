@@ -40,7 +40,7 @@ _TORCHVISION_OPERATORS = ("nms", "qnms")
 
 @dataclass(frozen=True, slots=True)
 class EncoderInfo:
-    """What is known of an encoder before it is loaded."""
+    """An encoder before it is loaded."""
 
     what: str
     licence: str
@@ -153,7 +153,7 @@ class ChipEncoder(Encoder):
         return embedded
 
     def early(self, chips: Tensor) -> Tensor:
-        """What the network's first layers see in chips, (n, channels, h, w); pixels if unknown."""
+        """Output (n, channels, h, w) of the network's first layers; the pixels if these are unknown."""
         x = self._prepared(chips)
         network: Any = self._network
         early: Tensor = network.early(x) if hasattr(network, "early") else x

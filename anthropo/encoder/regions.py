@@ -92,7 +92,7 @@ REGIONS: MappingProxyType[str, Region] = MappingProxyType(
     }
 )
 
-#: The regions that a classifier uses unless told otherwise: the others added nothing to these four on nine
+#: The regions that a classifier uses unless others are named: the rest added nothing to these four on nine
 #: tasks (docs/benchmarks.md, regions).
 DEFAULT_REGIONS: tuple[str, ...] = ("face", "lower", "eyes", "mouth")
 #: The regions that a classifier may use.

@@ -36,7 +36,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResNetWeights:
-    """What the network needs from the file, its affine layers folded into the convolutions."""
+    """The network's weights, its affine layers folded into the convolutions."""
 
     mean: Floats  # (3,) of the training pixels: red, green, blue, 0 to 255
     convolutions: tuple[tuple[Floats, Floats], ...]  # weight (out, in, k, k), bias (out,); from the input on

@@ -1,4 +1,4 @@
-"""What a network costs and what it is worth: torch, ONNX and int8 side by side, each in its own process."""
+"""Costs and worth of a network: torch, ONNX and int8 side by side, each in its own process."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class BenchPhotos:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Run:
-    """What a process of its own answered, and what it took."""
+    """Answers of a process of its own, with its time and memory."""
 
     probabilities: NDArray[np.float64]  # (n, k)
     ms: float  # per photo or case: the fastest of ten answers, median over up to 20

@@ -145,7 +145,7 @@ def _short(value: Any) -> str:
 
 
 def fingerprint(material: TrainingSet, device: torch.device) -> dict[str, Any]:
-    """What has to be the same for a training to go on: recipe, every option, photos, labels, parts."""
+    """Everything that has to be the same for a training to go on: recipe, options, photos, labels, parts."""
     recipe, units = material.recipe, material.units
     described = hashlib.sha256("".join(material.photos.features.digests.tolist()).encode())
     if (identity := material.identity) is not None:

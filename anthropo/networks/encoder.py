@@ -55,7 +55,7 @@ class NetworkEncoder(Encoder):
         return self._trained.view
 
     def pictures(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.uint8]:
-        """What the network sees of regions, (len(regions), size, size, 3) RGB."""
+        """Pictures of regions as the network sees them, (len(regions), size, size, 3) RGB."""
         view = replace(self.view, names=tuple(regions))
         return view.cut(photo, None if face is None else view.frame(face))
 

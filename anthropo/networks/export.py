@@ -29,9 +29,9 @@ import logging
 import tempfile
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -45,6 +45,9 @@ from anthropo.networks.architectures import Attributes, Cases, Separate
 from anthropo.networks.bench_worker import EMBEDDING, METADATA, PICTURES, PROBABILITIES, open_session
 from anthropo.networks.network import Network, as_probabilities
 from anthropo.photo import LUMA
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Pixels = NDArray[np.uint8]
 
@@ -61,13 +64,19 @@ _QUANTISED = ("Conv", "Pad", "Add", "Concat", "Relu", "Clip", "MaxPool", "Averag
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """What was written."""
+    """An ONNX file that was written, and how far its answers are from the network's."""
 
     size: int  # bytes
     difference: float  # largest from torch's probabilities
     embedding_difference: float  # the same of embeddings, in units of their largest number
     agreement: float  # share of the compared photos whose first label is the same
     compared: int  # photos
+
+    def to_frame(self) -> pd.DataFrame:
+        """A table of one row."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(self)])
 
 
 # ------------------------------------------------------------------------------------------ the graph

@@ -1,4 +1,4 @@
-"""What an epoch works on: batches of units, the loss of a module on them, and the figure it is watched by."""
+"""Batches of units for an epoch, the loss of a module on them, and the figure that is watched."""
 
 from __future__ import annotations
 

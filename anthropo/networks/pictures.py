@@ -144,7 +144,7 @@ def read_pictures(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Looked:
-    """What a photo gave."""
+    """A photo that was read: its pictures, and where its face is."""
 
     digest: str
     frame: Floats | None = None

@@ -63,7 +63,7 @@ class _Stage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Learned:
-    """What `learn` made."""
+    """Trained modules, and how they came about."""
 
     modules: tuple[nn.Module, ...]  # one per view
     spec: dict[str, Any]

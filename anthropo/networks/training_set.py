@@ -1,4 +1,4 @@
-"""What a training works on: a recipe, a cohort's pictures, and the patients dealt to its parts."""
+"""The material of a training: a recipe, a cohort's pictures, and the patients dealt to its parts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class IdentityStage:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainingSet:
-    """What a network is trained on, stopped by and judged by."""
+    """The photos that a network is trained on, stopped by and judged by."""
 
     recipe: Recipe
     photos: CohortPictures

@@ -26,7 +26,7 @@ Columns = Mapping[str, Mapping[str, Any]]  # by name: {"mean", "sd"} of numbers,
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Units:
-    """What is learned from: photos, or cases of several photos."""
+    """Photos, or cases of several photos, that are learned from."""
 
     rows: tuple[tuple[int, ...], ...]  # n: which pictures belong to each
     labels: tuple[str, ...]  # k: labels, grades (lowest first) or attributes
