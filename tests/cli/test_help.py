@@ -16,7 +16,7 @@ from conftest import Invoke
 def test_help_shows_every_command_and_the_limits_of_use(invoke: Invoke) -> None:
     result = invoke("--help")
     assert result.exit_code == 0
-    for command, (_, line) in COMMANDS.items():
+    for command, line in COMMANDS.items():
         assert re.search(rf"^  {command} ", result.stdout, re.M)
         assert " ".join(line.split()) in " ".join(result.stdout.split())
     text = " ".join(result.stdout.split())
