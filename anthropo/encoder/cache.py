@@ -72,11 +72,6 @@ class Store:
         """Keep arrays of numbers under a key.
 
         A store that cannot be written (disk full, no permission) is left as it is: it only saves time.
-
-        Raises
-        ------
-        ValueError
-            If an array holds other things than numbers or truth values.
         """
         table = []
         for name, array in arrays.items():

@@ -155,14 +155,12 @@ class ChipEncoder(Encoder):
     def early(self, chips: Tensor) -> Tensor:
         """Output (n, channels, h, w) of the network's first layers; the pixels if these are unknown."""
         x = self._prepared(chips)
-        network: Any = self._network
-        early: Tensor = network.early(x) if hasattr(network, "early") else x
+        early: Tensor = getattr(self._network, "early", lambda pixels: pixels)(x)
         return early
 
     def late(self, seen: Tensor) -> Tensor:
         """Embeddings of what `early` gave."""
-        network: Any = self._network
-        embedded: Tensor = network.late(seen) if hasattr(network, "late") else network(seen)
+        embedded: Tensor = getattr(self._network, "late", self._network)(seen)
         return embedded
 
     @property

@@ -14,7 +14,7 @@ from anthropo.encoder.regions import (
     IMAGE,
     crops,
     find_region,
-    frame_to_photo,
+    frame_to,
     hidden,
     middle_square,
 )
@@ -380,7 +380,7 @@ def _in_square(view: View, region: str, face: Face | None) -> Floats:
     if face is None:
         return places
     left, top, right, bottom = view.box(view.region(region))
-    of_view, common = view.frame(face), frame_to_photo(face)
+    of_view, common = view.frame(face), frame_to(face.landmarks)
     in_photo = ((left, top) + places * (right - left, bottom - top)) @ of_view[:, :2].T + of_view[:, 2]
     in_frame = (in_photo - common[:, 2]) @ np.linalg.inv(common[:, :2]).T
     in_square: Floats = (in_frame - FACE_WINDOW[:2]) / FACE_WINDOW[2]

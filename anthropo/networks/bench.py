@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -66,27 +66,15 @@ class Measured:
     accuracy: Interval
     parameters: int
     file_bytes: int
-    memory: float | None  # bytes, as of `Run`
+    memory_bytes: float | None  # as of `Run`
     ms: float  # per photo or case, as of `Run`
-    faster: float  # than torch
-    difference: float  # largest between its probabilities and torch's
+    times_torch: float  # how many times as fast as torch
     auroc_lost: float  # against torch
+    largest_difference: float  # between its probabilities and torch's
 
     def row(self) -> dict[str, Any]:
         """The same as columns of a table."""
-        return {
-            "network": self.network,
-            "recipe": self.recipe,
-            "runtime": self.runtime,
-            **flat_figures({"auroc": self.auroc, "accuracy": self.accuracy}),
-            "parameters": self.parameters,
-            "file_bytes": self.file_bytes,
-            "memory_bytes": self.memory,
-            "ms": self.ms,
-            "times_torch": self.faster,
-            "auroc_lost": self.auroc_lost,
-            "largest_difference": self.difference,
-        }
+        return flat_figures({one.name: getattr(self, one.name) for one in fields(self)})
 
 
 def photos_of(
@@ -108,7 +96,7 @@ def photos_of(
 
 def _known(network: Network, photos: CohortPictures) -> tuple[CohortPictures, tuple[tuple[str, str], ...]]:
     """The photos of labels that the network knows, and the others with a reason each."""
-    names, labels = photos.features.photos.tolist(), photos.features.labels.tolist()
+    labels = photos.features.labels.tolist()
     keep = [network.task == "attributes" or label in network.labels for label in labels]
     if not any(keep):
         why = f"labels are {some(sorted(set(labels)))}" if labels else "none is usable"
@@ -118,7 +106,7 @@ def _known(network: Network, photos: CohortPictures) -> tuple[CohortPictures, tu
         )
     unknown = [
         (photo, f"{photo}: the network does not know its label, {label}.")
-        for photo, label, kept in zip(names, labels, keep, strict=True)
+        for photo, label, kept in zip(photos.features.photos.tolist(), labels, keep, strict=True)
         if not kept
     ]
     return photos.subset(np.flatnonzero(keep)), (*photos.features.left_out, *unknown)
@@ -173,11 +161,11 @@ def bench(
                     accuracy=accuracy,
                     parameters=network.parameters,
                     file_bytes=file.stat().st_size,
-                    memory=fastest.memory,
+                    memory_bytes=fastest.memory,
                     ms=fastest.ms,
-                    faster=first[0].ms / fastest.ms,
-                    difference=float(np.abs(fastest.probabilities - first[0].probabilities).max()),
+                    times_torch=first[0].ms / fastest.ms,
                     auroc_lost=first[1].value - auroc.value,
+                    largest_difference=float(np.abs(fastest.probabilities - first[0].probabilities).max()),
                 )
             )
     return measured
@@ -230,18 +218,13 @@ def has_int8_products() -> bool | None:
 def remarks(measured: Sequence[Measured]) -> list[str]:
     """Sentences on int8 that is too slow or loses too much."""
     notes = []
-    plain = {m.network: m for m in measured if m.runtime == "ONNX"}
-    for m in measured:
-        if m.runtime != "ONNX int8":
-            continue
-        gain = plain[m.network].ms / m.ms
+    plain = {m.network: m.ms for m in measured if m.runtime == "ONNX"}
+    for m in (one for one in measured if one.runtime == "ONNX int8"):
+        gain = plain[m.network] / m.ms
         if gain < FASTER:
-            products = has_int8_products()
-            why = (
-                "this CPU has no fast products of 8-bit integers (VNNI, or dot products on Arm)"
-                if products is False
-                else "its layers are too small, or too much of it stays float, for 8-bit products to pay"
-            )
+            why = "its layers are too small, or too much of it stays float, for 8-bit products to pay"
+            if has_int8_products() is False:
+                why = "this CPU has no fast products of 8-bit integers (VNNI, or dot products on Arm)"
             notes.append(f"{m.network}: int8 is {gain:.2f} × as fast as ONNX, less than {FASTER:g} ×: {why}.")
         if m.auroc_lost > 0.01:
             notes.append(f"{m.network}: int8 loses {m.auroc_lost:.3f} of AUROC. Keep the float file.")

@@ -97,17 +97,14 @@ def network_encoder(path: str | os.PathLike[str]) -> NetworkEncoder:
     """
     network = Network.load(path)
     described = {"version": _VERSION, "file": file_sha256(path), "geometry": geometry_digest()}
-    weights = network.manifest.get("weights") or []
-    licences = dict.fromkeys(str(w["licence"]) for w in weights if w.get("licence"))
-    free = bool(weights) and all(w.get("commercial_use") is True for w in weights)
     return NetworkEncoder(
         name=Path(path).name,
         digest=hashlib.sha256(json.dumps(described).encode()).hexdigest(),
         size=network.size,
         dimension=network.dimension,
         parameters=network.parameters,
-        licence="; ".join(licences) or "that of its training photographs",
-        commercial_use=free,
+        licence=network.licence,
+        commercial_use=network.commercial_use,
         views=network.views,
         seen=network.seen,
         _trained=network,

@@ -163,13 +163,7 @@ def _headless(module: nn.Module) -> nn.Module:
 
 
 def require_onnx() -> Any:
-    """The library onnx, with onnxruntime installed beside it.
-
-    Raises
-    ------
-    WeightsError
-        If one of them is missing.
-    """
+    """The library onnx, with onnxruntime installed beside it."""
     try:
         import onnx
         import onnxruntime  # noqa: F401
@@ -189,15 +183,6 @@ def export(
     of weights and activations, which makes a CPU faster; without them of weights only, which only makes the
     file smaller. Answers are compared on the photos, or on noise. The file remembers `source`, the SHA-256 of
     the network's file.
-
-    Raises
-    ------
-    WeightsError
-        If onnx or onnxruntime are not installed.
-    ModelError
-        If the answers differ by more than `TOLERANCE` without `int8`.
-    InputError
-        If the file cannot be written.
     """
     require_onnx()
     graph = _Graph(network).eval()

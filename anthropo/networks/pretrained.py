@@ -41,6 +41,7 @@ def warm_start(body: nn.Module, backbone: str, view: str, source: str) -> Origin
         raise WeightsError(f"warm start {source}: {error}") from None
 
 
+_UNKNOWN_LICENCE = "that of the weights, which anthropo does not know"
 _FACE_RESNET_UNUSED = {"face-resnet": ("projection",), "face-resnet-map": ("projection", "blocks.13")}
 
 
@@ -89,7 +90,7 @@ def _cached(body: nn.Module, backbone: str) -> Origin:
     return _origin(
         f"{settings.architecture or name}.{settings.tag} (ImageNet)",
         file_sha256(path),
-        settings.license or "that of the weights, which anthropo does not know",
+        settings.license or _UNKNOWN_LICENCE,
         False,
     )
 
@@ -122,14 +123,13 @@ def _file(body: nn.Module, backbone: str, view: str, path: Path) -> Origin:
             f"warm start {path}: no such file. Choose from none, face-resnet, efficientnet-lite0, imagenet, "
             "or give a file of weights."
         )
-    licence = "that of the weights, which anthropo does not know"
     if path.suffix == SUFFIX or (zipfile.is_zipfile(path) and path.suffix not in (".pth", ".pt", ".bin")):
         return _of_network(body, backbone, view, path)
     network: Any = body if backbone == "deepgestalt" else body.network
     dropped = {"deepgestalt": ("fc",), "efficientnet-lite0": ("_fc",), **_FACE_RESNET_UNUSED}
     state = read_state(path.read_bytes(), str(path))
     fill_state(network, state, str(path), backbone, dropped.get(backbone) or _classifier(network))
-    return _origin(path.name, file_sha256(path), licence, False)
+    return _origin(path.name, file_sha256(path), _UNKNOWN_LICENCE, False)
 
 
 def _of_network(body: nn.Module, backbone: str, view: str, path: Path) -> Origin:
@@ -150,9 +150,4 @@ def _of_network(body: nn.Module, backbone: str, view: str, path: Path) -> Origin
             f"warm start {path}: weights of another network ({theirs}) than the backbone {backbone} of this "
             f"recipe. Pass {parameter('changes', f'backbone={theirs}')}, or another warm start."
         ) from None
-    weights = other.manifest.get("weights") or []
-    free = all(w.get("commercial_use") is not False for w in weights)
-    licences = "; ".join(dict.fromkeys(str(w.get("licence")) for w in weights if w.get("licence")))
-    return _origin(
-        path.name, file_sha256(path), licences or "that of its training photographs", free and bool(weights)
-    )
+    return _origin(path.name, file_sha256(path), other.licence, other.commercial_use)

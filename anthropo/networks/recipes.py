@@ -91,6 +91,10 @@ class Parameters:
     seed: int
     memory: float
 
+    def to_json(self) -> dict[str, Any]:
+        """The options as JSON has them, without tuples."""
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:

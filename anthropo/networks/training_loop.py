@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,26 +89,15 @@ def spec_of(recipe: Recipe, outputs: int, metadata: int = 0) -> dict[str, Any]:
     `outputs` counts labels, grades or attributes, `metadata` the numbers that a case's metadata became.
     """
     parameters, task = recipe.parameters, recipe.task
-    spec = {
-        "task": task,
-        "backbone": parameters.backbone,
-        "channels": channels_of(parameters),
-        "outputs": outputs,
-        "dropout": parameters.dropout,
-    }
+    ordinal = task in ("labels", "grades") and parameters.loss == "ordinal"
+    spec = {"task": task, "backbone": parameters.backbone, "channels": channels_of(parameters)}
+    spec |= {"outputs": outputs - ordinal, "dropout": parameters.dropout}
     if task == "attributes":
-        return {
-            **spec,
-            "own": parameters.own,
-            "attention": parameters.attention,
-            "pose": parameters.pose > 0,
-            "separate": parameters.separate,
-        }
+        layers = {name: getattr(parameters, name) for name in ("own", "attention", "separate")}
+        return {**spec, **layers, "pose": parameters.pose > 0}
     if task == "cases":
         return {**spec, "metadata": metadata}
-    if parameters.loss == "ordinal":
-        return {**spec, "outputs": outputs - 1, "head": "thresholds"}
-    return {**spec, "head": parameters.head}
+    return {**spec, "head": "thresholds" if ordinal else parameters.head}
 
 
 # --------------------------------------------------------------------------------------------- the loop
@@ -175,8 +164,7 @@ class _Trainer:
         state = self.checkpoints.load(self.view)
         while not state.done:
             stage = self.stages[state.stage]
-            module = self._module(state, stage)
-            self._train(stage, module, state)
+            self._train(stage, self._module(state, stage), state)
             state.done = state.stage == len(self.stages) - 1
             state.optimiser = state.scaler = None
             state.epoch = 0
@@ -220,28 +208,39 @@ class _Trainer:
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             elif parameters.backbone.startswith("face-resnet") and isinstance(layer, nn.Conv2d):
                 layer.reset_parameters()  # the library of this body is a file of weights
-        if head_init != "library":
-            for layer in _heads(module):
-                if head_init == "he":
-                    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                else:
-                    nn.init.xavier_normal_(layer.weight, math.sqrt(parameters.head_scale))
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
+        for name, layer in module.named_modules():
+            outside = not {"body", "attention"} & {*name.split(".")}
+            if head_init == "library" or not (outside and isinstance(layer, (nn.Conv2d, nn.Linear))):
+                continue
+            if head_init == "he":
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            else:
+                nn.init.xavier_normal_(layer.weight, math.sqrt(parameters.head_scale))
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
     # ----------------------------------------------------------------------------- a stage
 
     def _train(self, stage: _Stage, module: nn.Module, state: State) -> None:
-        objective = self._objective(stage)
+        material, pictures = self.material, self.material.photos.pictures
+        units, task = material.units, material.recipe.task
+        if stage.identity and material.identity:
+            pictures, units, task = material.identity.pictures, material.identity.units, "labels"
+        plain = stage.identity
+        objective = Objective(self.parameters, self.view, task, pictures, units, self.device, plain=plain)
         last = not stage.identity and not stage.frozen
         if last and state.epoch == 0:
             state.best, state.best_epoch, state.best_module = math.inf, 0, None
         learning = [p for name, p in module.named_parameters() if not (stage.frozen and "body." in name)]
-        for p in module.parameters():
-            p.requires_grad_(False)
+        module.requires_grad_(False)
         for p in learning:
             p.requires_grad_(True)
-        optimiser = _optimiser(stage, self.parameters, learning)
+        decay = self.parameters.weight_decay
+        optimiser: torch.optim.Optimizer = (
+            torch.optim.Adam(learning, stage.rate, weight_decay=decay)
+            if stage.optimiser == "adam"
+            else torch.optim.SGD(learning, stage.rate, self.parameters.momentum, weight_decay=decay)
+        )
         scaler = torch.amp.GradScaler(self.device.type, enabled=self.mixed)
         if state.optimiser is not None:
             optimiser.load_state_dict(state.optimiser)
@@ -267,15 +266,7 @@ class _Trainer:
                 state.best, state.best_epoch, state.best_module = validation, epoch + 1, state.module
             state.optimiser, state.scaler = optimiser.state_dict(), scaler.state_dict()
             self.checkpoints.save(self.view, state)
-            steps = objective.steps
-            self._tell(stage, epoch, steps, steps, loss, validation, metric)
-
-    def _objective(self, stage: _Stage) -> Objective:
-        material = self.material
-        pictures, units, task = material.photos.pictures, material.units, material.recipe.task
-        if stage.identity and material.identity:
-            pictures, units, task = material.identity.pictures, material.identity.units, "labels"
-        return Objective(self.parameters, self.view, task, pictures, units, self.device, plain=stage.identity)
+            self._tell(stage, epoch, objective.steps, objective.steps, loss, validation, metric)
 
     def _epoch(
         self,
@@ -341,24 +332,9 @@ def _stages(parameters: Parameters, identity: bool) -> list[_Stage]:
     return [stage for stage in stages if stage.epochs]
 
 
-def _optimiser(stage: _Stage, parameters: Parameters, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
-    if stage.optimiser == "adam":
-        return torch.optim.Adam(weights, stage.rate, weight_decay=parameters.weight_decay)
-    return torch.optim.SGD(weights, stage.rate, parameters.momentum, weight_decay=parameters.weight_decay)
-
-
 def _bodies(module: nn.Module) -> list[nn.Module]:
     networks = list(module.networks) if isinstance(module, Separate) else [module]
     return [network.body for network in networks]  # type: ignore[misc]
-
-
-def _heads(module: nn.Module) -> Iterator[nn.Linear | nn.Conv2d]:
-    """Layers outside of the bodies that start at random."""
-    for name, layer in module.named_modules():
-        if {"body", "attention"} & {*name.split(".")}:
-            continue
-        if isinstance(layer, (nn.Conv2d, nn.Linear)):
-            yield layer
 
 
 def _fill_body(body: nn.Module, weights: NDArray[np.float32] | None) -> None:
