@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import Pixels
 from PIL import Image
 
 import anthropo
@@ -22,6 +21,7 @@ from anthropo.measurement.pooling import pool
 from anthropo.measurement.registry import PIXELS, registry
 from anthropo.measurement.scale import Scale, ScaleError, parse_scale
 from anthropo.photo import Photo
+from conftest import Pixels
 
 MM = Scale(0.35, 0.0, "Declared.")
 LENGTHS = [name for name, e in registry().items() if e.unit == "ex-ex" and e.kind == "distance"]

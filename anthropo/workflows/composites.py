@@ -112,6 +112,10 @@ def composite(
     request : CompositeRequest, optional
     progress : Progress
 
+    Returns
+    -------
+    CompositeResult
+
     Raises
     ------
     InputError
