@@ -27,13 +27,8 @@ class Store:
     """A folder of arrays by key, for several threads and processes at once.
 
     An entry is either whole or absent: one that is half written, damaged or of another format counts as
-    absent, and is replaced when it is put again. Folders that the store makes are for their owner only,
-    since embeddings can identify a person.
-
-    Parameters
-    ----------
-    folder : Path
-        Made when the first entry is put.
+    absent, and is replaced when it is put again. The folder is made when the first entry is put, for its
+    owner only, since embeddings can identify a person.
 
     Examples
     --------

@@ -216,7 +216,7 @@ def mean_place(points: Sequence[int]) -> Floats:
 
 
 def frame_to(landmarks: Floats) -> Floats:
-    """The similarity (2, 3) that takes the frame to where landmarks (68, 2) are, in full-size photo pixels."""
+    """The similarity (2, 3) that takes the frame to where landmarks (68, 2) are, full-size photo pixels."""
     return similarity(_MEAN, landmarks[list(_USED)])
 
 

@@ -307,7 +307,7 @@ class _Views:
     ) -> _Views:
         import torch
 
-        size, view = encoder.size, encoder.view
+        size, view = encoder.size, encoder.network.view
         chips = encoder.pictures(photo, face, names)
         visible: Masks = np.ones((len(names), size, size), dtype=bool)
         if face is not None and view.crops == "in-place":
@@ -329,7 +329,7 @@ class _Views:
 
         seen = self.base + _sampled(kept[:, None], self.places)[..., None] * (self.chips - self.base)
         return torch.cat([
-            head(_mean(self.encoder.features(name, _both(picture[None]))))
+            head(_mean(self.encoder.network.features(name, _both(picture[None]))))
             for name, head, picture in zip(self.names, self.heads, seen, strict=True)
         ])  # fmt: skip
 

@@ -80,29 +80,20 @@ class Objective:
         random = np.random.default_rng(seed)
         generator = torch.Generator().manual_seed(seed)
         order = np.repeat(self.train, 1 + self.parameters.mirror)
-        mirrored = (
-            np.tile([False, True], len(self.train)) if self.parameters.mirror else np.zeros(len(order), bool)
-        )
+        mirrored = np.tile([False, True][: 1 + self.parameters.mirror], len(self.train))
         if self.imbalance == "sampling":
             weight = self.weights[order]
-            weight = weight if weight.ndim == 1 else weight.mean(1)
-            shuffled = random.choice(
-                len(order), len(order), p=weight.astype(np.float64) / weight.sum(dtype=np.float64)
-            )
-        elif self.parameters.contrastive:
-            shuffled = self._together(order, random)
+            weight = (weight if weight.ndim == 1 else weight.mean(1)).astype(np.float64)
+            shuffled = random.choice(len(order), len(order), p=weight / weight.sum())
+        elif self.parameters.contrastive:  # each patient's photos together, so that pairs meet in a batch
+            people = self.people[order]
+            rank = random.permutation(people.max() + 1)
+            shuffled = np.lexsort((random.random(len(order)), rank[people]))
         else:
             shuffled = random.permutation(len(order))
         for start in range(0, self.steps * self.parameters.batch, self.parameters.batch):
             at = shuffled[start : start + self.parameters.batch]
             yield self._augmented(self._batch(order[at], random), torch.from_numpy(mirrored[at]), generator)
-
-    def _together(self, order: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
-        """Patients in a random order, each with all photos, so that pairs meet in a batch."""
-        people = self.people[order]
-        rank = random.permutation(people.max() + 1)
-        shuffled: NDArray[np.int64] = np.lexsort((random.random(len(order)), rank[people]))
-        return shuffled
 
     def _batch(self, chosen: NDArray[np.int64], random: np.random.Generator | None = None) -> Batch:
         units, parameters = self.units, self.parameters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import zipfile
 from pathlib import Path
@@ -11,9 +10,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from anthropo.encoder.encoders import ENCODERS, fill_state, import_timm, read_state
+from anthropo.encoder.encoders import (
+    ENCODERS,
+    UNKNOWN_LICENCE,
+    classifying_layers,
+    fill_state,
+    import_timm,
+    read_state,
+)
 from anthropo.errors import AnthropoError, InputError, WeightsError, parameter
-from anthropo.face.weights import read_checked
+from anthropo.face.weights import KNOWN, read_checked
 from anthropo.files import file_sha256
 from anthropo.learning.bundle import SUFFIX
 from anthropo.networks.architectures import FITTING, TIMM
@@ -41,7 +47,6 @@ def warm_start(body: nn.Module, backbone: str, view: str, source: str) -> Origin
         raise WeightsError(f"warm start {source}: {error}") from None
 
 
-_UNKNOWN_LICENCE = "that of the weights, which anthropo does not know"
 _FACE_RESNET_UNUSED = {"face-resnet": ("projection",), "face-resnet-map": ("projection", "blocks.13")}
 
 
@@ -60,8 +65,8 @@ def _packaged(body: nn.Module, backbone: str, source: str) -> Origin:
         fill_state(network, state, source, source, _FACE_RESNET_UNUSED[backbone])
     else:
         fill_state(network, read_state(data, source), source, source, ("_fc",))
-    info = ENCODERS[source]
-    return _origin(source, hashlib.sha256(data).hexdigest(), info.licence, info.commercial_use)
+    packaged = next(weights for weights in KNOWN if weights.name == source)
+    return _origin(source, packaged.sha256, packaged.licence, packaged.commercial_use)
 
 
 def _origin(name: str, digest: str, licence: str, commercial_use: bool) -> Origin:
@@ -86,11 +91,12 @@ def _cached(body: nn.Module, backbone: str) -> Origin:
             f"{parameter('warm_start', 'none')}."
         )
     network: Any = body.network
-    fill_state(network, read_state(path.read_bytes(), str(path)), str(path), backbone, _classifier(network))
+    state = read_state(path.read_bytes(), str(path))
+    fill_state(network, state, str(path), backbone, classifying_layers(network))
     return _origin(
         f"{settings.architecture or name}.{settings.tag} (ImageNet)",
         file_sha256(path),
-        settings.license or _UNKNOWN_LICENCE,
+        settings.license or UNKNOWN_LICENCE,
         False,
     )
 
@@ -112,11 +118,6 @@ def _in_cache(settings: Any) -> Path | None:
     return None
 
 
-def _classifier(network: Any) -> tuple[str, ...]:
-    head = network.pretrained_cfg.get("classifier") or ()
-    return (head,) if isinstance(head, str) else tuple(head)
-
-
 def _file(body: nn.Module, backbone: str, view: str, path: Path) -> Origin:
     if not path.is_file():
         raise WeightsError(
@@ -128,8 +129,8 @@ def _file(body: nn.Module, backbone: str, view: str, path: Path) -> Origin:
     network: Any = body if backbone == "deepgestalt" else body.network
     dropped = {"deepgestalt": ("fc",), "efficientnet-lite0": ("_fc",), **_FACE_RESNET_UNUSED}
     state = read_state(path.read_bytes(), str(path))
-    fill_state(network, state, str(path), backbone, dropped.get(backbone) or _classifier(network))
-    return _origin(path.name, file_sha256(path), _UNKNOWN_LICENCE, False)
+    fill_state(network, state, str(path), backbone, dropped.get(backbone) or classifying_layers(network))
+    return _origin(path.name, file_sha256(path), UNKNOWN_LICENCE, False)
 
 
 def _of_network(body: nn.Module, backbone: str, view: str, path: Path) -> Origin:

@@ -109,31 +109,10 @@ class Recipe:
 
 
 _KINDS = get_type_hints(Parameters)
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "backbone": tuple(BACKBONES),
-    "alignment": ALIGNMENTS,
-    "crops": CROPS,
-    "head": ("linear", "convolution"),
-    "body_init": ("he", "library"),
-    "head_init": ("xavier", "he", "library"),
-    "identity": ("none", "patient"),
-    "optimiser": ("sgd", "adam"),
-    "loss": ("cross-entropy", "ordinal", "bce", "mse"),
-    "imbalance": ("none", "weights", "focal", "sampling"),
-    "contrastive_pairs": ("label", "patient"),
-    "precision": ("mixed", "full"),
-}
-#: Smallest and largest number that makes sense.
-_RANGES: dict[str, tuple[float, float]] = {
-    "rate": (1e-8, 10), "identity_rate": (1e-8, 10), "identity_settling_rate": (1e-8, 10),
-    "epochs": (1, 10_000), "frozen_epochs": (0, 10_000), "identity_epochs": (0, 10_000),
-    "identity_settling_epochs": (0, 10_000), "patience": (0, 10_000), "batch": (2, 4096),
-    "size": (32, 1024), "dropout": (0, 0.95), "own": (1, 4096), "pose": (0, 1000), "images": (1, 32),
-    "head_scale": (1e-6, 100), "momentum": (0, 0.9999), "weight_decay": (0, 1), "focal_gamma": (0, 10),
-    "contrastive": (0, 1000), "contrastive_margin": (1e-3, 2), "rotation": (0, 180), "shift": (0, 0.5),
-    "shear": (0, 45), "zoom": (0, 0.5), "crop": (0, 0.8), "folds": (3, 100), "fold": (0, 99),
-    "seed": (0, 2**31 - 1), "memory": (0, 4096),
-}  # fmt: skip
+_TEXTS = resources.files("anthropo.networks")
+_POSSIBLE: dict[str, dict[str, list[Any]]] = tomllib.loads(_TEXTS.joinpath("options.toml").read_text("utf-8"))
+_CHOICES: dict[str, Sequence[str]] = {"backbone": [*BACKBONES], "alignment": ALIGNMENTS, "crops": CROPS}
+_CHOICES |= _POSSIBLE["words"]
 _LOSSES: dict[Task, tuple[str, ...]] = {
     "labels": ("cross-entropy",),
     "grades": ("ordinal", "cross-entropy"),
@@ -198,7 +177,7 @@ def load_recipe(name: str, file: Path | None = None, changes: Sequence[str] = ()
         # packaged weights choose the body that they are for
         changed = {"size": BACKBONES[warm].size, **changed, "backbone": warm}
     recipe = Recipe(name=name, **head, parameters=replace(parameters, **changed), changed=frozenset(changed))
-    check_recipe(recipe)
+    _check(recipe)
     return recipe
 
 
@@ -232,15 +211,14 @@ def _meanings(name: str) -> dict[str, str]:
 
 def _preset(name: str) -> str:
     """A recipe's own parameter file, with what each option means."""
-    return resources.files("anthropo.networks").joinpath(f"recipes/{name}.toml").read_text(encoding="utf-8")
+    return _TEXTS.joinpath(f"recipes/{name}.toml").read_text("utf-8")
 
 
 def _read(path: Path) -> Mapping[str, Any]:
     text, suffix = read_text(path), path.suffix.lower()
     if suffix == ".toml":
         try:
-            table: dict[str, Any] = tomllib.loads(text)
-            return table
+            return tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise InputError(f"{path}: not valid TOML ({error}).") from None
     if suffix not in (".yaml", ".yml"):
@@ -250,21 +228,15 @@ def _read(path: Path) -> Mapping[str, Any]:
     except ImportError:
         raise InputError(f"{path}: reading YAML needs PyYAML. Write it as .toml (option = value).") from None
     try:
-        options = yaml.safe_load(text) or {}
-        _refuse_twice(yaml.compose(text), path)
+        options, node = yaml.safe_load(text) or {}, yaml.compose(text)
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())}).") from None
+    keys = [key.value for key, _ in node.value] if node is not None and node.tag.endswith(":map") else []
+    if twice := next((key for key in keys if keys.count(key) > 1), ""):  # of which YAML takes the last
+        raise InputError(f"{path}: {twice} stands there twice. Keep one of them.")
     if not isinstance(options, dict):
         raise InputError(f"{path}: not a table of options. Write lines such as `rate: 0.001`.")
     return {str(key): value for key, value in options.items()}
-
-
-def _refuse_twice(node: Any, path: Path) -> None:
-    """Refuse an option that a YAML file has twice, of which YAML takes the last."""
-    keys = [key.value for key, _ in node.value] if node is not None and node.tag.endswith(":map") else []
-    twice = next((key for key in keys if keys.count(key) > 1), None)
-    if twice is not None:
-        raise InputError(f"{path}: {twice} stands there twice. Keep one of them.")
 
 
 def _refuse_unknown(key: str, where: str) -> None:
@@ -306,17 +278,16 @@ def _typed(key: str, value: Any, where: str) -> Any:
         near = difflib.get_close_matches(value, _CHOICES[key], 1, 0.5)
         hint = f"Did you mean {near[0]}? " if near else ""
         raise InputError(f"{where}: {key} {value!r}: {hint}Choose from {', '.join(_CHOICES[key])}.")
-    lo, hi = _RANGES.get(key, (-math.inf, math.inf))
+    lo, hi = _POSSIBLE["numbers"].get(key, (-math.inf, math.inf))
     if kind in (int, float) and not lo <= value <= hi:
         raise InputError(f"{where}: {key} {value:g}: needs to be between {lo:g} and {hi:g}.")
     return value
 
 
-def check_recipe(recipe: Recipe) -> None:
+def _check(recipe: Recipe) -> None:
     """Refuse options that contradict each other or the recipe's task."""
     options, task = recipe.parameters, recipe.task
-    if options.size < BACKBONES[options.backbone].least:
-        least = BACKBONES[options.backbone].least
+    if options.size < (least := BACKBONES[options.backbone].least):
         raise InputError(
             f"size {options.size}: the backbone {options.backbone} needs {least} pixels or more."
         )

@@ -53,7 +53,7 @@ def seeing_spots(folder: Path, views: tuple[str, ...]) -> NetworkEncoder:
     network = nets.network(views=views)
     network.save(folder / "net.anthropo")
     encoder = network_encoder(folder / "net.anthropo")
-    return replace(encoder, dimension=2, _trained=replace(network, modules=tuple(Spot() for _ in views)))
+    return replace(encoder, dimension=2, network=replace(network, modules=tuple(Spot() for _ in views)))
 
 
 def angle_head() -> Head:
@@ -98,7 +98,7 @@ def test_the_map_lies_where_the_network_looks_and_adds_up(
     # smoothing loses what it carries beyond the region
     assert values.sum() == pytest.approx(full - none, abs=0.1 * abs(full - none))
     y, x = np.unravel_index(np.abs(values).argmax(), values.shape)
-    at = heatmap._in_square(encoder.view, region, face)[int(SPOT[0] * 48), int(SPOT[1] * 48)]
+    at = heatmap._in_square(encoder.network.view, region, face)[int(SPOT[0] * 48), int(SPOT[1] * 48)]
     assert np.hypot(*(np.array([x + 0.5, y + 0.5]) / side - at)) < 0.08
 
 
