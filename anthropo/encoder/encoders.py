@@ -40,9 +40,9 @@ _TORCHVISION_OPERATORS = ("nms", "qnms")
 SEEN = 16  # hexadecimal digits of a photo's SHA-256 that networks keep
 UNKNOWN_LICENCE = "that of the weights, which anthropo does not know"
 
-#: The encoders whose weights are packaged: dlib's face recognition ResNet, 128 numbers per region (default), and
-#: EfficientNet-Lite0 trained on ImageNet, 1280 numbers per region: texture. Beside these, `timm:NAME` is any
-#: network of the library timm with local weights.
+#: The encoders whose weights are packaged: dlib's face recognition ResNet, 128 numbers per region (default),
+#: and EfficientNet-Lite0 trained on ImageNet, 1280 numbers per region: texture. Beside these, `timm:NAME` is
+#: any network of the library timm with local weights.
 ENCODERS = ("face-resnet", "efficientnet-lite0")
 
 

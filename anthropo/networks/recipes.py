@@ -218,7 +218,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     text, suffix = read_text(path), path.suffix.lower()
     if suffix == ".toml":
         try:
-            return tomllib.loads(text)
+            return dict(tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
             raise InputError(f"{path}: not valid TOML ({error}).") from None
     if suffix not in (".yaml", ".yml"):
