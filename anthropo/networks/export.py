@@ -89,10 +89,12 @@ class _Graph(nn.Module):
         super().__init__()
         about = network.about
         self.task, self.loss = network.task, str(about["parameters"].get("loss", ""))
-        self.size, self.grey, self.channels = network.size, bool(about["grey"]), about["spec"]["channels"]
-        self.outputs_are = str(about["spec"].get("head", ""))
-        self.mean = torch.tensor(about["mean"], dtype=torch.float32).view(3, 1, 1)
-        self.std = torch.tensor(about["std"], dtype=torch.float32).view(3, 1, 1)
+        self.size, self.grey, channels = network.size, bool(about["grey"]), about["spec"]["channels"]
+        self.head = str(about["spec"].get("head", ""))
+        self.mean, self.std = (
+            torch.tensor(about[name][:channels], dtype=torch.float32).view(-1, 1, 1)
+            for name in ("mean", "std")
+        )
         self.luma = torch.tensor(LUMA).view(3, 1, 1)
         self.views = nn.ModuleList(_Split(module) for module in network.modules)
 
@@ -115,11 +117,10 @@ class _Graph(nn.Module):
         x = pictures.permute(0, 3, 1, 2).to(torch.float32)
         if self.grey:
             x = (x * self.luma).sum(1, keepdim=True)
-            return (x - self.mean[: self.channels]) / self.std[: self.channels]
         return (x - self.mean) / self.std
 
     def _probabilities(self, outputs: Tensor) -> Tensor:
-        return as_probabilities(outputs, self.task, self.outputs_are, self.loss)
+        return as_probabilities(outputs, self.task, self.head, self.loss)
 
 
 class _Split(nn.Module):
@@ -129,7 +130,9 @@ class _Split(nn.Module):
         super().__init__()
         networks: list[Any] = list(module.networks) if isinstance(module, Separate) else [module]
         self.bodies = nn.ModuleList(network.body for network in networks)
-        self.heads = nn.ModuleList(_headless(network) for network in networks)
+        self.heads = nn.ModuleList(map(copy.deepcopy, networks))  # which get what their bodies have given
+        for head in self.heads:
+            head.body = nn.Identity()
 
     def judge(self, features: Tensor, metadata: Tensor | None) -> Tensor:
         """Of cases: the outputs for their mean embeddings."""
@@ -148,15 +151,6 @@ class _Split(nn.Module):
                 return pooled  # averaged over the photos before it is judged
             outputs.append(head.everything(seen)[0] if isinstance(head, Attributes) else head.judge(pooled))
         return torch.cat(outputs, 1), torch.cat(embeddings, 1)
-
-
-def _headless(module: nn.Module) -> nn.Module:
-    """A copy of a module that takes what its body would have given."""
-    body, module.body = module.body, nn.Identity()
-    try:
-        return copy.deepcopy(module)
-    finally:
-        module.body = body
 
 
 # --------------------------------------------------------------------------------------------- export

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,8 +64,8 @@ class Objective:
         weights = np.ones(units.target.shape, np.float32)
         if self.imbalance in ("weights", "sampling"):
             weights[self.train] = balancing(units.target[self.train])
-            known = _by_class(units.target[self.train], weights[self.train])
-            weights[self.held] = [known(t) for t in units.target[self.held]]
+            of_training = units.target[self.train], weights[self.train]
+            weights[self.held] = _by_class(*of_training, units.target[self.held])
         self.weights = weights
         self.people = np.unique(units.patients, return_inverse=True)[1]
         backbone = BACKBONES[parameters.backbone]
@@ -115,15 +115,8 @@ class Objective:
         pixels = torch.from_numpy(chips).to(self.device)
         x = normalised(pixels, parameters.grey, self.channels, self.mean, self.std)
         first = [units.rows[i][0] for i in chosen]
-        return Batch(
-            x,
-            present,
-            metadata,
-            torch.from_numpy(units.target[chosen]).to(self.device),
-            torch.from_numpy(self.weights[chosen]).to(self.device),
-            torch.from_numpy(self.pictures.pose[first]).to(self.device),
-            torch.from_numpy(self.people[chosen]).to(self.device),
-        )
+        known = (units.target[chosen], self.weights[chosen], self.pictures.pose[first], self.people[chosen])
+        return Batch(x, present, metadata, *(torch.from_numpy(array).to(self.device) for array in known))
 
     def _augmented(self, batch: Batch, mirrored: Tensor, generator: torch.Generator) -> Batch:
         x = batch.x
@@ -202,14 +195,14 @@ class Objective:
         return sum(losses) / sum(sizes), monitored(self.task, p, self.units.target[self.held], head)
 
 
-def _by_class(target: NDArray[Any], weights: NDArray[np.float32]) -> Callable[[Any], Any]:
+def _by_class(target: NDArray[Any], weights: NDArray[np.float32], others: NDArray[Any]) -> Any:
     """The weights that the training units got, for others of the same targets."""
     if target.ndim == 1:
         known = dict(zip(target.tolist(), weights.tolist(), strict=True))
-        return lambda t: known.get(int(t), 1.0)
+        return [known.get(t, 1.0) for t in others.tolist()]
     present = np.where((target > 0).any(0), (weights * (target > 0)).max(0), 1)
     absent = np.where((target <= 0).any(0), (weights * (target <= 0)).max(0), 1)
-    return lambda t: np.where(t > 0, present, absent)
+    return np.where(others > 0, present, absent)
 
 
 #: What the metric of each task is called.

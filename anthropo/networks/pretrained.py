@@ -18,6 +18,7 @@ from anthropo.encoder.encoders import (
     import_timm,
     read_state,
 )
+from anthropo.encoder.resnet import ResNet, read_weights
 from anthropo.errors import AnthropoError, InputError, WeightsError, parameter
 from anthropo.face.weights import KNOWN, read_checked
 from anthropo.files import file_sha256
@@ -47,7 +48,13 @@ def warm_start(body: nn.Module, backbone: str, view: str, source: str) -> Origin
         raise WeightsError(f"warm start {source}: {error}") from None
 
 
-_FACE_RESNET_UNUSED = {"face-resnet": ("projection",), "face-resnet-map": ("projection", "blocks.13")}
+# Layers in a file of weights that a body does not have.
+_UNUSED = {
+    "deepgestalt": ("fc",),
+    "efficientnet-lite0": ("_fc",),
+    "face-resnet": ("projection",),
+    "face-resnet-map": ("projection", "blocks.13"),
+}
 
 
 def _packaged(body: nn.Module, backbone: str, source: str) -> Origin:
@@ -58,13 +65,9 @@ def _packaged(body: nn.Module, backbone: str, source: str) -> Origin:
         )
     data = read_checked(source)
     network: Any = body.network
-    if source == "face-resnet":
-        from anthropo.encoder.resnet import ResNet, read_weights
-
-        state = ResNet(read_weights(data)).state_dict()
-        fill_state(network, state, source, source, _FACE_RESNET_UNUSED[backbone])
-    else:
-        fill_state(network, read_state(data, source), source, source, ("_fc",))
+    dlib = source == "face-resnet"
+    state = ResNet(read_weights(data)).state_dict() if dlib else read_state(data, source)
+    fill_state(network, state, source, source, _UNUSED[backbone])
     packaged = next(weights for weights in KNOWN if weights.name == source)
     return _origin(source, packaged.sha256, packaged.licence, packaged.commercial_use)
 
@@ -127,9 +130,8 @@ def _file(body: nn.Module, backbone: str, view: str, path: Path) -> Origin:
     if path.suffix == SUFFIX or (zipfile.is_zipfile(path) and path.suffix not in (".pth", ".pt", ".bin")):
         return _of_network(body, backbone, view, path)
     network: Any = body if backbone == "deepgestalt" else body.network
-    dropped = {"deepgestalt": ("fc",), "efficientnet-lite0": ("_fc",), **_FACE_RESNET_UNUSED}
     state = read_state(path.read_bytes(), str(path))
-    fill_state(network, state, str(path), backbone, dropped.get(backbone) or classifying_layers(network))
+    fill_state(network, state, str(path), backbone, _UNUSED.get(backbone) or classifying_layers(network))
     return _origin(path.name, file_sha256(path), UNKNOWN_LICENCE, False)
 
 
