@@ -334,10 +334,7 @@ def _compared(data: bytes, graph: _Graph, network: Network, photos: Pixels) -> E
     with torch.inference_mode():
         wanted = [out.numpy() for out in graph(*(torch.from_numpy(v) for v in given.values()))]
     # the graph is another writing of the network, which is therefore asked as well
-    views = {name: photos[:, i] for i, name in enumerate(network.views)}
-    if network.task == "cases":
-        views = {network.views[0]: photos}
-    asked = network.probabilities(views, given.get(METADATA))
+    asked = network.probabilities(network.by_view(photos), given.get(METADATA))
     scale = float(np.abs(wanted[1]).max()) or 1.0
     apart = (together[0] - wanted[0], alone[0] - wanted[0][:1], together[0] - asked)
     probabilities = max(float(np.abs(difference).max()) for difference in apart)

@@ -88,6 +88,9 @@ def _manifest(material: TrainingSet, learned: Learned, command: str) -> dict[str
     recipe, units, features = material.recipe, material.units, material.photos.features
     parameters, backbone = recipe.parameters, BACKBONES[recipe.parameters.backbone]
     view, settings = view_of(parameters), material.photos.settings
+    # the photos that it is trained on or stopped by
+    rows = [row for i in np.flatnonzero(units.part != TEST) for row in units.rows[i]]
+    digests, others = features.digests, material.identity.digests if material.identity else ()
     tasks = {"attributes": "multilabel", "grades": "grades", "cases": "cases"}
     libraries = ["numpy", "torch"]
     if parameters.backbone not in ("deepgestalt", "face-resnet", "face-resnet-map"):
@@ -117,7 +120,7 @@ def _manifest(material: TrainingSet, learned: Learned, command: str) -> dict[str
             "warm_start": [origin["name"] for origin in learned.origins],
             "identities": len(material.identity.units.labels) if material.identity else None,
             "history": learned.history,
-            "learned_from": sorted({digest[:SEEN] for digest in _learned_from(material)}),
+            "learned_from": sorted({digest[:SEEN] for digest in [*digests[rows].tolist(), *others]}),
         },
         "cohort": describe_cohort(
             features,
@@ -129,11 +132,3 @@ def _manifest(material: TrainingSet, learned: Learned, command: str) -> dict[str
         "seed": parameters.seed,
         "libraries": {name: metadata.version(name) for name in libraries},
     }
-
-
-def _learned_from(material: TrainingSet) -> list[str]:
-    """SHA-256 of the photos that a network is trained on or stopped by."""
-    units, digests = material.units, material.photos.features.digests.tolist()
-    rows = [row for i in np.flatnonzero(units.part != TEST) for row in units.rows[i]]
-    others = material.identity.digests if material.identity else ()
-    return [*(digests[row] for row in rows), *others]

@@ -157,6 +157,12 @@ class Network:
         device = next(self.modules[0].parameters()).device
         return self._normalised(torch.from_numpy(np.ascontiguousarray(chips)).to(device))
 
+    def by_view(self, pictures: Pixels) -> dict[str, Pixels]:
+        """Pictures (n, views, size, size, 3), of cases (n, photos, size, size, 3), by view."""
+        if self.task == "cases":
+            return {self.views[0]: pictures}
+        return {name: pictures[:, i] for i, name in enumerate(self.views)}
+
     def logits(
         self, views: Mapping[str, Pixels], metadata: NDArray[np.float32] | None = None, *, batch: int = 16
     ) -> Tensor:

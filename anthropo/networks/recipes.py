@@ -8,7 +8,7 @@ import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -156,10 +156,7 @@ def load_recipe(name: str, file: Path | None = None, changes: Sequence[str] = ()
     preset = tomllib.loads(_preset(name))
     head = {key: preset.pop(key) for key in ("task", "summary", "source")}
     parameters = Parameters(**{key: _typed(key, value, name) for key, value in preset.items()})
-    changed: dict[str, Any] = {}
-    for key, value in (_read(file) if file else {}).items():
-        _refuse_unknown(key, str(file))
-        changed[key] = _typed(key, value, str(file))
+    stated = [(key, value, str(file)) for key, value in (_read(file) if file else {}).items()]
     for change in changes:
         key, equals, value = (part.strip() for part in change.partition("="))
         if not equals:
@@ -167,11 +164,9 @@ def load_recipe(name: str, file: Path | None = None, changes: Sequence[str] = ()
                 f"{parameter('changes', change)}: not of the form option=value, such as "
                 f"{parameter('changes', 'rate=0.001')}."
             )
-        _refuse_unknown(key, parameter("changes"))
-        changed[key] = _typed(key, _parsed(key, value), parameter("changes"))
-    for key, value in options.items():
-        _refuse_unknown(key, name)
-        changed[key] = _typed(key, list(value) if isinstance(value, tuple) else value, name)
+        stated.append((key, _parsed(key, value), parameter("changes")))
+    stated += [(key, list(v) if isinstance(v, tuple) else v, name) for key, v in options.items()]
+    changed = {key: _typed(key, value, where) for key, value, where in stated}
     warm = changed.get("warm_start", parameters.warm_start)
     if warm in FITTING and "backbone" not in changed and parameters.backbone not in FITTING[warm]:
         # packaged weights choose the body that they are for
@@ -239,19 +234,11 @@ def _read(path: Path) -> Mapping[str, Any]:
     return {str(key): value for key, value in options.items()}
 
 
-def _refuse_unknown(key: str, where: str) -> None:
-    names = [one.name for one in fields(Parameters)]
-    if key not in names:
-        near = difflib.get_close_matches(key, names, 1, 0.6)
-        hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(names)}."
-        raise InputError(f"{where}: no option {key!r}. {hint}")
-
-
 def _parsed(key: str, text: str) -> Any:
     """A value of the command line: as in TOML, or a word, or words with commas."""
-    if _KINDS[key] == tuple[str, ...] and not text.startswith("["):
+    if _KINDS.get(key) == tuple[str, ...] and not text.startswith("["):
         return [part.strip() for part in text.split(",") if part.strip()]
-    if _KINDS[key] is str:
+    if _KINDS.get(key) is str:
         return text.strip("\"'")
     try:
         return tomllib.loads(f"value = {text}")["value"]
@@ -261,6 +248,10 @@ def _parsed(key: str, text: str) -> Any:
 
 def _typed(key: str, value: Any, where: str) -> Any:
     """The value as the option's type and within its range."""
+    if key not in _KINDS:
+        near = difflib.get_close_matches(key, _KINDS, 1, 0.6)
+        hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(_KINDS)}."
+        raise InputError(f"{where}: no option {key!r}. {hint}")
     kind = _KINDS[key]
     if kind == tuple[str, ...]:
         if isinstance(value, list) and all(isinstance(v, str) for v in value):

@@ -14,9 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from anthropo.errors import InputError, PhotoError, parameter
@@ -191,8 +189,8 @@ class _Trainer:
         else:
             self._initialise(module, identity=stage.identity)
             for body in _bodies(module):
-                if before is not None:  # the identity stage's body goes on
-                    _fill_body(body, state.module)
+                if state.module is not None:  # the identity stage's body goes on: its numbers come first
+                    fill(body, state.module[: len(flat(body))])
                 else:
                     state.origin = warm_start(
                         body, self.parameters.backbone, self.view, self.parameters.warm_start
@@ -281,13 +279,9 @@ class _Trainer:
         seed = _seed(self.parameters.seed, self.view, stage.name, epoch)
         torch.manual_seed(seed)
         module.train()
-        for body in _bodies(module):
-            if stage.frozen:
-                body.eval()
-            elif self.parameters.frozen_norm:
-                for layer in body.modules():
-                    if isinstance(layer, nn.BatchNorm2d):
-                        layer.eval()
+        for layer in (layer for body in _bodies(module) for layer in body.modules()):
+            if stage.frozen or (self.parameters.frozen_norm and isinstance(layer, nn.BatchNorm2d)):
+                layer.eval()
         total, batches = 0.0, 0
         for batch in objective.batches(seed):
             with torch.autocast(self.device.type, enabled=self.mixed):
@@ -335,10 +329,3 @@ def _stages(parameters: Parameters, identity: bool) -> list[_Stage]:
 def _bodies(module: nn.Module) -> list[nn.Module]:
     networks = list(module.networks) if isinstance(module, Separate) else [module]
     return [network.body for network in networks]  # type: ignore[misc]
-
-
-def _fill_body(body: nn.Module, weights: NDArray[np.float32] | None) -> None:
-    """The first numbers of a `Classifier`, which are its body's."""
-    assert weights is not None
-    length = sum(t.numel() for t in body.state_dict().values() if t.is_floating_point())
-    fill(body, weights[:length])
