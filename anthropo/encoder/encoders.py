@@ -33,9 +33,6 @@ _VERSION = 1  # raise it when embeddings change in another way than by what the 
 _TIMM = "timm:"
 _INSTALL = "Install it with `pip install anthropo[cnn]`."
 
-# torchvision declares these itself when its compiled part loads
-_TORCHVISION_OPERATORS = ("nms", "qnms")
-
 
 SEEN = 16  # hexadecimal digits of a photo's SHA-256 that networks keep
 UNKNOWN_LICENCE = "that of the weights, which anthropo does not know"
@@ -361,7 +358,7 @@ def import_timm() -> Any:
 
         declare: Any = torch.library.Library
         library = declare("torchvision", "FRAGMENT")
-        for operator in _TORCHVISION_OPERATORS:
+        for operator in ("nms", "qnms"):  # which torchvision declares when its compiled part loads
             library.define(f"{operator}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
         _declared.append(library)
         try:

@@ -150,21 +150,20 @@ def bench(
             ]
             fastest = min(runs, key=lambda one: one.ms)
             answers = answers_of(network, photos.units, photos.units.chosen(TEST), fastest.probabilities)
-            auroc, accuracy = _overall(answers)
-            first = first or (fastest, auroc)
+            figures = _overall(answers)
+            first = first or (fastest, figures["auroc"])
             measured.append(
                 Measured(
                     network=Path(path).name,
                     recipe=network.recipe,
                     runtime=runtime,
-                    auroc=auroc,
-                    accuracy=accuracy,
+                    **figures,
                     parameters=network.parameters,
                     file_bytes=file.stat().st_size,
                     memory_bytes=fastest.memory,
                     ms=fastest.ms,
                     times_torch=first[0].ms / fastest.ms,
-                    auroc_lost=first[1].value - auroc.value,
+                    auroc_lost=first[1].value - figures["auroc"].value,
                     largest_difference=float(np.abs(fastest.probabilities - first[0].probabilities).max()),
                 )
             )
@@ -192,18 +191,18 @@ def run(runtime: str, model: Path, task: str, photos: BenchPhotos, threads: int,
     return Run(probabilities=np.load(answers), ms=statistics.median(took["ms"]), memory=took["memory"])
 
 
-def _overall(answers: Answers) -> tuple[Interval, Interval]:
+def _overall(answers: Answers) -> dict[str, Interval]:
     """AUROC and accuracy; of attributes their means, which have no interval."""
     if answers.labels is not None:
         figures = judge(answers.labels, bootstrap=BOOTSTRAP)
-        return figures["auroc"], figures["accuracy"]
+        return {name: figures[name] for name in ("auroc", "accuracy")}
     each = [judge(judged, PRESENT, bootstrap=BOOTSTRAP) for judged in answers.attributes.values()]
 
     def mean(name: str) -> Interval:
         known = [figures[name].value for figures in each if figures[name].value == figures[name].value]
         return Interval(float(np.mean(known)) if known else float("nan"), n=each[0][name].n)
 
-    return mean("auroc"), mean("accuracy")
+    return {name: mean(name) for name in ("auroc", "accuracy")}
 
 
 def has_int8_products() -> bool | None:

@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import math
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,10 +52,6 @@ class Checkpoints:
 
     folder: Path
     fingerprint: dict[str, Any]  # what has to be the same to go on
-
-    def clear(self) -> None:
-        """Forget everything."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def save(self, view: str, state: State) -> None:
         """Write where a view stands."""

@@ -31,6 +31,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,7 +45,6 @@ from anthropo.files import write
 from anthropo.networks.architectures import Attributes, Cases, Separate
 from anthropo.networks.bench_worker import EMBEDDING, METADATA, PICTURES, PROBABILITIES, open_session
 from anthropo.networks.network import Network, as_probabilities
-from anthropo.photo import LUMA
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,35 +89,24 @@ class _Graph(nn.Module):
         super().__init__()
         about = network.about
         self.task, self.loss = network.task, str(about["parameters"].get("loss", ""))
-        self.size, self.grey, channels = network.size, bool(about["grey"]), about["spec"]["channels"]
         self.head = str(about["spec"].get("head", ""))
-        self.mean, self.std = (
-            torch.tensor(about[name][:channels], dtype=torch.float32).view(-1, 1, 1)
-            for name in ("mean", "std")
-        )
-        self.luma = torch.tensor(LUMA).view(3, 1, 1)
+        self.size, self.inputs = network.size, network.normalised
         self.views = nn.ModuleList(_Split(module) for module in network.modules)
 
     def forward(self, pictures: Tensor, metadata: Tensor | None = None) -> tuple[Tensor, Tensor]:
         if self.task == "cases":
             module: Any = self.views[0]
-            single = module(self._inputs(pictures.reshape(-1, self.size, self.size, 3)))
+            single = module(self.inputs(pictures.reshape(-1, self.size, self.size, 3)))
             there = (pictures.to(torch.float32).amax((2, 3, 4)) > 0).to(torch.float32)
             summed = (single.reshape(*pictures.shape[:2], -1) * there[:, :, None]).sum(1)
             mean = summed / there.sum(1, keepdim=True).clamp(min=1)
-            return self._probabilities(module.judge(mean, metadata)), mean
+            return self._probabilities(module.heads[0].judge(mean, metadata)), mean
         probabilities, embeddings = [], []
         for at, view in enumerate(self.views):
-            outputs, features = view(self._inputs(pictures[:, at]))
+            outputs, features = view(self.inputs(pictures[:, at]))
             probabilities.append(self._probabilities(outputs))
             embeddings.append(features)
         return torch.stack(probabilities).mean(0), torch.cat(embeddings, 1)
-
-    def _inputs(self, pictures: Tensor) -> Tensor:
-        x = pictures.permute(0, 3, 1, 2).to(torch.float32)
-        if self.grey:
-            x = (x * self.luma).sum(1, keepdim=True)
-        return (x - self.mean) / self.std
 
     def _probabilities(self, outputs: Tensor) -> Tensor:
         return as_probabilities(outputs, self.task, self.head, self.loss)
@@ -133,12 +122,6 @@ class _Split(nn.Module):
         self.heads = nn.ModuleList(map(copy.deepcopy, networks))  # which get what their bodies have given
         for head in self.heads:
             head.body = nn.Identity()
-
-    def judge(self, features: Tensor, metadata: Tensor | None) -> Tensor:
-        """Of cases: the outputs for their mean embeddings."""
-        head = self.heads[0]
-        assert isinstance(head, Cases)
-        return head.judge(features, metadata)
 
     def forward(self, x: Tensor) -> Any:
         outputs, embeddings = [], []
@@ -269,10 +252,11 @@ def _quantised(data: bytes, network: Network, photos: Pixels | None) -> bytes:
         else:
             # of what is not in a body little time is spent, and answers are there
             others = [node.name for node in onnx.load(ready).graph.node if "/bodies." not in node.name]
+            one_by_one = (feeds(network, photos[i : i + 1]) for i in range(len(photos)))
             quantization.quantize_static(
                 ready,
                 made,
-                _Reader(network, photos),
+                SimpleNamespace(get_next=lambda: next(one_by_one, None)),  # as a CalibrationDataReader has it
                 quant_format=quantization.QuantFormat.QDQ,
                 op_types_to_quantize=list(_QUANTISED),
                 nodes_to_exclude=others,
@@ -284,16 +268,6 @@ def _quantised(data: bytes, network: Network, photos: Pixels | None) -> bytes:
     properties = {p.key: p.value for p in onnx.load_from_string(data).metadata_props}
     onnx.helper.set_model_props(model, properties)
     return bytes(model.SerializeToString())
-
-
-class _Reader:
-    """Photos for onnxruntime's calibration, one at a time; like its CalibrationDataReader."""
-
-    def __init__(self, network: Network, photos: Pixels) -> None:
-        self._feeds = iter([feeds(network, photos[i : i + 1]) for i in range(len(photos))])
-
-    def get_next(self) -> dict[str, NDArray[Any]] | None:
-        return next(self._feeds, None)
 
 
 def feeds(

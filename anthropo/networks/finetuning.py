@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -57,9 +58,9 @@ def finetune(
     what trained it, without folders.
     """
     recipe, units = material.recipe, material.units
-    checkpoints = Checkpoints(folder, fingerprint(material, device))
     if restart:
-        checkpoints.clear()
+        shutil.rmtree(folder, ignore_errors=True)
+    checkpoints = Checkpoints(folder, fingerprint(material, device))
     learned = learn(material, checkpoints=checkpoints, device=device, report=report)
     network = Network(_manifest(material, learned, command), tuple(m.to(device) for m in learned.modules))
     answers = judge_network(network, material.photos.pictures, units, TEST)

@@ -155,7 +155,7 @@ class Network:
                 f"pictures are {chips.dtype} of shape {chips.shape}; uint8 (n, {shape}) are needed"
             )
         device = next(self.modules[0].parameters()).device
-        return self._normalised(torch.from_numpy(np.ascontiguousarray(chips)).to(device))
+        return self.normalised(torch.from_numpy(np.ascontiguousarray(chips)).to(device))
 
     def by_view(self, pictures: Pixels) -> dict[str, Pixels]:
         """Pictures (n, views, size, size, 3), of cases (n, photos, size, size, 3), by view."""
@@ -177,7 +177,7 @@ class Network:
 
     def features(self, view: str, chips: Tensor) -> Tensor:
         """Embeddings (n, dimension) of pictures (n, size, size, 3) of one view, in torch's graph."""
-        embedded: Tensor = self._module(view).features(self._normalised(chips))
+        embedded: Tensor = self._module(view).features(self.normalised(chips))
         return embedded
 
     def _module(self, name: str) -> Any:
@@ -185,7 +185,8 @@ class Network:
             raise ValueError(f"view {name!r}: this network looks at {', '.join(self.views)}")
         return self.modules[self.views.index(name)].eval()
 
-    def _normalised(self, chips: Tensor) -> Tensor:
+    def normalised(self, chips: Tensor) -> Tensor:
+        """Pictures (…, size, size, 3) in grey levels as a module takes them, (…, channels, size, size)."""
         about = self.about
         return normalised(chips, about["grey"], about["spec"]["channels"], about["mean"], about["std"])
 
@@ -310,11 +311,11 @@ def _check(about: Meta, manifest: Meta) -> None:
 def normalised(x: Tensor, grey: bool, channels: int, mean: Any, std: Any) -> Tensor:
     """Pictures (…, h, w, 3) in grey levels as modules take them, (…, channels, h, w)."""
     x = x.to(torch.float32).movedim(-1, -3)
-    column = (3, 1, 1)
     if grey:
-        x = (x * x.new_tensor(LUMA).view(column)).sum(-3, keepdim=True).expand(x.shape)
-    x = (x - x.new_tensor(mean).view(column)) / x.new_tensor(std).view(column)
-    return x[..., :channels, :, :]
+        x = (x * x.new_tensor(LUMA).view(3, 1, 1)).sum(-3, keepdim=True)
+    mean, std = (x.new_tensor(numbers[:channels]).view(-1, 1, 1) for numbers in (mean, std))
+    scaled: Tensor = (x[..., :channels, :, :] - mean) / std
+    return scaled
 
 
 def as_probabilities(outputs: Tensor, task: str, head: str, loss: str) -> Tensor:
