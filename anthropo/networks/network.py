@@ -310,7 +310,7 @@ def _check(about: Meta, manifest: Meta) -> None:
 
 def normalised(x: Tensor, grey: bool, channels: int, mean: Any, std: Any) -> Tensor:
     """Pictures (…, h, w, 3) in grey levels as modules take them, (…, channels, h, w)."""
-    x = x.to(torch.float32).movedim(-1, -3)
+    x = x.to(torch.float32).movedim(x.ndim - 1, x.ndim - 3)  # counted from the front, as ONNX wants it
     if grey:
         x = (x * x.new_tensor(LUMA).view(3, 1, 1)).sum(-3, keepdim=True)
     mean, std = (x.new_tensor(numbers[:channels]).view(-1, 1, 1) for numbers in (mean, std))
