@@ -34,6 +34,8 @@ _TIMM = "timm:"
 _INSTALL = "Install it with `pip install anthropo[cnn]`."
 
 
+PerChannel = tuple[float, float, float]  # red, green, blue
+
 SEEN = 16  # hexadecimal digits of a photo's SHA-256 that networks keep
 UNKNOWN_LICENCE = "that of the weights, which anthropo does not know"
 
@@ -89,8 +91,8 @@ class ChipEncoder(Encoder):
     """One network for every region. Made by `load_encoder`."""
 
     _network: nn.Module = field(repr=False)
-    _mean: tuple[float, float, float]  # per channel, grey levels
-    _scale: tuple[float, float, float]
+    _mean: PerChannel  # grey levels
+    _scale: PerChannel
 
     def embed(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.float32]:
         """See `Encoder.embed`."""
@@ -231,12 +233,7 @@ def _read(path: Path) -> bytes:
 
 
 def _encoder(
-    name: str,
-    network: nn.Module,
-    data: bytes,
-    size: int,
-    mean: tuple[float, float, float],
-    scale: tuple[float, float, float],
+    name: str, network: nn.Module, data: bytes, size: int, mean: PerChannel, scale: PerChannel
 ) -> ChipEncoder:
     import torch
 

@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from anthropo.learning.metrics import judge
 from anthropo.networks.export import CALIBRATION, export
 from anthropo.networks.judging import BOOTSTRAP, Answers, answers_of, flat_figures, pictures_to_answer
 from anthropo.networks.network import Network
-from anthropo.networks.pictures import CohortPictures, read_pictures
+from anthropo.networks.pictures import Advance, CohortPictures, read_pictures
 from anthropo.networks.units import TEST, Units, units_to_judge
 from anthropo.settings import Settings
 
@@ -78,12 +78,7 @@ class Measured:
 
 
 def photos_of(
-    network: Network,
-    cohort: Cohort,
-    settings: Settings,
-    *,
-    jobs: int = 1,
-    advance: Callable[[], None] | None = None,
+    network: Network, cohort: Cohort, settings: Settings, *, jobs: int = 1, advance: Advance | None = None
 ) -> BenchPhotos:
     """The photos of a cohort with a label that the network knows."""
     photos = read_pictures(cohort, network.view, settings, jobs=jobs, advance=advance)
@@ -145,9 +140,8 @@ def bench(
         first: tuple[Run, Interval] | None = None
         for runtime, file in files.items():
             # small networks are slower on several threads, which wait for each other
-            runs = [
-                run(runtime, file, network.task, photos, t, Path(temporary)) for t in sorted({1, threads})
-            ]
+            tried = sorted({1, threads})
+            runs = [run(runtime, file, network.task, photos, t, Path(temporary)) for t in tried]
             fastest = min(runs, key=lambda one: one.ms)
             answers = answers_of(network, photos.units, photos.units.chosen(TEST), fastest.probabilities)
             figures = _overall(answers)

@@ -38,10 +38,8 @@ class NetworkEncoder(Encoder):
                     f"{self.name}: not trained on the region {region}. It knows {', '.join(self.views)}."
                 )
         chips = self.pictures(photo, face, wanted)
-        rows = []
-        for region, chip in zip(wanted, chips, strict=True):
-            both = self.network.embed({region: np.stack([chip, chip[:, ::-1]])})
-            rows.append(both.mean(0))
+        both = [np.stack([chip, chip[:, ::-1]]) for chip in chips]
+        rows = [self.network.embed({name: pair}).mean(0) for name, pair in zip(wanted, both, strict=True)]
         return np.array(rows, dtype=np.float32).reshape(len(wanted), self.dimension)
 
     def pictures(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.uint8]:

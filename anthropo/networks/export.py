@@ -210,7 +210,7 @@ def _described(data: bytes, network: Network, int8: bool, source: str) -> bytes:
     """With the metadata that a user of the file needs."""
     onnx = require_onnx()
     model = onnx.load_from_string(data)
-    about = network.about
+    about, depth = network.about, "photos of a case" if network.task == "cases" else "views"
     properties = {
         "anthropo": __version__,
         "network_sha256": source,
@@ -218,9 +218,7 @@ def _described(data: bytes, network: Network, int8: bool, source: str) -> bytes:
         "task": network.task,
         "labels": list(network.labels),
         "views": list(network.views),
-        "pictures": "uint8 RGB, (n, photos of a case, size, size, 3)"
-        if network.task == "cases"
-        else "uint8 RGB, (n, views, size, size, 3)",
+        "pictures": f"uint8 RGB, (n, {depth}, size, size, 3)",
         **{key: about[key] for key in ("size", "grey", "mean", "std", "alignment", "crops", "dimension")},
         "metadata": about.get("metadata"),
         "precision": "int8" if int8 else "float32",

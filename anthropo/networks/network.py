@@ -370,8 +370,7 @@ def fill(module: nn.Module, weights: NDArray[Any] | None) -> None:
         raise ModelError("its weights are missing or of another number")
     if not np.isfinite(weights).all():
         raise ModelError("its weights are not finite")
-    at = 0
+    parts = np.split(weights, np.cumsum([t.numel() for t in tensors.values()])[:-1])
     with torch.no_grad():
-        for t in tensors.values():
-            t.copy_(torch.from_numpy(weights[at : at + t.numel()].copy()).view(t.shape))
-            at += t.numel()
+        for t, part in zip(tensors.values(), parts, strict=True):
+            t.copy_(torch.from_numpy(part.copy()).view(t.shape))

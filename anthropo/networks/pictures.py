@@ -23,6 +23,7 @@ from anthropo.threads import in_order
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
+Advance = Callable[[], None]  # called after each photo
 
 _POSE_UNIT = 30.0  # degrees
 
@@ -89,7 +90,7 @@ def read_pictures(
     *,
     memory: float = float("inf"),
     jobs: int = 1,
-    advance: Callable[[], None] | None = None,
+    advance: Advance | None = None,
 ) -> CohortPictures:
     """Read every photo of a cohort once, on so many threads, and cut its pictures.
 

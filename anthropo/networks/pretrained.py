@@ -10,14 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from anthropo.encoder.encoders import (
-    ENCODERS,
-    UNKNOWN_LICENCE,
-    classifying_layers,
-    fill_state,
-    import_timm,
-    read_state,
-)
+from anthropo.encoder.encoders import UNKNOWN_LICENCE, classifying_layers, fill_state, import_timm, read_state
 from anthropo.encoder.resnet import ResNet, read_weights
 from anthropo.errors import AnthropoError, InputError, WeightsError, parameter
 from anthropo.face.weights import KNOWN, read_checked
@@ -39,7 +32,7 @@ def warm_start(body: nn.Module, backbone: str, view: str, source: str) -> Origin
     if source == "none":
         return None
     try:
-        if source in ENCODERS:
+        if source in FITTING:
             return _packaged(body, backbone, source)
         if source == "imagenet":
             return _cached(body, backbone)
@@ -78,7 +71,7 @@ def _origin(name: str, digest: str, licence: str, commercial_use: bool) -> Origi
 
 def _cached(body: nn.Module, backbone: str) -> Origin:
     if backbone not in TIMM:
-        instead = backbone if backbone in ENCODERS else "none"
+        instead = backbone if backbone in FITTING else "none"
         raise WeightsError(
             f"warm start imagenet: only timm's networks have it, not {backbone}. Pass "
             f"{parameter('warm_start', instead)}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import json
 import math
 import re
 import sys
@@ -178,23 +179,14 @@ def load_recipe(name: str, file: Path | None = None, changes: Sequence[str] = ()
 
 def as_toml(recipe: Recipe) -> str:
     """All options of a recipe as a parameter file."""
-
-    def text(value: Any) -> str:
-        if isinstance(value, bool):
-            return str(value).lower()
-        if isinstance(value, tuple):
-            return "[" + ", ".join(map(text, value)) + "]"
-        if isinstance(value, str):
-            return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        return repr(value)
-
     lines = [f"# recipe {recipe.name}: {recipe.summary}"]
     meanings = {**_meanings("deepgestalt"), **_meanings(recipe.name)}  # the first has that of every option
     for key, value in asdict(recipe.parameters).items():
         notes = [meanings[key]] if key in meanings else []
         if key in _CHOICES and key != "backbone" and '"' not in "".join(notes):
             notes.append("one of " + ", ".join(_CHOICES[key]))
-        lines.append(f"{key} = {text(value)}" + (f"  # {'; '.join(notes)}" if notes else ""))
+        text = json.dumps(value, ensure_ascii=False)  # which TOML writes alike
+        lines.append(f"{key} = {text}" + (f"  # {'; '.join(notes)}" if notes else ""))
     return "\n".join(lines) + "\n"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,7 @@ def units_of(task: Task, features: Features, parameters: Parameters, kinds: Mapp
         names, notes = _attributes(present, patients)
         usable = [tuple(name for name in cell if name in names) for cell in present]
         part = parts(usable, patients, parameters)
-        return _of_photos(features, names, _present(present, names), part, notes)
+        return replace(_of_photos(features, names, _present(present, names), part), notes=notes)
     names = tuple(sorted(set(labels)))
     if task == "grades":
         names = _grades(names, parameters.grades)
@@ -104,14 +104,10 @@ def identity_units(features: Features) -> Units:
 
 
 def _of_photos(
-    features: Features,
-    labels: tuple[str, ...],
-    target: NDArray[Any],
-    part: NDArray[np.int64],
-    notes: tuple[str, ...] = (),
+    features: Features, labels: tuple[str, ...], target: NDArray[Any], part: NDArray[np.int64]
 ) -> Units:
     rows = tuple((i,) for i in range(len(features)))
-    return Units(rows=rows, labels=labels, target=target, patients=features.patients, part=part, notes=notes)
+    return Units(rows=rows, labels=labels, target=target, patients=features.patients, part=part)
 
 
 def _present(cells: Sequence[Sequence[str]], names: Sequence[str]) -> NDArray[np.float32]:
