@@ -57,9 +57,8 @@ class Store:
         arrays, at = {}, 4 + size
         for name, code, shape in json.loads(bytes(body[4:at])):
             dtype, count = np.dtype(code), math.prod(shape)
-            arrays[name] = (
-                np.frombuffer(body, dtype, count, at).reshape(shape) if count else np.empty(shape, dtype)
-            )
+            numbers = np.frombuffer(body, dtype, count, at) if count else np.empty(0, dtype)
+            arrays[name] = numbers.reshape(shape)
             at += count * dtype.itemsize
         return arrays
 

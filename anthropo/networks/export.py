@@ -165,14 +165,13 @@ def export(
     graph = _Graph(network).eval()
     data = _described(_traced(graph, network), network, int8, source)
     trial = _trial(network) if photos is None or not len(photos) else photos[:CALIBRATION]
-    plain = _compared(data, graph, network, trial)
-    if max(plain.difference, plain.embedding_difference) > TOLERANCE:
+    exported = _compared(data, graph, network, trial)
+    if max(exported.difference, exported.embedding_difference) > TOLERANCE:
         raise ModelError(
             f"{path}: not written, since its answers would differ from the network's by "
-            f"{plain.difference:.2g} (embeddings {plain.embedding_difference:.2g}), where {TOLERANCE:g} is "
-            "allowed. Another version of torch or onnxruntime may do better."
+            f"{exported.difference:.2g} (embeddings {exported.embedding_difference:.2g}), where "
+            f"{TOLERANCE:g} is allowed. Another version of torch or onnxruntime may do better."
         )
-    exported = plain
     if int8:
         data = _quantised(data, network, None if photos is None else trial)
         exported = _compared(data, graph, network, trial)

@@ -64,8 +64,7 @@ def finetune(
     learned = learn(material, checkpoints=checkpoints, device=device, report=report)
     network = Network(_manifest(material, learned, command), tuple(m.to(device) for m in learned.modules))
     answers = judge_network(network, material.photos.pictures, units, TEST)
-    seed = recipe.parameters.seed
-    overall, by_label = answers.overall(seed), answers.by_label(seed)
+    overall, by_label = answers.overall(recipe.parameters.seed), answers.by_label(recipe.parameters.seed)
     network.manifest["validation"] = {
         "method": "patients that were kept apart",
         "n_photos": int(sum(len(units.rows[i]) for i in units.chosen(TEST))),

@@ -50,17 +50,15 @@ _UNUSED = {
 }
 
 
-def _packaged(body: nn.Module, backbone: str, source: str) -> Origin:
+def _packaged(body: Any, backbone: str, source: str) -> Origin:
     if backbone not in FITTING[source]:
         raise WeightsError(
             f"warm start {source}: weights of another network than the backbone {backbone}. Pass "
             f"{parameter('changes', f'backbone={source}')}, or another warm start."
         )
     data = read_checked(source)
-    network: Any = body.network
-    dlib = source == "face-resnet"
-    state = ResNet(read_weights(data)).state_dict() if dlib else read_state(data, source)
-    fill_state(network, state, source, source, _UNUSED[backbone])
+    state = ResNet(read_weights(data)).state_dict() if source == "face-resnet" else read_state(data, source)
+    fill_state(body.network, state, source, source, _UNUSED[backbone])
     packaged = next(weights for weights in KNOWN if weights.name == source)
     return _origin(source, packaged.sha256, packaged.licence, packaged.commercial_use)
 
@@ -78,8 +76,7 @@ def _cached(body: nn.Module, backbone: str) -> Origin:
         )
     timm, name = import_timm(), TIMM[backbone]
     settings = timm.models.get_pretrained_cfg(name)
-    path = _in_cache(settings)
-    if path is None:
+    if (path := _in_cache(settings)) is None:
         raise WeightsError(
             f"warm start imagenet: the weights of {backbone} are not in timm's cache, and nothing is "
             f"downloaded. Where there is a network run `python -c \"import timm; timm.create_model('{name}', "
@@ -107,8 +104,7 @@ def _in_cache(settings: Any) -> Path | None:
             if isinstance(cached, str):
                 return Path(cached)
     if settings.url:
-        folder: str = torch.hub.get_dir()
-        path = Path(folder) / "checkpoints" / os.path.basename(str(settings.url))
+        path = Path(str(torch.hub.get_dir())) / "checkpoints" / os.path.basename(str(settings.url))
         if path.is_file():
             return path
     return None

@@ -114,12 +114,6 @@ _TEXTS = resources.files("anthropo.networks")
 _POSSIBLE: dict[str, dict[str, list[Any]]] = tomllib.loads(_TEXTS.joinpath("options.toml").read_text("utf-8"))
 _CHOICES: dict[str, Sequence[str]] = {"backbone": [*BACKBONES], "alignment": ALIGNMENTS, "crops": CROPS}
 _CHOICES |= _POSSIBLE["words"]
-_LOSSES: dict[Task, tuple[str, ...]] = {
-    "labels": ("cross-entropy",),
-    "grades": ("ordinal", "cross-entropy"),
-    "attributes": ("bce", "mse"),
-    "cases": ("cross-entropy",),
-}
 
 
 def load_recipe(name: str, file: Path | None = None, changes: Sequence[str] = (), **options: Any) -> Recipe:
@@ -274,9 +268,10 @@ def _check(recipe: Recipe) -> None:
         raise InputError(
             f"size {options.size}: the backbone {options.backbone} needs {least} pixels or more."
         )
-    if options.loss not in _LOSSES[task]:
+    losses = _POSSIBLE["losses"][task]
+    if options.loss not in losses:
         raise InputError(
-            f"loss {options.loss}: not for the recipe {recipe.name}. Choose from {', '.join(_LOSSES[task])}."
+            f"loss {options.loss}: not for the recipe {recipe.name}. Choose from {', '.join(losses)}."
         )
     if options.imbalance == "focal" and options.loss == "mse":
         raise InputError("imbalance focal: needs probabilities, which the loss mse has not. Choose bce.")

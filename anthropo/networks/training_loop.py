@@ -257,7 +257,8 @@ class _Trainer:
                     "checkpoint is kept: put the photo back and run the same command again."
                 ) from None
             state.epoch = epoch + 1
-            figures = {"loss": loss, "validation": _json(validation), "metric": _json(metric)}
+            known = {"loss": loss, "validation": validation, "metric": metric}
+            figures = {name: value if math.isfinite(value) else None for name, value in known.items()}
             state.history.append({"stage": stage.name, "epoch": epoch + 1, **figures})
             state.module = flat(module)
             if last and (validation < state.best or state.best_module is None):
@@ -307,10 +308,6 @@ class _Trainer:
             watched = MONITORED[self.material.recipe.task]
             now = (self.view, stage.name, epoch + 1, stage.epochs, step, steps, loss, validation, metric)
             self.report(Step(*now, watched))
-
-
-def _json(number: float) -> float | None:
-    return number if math.isfinite(number) else None
 
 
 def _stages(parameters: Parameters, identity: bool) -> list[_Stage]:
