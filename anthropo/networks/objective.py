@@ -119,9 +119,8 @@ class Objective:
         return Batch(x, present, metadata, *(torch.from_numpy(array).to(self.device) for array in known))
 
     def _augmented(self, batch: Batch, mirrored: Tensor, generator: torch.Generator) -> Batch:
-        x = torch.where(
-            mirrored.to(batch.x.device).view(-1, *[1] * (batch.x.ndim - 1)), batch.x.flip(-1), batch.x
-        )
+        x = batch.x
+        x = torch.where(mirrored.to(x.device).view(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
         moved = augment(x.flatten(0, -4) if x.ndim == 5 else x, self.parameters, generator).view(x.shape)
         return replace(batch, x=moved)
 
