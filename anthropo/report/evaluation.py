@@ -13,42 +13,20 @@ from anthropo.learning.intervals import Interval, number
 from anthropo.learning.metrics import DEFINITIONS
 from anthropo.report import rendering
 from anthropo.report.evaluation_figures import SUBGROUP_METRICS, svg
-from anthropo.report.rendering import embedded, print_table
+from anthropo.report.rendering import NOTE, embedded, print_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-METRIC_NAMES = {
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "ppv": "PPV in cohort",
-    "npv": "NPV in cohort",
-    "ppv_at_prevalence": "PPV at prevalence",
-    "npv_at_prevalence": "NPV at prevalence",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "top_1": "top-1",
-    "top_5": "top-5",
-    "top_10": "top-10",
-    "top_30": "top-30",
-    "brier": "Brier score",
-    "log_loss": "log loss",
-    "calibration_error": "calibration error",
+_SPELLINGS = {
+    "ppv": "PPV in cohort", "npv": "NPV in cohort", "ppv_at_prevalence": "PPV at prevalence",
+    "npv_at_prevalence": "NPV at prevalence", "auroc": "AUROC", "auprc": "AUPRC", "brier": "Brier score",
     "coverage": "set coverage",
-    "set_size": "set size",
-    "abstention": "abstention",
-}
+}  # fmt: skip
+METRIC_NAMES = {m: _SPELLINGS.get(m) or m.replace("top_", "top-").replace("_", " ") for m in DEFINITIONS}
 COMPARED_METRICS = (
-    "auroc",
-    "auprc",
-    "sensitivity",
-    "specificity",
-    "balanced_accuracy",
-    "brier",
-    "calibration_error",
-)
+    "auroc", "auprc", "sensitivity", "specificity", "balanced_accuracy", "brier", "calibration_error",
+)  # fmt: skip
 _DIFFERENCE_METRICS = ("auroc", "auprc", "sensitivity", "specificity", "brier")
 _LABEL_METRICS = ("sensitivity", "specificity", "ppv", "auroc", "auprc")
 
@@ -74,12 +52,11 @@ def summary(made: Evaluation) -> str:
             f"{of} with {len(made.labels)} labels, the {name} model named the right one for "
             f"{_percent(metrics['accuracy'])}. Mean over the labels, one against the rest: {auroc}."
         )
-    sensitivity, specificity = metrics["sensitivity"], metrics["specificity"]
     parts = []
-    for part, verb, what in (
-        (sensitivity, "found", f"of {positive}"),
-        (specificity, "cleared", "of the others"),
-    ):
+    for metric, verb, what in (
+        ("sensitivity", "found", f"of {positive}"), ("specificity", "cleared", "of the others"),
+    ):  # fmt: skip
+        part = metrics[metric]
         if part.known:
             hits = round(part.value * part.n)
             parts.append(f"{verb} {hits} of the {part.n} {what}, {_percent(part)}")
@@ -123,22 +100,15 @@ def print_evaluation(made: Evaluation) -> None:
     titles = ("photos", "patients", *SUBGROUP_METRICS.values(), "note")
     for column, groups in made.subgroups.items():
         rows = [
-            (
-                *(name, str(group.n_photos), str(group.n_patients)),
-                *(str(group.metrics[m]) for m in SUBGROUP_METRICS),
-                group.note,
-            )
-            for name, group in groups.items()
+            (name, str(g.n_photos), str(g.n_patients), *(str(g.metrics[m]) for m in SUBGROUP_METRICS), g.note)
+            for name, g in groups.items()
         ]
         print_table((column, *titles), rows, left=("note",), spaced=True)
     if made.left_out:
         click.secho(f"{_count(len(made.left_out), 'photo')} left out:", fg="yellow")
         for text in _left_out(made):
             click.echo(f"  {text}")
-    click.secho(
-        "Intervals: 95 %, by patient. Research use only, not a medical device.",
-        dim=True,
-    )
+    click.secho(f"Intervals: 95 %, by patient. {NOTE}", dim=True)
 
 
 def print_comparison(variants: Mapping[str, Figures]) -> None:
@@ -147,11 +117,8 @@ def print_comparison(variants: Mapping[str, Figures]) -> None:
     Figures beyond `COMPARED_METRICS`, such as an expected cost, get columns as well.
     """
     names = [name for name in COMPARED_METRICS if any(name in figures for figures in variants.values())]
-    names += [
-        name
-        for name in dict.fromkeys(name for figures in variants.values() for name in figures)
-        if name not in METRIC_NAMES
-    ]
+    every = dict.fromkeys(name for figures in variants.values() for name in figures)
+    names += [name for name in every if name not in METRIC_NAMES]
     missing = Interval(math.nan)
     print_table(
         ("variant", *(METRIC_NAMES.get(name, name.replace("_", " ")) for name in names)),

@@ -199,17 +199,16 @@ def table(drawn: DrawnMap) -> bytes:
 
 def page(drawn: DrawnMap) -> bytes:
     """The map as one HTML page that needs nothing else."""
-    drawn_as = marks(drawn.groups)
+    by_group = marks(drawn.groups)
+    mark = [by_group[at] for at in drawn.groups.index]
     places = {name: _places(drawn, name) for name in VIEWS}
     photos = [
         {
             "id": name,
             "group": drawn.group_of(i) or "not given",
-            "colour": drawn_as[drawn.groups.index[i]].colour,
+            "colour": mark[i].colour,
             "at": {view: place[i] for view, place in places.items()},
-            "marks": {
-                view: polygon(drawn_as[drawn.groups.index[i]], tuple(p[i])) for view, p in places.items()
-            },
+            "marks": {view: polygon(mark[i], tuple(place[i])) for view, place in places.items()},
             "tsne": drawn.made.tsne[i],
             "pca": drawn.made.pca[i],
         }
@@ -226,7 +225,6 @@ def page(drawn: DrawnMap) -> bytes:
         thumbnail=_thumbnail_width(len(drawn.ids)),
         aspect=drawn.thumbnails[0].shape[0] / drawn.thumbnails[0].shape[1] if drawn.thumbnails else 1,
         side=_SIDE,
-        mark=_MARK,
         groups=group_rows(drawn),
         figures=figures(drawn),
     )
