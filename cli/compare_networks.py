@@ -13,7 +13,7 @@ from anthropo.cli.finetune import (
     show_gathered,
     training_options,
 )
-from anthropo.workflows.finetune import FinetuneRequest
+from anthropo.workflows.finetuning import FinetuneRequest
 
 _SUFFIXES = (".csv", ".json", ".html")
 
@@ -89,7 +89,7 @@ def command(
         path = place_to_write(output, _SUFFIXES, inputs)
         from anthropo.report.bench import write_rows
         from anthropo.report.compare_networks import print_compared, write_compared
-        from anthropo.workflows.compare_networks import compare_networks, prepare_comparison
+        from anthropo.workflows.comparison import compare_networks, prepare_comparison
 
         folder = path.with_name(f"{path.name}.networks")
         prepared = prepare_comparison(cohort, request, networks, progress=progress)

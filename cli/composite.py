@@ -13,7 +13,7 @@ from anthropo.cli.common import EXIT_NONE, EXIT_SOME, fail, in_one_sentence, pro
 from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.workflows.cohort import PhotoReading
-from anthropo.workflows.composite import MIN_PATIENTS, CompositeRequest
+from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest
 
 
 @click.command(short_help="Average face of each label, and where it differs from controls.")
@@ -104,7 +104,7 @@ def command(cohort: str, output: str, overwrite: bool, request: CompositeRequest
 
 def _composite(cohort: str, folder: Path, request: CompositeRequest) -> int:
     from anthropo.report.composite import composite_files, print_composites
-    from anthropo.workflows.composite import composite
+    from anthropo.workflows.composites import composite
 
     result = composite(cohort, request, progress=progress)
     show_findings(result.findings, result.left_out, err=True)

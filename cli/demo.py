@@ -73,9 +73,9 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
     from anthropo.report.explanation.page import write_explanation
     from anthropo.report.explanation.words import changes_words
     from anthropo.synthetic import make_cohort
-    from anthropo.workflows.evaluate import evaluations_of
+    from anthropo.workflows.evaluation import evaluations_of
     from anthropo.workflows.model import load_model
-    from anthropo.workflows.train import train
+    from anthropo.workflows.training import train
 
     start = time.perf_counter()
     _step("1. SYNTHETIC people", f"{patients} of each of {', '.join(labels)}")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from anthropo.learning.cohort import Finding
     from anthropo.learning.evaluation import Evaluation
     from anthropo.learning.model import Task
-    from anthropo.workflows.evaluate import EvaluateResult
+    from anthropo.workflows.evaluation import EvaluateResult
 
 _SUFFIXES = (".json", ".html")
 
@@ -97,7 +97,7 @@ def command(
             _refuse_training_options(ctx)
             result = _of_model(cohort, model, path, prevalence, bootstrap, request)
         else:
-            from anthropo.workflows.evaluate import evaluate, refuse_unknown
+            from anthropo.workflows.evaluation import evaluate, refuse_unknown
 
             _refuse_many_pages(path, request.task, request)
             refuse_unknown(compare)

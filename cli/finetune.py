@@ -19,7 +19,7 @@ from anthropo.cli.common import (
     progress,
     show_findings,
 )
-from anthropo.workflows.finetune import FinetuneRequest, Prepared
+from anthropo.workflows.finetuning import FinetuneRequest, Prepared
 
 if TYPE_CHECKING:
     from anthropo.networks.training_loop import Report, Step
@@ -130,7 +130,7 @@ def command(
         path = place_to_write(output, (".anthropo",), inputs)
         from anthropo.networks.checkpoints import Checkpoints, folder_of
         from anthropo.report.finetune import print_finetuned, write_history
-        from anthropo.workflows.finetune import finetune, prepare
+        from anthropo.workflows.finetuning import finetune, prepare
 
         prepared = prepare(cohort, request, progress=progress)
         show_gathered(prepared)

@@ -30,7 +30,7 @@ def command(model: str, as_card: bool) -> None:
     """
     with in_one_sentence("nothing was changed."):
         from anthropo.cli.train import show_relations
-        from anthropo.workflows.inspect import inspect
+        from anthropo.workflows.inspection import inspect
 
         made = inspect(model)
         if as_card:

@@ -28,7 +28,7 @@ from anthropo.cli.common import (
 from anthropo.errors import AnthropoError, InputError
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.settings import Settings
-from anthropo.workflows.measure import MeasuredPhotos, measure_items
+from anthropo.workflows.measuring import MeasuredPhotos, measure_items
 
 if TYPE_CHECKING:
     from anthropo.report.measure import Page

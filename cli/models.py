@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from anthropo.face.weights import cache_folder
-from anthropo.workflows.models import InstalledWeights, models
+from anthropo.workflows.weights import InstalledWeights, models
 
 
 @click.command(short_help="List the model weights.")

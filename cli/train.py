@@ -23,7 +23,7 @@ from anthropo.workflows.cohort import Material, TrainRequest, gather
 if TYPE_CHECKING:
     from anthropo.learning.attributes import AttributeModel
     from anthropo.learning.evaluation import Evaluation
-    from anthropo.workflows.train import TrainResult
+    from anthropo.workflows.training import TrainResult
 
 _SURE = 0.05  # false discovery rate of a relation that is shown
 _MOST_RELATIONS = 20
@@ -94,7 +94,7 @@ def command(
         material = gather(cohort, request, progress=progress)
         show_findings(material.findings, material.features.left_out, err=True)
 
-        from anthropo.workflows.train import train
+        from anthropo.workflows.training import train
 
         result = train(material, judge=judge, command=command_line(ctx), progress=progress)
         show_trained(result)

@@ -16,7 +16,7 @@ from anthropo.reference.tables import DEFAULT_REFERENCE
 from anthropo.reference.traits import CONFIDENCE
 from anthropo.report.rendering import as_csv
 from anthropo.report.traits import Target, print_traits
-from anthropo.workflows.traits import Findings, TraitsRequest, call, prepare
+from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prepare
 
 
 @click.command(short_help="Call HPO traits from the measurements of photographs.")

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Invoke, Pixels
 from PIL import Image
 
 from anthropo import Settings, example_photo, observe, observe_all, photo, read_face
@@ -16,7 +15,8 @@ from anthropo.face import landmarker
 from anthropo.face.fine import refine
 from anthropo.face.landmarker import FIRST_DECODE
 from anthropo.photo import read_photo
-from anthropo.workflows.measure import measure
+from anthropo.workflows.measuring import measure
+from conftest import Invoke, Pixels
 
 
 @pytest.fixture

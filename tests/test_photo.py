@@ -12,12 +12,12 @@ import numpy as np
 import pillow_heif
 import pytest
 import tifffile
-from conftest import Pixels
 from PIL import Image
 
 from anthropo.errors import PhotoError
 from anthropo.face.landmarker import read_face
 from anthropo.photo import Photo, example_photo, read_photo
+from conftest import Pixels
 
 ORIENTATION = 0x0112
 CANNOT = "{}: not a photograph that can be read; JPEG, PNG, TIFF, WebP, BMP and HEIC can."

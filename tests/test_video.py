@@ -16,12 +16,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from conftest import Invoke, Pixels
 from PIL import Image
 
 import anthropo
 from anthropo.errors import PhotoError
 from anthropo.video import open_video
+from conftest import Invoke, Pixels
 
 Clip = Callable[..., Path]
 

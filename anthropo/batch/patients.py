@@ -112,7 +112,7 @@ class PatientRecord(MeasuredRecord):
     --------
     >>> import anthropo
     >>> from anthropo.batch import collect
-    >>> from anthropo.workflows.measure import measure_items
+    >>> from anthropo.workflows.measuring import measure_items
     >>> items = collect([anthropo.example_photo(), "gone.jpg"])
     >>> (person,) = measure_items(items, anthropo.Settings(), people=True).people
     >>> person.status, len(person.photos), len(person.measured)

@@ -19,7 +19,7 @@ from anthropo.groups.composite import POINT_CODES, Displacement, LabelShapes, pl
 from anthropo.photo import LUMA
 from anthropo.report.heat import FACE_LINES
 from anthropo.report.rendering import INK, NOTE, SOFT, as_csv, as_json, drawable, png, print_table
-from anthropo.workflows.composite import PERMUTATIONS, CompositeResult
+from anthropo.workflows.composites import PERMUTATIONS, CompositeResult
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]

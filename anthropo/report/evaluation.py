@@ -12,34 +12,17 @@ from anthropo.learning.intervals import Interval, number
 from anthropo.learning.metrics import DEFINITIONS
 from anthropo.report import rendering
 from anthropo.report.evaluation_figures import SUBGROUP_METRICS, figures, svg
-from anthropo.report.rendering import as_json, embedded, print_table
+from anthropo.report.rendering import NOTE, as_json, embedded, print_table
 
-METRIC_NAMES = {
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "ppv": "PPV in cohort",
-    "npv": "NPV in cohort",
-    "ppv_at_prevalence": "PPV at prevalence",
-    "npv_at_prevalence": "NPV at prevalence",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "top_1": "top-1",
-    "top_5": "top-5",
-    "top_10": "top-10",
-    "top_30": "top-30",
-    "brier": "Brier score",
-    "log_loss": "log loss",
-    "calibration_error": "calibration error",
+_SPELLINGS = {
+    "ppv": "PPV in cohort", "npv": "NPV in cohort", "ppv_at_prevalence": "PPV at prevalence",
+    "npv_at_prevalence": "NPV at prevalence", "auroc": "AUROC", "auprc": "AUPRC", "brier": "Brier score",
     "coverage": "set coverage",
-    "set_size": "set size",
-    "abstention": "abstention",
-}
+}  # fmt: skip
+METRIC_NAMES = {m: _SPELLINGS.get(m) or m.replace("top_", "top-").replace("_", " ") for m in DEFINITIONS}
 COMPARED_METRICS = (
-    *("auroc", "auprc", "sensitivity", "specificity"),
-    *("balanced_accuracy", "brier", "calibration_error"),
-)
+    "auroc", "auprc", "sensitivity", "specificity", "balanced_accuracy", "brier", "calibration_error",
+)  # fmt: skip
 _DIFFERENCE_METRICS = ("auroc", "auprc", "sensitivity", "specificity", "brier")
 _LABEL_METRICS = ("sensitivity", "specificity", "ppv", "auroc", "auprc")
 
@@ -122,7 +105,7 @@ def print_evaluation(made: Evaluation) -> None:
         click.secho(f"{_count(len(made.left_out), 'photo')} left out:", fg="yellow")
         for text in _left_out(made):
             click.echo(f"  {text}")
-    click.secho("Intervals: 95 %, by patient. Research use only, not a medical device.", dim=True)
+    click.secho(f"Intervals: 95 %, by patient. {NOTE}", dim=True)
 
 
 def print_comparison(variants: Mapping[str, Figures]) -> None:
@@ -130,9 +113,9 @@ def print_comparison(variants: Mapping[str, Figures]) -> None:
 
     Figures beyond `COMPARED_METRICS`, such as an expected cost, get columns as well.
     """
-    known = dict.fromkeys(name for figures in variants.values() for name in figures)
-    names = [name for name in COMPARED_METRICS if name in known]
-    names += [name for name in known if name not in METRIC_NAMES]
+    names = [name for name in COMPARED_METRICS if any(name in figures for figures in variants.values())]
+    every = dict.fromkeys(name for figures in variants.values() for name in figures)
+    names += [name for name in every if name not in METRIC_NAMES]
     missing = Interval(math.nan)
     print_table(
         ("variant", *(METRIC_NAMES.get(name, name.replace("_", " ")) for name in names)),

@@ -30,18 +30,13 @@ SUBGROUP_METRICS = {"sensitivity": "sensitivity", "specificity": "specificity", 
 
 # Okabe-Ito colours: distinguishable with every common colour vision; the dashes tell them apart in grey
 _COLOURS = {
-    "hybrid": "#0072B2",
-    "measurements": "#D55E00",
-    "regions": "#009E73",
-    "metadata": "#CC79A7",
+    "hybrid": "#0072B2", "measurements": "#D55E00", "regions": "#009E73", "metadata": "#CC79A7",
     "background": "#6E6E6E",
-}
+}  # fmt: skip
 _DASHES: dict[str, Any] = {
-    "measurements": (0, (5, 1.5)),
-    "regions": (0, (3, 1, 1, 1)),
-    "metadata": (0, (1, 1)),
+    "measurements": (0, (5, 1.5)), "regions": (0, (3, 1, 1, 1)), "metadata": (0, (1, 1)),
     "background": (0, (6, 2, 1, 2, 1, 2)),
-}
+}  # fmt: skip
 _OTHER_COLOURS = ("#E69F00", "#56B4E9", "#000000", "#F0E442")
 _GRID = np.linspace(0, 1, 501)
 _MOST_PANELS = 6  # of the decision curve

@@ -212,7 +212,6 @@ def page(drawn: DrawnMap) -> bytes:
         thumbnail=_thumbnail_width(len(drawn.ids)),
         aspect=drawn.thumbnails[0].shape[0] / drawn.thumbnails[0].shape[1] if drawn.thumbnails else 1,
         side=_SIDE,
-        mark=_MARK,
         groups=group_rows(drawn),
         figures=figures(drawn),
     )

@@ -27,7 +27,7 @@ from anthropo.reference.traits import (
 )
 from anthropo.report.rendering import as_csv
 from anthropo.report.tables import number, print_gate
-from anthropo.workflows.traits import Findings, PersonTraits
+from anthropo.workflows.trait_calling import Findings, PersonTraits
 
 _TITLES = {LOOK: "look at (left to the eye, and unusual when measured)"}
 

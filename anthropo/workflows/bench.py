@@ -56,6 +56,10 @@ def bench_networks(
     progress : Progress
         While photos are read.
 
+    Returns
+    -------
+    BenchResult
+
     Raises
     ------
     CohortError

@@ -40,6 +40,11 @@ def export_network(
     reading : PhotoReading, optional
         How these are read.
 
+    Returns
+    -------
+    Exported
+        The file's size, and how far its answers are from the network's.
+
     Raises
     ------
     AnthropoError

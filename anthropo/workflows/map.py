@@ -121,6 +121,10 @@ def map_faces(
     request : MapRequest, optional
     progress : Progress
 
+    Returns
+    -------
+    MapResult
+
     Raises
     ------
     InputError

@@ -90,6 +90,10 @@ def distinguish(
     request : RegionsRequest, optional
     progress : Progress
 
+    Returns
+    -------
+    RegionsResult
+
     Raises
     ------
     InputError

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cohorts import FAST, PATIENTS, Row, rows_of, run, synthetic, two_labels, write
-from conftest import Invoke
 from numpy.typing import NDArray
 from PIL import Image
 
 from anthropo.face.frame import in_face_frame
 from anthropo.face.landmarker import read_face
+from conftest import Invoke
 
 SMALL = ("--size", "200", *FAST)
 

@@ -2,9 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conftest import Invoke
-
 from anthropo.learning.trained import Trained
+from conftest import Invoke
 
 
 def test_demo_goes_the_whole_way(tmp_path: Path, invoke: Invoke) -> None:

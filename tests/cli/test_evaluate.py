@@ -7,6 +7,7 @@ from typing import Any
 import cohorts
 import pytest
 from cohorts import FAST, TRAIN, rows_of, two_labels, write
+
 from conftest import Invoke
 
 FIGURE = {"value", "lo", "hi", "n"}

@@ -59,7 +59,7 @@ def test_help_of_learning_commands_loads_no_learning_library() -> None:
 
 def test_a_missing_extra_is_no_error(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     from anthropo.errors import WeightsError
-    from anthropo.workflows import models
+    from anthropo.workflows import weights as models
 
     real = models.locate
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cohorts
 import pytest
+
 from conftest import Invoke
 
 

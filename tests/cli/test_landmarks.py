@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from cohorts import TRAIN, model, synthetic, two_labels, write
-from conftest import Copies, Invoke, Pixels
 from PIL import Image
 
 import anthropo
@@ -18,6 +17,7 @@ from anthropo.face.fine import refine
 from anthropo.face.frame import face_axes
 from anthropo.measurement import anatomy
 from anthropo.measurement.landmark_file import POINTS, landmarks_text, moved, point_name, read_landmarks
+from conftest import Copies, Invoke, Pixels
 
 Document = dict[str, Any]
 

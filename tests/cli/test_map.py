@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cohorts import FAST, PATIENTS, Row, run, synthetic, two_labels, write
-from conftest import Invoke
 from PIL import Image
+
+from conftest import Invoke
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cohorts import FAST, Row, run, write
-from conftest import Invoke
 from numpy.typing import NDArray
 from PIL import Image
 
 from anthropo.learning.trained import Trained
+from conftest import Invoke
 
 EACH = 12
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet
 import pytest
-from conftest import Invoke, Pixels
 from PIL import Image
 
 import anthropo
+from conftest import Invoke, Pixels
 
 Cohort = Callable[..., Path]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Invoke, Pixels
 from PIL import Image
 
 from anthropo.files import file_sha256
 from anthropo.reference.tables import ReferenceRow, load_reference, shipped_references
 from anthropo.workflows import reference as workflow
+from conftest import Invoke, Pixels
 
 PEOPLE = 12
 Controls = Callable[..., Path]

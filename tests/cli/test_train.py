@@ -11,7 +11,6 @@ import click
 import cohorts
 import pytest
 from cohorts import FAST, TRAIN, Row, rows_of, two_labels, write
-from conftest import Copies, Invoke
 
 from anthropo.cli.options import training_options
 from anthropo.encoder.regions import DEFAULT_REGIONS
@@ -19,6 +18,7 @@ from anthropo.learning.bundle import read_bundle
 from anthropo.learning.model import Options
 from anthropo.learning.trained import Trained
 from anthropo.workflows.cohort import TrainRequest
+from conftest import Copies, Invoke
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ import dlib
 import numpy as np
 import pytest
 import torch
-from conftest import FIVE_POINTS
 from numpy.typing import NDArray
 
 from anthropo.encoder import encoders
@@ -22,6 +21,7 @@ from anthropo.encoder.resnet import read_weights
 from anthropo.errors import InputError, WeightsError
 from anthropo.face import weights as packaged
 from anthropo.face.weights import KNOWN, locate
+from conftest import FIVE_POINTS
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]

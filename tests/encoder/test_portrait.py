@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-from conftest import Pixels
 
 from anthropo.encoder.portrait import PORTRAIT, place, portrait, reshaped
 from anthropo.encoder.regions import FILL
@@ -9,6 +8,7 @@ from anthropo.face.frame import in_face_frame
 from anthropo.face.landmarker import Face, read_face
 from anthropo.face.shape import shapes
 from anthropo.photo import Photo
+from conftest import Pixels
 
 
 def seen(pixels: Pixels) -> tuple[Photo, Face]:

@@ -7,12 +7,12 @@ import threading
 import dlib
 import numpy as np
 import pytest
-from conftest import FIVE_POINTS
 from numpy.typing import NDArray
 from PIL import Image
 
 from anthropo.face import _engine
 from anthropo.face.weights import face_detector, landmark_model, locate
+from conftest import FIVE_POINTS
 
 Pixels = NDArray[np.uint8]
 

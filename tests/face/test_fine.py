@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from conftest import Pixels
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -19,6 +18,7 @@ from anthropo.face.scheme import LANDMARKS, MIRROR
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
 from anthropo.photo import Photo
+from conftest import Pixels
 
 Floats = NDArray[np.float64]
 IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])

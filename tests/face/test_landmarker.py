@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import FIVE_POINTS
 from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
@@ -16,6 +15,7 @@ from anthropo.errors import FaceError, WeightsError
 from anthropo.face.landmarker import read_face, read_faces
 from anthropo.face.scheme import LANDMARKS, MIRROR
 from anthropo.photo import Photo
+from conftest import FIVE_POINTS
 
 Pixels = NDArray[np.uint8]
 EYES = (36, 45)

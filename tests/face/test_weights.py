@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import FIVE_POINTS
 
 from anthropo.errors import WeightsError
 from anthropo.face import weights
 from anthropo.files import file_sha256
+from conftest import FIVE_POINTS
 
 LOAD = "from anthropo.face.weights import landmark_model; print(landmark_model()[0].points)"
 

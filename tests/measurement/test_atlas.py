@@ -8,7 +8,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from conftest import Pixels
 from skimage.draw import polygon
 
 import anthropo
@@ -19,6 +18,7 @@ from anthropo.measurement.geometry import FUNCTIONS
 from anthropo.measurement.registry import PIXELS, Entry, compile_entry, registry
 from anthropo.measurement.sampling import outlines
 from anthropo.photo import Photo
+from conftest import Pixels
 
 DOCS = Path(__file__).parents[2] / "docs"
 REMEDY = "python -m anthropo.measurement.atlas docs"

@@ -7,21 +7,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import Pixels
 from PIL import Image
 
 import anthropo
 from anthropo.face.fine import refine
+from anthropo.face.frame import Floats
 from anthropo.face.gate import Check
 from anthropo.face.landmarker import Face, read_face
 from anthropo.face.scheme import MIRROR
 from anthropo.measurement.anatomy import instrument
 from anthropo.measurement.compute import Measurement, doubted, error_growth, evaluate, measure_face
-from anthropo.measurement.geometry import Floats
 from anthropo.measurement.pooling import pool
 from anthropo.measurement.registry import PIXELS, registry
 from anthropo.measurement.scale import Scale, ScaleError, parse_scale
 from anthropo.photo import Photo
+from conftest import Pixels
 
 MM = Scale(0.35, 0.0, "Declared.")
 LENGTHS = [name for name, e in registry().items() if e.unit == "ex-ex" and e.kind == "distance"]

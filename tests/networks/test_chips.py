@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import Pixels
 
 from anthropo.encoder.regions import FILL, crops, frame_to_photo, middle_square
 from anthropo.face.landmarker import Face, read_face
 from anthropo.networks.chips import View
 from anthropo.photo import Photo
+from conftest import Pixels
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from conftest import Pixels
 from google.protobuf.json_format import MessageToDict, Parse
 from phenopackets import Individual, Phenopacket, Sex  # type: ignore[import-untyped]
 
@@ -24,6 +23,7 @@ from anthropo.reference.rules import hpo_terms
 from anthropo.reference.tables import load_reference
 from anthropo.reference.traits import ABSENT, BORDERLINE, NOT_ASSESSED, PRESENT, Trait, call_traits
 from anthropo.reference.zscore import ZScore, score
+from conftest import Pixels
 
 CREATED = datetime(2026, 3, 1, 12, 30, tzinfo=timezone.utc)
 

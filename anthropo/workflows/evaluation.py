@@ -92,6 +92,10 @@ def evaluate(
         Resamples of the patients, for intervals.
     progress : Progress
 
+    Returns
+    -------
+    EvaluateResult
+
     Raises
     ------
     CohortError

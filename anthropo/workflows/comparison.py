@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anthropo.errors import InputError, parameter
-from anthropo.workflows.finetune import FinetuneRequest, Prepared, prepare
+from anthropo.workflows.finetuning import FinetuneRequest, Prepared, prepare
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -92,6 +92,10 @@ def compare_networks(
         Called after every step of a training.
     begin : callable, optional
         Called with each backbone's name before it is trained.
+
+    Returns
+    -------
+    ComparedNetworks
 
     Raises
     ------

@@ -45,6 +45,10 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     path : path
         What `anthropo.train` or `anthropo finetune` wrote.
 
+    Returns
+    -------
+    Inspection
+
     Raises
     ------
     ModelError

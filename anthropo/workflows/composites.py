@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -112,6 +112,10 @@ def composite(
     request : CompositeRequest, optional
     progress : Progress
 
+    Returns
+    -------
+    CompositeResult
+
     Raises
     ------
     InputError
@@ -165,7 +169,7 @@ def composite(
         ),
         refused=refused,
         left_out=faces.left_out,
-        findings=(*findings, *_of_pairs(sitters), *_on_controls(groups, name, controls)),
+        findings=(*findings, *_of_labels(groups, sitters, name, controls)),
     )
 
 
@@ -219,40 +223,35 @@ def _counts(small: dict[str, int]) -> str:
 def _of_few(least: int) -> list[Finding]:
     from anthropo.learning.cohort import Finding
 
-    if least >= MIN_PATIENTS:
-        return []
     text = (
         f"{parameter('min_patients', least)}: one of {least} people may be recognised in their composite. Do "
         "not publish it without their consent."
     )
-    return [Finding("warning", "patient", text)]
+    return [Finding("warning", "patient", text)] if least < MIN_PATIENTS else []
 
 
-def _of_pairs(sitters: Sequence[Sitter]) -> list[Finding]:
+def _of_labels(
+    groups: Sequence[LabelShapes],
+    sitters: Sequence[Sitter],
+    name: str | None,
+    controls: LabelShapes | None,
+) -> Iterator[Finding]:
+    """Findings about people with several labels, and about controls that are missing."""
     from anthropo.learning.cohort import Finding
 
     labels = Counter(patient for patient, _ in {(s.patient, s.label) for s in sitters})
-    several = sum(n > 1 for n in labels.values())
-    if not several:
-        return []
-    text = (
-        f"{_patients(several)} with more than one label: counted in each, and as different people where "
-        "labels are compared."
-    )
-    return [Finding("warning", "patient", text)]
-
-
-def _on_controls(
-    groups: Sequence[LabelShapes], name: str | None, controls: LabelShapes | None
-) -> list[Finding]:
-    from anthropo.learning.cohort import Finding
-
-    text = ""
+    if several := sum(n > 1 for n in labels.values()):
+        text = (
+            f"{_patients(several)} with more than one label: counted in each, and as different people where "
+            "labels are compared."
+        )
+        yield Finding("warning", "patient", text)
     if name is None and len(groups) > 1:
         text = (
             "no label is called control, healthy or normal: no maps of displacement. Name it with "
             f"{parameter('controls')}."
         )
+        yield Finding("note", "label", text)
     elif name and groups and controls is None:
         text = f"no maps of displacement: {name} has no composite to compare with."
-    return [Finding("note", "label", text)] if text else []
+        yield Finding("note", "label", text)
