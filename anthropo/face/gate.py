@@ -8,11 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.face.frame import face_axes, outer_canthal_distance
+from anthropo.face.frame import Floats, face_axes, outer_canthal_distance
 from anthropo.face.pose import Camera
 from anthropo.face.scheme import LANDMARKS
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

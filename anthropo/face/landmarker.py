@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from anthropo.errors import FaceError, WeightsError, parameter
 from anthropo.face import _engine
-from anthropo.face.frame import outer_canthal_distance
+from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.face.gate import LANDMARK_SPREAD, Check, check_photo
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import MIRROR
 from anthropo.face.weights import face_detector, landmark_model
 from anthropo.photo import MAX_MEGAPIXELS, Photo, read_photo
 
-Floats = NDArray[np.float64]
 Which = Literal["one", "largest", "all"]
 
 # Detection. The detector's window is 80 px; a portrait's face is found on a thumbnail.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from anthropo.face.frame import Floats
 
 #: Points that move least with expression and that do not slide along the cheek as the head turns:
 #: nasal bridge and base, canthi. The lids, brows, lips and outline are left out.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anthropo.face.frame import outer_canthal_distance
+from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.measurement.colour import COLOUR, LUMINANCE, colours
 from anthropo.measurement.eye import EYE, RINGS, read_eye
 from anthropo.measurement.iris import EyeGrid, iris_discs
@@ -14,7 +14,6 @@ from anthropo.measurement.sampling import (
     SIDES,
     SUBSETS,
     Appearance,
-    Floats,
     Reading,
     Region,
     Samples,

@@ -25,7 +25,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from anthropo.measurement.sampling import SIDES, Floats, Reading, Region
+from anthropo.face.frame import Floats
+from anthropo.measurement.sampling import SIDES, Reading, Region
 
 #: Indices that a light's colour and strength leave alone.
 LOGARITHMIC = (

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import parameter
-from anthropo.face.frame import face_axes, outer_canthal_distance, outer_canthal_distances
+from anthropo.face.frame import Floats, face_axes, outer_canthal_distance, outer_canthal_distances
 from anthropo.face.gate import Check
 from anthropo.face.landmarker import Face, beyond_border
 from anthropo.face.pose import generic_face, rotation
 from anthropo.measurement import anatomy
 from anthropo.measurement.appearance import appearance
-from anthropo.measurement.geometry import Floats, functions
+from anthropo.measurement.geometry import functions
 from anthropo.measurement.registry import (
     AREA_UNIT,
     LENGTH_UNIT,

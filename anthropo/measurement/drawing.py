@@ -17,17 +17,14 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anthropo.face.frame import OUTER_CANTHI, face_axes, outer_canthal_distance
+from anthropo.face.frame import OUTER_CANTHI, Floats, face_axes, outer_canthal_distance
 from anthropo.face.shape import shapes
 from anthropo.measurement import anatomy
 from anthropo.measurement.appearance import regions_of, rings_of
 from anthropo.measurement.geometry import functions
 from anthropo.measurement.registry import Entry, landmark_names
 from anthropo.measurement.sampling import outlines
-
-Floats = NDArray[np.float64]
 
 WIDTH, HEIGHT = 240, 200  # px
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from anthropo.face.frame import Floats
 from anthropo.measurement.colour import LUMINANCE, lightness
 from anthropo.measurement.iris import GRID, EyeGrid
-from anthropo.measurement.sampling import LIDS, SIDES, SUBSETS, WHITE, Bools, Floats, Reading, Region, Samples
+from anthropo.measurement.sampling import LIDS, SIDES, SUBSETS, WHITE, Bools, Reading, Region, Samples
 
 #: Everything that eyes give beside the colour of the sclera.
 EYE = tuple(

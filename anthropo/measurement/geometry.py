@@ -10,12 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anthropo.face.frame import outer_canthal_distances
+from anthropo.face.frame import Floats, outer_canthal_distances
 from anthropo.face.scheme import MIRROR
-
-Floats = NDArray[np.float64]
 
 
 def distance(a: Floats, b: Floats) -> Floats:

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.face.frame import face_axes, outer_canthal_distance
+from anthropo.face.frame import Floats, face_axes, outer_canthal_distance
 from anthropo.measurement.colour import LUMINANCE
-from anthropo.measurement.sampling import LIDS, SIDES, WHITE, Bools, Floats, Pixels, Samples, Window, steps
+from anthropo.measurement.sampling import LIDS, SIDES, WHITE, Bools, Pixels, Samples, Window, steps
 from anthropo.photo import LUMA, Photo
 
 # ---------------------------------------------------------------------------------------- disc

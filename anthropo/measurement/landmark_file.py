@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anthropo._version import __version__
 from anthropo.errors import InputError, parameter
-from anthropo.face.frame import face_axes, outer_canthal_distance
+from anthropo.face.frame import Floats, face_axes, outer_canthal_distance
 from anthropo.face.gate import check_again
 from anthropo.face.landmarker import Face, beyond_border
 from anthropo.face.pose import head_pose
@@ -30,8 +29,6 @@ from anthropo.face.scheme import LANDMARKS
 from anthropo.files import file_sha256, read_text, write_atomically
 from anthropo.measurement import anatomy
 from anthropo.measurement.anatomy import BETWEEN
-
-Floats = NDArray[np.float64]
 
 SUFFIX = ".landmarks.json"
 SCHEMA = "anthropo landmarks 1"
@@ -148,7 +145,12 @@ def read_landmarks(path: str | os.PathLike[str]) -> Landmarks:
 
     Examples
     --------
-    See `save_landmarks`.
+    >>> import anthropo, os, tempfile
+    >>> seen = anthropo.observe(anthropo.example_photo())
+    >>> path = os.path.join(tempfile.mkdtemp(), "astronaut.landmarks.json")
+    >>> anthropo.measurement.save_landmarks(path, seen.face, seen.digest)
+    >>> anthropo.measurement.read_landmarks(path).moved
+    {}
     """
     where = os.fspath(path)
     text = read_text(Path(path))

@@ -14,12 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from anthropo.face.frame import Floats
 from anthropo.measurement.compute import Measurement, doubted
 from anthropo.measurement.registry import PIXELS, registry
-
-Floats = NDArray[np.float64]
 
 _Z95 = 1.959964  # half-width of a 95 % interval in standard deviations
 # At least this share of the variance that one photo's interval stands for is shared by all photos of a

@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anthropo.face.frame import outer_canthal_distance
+from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.photo import Photo
 
-Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Pixels = NDArray[np.uint8]
 

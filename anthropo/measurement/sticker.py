@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from anthropo.face.frame import outer_canthal_distance
+from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.face.landmarker import power_of_two
 from anthropo.measurement.iris import bilinear
 from anthropo.photo import Photo
-
-Floats = NDArray[np.float64]
 
 #: Outer-canthal distance, mm: people from three years up (facts: 70 to 105), with a margin for proxies
 #: and slightly turned heads.

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from anthropo.face import _engine
-from anthropo.face.frame import face_axes, outer_canthal_distance
+from anthropo.face.frame import Floats, face_axes, outer_canthal_distance
 from anthropo.face.gate import landmark
-from anthropo.measurement.sampling import LEAST, Floats, decoded_for_samples
+from anthropo.measurement.sampling import LEAST, decoded_for_samples
 from anthropo.photo import Photo
 
 #: Values of the registry that are texture.

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import InputError, parameter
-from anthropo.measurement.compute import doubted
+from anthropo.measurement.compute import Measurement, doubted
 from anthropo.measurement.registry import registry
 from anthropo.reference.tables import MAX_AGE, ReferenceRow, band_end, parse_age, parse_sex
-from anthropo.reference.zscore import Value
 
 By = Literal["sex", "both"]
 Band = tuple[float, float]  # youngest and oldest age in years, both included
@@ -144,7 +143,7 @@ def require_columns(table: str, columns: Sequence[str], by: By) -> None:
             )
 
 
-def values_of(measurements: Iterable[Value]) -> dict[str, float]:
+def values_of(measurements: Iterable[Measurement]) -> dict[str, float]:
     """Values by measurement, in the registry's units; without those that are voided or missing."""
     return {
         m.id: m.value

@@ -14,12 +14,13 @@ from datetime import datetime, timezone
 from typing import Any
 
 from anthropo._version import __version__
+from anthropo.measurement.compute import Measurement
 from anthropo.measurement.registry import registry
 from anthropo.reference.growth import MEASURES, Growth
 from anthropo.reference.rules import hpo_release, hpo_terms
 from anthropo.reference.tables import parse_age
 from anthropo.reference.traits import ABSENT, CONFIDENCE, PRESENT, Evidence, Trait, interval
-from anthropo.reference.zscore import LIMIT, Value, ZScore
+from anthropo.reference.zscore import LIMIT, ZScore
 
 Json = dict[str, Any]
 
@@ -53,7 +54,7 @@ _LOINC = {
 
 def phenopacket(
     identity: str,
-    measurements: Iterable[Value],
+    measurements: Iterable[Measurement],
     scores: Iterable[ZScore],
     traits: Iterable[Trait],
     growth: Sequence[Growth] = (),
@@ -119,7 +120,7 @@ def iso_age(text: str) -> str:
 # -------------------------------------------------------------------------------- measurements
 
 
-def _measurement(m: Value, score: ZScore | None) -> Json:
+def _measurement(m: Measurement, score: ZScore | None) -> Json:
     entry = registry()[m.id]
     words = [entry.name] + ([f"95 % interval {m.lo:.4g} to {m.hi:.4g}"] if math.isfinite(m.lo) else [])
     bounds = None

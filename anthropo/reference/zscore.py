@@ -6,30 +6,13 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Protocol
 
 from anthropo.errors import parameter
+from anthropo.measurement.compute import Measurement
 from anthropo.reference.tables import Reference, ReferenceRow, ages
 
 _Z95 = 1.959964  # half-width of a 95 % interval in standard deviations
 LIMIT = 2.0  # beyond ±2 a measurement counts as unusual (Elements of Morphology, Allanson 2009)
-
-
-class Value(Protocol):
-    """A value to score: `anthropo.Measurement`, or anything with these fields of it."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def value(self) -> float: ...
-    @property
-    def lo(self) -> float: ...
-    @property
-    def hi(self) -> float: ...
-    @property
-    def unit(self) -> str: ...
-    @property
-    def reason(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +33,7 @@ class ZScore:
 
 
 def score(
-    measurements: Iterable[Value],
+    measurements: Iterable[Measurement],
     references: Sequence[Reference],
     *,
     sex: str | None,
@@ -100,13 +83,13 @@ def score(
     >>> print(f"{z.z:.1f} ({z.z_lo:.1f} to {z.z_hi:.1f}), {z.reference}, grade {z.grade}, n = {z.n}")
     2.5 (1.5 to 3.5), frl-adults, grade A, n = 25
     """
-    by_id: dict[str, list[Value]] = {}
+    by_id: dict[str, list[Measurement]] = {}
     for measurement in measurements:
         by_id.setdefault(measurement.id, []).append(measurement)
     return [_score(values, reference, sex, age) for values in by_id.values() for reference in references]
 
 
-def _score(values: list[Value], reference: Reference, sex: str | None, age: float | None) -> ZScore:
+def _score(values: list[Measurement], reference: Reference, sex: str | None, age: float | None) -> ZScore:
     name = values[0].id
     row, why = _choose(reference, name, sex, age)
     given = next((v for v in values if row is not None and v.unit == row.unit), values[0])
@@ -130,7 +113,7 @@ def _score(values: list[Value], reference: Reference, sex: str | None, age: floa
     )
 
 
-def _standardise(given: Value, row: ReferenceRow) -> tuple[float, float, float]:
+def _standardise(given: Measurement, row: ReferenceRow) -> tuple[float, float, float]:
     """z, and how far its 95 % interval reaches below and above."""
     variance = row.sd**2 * (1 + 1 / row.n) + row.error_sd**2
     spread = math.sqrt(variance)
