@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import InputError, parameter
-from anthropo.learning.attributes import split_labels
-from anthropo.learning.cohort import some
+from anthropo.learning.cohort import some, split_labels
 from anthropo.learning.features import Features
 from anthropo.learning.splits import split
 from anthropo.networks.architectures import Task
