@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anthropo.encoder.regions import crop
+from anthropo.encoder.regions import crops
 from anthropo.errors import parameter
 from anthropo.face.landmarker import Face
 from anthropo.learning.cohort import Finding
@@ -63,7 +63,7 @@ def face_print(photo: Photo, face: Face) -> NDArray[np.float32]:
 
     It has mean 0 and length 1, so that a product of two is their correlation.
     """
-    chip = crop(photo, face, "face", _FACE_CHIP)
+    chip = crops(photo, face, ["face"], _FACE_CHIP)[0]
     return _print(chip[_TOP : _TOP + _INNER, _LEFT : _LEFT + _INNER])
 
 

@@ -128,7 +128,7 @@ def _inputs(
             "commercial_use": encoder.commercial_use, "dimension": encoder.dimension, "size": encoder.size,
             "parameters": encoder.parameters, **({"seen": seen} if seen else {}),
         },
-        "weights": _weights(settings),
+        "weights": landmark_weights(settings),
         "regions": regions if "regions" in options.parts else [],
         "measurements": list(features.measurement_ids) if "measurements" in options.parts else [],
         "metadata": list(options.metadata) if task != "normality" else [],
@@ -214,7 +214,8 @@ def _task_name(model: Model, options: Options, task: Task) -> str:
     return "binary" if len(model.labels) == 2 else "multiclass"
 
 
-def _weights(settings: Settings) -> list[dict[str, Any]]:
+def landmark_weights(settings: Settings) -> list[dict[str, Any]]:
+    """The weights that landmarks were found with, as a manifest lists them."""
     if settings.no_face:
         return []
     used = {"landmarks-68": settings.landmark_model is None, "fine-landmarks": settings.fine}
