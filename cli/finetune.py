@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -128,7 +129,7 @@ def command(
             fail("a COHORT and -o net.anthropo are needed.", EXIT_USAGE)
         inputs = [str(path) for path in (cohort, request.parameters, request.pretrain) if path]
         path = place_to_write(output, (".anthropo",), inputs)
-        from anthropo.networks.checkpoints import Checkpoints, folder_of
+        from anthropo.networks.checkpoints import folder_of
         from anthropo.report.finetune import print_finetuned, write_history
         from anthropo.workflows.finetuning import finetune, prepare
 
@@ -145,7 +146,7 @@ def command(
         for note in finetuned.notes:
             click.echo(f"note: {note}", err=True)
         write_history(path, finetuned.network)
-        Checkpoints(folder, {}).clear()
+        shutil.rmtree(folder, ignore_errors=True)
         print_finetuned(finetuned)
         size = path.stat().st_size / 1e6
         click.echo(f"{path}: {size:.1f} MB, {finetuned.network.parameters:,} parameters")

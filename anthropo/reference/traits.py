@@ -12,19 +12,14 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from anthropo.errors import parameter
-from anthropo.measurement.compute import Measurement
+from anthropo.measurement.compute import Measurement, by_id
 from anthropo.measurement.registry import unavailable
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.rules import OBJECTIVE, SUBJECTIVE, Rule, Verdict, read_rules
 from anthropo.reference.zscore import ZScore
 
-PRESENT, BORDERLINE, LOOK, ABSENT, NOT_ASSESSED = STATUSES = (
-    "present",
-    "borderline",
-    "look at",
-    "absent",
-    "not assessed",
-)
+STATUSES = ("present", "borderline", "look at", "absent", "not assessed")
+PRESENT, BORDERLINE, LOOK, ABSENT, NOT_ASSESSED = STATUSES
 
 #: Of the interval of z that must lie beyond a limit as a whole.
 CONFIDENCE = 0.95
@@ -111,12 +106,7 @@ def call_traits(
     >>> [t.label for t in call_traits([head.measurement], [head.score]) if t.status == "present"]
     ['Microcephaly']
     """
-    values: defaultdict[str, list[Measurement]] = defaultdict(list)
-    for value in measurements:
-        values[value.id].append(value)
-    scores_of: defaultdict[str, list[ZScore]] = defaultdict(list)
-    for one in scores:
-        scores_of[one.id].append(one)
+    values, scores_of = by_id(measurements), by_id(scores)
     return [
         _call(rule, side, values, scores_of, confidence)
         for rule in (read_rules() if rules is None else rules)

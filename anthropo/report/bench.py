@@ -26,11 +26,11 @@ def print_bench(measured: Sequence[Measured]) -> None:
             str(m.accuracy),
             f"{m.parameters:,}",
             f"{m.file_bytes / 1e6:.1f}",
-            "–" if m.memory is None else f"{m.memory / 1e6:.0f}",
+            "–" if m.memory_bytes is None else f"{m.memory_bytes / 1e6:.0f}",
             f"{m.ms:.1f}",
-            f"{m.faster:.2f}",
+            f"{m.times_torch:.2f}",
             f"{m.auroc_lost:+.4f}".replace("-", "−"),
-            f"{m.difference:.1g}",
+            f"{m.largest_difference:.1g}",
         )
         for m in measured
     ]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from anthropo.encoder.regions import FACE_WINDOW, frame_to, frame_to_photo
+from anthropo.encoder.regions import FACE_WINDOW, frame_to
 from anthropo.face.landmarker import Face, power_of_two
 from anthropo.face.shape import shapes
 from anthropo.photo import Photo
@@ -53,7 +53,7 @@ def overlay(values: Floats, photo: Photo, face: Face, limit: float, side: int = 
 
     `limit` is drawn at full strength, see `common_limit`.
     """
-    corners = _corners() @ frame_to_photo(face)[:, :2].T + frame_to_photo(face)[:, 2]
+    corners = _corners() @ frame_to(face.landmarks)[:, :2].T + frame_to(face.landmarks)[:, 2]
     middle, reach = corners.mean(0), float(np.ptp(corners, axis=0).max()) * (0.5 + _MARGIN)
     zoom = side / (2 * reach)
     photo = photo.finer(power_of_two(1 / zoom))

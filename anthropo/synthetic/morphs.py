@@ -141,25 +141,12 @@ class Syndrome:
 
 #: The labels of `make_cohort`. None of them is a disease.
 SYNDROMES: dict[str, Syndrome] = {
-    s.name: s
-    for s in (
-        Syndrome(CONTROL, "nothing but the variation between people", {}),
-        Syndrome(
-            "synthetic-A",
-            "short palpebral fissures, thin upper lip, short chin",
-            {"palpebral_fissure_length": -2.0, "upper_vermilion_height": -1.2, "mandible_height": -1.8},
-        ),
-        Syndrome(
-            "synthetic-B",
-            "wide mouth, wide nose, high brows",
-            {"mouth_width": 2.0, "nasal_width": 2.0, "brow_height": 2.0},
-        ),
-        Syndrome(
-            "synthetic-C",
-            "upslanting palpebral fissures, wide-set eyes",
-            {"palpebral_inclination": 2.0, "intercanthal_width": 2.0},
-        ),
+    row["name"]: Syndrome(
+        row["name"],
+        row["description"],
+        {morph: float(sd) for morph, sd in map(str.split, filter(None, row["changes"].split(";")))},
     )
+    for row in packaged_table("anthropo.synthetic", "syndromes.csv")
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -113,7 +114,7 @@ def compare_networks(
     """
     import torch
 
-    from anthropo.networks.checkpoints import Checkpoints, folder_of
+    from anthropo.networks.checkpoints import folder_of
     from anthropo.networks.compare import train_one
     from anthropo.networks.training_loop import device_of
 
@@ -146,6 +147,6 @@ def compare_networks(
             )
         )
     for file in files:
-        Checkpoints(folder_of(file), {}).clear()
+        shutil.rmtree(folder_of(file), ignore_errors=True)
     notes = dict.fromkeys(note for one in compared for note in one.finetuned.notes)
     return ComparedNetworks(networks=tuple(compared), notes=tuple(notes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -241,7 +242,7 @@ def finetune(
     """
     import torch
 
-    from anthropo.networks.checkpoints import Checkpoints, folder_of
+    from anthropo.networks.checkpoints import folder_of
     from anthropo.networks.finetuning import finetune as train
     from anthropo.networks.training_loop import device_of
 
@@ -258,5 +259,5 @@ def finetune(
     )
     finetuned.network.save(path)
     if not keep_checkpoint:
-        Checkpoints(folder_of(path), {}).clear()
+        shutil.rmtree(folder_of(path), ignore_errors=True)
     return finetuned
