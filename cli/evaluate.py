@@ -15,8 +15,7 @@ from anthropo.cli.common import in_one_sentence, place_to_write, progress, show_
 from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.learning.evaluation import Evaluation
-from anthropo.report.evaluation import print_comparison, print_evaluation, summary, write_page
-from anthropo.report.evaluation_figures import figures
+from anthropo.report.evaluation import print_comparison, print_evaluation, summary, write_evaluation
 from anthropo.workflows.cohort import PhotoReading, TrainRequest, gather
 from anthropo.workflows.evaluation import evaluate, refuse_unknown
 from anthropo.workflows.model import load_model
@@ -165,6 +164,5 @@ def write_evaluations(path: Path, evaluations: Sequence[Evaluation]) -> None:
         whole: Any = documents.get(None, {"attributes": documents})
         write(path, json.dumps(whole, ensure_ascii=False, indent=1, allow_nan=False))
         return
-
     (made,) = evaluations
-    write_page(path, made, figures(made))
+    write_evaluation(path, made)

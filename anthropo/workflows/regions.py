@@ -109,7 +109,7 @@ def distinguish(
     Traceback (most recent call last):
     anthropo.errors.InputError: cohort.csv: no such file.
     """
-    from anthropo.groups.regions import checked, discover, pictures, two_groups
+    from anthropo.groups.regions import discover, pictures, two_groups
 
     request = request or RegionsRequest()
     reading = request.reading
@@ -125,7 +125,6 @@ def distinguish(
     findings = validate(people, features, allow_duplicates=request.allow_duplicates)
     if any(finding.level == "error" for finding in findings):
         raise CohortError(people.source, findings, features.left_out, "cannot be compared")
-    checked(features, label)
     with progress(pictures(features, label, request.people), "drawing heatmaps") as advance:
         discovery = discover(
             features,
