@@ -84,15 +84,16 @@ def command(
 
 def _show(made: Classification, path: Path | None, top: int) -> None:
     from anthropo.report import answers
+    from anthropo.report.rendering import as_csv
 
     if path:
-        answers.write(path, made)
+        answers.write_answers(path, made)
     elif len(made.answers) == 1 and made.predictions:
         answers.print_answer(made.predictions[0], made.trained, top)
     elif sys.stdout.isatty():
         answers.print_answers(made, top)
     elif made.predictions or len(made.answers) > 1:
-        click.echo(answers.as_csv(made), nl=False)
+        click.echo(as_csv(made.to_frame()), nl=False)
 
 
 def _report(made: Classification, path: Path | None) -> None:

@@ -70,7 +70,7 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
     from anthropo.learning.judging import Question
     from anthropo.report.answers import print_answer
     from anthropo.report.evaluation import print_evaluation
-    from anthropo.report.explanation.page import write
+    from anthropo.report.explanation.page import write_explanation
     from anthropo.report.explanation.words import changes_words
     from anthropo.synthetic import make_cohort
     from anthropo.workflows.evaluation import evaluations_of
@@ -104,7 +104,7 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
     why = folder / "explanation.html"
     _step("4. Explain", f"anthropo explain --model {model} {photo} -o {why}")
     case = loaded.explain(photo, reading=request.reading)
-    write(why, case, notes=[_SYNTHETIC])  # where no reader of the page can miss it
+    write_explanation(why, case, notes=[_SYNTHETIC])  # where no reader of the page can miss it
     explained = case.explanation.labels[0]
     click.echo(f"{explained.label}: log-odds {explained.log_odds:+.2f}, of which")
     for c in explained.contributions[:5]:

@@ -206,8 +206,7 @@ def write_evaluations(path: Path, evaluations: Sequence[Evaluation]) -> None:
         whole: Any = documents.get(None, {"attributes": documents})
         write(path, json.dumps(whole, ensure_ascii=False, indent=1, allow_nan=False))
         return
-    from anthropo.report.evaluation import write_page
-    from anthropo.report.evaluation_figures import figures
+    from anthropo.report.evaluation import write_evaluation
 
     (made,) = evaluations
-    write_page(path, made, figures(made))
+    write_evaluation(path, made)

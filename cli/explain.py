@@ -87,7 +87,7 @@ def command(
         path = place_to_write(output, _SUFFIXES, (model, *photos)) if output else None
 
         from anthropo.report.explanation.document import Disclosure
-        from anthropo.report.explanation.page import write
+        from anthropo.report.explanation.page import write_explanation
         from anthropo.report.explanation.terminal import print_explanation
         from anthropo.workflows.model import load_model
 
@@ -107,5 +107,5 @@ def command(
         if path is None:
             print_explanation(case, top)
         else:
-            write(path, case, Disclosure(anonymous=anonymous, template=template, matches=matches))
+            write_explanation(path, case, Disclosure(anonymous=anonymous, template=template, matches=matches))
             click.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB", err=True)

@@ -14,7 +14,8 @@ from anthropo.errors import InputError
 from anthropo.reference.growth import CHARTS
 from anthropo.reference.tables import DEFAULT_REFERENCE
 from anthropo.reference.traits import CONFIDENCE
-from anthropo.report.traits import Target, as_csv, print_traits
+from anthropo.report.rendering import as_csv
+from anthropo.report.traits import Target, print_traits
 from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prepare
 
 
@@ -147,7 +148,7 @@ def _show(findings: Findings, target: Target | None, patient: bool, everything: 
     if target:
         target.write(findings)
     elif len(findings.people) > 1 and not sys.stdout.isatty():
-        click.echo(as_csv(findings), nl=False)
+        click.echo(as_csv(findings.to_frame(), None), nl=False)
     else:
         for person in findings.measured:
             print_traits(person, everything)

@@ -109,7 +109,7 @@ def distinguish(
     """
     from anthropo.encoder.encoders import load_encoder
     from anthropo.encoder.regions import DEFAULT_REGIONS
-    from anthropo.groups.regions import checked, discover, pictures, two_groups
+    from anthropo.groups.regions import discover, pictures, two_groups
     from anthropo.learning.cohort import read_cohort
     from anthropo.learning.cohort_checks import validate
 
@@ -127,7 +127,6 @@ def distinguish(
     findings = validate(people, features, allow_duplicates=request.allow_duplicates)
     if any(finding.level == "error" for finding in findings):
         raise CohortError(people.source, findings, features.left_out, "cannot be compared")
-    checked(features, label)
     with progress(pictures(features, label, request.people), "drawing heatmaps") as advance:
         discovery = discover(
             features,

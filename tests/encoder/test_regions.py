@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import runpy
 from dataclasses import replace
+from pathlib import Path
 
 import dlib
 import numpy as np
@@ -23,7 +25,6 @@ from anthropo.errors import InputError
 from anthropo.face.landmarker import Face, read_face
 from anthropo.face.scheme import MIRROR
 from anthropo.photo import Photo, read_photo
-from anthropo.report.regions import draw_regions
 
 Pixels = NDArray[np.uint8]
 INNER = tuple(n for n in REGIONS if n not in ("background", "face"))
@@ -217,7 +218,8 @@ def test_the_digest_follows_the_geometry(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_every_region_is_drawn(astronaut: Pixels, face: Face) -> None:
     photo = Photo.from_array(astronaut)
-    picture = np.asarray(draw_regions(photo, face))
+    script = Path(__file__).parents[2] / "development" / "regions_picture.py"
+    picture = np.asarray(runpy.run_path(str(script))["draw_regions"](photo, face))
     for chip in crops(photo, face, tuple(REGIONS), 180):
         windows = (picture[34:214], picture[248:428])
         assert any(
