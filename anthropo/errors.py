@@ -48,23 +48,10 @@ _spelling: Callable[[str, object], str] = _in_python
 
 
 def parameter(name: str, value: object = None) -> str:
-    """Name a parameter in a message the way its reader gives it.
+    """Name a parameter, with the value that a message advises, the way the message's reader gives it.
 
-    Parameters
-    ----------
-    name : str
-        The parameter's name in Python.
-    value : object, optional
-        The value that the message advises.
+    ``face='largest'`` in Python, ``--face largest`` while a command of the command line runs.
 
-    Returns
-    -------
-    str
-        ``face='largest'`` for whoever calls anthropo from Python; ``--face largest`` while a command of the
-        command line runs.
-
-    Examples
-    --------
     >>> from anthropo.errors import parameter
     >>> parameter("face", "largest"), parameter("jitter")
     ("face='largest'", 'jitter')

@@ -1,11 +1,13 @@
-"""Files: written whole or not at all, and hashed without being loaded."""
+"""Files: written whole or not at all, hashed without being loaded; and the tables that come with anthropo."""
 
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
 import os
 import threading
+from importlib import resources
 from pathlib import Path
 
 from anthropo.errors import AnthropoError, InputError
@@ -14,12 +16,7 @@ from anthropo.errors import AnthropoError, InputError
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that nobody ever sees half of it: under a temporary name, then renamed.
 
-    An existing file's permissions stay, and a link stays a link.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written; what was there before is untouched.
+    An existing file's permissions stay, and a link stays a link; after an OSError the file is as it was.
     """
     path = Path(os.path.realpath(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
@@ -45,14 +42,7 @@ def write(
     advice: str = "",
     error: type[AnthropoError] = InputError,
 ) -> None:
-    """Write a file that a user asked for, whole or not at all.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written, or another `error`. The message calls the content `what`, which may be left
-        out, and ends with the `advice`.
-    """
+    """Write a file that a user asked for; an `error` calls it `what` and ends with the `advice`."""
     try:
         write_atomically(path, data.encode() if isinstance(data, str) else data)
     except OSError as cause:
@@ -62,13 +52,7 @@ def write(
 
 
 def read_text(path: Path) -> str:
-    """The text of a table that a user names.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, it cannot be read, or is not UTF-8.
-    """
+    """The text of a table that a user names."""
     try:
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
@@ -86,3 +70,9 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def packaged_table(package: str, name: str) -> list[dict[str, str]]:
+    """The rows of a CSV that comes with a package of anthropo."""
+    text = resources.files(package).joinpath(name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))

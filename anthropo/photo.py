@@ -87,13 +87,11 @@ class Photo:
 
     def to_full(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Decoded-pixel coordinates (..., 2) as full-photo pixels; (0, 0) is a pixel's centre."""
-        full: NDArray[np.float64] = (points + 0.5) * self.decode_scale - 0.5
-        return full
+        return np.asarray((points + 0.5) * self.decode_scale - 0.5)
 
     def to_decoded(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Full-photo coordinates (..., 2) as decoded pixels."""
-        decoded: NDArray[np.float64] = (points + 0.5) / self.decode_scale - 0.5
-        return decoded
+        return np.asarray((points + 0.5) / self.decode_scale - 0.5)
 
     def finer(self, scale: int = 1) -> Photo:
         """The same photo decoded at `scale` photo pixels per pixel, or itself when it is that fine.

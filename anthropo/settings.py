@@ -89,11 +89,21 @@ class Settings:
 
     def tables(self) -> tuple[Reference, ...]:
         """The reference tables to score against."""
-        return _references(self.references)
+        tables: dict[str, Reference] = {}  # by the name in the table, which names columns
+        names: dict[str, str] = {}  # as they were given
+        for name in dict.fromkeys(self.references or (DEFAULT_REFERENCE,)):
+            table = _reference(name, _stamp(name))
+            if table.name in tables:
+                both = f"{parameter('references', names[table.name])} and {name}"
+                raise InputError(
+                    f"{both} are both named {table.name}, and so would be their columns. Rename one of them."
+                )
+            tables[table.name], names[table.name] = table, name
+        return tuple(tables.values())
 
     def scale_request(self) -> ScaleRequest | None:
         """What gives millimetres, if they are asked for."""
-        return _scale_request(self.scale)
+        return None if self.scale is None else parse_scale(self.scale)
 
 
 @lru_cache(maxsize=16)
@@ -114,20 +124,6 @@ def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...]) -> str
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def _references(names: tuple[str, ...]) -> tuple[Reference, ...]:
-    tables: dict[str, Reference] = {}  # by the name in the table, which names columns
-    given: dict[str, str] = {}
-    for name in dict.fromkeys(names or (DEFAULT_REFERENCE,)):
-        table = _reference(name, _stamp(name))
-        if table.name in tables:
-            both = f"{parameter('references', given[table.name])} and {name}"
-            raise InputError(
-                f"{both} are both named {table.name}, and so would be their columns. Rename one of them."
-            )
-        tables[table.name], given[table.name] = table, name
-    return tuple(tables.values())
-
-
 @lru_cache(maxsize=64)
 def _reference(name: str, stamp: tuple[int, int] | None) -> Reference:
     return load_reference(name)
@@ -140,8 +136,3 @@ def _stamp(name: str) -> tuple[int, int] | None:
     except OSError:  # the name of a shipped table
         return None
     return status.st_mtime_ns, status.st_size
-
-
-@lru_cache(maxsize=16)
-def _scale_request(text: str | None) -> ScaleRequest | None:
-    return None if text is None else parse_scale(text)

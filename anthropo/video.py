@@ -55,13 +55,7 @@ class Video:
         return len(self._stamps) > 1 and self.seconds < _WHOLE * self.promised
 
     def photos(self, count: int = FRAMES) -> Iterator[Photo]:
-        """Up to `count` frames at even distances; damaged ones are passed over.
-
-        Yields
-        ------
-        Photo
-            Its source names the video and the second.
-        """
+        """Up to `count` frames at even distances, their source with the second; damaged ones are left out."""
         n = len(self._stamps)
         wanted = sorted({self._stamps[int((i + 0.5) * n / count)] for i in range(count)})
         with _opened(self.source) as container:
@@ -83,20 +77,7 @@ class Video:
 
 
 def open_video(path: str | os.PathLike[str], *, max_megapixels: float | None = MAX_MEGAPIXELS) -> Video:
-    """Find out which frames a video file has.
-
-    Parameters
-    ----------
-    path : path
-        MP4, MOV, AVI, MKV, WebM and others of `SUFFIXES`.
-    max_megapixels : float or None
-        Refuse larger frames; None: no limit.
-
-    Raises
-    ------
-    PhotoError
-        If PyAV is missing, there is no such file, it is no video, or its frames are too large.
-    """
+    """Find out which frames a video file has; larger ones than `max_megapixels` are refused."""
     where = os.fspath(path)
     with _opened(where) as container:
         if not container.streams.video:

@@ -3,13 +3,13 @@
     python benchmarks/anatomy.py FOLDER [--folds DIR --web WEB] [--no-fine] [--plot FILE.png] [--write DIR]
 
 FOLDER holds `landmarks189.csv` (image, x0, y0 ... x188, y188) and `labels.csv` (photo, patient, sex).
-What is measured with the data that come with anthropo is compared with the same measured from the
+Measurements made with the data that come with anthropo are compared with the same measurements from the
 hand-placed points; z-scores are against the shipped reference.
 
-With --folds (networks trained without a fold of the people each, development/fine.py) and --web (a
-folder of photographs with 68 points each, for points without a hand-placed counterpart) nobody is
-measured with anything that has seen them: correction, error and reference are made anew from the
-others for each person. --write then leaves correction.csv and errors.npz, made from all, in DIR.
+--folds names networks that were each trained without a fold of the people (development/fine.py), --web a
+folder of photographs with 68 points each, for points without a hand-placed counterpart. With both, no person
+is measured with anything fitted to that person: correction, error and reference are made again from the
+others for each person. --write then writes correction.csv and errors.npz, made from all people, to DIR.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def symmetric(points: Floats, between: Floats) -> tuple[Floats, Floats]:
 
 
 def fit(people: list[Person]) -> Correction:
-    """Mean offsets, alike on both sides."""
+    """Mean offsets, the same on both sides."""
     points, between = [], []
     for p in people:
         to_frame = np.linalg.inv(face_axes(p.face.landmarks))
@@ -132,7 +132,7 @@ def fit(people: list[Person]) -> Correction:
 
 
 def errors_of(person: Person, correction: Correction) -> tuple[Floats, Floats]:
-    """What is left after the correction, in the face's frame; NaN where nothing is known."""
+    """Residuals after the correction, in the face's frame; NaN where no hand-placed point exists."""
     points, between = anatomy.apply(correction, person.face.landmarks, person.face.anatomy)
     to_frame = np.linalg.inv(face_axes(person.face.landmarks) * error_growth(person.face))
     return (points - person.points) @ to_frame, (between - person.between) @ to_frame

@@ -1,11 +1,11 @@
-"""Composites: in the shape they should have, as sharp as photos, quick? Does noise look significant?
+"""Composites: are they in the right shape, as sharp as photos, and quick? Does noise look significant?
 
     python benchmarks/composites.py COHORT.csv [--jobs 2] [--splits 200]
 
-COHORT as for `anthropo composite`. Landmarks are found again in each label's composite and compared with
+COHORT as for `anthropo composite`. Landmarks are detected in each label's composite and compared with
 the mean shape; detail is the strength (standard deviation) of what a Gaussian of 1/80 outer-canthal
-distance takes away, inside the landmarks' outline. Then the people of the largest label are dealt at random
-to two halves that cannot differ, many times: in one of twenty some landmark may.
+distance removes, inside the landmarks' outline. Then the people of the largest label are split many times at
+random into two halves that do not differ: some landmark may be significant in one split of twenty.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What tells a group: is it found where there is something, and how often where there is nothing?
+"""Distinguishing a group: are true differences detected, and how often false ones?
 
     python benchmarks/discovery.py COHORT.csv --label LABEL [--runs 40] [--cache DIR] [--jobs 2]
 
-COHORT as for `anthropo regions`. First the label as it is, then with the labels dealt anew at random among
-the patients, many times: any place on the map, region or measurement that is called different then is one too
-many.
+COHORT as for `anthropo regions`. The label is examined as it is, and then many times with the labels
+dealt at random among the patients: any place on the map, region or measurement that is then called
+different is a false positive.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from anthropo.encoder.encoders import ENCODERS, load_encoder
-from anthropo.encoder.regions import crop
+from anthropo.encoder.regions import crops
 from anthropo.errors import AnthropoError
 from anthropo.face.landmarker import FIRST_DECODE, read_face
 from anthropo.face.weights import locate
@@ -57,7 +57,7 @@ def main() -> None:
             photo = read_photo(path, short_side=FIRST_DECODE)
             face = read_face(photo, face="largest")
             for size in sizes:
-                chips[size].append(crop(photo, face, "face", size))
+                chips[size].append(crops(photo, face, ["face"], size)[0])
         if len(chips[150]) == arguments.photos:
             break
     stacks = {size: np.stack(c) for size, c in chips.items()}

@@ -3,12 +3,12 @@
     python benchmarks/heatmaps.py FOLDER [--faces 40] [--tasks NAME ...] [--compare] [--cache DIR]
     python benchmarks/heatmaps.py --morphs [--patients 40] [--sd 2.5] [--seed 100]
 
-FOLDER as for benchmarks/hybrid.py. Five folds of people; each face's heatmaps are of the label that is
-decided for, by a model that has not seen the person, and as `anthropo explain` makes them. A tenth of the
-face's square is removed: the most supportive one, or a random one in patches of the same size.
+FOLDER as for benchmarks/hybrid.py. There are five folds of people. Each face's heatmaps are made as in
+`anthropo explain`, for the label that a model which has not seen the person decides for. A tenth of the
+face's square is removed: the most supportive tenth, or a random tenth in patches of the same size.
 
---compare: other methods beside the one that is used, on the first fold only, which it was chosen on; the
-other table is of the folds 2 to 5.
+--compare: other methods beside the one that is used, on the first fold only, on which it was chosen; the
+other table is of folds 2 to 5.
 
 --morphs: cohorts of synthetic controls and of patients with a single change (`anthropo.synthetic`). Changed
 regions are those that hold at least nine tenths of the displacement of the landmarks. Score: the
@@ -133,7 +133,7 @@ def deletion_test(arguments: argparse.Namespace) -> None:
 def timed(
     encoder: Encoder, chips: np.ndarray, heads: list[Head], maps: Maps, map_alone: bool
 ) -> tuple[Faithfulness, float, float, float]:
-    """Verdict on the whole map, what it leaves over, the log-odds it tells of, and seconds."""
+    """Faithfulness of the whole map, the log-odds it does not account for, those it explains, and seconds."""
     kept = heatmap._Scene.maps
     spent: list[float] = []
 
@@ -337,7 +337,7 @@ def _morphed(
     right: list[str],
     inside: np.ndarray,
 ) -> list[tuple[bool, float, float]]:
-    """Of each detected case: whether a changed region leads; heat inside, of the whole and of the face."""
+    """For each detected case: whether a changed region has the largest score; both shares of heat inside."""
     table, labels = design(features), features.labels
     folds = split(labels.tolist(), features.patients.tolist(), FOLDS, 0).index
     found = []

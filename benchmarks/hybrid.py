@@ -39,7 +39,7 @@ def read(
     cache: Path | None,
     regions: Sequence[str] = (*DEFAULT_REGIONS, "background"),
 ) -> tuple[Features, list[dict[str, str]]]:
-    """Features of all photos, and what labels.csv says of each."""
+    """Features of all photos, and the row of each in labels.csv."""
     with open(folder / "labels.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     said = {}

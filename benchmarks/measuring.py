@@ -2,9 +2,9 @@
 
     python benchmarks/measuring.py FOLDER [--limit 40] [--scale ipd=62]
 
-Landmarking alone: file to 68 points of the first stage. Measuring: file to the finished record with the
-second stage, every measurement with its interval, colour, eye and texture (with --texture of the
-command also local binary patterns), z-scores under the shipped reference.
+Landmarking alone is the way from the file to the 68 points of the first stage. Measuring is the way from the
+file to the finished record: second stage, every measurement with its interval, colour, eye and texture, and
+z-scores under the shipped reference; one row adds local binary patterns (`--texture` of the command).
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python benchmarks/morphs.py [--patients 40] [--classifier xgboost] [--sd 2.5]
 
 For each single change, synthetic controls and affected people are made, and judged in 5 folds. A case is
-detected when its probability is above 0.5. The change meant is a measurement and its other side; its
-family is what changes by definition when it does (an index of it, an area around it).
+detected when its probability is above 0.5. The intended change is of a measurement on both sides; its family
+are the measurements that change with it by definition (an index of it, an area around it).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every recipe on small real data, a few epochs each: the real thing, made small by its parameters.
+"""Every recipe on small real data for a few epochs, made small by its parameters.
 
     python benchmarks/networks.py FOLDER [--only NAME …] [--photos N] [--curves DIR] [--jobs N]
 
@@ -6,7 +6,7 @@ FOLDER holds photographs and a labels.csv (photo or image; label, or age, sex an
 skin-five on whole photographs, each photo judged once (five folds). With ages, on faces: deepgestalt (sex;
 all regions against each alone), weights (age up to 2; class weights and the others against none),
 risk-grading (three age groups as grades; ordinal loss against cross-entropy), differential (ancestry; cases
-made of one to three photos of equal ancestry and sex, with age and sex of which a fifth is struck out),
+made of one to three photos of equal ancestry and sex, with age and sex, a fifth of which is removed),
 attributes (one network for all against one for each). Photos that are copies of one another count as one
 patient.
 """
@@ -109,7 +109,7 @@ class Bench:
 
 
 def skin(bench: Bench) -> None:
-    """EfficientNet-Lite0 in place of the five, whose weights are not here; each photo judged by one fold."""
+    """EfficientNet-Lite0 instead of the five, whose weights are not shipped; one fold judges each photo."""
     own = ("backbone=efficientnet-lite0", "warm_start=efficientnet-lite0", "size=128", "batch=16")
     own = (*own, "frozen_epochs=5", "frozen_norm=true", "epochs=6")
     judged = []
@@ -159,7 +159,7 @@ def deepgestalt(bench: Bench) -> None:
 
 
 def weights(bench: Bench) -> None:
-    """Against imbalance."""
+    """The ways to balance rare labels, compared."""
     own = (*FACE, "head=convolution", *SHORT)
     print(f"imbalance, age up to 2, recipe deepgestalt with {' '.join(own)}\n")
     print(

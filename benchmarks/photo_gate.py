@@ -8,7 +8,7 @@ outer-canthal distance. Neutral photographs only for blur (Gaussian, SD in photo
 Voided: the share of a photo's measurements that its failed checks void.
 
 FILE.csv has the columns photo (a path from its folder), and glasses or eyes_closed or both: yes, no,
-or empty where it cannot be told.
+or empty where it cannot be decided.
 """
 
 from __future__ import annotations

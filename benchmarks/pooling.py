@@ -2,10 +2,11 @@
 
     python benchmarks/pooling.py FOLDER [--limit N]
 
-FOLDER holds `landmarks189.csv`, `labels.csv` and photographs as for anatomy.py, and of the same people
-smiling ones. Every neutral photo is written anew as crops of different size, exposure and resolution. Pairs
-of these, four of them, and the neutral with the smiling photo are pooled and compared with the hand-placed
-points of the neutral one. What is shipped has seen these people: the coverage of one photo is the yardstick.
+FOLDER holds `landmarks189.csv`, `labels.csv` and photographs as for anatomy.py, and smiling photographs
+of the same people. Every neutral photo is written again as crops of different size, exposure and
+resolution. Pairs of these, four of them, and the neutral with the smiling photo are pooled and compared
+with the hand-placed points of the neutral photo. The shipped networks were trained on these people, so
+coverage is compared with that of one photo.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def scatter(photos: list[list[Measurement]]) -> dict[str, float]:
 
 
 def usual(spread: dict[str, list[float]], pixels: bool) -> tuple[float, float]:
-    """Of measurements that 20 people and more have: the median one's mean over people, and a high one's."""
+    """Median and 90 % quantile over measurements (with 20 people or more) of the mean over people."""
     means = [
         np.mean(ratios)
         for name, ratios in spread.items()

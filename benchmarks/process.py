@@ -31,7 +31,7 @@ for box in detector(pixels, 0):
 
 
 def run(command: list[str], repeat: int) -> tuple[float, float]:
-    """Seconds, MiB."""
+    """Seconds and MiB that the command took."""
     seconds, memory = [], 0.0
     for _ in range(repeat):
         start = time.perf_counter()

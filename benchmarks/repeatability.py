@@ -3,10 +3,11 @@
     python benchmarks/repeatability.py FOLDER [--limit N]
 
 FOLDER holds `labels.csv` (photo, patient, expression: neutral or smiling). Every neutral photo is
-measured at 100, 75, 50 and 35 % of its size, in JPEG quality 95, 80, 65 and 50, 20 % darker and
-brighter, and mirrored. A length's coefficient of variation is taken over these; beside it that of
-the same lengths from dlib's own points. Then neutral against smiling: how often what the photo gate
-does not void differs by less than both intervals allow (their root sum of squares).
+measured at 100, 75, 50 and 35 % of its size, in JPEG quality 95, 80, 65 and 50, 20 % darker and brighter,
+and mirrored. The coefficient of variation of a length is taken over these files, and compared with that
+of the same length from dlib's points. Then neutral and smiling photos are compared: how often a
+measurement that the photo gate does not void differs by less than both intervals allow (their root sum of
+squares).
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 
     python benchmarks/throughput.py FOLDER [--photos 200] [--repeat 3]
 
-Photos are taken in order of their names; a folder with fewer is gone through again under other
-names. The time is that of the whole command, start-up and table included; the fastest repetition
-of each counts.
+Photos are taken in order of their names; if a folder has fewer, copies under other names are added. The time
+is that of the whole command, start-up and table included; the fastest repetition of each counts.
 """
 
 from __future__ import annotations

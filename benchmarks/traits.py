@@ -1,4 +1,4 @@
-"""Truth: what traits are called in healthy adults, and in faces changed by a known amount.
+"""Accuracy: the traits that are called in healthy adults, and in faces changed by a known amount.
 
     python benchmarks/traits.py FOLDER
     python benchmarks/traits.py --morphs [--patients N] [--sd 3 4]
@@ -9,9 +9,9 @@ build` does. (Landmarks and their correction are the packaged ones, which have s
 benchmarks/anatomy.py for what that is worth.) The second table moves one measurement of each of these
 people, with its interval, by a number of standard deviations.
 
---morphs asks the same of synthetic pictures. Pictures follow a change up to about 3 SD only
-(`Morph.range`): what anthropo then measures stands beside it. "Others": faces in which a trait of a
-measurement is present that does not change with the one that was meant, by definition.
+--morphs does the same for synthetic pictures. Pictures follow a change only up to about 3 SD
+(`Morph.range`), so the measured change is given beside the intended one. "Others": faces in which a trait is
+present whose measurement does not, by definition, change with the intended one.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def moved(
 
 @dataclass(frozen=True, slots=True)
 class Beyond(Morph):
-    """A morph whose amount is not held to what pictures follow."""
+    """A morph whose amount is not limited to the range that pictures follow."""
 
     @property
     def range(self) -> tuple[float, float]:

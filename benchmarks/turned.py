@@ -1,4 +1,4 @@
-"""Turned photographs: how many are found upright, and refused when turned by 180 degrees.
+"""Turned photographs: how many are measured when upright, and refused when turned by 180 degrees.
 
     python benchmarks/turned.py FOLDER...
 

@@ -2,10 +2,11 @@
 
     python benchmarks/video.py FOLDER
 
-FOLDER holds videos. Each is measured as `anthropo measure` does; where there is a face its first ten seconds
-again, as they are and enlarged to 1280 pixels. Steadiness: the video is measured from two sets of frames that
-have none in common (every other one; its first against its second half). Half of the squared difference of
-both pooled values is the variance of a repetition, beside what is stated and beside that of single frames.
+FOLDER holds videos. Each is measured as in `anthropo measure`. If it shows a face, its first ten seconds
+are measured as well, as they are and enlarged to 1280 pixels. Steadiness: the video is measured from two
+disjoint sets of frames (every other frame; the first against the second half). Half of the squared
+difference of both pooled values is the variance of a repetition; it is compared with the stated variance
+and with that of single frames.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ SECONDS = 10
 
 
 def excerpt(video: Path, file: Path, width: int | None) -> None:
-    """The first ten seconds, encoded anew."""
+    """The first ten seconds, encoded again."""
     with av.open(str(video)) as source, av.open(str(file), "w") as target:
         stream = source.streams.video[0]
         rate = round(float(stream.average_rate or 25))
@@ -59,7 +60,7 @@ def timed(path: Path) -> tuple[dict[str, Any], float]:
 
 
 def told(name: str, path: Path) -> bool:
-    """Print a row of the table of times; whether there was a face."""
+    """Print a row of the table of times, and return whether there was a face."""
     record, spent = timed(path)
     length = open_video(path).seconds
     video = record.video

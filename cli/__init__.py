@@ -12,34 +12,25 @@ import click
 from anthropo._version import __version__
 from anthropo.errors import parameters_spelled
 
-#: command -> (module, one line of help); the modules are heavy, the help must not be
+#: command -> one line of help; its module, of the command's name, is heavy, and the help must not be
 COMMANDS = {
-    "measure": (
-        "anthropo.cli.measure",
-        "Measure the faces of photographs: lengths, angles, ratios, with intervals.",
-    ),
-    "traits": ("anthropo.cli.traits", "Call HPO traits, and write them as a phenopacket."),
-    "train": ("anthropo.cli.train", "Train a model on labelled photographs."),
-    "classify": ("anthropo.cli.classify", "Say what a model makes of photographs."),
-    "explain": ("anthropo.cli.explain", "Say why a model says what it says of a person."),
-    "evaluate": ("anthropo.cli.evaluate", "Judge a model, or the ways to train one, with intervals."),
-    "composite": (
-        "anthropo.cli.composite",
-        "Average face of each label, and where it differs from controls.",
-    ),
-    "map": ("anthropo.cli.map", "Map of a cohort's faces: who lies near whom."),
-    "regions": ("anthropo.cli.regions", "Find what distinguishes the people of a label, and where."),
-    "finetune": ("anthropo.cli.finetune", "Train a network of the literature on your own photographs."),
-    "compare-networks": (
-        "anthropo.cli.compare_networks",
-        "Train the networks of a recipe and put recall and precision side by side.",
-    ),
-    "export": ("anthropo.cli.export", "Write a network as ONNX, for devices without torch."),
-    "bench": ("anthropo.cli.bench", "Measure networks in torch, as ONNX and as int8, side by side."),
-    "inspect": ("anthropo.cli.inspect", "Tell what a model is, was trained on and can do."),
-    "demo": ("anthropo.cli.demo", "Train, classify, explain and evaluate on invented people."),
-    "reference": ("anthropo.cli.reference", "List reference tables, or make one from your own controls."),
-    "models": ("anthropo.cli.models", "List the model weights, where they lie and their licences."),
+    "measure": "Measure the faces of photographs: lengths, angles, ratios, with intervals.",
+    "traits": "Call HPO traits, and write them as a phenopacket.",
+    "train": "Train a model on labelled photographs.",
+    "classify": "Say what a model makes of photographs.",
+    "explain": "Say why a model says what it says of a person.",
+    "evaluate": "Judge a model, or the ways to train one, with intervals.",
+    "composite": "Average face of each label, and where it differs from controls.",
+    "map": "Map of a cohort's faces: who lies near whom.",
+    "regions": "Find what distinguishes the people of a label, and where.",
+    "finetune": "Train a network of the literature on your own photographs.",
+    "compare-networks": "Train the networks of a recipe and put recall and precision side by side.",
+    "export": "Write a network as ONNX, for devices without torch.",
+    "bench": "Measure networks in torch, as ONNX and as int8, side by side.",
+    "inspect": "Tell what a model is, was trained on and can do.",
+    "demo": "Train, classify, explain and evaluate on invented people.",
+    "reference": "List reference tables, or make one from your own controls.",
+    "models": "List the model weights, where they lie and their licences.",
 }
 
 
@@ -52,12 +43,12 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        command: click.Command = importlib.import_module(f"anthropo.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+            formatter.write_dl(list(COMMANDS.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -68,7 +59,10 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
+
+
+@click.group(cls=Commands, context_settings=_SETTINGS)
 @click.version_option(__version__, "-V", "--version", prog_name="anthropo")
 @click.pass_context
 def cli(ctx: click.Context) -> None:

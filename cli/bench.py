@@ -6,15 +6,15 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, place_to_write, progress
+from anthropo.report.bench import print_bench, write_rows
+from anthropo.workflows.bench import bench_networks
 from anthropo.workflows.cohort import PhotoReading
-
-_SUFFIXES = (".csv", ".json")
 
 
 @click.command(short_help="Tell what networks cost and are worth: torch, ONNX and int8 side by side.")
 @click.argument("networks", metavar="NET...", nargs=-1, required=True)
 @click.argument("cohort", metavar="COHORT")
-@click.option("-o", "--output", metavar="FILE", help="Write the table: .csv or .json.")
+@options.output_option("FILE", "Write the table: .csv or .json.")
 @click.option(
     "--calibrate",
     metavar="PHOTOS",
@@ -43,9 +43,7 @@ def command(
       anthropo bench large.anthropo small.anthropo test.csv -j 1 -o bench.csv
     """
     with in_one_sentence("nothing is written."):
-        path = place_to_write(output, _SUFFIXES, (*networks, cohort)) if output else None
-        from anthropo.report.bench import print_bench, write_rows
-        from anthropo.workflows.bench import bench_networks
+        path = place_to_write(output, (".csv", ".json"), (*networks, cohort)) if output else None
 
         result = bench_networks(networks, cohort, calibrate=calibrate, reading=reading, progress=progress)
         for sentence in result.warnings:

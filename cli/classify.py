@@ -8,22 +8,24 @@ from pathlib import Path
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import EXIT_NONE, EXIT_SOME, MOST_FAILURES, in_one_sentence, place_to_write, progress
+from anthropo.cli.common import (
+    EXIT_NONE,
+    EXIT_SOME,
+    MOST_FAILURES,
+    in_one_sentence,
+    place_to_write,
+    progress,
+    show_first,
+)
 from anthropo.workflows.classify import Classification, classify
 from anthropo.workflows.cohort import PhotoReading
-
-_SUFFIXES = (".csv", ".json", ".parquet")
+from anthropo.workflows.model import load_model
 
 
 @click.command(short_help="Say what a model makes of photographs.")
 @options.photos_argument
 @options.model_option
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    help="Write a table: .csv or .parquet (a row per person), or .json (everything).",
-)
+@options.output_option("FILE", "Write a table: .csv or .parquet (a row per person), or .json (everything).")
 @click.option("--patient", is_flag=True, help="All photos are of one person: one answer.")
 @options.top_option
 @options.encoder_weights_option
@@ -64,9 +66,7 @@ def command(
       anthropo classify --model m.anthropo visits.csv -o answers.json
     """
     with in_one_sentence("nothing is written. Photos that are done are in the cache; run again to go on."):
-        path = place_to_write(output, _SUFFIXES, (model, *photos)) if output else None
-
-        from anthropo.workflows.model import load_model
+        path = place_to_write(output, (".csv", ".json", ".parquet"), (model, *photos)) if output else None
 
         made = classify(
             load_model(model),
@@ -84,28 +84,27 @@ def command(
 
 def _show(made: Classification, path: Path | None, top: int) -> None:
     from anthropo.report import answers
+    from anthropo.report.rendering import as_csv
 
     if path:
-        answers.write(path, made)
+        answers.write_answers(path, made)
     elif len(made.answers) == 1 and made.predictions:
         answers.print_answer(made.predictions[0], made.trained, top)
     elif sys.stdout.isatty():
         answers.print_answers(made, top)
     elif made.predictions or len(made.answers) > 1:
-        click.echo(answers.as_csv(made), nl=False)
+        click.echo(as_csv(made.to_frame()), nl=False)
 
 
 def _report(made: Classification, path: Path | None) -> None:
     most = MOST_FAILURES if path else None
-    for photo in made.failed[:most]:
-        click.echo(photo.reason, err=True)
-    lost = len(made.failed)
-    if most is not None and lost > most:
-        click.echo(f"… and {lost - most} more photos failed; the table has every reason.", err=True)
+    reasons = [photo.reason for photo in made.failed]
+    show_first(reasons, "more photos failed; the table has every reason", most)
     for note in made.notes:
         click.echo(note, err=True)
     total = made.n_photos
     if path:
+        lost = len(reasons)
         words = f", {lost} failed" if lost else ""
         click.echo(f"{path}: {total - lost} of {total} photos classified{words}.", err=True)
     if total > 1 or sys.stderr.isatty():

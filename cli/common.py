@@ -49,12 +49,8 @@ def progress(total: int, what: str = "measuring") -> Any:
 def terminate_like_ctrl_c() -> None:
     """A cluster's scheduler ends jobs with SIGTERM: finished photos are kept then as well."""
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _interrupt)
-
-
-def _interrupt(*_: object) -> None:
-    # not by way of SIGINT, which a shell's background job ignores
-    raise KeyboardInterrupt
+        # not by way of SIGINT, which a shell's background job ignores
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @contextmanager
@@ -73,13 +69,7 @@ def in_one_sentence(interrupted: str) -> Iterator[None]:
 
 
 def place_to_write(name: str, suffixes: Sequence[str] = (), inputs: Sequence[str] = ()) -> Path:
-    """The path of a file to write, refused before the work is done rather than after.
-
-    Raises
-    ------
-    InputError
-        If it has another suffix, is a folder or one of the inputs, or its folder cannot be written to.
-    """
+    """The path of a file to write, refused before the work is done rather than after."""
     path = Path(name)
     if suffixes and path.suffix.lower() not in suffixes:
         raise InputError(f"{name}: the suffix says what is written. Use {' or '.join(suffixes)}.")
@@ -113,6 +103,14 @@ def command_line(ctx: click.Context) -> str:
         words += [] if isinstance(param, click.Argument) else [option]
         words += [] if isinstance(value, bool) else [shlex.quote(str(value))]
     return " ".join(words)
+
+
+def show_first(sentences: Sequence[str], more: str, most: int | None) -> None:
+    """The sentences, a line each on stderr; with a table only the first ones."""
+    for sentence in sentences[:most]:
+        click.echo(sentence, err=True)
+    if most is not None and len(sentences) > most:
+        click.echo(f"… and {len(sentences) - most} {more}.", err=True)
 
 
 def show_findings(

@@ -6,20 +6,11 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import command_line, in_one_sentence, place_to_write, progress
-from anthropo.cli.finetune import (
-    RECIPES,
-    recipe_options,
-    reported,
-    show_gathered,
-    training_options,
-)
-from anthropo.workflows.finetune import FinetuneRequest
-
-_SUFFIXES = (".csv", ".json", ".html")
-
-
-def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name.strip() for name in (value or "").split(",") if name.strip()))
+from anthropo.cli.finetune import RECIPES, recipe_options, reported, show_gathered, training_options
+from anthropo.report.bench import write_rows
+from anthropo.report.compare_networks import print_compared, write_compared
+from anthropo.workflows.comparison import compare_networks, prepare_comparison
+from anthropo.workflows.finetuning import FinetuneRequest
 
 
 @click.command(short_help="Train the networks of a recipe and put recall and precision side by side.")
@@ -28,21 +19,18 @@ def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     "--recipe",
     type=click.Choice(RECIPES),
     default="skin-five",
-    show_default=True,
     help="How all of them are trained; see `anthropo finetune --help`.",
 )
 @click.option(
     "--networks",
     metavar="NAME,…",
-    callback=_names,
+    callback=options.names,
     help="Which ones.  [default: resnet50, inception_v3, densenet121, xception, inception_resnet_v2]",
 )
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
+@options.output_option(
+    "FILE",
+    "The table: .csv, .json or .html. The networks are kept beside it, in FILE.networks/.",
     required=True,
-    help="The table: .csv, .json or .html. The networks are kept beside it, in FILE.networks/.",
 )
 @recipe_options
 @click.option(
@@ -53,19 +41,13 @@ def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 @click.option(
     "--resume/--restart",
     default=True,
-    show_default=True,
     help="Go on from where an interrupted comparison stopped, or begin anew.",
 )
 @training_options
 @options.passed_as("request", FinetuneRequest)
 @click.pass_context
 def command(
-    ctx: click.Context,
-    /,
-    cohort: str,
-    networks: tuple[str, ...],
-    output: str,
-    request: FinetuneRequest,
+    ctx: click.Context, /, cohort: str, networks: tuple[str, ...], output: str, request: FinetuneRequest
 ) -> None:
     """Train several networks on COHORT by one recipe, and compare them on the patients that were kept apart.
 
@@ -86,10 +68,7 @@ def command(
     """
     with in_one_sentence("networks and epochs that are done are kept; run the same command again to go on."):
         inputs = (cohort, str(request.parameters or ""))
-        path = place_to_write(output, _SUFFIXES, inputs)
-        from anthropo.report.bench import write_rows
-        from anthropo.report.compare_networks import print_compared, write_compared
-        from anthropo.workflows.compare_networks import compare_networks, prepare_comparison
+        path = place_to_write(output, (".csv", ".json", ".html"), inputs)
 
         folder = path.with_name(f"{path.name}.networks")
         prepared = prepare_comparison(cohort, request, networks, progress=progress)

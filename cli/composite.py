@@ -12,20 +12,15 @@ from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME, fail, in_one_sentence, progress, show_findings
 from anthropo.errors import InputError
 from anthropo.files import write
+from anthropo.report.composite import composite_files, print_composites
 from anthropo.workflows.cohort import PhotoReading
-from anthropo.workflows.composite import MIN_PATIENTS, CompositeRequest
+from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, composite
 
 
 @click.command(short_help="Average face of each label, and where it differs from controls.")
 @click.argument("cohort", metavar="COHORT")
-@click.option("-o", "--output", metavar="DIR", required=True, help="Folder to write to; made if need be.")
-@click.option(
-    "--size",
-    type=click.IntRange(128, 2048),
-    default=512,
-    show_default=True,
-    help="Height of a composite in pixels.",
-)
+@options.output_option("DIR", "Folder to write to; made if need be.", required=True)
+@click.option("--size", type=click.IntRange(128, 2048), default=512, help="Height of a composite in pixels.")
 @click.option(
     "--common-shape",
     is_flag=True,
@@ -46,24 +41,17 @@ from anthropo.workflows.composite import MIN_PATIENTS, CompositeRequest
     "--min-patients",
     type=click.IntRange(min=2),
     default=MIN_PATIENTS,
-    show_default=True,
     help="Labels with fewer get no composite: a picture of few people shows a person.",
 )
 @click.option("--overwrite", is_flag=True, help="Write to DIR although it is not empty.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the permutations.")
+@click.option("--seed", type=int, default=0, help="Of the permutations.")
 @click.option(
     "--face",
     type=click.Choice(["one", "largest"]),
     default="one",
-    show_default=True,
     help="With several faces: refuse, or take the largest.",
 )
-@click.option(
-    "--fine/--no-fine",
-    default=True,
-    show_default=True,
-    help="Look at the landmarks a second time, in patches.",
-)
+@click.option("--fine/--no-fine", default=True, help="Look at the landmarks a second time, in patches.")
 @options.jitter_option
 @options.landmarks_option
 @options.landmark_model_option
@@ -99,29 +87,22 @@ def command(cohort: str, output: str, overwrite: bool, request: CompositeRequest
     """
     with in_one_sentence("nothing is written."):
         folder = _folder(output, cohort, overwrite)
-        sys.exit(_composite(cohort, folder, request))
-
-
-def _composite(cohort: str, folder: Path, request: CompositeRequest) -> int:
-    from anthropo.report.composite import composite_files, print_composites
-    from anthropo.workflows.composite import composite
-
-    result = composite(cohort, request, progress=progress)
-    show_findings(result.findings, result.left_out, err=True)
-    for sentence in result.refused.values():
-        click.echo(sentence, err=True)
-    if not result.groups:
-        fail(f"{cohort}: no composite is made; see above.", EXIT_NONE)
-    files = composite_files(result)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror or error}).") from None
-    for name, data in files.items():
-        write(folder / name, data)
-    print_composites(result)
-    click.echo(f"{folder}: {len(files)} files written.", err=True)
-    return EXIT_SOME if result.refused or result.left_out else 0
+        result = composite(cohort, request, progress=progress)
+        show_findings(result.findings, result.left_out, err=True)
+        for sentence in result.refused.values():
+            click.echo(sentence, err=True)
+        if not result.groups:
+            fail(f"{cohort}: no composite is made; see above.", EXIT_NONE)
+        files = composite_files(result)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be written ({error.strerror or error}).") from None
+        for name, data in files.items():
+            write(folder / name, data)
+        print_composites(result)
+        click.echo(f"{folder}: {len(files)} files written.", err=True)
+        sys.exit(EXIT_SOME if result.refused or result.left_out else 0)
 
 
 def _folder(output: str, cohort: str, overwrite: bool) -> Path:

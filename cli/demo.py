@@ -21,15 +21,12 @@ _SYNTHETIC = (
 
 @click.command(short_help="Train, classify, explain and evaluate on invented people.")
 @click.argument("folder", metavar="[FOLDER]", default="anthropo-demo")
-@click.option(
-    "--patients", type=click.IntRange(10, 1000), default=40, show_default=True, help="Of each label."
-)
+@click.option("--patients", type=click.IntRange(10, 1000), default=40, help="Of each label.")
 @click.option(
     "--labels",
     metavar="LABEL,…",
     default="control,synthetic-A",
     callback=options.names,
-    show_default=True,
     help="Two or more of control, synthetic-A, synthetic-B, synthetic-C.",
 )
 @options.jobs_option
@@ -58,24 +55,18 @@ def command(folder: str, patients: int, labels: tuple[str, ...], jobs: int) -> N
 
 
 def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None:
-    """Make, train, classify, explain, evaluate.
-
-    Raises
-    ------
-    InputError
-        If a label is unknown, or the folder is not empty or cannot be written.
-    """
+    """Make, train, classify, explain, evaluate."""
     from anthropo.cli.evaluate import write_evaluations
     from anthropo.cli.train import show_trained
     from anthropo.learning.judging import Question
     from anthropo.report.answers import print_answer
     from anthropo.report.evaluation import print_evaluation
-    from anthropo.report.explanation.page import write
+    from anthropo.report.explanation.page import write_explanation
     from anthropo.report.explanation.words import changes_words
     from anthropo.synthetic import make_cohort
-    from anthropo.workflows.evaluate import evaluations_of
+    from anthropo.workflows.evaluation import evaluations_of
     from anthropo.workflows.model import load_model
-    from anthropo.workflows.train import train
+    from anthropo.workflows.training import train
 
     start = time.perf_counter()
     _step("1. SYNTHETIC people", f"{patients} of each of {', '.join(labels)}")
@@ -104,7 +95,7 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
     why = folder / "explanation.html"
     _step("4. Explain", f"anthropo explain --model {model} {photo} -o {why}")
     case = loaded.explain(photo, reading=request.reading)
-    write(why, case, notes=[_SYNTHETIC])  # where no reader of the page can miss it
+    write_explanation(why, case, notes=[_SYNTHETIC])  # where no reader of the page can miss it
     explained = case.explanation.labels[0]
     click.echo(f"{explained.label}: log-odds {explained.log_odds:+.2f}, of which")
     for c in explained.contributions[:5]:

@@ -14,21 +14,21 @@ from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, place_to_write, progress, show_findings
 from anthropo.errors import InputError
 from anthropo.files import write
+from anthropo.learning.evaluation import Evaluation
+from anthropo.report.evaluation import print_comparison, print_evaluation, summary, write_evaluation
 from anthropo.workflows.cohort import PhotoReading, TrainRequest, gather
+from anthropo.workflows.evaluation import evaluate, refuse_unknown
+from anthropo.workflows.model import load_model
 
 if TYPE_CHECKING:
     from anthropo.learning.cohort import Finding
-    from anthropo.learning.evaluation import Evaluation
     from anthropo.learning.model import Task
-    from anthropo.workflows.evaluate import EvaluateResult
-
-_SUFFIXES = (".json", ".html")
 
 
 @click.command(short_help="Judge a model, or the ways to train one, with intervals.")
 @click.argument("cohort", metavar="COHORT")
 @click.option("--model", metavar="MODEL", help="Judge this model on COHORT, whom it must not have seen.")
-@click.option("-o", "--output", metavar="FILE", help="Write .json (all figures) or .html (with pictures).")
+@options.output_option("FILE", "Write .json (all figures) or .html (with pictures).")
 @click.option(
     "--prevalence",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -43,15 +43,10 @@ _SUFFIXES = (".json", ".html")
 @click.option(
     "--baselines/--no-baselines",
     default=True,
-    show_default=True,
     help="Judge measurements, regions, metadata and background alone as well.",
 )
 @click.option(
-    "--bootstrap",
-    type=click.IntRange(min=100),
-    default=1000,
-    show_default=True,
-    help="Resamples of the patients for intervals.",
+    "--bootstrap", type=click.IntRange(min=100), default=1000, help="Resamples of the patients for intervals."
 )
 @options.training_options
 @click.pass_context
@@ -90,27 +85,31 @@ def command(
       anthropo evaluate traits.csv --multilabel --positive ptosis -o ptosis.html
     """
     with in_one_sentence("nothing is written. Photos that are done are in the cache; run again to go on."):
-        path = place_to_write(output, _SUFFIXES, (cohort, model or "")) if output else None
+        path = place_to_write(output, (".json", ".html"), (cohort, model or "")) if output else None
+        shared: dict[str, Any] = {"prevalence": prevalence, "bootstrap": bootstrap, "progress": progress}
         if model is not None:
             if compare:
                 raise InputError("--compare trains models; --model gives one. Leave one of them out.")
             _refuse_training_options(ctx)
-            result = _of_model(cohort, model, path, prevalence, bootstrap, request)
-        else:
-            from anthropo.workflows.evaluate import evaluate, refuse_unknown
 
+            loaded = load_model(model)
+            _refuse_many_pages(path, loaded.trained.task, request)
+            result = loaded.evaluate(
+                cohort,
+                encoder_weights=request.encoder_weights,
+                reading=request.reading,
+                allow_duplicates=request.allow_duplicates,
+                positive=request.options.positive,
+                seed=request.options.seed,
+                **shared,
+            )
+            _show_findings(result.findings, result.evaluations[0].left_out)
+        else:
             _refuse_many_pages(path, request.task, request)
             refuse_unknown(compare)
             material = gather(cohort, request, progress=progress)
             _show_findings(material.findings, material.features.left_out)
-            result = evaluate(
-                material,
-                compare=compare,
-                baselines=baselines,
-                prevalence=prevalence,
-                bootstrap=bootstrap,
-                progress=progress,
-            )
+            result = evaluate(material, compare=compare, baselines=baselines, **shared)
         for note in result.notes:
             click.echo(f"note: {note}", err=True)
         _show(result.evaluations, compared=bool(compare))
@@ -132,33 +131,6 @@ def _refuse_training_options(ctx: click.Context) -> None:
             )
 
 
-def _of_model(
-    cohort: str,
-    model: str,
-    path: Path | None,
-    prevalence: float | None,
-    bootstrap: int,
-    request: TrainRequest,
-) -> EvaluateResult:
-    from anthropo.workflows.model import load_model
-
-    loaded = load_model(model)
-    _refuse_many_pages(path, loaded.trained.task, request)
-    result = loaded.evaluate(
-        cohort,
-        encoder_weights=request.encoder_weights,
-        reading=request.reading,
-        allow_duplicates=request.allow_duplicates,
-        positive=request.options.positive,
-        prevalence=prevalence,
-        bootstrap=bootstrap,
-        seed=request.options.seed,
-        progress=progress,
-    )
-    _show_findings(result.findings, result.evaluations[0].left_out)
-    return result
-
-
 def _refuse_many_pages(path: Path | None, task: Task, request: TrainRequest) -> None:
     if path and path.suffix.lower() == ".html" and task == "attributes" and not request.options.positive:
         raise InputError(
@@ -172,42 +144,25 @@ def _show_findings(findings: Sequence[Finding], left_out: Sequence[tuple[str, st
     show_findings([f for f in findings if f.message not in reasons], (), err=True)
 
 
-# ------------------------------------------------------------------------------------------- output
-
-
 def _show(evaluations: Sequence[Evaluation], *, compared: bool) -> None:
-    from anthropo.report.evaluation import print_comparison, print_evaluation, summary
-
     for made in evaluations:
         if made.attribute is not None:
             click.secho(f"\n{made.attribute}", bold=True, underline=True)
         if compared:
-            click.secho(summary(made) if len(made.models) == 1 else _task(made), bold=True)
+            of = f"{made.positive} against the others" if made.positive else f"{len(made.labels)} labels"
+            task = f"{of}: {made.n_photos} photos of {made.n_patients} patients, the same folds for all."
+            click.secho(summary(made) if len(made.models) == 1 else task, bold=True)
             print_comparison(made.models)
         else:
             print_evaluation(made)
 
 
-def _task(made: Evaluation) -> str:
-    of = f"{made.positive} against the others" if made.positive else f"{len(made.labels)} labels"
-    return f"{of}: {made.n_photos} photos of {made.n_patients} patients, the same folds for all."
-
-
 def write_evaluations(path: Path, evaluations: Sequence[Evaluation]) -> None:
-    """Write evaluations as .json, or a single one as .html.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
+    """Write evaluations as .json, or a single one as .html."""
     if path.suffix.lower() == ".json":
         documents = {made.attribute: made.to_json() for made in evaluations}
         whole: Any = documents.get(None, {"attributes": documents})
         write(path, json.dumps(whole, ensure_ascii=False, indent=1, allow_nan=False))
         return
-    from anthropo.report.evaluation import write_page
-    from anthropo.report.evaluation_figures import figures
-
     (made,) = evaluations
-    write_page(path, made, figures(made))
+    write_evaluation(path, made)

@@ -11,18 +11,14 @@ from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, in_one_sentence, place_to_write, progress
 from anthropo.workflows.cohort import PhotoReading
 from anthropo.workflows.explain import ExplainRequest, UnusableError, explain
-
-_SUFFIXES = (".html", ".json", ".png")
+from anthropo.workflows.model import load_model
 
 
 @click.command(short_help="Say why a model says what it says of a person.")
 @options.photos_argument
 @options.model_option
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    help="Write .html (a report to read or print), .json (every number) or .png (one picture).",
+@options.output_option(
+    "FILE", "Write .html (a report to read or print), .json (every number) or .png (one picture)."
 )
 @click.option("--patient", is_flag=True, help="All photos are of one person: one explanation.")
 @click.option(
@@ -84,12 +80,11 @@ def command(
       anthropo explain --model m.anthropo --patient p07-1.jpg p07-2.jpg -o why.json --label control
     """
     with in_one_sentence("nothing is written."):
-        path = place_to_write(output, _SUFFIXES, (model, *photos)) if output else None
+        path = place_to_write(output, (".html", ".json", ".png"), (model, *photos)) if output else None
 
         from anthropo.report.explanation.document import Disclosure
-        from anthropo.report.explanation.page import write
+        from anthropo.report.explanation.page import write_explanation
         from anthropo.report.explanation.terminal import print_explanation
-        from anthropo.workflows.model import load_model
 
         try:
             drawn = replace(request, heatmaps=path is not None)
@@ -107,5 +102,5 @@ def command(
         if path is None:
             print_explanation(case, top)
         else:
-            write(path, case, Disclosure(anonymous=anonymous, template=template, matches=matches))
+            write_explanation(path, case, Disclosure(anonymous=anonymous, template=template, matches=matches))
             click.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB", err=True)

@@ -7,11 +7,12 @@ import click
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, place_to_write
 from anthropo.workflows.cohort import PhotoReading
+from anthropo.workflows.export import export_network
 
 
 @click.command(short_help="Write a network as ONNX, for devices without torch.")
 @click.argument("network", metavar="NET")
-@click.option("-o", "--output", metavar="FILE.onnx", required=True, help="The file to write.")
+@options.output_option("FILE.onnx", "The file to write.", required=True)
 @click.option("--int8", is_flag=True, help="Eight-bit integers: a quarter of the size.")
 @click.option(
     "--calibrate",
@@ -41,7 +42,6 @@ def command(network: str, output: str, int8: bool, calibrate: str | None, readin
     """
     with in_one_sentence("nothing is written."):
         path = place_to_write(output, (".onnx",), (network,))
-        from anthropo.workflows.export import export_network
 
         exported = export_network(network, path, int8=int8, calibrate=calibrate, reading=reading)
         if int8 and not calibrate:

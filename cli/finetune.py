@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,8 @@ from anthropo.cli.common import (
     progress,
     show_findings,
 )
-from anthropo.workflows.finetune import FinetuneRequest, Prepared
+from anthropo.report.finetune import print_finetuned, write_history
+from anthropo.workflows.finetuning import FinetuneRequest, Prepared, finetune, prepare
 
 if TYPE_CHECKING:
     from anthropo.networks.training_loop import Report, Step
@@ -44,7 +46,7 @@ training_options = options.all_of(
 @click.command(short_help="Train a network of the literature on your own photographs.")
 @click.argument("cohort", metavar="COHORT", required=False)
 @click.option("--recipe", type=click.Choice(RECIPES), required=True, help="Which network, see above.")
-@click.option("-o", "--output", metavar="NET", help="The network's file to write, such as net.anthropo.")
+@options.output_option("NET", "The network's file to write, such as net.anthropo.")
 @recipe_options
 @click.option(
     "--show-parameters", is_flag=True, help="Print all options as a parameter file, and train nothing."
@@ -61,10 +63,7 @@ training_options = options.all_of(
     help="A cohort with a column `patient` whose faces are told apart first (identity stage).",
 )
 @click.option(
-    "--resume/--restart",
-    default=True,
-    show_default=True,
-    help="Go on from the checkpoint of an interrupted run, or forget it.",
+    "--resume/--restart", default=True, help="Go on from the checkpoint of an interrupted run, or forget it."
 )
 @training_options
 @options.passed_as("request", FinetuneRequest)
@@ -128,9 +127,7 @@ def command(
             fail("a COHORT and -o net.anthropo are needed.", EXIT_USAGE)
         inputs = [str(path) for path in (cohort, request.parameters, request.pretrain) if path]
         path = place_to_write(output, (".anthropo",), inputs)
-        from anthropo.networks.checkpoints import Checkpoints, folder_of
-        from anthropo.report.finetune import print_finetuned, write_history
-        from anthropo.workflows.finetune import finetune, prepare
+        from anthropo.networks.checkpoints import folder_of
 
         prepared = prepare(cohort, request, progress=progress)
         show_gathered(prepared)
@@ -145,7 +142,7 @@ def command(
         for note in finetuned.notes:
             click.echo(f"note: {note}", err=True)
         write_history(path, finetuned.network)
-        Checkpoints(folder, {}).clear()
+        shutil.rmtree(folder, ignore_errors=True)
         print_finetuned(finetuned)
         size = path.stat().st_size / 1e6
         click.echo(f"{path}: {size:.1f} MB, {finetuned.network.parameters:,} parameters")

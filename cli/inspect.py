@@ -7,6 +7,8 @@ import textwrap
 import click
 
 from anthropo.cli.common import in_one_sentence
+from anthropo.cli.train import show_relations
+from anthropo.workflows.inspection import inspect
 
 _WIDEST = 40  # name
 
@@ -29,9 +31,6 @@ def command(model: str, as_card: bool) -> None:
       anthropo inspect m.anthropo --card > card.md
     """
     with in_one_sentence("nothing was changed."):
-        from anthropo.cli.train import show_relations
-        from anthropo.workflows.inspect import inspect
-
         made = inspect(model)
         if as_card:
             click.echo(made.card)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import click
 
@@ -18,29 +17,21 @@ from anthropo.cli.common import (
     show_findings,
 )
 from anthropo.files import write
+from anthropo.report.map import WRITERS, print_map
 from anthropo.workflows.map import MapRequest, map_faces
-
-_SUFFIXES = (".html", ".png", ".csv")
 
 
 @click.command(short_help="Map of a cohort's faces: who lies near whom.")
 @click.argument("cohort", metavar="COHORT")
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    required=True,
-    help="Write .html (a page with both maps and a table), .png, or .csv (the places).",
+@options.output_option(
+    "FILE", "Write .html (a page with both maps and a table), .png, or .csv (the places).", required=True
 )
-@click.option(
-    "--by", metavar="COLUMN", default="label", show_default=True, help="The column that marks are made of."
-)
+@click.option("--by", metavar="COLUMN", default="label", help="The column that marks are made of.")
 @click.option(
     "--of",
     "source",
     type=click.Choice(["embeddings", "measurements"]),
     default="embeddings",
-    show_default=True,
     help="What faces are compared by: the network's embedding of the whole face, or all measurements.",
 )
 @click.option(
@@ -57,9 +48,7 @@ _SUFFIXES = (".html", ".png", ".csv")
     help="Show photos and patients by name. Left out: people are numbers, which only who has the photos can "
     "trace back.",
 )
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Of t-SNE and the comparison with chance."
-)
+@click.option("--seed", type=int, default=0, help="Of t-SNE and the comparison with chance.")
 @options.chip_encoder_options
 @options.reading_options
 @options.passed_as("request", MapRequest)
@@ -84,19 +73,13 @@ def command(cohort: str, output: str, request: MapRequest) -> None:
       anthropo map cohort.csv --of measurements --by age -o map.html --thumbnails
     """
     with in_one_sentence("nothing is written. Photos that are done are in the cache; run again to go on."):
-        path = place_to_write(output, _SUFFIXES, (cohort,))
-        sys.exit(_map(cohort, path, request))
-
-
-def _map(cohort: str, path: Path, request: MapRequest) -> int:
-    from anthropo.report.map import WRITERS, print_map
-
-    result = map_faces(cohort, request, progress=progress)
-    show_findings(result.findings, result.left_out, err=True)
-    drawn, left_out = result.drawn, len(result.left_out)
-    if drawn is None:
-        fail(f"{cohort}: no photo with a face. No map is drawn.", EXIT_NONE)
-    write(path, WRITERS[path.suffix.lower()](drawn))
-    print_map(drawn)
-    click.echo(f"{path}: {len(drawn.ids)} of {len(drawn.ids) + left_out} photos drawn.", err=True)
-    return EXIT_SOME if left_out else 0
+        path = place_to_write(output, (".html", ".png", ".csv"), (cohort,))
+        result = map_faces(cohort, request, progress=progress)
+        show_findings(result.findings, result.left_out, err=True)
+        drawn, left_out = result.drawn, len(result.left_out)
+        if drawn is None:
+            fail(f"{cohort}: no photo with a face. No map is drawn.", EXIT_NONE)
+        write(path, WRITERS[path.suffix.lower()](drawn))
+        print_map(drawn)
+        click.echo(f"{path}: {len(drawn.ids)} of {len(drawn.ids) + left_out} photos drawn.", err=True)
+        sys.exit(EXIT_SOME if left_out else 0)

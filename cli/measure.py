@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -23,24 +22,23 @@ from anthropo.cli.common import (
     fail,
     place_to_write,
     progress,
+    show_first,
     terminate_like_ctrl_c,
 )
 from anthropo.errors import AnthropoError, InputError
 from anthropo.measurement.landmark_file import Corrections
+from anthropo.report.figures import Overlays
+from anthropo.report.measure import Page
+from anthropo.report.tables import print_face, print_overview, print_person
 from anthropo.settings import Settings
-from anthropo.workflows.measure import MeasuredPhotos, measure_items
-
-if TYPE_CHECKING:
-    from anthropo.report.measure import Page
+from anthropo.workflows.measuring import MeasuredPhotos, measure_items
 
 
 @click.command(short_help="Measure the faces of photographs.")
 @options.photos_argument
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    help="Write a table: .csv, .parquet, .json (with landmarks), or .html (a report to read, made anew each "
+@options.output_option(
+    "FILE",
+    "Write a table: .csv, .parquet, .json (with landmarks), or .html (a report to read, made anew each "
     "time). A second run adds to a table only what is new, changed or failed; rows of other photos stay.",
 )
 @click.option(
@@ -80,12 +78,7 @@ if TYPE_CHECKING:
 @click.option(
     "--force", is_flag=True, help="Keep values that the photo gate voids; the reason stays with them."
 )
-@click.option(
-    "--fine/--no-fine",
-    default=True,
-    show_default=True,
-    help="Look at the landmarks a second time, in patches.",
-)
+@click.option("--fine/--no-fine", default=True, help="Look at the landmarks a second time, in patches.")
 @click.option(
     "--texture", is_flag=True, help="Local binary patterns around the landmarks as well (columns lbp_*)."
 )
@@ -146,17 +139,28 @@ def command(
     """
     terminate_like_ctrl_c()
     try:
-        settings = _permitted(settings) if permissive else settings
+        if permissive and settings.landmark_model is None:
+            raise InputError(
+                "--permissive: the 68-point weights that come with anthropo exclude commercial use. Give "
+                "your own with --landmark-model FILE.dat."
+            )
+        settings = replace(settings, fine=settings.fine and not permissive)
         items = collect(photos)
         settings.fingerprint()  # what cannot be used is one error, not one per photo
         if landmarks:
-            settings = replace(settings, corrections=_corrections(landmarks, items, save_landmarks))
+            if save_landmarks:  # unclear which of both is meant
+                raise InputError(
+                    "--save-landmarks with --landmarks: the corrected file is there already. Leave one of "
+                    "them out."
+                )
+            paths = list(dict.fromkeys(item.path for item in items))
+            settings = replace(settings, corrections=Corrections(landmarks, paths))
         beside = _beside(overlay, save_landmarks, items, settings)
         if patient and settings.face == "all":
             raise InputError("--patient with --face all: one face of each photo is needed. Use largest.")
         if patient:
             patients(items)  # refuses what contradicts itself before anything is measured
-        page = _page(output) if output and output.lower().endswith(".html") and not patient else None
+        page = Page(Path(output)) if output and output.lower().endswith(".html") and not patient else None
         place = photos_table(output) if output and patient else Path(output) if output else None
         people = People(output) if output and patient else None
         table = Output(str(place), settings) if place and not page else None
@@ -179,30 +183,12 @@ def command(
         fail("interrupted before the first photo.", EXIT_INTERRUPTED)
 
 
-def _permitted(settings: Settings) -> Settings:
-    """The settings without the weights that exclude commercial use."""
-    if settings.landmark_model is None:
-        raise InputError(
-            "--permissive: the 68-point weights that come with anthropo exclude commercial use. Give your "
-            "own with --landmark-model FILE.dat."
-        )
-    return replace(settings, fine=False)
-
-
-def _page(output: str) -> Page:
-    from anthropo.report.measure import Page
-
-    return Page(Path(output))
-
-
 def _beside(
     overlay: str | None, save_landmarks: str | None, items: list[Item], settings: Settings
 ) -> list[Beside]:
     """What is written beside the table."""
     beside: list[Beside] = []
     if overlay:
-        from anthropo.report.figures import Overlays
-
         beside.append(Overlays(overlay))
     if save_landmarks:
         files = LandmarkFiles(save_landmarks, items, settings)
@@ -212,20 +198,11 @@ def _beside(
     return beside
 
 
-def _corrections(path: str, items: list[Item], saved: str | None) -> Corrections:
-    """The landmark files to measure from, refused where it is unclear what is meant."""
-    if saved:
-        raise InputError(
-            "--save-landmarks with --landmarks: the corrected file is there already. Leave one of them out."
-        )
-    return Corrections(path, list(dict.fromkeys(item.path for item in items)))
-
-
 def _tell(measured: MeasuredPhotos, place: Path | None, page: bool) -> int:
     """What became of the photos, on stderr; the exit code. A page names every photo that failed."""
     most = MOST_FAILURES if place and not page else None
-    _say(measured.notes, "more such notes; the table has them all", most)
-    _say(measured.reasons, "more photos failed; the table has every reason", most)
+    show_first(measured.notes, "more such notes; the table has them all", most)
+    show_first(measured.reasons, "more photos failed; the table has every reason", most)
     failures, total = len(measured.reasons), measured.total
     if measured.interrupted and not page:
         kept = f" and kept in {place}. Run the same command to continue" if place else ""
@@ -242,18 +219,8 @@ def _tell(measured: MeasuredPhotos, place: Path | None, page: bool) -> int:
     return EXIT_SOME if total > failures else EXIT_NONE
 
 
-def _say(sentences: list[str], more: str, most: int | None) -> None:
-    """The sentences, a line each on stderr; with a table only the first ones."""
-    for sentence in sentences[:most]:
-        click.echo(sentence, err=True)
-    if most is not None and len(sentences) > most:
-        click.echo(f"… and {len(sentences) - most} {more}.", err=True)
-
-
 def _show(measured: MeasuredPhotos, patient: bool) -> None:
     """Results without an output file: one face or person as a table to read, many as CSV for a pipe."""
-    from anthropo.report.tables import print_face, print_overview, print_person
-
     records = measured.listed
     if patient and len(measured.people) == 1:
         for person in measured.people:

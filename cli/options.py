@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from anthropo.learning.model import Options, Task
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-option = functools.partial(click.option, show_default=True)
 
 
 def all_of(*decorators: Decorator) -> Decorator:
@@ -70,42 +69,47 @@ def _even(ctx: click.Context, param: click.Parameter, value: int | None) -> int 
     return value
 
 
+def output_option(metavar: str, text: str, *, required: bool = False) -> Decorator:
+    """-o, with what it writes."""
+    return click.option("-o", "--output", metavar=metavar, required=required, help=text)
+
+
 # fmt: off
 photos_argument: Decorator = click.argument("photos", metavar="PHOTO...", nargs=-1, required=True)
-model_option: Decorator = option(
+model_option: Decorator = click.option(
     "--model", metavar="MODEL", required=True, help="What `anthropo train` wrote.")
-top_option: Decorator = option(
+top_option: Decorator = click.option(
     "--top", type=click.IntRange(min=1), default=5, help="Labels shown on the terminal.")
-face_option: Decorator = option(
+face_option: Decorator = click.option(
     "--face", type=click.Choice(["one", "largest", "all"]), default="one",
     help="With several faces: refuse, take the largest, or take all. Faces less than 0.6 times as wide as "
     "the largest are background and count only for 'all'.")
-jobs_option: Decorator = option(
+jobs_option: Decorator = click.option(
     "-j", "--jobs", type=click.IntRange(min=1), default=available_cores, show_default="all cores",
     help="Threads.")
-jitter_option: Decorator = option(
+jitter_option: Decorator = click.option(
     "--jitter", type=click.IntRange(1, 256), callback=_even, default=DEFAULT_JITTER,
     help="Evaluations of the landmark model per face, half of them on its mirror image; the landmarks are "
     "their mean. 1: one plain evaluation.")
-landmark_model_option: Decorator = option(
+landmark_model_option: Decorator = click.option(
     "--landmark-model", metavar="FILE.dat", help="Another dlib shape predictor with the 68-point scheme.")
-allow_duplicates_option: Decorator = option(
+allow_duplicates_option: Decorator = click.option(
     "--allow-duplicates", is_flag=True,
     help="Accept the same or nearly the same photograph under different patients.")
-frames_option: Decorator = option(
+frames_option: Decorator = click.option(
     "--frames", type=click.IntRange(1, 1000), default=FRAMES,
     help="Frames of a video that are measured, spread evenly over it.")
-device_option: Decorator = option(
+device_option: Decorator = click.option(
     "--device", metavar="auto|cpu|cuda|mps", default="auto",
     help="Where to train; auto: on a GPU where there is one.")
-landmarks_option: Decorator = option(
+landmarks_option: Decorator = click.option(
     "--landmarks", metavar="FILE.json|DIR",
     help="Measure from these landmarks (`anthropo measure --save-landmarks`); points that were moved by hand "
     "stay where they were put.")
-max_megapixels_option: Decorator = option(
+max_megapixels_option: Decorator = click.option(
     "--max-megapixels", type=click.FloatRange(min=0, min_open=True), default=MAX_MEGAPIXELS,
     help="Refuse larger photographs before decoding them.")
-encoder_weights_option: Decorator = option(
+encoder_weights_option: Decorator = click.option(
     "--encoder-weights", metavar="FILE",
     help="The encoder's weights, where they do not come with anthropo; for a model whose encoder is a "
     "network, that network.  [default: the network beside the model]")
@@ -113,23 +117,23 @@ encoder_weights_option: Decorator = option(
 #: How photos are read by the commands that learn, which need one face per photo. What is left out is as in
 #: training where there is a model, else as in `anthropo measure`.
 learning_photo_options: Decorator = all_of(
-    option(
+    click.option(
         "--face", type=click.Choice(["one", "largest"]),
         help="With several faces: refuse, or take the largest.  [default: one, or the model's]"),
-    option(
+    click.option(
         "--jitter", type=click.IntRange(1, 256), callback=_even,
         help=f"Evaluations of the landmark model per face.  [default: {DEFAULT_JITTER}, or the model's]"),
-    option(
+    click.option(
         "--fine/--no-fine", default=None,
         help="Look at the landmarks a second time, in patches.  [default: fine, or the model's]"),
     landmark_model_option,
-    option(
+    click.option(
         "--no-face", is_flag=True,
         help="Photos of skin or of anything else without a face: the middle square of each is encoded, "
         "nothing is measured. A model remembers it."),
     max_megapixels_option,
     jobs_option,
-    option(
+    click.option(
         "--cache", metavar="DIR|none",
         help="Where measurements and embeddings of the photos are kept, so that no photo is looked at twice. "
         "They are biometric data: choose a protected folder, or none.  [default: anthropo's own "
@@ -142,7 +146,6 @@ chip_encoder_options: Decorator = all_of(
         "--encoder",
         metavar="NAME",
         default="face-resnet",
-        show_default=True,
         help="face-resnet, efficientnet-lite0, or timm:NAME with --encoder-weights.",
     ),
     encoder_weights_option,
@@ -200,67 +203,67 @@ def _train_request(
 #: How a model is trained and its photos are read, given to the command as `request`, a `TrainRequest`; the
 #: defaults are those of `TrainRequest`.
 training_options: Decorator = all_of(
-    option(
+    click.option(
         "--classifier", type=click.Choice(["xgboost", "svm", "svm-rbf"]), default="xgboost",
         help="What learns from the measurements: boosted trees, a linear support vector machine, or one with "
         "a Gaussian kernel, which cannot be explained exactly."),
-    option(
+    click.option(
         "--positive", metavar="LABEL",
         help="This label against the rest. With two labels: which of them is the affected one."),
-    option(
+    click.option(
         "--controls", metavar="LABEL",
         help="The label of healthy people.  [default: one that is called control, healthy, normal …]"),
-    option(
+    click.option(
         "--cost", metavar="miss=5",
         help="What errors cost: miss=5, false-alarm=2, or both with a comma. The decision is the one of "
         "least expected cost.  [default: every error costs 1]"),
-    option(
+    click.option(
         "--cost-matrix", metavar="FILE.csv",
         help="The same for every pair of labels: first row the decisions, first column the true labels."),
-    option(
+    click.option(
         "--balance", type=click.Choice(["weights", "resample", "none"]), default="weights",
         help="Against labels of unequal size: weights, drawing photos of rare ones repeatedly, or nothing."),
-    option(
+    click.option(
         "--normal", metavar="LABEL",
         help="Distance to normal in place of a classifier: learn only what the healthy people of LABEL look "
         "like, and tell who is outside."),
-    option(
+    click.option(
         "--specificity", type=click.FloatRange(0.5, 1, max_open=True), default=0.95,
         help="Of --normal: share of healthy people who are called within normal."),
-    option(
+    click.option(
         "--multilabel", is_flag=True,
         help="Several attributes per photo: cells of the column `label` are lists (ptosis; long philtrum) "
         "and may be empty."),
-    option(
+    click.option(
         "--independent", is_flag=True,
         help="Of --multilabel: an attribute does not use what is said of the others."),
-    option(
+    click.option(
         "--metadata", metavar="age,sex", callback=names,
         help="Columns to learn from beside the photo."),
-    option(
+    click.option(
         "--regions", metavar="face,eyes,…", callback=names,
         help="Regions to encode: face, upper, middle, lower, eyes, nose, mouth.  [default: face, lower, "
         "eyes, mouth, or those of the network]"),
-    option(
+    click.option(
         "--encoder", metavar="NAME",
         help="face-resnet, efficientnet-lite0, timm:NAME with --encoder-weights, or a network that `anthropo "
         "finetune` wrote (net.anthropo).  [default: face-resnet; "
         "with --no-face efficientnet-lite0, which knows textures]"),
     encoder_weights_option,
-    option(
+    click.option(
         "--min-patients", type=click.IntRange(min=2), default=10,
         help="Labels with fewer patients are not trained but matched to their nearest patients (gallery)."),
-    option(
+    click.option(
         "--error-rate", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.1,
         help="How often the set of possible labels may miss the true one."),
-    option(
+    click.option(
         "--alarm", type=click.FloatRange(0, 1, max_open=True), default=0.02,
         help="Share of known people who may be answered with 'none of these'."),
-    option(
+    click.option(
         "--folds", type=click.IntRange(min=2), default=5,
         help="Of the cross-validation; all photos of a patient are in the same."),
     allow_duplicates_option,
-    option("--seed", type=int, default=0, help="Of everything random."),
+    click.option("--seed", type=int, default=0, help="Of everything random."),
     reading_options,
     passed_as("options", "anthropo.learning.model:Options"),
     passed_as("request", _train_request),

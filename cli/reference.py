@@ -45,9 +45,6 @@ def command() -> None:
     """
 
 
-# --------------------------------------------------------------------------------------- list
-
-
 @command.command("list", short_help="List the tables, or one table's rows.")
 @click.argument("reference", metavar="[NAME|FILE]", required=False)
 def list_(reference: str | None) -> None:
@@ -104,12 +101,9 @@ def _show_rows(reference: Reference) -> None:
     _line("source", _distinct((row.source for row in reference.rows), "; "))
 
 
-# -------------------------------------------------------------------------------------- build
-
-
 @command.command("build", short_help="Make a table from your own controls.")
 @click.argument("controls", metavar="CONTROLS.csv")
-@click.option("-o", "--output", metavar="FILE.csv", required=True, help="The reference table to write.")
+@options.output_option("FILE.csv", "The reference table to write.", required=True)
 @click.option(
     "--age-bands", metavar="BANDS", help="Such as 0-2,3-5,18-60.  [default: one band, the ages present]"
 )
@@ -118,15 +112,10 @@ def _show_rows(reference: Reference) -> None:
     "min_people",
     type=click.IntRange(min=10),
     default=MIN_PEOPLE,
-    show_default=True,
     help="Refuse a band or measurement with fewer people.",
 )
 @click.option(
-    "--by",
-    type=click.Choice(["sex", "both"]),
-    default="sex",
-    show_default=True,
-    help="Rows for each sex, or for both together.",
+    "--by", type=click.Choice(["sex", "both"]), default="sex", help="Rows for each sex, or for both together."
 )
 @click.option(
     "--source", metavar="TEXT", help="Who was measured; shown with every score.  [default: CONTROLS.csv]"

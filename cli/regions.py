@@ -9,20 +9,15 @@ from anthropo.cli.common import in_one_sentence, place_to_write, progress, show_
 from anthropo.files import write
 from anthropo.workflows.regions import RegionsRequest, distinguish
 
-_SUFFIXES = (".html", ".png", ".json")
-
 
 @click.command(short_help="Find what distinguishes the people of a label, and where in the face.")
 @click.argument("cohort", metavar="COHORT")
 @click.option("--label", metavar="LABEL", required=True, help="Whose people are compared with all others.")
-@click.option(
-    "-o", "--output", metavar="FILE", help="Write .html (a page), .png (the heatmaps) or .json (all figures)."
-)
+@options.output_option("FILE", "Write .html (a page), .png (the heatmaps) or .json (all figures).")
 @click.option(
     "--people",
     type=click.IntRange(min=3),
     default=100,
-    show_default=True,
     help="Of each group at most so many have their heatmap made, which takes about half a second each; "
     "measurements and regions are those of everybody.",
 )
@@ -30,19 +25,17 @@ _SUFFIXES = (".html", ".png", ".json")
     "--permutations",
     type=click.IntRange(min=100),
     default=2000,
-    show_default=True,
     help="Of the labels, for the significance of places.",
 )
 @click.option(
     "--folds",
     type=click.IntRange(min=2),
     default=5,
-    show_default=True,
     help="Heatmaps are of people whom the model has not seen; all photos of a patient are in one fold.",
 )
 @options.chip_encoder_options
 @options.allow_duplicates_option
-@click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
+@click.option("--seed", type=int, default=0, help="Of everything random.")
 @options.reading_options
 @options.passed_as("request", RegionsRequest)
 def command(cohort: str, label: str, output: str | None, request: RegionsRequest) -> None:
@@ -69,7 +62,7 @@ def command(cohort: str, label: str, output: str | None, request: RegionsRequest
       anthropo regions photos/ --label affected -o affected.json --permutations 10000
     """
     with in_one_sentence("nothing is written. Photos that are done are in the cache; run again to go on."):
-        path = place_to_write(output, _SUFFIXES, (cohort,)) if output else None
+        path = place_to_write(output, (".html", ".png", ".json"), (cohort,)) if output else None
         result = distinguish(cohort, label, request, progress=progress)
         show_findings(result.findings, result.left_out, err=True)
         from anthropo.report.regions import WRITERS, print_discovery

@@ -18,12 +18,14 @@ from anthropo.cli.common import (
     progress,
     show_findings,
 )
+from anthropo.learning.evaluation import Evaluation, model_name
+from anthropo.report.evaluation import print_comparison, summary
+from anthropo.report.rendering import print_table
 from anthropo.workflows.cohort import Material, TrainRequest, gather
+from anthropo.workflows.training import TrainResult, train
 
 if TYPE_CHECKING:
     from anthropo.learning.attributes import AttributeModel
-    from anthropo.learning.evaluation import Evaluation
-    from anthropo.workflows.train import TrainResult
 
 _SURE = 0.05  # false discovery rate of a relation that is shown
 _MOST_RELATIONS = 20
@@ -31,24 +33,15 @@ _MOST_RELATIONS = 20
 
 @click.command(short_help="Train a model on labelled photographs.")
 @click.argument("cohort", metavar="COHORT")
-@click.option("-o", "--output", metavar="MODEL", help="The model file to write, such as m.anthropo.")
+@options.output_option("MODEL", "The model file to write, such as m.anthropo.")
 @click.option("--validate", is_flag=True, help="Check everything, train nothing.")
 @click.option(
-    "--judge/--no-judge",
-    default=True,
-    show_default=True,
-    help="Cross-validate, so that the model's card says how good it is.",
+    "--judge/--no-judge", default=True, help="Cross-validate, so that the model's card says how good it is."
 )
 @options.training_options
 @click.pass_context
 def command(
-    ctx: click.Context,
-    /,
-    cohort: str,
-    output: str | None,
-    validate: bool,
-    judge: bool,
-    request: TrainRequest,
+    ctx: click.Context, /, cohort: str, output: str | None, validate: bool, judge: bool, request: TrainRequest
 ) -> None:
     """Train a model on COHORT and write it to a file.
 
@@ -93,8 +86,6 @@ def command(
             fail("where to? Give -o m.anthropo, or --validate to check the cohort only.", EXIT_USAGE)
         material = gather(cohort, request, progress=progress)
         show_findings(material.findings, material.features.left_out, err=True)
-
-        from anthropo.workflows.train import train
 
         result = train(material, judge=judge, command=command_line(ctx), progress=progress)
         show_trained(result)
@@ -155,9 +146,6 @@ def show_trained(result: TrainResult) -> None:
 
 
 def _show_figures(evaluations: tuple[Evaluation, ...]) -> None:
-    from anthropo.learning.evaluation import model_name
-    from anthropo.report.evaluation import print_comparison, summary
-
     if not evaluations:
         return
     made = evaluations[0]
@@ -194,23 +182,16 @@ def _show_decision(result: TrainResult) -> None:
 
 def show_relations(model: AttributeModel) -> None:
     """Attributes that go together, or avoid each other, more than by chance."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     sure = [relation for relation in model.relations if relation.q <= _SURE]
     if not sure:
         click.echo(f"No two attributes go together more or less often than by chance (q ≤ {_SURE}).")
         return
     used = "used by the chained classifiers" if model.chained else "not used (--independent)"
     click.secho(f"Relations between attributes, {used}:", bold=True)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("attribute", "with", "odds ratio", "95 % interval", "q"):
-        table.add_column(column, justify="left" if column in ("attribute", "with") else "right", no_wrap=True)
-    for r in sure[:_MOST_RELATIONS]:
-        table.add_row(
-            Text(r.first), Text(r.second), f"{r.odds_ratio:.2g}", f"{r.lo:.2g} to {r.hi:.2g}", f"{r.q:.2g}"
-        )
-    Console(width=None if sys.stdout.isatty() else 1000, highlight=False, markup=False).print(table)
+    rows = [
+        (r.first, r.second, f"{r.odds_ratio:.2g}", f"{r.lo:.2g} to {r.hi:.2g}", f"{r.q:.2g}")
+        for r in sure[:_MOST_RELATIONS]
+    ]
+    print_table(("attribute", "with", "odds ratio", "95 % interval", "q"), rows, left=("with",))
     if len(sure) > _MOST_RELATIONS:
         click.echo(f"… and {len(sure) - _MOST_RELATIONS} more.")

@@ -14,8 +14,9 @@ from anthropo.errors import InputError
 from anthropo.reference.growth import CHARTS
 from anthropo.reference.tables import DEFAULT_REFERENCE
 from anthropo.reference.traits import CONFIDENCE
-from anthropo.report.traits import Target, as_csv, print_traits
-from anthropo.workflows.traits import Findings, TraitsRequest, call, prepare
+from anthropo.report.rendering import as_csv
+from anthropo.report.traits import Target, print_traits
+from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prepare
 
 
 @click.command(short_help="Call HPO traits from the measurements of photographs.")
@@ -25,11 +26,9 @@ from anthropo.workflows.traits import Findings, TraitsRequest, call, prepare
     "--age",
     help="Of everybody who has no column `age`: completed years (8), months (101m), or exactly (8.4).",
 )
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE|DIR",
-    help="Write the table to a .csv; one person as a GA4GH phenopacket to a .json; several people, a "
+@options.output_option(
+    "FILE|DIR",
+    "Write the table to a .csv; one person as a GA4GH phenopacket to a .json; several people, a "
     "phenopacket each, to a folder (DIR/).",
 )
 @click.option(
@@ -58,7 +57,6 @@ from anthropo.workflows.traits import Findings, TraitsRequest, call, prepare
     "--confidence",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=CONFIDENCE,
-    show_default=True,
     help="Of the interval of z that decides. 0.3 finds 92 % of changes of 4 SD instead of 42 %, and calls "
     "1.4 % of what is asked of healthy adults present instead of none.",
 )
@@ -69,7 +67,6 @@ from anthropo.workflows.traits import Findings, TraitsRequest, call, prepare
     "--growth-reference",
     type=click.Choice(list(CHARTS)),
     default="who",
-    show_default=True,
     help="Growth chart. The last three need rcpchgrowth (AGPL): pip install anthropo[growth].",
 )
 @click.option(
@@ -147,7 +144,7 @@ def _show(findings: Findings, target: Target | None, patient: bool, everything: 
     if target:
         target.write(findings)
     elif len(findings.people) > 1 and not sys.stdout.isatty():
-        click.echo(as_csv(findings), nl=False)
+        click.echo(as_csv(findings.to_frame(), None), nl=False)
     else:
         for person in findings.measured:
             print_traits(person, everything)

@@ -3,7 +3,7 @@
     python development/appearance.py FOLDER
 
 FOLDER has `labels.csv` with the columns photo, patient and expression (neutral, smiling). Changes are
-medians over the neutral photographs, landmarks found anew, in SDs between people; "in" is the share
+medians over the neutral photographs, with landmarks detected again, in SDs between people; "in" is the share
 within the 95 % interval of the photo as taken. Smile: SD of the difference within a person.
 """
 
@@ -58,7 +58,7 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def look(image: Image.Image) -> tuple[list[str], Floats]:
-    """Ids, and (V, 2): value and SD."""
+    """Ids of V measurements, and their values and SDs (V, 2)."""
     photo = Photo.from_array(np.asarray(image))
     face = read_face(photo)
     values = appearance(photo, face.landmarks, face.samples)

@@ -1,4 +1,4 @@
-"""Trains the fine landmark stage: anthropo/face/fine.npz.
+"""Train the fine landmark stage, anthropo/face/fine.npz.
 
     python development/fine.py HELEN_CROPS FRL -o OUT [--folds 5] [--epochs 45] [--only eye]
 
@@ -7,10 +7,10 @@ with 189 template points (landmarks189.csv: image, x0, y0 ...). Needs torch. Wri
 trained on everybody, and for each fold OUT/fold0.npz ..., trained without a fifth of FRL's people,
 with OUT/folds.csv naming them; figures of accuracy are measured on the people left out.
 
-Each region (see REGIONS) is one small convolutional network on a 64 x 64 grey patch of the face
-brought upright: five 68-scheme landmarks or so, learnt from HELEN_CROPS, beside anatomical landmarks
-that the 68 points lack or misplace, learnt from FRL. One network serves both sides; the left is seen
-mirrored.
+Each region (see REGIONS) has one small convolutional network on a 64 x 64 grey patch of the face brought
+upright. It predicts about five landmarks of the 68-point scheme, learnt from HELEN_CROPS, and anatomical
+landmarks that the 68 points lack or misplace, learnt from FRL. One network serves both sides; the left
+side is mirrored for it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ HIDDEN = 64
 
 @dataclass(frozen=True)
 class Region:
-    """What one network sees and predicts, for the subject's right side."""
+    """The patch and the landmarks of one network, for the subject's right side."""
 
     scheme: tuple[int, ...]  # points of the 68-point scheme; the patch is centred on their mean
     codes: tuple[str, ...]  # anatomical landmarks
@@ -80,7 +80,7 @@ REGIONS = {
 
 @dataclass
 class Faces:
-    """Upright faces with what is known of them; the mirrored ones follow the plain ones."""
+    """Upright faces with their known landmarks; the mirrored faces follow the plain ones."""
 
     upright: NDArray[np.uint8]  # (2 N, FACE, FACE)
     first_stage: Floats  # (2 N, 68, 2) first-stage landmarks
@@ -181,7 +181,7 @@ class Network(nn.Module):
         return y.reshape(len(x), -1, 2)
 
     def folded(self) -> dict[str, NDArray[np.float32]]:
-        """Weights and biases with the batch normalisation worked in."""
+        """Weights and biases with the batch normalisation folded in."""
         result = {}
         body = list(self.body)
         for i in range(0, len(body), 3):
@@ -229,7 +229,7 @@ def patches(
 
 
 def photographic(x: torch.Tensor) -> torch.Tensor:
-    """What other cameras would have made of it: blur, gamma, noise."""
+    """Patches as other cameras would have taken them: with blur, gamma and noise."""
     if torch.rand(1) < 0.4:
         factor = float(torch.rand(1) * 0.6 + 0.35)
         small = functional.interpolate(x, scale_factor=factor, mode="area")

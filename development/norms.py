@@ -2,9 +2,9 @@
 
     python development/norms.py FACTS anthropo/reference/norms
 
-FACTS is the project's folder of published figures. Taken are only measurements whose landmarks
-anthropo corrects to the anthropometric ones, from sources whose figures may be passed on: surveys of
-the US Government, and values quoted from published papers with number, mean and SD of people.
+FACTS is the project's folder of published figures. Only measurements are used whose landmarks anthropo
+corrects to the anthropometric ones, and only sources whose figures may be passed on: surveys of the US
+Government, and values quoted from published papers with number, mean and SD of people.
 `error_sd`, the SD by which photographs differ from these instruments, is the SD of the difference
 between another landmark model (MediaPipe) and hand-placed points on 102 photographs
 (mediapipe_vs_manual_frll.csv). It holds landmark error, which anthropo's own interval has as well:

@@ -1,12 +1,12 @@
-"""Makes the shipped default reference: anthropo/reference/norms/frl-adults.csv.
+"""Make the shipped default reference, anthropo/reference/norms/frl-adults.csv.
 
     python development/reference.py FRL --folds DIR -o anthropo/reference/norms/frl-adults.csv
 
-FRL: neutral photographs of the Face Research Lab London Set with labels.csv (photo, patient,
-expression, age, sex). DIR: what development/fine.py left there; everybody is measured with networks
-that have not seen them, as a user's patients are. Colours as the camera gave them are left out, since
-another camera gives others; what is relative within the photo stays, with grade B, since tone curves
-still show in it.
+FRL: neutral photographs of the Face Research Lab London Set with labels.csv (photo, patient, expression,
+age, sex). DIR: the output folder of development/fine.py; each person is measured with networks that were
+not trained on that person, as a user's patients are. Absolute colours are left out, since another camera
+gives other values. Colours that are relative within the photo are kept, with grade B, since tone curves
+still affect them.
 """
 
 from __future__ import annotations

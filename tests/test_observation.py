@@ -16,7 +16,7 @@ from anthropo.face import landmarker
 from anthropo.face.fine import refine
 from anthropo.face.landmarker import FIRST_DECODE
 from anthropo.photo import read_photo
-from anthropo.workflows.measure import measure
+from anthropo.workflows.measuring import measure
 
 
 @pytest.fixture

@@ -78,11 +78,9 @@ def collect(inputs: Sequence[str]) -> list[Item]:
             names = [name for name in names if not name.endswith(OVERLAY_SUFFIX)]
             if not names:
                 raise InputError(f"{given}: no file matches this pattern.")
-            new = [item for p in names for item in (_listed(p) if _is_table(p) else [Item(p)])]
-        elif _is_table(given):
-            new = _listed(given)
+            new = [item for name in names for item in _named(name)]
         else:
-            new = [Item(str(path))]
+            new = list(_named(str(path)))
         items += new
     for item in items:
         try:
@@ -115,12 +113,9 @@ def _plain(text: str | None, parse: Callable[[str], str | float]) -> str:
         return str(text)
 
 
-def _listed(table: str) -> list[Item]:
-    return list(read_photo_table(Path(table)).items)
-
-
-def _is_table(name: str) -> bool:
-    return name.lower().endswith((".csv", ".tsv"))
+def _named(name: str) -> Sequence[Item]:
+    """The photos of a table, or the file itself."""
+    return read_photo_table(Path(name)).items if name.lower().endswith((".csv", ".tsv")) else (Item(name),)
 
 
 def _is_photograph(path: Path, folder: Path) -> bool:

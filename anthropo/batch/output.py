@@ -46,8 +46,8 @@ class Output:
                 f"{path}: unknown kind of output. Use a name that ends in .csv, .parquet, .json or .html."
             )
         self._partial = self.path.with_name(self.path.name + ".partial")
-        if os.path.exists(path):
-            self._read_finished()
+        for row in earlier_rows(self.path, "photos", ("photo", "status", "face")):
+            self._earlier.setdefault(row["photo"], []).append(row)
         try:
             self._read_partial()
             self._journal = open(self._partial, "a", encoding="utf-8")  # noqa: SIM115 (open until close)
@@ -131,17 +131,6 @@ class Output:
             f"{self._partial}; make room and run the same command to continue."
         )
 
-    def _read_finished(self) -> None:
-        try:
-            for row in decode(self.path, self.suffix):
-                _ = row["status"], row["face"]
-                self._earlier.setdefault(row["photo"], []).append(row)
-        except (KeyError, TypeError, ValueError, OSError, csv.Error) as error:
-            raise InputError(
-                f"{self.path}: exists and is not a table that anthropo wrote ({type(error).__name__}). "
-                "Choose another name, or delete it."
-            ) from None
-
     def _read_partial(self) -> None:
         """Take over what a killed run has finished."""
         if not os.path.exists(self._partial):
@@ -178,6 +167,23 @@ def decode(path: Path, suffix: str, what: str = "photos") -> list[Row]:
 
     table: list[Row] = pyarrow.parquet.read_table(path).to_pylist()
     return table
+
+
+def earlier_rows(path: Path, what: str, keys: Sequence[str]) -> list[Row]:
+    """The rows of the table that a run writes again, if any; they have these keys."""
+    if not os.path.exists(path):
+        return []
+    try:
+        rows = decode(path, path.suffix.lower(), what)
+        for row in rows:
+            _ = hash(row[keys[0]]), [row[key] for key in keys]
+    except (KeyError, TypeError, ValueError, OSError, csv.Error) as error:
+        table = "table" if what == "photos" else "table of people"
+        raise InputError(
+            f"{path}: exists and is not a {table} that anthropo wrote ({type(error).__name__}). "
+            "Choose another name, or delete it."
+        ) from None
+    return rows
 
 
 def encode(rows: list[Row], suffix: str, what: str = "photos") -> bytes:

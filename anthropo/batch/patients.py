@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from anthropo.batch.inputs import Item
-from anthropo.batch.output import SUFFIXES_OF_TABLES, decode, encode
+from anthropo.batch.output import SUFFIXES_OF_TABLES, earlier_rows, encode
 from anthropo.batch.records import Json, MeasuredRecord, Record, Row, passed_through
 from anthropo.batch.scores import diagnostics_of, scores_of
 from anthropo.errors import InputError
@@ -112,7 +111,7 @@ class PatientRecord(MeasuredRecord):
     --------
     >>> import anthropo
     >>> from anthropo.batch import collect
-    >>> from anthropo.workflows.measure import measure_items
+    >>> from anthropo.workflows.measuring import measure_items
     >>> items = collect([anthropo.example_photo(), "gone.jpg"])
     >>> (person,) = measure_items(items, anthropo.Settings(), people=True).people
     >>> person.status, len(person.photos), len(person.measured)
@@ -211,20 +210,9 @@ class People:
     def __init__(self, path: str) -> None:
         self.path = Path(path)
         self._suffix = self.path.suffix.lower()
-        self._earlier: list[Row] = []
         if os.path.isdir(path):
             raise InputError(f"{path}: a folder, not a file. Give the name of a file to write.")
-        if not os.path.exists(path):
-            return
-        try:
-            self._earlier = decode(self.path, self._suffix, "patients")
-            for row in self._earlier:
-                _ = row["patient"], row["photos"], row["status"]
-        except (KeyError, TypeError, ValueError, OSError, csv.Error) as error:
-            raise InputError(
-                f"{path}: exists and is not a table of people that anthropo wrote ({type(error).__name__}). "
-                "Choose another name, or delete it."
-            ) from None
+        self._earlier = earlier_rows(self.path, "patients", ("patient", "photos", "status"))
 
     def write(self, records: Sequence[PatientRecord]) -> None:
         """Write these people, then those that the table has had besides."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from anthropo.face.gate import CHECKS, Check
 from anthropo.face.landmarker import Face
-from anthropo.measurement.compute import Measurement
+from anthropo.measurement.compute import Measurement, by_id
 from anthropo.measurement.landmark_file import Landmarks
 from anthropo.measurement.pooling import Pooled
 from anthropo.measurement.registry import registry
@@ -139,15 +139,10 @@ class MeasuredRecord:
     @property
     def results(self) -> dict[str, Result]:
         """The measurements by id, with what belongs to each."""
-        values: dict[str, list[Measurement]] = {}
-        for value in self.measurements:
-            values.setdefault(value.id, []).append(value)
-        scores: dict[str, list[ZScore]] = {}
-        for score in self.scores:
-            scores.setdefault(score.id, []).append(score)
+        scores = by_id(self.scores)
         return {
             name: Result(measured=first, in_mm=more[0] if more else None, scores=tuple(scores.get(name, ())))
-            for name, (first, *more) in values.items()
+            for name, (first, *more) in by_id(self.measurements).items()
         }
 
     @property
@@ -331,9 +326,6 @@ def _values(name: str, result: Json) -> Iterable[Measurement]:
 
 def _score(name: str, z: Json) -> ZScore:
     return ZScore(id=name, mean=math.nan, sd=math.nan, **{to: _nan(z[key]) for key, to in _SCORE.items()})
-
-
-# ------------------------------------------------------------------------------------- columns
 
 
 def passed_through(columns: Mapping[str, str]) -> Row:

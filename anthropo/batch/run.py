@@ -174,13 +174,9 @@ def _without_scale(value: Measurement, notes: Sequence[str]) -> Measurement:
 def _without_texture(item: Item, texture: Mapping[str, float]) -> list[str]:
     """A note on the places where no local binary patterns could be had."""
     missing = [name for name, value in texture.items() if math.isnan(value)]
-    sites = dict.fromkeys(name.removeprefix("lbp_").rsplit("_r", 1)[0] for name in missing)
-    if not sites:
-        return []
-    where = ", ".join(sites)
-    return [
-        f"{item.path}: no texture patterns at {where}: the face is too small or cut by the photo's border."
-    ]
+    where = ", ".join(dict.fromkeys(name.removeprefix("lbp_").rsplit("_r", 1)[0] for name in missing))
+    why = "the face is too small or cut by the photo's border"
+    return [f"{item.path}: no texture patterns at {where}: {why}."] if missing else []
 
 
 def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Record:

@@ -48,14 +48,9 @@ def person_of(item: Item, settings: Settings) -> Person:
     )
 
 
-def _stated(item: Item, settings: Settings) -> str:
-    """What is given of the person, by which a second run sees that it has changed."""
-    person = person_of(item, settings)
-    return item.disputed or f"{person.sex} {person.age}".strip()
-
-
 def diagnostics_of(item: Item, settings: Settings) -> Diagnostics:
     """What any record of an item is made with."""
+    person = person_of(item, settings)
     return Diagnostics(
         anthropo=__version__,
         settings=settings.fingerprint(),
@@ -63,7 +58,7 @@ def diagnostics_of(item: Item, settings: Settings) -> Diagnostics:
         landmark_model=landmark_model(settings.landmark_model)[1][:16],
         fine_model=fine_sha256()[:16] if settings.fine else "",
         jitter=settings.jitter,
-        person=_stated(item, settings),
+        person=item.disputed or f"{person.sex} {person.age}".strip(),
     )
 
 

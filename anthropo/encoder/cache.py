@@ -27,13 +27,8 @@ class Store:
     """A folder of arrays by key, for several threads and processes at once.
 
     An entry is either whole or absent: one that is half written, damaged or of another format counts as
-    absent, and is replaced when it is put again. Folders that the store makes are for their owner only,
-    since embeddings can identify a person.
-
-    Parameters
-    ----------
-    folder : Path
-        Made when the first entry is put.
+    absent, and is replaced when it is put again. The folder is made when the first entry is put, for its
+    owner only, since embeddings can identify a person.
 
     Examples
     --------
@@ -62,9 +57,8 @@ class Store:
         arrays, at = {}, 4 + size
         for name, code, shape in json.loads(bytes(body[4:at])):
             dtype, count = np.dtype(code), math.prod(shape)
-            arrays[name] = (
-                np.frombuffer(body, dtype, count, at).reshape(shape) if count else np.empty(shape, dtype)
-            )
+            numbers = np.frombuffer(body, dtype, count, at) if count else np.empty(0, dtype)
+            arrays[name] = numbers.reshape(shape)
             at += count * dtype.itemsize
         return arrays
 
@@ -72,11 +66,6 @@ class Store:
         """Keep arrays of numbers under a key.
 
         A store that cannot be written (disk full, no permission) is left as it is: it only saves time.
-
-        Raises
-        ------
-        ValueError
-            If an array holds other things than numbers or truth values.
         """
         table = []
         for name, array in arrays.items():

@@ -14,7 +14,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 
 from anthropo.encoder.regions import crops, geometry_digest, middle_square
 from anthropo.errors import InputError, WeightsError
-from anthropo.face.weights import read_checked
+from anthropo.face.weights import KNOWN, read_checked
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -34,36 +33,16 @@ _VERSION = 1  # raise it when embeddings change in another way than by what the 
 _TIMM = "timm:"
 _INSTALL = "Install it with `pip install anthropo[cnn]`."
 
-# torchvision declares these itself when its compiled part loads
-_TORCHVISION_OPERATORS = ("nms", "qnms")
 
-
-@dataclass(frozen=True, slots=True)
-class EncoderInfo:
-    """An encoder before it is loaded."""
-
-    what: str
-    licence: str
-    commercial_use: bool
-    extra: str = ""  # of anthropo, which installs it; empty: always there
-
+PerChannel = tuple[float, float, float]  # red, green, blue
 
 SEEN = 16  # hexadecimal digits of a photo's SHA-256 that networks keep
+UNKNOWN_LICENCE = "that of the weights, which anthropo does not know"
 
-#: The encoders by name. Beside these, `timm:NAME` is any network of the library timm with local weights.
-ENCODERS: MappingProxyType[str, EncoderInfo] = MappingProxyType(
-    {
-        "face-resnet": EncoderInfo(
-            "dlib's face recognition ResNet, 128 numbers per region (default)", "public domain (CC0)", True
-        ),
-        "efficientnet-lite0": EncoderInfo(
-            "EfficientNet-Lite0 trained on ImageNet, 1280 numbers per region: texture",
-            "Apache 2.0",
-            True,
-            "cnn",
-        ),
-    }
-)
+#: The encoders whose weights are packaged: dlib's face recognition ResNet, 128 numbers per region (default),
+#: and EfficientNet-Lite0 trained on ImageNet, 1280 numbers per region: texture. Beside these, `timm:NAME` is
+#: any network of the library timm with local weights.
+ENCODERS = ("face-resnet", "efficientnet-lite0")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -112,8 +91,8 @@ class ChipEncoder(Encoder):
     """One network for every region. Made by `load_encoder`."""
 
     _network: nn.Module = field(repr=False)
-    _mean: tuple[float, float, float]  # per channel, grey levels
-    _scale: tuple[float, float, float]
+    _mean: PerChannel  # grey levels
+    _scale: PerChannel
 
     def embed(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.float32]:
         """See `Encoder.embed`."""
@@ -155,14 +134,12 @@ class ChipEncoder(Encoder):
     def early(self, chips: Tensor) -> Tensor:
         """Output (n, channels, h, w) of the network's first layers; the pixels if these are unknown."""
         x = self._prepared(chips)
-        network: Any = self._network
-        early: Tensor = network.early(x) if hasattr(network, "early") else x
+        early: Tensor = getattr(self._network, "early", lambda pixels: pixels)(x)
         return early
 
     def late(self, seen: Tensor) -> Tensor:
         """Embeddings of what `early` gave."""
-        network: Any = self._network
-        embedded: Tensor = network.late(seen) if hasattr(network, "late") else network(seen)
+        embedded: Tensor = getattr(self._network, "late", self._network)(seen)
         return embedded
 
     @property
@@ -256,16 +233,11 @@ def _read(path: Path) -> bytes:
 
 
 def _encoder(
-    name: str,
-    network: nn.Module,
-    data: bytes,
-    size: int,
-    mean: tuple[float, float, float],
-    scale: tuple[float, float, float],
-    info: EncoderInfo,
+    name: str, network: nn.Module, data: bytes, size: int, mean: PerChannel, scale: PerChannel
 ) -> ChipEncoder:
     import torch
 
+    packaged = next((weights for weights in KNOWN if weights.name == name), None)
     network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     described = {
         "version": _VERSION,
@@ -286,8 +258,8 @@ def _encoder(
         size=size,
         dimension=trial.shape[1],
         parameters=sum(p.numel() for p in network.parameters()),
-        licence=info.licence,
-        commercial_use=info.commercial_use,
+        licence=packaged.licence if packaged else UNKNOWN_LICENCE,
+        commercial_use=packaged is not None and packaged.commercial_use,
         _network=network,
         _mean=mean,
         _scale=scale,
@@ -299,8 +271,7 @@ def _face_resnet(data: bytes, where: str) -> ChipEncoder:
 
     weights = read_weights(data, where)
     red, green, blue = (float(m) for m in weights.mean)
-    name = "face-resnet"
-    return _encoder(name, ResNet(weights), data, SIZE, (red, green, blue), (256.0,) * 3, ENCODERS[name])
+    return _encoder("face-resnet", ResNet(weights), data, SIZE, (red, green, blue), (256.0,) * 3)
 
 
 def empty_efficientnet() -> Any:
@@ -333,7 +304,7 @@ def _efficientnet_lite0(data: bytes, where: str) -> ChipEncoder:
             return self.network.extract_features(x).mean((2, 3))  # type: ignore[no-any-return]
 
     # as its TensorFlow original was trained
-    return _encoder(name, Features(), data, 224, (127.0,) * 3, (128.0,) * 3, ENCODERS[name])
+    return _encoder(name, Features(), data, 224, (127.0,) * 3, (128.0,) * 3)
 
 
 def _timm_encoder(name: str, weights: str | os.PathLike[str] | None) -> ChipEncoder:
@@ -355,19 +326,17 @@ def _timm_encoder(name: str, weights: str | os.PathLike[str] | None) -> ChipEnco
         network = timm.create_model(backbone, pretrained=False, num_classes=0)
     except (RuntimeError, ValueError, TypeError) as error:
         raise InputError(f"encoder {name}: timm cannot make it ({error}). Choose another network.") from None
-    settings = network.pretrained_cfg
-    head = settings.get("classifier") or ()
-    fill_state(
-        network,
-        read_state(data, os.fspath(weights)),
-        os.fspath(weights),
-        name,
-        dropped=(head,) if isinstance(head, str) else tuple(head),
-    )
+    settings, where = network.pretrained_cfg, os.fspath(weights)
+    fill_state(network, read_state(data, where), where, name, classifying_layers(network))
     red, green, blue = (255.0 * v for v in settings["mean"])
     scale = tuple(255.0 * v for v in settings["std"])
-    info = EncoderInfo("", "that of the weights, which anthropo does not know", False)
-    return _encoder(name, network, data, settings["input_size"][1], (red, green, blue), scale, info)
+    return _encoder(name, network, data, settings["input_size"][1], (red, green, blue), scale)
+
+
+def classifying_layers(network: Any) -> tuple[str, ...]:
+    """Names of the layers of one of timm's networks that an embedding does not need."""
+    head = network.pretrained_cfg.get("classifier") or ()
+    return (head,) if isinstance(head, str) else tuple(head)
 
 
 def import_timm() -> Any:
@@ -386,7 +355,7 @@ def import_timm() -> Any:
 
         declare: Any = torch.library.Library
         library = declare("torchvision", "FRAGMENT")
-        for operator in _TORCHVISION_OPERATORS:
+        for operator in ("nms", "qnms"):  # which torchvision declares when its compiled part loads
             library.define(f"{operator}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
         _declared.append(library)
         try:

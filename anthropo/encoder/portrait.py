@@ -26,8 +26,7 @@ _EYES = (71.5, 66.0)  # px, the middle between the outer canthi
 
 def place(points: Floats) -> Floats:
     """Landmarks (68, 2) of the face's own frame, in a portrait's pixels."""
-    there: Floats = points * _UNIT + _EYES
-    return there
+    return np.asarray(points * _UNIT + _EYES)
 
 
 def portrait(photo: Photo, face: Face) -> tuple[Pixels, Floats]:

@@ -46,9 +46,8 @@ FILL = (124, 117, 104)
 _VERSION = 1  # raise it when the cropping changes in another way than by the data below
 
 
-# The window that a chip shows: left, top, side. The first is dlib's face chip with 0.25 of padding.
+# The window that a chip shows: left, top, side. It is dlib's face chip with 0.25 of padding.
 FACE_WINDOW = (-0.25, -0.25, 1.5)
-_AROUND = (-1.0, -1.1, 3.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +68,19 @@ class Region:
     covered: tuple[float, float, float, float] | None = None  # painted over: x, y, half axes of an ellipse
 
 
-#: The regions by name. `background` is not part of a classifier: what it can tell is leakage.
-REGIONS: MappingProxyType[str, Region] = MappingProxyType(
-    {
-        r.name: r
-        for r in (
-            Region("face", "the whole face, as the face network was trained", (-0.25, -0.25, 1.25, 1.25)),
-            Region("upper", "upper half: forehead, brows, eyes", (-0.25, -0.25, 1.25, 0.38)),
-            Region("middle", "ear to ear: eyes, cheeks, nose", (-0.25, 0.04, 1.25, 0.69)),
-            Region("lower", "lower half: nose tip, mouth, chin, jaw", (-0.25, 0.44, 1.25, 1.25)),
-            Region("eyes", "both eyes with their brows", (-0.04, -0.09, 1.04, 0.4)),
-            Region("nose", "nose from root to base", (0.2, 0.12, 0.8, 0.7)),
-            Region("mouth", "mouth with the philtrum", (0.14, 0.56, 0.86, 1.06)),
-            Region(
-                "background",
-                "everything around the face, which is painted over",
-                (-1.0, -1.1, 2.0, 1.9),
-                _AROUND,
-                (0.5, 0.3, 0.95, 1.2),
-            ),
-        )
-    }
+_BEHIND = "everything around the face, which is painted over"
+_REGIONS = (
+    Region("face", "the whole face, as the face network was trained", (-0.25, -0.25, 1.25, 1.25)),
+    Region("upper", "upper half: forehead, brows, eyes", (-0.25, -0.25, 1.25, 0.38)),
+    Region("middle", "ear to ear: eyes, cheeks, nose", (-0.25, 0.04, 1.25, 0.69)),
+    Region("lower", "lower half: nose tip, mouth, chin, jaw", (-0.25, 0.44, 1.25, 1.25)),
+    Region("eyes", "both eyes with their brows", (-0.04, -0.09, 1.04, 0.4)),
+    Region("nose", "nose from root to base", (0.2, 0.12, 0.8, 0.7)),
+    Region("mouth", "mouth with the philtrum", (0.14, 0.56, 0.86, 1.06)),
+    Region("background", _BEHIND, (-1.0, -1.1, 2.0, 1.9), (-1.0, -1.1, 3.0), (0.5, 0.3, 0.95, 1.2)),
 )
+#: The regions by name. `background` is not part of a classifier: what it can tell is leakage.
+REGIONS: MappingProxyType[str, Region] = MappingProxyType({region.name: region for region in _REGIONS})
 
 #: The regions that a classifier uses unless others are named: the rest added nothing to these four on nine
 #: tasks (docs/benchmarks.md, regions).
@@ -106,15 +96,6 @@ def geometry_digest() -> str:
     places = [(r.name, r.box, r.window, r.covered) for r in REGIONS.values()]
     described = repr((_VERSION, _USED, _MEAN.tolist(), FILL, places))
     return hashlib.sha256(described.encode()).hexdigest()
-
-
-def crop(photo: Photo, face: Face, region: str, size: int) -> Pixels:
-    """One region of a face as an upright square chip, (size, size, 3) RGB.
-
-    Like `crops`, for a single region.
-    """
-    chip: Pixels = crops(photo, face, (region,), size)[0]
-    return chip
 
 
 def crops(photo: Photo, face: Face, regions: Sequence[str], size: int) -> Pixels:
@@ -180,7 +161,7 @@ def middle_square(photo: Photo, size: int) -> Pixels:
 def window(photo: Photo, face: Face, place: tuple[float, float, float], size: int) -> Pixels:
     """A square of the frame, (size, size, 3) RGB; `place` is its left, top and side."""
     left, top, side = place
-    return warped(photo, frame_to_photo(face), (left, top, left + side, top + side), size)
+    return warped(photo, frame_to(face.landmarks), (left, top, left + side, top + side), size)
 
 
 def warped(photo: Photo, to_photo: Floats, box: tuple[float, float, float, float], size: int) -> Pixels:
@@ -224,15 +205,9 @@ def _around(pixels: Pixels, matrix: Floats, size: int) -> tuple[Pixels, Floats]:
 
 def find_region(name: str) -> Region:
     """The region of that name; an InputError if there is none."""
-    try:
-        return REGIONS[name]
-    except KeyError:
-        raise InputError(f"region {name!r}: unknown. Choose from {', '.join(REGIONS)}.") from None
-
-
-def frame_to_photo(face: Face) -> Floats:
-    """The similarity (2, 3) that takes the frame to full-size photo pixels."""
-    return frame_to(face.landmarks)
+    if name not in REGIONS:
+        raise InputError(f"region {name!r}: unknown. Choose from {', '.join(REGIONS)}.")
+    return REGIONS[name]
 
 
 def mean_place(points: Sequence[int]) -> Floats:
@@ -241,7 +216,7 @@ def mean_place(points: Sequence[int]) -> Floats:
 
 
 def frame_to(landmarks: Floats) -> Floats:
-    """The similarity (2, 3) that takes the frame to where landmarks (68, 2) are."""
+    """The similarity (2, 3) that takes the frame to where landmarks (68, 2) are, full-size photo pixels."""
     return similarity(_MEAN, landmarks[list(_USED)])
 
 
@@ -250,10 +225,8 @@ def hidden(region: Region, size: int) -> NDArray[np.bool_]:
     left, top, side = region.window
     across = (np.arange(size) + 0.5) / size * side
     x, y = left + across[None, :], top + across[:, None]
-    if region.covered is None:
-        x0, y0, x1, y1 = region.box
-        outside: NDArray[np.bool_] = (x < x0) | (x > x1) | (y < y0) | (y > y1)
-        return outside
-    cx, cy, a, b = region.covered
-    inside: NDArray[np.bool_] = ((x - cx) / a) ** 2 + ((y - cy) / b) ** 2 <= 1
-    return inside
+    if region.covered is not None:
+        cx, cy, a, b = region.covered
+        return np.asarray(((x - cx) / a) ** 2 + ((y - cy) / b) ** 2 <= 1)
+    x0, y0, x1, y1 = region.box
+    return np.asarray((x < x0) | (x > x1) | (y < y0) | (y > y1))

@@ -47,9 +47,8 @@ def blank_weights() -> ResNetWeights:
     """Zeros of the right shapes: for a network whose weights come from elsewhere."""
     shapes = list(_shapes())
     convolutions = tuple((np.zeros(s, np.float32), np.zeros(s[0], np.float32)) for s in shapes)
-    return ResNetWeights(
-        np.zeros(3, np.float32), convolutions, np.zeros((DIMENSION, shapes[-1][0]), np.float32)
-    )
+    projection = np.zeros((DIMENSION, shapes[-1][0]), np.float32)
+    return ResNetWeights(np.zeros(3, np.float32), convolutions, projection)
 
 
 class _Reader:
@@ -79,10 +78,6 @@ class _Reader:
             raise ValueError(f"no finite number at byte {self.at}")
         return math.ldexp(mantissa, exponent)
 
-    def boolean(self) -> None:
-        if self.take(1) not in (b"0", b"1"):
-            raise ValueError(f"no truth value at byte {self.at - 1}")
-
     def expect(self, *values: int) -> None:
         for value in values:
             if (number := self.integer()) != value:
@@ -99,13 +94,17 @@ class _Reader:
         self.expect(2, *shape)
         return np.frombuffer(self.take(4 * math.prod(shape)), dtype="<f4").reshape(shape)
 
-    def scratch(self) -> None:
-        """A tensor that only training needs."""
-        self.expect(2)
-        shape = [self.integer() for _ in range(4)]
-        if min(shape) < 0:
-            raise ValueError(f"a negative size before byte {self.at}")
-        self.take(4 * math.prod(shape))
+    def training(self) -> None:
+        """Three truth values and three tensors (gradient, output, its gradient) that only training needs."""
+        for _ in range(3):
+            if self.take(1) not in (b"0", b"1"):
+                raise ValueError(f"no truth value at byte {self.at - 1}")
+        for _ in range(3):
+            self.expect(2)
+            shape = [self.integer() for _ in range(4)]
+            if min(shape) < 0:
+                raise ValueError(f"a negative size before byte {self.at}")
+            self.take(4 * math.prod(shape))
 
 
 def read_weights(data: bytes, where: str = "face-resnet") -> ResNetWeights:
@@ -163,28 +162,22 @@ def _read(reader: _Reader) -> ResNetWeights:
 
     shapes = _shapes()
     convolutions: list[tuple[Floats, Floats]] = []
-    projection: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
-    width = 0
+    projection: Floats = np.zeros(0, np.float32)
     for layer in reversed(layers):
         if layer in ("tag", "skip"):
             continue
         if layer == "con":
-            shape = next(shapes)
-            convolutions.append(_convolution(reader, shape))
-            width = shape[0]
+            convolutions.append(_convolution(reader, next(shapes)))
         elif layer == "affine":
             convolutions[-1] = _folded(reader, convolutions[-1])
         elif layer == "fc":
-            projection = _projection(reader, width)
+            projection = _projection(reader, len(convolutions[-1][1]))
         else:
             reader.name(f"{layer}_2" if layer.endswith("pool") else f"{layer}_")
             if layer.endswith("pool"):
                 for _ in range(6):
                     reader.integer()
-        for _ in range(3):
-            reader.boolean()
-        for _ in range(3):  # gradient, output, gradient of the parameters
-            reader.scratch()
+        reader.training()
         if layer == "con" and len(convolutions) == 1:
             reader.expect(1)  # pictures per sample
     return ResNetWeights(mean, tuple(convolutions), projection)

@@ -121,9 +121,8 @@ _One = Callable[[int, str, float | None], Explained]
 def _of_labels(model: LabelModel, table: Any, groups: Sequence[str]) -> _One:
     mean, _ = by_person(len(table), groups)
     parts = model.classifier.contributions(table)
-    columns = _pooled(parts, mean)
-    residual = mean(parts.residual)
-    total = mean(parts.total)
+    margins = mean(parts.total)
+    summed = _trained(parts, mean)
     matched = None if model.gallery is None else _matches(model, table, mean)
     beyond = None if model.novelty is None else _beyond(model.novelty, table, groups, model.alarm)
 
@@ -133,16 +132,10 @@ def _of_labels(model: LabelModel, table: Any, groups: Sequence[str]) -> _One:
             return beyond(at, label)
         if matched is not None and label not in model.trained:
             return matched(at, label, probability)
-        c = model.trained.index(label)
-        weights, entropy = contrast(total[at], c)
-        others = tuple(
-            (name, float(-w)) for name, w in zip(model.trained, weights, strict=True) if name != label
-        )
-        return Explained(
-            label, probability, float(total[at] @ weights) - entropy, float(parts.bias @ weights) - entropy,
-            _sorted((kind, name, float(values[at] @ weights)) for kind, name, values in columns),
-            "trained", others, float(residual[at] @ weights),
-        )  # fmt: skip
+        weights, entropy = contrast(margins[at], model.trained.index(label))
+        others = zip(model.trained, (-weights).tolist(), strict=True)
+        against = tuple((name, share) for name, share in others if name != label)
+        return summed(at, label, probability, weights, entropy, against)
 
     return one
 
@@ -156,37 +149,36 @@ def contrast(margins: Floats, c: int) -> tuple[Floats, float]:
     return np.insert(-shares, c, 1.0), entropy
 
 
-def _pooled(parts: Contributions, mean: Callable[[Floats], Floats]) -> list[tuple[Kind, str, Floats]]:
-    """Kind, name and log-odds (patients, labels) of each column."""
+def _trained(
+    parts: Contributions, mean: Callable[[Floats], Floats]
+) -> Callable[[int, str, float | None, Floats, float, tuple[tuple[str, float], ...]], Explained]:
+    """What makes a sum of a classifier's margins, with weights and a constant that is taken off."""
     kinds: tuple[tuple[Kind, Mapping[str, Floats]], ...] = (
         ("measurement", parts.measurements), ("region", parts.regions), ("metadata", parts.metadata),
     )  # fmt: skip
-    return [
-        (kind, name.removeprefix(METADATA), mean(values))
-        for kind, columns in kinds
-        for name, values in columns.items()
-    ]
+    # log-odds (patients, labels) of each column
+    columns = [(kind, name, mean(values)) for kind, of_kind in kinds for name, values in of_kind.items()]
+    total, residual = mean(parts.total), mean(parts.residual)
+
+    def one(
+        at: int, label: str, probability: float | None, weights: Floats, constant: float,
+        against: tuple[tuple[str, float], ...],
+    ) -> Explained:  # fmt: skip
+        terms = ((k, name.removeprefix(METADATA), float(v[at] @ weights)) for k, name, v in columns)
+        return Explained(
+            label, probability, float(total[at] @ weights) - constant, float(parts.bias @ weights) - constant,
+            _sorted(terms), "trained", against, float(residual[at] @ weights),
+        )  # fmt: skip
+
+    return one
 
 
 def _of_attributes(model: AttributeModel, table: Any, groups: Sequence[str]) -> _One:
     mean, _ = by_person(len(table), groups)
+    models = zip(model.labels, model.classifiers, model.tables(table), strict=True)
+    summed = {label: _trained(one.contributions(columns), mean) for label, one, columns in models}
     weights = np.array([-1.0, 1.0])
-    parts_of = {
-        label: classifier.contributions(own_table)
-        for label, classifier, own_table in zip(
-            model.labels, model.classifiers, model.tables(table), strict=True
-        )
-    }
-
-    def explained(at: int, label: str, probability: float | None) -> Explained:
-        parts = parts_of[label]
-        return Explained(
-            label, probability, float(mean(parts.total)[at] @ weights), float(parts.bias @ weights),
-            _sorted((kind, name, float(v[at] @ weights)) for kind, name, v in _pooled(parts, mean)),
-            "trained", ((f"no {label}", 1.0),), float(mean(parts.residual)[at] @ weights),
-        )  # fmt: skip
-
-    return explained
+    return lambda at, label, p: summed[label](at, label, p, weights, 0.0, ((f"no {label}", 1.0),))
 
 
 def _of_distance(model: NormalityModel, table: Any, groups: Sequence[str]) -> _One:

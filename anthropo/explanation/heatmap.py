@@ -14,7 +14,7 @@ from anthropo.encoder.regions import (
     IMAGE,
     crops,
     find_region,
-    frame_to_photo,
+    frame_to,
     hidden,
     middle_square,
 )
@@ -157,10 +157,8 @@ def heatmaps(
         raise InputError("The model has no regions, so that there is nothing to draw a map of.")
     for name in names:
         if name not in model.regions_:
-            raise InputError(
-                f"region {name!r}: the model has no such region. Its regions are "
-                f"{', '.join(model.regions_) or 'none'}."
-            )
+            known = ", ".join(model.regions_) or "none"
+            raise InputError(f"region {name!r}: the model has no such region. Its regions are {known}.")
     from anthropo.encoder.encoders import ChipEncoder
 
     heads = [Head.of(model, name, np.asarray(weights, dtype=np.float64)) for name in names]
@@ -171,9 +169,9 @@ def heatmaps(
     from anthropo.networks.encoder import NetworkEncoder
 
     assert isinstance(encoder, NetworkEncoder)  # there are no others
-    used, readers = _with_a_say(names, heads)
-    scene = _Views.of(encoder, photo, face, used, readers) if used else None
-    return _drawn(scene, names, used, size, judge, seed)
+    readers = _readers(names, heads)
+    scene = _Views.of(encoder, photo, face, list(readers), list(readers.values())) if readers else None
+    return _drawn(scene, names, list(readers), size, judge, seed)
 
 
 def heat_of_chips(
@@ -186,16 +184,15 @@ def heat_of_chips(
     seed: int = 0,
 ) -> FaceHeat:
     """Like `heatmaps`, of the regions' chips (r, size, size, 3) and what reads their embeddings."""
-    used, readers = _with_a_say(names, heads)
-    at = [names.index(name) for name in used]
-    scene = _Scene.of(encoder, chips[at], used, readers) if used else None
-    return _drawn(scene, names, used, encoder.size, judge, seed)
+    readers = _readers(names, heads)
+    at = [names.index(name) for name in readers]
+    scene = _Scene.of(encoder, chips[at], list(readers), list(readers.values())) if readers else None
+    return _drawn(scene, names, list(readers), encoder.size, judge, seed)
 
 
-def _with_a_say(names: Sequence[str], heads: Sequence[Head]) -> tuple[list[str], list[Head]]:
-    """Regions whose head reads anything, and these heads; one that reads nothing would cost as much."""
-    pairs = [(name, head) for name, head in zip(names, heads, strict=True) if bool(head.readout.any())]
-    return [name for name, _ in pairs], [head for _, head in pairs]
+def _readers(names: Sequence[str], heads: Sequence[Head]) -> dict[str, Head]:
+    """The heads that read anything, by region; one that reads nothing would cost as much."""
+    return {name: head for name, head in zip(names, heads, strict=True) if bool(head.readout.any())}
 
 
 def _drawn(
@@ -207,17 +204,13 @@ def _drawn(
     seed: int,
 ) -> FaceHeat:
     """The maps of a scene, and empty ones (size, size) of regions that have no say."""
-    if scene is not None:
-        size = scene.masks.shape[1]
-    nothing = np.zeros((size, size))
+    nothing = np.zeros((size, size) if scene is None else scene.masks.shape[1:])
     regions = {name: Heatmap(name, nothing, 0.0, 0.0) for name in names}
     if scene is None:
         return FaceHeat(regions, Heatmap(WHOLE, nothing, 0.0, 0.0))
     values = scene.maps(_STEPS)
     none, full = _log_odds(scene, np.stack([np.zeros_like(scene.masks), np.ones_like(scene.masks)]))
-    verdicts: Sequence[Faithfulness | None] = [None] * (len(used) + 1)
-    if judge:
-        verdicts = _judged(scene, values, full, none, seed)
+    verdicts = _judged(scene, values, full, none, seed) if judge else [None] * (len(used) + 1)
     for name, value, seen, blind, verdict in zip(used, values, full, none, verdicts, strict=False):
         regions[name] = Heatmap(name, value, float(seen), float(blind), verdict)
     whole = Heatmap(WHOLE, values.sum(0), float(full.sum()), float(none.sum()), verdicts[-1])
@@ -236,6 +229,7 @@ class _Scene:
     masks: Masks  # (r, size, size), what belongs to each region
     chips: Tensor  # (r, size, size, 3)
     base: Tensor  # (r, size, size, 3)
+    grid: tuple[int, int]  # map's pixels from one place that the network sees to the next; the first one's
 
     @classmethod
     def of(cls, encoder: ChipEncoder, chips: Pixels, names: Sequence[str], heads: Sequence[Head]) -> _Scene:
@@ -243,7 +237,7 @@ class _Scene:
 
         masks = np.stack([_shown(name, encoder.size) for name in names])
         there, base = (torch.from_numpy(c.astype(np.float32)) for c in (chips, blurred(chips, masks)))
-        return cls(encoder, heads, masks, there, base)
+        return cls(encoder, heads, masks, there, base, encoder.grid)
 
     def value(self, kept: Tensor) -> Tensor:
         """Log-odds (r,) with the share kept (r, size, size) of each pixel."""
@@ -269,15 +263,6 @@ class _Scene:
         maps: Floats = (values[: len(self.chips)] + values[len(self.chips) :, :, ::-1]) * self.masks
         return maps
 
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Pixels of the map from one place that the network sees to the next, and the first one's."""
-        return self.encoder.grid
-
-    def shuffled(self, seed: int) -> _Scene:
-        """The same for a network that knows nothing."""
-        return replace(self, encoder=self.encoder.randomised(seed))
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Views:
@@ -295,6 +280,7 @@ class _Views:
     places: Tensor  # (r, size, size, 2), where in the square each pixel lies, from -1 to 1
     chips: Tensor  # (r, size, size, 3)
     base: Tensor  # (r, size, size, 3)
+    grid: tuple[int, int] = (1, 0)  # see `_Scene`
 
     @classmethod
     def of(
@@ -307,7 +293,7 @@ class _Views:
     ) -> _Views:
         import torch
 
-        size, view = encoder.size, encoder.view
+        size, view = encoder.size, encoder.network.view
         chips = encoder.pictures(photo, face, names)
         visible: Masks = np.ones((len(names), size, size), dtype=bool)
         if face is not None and view.crops == "in-place":
@@ -329,7 +315,7 @@ class _Views:
 
         seen = self.base + _sampled(kept[:, None], self.places)[..., None] * (self.chips - self.base)
         return torch.cat([
-            head(_mean(self.encoder.features(name, _both(picture[None]))))
+            head(_mean(self.encoder.network.features(name, _both(picture[None]))))
             for name, head, picture in zip(self.names, self.heads, seen, strict=True)
         ])  # fmt: skip
 
@@ -342,15 +328,6 @@ class _Views:
         spread = _spread(shape[1], shape[1], self.grid)
         maps: Floats = spread @ total.numpy().astype(np.float64) @ spread.T * self.masks
         return maps
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """See `_Scene.grid`."""
-        return 1, 0
-
-    def shuffled(self, seed: int) -> _Views:
-        """See `_Scene.shuffled`."""
-        return replace(self, encoder=self.encoder.randomised(seed))
 
 
 def _log_odds(scene: _Scene | _Views, keeps: NDArray[Any]) -> Floats:
@@ -380,11 +357,10 @@ def _in_square(view: View, region: str, face: Face | None) -> Floats:
     if face is None:
         return places
     left, top, right, bottom = view.box(view.region(region))
-    of_view, common = view.frame(face), frame_to_photo(face)
+    of_view, common = view.frame(face), frame_to(face.landmarks)
     in_photo = ((left, top) + places * (right - left, bottom - top)) @ of_view[:, :2].T + of_view[:, 2]
     in_frame = (in_photo - common[:, 2]) @ np.linalg.inv(common[:, :2]).T
-    in_square: Floats = (in_frame - FACE_WINDOW[:2]) / FACE_WINDOW[2]
-    return in_square
+    return np.asarray((in_frame - FACE_WINDOW[:2]) / FACE_WINDOW[2])
 
 
 def _sampled(kept: Tensor, places: Tensor) -> Tensor:
@@ -420,10 +396,9 @@ def blurred(chips: Pixels, masks: Masks) -> Floats:
     sigma = _BLUR * chips.shape[1]
     out = chips.astype(np.float64)
     for chip, mask in zip(out, masks, strict=True):
-        inside = mask.astype(np.float64)
-        share = gaussian_filter(inside, sigma)[mask]
+        share = gaussian_filter(mask.astype(np.float64), sigma)[mask]
         for c in range(3):
-            chip[mask, c] = gaussian_filter(chip[..., c] * inside, sigma)[mask] / share
+            chip[mask, c] = gaussian_filter(chip[..., c] * mask, sigma)[mask] / share
     return out
 
 
@@ -432,8 +407,7 @@ def _spread(places: int, size: int, grid: tuple[int, int]) -> Floats:
     step, first = grid
     apart = np.arange(size)[:, None] - (first + step * np.arange(places))
     weights = np.exp(-((apart / (_SMOOTH * size)) ** 2) / 2)
-    out: Floats = weights / weights.sum(0)
-    return out
+    return np.asarray(weights / weights.sum(0))
 
 
 # ----------------------------------------------------------------------------------------- their worth
@@ -441,9 +415,11 @@ def _spread(places: int, size: int, grid: tuple[int, int]) -> Floats:
 
 def _judged(
     scene: _Scene | _Views, values: Floats, full: Floats, none: Floats, seed: int
-) -> list[Faithfulness]:
+) -> list[Faithfulness | None]:
     """Verdicts on each region's map, then on the whole."""
-    shuffled = scene.shuffled(seed).maps(_FEW_STEPS)
+    # the same for a network that knows nothing
+    unknowing: Any = scene.encoder.randomised(seed)
+    shuffled = replace(scene, encoder=unknowing).maps(_FEW_STEPS)
     size = scene.masks.shape[1]
     patches = _spread(size // scene.grid[0], size, scene.grid)
     noise = np.random.default_rng(seed).standard_normal((patches.shape[1],) * 2)
@@ -457,13 +433,9 @@ def _judged(
         for kept in (_without(order, within, share) for share in _SHARES)
     ]
     curves = _log_odds(scene, np.stack(keeps)).reshape(2, 3, len(_SHARES), -1)
-    verdicts = [
-        _verdict(curves[0, :, :, i], full[i], none[i], values[i], shuffled[i], scene.masks[i])
-        for i in range(len(values))
-    ]
+    single = zip(np.moveaxis(curves[0], -1, 0), full, none, values, shuffled, scene.masks, strict=True)
     together = curves[1].sum(-1), full.sum(), none.sum(), values.sum(0), shuffled.sum(0)
-    within_any = np.asarray(scene.masks.any(0))
-    return [*verdicts, _verdict(*together, within_any)]
+    return [*(_verdict(*of_one) for of_one in single), _verdict(*together, np.asarray(scene.masks.any(0)))]
 
 
 def _without(maps: Floats, masks: Masks, share: float) -> Floats:

@@ -32,17 +32,13 @@ def training_z(trained: Trained, measurement: str, value: float) -> float | None
 
 def standing(trained: Trained, measurement: str, value: float) -> dict[str, Standing]:
     """By label; without labels of which too few people have the measurement."""
+    standings: dict[str, Standing] = {}
     profile = trained.profile
-    ranges = {label: profile.range(label, measurement) for label in profile.labels} if profile else {}
-    return {
-        label: Standing(
-            p5=ends[0],
-            p50=ends[1],
-            p95=ends[2],
-            below=None
-            if profile is None or math.isnan(value)
-            else profile.share_below(label, measurement, value),
-        )
-        for label, ends in ranges.items()
-        if ends is not None
-    }
+    if profile is None:
+        return standings
+    for label in profile.labels:
+        ends = profile.range(label, measurement)
+        if ends is not None:
+            below = None if math.isnan(value) else profile.share_below(label, measurement, value)
+            standings[label] = Standing(p5=ends[0], p50=ends[1], p95=ends[2], below=below)
+    return standings

@@ -20,13 +20,11 @@ from numpy.typing import NDArray
 
 from anthropo.errors import WeightsError, parameter
 from anthropo.face import _engine
-from anthropo.face.frame import outer_canthal_distance, similarity
+from anthropo.face.frame import Floats, outer_canthal_distance, similarity
 from anthropo.face.landmarker import Face, power_of_two
 from anthropo.face.scheme import MIRROR
 from anthropo.face.weights import locate
 from anthropo.photo import Photo
-
-Floats = NDArray[np.float64]
 
 # as in training
 _FACE = 512  # px, side of the upright face

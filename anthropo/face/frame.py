@@ -54,8 +54,7 @@ def face_axes(points: Floats) -> Floats:
 def in_face_frame(points: Floats) -> Floats:
     """Landmarks (68, 2) brought upright, to outer-canthal distance 1, about the middle of the eye line."""
     middle = points[list(OUTER_CANTHI)].mean(0)
-    turned: Floats = (points - middle) @ face_axes(points).T / outer_canthal_distance(points) ** 2
-    return turned
+    return np.asarray((points - middle) @ face_axes(points).T / outer_canthal_distance(points) ** 2)
 
 
 def similarity(source: Floats, target: Floats) -> Floats:

@@ -8,11 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.face.frame import face_axes, outer_canthal_distance
+from anthropo.face.frame import Floats, face_axes, outer_canthal_distance
 from anthropo.face.pose import Camera
 from anthropo.face.scheme import LANDMARKS
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +38,26 @@ class Check:
 # since noses and foreheads differ), so that 10° is the first value that says something about the
 # photo. The others were set on studio photographs, neutral and smiling, as taken and artificially
 # blurred and reduced: docs/benchmarks.md, "Photo gate".
-YAW = 5.0
-PITCH = 10.0
-ROLL = 8.0
-EYE_PIXELS = 40.0
-SHARPNESS = 0.08
-MOUTH_OPEN = 0.035
-SMILE = 0.41
-# Fissure height to length of the more closed eye. Studio photographs, neutral and smiling: 0.18 and
-# more; 27 of 28 web portraits with a closed eye: below 0.16, and 1.6 % of those with open eyes, mostly
-# screwed up in the sun or in laughter. A severe ptosis may fall below, too: the photo
-# alone cannot tell it from an eye that is closed.
-EYES_CLOSED = 0.16
-# 862 web portraits, of which 79 wear glasses: 92 % of these lie above, 96.5 % of the others below;
+# Eyes closed, fissure height to length of the more closed eye. Studio photographs, neutral and smiling: 0.18
+# and more; 27 of 28 web portraits with a closed eye: below 0.16, and 1.6 % of those with open eyes, mostly
+# screwed up in the sun or in laughter. A severe ptosis may fall below, too: the photo alone cannot tell it
+# from an eye that is closed.
+# Glasses. 862 web portraits, of which 79 wear glasses: 92 % of these lie above, 96.5 % of the others below;
 # those above that wear none have deep wrinkles across the nasal root. None of 102 studio photographs
 # without glasses lies above (largest 0.09).
-GLASSES = 0.12
 LANDMARK_SPREAD = 0.03
-
 
 # name: limit, whether it is the largest absolute value or the smallest value, unit, what to do about it
 _LIMITS: dict[str, tuple[float, Literal["max", "min"], str, str]] = {
-    "yaw": (YAW, "max", "deg", "turn the face towards the camera"),
-    "pitch": (PITCH, "max", "deg", "hold the camera at eye level"),
-    "roll": (ROLL, "max", "deg", "hold the head upright"),
-    "eye_pixels": (EYE_PIXELS, "min", "px", "use the original photo or move closer"),
-    "sharpness": (SHARPNESS, "min", "1", "focus on the eyes, hold still"),
-    "mouth_open": (MOUTH_OPEN, "max", "ex-ex", "close the mouth"),
-    "smile": (SMILE, "max", "ex-ex", "keep a neutral expression"),
-    "eyes_closed": (EYES_CLOSED, "min", "1", "open both eyes"),
-    "glasses": (GLASSES, "max", "1", "take the glasses off"),
+    "yaw": (5.0, "max", "deg", "turn the face towards the camera"),
+    "pitch": (10.0, "max", "deg", "hold the camera at eye level"),
+    "roll": (8.0, "max", "deg", "hold the head upright"),
+    "eye_pixels": (40.0, "min", "px", "use the original photo or move closer"),
+    "sharpness": (0.08, "min", "1", "focus on the eyes, hold still"),
+    "mouth_open": (0.035, "max", "ex-ex", "close the mouth"),
+    "smile": (0.41, "max", "ex-ex", "keep a neutral expression"),
+    "eyes_closed": (0.16, "min", "1", "open both eyes"),
+    "glasses": (0.12, "max", "1", "take the glasses off"),
     "outside": (0, "max", "points", "show the whole face"),
     "landmark_spread": (LANDMARK_SPREAD, "max", "ex-ex", "show the whole face, well lit"),
 }
@@ -79,8 +67,7 @@ CHECKS = tuple(_LIMITS)
 
 def landmark(points: Floats, code: str) -> Floats:
     """An anthropometric landmark from 68 points: (..., 68, 2) -> (..., 2)."""
-    at: Floats = points[..., list(LANDMARKS[code]), :].mean(-2)
-    return at
+    return np.asarray(points[..., list(LANDMARKS[code]), :].mean(-2))
 
 
 def sharpness(chip: NDArray[np.uint8]) -> float:
@@ -116,14 +103,9 @@ def smile(points: Floats) -> float:
 
 def eye_opening(points: Floats) -> float:
     """Fissure height to length of the more closed eye."""
-
-    def opening(
-        outer: int, upper_out: int, upper_in: int, inner: int, lower_in: int, lower_out: int
-    ) -> float:
-        heights = np.linalg.norm(points[[upper_out, upper_in]] - points[[lower_out, lower_in]], axis=1)
-        return float(heights.mean() / np.linalg.norm(points[outer] - points[inner]))
-
-    return min(opening(36, 37, 38, 39, 40, 41), opening(45, 44, 43, 42, 47, 46))
+    eyes = points[[(36, 37, 38, 39, 40, 41), (45, 44, 43, 42, 47, 46)]]
+    heights = np.linalg.norm(eyes[:, [1, 2]] - eyes[:, [5, 4]], axis=-1).mean(1)
+    return float((heights / np.linalg.norm(eyes[:, 0] - eyes[:, 3], axis=-1)).min())
 
 
 # The aligned face's box, in fractions of its side: across the nasal root between the inner canthi,

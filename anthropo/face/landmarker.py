@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from anthropo.errors import FaceError, WeightsError, parameter
 from anthropo.face import _engine
-from anthropo.face.frame import outer_canthal_distance
+from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.face.gate import LANDMARK_SPREAD, Check, check_photo
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import MIRROR
 from anthropo.face.weights import face_detector, landmark_model
 from anthropo.photo import MAX_MEGAPIXELS, Photo, read_photo
 
-Floats = NDArray[np.float64]
 Which = Literal["one", "largest", "all"]
 
 # Detection. The detector's window is 80 px; a portrait's face is found on a thumbnail.
@@ -250,11 +249,6 @@ def _no_face(photo: Photo) -> FaceError:
     )
 
 
-def _unsteadiness(points: Floats, samples: Floats) -> float:
-    """Median spread of the landmarks over jittered boxes, in outer-canthal distances."""
-    return float(np.median(np.hypot(*samples.std(0, ddof=1).T))) / outer_canthal_distance(points)
-
-
 def landmark_predictor(path: str | None) -> _engine.ShapePredictor:
     """The landmark model, refused when it has other than 68 points."""
     predictor, _ = landmark_model(path)
@@ -365,21 +359,12 @@ def _equalised(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(table[grey])
 
 
-# ----------------------------------------------------------------------------------- landmarks
-
-
 @lru_cache(maxsize=16)
 def _jitter(evaluations: int) -> Floats:
     """Shift (in boxes) and size factor of each box: the plain one first, the rest random but fixed."""
     z = np.random.default_rng(20140623).standard_normal((evaluations, 3))
     z[0] = 0
     return np.column_stack([_SHIFT_SD * z[:, :2], np.exp(_SCALE_SD * z[:, 2])])
-
-
-def _inner(chip: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The aligned face without its padding."""
-    margin = round(_BOX * _PAD)
-    return chip[margin:-margin, margin:-margin]
 
 
 def beyond_border(points: Floats, size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -400,14 +385,14 @@ def _landmarks(photo: Photo, detection: _Detection, predictor: _engine.ShapePred
         contrast=_CONTRAST,
     )
     samples = photo.to_full(raw)
-    unsteadiness = _unsteadiness(samples.mean(0), samples)
+    spread = float(np.median(np.hypot(*samples.std(0, ddof=1).T)))
+    unsteadiness = spread / outer_canthal_distance(samples.mean(0))
     if unsteadiness > (LANDMARK_SPREAD if detection.second_try else _NO_FACE):
         raise _no_face(photo)
     half = len(samples) // 2  # more than asked for when few were: steadiness needs some
     plain, mirrored = samples[: max(1, jitter // 2)], samples[half : half + jitter // 2]
     samples = np.concatenate([plain, mirrored])
     points = samples.mean(0)
-    spread = samples.std(0, ddof=1) if jitter > 1 else np.full((68, 2), np.nan)
 
     outside = beyond_border(points, photo.full_size)
     if outside[17:].sum() > _CUT:  # a few points beyond the border are the gate's business
@@ -416,15 +401,17 @@ def _landmarks(photo: Photo, detection: _Detection, predictor: _engine.ShapePred
             "lie outside). Use a photo that shows the whole face."
         )
     camera = head_pose(points)
+    pad = round(_BOX * _PAD)
+    inner = chip[pad:-pad, pad:-pad]
     return Face(
         box=tuple(detection.box.tolist()),
         landmarks=points,
-        landmark_sd=spread,
+        landmark_sd=samples.std(0, ddof=1) if jitter > 1 else np.full((68, 2), np.nan),
         samples=samples,
         yaw=camera.yaw,
         pitch=camera.pitch,
         roll=camera.roll,
-        gate=check_photo(points, camera, _inner(chip), int(outside.sum()), unsteadiness),
+        gate=check_photo(points, camera, inner, int(outside.sum()), unsteadiness),
         score=detection.score,
         size=photo.full_size,
         source=photo.source,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from anthropo.face.frame import Floats
 
 #: Points that move least with expression and that do not slide along the cheek as the head turns:
 #: nasal bridge and base, canthi. The lids, brows, lips and outline are left out.
@@ -115,8 +115,7 @@ def _turn(w: Floats) -> Floats:
         return np.eye(3)
     x, y, z = w / angle
     k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    turned: Floats = np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * (k @ k)
-    return turned
+    return np.asarray(np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * (k @ k))
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> Floats:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.files import packaged_table
+
 #: ``points[MIRROR]`` names the points of a mirrored face: left and right exchange places.
 MIRROR: NDArray[np.intp] = np.array(
     [
@@ -25,39 +27,6 @@ MIRROR: NDArray[np.intp] = np.array(
 #: Code -> points of the 68-point scheme whose mean is the landmark. Definitions: Farkas 1994 and
 #: Elements of Morphology 2009/2013. Most points only approximate them: docs/atlas.md, "Caution".
 LANDMARKS: dict[str, tuple[int, ...]] = {
-    "n": (27,),  # nasion
-    "prn": (30,),  # pronasale
-    "sn": (33,),  # subnasale
-    "alR": (31,),  # alare
-    "alL": (35,),
-    "enR": (39,),  # endocanthion
-    "enL": (42,),
-    "exR": (36,),  # exocanthion
-    "exL": (45,),
-    "pR": (36, 37, 38, 39, 40, 41),  # pupil: centre of the lid margins, independent of gaze
-    "pL": (42, 43, 44, 45, 46, 47),
-    "psR": (37, 38),  # palpebrale superius: middle of the upper lid's margin
-    "psL": (43, 44),
-    "piR": (40, 41),  # palpebrale inferius
-    "piL": (46, 47),
-    "sciR": (19,),  # superciliare
-    "sciL": (24,),
-    "browinR": (21,),  # brow ends
-    "browinL": (22,),
-    "browoutR": (17,),
-    "browoutL": (26,),
-    "ls": (51,),  # labiale superius
-    "sts": (62,),  # stomion superius and inferius
-    "sti": (66,),
-    "sto": (62, 66),  # stomion
-    "li": (57,),  # labiale inferius
-    "cphR": (50,),  # crista philtri
-    "cphL": (52,),
-    "chR": (48,),  # cheilion
-    "chL": (54,),
-    "gn": (8,),  # gnathion
-    "zyR": (2,),  # zygion
-    "zyL": (14,),
-    "goR": (4,),  # gonion
-    "goL": (12,),
+    row["code"]: tuple(map(int, row["points"].split()))
+    for row in packaged_table("anthropo.face", "landmarks.csv")
 }

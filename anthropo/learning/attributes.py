@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import InputError, ModelError, parameter
-from anthropo.learning.cohort import SEPARATOR, some
+from anthropo.learning.cohort import some, split_labels
 from anthropo.learning.columns import METADATA
 from anthropo.learning.conformal import ConformalSets
 from anthropo.learning.cost import expected_cost_decision, parse_cost
@@ -66,12 +67,12 @@ class AttributeModel:
                 f"{some(names) or 'none'}. Add patients with and without."
             )
         order = sorted(counts, key=lambda name: (-counts[name], name))
-        cost = None
         if options.cost_matrix:
             raise InputError(
                 f"{parameter('cost_matrix')} is for one label per photo. Pass {parameter('cost', 'miss=5')} "
                 "for attributes."
             )
+        cost = 1 - np.eye(2)
         if options.cost:
             cost = parse_cost(options.cost, (ABSENT, PRESENT), PRESENT, ABSENT)
         table = design(features, options).copy()
@@ -79,9 +80,8 @@ class AttributeModel:
         for name in order:
             y = np.where(member[:, names.index(name)], PRESENT, ABSENT)
             one = HybridClassifier(
-                options.classifier, balance=options.balance, cost=1 - np.eye(2) if cost is None else cost,
-                random_state=options.seed,
-            ).fit(table, y, groups=features.patients)  # fmt: skip
+                options.classifier, balance=options.balance, cost=cost, random_state=options.seed
+            ).fit(table, y, groups=features.patients)
             out = np.clip(one.out_of_fold_[:, 1], 1e-6, 1 - 1e-6)
             classifiers.append(one)
             sets.append(ConformalSets.fit(one.out_of_fold_, (y == PRESENT).astype(np.int64)))
@@ -129,7 +129,7 @@ class AttributeModel:
             "chained": self.chained,
             "error_rate": self.error_rate,
             "classifiers": [],
-            "relations": [[r.first, r.second, r.odds_ratio, r.lo, r.hi, r.q] for r in self.relations],
+            "relations": [list(astuple(r)) for r in self.relations],
         }
         arrays: Arrays = {}
         for at, (one, sets) in enumerate(zip(self.classifiers, self.sets, strict=True)):
@@ -168,36 +168,26 @@ class AttributeModel:
         return cls(labels, classifiers, sets, relations, chained, reader.number("error_rate"))
 
 
-def split_labels(label: str) -> tuple[str, ...]:
-    """The labels in a cell ``a; b``."""
-    return tuple(one for one in label.split(f"{SEPARATOR} ") if one)
-
-
 def find_relations(
     names: Sequence[str], member: NDArray[np.bool_], patients: NDArray[Any]
 ) -> tuple[Relation, ...]:
     """Odds ratios of all pairs of attributes, surest first; a patient has what any of their photos has."""
-    from scipy.stats import fisher_exact
+    from scipy.stats import false_discovery_control, fisher_exact
 
     people = list(dict.fromkeys(patients.tolist()))
     has = np.array([member[patients == p].any(0) for p in people]).reshape(len(people), -1)
     pairs = []
-    for i in range(len(names)):
-        for j in range(i + 1, len(names)):
-            cells = np.array([[np.sum((has[:, i] == a) & (has[:, j] == b)) for b in (1, 0)] for a in (1, 0)])
-            if (cells.sum(0) == 0).any() or (cells.sum(1) == 0).any():
-                continue
+    for i, j in combinations(range(len(names)), 2):
+        cells = np.array([[np.sum((has[:, i] == a) & (has[:, j] == b)) for b in (1, 0)] for a in (1, 0)])
+        if cells.sum(0).all() and cells.sum(1).all():
             half = cells + 0.5
             log = float(np.log(half[0, 0] * half[1, 1] / half[0, 1] / half[1, 0]))
             wide = 1.96 * float(np.sqrt((1 / half).sum()))
-            p = float(fisher_exact(cells).pvalue)
-            pairs.append((p, names[i], names[j], log, wide))
+            limits = np.exp([log, log - wide, log + wide]).tolist()
+            pairs.append((float(fisher_exact(cells).pvalue), names[i], names[j], limits))
     pairs.sort()
-    q = 1.0
-    out: list[Relation] = []
-    for rank in range(len(pairs), 0, -1):
-        p, first, second, log, wide = pairs[rank - 1]
-        q = min(q, p * len(pairs) / rank)
-        ratio, lo, hi = np.exp([log, log - wide, log + wide]).tolist()
-        out.append(Relation(first, second, ratio, lo, hi, q))
-    return tuple(reversed(out))
+    rates = false_discovery_control([p for p, *_ in pairs]).tolist() if pairs else []
+    return tuple(
+        Relation(first, second, ratio, lo, hi, q)
+        for (_, first, second, (ratio, lo, hi)), q in zip(pairs, rates, strict=True)
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from importlib.resources import files
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import ModelError
+from anthropo.learning.model_readers import Arrays
 
 if TYPE_CHECKING:
     import xgboost
-
-Arrays = dict[str, NDArray[Any]]
 
 #: Objectives without other parameters than the number of classes.
 OBJECTIVES = ("binary:logistic", "binary:logitraw", "multi:softprob", "reg:squarederror")
@@ -47,13 +47,7 @@ _ROOT_PARENT = 2**31 - 1
 
 
 def booster_arrays(booster: xgboost.Booster) -> Arrays:
-    """The trees of a booster as arrays.
-
-    Raises
-    ------
-    ValueError
-        If the booster is of a kind that the arrays cannot hold.
-    """
+    """The trees of a booster as arrays."""
     learner = json.loads(bytes(booster.save_raw("json")))["learner"]
     model, param = learner["gradient_booster"].get("model", {}), learner["learner_model_param"]
     trees = model.get("trees", [])
@@ -101,9 +95,8 @@ def _fault(a: Mapping[str, NDArray[Any]], n_features: int) -> str | None:
         return "there is no class"
     if any(not np.isfinite(a[k]).all() for k, d in _DTYPES.items() if d is np.float32):
         return "a value is not finite"
-    if a["tree_class"].size and not 0 <= a["tree_class"].min() <= a["tree_class"].max() < len(
-        a["base_score"]
-    ):
+    classes = len(a["base_score"])
+    if trees and not 0 <= a["tree_class"].min() <= a["tree_class"].max() < classes:
         return "a class is out of range"
     if n and not 0 <= a["feature"].min() <= a["feature"].max() < n_features:
         return "a feature is out of range"
@@ -140,21 +133,9 @@ def _fault_of_shape(
 def booster_from_arrays(
     arrays: Mapping[str, NDArray[Any]], objective: str, n_features: int
 ) -> xgboost.Booster:
-    """The booster of which :func:`booster_arrays` made the arrays.
+    """The booster of untrusted arrays that :func:`booster_arrays` makes; XGBoost gets none that are no trees.
 
-    Parameters
-    ----------
-    arrays : mapping of str to array
-        From an untrusted file.
-    objective : str
-        One of :data:`OBJECTIVES`.
-    n_features : int
-        Columns of the data that it will be given; XGBoost does not check their number.
-
-    Raises
-    ------
-    ModelError
-        If the arrays are no trees; XGBoost is then not called.
+    XGBoost does not check that the data that it is given have `n_features` columns.
     """
     fault = "the objective is unknown" if objective not in OBJECTIVES else _fault(arrays, n_features)
     classes = len(arrays["base_score"]) if fault is None else 0
@@ -180,42 +161,26 @@ def booster_from_arrays(
 
 def _model(a: Mapping[str, NDArray[Any]], objective: str, classes: int, n_features: int) -> dict[str, Any]:
     """XGBoost's JSON of a model, as of its version 3.1."""
+    model: dict[str, Any] = json.loads(files(__package__).joinpath("xgboost.json").read_text("utf-8"))[
+        "model"
+    ]
+    learner, starts = model["learner"], a["tree_start"].tolist()
     num_class = str(classes if classes > 1 else 0)
-    parameters = (
-        {"softmax_multiclass_param": {"num_class": num_class}}
-        if classes > 1
-        else {"reg_loss_param": {"scale_pos_weight": "1"}}
-    )
-    starts = a["tree_start"].tolist()
-    return {
-        "version": [3, 1, 0],
-        "learner": {
-            "attributes": {},
-            "feature_names": [],
-            "feature_types": [],
-            "objective": {"name": objective, **parameters},
-            "learner_model_param": {
-                "base_score": f"[{','.join(f'{x:.9g}' for x in a['base_score'].tolist())}]",
-                "boost_from_average": "0",
-                "num_class": num_class,
-                "num_feature": str(n_features),
-                "num_target": "1",
-            },
-            "gradient_booster": {
-                "name": "gbtree",
-                "model": {
-                    "cats": {"enc": [], "feature_segments": [], "sorted_idx": []},
-                    "gbtree_model_param": {"num_parallel_tree": "1", "num_trees": str(len(starts) - 1)},
-                    "iteration_indptr": a["round_start"].tolist(),
-                    "tree_info": a["tree_class"].tolist(),
-                    "trees": [
-                        _tree(i, {name: a[name][first:end] for name in _NODES}, str(n_features))
-                        for i, (first, end) in enumerate(pairwise(starts))
-                    ],
-                },
-            },
-        },
-    }
+    if classes > 1:
+        learner["objective"] = {"name": objective, "softmax_multiclass_param": {"num_class": num_class}}
+    else:
+        learner["objective"] = {"name": objective, "reg_loss_param": {"scale_pos_weight": "1"}}
+    base_score = f"[{','.join(f'{x:.9g}' for x in a['base_score'].tolist())}]"
+    sizes = {"num_class": num_class, "num_feature": str(n_features)}
+    learner["learner_model_param"] |= {"base_score": base_score, **sizes}
+    forest = learner["gradient_booster"]["model"]
+    forest["gbtree_model_param"]["num_trees"] = str(len(starts) - 1)
+    forest |= {"iteration_indptr": a["round_start"].tolist(), "tree_info": a["tree_class"].tolist()}
+    forest["trees"] = [
+        _tree(i, {name: a[name][first:end] for name in _NODES}, str(n_features))
+        for i, (first, end) in enumerate(pairwise(starts))
+    ]
+    return model
 
 
 def _tree(number: int, nodes: Arrays, n_features: str) -> dict[str, Any]:
@@ -223,19 +188,11 @@ def _tree(number: int, nodes: Arrays, n_features: str) -> dict[str, Any]:
     parents = np.full(n, _ROOT_PARENT)
     inner = np.flatnonzero(nodes["left"] != -1)
     parents[nodes["left"][inner]] = parents[nodes["right"][inner]] = inner
-    return {
-        "id": number,
-        **{key: nodes[name].tolist() for name, (_, key) in _NODES.items()},
-        "parents": parents.tolist(),
-        "split_type": [0] * n,
-        "categories": [],
-        "categories_nodes": [],
-        "categories_segments": [],
-        "categories_sizes": [],
-        "tree_param": {
-            "num_deleted": "0",
-            "num_feature": n_features,
-            "num_nodes": str(n),
-            "size_leaf_vector": "1",
-        },
-    }
+    size = {"num_deleted": "0", "num_feature": n_features, "num_nodes": str(n), "size_leaf_vector": "1"}
+    nothing: list[int] = []
+    categories = dict.fromkeys(
+        ("categories", "categories_nodes", "categories_segments", "categories_sizes"), nothing
+    )
+    values = {key: nodes[name].tolist() for name, (_, key) in _NODES.items()}
+    values |= {"parents": parents.tolist(), "split_type": [0] * n}
+    return {"id": number, **values, **categories, "tree_param": size}

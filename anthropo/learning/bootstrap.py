@@ -58,7 +58,6 @@ def _block(judged: Judged, positive: int | None, weights: Floats) -> dict[str, F
 
     present = sorted(set(truth.tolist()))
     asked = present if positive is None else [positive]
-    ranked = [_rank_areas(proba[:, c], truth == c, weights) for c in asked]
     if positive is None:
         squared = ((proba - np.eye(len(judged.labels))[truth]) ** 2).sum(1)
         given = proba[np.arange(n), truth]
@@ -67,15 +66,16 @@ def _block(judged: Judged, positive: int | None, weights: Floats) -> dict[str, F
         squared = (probability - true) ** 2
         given = np.where(true, probability, 1 - probability)
     recalls = [share(decision == c, truth == c) for c in present]
+    cleared = [share((decision != c) & (decision >= 0), truth != c) for c in asked]
+    nothing = np.full(len(weights), math.nan)
+    auroc, auprc = np.mean([_rank_areas(proba[:, c], truth == c, weights) for c in asked], axis=0)
     figures = {
         "sensitivity": np.mean([share(decision == c, truth == c) for c in asked], axis=0),
-        "specificity": np.mean([share((decision != c) & (decision >= 0), truth != c) for c in asked], axis=0),
+        "specificity": np.mean(cleared, axis=0),
         "accuracy": mean(decision == truth),
-        "balanced_accuracy": np.mean(recalls, axis=0)
-        if len(present) > 1
-        else np.full(len(weights), math.nan),
-        "auroc": np.mean([areas[0] for areas in ranked], axis=0),
-        "auprc": np.mean([areas[1] for areas in ranked], axis=0),
+        "balanced_accuracy": np.mean(recalls, axis=0) if len(present) > 1 else nothing,
+        "auroc": auroc,
+        "auprc": auprc,
         "brier": mean(squared),
         "log_loss": mean(-np.log(np.clip(given, _LEAST_PROBABILITY, 1))),
     }

@@ -9,50 +9,13 @@ library), so that the hash of a file tells whether two models are equal.
 =================  ==========================================================================
 member             what it is
 =================  ==========================================================================
-manifest.json      the keys below
+manifest.json      what the model is, in JSON
 card.md            the model card, written from the manifest; for people (`unzip -p FILE card.md`)
 arrays/NAME.npy    booleans, integers or floats, little-endian, C order
 =================  ==========================================================================
 
-Keys of the manifest; all may be missing or null but those that :func:`write_bundle` fills (†), further
-keys are kept. A `figure` is ``{"value", "lo", "hi", "reason"}`` with a 95 % interval; a number that cannot
-be had is null with a reason, never NaN. Neither ids of patients nor names or paths of photographs may
-enter the manifest or the arrays; `command` holds file names without their folders.
-
-==================  =========================================================================
-key                 value
-==================  =========================================================================
-format †            ``"anthropo-model"``
-format_version †    integer; raised when an older anthropo can no longer read the file
-anthropo †          version that wrote the file
-files †             {member: {"sha256", "size"}}, without manifest.json
-created, title      text; the date (ISO 8601) if the file shall hold it, a name for people
-task                "binary", "multiclass", "one-vs-rest", "multilabel" or "normality"; of networks
-                    also "grades" and "cases"
-controls            label of the healthy people, where there is one
-labels, positive    list of labels in the order of the arrays; the affected label of a binary task
-classifier          "xgboost", "svm" or "svm-rbf"
-balance             "weights", "resample" or "none"
-encoder             {"name", "digest", "licence", "commercial_use", "dimension", "size", "parameters"}
-weights             other weights it needs: [{"name", "digest", "licence", "commercial_use"}]
-regions             list of regions in the order of the arrays
-measurements        list of measurement ids, in order
-metadata            list of metadata columns, in order
-settings            {"fingerprint", ...}: how photographs have to be measured
-cohort              {"photos", "patients", "left_out", "sha256" (of the table),
-                    "labels": {label: {"photos", "patients"}},
-                    "subgroups": {column: {value: patients}}, such as sex and age band}
-validation          {"method", "n_photos", "n_patients", "prevalence" (of PPV and NPV),
-                    "models": {"hybrid" | "measurements" | ...: {metric: figure}}}
-cost                {true label: {decided label: cost}}
-operating_point     {"rule", "threshold", "sensitivity": figure, "specificity": figure}
-conformal           {"error"}: error rate of the prediction sets
-novelty             {"specificity"}: of "none of these" among controls
-gallery             {label: patients} of labels known only by their nearest patients
-network             of networks alone: see `anthropo.networks.network.Network`
-command, seed       how it was trained
-libraries           {library: version}
-==================  =========================================================================
+`manifest.toml` beside this module has the manifest's keys. Neither ids of patients nor names or paths of
+photographs may enter the manifest or the arrays.
 """
 
 from __future__ import annotations
@@ -65,12 +28,15 @@ import os
 import re
 import stat
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +45,11 @@ from anthropo import __version__
 from anthropo.errors import ModelError
 from anthropo.files import write_atomically
 from anthropo.learning.card import card
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 FORMAT, FORMAT_VERSION = "anthropo-model", 1
 SUFFIX = ".anthropo"
@@ -96,7 +67,7 @@ _GIVE_A_MODEL = "Give a file that `anthropo train` (a network: `anthropo finetun
 class Bundle:
     """What a model file holds."""
 
-    manifest: dict[str, Any]  # JSON; keys in the table above
+    manifest: dict[str, Any]  # JSON; keys in manifest.toml
     arrays: dict[str, NDArray[Any]]  # booleans, integers or floats
 
 
@@ -107,53 +78,12 @@ class _Refused(Exception):
 # ------------------------------------------------------------------------------- the manifest
 
 _OWN = ("format", "format_version", "anthropo", "files")  # what write_bundle fills
-_ANY = "*"
-_FIGURE = {"value": float, "lo": float, "hi": float, "reason": str}
-_WEIGHTS = {"name": str, "digest": str, "licence": str, "commercial_use": bool}
-#: Kinds of the known keys: a type, [kind] for lists, {key: kind} for objects, * for any key.
-_KINDS: dict[str, Any] = {
-    "format": str,
-    "format_version": int,
-    "anthropo": str,
-    "files": {_ANY: {"sha256": str, "size": int}},
-    "created": str,
-    "title": str,
-    "task": str,
-    "labels": [str],
-    "positive": str,
-    "classifier": str,
-    "balance": str,
-    "encoder": {**_WEIGHTS, "dimension": int, "size": int, "parameters": int, "seen": int},
-    "weights": [_WEIGHTS],
-    "regions": [str],
-    "measurements": [str],
-    "metadata": [str],
-    "settings": {"fingerprint": str},
-    "cohort": {
-        "photos": int,
-        "patients": int,
-        "left_out": int,
-        "corrected": int,  # photos with landmarks placed by hand
-        "sha256": str,
-        "labels": {_ANY: {"photos": int, "patients": int}},
-        "subgroups": {_ANY: {_ANY: int}},
-    },
-    "validation": {
-        "method": str,
-        "n_photos": int,
-        "n_patients": int,
-        "prevalence": float,
-        "models": {_ANY: {_ANY: _FIGURE}},
-    },
-    "cost": {_ANY: {_ANY: float}},
-    "operating_point": {"rule": str, "threshold": float, "sensitivity": _FIGURE, "specificity": _FIGURE},
-    "conformal": {"error": float},
-    "novelty": {"specificity": float},
-    "gallery": {_ANY: int},
-    "command": str,
-    "seed": int,
-    "libraries": {_ANY: str},
-}
+
+
+@lru_cache(maxsize=1)
+def _kinds() -> dict[str, Any]:
+    """Kinds of the known keys: the name of a type, a list of one, an object; * is any key."""
+    return dict(tomllib.loads(files(__package__).joinpath("manifest.toml").read_text("utf-8")))
 
 
 def _misfit(value: Any, kind: Any, where: str) -> str | None:
@@ -163,17 +93,14 @@ def _misfit(value: Any, kind: Any, where: str) -> str | None:
     if isinstance(kind, dict):
         if not isinstance(value, dict):
             return f"{where} is not an object"
-        inner = ((value[k], kind.get(k, kind.get(_ANY)), f"{where} > {k}") for k in value)
+        inner = ((value[k], kind.get(k, kind.get("*")), f"{where} > {k}") for k in value)
         return next((m for v, k, w in inner if k is not None and (m := _misfit(v, k, w))), None)
     if isinstance(kind, list):
         if not isinstance(value, list) or any(v is None for v in value):
             return f"{where} is not a list"
         return next((m for v in value if (m := _misfit(v, kind[0], where))), None)
-    if kind is float:
-        fits = isinstance(value, (int, float)) and not isinstance(value, bool)
-    else:
-        fits = type(value) is kind
-    return None if fits else f"{where} is not of the type {kind.__name__}"
+    fits = type(value).__name__ == kind or (kind == "float" and type(value) is int)
+    return None if fits else f"{where} is not of the type {kind}"
 
 
 # control characters would reach a terminal, lone surrogates cannot be written anywhere
@@ -194,7 +121,7 @@ def _unfit_text(value: Any, depth: int = 0) -> str | None:
 
 
 def _manifest_fault(manifest: dict[str, Any]) -> str | None:
-    return _unfit_text(manifest) or _misfit(manifest, _KINDS, "manifest")
+    return _unfit_text(manifest) or _misfit(manifest, _kinds(), "manifest")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -215,10 +142,6 @@ def _number(digits: str) -> float:
     return number
 
 
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
 def _parse_manifest(data: bytes) -> dict[str, Any]:
     try:
         manifest = json.loads(
@@ -226,7 +149,7 @@ def _parse_manifest(data: bytes) -> dict[str, Any]:
             object_pairs_hook=_once,
             parse_int=_integer,
             parse_float=_number,
-            parse_constant=_no_number,
+            parse_constant=_number,
         )
     except (ValueError, RecursionError):
         raise _Refused(f"its {_MANIFEST} is not valid JSON; damaged or altered. {_GET_ANOTHER}") from None
@@ -262,9 +185,7 @@ def _array_bytes(name: str, array: NDArray[Any]) -> bytes:
     if little.dtype.str not in _DTYPES:
         raise ValueError(f"array {name}: dtype {little.dtype} cannot be kept in a model file")
     file = io.BytesIO()
-    np.lib.format.write_array(  # type: ignore[no-untyped-call, unused-ignore]
-        file, little, version=(1, 0), allow_pickle=False
-    )
+    np.save(file, little, allow_pickle=False)
     return file.getvalue()
 
 
@@ -301,10 +222,9 @@ _PARSER_ERRORS = (
     struct.error,
     EOFError,
     ValueError,
-    OverflowError,
+    ArithmeticError,
     RuntimeError,
-    KeyError,
-    IndexError,
+    LookupError,
 )
 
 
@@ -394,7 +314,7 @@ def _member_fault(info: zipfile.ZipInfo) -> str | None:
     return None
 
 
-def _check_layout(archive: zipfile.ZipFile, files: Mapping[str, Any]) -> None:
+def _check_layout(archive: zipfile.ZipFile, listed: Mapping[str, Any]) -> None:
     """Refuse a zip in which anything is hidden, doubled, missing, or more than a plain stored file."""
     position, seen = 0, set()
     for info in archive.infolist():
@@ -411,21 +331,21 @@ def _check_layout(archive: zipfile.ZipFile, files: Mapping[str, Any]) -> None:
         position += _LOCAL_HEADER + len(info.filename) + info.file_size
     if position != archive.start_dir:
         raise _Refused(f"its members overlap or leave gaps; altered. {_GET_ANOTHER}")
-    if missing := sorted({*files, _MANIFEST} - seen):
+    if missing := sorted({*listed, _MANIFEST} - seen):
         raise _Refused(f"{_shown(missing[0])} is missing from it; damaged or altered. {_GET_ANOTHER}")
-    if extra := sorted(seen - {*files, _MANIFEST}):
+    if extra := sorted(seen - {*listed, _MANIFEST}):
         raise _Refused(f"{extra[0]} is in it but not in its {_MANIFEST}; altered. {_GET_ANOTHER}")
 
 
 def _read(file: BinaryIO, size: int) -> Bundle:
     with _open_zip(file, size) as archive:
         manifest = _read_manifest(archive)
-        files = manifest.get("files") or {}
-        _check_layout(archive, files)
+        listed = manifest.get("files") or {}
+        _check_layout(archive, listed)
         arrays: dict[str, NDArray[Any]] = {}
-        for name in files:
+        for name in listed:
             data = _read_member(archive, archive.getinfo(name))
-            if files[name] != _fingerprint(data):
+            if listed[name] != _fingerprint(data):
                 raise _Refused(f"{name} does not match its SHA-256; damaged or altered. {_GET_ANOTHER}")
             if name != _CARD:
                 if not (name.startswith("arrays/") and name.endswith(".npy")):
@@ -437,13 +357,8 @@ def _read(file: BinaryIO, size: int) -> Bundle:
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     """Read a model file that may come from anywhere; nothing of it is executed or written to disk.
 
-    Known keys of the manifest have the types of the table above, or are missing or null; arrays can be
+    Known keys of the manifest have the types of manifest.toml, or are missing or null; arrays can be
     written to. Whether they fit each other is for the caller to check.
-
-    Raises
-    ------
-    ModelError
-        If the file is missing, damaged, altered, foreign, or of a newer format.
     """
     try:
         status = os.stat(path)
@@ -467,15 +382,8 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
 def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> None:
     """Write a model file, whole or not at all; the same contents give the same bytes.
 
-    The file's manifest gets the keys marked † as well. Names of arrays are of ASCII letters, digits, ``_``,
-    ``-``, ``.`` and ``/``.
-
-    Raises
-    ------
-    ModelError
-        If it cannot be written (folder missing, no permission, disk full), or is too large.
-    ValueError
-        If the bundle has what a model file cannot hold: a mistake of the caller.
+    The file's manifest gets its format, version and list of files as well. Names of arrays are of ASCII
+    letters, digits, ``_``, ``-``, ``.`` and ``/``.
     """
     members = {f"arrays/{name}.npy": _array_bytes(name, array) for name, array in bundle.arrays.items()}
     if unfit := [name for name in members if not _NAME.fullmatch(name)]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from anthropo.learning.judged import Floats
 
 _PRIOR = 1e-6  # weight of the penalty on slopes, per photo
 _HELD = 3.0  # photos' worth of penalty on leaving a part's expected slope
@@ -24,23 +24,19 @@ class Stack:
 
     def margins(self, parts: Sequence[Floats]) -> Floats:
         """Log-odds (n, k) of each label against the average one, from parts of shape (n, k)."""
-        total: Floats = self.bias + sum(
-            slope * centred(part) for slope, part in zip(self.slopes, parts, strict=True)
-        )
-        return total
+        weighted = (slope * centred(part) for slope, part in zip(self.slopes, parts, strict=True))
+        return np.asarray(self.bias + sum(weighted))
 
 
 def centred(margins: Floats) -> Floats:
     """Margins (..., k) with mean 0 over the labels; probabilities do not change."""
-    out: Floats = margins - margins.mean(-1, keepdims=True)
-    return out
+    return np.asarray(margins - margins.mean(-1, keepdims=True))
 
 
 def softmax(margins: Floats) -> Floats:
     """Probabilities (n, k) of margins (n, k)."""
     grown = np.exp(margins - margins.max(1, keepdims=True))
-    out: Floats = grown / grown.sum(1, keepdims=True)
-    return out
+    return np.asarray(grown / grown.sum(1, keepdims=True))
 
 
 def against_rest(margins: Floats) -> Floats:
@@ -67,8 +63,6 @@ def fit_stack(
 
     `expected_slope` is what a part has unless the photos say otherwise: for parts that are log-odds already.
 
-    Notes
-    -----
     With two labels and one part this is Platt scaling (Platt 1999), with more labels vector scaling with
     one temperature (Guo et al., ICML 2017). Slopes are held at 0 or above: a part that is wrong more often
     than right out of fold is not used.
@@ -82,8 +76,7 @@ def fit_stack(
     spread[spread < 1e-9] = 1.0  # says nothing: no steep slope for it
     x = np.stack([centred(p) / s for p, s in zip(parts, spread, strict=True)])  # (p, n, k)
     share = weights / weights.sum()
-    truth = np.zeros((n, k))
-    truth[np.arange(n), y] = 1
+    truth = np.eye(k)[y]
     firm = _FIRM / n / k
     middle = np.zeros(len(x)) if expected_slope is None else expected_slope * spread
 

@@ -41,8 +41,6 @@ _METRICS = {
     "brier": "Brier score",
 }
 
-# ------------------------------------------------------------------------------- small pieces
-
 
 def _part(manifest: Manifest, *keys: str) -> dict[str, Any]:
     """An object inside the manifest; empty when it is missing."""
@@ -90,9 +88,8 @@ def _weights(manifest: Manifest) -> list[dict[str, Any]]:
 
 
 def _not_commercial(manifest: Manifest) -> list[str]:
-    return [
-        w.get("name") or "unnamed weights" for w in _weights(manifest) if w.get("commercial_use") is False
-    ]
+    weights = _weights(manifest)
+    return [w.get("name") or "unnamed weights" for w in weights if w.get("commercial_use") is False]
 
 
 def _few(counts: Mapping[str, int | None]) -> str:
@@ -101,16 +98,12 @@ def _few(counts: Mapping[str, int | None]) -> str:
     return ", ".join(f"{label} ({n:,})" for n, label in few)
 
 
-# ----------------------------------------------------------------------------- anthropo inspect
-
-
 def describe(manifest: Manifest) -> list[Row]:
-    """Names and values that describe a model at a glance, one line each.
-
-    What the manifest does not have is left out, but for the task and the cohort.
-    """
+    """Names and values that describe a model at a glance, without those that its manifest lacks."""
     cohort, encoder = _part(manifest, "cohort"), _part(manifest, "encoder")
     validation, point = _part(manifest, "validation"), _part(manifest, "operating_point")
+    main = _part(validation, "models", "hybrid") or _part(validation, "models", "network")
+    sizes = [(file or {}).get("size") or 0 for file in _part(manifest, "files").values()]
     task = manifest.get("task")
     trained_on = _photos_of_patients(cohort.get("photos"), cohort.get("patients"))
     if cohort.get("left_out"):
@@ -145,7 +138,7 @@ def describe(manifest: Manifest) -> list[Row]:
         ("measurements", _number(len(manifest["measurements"])) if manifest.get("measurements") else None),
         ("metadata", ", ".join(manifest.get("metadata") or ())),
         ("validated by", validation.get("method")),
-        *((_metric(name), _figure(figure)) for name, figure in _main_figures(validation).items()),
+        *((_metric(name), _figure(figure)) for name, figure in main.items()),
         ("decision", point.get("rule")),
         ("threshold", _number(point["threshold"]) if point.get("threshold") is not None else None),
         *(
@@ -158,13 +151,9 @@ def describe(manifest: Manifest) -> list[Row]:
         ("seed", None if manifest.get("seed") is None else str(manifest["seed"])),
         ("created", manifest.get("created")),
         ("anthropo", manifest.get("anthropo")),
-        ("size", _size(manifest)),
+        ("size", f"{sum(sizes) / 1000:,.0f} kB in {len(sizes)} members" if sizes else None),
     ]
     return [(name, _plain(value)) for name, value in rows if value]
-
-
-def _main_figures(validation: Manifest) -> dict[str, Any]:
-    return _part(validation, "models", "hybrid") or _part(validation, "models", "network")
 
 
 def _network(manifest: Manifest) -> list[tuple[str, str | None]]:
@@ -189,14 +178,6 @@ def _costs(manifest: Manifest) -> list[Row]:
         for called, cost in (row or {}).items()
         if true != called and cost is not None
     ]
-
-
-def _size(manifest: Manifest) -> str | None:
-    sizes = [(f or {}).get("size") or 0 for f in _part(manifest, "files").values()]
-    return f"{sum(sizes) / 1000:,.0f} kB in {len(sizes)} members" if sizes else None
-
-
-# ------------------------------------------------------------------------------------ the card
 
 
 def _plain(text: Any) -> str:

@@ -55,7 +55,7 @@ class Case:
     @property
     def labels(self) -> tuple[str, ...]:
         """The case's labels, where a case may have several or none."""
-        return tuple(label for label in self.label.split(f"{SEPARATOR} ") if label)
+        return split_labels(self.label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +74,16 @@ def hashed(identity: str, salt: str) -> str:
     return hmac.new(salt.encode(), identity.encode(), hashlib.sha256).hexdigest()[:12]
 
 
+def split_labels(cell: str) -> tuple[str, ...]:
+    """The labels in a cell ``a; b``."""
+    return tuple(label for label in cell.split(f"{SEPARATOR} ") if label)
+
+
 def some(names: Iterable[str]) -> str:
     """The first few of many names, for a message."""
     listed = list(names)
     more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
     return ", ".join(listed[:_NAMED]) + more
-
-
-# ------------------------------------------------------------------------------------- reading
 
 
 def read_cohort(path: str | os.PathLike[str], *, multilabel: bool = False) -> Cohort:
@@ -145,9 +147,8 @@ def read_cohort_table(path: Path, *, multilabel: bool = False) -> Cohort:
     if table.without_photo:
         text = f"{path}: no photo in {_rows(table.without_photo)}; left out."
         findings.append(Finding("warning", "photo", text))
-    unlabelled = [
-        row for row, item in zip(table.rows, items, strict=True) if not item.columns["label"].strip()
-    ]
+    rows = list(zip(table.rows, items, strict=True))
+    unlabelled = [row for row, item in rows if not item.columns["label"].strip()]
     if unlabelled and not multilabel:
         raise InputError(
             f"{path}: the label is empty in {_rows(unlabelled)}. Fill it in, or delete the row; controls "
@@ -162,16 +163,15 @@ def read_cohort_table(path: Path, *, multilabel: bool = False) -> Cohort:
         )
         for item in items
     ]
-    unnamed = [row for row, item in zip(table.rows, items, strict=True) if not item.columns.get("patient")]
+    unnamed = [row for row, item in rows if not item.columns.get("patient")]
     if "patient" not in columns:
         findings.append(_no_patients(f"{path}: no column `patient`"))
     elif unnamed:
         findings.append(_no_patients(f"{path}: no patient in {_rows(unnamed)}"))
     cases, repeated = _once(cases)
     if repeated:
-        findings.append(
-            Finding("note", "photo", f"{path}: {some(repeated)} repeated in equal rows; counted once.")
-        )
+        text = f"{path}: {some(repeated)} repeated in equal rows; counted once."
+        findings.append(Finding("note", "photo", text))
     kinds, notes = _metadata(str(path), cases)
     return Cohort(tuple(cases), str(path), kinds, multilabel, (*findings, *notes))
 
@@ -195,18 +195,14 @@ def read_cohort_folder(path: Path) -> Cohort:
     folders = sorted(p.name for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
     labels = {case.label for case in cases}
     if empty := [name for name in folders if _composed(name) not in labels]:
-        findings.append(
-            Finding("warning", "label", f"{path}: no photographs in {some(empty)}; no label is made of it.")
-        )
+        text = f"{path}: no photographs in {some(empty)}; no label is made of it."
+        findings.append(Finding("warning", "label", text))
     if loose:
-        findings.append(
-            Finding(
-                "warning",
-                "photo",
-                f"{path}: photos beside the subfolders have no label, {loose} of them; left out. Move each "
-                "into its label's subfolder.",
-            )
+        text = (
+            f"{path}: photos beside the subfolders have no label, {loose} of them; left out. Move each into "
+            "its label's subfolder."
         )
+        findings.append(Finding("warning", "photo", text))
     return Cohort(tuple(cases), str(path), findings=tuple(findings))
 
 
@@ -225,12 +221,11 @@ def _joined(cell: str) -> str:
 
 
 def _no_patients(what: str) -> Finding:
-    return Finding(
-        "warning",
-        "patient",
+    text = (
         f"{what}: each such photo counts as a patient of its own. If someone has several photos, name the "
-        "patients in a column `patient` of a CSV, or the figures come out too good.",
+        "patients in a column `patient` of a CSV, or the figures come out too good."
     )
+    return Finding("warning", "patient", text)
 
 
 def _once(cases: list[Case]) -> tuple[list[Case], list[str]]:
@@ -245,27 +240,18 @@ def _once(cases: list[Case]) -> tuple[list[Case], list[str]]:
     return list(kept.values()), repeated
 
 
-# ------------------------------------------------------------------------------------ metadata
-
-
 def typed(cells: Sequence[str], kind: Kind) -> Values:
     """A column of cells as numbers (NaN where missing) or words (None where missing).
 
-    Parameters
-    ----------
-    cells : sequence of str
-        Empty, ``NA``, ``N/A``, ``NaN``, ``null``, and what cannot be read as an age or sex, are missing.
-    kind : {"age", "sex", "number", "category"}
+    Empty, ``NA``, ``N/A``, ``NaN``, ``null``, and what cannot be read as an age or sex, are missing.
     """
     if kind == "age":
         return [_or(math.nan, parse_age, cell) for cell in cells]
     if kind == "sex":
         return [_or(None, parse_sex, cell) for cell in cells]
     if kind == "number":
-        return [
-            float(cell.strip().replace(",", ".")) if _NUMBER.fullmatch(cell.strip()) else math.nan
-            for cell in cells
-        ]
+        words = [cell.strip() for cell in cells]
+        return [float(word.replace(",", ".")) if _NUMBER.fullmatch(word) else math.nan for word in words]
     return [None if missing(cell) else cell.strip() for cell in cells]
 
 
@@ -283,10 +269,8 @@ def missing(cell: str) -> bool:
 
 def kind_of(name: str, cells: Iterable[str]) -> Kind:
     """Kind of a column, by its name and cells."""
-    if name == "age":
-        return "age"
-    if name == "sex":
-        return "sex"
+    if name in ("age", "sex"):
+        return "age" if name == "age" else "sex"
     numeric = all(missing(cell) or _NUMBER.fullmatch(cell.strip()) for cell in cells)
     return "number" if numeric else "category"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,14 +21,7 @@ _PAIRED = 10  # patients with several labels, and at least half of all: meant so
 
 
 def validate(cohort: Cohort, features: Features, *, allow_duplicates: bool = False) -> list[Finding]:
-    """Findings on a cohort whose photos have been read.
-
-    Returns
-    -------
-    list of Finding
-        Errors first, then warnings, then notes. Labels and patients are counted without the photos that
-        are left out.
-    """
+    """Findings on a cohort whose photos have been read; those left out count for no label or patient."""
     unusable = {photo for photo, _ in features.left_out}
     rest = tuple(case for case in cohort.cases if case.photo not in unusable)
     findings = []
@@ -50,15 +43,8 @@ def validate(cohort: Cohort, features: Features, *, allow_duplicates: bool = Fal
 
 def check(cohort: Cohort) -> list[Finding]:
     """Findings on a cohort that need none of its photographs opened, errors first."""
-    findings = [
-        *cohort.findings,
-        *_labels(cohort),
-        *_patients(cohort),
-        *_photos(cohort),
-        *_unreadable_cells(cohort),
-        *_leaks(cohort),
-    ]
-    return by_level(findings)
+    checks = (_labels, _patients, _photos, _unreadable_cells, _leaks)
+    return by_level([*cohort.findings, *(finding for find in checks for finding in find(cohort))])
 
 
 def by_level(findings: Iterable[Finding]) -> list[Finding]:
@@ -67,37 +53,35 @@ def by_level(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: order.index(finding.level))
 
 
-def _labels(cohort: Cohort) -> list[Finding]:
+def _labels(cohort: Cohort) -> Iterator[Finding]:
     patients: dict[str, set[str]] = defaultdict(set)
     for case in cohort.cases:
         for label in case.labels if cohort.multilabel else (case.label,):
             patients[label].add(case.patient)
     everybody = {case.patient for case in cohort.cases}
-    findings = []
-    if cohort.multilabel:
-        if not patients:
-            text = f"{cohort.source}: no case has a label. Fill in the column `label`."
-            return [Finding("error", "label", text)]
-        common = [label for label, having in patients.items() if having == everybody]
-        if common:
-            text = (
-                f"{cohort.source}: every patient has {some(common)}, so that it cannot be learned. Add "
-                "patients without."
-            )
-            findings.append(Finding("error" if len(common) == len(patients) else "warning", "label", text))
-    elif len(patients) == 1:
+    if cohort.multilabel and not patients:
+        text = f"{cohort.source}: no case has a label. Fill in the column `label`."
+        yield Finding("error", "label", text)
+        return
+    if not cohort.multilabel and len(patients) == 1:
         text = (
             f"{cohort.source}: one label only, {next(iter(patients))} ({len(cohort.cases)} photos). Add "
             "photos with another label, such as controls."
         )
-        return [Finding("error", "label", text)]
-    alone = [label for label, having in patients.items() if len(having) == 1]
-    if alone:
+        yield Finding("error", "label", text)
+        return
+    if common := [label for label, having in patients.items() if cohort.multilabel and having == everybody]:
+        text = (
+            f"{cohort.source}: every patient has {some(common)}, so that it cannot be learned. Add "
+            "patients without."
+        )
+        yield Finding("error" if len(common) == len(patients) else "warning", "label", text)
+    if alone := [label for label, having in patients.items() if len(having) == 1]:
         text = (
             f"{cohort.source}: a single patient each for {some(alone)}: too few to train on, new photos are "
             "compared with that patient (gallery). Add patients to have them trained."
         )
-        findings.append(Finding("note", "label", text))
+        yield Finding("note", "label", text)
     spellings: dict[str, list[str]] = defaultdict(list)
     for label in patients:
         spellings[" ".join(label.casefold().split())].append(label)
@@ -107,66 +91,54 @@ def _labels(cohort: Cohort) -> list[Finding]:
                 f"{cohort.source}: {' and '.join(repr(label) for label in same)} differ in capitals or "
                 "spaces only and are taken for different labels. Write them alike if one is meant."
             )
-            findings.append(Finding("warning", "label", text))
-    return findings
+            yield Finding("warning", "label", text)
 
 
-def _patients(cohort: Cohort) -> list[Finding]:
-    findings = _of_two_sexes(cohort)
-    if cohort.multilabel:
-        return findings
+def _patients(cohort: Cohort) -> Iterator[Finding]:
+    sexes: dict[str, set[str]] = defaultdict(set)
     labels: dict[str, dict[str, None]] = defaultdict(dict)
     for case in cohort.cases:
+        with contextlib.suppress(InputError):  # reported with the column
+            if text := case.metadata.get("sex"):
+                sexes[case.patient].add(parse_sex(text))
         if case.patient != os.path.realpath(case.photo):  # else it is the photo that has two labels
             labels[case.patient][case.label] = None
+    if both := [patient for patient, given in sexes.items() if len(given) > 1]:
+        text = (
+            f"{cohort.source}: patients of both sexes: {some(both)}. Correct the column `sex`, or `patient`."
+        )
+        yield Finding("error", "patient", text)
     torn = [f"{patient} ({', '.join(given)})" for patient, given in labels.items() if len(given) > 1]
-    if not torn:
-        return findings
+    if cohort.multilabel or not torn:
+        return
     if len(torn) >= _PAIRED and 2 * len(torn) >= len({case.patient for case in cohort.cases}):
         text = (
             f"{cohort.source}: {len(torn)} patients have photos under more than one label, as in a study "
             "that photographs everybody twice. All photos of a patient stay in one fold."
         )
-        return [*findings, Finding("warning", "patient", text)]
+        yield Finding("warning", "patient", text)
+        return
     text = (
         f"{cohort.source}: patients with more than one label: {some(torn)}. Give all photos of a patient the "
         f"same label, or train with {parameter('multilabel', True)}."
     )
-    return [*findings, Finding("error", "patient", text)]
+    yield Finding("error", "patient", text)
 
 
-def _of_two_sexes(cohort: Cohort) -> list[Finding]:
-    sexes_of: dict[str, set[str]] = defaultdict(set)
-    for case in cohort.cases:
-        with contextlib.suppress(InputError):  # reported with the column
-            if text := case.metadata.get("sex"):
-                sexes_of[case.patient].add(parse_sex(text))
-    torn = [patient for patient, sexes in sexes_of.items() if len(sexes) > 1]
-    if not torn:
-        return []
-    text = f"{cohort.source}: patients of both sexes: {some(torn)}. Correct the column `sex`, or `patient`."
-    return [Finding("error", "patient", text)]
-
-
-def _photos(cohort: Cohort) -> list[Finding]:
+def _photos(cohort: Cohort) -> Iterator[Finding]:
     listed: dict[str, list[Case]] = defaultdict(list)
     for case in cohort.cases:
         listed[os.path.realpath(case.photo)].append(case)
-    findings = []
-    torn = [f"{cases[0].photo} ({_differing(cases)})" for cases in listed.values() if len(cases) > 1]
-    if torn:
+    if torn := [f"{cases[0].photo} ({_differing(cases)})" for cases in listed.values() if len(cases) > 1]:
         text = f"{cohort.source}: listed more than once: {some(torn)}. Keep one row for each photo."
-        findings.append(Finding("error", "photo", text))
-    missing = [cases[0].photo for path, cases in listed.items() if not os.path.isfile(path)]
-    if missing:
-        all_of = len(missing) == len(listed)
+        yield Finding("error", "photo", text)
+    if absent := [cases[0].photo for path, cases in listed.items() if not os.path.isfile(path)]:
+        every = len(absent) == len(listed)
         text = (
-            f"{cohort.source}: {len(missing)} of {len(listed)} photos do not exist: {some(missing)}"
-            + ("." if all_of else "; left out.")
-            + " Paths are relative to the table."
+            f"{cohort.source}: {len(absent)} of {len(listed)} photos do not exist: {some(absent)}"
+            f"{'.' if every else '; left out.'} Paths are relative to the table."
         )
-        findings.append(Finding("error" if all_of else "warning", "photo", text))
-    return findings
+        yield Finding("error" if every else "warning", "photo", text)
 
 
 def _differing(cases: Sequence[Case]) -> str:
@@ -181,16 +153,10 @@ def _differing(cases: Sequence[Case]) -> str:
     )
 
 
-def _unreadable_cells(cohort: Cohort) -> list[Finding]:
-    findings = []
+def _unreadable_cells(cohort: Cohort) -> Iterator[Finding]:
     for name, ways in (("age", "years (8 or 8.5) or months (18m)"), ("sex", "female or male")):
-        cells = {
-            case.photo: case.metadata[name]
-            for case in cohort.cases
-            if not missing(case.metadata.get(name, ""))
-        }
-        kind = kind_of(name, ())
-        values = typed(list(cells.values()), kind)
+        cells = {c.photo: c.metadata[name] for c in cohort.cases if not missing(c.metadata.get(name, ""))}
+        values = typed(list(cells.values()), kind_of(name, ()))
         bad = [
             f"{cell} ({photo})"
             for (photo, cell), value in zip(cells.items(), values, strict=True)
@@ -198,28 +164,22 @@ def _unreadable_cells(cohort: Cohort) -> list[Finding]:
         ]
         if bad:
             text = f"{cohort.source}: no {name} that can be read: {some(bad)}; taken as missing. Give {ways}."
-            findings.append(Finding("warning", "metadata", text))
-    return findings
+            yield Finding("warning", "metadata", text)
 
 
-def _leaks(cohort: Cohort) -> list[Finding]:
+def _leaks(cohort: Cohort) -> Iterator[Finding]:
     """Warnings on columns whose every value, an empty cell included, occurs with one label only."""
     if cohort.multilabel or len({case.label for case in cohort.cases}) < 2:
-        return []
-    findings = []
+        return
     for name, kind in cohort.metadata.items():
         values = typed([case.metadata.get(name, "") for case in cohort.cases], kind)
-        labels: dict[float | str | None, set[str]] = defaultdict(set)
-        patients: dict[float | str | None, set[str]] = defaultdict(set)
+        cases: dict[float | str | None, list[Case]] = defaultdict(list)
         for value, case in zip(values, cohort.cases, strict=True):
-            key = None if value != value else value
-            labels[key].add(case.label)
-            patients[key].add(case.patient)
-        shared = all(len(people) > 1 for people in patients.values())
-        if shared and all(len(given) == 1 for given in labels.values()):
+            cases[None if value != value else value].append(case)
+        shared = all(len({case.patient for case in of}) > 1 for of in cases.values())
+        if shared and all(len({case.label for case in of}) == 1 for of in cases.values()):
             text = (
                 f"{cohort.source}: column {name} tells the label of every photo, so that a model need not "
                 "look at the face. Remove the column unless this is known of every new patient, too."
             )
-            findings.append(Finding("warning", "metadata", text))
-    return findings
+            yield Finding("warning", "metadata", text)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from anthropo.learning.judged import Floats
 
 METADATA = "meta:"  # start of a metadata column's name; embeddings are called REGION/0, REGION/1, …
 _EMBEDDING = re.compile(r"(.+)/(\d+)")
@@ -28,11 +28,7 @@ class Columns:
 
     @classmethod
     def of(cls, names: Sequence[str]) -> Columns:
-        """Sort columns by their names.
-
-        Names are ``REGION/i`` for the i-th number of a region's embedding, ``meta:NAME`` for
-        metadata; every other column is a measurement.
-        """
+        """Columns of these names: ``REGION/i`` of an embedding, ``meta:NAME``, every other a measurement."""
         regions: dict[str, list[str]] = {}
         measurements, metadata = [], []
         for name in map(str, names):
@@ -70,21 +66,16 @@ class Scaler:
     @classmethod
     def fit(cls, table: Any, columns: Columns, rows: NDArray[np.bool_] | None = None) -> Scaler:
         """Learn means and spreads; of measurements from `rows` only (the controls), when given."""
-        names: list[str] = []
-        origin: list[str] = []
-        category: list[str | None] = []
+        pairs: list[tuple[str, str | None]] = []  # of origin and category
         for name in (*columns.measurements, *columns.metadata):
             column = table[name]
             if name in columns.measurements or _numeric(column):
-                names.append(name)
-                origin.append(name)
-                category.append(None)
-                continue
-            for text in sorted({str(v) for v in column.dropna() if str(v) != ""}):
-                names.append(f"{name}={text}")
-                origin.append(name)
-                category.append(text)
-        blank = cls(tuple(names), tuple(origin), tuple(category), np.zeros(len(names)), np.ones(len(names)))
+                pairs.append((name, None))
+            else:
+                pairs += [(name, text) for text in sorted({str(v) for v in column.dropna()} - {""})]
+        names = tuple(name if text is None else f"{name}={text}" for name, text in pairs)
+        origin, category = tuple(name for name, _ in pairs), tuple(text for _, text in pairs)
+        blank = cls(names, origin, category, np.zeros(len(names)), np.ones(len(names)))
         raw = blank.transform(table, clip=False)
         measured = np.isin(origin, columns.measurements)
         mean, spread = np.zeros(len(names)), np.ones(len(names))
@@ -97,15 +88,18 @@ class Scaler:
                 mean[at] = values.mean()
             if len(values) > 1 and values.std(ddof=1) > 1e-12 * max(1.0, abs(mean[at])):
                 spread[at] = values.std(ddof=1)
-        return cls(tuple(names), tuple(origin), tuple(category), mean, spread)
+        return replace(blank, mean=mean, spread=spread)
 
     def transform(self, table: Any, clip: bool = True) -> Floats:
         """Standardised numbers (n, m), clipped to ±5."""
+        import pandas as pd
+
         out: NDArray[np.float64] = np.empty((len(table), len(self.names)))
         for at, (name, text) in enumerate(zip(self.origin, self.category, strict=True)):
             column = table[name]
             if text is None:
-                out[:, at] = _numbers(column)
+                numbers = pd.to_numeric(column, errors="coerce")
+                out[:, at] = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
             else:
                 words = column.astype(object).where(column.notna(), "")
                 out[:, at] = [np.nan if v == "" else float(str(v) == text) for v in words]
@@ -118,10 +112,3 @@ def _numeric(column: Any) -> bool:
     import pandas as pd
 
     return bool(pd.api.types.is_numeric_dtype(column) or column.isna().all())
-
-
-def _numbers(column: Any) -> Floats:
-    import pandas as pd
-
-    numbers: Floats = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    return numbers

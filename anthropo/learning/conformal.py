@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from anthropo.learning.judged import Floats
 
 _COMPONENTS = 0.9  # share of an embedding's variance that is kept for novelty
 
@@ -17,8 +17,6 @@ _COMPONENTS = 0.9  # share of an embedding's variance that is kept for novelty
 class ConformalSets:
     """Label-conditional conformal prediction.
 
-    Notes
-    -----
     A label is in the set when at least the error rate's share of its training photos, judged out of fold,
     were as improbable under it: Vovk, Gammerman & Shafer, "Algorithmic learning in a random
     world" (2005), chapter 4 (Mondrian predictors), with cross-validated scores (Vovk 2015). Each
@@ -43,8 +41,7 @@ class ConformalSets:
 
     def sets(self, probabilities: Floats, error_rate: float) -> NDArray[np.bool_]:
         """Which labels (n, k) are in the prediction set."""
-        inside: NDArray[np.bool_] = self.p_values(probabilities) > error_rate
-        return inside
+        return np.asarray(self.p_values(probabilities) > error_rate)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,8 +55,6 @@ class Distance:
     def fit(cls, values: Floats, all_axes: bool = False) -> Distance:
         """Learn mean and shrunk covariance of values (n, m); NaN counts as the mean.
 
-        Notes
-        -----
         Covariance after Ledoit & Wolf (J Multivar Anal 2004;88:365), since people are fewer than features.
         """
         from sklearn.covariance import ledoit_wolf
@@ -82,8 +77,7 @@ class Distance:
     def by_feature(self, values: Floats) -> Floats:
         """The same as a sum over features, (n, m): each one's deviation times its expected pull."""
         off = np.where(np.isfinite(values), values - self.mean, 0)
-        pulled: Floats = off * ((off @ self.axes.T) @ self.axes) / max(len(self.axes), 1)
-        return pulled
+        return np.asarray(off * ((off @ self.axes.T) @ self.axes) / max(len(self.axes), 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,11 +85,6 @@ class Rank:
     """Conformal p-values: shares of reference people who are at least as far out."""
 
     scores: Floats  # (n,) ascending, each by a model that did not see the person
-
-    @classmethod
-    def fit(cls, distances: Floats) -> Rank:
-        """From out-of-fold distances (n,)."""
-        return cls(np.sort(distances))
 
     def limit(self, share: float) -> float:
         """The distance beyond which no more than `share` of the reference people are.
@@ -119,5 +108,4 @@ class Rank:
     def p_value(self, distances: Floats) -> Floats:
         """P-values (n,); small for distances that few reference people reach."""
         below = np.searchsorted(self.scores, distances - 1e-12, side="left")
-        p: Floats = (len(self.scores) - below + 1) / (len(self.scores) + 1)
-        return p
+        return np.asarray((len(self.scores) - below + 1) / (len(self.scores) + 1))

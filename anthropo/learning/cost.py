@@ -13,15 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from anthropo.errors import InputError, parameter
 from anthropo.files import read_text
-
-Floats = NDArray[np.float64]
+from anthropo.learning.judged import Floats
 
 
 def expected_cost_decision(probabilities: Floats, cost: Floats) -> NDArray[np.int64]:
     """Index (n,) of the label whose expected cost under probabilities (n, k) is least.
 
-    Notes
-    -----
     Elkin, "The foundations of cost-sensitive learning" (IJCAI 2001).
     """
     return np.asarray(np.argmin(probabilities @ cost, axis=1), dtype=np.int64)
@@ -52,20 +49,18 @@ def parse_cost(text: str, labels: Sequence[str], positive: str | None, controls:
                 "affected costs 5 false alarms), false-alarm=2, or both with a comma between."
             )
         costs[name] = value
-    affected = [label == positive if positive is not None else label != controls for label in labels]
-    if all(affected) or not any(affected):
+    affected = np.array(
+        [label == positive if positive is not None else label != controls for label in labels]
+    )
+    if affected.all() or not affected.any():
         raise InputError(
             f"{parameter('cost', text)}: nothing says which label is missed. Name it with "
             f"{parameter('positive', 'LABEL')}, or the healthy one with {parameter('controls', 'LABEL')}; "
             f"the labels are {', '.join(labels)}."
         )
     matrix = 1 - np.eye(len(labels))
-    for i, true in enumerate(affected):
-        for j, decided in enumerate(affected):
-            if true and not decided:
-                matrix[i, j] = costs["miss"]
-            elif decided and not true:
-                matrix[i, j] = costs["false-alarm"]
+    matrix[np.outer(affected, ~affected)] = costs["miss"]
+    matrix[np.outer(~affected, affected)] = costs["false-alarm"]
     return matrix
 
 

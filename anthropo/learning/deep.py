@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from anthropo.learning.judged import Floats
 
 _FREQUENCIES = 1024  # random Fourier features are twice as many; 512 loses up to 0.005 AUROC
 _PENALTIES = (0.1, 0.5, 2.5)  # of the ridge, the best out of fold is taken
@@ -45,8 +45,6 @@ def fit_region(
 
     `weights` (n,), above 0 and 1 on average, say how much each photo counts.
 
-    Notes
-    -----
     A Gaussian kernel on centred embeddings of unit length, its width the median distance, in Rahimi &
     Recht's random features ("Random features for large-scale kernel machines", NIPS 2007): a model then
     holds weights and no embedding of a patient. The out-of-fold scores of a ridge are exact without
@@ -71,14 +69,12 @@ def fit_region(
 def _on_sphere(embeddings: NDArray[np.floating], centre: Floats) -> Floats:
     there = np.asarray(embeddings, dtype=np.float64) - centre
     length = np.linalg.norm(there, axis=1, keepdims=True)
-    on: Floats = there / np.where(length > 0, length, 1)
-    return on
+    return np.asarray(there / np.where(length > 0, length, 1))
 
 
 def _fourier(sphere: Floats, frequencies: Floats) -> Floats:
     phase = sphere @ frequencies.T
-    features: Floats = np.hstack([np.cos(phase), np.sin(phase)]) / np.sqrt(len(frequencies))
-    return features
+    return np.asarray(np.hstack([np.cos(phase), np.sin(phase)]) / np.sqrt(len(frequencies)))
 
 
 def _dual(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tuple[Floats, Floats]:
@@ -103,15 +99,13 @@ def _inverse(matrix: Floats) -> Floats:
 
     factor, failed = dpotrf(matrix, lower=1)
     lower, _ = dpotri(factor, lower=1) if not failed else (np.linalg.inv(matrix), 0)
-    whole: Floats = np.tril(lower) + np.tril(lower, -1).T
-    return whole
+    return np.asarray(np.tril(lower) + np.tril(lower, -1).T)
 
 
 def _primal(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tuple[Floats, Floats]:
     gram, moment = features.T @ features, features.T @ targets
     eye = np.eye(len(gram))
-    errors = []
-    kept = []
+    best = (np.inf, 0.0, targets)
     for penalty in _PENALTIES:
         scores = np.empty_like(targets)
         for fold in np.unique(folds):
@@ -119,8 +113,7 @@ def _primal(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tupl
             held_out = features[b]
             left = gram - held_out.T @ held_out + penalty * eye
             scores[b] = held_out @ np.linalg.solve(left, moment - held_out.T @ targets[b])
-        errors.append(float(((scores - targets) ** 2).mean()))
-        kept.append(scores)
-    best = int(np.argmin(errors))
-    solved: Floats = np.linalg.solve(gram + _PENALTIES[best] * eye, moment).astype(np.float64, copy=False)
-    return solved, kept[best]
+        error = float(((scores - targets) ** 2).mean())
+        if error < best[0]:
+            best = (error, penalty, scores)
+    return np.asarray(np.linalg.solve(gram + best[1] * eye, moment), dtype=np.float64), best[2]

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anthropo.encoder.regions import crop
+from anthropo.encoder.regions import crops
 from anthropo.errors import parameter
 from anthropo.face.landmarker import Face
 from anthropo.learning.cohort import Finding
@@ -63,7 +63,7 @@ def face_print(photo: Photo, face: Face) -> NDArray[np.float32]:
 
     It has mean 0 and length 1, so that a product of two is their correlation.
     """
-    chip = crop(photo, face, "face", _FACE_CHIP)
+    chip = crops(photo, face, ["face"], _FACE_CHIP)[0]
     return _print(chip[_TOP : _TOP + _INNER, _LEFT : _LEFT + _INNER])
 
 
@@ -101,16 +101,10 @@ def find_duplicates(features: Features, threshold: float = THRESHOLD) -> list[Pa
         alike[files[start : start + _BLOCK, None] == files[None, start:]] = 2.0  # before every picture
         above = np.argwhere(np.triu(alike > threshold, 1))
         pairs += [(float(alike[i, j]), start + int(i), start + int(j)) for i, j in above]
-    photos, patients = features.photos, features.patients
+    photos, patients = features.photos.tolist(), features.patients.tolist()
     return [
-        Pair(
-            str(photos[i]),
-            str(photos[j]),
-            "file" if similarity > 1.5 else "picture",
-            min(similarity, 1.0),
-            bool(patients[i] == patients[j]),
-        )
-        for similarity, i, j in sorted(pairs, key=lambda pair: (-pair[0], pair[1:]))
+        Pair(photos[i], photos[j], "file" if c > 1.5 else "picture", min(c, 1.0), patients[i] == patients[j])
+        for c, i, j in sorted(pairs, key=lambda pair: (-pair[0], pair[1:]))
     ]
 
 
@@ -137,9 +131,9 @@ def duplicate_findings(source: str, pairs: Sequence[Pair], *, allow: bool = Fals
 
 
 def _listed(pairs: Sequence[Pair]) -> str:
-    named = []
-    for pair in pairs[:_NAMED]:
-        how = "same file" if pair.kind == "file" else f"{pair.similarity:.3f} alike"
-        named.append(f"{pair.first} = {pair.second} ({how})")
+    named = [
+        f"{p.first} = {p.second} ({'same file' if p.kind == 'file' else f'{p.similarity:.3f} alike'})"
+        for p in pairs[:_NAMED]
+    ]
     more = f" and {len(pairs) - _NAMED} more pairs" if len(pairs) > _NAMED else ""
     return ", ".join(named) + more

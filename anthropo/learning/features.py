@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,11 +20,7 @@ from anthropo.face.gate import CHECKS
 from anthropo.files import file_sha256
 from anthropo.learning.cohort import Case, Cohort, Values, typed
 from anthropo.learning.columns import METADATA
-from anthropo.learning.duplicates import (
-    PRINT_SIDE,
-    face_print,
-    image_print,
-)
+from anthropo.learning.duplicates import PRINT_SIDE, face_print, image_print
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
 from anthropo.observation import Observation, observe
@@ -71,9 +67,6 @@ class Features:
 def measurement_ids() -> tuple[str, ...]:
     """Measurements that are learned from: those that need no millimetres."""
     return tuple(entry.id for entry in registry().values() if not entry.needs_mm)
-
-
-# ---------------------------------------------------------------------------------- extraction
 
 
 def extract(
@@ -141,10 +134,11 @@ def extract(
         raise InputError(f"Without a face the only region is {IMAGE}. Leave the regions out.")
     manner = "no face" if settings.no_face else settings.fingerprint()
     suffix = json.dumps([_VERSION, manner, encoder.digest, list(regions)])
-    look = partial(
-        _look, settings=settings, encoder=encoder, regions=regions, store=store, observed=observed or {},
-        suffix=suffix,
-    )  # fmt: skip
+
+    def look(path: str) -> _Extract:
+        known = (observed or {}).get(path)
+        return _look(path, known, suffix, settings=settings, encoder=encoder, regions=regions, store=store)
+
     kept: list[tuple[Case, _Extract]] = []
     left_out: list[tuple[str, str]] = []
     with contextlib.closing(in_order(look, [case.photo for case in cohort.cases], jobs)) as results:
@@ -155,11 +149,8 @@ def extract(
                 kept.append((case, numbers))
             if on_progress:
                 on_progress()
-    return _gathered(kept, cohort, encoder, regions, _measured(settings), tuple(left_out))
-
-
-def _measured(settings: Settings) -> tuple[str, ...]:
-    return () if settings.no_face else measurement_ids()
+    measured = () if settings.no_face else measurement_ids()
+    return _gathered(kept, cohort, encoder, regions, measured, tuple(left_out))
 
 
 @dataclass(slots=True, eq=False)
@@ -173,17 +164,16 @@ class _Extract:
 
 def _look(
     path: str,
+    known: Observation | Photo | None,
+    suffix: str,
     *,
     settings: Settings,
     encoder: Encoder,
     regions: Sequence[str],
     store: Store | None,
-    observed: Mapping[str, Observation | Photo],
-    suffix: str,
 ) -> _Extract:
     """Numbers of a photo: from the store, else from the photo."""
     numbers, key = _Extract(), ""
-    known = observed.get(path)
     try:
         if known is None:
             numbers.digest = file_sha256(path)
@@ -202,13 +192,17 @@ def _look(
             # kept without the name: the same file may be there under several
             numbers.reason = f"{path}: {bytes(kept['reason']).decode()}"
             return numbers
-        if _complete(kept, len(_measured(settings)), len(regions), encoder.dimension):
+        if _complete(kept, settings.no_face, len(regions), encoder.dimension):
             numbers.arrays = kept
             return numbers
     try:
         if settings.no_face:
             photo = known if isinstance(known, Photo) else read_picture(path, settings, encoder)
-            numbers.arrays = _whole(photo, encoder, regions)
+            numbers.arrays = {
+                "measurements": np.empty(0),
+                "embeddings": encoder.embed(photo, None, regions),
+                "print": image_print(photo),
+            }
         else:
             seen = known if isinstance(known, Observation) else observe(path, settings)
             numbers.arrays = _face(seen, settings, encoder, regions)
@@ -249,23 +243,14 @@ def read_picture(path: str, settings: Settings, encoder: Encoder) -> Photo:
     return read_photo(path, short_side=side, max_megapixels=settings.max_megapixels)
 
 
-def _whole(photo: Photo, encoder: Encoder, regions: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """A picture without a face, encoded."""
-    return {
-        "measurements": np.empty(0),
-        "embeddings": encoder.embed(photo, None, regions),
-        "print": image_print(photo),
-    }
-
-
-def _complete(kept: dict[str, NDArray[Any]], measurements: int, regions: int, dimension: int) -> bool:
+def _complete(kept: dict[str, NDArray[Any]], no_face: bool, regions: int, dimension: int) -> bool:
     """Whether an entry of the store has the arrays that this version writes."""
     wanted: dict[str, tuple[int, ...]] = {
-        "measurements": (measurements,),
+        "measurements": (0 if no_face else len(measurement_ids()),),
         "print": (PRINT_SIDE**2,),
         "embeddings": (regions, dimension),
     }
-    if measurements:  # of a face
+    if not no_face:
         wanted |= {"shape": (68, 2), "portrait": (*PORTRAIT, 3), "gate": (len(CHECKS),)}
     return {name: array.shape for name, array in kept.items()} == wanted
 
@@ -307,9 +292,6 @@ def _gathered(
 
 def _words(words: Iterable[str]) -> NDArray[np.str_]:
     return np.array(list(words), dtype=np.str_)
-
-
-# ------------------------------------------------------------------------------------ using them
 
 
 def subset(features: Features, rows: ArrayLike) -> Features:

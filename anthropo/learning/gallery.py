@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from anthropo.learning.judged import Floats
 
 MOST = 9  # patients of a label that is matched and not trained
 _DRAWS = 5  # small galleries that are drawn from each trained label, to learn what a match is worth
@@ -19,8 +19,6 @@ _DRAWS = 5  # small galleries that are drawn from each trained label, to learn w
 class Gallery:
     """Cosine match to the nearest patient of each label.
 
-    Notes
-    -----
     As GestaltMatcher does for ultra-rare disorders (Hsieh et al., Nat Genet 2022;54:349). Unlike there, the
     cosine is turned into odds, learned from the cohort's labels, so that matched and trained labels can be
     ranked together.
@@ -53,9 +51,8 @@ class Gallery:
 
     def odds(self, embeddings: Floats) -> Floats:
         """Odds (n, labels) of each label against all trained ones together."""
-        ratio: Floats = np.exp(self.intercept + self.slope * self.similarity(embeddings))
-        odds: Floats = ratio * self.prior / (1 - self.prior.sum())
-        return odds
+        ratio = np.exp(self.intercept + self.slope * self.similarity(embeddings))
+        return np.asarray(ratio * self.prior / (1 - self.prior.sum()))
 
 
 def fit_gallery(
@@ -63,8 +60,6 @@ def fit_gallery(
 ) -> Gallery:
     """Gallery of the rare labels' patients, its odds learned from the other labels' patients.
 
-    Notes
-    -----
     From each trained label small galleries of one to nine patients are drawn. How much more probable a
     cosine is for a photo of the same label (of another patient) than of another one is a logistic curve. The
     trained patients' cosines with the rare labels' true galleries count among the others.
@@ -116,5 +111,4 @@ def fit_gallery(
 
 def _unit(vectors: Floats) -> Floats:
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    out: Floats = vectors / np.where(length > 0, length, 1)
-    return out
+    return np.asarray(vectors / np.where(length > 0, length, 1))

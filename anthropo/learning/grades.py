@@ -15,13 +15,7 @@ from anthropo.learning.judged import Floats, Judged
 def quadratic_kappa(
     truth: ArrayLike, decision: ArrayLike, grades: int, weights: Floats | None = None
 ) -> float:
-    """Cohen's kappa of grades (n,) from 0, a disagreement counting by its square.
-
-    Returns
-    -------
-    float
-        1 for perfect agreement, 0 for as much as by chance; NaN when everybody has one and the same grade.
-    """
+    """Cohen's kappa of grades (n,), a disagreement counting by its square; NaN if all are alike."""
     table = np.zeros((grades, grades))
     np.add.at(table, (np.asarray(truth), np.asarray(decision)), 1.0 if weights is None else weights)
     squared = np.subtract.outer(np.arange(grades), np.arange(grades)) ** 2

@@ -14,10 +14,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
 from anthropo.errors import InputError, ModelError
-from anthropo.learning.calibration import Floats, Stack, centred, fit_stack, softmax
+from anthropo.learning.calibration import Stack, centred, fit_stack, softmax
 from anthropo.learning.columns import METADATA, Columns, Scaler
 from anthropo.learning.cost import expected_cost_decision, importance
 from anthropo.learning.deep import RegionModel, fit_region
+from anthropo.learning.judged import Floats, Ints
 from anthropo.learning.measured import (
     KernelMachine,
     Machine,
@@ -30,7 +31,7 @@ from anthropo.learning.model_readers import Arrays, Meta, Take, part, prefixed
 from anthropo.learning.splits import split
 from anthropo.measurement.registry import registry
 
-Ints = NDArray[np.int64]
+Random = np.random.RandomState
 Kind = Literal["xgboost", "svm", "svm-rbf"]
 Balance = Literal["weights", "resample", "none"]
 
@@ -49,8 +50,7 @@ class Contributions:
     def total(self) -> Floats:
         """The log-odds, (n, k)."""
         parts = [*self.regions.values(), *self.measurements.values(), *self.metadata.values()]
-        total: Floats = self.bias + self.residual + sum(parts)
-        return total
+        return np.asarray(self.bias + self.residual + sum(parts))
 
 
 class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -199,14 +199,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 )
 
     def _fit_halves(
-        self,
-        table: Any,
-        y: Ints,
-        folds: Ints,
-        counts: Floats,
-        natural: Floats,
-        random: np.random.RandomState,
-        seed: int,
+        self, table: Any, y: Ints, folds: Ints, counts: Floats, natural: Floats, random: Random, seed: int
     ) -> list[Floats]:
         """Fit regions, and measurements with metadata; the out-of-fold log-odds (n, k) of each half."""
         k = len(self.classes_)
@@ -270,26 +263,17 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.columns_ = Columns.of(list(table.columns))
         return table
 
-    def _rows(self, labels: Ints, random: np.random.RandomState) -> tuple[Ints, Floats]:
+    def _rows(self, labels: Ints, random: Random) -> tuple[Ints, Floats]:
         """Rows to train on, and their weights that restore the cohort's shares of labels."""
         n, counts = len(labels), np.bincount(labels)
         if self.balance != "resample":
             return np.arange(n), np.ones(n)
-        drawn = [np.arange(n)]
-        for label, count in enumerate(counts):
-            drawn.append(random.choice(np.flatnonzero(labels == label), counts.max() - count))
-        rows = np.concatenate(drawn)
-        natural: Floats = (counts / counts.max())[labels[rows]]
-        return rows, natural
+        drawn = [random.choice(np.flatnonzero(labels == c), counts.max() - m) for c, m in enumerate(counts)]
+        rows = np.concatenate([np.arange(n), *drawn])
+        return rows, np.asarray((counts / counts.max())[labels[rows]])
 
     def _fit_regions(
-        self,
-        table: Any,
-        y: Ints,
-        counts: Floats,
-        natural: Floats,
-        folds: Ints,
-        random: np.random.RandomState,
+        self, table: Any, y: Ints, counts: Floats, natural: Floats, folds: Ints, random: Random
     ) -> Floats | None:
         """Fit the regions; their out-of-fold log-odds (n, k), all together, None without regions."""
         k = len(self.classes_)
@@ -338,16 +322,11 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Bias (k,) and log-odds (n, k) of each region; measurements and metadata as numbers (n, m)."""
         check_is_fitted(self, "stack_")
         table = self._table(X)
-        scores = self._scaled(
-            [
-                m.scores(table[list(self.columns_.regions[r])].to_numpy(dtype=np.float64))
-                for r, m in self.regions_.items()
-            ]
-        )
+        of_columns = ((m, table[list(self.columns_.regions[r])]) for r, m in self.regions_.items())
+        scores = self._scaled([m.scores(values.to_numpy(dtype=np.float64)) for m, values in of_columns])
         bias = self.stack_.bias
-        regions: dict[str, Floats] = {}
-        for region, weight, score in zip(self.regions_, self.region_weights, scores, strict=True):
-            regions[region] = weight * centred(score)
+        weighted = zip(self.regions_, self.region_weights, scores, strict=True)
+        regions = {region: weight * centred(score) for region, weight, score in weighted}
         if self.regions_:
             bias = bias + self.stack_.slopes[0] * self.deep_.bias
         return bias, regions, self.scaler_.transform(table)
@@ -355,8 +334,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def region_weights(self) -> Floats:
         """How much each region's scaled score counts, (regions,)."""
-        weights: Floats = self.stack_.slopes[0] * self.deep_.slopes
-        return weights
+        return np.asarray(self.stack_.slopes[0] * self.deep_.slopes)
 
     def margins(self, X: Any) -> Floats:
         """Calibrated log-odds (n, k) of each label against the average one."""
@@ -364,15 +342,13 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not isinstance(self.measured_, KernelMachine):
             return self.contributions(X).total
         bias, regions, numbers = self._regional(X)
-        total: Floats = bias + sum(regions.values()) + self.measured_margins(numbers)
-        return total
+        return np.asarray(bias + sum(regions.values()) + self.measured_margins(numbers))
 
     def measured_margins(self, numbers: Floats) -> Floats:
         """Log-odds (n, k) that standardised measurements and metadata (n, m) add, to about 1e-6."""
         if self.measured_ is None:
             return np.zeros((len(numbers), len(self.classes_)))
-        added: Floats = self.stack_.slopes[-1] * centred(self.measured_.margins(numbers))
-        return added
+        return np.asarray(self.stack_.slopes[-1] * centred(self.measured_.margins(numbers)))
 
     def predict_proba(self, X: Any) -> Floats:
         """Calibrated probabilities (n, k), in the order of `classes_`."""
@@ -395,9 +371,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "stack_")
         kind = "none" if self.measured_ is None else type(self.measured_).__name__.lower()
         meta = {
-            "classifier": self.classifier,
-            "balance": self.balance,
-            "controls": self.controls,
+            **{name: getattr(self, name) for name in ("classifier", "balance", "controls")},
             "classes": [str(c) for c in self.classes_],
             "measurements": list(self.columns_.measurements),
             "regions": {region: len(names) for region, names in self.columns_.regions.items()},
@@ -447,11 +421,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         origin = tuple(reader.texts("origin"))
         category = meta.get("category")
         m = len(origin)
-        if (
-            not isinstance(category, list)
-            or len(category) != m
-            or not set(origin) <= set(self.columns_.names)
-        ):
+        known = set(origin) <= set(self.columns_.names)
+        if not known or not isinstance(category, list) or len(category) != m:
             raise ModelError("its features do not fit together")
         take = Take(arrays)
         self.cost = take("cost", k, k)

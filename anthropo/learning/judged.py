@@ -61,14 +61,8 @@ class Judged:
 
     def part(self, chosen: Bools) -> Judged:
         """Some of the photos, chosen by a mask (n,)."""
-        return replace(
-            self,
-            truth=self.truth[chosen],
-            proba=self.proba[chosen],
-            groups=self.groups[chosen],
-            decision=self.decision[chosen],
-            sets=None if self.sets is None else self.sets[chosen],
-        )
+        rows = {name: getattr(self, name)[chosen] for name in ("truth", "proba", "groups", "decision")}
+        return replace(self, **rows, sets=None if self.sets is None else self.sets[chosen])
 
     def index(self, label: str | None) -> int | None:
         """Place of a label among `labels`; None for None."""

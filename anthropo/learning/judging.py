@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import InputError, parameter
-from anthropo.learning.attributes import ABSENT, PRESENT, split_labels
-from anthropo.learning.cohort import some
+from anthropo.learning.attributes import ABSENT, PRESENT
+from anthropo.learning.cohort import some, split_labels
 from anthropo.learning.features import Features, feature_frame, subset
 from anthropo.learning.judged import Judged
 from anthropo.learning.model import (
@@ -154,13 +154,7 @@ def cross_validate(
 
 
 def _matched(labels: list[str], features: Features, options: Options) -> tuple[str, ...]:
-    """Labels to match: those of the whole cohort, so that each fold's model is of the kind trained on all.
-
-    Raises
-    ------
-    InputError
-        If a trained label has too few patients to be judged.
-    """
+    """Labels to match: those of the whole cohort, so that each fold's model is of the kind trained on all."""
     named = np.array(labels, dtype=object)
     rare = rare_labels(named, features.patients, options.min_patients)
     patients = patients_of(named, features.patients)
@@ -182,11 +176,6 @@ def judge_trained(trained: Trained, features: Features) -> tuple[Question, ...]:
     """Answers of a trained model on a cohort of other people.
 
     Photos with a label that the model does not know are left out.
-
-    Raises
-    ------
-    InputError
-        If no photo has a label that the model knows.
     """
     task = trained.task
     if task == "labels":

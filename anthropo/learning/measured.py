@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.learning.boosters import booster_arrays, booster_from_arrays
-from anthropo.learning.calibration import Floats, centred, fit_stack, log_loss
-
-Ints = NDArray[np.int64]
+from anthropo.learning.calibration import centred, fit_stack, log_loss
+from anthropo.learning.judged import Floats, Ints
 
 _ROUNDS = 300  # at most
 _PATIENCE = 30  # rounds without gain out of fold
@@ -35,9 +34,8 @@ class Trees:
 
     arrays: dict[str, NDArray[Any]] | None  # of booster_arrays; None: no tree helped
     labels: int
-    _grown: list[Any] = field(
-        default_factory=list, init=False, repr=False
-    )  # the booster, made when it is first needed
+    # the booster, made when it is first needed
+    _grown: list[Any] = field(default_factory=list, init=False, repr=False)
 
     def margins(self, numbers: Floats) -> Floats:
         """Log-odds (n, k), not calibrated."""
@@ -69,51 +67,36 @@ def _both(margins: Floats, labels: int) -> Floats:
     return np.concatenate([-margins / 2, margins / 2], axis=1) if labels == 2 else margins
 
 
-def _matrix(
-    numbers: Floats,
-    base: Floats,
-    y: Ints | None = None,
-    weights: Floats | None = None,
-    favour: Floats | None = None,
-) -> Any:
+def _matrix(numbers: Floats, base: Floats, **of: Any) -> Any:
     import xgboost
 
     start = base[:, 1] - base[:, 0] if base.shape[1] == 2 else base
-    return xgboost.DMatrix(
-        numbers, label=y, weight=weights, base_margin=start, feature_weights=favour, nthread=1
-    )
+    return xgboost.DMatrix(numbers, base_margin=start, nthread=1, **of)
 
 
 def fit_trees(
-    numbers: Floats,
-    y: Ints,
-    weights: Floats,
-    folds: Ints,
-    labels: int,
-    seed: int,
-    favour: Floats,
+    numbers: Floats, y: Ints, weights: Floats, folds: Ints, labels: int, seed: int, favour: Floats
 ) -> tuple[Trees, Floats]:
     """Grow as many trees as help out of fold; with the margins (n, labels) of each row out of fold.
 
     Of two equivalent numbers, the one of greater `favour` (m,) is used more often. NaN is a missing value.
 
-    Notes
-    -----
     Chen & Guestrin, "XGBoost: a scalable tree boosting system" (KDD 2016).
     """
     import xgboost
 
-    k = labels
     parameters = {**_TREES, "seed": seed, "nthread": 1, "verbosity": 0, "tree_method": "hist"}
-    parameters |= {"objective": objective(k)} | ({"num_class": k} if k > 2 else {})
-    share = np.array([weights[y == c].sum() for c in range(k)])
+    parameters |= {"objective": objective(labels)} | ({"num_class": labels} if labels > 2 else {})
+    share = np.array([weights[y == c].sum() for c in range(labels)])
     start = np.tile(centred(np.log(share / share.sum() + 1e-9)), (len(y), 1))
     boosters = []
     curves = []
     for fold in np.unique(folds):
         out = folds == fold
-        train = _matrix(numbers[~out], start[~out], y[~out], weights[~out], favour)
-        test = _matrix(numbers[out], start[out], y[out], weights[out])
+        train = _matrix(
+            numbers[~out], start[~out], label=y[~out], weight=weights[~out], feature_weights=favour
+        )
+        test = _matrix(numbers[out], start[out], label=y[out], weight=weights[out])
         history: dict[str, dict[str, list[float]]] = {}
         boosters.append(
             xgboost.train(
@@ -128,7 +111,7 @@ def fit_trees(
     mean = np.sum(curves, axis=0)
     best = int(np.argmin(mean)) + 1
     if mean[best - 1] >= 0:
-        return Trees(None, k), np.zeros_like(start)
+        return Trees(None, labels), np.zeros_like(start)
     margins = np.empty_like(start)
     for fold, booster in zip(np.unique(folds), boosters, strict=True):
         out = folds == fold
@@ -136,11 +119,10 @@ def fit_trees(
         predicted = booster.predict(
             _matrix(numbers[out], np.zeros_like(start[out])), output_margin=True, iteration_range=(0, last)
         )
-        margins[out] = _both(np.asarray(predicted, dtype=np.float64).reshape(len(predicted), -1, 1), k)[
-            :, :, 0
-        ]
-    whole = xgboost.train(parameters, _matrix(numbers, start, y, weights, favour), best)
-    return Trees(booster_arrays(whole), k), centred(margins)
+        margins[out] = _both(np.asarray(predicted, dtype=np.float64).reshape(len(predicted), -1), labels)
+    everybody = _matrix(numbers, start, label=y, weight=weights, feature_weights=favour)
+    whole = xgboost.train(parameters, everybody, best)
+    return Trees(booster_arrays(whole), labels), centred(margins)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,6 +192,7 @@ def fit_kernel_machine(
     numbers: Floats, y: Ints, weights: Floats, folds: Ints, labels: int, seed: int, favour: Floats
 ) -> tuple[KernelMachine, Floats]:
     """Fit SVMs with a Gaussian kernel and the C that is best out of fold; otherwise as `fit_trees`."""
+    from scipy.linalg import block_diag
     from sklearn.svm import SVC
 
     filled = np.nan_to_num(numbers, nan=0.0)
@@ -231,17 +214,15 @@ def fit_kernel_machine(
             support.append(machine.support_vectors_)
             duals.append(machine.dual_coef_[0])
             intercept.append(float(machine.intercept_[0]))
-        # each machine's vectors behind the other's
-        by: Floats = np.zeros((len(duals), sum(map(len, duals))))
-        ends = np.cumsum([0, *map(len, duals)])
-        for at, dual in enumerate(duals):
-            by[at, ends[at] : ends[at + 1]] = dual
+        by = block_diag(*duals)  # each machine's vectors behind the other's
         offset = np.array(intercept)
         if labels == 2:
             by, offset = np.vstack([-by / 2, by / 2]), np.array([-offset[0] / 2, offset[0] / 2])
         return KernelMachine(favour, np.vstack(support), by, offset, width, filled[some], np.zeros(labels))
 
-    c, margins = _best_c(lambda rows, c: fit(rows, c).margins, filled, y, weights, folds, labels, _C_RBF)
+    c, margins = _best_c(
+        lambda rows, c, x: fit(rows, c).margins(x), filled, y, weights, folds, labels, _C_RBF
+    )
     whole = fit(np.ones(len(y), dtype=bool), c)
     return replace(whole, mean=whole.margins(filled).mean(0)), centred(margins)
 
@@ -250,22 +231,26 @@ def fit_machine(
     numbers: Floats, y: Ints, weights: Floats, folds: Ints, labels: int, seed: int, favour: Floats
 ) -> tuple[Machine, Floats]:
     """Fit linear SVMs with the C that is best out of fold; otherwise as `fit_trees`."""
+    from sklearn.svm import LinearSVC
+
     # a number made smaller costs more to use
     filled = np.nan_to_num(numbers, nan=0.0) * favour
 
     def fit(rows: NDArray[np.bool_], c: float) -> Floats:
-        return _machines(filled[rows], y[rows], weights[rows], c, labels, seed)
+        w = np.zeros((labels, filled.shape[1]))
+        for label in range(1 if labels == 2 else 0, labels):
+            member = y[rows] == label
+            if member.any() and not member.all():
+                machine = LinearSVC(C=c, dual=False, random_state=seed, max_iter=2000)
+                w[label] = machine.fit(filled[rows], member, sample_weight=weights[rows]).coef_[0]
+        return np.stack([-w[1] / 2, w[1] / 2]) if labels == 2 else w
 
-    def predictor(rows: NDArray[np.bool_], c: float) -> Callable[[Floats], Floats]:
-        learned = fit(rows, c)
-        return lambda x: x @ learned.T
-
-    c, margins = _best_c(predictor, filled, y, weights, folds, labels, _C_LINEAR)
+    c, margins = _best_c(lambda rows, c, x: x @ fit(rows, c).T, filled, y, weights, folds, labels, _C_LINEAR)
     return Machine(fit(np.ones(len(y), dtype=bool), c) * favour), centred(margins)
 
 
 def _best_c(
-    fit: Callable[[NDArray[np.bool_], float], Callable[[Floats], Floats]],
+    margins_of: Callable[[NDArray[np.bool_], float, Floats], Floats],  # rows trained on, C, and x tested on
     x: Floats,
     y: Ints,
     weights: Floats,
@@ -279,21 +264,9 @@ def _best_c(
         margins = np.empty((len(y), labels))
         for fold in np.unique(folds):
             out = folds == fold
-            margins[out] = fit(~out, c)(x[out])
+            margins[out] = margins_of(~out, c, x[out])
         lost = log_loss(fit_stack([margins], y, weights).margins([margins]), y, weights)
         if best is None or lost < best[0]:
             best = (lost, c, margins)
     assert best is not None
     return best[1], best[2]
-
-
-def _machines(x: Floats, y: Ints, weights: Floats, c: float, labels: int, seed: int) -> Floats:
-    from sklearn.svm import LinearSVC
-
-    w = np.zeros((labels, x.shape[1]))
-    for label in range(1 if labels == 2 else 0, labels):
-        member = y == label
-        if member.any() and not member.all():
-            machine = LinearSVC(C=c, dual=False, random_state=seed, max_iter=2000)
-            w[label] = machine.fit(x, member, sample_weight=weights).coef_[0]
-    return np.stack([-w[1] / 2, w[1] / 2]) if labels == 2 else w

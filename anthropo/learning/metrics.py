@@ -1,9 +1,11 @@
-"""Figures that say how good a classifier is, each with its 95 % interval (`anthropo.learning.intervals`)."""
+"""Figures that say how good a classifier is, each with its 95 % interval."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
+from importlib.resources import files
 
 import numpy as np
 
@@ -16,40 +18,11 @@ from anthropo.learning.judged import Bools, Judged
 #: Ranks at which "the right label is among the first k" is asked.
 TOP = (1, 5, 10, 30)
 #: Every metric in one line, in the order of tables.
-DEFINITIONS: dict[str, str] = {
-    "sensitivity": "Of the photos with the label, the share called so. An abstention counts as missed.",
-    "specificity": "Of the photos without the label, the share cleared. An abstention is not clearing.",
-    "ppv": "Positive predictive value: of the photos called positive, the share with the label, here.",
-    "npv": "Negative predictive value: of the photos called negative, the share without it, here.",
-    "ppv_at_prevalence": "Positive predictive value at the stated prevalence (Bayes' rule).",
-    "npv_at_prevalence": "Negative predictive value at the stated prevalence (Bayes' rule).",
-    "accuracy": "Share of all photos called rightly. An abstention counts as wrong.",
-    "balanced_accuracy": "Mean over the labels of the share called rightly. 0.5 is chance for two labels.",
-    "auroc": "Area under the ROC curve: how often one with the label outscores one without. 0.5 is chance.",
-    "auprc": "Average precision, the area under the precision-recall curve. Chance is the label's share.",
-    "top_1": "Share of photos whose label has the highest probability of all. A tie counts against.",
-    "top_5": "Share of photos whose label is among the 5 most probable.",
-    "top_10": "Share of photos whose label is among the 10 most probable.",
-    "top_30": "Share of photos whose label is among the 30 most probable.",
-    "brier": "Mean squared error of the positive probability (without one: sum over labels). 0 is best.",
-    "log_loss": "Mean negative natural logarithm of the probability given to what was true. 0 is best.",
-    "calibration_error": "Mean distance of stated probability to observed share, less chance. 0 is best.",
-    "coverage": "Share of photos whose prediction set holds the right label; compare with the level wanted.",
-    "set_size": "Mean number of labels in a prediction set. Small is informative.",
-    "abstention": "Share of photos answered with “none of these”.",
-}
+DEFINITIONS: dict[str, str] = json.loads(
+    files("anthropo.learning").joinpath("metrics.json").read_text("utf-8")
+)
 
 _OF_PROBABILITIES = ("brier", "log_loss", "calibration_error")
-_COMPARED = (
-    "sensitivity",
-    "specificity",
-    "accuracy",
-    "balanced_accuracy",
-    "auroc",
-    "auprc",
-    "brier",
-    "log_loss",
-)
 
 
 def judge(
@@ -92,8 +65,8 @@ def judge(
     Notes
     -----
     The calibration error is the mean over bins, weighted by their photos, of the distance of observed share
-    to mean probability [11]_, in bins of equal numbers of photos: as many as hold 30 each, 10 at most. The
-    plain figure is biased upwards, because chance alone moves an observed share [12]_: with 500 photos a
+    to mean probability [1]_, in bins of equal numbers of photos: as many as hold 30 each, 10 at most. The
+    plain figure is biased upwards, because chance alone moves an observed share [2]_: with 500 photos a
     perfectly calibrated model seems to err by 0.03. Therefore the value given is the error that, present in
     every bin, would lead one to *expect* the plain figure; the interval holds every error under which the
     plain figure is no surprise (test inversion, each bin's share normal around its error with the patients'
@@ -101,9 +74,9 @@ def judge(
     89 to 99 %. Where the error varies much between bins and photos are few the value is too small by up to a
     quarter.
 
-    .. [11] Naeini MP, Cooper GF, Hauskrecht M. Obtaining well calibrated probabilities using Bayesian
+    .. [1] Naeini MP, Cooper GF, Hauskrecht M. Obtaining well calibrated probabilities using Bayesian
        binning. AAAI 2015.
-    .. [12] Roelofs R, et al. Mitigating bias in calibration error estimation. AISTATS 2022.
+    .. [2] Roelofs R, et al. Mitigating bias in calibration error estimation. AISTATS 2022.
 
     Examples
     --------
@@ -134,40 +107,25 @@ def judge_labels(
     judged: Judged, prevalence: float | None = None, *, bootstrap: int = 1000, seed: int = 0
 ) -> dict[str, dict[str, Interval]]:
     """Metrics of each label against the rest, without those that do not depend on the positive label."""
-    return {
-        label: {
-            name: interval
-            for name, interval in judge(
-                judged, label, prevalence, top=(), bootstrap=bootstrap, seed=seed
-            ).items()
-            if name not in ("accuracy", "coverage", "set_size", "abstention")
-        }
+    figures = {
+        label: judge(judged, label, prevalence, top=(), bootstrap=bootstrap, seed=seed)
         for label in judged.labels
     }
+    common = ("accuracy", "coverage", "set_size", "abstention")
+    return {k: {m: v for m, v in of.items() if m not in common} for k, of in figures.items()}
 
 
 def compare(
     a: Judged, b: Judged, positive: str | None = None, *, bootstrap: int = 1000, seed: int = 0
 ) -> dict[str, Interval]:
-    """Differences a − b of metrics on the same photos, bootstrapped in pairs by patient.
-
-    Returns
-    -------
-    dict of str to Interval
-        Of sensitivity, specificity, accuracy, balanced accuracy, AUROC, AUPRC, Brier score and log loss.
-
-    Raises
-    ------
-    InputError
-        If the two are not of the same photos in the same order.
-    """
+    """Differences a − b of metrics on the same photos, bootstrapped in pairs by patient."""
     if a.labels != b.labels or not np.array_equal(a.truth, b.truth) or not np.array_equal(a.groups, b.groups):
         raise InputError("Two models can only be compared on the same photos in the same order.")
     chosen = a.index(positive)
     n = len(a.truth)
     of_a, of_b = (resampled_figures(judged, chosen, bootstrap, seed) for judged in (a, b))
     difference: dict[str, Interval] = {}
-    for name in _COMPARED:
+    for name in [name for name in of_a if name != "set_size"]:
         value, *replicates = of_a[name] - of_b[name]
         if math.isnan(value):
             difference[name] = unknown(a.one_sided(chosen))
@@ -188,6 +146,11 @@ def _proportions(
         if judged.sets is None
         else proportion(judged.sets[np.arange(len(truth)), truth], groups),
     }
+
+    def mean(had: list[Interval]) -> Interval:
+        note = f"{k - len(had)} of {k} labels cannot be had and are left out" if len(had) < k else ""
+        return mean_of(had, len(truth), note)
+
     # a tie counts against: a model that says the same of every label ranks nothing
     rank = (judged.proba >= judged.proba[np.arange(len(truth)), truth][:, None]).sum(1)
     for first in top:
@@ -197,28 +160,21 @@ def _proportions(
             else unknown(f"needs more than {first} labels, there are {k}")
         )
     present = [c for c in range(k) if (truth == c).any()]
-    absent = f"{k - len(present)} of {k} labels cannot be had and are left out" if len(present) < k else ""
-    recalls = [_rates(judged, c)["sensitivity"] for c in present]
+    each = [_rates(judged, c) for c in present]
     if len(present) < 2:
         figures["balanced_accuracy"] = unknown(f"every photo is of {judged.labels[present[0]]}")
     else:
-        figures["balanced_accuracy"] = mean_of(recalls, len(truth), absent)
+        figures["balanced_accuracy"] = mean([of["sensitivity"] for of in each])
     if positive is not None:
         rates = _rates(judged, positive)
         figures |= {name: rates[name] for name in ("sensitivity", "specificity", "ppv", "npv")}
         figures |= _at_prevalence(rates, prevalence)
         return figures
-    each = [_rates(judged, c) for c in present]
     for name in ("sensitivity", "specificity", "ppv", "npv"):
-        had = [rates[name] for rates in each if not math.isnan(rates[name].value)]
-        left_out = k - len(had)
-        note = f"{left_out} of {k} labels cannot be had and are left out" if left_out else ""
-        figures[name] = mean_of(had, len(truth), note) if had else each[0][name]
-    why = "needs a positive label"
-    return {
-        **figures,
-        **{name: unknown(why) for name in ("ppv_at_prevalence", "npv_at_prevalence")},
-    }
+        had = [rates[name] for rates in each if rates[name].known]
+        figures[name] = mean(had) if had else each[0][name]
+    at_prevalence = ("ppv_at_prevalence", "npv_at_prevalence")
+    return figures | dict.fromkeys(at_prevalence, unknown("needs a positive label"))
 
 
 def _rates(judged: Judged, positive: int) -> dict[str, Interval]:
@@ -285,12 +241,10 @@ def _resampled(judged: Judged, positive: int | None, bootstrap: int, seed: int) 
         perfect = value in (0.0, 1.0) or patients < 2
         effective = patients if perfect else max(1.0, value * (1 - value) / variance)
         intervals[name] = Interval(value, *wilson(value, effective), n)
-    for name in ("brier", "log_loss"):
+    for name in ("brier", "log_loss", *(["set_size"] if judged.sets is not None else [])):
         intervals[name] = Interval(values[name], *percentiles(replicates[name]), n)
     if judged.sets is None:
         intervals["set_size"] = unknown("no prediction sets")
-    else:
-        intervals["set_size"] = Interval(values["set_size"], *percentiles(replicates["set_size"]), n)
     return intervals
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import InputError, ModelError, parameter
-from anthropo.learning.calibration import Floats, against_rest, softmax
+from anthropo.learning.calibration import against_rest, softmax
 from anthropo.learning.cohort import some
 from anthropo.learning.columns import METADATA, Columns
 from anthropo.learning.conformal import ConformalSets
@@ -19,15 +19,15 @@ from anthropo.learning.cost import expected_cost_decision, parse_cost, read_cost
 from anthropo.learning.features import Features, feature_frame
 from anthropo.learning.gallery import MOST, Gallery, fit_gallery
 from anthropo.learning.hybrid import Balance, HybridClassifier, Kind
+from anthropo.learning.judged import Floats
 from anthropo.learning.model_readers import Arrays, Meta, Take, part, prefixed
 from anthropo.learning.novelty import Novelty
 
 Task = Literal["labels", "attributes", "normality"]
-Parts = frozenset[str]
 
 NONE_OF_THESE = "none of these"
 OTHERS = "others"  # every label but the positive one, where one stands against the rest
-HALVES: Parts = frozenset({"measurements", "regions", "metadata"})
+HALVES = frozenset({"measurements", "regions", "metadata"})
 #: What healthy people are usually called.
 CONTROL_LABELS = ("control", "controls", "healthy", "normal", "unaffected")
 
@@ -51,7 +51,7 @@ class Options:
     controls: str | None = None  # label of healthy people
     metadata: tuple[str, ...] = ()  # columns that are learned from
     regions: tuple[str, ...] | None = None  # those of the features when left out
-    parts: Parts = HALVES
+    parts: frozenset[str] = HALVES
     min_patients: int = MOST + 1  # labels with fewer are matched to their nearest patient
     error_rate: float = 0.1  # of the prediction sets
     alarm: float = 0.02  # share of known people who are answered with "none of these"
@@ -143,12 +143,9 @@ class LabelModel:
         controls = control_label(labels, options.controls)
         table = design(features, options)
         cost = cost_matrix(options, trained, controls)
+        known = controls if controls in trained else None
         classifier = HybridClassifier(
-            options.classifier,
-            balance=options.balance,
-            cost=cost,
-            controls=controls if controls in trained else None,
-            random_state=options.seed,
+            options.classifier, balance=options.balance, cost=cost, controls=known, random_state=options.seed
         ).fit(table[keep], labels[keep], groups=features.patients[keep])
         y = np.searchsorted(trained, labels[keep])
         sets = ConformalSets.fit(classifier.out_of_fold_, y)
@@ -183,12 +180,10 @@ class LabelModel:
         if self.novelty is not None:
             typicality = self.novelty.p_value(mean(self.novelty.distance(table)[:, None])[:, 0])
         decision = expected_cost_decision(trained, np.asarray(self.classifier.cost))
-        reasons = [""] * n
-        for i in range(n):
-            if typicality[i] <= self.alarm:
-                decision[i], reasons[i] = -1, "unlike everybody the model was trained with"
-            elif p_values[i].max() <= self.alarm:
-                decision[i], reasons[i] = -1, "improbable under each label"
+        unlike, improbable = typicality <= self.alarm, p_values.max(1) <= self.alarm
+        decision[unlike | improbable] = -1
+        why = ["unlike everybody the model was trained with", "improbable under each label"]
+        reasons = np.select([unlike, improbable], why, "").tolist()
         k = len(self.trained)
         probabilities = trained
         similarity: NDArray[np.float64] = np.full((n, k), np.nan)
@@ -215,11 +210,9 @@ class LabelModel:
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """The model as JSON and arrays of numbers, for a model file."""
         meta, arrays = self.classifier.state()
-        made: dict[str, Any] = {"task": "labels", "classifier": meta, "error_rate": self.error_rate}
-        made["alarm"] = self.alarm
-        out = prefixed(arrays, "classifier/")
-        for c, scores in enumerate(self.sets.scores):
-            out[f"sets/{c}"] = scores
+        made: dict[str, Any] = {"task": "labels", "classifier": meta}
+        made |= {"error_rate": self.error_rate, "alarm": self.alarm}
+        out = prefixed(arrays, "classifier/") | {f"sets/{c}": of for c, of in enumerate(self.sets.scores)}
         if self.novelty is not None:
             made["novelty"], kept = self.novelty.state()
             out |= prefixed(kept, "novelty/")
@@ -258,9 +251,6 @@ class LabelModel:
                 about.number("intercept"), take("gallery/prior", len(labels)),
             )  # fmt: skip
         return cls(classifier, sets, novelty, gallery, reader.number("error_rate"), reader.number("alarm"))
-
-
-# ----------------------------------------------------------------------------------- preparation
 
 
 def collapse(labels: NDArray[np.str_], positive: str | None) -> NDArray[Any]:
@@ -379,7 +369,6 @@ def by_person(rows: int, groups: Sequence[str] | None) -> tuple[Callable[[Floats
     def mean(values: Floats) -> Floats:
         total = np.zeros((len(order), values.shape[1]))
         np.add.at(total, of, values)
-        out: Floats = total / np.bincount(of)[:, None]
-        return out
+        return np.asarray(total / np.bincount(of)[:, None])
 
     return mean, len(order)

@@ -69,21 +69,21 @@ class Meta:
 class Take:
     """Arrays by name, each of the shape that is asked for."""
 
-    def __init__(self, arrays: Arrays, prefix: str = "") -> None:
-        self._arrays, self._prefix = arrays, prefix
+    def __init__(self, arrays: Arrays) -> None:
+        self._arrays = arrays
 
     def __call__(self, name: str, *shape: int | None) -> NDArray[np.float64]:
         """An array as float64; refused if missing or of another shape, where None is any length."""
-        array = self._arrays.get(self._prefix + name)
+        array = self._arrays.get(name)
         if (
             array is None
             or array.ndim != len(shape)
-            or any(want is not None and have != want for have, want in zip(array.shape, shape, strict=True))
+            or any(want not in (None, have) for have, want in zip(array.shape, shape, strict=True))
         ):
-            raise ModelError(f"array {self._prefix + name} is missing or of another shape")
+            raise ModelError(f"array {name} is missing or of another shape")
         numbers: NDArray[np.float64] = array.astype(np.float64)
         if not np.isfinite(numbers).all():
-            raise ModelError(f"array {self._prefix + name} holds infinity or NaN")
+            raise ModelError(f"array {name} holds infinity or NaN")
         return numbers
 
 

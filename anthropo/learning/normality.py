@@ -44,9 +44,8 @@ class NormalityModel:
                 f"{parameter('specificity', options.specificity)}: with {people} healthy people it can be "
                 f"0.5 to {1 - 1 / people:.3f}."
             )
-        return cls(
-            Novelty.fit(design(features, options)[healthy], patients, options.seed), options.specificity
-        )
+        distance = Novelty.fit(design(features, options)[healthy], patients, options.seed)
+        return cls(distance, options.specificity)
 
     def answer(self, table: Any, groups: Sequence[str] | None = None) -> Answers:
         """Answers for the rows of a feature table, or for its people when `groups` names the patients."""
@@ -71,7 +70,5 @@ class NormalityModel:
     def from_state(cls, meta: Mapping[str, Any], arrays: Arrays) -> NormalityModel:
         """The model that `state` was called on."""
         reader = Meta(meta)
-        return cls(
-            Novelty.from_state(reader.mapping("distance"), part(arrays, "distance/")),
-            reader.number("specificity"),
-        )
+        distance = Novelty.from_state(reader.mapping("distance"), part(arrays, "distance/"))
+        return cls(distance, reader.number("specificity"))

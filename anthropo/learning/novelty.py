@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.learning.columns import Columns, Scaler
-from anthropo.learning.conformal import Distance, Floats, Rank
+from anthropo.learning.conformal import Distance, Rank
+from anthropo.learning.judged import Floats
 from anthropo.learning.model_readers import Arrays, Meta, Take
 from anthropo.learning.splits import split
 
@@ -18,8 +19,6 @@ from anthropo.learning.splits import split
 class Novelty:
     """Distance from a group of people in measurements and in each region, together ranked among theirs.
 
-    Notes
-    -----
     Mahalanobis distances with shrunk covariance, each divided by the median of the people's distances out of
     fold. Their mean is ranked among the people's (a conformal p-value, so that the share of such people who
     are called unlike is the one that was asked for).
@@ -38,9 +37,8 @@ class Novelty:
         columns = Columns(columns.measurements, columns.regions, ())
         scaler = Scaler.fit(table, columns) if columns.measurements else None
         names = [str(p) for p in patients]
-        people = list(dict.fromkeys(names))
         # no labels here: people are dealt to two made-up ones, which only spreads them evenly
-        side = {p: str(i % 2) for i, p in enumerate(people)}
+        side = {p: str(i % 2) for i, p in enumerate(dict.fromkeys(names))}
         folds = split([side[p] for p in names], names, 5, seed).index
         parts, medians = {}, {}
         total = np.zeros(len(table))
@@ -53,7 +51,7 @@ class Novelty:
                 out[out_of_fold] = Distance.fit(values[~out_of_fold], whole).of(values[out_of_fold])
             medians[name] = float(np.median(out)) or 1.0
             total += out / medians[name]
-        return cls(columns, scaler, parts, medians, Rank.fit(total / len(parts)))
+        return cls(columns, scaler, parts, medians, Rank(np.sort(total / len(parts))))
 
     def contributions(self, table: Any) -> dict[str, Floats]:
         """Part (n,) of the distance that each measurement and each region adds."""
@@ -94,11 +92,8 @@ class Novelty:
         reader, take = Meta(meta), Take(arrays)
         dims = reader.sizes("regions")
         columns = Columns.sized(reader.texts("measurements"), dims)
-        measured = columns.measurements
-        m = len(measured)
-        scaler = None
-        if m:
-            scaler = Scaler(measured, measured, (None,) * m, take("mean", m), take("spread", m))
+        names, m = columns.measurements, len(columns.measurements)
+        scaler = Scaler(names, names, (None,) * m, take("mean", m), take("spread", m)) if m else None
         sizes = {"measurements": m, **dims} if m else dims
         medians = take("medians", len(sizes))
         parts = {

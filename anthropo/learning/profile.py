@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,9 @@ from numpy.typing import NDArray
 from anthropo.encoder.portrait import PORTRAIT, reshaped
 from anthropo.errors import ModelError
 from anthropo.learning.features import Features
+from anthropo.learning.judged import Floats
 from anthropo.learning.model_readers import Arrays, Meta, Take
 
-Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
 #: Shares of a label's people that are kept of each measurement; the extremes would be single people.
@@ -52,7 +53,8 @@ class Profile:
             quantiles[at] = _quantiles(_each(features.measurements, rows))
             if features.portraits is not None and features.shapes is not None:
                 shapes[at] = _each(features.shapes, rows).mean(0)
-                composites[at] = reshaped(_average(features.portraits, rows), shapes[at])
+                average = _each(features.portraits, rows).mean(0)
+                composites[at] = reshaped((average + 0.5).astype(np.uint8), shapes[at])
         return cls(
             names, tuple(len(people[label]) for label in names), features.measurement_ids, quantiles,
             composites if features.portraits is not None else None, shapes,
@@ -77,11 +79,7 @@ class Profile:
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """The profile as JSON and arrays of numbers, for a model file."""
         known = np.isfinite(self.quantiles)
-        meta = {
-            "labels": list(self.labels),
-            "patients": list(self.patients),
-            "measurements": list(self.measurements),
-        }
+        meta = {name: list(getattr(self, name)) for name in ("labels", "patients", "measurements")}
         arrays: Arrays = {
             "quantiles": np.where(known, self.quantiles, 0).astype(np.float32),
             "known": known[..., 0],
@@ -110,29 +108,15 @@ class Profile:
 
 
 def _each(values: NDArray[Any], people: Sequence[Sequence[int]]) -> Floats:
-    """Mean (people, ...) over each one's photos, of what is known."""
-    out = []
-    for rows in people:
-        photos = np.asarray(values[list(rows)], dtype=np.float64)
-        known = np.isfinite(photos)
-        with np.errstate(invalid="ignore"):
-            out.append(np.where(known, photos, 0).sum(0) / known.sum(0))
-    return np.array(out)
+    """Mean (people, ...) over each one's photos, of what is known; NaN where nothing is."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of means of nothing
+        return np.array([np.nanmean(values[list(rows)], axis=0, dtype=np.float64) for rows in people])
 
 
 def _quantiles(values: Floats) -> Floats:
     """(measurements, SHARES) of values (people, measurements)."""
     out = np.full((values.shape[1], len(SHARES)), np.nan)
-    for at in range(values.shape[1]):
-        known = values[np.isfinite(values[:, at]), at]
-        if len(known) >= FEWEST:
-            out[at] = np.quantile(known, SHARES)
+    enough = np.isfinite(values).sum(0) >= FEWEST
+    out[enough] = np.nanquantile(values[:, enough], SHARES, axis=0).T
     return out
-
-
-def _average(portraits: Pixels, people: Sequence[Sequence[int]]) -> Pixels:
-    """Average portrait, each person counting once."""
-    total = np.zeros(portraits.shape[1:])
-    for rows in people:
-        total += portraits[list(rows)].mean(0)
-    return np.asarray(total / len(people) + 0.5, dtype=np.uint8)

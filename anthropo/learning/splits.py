@@ -29,34 +29,16 @@ def split(
 ) -> Folds:
     """Deal patients to folds so that every fold has its share of every label.
 
-    Parameters
-    ----------
-    labels : sequence of str or of tuple of str, (n,)
-        Of each photo; a tuple where a photo has several labels or none.
-    patients : sequence of str, (n,)
-        All photos of a patient come into the same fold.
-    folds : int
-        How many; as many as the second commonest label has patients if that is fewer, so that at least
-        two labels are tested in each fold.
-    seed : int
+    `labels` are of each photo, a tuple where it has several or none; all photos of a patient come into the
+    same fold. There are as many folds as asked for, or as the second commonest label has patients if that is
+    fewer, so that at least two labels are tested in each. With one label per patient, a label's patients are
+    spread over as many folds as there are patients, up to all. So any label of two patients or more is in the
+    training part of every fold, and any with as many patients as folds is tested in each.
 
-    Returns
-    -------
-    Folds
-        With one label per patient, a label's patients are spread over as many folds as there are
-        patients, up to all. So any label of two patients or more is in the training part of every fold,
-        and any with as many patients as folds is tested in each.
-
-    Notes
-    -----
-    Iterative stratification [1]_, at the level of patients and counting their photos. scikit-learn's
-    StratifiedGroupKFold minimises the spread of label shares instead, and may put all patients of a
-    rare label into one fold, whose training part then lacks it.
-
-    References
-    ----------
-    .. [1] K. Sechidis, G. Tsoumakas, I. Vlahavas, "On the stratification of multi-label data", ECML PKDD
-       2011, LNCS 6913, 145-158.
+    This is iterative stratification (Sechidis, Tsoumakas & Vlahavas, "On the stratification of multi-label
+    data", ECML PKDD 2011, LNCS 6913, 145-158), at the level of patients and counting their photos.
+    scikit-learn's StratifiedGroupKFold minimises the spread of label shares instead, and may put all patients
+    of a rare label into one fold, whose training part then lacks it.
     """
     if folds < 2:
         raise InputError(f"{folds} folds: a split needs 2 or more. Pass {parameter('folds', 5)}.")

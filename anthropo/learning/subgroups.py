@@ -40,13 +40,7 @@ def by_subgroup(
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> dict[str, Subgroup]:
-    """Figures of the photos of each value of a column (n,).
-
-    Returns
-    -------
-    dict of str to Subgroup
-        Age bands in their order, others by name, "not given" last.
-    """
+    """Figures of the photos of each value of a column (n,): in the order of ages or names."""
     names = np.array([_text(value) for value in values], dtype=object)
     if len(names) != len(judged.truth):
         raise InputError(f"{len(names)} values of the column, but {len(judged.truth)} photos.")
@@ -54,17 +48,15 @@ def by_subgroup(
     order = sorted(
         set(names), key=lambda s: (s == NOT_GIVEN, bands.index(s) if s in bands else len(bands), s)
     )
-    subgroups = {}
+    subgroups, chosen = {}, judged.index(positive)
     for name in order:
         part = judged.part(names == name)
         patients = len(set(part.groups.tolist()))
         notes = []
         if patients < SMALL_SUBGROUP:
             notes.append(f"only {patients} patient{'' if patients == 1 else 's'}")
-        if positive is not None and not (part.truth == judged.index(positive)).any():
-            notes.append(f"no photo of {positive}")
-        elif len(set(part.truth.tolist())) == 1:
-            notes.append(f"every photo is of {judged.labels[part.truth[0]]}")
+        if len(set(part.truth.tolist())) == 1 or (chosen is not None and not (part.truth == chosen).any()):
+            notes.append(part.one_sided(chosen))
         metrics = judge(part, positive, prevalence, bootstrap=bootstrap, seed=seed)
         subgroups[name] = Subgroup(
             n_photos=len(part.truth), n_patients=patients, metrics=metrics, note="; ".join(notes)

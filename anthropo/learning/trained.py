@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -173,9 +174,9 @@ class Trained:
         """The model's answer for each patient, or without `pool` for each photo."""
         answers = self.answer(features, pool=pool)
         patients = features.patients.tolist()
-        rows: dict[str, list[int]] = {}
+        rows: dict[str, list[int]] = defaultdict(list)
         for row, patient in enumerate(patients):
-            rows.setdefault(patient if pool else str(row), []).append(row)
+            rows[patient if pool else str(row)].append(row)
         return [
             _prediction(answers, i, tuple(features.photos[of].tolist()), patients[of[0]])
             for i, of in enumerate(rows.values())
@@ -188,15 +189,10 @@ def _short(value: Any) -> str:
 
 def _prediction(answers: Answers, i: int, photos: tuple[str, ...], patient: str) -> Prediction:
     order = np.argsort(-answers.probabilities[i], kind="stable")
+    columns = (answers.probabilities, answers.log_odds, answers.similarity, answers.sets)
     ranked = tuple(
-        Ranked(
-            answers.labels[c],
-            float(answers.probabilities[i, c]),
-            _number(answers.log_odds[i, c]),
-            _number(answers.similarity[i, c]),
-            bool(answers.sets[i, c]),
-        )
-        for c in order
+        Ranked(answers.labels[c], float(p), _number(odds), _number(cosine), bool(inside))
+        for c, p, odds, cosine, inside in zip(order, *(of[i, order] for of in columns), strict=True)
     )
     if answers.several is not None:
         there = [answers.labels[c] for c in order if answers.several[i, c]]

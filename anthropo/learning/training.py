@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from anthropo.face.weights import KNOWN
 from anthropo.files import file_sha256
-from anthropo.learning.attributes import NO_ATTRIBUTE, AttributeModel, split_labels
+from anthropo.learning.attributes import NO_ATTRIBUTE, AttributeModel
+from anthropo.learning.cohort import split_labels
 from anthropo.learning.evaluation import Evaluation
 from anthropo.learning.features import Features
 from anthropo.learning.intervals import as_json
 from anthropo.learning.model import OTHERS, LabelModel, Options, Task, collapse, control_label, positive_label
 from anthropo.learning.normality import WITHIN, NormalityModel
 from anthropo.learning.profile import Profile
-from anthropo.learning.subgroups import age_bands
+from anthropo.learning.subgroups import NOT_GIVEN, age_bands
 from anthropo.learning.trained import MODELS, Model, Trained, instrument
 from anthropo.settings import Settings
 
@@ -66,6 +67,11 @@ def make_trained(
     command : str
         That trained it, without folders.
 
+    Returns
+    -------
+    Trained
+        The model, its description and the profiles of its labels.
+
     Raises
     ------
     InputError
@@ -89,14 +95,10 @@ def make_trained(
     'affected'
     """
     model = fit_model(features, options, task)
+    labels = features.labels if task == "attributes" else collapse(features.labels, options.positive)
     manifest = {
         **_inputs(model, features, options, task, encoder, settings),
-        "cohort": describe_cohort(
-            features,
-            features.labels if task == "attributes" else collapse(features.labels, options.positive),
-            several=task == "attributes",
-            source=source,
-        ),
+        "cohort": describe_cohort(features, labels, several=task == "attributes", source=source),
         "command": command,
         "seed": options.seed,
         "libraries": {name: metadata.version(name) for name in ("numpy", "scikit-learn", "torch", "xgboost")},
@@ -126,7 +128,7 @@ def _inputs(
             "commercial_use": encoder.commercial_use, "dimension": encoder.dimension, "size": encoder.size,
             "parameters": encoder.parameters, **({"seen": seen} if seen else {}),
         },
-        "weights": _weights(settings),
+        "weights": landmark_weights(settings),
         "regions": regions if "regions" in options.parts else [],
         "measurements": list(features.measurement_ids) if "measurements" in options.parts else [],
         "metadata": list(options.metadata) if task != "normality" else [],
@@ -149,15 +151,8 @@ def _validation(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     figures = first.models
     if first.attribute is not None:
         figures = {str(made.attribute): made.figures for made in evaluations}
-    return {
-        "validation": {
-            "method": "cross-validation by patient",
-            "n_photos": first.n_photos,
-            "n_patients": first.n_patients,
-            "prevalence": first.prevalence,
-            "models": as_json(figures),
-        }
-    }
+    counts = {name: getattr(first, name) for name in ("n_photos", "n_patients", "prevalence")}
+    return {"validation": {"method": "cross-validation by patient", **counts, "models": as_json(figures)}}
 
 
 def _decision(
@@ -175,14 +170,11 @@ def _decision(
     if evaluations:
         figures = evaluations[0].figures
         point |= {name: figures[name].to_json() for name in ("sensitivity", "specificity")}
-    cost = np.asarray(model.classifier.cost)
+    costs = zip(model.trained, np.asarray(model.classifier.cost).tolist(), strict=True)
     entries = {
         "positive": positive,
         "controls": controls,
-        "cost": {
-            label: {other: float(cost[i, j]) for j, other in enumerate(model.trained)}
-            for i, label in enumerate(model.trained)
-        },
+        "cost": {label: dict(zip(model.trained, row, strict=True)) for label, row in costs},
         "conformal": {"error": options.error_rate},
         "novelty": {"specificity": 1 - options.alarm},
         "operating_point": point,
@@ -222,15 +214,15 @@ def _task_name(model: Model, options: Options, task: Task) -> str:
     return "binary" if len(model.labels) == 2 else "multiclass"
 
 
-def _weights(settings: Settings) -> list[dict[str, Any]]:
+def landmark_weights(settings: Settings) -> list[dict[str, Any]]:
+    """The weights that landmarks were found with, as a manifest lists them."""
     if settings.no_face:
         return []
-    used = {"landmarks-68"} if settings.landmark_model is None else set()
-    used |= {"fine-landmarks"} if settings.fine else set()
+    used = {"landmarks-68": settings.landmark_model is None, "fine-landmarks": settings.fine}
     return [
         {"name": w.name, "digest": w.sha256, "licence": w.licence, "commercial_use": w.commercial_use}
         for w in KNOWN
-        if w.name in used
+        if used.get(w.name)
     ]
 
 
@@ -241,24 +233,23 @@ def describe_cohort(
 
     Photos are counted by `labels`, of which each is a list of attributes, ``a; b``, if there are `several`.
     """
+    people = features.patients.tolist()
     n_photos: Counter[str] = Counter()
-    patients: dict[str, set[str]] = {}
-    for cell, patient in zip(labels.tolist(), features.patients.tolist(), strict=True):
+    patients = defaultdict(set)
+    for cell, patient in zip(labels.tolist(), people, strict=True):
         for label in split_labels(cell) if several else (cell,):
             n_photos[label] += 1
-            patients.setdefault(label, set()).add(patient)
-    subgroups: dict[str, dict[str, int]] = {}
+            patients[label].add(patient)
+    subgroups = {}
     for name in ("sex", "age"):
         if name in features.metadata:
             values: Sequence[Any] = features.metadata[name]
-            bands = age_bands(values) if name == "age" else [str(v) if v else "not given" for v in values]
-            members: dict[str, set[str]] = {}
-            for band, patient in zip(bands, features.patients.tolist(), strict=True):
-                members.setdefault(band, set()).add(patient)
-            subgroups[name] = {band: len(people) for band, people in sorted(members.items())}
+            bands = age_bands(values) if name == "age" else [str(v) if v else NOT_GIVEN for v in values]
+            counts = Counter(band for band, _ in set(zip(bands, people, strict=True)))
+            subgroups[name] = dict(sorted(counts.items()))
     return {
         "photos": len(features),
-        "patients": len(set(features.patients.tolist())),
+        "patients": len(set(people)),
         "left_out": len(features.left_out),
         "sha256": file_sha256(source) if source and source.is_file() else None,
         "labels": {

@@ -10,7 +10,6 @@ the fine stage had seen: docs/benchmarks.md, "Anatomical landmarks".
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,13 +18,12 @@ from importlib import resources
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anthropo.face.frame import face_axes
+from anthropo.face.frame import Floats, face_axes
 from anthropo.face.landmarker import Face
 from anthropo.face.scheme import LANDMARKS, MIRROR
+from anthropo.files import packaged_table
 
-Floats = NDArray[np.float64]
 Stage = Literal["first", "fine"]
 
 #: Landmarks that are no point of the 68-point scheme but a mean of several, corrected on their own.
@@ -121,9 +119,8 @@ class Instrument:
 @lru_cache(maxsize=2)
 def instrument(stage: Stage) -> Instrument:
     """The packaged instrument for landmarks of the first stage alone or of both."""
-    folder = resources.files("anthropo.measurement")
     points, middle, known = np.zeros((68, 2)), np.zeros((6, 2)), set()
-    for row in csv.DictReader(folder.joinpath("correction.csv").read_text(encoding="utf-8").splitlines()):
+    for row in packaged_table("anthropo.measurement", "correction.csv"):
         if row["stage"] != stage:
             continue
         offset = float(row["dx"]), float(row["dy"])
@@ -133,7 +130,7 @@ def instrument(stage: Stage) -> Instrument:
             index = int(row["landmark"].removeprefix("p"))
             points[index] = offset
             known.add(index)
-    data = io.BytesIO(folder.joinpath("errors.npz").read_bytes())
-    with np.load(data, allow_pickle=False) as arrays:
+    data = resources.files("anthropo.measurement").joinpath("errors.npz").read_bytes()
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         errors = [arrays[f"{stage}_{part}"].astype(np.float64) for part in ("points", "between")]
     return Instrument(Correction(points, middle, frozenset(known)), *errors)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anthropo.face.frame import outer_canthal_distance
+from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.measurement.colour import COLOUR, LUMINANCE, colours
 from anthropo.measurement.eye import EYE, RINGS, read_eye
 from anthropo.measurement.iris import EyeGrid, iris_discs
@@ -14,7 +14,6 @@ from anthropo.measurement.sampling import (
     SIDES,
     SUBSETS,
     Appearance,
-    Floats,
     Reading,
     Region,
     Samples,
@@ -56,43 +55,14 @@ def rings_of(name: str) -> tuple[tuple[float, float], ...]:
 
 
 def appearance(photo: Photo, points: Floats, samples: Floats | None = None) -> dict[str, Appearance]:
-    """Colour, clarity of the eyes and relief of the philtrum.
+    """The readings of `COLOUR`, `EYE` and `TEXTURE`, always all of them, by id.
 
-    Parameters
-    ----------
-    photo : Photo
-    points : (68, 2) array
-        Landmarks in full-photo pixels.
-    samples : (K, 68, 2) array, optional
-        Jittered evaluations of the landmarks, for the standard errors.
-
-    Returns
-    -------
-    dict of Appearance
-        By id, those of `COLOUR`, `EYE` and `TEXTURE`, always all of them:
-
-        ``{lip,perioral,cheek,sclera}_{lightness,a,b}``
-            CIELAB of the region's median colour, in the picture's own light.
-        ``lip_redness``
-            log10 of R/G, lips over cheeks (Takiwaki 1998, J Med Invest 44:121: the absorbance of
-            haemoglobin as the difference of two log reflectances).
-        ``lip_darkness``
-            log10 of luminance, cheeks over lips.
-        ``lip_cyanosis``, ``perioral_cyanosis``
-            log10 of R/G, both scleras over the region: larger, less red.
-        ``erythema_*``
-            log10 of R/G, cheek over both scleras (Yamamoto 2008, Skin Res Technol 14:26).
-        ``sclera_yellowness_*``
-            log10 of G/B, sclera over both cheeks: larger, more yellow (sclera against bilirubin:
-            Leung 2015, Biomed Opt Express 6:4529; here skin takes the place of a colour chart).
-        ``corneal_haze_*``
-            L* (sclera: 100) of the darkest fifth of the middle of the iris disc: a clear pupil is
-            black whatever the colour of the iris; a haze in front of it scatters light.
-        ``pupil_lightness_*``, ``pupil_contrast_*``
-            L* (sclera: 100) of the middle of the disc, and how much lighter than the iris about it.
-        ``philtrum_relief``
-            Shading across the philtrum, % of its mean light:
-            `anthropo.measurement.texture.philtrum_relief`.
+    From landmarks (68, 2) in full-photo pixels; jittered evaluations of them (K, 68, 2) give the standard
+    errors. The registry says what each is. Their sources: redness as log10 of R/G, the absorbance of
+    haemoglobin (Takiwaki 1998, J Med Invest 44:121; Yamamoto 2008, Skin Res Technol 14:26); yellowness as
+    log10 of G/B, sclera against bilirubin (Leung 2015, Biomed Opt Express 6:4529; here skin takes the place
+    of a colour chart). Corneal haze is the L* of the darkest fifth of the middle of the iris disc: a clear
+    pupil is black whatever the colour of the iris; a haze in front of it scatters light.
     """
     jitter = np.empty((0, 68, 2)) if samples is None else np.asarray(samples, dtype=np.float64)
     if len(jitter) > _JITTERED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import resources
+from itertools import compress
 from pathlib import Path
 
 from anthropo.face.scheme import LANDMARKS
@@ -32,16 +33,10 @@ def atlas() -> str:
             region = entry.region
             lines += ["", f"## {region.capitalize()}", ""]
             lines += [f"| {' | '.join(_COLUMNS)} |", "|" + "---|" * len(_COLUMNS)]
-        marks = [
-            f"*{mark}*"
-            for mark, holds in (
-                ("mm", entry.needs_mm),
-                ("fine", entry.needs_fine),
-                ("corrected", not corrected.isdisjoint(entry.points)),
-            )
-            if holds
-        ]
-        unit = entry.unit + (f" ({', '.join(marks)})" if marks else "")
+        moved = not corrected.isdisjoint(entry.points)
+        marks = {"*mm*": entry.needs_mm, "*fine*": entry.needs_fine, "*corrected*": moved}
+        of = ", ".join(compress(marks, marks.values()))
+        unit = entry.unit + (f" ({of})" if of else "")
         how = f"`{entry.expression}`" if entry.expression else "*from the photo*"
         lines.append(
             f'| <img src="atlas/{entry.id}.svg" width="180" alt=""> '

@@ -25,7 +25,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from anthropo.measurement.sampling import SIDES, Floats, Reading, Region
+from anthropo.face.frame import Floats
+from anthropo.measurement.sampling import SIDES, Reading, Region
 
 #: Indices that a light's colour and strength leave alone.
 LOGARITHMIC = (
@@ -76,7 +77,7 @@ def lightness(relative: Floats) -> Floats:
 def colours(regions: Mapping[str, Region]) -> dict[str, Reading]:
     """CIELAB of every region, and the indices that compare regions, by the ids of `COLOUR`.
 
-    `anthropo.measurement.appearance.appearance` says what they mean.
+    The registry says what they mean.
     """
     table: dict[str, Reading] = {}
     channels = lab(np.stack([region.colour for region in regions.values()]))

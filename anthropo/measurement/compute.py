@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import parameter
-from anthropo.face.frame import face_axes, outer_canthal_distance, outer_canthal_distances
+from anthropo.face.frame import Floats, face_axes, outer_canthal_distance, outer_canthal_distances
 from anthropo.face.gate import Check
 from anthropo.face.landmarker import Face, beyond_border
 from anthropo.face.pose import generic_face, rotation
 from anthropo.measurement import anatomy
 from anthropo.measurement.appearance import appearance
-from anthropo.measurement.geometry import Floats, functions
+from anthropo.measurement.geometry import functions
 from anthropo.measurement.registry import (
     AREA_UNIT,
     LENGTH_UNIT,
@@ -30,7 +30,8 @@ from anthropo.measurement.registry import (
 from anthropo.measurement.scale import Scale
 from anthropo.photo import Photo
 
-_Z95 = 1.959964  # half-width of a 95 % interval in standard deviations
+#: Half-width of a 95 % interval in standard deviations.
+Z95 = 1.959964
 Bounds = tuple[float, float, float]  # a value and its interval
 _NONE: Bounds = (math.nan, math.nan, math.nan)
 _MM = {LENGTH_UNIT: "mm", AREA_UNIT: "mm²"}
@@ -67,6 +68,22 @@ class Measurement:
     side: str  # R, L (the subject's own) or mid
     reason: str  # empty, or why there is no value or no interval, or what a forced value suffers from
     corrected: bool = False  # from landmarks moved to their anthropometric place
+
+
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+Named = TypeVar("Named", bound=_Named)
+
+
+def by_id(things: Iterable[Named]) -> dict[str, list[Named]]:
+    """Measurements or scores by their id, in the order in which the ids come."""
+    groups: dict[str, list[Named]] = {}
+    for thing in things:
+        groups.setdefault(thing.id, []).append(thing)
+    return groups
 
 
 def doubted(reason: str) -> bool:
@@ -168,7 +185,7 @@ def measure_face(
         reason = ""
         if entry.kind in PIXELS and pixels:
             seen = pixels[entry.id]
-            margin, reason = _Z95 * seen.sd, seen.reason
+            margin, reason = Z95 * seen.sd, seen.reason
             values = [((seen.value, seen.value - margin, seen.value + margin), entry.unit)]
         elif missing := _missing(entry, face, outside, scale):
             values, voided = [(_NONE, entry.unit)], missing
@@ -237,7 +254,7 @@ def _interval(values: Floats, spread: slice, scale_error: Floats | float) -> tup
     landmark = ((values[spread] - value) ** 2).mean(0)
     frontal, posed, *turned = values[spread.stop :]
     pose = (posed - frontal) ** 2 + sum((view - posed) ** 2 for view in turned)
-    return value, _Z95 * np.sqrt(landmark + pose + (scale_error * value) ** 2)
+    return value, Z95 * np.sqrt(landmark + pose + (scale_error * value) ** 2)
 
 
 def _numbers(entries: Sequence[Entry], value: Floats, half: Floats) -> dict[str, Bounds]:

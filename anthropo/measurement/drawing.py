@@ -17,17 +17,14 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anthropo.face.frame import OUTER_CANTHI, face_axes, outer_canthal_distance
+from anthropo.face.frame import OUTER_CANTHI, Floats, face_axes, outer_canthal_distance
 from anthropo.face.shape import shapes
 from anthropo.measurement import anatomy
 from anthropo.measurement.appearance import regions_of, rings_of
 from anthropo.measurement.geometry import functions
 from anthropo.measurement.registry import Entry, landmark_names
 from anthropo.measurement.sampling import outlines
-
-Floats = NDArray[np.float64]
 
 WIDTH, HEIGHT = 240, 200  # px
 
@@ -81,8 +78,8 @@ class _Sketch:
     def arc(self, vertex: Floats, a: Floats, b: Floats) -> None:
         """The smaller angle between the directions of a and b."""
         radius = 0.4 * min(np.hypot(*(a - vertex)), np.hypot(*(b - vertex)))
-        start, turn = _angle(a - vertex), _angle(b - vertex) - _angle(a - vertex)
-        turn = (turn + math.pi) % (2 * math.pi) - math.pi
+        start, end = (math.atan2(*(p - vertex)[::-1]) for p in (a, b))
+        turn = (end - start + math.pi) % (2 * math.pi) - math.pi
         steps = start + np.linspace(0, turn, 13)
         self.add("curve", *(vertex + radius * np.column_stack([np.cos(steps), np.sin(steps)])))
 
@@ -211,10 +208,6 @@ def _same(a: Floats, b: Floats) -> bool:
     return a.shape == b.shape and bool(np.allclose(a, b) or np.allclose(a, b[::-1]))
 
 
-def _angle(u: Floats) -> float:
-    return math.atan2(float(u[1]), float(u[0]))
-
-
 def _across(a: Floats, b: Floats) -> Floats:
     u = (b - a) / np.hypot(*(b - a))
     return np.array([-u[1], u[0]])
@@ -231,9 +224,6 @@ def _longer(a: Floats, b: Floats, p: Floats) -> tuple[Floats, Floats]:
     u = (b - a) / np.hypot(*(b - a))
     ends = [0.0, float((b - a) @ u), float((p - a) @ u)]
     return a + u * (min(ends) - 0.08), a + u * (max(ends) + 0.08)
-
-
-# ----------------------------------------------------------------------------------------- face
 
 
 @lru_cache(maxsize=1)
@@ -286,22 +276,8 @@ def _n(value: float) -> str:
     return f"{round(float(value), 1) + 0.0:g}"
 
 
-# ---------------------------------------------------------------------------------------- output
-
-
 def drawing(entry: Entry) -> str:
-    """A measurement on a line-drawn face.
-
-    Parameters
-    ----------
-    entry : Entry
-        Of the registry.
-
-    Returns
-    -------
-    str
-        An SVG element of 240 × 200 px, without ids, so that many fit into one page.
-    """
+    """A registry entry on a line-drawn face: an SVG element of 240 × 200 px without ids, to share a page."""
     points, middle = _mean_face()
     names: dict[str, Any] = landmark_names(points)
     names |= {code: middle[i] for i, code in enumerate(anatomy.BETWEEN)}

@@ -13,14 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from anthropo.face.frame import Floats
 from anthropo.measurement.colour import LUMINANCE, lightness
 from anthropo.measurement.iris import GRID, EyeGrid
-from anthropo.measurement.sampling import LIDS, SIDES, SUBSETS, WHITE, Bools, Floats, Reading, Region, Samples
-
-#: Everything that eyes give beside the colour of the sclera.
-EYE = tuple(
-    f"{index}_{side}" for index in ("corneal_haze", "pupil_lightness", "pupil_contrast") for side in SIDES
-)
+from anthropo.measurement.sampling import LIDS, SIDES, SUBSETS, WHITE, Bools, Reading, Region, Samples
 
 # What is looked at of the iris, from and up to which part of its radius
 _MIDDLE = 0.35  # the pupil
@@ -32,6 +28,8 @@ RINGS: Mapping[str, tuple[tuple[float, float], ...]] = {
     "pupil_lightness": ((0.0, _MIDDLE),),
     "pupil_contrast": ((0.0, _MIDDLE), _RING),
 }
+#: Everything that eyes give beside the colour of the sclera.
+EYE = tuple(f"{index}_{side}" for index in RINGS for side in SIDES)
 _LEAST_SCLERA = 12.0  # px of visible sclera
 _CLOSED = 0.2  # height of the lid opening to its length: below, eyes are closed or screwed up
 _DISC_SD = 0.006  # of the disc's place, outer-canthal distances

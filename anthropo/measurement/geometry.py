@@ -10,12 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anthropo.face.frame import outer_canthal_distances
+from anthropo.face.frame import Floats, outer_canthal_distances
 from anthropo.face.scheme import MIRROR
-
-Floats = NDArray[np.float64]
 
 
 def distance(a: Floats, b: Floats) -> Floats:
@@ -23,9 +20,9 @@ def distance(a: Floats, b: Floats) -> Floats:
     return np.asarray(np.hypot(b[..., 0] - a[..., 0], b[..., 1] - a[..., 1]))
 
 
-def midpoint(*points: Floats) -> Floats:
-    """Mean of points."""
-    return np.asarray(sum(points[1:], points[0]) / len(points))
+def mean(*values: Floats) -> Floats:
+    """Mean of points or of numbers."""
+    return np.asarray(sum(values[1:], values[0]) / len(values))
 
 
 def angle(a: Floats, vertex: Floats, b: Floats) -> Floats:
@@ -122,11 +119,6 @@ class EyeLine:
         return np.asarray((crossings * inside[..., None]).sum(0) / inside.sum(0)[..., None])
 
 
-def mean(*values: Floats) -> Floats:
-    """Mean of numbers."""
-    return np.asarray(sum(values[1:], values[0]) / len(values))
-
-
 def _cross(u: Floats, v: Floats) -> Floats:
     return np.asarray(u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0])
 
@@ -149,7 +141,7 @@ def functions(points: Floats) -> dict[str, Callable[..., Floats]]:
 
     return {
         "d": once(distance),
-        "mid": midpoint,
+        "mid": mean,
         "mean": mean,
         "angle": angle,
         "area": once(area),

@@ -14,16 +14,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.face.frame import face_axes, outer_canthal_distance
+from anthropo.face.frame import Floats, face_axes, outer_canthal_distance
 from anthropo.measurement.colour import LUMINANCE
-from anthropo.measurement.sampling import LIDS, SIDES, WHITE, Bools, Floats, Pixels, Samples, Window, steps
+from anthropo.measurement.sampling import LIDS, SIDES, WHITE, Bools, Pixels, Samples, Window
 from anthropo.photo import LUMA, Photo
 
 # ---------------------------------------------------------------------------------------- disc
 
 # A grid over each eye, in outer-canthal distances from the centre of the lids: towards the nose, and
 # down. An iris is 11.7 mm wide, an outer-canthal distance 70 to 100 mm.
-_X, _Y = np.meshgrid(steps(-0.19, 0.19, 39), steps(-0.1, 0.1, 21))
+_X, _Y = np.meshgrid(np.linspace(-0.19, 0.19, 39), np.linspace(-0.1, 0.1, 21))
 #: Positions on an eye's grid, (G, 2).
 GRID = np.column_stack([_X.ravel(), _Y.ravel()])
 _RADII = (0.057, 0.064, 0.071, 0.078)
@@ -75,7 +75,7 @@ class EyeGrid:
 @lru_cache(maxsize=1)
 def _discs() -> tuple[Floats, NDArray[np.float32], NDArray[np.float32]]:
     """Candidates (C, 3): x, y, radius; what is inside each, (C, G); and what lies beside it."""
-    candidates = np.array([(x, _SEEN_Y, r) for x in steps(-0.08, 0.08, 33) for r in _RADII])
+    candidates = np.array([(x, _SEEN_Y, r) for x in np.linspace(-0.08, 0.08, 33) for r in _RADII])
     away = (GRID[None] - candidates[:, None, :2]) / candidates[:, None, 2:]
     distance = np.hypot(away[..., 0], away[..., 1])
     lateral = np.abs(away[..., 1]) <= np.abs(away[..., 0])  # lids hide the limbus above and below
@@ -146,8 +146,6 @@ def iris_circles(photo: Photo, points: Floats) -> tuple[Iris, Iris]:
     An iris that cannot be measured is NaN with the reason: eye closed, iris covered, too small, too little
     contrast, or eyes that differ by more than 8 %.
 
-    Notes
-    -----
     From the disc of `iris_discs`, the edge between dark and light is located on every ray of the two lateral
     arcs, and a circle fitted to the edge points, from several radii. Of their results that one is taken which
     both eyes together have the largest step of light across the arcs for (the integro-differential operator

@@ -11,18 +11,16 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anthropo._version import __version__
 from anthropo.errors import InputError, parameter
-from anthropo.face.frame import face_axes, outer_canthal_distance
+from anthropo.face.frame import Floats, face_axes, outer_canthal_distance
 from anthropo.face.gate import check_again
 from anthropo.face.landmarker import Face, beyond_border
 from anthropo.face.pose import head_pose
@@ -30,8 +28,6 @@ from anthropo.face.scheme import LANDMARKS
 from anthropo.files import file_sha256, read_text, write_atomically
 from anthropo.measurement import anatomy
 from anthropo.measurement.anatomy import BETWEEN
-
-Floats = NDArray[np.float64]
 
 SUFFIX = ".landmarks.json"
 SCHEMA = "anthropo landmarks 1"
@@ -61,11 +57,6 @@ def point_name(point: str) -> str:
     part = next(name for end, name in _PARTS if index < end)
     codes = [code for code, at in LANDMARKS.items() if at == (index,)]
     return ", ".join([part, *codes])
-
-
-def _places(face: Face) -> Floats:
-    """Where a face's landmarks are measured, (74, 2), in the order of `POINTS`."""
-    return np.concatenate(anatomy.place(face))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,8 +89,9 @@ def landmarks_text(face: Face, digest: str) -> str:
         "height": face.size[1],
         "how": _HOW,
     }
+    places = np.concatenate(anatomy.place(face)).round(_DECIMALS)  # in the order of POINTS
     lines = []
-    for point, (x, y) in zip(POINTS, np.round(_places(face), _DECIMALS).tolist(), strict=True):
+    for point, (x, y) in zip(POINTS, places.tolist(), strict=True):
         row = {"point": point, "name": point_name(point), "x": x, "y": y, "found": [x, y]}
         lines.append(f"  {json.dumps(row, ensure_ascii=False)}")
     fields = [f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in head.items()]
@@ -148,7 +140,12 @@ def read_landmarks(path: str | os.PathLike[str]) -> Landmarks:
 
     Examples
     --------
-    See `save_landmarks`.
+    >>> import anthropo, os, tempfile
+    >>> seen = anthropo.observe(anthropo.example_photo())
+    >>> path = os.path.join(tempfile.mkdtemp(), "astronaut.landmarks.json")
+    >>> anthropo.measurement.save_landmarks(path, seen.face, seen.digest)
+    >>> anthropo.measurement.read_landmarks(path).moved
+    {}
     """
     where = os.fspath(path)
     text = read_text(Path(path))
@@ -240,24 +237,20 @@ class Corrections:
                 f"{path}: no landmark files (*{SUFFIX}) in this folder. Make {parameter('save_landmarks')}."
             )
         self.files = tuple(read_landmarks(name) for name in names)
+        self._by_photo: dict[str, list[Landmarks]] = {}
+        for file in self.files:
+            self._by_photo.setdefault(file.photo_sha256, []).append(file)
         for file in self.files if self.folder else ():
             named = [photo for photo in photos if os.path.basename(photo) == file.photo]
             if named and not any(_is(photo, file.photo_sha256) for photo in (*named, *photos)):
                 raise _of_another(named[0], file)
 
-    @cached_property
-    def _by_photo(self) -> Mapping[str, tuple[Landmarks, ...]]:
-        by: dict[str, tuple[Landmarks, ...]] = {}
-        for file in self.files:
-            by[file.photo_sha256] = (*by.get(file.photo_sha256, ()), file)
-        return by
-
-    def of(self, photo: str, digest: str) -> tuple[Landmarks, ...]:
+    def of(self, photo: str, digest: str) -> Sequence[Landmarks]:
         """The files of a photo, by its SHA-256; none when a folder has none."""
-        mine = self._by_photo.get(digest, ())
-        if not mine and not self.folder:
+        files = self._by_photo.get(digest, ())
+        if not files and not self.folder:
             raise _of_another(photo, self.files[0])
-        return mine
+        return files
 
     def stamp(self, photo: str, digest: str) -> str:
         """Text that changes with the files of a photo; empty without any."""
@@ -268,7 +261,7 @@ class Corrections:
         files = self.of(photo, digest)
         if not files:
             return face, None
-        places = _places(face)
+        places = np.concatenate(anatomy.place(face))  # in the order of POINTS
         unit = outer_canthal_distance(places)
         near = [f for f in files if np.hypot(*(f.detected - places).T).mean() <= _NEAR * unit]
         if len(near) > 1:

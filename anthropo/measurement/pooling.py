@@ -14,14 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anthropo.measurement.compute import Measurement, doubted
+from anthropo.face.frame import Floats
+from anthropo.measurement.compute import Z95, Measurement, doubted
 from anthropo.measurement.registry import PIXELS, registry
 
-Floats = NDArray[np.float64]
-
-_Z95 = 1.959964  # half-width of a 95 % interval in standard deviations
 # At least this share of the variance that one photo's interval stands for is shared by all photos of a
 # person, however much they scatter: neutral and smiling studio photographs of 51 people scatter by 13 % of
 # it, expression included (the median of measurements; nine tenths by less than 21 %; benchmarks/pooling.py).
@@ -105,7 +102,7 @@ def _usable(measurements: Sequence[Measurement]) -> list[Measurement]:
 
 def _sd(measurements: Sequence[Measurement]) -> Floats:
     """The SD that each interval stands for, NaN without one."""
-    return np.array([max(m.hi - m.value, m.value - m.lo) for m in measurements]) / _Z95
+    return np.array([max(m.hi - m.value, m.value - m.lo) for m in measurements]) / Z95
 
 
 def _scatter(groups: Sequence[Sequence[Measurement]]) -> float:
@@ -161,7 +158,7 @@ def _pool(every: Sequence[Measurement], kept: Sequence[Measurement], scatter: fl
     lo = hi = nan
     if known:
         shared = max(1 - variance, _SHARED) * float(weights @ sd) ** 2
-        half = _Z95 * math.sqrt(shared + variance * float((weights**2 * sd**2).sum()))
+        half = Z95 * math.sqrt(shared + variance * float((weights**2 * sd**2).sum()))
         lo, hi = middle - half, middle + half
         if registry()[first.id].kind in ("distance", "area") and lo < 0 <= middle:
             lo = 0.0

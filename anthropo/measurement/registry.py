@@ -15,19 +15,19 @@ unavailable.csv lists the frontal measurements that are not given, each with the
 from __future__ import annotations
 
 import ast
-import csv
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from types import CodeType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.face.frame import Floats
 from anthropo.face.gate import CHECKS
 from anthropo.face.scheme import LANDMARKS
-from anthropo.measurement.geometry import FUNCTIONS, Floats
+from anthropo.files import packaged_table
+from anthropo.measurement.geometry import FUNCTIONS
 
 GEOMETRY = ("distance", "angle", "ratio", "area", "curvature", "asymmetry")
 #: Kinds whose values are read from the photo's pixels, not from an expression in landmarks.
@@ -96,12 +96,6 @@ def resolve(name: str) -> tuple[int, ...] | None:
     return LANDMARKS.get(name) or _POINTS.get(name)
 
 
-# the fields that are taken from the table as they are
-_TEXT = (
-    "id", "name", "region", "kind", "unit", "expression", "side", "definition", "hpo_low", "hpo_high", "note",
-)  # fmt: skip
-
-
 # each landmark code as weights of the 68 points, in the order of LANDMARKS
 _WEIGHTS = np.array([np.bincount(at, minlength=68) / len(at) for at in LANDMARKS.values()])
 
@@ -117,13 +111,13 @@ def landmark_names(points: NDArray[np.float64]) -> dict[str, Floats]:
 def compile_entry(row: dict[str, str]) -> Entry:
     """The entry in one row of the registry; a ValueError names it and what is wrong with it."""
     where = f"registry entry {row.get('id')!r}"
-    if row["kind"] not in KINDS:
-        raise ValueError(f"{where}: kind {row['kind']!r}; one of {', '.join(KINDS)} is needed")
-    if row["side"] not in ("R", "L", "mid"):
-        raise ValueError(f"{where}: side {row['side']!r}; R, L or mid is needed")
-    for column in ("needs_mm", "needs_fine"):
-        if row[column] not in ("", "yes"):
-            raise ValueError(f"{where}: {column} {row[column]!r}; yes or nothing is needed")
+    yes = ("yes", "")
+    for column, allowed, words in (
+        ("kind", KINDS, f"one of {', '.join(KINDS)}"), ("side", ("R", "L", "mid"), "R, L or mid"),
+        ("needs_mm", yes, "yes or nothing"), ("needs_fine", yes, "yes or nothing"),
+    ):  # fmt: skip
+        if row[column] not in allowed:
+            raise ValueError(f"{where}: {column} {row[column]!r}; {words} is needed")
     if row["unit"] == MM_UNIT and not row["needs_mm"]:
         raise ValueError(f"{where}: a length in mm needs a scale; write yes under needs_mm")
     voids = tuple(row["voids"].split())
@@ -137,14 +131,9 @@ def compile_entry(row: dict[str, str]) -> Entry:
             raise ValueError(f"{where}: kind {row['kind']} is read from the photo and has no expression")
     else:
         points, code = _compile(row, where)
-    return Entry(
-        **{name: row[name] for name in _TEXT},
-        needs_mm=bool(row["needs_mm"]),
-        needs_fine=bool(row["needs_fine"]),
-        voids=voids,
-        points=points,
-        code=code,
-    )
+    text = {name: cell for name, cell in row.items() if name not in ("needs_mm", "needs_fine", "voids")}
+    needs_mm, needs_fine = bool(row["needs_mm"]), bool(row["needs_fine"])
+    return Entry(**text, needs_mm=needs_mm, needs_fine=needs_fine, voids=voids, points=points, code=code)
 
 
 def _compile(row: dict[str, str], where: str) -> tuple[tuple[int, ...], CodeType]:
@@ -186,7 +175,7 @@ def registry() -> dict[str, Entry]:
     (130, 'intercanthal_width')
     """
     entries: dict[str, Entry] = {}
-    for row in _rows("registry.csv"):
+    for row in packaged_table("anthropo.measurement", "registry.csv"):
         if row["id"] in entries:
             raise ValueError(f"registry entry {row['id']!r} appears twice")
         entries[row["id"]] = compile_entry(row)
@@ -208,9 +197,4 @@ class Unavailable:
 @lru_cache(maxsize=1)
 def unavailable() -> tuple[Unavailable, ...]:
     """The measurements that a photo's 68 points and pixels cannot carry."""
-    return tuple(Unavailable(**row) for row in _rows("unavailable.csv"))
-
-
-def _rows(name: str) -> list[dict[str, str]]:
-    text = resources.files("anthropo.measurement").joinpath(name).read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
+    return tuple(Unavailable(**row) for row in packaged_table("anthropo.measurement", "unavailable.csv"))

@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anthropo.face.frame import outer_canthal_distance
+from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.photo import Photo
 
-Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Pixels = NDArray[np.uint8]
 
@@ -44,14 +43,6 @@ _LEVELS = np.arange(256) / 255
 _LINEAR = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
-# ------------------------------------------------------------------------------------- regions
-
-
-def steps(start: float, stop: float, count: int) -> Floats:
-    """Evenly spaced numbers, both ends included."""
-    return np.asarray(np.linspace(start, stop, count), dtype=np.float64)
-
-
 def _along(points: Sequence[int], t: Floats) -> Floats:
     """Weights of the 68 points, (T, 68), at fractions `t` of a line through some (by their count)."""
     at = t * (len(points) - 1)
@@ -71,7 +62,7 @@ def _between(a: Floats, b: Floats, s: Floats) -> Floats:
 def _strip(
     a: Sequence[int], b: Sequence[int], t: tuple[float, float, int], s: tuple[float, float, int]
 ) -> Floats:
-    ts, ss = steps(*t), steps(*s)
+    ts, ss = np.linspace(*t), np.linspace(*s)
     return _between(_along(a, ts), _along(b, ts), ss)
 
 
@@ -94,8 +85,8 @@ def _strips() -> dict[str, tuple[Floats, ...]]:
     }
     for side, lower, corner, outline in (("R", (41, 40), 48, 2), ("L", (46, 47), 54, 14)):
         below = np.bincount(lower, minlength=68) / 2
-        line = _between(below[None], np.eye(68)[[corner]], steps(0.32, 0.58, 10))[:, 0]
-        parts[f"cheek_{side}"] = (_between(line, np.eye(68)[[outline]], steps(0.0, 0.3, 10)),)
+        line = _between(below[None], np.eye(68)[[corner]], np.linspace(0.32, 0.58, 10))[:, 0]
+        parts[f"cheek_{side}"] = (_between(line, np.eye(68)[[outline]], np.linspace(0.0, 0.3, 10)),)
         parts[f"sclera_{side}"] = (_strip(*LIDS[side], (0.08, 0.88, 25), (0.15, 0.85, 8)),)
     return parts
 
@@ -119,9 +110,6 @@ def outlines(region: str) -> list[Floats]:
         np.concatenate([grid[0], grid[1:, -1], grid[-1, -2::-1], grid[-2:0:-1, 0]])
         for grid in _strips()[region]
     ]
-
-
-# ------------------------------------------------------------------------------------- reading
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,9 +178,6 @@ class Samples:
         """The samples of one region, of samples that were read at the places of `weights`."""
         part = regions()[region]
         return Samples(self.at[:, part], self.light[:, part], self.levels[:, part], self.inside[:, part])
-
-
-# -------------------------------------------------------------------------------------- values
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,16 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anthropo.errors import AnthropoError, InputError, parameter
-from anthropo.face.frame import outer_canthal_distance
+from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.face.gate import landmark
 from anthropo.measurement.iris import Iris, iris_circles
 from anthropo.measurement.sticker import find_stickers, plausible
 from anthropo.photo import Photo
 
-Floats = NDArray[np.float64]
 Kind = Literal["mm-per-px", "ipd", "sticker", "iris"]
 
 #: Visible iris of adults (10 to 80 years, n = 390), mm: Rufer, Schroder & Erb 2005, Cornea 24:259.

@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from anthropo.face.frame import outer_canthal_distance
+from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.face.landmarker import power_of_two
 from anthropo.measurement.iris import bilinear
 from anthropo.photo import Photo
-
-Floats = NDArray[np.float64]
 
 #: Outer-canthal distance, mm: people from three years up (facts: 70 to 105), with a margin for proxies
 #: and slightly turned heads.
@@ -61,13 +59,11 @@ def find_stickers(photo: Photo, points: Floats, size: float) -> list[Sticker]:
     These are uniform patches, round or square, possibly tilted, with a clear edge all round, whose size in
     pixels suits a face with an outer-canthal distance of 66 to 110 mm.
 
-    Notes
-    -----
     Candidates are maxima of the colour contrast between a disc and its surroundings (difference of
-    Gaussians). Each is left along rays from its centre; where the colour has gone half the way from
-    the inside to the outside there is an edge point. An ellipse (direct least squares,
-    trimmed) and four straight sides are fitted to these points, first in a small picture, then at full
-    resolution. The longer axis is the size: foreshortening has no part in it.
+    Gaussians). Each is left along rays from its centre; where the colour has gone half the way from the
+    inside to the outside there is an edge point. An ellipse (direct least squares, trimmed) and four
+    straight sides are fitted to these points, first in a small picture, then at full resolution. The longer
+    axis is the size: foreshortening has no part in it.
     """
     low, high = plausible(points, size)
     photo = photo.finer(power_of_two(low / 2 / _FINE_RADIUS))

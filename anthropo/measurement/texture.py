@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from anthropo.face import _engine
-from anthropo.face.frame import face_axes, outer_canthal_distance
+from anthropo.face.frame import Floats, face_axes, outer_canthal_distance
 from anthropo.face.gate import landmark
-from anthropo.measurement.sampling import LEAST, Floats, decoded_for_samples
+from anthropo.measurement.sampling import LEAST, decoded_for_samples
 from anthropo.photo import Photo
 
 #: Values of the registry that are texture.
@@ -23,19 +23,11 @@ _LBP_CHIP = 25  # px, side of a site's chip: a quarter of the outer-canthal dist
 
 
 def philtrum_relief(light: Floats) -> Floats:
-    """Relief of the philtrum from its shading, % of its mean light.
+    """Relief of the philtrum, % of its mean light, from the luminance (..., rows, columns) of its strip.
 
-    Parameters
-    ----------
-    light : (..., rows, columns) array
-        Linear luminance along the strip between nose and vermilion.
-
-    Returns
-    -------
-    (...,) array
-        The logarithm of odd and of even rows is averaged apart and freed of its mean and linear
-        trend (a light from one side). What both show is shape; hair and noise differ between them, so
-        that the square root of their covariance is not raised by it. 0 is smooth.
+    The logarithm of odd and of even rows is averaged apart and freed of its mean and linear trend (a light
+    from one side). What both show is shape; hair and noise differ between them, so that the square root of
+    their covariance is not raised by it. 0 is smooth.
     """
     log = np.log(np.maximum(light, 1e-4))
     columns = log.shape[-1]
@@ -47,25 +39,12 @@ def philtrum_relief(light: Floats) -> Floats:
 
 
 def lbp(photo: Photo, points: Floats) -> dict[str, float]:
-    """Histograms of uniform local binary patterns about canthi, nose and mouth.
+    """Histograms of uniform local binary patterns about the landmarks (68, 2), photo pixels.
 
-    Parameters
-    ----------
-    photo : Photo
-    points : (68, 2) array
-        Landmarks in full-photo pixels.
-
-    Returns
-    -------
-    dict of float
-        Shares ``lbp_SITE_rRADIUS_BIN`` for the sites of `LBP_SITES`, radii of `LBP_RADII` and bins
-        0 to 9 (number of lighter neighbours; 9: not uniform), 1 in sum over the bins. NaN for a site
-        beyond the photo's border, and everywhere below 75 px of outer-canthal distance.
-
-    Notes
-    -----
-    Ojala, Pietikäinen & Mäenpää 2002 (IEEE TPAMI 24:971), 8 neighbours; chips are upright, 96 px
-    per outer-canthal distance. Rotation-invariant bins: a mirrored face swaps R and L.
+    Shares ``lbp_SITE_rRADIUS_BIN`` for the sites of `LBP_SITES`, radii of `LBP_RADII` and bins 0 to 9 (number
+    of lighter neighbours of 8; 9: not uniform), 1 in sum over the bins. NaN for a site beyond the photo's
+    border, and everywhere below 75 px of outer-canthal distance. Rotation-invariant, of upright chips: a
+    mirrored face swaps R and L. Ojala, Pietikäinen & Mäenpää 2002 (IEEE TPAMI 24:971).
     """
     from skimage import feature
 

@@ -8,6 +8,7 @@ the embedding (n, d), and `forward`, the outputs that a loss is taken of (n, out
 from __future__ import annotations
 
 import warnings
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -114,25 +115,8 @@ class _Features(nn.Module):
         self._method = method
 
     def forward(self, x: Tensor) -> Tensor:
-        seen: Tensor = getattr(self.network, self._method)(x)
-        return seen
-
-
-class _FaceResNetBody(nn.Module):
-    """dlib's face network up to its last map; or without the last block, which leaves a single place."""
-
-    def __init__(self, *, whole: bool) -> None:
-        super().__init__()
-        from anthropo.encoder.resnet import ResNet, blank_weights
-
-        self.network = ResNet(blank_weights()).requires_grad_(True)
-        self.network.projection = nn.Identity()  # type: ignore[assignment]
-        if not whole:
-            self.network.blocks = nn.Sequential(*list(self.network.blocks)[:-1])
-
-    def forward(self, x: Tensor) -> Tensor:
-        seen: Tensor = self.network.map(x)
-        return seen
+        features: Tensor = getattr(self.network, self._method)(x)
+        return features
 
 
 def body(name: str, channels: int = 3) -> nn.Module:
@@ -144,7 +128,13 @@ def body(name: str, channels: int = 3) -> nn.Module:
     if channels != 3:
         raise InputError(f"backbone {name}: takes 3 channels, not {channels}. Grey pictures are repeated.")
     if name.startswith("face-resnet"):
-        return _FaceResNetBody(whole=name == "face-resnet")
+        from anthropo.encoder.resnet import ResNet, blank_weights
+
+        resnet = ResNet(blank_weights()).requires_grad_(True)
+        resnet.projection = nn.Identity()  # type: ignore[assignment]
+        if name == "face-resnet-map":  # the last block leaves a single place
+            resnet.blocks = nn.Sequential(*list(resnet.blocks)[:-1])
+        return _Features(resnet, "map")
     if name == "efficientnet-lite0":
         return _Features(empty_efficientnet(), "extract_features")
     with warnings.catch_warnings():
@@ -176,30 +166,31 @@ class _Thresholds(nn.Module):
         return logits
 
 
-class _Convolution(nn.Module):
-    """A 1 × 1 convolution on the pooled map, in place of a first fully connected layer."""
-
-    def __init__(self, dimension: int, outputs: int) -> None:
-        super().__init__()
-        self.one = nn.Conv2d(dimension, outputs, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.one(x[:, :, None, None])
-        return y.flatten(1)
-
-
 def _head(kind: str, dimension: int, outputs: int) -> nn.Module:
-    """The last layer: linear (without bias, as DeepGestalt's), convolution, or thresholds."""
+    """The last layer: linear (without bias, as DeepGestalt's), a 1 × 1 convolution, or thresholds."""
     if kind == "thresholds":
         return _Thresholds(dimension, outputs + 1)
-    return (
-        _Convolution(dimension, outputs)
-        if kind == "convolution"
-        else nn.Linear(dimension, outputs, bias=False)
-    )
+    if kind == "linear":
+        return nn.Linear(dimension, outputs, bias=False)
+    pixel, one = nn.Unflatten(1, (dimension, 1, 1)), nn.Conv2d(dimension, outputs, 1)
+    return nn.Sequential(OrderedDict(pixel=pixel, one=one, flat=nn.Flatten()))
 
 
-class Classifier(nn.Module):
+class _OnBody(nn.Module):
+    """A body, global average pooling and dropout, on which the layers of a task stand."""
+
+    def __init__(self, body: nn.Module, dropout: float) -> None:
+        super().__init__()
+        self.body = body
+        self.dropout = nn.Dropout(dropout)
+
+    def features(self, x: Tensor) -> Tensor:
+        """The embedding (n, d) of pictures (n, channels, height, width)."""
+        seen: Tensor = self.body(x)
+        return seen.mean((2, 3))
+
+
+class Classifier(_OnBody):
     """A body, global average pooling, dropout and a head.
 
     `forward` gives the logits of labels (softmax), or with the head "thresholds" those of being above each
@@ -207,15 +198,8 @@ class Classifier(nn.Module):
     """
 
     def __init__(self, body: nn.Module, dimension: int, outputs: int, head: str, dropout: float) -> None:
-        super().__init__()
-        self.body = body
-        self.dropout = nn.Dropout(dropout)
+        super().__init__(body, dropout)
         self.head = _head(head, dimension, outputs)
-
-    def features(self, x: Tensor) -> Tensor:
-        """The embedding (n, d) of pictures (n, channels, height, width)."""
-        seen: Tensor = self.body(x)
-        return seen.mean((2, 3))
 
     def judge(self, features: Tensor) -> Tensor:
         """The outputs (n, k) for embeddings (n, d)."""
@@ -226,7 +210,7 @@ class Classifier(nn.Module):
         return self.judge(self.features(x))
 
 
-class Attributes(nn.Module):
+class Attributes(_OnBody):
     """Several attributes of one picture: shared layers, then layers of each attribute's own.
 
     Each attribute looks at the shared map through an attention of its own, a weight for each place that
@@ -249,9 +233,7 @@ class Attributes(nn.Module):
         attention: bool,
         pose: bool,
     ) -> None:
-        super().__init__()
-        self.body = body
-        self.dropout = nn.Dropout(dropout)
+        super().__init__(body, dropout)
         self.attention = nn.Conv2d(dimension, outputs, 1) if attention else None
         self.own = nn.Parameter(torch.empty(outputs, dimension, own))
         self.own_bias = nn.Parameter(torch.zeros(outputs, own))
@@ -263,11 +245,6 @@ class Attributes(nn.Module):
         if self.attention is not None:
             nn.init.zeros_(self.attention.weight)  # everywhere alike, until something is learned
             nn.init.zeros_(self.attention.bias)  # type: ignore[arg-type]
-
-    def features(self, x: Tensor) -> Tensor:
-        """The shared embedding (n, d)."""
-        seen: Tensor = self.body(x)
-        return seen.mean((2, 3))
 
     def everything(self, x: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
         """Outputs (n, a), pose (n, 3) or None, and where each attribute looked (n, a, h, w)."""
@@ -308,7 +285,7 @@ class Separate(nn.Module):
         return self.everything(x)[0]
 
 
-class Cases(nn.Module):
+class Cases(_OnBody):
     """One to several pictures of a case and its metadata: embeddings averaged over the pictures that exist.
 
     Metadata are numbers of which each has its own indicator of being missing (`anthropo.networks.units`
@@ -323,10 +300,8 @@ class Cases(nn.Module):
     def __init__(
         self, body: nn.Module, dimension: int, outputs: int, *, metadata: int, dropout: float
     ) -> None:
-        super().__init__()
-        self.body = body
+        super().__init__(body, dropout)
         self.metadata = metadata
-        self.dropout = nn.Dropout(dropout)
         self.known = nn.Sequential(nn.Linear(metadata, 32), nn.ReLU()) if metadata else None
         self.head = nn.Linear(dimension + (32 if metadata else 0), outputs)
 
@@ -336,12 +311,11 @@ class Cases(nn.Module):
         `present` (n, m) is true where there is a picture; left out: everywhere.
         """
         if x.ndim == 4:
-            seen: Tensor = self.body(x)
-            return seen.mean((2, 3))
+            return super().features(x)
         n, m = x.shape[:2]
         if present is None:
             present = torch.ones(n, m, dtype=torch.bool, device=x.device)
-        single = self.body(x[present]).mean((2, 3))  # those that are missing are not computed
+        single = super().features(x[present])  # those that are missing are not computed
         summed = single.new_zeros(n, single.shape[1]).index_add(0, present.nonzero()[:, 0], single)
         mean: Tensor = summed / present.sum(1, keepdim=True).clamp(min=1)
         return mean

@@ -8,8 +8,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from anthropo.learning.metrics import judge
 from anthropo.networks.export import CALIBRATION, export
 from anthropo.networks.judging import BOOTSTRAP, Answers, answers_of, flat_figures, pictures_to_answer
 from anthropo.networks.network import Network
-from anthropo.networks.pictures import CohortPictures, read_pictures
+from anthropo.networks.pictures import Advance, CohortPictures, read_pictures
 from anthropo.networks.units import TEST, Units, units_to_judge
 from anthropo.settings import Settings
 
@@ -66,36 +66,19 @@ class Measured:
     accuracy: Interval
     parameters: int
     file_bytes: int
-    memory: float | None  # bytes, as of `Run`
+    memory_bytes: float | None  # as of `Run`
     ms: float  # per photo or case, as of `Run`
-    faster: float  # than torch
-    difference: float  # largest between its probabilities and torch's
+    times_torch: float  # how many times as fast as torch
     auroc_lost: float  # against torch
+    largest_difference: float  # between its probabilities and torch's
 
     def row(self) -> dict[str, Any]:
         """The same as columns of a table."""
-        return {
-            "network": self.network,
-            "recipe": self.recipe,
-            "runtime": self.runtime,
-            **flat_figures({"auroc": self.auroc, "accuracy": self.accuracy}),
-            "parameters": self.parameters,
-            "file_bytes": self.file_bytes,
-            "memory_bytes": self.memory,
-            "ms": self.ms,
-            "times_torch": self.faster,
-            "auroc_lost": self.auroc_lost,
-            "largest_difference": self.difference,
-        }
+        return flat_figures({one.name: getattr(self, one.name) for one in fields(self)})
 
 
 def photos_of(
-    network: Network,
-    cohort: Cohort,
-    settings: Settings,
-    *,
-    jobs: int = 1,
-    advance: Callable[[], None] | None = None,
+    network: Network, cohort: Cohort, settings: Settings, *, jobs: int = 1, advance: Advance | None = None
 ) -> BenchPhotos:
     """The photos of a cohort with a label that the network knows."""
     photos = read_pictures(cohort, network.view, settings, jobs=jobs, advance=advance)
@@ -108,7 +91,7 @@ def photos_of(
 
 def _known(network: Network, photos: CohortPictures) -> tuple[CohortPictures, tuple[tuple[str, str], ...]]:
     """The photos of labels that the network knows, and the others with a reason each."""
-    names, labels = photos.features.photos.tolist(), photos.features.labels.tolist()
+    labels = photos.features.labels.tolist()
     keep = [network.task == "attributes" or label in network.labels for label in labels]
     if not any(keep):
         why = f"labels are {some(sorted(set(labels)))}" if labels else "none is usable"
@@ -118,7 +101,7 @@ def _known(network: Network, photos: CohortPictures) -> tuple[CohortPictures, tu
         )
     unknown = [
         (photo, f"{photo}: the network does not know its label, {label}.")
-        for photo, label, kept in zip(names, labels, keep, strict=True)
+        for photo, label, kept in zip(photos.features.photos.tolist(), labels, keep, strict=True)
         if not kept
     ]
     return photos.subset(np.flatnonzero(keep)), (*photos.features.left_out, *unknown)
@@ -157,27 +140,25 @@ def bench(
         first: tuple[Run, Interval] | None = None
         for runtime, file in files.items():
             # small networks are slower on several threads, which wait for each other
-            runs = [
-                run(runtime, file, network.task, photos, t, Path(temporary)) for t in sorted({1, threads})
-            ]
+            tried = sorted({1, threads})
+            runs = [run(runtime, file, network.task, photos, t, Path(temporary)) for t in tried]
             fastest = min(runs, key=lambda one: one.ms)
             answers = answers_of(network, photos.units, photos.units.chosen(TEST), fastest.probabilities)
-            auroc, accuracy = _overall(answers)
-            first = first or (fastest, auroc)
+            figures = _overall(answers)
+            first = first or (fastest, figures["auroc"])
             measured.append(
                 Measured(
                     network=Path(path).name,
                     recipe=network.recipe,
                     runtime=runtime,
-                    auroc=auroc,
-                    accuracy=accuracy,
+                    **figures,
                     parameters=network.parameters,
                     file_bytes=file.stat().st_size,
-                    memory=fastest.memory,
+                    memory_bytes=fastest.memory,
                     ms=fastest.ms,
-                    faster=first[0].ms / fastest.ms,
-                    difference=float(np.abs(fastest.probabilities - first[0].probabilities).max()),
-                    auroc_lost=first[1].value - auroc.value,
+                    times_torch=first[0].ms / fastest.ms,
+                    auroc_lost=first[1].value - figures["auroc"].value,
+                    largest_difference=float(np.abs(fastest.probabilities - first[0].probabilities).max()),
                 )
             )
     return measured
@@ -204,18 +185,18 @@ def run(runtime: str, model: Path, task: str, photos: BenchPhotos, threads: int,
     return Run(probabilities=np.load(answers), ms=statistics.median(took["ms"]), memory=took["memory"])
 
 
-def _overall(answers: Answers) -> tuple[Interval, Interval]:
+def _overall(answers: Answers) -> dict[str, Interval]:
     """AUROC and accuracy; of attributes their means, which have no interval."""
     if answers.labels is not None:
         figures = judge(answers.labels, bootstrap=BOOTSTRAP)
-        return figures["auroc"], figures["accuracy"]
+        return {name: figures[name] for name in ("auroc", "accuracy")}
     each = [judge(judged, PRESENT, bootstrap=BOOTSTRAP) for judged in answers.attributes.values()]
 
     def mean(name: str) -> Interval:
         known = [figures[name].value for figures in each if figures[name].value == figures[name].value]
         return Interval(float(np.mean(known)) if known else float("nan"), n=each[0][name].n)
 
-    return mean("auroc"), mean("accuracy")
+    return {name: mean(name) for name in ("auroc", "accuracy")}
 
 
 def has_int8_products() -> bool | None:
@@ -230,18 +211,13 @@ def has_int8_products() -> bool | None:
 def remarks(measured: Sequence[Measured]) -> list[str]:
     """Sentences on int8 that is too slow or loses too much."""
     notes = []
-    plain = {m.network: m for m in measured if m.runtime == "ONNX"}
-    for m in measured:
-        if m.runtime != "ONNX int8":
-            continue
-        gain = plain[m.network].ms / m.ms
+    plain = {m.network: m.ms for m in measured if m.runtime == "ONNX"}
+    for m in (one for one in measured if one.runtime == "ONNX int8"):
+        gain = plain[m.network] / m.ms
         if gain < FASTER:
-            products = has_int8_products()
-            why = (
-                "this CPU has no fast products of 8-bit integers (VNNI, or dot products on Arm)"
-                if products is False
-                else "its layers are too small, or too much of it stays float, for 8-bit products to pay"
-            )
+            why = "its layers are too small, or too much of it stays float, for 8-bit products to pay"
+            if has_int8_products() is False:
+                why = "this CPU has no fast products of 8-bit integers (VNNI, or dot products on Arm)"
             notes.append(f"{m.network}: int8 is {gain:.2f} × as fast as ONNX, less than {FASTER:g} ×: {why}.")
         if m.auroc_lost > 0.01:
             notes.append(f"{m.network}: int8 loses {m.auroc_lost:.3f} of AUROC. Keep the float file.")

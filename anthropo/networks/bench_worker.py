@@ -42,9 +42,7 @@ def _onnx(model: str, threads: int) -> Answer:
     session = open_session(model, threads)
 
     def answer(pictures: NDArray[np.uint8], metadata: NDArray[np.float32] | None) -> NDArray[Any]:
-        given: dict[str, NDArray[Any]] = {PICTURES: pictures}
-        if metadata is not None:
-            given[METADATA] = metadata
+        given = {PICTURES: pictures} if metadata is None else {PICTURES: pictures, METADATA: metadata}
         probabilities: NDArray[Any] = session.run([PROBABILITIES], given)[0]
         return probabilities
 
@@ -60,9 +58,7 @@ def _torch(model: str, threads: int) -> Answer:
     network = Network.load(model)
 
     def answer(pictures: NDArray[np.uint8], metadata: NDArray[np.float32] | None) -> NDArray[Any]:
-        if network.task == "cases":
-            return network.probabilities({network.views[0]: pictures}, metadata)
-        return network.probabilities({name: pictures[:, i] for i, name in enumerate(network.views)})
+        return network.probabilities(network.by_view(pictures), metadata)
 
     return answer
 

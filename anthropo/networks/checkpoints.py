@@ -10,8 +10,7 @@ import hashlib
 import io
 import json
 import math
-import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,22 +53,10 @@ class Checkpoints:
     folder: Path
     fingerprint: dict[str, Any]  # what has to be the same to go on
 
-    def clear(self) -> None:
-        """Forget everything."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     def save(self, view: str, state: State) -> None:
-        """Write where a view stands.
-
-        Raises
-        ------
-        ModelError
-            If it cannot be written; what was there before is untouched.
-        """
-        arrays: dict[str, NDArray[Any]] = {}
-        for name in ("module", "best_module"):
-            if (array := getattr(state, name)) is not None:
-                arrays[name] = array
+        """Write where a view stands."""
+        kept = {"module": state.module, "best_module": state.best_module}
+        arrays: dict[str, NDArray[Any]] = {name: a for name, a in kept.items() if a is not None}
         groups = None
         if state.optimiser is not None:
             groups = state.optimiser["param_groups"]
@@ -90,20 +77,14 @@ class Checkpoints:
             self.folder.mkdir(exist_ok=True)
             write_atomically(self.folder / f"{view}.npz", file.getvalue())
         except OSError as error:
-            kept = "; the last one is kept" if (self.folder / f"{view}.npz").exists() else ""
+            last = "; the last one is kept" if (self.folder / f"{view}.npz").exists() else ""
             raise ModelError(
-                f"{self.folder}: the checkpoint cannot be written ({error.strerror or error}){kept}. Free "
+                f"{self.folder}: the checkpoint cannot be written ({error.strerror or error}){last}. Free "
                 "space there and run the same command again."
             ) from None
 
     def load(self, view: str) -> State:
-        """Where a view stands; at the beginning if there is no checkpoint.
-
-        Raises
-        ------
-        ModelError
-            If it is damaged, or belongs to another cohort, recipe or option.
-        """
+        """Where a view stands; at the beginning if there is no checkpoint."""
         path = self.folder / f"{view}.npz"
         if not path.exists():
             return State()
@@ -154,11 +135,10 @@ def fingerprint(material: TrainingSet, device: torch.device) -> dict[str, Any]:
     for array in (units.target, units.part, units.metadata):
         if array is not None:
             described.update(np.ascontiguousarray(array).tobytes())
-    parameters = asdict(recipe.parameters)
     return {
         "recipe": recipe.name,
         "cohort": described.hexdigest(),
-        **{key: list(v) if isinstance(v, tuple) else v for key, v in parameters.items()},
+        **recipe.parameters.to_json(),
         "device": device.type,
         "torch": torch.__version__,
     }

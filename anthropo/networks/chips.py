@@ -12,7 +12,7 @@ from anthropo.encoder.regions import (
     IMAGE,
     Region,
     find_region,
-    frame_to_photo,
+    frame_to,
     hidden,
     mean_place,
     middle_square,
@@ -51,7 +51,7 @@ class View:
     def frame(self, face: Face) -> Floats:
         """The affine map (2, 3) from the aligned face's frame to photo pixels."""
         if self.alignment == "mean-face":
-            return frame_to_photo(face)
+            return frame_to(face.landmarks)
         here = np.array([face.landmarks[list(points)].mean(0) for points in (_EYES, _LIP)])
         return similarity(_two_points(), here)
 
@@ -63,7 +63,13 @@ class View:
         """
         if frame is None:
             return middle_square(photo.finer(power_of_two(min(photo.full_size) / self.size)), self.size)[None]
-        return np.stack([self._cut(photo, frame, name) for name in self.names])
+        chips = []
+        for region in map(self.region, self.names):
+            chip = warped(photo, frame, self.box(region), self.size)
+            if self.crops == "in-place":
+                chip[hidden(region, self.size)] = FILL
+            chips.append(chip)
+        return np.stack(chips)
 
     def region(self, name: str) -> Region:
         """The region with the borders that it has in this alignment."""
@@ -89,13 +95,6 @@ class View:
             return region.box
         left, top, side = region.window
         return left, top, left + side, top + side
-
-    def _cut(self, photo: Photo, frame: Floats, name: str) -> Pixels:
-        region = self.region(name)
-        chip = warped(photo, frame, self.box(region), self.size)
-        if self.crops == "in-place":
-            chip[hidden(region, self.size)] = FILL
-        return chip
 
 
 def _two_points() -> Floats:

@@ -36,16 +36,13 @@ class Compared:
     def rows(self) -> list[dict[str, Any]]:
         """Columns of a table, for each label; the figures over all labels are repeated."""
         overall = {name: self.finetuned.overall[name] for name in OVERALL if name in self.finetuned.overall}
+        weights = self.finetuned.network.parameters
+        costs = {"parameters": weights, "file_bytes": self.file_bytes, "ms": self.ms}
         rows = []
         for label, figures in self.finetuned.by_label.items():
             rates = {"recall": figures["sensitivity"], "precision": figures["ppv"]}
-            row = {"network": self.backbone, "label": label, **flat_figures({**rates, **overall})}
-            row |= {
-                "parameters": self.finetuned.network.parameters,
-                "file_bytes": self.file_bytes,
-                "ms": self.ms,
-            }
-            rows.append(row)
+            row = {"network": self.backbone, "label": label, **rates, **overall, **costs}
+            rows.append(flat_figures(row))
         return rows
 
 

@@ -8,7 +8,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +17,8 @@ from anthropo.encoder.regions import IMAGE, geometry_digest
 from anthropo.errors import InputError
 from anthropo.face.landmarker import Face
 from anthropo.files import file_sha256
-from anthropo.networks.chips import View
 from anthropo.networks.network import Network
 from anthropo.photo import Photo
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _VERSION = 1  # raise it when embeddings change in another way than by what the digest lists
 
@@ -32,7 +27,7 @@ _VERSION = 1  # raise it when embeddings change in another way than by what the 
 class NetworkEncoder(Encoder):
     """A module for each region, with the network's own alignment, crops and colours."""
 
-    _trained: Network = field(repr=False)
+    network: Network = field(repr=False)
 
     def embed(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.float32]:
         """See `Encoder.embed`."""
@@ -43,31 +38,20 @@ class NetworkEncoder(Encoder):
                     f"{self.name}: not trained on the region {region}. It knows {', '.join(self.views)}."
                 )
         chips = self.pictures(photo, face, wanted)
-        rows = []
-        for region, chip in zip(wanted, chips, strict=True):
-            both = self._trained.embed({region: np.stack([chip, chip[:, ::-1]])})
-            rows.append(both.mean(0))
+        both = [np.stack([chip, chip[:, ::-1]]) for chip in chips]
+        rows = [self.network.embed({name: pair}).mean(0) for name, pair in zip(wanted, both, strict=True)]
         return np.array(rows, dtype=np.float32).reshape(len(wanted), self.dimension)
-
-    @property
-    def view(self) -> View:
-        """How the pictures are cut."""
-        return self._trained.view
 
     def pictures(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.uint8]:
         """Pictures of regions as the network sees them, (len(regions), size, size, 3) RGB."""
-        view = replace(self.view, names=tuple(regions))
+        view = replace(self.network.view, names=tuple(regions))
         return view.cut(photo, None if face is None else view.frame(face))
-
-    def features(self, region: str, chips: Tensor) -> Tensor:
-        """Embeddings (n, dimension) of a region's pictures (n, size, size, 3), in torch's graph."""
-        return self._trained.features(region, chips)
 
     def randomised(self, seed: int = 0) -> NetworkEncoder:
         """The same network with the weights of each layer shuffled: it knows nothing any more."""
-        modules = tuple(shuffled(module, seed) for module in self._trained.modules)
-        trained = replace(self._trained, modules=modules)
-        return replace(self, name=f"{self.name}, shuffled", digest="", _trained=trained)
+        modules = tuple(shuffled(module, seed) for module in self.network.modules)
+        network = replace(self.network, modules=modules)
+        return replace(self, name=f"{self.name}, shuffled", digest="", network=network)
 
 
 def network_encoder(path: str | os.PathLike[str]) -> NetworkEncoder:
@@ -97,18 +81,15 @@ def network_encoder(path: str | os.PathLike[str]) -> NetworkEncoder:
     """
     network = Network.load(path)
     described = {"version": _VERSION, "file": file_sha256(path), "geometry": geometry_digest()}
-    weights = network.manifest.get("weights") or []
-    licences = dict.fromkeys(str(w["licence"]) for w in weights if w.get("licence"))
-    free = bool(weights) and all(w.get("commercial_use") is True for w in weights)
     return NetworkEncoder(
         name=Path(path).name,
         digest=hashlib.sha256(json.dumps(described).encode()).hexdigest(),
         size=network.size,
         dimension=network.dimension,
         parameters=network.parameters,
-        licence="; ".join(licences) or "that of its training photographs",
-        commercial_use=free,
+        licence=network.licence,
+        commercial_use=network.commercial_use,
         views=network.views,
         seen=network.seen,
-        _trained=network,
+        network=network,
     )

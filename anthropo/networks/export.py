@@ -31,6 +31,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,7 +45,6 @@ from anthropo.files import write
 from anthropo.networks.architectures import Attributes, Cases, Separate
 from anthropo.networks.bench_worker import EMBEDDING, METADATA, PICTURES, PROBABILITIES, open_session
 from anthropo.networks.network import Network, as_probabilities
-from anthropo.photo import LUMA
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,37 +89,27 @@ class _Graph(nn.Module):
         super().__init__()
         about = network.about
         self.task, self.loss = network.task, str(about["parameters"].get("loss", ""))
-        self.size, self.grey, self.channels = network.size, bool(about["grey"]), about["spec"]["channels"]
-        self.outputs_are = str(about["spec"].get("head", ""))
-        self.mean = torch.tensor(about["mean"], dtype=torch.float32).view(3, 1, 1)
-        self.std = torch.tensor(about["std"], dtype=torch.float32).view(3, 1, 1)
-        self.luma = torch.tensor(LUMA).view(3, 1, 1)
+        self.head = str(about["spec"].get("head", ""))
+        self.size, self.inputs = network.size, network.normalised
         self.views = nn.ModuleList(_Split(module) for module in network.modules)
 
     def forward(self, pictures: Tensor, metadata: Tensor | None = None) -> tuple[Tensor, Tensor]:
         if self.task == "cases":
             module: Any = self.views[0]
-            single = module(self._inputs(pictures.reshape(-1, self.size, self.size, 3)))
+            single = module(self.inputs(pictures.reshape(-1, self.size, self.size, 3)))
             there = (pictures.to(torch.float32).amax((2, 3, 4)) > 0).to(torch.float32)
             summed = (single.reshape(*pictures.shape[:2], -1) * there[:, :, None]).sum(1)
             mean = summed / there.sum(1, keepdim=True).clamp(min=1)
-            return self._probabilities(module.judge(mean, metadata)), mean
+            return self._probabilities(module.heads[0].judge(mean, metadata)), mean
         probabilities, embeddings = [], []
         for at, view in enumerate(self.views):
-            outputs, features = view(self._inputs(pictures[:, at]))
+            outputs, features = view(self.inputs(pictures[:, at]))
             probabilities.append(self._probabilities(outputs))
             embeddings.append(features)
         return torch.stack(probabilities).mean(0), torch.cat(embeddings, 1)
 
-    def _inputs(self, pictures: Tensor) -> Tensor:
-        x = pictures.permute(0, 3, 1, 2).to(torch.float32)
-        if self.grey:
-            x = (x * self.luma).sum(1, keepdim=True)
-            return (x - self.mean[: self.channels]) / self.std[: self.channels]
-        return (x - self.mean) / self.std
-
     def _probabilities(self, outputs: Tensor) -> Tensor:
-        return as_probabilities(outputs, self.task, self.outputs_are, self.loss)
+        return as_probabilities(outputs, self.task, self.head, self.loss)
 
 
 class _Split(nn.Module):
@@ -129,13 +119,9 @@ class _Split(nn.Module):
         super().__init__()
         networks: list[Any] = list(module.networks) if isinstance(module, Separate) else [module]
         self.bodies = nn.ModuleList(network.body for network in networks)
-        self.heads = nn.ModuleList(_headless(network) for network in networks)
-
-    def judge(self, features: Tensor, metadata: Tensor | None) -> Tensor:
-        """Of cases: the outputs for their mean embeddings."""
-        head = self.heads[0]
-        assert isinstance(head, Cases)
-        return head.judge(features, metadata)
+        self.heads = nn.ModuleList(map(copy.deepcopy, networks))  # which get what their bodies have given
+        for head in self.heads:
+            head.body = nn.Identity()
 
     def forward(self, x: Tensor) -> Any:
         outputs, embeddings = [], []
@@ -150,26 +136,11 @@ class _Split(nn.Module):
         return torch.cat(outputs, 1), torch.cat(embeddings, 1)
 
 
-def _headless(module: nn.Module) -> nn.Module:
-    """A copy of a module that takes what its body would have given."""
-    body, module.body = module.body, nn.Identity()
-    try:
-        return copy.deepcopy(module)
-    finally:
-        module.body = body
-
-
 # --------------------------------------------------------------------------------------------- export
 
 
 def require_onnx() -> Any:
-    """The library onnx, with onnxruntime installed beside it.
-
-    Raises
-    ------
-    WeightsError
-        If one of them is missing.
-    """
+    """The library onnx, with onnxruntime installed beside it."""
     try:
         import onnx
         import onnxruntime  # noqa: F401
@@ -189,28 +160,18 @@ def export(
     of weights and activations, which makes a CPU faster; without them of weights only, which only makes the
     file smaller. Answers are compared on the photos, or on noise. The file remembers `source`, the SHA-256 of
     the network's file.
-
-    Raises
-    ------
-    WeightsError
-        If onnx or onnxruntime are not installed.
-    ModelError
-        If the answers differ by more than `TOLERANCE` without `int8`.
-    InputError
-        If the file cannot be written.
     """
     require_onnx()
     graph = _Graph(network).eval()
     data = _described(_traced(graph, network), network, int8, source)
     trial = _trial(network) if photos is None or not len(photos) else photos[:CALIBRATION]
-    plain = _compared(data, graph, network, trial)
-    if max(plain.difference, plain.embedding_difference) > TOLERANCE:
+    exported = _compared(data, graph, network, trial)
+    if max(exported.difference, exported.embedding_difference) > TOLERANCE:
         raise ModelError(
             f"{path}: not written, since its answers would differ from the network's by "
-            f"{plain.difference:.2g} (embeddings {plain.embedding_difference:.2g}), where {TOLERANCE:g} is "
-            "allowed. Another version of torch or onnxruntime may do better."
+            f"{exported.difference:.2g} (embeddings {exported.embedding_difference:.2g}), where "
+            f"{TOLERANCE:g} is allowed. Another version of torch or onnxruntime may do better."
         )
-    exported = plain
     if int8:
         data = _quantised(data, network, None if photos is None else trial)
         exported = _compared(data, graph, network, trial)
@@ -248,7 +209,7 @@ def _described(data: bytes, network: Network, int8: bool, source: str) -> bytes:
     """With the metadata that a user of the file needs."""
     onnx = require_onnx()
     model = onnx.load_from_string(data)
-    about = network.about
+    about, depth = network.about, "photos of a case" if network.task == "cases" else "views"
     properties = {
         "anthropo": __version__,
         "network_sha256": source,
@@ -256,9 +217,7 @@ def _described(data: bytes, network: Network, int8: bool, source: str) -> bytes:
         "task": network.task,
         "labels": list(network.labels),
         "views": list(network.views),
-        "pictures": "uint8 RGB, (n, photos of a case, size, size, 3)"
-        if network.task == "cases"
-        else "uint8 RGB, (n, views, size, size, 3)",
+        "pictures": f"uint8 RGB, (n, {depth}, size, size, 3)",
         **{key: about[key] for key in ("size", "grey", "mean", "std", "alignment", "crops", "dimension")},
         "metadata": about.get("metadata"),
         "precision": "int8" if int8 else "float32",
@@ -290,10 +249,11 @@ def _quantised(data: bytes, network: Network, photos: Pixels | None) -> bytes:
         else:
             # of what is not in a body little time is spent, and answers are there
             others = [node.name for node in onnx.load(ready).graph.node if "/bodies." not in node.name]
+            one_by_one = (feeds(network, photos[i : i + 1]) for i in range(len(photos)))
             quantization.quantize_static(
                 ready,
                 made,
-                _Reader(network, photos),
+                SimpleNamespace(get_next=lambda: next(one_by_one, None)),  # as a CalibrationDataReader has it
                 quant_format=quantization.QuantFormat.QDQ,
                 op_types_to_quantize=list(_QUANTISED),
                 nodes_to_exclude=others,
@@ -305,16 +265,6 @@ def _quantised(data: bytes, network: Network, photos: Pixels | None) -> bytes:
     properties = {p.key: p.value for p in onnx.load_from_string(data).metadata_props}
     onnx.helper.set_model_props(model, properties)
     return bytes(model.SerializeToString())
-
-
-class _Reader:
-    """Photos for onnxruntime's calibration, one at a time; like its CalibrationDataReader."""
-
-    def __init__(self, network: Network, photos: Pixels) -> None:
-        self._feeds = iter([feeds(network, photos[i : i + 1]) for i in range(len(photos))])
-
-    def get_next(self) -> dict[str, NDArray[Any]] | None:
-        return next(self._feeds, None)
 
 
 def feeds(
@@ -355,10 +305,7 @@ def _compared(data: bytes, graph: _Graph, network: Network, photos: Pixels) -> E
     with torch.inference_mode():
         wanted = [out.numpy() for out in graph(*(torch.from_numpy(v) for v in given.values()))]
     # the graph is another writing of the network, which is therefore asked as well
-    views = {name: photos[:, i] for i, name in enumerate(network.views)}
-    if network.task == "cases":
-        views = {network.views[0]: photos}
-    asked = network.probabilities(views, given.get(METADATA))
+    asked = network.probabilities(network.by_view(photos), given.get(METADATA))
     scale = float(np.abs(wanted[1]).max()) or 1.0
     apart = (together[0] - wanted[0], alone[0] - wanted[0][:1], together[0] - asked)
     probabilities = max(float(np.abs(difference).max()) for difference in apart)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import shutil
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,18 +12,14 @@ import numpy as np
 import torch
 
 from anthropo.encoder.encoders import SEEN
-from anthropo.face.weights import KNOWN
-from anthropo.learning.training import describe_cohort
+from anthropo.learning.training import describe_cohort, landmark_weights
 from anthropo.networks.architectures import BACKBONES
 from anthropo.networks.checkpoints import Checkpoints, fingerprint
-from anthropo.networks.chips import View
 from anthropo.networks.judging import Answers, Figures, flat_figures, judge_network
 from anthropo.networks.network import Network
-from anthropo.networks.recipes import Parameters
 from anthropo.networks.training_loop import Learned, Report, learn
 from anthropo.networks.training_set import TrainingSet, view_of
 from anthropo.networks.units import TEST
-from anthropo.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,9 +39,8 @@ class Finetuned:
         """A row for each label or attribute: every figure with its interval."""
         import pandas as pd
 
-        return pd.DataFrame(
-            [{"label": label, **flat_figures(figures)} for label, figures in self.by_label.items()]
-        )
+        rows = [flat_figures({"label": label, **figures}) for label, figures in self.by_label.items()]
+        return pd.DataFrame(rows)
 
 
 def finetune(
@@ -60,21 +56,15 @@ def finetune(
 
     A training that was interrupted goes on from the checkpoints in `folder`, but for `restart`; `command` is
     what trained it, without folders.
-
-    Raises
-    ------
-    AnthropoError
-        If the cohort, an option, the warm start or the disk does not allow it; see `learn`.
     """
     recipe, units = material.recipe, material.units
-    checkpoints = Checkpoints(folder, fingerprint(material, device))
     if restart:
-        checkpoints.clear()
+        shutil.rmtree(folder, ignore_errors=True)
+    checkpoints = Checkpoints(folder, fingerprint(material, device))
     learned = learn(material, checkpoints=checkpoints, device=device, report=report)
     network = Network(_manifest(material, learned, command), tuple(m.to(device) for m in learned.modules))
     answers = judge_network(network, material.photos.pictures, units, TEST)
-    seed = recipe.parameters.seed
-    overall, by_label = answers.overall(seed), answers.by_label(seed)
+    overall, by_label = answers.overall(recipe.parameters.seed), answers.by_label(recipe.parameters.seed)
     network.manifest["validation"] = {
         "method": "patients that were kept apart",
         "n_photos": int(sum(len(units.rows[i]) for i in units.chosen(TEST))),
@@ -93,14 +83,14 @@ def _figures(figures: Figures) -> dict[str, dict[str, Any]]:
     }
 
 
-# --------------------------------------------------------------------------------------------- the manifest
-
-
 def _manifest(material: TrainingSet, learned: Learned, command: str) -> dict[str, Any]:
     """The manifest of a network, without its figures."""
     recipe, units, features = material.recipe, material.units, material.photos.features
     parameters, backbone = recipe.parameters, BACKBONES[recipe.parameters.backbone]
     view, settings = view_of(parameters), material.photos.settings
+    # the photos that it is trained on or stopped by
+    rows = [row for i in np.flatnonzero(units.part != TEST) for row in units.rows[i]]
+    digests, others = features.digests, material.identity.digests if material.identity else ()
     tasks = {"attributes": "multilabel", "grades": "grades", "cases": "cases"}
     libraries = ["numpy", "torch"]
     if parameters.backbone not in ("deepgestalt", "face-resnet", "face-resnet-map"):
@@ -111,7 +101,7 @@ def _manifest(material: TrainingSet, learned: Learned, command: str) -> dict[str
         "task": tasks.get(recipe.task, "binary" if len(units.labels) == 2 else "multiclass"),
         "labels": list(units.labels),
         "balance": parameters.imbalance,
-        "weights": [*learned.origins, *_landmark_weights(view, settings)],
+        "weights": [*learned.origins, *(landmark_weights(settings) if view.needs_face else ())],
         "regions": list(parameters.views) if view.needs_face else [],
         "metadata": list(units.columns or ()),
         "settings": {"face": settings.face, "fine": settings.fine, "jitter": settings.jitter}
@@ -119,7 +109,7 @@ def _manifest(material: TrainingSet, learned: Learned, command: str) -> dict[str
         else {"no_face": True},
         "network": {
             "recipe": recipe.name,
-            "parameters": _shareable(parameters),
+            "parameters": {**parameters.to_json(), "warm_start": Path(parameters.warm_start).name},
             "spec": learned.spec,
             "views": list(parameters.views),
             "mean": list(backbone.mean),
@@ -130,7 +120,7 @@ def _manifest(material: TrainingSet, learned: Learned, command: str) -> dict[str
             "warm_start": [origin["name"] for origin in learned.origins],
             "identities": len(material.identity.units.labels) if material.identity else None,
             "history": learned.history,
-            "learned_from": sorted({digest[:SEEN] for digest in _learned_from(material)}),
+            "learned_from": sorted({digest[:SEEN] for digest in [*digests[rows].tolist(), *others]}),
         },
         "cohort": describe_cohort(
             features,
@@ -142,29 +132,3 @@ def _manifest(material: TrainingSet, learned: Learned, command: str) -> dict[str
         "seed": parameters.seed,
         "libraries": {name: metadata.version(name) for name in libraries},
     }
-
-
-def _learned_from(material: TrainingSet) -> list[str]:
-    """SHA-256 of the photos that a network is trained on or stopped by."""
-    units, digests = material.units, material.photos.features.digests.tolist()
-    rows = [row for i in np.flatnonzero(units.part != TEST) for row in units.rows[i]]
-    others = material.identity.digests if material.identity else ()
-    return [*(digests[row] for row in rows), *others]
-
-
-def _landmark_weights(view: View, settings: Settings) -> list[dict[str, Any]]:
-    if not view.needs_face:
-        return []
-    used = {"landmarks-68"} if settings.landmark_model is None else set()
-    used |= {"fine-landmarks"} if settings.fine else set()
-    return [
-        {"name": w.name, "digest": w.sha256, "licence": w.licence, "commercial_use": w.commercial_use}
-        for w in KNOWN
-        if w.name in used
-    ]
-
-
-def _shareable(parameters: Parameters) -> dict[str, Any]:
-    """The options as JSON, without the folder of a warm start's file."""
-    options = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(parameters).items()}
-    return {**options, "warm_start": Path(parameters.warm_start).name}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,12 +59,15 @@ class Answers:
         }
 
 
-def flat_figures(figures: Mapping[str, Interval]) -> dict[str, float | None]:
-    """Figures as columns: the value, and the interval's ends as ``…_lo`` and ``…_hi``."""
-    columns: dict[str, float | None] = {}
-    for name, figure in figures.items():
-        numbers = figure.to_json()
-        columns |= {name: numbers["value"], f"{name}_lo": numbers["lo"], f"{name}_hi": numbers["hi"]}
+def flat_figures(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A table's row with three columns for an interval: the value, and the ends as ``…_lo`` and ``…_hi``."""
+    columns: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, Interval):
+            numbers = value.to_json()
+            columns |= {name: numbers["value"], f"{name}_lo": numbers["lo"], f"{name}_hi": numbers["hi"]}
+        else:
+            columns[name] = value
     return columns
 
 
@@ -89,14 +93,10 @@ def answers_of(network: Network, units: Units, chosen: NDArray[np.int64], p: NDA
         p = p / p.sum(1, keepdims=True)
         decision = decided(p, network.about["spec"].get("head", ""))
         return Answers(task=network.task, labels=Judged(units.labels, target, p, groups, decision))
+    truth, decision = (target > 0).astype(np.int64), (p >= 0.5).astype(np.int64)
+    both = np.stack([1 - p, p], -1)
     attributes = {
-        name: Judged(
-            (ABSENT, PRESENT),
-            (target[:, c] > 0).astype(np.int64),
-            np.column_stack([1 - p[:, c], p[:, c]]),
-            groups,
-            (p[:, c] >= 0.5).astype(np.int64),
-        )
+        name: Judged((ABSENT, PRESENT), truth[:, c], both[:, c], groups, decision[:, c])
         for c, name in enumerate(units.labels)
     }
     return Answers(task=network.task, attributes=attributes)

@@ -23,6 +23,7 @@ from anthropo.networks.chips import ALIGNMENTS, CROPS, View
 from anthropo.photo import LUMA
 
 Pixels = NDArray[np.uint8]
+Metadata = NDArray[np.float32]
 
 _WEIGHTS = "weights/"
 _LARGEST = 2048  # px
@@ -129,6 +130,21 @@ class Network:
         """Trained weights of all modules."""
         return sum(p.numel() for module in self.modules for p in module.parameters())
 
+    @property
+    def licence(self) -> str:
+        """Licences of the weights that it was trained from."""
+        licences = dict.fromkeys(str(w["licence"]) for w in self._weights if w.get("licence"))
+        return "; ".join(licences) or "that of its training photographs"
+
+    @property
+    def commercial_use(self) -> bool:
+        """Whether all these weights, of which there are some, may be used commercially."""
+        return bool(self._weights) and all(w.get("commercial_use") is True for w in self._weights)
+
+    @property
+    def _weights(self) -> list[dict[str, Any]]:
+        return list(self.manifest.get("weights") or ())
+
     # ------------------------------------------------------------------------------ what it says
 
     def inputs(self, chips: Pixels) -> Tensor:
@@ -138,60 +154,59 @@ class Network:
             raise ValueError(
                 f"pictures are {chips.dtype} of shape {chips.shape}; uint8 (n, {shape}) are needed"
             )
-        about = self.about
         device = next(self.modules[0].parameters()).device
-        x = torch.from_numpy(np.ascontiguousarray(chips)).to(device)
-        return normalised(x, about["grey"], about["spec"]["channels"], about["mean"], about["std"])
+        return self.normalised(torch.from_numpy(np.ascontiguousarray(chips)).to(device))
+
+    def by_view(self, pictures: Pixels) -> dict[str, Pixels]:
+        """Pictures (n, views, size, size, 3), of cases (n, photos, size, size, 3), by view."""
+        if self.task == "cases":
+            return {self.views[0]: pictures}
+        return {name: pictures[:, i] for i, name in enumerate(self.views)}
 
     def logits(
         self, views: Mapping[str, Pixels], metadata: NDArray[np.float32] | None = None, *, batch: int = 16
     ) -> Tensor:
         """The raw outputs of each view's module, (len(views), n, outputs) on the CPU; see `probabilities`."""
-        return torch.stack([self._run(name, chips, metadata, batch) for name, chips in views.items()])
-
-    def _module(self, name: str) -> nn.Module:
-        if name not in self.views:
-            raise ValueError(f"view {name!r}: this network looks at {', '.join(self.views)}")
-        return self.modules[self.views.index(name)].eval()
-
-    def _run(self, name: str, chips: Pixels, metadata: NDArray[np.float32] | None, batch: int) -> Tensor:
-        module, parts = self._module(name), []
-        with torch.inference_mode():
-            for start in range(0, len(chips), batch):
-                pictures = chips[start : start + batch]
-                x = self.inputs(pictures)
-                if not isinstance(module, Cases):
-                    parts.append(module(x).cpu())
-                    continue
-                present = known = None
-                if pictures.ndim == 5:
-                    present = torch.from_numpy(pictures.any((-3, -2, -1))).to(x.device)
-                if metadata is not None:
-                    known = torch.from_numpy(metadata[start : start + batch]).to(x.device, torch.float32)
-                parts.append(module(x, present, known).cpu())
-        outputs = int(self.about["spec"]["outputs"])
-        return torch.cat(parts) if parts else torch.empty(0, outputs)
+        return torch.stack([self._run(name, chips, batch, metadata) for name, chips in views.items()])
 
     def embed(self, views: Mapping[str, Pixels], *, batch: int = 16) -> NDArray[np.float32]:
         """Embeddings (n, d) of pictures, the given views' one after the other; see `probabilities`."""
-        rows = []
-        with torch.inference_mode():
-            for name, chips in views.items():
-                module = self._module(name)
-                parts = [
-                    module.features(self.inputs(chips[i : i + batch])).cpu().numpy()  # type: ignore[operator]
-                    for i in range(0, len(chips), batch)
-                ]
-                rows.append(np.concatenate(parts) if parts else np.empty((0, self.dimension), np.float32))
-        embedded: NDArray[np.float32] = np.concatenate(rows, axis=1).astype(np.float32)
+        rows = [self._run(name, chips, batch, embed=True) for name, chips in views.items()]
+        embedded: NDArray[np.float32] = torch.cat(rows, 1).numpy()
         return embedded
 
     def features(self, view: str, chips: Tensor) -> Tensor:
         """Embeddings (n, dimension) of pictures (n, size, size, 3) of one view, in torch's graph."""
-        about = self.about
-        x = normalised(chips, about["grey"], about["spec"]["channels"], about["mean"], about["std"])
-        embedded: Tensor = self._module(view).features(x)  # type: ignore[operator]
+        embedded: Tensor = self._module(view).features(self.normalised(chips))
         return embedded
+
+    def _module(self, name: str) -> Any:
+        if name not in self.views:
+            raise ValueError(f"view {name!r}: this network looks at {', '.join(self.views)}")
+        return self.modules[self.views.index(name)].eval()
+
+    def normalised(self, chips: Tensor) -> Tensor:
+        """Pictures (…, size, size, 3) in grey levels as a module takes them, (…, channels, size, size)."""
+        about = self.about
+        return normalised(chips, about["grey"], about["spec"]["channels"], about["mean"], about["std"])
+
+    def _run(
+        self, name: str, chips: Pixels, batch: int, metadata: Metadata | None = None, *, embed: bool = False
+    ) -> Tensor:
+        """Outputs, or embeddings, of one view's pictures, on the CPU."""
+        module, parts = self._module(name), []
+        with torch.inference_mode():
+            for start in range(0, len(chips), batch):
+                pictures = chips[start : start + batch]
+                x, more = self.inputs(pictures), {}
+                if isinstance(module, Cases) and pictures.ndim == 5 and not embed:
+                    more["present"] = torch.from_numpy(pictures.any((-3, -2, -1))).to(x.device)
+                if isinstance(module, Cases) and metadata is not None:
+                    known = torch.from_numpy(metadata[start : start + batch])
+                    more["metadata"] = known.to(x.device, torch.float32)
+                parts.append((module.features(x) if embed else module(x, **more)).cpu())
+        width = self.dimension if embed else int(self.about["spec"]["outputs"])
+        return torch.cat(parts) if parts else torch.empty(0, width)
 
     def probabilities(
         self, views: Mapping[str, Pixels], metadata: NDArray[np.float32] | None = None, *, batch: int = 16
@@ -213,16 +228,10 @@ class Network:
         ndarray of float64, (n, k)
             Of labels, grades and cases rows sum to 1; of attributes each is the probability of being present.
         """
-        spec = self.about["spec"]
-        each = as_probabilities(
-            self.logits(views, metadata, batch=batch), self.task, spec.get("head", ""), self._loss
-        )
+        head, loss = self.about["spec"].get("head", ""), str(self.about["parameters"].get("loss", ""))
+        each = as_probabilities(self.logits(views, metadata, batch=batch), self.task, head, loss)
         averaged: NDArray[np.float64] = each.mean(0).double().numpy()
         return averaged
-
-    @property
-    def _loss(self) -> str:
-        return str(self.about["parameters"].get("loss", ""))
 
     # ------------------------------------------------------------------------------ its file
 
@@ -278,11 +287,6 @@ class Network:
         return cls(manifest, tuple(modules))
 
 
-def is_network(manifest: Mapping[str, Any]) -> bool:
-    """Whether a model file's manifest is that of a network rather than of a hybrid model."""
-    return "network" in manifest
-
-
 def _check(about: Meta, manifest: Meta) -> None:
     """Refuse what `Network` would stumble over."""
     views, spec = about.texts("views"), about.mapping("spec")
@@ -298,9 +302,7 @@ def _check(about: Meta, manifest: Meta) -> None:
         if len(numbers) != 3 or (key == "std" and min(numbers) <= 0):
             raise ModelError(f"its {key} is not one number for each channel")
     about.flag("grey")
-    labels = manifest.texts("labels")
-    outputs = spec.get("outputs")
-    if outputs != len(labels) - (spec.get("head") == "thresholds"):
+    if spec.get("outputs") != len(manifest.texts("labels")) - (spec.get("head") == "thresholds"):
         raise ModelError("it has not one output for each label")
     if about.number("dimension") < 1:
         raise ModelError("its embedding has no numbers")
@@ -308,12 +310,12 @@ def _check(about: Meta, manifest: Meta) -> None:
 
 def normalised(x: Tensor, grey: bool, channels: int, mean: Any, std: Any) -> Tensor:
     """Pictures (…, h, w, 3) in grey levels as modules take them, (…, channels, h, w)."""
-    x = x.to(torch.float32).movedim(-1, -3)
-    column = (3, 1, 1)
+    x = x.to(torch.float32).movedim(x.ndim - 1, x.ndim - 3)  # counted from the front, as ONNX wants it
     if grey:
-        x = (x * x.new_tensor(LUMA).view(column)).sum(-3, keepdim=True).expand(x.shape)
-    x = (x - x.new_tensor(mean).view(column)) / x.new_tensor(std).view(column)
-    return x[..., :channels, :, :]
+        x = (x * x.new_tensor(LUMA).view(3, 1, 1)).sum(-3, keepdim=True)
+    mean, std = (x.new_tensor(numbers[:channels]).view(-1, 1, 1) for numbers in (mean, std))
+    scaled: Tensor = (x[..., :channels, :, :] - mean) / std
+    return scaled
 
 
 def as_probabilities(outputs: Tensor, task: str, head: str, loss: str) -> Tensor:
@@ -368,8 +370,7 @@ def fill(module: nn.Module, weights: NDArray[Any] | None) -> None:
         raise ModelError("its weights are missing or of another number")
     if not np.isfinite(weights).all():
         raise ModelError("its weights are not finite")
-    at = 0
+    parts = np.split(weights, np.cumsum([t.numel() for t in tensors.values()])[:-1])
     with torch.no_grad():
-        for t in tensors.values():
-            t.copy_(torch.from_numpy(weights[at : at + t.numel()].copy()).view(t.shape))
-            at += t.numel()
+        for t, part in zip(tensors.values(), parts, strict=True):
+            t.copy_(torch.from_numpy(part.copy()).view(t.shape))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,8 +64,8 @@ class Objective:
         weights = np.ones(units.target.shape, np.float32)
         if self.imbalance in ("weights", "sampling"):
             weights[self.train] = balancing(units.target[self.train])
-            known = _by_class(units.target[self.train], weights[self.train])
-            weights[self.held] = [known(t) for t in units.target[self.held]]
+            of_training = units.target[self.train], weights[self.train]
+            weights[self.held] = _by_class(*of_training, units.target[self.held])
         self.weights = weights
         self.people = np.unique(units.patients, return_inverse=True)[1]
         backbone = BACKBONES[parameters.backbone]
@@ -80,29 +80,20 @@ class Objective:
         random = np.random.default_rng(seed)
         generator = torch.Generator().manual_seed(seed)
         order = np.repeat(self.train, 1 + self.parameters.mirror)
-        mirrored = (
-            np.tile([False, True], len(self.train)) if self.parameters.mirror else np.zeros(len(order), bool)
-        )
+        mirrored = np.tile([False, True][: 1 + self.parameters.mirror], len(self.train))
         if self.imbalance == "sampling":
             weight = self.weights[order]
-            weight = weight if weight.ndim == 1 else weight.mean(1)
-            shuffled = random.choice(
-                len(order), len(order), p=weight.astype(np.float64) / weight.sum(dtype=np.float64)
-            )
-        elif self.parameters.contrastive:
-            shuffled = self._together(order, random)
+            weight = (weight if weight.ndim == 1 else weight.mean(1)).astype(np.float64)
+            shuffled = random.choice(len(order), len(order), p=weight / weight.sum())
+        elif self.parameters.contrastive:  # each patient's photos together, so that pairs meet in a batch
+            people = self.people[order]
+            rank = random.permutation(people.max() + 1)
+            shuffled = np.lexsort((random.random(len(order)), rank[people]))
         else:
             shuffled = random.permutation(len(order))
         for start in range(0, self.steps * self.parameters.batch, self.parameters.batch):
             at = shuffled[start : start + self.parameters.batch]
             yield self._augmented(self._batch(order[at], random), torch.from_numpy(mirrored[at]), generator)
-
-    def _together(self, order: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
-        """Patients in a random order, each with all photos, so that pairs meet in a batch."""
-        people = self.people[order]
-        rank = random.permutation(people.max() + 1)
-        shuffled: NDArray[np.int64] = np.lexsort((random.random(len(order)), rank[people]))
-        return shuffled
 
     def _batch(self, chosen: NDArray[np.int64], random: np.random.Generator | None = None) -> Batch:
         units, parameters = self.units, self.parameters
@@ -124,15 +115,8 @@ class Objective:
         pixels = torch.from_numpy(chips).to(self.device)
         x = normalised(pixels, parameters.grey, self.channels, self.mean, self.std)
         first = [units.rows[i][0] for i in chosen]
-        return Batch(
-            x,
-            present,
-            metadata,
-            torch.from_numpy(units.target[chosen]).to(self.device),
-            torch.from_numpy(self.weights[chosen]).to(self.device),
-            torch.from_numpy(self.pictures.pose[first]).to(self.device),
-            torch.from_numpy(self.people[chosen]).to(self.device),
-        )
+        known = (units.target[chosen], self.weights[chosen], self.pictures.pose[first], self.people[chosen])
+        return Batch(x, present, metadata, *(torch.from_numpy(array).to(self.device) for array in known))
 
     def _augmented(self, batch: Batch, mirrored: Tensor, generator: torch.Generator) -> Batch:
         x = batch.x
@@ -211,14 +195,14 @@ class Objective:
         return sum(losses) / sum(sizes), monitored(self.task, p, self.units.target[self.held], head)
 
 
-def _by_class(target: NDArray[Any], weights: NDArray[np.float32]) -> Callable[[Any], Any]:
+def _by_class(target: NDArray[Any], weights: NDArray[np.float32], others: NDArray[Any]) -> Any:
     """The weights that the training units got, for others of the same targets."""
     if target.ndim == 1:
         known = dict(zip(target.tolist(), weights.tolist(), strict=True))
-        return lambda t: known.get(int(t), 1.0)
+        return [known.get(t, 1.0) for t in others.tolist()]
     present = np.where((target > 0).any(0), (weights * (target > 0)).max(0), 1)
     absent = np.where((target <= 0).any(0), (weights * (target <= 0)).max(0), 1)
-    return lambda t: np.where(t > 0, present, absent)
+    return np.where(others > 0, present, absent)
 
 
 #: What the metric of each task is called.

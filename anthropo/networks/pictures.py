@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from anthropo.threads import in_order
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
+Advance = Callable[[], None]  # called after each photo
 
 _POSE_UNIT = 30.0  # degrees
 
@@ -88,7 +90,7 @@ def read_pictures(
     *,
     memory: float = float("inf"),
     jobs: int = 1,
-    advance: Callable[[], None] | None = None,
+    advance: Advance | None = None,
 ) -> CohortPictures:
     """Read every photo of a cohort once, on so many threads, and cut its pictures.
 
@@ -97,13 +99,7 @@ def read_pictures(
     keep = len(view.names) * view.size**2 * 3 * len(cohort.cases) <= memory * (1 << 30)
     usable: list[tuple[Case, _Looked]] = []
     left_out: list[tuple[str, str]] = []
-
-    def look(case: Case) -> _Looked | str:
-        try:
-            return _look(case.photo, view, settings, keep)
-        except (PhotoError, FaceError) as error:
-            return str(error)
-
+    look = partial(_look, view=view, settings=settings, keep=keep)
     with contextlib.closing(in_order(look, cohort.cases, jobs)) as results:
         for case, looked in zip(cohort.cases, results, strict=True):
             if isinstance(looked, str):
@@ -133,7 +129,7 @@ def read_pictures(
         view=view,
         photos=tuple(case.photo for case in cases),
         frames=tuple(looked.frame for _, looked in usable),
-        pose=np.array([looked.pose for _, looked in usable], np.float32).reshape(n, 3),
+        pose=(np.array([looked.pose for _, looked in usable]).reshape(n, 3) / _POSE_UNIT).astype(np.float32),
         kept=np.stack(chips) if chips else None,
         max_megapixels=settings.max_megapixels,
     )
@@ -153,18 +149,22 @@ class _Looked:
     chips: Pixels | None
 
 
-def _look(path: str, view: View, settings: Settings, keep: bool) -> _Looked:
-    if not view.needs_face:
-        photo = _read(path, view, settings.max_megapixels)
-        chips = view.cut(photo, None) if keep else None
-        return _Looked(digest=photo.sha256, print=image_print(photo), chips=chips)
-    observation = observe(path, settings)
-    photo, face = observation.photo, observation.face
-    frame = view.frame(face)
-    return _Looked(
-        digest=observation.digest,
-        frame=frame,
-        pose=(face.yaw / _POSE_UNIT, face.pitch / _POSE_UNIT, face.roll / _POSE_UNIT),
-        print=face_print(photo, face),
-        chips=view.cut(photo, frame) if keep else None,
-    )
+def _look(case: Case, view: View, settings: Settings, keep: bool) -> _Looked | str:
+    """What a photo gives, or why it gives nothing."""
+    try:
+        if not view.needs_face:
+            photo = _read(case.photo, view, settings.max_megapixels)
+            chips = view.cut(photo, None) if keep else None
+            return _Looked(digest=photo.sha256, print=image_print(photo), chips=chips)
+        observation = observe(case.photo, settings)
+        photo, face = observation.photo, observation.face
+        frame = view.frame(face)
+        return _Looked(
+            digest=observation.digest,
+            frame=frame,
+            pose=(face.yaw, face.pitch, face.roll),
+            print=face_print(photo, face),
+            chips=view.cut(photo, frame) if keep else None,
+        )
+    except (PhotoError, FaceError) as error:
+        return str(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import zipfile
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from anthropo.encoder.encoders import ENCODERS, fill_state, import_timm, read_state
+from anthropo.encoder.encoders import UNKNOWN_LICENCE, classifying_layers, fill_state, import_timm, read_state
+from anthropo.encoder.resnet import ResNet, read_weights
 from anthropo.errors import AnthropoError, InputError, WeightsError, parameter
-from anthropo.face.weights import read_checked
+from anthropo.face.weights import KNOWN, read_checked
 from anthropo.files import file_sha256
 from anthropo.learning.bundle import SUFFIX
 from anthropo.networks.architectures import FITTING, TIMM
@@ -32,7 +32,7 @@ def warm_start(body: nn.Module, backbone: str, view: str, source: str) -> Origin
     if source == "none":
         return None
     try:
-        if source in ENCODERS:
+        if source in FITTING:
             return _packaged(body, backbone, source)
         if source == "imagenet":
             return _cached(body, backbone)
@@ -41,26 +41,26 @@ def warm_start(body: nn.Module, backbone: str, view: str, source: str) -> Origin
         raise WeightsError(f"warm start {source}: {error}") from None
 
 
-_FACE_RESNET_UNUSED = {"face-resnet": ("projection",), "face-resnet-map": ("projection", "blocks.13")}
+# Layers in a file of weights that a body does not have.
+_UNUSED = {
+    "deepgestalt": ("fc",),
+    "efficientnet-lite0": ("_fc",),
+    "face-resnet": ("projection",),
+    "face-resnet-map": ("projection", "blocks.13"),
+}
 
 
-def _packaged(body: nn.Module, backbone: str, source: str) -> Origin:
+def _packaged(body: Any, backbone: str, source: str) -> Origin:
     if backbone not in FITTING[source]:
         raise WeightsError(
             f"warm start {source}: weights of another network than the backbone {backbone}. Pass "
             f"{parameter('changes', f'backbone={source}')}, or another warm start."
         )
     data = read_checked(source)
-    network: Any = body.network
-    if source == "face-resnet":
-        from anthropo.encoder.resnet import ResNet, read_weights
-
-        state = ResNet(read_weights(data)).state_dict()
-        fill_state(network, state, source, source, _FACE_RESNET_UNUSED[backbone])
-    else:
-        fill_state(network, read_state(data, source), source, source, ("_fc",))
-    info = ENCODERS[source]
-    return _origin(source, hashlib.sha256(data).hexdigest(), info.licence, info.commercial_use)
+    state = ResNet(read_weights(data)).state_dict() if source == "face-resnet" else read_state(data, source)
+    fill_state(body.network, state, source, source, _UNUSED[backbone])
+    packaged = next(weights for weights in KNOWN if weights.name == source)
+    return _origin(source, packaged.sha256, packaged.licence, packaged.commercial_use)
 
 
 def _origin(name: str, digest: str, licence: str, commercial_use: bool) -> Origin:
@@ -69,15 +69,14 @@ def _origin(name: str, digest: str, licence: str, commercial_use: bool) -> Origi
 
 def _cached(body: nn.Module, backbone: str) -> Origin:
     if backbone not in TIMM:
-        instead = backbone if backbone in ENCODERS else "none"
+        instead = backbone if backbone in FITTING else "none"
         raise WeightsError(
             f"warm start imagenet: only timm's networks have it, not {backbone}. Pass "
             f"{parameter('warm_start', instead)}."
         )
     timm, name = import_timm(), TIMM[backbone]
     settings = timm.models.get_pretrained_cfg(name)
-    path = _in_cache(settings)
-    if path is None:
+    if (path := _in_cache(settings)) is None:
         raise WeightsError(
             f"warm start imagenet: the weights of {backbone} are not in timm's cache, and nothing is "
             f"downloaded. Where there is a network run `python -c \"import timm; timm.create_model('{name}', "
@@ -85,11 +84,12 @@ def _cached(body: nn.Module, backbone: str) -> Origin:
             f"{parameter('warm_start', 'none')}."
         )
     network: Any = body.network
-    fill_state(network, read_state(path.read_bytes(), str(path)), str(path), backbone, _classifier(network))
+    state = read_state(path.read_bytes(), str(path))
+    fill_state(network, state, str(path), backbone, classifying_layers(network))
     return _origin(
         f"{settings.architecture or name}.{settings.tag} (ImageNet)",
         file_sha256(path),
-        settings.license or "that of the weights, which anthropo does not know",
+        settings.license or UNKNOWN_LICENCE,
         False,
     )
 
@@ -104,16 +104,10 @@ def _in_cache(settings: Any) -> Path | None:
             if isinstance(cached, str):
                 return Path(cached)
     if settings.url:
-        folder: str = torch.hub.get_dir()
-        path = Path(folder) / "checkpoints" / os.path.basename(str(settings.url))
+        path = Path(str(torch.hub.get_dir())) / "checkpoints" / os.path.basename(str(settings.url))
         if path.is_file():
             return path
     return None
-
-
-def _classifier(network: Any) -> tuple[str, ...]:
-    head = network.pretrained_cfg.get("classifier") or ()
-    return (head,) if isinstance(head, str) else tuple(head)
 
 
 def _file(body: nn.Module, backbone: str, view: str, path: Path) -> Origin:
@@ -122,14 +116,12 @@ def _file(body: nn.Module, backbone: str, view: str, path: Path) -> Origin:
             f"warm start {path}: no such file. Choose from none, face-resnet, efficientnet-lite0, imagenet, "
             "or give a file of weights."
         )
-    licence = "that of the weights, which anthropo does not know"
     if path.suffix == SUFFIX or (zipfile.is_zipfile(path) and path.suffix not in (".pth", ".pt", ".bin")):
         return _of_network(body, backbone, view, path)
     network: Any = body if backbone == "deepgestalt" else body.network
-    dropped = {"deepgestalt": ("fc",), "efficientnet-lite0": ("_fc",), **_FACE_RESNET_UNUSED}
     state = read_state(path.read_bytes(), str(path))
-    fill_state(network, state, str(path), backbone, dropped.get(backbone) or _classifier(network))
-    return _origin(path.name, file_sha256(path), licence, False)
+    fill_state(network, state, str(path), backbone, _UNUSED.get(backbone) or classifying_layers(network))
+    return _origin(path.name, file_sha256(path), UNKNOWN_LICENCE, False)
 
 
 def _of_network(body: nn.Module, backbone: str, view: str, path: Path) -> Origin:
@@ -150,9 +142,4 @@ def _of_network(body: nn.Module, backbone: str, view: str, path: Path) -> Origin
             f"warm start {path}: weights of another network ({theirs}) than the backbone {backbone} of this "
             f"recipe. Pass {parameter('changes', f'backbone={theirs}')}, or another warm start."
         ) from None
-    weights = other.manifest.get("weights") or []
-    free = all(w.get("commercial_use") is not False for w in weights)
-    licences = "; ".join(dict.fromkeys(str(w.get("licence")) for w in weights if w.get("licence")))
-    return _origin(
-        path.name, file_sha256(path), licences or "that of its training photographs", free and bool(weights)
-    )
+    return _origin(path.name, file_sha256(path), other.licence, other.commercial_use)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import json
 import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -91,6 +92,10 @@ class Parameters:
     seed: int
     memory: float
 
+    def to_json(self) -> dict[str, Any]:
+        """The options as JSON has them, without tuples."""
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -105,37 +110,10 @@ class Recipe:
 
 
 _KINDS = get_type_hints(Parameters)
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "backbone": tuple(BACKBONES),
-    "alignment": ALIGNMENTS,
-    "crops": CROPS,
-    "head": ("linear", "convolution"),
-    "body_init": ("he", "library"),
-    "head_init": ("xavier", "he", "library"),
-    "identity": ("none", "patient"),
-    "optimiser": ("sgd", "adam"),
-    "loss": ("cross-entropy", "ordinal", "bce", "mse"),
-    "imbalance": ("none", "weights", "focal", "sampling"),
-    "contrastive_pairs": ("label", "patient"),
-    "precision": ("mixed", "full"),
-}
-#: Smallest and largest number that makes sense.
-_RANGES: dict[str, tuple[float, float]] = {
-    "rate": (1e-8, 10), "identity_rate": (1e-8, 10), "identity_settling_rate": (1e-8, 10),
-    "epochs": (1, 10_000), "frozen_epochs": (0, 10_000), "identity_epochs": (0, 10_000),
-    "identity_settling_epochs": (0, 10_000), "patience": (0, 10_000), "batch": (2, 4096),
-    "size": (32, 1024), "dropout": (0, 0.95), "own": (1, 4096), "pose": (0, 1000), "images": (1, 32),
-    "head_scale": (1e-6, 100), "momentum": (0, 0.9999), "weight_decay": (0, 1), "focal_gamma": (0, 10),
-    "contrastive": (0, 1000), "contrastive_margin": (1e-3, 2), "rotation": (0, 180), "shift": (0, 0.5),
-    "shear": (0, 45), "zoom": (0, 0.5), "crop": (0, 0.8), "folds": (3, 100), "fold": (0, 99),
-    "seed": (0, 2**31 - 1), "memory": (0, 4096),
-}  # fmt: skip
-_LOSSES: dict[Task, tuple[str, ...]] = {
-    "labels": ("cross-entropy",),
-    "grades": ("ordinal", "cross-entropy"),
-    "attributes": ("bce", "mse"),
-    "cases": ("cross-entropy",),
-}
+_TEXTS = resources.files("anthropo.networks")
+_POSSIBLE: dict[str, dict[str, list[Any]]] = tomllib.loads(_TEXTS.joinpath("options.toml").read_text("utf-8"))
+_CHOICES: dict[str, Sequence[str]] = {"backbone": [*BACKBONES], "alignment": ALIGNMENTS, "crops": CROPS}
+_CHOICES |= _POSSIBLE["words"]
 
 
 def load_recipe(name: str, file: Path | None = None, changes: Sequence[str] = (), **options: Any) -> Recipe:
@@ -173,10 +151,7 @@ def load_recipe(name: str, file: Path | None = None, changes: Sequence[str] = ()
     preset = tomllib.loads(_preset(name))
     head = {key: preset.pop(key) for key in ("task", "summary", "source")}
     parameters = Parameters(**{key: _typed(key, value, name) for key, value in preset.items()})
-    changed: dict[str, Any] = {}
-    for key, value in (_read(file) if file else {}).items():
-        _refuse_unknown(key, str(file))
-        changed[key] = _typed(key, value, str(file))
+    stated = [(key, value, str(file)) for key, value in (_read(file) if file else {}).items()]
     for change in changes:
         key, equals, value = (part.strip() for part in change.partition("="))
         if not equals:
@@ -184,39 +159,28 @@ def load_recipe(name: str, file: Path | None = None, changes: Sequence[str] = ()
                 f"{parameter('changes', change)}: not of the form option=value, such as "
                 f"{parameter('changes', 'rate=0.001')}."
             )
-        _refuse_unknown(key, parameter("changes"))
-        changed[key] = _typed(key, _parsed(key, value), parameter("changes"))
-    for key, value in options.items():
-        _refuse_unknown(key, name)
-        changed[key] = _typed(key, list(value) if isinstance(value, tuple) else value, name)
+        stated.append((key, _parsed(key, value), parameter("changes")))
+    stated += [(key, list(v) if isinstance(v, tuple) else v, name) for key, v in options.items()]
+    changed = {key: _typed(key, value, where) for key, value, where in stated}
     warm = changed.get("warm_start", parameters.warm_start)
     if warm in FITTING and "backbone" not in changed and parameters.backbone not in FITTING[warm]:
         # packaged weights choose the body that they are for
         changed = {"size": BACKBONES[warm].size, **changed, "backbone": warm}
     recipe = Recipe(name=name, **head, parameters=replace(parameters, **changed), changed=frozenset(changed))
-    check_recipe(recipe)
+    _check(recipe)
     return recipe
 
 
 def as_toml(recipe: Recipe) -> str:
     """All options of a recipe as a parameter file."""
-
-    def text(value: Any) -> str:
-        if isinstance(value, bool):
-            return str(value).lower()
-        if isinstance(value, tuple):
-            return "[" + ", ".join(map(text, value)) + "]"
-        if isinstance(value, str):
-            return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        return repr(value)
-
     lines = [f"# recipe {recipe.name}: {recipe.summary}"]
     meanings = {**_meanings("deepgestalt"), **_meanings(recipe.name)}  # the first has that of every option
     for key, value in asdict(recipe.parameters).items():
         notes = [meanings[key]] if key in meanings else []
         if key in _CHOICES and key != "backbone" and '"' not in "".join(notes):
             notes.append("one of " + ", ".join(_CHOICES[key]))
-        lines.append(f"{key} = {text(value)}" + (f"  # {'; '.join(notes)}" if notes else ""))
+        text = json.dumps(value, ensure_ascii=False)  # which TOML writes alike
+        lines.append(f"{key} = {text}" + (f"  # {'; '.join(notes)}" if notes else ""))
     return "\n".join(lines) + "\n"
 
 
@@ -228,15 +192,14 @@ def _meanings(name: str) -> dict[str, str]:
 
 def _preset(name: str) -> str:
     """A recipe's own parameter file, with what each option means."""
-    return resources.files("anthropo.networks").joinpath(f"recipes/{name}.toml").read_text(encoding="utf-8")
+    return _TEXTS.joinpath(f"recipes/{name}.toml").read_text("utf-8")
 
 
 def _read(path: Path) -> Mapping[str, Any]:
     text, suffix = read_text(path), path.suffix.lower()
     if suffix == ".toml":
         try:
-            table: dict[str, Any] = tomllib.loads(text)
-            return table
+            return dict(tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
             raise InputError(f"{path}: not valid TOML ({error}).") from None
     if suffix not in (".yaml", ".yml"):
@@ -246,36 +209,22 @@ def _read(path: Path) -> Mapping[str, Any]:
     except ImportError:
         raise InputError(f"{path}: reading YAML needs PyYAML. Write it as .toml (option = value).") from None
     try:
-        options = yaml.safe_load(text) or {}
-        _refuse_twice(yaml.compose(text), path)
+        options, node = yaml.safe_load(text) or {}, yaml.compose(text)
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())}).") from None
+    keys = [key.value for key, _ in node.value] if node is not None and node.tag.endswith(":map") else []
+    if twice := next((key for key in keys if keys.count(key) > 1), ""):  # of which YAML takes the last
+        raise InputError(f"{path}: {twice} stands there twice. Keep one of them.")
     if not isinstance(options, dict):
         raise InputError(f"{path}: not a table of options. Write lines such as `rate: 0.001`.")
     return {str(key): value for key, value in options.items()}
 
 
-def _refuse_twice(node: Any, path: Path) -> None:
-    """Refuse an option that a YAML file has twice, of which YAML takes the last."""
-    keys = [key.value for key, _ in node.value] if node is not None and node.tag.endswith(":map") else []
-    twice = next((key for key in keys if keys.count(key) > 1), None)
-    if twice is not None:
-        raise InputError(f"{path}: {twice} stands there twice. Keep one of them.")
-
-
-def _refuse_unknown(key: str, where: str) -> None:
-    names = [one.name for one in fields(Parameters)]
-    if key not in names:
-        near = difflib.get_close_matches(key, names, 1, 0.6)
-        hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(names)}."
-        raise InputError(f"{where}: no option {key!r}. {hint}")
-
-
 def _parsed(key: str, text: str) -> Any:
     """A value of the command line: as in TOML, or a word, or words with commas."""
-    if _KINDS[key] == tuple[str, ...] and not text.startswith("["):
+    if _KINDS.get(key) == tuple[str, ...] and not text.startswith("["):
         return [part.strip() for part in text.split(",") if part.strip()]
-    if _KINDS[key] is str:
+    if _KINDS.get(key) is str:
         return text.strip("\"'")
     try:
         return tomllib.loads(f"value = {text}")["value"]
@@ -285,6 +234,10 @@ def _parsed(key: str, text: str) -> Any:
 
 def _typed(key: str, value: Any, where: str) -> Any:
     """The value as the option's type and within its range."""
+    if key not in _KINDS:
+        near = difflib.get_close_matches(key, _KINDS, 1, 0.6)
+        hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(_KINDS)}."
+        raise InputError(f"{where}: no option {key!r}. {hint}")
     kind = _KINDS[key]
     if kind == tuple[str, ...]:
         if isinstance(value, list) and all(isinstance(v, str) for v in value):
@@ -302,23 +255,23 @@ def _typed(key: str, value: Any, where: str) -> Any:
         near = difflib.get_close_matches(value, _CHOICES[key], 1, 0.5)
         hint = f"Did you mean {near[0]}? " if near else ""
         raise InputError(f"{where}: {key} {value!r}: {hint}Choose from {', '.join(_CHOICES[key])}.")
-    lo, hi = _RANGES.get(key, (-math.inf, math.inf))
+    lo, hi = _POSSIBLE["numbers"].get(key, (-math.inf, math.inf))
     if kind in (int, float) and not lo <= value <= hi:
         raise InputError(f"{where}: {key} {value:g}: needs to be between {lo:g} and {hi:g}.")
     return value
 
 
-def check_recipe(recipe: Recipe) -> None:
+def _check(recipe: Recipe) -> None:
     """Refuse options that contradict each other or the recipe's task."""
     options, task = recipe.parameters, recipe.task
-    if options.size < BACKBONES[options.backbone].least:
-        least = BACKBONES[options.backbone].least
+    if options.size < (least := BACKBONES[options.backbone].least):
         raise InputError(
             f"size {options.size}: the backbone {options.backbone} needs {least} pixels or more."
         )
-    if options.loss not in _LOSSES[task]:
+    losses = _POSSIBLE["losses"][task]
+    if options.loss not in losses:
         raise InputError(
-            f"loss {options.loss}: not for the recipe {recipe.name}. Choose from {', '.join(_LOSSES[task])}."
+            f"loss {options.loss}: not for the recipe {recipe.name}. Choose from {', '.join(losses)}."
         )
     if options.imbalance == "focal" and options.loss == "mse":
         raise InputError("imbalance focal: needs probabilities, which the loss mse has not. Choose bce.")

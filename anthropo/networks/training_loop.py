@@ -10,13 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from anthropo.errors import InputError, PhotoError, parameter
@@ -89,26 +87,15 @@ def spec_of(recipe: Recipe, outputs: int, metadata: int = 0) -> dict[str, Any]:
     `outputs` counts labels, grades or attributes, `metadata` the numbers that a case's metadata became.
     """
     parameters, task = recipe.parameters, recipe.task
-    spec = {
-        "task": task,
-        "backbone": parameters.backbone,
-        "channels": channels_of(parameters),
-        "outputs": outputs,
-        "dropout": parameters.dropout,
-    }
+    ordinal = task in ("labels", "grades") and parameters.loss == "ordinal"
+    spec = {"task": task, "backbone": parameters.backbone, "channels": channels_of(parameters)}
+    spec |= {"outputs": outputs - ordinal, "dropout": parameters.dropout}
     if task == "attributes":
-        return {
-            **spec,
-            "own": parameters.own,
-            "attention": parameters.attention,
-            "pose": parameters.pose > 0,
-            "separate": parameters.separate,
-        }
+        layers = {name: getattr(parameters, name) for name in ("own", "attention", "separate")}
+        return {**spec, **layers, "pose": parameters.pose > 0}
     if task == "cases":
         return {**spec, "metadata": metadata}
-    if parameters.loss == "ordinal":
-        return {**spec, "outputs": outputs - 1, "head": "thresholds"}
-    return {**spec, "head": parameters.head}
+    return {**spec, "head": "thresholds" if ordinal else parameters.head}
 
 
 # --------------------------------------------------------------------------------------------- the loop
@@ -175,8 +162,7 @@ class _Trainer:
         state = self.checkpoints.load(self.view)
         while not state.done:
             stage = self.stages[state.stage]
-            module = self._module(state, stage)
-            self._train(stage, module, state)
+            self._train(stage, self._module(state, stage), state)
             state.done = state.stage == len(self.stages) - 1
             state.optimiser = state.scaler = None
             state.epoch = 0
@@ -203,8 +189,8 @@ class _Trainer:
         else:
             self._initialise(module, identity=stage.identity)
             for body in _bodies(module):
-                if before is not None:  # the identity stage's body goes on
-                    _fill_body(body, state.module)
+                if state.module is not None:  # the identity stage's body goes on: its numbers come first
+                    fill(body, state.module[: len(flat(body))])
                 else:
                     state.origin = warm_start(
                         body, self.parameters.backbone, self.view, self.parameters.warm_start
@@ -220,28 +206,39 @@ class _Trainer:
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             elif parameters.backbone.startswith("face-resnet") and isinstance(layer, nn.Conv2d):
                 layer.reset_parameters()  # the library of this body is a file of weights
-        if head_init != "library":
-            for layer in _heads(module):
-                if head_init == "he":
-                    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                else:
-                    nn.init.xavier_normal_(layer.weight, math.sqrt(parameters.head_scale))
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
+        for name, layer in module.named_modules():
+            outside = not {"body", "attention"} & {*name.split(".")}
+            if head_init == "library" or not (outside and isinstance(layer, (nn.Conv2d, nn.Linear))):
+                continue
+            if head_init == "he":
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            else:
+                nn.init.xavier_normal_(layer.weight, math.sqrt(parameters.head_scale))
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
     # ----------------------------------------------------------------------------- a stage
 
     def _train(self, stage: _Stage, module: nn.Module, state: State) -> None:
-        objective = self._objective(stage)
+        material, pictures = self.material, self.material.photos.pictures
+        units, task = material.units, material.recipe.task
+        if stage.identity and material.identity:
+            pictures, units, task = material.identity.pictures, material.identity.units, "labels"
+        plain = stage.identity
+        objective = Objective(self.parameters, self.view, task, pictures, units, self.device, plain=plain)
         last = not stage.identity and not stage.frozen
         if last and state.epoch == 0:
             state.best, state.best_epoch, state.best_module = math.inf, 0, None
         learning = [p for name, p in module.named_parameters() if not (stage.frozen and "body." in name)]
-        for p in module.parameters():
-            p.requires_grad_(False)
+        module.requires_grad_(False)
         for p in learning:
             p.requires_grad_(True)
-        optimiser = _optimiser(stage, self.parameters, learning)
+        decay = self.parameters.weight_decay
+        optimiser: torch.optim.Optimizer = (
+            torch.optim.Adam(learning, stage.rate, weight_decay=decay)
+            if stage.optimiser == "adam"
+            else torch.optim.SGD(learning, stage.rate, self.parameters.momentum, weight_decay=decay)
+        )
         scaler = torch.amp.GradScaler(self.device.type, enabled=self.mixed)
         if state.optimiser is not None:
             optimiser.load_state_dict(state.optimiser)
@@ -260,22 +257,15 @@ class _Trainer:
                     "checkpoint is kept: put the photo back and run the same command again."
                 ) from None
             state.epoch = epoch + 1
-            figures = {"loss": loss, "validation": _json(validation), "metric": _json(metric)}
+            known = {"loss": loss, "validation": validation, "metric": metric}
+            figures = {name: value if math.isfinite(value) else None for name, value in known.items()}
             state.history.append({"stage": stage.name, "epoch": epoch + 1, **figures})
             state.module = flat(module)
             if last and (validation < state.best or state.best_module is None):
                 state.best, state.best_epoch, state.best_module = validation, epoch + 1, state.module
             state.optimiser, state.scaler = optimiser.state_dict(), scaler.state_dict()
             self.checkpoints.save(self.view, state)
-            steps = objective.steps
-            self._tell(stage, epoch, steps, steps, loss, validation, metric)
-
-    def _objective(self, stage: _Stage) -> Objective:
-        material = self.material
-        pictures, units, task = material.photos.pictures, material.units, material.recipe.task
-        if stage.identity and material.identity:
-            pictures, units, task = material.identity.pictures, material.identity.units, "labels"
-        return Objective(self.parameters, self.view, task, pictures, units, self.device, plain=stage.identity)
+            self._tell(stage, epoch, objective.steps, objective.steps, loss, validation, metric)
 
     def _epoch(
         self,
@@ -290,13 +280,9 @@ class _Trainer:
         seed = _seed(self.parameters.seed, self.view, stage.name, epoch)
         torch.manual_seed(seed)
         module.train()
-        for body in _bodies(module):
-            if stage.frozen:
-                body.eval()
-            elif self.parameters.frozen_norm:
-                for layer in body.modules():
-                    if isinstance(layer, nn.BatchNorm2d):
-                        layer.eval()
+        for layer in (layer for body in _bodies(module) for layer in body.modules()):
+            if stage.frozen or (self.parameters.frozen_norm and isinstance(layer, nn.BatchNorm2d)):
+                layer.eval()
         total, batches = 0.0, 0
         for batch in objective.batches(seed):
             with torch.autocast(self.device.type, enabled=self.mixed):
@@ -324,10 +310,6 @@ class _Trainer:
             self.report(Step(*now, watched))
 
 
-def _json(number: float) -> float | None:
-    return number if math.isfinite(number) else None
-
-
 def _stages(parameters: Parameters, identity: bool) -> list[_Stage]:
     first, settling = parameters.identity_epochs, parameters.identity_settling_epochs
     stages = [
@@ -341,28 +323,6 @@ def _stages(parameters: Parameters, identity: bool) -> list[_Stage]:
     return [stage for stage in stages if stage.epochs]
 
 
-def _optimiser(stage: _Stage, parameters: Parameters, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
-    if stage.optimiser == "adam":
-        return torch.optim.Adam(weights, stage.rate, weight_decay=parameters.weight_decay)
-    return torch.optim.SGD(weights, stage.rate, parameters.momentum, weight_decay=parameters.weight_decay)
-
-
 def _bodies(module: nn.Module) -> list[nn.Module]:
     networks = list(module.networks) if isinstance(module, Separate) else [module]
     return [network.body for network in networks]  # type: ignore[misc]
-
-
-def _heads(module: nn.Module) -> Iterator[nn.Linear | nn.Conv2d]:
-    """Layers outside of the bodies that start at random."""
-    for name, layer in module.named_modules():
-        if {"body", "attention"} & {*name.split(".")}:
-            continue
-        if isinstance(layer, (nn.Conv2d, nn.Linear)):
-            yield layer
-
-
-def _fill_body(body: nn.Module, weights: NDArray[np.float32] | None) -> None:
-    """The first numbers of a `Classifier`, which are its body's."""
-    assert weights is not None
-    length = sum(t.numel() for t in body.state_dict().values() if t.is_floating_point())
-    fill(body, weights[:length])

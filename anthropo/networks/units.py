@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import InputError, parameter
-from anthropo.learning.attributes import split_labels
-from anthropo.learning.cohort import some
+from anthropo.learning.cohort import some, split_labels
 from anthropo.learning.features import Features
 from anthropo.learning.splits import split
 from anthropo.networks.architectures import Task
@@ -52,35 +51,29 @@ def units_of(task: Task, features: Features, parameters: Parameters, kinds: Mapp
     labels, patients = features.labels.tolist(), features.patients.tolist()
     if task == "cases":
         return _cases_to_learn(features, parameters, kinds)
-    rows = _photos(len(features))
     if task == "attributes":
         present = [split_labels(label) for label in labels]
         names, notes = _attributes(present, patients)
         usable = [tuple(name for name in cell if name in names) for cell in present]
         part = parts(usable, patients, parameters)
-        target = _present(present, names)
-        return Units(
-            rows=rows, labels=names, target=target, patients=features.patients, part=part, notes=notes
-        )
+        return replace(_of_photos(features, names, _present(present, names), part), notes=notes)
     names = tuple(sorted(set(labels)))
     if task == "grades":
         names = _grades(names, parameters.grades)
     _refuse_few(labels, patients)
     target = np.array([names.index(label) for label in labels])
-    part = parts(labels, patients, parameters)
-    return Units(rows=rows, labels=names, target=target, patients=features.patients, part=part)
+    return _of_photos(features, names, target, parts(labels, patients, parameters))
 
 
 def units_to_judge(task: str, labels: tuple[str, ...], columns: Columns | None, features: Features) -> Units:
     """Photos or cases with a network's own labels and metadata columns, all of them in the part TEST."""
-    cells, n = features.labels.tolist(), len(features)
+    cells = features.labels.tolist()
     if task == "attributes":
         target = _present([split_labels(cell) for cell in cells], labels)
     else:
         target = np.array([labels.index(label) for label in cells])
     if task != "cases":
-        part = np.full(n, TEST)
-        return Units(rows=_photos(n), labels=labels, target=target, patients=features.patients, part=part)
+        return _of_photos(features, labels, target, np.full(len(features), TEST))
     members = _members(features)
     rows = tuple(members.values())
     columns = columns or {}
@@ -106,18 +99,14 @@ def identity_units(features: Features) -> Units:
             f"a column `patient`, give {parameter('pretrain', 'COHORT')}, or pass "
             f"{parameter('changes', 'identity=none')}."
         )
-    n = len(features)
-    return Units(
-        rows=_photos(n),
-        labels=tuple(people.tolist()),
-        target=which,
-        patients=features.patients,
-        part=np.full(n, TRAIN),
-    )
+    return _of_photos(features, tuple(people.tolist()), which, np.full(len(features), TRAIN))
 
 
-def _photos(n: int) -> tuple[tuple[int, ...], ...]:
-    return tuple((i,) for i in range(n))
+def _of_photos(
+    features: Features, labels: tuple[str, ...], target: NDArray[Any], part: NDArray[np.int64]
+) -> Units:
+    rows = tuple((i,) for i in range(len(features)))
+    return Units(rows=rows, labels=labels, target=target, patients=features.patients, part=part)
 
 
 def _present(cells: Sequence[Sequence[str]], names: Sequence[str]) -> NDArray[np.float32]:
@@ -181,15 +170,14 @@ def _attributes(
     for cell, patient in zip(present, patients, strict=True):
         for name in cell:
             having[name].add(patient)
-    usable = tuple(
-        sorted(n for n, people in having.items() if min(len(people), len(everybody - people)) >= _LEAST)
-    )
+    common = {n for n, people in having.items() if min(len(people), len(everybody - people)) >= _LEAST}
+    usable = tuple(sorted(common))
     if not usable:
         raise InputError(
             f"No attribute is present in {_LEAST} patients and absent from {_LEAST}. Cells of the column "
             "`label` are lists (ptosis; long philtrum)."
         )
-    rare = sorted(having.keys() - set(usable))
+    rare = sorted(having.keys() - common)
     note = f"not learned, for fewer than {_LEAST} patients with or without it: {some(rare)}."
     return usable, (note,) if rare else ()
 

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import InputError, parameter
-from anthropo.measurement.compute import doubted
+from anthropo.measurement.compute import Measurement, doubted
 from anthropo.measurement.registry import registry
 from anthropo.reference.tables import MAX_AGE, ReferenceRow, band_end, parse_age, parse_sex
-from anthropo.reference.zscore import Value
 
 By = Literal["sex", "both"]
 Band = tuple[float, float]  # youngest and oldest age in years, both included
@@ -38,14 +37,9 @@ _FOREIGN = 0.1  # share of values that may be left out; with more, the rest is n
 def qn_scale(x: NDArray[np.float64]) -> float:
     """Standard deviation of x (n,), ten values or more, that half of the values cannot spoil: Qn.
 
-    2.219 times the k-th smallest distance between two values, with k a quarter of the pairs, corrected
-    for n [1]_. Zero when so many values are equal.
-
-    References
-    ----------
-    .. [1] P. J. Rousseeuw, C. Croux, "Alternatives to the median absolute deviation", Journal of the
-       American Statistical Association 88 (1993) 1273-1283; correction for small n: C. Croux, P. J.
-       Rousseeuw, "Time-efficient algorithms for two highly robust estimators of scale", COMPSTAT 1992.
+    2.219 times the k-th smallest distance between two values, with k a quarter of the pairs (Rousseeuw &
+    Croux 1993, J Am Stat Assoc 88:1273), corrected for n (Croux & Rousseeuw 1992, COMPSTAT). Zero when so
+    many values are equal.
     """
     x = np.sort(np.asarray(x, dtype=np.float64))
     n = len(x)
@@ -74,28 +68,20 @@ class Robust(NamedTuple):
 def robust_mean_sd(x: NDArray[np.float64]) -> Robust:
     """Mean and SD of those of x (n,), ten values or more, that can belong to one normal distribution.
 
-    Notes
-    -----
-    A list of controls has photographs of the wrong person, misplaced landmarks and undiagnosed
-    patients; one of them in twenty doubles a plain SD and hides every finding. The estimator of [1]_, in
-    one dimension: residuals from the median in units of Qn are compared, in the far tail, with the
-    normal distribution; the greatest excess of expected over observed cumulative share, d, tells that
-    n·d values are foreign, and the n·d largest residuals go. On clean data d falls to zero, so that the
-    result becomes the plain mean and SD, with their efficiency; a fixed cut-off or a Huber estimator
-    pays for its robustness there, and keeps a bias with one-sided outliers.
+    A list of controls has photographs of the wrong person, misplaced landmarks and undiagnosed patients; one
+    of them in twenty doubles a plain SD and hides every finding. The estimator of Gervini & Yohai (2002, Ann
+    Stat 30:583), in one dimension: residuals from the median in units of Qn are compared, in the far tail,
+    with the normal distribution; the greatest excess of expected over observed cumulative share, d, tells
+    that n·d values are foreign, and the n·d largest residuals go. On clean data d falls to zero, so that the
+    result becomes the plain mean and SD, with their efficiency; a fixed cut-off or a Huber estimator pays
+    for its robustness there, and keeps a bias with one-sided outliers.
 
-    Two departures from [1]_, for samples of 20 to 50. The tail begins at 3.5 SD instead of 2.5: healthy
-    people who are far out belong to the norm, and leaving them out makes others look ill. And where
-    [1]_ rounds n·d down, so that a single outlier, whose n·d is a hair less than 1, would stay, it goes
-    if less than 0.01 normal values of its size are expected. Measured on 1,000 samples each of n = 20 to
-    100: SD of clean data 0.98 to 1.00 of the true one (plain 0.98 to 1.00); with 5 % of the values 5 SD
-    away 1.03 to 1.08 (plain 1.39 to 1.49), 6 SD away 0.99 to 1.02, 10 SD away 0.99 to 1.00 (plain 2.2 to
-    2.4).
-
-    References
-    ----------
-    .. [1] D. Gervini, V. J. Yohai, "A class of robust and fully efficient regression estimators",
-       Annals of Statistics 30 (2002) 583-616.
+    Two departures from it, for samples of 20 to 50. The tail begins at 3.5 SD instead of 2.5: healthy people
+    who are far out belong to the norm, and leaving them out makes others look ill. And where it rounds n·d
+    down, so that a single outlier, whose n·d is a hair less than 1, would stay, it goes if less than 0.01
+    normal values of its size are expected. Measured on 1,000 samples each of n = 20 to 100: SD of clean data
+    0.98 to 1.00 of the true one (plain 0.98 to 1.00); with 5 % of the values 5 SD away 1.03 to 1.08 (plain
+    1.39 to 1.49), 6 SD away 0.99 to 1.02, 10 SD away 0.99 to 1.00 (plain 2.2 to 2.4).
     """
     x = np.asarray(x, dtype=np.float64)
     n = len(x)
@@ -109,9 +95,6 @@ def robust_mean_sd(x: NDArray[np.float64]) -> Robust:
     left_out = math.floor(n * max(excess, 0.0) + _CHANCE)
     kept = x[order[: n - left_out]]
     return Robust(float(kept.mean()), float(kept.std(ddof=1)), left_out)
-
-
-# ------------------------------------------------------------------------------------ people
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +127,7 @@ def require_columns(table: str, columns: Sequence[str], by: By) -> None:
             )
 
 
-def values_of(measurements: Iterable[Value]) -> dict[str, float]:
+def values_of(measurements: Iterable[Measurement]) -> dict[str, float]:
     """Values by measurement, in the registry's units; without those that are voided or missing."""
     return {
         m.id: m.value
@@ -191,9 +174,6 @@ def one_instrument(table: str, rows: Sequence[Mapping[str, str]]) -> str:
 def instrument_name(version: str, model: str, fine: str = "") -> str:
     """The `instrument` of a reference row; `fine` is empty where the fine stage was left out."""
     return f"anthropo {version}, landmark model {model[:16]}" + (f", fine stage {fine[:16]}" if fine else "")
-
-
-# ------------------------------------------------------------------------------------ tables
 
 
 def parse_bands(text: str) -> list[Band]:
@@ -317,15 +297,12 @@ def _contradictory(measured: Sequence[tuple[Subject, Values]]) -> dict[str, str]
     for person, _ in measured:
         sexes[person.patient].add(person.sex)
         patients[person.photo].add(person.patient)
-    both = sorted(patient for patient, several in sexes.items() if len(several) > 1)
-    shared = sorted(photo for photo, several in patients.items() if len(several) > 1)
-    return {
-        **{
-            patient: f"patient {patient}: female in one row and male in another; left out."
-            for patient in both
-        },
-        **{photo: f"{photo}: listed under {len(patients[photo])} patients; left out." for photo in shared},
-    }
+    both = [patient for patient, several in sorted(sexes.items()) if len(several) > 1]
+    reasons = {who: f"patient {who}: female in one row and male in another; left out." for who in both}
+    for photo, several in sorted(patients.items()):
+        if len(several) > 1:
+            reasons[photo] = f"{photo}: listed under {len(several)} patients; left out."
+    return reasons
 
 
 def _rows(

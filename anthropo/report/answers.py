@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from anthropo.files import write as write_file
+from anthropo.files import write
 from anthropo.learning.model import NONE_OF_THESE, Prediction, Ranked
-from anthropo.report.rendering import print_table
+from anthropo.report.rendering import as_csv, as_json, print_table
 from anthropo.workflows.classify import SEPARATOR, Classification, Unanswered, distance
 
 if TYPE_CHECKING:
@@ -34,8 +33,7 @@ def print_answer(prediction: Prediction, trained: Trained, top: int) -> None:
     """
     photos = prediction.photos
     click.secho(photos[0] if len(photos) == 1 else f"{len(photos)} photos of one person", bold=True)
-    task = trained.task
-    if task == "normality":
+    if trained.task == "normality":
         for text in _normality_words(prediction, trained):
             click.echo(text)
     else:
@@ -43,7 +41,7 @@ def print_answer(prediction: Prediction, trained: Trained, top: int) -> None:
         click.echo("decision   ", nl=False)
         click.secho(prediction.decision, bold=True, nl=False)
         click.echo(f" ({prediction.reason})" if prediction.reason else f" ({_rule(trained)})")
-        if task == "labels":
+        if trained.task == "labels":
             click.echo(f"set        {set_words(prediction, trained)}")
             if prediction.typicality is not None:
                 click.echo(f"typicality {_typicality_words(prediction)}")
@@ -132,9 +130,8 @@ def print_answers(classification: Classification, top: int) -> None:
     """Several people, a line each."""
     from rich.text import Text
 
-    answers = classification.answers
     rows: list[tuple[str | Text, ...]] = []
-    for answer in answers:
+    for answer in classification.answers:
         who = answer.patient or answer.photos[0]
         if isinstance(answer, Unanswered):
             rows.append((who, "", Text("failed", style="red"), "", "", ""))
@@ -143,7 +140,7 @@ def print_answers(classification: Classification, top: int) -> None:
         best = ", ".join(f"{r.label} {r.probability:.2f}" for r in p.ranked[: min(top, 3)])
         labels = SEPARATOR.join(p.labels) or "empty"
         rows.append((who, str(len(p.photos)), Text(p.decision, style="bold"), best, labels, p.reason))
-    named = "patient" if any(answer.patient for answer in answers) else "photo"
+    named = "patient" if any(answer.patient for answer in classification.answers) else "photo"
     left = ("decision", "most probable", "set", "note")
     print_table((named, "photos", *left), rows, left=left)
 
@@ -151,22 +148,36 @@ def print_answers(classification: Classification, top: int) -> None:
 # ----------------------------------------------------------------------------------------------------- files
 
 
-def as_csv(classification: Classification) -> str:
-    """The table as CSV."""
-    frame = classification.to_frame()
-    text: str = frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    return text
+def write_answers(path: Path, classification: Classification) -> None:
+    """Write answers as a table, by its suffix.
 
+    Parameters
+    ----------
+    path : pathlib.Path
+        With the suffix .csv, .parquet or .json.
+    classification : anthropo.Classification
+        As `Model.classify` returns it.
 
-def write(path: Path, classification: Classification) -> None:
-    """Write a table by its suffix: .csv, .parquet or .json."""
+    Returns
+    -------
+    None
+        An InputError is raised if the file cannot be written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import anthropo
+    >>> from anthropo.report import write_answers
+    >>> write_answers(Path("answers.csv"), anthropo.load_model("m.anthropo").classify("person.jpg"))
+    >>> Path("answers.csv").read_text().startswith("patient,photo,photos,status")
+    True
+    """
     suffix = path.suffix.lower()
     if suffix == ".json":
-        objects = classification.to_json()
-        write_file(path, json.dumps(objects, ensure_ascii=False, indent=1, allow_nan=False))
+        write(path, as_json(classification.to_json()))
     elif suffix == ".csv":
-        write_file(path, as_csv(classification))
+        write(path, as_csv(classification.to_frame()))
     else:
         buffer = io.BytesIO()
         classification.to_frame().to_parquet(buffer, index=False)
-        write_file(path, buffer.getvalue())
+        write(path, buffer.getvalue())

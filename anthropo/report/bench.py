@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anthropo.files import write
-from anthropo.report.rendering import print_table
+from anthropo.report.rendering import as_json, print_table
 
 if TYPE_CHECKING:
     from anthropo.networks.bench import Measured
@@ -27,11 +26,11 @@ def print_bench(measured: Sequence[Measured]) -> None:
             str(m.accuracy),
             f"{m.parameters:,}",
             f"{m.file_bytes / 1e6:.1f}",
-            "–" if m.memory is None else f"{m.memory / 1e6:.0f}",
+            "–" if m.memory_bytes is None else f"{m.memory_bytes / 1e6:.0f}",
             f"{m.ms:.1f}",
-            f"{m.faster:.2f}",
+            f"{m.times_torch:.2f}",
             f"{m.auroc_lost:+.4f}".replace("-", "−"),
-            f"{m.difference:.1g}",
+            f"{m.largest_difference:.1g}",
         )
         for m in measured
     ]
@@ -41,18 +40,13 @@ def print_bench(measured: Sequence[Measured]) -> None:
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write flat rows as .csv or .json."""
     if path.suffix.lower() == ".json":
-        plain = [{k: None if v != v else v for k, v in row.items()} for row in rows]
-        text = json.dumps(plain, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+        text = as_json([{k: None if v != v else v for k, v in row.items()} for row in rows]) + "\n"
     else:
         out = io.StringIO(newline="")
         writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
+        writer.writerows(
+            {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items() if v == v} for row in rows
+        )
         text = out.getvalue()
     write(path, text)
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, float):
-        return "" if value != value else f"{value:.6g}"
-    return "" if value is None else value

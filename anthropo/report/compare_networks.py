@@ -38,10 +38,12 @@ def compared_table(compared: Sequence[Compared]) -> list[tuple[str, list[str]]]:
         for name in OVERALL
         if name in first.overall
     ]
-    rows.append(("parameters", [f"{one.network.parameters:,}" for one in every]))
-    rows.append(("file, MB", [f"{one.file_bytes / 1e6:.1f}" for one in compared]))
-    rows.append(("ms per photo", [f"{one.ms:.1f}" for one in compared]))
-    return rows
+    return [
+        *rows,
+        ("parameters", [f"{one.network.parameters:,}" for one in every]),
+        ("file, MB", [f"{one.file_bytes / 1e6:.1f}" for one in compared]),
+        ("ms per photo", [f"{one.ms:.1f}" for one in compared]),
+    ]
 
 
 def write_compared(path: Path, compared: Sequence[Compared]) -> None:

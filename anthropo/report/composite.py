@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,11 +15,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from anthropo._version import __version__
 from anthropo.face.warp import Mesh
-from anthropo.groups.composite import POINT_CODES, Displacement, LabelShapes, placed
+from anthropo.groups.composite import POINT_CODES, Displacement, LabelShapes, placed, unit, within
 from anthropo.photo import LUMA
 from anthropo.report.heat import FACE_LINES
-from anthropo.report.rendering import INK, NOTE, SOFT, drawable, png, print_table
-from anthropo.workflows.composite import PERMUTATIONS, CompositeResult
+from anthropo.report.rendering import INK, NOTE, SOFT, as_csv, as_json, drawable, png, print_table
+from anthropo.workflows.composites import PERMUTATIONS, CompositeResult
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -73,18 +72,15 @@ def captioned(pixels: Pixels, group: LabelShapes, remarks: Sequence[str] = ()) -
     height, width = pixels.shape[:2]
     size = max(9, height // 30)
     lines = [f"composite of {count(group)}", *remarks, "research use only"]
-    fonts = [_font(round(1.25 * size), bold=True)] + [_font(size)] * len(lines)
-    texts = [
-        _fitted(text, font, width - size) for text, font in zip([group.label, *lines], fonts, strict=True)
-    ]
     step = round(1.45 * size)
-    picture = Image.new("RGB", (width, height + step * (len(texts) + 1)), "white")
+    picture = Image.new("RGB", (width, height + step * (len(lines) + 2)), "white")
     picture.paste(Image.fromarray(pixels))
     draw = ImageDraw.Draw(picture)
-    y = height + step // 3
-    for at, (text, font) in enumerate(zip(texts, fonts, strict=True)):
-        draw.text((size // 2, y), text, SOFT if at else INK, font)
-        y += step + (0 if at else step // 4)
+    font, y = _font(round(1.25 * size), bold=True), height + step // 3
+    draw.text((size // 2, y), _fitted(group.label, font, width - size), INK, font)
+    font, y = _font(size), y + step // 4
+    for at, text in enumerate(lines, 1):
+        draw.text((size // 2, y + at * step), _fitted(text, font, width - size), SOFT, font)
     return picture
 
 
@@ -92,18 +88,16 @@ def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, which comes with matplotlib and knows most alphabets."""
     from matplotlib.font_manager import FontProperties, findfont
 
-    return ImageFont.truetype(
-        findfont(FontProperties(family="DejaVu Sans", weight="bold" if bold else "normal")), size
-    )
+    weight = "bold" if bold else "normal"
+    return ImageFont.truetype(findfont(FontProperties(family="DejaVu Sans", weight=weight)), size)
 
 
 def _fitted(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
     """The text, cut where it is too long."""
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…"
+    kept = len(text)
+    while kept and font.getlength(text[:kept] + "…" * (kept < len(text))) > width:
+        kept -= 1
+    return text[:kept] + "…" * (kept < len(text))
 
 
 def contact_sheet(pairs: Sequence[tuple[Image.Image, Image.Image | None]], title: str) -> Image.Image:
@@ -138,17 +132,13 @@ def field(moved: Displacement, controls: Floats, size: int) -> Floats:
 
     NaN outside the landmarks' outline, where nothing is known.
     """
-    from scipy.spatial import Delaunay
-
     start, end = placed(controls, size), placed(controls + moved.vectors, size)
     # as wide as a composite
     width = round(size * 0.9)
     rows, columns = np.mgrid[0:size, 0:width]
     grid = np.stack([columns, rows], -1).astype(np.float64)
-    unit = float(np.ptp(placed(np.array([(0.0, 0.0), (1.0, 0.0)]), size)[:, 0]))
-    length = np.hypot(*np.moveaxis(Mesh(start, (size, width)).places(end) - grid, -1, 0)) / unit
-    inside = Delaunay(start).find_simplex(grid.reshape(-1, 2)).reshape(size, width) >= 0
-    return np.where(inside, length, np.nan)
+    length = np.hypot(*np.moveaxis(Mesh(start, (size, width)).places(end) - grid, -1, 0)) / unit(size)
+    return np.where(within(start, grid), length, np.nan)
 
 
 def displacement_map(
@@ -223,27 +213,24 @@ def composite_files(result: CompositeResult) -> dict[str, bytes]:
     if result.displacements:
         moved = ["label", "controls", "point", "landmark", "dx", "dy", "length", "t2", "p", "p_adjusted"]
         tables[DISPLACEMENTS] = frame.loc[frame["controls"].notna(), moved]
-    for name, table in tables.items():
-        files[name] = table.to_csv(index=False, float_format="%.5g", lineterminator="\n").encode()
-    return files | {
-        SUMMARY: json.dumps(_summary(result, names), ensure_ascii=False, indent=1, allow_nan=False).encode()
-    }
+    files |= {name: as_csv(table, "%.5g").encode() for name, table in tables.items()}
+    return files | {SUMMARY: as_json(_summary(result, names)).encode()}
 
 
 def _pictures(result: CompositeResult, names: Mapping[str, str]) -> dict[str, bytes]:
-    request, controls = result.request, result.controls
+    request, controls, averages = result.request, result.controls, result.averages
     remarks = ["all labels in one shape"] * request.common_shape + ["detail made stronger"] * request.sharp
-    composites = {
-        group.label: captioned(result.averages[group.label], group, remarks) for group in result.groups
-    }
+    composites = {group.label: captioned(averages[group.label], group, remarks) for group in result.groups}
     maps: dict[str, Image.Image] = {}
     if controls:
-        groups = {group.label: group for group in result.groups}
-        fields = {moved.label: field(moved, controls.mean, request.size) for moved in result.displacements}
-        face = result.averages[controls.label]
+        moved = {one.label: one for one in result.displacements}
+        fields = {label: field(one, controls.mean, request.size) for label, one in moved.items()}
         maps = {
-            moved.label: displacement_map(moved, groups[moved.label], controls, face, fields)
-            for moved in result.displacements
+            group.label: displacement_map(
+                moved[group.label], group, controls, averages[controls.label], fields
+            )
+            for group in result.groups
+            if group.label in moved
         }
     files = {f"{names[label]}.png": png(picture) for label, picture in composites.items()}
     files |= {f"{names[label]}-displacement.png": png(picture) for label, picture in maps.items()}
@@ -253,40 +240,34 @@ def _pictures(result: CompositeResult, names: Mapping[str, str]) -> dict[str, by
 
 def _summary(result: CompositeResult, names: Mapping[str, str]) -> dict[str, Any]:
     request = result.request
-    moved = {one.label: one for one in result.displacements}
-    labels = [
-        {
+    labels: dict[str, dict[str, Any]] = {
+        group.label: {
             "label": group.label,
             "patients": group.patients,
             "photos": group.photos,
             "picture": f"{names[group.label]}.png",
-            **(_displaced(moved[group.label], names[group.label]) if group.label in moved else {}),
         }
         for group in result.groups
-    ]
+    }
+    for moved in result.displacements:
+        labels[moved.label] |= {
+            "displacement": f"{names[moved.label]}-displacement.png",
+            "largest": float(f"{moved.lengths.max():.5g}"),
+            "significant_landmarks": int((moved.p_adjusted < SIGNIFICANT).sum()),
+        }
     return {
         "anthropo": __version__,
         "note": NOTE,
         "unit": UNIT,
         "cohort": result.cohort,
-        "size": request.size,
-        "common_shape": request.common_shape,
-        "sharp": request.sharp,
-        "min_patients": request.min_patients,
-        "seed": request.seed,
+        **{
+            name: getattr(request, name) for name in ("size", "common_shape", "sharp", "min_patients", "seed")
+        },
         "permutations": PERMUTATIONS,
         "controls": result.controls.label if result.controls else None,
         "photos_left_out": len(result.left_out),
         "refused": list(result.refused),
-        "labels": labels,
-    }
-
-
-def _displaced(moved: Displacement, name: str) -> dict[str, Any]:
-    return {
-        "displacement": f"{name}-displacement.png",
-        "largest": float(f"{moved.lengths.max():.5g}"),
-        "significant_landmarks": int((moved.p_adjusted < SIGNIFICANT).sum()),
+        "labels": list(labels.values()),
     }
 
 

@@ -5,50 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from anthropo.files import write
 from anthropo.learning.evaluation import Evaluation, Figures, model_name
 from anthropo.learning.intervals import Interval, number
 from anthropo.learning.metrics import DEFINITIONS
 from anthropo.report import rendering
-from anthropo.report.evaluation_figures import SUBGROUP_METRICS, svg
-from anthropo.report.rendering import embedded, print_table
+from anthropo.report.evaluation_figures import SUBGROUP_METRICS, figures, svg
+from anthropo.report.rendering import NOTE, as_json, embedded, print_table
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-METRIC_NAMES = {
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "ppv": "PPV in cohort",
-    "npv": "NPV in cohort",
-    "ppv_at_prevalence": "PPV at prevalence",
-    "npv_at_prevalence": "NPV at prevalence",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "top_1": "top-1",
-    "top_5": "top-5",
-    "top_10": "top-10",
-    "top_30": "top-30",
-    "brier": "Brier score",
-    "log_loss": "log loss",
-    "calibration_error": "calibration error",
+_SPELLINGS = {
+    "ppv": "PPV in cohort", "npv": "NPV in cohort", "ppv_at_prevalence": "PPV at prevalence",
+    "npv_at_prevalence": "NPV at prevalence", "auroc": "AUROC", "auprc": "AUPRC", "brier": "Brier score",
     "coverage": "set coverage",
-    "set_size": "set size",
-    "abstention": "abstention",
-}
+}  # fmt: skip
+METRIC_NAMES = {m: _SPELLINGS.get(m) or m.replace("top_", "top-").replace("_", " ") for m in DEFINITIONS}
 COMPARED_METRICS = (
-    "auroc",
-    "auprc",
-    "sensitivity",
-    "specificity",
-    "balanced_accuracy",
-    "brier",
-    "calibration_error",
-)
+    "auroc", "auprc", "sensitivity", "specificity", "balanced_accuracy", "brier", "calibration_error",
+)  # fmt: skip
 _DIFFERENCE_METRICS = ("auroc", "auprc", "sensitivity", "specificity", "brier")
 _LABEL_METRICS = ("sensitivity", "specificity", "ppv", "auroc", "auprc")
 
@@ -74,15 +48,15 @@ def summary(made: Evaluation) -> str:
             f"{of} with {len(made.labels)} labels, the {name} model named the right one for "
             f"{_percent(metrics['accuracy'])}. Mean over the labels, one against the rest: {auroc}."
         )
-    sensitivity, specificity = metrics["sensitivity"], metrics["specificity"]
-    parts = []
-    for part, verb, what in (
-        (sensitivity, "found", f"of {positive}"),
-        (specificity, "cleared", "of the others"),
-    ):
-        if part.known:
-            hits = round(part.value * part.n)
-            parts.append(f"{verb} {hits} of the {part.n} {what}, {_percent(part)}")
+    rates = (
+        (metrics["sensitivity"], "found", f"of {positive}"),
+        (metrics["specificity"], "cleared", "of the others"),
+    )
+    parts = [
+        f"{verb} {round(rate.value * rate.n)} of the {rate.n} {what}, {_percent(rate)}"
+        for rate, verb, what in rates
+        if rate.known
+    ]
     return f"{of}, the {name} model {', and '.join(parts)}. {auroc}."
 
 
@@ -123,22 +97,15 @@ def print_evaluation(made: Evaluation) -> None:
     titles = ("photos", "patients", *SUBGROUP_METRICS.values(), "note")
     for column, groups in made.subgroups.items():
         rows = [
-            (
-                *(name, str(group.n_photos), str(group.n_patients)),
-                *(str(group.metrics[m]) for m in SUBGROUP_METRICS),
-                group.note,
-            )
-            for name, group in groups.items()
+            (name, *map(str, (g.n_photos, g.n_patients, *map(g.metrics.get, SUBGROUP_METRICS))), g.note)
+            for name, g in groups.items()
         ]
         print_table((column, *titles), rows, left=("note",), spaced=True)
     if made.left_out:
         click.secho(f"{_count(len(made.left_out), 'photo')} left out:", fg="yellow")
         for text in _left_out(made):
             click.echo(f"  {text}")
-    click.secho(
-        "Intervals: 95 %, by patient. Research use only, not a medical device.",
-        dim=True,
-    )
+    click.secho(f"Intervals: 95 %, by patient. {NOTE}", dim=True)
 
 
 def print_comparison(variants: Mapping[str, Figures]) -> None:
@@ -147,11 +114,8 @@ def print_comparison(variants: Mapping[str, Figures]) -> None:
     Figures beyond `COMPARED_METRICS`, such as an expected cost, get columns as well.
     """
     names = [name for name in COMPARED_METRICS if any(name in figures for figures in variants.values())]
-    names += [
-        name
-        for name in dict.fromkeys(name for figures in variants.values() for name in figures)
-        if name not in METRIC_NAMES
-    ]
+    every = dict.fromkeys(name for figures in variants.values() for name in figures)
+    names += [name for name in every if name not in METRIC_NAMES]
     missing = Interval(math.nan)
     print_table(
         ("variant", *(METRIC_NAMES.get(name, name.replace("_", " ")) for name in names)),
@@ -183,15 +147,15 @@ def _reasons(metrics: Figures) -> list[str]:
 # ------------------------------------------------------------------------------------------------------ page
 
 
-def page(made: Evaluation, drawn: Mapping[str, Figure]) -> str:
-    """The report as one HTML page that needs nothing else, with figures by name."""
+def page(made: Evaluation) -> str:
+    """The report as one HTML page that needs nothing else."""
     names = {metric: _at(name, made) for metric, name in METRIC_NAMES.items()}
     rows = [metric for metric in names if any(model[metric].known for model in made.models.values())]
     return rendering.page(
         "evaluation.html",
         made=made,
         summary=summary(made),
-        pictures={n: {"data": embedded(svg(f)), "caption": _CAPTIONS[n]} for n, f in drawn.items()},
+        pictures={n: {"data": embedded(svg(f)), "caption": _CAPTIONS[n]} for n, f in figures(made).items()},
         number=number,
         definitions=DEFINITIONS,
         defined=[(names[metric], DEFINITIONS[metric]) for metric in rows],
@@ -208,6 +172,30 @@ def page(made: Evaluation, drawn: Mapping[str, Figure]) -> str:
     )
 
 
-def write_page(path: Path, made: Evaluation, drawn: Mapping[str, Figure]) -> None:
-    """Write `page` to a file; InputError if that is not possible."""
-    write(path, page(made, drawn))
+def write_evaluation(path: Path, made: Evaluation) -> None:
+    """Write an evaluation as a file, by its suffix.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        With the suffix .html, for a page with figures that needs nothing else, or .json.
+    made : anthropo.learning.Evaluation
+
+    Returns
+    -------
+    None
+        An InputError is raised if the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from anthropo.learning import Evaluation, Judged
+    >>> from anthropo.report import write_evaluation
+    >>> proba = [[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.4, 0.6]]
+    >>> judged = Judged(("control", "Noonan"), [0, 0, 1, 1], proba, ["a", "b", "c", "d"], [0, 0, 1, 1])
+    >>> made = Evaluation.of({"hybrid": judged}, positive="Noonan", bootstrap=100)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_evaluation(Path(folder) / "report.html", made)
+    """
+    write(path, page(made) if path.suffix.lower() == ".html" else as_json(made.to_json()))

@@ -30,18 +30,13 @@ SUBGROUP_METRICS = {"sensitivity": "sensitivity", "specificity": "specificity", 
 
 # Okabe-Ito colours: distinguishable with every common colour vision; the dashes tell them apart in grey
 _COLOURS = {
-    "hybrid": "#0072B2",
-    "measurements": "#D55E00",
-    "regions": "#009E73",
-    "metadata": "#CC79A7",
+    "hybrid": "#0072B2", "measurements": "#D55E00", "regions": "#009E73", "metadata": "#CC79A7",
     "background": "#6E6E6E",
-}
+}  # fmt: skip
 _DASHES: dict[str, Any] = {
-    "measurements": (0, (5, 1.5)),
-    "regions": (0, (3, 1, 1, 1)),
-    "metadata": (0, (1, 1)),
+    "measurements": (0, (5, 1.5)), "regions": (0, (3, 1, 1, 1)), "metadata": (0, (1, 1)),
     "background": (0, (6, 2, 1, 2, 1, 2)),
-}
+}  # fmt: skip
 _OTHER_COLOURS = ("#E69F00", "#56B4E9", "#000000", "#F0E442")
 _GRID = np.linspace(0, 1, 501)
 _MOST_PANELS = 6  # of the decision curve
@@ -66,7 +61,7 @@ def roc_figure(made: Evaluation) -> Figure:
     """ROC curve of every model; without a positive label the mean over labels, one against the rest."""
     from sklearn.metrics import roc_curve
 
-    figure, axes = _axes(5.2, 5.0 + 0.18 * len(made.judged))
+    figure, (axes,) = _drawing((5.2, 5.0 + 0.18 * len(made.judged)))
     axes.plot([0, 1], [0, 1], color=LINE, linewidth=1)
     for name, judged in made.judged.items():
         questions = _questions(judged, made.positive)
@@ -79,20 +74,15 @@ def roc_figure(made: Evaluation) -> Figure:
         axes.plot(x, y, **_style(name, made, "auroc"))
     sensitivity, specificity = made.figures["sensitivity"], made.figures["specificity"]
     if sensitivity.known and specificity.known:
-        dot: dict[str, Any] = {
-            "markersize": 8,
-            "color": _colour(made.main, 0),
-            "markeredgecolor": "white",
-            "zorder": 5,
-        }
-        axes.plot(1 - specificity.value, sensitivity.value, "o", **dot)
+        dot: dict[str, Any] = {"color": _colour(made.main, 0), "markersize": 8, "markeredgecolor": "white"}
+        axes.plot(1 - specificity.value, sensitivity.value, "o", zorder=5, **dot)
     _square(figure, axes, "1 − specificity", "sensitivity")
     return figure
 
 
 def precision_recall_figure(made: Evaluation) -> Figure:
     """Precision-recall curve of every model; without a positive label the mean over labels."""
-    figure, axes = _axes(5.2, 5.0 + 0.18 * len(made.judged))
+    figure, (axes,) = _drawing((5.2, 5.0 + 0.18 * len(made.judged)))
     for name, judged in made.judged.items():
         curves = [_precision_recall(true, score) for true, score in _questions(judged, made.positive)]
         if not curves:
@@ -121,15 +111,10 @@ def _precision_recall(true: NDArray[np.bool_], score: Floats) -> Curve:
 
 def calibration_figure(made: Evaluation) -> Figure:
     """Reliability with Wilson intervals over the histogram of the stated probabilities."""
-    from matplotlib.figure import Figure
-
     judged, positive = made.judged[made.main], made.positive
     probability, true = calibrated_on(judged, positive)
     index = calibration_bins(probability)
-    figure = Figure(figsize=(5.2, 5.9), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-    for axes in (above, below):
-        _plain(axes)
+    figure, (above, below) = _drawing((5.2, 5.9), nrows=2, sharex=True, height_ratios=(4, 1))
     above.plot([0, 1], [0, 1], color=LINE, linewidth=1)
     colour = _colour(made.main, 0)
     for b in range(int(index.max()) + 1):
@@ -140,12 +125,9 @@ def calibration_figure(made: Evaluation) -> Figure:
         above.plot(stated, share.value, "o", color=colour, markersize=5)
     error = made.figures["calibration_error"]
     above.text(0.03, 0.95, f"calibration error\n{error}", va="top", fontsize=9, color=INK)
-    above.set_xlim(-0.01, 1.01)
-    above.set_ylim(-0.01, 1.01)
-    above.set_ylabel("observed share", fontsize=9)
-    below.set_ylabel("photos", fontsize=9)
     label = "the most probable label" if positive is None else drawable(positive)
-    below.set_xlabel(f"probability of {label}", fontsize=9)
+    above.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), ylabel="observed share")
+    below.set(xlabel=f"probability of {label}", ylabel="photos")
     names = ["right", "wrong"] if positive is None else [label, "others"]
     parts, colours = [probability[true], probability[~true]], [colour, "#c3cbd3"]
     below.hist(parts, bins=list(np.linspace(0, 1, 21)), stacked=True, color=colours, label=names)
@@ -159,24 +141,19 @@ def decision_curve_figure(made: Evaluation) -> Figure:
     Vickers AJ, Elkin EB. Decision curve analysis: a novel method for evaluating prediction models. Med Decis
     Making 26:565 (2006).
     """
-    from matplotlib.figure import Figure
-
     common = Counter({label: n.photos for label, n in made.counts.items() if n.photos})
     labels = [made.positive] if made.positive else [name for name, _ in common.most_common(_MOST_PANELS)]
     columns = min(3, len(labels))
     rows = math.ceil(len(labels) / columns)
     size = (5.8, 4.4) if len(labels) == 1 else (3.4 * columns, 2.9 * rows + 0.5)
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False)
+    figure, panels = _drawing(size, nrows=rows, ncols=columns)
     threshold = np.asarray(np.linspace(0.005, 0.995, 199), dtype=np.float64)
     shown = [name for name in made.judged if name in (made.main, "measurements", "regions")]
-    for panel, axes in enumerate(grid.flat):
-        if panel >= len(labels):
-            axes.set_axis_off()
-            continue
-        _plain(axes)
-        main = made.judged[made.main]
-        c = main.labels.index(labels[panel])
+    for axes in panels[len(labels) :]:
+        axes.set_axis_off()
+    main = made.judged[made.main]
+    for label, axes in zip(labels, panels, strict=False):
+        c = main.labels.index(label)
         share = float((main.truth == c).mean())  # what the probabilities are calibrated to
         axes.plot(threshold, np.zeros_like(threshold), color=INK, linewidth=1, label="call none positive")
         everyone = share - (1 - share) * threshold / (1 - threshold)
@@ -185,29 +162,25 @@ def decision_curve_figure(made: Evaluation) -> Figure:
             judged = made.judged[name]
             benefit = _net_benefit(judged.truth == c, judged.proba[:, c], threshold)
             axes.plot(threshold, benefit, **_style(name, made))
-        axes.set_ylim(-0.15 * share, 1.1 * share)
-        axes.set_xlim(0, 1)
-        axes.set_xlabel("threshold probability", fontsize=9)
-        axes.set_ylabel("net benefit", fontsize=9)
+        axes.set(xlim=(0, 1), ylim=(-0.15 * share, 1.1 * share))
+        axes.set(xlabel="threshold probability", ylabel="net benefit")
         if len(labels) > 1:
-            axes.set_title(drawable(labels[panel]), fontsize=9, loc="left")
-    handles, names = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+            axes.set_title(drawable(label), fontsize=9, loc="left")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8, frameon=False
+    )
     return figure
 
 
 def confusion_figure(made: Evaluation) -> Figure:
     """Confusion matrix with counts and row percentages."""
-    from matplotlib.figure import Figure
-
     matrix = np.array(made.confusion)
     names = [*made.labels, "none of these"]
     if not matrix[:, -1].any():
         matrix, names = matrix[:, :-1], names[:-1]
     k = len(matrix)
     size = max(0.42 if k > 12 else 0.62, 2.6 / k)  # inches a cell
-    figure = Figure(figsize=(size * len(names) + 1.8, size * k + 1.6), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = _drawing((size * len(names) + 1.8, size * k + 1.6), plain=False)
     total = matrix.sum(1, keepdims=True)
     share = np.divide(matrix, total, out=np.zeros(matrix.shape), where=total > 0)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
@@ -226,24 +199,18 @@ def confusion_figure(made: Evaluation) -> Figure:
     axes.set_xlabel("decided", fontsize=9)
     axes.set_ylabel("true", fontsize=9)
     axes.tick_params(length=0)
-    for spine in axes.spines.values():
-        spine.set_color(LINE)
+    axes.spines[:].set_color(LINE)
     return figure
 
 
 def subgroup_figure(made: Evaluation) -> Figure:
     """Forest plot: sensitivity, specificity and AUROC of every subgroup."""
-    from matplotlib.figure import Figure
-
     rows: list[tuple[str, Subgroup | None]] = []
     for column, groups in made.subgroups.items():
-        rows.append((column, None))
-        rows += list(groups.items())
-    figure = Figure(figsize=(8.6, 0.27 * len(rows) + 1.0), layout="constrained")
-    panels = figure.subplots(1, len(SUBGROUP_METRICS), sharey=True)
+        rows += [(column, None), *groups.items()]
+    figure, panels = _drawing((8.6, 0.27 * len(rows) + 1.0), ncols=len(SUBGROUP_METRICS), sharey=True)
     overall = made.figures
     for metric, axes in zip(SUBGROUP_METRICS, panels, strict=True):
-        _plain(axes)
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
         if overall[metric].known:
@@ -299,27 +266,23 @@ def _net_benefit(true: NDArray[np.bool_], score: Floats, threshold: Floats) -> F
     return benefit
 
 
-def _axes(width: float, height: float) -> tuple[Figure, Axes]:
+def _drawing(size: tuple[float, float], *, plain: bool = True, **grid: Any) -> tuple[Figure, list[Axes]]:
+    """A figure of this size in inches and its panels, row by row; plain ones have two spines only."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots()
-    _plain(axes)
-    return figure, axes
-
-
-def _plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(SOFT)
-    axes.tick_params(labelsize=8, color=SOFT, labelcolor=INK)
+    figure = Figure(figsize=size, layout="constrained")
+    panels: list[Axes] = list(figure.subplots(squeeze=False, **grid).flat)
+    for axes in panels if plain else ():
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color(SOFT)
+        axes.tick_params(labelsize=8, color=SOFT, labelcolor=INK)
+        axes.xaxis.label.set_fontsize(9)
+        axes.yaxis.label.set_fontsize(9)
+    return figure, panels
 
 
 def _square(figure: Figure, axes: Axes, x: str, y: str) -> None:
-    axes.set_xlim(-0.01, 1.01)
-    axes.set_ylim(-0.01, 1.01)
-    axes.set_aspect("equal")
-    axes.set_xlabel(x, fontsize=9)
-    axes.set_ylabel(y, fontsize=9)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xlabel=x, ylabel=y)
     figure.legend(loc="outside lower center", fontsize=8, frameon=False)
 
 

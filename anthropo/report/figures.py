@@ -80,24 +80,26 @@ def overlay(photo: Photo, face: Face, scale: Scale | None = None) -> Image.Image
     -------
     PIL.Image.Image
         RGB, without metadata.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.report import overlay
+    >>> seen = anthropo.observe(anthropo.example_photo(), anthropo.Settings(jitter=1, fine=False))
+    >>> overlay(seen.photo, seen.face).mode
+    'RGB'
     """
-    box = np.array(face.box).reshape(2, 2)
-    face_width = float(box[1, 0] - box[0, 0])
+    face_width = float(face.box[2] - face.box[0])
     photo = photo.finer(power_of_two(face_width / _FACE_PX))
     outlines = list(scale.shape) if scale else []
-    left, top, right, bottom = _crop(face, box, outlines)
+    left, top, right, bottom = _crop(face, outlines)
     corners = photo.to_decoded(np.array([[left, top], [right, bottom]], dtype=float))
     zoom = min(_FACE_PX / face_width, _LARGEST / max(right - left, bottom - top))
     size = (max(1, round((right - left) * zoom)), max(1, round((bottom - top) * zoom)))
+    height, width = photo.pixels.shape[:2]
+    box = np.clip(corners.ravel() + 0.5, 0, [width, height, width, height])
     picture = Image.fromarray(photo.pixels).resize(
-        (size[0] * _FINE, size[1] * _FINE),
-        Image.Resampling.BICUBIC,
-        box=(
-            max(0.0, corners[0, 0] + 0.5),
-            max(0.0, corners[0, 1] + 0.5),
-            min(photo.pixels.shape[1], corners[1, 0] + 0.5),
-            min(photo.pixels.shape[0], corners[1, 1] + 0.5),
-        ),
+        (size[0] * _FINE, size[1] * _FINE), Image.Resampling.BICUBIC, box=tuple(box)
     )
     shift = np.array([left, top])
     zoom *= _FINE
@@ -112,10 +114,9 @@ def overlay(photo: Photo, face: Face, scale: Scale | None = None) -> Image.Image
     return picture.resize(size, Image.Resampling.LANCZOS)
 
 
-def _crop(
-    face: Face, box: NDArray[np.float64], outlines: list[NDArray[np.float64]]
-) -> tuple[float, float, float, float]:
+def _crop(face: Face, outlines: list[NDArray[np.float64]]) -> tuple[float, float, float, float]:
     """The part of the photo that is shown: face, landmarks and outlines with a margin."""
+    box = np.array(face.box).reshape(2, 2)
     margin = 0.2 * (box[1, 0] - box[0, 0])
     shown = np.concatenate([box, face.landmarks, *outlines])
     low, high = shown.min(0) - margin, shown.max(0) + margin

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from anthropo.errors import ModelError
 from anthropo.files import write
 from anthropo.report.evaluation import METRIC_NAMES
@@ -40,14 +42,11 @@ def print_finetuned(finetuned: Finetuned) -> None:
     )
     columns = ("sensitivity", "ppv", "specificity", "auroc")
     first = "attribute" if finetuned.network.task == "attributes" else "label"
-    rows = [
-        (label, *(str(figures[name]) for name in columns)) for label, figures in finetuned.by_label.items()
-    ]
+    rows = [(label, *(str(figures[n]) for n in columns)) for label, figures in finetuned.by_label.items()]
     print_table((first, *(NAMES[name] for name in columns)), rows, spaced=True)
     for name, figure in finetuned.overall.items():
-        if figure.reason and figure.value != figure.value:
-            continue
-        print(f"{NAMES.get(name) or METRIC_NAMES.get(name, name)}: {figure}")
+        if figure.known or not figure.reason:
+            print(f"{NAMES.get(name) or METRIC_NAMES.get(name, name)}: {figure}")
 
 
 def history_figure(history: Mapping[str, list[dict[str, Any]]], metric: str) -> Figure:
@@ -59,20 +58,15 @@ def history_figure(history: Mapping[str, list[dict[str, Any]]], metric: str) -> 
     for colour, (view, epochs) in zip(_COLOURS, history.items(), strict=False):
         x = range(1, len(epochs) + 1)
         left.plot(x, [e["loss"] for e in epochs], color=colour, label=f"{view}, training")
-        held = [_number(e["validation"]) for e in epochs]
+        # as floats, of which None, a figure that cannot be had, is NaN
+        held, reached = (np.array([e[name] for e in epochs], float) for name in ("validation", "metric"))
         left.plot(x, held, color=colour, linestyle=(0, (4, 1.5)), label=f"{view}, validation")
-        right.plot(x, [_number(e["metric"]) for e in epochs], color=colour, marker=".", label=view)
-    left.set_ylabel("loss")
-    right.set_ylabel(f"{metric}, validation")
-    for axes in (left, right):
-        axes.set_xlabel("epoch")
+        right.plot(x, reached, color=colour, marker=".", label=view)
+    for axes, label in ((left, "loss"), (right, f"{metric}, validation")):
+        axes.set(xlabel="epoch", ylabel=label)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize="x-small")
     return figure
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value
 
 
 def write_history(path: Path, network: Network) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from anthropo.encoder.regions import FACE_WINDOW, frame_to, frame_to_photo
+from anthropo.encoder.regions import FACE_WINDOW, frame_to
 from anthropo.face.landmarker import Face, power_of_two
 from anthropo.face.shape import shapes
 from anthropo.photo import Photo
@@ -53,7 +53,7 @@ def overlay(values: Floats, photo: Photo, face: Face, limit: float, side: int = 
 
     `limit` is drawn at full strength, see `common_limit`.
     """
-    corners = _corners() @ frame_to_photo(face)[:, :2].T + frame_to_photo(face)[:, 2]
+    corners = _corners() @ frame_to(face.landmarks)[:, :2].T + frame_to(face.landmarks)[:, 2]
     middle, reach = corners.mean(0), float(np.ptp(corners, axis=0).max()) * (0.5 + _MARGIN)
     zoom = side / (2 * reach)
     photo = photo.finer(power_of_two(1 / zoom))
@@ -108,11 +108,8 @@ def enlarged(picture: Image.Image, points: Floats, side: int) -> tuple[Image.Ima
 
 def square(pixels: Pixels, values: Floats, limit: float) -> Image.Image:
     """A map over the middle square of a picture without a face, (side, side, 3)."""
-    side = len(pixels)
     canvas = _faded(Image.fromarray(pixels))
-    fitted = Image.fromarray(density(values).astype(np.float32)).resize(
-        (side, side), Image.Resampling.BICUBIC
-    )
+    fitted = Image.fromarray(density(values).astype(np.float32)).resize(canvas.size, Image.Resampling.BICUBIC)
     return _tinted(canvas, np.asarray(fitted, dtype=np.float64), limit)
 
 
@@ -176,15 +173,12 @@ def _laid(values: Floats, points: Floats, size: tuple[int, int]) -> Floats:
 
 
 def _faded(picture: Image.Image) -> Image.Image:
-    grey = picture.convert("L").convert("RGB")
-    return Image.blend(picture, grey, _GREY)
+    return Image.blend(picture, picture.convert("L").convert("RGB"), _GREY)
 
 
 def _forehead(points: Floats) -> Floats:
     """From one temple over the forehead, which has no landmarks, to the other: half an ellipse."""
-    right, left = points[0], points[16]
-    middle, half = (right + left) / 2, (left - right) / 2
-    up = np.array([half[1], -half[0]])
+    middle, half = (points[0] + points[16]) / 2, (points[16] - points[0]) / 2
     angle = np.linspace(np.pi, 0, 60)[:, None]
-    arc: Floats = middle + np.cos(angle) * half + 1.05 * np.sin(angle) * up
-    return arc
+    up = np.array([half[1], -half[0]])
+    return np.asarray(middle + np.cos(angle) * half + 1.05 * np.sin(angle) * up)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from PIL import Image
 
 from anthropo.groups.map import Grouping
 from anthropo.report import rendering
-from anthropo.report.rendering import GREY, INK, LINE, NOTE, SOFT, drawable, embedded, jpeg, png
+from anthropo.report.rendering import GREY, INK, LINE, NOTE, SOFT, as_csv, drawable, embedded, jpeg, png
 from anthropo.workflows.map import DrawnMap
 
 if TYPE_CHECKING:
@@ -44,15 +45,10 @@ _THUMBNAIL = (0.9, 52.0, 22.0)  # width: share of the side for a face of evenly 
 _THUMBNAIL_PX = 56
 
 
-def _star(points: int, inner: float, turn: float = -90.0) -> Floats:
-    angle = np.radians(turn + np.arange(2 * points) * 180 / points)
-    radius = np.where(np.arange(2 * points) % 2, inner, 1.0)
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], -1)
-
-
-def _polygon(corners: int, turn: float) -> Floats:
-    angle = np.radians(turn + np.arange(corners) * 360 / corners)
-    return np.stack([np.cos(angle), np.sin(angle)], -1)
+def _polygon(radii: list[float], turn: float) -> Floats:
+    """Corners of these radii, evenly around the origin from `turn` degrees on."""
+    angle = np.radians(turn + np.arange(len(radii)) * 360 / len(radii))
+    return np.stack([radii * np.cos(angle), radii * np.sin(angle)], -1)
 
 
 _CROSS = np.array(
@@ -64,14 +60,14 @@ _CROSS = np.array(
 _DIAGONAL = np.array([(1, 1), (-1, 1)]) / math.sqrt(2)
 # outlines about as large to the eye; y down
 _SHAPES: tuple[Floats, ...] = (
-    0.92 * _polygon(24, 0),
-    1.12 * _polygon(4, 45),
-    1.15 * _polygon(3, -90),
-    1.2 * _polygon(4, 0),
+    _polygon([0.92] * 24, 0),
+    _polygon([1.12] * 4, 45),
+    _polygon([1.15] * 3, -90),
+    _polygon([1.2] * 4, 0),
     _CROSS,
-    1.15 * _polygon(3, 90),
-    1.25 * _star(5, 0.45),
-    np.stack([_CROSS @ _DIAGONAL[0], _CROSS @ _DIAGONAL[1]], -1),
+    _polygon([1.15] * 3, 90),
+    _polygon([1.25, 0.45 * 1.25] * 5, -90),
+    _CROSS @ _DIAGONAL.T,
 )
 
 
@@ -90,15 +86,11 @@ def marks(groups: Grouping) -> tuple[Mark, ...]:
     sizes = np.bincount(groups.index[groups.index >= 0], minlength=n)
     marked = sorted(np.argsort(-sizes, kind="stable")[:_MOST_GROUPS].tolist())
     others = 0.5 * _SHAPES[0]
-    made = []
-    for i, name in enumerate(groups.names):
-        if i in marked:
-            at = marked.index(i)
-            colour = _ordered_colour(i, n) if groups.ordered else _COLOURS[at % len(_COLOURS)]
-            made.append(Mark(name, colour, _SHAPES[at % len(_SHAPES)]))
-        else:
-            made.append(Mark(name, GREY, others))
-    return (*made, Mark("not given", GREY, others))
+    made = [Mark(name, GREY, others) for name in (*groups.names, "not given")]
+    for at, i in enumerate(marked):
+        colour = _ordered_colour(i, n) if groups.ordered else _COLOURS[at % len(_COLOURS)]
+        made[i] = Mark(groups.names[i], colour, _SHAPES[at % len(_SHAPES)])
+    return tuple(made)
 
 
 def _ordered_colour(i: int, n: int) -> str:
@@ -150,32 +142,33 @@ def figures(drawn: DrawnMap) -> list[tuple[str, str, str]]:
         (f"trustworthiness, {VIEWS[name]}", f"{value:.3f}", meaning if name == "tsne" else "likewise")
         for name, value in made.trust.items()
     ]
-    shares = f"{100 * made.shares[0]:.0f} % and {100 * made.shares[1]:.0f} %"
-    rows.append(
-        ("variance on the two components", shares, "what the other components hold is not on the second map")
-    )
-    return rows
+    shares = " and ".join(f"{100 * share:.0f} %" for share in made.shares)
+    meaning = "what the other components hold is not on the second map"
+    return [*rows, ("variance on the two components", shares, meaning)]
 
 
 def group_rows(drawn: DrawnMap) -> list[dict[str, Any]]:
     """Name, photos, people and neighbour accuracy of each group, and its mark."""
-    rows = []
-    for i, mark in enumerate(marks(drawn.groups)):
-        members = drawn.groups.index == (i if i < len(drawn.groups.names) else -1)
-        if not members.any():
-            continue
-        shares = drawn.neighbours.by_group
-        rows.append(
-            {
-                "name": mark.name,
-                "mark": polygon(mark, (10.0, 10.0)),
-                "colour": mark.colour,
-                "photos": int(members.sum()),
-                "people": len(set(drawn.patients[members].tolist())),
-                "accuracy": str(shares[i]) if i < len(shares) else "–",
-            }
-        )
-    return rows
+    shares = [str(share) for share in drawn.neighbours.by_group] or ["–"] * len(drawn.groups.names)
+    return [
+        {
+            "name": mark.name,
+            "drawn_as": mark,
+            "mark": polygon(mark, (10.0, 10.0)),
+            "colour": mark.colour,
+            "photos": int(members.sum()),
+            "people": len(set(drawn.patients[members].tolist())),
+            "accuracy": share,
+        }
+        for (mark, members), share in zip(_members(drawn), [*shares, "–"], strict=True)
+        if members.any()
+    ]
+
+
+def _members(drawn: DrawnMap) -> list[tuple[Mark, NDArray[np.bool_]]]:
+    """Each group's mark and which photos it is of, (n,); last those without a group."""
+    index, made = drawn.groups.index, marks(drawn.groups)
+    return [(mark, index == (i if i < len(made) - 1 else -1)) for i, mark in enumerate(made)]
 
 
 def print_map(drawn: DrawnMap) -> None:
@@ -191,29 +184,22 @@ def print_map(drawn: DrawnMap) -> None:
 # --------------------------------------------------------------------------------------------------- files
 
 
-def table(drawn: DrawnMap) -> bytes:
-    """The map as CSV, a row for each photo."""
-    text: str = drawn.to_frame().to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    return text.encode()
-
-
 def page(drawn: DrawnMap) -> bytes:
     """The map as one HTML page that needs nothing else."""
-    drawn_as = marks(drawn.groups)
     places = {name: _places(drawn, name) for name in VIEWS}
+    drawn_as = marks(drawn.groups)
+    marked = [drawn_as[i] for i in drawn.groups.index]  # -1: the last mark, of photos without a group
     photos = [
         {
             "id": name,
-            "group": drawn.group_of(i) or "not given",
-            "colour": drawn_as[drawn.groups.index[i]].colour,
+            "group": mark.name,
+            "colour": mark.colour,
             "at": {view: place[i] for view, place in places.items()},
-            "marks": {
-                view: polygon(drawn_as[drawn.groups.index[i]], tuple(p[i])) for view, p in places.items()
-            },
+            "marks": {view: polygon(mark, tuple(place[i])) for view, place in places.items()},
             "tsne": drawn.made.tsne[i],
             "pca": drawn.made.pca[i],
         }
-        for i, name in enumerate(drawn.ids)
+        for i, (name, mark) in enumerate(zip(drawn.ids, marked, strict=True))
     ]
     text = rendering.page(
         "map.html",
@@ -226,7 +212,6 @@ def page(drawn: DrawnMap) -> bytes:
         thumbnail=_thumbnail_width(len(drawn.ids)),
         aspect=drawn.thumbnails[0].shape[0] / drawn.thumbnails[0].shape[1] if drawn.thumbnails else 1,
         side=_SIDE,
-        mark=_MARK,
         groups=group_rows(drawn),
         figures=figures(drawn),
     )
@@ -284,19 +269,11 @@ def _panel(axes: Axes, drawn: DrawnMap, view: str, name: str) -> None:
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
     place = _places(drawn, view)
-    axes.set_xlim(0, _SIDE)
-    axes.set_ylim(_SIDE, 0)
-    axes.set_aspect("equal")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_color(LINE)
-    one, two = drawn.made.shares
-    more = (
-        f"perplexity {drawn.made.perplexity:.3g}"
-        if view == "tsne"
-        else f"{100 * (one + two):.0f} % of the variance"
-    )
+    axes.set(xlim=(0, _SIDE), ylim=(_SIDE, 0), aspect="equal", xticks=[], yticks=[])
+    axes.spines[:].set_color(LINE)
+    more = f"{100 * sum(drawn.made.shares):.0f} % of the variance"
+    if view == "tsne":
+        more = f"perplexity {drawn.made.perplexity:.3g}"
     axes.set_title(f"{name}, {more}", fontsize=10, loc="left", color=INK)
     zoom = _thumbnail_width(len(place)) / _SIDE * 5.2 * 72 / 56
     for at, pixels in zip(place, drawn.thumbnails, strict=False):
@@ -304,8 +281,7 @@ def _panel(axes: Axes, drawn: DrawnMap, view: str, name: str) -> None:
         axes.add_artist(AnnotationBbox(small, tuple(at), frameon=False, zorder=2))
     size = (26 if drawn.thumbnails else 60) * min(1.0, math.sqrt(120 / len(place)))
     shift = _thumbnail_width(len(place)) / 2 if drawn.thumbnails else 0.0
-    for i, mark in enumerate(marks(drawn.groups)):
-        members = drawn.groups.index == (i if i < len(drawn.groups.names) else -1)
+    for mark, members in _members(drawn):
         if members.any():
             x, y = place[members].T + shift
             # matplotlib draws all outlines equally large
@@ -321,14 +297,16 @@ def _marker(mark: Mark) -> Any:
 def _legend(drawn: DrawnMap) -> tuple[list[Any], list[str]]:
     from matplotlib.lines import Line2D
 
-    by_name = {mark.name: mark for mark in marks(drawn.groups)}
     handles, names = [], []
     for row in group_rows(drawn):
-        mark = by_name[row["name"]]
-        style = {"linestyle": "", "marker": _marker(mark), "color": mark.colour}
+        style = {"linestyle": "", "marker": _marker(row["drawn_as"]), "color": row["colour"]}
         handles.append(Line2D([], [], markersize=9, markeredgewidth=0, **style))
         names.append(f"{drawable(row['name'], 40)} ({row['people']})")
     return handles, names
 
 
-WRITERS = {".html": page, ".png": picture, ".csv": table}
+WRITERS: dict[str, Callable[[DrawnMap], bytes]] = {
+    ".html": page,
+    ".png": picture,
+    ".csv": lambda drawn: as_csv(drawn.to_frame()).encode(),
+}

@@ -37,13 +37,7 @@ class Page:
             self._pictures[seen.item.path, seen.observation.index] = picture
 
     def write(self, records: list[Record]) -> None:
-        """Write the page.
-
-        Raises
-        ------
-        InputError
-            If the file cannot be written.
-        """
+        """Write the page."""
         faces = [
             {
                 **record.to_json(),
@@ -55,15 +49,9 @@ class Page:
             for record in records
             if record.ok
         ]
-        text = page(
-            "measure.html",
-            faces=faces,
-            failed=[r for r in records if not r.ok],
-            colours=REGION_COLOURS,
-            number=number,
-            sign=sign,
-        )
-        write(self.path, text)
+        failed = [record for record in records if not record.ok]
+        words = {"colours": REGION_COLOURS, "number": number, "sign": sign}
+        write(self.path, page("measure.html", faces=faces, failed=failed, **words))
 
 
 def _by_region(record: Record) -> dict[str, list[Json]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -14,15 +13,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from anthropo._version import __version__
 from anthropo.encoder.portrait import place
-from anthropo.encoder.regions import HYBRID_REGIONS, REGIONS, Region, crops, window
-from anthropo.face.landmarker import Face
 from anthropo.groups.places import SIGNIFICANT, no_place, places
 from anthropo.groups.regions import Discovery, Effect
 from anthropo.learning.profile import Profile
 from anthropo.measurement.registry import registry
-from anthropo.photo import Photo
 from anthropo.report import heat, rendering
-from anthropo.report.rendering import NOTE, embedded, jpeg, png, print_table
+from anthropo.report.rendering import NOTE, as_json, embedded, jpeg, png, print_table
 from anthropo.report.tables import number as formatted
 from anthropo.workflows.regions import RegionsResult
 
@@ -37,19 +33,13 @@ CAUTION = (
 _SHOWN = 15  # measurements on a terminal
 _SIDE = 420  # px, of a picture
 
-# of the picture of the encoder's regions
-_CHIP = 180  # px
-_GAP = 12
-_LINE = 22  # px, height of a name
-_FACE = 2 * (_CHIP + _LINE) + _GAP - _LINE  # px, side of the large picture: as high as two rows of chips
-_WINDOW = (-0.6, -0.6, 2.2)  # left, top and side of the large picture in the frame
-_COLOURS = ("#222222", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")  # Okabe & Ito 2008
-
 
 def document(result: RegionsResult) -> Document:
     """Everything as plain data, for JSON and the page."""
     discovery, maps = result.discovery, result.discovery.maps
     step = max(1, len(maps.p) // 30)
+    n = len(maps.p) // step
+    blocks = heat.density(maps.difference)[: n * step, : n * step].reshape(n, step, n, step)
     return {
         "anthropo": __version__,
         "label": discovery.label,
@@ -57,15 +47,15 @@ def document(result: RegionsResult) -> Document:
         "patients_others": maps.n_others,
         "auroc_of_regions": discovery.auroc,
         "folds": discovery.folds,
-        "regions": [_plain(e) for e in discovery.regions],
-        "measurements": [_plain(e) for e in discovery.measurements],
-        "metadata": [_plain(e) for e in discovery.metadata],
+        "regions": _plain(discovery.regions),
+        "measurements": _plain(discovery.measurements),
+        "metadata": _plain(discovery.metadata),
         "maps": {
             "unit": heat.UNIT,
             "permutations": maps.permutations,
             "smallest_p": float(maps.p.min()),
             "places": [asdict(p) for p in places(maps)],
-            "difference": _coarse(heat.density(maps.difference), step),
+            "difference": [[round(v, 5) for v in row] for row in blocks.mean((1, 3)).tolist()],
             "p": maps.p[::step, ::step].tolist(),
         },
         "settings": dict(result.settings),
@@ -73,17 +63,12 @@ def document(result: RegionsResult) -> Document:
     }
 
 
-def _plain(effect: Effect) -> Document:
-    """An effect as JSON, which has no infinity."""
-    return {
-        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(effect).items()
-    }
-
-
-def _coarse(values: Floats, step: int) -> list[list[float]]:
-    n = len(values) // step * step
-    blocks = values[:n, :n].reshape(n // step, step, n // step, step).mean((1, 3))
-    return [[round(float(v), 5) for v in row] for row in blocks]
+def _plain(effects: Sequence[Effect]) -> list[Document]:
+    """Effects as JSON, which has no infinity."""
+    return [
+        {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(e).items()}
+        for e in effects
+    ]
 
 
 # ------------------------------------------------------------------------------------------ terminal
@@ -123,11 +108,8 @@ def print_discovery(discovery: Discovery) -> None:
     unlike = [e for e in discovery.metadata if e.p <= SIGNIFICANT]
     if unlike:
         names = ", ".join(f"{e.name} ({value(e.mean, e)} against {value(e.mean_others, e)})" for e in unlike)
-        click.secho(
-            f"warning: the groups also differ in {names}: what is above may come from that.",
-            fg="yellow",
-            err=True,
-        )
+        warning = f"warning: the groups also differ in {names}: what is above may come from that."
+        click.secho(warning, fg="yellow", err=True)
     click.secho(f"g: difference in standard deviations. q: false discovery rate. {NOTE}", dim=True)
 
 
@@ -156,7 +138,7 @@ def value(number: float, effect: Effect) -> str:
 
 def sized(effect: Effect) -> tuple[str, str]:
     """g and its interval as text."""
-    if not math.isfinite(effect.g):
+    if math.isinf(effect.g):
         return ("+∞" if effect.g > 0 else "−∞"), ""
     return f"{effect.g:+.2f}", f"{effect.lo:+.2f} to {effect.hi:+.2f}"
 
@@ -174,22 +156,19 @@ def panels(result: RegionsResult) -> dict[str, Image.Image]:
     profile = Profile.fit(features, groups)
     maps = discovery.maps
     limit = heat.common_limit([maps.label, maps.others, maps.difference])
+    picture, points = heat.template(_SIDE)
     drawn = {}
     for name, values in (("label", maps.label), ("others", maps.others)):
-        picture, points = _average(profile, name) or heat.template(_SIDE)
-        drawn[name] = heat.over(picture, points, values, limit)
-    picture, points = heat.template(_SIDE)
+        face, landmarks = picture, points
+        if name in profile.labels and profile.composites is not None:
+            at = profile.labels.index(name)
+            average = Image.fromarray(profile.composites[at])
+            face, landmarks = heat.enlarged(average, place(profile.shapes[at]), _SIDE)
+        drawn[name] = heat.over(face, landmarks, values, limit)
     difference = heat.over(picture, points, maps.difference, limit)
     drawn["difference"] = heat.outlined(difference, points, maps.p <= SIGNIFICANT)
     drawn["bar"] = heat.bar(limit, _SIDE)
     return drawn
-
-
-def _average(profile: Profile, group: str) -> tuple[Image.Image, Floats] | None:
-    if group not in profile.labels or profile.composites is None:
-        return None
-    at = profile.labels.index(group)
-    return heat.enlarged(Image.fromarray(profile.composites[at]), place(profile.shapes[at]), _SIDE)
 
 
 def picture(discovery: Discovery, drawn: Mapping[str, Image.Image]) -> Image.Image:
@@ -217,41 +196,6 @@ def picture(discovery: Discovery, drawn: Mapping[str, Image.Image]) -> Image.Ima
     return whole
 
 
-def draw_regions(photo: Photo, face: Face) -> Image.Image:
-    """A face with the outlines of the encoder's regions, and beside it what each region's chip shows.
-
-    docs/images/regions.png is this picture of scikit-image's astronaut.
-    """
-    columns = -(-len(REGIONS) // 2)
-    width = _FACE + columns * (_CHIP + _GAP) + 2 * _GAP
-    picture = Image.new("RGB", (width, _FACE + _LINE + 2 * _GAP), "white")
-    draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(15)
-
-    picture.paste(Image.fromarray(window(photo, face, _WINDOW, _FACE)), (_GAP, _GAP + _LINE))
-    draw.text((_GAP, _GAP), "the aligned face", "black", font)
-    for i, name in enumerate(HYBRID_REGIONS):
-        # the outer edges of four regions are one: each is drawn inside the one before
-        draw.rectangle(_outline(REGIONS[name], 4 * i * (i < 4)), outline=_COLOURS[i], width=3)
-
-    chips = crops(photo, face, tuple(REGIONS), _CHIP)
-    for i, (name, chip) in enumerate(zip(REGIONS, chips, strict=True)):
-        x = 2 * _GAP + _FACE + (i % columns) * (_CHIP + _GAP)
-        y = _GAP + (i // columns) * (_CHIP + _LINE + _GAP)
-        colour = _COLOURS[i] if name in HYBRID_REGIONS else "black"
-        draw.rectangle((x, y + 2, x + 11, y + 13), fill=colour)
-        draw.text((x + 18, y), name, "black", font)
-        picture.paste(Image.fromarray(chip), (x, y + _LINE))
-    return picture
-
-
-def _outline(region: Region, inwards: int) -> tuple[float, float, float, float]:
-    left, top, side = _WINDOW
-    corners = (np.array(region.box).reshape(2, 2) - (left, top)) / side * _FACE + (_GAP, _GAP + _LINE)
-    (x0, y0), (x1, y1) = corners
-    return x0 + inwards, y0 + inwards, x1 - inwards, y1 - inwards
-
-
 # ------------------------------------------------------------------------------------------ files
 
 
@@ -269,13 +213,9 @@ def page(result: RegionsResult) -> str:
     )  # fmt: skip
 
 
-def _json(result: RegionsResult) -> bytes:
-    return json.dumps(document(result), ensure_ascii=False, indent=1, allow_nan=False).encode()
-
-
 #: What makes a file of each suffix.
 WRITERS: dict[str, Callable[[RegionsResult], bytes]] = {
-    ".json": _json,
+    ".json": lambda result: as_json(document(result)).encode(),
     ".html": lambda result: page(result).encode(),
     ".png": lambda result: png(picture(result.discovery, panels(result))),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
@@ -14,6 +15,7 @@ from PIL import Image
 from anthropo._version import __version__
 
 if TYPE_CHECKING:
+    import pandas as pd
     from jinja2 import Environment
     from matplotlib.figure import Figure
     from rich.text import Text
@@ -59,6 +61,16 @@ def embedded(data: bytes) -> str:
     """A JPEG, PNG or SVG file as the address of a picture within a page."""
     kinds = {b"\xff\xd8": "jpeg", b"\x89P": "png"}
     return f"data:image/{kinds.get(data[:2], 'svg+xml')};base64,{base64.b64encode(data).decode()}"
+
+
+def as_json(document: Any) -> str:
+    """A document as JSON text, in which a NaN is an error."""
+    return json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False)
+
+
+def as_csv(frame: pd.DataFrame, numbers: str | None = "%.6g") -> str:
+    """A table as CSV text, its numbers with six digits."""
+    return str(frame.to_csv(index=False, float_format=numbers, lineterminator="\n"))
 
 
 def drawable(name: str, most: int = 24) -> str:

@@ -24,10 +24,8 @@ def number(value: float | None, unit: str = "") -> str:
     """A value with the digits that its unit deserves."""
     if value is None or math.isnan(value):
         return "–"
-    digits = {"px": 0, "points": 0, "%": 1, "deg": 1, "mm": 1, "mm²": 0, "CIELAB": 1, "ex-ex²": 4}.get(
-        unit, 3
-    )
-    return f"{value:.{digits}f}"
+    digits = {"px": 0, "points": 0, "%": 1, "deg": 1, "mm": 1, "mm²": 0, "CIELAB": 1, "ex-ex²": 4}
+    return f"{value:.{digits.get(unit, 3)}f}"
 
 
 def z_text(scores: Sequence[ZScore], reference: str) -> str:
@@ -41,11 +39,6 @@ def z_text(scores: Sequence[ZScore], reference: str) -> str:
 def sign(bound: str) -> str:
     """The sign before a limit of the photo gate."""
     return "≤" if bound == "max" else "≥"
-
-
-def _width() -> int:
-    """Number of columns to write to; a pipe, which has none, gets many."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
 
 
 def print_gate(gate: Sequence[Check]) -> None:
@@ -97,7 +90,8 @@ def _print_measurements(record: MeasuredRecord) -> None:
     pooled = any(isinstance(value, Pooled) for value in record.measurements)
     rows = _rows(record, pooled)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    if sum(widths) + 2 * len(widths) > _width():  # the ids are in every table
+    # a pipe, which has no width, gets many columns; the ids are in every table
+    if sum(widths) + 2 * len(widths) > (shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000):
         rows, widths = [row[:-1] for row in rows], widths[:-1]
     left = {0, 3, len(rows[0]) - 1 if rows[0][-1] == "id" else 0}
     for i, row in enumerate(rows):
@@ -106,12 +100,10 @@ def _print_measurements(record: MeasuredRecord) -> None:
             for k, (text, width) in enumerate(zip(row, widths, strict=True))
         )
         click.secho("  ".join(cells).rstrip(), bold=i == 0 or not any(row[1:]))
-    reasons: dict[str, list[str]] = {}
-    for name, result in record.results.items():
-        reasons.setdefault(result.measured.reason, []).append(name)
-    for reason, names in reasons.items():
-        if reason:
-            click.secho(f"{reason}: {', '.join(names)}", fg="yellow")
+    reason_of = {name: result.measured.reason for name, result in record.results.items()}
+    for reason in filter(None, dict.fromkeys(reason_of.values())):
+        names = ", ".join(name for name, given in reason_of.items() if given == reason)
+        click.secho(f"{reason}: {names}", fg="yellow")
     if pooled:
         click.secho("SD between: of one photo or frame. n: how many of them have a value.", dim=True)
     click.secho(

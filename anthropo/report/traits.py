@@ -14,7 +14,7 @@ from anthropo.errors import InputError, parameter
 from anthropo.files import write
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.phenopacket import as_json
-from anthropo.reference.rules import SUBJECTIVE, Rule
+from anthropo.reference.rules import SUBJECTIVE
 from anthropo.reference.traits import (
     ABSENT,
     BORDERLINE,
@@ -22,12 +22,12 @@ from anthropo.reference.traits import (
     NOT_ASSESSED,
     PRESENT,
     STATUSES,
-    Evidence,
     Trait,
     z_words,
 )
+from anthropo.report.rendering import as_csv
 from anthropo.report.tables import number, print_gate
-from anthropo.workflows.traits import Findings, PersonTraits
+from anthropo.workflows.trait_calling import Findings, PersonTraits
 
 _TITLES = {LOOK: "look at (left to the eye, and unusual when measured)"}
 
@@ -40,10 +40,9 @@ def worth_a_line(trait: Trait) -> bool:
 def evidence_words(trait: Trait) -> str:
     """The evidence of one trait on a line."""
     parts = []
-    for e in trait.evidence:
-        if trait.status == NOT_ASSESSED:
-            break
-        if e.score is not None and (trait.status != LOOK or _unusual(trait.rule, e)):
+    for e in trait.evidence if trait.status != NOT_ASSESSED else ():
+        # of a rule of several measurements, those that are what it asks for
+        if e.score and (trait.status != LOOK or trait.rule.asks(e.measurement).holds(e.score.z, e.score.z)):
             grade = f" ({e.score.grade})" if e.score.grade else ""
             value = f"{number(e.value, e.unit)} {e.unit}".removesuffix(" 1")
             words = z_words(e.score, trait.confidence)
@@ -53,11 +52,6 @@ def evidence_words(trait: Trait) -> str:
     if trait.status in (PRESENT, BORDERLINE) and trait.supports:
         parts.append("also " + ", ".join(f"{e.measurement} {z_words(e.score)}" for e in trait.supports))
     return "; ".join(parts)
-
-
-def _unusual(rule: Rule, e: Evidence) -> bool:
-    """Whether a measurement is what a rule of several asks for."""
-    return e.score is not None and bool(rule.asks(e.measurement).holds(e.score.z, e.score.z))
 
 
 def print_traits(person: PersonTraits, everything: bool) -> None:
@@ -114,12 +108,6 @@ def _missing(traits: Sequence[Trait]) -> list[str]:
     return [*lines, f"left to the eye: {eye}  (--all lists everything)"]
 
 
-def as_csv(findings: Findings) -> str:
-    """A row for each trait and side; a failed photo has one of its own."""
-    text: str = findings.to_frame().to_csv(index=False, lineterminator="\n")
-    return text
-
-
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where findings are written: a .csv, the .json of one phenopacket, or a folder of phenopackets."""
@@ -144,7 +132,7 @@ class Target:
     def write(self, findings: Findings) -> None:
         """Write the findings."""
         if self.kind == ".csv":
-            write(self.path, as_csv(findings))
+            write(self.path, as_csv(findings.to_frame(), None))
             return
         self.check(len(findings.measured))
         for person in findings.measured:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -120,13 +120,18 @@ def _patient(folder: Path, number: int, syndrome: Syndrome, seed: int, photos: i
         key: float(np.clip(amount * (1 + _VARIATION * random.standard_normal()), *SINGLE_MORPHS[key].range))
         for key, amount in syndrome.changes.items()
     }
+    amounts = [
+        [i, f"{amount * healthy_sd()[i]:.5g}", f"{amount:.3f}"]
+        for morph, amount in changes.items()
+        for i in SINGLE_MORPHS[morph].measurements
+    ]
     person = person_of(random, changes)
     rows, truth = [], []
     for index in range(photos):
         photo = f"{name}-{index + 1}.jpg"
         write_atomically(folder / photo, photograph(person, random))
         rows.append([photo, syndrome.name, name, str(age), sex, "yes"])
-        truth += [[photo, syndrome.name, *row] for row in _truth(changes)]
+        truth += [[photo, syndrome.name, *row] for row in amounts]
     return rows, truth
 
 
@@ -136,15 +141,6 @@ def _syndrome(label: str | Syndrome) -> Syndrome:
         raise InputError(f"No synthetic label is called {label!r}. Choose from {', '.join(SYNDROMES)}.")
     displacement_of(syndrome.changes)  # refuses what it does not know
     return syndrome
-
-
-def _truth(changes: Mapping[str, float]) -> list[list[str]]:
-    """Rows of measurement, amount and amount in standard deviations."""
-    return [
-        [i, f"{amount * healthy_sd()[i]:.5g}", f"{amount:.3f}"]
-        for name, amount in changes.items()
-        for i in SINGLE_MORPHS[name].measurements
-    ]
 
 
 def _csv(rows: Iterable[Sequence[str]]) -> bytes:

@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anthropo.errors import InputError
+from anthropo.face.frame import Floats
 from anthropo.face.scheme import MIRROR
 from anthropo.face.shape import shapes
+from anthropo.files import packaged_table
 from anthropo.measurement.compute import evaluate, geometry
 from anthropo.measurement.registry import registry
 from anthropo.reference.tables import load_reference
-
-Floats = NDArray[np.float64]
 
 CONTROL = "control"
 PUPILS = (68, 69)  # the subject's right and left, after the 68 points
@@ -107,65 +106,21 @@ def _values(displacement: Floats, ids: Sequence[str]) -> Floats:
     return np.asarray(evaluate(mean + displacement[:68], entries) - evaluate(mean, entries))
 
 
-def _both(stem: str) -> tuple[str, ...]:
-    return (f"{stem}_R", f"{stem}_L")
-
-
-#: Morphs that change one measurement. In units of the outer-canthal distance, wider-set inner canthi are
-#: shorter fissures: those two differ in whether the pupils move as well. Small moves of neighbours undo
-#: what the predictor takes along; gains are what 12 faces needed at 2.5 SD.
+#: Morphs that change one measurement, with the moves of their points. In units of the outer-canthal
+#: distance, wider-set inner canthi are shorter fissures: those two differ in whether the pupils move as
+#: well. Small moves of neighbours undo what the predictor takes along; gains are what 12 faces needed at
+#: 2.5 SD.
 SINGLE_MORPHS: dict[str, Morph] = {
-    m.name: m
-    for m in (
-        Morph(
-            "palpebral_fissure_length", "longer palpebral fissures, pupils in place",
-            _both("palpebral_fissure_length"),
-            {39: (1, 0), 38: (0.4, 0.16), 40: (0.4, -0.11), 37: (0, 0.16), 41: (0, -0.11)}, 1.9,
-        ),
-        Morph(
-            "intercanthal_width", "wider-set inner canthi and pupils", ("intercanthal_width",),
-            {39: (-1, 0), 38: (-0.67, -0.17), 40: (-0.67, 0.12), 37: (-0.33, -0.17), 41: (-0.33, 0.12),
-             68: (-0.5, 0)}, 1.7,
-        ),
-        Morph(
-            "palpebral_inclination", "fissures that slant upwards", _both("palpebral_inclination"),
-            {36: (0, -1), 37: (0, -0.4), 41: (0, -0.4), 38: (0, 0.4), 40: (0, 0.4), 39: (0, 1)}, 1.6,
-        ),
-        Morph(
-            "palpebral_fissure_height", "wider-open eyes", _both("palpebral_fissure_height"),
-            {37: (0, -0.6), 38: (-0.14, -0.6), 39: (-0.34, 0), 40: (-0.14, 0.4), 41: (0, 0.4)}, 2.2,
-        ),
-        Morph(
-            "brow_height", "higher brows", _both("brow_height"),
-            dict.fromkeys(range(17, 22), (0, -1)) | {27: (0, 0.15), 37: (0, 0.06), 38: (0, 0.06)}, 1.25,
-            lowest=0.0,
-        ),
-        Morph(
-            "nasal_width", "a wider nasal base", ("nasal_width",),
-            {31: (-1, 0), 32: (-0.5, 0), 50: (0.1, 0)}, 1.7, lowest=0.0,
-        ),
-        Morph(
-            "philtrum_length", "a longer philtrum, the mouth lower", ("philtrum_length",),
-            dict.fromkeys((48, 49, 50, 51, 57, 58, 59, 60, 61, 62), (0, 1))
-            | {30: (0, -0.1), 31: (0, -0.2), 32: (0, -0.4), 33: (0, -0.5), 66: (0, 0.8), 67: (0, 0.8)},
-            2.0, lowest=-2.0,
-        ),
-        Morph(
-            "upper_vermilion_height", "a thicker upper lip", ("upper_vermilion_height",),
-            {48: (0, 0.95), 49: (0, 0.2), 60: (0, 0.95), 57: (0, 0.6), 58: (0, 0.6), 59: (0, 0.7)}
-            | {61: (0, 1), 62: (0, 1), 66: (0, 0.8), 67: (0, 0.8)}, 1.7, lowest=-1.5,
-        ),
-        Morph(
-            "mouth_width", "a wider mouth", ("mouth_width",),
-            {48: (-1, 0), 60: (-0.9, 0), 49: (-0.4, 0), 59: (-0.6, 0), 58: (-0.25, 0), 61: (-0.2, 0),
-             67: (-0.2, 0), 50: (0.15, 0)}, 1.35, lowest=-2.5,
-        ),
-        Morph(
-            "mandible_height", "a longer chin", ("mandible_height",),
-            {8: (0, 1), 7: (0, 0.95), 6: (0, 0.8), 5: (0, 0.5), 4: (0, 0.2)}, 1.12, lowest=-2.0,
-        ),
+    row["name"]: Morph(
+        row["name"],
+        row["description"],
+        tuple(row["measurements"].split()),
+        {int(point): (float(x), float(y)) for point, x, y in map(str.split, row["moves"].split(";"))},
+        float(row["gain"]),
+        float(row["lowest"]),
     )
-}  # fmt: skip
+    for row in packaged_table("anthropo.synthetic", "morphs.csv")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,25 +141,12 @@ class Syndrome:
 
 #: The labels of `make_cohort`. None of them is a disease.
 SYNDROMES: dict[str, Syndrome] = {
-    s.name: s
-    for s in (
-        Syndrome(CONTROL, "nothing but the variation between people", {}),
-        Syndrome(
-            "synthetic-A",
-            "short palpebral fissures, thin upper lip, short chin",
-            {"palpebral_fissure_length": -2.0, "upper_vermilion_height": -1.2, "mandible_height": -1.8},
-        ),
-        Syndrome(
-            "synthetic-B",
-            "wide mouth, wide nose, high brows",
-            {"mouth_width": 2.0, "nasal_width": 2.0, "brow_height": 2.0},
-        ),
-        Syndrome(
-            "synthetic-C",
-            "upslanting palpebral fissures, wide-set eyes",
-            {"palpebral_inclination": 2.0, "intercanthal_width": 2.0},
-        ),
+    row["name"]: Syndrome(
+        row["name"],
+        row["description"],
+        {morph: float(sd) for morph, sd in map(str.split, filter(None, row["changes"].split(";")))},
     )
+    for row in packaged_table("anthropo.synthetic", "syndromes.csv")
 }
 
 

@@ -8,12 +8,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.face.frame import face_axes
+from anthropo.face.frame import Floats, face_axes
 from anthropo.face.shape import shapes
 from anthropo.observation import observe
 from anthropo.photo import example_photo
 from anthropo.synthetic.morphs import LIDS, PUPILS
-from anthropo.synthetic.warping import Floats, border_of, sample, spline_map, with_pupils
+from anthropo.synthetic.warping import border_of, sample, spline_map, with_pupils
 
 # The astronaut smiles; the predictor misses where the lips end. Points 48 to 59, placed by hand.
 _MOUTH = np.array(

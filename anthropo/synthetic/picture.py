@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.face.frame import Floats
 from anthropo.face.pose import generic_face, rotation
 from anthropo.synthetic.morphs import LIDS, displacement_of, identity
 from anthropo.synthetic.neutral import EYES, UNIT, neutral_face
-from anthropo.synthetic.warping import Floats, Pixels, as_pixels, border_of, sample, spline_map
+from anthropo.synthetic.warping import Pixels, as_pixels, border_of, sample, spline_map
 
 CAPTION = "SYNTHETIC PICTURE - no real person, no real patient"
 _HEIGHT, _WIDTH = 480, 440  # px, of a picture

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.face.frame import face_axes
+from anthropo.face.frame import Floats, face_axes
 from anthropo.face.landmarker import Face
 from anthropo.synthetic.morphs import LIDS, displacement_of, identity
 
-Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
 _STEP = 8  # px between the points at which a map is computed; linear between them

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from anthropo.errors import InputError
+from anthropo.learning.cohort import read_cohort
+from anthropo.learning.cohort_checks import check
 from anthropo.workflows.cohort import CohortError, PhotoReading, settings_for
 from anthropo.workflows.export import calibration
 from anthropo.workflows.progress import Progress, silent
@@ -56,6 +58,10 @@ def bench_networks(
     progress : Progress
         While photos are read.
 
+    Returns
+    -------
+    BenchResult
+
     Raises
     ------
     CohortError
@@ -87,7 +93,6 @@ def bench_networks(
 
 def _refuse_foreign(name: str, cohort: str | os.PathLike[str]) -> None:
     """Refuse a network that knows no label of the cohort."""
-    from anthropo.learning.cohort import read_cohort
     from anthropo.networks.network import Network
 
     network = Network.load(name)
@@ -108,8 +113,6 @@ def _bench_one(
     reading: PhotoReading,
     progress: Progress,
 ) -> BenchResult:
-    from anthropo.learning.cohort import read_cohort
-    from anthropo.learning.cohort_checks import check
     from anthropo.networks.bench import bench, calibration_photos, photos_of
     from anthropo.networks.network import Network
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from anthropo._version import __version__
 from anthropo.batch.inputs import Item, collect
+from anthropo.batch.patients import one_person
 from anthropo.errors import ModelError
+from anthropo.face.gate import CHECKS
+from anthropo.learning.cohort import Case, Cohort, Kind
+from anthropo.learning.features import Features
 from anthropo.workflows.cohort import PhotoReading, read_features, settings_for
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from anthropo.learning.cohort import Cohort, Kind
-    from anthropo.learning.features import Features
     from anthropo.learning.model import Prediction
     from anthropo.learning.trained import Trained
     from anthropo.workflows.model import Model
@@ -190,22 +192,11 @@ class People:
     """Photos without a label, by person, with the metadata that a model reads."""
 
     cohort: Cohort
-    names: Mapping[str, str] = field(default_factory=dict)  # by the cohort's patient; "" when not named
+    names: Mapping[str, str]  # by the cohort's patient; "" when not named
 
     @classmethod
     def of(cls, items: Sequence[Item], trained: Trained, *, together: bool = False) -> People:
-        """Sort photos by person, all being of one when they are together.
-
-        Raises
-        ------
-        InputError
-            If photos of one person differ in sex, or by too much in age.
-        ModelError
-            If the model does not say of what kind the metadata are.
-        """
-        from anthropo.batch.patients import one_person
-        from anthropo.learning.cohort import Case, Cohort
-
+        """Sort photos by person, all being of one when they are together."""
         kinds = _kinds(trained)
         by_person: dict[str, list[Item]] = {}
         names: dict[str, str] = {}
@@ -234,8 +225,6 @@ def _kinds(trained: Trained) -> dict[str, Kind]:
 
 
 def _notes(trained: Trained, features: Features, cohort: Cohort) -> Iterable[str]:
-    from anthropo.face.gate import CHECKS
-
     if features.gate is not None and features.gate.any():
         several = len(features) > 1
         failed = ", ".join(

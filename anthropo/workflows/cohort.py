@@ -8,17 +8,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anthropo.encoder.cache import Store
+from anthropo.encoder.encoders import Encoder, load_encoder
+from anthropo.encoder.regions import DEFAULT_REGIONS, HYBRID_REGIONS, IMAGE
 from anthropo.errors import InputError, ModelError, WeightsError, parameter
+from anthropo.face.weights import cache_folder
+from anthropo.learning.cohort import Cohort, Finding, read_cohort
+from anthropo.learning.cohort_checks import check, validate
+from anthropo.learning.cost import parse_cost
+from anthropo.learning.features import Features, extract
+from anthropo.measurement.landmark_file import Corrections
 from anthropo.observation import Observation
 from anthropo.photo import MAX_MEGAPIXELS, Photo
 from anthropo.settings import Settings
 from anthropo.workflows.progress import Progress, available_cores, silent
 
 if TYPE_CHECKING:
-    from anthropo.encoder.cache import Store
-    from anthropo.encoder.encoders import Encoder
-    from anthropo.learning.cohort import Cohort, Finding
-    from anthropo.learning.features import Features
     from anthropo.learning.model import Options, Task
     from anthropo.learning.trained import Trained
 
@@ -82,13 +87,6 @@ def settings_for(
     """The settings of measuring: as asked for, else as in training (`manifest`), else the defaults.
 
     Landmarks that were corrected of these `photos` are among them.
-
-    Raises
-    ------
-    InputError
-        If something is asked of faces where there are none, or a landmark file cannot be used.
-    ModelError
-        If the manifest holds something else than settings.
     """
     chosen = {name: value for name in _VALID if (value := getattr(reading, name)) is not None}
     trained = (manifest or {}).get("settings") or {}
@@ -108,16 +106,11 @@ def settings_for(
     )
     settings.fingerprint()  # settings that cannot be used are one error, not one per photo
     if reading.landmarks and photos:
-        from anthropo.measurement.landmark_file import Corrections
-
         settings = replace(settings, corrections=Corrections(reading.landmarks, photos))
     return settings
 
 
 def _store(cache: str | None) -> Store | None:
-    from anthropo.encoder.cache import Store
-    from anthropo.face.weights import cache_folder
-
     if cache == "none":
         return None
     folder = Path(cache) if cache else cache_folder() / "features"
@@ -142,8 +135,6 @@ def read_features(
     With `background` also the embedding of what is around the face, where there is one and the encoder can.
     Photos that are `observed` already are not read again.
     """
-    from anthropo.learning.features import extract
-
     if background and not settings.no_face and not encoder.views:
         regions = (*regions, "background")
     with progress(len(cohort.cases), "measuring") as advance:
@@ -159,9 +150,6 @@ def read_features(
         )
 
 
-# --------------------------------------------------------------------------------------------- encoders
-
-
 def is_network_file(encoder: str) -> bool:
     """Whether an encoder's name is that of a file which `anthropo finetune` wrote."""
     return encoder.endswith(".anthropo")
@@ -172,8 +160,6 @@ def encoder_for(trained: Trained, path: str, weights: str | None, settings: Sett
 
     A network that `anthropo finetune` wrote is looked for beside the model unless `weights` says where it is.
     """
-    from anthropo.encoder.encoders import load_encoder
-
     name = (trained.manifest.get("encoder") or {}).get("name")
     if not name:
         raise ModelError(f"{path}: the model does not say which encoder it needs. Train it again.")
@@ -196,10 +182,7 @@ def encoder_for(trained: Trained, path: str, weights: str | None, settings: Sett
 
 def _named_encoder(name: str | None, weights: str | None, settings: Settings) -> Encoder:
     """The encoder of that name, or the default for the kind of photos."""
-    from anthropo.encoder.encoders import load_encoder
-
     if name and is_network_file(name):
-        from anthropo.encoder.regions import IMAGE
         from anthropo.networks.encoder import network_encoder
 
         if weights:
@@ -225,9 +208,6 @@ def _named_encoder(name: str | None, weights: str | None, settings: Settings) ->
         raise WeightsError(
             f"{error} Or name another with {parameter('encoder')}; {_FACE_ENCODER} is always there."
         ) from None
-
-
-# -------------------------------------------------------------------------------------- what is trained on
 
 
 def _default_options() -> Options:
@@ -327,26 +307,8 @@ def gather(
 ) -> Material:
     """Read a cohort and its photos, and check everything that can be checked before training.
 
-    Parameters
-    ----------
-    path : path
-        The cohort's table, or a folder with one subfolder of photos per label.
-    request : TrainRequest
-    thorough : bool
-        Whether a cohort that cannot be trained on is returned with all its errors in place of refused.
-    progress : Progress
-
-    Raises
-    ------
-    CohortError
-        If the cohort cannot be trained on.
-    AnthropoError
-        If an option or the cohort cannot be used at all.
+    If `thorough`, a cohort that cannot be trained on is returned with all its errors in place of refused.
     """
-    from anthropo.encoder.regions import DEFAULT_REGIONS, HYBRID_REGIONS, IMAGE
-    from anthropo.learning.cohort import read_cohort
-    from anthropo.learning.cohort_checks import check, validate
-
     options, task, reading = request.options, request.task, request.reading
     regions = tuple(dict.fromkeys(options.regions or ()))
     if reading.no_face and regions:
@@ -392,15 +354,7 @@ def gather(
 
 
 def check_photos(cohort: Cohort) -> tuple[Finding, ...]:
-    """Findings about the photos of a cohort that nothing is trained on.
-
-    Raises
-    ------
-    CohortError
-        If there is an error among them.
-    """
-    from anthropo.learning.cohort_checks import check
-
+    """Findings about the photos of a cohort that nothing is trained on; a CohortError if one is an error."""
     # one person may well have several labels here, which only `check` minds
     findings = tuple(
         finding
@@ -415,8 +369,6 @@ def check_photos(cohort: Cohort) -> tuple[Finding, ...]:
 
 def seen_before(cohort: str, features: Features, encoder: Encoder) -> list[Finding]:
     """A warning where photos are among those that the encoder was trained on."""
-    from anthropo.learning.cohort import Finding
-
     n = encoder.has_seen(features.digests.tolist())
     if not n:
         return []
@@ -439,7 +391,6 @@ def _refuse_early(cohort: Cohort, options: Options, task: Task) -> None:
     import numpy as np
 
     from anthropo.learning.attributes import ABSENT, PRESENT
-    from anthropo.learning.cost import parse_cost
     from anthropo.learning.model import collapse, control_label, cost_matrix, rare_labels
 
     for name in options.metadata:

@@ -16,6 +16,7 @@ from anthropo.batch.records import Record
 from anthropo.batch.run import measure_observation, record_of
 from anthropo.errors import FaceError, InputError, ModelError, PhotoError, parameter
 from anthropo.face.landmarker import Face
+from anthropo.learning.features import Features, read_picture, subset
 from anthropo.observation import Observation, observe
 from anthropo.photo import Photo
 from anthropo.reference.tables import parse_age, parse_sex
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from anthropo.explanation.changes import Change
     from anthropo.explanation.contributions import Explanation
     from anthropo.explanation.heatmap import FaceHeat
-    from anthropo.learning.features import Features
     from anthropo.learning.model import Prediction
     from anthropo.learning.trained import Trained
     from anthropo.workflows.model import Model
@@ -136,7 +136,6 @@ def explain(
     from anthropo.explanation.changes import smallest_changes
     from anthropo.explanation.contributions import check_labels, explain_features
     from anthropo.explanation.fitness import unfit
-    from anthropo.learning.features import subset
     from anthropo.learning.model import LabelModel
 
     trained, reading = model.trained, reading or PhotoReading()
@@ -214,20 +213,13 @@ _Seen = dict[str, Observation | Photo]  # by path; photos of a model that reads 
 def _seen(paths: Sequence[str], settings: Settings, encoder: Encoder, jobs: int) -> tuple[_Seen, list[str]]:
     """The photos that can be read, and why others cannot."""
     look = partial(_look, settings=settings, encoder=encoder)
-    seen: _Seen = {}
-    reasons = []
-    for path, one in zip(paths, in_order(look, paths, jobs), strict=True):
-        if isinstance(one, str):
-            reasons.append(one)
-        else:
-            seen[path] = one
-    return seen, reasons
+    looked = dict(zip(paths, in_order(look, paths, jobs), strict=True))
+    reasons = [one for one in looked.values() if isinstance(one, str)]
+    return {path: one for path, one in looked.items() if not isinstance(one, str)}, reasons
 
 
 def _look(path: str, settings: Settings, encoder: Encoder) -> Observation | Photo | str:
     """A photo and the face in it, or why there is none."""
-    from anthropo.learning.features import read_picture
-
     try:
         return read_picture(path, settings, encoder) if settings.no_face else observe(path, settings)
     except (PhotoError, FaceError) as error:

@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anthropo.batch.inputs import collect
 from anthropo.errors import InputError, parameter
+from anthropo.files import file_sha256
 from anthropo.workflows.cohort import PhotoReading, settings_for
 
 if TYPE_CHECKING:
@@ -40,6 +42,11 @@ def export_network(
     reading : PhotoReading, optional
         How these are read.
 
+    Returns
+    -------
+    Exported
+        The file's size, and how far its answers are from the network's.
+
     Raises
     ------
     AnthropoError
@@ -55,7 +62,6 @@ def export_network(
         raise InputError(
             f"{parameter('calibrate')} is for {parameter('int8', True)}. Pass both, or none of them."
         )
-    from anthropo.files import file_sha256
     from anthropo.networks.export import export, require_onnx
     from anthropo.networks.network import Network
 
@@ -67,7 +73,6 @@ def export_network(
 
 def calibration(network: Network, place: str | os.PathLike[str], reading: PhotoReading) -> NDArray[np.uint8]:
     """Pictures of some photos of a folder, pattern or table."""
-    from anthropo.batch.inputs import collect
     from anthropo.networks.bench import calibration_photos
 
     settings = settings_for(reading, network.manifest)

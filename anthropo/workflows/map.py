@@ -12,16 +12,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.encoder.encoders import load_encoder
+from anthropo.encoder.portrait import reshaped
+from anthropo.encoder.regions import DEFAULT_REGIONS
 from anthropo.errors import InputError, parameter
+from anthropo.groups.map import (
+    FaceMap,
+    Grouping,
+    Neighbours,
+    Source,
+    draw_map,
+    group_by,
+    neighbours,
+    numbers_of,
+)
+from anthropo.learning.cohort import Cohort, Finding, Kind, hashed, read_cohort, some
+from anthropo.learning.duplicates import find_duplicates
+from anthropo.learning.features import Features
 from anthropo.workflows.cohort import PhotoReading, check_photos, read_features, settings_for
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from anthropo.groups.map import FaceMap, Grouping, Neighbours, Source
-    from anthropo.learning.cohort import Cohort, Finding, Kind
-    from anthropo.learning.features import Features
 
 Pixels = NDArray[np.uint8]
 
@@ -121,6 +133,10 @@ def map_faces(
     request : MapRequest, optional
     progress : Progress
 
+    Returns
+    -------
+    MapResult
+
     Raises
     ------
     InputError
@@ -133,11 +149,6 @@ def map_faces(
     Traceback (most recent call last):
     anthropo.errors.InputError: cohort.csv: no such file.
     """
-    from anthropo.encoder.encoders import load_encoder
-    from anthropo.encoder.regions import DEFAULT_REGIONS
-    from anthropo.groups.map import draw_map, group_by, neighbours, numbers_of
-    from anthropo.learning.cohort import Finding, read_cohort
-
     request = request or MapRequest()
     people = read_cohort(cohort)
     kind = _kind(people, request.by)
@@ -152,7 +163,11 @@ def map_faces(
     findings += tuple(Finding("warning", "photo", reason) for _, reason in left_out)
     if not len(features):
         return MapResult(drawn=None, left_out=left_out, findings=findings)
-    groups = group_by(_cells(people, features, request.by), kind)
+    cells = {
+        case.photo: case.label if request.by == "label" else case.metadata[request.by]
+        for case in people.cases
+    }
+    groups = group_by([cells[photo] for photo in features.photos.tolist()], kind)
     numbers = numbers_of(features, request.source)
     made = draw_map(numbers.values, perplexity=request.perplexity, seed=request.seed)
     drawn = DrawnMap(
@@ -178,9 +193,6 @@ def map_faces(
 
 def _of_duplicates(features: Features) -> list[Finding]:
     """A warning of photographs that are neighbours because they are one."""
-    from anthropo.learning.cohort import Finding, some
-    from anthropo.learning.duplicates import find_duplicates
-
     pairs = [f"{p.first} = {p.second}" for p in find_duplicates(features) if not p.same_patient]
     if not pairs:
         return []
@@ -193,10 +205,9 @@ def _of_duplicates(features: Features) -> list[Finding]:
 
 def _kind(cohort: Cohort, by: str) -> Kind:
     """What the cells of a column are; refuses one that names people, is empty or is not there."""
-    choices = ["label", *cohort.cases[0].metadata]
+    choices, why = ["label", *cohort.cases[0].metadata], ""
     if by == "label":
         return "category"
-    why = ""
     if by in ("photo", "patient"):
         why = "names single people"
     elif by not in choices:
@@ -208,16 +219,8 @@ def _kind(cohort: Cohort, by: str) -> Kind:
     return cohort.metadata.get(by, "category")
 
 
-def _cells(cohort: Cohort, features: Features, by: str) -> list[str]:
-    """The column's cell of each photo that is drawn."""
-    cells = {case.photo: case.label if by == "label" else case.metadata[by] for case in cohort.cases}
-    return [cells[photo] for photo in features.photos.tolist()]
-
-
 def _ids(features: Features, *, named: bool) -> tuple[str, ...]:
     """The name of each photo, or a number that only who has the photos can trace back."""
-    from anthropo.learning.cohort import hashed
-
     patients: Sequence[str] = features.patients.tolist()
     if named:
         pairs = zip(features.photos.tolist(), patients, strict=True)
@@ -229,8 +232,6 @@ def _ids(features: Features, *, named: bool) -> tuple[str, ...]:
 
 def _thumbnails(features: Features) -> tuple[Pixels, ...]:
     """Small pictures of the faces, in their own shape."""
-    from anthropo.encoder.portrait import reshaped
-
     assert features.portraits is not None  # whoever was looked at has them
     assert features.shapes is not None
     return tuple(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from anthropo.settings import Settings
     from anthropo.workflows.classify import Classification, Photos
     from anthropo.workflows.cohort import PhotoReading
-    from anthropo.workflows.evaluate import EvaluateResult
+    from anthropo.workflows.evaluation import EvaluateResult
     from anthropo.workflows.explain import Case
 
 
@@ -149,7 +149,7 @@ class Model:
         >>> result.evaluations[0].n_photos
         12
         """
-        from anthropo.workflows.evaluate import evaluate_model
+        from anthropo.workflows.evaluation import evaluate_model
 
         return evaluate_model(self, cohort, **options)
 

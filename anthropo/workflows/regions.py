@@ -7,6 +7,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anthropo.encoder.encoders import load_encoder
+from anthropo.encoder.regions import DEFAULT_REGIONS
+from anthropo.learning.cohort import Finding, read_cohort
+from anthropo.learning.cohort_checks import validate
+from anthropo.learning.features import Features
 from anthropo.workflows.cohort import CohortError, PhotoReading, read_features, settings_for
 from anthropo.workflows.progress import Progress, silent
 
@@ -14,8 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from anthropo.groups.regions import Discovery
-    from anthropo.learning.cohort import Finding
-    from anthropo.learning.features import Features
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +70,8 @@ class RegionsResult:
         """A row for each measurement, region and column of metadata: its effect size and significance."""
         import pandas as pd
 
-        found = self.discovery
-        effects = (*found.measurements, *found.regions, *found.metadata)
-        return pd.DataFrame([asdict(effect) for effect in effects])
+        of = self.discovery
+        return pd.DataFrame([asdict(e) for e in (*of.measurements, *of.regions, *of.metadata)])
 
 
 def distinguish(
@@ -90,6 +92,10 @@ def distinguish(
     request : RegionsRequest, optional
     progress : Progress
 
+    Returns
+    -------
+    RegionsResult
+
     Raises
     ------
     InputError
@@ -103,11 +109,7 @@ def distinguish(
     Traceback (most recent call last):
     anthropo.errors.InputError: cohort.csv: no such file.
     """
-    from anthropo.encoder.encoders import load_encoder
-    from anthropo.encoder.regions import DEFAULT_REGIONS
-    from anthropo.groups.regions import checked, discover, pictures, two_groups
-    from anthropo.learning.cohort import read_cohort
-    from anthropo.learning.cohort_checks import validate
+    from anthropo.groups.regions import discover, pictures, two_groups
 
     request = request or RegionsRequest()
     reading = request.reading
@@ -123,7 +125,6 @@ def distinguish(
     findings = validate(people, features, allow_duplicates=request.allow_duplicates)
     if any(finding.level == "error" for finding in findings):
         raise CohortError(people.source, findings, features.left_out, "cannot be compared")
-    checked(features, label)
     with progress(pictures(features, label, request.people), "drawing heatmaps") as advance:
         discovery = discover(
             features,

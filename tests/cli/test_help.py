@@ -16,7 +16,7 @@ from anthropo.face.weights import KNOWN
 def test_help_shows_every_command_and_the_limits_of_use(invoke: Invoke) -> None:
     result = invoke("--help")
     assert result.exit_code == 0
-    for command, (_, line) in COMMANDS.items():
+    for command, line in COMMANDS.items():
         assert re.search(rf"^  {command} ", result.stdout, re.M)
         assert " ".join(line.split()) in " ".join(result.stdout.split())
     text = " ".join(result.stdout.split())
@@ -59,7 +59,7 @@ def test_help_of_learning_commands_loads_no_learning_library() -> None:
 
 def test_a_missing_extra_is_no_error(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     from anthropo.errors import WeightsError
-    from anthropo.workflows import models
+    from anthropo.workflows import weights as models
 
     real = models.locate
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import runpy
 from dataclasses import replace
+from pathlib import Path
 
 import dlib
 import numpy as np
@@ -15,16 +17,14 @@ from anthropo.encoder.regions import (
     FILL,
     HYBRID_REGIONS,
     REGIONS,
-    crop,
     crops,
-    frame_to_photo,
+    frame_to,
     geometry_digest,
 )
 from anthropo.errors import InputError
 from anthropo.face.landmarker import Face, read_face
 from anthropo.face.scheme import MIRROR
 from anthropo.photo import Photo, read_photo
-from anthropo.report.regions import draw_regions
 
 Pixels = NDArray[np.uint8]
 INNER = tuple(n for n in REGIONS if n not in ("background", "face"))
@@ -49,7 +49,7 @@ def test_the_face_chip_is_dlibs(astronaut: Pixels, face: Face) -> None:
     theirs = dlib.get_face_chip(
         astronaut, dlib.full_object_detection(dlib.rectangle(178, 76, 281, 178), points), 150, 0.25
     )
-    ours = crop(Photo.from_array(astronaut), rounded, "face", 150)
+    ours = crops(Photo.from_array(astronaut), rounded, ["face"], 150)[0]
     assert difference(ours, theirs) < 1.2
     for shifted in (theirs[1:, :], theirs[:, 1:]):  # half a pixel would show
         assert difference(ours[: len(shifted), : shifted.shape[1]], shifted) > 3
@@ -76,7 +76,7 @@ def test_regions_are_in_the_agreed_order() -> None:
 def test_regions_hold_what_they_are_called(
     face: Face, region: str, inside: tuple[int, ...], outside: tuple[int, ...]
 ) -> None:
-    to_photo = frame_to_photo(face)
+    to_photo = frame_to(face.landmarks)
     points = np.linalg.solve(to_photo[:, :2], (face.landmarks - to_photo[:, 2]).T).T
     r = REGIONS[region]
     within = ((points > r.box[:2]) & (points < r.box[2:])).all(1)
@@ -124,7 +124,7 @@ def test_what_is_smaller_than_a_chips_pixel_does_not_alias(face: Face) -> None:
     for stripes in (x % 2, y % 2, (x + y) % 2):
         photo = Photo.from_array((stripes * 255).astype(np.uint8))
         for size in (40, 61, 75, 97, 110):
-            chip = crop(photo, moved(face, face.landmarks * 2.2), "face", size)
+            chip = crops(photo, moved(face, face.landmarks * 2.2), ["face"], size)[0]
             assert np.abs(chip[5:-5, 5:-5].astype(float) - 127.5).max() < 45
 
 
@@ -139,7 +139,7 @@ def test_a_chip_with_more_pixels_than_the_decoded_photo_is_decoded_finer(
     assert coarse.decode_scale == 8
     fine = Photo.from_array(np.asarray(Image.open(path)))
     for region in ("face", "mouth"):
-        assert difference(crop(coarse, large, region, 200), crop(fine, large, region, 200)) < 2
+        assert difference(crops(coarse, large, [region], 200)[0], crops(fine, large, [region], 200)[0]) < 2
 
 
 def test_a_coarse_decode_suffices_for_small_chips(astronaut: Pixels, face: Face) -> None:
@@ -154,7 +154,7 @@ def test_a_coarse_decode_suffices_for_small_chips(astronaut: Pixels, face: Face)
 
     small = np.asarray(Image.open(io.BytesIO(data.getvalue())).resize((512, 512)))
     photo = Watched(small, "large.jpg", (4096, 4096), 8, data.getvalue())
-    crop(photo, moved(face, (face.landmarks + 0.5) * 8 - 0.5), "face", 100)
+    crops(photo, moved(face, (face.landmarks + 0.5) * 8 - 0.5), ["face"], 100)
     assert calls == [8]
 
 
@@ -170,27 +170,29 @@ def test_only_the_region_is_shown(astronaut: Pixels, face: Face) -> None:
 
 def test_the_background_shows_no_face_and_its_cover_tells_nothing(astronaut: Pixels, face: Face) -> None:
     photo = Photo.from_array(astronaut)
-    chip = crop(photo, face, "background", 150)
+    chip = crops(photo, face, ["background"], 150)[0]
     covered = (chip == FILL).all(2)
     assert 0.3 < covered.mean() < 0.5
     assert not dlib.get_frontal_face_detector()(np.ascontiguousarray(chip.repeat(3, 0).repeat(3, 1)), 0)
-    to_photo = frame_to_photo(face)
+    to_photo = frame_to(face.landmarks)
     points = np.linalg.solve(to_photo[:, :2], (face.landmarks - to_photo[:, 2]).T).T
     x, y = ((points - REGIONS["background"].window[:2]) / 3 * 150).astype(int).T
     assert covered[y, x].all()
     wide = moved(face, face.landmarks * (1.3, 1))  # another shape of face: the same cover
-    assert ((crop(photo, wide, "background", 150) == FILL).all(2) == covered).all()
+    assert ((crops(photo, wide, ["background"], 150)[0] == FILL).all(2) == covered).all()
 
 
 def test_beyond_the_photo_it_is_black(astronaut: Pixels, face: Face) -> None:
     cut = astronaut[:, 200:]
-    chip = crop(Photo.from_array(cut), moved(face, face.landmarks - (200, 0)), "face", 150)
+    chip = crops(Photo.from_array(cut), moved(face, face.landmarks - (200, 0)), ["face"], 150)[0]
     assert (chip[:, :20] == 0).all()
     assert chip[:, 75:].mean() > 50
 
 
 def test_a_face_beyond_the_photo_gives_a_black_chip(astronaut: Pixels, face: Face) -> None:
-    assert (crop(Photo.from_array(astronaut), moved(face, face.landmarks + 2000), "face", 50) == 0).all()
+    assert (
+        crops(Photo.from_array(astronaut), moved(face, face.landmarks + 2000), ["face"], 50)[0] == 0
+    ).all()
 
 
 def test_no_region_no_chip(astronaut: Pixels, face: Face) -> None:
@@ -201,9 +203,9 @@ def test_an_unknown_region_is_refused_with_the_choices(astronaut: Pixels, face: 
     with pytest.raises(
         InputError, match=r"region 'ear': unknown\. Choose from face, upper, middle, lower, eyes,"
     ):
-        crop(Photo.from_array(astronaut), face, "ear", 150)
+        crops(Photo.from_array(astronaut), face, ["ear"], 150)
     with pytest.raises(ValueError, match="size=0"):
-        crop(Photo.from_array(astronaut), face, "face", 0)
+        crops(Photo.from_array(astronaut), face, ["face"], 0)
 
 
 def test_the_digest_follows_the_geometry(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +218,8 @@ def test_the_digest_follows_the_geometry(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_every_region_is_drawn(astronaut: Pixels, face: Face) -> None:
     photo = Photo.from_array(astronaut)
-    picture = np.asarray(draw_regions(photo, face))
+    script = Path(__file__).parents[2] / "development" / "regions_picture.py"
+    picture = np.asarray(runpy.run_path(str(script))["draw_regions"](photo, face))
     for chip in crops(photo, face, tuple(REGIONS), 180):
         windows = (picture[34:214], picture[248:428])
         assert any(

@@ -11,7 +11,8 @@ from sklearn.metrics import roc_auc_score
 
 from anthropo.errors import InputError, ModelError
 from anthropo.learning import deep
-from anthropo.learning.attributes import ABSENT, PRESENT, AttributeModel, find_relations, split_labels
+from anthropo.learning.attributes import ABSENT, PRESENT, AttributeModel, find_relations
+from anthropo.learning.cohort import split_labels
 from anthropo.learning.features import Features, feature_frame
 from anthropo.learning.model import Options
 

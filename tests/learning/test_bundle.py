@@ -531,7 +531,7 @@ def test_a_manifest_of_other_kinds(
 def test_any_known_key_may_be_null(members: Members, tmp_path: Path) -> None:
     from anthropo.learning.card import card, describe
 
-    for key in bundles._KINDS.keys() - {"format", "format_version", "files"}:
+    for key in bundles._kinds().keys() - {"format", "format_version", "files"}:
         path = tmp_path / "null"
         path.write_bytes(packed(listed(members, **{key: None})))
         manifest = read_bundle(path).manifest

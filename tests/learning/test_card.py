@@ -131,7 +131,7 @@ def test_without_anything_it_says_that_nothing_is_known() -> None:
     assert len(_sections(text)) == 7
     assert "No validation figures in this model." in section("Validation", text)
     assert "Weights and licences: not stated." in section("Inputs", text)
-    assert "whom it fails is unknown" in section("Limitations", text)
+    assert "it is unknown for which people the model is less accurate" in section("Limitations", text)
     assert "None" not in text
 
 

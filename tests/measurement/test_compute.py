@@ -12,12 +12,12 @@ from PIL import Image
 
 import anthropo
 from anthropo.face.fine import refine
+from anthropo.face.frame import Floats
 from anthropo.face.gate import Check
 from anthropo.face.landmarker import Face, read_face
 from anthropo.face.scheme import MIRROR
 from anthropo.measurement.anatomy import instrument
 from anthropo.measurement.compute import Measurement, doubted, error_growth, evaluate, measure_face
-from anthropo.measurement.geometry import Floats
 from anthropo.measurement.pooling import pool
 from anthropo.measurement.registry import PIXELS, registry
 from anthropo.measurement.scale import Scale, ScaleError, parse_scale

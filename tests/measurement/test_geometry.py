@@ -157,7 +157,7 @@ def test_kinds_on_a_square() -> None:
     assert kinds.perimeter(a, b, c, d) == pytest.approx(16)
     assert kinds.sag(a, b, np.array([1.0, 3]), np.array([2.0, -5])) == pytest.approx(5)
     assert kinds.cant(a, b, a, c) == pytest.approx(45)
-    assert kinds.midpoint(a, c) == pytest.approx([2, 2])
+    assert kinds.mean(a, c) == pytest.approx([2, 2])
     assert kinds.off_level(b, c, a, d) == pytest.approx(4)
     # down the photo from a to d: b lies to the photo's right
     assert kinds.offset(b, a, d) == pytest.approx(4)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import Pixels
 
-from anthropo.encoder.regions import FILL, crops, frame_to_photo, middle_square
+from anthropo.encoder.regions import FILL, crops, frame_to, middle_square
 from anthropo.face.landmarker import Face, read_face
 from anthropo.networks.chips import View
 from anthropo.photo import Photo
@@ -25,8 +25,8 @@ def test_in_place_is_what_the_hybrid_encodes(seen: tuple[Photo, Face]) -> None:
 def test_scaled_regions_fill_the_picture(seen: tuple[Photo, Face]) -> None:
     photo, face = seen
     names = ("face", "upper", "middle", "lower")
-    in_place = View(names, 96, "mean-face", "in-place").cut(photo, frame_to_photo(face))
-    scaled = View(names, 96, "mean-face", "scaled").cut(photo, frame_to_photo(face))
+    in_place = View(names, 96, "mean-face", "in-place").cut(photo, frame_to(face.landmarks))
+    scaled = View(names, 96, "mean-face", "scaled").cut(photo, frame_to(face.landmarks))
     painted = (in_place == FILL).all(-1).mean((1, 2))
     assert painted[0] == 0
     assert (painted[1:] > 0.3).all()

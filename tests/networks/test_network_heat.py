@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from anthropo.encoder.regions import FACE_WINDOW, frame_to_photo
+from anthropo.encoder.regions import FACE_WINDOW, frame_to
 from anthropo.explanation import heatmap
 from anthropo.explanation.heatmap import Head, heatmaps
 from anthropo.face.landmarker import Face, read_face
@@ -53,7 +53,7 @@ def seeing_spots(folder: Path, views: tuple[str, ...]) -> NetworkEncoder:
     network = nets.network(views=views)
     network.save(folder / "net.anthropo")
     encoder = network_encoder(folder / "net.anthropo")
-    return replace(encoder, dimension=2, _trained=replace(network, modules=tuple(Spot() for _ in views)))
+    return replace(encoder, dimension=2, network=replace(network, modules=tuple(Spot() for _ in views)))
 
 
 def angle_head() -> Head:
@@ -77,7 +77,7 @@ def test_a_landmark_is_at_the_same_place_in_picture_and_square(
         places = heatmap._in_square(view, region, face)
         across, down = places[0, 1] - places[0, 0], places[1, 0] - places[0, 0]
         in_square = places[0, 0] + across * (64 * x - 0.5) + down * (64 * y - 0.5)
-        common = frame_to_photo(face)
+        common = frame_to(face.landmarks)
         back = common[:, :2] @ (FACE_WINDOW[2] * in_square + FACE_WINDOW[:2]) + common[:, 2]
         np.testing.assert_allclose(back, landmark, atol=1e-6)
 
@@ -98,7 +98,7 @@ def test_the_map_lies_where_the_network_looks_and_adds_up(
     # smoothing loses what it carries beyond the region
     assert values.sum() == pytest.approx(full - none, abs=0.1 * abs(full - none))
     y, x = np.unravel_index(np.abs(values).argmax(), values.shape)
-    at = heatmap._in_square(encoder.view, region, face)[int(SPOT[0] * 48), int(SPOT[1] * 48)]
+    at = heatmap._in_square(encoder.network.view, region, face)[int(SPOT[0] * 48), int(SPOT[1] * 48)]
     assert np.hypot(*(np.array([x + 0.5, y + 0.5]) / side - at)) < 0.08
 
 

@@ -137,12 +137,12 @@ def test_identity_first_then_the_labels(tmp_path: Path) -> None:
 
 def test_the_head_of_the_identity_stage_begins_he_normal() -> None:
     """Xavier with 0.3 is of the head that is new in fine-tuning."""
-    from anthropo.networks.training_loop import _heads, _Trainer
+    from anthropo.networks.training_loop import _Trainer
 
     recipe = small("deepgestalt")
     spec = {"task": "labels", "backbone": "deepgestalt", "channels": 3, "dropout": 0.5, "head": "linear"}
     module = build({**spec, "outputs": 800})
-    (head,) = _heads(module)
+    head: Any = module.head
     trainer = _Trainer.__new__(_Trainer)
     trainer.parameters = recipe.parameters
     wanted = {True: (2 / head.in_features) ** 0.5, False: (0.3 * 2 / (head.in_features + 800)) ** 0.5}

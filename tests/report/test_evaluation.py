@@ -22,7 +22,7 @@ from anthropo.report.evaluation import (
     print_comparison,
     print_evaluation,
     summary,
-    write_page,
+    write_evaluation,
 )
 from anthropo.report.evaluation_figures import figures, svg
 
@@ -285,7 +285,7 @@ def test_figures_can_be_drawn_of_one_label_only() -> None:
     for figure in drawn.values():
         svg(figure)
     assert "Noonan, –" not in summary(made)
-    assert "AUROC –" in page(made, {})
+    assert "AUROC –" in page(made)
 
 
 def test_svg_is_the_same_each_time(made: Evaluation) -> None:
@@ -295,7 +295,7 @@ def test_svg_is_the_same_each_time(made: Evaluation) -> None:
 
 
 def test_page_needs_nothing_else(made: Evaluation) -> None:
-    text = page(made, figures(made))
+    text = page(made)
     assert re.findall(r'(?:src|href)="(?!data:)', text) == []
     assert "<script" not in text
     assert "http" not in text
@@ -317,7 +317,7 @@ def test_page_needs_nothing_else(made: Evaluation) -> None:
 
 
 def test_page_of_several_labels_lists_each(several: Evaluation) -> None:
-    text = page(several, {})
+    text = page(several)
     assert "Label by label" in text
     value = several.by_label["Williams"]["auroc"].value
     assert f"{value:.3f}" in text
@@ -327,7 +327,7 @@ def test_page_escapes_what_users_name() -> None:
     labels = ("<b>control</b>", "No & onan")
     models = {"hybrid": model(1, 2.0, labels=labels)}
     made = Evaluation.of(models, positive=labels[1], left_out=[("<i>.jpg", "<i>.jpg: no face")], bootstrap=20)
-    text = page(made, figures(made))
+    text = page(made)
     assert "<b>control" not in text
     assert "<i>" not in text
     assert "No &amp; onan" in text
@@ -349,13 +349,13 @@ def test_labels_of_any_script_stay_text() -> None:
     assert "健常" in svg(evaluation_figures.confusion_figure(made)).decode()
 
 
-def test_write_page(made: Evaluation, tmp_path: Path) -> None:
-    write_page(tmp_path / "report.html", made, {})
-    assert (tmp_path / "report.html").read_text(encoding="utf-8") == page(made, {})
+def test_write_evaluation(made: Evaluation, tmp_path: Path) -> None:
+    write_evaluation(tmp_path / "report.html", made)
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == page(made)
     with pytest.raises(
         InputError, match=r"none/report.html: cannot be written \(No such file or directory\)"
     ):
-        write_page(tmp_path / "none" / "report.html", made, {})
+        write_evaluation(tmp_path / "none" / "report.html", made)
 
 
 def test_terminal(made: Evaluation, several: Evaluation, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anthropo.encoder.regions import FACE_WINDOW, frame_to, frame_to_photo
+from anthropo.encoder.regions import FACE_WINDOW, frame_to
 from anthropo.face.landmarker import Face, read_face
 from anthropo.photo import Photo
 from anthropo.report import heat
@@ -66,7 +66,7 @@ def test_photo_shows_a_place_where_it_is(photo: Photo, face: Face) -> None:
     assert drawn.size == (400, 400)
     at = middle(coloured(drawn, plain))
     # back from the picture to the photo: the picture is a square around the map's, zoomed
-    to = frame_to_photo(face)
+    to = frame_to(face.landmarks)
     left, top, side = FACE_WINDOW
     corners = (
         np.array([(a, b) for a in (left, left + side) for b in (top, top + side)]) @ to[:, :2].T + to[:, 2]

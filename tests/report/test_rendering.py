@@ -30,8 +30,8 @@ def test_every_page_has_the_one_base_and_its_stylesheet(path: Path) -> None:
 
 def test_page_needs_nothing_else_and_escapes_what_it_is_given() -> None:
     text = page(
-        "comparison.html", networks=["<b>"], rows=[("a & b", ["0.9"])], recipe="r", photos=1, patients=1,
-        cohort={"photos": 1, "patients": 1, "left_out": 0}, parameters={"x": None},
+        "compare_networks.html", networks=["<b>"], rows=[("a & b", ["0.9"])], recipe="r", photos=1,
+        patients=1, cohort={"photos": 1, "patients": 1, "left_out": 0}, parameters={"x": None},
     )  # fmt: skip
     assert "&lt;b&gt;" in text
     assert "<dt>x</dt><dd>–</dd>" in text

@@ -7,7 +7,7 @@ import pytest
 
 from anthropo.learning.judging import CrossValidation, Question
 from anthropo.learning.model import Options
-from anthropo.workflows import evaluate
+from anthropo.workflows import evaluation as evaluate
 from anthropo.workflows.cohort import Material, PhotoReading, TrainRequest
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -92,13 +93,8 @@ def document(case: Case, disclosure: Disclosure = EVERYTHING) -> Document:
 
 
 def _label(case: Case, explained: Explained) -> Document:
-    return {
-        "label": explained.label,
-        "probability": explained.probability,
-        "log_odds": explained.log_odds,
-        "bias": explained.bias,
-        "residual": explained.residual,
-        "how": explained.how,
+    names = ("label", "probability", "log_odds", "bias", "residual", "how")
+    return {name: getattr(explained, name) for name in names} | {
         "against": dict(explained.against),
         "contributions": [_contribution(case, c) for c in explained.contributions],
     }
@@ -111,7 +107,8 @@ def _contribution(case: Case, c: Contribution) -> Document:
         return made
     value = result.measured
     people = standing(case.trained, c.name, value.value)
-    numbers = {key: _number(getattr(value, key)) for key in ("value", "lo", "hi")}
+    numbers = {key: getattr(value, key) for key in ("value", "lo", "hi")}
+    numbers = {key: None if math.isnan(number) else number for key, number in numbers.items()}
     return made | numbers | {
         "unit": value.unit,
         "reason": value.reason,
@@ -120,21 +117,14 @@ def _contribution(case: Case, c: Contribution) -> Document:
     }  # fmt: skip
 
 
-def _number(value: float) -> float | None:
-    return value if value == value else None  # JSON has no NaN
-
-
 def heat_label(case: Case) -> str:
     """The label that the heatmaps are of."""
     return next(e.label for e in case.explanation.labels if e.how == "trained")
 
 
 def _heat(heat: Heatmap) -> Document:
-    made: Document = {
-        "log_odds": heat.contribution,
-        "baseline": heat.baseline,
-        "not_accounted_for": heat.completeness,
-    }
+    made: Document = {"log_odds": heat.contribution, "baseline": heat.baseline}
+    made["not_accounted_for"] = heat.completeness
     if heat.faithfulness is not None:
         figures = asdict(heat.faithfulness)
         passes, reason = figures.pop("passes"), figures.pop("reason")

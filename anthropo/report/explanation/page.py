@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from anthropo.explanation.standing import standing, training_z
-from anthropo.files import write as write_file
+from anthropo.files import write
 from anthropo.learning.card import describe
 from anthropo.measurement.registry import Entry, registry
 from anthropo.reference.traits import BORDERLINE, LOOK, PRESENT
@@ -18,15 +17,9 @@ from anthropo.report import rendering
 from anthropo.report.answers import probability_words, set_words
 from anthropo.report.explanation.document import EVERYTHING, Disclosure, Document, document, heat_label
 from anthropo.report.explanation.pictures import chart, pictures
-from anthropo.report.explanation.words import (
-    against_words,
-    bars,
-    changes_words,
-    signed,
-    standard_words,
-)
+from anthropo.report.explanation.words import against_words, bars, changes_words, signed, standard_words
 from anthropo.report.figures import REGION_COLOURS
-from anthropo.report.rendering import embedded, jpeg, png
+from anthropo.report.rendering import as_json, embedded, jpeg, png
 from anthropo.report.tables import number, sign
 from anthropo.report.traits import evidence_words, worth_a_line
 from anthropo.workflows.explain import Case
@@ -34,29 +27,54 @@ from anthropo.workflows.explain import Case
 _LISTED = (PRESENT, BORDERLINE, LOOK)  # traits that a page lists
 
 
-def write(path: Path, case: Case, disclosure: Disclosure = EVERYTHING, notes: Sequence[str] = ()) -> None:
-    """Write the explanation by the suffix of `path`, with notes at its head."""
+def write_explanation(
+    path: Path, case: Case, disclosure: Disclosure = EVERYTHING, notes: Sequence[str] = ()
+) -> None:
+    """Write why a model says what it says of a person, by the suffix of a file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        With the suffix .html, for a page that needs nothing else, .json, or .png, for a chart.
+    case : anthropo.Case
+        As `Model.explain` returns it.
+    disclosure : Disclosure
+        Parts of the case that a reader may see; left out, all of them but the nearest patients.
+    notes : sequence of str
+        Sentences at the head of a page.
+
+    Returns
+    -------
+    None
+        An InputError is raised if the file cannot be written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import anthropo
+    >>> from anthropo.report import Disclosure, write_explanation
+    >>> case = anthropo.load_model("m.anthropo").explain("person.jpg", heatmaps=False)
+    >>> write_explanation(Path("why.html"), case, Disclosure(anonymous=True))
+    >>> "person.jpg" in Path("why.html").read_text()
+    False
+    """
     suffix = path.suffix.lower()
     if suffix == ".png":
-        write_file(path, chart(case, disclosure))
+        write(path, chart(case, disclosure))
         return
     made = document(case, disclosure)
     made["notes"] = [*notes, *made["notes"]]
-    if suffix == ".json":
-        write_file(path, json.dumps(made, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
-    else:
-        write_file(path, page(case, disclosure, made))
+    write(path, as_json(made) + "\n" if suffix == ".json" else page(case, disclosure, made))
 
 
 def page(case: Case, disclosure: Disclosure, made: Document) -> str:
     """The explanation as one HTML page that needs nothing else."""
-    trained, profile = case.trained, case.trained.profile
+    trained = case.trained
     charts = {e.label: bars(e) for e in case.explanation.labels}
     limits = {
         label: max((abs(bar.log_odds) for bar in chart if bar.kind == "measurement"), default=0.0)
         for label, chart in charts.items()
     }
-    by_measurement = {c.name: c.log_odds for c in case.explanation.labels[0].of("measurement")}
     return rendering.page(
         "explanation.html",
         case=case,
@@ -66,7 +84,7 @@ def page(case: Case, disclosure: Disclosure, made: Document) -> str:
         charts=charts,
         limit=max((abs(bar.log_odds) for chart in charts.values() for bar in chart), default=1.0) or 1.0,
         measured_limit=limits,
-        by_measurement=by_measurement,
+        by_measurement={c.name: c.log_odds for c in case.explanation.labels[0].of("measurement")},
         pictures=pictures(case, disclosure),
         jpeg=lambda picture: embedded(jpeg(picture)),
         png=lambda picture: embedded(png(picture)),
@@ -85,7 +103,7 @@ def page(case: Case, disclosure: Disclosure, made: Document) -> str:
         standard=standard_words(trained),
         training_z=lambda name, value: training_z(trained, name, value),
         strip=lambda name: _strip(case, name),
-        profile=profile,
+        profile=trained.profile,
         card=describe(trained.manifest),
         summary=_summary(case),
     )

@@ -52,19 +52,23 @@ def pictures(case: Case, disclosure: Disclosure) -> Pictures:
     """Draw what may be seen of a case."""
     labels = _labels_of_averages(case)
     profile = case.trained.profile
+    people = dict(zip(profile.labels, profile.patients, strict=True)) if profile else {}
     averages = tuple(
-        Average(label=label, people=people, picture=_composite(case.trained, label)[0])
-        for label, people in zip(profile.labels, profile.patients, strict=True) if label in labels
-    ) if profile else ()  # fmt: skip
-    averages = tuple(sorted(averages, key=lambda average: labels.index(average.label)))
-    photo = None if disclosure.anonymous else _photograph(case)
+        Average(label=label, people=people[label], picture=_composite(case.trained, label)[0])
+        for label in labels
+    )
+    photo = None
+    if not disclosure.anonymous:
+        face = case.face
+        photo = figures.overlay(case.photo, face) if face else Image.fromarray(_square(case, _PICTURE))
     if case.heat is None:
         return Pictures(photo=photo, averages=averages)
     whole = case.heat.whole.values
     limit = heat.common_limit([whole])
 
+    hidden = disclosure.anonymous or disclosure.template
+
     def drawn(values: Floats, side: int) -> Image.Image:
-        hidden = disclosure.anonymous or disclosure.template
         if case.face is None:
             blank = np.full((side, side, 3), 255, dtype=np.uint8)
             return heat.square(blank if hidden else _square(case, side), values, limit)
@@ -138,12 +142,6 @@ def _labels_of_averages(case: Case) -> list[str]:
     if controls in ranked[1:]:
         ranked = [ranked[0], controls]
     return (ranked or list(profile.labels))[:2]
-
-
-def _photograph(case: Case) -> Image.Image:
-    if case.face is None:
-        return Image.fromarray(_square(case, _PICTURE))
-    return figures.overlay(case.photo, case.face)
 
 
 def _square(case: Case, side: int) -> NDArray[np.uint8]:

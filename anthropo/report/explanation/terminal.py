@@ -8,13 +8,7 @@ import click
 
 from anthropo.errors import parameter
 from anthropo.report.answers import print_answer
-from anthropo.report.explanation.words import (
-    against_words,
-    bars,
-    changes_words,
-    measured_words,
-    signed,
-)
+from anthropo.report.explanation.words import against_words, bars, changes_words, measured_words, signed
 from anthropo.workflows.explain import Case
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from anthropo.explanation.changes import Change
 from anthropo.explanation.contributions import Contribution, Explained
 from anthropo.explanation.standing import training_z
 from anthropo.learning.trained import Trained
@@ -33,7 +32,7 @@ def bars(explained: Explained) -> list[Bar]:
     for kind in ("region", "metadata", "measurement"):
         terms = explained.of(kind)
         most = _SHOWN if kind == "measurement" else len(terms)
-        chart += [Bar(kind, name_of(c), c.log_odds, c.name) for c in terms[:most]]
+        chart += [Bar(kind, _name_of(c), c.log_odds, c.name) for c in terms[:most]]
         if len(terms) > most:
             rest = sum(c.log_odds for c in terms[most:])
             chart.append(Bar(kind, f"{len(terms) - most} other measurements together", rest))
@@ -42,11 +41,11 @@ def bars(explained: Explained) -> list[Bar]:
     return chart
 
 
-def name_of(c: Contribution) -> str:
+def _name_of(c: Contribution) -> str:
     """A contribution's name for people."""
-    if c.kind == "measurement" and c.name in registry():
-        return registry()[c.name].name
-    return {"region": f"region: {c.name}", "metadata": f"metadata: {c.name}"}.get(c.kind, c.name)
+    if c.kind == "measurement":
+        return registry()[c.name].name if c.name in registry() else c.name
+    return f"{c.kind}: {c.name}"
 
 
 def against_words(explained: Explained) -> str:
@@ -63,20 +62,18 @@ def against_words(explained: Explained) -> str:
     return f"log-odds of {explained.label} against the other labels, each as probable as it is ({listed})"
 
 
-def change_words(change: Change) -> str:
-    """One sentence."""
-    entry = registry().get(change.measurement)
-    name, unit = (entry.name, entry.unit) if entry else (change.measurement, "")
-    return (
-        f"{name}: {number(change.needed, unit)} in place of {number(change.value, unit)} {unit} "
-        f"({change.spread:+.1f} SD of the training people) would make it {change.decision}."
-    )
-
-
 def changes_words(case: Case) -> list[str]:
     """Sentences on what would change the decision."""
-    if case.changes:
-        return [change_words(change) for change in case.changes]
+    sentences = []
+    for change in case.changes:
+        entry = registry().get(change.measurement)
+        name, unit = (entry.name, entry.unit) if entry else (change.measurement, "")
+        sentences.append(
+            f"{name}: {number(change.needed, unit)} in place of {number(change.value, unit)} {unit} "
+            f"({change.spread:+.1f} SD of the training people) would make it {change.decision}."
+        )
+    if sentences:
+        return sentences
     if not case.trained.manifest.get("measurements"):
         return ["The model reads no measurements, so that there is none to change."]
     return ["No single measurement would change the decision, up to 4 standard deviations either way."]

@@ -6,6 +6,9 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from anthropo.learning.bundle import read_bundle
+from anthropo.learning.card import card, describe
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -45,6 +48,10 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     path : path
         What `anthropo.train` or `anthropo finetune` wrote.
 
+    Returns
+    -------
+    Inspection
+
     Raises
     ------
     ModelError
@@ -57,8 +64,6 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     'control, synthetic-A'
     """
     from anthropo.learning.attributes import AttributeModel
-    from anthropo.learning.bundle import read_bundle
-    from anthropo.learning.card import card, describe
     from anthropo.learning.trained import Trained
 
     manifest = read_bundle(path).manifest

@@ -9,8 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anthropo.encoder.encoders import ENCODERS
 from anthropo.errors import InputError, WeightsError, parameter
 from anthropo.files import file_sha256
+from anthropo.learning.cohort import Finding, Kind, read_cohort
+from anthropo.learning.cohort_checks import validate
+from anthropo.learning.evaluation import Evaluation
+from anthropo.learning.features import Features, subset
 from anthropo.workflows.cohort import (
     CohortError,
     Material,
@@ -26,9 +31,6 @@ from anthropo.workflows.progress import Progress, silent
 if TYPE_CHECKING:
     import pandas as pd
 
-    from anthropo.learning.cohort import Finding, Kind
-    from anthropo.learning.evaluation import Evaluation
-    from anthropo.learning.features import Features
     from anthropo.learning.judged import Judged
     from anthropo.learning.judging import CrossValidation, Question
     from anthropo.learning.model import Task
@@ -91,6 +93,10 @@ def evaluate(
     bootstrap : int
         Resamples of the patients, for intervals.
     progress : Progress
+
+    Returns
+    -------
+    EvaluateResult
 
     Raises
     ------
@@ -191,8 +197,6 @@ def _evaluation(
     prevalence: float | None,
     **how: Any,
 ) -> Evaluation:
-    from anthropo.learning.evaluation import Evaluation
-
     return Evaluation.of(
         question.models,
         attribute=question.attribute,
@@ -229,7 +233,6 @@ def _of_attribute(questions: tuple[Question, ...], attribute: str | None) -> tup
 
 def _compared(material: Material, varied: Iterable[str], progress: Progress) -> CrossValidation:
     """The hybrids of all combinations of what is varied, on the same folds."""
-    from anthropo.encoder.encoders import ENCODERS
     from anthropo.learning.judging import CrossValidation, Question
 
     notes: list[str] = []
@@ -274,9 +277,6 @@ def _described(material: Material) -> dict[str, Any]:
     return rows
 
 
-# ------------------------------------------------------------------------------------- a trained model
-
-
 def evaluate_model(
     model: Model,
     cohort: str | os.PathLike[str],
@@ -291,8 +291,6 @@ def evaluate_model(
     progress: Progress = silent,
 ) -> EvaluateResult:
     """Judge a trained model as it is; see `anthropo.Model.evaluate`."""
-    from anthropo.learning.cohort import Finding, read_cohort
-    from anthropo.learning.cohort_checks import validate
     from anthropo.learning.judging import judge_trained
 
     trained, path, reading = model.trained, model.path, reading or PhotoReading()
@@ -356,7 +354,6 @@ def _positive_of_trained(trained: Trained, labels: Sequence[str], wanted: str | 
 
 def _known(trained: Trained, features: Features) -> Features:
     """Features without photos of labels that the model does not know, which are named as left out."""
-    from anthropo.learning.features import subset
     from anthropo.learning.model import OTHERS
 
     known = set(trained.model.labels)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anthropo.errors import InputError, parameter
-from anthropo.workflows.finetune import FinetuneRequest, Prepared, prepare
+from anthropo.workflows.finetuning import FinetuneRequest, Prepared, prepare
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def prepare_comparison(
                 f"{parameter('networks', backbone)}: unknown. Choose from {', '.join(BACKBONES)}."
             )
     requests = [
-        replace(request, changes=(*request.changes, f"backbone={backbone}")) for backbone in networks or FIVE
+        replace(request, changes=(*request.changes, f"backbone={backbone}"))
+        for backbone in dict.fromkeys(networks or FIVE)
     ]
     recipes = [one.load_recipe() for one in requests]  # a mistake is found before photos are read
     first = prepare(cohort, requests[0], progress=progress)
@@ -93,6 +95,10 @@ def compare_networks(
     begin : callable, optional
         Called with each backbone's name before it is trained.
 
+    Returns
+    -------
+    ComparedNetworks
+
     Raises
     ------
     CohortError
@@ -109,7 +115,7 @@ def compare_networks(
     """
     import torch
 
-    from anthropo.networks.checkpoints import Checkpoints, folder_of
+    from anthropo.networks.checkpoints import folder_of
     from anthropo.networks.compare import train_one
     from anthropo.networks.training_loop import device_of
 
@@ -142,6 +148,6 @@ def compare_networks(
             )
         )
     for file in files:
-        Checkpoints(folder_of(file), {}).clear()
+        shutil.rmtree(folder_of(file), ignore_errors=True)
     notes = dict.fromkeys(note for one in compared for note in one.finetuned.notes)
     return ComparedNetworks(networks=tuple(compared), notes=tuple(notes))

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from anthropo.errors import InputError, parameter
+from anthropo.groups.composite import (
+    POINT_CODES,
+    Displacement,
+    LabelShapes,
+    Pixels,
+    Sitter,
+    average_face,
+    common_shape,
+    displacement,
+    find_sitters,
+    label_shapes,
+)
+from anthropo.learning.cohort import Case, Finding, read_cohort
 from anthropo.workflows.cohort import PhotoReading, check_photos, settings_for
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from anthropo.groups.composite import Displacement, LabelShapes, Pixels, Sitter
-    from anthropo.learning.cohort import Case, Finding
-
 MIN_PATIENTS = 5  # a composite of fewer shows a person
 PERMUTATIONS = 5000
-Entry = TypeVar("Entry", "Case", "Sitter")
+Entry = TypeVar("Entry", Case, Sitter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +89,6 @@ class CompositeResult:
         """
         import pandas as pd
 
-        from anthropo.groups.composite import POINT_CODES
-
         moved = {one.label: one for one in self.displacements}
         rows: list[dict[str, Any]] = []
         for group in self.groups:
@@ -112,6 +122,10 @@ def composite(
     request : CompositeRequest, optional
     progress : Progress
 
+    Returns
+    -------
+    CompositeResult
+
     Raises
     ------
     InputError
@@ -124,10 +138,6 @@ def composite(
     Traceback (most recent call last):
     anthropo.errors.InputError: cohort.csv: no such file.
     """
-    import numpy as np
-
-    from anthropo.groups.composite import displacement, find_sitters, label_shapes
-    from anthropo.learning.cohort import Finding, read_cohort
     from anthropo.learning.model import control_label
 
     request = request or CompositeRequest()
@@ -165,15 +175,13 @@ def composite(
         ),
         refused=refused,
         left_out=faces.left_out,
-        findings=(*findings, *_of_pairs(sitters), *_on_controls(groups, name, controls)),
+        findings=(*findings, *_of_labels(groups, sitters, name, controls)),
     )
 
 
 def _averages(
     groups: Sequence[LabelShapes], sitters: Sequence[Sitter], request: CompositeRequest, progress: Progress
 ) -> dict[str, Pixels]:
-    from anthropo.groups.composite import average_face, common_shape
-
     common = common_shape(groups) if groups and request.common_shape else None
     with progress(len(sitters), "averaging") as advance:
         return {
@@ -199,12 +207,10 @@ def _enough(entries: Sequence[Entry], least: int) -> tuple[list[Entry], dict[str
 
 
 def _too_few(source: str, label: str, patients: int, least: int) -> str:
-    if not patients:
-        return f"{source}: {label}: no photo with a face. No composite is made."
-    return (
-        f"{source}: {label}: {_patients(patients)} with a face, {least} are needed: a composite of fewer "
-        "shows a person. No composite is made."
-    )
+    why = "no photo with a face"
+    if patients:
+        why = f"{_patients(patients)} with a face, {least} are needed: a composite of fewer shows a person"
+    return f"{source}: {label}: {why}. No composite is made."
 
 
 def _patients(n: int) -> str:
@@ -217,42 +223,30 @@ def _counts(small: dict[str, int]) -> str:
 
 
 def _of_few(least: int) -> list[Finding]:
-    from anthropo.learning.cohort import Finding
-
-    if least >= MIN_PATIENTS:
-        return []
     text = (
         f"{parameter('min_patients', least)}: one of {least} people may be recognised in their composite. Do "
         "not publish it without their consent."
     )
-    return [Finding("warning", "patient", text)]
+    return [Finding("warning", "patient", text)] if least < MIN_PATIENTS else []
 
 
-def _of_pairs(sitters: Sequence[Sitter]) -> list[Finding]:
-    from anthropo.learning.cohort import Finding
-
+def _of_labels(
+    groups: Sequence[LabelShapes], sitters: Sequence[Sitter], name: str | None, controls: LabelShapes | None
+) -> Iterator[Finding]:
+    """Findings about people with several labels, and about controls that are missing."""
     labels = Counter(patient for patient, _ in {(s.patient, s.label) for s in sitters})
-    several = sum(n > 1 for n in labels.values())
-    if not several:
-        return []
-    text = (
-        f"{_patients(several)} with more than one label: counted in each, and as different people where "
-        "labels are compared."
-    )
-    return [Finding("warning", "patient", text)]
-
-
-def _on_controls(
-    groups: Sequence[LabelShapes], name: str | None, controls: LabelShapes | None
-) -> list[Finding]:
-    from anthropo.learning.cohort import Finding
-
-    text = ""
+    if several := sum(n > 1 for n in labels.values()):
+        text = (
+            f"{_patients(several)} with more than one label: counted in each, and as different people where "
+            "labels are compared."
+        )
+        yield Finding("warning", "patient", text)
     if name is None and len(groups) > 1:
         text = (
             "no label is called control, healthy or normal: no maps of displacement. Name it with "
             f"{parameter('controls')}."
         )
+        yield Finding("note", "label", text)
     elif name and groups and controls is None:
         text = f"no maps of displacement: {name} has no composite to compare with."
-    return [Finding("note", "label", text)] if text else []
+        yield Finding("note", "label", text)

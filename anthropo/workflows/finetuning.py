@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anthropo.encoder.regions import IMAGE
 from anthropo.errors import InputError, parameter
+from anthropo.learning.cohort import Finding, read_cohort
+from anthropo.learning.cohort_checks import validate
 from anthropo.workflows.cohort import CohortError, PhotoReading, settings_for
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from anthropo.learning.cohort import Finding
     from anthropo.networks.finetuning import Finetuned
     from anthropo.networks.pictures import CohortPictures
     from anthropo.networks.recipes import Recipe
@@ -55,28 +59,22 @@ class FinetuneRequest:
     reading: PhotoReading = field(default_factory=PhotoReading)
 
     def load_recipe(self) -> Recipe:
-        """The recipe with everything that is wanted otherwise.
-
-        Raises
-        ------
-        InputError
-            If an option does not fit.
-        """
-        from anthropo.encoder.regions import IMAGE
+        """The recipe with everything that is wanted otherwise; an InputError if an option does not fit."""
         from anthropo.networks.recipes import load_recipe
 
         file = Path(self.parameters) if self.parameters else None
+        load = partial(load_recipe, self.recipe, file, self.changes)
         options: dict[str, Any] = {} if self.warm_start is None else {"warm_start": self.warm_start}
-        if not self.reading.no_face:
-            return load_recipe(self.recipe, file, self.changes, **options)
-        recipe = load_recipe(self.recipe, file, self.changes)
-        views = recipe.parameters.views
-        if "views" in recipe.changed and views != (IMAGE,):
-            raise InputError(
-                f"{parameter('no_face', True)} with views {', '.join(views)}, which are of a face. Leave one "
-                "of them out."
-            )
-        return load_recipe(self.recipe, file, self.changes, views=(IMAGE,), **options)
+        if self.reading.no_face:
+            asked = load()
+            views = asked.parameters.views
+            if "views" in asked.changed and views != (IMAGE,):
+                raise InputError(
+                    f"{parameter('no_face', True)} with views {', '.join(views)}, which are of a face. Leave "
+                    "one of them out."
+                )
+            options["views"] = (IMAGE,)
+        return load(**options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -118,9 +116,6 @@ def gather_pictures(
 
     With `identity` its patients take the place of labels.
     """
-    from anthropo.encoder.regions import IMAGE
-    from anthropo.learning.cohort import read_cohort
-    from anthropo.learning.cohort_checks import validate
     from anthropo.networks.pictures import read_pictures
     from anthropo.networks.training_set import view_of
 
@@ -147,15 +142,7 @@ def gather_pictures(
 def prepare(
     cohort: str | os.PathLike[str], request: FinetuneRequest, *, progress: Progress = silent
 ) -> Prepared:
-    """Read everything that a training needs, and deal the patients to its parts.
-
-    Raises
-    ------
-    CohortError
-        If a cohort cannot be trained on.
-    AnthropoError
-        If an option or a cohort cannot be used at all.
-    """
+    """Read everything that a training needs, and deal the patients to its parts."""
     from anthropo.networks.training_loop import device_of
     from anthropo.networks.training_set import training_set
 
@@ -241,7 +228,7 @@ def finetune(
     """
     import torch
 
-    from anthropo.networks.checkpoints import Checkpoints, folder_of
+    from anthropo.networks.checkpoints import folder_of
     from anthropo.networks.finetuning import finetune as train
     from anthropo.networks.training_loop import device_of
 
@@ -258,5 +245,5 @@ def finetune(
     )
     finetuned.network.save(path)
     if not keep_checkpoint:
-        Checkpoints(folder_of(path), {}).clear()
+        shutil.rmtree(folder_of(path), ignore_errors=True)
     return finetuned

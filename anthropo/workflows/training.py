@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from anthropo.errors import InputError, parameter
 from anthropo.workflows.cohort import Material, TrainRequest, gather
-from anthropo.workflows.evaluate import EvaluateResult, evaluations_of, judge_material
+from anthropo.workflows.evaluation import EvaluateResult, evaluations_of, judge_material
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:

@@ -54,6 +54,10 @@ def models(*, check: bool = False) -> Models:
     check : bool
         Whether every file is read and its SHA-256 compared.
 
+    Returns
+    -------
+    Models
+
     Examples
     --------
     >>> [one.weights.name for one in models().installed if not one.weights.extra]

@@ -1,0 +1,5 @@
+from .answers import write_answers as write_answers
+from .evaluation import write_evaluation as write_evaluation
+from .explanation.document import Disclosure as Disclosure
+from .explanation.page import write_explanation as write_explanation
+from .figures import overlay as overlay
