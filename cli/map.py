@@ -64,7 +64,7 @@ def command(cohort: str, output: str, request: MapRequest) -> None:
 
     \b
     Exit code: 0 all photos drawn, 1 none, 2 wrong use, 3 some left out (each with its reason), 130
-    interrupted (photos that are done are in the cache; run again to continue).
+    interrupted (finished photos are in the cache; run again to continue).
 
     \b
     Examples:

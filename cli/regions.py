@@ -54,7 +54,7 @@ def command(cohort: str, label: str, output: str | None, request: RegionsRequest
 
     \b
     Exit code: 0 done, also when photos were left out; 2 wrong use, or an error in the cohort; 130
-    interrupted (photos that are done are in the cache; run again to continue).
+    interrupted (finished photos are in the cache; run again to continue).
 
     \b
     Examples:
