@@ -17,20 +17,20 @@ COMMANDS = {
     "measure": "Measure the faces of photographs: lengths, angles, ratios, with intervals.",
     "traits": "Call HPO traits, and write them as a phenopacket.",
     "train": "Train a model on labelled photographs.",
-    "classify": "Say what a model makes of photographs.",
-    "explain": "Say why a model says what it says of a person.",
-    "evaluate": "Judge a model, or the ways to train one, with intervals.",
+    "classify": "Classify photographs with a trained model.",
+    "explain": "Explain a model's answer for a person.",
+    "evaluate": "Judge a model, or compare ways to train one, with intervals.",
     "composite": "Average face of each label, and where it differs from controls.",
-    "map": "Map of a cohort's faces: who lies near whom.",
+    "map": "Draw a map of a cohort's faces, with similar faces near each other.",
     "regions": "Find what distinguishes the people of a label, and where.",
-    "finetune": "Train a network of the literature on your own photographs.",
+    "finetune": "Train a published network on your photographs.",
     "compare-networks": "Train the networks of a recipe and put recall and precision side by side.",
     "export": "Write a network as ONNX, for devices without torch.",
     "bench": "Measure networks in torch, as ONNX and as int8, side by side.",
-    "inspect": "Tell what a model is, was trained on and can do.",
+    "inspect": "Describe a model: its task, training data and accuracy.",
     "demo": "Train, classify, explain and evaluate on invented people.",
     "reference": "List reference tables, or make one from your own controls.",
-    "models": "List the model weights, where they lie and their licences.",
+    "models": "List the model weights, their places and licences.",
 }
 
 
@@ -72,7 +72,7 @@ def cli(ctx: click.Context) -> None:
       anthropo measure portrait.jpg                 a table of measurements
       anthropo measure photos/ -o faces.csv         a folder, one row per photo
       anthropo measure portrait.jpg --overlay out/  the photo with what was measured
-      anthropo traits p.jpg --sex female --age 31   HPO traits that these measurements make
+      anthropo traits p.jpg --sex female --age 31   HPO traits called from these measurements
 
     \b
       anthropo train cohort.csv -o m.anthropo       a classifier from columns `photo` and `label`

@@ -24,12 +24,13 @@ from anthropo.workflows.cohort import PhotoReading
 def command(
     networks: tuple[str, ...], cohort: str, output: str | None, calibrate: str | None, reading: PhotoReading
 ) -> None:
-    """Measure each NET on COHORT, whom it must not have seen: as it is, as ONNX, and as int8.
+    """Measure each NET on COHORT, whom it must not have seen: in torch, as ONNX, and as int8.
 
-    For each: AUROC and accuracy with 95 % intervals (of attributes their means, without one), number of
-    weights, size of the file, the largest memory of a process that loads it and answers one photo after the
-    other, and the time of an answer, from the cut views to the probabilities (fastest of ten, median over 20
-    photos). Each runtime has a process of its own and one or -j threads, whichever is faster.
+    Reported for each: AUROC and accuracy with 95 % intervals (for attributes, means without an interval),
+    number of weights, size of the file, the largest memory of a process that loads it and answers one photo
+    after the other, and the time of an answer, from the cropped views to the probabilities (fastest of ten,
+    median over 20 photos). Each runtime runs in a separate process with one thread or -j threads, whichever
+    is faster.
 
     COHORT is a table or folder as for `anthropo finetune`. Photos of labels that a network does not
     know are left out for it.

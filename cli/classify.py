@@ -22,7 +22,7 @@ from anthropo.workflows.cohort import PhotoReading
 from anthropo.workflows.model import load_model
 
 
-@click.command(short_help="Say what a model makes of photographs.")
+@click.command(short_help="Classify photographs with a trained model.")
 @options.photos_argument
 @options.model_option
 @options.output_option("FILE", "Write a table: .csv or .parquet (a row per person), or .json (everything).")
@@ -39,7 +39,7 @@ def command(
     encoder_weights: str | None,
     reading: PhotoReading,
 ) -> None:
-    """Say what a model makes of the face on each PHOTO, or of the PHOTO if it was trained with --no-face.
+    """Classify the face on each PHOTO, or the whole PHOTO if the model was trained with --no-face.
 
     PHOTO is a file, a folder (searched throughout), a pattern such as 'p*.jpg', or a CSV with a
     column `photo` (paths relative to the CSV). Photos that share a name in the CSV's column `patient`
@@ -49,8 +49,8 @@ def command(
     The answer is a ranked list with calibrated probabilities; the set of labels that cannot be
     excluded at the model's error rate; the decision of least expected cost, which can be "none of these";
     and the typicality of the face: the share of the people that the model knows who are at least as
-    unlike the others. Labels that are marked "matched" are compared with their nearest patient, for want of
-    patients to train on.
+    unlike the others. Labels that are marked "matched" are compared with their nearest patient, because
+    there were too few patients to train on.
 
     One person is shown as a table, several as a line each, and as CSV in a pipe.
 
@@ -65,7 +65,9 @@ def command(
       anthropo classify --model m.anthropo photos/ -o answers.csv
       anthropo classify --model m.anthropo visits.csv -o answers.json
     """
-    with in_one_sentence("nothing is written. Photos that are done are in the cache; run again to go on."):
+    with in_one_sentence(
+        "nothing is written. Finished photos are in the cache; run the command again to continue."
+    ):
         path = place_to_write(output, (".csv", ".json", ".parquet"), (model, *photos)) if output else None
 
         made = classify(

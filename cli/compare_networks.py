@@ -41,7 +41,7 @@ from anthropo.workflows.finetuning import FinetuneRequest
 @click.option(
     "--resume/--restart",
     default=True,
-    help="Go on from where an interrupted comparison stopped, or begin anew.",
+    help="Continue an interrupted comparison, or start again.",
 )
 @training_options
 @options.passed_as("request", FinetuneRequest)
@@ -52,8 +52,8 @@ def command(
     """Train several networks on COHORT by one recipe, and compare them on the patients that were kept apart.
 
     For each label recall and precision with 95 % intervals, for each network its number of weights, the size
-    of its file and the time that a photo takes. All networks learn from the same patients, stop by the
-    same and are judged by the same.
+    of its file and the time that a photo takes. The same patients are used for training, for
+    early stopping and for judging in all networks.
 
     A comparison that is interrupted goes on where it stopped, within an epoch, when the same command is
     given again.

@@ -51,7 +51,7 @@ from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, compos
     default="one",
     help="With several faces: refuse, or take the largest.",
 )
-@click.option("--fine/--no-fine", default=True, help="Look at the landmarks a second time, in patches.")
+@click.option("--fine/--no-fine", default=True, help="Refine the landmarks in high-resolution patches.")
 @options.jitter_option
 @options.landmarks_option
 @options.landmark_model_option

@@ -31,14 +31,14 @@ _SYNTHETIC = (
 )
 @options.jobs_option
 def command(folder: str, patients: int, labels: tuple[str, ...], jobs: int) -> None:
-    """Show the whole way on SYNTHETIC people, whose pictures are made in FOLDER.
+    """Run all steps on SYNTHETIC people, whose pictures are made in FOLDER.
 
     One public photograph is morphed by known amounts: shorter palpebral fissures, a thinner lip and so on,
     with variation of identity, pose, light and skin tone. No picture shows a real patient, no label is a
     disease, and no figure says anything about real people.
 
     Makes the cohort, trains a model, classifies and explains a picture that the model has not seen,
-    evaluates, and tells where everything is.
+    evaluates, and lists the files.
 
     \b
     Exit code: 0 done, 2 wrong use, 130 interrupted.
@@ -50,7 +50,7 @@ def command(folder: str, patients: int, labels: tuple[str, ...], jobs: int) -> N
     """
     with in_one_sentence(f"what was made is in {folder}; remove it, or name another folder, to start again."):
         if len(labels) < 2:
-            raise InputError(f"--labels {', '.join(labels)}: two labels or more are needed to tell apart.")
+            raise InputError(f"--labels {', '.join(labels)}: two labels or more are needed.")
         run(Path(folder), patients, labels, jobs)
 
 

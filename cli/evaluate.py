@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from anthropo.learning.model import Task
 
 
-@click.command(short_help="Judge a model, or the ways to train one, with intervals.")
+@click.command(short_help="Judge a model, or compare ways to train one, with intervals.")
 @click.argument("cohort", metavar="COHORT")
 @click.option("--model", metavar="MODEL", help="Judge this model on COHORT, whom it must not have seen.")
 @options.output_option("FILE", "Write .json (all figures) or .html (with pictures).")
@@ -62,15 +62,15 @@ def command(
     bootstrap: int,
     request: TrainRequest,
 ) -> None:
-    """Tell how good a model is on people it has not seen, with 95 % intervals.
+    """Measure how good a model is on people it has not seen, with 95 % intervals.
 
     COHORT is what `anthropo train` takes. Without --model, models are trained on parts of it and judged on
     the rest (cross-validation by patient), beside measurements only, regions only, metadata only and
     background only. With --model that model is judged as it is; photos of labels that it does not know
     are left out.
 
-    Figures are of the positive label, where there is one, else means over the labels. They are given for
-    subgroups of sex, age and every column of categories, such as ancestry, as well.
+    If there is a positive label, figures are of this label; otherwise they are means over the labels. They
+    are given for subgroups of sex, age and every column of categories, such as ancestry, as well.
 
     \b
     Exit code: 0 judged, 2 wrong use, or an error in the cohort, 130 interrupted (photos that are done
@@ -84,7 +84,9 @@ def command(
       anthropo evaluate test.csv --model m.anthropo -o report.json
       anthropo evaluate traits.csv --multilabel --positive ptosis -o ptosis.html
     """
-    with in_one_sentence("nothing is written. Photos that are done are in the cache; run again to go on."):
+    with in_one_sentence(
+        "nothing is written. Finished photos are in the cache; run the command again to continue."
+    ):
         path = place_to_write(output, (".json", ".html"), (cohort, model or "")) if output else None
         shared: dict[str, Any] = {"prevalence": prevalence, "bootstrap": bootstrap, "progress": progress}
         if model is not None:

@@ -14,7 +14,7 @@ from anthropo.workflows.explain import ExplainRequest, UnusableError, explain
 from anthropo.workflows.model import load_model
 
 
-@click.command(short_help="Say why a model says what it says of a person.")
+@click.command(short_help="Explain a model's answer for a person.")
 @options.photos_argument
 @options.model_option
 @options.output_option(
@@ -37,7 +37,7 @@ from anthropo.workflows.model import load_model
     metavar="NAME|FILE",
     help="z-scores against this table; may be repeated.  [default: frl-adults, when sex or age is known]",
 )
-@click.option("--template", is_flag=True, help="Draw heatmaps over a line-drawn face in place of the photo.")
+@click.option("--template", is_flag=True, help="Draw heatmaps over a line-drawn face instead of the photo.")
 @click.option("--anonymous", is_flag=True, help="Leave the photo and its name out of what is written.")
 @click.option(
     "--matches", is_flag=True, help="Tell how alike the nearest patients of matched labels are (no picture)."
@@ -58,7 +58,7 @@ def command(
     request: ExplainRequest,
     reading: PhotoReading,
 ) -> None:
-    """Say why a model says what it says of the person in PHOTO.
+    """Explain a model's answer for the person in PHOTO.
 
     Each label's log-odds is an exact sum: what each measurement, each deep region of the face and each
     metadatum adds or takes away. The report shows it beside the photo, with heatmaps of what the regions

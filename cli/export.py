@@ -17,8 +17,8 @@ from anthropo.workflows.export import export_network
 @click.option(
     "--calibrate",
     metavar="PHOTOS",
-    help="Of --int8: photos like those that the device will see, a folder, pattern or CSV. 32 of them tell "
-    "the range of each layer, without which int8 is smaller but no faster. Labels are not used.",
+    help="With --int8: photos like those that the device will see, a folder, pattern or CSV. 32 of them "
+    "calibrate the range of each layer; without this, int8 is smaller but no faster. Labels are not used.",
 )
 @options.network_reading_options
 def command(network: str, output: str, int8: bool, calibrate: str | None, reading: PhotoReading) -> None:
@@ -26,11 +26,11 @@ def command(network: str, output: str, int8: bool, calibrate: str | None, readin
 
     The file takes grey levels (uint8, RGB: photo, view, row, column, channel) for any number of photos and
     gives probabilities and embeddings: normalisation is part of it, and so is the average over the views.
-    What it does not hold is the way from a photo to the views. Its metadata (labels, views, size, alignment)
-    tell what is needed.
+    It does not include the steps from a photo to the views; its metadata (labels, views, size, alignment)
+    describe them.
 
-    Before it is written its answers are compared with the network's: more than 0.0001 apart, and it is not.
-    With --int8 it is printed how far they are apart; `anthropo bench` tells what that costs.
+    Before writing, its answers are compared with the network's; if they differ by more than 0.0001, nothing
+    is written. With --int8 the difference is printed instead; `anthropo bench` shows its effect on accuracy.
 
     \b
     Exit code: 0 written, 2 wrong use or not written, 130 interrupted.

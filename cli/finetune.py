@@ -43,7 +43,7 @@ training_options = options.all_of(
 )
 
 
-@click.command(short_help="Train a network of the literature on your own photographs.")
+@click.command(short_help="Train a published network on your photographs.")
 @click.argument("cohort", metavar="COHORT", required=False)
 @click.option("--recipe", type=click.Choice(RECIPES), required=True, help="Which network, see above.")
 @options.output_option("NET", "The network's file to write, such as net.anthropo.")
@@ -60,7 +60,8 @@ training_options = options.all_of(
 @click.option(
     "--pretrain",
     metavar="COHORT",
-    help="A cohort with a column `patient` whose faces are told apart first (identity stage).",
+    help="A cohort with a column `patient`, on whose faces the network first learns to recognise people "
+    "(identity stage).",
 )
 @click.option(
     "--resume/--restart", default=True, help="Go on from the checkpoint of an interrupted run, or forget it."
@@ -99,9 +100,9 @@ def command(
       face-resnet, face-resnet-map (with more places to attend to): face-resnet
       efficientnet-lite0: efficientnet-lite0
 
-    Patients are dealt to three parts. One fifth is what the printed figures are of, one fifth decides
-    when to stop, the rest is trained on. A checkpoint is written after every epoch (NET.checkpoint/): after
-    Ctrl-C, a crash or a full disk the same command goes on from there and ends with the same network.
+    Patients are dealt to three parts. One fifth gives the printed figures, one fifth decides when to
+    stop, and the rest is used for training. A checkpoint is written after every epoch (NET.checkpoint/):
+    after Ctrl-C, a crash or a full disk the same command goes on from there and ends with the same network.
     Beside NET come NET's loss curves (.history.png) and their numbers (.history.json).
 
     Nothing is downloaded. ImageNet weights are taken from timm's cache if they are there.
@@ -134,7 +135,7 @@ def command(
         _show_parts(prepared)
         folder = folder_of(path)
         if request.resume and any(folder.glob("*.npz")):
-            click.echo(f"going on from the checkpoint in {folder} (--restart begins anew).", err=True)
+            click.echo(f"continuing from the checkpoint in {folder} (--restart starts again).", err=True)
         with reported() as report:
             finetuned = finetune(
                 prepared, path, request, command=command_line(ctx), report=report, keep_checkpoint=True

@@ -13,7 +13,7 @@ from anthropo.workflows.inspection import inspect
 _WIDEST = 40  # name
 
 
-@click.command(short_help="Tell what a model is, was trained on and can do.")
+@click.command(short_help="Describe a model: its task, training data and accuracy.")
 @click.argument("model", metavar="MODEL")
 @click.option("--card", "as_card", is_flag=True, help="The whole model card, as Markdown.")
 def command(model: str, as_card: bool) -> None:

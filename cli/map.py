@@ -21,7 +21,7 @@ from anthropo.report.map import WRITERS, print_map
 from anthropo.workflows.map import MapRequest, map_faces
 
 
-@click.command(short_help="Map of a cohort's faces: who lies near whom.")
+@click.command(short_help="Draw a map of a cohort's faces, with similar faces near each other.")
 @click.argument("cohort", metavar="COHORT")
 @options.output_option(
     "FILE", "Write .html (a page with both maps and a table), .png, or .csv (the places).", required=True
@@ -53,18 +53,18 @@ from anthropo.workflows.map import MapRequest, map_faces
 @options.reading_options
 @options.passed_as("request", MapRequest)
 def command(cohort: str, output: str, request: MapRequest) -> None:
-    """Draw the faces of COHORT on a plane, alike ones beside each other.
+    """Draw the faces of COHORT on a plane, with similar faces near each other.
 
     COHORT is a CSV with the columns `photo` and `label`, and `patient` where somebody has several photos, or
     a folder with one subfolder of photos per label.
 
     Two maps are drawn: t-SNE, which keeps neighbours together, and the first two principal components.
-    Whether a cluster that you see is real is shown by a figure: how often the five nearest other people,
-    among all numbers and not on the map, are of the same group, against chance.
+    A figure shows whether a visible cluster is real: how often the five nearest other people, in all
+    dimensions rather than on the map, are of the same group, compared with chance.
 
     \b
     Exit code: 0 all photos drawn, 1 none, 2 wrong use, 3 some left out (each with its reason), 130
-    interrupted (photos that are done are in the cache; run again to continue).
+    interrupted (finished photos are in the cache; run again to continue).
 
     \b
     Examples:
@@ -72,7 +72,9 @@ def command(cohort: str, output: str, request: MapRequest) -> None:
       anthropo map cohort.csv --by clinic -o leak.png
       anthropo map cohort.csv --of measurements --by age -o map.html --thumbnails
     """
-    with in_one_sentence("nothing is written. Photos that are done are in the cache; run again to go on."):
+    with in_one_sentence(
+        "nothing is written. Finished photos are in the cache; run the command again to continue."
+    ):
         path = place_to_write(output, (".html", ".png", ".csv"), (cohort,))
         result = map_faces(cohort, request, progress=progress)
         show_findings(result.findings, result.left_out, err=True)

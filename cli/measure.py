@@ -38,8 +38,9 @@ from anthropo.workflows.measuring import MeasuredPhotos, measure_items
 @options.photos_argument
 @options.output_option(
     "FILE",
-    "Write a table: .csv, .parquet, .json (with landmarks), or .html (a report to read, made anew each "
-    "time). A second run adds to a table only what is new, changed or failed; rows of other photos stay.",
+    "Write a table: .csv, .parquet, .json (with landmarks), or .html (a report to read, written again "
+    "each time). A second run adds to a table only what is new, changed or failed; rows of other photos "
+    "stay.",
 )
 @click.option(
     "--overlay", metavar="DIR", help="Write each photo with its landmarks and measured lines to DIR."
@@ -78,15 +79,15 @@ from anthropo.workflows.measuring import MeasuredPhotos, measure_items
 @click.option(
     "--force", is_flag=True, help="Keep values that the photo gate voids; the reason stays with them."
 )
-@click.option("--fine/--no-fine", default=True, help="Look at the landmarks a second time, in patches.")
+@click.option("--fine/--no-fine", default=True, help="Refine the landmarks in high-resolution patches.")
 @click.option(
     "--texture", is_flag=True, help="Local binary patterns around the landmarks as well (columns lbp_*)."
 )
 @click.option(
     "--permissive",
     is_flag=True,
-    help="Use no weights whose licence excludes commercial use: leaves the fine stage out and needs your own "
-    "--landmark-model.",
+    help="Use no weights whose licence excludes commercial use: leaves the fine stage out and needs a "
+    "--landmark-model of yours.",
 )
 @options.jitter_option
 @options.landmark_model_option
@@ -111,7 +112,7 @@ def command(
     they are passed over.
 
     Lengths are fractions of the outer-canthal distance (unit ex-ex), so that no scale is needed;
-    R and L are the subject's own right and left. [lo, hi] is the 95 % interval: error of the landmarks
+    R and L are the subject's right and left. [lo, hi] is the 95 % interval: error of the landmarks
     (calibrated on hand-placed ones), of the head's pose and of the scale. The photo gate tells
     whether pose, expression, glasses, sharpness or size spoil the photo, and voids what they spoil.
 
@@ -142,7 +143,7 @@ def command(
         if permissive and settings.landmark_model is None:
             raise InputError(
                 "--permissive: the 68-point weights that come with anthropo exclude commercial use. Give "
-                "your own with --landmark-model FILE.dat."
+                "another model with --landmark-model FILE.dat."
             )
         settings = replace(settings, fine=settings.fine and not permissive)
         items = collect(photos)

@@ -111,8 +111,8 @@ max_megapixels_option: Decorator = click.option(
     help="Refuse larger photographs before decoding them.")
 encoder_weights_option: Decorator = click.option(
     "--encoder-weights", metavar="FILE",
-    help="The encoder's weights, where they do not come with anthropo; for a model whose encoder is a "
-    "network, that network.  [default: the network beside the model]")
+    help="The encoder's weights, if they do not come with anthropo; for a model whose encoder is a network, "
+    "the file of that network.  [default: the network beside the model]")
 
 #: How photos are read by the commands that learn, which need one face per photo. What is left out is as in
 #: training where there is a model, else as in `anthropo measure`.
@@ -125,7 +125,7 @@ learning_photo_options: Decorator = all_of(
         help=f"Evaluations of the landmark model per face.  [default: {DEFAULT_JITTER}, or the model's]"),
     click.option(
         "--fine/--no-fine", default=None,
-        help="Look at the landmarks a second time, in patches.  [default: fine, or the model's]"),
+        help="Refine the landmarks in high-resolution patches.  [default: fine, or the model's]"),
     landmark_model_option,
     click.option(
         "--no-face", is_flag=True,
@@ -135,8 +135,8 @@ learning_photo_options: Decorator = all_of(
     jobs_option,
     click.option(
         "--cache", metavar="DIR|none",
-        help="Where measurements and embeddings of the photos are kept, so that no photo is looked at twice. "
-        "They are biometric data: choose a protected folder, or none.  [default: anthropo's own "
+        help="Where measurements and embeddings of the photos are kept, so that no photo is processed twice. "
+        "They are biometric data: choose a protected folder, or none.  [default: anthropo's "
         "cache folder]"),
 )
 
@@ -222,11 +222,12 @@ training_options: Decorator = all_of(
         help="The same for every pair of labels: first row the decisions, first column the true labels."),
     click.option(
         "--balance", type=click.Choice(["weights", "resample", "none"]), default="weights",
-        help="Against labels of unequal size: weights, drawing photos of rare ones repeatedly, or nothing."),
+        help="How to balance labels of unequal size: by weights, by drawing photos of rare labels "
+        "repeatedly, or not at all."),
     click.option(
         "--normal", metavar="LABEL",
-        help="Distance to normal in place of a classifier: learn only what the healthy people of LABEL look "
-        "like, and tell who is outside."),
+        help="Learn the distance from normal instead of a classifier: only what the healthy people of LABEL "
+        "look like; then report who lies outside."),
     click.option(
         "--specificity", type=click.FloatRange(0.5, 1, max_open=True), default=0.95,
         help="Of --normal: share of healthy people who are called within normal."),
@@ -236,10 +237,10 @@ training_options: Decorator = all_of(
         "and may be empty."),
     click.option(
         "--independent", is_flag=True,
-        help="Of --multilabel: an attribute does not use what is said of the others."),
+        help="With --multilabel: predict each attribute without the answers for the others."),
     click.option(
         "--metadata", metavar="age,sex", callback=names,
-        help="Columns to learn from beside the photo."),
+        help="Columns to learn from, in addition to the photo."),
     click.option(
         "--regions", metavar="face,eyes,…", callback=names,
         help="Regions to encode: face, upper, middle, lower, eyes, nose, mouth.  [default: face, lower, "

@@ -46,14 +46,15 @@ def command(cohort: str, label: str, output: str | None, request: RegionsRequest
 
     Three answers: heatmaps of where in the face the evidence lies, averaged over each group and compared
     place by place; what each region adds to the log-odds of people whom the model has not seen; and all
-    measurements by the size of their difference. Each with its significance, many tests taken into account.
+    measurements by the size of their difference. Each has its significance, corrected for many
+    tests.
 
     What distinguishes groups need not be the label: groups that differ in age, sex, ancestry or camera
     differ in these, too. Columns in which they differ are named.
 
     \b
     Exit code: 0 done, also when photos were left out; 2 wrong use, or an error in the cohort; 130
-    interrupted (photos that are done are in the cache; run again to continue).
+    interrupted (finished photos are in the cache; run again to continue).
 
     \b
     Examples:
@@ -61,7 +62,9 @@ def command(cohort: str, label: str, output: str | None, request: RegionsRequest
       anthropo regions cohort.csv --label affected -o affected.html
       anthropo regions photos/ --label affected -o affected.json --permutations 10000
     """
-    with in_one_sentence("nothing is written. Photos that are done are in the cache; run again to go on."):
+    with in_one_sentence(
+        "nothing is written. Finished photos are in the cache; run the command again to continue."
+    ):
         path = place_to_write(output, (".html", ".png", ".json"), (cohort,)) if output else None
         result = distinguish(cohort, label, request, progress=progress)
         show_findings(result.findings, result.left_out, err=True)

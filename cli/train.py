@@ -76,7 +76,9 @@ def command(
       anthropo train traits.csv -o m.anthropo --multilabel
       anthropo train cohort.csv -o m.anthropo --normal control --specificity 0.99
     """
-    with in_one_sentence("no model is written. Photos that are done are in the cache; run again to go on."):
+    with in_one_sentence(
+        "no model is written. Finished photos are in the cache; run the command again to continue."
+    ):
         if request.task == "attributes" and request.options.positive:
             fail("--positive: with --multilabel all attributes are learned. Leave it out.", EXIT_USAGE)
         path = place_to_write(output, inputs=(cohort, request.options.cost_matrix or "")) if output else None
@@ -92,7 +94,7 @@ def command(
         result.trained.save(path)
         click.echo(
             f"{path}: {path.stat().st_size / 1e6:.1f} MB. Use it with `anthropo classify --model {path} "
-            f"PHOTO`; `anthropo inspect {path}` tells what is in it.",
+            f"PHOTO`; `anthropo inspect {path}` describes it.",
             err=True,
         )
 
@@ -135,8 +137,8 @@ def show_trained(result: TrainResult) -> None:
         known = len(model.novelty.rank.scores)
         if 1 / (known + 1) > model.alarm:
             click.echo(
-                f"note: with {known} photos nobody can be called unlike all others at an alarm rate of "
-                f"{model.alarm:g}; --alarm {math.ceil(1000 / (known + 1)) / 1000:g} can."
+                f'note: with {known} photos, "none of these" cannot be reached at an alarm rate of '
+                f"{model.alarm:g}; --alarm {math.ceil(1000 / (known + 1)) / 1000:g} is possible."
             )
     if gallery := result.trained.manifest.get("gallery"):
         rare = ", ".join(f"{label} ({n})" for label, n in gallery.items())

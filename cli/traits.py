@@ -49,7 +49,7 @@ from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prep
 @click.option(
     "--rules",
     metavar="FILE.csv",
-    help="Your own rules in place of the packaged ones, a row for each term. Columns: hpo_id, label, "
+    help="Your rules instead of the packaged ones, a row for each term. Columns: hpo_id, label, "
     "measurement, rule, kind (objective or subjective), side (mid or each), such as: "
     "HP:0000154,Wide mouth,mouth_width,z > 2,objective,mid",
 )

@@ -118,5 +118,6 @@ def _quantiles(values: Floats) -> Floats:
     """(measurements, SHARES) of values (people, measurements)."""
     out = np.full((values.shape[1], len(SHARES)), np.nan)
     enough = np.isfinite(values).sum(0) >= FEWEST
-    out[enough] = np.nanquantile(values[:, enough], SHARES, axis=0).T
+    if enough.any():  # numpy gives another shape for no column
+        out[enough] = np.nanquantile(values[:, enough], SHARES, axis=0).T
     return out

@@ -101,7 +101,7 @@ def _refuse_foreign(name: str, cohort: str | os.PathLike[str]) -> None:
     labels = sorted({case.label for case in read_cohort(cohort).cases})
     if not set(labels) & set(network.labels):
         raise InputError(
-            f"{name}: knows {', '.join(network.labels)}, and {cohort} has no such label but "
+            f"{name}: was trained on {', '.join(network.labels)}, but the labels of {cohort} are "
             f"{', '.join(labels[:5])}. Give each network a cohort with its labels."
         )
 

@@ -170,8 +170,8 @@ def encoder_for(trained: Trained, path: str, weights: str | None, settings: Sett
         beside = Path(path).parent / Path(name).name
         if weights is None and not beside.is_file():
             raise InputError(
-                f"{path}: its encoder is the network {beside.name}, which does not lie beside it. Copy it "
-                f"there, or say where it is with {parameter('encoder_weights')}."
+                f"{path}: its encoder is the network {beside.name}, which is not beside it. Copy it "
+                f"there, or give its place with {parameter('encoder_weights')}."
             )
         encoder = network_encoder(weights or beside)
     else:
@@ -231,7 +231,7 @@ class TrainRequest:
         "face-resnet", "efficientnet-lite0", "timm:NAME" or the file of a network.  With photos of faces the
         first is the default, else the second.
     encoder_weights : path, optional
-        The encoder's weights, where they do not come with anthropo.
+        The encoder's weights, if they do not come with anthropo.
     allow_duplicates : bool
         Whether one photograph may be under different patients.
     folds : int

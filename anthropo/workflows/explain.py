@@ -144,7 +144,8 @@ def explain(
     check_labels(trained, labels)
     if isinstance(trained.model, LabelModel) and not (trained.model.classifier.stack_.slopes > 0).any():
         raise ModelError(
-            f"{model.path}: the model is not calibrated, so that its log-odds say nothing. Train it again."
+            f"{model.path}: the model is not calibrated, so that its log-odds have no meaning. "
+            "Train it again."
         )
     cohort = People.of(items, trained, together=True).cohort
     paths = list(dict.fromkeys(item.path for item in items))

@@ -38,7 +38,7 @@ def export_network(
     int8 : bool
         Whether layers are of eight-bit integers.
     calibrate : path, optional
-        Of `int8`: a folder, pattern or table of photos, 32 of which tell the range of each layer.
+        With `int8`: a folder, pattern or table of photos, 32 of which calibrate the range of each layer.
     reading : PhotoReading, optional
         How these are read.
 

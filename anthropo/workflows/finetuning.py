@@ -1,4 +1,4 @@
-"""Train a network of the literature on one's own photographs."""
+"""Train a published network on your photographs."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class FinetuneRequest:
     warm_start : str, optional
         Weights to begin with: "none", "face-resnet", "efficientnet-lite0", "imagenet" or a file.
     pretrain : path, optional
-        A cohort whose faces are told apart first (identity stage).
+        A cohort on whose faces the network first learns to recognise people (identity stage).
     device : {"auto", "cpu", "cuda", "mps"}
     resume : bool
-        Whether an interrupted training goes on from its checkpoint, or begins anew.
+        Whether an interrupted training continues from its checkpoint, or starts again.
     allow_duplicates : bool
         Whether one photograph may be under different patients.
     reading : PhotoReading
@@ -188,11 +188,10 @@ def finetune(
     command : str
         What the network remembers of how it was made.
     progress : Progress
-        While photos are read.
     report : callable, optional
         Called after every step of the training.
     keep_checkpoint : bool
-        Whether the checkpoint stays when the network is written.
+        Whether it stays when the network is written.
 
     Returns
     -------

@@ -123,7 +123,7 @@ class MapResult:
 def map_faces(
     cohort: str | os.PathLike[str], request: MapRequest | None = None, *, progress: Progress = silent
 ) -> MapResult:
-    """Draw the faces of a cohort on a plane, alike ones beside each other.
+    """Draw the faces of a cohort on a plane, with similar faces near each other.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ class TraitsRequest:
     references : sequence of str
         Reference tables, by name or file. A trait on which they disagree is borderline.
     rules : path, optional
-        Rules in place of the packaged ones, see `anthropo.reference.read_rules`.
+        Rules instead of the packaged ones, see `anthropo.reference.read_rules`.
     confidence : float
         Confidence of the interval of z that must lie beyond, or within, the limit as a whole.
     growth_reference : {"who", "cdc", "uk-who", "trisomy-21", "turner"}

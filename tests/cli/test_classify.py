@@ -65,7 +65,9 @@ def test_one_photo_is_a_ranked_table_with_decision_set_and_novelty(
     assert lines[6].endswith("at an error rate of 10 %")
     assert lines[7].endswith(" % are at least as unlike the others")
     assert "Research use only, not a medical device." in lines[8]
-    assert result.stderr.startswith("note: the photo failed the photo gate (pitch): what it voids counts as")
+    assert result.stderr.startswith(
+        "note: the photo failed the photo gate (pitch): voided measurements count as"
+    )
     assert result.stderr.endswith(
         "note: the model reads age, sex; no photo has them, so they count as missing. Give a CSV with the "
         "columns photo and these.\n"

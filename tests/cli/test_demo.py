@@ -30,7 +30,7 @@ def test_demo_goes_the_whole_way(tmp_path: Path, invoke: Invoke) -> None:
 
 def test_demo_refuses_unknown_and_single_labels(tmp_path: Path, invoke: Invoke) -> None:
     for labels, message in (
-        ("control", "two labels or more are needed to tell apart"),
+        ("control", "two labels or more are needed"),
         ("control,real", "No synthetic label is called 'real'. Choose from control, synthetic-A"),
     ):
         result = invoke("demo", tmp_path / "d", "--labels", labels)

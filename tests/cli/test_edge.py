@@ -122,8 +122,8 @@ def test_bench(net: Path, noise: Path, tmp_path: Path, invoke: Invoke) -> None:
 def test_bench_in_one_sentence(net: Path, noise: Path, tmp_path: Path, invoke: Invoke) -> None:
     other = write(tmp_path / "c.csv", [{**row, "label": "x" + row["label"]} for row in rows_of(noise)])
     message = refused(invoke, "bench", net, other)
-    assert "net.anthropo: knows blue, red, and" in message
-    assert "has no such label but xblue, xred. Give each network a cohort with its labels." in message
+    assert "net.anthropo: was trained on blue, red, but the labels of" in message
+    assert "are xblue, xred. Give each network a cohort with its labels." in message
     assert "not a network" in refused(invoke, "bench", _hybrid(noise), noise)
     assert "Use .csv or .json." in refused(invoke, "bench", net, noise, "-o", "b.xlsx")
 
@@ -209,7 +209,7 @@ def test_a_network_is_the_encoder_of_a_hybrid(noise: Path, net: Path, tmp_path: 
     moved = tmp_path / "m.anthropo"
     moved.write_bytes(model.read_bytes())
     message = refused(invoke, "classify", "--model", moved, photo)
-    assert "its encoder is the network net.anthropo, which does not lie beside it." in message
+    assert "its encoder is the network net.anthropo, which is not beside it." in message
     told = invoke("classify", "--model", moved, photo, "--encoder-weights", net)
     assert told.stdout == beside.stdout
     judged = invoke("evaluate", noise, "--model", model, "--bootstrap", 100)

@@ -213,7 +213,7 @@ def test_several_photos_are_one_answer_in_any_order(
     assert made["measurements"][name]["value"] != one["measurements"][name]["value"]  # pooled
     page = told(invoke, tmp_path / "why.html", *common, person, other, "--anonymous").read_text()
     assert "2 photos of one person" in page
-    assert "of 2 photos together; picture, gate and heatmaps are of the one that is best to measure." in page
+    assert "from all 2 photos; the picture, the gate and the heatmaps are of the photo that is best" in page
     assert "other.png" not in page
 
 

@@ -146,7 +146,7 @@ def test_killed_in_an_epoch_it_ends_as_if_it_had_not_been(table: Path, tmp_path:
     assert not (tmp_path / "killed" / "net.anthropo").exists()
     again = subprocess.run(outputs[1], capture_output=True, text=True, check=True)
     assert "epoch 1 of 5" not in again.stderr
-    assert "going on from the checkpoint in" in again.stderr
+    assert "continuing from the checkpoint in" in again.stderr
     assert "going on" not in whole.stderr
     assert "epoch 5 of 5" in again.stderr
     own = [line for line in whole.stdout.splitlines() if "net.anthropo" not in line]

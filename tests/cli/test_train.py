@@ -329,7 +329,7 @@ def test_interruption_is_one_line(
     def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("anthropo.learning.features.extract", interrupt)
+    monkeypatch.setattr("anthropo.workflows.cohort.extract", interrupt)
     result = invoke("train", synthetic, "-o", tmp_path / "m", *TRAIN)
     assert (result.exit_code, result.stdout) == (130, "")
     assert result.stderr.startswith("Error: interrupted: no model is written.")
