@@ -80,7 +80,7 @@ def one_person(name: str, items: Sequence[Item]) -> Patient:
         if oldest - youngest > _AGES * oldest:
             raise InputError(
                 f"{who.shown}: {youngest:g} years old in {ages[youngest]}, {oldest:g} in {ages[oldest]}. A "
-                "face changes between these: give each age a patient of its own."
+                "face changes between these: use a separate patient name for each age."
             )
         columns["age"] = f"{sum(ages) / len(ages):g}"
     return who

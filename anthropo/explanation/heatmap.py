@@ -456,13 +456,13 @@ def _verdict(
     correlation = float(spearmanr(np.abs(values[mask]), np.abs(shuffled[mask]))[0])
     reasons = []
     if lost <= 0:
-        reasons.append("without its most supportive tenth nothing is lost")
+        reasons.append("removing its most supportive tenth does not lower the log-odds")
     elif lost <= lost_at_random:
         reasons.append("without its most supportive tenth no more is lost than without a random tenth")
     if correlation > _SANITY:
         reasons.append(
-            f"a network that knows nothing gives a map like it (rank correlation {correlation:.2f}): it "
-            "shows edges rather than what was learned"
+            f"a network with random weights gives a similar map (rank correlation {correlation:.2f}): "
+            "the map shows edges rather than what was learned"
         )
     return Faithfulness(
         deletion, last, random, lost, lost_at_random, correlation, not reasons, "; ".join(reasons)

@@ -21,6 +21,8 @@ from anthropo.settings import Settings
 from anthropo.threads import in_order
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from anthropo.encoder.encoders import ChipEncoder
 
 Floats = NDArray[np.float64]
@@ -81,6 +83,32 @@ class Discovery:
     folds: int
 
 
+def _learn_out_of_fold(
+    embeddings: pd.DataFrame,
+    inside: NDArray[np.bool_],
+    patients: NDArray[np.str_],
+    fold_of: NDArray[np.int64],
+    regions: Sequence[str],
+    seed: int,
+) -> tuple[list[dict[str, Head]], dict[str, Floats], Floats]:
+    """Heads by fold and region; scores by region and log-odds of photos, by models without their patients."""
+    heads: list[dict[str, Head]] = []
+    scores = {region: np.zeros(len(embeddings)) for region in regions}
+    total = np.zeros(len(embeddings))
+    contrast = np.array([1.0, -1.0])  # the label is class 0, the others are class 1
+    for fold in range(fold_of.max() + 1):
+        out = fold_of == fold
+        known = embeddings[~out].reset_index(drop=True)
+        model = HybridClassifier(random_state=seed)
+        model.fit(known, np.where(inside[~out], 0, 1), groups=patients[~out])
+        parts = model.contributions(embeddings[out])
+        for region in regions:
+            scores[region][out] = parts.regions[region] @ contrast
+        total[out] = parts.total @ contrast
+        heads.append({region: Head.of(model, region, contrast) for region in regions})
+    return heads, scores, total
+
+
 def discover(
     features: Features,
     label: str,
@@ -129,20 +157,9 @@ def discover(
     frame = feature_frame(features, tuple(features.metadata))
     columns = Columns.of(list(frame.columns))
     embeddings = frame[[name for region in regions for name in columns.regions[region]]]
-    heads: list[dict[str, Head]] = []
-    scores = {region: np.zeros(len(features)) for region in regions}
-    total = np.zeros(len(features))
-    contrast = np.array([1.0, -1.0])  # the label is class 0, the others are class 1
-    for fold in range(dealt.number):
-        out = dealt.index == fold
-        known = embeddings[~out].reset_index(drop=True)
-        model = HybridClassifier(random_state=seed)
-        model.fit(known, np.where(inside[~out], 0, 1), groups=features.patients[~out])
-        parts = model.contributions(embeddings[out])
-        for region in regions:
-            scores[region][out] = parts.regions[region] @ contrast
-        total[out] = parts.total @ contrast
-        heads.append({region: Head.of(model, region, contrast) for region in regions})
+    heads, scores, total = _learn_out_of_fold(
+        embeddings, inside, features.patients, dealt.index, regions, seed
+    )
     # the first photo of each patient
     random = np.random.default_rng(seed)
     drawn = [random.permutation(np.sort(first[group == side]))[:most] for side in (True, False)]

@@ -320,8 +320,8 @@ def _check_layout(archive: zipfile.ZipFile, listed: Mapping[str, Any]) -> None:
     for info in archive.infolist():
         if fault := _member_fault(info):
             raise _Refused(
-                f"its member {_shown(info.orig_filename)} {fault}, as in no model of anthropo; packed anew "
-                f"or altered. {_GET_ANOTHER}"
+                f"its member {_shown(info.orig_filename)} {fault}; no model of anthropo has such a "
+                f"member, so the file was repacked or altered. {_GET_ANOTHER}"
             )
         if info.filename in seen:
             raise _Refused(f"{info.filename} is in it twice; altered. {_GET_ANOTHER}")

@@ -222,7 +222,7 @@ def _joined(cell: str) -> str:
 
 def _no_patients(what: str) -> Finding:
     text = (
-        f"{what}: each such photo counts as a patient of its own. If someone has several photos, name the "
+        f"{what}: each such photo counts as a separate patient. If someone has several photos, name the "
         "patients in a column `patient` of a CSV, or the figures come out too good."
     )
     return Finding("warning", "patient", text)

@@ -179,7 +179,7 @@ def _leaks(cohort: Cohort) -> Iterator[Finding]:
         shared = all(len({case.patient for case in of}) > 1 for of in cases.values())
         if shared and all(len({case.label for case in of}) == 1 for of in cases.values()):
             text = (
-                f"{cohort.source}: column {name} tells the label of every photo, so that a model need not "
-                "look at the face. Remove the column unless this is known of every new patient, too."
+                f"{cohort.source}: column {name} determines the label of every photo, so a model need "
+                "not use the face. Remove it unless its value is also known for every new patient."
             )
             yield Finding("warning", "metadata", text)

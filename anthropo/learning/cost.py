@@ -54,8 +54,8 @@ def parse_cost(text: str, labels: Sequence[str], positive: str | None, controls:
     )
     if affected.all() or not affected.any():
         raise InputError(
-            f"{parameter('cost', text)}: nothing says which label is missed. Name it with "
-            f"{parameter('positive', 'LABEL')}, or the healthy one with {parameter('controls', 'LABEL')}; "
+            f"{parameter('cost', text)}: the costs need a positive label. Name it with "
+            f"{parameter('positive', 'LABEL')}, or the healthy label with {parameter('controls', 'LABEL')}; "
             f"the labels are {', '.join(labels)}."
         )
     matrix = 1 - np.eye(len(labels))

@@ -124,14 +124,7 @@ def extract(
     >>> len(features), features.regions["face"].shape
     (1, (1, 128))
     """
-    if settings.face == "all":
-        raise InputError(
-            f"face 'all' cannot be learned from: one face per photo is. Pass {parameter('face', 'largest')}."
-        )
-    if regions is None:
-        regions = (IMAGE,) if settings.no_face else DEFAULT_REGIONS
-    if settings.no_face and tuple(regions) != (IMAGE,):
-        raise InputError(f"Without a face the only region is {IMAGE}. Leave the regions out.")
+    regions = _checked_regions(settings, regions)
     manner = "no face" if settings.no_face else settings.fingerprint()
     suffix = json.dumps([_VERSION, manner, encoder.digest, list(regions)])
 
@@ -151,6 +144,19 @@ def extract(
                 on_progress()
     measured = () if settings.no_face else measurement_ids()
     return _gathered(kept, cohort, encoder, regions, measured, tuple(left_out))
+
+
+def _checked_regions(settings: Settings, regions: Sequence[str] | None) -> Sequence[str]:
+    """The regions to encode, where photos can be learned from with these settings at all."""
+    if settings.face == "all":
+        raise InputError(
+            f"face 'all' cannot be learned from: one face per photo is. Pass {parameter('face', 'largest')}."
+        )
+    if regions is None:
+        return (IMAGE,) if settings.no_face else DEFAULT_REGIONS
+    if settings.no_face and tuple(regions) != (IMAGE,):
+        raise InputError(f"Without a face the only region is {IMAGE}. Leave the regions out.")
+    return regions
 
 
 @dataclass(slots=True, eq=False)

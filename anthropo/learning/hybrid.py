@@ -249,7 +249,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             elif missing := [c for c in getattr(self, "feature_names_in_", ()) if c not in X.columns]:
                 raise InputError(
                     f"{len(missing)} columns that the model was trained with are missing, "
-                    f"the first is {missing[0]}. Extract the photo's features with the model's own settings."
+                    f"the first is {missing[0]}. Extract the photo's features with the model's settings."
                 )
             return X
         if y is None:

@@ -148,7 +148,7 @@ def _proportions(
     }
 
     def mean(had: list[Interval]) -> Interval:
-        note = f"{k - len(had)} of {k} labels cannot be had and are left out" if len(had) < k else ""
+        note = f"{k - len(had)} of {k} labels cannot be estimated and are left out" if len(had) < k else ""
         return mean_of(had, len(truth), note)
 
     # a tie counts against: a model that says the same of every label ranks nothing

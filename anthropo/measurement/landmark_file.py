@@ -38,8 +38,8 @@ _NEAR = 0.25  # mean distance, outer-canthal distances, up to which two faces ar
 
 _HOW = (
     "Pixels of the upright photo at its full size, x to the right, y down, (0, 0) the centre of the first "
-    "pixel; R and L are the subject's own sides. To correct a point, change its x and y to where it is seen, "
-    "and leave found as it is. Every point stands for itself: p36 to p47 are the lids' outlines, pR "
+    "pixel; R and L are the subject's right and left. To correct a point, change its x and y to the place "
+    "where you see it, and keep `found`. Each point is independent: p36 to p47 are the lids' outlines, pR "
     "and pL the pupils, ps and pi the middle of the upper and the lower lid's margin."
 )
 _PARTS = (
@@ -289,7 +289,7 @@ def _is(photo: str, digest: str) -> bool:
 def _of_another(photo: str, file: Landmarks) -> InputError:
     return InputError(
         f"{photo}: {file.path} is for another photo, {file.photo} with the SHA-256 "
-        f"{file.photo_sha256[:8]}…. Save this photo's landmarks anew."
+        f"{file.photo_sha256[:8]}…. Save the landmarks of this photo again."
     )
 
 

@@ -113,11 +113,12 @@ def compile_entry(row: dict[str, str]) -> Entry:
     where = f"registry entry {row.get('id')!r}"
     yes = ("yes", "")
     for column, allowed, words in (
-        ("kind", KINDS, f"one of {', '.join(KINDS)}"), ("side", ("R", "L", "mid"), "R, L or mid"),
-        ("needs_mm", yes, "yes or nothing"), ("needs_fine", yes, "yes or nothing"),
+        ("kind", KINDS, f"must be one of {', '.join(KINDS)}"),
+        ("side", ("R", "L", "mid"), "must be R, L or mid"),
+        ("needs_mm", yes, 'must be "yes" or empty'), ("needs_fine", yes, 'must be "yes" or empty'),
     ):  # fmt: skip
         if row[column] not in allowed:
-            raise ValueError(f"{where}: {column} {row[column]!r}; {words} is needed")
+            raise ValueError(f"{where}: {column} {row[column]!r}; it {words}")
     if row["unit"] == MM_UNIT and not row["needs_mm"]:
         raise ValueError(f"{where}: a length in mm needs a scale; write yes under needs_mm")
     voids = tuple(row["voids"].split())

@@ -96,8 +96,8 @@ def _known(network: Network, photos: CohortPictures) -> tuple[CohortPictures, tu
     if not any(keep):
         why = f"labels are {some(sorted(set(labels)))}" if labels else "none is usable"
         raise InputError(
-            f"No photo has a label of the network, which knows {', '.join(network.labels)}; {why}. Give a "
-            "cohort with these labels."
+            f"No photo has a label of the network, which was trained on {', '.join(network.labels)}; {why}. "
+            "Give a cohort with these labels."
         )
     unknown = [
         (photo, f"{photo}: the network does not know its label, {label}.")

@@ -108,14 +108,14 @@ class Checkpoints:
                 state.optimiser = {"state": moments, "param_groups": meta["groups"]}
         except Exception:  # whatever a damaged file makes numpy raise
             raise ModelError(
-                f"{path}: the checkpoint is damaged. Start anew with {parameter('resume', False)}."
+                f"{path}: the checkpoint is damaged. Start again with {parameter('resume', False)}."
             ) from None
         for key, value in self.fingerprint.items():
             if theirs.get(key) != value:
                 raise ModelError(
-                    f"{path}: the checkpoint is of a training with another {key.replace('_', ' ')} "
-                    f"({_short(theirs.get(key))}, not {_short(value)}). Give what was given then, or start "
-                    f"anew with {parameter('resume', False)}."
+                    f"{path}: the checkpoint belongs to a training with another {key.replace('_', ' ')} "
+                    f"({_short(theirs.get(key))}, not {_short(value)}). Repeat the earlier options, or "
+                    f"start again with {parameter('resume', False)}."
                 )
         return state
 

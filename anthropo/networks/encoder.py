@@ -35,7 +35,8 @@ class NetworkEncoder(Encoder):
         for region in wanted:
             if region not in self.views:
                 raise InputError(
-                    f"{self.name}: not trained on the region {region}. It knows {', '.join(self.views)}."
+                    f"{self.name}: not trained on the region {region}. It was "
+                    f"trained on {', '.join(self.views)}."
                 )
         chips = self.pictures(photo, face, wanted)
         both = [np.stack([chip, chip[:, ::-1]]) for chip in chips]

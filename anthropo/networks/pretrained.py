@@ -79,7 +79,8 @@ def _cached(body: nn.Module, backbone: str) -> Origin:
     if (path := _in_cache(settings)) is None:
         raise WeightsError(
             f"warm start imagenet: the weights of {backbone} are not in timm's cache, and nothing is "
-            f"downloaded. Where there is a network run `python -c \"import timm; timm.create_model('{name}', "
+            f"downloaded. On a machine with internet access, run `python -c "
+            f"\"import timm; timm.create_model('{name}', "
             f'pretrained=True)"` once, or give {parameter("warm_start", "FILE")}, or '
             f"{parameter('warm_start', 'none')}."
         )

@@ -214,7 +214,7 @@ def _read(path: Path) -> Mapping[str, Any]:
         raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())}).") from None
     keys = [key.value for key, _ in node.value] if node is not None and node.tag.endswith(":map") else []
     if twice := next((key for key in keys if keys.count(key) > 1), ""):  # of which YAML takes the last
-        raise InputError(f"{path}: {twice} stands there twice. Keep one of them.")
+        raise InputError(f"{path}: {twice} is given twice. Keep one of them.")
     if not isinstance(options, dict):
         raise InputError(f"{path}: not a table of options. Write lines such as `rate: 0.001`.")
     return {str(key): value for key, value in options.items()}
@@ -281,7 +281,7 @@ def _check(recipe: Recipe) -> None:
     if not options.views or len(set(options.views)) < len(options.views):
         raise InputError("views: one or more, each once, are needed.")
     if IMAGE in options.views and len(options.views) > 1:
-        raise InputError(f"views: {IMAGE} is the whole photograph and stands alone.")
+        raise InputError(f"views: {IMAGE} is the whole photograph and cannot be combined with other views.")
     if options.pose and task != "attributes":
         raise InputError(f"pose: only the recipe attributes learns it. Set it to 0 for {recipe.name}.")
     if options.pose and options.views == (IMAGE,):

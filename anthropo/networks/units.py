@@ -95,8 +95,8 @@ def identity_units(features: Features) -> Units:
     counts = np.bincount(which, minlength=len(people))
     if len(people) < 2 or counts.max() < 2:
         raise InputError(
-            "identity stage: nobody has two photos, so that no face can be recognised. Name the patients in "
-            f"a column `patient`, give {parameter('pretrain', 'COHORT')}, or pass "
+            "identity stage: no person has two photos, so recognition cannot be learned. Name the patients "
+            f"in a column `patient`, give {parameter('pretrain', 'COHORT')}, or pass "
             f"{parameter('changes', 'identity=none')}."
         )
     return _of_photos(features, tuple(people.tolist()), which, np.full(len(features), TRAIN))

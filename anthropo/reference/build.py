@@ -332,11 +332,12 @@ def _rows(
             )
             far += [f"{name} ({left_out})"] if left_out else []
     remarks = (
-        (few, f"fewer than {min_people} people have {{}}; no row."),
-        (same, "most people have the same value, so there is no SD: {}; no row."),
-        (one_sided, "never below zero and mostly near it, which mean and SD do not describe: {}; no row."),
-        (scattered, "more than a tenth of the people lie far from the others, so mean and SD describe "
-         "nobody: {}; no row."),
+        (few, f"fewer than {min_people} people have {{}}; no row is written."),
+        (same, "most people have the same value, so there is no SD: {}; no row is written."),
+        (one_sided, "never below zero and mostly near it, which mean and SD do not describe: {}; no row is "
+         "written."),
+        (scattered, "more than a tenth of the people lie far from the others, so mean and SD are "
+         "not meaningful: {}; no row is written."),
         (far, "left out of mean and SD, far from the others: {}."),
     )  # fmt: skip
     return rows, [words.format(", ".join(names)) for names, words in remarks if names]

@@ -181,7 +181,7 @@ def _rule(where: str, cells: dict[str, str]) -> Rule:
         conditions = read * len(names) if len(read) == 1 else read
     elif text:
         raise InputError(
-            f"{where}, column rule: {text!r}, but there is nothing measured that it could ask of."
+            f"{where}, column rule: {text!r}, but there is no measurement that the rule could apply to."
         )
     kind, source = cells["kind"], cells.get("source", "")
     return Rule(hpo_id, label, kind, side, names, conditions, every, text, supports, source)

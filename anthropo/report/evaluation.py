@@ -33,7 +33,7 @@ _CAPTIONS = {
     "decision_curve": "Decision curve (Vickers & Elkin 2006). Net benefit: true positives less false ones, "
     "weighted by the odds of the threshold, per photo, with labels as frequent as here.",
     "confusion": "Confusion matrix: photos, and share of the row.",
-    "subgroups": "By subgroup, with 95 % intervals. Grey: too few to tell. The line is the whole cohort.",
+    "subgroups": "By subgroup, with 95 % intervals. Grey: too few patients. The line is the whole cohort.",
 }
 
 

@@ -25,9 +25,9 @@ Pixels = NDArray[np.uint8]
 
 CAUTION = (
     "Read this map with care (Wattenberg, Viégas & Johnson, “How to use t-SNE effectively”, Distill 2016). "
-    "Only who lies beside whom means something: distances between clusters, their sizes and the empty space "
+    "Only neighbourhood is meaningful: distances between clusters, their sizes and the empty space "
     "between them do not, and noise forms clusters, too. Another perplexity or seed gives another map. "
-    "Believe the figures, which are of the space that is not flattened."
+    "Rely on the figures, which are computed in the original space."
 )
 SHORT_CAUTION = (
     "Distances between clusters and their sizes mean nothing in t-SNE, and noise forms clusters, too "
@@ -109,7 +109,7 @@ def summary(drawn: DrawnMap) -> str:
     near = drawn.neighbours
     of = f"{len(drawn.ids)} photos of {len(set(drawn.patients.tolist()))} people, by {drawn.by}. "
     if near.reason:
-        return of + f"Whether the groups differ cannot be told: {near.reason}."
+        return of + f"It cannot be decided whether the groups differ: {near.reason}."
     share = near.accuracy
     of += (
         f"For {_percent(share.value)} of the photos (mean over the groups; 95 % interval "

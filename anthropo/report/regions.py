@@ -78,9 +78,11 @@ def summary(discovery: Discovery) -> str:
     """What distinguishes the label, in a sentence."""
     differing = sum(e.q <= SIGNIFICANT for e in discovery.measurements)
     at = list(dict.fromkeys(p.where for p in places(discovery.maps) if p.supports))
-    where = f"heatmaps differ at {', '.join(at[:4])}" if at else "no place of the heatmaps speaks for it"
+    where = (
+        f"heatmaps differ at {', '.join(at[:4])}" if at else "no place of the heatmaps speaks for the label"
+    )
     return (
-        f"{discovery.label} against the others: regions tell them apart with an AUROC of "
+        f"{discovery.label} against the others: the regions separate them with an AUROC of "
         f"{discovery.auroc:.3f}; {where}; {differing} of {len(discovery.measurements)} measurements differ."
     )
 
@@ -94,7 +96,12 @@ def print_discovery(discovery: Discovery) -> None:
     click.echo(f"heatmaps of {maps.n} people and {maps.n_others} others, {maps.permutations} permutations.")
     _print_effects("region, log-odds", discovery.regions, discovery.label)
     rows = [
-        (p.where, "for it" if p.supports else "against it", f"{100 * p.share:.1f}", f"{p.p:.2g}")
+        (
+            p.where,
+            "for the label" if p.supports else "against the label",
+            f"{100 * p.share:.1f}",
+            f"{p.p:.2g}",
+        )
         for p in places(maps)
     ]
     if rows:
@@ -108,7 +115,7 @@ def print_discovery(discovery: Discovery) -> None:
     unlike = [e for e in discovery.metadata if e.p <= SIGNIFICANT]
     if unlike:
         names = ", ".join(f"{e.name} ({value(e.mean, e)} against {value(e.mean_others, e)})" for e in unlike)
-        warning = f"warning: the groups also differ in {names}: what is above may come from that."
+        warning = f"warning: the groups also differ in {names}: the differences above may be due to that."
         click.secho(warning, fg="yellow", err=True)
     click.secho(f"g: difference in standard deviations. q: false discovery rate. {NOTE}", dim=True)
 

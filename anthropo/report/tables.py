@@ -107,8 +107,8 @@ def _print_measurements(record: MeasuredRecord) -> None:
     if pooled:
         click.secho("SD between: of one photo or frame. n: how many of them have a value.", dim=True)
     click.secho(
-        "ex-ex: fraction of the outer-canthal distance. R, L: the subject's own. Interval: error of "
-        "landmarks, pose and scale.\nResearch use only, not a medical device.",
+        "ex-ex: fraction of the outer-canthal distance. R, L: the subject's right and left. Interval: error "
+        "of landmarks, pose and scale.\nResearch use only, not a medical device.",
         dim=True,
     )
 

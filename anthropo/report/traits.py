@@ -89,7 +89,7 @@ def print_traits(person: PersonTraits, everything: bool) -> None:
             click.echo(line)
     click.secho(
         f"Present or absent: the whole {100 * person.traits[0].confidence:g} % interval of z is beyond, or "
-        "within, the limit. R, L: the subject's own.\nResearch use only, not a medical device.",
+        "within, the limit. R, L: the subject's right and left.\nResearch use only, not a medical device.",
         dim=True,
     )
 

@@ -116,15 +116,10 @@ def compare_networks(
     import torch
 
     from anthropo.networks.checkpoints import folder_of
-    from anthropo.networks.compare import train_one
-    from anthropo.networks.training_loop import device_of
 
-    where = Path(folder)
-    prepared = (
-        prepare_comparison(cohort, request, networks, progress=progress)
-        if isinstance(cohort, (str, os.PathLike))
-        else cohort
-    )
+    where, prepared = Path(folder), cohort
+    if isinstance(prepared, (str, os.PathLike)):
+        prepared = prepare_comparison(prepared, request, networks, progress=progress)
     try:
         where.mkdir(exist_ok=True)
     except OSError as error:
@@ -136,18 +131,25 @@ def compare_networks(
         files.append(where / f"{backbone}.anthropo")
         if begin:
             begin(backbone)
-        compared.append(
-            train_one(
-                one.training,
-                files[-1],
-                device=device_of(request.device),
-                command=command,
-                report=report,
-                restart=not request.resume,
-                threads=request.reading.jobs,
-            )
-        )
+        compared.append(_train(one, files[-1], request, command, report))
     for file in files:
         shutil.rmtree(folder_of(file), ignore_errors=True)
     notes = dict.fromkeys(note for one in compared for note in one.finetuned.notes)
     return ComparedNetworks(networks=tuple(compared), notes=tuple(notes))
+
+
+def _train(
+    one: Prepared, file: Path, request: FinetuneRequest, command: str, report: Report | None
+) -> Compared:
+    from anthropo.networks.compare import train_one
+    from anthropo.networks.training_loop import device_of
+
+    return train_one(
+        one.training,
+        file,
+        device=device_of(request.device),
+        command=command,
+        report=report,
+        restart=not request.resume,
+        threads=request.reading.jobs,
+    )

@@ -188,11 +188,10 @@ def finetune(
     command : str
         What the network remembers of how it was made.
     progress : Progress
-        While photos are read.
     report : callable, optional
         Called after every step of the training.
     keep_checkpoint : bool
-        Whether the checkpoint stays when the network is written.
+        Whether it stays when the network is written.
 
     Returns
     -------

@@ -317,8 +317,8 @@ def test_file_of_another_photo(
     path = edited(tmp_path, saved)
     result = invoke("measure", astronaut_jpg, "--landmarks", path)
     assert (result.exit_code, result.stdout) == (1, "")
-    told = f"is for another photo, astronaut.png with the SHA-256 {saved['sha256'][:8]}…. Save this photo's"
-    assert result.stderr == f"{astronaut_jpg}: {path} {told} landmarks anew.\n"
+    told = f"is for another photo, astronaut.png with the SHA-256 {saved['sha256'][:8]}…. Save the"
+    assert result.stderr == f"{astronaut_jpg}: {path} {told} landmarks of this photo again.\n"
     # in a folder: a photo of the same name whose content has changed
     folder = tmp_path / "marks"
     folder.mkdir()
@@ -327,7 +327,7 @@ def test_file_of_another_photo(
     Image.open(astronaut_png).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(other)
     result = invoke("measure", other, "--landmarks", folder)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == f"Error: {other}: {file} {told} landmarks anew.\n"
+    assert result.stderr == f"Error: {other}: {file} {told} landmarks of this photo again.\n"
     # but two photos of one name in two folders are each their own
     table = tmp_path / "t.json"
     assert invoke("measure", other, astronaut_png, "--landmarks", folder, "-o", table).exit_code == 0

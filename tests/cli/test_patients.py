@@ -139,8 +139,8 @@ def test_photos_that_fail_are_told_and_left_out(tmp_path: Path, cohort: Cohort, 
         ),
         (
             ("photo,patient,age", "a.png,p1,3", "b.png,p1,9"),
-            "patient p1: 3 years old in {0}/a.png, 9 in {0}/b.png. A face changes between these: give each "
-            "age a patient of its own.",
+            "patient p1: 3 years old in {0}/a.png, 9 in {0}/b.png. A face changes between these: use a "
+            "separate patient name for each age.",
         ),
         (
             ("photo,patient", "a.png,p1", "b.png,"),

@@ -85,7 +85,7 @@ def test_json_says_everything(written: dict[str, Any]) -> None:
 
 def test_terminal_tells_the_same(written: dict[str, Any]) -> None:
     text = written["text"]
-    assert "synthetic-A against the others: regions tell them apart with an AUROC of" in text
+    assert "synthetic-A against the others: the regions separate them with an AUROC of" in text
     assert "heatmaps of 3 people and 3 others, 100 permutations." in text
     assert "Upper vermilion height" in text
     assert "Research use only" in text

@@ -300,7 +300,7 @@ def test_a_column_that_tells_the_label(column: list[str], leaks: bool) -> None:
     )
     kind = "category" if column[0] == "north" else "number"
     messages = said(check(Cohort(cases, "c.csv", {"site": kind})), "warning", "metadata")
-    assert any("column site tells the label" in m for m in messages) == leaks
+    assert any("column site determines the label" in m for m in messages) == leaks
 
 
 def test_spellings_of_one_label() -> None:

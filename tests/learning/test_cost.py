@@ -66,7 +66,7 @@ def test_what_is_no_cost_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(("positive", "controls"), [(None, None), ("turner", None), (None, "healthy")])
 def test_who_is_missed_has_to_be_known(positive: str | None, controls: str | None) -> None:
-    with pytest.raises(InputError, match=r"nothing says which label is missed\. .*positive='LABEL'.*noonan"):
+    with pytest.raises(InputError, match=r"the costs need a positive label\. .*positive='LABEL'.*noonan"):
         parse_cost("miss=5", THREE, positive, controls)
 
 

@@ -344,7 +344,7 @@ def test_a_label_without_photos_is_left_out_of_the_mean_and_said() -> None:
     found, expected = judge(four, bootstrap=20), judge(three, bootstrap=20)
     for name in ("sensitivity", "auroc", "auprc"):
         assert found[name].value == pytest.approx(expected[name].value)
-    assert found["sensitivity"].reason == "1 of 4 labels cannot be had and are left out"
+    assert found["sensitivity"].reason == "1 of 4 labels cannot be estimated and are left out"
 
 
 def test_one_patient_is_enough_for_figures_but_not_for_narrow_ones() -> None:

@@ -83,7 +83,7 @@ def test_attributes_have_mean_figures(tmp_path: Path) -> None:
 def test_a_cohort_of_other_labels_is_refused(tmp_path: Path) -> None:
     network = nets.network(views=("image",))
     table = noise.write_cohort(tmp_path / "c", ["x", "y"])
-    with pytest.raises(InputError, match=r"which knows a, b, c; labels are x, y\."):
+    with pytest.raises(InputError, match=r"which was trained on a, b, c; labels are x, y\."):
         photos_of(network, read_cohort(table), SETTINGS)
     with pytest.raises(InputError, match=r"No photo to calibrate by can be used; the first: .* no such file"):
         calibration_photos(network, [str(tmp_path / "none.png")], SETTINGS)

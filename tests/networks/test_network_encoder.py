@@ -57,7 +57,7 @@ def test_the_digest_is_of_the_file(tmp_path: Path) -> None:
 def test_a_region_it_lacks_and_a_file_that_is_none(photo: Photo, tmp_path: Path) -> None:
     nets.network().save(tmp_path / "net.anthropo")
     encoder = network_encoder(tmp_path / "net.anthropo")
-    with pytest.raises(InputError, match=r"not trained on the region eyes\. It knows face, mouth\."):
+    with pytest.raises(InputError, match=r"not trained on the region eyes\. It was trained on face, mouth\."):
         encoder.embed(photo, read_face(photo, jitter=2), ("eyes",))
     (tmp_path / "x.anthropo").write_bytes(b"nothing")
     with pytest.raises(ModelError):

@@ -152,7 +152,7 @@ def test_the_head_of_the_identity_stage_begins_he_normal() -> None:
 
 
 def test_identity_needs_somebody_twice(table: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nobody has two photos"):
+    with pytest.raises(InputError, match="no person has two photos"):
         run(table, small("deepgestalt", "identity=patient"), tmp_path / "c")
 
 
@@ -259,7 +259,7 @@ def test_a_checkpoint_of_something_else_is_refused(table: Path, tmp_path: Path) 
     ):  # of the identity stage, with patients named alike
         run(table, small("skin-five", *identity), tmp_path / "d", identity=people[1])
     (tmp_path / "c" / "image.npz").write_bytes(b"half")
-    with pytest.raises(ModelError, match=r"the checkpoint is damaged. Start anew with resume=False"):
+    with pytest.raises(ModelError, match=r"the checkpoint is damaged. Start again with resume=False"):
         run(table, small("skin-five"), tmp_path / "c")
 
 

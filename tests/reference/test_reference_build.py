@@ -277,7 +277,9 @@ def test_a_value_that_does_not_vary_has_no_row() -> None:
     measured = [(s, {**v, "nasal_width": 0.3}) for s, v in people(30)]
     built = build(measured)
     assert [r.measurement for r in built.rows] == ["mouth_width"]
-    assert any("the same value, so there is no SD: nasal_width; no row." in note for note in built.notes)
+    assert any(
+        "the same value, so there is no SD: nasal_width; no row is written." in note for note in built.notes
+    )
 
 
 def test_ages_between_the_bands_are_named() -> None:
@@ -310,7 +312,7 @@ def test_a_crowd_that_does_not_fit_leaves_no_norm() -> None:
         measured[i][1]["mouth_width"] = 2.0 + i / 10
     built = build(measured)
     assert [r.measurement for r in built.rows] == ["nasal_width"]
-    assert any("describe nobody: mouth_width (8); no row." in note for note in built.notes)
+    assert any("are not meaningful: mouth_width (8); no row is written." in note for note in built.notes)
 
 
 def test_a_photo_of_two_patients_is_left_out() -> None:

@@ -316,7 +316,10 @@ def test_a_table_may_have_further_columns_in_any_order(tmp_path: Path) -> None:
             "column kind: 'certain'. Choose from objective",
         ),
         ("HP:0000154,Wide mouth,mouth_width,z > 2,objective,R", "column side: 'R'. Choose from mid, each."),
-        ("HP:0000154,Wide mouth,,z > 2,objective,mid", "but there is nothing measured that it could ask of."),
+        (
+            "HP:0000154,Wide mouth,,z > 2,objective,mid",
+            "but there is no measurement that the rule could apply to.",
+        ),
         ("HP:0000154,Wide mouth,mouth_width,z > 2", "4 cells where the header has 6."),
     ],
 )

@@ -52,14 +52,16 @@ def against_words(explained: Explained) -> str:
     """The other side of a label's log-odds."""
     if explained.how == "distance":
         return (
-            "against the people that the model knows: above 0 it is called; each unit is a factor of 2.7 in "
-            "how few of them are as far out"
+            "compared with the training people: the label is called above 0; with each unit, 2.7 times fewer "
+            "of them are as far out"
         )
     if len(explained.against) == 1:
         return f"log-odds of {explained.label} against {explained.against[0][0]}"
     shares = sorted(explained.against, key=lambda pair: -pair[1])[:3]
     listed = ", ".join(f"{label} {100 * share:.0f} %" for label, share in shares)
-    return f"log-odds of {explained.label} against the other labels, each as probable as it is ({listed})"
+    return (
+        f"log-odds of {explained.label} against the other labels, weighted by their probabilities ({listed})"
+    )
 
 
 def changes_words(case: Case) -> list[str]:
@@ -69,13 +71,14 @@ def changes_words(case: Case) -> list[str]:
         entry = registry().get(change.measurement)
         name, unit = (entry.name, entry.unit) if entry else (change.measurement, "")
         sentences.append(
-            f"{name}: {number(change.needed, unit)} in place of {number(change.value, unit)} {unit} "
-            f"({change.spread:+.1f} SD of the training people) would make it {change.decision}."
+            f"{name}: {number(change.needed, unit)} instead of {number(change.value, unit)} {unit} "
+            f"({change.spread:+.1f} SD of the training people) would change the decision "
+            f"to {change.decision}."
         )
     if sentences:
         return sentences
     if not case.trained.manifest.get("measurements"):
-        return ["The model reads no measurements, so that there is none to change."]
+        return ["The model uses no measurements, so none could change the decision."]
     return ["No single measurement would change the decision, up to 4 standard deviations either way."]
 
 
