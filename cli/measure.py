@@ -149,13 +149,7 @@ def command(
         items = collect(photos)
         settings.fingerprint()  # what cannot be used is one error, not one per photo
         if landmarks:
-            if save_landmarks:  # unclear which of both is meant
-                raise InputError(
-                    "--save-landmarks with --landmarks: the corrected file is there already. Leave one of "
-                    "them out."
-                )
-            paths = list(dict.fromkeys(item.path for item in items))
-            settings = replace(settings, corrections=Corrections(landmarks, paths))
+            settings = replace(settings, corrections=_corrections(landmarks, save_landmarks, items))
         beside = _beside(overlay, save_landmarks, items, settings)
         if patient and settings.face == "all":
             raise InputError("--patient with --face all: one face of each photo is needed. Use largest.")
@@ -182,6 +176,14 @@ def command(
         fail(str(error), EXIT_USAGE)
     except KeyboardInterrupt:
         fail("interrupted before the first photo.", EXIT_INTERRUPTED)
+
+
+def _corrections(landmarks: str, save_landmarks: str | None, items: Sequence[Item]) -> Corrections:
+    if save_landmarks:  # unclear which of both is meant
+        raise InputError(
+            "--save-landmarks with --landmarks: the corrected file is there already. Leave one of them out."
+        )
+    return Corrections(landmarks, list(dict.fromkeys(item.path for item in items)))
 
 
 def _beside(
