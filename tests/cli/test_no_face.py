@@ -91,7 +91,7 @@ def test_explain_sums_to_the_log_odds(model: Path, lesions: Path, tmp_path: Path
     assert {c["name"] for c in ragged["contributions"]} == {"image", "site"}
     total = ragged["bias"] + ragged["residual"] + sum(c["log_odds"] for c in ragged["contributions"])
     assert total == pytest.approx(ragged["log_odds"], abs=1e-6)
-    assert "reads no measurements" in invoke("explain", "--model", model, photo).stdout
+    assert "uses no measurements" in invoke("explain", "--model", model, photo).stdout
 
 
 def test_explain_writes_a_page_with_a_heatmap(
