@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from anthropo.errors import AnthropoError, InputError
-from anthropo.workflows.cohort import CohortError
 
 if TYPE_CHECKING:
     from anthropo.learning.cohort import Finding
@@ -59,10 +58,12 @@ def in_one_sentence(interrupted: str) -> Iterator[None]:
     terminate_like_ctrl_c()
     try:
         yield
-    except CohortError as error:
-        show_findings(error.findings, error.left_out, err=True)
-        fail(f"{error.verdict}; see the errors above.", EXIT_USAGE)
     except AnthropoError as error:
+        from anthropo.workflows.cohort import CohortError  # slow to import
+
+        if isinstance(error, CohortError):
+            show_findings(error.findings, error.left_out, err=True)
+            fail(f"{error.verdict}; see the errors above.", EXIT_USAGE)
         fail(str(error), EXIT_USAGE)
     except KeyboardInterrupt:
         fail(f"interrupted: {interrupted}", EXIT_INTERRUPTED)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -28,11 +29,12 @@ from anthropo.cli.common import (
 )
 from anthropo.errors import AnthropoError, InputError
 from anthropo.measurement.landmark_file import Corrections
-from anthropo.report.figures import Overlays
-from anthropo.report.measure import Page
 from anthropo.report.tables import print_face, print_overview, print_person
 from anthropo.settings import Settings
 from anthropo.workflows.measuring import MeasuredPhotos, measure_items
+
+if TYPE_CHECKING:
+    from anthropo.report.measure import Page
 
 
 @click.command(short_help="Measure the faces of photographs.")
@@ -156,7 +158,7 @@ def command(
             raise InputError("--patient with --face all: one face of each photo is needed. Use largest.")
         if patient:
             patients(items)  # refuses what contradicts itself before anything is measured
-        page = Page(Path(output)) if output and output.lower().endswith(".html") and not patient else None
+        page = _page(output) if output and output.lower().endswith(".html") and not patient else None
         place = photos_table(output) if output and patient else Path(output) if output else None
         people = People(output) if output and patient else None
         table = Output(str(place), settings) if place and not page else None
@@ -179,6 +181,12 @@ def command(
         fail("interrupted before the first photo.", EXIT_INTERRUPTED)
 
 
+def _page(output: str) -> Page:
+    from anthropo.report.measure import Page  # draws, which costs time to import
+
+    return Page(Path(output))
+
+
 def _corrections(landmarks: str, save_landmarks: str | None, items: Sequence[Item]) -> Corrections:
     if save_landmarks:  # unclear which of both is meant
         raise InputError(
@@ -193,6 +201,8 @@ def _beside(
     """What is written beside the table."""
     beside: list[Beside] = []
     if overlay:
+        from anthropo.report.figures import Overlays
+
         beside.append(Overlays(overlay))
     if save_landmarks:
         files = LandmarkFiles(save_landmarks, items, settings)

@@ -16,11 +16,11 @@ from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import DEFAULT_JITTER
 from anthropo.photo import MAX_MEGAPIXELS
 from anthropo.video import FRAMES
-from anthropo.workflows.cohort import PhotoReading, TrainRequest
 from anthropo.workflows.progress import available_cores
 
 if TYPE_CHECKING:
     from anthropo.learning.model import Options, Task
+    from anthropo.workflows.cohort import PhotoReading, TrainRequest
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -152,9 +152,9 @@ chip_encoder_options: Decorator = all_of(
 )
 
 #: `learning_photo_options`, given to the command as `reading`, a `PhotoReading`; with --landmarks or without.
-reading_options: Decorator = all_of(
-    landmarks_option, learning_photo_options, passed_as("reading", PhotoReading))
-network_reading_options: Decorator = all_of(learning_photo_options, passed_as("reading", PhotoReading))
+network_reading_options: Decorator = all_of(
+    learning_photo_options, passed_as("reading", "anthropo.workflows.cohort:PhotoReading"))
+reading_options: Decorator = all_of(landmarks_option, network_reading_options)
 # fmt: on
 
 
@@ -188,6 +188,8 @@ def _train_request(
         metadata=tuple(dict.fromkeys(options.metadata)),
         chained=not independent,
     )
+    from anthropo.workflows.cohort import TrainRequest
+
     return TrainRequest(
         options=options,
         task=task,
