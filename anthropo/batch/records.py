@@ -125,6 +125,7 @@ class MeasuredRecord:
     notes: tuple[str, ...] = ()  # what could not be had although it was asked for
     columns: Mapping[str, str] = field(default_factory=dict)  # of the input table
     diagnostics: Diagnostics
+    _results: dict[str, Result] = field(default_factory=dict, init=False, repr=False)  # see `results`
 
     @property
     def ok(self) -> bool:
@@ -139,11 +140,13 @@ class MeasuredRecord:
     @property
     def results(self) -> dict[str, Result]:
         """The measurements by id, with what belongs to each."""
-        scores = by_id(self.scores)
-        return {
-            name: Result(measured=first, in_mm=more[0] if more else None, scores=tuple(scores.get(name, ())))
-            for name, (first, *more) in by_id(self.measurements).items()
-        }
+        if not self._results:  # rows, JSON and pages ask again and again
+            scores = by_id(self.scores)
+            for name, (first, *more) in by_id(self.measurements).items():
+                self._results[name] = Result(
+                    measured=first, in_mm=more[0] if more else None, scores=tuple(scores.get(name, ()))
+                )
+        return self._results
 
     @property
     def grades(self) -> dict[str, str]:
