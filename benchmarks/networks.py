@@ -100,7 +100,7 @@ class Bench:
             made = finetune(material, folder=Path(folder) / "c", device=device_of("cpu"))
         self.seconds = time.perf_counter() - start
         if self.curves and name:
-            figure = history_figure(made.network.about["history"], MONITORED[chosen.task])
+            figure = history_figure(made.network.about.history, MONITORED[chosen.task])
             figure.savefig(self.curves / f"{name}.png", dpi=110)
         return made, material
 

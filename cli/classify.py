@@ -110,6 +110,6 @@ def _report(made: Classification, path: Path | None) -> None:
         words = f", {lost} failed" if lost else ""
         click.echo(f"{path}: {total - lost} of {total} photos classified{words}.", err=True)
     if total > 1 or sys.stderr.isatty():
-        parameters = (made.trained.manifest.get("encoder") or {}).get("parameters") or 0
+        parameters = made.trained.manifest.encoder.parameters or 0
         speed = f"{1000 * made.seconds / total:.0f} ms per photo (quicker when it is in the cache)"
         click.echo(f"{speed}, with an encoder of {parameters / 1e6:.1f} million parameters.", err=True)

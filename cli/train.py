@@ -116,8 +116,8 @@ def _show_counts(material: Material) -> None:
 
     features, cohort = material.features, material.cohort
     counts = describe_cohort(features, features.labels, several=cohort.multilabel)
-    labels = ", ".join(f"{label} ({n['patients']})" for label, n in counts["labels"].items())
-    click.echo(f"{counts['photos']} photos of {counts['patients']} patients; patients per label: {labels}.")
+    labels = ", ".join(f"{label} ({n.patients})" for label, n in counts.labels.items())
+    click.echo(f"{counts.photos} photos of {counts.patients} patients; patients per label: {labels}.")
     if cohort.metadata:
         columns = ", ".join(f"{name} ({kind})" for name, kind in cohort.metadata.items())
         click.echo(f"columns that --metadata can name: {columns}.")
@@ -140,9 +140,9 @@ def show_trained(result: TrainResult) -> None:
                 f'note: with {known} photos, "none of these" cannot be reached at an alarm rate of '
                 f"{model.alarm:g}; --alarm {math.ceil(1000 / (known + 1)) / 1000:g} is possible."
             )
-    if gallery := result.trained.manifest.get("gallery"):
+    if gallery := result.trained.manifest.gallery:
         rare = ", ".join(f"{label} ({n})" for label, n in gallery.items())
-        click.echo(f"Matched to their nearest patients, for want of more: {rare}.")
+        click.echo(f"Matched to their nearest patients, because there are too few to train on: {rare}.")
     if isinstance(model, AttributeModel):
         show_relations(model)
 
@@ -163,13 +163,13 @@ def _show_figures(evaluations: tuple[Evaluation, ...]) -> None:
 
 def _show_decision(result: TrainResult) -> None:
     manifest = result.trained.manifest
-    point = manifest.get("operating_point") or {}
-    if not point.get("rule"):
+    point = manifest.operating_point
+    if not point.rule:
         return
-    positive, threshold = manifest.get("positive"), point.get("threshold")
+    positive, threshold = manifest.positive, point.threshold
     if not result.evaluations or result.trained.task != "labels":
         at = f": {positive} from a probability of {threshold:.3f} on" if positive and threshold else ""
-        click.echo(f"Operating point: {point['rule']}{at}.")
+        click.echo(f"Operating point: {point.rule}{at}.")
         return
     (made,) = result.evaluations
     where = "takes the label of least expected cost"

@@ -16,7 +16,7 @@ _FATAL = {"outside", "landmark_spread"}  # checks without which nothing is known
 def unfit(trained: Trained, gate: Sequence[Check]) -> str:
     """Why a photo with these checks is not fit to be judged, in a sentence; empty when it is."""
     failed = {check.name for check in gate if not check.ok}
-    names = trained.manifest.get("measurements") or list(registry())
+    names = trained.manifest.measurements or tuple(registry())
     entries = [registry()[name] for name in names if name in registry()]
     voided = [entry for entry in entries if failed.intersection(entry.voids) - _EXPRESSION]
     fatal = failed & _FATAL

@@ -14,8 +14,9 @@ card.md            the model card, written from the manifest; for people (`unzip
 arrays/NAME.npy    booleans, integers or floats, little-endian, C order
 =================  ==========================================================================
 
-`manifest.toml` beside this module has the manifest's keys. Neither ids of patients nor names or paths of
-photographs may enter the manifest or the arrays.
+The manifest is that of `anthropo.learning.manifest`, with one part more: ``model``, the state of a model, or
+``network``, see `anthropo.networks.description`. Neither ids of patients nor names or paths of photographs
+may enter it or the arrays.
 """
 
 from __future__ import annotations
@@ -28,13 +29,10 @@ import os
 import re
 import stat
 import struct
-import sys
 import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -45,11 +43,7 @@ from anthropo import __version__
 from anthropo.errors import ModelError
 from anthropo.files import write_atomically
 from anthropo.learning.card import card
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from anthropo.learning.manifest import Manifest
 
 FORMAT, FORMAT_VERSION = "anthropo-model", 1
 SUFFIX = ".anthropo"
@@ -67,7 +61,7 @@ _GIVE_A_MODEL = "Give a file that `anthropo train` (a network: `anthropo finetun
 class Bundle:
     """What a model file holds."""
 
-    manifest: dict[str, Any]  # JSON; keys in manifest.toml
+    manifest: dict[str, Any]  # JSON; see `anthropo.learning.manifest.Manifest`
     arrays: dict[str, NDArray[Any]]  # booleans, integers or floats
 
 
@@ -77,30 +71,7 @@ class _Refused(Exception):
 
 # ------------------------------------------------------------------------------- the manifest
 
-_OWN = ("format", "format_version", "anthropo", "files")  # what write_bundle fills
-
-
-@lru_cache(maxsize=1)
-def _kinds() -> dict[str, Any]:
-    """Kinds of the known keys: the name of a type, a list of one, an object; * is any key."""
-    return dict(tomllib.loads(files(__package__).joinpath("manifest.toml").read_text("utf-8")))
-
-
-def _misfit(value: Any, kind: Any, where: str) -> str | None:
-    """What in a value is not of its kind; None when all is."""
-    if value is None:
-        return None
-    if isinstance(kind, dict):
-        if not isinstance(value, dict):
-            return f"{where} is not an object"
-        inner = ((value[k], kind.get(k, kind.get("*")), f"{where} > {k}") for k in value)
-        return next((m for v, k, w in inner if k is not None and (m := _misfit(v, k, w))), None)
-    if isinstance(kind, list):
-        if not isinstance(value, list) or any(v is None for v in value):
-            return f"{where} is not a list"
-        return next((m for v in value if (m := _misfit(v, kind[0], where))), None)
-    fits = type(value).__name__ == kind or (kind == "float" and type(value) is int)
-    return None if fits else f"{where} is not of the type {kind}"
+_FILLED = ("format", "format_version", "anthropo", "files")  # by write_bundle
 
 
 # control characters would reach a terminal, lone surrogates cannot be written anywhere
@@ -121,7 +92,14 @@ def _unfit_text(value: Any, depth: int = 0) -> str | None:
 
 
 def _manifest_fault(manifest: dict[str, Any]) -> str | None:
-    return _unfit_text(manifest) or _misfit(manifest, _kinds(), "manifest")
+    """What in a manifest cannot be used; None when all can."""
+    if fault := _unfit_text(manifest):
+        return fault
+    try:
+        Manifest.from_json(manifest)
+    except ModelError as error:
+        return str(error)
+    return None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -357,8 +335,8 @@ def _read(file: BinaryIO, size: int) -> Bundle:
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     """Read a model file that may come from anywhere; nothing of it is executed or written to disk.
 
-    Known keys of the manifest have the types of manifest.toml, or are missing or null; arrays can be
-    written to. Whether they fit each other is for the caller to check.
+    Entries of the manifest that `Manifest` knows are of its types, or missing or null; arrays can be written
+    to. Whether they fit each other is for the caller to check.
     """
     try:
         status = os.stat(path)
@@ -392,12 +370,13 @@ def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> None:
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "anthropo": __version__,
-        **{k: v for k, v in bundle.manifest.items() if k not in _OWN},
+        **{k: v for k, v in bundle.manifest.items() if k not in _FILLED},
     }
     manifest = json.loads(json.dumps(manifest, allow_nan=False))  # tuples become lists
     if fault := _manifest_fault(manifest):
         raise ValueError(fault)
-    members = {_CARD: card(manifest).encode(), **{name: members[name] for name in sorted(members)}}
+    described = card(Manifest.from_json(manifest))
+    members = {_CARD: described.encode(), **{name: members[name] for name in sorted(members)}}
     manifest["files"] = {name: _fingerprint(data) for name, data in members.items()}
     text = json.dumps(manifest, allow_nan=False, ensure_ascii=False, indent=1).encode() + b"\n"
     members = {_MANIFEST: text, **members}

@@ -1,19 +1,21 @@
 """A model's manifest for people: the model card inside its file, and the rows of `anthropo inspect`.
 
-The keys are those of `anthropo.learning.bundle`. Any of them may be missing.
+Any entry of a manifest may be missing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from anthropo.learning.intervals import Interval
+from anthropo.learning.manifest import EncoderWeights, Manifest, Weights
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-Manifest = Mapping[str, Any]
 Row = tuple[str, str]
 
 #: Below this number of patients a figure says little: 18 of 20 correct has the 95 % interval 0.70 to 0.97.
@@ -30,7 +32,6 @@ _TASKS = {
     "cases": "ranked list of labels for one to several photographs of a case",
     "normality": "distance to normal",
 }
-_INPUTS = {"regions": "region", "measurements": "measurement", "metadata": "metadata column"}
 _METRICS = {
     "auroc": "AUROC",
     "auprc": "AUPRC",
@@ -42,28 +43,19 @@ _METRICS = {
 }
 
 
-def _part(manifest: Manifest, *keys: str) -> dict[str, Any]:
-    """An object inside the manifest; empty when it is missing."""
-    part: Any = manifest
-    for key in keys:
-        part = part.get(key) or {}
-    return dict(part)
-
-
 def _number(value: Any) -> str:
     if not isinstance(value, (int, float)):
         return _UNKNOWN
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
-def _figure(figure: Mapping[str, Any] | None) -> str:
+def _figure(figure: Interval | None) -> str:
     """0.912 (0.870 to 0.951), or why there is none."""
-    if not figure or figure.get("value") is None:
-        reason = (figure or {}).get("reason")
+    if figure is None or not figure.known:
+        reason = figure.reason if figure else ""
         return f"not available ({_plain(reason)})" if reason else "not available"
-    lo, hi = figure.get("lo"), figure.get("hi")
-    interval = "no interval" if lo is None or hi is None else f"{lo:.3f} to {hi:.3f}"
-    return f"{figure['value']:.3f} ({interval})"
+    interval = "no interval" if figure.lo != figure.lo else f"{figure.lo:.3f} to {figure.hi:.3f}"
+    return f"{figure.value:.3f} ({interval})"
 
 
 def _count(number: Any, one: str) -> str:
@@ -82,101 +74,83 @@ def _metric(name: str) -> str:
     return _METRICS.get(name, name.replace("_", " "))
 
 
-def _weights(manifest: Manifest) -> list[dict[str, Any]]:
-    encoder = _part(manifest, "encoder")
-    return ([encoder] if encoder else []) + list(manifest.get("weights") or [])
+def _weights(manifest: Manifest) -> list[Weights]:
+    return [w for w in (manifest.encoder, *manifest.weights) if w != EncoderWeights()]
 
 
 def _not_commercial(manifest: Manifest) -> list[str]:
-    weights = _weights(manifest)
-    return [w.get("name") or "unnamed weights" for w in weights if w.get("commercial_use") is False]
+    return [w.name or "unnamed weights" for w in _weights(manifest) if w.commercial_use is False]
 
 
-def _few(counts: Mapping[str, int | None]) -> str:
+def _few(counts: Mapping[str, Any]) -> str:
     """ "A (3), B (12)": those with few patients, fewest first."""
     few = sorted((n, label) for label, n in counts.items() if n is not None and n < FEW_PATIENTS)
     return ", ".join(f"{label} ({n:,})" for n, label in few)
 
 
-def describe(manifest: Manifest) -> list[Row]:
-    """Names and values that describe a model at a glance, without those that its manifest lacks."""
-    cohort, encoder = _part(manifest, "cohort"), _part(manifest, "encoder")
-    validation, point = _part(manifest, "validation"), _part(manifest, "operating_point")
-    main = _part(validation, "models", "hybrid") or _part(validation, "models", "network")
-    sizes = [(file or {}).get("size") or 0 for file in _part(manifest, "files").values()]
-    task = manifest.get("task")
-    trained_on = _photos_of_patients(cohort.get("photos"), cohort.get("patients"))
-    if cohort.get("left_out"):
-        trained_on += f"; {_count(cohort['left_out'], 'photo')} left out"
-    if cohort.get("corrected"):
-        trained_on += f"; {_count(cohort['corrected'], 'photo')} with landmarks placed by hand"
+def describe(manifest: Manifest, network: Iterable[Row] = ()) -> list[Row]:
+    """Names and values that describe a model at a glance, without those that its manifest lacks.
+
+    `network` are rows about the layers of a network.
+    """
+    cohort, encoder = manifest.cohort, manifest.encoder
+    validation, point, task = manifest.validation, manifest.operating_point, manifest.task
+    main = validation.models.get("hybrid") or validation.models.get("network") or {}
+    sizes = [file.size or 0 for file in manifest.files.values()]
+    trained_on = _photos_of_patients(cohort.photos, cohort.patients)
+    if cohort.left_out:
+        trained_on += f"; {_count(cohort.left_out, 'photo')} left out"
+    if cohort.corrected:
+        trained_on += f"; {_count(cohort.corrected, 'photo')} with landmarks placed by hand"
     rows: list[tuple[str, str | None]] = [
-        ("model", manifest.get("title")),
+        ("model", manifest.title),
         ("task", f"{task} ({_TASKS[task]})" if task in _TASKS else task or _UNKNOWN),
-        ("labels", ", ".join(manifest.get("labels") or ())),
-        ("positive label", manifest.get("positive")),
-        ("classifier", manifest.get("classifier")),
-        ("balance", manifest.get("balance")),
+        ("labels", ", ".join(manifest.labels)),
+        ("positive label", manifest.positive),
+        ("classifier", manifest.classifier),
+        ("balance", manifest.balance),
         ("trained on", trained_on),
         *(
-            (f"label {k}", f"{_count(n.get('photos'), 'photo')} of {_count(n.get('patients'), 'patient')}")
-            for k, n in ((k, n or {}) for k, n in _part(cohort, "labels").items())
+            (f"label {label}", f"{_count(n.photos, 'photo')} of {_count(n.patients, 'patient')}")
+            for label, n in cohort.labels.items()
         ),
         *(
-            (column, ", ".join(f"{value}: {_number(n)}" for value, n in (counts or {}).items()))
-            for column, counts in _part(cohort, "subgroups").items()
+            (column, ", ".join(f"{value}: {_number(n)}" for value, n in counts.items()))
+            for column, counts in cohort.subgroups.items()
         ),
-        (
-            "gallery",
-            ", ".join(f"{k} ({_count(n, 'patient')})" for k, n in _part(manifest, "gallery").items()),
-        ),
-        ("encoder", encoder.get("name")),
-        ("encoder digest", encoder.get("digest")),
+        ("gallery", ", ".join(f"{k} ({_count(n, 'patient')})" for k, n in manifest.gallery.items())),
+        ("encoder", encoder.name),
+        ("encoder digest", encoder.digest),
         ("not for commercial use", ", ".join(_not_commercial(manifest))),
-        *_network(manifest),
-        ("regions", ", ".join(manifest.get("regions") or ())),
-        ("measurements", _number(len(manifest["measurements"])) if manifest.get("measurements") else None),
-        ("metadata", ", ".join(manifest.get("metadata") or ())),
-        ("validated by", validation.get("method")),
+        *network,
+        ("regions", ", ".join(manifest.regions)),
+        ("measurements", _number(len(manifest.measurements)) if manifest.measurements else None),
+        ("metadata", ", ".join(manifest.metadata)),
+        ("validated by", validation.method),
         *((_metric(name), _figure(figure)) for name, figure in main.items()),
-        ("decision", point.get("rule")),
-        ("threshold", _number(point["threshold"]) if point.get("threshold") is not None else None),
+        ("decision", point.rule),
+        ("threshold", None if point.threshold is None else _number(point.threshold)),
         *(
-            (f"{name} at the threshold", _figure(point[name]))
-            for name in ("sensitivity", "specificity")
-            if point.get(name)
+            (f"{name} at the threshold", _figure(figure))
+            for name, figure in (("sensitivity", point.sensitivity), ("specificity", point.specificity))
+            if figure is not None
         ),
         *((f"cost of {what}", value) for what, value in _costs(manifest)),
-        ("trained with", manifest.get("command")),
-        ("seed", None if manifest.get("seed") is None else str(manifest["seed"])),
-        ("created", manifest.get("created")),
-        ("anthropo", manifest.get("anthropo")),
+        ("trained with", manifest.command),
+        ("seed", None if manifest.seed is None else str(manifest.seed)),
+        ("created", manifest.created),
+        ("anthropo", manifest.anthropo),
         ("size", f"{sum(sizes) / 1000:,.0f} kB in {len(sizes)} members" if sizes else None),
     ]
     return [(name, _plain(value)) for name, value in rows if value]
 
 
-def _network(manifest: Manifest) -> list[tuple[str, str | None]]:
-    """Rows about a network that `anthropo finetune` wrote."""
-    network = _part(manifest, "network")
-    if not network:
-        return []
-    size, began = network.get("size"), network.get("warm_start") or ()
-    return [
-        ("recipe", network.get("recipe")),
-        ("backbone", _part(network, "spec").get("backbone")),
-        ("pictures", f"{', '.join(network.get('views') or ())}; {size} px"),
-        ("began with", ", ".join(began) or "random weights"),
-        ("parameters", _number(network.get("weights"))),
-    ]
-
-
 def _costs(manifest: Manifest) -> list[Row]:
     return [
         (f"{true} called {called}", _number(cost))
-        for true, row in _part(manifest, "cost").items()
-        for called, cost in (row or {}).items()
-        if true != called and cost is not None
+        for true, row in manifest.cost.items()
+        for called, cost in row.items()
+        if true != called
     ]
 
 
@@ -216,35 +190,39 @@ def card(manifest: Manifest) -> str:
     .. [1] M. Mitchell et al., "Model cards for model reporting", Proceedings of the Conference on Fairness,
        Accountability, and Transparency (2019) 220-229.
     """
-    validation = _part(manifest, "validation")
+    validation, cohort = manifest.validation, manifest.cohort
     # columns: a network's labels have figures of their own, and one of them may be called "network" as well
-    columns = [*_part(validation, "models").items(), *_part(validation, "by_label").items()]
-    models = [(name, figures or {}) for name, figures in columns]
+    models = [*validation.models.items(), *validation.by_label.items()]
     metrics = dict.fromkeys(metric for _, figures in models for metric in figures)
-    subgroups = _part(manifest, "cohort", "subgroups")
-    labels = {label: n or {} for label, n in _part(manifest, "cohort", "labels").items()}
-    patients = {label: n.get("patients") for label, n in labels.items()}
+    patients = {label: n.patients for label, n in cohort.labels.items()}
     few = {f"Labels with fewer than {FEW_PATIENTS} patients": _few(patients)}
-    few |= {f"Fewer than {FEW_PATIENTS} patients by {c}": _few(n or {}) for c, n in subgroups.items()}
+    few |= {f"Fewer than {FEW_PATIENTS} patients by {c}": _few(n) for c, n in cohort.subgroups.items()}
     versions = {
-        **{key: manifest.get(key) for key in ("anthropo", "created", "seed")},
-        "settings": _part(manifest, "settings").get("fingerprint"),
-        "training table (SHA-256)": _part(manifest, "cohort").get("sha256"),
-        **_part(manifest, "libraries"),
+        "anthropo": manifest.anthropo,
+        "created": manifest.created,
+        "seed": manifest.seed,
+        "settings": manifest.settings.fingerprint,
+        "training table (SHA-256)": cohort.sha256,
+        **manifest.libraries,
+    }
+    inputs = {
+        "region": manifest.regions,
+        "measurement": manifest.measurements,
+        "metadata column": manifest.metadata,
     }
     return _template().render(
         m=manifest,
-        labels=[(label, _number(n.get("photos")), _number(n.get("patients"))) for label, n in labels.items()],
+        labels=[(label, _number(n.photos), _number(n.patients)) for label, n in cohort.labels.items()],
         subgroups=[
-            (column, value, _number(n)) for column, of in subgroups.items() for value, n in (of or {}).items()
+            (column, value, _number(n)) for column, of in cohort.subgroups.items() for value, n in of.items()
         ],
-        inputs=[(what, manifest[key]) for key, what in _INPUTS.items() if manifest.get(key)],
+        inputs=[(what, names) for what, names in inputs.items() if names],
         weights=[
             (
-                w.get("name") or _UNKNOWN,
-                w.get("licence") or _UNKNOWN,
-                _ALLOWED.get(w.get("commercial_use"), _UNKNOWN),
-                w.get("digest") or _UNKNOWN,
+                w.name or _UNKNOWN,
+                w.licence or _UNKNOWN,
+                _ALLOWED.get(w.commercial_use, _UNKNOWN),
+                w.digest or _UNKNOWN,
             )
             for w in _weights(manifest)
         ],

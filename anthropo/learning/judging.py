@@ -181,14 +181,14 @@ def judge_trained(trained: Trained, features: Features) -> tuple[Question, ...]:
     if task == "labels":
         known = set(trained.model.labels)
         labels = features.labels.astype(object)
-        if trained.manifest.get("task") == "one-vs-rest":
+        if trained.manifest.task == "one-vs-rest":
             labels = np.where(np.isin(labels, list(known)), labels, OTHERS).astype(object)
         keep = np.isin(labels, list(known))
         if not keep.any():
             raise InputError(f"No photo has a label of the model. Its labels are {', '.join(sorted(known))}.")
         features = subset(replace(features, labels=labels.astype(str)), keep)
     answers = trained.answer(features, pool=False)
-    options = Options(controls=trained.manifest.get("controls"))
+    options = Options(controls=trained.manifest.controls)
     return _questions({"hybrid": _judged([(np.arange(len(features)), answers)], features, options, task)})
 
 

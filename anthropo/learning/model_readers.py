@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import lru_cache
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +15,7 @@ from numpy.typing import NDArray
 from anthropo.errors import ModelError
 
 Arrays = dict[str, NDArray[Any]]
+T = TypeVar("T")
 
 _MOST_NUMBERS = 1 << 18  # of all embeddings of a photo together
 
@@ -95,3 +101,93 @@ def part(arrays: Arrays, prefix: str) -> Arrays:
 def prefixed(arrays: Arrays, prefix: str) -> Arrays:
     """The arrays under longer names."""
     return {prefix + name: a for name, a in arrays.items()}
+
+
+# ------------------------------------------------------------------- JSON objects as dataclasses
+
+
+def record(kind: type[T], value: Any, where: str) -> T:
+    """A dataclass from a JSON object, every field of which has the type of the field.
+
+    A field that is missing or null has its default; a number without a default is then NaN, and other fields
+    without a default are required. Keys that are no field are ignored.
+
+    Parameters
+    ----------
+    kind : type
+        A dataclass of texts, numbers, truth values, tuples, mappings of text and other such dataclasses.
+    value : object
+        What JSON held.
+    where : str
+        What `value` is called in messages.
+
+    Raises
+    ------
+    ModelError
+        If a value is of another type, or a required one is missing.
+    """
+    if not isinstance(value, dict):
+        raise ModelError(f"{where} is not an object")
+    made: dict[str, Any] = {}
+    shape: Any = kind
+    for name, hint in _hints(shape).items():
+        if value.get(name) is not None:
+            made[name] = _read_as(hint, value[name], f"{where} > {name}")
+        elif name not in _defaults(shape):
+            if hint is not float and NoneType not in get_args(hint):
+                raise ModelError(f"{where} > {name} is missing")
+            made[name] = math.nan if hint is float else None
+    return kind(**made)
+
+
+def as_written(value: Any) -> Any:
+    """What `record` reads, as JSON: fields that have their default are left out, and NaN is null."""
+    if is_dataclass(value):
+        kind: Any = type(value)
+        kept, defaults = {name: getattr(value, name) for name in _hints(kind)}, _defaults(kind)
+        return {
+            name: as_written(v) for name, v in kept.items() if name not in defaults or v != defaults[name]
+        }
+    if isinstance(value, Mapping):
+        return {str(name): as_written(v) for name, v in value.items()}
+    if isinstance(value, tuple):
+        return [as_written(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@lru_cache(maxsize=64)
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+@lru_cache(maxsize=64)
+def _defaults(kind: type[Any]) -> dict[str, Any]:
+    return {
+        f.name: f.default if f.default_factory is MISSING else f.default_factory()
+        for f in fields(kind)
+        if f.default is not MISSING or f.default_factory is not MISSING
+    }
+
+
+def _read_as(hint: Any, value: Any, where: str) -> Any:
+    """A JSON value other than null as the type of a field."""
+    if hint is Any:
+        return value
+    if isinstance(hint, type) and is_dataclass(hint):
+        return record(hint, value, where)
+    inner = get_args(hint)
+    if NoneType in inner:
+        return _read_as(next(kind for kind in inner if kind is not NoneType), value, where)
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list) or any(v is None for v in value):
+            raise ModelError(f"{where} is not a list")
+        return tuple(_read_as(inner[0], v, where) for v in value)
+    if get_origin(hint) is Mapping:
+        if not isinstance(value, dict):
+            raise ModelError(f"{where} is not an object")
+        empty: Any = {} if is_dataclass(inner[1]) or get_origin(inner[1]) is Mapping else None
+        filled = {name: empty if v is None else v for name, v in value.items()}
+        return {n: _read_as(inner[1], v, f"{where} > {n}") for n, v in filled.items() if v is not None}
+    if type(value) is hint or (hint is float and type(value) is int):
+        return value
+    raise ModelError(f"{where} is not of the type {hint.__name__}")

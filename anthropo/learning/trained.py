@@ -18,6 +18,7 @@ from anthropo.learning.attributes import NO_ATTRIBUTE, AttributeModel
 from anthropo.learning.bundle import Bundle, read_bundle, write_bundle
 from anthropo.learning.cohort import Values
 from anthropo.learning.features import Features, feature_frame
+from anthropo.learning.manifest import Manifest, PhotoSettings
 from anthropo.learning.model import NONE_OF_THESE, Answers, LabelModel, Prediction, Ranked, Task
 from anthropo.learning.model_readers import Meta, part, prefixed
 from anthropo.learning.normality import NormalityModel
@@ -45,8 +46,8 @@ class Trained:
     Attributes
     ----------
     model : LabelModel, AttributeModel or NormalityModel
-    manifest : dict
-        Description of the model as JSON; its keys are those of `anthropo.learning.bundle`.
+    manifest : Manifest
+        What the model was trained on and needs.
     profile : Profile or None
         What the people of each label look like together; None in models made before it was kept.
 
@@ -59,7 +60,7 @@ class Trained:
     """
 
     model: Model
-    manifest: dict[str, Any]
+    manifest: Manifest
     profile: Profile | None = None
 
     @property
@@ -72,17 +73,17 @@ class Trained:
     @property
     def regions(self) -> tuple[str, ...]:
         """Regions of the face that the model reads."""
-        return tuple(self.manifest.get("regions") or ())
+        return self.manifest.regions
 
     @property
     def metadata(self) -> tuple[str, ...]:
         """Columns of metadata that the model reads."""
-        return tuple(self.manifest.get("metadata") or ())
+        return self.manifest.metadata
 
     @property
     def no_face(self) -> bool:
         """Whether the model reads pictures without a face."""
-        return (self.manifest.get("settings") or {}).get("no_face") is True
+        return self.manifest.settings.no_face
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file, whole or not at all.
@@ -96,7 +97,7 @@ class Trained:
         if self.profile is not None:
             meta["profile"], of_profile = self.profile.state()
             arrays = arrays | prefixed(of_profile, "profile/")
-        write_bundle(path, Bundle({**self.manifest, "model": meta}, arrays))
+        write_bundle(path, Bundle({**self.manifest.to_json(), "model": meta}, arrays))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Trained:
@@ -113,7 +114,6 @@ class Trained:
                 f"{path}: a network that `anthropo finetune` wrote, not a model with measurements. Give a "
                 "file that `anthropo train` wrote; a network goes into it as `anthropo train --encoder`."
             )
-        manifest = {key: value for key, value in bundle.manifest.items() if key != "model"}
         try:
             kind = MODELS.get(Meta(bundle.manifest.get("model")).text("task"))
             if kind is None:
@@ -122,7 +122,7 @@ class Trained:
             profile = None
             if meta.get("profile") is not None:
                 profile = Profile.from_state(Meta(meta).mapping("profile"), part(bundle.arrays, "profile/"))
-            return cls(kind.from_state(meta, bundle.arrays), manifest, profile)
+            return cls(kind.from_state(meta, bundle.arrays), Manifest.from_json(bundle.manifest), profile)
         except ModelError as error:
             raise ModelError(
                 f"{path}: the model does not fit together ({error}). Copy it again from where it was made, "
@@ -137,11 +137,11 @@ class Trained:
         ModelError
             If encoder, landmark weights, measurements or jitter differ.
         """
-        trained_with = self.manifest.get("encoder") or {}
-        if trained_with.get("digest") != encoder.digest:
+        trained_with = self.manifest.encoder
+        if trained_with.digest != encoder.digest:
             raise ModelError(
-                f"{path}: trained with the encoder {trained_with.get('name')} "
-                f"({_short(trained_with.get('digest'))}), this one is {encoder.name} "
+                f"{path}: trained with the encoder {trained_with.name} "
+                f"({_short(trained_with.digest)}), this one is {encoder.name} "
                 f"({_short(encoder.digest)}). Give the same weights with {parameter('encoder_weights')}, or "
                 "train the model again."
             )
@@ -152,11 +152,12 @@ class Trained:
             )
             raise ModelError(f"{path}: trained on {needs}, or use another model.")
         here = instrument(settings)
-        for key, value in (self.manifest.get("settings") or {}).items():
-            if key in here and here[key] != value:
+        for name in ("landmark_weights", "fine_weights", "jitter", "definitions"):
+            theirs, ours = getattr(self.manifest.settings, name), getattr(here, name)
+            if None not in (theirs, ours) and theirs != ours:
                 raise ModelError(
-                    f"{path}: trained on photos measured with {key.replace('_', ' ')} {_short(value)}, these "
-                    f"would be with {_short(here[key])}. Use the same options and version, or train again."
+                    f"{path}: trained on photos measured with {name.replace('_', ' ')} {_short(theirs)}, "
+                    f"these would be with {_short(ours)}. Use the same options and version, or train again."
                 )
 
     def answer(self, features: Features, *, pool: bool) -> Answers:
@@ -207,14 +208,14 @@ def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def instrument(settings: Settings) -> dict[str, Any]:
+def instrument(settings: Settings) -> PhotoSettings:
     """Everything but the photo that a measurement depends on; equal in runs that make equal numbers."""
     if settings.no_face:
-        return {"no_face": True}
+        return PhotoSettings(no_face=True)
     definitions = [(name, e.unit, e.expression) for name, e in registry().items()]
-    return {
-        "landmark_weights": landmark_model(settings.landmark_model)[1],
-        "fine_weights": fine_sha256() if settings.fine else "",
-        "jitter": settings.jitter,
-        "definitions": hashlib.sha256(json.dumps(definitions).encode()).hexdigest(),
-    }
+    return PhotoSettings(
+        landmark_weights=landmark_model(settings.landmark_model)[1],
+        fine_weights=fine_sha256() if settings.fine else "",
+        jitter=settings.jitter,
+        definitions=hashlib.sha256(json.dumps(definitions).encode()).hexdigest(),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,17 @@ from anthropo.learning.attributes import NO_ATTRIBUTE, AttributeModel
 from anthropo.learning.cohort import split_labels
 from anthropo.learning.evaluation import Evaluation
 from anthropo.learning.features import Features
-from anthropo.learning.intervals import as_json
+from anthropo.learning.manifest import (
+    Conformal,
+    Counts,
+    EncoderWeights,
+    Manifest,
+    Novelty,
+    OperatingPoint,
+    TrainingCohort,
+    Validation,
+    Weights,
+)
 from anthropo.learning.model import OTHERS, LabelModel, Options, Task, collapse, control_label, positive_label
 from anthropo.learning.normality import WITHIN, NormalityModel
 from anthropo.learning.profile import Profile
@@ -96,93 +107,112 @@ def make_trained(
     """
     model = fit_model(features, options, task)
     labels = features.labels if task == "attributes" else collapse(features.labels, options.positive)
-    manifest = {
-        **_inputs(model, features, options, task, encoder, settings),
-        "cohort": describe_cohort(features, labels, several=task == "attributes", source=source),
-        "command": command,
-        "seed": options.seed,
-        "libraries": {name: metadata.version(name) for name in ("numpy", "scikit-learn", "torch", "xgboost")},
-        "python": sys.version.split()[0],
-        **_validation(evaluations),
-        **_decision(model, features, options, evaluations),
-    }
+    corrected = None
     if settings.corrections:
         files = map(settings.corrections.of, features.photos.tolist(), features.digests.tolist())
-        manifest["cohort"]["corrected"] = sum(map(bool, files))
+        corrected = sum(map(bool, files))
+    several = task == "attributes"
+    manifest = replace(
+        _inputs(model, features, options, task, encoder, settings),
+        cohort=describe_cohort(features, labels, several=several, source=source, corrected=corrected),
+        command=command,
+        seed=options.seed,
+        libraries={name: metadata.version(name) for name in ("numpy", "scikit-learn", "torch", "xgboost")},
+        python=sys.version.split()[0],
+        validation=_validation(evaluations),
+    )
+    manifest = _decision(manifest, model, features, options, evaluations)
     return Trained(model, manifest, Profile.fit(features, _groups(features, options, task)))
 
 
 def _inputs(
     model: Model, features: Features, options: Options, task: Task, encoder: Encoder, settings: Settings
-) -> dict[str, Any]:
-    """Entries of the manifest about labels, classifier and everything that the model reads."""
-    regions = list(options.regions or [r for r in features.regions if r != BACKGROUND])
-    seen = encoder.has_seen(features.digests.tolist())
-    return {
-        "task": _task_name(model, options, task),
-        "labels": list(model.labels),
-        "classifier": options.classifier,
-        "balance": options.balance,
-        "encoder": {
-            "name": encoder.name, "digest": encoder.digest, "licence": encoder.licence,
-            "commercial_use": encoder.commercial_use, "dimension": encoder.dimension, "size": encoder.size,
-            "parameters": encoder.parameters, **({"seen": seen} if seen else {}),
-        },
-        "weights": landmark_weights(settings),
-        "regions": regions if "regions" in options.parts else [],
-        "measurements": list(features.measurement_ids) if "measurements" in options.parts else [],
-        "metadata": list(options.metadata) if task != "normality" else [],
-        "metadata_kinds": {
+) -> Manifest:
+    """What a manifest says about labels, classifier and everything that the model reads."""
+    regions = options.regions or tuple(r for r in features.regions if r != BACKGROUND)
+    measured = instrument(settings)
+    if not settings.no_face:
+        measured = replace(measured, face=settings.face, fine=settings.fine)
+    return Manifest(
+        task=_task_name(model, options, task),
+        labels=tuple(model.labels),
+        classifier=options.classifier,
+        balance=options.balance,
+        encoder=EncoderWeights(
+            name=encoder.name,
+            digest=encoder.digest,
+            licence=encoder.licence,
+            commercial_use=encoder.commercial_use,
+            dimension=encoder.dimension,
+            size=encoder.size,
+            parameters=encoder.parameters,
+            seen=encoder.has_seen(features.digests.tolist()),
+        ),
+        weights=landmark_weights(settings),
+        regions=tuple(regions) if "regions" in options.parts else (),
+        measurements=tuple(features.measurement_ids) if "measurements" in options.parts else (),
+        metadata=tuple(options.metadata) if task != "normality" else (),
+        metadata_kinds={
             name: "number" if all(not isinstance(v, str) for v in features.metadata[name]) else "category"
             for name in options.metadata
         },
-        "settings": {
-            **({} if settings.no_face else {"face": settings.face, "fine": settings.fine}),
-            **instrument(settings),
-        },
-    }  # fmt: skip
+        settings=measured,
+    )
 
 
-def _validation(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+def _validation(evaluations: Sequence[Evaluation]) -> Validation:
     """Figures that are kept: of one question those of all models, of attributes the main model's of each."""
     if not evaluations:
-        return {}
+        return Validation()
     first = evaluations[0]
     figures = first.models
     if first.attribute is not None:
         figures = {str(made.attribute): made.figures for made in evaluations}
-    counts = {name: getattr(first, name) for name in ("n_photos", "n_patients", "prevalence")}
-    return {"validation": {"method": "cross-validation by patient", **counts, "models": as_json(figures)}}
+    return Validation(
+        method="cross-validation by patient",
+        n_photos=first.n_photos,
+        n_patients=first.n_patients,
+        prevalence=first.prevalence,
+        models=figures,
+    )
 
 
 def _decision(
-    model: Model, features: Features, options: Options, evaluations: Sequence[Evaluation]
-) -> dict[str, Any]:
-    """Entries of the manifest about how the model decides."""
+    manifest: Manifest,
+    model: Model,
+    features: Features,
+    options: Options,
+    evaluations: Sequence[Evaluation],
+) -> Manifest:
+    """The manifest with what it says about how the model decides."""
     if isinstance(model, AttributeModel):
-        return {}
+        return manifest
     controls = control_label(features.labels, options.controls)
     if isinstance(model, NormalityModel):
         rule = f"specificity {options.specificity:g} among controls"
-        return {"controls": controls, "operating_point": {"rule": rule}}
+        return replace(manifest, controls=controls, operating_point=OperatingPoint(rule=rule))
     positive = positive_label(model.labels, options.positive, controls)
-    point: dict[str, Any] = {"rule": "least expected cost", "threshold": _threshold(model, positive)}
-    if evaluations:
-        figures = evaluations[0].figures
-        point |= {name: figures[name].to_json() for name in ("sensitivity", "specificity")}
+    figures = evaluations[0].figures if evaluations else {}
     costs = zip(model.trained, np.asarray(model.classifier.cost).tolist(), strict=True)
-    entries = {
-        "positive": positive,
-        "controls": controls,
-        "cost": {label: dict(zip(model.trained, row, strict=True)) for label, row in costs},
-        "conformal": {"error": options.error_rate},
-        "novelty": {"specificity": 1 - options.alarm},
-        "operating_point": point,
-    }
+    gallery = {}
     if model.gallery is not None:
         patients = Counter(model.gallery.owner.tolist())
-        entries["gallery"] = {label: patients[c] for c, label in enumerate(model.gallery.labels)}
-    return entries
+        gallery = {label: patients[c] for c, label in enumerate(model.gallery.labels)}
+    return replace(
+        manifest,
+        positive=positive,
+        controls=controls,
+        cost={label: dict(zip(model.trained, row, strict=True)) for label, row in costs},
+        conformal=Conformal(error=options.error_rate),
+        novelty=Novelty(specificity=1 - options.alarm),
+        operating_point=OperatingPoint(
+            rule="least expected cost",
+            threshold=_threshold(model, positive),
+            sensitivity=figures.get("sensitivity"),
+            specificity=figures.get("specificity"),
+        ),
+        gallery=gallery,
+    )
 
 
 def _groups(features: Features, options: Options, task: Task) -> list[tuple[str, ...]]:
@@ -214,24 +244,30 @@ def _task_name(model: Model, options: Options, task: Task) -> str:
     return "binary" if len(model.labels) == 2 else "multiclass"
 
 
-def landmark_weights(settings: Settings) -> list[dict[str, Any]]:
+def landmark_weights(settings: Settings) -> tuple[Weights, ...]:
     """The weights that landmarks were found with, as a manifest lists them."""
     if settings.no_face:
-        return []
+        return ()
     used = {"landmarks-68": settings.landmark_model is None, "fine-landmarks": settings.fine}
-    return [
-        {"name": w.name, "digest": w.sha256, "licence": w.licence, "commercial_use": w.commercial_use}
+    return tuple(
+        Weights(name=w.name, digest=w.sha256, licence=w.licence, commercial_use=w.commercial_use)
         for w in KNOWN
         if used.get(w.name)
-    ]
+    )
 
 
 def describe_cohort(
-    features: Features, labels: NDArray[np.str_], *, several: bool = False, source: Path | None = None
-) -> dict[str, Any]:
+    features: Features,
+    labels: NDArray[np.str_],
+    *,
+    several: bool = False,
+    source: Path | None = None,
+    corrected: int | None = None,
+) -> TrainingCohort:
     """The cohort in counts, as a manifest has it: no name of a photo or patient.
 
-    Photos are counted by `labels`, of which each is a list of attributes, ``a; b``, if there are `several`.
+    Photos are counted by `labels`, of which each is a list of attributes, ``a; b``, if there are `several`;
+    `corrected` of them have landmarks that were placed by hand.
     """
     people = features.patients.tolist()
     n_photos: Counter[str] = Counter()
@@ -240,20 +276,21 @@ def describe_cohort(
         for label in split_labels(cell) if several else (cell,):
             n_photos[label] += 1
             patients[label].add(patient)
-    subgroups = {}
+    subgroups: dict[str, dict[str, int]] = {}
     for name in ("sex", "age"):
         if name in features.metadata:
             values: Sequence[Any] = features.metadata[name]
             bands = age_bands(values) if name == "age" else [str(v) if v else NOT_GIVEN for v in values]
             counts = Counter(band for band, _ in set(zip(bands, people, strict=True)))
             subgroups[name] = dict(sorted(counts.items()))
-    return {
-        "photos": len(features),
-        "patients": len(set(people)),
-        "left_out": len(features.left_out),
-        "sha256": file_sha256(source) if source and source.is_file() else None,
-        "labels": {
-            label: {"photos": n_photos[label], "patients": len(patients[label])} for label in sorted(n_photos)
+    return TrainingCohort(
+        photos=len(features),
+        patients=len(set(people)),
+        left_out=len(features.left_out),
+        corrected=corrected,
+        sha256=file_sha256(source) if source and source.is_file() else None,
+        labels={
+            label: Counts(photos=n_photos[label], patients=len(patients[label])) for label in sorted(n_photos)
         },
-        "subgroups": subgroups,
-    }
+        subgroups=subgroups,
+    )

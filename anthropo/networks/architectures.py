@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -336,46 +335,75 @@ class Cases(_OnBody):
 
 # ------------------------------------------------------------------------------------------ from and to JSON
 
-#: What a description holds, by task, beside task, backbone, channels, outputs and dropout.
-_KEYS: dict[str, dict[str, type]] = {
-    "labels": {"head": str},
-    "grades": {"head": str},
-    "attributes": {"own": int, "attention": bool, "pose": bool, "separate": bool},
-    "cases": {"metadata": int},
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """The layers of a network, see `build`; what a task does not have is None."""
+
+    task: str  # labels, grades, attributes or cases
+    backbone: str
+    channels: int
+    outputs: int
+    dropout: float
+    head: str | None = None  # of labels and grades: linear, convolution or thresholds
+    own: int | None = None  # of attributes: numbers in the layer that each has of its own
+    attention: bool | None = None  # of attributes
+    pose: bool | None = None  # of attributes
+    separate: bool | None = None  # of attributes: a network for each
+    metadata: int | None = None  # of cases: numbers
+
+
+#: What the layers of a task have beside those of every task.
+_PARTS: dict[str, tuple[str, ...]] = {
+    "labels": ("head",),
+    "grades": ("head",),
+    "attributes": ("own", "attention", "pose", "separate"),
+    "cases": ("metadata",),
 }
-_COMMON: dict[str, type] = {"task": str, "backbone": str, "channels": int, "outputs": int, "dropout": float}
 _HEADS = ("linear", "convolution", "thresholds")
 _MOST = 1 << 16  # outputs
 
 
-def build(spec: Mapping[str, Any]) -> nn.Module:
-    """A network from its description, with random weights.
+def build(spec: Spec) -> nn.Module:
+    """A network with these layers and random weights.
 
-    It has a ``task`` (labels, grades, attributes or cases), ``backbone``, ``channels``, ``outputs`` and
-    ``dropout``; for labels and grades a ``head`` (linear, convolution or thresholds); for attributes ``own``
-    (numbers in each attribute's own layer), ``attention``, ``pose`` and ``separate``; for cases ``metadata``.
+    Raises
+    ------
+    ModelError
+        If there cannot be such a network.
     """
-    kinds = {**_COMMON, **_KEYS.get(str(spec.get("task")), {})}
-    fits = spec.get("task") in _KEYS and spec.keys() == kinds.keys()
-    if not fits or any(type(spec[key]) is not kind for key, kind in kinds.items()):
+    parts = _PARTS.get(spec.task, ())
+    having = [name for names in _PARTS.values() for name in names if getattr(spec, name) is not None]
+    if spec.task not in _PARTS or {*having} != {*parts}:
         raise ModelError("its description of the network is damaged")
-    outputs, dropout = spec["outputs"], spec["dropout"]
-    sizes = (outputs, spec.get("own", 1), spec.get("metadata", 0) + 1)
-    possible = all(1 <= size <= _MOST for size in sizes) and 0 <= dropout < 1
-    if not possible or spec["channels"] not in (1, 3):
+    if spec.backbone not in BACKBONES:
+        raise ModelError("its description of the network has an unknown backbone")
+    sizes = (spec.outputs, 1 if spec.own is None else spec.own, (spec.metadata or 0) + 1)
+    possible = all(1 <= size <= _MOST for size in sizes) and 0 <= spec.dropout < 1
+    if not possible or spec.channels not in (1, 3):
         raise ModelError("its description of the network holds an impossible size")
-    if spec.get("head", "linear") not in _HEADS:
+    if spec.head is not None and spec.head not in _HEADS:
         raise ModelError("its description of the network has an unknown head")
 
     def trunk() -> nn.Module:
-        return body(spec["backbone"], spec["channels"])
+        return body(spec.backbone, spec.channels)
 
-    dimension = BACKBONES[spec["backbone"]].dimension
-    if spec["task"] == "cases":
-        return Cases(trunk(), dimension, outputs, metadata=spec["metadata"], dropout=dropout)
-    if spec["task"] != "attributes":
-        return Classifier(trunk(), dimension, outputs, spec["head"], dropout)
-    options = {name: spec[name] for name in ("own", "attention", "pose")}
-    if not spec["separate"]:
-        return Attributes(trunk(), dimension, outputs, dropout=dropout, **options)
-    return Separate([Attributes(trunk(), dimension, 1, dropout=dropout, **options) for _ in range(outputs)])
+    def attributes(outputs: int) -> Attributes:
+        return Attributes(
+            trunk(),
+            dimension,
+            outputs,
+            own=spec.own or 1,
+            dropout=spec.dropout,
+            attention=spec.attention is True,
+            pose=spec.pose is True,
+        )
+
+    dimension = BACKBONES[spec.backbone].dimension
+    if spec.task == "cases":
+        return Cases(trunk(), dimension, spec.outputs, metadata=spec.metadata or 0, dropout=spec.dropout)
+    if spec.head is not None:
+        return Classifier(trunk(), dimension, spec.outputs, spec.head, spec.dropout)
+    if not spec.separate:
+        return attributes(spec.outputs)
+    return Separate([attributes(1) for _ in range(spec.outputs)])

@@ -83,7 +83,7 @@ def photos_of(
     """The photos of a cohort with a label that the network knows."""
     photos = read_pictures(cohort, network.view, settings, jobs=jobs, advance=advance)
     known, left_out = _known(network, photos)
-    units = units_to_judge(network.task, network.labels, network.about["metadata"], known.features)
+    units = units_to_judge(network.task, network.labels, network.about.metadata, known.features)
     pictures = pictures_to_answer(network, known.pictures, units, np.arange(len(units)))
     seen = count_seen(known.features.digests.tolist(), network.seen)
     return BenchPhotos(pictures=pictures, units=units, left_out=left_out, seen=seen)

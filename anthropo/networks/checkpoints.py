@@ -21,12 +21,12 @@ from torch import Tensor
 
 from anthropo.errors import ModelError, parameter
 from anthropo.files import write_atomically
-from anthropo.networks.pretrained import Origin
+from anthropo.learning.manifest import Weights
+from anthropo.learning.model_readers import as_written, record
+from anthropo.networks.description import Epoch
 from anthropo.networks.training_set import TrainingSet
 
-Epoch = dict[str, Any]  # stage, epoch, loss, validation (loss), metric
-
-_PLAIN = ("stage", "epoch", "done", "history", "best_epoch", "scaler", "origin")
+_PLAIN = ("stage", "epoch", "done", "best_epoch", "scaler")
 
 
 @dataclass(slots=True, eq=False)
@@ -43,7 +43,7 @@ class State:
     best_module: NDArray[np.float32] | None = None
     optimiser: dict[str, Any] | None = None
     scaler: dict[str, Any] | None = None
-    origin: Origin | None = None
+    origin: Weights | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +68,8 @@ class Checkpoints:
             "fingerprint": self.fingerprint,
             "groups": groups,
             **{name: getattr(state, name) for name in _PLAIN},
+            "history": as_written(tuple(state.history)),
+            "origin": as_written(state.origin),
             "best": state.best if math.isfinite(state.best) else None,
         }
         arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
@@ -95,6 +97,8 @@ class Checkpoints:
             theirs = meta["fingerprint"]
             state = State(
                 **{name: meta[name] for name in _PLAIN},
+                history=[record(Epoch, epoch, "history") for epoch in meta["history"]],
+                origin=None if meta["origin"] is None else record(Weights, meta["origin"], "origin"),
                 best=math.inf if meta["best"] is None else float(meta["best"]),
                 module=arrays.get("module"),
                 best_module=arrays.get("best_module"),

@@ -42,6 +42,7 @@ from torch import Tensor, nn
 from anthropo import __version__
 from anthropo.errors import ModelError, WeightsError
 from anthropo.files import write
+from anthropo.learning.model_readers import as_written
 from anthropo.networks.architectures import Attributes, Cases, Separate
 from anthropo.networks.bench_worker import EMBEDDING, METADATA, PICTURES, PROBABILITIES, open_session
 from anthropo.networks.network import Network, as_probabilities
@@ -56,6 +57,8 @@ TOLERANCE = 1e-4
 #: Photos that are enough to find the range of every layer.
 CALIBRATION = 32
 _OPSET = 17
+# What an ONNX file says of the network's pictures.
+_DESCRIBED = ("size", "grey", "mean", "std", "alignment", "crops", "dimension", "metadata")
 _TRIAL = 3  # pictures that both are compared on where no photo is given
 # The layers that take the time. What turns grey levels into inputs and outputs into probabilities stays
 # float: there 256 steps are too few.
@@ -88,8 +91,8 @@ class _Graph(nn.Module):
     def __init__(self, network: Network) -> None:
         super().__init__()
         about = network.about
-        self.task, self.loss = network.task, str(about["parameters"].get("loss", ""))
-        self.head = str(about["spec"].get("head", ""))
+        self.task, self.loss = network.task, about.parameters.loss
+        self.head = about.spec.head
         self.size, self.inputs = network.size, network.normalised
         self.views = nn.ModuleList(_Split(module) for module in network.modules)
 
@@ -187,7 +190,7 @@ def _traced(graph: _Graph, network: Network) -> bytes:
     names = [PICTURES]
     if network.task == "cases":
         axes[PICTURES][1] = "photos"
-        if size := network.about["spec"]["metadata"]:
+        if size := network.about.spec.metadata:
             given, names = (pictures, torch.zeros(len(pictures), size)), [PICTURES, METADATA]
             axes[METADATA] = {0: "n"}
     with tempfile.TemporaryDirectory() as folder, _quiet(), torch.inference_mode():
@@ -209,7 +212,7 @@ def _described(data: bytes, network: Network, int8: bool, source: str) -> bytes:
     """With the metadata that a user of the file needs."""
     onnx = require_onnx()
     model = onnx.load_from_string(data)
-    about, depth = network.about, "photos of a case" if network.task == "cases" else "views"
+    described, depth = network.about.to_json(), "photos of a case" if network.task == "cases" else "views"
     properties = {
         "anthropo": __version__,
         "network_sha256": source,
@@ -218,10 +221,9 @@ def _described(data: bytes, network: Network, int8: bool, source: str) -> bytes:
         "labels": list(network.labels),
         "views": list(network.views),
         "pictures": f"uint8 RGB, (n, {depth}, size, size, 3)",
-        **{key: about[key] for key in ("size", "grey", "mean", "std", "alignment", "crops", "dimension")},
-        "metadata": about.get("metadata"),
+        **{key: described[key] for key in _DESCRIBED},
         "precision": "int8" if int8 else "float32",
-        "weights": network.manifest.get("weights") or [],
+        "weights": as_written(network.manifest.weights),
         "use": "research only; not a medical device",
     }
     onnx.helper.set_model_props(
@@ -272,7 +274,7 @@ def feeds(
 ) -> dict[str, NDArray[Any]]:
     """Inputs of the ONNX file by name; metadata that are not given are missing."""
     given: dict[str, NDArray[Any]] = {PICTURES: pictures}
-    size = network.about["spec"].get("metadata", 0)
+    size = network.about.spec.metadata or 0
     if size:
         if metadata is None:
             metadata = np.zeros((len(pictures), size), np.float32)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from anthropo.encoder.encoders import SEEN
+from anthropo.learning.manifest import Manifest, PhotoSettings, Validation
 from anthropo.learning.training import describe_cohort, landmark_weights
 from anthropo.networks.architectures import BACKBONES
 from anthropo.networks.checkpoints import Checkpoints, fingerprint
+from anthropo.networks.description import Description
 from anthropo.networks.judging import Answers, Figures, flat_figures, judge_network
 from anthropo.networks.network import Network
 from anthropo.networks.training_loop import Learned, Report, learn
@@ -62,73 +64,81 @@ def finetune(
         shutil.rmtree(folder, ignore_errors=True)
     checkpoints = Checkpoints(folder, fingerprint(material, device))
     learned = learn(material, checkpoints=checkpoints, device=device, report=report)
-    network = Network(_manifest(material, learned, command), tuple(m.to(device) for m in learned.modules))
+    network = Network(
+        _manifest(material, learned, command),
+        _description(material, learned),
+        tuple(m.to(device) for m in learned.modules),
+    )
     answers = judge_network(network, material.photos.pictures, units, TEST)
     overall, by_label = answers.overall(recipe.parameters.seed), answers.by_label(recipe.parameters.seed)
-    network.manifest["validation"] = {
-        "method": "patients that were kept apart",
-        "n_photos": int(sum(len(units.rows[i]) for i in units.chosen(TEST))),
-        "n_patients": len(set(units.patients[units.chosen(TEST)].tolist())),
-        "prevalence": None,
-        "models": {"network": _figures(overall)},
-        "by_label": {label: _figures(figures) for label, figures in by_label.items()},
-    }
+    validation = Validation(
+        method="patients that were kept apart",
+        n_photos=int(sum(len(units.rows[i]) for i in units.chosen(TEST))),
+        n_patients=len(set(units.patients[units.chosen(TEST)].tolist())),
+        models={"network": overall},
+        by_label=by_label,
+    )
+    network = replace(network, manifest=replace(network.manifest, validation=validation))
     return Finetuned(network=network, answers=answers, overall=overall, by_label=by_label, notes=units.notes)
 
 
-def _figures(figures: Figures) -> dict[str, dict[str, Any]]:
-    return {
-        name: {key: value for key, value in figure.to_json().items() if key != "n"}
-        for name, figure in figures.items()
-    }
-
-
-def _manifest(material: TrainingSet, learned: Learned, command: str) -> dict[str, Any]:
+def _manifest(material: TrainingSet, learned: Learned, command: str) -> Manifest:
     """The manifest of a network, without its figures."""
     recipe, units, features = material.recipe, material.units, material.photos.features
-    parameters, backbone = recipe.parameters, BACKBONES[recipe.parameters.backbone]
-    view, settings = view_of(parameters), material.photos.settings
-    # the photos that it is trained on or stopped by
-    rows = [row for i in np.flatnonzero(units.part != TEST) for row in units.rows[i]]
-    digests, others = features.digests, material.identity.digests if material.identity else ()
+    parameters, settings = recipe.parameters, material.photos.settings
     tasks = {"attributes": "multilabel", "grades": "grades", "cases": "cases"}
     libraries = ["numpy", "torch"]
     if parameters.backbone not in ("deepgestalt", "face-resnet", "face-resnet-map"):
         lite = parameters.backbone == "efficientnet-lite0"
         libraries.append("efficientnet_lite_pytorch" if lite else "timm")
-    return {
-        "title": f"network, recipe {recipe.name}",
-        "task": tasks.get(recipe.task, "binary" if len(units.labels) == 2 else "multiclass"),
-        "labels": list(units.labels),
-        "balance": parameters.imbalance,
-        "weights": [*learned.origins, *(landmark_weights(settings) if view.needs_face else ())],
-        "regions": list(parameters.views) if view.needs_face else [],
-        "metadata": list(units.columns or ()),
-        "settings": {"face": settings.face, "fine": settings.fine, "jitter": settings.jitter}
-        if view.needs_face
-        else {"no_face": True},
-        "network": {
-            "recipe": recipe.name,
-            "parameters": {**parameters.to_json(), "warm_start": Path(parameters.warm_start).name},
-            "spec": learned.spec,
-            "views": list(parameters.views),
-            "mean": list(backbone.mean),
-            "std": list(backbone.std),
-            **{name: getattr(parameters, name) for name in ("size", "grey", "alignment", "crops")},
-            "dimension": backbone.dimension * (len(units.labels) if learned.spec.get("separate") else 1),
-            "metadata": units.columns,
-            "warm_start": [origin["name"] for origin in learned.origins],
-            "identities": len(material.identity.units.labels) if material.identity else None,
-            "history": learned.history,
-            "learned_from": sorted({digest[:SEEN] for digest in [*digests[rows].tolist(), *others]}),
-        },
-        "cohort": describe_cohort(
+    if view_of(parameters).needs_face:
+        measured = PhotoSettings(face=settings.face, fine=settings.fine, jitter=settings.jitter)
+        regions, landmarks = parameters.views, landmark_weights(settings)
+    else:
+        measured, regions, landmarks = PhotoSettings(no_face=True), (), ()
+    return Manifest(
+        title=f"network, recipe {recipe.name}",
+        task=tasks.get(recipe.task, "binary" if len(units.labels) == 2 else "multiclass"),
+        labels=tuple(units.labels),
+        balance=parameters.imbalance,
+        weights=(*learned.origins, *landmarks),
+        regions=regions,
+        metadata=tuple(units.columns or ()),
+        settings=measured,
+        cohort=describe_cohort(
             features,
             features.labels,
             several=recipe.task == "attributes",
             source=Path(material.photos.source),
         ),
-        "command": command,
-        "seed": parameters.seed,
-        "libraries": {name: metadata.version(name) for name in libraries},
-    }
+        command=command,
+        seed=parameters.seed,
+        libraries={name: metadata.version(name) for name in libraries},
+    )
+
+
+def _description(material: TrainingSet, learned: Learned) -> Description:
+    """What the network's file says of its layers, pictures and training."""
+    recipe, units, identity = material.recipe, material.units, material.identity
+    parameters, backbone = recipe.parameters, BACKBONES[recipe.parameters.backbone]
+    # the photos that it is trained on or stopped by
+    rows = [row for i in np.flatnonzero(units.part != TEST) for row in units.rows[i]]
+    digests = {*material.photos.features.digests[rows].tolist(), *(identity.digests if identity else ())}
+    return Description(
+        recipe=recipe.name,
+        parameters=replace(parameters, warm_start=Path(parameters.warm_start).name),
+        spec=learned.spec,
+        views=parameters.views,
+        mean=backbone.mean,
+        std=backbone.std,
+        size=parameters.size,
+        grey=parameters.grey,
+        alignment=parameters.alignment,
+        crops=parameters.crops,
+        dimension=backbone.dimension * (len(units.labels) if learned.spec.separate else 1),
+        metadata=units.columns,
+        warm_start=tuple(str(origin.name) for origin in learned.origins),
+        identities=len(identity.units.labels) if identity else None,
+        history=learned.history,
+        learned_from=tuple(sorted({digest[:SEEN] for digest in digests})),
+    )

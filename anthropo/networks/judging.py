@@ -76,7 +76,7 @@ def judge_network(
 ) -> Answers:
     """A network's answers on a part of the units, averaged over all of its views or the given ones."""
     chosen = units.chosen(part)
-    batch = int(network.about["parameters"]["batch"])
+    batch = network.about.parameters.batch
     out = []
     for start in range(0, len(chosen), batch):
         rows = chosen[start : start + batch]
@@ -91,7 +91,7 @@ def answers_of(network: Network, units: Units, chosen: NDArray[np.int64], p: NDA
     groups, target = units.patients[chosen], units.target[chosen]
     if network.task != "attributes":
         p = p / p.sum(1, keepdims=True)
-        decision = decided(p, network.about["spec"].get("head", ""))
+        decision = decided(p, network.about.spec.head)
         return Answers(task=network.task, labels=Judged(units.labels, target, p, groups, decision))
     truth, decision = (target > 0).astype(np.int64), (p >= 0.5).astype(np.int64)
     both = np.stack([1 - p, p], -1)
@@ -108,7 +108,7 @@ def chips_of(
     """One view's pictures of some units, (n, size, size, 3), of cases (n, m, size, size, 3)."""
     if network.task != "cases":
         return pictures.of([units.rows[i][0] for i in chosen], name)
-    most = int(network.about["parameters"]["images"])
+    most = network.about.parameters.images
     rows = [units.rows[i][:most] for i in chosen]
     chips = np.zeros((len(rows), max(map(len, rows)), network.size, network.size, 3), np.uint8)
     for i, case in enumerate(rows):

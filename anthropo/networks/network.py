@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,116 +14,94 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from anthropo.encoder.regions import IMAGE, REGIONS
 from anthropo.errors import AnthropoError, ModelError
 from anthropo.learning.bundle import Bundle, read_bundle, write_bundle
-from anthropo.learning.model_readers import Meta
+from anthropo.learning.manifest import Manifest
 from anthropo.networks.architectures import Cases, build
-from anthropo.networks.chips import ALIGNMENTS, CROPS, View
+from anthropo.networks.chips import View
+from anthropo.networks.description import Description
 from anthropo.photo import LUMA
 
 Pixels = NDArray[np.uint8]
 Metadata = NDArray[np.float32]
 
 _WEIGHTS = "weights/"
-_LARGEST = 2048  # px
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
     """A trained network: one module per view of a photograph, whose answers are averaged.
 
-    The manifest has the keys of `anthropo.learning.bundle`, and under ``network``:
-
-    ================  ======================================================================
-    key               value
-    ================  ======================================================================
-    recipe            name of the recipe
-    parameters        every option that it was trained with
-    spec              what `anthropo.networks.architectures.build` needs, alike for all views
-    views             regions of the face, or ["image"] for the whole photograph
-    size              px, side of the pictures that the modules see
-    grey              whether pictures are turned grey
-    mean, std         of the training pictures' channels, grey levels, three each
-    alignment, crops  see `anthropo.networks.chips.View`
-    dimension         numbers in one view's embedding
-    weights           number of trained weights of all views
-    metadata          of cases: how columns become numbers, see `anthropo.networks.units`
-    layout            SHA-256 of the names and shapes of a module's tensors
-    warm_start        what training began with
-    learned_from      beginnings of the SHA-256 of photos that it was trained on or stopped by
-    history           {view: [{"stage", "epoch", "loss", "validation", "metric"}]}
-    ================  ======================================================================
-
-    Parameters
+    Attributes
     ----------
-    manifest : dict
+    manifest : Manifest
+        What it was trained on and needs.
+    about : Description
+        Its layers, its pictures and how it was trained.
     modules : tuple of Module
         One per view, in the order of `views`.
 
     Examples
     --------
-    >>> from anthropo.networks.architectures import build
-    >>> spec = {"task": "labels", "backbone": "deepgestalt", "channels": 1, "outputs": 2, "dropout": 0.5}
-    >>> spec["head"] = "linear"
-    >>> about = {"spec": spec, "views": ["face"], "size": 32, "alignment": "mean-face", "crops": "scaled"}
-    >>> about |= {"parameters": {}, "grey": True, "mean": [127.5] * 3, "std": [127.5] * 3}
-    >>> network = Network({"labels": ["a", "b"], "network": about}, (build(spec),))
-    >>> network.probabilities({"face": np.zeros((1, 32, 32, 3), np.uint8)}).shape
+    >>> from anthropo.learning.manifest import Manifest
+    >>> from anthropo.networks import load_recipe
+    >>> from anthropo.networks.architectures import Spec, build
+    >>> spec = Spec(task="labels", backbone="deepgestalt", channels=1, outputs=2, dropout=0.5, head="linear")
+    >>> about = Description(
+    ...     recipe="deepgestalt", parameters=load_recipe("deepgestalt").parameters, spec=spec, size=32,
+    ...     views=("image",), mean=(127.5,) * 3, std=(127.5,) * 3, grey=True, alignment="mean-face",
+    ...     crops="scaled", dimension=320, metadata=None,
+    ... )
+    >>> network = Network(Manifest(labels=("a", "b")), about, (build(spec),))
+    >>> network.probabilities({"image": np.zeros((1, 32, 32, 3), np.uint8)}).shape
     (1, 2)
     """
 
-    manifest: dict[str, Any]
+    manifest: Manifest
+    about: Description
     modules: tuple[nn.Module, ...]
 
     # ------------------------------------------------------------------------------ what it is
 
     @property
-    def about(self) -> dict[str, Any]:
-        """The manifest's part about the network."""
-        return dict(self.manifest["network"])
-
-    @property
     def recipe(self) -> str:
         """Name of the recipe."""
-        return str(self.about["recipe"])
+        return self.about.recipe
 
     @property
     def task(self) -> str:
         """labels, grades (ordered, lowest first), attributes or cases."""
-        return str(self.about["spec"]["task"])
+        return self.about.spec.task
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Labels, grades or attributes, in the order of `probabilities`."""
-        return tuple(self.manifest["labels"])
+        return self.manifest.labels
 
     @property
     def view(self) -> View:
         """How pictures are cut from a photograph."""
-        about = self.about
-        return View(tuple(about["views"]), about["size"], about["alignment"], about["crops"])
+        return self.about.view
 
     @property
     def views(self) -> tuple[str, ...]:
         """Regions of the face, or ("image",)."""
-        return self.view.names
+        return self.about.views
 
     @property
     def size(self) -> int:
         """Side of the pictures, px."""
-        return self.view.size
+        return self.about.size
 
     @property
     def dimension(self) -> int:
         """Numbers in one view's embedding."""
-        return int(self.about["dimension"])
+        return self.about.dimension
 
     @property
     def seen(self) -> frozenset[str]:
         """Beginnings of the SHA-256 of the photos that it was trained on or stopped by."""
-        listed = self.about.get("learned_from")
-        return frozenset(map(str, listed)) if isinstance(listed, list) else frozenset()
+        return frozenset(self.about.learned_from)
 
     @property
     def parameters(self) -> int:
@@ -133,17 +111,14 @@ class Network:
     @property
     def licence(self) -> str:
         """Licences of the weights that it was trained from."""
-        licences = dict.fromkeys(str(w["licence"]) for w in self._weights if w.get("licence"))
+        licences = dict.fromkeys(w.licence for w in self.manifest.weights if w.licence)
         return "; ".join(licences) or "that of its training photographs"
 
     @property
     def commercial_use(self) -> bool:
         """Whether all these weights, of which there are some, may be used commercially."""
-        return bool(self._weights) and all(w.get("commercial_use") is True for w in self._weights)
-
-    @property
-    def _weights(self) -> list[dict[str, Any]]:
-        return list(self.manifest.get("weights") or ())
+        weights = self.manifest.weights
+        return bool(weights) and all(w.commercial_use is True for w in weights)
 
     # ------------------------------------------------------------------------------ what it says
 
@@ -188,7 +163,7 @@ class Network:
     def normalised(self, chips: Tensor) -> Tensor:
         """Pictures (…, size, size, 3) in grey levels as a module takes them, (…, channels, size, size)."""
         about = self.about
-        return normalised(chips, about["grey"], about["spec"]["channels"], about["mean"], about["std"])
+        return normalised(chips, about.grey, about.spec.channels, about.mean, about.std)
 
     def _run(
         self, name: str, chips: Pixels, batch: int, metadata: Metadata | None = None, *, embed: bool = False
@@ -205,7 +180,7 @@ class Network:
                     known = torch.from_numpy(metadata[start : start + batch])
                     more["metadata"] = known.to(x.device, torch.float32)
                 parts.append((module.features(x) if embed else module(x, **more)).cpu())
-        width = self.dimension if embed else int(self.about["spec"]["outputs"])
+        width = self.dimension if embed else self.about.spec.outputs
         return torch.cat(parts) if parts else torch.empty(0, width)
 
     def probabilities(
@@ -228,7 +203,7 @@ class Network:
         ndarray of float64, (n, k)
             Of labels, grades and cases rows sum to 1; of attributes each is the probability of being present.
         """
-        head, loss = self.about["spec"].get("head", ""), str(self.about["parameters"].get("loss", ""))
+        head, loss = self.about.spec.head, self.about.parameters.loss
         each = as_probabilities(self.logits(views, metadata, batch=batch), self.task, head, loss)
         averaged: NDArray[np.float64] = each.mean(0).double().numpy()
         return averaged
@@ -240,8 +215,8 @@ class Network:
         arrays = {
             f"{_WEIGHTS}{name}": flat(module) for name, module in zip(self.views, self.modules, strict=True)
         }
-        about = {**self.about, "layout": layout(self.modules[0]), "weights": self.parameters}
-        write_bundle(path, Bundle({**self.manifest, "network": about}, arrays))
+        about = replace(self.about, layout=layout(self.modules[0]), weights=self.parameters)
+        write_bundle(path, Bundle({**self.manifest.to_json(), "network": about.to_json()}, arrays))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Network:
@@ -261,17 +236,15 @@ class Network:
                 f"{where}: a model that `anthropo train` wrote, not a network. Give a file that `anthropo "
                 "finetune` wrote."
             )
-        manifest = {
-            k: v for k, v in bundle.manifest.items() if k not in ("files", "format", "format_version")
-        }
+        manifest = replace(Manifest.from_json(bundle.manifest), files={})
         try:
-            about = Meta(bundle.manifest.get("network"))
-            _check(about, Meta(bundle.manifest))
-            spec = about.mapping("spec")
+            about = Description.from_json(bundle.manifest["network"])
+            if about.spec.outputs != len(manifest.labels) - (about.spec.head == "thresholds"):
+                raise ModelError("it has not one output for each label")
             modules = []
-            for name in about.texts("views"):
-                module = build(spec)
-                if layout(module) != about.text("layout"):
+            for name in about.views:
+                module = build(about.spec)
+                if layout(module) != about.layout:
                     raise ModelError(
                         "its layers are named otherwise by the libraries that are installed here"
                     )
@@ -284,28 +257,7 @@ class Network:
             ) from None
         except AnthropoError as error:
             raise type(error)(f"{where}: {error}") from None
-        return cls(manifest, tuple(modules))
-
-
-def _check(about: Meta, manifest: Meta) -> None:
-    """Refuse what `Network` would stumble over."""
-    views, spec = about.texts("views"), about.mapping("spec")
-    about.text("recipe"), about.mapping("parameters")
-    if not views or len(set(views)) < len(views) or not (set(views) <= {*REGIONS} or views == [IMAGE]):
-        raise ModelError("its views are none")
-    if not 1 <= about.number("size") <= _LARGEST or about.number("size") != int(about.number("size")):
-        raise ModelError("its pictures have an impossible size")
-    if about.text("alignment") not in ALIGNMENTS or about.text("crops") not in CROPS:
-        raise ModelError("it cuts pictures in an unknown way")
-    for key in ("mean", "std"):
-        numbers = about.numbers(key)
-        if len(numbers) != 3 or (key == "std" and min(numbers) <= 0):
-            raise ModelError(f"its {key} is not one number for each channel")
-    about.flag("grey")
-    if spec.get("outputs") != len(manifest.texts("labels")) - (spec.get("head") == "thresholds"):
-        raise ModelError("it has not one output for each label")
-    if about.number("dimension") < 1:
-        raise ModelError("its embedding has no numbers")
+        return cls(manifest, about, tuple(modules))
 
 
 def normalised(x: Tensor, grey: bool, channels: int, mean: Any, std: Any) -> Tensor:
@@ -318,7 +270,7 @@ def normalised(x: Tensor, grey: bool, channels: int, mean: Any, std: Any) -> Ten
     return scaled
 
 
-def as_probabilities(outputs: Tensor, task: str, head: str, loss: str) -> Tensor:
+def as_probabilities(outputs: Tensor, task: str, head: str | None, loss: str) -> Tensor:
     """Outputs (…, o) as probabilities (…, k)."""
     if task == "attributes":
         # trained on -1 and +1, or on 0 and 1
@@ -330,7 +282,7 @@ def as_probabilities(outputs: Tensor, task: str, head: str, loss: str) -> Tensor
     return outputs.softmax(-1)
 
 
-def decided(probabilities: NDArray[np.float64], head: str) -> NDArray[np.int64]:
+def decided(probabilities: NDArray[np.float64], head: str | None) -> NDArray[np.int64]:
     """Which label (n,) is decided on, of probabilities (n, k): the most probable one.
 
     Of grades with thresholds it is the middle one, which as many are above as below: a grade between two

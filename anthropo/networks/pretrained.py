@@ -16,13 +16,12 @@ from anthropo.errors import AnthropoError, InputError, WeightsError, parameter
 from anthropo.face.weights import KNOWN, read_checked
 from anthropo.files import file_sha256
 from anthropo.learning.bundle import SUFFIX
+from anthropo.learning.manifest import Weights
 from anthropo.networks.architectures import FITTING, TIMM
 from anthropo.networks.network import Network
 
-Origin = dict[str, Any]  # name, digest, licence, commercial_use, as in a model's manifest
 
-
-def warm_start(body: nn.Module, backbone: str, view: str, source: str) -> Origin | None:
+def warm_start(body: nn.Module, backbone: str, view: str, source: str) -> Weights | None:
     """Put learned weights into a body, and tell where they come from; None if `source` is ``none``.
 
     `source` is else ``face-resnet`` or ``efficientnet-lite0``, which come with anthropo; ``imagenet``, the
@@ -50,7 +49,7 @@ _UNUSED = {
 }
 
 
-def _packaged(body: Any, backbone: str, source: str) -> Origin:
+def _packaged(body: Any, backbone: str, source: str) -> Weights:
     if backbone not in FITTING[source]:
         raise WeightsError(
             f"warm start {source}: weights of another network than the backbone {backbone}. Pass "
@@ -63,11 +62,11 @@ def _packaged(body: Any, backbone: str, source: str) -> Origin:
     return _origin(source, packaged.sha256, packaged.licence, packaged.commercial_use)
 
 
-def _origin(name: str, digest: str, licence: str, commercial_use: bool) -> Origin:
-    return {"name": name, "digest": digest, "licence": licence, "commercial_use": commercial_use}
+def _origin(name: str, digest: str, licence: str, commercial_use: bool) -> Weights:
+    return Weights(name=name, digest=digest, licence=licence, commercial_use=commercial_use)
 
 
-def _cached(body: nn.Module, backbone: str) -> Origin:
+def _cached(body: nn.Module, backbone: str) -> Weights:
     if backbone not in TIMM:
         instead = backbone if backbone in FITTING else "none"
         raise WeightsError(
@@ -111,7 +110,7 @@ def _in_cache(settings: Any) -> Path | None:
     return None
 
 
-def _file(body: nn.Module, backbone: str, view: str, path: Path) -> Origin:
+def _file(body: nn.Module, backbone: str, view: str, path: Path) -> Weights:
     if not path.is_file():
         raise WeightsError(
             f"warm start {path}: no such file. Choose from none, face-resnet, efficientnet-lite0, imagenet, "
@@ -125,12 +124,12 @@ def _file(body: nn.Module, backbone: str, view: str, path: Path) -> Origin:
     return _origin(path.name, file_sha256(path), UNKNOWN_LICENCE, False)
 
 
-def _of_network(body: nn.Module, backbone: str, view: str, path: Path) -> Origin:
+def _of_network(body: nn.Module, backbone: str, view: str, path: Path) -> Weights:
     try:
         other = Network.load(path)
     except AnthropoError as error:
         raise WeightsError(f"warm start {error}") from None
-    theirs = str(other.about["spec"]["backbone"])
+    theirs = other.about.spec.backbone
     module: Any = other.modules[other.views.index(view) if view in other.views else 0]
     if theirs == backbone and hasattr(module, "networks"):
         module = module.networks[0]

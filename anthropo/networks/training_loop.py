@@ -11,18 +11,20 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import nn
 
 from anthropo.errors import InputError, PhotoError, parameter
-from anthropo.networks.architectures import Separate, build
-from anthropo.networks.checkpoints import Checkpoints, Epoch, State
+from anthropo.learning.manifest import Weights
+from anthropo.networks.architectures import Separate, Spec, build
+from anthropo.networks.checkpoints import Checkpoints, State
+from anthropo.networks.description import Epoch
 from anthropo.networks.network import fill, flat
 from anthropo.networks.objective import MONITORED, Objective, channels_of
-from anthropo.networks.pretrained import Origin, warm_start
+from anthropo.networks.pretrained import warm_start
 from anthropo.networks.recipes import Parameters, Recipe
 from anthropo.networks.training_set import TrainingSet
 from anthropo.networks.units import TRAIN, Units
@@ -64,9 +66,9 @@ class Learned:
     """Trained modules, and how they came about."""
 
     modules: tuple[nn.Module, ...]  # one per view
-    spec: dict[str, Any]
-    history: dict[str, list[Epoch]]
-    origins: tuple[Origin, ...]
+    spec: Spec
+    history: dict[str, tuple[Epoch, ...]]
+    origins: tuple[Weights, ...]
 
 
 def device_of(name: str = "auto") -> torch.device:
@@ -81,21 +83,26 @@ def device_of(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def spec_of(recipe: Recipe, outputs: int, metadata: int = 0) -> dict[str, Any]:
-    """The description that `anthropo.networks.architectures.build` needs.
+def spec_of(recipe: Recipe, outputs: int, metadata: int = 0) -> Spec:
+    """The layers of a recipe's network.
 
     `outputs` counts labels, grades or attributes, `metadata` the numbers that a case's metadata became.
     """
     parameters, task = recipe.parameters, recipe.task
     ordinal = task in ("labels", "grades") and parameters.loss == "ordinal"
-    spec = {"task": task, "backbone": parameters.backbone, "channels": channels_of(parameters)}
-    spec |= {"outputs": outputs - ordinal, "dropout": parameters.dropout}
+    spec = Spec(
+        task=task,
+        backbone=parameters.backbone,
+        channels=channels_of(parameters),
+        outputs=outputs - ordinal,
+        dropout=parameters.dropout,
+    )
     if task == "attributes":
-        layers = {name: getattr(parameters, name) for name in ("own", "attention", "separate")}
-        return {**spec, **layers, "pose": parameters.pose > 0}
+        own, attention, separate = parameters.own, parameters.attention, parameters.separate
+        return replace(spec, own=own, attention=attention, separate=separate, pose=parameters.pose > 0)
     if task == "cases":
-        return {**spec, "metadata": metadata}
-    return {**spec, "head": "thresholds" if ordinal else parameters.head}
+        return replace(spec, metadata=metadata)
+    return replace(spec, head="thresholds" if ordinal else parameters.head)
 
 
 # --------------------------------------------------------------------------------------------- the loop
@@ -119,7 +126,7 @@ def learn(
         module = build(spec)
         fill(module, state.best_module)
         modules.append(module.eval().requires_grad_(False))
-        histories[view] = state.history
+        histories[view] = tuple(state.history)
         if state.origin is not None and state.origin not in origins:
             origins.append(state.origin)
     return Learned(tuple(modules), spec, histories, tuple(origins))
@@ -146,7 +153,7 @@ class _Trainer:
         self,
         material: TrainingSet,
         view: str,
-        spec: dict[str, Any],
+        spec: Spec,
         checkpoints: Checkpoints,
         device: torch.device,
         report: Report | None,
@@ -179,9 +186,14 @@ class _Trainer:
         torch.manual_seed(_seed(self.parameters.seed, self.view, stage.name, "init"))
         spec = self.spec
         if stage.identity and self.material.identity:
-            common = {key: spec[key] for key in ("backbone", "channels", "dropout")}
-            people = len(self.material.identity.units.labels)
-            spec = {**common, "task": "labels", "outputs": people, "head": self.parameters.head}
+            spec = Spec(
+                task="labels",
+                backbone=spec.backbone,
+                channels=spec.channels,
+                outputs=len(self.material.identity.units.labels),
+                dropout=spec.dropout,
+                head=self.parameters.head,
+            )
         module = build(spec)
         before = self.stages[state.stage - 1] if state.stage else None
         if state.epoch or (before is not None and before.identity == stage.identity):
@@ -257,9 +269,16 @@ class _Trainer:
                     "checkpoint is kept: put the photo back and run the same command again."
                 ) from None
             state.epoch = epoch + 1
-            known = {"loss": loss, "validation": validation, "metric": metric}
-            figures = {name: value if math.isfinite(value) else None for name, value in known.items()}
-            state.history.append({"stage": stage.name, "epoch": epoch + 1, **figures})
+            figures = [value if math.isfinite(value) else None for value in (loss, validation, metric)]
+            state.history.append(
+                Epoch(
+                    stage=stage.name,
+                    epoch=epoch + 1,
+                    loss=figures[0],
+                    validation=figures[1],
+                    metric=figures[2],
+                )
+            )
             state.module = flat(module)
             if last and (validation < state.best or state.best_module is None):
                 state.best, state.best_epoch, state.best_module = validation, epoch + 1, state.module

@@ -15,12 +15,13 @@ from anthropo.learning.cohort import some, split_labels
 from anthropo.learning.features import Features
 from anthropo.learning.splits import split
 from anthropo.networks.architectures import Task
+from anthropo.networks.description import Column
 from anthropo.networks.recipes import ALL, Parameters
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 _LEAST = 3  # patients of a label: to train on, to stop by, to judge by
 
-Columns = Mapping[str, Mapping[str, Any]]  # by name: {"mean", "sd"} of numbers, {"values"} of categories
+Columns = Mapping[str, Column]  # by name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -242,13 +243,13 @@ def of_cases(values: Sequence[Any], rows: Sequence[Sequence[int]]) -> list[Any]:
     return [next(iter(_known(values, case)), None) for case in rows]
 
 
-def _column(values: Sequence[Any]) -> dict[str, Any]:
+def _column(values: Sequence[Any]) -> Column:
     """How a column becomes numbers, learned from the training cases."""
     known = [v for v in values if v is not None and v == v]
     if known and all(isinstance(v, str) for v in known):
-        return {"values": sorted(set(known))}
+        return Column(values=tuple(sorted(set(known))))
     numbers = np.array([float(v) for v in known] or [0.0])
-    return {"mean": float(numbers.mean()), "sd": float(numbers.std()) or 1.0}
+    return Column(mean=float(numbers.mean()), sd=float(numbers.std()) or 1.0)
 
 
 def encode_metadata(columns: Columns, values: Mapping[str, Sequence[Any]], n: int) -> NDArray[np.float32]:
@@ -259,14 +260,14 @@ def encode_metadata(columns: Columns, values: Mapping[str, Sequence[Any]], n: in
     out: list[NDArray[np.float32]] = []
     for name, how in columns.items():
         cells = list(values.get(name, [None] * n))
-        if "values" in how:
-            unknown = np.array([v not in how["values"] for v in cells], np.float32)
-            for value in how["values"]:
+        if how.values is not None:
+            unknown = np.array([v not in how.values for v in cells], np.float32)
+            for value in how.values:
                 out += [np.array([v == value for v in cells], np.float32), unknown]
         else:
             numbers = np.array([np.nan if v is None else float(v) for v in cells])
             missing = np.isnan(numbers)
-            scaled = np.where(missing, 0, (numbers - how["mean"]) / how["sd"])
+            scaled = np.where(missing, 0, (numbers - (how.mean or 0)) / (how.sd or 1))
             out += [scaled.astype(np.float32), missing.astype(np.float32)]
     return np.stack(out, 1) if out else np.empty((n, 0), np.float32)
 

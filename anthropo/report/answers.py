@@ -82,14 +82,13 @@ def _print_ranked(prediction: Prediction, trained: Trained, top: int) -> None:
 def _how(ranked: Ranked, trained: Trained) -> str:
     if ranked.similarity is None:
         return "trained"
-    count = (trained.manifest.get("gallery") or {}).get(ranked.label)
+    count = trained.manifest.gallery.get(ranked.label)
     of = f" of {count}" if count and count > 1 else ""
     return f"matched: cosine {ranked.similarity:.2f} with the nearest patient{of}"
 
 
 def _rule(trained: Trained) -> str:
-    point = trained.manifest.get("operating_point") or {}
-    threshold, positive = point.get("threshold"), trained.manifest.get("positive")
+    threshold, positive = trained.manifest.operating_point.threshold, trained.manifest.positive
     if threshold is not None and positive:
         return f"least expected cost: {positive} from a probability of {threshold:.3f} on"
     return "least expected cost"
@@ -97,7 +96,7 @@ def _rule(trained: Trained) -> str:
 
 def set_words(prediction: Prediction, trained: Trained) -> str:
     """The labels that cannot be excluded."""
-    error = 100 * float((trained.manifest.get("conformal") or {}).get("error") or 0)
+    error = 100 * (trained.manifest.conformal.error or 0)
     labels = prediction.labels
     at = f"at an error rate of {error:g} %"
     if not labels:
@@ -116,7 +115,7 @@ def _typicality_words(prediction: Prediction) -> str:
 
 
 def _normality_words(prediction: Prediction, trained: Trained) -> list[str]:
-    point = (trained.manifest.get("operating_point") or {}).get("rule")
+    point = trained.manifest.operating_point.rule
     share = 100 * (prediction.typicality or 0.0)
     apart = distance(prediction)
     return [

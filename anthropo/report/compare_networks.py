@@ -48,21 +48,20 @@ def compared_table(compared: Sequence[Compared]) -> list[tuple[str, list[str]]]:
 
 def write_compared(path: Path, compared: Sequence[Compared]) -> None:
     """The table as an HTML page."""
-    manifest = compared[0].finetuned.network.manifest
-    about, validation = manifest["network"], manifest["validation"]
+    network = compared[0].finetuned.network
     parameters = {
         name: ", ".join(map(str, value)) if isinstance(value, list) else value
-        for name, value in about["parameters"].items()
+        for name, value in network.about.parameters.to_json().items()
         if name != "backbone"
     }
     html = page(
         "compare_networks.html",
         networks=[one.backbone for one in compared],
         rows=compared_table(compared),
-        recipe=about["recipe"],
-        photos=validation["n_photos"],
-        patients=validation["n_patients"],
-        cohort=manifest["cohort"],
-        parameters=parameters | {"command": manifest["command"]},
+        recipe=network.recipe,
+        photos=network.manifest.validation.n_photos,
+        patients=network.manifest.validation.n_patients,
+        cohort=network.manifest.cohort,
+        parameters=parameters | {"command": network.manifest.command},
     )
     write(path, html)

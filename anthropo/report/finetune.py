@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from anthropo.errors import ModelError
 from anthropo.files import write
+from anthropo.learning.model_readers import as_written
 from anthropo.report.evaluation import METRIC_NAMES
 from anthropo.report.rendering import png, print_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from anthropo.networks.description import Epoch
     from anthropo.networks.finetuning import Finetuned
     from anthropo.networks.network import Network
 
@@ -35,9 +37,9 @@ NAMES = {
 
 def print_finetuned(finetuned: Finetuned) -> None:
     """The figures on patients that were kept apart: per label, then over all."""
-    validation = finetuned.network.manifest["validation"]
+    validation = finetuned.network.manifest.validation
     print(
-        f"On {validation['n_photos']} photos of {validation['n_patients']} patients that were kept apart "
+        f"On {validation.n_photos} photos of {validation.n_patients} patients that were kept apart "
         "(95 % intervals):"
     )
     columns = ("sensitivity", "ppv", "specificity", "auroc")
@@ -49,7 +51,7 @@ def print_finetuned(finetuned: Finetuned) -> None:
             print(f"{NAMES.get(name) or METRIC_NAMES.get(name, name)}: {figure}")
 
 
-def history_figure(history: Mapping[str, list[dict[str, Any]]], metric: str) -> Figure:
+def history_figure(history: Mapping[str, Sequence[Epoch]], metric: str) -> Figure:
     """Loss and the validation metric (named `metric`) over the epochs, one colour per view."""
     from matplotlib.figure import Figure
 
@@ -57,9 +59,10 @@ def history_figure(history: Mapping[str, list[dict[str, Any]]], metric: str) -> 
     left, right = figure.subplots(1, 2)
     for colour, (view, epochs) in zip(_COLOURS, history.items(), strict=False):
         x = range(1, len(epochs) + 1)
-        left.plot(x, [e["loss"] for e in epochs], color=colour, label=f"{view}, training")
+        left.plot(x, [e.loss for e in epochs], color=colour, label=f"{view}, training")
         # as floats, of which None, a figure that cannot be had, is NaN
-        held, reached = (np.array([e[name] for e in epochs], float) for name in ("validation", "metric"))
+        held = np.array([e.validation for e in epochs], float)
+        reached = np.array([e.metric for e in epochs], float)
         left.plot(x, held, color=colour, linestyle=(0, (4, 1.5)), label=f"{view}, validation")
         right.plot(x, reached, color=colour, marker=".", label=view)
     for axes, label in ((left, "loss"), (right, f"{metric}, validation")):
@@ -73,8 +76,9 @@ def write_history(path: Path, network: Network) -> None:
     """Loss curves beside a network's file, as .history.png and .history.json."""
     from anthropo.networks.objective import MONITORED
 
-    history = network.about["history"]
+    history = network.about.history
     picture = png(history_figure(history, MONITORED[network.task]), 150)
-    text = json.dumps({"metric": MONITORED[network.task], "views": history}, indent=1).encode() + b"\n"
+    document = {"metric": MONITORED[network.task], "views": as_written(history)}
+    text = json.dumps(document, indent=1).encode() + b"\n"
     for suffix, data in ((".history.png", picture), (".history.json", text)):
         write(path.with_suffix(suffix), data, error=ModelError)

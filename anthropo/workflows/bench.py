@@ -117,7 +117,7 @@ def _bench_one(
     from anthropo.networks.network import Network
 
     network = Network.load(name)
-    settings = settings_for(reading, network.manifest)
+    settings = settings_for(reading, network.manifest.settings)
     people = read_cohort(cohort, multilabel=network.task == "attributes")
     errors = [f for f in check(people) if f.level == "error" and f.category != "label"]
     if errors:

@@ -115,7 +115,7 @@ class Classification:
 
     def to_json(self) -> list[dict[str, Any]]:
         """One object per person, and per photo that could not be used, with everything that is known."""
-        about = {"task": self.trained.manifest.get("task"), "anthropo": __version__}
+        about = {"task": self.trained.manifest.task, "anthropo": __version__}
         return [{**self._object(answer), **about} for answer in self.answers]
 
     def _object(self, answer: Answer) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def classify(
     """Rank a model's labels for the person on each photo, or with `patient` for the one person on all."""
     reading, items = reading or PhotoReading(), collect(as_names(photos))
     trained = model.trained
-    settings = settings_for(reading, trained.manifest, [item.path for item in items])
+    settings = settings_for(reading, trained.manifest.settings, [item.path for item in items])
     encoder = model.encoder(settings, encoder_weights)
     people = People.of(items, trained, together=patient)
     start = time.perf_counter()
@@ -215,9 +215,9 @@ class People:
 def _kinds(trained: Trained) -> dict[str, Kind]:
     """Kinds of the metadata that the model reads."""
     kinds: dict[str, Kind] = {}
-    known = trained.manifest.get("metadata_kinds")
+    known = trained.manifest.metadata_kinds
     for name in trained.metadata:
-        kind = known.get(name) if isinstance(known, dict) else None
+        kind = known.get(name)
         if kind not in _KINDS:
             raise ModelError(f"The model does not say whether {name} is a number. Train it again.")
         kinds[name] = "age" if name == "age" else "sex" if name == "sex" else _KINDS[kind]

@@ -17,6 +17,7 @@ from anthropo.learning.cohort import Cohort, Finding, read_cohort
 from anthropo.learning.cohort_checks import check, validate
 from anthropo.learning.cost import parse_cost
 from anthropo.learning.features import Features, extract
+from anthropo.learning.manifest import PhotoSettings
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.observation import Observation
 from anthropo.photo import MAX_MEGAPIXELS, Photo
@@ -82,25 +83,25 @@ _VALID: dict[str, Callable[[Any], bool]] = {
 
 
 def settings_for(
-    reading: PhotoReading, manifest: Mapping[str, Any] | None = None, photos: Sequence[str] = ()
+    reading: PhotoReading, trained: PhotoSettings | None = None, photos: Sequence[str] = ()
 ) -> Settings:
-    """The settings of measuring: as asked for, else as in training (`manifest`), else the defaults.
+    """The settings of measuring: as asked for, else as in training (`trained`), else the defaults.
 
     Landmarks that were corrected of these `photos` are among them.
     """
     chosen = {name: value for name in _VALID if (value := getattr(reading, name)) is not None}
-    trained = (manifest or {}).get("settings") or {}
-    if reading.no_face or trained.get("no_face") is True:
+    trained = trained or PhotoSettings()
+    if reading.no_face or trained.no_face:
         for name in (*chosen, *(name for name in ("landmark_model", "landmarks") if getattr(reading, name))):
             given = f"{parameter('no_face', True)} was given"
             why = given if reading.no_face else "the model reads pictures without one"
             raise InputError(f"{parameter(name)} is about faces, and {why}. Leave it out.")
         return Settings(max_megapixels=reading.max_megapixels, no_face=True)
     for name, valid in _VALID.items():
-        if name in trained and name not in chosen:
-            if not valid(trained[name]):
+        if (value := getattr(trained, name)) is not None and name not in chosen:
+            if not valid(value):
                 raise ModelError(f"The model's setting {name} is damaged. Train it again.")
-            chosen[name] = trained[name]
+            chosen[name] = value
     settings = Settings(
         landmark_model=reading.landmark_model, max_megapixels=reading.max_megapixels, **chosen
     )
@@ -160,7 +161,7 @@ def encoder_for(trained: Trained, path: str, weights: str | None, settings: Sett
 
     A network that `anthropo finetune` wrote is looked for beside the model unless `weights` says where it is.
     """
-    name = (trained.manifest.get("encoder") or {}).get("name")
+    name = trained.manifest.encoder.name
     if not name:
         raise ModelError(f"{path}: the model does not say which encoder it needs. Train it again.")
     encoder: Encoder

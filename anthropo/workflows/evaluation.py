@@ -296,10 +296,10 @@ def evaluate_model(
     trained, path, reading = model.trained, model.path, reading or PhotoReading()
     several = trained.task == "attributes"
     people = read_cohort(cohort, multilabel=several)
-    settings = settings_for(reading, trained.manifest, [case.photo for case in people.cases])
+    settings = settings_for(reading, trained.manifest.settings, [case.photo for case in people.cases])
     encoder = model.encoder(settings, encoder_weights)
     findings: list[Finding] = []
-    if Path(cohort).is_file() and file_sha256(cohort) == (trained.manifest.get("cohort") or {}).get("sha256"):
+    if Path(cohort).is_file() and file_sha256(cohort) == trained.manifest.cohort.sha256:
         text = (
             f"{os.fspath(cohort)} is the table that {path} was trained on: the figures come out much too "
             f"good. Without {parameter('model')} they are those of people it has not seen."
@@ -344,12 +344,8 @@ def _positive_of_trained(trained: Trained, labels: Sequence[str], wanted: str | 
         raise InputError(
             f"{parameter('positive', wanted)}: no label of the model. Its labels are {', '.join(labels)}."
         )
-    positive = wanted or trained.manifest.get("positive")
-    return (
-        positive
-        if positive in labels
-        else _positive("labels", labels, None, trained.manifest.get("controls"))
-    )
+    positive = wanted or trained.manifest.positive
+    return positive if positive in labels else _positive("labels", labels, None, trained.manifest.controls)
 
 
 def _known(trained: Trained, features: Features) -> Features:

@@ -149,7 +149,7 @@ def explain(
         )
     cohort = People.of(items, trained, together=True).cohort
     paths = list(dict.fromkeys(item.path for item in items))
-    settings = settings_for(reading, trained.manifest, paths)
+    settings = settings_for(reading, trained.manifest.settings, paths)
     measuring = replace(settings, references=tuple(as_names(request.references)), force=False)
     if not settings.no_face:
         measuring.fingerprint()  # references that cannot be used are one error, not one per photo

@@ -75,6 +75,6 @@ def calibration(network: Network, place: str | os.PathLike[str], reading: PhotoR
     """Pictures of some photos of a folder, pattern or table."""
     from anthropo.networks.bench import calibration_photos
 
-    settings = settings_for(reading, network.manifest)
+    settings = settings_for(reading, network.manifest.settings)
     paths = [item.path for item in collect([os.fspath(place)])]
     return calibration_photos(network, paths, settings, jobs=reading.jobs)

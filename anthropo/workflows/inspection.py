@@ -66,16 +66,16 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     from anthropo.learning.attributes import AttributeModel
     from anthropo.learning.trained import Trained
 
-    manifest = read_bundle(path).manifest
     size = ("file", f"{os.path.getsize(path) / 1e6:.2f} MB")
-    if "network" in manifest:
+    if "network" in read_bundle(path).manifest:
         from anthropo.networks.network import Network
 
-        return Inspection(rows=(*describe(Network.load(path).manifest), size), card=card(manifest))
+        network = Network.load(path)
+        rows = describe(network.manifest, network.about.rows())
+        return Inspection(rows=(*rows, size), card=card(network.manifest))
     trained = Trained.load(path)
     rows = [*describe(trained.manifest), size]
-    parameters = (trained.manifest.get("encoder") or {}).get("parameters")
-    if parameters is not None:
+    if (parameters := trained.manifest.encoder.parameters) is not None:
         rows.append(("encoder parameters", f"{parameters:,}"))
     attributes = trained.model if isinstance(trained.model, AttributeModel) else None
-    return Inspection(rows=tuple(rows), card=card(manifest), attributes=attributes)
+    return Inspection(rows=tuple(rows), card=card(trained.manifest), attributes=attributes)

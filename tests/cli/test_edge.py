@@ -200,9 +200,9 @@ def test_a_network_is_the_encoder_of_a_hybrid(noise: Path, net: Path, tmp_path: 
     assert "come out too good" in invoke("inspect", model, "--card").stdout
     assert warning in invoke("evaluate", noise, "--model", model, "--bootstrap", 100).stderr
     manifest = Trained.load(model).manifest
-    assert manifest["encoder"]["name"] == "net.anthropo"
-    assert manifest["regions"] == ["image"]
-    assert str(net.parent) not in json.dumps(manifest)
+    assert manifest.encoder.name == "net.anthropo"
+    assert manifest.regions == ("image",)
+    assert str(net.parent) not in json.dumps(manifest.to_json())
     photo = noise.parent / "0.png"
     beside = invoke("classify", "--model", model, photo)
     assert beside.exit_code == 0
@@ -224,10 +224,10 @@ def test_a_network_of_faces_brings_its_own_regions(
 ) -> None:
     net, table = face_net
     arguments = ("train", table, "--encoder", net, *FAST, "--allow-duplicates", "--no-judge")
-    for given, wanted in (((), ["face", "mouth"]), (("--regions", "mouth"), ["mouth"])):
+    for given, wanted in (((), ("face", "mouth")), (("--regions", "mouth"), ("mouth",))):
         result = invoke(*arguments, *given, "-o", tmp_path / "m.anthropo")
         assert result.exit_code == 0
-        assert Trained.load(tmp_path / "m.anthropo").manifest["regions"] == wanted
+        assert Trained.load(tmp_path / "m.anthropo").manifest.regions == wanted
     message = refused(invoke, *arguments, "--regions", "eyes", "-o", tmp_path / "m.anthropo")
     assert "--regions eyes: face.anthropo was not trained on it. Its regions are face, mouth." in message
     message = refused(invoke, "train", table, "--encoder", net, "--no-face", "-o", tmp_path / "m.anthropo")

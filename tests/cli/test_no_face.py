@@ -12,6 +12,7 @@ from conftest import Invoke
 from numpy.typing import NDArray
 from PIL import Image
 
+from anthropo.learning.manifest import PhotoSettings
 from anthropo.learning.trained import Trained
 
 EACH = 12
@@ -47,9 +48,9 @@ def model(lesions: Path) -> Path:
 
 def test_a_model_is_of_the_picture_alone(model: Path, invoke: Invoke) -> None:
     manifest = Trained.load(model).manifest
-    assert manifest["encoder"]["name"] == "efficientnet-lite0"
-    assert (manifest["regions"], manifest["measurements"], manifest["weights"]) == (["image"], [], [])
-    assert manifest["settings"] == {"no_face": True}
+    assert manifest.encoder.name == "efficientnet-lite0"
+    assert (manifest.regions, manifest.measurements, manifest.weights) == (("image",), (), ())
+    assert manifest.settings == PhotoSettings(no_face=True)
     assert "for a photograph without a face by" in invoke("inspect", model, "--card").stdout
     assert "measurements" not in invoke("inspect", model).stdout
 

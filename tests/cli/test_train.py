@@ -68,7 +68,7 @@ def test_training_prints_figures_beside_baselines_and_writes_the_model(
 def test_rare_labels_are_matched_and_named(tmp_path_factory: pytest.TempPathFactory) -> None:
     model = cohorts.model(tmp_path_factory, "gallery")
     trained = Trained.load(model)
-    assert trained.manifest["gallery"] == {"Zoë syndrome": 3}
+    assert trained.manifest.gallery == {"Zoë syndrome": 3}
     assert (trained.regions, trained.metadata) == (DEFAULT_REGIONS, ("age", "sex"))
     again = cohorts.run(
         "train", model.with_name("cohort.csv"), "-o", model.with_name("x"), "--no-judge", *TRAIN,
@@ -212,7 +212,7 @@ def test_photos_without_a_face_are_listed_and_left_out(
     assert result.exit_code == 0
     assert f"{table}: 10 of 42 photos cannot be used and are left out." in result.stderr
     assert result.stderr.count("no face found") == 10
-    assert Trained.load(tmp_path / "m").manifest["cohort"]["left_out"] == 10
+    assert Trained.load(tmp_path / "m").manifest.cohort.left_out == 10
 
 
 def test_of_many_failures_the_first_are_named(faceless_png: Path, tmp_path: Path, invoke: Invoke) -> None:

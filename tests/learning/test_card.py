@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from anthropo.learning.card import card, describe
+from anthropo.learning.manifest import Counts, Manifest, TrainingCohort
 
 
 def figure(value: float) -> dict[str, Any]:
@@ -99,20 +100,20 @@ def _sections(text: str) -> list[str]:
     ],
 )
 def test_the_card_says(title: str, line: str) -> None:
-    assert line in section(title, card(MANIFEST))
+    assert line in section(title, card(Manifest.from_json(MANIFEST)))
 
 
 def test_the_card_does_not_say_what_is_not_so() -> None:
-    text = card(MANIFEST)
+    text = card(Manifest.from_json(MANIFEST))
     assert "Fewer than 20 patients by sex" not in text
     assert "Noonan called Noonan" not in text
-    free = {**MANIFEST, "weights": []}
+    free = Manifest.from_json({**MANIFEST, "weights": []})
     assert "Not for commercial use" not in card(free)
     assert "commercial" not in str(describe(free))
 
 
 def test_rows_of_inspect() -> None:
-    rows = dict(describe(MANIFEST))
+    rows = dict(describe(Manifest.from_json(MANIFEST)))
     assert rows["task"] == "binary (two labels)"
     assert rows["trained on"] == "1,400 photos of 212 patients; 10 photos left out"
     assert rows["label Noonan"] == "30 photos of 19 patients"
@@ -126,8 +127,8 @@ def test_rows_of_inspect() -> None:
 
 
 def test_without_anything_it_says_that_nothing_is_known() -> None:
-    assert describe({}) == [("task", "not stated"), ("trained on", "not stated")]
-    text = card({})
+    assert describe(Manifest()) == [("task", "not stated"), ("trained on", "not stated")]
+    text = card(Manifest())
     assert len(_sections(text)) == 7
     assert "No validation figures in this model." in section("Validation", text)
     assert "Weights and licences: not stated." in section("Inputs", text)
@@ -148,14 +149,15 @@ def test_any_part_may_be_missing() -> None:
 
     for path in parts(MANIFEST):
         for null in (False, True):
-            for manifest in (without(MANIFEST, path, null),):
-                assert len(_sections(card(manifest))) == 7, path
-                assert describe(manifest), path
+            manifest = Manifest.from_json(without(MANIFEST, path, null))
+            assert len(_sections(card(manifest))) == 7, path
+            assert describe(manifest), path
 
 
 def test_labels_cannot_break_the_page() -> None:
     label = "a | b\n## Validated <script>`x` [y](z)"
-    text = card({"labels": [label], "cohort": {"labels": {label: {"photos": 1, "patients": 1}}}})
+    counts = TrainingCohort(labels={label: Counts(photos=1, patients=1)})
+    text = card(Manifest(labels=(label,), cohort=counts))
     assert len(_sections(text)) == 7
     assert r"| a \| b ## Validated \<script\>\`x\` \[y\](z) | 1 | 1 |" in text
     assert dict(describe({"labels": [label]}))["labels"] == "a | b ## Validated <script>`x` [y](z)"

@@ -15,6 +15,7 @@ from anthropo.errors import InputError, ModelError
 from anthropo.learning import deep, measured
 from anthropo.learning.features import Features, feature_frame, subset
 from anthropo.learning.judging import cross_validate, judge_trained, steps, variants
+from anthropo.learning.manifest import Counts
 from anthropo.learning.model import Options
 from anthropo.learning.normality import OUTSIDE, WITHIN
 from anthropo.learning.trained import Trained
@@ -166,14 +167,14 @@ def test_a_model_file_names_no_photo_and_no_patient(task: Any, tmp_path: Path) -
     features = cohort()
     made = make_trained(features, FAST, task, ENCODER, SETTINGS, source=source)
     made.save(tmp_path / "model.anthropo")
-    text = json.dumps(made.manifest) + (tmp_path / "model.anthropo").read_bytes().decode("latin-1")
+    text = json.dumps(made.manifest.to_json()) + (tmp_path / "model.anthropo").read_bytes().decode("latin-1")
     assert "noonan" in text or task == "normality"
     for secret in ("secret-", "/private", ".jpg", str(tmp_path), *features.digests[:5].tolist()):
         assert secret not in text
-    assert made.manifest["cohort"]["patients"] == 69
-    assert made.manifest["cohort"]["photos"] == 138
-    assert made.manifest["cohort"]["labels"]["noonan"] == {"photos": 50, "patients": 25}
-    assert len(made.manifest["cohort"]["sha256"]) == 64
+    assert made.manifest.cohort.patients == 69
+    assert made.manifest.cohort.photos == 138
+    assert made.manifest.cohort.labels["noonan"] == Counts(photos=50, patients=25)
+    assert len(made.manifest.cohort.sha256 or "") == 64
 
 
 def test_predictions_by_patient_and_by_photo() -> None:
@@ -195,7 +196,7 @@ def test_predictions_by_patient_and_by_photo() -> None:
 
 def test_metadata_may_be_missing_altogether() -> None:
     made = trained(cohort(), replace(FAST, metadata=("age", "sex")))
-    assert made.manifest["metadata_kinds"] == {"age": "number", "sex": "category"}
+    assert made.manifest.metadata_kinds == {"age": "number", "sex": "category"}
     found = made.predict(replace(cohort(1), metadata={}))
     assert all(np.isfinite(r.probability) for p in found for r in p.ranked)
 
@@ -218,8 +219,8 @@ def test_only_the_same_encoder_and_instrument_suit() -> None:
 def test_the_threshold_of_the_costs_is_told() -> None:
     features = cohort(control=20, noonan=20)
     made = trained(features, replace(FAST, cost="miss=4"))
-    assert made.manifest["cost"]["noonan"] == {"control": 4, "noonan": 0}
-    assert (made.manifest["task"], made.manifest["positive"]) == ("binary", "noonan")
+    assert made.manifest.cost["noonan"] == {"control": 4, "noonan": 0}
+    assert (made.manifest.task, made.manifest.positive) == ("binary", "noonan")
     probabilities = made.model.answer(feature_frame(features)).probabilities[:, 1]
     decided = made.model.classifier.predict(feature_frame(features))  # type: ignore[union-attr]
     assert ((probabilities > 1 / 5) == (decided == "noonan")).all()
@@ -240,7 +241,7 @@ def test_photos_of_unknown_labels_are_not_judged() -> None:
 
 def test_one_against_the_rest_judges_every_label() -> None:
     made = trained(cohort(), replace(FAST, positive="noonan"))
-    assert made.manifest["task"] == "one-vs-rest"
+    assert made.manifest.task == "one-vs-rest"
     judged = judge_trained(made, cohort(1, control=10, noonan=10, kabuki=5))[0].models["hybrid"]
     assert judged.labels == ("noonan", "others")
     assert judged.truth.tolist() == [1] * 20 + [0] * 20 + [1] * 10
@@ -261,7 +262,7 @@ def test_normality_is_judged_by_the_label_it_was_trained_with() -> None:
 def test_a_model_that_does_not_fit_together(change: Any, said: str, tmp_path: Path) -> None:
     from anthropo.learning.bundle import Bundle, write_bundle
 
-    write_bundle(tmp_path / "m.anthropo", Bundle({**trained(cohort()).manifest, **change}, {}))
+    write_bundle(tmp_path / "m.anthropo", Bundle({**trained(cohort()).manifest.to_json(), **change}, {}))
     with pytest.raises(ModelError, match=said) as caught:
         Trained.load(tmp_path / "m.anthropo")
     assert str(caught.value).startswith(f"{tmp_path / 'm.anthropo'}: the model does not fit together (")

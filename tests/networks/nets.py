@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
-from anthropo.networks.architectures import BACKBONES, build
+from anthropo.learning.manifest import Manifest, PhotoSettings
+from anthropo.networks.architectures import BACKBONES, Spec, build
+from anthropo.networks.description import Column, Description
 from anthropo.networks.network import Network
+from anthropo.networks.recipes import load_recipe
 
 SIZE = 48  # px
 _KINDS: dict[str, dict[str, Any]] = {
@@ -17,7 +21,7 @@ _KINDS: dict[str, dict[str, Any]] = {
     "attributes": {"own": 8, "attention": True, "pose": True, "separate": False},
     "cases": {"metadata": 4},
 }
-COLUMNS = {"age": {"mean": 30.0, "sd": 10.0}, "site": {"values": ["arm"]}}
+COLUMNS = {"age": Column(mean=30.0, sd=10.0), "site": Column(values=("arm",))}
 
 
 def network(
@@ -33,45 +37,43 @@ def network(
     torch.manual_seed(0)
     if task in ("grades", "cases"):
         views = ("image",)
-    spec = {
-        "task": task,
-        "backbone": backbone,
-        "channels": 1 if grey and backbone == "deepgestalt" else 3,
-        "outputs": len(labels) - (task == "grades"),
-        "dropout": 0.5,
-        **_KINDS[task],
-        **changes,
-    }
+    spec = Spec(
+        task=task,
+        backbone=backbone,
+        channels=1 if grey and backbone == "deepgestalt" else 3,
+        outputs=len(labels) - (task == "grades"),
+        dropout=0.5,
+        **{**_KINDS[task], **changes},
+    )
     modules = []
     for _ in views:
         module = build(spec).train()
         shape = (4, 2) if task == "cases" else (4,)
         with torch.no_grad():
             for _ in range(3):
-                module(torch.randn(*shape, spec["channels"], SIZE, SIZE))
+                module(torch.randn(*shape, spec.channels, SIZE, SIZE))
         module.eval()
         for own in getattr(module, "networks", [module]):
-            _tell_apart(own, spec["channels"])
+            _tell_apart(own, spec.channels)
         modules.append(module.requires_grad_(False))
-    separate = spec.get("separate", False)
-    about = {
-        "recipe": "deepgestalt",
-        "parameters": {"images": 3},
-        "spec": spec,
-        "views": list(views),
-        "size": SIZE,
-        "grey": grey,
-        "mean": [120.0, 110.0, 100.0],
-        "std": [60.0, 50.0, 70.0],
-        "alignment": "mean-face",
-        "crops": "scaled",
-        "dimension": BACKBONES[backbone].dimension * (len(labels) if separate else 1),
-        "metadata": COLUMNS if task == "cases" else None,
-    }
-    settings = {"no_face": True} if views == ("image",) else {"face": "one", "fine": False, "jitter": 2}
-    return Network(
-        {"task": "multiclass", "labels": list(labels), "settings": settings, "network": about}, tuple(modules)
+    about = Description(
+        recipe="deepgestalt",
+        parameters=replace(load_recipe("deepgestalt").parameters, images=3),
+        spec=spec,
+        views=views,
+        size=SIZE,
+        grey=grey,
+        mean=(120.0, 110.0, 100.0),
+        std=(60.0, 50.0, 70.0),
+        alignment="mean-face",
+        crops="scaled",
+        dimension=BACKBONES[backbone].dimension * (len(labels) if spec.separate else 1),
+        metadata=COLUMNS if task == "cases" else None,
     )
+    settings = PhotoSettings(face="one", fine=False, jitter=2)
+    if views == ("image",):
+        settings = PhotoSettings(no_face=True)
+    return Network(Manifest(task="multiclass", labels=labels, settings=settings), about, tuple(modules))
 
 
 def _tell_apart(module: nn.Module, channels: int) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,39 +11,36 @@ from simulated_model import hybrid_model
 
 from anthropo.errors import ModelError
 from anthropo.learning.bundle import Bundle, read_bundle, write_bundle
+from anthropo.learning.manifest import Manifest
 from anthropo.learning.trained import Trained
-from anthropo.networks.architectures import BACKBONES, build
+from anthropo.networks.architectures import BACKBONES, Spec, build
+from anthropo.networks.description import Description
 from anthropo.networks.network import Network, fill, flat, layout, normalised
+from anthropo.networks.recipes import load_recipe
 
-LABELS = {
-    "task": "labels",
-    "backbone": "deepgestalt",
-    "channels": 1,
-    "outputs": 3,
-    "dropout": 0.5,
-    "head": "linear",
-}
+LABELS = Spec(task="labels", backbone="deepgestalt", channels=1, outputs=3, dropout=0.5, head="linear")
 
 
-def network(
-    spec: dict[str, Any] | None = None, views: tuple[str, ...] = ("face", "lower"), **about: Any
-) -> Network:
+def network(spec: Spec = LABELS, views: tuple[str, ...] = ("face", "lower"), **changes: Any) -> Network:
     """A network with random weights that knows a, b and c."""
-    spec = spec or LABELS
-    backbone = BACKBONES[spec["backbone"]]
+    backbone = BACKBONES[spec.backbone]
     torch.manual_seed(0)
-    manifest = {
-        "task": "multiclass",
-        "labels": ["a", "b", "c"],
-        "network": {
-            "recipe": "deepgestalt", "parameters": {"loss": "cross-entropy"}, "spec": spec,
-            "views": list(views), "size": 32, "grey": True,
-            "mean": list(backbone.mean), "std": list(backbone.std),
-            "alignment": "mean-face", "crops": "in-place", "dimension": backbone.dimension, "metadata": None,
-            "warm_start": [], "history": {}, **about,
-        },
-    }  # fmt: skip
-    return Network(manifest, tuple(build(spec).eval() for _ in views))
+    about = Description(
+        recipe="deepgestalt",
+        parameters=load_recipe("deepgestalt").parameters,
+        spec=spec,
+        views=views,
+        size=32,
+        grey=True,
+        mean=backbone.mean,
+        std=backbone.std,
+        alignment="mean-face",
+        crops="in-place",
+        dimension=backbone.dimension,
+        metadata=None,
+    )
+    manifest = Manifest(task="multiclass", labels=("a", "b", "c"))
+    return Network(manifest, replace(about, **changes), tuple(build(spec).eval() for _ in views))
 
 
 @pytest.fixture
@@ -92,14 +90,7 @@ def test_nobody_is_no_error() -> None:
 
 
 def test_cases_of_several_pictures(chips: dict[str, np.ndarray]) -> None:
-    spec = {
-        "task": "cases",
-        "backbone": "deepgestalt",
-        "channels": 3,
-        "outputs": 3,
-        "dropout": 0.1,
-        "metadata": 2,
-    }
+    spec = Spec(task="cases", backbone="deepgestalt", channels=3, outputs=3, dropout=0.1, metadata=2)
     made = network(spec, ("image",), grey=False)
     single = chips["face"]
     several = np.zeros((5, 3, 32, 32, 3), np.uint8)

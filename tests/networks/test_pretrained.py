@@ -3,8 +3,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
+import nets
 import numpy as np
 import pytest
 import torch
@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from anthropo.encoder.encoders import load_encoder
 from anthropo.errors import WeightsError
 from anthropo.face.weights import locate
-from anthropo.networks.architectures import BACKBONES, FITTING, body, build
-from anthropo.networks.network import Network, flat, normalised
+from anthropo.networks.architectures import BACKBONES, FITTING, body
+from anthropo.networks.network import flat, normalised
 from anthropo.networks.pretrained import warm_start
 
 
@@ -27,7 +27,7 @@ def test_the_face_network_is_the_encoder_before_its_last_layer(chips: np.ndarray
     own = body("face-resnet").eval()
     origin = warm_start(own, "face-resnet", "face", "face-resnet")
     assert origin is not None
-    assert origin["commercial_use"]
+    assert origin.commercial_use
     known = BACKBONES["face-resnet"]
     x = normalised(torch.from_numpy(chips), False, 3, known.mean, known.std)
     encoder = load_encoder("face-resnet")
@@ -70,20 +70,15 @@ def test_a_file_of_weights(tmp_path: Path) -> None:
     origin = warm_start(own, "resnet50", "image", str(path))
     np.testing.assert_array_equal(flat(own), flat(donor))
     assert origin is not None
-    assert origin["name"] == "resnet.safetensors"
-    assert origin["commercial_use"] is False
+    assert origin.name == "resnet.safetensors"
+    assert origin.commercial_use is False
     with pytest.raises(WeightsError, match=r"resnet.safetensors: not the weights of densenet121") as caught:
         warm_start(body("densenet121"), "densenet121", "image", str(path))
     assert "\n" not in str(caught.value)
 
 
 def test_another_network_of_anthropo(tmp_path: Path) -> None:
-    spec: dict[str, Any] = {"task": "labels", "backbone": "deepgestalt", "channels": 1, "outputs": 2}
-    spec |= {"dropout": 0.5, "head": "linear"}
-    about: dict[str, Any] = {"recipe": "deepgestalt", "parameters": {}, "spec": spec, "dimension": 320}
-    about |= {"views": ["face", "lower"], "size": 32, "grey": True, "mean": [127.5] * 3, "std": [127.5] * 3}
-    about |= {"alignment": "mean-face", "crops": "scaled"}
-    other = Network({"labels": ["a", "b"], "network": about}, (build(spec), build(spec)))
+    other = nets.network(views=("face", "lower"), grey=True)
     path = tmp_path / "net.anthropo"
     other.save(path)
     own = body("deepgestalt", 1)
@@ -147,7 +142,7 @@ def test_imagenet_comes_from_the_cache_or_not_at_all(tmp_path: Path, monkeypatch
     origin = warm_start(own, "resnet50", "image", "imagenet")
     np.testing.assert_array_equal(flat(own), flat(donor))
     assert origin is not None
-    assert origin["name"].startswith("resnet50.")
+    assert origin.name.startswith("resnet50.")
 
 
 def test_no_network_is_ever_asked() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional
 
-from anthropo.networks.architectures import TIMM, build
+from anthropo.networks.architectures import TIMM, Spec, build
 from anthropo.networks.network import flat, layout
 
 #: Weights in millions without the head, from the papers' or timm's tables.
@@ -22,12 +24,10 @@ MILLIONS = {
 
 @pytest.mark.parametrize("name", TIMM)
 def test_a_step_of_training(name: str) -> None:
-    task = (
-        {"task": "cases", "metadata": 0}
-        if name == "inception_v4"
-        else {"task": "labels", "head": "convolution"}
-    )
-    network = build({**task, "backbone": name, "channels": 3, "outputs": 6, "dropout": 0.2})
+    spec = Spec(task="labels", backbone=name, channels=3, outputs=6, dropout=0.2, head="convolution")
+    if name == "inception_v4":
+        spec = replace(spec, task="cases", head=None, metadata=0)
+    network = build(spec)
     weights = sum(p.numel() for p in network.body.parameters())
     assert round(weights / 1e6, 1) == MILLIONS[name]
     optimiser = torch.optim.SGD(network.parameters(), 1e-2, 0.9)

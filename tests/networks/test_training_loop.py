@@ -13,8 +13,10 @@ from noise import look, small, write_cohort
 
 from anthropo.errors import InputError, ModelError, PhotoError
 from anthropo.learning.card import card, describe
-from anthropo.networks.architectures import build
+from anthropo.learning.manifest import Counts, Weights
+from anthropo.networks.architectures import Spec, build
 from anthropo.networks.checkpoints import Checkpoints, State
+from anthropo.networks.description import Epoch
 from anthropo.networks.finetuning import Finetuned, finetune
 from anthropo.networks.network import decided, flat
 from anthropo.networks.objective import Batch, Objective, contrastive, monitored
@@ -69,7 +71,7 @@ def stop_at(epoch: int, *, step: int | None = None, stage: str = "training") -> 
 )
 def test_a_recipe_learns_colours(table: Path, tmp_path: Path, name: str, settings: tuple[str, ...]) -> None:
     made = run(table, small(name, "epochs=4", *settings), tmp_path / "c")
-    history = made.network.about["history"]["image"]
+    history = made.network.about.history["image"]
     assert history[-1]["loss"] < history[0]["loss"]
     assert made.overall["auroc"].value > 0.9
     assert set(made.by_label) == {"a", "b"}
@@ -102,8 +104,8 @@ def test_cases_of_one_to_three_photos(tmp_path: Path) -> None:
     made = run(table, small("differential", "epochs=6", "images=2"), tmp_path / "c")
     assert len(made.answers.labels.truth) == 6
     assert made.overall["auroc"].value > 0.8
-    assert made.network.manifest["metadata"] == ["age"]
-    assert made.network.about["metadata"]["age"].keys() == {"mean", "sd"}
+    assert made.network.manifest.metadata == ("age",)
+    assert made.network.about.to_json()["metadata"]["age"].keys() == {"mean", "sd"}
 
 
 def test_grades_have_kappa(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_grades_have_kappa(tmp_path: Path) -> None:
     made = run(table, small("risk-grading", "grades=low,middle,top", "epochs=8", "rate=0.02"), tmp_path / "c")
     assert made.overall["quadratic_kappa"].value > 0.3
     assert made.overall["off_by_one"].value >= made.overall["accuracy"].value
-    assert made.network.about["spec"]["outputs"] == 2
+    assert made.network.about.spec.outputs == 2
 
 
 def test_identity_first_then_the_labels(tmp_path: Path) -> None:
@@ -120,7 +122,7 @@ def test_identity_first_then_the_labels(tmp_path: Path) -> None:
     table = write_cohort(tmp_path / "cohort", ["a" if i // 4 % 2 else "b" for i in range(60)], patients)
     settings = ("identity=patient", "identity_epochs=2", "identity_settling_epochs=1")
     made = run(table, small("deepgestalt", *settings), tmp_path / "c")
-    stages = [(e["stage"], e["epoch"]) for e in made.network.about["history"]["image"]]
+    stages = [(e.stage, e.epoch) for e in made.network.about.history["image"]]
     assert stages == [
         ("identity", 1),
         ("identity", 2),
@@ -128,11 +130,11 @@ def test_identity_first_then_the_labels(tmp_path: Path) -> None:
         ("training", 1),
         ("training", 2),
     ]
-    assert made.network.about["identities"] == 9  # those of the training part
-    assert made.network.about["spec"]["outputs"] == 2
+    assert made.network.about.identities == 9  # those of the training part
+    assert made.network.about.spec.outputs == 2
     people = look(table, small("deepgestalt"))
     other = run(table, small("deepgestalt", *settings[1:]), tmp_path / "d", identity=people)
-    assert other.network.about["identities"] == 15
+    assert other.network.about.identities == 15
 
 
 def test_the_head_of_the_identity_stage_begins_he_normal() -> None:
@@ -140,8 +142,8 @@ def test_the_head_of_the_identity_stage_begins_he_normal() -> None:
     from anthropo.networks.training_loop import _Trainer
 
     recipe = small("deepgestalt")
-    spec = {"task": "labels", "backbone": "deepgestalt", "channels": 3, "dropout": 0.5, "head": "linear"}
-    module = build({**spec, "outputs": 800})
+    spec = Spec(task="labels", backbone="deepgestalt", channels=3, outputs=800, dropout=0.5, head="linear")
+    module = build(spec)
     head: Any = module.head
     trainer = _Trainer.__new__(_Trainer)
     trainer.parameters = recipe.parameters
@@ -164,18 +166,18 @@ def test_nothing_of_the_cohort_but_counts_is_kept(table: Path, tmp_path: Path) -
     assert str(table.parent).encode() not in data
     assert b'"p1' not in data
     assert b".png" not in data
-    assert made.network.manifest["cohort"]["labels"]["a"] == {"photos": 20, "patients": 20}
+    assert made.network.manifest.cohort.labels["a"] == Counts(photos=20, patients=20)
 
 
 def test_a_label_may_be_called_network(tmp_path: Path) -> None:
     """Figures of labels stand apart from those over all labels."""
     table = write_cohort(tmp_path / "cohort", ["network", "other"] * 20)
     made = run(table, small("skin-five", "epochs=1"), tmp_path / "c")
-    validation = made.network.manifest["validation"]
-    assert validation["models"].keys() == {"network"}
-    assert validation["models"]["network"]["accuracy"]["value"] == made.overall["accuracy"].value
-    assert validation["by_label"].keys() == {"network", "other"}
-    assert "accuracy" not in validation["by_label"]["network"]
+    validation = made.network.manifest.validation
+    assert validation.models.keys() == {"network"}
+    assert validation.models["network"]["accuracy"].value == made.overall["accuracy"].value
+    assert validation.by_label.keys() == {"network", "other"}
+    assert "accuracy" not in validation.by_label["network"]
     assert ("accuracy", str(made.overall["accuracy"])) in describe(made.network.manifest)
     assert "|  | network | network | other |" in card(made.network.manifest)
 
@@ -206,10 +208,10 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     torch.manual_seed(7)  # a checkpoint needs no state of chance, whatever was drawn meanwhile
     rest: list[Step] = []
     again = run(table, recipe, tmp_path / "b", report=rest.append)
-    assert again.network.manifest == whole.network.manifest
+    assert (again.network.manifest, again.network.about) == (whole.network.manifest, whole.network.about)
     np.testing.assert_array_equal(flat(again.network.modules[0]), flat(whole.network.modules[0]))
     done = [p for p in rest if p.step == p.steps]
-    assert len(done) < len(whole.network.about["history"]["image"])  # what was done was not done again
+    assert len(done) < len(whole.network.about.history["image"])  # what was done was not done again
 
 
 @pytest.mark.parametrize("report", [stop_at(1, stage="identity"), stop_at(1, stage="identity, settling")])
@@ -224,7 +226,7 @@ def test_an_interrupted_identity_stage_goes_on(tmp_path: Path, report: Callable[
         assert not any("random" in name or "rng" in name for name in file.files)
     torch.manual_seed(7)
     again = run(table, recipe, tmp_path / "b")
-    assert again.network.manifest == whole.network.manifest
+    assert (again.network.manifest, again.network.about) == (whole.network.manifest, whole.network.about)
     np.testing.assert_array_equal(flat(again.network.modules[0]), flat(whole.network.modules[0]))
 
 
@@ -265,7 +267,9 @@ def test_a_checkpoint_of_something_else_is_refused(table: Path, tmp_path: Path) 
 
 def test_a_checkpoint_holds_no_pickle(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path / "c", {"recipe": "x"})
-    state = State(stage=1, epoch=2, history=[{"loss": 0.5}], best=0.25, best_epoch=1)
+    past = [Epoch(stage="training", epoch=1, loss=0.5, validation=None, metric=0.9)]
+    origin = Weights(name="net", digest="0", licence="none", commercial_use=False)
+    state = State(stage=1, epoch=2, history=past, best=0.25, best_epoch=1, origin=origin)
     state.module = np.arange(3, dtype=np.float32)
     state.optimiser = {
         "state": {0: {"step": torch.tensor(4.0), "exp_avg": torch.ones(2)}},
@@ -278,10 +282,11 @@ def test_a_checkpoint_holds_no_pickle(tmp_path: Path) -> None:
     assert (again.stage, again.epoch, again.history, again.best, again.best_epoch) == (
         1,
         2,
-        [{"loss": 0.5}],
+        past,
         0.25,
         1,
     )
+    assert again.origin == origin
     assert again.optimiser is not None
     assert float(again.optimiser["state"][0]["step"]) == 4
     assert checkpoints.load("lower").epoch == 0
@@ -339,7 +344,7 @@ def test_no_room_for_the_checkpoint(table: Path, tmp_path: Path, monkeypatch: py
         ):
             run(table, recipe, tmp_path / "c")
     assert (tmp_path / "c" / "image.npz").read_bytes() == before
-    assert run(table, recipe, tmp_path / "c").network.about["history"]["image"][-1]["epoch"] == 3
+    assert run(table, recipe, tmp_path / "c").network.about.history["image"][-1].epoch == 3
 
 
 def test_a_rate_that_is_too_large(table: Path, tmp_path: Path) -> None:
@@ -455,7 +460,7 @@ def test_frozen_layers_stay(table: Path, tmp_path: Path) -> None:
     recipe = small("skin-five", *settings, "epochs=1", "frozen_epochs=1")
     made = run(table, recipe, tmp_path / "c")
     module = made.network.modules[0]
-    fresh = build(made.network.about["spec"])
+    fresh = build(made.network.about.spec)
     from anthropo.networks.pretrained import warm_start
 
     warm_start(fresh.body, "efficientnet-lite0", "image", "efficientnet-lite0")
@@ -466,7 +471,7 @@ def test_frozen_layers_stay(table: Path, tmp_path: Path) -> None:
     assert any(
         not torch.equal(state[n], began[n]) for n in state if n.startswith("body") and n.endswith("weight")
     )
-    assert made.network.manifest["weights"][0]["name"] == "efficientnet-lite0"
+    assert made.network.manifest.weights[0].name == "efficientnet-lite0"
 
 
 def test_of_ordered_grades_the_middle_one_is_decided_on() -> None:

@@ -10,6 +10,7 @@ from anthropo._version import __version__
 from anthropo.explanation.contributions import Contribution, Explained
 from anthropo.explanation.heatmap import Heatmap
 from anthropo.explanation.standing import standing, training_z
+from anthropo.learning.model_readers import as_written
 from anthropo.measurement.registry import registry
 from anthropo.workflows.explain import Case
 
@@ -87,7 +88,7 @@ def document(case: Case, disclosure: Disclosure = EVERYTHING) -> Document:
         "pose": face.get("pose"),
         "notes": face.get("notes", []),
         "diagnostics": {key: v for key, v in diagnostics.items() if named or key != "sha256"},
-        "model": {key: case.trained.manifest.get(key) for key in _MODEL},
+        "model": {key: as_written(getattr(case.trained.manifest, key)) for key in _MODEL},
         "anthropo": __version__,
     }  # fmt: skip
 

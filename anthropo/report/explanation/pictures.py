@@ -138,7 +138,7 @@ def _labels_of_averages(case: Case) -> list[str]:
     if profile is None or profile.composites is None:
         return []
     ranked = [r.label for r in case.prediction.ranked if r.label in profile.labels]
-    controls = case.trained.manifest.get("controls")
+    controls = case.trained.manifest.controls
     if controls in ranked[1:]:
         ranked = [ranked[0], controls]
     return (ranked or list(profile.labels))[:2]

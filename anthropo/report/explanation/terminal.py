@@ -32,7 +32,7 @@ def print_explanation(case: Case, top: int) -> None:
             click.secho(f"gate: {check.name.replace('_', ' ')}: {check.advice}", fg="yellow")
     console = Console(highlight=False, markup=False, width=None if os.isatty(1) else 120)
     shown = list(case.explanation.labels)
-    if len(case.trained.manifest.get("labels") or ()) == 2 and case.trained.task == "labels":
+    if len(case.trained.manifest.labels) == 2 and case.trained.task == "labels":
         # of two labels one is the other with the opposite sign
         shown = [e for i, e in enumerate(shown) if i == 0 or e.how != "trained"]
     results = record.results if record else {}

@@ -77,7 +77,7 @@ def changes_words(case: Case) -> list[str]:
         )
     if sentences:
         return sentences
-    if not case.trained.manifest.get("measurements"):
+    if not case.trained.manifest.measurements:
         return ["The model uses no measurements, so none could change the decision."]
     return ["No single measurement would change the decision, up to 4 standard deviations either way."]
 
@@ -93,7 +93,7 @@ def measured_words(trained: Trained, value: Measurement) -> str:
 
 def standard_words(trained: Trained) -> str:
     """The people that the model standardises measurements by."""
-    controls = trained.manifest.get("controls")
+    controls = trained.manifest.controls
     return f"training {controls}" if controls in trained.model.labels else "the training people"
 
 

@@ -1,0 +1,213 @@
+"""What a model file says of its model, as `manifest.json` holds it.
+
+Every entry may be missing from a file or null, and then has its default; when written, an entry that has its
+default is left out. Neither ids of patients nor names or paths of photographs may enter a manifest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from anthropo.learning.intervals import Interval
+from anthropo.learning.model_readers import as_written, record
+
+Figures = Mapping[str, Interval]  # by metric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A file inside the model file."""
+
+    sha256: str | None = None
+    size: int | None = None  # bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """Trained weights that the model needs or began with."""
+
+    name: str | None = None
+    digest: str | None = None  # SHA-256
+    licence: str | None = None
+    commercial_use: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderWeights(Weights):
+    """The encoder whose embeddings the model reads."""
+
+    dimension: int | None = None  # numbers in an embedding
+    size: int | None = None  # side of its pictures, px
+    parameters: int | None = None
+    seen: int = 0  # photos of the cohort that it was trained with
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoSettings:
+    """How photographs have to be measured for the model."""
+
+    face: str | None = None  # which face of a photo: one, largest
+    fine: bool | None = None
+    no_face: bool = False
+    landmark_weights: str | None = None  # SHA-256
+    fine_weights: str | None = None  # SHA-256; "" without the fine stage
+    jitter: int | None = None
+    definitions: str | None = None  # SHA-256 of the definitions of the measurements
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """The size of a part of a cohort."""
+
+    photos: int | None = None
+    patients: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingCohort(Counts):
+    """The cohort in counts."""
+
+    left_out: int | None = None  # photos
+    corrected: int | None = None  # photos with landmarks placed by hand
+    sha256: str | None = None  # of the table
+    labels: Mapping[str, Counts] = field(default_factory=dict)
+    # patients by column, such as sex and age band, and value
+    subgroups: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """Figures on people whom the model had not seen."""
+
+    method: str | None = None
+    n_photos: int | None = None
+    n_patients: int | None = None
+    prevalence: float | None = None  # of PPV and NPV
+    models: Mapping[str, Figures] = field(default_factory=dict)  # by model: hybrid, measurements …; network
+    by_label: Mapping[str, Figures] = field(default_factory=dict)  # of networks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatingPoint:
+    """How it is decided between labels."""
+
+    rule: str | None = None
+    threshold: float | None = None  # probability of the positive one of two labels
+    sensitivity: Interval | None = None
+    specificity: Interval | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conformal:
+    """What the prediction sets promise."""
+
+    error: float | None = None  # rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Novelty:
+    """When "none of these" is answered."""
+
+    specificity: float | None = None  # among controls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a model or network is, was trained on and needs.
+
+    Attributes
+    ----------
+    format, format_version, anthropo, files
+        Filled when the file is written: "anthropo-model", the version of the format (raised when an older
+        anthropo can no longer read it), the version of anthropo, and the members of the file.
+    created : str or None
+        The date (ISO 8601), if the file shall hold it.
+    title : str or None
+        A name for people.
+    task : str or None
+        binary, multiclass, one-vs-rest, multilabel or normality; of networks also grades and cases.
+    labels : tuple of str
+        In the order of the arrays.
+    controls, positive : str or None
+        The label of the healthy people, and the affected one of two labels.
+    classifier : str or None
+        xgboost, svm or svm-rbf.
+    balance : str or None
+        weights, resample or none; of networks ``imbalance`` of the recipe.
+    encoder : EncoderWeights
+        Empty in networks.
+    weights : tuple of Weights
+        Others that the model needs; of networks also those that training began with.
+    regions, measurements, metadata : tuple of str
+        What the model reads, in the order of the arrays.
+    metadata_kinds : mapping of str to str
+        "number" or "category", by column.
+    settings : PhotoSettings
+        How photographs have to be measured.
+    cohort : TrainingCohort
+    validation : Validation
+    cost : mapping of str to mapping of str to float
+        Cost by true label, then by the label decided for.
+    operating_point : OperatingPoint
+    conformal : Conformal
+    novelty : Novelty
+    gallery : mapping of str to int
+        Patients of the labels that are known only by their nearest patients.
+    command : str or None
+        How it was trained; file names without their folders.
+    seed : int or None
+    libraries : mapping of str to str
+        Version of each.
+    python : str or None
+        Version.
+    """
+
+    format: str | None = None
+    format_version: int | None = None
+    anthropo: str | None = None
+    created: str | None = None
+    title: str | None = None
+    task: str | None = None
+    labels: tuple[str, ...] = ()
+    controls: str | None = None
+    positive: str | None = None
+    classifier: str | None = None
+    balance: str | None = None
+    encoder: EncoderWeights = field(default_factory=EncoderWeights)
+    weights: tuple[Weights, ...] = ()
+    regions: tuple[str, ...] = ()
+    measurements: tuple[str, ...] = ()
+    metadata: tuple[str, ...] = ()
+    metadata_kinds: Mapping[str, str] = field(default_factory=dict)
+    settings: PhotoSettings = field(default_factory=PhotoSettings)
+    cohort: TrainingCohort = field(default_factory=TrainingCohort)
+    validation: Validation = field(default_factory=Validation)
+    cost: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    operating_point: OperatingPoint = field(default_factory=OperatingPoint)
+    conformal: Conformal = field(default_factory=Conformal)
+    novelty: Novelty = field(default_factory=Novelty)
+    gallery: Mapping[str, int] = field(default_factory=dict)
+    command: str | None = None
+    seed: int | None = None
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    python: str | None = None
+    files: Mapping[str, Member] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, manifest: Mapping[str, Any]) -> Manifest:
+        """Read from JSON.
+
+        Raises
+        ------
+        ModelError
+            If an entry is of another type.
+        """
+        return record(cls, manifest, "manifest")
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON, without the entries that have their default."""
+        written: dict[str, Any] = as_written(self)
+        return written
