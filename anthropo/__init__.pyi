@@ -37,6 +37,8 @@ from .workflows.comparison import compare_networks as compare_networks
 from .workflows.composites import CompositeRequest as CompositeRequest
 from .workflows.composites import CompositeResult as CompositeResult
 from .workflows.composites import composite as composite
+from .workflows.demonstration import Demo as Demo
+from .workflows.demonstration import demo as demo
 from .workflows.evaluation import EvaluateResult as EvaluateResult
 from .workflows.evaluation import evaluate as evaluate
 from .workflows.explain import ExplainRequest as ExplainRequest

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, progress
-from anthropo.errors import InputError
-from anthropo.workflows.cohort import PhotoReading, TrainRequest, gather
-
-_SYNTHETIC = (
-    "SYNTHETIC: every picture is one public photograph, morphed. No figure here says anything about real "
-    "people."
-)
 
 
 @click.command(short_help="Train, classify, explain and evaluate on invented people.")
@@ -49,53 +41,42 @@ def command(folder: str, patients: int, labels: tuple[str, ...], jobs: int) -> N
       anthropo demo /tmp/demo --labels control,synthetic-A,synthetic-B --patients 60
     """
     with in_one_sentence(f"what was made is in {folder}; remove it, or name another folder, to start again."):
-        if len(labels) < 2:
-            raise InputError(f"--labels {', '.join(labels)}: two labels or more are needed.")
         run(Path(folder), patients, labels, jobs)
 
 
 def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None:
-    """Make, train, classify, explain, evaluate."""
+    """The steps of `anthropo.demo`, each shown as it is done."""
     from anthropo.cli.evaluate import write_evaluations
     from anthropo.cli.train import show_trained
-    from anthropo.learning.judging import Question
     from anthropo.report.answers import print_answer
     from anthropo.report.evaluation import print_evaluation
     from anthropo.report.explanation.page import write_explanation
     from anthropo.report.explanation.words import changes_words
-    from anthropo.synthetic import make_cohort
-    from anthropo.workflows.evaluation import evaluations_of
+    from anthropo.workflows.demonstration import SYNTHETIC, judge_on, make_people, train_on
     from anthropo.workflows.model import load_model
-    from anthropo.workflows.training import train
 
     start = time.perf_counter()
     _step("1. SYNTHETIC people", f"{patients} of each of {', '.join(labels)}")
-    cohort = make_cohort(folder / "cohort", patients, labels, jobs=jobs)
-    seen_not = make_cohort(folder / "new", 1, labels[-1:], seed=1, jobs=jobs)
+    people = make_people(folder, patients=patients, labels=labels, jobs=jobs)
+    cohort, model, photo = people.cohort, people.model, people.photo
     click.echo(f"{cohort}: one photograph, morphed. Amounts are in {cohort.with_name('truth.csv')}.")
 
-    cache = str(folder / "cache")
-    request = TrainRequest(allow_duplicates=True, reading=PhotoReading(jobs=jobs, cache=cache))
-    _step("2. Train", f"anthropo train {cohort} -o {folder / 'demo.anthropo'} --allow-duplicates")
+    _step("2. Train", f"anthropo train {cohort} -o {model} --allow-duplicates")
     click.echo("--allow-duplicates because all pictures are of one photograph; real cohorts do without.")
-    material = gather(cohort, request, progress=progress)
-    result = train(material, command="anthropo demo", progress=progress)
-    show_trained(result)
-    model = folder / "demo.anthropo"
-    result.trained.save(model)
+    material, training = train_on(people, progress=progress)
+    show_trained(training)
     click.echo(f"{model}: {model.stat().st_size / 1e6:.1f} MB")
 
-    photo = str(next(seen_not.parent.glob("*.jpg")))
     _step("3. Classify", f"anthropo classify --model {model} {photo}")
     loaded = load_model(model)
-    for prediction in loaded.classify(photo, reading=request.reading).predictions:
+    for prediction in loaded.classify(photo, reading=people.reading).predictions:
         print_answer(prediction, loaded.trained, 5)
     click.echo(f"It was made as {labels[-1]}.")
 
     why = folder / "explanation.html"
     _step("4. Explain", f"anthropo explain --model {model} {photo} -o {why}")
-    case = loaded.explain(photo, reading=request.reading)
-    write_explanation(why, case, notes=[_SYNTHETIC])  # where no reader of the page can miss it
+    case = loaded.explain(photo, reading=people.reading)
+    write_explanation(why, case, notes=[SYNTHETIC])  # where no reader of the page can miss it
     explained = case.explanation.labels[0]
     click.echo(f"{explained.label}: log-odds {explained.log_odds:+.2f}, of which")
     for c in explained.contributions[:5]:
@@ -104,11 +85,7 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
 
     report = folder / "evaluation.html"
     _step("5. Evaluate", f"anthropo evaluate {cohort} -o {report} --allow-duplicates")
-    questions = [Question(attribute=None, models=made.judged) for made in result.evaluations]
-    settings = {"cohort": "SYNTHETIC: one morphed photograph"}
-    (made,) = evaluations_of(questions, material, settings=settings)
-    # where no reader of the page can miss it
-    made = replace(made, warnings=(_SYNTHETIC, *made.warnings))
+    (made,) = judge_on(material, training).evaluations
     print_evaluation(made)
     write_evaluations(report, [made])
 

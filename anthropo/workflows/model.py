@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from anthropo.workflows.progress import Progress, silent
 
@@ -37,7 +38,15 @@ class Model:
 
         return encoder_for(self.trained, str(self.path), weights, settings)
 
-    def classify(self, photos: Photos, **options: Any) -> Classification:
+    def classify(
+        self,
+        photos: Photos,
+        *,
+        patient: bool = False,
+        reading: PhotoReading | None = None,
+        encoder_weights: str | None = None,
+        progress: Progress = silent,
+    ) -> Classification:
         """Rank the labels for the person on each photo.
 
         Parameters
@@ -45,9 +54,14 @@ class Model:
         photos : path or sequence of paths
             Files, folders, patterns, or CSV files with a column `photo`. Photos that share a name in the
             column `patient` give one answer; metadata that the model reads come from columns of their names.
-        **options
-            ``patient=True``: all photos are of one person. ``reading``: a `PhotoReading`.
-            ``encoder_weights``, ``progress``.
+        patient : bool, default False
+            All photos are of one person, who gets one answer.
+        reading : PhotoReading, optional
+            How photos are read; as in training when left out.
+        encoder_weights : path, optional
+            The encoder's weights, where they are not found without.
+        progress : Progress, default silent
+            What shows how far it has come.
 
         Returns
         -------
@@ -68,15 +82,29 @@ class Model:
         """
         from anthropo.workflows.classify import classify
 
-        return classify(self, photos, **options)
+        return classify(
+            self,
+            photos,
+            patient=patient,
+            reading=reading,
+            encoder_weights=encoder_weights,
+            progress=progress,
+        )
 
     def explain(
         self,
         photo: Photos,
         *,
+        labels: Sequence[str] = (),
+        sex: str | None = None,
+        age: float | str | None = None,
+        references: Sequence[str] = (),
+        patient: bool = False,
+        force: bool = False,
+        heatmaps: bool = True,
+        encoder_weights: str | None = None,
         reading: PhotoReading | None = None,
         progress: Progress = silent,
-        **options: Any,
     ) -> Case:
         """Explain the prediction for one person as exact sums, with heatmaps.
 
@@ -84,11 +112,25 @@ class Model:
         ----------
         photo : path or sequence of paths
             Of one person: a photo, a CSV whose column `patient` names one person, or several photos.
+        labels : sequence of str, optional
+            Labels to explain; the three most probable and "none of these" when left out.
+        sex : {"female", "male"}, optional
+        age : float or str, optional
+            Years, or such as ``"18m"``; sex and age are for z-scores, and for a model that reads them.
+        references : sequence of str, optional
+            Reference tables for z-scores; the default one when left out, if sex or age is known.
+        patient : bool, default False
+            All photos are of one person.
+        force : bool, default False
+            Judge photos that the photo gate finds unfit.
+        heatmaps : bool, default True
+            Draw heatmaps of the first label, which takes about a second.
+        encoder_weights : path, optional
+            The encoder's weights, where they are not found without.
         reading : PhotoReading, optional
             How photos are read; as in training when left out.
-        progress : Progress
-        **options
-            Fields of `ExplainRequest`, such as ``labels``, ``sex``, ``age`` and ``patient``.
+        progress : Progress, default silent
+            What shows how far it has come.
 
         Returns
         -------
@@ -113,9 +155,31 @@ class Model:
         """
         from anthropo.workflows.explain import ExplainRequest, explain
 
-        return explain(self, photo, ExplainRequest(**options), reading=reading, progress=progress)
+        request = ExplainRequest(
+            labels=labels,
+            sex=sex,
+            age=age,
+            references=references,
+            patient=patient,
+            force=force,
+            heatmaps=heatmaps,
+            encoder_weights=encoder_weights,
+        )
+        return explain(self, photo, request, reading=reading, progress=progress)
 
-    def evaluate(self, cohort: str | os.PathLike[str], **options: Any) -> EvaluateResult:
+    def evaluate(
+        self,
+        cohort: str | os.PathLike[str],
+        *,
+        positive: str | None = None,
+        prevalence: float | None = None,
+        bootstrap: int = 1000,
+        seed: int = 0,
+        allow_duplicates: bool = False,
+        encoder_weights: str | None = None,
+        reading: PhotoReading | None = None,
+        progress: Progress = silent,
+    ) -> EvaluateResult:
         """Judge the model on people whom it has not seen, with 95 % intervals.
 
         Parameters
@@ -123,11 +187,23 @@ class Model:
         cohort : path
             A table with the columns `photo` and `label`, or a folder with one subfolder of photos per
             label. Photos with a label that the model does not know are left out.
-        **options
-            ``reading``, ``encoder_weights`` and ``progress`` as for `classify`. ``positive``: the label that
-            the figures are of, or the attribute that is judged. ``prevalence``: its share where the model
-            will be used, for PPV and NPV. ``bootstrap`` and ``seed``: resamples of the patients, for
-            intervals. ``allow_duplicates``: whether one photograph may be under different patients.
+        positive : str, optional
+            The label that the figures are of, or the attribute that is judged; that of the model when left
+            out.
+        prevalence : float, optional
+            Share of the positive label where the model will be used, for PPV and NPV.
+        bootstrap : int, default 1000
+            Resamples of the patients, for intervals.
+        seed : int, default 0
+            Of the resamples.
+        allow_duplicates : bool, default False
+            Whether one photograph may be under different patients.
+        encoder_weights : path, optional
+            The encoder's weights, where they are not found without.
+        reading : PhotoReading, optional
+            How photos are read; as in training when left out.
+        progress : Progress, default silent
+            What shows how far it has come.
 
         Returns
         -------
@@ -151,7 +227,18 @@ class Model:
         """
         from anthropo.workflows.evaluation import evaluate_model
 
-        return evaluate_model(self, cohort, **options)
+        return evaluate_model(
+            self,
+            cohort,
+            positive=positive,
+            prevalence=prevalence,
+            bootstrap=bootstrap,
+            seed=seed,
+            allow_duplicates=allow_duplicates,
+            encoder_weights=encoder_weights,
+            reading=reading,
+            progress=progress,
+        )
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:

@@ -199,15 +199,49 @@ class Findings:
         return pd.DataFrame(rows, columns=list(COLUMNS)).fillna("")
 
 
-def traits(photo: Photos, **options: Any) -> PersonTraits:
+def traits(
+    photo: Photos,
+    *,
+    sex: str | None = None,
+    age: float | str | None = None,
+    head_circumference: float | None = None,
+    height: float | None = None,
+    weight: float | None = None,
+    references: Sequence[str] = (),
+    rules: str | None = None,
+    confidence: float = CONFIDENCE,
+    growth_reference: str = "who",
+    face: Which = "one",
+    scale: str | None = None,
+    landmarks: str | None = None,
+    landmark_model: str | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
+    frames: int = FRAMES,
+) -> PersonTraits:
     """Call the HPO traits of one person.
 
     Parameters
     ----------
     photo : path or sequence of paths
         One or several photographs or videos of the person.
-    **options
-        Fields of `TraitsRequest`, such as ``sex``, ``age``, ``height`` and ``references``.
+    sex : {"female", "male"}, optional
+    age : float or str, optional
+        Years: 8 means completed years, 8.4 is exact; "101m" are months.
+    head_circumference, height : float, optional
+        cm; below two years the height is measured lying.
+    weight : float, optional
+        kg.
+    references : sequence of str, optional
+        Reference tables, by name or file; the default one when left out. A trait on which they disagree is
+        borderline.
+    rules : path, optional
+        Rules instead of the packaged ones, see `anthropo.reference.read_rules`.
+    confidence : float, default 0.95
+        Confidence of the interval of z that must lie beyond, or within, the limit as a whole.
+    growth_reference : {"who", "cdc", "uk-who", "trisomy-21", "turner"}, default "who"
+        Growth chart.
+    face, scale, landmarks, landmark_model, max_megapixels, frames
+        As for `anthropo.measure_table`.
 
     Returns
     -------
@@ -232,7 +266,25 @@ def traits(photo: Photos, **options: Any) -> PersonTraits:
     ['Height: the WHO chart ends at 19 years.']
     """
     several = len({item.path for item in collect(as_names(photo))}) > 1
-    task = prepare(photo, TraitsRequest(**{**options, "patient": several}))
+    request = TraitsRequest(
+        sex=sex,
+        age=age,
+        head_circumference=head_circumference,
+        height=height,
+        weight=weight,
+        references=references,
+        rules=rules,
+        confidence=confidence,
+        growth_reference=growth_reference,
+        patient=several,
+        face=face,
+        scale=scale,
+        landmarks=landmarks,
+        landmark_model=landmark_model,
+        max_megapixels=max_megapixels,
+        frames=frames,
+    )
+    task = prepare(photo, request)
     if task.count > 1:
         raise InputError(f"Photos of {task.count} people; traits are of one person at a time.")
     findings = call(task)
