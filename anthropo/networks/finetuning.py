@@ -22,6 +22,7 @@ from anthropo.networks.network import Network
 from anthropo.networks.training_loop import Learned, Report, learn
 from anthropo.networks.training_set import TrainingSet, view_of
 from anthropo.networks.units import TEST
+from anthropo.threads import network_threads
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,13 +64,15 @@ def finetune(
     if restart:
         shutil.rmtree(folder, ignore_errors=True)
     checkpoints = Checkpoints(folder, fingerprint(material, device))
-    learned = learn(material, checkpoints=checkpoints, device=device, report=report)
+    with network_threads(recipe.parameters.threads):
+        learned = learn(material, checkpoints=checkpoints, device=device, report=report)
     network = Network(
         _manifest(material, learned, command),
         _description(material, learned),
         tuple(m.to(device) for m in learned.modules),
     )
-    answers = judge_network(network, material.photos.pictures, units, TEST)
+    with network_threads(recipe.parameters.threads):
+        answers = judge_network(network, material.photos.pictures, units, TEST)
     overall, by_label = answers.overall(recipe.parameters.seed), answers.by_label(recipe.parameters.seed)
     validation = Validation(
         method="patients that were kept apart",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -38,6 +39,7 @@ class Pictures:
     pose: NDArray[np.float32]  # (n, 3) yaw, pitch and roll, 30 degrees are 1; 0 without a face
     kept: Pixels | None  # (n, views, size, size, 3)
     max_megapixels: float | None
+    jobs: int = 1  # photos that are cut at once
 
     def of(self, rows: Sequence[int], name: str) -> Pixels:
         """Some photos' pictures of one view, (len(rows), size, size, 3)."""
@@ -45,9 +47,16 @@ class Pictures:
             chosen: Pixels = self.kept[np.asarray(rows, dtype=np.int64), self.view.names.index(name)]
             return chosen
         alone = replace(self.view, names=(name,))
+
+        def cut(row: int) -> Pixels:
+            photo = _read(self.photos[row], self.view, self.max_megapixels)
+            picture: Pixels = alone.cut(photo, self.frames[row])[0]
+            return picture
+
         out = np.empty((len(rows), self.view.size, self.view.size, 3), np.uint8)
-        for i, row in enumerate(rows):
-            out[i] = alone.cut(_read(self.photos[row], self.view, self.max_megapixels), self.frames[row])[0]
+        with ThreadPoolExecutor(self.jobs) as pool:
+            for i, picture in enumerate(pool.map(cut, rows)):
+                out[i] = picture
         return out
 
     def subset(self, rows: NDArray[np.int64]) -> Pictures:
@@ -132,6 +141,7 @@ def read_pictures(
         pose=(np.array([looked.pose for _, looked in usable]).reshape(n, 3) / _POSE_UNIT).astype(np.float32),
         kept=np.stack(chips) if chips else None,
         max_megapixels=settings.max_megapixels,
+        jobs=jobs,
     )
     return CohortPictures(
         pictures=pictures, features=features, kinds=cohort.metadata, settings=settings, source=cohort.source

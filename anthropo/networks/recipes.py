@@ -91,6 +91,7 @@ class Parameters:
     fold: int
     seed: int
     memory: float
+    threads: int = 0  # 0: a network of 0.1.0, where it was the number of jobs
 
     def to_json(self) -> dict[str, Any]:
         """The options as JSON has them, without tuples."""

@@ -113,8 +113,6 @@ def compare_networks(
     Traceback (most recent call last):
     anthropo.errors.InputError: networks='alexnet': unknown. Choose from deepgestalt, resnet50, ...
     """
-    import torch
-
     from anthropo.networks.checkpoints import folder_of
 
     where, prepared = Path(folder), cohort
@@ -124,7 +122,6 @@ def compare_networks(
         where.mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(f"{where}: cannot be made ({error.strerror}).") from None
-    torch.set_num_threads(request.reading.jobs)
     compared, files = [], []
     for one in prepared:
         backbone = one.training.recipe.parameters.backbone

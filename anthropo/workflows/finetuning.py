@@ -225,15 +225,12 @@ def finetune(
     >>> finetuned.network.labels, list(finetuned.to_frame()["label"])
     (('dark', 'light'), ['dark', 'light'])
     """
-    import torch
-
     from anthropo.networks.checkpoints import folder_of
     from anthropo.networks.finetuning import finetune as train
     from anthropo.networks.training_loop import device_of
 
     path = Path(output)
     prepared = cohort if isinstance(cohort, Prepared) else prepare(cohort, request, progress=progress)
-    torch.set_num_threads(request.reading.jobs)
     finetuned = train(
         prepared.training,
         folder=folder_of(path),
