@@ -17,7 +17,7 @@ from anthropo.batch.inputs import Item
 from anthropo.batch.records import MeasuredRecord, Record, Row, is_result_column, passed_through
 from anthropo.batch.scores import diagnostics_of
 from anthropo.errors import InputError, parameter
-from anthropo.files import file_sha256, write_atomically
+from anthropo.files import file_sha256, open_regular, read_regular, write_atomically
 from anthropo.settings import Settings
 
 SUFFIXES_OF_TABLES = (".csv", ".parquet", ".json")
@@ -50,7 +50,7 @@ class Output:
             self._earlier.setdefault(row["photo"], []).append(row)
         try:
             self._read_partial()
-            self._journal = open(self._partial, "a", encoding="utf-8")  # noqa: SIM115 (open until close)
+            self._journal = io.TextIOWrapper(open_regular(self._partial, "ab", most=None), "utf-8")
             if self.path.exists():
                 os.chmod(self._partial, self.path.stat().st_mode & 0o777)
             _lock(self._journal)
@@ -135,7 +135,7 @@ class Output:
         """Take over what a killed run has finished."""
         if not os.path.exists(self._partial):
             return
-        data = self._partial.read_bytes()
+        data = read_regular(self._partial)
         if data[: len(_JOURNAL_START)] != _JOURNAL_START[: len(data)]:
             raise InputError(
                 f"{self._partial}: not written by anthropo, which keeps an unfinished run under this name. "
@@ -158,14 +158,15 @@ def _cell(row: Row, key: str) -> Any:
 def decode(path: Path, suffix: str, what: str = "photos") -> list[Row]:
     """The rows of a table that anthropo wrote; `what` they are stands in JSON."""
     if suffix == ".json":
-        rows: list[Row] = json.loads(path.read_text(encoding="utf-8"))[what]
+        rows: list[Row] = json.loads(read_regular(path).decode())[what]
         return rows
     if suffix == ".csv":
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with io.TextIOWrapper(open_regular(path), "utf-8-sig", newline="") as file:
             return [dict(row) for row in csv.DictReader(file)]
     import pyarrow.parquet
 
-    table: list[Row] = pyarrow.parquet.read_table(path).to_pylist()
+    with open_regular(path) as parquet:
+        table: list[Row] = pyarrow.parquet.read_table(parquet).to_pylist()
     return table
 
 
@@ -177,7 +178,12 @@ def earlier_rows(path: Path, what: str, keys: Sequence[str]) -> list[Row]:
         rows = decode(path, path.suffix.lower(), what)
         for row in rows:
             _ = hash(row[keys[0]]), [row[key] for key in keys]
-    except (KeyError, TypeError, ValueError, OSError, csv.Error) as error:
+    except OSError as error:
+        raise InputError(
+            f"{path}: exists and cannot be read ({error.strerror or type(error).__name__}). Choose another "
+            "name, or delete it."
+        ) from None
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         table = "table" if what == "photos" else "table of people"
         raise InputError(
             f"{path}: exists and is not a {table} that anthropo wrote ({type(error).__name__}). "
