@@ -70,6 +70,7 @@ def print_traits(person: PersonTraits, everything: bool) -> None:
     for g in person.growth:
         if not g.reason:
             words = f"z {z_words(g.score)}, centile {g.centile:.3g}, {g.chart}"
+            words += f" ({g.assumption})" if g.assumption else ""
             click.echo(f"{MEASURES[g.id].name.lower()} {g.value:g} {g.unit}: {words}")
     rows = []
     for status in STATUSES if everything else (PRESENT, BORDERLINE, LOOK):
