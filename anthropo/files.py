@@ -7,7 +7,10 @@ import contextlib
 import csv
 import hashlib
 import os
+import platform
 import threading
+from collections.abc import Iterator
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
@@ -18,9 +21,11 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that nobody ever sees half of it: under a temporary name, then renamed.
 
     An existing file's permissions stay, and a link stays a link; after an OSError the file is as it was.
+    What a killed run on this machine left behind in the folder is removed.
     """
     path = Path(os.path.realpath(path))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    _sweep(path.parent)
+    temporary = path.with_name(f"{_temporary()}-{threading.get_ident()}.tmp")
     try:
         with open(temporary, "wb") as file:
             if path.exists():  # whoever may not read the old file may not read the new one
@@ -33,6 +38,61 @@ def write_atomically(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _temporary(pid: int | str | None = None) -> str:
+    """How the temporary files of a process begin, whatever the length of what is written."""
+    host = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+    return f".anthropo-{host}-{os.getpid() if pid is None else pid}"
+
+
+@lru_cache(maxsize=1024)
+def _sweep(folder: Path) -> None:
+    """Remove the temporary files of processes that are no more, once for each folder."""
+    if os.name == "nt":  # where asking for a process may end it
+        return
+    for left in folder.glob(f"{_temporary('*')}-*.tmp"):
+        with contextlib.suppress(OSError, ValueError):
+            try:
+                os.kill(int(left.name.split("-")[2]), 0)
+            except ProcessLookupError:
+                left.unlink()
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep other processes from writing a file until the end of the block.
+
+    Raises BlockingIOError where another one holds it; does nothing where there are no locks (Windows).
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    path = Path(os.path.realpath(path))
+    lock = path.with_name(f".anthropo-{hashlib.sha256(path.name.encode()).hexdigest()[:16]}.lock")
+    while True:
+        file = open(lock, "a")  # noqa: SIM115 (open until the end)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = os.path.samestat(os.fstat(file.fileno()), os.stat(lock))
+        except FileNotFoundError:
+            mine = False
+        except OSError as error:
+            file.close()
+            if isinstance(error, BlockingIOError):
+                raise
+            mine = True  # a file system without locks
+        if mine:
+            break
+        file.close()  # whoever held it has finished, and removed it
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(lock)
+        file.close()
 
 
 def write(
