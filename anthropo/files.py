@@ -14,7 +14,7 @@ from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
-from anthropo.errors import AnthropoError, InputError
+from anthropo.errors import AnthropoError, InputError, parameter
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -63,7 +63,7 @@ def _sweep(folder: Path) -> None:
 def held(path: Path) -> Iterator[None]:
     """Keep other processes from writing a file until the end of the block.
 
-    Raises BlockingIOError where another one holds it; does nothing where there are no locks (Windows).
+    Raises an InputError where another one is writing it; does nothing where there are no locks (Windows).
     """
     try:
         import fcntl
@@ -80,9 +80,12 @@ def held(path: Path) -> Iterator[None]:
         except FileNotFoundError:
             mine = False
         except OSError as error:
-            file.close()
             if isinstance(error, BlockingIOError):
-                raise
+                file.close()
+                raise InputError(
+                    f"{path}: another run is writing this file. Wait for it, or give this run another "
+                    f"{parameter('output')}."
+                ) from None
             mine = True  # a file system without locks
         if mine:
             break

@@ -21,6 +21,7 @@ from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, compos
 @click.command(short_help="Average face of each label, and where it differs from controls.")
 @click.argument("cohort", metavar="COHORT")
 @options.output_option("DIR", "Folder to write to; made if need be.", required=True)
+@options.raw_option
 @click.option("--size", type=click.IntRange(128, 2048), default=512, help="Height of a composite in pixels.")
 @click.option(
     "--common-shape",

@@ -27,6 +27,7 @@ from anthropo.workflows.map import MapRequest, map_faces
 @options.output_option(
     "FILE", "Write .html (a page with both maps and a table), .png, or .csv (the places).", required=True
 )
+@options.raw_option
 @click.option("--by", metavar="COLUMN", default="label", help="The column that marks are made of.")
 @click.option(
     "--of",

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     "each time). A second run adds to a table only what is new, changed or failed; rows of other photos "
     "stay.",
 )
+@options.raw_option
 @click.option(
     "--overlay", metavar="DIR", help="Write each photo with its landmarks and measured lines to DIR."
 )

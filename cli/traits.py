@@ -32,6 +32,7 @@ from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prep
     "Write the table to a .csv; one person as a GA4GH phenopacket to a .json; several people, a "
     "phenopacket each, to a folder (DIR/).",
 )
+@options.raw_option
 @click.option(
     "--patient",
     is_flag=True,

@@ -17,7 +17,7 @@ from anthropo._version import __version__
 from anthropo.batch.inputs import Item
 from anthropo.batch.records import MeasuredRecord, Record, Row, is_result_column, passed_through
 from anthropo.batch.scores import diagnostics_of
-from anthropo.errors import InputError, parameter
+from anthropo.errors import InputError
 from anthropo.files import file_sha256, held, read_text, write_atomically
 from anthropo.plain import cell_as_it_was, written
 from anthropo.settings import Settings
@@ -25,6 +25,7 @@ from anthropo.tables import read_rows
 
 SUFFIXES_OF_TABLES = (".csv", ".parquet", ".json")
 
+_FIRST = ("photo", "face", "status", "reason")
 _COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?", re.ASCII)
 _JOURNAL_START = b'[{"photo": '
 
@@ -57,14 +58,9 @@ class Output:
             for row in earlier_rows(self.path, "photos", ("photo", "status", "face")):
                 self._earlier.setdefault(row["photo"], []).append(row)
             self._read_partial()
-            self._journal = self._open.enter_context(open(self._partial, "a", encoding="utf-8"))
+            self._journal = open(self._partial, "a", encoding="utf-8")  # noqa: SIM115 (open until close)
             if self.path.exists():
                 os.chmod(self._partial, self.path.stat().st_mode & 0o777)
-        except BlockingIOError:
-            raise InputError(
-                f"{path}: another run is writing this table. Wait for it, or give this run another "
-                f"{parameter('output')}."
-            ) from None
         except OSError as error:
             self._open.close()
             raise InputError(
@@ -119,7 +115,7 @@ class Output:
                     new_row = {**row, "columns": item.columns}
                 else:
                     results = {k: v for k, v in row.items() if is_result_column(k)}
-                    first = {k: row[k] for k in ("photo", "face", "status", "reason")}
+                    first = {k: row[k] for k in _FIRST}
                     new_row = {**first, **passed_through(item.columns), **results}
                 rows.append(self._with_added(new_row, item, [row]))
         current = {item.path for item in items}
@@ -133,6 +129,10 @@ class Output:
             raise self._full(error) from None
         with contextlib.suppress(OSError):
             self._partial.unlink()
+        self.release()
+
+    def release(self) -> None:
+        """Let other runs write the file, also where this one ends without having written it."""
         self._open.close()
 
     def _with_added(self, row: Row, item: Item, earlier: Sequence[Row]) -> Row:
@@ -144,7 +144,7 @@ class Output:
             return {**row, **added, "columns": {**columns, **item.columns}}
         names = {*row, *passed_through(item.columns)}
         added = {k: v for old in same for k, v in old.items() if k not in names and not is_result_column(k)}
-        results = {k: row[k] for k in row if is_result_column(k)}
+        results = {k: v for k, v in row.items() if is_result_column(k) and k not in _FIRST}
         return {**{k: v for k, v in row.items() if k not in results}, **added, **results}
 
     def _rows(self, records: Iterable[Record]) -> list[Row]:
@@ -227,15 +227,14 @@ def earlier_rows(path: Path, what: str, keys: Sequence[str]) -> list[Row]:
     try:
         rows = decode(path, suffix, what)
         if suffix == ".csv" and not rows:  # a header alone, perhaps of a table that is not anthropo's
-            rows_of_header = read_rows(path)
-            _ = [dict.fromkeys(rows_of_header[0][1] if rows_of_header else ())[key] for key in keys]
+            header = next(iter(read_rows(path)), (1, list(keys)))[1]
+            _ = [header.index(key) for key in keys]
         for row in rows:
             _ = hash(row[keys[0]]), [row[key] for key in keys]
-    except (KeyError, TypeError, ValueError, OSError, RecursionError, InputError) as error:
+    except (KeyError, TypeError, ValueError, OSError, RecursionError, InputError):
         table = "table" if what == "photos" else "table of people"
         raise InputError(
-            f"{path}: exists and is not a {table} that anthropo wrote ({type(error).__name__}). "
-            "Choose another name, or delete it."
+            f"{path}: exists and is not a {table} that anthropo wrote. Choose another name, or delete it."
         ) from None
     return rows
 
