@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import errno
 import hashlib
 import os
+import platform
 import stat
 import threading
+from collections.abc import Iterator
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from anthropo.errors import AnthropoError, InputError
+from anthropo.errors import AnthropoError, InputError, parameter
 
 GIB = 1 << 30
 #: Largest files that are opened, bytes; tables and parameters are read as text.
@@ -76,12 +80,14 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that nobody ever sees half of it: under a temporary name, then renamed.
 
     An existing file's permissions stay, and a link stays a link; after an OSError the file is as it was.
-    A pipe or a device is no file to write to.
+    A pipe or a device is no file to write to. What a killed run on this machine left behind in the folder is
+    removed.
     """
     path = Path(os.path.realpath(path))
     with contextlib.suppress(FileNotFoundError):
         refuse_irregular(os.stat(path))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    _sweep(path.parent)
+    temporary = path.with_name(f"{_temporary()}-{threading.get_ident()}.tmp")
     try:
         with open(temporary, "wb") as file:
             if path.exists():  # whoever may not read the old file may not read the new one
@@ -94,6 +100,64 @@ def write_atomically(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _temporary(pid: int | str | None = None) -> str:
+    """How the temporary files of a process begin, whatever the length of what is written."""
+    host = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+    return f".anthropo-{host}-{os.getpid() if pid is None else pid}"
+
+
+@lru_cache(maxsize=1024)
+def _sweep(folder: Path) -> None:
+    """Remove the temporary files of processes that are no more, once for each folder."""
+    if os.name == "nt":  # where asking for a process may end it
+        return
+    for left in folder.glob(f"{_temporary('*')}-*.tmp"):
+        with contextlib.suppress(OSError, ValueError):
+            try:
+                os.kill(int(left.name.split("-")[2]), 0)
+            except ProcessLookupError:
+                left.unlink()
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep other processes from writing a file until the end of the block.
+
+    Raises an InputError where another one is writing it; does nothing where there are no locks (Windows).
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    path = Path(os.path.realpath(path))
+    lock = path.with_name(f".anthropo-{hashlib.sha256(path.name.encode()).hexdigest()[:16]}.lock")
+    while True:
+        file = open_regular(lock, "ab", most=None)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = os.path.samestat(os.fstat(file.fileno()), os.stat(lock))
+        except FileNotFoundError:
+            mine = False
+        except OSError as error:
+            if isinstance(error, BlockingIOError):
+                file.close()
+                raise InputError(
+                    f"{path}: another run is writing this file. Wait for it, or give this run another "
+                    f"{parameter('output')}."
+                ) from None
+            mine = True  # a file system without locks
+        if mine:
+            break
+        file.close()  # whoever held it has finished, and removed it
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(lock)
+        file.close()
 
 
 def write(
@@ -113,10 +177,12 @@ def write(
         raise error(f"{path}: {about} be written ({cause.strerror or cause}).{end}") from None
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, *, most: int = MOST_TEXT) -> str:
     """The text of a table that a user names."""
     try:
-        return read_regular(path, most=MOST_TEXT).decode("utf-8-sig")
+        data = read_regular(path, most=most)
+        utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # "Unicode text" of Excel
+        return data.decode("utf-16" if utf16 else "utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file.") from None
     except UnicodeDecodeError:

@@ -26,7 +26,9 @@ MAX_MEGAPIXELS = 200
 
 _MOST_BYTES = GIB  # of a file
 #: What a folder is searched for.
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif"})
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif"}
+)
 
 #: Shares of R, G and B in luma, ITU-R BT.601.
 LUMA = (0.299, 0.587, 0.114)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from anthropo.errors import AnthropoError, InputError
+from anthropo.plain import say
 
 if TYPE_CHECKING:
     from anthropo.learning.cohort import Finding
@@ -32,7 +33,7 @@ _FILES = (
 
 def fail(message: str, code: int) -> NoReturn:
     """End the command with one sentence on stderr."""
-    click.echo(f"Error: {message}", err=True)
+    say(f"Error: {message}", err=True)
     sys.exit(code)
 
 
@@ -111,9 +112,9 @@ def command_line(ctx: click.Context) -> str:
 def show_first(sentences: Sequence[str], more: str, most: int | None) -> None:
     """The sentences, a line each on stderr; with a table only the first ones."""
     for sentence in sentences[:most]:
-        click.echo(sentence, err=True)
+        say(sentence, err=True)
     if most is not None and len(sentences) > most:
-        click.echo(f"… and {len(sentences) - most} {more}.", err=True)
+        say(f"… and {len(sentences) - most} {more}.", err=True)
 
 
 def show_findings(
@@ -128,6 +129,6 @@ def show_findings(
             named += 1
             if named > most:
                 continue
-        click.secho(f"{finding.level}: {finding.message}", fg=colours[finding.level], err=err)
+        say(f"{finding.level}: {finding.message}", fg=colours[finding.level], err=err)
     if named > most:
-        click.secho(f"warning: … and {named - most} more photos that cannot be used.", fg="yellow", err=err)
+        say(f"warning: … and {named - most} more photos that cannot be used.", fg="yellow", err=err)

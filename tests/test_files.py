@@ -114,9 +114,12 @@ def test_a_pipe_among_photos_is_one_row(tmp_path: Path, pipe: Path, copies: Copi
 
 def test_a_pipe_as_a_table_or_output(tmp_path: Path, copies: Copies, invoke: Invoke) -> None:
     (photo,) = copies(tmp_path, "a.png")
-    for name in ("p.csv", "p.json", "p.parquet", "p.html", "q.csv.partial"):
+    for name in ("p.csv", "p.xlsx", "p.json", "p.parquet", "p.html", "q.csv.partial"):
         os.mkfifo(tmp_path / name)
     assert "p.csv: cannot be read (a named pipe, not a file)" in invoke("measure", tmp_path / "p.csv").stderr
+    assert (
+        "p.xlsx: cannot be read (a named pipe, not a file)" in invoke("measure", tmp_path / "p.xlsx").stderr
+    )
     for output in ("p.csv", "p.json", "p.parquet", "p.html", "q.csv"):
         result = invoke("measure", photo, "-o", tmp_path / output)
         assert (result.exit_code, result.stdout) == (2, "")
