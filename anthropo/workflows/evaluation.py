@@ -100,10 +100,8 @@ def evaluate(
 
     Raises
     ------
-    CohortError
-        If the cohort cannot be trained on.
-    AnthropoError
-        If an option or the cohort cannot be used at all.
+    CohortError, AnthropoError
+        As `anthropo.train`, or if something cannot be compared or no such attribute was trained.
 
     Examples
     --------
