@@ -72,7 +72,7 @@ def stop_at(epoch: int, *, step: int | None = None, stage: str = "training") -> 
 def test_a_recipe_learns_colours(table: Path, tmp_path: Path, name: str, settings: tuple[str, ...]) -> None:
     made = run(table, small(name, "epochs=4", *settings), tmp_path / "c")
     history = made.network.about.history["image"]
-    assert history[-1]["loss"] < history[0]["loss"]
+    assert history[-1].loss < history[0].loss
     assert made.overall["auroc"].value > 0.9
     assert set(made.by_label) == {"a", "b"}
     made.network.save(tmp_path / "net.anthropo")
