@@ -25,7 +25,7 @@ class PhotoError(AnthropoError):
 
 
 class FaceError(AnthropoError):
-    """The photograph is readable, but the face that was asked for cannot be had from it."""
+    """The photograph is readable, but the face that was asked for is not in it or is unclear."""
 
 
 class WeightsError(AnthropoError):

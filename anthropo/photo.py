@@ -329,7 +329,7 @@ def _without_luma_detail(data: bytes) -> bytes:
                     keep = False
                     dropped.add(component)
                 marker = _MARKER.search(data, end)
-                if marker is None:  # cut off: the decoder shall find out
+                if marker is None:  # cut off, which the decoder will find out
                     return data
                 end = marker.start()
             if keep:

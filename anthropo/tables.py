@@ -191,8 +191,8 @@ class Finder:
             path = self._folder / written
             if os.path.exists(path):
                 return str(path)
-            if found := self._alike(path):
-                return found
+            if alike := self._alike(path):
+                return alike
         return str(plain)
 
     def _alike(self, path: Path) -> str:

@@ -23,17 +23,17 @@ COMMANDS = {
     "classify": "Classify photographs with a trained model.",
     "explain": "Explain a model's answer for a person.",
     "evaluate": "Judge a model, or compare ways to train one, with intervals.",
-    "composite": "Average face of each label, and where it differs from controls.",
+    "composite": "Average the faces of each label, and show where they differ from controls.",
     "map": "Draw a map of a cohort's faces, with similar faces near each other.",
     "regions": "Find what distinguishes the people of a label, and where.",
     "finetune": "Train a published network on your photographs.",
     "compare-networks": "Train the networks of a recipe and put recall and precision side by side.",
     "export": "Write a network as ONNX, for devices without torch.",
-    "bench": "Measure networks in torch, as ONNX and as int8, side by side.",
+    "bench": "Measure accuracy, memory and speed of networks: in torch, as ONNX, as int8.",
     "inspect": "Describe a model: its task, training data and accuracy.",
     "demo": "Train, classify, explain and evaluate on invented people.",
     "reference": "List reference tables, or make one from your own controls.",
-    "models": "List the model weights, their places and licences.",
+    "models": "List the model weights with their places and licences.",
 }
 
 

@@ -12,7 +12,7 @@ from anthropo.workflows.bench import bench_networks
 from anthropo.workflows.cohort import PhotoReading
 
 
-@click.command(short_help="Tell what networks cost and are worth: torch, ONNX and int8 side by side.")
+@click.command()
 @click.argument("networks", metavar="NET...", nargs=-1, required=True)
 @click.argument("cohort", metavar="COHORT")
 @options.output_option("FILE", "Write the table: .csv or .json.")
@@ -26,7 +26,7 @@ from anthropo.workflows.cohort import PhotoReading
 def command(
     networks: tuple[str, ...], cohort: str, output: str | None, calibrate: str | None, reading: PhotoReading
 ) -> None:
-    """Measure each NET on COHORT, whom it must not have seen: in torch, as ONNX, and as int8.
+    """Measure each NET in torch, as ONNX and as int8, on a COHORT that it has not seen.
 
     Reported for each: AUROC and accuracy with 95 % intervals (for attributes, means without an interval),
     number of weights, size of the file, the largest memory of a process that loads it and answers one photo

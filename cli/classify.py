@@ -23,7 +23,7 @@ from anthropo.workflows.cohort import PhotoReading
 from anthropo.workflows.model import load_model
 
 
-@click.command(short_help="Classify photographs with a trained model.")
+@click.command()
 @options.photos_argument
 @options.model_option
 @options.output_option("FILE", "Write a table: .csv or .parquet (a row per person), or .json (everything).")

@@ -14,7 +14,7 @@ from anthropo.workflows.comparison import compare_networks, prepare_comparison
 from anthropo.workflows.finetuning import FinetuneRequest
 
 
-@click.command(short_help="Train the networks of a recipe and put recall and precision side by side.")
+@click.command()
 @click.argument("cohort", metavar="COHORT")
 @click.option(
     "--recipe",
@@ -56,8 +56,8 @@ def command(
     of its file and the time that a photo takes. The same patients are used for training, for
     early stopping and for judging in all networks.
 
-    A comparison that is interrupted goes on where it stopped, within an epoch, when the same command is
-    given again.
+    An interrupted comparison continues from its last finished epoch when the same command is given
+    again.
 
     \b
     Exit code: 0 compared, 2 wrong use, or an error in the cohort, 130 interrupted.
@@ -67,7 +67,9 @@ def command(
       anthropo compare-networks skin.csv -o five.html
       anthropo compare-networks skin.csv --networks resnet50,densenet121 --set epochs=20 -o two.csv
     """
-    with in_one_sentence("networks and epochs that are done are kept; run the same command again to go on."):
+    with in_one_sentence(
+        "networks and epochs that are done are kept; run the same command again to continue."
+    ):
         inputs = (cohort, str(request.parameters or ""))
         path = place_to_write(output, (".csv", ".json", ".html"), inputs)
 

@@ -18,7 +18,7 @@ from anthropo.workflows.cohort import PhotoReading
 from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, composite
 
 
-@click.command(short_help="Average face of each label, and where it differs from controls.")
+@click.command()
 @click.argument("cohort", metavar="COHORT")
 @options.output_option("DIR", "Folder to write to; made if need be.", required=True)
 @options.raw_option

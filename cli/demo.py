@@ -12,7 +12,7 @@ from anthropo.cli.common import in_one_sentence, progress
 from anthropo.plain import say
 
 
-@click.command(short_help="Train, classify, explain and evaluate on invented people.")
+@click.command()
 @click.argument("folder", metavar="[FOLDER]", default="anthropo-demo")
 @click.option("--patients", type=click.IntRange(10, 1000), default=40, help="Of each label.")
 @click.option(

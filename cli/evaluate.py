@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from anthropo.learning.model import Task
 
 
-@click.command(short_help="Judge a model, or compare ways to train one, with intervals.")
+@click.command()
 @click.argument("cohort", metavar="COHORT")
 @click.option("--model", metavar="MODEL", help="Judge this model on COHORT, whom it must not have seen.")
 @options.output_option("FILE", "Write .json (all figures) or .html (with pictures).")

@@ -14,7 +14,7 @@ from anthropo.workflows.explain import ExplainRequest, UnusableError, explain
 from anthropo.workflows.model import load_model
 
 
-@click.command(short_help="Explain a model's answer for a person.")
+@click.command()
 @options.photos_argument
 @options.model_option
 @options.output_option(

@@ -11,7 +11,7 @@ from anthropo.workflows.cohort import PhotoReading
 from anthropo.workflows.export import export_network
 
 
-@click.command(short_help="Write a network as ONNX, for devices without torch.")
+@click.command()
 @click.argument("network", metavar="NET")
 @options.output_option("FILE.onnx", "The file to write.", required=True)
 @click.option("--int8", is_flag=True, help="Eight-bit integers: a quarter of the size.")

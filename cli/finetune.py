@@ -44,7 +44,7 @@ training_options = options.all_of(
 )
 
 
-@click.command(short_help="Train a published network on your photographs.")
+@click.command()
 @click.argument("cohort", metavar="COHORT", required=False)
 @click.option("--recipe", type=click.Choice(RECIPES), required=True, help="Which network, see above.")
 @options.output_option("NET", "The network's file to write, such as net.anthropo.")
@@ -65,7 +65,9 @@ training_options = options.all_of(
     "(identity stage).",
 )
 @click.option(
-    "--resume/--restart", default=True, help="Go on from the checkpoint of an interrupted run, or forget it."
+    "--resume/--restart",
+    default=True,
+    help="Continue from the checkpoint of an interrupted run, or start again.",
 )
 @training_options
 @options.passed_as("request", FinetuneRequest)
@@ -103,7 +105,7 @@ def command(
 
     Patients are dealt to three parts. One fifth gives the printed figures, one fifth decides when to
     stop, and the rest is used for training. A checkpoint is written after every epoch (NET.checkpoint/):
-    after Ctrl-C, a crash or a full disk the same command goes on from there and ends with the same network.
+    after Ctrl-C, a crash or a full disk the same command continues from there and ends with the same network.
     Beside NET come NET's loss curves (.history.png) and their numbers (.history.json).
 
     Nothing is downloaded. ImageNet weights are taken from timm's cache if they are there.
@@ -116,9 +118,9 @@ def command(
       anthropo finetune cohort.csv --recipe deepgestalt -o net.anthropo --warm-start face-resnet
       anthropo finetune skin.csv --recipe skin-five --no-face -o net.anthropo --set backbone=densenet121
       anthropo finetune cohort.csv --recipe deepgestalt -o net.anthropo --set imbalance=weights
-      anthropo finetune --recipe attributes --show-parameters > own.toml
+      anthropo finetune --recipe attributes --show-parameters > my.toml
     """
-    with in_one_sentence("the checkpoint of the last epoch is kept; run the same command again to go on."):
+    with in_one_sentence("the checkpoint of the last epoch is kept; run the same command again to continue."):
         recipe = request.load_recipe()
         if show_parameters:
             from anthropo.networks.recipes import as_toml

@@ -14,11 +14,11 @@ from anthropo.workflows.inspection import inspect
 _WIDEST = 40  # name
 
 
-@click.command(short_help="Describe a model: its task, training data and accuracy.")
+@click.command()
 @click.argument("model", metavar="MODEL")
 @click.option("--card", "as_card", is_flag=True, help="The whole model card, as Markdown.")
 def command(model: str, as_card: bool) -> None:
-    """Tell what a MODEL or network is: labels, training cohort, figures, decision, licences, size.
+    """Describe a MODEL or network: labels, training cohort, figures, decision, licences, size.
 
     Nothing in the file is executed; a damaged, foreign or altered one is refused. --card prints the model
     card that is kept in it, with its limitations and how to cite and reproduce it.

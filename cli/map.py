@@ -22,7 +22,7 @@ from anthropo.report.map import WRITERS, print_map
 from anthropo.workflows.map import MapRequest, map_faces
 
 
-@click.command(short_help="Draw a map of a cohort's faces, with similar faces near each other.")
+@click.command()
 @click.argument("cohort", metavar="COHORT")
 @options.output_option(
     "FILE", "Write .html (a page with both maps and a table), .png, or .csv (the places).", required=True

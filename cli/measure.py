@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from anthropo.report.measure import Page
 
 
-@click.command(short_help="Measure the faces of photographs.")
+@click.command()
 @options.photos_argument
 @options.output_option(
     "FILE",

@@ -9,7 +9,7 @@ from anthropo.plain import say
 from anthropo.workflows.weights import InstalledWeights, models
 
 
-@click.command(short_help="List the model weights.")
+@click.command()
 @click.option("--check", is_flag=True, help="Read every file and compare its SHA-256.")
 def command(check: bool) -> None:
     """List the model weights: what they do, where they lie, their licence.

@@ -35,7 +35,7 @@ from anthropo.reference.tables import (
 from anthropo.workflows import reference as workflow
 
 
-@click.group(short_help="Reference tables: list them, make one from your own controls.")
+@click.group()
 def command() -> None:
     """Reference tables for z-scores: what healthy people of a sex and age measure.
 

@@ -11,7 +11,7 @@ from anthropo.plain import say
 from anthropo.workflows.regions import RegionsRequest, distinguish
 
 
-@click.command(short_help="Find what distinguishes the people of a label, and where in the face.")
+@click.command()
 @click.argument("cohort", metavar="COHORT")
 @click.option("--label", metavar="LABEL", required=True, help="Whose people are compared with all others.")
 @options.output_option("FILE", "Write .html (a page), .png (the heatmaps) or .json (all figures).")

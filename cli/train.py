@@ -32,7 +32,7 @@ _SURE = 0.05  # false discovery rate of a relation that is shown
 _MOST_RELATIONS = 20
 
 
-@click.command(short_help="Train a model on labelled photographs.")
+@click.command()
 @click.argument("cohort", metavar="COHORT")
 @options.output_option("MODEL", "The model file to write, such as m.anthropo.")
 @click.option("--validate", is_flag=True, help="Check everything, train nothing.")

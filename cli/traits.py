@@ -20,7 +20,7 @@ from anthropo.report.traits import Target, print_traits
 from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prepare
 
 
-@click.command(short_help="Call HPO traits from the measurements of photographs.")
+@click.command()
 @options.photos_argument
 @click.option("--sex", help="female or male, of everybody who has no column `sex`.")
 @click.option(
@@ -104,7 +104,7 @@ def command(
 
     \b
     Exit code: 0 all photos done, 1 none, 2 wrong use, 3 some failed or something that was asked for
-    could not be had (each with its reason), 130 interrupted (nothing is written).
+    could not be provided (each with its reason), 130 interrupted (nothing is written).
 
     \b
     Examples:

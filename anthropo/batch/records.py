@@ -122,7 +122,7 @@ class MeasuredRecord:
     measurements: tuple[Measurement, ...] = ()
     scores: tuple[ZScore, ...] = ()
     disagreements: tuple[str, ...] = ()  # of references, a sentence each
-    notes: tuple[str, ...] = ()  # what could not be had although it was asked for
+    notes: tuple[str, ...] = ()  # what was asked for and could not be provided
     columns: Mapping[str, str] = field(default_factory=dict)  # of the input table
     diagnostics: Diagnostics
     _results: dict[str, Result] = field(default_factory=dict, init=False, repr=False)  # see `results`

@@ -181,7 +181,7 @@ def _without_scale(value: Measurement, notes: Sequence[str]) -> Measurement:
 
 
 def _without_texture(item: Item, texture: Mapping[str, float]) -> list[str]:
-    """A note on the places where no local binary patterns could be had."""
+    """A note on the places where local binary patterns could not be computed."""
     missing = [name for name, value in texture.items() if math.isnan(value)]
     where = ", ".join(dict.fromkeys(name.removeprefix("lbp_").rsplit("_r", 1)[0] for name in missing))
     why = "the face is too small or cut by the photo's border"

@@ -83,8 +83,8 @@ def fill_state(
     """Put the weights into the network; its classifying layers `dropped` are not needed."""
     unneeded = tuple(f"{d}." for d in dropped)
     needed = {key for key in network.state_dict() if not key.startswith(unneeded)}
-    found = [_unwrapped(table, needed) for table in tables]
-    state = max(found, key=lambda one: len(needed & one.keys()))
+    unwrapped = [_unwrapped(table, needed) for table in tables]
+    state = max(unwrapped, key=lambda one: len(needed & one.keys()))
     state = {key: value for key, value in state.items() if not key.startswith(unneeded)}
     missing = sorted(key for key in needed - state.keys() if not key.endswith(_COUNTER))
     foreign = sorted(state.keys() - needed)

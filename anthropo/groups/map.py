@@ -161,7 +161,7 @@ def neighbours(values: Floats, groups: Grouping, patients: NDArray[np.str_], *, 
     -------
     Neighbours
         Each photo is named by the vote of its five nearest of other people; nearer ones decide ties. Groups
-        count alike, as the largest one's neighbours are most often of its own by chance. For chance the
+        count alike, because most neighbours are of the largest group by chance. For chance the
         people exchange their groups; photos do, where somebody's photos are of several.
 
     Examples

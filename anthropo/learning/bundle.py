@@ -54,7 +54,7 @@ MAX_MEMBERS = 4096
 _MANIFEST, _CARD = "manifest.json", "card.md"
 _MAX_DEPTH = 32  # of nested JSON
 _GET_ANOTHER = "Copy it again from where it was made, or train it again."
-_GIVE_A_MODEL = "Give a file that `anthropo train` (a network: `anthropo finetune`) wrote."
+_GIVE_A_MODEL = "Give the file of a trained model or network (.anthropo)."
 
 
 @dataclass(frozen=True, slots=True)

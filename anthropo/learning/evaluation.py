@@ -168,7 +168,7 @@ class Evaluation:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, as JSON has it; a figure that cannot be had is None with a `"reason"`."""
+        """Everything, as JSON has it; a figure that cannot be computed is None with a `"reason"`."""
         hidden = ("attribute", "judged")
         shown = {f.name: as_json(getattr(self, f.name)) for f in fields(self) if f.name not in hidden}
         left_out = [{"photo": photo, "reason": reason} for photo, reason in self.left_out]

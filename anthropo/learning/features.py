@@ -46,7 +46,7 @@ class Features:
     photos: NDArray[np.str_]  # (n,) paths as given
     labels: NDArray[np.str_]  # (n,)
     patients: NDArray[np.str_]  # (n,)
-    measurements: NDArray[np.float64]  # (n, m) in the registry's units; NaN where it could not be had
+    measurements: NDArray[np.float64]  # (n, m) in the registry's units; NaN where it could not be computed
     measurement_ids: tuple[str, ...]  # (m,)
     regions: dict[str, NDArray[np.float32]]  # (n, d) embedding of each region
     metadata: dict[str, Values]  # (n,) each; numbers with NaN, or words with None

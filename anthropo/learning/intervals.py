@@ -19,19 +19,19 @@ _LEVEL = 0.95
 class Interval:
     """A figure with its 95 % interval."""
 
-    value: float  # NaN: cannot be had, and `reason` says why
+    value: float  # NaN: cannot be computed, and `reason` says why
     lo: float = math.nan
     hi: float = math.nan
     n: int = 0  # photos that the figure is of
     reason: str = ""
 
     def __str__(self) -> str:
-        """As text: ``0.912 (0.874 to 0.941)``; a dash where the figure cannot be had."""
+        """As text: ``0.912 (0.874 to 0.941)``; a dash where the figure cannot be computed."""
         return number(self.value) + (f" ({self.bounds})" if self.bounds else "")
 
     @property
     def known(self) -> bool:
-        """Whether the figure can be had."""
+        """Whether the figure could be computed."""
         return not math.isnan(self.value)
 
     @property
@@ -58,7 +58,7 @@ def as_json(value: Any) -> Any:
 
 
 def unknown(reason: str) -> Interval:
-    """A figure that cannot be had, and why."""
+    """A figure that cannot be computed, and why."""
     return Interval(math.nan, reason=reason)
 
 

@@ -124,7 +124,7 @@ class Manifest:
         Filled when the file is written: "anthropo-model", the version of the format (raised when an older
         anthropo can no longer read it), the version of anthropo, and the members of the file.
     created : str or None
-        The date (ISO 8601), if the file shall hold it.
+        The date (ISO 8601), if it is kept.
     title : str or None
         A name for people.
     task : str or None

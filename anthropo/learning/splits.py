@@ -21,7 +21,7 @@ class Folds:
 
     index: NDArray[np.int64]  # (n,) 0 to number - 1
     number: int
-    notes: tuple[str, ...]  # a sentence each on what could not be had as asked for
+    notes: tuple[str, ...]  # a sentence each on what could not be done as asked for
 
 
 def split(

@@ -111,8 +111,8 @@ class Trained:
         bundle = read_bundle(path)
         if "network" in bundle.manifest:
             raise ModelError(
-                f"{path}: a network that `anthropo finetune` wrote, not a model with measurements. Give a "
-                "file that `anthropo train` wrote; a network goes into it as `anthropo train --encoder`."
+                f"{path}: a network, not a model that answers with measurements. Train a model with "
+                f"{parameter('encoder', str(path))}, and give its file."
             )
         try:
             kind = MODELS.get(Meta(bundle.manifest.get("model")).text("task"))

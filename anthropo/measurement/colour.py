@@ -93,7 +93,7 @@ def colours(regions: Mapping[str, Region]) -> dict[str, Reading]:
     yellow = {name: value[:, 1] - value[:, 2] for name, value in log.items()}
 
     def both(index: Mapping[str, Floats], region: str) -> Floats:
-        """Mean of the sides that can be had: a reference, not a finding."""
+        """Mean of the sides that could be measured: a reference, not a finding."""
         sides = [f"{region}_{side}" for side in SIDES]
         had = [index[name] for name in sides if not regions[name].reason] or [index[sides[0]]]
         return np.asarray(np.mean(had, axis=0))

@@ -50,7 +50,7 @@ _YAW_ERROR, _PITCH_ERROR = 2.8, 5.2
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One measured value. A value that cannot be had is NaN, with the reason.
+    """One measured value. A value that cannot be computed is NaN, with the reason.
 
     Examples
     --------

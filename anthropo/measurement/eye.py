@@ -100,7 +100,7 @@ def _iris_light(grid: EyeGrid, disc: Floats, sclera: Floats, reason: str) -> dic
     for name, value in zip(RINGS, (dark, pupil, pupil - iris), strict=True):
         moved = value[1 : len(shifts)] - value[0]
         # two displacements along each axis: half the sum of squares is the variance; a blur of one
-        # grid step shall stay inside the interval
+        # grid step has to stay inside the interval
         sd = math.sqrt(float((moved[:-1] ** 2).sum()) / 2 + float(moved[-1] / 1.96) ** 2)
         readings[name] = Reading(np.concatenate([value[:1], value[len(shifts) :]]), reason, sd)
     return readings

@@ -32,7 +32,7 @@ _ROUNDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Pooled(Measurement):
-    """One measurement of several photos, as `pool` gives it. What cannot be had is NaN, with the reason."""
+    """One measurement of several photos, from `pool`. What cannot be computed is NaN, with the reason."""
 
     photos: int = 1  # that have a value
     sd: float = math.nan  # between photos, of one of them; NaN for fewer than two

@@ -213,7 +213,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """One value read from pixels. One that cannot be had is NaN, with the reason."""
+    """One value read from pixels. One that cannot be computed is NaN, with the reason."""
 
     value: float
     sd: float  # standard error: landmarks and sampling; NaN without samples of the landmarks

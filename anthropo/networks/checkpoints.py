@@ -1,4 +1,4 @@
-"""Where a training stands, kept after every epoch, so that an interrupted one can go on.
+"""Where a training stands, kept after every epoch, so that an interrupted one can continue.
 
 No generator's state is kept: what is random in an epoch comes from the seed and the epoch's number, see
 `anthropo.networks.training_loop`.
@@ -51,7 +51,7 @@ class Checkpoints:
     """A folder with one file per view, written after every epoch, whole or not at all; no pickle."""
 
     folder: Path
-    fingerprint: dict[str, Any]  # what has to be the same to go on
+    fingerprint: dict[str, Any]  # what has to be the same to continue
 
     def save(self, view: str, state: State) -> None:
         """Write where a view stands."""
@@ -130,7 +130,7 @@ def _short(value: Any) -> str:
 
 
 def fingerprint(material: TrainingSet, device: torch.device) -> dict[str, Any]:
-    """Everything that has to be the same for a training to go on: recipe, options, photos, labels, parts."""
+    """Everything that has to be the same for a training to continue: recipe, options, photos, labels, parts."""
     recipe, units = material.recipe, material.units
     described = hashlib.sha256("".join(material.photos.features.digests.tolist()).encode())
     if (identity := material.identity) is not None:

@@ -78,7 +78,7 @@ def network_encoder(path: str | os.PathLike[str]) -> NetworkEncoder:
     --------
     >>> network_encoder("none.anthropo")  # else it embeds as that of `load_encoder` does
     Traceback (most recent call last):
-    anthropo.errors.ModelError: none.anthropo: no such model file. Give a file that ...
+    anthropo.errors.ModelError: none.anthropo: no such model file. Give the file of ...
     """
     network = Network.load(path)
     described = {"version": _VERSION, "file": file_sha256(path), "geometry": geometry_digest()}

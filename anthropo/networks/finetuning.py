@@ -57,8 +57,8 @@ def finetune(
 ) -> Finetuned:
     """Train the networks of a recipe and judge them on the patients that were kept apart.
 
-    A training that was interrupted goes on from the checkpoints in `folder`, but for `restart`; `command` is
-    what trained it, without folders.
+    An interrupted training continues from the checkpoints in `folder`, unless `restart` is true; `command` is
+    the command that trained it, without folders.
     """
     recipe, units = material.recipe, material.units
     if restart:

@@ -35,7 +35,7 @@ class Answers:
     attributes: Mapping[str, Judged] = field(default_factory=dict)  # of attributes, one question each
 
     def overall(self, seed: int = 0) -> Figures:
-        """Figures over all labels, which attributes have not."""
+        """Figures over all labels; none for attributes."""
         if self.labels is None:
             return {}
         figures = judge(self.labels, top=_TOP, bootstrap=BOOTSTRAP, seed=seed)

@@ -233,8 +233,8 @@ class Network:
         bundle = read_bundle(path)
         if "network" not in bundle.manifest:
             raise ModelError(
-                f"{where}: a model that `anthropo train` wrote, not a network. Give a file that `anthropo "
-                "finetune` wrote."
+                f"{where}: a model of measurements and embeddings, not a network. Give the file of a network "
+                "that was fine-tuned."
             )
         manifest = replace(Manifest.from_json(bundle.manifest), files={})
         try:

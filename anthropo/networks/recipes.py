@@ -118,7 +118,7 @@ _CHOICES |= _POSSIBLE["words"]
 
 
 def load_recipe(name: str, file: Path | None = None, changes: Sequence[str] = (), **options: Any) -> Recipe:
-    """A recipe with what the user wants otherwise.
+    """A recipe with the changes that a user makes.
 
     Parameters
     ----------
@@ -275,7 +275,9 @@ def _check(recipe: Recipe) -> None:
             f"loss {options.loss}: not for the recipe {recipe.name}. Choose from {', '.join(losses)}."
         )
     if options.imbalance == "focal" and options.loss == "mse":
-        raise InputError("imbalance focal: needs probabilities, which the loss mse has not. Choose bce.")
+        raise InputError(
+            "imbalance focal: needs probabilities, which the loss mse does not give. Choose bce."
+        )
     for view in options.views:
         if view not in (*HYBRID_REGIONS, IMAGE):
             raise InputError(f"views {view}: unknown. Choose from {', '.join((*HYBRID_REGIONS, IMAGE))}.")

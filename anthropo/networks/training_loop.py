@@ -1,7 +1,7 @@
 """The training loop: seeded, on any device, with a checkpoint after every epoch.
 
 Everything random of an epoch (order, augmentation, dropout) comes from the seed, the view, the stage and the
-epoch's number. A run that goes on from a checkpoint therefore ends where an uninterrupted one does, and no
+epoch's number. A run that continues from a checkpoint therefore ends where an uninterrupted one does, and no
 generator's state has to be kept.
 """
 
@@ -201,7 +201,7 @@ class _Trainer:
         else:
             self._initialise(module, identity=stage.identity)
             for body in _bodies(module):
-                if state.module is not None:  # the identity stage's body goes on: its numbers come first
+                if state.module is not None:  # the identity stage's body is kept: its numbers come first
                     fill(body, state.module[: len(flat(body))])
                 else:
                     state.origin = warm_start(

@@ -255,7 +255,7 @@ def _column(values: Sequence[Any]) -> Column:
 def encode_metadata(columns: Columns, values: Mapping[str, Sequence[Any]], n: int) -> NDArray[np.float32]:
     """Metadata of n cases as numbers (n, q), each followed by whether it is missing.
 
-    None and NaN are missing, and so is a category that training had not.
+    None and NaN are missing, and so is a category that did not occur in training.
     """
     out: list[NDArray[np.float32]] = []
     for name, how in columns.items():

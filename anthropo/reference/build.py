@@ -19,7 +19,7 @@ from anthropo.reference.tables import MAX_AGE, ReferenceRow, band_end, parse_age
 
 By = Literal["sex", "both"]
 Band = tuple[float, float]  # youngest and oldest age in years, both included
-Values = Mapping[str, float]  # measurement -> value; without those that could not be had
+Values = Mapping[str, float]  # measurement -> value; without those that could not be computed
 
 MIN_PEOPLE = 20
 #: Columns by which the table of `anthropo measure` is recognised, and the instrument that made it.
@@ -166,7 +166,7 @@ def one_instrument(table: str, rows: Sequence[Mapping[str, str]]) -> str:
     }
     if len(made) > 1:
         listed = " and ".join(instrument_name(*one) for one in sorted(made))
-        how = "Run `anthropo measure` on all photos with the same one."
+        how = "Measure all photos with the same one."
         raise InputError(f"{table}: measured with different instruments, {listed}. {how}")
     return instrument_name(*next(iter(made))) if made else ""
 

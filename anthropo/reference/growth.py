@@ -27,7 +27,7 @@ from anthropo.reference.zscore import ZScore
 
 _DAYS, _MONTHS = 365.25, 12  # in a year
 
-# The age of a child born early is corrected up to two years; anthropo is not told of gestation.
+# The age of a child born early is corrected up to two years; anthropo does not know the length of gestation.
 _TERM_UNTIL = 2.0
 _AT_TERM = "birth at term is assumed"
 
@@ -55,7 +55,7 @@ MEASURES = {
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """One value against a chart. Numbers that cannot be had are NaN, with the reason."""
+    """One value against a chart. Numbers that cannot be computed are NaN, with the reason."""
 
     id: str  # of `MEASURES`
     value: float

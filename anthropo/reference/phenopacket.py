@@ -38,7 +38,7 @@ _NAMES = {"R": "Right", "L": "Left", "mid": "Midline"}
 #: Units of UCUM; what stands in braces is an annotation, the unit is then the number one.
 _UNITS = {row["unit"]: (row["id"], row["label"]) for row in packaged_table("anthropo.reference", "units.csv")}
 
-#: What is measured by hand has codes of LOINC; what anthropo measures, its own.
+#: What is measured by hand has codes of LOINC; what anthropo measures has codes of anthropo.
 _LOINC = {
     "head_circumference": ("LOINC:9843-4", "Head Occipital-frontal circumference"),
     "height": ("LOINC:8302-2", "Body height"),
@@ -180,23 +180,23 @@ def _absent(sides: Sequence[Trait]) -> bool:
 def _feature(sides: Sequence[Trait], implied: Sequence[str]) -> Json:
     """A term with its sides; `implied` are terms that are not written because they follow from it."""
     first = sides[0]
-    found = [t for t in sides if t.status == PRESENT]
+    present = [t for t in sides if t.status == PRESENT]
     words = [
         f"Called by the rule {first.rule.text} on the whole {100 * first.confidence:g} % interval of z.",
-        *(f"{_NAMES[t.side]}: {t.status}." for t in sides if found and t not in found),
+        *(f"{_NAMES[t.side]}: {t.status}." for t in sides if present and t not in present),
     ]
     if implied:
         terms = ", ".join(f"{hpo_terms()[term]} ({term})" for term in implied)
         words.append(f"Not written because it follows from this: {terms}.")
     feature: Json = {"description": " ".join(words), "type": {"id": first.hpo_id, "label": first.label}}
-    if not found:
+    if not present:
         feature["excluded"] = True
-    side = _SIDES.get(frozenset(t.side for t in found))
+    side = _SIDES.get(frozenset(t.side for t in present))
     if side is not None:
         feature["modifiers"] = [{"id": side, "label": hpo_terms()[side]}]
     feature["evidence"] = [
         {"evidenceCode": EVIDENCE, "reference": _link(e, t.confidence)}
-        for t in found or sides
+        for t in present or sides
         for e in t.evidence
         if e.score is not None
     ]

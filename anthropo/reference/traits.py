@@ -245,7 +245,7 @@ def _why_missing(name: str, scores: Sequence[ZScore]) -> str:
         if name in MEASURES:
             return f"not given: {parameter(name)}"
         return "no z-score: sex and age are needed"
-    # a reference that has the measurement says more of it than one that has not
+    # a reference that has the measurement says more of it than one that does not
     return min(scores, key=lambda s: s.n == 0).reason or "its z-score has no interval"
 
 

@@ -16,7 +16,7 @@ LIMIT = 2.0  # beyond ±2 a measurement counts as unusual (Elements of Morpholog
 
 @dataclass(frozen=True, slots=True)
 class ZScore:
-    """One measurement against one reference. A score that cannot be had is NaN, with the reason."""
+    """One measurement against one reference. A score that cannot be computed is NaN, with the reason."""
 
     id: str
     reference: str  # its name

@@ -135,7 +135,7 @@ def _left_out(made: Evaluation) -> list[str]:
 
 
 def _reasons(metrics: Figures) -> list[str]:
-    """Why figures cannot be had, or are not of everything; metrics with the same reason together."""
+    """Why figures cannot be computed, or are not of everything; metrics with the same reason together."""
     reasons: dict[str, list[str]] = {}
     for metric, figure in metrics.items():
         # the table shows how many labels there are

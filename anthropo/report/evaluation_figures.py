@@ -252,7 +252,7 @@ def svg(figure: Figure) -> bytes:
 
 
 def _questions(judged: Judged, positive: str | None) -> list[tuple[NDArray[np.bool_], Floats]]:
-    """Truth and score of the positive label, or of each label that some photos have and others have not."""
+    """Truth and score of the positive label, or of each label that some photos have and others lack."""
     labels = range(len(judged.labels)) if positive is None else [judged.labels.index(positive)]
     questions = [(judged.truth == c, judged.proba[:, c]) for c in labels]
     return [(true, score) for true, score in questions if true.any() and not true.all()]

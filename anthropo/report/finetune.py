@@ -60,7 +60,7 @@ def history_figure(history: Mapping[str, Sequence[Epoch]], metric: str) -> Figur
     for colour, (view, epochs) in zip(_COLOURS, history.items(), strict=False):
         x = range(1, len(epochs) + 1)
         left.plot(x, [e.loss for e in epochs], color=colour, label=f"{view}, training")
-        # as floats, of which None, a figure that cannot be had, is NaN
+        # as floats, in which None, a figure that cannot be computed, is NaN
         held = np.array([e.validation for e in epochs], float)
         reached = np.array([e.metric for e in epochs], float)
         left.plot(x, held, color=colour, linestyle=(0, (4, 1.5)), label=f"{view}, validation")

@@ -73,7 +73,7 @@ def bench_networks(
     --------
     >>> bench_networks(["none.anthropo"], "cohort.csv")  # else result.to_frame()
     Traceback (most recent call last):
-    anthropo.errors.ModelError: none.anthropo: no such model file. Give a file that ...
+    anthropo.errors.ModelError: none.anthropo: no such model file. Give the file of ...
     """
     from anthropo.networks.bench import remarks
     from anthropo.networks.export import require_onnx

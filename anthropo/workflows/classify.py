@@ -235,7 +235,7 @@ def _notes(trained: Trained, features: Features, cohort: Cohort) -> Iterable[str
         who = f"{int(features.gate.any(1).sum())} of {len(features)} photos" if several else "the photo"
         yield (
             f"note: {who} failed the photo gate ({failed}): voided measurements count as missing. "
-            "`anthropo explain` gives details, and names photos that are unfit."
+            "An explanation of the prediction gives details, and names photos that are unfit."
         )
     missing = [name for name in trained.metadata if not any(case.metadata[name] for case in cohort.cases)]
     if missing and len(features):

@@ -81,7 +81,7 @@ def compare_networks(
     cohort : path or sequence of Prepared
         A table or folder of labelled photos, or what `prepare_comparison` made of it.
     folder : path
-        For the networks' files. A comparison that was interrupted goes on from what is there.
+        For the networks' files. An interrupted comparison continues from what is there.
     request : FinetuneRequest
         How all of them are trained.
     networks : sequence of str

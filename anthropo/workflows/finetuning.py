@@ -59,7 +59,7 @@ class FinetuneRequest(CohortRequest):
     allow_duplicates: bool = False
 
     def load_recipe(self) -> Recipe:
-        """The recipe with everything that is wanted otherwise; an InputError if an option does not fit."""
+        """The recipe with all changes; an InputError if an option does not fit."""
         from anthropo.networks.recipes import load_recipe
 
         file = Path(self.parameters) if self.parameters else None
@@ -158,7 +158,7 @@ def prepare(
     elif (
         recipe.name == "deepgestalt" and recipe.parameters.identity == "none" and not request.reading.no_face
     ):
-        notes = (f"no identity stage, for want of {parameter('pretrain', 'COHORT')}.",)
+        notes = (f"no identity stage, because there is no {parameter('pretrain', 'COHORT')}.",)
     return Prepared(
         training=training_set(recipe, gathered.photos, faces.photos if faces else None),
         gathered=(gathered, faces) if faces else (gathered,),
@@ -183,7 +183,7 @@ def finetune(
     cohort : path or Prepared
         A table or folder of labelled photos, or what `prepare` made of it.
     output : path
-        The network's file. Beside it lies a checkpoint, from which an interrupted training goes on.
+        The network's file. Beside it lies a checkpoint, from which an interrupted training continues.
     request : FinetuneRequest
     command : str
         What the network remembers of how it was made.

@@ -115,7 +115,7 @@ class MeasuredPhotos:
 
     @property
     def notes(self) -> list[str]:
-        """What could not be had of measured photos although it was asked for."""
+        """What was asked for of measured photos and could not be provided."""
         return [note for record in self._in_order() for note in record.notes]
 
     def _in_order(self) -> Iterator[Record]:

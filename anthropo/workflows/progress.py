@@ -1,4 +1,4 @@
-"""How a long piece of work reports that it goes on."""
+"""How a long piece of work reports its progress."""
 
 from __future__ import annotations
 

@@ -85,8 +85,8 @@ def train(
     notes: tuple[str, ...] = ()
     if judge and request.task == "normality" and len(set(features.labels.tolist())) < 2:
         notes = (
-            "only healthy people are here, so that sensitivity cannot be judged. Judge the model with "
-            "`anthropo evaluate COHORT --model`.",
+            "only healthy people are here, so that sensitivity cannot be judged. Evaluate the model on a "
+            "cohort with others as well.",
         )
     elif judge:
         # of attributes the table has a row each; their baselines are for `anthropo evaluate`

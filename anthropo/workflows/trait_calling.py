@@ -85,7 +85,7 @@ class PersonTraits:
     record: Record | PatientRecord  # with measurements and z-scores
     traits: tuple[Trait, ...] = ()  # one for each rule and side
     growth: tuple[Growth, ...] = ()  # sizes that were measured by hand
-    notes: tuple[str, ...] = ()  # what could not be had although it was asked for
+    notes: tuple[str, ...] = ()  # what was asked for and could not be provided
     sex: str | None = None
     age: str = ""  # as it was given; empty if it is unknown
 
@@ -188,7 +188,7 @@ class Findings:
 
     @property
     def notes(self) -> list[str]:
-        """Everything that could not be had although it was asked for."""
+        """Everything that was asked for and could not be provided."""
         return list(dict.fromkeys([*self.lost, *(note for person in self.people for note in person.notes)]))
 
     def to_frame(self) -> pd.DataFrame:

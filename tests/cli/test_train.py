@@ -74,7 +74,9 @@ def test_rare_labels_are_matched_and_named(tmp_path_factory: pytest.TempPathFact
         "train", model.with_name("cohort.csv"), "-o", model.with_name("x"), "--no-judge", *TRAIN,
         "--metadata", "age,sex",
     )  # fmt: skip
-    assert "Matched to their nearest patients, for want of more: Zoë syndrome (3)." in again
+    assert (
+        "Matched to their nearest patients, because there are too few to train on: Zoë syndrome (3)." in again
+    )
 
 
 def test_multilabel_prints_relations(synthetic: Path, tmp_path: Path, invoke: Invoke) -> None:

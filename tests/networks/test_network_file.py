@@ -174,10 +174,12 @@ def test_missing_weights_and_labels_are_one_sentence(tmp_path: Path) -> None:
 def test_a_network_and_a_hybrid_model_are_told_apart(tmp_path: Path) -> None:
     path = tmp_path / "net.anthropo"
     network().save(path)
-    with pytest.raises(ModelError, match=r"a network that `anthropo finetune` wrote, not a model"):
+    with pytest.raises(
+        ModelError, match=r"a network, not a model that answers with measurements\. Train a model"
+    ):
         Trained.load(path)
     hybrid = hybrid_model(tmp_path / "m.anthropo")
-    with pytest.raises(ModelError, match=r"a model that `anthropo train` wrote, not a network"):
+    with pytest.raises(ModelError, match=r"a model of measurements and embeddings, not a network"):
         Network.load(hybrid)
 
 

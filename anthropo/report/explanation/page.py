@@ -123,7 +123,7 @@ def _summary(case: Case) -> str:
 
 
 def _by_region(made: Document) -> dict[str, list[tuple[Entry, Document]]]:
-    """Entry and result of each measurement, by region; without millimetres that could not be had."""
+    """Entry and result of each measurement, by region; without millimetres that could not be computed."""
     by_region: dict[str, list[tuple[Entry, Document]]] = {}
     for name, result in made["measurements"].items():
         entry = registry()[name]
