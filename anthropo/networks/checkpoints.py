@@ -130,7 +130,7 @@ def _short(value: Any) -> str:
 
 
 def fingerprint(material: TrainingSet, device: torch.device) -> dict[str, Any]:
-    """Everything that has to be the same for a training to continue: recipe, options, photos, labels, parts."""
+    """What has to be the same for a training to continue: recipe, options, photos, labels and parts."""
     recipe, units = material.recipe, material.units
     described = hashlib.sha256("".join(material.photos.features.digests.tolist()).encode())
     if (identity := material.identity) is not None:
