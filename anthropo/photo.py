@@ -65,6 +65,19 @@ class _Kept:
 class Photo:
     """A photograph, upright.
 
+    Attributes
+    ----------
+    pixels : ndarray of uint8
+        Shape (height, width, 3), RGB.
+    source : str
+        Path as given, or "array".
+    full_size : (int, int)
+        Width and height of the upright photo before any reduction, px.
+    decode_scale : int
+        Photo pixels per decoded pixel: 1, 2, 4 or 8.
+    data : bytes or None
+        The contents of the file, for a finer decode; None: an array was given.
+
     Examples
     --------
     >>> import numpy as np
@@ -74,11 +87,11 @@ class Photo:
     ((30, 40, 3), (40, 30), True)
     """
 
-    pixels: NDArray[np.uint8]  # (H, W, 3) RGB
-    source: str  # path as given, or "array"
-    full_size: tuple[int, int]  # width, height of the upright photo before any reduction, pixels
-    decode_scale: int = 1  # photo pixels per decoded pixel: 1, 2, 4 or 8
-    data: bytes | None = field(default=None, repr=False)  # the file, for a finer decode; None: an array
+    pixels: NDArray[np.uint8]
+    source: str
+    full_size: tuple[int, int]
+    decode_scale: int = 1
+    data: bytes | None = field(default=None, repr=False)
     _kept: _Kept = field(default_factory=_Kept, repr=False, compare=False)
 
     @property

@@ -116,14 +116,32 @@ class VideoSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MeasuredRecord:
-    """What records of photos and of people have in common."""
+    """What records of photos and of people have in common.
 
-    reason: str = ""  # why nothing was measured; empty when something was
+    Attributes
+    ----------
+    reason : str
+        Why nothing was measured; empty when something was.
+    measurements : tuple of Measurement
+        One for each entry of the registry; none where nothing was measured.
+    scores : tuple of ZScore
+        One for each measurement and reference.
+    disagreements : tuple of str
+        A sentence for each measurement on which references disagree.
+    notes : tuple of str
+        What was asked for and could not be provided.
+    columns : dict of str to str
+        The columns of the input table.
+    diagnostics : Diagnostics
+        Versions, settings and hashes that the values depend on.
+    """
+
+    reason: str = ""
     measurements: tuple[Measurement, ...] = ()
     scores: tuple[ZScore, ...] = ()
-    disagreements: tuple[str, ...] = ()  # of references, a sentence each
-    notes: tuple[str, ...] = ()  # what was asked for and could not be provided
-    columns: Mapping[str, str] = field(default_factory=dict)  # of the input table
+    disagreements: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
     diagnostics: Diagnostics
     _results: dict[str, Result] = field(default_factory=dict, init=False, repr=False)  # see `results`
 
@@ -199,6 +217,21 @@ class MeasuredRecord:
 class Record(MeasuredRecord):
     """One face of one photo, or a photo that could not be measured.
 
+    Attributes
+    ----------
+    photo : str
+        Name of the file.
+    index : int
+        Number of the face in the photo, the largest first, from 0.
+    face : FacePlace or None
+        The face's place, pose and landmarks; None where none was measured.
+    scale : Scale or None
+        Millimetres per pixel; None without a scale.
+    texture : dict of str to float or None
+        Local binary patterns; NaN where there are none.
+    video : VideoSummary or None
+        Where in a video the frames are; None of a photo.
+
     Examples
     --------
     >>> import anthropo
@@ -209,10 +242,10 @@ class Record(MeasuredRecord):
     """
 
     photo: str
-    index: int = 0  # of the face in the photo, the largest first
+    index: int = 0
     face: FacePlace | None = None
     scale: Scale | None = None
-    texture: Mapping[str, float] | None = None  # local binary patterns; NaN where there are none
+    texture: Mapping[str, float] | None = None
     video: VideoSummary | None = None
 
     @property

@@ -54,6 +54,43 @@ class Count:
 class Evaluation:
     """Figures of models with their intervals, and warnings where they are less reliable.
 
+    Attributes
+    ----------
+    labels : tuple of str
+        Names of the labels.
+    n_photos : int
+        Number of photos that were judged.
+    n_patients : int
+        Number of their patients.
+    counts : dict of str to Count
+        Photos and patients by label.
+    positive : str or None
+        Label that the figures are of; None: means over the labels.
+    prevalence : float or None
+        Share of the positive label for PPV and NPV; None: not stated.
+    main : str
+        Model that subgroups, labels and the confusion matrix are of.
+    models : dict of str to dict of str to Interval
+        Figures by model and metric.
+    differences : dict of str to dict of str to Interval
+        Differences of the main model from each other one.
+    by_label : dict of str to dict of str to Interval
+        Figures of each label against the rest; empty with a positive label.
+    subgroups : dict of str to dict of str to Subgroup
+        Figures by column and value.
+    confusion : tuple of tuple of int
+        Photos by true label (row) and decision; last column: abstained.
+    warnings : tuple of str
+        Sentences on figures that are less reliable.
+    left_out : tuple of (str, str)
+        Photos that could not be used, each with the reason.
+    settings : dict of str to Any
+        How the evaluation was made.
+    attribute : str or None
+        The attribute whose presence is judged; None: there is one question only.
+    judged : dict of str to Judged
+        What the figures are made of, by model.
+
     Examples
     --------
     >>> from anthropo.learning import Evaluation, Judged
@@ -67,20 +104,20 @@ class Evaluation:
     labels: tuple[str, ...]
     n_photos: int
     n_patients: int
-    counts: dict[str, Count]  # by label
-    positive: str | None  # label that the figures are of; None: means over the labels
+    counts: dict[str, Count]
+    positive: str | None
     prevalence: float | None
-    main: str  # model that subgroups, labels and the confusion matrix are of
+    main: str
     models: dict[str, Figures]
-    differences: dict[str, Figures]  # of the main model from each other one
-    by_label: dict[str, Figures]  # each against the rest; empty with a positive label
-    subgroups: dict[str, dict[str, Subgroup]]  # by column and value
-    confusion: tuple[tuple[int, ...], ...]  # photos by true label (row) and decision; last column: abstained
+    differences: dict[str, Figures]
+    by_label: dict[str, Figures]
+    subgroups: dict[str, dict[str, Subgroup]]
+    confusion: tuple[tuple[int, ...], ...]
     warnings: tuple[str, ...]
-    left_out: tuple[tuple[str, str], ...]  # photos, each with the reason
-    settings: dict[str, Any]  # how the evaluation was made
-    attribute: str | None  # whose presence is judged, of several
-    judged: dict[str, Judged]  # what the figures are made of, by model
+    left_out: tuple[tuple[str, str], ...]
+    settings: dict[str, Any]
+    attribute: str | None
+    judged: dict[str, Judged]
 
     @property
     def figures(self) -> Figures:

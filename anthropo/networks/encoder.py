@@ -25,7 +25,13 @@ _VERSION = 1  # raise it when embeddings change in another way than by what the 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class NetworkEncoder(Encoder):
-    """A module for each region, with the network's own alignment, crops and colours."""
+    """A module for each region, with the network's own alignment, crops and colours.
+
+    Attributes
+    ----------
+    network : Network
+        The network that encodes.
+    """
 
     network: Network = field(repr=False)
 

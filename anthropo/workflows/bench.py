@@ -22,11 +22,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchResult:
-    """Networks side by side, each in three runtimes."""
+    """Networks side by side, each in three runtimes.
+
+    Attributes
+    ----------
+    measured : tuple of Measured
+        A network in a runtime, each.
+    warnings : tuple of str
+        Sentences on the cohort's photos.
+    notes : tuple of str
+        Sentences on int8 that is too slow or loses too much.
+    """
 
     measured: tuple[Measured, ...]
-    warnings: tuple[str, ...] = ()  # about the cohort's photos
-    notes: tuple[str, ...] = ()  # about int8 that is too slow or loses too much
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each network and runtime."""

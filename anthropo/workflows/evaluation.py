@@ -47,10 +47,20 @@ COMPARED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EvaluateResult:
-    """How good models are: one evaluation, or one per attribute."""
+    """How good models are: one evaluation, or one per attribute.
+
+    Attributes
+    ----------
+    evaluations : tuple of Evaluation
+        One, or one for each attribute.
+    findings : tuple of Finding
+        What is wrong with the cohort.
+    notes : tuple of str
+        Sentences on what could not be judged as asked for.
+    """
 
     evaluations: tuple[Evaluation, ...]
-    findings: tuple[Finding, ...]  # about the cohort
+    findings: tuple[Finding, ...]
     notes: tuple[str, ...]
 
     def to_frame(self) -> pd.DataFrame:

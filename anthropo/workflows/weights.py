@@ -31,7 +31,13 @@ class InstalledWeights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
-    """The weights, in the order in which `anthropo models` lists them."""
+    """The weights, in the order in which `anthropo models` lists them.
+
+    Attributes
+    ----------
+    installed : tuple of InstalledWeights
+        The weights, where they lie, and their licences.
+    """
 
     installed: tuple[InstalledWeights, ...]
 
