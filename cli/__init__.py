@@ -120,6 +120,9 @@ def main() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     # threads come back from compiled code often and briefly: do not keep them waiting for 5 ms
     sys.setswitchinterval(0.0005)
+    for name in ("stdout", "stderr"):  # a caller may have closed them
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (for as long as the process lasts)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # file names that the terminal's encoding lacks

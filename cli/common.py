@@ -20,6 +20,7 @@ from anthropo.plain import say
 if TYPE_CHECKING:
     from anthropo.learning.cohort import Finding
 
+_LONGEST = 2000  # characters of a message
 MOST_FAILURES = 20  # photos that are named one by one
 EXIT_NONE, EXIT_USAGE, EXIT_SOME, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -33,6 +34,8 @@ _FILES = (
 
 def fail(message: str, code: int) -> NoReturn:
     """End the command with one sentence on stderr."""
+    if len(message) > _LONGEST:  # it quotes what was given, be it thousands of digits
+        message = f"{message[: _LONGEST // 2]} … {message[-_LONGEST // 2 :]}"
     say(f"Error: {message}", err=True)
     sys.exit(code)
 
