@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from anthropo.errors import InputError
-from anthropo.files import read_text
+from anthropo.files import MOST_TEXT, read_regular, read_text
 
 #: Kinds of tables that are read.
 SUFFIXES_READ = (".csv", ".tsv", ".xlsx")
@@ -135,16 +135,20 @@ def _workbook(path: Path) -> Iterator[list[str]]:
         raise InputError(
             f"{path}: Excel needs the package openpyxl. Install it, or save the table as CSV in UTF-8."
         ) from None
-    if not path.exists():
-        raise InputError(f"{path}: no such file.")
     try:
-        with zipfile.ZipFile(path) as archive:
+        content = io.BytesIO(read_regular(path, most=MOST_TEXT))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file.") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+    try:
+        with zipfile.ZipFile(content) as archive:
             size = sum(member.file_size for member in archive.infolist())
         if size > _LARGEST_WORKBOOK:
             raise InputError(f"{path}: too large for a table ({size / 1e6:.0f} MB unpacked). Save it as CSV.")
         with warnings.catch_warnings():  # of styles and extensions that matter to nobody here
             warnings.simplefilter("ignore")
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+            book = openpyxl.load_workbook(content, read_only=True, data_only=True)
             rows = [[_words(cell) for cell in row] for row in book.worksheets[0].iter_rows(values_only=True)]
             book.close()
     except InputError:

@@ -80,6 +80,8 @@ def place_to_write(name: str, suffixes: Sequence[str] = (), inputs: Sequence[str
         raise InputError(f"{name}: the suffix says what is written. Use {' or '.join(suffixes)}.")
     if path.is_dir():
         raise InputError(f"{name}: a folder, not a file. Give the name of a file to write.")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{name}: a pipe or a device, not a file. Give the name of a file to write.")
     if not os.access(path.parent, os.W_OK):
         raise InputError(f"{name}: cannot be written. Choose a folder that exists and that you may write to.")
     for given in inputs:

@@ -18,7 +18,16 @@ from anthropo.batch.inputs import Item
 from anthropo.batch.records import MeasuredRecord, Record, Row, is_result_column, passed_through
 from anthropo.batch.scores import diagnostics_of
 from anthropo.errors import InputError
-from anthropo.files import file_sha256, held, read_text, write_atomically
+from anthropo.files import (
+    MOST,
+    file_sha256,
+    held,
+    open_regular,
+    read_regular,
+    read_text,
+    refuse_irregular,
+    write_atomically,
+)
 from anthropo.plain import cell_as_it_was, written
 from anthropo.settings import Settings
 from anthropo.tables import read_rows
@@ -58,7 +67,7 @@ class Output:
             for row in earlier_rows(self.path, "photos", ("photo", "status", "face")):
                 self._earlier.setdefault(row["photo"], []).append(row)
             self._read_partial()
-            self._journal = open(self._partial, "a", encoding="utf-8")  # noqa: SIM115 (open until close)
+            self._journal = io.TextIOWrapper(open_regular(self._partial, "ab", most=None), "utf-8")
             if self.path.exists():
                 os.chmod(self._partial, self.path.stat().st_mode & 0o777)
         except OSError as error:
@@ -161,7 +170,7 @@ class Output:
         """Take over what a killed run has finished."""
         if not os.path.exists(self._partial):
             return
-        data = self._partial.read_bytes()
+        data = read_regular(self._partial)
         if data[: len(_JOURNAL_START)] != _JOURNAL_START[: len(data)]:
             raise InputError(
                 f"{self._partial}: not written by anthropo, which keeps an unfinished run under this name. "
@@ -187,7 +196,7 @@ def decode(path: Path, suffix: str, what: str = "photos") -> list[Row]:
     A CSV may have been saved again by a spreadsheet or by R meanwhile.
     """
     if suffix == ".json":
-        rows: list[Row] = json.loads(read_text(path), parse_constant=_no_number)[what]
+        rows: list[Row] = json.loads(read_text(path, most=MOST), parse_constant=_no_number)[what]
         encode(rows, suffix, what)  # what could not be written again is found now rather than at the end
         return rows
     if suffix == ".csv":
@@ -204,7 +213,8 @@ def decode(path: Path, suffix: str, what: str = "photos") -> list[Row]:
         ]
     import pyarrow.parquet
 
-    table: list[Row] = pyarrow.parquet.read_table(path).to_pylist()
+    with open_regular(path) as parquet:
+        table: list[Row] = pyarrow.parquet.read_table(parquet).to_pylist()
     return table
 
 
@@ -223,6 +233,10 @@ def earlier_rows(path: Path, what: str, keys: Sequence[str]) -> list[Row]:
     """The rows of the table that a run writes again, if any; they have these keys."""
     if not os.path.exists(path) or not os.path.getsize(path):
         return []
+    try:
+        refuse_irregular(os.stat(path))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}. Give another name.") from None
     suffix = path.suffix.lower()
     try:
         rows = decode(path, suffix, what)
