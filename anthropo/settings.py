@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from anthropo._version import __version__
+from anthropo.decoding.limits import MAX_MEGAPIXELS
 from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
 from anthropo.face.fine import fine_sha256
@@ -17,7 +18,6 @@ from anthropo.face.weights import landmark_model
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import ScaleRequest, parse_scale
-from anthropo.photo import MAX_MEGAPIXELS
 from anthropo.reference.tables import DEFAULT_REFERENCE, Reference, load_reference, parse_age, parse_sex
 from anthropo.video import FRAMES
 

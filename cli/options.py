@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anthropo.cli.common import EXIT_USAGE, fail
+from anthropo.decoding.limits import MAX_MEGAPIXELS
 from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import DEFAULT_JITTER
-from anthropo.photo import MAX_MEGAPIXELS
 from anthropo.plain import raw_cells
 from anthropo.video import FRAMES
 from anthropo.workflows.progress import available_cores

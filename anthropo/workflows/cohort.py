@@ -8,18 +8,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anthropo.decoding.limits import MAX_MEGAPIXELS
 from anthropo.encoder.cache import Store
 from anthropo.encoder.encoders import ChipEncoder, Encoder, load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS, HYBRID_REGIONS, IMAGE
 from anthropo.errors import InputError, ModelError, WeightsError, parameter
-from anthropo.face.weights import cache_folder
+from anthropo.files import cache_folder
 from anthropo.learning.cohort import Cohort, Finding, read_cohort
 from anthropo.learning.cohort_checks import check, validate
 from anthropo.learning.cost import parse_cost
 from anthropo.learning.features import Features, extract
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.observation import Observation
-from anthropo.photo import MAX_MEGAPIXELS, Photo
+from anthropo.photo import Photo
 from anthropo.settings import Settings
 from anthropo.workflows.progress import Progress, available_cores, silent
 

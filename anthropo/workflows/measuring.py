@@ -13,13 +13,14 @@ from anthropo.batch.output import Output, by_photo
 from anthropo.batch.patients import PatientRecord, patients, pool_patient
 from anthropo.batch.records import Record
 from anthropo.batch.run import MeasuredFace, run
+from anthropo.decoding.limits import MAX_MEGAPIXELS
 from anthropo.errors import InputError
 from anthropo.face.landmarker import DEFAULT_JITTER, Which
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.scale import ScaleRequest, find_scale, parse_scale
 from anthropo.observation import observe
-from anthropo.photo import MAX_MEGAPIXELS, Photo
+from anthropo.photo import Photo
 from anthropo.settings import Settings
 from anthropo.video import FRAMES
 from anthropo.workflows.progress import Progress, silent

@@ -14,10 +14,10 @@ from anthropo.batch.patients import Patient, PatientRecord, patients, pool_patie
 from anthropo.batch.records import Record
 from anthropo.batch.run import run
 from anthropo.batch.scores import person_of
+from anthropo.decoding.limits import MAX_MEGAPIXELS
 from anthropo.errors import FaceError, InputError, parameter
 from anthropo.face.landmarker import Which
 from anthropo.measurement.landmark_file import Corrections
-from anthropo.photo import MAX_MEGAPIXELS
 from anthropo.reference.growth import MEASURES, Growth, age_span, grow
 from anthropo.reference.phenopacket import phenopacket
 from anthropo.reference.rules import Rule, read_rules
