@@ -258,8 +258,8 @@ def _faces(features: Features | None) -> Iterable[str]:
         portraits.append(photo)
     if portraits:
         yield (
-            f"note: {some(portraits)} show{'' if len(portraits) > 1 else 's'} a face. The model was trained on "
-            "pictures without a face and looks at the middle square only."
+            f"note: {some(portraits)} show{'' if len(portraits) > 1 else 's'} a face. The model was trained "
+            "on pictures without a face and looks at the middle square only."
         )
 
 
