@@ -35,6 +35,7 @@ SCHEMA = "anthropo landmarks 1"
 POINTS = (*(f"p{i}" for i in range(68)), *BETWEEN)
 _DECIMALS = 3
 _NEAR = 0.25  # mean distance, outer-canthal distances, up to which two faces are the same one
+_LEAST_UNIT = 0.25  # of the outer-canthal distance that was found
 
 _HOW = (
     "Pixels of the upright photo at its full size, x to the right, y down, (0, 0) the centre of the first "
@@ -309,6 +310,12 @@ def moved(face: Face, first: Face, file: Landmarks) -> Face:
         offsets = anatomy.instrument(stage).correction.points @ face_axes(face.landmarks)
         for index in (int(name[1:]) for name in names if name not in BETWEEN):
             seen[index] = at[f"p{index}"] - offsets[index]
+    found = outer_canthal_distance(face.landmarks)
+    if min(outer_canthal_distance(seen) for seen in (points, landmarks)) < _LEAST_UNIT * found:
+        raise InputError(
+            f"{file.path}: the outer corners of the eyes, p36 and p45, are moved together; they are what "
+            "everything is measured in. Move them back."
+        )
     camera = head_pose(points)
     outside = int(beyond_border(points, face.size).sum())
     return replace(
