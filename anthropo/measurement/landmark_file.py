@@ -110,11 +110,10 @@ def save_landmarks(path: str | os.PathLike[str], face: Face, digest: str) -> Non
 
     Examples
     --------
-    >>> import anthropo, os, tempfile
+    >>> import anthropo
     >>> seen = anthropo.observe(anthropo.example_photo())
-    >>> path = os.path.join(tempfile.mkdtemp(), "astronaut.landmarks.json")
-    >>> anthropo.measurement.save_landmarks(path, seen.face, seen.digest)
-    >>> anthropo.measurement.read_landmarks(path).points.shape
+    >>> anthropo.measurement.save_landmarks("astronaut.landmarks.json", seen.face, seen.digest)
+    >>> anthropo.measurement.read_landmarks("astronaut.landmarks.json").points.shape
     (74, 2)
     """
     write_atomically(Path(path), landmarks_text(face, digest).encode())
@@ -140,11 +139,10 @@ def read_landmarks(path: str | os.PathLike[str]) -> Landmarks:
 
     Examples
     --------
-    >>> import anthropo, os, tempfile
+    >>> import anthropo
     >>> seen = anthropo.observe(anthropo.example_photo())
-    >>> path = os.path.join(tempfile.mkdtemp(), "astronaut.landmarks.json")
-    >>> anthropo.measurement.save_landmarks(path, seen.face, seen.digest)
-    >>> anthropo.measurement.read_landmarks(path).moved
+    >>> anthropo.measurement.save_landmarks("astronaut.landmarks.json", seen.face, seen.digest)
+    >>> anthropo.measurement.read_landmarks("astronaut.landmarks.json").moved
     {}
     """
     where = os.fspath(path)
