@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from anthropo.encoder.regions import IMAGE
 from anthropo.errors import InputError, parameter
+from anthropo.files import held
 from anthropo.learning.cohort import Finding, read_cohort
 from anthropo.learning.cohort_checks import validate
 from anthropo.workflows.cohort import CohortError, CohortRequest, settings_for
@@ -233,15 +234,16 @@ def finetune(
     path = Path(output)
     prepared = cohort if isinstance(cohort, Prepared) else prepare(cohort, request, progress=progress)
     torch.set_num_threads(request.reading.jobs)
-    finetuned = train(
-        prepared.training,
-        folder=folder_of(path),
-        device=device_of(request.device),
-        command=command,
-        report=report,
-        restart=not request.resume,
-    )
-    finetuned.network.save(path)
-    if not keep_checkpoint:
-        shutil.rmtree(folder_of(path), ignore_errors=True)
+    with held(path):
+        finetuned = train(
+            prepared.training,
+            folder=folder_of(path),
+            device=device_of(request.device),
+            command=command,
+            report=report,
+            restart=not request.resume,
+        )
+        finetuned.network.save(path)
+        if not keep_checkpoint:
+            shutil.rmtree(folder_of(path), ignore_errors=True)
     return finetuned
