@@ -22,6 +22,7 @@ from anthropo.encoder.checkpoint import INSTALL, fill_state, read_state
 from anthropo.encoder.regions import crops, geometry_digest, middle_square
 from anthropo.errors import InputError, WeightsError
 from anthropo.face.weights import KNOWN, read_checked
+from anthropo.files import read_regular
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -224,7 +225,7 @@ def load_encoder(name: str = "face-resnet", *, weights: str | os.PathLike[str] |
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such weights file.") from None
     except OSError as error:

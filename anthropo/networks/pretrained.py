@@ -15,7 +15,7 @@ from anthropo.encoder.encoders import UNKNOWN_LICENCE, classifying_layers, impor
 from anthropo.encoder.resnet import ResNet, read_weights
 from anthropo.errors import AnthropoError, InputError, WeightsError, parameter
 from anthropo.face.weights import KNOWN, read_checked
-from anthropo.files import file_sha256
+from anthropo.files import file_sha256, read_regular
 from anthropo.learning.bundle import SUFFIX
 from anthropo.networks.architectures import FITTING, TIMM
 from anthropo.networks.network import Network
@@ -87,7 +87,7 @@ def _cached(body: nn.Module, backbone: str) -> Origin:
             f"{parameter('warm_start', 'none')}."
         )
     network: Any = body.network
-    tables = read_state(path.read_bytes(), str(path))
+    tables = read_state(read_regular(path), str(path))
     fill_state(network, tables, str(path), backbone, classifying_layers(network))
     return _origin(
         f"{settings.architecture or name}.{settings.tag} (ImageNet)",
@@ -122,7 +122,7 @@ def _file(body: nn.Module, backbone: str, view: str, path: Path) -> Origin:
     if path.suffix == SUFFIX or _is_network(path):
         return _of_network(body, backbone, view, path)
     network: Any = body if backbone == "deepgestalt" else body.network
-    tables = read_state(path.read_bytes(), str(path))
+    tables = read_state(read_regular(path), str(path))
     fill_state(network, tables, str(path), backbone, _UNUSED.get(backbone) or classifying_layers(network))
     return _origin(path.name, file_sha256(path), UNKNOWN_LICENCE, False)
 

@@ -24,7 +24,7 @@ class Page:
         self.path = path
         self._pictures: dict[tuple[str, int], str] = {}
         self._lock = threading.Lock()
-        if os.path.isdir(path) or not os.path.isdir(path.parent):
+        if (path.exists() and not path.is_file()) or not os.path.isdir(path.parent):
             raise InputError(f"{path}: cannot be written. Name a file in a folder that exists.")
 
     def missing(self, item: Item) -> bool:

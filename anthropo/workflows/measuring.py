@@ -167,6 +167,10 @@ def measure_items(
                 advance()
     except KeyboardInterrupt:
         interrupted = True
+    except BaseException:
+        if table:
+            table.release()
+        raise
     if table:
         table.close(items)
     pooled = []

@@ -528,3 +528,9 @@ def test_all_of_a_csv_fails_with_exit_code_one(tmp_path: Path, invoke: Invoke) -
     result: Any = invoke("measure", tmp_path / "a.csv")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == f"{tmp_path}/gone.png: no such file.\n"
+
+
+def test_closed_output_is_no_traceback(astronaut_png: Path) -> None:
+    command = f"exec {sys.executable} -c 'from anthropo.cli import main; main()' measure {astronaut_png} >&-"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
