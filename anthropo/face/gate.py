@@ -143,10 +143,11 @@ def smile(points: Floats) -> float:
 
 
 def eye_opening(points: Floats) -> float:
-    """Fissure height to length of the more closed eye."""
+    """Fissure height to length of the more closed eye; 0 of one whose canthi lie on one place."""
     eyes = points[[(36, 37, 38, 39, 40, 41), (45, 44, 43, 42, 47, 46)]]
     heights = np.linalg.norm(eyes[:, [1, 2]] - eyes[:, [5, 4]], axis=-1).mean(1)
-    return float((heights / np.linalg.norm(eyes[:, 0] - eyes[:, 3], axis=-1)).min())
+    lengths = np.linalg.norm(eyes[:, 0] - eyes[:, 3], axis=-1)
+    return float(np.divide(heights, lengths, out=np.zeros(2), where=lengths > 0).min())
 
 
 # The aligned face's box, in fractions of its side: across the nasal root between the inner canthi,
