@@ -7,6 +7,7 @@ import click
 from anthropo.cli import options
 from anthropo.cli.common import command_line, in_one_sentence, place_to_write, progress
 from anthropo.cli.finetune import RECIPES, recipe_options, reported, show_gathered, training_options
+from anthropo.plain import say
 from anthropo.report.bench import write_rows
 from anthropo.report.compare_networks import print_compared, write_compared
 from anthropo.workflows.comparison import compare_networks, prepare_comparison
@@ -80,13 +81,13 @@ def command(
                 request,
                 command=command_line(ctx),
                 report=report,
-                begin=lambda backbone: click.echo(f"{backbone}:", err=True),
+                begin=lambda backbone: say(f"{backbone}:", err=True),
             )
         for note in result.notes:
-            click.echo(f"note: {note}", err=True)
+            say(f"note: {note}", err=True)
         print_compared(result.networks)
         if path.suffix.lower() == ".html":
             write_compared(path, result.networks)
         else:
             write_rows(path, result.rows())
-        click.echo(f"{path}: written; the networks are in {folder}.", err=True)
+        say(f"{path}: written; the networks are in {folder}.", err=True)

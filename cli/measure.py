@@ -25,10 +25,12 @@ from anthropo.cli.common import (
     place_to_write,
     progress,
     show_first,
+    show_gate,
     terminate_like_ctrl_c,
 )
 from anthropo.errors import AnthropoError, InputError
 from anthropo.measurement.landmark_file import Corrections
+from anthropo.plain import say
 from anthropo.report.tables import print_face, print_overview, print_person
 from anthropo.settings import Settings
 from anthropo.workflows.measuring import MeasuredPhotos, measure_items
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     "each time). A second run adds to a table only what is new, changed or failed; rows of other photos "
     "stay.",
 )
+@options.raw_option
 @click.option(
     "--overlay", metavar="DIR", help="Write each photo with its landmarks and measured lines to DIR."
 )
@@ -171,7 +174,7 @@ def command(
         elif people and not measured.interrupted:
             people.write(measured.people)
             of = f"{sum(person.ok for person in measured.people)} of {len(measured.people)}"
-            click.echo(f"{output}: {of} people measured.", err=True)
+            say(f"{output}: {of} people measured.", err=True)
         elif not table:
             _show(measured, patient)
         sys.exit(_tell(measured, place, page is not None))
@@ -220,12 +223,14 @@ def _tell(measured: MeasuredPhotos, place: Path | None, page: bool) -> int:
     failures, total = len(measured.reasons), measured.total
     if measured.interrupted and not page:
         kept = f" and kept in {place}. Run the same command to continue" if place else ""
-        click.echo(f"Interrupted: {measured.finished} of {total} photos finished{kept}.", err=True)
+        say(f"Interrupted: {measured.finished} of {total} photos finished{kept}.", err=True)
     elif place:
         extra = f", {measured.earlier} of them by an earlier run" if measured.earlier and not page else ""
         failed = f", {failures} failed" if failures and not page else ""
         good = measured.finished - failures
-        click.echo(f"{place}: {good} of {total} photos measured{extra}{failed}.", err=True)
+        say(f"{place}: {good} of {total} photos measured{extra}{failed}.", err=True)
+    if measured.gate.total > 1:
+        show_gate(measured.gate)
     if measured.interrupted:
         return EXIT_INTERRUPTED
     if not failures:
@@ -242,7 +247,7 @@ def _show(measured: MeasuredPhotos, patient: bool) -> None:
                 print_person(person)
     elif patient:
         if measured.people:
-            click.echo(as_csv(measured.people), nl=False)
+            say(as_csv(measured.people), nl=False)
     elif len(measured.items) == 1:
         for record in records:
             if record.ok:
@@ -250,4 +255,4 @@ def _show(measured: MeasuredPhotos, patient: bool) -> None:
     elif sys.stdout.isatty():
         print_overview(records)
     elif records:
-        click.echo(as_csv(records), nl=False)
+        say(as_csv(records), nl=False)

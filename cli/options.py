@@ -15,6 +15,7 @@ from anthropo.cli.common import EXIT_USAGE, fail
 from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import DEFAULT_JITTER
 from anthropo.photo import MAX_MEGAPIXELS
+from anthropo.plain import raw_cells
 from anthropo.video import FRAMES
 from anthropo.workflows.progress import available_cores
 
@@ -74,7 +75,16 @@ def output_option(metavar: str, text: str, *, required: bool = False) -> Decorat
     return click.option("-o", "--output", metavar=metavar, required=required, help=text)
 
 
+def _raw(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.with_resource(raw_cells())
+
+
 # fmt: off
+raw_option: Decorator = click.option(
+    "--raw", is_flag=True, expose_value=False, callback=_raw,
+    help="Write cells that begin with =, +, - or @ to CSV as they are. Without it they get an apostrophe, "
+    "so that no spreadsheet takes a name for a formula.")
 photos_argument: Decorator = click.argument("photos", metavar="PHOTO...", nargs=-1, required=True)
 model_option: Decorator = click.option(
     "--model", metavar="MODEL", required=True, help="What `anthropo train` wrote.")

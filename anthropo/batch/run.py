@@ -6,9 +6,9 @@ import contextlib
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from anthropo.batch.inputs import Item
 from anthropo.batch.records import FacePlace, Record, VideoSummary
@@ -25,7 +25,11 @@ from anthropo.observation import Observation, observe, observe_all
 from anthropo.reference.tables import parse_age
 from anthropo.reference.zscore import disagreement
 from anthropo.settings import Settings
+from anthropo.threads import leave
 from anthropo.video import is_video, open_video, unreadable
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,13 +57,18 @@ def run(
     """Records of photographs, which are measured on `jobs` threads; they come as photos finish.
 
     The heavy work runs outside Python's global lock. Closing the iterator (also by Ctrl-C) lets the
-    photos that are under way finish and starts no other.
+    photos that are under way finish, for some seconds, and starts no other.
     """
     once = iter({item.path: item for item in items}.values())
     if jobs <= 1:
         yield from (measure_item(item, settings, on_face) for item in once)
         return
+    # here, since importing them takes longer than a photo needs to be decoded
+    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
     pool = ThreadPoolExecutor(jobs)
+
+    pending: set[Future[list[Record]]] = set()
 
     def begin(count: int) -> set[Future[list[Record]]]:
         return {pool.submit(measure_item, item, settings, on_face) for item in islice(once, count)}
@@ -72,7 +81,7 @@ def run(
                 pending |= begin(1)
                 yield future.result()
     finally:
-        pool.shutdown(cancel_futures=True)
+        leave(pool, pending)
 
 
 def measure_item(item: Item, settings: Settings, on_face: OnFace | None = None) -> list[Record]:
