@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import in_one_sentence, place_to_write, progress, show_findings
+from anthropo.cli.common import in_one_sentence, place_to_write, progress, show_findings, show_gate
 from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.learning.evaluation import Evaluation
@@ -116,6 +116,7 @@ def command(
         for note in result.notes:
             say(f"note: {note}", err=True)
         _show(result.evaluations, compared=bool(compare))
+        show_gate(result.gate)
         if path:
             write_evaluations(path, result.evaluations)
             say(f"{path}: written.", err=True)

@@ -25,6 +25,7 @@ from anthropo.cli.common import (
     place_to_write,
     progress,
     show_first,
+    show_gate,
     terminate_like_ctrl_c,
 )
 from anthropo.errors import AnthropoError, InputError
@@ -228,6 +229,8 @@ def _tell(measured: MeasuredPhotos, place: Path | None, page: bool) -> int:
         failed = f", {failures} failed" if failures and not page else ""
         good = measured.finished - failures
         say(f"{place}: {good} of {total} photos measured{extra}{failed}.", err=True)
+    if measured.gate.total > 1:
+        show_gate(measured.gate)
     if measured.interrupted:
         return EXIT_INTERRUPTED
     if not failures:

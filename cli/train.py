@@ -17,6 +17,7 @@ from anthropo.cli.common import (
     place_to_write,
     progress,
     show_findings,
+    show_gate,
 )
 from anthropo.learning.evaluation import Evaluation, model_name
 from anthropo.plain import say
@@ -132,6 +133,7 @@ def show_trained(result: TrainResult) -> None:
     for note in result.notes:
         say(f"note: {note}", err=True)
     _show_figures(result.evaluations)
+    show_gate(result.gate)
     _show_decision(result)
     model = result.trained.model
     if isinstance(model, LabelModel) and model.novelty is not None and model.alarm > 0:

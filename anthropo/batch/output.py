@@ -98,6 +98,11 @@ class Output:
             return False
         return digest == _cell(known[0], "sha256") and stamp == (_cell(known[0], "landmarks") or "")
 
+    def gate_failed(self, photo: str) -> list[list[str]]:
+        """The failed checks of the faces that an earlier run measured on a photo."""
+        rows = self._rows(self._new.get(photo, [])) or self._earlier.get(photo, [])
+        return [_failed_checks(row) for row in rows if row["status"] == "ok"]
+
     def add(self, records: list[Record]) -> None:
         """Keep one photo's records."""
         # first, so that an interruption while the journal is written loses nothing
@@ -182,6 +187,12 @@ class Output:
                 records = [Record.from_json(record) for record in json.loads(line)]
                 self._new[records[0].photo] = records
         os.truncate(self._partial, data.rfind(b"\n") + 1)
+
+
+def _failed_checks(row: Row) -> list[str]:
+    if "gate_failed" in row:
+        return str(row["gate_failed"] or "").split()
+    return [name for name, check in (row.get("gate") or {}).items() if not check["ok"]]
 
 
 def _cell(row: Row, key: str) -> Any:

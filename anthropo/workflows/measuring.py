@@ -15,6 +15,7 @@ from anthropo.batch.records import Record
 from anthropo.batch.run import MeasuredFace, run
 from anthropo.decoding.limits import MAX_MEGAPIXELS
 from anthropo.errors import InputError
+from anthropo.face.gate import GateSummary
 from anthropo.face.landmarker import DEFAULT_JITTER, Which
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.landmark_file import Corrections
@@ -86,6 +87,7 @@ class MeasuredPhotos:
 
     items: tuple[Item, ...]  # all of them
     records: Mapping[str, list[Record]]  # of this run, by photo
+    gate: GateSummary  # of all measured faces, an earlier run's included
     earlier: int = 0  # photos that an earlier run had finished
     interrupted: bool = False  # by Ctrl-C or a cluster's scheduler
     people: tuple[PatientRecord, ...] = ()  # if these were asked for
@@ -174,6 +176,9 @@ def measure_items(
         raise
     if table:
         table.close(items)
+    failed = [record.gate_failed for of_photo in records.values() for record in of_photo if record.ok]
+    before = {item.path for item in items} - records.keys() if table else set()
+    failed += [names for path in before if table for names in table.gate_failed(path)]
     pooled = []
     if not interrupted:
         known = by_photo(table.path, {i.path for i in items}) if table and people else records
@@ -184,6 +189,7 @@ def measure_items(
         earlier=len({item.path for item in items}) - total,
         interrupted=interrupted,
         people=tuple(pooled),
+        gate=GateSummary.of(failed),
     )
 
 
