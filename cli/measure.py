@@ -97,7 +97,7 @@ if TYPE_CHECKING:
 )
 @options.jitter_option
 @options.landmark_model_option
-@options.max_megapixels_option
+@options.limits_options
 @options.passed_as("settings", Settings)
 def command(
     photos: tuple[str, ...],

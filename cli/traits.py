@@ -80,7 +80,7 @@ from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prep
 @options.jobs_option
 @options.landmarks_option
 @options.landmark_model_option
-@options.max_megapixels_option
+@options.limits_options
 @options.passed_as("request", TraitsRequest)
 def command(
     photos: tuple[str, ...],

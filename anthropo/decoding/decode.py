@@ -69,7 +69,7 @@ def decode(
         return _elsewhere(data, kind, where, digest, short_side, limits, spent)
     try:
         picture = open_picture(data, kind, where, short_side=short_side, limits=limits)
-        with memory.taken(picture.needed):
+        with memory.taken(picture.needed, keep=picture.kept):
             picture.load()
             return _here(picture)
     except ExcessError as error:
@@ -151,8 +151,8 @@ def _elsewhere(
 
     def work(one: Worker) -> Decoded:
         one.ask(request, data)
-        needed = checked(one.answer(left), where, limits)["needed"]
-        with memory.taken(needed):
+        costs = checked(one.answer(left), where, limits)
+        with memory.taken(costs["needed"], keep=costs["kept"]):
             one.go()
             answer = checked(one.answer(left), where, limits)
             size = tuple(answer["size"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from anthropo.decoding.worker import Message
 from anthropo.errors import PhotoError, parameter
 
 T = TypeVar("T")
+VIDEO = "video"
 
 
 def guarded(work: Callable[[Worker], T], where: str, kind: str, key: Callable[[], str], limits: Limits) -> T:
@@ -47,9 +49,8 @@ def checked(answer: Message, where: str, limits: Limits, what: str = "photo") ->
 
 
 def _refusal(where: str, kind: str, death: Death, begin: str, end: str = "") -> PhotoError:
-    if death.deadline is None:
-        how, fix = death.how, "Export it again, a photo as JPEG"
-    else:
+    how, fix = death.how, "Export the video again" if kind == VIDEO else "Export the photo as JPEG"
+    if death.deadline is not None:
         how = f"took more than {death.deadline:g} s"
-        fix = f"Export it again, or allow more with {parameter('deadline', f'{4 * death.deadline:g}')}"
+        fix += f", or allow more time with {parameter('deadline', math.ceil(4 * death.deadline))}"
     return PhotoError(f"{where}: {begin} {kind} file {how}{end}. {fix}.")

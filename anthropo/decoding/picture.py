@@ -50,6 +50,11 @@ class Picture:
     needed: int  # bytes for decoding and for the pixels, about
     orientation: int = 1  # of EXIF, still to be undone; known once the picture is loaded
 
+    @property
+    def kept(self) -> int:
+        """Bytes of the pixels alone."""
+        return self.image.width * self.image.height * _RGB
+
     def load(self) -> None:
         """Decode; a PhotoError or MemoryError says why that cannot be done."""
         try:

@@ -100,7 +100,7 @@ def _answer(request: Message, requests: IO[bytes], replies: IO[bytes]) -> None:
     picture = open_picture(
         data, request["kind"], request["where"], short_side=request["short_side"], limits=limits
     )
-    send(replies, {"needed": picture.needed})
+    send(replies, {"needed": picture.needed, "kept": picture.kept})
     if not read(requests, 1):  # the other side waits until there is memory
         return
     picture.load()

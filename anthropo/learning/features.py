@@ -254,7 +254,9 @@ def _face(
 def read_picture(path: str, settings: Settings, encoder: Encoder) -> Photo:
     """A picture without a face, as fine as the encoder needs it."""
     side = max(encoder.size, _LEAST_SIDE)
-    return read_photo(path, short_side=side, max_megapixels=settings.max_megapixels)
+    return read_photo(
+        path, short_side=side, max_megapixels=settings.max_megapixels, deadline=settings.deadline
+    )
 
 
 def _complete(kept: dict[str, NDArray[Any]], no_face: bool, regions: int, dimension: int) -> bool:

@@ -13,7 +13,7 @@ from anthropo.batch.output import Output, by_photo
 from anthropo.batch.patients import PatientRecord, patients, pool_patient
 from anthropo.batch.records import Record
 from anthropo.batch.run import MeasuredFace, run
-from anthropo.decoding.limits import MAX_MEGAPIXELS
+from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
 from anthropo.errors import InputError
 from anthropo.face.gate import GateSummary
 from anthropo.face.landmarker import DEFAULT_JITTER, Which
@@ -40,6 +40,7 @@ def measure(
     fine: bool = True,
     force: bool = False,
     max_megapixels: float | None = MAX_MEGAPIXELS,
+    deadline: float | None = DEADLINE,
 ) -> list[Measurement]:
     """Measure the face of one photograph.
 
@@ -50,7 +51,7 @@ def measure(
         Such as ``"sticker=20"``; gives millimetres.
     face : {"one", "largest"}
         With several faces: refuse the photo, or take the largest.
-    jitter, landmark_model, fine, force, max_megapixels
+    jitter, landmark_model, fine, force, max_megapixels, deadline
         As for `anthropo.Settings`.
 
     Returns
@@ -73,7 +74,12 @@ def measure(
     (0.38, 'ex-ex')
     """
     settings = Settings(
-        face=face, jitter=jitter, landmark_model=landmark_model, fine=fine, max_megapixels=max_megapixels
+        face=face,
+        jitter=jitter,
+        landmark_model=landmark_model,
+        fine=fine,
+        max_megapixels=max_megapixels,
+        deadline=deadline,
     )
     seen = observe(photo, settings)
     request = parse_scale(scale) if isinstance(scale, str) else scale
@@ -201,6 +207,7 @@ def measure_table(
     jitter: int = DEFAULT_JITTER,
     landmark_model: str | None = None,
     max_megapixels: float | None = MAX_MEGAPIXELS,
+    deadline: float | None = DEADLINE,
     fine: bool = True,
     force: bool = False,
     texture: bool = False,
@@ -220,7 +227,9 @@ def measure_table(
         named, a row each; in folders they are passed over.
     jobs : int
         Threads.
-    face, jitter, landmark_model, max_megapixels, fine, force, texture, scale, references, sex, frames
+    face, jitter, landmark_model, max_megapixels, deadline, fine, force, texture, scale, references, sex
+        As for `anthropo.Settings`.
+    frames : int
         As for `anthropo.Settings`.
     age : float, optional
         Years.
@@ -247,7 +256,8 @@ def measure_table(
     (['ok', 'failed'], '-0.1')
     """
     settings = Settings(
-        face=face, jitter=jitter, landmark_model=landmark_model, max_megapixels=max_megapixels, fine=fine,
+        face=face, jitter=jitter, landmark_model=landmark_model, max_megapixels=max_megapixels,
+        deadline=deadline, fine=fine,
         force=force, texture=texture, scale=scale, sex=sex, age=None if age is None else str(age),
         references=(references,) if isinstance(references, str) else tuple(references), frames=frames,
         corrections=None if landmarks is None else Corrections(os.fspath(landmarks)),
