@@ -50,7 +50,7 @@ PQ, HLG = 16, 18
 _GAMMA_OF_SRGB = (0.445, 0.465)  # gAMA that means sRGB: 1/2.2, as written with few digits
 
 _EXIF, _INTEROPERABILITY, _SPACE, _INDEX = 0x8769, 0xA005, 0xA001, 1
-_NO_CURVE = "its colours have a curve that is not known (code {})"
+_NO_CURVE = "Its colours have a curve that is not known (code {})"
 
 Image_ = Image.Image
 
@@ -61,14 +61,14 @@ class Colours:
 
     convert: Callable[[Image_], Image_] | None = None  # of mode RGB or L or CMYK to RGB; None: they are
     takes: str = "RGB"  # mode of the pixels that `convert` needs
-    note: str = ""  # what of the file could not be used, as a part of a sentence
+    remark: str = ""  # where they are not quite what the file means, a sentence
 
 
 SRGB = Colours()
 
 
 def colours(image: Image_, data: bytes) -> Colours:
-    """What is to be done with an opened picture's colours; a note where what the file says is of no use."""
+    """What is to be done with an opened picture's colours; a remark where what the file says is of no use."""
     info: dict[Any, Any] = image.info
     points = _png_code_points(data) if data.startswith(_PNG) else None
     if points:
@@ -80,7 +80,7 @@ def colours(image: Image_, data: bytes) -> Colours:
         return _of_code_points(nclx["color_primaries"], nclx["transfer_characteristics"])
     if "srgb" not in info and ("gamma" in info or "chromaticity" in info):
         return _of_gamma(info.get("gamma"), info.get("chromaticity"))
-    if b"R03" in info.get("exif", b"") and _is_adobe_rgb(image):
+    if b"R03" in (info.get("exif") or b"") and _is_adobe_rgb(image):
         return _of_space(_ADOBE, _D65, _ADOBE_GAMMA)
     return SRGB
 
@@ -89,7 +89,7 @@ def _of_profile(profile: bytes | None, mode: str) -> Colours:
     if profile == b"":
         return SRGB
     if not profile or len(profile) > _MOST_PROFILE or not colours_of(profile):
-        return Colours(note=f"its colour profile is damaged; {_AS_SRGB}")
+        return Colours(remark=f"Its colour profile is damaged; {_AS_SRGB}.")
     if is_srgb(profile):
         return SRGB
     points = signalled(profile)
@@ -103,11 +103,11 @@ def _of_profile(profile: bytes | None, mode: str) -> Colours:
     elif space == b"CMYK" and mode == "CMYK":
         takes = "CMYK"
     else:
-        return Colours(note=f"its colour profile is for other pixels than it has; {_AS_SRGB}")
+        return Colours(remark=f"Its colour profile is for other pixels than it has; {_AS_SRGB}.")
     try:
         return Colours(_transform(profile, takes), takes)
     except Exception:  # a foreign library, which may raise anything
-        return Colours(note=f"its colour profile is damaged; {_AS_SRGB}")
+        return Colours(remark=f"Its colour profile is damaged; {_AS_SRGB}.")
 
 
 @lru_cache(maxsize=8)
@@ -128,24 +128,26 @@ def _transform(profile: bytes, takes: str) -> Callable[[Image_], Image_]:
 
 def _of_code_points(primaries: int, transfer: int, *, full_range: bool = True) -> Colours:
     if primaries not in PRIMARIES:
-        return Colours(note=f"its colours have primaries that are not known (code {primaries}); {_AS_SRGB}")
+        return Colours(
+            remark=f"Its colours have primaries that are not known (code {primaries}); {_AS_SRGB}."
+        )
     space = PRIMARIES[primaries]
     if transfer in (PQ, HLG):
         from anthropo.decoding.hdr import to_srgb
 
         found = Colours(
             partial(to_srgb, transfer == PQ, space),
-            note="a picture of high dynamic range; its highlights are darkened to fit into sRGB",
+            remark="A picture of high dynamic range; its highlights are darkened to fit into sRGB.",
         )
     elif transfer in _LIKE_SRGB:
         found = SRGB if space == PRIMARIES[1] else _of_space(*space, None)
     elif transfer in _GAMMAS:
         found = _of_space(*space, _GAMMAS[transfer])
     else:
-        return Colours(note=f"{_NO_CURVE.format(transfer)}; {_AS_SRGB}")
+        return Colours(remark=f"{_NO_CURVE.format(transfer)}; {_AS_SRGB}.")
     if full_range:
         return found
-    return Colours(partial(_widened, found.convert), note=found.note)
+    return Colours(partial(_widened, found.convert), remark=found.remark)
 
 
 def _widened(then: Callable[[Image_], Image_] | None, image: Image_) -> Image_:
@@ -159,6 +161,8 @@ def _of_gamma(gamma: float | None, chromaticity: tuple[float, ...] | None) -> Co
     """PNG's gAMA and cHRM."""
     primaries, white = _REC709, _D65
     if chromaticity:
+        if len(chromaticity) != 8:
+            return Colours(remark=f"Its chromaticities are damaged; {_AS_SRGB}.")
         x, y, *rest = chromaticity
         red, green, blue = zip(rest[::2], rest[1::2], strict=True)
         if all(abs(a - b) < 0.002 for a, b in zip(chromaticity, (*_D65, *sum(_REC709, ())), strict=True)):
@@ -166,7 +170,7 @@ def _of_gamma(gamma: float | None, chromaticity: tuple[float, ...] | None) -> Co
         else:
             primaries, white = (red, green, blue), (x, y)
     if gamma is not None and not 0.05 <= gamma <= 5:
-        return Colours(note=f"its gamma of {gamma:g} is none; {_AS_SRGB}")
+        return Colours(remark=f"Its gamma of {gamma:g} is none; {_AS_SRGB}.")
     if gamma is None or (chromaticity is None and _GAMMA_OF_SRGB[0] <= gamma <= _GAMMA_OF_SRGB[1]):
         return _of_space(primaries, white, None) if chromaticity else SRGB
     return _of_space(primaries, white, 1 / gamma)
@@ -177,7 +181,7 @@ def _of_space(primaries: tuple[Pair, Pair, Pair], white: Pair, gamma: float | No
     try:
         return Colours(_transform(_profile(primaries, white, gamma), "RGB"))
     except Exception:  # of numbers that a file states, which a library may refuse
-        return Colours(note=f"its colours have primaries that span none; {_AS_SRGB}")
+        return Colours(remark=f"Its colours have primaries that span none; {_AS_SRGB}.")
 
 
 @lru_cache(maxsize=8)

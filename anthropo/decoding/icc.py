@@ -55,9 +55,9 @@ def is_srgb(profile: bytes) -> bool:
         if colours_of(profile) != b"RGB ":
             return False
         numbers = [n / 65536 for name in _COLORANTS for n in struct.unpack(">3i", tags[name][8:20])]
-        return all(
-            abs(n - known) < _COLORANT_ERROR for n, known in zip(numbers, _SRGB, strict=True)
-        ) and all(_is_srgb_curve(tags[name]) for name in _CURVES)
+        return all(abs(n - known) < _COLORANT_ERROR for n, known in zip(numbers, _SRGB, strict=True)) and all(
+            _is_srgb_curve(tags[name]) for name in _CURVES
+        )
     except (KeyError, IndexError, ValueError, ArithmeticError, struct.error):
         return False  # odd or damaged, which a library finds out
 
