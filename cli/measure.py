@@ -12,7 +12,8 @@ import click
 
 from anthropo.batch.beside import Beside, LandmarkFiles
 from anthropo.batch.inputs import Item, collect
-from anthropo.batch.output import Output, as_csv
+from anthropo.batch.long import long_path, write_long
+from anthropo.batch.output import Output, as_csv, records_of
 from anthropo.batch.patients import People, patients, photos_table
 from anthropo.cli import options
 from anthropo.cli.common import (
@@ -63,6 +64,12 @@ if TYPE_CHECKING:
     help="One answer per person instead of one per photo: photos that share a name in the column `patient`, "
     "or all photos where there is no such column. Beside -o people.csv, people.photos.json keeps the photos.",
 )
+@click.option(
+    "--long",
+    is_flag=True,
+    help="Write -o FILE.csv or .parquet in long form: a row for each measurement, with its value, interval, "
+    "unit, z, reference, status and reason. Beside -o long.csv, long.photos.json keeps the photos.",
+)
 @options.frames_option
 @options.face_option
 @options.jobs_option
@@ -107,6 +114,7 @@ def command(
     save_landmarks: str | None,
     landmarks: str | None,
     patient: bool,
+    long: bool,
     jobs: int,
     permissive: bool,
 ) -> None:
@@ -140,6 +148,7 @@ def command(
       anthropo measure portrait.jpg -o portrait.html --sex female --age 31
       anthropo measure portrait.jpg --scale sticker=20 --reference niosh-adults --reference frl-adults
       anthropo measure cohort.csv --patient -o people.csv
+      anthropo measure cohort.csv --long -o long.csv
       anthropo measure clip.mp4 --face largest
       anthropo measure portrait.jpg --save-landmarks portrait.json
       anthropo measure portrait.jpg --landmarks portrait.json
@@ -162,8 +171,11 @@ def command(
         if patient:
             patients(items)  # refuses what contradicts itself before anything is measured
         page = _page(output) if output and output.lower().endswith(".html") and not patient else None
-        place = photos_table(output) if output and patient else Path(output) if output else None
-        people = People(output) if output and patient else None
+        if long and not output:
+            raise InputError("--long is a table: name it with -o FILE.csv or FILE.parquet.")
+        tidy = long_path(output) if output and long else None
+        place = photos_table(output) if output and (patient or long) else Path(output) if output else None
+        people = People(output) if output and patient and not long else None
         table = Output(str(place), settings) if place and not page else None
         measured = measure_items(
             items, settings, jobs=jobs, table=table, beside=[*filter(None, [page]), *beside], people=patient,
@@ -171,6 +183,9 @@ def command(
         )  # fmt: skip
         if page:
             page.write(measured.listed)
+        elif tidy and place and not measured.interrupted:
+            write_long(tidy, measured.people if patient else records_of(place))
+            say(f"{tidy}: written in long form; {place} keeps the photos.", err=True)
         elif people and not measured.interrupted:
             people.write(measured.people)
             of = f"{sum(person.ok for person in measured.people)} of {len(measured.people)}"

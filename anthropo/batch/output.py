@@ -288,10 +288,15 @@ def as_csv(records: Iterable[MeasuredRecord]) -> str:
     return encode([record.to_row() for record in records], ".csv").decode()
 
 
+def records_of(path: Path) -> list[Record]:
+    """The records in a JSON table of the same version."""
+    return [Record.from_json(row) for row in decode(path, ".json")]
+
+
 def by_photo(path: Path, photos: Container[str]) -> dict[str, list[Record]]:
     """The records of these photos in a JSON table of the same version."""
     records: dict[str, list[Record]] = {}
-    for row in decode(path, ".json"):
-        if row["photo"] in photos:
-            records.setdefault(row["photo"], []).append(Record.from_json(row))
+    for record in records_of(path):
+        if record.photo in photos:
+            records.setdefault(record.photo, []).append(record)
     return records

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from anthropo.batch.beside import Beside
 from anthropo.batch.inputs import Item, collect
+from anthropo.batch.long import long_rows
 from anthropo.batch.output import Output, by_photo
 from anthropo.batch.patients import PatientRecord, patients, pool_patient
 from anthropo.batch.records import Record
@@ -124,11 +125,15 @@ class MeasuredPhotos:
         for path in dict.fromkeys(item.path for item in self.items):
             yield from self.records.get(path, [])
 
-    def to_frame(self) -> pd.DataFrame:
-        """A row for each person, or for each face of each photo; the columns of the CSV output."""
+    def to_frame(self, *, long: bool = False) -> pd.DataFrame:
+        """A row for each person, or for each face of each photo; the columns of the CSV output.
+
+        In long form a row for each measurement of each.
+        """
         import pandas as pd
 
-        return pd.DataFrame([record.to_row() for record in self.people or self.listed])
+        records = self.people or self.listed
+        return pd.DataFrame(list(long_rows(records)) if long else [record.to_row() for record in records])
 
 
 def measure_items(
