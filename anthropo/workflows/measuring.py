@@ -208,6 +208,7 @@ def measure_table(
     fine: bool = True,
     force: bool = False,
     texture: bool = False,
+    long: bool = False,
     scale: str | None = None,
     references: Sequence[str] = (),
     sex: str | None = None,
@@ -226,6 +227,8 @@ def measure_table(
         Threads.
     face, jitter, landmark_model, max_megapixels, fine, force, texture, scale, references, sex, frames
         As for `anthropo.Settings`.
+    long : bool
+        A row for each measurement of each face, with the columns of `anthropo measure --long`.
     age : float, optional
         Years.
     landmarks : path, optional
@@ -260,7 +263,7 @@ def measure_table(
     items = _named(photos)
     if not items:
         raise InputError("No photograph was named.")
-    return measure_items(items, settings, jobs=jobs).to_frame()
+    return measure_items(items, settings, jobs=jobs).to_frame(long=long)
 
 
 def patient_table(

@@ -17,7 +17,7 @@ def test_long_form_says_what_the_wide_one_does(
 ) -> None:
     copies(tmp_path / "photos", "a.png")
     (tmp_path / "photos" / "b.png").write_bytes(faceless_png.read_bytes())
-    options = ("--jitter", 2, "--sex", "female", "--age", "40", "--scale", "ipd")
+    options = ("--jitter", 2, "--sex", "female", "--age", "40", "--scale", "ipd=63")
     references = ("--reference", "frl-adults", "--reference", "niosh-adults")
     long, wide = tmp_path / f"long.{suffix}", tmp_path / "wide.csv"
     for _ in range(2):  # the second time from the records beside the table
