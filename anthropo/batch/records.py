@@ -16,6 +16,7 @@ from anthropo.measurement.landmark_file import Landmarks
 from anthropo.measurement.pooling import Pooled
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import Scale
+from anthropo.plain import column_name
 from anthropo.reference.zscore import ZScore
 
 Json = dict[str, Any]  # an object as JSON has it
@@ -182,7 +183,7 @@ class MeasuredRecord:
             if result.in_mm:
                 row |= _bounds(f"{name}_mm", result.in_mm.value, result.in_mm.lo, result.in_mm.hi)
             for z in result.scores:
-                row |= _bounds(f"{name}_z_{z.reference}", z.z, z.z_lo, z.z_hi)
+                row |= _bounds(column_name(f"{name}_z_{z.reference}"), z.z, z.z_lo, z.z_hi)
                 if z.reason and not value.reason and z.n:
                     doubts.append(f"{name}, {z.reference}: {z.reason}")
             if value.reason:

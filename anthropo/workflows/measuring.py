@@ -250,7 +250,7 @@ def measure_table(
     --------
     >>> import anthropo
     >>> table = anthropo.measure_table([anthropo.example_photo(), "gone.jpg"], sex="female", age=31)
-    >>> list(table["status"]), f"{table.loc[0, 'intercanthal_width_z_frl-adults']:.1f}"
+    >>> list(table["status"]), f"{table.loc[0, 'intercanthal_width_z_frl__adults']:.1f}"
     (['ok', 'failed'], '-0.1')
     """
     settings = Settings(

@@ -9,6 +9,7 @@ from conftest import Copies, Invoke
 import anthropo
 from anthropo.batch.long import COLUMNS
 from anthropo.measurement.registry import registry
+from anthropo.plain import column_name
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
@@ -43,7 +44,9 @@ def test_long_form_says_what_the_wide_one_does(
         assert row.status == "ok" or row.reason
         if isinstance(row.reference, str):
             seen += 1
-            assert row.z == pytest.approx(flat[f"{row.measurement}_z_{row.reference}"], nan_ok=True)
+            assert row.z == pytest.approx(
+                flat[f"{row.measurement}_z_{column_name(row.reference)}"], nan_ok=True
+            )
     assert set(good.reference.dropna()) == {"frl-adults", "niosh-adults"}
     assert seen >= 20
     assert {"mm", "ex-ex", "deg"} <= set(good.unit)
