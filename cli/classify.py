@@ -26,7 +26,7 @@ from anthropo.workflows.model import load_model
 @options.photos_argument
 @options.model_option
 @options.output_option("FILE", "Write a table: .csv or .parquet (a row per person), or .json (everything).")
-@click.option("--patient", is_flag=True, help="All photos are of one person: one answer.")
+@options.flag("--patient", "All photos are of one person: one answer.")
 @options.top_option
 @options.encoder_weights_option
 @options.reading_options
