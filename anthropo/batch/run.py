@@ -6,9 +6,9 @@ import contextlib
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from anthropo.batch.inputs import Item
 from anthropo.batch.records import FacePlace, Record, VideoSummary
@@ -26,6 +26,9 @@ from anthropo.reference.tables import parse_age
 from anthropo.reference.zscore import disagreement
 from anthropo.settings import Settings
 from anthropo.video import is_video, open_video, unreadable
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,6 +62,9 @@ def run(
     if jobs <= 1:
         yield from (measure_item(item, settings, on_face) for item in once)
         return
+    # here, since importing them takes longer than a photo needs to be decoded
+    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
     pool = ThreadPoolExecutor(jobs)
 
     def begin(count: int) -> set[Future[list[Record]]]:

@@ -7,13 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from anthropo.networks.bench import BenchPhotos, run
-from anthropo.networks.checkpoints import folder_of
-from anthropo.networks.finetuning import Finetuned, finetune
+from anthropo.networks.finetuning import Finetuned
 from anthropo.networks.judging import flat_figures, pictures_to_answer
-from anthropo.networks.training_loop import Report
 from anthropo.networks.training_set import TrainingSet
 from anthropo.networks.units import TEST
 
@@ -46,26 +42,9 @@ class Compared:
         return rows
 
 
-def train_one(
-    material: TrainingSet,
-    path: Path,
-    *,
-    device: torch.device,
-    command: str = "",
-    report: Report | None = None,
-    restart: bool = False,
-    threads: int = 1,
-) -> Compared:
-    """Train a network, keep it and measure it; one that an interrupted comparison has finished is taken over.
-
-    The checkpoints lie beside the network's file `path` and stay. Other parameters as of
-    `anthropo.networks.finetuning.finetune`; `threads` is for the timing.
-    """
-    finetuned = finetune(
-        material, folder=folder_of(path), device=device, command=command, report=report, restart=restart
-    )
+def with_costs(finetuned: Finetuned, material: TrainingSet, path: Path, *, threads: int = 1) -> Compared:
+    """A network that was trained on `material` and is the file `path`, with its size and its time."""
     network, units = finetuned.network, material.units
-    network.save(path)
     timed = units.chosen(TEST)[:_TIMED]
     pictures = pictures_to_answer(network, material.photos.pictures, units, timed)
     metadata = None if units.metadata is None else units.metadata[timed]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anthropo.errors import InputError, parameter
-from anthropo.workflows.finetuning import FinetuneRequest, Prepared, prepare
+from anthropo.workflows.finetuning import FinetuneRequest, Prepared, finetune, prepare
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -101,10 +101,8 @@ def compare_networks(
 
     Raises
     ------
-    CohortError
-        If the cohort cannot be trained on.
-    AnthropoError
-        If an option, the warm start or the disk does not allow it.
+    CohortError, AnthropoError
+        As `finetune`, or if a backbone is unknown.
 
     Examples
     --------
@@ -113,9 +111,8 @@ def compare_networks(
     Traceback (most recent call last):
     anthropo.errors.InputError: networks='alexnet': unknown. Choose from deepgestalt, resnet50, ...
     """
-    import torch
-
     from anthropo.networks.checkpoints import folder_of
+    from anthropo.networks.compare import with_costs
 
     where, prepared = Path(folder), cohort
     if isinstance(prepared, (str, os.PathLike)):
@@ -124,32 +121,16 @@ def compare_networks(
         where.mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(f"{where}: cannot be made ({error.strerror}).") from None
-    torch.set_num_threads(request.reading.jobs)
     compared, files = [], []
     for one in prepared:
         backbone = one.training.recipe.parameters.backbone
         files.append(where / f"{backbone}.anthropo")
         if begin:
             begin(backbone)
-        compared.append(_train(one, files[-1], request, command, report))
+        # the checkpoints stay until all are trained, so that those that are done need no second training
+        finetuned = finetune(one, files[-1], request, command=command, report=report, keep_checkpoint=True)
+        compared.append(with_costs(finetuned, one.training, files[-1], threads=request.reading.jobs))
     for file in files:
         shutil.rmtree(folder_of(file), ignore_errors=True)
     notes = dict.fromkeys(note for one in compared for note in one.finetuned.notes)
     return ComparedNetworks(networks=tuple(compared), notes=tuple(notes))
-
-
-def _train(
-    one: Prepared, file: Path, request: FinetuneRequest, command: str, report: Report | None
-) -> Compared:
-    from anthropo.networks.compare import train_one
-    from anthropo.networks.training_loop import device_of
-
-    return train_one(
-        one.training,
-        file,
-        device=device_of(request.device),
-        command=command,
-        report=report,
-        restart=not request.resume,
-        threads=request.reading.jobs,
-    )

@@ -134,13 +134,13 @@ def test_bench_in_one_sentence(net: Path, noise: Path, tmp_path: Path, invoke: I
 def test_compare_networks_goes_on_after_an_interruption(
     noise: Path, tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from anthropo.networks import compare
+    from anthropo.networks import finetuning
 
     networks = ("--networks", "deepgestalt,efficientnet-lite0")
     arguments = ("compare-networks", noise, *NOISE, *networks)
     out = tmp_path / "c.json"
     with monkeypatch.context() as patch:
-        real, trained = compare.finetune, []
+        real, trained = finetuning.finetune, []
 
         def interrupted(material, **more):  # type: ignore[no-untyped-def]
             if trained:
@@ -148,7 +148,7 @@ def test_compare_networks_goes_on_after_an_interruption(
             trained.append(material.recipe.parameters.backbone)
             return real(material, **more)
 
-        patch.setattr(compare, "finetune", interrupted)
+        patch.setattr(finetuning, "finetune", interrupted)
         result = invoke(*arguments, "-o", out)
         assert (result.exit_code, trained) == (130, ["deepgestalt"])
         assert not out.exists()
