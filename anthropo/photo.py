@@ -19,12 +19,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anthropo.errors import PhotoError, parameter
+from anthropo.files import GIB, IrregularError, read_regular
 
 #: Photographs with more pixels than this are refused before they are decoded.
 MAX_MEGAPIXELS = 200
 
+_MOST_BYTES = GIB  # of a file
 #: What a folder is searched for.
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif"})
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif"}
+)
 
 #: Shares of R, G and B in luma, ITU-R BT.601.
 LUMA = (0.299, 0.587, 0.114)
@@ -183,7 +187,7 @@ def read_photo(
     """
     where = os.fspath(path)
     with opening(where, "a photograph"):
-        data = Path(path).read_bytes()
+        data = read_regular(path, most=_MOST_BYTES)
     if not data:
         raise PhotoError(f"{where}: the file is empty (0 bytes).")
     return _decode(data, where, short_side, max_megapixels)
@@ -198,6 +202,8 @@ def opening(path: str, what: str) -> Iterator[None]:
         raise PhotoError(f"{path}: no such file.") from None
     except IsADirectoryError:
         raise PhotoError(f"{path}: a folder, not {what}.") from None
+    except IrregularError as error:
+        raise PhotoError(f"{path}: {error.strerror}.") from None
     except OSError as error:
         raise PhotoError(f"{path}: cannot be read ({error.strerror}).") from None
 

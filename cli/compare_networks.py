@@ -14,6 +14,7 @@ from anthropo.cli.finetune import (
     training_options,
     warm_start_option,
 )
+from anthropo.plain import say
 from anthropo.report.bench import write_rows
 from anthropo.report.compare_networks import print_compared, write_compared
 from anthropo.workflows.comparison import compare_networks, prepare_comparison
@@ -77,13 +78,13 @@ def command(
                 request,
                 command=command_line(ctx),
                 report=report,
-                begin=lambda backbone: click.echo(f"{backbone}:", err=True),
+                begin=lambda backbone: say(f"{backbone}:", err=True),
             )
         for note in result.notes:
-            click.echo(f"note: {note}", err=True)
+            say(f"note: {note}", err=True)
         print_compared(result.networks)
         if path.suffix.lower() == ".html":
             write_compared(path, result.networks)
         else:
             write_rows(path, result.rows())
-        click.echo(f"{path}: written; the networks are in {folder}.", err=True)
+        say(f"{path}: written; the networks are in {folder}.", err=True)

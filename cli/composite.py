@@ -12,6 +12,7 @@ from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME, fail, in_one_sentence, progress, show_findings
 from anthropo.errors import InputError
 from anthropo.files import write
+from anthropo.plain import say
 from anthropo.report.composite import composite_files, print_composites
 from anthropo.workflows.cohort import PhotoReading
 from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, composite
@@ -20,6 +21,7 @@ from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, compos
 @click.command(short_help="Average face of each label, and where it differs from controls.")
 @options.cohort_argument
 @options.output_option("DIR", "Folder to write to; made if need be.", required=True)
+@options.raw_option
 @click.option("--size", type=click.IntRange(128, 2048), default=512, help="Height of a composite in pixels.")
 @options.flag(
     "--common-shape",
@@ -84,7 +86,7 @@ def command(cohort: str, output: str, overwrite: bool, request: CompositeRequest
         result = composite(cohort, request, progress=progress)
         show_findings(result.findings, result.left_out, err=True)
         for sentence in result.refused.values():
-            click.echo(sentence, err=True)
+            say(sentence, err=True)
         if not result.groups:
             fail(f"{cohort}: no composite is made; see above.", EXIT_NONE)
         files = composite_files(result)
@@ -95,7 +97,7 @@ def command(cohort: str, output: str, overwrite: bool, request: CompositeRequest
         for name, data in files.items():
             write(folder / name, data)
         print_composites(result)
-        click.echo(f"{folder}: {len(files)} files written.", err=True)
+        say(f"{folder}: {len(files)} files written.", err=True)
         sys.exit(EXIT_SOME if result.refused or result.left_out else 0)
 
 

@@ -13,6 +13,7 @@ import click
 from anthropo.cli import options
 from anthropo.cli.common import command_line, in_one_sentence, place_to_write, progress, show_findings
 from anthropo.errors import InputError
+from anthropo.plain import say
 from anthropo.report.finetune import print_finetuned, write_history
 from anthropo.workflows.finetuning import FinetuneRequest, Prepared, finetune, prepare
 
@@ -119,7 +120,7 @@ def command(
         if show_parameters:
             from anthropo.networks.recipes import as_toml
 
-            click.echo(as_toml(recipe), nl=False)
+            say(as_toml(recipe), nl=False)
             return
         if cohort is None or output is None:
             raise InputError("a COHORT and -o net.anthropo are needed.")
@@ -132,18 +133,18 @@ def command(
         _show_parts(prepared)
         folder = folder_of(path)
         if request.resume and any(folder.glob("*.npz")):
-            click.echo(f"continuing from the checkpoint in {folder} (--restart starts again).", err=True)
+            say(f"continuing from the checkpoint in {folder} (--restart starts again).", err=True)
         with reported() as report:
             finetuned = finetune(
                 prepared, path, request, command=command_line(ctx), report=report, keep_checkpoint=True
             )
         for note in finetuned.notes:
-            click.echo(f"note: {note}", err=True)
+            say(f"note: {note}", err=True)
         write_history(path, finetuned.network)
         shutil.rmtree(folder, ignore_errors=True)
         print_finetuned(finetuned)
         size = path.stat().st_size / 1e6
-        click.echo(f"{path}: {size:.1f} MB, {finetuned.network.parameters:,} parameters")
+        say(f"{path}: {size:.1f} MB, {finetuned.network.parameters:,} parameters")
 
 
 def show_gathered(prepared: Prepared) -> None:
@@ -156,11 +157,11 @@ def _show_parts(prepared: Prepared) -> None:
     from anthropo.networks.units import TEST, TRAIN, VALIDATION
 
     for note in prepared.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     units, recipe = prepared.training.units, prepared.training.recipe
     what = "cases" if recipe.task == "cases" else "photos"
     sizes = [len(units.chosen(part)) for part in (TRAIN, VALIDATION, TEST)]
-    click.echo(
+    say(
         f"{recipe.name}: {sizes[0]} {what} to train on, {sizes[1]} to stop by, {sizes[2]} to judge by; "
         f"{', '.join(units.labels)}.",
         err=True,

@@ -17,6 +17,7 @@ from anthropo.cli.common import (
     show_findings,
 )
 from anthropo.files import write
+from anthropo.plain import say
 from anthropo.report.map import WRITERS, print_map
 from anthropo.workflows.map import MapRequest, map_faces
 
@@ -26,6 +27,7 @@ from anthropo.workflows.map import MapRequest, map_faces
 @options.output_option(
     "FILE", "Write .html (a page with both maps and a table), .png, or .csv (the places).", required=True
 )
+@options.raw_option
 @click.option("--by", metavar="COLUMN", default="label", help="The column that marks are made of.")
 @click.option(
     "--of",
@@ -80,5 +82,5 @@ def command(cohort: str, output: str, request: MapRequest) -> None:
             fail(f"{cohort}: no photo with a face. No map is drawn.", EXIT_NONE)
         write(path, WRITERS[path.suffix.lower()](drawn))
         print_map(drawn)
-        click.echo(f"{path}: {len(drawn.ids)} of {len(drawn.ids) + left_out} photos drawn.", err=True)
+        say(f"{path}: {len(drawn.ids)} of {len(drawn.ids) + left_out} photos drawn.", err=True)
         sys.exit(EXIT_SOME if left_out else 0)

@@ -15,6 +15,7 @@ from anthropo.cli.common import EXIT_USAGE, fail
 from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import DEFAULT_JITTER
 from anthropo.photo import MAX_MEGAPIXELS
+from anthropo.plain import raw_cells
 from anthropo.reference.tables import DEFAULT_REFERENCE
 from anthropo.video import FRAMES
 from anthropo.workflows.progress import available_cores
@@ -133,7 +134,16 @@ def references_option(
     )
 
 
+def _raw(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.with_resource(raw_cells())
+
+
 # fmt: off
+raw_option: Decorator = click.option(
+    "--raw", is_flag=True, expose_value=False, callback=_raw,
+    help="Write cells that begin with =, +, - or @ to CSV as they are. Without it they get an apostrophe, "
+    "so that no spreadsheet takes a name for a formula.")
 photos_argument: Decorator = click.argument("photos", metavar="PHOTO...", nargs=-1, required=True)
 cohort_argument: Decorator = click.argument("cohort", metavar="COHORT")
 model_option: Decorator = click.option(

@@ -7,6 +7,7 @@ import click
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, place_to_write, progress, show_findings
 from anthropo.files import write
+from anthropo.plain import say
 from anthropo.workflows.regions import RegionsRequest, distinguish
 
 
@@ -73,4 +74,4 @@ def command(cohort: str, label: str, output: str | None, request: RegionsRequest
         print_discovery(result.discovery)
         if path:
             write(path, WRITERS[path.suffix.lower()](result))
-            click.echo(f"{path}: written.", err=True)
+            say(f"{path}: written.", err=True)

@@ -11,6 +11,7 @@ import click
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME, in_one_sentence, place_to_write, progress
 from anthropo.errors import InputError
+from anthropo.plain import say
 from anthropo.reference.growth import CHARTS
 from anthropo.reference.tables import DEFAULT_REFERENCE
 from anthropo.reference.traits import CONFIDENCE
@@ -28,6 +29,7 @@ from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prep
     "Write the table to a .csv; one person as a GA4GH phenopacket to a .json; several people, a "
     "phenopacket each, to a folder (DIR/).",
 )
+@options.raw_option
 @options.per_person_option()
 @options.flag("--all", "Show what is absent and not assessed, too.", parameter="everything")
 @options.references_option(
@@ -128,13 +130,13 @@ def _show(findings: Findings, target: Target | None, patient: bool, everything: 
     if target:
         target.write(findings)
     elif len(findings.people) > 1 and not sys.stdout.isatty():
-        click.echo(as_csv(findings.to_frame(), None), nl=False)
+        say(as_csv(findings.to_frame(), None), nl=False)
     else:
         for person in findings.measured:
             print_traits(person, everything)
     for sentence in findings.notes:
-        click.echo(sentence, err=True)
+        say(sentence, err=True)
     if target:
         what = "people" if patient else "photos"
         many = len(findings.measured), len(findings.people)
-        click.echo(f"{target.path}: traits of {many[0]} of {many[1]} {what}.", err=True)
+        say(f"{target.path}: traits of {many[0]} of {many[1]} {what}.", err=True)

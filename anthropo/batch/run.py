@@ -25,6 +25,7 @@ from anthropo.observation import Observation, observe, observe_all
 from anthropo.reference.tables import parse_age
 from anthropo.reference.zscore import disagreement
 from anthropo.settings import Settings
+from anthropo.threads import leave
 from anthropo.video import is_video, open_video, unreadable
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def run(
     """Records of photographs, which are measured on `jobs` threads; they come as photos finish.
 
     The heavy work runs outside Python's global lock. Closing the iterator (also by Ctrl-C) lets the
-    photos that are under way finish and starts no other.
+    photos that are under way finish, for some seconds, and starts no other.
     """
     once = iter({item.path: item for item in items}.values())
     if jobs <= 1:
@@ -66,6 +67,8 @@ def run(
     from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
     pool = ThreadPoolExecutor(jobs)
+
+    pending: set[Future[list[Record]]] = set()
 
     def begin(count: int) -> set[Future[list[Record]]]:
         return {pool.submit(measure_item, item, settings, on_face) for item in islice(once, count)}
@@ -78,7 +81,7 @@ def run(
                 pending |= begin(1)
                 yield future.result()
     finally:
-        pool.shutdown(cancel_futures=True)
+        leave(pool, pending)
 
 
 def measure_item(item: Item, settings: Settings, on_face: OnFace | None = None) -> list[Record]:

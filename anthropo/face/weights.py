@@ -16,7 +16,7 @@ import platformdirs
 
 from anthropo.errors import WeightsError, parameter
 from anthropo.face import _engine
-from anthropo.files import file_sha256, packaged_table, write_atomically
+from anthropo.files import file_sha256, packaged_table, read_regular, write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def read_checked(name: str) -> bytes:
     """The content of a packaged weights file, once it is known to be the right one."""
     path = locate(name)
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError as error:
         raise WeightsError(
             f"{path}: cannot be read ({error.strerror}). Reinstall {_known(name).distribution}."
@@ -135,7 +135,7 @@ def face_detector() -> _engine.FaceDetector:
     """dlib's frontal face detector."""
     packed = cache_folder() / f"face-detector-dlib-{_engine.dlib_version}-v1.bin"
     with contextlib.suppress(OSError, ValueError):
-        return _engine.FaceDetector(packed.read_bytes())
+        return _engine.FaceDetector(read_regular(packed))
     data = _engine.pack_face_detector()
     with contextlib.suppress(OSError):
         _store(packed, data)

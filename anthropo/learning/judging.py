@@ -103,7 +103,7 @@ def cross_validate(
     Raises
     ------
     InputError
-        If the cohort or an option does not allow it.
+        If a label has too few patients to be judged on, or an option does not fit the cohort.
 
     Examples
     --------

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anthropo.encoder.cache import Store
-from anthropo.encoder.encoders import Encoder, load_encoder
+from anthropo.encoder.encoders import ChipEncoder, Encoder, load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS, HYBRID_REGIONS, IMAGE
 from anthropo.errors import InputError, ModelError, WeightsError, parameter
 from anthropo.face.weights import cache_folder
@@ -72,6 +72,13 @@ class PhotoReading:
     max_megapixels: float = MAX_MEGAPIXELS
     jobs: int = field(default_factory=available_cores)
     cache: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CohortRequest:
+    """What all requests about a cohort have."""
+
+    reading: PhotoReading = field(default_factory=PhotoReading)
 
 
 _VALID: dict[str, Callable[[Any], bool]] = {
@@ -150,6 +157,33 @@ def read_features(
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodingRequest(CohortRequest):
+    """What requests have that look at the faces of a cohort as an encoder does."""
+
+    encoder: str = _FACE_ENCODER
+    encoder_weights: str | None = None
+    seed: int = 0
+
+    def encode(self, cohort: Cohort, progress: Progress = silent) -> Encoded:
+        """Encode the regions of training, whose cache is used again."""
+        settings = settings_for(self.reading, photos=[case.photo for case in cohort.cases])
+        encoder = load_encoder(self.encoder, weights=self.encoder_weights)
+        features = read_features(
+            cohort, self.reading, settings, encoder, DEFAULT_REGIONS, background=True, progress=progress
+        )
+        return Encoded(features=features, encoder=encoder, settings=settings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Encoded:
+    """The features of a cohort's photos, and what they were made with."""
+
+    features: Features
+    encoder: ChipEncoder
+    settings: Settings
+
+
 def is_network_file(encoder: str) -> bool:
     """Whether an encoder's name is that of a file which `anthropo finetune` wrote."""
     return encoder.endswith(".anthropo")
@@ -217,7 +251,7 @@ def _default_options() -> Options:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainRequest:
+class TrainRequest(CohortRequest):
     """What is to be learned from a cohort, and how.
 
     Parameters
@@ -253,7 +287,6 @@ class TrainRequest:
     encoder_weights: str | None = None
     allow_duplicates: bool = False
     folds: int = 5
-    reading: PhotoReading = field(default_factory=PhotoReading)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
