@@ -18,6 +18,7 @@ from anthropo.errors import AnthropoError, InputError
 from anthropo.plain import say
 
 if TYPE_CHECKING:
+    from anthropo.face.gate import GateSummary
     from anthropo.learning.cohort import Finding
 
 _LONGEST = 2000  # characters of a message
@@ -110,6 +111,12 @@ def command_line(ctx: click.Context) -> str:
         words += [] if isinstance(param, click.Argument) else [option]
         words += [] if isinstance(value, bool) else [shlex.quote(str(value))]
     return " ".join(words)
+
+
+def show_gate(gate: GateSummary) -> None:
+    """How a cohort did at the photo gate, on stderr: a line for each failed check, with its share."""
+    for i, sentence in enumerate(gate.sentences()):
+        say(f"  {sentence}" if i else f"photo gate: {sentence}", err=True)
 
 
 def show_first(sentences: Sequence[str], more: str, most: int | None) -> None:

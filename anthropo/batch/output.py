@@ -98,6 +98,11 @@ class Output:
             return False
         return digest == _cell(known[0], "sha256") and stamp == (_cell(known[0], "landmarks") or "")
 
+    def gate_failed(self, photo: str) -> list[list[str]]:
+        """The failed checks of the faces that an earlier run measured on a photo."""
+        rows = self._rows(self._new.get(photo, [])) or self._earlier.get(photo, [])
+        return [_failed_checks(row) for row in rows if row["status"] == "ok"]
+
     def add(self, records: list[Record]) -> None:
         """Keep one photo's records."""
         # first, so that an interruption while the journal is written loses nothing
@@ -182,6 +187,12 @@ class Output:
                 records = [Record.from_json(record) for record in json.loads(line)]
                 self._new[records[0].photo] = records
         os.truncate(self._partial, data.rfind(b"\n") + 1)
+
+
+def _failed_checks(row: Row) -> list[str]:
+    if "gate_failed" in row:
+        return str(row["gate_failed"] or "").split()
+    return [name for name, check in (row.get("gate") or {}).items() if not check["ok"]]
 
 
 def _cell(row: Row, key: str) -> Any:
@@ -277,10 +288,15 @@ def as_csv(records: Iterable[MeasuredRecord]) -> str:
     return encode([record.to_row() for record in records], ".csv").decode()
 
 
+def records_of(path: Path) -> list[Record]:
+    """The records in a JSON table of the same version."""
+    return [Record.from_json(row) for row in decode(path, ".json")]
+
+
 def by_photo(path: Path, photos: Container[str]) -> dict[str, list[Record]]:
     """The records of these photos in a JSON table of the same version."""
     records: dict[str, list[Record]] = {}
-    for row in decode(path, ".json"):
-        if row["photo"] in photos:
-            records.setdefault(row["photo"], []).append(Record.from_json(row))
+    for record in records_of(path):
+        if record.photo in photos:
+            records.setdefault(record.photo, []).append(record)
     return records

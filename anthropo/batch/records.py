@@ -313,7 +313,10 @@ def _value_json(value: Measurement) -> Json:
 
 def _result_json(result: Result) -> Json:
     value = result.measured
-    scores = [{key: _number(getattr(z, name)) for key, name in _SCORE.items()} for z in result.scores]
+    scores = [
+        {**{key: _number(getattr(z, name)) for key, name in _SCORE.items()}, "unit": z.unit}
+        for z in result.scores
+    ]
     json = {**_value_json(value), "reason": value.reason, "corrected": value.corrected, "z": scores}
     return json | ({"mm": _value_json(result.in_mm)} if result.in_mm else {})
 
@@ -328,7 +331,13 @@ def _values(name: str, result: Json) -> Iterable[Measurement]:
 
 
 def _score(name: str, z: Json) -> ZScore:
-    return ZScore(id=name, mean=math.nan, sd=math.nan, **{to: _nan(z[key]) for key, to in _SCORE.items()})
+    return ZScore(
+        id=name,
+        mean=math.nan,
+        sd=math.nan,
+        unit=z.get("unit", ""),
+        **{to: _nan(z[key]) for key, to in _SCORE.items()},
+    )
 
 
 def passed_through(columns: Mapping[str, str]) -> Row:

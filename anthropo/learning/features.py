@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from anthropo.encoder.portrait import PORTRAIT, portrait
 from anthropo.encoder.regions import DEFAULT_REGIONS, IMAGE
 from anthropo.errors import FaceError, InputError, PhotoError, parameter
-from anthropo.face.gate import CHECKS
+from anthropo.face.gate import CHECKS, GateSummary
 from anthropo.files import file_sha256
 from anthropo.learning.cohort import Case, Cohort, Values, typed
 from anthropo.learning.columns import METADATA
@@ -61,6 +61,14 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.photos)
+
+    @property
+    def gate_summary(self) -> GateSummary:
+        """How many photos failed which check of the photo gate; of no photo where there are no faces."""
+        rows = () if self.gate is None else self.gate.tolist()
+        return GateSummary.of(
+            [name for name, failed in zip(CHECKS, row, strict=True) if failed] for row in rows
+        )
 
 
 @lru_cache(maxsize=1)

@@ -315,8 +315,9 @@ class Cases(_OnBody):
         if present is None:
             present = torch.ones(n, m, dtype=torch.bool, device=x.device)
         single = super().features(x[present])  # those that are missing are not computed
-        summed = single.new_zeros(n, single.shape[1]).index_add(0, present.nonzero()[:, 0], single)
-        mean: Tensor = summed / present.sum(1, keepdim=True).clamp(min=1)
+        placed = single.new_zeros(n, m, single.shape[1])
+        placed[present] = single  # and not index_add, whose sums a GPU rounds in another order each time
+        mean: Tensor = placed.sum(1) / present.sum(1, keepdim=True).clamp(min=1)
         return mean
 
     def judge(self, features: Tensor, metadata: Tensor | None = None) -> Tensor:

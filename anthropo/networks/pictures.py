@@ -38,6 +38,7 @@ class Pictures:
     pose: NDArray[np.float32]  # (n, 3) yaw, pitch and roll, 30 degrees are 1; 0 without a face
     kept: Pixels | None  # (n, views, size, size, 3)
     max_megapixels: float | None
+    jobs: int = 1  # threads that cut again
 
     def of(self, rows: Sequence[int], name: str) -> Pixels:
         """Some photos' pictures of one view, (len(rows), size, size, 3)."""
@@ -45,9 +46,16 @@ class Pictures:
             chosen: Pixels = self.kept[np.asarray(rows, dtype=np.int64), self.view.names.index(name)]
             return chosen
         alone = replace(self.view, names=(name,))
+
+        def cut(row: int) -> Pixels:
+            photo = _read(self.photos[row], self.view, self.max_megapixels)
+            picture: Pixels = alone.cut(photo, self.frames[row])[0]
+            return picture
+
         out = np.empty((len(rows), self.view.size, self.view.size, 3), np.uint8)
-        for i, row in enumerate(rows):
-            out[i] = alone.cut(_read(self.photos[row], self.view, self.max_megapixels), self.frames[row])[0]
+        with contextlib.closing(in_order(cut, rows, self.jobs)) as pictures:
+            for i, picture in enumerate(pictures):
+                out[i] = picture
         return out
 
     def subset(self, rows: NDArray[np.int64]) -> Pictures:
@@ -132,6 +140,7 @@ def read_pictures(
         pose=(np.array([looked.pose for _, looked in usable]).reshape(n, 3) / _POSE_UNIT).astype(np.float32),
         kept=np.stack(chips) if chips else None,
         max_megapixels=settings.max_megapixels,
+        jobs=jobs,
     )
     return CohortPictures(
         pictures=pictures, features=features, kinds=cohort.metadata, settings=settings, source=cohort.source

@@ -66,7 +66,7 @@ class FinetuneRequest(CohortRequest):
         load = partial(load_recipe, self.recipe, file, self.changes)
         options: dict[str, Any] = {} if self.warm_start is None else {"warm_start": self.warm_start}
         if self.reading.no_face:
-            asked = load()
+            asked = load(**options)
             views = asked.parameters.views
             if "views" in asked.changed and views != (IMAGE,):
                 raise InputError(

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from anthropo.batch.beside import Beside
 from anthropo.batch.inputs import Item, collect
+from anthropo.batch.long import long_rows
 from anthropo.batch.output import Output, by_photo
 from anthropo.batch.patients import PatientRecord, patients, pool_patient
 from anthropo.batch.records import Record
 from anthropo.batch.run import MeasuredFace, run
 from anthropo.errors import InputError
+from anthropo.face.gate import GateSummary
 from anthropo.face.landmarker import DEFAULT_JITTER, Which
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.landmark_file import Corrections
@@ -85,6 +87,7 @@ class MeasuredPhotos:
 
     items: tuple[Item, ...]  # all of them
     records: Mapping[str, list[Record]]  # of this run, by photo
+    gate: GateSummary  # of all measured faces, an earlier run's included
     earlier: int = 0  # photos that an earlier run had finished
     interrupted: bool = False  # by Ctrl-C or a cluster's scheduler
     people: tuple[PatientRecord, ...] = ()  # if these were asked for
@@ -122,11 +125,15 @@ class MeasuredPhotos:
         for path in dict.fromkeys(item.path for item in self.items):
             yield from self.records.get(path, [])
 
-    def to_frame(self) -> pd.DataFrame:
-        """A row for each person, or for each face of each photo; the columns of the CSV output."""
+    def to_frame(self, *, long: bool = False) -> pd.DataFrame:
+        """A row for each person, or for each face of each photo; the columns of the CSV output.
+
+        In long form a row for each measurement of each.
+        """
         import pandas as pd
 
-        return pd.DataFrame([record.to_row() for record in self.people or self.listed])
+        records = self.people or self.listed
+        return pd.DataFrame(list(long_rows(records)) if long else [record.to_row() for record in records])
 
 
 def measure_items(
@@ -173,6 +180,9 @@ def measure_items(
         raise
     if table:
         table.close(items)
+    failed = [record.gate_failed for of_photo in records.values() for record in of_photo if record.ok]
+    before = {item.path for item in items} - records.keys() if table else set()
+    failed += [names for path in before if table for names in table.gate_failed(path)]
     pooled = []
     if not interrupted:
         known = by_photo(table.path, {i.path for i in items}) if table and people else records
@@ -183,6 +193,7 @@ def measure_items(
         earlier=len({item.path for item in items}) - total,
         interrupted=interrupted,
         people=tuple(pooled),
+        gate=GateSummary.of(failed),
     )
 
 
@@ -197,6 +208,7 @@ def measure_table(
     fine: bool = True,
     force: bool = False,
     texture: bool = False,
+    long: bool = False,
     scale: str | None = None,
     references: Sequence[str] = (),
     sex: str | None = None,
@@ -215,6 +227,8 @@ def measure_table(
         Threads.
     face, jitter, landmark_model, max_megapixels, fine, force, texture, scale, references, sex, frames
         As for `anthropo.Settings`.
+    long : bool
+        A row for each measurement of each face, with the columns of `anthropo measure --long`.
     age : float, optional
         Years.
     landmarks : path, optional
@@ -249,7 +263,7 @@ def measure_table(
     items = _named(photos)
     if not items:
         raise InputError("No photograph was named.")
-    return measure_items(items, settings, jobs=jobs).to_frame()
+    return measure_items(items, settings, jobs=jobs).to_frame(long=long)
 
 
 def patient_table(

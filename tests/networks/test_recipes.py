@@ -9,6 +9,8 @@ import pytest
 
 from anthropo.errors import InputError
 from anthropo.networks.recipes import RECIPES, Parameters, as_toml, load_recipe
+from anthropo.workflows.cohort import PhotoReading
+from anthropo.workflows.finetuning import FinetuneRequest
 
 try:
     import tomllib
@@ -164,6 +166,18 @@ def test_a_file_that_cannot_be_used(tmp_path: Path, name: str, text: str, senten
     assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="no such file"):
         load_recipe("deepgestalt", tmp_path / "none.toml")
+
+
+def test_a_warm_start_chooses_its_backbone_also_without_faces() -> None:
+    """Whose pictures may be smaller than those of the recipe's own backbone."""
+    request = FinetuneRequest(
+        recipe="skin-five",
+        warm_start="efficientnet-lite0",
+        changes=("size=64",),
+        reading=PhotoReading(no_face=True),
+    )
+    parameters = request.load_recipe().parameters
+    assert (parameters.backbone, parameters.size, parameters.views) == ("efficientnet-lite0", 64, ("image",))
 
 
 @pytest.mark.parametrize(
