@@ -40,6 +40,16 @@ if TYPE_CHECKING:
     from anthropo.report.measure import Page
 
 
+def _permitted(settings: Settings, permissive: bool) -> Settings:
+    """The settings, without the weights that --permissive rules out."""
+    if permissive and settings.landmark_model is None:
+        raise InputError(
+            "--permissive: the 68-point weights that come with anthropo exclude commercial use. Give another "
+            "model with --landmark-model FILE.dat."
+        )
+    return replace(settings, fine=settings.fine and not permissive)
+
+
 @click.command(short_help="Measure the faces of photographs.")
 @options.photos_argument
 @options.output_option(
@@ -57,55 +67,35 @@ if TYPE_CHECKING:
     metavar="FILE.json|DIR",
     help="Write the landmarks to a file that can be corrected by hand; for several photos, to a folder.",
 )
-@options.landmarks_option
-@click.option(
-    "--patient",
-    is_flag=True,
-    help="One answer per person instead of one per photo: photos that share a name in the column `patient`, "
-    "or all photos where there is no such column. Beside -o people.csv, people.photos.json keeps the photos.",
-)
-@click.option(
+@options.photo_options
+@options.per_person_option(" Beside -o people.csv, people.photos.json keeps the photos.")
+@options.flag(
     "--long",
-    is_flag=True,
-    help="Write -o FILE.csv or .parquet in long form: a row for each measurement, with its value, interval, "
+    "Write -o FILE.csv or .parquet in long form: a row for each measurement, with its value, interval, "
     "unit, z, reference, status and reason. Beside -o long.csv, long.photos.json keeps the photos.",
 )
-@options.frames_option
-@options.face_option
-@options.jobs_option
 @click.option(
     "--scale",
     metavar="KIND=MM",
     help="Lengths in millimetres as well: sticker=20 (a round or square sticker of that size on the face), "
     "ipd=62 (the measured pupil distance), mm-per-px=0.21, or iris (from the mean iris diameter; adults).",
 )
-@click.option(
-    "--reference",
-    "references",
-    metavar="NAME|FILE",
-    multiple=True,
-    help="Score against this table (`anthropo reference list`); may be repeated, disagreement is then "
-    "shown.  [default: frl-adults, when sex or age is known]",
+@options.references_option(
+    "Score against this table (`anthropo reference list`); may be repeated, disagreement is then shown."
 )
-@click.option("--sex", help="female or male, of everybody who has no column `sex`.")
-@click.option("--age", help="Years (or 18m), of everybody who has no column `age`.")
-@click.option(
-    "--force", is_flag=True, help="Keep values that the photo gate voids; the reason stays with them."
-)
-@click.option("--fine/--no-fine", default=True, help="Refine the landmarks in high-resolution patches.")
-@click.option(
-    "--texture", is_flag=True, help="Local binary patterns around the landmarks as well (columns lbp_*)."
-)
-@click.option(
+@options.sex_option()
+@options.age_option()
+@options.flag("--force", "Keep values that the photo gate voids; the reason stays with them.")
+@options.fine_option
+@options.jitter_option
+@options.flag("--texture", "Local binary patterns around the landmarks as well (columns lbp_*).")
+@options.flag(
     "--permissive",
-    is_flag=True,
-    help="Use no weights whose licence excludes commercial use: leaves the fine stage out and needs a "
+    "Use no weights whose licence excludes commercial use: leaves the fine stage out and needs a "
     "--landmark-model of yours.",
 )
-@options.jitter_option
-@options.landmark_model_option
-@options.max_megapixels_option
 @options.passed_as("settings", Settings)
+@options.passed_as("settings", _permitted)
 def command(
     photos: tuple[str, ...],
     settings: Settings,
@@ -116,7 +106,6 @@ def command(
     patient: bool,
     long: bool,
     jobs: int,
-    permissive: bool,
 ) -> None:
     """Measure the face of each PHOTO: lengths, angles, ratios, areas, asymmetry, colour.
 
@@ -155,12 +144,6 @@ def command(
     """
     terminate_like_ctrl_c()
     try:
-        if permissive and settings.landmark_model is None:
-            raise InputError(
-                "--permissive: the 68-point weights that come with anthropo exclude commercial use. Give "
-                "another model with --landmark-model FILE.dat."
-            )
-        settings = replace(settings, fine=settings.fine and not permissive)
         items = collect(photos)
         settings.fingerprint()  # what cannot be used is one error, not one per photo
         if landmarks:
