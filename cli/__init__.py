@@ -7,13 +7,13 @@ import importlib
 import os
 import sys
 import threading
-import warnings
 
 import click
 
 from anthropo._version import __version__
 from anthropo.cli.common import EXIT_INTERRUPTED
 from anthropo.errors import parameters_spelled
+from anthropo.quiet import libraries_off_the_terminal
 
 #: command -> one line of help; its module, of the command's name, is heavy, and the help must not be
 COMMANDS = {
@@ -129,12 +129,11 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # file names that the terminal's encoding lacks
-    # what Pillow thinks of odd EXIF entries is of no use to the reader of a table
-    warnings.filterwarnings("ignore", module="PIL")
-    try:
-        cli.main(prog_name="anthropo")
-    finally:
-        _leave_stuck_threads()
+    with libraries_off_the_terminal():
+        try:
+            cli.main(prog_name="anthropo")
+        finally:
+            _leave_stuck_threads()
 
 
 def _leave_stuck_threads() -> None:

@@ -14,7 +14,7 @@ from anthropo.workflows.cohort import PhotoReading
 
 @click.command(short_help="Tell what networks cost and are worth: torch, ONNX and int8 side by side.")
 @click.argument("networks", metavar="NET...", nargs=-1, required=True)
-@click.argument("cohort", metavar="COHORT")
+@options.cohort_argument
 @options.output_option("FILE", "Write the table: .csv or .json.")
 @options.raw_option
 @click.option(

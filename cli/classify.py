@@ -28,9 +28,9 @@ from anthropo.workflows.model import load_model
 @options.model_option
 @options.output_option("FILE", "Write a table: .csv or .parquet (a row per person), or .json (everything).")
 @options.raw_option
-@click.option("--patient", is_flag=True, help="All photos are of one person: one answer.")
+@options.flag("--patient", "All photos are of one person: one answer.")
 @options.top_option
-@click.option("--force", is_flag=True, help="Answer on photos that the photo gate finds unfit as well.")
+@options.flag("--force", "Answer on photos that the photo gate finds unfit as well.")
 @options.encoder_weights_option
 @options.reading_options
 def command(

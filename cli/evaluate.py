@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Judge a model, or compare ways to train one, with intervals.")
-@click.argument("cohort", metavar="COHORT")
+@options.cohort_argument
 @click.option("--model", metavar="MODEL", help="Judge this model on COHORT, whom it must not have seen.")
 @options.output_option("FILE", "Write .json (all figures) or .html (with pictures).")
 @click.option(
@@ -35,11 +35,10 @@ if TYPE_CHECKING:
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Share of the positive label where the model will be used, for PPV and NPV; such as 0.01.",
 )
-@click.option(
+@options.names_option(
     "--compare",
-    metavar="classifier,balance,encoder",
-    callback=options.names,
-    help="Put all choices of these side by side in one table, on the same folds.",
+    "classifier,balance,encoder",
+    "Put all choices of these side by side in one table, on the same folds.",
 )
 @click.option(
     "--baselines/--no-baselines",

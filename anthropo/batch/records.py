@@ -16,6 +16,7 @@ from anthropo.measurement.landmark_file import Landmarks
 from anthropo.measurement.pooling import Pooled
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import Scale
+from anthropo.plain import column_name
 from anthropo.reference.zscore import ZScore
 
 Json = dict[str, Any]  # an object as JSON has it
@@ -182,7 +183,7 @@ class MeasuredRecord:
             if result.in_mm:
                 row |= _bounds(f"{name}_mm", result.in_mm.value, result.in_mm.lo, result.in_mm.hi)
             for z in result.scores:
-                row |= _bounds(f"{name}_z_{z.reference}", z.z, z.z_lo, z.z_hi)
+                row |= _bounds(column_name(f"{name}_z_{z.reference}"), z.z, z.z_lo, z.z_hi)
                 if z.reason and not value.reason and z.n:
                     doubts.append(f"{name}, {z.reference}: {z.reason}")
             if value.reason:
@@ -317,7 +318,10 @@ def _value_json(value: Measurement) -> Json:
 
 def _result_json(result: Result) -> Json:
     value = result.measured
-    scores = [{key: _number(getattr(z, name)) for key, name in _SCORE.items()} for z in result.scores]
+    scores = [
+        {**{key: _number(getattr(z, name)) for key, name in _SCORE.items()}, "unit": z.unit}
+        for z in result.scores
+    ]
     json = {**_value_json(value), "reason": value.reason, "corrected": value.corrected, "z": scores}
     return json | ({"mm": _value_json(result.in_mm)} if result.in_mm else {})
 
@@ -332,7 +336,13 @@ def _values(name: str, result: Json) -> Iterable[Measurement]:
 
 
 def _score(name: str, z: Json) -> ZScore:
-    return ZScore(id=name, mean=math.nan, sd=math.nan, **{to: _nan(z[key]) for key, to in _SCORE.items()})
+    return ZScore(
+        id=name,
+        mean=math.nan,
+        sd=math.nan,
+        unit=z.get("unit", ""),
+        **{to: _nan(z[key]) for key, to in _SCORE.items()},
+    )
 
 
 def passed_through(columns: Mapping[str, str]) -> Row:

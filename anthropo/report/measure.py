@@ -25,7 +25,7 @@ class Page:
         self.path = path
         self._pictures: dict[tuple[str, int], str] = {}
         self._lock = threading.Lock()
-        if (path.exists() and not path.is_file()) or not os.path.isdir(path.parent):
+        if (os.path.exists(path) and not os.path.isfile(path)) or not os.path.isdir(path.parent):
             raise InputError(f"{path}: cannot be written. Name a file in a folder that exists.")
 
     def missing(self, item: Item) -> bool:

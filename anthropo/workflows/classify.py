@@ -16,6 +16,7 @@ from anthropo.face.gate import CHECKS
 from anthropo.face.landmarker import read_faces
 from anthropo.learning.cohort import Case, Cohort, Kind, some
 from anthropo.learning.features import Features, subset
+from anthropo.plain import column_name
 from anthropo.workflows.cohort import PhotoReading, read_features, settings_for
 from anthropo.workflows.progress import Progress, silent
 
@@ -93,7 +94,7 @@ class Classification:
         """The rows of the table.
 
         `patient, photo, photos, status, reason, decision, set, typicality, label_1`, then
-        ``probability:LABEL`` of every label in the model's order; for distance to normal `distance` in
+        ``probability__LABEL`` of every label in the model's order; for distance to normal `distance` in
         place of set, label_1 and probabilities. `photo` lists the files with "; " between.
         """
         return [self._row(answer) for answer in self.answers]
@@ -113,7 +114,12 @@ class Classification:
         row["set"] = SEPARATOR.join(p.labels) if p else None
         row |= {"typicality": p and p.typicality, "label_1": p and p.ranked[0].label}
         probability = {r.label: r.probability for r in p.ranked} if p else {}
-        return row | {f"probability:{label}": probability.get(label) for label in self.trained.model.labels}
+        for label in self.trained.model.labels:
+            name = column_name(f"probability:{label}")
+            while name in row:  # of two labels that differ in punctuation only
+                name += "_"
+            row[name] = probability.get(label)
+        return row
 
     def to_json(self) -> list[dict[str, Any]]:
         """One object per person, and per photo that could not be used, with everything that is known."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from anthropo.batch.beside import Beside
 from anthropo.batch.inputs import Item, collect
+from anthropo.batch.long import long_rows
 from anthropo.batch.output import Output, by_photo
 from anthropo.batch.patients import PatientRecord, patients, pool_patient
 from anthropo.batch.records import Record
@@ -137,11 +138,15 @@ class MeasuredPhotos:
         for path in dict.fromkeys(item.path for item in self.items):
             yield from self.records.get(path, [])
 
-    def to_frame(self) -> pd.DataFrame:
-        """A row for each person, or for each face of each photo; the columns of the CSV output."""
+    def to_frame(self, *, long: bool = False) -> pd.DataFrame:
+        """A row for each person, or for each face of each photo; the columns of the CSV output.
+
+        In long form a row for each measurement of each.
+        """
         import pandas as pd
 
-        return pd.DataFrame([record.to_row() for record in self.people or self.listed])
+        records = self.people or self.listed
+        return pd.DataFrame(list(long_rows(records)) if long else [record.to_row() for record in records])
 
 
 def measure_items(
@@ -217,6 +222,7 @@ def measure_table(
     fine: bool = True,
     force: bool = False,
     texture: bool = False,
+    long: bool = False,
     scale: str | None = None,
     references: Sequence[str] = (),
     sex: str | None = None,
@@ -237,6 +243,8 @@ def measure_table(
         As for `anthropo.Settings`.
     frames : int
         As for `anthropo.Settings`.
+    long : bool
+        A row for each measurement of each face, with the columns of `anthropo measure --long`.
     age : float, optional
         Years.
     landmarks : path, optional
@@ -258,7 +266,7 @@ def measure_table(
     --------
     >>> import anthropo
     >>> table = anthropo.measure_table([anthropo.example_photo(), "gone.jpg"], sex="female", age=31)
-    >>> list(table["status"]), f"{table.loc[0, 'intercanthal_width_z_frl-adults']:.1f}"
+    >>> list(table["status"]), f"{table.loc[0, 'intercanthal_width_z_frl__adults']:.1f}"
     (['ok', 'failed'], '-0.1')
     """
     settings = Settings(
@@ -272,7 +280,7 @@ def measure_table(
     items = _named(photos)
     if not items:
         raise InputError("No photograph was named.")
-    return measure_items(items, settings, jobs=jobs).to_frame()
+    return measure_items(items, settings, jobs=jobs).to_frame(long=long)
 
 
 def patient_table(
