@@ -113,7 +113,7 @@ def test_icc_profile(tmp_path: Path, astronaut: Pixels, kind: str, primaries: An
         exact = (
             {"lossless": True}
             if kind == "WEBP"
-            else {"quality": 98, "subsampling": 0}
+            else {"quality": 100, "subsampling": 0}
             if kind == "JPEG"
             else {}
         )
