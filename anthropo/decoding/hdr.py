@@ -69,4 +69,4 @@ def _light(pq: bool) -> NDArray[np.float32]:
 def _srgb_values() -> NDArray[np.uint8]:
     light = np.arange(_ENCODED) / (_ENCODED - 1)
     values = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(255 * values).astype(np.uint8)
+    return np.asarray(np.rint(255 * values), dtype=np.uint8)

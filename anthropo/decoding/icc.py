@@ -96,8 +96,8 @@ def _curve(tag: bytes) -> Callable[[float], float]:
         values = struct.unpack_from(f">{number}H", tag, 12)
         return lambda x: _between(values, x) / 65535
     (kind,) = struct.unpack_from(">H", tag, 8)
-    g, *rest = (n / 65536 for n in struct.unpack_from(f">{_PARAMETERS[kind]}i", tag, 12))
-    a, b, c, d, e, f = (*rest, *(1.0, 0.0, 0.0, 0.0, 0.0, 0.0)[len(rest) :])
+    given = [n / 65536 for n in struct.unpack_from(f">{_PARAMETERS[kind]}i", tag, 12)]
+    g, a, b, c, d, e, f = given + [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0][len(given) :]
     if kind in (1, 2):
         # a function with a foot that is flat, at 0 or at c
         return lambda x: (a * x + b) ** g + c if x >= -b / a else c
