@@ -20,6 +20,9 @@ from PIL import Image
 
 from anthropo.errors import PhotoError, parameter
 from anthropo.files import GIB, IrregularError, read_regular
+from anthropo.quiet import never_warned_by
+
+never_warned_by("PIL")  # of odd EXIF entries, which nothing is read from but the orientation
 
 #: Photographs with more pixels than this are refused before they are decoded.
 MAX_MEGAPIXELS = 200
