@@ -17,6 +17,9 @@ from anthropo.decoding.decode import decode
 from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS, Limits
 from anthropo.errors import PhotoError
 from anthropo.files import GIB, IrregularError, read_regular
+from anthropo.quiet import never_warned_by
+
+never_warned_by("PIL")  # of odd EXIF entries, which nothing is read from but the orientation
 
 _MOST_BYTES = GIB  # of a file
 #: What a folder is searched for.
