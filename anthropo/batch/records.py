@@ -268,7 +268,7 @@ class Record(MeasuredRecord):
             texture=None if texture is None else {name: _nan(v) for name, v in texture.items()},
             disagreements=tuple(record["disagreements"]),
             notes=tuple(record["notes"]),
-            remark=record["remark"],
+            remark=record.get("remark", ""),
             columns=record["columns"],
             diagnostics=Diagnostics(**record["diagnostics"]),
             video=VideoSummary(**record["video"]) if "video" in record else None,
