@@ -70,3 +70,14 @@ def say(text: object = "", *, err: bool = False, nl: bool = True, **style: Any) 
     import click
 
     click.secho(visible(str(text)), err=err, nl=nl, **style)
+
+
+def column_name(text: str) -> str:
+    """A column's name that R and pandas take as it is: letters, digits and underscores.
+
+    Examples
+    --------
+    >>> column_name("probability:Noonan (PTPN11)")
+    'probability__Noonan__PTPN11_'
+    """
+    return re.sub(r"\W", "_", re.sub(r"[:\-]", "__", text))

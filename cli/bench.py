@@ -14,7 +14,7 @@ from anthropo.workflows.cohort import PhotoReading
 
 @click.command()
 @click.argument("networks", metavar="NET...", nargs=-1, required=True)
-@click.argument("cohort", metavar="COHORT")
+@options.cohort_argument
 @options.output_option("FILE", "Write the table: .csv or .json.")
 @options.raw_option
 @click.option(

@@ -28,8 +28,9 @@ from anthropo.workflows.model import load_model
 @options.model_option
 @options.output_option("FILE", "Write a table: .csv or .parquet (a row per person), or .json (everything).")
 @options.raw_option
-@click.option("--patient", is_flag=True, help="All photos are of one person: one answer.")
+@options.flag("--patient", "All photos are of one person: one answer.")
 @options.top_option
+@options.flag("--force", "Answer on photos that the photo gate finds unfit as well.")
 @options.encoder_weights_option
 @options.reading_options
 def command(
@@ -38,6 +39,7 @@ def command(
     output: str | None,
     patient: bool,
     top: int,
+    force: bool,
     encoder_weights: str | None,
     reading: PhotoReading,
 ) -> None:
@@ -53,6 +55,9 @@ def command(
     and the typicality of the face: the share of the people that the model knows who are at least as
     unlike the others. Labels that are marked "matched" are compared with their nearest patient, because
     there were too few patients to train on.
+
+    A photo that the photo gate finds unfit is not answered on, with the reason, unless --force is given; of a
+    person with several photos the others are used.
 
     One person is shown as a table, several as a line each, and as CSV in a pipe.
 
@@ -78,6 +83,7 @@ def command(
             patient=patient,
             reading=reading,
             encoder_weights=encoder_weights,
+            force=force,
             progress=progress,
         )
         _show(made, path, top)

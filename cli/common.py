@@ -18,8 +18,10 @@ from anthropo.errors import AnthropoError, InputError
 from anthropo.plain import say
 
 if TYPE_CHECKING:
+    from anthropo.face.gate import GateSummary
     from anthropo.learning.cohort import Finding
 
+_LONGEST = 2000  # characters of a message
 MOST_FAILURES = 20  # photos that are named one by one
 EXIT_NONE, EXIT_USAGE, EXIT_SOME, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -33,6 +35,8 @@ _FILES = (
 
 def fail(message: str, code: int) -> NoReturn:
     """End the command with one sentence on stderr."""
+    if len(message) > _LONGEST:  # it quotes what was given, be it thousands of digits
+        message = f"{message[: _LONGEST // 2]} … {message[-_LONGEST // 2 :]}"
     say(f"Error: {message}", err=True)
     sys.exit(code)
 
@@ -107,6 +111,12 @@ def command_line(ctx: click.Context) -> str:
         words += [] if isinstance(param, click.Argument) else [option]
         words += [] if isinstance(value, bool) else [shlex.quote(str(value))]
     return " ".join(words)
+
+
+def show_gate(gate: GateSummary) -> None:
+    """How a cohort did at the photo gate, on stderr: a line for each failed check, with its share."""
+    for i, sentence in enumerate(gate.sentences()):
+        say(f"  {sentence}" if i else f"photo gate: {sentence}", err=True)
 
 
 def show_first(sentences: Sequence[str], more: str, most: int | None) -> None:

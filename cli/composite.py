@@ -19,45 +19,39 @@ from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, compos
 
 
 @click.command()
-@click.argument("cohort", metavar="COHORT")
+@options.cohort_argument
 @options.output_option("DIR", "Folder to write to; made if need be.", required=True)
 @options.raw_option
 @click.option("--size", type=click.IntRange(128, 2048), default=512, help="Height of a composite in pixels.")
-@click.option(
+@options.flag(
     "--common-shape",
-    is_flag=True,
-    help="All labels in one shape, the mean of theirs: what differs is not shape but colour and texture.",
+    "All labels in one shape, the mean of theirs: what differs is not shape but colour and texture.",
 )
-@click.option(
+@options.flag(
     "--sharp",
-    is_flag=True,
-    help="Make detail, which averaging blurs, as strong as in single photos. Where wrinkles and hairs then "
+    "Make detail, which averaging blurs, as strong as in single photos. Where wrinkles and hairs then "
     "lie is chance.",
 )
-@click.option(
-    "--controls",
-    metavar="LABEL",
-    help="The label that others are compared with.  [default: one that is called control, healthy, normal …]",
-)
+@options.controls_option("The label that others are compared with.")
 @click.option(
     "--min-patients",
     type=click.IntRange(min=2),
     default=MIN_PATIENTS,
     help="Labels with fewer get no composite: a picture of few people shows a person.",
 )
-@click.option("--overwrite", is_flag=True, help="Write to DIR although it is not empty.")
-@click.option("--seed", type=int, default=0, help="Of the permutations.")
+@options.flag("--overwrite", "Write to DIR although it is not empty.")
+@options.seed_option("the permutations")
 @click.option(
     "--face",
     type=click.Choice(["one", "largest"]),
     default="one",
     help="With several faces: refuse, or take the largest.",
 )
-@click.option("--fine/--no-fine", default=True, help="Refine the landmarks in high-resolution patches.")
+@options.fine_option
 @options.jitter_option
 @options.landmarks_option
 @options.landmark_model_option
-@options.max_megapixels_option
+@options.limits_options
 @options.jobs_option
 @options.passed_as("reading", PhotoReading)
 @options.passed_as("request", CompositeRequest)

@@ -15,12 +15,11 @@ from anthropo.plain import say
 @click.command()
 @click.argument("folder", metavar="[FOLDER]", default="anthropo-demo")
 @click.option("--patients", type=click.IntRange(10, 1000), default=40, help="Of each label.")
-@click.option(
+@options.names_option(
     "--labels",
-    metavar="LABEL,…",
+    "LABEL,…",
+    "Two or more of control, synthetic-A, synthetic-B, synthetic-C.",
     default="control,synthetic-A",
-    callback=options.names,
-    help="Two or more of control, synthetic-A, synthetic-B, synthetic-C.",
 )
 @options.jobs_option
 def command(folder: str, patients: int, labels: tuple[str, ...], jobs: int) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import in_one_sentence, place_to_write, progress, show_findings
+from anthropo.cli.common import in_one_sentence, place_to_write, progress, show_findings, show_gate
 from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.learning.evaluation import Evaluation
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("cohort", metavar="COHORT")
+@options.cohort_argument
 @click.option("--model", metavar="MODEL", help="Judge this model on COHORT, whom it must not have seen.")
 @options.output_option("FILE", "Write .json (all figures) or .html (with pictures).")
 @click.option(
@@ -35,11 +35,10 @@ if TYPE_CHECKING:
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Share of the positive label where the model will be used, for PPV and NPV; such as 0.01.",
 )
-@click.option(
+@options.names_option(
     "--compare",
-    metavar="classifier,balance,encoder",
-    callback=options.names,
-    help="Put all choices of these side by side in one table, on the same folds.",
+    "classifier,balance,encoder",
+    "Put all choices of these side by side in one table, on the same folds.",
 )
 @click.option(
     "--baselines/--no-baselines",
@@ -116,6 +115,7 @@ def command(
         for note in result.notes:
             say(f"note: {note}", err=True)
         _show(result.evaluations, compared=bool(compare))
+        show_gate(result.gate)
         if path:
             write_evaluations(path, result.evaluations)
             say(f"{path}: written.", err=True)

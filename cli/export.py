@@ -14,7 +14,7 @@ from anthropo.workflows.export import export_network
 @click.command()
 @click.argument("network", metavar="NET")
 @options.output_option("FILE.onnx", "The file to write.", required=True)
-@click.option("--int8", is_flag=True, help="Eight-bit integers: a quarter of the size.")
+@options.flag("--int8", "Eight-bit integers: a quarter of the size.")
 @click.option(
     "--calibrate",
     metavar="PHOTOS",

@@ -6,6 +6,7 @@ import textwrap
 
 import click
 
+from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence
 from anthropo.cli.train import show_relations
 from anthropo.plain import say
@@ -16,7 +17,7 @@ _WIDEST = 40  # name
 
 @click.command()
 @click.argument("model", metavar="MODEL")
-@click.option("--card", "as_card", is_flag=True, help="The whole model card, as Markdown.")
+@options.flag("--card", "The whole model card, as Markdown.", parameter="as_card")
 def command(model: str, as_card: bool) -> None:
     """Describe a MODEL or network: labels, training cohort, figures, decision, licences, size.
 

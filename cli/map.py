@@ -23,7 +23,7 @@ from anthropo.workflows.map import MapRequest, map_faces
 
 
 @click.command()
-@click.argument("cohort", metavar="COHORT")
+@options.cohort_argument
 @options.output_option(
     "FILE", "Write .html (a page with both maps and a table), .png, or .csv (the places).", required=True
 )
@@ -41,16 +41,13 @@ from anthropo.workflows.map import MapRequest, map_faces
     type=click.FloatRange(min=1),
     help="How many neighbours t-SNE looks at, about.  [default: 30, or a third of the other photos]",
 )
-@click.option(
-    "--thumbnails", is_flag=True, help="Draw the faces. Only then are pictures of people in the file."
-)
-@click.option(
+@options.flag("--thumbnails", "Draw the faces. Only then are pictures of people in the file.")
+@options.flag(
     "--names",
-    is_flag=True,
-    help="Show photos and patients by name. Left out: people are numbers, which only who has the photos can "
+    "Show photos and patients by name. Left out: people are numbers, which only who has the photos can "
     "trace back.",
 )
-@click.option("--seed", type=int, default=0, help="Of t-SNE and the comparison with chance.")
+@options.seed_option("t-SNE and the comparison with chance")
 @options.chip_encoder_options
 @options.reading_options
 @options.passed_as("request", MapRequest)

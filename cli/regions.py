@@ -12,7 +12,7 @@ from anthropo.workflows.regions import RegionsRequest, distinguish
 
 
 @click.command()
-@click.argument("cohort", metavar="COHORT")
+@options.cohort_argument
 @click.option("--label", metavar="LABEL", required=True, help="Whose people are compared with all others.")
 @options.output_option("FILE", "Write .html (a page), .png (the heatmaps) or .json (all figures).")
 @click.option(
@@ -36,7 +36,7 @@ from anthropo.workflows.regions import RegionsRequest, distinguish
 )
 @options.chip_encoder_options
 @options.allow_duplicates_option
-@click.option("--seed", type=int, default=0, help="Of everything random.")
+@options.seed_option("everything random")
 @options.reading_options
 @options.passed_as("request", RegionsRequest)
 def command(cohort: str, label: str, output: str | None, request: RegionsRequest) -> None:

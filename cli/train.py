@@ -12,12 +12,13 @@ from anthropo.cli import options
 from anthropo.cli.common import (
     EXIT_USAGE,
     command_line,
-    fail,
     in_one_sentence,
     place_to_write,
     progress,
     show_findings,
+    show_gate,
 )
+from anthropo.errors import InputError
 from anthropo.learning.evaluation import Evaluation, model_name
 from anthropo.plain import say
 from anthropo.report.evaluation import print_comparison, summary
@@ -33,9 +34,9 @@ _MOST_RELATIONS = 20
 
 
 @click.command()
-@click.argument("cohort", metavar="COHORT")
+@options.cohort_argument
 @options.output_option("MODEL", "The model file to write, such as m.anthropo.")
-@click.option("--validate", is_flag=True, help="Check everything, train nothing.")
+@options.flag("--validate", "Check everything, train nothing.")
 @click.option(
     "--judge/--no-judge", default=True, help="Cross-validate, so that the model's card says how good it is."
 )
@@ -81,12 +82,12 @@ def command(
         "no model is written. Finished photos are in the cache; run the command again to continue."
     ):
         if request.task == "attributes" and request.options.positive:
-            fail("--positive: with --multilabel all attributes are learned. Leave it out.", EXIT_USAGE)
+            raise InputError("--positive: with --multilabel all attributes are learned. Leave it out.")
         path = place_to_write(output, inputs=(cohort, request.options.cost_matrix or "")) if output else None
         if validate:
             sys.exit(_validate(cohort, request))
         if path is None:
-            fail("where to? Give -o m.anthropo, or --validate to check the cohort only.", EXIT_USAGE)
+            raise InputError("where to? Give -o m.anthropo, or --validate to check the cohort only.")
         material = gather(cohort, request, progress=progress)
         show_findings(material.findings, material.features.left_out, err=True)
 
@@ -132,6 +133,7 @@ def show_trained(result: TrainResult) -> None:
     for note in result.notes:
         say(f"note: {note}", err=True)
     _show_figures(result.evaluations)
+    show_gate(result.gate)
     _show_decision(result)
     model = result.trained.model
     if isinstance(model, LabelModel) and model.novelty is not None and model.alarm > 0:

@@ -22,31 +22,20 @@ from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prep
 
 @click.command()
 @options.photos_argument
-@click.option("--sex", help="female or male, of everybody who has no column `sex`.")
-@click.option(
-    "--age",
-    help="Of everybody who has no column `age`: completed years (8), months (101m), or exactly (8.4).",
-)
+@options.sex_option()
+@options.age_option(spelled="Completed years (8), months (101m), or exactly (8.4)")
 @options.output_option(
     "FILE|DIR",
     "Write the table to a .csv; one person as a GA4GH phenopacket to a .json; several people, a "
     "phenopacket each, to a folder (DIR/).",
 )
 @options.raw_option
-@click.option(
-    "--patient",
-    is_flag=True,
-    help="One answer per person instead of one per photo: photos that share a name in the column `patient`, "
-    "or all photos where there is no such column.",
-)
-@click.option("--all", "everything", is_flag=True, help="Show what is absent and not assessed, too.")
-@click.option(
-    "--reference",
-    "references",
-    metavar="NAME|FILE",
-    multiple=True,
-    help="Compare with this table (`anthropo reference list`); may be repeated. A trait on which they "
-    f"disagree is borderline.  [default: {DEFAULT_REFERENCE}]",
+@options.per_person_option()
+@options.flag("--all", "Show what is absent and not assessed, too.", parameter="everything")
+@options.references_option(
+    "Compare with this table (`anthropo reference list`); may be repeated. A trait on which they disagree is "
+    "borderline.",
+    default=DEFAULT_REFERENCE,
 )
 @click.option(
     "--rules",
@@ -75,12 +64,7 @@ from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prep
     "--id", "identity", help="The person's name in a phenopacket.  [default: from the photo's hash]"
 )
 @click.option("--scale", metavar="KIND=MM", help="For references in millimetres, as for `anthropo measure`.")
-@options.frames_option
-@options.face_option
-@options.jobs_option
-@options.landmarks_option
-@options.landmark_model_option
-@options.max_megapixels_option
+@options.photo_options
 @options.passed_as("request", TraitsRequest)
 def command(
     photos: tuple[str, ...],

@@ -28,7 +28,7 @@ from anthropo.files import (
     refuse_irregular,
     write_atomically,
 )
-from anthropo.plain import cell_as_it_was, written
+from anthropo.plain import cell_as_it_was, column_name, written
 from anthropo.settings import Settings
 from anthropo.tables import read_rows
 
@@ -97,6 +97,11 @@ class Output:
         except (OSError, InputError):
             return False
         return digest == _cell(known[0], "sha256") and stamp == (_cell(known[0], "landmarks") or "")
+
+    def gate_failed(self, photo: str) -> list[list[str]]:
+        """The failed checks of the faces that an earlier run measured on a photo."""
+        rows = self._rows(self._new.get(photo, [])) or self._earlier.get(photo, [])
+        return [_failed_checks(row) for row in rows if row["status"] == "ok"]
 
     def add(self, records: list[Record]) -> None:
         """Keep one photo's records."""
@@ -184,6 +189,12 @@ class Output:
         os.truncate(self._partial, data.rfind(b"\n") + 1)
 
 
+def _failed_checks(row: Row) -> list[str]:
+    if "gate_failed" in row:
+        return str(row["gate_failed"] or "").split()
+    return [name for name, check in (row.get("gate") or {}).items() if not check["ok"]]
+
+
 def _cell(row: Row, key: str) -> Any:
     """A diagnostics entry of a row, be it JSON's or a table's."""
     diagnostics = row.get("diagnostics")
@@ -202,10 +213,10 @@ def decode(path: Path, suffix: str, what: str = "photos") -> list[Row]:
     if suffix == ".csv":
         (_, header), *lines = read_rows(path, "status") or [(1, [])]
         names = [cell_as_it_was(name) for name in header]
-        results = {name for name in names if is_result_column(name)}
+        results = {name: column_name(name) for name in names if is_result_column(name)}  # 0.1.0: with - and :
         return [
             {
-                name: _result(cell) if name in results else cell_as_it_was(cell)
+                results.get(name, name): _result(cell) if name in results else cell_as_it_was(cell)
                 for name, cell in zip(names, cells, strict=False)
                 if name
             }
@@ -215,7 +226,7 @@ def decode(path: Path, suffix: str, what: str = "photos") -> list[Row]:
 
     with open_regular(path) as parquet:
         table: list[Row] = pyarrow.parquet.read_table(parquet).to_pylist()
-    return table
+    return [{column_name(k) if is_result_column(k) else k: v for k, v in row.items()} for row in table]
 
 
 def _no_number(name: str) -> Any:
@@ -231,13 +242,15 @@ def _result(cell: str) -> str:
 
 def earlier_rows(path: Path, what: str, keys: Sequence[str]) -> list[Row]:
     """The rows of the table that a run writes again, if any; they have these keys."""
-    if not os.path.exists(path) or not os.path.getsize(path):
+    if not os.path.exists(path):
         return []
     try:
         refuse_irregular(os.stat(path))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}. Give another name.") from None
     suffix = path.suffix.lower()
+    if suffix == ".csv" and not os.path.getsize(path):  # made beforehand, as by mktemp
+        return []
     try:
         rows = decode(path, suffix, what)
         if suffix == ".csv" and not rows:  # a header alone, perhaps of a table that is not anthropo's
@@ -277,10 +290,15 @@ def as_csv(records: Iterable[MeasuredRecord]) -> str:
     return encode([record.to_row() for record in records], ".csv").decode()
 
 
+def records_of(path: Path) -> list[Record]:
+    """The records in a JSON table of the same version."""
+    return [Record.from_json(row) for row in decode(path, ".json")]
+
+
 def by_photo(path: Path, photos: Container[str]) -> dict[str, list[Record]]:
     """The records of these photos in a JSON table of the same version."""
     records: dict[str, list[Record]] = {}
-    for row in decode(path, ".json"):
-        if row["photo"] in photos:
-            records.setdefault(row["photo"], []).append(Record.from_json(row))
+    for record in records_of(path):
+        if record.photo in photos:
+            records.setdefault(record.photo, []).append(record)
     return records

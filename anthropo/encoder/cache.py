@@ -32,8 +32,7 @@ class Store:
 
     Examples
     --------
-    >>> import tempfile
-    >>> store = Store(Path(tempfile.mkdtemp()) / "embeddings")
+    >>> store = Store(Path("embeddings"))
     >>> store.get("photo 1") is None
     True
     >>> store.put("photo 1", {"face": np.zeros(3)})

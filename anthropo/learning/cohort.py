@@ -135,9 +135,8 @@ def read_cohort(path: str | os.PathLike[str], *, multilabel: bool = False) -> Co
     Examples
     --------
     >>> from pathlib import Path
-    >>> from tempfile import mkdtemp
     >>> from anthropo import read_cohort
-    >>> table = Path(mkdtemp()) / "cohort.csv"
+    >>> table = Path("cohort.csv")
     >>> _ = table.write_text("photo,label,patient,age\\np1.jpg,Noonan,p1,8\\nc1.jpg,control,c1,30\\n")
     >>> cohort = read_cohort(table)
     >>> [case.label for case in cohort.cases], cohort.metadata

@@ -35,6 +35,14 @@ def validate(cohort: Cohort, features: Features, *, allow_duplicates: bool = Fal
         total = len({case.photo for case in cohort.cases})
         text = f"{cohort.source}: {len(unusable)} of {total} photos cannot be used and are left out."
         findings.append(Finding("warning" if rest else "error", "photo", text))
+        faceless = sum(": no face found." in reason for _, reason in features.left_out)
+        if 2 * faceless > total:
+            without = parameter("no_face", True)
+            text = (
+                f"{cohort.source}: no face was found on {faceless} of {total} photos. If they are pictures "
+                f"of skin, or of anything else without a face, pass {without}."
+            )
+            findings.append(Finding("warning", "photo", text))
         findings += [Finding("warning", "photo", reason) for _, reason in features.left_out]
     if rest:
         lost = {case.label for case in cohort.cases} - {case.label for case in rest}

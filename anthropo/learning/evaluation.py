@@ -84,6 +84,8 @@ class Evaluation:
         Sentences on figures that are less reliable.
     left_out : tuple of (str, str)
         Photos that could not be used, each with the reason.
+    photo_gate : tuple of str
+        How the photos did at the photo gate, in sentences.
     settings : dict of str to Any
         How the evaluation was made.
     attribute : str or None
@@ -115,6 +117,7 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...]
     warnings: tuple[str, ...]
     left_out: tuple[tuple[str, str], ...]
+    photo_gate: tuple[str, ...]
     settings: dict[str, Any]
     attribute: str | None
     judged: dict[str, Judged]
@@ -134,6 +137,7 @@ class Evaluation:
         prevalence: float | None = None,
         columns: Mapping[str, Sequence[Any]] | None = None,
         left_out: Sequence[tuple[str, str]] = (),
+        photo_gate: Sequence[str] = (),
         settings: Mapping[str, Any] | None = None,
         bootstrap: int = 1000,
         seed: int = 0,
@@ -151,6 +155,8 @@ class Evaluation:
         columns : mapping of str to sequence, optional
             Columns of the cohort, a value per photo, for subgroups; ages in years become bands.
         left_out : sequence of (photo, reason)
+        photo_gate : sequence of str
+            How the photos did at the photo gate: sentences of a `GateSummary`.
         settings : mapping, optional
             How the evaluation was made, as name and value; shown as it is.
 
@@ -199,6 +205,7 @@ class Evaluation:
             confusion=_confusion(judged),
             warnings=(*_warnings(main, figures, differences, counts), *unused),
             left_out=tuple(left_out),
+            photo_gate=tuple(photo_gate),
             settings=dict(settings or {}),
             attribute=attribute,
             judged=dict(models),

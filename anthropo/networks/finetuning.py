@@ -19,7 +19,7 @@ from anthropo.networks.checkpoints import Checkpoints, fingerprint
 from anthropo.networks.description import Description
 from anthropo.networks.judging import Answers, Figures, flat_figures, judge_network
 from anthropo.networks.network import Network
-from anthropo.networks.training_loop import Learned, Report, learn
+from anthropo.networks.training_loop import Learned, Report, exact, learn
 from anthropo.networks.training_set import TrainingSet, view_of
 from anthropo.networks.units import TEST
 from anthropo.threads import network_threads
@@ -78,15 +78,15 @@ def finetune(
     if restart:
         shutil.rmtree(folder, ignore_errors=True)
     checkpoints = Checkpoints(folder, fingerprint(material, device))
-    with network_threads(recipe.parameters.threads):
+    with exact(device), network_threads(recipe.parameters.threads):
         learned = learn(material, checkpoints=checkpoints, device=device, report=report)
-    network = Network(
-        _manifest(material, learned, command),
-        _description(material, learned),
-        tuple(m.to(device) for m in learned.modules),
-    )
-    with network_threads(recipe.parameters.threads):
+        manifest, about = _manifest(material, learned, command), _description(material, learned)
+        network = Network(manifest, about, learned.modules)
+        for module in network.modules:
+            module.to(device)
         answers = judge_network(network, material.photos.pictures, units, TEST)
+        for module in network.modules:
+            module.cpu()  # where everything else that takes a network has its pictures
     overall, by_label = answers.overall(recipe.parameters.seed), answers.by_label(recipe.parameters.seed)
     validation = Validation(
         method="patients that were kept apart",

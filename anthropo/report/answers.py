@@ -156,10 +156,10 @@ def write_answers(path: Path, classification: Classification) -> None:
     classification : anthropo.Classification
         As `Model.classify` returns it.
 
-    Returns
-    -------
-    None
-        An InputError is raised if the file cannot be written.
+    Raises
+    ------
+    InputError
+        If the table cannot be written.
 
     Examples
     --------

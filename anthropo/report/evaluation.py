@@ -181,21 +181,19 @@ def write_evaluation(path: Path, made: Evaluation) -> None:
         With the suffix .html, for a page with figures that needs nothing else, or .json.
     made : anthropo.learning.Evaluation
 
-    Returns
-    -------
-    None
-        An InputError is raised if the file cannot be written.
+    Raises
+    ------
+    InputError
+        If the report cannot be written.
 
     Examples
     --------
-    >>> import tempfile
     >>> from pathlib import Path
     >>> from anthropo.learning import Evaluation, Judged
     >>> from anthropo.report import write_evaluation
     >>> proba = [[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.4, 0.6]]
     >>> judged = Judged(("control", "Noonan"), [0, 0, 1, 1], proba, ["a", "b", "c", "d"], [0, 0, 1, 1])
     >>> made = Evaluation.of({"hybrid": judged}, positive="Noonan", bootstrap=100)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_evaluation(Path(folder) / "report.html", made)
+    >>> write_evaluation(Path("report.html"), made)
     """
     write(path, page(made) if path.suffix.lower() == ".html" else as_json(made.to_json()))

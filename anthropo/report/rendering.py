@@ -14,6 +14,7 @@ from PIL import Image
 
 from anthropo._version import __version__
 from anthropo.plain import visible, written
+from anthropo.quiet import hushed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,8 @@ def png(picture: Image.Image | Figure, dpi: float = 120) -> bytes:
     if isinstance(picture, Image.Image):
         picture.save(buffer, "PNG")
     else:
-        picture.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+        with hushed():  # matplotlib's font lacks the letters of some labels
+            picture.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
 
 

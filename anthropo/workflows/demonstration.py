@@ -179,4 +179,6 @@ def judge_on(material: Material, training: TrainResult) -> EvaluateResult:
     (made,) = evaluations_of(questions, material, settings=settings)
     # where no reader can miss it
     made = replace(made, warnings=(SYNTHETIC, *made.warnings))
-    return EvaluateResult(evaluations=(made,), findings=training.findings, notes=training.notes)
+    return EvaluateResult(
+        evaluations=(made,), findings=training.findings, notes=training.notes, gate=training.gate
+    )

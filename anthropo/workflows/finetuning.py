@@ -66,7 +66,7 @@ class FinetuneRequest(CohortRequest):
         load = partial(load_recipe, self.recipe, file, self.changes)
         options: dict[str, Any] = {} if self.warm_start is None else {"warm_start": self.warm_start}
         if self.reading.no_face:
-            asked = load()
+            asked = load(**options)
             views = asked.parameters.views
             if "views" in asked.changed and views != (IMAGE,):
                 raise InputError(
@@ -206,23 +206,22 @@ def finetune(
 
     Examples
     --------
-    >>> import tempfile
     >>> from pathlib import Path
     >>> import anthropo
     >>> import numpy as np
     >>> from PIL import Image
-    >>> folder = Path(tempfile.mkdtemp())
     >>> for label, grey in ("dark", 60), ("light", 200):
-    ...     (folder / "cohort" / label).mkdir(parents=True)
+    ...     folder = Path("cohort", label)
+    ...     folder.mkdir(parents=True)
     ...     for i in range(5):
     ...         picture = np.full((40, 40, 3), grey + i, np.uint8)
-    ...         Image.fromarray(picture).save(folder / "cohort" / label / f"{i}.png")
+    ...         Image.fromarray(picture).save(folder / f"{i}.png")
     >>> request = FinetuneRequest(
     ...     recipe="skin-five",
     ...     changes=("backbone=deepgestalt", "warm_start=none", "size=32", "batch=2", "epochs=1"),
     ...     reading=anthropo.PhotoReading(no_face=True, jobs=1),
     ... )
-    >>> finetuned = finetune(folder / "cohort", folder / "net.anthropo", request)
+    >>> finetuned = finetune("cohort", "net.anthropo", request)
     >>> finetuned.network.labels, list(finetuned.to_frame()["label"])
     (('dark', 'light'), ['dark', 'light'])
     """

@@ -66,8 +66,9 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     from anthropo.learning.attributes import AttributeModel
     from anthropo.learning.trained import Trained
 
+    is_network = "network" in read_bundle(path).manifest
     size = ("file", f"{os.path.getsize(path) / 1e6:.2f} MB")
-    if "network" in read_bundle(path).manifest:
+    if is_network:
         from anthropo.networks.network import Network
 
         network = Network.load(path)

@@ -160,4 +160,4 @@ def test_labels_cannot_break_the_page() -> None:
     text = card(Manifest(labels=(label,), cohort=counts))
     assert len(_sections(text)) == 7
     assert r"| a \| b ## Validated \<script\>\`x\` \[y\](z) | 1 | 1 |" in text
-    assert dict(describe({"labels": [label]}))["labels"] == "a | b ## Validated <script>`x` [y](z)"
+    assert dict(describe(Manifest(labels=(label,))))["labels"] == "a | b ## Validated <script>`x` [y](z)"
