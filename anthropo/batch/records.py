@@ -231,7 +231,9 @@ class Record(MeasuredRecord):
     texture : dict of str to float or None
         Local binary patterns; NaN where there are none.
     video : VideoSummary or None
-        Where in a video the frames are; None of a photo.
+        How much of a video was measured; None of a photo.
+    remark : str
+        A sentence, where the photo's colours are not quite what the file means; else empty.
 
     Examples
     --------
@@ -248,7 +250,7 @@ class Record(MeasuredRecord):
     scale: Scale | None = None
     texture: Mapping[str, float] | None = None
     video: VideoSummary | None = None
-    remark: str = ""  # of the photo's colours, where they are not quite what the file means
+    remark: str = ""
 
     @property
     def moved(self) -> Mapping[str, float]:
