@@ -12,7 +12,6 @@ import hashlib
 import json
 import math
 import re
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.files import write_atomically
+from anthropo.files import read_regular, write_atomically
 
 _MAGIC = b"anthropo-arrays-2\n"
 _START = len(_MAGIC) + 32
@@ -37,8 +36,7 @@ class Store:
 
     Examples
     --------
-    >>> import tempfile
-    >>> store = Store(Path(tempfile.mkdtemp()) / "embeddings")
+    >>> store = Store(Path("embeddings"))
     >>> store.get("photo 1") is None
     True
     >>> store.put("photo 1", {"face": np.zeros(3)})
@@ -51,12 +49,8 @@ class Store:
 
     def get(self, key: str) -> dict[str, NDArray[Any]] | None:
         """The arrays of an entry, read-only; None when there is none."""
-        path = self._path(key)
         try:
-            status = path.stat()
-            if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:  # a pipe would be waited for
-                return None
-            data = path.read_bytes()
+            data = read_regular(self._path(key), most=_MOST_BYTES)
         except OSError:
             return None
         body = memoryview(data)[_START:]

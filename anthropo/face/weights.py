@@ -14,12 +14,19 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
 from anthropo.errors import WeightsError, parameter
 from anthropo.face import _engine
-from anthropo.files import file_sha256, packaged_table, write_atomically
+from anthropo.files import (
+    cache_folder,
+    file_sha256,
+    open_regular,
+    packaged_table,
+    read_regular,
+    refuse_irregular,
+    write_atomically,
+)
 
 _MOST_BYTES = 512 << 20  # of a landmark model; the usual one of 68 points has 95 MiB
 
@@ -79,18 +86,13 @@ def read_checked(name: str) -> bytes:
     """The content of a packaged weights file, once it is known to be the right one."""
     path = locate(name)
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError as error:
         raise WeightsError(
             f"{path}: cannot be read ({error.strerror}). Reinstall {_known(name).distribution}."
         ) from None
     _check_hash(_known(name), path, hashlib.sha256(data).hexdigest())
     return data
-
-
-def cache_folder() -> Path:
-    """Where converted weights are kept: $ANTHROPO_CACHE, or the user's cache directory."""
-    return Path(os.environ.get("ANTHROPO_CACHE") or platformdirs.user_cache_dir("anthropo", appauthor=False))
 
 
 # The cache holds what takes a second to convert. An entry is its seal and a block of the engine, which sums
@@ -103,8 +105,8 @@ def _seal(name: str) -> bytes:
 
 
 def _own(status: os.stat_result) -> bool:
-    """Whether a file is a regular one that nobody but this user, or root, may write to."""
-    if not stat.S_ISREG(status.st_mode) or not 64 < status.st_size <= _MOST_BYTES:
+    """Whether nobody but this user, or root, may write to a file, and whether it is longer than its seal."""
+    if status.st_size <= 64:
         return False
     if not hasattr(os, "geteuid"):  # Windows: the user's folder is the user's
         return True
@@ -118,17 +120,13 @@ def _cached(name: str) -> NDArray[np.uint8] | None:
     changes landmarks after it was checked.
     """
     path = cache_folder() / name
-    with contextlib.suppress(OSError):
-        if not _own(os.stat(path)):  # before it is opened: a pipe would be waited for
+    with contextlib.suppress(OSError), open_regular(path, most=_MOST_BYTES) as file:
+        status = os.fstat(file.fileno())
+        if not _own(status) or file.read(64) != _seal(name):
             return None
-        with open(path, "rb") as file:
-            status = os.fstat(file.fileno())
-            if not _own(status) or file.read(64) != _seal(name):
-                return None
-            block = np.empty(status.st_size - 64, np.uint8)
-            whole = file.readinto(block.data) == len(block)
-            block.setflags(write=False)
-            return block if whole else None
+        block: NDArray[np.uint8] = np.fromfile(file, np.uint8, status.st_size - 64)
+        block.setflags(write=False)
+        return block
     return None
 
 
@@ -171,11 +169,7 @@ class LandmarkModel:
 @lru_cache(maxsize=4)
 def landmark_model(path: str | None = None) -> LandmarkModel:
     """The landmark model in a file; without a path the packaged one of 68 points."""
-    if path is None:
-        expected = _known("landmarks-68").sha256
-    else:
-        _check_file(Path(path))
-        expected = file_sha256(path)
+    expected = _known("landmarks-68").sha256 if path is None else _identified(path)
     name = f"shape-predictor-{expected[:32]}-v2.bin"
     model = LandmarkModel(expected, partial(_read_predictor, path, expected, name))
     if path is not None or not (cache_folder() / name).is_file():
@@ -183,17 +177,16 @@ def landmark_model(path: str | None = None) -> LandmarkModel:
     return model
 
 
-def _check_file(path: Path) -> None:
-    """Refuse what is no regular, readable file of a size that a landmark model can have."""
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such landmark model. Give a dlib shape predictor (.dat).")
-    if path.stat().st_size > _MOST_BYTES:
-        raise WeightsError(
-            f"{path}: {path.stat().st_size / 2**20:.0f} MiB; landmark models of at most "
-            f"{_MOST_BYTES >> 20} MiB are read. Give a dlib shape predictor (.dat)."
-        )
-    if not os.access(path, os.R_OK):
-        raise WeightsError(f"{path}: may not be read. Change its permissions, or copy it.")
+def _identified(path: str) -> str:
+    """The SHA-256 of a landmark model that a user names."""
+    try:
+        refuse_irregular(os.stat(path), _MOST_BYTES)
+        return file_sha256(path)
+    except FileNotFoundError:
+        why = "no such landmark model"
+    except OSError as error:
+        why = str(error.strerror)
+    raise WeightsError(f"{path}: {why}. Give a dlib shape predictor (.dat).")
 
 
 def _read_predictor(path: str | None, expected: str, name: str) -> _engine.ShapePredictor:

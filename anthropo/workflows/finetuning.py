@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from anthropo.encoder.regions import IMAGE
 from anthropo.errors import InputError, parameter
+from anthropo.files import held
 from anthropo.learning.cohort import Finding, read_cohort
 from anthropo.learning.cohort_checks import validate
 from anthropo.workflows.cohort import CohortError, CohortRequest, settings_for
@@ -65,7 +66,7 @@ class FinetuneRequest(CohortRequest):
         load = partial(load_recipe, self.recipe, file, self.changes)
         options: dict[str, Any] = {} if self.warm_start is None else {"warm_start": self.warm_start}
         if self.reading.no_face:
-            asked = load()
+            asked = load(**options)
             views = asked.parameters.views
             if "views" in asked.changed and views != (IMAGE,):
                 raise InputError(
@@ -205,23 +206,22 @@ def finetune(
 
     Examples
     --------
-    >>> import tempfile
     >>> from pathlib import Path
     >>> import anthropo
     >>> import numpy as np
     >>> from PIL import Image
-    >>> folder = Path(tempfile.mkdtemp())
     >>> for label, grey in ("dark", 60), ("light", 200):
-    ...     (folder / "cohort" / label).mkdir(parents=True)
+    ...     folder = Path("cohort", label)
+    ...     folder.mkdir(parents=True)
     ...     for i in range(5):
     ...         picture = np.full((40, 40, 3), grey + i, np.uint8)
-    ...         Image.fromarray(picture).save(folder / "cohort" / label / f"{i}.png")
+    ...         Image.fromarray(picture).save(folder / f"{i}.png")
     >>> request = FinetuneRequest(
     ...     recipe="skin-five",
     ...     changes=("backbone=deepgestalt", "warm_start=none", "size=32", "batch=2", "epochs=1"),
     ...     reading=anthropo.PhotoReading(no_face=True, jobs=1),
     ... )
-    >>> finetuned = finetune(folder / "cohort", folder / "net.anthropo", request)
+    >>> finetuned = finetune("cohort", "net.anthropo", request)
     >>> finetuned.network.labels, list(finetuned.to_frame()["label"])
     (('dark', 'light'), ['dark', 'light'])
     """
@@ -234,15 +234,16 @@ def finetune(
     path = Path(output)
     prepared = cohort if isinstance(cohort, Prepared) else prepare(cohort, request, progress=progress)
     torch.set_num_threads(request.reading.jobs)
-    finetuned = train(
-        prepared.training,
-        folder=folder_of(path),
-        device=device_of(request.device),
-        command=command,
-        report=report,
-        restart=not request.resume,
-    )
-    finetuned.network.save(path)
-    if not keep_checkpoint:
-        shutil.rmtree(folder_of(path), ignore_errors=True)
+    with held(path):
+        finetuned = train(
+            prepared.training,
+            folder=folder_of(path),
+            device=device_of(request.device),
+            command=command,
+            report=report,
+            restart=not request.resume,
+        )
+        finetuned.network.save(path)
+        if not keep_checkpoint:
+            shutil.rmtree(folder_of(path), ignore_errors=True)
     return finetuned

@@ -139,8 +139,8 @@ def test_a_cache_that_is_cut_short_while_it_is_used_changes_nothing(cache: Path,
 def test_only_what_the_user_alone_may_write_is_trusted() -> None:
     me = os.geteuid()
 
-    def file(mode: int, owner: int, kind: int = stat.S_IFREG, size: int = 5000) -> os.stat_result:
-        return os.stat_result((kind | mode, 1, 1, 1, owner, 1, size, 0, 0, 0))
+    def file(mode: int, owner: int, size: int = 5000) -> os.stat_result:
+        return os.stat_result((stat.S_IFREG | mode, 1, 1, 1, owner, 1, size, 0, 0, 0))
 
     assert weights._own(file(0o600, me))
     assert weights._own(file(0o644, me))
@@ -149,9 +149,6 @@ def test_only_what_the_user_alone_may_write_is_trusted() -> None:
         file(0o600, me + 1),
         file(0o660, me),
         file(0o602, me),
-        file(0o600, me, stat.S_IFIFO),
-        file(0o600, me, stat.S_IFDIR),
-        file(0o600, me, size=1 << 40),
         file(0o600, me, size=64),
     ):
         assert not weights._own(other)
@@ -227,9 +224,9 @@ def test_crafted_landmark_models_are_refused_in_one_sentence(cache: Path, tmp_pa
             weights.landmark_model(str(path))
     with path.open("wb") as file:
         file.truncate(1 << 40)
-    with pytest.raises(WeightsError, match="landmark models of at most 512 MiB"):
+    with pytest.raises(WeightsError, match=r"more than the limit of 0.5 GiB"):
         weights.landmark_model(str(path))
-    with pytest.raises(WeightsError, match="no such landmark model"):
+    with pytest.raises(WeightsError, match="a device, not a file"):
         weights.landmark_model(os.devnull)
 
 
