@@ -79,6 +79,7 @@ class Photo:
     full_size: tuple[int, int]  # width, height of the upright photo before any reduction, pixels
     decode_scale: int = 1  # photo pixels per decoded pixel: 1, 2, 4 or 8
     data: bytes | None = field(default=None, repr=False)  # the file, for a finer decode; None: an array
+    colour_doubt: str = ""  # why its colours cannot be measured
     _kept: _Kept = field(default_factory=_Kept, repr=False, compare=False)
 
     @property
