@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
+from anthropo.decoding.colour import SRGB, Colours, of_code_points
 from anthropo.decoding.limits import MAX_MEGAPIXELS
 from anthropo.errors import AnthropoError, PhotoError, parameter
 from anthropo.files import open_regular
@@ -291,18 +293,21 @@ def _aspect(stream: VideoStream) -> float:
 
 def _photo(frame: VideoFrame, aspect: float, source: str) -> Photo:
     """Upright, with pixels as wide as they are high, in sRGB as far as that is known."""
-    matrix, doubt = _colours(frame)
+    colours, doubt = _colours(frame)
     square = frame.reformat(
         width=max(1, round(frame.width * aspect)),
         height=frame.height,
         format="rgb24",
-        src_colorspace=matrix,
+        src_colorspace=_matrix(frame),
         src_color_range=_FULL if _full_range(frame) else _LIMITED,
         dst_color_range=_FULL,
     )
     pixels: Any = square.to_ndarray()
+    if colours.convert is not None:
+        pixels = np.asarray(colours.convert(Image.fromarray(pixels)))
     upright = _upright(pixels, _display_matrix(frame))
-    return replace(Photo.from_array(upright, source), colour_doubt=doubt)
+    doubt = doubt and f"the video's colours are not sRGB's: {doubt}"
+    return replace(Photo.from_array(upright, source), remark=colours.remark, colour_doubt=doubt)
 
 
 def _display_matrix(frame: VideoFrame) -> Sequence[int]:
@@ -332,30 +337,35 @@ _MATRICES = frozenset((_BT709, 4, _BT601, 6, 7, _BT2020, 10))
 # Their primaries hardly differ from sRGB's, and every program shows their curves as sRGB's.
 _PRIMARIES = frozenset((_BT709, _UNSAID, 4, 5, 6, 7))
 _CURVES = frozenset((_BT709, _UNSAID, 4, 5, 6, 7, 11, 12, 13, 14, 15))
-_HIGH_DYNAMIC_RANGE = {16: "PQ", 18: "HLG"}
 
 
 def _full_range(frame: VideoFrame) -> bool:
     return frame.color_range == _FULL or frame.format.name.startswith("yuvj") or frame.format.is_rgb
 
 
-def _colours(frame: VideoFrame) -> tuple[int, str]:
-    """The matrix that makes a frame's pixels red, green and blue; why their colours are not sRGB's, if so."""
+def _matrix(frame: VideoFrame) -> int:
+    """What makes a frame's pixels red, green and blue; unsaid it is ffmpeg's, unless the primaries tell."""
+    matrix, primaries = int(frame.colorspace), int(frame.color_primaries)
+    if matrix == _UNSAID and primaries in (_BT709, _BT2020):
+        return primaries
+    return matrix if matrix in _MATRICES else _BT601
+
+
+def _colours(frame: VideoFrame) -> tuple[Colours, str]:
+    """What is to be done with a frame's colours, and why they cannot be measured, if so."""
     matrix, primaries, curve = int(frame.colorspace), int(frame.color_primaries), int(frame.color_trc)
-    if matrix == _UNSAID:  # as ffmpeg takes it, unless the primaries tell
-        matrix = primaries if primaries in (_BT709, _BT2020) else _BT601
-    doubt = ""
-    if curve in _HIGH_DYNAMIC_RANGE:
-        doubt = f"high dynamic range ({_HIGH_DYNAMIC_RANGE[curve]})"
-    elif curve == _UNSAID and _BT2020 in (matrix, primaries):
-        doubt = "BT.2020 without a word on the curve, which may be HLG's"
-    elif curve not in _CURVES or primaries not in _PRIMARIES:
-        doubt = f"primaries {primaries}, curve {curve} of ITU-T H.273"
-    elif matrix not in _MATRICES and not frame.format.is_rgb:
-        doubt = f"matrix {matrix} of ITU-T H.273"
-    if matrix not in _MATRICES:
-        matrix = _BT601
-    return matrix, f"the video's colours are not sRGB's: {doubt}" if doubt else ""
+    if curve == _UNSAID and _BT2020 in (matrix, primaries):
+        return SRGB, "BT.2020 without a word on its curve, which may be HLG's"
+    if matrix not in {*_MATRICES, _UNSAID} and not frame.format.is_rgb:
+        return SRGB, f"their matrix (code {matrix}) is not known"
+    if primaries in _PRIMARIES and curve in _CURVES:
+        return SRGB, ""
+    if primaries == _UNSAID and matrix == _BT2020:
+        primaries = _BT2020
+    found = of_code_points(primaries, _BT709 if curve in _CURVES else curve)
+    if found.convert is None:
+        return SRGB, f"primaries {primaries} and curve {curve} are not known"
+    return found, ""
 
 
 def unreadable(path: str) -> PhotoError:

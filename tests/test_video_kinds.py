@@ -172,9 +172,9 @@ SKIN = (200, 140, 110)
 _SHARES = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 9: (0.2627, 0.0593)}  # of red and blue in luma
 
 
-def patch(matrix: int, full: bool, size: int = 64) -> av.VideoFrame:
+def patch(matrix: int, full: bool, colour: tuple[int, ...] = SKIN, size: int = 64) -> av.VideoFrame:
     """A frame of one colour, by the equations of ITU-R BT.709, 601 or 2020."""
-    red, green, blue = (v / 255 for v in SKIN)
+    red, green, blue = (v / 255 for v in colour)
     r, b = _SHARES[matrix]
     luma = r * red + (1 - r - b) * green + b * blue
     chroma = (blue - luma) / (2 - 2 * b), (red - luma) / (2 - 2 * r)
@@ -195,13 +195,40 @@ def test_matrix_and_range_are_honoured(tmp_path: Path, matrix: int, full: bool) 
     assert not photo.colour_doubt
 
 
+def bt2100(curve: int) -> tuple[int, ...]:
+    """SKIN's light in BT.2020 primaries and the curve of PQ or HLG, by ITU-R BT.2100, BT.2087 and BT.2408."""
+    to_2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
+    srgb = np.array(SKIN) / 255
+    light = to_2020 @ np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4) * 203
+    if curve == 16:
+        power = (light / 10000) ** 0.1593017578125
+        value = ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375
+    else:
+        light /= 1000
+        scene = light * (np.array([0.2627, 0.678, 0.0593]) @ light) ** (1 / 1.2 - 1)
+        value = np.where(
+            scene <= 1 / 12, np.sqrt(3 * scene), 0.17883277 * np.log(12 * scene - 0.28466892) + 0.55991073
+        )
+    return tuple(np.round(255 * value).astype(int).tolist())
+
+
+@pytest.mark.parametrize("curve", [16, 18])
+def test_high_dynamic_range_becomes_srgb(tmp_path: Path, curve: int) -> None:
+    said = {"colorspace": 9, "color_range": 1, "color_trc": curve, "color_primaries": 9}
+    frame = patch(9, full=False, colour=bt2100(curve))
+    path = write(tmp_path / "a.mp4", iter([frame]), pixels="yuv444p", **said)
+    (photo,) = open_video(path).photos(1)
+    assert np.abs(photo.pixels.astype(int) - SKIN).max() <= 8  # of 8-bit values of a steep curve
+    assert "high dynamic range" in photo.remark
+    assert not photo.colour_doubt
+
+
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        ({"color_trc": 18, "color_primaries": 9, "colorspace": 9}, r"high dynamic range \(HLG\)"),
-        ({"color_trc": 16, "color_primaries": 9, "colorspace": 9}, r"high dynamic range \(PQ\)"),
         ({"color_primaries": 9, "colorspace": 9}, "may be HLG's"),
-        ({"color_trc": 8, "color_primaries": 1, "colorspace": 1}, "primaries 1, curve 8"),
+        ({"colorspace": 9}, "may be HLG's"),
+        ({"color_trc": 9, "color_primaries": 1, "colorspace": 1}, "primaries 1 and curve 9 are not known"),
     ],
 )
 def test_colours_that_are_not_srgb_are_not_measured(
@@ -209,7 +236,7 @@ def test_colours_that_are_not_srgb_are_not_measured(
 ) -> None:
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(astronaut), format="rgb24")
     path = write(tmp_path / "a.mp4", iter([frame]), size=512, **said)
-    result = invoke("measure", path, "-o", tmp_path / "a.json")
+    result = invoke("measure", path, "--force", "-o", tmp_path / "a.json")
     assert result.exit_code == 0
     (record,) = json.loads((tmp_path / "a.json").read_text())["photos"]
     remark = f"no colours measured, the video's colours are not sRGB's: .*{why}"
