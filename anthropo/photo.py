@@ -59,6 +59,7 @@ class Photo:
     full_size: tuple[int, int]  # width, height of the upright photo before any reduction, pixels
     decode_scale: int = 1  # photo pixels per decoded pixel: 1, 2, 4 or 8
     data: bytes | None = field(default=None, repr=False)  # the file, for a finer decode; None: an array
+    remark: str = ""  # a sentence where its colours are not quite what the file means
     _kept: _Kept = field(default_factory=_Kept, repr=False, compare=False)
 
     @property
@@ -144,7 +145,9 @@ def read_photo(
     ----------
     path : path
         JPEG, PNG, TIFF, WebP, BMP or HEIC; 8 or 16 bits; grey, palette, RGB(A) or CMYK. The EXIF
-        orientation is applied; no other EXIF field is kept. Transparent pixels become white.
+        orientation is applied; no other EXIF field is kept. Colours are brought to sRGB from what the
+        file says of them (an ICC profile, PNG's cICP, gAMA and cHRM, HEIC's nclx); transparent pixels
+        become white.
     short_side : int, optional
         The shorter side may be reduced down to this many pixels, which a JPEG's decoder does
         almost for free (factors 2, 4 and 8). Left out: full size.
@@ -210,4 +213,4 @@ def _decode(data: bytes, where: str, short_side: int | None, kept: _Kept) -> Pho
         full = (decoded.pixels.shape[1], decoded.pixels.shape[0])
     else:  # a reduced JPEG: its reduced shape may be square where the photo is not
         full = (height, width) if decoded.orientation in (5, 6, 7, 8) else (width, height)
-    return Photo(decoded.pixels, where, full, scale, data)
+    return Photo(decoded.pixels, where, full, scale, data, decoded.remark)

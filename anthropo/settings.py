@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from anthropo._version import __version__
+from anthropo.decoding.colour import COLOUR_VERSION
 from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS, Limits
 from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
@@ -128,7 +129,7 @@ def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...]) -> str
     parts = [
         __version__, _engine.dlib_version, weights, settings.face, settings.jitter, definitions,
         fine_sha256() if settings.fine else "", settings.force, settings.texture, str(request), tables,
-        settings.sex, settings.age, settings.frames,
+        settings.sex, settings.age, settings.frames, COLOUR_VERSION,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

@@ -170,6 +170,7 @@ def record_of(seen: MeasuredFace, settings: Settings) -> Record:
         texture=texture,
         disagreements=tuple(d.sentence() for d in disagreement(scores.scores)),
         notes=(*seen.notes, *scores.notes, *_without_texture(item, texture or {})),
+        remark=seen.observation.photo.remark,
         columns=item.columns,
         diagnostics=replace(
             diagnostics_of(item, settings),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anthropo.decoding.kinds import TIFF, is_quick, kind_of
 from anthropo.decoding.limits import ExcessError, Limits
-from anthropo.decoding.picture import Picture, has_transparency, open_picture
+from anthropo.decoding.picture import Picture, open_picture
 from anthropo.decoding.tiff import refuse_raw_and_several
 from anthropo.errors import PhotoError, parameter
 from anthropo.memory import memory
@@ -31,6 +31,7 @@ class Decoded:
     full: tuple[int, int]  # the same before any reduction
     orientation: int  # of EXIF, that was undone
     seconds: float  # of computing in another process
+    remark: str  # where the colours are not quite what the file means, a sentence
 
 
 def decode(
@@ -95,11 +96,11 @@ def decode(
 
 def _here(picture: Picture) -> Decoded:
     image = picture.image
-    if image.mode == "RGB" and not has_transparency(image):
+    if picture.is_plain:
         pixels = _upright(np.asarray(image), picture.orientation)
     else:
         pixels = _assembled(picture.rows(), image.size, picture.orientation)
-    return Decoded(pixels, image.size, picture.full, picture.orientation, 0.0)
+    return Decoded(pixels, image.size, picture.full, picture.orientation, 0.0, picture.colours.remark)
 
 
 def _assembled(rows: Iterable[bytes], size: tuple[int, int], orientation: int) -> Pixels:
@@ -172,7 +173,8 @@ def _elsewhere(
             answer = checked(one.answer(left), where, limits)
             size = tuple(answer["size"])
             pixels = _received(one, size, answer["orientation"], left)
-        return Decoded(pixels, size, tuple(answer["full"]), answer["orientation"], answer["seconds"])
+        full, turned = tuple(answer["full"]), answer["orientation"]
+        return Decoded(pixels, size, full, turned, answer["seconds"], answer["remark"])
 
     return guarded(work, where, kind, lambda: key_of(digest()), limits)
 

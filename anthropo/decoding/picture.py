@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from PIL import Image
 
+from anthropo.decoding.colour import SRGB, Colours, colours
 from anthropo.decoding.jpeg import without_luma_detail
 from anthropo.decoding.kinds import BMP, HEIC, JPEG, PNG, TIFF, WEBP
 from anthropo.decoding.limits import Limits
@@ -39,8 +40,7 @@ _GREY16 = ("I;16", "I;16L", "I;16B", "I;16N")
 class Picture:
     """An opened file: its header is read; `load` decodes it.
 
-    The colours are taken as they are stored. What the file says of its colour space is in `image.info`
-    (``icc_profile``), and `_rgb` is where it would be brought to sRGB.
+    `rows` gives its colours as sRGB has them, whatever the file has.
     """
 
     image: Image.Image
@@ -48,7 +48,9 @@ class Picture:
     where: str
     full: tuple[int, int]  # width and height as stored, before any reduction
     needed: int  # bytes for decoding and for the pixels, about
-    orientation: int = 1  # of EXIF, still to be undone; known once the picture is loaded
+    data: bytes
+    orientation: int = 1  # of EXIF, still to be undone; known once the picture is loaded, as are its colours
+    colours: Colours = SRGB
 
     @property
     def kept(self) -> int:
@@ -62,11 +64,18 @@ class Picture:
             self.image.load()
             # only now: some of Pillow's decoders turn the pixels themselves and drop the tag
             self.orientation = self.image.getexif().get(_ORIENTATION, 1)
+            self.colours = colours(self.image, self.data)
         except (PhotoError, MemoryError):
             raise
         except Exception as error:  # a foreign decoder, which may raise anything
             reason = "the file ends too early" if "truncated" in str(error) else "the picture data is damaged"
             raise PhotoError(f"{self.where}: {reason}. Copy or export the photo again.") from None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its pixels are sRGB's as they are stored."""
+        image = self.image
+        return image.mode == "RGB" and not has_transparency(image) and self.colours.convert is None
 
     def rows(self) -> Iterator[bytes]:
         """RGB pixels as stored, some rows at a time, so that a large picture is not in memory twice."""
@@ -76,7 +85,9 @@ class Picture:
         step = max(1, _STRIP // width)
         for top in range(0, height, step):
             strip = image.crop((0, top, width, min(top + step, height)))
-            yield _rgb(strip) if grey is None else _grey(strip, *grey)
+            if grey is not None:
+                strip = _grey(strip, *grey)
+            yield _rgb(strip, self.colours)
 
 
 def open_picture(
@@ -97,7 +108,7 @@ def open_picture(
             image.draft(None, (width // factor, height // factor))
     needed = _needed(image, kind, width * height)
     limits.check_memory(width, height, needed)
-    return Picture(image, kind, where, (width, height), needed)
+    return Picture(image, kind, where, (width, height), needed, data)
 
 
 def _opened(data: bytes, kind: str, where: str) -> Image.Image:
@@ -191,19 +202,26 @@ def _grey_range(image: Image.Image, where: str) -> tuple[float, float] | None:
     return None
 
 
-def _grey(strip: Image.Image, times: float, by: float) -> bytes:
+def _grey(strip: Image.Image, times: float, by: float) -> Image.Image:
     import numpy as np
 
     values = np.asarray(strip).astype(np.float64) * times / by
     grey: NDArray[np.uint8] = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    return np.repeat(grey[:, :, None], 3, axis=2).tobytes()
+    return Image.fromarray(grey)
 
 
-def _rgb(image: Image.Image) -> bytes:
+def _rgb(image: Image.Image, colours: Colours) -> bytes:
     """Transparent pixels become white."""
+    alpha = None
     if has_transparency(image):
         rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+        alpha = rgba.getchannel("A")
+        image = rgba.convert("L" if colours.takes == "L" else "RGB")
+    if colours.convert is not None:
+        image = colours.convert(image if image.mode == colours.takes else image.convert(colours.takes))
+    if alpha is not None:
+        image.putalpha(alpha)
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return (image if image.mode == "RGB" else image.convert("RGB")).tobytes()
 
 

@@ -107,7 +107,7 @@ def _answer(request: Message, requests: IO[bytes], replies: IO[bytes]) -> None:
     rows = picture.rows()
     first = next(rows)  # whatever is refused is so before the answer
     answer = {"size": picture.image.size, "full": picture.full, "orientation": picture.orientation}
-    send(replies, {**answer, "seconds": time.process_time() - began})
+    send(replies, {**answer, "remark": picture.colours.remark, "seconds": time.process_time() - began})
     write(replies, first)
     for strip in rows:
         write(replies, strip)

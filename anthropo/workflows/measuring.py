@@ -128,6 +128,12 @@ class MeasuredPhotos:
         """What could not be had of measured photos although it was asked for."""
         return [note for record in self._in_order() for note in record.notes]
 
+    @property
+    def remarks(self) -> list[str]:
+        """Of photos whose colours are not quite what their files mean, a sentence each."""
+        remarks = (f"{record.photo}: {record.remark}" for record in self._in_order() if record.remark)
+        return list(dict.fromkeys(remarks))
+
     def _in_order(self) -> Iterator[Record]:
         for path in dict.fromkeys(item.path for item in self.items):
             yield from self.records.get(path, [])
