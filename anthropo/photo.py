@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.decoding.decode import decode
+from anthropo.decoding.decoder import decode
 from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS, Limits
 from anthropo.errors import PhotoError
 from anthropo.files import GIB, IrregularError, read_regular
