@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.decoding.decode import decode
+from anthropo.decoding.decoder import decode
 from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS, Limits
 from anthropo.errors import PhotoError
 from anthropo.files import GIB, IrregularError, read_regular
@@ -59,6 +59,8 @@ class Photo:
         The contents of the file, for a finer decode; None: an array was given.
     remark : str
         A sentence, where the colours are not quite what the file means; else empty.
+    colour_doubt : str
+        Why the colours cannot be measured; empty when they can.
 
     Examples
     --------
@@ -75,6 +77,7 @@ class Photo:
     decode_scale: int = 1
     data: bytes | None = field(default=None, repr=False)
     remark: str = ""
+    colour_doubt: str = ""
     _kept: _Kept = field(default_factory=_Kept, repr=False, compare=False)
 
     @property

@@ -258,8 +258,8 @@ def shown(value: Any) -> str:
 def described(made: Finetuned, stage: str) -> dict[str, Any]:
     """Loss of the first and last epoch of a stage and what was watched, of the first view."""
     network = made.network
-    epochs = [e for e in network.about["history"][network.views[0]] if e["stage"] == stage]
-    losses, metric = [e["loss"] for e in epochs], epochs[-1]["metric"]
+    epochs = [e for e in network.about.history[network.views[0]] if e.stage == stage]
+    losses, metric = [e.loss for e in epochs], epochs[-1].metric
     figure = "none" if metric is None else f"{MONITORED[network.task]} {metric:.3f}"
     return {"epochs": len(epochs), "loss": " → ".join(f"{v:.3f}" for v in losses), "validation": figure}
 
@@ -314,8 +314,8 @@ def published(bench: Bench, name: str) -> None:
 
 def fell(bench: Bench, name: str, made: Finetuned, stage: str, *, told: bool = False) -> None:
     """Note a loss that did not fall; with `told` one that did as well."""
-    for view, epochs in made.network.about["history"].items():
-        losses = [e["loss"] for e in epochs if e["stage"].startswith(stage)]
+    for view, epochs in made.network.about.history.items():
+        losses = [e.loss for e in epochs if e.stage.startswith(stage)]
         down = len(losses) == 1 or losses[-1] < losses[0]
         if told or not down:
             bench.note(f"{name}, {view}, {stage}: loss {' → '.join(f'{v:.3f}' for v in losses)}.", down)

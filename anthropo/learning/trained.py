@@ -214,7 +214,7 @@ def instrument(settings: Settings) -> PhotoSettings:
         return PhotoSettings(no_face=True)
     definitions = [(name, e.unit, e.expression) for name, e in registry().items()]
     return PhotoSettings(
-        landmark_weights=landmark_model(settings.landmark_model)[1],
+        landmark_weights=landmark_model(settings.landmark_model).sha256,
         fine_weights=fine_sha256() if settings.fine else "",
         jitter=settings.jitter,
         definitions=hashlib.sha256(json.dumps(definitions).encode()).hexdigest(),

@@ -230,9 +230,9 @@ def test_an_interrupted_training_in_half_precision_goes_on(
     np.testing.assert_array_equal(flat(again.network.modules[0]), flat(whole.network.modules[0]))
     monkeypatch.undo()
     full = run(table, recipe, tmp_path / "c")
-    losses = [e["loss"] for e in whole.network.about["history"]["image"]]
+    losses = [e.loss for e in whole.network.about.history["image"]]
     assert losses[-1] < losses[0]
-    assert full.network.about["history"]["image"][0]["loss"] == pytest.approx(losses[0], rel=0.05)
+    assert full.network.about.history["image"][0].loss == pytest.approx(losses[0], rel=0.05)
 
 
 @pytest.mark.parametrize("report", [stop_at(1, stage="identity"), stop_at(1, stage="identity, settling")])
