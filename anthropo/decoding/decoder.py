@@ -24,14 +24,30 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """A decoded picture."""
+    """A decoded picture.
 
-    pixels: Pixels  # (H, W, 3) RGB, upright
-    stored: tuple[int, int]  # width and height before turning, as decoded
-    full: tuple[int, int]  # the same before any reduction
-    orientation: int  # of EXIF, that was undone
-    seconds: float  # of computing in another process
-    remark: str  # where the colours are not quite what the file means, a sentence
+    Attributes
+    ----------
+    pixels : ndarray of uint8
+        Shape (height, width, 3), RGB, upright.
+    stored : (int, int)
+        Width and height before turning, as decoded.
+    full : (int, int)
+        The same before any reduction.
+    orientation : int
+        The EXIF orientation that was undone.
+    seconds : float
+        Time of computing in another process.
+    remark : str
+        A sentence, where the colours are not quite what the file means; else empty.
+    """
+
+    pixels: Pixels
+    stored: tuple[int, int]
+    full: tuple[int, int]
+    orientation: int
+    seconds: float
+    remark: str
 
 
 def decode(

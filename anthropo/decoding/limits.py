@@ -17,7 +17,15 @@ MEMORY = 2 << 30
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a photo may cost; None: no limit."""
+    """What a photo may cost; None: no limit.
+
+    Attributes
+    ----------
+    max_megapixels : float or None
+        Millions of pixels.
+    deadline : float or None
+        Seconds of decoding.
+    """
 
     max_megapixels: float | None = MAX_MEGAPIXELS
     deadline: float | None = DEADLINE
