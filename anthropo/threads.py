@@ -23,7 +23,7 @@ def in_order(work: Callable[[T], R], items: Iterable[T], jobs: int = 1) -> Gener
     that several threads share are rounded in another order, and differ in their last digits.
     """
     todo = iter(items)
-    with _one_network_thread():
+    with network_threads(1):
         pool = ThreadPoolExecutor(max(1, jobs))  # its threads take over how many the network may use
         try:
             waiting: deque[Future[R]] = deque(
@@ -39,13 +39,14 @@ def in_order(work: Callable[[T], R], items: Iterable[T], jobs: int = 1) -> Gener
 
 
 @contextmanager
-def _one_network_thread() -> Generator[None, None, None]:
+def network_threads(count: int) -> Generator[None, None, None]:
+    """Networks compute on so many threads; afterwards on as many as before."""
     torch = sys.modules.get("torch")
     if torch is None:  # not loaded: no network is used
         yield
         return
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:

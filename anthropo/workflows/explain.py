@@ -22,7 +22,7 @@ from anthropo.photo import Photo
 from anthropo.reference.tables import parse_age, parse_sex
 from anthropo.reference.traits import Trait, call_traits
 from anthropo.settings import Settings
-from anthropo.threads import in_order
+from anthropo.threads import in_order, network_threads
 from anthropo.workflows.classify import People, Photos, as_names
 from anthropo.workflows.cohort import PhotoReading, read_features, settings_for
 from anthropo.workflows.progress import Progress, available_cores, silent
@@ -244,8 +244,6 @@ def _record(
 
 def _with_heat(case: Case, encoder: Encoder, features: Features) -> Case:
     """The case with heatmaps of the first label that is trained, or why there are none."""
-    import torch
-
     from anthropo.explanation.contributions import contrast
     from anthropo.explanation.heatmap import heatmaps
     from anthropo.learning.attributes import AttributeModel
@@ -267,9 +265,5 @@ def _with_heat(case: Case, encoder: Encoder, features: Features) -> Case:
     if not classifier.regions_:
         reason = "The model uses no regions of the face, so that there is no heatmap."
         return replace(case, heat_reason=reason)
-    before = torch.get_num_threads()
-    torch.set_num_threads(available_cores())
-    try:
+    with network_threads(available_cores()):
         return replace(case, heat=heatmaps(classifier, encoder, case.photo, case.face, weights))
-    finally:
-        torch.set_num_threads(before)

@@ -13,6 +13,7 @@ from anthropo.encoder.regions import IMAGE
 from anthropo.errors import InputError, parameter
 from anthropo.learning.cohort import Finding, read_cohort
 from anthropo.learning.cohort_checks import validate
+from anthropo.threads import network_threads
 from anthropo.workflows.cohort import CohortError, PhotoReading, settings_for
 from anthropo.workflows.progress import Progress, silent
 
@@ -225,23 +226,21 @@ def finetune(
     >>> finetuned.network.labels, list(finetuned.to_frame()["label"])
     (('dark', 'light'), ['dark', 'light'])
     """
-    import torch
-
     from anthropo.networks.checkpoints import folder_of
     from anthropo.networks.finetuning import finetune as train
     from anthropo.networks.training_loop import device_of
 
     path = Path(output)
     prepared = cohort if isinstance(cohort, Prepared) else prepare(cohort, request, progress=progress)
-    torch.set_num_threads(request.reading.jobs)
-    finetuned = train(
-        prepared.training,
-        folder=folder_of(path),
-        device=device_of(request.device),
-        command=command,
-        report=report,
-        restart=not request.resume,
-    )
+    with network_threads(request.reading.jobs):
+        finetuned = train(
+            prepared.training,
+            folder=folder_of(path),
+            device=device_of(request.device),
+            command=command,
+            report=report,
+            restart=not request.resume,
+        )
     finetuned.network.save(path)
     if not keep_checkpoint:
         shutil.rmtree(folder_of(path), ignore_errors=True)
