@@ -1,25 +1,93 @@
-"""Files: written whole or not at all, hashed without being loaded; and the tables that come with anthropo."""
+"""Files: only regular ones of a bounded size are opened; written whole or not at all; hashed, not loaded."""
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
+import errno
 import hashlib
 import os
+import platform
+import stat
 import threading
+from collections.abc import Iterator
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from typing import BinaryIO, Literal
 
-from anthropo.errors import AnthropoError, InputError
+from anthropo.errors import AnthropoError, InputError, parameter
+
+GIB = 1 << 30
+#: Largest files that are opened, bytes; tables and parameters are read as text.
+MOST, MOST_TEXT = 4 * GIB, GIB // 4
+
+_KINDS = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+class IrregularError(OSError):
+    """A pipe, a socket or a device where a file is needed."""
+
+
+def open_regular(
+    path: str | os.PathLike[str], mode: Literal["rb", "ab"] = "rb", *, most: int | None = MOST
+) -> BinaryIO:
+    """Open a file, to read it or to add to it, if it is a regular one of at most `most` bytes.
+
+    Anything else is an OSError that says what it is: a pipe would be waited for, and a device may never end.
+    Every file that a user names is opened here.
+    """
+    with contextlib.suppress(FileNotFoundError):  # opening alone makes some devices act
+        refuse_irregular(os.stat(path), most)
+    access = os.O_RDONLY if mode == "rb" else os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    # the flags that only some systems know: not to wait for a pipe's other end, no translation of line ends
+    access |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, access, 0o666)
+    try:
+        refuse_irregular(os.fstat(descriptor), most)
+        return open(descriptor, mode)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def refuse_irregular(status: os.stat_result, most: int | None = None) -> None:
+    """Raise the OSError that says why something is no regular file of at most `most` bytes."""
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(status.st_mode):
+        kind = next((name for test, name in _KINDS if test(status.st_mode)), "something else")
+        raise IrregularError(errno.EINVAL, f"{kind}, not a file")
+    if most is not None and status.st_size > most:
+        raise OSError(
+            errno.EFBIG, f"{status.st_size / GIB:.2g} GiB, more than the limit of {most / GIB:.2g} GiB"
+        )
+
+
+def read_regular(path: str | os.PathLike[str], *, most: int = MOST) -> bytes:
+    """The content of a file, as `open_regular` opens it."""
+    with open_regular(path, most=most) as file:
+        return file.read(os.fstat(file.fileno()).st_size)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that nobody ever sees half of it: under a temporary name, then renamed.
 
     An existing file's permissions stay, and a link stays a link; after an OSError the file is as it was.
+    A pipe or a device is no file to write to. What a killed run on this machine left behind in the folder is
+    removed.
     """
     path = Path(os.path.realpath(path))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    with contextlib.suppress(FileNotFoundError):
+        refuse_irregular(os.stat(path))
+    _sweep(path.parent)
+    temporary = path.with_name(f"{_temporary()}-{threading.get_ident()}.tmp")
     try:
         with open(temporary, "wb") as file:
             if path.exists():  # whoever may not read the old file may not read the new one
@@ -32,6 +100,64 @@ def write_atomically(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _temporary(pid: int | str | None = None) -> str:
+    """How the temporary files of a process begin, whatever the length of what is written."""
+    host = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+    return f".anthropo-{host}-{os.getpid() if pid is None else pid}"
+
+
+@lru_cache(maxsize=1024)
+def _sweep(folder: Path) -> None:
+    """Remove the temporary files of processes that are no more, once for each folder."""
+    if os.name == "nt":  # where asking for a process may end it
+        return
+    for left in folder.glob(f"{_temporary('*')}-*.tmp"):
+        with contextlib.suppress(OSError, ValueError):
+            try:
+                os.kill(int(left.name.split("-")[2]), 0)
+            except ProcessLookupError:
+                left.unlink()
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep other processes from writing a file until the end of the block.
+
+    Raises an InputError where another one is writing it; does nothing where there are no locks (Windows).
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    path = Path(os.path.realpath(path))
+    lock = path.with_name(f".anthropo-{hashlib.sha256(path.name.encode()).hexdigest()[:16]}.lock")
+    while True:
+        file = open_regular(lock, "ab", most=None)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = os.path.samestat(os.fstat(file.fileno()), os.stat(lock))
+        except FileNotFoundError:
+            mine = False
+        except OSError as error:
+            if isinstance(error, BlockingIOError):
+                file.close()
+                raise InputError(
+                    f"{path}: another run is writing this file. Wait for it, or give this run another "
+                    f"{parameter('output')}."
+                ) from None
+            mine = True  # a file system without locks
+        if mine:
+            break
+        file.close()  # whoever held it has finished, and removed it
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(lock)
+        file.close()
 
 
 def write(
@@ -51,10 +177,12 @@ def write(
         raise error(f"{path}: {about} be written ({cause.strerror or cause}).{end}") from None
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, *, most: int = MOST_TEXT) -> str:
     """The text of a table that a user names."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        data = read_regular(path, most=most)
+        utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # "Unicode text" of Excel
+        return data.decode("utf-16" if utf16 else "utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file.") from None
     except UnicodeDecodeError:
@@ -66,10 +194,17 @@ def read_text(path: Path) -> str:
 def file_sha256(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file, hexadecimal."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with open_regular(path, most=None) as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where anthropo keeps what saves it time: $ANTHROPO_CACHE, or the user's cache directory."""
+    import platformdirs  # here, since few need it
+
+    return Path(os.environ.get("ANTHROPO_CACHE") or platformdirs.user_cache_dir("anthropo", appauthor=False))
 
 
 def packaged_table(package: str, name: str) -> list[dict[str, str]]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Collection, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
+
+from anthropo.memory import memory
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _AHEAD = 8  # items for each job that are begun before the first of them is done
+_PATIENCE = 10.0  # seconds that an interruption waits for what is under way
 
 
 def in_order(work: Callable[[T], R], items: Iterable[T], jobs: int = 1) -> Generator[R, None, None]:
@@ -22,20 +25,30 @@ def in_order(work: Callable[[T], R], items: Iterable[T], jobs: int = 1) -> Gener
     A network computes each item on one thread, however many jobs there are: the sums of a matrix product
     that several threads share are rounded in another order, and differ in their last digits.
     """
+
+    def alone(item: T) -> R:
+        with memory.one_photo():
+            return work(item)
+
     todo = iter(items)
     with network_threads(1):
         pool = ThreadPoolExecutor(max(1, jobs))  # its threads take over how many the network may use
+        waiting: deque[Future[R]] = deque()
         try:
-            waiting: deque[Future[R]] = deque(
-                pool.submit(work, item) for item in islice(todo, _AHEAD * max(1, jobs))
-            )
+            waiting.extend(pool.submit(alone, item) for item in islice(todo, _AHEAD * max(1, jobs)))
             while waiting:
                 result = waiting.popleft().result()
-                waiting.extend(pool.submit(work, item) for item in islice(todo, 1))
+                waiting.extend(pool.submit(alone, item) for item in islice(todo, 1))
                 yield result
         finally:
-            # also after Ctrl-C: items under way are finished, no other is begun
-            pool.shutdown(cancel_futures=True)
+            leave(pool, waiting)
+
+
+def leave(pool: ThreadPoolExecutor, begun: Collection[Future[R]]) -> None:
+    """Begin nothing more, also after Ctrl-C, and wait a while for what is under way: it may be stuck."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    stuck = wait([future for future in begun if not future.cancelled()], timeout=_PATIENCE).not_done
+    pool.shutdown(wait=not stuck)
 
 
 @contextmanager

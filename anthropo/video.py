@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anthropo.decoding.limits import MAX_MEGAPIXELS
 from anthropo.errors import PhotoError, parameter
-from anthropo.photo import MAX_MEGAPIXELS, Photo, opening
+from anthropo.files import open_regular
+from anthropo.photo import Photo, opening
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame, VideoStream
@@ -124,7 +126,7 @@ def _opened(path: str) -> Iterator[InputContainer]:
             f"{path}: videos are read with PyAV. Install it: pip install 'anthropo[video]'."
         ) from None
     with opening(path, "a video"):
-        file = open(path, "rb")  # noqa: SIM115 (closed below)
+        file = open_regular(path, most=None)
     with file:
         if not os.path.getsize(path):
             raise PhotoError(f"{path}: the file is empty (0 bytes).")

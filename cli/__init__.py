@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
-import warnings
+import threading
 
 import click
 
 from anthropo._version import __version__
+from anthropo.cli.common import EXIT_INTERRUPTED
 from anthropo.errors import parameters_spelled
+from anthropo.quiet import libraries_off_the_terminal
 
 #: command -> one line of help; its module, of the command's name, is heavy, and the help must not be
 COMMANDS = {
@@ -120,9 +123,25 @@ def main() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     # threads come back from compiled code often and briefly: do not keep them waiting for 5 ms
     sys.setswitchinterval(0.0005)
+    for name in ("stdout", "stderr"):  # a caller may have closed them
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (for as long as the process lasts)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # file names that the terminal's encoding lacks
-    # what Pillow thinks of odd EXIF entries is of no use to the reader of a table
-    warnings.filterwarnings("ignore", module="PIL")
-    cli.main(prog_name="anthropo")
+    with libraries_off_the_terminal():
+        try:
+            cli.main(prog_name="anthropo")
+        finally:
+            _leave_stuck_threads()
+
+
+def _leave_stuck_threads() -> None:
+    """End an interrupted command although a thread is still busy with a photo."""
+    ending = sys.exc_info()[1]
+    stuck = [t for t in threading.enumerate() if not t.daemon and t is not threading.main_thread()]
+    if isinstance(ending, SystemExit) and ending.code == EXIT_INTERRUPTED and stuck:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(EXIT_INTERRUPTED)

@@ -6,6 +6,7 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, place_to_write, progress
+from anthropo.plain import say
 from anthropo.report.bench import print_bench, write_rows
 from anthropo.workflows.bench import bench_networks
 from anthropo.workflows.cohort import PhotoReading
@@ -13,8 +14,9 @@ from anthropo.workflows.cohort import PhotoReading
 
 @click.command(short_help="Tell what networks cost and are worth: torch, ONNX and int8 side by side.")
 @click.argument("networks", metavar="NET...", nargs=-1, required=True)
-@click.argument("cohort", metavar="COHORT")
+@options.cohort_argument
 @options.output_option("FILE", "Write the table: .csv or .json.")
+@options.raw_option
 @click.option(
     "--calibrate",
     metavar="PHOTOS",
@@ -48,10 +50,10 @@ def command(
 
         result = bench_networks(networks, cohort, calibrate=calibrate, reading=reading, progress=progress)
         for sentence in result.warnings:
-            click.secho(f"warning: {sentence}", fg="yellow", err=True)
+            say(f"warning: {sentence}", fg="yellow", err=True)
         print_bench(result.measured)
         for sentence in result.notes:
-            click.secho(f"note: {sentence}", fg="yellow", err=True)
+            say(f"note: {sentence}", fg="yellow", err=True)
         if path:
             write_rows(path, [one.row() for one in result.measured])
-            click.echo(f"{path}: written.", err=True)
+            say(f"{path}: written.", err=True)

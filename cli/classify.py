@@ -17,6 +17,7 @@ from anthropo.cli.common import (
     progress,
     show_first,
 )
+from anthropo.plain import say
 from anthropo.workflows.classify import Classification, classify
 from anthropo.workflows.cohort import PhotoReading
 from anthropo.workflows.model import load_model
@@ -26,8 +27,10 @@ from anthropo.workflows.model import load_model
 @options.photos_argument
 @options.model_option
 @options.output_option("FILE", "Write a table: .csv or .parquet (a row per person), or .json (everything).")
-@click.option("--patient", is_flag=True, help="All photos are of one person: one answer.")
+@options.raw_option
+@options.flag("--patient", "All photos are of one person: one answer.")
 @options.top_option
+@options.flag("--force", "Answer on photos that the photo gate finds unfit as well.")
 @options.encoder_weights_option
 @options.reading_options
 def command(
@@ -36,6 +39,7 @@ def command(
     output: str | None,
     patient: bool,
     top: int,
+    force: bool,
     encoder_weights: str | None,
     reading: PhotoReading,
 ) -> None:
@@ -51,6 +55,9 @@ def command(
     and the typicality of the face: the share of the people that the model knows who are at least as
     unlike the others. Labels that are marked "matched" are compared with their nearest patient, because
     there were too few patients to train on.
+
+    A photo that the photo gate finds unfit is not answered on, with the reason, unless --force is given; of a
+    person with several photos the others are used.
 
     One person is shown as a table, several as a line each, and as CSV in a pipe.
 
@@ -76,6 +83,7 @@ def command(
             patient=patient,
             reading=reading,
             encoder_weights=encoder_weights,
+            force=force,
             progress=progress,
         )
         _show(made, path, top)
@@ -95,7 +103,7 @@ def _show(made: Classification, path: Path | None, top: int) -> None:
     elif sys.stdout.isatty():
         answers.print_answers(made, top)
     elif made.predictions or len(made.answers) > 1:
-        click.echo(as_csv(made.to_frame()), nl=False)
+        say(as_csv(made.to_frame()), nl=False)
 
 
 def _report(made: Classification, path: Path | None) -> None:
@@ -103,13 +111,13 @@ def _report(made: Classification, path: Path | None) -> None:
     reasons = [photo.reason for photo in made.failed]
     show_first(reasons, "more photos failed; the table has every reason", most)
     for note in made.notes:
-        click.echo(note, err=True)
+        say(note, err=True)
     total = made.n_photos
     if path:
         lost = len(reasons)
         words = f", {lost} failed" if lost else ""
-        click.echo(f"{path}: {total - lost} of {total} photos classified{words}.", err=True)
+        say(f"{path}: {total - lost} of {total} photos classified{words}.", err=True)
     if total > 1 or sys.stderr.isatty():
         parameters = (made.trained.manifest.get("encoder") or {}).get("parameters") or 0
         speed = f"{1000 * made.seconds / total:.0f} ms per photo (quicker when it is in the cache)"
-        click.echo(f"{speed}, with an encoder of {parameters / 1e6:.1f} million parameters.", err=True)
+        say(f"{speed}, with an encoder of {parameters / 1e6:.1f} million parameters.", err=True)

@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from anthropo.errors import AnthropoError, InputError
+from anthropo.plain import say
 
 if TYPE_CHECKING:
+    from anthropo.face.gate import GateSummary
     from anthropo.learning.cohort import Finding
 
+_LONGEST = 2000  # characters of a message
 MOST_FAILURES = 20  # photos that are named one by one
 EXIT_NONE, EXIT_USAGE, EXIT_SOME, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -32,7 +35,9 @@ _FILES = (
 
 def fail(message: str, code: int) -> NoReturn:
     """End the command with one sentence on stderr."""
-    click.echo(f"Error: {message}", err=True)
+    if len(message) > _LONGEST:  # it quotes what was given, be it thousands of digits
+        message = f"{message[: _LONGEST // 2]} … {message[-_LONGEST // 2 :]}"
+    say(f"Error: {message}", err=True)
     sys.exit(code)
 
 
@@ -76,6 +81,8 @@ def place_to_write(name: str, suffixes: Sequence[str] = (), inputs: Sequence[str
         raise InputError(f"{name}: the suffix says what is written. Use {' or '.join(suffixes)}.")
     if path.is_dir():
         raise InputError(f"{name}: a folder, not a file. Give the name of a file to write.")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{name}: a pipe or a device, not a file. Give the name of a file to write.")
     if not os.access(path.parent, os.W_OK):
         raise InputError(f"{name}: cannot be written. Choose a folder that exists and that you may write to.")
     for given in inputs:
@@ -106,12 +113,18 @@ def command_line(ctx: click.Context) -> str:
     return " ".join(words)
 
 
+def show_gate(gate: GateSummary) -> None:
+    """How a cohort did at the photo gate, on stderr: a line for each failed check, with its share."""
+    for i, sentence in enumerate(gate.sentences()):
+        say(f"  {sentence}" if i else f"photo gate: {sentence}", err=True)
+
+
 def show_first(sentences: Sequence[str], more: str, most: int | None) -> None:
     """The sentences, a line each on stderr; with a table only the first ones."""
     for sentence in sentences[:most]:
-        click.echo(sentence, err=True)
+        say(sentence, err=True)
     if most is not None and len(sentences) > most:
-        click.echo(f"… and {len(sentences) - most} {more}.", err=True)
+        say(f"… and {len(sentences) - most} {more}.", err=True)
 
 
 def show_findings(
@@ -126,6 +139,6 @@ def show_findings(
             named += 1
             if named > most:
                 continue
-        click.secho(f"{finding.level}: {finding.message}", fg=colours[finding.level], err=err)
+        say(f"{finding.level}: {finding.message}", fg=colours[finding.level], err=err)
     if named > most:
-        click.secho(f"warning: … and {named - most} more photos that cannot be used.", fg="yellow", err=err)
+        say(f"warning: … and {named - most} more photos that cannot be used.", fg="yellow", err=err)

@@ -6,7 +6,15 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import command_line, in_one_sentence, place_to_write, progress
-from anthropo.cli.finetune import RECIPES, recipe_options, reported, show_gathered, training_options
+from anthropo.cli.finetune import (
+    RECIPES,
+    recipe_options,
+    reported,
+    show_gathered,
+    training_options,
+    warm_start_option,
+)
+from anthropo.plain import say
 from anthropo.report.bench import write_rows
 from anthropo.report.compare_networks import print_compared, write_compared
 from anthropo.workflows.comparison import compare_networks, prepare_comparison
@@ -14,18 +22,17 @@ from anthropo.workflows.finetuning import FinetuneRequest
 
 
 @click.command(short_help="Train the networks of a recipe and put recall and precision side by side.")
-@click.argument("cohort", metavar="COHORT")
+@options.cohort_argument
 @click.option(
     "--recipe",
     type=click.Choice(RECIPES),
     default="skin-five",
     help="How all of them are trained; see `anthropo finetune --help`.",
 )
-@click.option(
+@options.names_option(
     "--networks",
-    metavar="NAME,…",
-    callback=options.names,
-    help="Which ones.  [default: resnet50, inception_v3, densenet121, xception, inception_resnet_v2]",
+    "NAME,…",
+    "Which ones.  [default: resnet50, inception_v3, densenet121, xception, inception_resnet_v2]",
 )
 @options.output_option(
     "FILE",
@@ -33,16 +40,7 @@ from anthropo.workflows.finetuning import FinetuneRequest
     required=True,
 )
 @recipe_options
-@click.option(
-    "--warm-start",
-    metavar="NAME",
-    help="Weights to begin with: imagenet (timm's cache) or none.  [default: the recipe's]",
-)
-@click.option(
-    "--resume/--restart",
-    default=True,
-    help="Continue an interrupted comparison, or start again.",
-)
+@warm_start_option("NAME", "imagenet (timm's cache) or none.  [default: the recipe's]")
 @training_options
 @options.passed_as("request", FinetuneRequest)
 @click.pass_context
@@ -80,13 +78,13 @@ def command(
                 request,
                 command=command_line(ctx),
                 report=report,
-                begin=lambda backbone: click.echo(f"{backbone}:", err=True),
+                begin=lambda backbone: say(f"{backbone}:", err=True),
             )
         for note in result.notes:
-            click.echo(f"note: {note}", err=True)
+            say(f"note: {note}", err=True)
         print_compared(result.networks)
         if path.suffix.lower() == ".html":
             write_compared(path, result.networks)
         else:
             write_rows(path, result.rows())
-        click.echo(f"{path}: written; the networks are in {folder}.", err=True)
+        say(f"{path}: written; the networks are in {folder}.", err=True)

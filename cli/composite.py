@@ -12,50 +12,46 @@ from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME, fail, in_one_sentence, progress, show_findings
 from anthropo.errors import InputError
 from anthropo.files import write
+from anthropo.plain import say
 from anthropo.report.composite import composite_files, print_composites
 from anthropo.workflows.cohort import PhotoReading
 from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, composite
 
 
 @click.command(short_help="Average face of each label, and where it differs from controls.")
-@click.argument("cohort", metavar="COHORT")
+@options.cohort_argument
 @options.output_option("DIR", "Folder to write to; made if need be.", required=True)
+@options.raw_option
 @click.option("--size", type=click.IntRange(128, 2048), default=512, help="Height of a composite in pixels.")
-@click.option(
+@options.flag(
     "--common-shape",
-    is_flag=True,
-    help="All labels in one shape, the mean of theirs: what differs is not shape but colour and texture.",
+    "All labels in one shape, the mean of theirs: what differs is not shape but colour and texture.",
 )
-@click.option(
+@options.flag(
     "--sharp",
-    is_flag=True,
-    help="Make detail, which averaging blurs, as strong as in single photos. Where wrinkles and hairs then "
+    "Make detail, which averaging blurs, as strong as in single photos. Where wrinkles and hairs then "
     "lie is chance.",
 )
-@click.option(
-    "--controls",
-    metavar="LABEL",
-    help="The label that others are compared with.  [default: one that is called control, healthy, normal …]",
-)
+@options.controls_option("The label that others are compared with.")
 @click.option(
     "--min-patients",
     type=click.IntRange(min=2),
     default=MIN_PATIENTS,
     help="Labels with fewer get no composite: a picture of few people shows a person.",
 )
-@click.option("--overwrite", is_flag=True, help="Write to DIR although it is not empty.")
-@click.option("--seed", type=int, default=0, help="Of the permutations.")
+@options.flag("--overwrite", "Write to DIR although it is not empty.")
+@options.seed_option("the permutations")
 @click.option(
     "--face",
     type=click.Choice(["one", "largest"]),
     default="one",
     help="With several faces: refuse, or take the largest.",
 )
-@click.option("--fine/--no-fine", default=True, help="Refine the landmarks in high-resolution patches.")
+@options.fine_option
 @options.jitter_option
 @options.landmarks_option
 @options.landmark_model_option
-@options.max_megapixels_option
+@options.limits_options
 @options.jobs_option
 @options.passed_as("reading", PhotoReading)
 @options.passed_as("request", CompositeRequest)
@@ -90,7 +86,7 @@ def command(cohort: str, output: str, overwrite: bool, request: CompositeRequest
         result = composite(cohort, request, progress=progress)
         show_findings(result.findings, result.left_out, err=True)
         for sentence in result.refused.values():
-            click.echo(sentence, err=True)
+            say(sentence, err=True)
         if not result.groups:
             fail(f"{cohort}: no composite is made; see above.", EXIT_NONE)
         files = composite_files(result)
@@ -101,7 +97,7 @@ def command(cohort: str, output: str, overwrite: bool, request: CompositeRequest
         for name, data in files.items():
             write(folder / name, data)
         print_composites(result)
-        click.echo(f"{folder}: {len(files)} files written.", err=True)
+        say(f"{folder}: {len(files)} files written.", err=True)
         sys.exit(EXIT_SOME if result.refused or result.left_out else 0)
 
 

@@ -11,6 +11,7 @@ import click
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, progress
 from anthropo.errors import InputError
+from anthropo.plain import say
 from anthropo.workflows.cohort import PhotoReading, TrainRequest, gather
 
 _SYNTHETIC = (
@@ -22,12 +23,11 @@ _SYNTHETIC = (
 @click.command(short_help="Train, classify, explain and evaluate on invented people.")
 @click.argument("folder", metavar="[FOLDER]", default="anthropo-demo")
 @click.option("--patients", type=click.IntRange(10, 1000), default=40, help="Of each label.")
-@click.option(
+@options.names_option(
     "--labels",
-    metavar="LABEL,…",
+    "LABEL,…",
+    "Two or more of control, synthetic-A, synthetic-B, synthetic-C.",
     default="control,synthetic-A",
-    callback=options.names,
-    help="Two or more of control, synthetic-A, synthetic-B, synthetic-C.",
 )
 @options.jobs_option
 def command(folder: str, patients: int, labels: tuple[str, ...], jobs: int) -> None:
@@ -72,35 +72,35 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
     _step("1. SYNTHETIC people", f"{patients} of each of {', '.join(labels)}")
     cohort = make_cohort(folder / "cohort", patients, labels, jobs=jobs)
     seen_not = make_cohort(folder / "new", 1, labels[-1:], seed=1, jobs=jobs)
-    click.echo(f"{cohort}: one photograph, morphed. Amounts are in {cohort.with_name('truth.csv')}.")
+    say(f"{cohort}: one photograph, morphed. Amounts are in {cohort.with_name('truth.csv')}.")
 
     cache = str(folder / "cache")
     request = TrainRequest(allow_duplicates=True, reading=PhotoReading(jobs=jobs, cache=cache))
     _step("2. Train", f"anthropo train {cohort} -o {folder / 'demo.anthropo'} --allow-duplicates")
-    click.echo("--allow-duplicates because all pictures are of one photograph; real cohorts do without.")
+    say("--allow-duplicates because all pictures are of one photograph; real cohorts do without.")
     material = gather(cohort, request, progress=progress)
     result = train(material, command="anthropo demo", progress=progress)
     show_trained(result)
     model = folder / "demo.anthropo"
     result.trained.save(model)
-    click.echo(f"{model}: {model.stat().st_size / 1e6:.1f} MB")
+    say(f"{model}: {model.stat().st_size / 1e6:.1f} MB")
 
     photo = str(next(seen_not.parent.glob("*.jpg")))
     _step("3. Classify", f"anthropo classify --model {model} {photo}")
     loaded = load_model(model)
     for prediction in loaded.classify(photo, reading=request.reading).predictions:
         print_answer(prediction, loaded.trained, 5)
-    click.echo(f"It was made as {labels[-1]}.")
+    say(f"It was made as {labels[-1]}.")
 
     why = folder / "explanation.html"
     _step("4. Explain", f"anthropo explain --model {model} {photo} -o {why}")
     case = loaded.explain(photo, reading=request.reading)
     write_explanation(why, case, notes=[_SYNTHETIC])  # where no reader of the page can miss it
     explained = case.explanation.labels[0]
-    click.echo(f"{explained.label}: log-odds {explained.log_odds:+.2f}, of which")
+    say(f"{explained.label}: log-odds {explained.log_odds:+.2f}, of which")
     for c in explained.contributions[:5]:
-        click.echo(f"  {c.log_odds:+.2f}  {c.kind} {c.name}")
-    click.echo("\n".join(changes_words(case)))
+        say(f"  {c.log_odds:+.2f}  {c.kind} {c.name}")
+    say("\n".join(changes_words(case)))
 
     report = folder / "evaluation.html"
     _step("5. Evaluate", f"anthropo evaluate {cohort} -o {report} --allow-duplicates")
@@ -113,10 +113,10 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
     write_evaluations(report, [made])
 
     _step("Done", f"{time.perf_counter() - start:.0f} seconds. All of it is SYNTHETIC.")
-    click.echo(f"open   {why}\n       {report}")
-    click.echo(f"model  {model}   (anthropo inspect {model})\nphotos {cohort.parent}")
+    say(f"open   {why}\n       {report}")
+    say(f"model  {model}   (anthropo inspect {model})\nphotos {cohort.parent}")
 
 
 def _step(what: str, how: str) -> None:
-    click.secho(f"\n{what}  ", bold=True, fg="cyan", nl=False)
-    click.echo(how)
+    say(f"\n{what}  ", bold=True, fg="cyan", nl=False)
+    say(how)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import in_one_sentence, place_to_write, progress, show_findings
+from anthropo.cli.common import in_one_sentence, place_to_write, progress, show_findings, show_gate
 from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.learning.evaluation import Evaluation
+from anthropo.plain import say
 from anthropo.report.evaluation import print_comparison, print_evaluation, summary, write_evaluation
 from anthropo.workflows.cohort import PhotoReading, TrainRequest, gather
 from anthropo.workflows.evaluation import evaluate, refuse_unknown
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Judge a model, or compare ways to train one, with intervals.")
-@click.argument("cohort", metavar="COHORT")
+@options.cohort_argument
 @click.option("--model", metavar="MODEL", help="Judge this model on COHORT, whom it must not have seen.")
 @options.output_option("FILE", "Write .json (all figures) or .html (with pictures).")
 @click.option(
@@ -34,11 +35,10 @@ if TYPE_CHECKING:
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Share of the positive label where the model will be used, for PPV and NPV; such as 0.01.",
 )
-@click.option(
+@options.names_option(
     "--compare",
-    metavar="classifier,balance,encoder",
-    callback=options.names,
-    help="Put all choices of these side by side in one table, on the same folds.",
+    "classifier,balance,encoder",
+    "Put all choices of these side by side in one table, on the same folds.",
 )
 @click.option(
     "--baselines/--no-baselines",
@@ -113,11 +113,12 @@ def command(
             _show_findings(material.findings, material.features.left_out)
             result = evaluate(material, compare=compare, baselines=baselines, **shared)
         for note in result.notes:
-            click.echo(f"note: {note}", err=True)
+            say(f"note: {note}", err=True)
         _show(result.evaluations, compared=bool(compare))
+        show_gate(result.gate)
         if path:
             write_evaluations(path, result.evaluations)
-            click.echo(f"{path}: written.", err=True)
+            say(f"{path}: written.", err=True)
 
 
 def _refuse_training_options(ctx: click.Context) -> None:
@@ -149,11 +150,11 @@ def _show_findings(findings: Sequence[Finding], left_out: Sequence[tuple[str, st
 def _show(evaluations: Sequence[Evaluation], *, compared: bool) -> None:
     for made in evaluations:
         if made.attribute is not None:
-            click.secho(f"\n{made.attribute}", bold=True, underline=True)
+            say(f"\n{made.attribute}", bold=True, underline=True)
         if compared:
             of = f"{made.positive} against the others" if made.positive else f"{len(made.labels)} labels"
             task = f"{of}: {made.n_photos} photos of {made.n_patients} patients, the same folds for all."
-            click.secho(summary(made) if len(made.models) == 1 else task, bold=True)
+            say(summary(made) if len(made.models) == 1 else task, bold=True)
             print_comparison(made.models)
         else:
             print_evaluation(made)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from anthropo.workflows.cohort import PhotoReading
 from anthropo.workflows.explain import ExplainRequest, UnusableError, explain
 from anthropo.workflows.model import load_model
 
+if TYPE_CHECKING:
+    from anthropo.report.explanation.document import Disclosure
+
 
 @click.command(short_help="Explain a model's answer for a person.")
 @options.photos_argument
@@ -20,7 +24,7 @@ from anthropo.workflows.model import load_model
 @options.output_option(
     "FILE", "Write .html (a report to read or print), .json (every number) or .png (one picture)."
 )
-@click.option("--patient", is_flag=True, help="All photos are of one person: one explanation.")
+@options.flag("--patient", "All photos are of one person: one explanation.")
 @click.option(
     "--label",
     "labels",
@@ -28,33 +32,24 @@ from anthropo.workflows.model import load_model
     multiple=True,
     help="Explain this label; may be repeated.  [default: the three most probable and 'none of these']",
 )
-@click.option("--sex", help="female or male: for z-scores, and for a model that reads it.")
-@click.option("--age", help="Years (or 18m): for z-scores, and for a model that reads it.")
-@click.option(
-    "--reference",
-    "references",
-    multiple=True,
-    metavar="NAME|FILE",
-    help="z-scores against this table; may be repeated.  [default: frl-adults, when sex or age is known]",
-)
-@click.option("--template", is_flag=True, help="Draw heatmaps over a line-drawn face instead of the photo.")
-@click.option("--anonymous", is_flag=True, help="Leave the photo and its name out of what is written.")
-@click.option(
-    "--matches", is_flag=True, help="Tell how alike the nearest patients of matched labels are (no picture)."
-)
-@click.option("--force", is_flag=True, help="Judge a photo that the photo gate finds unfit.")
+@options.sex_option("for z-scores and for a model that reads it")
+@options.age_option("for z-scores and for a model that reads it")
+@options.references_option("z-scores against this table; may be repeated.")
+@options.flag("--template", "Draw heatmaps over a line-drawn face instead of the photo.")
+@options.flag("--anonymous", "Leave the photo and its name out of what is written.")
+@options.flag("--matches", "Tell how alike the nearest patients of matched labels are (no picture).")
+@options.flag("--force", "Judge a photo that the photo gate finds unfit.")
 @options.top_option
 @options.encoder_weights_option
 @options.reading_options
 @options.passed_as("request", ExplainRequest)
+@options.passed_as("disclosure", "anthropo.report.explanation.document:Disclosure")
 def command(
     photos: tuple[str, ...],
     model: str,
     output: str | None,
-    template: bool,
-    anonymous: bool,
-    matches: bool,
     top: int,
+    disclosure: Disclosure,
     request: ExplainRequest,
     reading: PhotoReading,
 ) -> None:
@@ -82,7 +77,6 @@ def command(
     with in_one_sentence("nothing is written."):
         path = place_to_write(output, (".html", ".json", ".png"), (model, *photos)) if output else None
 
-        from anthropo.report.explanation.document import Disclosure
         from anthropo.report.explanation.page import write_explanation
         from anthropo.report.explanation.terminal import print_explanation
 
@@ -95,12 +89,12 @@ def command(
             sys.exit(EXIT_NONE)
         for note in case.notes:
             click.echo(note, err=True)
-        if matches and not case.matches:
+        if disclosure.matches and not case.matches:
             click.echo(
                 f"--matches: {model} has no matched labels, whose nearest patients are compared.", err=True
             )
         if path is None:
             print_explanation(case, top)
         else:
-            write_explanation(path, case, Disclosure(anonymous=anonymous, template=template, matches=matches))
+            write_explanation(path, case, disclosure)
             click.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB", err=True)

@@ -6,6 +6,7 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, place_to_write
+from anthropo.plain import say
 from anthropo.workflows.cohort import PhotoReading
 from anthropo.workflows.export import export_network
 
@@ -13,7 +14,7 @@ from anthropo.workflows.export import export_network
 @click.command(short_help="Write a network as ONNX, for devices without torch.")
 @click.argument("network", metavar="NET")
 @options.output_option("FILE.onnx", "The file to write.", required=True)
-@click.option("--int8", is_flag=True, help="Eight-bit integers: a quarter of the size.")
+@options.flag("--int8", "Eight-bit integers: a quarter of the size.")
 @click.option(
     "--calibrate",
     metavar="PHOTOS",
@@ -45,7 +46,7 @@ def command(network: str, output: str, int8: bool, calibrate: str | None, readin
 
         exported = export_network(network, path, int8=int8, calibrate=calibrate, reading=reading)
         if int8 and not calibrate:
-            click.echo(
+            say(
                 "note: without --calibrate only the weights are integers: a smaller file, but no faster on "
                 "most CPUs.",
                 err=True,
@@ -53,4 +54,4 @@ def command(network: str, output: str, int8: bool, calibrate: str | None, readin
         on = "calibration photos" if calibrate else "pictures of noise"
         how = f"at most {exported.difference:.2g} apart from the network's on {exported.compared} {on}"
         same = f", the same first label for {exported.agreement:.0%}" if calibrate else ""
-        click.echo(f"{path}: {exported.size / 1e6:.1f} MB; probabilities {how}{same}.", err=True)
+        say(f"{path}: {exported.size / 1e6:.1f} MB; probabilities {how}{same}.", err=True)

@@ -11,15 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import (
-    EXIT_USAGE,
-    command_line,
-    fail,
-    in_one_sentence,
-    place_to_write,
-    progress,
-    show_findings,
-)
+from anthropo.cli.common import command_line, in_one_sentence, place_to_write, progress, show_findings
+from anthropo.errors import InputError
+from anthropo.plain import say
 from anthropo.report.finetune import print_finetuned, write_history
 from anthropo.workflows.finetuning import FinetuneRequest, Prepared, finetune, prepare
 
@@ -29,7 +23,7 @@ if TYPE_CHECKING:
 # recipes, for the help, which must not import torch
 RECIPES = ("deepgestalt", "skin-five", "risk-grading", "differential", "attributes")
 
-#: Options of commands that train networks, beside --recipe, --warm-start and --resume.
+#: Options of commands that train networks, beside --recipe and --warm-start.
 recipe_options = options.all_of(
     click.option(
         "--parameters", metavar="FILE", help="TOML or YAML with options that differ from the recipe's."
@@ -39,8 +33,18 @@ recipe_options = options.all_of(
     ),
 )
 training_options = options.all_of(
-    options.device_option, options.allow_duplicates_option, options.network_reading_options
+    click.option(
+        "--resume/--restart", default=True, help="Go on where an interrupted run stopped, or start again."
+    ),
+    options.device_option,
+    options.allow_duplicates_option,
+    options.network_reading_options,
 )
+
+
+def warm_start_option(metavar: str, choices: str) -> options.Decorator:
+    """--warm-start, with the weights that there are to choose from."""
+    return click.option("--warm-start", metavar=metavar, help=f"Weights to begin with: {choices}")
 
 
 @click.command(short_help="Train a published network on your photographs.")
@@ -48,23 +52,17 @@ training_options = options.all_of(
 @click.option("--recipe", type=click.Choice(RECIPES), required=True, help="Which network, see above.")
 @options.output_option("NET", "The network's file to write, such as net.anthropo.")
 @recipe_options
-@click.option(
-    "--show-parameters", is_flag=True, help="Print all options as a parameter file, and train nothing."
-)
-@click.option(
-    "--warm-start",
-    metavar="NAME|FILE",
-    help="Weights to begin with: none, face-resnet, efficientnet-lite0, imagenet (timm's cache), another "
-    "net.anthropo, or a file of weights (.safetensors, .pth). The first two choose their backbone.",
+@options.flag("--show-parameters", "Print all options as a parameter file, and train nothing.")
+@warm_start_option(
+    "NAME|FILE",
+    "none, face-resnet, efficientnet-lite0, imagenet (timm's cache), another net.anthropo, or a file of "
+    "weights (.safetensors, .pth). face-resnet and efficientnet-lite0 choose their backbone.",
 )
 @click.option(
     "--pretrain",
     metavar="COHORT",
     help="A cohort with a column `patient`, on whose faces the network first learns to recognise people "
     "(identity stage).",
-)
-@click.option(
-    "--resume/--restart", default=True, help="Go on from the checkpoint of an interrupted run, or forget it."
 )
 @training_options
 @options.passed_as("request", FinetuneRequest)
@@ -122,10 +120,10 @@ def command(
         if show_parameters:
             from anthropo.networks.recipes import as_toml
 
-            click.echo(as_toml(recipe), nl=False)
+            say(as_toml(recipe), nl=False)
             return
         if cohort is None or output is None:
-            fail("a COHORT and -o net.anthropo are needed.", EXIT_USAGE)
+            raise InputError("a COHORT and -o net.anthropo are needed.")
         inputs = [str(path) for path in (cohort, request.parameters, request.pretrain) if path]
         path = place_to_write(output, (".anthropo",), inputs)
         from anthropo.networks.checkpoints import folder_of
@@ -135,18 +133,18 @@ def command(
         _show_parts(prepared)
         folder = folder_of(path)
         if request.resume and any(folder.glob("*.npz")):
-            click.echo(f"continuing from the checkpoint in {folder} (--restart starts again).", err=True)
+            say(f"continuing from the checkpoint in {folder} (--restart starts again).", err=True)
         with reported() as report:
             finetuned = finetune(
                 prepared, path, request, command=command_line(ctx), report=report, keep_checkpoint=True
             )
         for note in finetuned.notes:
-            click.echo(f"note: {note}", err=True)
+            say(f"note: {note}", err=True)
         write_history(path, finetuned.network)
         shutil.rmtree(folder, ignore_errors=True)
         print_finetuned(finetuned)
         size = path.stat().st_size / 1e6
-        click.echo(f"{path}: {size:.1f} MB, {finetuned.network.parameters:,} parameters")
+        say(f"{path}: {size:.1f} MB, {finetuned.network.parameters:,} parameters")
 
 
 def show_gathered(prepared: Prepared) -> None:
@@ -159,11 +157,11 @@ def _show_parts(prepared: Prepared) -> None:
     from anthropo.networks.units import TEST, TRAIN, VALIDATION
 
     for note in prepared.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     units, recipe = prepared.training.units, prepared.training.recipe
     what = "cases" if recipe.task == "cases" else "photos"
     sizes = [len(units.chosen(part)) for part in (TRAIN, VALIDATION, TEST)]
-    click.echo(
+    say(
         f"{recipe.name}: {sizes[0]} {what} to train on, {sizes[1]} to stop by, {sizes[2]} to judge by; "
         f"{', '.join(units.labels)}.",
         err=True,

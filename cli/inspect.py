@@ -6,8 +6,10 @@ import textwrap
 
 import click
 
+from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence
 from anthropo.cli.train import show_relations
+from anthropo.plain import say
 from anthropo.workflows.inspection import inspect
 
 _WIDEST = 40  # name
@@ -15,7 +17,7 @@ _WIDEST = 40  # name
 
 @click.command(short_help="Describe a model: its task, training data and accuracy.")
 @click.argument("model", metavar="MODEL")
-@click.option("--card", "as_card", is_flag=True, help="The whole model card, as Markdown.")
+@options.flag("--card", "The whole model card, as Markdown.", parameter="as_card")
 def command(model: str, as_card: bool) -> None:
     """Tell what a MODEL or network is: labels, training cohort, figures, decision, licences, size.
 
@@ -33,12 +35,12 @@ def command(model: str, as_card: bool) -> None:
     with in_one_sentence("nothing was changed."):
         made = inspect(model)
         if as_card:
-            click.echo(made.card)
+            say(made.card)
             return
         width = min(_WIDEST, max(len(name) for name, _ in made.rows)) + 2
         for name, text in made.rows:
             key = f"{name:<{width - 2}}  "
             lines = textwrap.wrap(text, 110 - width, break_on_hyphens=False) or [""]
-            click.echo("\n".join((key if i == 0 else " " * width) + line for i, line in enumerate(lines)))
+            say("\n".join((key if i == 0 else " " * width) + line for i, line in enumerate(lines)))
         if made.attributes:
             show_relations(made.attributes)

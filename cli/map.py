@@ -17,15 +17,17 @@ from anthropo.cli.common import (
     show_findings,
 )
 from anthropo.files import write
+from anthropo.plain import say
 from anthropo.report.map import WRITERS, print_map
 from anthropo.workflows.map import MapRequest, map_faces
 
 
 @click.command(short_help="Draw a map of a cohort's faces, with similar faces near each other.")
-@click.argument("cohort", metavar="COHORT")
+@options.cohort_argument
 @options.output_option(
     "FILE", "Write .html (a page with both maps and a table), .png, or .csv (the places).", required=True
 )
+@options.raw_option
 @click.option("--by", metavar="COLUMN", default="label", help="The column that marks are made of.")
 @click.option(
     "--of",
@@ -39,16 +41,13 @@ from anthropo.workflows.map import MapRequest, map_faces
     type=click.FloatRange(min=1),
     help="How many neighbours t-SNE looks at, about.  [default: 30, or a third of the other photos]",
 )
-@click.option(
-    "--thumbnails", is_flag=True, help="Draw the faces. Only then are pictures of people in the file."
-)
-@click.option(
+@options.flag("--thumbnails", "Draw the faces. Only then are pictures of people in the file.")
+@options.flag(
     "--names",
-    is_flag=True,
-    help="Show photos and patients by name. Left out: people are numbers, which only who has the photos can "
+    "Show photos and patients by name. Left out: people are numbers, which only who has the photos can "
     "trace back.",
 )
-@click.option("--seed", type=int, default=0, help="Of t-SNE and the comparison with chance.")
+@options.seed_option("t-SNE and the comparison with chance")
 @options.chip_encoder_options
 @options.reading_options
 @options.passed_as("request", MapRequest)
@@ -83,5 +82,5 @@ def command(cohort: str, output: str, request: MapRequest) -> None:
             fail(f"{cohort}: no photo with a face. No map is drawn.", EXIT_NONE)
         write(path, WRITERS[path.suffix.lower()](drawn))
         print_map(drawn)
-        click.echo(f"{path}: {len(drawn.ids)} of {len(drawn.ids) + left_out} photos drawn.", err=True)
+        say(f"{path}: {len(drawn.ids)} of {len(drawn.ids) + left_out} photos drawn.", err=True)
         sys.exit(EXIT_SOME if left_out else 0)

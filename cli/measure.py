@@ -12,7 +12,8 @@ import click
 
 from anthropo.batch.beside import Beside, LandmarkFiles
 from anthropo.batch.inputs import Item, collect
-from anthropo.batch.output import Output, as_csv
+from anthropo.batch.long import long_path, write_long
+from anthropo.batch.output import Output, as_csv, records_of
 from anthropo.batch.patients import People, patients, photos_table
 from anthropo.cli import options
 from anthropo.cli.common import (
@@ -25,16 +26,28 @@ from anthropo.cli.common import (
     place_to_write,
     progress,
     show_first,
+    show_gate,
     terminate_like_ctrl_c,
 )
 from anthropo.errors import AnthropoError, InputError
 from anthropo.measurement.landmark_file import Corrections
+from anthropo.plain import say
 from anthropo.report.tables import print_face, print_overview, print_person
 from anthropo.settings import Settings
 from anthropo.workflows.measuring import MeasuredPhotos, measure_items
 
 if TYPE_CHECKING:
     from anthropo.report.measure import Page
+
+
+def _permitted(settings: Settings, permissive: bool) -> Settings:
+    """The settings, without the weights that --permissive rules out."""
+    if permissive and settings.landmark_model is None:
+        raise InputError(
+            "--permissive: the 68-point weights that come with anthropo exclude commercial use. Give another "
+            "model with --landmark-model FILE.dat."
+        )
+    return replace(settings, fine=settings.fine and not permissive)
 
 
 @click.command(short_help="Measure the faces of photographs.")
@@ -45,6 +58,7 @@ if TYPE_CHECKING:
     "each time). A second run adds to a table only what is new, changed or failed; rows of other photos "
     "stay.",
 )
+@options.raw_option
 @click.option(
     "--overlay", metavar="DIR", help="Write each photo with its landmarks and measured lines to DIR."
 )
@@ -53,49 +67,35 @@ if TYPE_CHECKING:
     metavar="FILE.json|DIR",
     help="Write the landmarks to a file that can be corrected by hand; for several photos, to a folder.",
 )
-@options.landmarks_option
-@click.option(
-    "--patient",
-    is_flag=True,
-    help="One answer per person instead of one per photo: photos that share a name in the column `patient`, "
-    "or all photos where there is no such column. Beside -o people.csv, people.photos.json keeps the photos.",
+@options.photo_options
+@options.per_person_option(" Beside -o people.csv, people.photos.json keeps the photos.")
+@options.flag(
+    "--long",
+    "Write -o FILE.csv or .parquet in long form: a row for each measurement, with its value, interval, "
+    "unit, z, reference, status and reason. Beside -o long.csv, long.photos.json keeps the photos.",
 )
-@options.frames_option
-@options.face_option
-@options.jobs_option
 @click.option(
     "--scale",
     metavar="KIND=MM",
     help="Lengths in millimetres as well: sticker=20 (a round or square sticker of that size on the face), "
     "ipd=62 (the measured pupil distance), mm-per-px=0.21, or iris (from the mean iris diameter; adults).",
 )
-@click.option(
-    "--reference",
-    "references",
-    metavar="NAME|FILE",
-    multiple=True,
-    help="Score against this table (`anthropo reference list`); may be repeated, disagreement is then "
-    "shown.  [default: frl-adults, when sex or age is known]",
+@options.references_option(
+    "Score against this table (`anthropo reference list`); may be repeated, disagreement is then shown."
 )
-@click.option("--sex", help="female or male, of everybody who has no column `sex`.")
-@click.option("--age", help="Years (or 18m), of everybody who has no column `age`.")
-@click.option(
-    "--force", is_flag=True, help="Keep values that the photo gate voids; the reason stays with them."
-)
-@click.option("--fine/--no-fine", default=True, help="Refine the landmarks in high-resolution patches.")
-@click.option(
-    "--texture", is_flag=True, help="Local binary patterns around the landmarks as well (columns lbp_*)."
-)
-@click.option(
+@options.sex_option()
+@options.age_option()
+@options.flag("--force", "Keep values that the photo gate voids; the reason stays with them.")
+@options.fine_option
+@options.jitter_option
+@options.flag("--texture", "Local binary patterns around the landmarks as well (columns lbp_*).")
+@options.flag(
     "--permissive",
-    is_flag=True,
-    help="Use no weights whose licence excludes commercial use: leaves the fine stage out and needs a "
+    "Use no weights whose licence excludes commercial use: leaves the fine stage out and needs a "
     "--landmark-model of yours.",
 )
-@options.jitter_option
-@options.landmark_model_option
-@options.max_megapixels_option
 @options.passed_as("settings", Settings)
+@options.passed_as("settings", _permitted)
 def command(
     photos: tuple[str, ...],
     settings: Settings,
@@ -104,8 +104,8 @@ def command(
     save_landmarks: str | None,
     landmarks: str | None,
     patient: bool,
+    long: bool,
     jobs: int,
-    permissive: bool,
 ) -> None:
     """Measure the face of each PHOTO: lengths, angles, ratios, areas, asymmetry, colour.
 
@@ -137,18 +137,13 @@ def command(
       anthropo measure portrait.jpg -o portrait.html --sex female --age 31
       anthropo measure portrait.jpg --scale sticker=20 --reference niosh-adults --reference frl-adults
       anthropo measure cohort.csv --patient -o people.csv
+      anthropo measure cohort.csv --long -o long.csv
       anthropo measure clip.mp4 --face largest
       anthropo measure portrait.jpg --save-landmarks portrait.json
       anthropo measure portrait.jpg --landmarks portrait.json
     """
     terminate_like_ctrl_c()
     try:
-        if permissive and settings.landmark_model is None:
-            raise InputError(
-                "--permissive: the 68-point weights that come with anthropo exclude commercial use. Give "
-                "another model with --landmark-model FILE.dat."
-            )
-        settings = replace(settings, fine=settings.fine and not permissive)
         items = collect(photos)
         settings.fingerprint()  # what cannot be used is one error, not one per photo
         if landmarks:
@@ -159,8 +154,11 @@ def command(
         if patient:
             patients(items)  # refuses what contradicts itself before anything is measured
         page = _page(output) if output and output.lower().endswith(".html") and not patient else None
-        place = photos_table(output) if output and patient else Path(output) if output else None
-        people = People(output) if output and patient else None
+        if long and not output:
+            raise InputError("--long is a table: name it with -o FILE.csv or FILE.parquet.")
+        tidy = long_path(output) if output and long else None
+        place = photos_table(output) if output and (patient or long) else Path(output) if output else None
+        people = People(output) if output and patient and not long else None
         table = Output(str(place), settings) if place and not page else None
         measured = measure_items(
             items, settings, jobs=jobs, table=table, beside=[*filter(None, [page]), *beside], people=patient,
@@ -168,10 +166,13 @@ def command(
         )  # fmt: skip
         if page:
             page.write(measured.listed)
+        elif tidy and place and not measured.interrupted:
+            write_long(tidy, measured.people if patient else records_of(place))
+            say(f"{tidy}: written in long form; {place} keeps the photos.", err=True)
         elif people and not measured.interrupted:
             people.write(measured.people)
             of = f"{sum(person.ok for person in measured.people)} of {len(measured.people)}"
-            click.echo(f"{output}: {of} people measured.", err=True)
+            say(f"{output}: {of} people measured.", err=True)
         elif not table:
             _show(measured, patient)
         sys.exit(_tell(measured, place, page is not None))
@@ -215,17 +216,20 @@ def _beside(
 def _tell(measured: MeasuredPhotos, place: Path | None, page: bool) -> int:
     """What became of the photos, on stderr; the exit code. A page names every photo that failed."""
     most = MOST_FAILURES if place and not page else None
+    show_first(measured.remarks, "more such remarks; the table has them all", most)
     show_first(measured.notes, "more such notes; the table has them all", most)
     show_first(measured.reasons, "more photos failed; the table has every reason", most)
     failures, total = len(measured.reasons), measured.total
     if measured.interrupted and not page:
         kept = f" and kept in {place}. Run the same command to continue" if place else ""
-        click.echo(f"Interrupted: {measured.finished} of {total} photos finished{kept}.", err=True)
+        say(f"Interrupted: {measured.finished} of {total} photos finished{kept}.", err=True)
     elif place:
         extra = f", {measured.earlier} of them by an earlier run" if measured.earlier and not page else ""
         failed = f", {failures} failed" if failures and not page else ""
         good = measured.finished - failures
-        click.echo(f"{place}: {good} of {total} photos measured{extra}{failed}.", err=True)
+        say(f"{place}: {good} of {total} photos measured{extra}{failed}.", err=True)
+    if measured.gate.total > 1:
+        show_gate(measured.gate)
     if measured.interrupted:
         return EXIT_INTERRUPTED
     if not failures:
@@ -242,7 +246,7 @@ def _show(measured: MeasuredPhotos, patient: bool) -> None:
                 print_person(person)
     elif patient:
         if measured.people:
-            click.echo(as_csv(measured.people), nl=False)
+            say(as_csv(measured.people), nl=False)
     elif len(measured.items) == 1:
         for record in records:
             if record.ok:
@@ -250,4 +254,4 @@ def _show(measured: MeasuredPhotos, patient: bool) -> None:
     elif sys.stdout.isatty():
         print_overview(records)
     elif records:
-        click.echo(as_csv(records), nl=False)
+        say(as_csv(records), nl=False)

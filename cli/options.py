@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anthropo.cli.common import EXIT_USAGE, fail
+from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
 from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import DEFAULT_JITTER
-from anthropo.photo import MAX_MEGAPIXELS
+from anthropo.plain import raw_cells
+from anthropo.reference.tables import DEFAULT_REFERENCE
 from anthropo.video import FRAMES
 from anthropo.workflows.progress import available_cores
 
 if TYPE_CHECKING:
-    from anthropo.learning.model import Options, Task
-    from anthropo.workflows.cohort import PhotoReading, TrainRequest
+    from anthropo.learning.model import Task
+    from anthropo.workflows.cohort import TrainRequest
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -58,7 +60,7 @@ def passed_as(name: str, maker: Callable[..., Any] | str) -> Decorator:
     return decorate
 
 
-def names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
+def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
     """`a, b` as names."""
     return tuple(name.strip() for name in (value or "").split(",") if name.strip())
 
@@ -74,8 +76,76 @@ def output_option(metavar: str, text: str, *, required: bool = False) -> Decorat
     return click.option("-o", "--output", metavar=metavar, required=required, help=text)
 
 
+def flag(name: str, text: str, *, parameter: str | None = None) -> Decorator:
+    """An option that is given or left out; `parameter` is its name in the command, where it differs."""
+    return click.option(name, *filter(None, [parameter]), is_flag=True, help=text)
+
+
+def names_option(name: str, metavar: str, text: str, *, default: str | None = None) -> Decorator:
+    """An option of names with commas between them, which the command gets as a tuple."""
+    return click.option(name, metavar=metavar, callback=_names, default=default, help=text)
+
+
+def seed_option(of: str) -> Decorator:
+    """--seed, with what is random."""
+    return click.option("--seed", type=int, default=0, help=f"Of {of}.")
+
+
+def controls_option(text: str) -> Decorator:
+    """--controls, with what they are for."""
+    return click.option(
+        "--controls",
+        metavar="LABEL",
+        help=f"{text}  [default: one that is called control, healthy, normal …]",
+    )
+
+
+def per_person_option(beside: str = "") -> Decorator:
+    """--patient of a command that answers one by one, with what is written `beside` the answers."""
+    return flag(
+        "--patient",
+        "One answer per person instead of one per photo: photos that share a name in the column `patient`, "
+        f"or all photos where there is no such column.{beside}",
+    )
+
+
+def sex_option(use: str = "of everybody who has no column `sex`") -> Decorator:
+    """--sex, with its use."""
+    return click.option("--sex", help=f"female or male, {use}.")
+
+
+def age_option(
+    use: str = "of everybody who has no column `age`", spelled: str = "Years (or 18m)"
+) -> Decorator:
+    """--age, with its use and how it is spelled."""
+    return click.option("--age", help=f"{spelled}, {use}.")
+
+
+def references_option(
+    text: str, default: str = f"{DEFAULT_REFERENCE}, when sex or age is known"
+) -> Decorator:
+    """--reference, with what is done with the tables."""
+    return click.option(
+        "--reference",
+        "references",
+        metavar="NAME|FILE",
+        multiple=True,
+        help=f"{text}  [default: {default}]",
+    )
+
+
+def _raw(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.with_resource(raw_cells())
+
+
 # fmt: off
+raw_option: Decorator = click.option(
+    "--raw", is_flag=True, expose_value=False, callback=_raw,
+    help="Write cells that begin with =, +, - or @ to CSV as they are. Without it they get an apostrophe, "
+    "so that no spreadsheet takes a name for a formula.")
 photos_argument: Decorator = click.argument("photos", metavar="PHOTO...", nargs=-1, required=True)
+cohort_argument: Decorator = click.argument("cohort", metavar="COHORT")
 model_option: Decorator = click.option(
     "--model", metavar="MODEL", required=True, help="What `anthropo train` wrote.")
 top_option: Decorator = click.option(
@@ -86,16 +156,17 @@ face_option: Decorator = click.option(
     "the largest are background and count only for 'all'.")
 jobs_option: Decorator = click.option(
     "-j", "--jobs", type=click.IntRange(min=1), default=available_cores, show_default="all cores",
-    help="Threads.")
+    help="Threads. Photos that together would take more than half of the memory wait for each other.")
 jitter_option: Decorator = click.option(
     "--jitter", type=click.IntRange(1, 256), callback=_even, default=DEFAULT_JITTER,
     help="Evaluations of the landmark model per face, half of them on its mirror image; the landmarks are "
     "their mean. 1: one plain evaluation.")
+fine_option: Decorator = click.option(
+    "--fine/--no-fine", default=True, help="Refine the landmarks in high-resolution patches.")
 landmark_model_option: Decorator = click.option(
     "--landmark-model", metavar="FILE.dat", help="Another dlib shape predictor with the 68-point scheme.")
-allow_duplicates_option: Decorator = click.option(
-    "--allow-duplicates", is_flag=True,
-    help="Accept the same or nearly the same photograph under different patients.")
+allow_duplicates_option: Decorator = flag(
+    "--allow-duplicates", "Accept the same or nearly the same photograph under different patients.")
 frames_option: Decorator = click.option(
     "--frames", type=click.IntRange(1, 1000), default=FRAMES,
     help="Frames of a video that are measured, spread evenly over it.")
@@ -106,13 +177,23 @@ landmarks_option: Decorator = click.option(
     "--landmarks", metavar="FILE.json|DIR",
     help="Measure from these landmarks (`anthropo measure --save-landmarks`); points that were moved by hand "
     "stay where they were put.")
-max_megapixels_option: Decorator = click.option(
-    "--max-megapixels", type=click.FloatRange(min=0, min_open=True), default=MAX_MEGAPIXELS,
-    help="Refuse larger photographs before decoding them.")
+limits_options: Decorator = all_of(
+    click.option(
+        "--max-megapixels", type=click.FloatRange(min=0, min_open=True), default=MAX_MEGAPIXELS,
+        help="Refuse larger photographs before decoding them. Decoding may take 2 GiB of memory, and more in "
+        "proportion with a limit above 200."),
+    click.option(
+        "--deadline", type=click.FloatRange(min=0, min_open=True), default=DEADLINE, metavar="SECONDS",
+        help="Give up a photograph, or a frame of a video, whose decoding takes longer (computing time)."),
+)
 encoder_weights_option: Decorator = click.option(
     "--encoder-weights", metavar="FILE",
     help="The encoder's weights, if they do not come with anthropo; for a model whose encoder is a network, "
     "the file of that network.  [default: the network beside the model]")
+
+#: How photos are read by the commands that measure photo by photo.
+photo_options: Decorator = all_of(
+    landmarks_option, frames_option, face_option, jobs_option, landmark_model_option, limits_options)
 
 #: How photos are read by the commands that learn, which need one face per photo. What is left out is as in
 #: training where there is a model, else as in `anthropo measure`.
@@ -127,11 +208,11 @@ learning_photo_options: Decorator = all_of(
         "--fine/--no-fine", default=None,
         help="Refine the landmarks in high-resolution patches.  [default: fine, or the model's]"),
     landmark_model_option,
-    click.option(
-        "--no-face", is_flag=True,
-        help="Photos of skin or of anything else without a face: the middle square of each is encoded, "
+    flag(
+        "--no-face",
+        "Photos of skin or of anything else without a face: the middle square of each is encoded, "
         "nothing is measured. A model remembers it."),
-    max_megapixels_option,
+    limits_options,
     jobs_option,
     click.option(
         "--cache", metavar="DIR|none",
@@ -158,18 +239,11 @@ reading_options: Decorator = all_of(landmarks_option, network_reading_options)
 # fmt: on
 
 
-def _train_request(
-    *,
-    options: Options,
-    normal: str | None,
-    multilabel: bool,
-    independent: bool,
-    encoder: str | None,
-    encoder_weights: str | None,
-    folds: int,
-    allow_duplicates: bool,
-    reading: PhotoReading,
+def _with_task(
+    request: TrainRequest, normal: str | None, multilabel: bool, independent: bool
 ) -> TrainRequest:
+    """The request with its task, which on the command line is a matter of three options."""
+    options = request.options
     task: Task = "normality" if normal else "attributes" if multilabel else "labels"
     excluded: dict[str, object] = {}
     if task != "labels":
@@ -177,8 +251,8 @@ def _train_request(
     if task == "normality":
         excluded |= {"--multilabel": multilabel, "--positive": options.positive, "--cost": options.cost}
     for name in (name for name, given in excluded.items() if given):
-        flag = "--normal" if normal else "--multilabel"
-        raise InputError(f"{flag} cannot be combined with {name}. Leave one of them out.")
+        task_option = "--normal" if normal else "--multilabel"
+        raise InputError(f"{task_option} cannot be combined with {name}. Leave one of them out.")
     if independent and not multilabel:
         raise InputError("--independent is about --multilabel. Pass both, or none of them.")
     options = replace(
@@ -188,20 +262,28 @@ def _train_request(
         metadata=tuple(dict.fromkeys(options.metadata)),
         chained=not independent,
     )
-    from anthropo.workflows.cohort import TrainRequest
-
-    return TrainRequest(
-        options=options,
-        task=task,
-        encoder=encoder,
-        encoder_weights=encoder_weights,
-        allow_duplicates=allow_duplicates,
-        folds=folds,
-        reading=reading,
-    )
+    return replace(request, task=task, options=options)
 
 
 # fmt: off
+#: What is learned; see `_with_task`.
+task_options: Decorator = all_of(
+    click.option(
+        "--normal", metavar="LABEL",
+        help="Learn the distance from normal instead of a classifier: only what the healthy people of LABEL "
+        "look like; then report who lies outside."),
+    click.option(
+        "--specificity", type=click.FloatRange(0.5, 1, max_open=True), default=0.95,
+        help="Of --normal: share of healthy people who are called within normal."),
+    flag(
+        "--multilabel",
+        "Several attributes per photo: cells of the column `label` are lists (ptosis; long philtrum) "
+        "and may be empty."),
+    flag(
+        "--independent",
+        "With --multilabel: predict each attribute without the answers for the others."),
+)
+
 #: How a model is trained and its photos are read, given to the command as `request`, a `TrainRequest`; the
 #: defaults are those of `TrainRequest`.
 training_options: Decorator = all_of(
@@ -212,9 +294,7 @@ training_options: Decorator = all_of(
     click.option(
         "--positive", metavar="LABEL",
         help="This label against the rest. With two labels: which of them is the affected one."),
-    click.option(
-        "--controls", metavar="LABEL",
-        help="The label of healthy people.  [default: one that is called control, healthy, normal …]"),
+    controls_option("The label of healthy people."),
     click.option(
         "--cost", metavar="miss=5",
         help="What errors cost: miss=5, false-alarm=2, or both with a comma. The decision is the one of "
@@ -226,26 +306,11 @@ training_options: Decorator = all_of(
         "--balance", type=click.Choice(["weights", "resample", "none"]), default="weights",
         help="How to balance labels of unequal size: by weights, by drawing photos of rare labels "
         "repeatedly, or not at all."),
-    click.option(
-        "--normal", metavar="LABEL",
-        help="Learn the distance from normal instead of a classifier: only what the healthy people of LABEL "
-        "look like; then report who lies outside."),
-    click.option(
-        "--specificity", type=click.FloatRange(0.5, 1, max_open=True), default=0.95,
-        help="Of --normal: share of healthy people who are called within normal."),
-    click.option(
-        "--multilabel", is_flag=True,
-        help="Several attributes per photo: cells of the column `label` are lists (ptosis; long philtrum) "
-        "and may be empty."),
-    click.option(
-        "--independent", is_flag=True,
-        help="With --multilabel: predict each attribute without the answers for the others."),
-    click.option(
-        "--metadata", metavar="age,sex", callback=names,
-        help="Columns to learn from, in addition to the photo."),
-    click.option(
-        "--regions", metavar="face,eyes,…", callback=names,
-        help="Regions to encode: face, upper, middle, lower, eyes, nose, mouth.  [default: face, lower, "
+    task_options,
+    names_option("--metadata", "age,sex", "Columns to learn from, in addition to the photo."),
+    names_option(
+        "--regions", "face,eyes,…",
+        "Regions to encode: face, upper, middle, lower, eyes, nose, mouth.  [default: face, lower, "
         "eyes, mouth, or those of the network]"),
     click.option(
         "--encoder", metavar="NAME",
@@ -266,9 +331,10 @@ training_options: Decorator = all_of(
         "--folds", type=click.IntRange(min=2), default=5,
         help="Of the cross-validation; all photos of a patient are in the same."),
     allow_duplicates_option,
-    click.option("--seed", type=int, default=0, help="Of everything random."),
+    seed_option("everything random"),
     reading_options,
     passed_as("options", "anthropo.learning.model:Options"),
-    passed_as("request", _train_request),
+    passed_as("request", "anthropo.workflows.cohort:TrainRequest"),
+    passed_as("request", _with_task),
 )
 # fmt: on

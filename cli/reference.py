@@ -21,6 +21,7 @@ from anthropo.cli.common import (
     terminate_like_ctrl_c,
 )
 from anthropo.errors import AnthropoError, InputError
+from anthropo.plain import say
 from anthropo.reference.build import MIN_PEOPLE
 from anthropo.reference.tables import (
     DEFAULT_REFERENCE,
@@ -66,7 +67,7 @@ def _show_summary(reference: Reference) -> None:
     for sex in SEXES:
         n = sorted({row.n for row in rows if row.sex == sex})
         people += [f"{sex} {n[0]}" + (f" to {n[-1]}" if len(n) > 1 else "")] if n else []
-    click.echo(reference.name + (" (default)" if reference.name == DEFAULT_REFERENCE else ""))
+    say(reference.name + (" (default)" if reference.name == DEFAULT_REFERENCE else ""))
     _line("measurements", f"{len(measurements)}: {', '.join(measurements)}")
     _line("people", ", ".join(people))
     _line("ages", ages(rows))
@@ -76,7 +77,7 @@ def _show_summary(reference: Reference) -> None:
 
 
 def _line(key: str, text: str) -> None:
-    click.echo(textwrap.fill(text, 110, initial_indent=f"  {key:<14}", subsequent_indent=" " * 16))
+    say(textwrap.fill(text, 110, initial_indent=f"  {key:<14}", subsequent_indent=" " * 16))
 
 
 def _distinct(texts: Iterable[str], separator: str = ", ") -> str:
@@ -142,14 +143,14 @@ def build(controls: str, output: str, request: workflow.BuildRequest) -> None:
         path = _place(output, controls)
         built = workflow.build(controls, request, progress=progress)
         for sentence in (*built.left_out, *built.notes):
-            click.echo(sentence, err=True)
+            say(sentence, err=True)
         if not built.rows:
             few = f"no sex and age band has {request.min_people} people with a measured photograph"
             fail(f"{controls}: {few}; {output} is not written.", EXIT_NONE)
         write_reference(path, built.rows)
         kinds = len({row.measurement for row in built.rows})
         made = f"{len(built.rows)} rows, {kinds} measurements, from {built.people} people"
-        click.echo(f"{output}: {made}. Use it with --reference {output}.", err=True)
+        say(f"{output}: {made}. Use it with --reference {output}.", err=True)
         if built.left_out:
             sys.exit(EXIT_SOME)
     except AnthropoError as error:

@@ -7,11 +7,12 @@ import click
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, place_to_write, progress, show_findings
 from anthropo.files import write
+from anthropo.plain import say
 from anthropo.workflows.regions import RegionsRequest, distinguish
 
 
 @click.command(short_help="Find what distinguishes the people of a label, and where in the face.")
-@click.argument("cohort", metavar="COHORT")
+@options.cohort_argument
 @click.option("--label", metavar="LABEL", required=True, help="Whose people are compared with all others.")
 @options.output_option("FILE", "Write .html (a page), .png (the heatmaps) or .json (all figures).")
 @click.option(
@@ -35,7 +36,7 @@ from anthropo.workflows.regions import RegionsRequest, distinguish
 )
 @options.chip_encoder_options
 @options.allow_duplicates_option
-@click.option("--seed", type=int, default=0, help="Of everything random.")
+@options.seed_option("everything random")
 @options.reading_options
 @options.passed_as("request", RegionsRequest)
 def command(cohort: str, label: str, output: str | None, request: RegionsRequest) -> None:
@@ -73,4 +74,4 @@ def command(cohort: str, label: str, output: str | None, request: RegionsRequest
         print_discovery(result.discovery)
         if path:
             write(path, WRITERS[path.suffix.lower()](result))
-            click.echo(f"{path}: written.", err=True)
+            say(f"{path}: written.", err=True)

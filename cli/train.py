@@ -12,13 +12,15 @@ from anthropo.cli import options
 from anthropo.cli.common import (
     EXIT_USAGE,
     command_line,
-    fail,
     in_one_sentence,
     place_to_write,
     progress,
     show_findings,
+    show_gate,
 )
+from anthropo.errors import InputError
 from anthropo.learning.evaluation import Evaluation, model_name
+from anthropo.plain import say
 from anthropo.report.evaluation import print_comparison, summary
 from anthropo.report.rendering import print_table
 from anthropo.workflows.cohort import Material, TrainRequest, gather
@@ -32,9 +34,9 @@ _MOST_RELATIONS = 20
 
 
 @click.command(short_help="Train a model on labelled photographs.")
-@click.argument("cohort", metavar="COHORT")
+@options.cohort_argument
 @options.output_option("MODEL", "The model file to write, such as m.anthropo.")
-@click.option("--validate", is_flag=True, help="Check everything, train nothing.")
+@options.flag("--validate", "Check everything, train nothing.")
 @click.option(
     "--judge/--no-judge", default=True, help="Cross-validate, so that the model's card says how good it is."
 )
@@ -80,19 +82,19 @@ def command(
         "no model is written. Finished photos are in the cache; run the command again to continue."
     ):
         if request.task == "attributes" and request.options.positive:
-            fail("--positive: with --multilabel all attributes are learned. Leave it out.", EXIT_USAGE)
+            raise InputError("--positive: with --multilabel all attributes are learned. Leave it out.")
         path = place_to_write(output, inputs=(cohort, request.options.cost_matrix or "")) if output else None
         if validate:
             sys.exit(_validate(cohort, request))
         if path is None:
-            fail("where to? Give -o m.anthropo, or --validate to check the cohort only.", EXIT_USAGE)
+            raise InputError("where to? Give -o m.anthropo, or --validate to check the cohort only.")
         material = gather(cohort, request, progress=progress)
         show_findings(material.findings, material.features.left_out, err=True)
 
         result = train(material, judge=judge, command=command_line(ctx), progress=progress)
         show_trained(result)
         result.trained.save(path)
-        click.echo(
+        say(
             f"{path}: {path.stat().st_size / 1e6:.1f} MB. Use it with `anthropo classify --model {path} "
             f"PHOTO`; `anthropo inspect {path}` describes it.",
             err=True,
@@ -105,9 +107,9 @@ def _validate(cohort: str, request: TrainRequest) -> int:
     if len(material.features):
         _show_counts(material)
     if not material.usable:
-        click.secho(f"{cohort}: cannot be trained on; see the errors above.", fg="red", bold=True)
+        say(f"{cohort}: cannot be trained on; see the errors above.", fg="red", bold=True)
         return EXIT_USAGE
-    click.secho(f"{cohort}: can be trained on.", bold=True)
+    say(f"{cohort}: can be trained on.", bold=True)
     return 0
 
 
@@ -117,10 +119,10 @@ def _show_counts(material: Material) -> None:
     features, cohort = material.features, material.cohort
     counts = describe_cohort(features, features.labels, several=cohort.multilabel)
     labels = ", ".join(f"{label} ({n['patients']})" for label, n in counts["labels"].items())
-    click.echo(f"{counts['photos']} photos of {counts['patients']} patients; patients per label: {labels}.")
+    say(f"{counts['photos']} photos of {counts['patients']} patients; patients per label: {labels}.")
     if cohort.metadata:
         columns = ", ".join(f"{name} ({kind})" for name, kind in cohort.metadata.items())
-        click.echo(f"columns that --metadata can name: {columns}.")
+        say(f"columns that --metadata can name: {columns}.")
 
 
 def show_trained(result: TrainResult) -> None:
@@ -129,20 +131,21 @@ def show_trained(result: TrainResult) -> None:
     from anthropo.learning.model import LabelModel
 
     for note in result.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     _show_figures(result.evaluations)
+    show_gate(result.gate)
     _show_decision(result)
     model = result.trained.model
     if isinstance(model, LabelModel) and model.novelty is not None and model.alarm > 0:
         known = len(model.novelty.rank.scores)
         if 1 / (known + 1) > model.alarm:
-            click.echo(
+            say(
                 f'note: with {known} photos, "none of these" cannot be reached at an alarm rate of '
                 f"{model.alarm:g}; --alarm {math.ceil(1000 / (known + 1)) / 1000:g} is possible."
             )
     if gallery := result.trained.manifest.get("gallery"):
         rare = ", ".join(f"{label} ({n})" for label, n in gallery.items())
-        click.echo(f"Matched to their nearest patients, for want of more: {rare}.")
+        say(f"Matched to their nearest patients, for want of more: {rare}.")
     if isinstance(model, AttributeModel):
         show_relations(model)
 
@@ -152,12 +155,12 @@ def _show_figures(evaluations: tuple[Evaluation, ...]) -> None:
         return
     made = evaluations[0]
     if made.attribute is not None:
-        click.secho("Cross-validated, of each attribute:", bold=True)
+        say("Cross-validated, of each attribute:", bold=True)
         print_comparison({str(made.attribute): made.figures for made in evaluations})
         return
-    click.secho(summary(made), bold=True)
+    say(summary(made), bold=True)
     for sentence in made.warnings:
-        click.secho(f"warning: {sentence}", fg="yellow", err=True)
+        say(f"warning: {sentence}", fg="yellow", err=True)
     print_comparison({model_name(name): figures for name, figures in made.models.items()})
 
 
@@ -169,14 +172,14 @@ def _show_decision(result: TrainResult) -> None:
     positive, threshold = manifest.get("positive"), point.get("threshold")
     if not result.evaluations or result.trained.task != "labels":
         at = f": {positive} from a probability of {threshold:.3f} on" if positive and threshold else ""
-        click.echo(f"Operating point: {point['rule']}{at}.")
+        say(f"Operating point: {point['rule']}{at}.")
         return
     (made,) = result.evaluations
     where = "takes the label of least expected cost"
     if made.positive and threshold is not None:
         where = f"calls it {made.positive} from a probability of {threshold:.3f} on"
     mean = "" if made.positive else "mean over the labels: "
-    click.echo(
+    say(
         f"Operating point: {where}; {mean}sensitivity {made.figures['sensitivity']}, specificity "
         f"{made.figures['specificity']} in cross-validation."
     )
@@ -186,14 +189,14 @@ def show_relations(model: AttributeModel) -> None:
     """Attributes that go together, or avoid each other, more than by chance."""
     sure = [relation for relation in model.relations if relation.q <= _SURE]
     if not sure:
-        click.echo(f"No two attributes go together more or less often than by chance (q ≤ {_SURE}).")
+        say(f"No two attributes go together more or less often than by chance (q ≤ {_SURE}).")
         return
     used = "used by the chained classifiers" if model.chained else "not used (--independent)"
-    click.secho(f"Relations between attributes, {used}:", bold=True)
+    say(f"Relations between attributes, {used}:", bold=True)
     rows = [
         (r.first, r.second, f"{r.odds_ratio:.2g}", f"{r.lo:.2g} to {r.hi:.2g}", f"{r.q:.2g}")
         for r in sure[:_MOST_RELATIONS]
     ]
     print_table(("attribute", "with", "odds ratio", "95 % interval", "q"), rows, left=("with",))
     if len(sure) > _MOST_RELATIONS:
-        click.echo(f"… and {len(sure) - _MOST_RELATIONS} more.")
+        say(f"… and {len(sure) - _MOST_RELATIONS} more.")

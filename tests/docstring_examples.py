@@ -1,4 +1,7 @@
-"""A plugin for the examples in docstrings: those that name `m.anthropo` run in a folder that has it."""
+"""A plugin for the examples in docstrings, each of which runs in an empty folder.
+
+Those that name `m.anthropo` share a folder that has it.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +42,13 @@ def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _in_example_folder(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_a_folder(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     example = getattr(request.node, "dtest", None)
-    if example is not None and "m.anthropo" in example.docstring:
+    if example is None:
+        return
+    if "m.anthropo" not in example.docstring:
+        monkeypatch.chdir(request.getfixturevalue("tmp_path"))
+    else:
         folder = request.getfixturevalue("example_folder")
         monkeypatch.chdir(folder)
         monkeypatch.setenv("ANTHROPO_CACHE", str(folder / "cache"))

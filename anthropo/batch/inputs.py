@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import glob
-import io
 import os
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from anthropo.errors import InputError
-from anthropo.files import read_text
 from anthropo.photo import SUFFIXES
 from anthropo.reference.tables import parse_age, parse_sex
+from anthropo.tables import Finder, given, is_table, missing, read_rows
 
 #: Columns of a cohort that mean something to anthropo.
-COHORT_COLUMNS = ("photo", "sex", "age", "patient")
+COHORT_COLUMNS = ("photo", "sex", "age", "patient", "label")
 OVERLAY_SUFFIX = ".overlay.jpg"
 
 
@@ -64,21 +63,24 @@ def collect(inputs: Sequence[str]) -> list[Item]:
     [True]
     """
     items: list[Item] = []
-    for given in inputs:
-        path = Path(given)
-        if not given.strip():
+    for name in inputs:
+        path = Path(name)
+        if not name.strip():
             raise InputError("An empty name was given for a photo. Name a file, folder, pattern or CSV.")
         if os.path.isdir(path):
-            names = sorted(str(p) for p in path.rglob("*") if _is_photograph(p, path))
+            names = photographs_in(path)
             if not names:
-                raise InputError(f"{given}: no photographs in this folder ({', '.join(sorted(SUFFIXES))}).")
-            new = [Item(name) for name in names]
-        elif not os.path.exists(path) and any(c in given for c in "*?["):
-            names = sorted(str(Path(p)) for p in glob.glob(given, recursive=True) if os.path.isfile(p))
-            names = [name for name in names if not name.endswith(OVERLAY_SUFFIX)]
+                raise InputError(f"{name}: no photographs in this folder ({', '.join(sorted(SUFFIXES))}).")
+            new = [Item(photo) for photo in names]
+        elif not os.path.exists(path) and any(c in name for c in "*?["):
+            try:
+                names = sorted(str(Path(p)) for p in glob.glob(name, recursive=True) if os.path.isfile(p))
+            except RecursionError:
+                raise InputError(f"{name}: folders are nested too deeply. Name one further in.") from None
+            names = [photo for photo in names if not photo.endswith(OVERLAY_SUFFIX)]
             if not names:
-                raise InputError(f"{given}: no file matches this pattern.")
-            new = [item for name in names for item in _named(name)]
+                raise InputError(f"{name}: no file matches this pattern.")
+            new = [item for photo in names for item in _named(photo)]
         else:
             new = list(_named(str(path)))
         items += new
@@ -115,14 +117,45 @@ def _plain(text: str | None, parse: Callable[[str], str | float]) -> str:
 
 def _named(name: str) -> Sequence[Item]:
     """The photos of a table, or the file itself."""
-    return read_photo_table(Path(name)).items if name.lower().endswith((".csv", ".tsv")) else (Item(name),)
+    return read_photo_table(Path(name)).items if is_table(name) else (Item(name),)
 
 
-def _is_photograph(path: Path, folder: Path) -> bool:
-    """Whether a file is a photograph by its name; hidden files and overlays are not meant."""
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    overlay = path.name.endswith(OVERLAY_SUFFIX)
-    return path.suffix.lower() in SUFFIXES and not hidden and not overlay and path.is_file()
+def photographs_in(folder: Path) -> list[str]:
+    """The photographs of a folder and its subfolders, by name; hidden files and overlays are not meant.
+
+    Linked folders are searched as well, each folder once, by its own name rather than a link's. An
+    InputError names a folder that cannot be opened.
+    """
+    seen: set[tuple[int, int]] = set()
+    photos: list[str] = []
+    linked: list[str] = []
+    todo = [str(folder)]
+    while todo or linked:
+        here = todo.pop() if todo else linked.pop(0)  # links last, so that a folder keeps its own name
+        try:
+            status = os.stat(here)
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(here) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir():
+                        (linked if entry.is_symlink() else todo).append(entry.path)
+                    elif Path(entry.name).suffix.lower() in SUFFIXES and entry.is_file():
+                        photos += [] if entry.name.endswith(OVERLAY_SUFFIX) else [entry.path]
+        except OSError as error:
+            raise InputError(
+                f"{_short(here)}: this folder cannot be searched ({error.strerror}). Make it readable, or "
+                "name the folders to search one by one."
+            ) from None
+        linked.sort()
+    return sorted(photos)
+
+
+def _short(path: str) -> str:
+    return path if len(path) <= 300 else f"{path[:140]} … {path[-140:]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,41 +173,48 @@ class PhotoTable:
 
 
 def read_photo_table(path: Path) -> PhotoTable:
-    """Photographs listed in a CSV with a `photo` column; paths are relative to the CSV.
+    """Photographs listed in a table with a `photo` column; paths are relative to the table.
 
-    An InputError says where the table cannot be understood.
+    Missing values of sex, age, patient and label become empty. An InputError says where the table cannot
+    be understood.
     """
-    text = read_text(path)
-    table = text.lstrip("\r\n")
-    above = len(text[: len(text) - len(table)].splitlines())  # blank lines
-    header = table.splitlines()[0] if table.strip() else ""
-    # the delimiter that yields the column we need, else the commonest
-    columns = {d: [n.strip() for n in next(csv.reader([header], delimiter=d), [])] for d in ",;\t"}
-    delimiter = max(columns, key=lambda d: ("photo" in columns[d], len(columns[d])))
-    names = columns[delimiter]
-    try:
-        rows = list(csv.reader(io.StringIO(table, newline=""), delimiter=delimiter))[1:]
-    except csv.Error as error:
-        raise InputError(f"{path}: not a readable CSV ({error}).") from None
+    (_, header), *rows = read_rows(path, "photo") or [(1, [])]
+    names = [name.strip() for name in header]
     _check_header(path, names)
+    finder = Finder(path.parent)
     items: dict[int, Item] = {}
     without_photo = []
-    for number, row in enumerate(rows, start=2 + above):
+    for number, row in rows:
         extra = [cell for cell in row[len(names) :] if cell.strip()]
         if extra:
             raise InputError(
                 f"{path}, row {number}: {len(names) + len(extra)} cells where the header has {len(names)}. "
                 'Put a cell that holds the delimiter in quotes ("31,5").'
             )
-        cells = {name: cell.strip() for name, cell in zip_longest(names, row[: len(names)], fillvalue="")}
+        cells = dict(zip_longest(names, row[: len(names)], fillvalue=""))
+        if any("\n" in cell and _names_photo(cell) for cell in row):
+            raise InputError(
+                f"{path}, row {number}: a cell with line breaks holds another photo's name. A quote was "
+                "probably never closed: close it, or delete it."
+            )
         photo = cells.pop("photo")
-        if photo:
-            items[number] = Item(str(path.parent / photo), cells)
+        cells = {k: given(v) if k in COHORT_COLUMNS else v.strip() for k, v in cells.items() if k}
+        if not missing(photo):
+            items[number] = Item(finder.find(photo), cells)
         elif any(cells.values()):
             without_photo.append(number)
     if not items:
         raise InputError(f"{path}: the table lists no photograph.")
+    if os.name != "nt" and all(PureWindowsPath(row[names.index("photo")]).drive for _, row in rows if row):
+        raise InputError(
+            f"{path}: the photos' paths begin with the drive of a Windows computer. Write them relative to "
+            "the table (photos/p07.jpg)."
+        )
     return PhotoTable(items=tuple(items.values()), rows=tuple(items), without_photo=tuple(without_photo))
+
+
+def _names_photo(cell: str) -> bool:
+    return any(Path(word.strip()).suffix.lower() in SUFFIXES for word in re.split(r'[,;\t\r\n"]', cell))
 
 
 def _check_header(path: Path, names: Sequence[str]) -> None:

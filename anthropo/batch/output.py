@@ -7,21 +7,35 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from anthropo._version import __version__
 from anthropo.batch.inputs import Item
 from anthropo.batch.records import MeasuredRecord, Record, Row, is_result_column, passed_through
 from anthropo.batch.scores import diagnostics_of
-from anthropo.errors import InputError, parameter
-from anthropo.files import file_sha256, write_atomically
+from anthropo.errors import InputError
+from anthropo.files import (
+    MOST,
+    file_sha256,
+    held,
+    open_regular,
+    read_regular,
+    read_text,
+    refuse_irregular,
+    write_atomically,
+)
+from anthropo.plain import cell_as_it_was, column_name, written
 from anthropo.settings import Settings
+from anthropo.tables import read_rows
 
 SUFFIXES_OF_TABLES = (".csv", ".parquet", ".json")
 
+_FIRST = ("photo", "face", "status", "reason")
+_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?", re.ASCII)
 _JOURNAL_START = b'[{"photo": '
 
 
@@ -46,24 +60,25 @@ class Output:
                 f"{path}: unknown kind of output. Use a name that ends in .csv, .parquet, .json or .html."
             )
         self._partial = self.path.with_name(self.path.name + ".partial")
-        for row in earlier_rows(self.path, "photos", ("photo", "status", "face")):
-            self._earlier.setdefault(row["photo"], []).append(row)
+        self._open = contextlib.ExitStack()
         try:
+            # first of all: what another run is about to write is not to be missed
+            self._open.enter_context(held(self.path))
+            for row in earlier_rows(self.path, "photos", ("photo", "status", "face")):
+                self._earlier.setdefault(row["photo"], []).append(row)
             self._read_partial()
-            self._journal = open(self._partial, "a", encoding="utf-8")  # noqa: SIM115 (open until close)
+            self._journal = io.TextIOWrapper(open_regular(self._partial, "ab", most=None), "utf-8")
             if self.path.exists():
                 os.chmod(self._partial, self.path.stat().st_mode & 0o777)
-            _lock(self._journal)
-        except BlockingIOError:
-            raise InputError(
-                f"{path}: another run is writing this table. Wait for it, or give this run another "
-                f"{parameter('output')}."
-            ) from None
         except OSError as error:
+            self._open.close()
             raise InputError(
                 f"{path}: cannot be written ({error.strerror}). Choose a folder that exists and "
                 "that you may write to."
             ) from None
+        except InputError:
+            self._open.close()
+            raise
 
     def finished(self, item: Item) -> bool:
         """Whether an earlier run has all of this photo, unchanged and with the same settings."""
@@ -83,6 +98,11 @@ class Output:
             return False
         return digest == _cell(known[0], "sha256") and stamp == (_cell(known[0], "landmarks") or "")
 
+    def gate_failed(self, photo: str) -> list[list[str]]:
+        """The failed checks of the faces that an earlier run measured on a photo."""
+        rows = self._rows(self._new.get(photo, [])) or self._earlier.get(photo, [])
+        return [_failed_checks(row) for row in rows if row["status"] == "ok"]
+
     def add(self, records: list[Record]) -> None:
         """Keep one photo's records."""
         # first, so that an interruption while the journal is written loses nothing
@@ -98,17 +118,20 @@ class Output:
         """Write the table: `items` in their order, then what the file had of other photos."""
         rows: list[Row] = []
         for item in items:
+            earlier = self._earlier.get(item.path, [])
             if item.path in self._new:
-                rows += self._rows(replace(record, columns=item.columns) for record in self._new[item.path])
+                new = self._rows(replace(record, columns=item.columns) for record in self._new[item.path])
+                rows += [self._with_added(row, item, earlier) for row in new]
                 continue
             # a photo that was listed with different columns has several rows of each face
-            for row in {str(row["face"]): row for row in self._earlier.get(item.path, [])}.values():
+            for row in {str(row["face"]): row for row in earlier}.values():
                 if self.suffix == ".json":
-                    rows.append({**row, "columns": item.columns})
+                    new_row = {**row, "columns": item.columns}
                 else:
                     results = {k: v for k, v in row.items() if is_result_column(k)}
-                    first = {k: row[k] for k in ("photo", "face", "status", "reason")}
-                    rows.append({**first, **passed_through(item.columns), **results})
+                    first = {k: row[k] for k in _FIRST}
+                    new_row = {**first, **passed_through(item.columns), **results}
+                rows.append(self._with_added(new_row, item, [row]))
         current = {item.path for item in items}
         for photo in dict.fromkeys([*self._earlier, *self._new]):  # also what a killed run has finished
             if photo not in current:
@@ -120,6 +143,23 @@ class Output:
             raise self._full(error) from None
         with contextlib.suppress(OSError):
             self._partial.unlink()
+        self.release()
+
+    def release(self) -> None:
+        """Let other runs write the file, also where this one ends without having written it."""
+        self._open.close()
+
+    def _with_added(self, row: Row, item: Item, earlier: Sequence[Row]) -> Row:
+        """A row with the columns that its user has added to the file since it was written."""
+        same = [old for old in earlier if str(old["face"]) == str(row["face"])] or earlier[:1]
+        if self.suffix == ".json":
+            columns = {k: v for old in same for k, v in old.get("columns", {}).items()}
+            added = {k: v for old in same for k, v in old.items() if k not in row}
+            return {**row, **added, "columns": {**columns, **item.columns}}
+        names = {*row, *passed_through(item.columns)}
+        added = {k: v for old in same for k, v in old.items() if k not in names and not is_result_column(k)}
+        results = {k: v for k, v in row.items() if is_result_column(k) and k not in _FIRST}
+        return {**{k: v for k, v in row.items() if k not in results}, **added, **results}
 
     def _rows(self, records: Iterable[Record]) -> list[Row]:
         """Records as the file has them."""
@@ -135,7 +175,7 @@ class Output:
         """Take over what a killed run has finished."""
         if not os.path.exists(self._partial):
             return
-        data = self._partial.read_bytes()
+        data = read_regular(self._partial)
         if data[: len(_JOURNAL_START)] != _JOURNAL_START[: len(data)]:
             raise InputError(
                 f"{self._partial}: not written by anthropo, which keeps an unfinished run under this name. "
@@ -149,6 +189,12 @@ class Output:
         os.truncate(self._partial, data.rfind(b"\n") + 1)
 
 
+def _failed_checks(row: Row) -> list[str]:
+    if "gate_failed" in row:
+        return str(row["gate_failed"] or "").split()
+    return [name for name, check in (row.get("gate") or {}).items() if not check["ok"]]
+
+
 def _cell(row: Row, key: str) -> Any:
     """A diagnostics entry of a row, be it JSON's or a table's."""
     diagnostics = row.get("diagnostics")
@@ -156,17 +202,42 @@ def _cell(row: Row, key: str) -> Any:
 
 
 def decode(path: Path, suffix: str, what: str = "photos") -> list[Row]:
-    """The rows of a table that anthropo wrote; `what` they are stands in JSON."""
+    """The rows of a table that anthropo wrote; `what` they are stands in JSON.
+
+    A CSV may have been saved again by a spreadsheet or by R meanwhile.
+    """
     if suffix == ".json":
-        rows: list[Row] = json.loads(path.read_text(encoding="utf-8"))[what]
+        rows: list[Row] = json.loads(read_text(path, most=MOST), parse_constant=_no_number)[what]
+        encode(rows, suffix, what)  # what could not be written again is found now rather than at the end
         return rows
     if suffix == ".csv":
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            return [dict(row) for row in csv.DictReader(file)]
+        (_, header), *lines = read_rows(path, "status") or [(1, [])]
+        names = [cell_as_it_was(name) for name in header]
+        results = {name: column_name(name) for name in names if is_result_column(name)}  # 0.1.0: with - and :
+        return [
+            {
+                results.get(name, name): _result(cell) if name in results else cell_as_it_was(cell)
+                for name, cell in zip(names, cells, strict=False)
+                if name
+            }
+            for _, cells in lines
+        ]
     import pyarrow.parquet
 
-    table: list[Row] = pyarrow.parquet.read_table(path).to_pylist()
-    return table
+    with open_regular(path) as parquet:
+        table: list[Row] = pyarrow.parquet.read_table(parquet).to_pylist()
+    return [{column_name(k) if is_result_column(k) else k: v for k, v in row.items()} for row in table]
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is not a number")
+
+
+def _result(cell: str) -> str:
+    """A result as anthropo wrote it: R has NA for nothing, a spreadsheet a comma in a number."""
+    if cell == "NA":
+        return ""
+    return cell.replace(",", ".") if _COMMA.fullmatch(cell) else cell_as_it_was(cell)
 
 
 def earlier_rows(path: Path, what: str, keys: Sequence[str]) -> list[Row]:
@@ -174,14 +245,23 @@ def earlier_rows(path: Path, what: str, keys: Sequence[str]) -> list[Row]:
     if not os.path.exists(path):
         return []
     try:
-        rows = decode(path, path.suffix.lower(), what)
+        refuse_irregular(os.stat(path))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}. Give another name.") from None
+    suffix = path.suffix.lower()
+    if suffix == ".csv" and not os.path.getsize(path):  # made beforehand, as by mktemp
+        return []
+    try:
+        rows = decode(path, suffix, what)
+        if suffix == ".csv" and not rows:  # a header alone, perhaps of a table that is not anthropo's
+            header = next(iter(read_rows(path)), (1, list(keys)))[1]
+            _ = [header.index(key) for key in keys]
         for row in rows:
             _ = hash(row[keys[0]]), [row[key] for key in keys]
-    except (KeyError, TypeError, ValueError, OSError, csv.Error) as error:
+    except (KeyError, TypeError, ValueError, OSError, RecursionError, InputError):
         table = "table" if what == "photos" else "table of people"
         raise InputError(
-            f"{path}: exists and is not a {table} that anthropo wrote ({type(error).__name__}). "
-            "Choose another name, or delete it."
+            f"{path}: exists and is not a {table} that anthropo wrote. Choose another name, or delete it."
         ) from None
     return rows
 
@@ -194,9 +274,9 @@ def encode(rows: list[Row], suffix: str, what: str = "photos") -> bytes:
     names = list(dict.fromkeys(name for row in rows for name in row))
     if suffix == ".csv":
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, names, lineterminator="\n", restval="")
-        writer.writeheader()
-        writer.writerows({k: "" if v is None else v for k, v in row.items()} for row in rows)
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(map(written, names))
+        writer.writerows([written(row.get(name)) for name in names] for row in rows)
         return text.getvalue().encode()
     import pandas as pd
 
@@ -210,19 +290,15 @@ def as_csv(records: Iterable[MeasuredRecord]) -> str:
     return encode([record.to_row() for record in records], ".csv").decode()
 
 
+def records_of(path: Path) -> list[Record]:
+    """The records in a JSON table of the same version."""
+    return [Record.from_json(row) for row in decode(path, ".json")]
+
+
 def by_photo(path: Path, photos: Container[str]) -> dict[str, list[Record]]:
     """The records of these photos in a JSON table of the same version."""
     records: dict[str, list[Record]] = {}
-    for row in decode(path, ".json"):
-        if row["photo"] in photos:
-            records.setdefault(row["photo"], []).append(Record.from_json(row))
+    for record in records_of(path):
+        if record.photo in photos:
+            records.setdefault(record.photo, []).append(record)
     return records
-
-
-def _lock(file: IO[str]) -> None:
-    """Raise BlockingIOError when another process has this file locked; no-op where locks are unknown."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return
-    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -16,6 +16,7 @@ from anthropo.measurement.landmark_file import Landmarks
 from anthropo.measurement.pooling import Pooled
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import Scale
+from anthropo.plain import column_name
 from anthropo.reference.zscore import ZScore
 
 Json = dict[str, Any]  # an object as JSON has it
@@ -182,7 +183,7 @@ class MeasuredRecord:
             if result.in_mm:
                 row |= _bounds(f"{name}_mm", result.in_mm.value, result.in_mm.lo, result.in_mm.hi)
             for z in result.scores:
-                row |= _bounds(f"{name}_z_{z.reference}", z.z, z.z_lo, z.z_hi)
+                row |= _bounds(column_name(f"{name}_z_{z.reference}"), z.z, z.z_lo, z.z_hi)
                 if z.reason and not value.reason and z.n:
                     doubts.append(f"{name}, {z.reference}: {z.reason}")
             if value.reason:
@@ -214,6 +215,7 @@ class Record(MeasuredRecord):
     scale: Scale | None = None
     texture: Mapping[str, float] | None = None  # local binary patterns; NaN where there are none
     video: VideoSummary | None = None
+    remark: str = ""  # of the photo's colours, where they are not quite what the file means
 
     @property
     def moved(self) -> Mapping[str, float]:
@@ -244,6 +246,7 @@ class Record(MeasuredRecord):
             "texture": None if texture is None else {name: _number(v) for name, v in texture.items()},
             "disagreements": list(self.disagreements),
             "notes": list(self.notes),
+            "remark": self.remark,
             "columns": dict(self.columns),
             "diagnostics": self.diagnostics.to_json(),
             **({"video": asdict(self.video)} if self.video else {}),
@@ -265,6 +268,7 @@ class Record(MeasuredRecord):
             texture=None if texture is None else {name: _nan(v) for name, v in texture.items()},
             disagreements=tuple(record["disagreements"]),
             notes=tuple(record["notes"]),
+            remark=record.get("remark", ""),
             columns=record["columns"],
             diagnostics=Diagnostics(**record["diagnostics"]),
             video=VideoSummary(**record["video"]) if "video" in record else None,
@@ -288,6 +292,7 @@ class Record(MeasuredRecord):
             row["video_seconds"], row["video_frames"] = video.seconds, video.frames
             row["video_measured"], row["video_remarks"] = video.measured, "; ".join(video.remarks)
         row.update(self.measurement_columns())
+        row["remark"] = self.remark
         row.update({name: _number(value) for name, value in (self.texture or {}).items()})
         row.update({f"diagnostics_{f.name}": getattr(self.diagnostics, f.name) for f in fields(Diagnostics)})
         return row
@@ -313,7 +318,10 @@ def _value_json(value: Measurement) -> Json:
 
 def _result_json(result: Result) -> Json:
     value = result.measured
-    scores = [{key: _number(getattr(z, name)) for key, name in _SCORE.items()} for z in result.scores]
+    scores = [
+        {**{key: _number(getattr(z, name)) for key, name in _SCORE.items()}, "unit": z.unit}
+        for z in result.scores
+    ]
     json = {**_value_json(value), "reason": value.reason, "corrected": value.corrected, "z": scores}
     return json | ({"mm": _value_json(result.in_mm)} if result.in_mm else {})
 
@@ -328,7 +336,13 @@ def _values(name: str, result: Json) -> Iterable[Measurement]:
 
 
 def _score(name: str, z: Json) -> ZScore:
-    return ZScore(id=name, mean=math.nan, sd=math.nan, **{to: _nan(z[key]) for key, to in _SCORE.items()})
+    return ZScore(
+        id=name,
+        mean=math.nan,
+        sd=math.nan,
+        unit=z.get("unit", ""),
+        **{to: _nan(z[key]) for key, to in _SCORE.items()},
+    )
 
 
 def passed_through(columns: Mapping[str, str]) -> Row:

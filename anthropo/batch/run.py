@@ -21,6 +21,7 @@ from anthropo.measurement.pooling import pool
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import IRIS_FROM, Scale, ScaleError, find_scale
 from anthropo.measurement.texture import lbp
+from anthropo.memory import memory
 from anthropo.observation import Observation, observe, observe_all
 from anthropo.reference.tables import parse_age
 from anthropo.reference.zscore import disagreement
@@ -56,7 +57,7 @@ def run(
     """Records of photographs, which are measured on `jobs` threads; they come as photos finish.
 
     The heavy work runs outside Python's global lock. Closing the iterator (also by Ctrl-C) lets the
-    photos that are under way finish and starts no other.
+    photos that are under way finish, for some seconds, and starts no other.
     """
     once = iter({item.path: item for item in items}.values())
     if jobs <= 1:
@@ -65,7 +66,10 @@ def run(
     # here, since importing them takes longer than a photo needs to be decoded
     from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
+    from anthropo.threads import leave
+
     pool = ThreadPoolExecutor(jobs)
+    pending: set[Future[list[Record]]] = set()
 
     def begin(count: int) -> set[Future[list[Record]]]:
         return {pool.submit(measure_item, item, settings, on_face) for item in islice(once, count)}
@@ -78,7 +82,7 @@ def run(
                 pending |= begin(1)
                 yield future.result()
     finally:
-        pool.shutdown(cancel_futures=True)
+        leave(pool, pending)
 
 
 def measure_item(item: Item, settings: Settings, on_face: OnFace | None = None) -> list[Record]:
@@ -105,20 +109,25 @@ def measure_item(item: Item, settings: Settings, on_face: OnFace | None = None) 
     ('failed', 'gone.jpg: no such file.')
     """
     try:
-        if is_video(item.path):
-            return [_measure_video(item, settings, on_face)]
-        faces = [measure_observation(item, one, settings) for one in observe_all(item.path, settings)]
-        records = [record_of(face, settings) for face in faces]
-        if on_face is not None:
-            for face in faces:
-                on_face(face)
-        return records
+        with memory.one_photo():
+            return _records_of(item, settings, on_face)
     except AnthropoError as error:
         reason = str(error)
     except MemoryError:
         reason = f"{item.path}: not enough memory. Use fewer {parameter('jobs')}."
     diagnostics = diagnostics_of(item, settings)
     return [Record(photo=item.path, reason=reason, columns=item.columns, diagnostics=diagnostics)]
+
+
+def _records_of(item: Item, settings: Settings, on_face: OnFace | None) -> list[Record]:
+    if is_video(item.path):
+        return [_measure_video(item, settings, on_face)]
+    faces = [measure_observation(item, one, settings) for one in observe_all(item.path, settings)]
+    records = [record_of(face, settings) for face in faces]
+    if on_face is not None:
+        for face in faces:
+            on_face(face)
+    return records
 
 
 def measure_observation(
@@ -161,6 +170,7 @@ def record_of(seen: MeasuredFace, settings: Settings) -> Record:
         texture=texture,
         disagreements=tuple(d.sentence() for d in disagreement(scores.scores)),
         notes=(*seen.notes, *scores.notes, *_without_texture(item, texture or {})),
+        remark=seen.observation.photo.remark,
         columns=item.columns,
         diagnostics=replace(
             diagnostics_of(item, settings),

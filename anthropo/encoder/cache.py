@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.files import write_atomically
+from anthropo.files import read_regular, write_atomically
 
 _MAGIC = b"anthropo-arrays-1\n"
 _START = len(_MAGIC) + 32
@@ -32,8 +32,7 @@ class Store:
 
     Examples
     --------
-    >>> import tempfile
-    >>> store = Store(Path(tempfile.mkdtemp()) / "embeddings")
+    >>> store = Store(Path("embeddings"))
     >>> store.get("photo 1") is None
     True
     >>> store.put("photo 1", {"face": np.zeros(3)})
@@ -47,7 +46,7 @@ class Store:
     def get(self, key: str) -> dict[str, NDArray[Any]] | None:
         """The arrays of an entry, read-only; None when there is none."""
         try:
-            data = self._path(key).read_bytes()
+            data = read_regular(self._path(key))
         except OSError:
             return None
         body = memoryview(data)[_START:]

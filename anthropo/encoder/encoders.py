@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import io
 import json
 import os
 from abc import ABC, abstractmethod
@@ -19,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.encoder.checkpoint import INSTALL, fill_state, read_state
 from anthropo.encoder.regions import crops, geometry_digest, middle_square
 from anthropo.errors import InputError, WeightsError
 from anthropo.face.weights import KNOWN, read_checked
+from anthropo.files import read_regular
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 _VERSION = 1  # raise it when embeddings change in another way than by what the digest lists
 _TIMM = "timm:"
-_INSTALL = "Install it with `pip install anthropo[cnn]`."
 
 
 PerChannel = tuple[float, float, float]  # red, green, blue
@@ -225,7 +225,7 @@ def load_encoder(name: str = "face-resnet", *, weights: str | os.PathLike[str] |
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such weights file.") from None
     except OSError as error:
@@ -280,7 +280,7 @@ def empty_efficientnet() -> Any:
     try:
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError:
-        raise WeightsError(f"{name}: the package efficientnet_lite_pytorch is missing. {_INSTALL}") from None
+        raise WeightsError(f"{name}: the package efficientnet_lite_pytorch is missing. {INSTALL}") from None
     from torch import nn
 
     network = EfficientNet.from_name(name)
@@ -344,7 +344,7 @@ def import_timm() -> Any:
     try:
         import timm
     except ImportError as error:
-        raise WeightsError(f"timm cannot be used ({error}). {_INSTALL}") from None
+        raise WeightsError(f"timm cannot be used ({error}). {INSTALL}") from None
     except RuntimeError as error:
         if "torchvision::" not in str(error):
             raise
@@ -368,49 +368,3 @@ def import_timm() -> Any:
 
 
 _declared: list[Any] = []  # a declaration lasts as long as its library
-
-
-def read_state(data: bytes, where: str) -> dict[str, Tensor]:
-    """The tensors of a .safetensors or .pth file; nothing in the file is executed."""
-    import torch
-
-    try:
-        if data[8:9] == b"{":  # safetensors: the length of a JSON table, the table
-            from safetensors.torch import load
-
-            state: Any = load(data)
-        else:
-            state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except ImportError:
-        raise WeightsError(f"{where}: the package safetensors is missing. {_INSTALL}") from None
-    except Exception:  # a foreign file may make either library raise nearly anything, with pages of advice
-        raise WeightsError(
-            f"{where}: not a file of weights: it is damaged, or holds other things than tensors. Give a "
-            ".safetensors file, or a .pth file with a state_dict."
-        ) from None
-    for key in ("state_dict", "model"):  # training checkpoints keep more than the weights
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise WeightsError(f"{where}: not a table of named tensors. Give the network's state_dict.")
-    return state
-
-
-def fill_state(
-    network: nn.Module, state: dict[str, Tensor], where: str, name: str, dropped: tuple[str, ...]
-) -> None:
-    """Put the weights into the network; its classifying layers `dropped` are not needed."""
-    prefixes = tuple(f"{d}." for d in dropped)
-    state = {key: value for key, value in state.items() if not key.startswith(prefixes)}
-    needed = {key for key in network.state_dict() if not key.startswith(prefixes)}
-    missing, foreign = sorted(needed - state.keys()), sorted(state.keys() - needed)
-    try:
-        if missing or foreign:
-            wrong = [f"no {key}" for key in missing[:1]] + [f"{key} is not part of it" for key in foreign[:1]]
-            raise RuntimeError(", ".join(wrong))
-        network.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip().rstrip(".")
-        raise WeightsError(
-            f"{where}: not the weights of {name} ({reason}). Give weights trained for it."
-        ) from None

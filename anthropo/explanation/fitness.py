@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
-from anthropo.face.gate import Check
+from anthropo.face.gate import ADVICE
 from anthropo.learning.trained import Trained
 from anthropo.measurement.registry import registry
 
@@ -13,16 +13,15 @@ _EXPRESSION = {"smile", "mouth_open"}  # spoil measurements and leave the photo 
 _FATAL = {"outside", "landmark_spread"}  # checks without which nothing is known of the face
 
 
-def unfit(trained: Trained, gate: Sequence[Check]) -> str:
-    """Why a photo with these checks is not fit to be judged, in a sentence; empty when it is."""
-    failed = {check.name for check in gate if not check.ok}
+def unfit(trained: Trained, failed: Collection[str]) -> str:
+    """Why a photo that failed these checks is not fit to be judged, in a sentence; empty when it is."""
     names = trained.manifest.get("measurements") or list(registry())
     entries = [registry()[name] for name in names if name in registry()]
-    voided = [entry for entry in entries if failed.intersection(entry.voids) - _EXPRESSION]
-    fatal = failed & _FATAL
+    voided = [entry for entry in entries if set(failed).intersection(entry.voids) - _EXPRESSION]
+    fatal = _FATAL.intersection(failed)
     if not fatal and len(voided) <= _VOIDED * max(len(entries), 1):
         return ""
-    reasons = fatal or failed - _EXPRESSION
-    why = "; ".join(f"{c.name.replace('_', ' ')}: {c.advice}" for c in gate if c.name in reasons)
+    reasons = fatal or set(failed) - _EXPRESSION
+    why = "; ".join(f"{name.replace('_', ' ')}: {ADVICE[name]}" for name in ADVICE if name in reasons)
     share = "" if fatal else f", which voids {len(voided)} of {len(entries)} measurements"
     return f"The photo gate finds the photo unfit{share} ({why})."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -63,6 +65,45 @@ _LIMITS: dict[str, tuple[float, Literal["max", "min"], str, str]] = {
 }
 #: Every check, in the order in which `check_photo` gives them.
 CHECKS = tuple(_LIMITS)
+#: What to do about a failed check.
+ADVICE = {name: advice for name, (_, _, _, advice) in _LIMITS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class GateSummary:
+    """How many photos of a cohort failed which check of the photo gate.
+
+    Examples
+    --------
+    >>> print(*GateSummary.of([["smile"], [], ["smile", "yaw"]]).sentences(), sep="\\n")
+    2 of 3 photos (67 %) failed the photo gate.
+    smile: 2 photos (67 %); keep a neutral expression
+    yaw: 1 photo (33 %); turn the face towards the camera
+    """
+
+    total: int
+    failed: int  # photos that failed any check
+    by_check: dict[str, int]  # the commonest first
+
+    @classmethod
+    def of(cls, photos: Iterable[Collection[str]]) -> GateSummary:
+        """Count the failed checks of photos, given by name for each photo."""
+        each = list(photos)
+        counts = Counter(name for name in CHECKS for failed in each if name in failed)
+        return cls(len(each), sum(map(bool, each)), dict(counts.most_common()))
+
+    def sentences(self) -> list[str]:
+        """A line for all checks together, then one for each that a photo failed; none for no photos."""
+        if not self.total:
+            return []
+        lines = [f"{self.failed} of {self.total} photos ({self._share(self.failed)}) failed the photo gate."]
+        for name, n in self.by_check.items():
+            photos = f"{n} photo{'s' if n > 1 else ''} ({self._share(n)})"
+            lines.append(f"{name.replace('_', ' ')}: {photos}; {ADVICE[name]}")
+        return lines
+
+    def _share(self, n: int) -> str:
+        return f"{100 * n / self.total:.0f} %"
 
 
 def landmark(points: Floats, code: str) -> Floats:
@@ -102,10 +143,11 @@ def smile(points: Floats) -> float:
 
 
 def eye_opening(points: Floats) -> float:
-    """Fissure height to length of the more closed eye."""
+    """Fissure height to length of the more closed eye; 0 of one whose canthi lie on one place."""
     eyes = points[[(36, 37, 38, 39, 40, 41), (45, 44, 43, 42, 47, 46)]]
     heights = np.linalg.norm(eyes[:, [1, 2]] - eyes[:, [5, 4]], axis=-1).mean(1)
-    return float((heights / np.linalg.norm(eyes[:, 0] - eyes[:, 3], axis=-1)).min())
+    lengths = np.linalg.norm(eyes[:, 0] - eyes[:, 3], axis=-1)
+    return float(np.divide(heights, lengths, out=np.zeros(2), where=lengths > 0).min())
 
 
 # The aligned face's box, in fractions of its side: across the nasal root between the inner canthi,

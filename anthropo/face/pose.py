@@ -102,8 +102,9 @@ def head_pose(landmarks: Floats) -> Camera:
     --------
     >>> import anthropo
     >>> face = anthropo.read_face(anthropo.example_photo())
-    >>> f"{anthropo.face.head_pose(face.landmarks).roll:.0f}°"
-    '3°'
+    >>> pose = anthropo.face.head_pose(face.landmarks)
+    >>> f"yaw {pose.yaw:.0f}°, pitch {pose.pitch:.0f}°, roll {pose.roll:.0f}°"
+    'yaw 2°, pitch -7°, roll 3°'
     """
     return fit_camera(generic_face(), landmarks, POSE_POINTS)
 

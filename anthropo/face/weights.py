@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import platformdirs
 
 from anthropo.errors import WeightsError, parameter
 from anthropo.face import _engine
-from anthropo.files import file_sha256, packaged_table, write_atomically
+from anthropo.files import cache_folder, file_sha256, packaged_table, read_regular, write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +72,13 @@ def read_checked(name: str) -> bytes:
     """The content of a packaged weights file, once it is known to be the right one."""
     path = locate(name)
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError as error:
         raise WeightsError(
             f"{path}: cannot be read ({error.strerror}). Reinstall {_known(name).distribution}."
         ) from None
     _check_hash(_known(name), path, hashlib.sha256(data).hexdigest())
     return data
-
-
-def cache_folder() -> Path:
-    """Where converted weights are kept: $ANTHROPO_CACHE, or the user's cache directory."""
-    return Path(os.environ.get("ANTHROPO_CACHE") or platformdirs.user_cache_dir("anthropo", appauthor=False))
 
 
 def _store(path: Path, data: bytes) -> None:
@@ -135,7 +128,7 @@ def face_detector() -> _engine.FaceDetector:
     """dlib's frontal face detector."""
     packed = cache_folder() / f"face-detector-dlib-{_engine.dlib_version}-v1.bin"
     with contextlib.suppress(OSError, ValueError):
-        return _engine.FaceDetector(packed.read_bytes())
+        return _engine.FaceDetector(read_regular(packed))
     data = _engine.pack_face_detector()
     with contextlib.suppress(OSError):
         _store(packed, data)

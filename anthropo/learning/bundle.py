@@ -43,7 +43,7 @@ from numpy.typing import NDArray
 
 from anthropo import __version__
 from anthropo.errors import ModelError
-from anthropo.files import write_atomically
+from anthropo.files import IrregularError, open_regular, write_atomically
 from anthropo.learning.card import card
 
 if sys.version_info >= (3, 11):
@@ -361,15 +361,14 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     written to. Whether they fit each other is for the caller to check.
     """
     try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
-            raise _Refused(f"not a file. {_GIVE_A_MODEL}")
-        with open(path, "rb") as file:
-            return _read(file, status.st_size)
+        with open_regular(path, most=None) as file:
+            return _read(file, os.fstat(file.fileno()).st_size)
     except _Refused as reason:
         message = str(reason)
     except FileNotFoundError:
         message = f"no such model file. {_GIVE_A_MODEL}"
+    except (IsADirectoryError, IrregularError):
+        message = f"not a file. {_GIVE_A_MODEL}"
     except OSError as error:
         message = f"cannot be read ({error.strerror or error}). {_GET_ANOTHER}"
     except _PARSER_ERRORS:

@@ -17,6 +17,7 @@ from typing import Literal, TypeVar
 from anthropo.batch.inputs import collect, read_photo_table
 from anthropo.errors import InputError
 from anthropo.reference.tables import parse_age, parse_sex
+from anthropo.tables import SUFFIXES_FOREIGN, given, is_table, missing
 
 Level = Literal["error", "warning", "note"]
 Kind = Literal["age", "sex", "number", "category"]
@@ -26,10 +27,8 @@ Values = list[float] | list[str | None]  # numbers, NaN where missing; or words,
 
 #: Columns of a cohort's table that are not metadata.
 _NOT_METADATA = ("photo", "label", "patient")
-_TABLE_SUFFIXES = (".csv", ".tsv")
 SEPARATOR = ";"  # between the labels of one case
 
-_MISSING = frozenset({"", "na", "n/a", "nan", "null"})
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 _NAMED = 5  # examples in a message
 
@@ -92,8 +91,8 @@ def read_cohort(path: str | os.PathLike[str], *, multilabel: bool = False) -> Co
     Parameters
     ----------
     path : path
-        A CSV or TSV with the columns ``photo`` (relative to the table) and ``label``; ``patient``, ``age``,
-        ``sex`` and any other are optional. Or a folder whose subfolders are named by their label.
+        A CSV, TSV or XLSX with the columns ``photo`` (relative to the table) and ``label``; ``patient``,
+        ``age``, ``sex`` and any other are optional. Or a folder whose subfolders are named by their label.
     multilabel : bool
         A label cell holds any number of labels, ``a; b``, or none.
 
@@ -110,9 +109,8 @@ def read_cohort(path: str | os.PathLike[str], *, multilabel: bool = False) -> Co
     Examples
     --------
     >>> from pathlib import Path
-    >>> from tempfile import mkdtemp
     >>> from anthropo import read_cohort
-    >>> table = Path(mkdtemp()) / "cohort.csv"
+    >>> table = Path("cohort.csv")
     >>> _ = table.write_text("photo,label,patient,age\\np1.jpg,Noonan,p1,8\\nc1.jpg,control,c1,30\\n")
     >>> cohort = read_cohort(table)
     >>> [case.label for case in cohort.cases], cohort.metadata
@@ -126,10 +124,10 @@ def read_cohort(path: str | os.PathLike[str], *, multilabel: bool = False) -> Co
                 "photo and label (a; b)."
             )
         return read_cohort_folder(where)
-    if where.exists() and where.suffix.lower() not in _TABLE_SUFFIXES:
+    if where.exists() and not is_table(where) and where.suffix.lower() not in SUFFIXES_FOREIGN:
         raise InputError(
-            f"{path}: not a cohort. Give a CSV or TSV with the columns photo and label, or a folder with one "
-            "subfolder of photos per label."
+            f"{path}: not a cohort. Give a CSV, TSV or XLSX with the columns photo and label, or a folder "
+            "with one subfolder of photos per label."
         )
     return read_cohort_table(where, multilabel=multilabel)
 
@@ -151,13 +149,13 @@ def read_cohort_table(path: Path, *, multilabel: bool = False) -> Cohort:
     unlabelled = [row for row, item in rows if not item.columns["label"].strip()]
     if unlabelled and not multilabel:
         raise InputError(
-            f"{path}: the label is empty in {_rows(unlabelled)}. Fill it in, or delete the row; controls "
+            f"{path}: the label is missing in {_rows(unlabelled)}. Fill it in, or delete the row; controls "
             "need a label, too."
         )
     cases = [
         Case(
             item.path,
-            _joined(item.columns["label"]) if multilabel else _composed(item.columns["label"]),
+            _joined(item.columns["label"]) if multilabel else item.columns["label"],
             item.columns.get("patient") or os.path.realpath(item.path),
             {name: cell for name, cell in item.columns.items() if name and name not in _NOT_METADATA},
         )
@@ -216,8 +214,7 @@ def _composed(label: str) -> str:
 
 
 def _joined(cell: str) -> str:
-    labels = (_composed(part) for part in cell.split(SEPARATOR))
-    return f"{SEPARATOR} ".join(dict.fromkeys(label for label in labels if label))
+    return f"{SEPARATOR} ".join(dict.fromkeys(filter(None, map(given, cell.split(SEPARATOR)))))
 
 
 def _no_patients(what: str) -> Finding:
@@ -243,7 +240,7 @@ def _once(cases: list[Case]) -> tuple[list[Case], list[str]]:
 def typed(cells: Sequence[str], kind: Kind) -> Values:
     """A column of cells as numbers (NaN where missing) or words (None where missing).
 
-    Empty, ``NA``, ``N/A``, ``NaN``, ``null``, and what cannot be read as an age or sex, are missing.
+    What `anthropo.tables.missing` names, and what cannot be read as an age or sex, is missing.
     """
     if kind == "age":
         return [_or(math.nan, parse_age, cell) for cell in cells]
@@ -260,11 +257,6 @@ def _or(default: D, parse: Callable[[str], T], cell: str) -> T | D:
         return parse(cell)
     except InputError:
         return default
-
-
-def missing(cell: str) -> bool:
-    """Whether a cell stands for a missing value."""
-    return cell.strip().lower() in _MISSING
 
 
 def kind_of(name: str, cells: Iterable[str]) -> Kind:

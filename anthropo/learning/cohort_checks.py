@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from anthropo.errors import InputError, parameter
-from anthropo.learning.cohort import Case, Cohort, Finding, kind_of, missing, some, typed
+from anthropo.learning.cohort import Case, Cohort, Finding, kind_of, some, typed
 from anthropo.learning.duplicates import duplicate_findings, find_duplicates
 from anthropo.reference.tables import parse_sex
+from anthropo.tables import missing
 
 if TYPE_CHECKING:
     from anthropo.learning.features import Features
 
+_APOSTROPHES = "'`\u00b4\u2018\u2019\u201b\u02b9\u02bb\u02bc\u2032\uff07"
+_DECIMAL = re.compile(r"\d+([.,]\d*)?", re.ASCII)
+_ROMAN = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii")
 _PAIRED = 10  # patients with several labels, and at least half of all: meant so
 
 
@@ -29,6 +35,14 @@ def validate(cohort: Cohort, features: Features, *, allow_duplicates: bool = Fal
         total = len({case.photo for case in cohort.cases})
         text = f"{cohort.source}: {len(unusable)} of {total} photos cannot be used and are left out."
         findings.append(Finding("warning" if rest else "error", "photo", text))
+        faceless = sum(": no face found." in reason for _, reason in features.left_out)
+        if 2 * faceless > total:
+            without = parameter("no_face", True)
+            text = (
+                f"{cohort.source}: no face was found on {faceless} of {total} photos. If they are pictures "
+                f"of skin, or of anything else without a face, pass {without}."
+            )
+            findings.append(Finding("warning", "photo", text))
         findings += [Finding("warning", "photo", reason) for _, reason in features.left_out]
     if rest:
         lost = {case.label for case in cohort.cases} - {case.label for case in rest}
@@ -82,19 +96,12 @@ def _labels(cohort: Cohort) -> Iterator[Finding]:
             "compared with that patient (gallery). Add patients to have them trained."
         )
         yield Finding("note", "label", text)
-    spellings: dict[str, list[str]] = defaultdict(list)
-    for label in patients:
-        spellings[" ".join(label.casefold().split())].append(label)
-    for same in spellings.values():
-        if len(same) > 1:
-            text = (
-                f"{cohort.source}: {' and '.join(repr(label) for label in same)} differ in capitals or "
-                "spaces only and are taken for different labels. Write them alike if one is meant."
-            )
-            yield Finding("warning", "label", text)
+    yield from _look_alikes(cohort.source, "labels", patients)
 
 
 def _patients(cohort: Cohort) -> Iterator[Finding]:
+    named = {case.patient: None for case in cohort.cases if case.patient != os.path.realpath(case.photo)}
+    yield from _look_alikes(cohort.source, "patients", named)
     sexes: dict[str, set[str]] = defaultdict(set)
     labels: dict[str, dict[str, None]] = defaultdict(dict)
     for case in cohort.cases:
@@ -123,6 +130,49 @@ def _patients(cohort: Cohort) -> Iterator[Finding]:
         f"same label, or train with {parameter('multilabel', True)}."
     )
     yield Finding("error", "patient", text)
+
+
+def _look_alikes(source: str, what: str, names: Iterable[str]) -> Iterator[Finding]:
+    """A warning on names that differ in nothing that a reader would see or mean."""
+    spellings: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        spellings[skeleton(name)].append(name)
+    alike = [" and ".join(map(repr, same)) for same in spellings.values() if len(same) > 1]
+    if not alike:
+        return
+    text = (
+        f"{source}: {some(alike)}: these {what} differ only in capitals, spaces, apostrophes, dashes, "
+        "invisible characters or the way a number is written, and count as different. Write them alike if "
+        "one is meant."
+    )
+    yield Finding("warning", what.removesuffix("s"), text)
+
+
+def skeleton(name: str) -> str:
+    """What is left of a name without capitals, invisible characters and ways of writing numbers.
+
+    Examples
+    --------
+    >>> skeleton("Type II") == skeleton("type 2"), skeleton("007") == skeleton("7.0")
+    (True, True)
+    """
+    text = unicodedata.normalize("NFKC", name).casefold()
+    text = "".join(
+        "'" if c in _APOSTROPHES else "-" if unicodedata.category(c) == "Pd" or c == "\u2212" else c
+        for c in text
+        if unicodedata.category(c) not in ("Cf", "Cc", "Mn") or c.isspace()
+    )
+    return " ".join(_number(word) for word in text.split())
+
+
+def _number(word: str) -> str:
+    """A number in its shortest form, also where it is Roman; any other word as it is."""
+    if word in _ROMAN:
+        return str(_ROMAN.index(word) + 1)
+    if not _DECIMAL.fullmatch(word):
+        return word
+    whole, _, rest = word.replace(",", ".").partition(".")
+    return f"{whole.lstrip('0') or '0'}.{rest.rstrip('0')}".removesuffix(".")
 
 
 def _photos(cohort: Cohort) -> Iterator[Finding]:

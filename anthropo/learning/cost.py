@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anthropo.errors import InputError, parameter
-from anthropo.files import read_text
 from anthropo.learning.judged import Floats
+from anthropo.tables import read_rows
 
 
 def expected_cost_decision(probabilities: Floats, cost: Floats) -> NDArray[np.int64]:
@@ -69,7 +67,7 @@ def read_cost_matrix(path: Path, labels: Sequence[str]) -> Floats:
 
     Pairs that are not listed cost 1, the diagonal 0.
     """
-    rows = [row for row in csv.reader(io.StringIO(read_text(path))) if any(cell.strip() for cell in row)]
+    rows = [[cell.strip() for cell in row] for _, row in read_rows(path)]
     if len(rows) < 2 or len(rows[0]) < 2:
         raise InputError(
             f"{path}: no cost matrix. The first row names decisions, the first column true labels, the cells "

@@ -78,6 +78,7 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...]  # photos by true label (row) and decision; last column: abstained
     warnings: tuple[str, ...]
     left_out: tuple[tuple[str, str], ...]  # photos, each with the reason
+    photo_gate: tuple[str, ...]  # how the photos did at the photo gate, in sentences
     settings: dict[str, Any]  # how the evaluation was made
     attribute: str | None  # whose presence is judged, of several
     judged: dict[str, Judged]  # what the figures are made of, by model
@@ -97,6 +98,7 @@ class Evaluation:
         prevalence: float | None = None,
         columns: Mapping[str, Sequence[Any]] | None = None,
         left_out: Sequence[tuple[str, str]] = (),
+        photo_gate: Sequence[str] = (),
         settings: Mapping[str, Any] | None = None,
         bootstrap: int = 1000,
         seed: int = 0,
@@ -114,6 +116,8 @@ class Evaluation:
         columns : mapping of str to sequence, optional
             Columns of the cohort, a value per photo, for subgroups; ages in years become bands.
         left_out : sequence of (photo, reason)
+        photo_gate : sequence of str
+            How the photos did at the photo gate: sentences of a `GateSummary`.
         settings : mapping, optional
             How the evaluation was made, as name and value; shown as it is.
 
@@ -162,6 +166,7 @@ class Evaluation:
             confusion=_confusion(judged),
             warnings=(*_warnings(main, figures, differences, counts), *unused),
             left_out=tuple(left_out),
+            photo_gate=tuple(photo_gate),
             settings=dict(settings or {}),
             attribute=attribute,
             judged=dict(models),

@@ -26,7 +26,7 @@ from anthropo.learning.model import (
     rare_labels,
 )
 from anthropo.learning.normality import OUTSIDE, WITHIN
-from anthropo.learning.splits import split
+from anthropo.learning.splits import Folds, split
 from anthropo.learning.trained import Trained
 from anthropo.learning.training import BACKGROUND, fit_model
 
@@ -103,7 +103,7 @@ def cross_validate(
     Raises
     ------
     InputError
-        If the cohort or an option does not allow it.
+        If a label has too few patients to be judged on, or an option does not fit the cohort.
 
     Examples
     --------
@@ -127,6 +127,8 @@ def cross_validate(
         labels = collapse(features.labels, options.positive).tolist()
         options = replace(options, rare=_matched(labels, features, options))
     dealt = split(labels, features.patients.tolist(), folds, options.seed)
+    if task == "labels":
+        _refuse_few_left(labels, features, dealt, options.rare or ())
     options_of = variants(features, options, task) if baselines else {"hybrid": options}
 
     def answered(chosen: Options, fold: int) -> tuple[NDArray[np.intp], Answers]:
@@ -151,6 +153,20 @@ def cross_validate(
     finally:
         pool.shutdown(cancel_futures=True)
     return CrossValidation(questions=_questions(models), notes=dealt.notes)
+
+
+def _refuse_few_left(labels: list[str], features: Features, dealt: Folds, rare: Sequence[str]) -> None:
+    """Refuse folds so large that the rest has fewer than two labels of two patients to learn."""
+    named = np.array(labels, dtype=object)
+    for fold in range(dealt.number):
+        rest = dealt.index != fold
+        left = patients_of(named[rest], features.patients[rest])
+        if sum(n >= 2 for label, n in left.items() if label not in rare) < 2:
+            counts = some(f"{label} ({n})" for label, n in left.items())
+            raise InputError(
+                f"{dealt.number} folds leave too few patients to learn from, two of each of two labels are "
+                f"needed: {counts}. Pass {parameter('folds', 5)}, or add patients."
+            )
 
 
 def _matched(labels: list[str], features: Features, options: Options) -> tuple[str, ...]:

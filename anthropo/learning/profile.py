@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -109,9 +108,13 @@ class Profile:
 
 def _each(values: NDArray[Any], people: Sequence[Sequence[int]]) -> Floats:
     """Mean (people, ...) over each one's photos, of what is known; NaN where nothing is."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of means of nothing
-        return np.array([np.nanmean(values[list(rows)], axis=0, dtype=np.float64) for rows in people])
+    means = np.full((len(people), *values.shape[1:]), np.nan)
+    for mean, rows in zip(means, people, strict=True):
+        of = values[list(rows)]
+        known = np.isfinite(of)
+        total = np.where(known, of, 0).sum(0, dtype=np.float64)
+        np.divide(total, known.sum(0), out=mean, where=known.any(0))
+    return means
 
 
 def _quantiles(values: Floats) -> Floats:

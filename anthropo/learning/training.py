@@ -75,7 +75,7 @@ def make_trained(
     Raises
     ------
     InputError
-        If the cohort or an option does not allow it.
+        If there is too little to learn from, or an option does not fit the cohort.
 
     Examples
     --------

@@ -178,8 +178,8 @@ def _none(reason: str) -> Iris:
 
 def _circles(photo: Photo, lids: Floats, gaze: Floats, axes: Floats, unit: float) -> list[Iris]:
     """The iris of one eye from each of `_STARTS`; `gaze` leads from the lids' middle to the disc."""
-    opening = np.hypot(*(lids[[1, 2]] - lids[[5, 4]]).T).mean() / np.hypot(*(lids[3] - lids[0]))
-    if opening < _CLOSED:
+    opening = np.hypot(*(lids[[1, 2]] - lids[[5, 4]]).T).mean()
+    if opening <= _CLOSED * np.hypot(*(lids[3] - lids[0])):  # also where all lie on one place
         return [_none("the eye is closed")] * len(_STARTS)
     extent = unit * (np.abs(axes) * np.array(_HALF)[:, None]).sum(0)
     low = np.floor(lids.mean(0) - extent).astype(np.intp)

@@ -9,7 +9,6 @@ moved are found anew in the photo: a file that nobody touched changes nothing.
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,10 +30,12 @@ from anthropo.measurement.anatomy import BETWEEN
 
 SUFFIX = ".landmarks.json"
 SCHEMA = "anthropo landmarks 1"
+_FARTHEST = 1e7  # pixels: beyond any photo
 #: Every point of a file: the 68-point scheme, then the landmarks that are none of its points.
 POINTS = (*(f"p{i}" for i in range(68)), *BETWEEN)
 _DECIMALS = 3
 _NEAR = 0.25  # mean distance, outer-canthal distances, up to which two faces are the same one
+_LEAST_UNIT = 0.25  # of the outer-canthal distance that was found
 
 _HOW = (
     "Pixels of the upright photo at its full size, x to the right, y down, (0, 0) the centre of the first "
@@ -110,11 +111,10 @@ def save_landmarks(path: str | os.PathLike[str], face: Face, digest: str) -> Non
 
     Examples
     --------
-    >>> import anthropo, os, tempfile
+    >>> import anthropo
     >>> seen = anthropo.observe(anthropo.example_photo())
-    >>> path = os.path.join(tempfile.mkdtemp(), "astronaut.landmarks.json")
-    >>> anthropo.measurement.save_landmarks(path, seen.face, seen.digest)
-    >>> anthropo.measurement.read_landmarks(path).points.shape
+    >>> anthropo.measurement.save_landmarks("astronaut.landmarks.json", seen.face, seen.digest)
+    >>> anthropo.measurement.read_landmarks("astronaut.landmarks.json").points.shape
     (74, 2)
     """
     write_atomically(Path(path), landmarks_text(face, digest).encode())
@@ -140,11 +140,10 @@ def read_landmarks(path: str | os.PathLike[str]) -> Landmarks:
 
     Examples
     --------
-    >>> import anthropo, os, tempfile
+    >>> import anthropo
     >>> seen = anthropo.observe(anthropo.example_photo())
-    >>> path = os.path.join(tempfile.mkdtemp(), "astronaut.landmarks.json")
-    >>> anthropo.measurement.save_landmarks(path, seen.face, seen.digest)
-    >>> anthropo.measurement.read_landmarks(path).moved
+    >>> anthropo.measurement.save_landmarks("astronaut.landmarks.json", seen.face, seen.digest)
+    >>> anthropo.measurement.read_landmarks("astronaut.landmarks.json").moved
     {}
     """
     where = os.fspath(path)
@@ -210,7 +209,7 @@ def _pair(values: Any) -> tuple[float, float]:
     if not isinstance(values, list) or len(values) != 2:
         raise ValueError(f"{values!r} is no pair")
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _FARTHEST:
             raise ValueError(f"{value!r} is no number")
     return float(values[0]), float(values[1])
 
@@ -309,6 +308,12 @@ def moved(face: Face, first: Face, file: Landmarks) -> Face:
         offsets = anatomy.instrument(stage).correction.points @ face_axes(face.landmarks)
         for index in (int(name[1:]) for name in names if name not in BETWEEN):
             seen[index] = at[f"p{index}"] - offsets[index]
+    found = outer_canthal_distance(face.landmarks)
+    if min(outer_canthal_distance(seen) for seen in (points, landmarks)) < _LEAST_UNIT * found:
+        raise InputError(
+            f"{file.path}: the outer corners of the eyes, p36 and p45, are moved together; they are what "
+            "everything is measured in. Move them back."
+        )
     camera = head_pose(points)
     outside = int(beyond_border(points, face.size).sum())
     return replace(

@@ -128,8 +128,9 @@ class Window:
         if factor == 1:
             return cls(photo.pixels, local)
         height, width = photo.pixels.shape[:2]
-        low = np.maximum(0, np.floor(local.min((0, 1)) - 4 * factor).astype(int))
-        high = np.minimum((width, height), np.ceil(local.max((0, 1)) + 4 * factor).astype(int))
+        # at least one pixel, also of a face whose landmarks were moved beyond the border
+        low = np.clip(np.floor(local.min((0, 1)) - 4 * factor), 0, (width - 1, height - 1)).astype(int)
+        high = np.minimum((width, height), np.ceil(local.max((0, 1)) + 4 * factor)).astype(int)
         size = np.maximum(1, (high - low) // factor)
         crop = photo.pixels[low[1] : low[1] + size[1] * factor, low[0] : low[0] + size[0] * factor]
         return cls(np.asarray(Image.fromarray(crop).reduce(factor)), (local - low + 0.5) / factor - 0.5)

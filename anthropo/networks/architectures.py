@@ -7,7 +7,6 @@ the embedding (n, d), and `forward`, the outputs that a loss is taken of (n, out
 
 from __future__ import annotations
 
-import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from torch.nn import functional
 
 from anthropo.encoder.encoders import empty_efficientnet, import_timm
 from anthropo.errors import InputError, ModelError
+from anthropo.quiet import hushed
 
 Task = Literal["labels", "grades", "attributes", "cases"]
 
@@ -137,8 +137,7 @@ def body(name: str, channels: int = 3) -> nn.Module:
         return _Features(resnet, "map")
     if name == "efficientnet-lite0":
         return _Features(empty_efficientnet(), "extract_features")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of inception_v3's initialisation, which is replaced
+    with hushed():  # what is said of inception_v3's initialisation, which is replaced
         network = import_timm().create_model(TIMM[name], pretrained=False, num_classes=0)
     return _Features(network, "forward_features")
 
@@ -316,8 +315,9 @@ class Cases(_OnBody):
         if present is None:
             present = torch.ones(n, m, dtype=torch.bool, device=x.device)
         single = super().features(x[present])  # those that are missing are not computed
-        summed = single.new_zeros(n, single.shape[1]).index_add(0, present.nonzero()[:, 0], single)
-        mean: Tensor = summed / present.sum(1, keepdim=True).clamp(min=1)
+        placed = single.new_zeros(n, m, single.shape[1])
+        placed[present] = single  # and not index_add, whose sums a GPU rounds in another order each time
+        mean: Tensor = placed.sum(1) / present.sum(1, keepdim=True).clamp(min=1)
         return mean
 
     def judge(self, features: Tensor, metadata: Tensor | None = None) -> Tensor:

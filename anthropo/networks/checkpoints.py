@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anthropo.errors import ModelError, parameter
-from anthropo.files import write_atomically
+from anthropo.files import open_regular, write_atomically
 from anthropo.networks.pretrained import Origin
 from anthropo.networks.training_set import TrainingSet
 
@@ -89,7 +89,7 @@ class Checkpoints:
         if not path.exists():
             return State()
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with open_regular(path) as stored, np.load(stored, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             meta = json.loads(bytes(arrays.pop("meta")))
             theirs = meta["fingerprint"]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anthropo.encoder.regions import (
     FILL,
     IMAGE,
+    Floats,
+    Pixels,
     Region,
     find_region,
     frame_to,
@@ -21,9 +22,6 @@ from anthropo.encoder.regions import (
 from anthropo.face.frame import similarity
 from anthropo.face.landmarker import Face, power_of_two
 from anthropo.photo import Photo
-
-Floats = NDArray[np.float64]
-Pixels = NDArray[np.uint8]
 
 ALIGNMENTS = ("mean-face", "two-points")
 CROPS = ("scaled", "in-place")

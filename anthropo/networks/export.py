@@ -21,14 +21,9 @@ size, alignment and the rest of what has to be known to cut the pictures, as JSO
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import io
 import json
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,6 +40,7 @@ from anthropo.files import write
 from anthropo.networks.architectures import Attributes, Cases, Separate
 from anthropo.networks.bench_worker import EMBEDDING, METADATA, PICTURES, PROBABILITIES, open_session
 from anthropo.networks.network import Network, as_probabilities
+from anthropo.quiet import hushed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -190,7 +186,7 @@ def _traced(graph: _Graph, network: Network) -> bytes:
         if size := network.about["spec"]["metadata"]:
             given, names = (pictures, torch.zeros(len(pictures), size)), [PICTURES, METADATA]
             axes[METADATA] = {0: "n"}
-    with tempfile.TemporaryDirectory() as folder, _quiet(), torch.inference_mode():
+    with tempfile.TemporaryDirectory() as folder, hushed(stdout=True), torch.inference_mode():
         made = Path(folder) / "plain.onnx"
         torch.onnx.export(
             graph,
@@ -238,7 +234,7 @@ def _quantised(data: bytes, network: Network, photos: Pixels | None) -> bytes:
     from onnxruntime import quantization
 
     onnx = require_onnx()
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, hushed(stdout=True):
         plain, ready, made = (Path(folder) / f"{name}.onnx" for name in ("plain", "ready", "made"))
         plain.write_bytes(data)
         quantization.shape_inference.quant_pre_process(plain, ready, skip_symbolic_shape=True)
@@ -318,15 +314,3 @@ def _compared(data: bytes, graph: _Graph, network: Network, photos: Pixels) -> E
         agreement=float(same.mean()),
         compared=len(photos),
     )
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Nothing of what the libraries say while they work, which is for their developers."""
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)

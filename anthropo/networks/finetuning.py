@@ -17,7 +17,7 @@ from anthropo.networks.architectures import BACKBONES
 from anthropo.networks.checkpoints import Checkpoints, fingerprint
 from anthropo.networks.judging import Answers, Figures, flat_figures, judge_network
 from anthropo.networks.network import Network
-from anthropo.networks.training_loop import Learned, Report, learn
+from anthropo.networks.training_loop import Learned, Report, exact, learn
 from anthropo.networks.training_set import TrainingSet, view_of
 from anthropo.networks.units import TEST
 
@@ -61,9 +61,14 @@ def finetune(
     if restart:
         shutil.rmtree(folder, ignore_errors=True)
     checkpoints = Checkpoints(folder, fingerprint(material, device))
-    learned = learn(material, checkpoints=checkpoints, device=device, report=report)
-    network = Network(_manifest(material, learned, command), tuple(m.to(device) for m in learned.modules))
-    answers = judge_network(network, material.photos.pictures, units, TEST)
+    with exact(device):
+        learned = learn(material, checkpoints=checkpoints, device=device, report=report)
+        network = Network(_manifest(material, learned, command), learned.modules)
+        for module in network.modules:
+            module.to(device)
+        answers = judge_network(network, material.photos.pictures, units, TEST)
+        for module in network.modules:
+            module.cpu()  # where everything else that takes a network has its pictures
     overall, by_label = answers.overall(recipe.parameters.seed), answers.by_label(recipe.parameters.seed)
     network.manifest["validation"] = {
         "method": "patients that were kept apart",

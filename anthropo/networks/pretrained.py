@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from anthropo.encoder.encoders import UNKNOWN_LICENCE, classifying_layers, fill_state, import_timm, read_state
+from anthropo.encoder.checkpoint import fill_state, read_state
+from anthropo.encoder.encoders import UNKNOWN_LICENCE, classifying_layers, import_timm
 from anthropo.encoder.resnet import ResNet, read_weights
 from anthropo.errors import AnthropoError, InputError, WeightsError, parameter
 from anthropo.face.weights import KNOWN, read_checked
-from anthropo.files import file_sha256
+from anthropo.files import file_sha256, read_regular
 from anthropo.learning.bundle import SUFFIX
 from anthropo.networks.architectures import FITTING, TIMM
 from anthropo.networks.network import Network
@@ -57,8 +58,9 @@ def _packaged(body: Any, backbone: str, source: str) -> Origin:
             f"{parameter('changes', f'backbone={source}')}, or another warm start."
         )
     data = read_checked(source)
-    state = ResNet(read_weights(data)).state_dict() if source == "face-resnet" else read_state(data, source)
-    fill_state(body.network, state, source, source, _UNUSED[backbone])
+    face_resnet = source == "face-resnet"
+    tables = [ResNet(read_weights(data)).state_dict()] if face_resnet else read_state(data, source)
+    fill_state(body.network, tables, source, source, _UNUSED[backbone])
     packaged = next(weights for weights in KNOWN if weights.name == source)
     return _origin(source, packaged.sha256, packaged.licence, packaged.commercial_use)
 
@@ -85,8 +87,8 @@ def _cached(body: nn.Module, backbone: str) -> Origin:
             f"{parameter('warm_start', 'none')}."
         )
     network: Any = body.network
-    state = read_state(path.read_bytes(), str(path))
-    fill_state(network, state, str(path), backbone, classifying_layers(network))
+    tables = read_state(read_regular(path), str(path))
+    fill_state(network, tables, str(path), backbone, classifying_layers(network))
     return _origin(
         f"{settings.architecture or name}.{settings.tag} (ImageNet)",
         file_sha256(path),
@@ -117,12 +119,21 @@ def _file(body: nn.Module, backbone: str, view: str, path: Path) -> Origin:
             f"warm start {path}: no such file. Choose from none, face-resnet, efficientnet-lite0, imagenet, "
             "or give a file of weights."
         )
-    if path.suffix == SUFFIX or (zipfile.is_zipfile(path) and path.suffix not in (".pth", ".pt", ".bin")):
+    if path.suffix == SUFFIX or _is_network(path):
         return _of_network(body, backbone, view, path)
     network: Any = body if backbone == "deepgestalt" else body.network
-    state = read_state(path.read_bytes(), str(path))
-    fill_state(network, state, str(path), backbone, _UNUSED.get(backbone) or classifying_layers(network))
+    tables = read_state(read_regular(path), str(path))
+    fill_state(network, tables, str(path), backbone, _UNUSED.get(backbone) or classifying_layers(network))
     return _origin(path.name, file_sha256(path), UNKNOWN_LICENCE, False)
+
+
+def _is_network(path: Path) -> bool:
+    """Whether a file is a zip as anthropo writes them, and not one of torch.save, whatever their names."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return not any(name.endswith("data.pkl") for name in file.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return False
 
 
 def _of_network(body: nn.Module, backbone: str, view: str, path: Path) -> Origin:

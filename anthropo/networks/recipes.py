@@ -190,6 +190,9 @@ def _meanings(name: str) -> dict[str, str]:
     return {key: comment for key, comment in comments if comment}
 
 
+_LONGEST = 100_000  # characters of a parameter file
+
+
 def _preset(name: str) -> str:
     """A recipe's own parameter file, with what each option means."""
     return _TEXTS.joinpath(f"recipes/{name}.toml").read_text("utf-8")
@@ -197,11 +200,13 @@ def _preset(name: str) -> str:
 
 def _read(path: Path) -> Mapping[str, Any]:
     text, suffix = read_text(path), path.suffix.lower()
+    if len(text) > _LONGEST:
+        raise InputError(f"{path}: too long for a parameter file ({len(text):,} characters).")
     if suffix == ".toml":
         try:
             return dict(tomllib.loads(text))
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(f"{path}: not valid TOML ({error}).") from None
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}: not valid TOML ({_why(error)}).") from None
     if suffix not in (".yaml", ".yml"):
         raise InputError(f"{path}: a parameter file is .toml or .yaml.")
     try:
@@ -209,15 +214,22 @@ def _read(path: Path) -> Mapping[str, Any]:
     except ImportError:
         raise InputError(f"{path}: reading YAML needs PyYAML. Write it as .toml (option = value).") from None
     try:
-        options, node = yaml.safe_load(text) or {}, yaml.compose(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())}).") from None
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            # a few lines of them may stand for more than any memory holds
+            raise InputError(f"{path}: holds an alias (*name). Write the value out.")
+        options, node = yaml.safe_load(text) or {}, yaml.compose(text, yaml.SafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not valid YAML ({_why(error)}).") from None
     keys = [key.value for key, _ in node.value] if node is not None and node.tag.endswith(":map") else []
     if twice := next((key for key in keys if keys.count(key) > 1), ""):  # of which YAML takes the last
         raise InputError(f"{path}: {twice} is given twice. Keep one of them.")
     if not isinstance(options, dict):
         raise InputError(f"{path}: not a table of options. Write lines such as `rate: 0.001`.")
     return {str(key): value for key, value in options.items()}
+
+
+def _why(error: Exception) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
 
 
 def _parsed(key: str, text: str) -> Any:
@@ -228,7 +240,7 @@ def _parsed(key: str, text: str) -> Any:
         return text.strip("\"'")
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # also of a number with thousands of digits
         return text
 
 

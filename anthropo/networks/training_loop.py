@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,14 +72,35 @@ class Learned:
 
 def device_of(name: str = "auto") -> torch.device:
     """The device of that name; "auto": a GPU where there is one."""
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    there = ["cpu"]
+    if torch.backends.mps.is_available():
+        there.insert(0, "mps")
+    if torch.cuda.is_available():
+        there[:0] = ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     if name == "auto":
-        name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
-    if not there.get(name.partition(":")[0]):
-        raise InputError(
-            f"device {name}: not on this computer. Choose from {', '.join(k for k in there if there[k])}."
-        )
+        name = there[0]
+    if name not in there:
+        raise InputError(f"device {name}: not on this computer. Choose from {', '.join(there)}.")
     return torch.device(name)
+
+
+@contextmanager
+def exact(device: torch.device) -> Iterator[None]:
+    """On a GPU, convolutions that repeat themselves and round as float32 does, while it lasts.
+
+    Otherwise the fastest convolution of the moment is taken, which is not always the same, and what is not
+    computed in half precision is rounded to ten bits (TF32): other answers than the network's file gives.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    flags: Any = torch.backends.cudnn
+    before = flags.deterministic, flags.benchmark, flags.allow_tf32
+    flags.deterministic, flags.benchmark, flags.allow_tf32 = True, False, False
+    try:
+        yield
+    finally:
+        flags.deterministic, flags.benchmark, flags.allow_tf32 = before
 
 
 def spec_of(recipe: Recipe, outputs: int, metadata: int = 0) -> dict[str, Any]:
@@ -106,8 +128,6 @@ def learn(
 ) -> Learned:
     """Train one module per view, from the checkpoints on, which are written after every epoch."""
     units, parameters = material.units, material.recipe.parameters
-    if device.type == "cuda":  # the fastest convolution of the moment is not always the same
-        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     _refuse_small(units, parameters, "")
     if material.identity is not None:
         _refuse_small(material.identity.units, parameters, "identity stage: ")
@@ -139,6 +159,11 @@ def _seed(*what: Any) -> int:
     return int.from_bytes(digest[:7], "little")
 
 
+def _mixed(parameters: Parameters, device: torch.device) -> bool:
+    """Whether half precision is used: only a GPU is faster with it."""
+    return parameters.precision == "mixed" and device.type == "cuda"
+
+
 class _Trainer:
     """Trains the module of one view."""
 
@@ -155,7 +180,7 @@ class _Trainer:
         self.parameters = material.recipe.parameters
         self.checkpoints, self.device, self.report = checkpoints, device, report
         self.stages = _stages(self.parameters, material.identity is not None)
-        self.mixed = self.parameters.precision == "mixed" and device.type == "cuda"
+        self.mixed = _mixed(self.parameters, device)
 
     def run(self) -> State:
         """From the checkpoint, or the beginning, to the end."""
@@ -256,6 +281,13 @@ class _Trainer:
                     f"{error} It could be read before; epoch {epoch + 1} of {self.view} needed it again. The "
                     "checkpoint is kept: put the photo back and run the same command again."
                 ) from None
+            except torch.cuda.OutOfMemoryError:
+                smaller = parameter("changes", f"batch={max(2, self.parameters.batch // 2)}")
+                raise InputError(
+                    f"{self.view}: the memory of the device {self.device} is not enough for a batch of "
+                    f"{self.parameters.batch} in epoch {epoch + 1} ({stage.name}). Pass {smaller} with "
+                    f"{parameter('resume', False)}, or {parameter('device', 'cpu')}."
+                ) from None
             state.epoch = epoch + 1
             known = {"loss": loss, "validation": validation, "metric": metric}
             figures = {name: value if math.isfinite(value) else None for name, value in known.items()}
@@ -287,17 +319,19 @@ class _Trainer:
         for batch in objective.batches(seed):
             with torch.autocast(self.device.type, enabled=self.mixed):
                 loss = objective.loss(module, batch)
-            if not torch.isfinite(loss):
+            value = loss.item()  # waits for the device: only once in a step
+            if not math.isfinite(value):
+                other = f", or {parameter('changes', 'precision=full')}" if self.mixed else ""
                 raise InputError(
                     f"{self.view}: the loss is no longer a number in epoch {epoch + 1} ({stage.name}). Pass "
-                    f"a smaller rate, such as {parameter('changes', f'rate={stage.rate / 10:g}')}; with "
-                    f"{parameter('resume', False)}."
+                    f"a smaller rate, such as {parameter('changes', f'rate={stage.rate / 10:g}')}{other}; "
+                    f"with {parameter('resume', False)}."
                 )
             optimiser.zero_grad(set_to_none=True)
             scaler.scale(loss).backward()
             scaler.step(optimiser)
             scaler.update()
-            total, batches = total + loss.item(), batches + 1
+            total, batches = total + value, batches + 1
             self._tell(stage, epoch, batches, objective.steps + 1, total / batches, math.nan, math.nan)
         return total / batches
 

@@ -27,6 +27,10 @@ from anthropo.reference.zscore import ZScore
 
 _DAYS, _MONTHS = 365.25, 12  # in a year
 
+# The age of a child born early is corrected up to two years; anthropo is not told of gestation.
+_TERM_UNTIL = 2.0
+_AT_TERM = "birth at term is assumed"
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
@@ -64,6 +68,7 @@ class Growth:
     high: float
     reason: str  # empty, or why there is no z
     peers: str = ""  # whom the chart is of, where it is not of all children
+    assumption: str = ""  # what the z takes for granted
 
     @property
     def centile(self) -> float:
@@ -151,7 +156,8 @@ def grow(
     -----
     ``z = ((value / M)^L - 1) / (L S)``, with L, M and S of the chart at this sex and age, linear between
     the ages that it lists [1]_. WHO weights beyond ±3 SD are counted in the distance between 2 and 3 SD
-    [2]_. The interval of z is over the ages that the person may have.
+    [2]_. The interval of z is over the ages that the person may have. Below two years the age counts from a
+    birth at term, and the result says so; of a child born early, give the corrected age.
 
     References
     ----------
@@ -198,7 +204,9 @@ def grow(
     z = [standard[0] for standard in standards]
     middle, low, high = standards[len(standards) // 2]
     lo, hi = min(z), max(z)
-    return Growth(measure, value, about.unit, chosen.edition, middle, lo, hi, low, high, "", chosen.peers)
+    assumption = _AT_TERM if youngest < _TERM_UNTIL else ""
+    numbers = (middle, lo, hi, low, high)
+    return Growth(measure, value, about.unit, chosen.edition, *numbers, "", chosen.peers, assumption)
 
 
 def _by_lms(measure: str, value: float, lms: LMS, restricted: bool) -> Standard:

@@ -3,12 +3,16 @@
 Measurements are written with their unit and, where a reference has them, the range of healthy people;
 traits that are present, and as excluded those that are absent. Borderline and unassessed ones are
 neither, and are left out. Nothing of the photo is written but what was measured in it.
+
+GA4GH's rules hold: one feature for each term, and no term beside its ancestor. Of what is present the most
+specific term is written, of what is absent the broadest; each implies the rest.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -18,16 +22,18 @@ from anthropo.files import packaged_table
 from anthropo.measurement.compute import Measurement
 from anthropo.measurement.registry import registry
 from anthropo.reference.growth import MEASURES, Growth
-from anthropo.reference.rules import hpo_release, hpo_terms
+from anthropo.reference.hpo import ancestors, hpo_release, hpo_terms
 from anthropo.reference.tables import parse_age
-from anthropo.reference.traits import ABSENT, CONFIDENCE, PRESENT, Evidence, Trait, interval
+from anthropo.reference.traits import ABSENT, CONFIDENCE, PRESENT, Evidence, Trait, consistent, interval
 from anthropo.reference.zscore import LIMIT, ZScore
 
 Json = dict[str, Any]
 
 #: Asserted by a program and reviewed by nobody (Evidence and Conclusion Ontology).
 EVIDENCE = {"id": "ECO:0000501", "label": "evidence used in automatic assertion"}
-_SIDES = {"R": "HP:0012834", "L": "HP:0012835"}
+#: Where a finding is, as a modifier.
+_SIDES = {frozenset("RL"): "HP:0012832", frozenset("R"): "HP:0012834", frozenset("L"): "HP:0012835"}
+_NAMES = {"R": "Right", "L": "Left", "mid": "Midline"}
 
 #: Units of UCUM; what stands in braces is an annotation, the unit is then the number one.
 _UNITS = {row["unit"]: (row["id"], row["label"]) for row in packaged_table("anthropo.reference", "units.csv")}
@@ -64,7 +70,7 @@ def phenopacket(
             scored.setdefault((score.id, score.unit), score)
     measured = [_measurement(m, scored.get((m.id, m.unit))) for m in measurements if math.isfinite(m.value)]
     measured += [_grown(g) for g in growth]
-    features = [_feature(t) for t in traits if t.status in (PRESENT, ABSENT)]
+    features = _features(consistent(traits))
     subject: Json = {"id": identity}
     if age:
         subject["timeAtLastEncounter"] = {"age": {"iso8601duration": iso_age(age)}}
@@ -118,8 +124,8 @@ def _measurement(m: Measurement, score: ZScore | None) -> Json:
 
 def _grown(g: Growth) -> Json:
     bounds = (g.low, g.high) if math.isfinite(g.low) else None
-    words = _z_words(g.score) if math.isfinite(g.z) else g.reason
-    return _quantity(_assay(g.id), f"{MEASURES[g.id].name}; {words}", g.value, g.unit, bounds)
+    words = [MEASURES[g.id].name, _z_words(g.score) if math.isfinite(g.z) else g.reason, g.assumption]
+    return _quantity(_assay(g.id), "; ".join(filter(None, words)), g.value, g.unit, bounds)
 
 
 def _quantity(
@@ -147,20 +153,51 @@ def _z_words(score: ZScore) -> str:
 # ------------------------------------------------------------------------------------ features
 
 
-def _feature(trait: Trait) -> Json:
-    feature: Json = {
-        "description": f"Called by the rule {trait.rule.text} on the whole {100 * trait.confidence:g} % "
-        "interval of z.",
-        "type": {"id": trait.hpo_id, "label": trait.label},
+def _features(traits: Sequence[Trait]) -> list[Json]:
+    """One feature for each term that is settled and that no other feature implies; what is present first."""
+    of: defaultdict[str, list[Trait]] = defaultdict(list)
+    for trait in traits:
+        of[trait.hpo_id].append(trait)
+    present = {term for term, sides in of.items() if any(t.status == PRESENT for t in sides)}
+    absent = {term for term, sides in of.items() if _absent(sides)}
+    implied = {term: [a for a in of if a in ancestors(term) & present] for term in of if term in present}
+    implied |= {
+        term: [k for k in of if k in absent and term in ancestors(k)] for term in of if term in absent
     }
-    if trait.status == ABSENT:
+    covered = {other for others in implied.values() for other in others}
+    return [_feature(of[term], others) for term, others in implied.items() if term not in covered]
+
+
+def _absent(sides: Sequence[Trait]) -> bool:
+    """Whether a term is absent wherever it could be.
+
+    Readers that pass over modifiers would take what is absent on one side for absent altogether.
+    """
+    everywhere = {t.side for t in sides} in ({"mid"}, {"R", "L"})
+    return everywhere and all(t.status == ABSENT for t in sides)
+
+
+def _feature(sides: Sequence[Trait], implied: Sequence[str]) -> Json:
+    """A term with its sides; `implied` are terms that are not written because they follow from it."""
+    first = sides[0]
+    found = [t for t in sides if t.status == PRESENT]
+    words = [
+        f"Called by the rule {first.rule.text} on the whole {100 * first.confidence:g} % interval of z.",
+        *(f"{_NAMES[t.side]}: {t.status}." for t in sides if found and t not in found),
+    ]
+    if implied:
+        terms = ", ".join(f"{hpo_terms()[term]} ({term})" for term in implied)
+        words.append(f"Not written because it follows from this: {terms}.")
+    feature: Json = {"description": " ".join(words), "type": {"id": first.hpo_id, "label": first.label}}
+    if not found:
         feature["excluded"] = True
-    if trait.side in _SIDES:
-        side = _SIDES[trait.side]
+    side = _SIDES.get(frozenset(t.side for t in found))
+    if side is not None:
         feature["modifiers"] = [{"id": side, "label": hpo_terms()[side]}]
     feature["evidence"] = [
-        {"evidenceCode": EVIDENCE, "reference": _link(e, trait.confidence)}
-        for e in trait.evidence
+        {"evidenceCode": EVIDENCE, "reference": _link(e, t.confidence)}
+        for t in found or sides
+        for e in t.evidence
         if e.score is not None
     ]
     return feature

@@ -2,8 +2,7 @@
 
 The rules are data. traits.csv has a row for each term: the measurements that its HPO definition names,
 the z-scores that it asks for, and whether the definition states a number (objective) or leaves the
-finding to the eye (subjective). hpo.csv has the identifiers and labels of an HPO release: head, neck,
-eyes, ears, skin and growth.
+finding to the eye (subjective).
 """
 
 from __future__ import annotations
@@ -18,9 +17,10 @@ from importlib import resources
 from pathlib import Path
 
 from anthropo.errors import InputError
-from anthropo.files import packaged_table, read_text
+from anthropo.files import read_text
 from anthropo.measurement.registry import registry, unavailable
 from anthropo.reference.growth import MEASURES
+from anthropo.reference.hpo import hpo_release, hpo_terms
 from anthropo.reference.tables import checked_lines
 
 OBJECTIVE, SUBJECTIVE = KINDS = ("objective", "subjective")
@@ -73,22 +73,6 @@ class Rule:
         """The condition for one of its measurements, with or without its side."""
         stem = measurement if self.side == "mid" else measurement.removesuffix("_R").removesuffix("_L")
         return self.conditions[self.measurements.index(stem)]
-
-
-@lru_cache(maxsize=1)
-def _release() -> list[dict[str, str]]:
-    return packaged_table("anthropo.reference", "hpo.csv")
-
-
-@lru_cache(maxsize=1)
-def hpo_terms() -> dict[str, str]:
-    """Labels of the HPO terms that are shipped, by identifier."""
-    return {row["hpo_id"]: row["label"] for row in _release()}
-
-
-def hpo_release() -> str:
-    """Date of the HPO release whose terms are shipped."""
-    return _release()[0]["release"]
 
 
 def read_rules(path: str | os.PathLike[str] | None = None) -> tuple[Rule, ...]:

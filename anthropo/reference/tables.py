@@ -317,12 +317,10 @@ def write_reference(path: Path, rows: Iterable[ReferenceRow]) -> None:
 
     Examples
     --------
-    >>> import tempfile, pathlib
+    >>> from pathlib import Path
     >>> from anthropo.reference import load_reference, write_reference
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pathlib.Path(folder, "mine.csv")
-    ...     write_reference(path, load_reference().rows)
-    ...     len(load_reference(path).rows) == len(load_reference().rows)
+    >>> write_reference(Path("mine.csv"), load_reference().rows)
+    >>> len(load_reference(Path("mine.csv")).rows) == len(load_reference().rows)
     True
     """
     write(path, as_csv(rows), advice="Choose another place.")

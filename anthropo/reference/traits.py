@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 from anthropo.errors import parameter
 from anthropo.measurement.compute import Measurement, by_id
 from anthropo.measurement.registry import unavailable
 from anthropo.reference.growth import MEASURES
+from anthropo.reference.hpo import ancestors
 from anthropo.reference.rules import OBJECTIVE, SUBJECTIVE, Rule, Verdict, read_rules
 from anthropo.reference.zscore import ZScore
 
@@ -93,6 +94,7 @@ def call_traits(
     it does, else borderline. Without a z-score and its interval (voided by the photo gate, no row in the
     reference) it is not assessed, unless another measurement of the rule has settled the question. Two
     references that lead to different answers make it borderline. Right and left are never averaged.
+    A term that another one is a kind of is not absent unless the other one is: see `consistent`.
 
     References
     ----------
@@ -107,11 +109,38 @@ def call_traits(
     ['Microcephaly']
     """
     values, scores_of = by_id(measurements), by_id(scores)
-    return [
+    return consistent(
         _call(rule, side, values, scores_of, confidence)
         for rule in (read_rules() if rules is None else rules)
         for side in (("R", "L") if rule.side == "each" else ("mid",))
-    ]
+    )
+
+
+def consistent(traits: Iterable[Trait]) -> list[Trait]:
+    """The traits without contradictions of the ontology: who has one kind of a term has the term.
+
+    A term that is absent by its own rule becomes borderline if a kind of it is present or may be (on the
+    same side), and not assessed if a kind of it should have been measured and was not.
+    """
+    traits = list(traits)
+    kinds: defaultdict[str, list[Trait]] = defaultdict(list)
+    for trait in traits:
+        unmeasured = trait.status == NOT_ASSESSED and trait.rule.kind == OBJECTIVE and trait.rule.conditions
+        if trait.status in (PRESENT, BORDERLINE, LOOK) or unmeasured:
+            for term in ancestors(trait.hpo_id):
+                kinds[term].append(trait)
+    return [_doubted(t, kinds[t.hpo_id]) if t.status == ABSENT else t for t in traits]
+
+
+def _doubted(absent: Trait, kinds: Iterable[Trait]) -> Trait:
+    """A term that is absent by its own rule, in the light of its kinds that are not."""
+    same = [t for t in kinds if t.side == absent.side or "mid" in (t.side, absent.side)]
+    if not same:
+        return absent
+    worst = min(same, key=lambda t: STATUSES.index(t.status))
+    reason = f"by its own rule it is absent, but {worst.label}, which is a kind of it, is {worst.status}"
+    status = NOT_ASSESSED if worst.status == NOT_ASSESSED else BORDERLINE
+    return replace(absent, status=status, reason=reason.replace(f"is {LOOK}", "is to be looked at"))
 
 
 def _call(

@@ -6,10 +6,9 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from anthropo.files import write
 from anthropo.learning.model import NONE_OF_THESE, Prediction, Ranked
+from anthropo.plain import say
 from anthropo.report.rendering import as_csv, as_json, print_table
 from anthropo.workflows.classify import SEPARATOR, Classification, Unanswered, distance
 
@@ -32,20 +31,20 @@ def print_answer(prediction: Prediction, trained: Trained, top: int) -> None:
     `top` labels are shown, and all of the set in any case.
     """
     photos = prediction.photos
-    click.secho(photos[0] if len(photos) == 1 else f"{len(photos)} photos of one person", bold=True)
+    say(photos[0] if len(photos) == 1 else f"{len(photos)} photos of one person", bold=True)
     if trained.task == "normality":
         for text in _normality_words(prediction, trained):
-            click.echo(text)
+            say(text)
     else:
         _print_ranked(prediction, trained, top)
-        click.echo("decision   ", nl=False)
-        click.secho(prediction.decision, bold=True, nl=False)
-        click.echo(f" ({prediction.reason})" if prediction.reason else f" ({_rule(trained)})")
+        say("decision   ", nl=False)
+        say(prediction.decision, bold=True, nl=False)
+        say(f" ({prediction.reason})" if prediction.reason else f" ({_rule(trained)})")
         if trained.task == "labels":
-            click.echo(f"set        {set_words(prediction, trained)}")
+            say(f"set        {set_words(prediction, trained)}")
             if prediction.typicality is not None:
-                click.echo(f"typicality {_typicality_words(prediction)}")
-    click.secho(
+                say(f"typicality {_typicality_words(prediction)}")
+    say(
         "Likeness to the photographs that the model was trained on. Research use only, not a medical device.",
         dim=True,
     )
@@ -76,7 +75,7 @@ def _print_ranked(prediction: Prediction, trained: Trained, top: int) -> None:
         left=(columns[1], "how"),
     )  # fmt: skip
     if len(shown) < len(prediction.ranked):
-        click.secho(f"… and {len(prediction.ranked) - len(shown)} less probable ones (--top).", dim=True)
+        say(f"… and {len(prediction.ranked) - len(shown)} less probable ones (--top).", dim=True)
 
 
 def _how(ranked: Ranked, trained: Trained) -> str:
@@ -158,10 +157,10 @@ def write_answers(path: Path, classification: Classification) -> None:
     classification : anthropo.Classification
         As `Model.classify` returns it.
 
-    Returns
-    -------
-    None
-        An InputError is raised if the file cannot be written.
+    Raises
+    ------
+    InputError
+        If the table cannot be written.
 
     Examples
     --------

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anthropo.files import write
+from anthropo.plain import written
 from anthropo.report.rendering import as_json, print_table
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(
-            {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items() if v == v} for row in rows
+            {k: f"{v:.6g}" if isinstance(v, float) else written(v) for k, v in row.items() if v == v}
+            for row in rows
         )
         text = out.getvalue()
     write(path, text)

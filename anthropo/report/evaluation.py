@@ -10,6 +10,7 @@ from anthropo.files import write
 from anthropo.learning.evaluation import Evaluation, Figures, model_name
 from anthropo.learning.intervals import Interval, number
 from anthropo.learning.metrics import DEFINITIONS
+from anthropo.plain import say
 from anthropo.report import rendering
 from anthropo.report.evaluation_figures import SUBGROUP_METRICS, figures, svg
 from anthropo.report.rendering import NOTE, as_json, embedded, print_table
@@ -75,11 +76,10 @@ def _percent(figure: Interval) -> str:
 
 def print_evaluation(made: Evaluation) -> None:
     """The document as tables on standard output."""
-    import click
 
-    click.secho(summary(made), bold=True)
+    say(summary(made), bold=True)
     for sentence in made.warnings:
-        click.secho(f"warning: {sentence}", fg="yellow")
+        say(f"warning: {sentence}", fg="yellow")
     rows = [
         (_at(label, made), *(str(model[metric]) for model in made.models.values()))
         for metric, label in METRIC_NAMES.items()
@@ -87,7 +87,7 @@ def print_evaluation(made: Evaluation) -> None:
     ]
     print_table(("metric", *map(model_name, made.models)), rows, spaced=True)
     for text in _reasons(made.figures):
-        click.secho(text, dim=True)
+        say(text, dim=True)
     if made.by_label:
         rows = [
             (label, str(made.counts[label].photos), *(str(metrics[m]) for m in _LABEL_METRICS))
@@ -102,10 +102,10 @@ def print_evaluation(made: Evaluation) -> None:
         ]
         print_table((column, *titles), rows, left=("note",), spaced=True)
     if made.left_out:
-        click.secho(f"{_count(len(made.left_out), 'photo')} left out:", fg="yellow")
+        say(f"{_count(len(made.left_out), 'photo')} left out:", fg="yellow")
         for text in _left_out(made):
-            click.echo(f"  {text}")
-    click.secho(f"Intervals: 95 %, by patient. {NOTE}", dim=True)
+            say(f"  {text}")
+    say(f"Intervals: 95 %, by patient. {NOTE}", dim=True)
 
 
 def print_comparison(variants: Mapping[str, Figures]) -> None:
@@ -181,21 +181,19 @@ def write_evaluation(path: Path, made: Evaluation) -> None:
         With the suffix .html, for a page with figures that needs nothing else, or .json.
     made : anthropo.learning.Evaluation
 
-    Returns
-    -------
-    None
-        An InputError is raised if the file cannot be written.
+    Raises
+    ------
+    InputError
+        If the report cannot be written.
 
     Examples
     --------
-    >>> import tempfile
     >>> from pathlib import Path
     >>> from anthropo.learning import Evaluation, Judged
     >>> from anthropo.report import write_evaluation
     >>> proba = [[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.4, 0.6]]
     >>> judged = Judged(("control", "Noonan"), [0, 0, 1, 1], proba, ["a", "b", "c", "d"], [0, 0, 1, 1])
     >>> made = Evaluation.of({"hybrid": judged}, positive="Noonan", bootstrap=100)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_evaluation(Path(folder) / "report.html", made)
+    >>> write_evaluation(Path("report.html"), made)
     """
     write(path, page(made) if path.suffix.lower() == ".html" else as_json(made.to_json()))

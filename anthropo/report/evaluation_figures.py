@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import warnings
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from anthropo.learning.evaluation import Evaluation, model_name
 from anthropo.learning.intervals import proportion
 from anthropo.learning.judged import Judged
 from anthropo.learning.subgroups import Subgroup
+from anthropo.quiet import hushed
 from anthropo.report.rendering import GREY, INK, LINE, SOFT, drawable
 
 if TYPE_CHECKING:
@@ -242,11 +242,7 @@ def svg(figure: Figure) -> bytes:
 
     buffer = io.BytesIO()
     # text stays text, so that the reader's fonts show labels in any script; matplotlib's own lack some
-    with (
-        matplotlib.rc_context({"svg.hashsalt": "anthropo", "svg.fonttype": "none"}),
-        warnings.catch_warnings(),
-    ):
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+    with matplotlib.rc_context({"svg.hashsalt": "anthropo", "svg.fonttype": "none"}), hushed():
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 

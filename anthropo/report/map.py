@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anthropo.groups.map import Grouping
+from anthropo.plain import say
 from anthropo.report import rendering
 from anthropo.report.rendering import GREY, INK, LINE, NOTE, SOFT, as_csv, drawable, embedded, jpeg, png
 from anthropo.workflows.map import DrawnMap
@@ -173,12 +174,11 @@ def _members(drawn: DrawnMap) -> list[tuple[Mark, NDArray[np.bool_]]]:
 
 def print_map(drawn: DrawnMap) -> None:
     """The figures on standard output."""
-    import click
 
-    click.secho(summary(drawn), bold=True)
+    say(summary(drawn), bold=True)
     for name, value, _ in figures(drawn):
-        click.echo(f"{name}: {value}")
-    click.secho(f"{SHORT_CAUTION} {NOTE}", dim=True)
+        say(f"{name}: {value}")
+    say(f"{SHORT_CAUTION} {NOTE}", dim=True)
 
 
 # --------------------------------------------------------------------------------------------------- files

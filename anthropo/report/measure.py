@@ -10,6 +10,7 @@ from anthropo.batch.inputs import Item
 from anthropo.batch.records import Json, Record
 from anthropo.batch.run import MeasuredFace
 from anthropo.errors import InputError
+from anthropo.face.gate import GateSummary
 from anthropo.files import write
 from anthropo.measurement.registry import registry
 from anthropo.report.figures import REGION_COLOURS, overlay
@@ -24,7 +25,7 @@ class Page:
         self.path = path
         self._pictures: dict[tuple[str, int], str] = {}
         self._lock = threading.Lock()
-        if os.path.isdir(path) or not os.path.isdir(path.parent):
+        if (os.path.exists(path) and not os.path.isfile(path)) or not os.path.isdir(path.parent):
             raise InputError(f"{path}: cannot be written. Name a file in a folder that exists.")
 
     def missing(self, item: Item) -> bool:
@@ -50,7 +51,13 @@ class Page:
             if record.ok
         ]
         failed = [record for record in records if not record.ok]
-        words = {"colours": REGION_COLOURS, "number": number, "sign": sign}
+        gate = GateSummary.of(record.gate_failed for record in records if record.ok)
+        words = {
+            "gate": gate.sentences() if gate.total > 1 else [],
+            "colours": REGION_COLOURS,
+            "number": number,
+            "sign": sign,
+        }
         write(self.path, page("measure.html", faces=faces, failed=failed, **words))
 
 

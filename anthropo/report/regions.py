@@ -17,6 +17,7 @@ from anthropo.groups.places import SIGNIFICANT, no_place, places
 from anthropo.groups.regions import Discovery, Effect
 from anthropo.learning.profile import Profile
 from anthropo.measurement.registry import registry
+from anthropo.plain import say
 from anthropo.report import heat, rendering
 from anthropo.report.rendering import NOTE, as_json, embedded, jpeg, png, print_table
 from anthropo.report.tables import number as formatted
@@ -89,11 +90,10 @@ def summary(discovery: Discovery) -> str:
 
 def print_discovery(discovery: Discovery) -> None:
     """The summary, regions, places and the largest measurements."""
-    import click
 
     maps = discovery.maps
-    click.secho(summary(discovery), bold=True)
-    click.echo(f"heatmaps of {maps.n} people and {maps.n_others} others, {maps.permutations} permutations.")
+    say(summary(discovery), bold=True)
+    say(f"heatmaps of {maps.n} people and {maps.n_others} others, {maps.permutations} permutations.")
     _print_effects("region, log-odds", discovery.regions, discovery.label)
     rows = [
         (
@@ -108,16 +108,16 @@ def print_discovery(discovery: Discovery) -> None:
         columns = ("where the heatmaps differ", "speaks", "% of the face", "p")
         print_table(columns, rows, left=("speaks",), width=120)
     else:
-        click.echo(no_place(maps))
+        say(no_place(maps))
     _print_effects("measurement", discovery.measurements[:_SHOWN], discovery.label)
     if len(discovery.measurements) > _SHOWN:
-        click.echo(f"… and {len(discovery.measurements) - _SHOWN} more; -o FILE.html or .json has all.")
+        say(f"… and {len(discovery.measurements) - _SHOWN} more; -o FILE.html or .json has all.")
     unlike = [e for e in discovery.metadata if e.p <= SIGNIFICANT]
     if unlike:
         names = ", ".join(f"{e.name} ({value(e.mean, e)} against {value(e.mean_others, e)})" for e in unlike)
         warning = f"warning: the groups also differ in {names}: the differences above may be due to that."
-        click.secho(warning, fg="yellow", err=True)
-    click.secho(f"g: difference in standard deviations. q: false discovery rate. {NOTE}", dim=True)
+        say(warning, fg="yellow", err=True)
+    say(f"g: difference in standard deviations. q: false discovery rate. {NOTE}", dim=True)
 
 
 def _print_effects(what: str, effects: Sequence[Effect], label: str) -> None:

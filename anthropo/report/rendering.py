@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from anthropo._version import __version__
+from anthropo.plain import visible, written
+from anthropo.quiet import hushed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +33,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("anthropo", "report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    environment.finalize = lambda value: visible(value) if type(value) is str else value
     environment.globals |= {"version": __version__, "note": NOTE}
     return environment
 
@@ -53,7 +56,8 @@ def png(picture: Image.Image | Figure, dpi: float = 120) -> bytes:
     if isinstance(picture, Image.Image):
         picture.save(buffer, "PNG")
     else:
-        picture.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+        with hushed():  # matplotlib's font lacks the letters of some labels
+            picture.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
 
 
@@ -70,11 +74,16 @@ def as_json(document: Any) -> str:
 
 def as_csv(frame: pd.DataFrame, numbers: str | None = "%.6g") -> str:
     """A table as CSV text, its numbers with six digits."""
-    return str(frame.to_csv(index=False, float_format=numbers, lineterminator="\n"))
+    import pandas as pd
+
+    words = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
+    frame = frame.assign(**{name: frame[name].map(written, na_action="ignore") for name in words})
+    return str(frame.rename(columns=written).to_csv(index=False, float_format=numbers, lineterminator="\n"))
 
 
 def drawable(name: str, most: int = 24) -> str:
     """A user's name as matplotlib draws it: not too long, and a dollar is no mathematics."""
+    name = visible(name)
     return (name if len(name) <= most else name[: most - 1] + "…").replace("$", r"\$")
 
 
@@ -97,9 +106,9 @@ def print_table(
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for i, column in enumerate(columns):
-        table.add_column(Text(column), justify="left" if i == 0 or column in left else "right")
+        table.add_column(Text(visible(column)), justify="left" if i == 0 or column in left else "right")
     for row in rows:  # as Text, since a label may look like markup
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+        table.add_row(*(Text(visible(cell)) if isinstance(cell, str) else cell for cell in row))
     Console(width=None if sys.stdout.isatty() else width, highlight=False).print(table)
     if spaced:
         print()

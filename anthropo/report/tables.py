@@ -8,14 +8,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-import click
-
 from anthropo.batch.patients import PatientRecord
 from anthropo.batch.records import MeasuredRecord, Record
 from anthropo.face.gate import Check
 from anthropo.measurement.compute import Measurement
 from anthropo.measurement.pooling import Pooled
 from anthropo.measurement.registry import registry
+from anthropo.plain import say
 from anthropo.reference.zscore import ZScore
 from anthropo.report.rendering import print_table
 
@@ -47,7 +46,7 @@ def print_gate(gate: Sequence[Check]) -> None:
         if not check.ok:
             value, limit = number(check.value, check.unit), number(check.limit, check.unit)
             finding = f"{check.name} is {value}, limit {sign(check.bound)} {limit} {check.unit}"
-            click.secho(f"gate: {finding}: {check.advice}", fg="yellow")
+            say(f"gate: {finding}: {check.advice}", fg="yellow")
 
 
 def print_face(record: Record) -> None:
@@ -55,19 +54,19 @@ def print_face(record: Record) -> None:
     assert record.face is not None
     face = f", face {record.index}" if record.index else ""
     size = f"{record.face.width} × {record.face.height} px"
-    click.secho(f"{record.photo}{face}  {size}", bold=True)
+    say(f"{record.photo}{face}  {size}", bold=True)
     if video := record.video:
-        click.echo(f"{video.seconds:.1f} s, {video.measured} of {video.frames} frames measured")
+        say(f"{video.seconds:.1f} s, {video.measured} of {video.frames} frames measured")
         for remark in video.remarks:
-            click.secho(remark, fg="yellow")
-        click.echo("pose and gate of the frame that is best to measure:")
-    click.echo("  ".join(f"{axis} {degrees:+.1f}°" for axis, degrees in record.face.pose.items()))
+            say(remark, fg="yellow")
+        say("pose and gate of the frame that is best to measure:")
+    say("  ".join(f"{axis} {degrees:+.1f}°" for axis, degrees in record.face.pose.items()))
     print_gate(record.gate)
     if record.moved:
         moved = ", ".join(f"{name} by {px:.1f} px" for name, px in record.moved.items())
-        click.echo(f"landmarks placed by hand: {moved}")
+        say(f"landmarks placed by hand: {moved}")
     if scale := record.scale:
-        click.echo(f"scale: {scale.mm_per_px:.4f} mm per pixel. {scale.method}")
+        say(f"scale: {scale.mm_per_px:.4f} mm per pixel. {scale.method}")
     _print_measurements(record)
 
 
@@ -75,18 +74,18 @@ def print_person(record: PatientRecord) -> None:
     """One person: what came of each photo, then every measurement of all of them together."""
     name = f"patient {record.patient}" if record.patient else "one person"
     counts = f"{len(record.measured)} of {len(record.photos)} photos measured"
-    click.secho(f"{name}  {counts}", bold=True)
+    say(f"{name}  {counts}", bold=True)
     for photo in record.photos:
         gate = f"gate: {' '.join(photo.gate_failed)}" if photo.gate_failed else "gate passed"
         moved = f", {len(photo.moved)} landmarks placed by hand" if photo.moved else ""
         words = gate + moved if photo.ok else photo.reason
-        click.secho(f"{photo.photo}  {words}", fg=None if words == "gate passed" else "yellow")
+        say(f"{photo.photo}  {words}", fg=None if words == "gate passed" else "yellow")
     _print_measurements(record)
 
 
 def _print_measurements(record: MeasuredRecord) -> None:
     for sentence in record.disagreements:
-        click.secho(f"references disagree: {sentence}", fg="yellow")
+        say(f"references disagree: {sentence}", fg="yellow")
     pooled = any(isinstance(value, Pooled) for value in record.measurements)
     rows = _rows(record, pooled)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -99,14 +98,14 @@ def _print_measurements(record: MeasuredRecord) -> None:
             text.ljust(width) if k in left else text.rjust(width)
             for k, (text, width) in enumerate(zip(row, widths, strict=True))
         )
-        click.secho("  ".join(cells).rstrip(), bold=i == 0 or not any(row[1:]))
+        say("  ".join(cells).rstrip(), bold=i == 0 or not any(row[1:]))
     reason_of = {name: result.measured.reason for name, result in record.results.items()}
     for reason in filter(None, dict.fromkeys(reason_of.values())):
         names = ", ".join(name for name, given in reason_of.items() if given == reason)
-        click.secho(f"{reason}: {names}", fg="yellow")
+        say(f"{reason}: {names}", fg="yellow")
     if pooled:
-        click.secho("SD between: of one photo or frame. n: how many of them have a value.", dim=True)
-    click.secho(
+        say("SD between: of one photo or frame. n: how many of them have a value.", dim=True)
+    say(
         "ex-ex: fraction of the outer-canthal distance. R, L: the subject's right and left. Interval: error "
         "of landmarks, pose and scale.\nResearch use only, not a medical device.",
         dim=True,

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
 from anthropo.batch.records import Record
 from anthropo.errors import InputError, parameter
 from anthropo.files import write
+from anthropo.plain import say
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.phenopacket import as_json
 from anthropo.reference.rules import SUBJECTIVE
@@ -58,19 +57,20 @@ def print_traits(person: PersonTraits, everything: bool) -> None:
     """One person's traits; what is absent and not assessed is counted, or with `everything` listed."""
     record = person.record
     if isinstance(record, Record):
-        click.secho(f"{person.item.path}{f', face {record.index}' if record.index else ''}", bold=True)
+        say(f"{person.item.path}{f', face {record.index}' if record.index else ''}", bold=True)
         print_gate(record.gate)
     else:
-        click.secho(person.item.path, bold=True)
+        say(person.item.path, bold=True)
         for photo in record.photos:
             if photo.gate_failed:
-                click.secho(f"gate: {photo.photo}: {' '.join(photo.gate_failed)}", fg="yellow")
+                say(f"gate: {photo.photo}: {' '.join(photo.gate_failed)}", fg="yellow")
     if person.moved:
-        click.echo(f"landmarks placed by hand: {', '.join(person.moved)}")
+        say(f"landmarks placed by hand: {', '.join(person.moved)}")
     for g in person.growth:
         if not g.reason:
             words = f"z {z_words(g.score)}, centile {g.centile:.3g}, {g.chart}"
-            click.echo(f"{MEASURES[g.id].name.lower()} {g.value:g} {g.unit}: {words}")
+            words += f" ({g.assumption})" if g.assumption else ""
+            say(f"{MEASURES[g.id].name.lower()} {g.value:g} {g.unit}: {words}")
     rows = []
     for status in STATUSES if everything else (PRESENT, BORDERLINE, LOOK):
         traits = [t for t in person.traits if t.status == status and (everything or worth_a_line(t))]
@@ -80,14 +80,14 @@ def print_traits(person: PersonTraits, everything: bool) -> None:
     widths = [max(len(row[k]) for row in rows) for k in range(3)]
     for row in rows:
         cells = [text.ljust(width) for text, width in zip(row, widths, strict=False)]
-        click.secho("  ".join([*cells, row[3]]).rstrip(), bold=not row[2])
+        say("  ".join([*cells, row[3]]).rstrip(), bold=not row[2])
     if not everything:
         faint = sum(not worth_a_line(t) for t in person.traits)
-        click.echo(f"borderline, z itself within the limit: {faint}")
-        click.echo(f"absent: {sum(t.status == ABSENT for t in person.traits)}")
+        say(f"borderline, z itself within the limit: {faint}")
+        say(f"absent: {sum(t.status == ABSENT for t in person.traits)}")
         for line in _missing(person.traits):
-            click.echo(line)
-    click.secho(
+            say(line)
+    say(
         f"Present or absent: the whole {100 * person.traits[0].confidence:g} % interval of z is beyond, or "
         "within, the limit. R, L: the subject's right and left.\nResearch use only, not a medical device.",
         dim=True,

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from anthropo._version import __version__
 from anthropo.batch.inputs import Item, collect
 from anthropo.batch.patients import one_person
-from anthropo.errors import ModelError
+from anthropo.errors import FaceError, ModelError, PhotoError
 from anthropo.face.gate import CHECKS
-from anthropo.learning.cohort import Case, Cohort, Kind
-from anthropo.learning.features import Features
+from anthropo.face.landmarker import read_faces
+from anthropo.learning.cohort import Case, Cohort, Kind, some
+from anthropo.learning.features import Features, subset
+from anthropo.plain import column_name
 from anthropo.workflows.cohort import PhotoReading, read_features, settings_for
 from anthropo.workflows.progress import Progress, silent
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 Photos = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
+_LOOKED_AT = 20  # photos, for a face where none should be
 SEPARATOR = "; "  # between the photos of a person, and the labels of a set
 _KINDS: dict[str, Kind] = {"number": "number", "category": "category"}
 
@@ -91,7 +94,7 @@ class Classification:
         """The rows of the table.
 
         `patient, photo, photos, status, reason, decision, set, typicality, label_1`, then
-        ``probability:LABEL`` of every label in the model's order; for distance to normal `distance` in
+        ``probability__LABEL`` of every label in the model's order; for distance to normal `distance` in
         place of set, label_1 and probabilities. `photo` lists the files with "; " between.
         """
         return [self._row(answer) for answer in self.answers]
@@ -111,7 +114,12 @@ class Classification:
         row["set"] = SEPARATOR.join(p.labels) if p else None
         row |= {"typicality": p and p.typicality, "label_1": p and p.ranked[0].label}
         probability = {r.label: r.probability for r in p.ranked} if p else {}
-        return row | {f"probability:{label}": probability.get(label) for label in self.trained.model.labels}
+        for label in self.trained.model.labels:
+            name = column_name(f"probability:{label}")
+            while name in row:  # of two labels that differ in punctuation only
+                name += "_"
+            row[name] = probability.get(label)
+        return row
 
     def to_json(self) -> list[dict[str, Any]]:
         """One object per person, and per photo that could not be used, with everything that is known."""
@@ -149,9 +157,13 @@ def classify(
     patient: bool = False,
     reading: PhotoReading | None = None,
     encoder_weights: str | None = None,
+    force: bool = False,
     progress: Progress = silent,
 ) -> Classification:
-    """Rank a model's labels for the person on each photo, or with `patient` for the one person on all."""
+    """Rank a model's labels for the person on each photo, or with `patient` for the one person on all.
+
+    Photos that the photo gate finds unfit are left out with the reason, as `explain` does, but for `force`.
+    """
     reading, items = reading or PhotoReading(), collect(as_names(photos))
     trained = model.trained
     settings = settings_for(reading, trained.manifest, [item.path for item in items])
@@ -160,6 +172,7 @@ def classify(
     start = time.perf_counter()
     regions = trained.regions
     features = read_features(people.cohort, reading, settings, encoder, regions, progress=progress)
+    features = features if force else _fit(trained, features)
     answers: list[Answer] = []
     if len(features):
         answers += [Answered(people.names[p.patient], p) for p in trained.predict(features)]
@@ -176,7 +189,7 @@ def classify(
         trained=trained,
         answers=tuple(sorted(answers, key=lambda answer: place[answer.photos[0]])),
         n_photos=len(cases),
-        notes=tuple(_notes(trained, features, people.cohort)),
+        notes=(*_notes(trained, features, people.cohort), *_faces(features if settings.no_face else None)),
         seconds=seconds,
     )
 
@@ -224,6 +237,38 @@ def _kinds(trained: Trained) -> dict[str, Kind]:
     return kinds
 
 
+def _fit(trained: Trained, features: Features) -> Features:
+    """The features of the photos that are fit to be judged; the others are named as left out."""
+    from anthropo.explanation.fitness import unfit
+
+    if features.gate is None:
+        return features
+    failed = [
+        [name for name, fails in zip(CHECKS, row, strict=True) if fails] for row in features.gate.tolist()
+    ]
+    reasons = [unfit(trained, names) for names in failed]
+    photos = features.photos.tolist()
+    left_out = [(photo, f"{photo}: {why}") for photo, why in zip(photos, reasons, strict=True) if why]
+    fit = subset(features, [not why for why in reasons])
+    return replace(fit, left_out=(*features.left_out, *left_out))
+
+
+def _faces(features: Features | None) -> Iterable[str]:
+    """A note where a model of pictures without a face is given portraits; only some are looked at."""
+    portraits = []
+    for photo in [] if features is None else features.photos.tolist()[:_LOOKED_AT]:
+        try:
+            read_faces(photo, face="largest", jitter=1)
+        except (FaceError, PhotoError):
+            continue
+        portraits.append(photo)
+    if portraits:
+        yield (
+            f"note: {some(portraits)} show{'' if len(portraits) > 1 else 's'} a face. The model was trained "
+            "on pictures without a face and looks at the middle square only."
+        )
+
+
 def _notes(trained: Trained, features: Features, cohort: Cohort) -> Iterable[str]:
     if features.gate is not None and features.gate.any():
         several = len(features) > 1
@@ -235,7 +280,7 @@ def _notes(trained: Trained, features: Features, cohort: Cohort) -> Iterable[str
         who = f"{int(features.gate.any(1).sum())} of {len(features)} photos" if several else "the photo"
         yield (
             f"note: {who} failed the photo gate ({failed}): voided measurements count as missing. "
-            "`anthropo explain` gives details, and names photos that are unfit."
+            "`anthropo explain` gives details."
         )
     missing = [name for name in trained.metadata if not any(case.metadata[name] for case in cohort.cases)]
     if missing and len(features):

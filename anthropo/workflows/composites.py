@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,7 +25,7 @@ from anthropo.groups.composite import (
     label_shapes,
 )
 from anthropo.learning.cohort import Case, Finding, read_cohort
-from anthropo.workflows.cohort import PhotoReading, check_photos, settings_for
+from anthropo.workflows.cohort import CohortRequest, check_photos, settings_for
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ Entry = TypeVar("Entry", Case, Sitter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompositeRequest:
+class CompositeRequest(CohortRequest):
     """How composites are made.
 
     Parameters
@@ -63,7 +63,6 @@ class CompositeRequest:
     controls: str | None = None
     min_patients: int = MIN_PATIENTS
     seed: int = 0
-    reading: PhotoReading = field(default_factory=PhotoReading)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -117,8 +116,7 @@ def composite(
     Parameters
     ----------
     cohort : path
-        A table with the columns `photo`, `label` and best also `patient`, or a folder with one subfolder of
-        photos per label.
+        A table or folder of labelled photos, as for `anthropo.train`.
     request : CompositeRequest, optional
     progress : Progress
 

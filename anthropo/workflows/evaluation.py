@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from anthropo.encoder.encoders import ENCODERS
 from anthropo.errors import InputError, WeightsError, parameter
+from anthropo.face.gate import GateSummary
 from anthropo.files import file_sha256
 from anthropo.learning.cohort import Finding, Kind, read_cohort
 from anthropo.learning.cohort_checks import validate
@@ -52,6 +53,7 @@ class EvaluateResult:
     evaluations: tuple[Evaluation, ...]
     findings: tuple[Finding, ...]  # about the cohort
     notes: tuple[str, ...]
+    gate: GateSummary  # how the photos did at the photo gate
 
     def to_frame(self) -> pd.DataFrame:
         """A row per figure: attribute, model, metric, value, lo and hi (95 % interval), n, reason."""
@@ -100,10 +102,8 @@ def evaluate(
 
     Raises
     ------
-    CohortError
-        If the cohort cannot be trained on.
-    AnthropoError
-        If an option or the cohort cannot be used at all.
+    CohortError, AnthropoError
+        As `anthropo.train`, or if something cannot be compared or no such attribute was trained.
 
     Examples
     --------
@@ -134,7 +134,12 @@ def evaluate(
     evaluations = evaluations_of(
         questions, material, prevalence=prevalence, bootstrap=bootstrap, settings=_described(material)
     )
-    return EvaluateResult(evaluations=evaluations, findings=material.findings, notes=judged.notes)
+    return EvaluateResult(
+        evaluations=evaluations,
+        findings=material.findings,
+        notes=judged.notes,
+        gate=material.features.gate_summary,
+    )
 
 
 def refuse_unknown(compare: Sequence[str]) -> None:
@@ -205,6 +210,7 @@ def _evaluation(
         # sex, age and every other column of categories, such as ancestry
         columns={name: features.metadata[name] for name, kind in kinds.items() if kind != "number"},
         left_out=features.left_out,
+        photo_gate=features.gate_summary.sentences(),
         **how,
     )
 
@@ -333,7 +339,9 @@ def evaluate_model(
         )
         for question in questions
     )  # fmt: skip
-    return EvaluateResult(evaluations=evaluations, findings=tuple(findings), notes=())
+    return EvaluateResult(
+        evaluations=evaluations, findings=tuple(findings), notes=(), gate=features.gate_summary
+    )
 
 
 def _positive_of_trained(trained: Trained, labels: Sequence[str], wanted: str | None) -> str | None:

@@ -166,7 +166,10 @@ def explain(
     if not usable:
         raise UnusableError(notes)
     faces = {path: one for path in usable if isinstance(one := seen[path], Observation)}
-    reasons = {path: "" if request.force else unfit(trained, one.face.gate) for path, one in faces.items()}
+    reasons = {
+        path: "" if request.force else unfit(trained, [check.name for check in one.face.gate if not check.ok])
+        for path, one in faces.items()
+    }
     fit = [path for path in usable if not reasons.get(path)]
     left_out = [f"{path}: left out. {reason}" for path, reason in reasons.items() if reason] if fit else []
     used = fit or usable

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anthropo.encoder.regions import IMAGE
 from anthropo.errors import InputError, parameter
+from anthropo.files import held
 from anthropo.learning.cohort import Finding, read_cohort
 from anthropo.learning.cohort_checks import validate
 from anthropo.threads import network_threads
-from anthropo.workflows.cohort import CohortError, PhotoReading, settings_for
+from anthropo.workflows.cohort import CohortError, CohortRequest, settings_for
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FinetuneRequest:
+class FinetuneRequest(CohortRequest):
     """Which network is trained, and how.
 
     Parameters
@@ -57,7 +58,6 @@ class FinetuneRequest:
     device: str = "auto"
     resume: bool = True
     allow_duplicates: bool = False
-    reading: PhotoReading = field(default_factory=PhotoReading)
 
     def load_recipe(self) -> Recipe:
         """The recipe with everything that is wanted otherwise; an InputError if an option does not fit."""
@@ -67,7 +67,7 @@ class FinetuneRequest:
         load = partial(load_recipe, self.recipe, file, self.changes)
         options: dict[str, Any] = {} if self.warm_start is None else {"warm_start": self.warm_start}
         if self.reading.no_face:
-            asked = load()
+            asked = load(**options)
             views = asked.parameters.views
             if "views" in asked.changed and views != (IMAGE,):
                 raise InputError(
@@ -207,22 +207,22 @@ def finetune(
 
     Examples
     --------
-    >>> import tempfile
     >>> from pathlib import Path
+    >>> import anthropo
     >>> import numpy as np
     >>> from PIL import Image
-    >>> folder = Path(tempfile.mkdtemp())
     >>> for label, grey in ("dark", 60), ("light", 200):
-    ...     (folder / "cohort" / label).mkdir(parents=True)
+    ...     folder = Path("cohort", label)
+    ...     folder.mkdir(parents=True)
     ...     for i in range(5):
     ...         picture = np.full((40, 40, 3), grey + i, np.uint8)
-    ...         Image.fromarray(picture).save(folder / "cohort" / label / f"{i}.png")
+    ...         Image.fromarray(picture).save(folder / f"{i}.png")
     >>> request = FinetuneRequest(
     ...     recipe="skin-five",
     ...     changes=("backbone=deepgestalt", "warm_start=none", "size=32", "batch=2", "epochs=1"),
-    ...     reading=PhotoReading(no_face=True, jobs=1),
+    ...     reading=anthropo.PhotoReading(no_face=True, jobs=1),
     ... )
-    >>> finetuned = finetune(folder / "cohort", folder / "net.anthropo", request)
+    >>> finetuned = finetune("cohort", "net.anthropo", request)
     >>> finetuned.network.labels, list(finetuned.to_frame()["label"])
     (('dark', 'light'), ['dark', 'light'])
     """
@@ -232,7 +232,7 @@ def finetune(
 
     path = Path(output)
     prepared = cohort if isinstance(cohort, Prepared) else prepare(cohort, request, progress=progress)
-    with network_threads(request.reading.jobs):
+    with held(path), network_threads(request.reading.jobs):
         finetuned = train(
             prepared.training,
             folder=folder_of(path),
@@ -241,7 +241,7 @@ def finetune(
             report=report,
             restart=not request.resume,
         )
-    finetuned.network.save(path)
-    if not keep_checkpoint:
-        shutil.rmtree(folder_of(path), ignore_errors=True)
+        finetuned.network.save(path)
+        if not keep_checkpoint:
+            shutil.rmtree(folder_of(path), ignore_errors=True)
     return finetuned

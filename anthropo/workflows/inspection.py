@@ -46,7 +46,7 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     Parameters
     ----------
     path : path
-        What `anthropo.train` or `anthropo finetune` wrote.
+        A model, or a network that `anthropo finetune` wrote.
 
     Returns
     -------

@@ -5,16 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.encoder.encoders import load_encoder
 from anthropo.encoder.portrait import reshaped
-from anthropo.encoder.regions import DEFAULT_REGIONS
 from anthropo.errors import InputError, parameter
 from anthropo.groups.map import (
     FaceMap,
@@ -29,7 +27,7 @@ from anthropo.groups.map import (
 from anthropo.learning.cohort import Cohort, Finding, Kind, hashed, read_cohort, some
 from anthropo.learning.duplicates import find_duplicates
 from anthropo.learning.features import Features
-from anthropo.workflows.cohort import PhotoReading, check_photos, read_features, settings_for
+from anthropo.workflows.cohort import EncodingRequest, check_photos
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -39,7 +37,7 @@ Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MapRequest:
+class MapRequest(EncodingRequest):
     """What is drawn of a cohort, and how.
 
     Parameters
@@ -66,10 +64,6 @@ class MapRequest:
     perplexity: float | None = None
     thumbnails: bool = False
     names: bool = False
-    encoder: str = "face-resnet"
-    encoder_weights: str | None = None
-    seed: int = 0
-    reading: PhotoReading = field(default_factory=PhotoReading)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -128,8 +122,7 @@ def map_faces(
     Parameters
     ----------
     cohort : path
-        A table with the columns `photo`, `label` and best also `patient`, or a folder with one subfolder of
-        photos per label.
+        A table or folder of photos, as for `anthropo.train`; a table with the column that makes the groups.
     request : MapRequest, optional
     progress : Progress
 
@@ -152,13 +145,9 @@ def map_faces(
     request = request or MapRequest()
     people = read_cohort(cohort)
     kind = _kind(people, request.by)
-    settings = settings_for(request.reading, photos=[case.photo for case in people.cases])
     findings = check_photos(people)
-    encoder = load_encoder(request.encoder, weights=request.encoder_weights)
-    # the regions of training, whose cache is used again
-    features = read_features(
-        people, request.reading, settings, encoder, DEFAULT_REGIONS, background=True, progress=progress
-    )
+    encoded = request.encode(people, progress)
+    features = encoded.features
     left_out = features.left_out
     findings += tuple(Finding("warning", "photo", reason) for _, reason in left_out)
     if not len(features):
@@ -180,7 +169,7 @@ def map_faces(
         patients=features.patients,
         settings={
             "faces compared by": numbers.described,
-            **({"encoder": encoder.name} if request.source == "embeddings" else {}),
+            **({"encoder": encoded.encoder.name} if request.source == "embeddings" else {}),
             "t-SNE": f"perplexity {made.perplexity:.3g}, seed {made.seed}, started from the components",
             "marks": f"{request.by}, in bands" if groups.ordered else request.by,
             "photos left out": str(len(left_out)),
@@ -194,13 +183,11 @@ def map_faces(
 def _of_duplicates(features: Features) -> list[Finding]:
     """A warning of photographs that are neighbours because they are one."""
     pairs = [f"{p.first} = {p.second}" for p in find_duplicates(features) if not p.same_patient]
-    if not pairs:
-        return []
     text = (
         f"one photograph under different patients: {some(pairs)}. They are neighbours for that alone; give "
         "them the same patient."
     )
-    return [Finding("warning", "duplicate", text)]
+    return [Finding("warning", "duplicate", text)] if pairs else []
 
 
 def _kind(cohort: Cohort, by: str) -> Kind:

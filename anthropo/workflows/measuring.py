@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING
 
 from anthropo.batch.beside import Beside
 from anthropo.batch.inputs import Item, collect
+from anthropo.batch.long import long_rows
 from anthropo.batch.output import Output, by_photo
 from anthropo.batch.patients import PatientRecord, patients, pool_patient
 from anthropo.batch.records import Record
 from anthropo.batch.run import MeasuredFace, run
+from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
 from anthropo.errors import InputError
+from anthropo.face.gate import GateSummary
 from anthropo.face.landmarker import DEFAULT_JITTER, Which
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.scale import ScaleRequest, find_scale, parse_scale
 from anthropo.observation import observe
-from anthropo.photo import MAX_MEGAPIXELS, Photo
+from anthropo.photo import Photo
 from anthropo.settings import Settings
 from anthropo.video import FRAMES
 from anthropo.workflows.progress import Progress, silent
@@ -38,6 +41,7 @@ def measure(
     fine: bool = True,
     force: bool = False,
     max_megapixels: float | None = MAX_MEGAPIXELS,
+    deadline: float | None = DEADLINE,
 ) -> list[Measurement]:
     """Measure the face of one photograph.
 
@@ -48,7 +52,7 @@ def measure(
         Such as ``"sticker=20"``; gives millimetres.
     face : {"one", "largest"}
         With several faces: refuse the photo, or take the largest.
-    jitter, landmark_model, fine, force, max_megapixels
+    jitter, landmark_model, fine, force, max_megapixels, deadline
         As for `anthropo.Settings`.
 
     Returns
@@ -71,7 +75,12 @@ def measure(
     (0.38, 'ex-ex')
     """
     settings = Settings(
-        face=face, jitter=jitter, landmark_model=landmark_model, fine=fine, max_megapixels=max_megapixels
+        face=face,
+        jitter=jitter,
+        landmark_model=landmark_model,
+        fine=fine,
+        max_megapixels=max_megapixels,
+        deadline=deadline,
     )
     seen = observe(photo, settings)
     request = parse_scale(scale) if isinstance(scale, str) else scale
@@ -85,6 +94,7 @@ class MeasuredPhotos:
 
     items: tuple[Item, ...]  # all of them
     records: Mapping[str, list[Record]]  # of this run, by photo
+    gate: GateSummary  # of all measured faces, an earlier run's included
     earlier: int = 0  # photos that an earlier run had finished
     interrupted: bool = False  # by Ctrl-C or a cluster's scheduler
     people: tuple[PatientRecord, ...] = ()  # if these were asked for
@@ -118,15 +128,25 @@ class MeasuredPhotos:
         """What could not be had of measured photos although it was asked for."""
         return [note for record in self._in_order() for note in record.notes]
 
+    @property
+    def remarks(self) -> list[str]:
+        """Of photos whose colours are not quite what their files mean, a sentence each."""
+        remarks = (f"{record.photo}: {record.remark}" for record in self._in_order() if record.remark)
+        return list(dict.fromkeys(remarks))
+
     def _in_order(self) -> Iterator[Record]:
         for path in dict.fromkeys(item.path for item in self.items):
             yield from self.records.get(path, [])
 
-    def to_frame(self) -> pd.DataFrame:
-        """A row for each person, or for each face of each photo; the columns of the CSV output."""
+    def to_frame(self, *, long: bool = False) -> pd.DataFrame:
+        """A row for each person, or for each face of each photo; the columns of the CSV output.
+
+        In long form a row for each measurement of each.
+        """
         import pandas as pd
 
-        return pd.DataFrame([record.to_row() for record in self.people or self.listed])
+        records = self.people or self.listed
+        return pd.DataFrame(list(long_rows(records)) if long else [record.to_row() for record in records])
 
 
 def measure_items(
@@ -167,8 +187,15 @@ def measure_items(
                 advance()
     except KeyboardInterrupt:
         interrupted = True
+    except BaseException:
+        if table:
+            table.release()
+        raise
     if table:
         table.close(items)
+    failed = [record.gate_failed for of_photo in records.values() for record in of_photo if record.ok]
+    before = {item.path for item in items} - records.keys() if table else set()
+    failed += [names for path in before if table for names in table.gate_failed(path)]
     pooled = []
     if not interrupted:
         known = by_photo(table.path, {i.path for i in items}) if table and people else records
@@ -179,6 +206,7 @@ def measure_items(
         earlier=len({item.path for item in items}) - total,
         interrupted=interrupted,
         people=tuple(pooled),
+        gate=GateSummary.of(failed),
     )
 
 
@@ -190,9 +218,11 @@ def measure_table(
     jitter: int = DEFAULT_JITTER,
     landmark_model: str | None = None,
     max_megapixels: float | None = MAX_MEGAPIXELS,
+    deadline: float | None = DEADLINE,
     fine: bool = True,
     force: bool = False,
     texture: bool = False,
+    long: bool = False,
     scale: str | None = None,
     references: Sequence[str] = (),
     sex: str | None = None,
@@ -209,8 +239,12 @@ def measure_table(
         named, a row each; in folders they are passed over.
     jobs : int
         Threads.
-    face, jitter, landmark_model, max_megapixels, fine, force, texture, scale, references, sex, frames
+    face, jitter, landmark_model, max_megapixels, deadline, fine, force, texture, scale, references, sex
         As for `anthropo.Settings`.
+    frames : int
+        As for `anthropo.Settings`.
+    long : bool
+        A row for each measurement of each face, with the columns of `anthropo measure --long`.
     age : float, optional
         Years.
     landmarks : path, optional
@@ -232,11 +266,12 @@ def measure_table(
     --------
     >>> import anthropo
     >>> table = anthropo.measure_table([anthropo.example_photo(), "gone.jpg"], sex="female", age=31)
-    >>> list(table["status"]), f"{table.loc[0, 'intercanthal_width_z_frl-adults']:.1f}"
+    >>> list(table["status"]), f"{table.loc[0, 'intercanthal_width_z_frl__adults']:.1f}"
     (['ok', 'failed'], '-0.1')
     """
     settings = Settings(
-        face=face, jitter=jitter, landmark_model=landmark_model, max_megapixels=max_megapixels, fine=fine,
+        face=face, jitter=jitter, landmark_model=landmark_model, max_megapixels=max_megapixels,
+        deadline=deadline, fine=fine,
         force=force, texture=texture, scale=scale, sex=sex, age=None if age is None else str(age),
         references=(references,) if isinstance(references, str) else tuple(references), frames=frames,
         corrections=None if landmarks is None else Corrections(os.fspath(landmarks)),
@@ -245,7 +280,7 @@ def measure_table(
     items = _named(photos)
     if not items:
         raise InputError("No photograph was named.")
-    return measure_items(items, settings, jobs=jobs).to_frame()
+    return measure_items(items, settings, jobs=jobs).to_frame(long=long)
 
 
 def patient_table(

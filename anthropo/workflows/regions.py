@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anthropo.encoder.encoders import load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS
 from anthropo.learning.cohort import Finding, read_cohort
 from anthropo.learning.cohort_checks import validate
 from anthropo.learning.features import Features
-from anthropo.workflows.cohort import CohortError, PhotoReading, read_features, settings_for
+from anthropo.workflows.cohort import CohortError, EncodingRequest
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RegionsRequest:
+class RegionsRequest(EncodingRequest):
     """How the people of a label are compared with all others.
 
     Parameters
@@ -45,11 +44,7 @@ class RegionsRequest:
     people: int = 100
     permutations: int = 2000
     folds: int = 5
-    encoder: str = "face-resnet"
-    encoder_weights: str | None = None
     allow_duplicates: bool = False
-    seed: int = 0
-    reading: PhotoReading = field(default_factory=PhotoReading)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,8 +81,7 @@ def distinguish(
     Parameters
     ----------
     cohort : path
-        A table with the columns `photo`, `label` and best also `patient`, or a folder with one subfolder of
-        photos per label.
+        A table or folder of labelled photos, as for `anthropo.train`.
     label : str
     request : RegionsRequest, optional
     progress : Progress
@@ -112,16 +106,11 @@ def distinguish(
     from anthropo.groups.regions import discover, pictures, two_groups
 
     request = request or RegionsRequest()
-    reading = request.reading
     people = read_cohort(cohort)
     # before the photos are read
     two_groups([case.label for case in people.cases], [case.patient for case in people.cases], label)
-    settings = settings_for(reading, photos=[case.photo for case in people.cases])
-    encoder = load_encoder(request.encoder, weights=request.encoder_weights)
-    # the regions of training, whose cache is used again
-    features = read_features(
-        people, reading, settings, encoder, DEFAULT_REGIONS, background=True, progress=progress
-    )
+    encoded = request.encode(people, progress)
+    features = encoded.features
     findings = validate(people, features, allow_duplicates=request.allow_duplicates)
     if any(finding.level == "error" for finding in findings):
         raise CohortError(people.source, findings, features.left_out, "cannot be compared")
@@ -129,20 +118,20 @@ def distinguish(
         discovery = discover(
             features,
             label,
-            encoder,
-            settings,
+            encoded.encoder,
+            encoded.settings,
             regions=DEFAULT_REGIONS,
             folds=request.folds,
             most=request.people,
             permutations=request.permutations,
             seed=request.seed,
-            jobs=reading.jobs,
+            jobs=request.reading.jobs,
             on_progress=advance,
         )
     described = {
         "cohort": Path(cohort).name,
         "method": f"{discovery.folds}-fold cross-validation by patient, {label} against all other labels",
-        "encoder": encoder.name,
+        "encoder": encoded.encoder.name,
         "regions": ", ".join(DEFAULT_REGIONS),
         "heatmaps": f"one photo of each of {discovery.maps.n} people and {discovery.maps.n_others} others",
         "photos": f"{len(features)}, {len(features.left_out)} left out",

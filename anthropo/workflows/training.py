@@ -103,4 +103,10 @@ def train(
         evaluations=evaluations,
         command=command,
     )
-    return TrainResult(trained=trained, evaluations=evaluations, findings=material.findings, notes=notes)
+    return TrainResult(
+        trained=trained,
+        evaluations=evaluations,
+        findings=material.findings,
+        notes=notes,
+        gate=features.gate_summary,
+    )

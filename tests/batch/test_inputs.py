@@ -45,7 +45,7 @@ def test_folder_may_itself_lie_in_a_hidden_one(tmp_path: Path, copies: Copies) -
 def test_folder_without_photographs(tmp_path: Path) -> None:
     assert error_of(collect, [str(tmp_path)]) == (
         f"{tmp_path}: no photographs in this folder "
-        "(.bmp, .heic, .heif, .jpe, .jpeg, .jpg, .png, .tif, .tiff, .webp)."
+        "(.bmp, .heic, .heif, .jfif, .jpe, .jpeg, .jpg, .png, .tif, .tiff, .webp)."
     )
 
 
@@ -161,11 +161,6 @@ def test_columns_named_like_results_are_all_kept() -> None:
         (b"photo,age\n,7\n", "the table lists no photograph."),
         (b"photo\nM\xfcller.jpg\n", "not UTF-8 text. Save the table as CSV in UTF-8."),
         (bytes(range(256)), "not UTF-8 text. Save the table as CSV in UTF-8."),
-        ("photo\na.jpg\n".encode("utf-16"), "not UTF-8 text. Save the table as CSV in UTF-8."),
-        (
-            b"photo\n" + b"x" * 200_000,
-            "not a readable CSV (field larger than field limit (131072)).",
-        ),
     ],
 )
 def test_table_that_cannot_be_used(table: Table, text: bytes, message: str) -> None:

@@ -2,9 +2,15 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import os
+import re
 import shutil
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,9 +18,11 @@ import pytest
 from batch_tables import FAST, SOME, Table, count_measured, rows_of, strict_json, table_writer
 from conftest import Copies, Invoke, refused
 
+from anthropo import files
 from anthropo.batch.inputs import Item, collect
 from anthropo.batch.output import Output, as_csv
 from anthropo.batch.run import measure_item
+from anthropo.errors import InputError
 from anthropo.measurement.registry import PIXELS, registry
 from anthropo.settings import Settings
 
@@ -223,15 +231,19 @@ def test_foreign_partial_file_is_refused_and_left_alone(
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "kind"),
+    ("name", "content"),
     [
-        ("out.csv", b"photo,age\na.png,7\n", "KeyError"),
-        ("out.csv", bytes(range(256)), "UnicodeDecodeError"),
-        ("out.json", b"{}", "KeyError"),
-        ("out.json", b'[{"photo": "a"}]', "TypeError"),
-        ("out.json", b'{"photos": [{"photo": {}, "face": 0, "status": "ok"}]}', "TypeError"),
-        ("out.json", b"half a fi", "JSONDecodeError"),
-        ("out.parquet", b"PAR1 or not", "ArrowInvalid"),
+        ("out.csv", b"photo,age\na.png,7\n"),
+        ("out.csv", bytes(range(256))),
+        ("out.csv", b"my notes\n"),
+        ("out.csv", b"name,room\n"),
+        ("out.json", b'{"photos": [{"photo": "a", "face": 0, "status": "ok", "reason": "\\ud800"}]}'),
+        ("out.json", b'{"photos": [{"photo": "a", "face": 0, "status": "ok", "x": NaN}]}'),
+        ("out.json", b"{}"),
+        ("out.json", b'[{"photo": "a"}]'),
+        ("out.json", b'{"photos": [{"photo": {}, "face": 0, "status": "ok"}]}'),
+        ("out.json", b"half a fi"),
+        ("out.parquet", b"PAR1 or not"),
     ],
 )
 def test_foreign_file_is_refused_and_left_alone(
@@ -240,14 +252,12 @@ def test_foreign_file_is_refused_and_left_alone(
     invoke: Invoke,
     name: str,
     content: bytes,
-    kind: str,
     measured: list[str],
 ) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     assert refused(invoke, "measure", astronaut_png, "-o", path) == (
-        f"Error: {path}: exists and is not a table that anthropo wrote ({kind}). "
-        "Choose another name, or delete it.\n"
+        f"Error: {path}: exists and is not a table that anthropo wrote. Choose another name, or delete it.\n"
     )
     assert path.read_bytes() == content
     assert measured == []
@@ -353,3 +363,129 @@ def test_second_run_keeps_permissions_and_links(tmp_path: Path, astronaut_png: P
     assert link.is_symlink()
     assert real.stat().st_mode & 0o777 == 0o600
     assert rows_of(real)[0]["diagnostics_jitter"] == "4"
+
+
+# ------------------------------------------------------------------------ strangers' and users' tables
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "json"])
+@pytest.mark.parametrize("again", [(), ("--jitter", 4)])
+def test_columns_that_a_user_has_added_are_kept(
+    tmp_path: Path, copies: Copies, invoke: Invoke, suffix: str, again: tuple[str, ...]
+) -> None:
+    copies(tmp_path / "photos", "a.png", "b.png")
+    path = tmp_path / f"r.{suffix}"
+    assert invoke("measure", tmp_path / "photos", "-o", path, "--jitter", 2).exit_code == 0
+    if suffix == "json":
+        document = json.loads(path.read_text())
+        for i, row in enumerate(document["photos"]):
+            row["columns"]["note"] = row["mine"] = f"seen {i}"
+        path.write_text(json.dumps(document))
+    else:
+        frame = pd.read_csv(path) if suffix == "csv" else pd.read_parquet(path)
+        frame["note"] = [f"seen {i}" for i in range(2)]
+        frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    copies(tmp_path / "photos", "c.png")
+    assert invoke("measure", tmp_path / "photos", "-o", path, "--jitter", 2, *again).exit_code == 0
+    if suffix == "json":
+        rows = json.loads(path.read_text())["photos"]
+        assert [row.get("mine") for row in rows] == ["seen 0", "seen 1", None]
+        notes = [row["columns"].get("note") for row in rows]
+    else:
+        notes = list((pd.read_csv(path) if suffix == "csv" else pd.read_parquet(path))["note"])
+    assert notes[:2] == ["seen 0", "seen 1"]
+    assert pd.isna(notes[2])
+
+
+def test_table_that_a_spreadsheet_or_r_saved_again_is_continued(
+    tmp_path: Path, copies: Copies, invoke: Invoke, measured: list[str]
+) -> None:
+    copies(tmp_path / "photos", "a.png")
+    path = tmp_path / "r.csv"
+    arguments = ("measure", tmp_path / "photos", "-o", path, "--jitter", 2)
+    assert invoke(*arguments).exit_code == 0
+    original, texts = path.read_bytes(), list(csv.reader(io.StringIO(path.read_text())))
+    header, row = texts
+    comma = [cell.replace(".", ",") if re.fullmatch(r"-?\d+\.\d+", cell) else cell for cell in row]
+    excel = "sep=;\r\n" + "".join(";".join(f'"{c}"' for c in line) + "\r\n" for line in (header, comma))
+    by_r = "".join(
+        ",".join([f'"{name}"', *(f'"{c or "NA"}"' for c in line)]) + "\n"
+        for name, line in (("", header), ("1", row))
+    )
+    for again in (excel, by_r):
+        path.write_text(again)
+        assert invoke(*arguments).exit_code == 0
+        assert path.read_bytes() == original
+    assert len(measured) == 1
+
+
+FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "'=1"]
+
+
+def test_formulas_of_strangers_are_words_in_a_table(tmp_path: Path, copies: Copies, invoke: Invoke) -> None:
+    names = ("=a.png", "b.png", "c.png", "d.png", "e.png", "f.png")
+    copies(tmp_path, *names)
+    text = "photo,@note,number\n"
+    for photo, cell in zip(names, FORMULAS, strict=True):
+        text += f'{photo},"{cell}",-0.5\n'
+    (tmp_path / "t.csv").write_text(text)
+    safe, raw = tmp_path / "safe.csv", tmp_path / "raw.csv"
+    assert invoke("measure", tmp_path / "t.csv", "-o", safe, "--jitter", 1, "--no-fine").exit_code == 0
+    assert (
+        invoke("measure", tmp_path / "t.csv", "-o", raw, "--jitter", 1, "--no-fine", "--raw").exit_code == 0
+    )
+    header, *rows = csv.reader(io.StringIO(safe.read_text()))
+    number = re.compile(r"-?[\d.]+(e-?\d+)?")
+    for cell in (*header, *(cell for row in rows for cell in row)):
+        assert cell[:1] not in "=+-@\t\r" or not cell or number.fullmatch(cell)
+    stripped = [cell.strip() for cell in FORMULAS]
+    assert [row["@note"] for row in rows_of(raw)] == stripped
+    assert [row["'@note"] for row in rows_of(safe)] == [f"'{cell}" for cell in stripped]
+    before = safe.read_bytes()
+    assert invoke("measure", tmp_path / "t.csv", "-o", safe, "--jitter", 1, "--no-fine").exit_code == 0
+    assert safe.read_bytes() == before
+
+
+def test_two_runs_cannot_write_one_table(tmp_path: Path) -> None:
+    first = Output(str(tmp_path / "r.csv"), FAST)
+    with pytest.raises(InputError, match=r"another run is writing this file. Wait for it"):
+        Output(str(tmp_path / "r.csv"), FAST)
+    first.close([])
+    Output(str(tmp_path / "r.csv"), FAST).release()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_rows_of_runs_that_start_together_are_all_there(tmp_path: Path, copies: Copies) -> None:
+    """Whoever comes second waits or is refused; nobody's rows get lost."""
+    photos = copies(tmp_path / "photos", *(f"{i}.png" for i in range(6)))
+    path = tmp_path / "r.csv"
+    record = measure_item(Item(str(photos[0])), FAST)[0]
+    start = threading.Barrier(len(photos))
+
+    def one(photo: Path) -> None:
+        start.wait()
+        while True:
+            try:
+                table = Output(str(path), FAST)
+            except InputError:
+                continue
+            table.add([replace(record, photo=str(photo))])
+            table.close([Item(str(photo))])
+            return
+
+    with ThreadPoolExecutor(len(photos)) as pool:
+        list(pool.map(one, photos))
+    assert sorted(row["photo"] for row in rows_of(path)) == sorted(map(str, photos))
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    """A temporary file of a process that is no more, not one of a process that still writes."""
+    dead = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True
+    )
+    names = [files._temporary(pid) + "-1.tmp" for pid in (dead.stdout.strip(), os.getpid())]
+    for name in names:
+        (tmp_path / name).touch()
+    files._sweep.cache_clear()
+    files.write_atomically(tmp_path / ("x" * 235 + ".csv"), b"data")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([names[1], "x" * 235 + ".csv"])

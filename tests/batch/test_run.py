@@ -34,14 +34,19 @@ def many(tmp_path: Path, copies: Copies) -> Path:
     return tmp_path / "photos"
 
 
-def started(arguments: list[object], partial: Path, *, ignore_sigint: bool = False) -> subprocess.Popen[str]:
+COMMAND = "from anthropo.cli import main; main()"
+
+
+def started(
+    arguments: list[object], partial: Path, *, ignore_sigint: bool = False, program: str = COMMAND
+) -> subprocess.Popen[str]:
     """The command in a process of its own, with at least two photos finished."""
 
     def ignore() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     process = subprocess.Popen(
-        [sys.executable, "-c", "from anthropo.cli import main; main()", *map(str, arguments)],
+        [sys.executable, "-c", program, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -106,6 +111,36 @@ def test_interrupted_run_keeps_finished_photos(
         f"Interrupted: {len(rows)} of {MANY} photos finished and kept in {path}. "
         "Run the same command to continue.\n"
     )
+    assert not partial.exists()
+
+
+STUCK = """
+import time
+from anthropo import threads
+from anthropo.batch import run
+from anthropo.cli import main
+
+measure, threads._PATIENCE = run.measure_item, 0.5
+def stuck(item, *rest):
+    if item.path.endswith("03.png"):
+        time.sleep(3600)
+    return measure(item, *rest)
+run.measure_item = stuck
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_photo_that_is_stuck_does_not_keep_an_interrupted_run(
+    tmp_path: Path, many: Path, number: signal.Signals
+) -> None:
+    path, partial = tmp_path / "out.csv", tmp_path / "out.csv.partial"
+    process = started(["measure", many, "-o", path, "-j", 2], partial, program=STUCK)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert len(rows_of(path)) >= 2
+    assert err.startswith("Interrupted: ")
     assert not partial.exists()
 
 

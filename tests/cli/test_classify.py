@@ -17,6 +17,7 @@ from conftest import Invoke, refused
 
 import anthropo
 from anthropo.learning.model import NONE_OF_THESE
+from anthropo.plain import column_name
 
 COLUMNS = ["patient", "photo", "photos", "status", "reason", "decision", "set", "typicality", "label_1"]
 LABELS = ["control", "synthetic-A", "Zoë syndrome"]
@@ -127,11 +128,13 @@ def test_several_photos_in_a_pipe_are_csv(gallery: Path, rows: list[Row], invoke
     photos = [*of(rows, "synthetic-A")[:3], *of(rows, "control")[:3]]
     result = classified(invoke, gallery, *photos)
     answers = table(result.stdout)
-    assert list(answers[0]) == COLUMNS + [f"probability:{label}" for label in LABELS]
+    assert list(answers[0]) == COLUMNS + [f"probability__{column_name(label)}" for label in LABELS]
     assert [row["photo"] for row in answers] == photos
     assert [row["decision"] for row in answers] == ["synthetic-A"] * 3 + ["control"] * 3
     for row in answers:
-        assert sum(float(row[f"probability:{label}"]) for label in LABELS) == pytest.approx(1, abs=1e-4)
+        assert sum(float(row[f"probability__{column_name(label)}"]) for label in LABELS) == pytest.approx(
+            1, abs=1e-4
+        )
         assert row["patient"] == ""
     assert "ms per photo" in result.stderr
     assert "5.6 million parameters" in result.stderr
@@ -167,7 +170,7 @@ def test_csv_and_parquet_files_agree(gallery: Path, rows: list[Row], tmp_path: P
     a, b = pd.read_csv(tmp_path / "a.csv"), pd.read_parquet(tmp_path / "a.parquet")
     assert list(a) == list(b)
     assert a["decision"].tolist() == b["decision"].tolist()
-    assert a["probability:control"].tolist() == pytest.approx(b["probability:control"].tolist(), rel=1e-4)
+    assert a["probability__control"].tolist() == pytest.approx(b["probability__control"].tolist(), rel=1e-4)
 
 
 def test_photos_of_a_patient_are_pooled(
@@ -227,7 +230,7 @@ def test_failed_photos_have_a_row_and_exit_code_3(
     assert [row["status"] for row in answers] == ["failed", "ok", "failed"]
     assert answers[0]["reason"].startswith(f"{faceless_png}: no face found.")
     assert answers[0]["reason"] in result.stderr
-    assert (answers[2]["photo"], answers[2]["probability:control"]) == ("gone.jpg", "")
+    assert (answers[2]["photo"], answers[2]["probability__control"]) == ("gone.jpg", "")
 
 
 def test_nothing_but_failures_is_exit_code_1(
@@ -343,6 +346,6 @@ def test_in_python(gallery: Path, rows: list[Row], faceless_png: Path) -> None:
     assert [p.decision for p in answers.predictions] == ["synthetic-A"]
     assert [f.photo for f in answers.failed] == [str(faceless_png)]
     table = answers.to_frame()
-    assert list(table.columns) == [*COLUMNS, *(f"probability:{label}" for label in LABELS)]
+    assert list(table.columns) == [*COLUMNS, *(f"probability__{column_name(label)}" for label in LABELS)]
     assert table.status.tolist() == ["ok", "failed"]
     assert any("the model reads age, sex" in note for note in answers.notes)

@@ -27,6 +27,7 @@ from anthropo.face.weights import locate
 from anthropo.measurement.registry import registry
 from anthropo.measurement.texture import lbp
 from anthropo.photo import read_photo
+from anthropo.plain import column_name
 from anthropo.reference.tables import COLUMNS, DEFAULT_REFERENCE, shipped_references
 from anthropo.settings import Settings
 
@@ -128,7 +129,7 @@ def test_sex_and_age_give_scores_by_the_default_reference(
     (lips,) = record["measurements"]["mrd1_R"]["z"]
     assert lips["reason"]
     forced = measure_table(str(astronaut_png), jitter=2, sex="female", age=31, force=True)
-    assert math.isfinite(forced.loc[0, f"mouth_width_z_{DEFAULT_REFERENCE}"])
+    assert math.isfinite(forced.loc[0, f"mouth_width_z_{column_name(DEFAULT_REFERENCE)}"])
 
 
 def test_one_reference_of_ones_own(tmp_path: Path, astronaut_png: Path, reference: Reference) -> None:
@@ -165,7 +166,7 @@ def test_disagreement_of_two_references_is_shown(
 
 def test_same_reference_twice_is_one(astronaut_png: Path) -> None:
     twice = measure_table(str(astronaut_png), jitter=2, sex="f", age=31, references=[DEFAULT_REFERENCE] * 2)
-    assert list(twice).count(f"{NAME}_z_{DEFAULT_REFERENCE}") == 1
+    assert list(twice).count(f"{NAME}_z_{column_name(DEFAULT_REFERENCE)}") == 1
     assert twice.loc[0, "disagreements"] == ""
 
 
@@ -270,7 +271,7 @@ def test_a_table_that_says_odd_things_of_people_loses_nothing(
     expected = [f"{tmp_path}/p{i}.png: {note}" if note else "" for i, note in enumerate(notes)]
     assert [row["notes"] for row in rows] == expected
     assert result.stderr.splitlines() == [*filter(None, expected), f"{out}: 7 of 7 photos measured."]
-    column = f"{NAME}_z_{DEFAULT_REFERENCE}"
+    column = f"{NAME}_z_{column_name(DEFAULT_REFERENCE)}"
     assert [bool(row[column]) for row in rows] == [True] + [False] * 6
 
 
@@ -299,7 +300,7 @@ def test_one_photo_with_two_sexes_or_ages_gets_no_scores(
         rows = table(out)
         assert [(row["sex"], row["status"]) for row in rows] == [("f", "ok"), ("m", "ok")]
         for row in rows:
-            assert row[f"{NAME}_z_{DEFAULT_REFERENCE}"] == ""
+            assert row[f"{NAME}_z_{column_name(DEFAULT_REFERENCE)}"] == ""
             assert row["notes"] == (
                 f"{astronaut_png}: listed with different sex or age (female 31; male 31), no z-scores that "
                 "depend on it."
@@ -537,4 +538,4 @@ def test_scale_and_reference_as_plain_text(astronaut_png: Path) -> None:
     assert 75 < width.value < 100
     row = measure_table(astronaut_png, references=DEFAULT_REFERENCE, sex="f", age=30, jitter=2).iloc[0]
     assert "grade" in row["references"]
-    assert math.isfinite(row[f"{NAME}_z_{DEFAULT_REFERENCE}"])
+    assert math.isfinite(row[f"{NAME}_z_{column_name(DEFAULT_REFERENCE)}"])

@@ -146,6 +146,11 @@ def test_a_photo_that_the_gate_voids_is_not_judged(
     assert re.match(r"The photo gate finds the photo unfit, which voids \d+ of \d+ ", made["voided"])
     assert made["decision"] is None
     assert made["labels"] == made["ranked"] == made["set"] == made["changes"] == []
+    answers = tmp_path / "answers.json"
+    assert invoke("classify", "--model", models("strangers"), blurred, "-o", answers).exit_code == 1
+    (answer,) = json.loads(answers.read_text())  # the two commands agree on what is unfit
+    assert (answer["status"], answer["reason"]) == ("failed", f"{blurred}: {made['voided']}")
+    assert invoke("classify", "--model", models("strangers"), blurred, "--force").exit_code == 0
     forced = told(invoke, tmp_path / "why.json", "--model", models("strangers"), blurred, "--force")
     assert forced["voided"] is None
     assert forced["labels"]

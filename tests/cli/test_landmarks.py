@@ -267,6 +267,10 @@ def without(saved: Document, *points: str) -> Document:
             "p0: nan is no number, a number for x and for y is needed.",
         ),
         (
+            lambda s: {**s, "points": [{**s["points"][0], "y": 10**400}, *s["points"][1:]]},
+            f"p0: {10**400} is no number, a number for x and for y is needed.",
+        ),
+        (
             lambda s: {**s, "points": [{**s["points"][0], "found": [1]}, *s["points"][1:]]},
             "p0: [1] is no pair, a number for x and for y is needed.",
         ),

@@ -498,3 +498,26 @@ def test_all_of_a_csv_fails_with_exit_code_one(tmp_path: Path, invoke: Invoke) -
     result: Any = invoke("measure", tmp_path / "a.csv")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == f"{tmp_path}/gone.png: no such file.\n"
+
+
+def test_closed_output_is_no_traceback(astronaut_png: Path) -> None:
+    command = f"exec {sys.executable} -c 'from anthropo.cli import main; main()' measure {astronaut_png} >&-"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "parquet"])
+def test_a_cohort_ends_with_how_it_did_at_the_photo_gate(
+    copies: Copies, tmp_path: Path, invoke: Invoke, suffix: str
+) -> None:
+    copies(tmp_path / "photos", "a.png", "b.png")
+    expected = [
+        "photo gate: 2 of 2 photos (100 %) failed the photo gate.",
+        "  mouth open: 2 photos (100 %); close the mouth",
+        "  smile: 2 photos (100 %); keep a neutral expression",
+    ]
+    for _ in range(2):  # of the second run all photos are an earlier one's
+        result = invoke("measure", tmp_path / "photos", "-o", tmp_path / f"r.{suffix}", "--jitter", 2)
+        assert result.stderr.splitlines()[-3:] == expected
+    assert invoke("measure", tmp_path / "photos", "-o", tmp_path / "r.html", "--jitter", 2).exit_code == 0
+    assert "mouth open: 2 photos (100 %); close the mouth" in (tmp_path / "r.html").read_text()

@@ -45,6 +45,9 @@ def test_one_row_per_person(tmp_path: Path, cohort: Cohort, invoke: Invoke) -> N
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr == (
         f"{out}: 2 of 2 people measured.\n{tmp_path}/people.photos.json: 3 of 3 photos measured.\n"
+        "photo gate: 3 of 3 photos (100 %) failed the photo gate.\n"
+        "  mouth open: 3 photos (100 %); close the mouth\n"
+        "  smile: 3 photos (100 %); keep a neutral expression\n"
     )
     one, two = rows_of(out.read_text())
     assert (one["patient"], one["status"], one["photos_measured"]) == ("p1", "ok", "2")
@@ -63,7 +66,7 @@ def test_one_row_per_person(tmp_path: Path, cohort: Cohort, invoke: Invoke) -> N
     width = float(one["intercanthal_width_hi"]) - pooled
     assert width < np.mean([m["hi"] - m["value"] for m in (a, b)])
     # z-scores are those of the pooled value, under the pooled interval
-    z = [float(one[f"intercanthal_width_z_frl-adults{end}"]) for end in ("_lo", "", "_hi")]
+    z = [float(one[f"intercanthal_width_z_frl__adults{end}"]) for end in ("_lo", "", "_hi")]
     alone = [m["z"][0] for m in (a, b)]
     assert min(m["z"] for m in alone) <= z[1] <= max(m["z"] for m in alone)
     assert z[2] - z[0] <= max(m["hi"] - m["lo"] for m in alone)

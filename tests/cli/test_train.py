@@ -183,7 +183,7 @@ def test_labels_with_spaces_and_unicode(synthetic: Path, tmp_path: Path, invoke:
 
 def test_empty_label(tmp_path: Path, invoke: Invoke) -> None:
     table = write(tmp_path / "c.csv", nobody("a", " ", "b"))
-    sentence = f"Error: {table}: the label is empty in row 3."
+    sentence = f"Error: {table}: the label is missing in row 3."
     refused(invoke, "train", table, "-o", tmp_path / "m", says=sentence)
 
 

@@ -289,6 +289,19 @@ def test_any_network_of_timm_with_local_weights(
     assert not encoder.commercial_use  # nobody knows
 
 
+@pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.", "module._orig_mod."])
+def test_weights_of_a_wrapped_network(tiny: torch.nn.Module, tmp_path: Path, prefix: str) -> None:
+    state = tiny.state_dict()
+    torch.save({prefix + k: v for k, v in state.items()}, tmp_path / "dp.pth")
+    torch.save(state, tmp_path / "plain.pth")
+    chips = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
+    plain, wrapped = (load_encoder(TINY, weights=tmp_path / name) for name in ("plain.pth", "dp.pth"))
+    np.testing.assert_array_equal(
+        plain.encode(chips[:, : plain.size, : plain.size], mirror=False),
+        wrapped.encode(chips[:, : plain.size, : plain.size], mirror=False),
+    )
+
+
 def test_a_safetensors_file_may_begin_like_a_pickle(tiny: torch.nn.Module, tmp_path: Path) -> None:
     from safetensors.torch import save
 

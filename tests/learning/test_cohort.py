@@ -98,7 +98,7 @@ def test_rows_without_a_patient_are_named(table: Table) -> None:
 def test_empty_labels_are_refused_by_row(table: Table) -> None:
     # rows as a spreadsheet numbers them: an empty line and a cell of two lines count
     path = table('photo,label,note\na.png,x,"two\nlines"\n\nb.png, ,\nc.png,,\n')
-    assert "the label is empty in rows 4, 5." in refusal(path)
+    assert "the label is missing in rows 4, 5." in refusal(path)
 
 
 def test_many_empty_labels_are_cut_short(table: Table) -> None:
@@ -194,7 +194,7 @@ def test_typed_cells() -> None:
     numbers = typed(["1,5", "-2e3", "N/A", "1_000", "inf"], "number")
     assert numbers[:2] == [1.5, -2000.0]
     assert all(math.isnan(v) for v in numbers[2:])  # type: ignore[arg-type]
-    assert typed(["north", "", "null", "none"], "category") == ["north", None, None, "none"]
+    assert typed(["north", "", "null", "none"], "category") == ["north", None, None, None]
 
 
 @pytest.mark.parametrize(

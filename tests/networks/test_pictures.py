@@ -44,6 +44,9 @@ def test_kept_or_read_again_pictures_are_the_same(table: Path) -> None:
     assert kept.kept is not None
     assert again.kept is None
     np.testing.assert_array_equal(kept.of([3, 0], "image"), again.of([3, 0], "image"))
+    threads = look(table, recipe, memory=0.0, jobs=3).pictures
+    rows = list(range(len(LABELS)))[::-1]
+    np.testing.assert_array_equal(threads.of(rows, "image"), again.of(rows, "image"))
     assert len(features) == len(LABELS)
 
 

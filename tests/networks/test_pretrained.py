@@ -77,6 +77,15 @@ def test_a_file_of_weights(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["dp.pth", "last.ckpt", "checkpoint.pth.tar"])
+def test_weights_as_a_training_program_saves_them(tmp_path: Path, name: str) -> None:
+    donor, own = body("resnet50"), body("resnet50")
+    state = {f"module.{key}": value for key, value in donor.network.state_dict().items()}
+    torch.save({"epoch": 3, "model_state_dict": state}, tmp_path / name)
+    warm_start(own, "resnet50", "image", str(tmp_path / name))
+    np.testing.assert_array_equal(flat(own), flat(donor))
+
+
 def test_another_network_of_anthropo(tmp_path: Path) -> None:
     spec: dict[str, Any] = {"task": "labels", "backbone": "deepgestalt", "channels": 1, "outputs": 2}
     spec |= {"dropout": 0.5, "head": "linear"}

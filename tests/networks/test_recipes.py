@@ -9,6 +9,8 @@ import pytest
 
 from anthropo.errors import InputError
 from anthropo.networks.recipes import RECIPES, Parameters, as_toml, load_recipe
+from anthropo.workflows.cohort import PhotoReading
+from anthropo.workflows.finetuning import FinetuneRequest
 
 try:
     import tomllib
@@ -164,3 +166,39 @@ def test_a_file_that_cannot_be_used(tmp_path: Path, name: str, text: str, senten
     assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="no such file"):
         load_recipe("deepgestalt", tmp_path / "none.toml")
+
+
+def test_a_warm_start_chooses_its_backbone_also_without_faces() -> None:
+    """Whose pictures may be smaller than those of the recipe's own backbone."""
+    request = FinetuneRequest(
+        recipe="skin-five",
+        warm_start="efficientnet-lite0",
+        changes=("size=64",),
+        reading=PhotoReading(no_face=True),
+    )
+    parameters = request.load_recipe().parameters
+    assert (parameters.backbone, parameters.size, parameters.views) == ("efficientnet-lite0", 64, ("image",))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.toml", "x = " + "[" * 20_000 + "]" * 20_000, "not valid TOML (nested too deeply)"),
+        ("a.toml", "epochs = " + "9" * 5_000, "not valid TOML"),
+        ("a.yaml", "x: " + "[" * 20_000 + "]" * 20_000, "not valid YAML (nested too deeply)"),
+        ("a.yaml", "a: &a [x, x]\nb: &b [*a, *a]\n", "holds an alias (*name)"),
+        ("a.yaml", "epochs: " + "9" * 5_000, "not valid YAML"),
+        ("a.toml", "# " + "x" * 200_000, "too long for a parameter file"),
+    ],
+)
+def test_hostile_parameter_file_is_one_sentence(tmp_path: Path, name: str, text: str, message: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_recipe("skin-five", path, ())
+    assert str(caught.value).startswith(f"{path}: {message}")
+
+
+def test_number_of_thousands_of_digits_is_refused() -> None:
+    with pytest.raises(InputError, match="epochs"):
+        load_recipe("skin-five", None, ("epochs=" + "9" * 5_000,))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +21,7 @@ from anthropo.networks.network import decided, flat
 from anthropo.networks.objective import Batch, Objective, contrastive, monitored
 from anthropo.networks.pictures import Pictures
 from anthropo.networks.recipes import Recipe
-from anthropo.networks.training_loop import Step, device_of
+from anthropo.networks.training_loop import Step, device_of, exact
 from anthropo.networks.training_set import training_set
 from anthropo.networks.units import units_of
 
@@ -212,6 +213,26 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     assert len(done) < len(whole.network.about["history"]["image"])  # what was done was not done again
 
 
+def test_an_interrupted_training_in_half_precision_goes_on(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU: the scale of the gradients, which grows and shrinks, is part of the checkpoint."""
+    monkeypatch.setattr("anthropo.networks.training_loop._mixed", lambda *_: True)
+    recipe = small("skin-five", "epochs=3")
+    whole = run(table, recipe, tmp_path / "a")
+    with pytest.raises(Stopped):
+        run(table, recipe, tmp_path / "b", report=stop_at(1))
+    with np.load(tmp_path / "b" / "image.npz", allow_pickle=False) as file:
+        assert json.loads(bytes(file["meta"]))["scaler"]["scale"] > 0
+    again = run(table, recipe, tmp_path / "b")
+    np.testing.assert_array_equal(flat(again.network.modules[0]), flat(whole.network.modules[0]))
+    monkeypatch.undo()
+    full = run(table, recipe, tmp_path / "c")
+    losses = [e["loss"] for e in whole.network.about["history"]["image"]]
+    assert losses[-1] < losses[0]
+    assert full.network.about["history"]["image"][0]["loss"] == pytest.approx(losses[0], rel=0.05)
+
+
 @pytest.mark.parametrize("report", [stop_at(1, stage="identity"), stop_at(1, stage="identity, settling")])
 def test_an_interrupted_identity_stage_goes_on(tmp_path: Path, report: Callable[[Step], None]) -> None:
     patients = [f"p{i // 4}" for i in range(60)]
@@ -355,8 +376,35 @@ def test_a_device_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert device_of().type == "cpu"
-    with pytest.raises(InputError, match=r"device cuda: not on this computer. Choose from cpu"):
-        device_of("cuda")
+    for name in ("cuda", "cuda:first", "gpu"):
+        with pytest.raises(InputError, match=rf"device {name}: not on this computer. Choose from cpu"):
+            device_of(name)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert (device_of().type, device_of("cuda:1").index) == ("cuda", 1)
+    with pytest.raises(InputError, match=r"device cuda:2: .+ Choose from cuda, cuda:0, cuda:1, cpu\."):
+        device_of("cuda:2")
+
+
+def test_a_gpu_is_exact_only_while_it_trains() -> None:
+    flags: Any = torch.backends.cudnn
+    before = flags.deterministic, flags.benchmark, flags.allow_tf32
+    with exact(CPU):
+        assert (flags.deterministic, flags.benchmark, flags.allow_tf32) == before
+    with exact(torch.device("cuda")):
+        assert (flags.deterministic, flags.benchmark, flags.allow_tf32) == (True, False, False)
+    assert (flags.deterministic, flags.benchmark, flags.allow_tf32) == before
+
+
+def test_a_batch_that_is_too_large_for_the_device(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise torch.cuda.OutOfMemoryError("tried to allocate")
+
+    monkeypatch.setattr(Objective, "loss", full)
+    with pytest.raises(InputError, match=r"memory of the device cpu .+ batch of 8 .+changes='batch=4'"):
+        run(table, small("skin-five"), tmp_path / "c")
 
 
 # ---------------------------------------------------------------------------------------------- the loss

@@ -19,8 +19,8 @@ from anthropo.measurement.compute import Measurement
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import Scale
 from anthropo.reference.growth import Growth, age_span, grow
+from anthropo.reference.hpo import hpo_terms
 from anthropo.reference.phenopacket import _UNITS, as_json, iso_age, phenopacket
-from anthropo.reference.rules import hpo_terms
 from anthropo.reference.tables import load_reference
 from anthropo.reference.traits import ABSENT, BORDERLINE, NOT_ASSESSED, PRESENT, Trait, call_traits
 from anthropo.reference.zscore import ZScore, score
@@ -108,17 +108,17 @@ def test_what_was_measured_by_hand_has_its_own_codes(patient: Case) -> None:
 
 def test_features_are_what_is_present_or_absent_and_nothing_else(patient: Case) -> None:
     assert {t.status for t in patient.traits} >= {PRESENT, ABSENT, BORDERLINE, NOT_ASSESSED}
-    sides = {"Right": "R", "Left": "L"}
-    read = {
-        (f.type.id, sides[f.modifiers[0].label] if f.modifiers else "mid", f.excluded)
-        for f in patient.packet.phenotypic_features
-    }
-    expected = {
-        (t.hpo_id, t.side, t.status == ABSENT) for t in patient.traits if t.status in (PRESENT, ABSENT)
-    }
-    assert read == expected
-    assert ("HP:0000637", "R", False) in read  # long palpebral fissure, right
-    assert ("HP:0000252", "mid", False) in read  # microcephaly
+    settled = {(t.hpo_id, t.status) for t in patient.traits if t.status in (PRESENT, ABSENT)}
+    for f in patient.packet.phenotypic_features:
+        assert (f.type.id, ABSENT if f.excluded else PRESENT) in settled
+    read = {f.type.id: f for f in patient.packet.phenotypic_features}
+    wide = read["HP:0000637"]  # long palpebral fissure
+    assert [m.label for m in wide.modifiers] == ["Right"]
+    assert not wide.excluded
+    (left,) = (t for t in patient.traits if (t.hpo_id, t.side) == ("HP:0000637", "L"))
+    assert wide.description.endswith(f" Left: {left.status}.")
+    assert not read["HP:0000252"].excluded  # microcephaly
+    assert not read["HP:0000252"].modifiers
 
 
 def test_every_term_is_one_of_the_release(patient: Case) -> None:
@@ -166,6 +166,18 @@ def test_every_prefix_is_declared(patient: Case) -> None:
     assert meta.phenopacket_schema_version == "2.0"
     assert meta.created.ToDatetime(tzinfo=timezone.utc) == CREATED
     assert meta.created_by == f"anthropo {anthropo.__version__}"
+
+
+def test_below_two_years_birth_at_term_is_assumed_and_said() -> None:
+    def descriptions(age: str) -> list[str]:
+        growth = [
+            grow("head_circumference", 46.0, sex="female", age=age_span(age)),
+            grow("height", 80.0, sex="female", age=age_span(age)),
+        ]
+        return [m["description"] for m in phenopacket("x", [], [], [], growth)["measurements"]]
+
+    assert all(words.endswith("; birth at term is assumed") for words in descriptions("18m"))
+    assert not any("term" in words for words in descriptions("2.0"))
 
 
 def test_the_subject(patient: Case) -> None:

@@ -13,14 +13,13 @@ from anthropo.files import write
 from anthropo.learning.card import describe
 from anthropo.measurement.registry import Entry, registry
 from anthropo.reference.traits import BORDERLINE, LOOK, PRESENT
-from anthropo.report import rendering
+from anthropo.report import rendering, tables
 from anthropo.report.answers import probability_words, set_words
+from anthropo.report.explanation import words
 from anthropo.report.explanation.document import EVERYTHING, Disclosure, Document, document, heat_label
 from anthropo.report.explanation.pictures import chart, pictures
-from anthropo.report.explanation.words import against_words, bars, changes_words, signed, standard_words
 from anthropo.report.figures import REGION_COLOURS
 from anthropo.report.rendering import as_json, embedded, jpeg, png
-from anthropo.report.tables import number, sign
 from anthropo.report.traits import evidence_words, worth_a_line
 from anthropo.workflows.explain import Case
 
@@ -43,10 +42,10 @@ def write_explanation(
     notes : sequence of str
         Sentences at the head of a page.
 
-    Returns
-    -------
-    None
-        An InputError is raised if the file cannot be written.
+    Raises
+    ------
+    InputError
+        If the page, document or chart cannot be written.
 
     Examples
     --------
@@ -70,7 +69,7 @@ def write_explanation(
 def page(case: Case, disclosure: Disclosure, made: Document) -> str:
     """The explanation as one HTML page that needs nothing else."""
     trained = case.trained
-    charts = {e.label: bars(e) for e in case.explanation.labels}
+    charts = {e.label: words.bars(e) for e in case.explanation.labels}
     limits = {
         label: max((abs(bar.log_odds) for bar in chart if bar.kind == "measurement"), default=0.0)
         for label, chart in charts.items()
@@ -90,17 +89,13 @@ def page(case: Case, disclosure: Disclosure, made: Document) -> str:
         png=lambda picture: embedded(png(picture)),
         heat_label=heat_label(case) if case.heat is not None else "",
         colours=REGION_COLOURS,
-        number=number,
+        tables=tables,
+        words=words,
         probability=probability_words,
-        sign=sign,
-        signed=signed,
-        against=against_words,
-        changes=changes_words(case),
         traits=[(t, evidence_words(t)) for t in case.traits if t.status in _LISTED and worth_a_line(t)],
         sides={"R": ", right", "L": ", left"},
         regions=_by_region(made),
         references=case.record.grades if case.record else {},
-        standard=standard_words(trained),
         training_z=lambda name, value: training_z(trained, name, value),
         strip=lambda name: _strip(case, name),
         profile=trained.profile,

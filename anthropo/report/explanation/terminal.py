@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 
-import click
-
 from anthropo.errors import parameter
+from anthropo.plain import say
 from anthropo.report.answers import print_answer
 from anthropo.report.explanation.words import against_words, bars, changes_words, measured_words, signed
 from anthropo.workflows.explain import Case
@@ -19,17 +18,17 @@ def print_explanation(case: Case, top: int) -> None:
     from rich.text import Text
 
     record = case.record
-    for sentence in (*case.left_out, *(record.notes if record else ())):
-        click.secho(sentence, fg="yellow", err=True)
+    for sentence in (*case.left_out, *((*record.notes, record.remark) if record else ())):
+        say(sentence, fg="yellow", err=True)
     if case.voided:
-        click.secho(f"{case.photo.source}: {case.voided}", fg="yellow")
+        say(f"{case.photo.source}: {case.voided}", fg="yellow")
         force = parameter("force", True)
-        click.secho(f"Nothing is suggested: take another photo, or pass {force}.", bold=True)
+        say(f"Nothing is suggested: take another photo, or pass {force}.", bold=True)
         return
     print_answer(case.prediction, case.trained, top)
     for check in record.gate if record else ():
         if not check.ok:
-            click.secho(f"gate: {check.name.replace('_', ' ')}: {check.advice}", fg="yellow")
+            say(f"gate: {check.name.replace('_', ' ')}: {check.advice}", fg="yellow")
     console = Console(highlight=False, markup=False, width=None if os.isatty(1) else 120)
     shown = list(case.explanation.labels)
     if len(case.trained.manifest.get("labels") or ()) == 2 and case.trained.task == "labels":
@@ -37,9 +36,9 @@ def print_explanation(case: Case, top: int) -> None:
         shown = [e for i, e in enumerate(shown) if i == 0 or e.how != "trained"]
     results = record.results if record else {}
     for explained in shown:
-        click.echo()
-        click.secho(f"{explained.label}  {signed(explained.log_odds)}", bold=True, nl=False)
-        click.echo(f"  {against_words(explained)}")
+        say()
+        say(f"{explained.label}  {signed(explained.log_odds)}", bold=True, nl=False)
+        say(f"  {against_words(explained)}")
         table = Table(box=None, pad_edge=False, show_header=False)
         for justify in ("left", "right", "left", "left"):
             table.add_column(justify=justify)
@@ -54,10 +53,8 @@ def print_explanation(case: Case, top: int) -> None:
             table.add_row(Text(bar.name), signed(bar.log_odds), Text(blocks, style=colour), Text(note))
         table.add_row(Text("log-odds", style="bold"), Text(signed(explained.log_odds), style="bold"), "", "")
         console.print(table)
-    click.echo()
-    click.secho("What would change the decision", bold=True)
+    say()
+    say("What would change the decision", bold=True)
     for sentence in changes_words(case):
-        click.echo(sentence)
-    click.secho(
-        "Red speaks for the label, blue against it. Add -o FILE.html for heatmaps and a report.", dim=True
-    )
+        say(sentence)
+    say("Red speaks for the label, blue against it. Add -o FILE.html for heatmaps and a report.", dim=True)

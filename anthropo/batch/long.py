@@ -1,0 +1,78 @@
+"""Results in long form: a row for each measurement of each face."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from anthropo.batch.output import encode
+from anthropo.batch.patients import PatientRecord
+from anthropo.batch.records import MeasuredRecord, Record, Row
+from anthropo.errors import InputError
+from anthropo.files import write
+from anthropo.measurement.compute import Measurement
+
+#: The columns, in order. `patient` stands in place of `photo` and `face` where people were pooled.
+COLUMNS = (
+    *("photo", "face", "measurement", "value", "lo", "hi", "unit"),
+    *("z", "z_lo", "z_hi", "reference", "grade", "status", "reason"),
+)
+_SUFFIXES = (".csv", ".parquet")
+
+
+def long_rows(records: Iterable[MeasuredRecord]) -> Iterator[Row]:
+    """The results of faces or people in long form.
+
+    A measurement has a row for each reference that it is compared with, or one without; where there is a
+    scale, lengths have rows in millimetres as well. What was not measured has one row with the reason.
+    `status` is ok, void (a value that could not be had, with the reason) or failed.
+    """
+    for record in records:
+        whose = _whose(record)
+        if not record.ok:
+            yield {**whose, **dict.fromkeys(COLUMNS[2:]), "status": "failed", "reason": record.reason}
+        for name, result in record.results.items():
+            values = [value for value in (result.measured, result.in_mm) if value]
+            for value in values:
+                scores = [z for z in result.scores if (z.unit or values[0].unit) == value.unit]
+                for z in scores or (None,):
+                    score = (z.z, z.z_lo, z.z_hi, z.reference, z.grade) if z else (None,) * 5
+                    yield {
+                        **whose,
+                        "measurement": name,
+                        **{key: _number(getattr(value, key)) for key in ("value", "lo", "hi")},
+                        "unit": value.unit,
+                        **dict(zip(COLUMNS[7:12], map(_number, score), strict=True)),
+                        "status": _status(value),
+                        "reason": value.reason or (z.reason if z else ""),
+                    }
+
+
+def _whose(record: MeasuredRecord) -> Row:
+    if isinstance(record, PatientRecord):
+        return {"patient": record.patient}
+    if not isinstance(record, Record):
+        raise TypeError(f"{type(record).__name__} is neither of a photo nor of a person")
+    return {"photo": record.photo, "face": record.index}
+
+
+def _status(value: Measurement) -> str:
+    return "ok" if math.isfinite(value.value) else "void"
+
+
+def _number(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def long_path(name: str) -> Path:
+    """The path of a table in long form; an InputError if it is of another kind."""
+    path = Path(name)
+    if path.suffix.lower() not in _SUFFIXES:
+        raise InputError(f"{name}: a table in long form ends in .csv or .parquet.")
+    return path
+
+
+def write_long(path: Path, records: Iterable[MeasuredRecord]) -> None:
+    """Write results in long form, as CSV or Parquet by the suffix."""
+    write(path, encode(list(long_rows(records)), path.suffix.lower()))

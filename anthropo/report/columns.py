@@ -1,0 +1,58 @@
+"""The data dictionary: what every column of every table means, as data and as a page."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from anthropo.files import packaged_table, write
+
+_HEAD = """# Columns of every table
+
+Made by `python -m anthropo.report.columns docs` from `anthropo/report/columns.csv`; a test fails when they
+differ, or when a table has a column that is not here. `{measurement}` stands for the id of a measurement in
+[atlas.md](atlas.md), `{reference}` and `{label}` for names. Other columns of a cohort's table are passed
+through; one that has the name of a result becomes `input_NAME`. In CSV, cells that begin with =, +, - or @
+and are no number get an apostrophe, so that no spreadsheet takes them for a formula; `--raw` leaves them as
+they are.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column, or a family of columns, of a table."""
+
+    table: str
+    column: str  # with {…} where names vary
+    unit: str
+    meaning: str
+
+    def matches(self, name: str) -> bool:
+        """Whether a column of this name is meant."""
+        pattern = re.sub(r"\\\{\w+\\\}", r"\\w+", re.escape(self.column))
+        return re.fullmatch(pattern, name) is not None
+
+
+@lru_cache(maxsize=1)
+def dictionary() -> tuple[Column, ...]:
+    """Every column that anthropo writes."""
+    return tuple(Column(**row) for row in packaged_table("anthropo.report", "columns.csv"))
+
+
+def markdown() -> str:
+    """The page docs/columns.md."""
+    lines = [_HEAD.rstrip()]
+    table = ""
+    for one in dictionary():
+        if one.table != table:
+            table = one.table
+            lines += ["", f"## {table}", "", "| column | unit | meaning |", "|---|---|---|"]
+        lines.append(f"| `{one.column}` | {one.unit} | {one.meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]) / "columns.md", markdown())

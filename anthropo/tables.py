@@ -1,0 +1,223 @@
+"""Tables that people bring: delimited text as R, Excel and others write it, and Excel workbooks."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import os
+import unicodedata
+import warnings
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from anthropo.errors import InputError
+from anthropo.files import MOST_TEXT, read_regular, read_text
+
+#: Kinds of tables that are read.
+SUFFIXES_READ = (".csv", ".tsv", ".xlsx")
+#: Kinds of tables that are recognised, so that a message can say what to do.
+SUFFIXES_FOREIGN = (".xls", ".xlsm", ".ods", ".numbers", ".sav", ".rds", ".parquet")
+
+# what people, R, pandas, Excel, SQL and SAS write for a missing value, in small letters
+_MISSING = frozenset({"", "na", "n/a", "nan", "null", "#n/a", "#na", "<na>", "none", ".", "-"})
+_LARGEST_WORKBOOK = 200_000_000  # bytes of its unpacked members
+
+Row = tuple[int, list[str]]  # its number, as a spreadsheet counts, and its cells
+
+
+def missing(cell: str) -> bool:
+    """Whether a cell stands for a missing value.
+
+    Examples
+    --------
+    >>> [missing(cell) for cell in ("NA", "#N/A", "-", "0")]
+    [True, True, True, False]
+    """
+    return cell.strip().casefold() in _MISSING
+
+
+def given(cell: str) -> str:
+    """A cell's text in one spelling of accented letters (NFC); empty where the value is missing."""
+    return "" if missing(cell) else unicodedata.normalize("NFC", cell).strip()
+
+
+def is_table(name: str | os.PathLike[str]) -> bool:
+    """Whether a file is a table by its name."""
+    return os.fspath(name).lower().endswith(SUFFIXES_READ)
+
+
+def read_rows(path: Path, column: str = "") -> list[Row]:
+    """The rows of a table that are not blank; the first of them is the header.
+
+    Parameters
+    ----------
+    path : Path
+        Text delimited by commas, semicolons or tabs, with or without Excel's line ``sep=;``, or an Excel
+        workbook, whose first sheet is read.
+    column : str
+        A column that the table should have, by which the delimiter is recognised.
+
+    Returns
+    -------
+    list of (int, list of str)
+        Number and cells of each row. A row that holds line breaks counts once, as in a spreadsheet.
+
+    Raises
+    ------
+    InputError
+        Naming the row that cannot be understood.
+    """
+    suffix = path.suffix.lower()
+    if suffix in SUFFIXES_FOREIGN and path.exists():
+        raise InputError(f"{path}: a {suffix} file is not read. Save the table as CSV in UTF-8, or as .xlsx.")
+    rows = _workbook(path) if suffix == ".xlsx" else _delimited(path, column)
+    return [(number, cells) for number, cells in enumerate(rows, start=1) if any(c.strip() for c in cells)]
+
+
+def _delimited(path: Path, column: str) -> Iterator[list[str]]:
+    text = read_text(path)
+    if (nul := text.find("\0")) >= 0:
+        line = text.count("\n", 0, nul) + 1
+        raise InputError(f"{path}, line {line}: holds a NUL character. Save the table as CSV in UTF-8.")
+    first, _, rest = text.partition("\n")
+    if first.strip().lower().startswith("sep=") and len(first.strip()) == len("sep=;"):
+        delimiter, text = first.strip()[-1], rest  # Excel does not count this line either
+    else:
+        delimiter = _delimiter(text, column)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    header = number = 0
+    while True:
+        number, above = number + 1, reader.line_num
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise InputError(f"{path}, row {number}: {_fault(error)}") from None
+        header = header or len(cells)
+        if reader.line_num > above + 1 and len(cells) != header:
+            raise InputError(
+                f"{path}, row {number}: holds line breaks, and {len(cells)} cells where the header has "
+                f"{header}. A quote was probably never closed: close it, or delete it."
+            )
+        yield cells
+
+
+def _delimiter(text: str, column: str) -> str:
+    """The delimiter that yields the column, else the commonest."""
+    header = next((line for line in text.splitlines() if line.strip()), "")
+
+    def fits(delimiter: str) -> tuple[bool, int]:
+        try:
+            names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+        except csv.Error:  # reported when the rows are read
+            return False, 0
+        return column in names, len(names)
+
+    return max(",;\t", key=fits)
+
+
+def _fault(error: csv.Error) -> str:
+    if "field larger" in str(error):
+        return f"a cell has more than {csv.field_size_limit():,} characters. Close the quote, or shorten it."
+    return (
+        f"a quote is not closed, or stands where none should ({error}). Close it, delete it, or write it "
+        'twice inside a quoted cell ("a ""b""").'
+    )
+
+
+def _workbook(path: Path) -> Iterator[list[str]]:
+    try:
+        import openpyxl
+    except ImportError:
+        raise InputError(
+            f"{path}: Excel needs the package openpyxl. Install it, or save the table as CSV in UTF-8."
+        ) from None
+    try:
+        content = io.BytesIO(read_regular(path, most=MOST_TEXT))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file.") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+    try:
+        with zipfile.ZipFile(content) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > _LARGEST_WORKBOOK:
+            raise InputError(f"{path}: too large for a table ({size / 1e6:.0f} MB unpacked). Save it as CSV.")
+        with warnings.catch_warnings():  # of styles and extensions that matter to nobody here
+            warnings.simplefilter("ignore")
+            book = openpyxl.load_workbook(content, read_only=True, data_only=True)
+            rows = [[_words(cell) for cell in row] for row in book.worksheets[0].iter_rows(values_only=True)]
+            book.close()
+    except InputError:
+        raise
+    except Exception as error:  # openpyxl raises whatever a damaged file leads it to
+        raise InputError(
+            f"{path}: not a readable Excel workbook ({type(error).__name__}). Save the table as CSV in UTF-8."
+        ) from None
+    yield from rows
+
+
+def _words(cell: object) -> str:
+    """A cell of a workbook as its CSV would have it."""
+    if cell is None:
+        return ""
+    if isinstance(cell, bool):
+        return str(cell).upper()
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    if isinstance(cell, datetime.datetime) and cell.time() == datetime.time():
+        return cell.date().isoformat()
+    return str(cell)
+
+
+class Finder:
+    """Finds the files that a table names, as whoever wrote the table meant them.
+
+    A name that exists is taken as it stands. Otherwise Windows' backslashes, spaces around the name, the
+    other spelling of accented letters and other capitals are accepted where one single file answers.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._listed: dict[str, list[str]] = {}
+
+    def find(self, name: str) -> str:
+        """The path of a file; where there is none, the name in the table's folder."""
+        plain = self._folder / name.strip()
+        for written in dict.fromkeys((name, name.strip(), name.strip().replace("\\", "/"))):
+            path = self._folder / written
+            if os.path.exists(path):
+                return str(path)
+            if found := self._alike(path):
+                return found
+        return str(plain)
+
+    def _alike(self, path: Path) -> str:
+        start = Path(path.anchor) if path.is_absolute() else Path()
+        for part in path.parts[1:] if path.is_absolute() else path.parts:
+            if part != ".." and not os.path.exists(start / part):
+                for spelling in (_composed, lambda text: _composed(text).casefold()):
+                    same = [name for name in self._names(start) if spelling(name) == spelling(part)]
+                    if same:
+                        break
+                if len(same) != 1:
+                    return ""
+                part = same[0]
+            start /= part
+        return str(start)
+
+    def _names(self, folder: Path) -> Sequence[str]:
+        key = str(folder)
+        if key not in self._listed:
+            try:
+                self._listed[key] = sorted(os.listdir(folder))
+            except OSError:
+                self._listed[key] = []
+        return self._listed[key]
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
