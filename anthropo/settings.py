@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from anthropo._version import __version__
+from anthropo.decoding.colour import COLOUR_VERSION
+from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS, Limits
 from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
 from anthropo.face.fine import fine_sha256
-from anthropo.face.landmarker import DEFAULT_JITTER, Which, landmark_predictor
-from anthropo.face.weights import landmark_model
+from anthropo.face.landmarker import DEFAULT_JITTER, Which, checked_landmark_model
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import ScaleRequest, parse_scale
-from anthropo.photo import MAX_MEGAPIXELS
 from anthropo.reference.tables import DEFAULT_REFERENCE, Reference, load_reference, parse_age, parse_sex
 from anthropo.video import FRAMES
 
@@ -35,7 +35,10 @@ class Settings:
     landmark_model : path, optional
         Another dlib shape predictor with the 68-point scheme.
     max_megapixels : float or None
-        Larger photos are refused.
+        Larger photos are refused. Decoding a photo may take 2 GiB of memory, and more in proportion with a
+        limit above 200.
+    deadline : float or None
+        Seconds of computing that decoding a photo, or a frame of a video, may take.
     fine : bool
         Look at the landmarks a second time, in high-resolution patches.
     force : bool
@@ -67,6 +70,7 @@ class Settings:
     jitter: int = DEFAULT_JITTER
     landmark_model: str | None = None
     max_megapixels: float | None = MAX_MEGAPIXELS
+    deadline: float | None = DEADLINE
     fine: bool = True
     force: bool = False
     texture: bool = False
@@ -77,6 +81,11 @@ class Settings:
     corrections: Corrections | None = None
     frames: int = FRAMES
     no_face: bool = False
+
+    @property
+    def limits(self) -> Limits:
+        """What reading a photo may cost."""
+        return Limits(self.max_megapixels, self.deadline)
 
     def fingerprint(self) -> str:
         """A text that differs when the same photo could give another result.
@@ -112,14 +121,13 @@ def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...]) -> str
         parse_sex(settings.sex)
     if settings.age is not None:
         parse_age(settings.age)
-    landmark_predictor(settings.landmark_model)  # refuses one of other points
-    _, weights = landmark_model(settings.landmark_model)
+    weights = checked_landmark_model(settings.landmark_model).sha256  # refuses one of other points
     definitions = [(e.id, e.unit, e.expression) for e in registry().values()]
     request = settings.scale_request()
     parts = [
         __version__, _engine.dlib_version, weights, settings.face, settings.jitter, definitions,
         fine_sha256() if settings.fine else "", settings.force, settings.texture, str(request), tables,
-        settings.sex, settings.age, settings.frames,
+        settings.sex, settings.age, settings.frames, COLOUR_VERSION,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
