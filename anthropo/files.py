@@ -200,6 +200,13 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
+def cache_folder() -> Path:
+    """Where anthropo keeps what saves it time: $ANTHROPO_CACHE, or the user's cache directory."""
+    import platformdirs  # here, since few need it
+
+    return Path(os.environ.get("ANTHROPO_CACHE") or platformdirs.user_cache_dir("anthropo", appauthor=False))
+
+
 def packaged_table(package: str, name: str) -> list[dict[str, str]]:
     """The rows of a CSV that comes with a package of anthropo."""
     text = resources.files(package).joinpath(name).read_text(encoding="utf-8")

@@ -49,7 +49,8 @@ def observe(photo: str | os.PathLike[str] | Photo, settings: Settings | None = N
     ----------
     photo : path or Photo
     settings : Settings, optional
-        ``face``, ``jitter``, ``landmark_model``, ``max_megapixels``, ``fine`` and ``corrections`` count here.
+        ``face``, ``jitter``, ``landmark_model``, ``max_megapixels``, ``deadline``, ``fine`` and
+        ``corrections`` count here.
 
     Returns
     -------
@@ -106,7 +107,12 @@ def observe_all(photo: str | os.PathLike[str] | Photo, settings: Settings | None
     """
     settings = settings or Settings()
     if not isinstance(photo, Photo):
-        photo = read_photo(photo, short_side=FIRST_DECODE, max_megapixels=settings.max_megapixels)
+        photo = read_photo(
+            photo,
+            short_side=FIRST_DECODE,
+            max_megapixels=settings.max_megapixels,
+            deadline=settings.deadline,
+        )
     faces = read_faces(
         photo, face=settings.face, jitter=settings.jitter, landmark_model=settings.landmark_model
     )

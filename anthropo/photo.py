@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
-import re
-import struct
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from anthropo.errors import PhotoError, parameter
+from anthropo.decoding.decode import decode
+from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS, Limits
+from anthropo.errors import PhotoError
 from anthropo.files import GIB, IrregularError, read_regular
+from anthropo.quiet import never_warned_by
 
-#: Photographs with more pixels than this are refused before they are decoded.
-MAX_MEGAPIXELS = 200
+never_warned_by("PIL")  # of odd EXIF entries, which nothing is read from but the orientation
 
 _MOST_BYTES = GIB  # of a file
 #: What a folder is searched for.
@@ -33,31 +30,14 @@ SUFFIXES = frozenset(
 #: Shares of R, G and B in luma, ITU-R BT.601.
 LUMA = (0.299, 0.587, 0.114)
 
-# Only these decoders are tried, whatever the file calls itself: Pillow also knows formats that run
-# other programs.
-_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
-_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
-_MAGIC = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n", "PNG"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"BM", "BMP"),
-)
-_ORIENTATION = 0x0112
-_BITS_PER_SAMPLE = 0x0102
-_COMPRESSION = 0x0103
-_PLANES = 0x011C
-_open_lock = threading.Lock()
-# what Pillow's decoders raise on damaged files
-_DECODER_ERRORS = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, struct.error)
-
 
 @dataclass(slots=True, eq=False)
 class _Kept:
     """What is computed of a file once, for all the decodes of it that are in use."""
 
     sha256: str = ""
+    limits: Limits = field(default_factory=Limits)
+    seconds: float = 0.0  # that other processes have computed for its decodes
     decodes: dict[int, Photo] = field(default_factory=dict)  # by scale
 
 
@@ -79,6 +59,7 @@ class Photo:
     full_size: tuple[int, int]  # width, height of the upright photo before any reduction, pixels
     decode_scale: int = 1  # photo pixels per decoded pixel: 1, 2, 4 or 8
     data: bytes | None = field(default=None, repr=False)  # the file, for a finer decode; None: an array
+    remark: str = ""  # a sentence where its colours are not quite what the file means
     _kept: _Kept = field(default_factory=_Kept, repr=False, compare=False)
 
     @property
@@ -107,7 +88,7 @@ class Photo:
         assert self.data is not None  # an array is as fine as it gets
         if scale not in self._kept.decodes:
             short_side = max(1, min(self.full_size) // scale)
-            self._kept.decodes[scale] = _decode(self.data, self.source, short_side, None)
+            self._kept.decodes[scale] = _decode(self.data, self.source, short_side, self._kept)
         return replace(self._kept.decodes[scale], _kept=self._kept)
 
     @classmethod
@@ -156,6 +137,7 @@ def read_photo(
     *,
     short_side: int | None = None,
     max_megapixels: float | None = MAX_MEGAPIXELS,
+    deadline: float | None = DEADLINE,
 ) -> Photo:
     """Read a photograph file.
 
@@ -163,12 +145,17 @@ def read_photo(
     ----------
     path : path
         JPEG, PNG, TIFF, WebP, BMP or HEIC; 8 or 16 bits; grey, palette, RGB(A) or CMYK. The EXIF
-        orientation is applied; no other EXIF field is kept. Transparent pixels become white.
+        orientation is applied; no other EXIF field is kept. Colours are brought to sRGB from what the
+        file says of them (an ICC profile, PNG's cICP, gAMA and cHRM, HEIC's nclx); transparent pixels
+        become white.
     short_side : int, optional
         The shorter side may be reduced down to this many pixels, which a JPEG's decoder does
         almost for free (factors 2, 4 and 8). Left out: full size.
     max_megapixels : float or None
-        Refuse larger photographs before decoding them; None: no limit.
+        Refuse larger photographs before decoding them; None: no limit. Decoding may take 2 GiB of memory, and
+        more in proportion with a limit above 200.
+    deadline : float or None
+        Seconds of computing that decoding may take; None: no limit.
 
     Returns
     -------
@@ -177,7 +164,8 @@ def read_photo(
     Raises
     ------
     PhotoError
-        If there is no such file, it is no photograph, is damaged, or is too large.
+        If there is no such file, it is no photograph, is damaged, costs more than it may, or crashes its
+        decoder, which is remembered in anthropo's cache folder.
 
     Examples
     --------
@@ -190,7 +178,8 @@ def read_photo(
         data = read_regular(path, most=_MOST_BYTES)
     if not data:
         raise PhotoError(f"{where}: the file is empty (0 bytes).")
-    return _decode(data, where, short_side, max_megapixels)
+    kept = _Kept(limits=Limits(max_megapixels, deadline))
+    return replace(_decode(data, where, short_side, kept), _kept=kept)
 
 
 @contextmanager
@@ -208,176 +197,20 @@ def opening(path: str, what: str) -> Iterator[None]:
         raise PhotoError(f"{path}: cannot be read ({error.strerror}).") from None
 
 
-def _decode(data: bytes, where: str, short_side: int | None, max_megapixels: float | None) -> Photo:
-    image = _open(data, where)
-    width, height = image.size
-    if max_megapixels is not None and width * height > max_megapixels * 1e6:
-        raise PhotoError(
-            f"{where}: {width} × {height} pixels are {width * height / 1e6:.0f} MP, more than the limit of "
-            f"{max_megapixels:g} MP. Reduce the photo, or raise the limit with {parameter('max_megapixels')}."
-        )
-    if short_side is not None and image.format in ("JPEG", "MPO"):
-        factor = next((f for f in (8, 4, 2) if min(width, height) // f >= short_side), 1)
-        if factor == 8 and image.info.get("progressive"):
-            image = _open(_without_luma_detail(data), where)
-        if factor > 1:
-            image.draft(None, (width // factor, height // factor))
-    try:
-        _refuse_wide_planes(image, where)
-        image.load()
-        # read after load: some of Pillow's decoders turn the pixels themselves and drop the tag
-        orientation = image.getexif().get(_ORIENTATION, 1)
-        pixels = _rgb(image, where)
-    except PhotoError:
-        raise
-    except MemoryError:
-        raise PhotoError(f"{where}: not enough memory for {width} × {height} pixels.") from None
-    except _DECODER_ERRORS as error:
-        reason = "the file ends too early" if "truncated" in str(error) else "the picture data is damaged"
-        raise PhotoError(f"{where}: {reason}. Copy or export the photo again.") from None
+def _decode(data: bytes, where: str, short_side: int | None, kept: _Kept) -> Photo:
+    def digest() -> str:
+        kept.sha256 = kept.sha256 or hashlib.sha256(data).hexdigest()
+        return kept.sha256
+
+    decoded = decode(
+        data, where, digest=digest, short_side=short_side, limits=kept.limits, spent=kept.seconds
+    )
+    kept.seconds += decoded.seconds
+    width, height = decoded.full
     # a decoder rounds up
-    scale = next((s for s in (1, 2, 4, 8) if image.size == (-(-width // s), -(-height // s))), 1)
-    pixels = _upright(pixels, orientation)
+    scale = next((s for s in (1, 2, 4, 8) if decoded.stored == (-(-width // s), -(-height // s))), 1)
     if scale == 1:
-        full = (pixels.shape[1], pixels.shape[0])
+        full = (decoded.pixels.shape[1], decoded.pixels.shape[0])
     else:  # a reduced JPEG: its reduced shape may be square where the photo is not
-        full = (height, width) if orientation in (5, 6, 7, 8) else (width, height)
-    return Photo(pixels, where, full, scale, data)
-
-
-def _open(data: bytes, where: str) -> Image.Image:
-    formats: tuple[str, ...] = _FORMATS
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
-        import pi_heif
-
-        pi_heif.register_heif_opener()
-        formats = (*_FORMATS, "HEIF")
-    try:
-        with _open_lock:
-            # Pillow's own limit is lower than ours and shared by the whole process
-            theirs, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            try:
-                return Image.open(io.BytesIO(data), formats=formats)
-            finally:
-                Image.MAX_IMAGE_PIXELS = theirs
-    except _DECODER_ERRORS:
-        kind = _kind(data)
-        if kind:
-            raise PhotoError(
-                f"{where}: begins like a {kind} file, but is damaged or of a rare kind. "
-                "Copy the photo again, or export it as JPEG or 8-bit PNG."
-            ) from None
-        raise PhotoError(
-            f"{where}: not a photograph that can be read; JPEG, PNG, TIFF, WebP, BMP and HEIC can."
-        ) from None
-
-
-def _kind(data: bytes) -> str | None:
-    """What the first bytes say that the file is."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WebP"
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
-        return "HEIC"
-    return next((kind for magic, kind in _MAGIC if data.startswith(magic)), None)
-
-
-def _refuse_wide_planes(image: Image.Image, where: str) -> None:
-    """Pillow reads uncompressed 16-bit planes that are stored one after the other as if they had 8 bits."""
-    if image.format != "TIFF" or len(image.getbands()) == 1:
-        return
-    tags = image.getexif()
-    bits = tags.get(_BITS_PER_SAMPLE, 8)
-    widest = max(bits) if isinstance(bits, tuple) else bits
-    if tags.get(_PLANES) == 2 and tags.get(_COMPRESSION, 1) == 1 and widest > 8:
-        raise PhotoError(
-            f"{where}: a TIFF of {widest} bits with its colours in separate planes is not read. "
-            "Export it with 8 bits, or with interleaved colours."
-        )
-
-
-_RUN = 1 << 14  # blocks, the shortest run that the symbol 0xE0 codes for
-_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # not a stuffed byte, not a restart
-
-
-def _without_luma_detail(data: bytes) -> bytes:
-    """A progressive JPEG without the scans that a decode at one eighth of the size does not use.
-
-    Such a decode takes nothing but the mean of each 8 × 8 block from the components that are not
-    subsampled, yet a decoder first reads all their scans, which takes most of its time. Here they
-    are replaced by one scan each that says "all zero": the pixels stay the same. A file of another
-    structure comes back as it is.
-    """
-    full: dict[int, int] = {}  # component that is not subsampled -> its blocks
-    dropped: set[int] = set()
-    kept = [data[:2]]
-    at = 2
-    try:
-        while data[at : at + 2] != b"\xff\xd9":
-            code, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-            if data[at] != 0xFF or size < 2:
-                return data
-            end = at + 2 + size
-            if code == 0xC2:  # the frame: size in pixels, then id, sampling and table per component
-                height, width = struct.unpack(">HH", data[at + 5 : at + 9])
-                parts = [data[i : i + 2] for i in range(at + 10, at + 10 + 3 * data[at + 9], 3)]
-                finest = max(p[1] for p in parts)
-                full = {p[0]: -(-height // 8) * -(-width // 8) for p in parts if p[1] == finest}
-            keep = True
-            if code == 0xDA:  # a scan: components and tables, first and last coefficient, bits; then data
-                count, component = data[at + 4], data[at + 5]
-                if data[at + 5 + 2 * count] > 0 and component in full:
-                    keep = False
-                    dropped.add(component)
-                marker = _MARKER.search(data, end)
-                if marker is None:  # cut off: the decoder shall find out
-                    return data
-                end = marker.start()
-            if keep:
-                kept.append(data[at:end])
-            at = end
-    except (IndexError, struct.error):
-        return data
-    if any(full[component] < _RUN for component in dropped):
-        return data
-    # no restarts; table 0: the code "0" starts a run of blocks that end at once
-    kept.append(b"\xff\xdd\x00\x04\x00\x00\xff\xc4\x00\x14\x10\x01" + bytes(15) + b"\xe0")
-    for component in sorted(dropped):
-        runs = -(-full[component] // (2 * _RUN - 1))
-        bits = "".join(f"0{(full[component] + i) // runs - _RUN:014b}" for i in range(runs))
-        bits += "1" * (-len(bits) % 8)
-        coded = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\x00")
-        kept.append(b"\xff\xda\x00\x08\x01" + bytes([component]) + b"\x00\x01\x3f\x00" + coded)
-    return b"".join(kept) + b"\xff\xd9"
-
-
-def _rgb(image: Image.Image, where: str) -> NDArray[np.uint8]:
-    if image.mode in ("I;16", "I;16L", "I;16B", "I;16N", "I", "F"):
-        values = np.asarray(image).astype(np.float64)
-        if image.mode == "F":
-            if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
-                raise PhotoError(
-                    f"{where}: floating-point pixels outside 0 to 1. Export it with 8 or 16 bits."
-                )
-            values *= 255
-        elif image.mode == "I" and (values.min() < 0 or values.max() > 65535):
-            raise PhotoError(f"{where}: more than 16 bits per pixel. Export it with 8 or 16 bits.")
-        elif image.mode != "I" or values.max() > 255:
-            values /= 257  # 65535 becomes 255
-        grey = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    if "A" in image.getbands() or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        image = Image.alpha_composite(white, rgba)
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Undo the eight EXIF orientations (EXIF 2.3, tag 274)."""
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return np.ascontiguousarray(pixels)
+        full = (height, width) if decoded.orientation in (5, 6, 7, 8) else (width, height)
+    return Photo(decoded.pixels, where, full, scale, data, decoded.remark)

@@ -18,6 +18,14 @@ from typing import Any
 _STDERR = 2
 
 
+def never_warned_by(module: str) -> None:
+    """Drop the warnings of a library's module for good, also in a user's own program.
+
+    For what threads call: filters that come and go with a call would be shared by all of them.
+    """
+    warnings.filterwarnings("ignore", module=rf"{module}\b")
+
+
 @contextlib.contextmanager
 def hushed(*, stdout: bool = False) -> Iterator[None]:
     """Without libraries' warnings and logs, and what they print if `stdout` is so; for a step of the work."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from anthropo._version import __version__
+from anthropo.decoding.colour import COLOUR_VERSION
+from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS, Limits
 from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
 from anthropo.face.fine import fine_sha256
@@ -17,7 +19,6 @@ from anthropo.face.weights import landmark_model
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import ScaleRequest, parse_scale
-from anthropo.photo import MAX_MEGAPIXELS
 from anthropo.reference.tables import DEFAULT_REFERENCE, Reference, load_reference, parse_age, parse_sex
 from anthropo.video import FRAMES
 
@@ -35,7 +36,10 @@ class Settings:
     landmark_model : path, optional
         Another dlib shape predictor with the 68-point scheme.
     max_megapixels : float or None
-        Larger photos are refused.
+        Larger photos are refused. Decoding a photo may take 2 GiB of memory, and more in proportion with a
+        limit above 200.
+    deadline : float or None
+        Seconds of computing that decoding a photo, or a frame of a video, may take.
     fine : bool
         Look at the landmarks a second time, in high-resolution patches.
     force : bool
@@ -67,6 +71,7 @@ class Settings:
     jitter: int = DEFAULT_JITTER
     landmark_model: str | None = None
     max_megapixels: float | None = MAX_MEGAPIXELS
+    deadline: float | None = DEADLINE
     fine: bool = True
     force: bool = False
     texture: bool = False
@@ -77,6 +82,11 @@ class Settings:
     corrections: Corrections | None = None
     frames: int = FRAMES
     no_face: bool = False
+
+    @property
+    def limits(self) -> Limits:
+        """What reading a photo may cost."""
+        return Limits(self.max_megapixels, self.deadline)
 
     def fingerprint(self) -> str:
         """A text that differs when the same photo could give another result.
@@ -119,7 +129,7 @@ def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...]) -> str
     parts = [
         __version__, _engine.dlib_version, weights, settings.face, settings.jitter, definitions,
         fine_sha256() if settings.fine else "", settings.force, settings.texture, str(request), tables,
-        settings.sex, settings.age, settings.frames,
+        settings.sex, settings.age, settings.frames, COLOUR_VERSION,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
+from anthropo.memory import memory
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -23,15 +25,20 @@ def in_order(work: Callable[[T], R], items: Iterable[T], jobs: int = 1) -> Gener
     A network computes each item on one thread, however many jobs there are: the sums of a matrix product
     that several threads share are rounded in another order, and differ in their last digits.
     """
+
+    def alone(item: T) -> R:
+        with memory.one_photo():
+            return work(item)
+
     todo = iter(items)
     with _one_network_thread():
         pool = ThreadPoolExecutor(max(1, jobs))  # its threads take over how many the network may use
         waiting: deque[Future[R]] = deque()
         try:
-            waiting.extend(pool.submit(work, item) for item in islice(todo, _AHEAD * max(1, jobs)))
+            waiting.extend(pool.submit(alone, item) for item in islice(todo, _AHEAD * max(1, jobs)))
             while waiting:
                 result = waiting.popleft().result()
-                waiting.extend(pool.submit(work, item) for item in islice(todo, 1))
+                waiting.extend(pool.submit(alone, item) for item in islice(todo, 1))
                 yield result
         finally:
             leave(pool, waiting)

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anthropo.decoding.limits import MAX_MEGAPIXELS
 from anthropo.errors import PhotoError, parameter
 from anthropo.files import open_regular
-from anthropo.photo import MAX_MEGAPIXELS, Photo, opening
+from anthropo.photo import Photo, opening
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame, VideoStream

@@ -191,7 +191,8 @@ class Bench:
     def __init__(self, out: Path, device: torch.device, tiny: bool) -> None:
         self.out, self.device, self.tiny = out, device, tiny
         self.start, self.rows, self.notes = time.perf_counter(), [], []
-        self.work = Path(tempfile.mkdtemp())
+        self._folder = tempfile.TemporaryDirectory()  # goes when the program ends
+        self.work = Path(self._folder.name)
         gpu = device.type == "cuda"
         card = torch.cuda.get_device_name(device) if gpu else "CPU"
         self.about = {

@@ -51,7 +51,7 @@ from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, compos
 @options.jitter_option
 @options.landmarks_option
 @options.landmark_model_option
-@options.max_megapixels_option
+@options.limits_options
 @options.jobs_option
 @options.passed_as("reading", PhotoReading)
 @options.passed_as("request", CompositeRequest)

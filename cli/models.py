@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from anthropo.face.weights import cache_folder
+from anthropo.files import cache_folder
 from anthropo.plain import say
 from anthropo.workflows.weights import InstalledWeights, models
 

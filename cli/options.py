@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anthropo.cli.common import EXIT_USAGE, fail
+from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
 from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import DEFAULT_JITTER
-from anthropo.photo import MAX_MEGAPIXELS
 from anthropo.plain import raw_cells
 from anthropo.reference.tables import DEFAULT_REFERENCE
 from anthropo.video import FRAMES
@@ -156,7 +156,7 @@ face_option: Decorator = click.option(
     "the largest are background and count only for 'all'.")
 jobs_option: Decorator = click.option(
     "-j", "--jobs", type=click.IntRange(min=1), default=available_cores, show_default="all cores",
-    help="Threads.")
+    help="Threads. Photos that together would take more than half of the memory wait for each other.")
 jitter_option: Decorator = click.option(
     "--jitter", type=click.IntRange(1, 256), callback=_even, default=DEFAULT_JITTER,
     help="Evaluations of the landmark model per face, half of them on its mirror image; the landmarks are "
@@ -177,9 +177,15 @@ landmarks_option: Decorator = click.option(
     "--landmarks", metavar="FILE.json|DIR",
     help="Measure from these landmarks (`anthropo measure --save-landmarks`); points that were moved by hand "
     "stay where they were put.")
-max_megapixels_option: Decorator = click.option(
-    "--max-megapixels", type=click.FloatRange(min=0, min_open=True), default=MAX_MEGAPIXELS,
-    help="Refuse larger photographs before decoding them.")
+limits_options: Decorator = all_of(
+    click.option(
+        "--max-megapixels", type=click.FloatRange(min=0, min_open=True), default=MAX_MEGAPIXELS,
+        help="Refuse larger photographs before decoding them. Decoding may take 2 GiB of memory, and more in "
+        "proportion with a limit above 200."),
+    click.option(
+        "--deadline", type=click.FloatRange(min=0, min_open=True), default=DEADLINE, metavar="SECONDS",
+        help="Give up a photograph, or a frame of a video, whose decoding takes longer (computing time)."),
+)
 encoder_weights_option: Decorator = click.option(
     "--encoder-weights", metavar="FILE",
     help="The encoder's weights, if they do not come with anthropo; for a model whose encoder is a network, "
@@ -187,7 +193,7 @@ encoder_weights_option: Decorator = click.option(
 
 #: How photos are read by the commands that measure photo by photo.
 photo_options: Decorator = all_of(
-    landmarks_option, frames_option, face_option, jobs_option, landmark_model_option, max_megapixels_option)
+    landmarks_option, frames_option, face_option, jobs_option, landmark_model_option, limits_options)
 
 #: How photos are read by the commands that learn, which need one face per photo. What is left out is as in
 #: training where there is a model, else as in `anthropo measure`.
@@ -206,7 +212,7 @@ learning_photo_options: Decorator = all_of(
         "--no-face",
         "Photos of skin or of anything else without a face: the middle square of each is encoded, "
         "nothing is measured. A model remembers it."),
-    max_megapixels_option,
+    limits_options,
     jobs_option,
     click.option(
         "--cache", metavar="DIR|none",

@@ -129,7 +129,23 @@ def test_measuring_damaged_pictures_prints_sentences_only(tmp_path: Path, astron
     command = [sys.executable, "-W", "always", "-m", "anthropo", "measure", str(pictures), "-o", "r.csv"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode in (1, 3)
-    *lines, last = done.stderr.splitlines()
-    assert f" of {number} photos measured" in last
-    for line in lines:
-        assert line.startswith((str(pictures), "… and ")), line
+    assert f" of {number} photos measured" in done.stderr
+    for line in done.stderr.splitlines():
+        assert line.startswith((str(pictures), "… and ", "r.csv: ", "photo gate: ", "  ")), line
+
+
+def test_reading_a_picture_with_odd_exif_says_nothing_in_a_users_own_program(
+    tmp_path: Path, astronaut: Pixels
+) -> None:
+    damaged(tmp_path, astronaut)
+    code = (
+        "import sys, warnings, anthropo\n"
+        "for path in sys.argv[1:]:\n"
+        "    anthropo.read_photo(path)\n"
+        "warnings.warn('of the user')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "exif.jpg", tmp_path / "palette.png"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stderr == "<string>:4: UserWarning: of the user\n"

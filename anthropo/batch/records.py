@@ -215,6 +215,7 @@ class Record(MeasuredRecord):
     scale: Scale | None = None
     texture: Mapping[str, float] | None = None  # local binary patterns; NaN where there are none
     video: VideoSummary | None = None
+    remark: str = ""  # of the photo's colours, where they are not quite what the file means
 
     @property
     def moved(self) -> Mapping[str, float]:
@@ -245,6 +246,7 @@ class Record(MeasuredRecord):
             "texture": None if texture is None else {name: _number(v) for name, v in texture.items()},
             "disagreements": list(self.disagreements),
             "notes": list(self.notes),
+            "remark": self.remark,
             "columns": dict(self.columns),
             "diagnostics": self.diagnostics.to_json(),
             **({"video": asdict(self.video)} if self.video else {}),
@@ -266,6 +268,7 @@ class Record(MeasuredRecord):
             texture=None if texture is None else {name: _nan(v) for name, v in texture.items()},
             disagreements=tuple(record["disagreements"]),
             notes=tuple(record["notes"]),
+            remark=record.get("remark", ""),
             columns=record["columns"],
             diagnostics=Diagnostics(**record["diagnostics"]),
             video=VideoSummary(**record["video"]) if "video" in record else None,
@@ -289,6 +292,7 @@ class Record(MeasuredRecord):
             row["video_seconds"], row["video_frames"] = video.seconds, video.frames
             row["video_measured"], row["video_remarks"] = video.measured, "; ".join(video.remarks)
         row.update(self.measurement_columns())
+        row["remark"] = self.remark
         row.update({name: _number(value) for name, value in (self.texture or {}).items()})
         row.update({f"diagnostics_{f.name}": getattr(self.diagnostics, f.name) for f in fields(Diagnostics)})
         return row

@@ -21,11 +21,11 @@ from anthropo.measurement.pooling import pool
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import IRIS_FROM, Scale, ScaleError, find_scale
 from anthropo.measurement.texture import lbp
+from anthropo.memory import memory
 from anthropo.observation import Observation, observe, observe_all
 from anthropo.reference.tables import parse_age
 from anthropo.reference.zscore import disagreement
 from anthropo.settings import Settings
-from anthropo.threads import leave
 from anthropo.video import is_video, open_video, unreadable
 
 if TYPE_CHECKING:
@@ -66,8 +66,9 @@ def run(
     # here, since importing them takes longer than a photo needs to be decoded
     from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
-    pool = ThreadPoolExecutor(jobs)
+    from anthropo.threads import leave
 
+    pool = ThreadPoolExecutor(jobs)
     pending: set[Future[list[Record]]] = set()
 
     def begin(count: int) -> set[Future[list[Record]]]:
@@ -108,20 +109,25 @@ def measure_item(item: Item, settings: Settings, on_face: OnFace | None = None) 
     ('failed', 'gone.jpg: no such file.')
     """
     try:
-        if is_video(item.path):
-            return [_measure_video(item, settings, on_face)]
-        faces = [measure_observation(item, one, settings) for one in observe_all(item.path, settings)]
-        records = [record_of(face, settings) for face in faces]
-        if on_face is not None:
-            for face in faces:
-                on_face(face)
-        return records
+        with memory.one_photo():
+            return _records_of(item, settings, on_face)
     except AnthropoError as error:
         reason = str(error)
     except MemoryError:
         reason = f"{item.path}: not enough memory. Use fewer {parameter('jobs')}."
     diagnostics = diagnostics_of(item, settings)
     return [Record(photo=item.path, reason=reason, columns=item.columns, diagnostics=diagnostics)]
+
+
+def _records_of(item: Item, settings: Settings, on_face: OnFace | None) -> list[Record]:
+    if is_video(item.path):
+        return [_measure_video(item, settings, on_face)]
+    faces = [measure_observation(item, one, settings) for one in observe_all(item.path, settings)]
+    records = [record_of(face, settings) for face in faces]
+    if on_face is not None:
+        for face in faces:
+            on_face(face)
+    return records
 
 
 def measure_observation(
@@ -164,6 +170,7 @@ def record_of(seen: MeasuredFace, settings: Settings) -> Record:
         texture=texture,
         disagreements=tuple(d.sentence() for d in disagreement(scores.scores)),
         notes=(*seen.notes, *scores.notes, *_without_texture(item, texture or {})),
+        remark=seen.observation.photo.remark,
         columns=item.columns,
         diagnostics=replace(
             diagnostics_of(item, settings),

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.decoding.limits import MAX_MEGAPIXELS
 from anthropo.errors import FaceError, WeightsError, parameter
 from anthropo.face import _engine
 from anthropo.face.frame import Floats, outer_canthal_distance
@@ -17,7 +18,7 @@ from anthropo.face.gate import LANDMARK_SPREAD, Check, check_photo
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import MIRROR
 from anthropo.face.weights import face_detector, landmark_model
-from anthropo.photo import MAX_MEGAPIXELS, Photo, read_photo
+from anthropo.photo import Photo, read_photo
 
 Which = Literal["one", "largest", "all"]
 

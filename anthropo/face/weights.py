@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import platformdirs
 
 from anthropo.errors import WeightsError, parameter
 from anthropo.face import _engine
-from anthropo.files import file_sha256, packaged_table, read_regular, write_atomically
+from anthropo.files import cache_folder, file_sha256, packaged_table, read_regular, write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +79,6 @@ def read_checked(name: str) -> bytes:
         ) from None
     _check_hash(_known(name), path, hashlib.sha256(data).hexdigest())
     return data
-
-
-def cache_folder() -> Path:
-    """Where converted weights are kept: $ANTHROPO_CACHE, or the user's cache directory."""
-    return Path(os.environ.get("ANTHROPO_CACHE") or platformdirs.user_cache_dir("anthropo", appauthor=False))
 
 
 def _store(path: Path, data: bytes) -> None:

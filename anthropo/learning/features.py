@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from anthropo.decoding.colour import COLOUR_VERSION
 from anthropo.encoder.portrait import PORTRAIT, portrait
 from anthropo.encoder.regions import DEFAULT_REGIONS, IMAGE
 from anthropo.errors import FaceError, InputError, PhotoError, parameter
@@ -134,7 +135,7 @@ def extract(
     """
     regions = _checked_regions(settings, regions)
     manner = "no face" if settings.no_face else settings.fingerprint()
-    suffix = json.dumps([_VERSION, manner, encoder.digest, list(regions)])
+    suffix = json.dumps([_VERSION, COLOUR_VERSION, manner, encoder.digest, list(regions)])
 
     def look(path: str) -> _Extract:
         known = (observed or {}).get(path)
@@ -254,7 +255,9 @@ def _face(
 def read_picture(path: str, settings: Settings, encoder: Encoder) -> Photo:
     """A picture without a face, as fine as the encoder needs it."""
     side = max(encoder.size, _LEAST_SIDE)
-    return read_photo(path, short_side=side, max_megapixels=settings.max_megapixels)
+    return read_photo(
+        path, short_side=side, max_megapixels=settings.max_megapixels, deadline=settings.deadline
+    )
 
 
 def _complete(kept: dict[str, NDArray[Any]], no_face: bool, regions: int, dimension: int) -> bool:

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.decoding.limits import Limits
 from anthropo.errors import FaceError, PhotoError
 from anthropo.face.landmarker import FIRST_DECODE
 from anthropo.learning.cohort import Case, Cohort, Kind, typed
@@ -37,7 +38,7 @@ class Pictures:
     frames: tuple[Floats | None, ...]  # of each photo's face
     pose: NDArray[np.float32]  # (n, 3) yaw, pitch and roll, 30 degrees are 1; 0 without a face
     kept: Pixels | None  # (n, views, size, size, 3)
-    max_megapixels: float | None
+    limits: Limits
     jobs: int = 1  # threads that cut again
 
     def of(self, rows: Sequence[int], name: str) -> Pixels:
@@ -48,7 +49,7 @@ class Pictures:
         alone = replace(self.view, names=(name,))
 
         def cut(row: int) -> Pixels:
-            photo = _read(self.photos[row], self.view, self.max_megapixels)
+            photo = _read(self.photos[row], self.view, self.limits)
             picture: Pixels = alone.cut(photo, self.frames[row])[0]
             return picture
 
@@ -86,9 +87,11 @@ class CohortPictures:
         )
 
 
-def _read(path: str, view: View, max_megapixels: float | None) -> Photo:
+def _read(path: str, view: View, limits: Limits) -> Photo:
     short_side = FIRST_DECODE if view.needs_face else view.size
-    return read_photo(path, short_side=short_side, max_megapixels=max_megapixels)
+    return read_photo(
+        path, short_side=short_side, max_megapixels=limits.max_megapixels, deadline=limits.deadline
+    )
 
 
 def read_pictures(
@@ -139,7 +142,7 @@ def read_pictures(
         frames=tuple(looked.frame for _, looked in usable),
         pose=(np.array([looked.pose for _, looked in usable]).reshape(n, 3) / _POSE_UNIT).astype(np.float32),
         kept=np.stack(chips) if chips else None,
-        max_megapixels=settings.max_megapixels,
+        limits=settings.limits,
         jobs=jobs,
     )
     return CohortPictures(
@@ -162,7 +165,7 @@ def _look(case: Case, view: View, settings: Settings, keep: bool) -> _Looked | s
     """What a photo gives, or why it gives nothing."""
     try:
         if not view.needs_face:
-            photo = _read(case.photo, view, settings.max_megapixels)
+            photo = _read(case.photo, view, settings.limits)
             chips = view.cut(photo, None) if keep else None
             return _Looked(digest=photo.sha256, print=image_print(photo), chips=chips)
         observation = observe(case.photo, settings)

@@ -8,18 +8,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
 from anthropo.encoder.cache import Store
 from anthropo.encoder.encoders import ChipEncoder, Encoder, load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS, HYBRID_REGIONS, IMAGE
 from anthropo.errors import InputError, ModelError, WeightsError, parameter
-from anthropo.face.weights import cache_folder
+from anthropo.files import cache_folder
 from anthropo.learning.cohort import Cohort, Finding, read_cohort
 from anthropo.learning.cohort_checks import check, validate
 from anthropo.learning.cost import parse_cost
 from anthropo.learning.features import Features, extract
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.observation import Observation
-from anthropo.photo import MAX_MEGAPIXELS, Photo
+from anthropo.photo import Photo
 from anthropo.settings import Settings
 from anthropo.workflows.progress import Progress, available_cores, silent
 
@@ -52,6 +53,8 @@ class PhotoReading:
         Whether the photos show something else than faces, whose middle square is encoded.
     max_megapixels : float
         Larger photographs are refused.
+    deadline : float
+        Seconds of computing that decoding a photograph may take.
     jobs : int
         Threads.
     cache : path or "none", optional
@@ -70,6 +73,7 @@ class PhotoReading:
     landmarks: str | None = None
     no_face: bool = False
     max_megapixels: float = MAX_MEGAPIXELS
+    deadline: float = DEADLINE
     jobs: int = field(default_factory=available_cores)
     cache: str | None = None
 
@@ -102,14 +106,17 @@ def settings_for(
             given = f"{parameter('no_face', True)} was given"
             why = given if reading.no_face else "the model reads pictures without one"
             raise InputError(f"{parameter(name)} is about faces, and {why}. Leave it out.")
-        return Settings(max_megapixels=reading.max_megapixels, no_face=True)
+        return Settings(max_megapixels=reading.max_megapixels, deadline=reading.deadline, no_face=True)
     for name, valid in _VALID.items():
         if name in trained and name not in chosen:
             if not valid(trained[name]):
                 raise ModelError(f"The model's setting {name} is damaged. Train it again.")
             chosen[name] = trained[name]
     settings = Settings(
-        landmark_model=reading.landmark_model, max_megapixels=reading.max_megapixels, **chosen
+        landmark_model=reading.landmark_model,
+        max_megapixels=reading.max_megapixels,
+        deadline=reading.deadline,
+        **chosen,
     )
     settings.fingerprint()  # settings that cannot be used are one error, not one per photo
     if reading.landmarks and photos:

@@ -14,6 +14,7 @@ from anthropo.batch.output import Output, by_photo
 from anthropo.batch.patients import PatientRecord, patients, pool_patient
 from anthropo.batch.records import Record
 from anthropo.batch.run import MeasuredFace, run
+from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
 from anthropo.errors import InputError
 from anthropo.face.gate import GateSummary
 from anthropo.face.landmarker import DEFAULT_JITTER, Which
@@ -21,7 +22,7 @@ from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.scale import ScaleRequest, find_scale, parse_scale
 from anthropo.observation import observe
-from anthropo.photo import MAX_MEGAPIXELS, Photo
+from anthropo.photo import Photo
 from anthropo.settings import Settings
 from anthropo.video import FRAMES
 from anthropo.workflows.progress import Progress, silent
@@ -40,6 +41,7 @@ def measure(
     fine: bool = True,
     force: bool = False,
     max_megapixels: float | None = MAX_MEGAPIXELS,
+    deadline: float | None = DEADLINE,
 ) -> list[Measurement]:
     """Measure the face of one photograph.
 
@@ -50,7 +52,7 @@ def measure(
         Such as ``"sticker=20"``; gives millimetres.
     face : {"one", "largest"}
         With several faces: refuse the photo, or take the largest.
-    jitter, landmark_model, fine, force, max_megapixels
+    jitter, landmark_model, fine, force, max_megapixels, deadline
         As for `anthropo.Settings`.
 
     Returns
@@ -73,7 +75,12 @@ def measure(
     (0.38, 'ex-ex')
     """
     settings = Settings(
-        face=face, jitter=jitter, landmark_model=landmark_model, fine=fine, max_megapixels=max_megapixels
+        face=face,
+        jitter=jitter,
+        landmark_model=landmark_model,
+        fine=fine,
+        max_megapixels=max_megapixels,
+        deadline=deadline,
     )
     seen = observe(photo, settings)
     request = parse_scale(scale) if isinstance(scale, str) else scale
@@ -120,6 +127,12 @@ class MeasuredPhotos:
     def notes(self) -> list[str]:
         """What could not be had of measured photos although it was asked for."""
         return [note for record in self._in_order() for note in record.notes]
+
+    @property
+    def remarks(self) -> list[str]:
+        """Of photos whose colours are not quite what their files mean, a sentence each."""
+        remarks = (f"{record.photo}: {record.remark}" for record in self._in_order() if record.remark)
+        return list(dict.fromkeys(remarks))
 
     def _in_order(self) -> Iterator[Record]:
         for path in dict.fromkeys(item.path for item in self.items):
@@ -205,6 +218,7 @@ def measure_table(
     jitter: int = DEFAULT_JITTER,
     landmark_model: str | None = None,
     max_megapixels: float | None = MAX_MEGAPIXELS,
+    deadline: float | None = DEADLINE,
     fine: bool = True,
     force: bool = False,
     texture: bool = False,
@@ -225,7 +239,9 @@ def measure_table(
         named, a row each; in folders they are passed over.
     jobs : int
         Threads.
-    face, jitter, landmark_model, max_megapixels, fine, force, texture, scale, references, sex, frames
+    face, jitter, landmark_model, max_megapixels, deadline, fine, force, texture, scale, references, sex
+        As for `anthropo.Settings`.
+    frames : int
         As for `anthropo.Settings`.
     long : bool
         A row for each measurement of each face, with the columns of `anthropo measure --long`.
@@ -254,7 +270,8 @@ def measure_table(
     (['ok', 'failed'], '-0.1')
     """
     settings = Settings(
-        face=face, jitter=jitter, landmark_model=landmark_model, max_megapixels=max_megapixels, fine=fine,
+        face=face, jitter=jitter, landmark_model=landmark_model, max_megapixels=max_megapixels,
+        deadline=deadline, fine=fine,
         force=force, texture=texture, scale=scale, sex=sex, age=None if age is None else str(age),
         references=(references,) if isinstance(references, str) else tuple(references), frames=frames,
         corrections=None if landmarks is None else Corrections(os.fspath(landmarks)),

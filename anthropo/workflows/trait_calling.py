@@ -14,10 +14,10 @@ from anthropo.batch.patients import Patient, PatientRecord, patients, pool_patie
 from anthropo.batch.records import Record
 from anthropo.batch.run import run
 from anthropo.batch.scores import person_of
+from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
 from anthropo.errors import FaceError, InputError, parameter
 from anthropo.face.landmarker import Which
 from anthropo.measurement.landmark_file import Corrections
-from anthropo.photo import MAX_MEGAPIXELS
 from anthropo.reference.growth import MEASURES, Growth, age_span, grow
 from anthropo.reference.phenopacket import phenopacket
 from anthropo.reference.rules import Rule, read_rules
@@ -55,7 +55,7 @@ class TraitsRequest:
         Growth chart.
     patient : bool
         One answer per person instead of one per photo.
-    face, scale, landmarks, landmark_model, max_megapixels, frames
+    face, scale, landmarks, landmark_model, max_megapixels, deadline, frames
         As for `anthropo.measure_table`.
     """
 
@@ -74,6 +74,7 @@ class TraitsRequest:
     landmarks: str | None = None
     landmark_model: str | None = None
     max_megapixels: float = MAX_MEGAPIXELS
+    deadline: float = DEADLINE
     frames: int = FRAMES
 
 
@@ -267,6 +268,7 @@ def prepare(photos: Photos, request: TraitsRequest) -> TraitsTask:
     references = as_names(request.references or DEFAULT_REFERENCE)
     settings = Settings(
         face=request.face, landmark_model=request.landmark_model, max_megapixels=request.max_megapixels,
+        deadline=request.deadline,
         scale=request.scale, sex=request.sex, age=None if request.age is None else str(request.age),
         references=tuple(references),
         corrections=corrections, frames=request.frames,

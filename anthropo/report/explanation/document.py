@@ -85,7 +85,7 @@ def document(case: Case, disclosure: Disclosure = EVERYTHING) -> Document:
         "measurements": face.get("measurements", {}),
         "gate": face.get("gate", {}),
         "pose": face.get("pose"),
-        "notes": face.get("notes", []),
+        "notes": [note for note in (*face.get("notes", []), face.get("remark")) if note],
         "diagnostics": {key: v for key, v in diagnostics.items() if named or key != "sha256"},
         "model": {key: case.trained.manifest.get(key) for key in _MODEL},
         "anthropo": __version__,

@@ -18,7 +18,7 @@ def print_explanation(case: Case, top: int) -> None:
     from rich.text import Text
 
     record = case.record
-    for sentence in (*case.left_out, *(record.notes if record else ())):
+    for sentence in (*case.left_out, *((*record.notes, record.remark) if record else ())):
         say(sentence, fg="yellow", err=True)
     if case.voided:
         say(f"{case.photo.source}: {case.voided}", fg="yellow")

@@ -1,0 +1,100 @@
+"""What a file is, by its bytes and never by its name."""
+
+from __future__ import annotations
+
+import struct
+
+from anthropo.decoding.jpeg import read_frame
+from anthropo.errors import PhotoError
+
+JPEG, PNG, TIFF, BMP, WEBP, HEIC = "JPEG", "PNG", "TIFF", "BMP", "WebP", "HEIC"
+
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+# where the bytes stand, which ones, and what they tell
+_MAGIC = (
+    (0, b"\xff\xd8\xff", JPEG),
+    (0, b"\x89PNG\r\n", PNG),
+    (0, b"II*\0", TIFF),
+    (0, b"MM\0*", TIFF),
+    (0, b"II+\0", TIFF),
+    (0, b"MM\0+", TIFF),
+    (0, b"BM", BMP),
+    (8, b"WEBP", WEBP),
+    *((4, b"ftyp" + brand, HEIC) for brand in _HEIF_BRANDS),
+)
+# camera raw that is no TIFF, or is one with a mark of its own
+_RAW = (
+    (4, b"ftypcrx ", "Canon CR3"),
+    (8, b"CR\x02", "Canon CR2"),
+    (6, b"HEAPCCDR", "Canon CRW"),
+    (0, b"FUJIFILMCCD-RAW", "Fujifilm RAF"),
+    (0, b"IIRO", "Olympus ORF"),
+    (0, b"IIRS", "Olympus ORF"),
+    (0, b"MMOR", "Olympus ORF"),
+    (0, b"IIU\0", "Panasonic RW2"),
+    (0, b"FOVb", "Sigma X3F"),
+    (0, b"\0MRM", "Minolta MRW"),
+    (8, b"IIII", "Phase One IIQ"),
+    (8, b"MMMM", "Phase One IIQ"),
+)
+
+#: Pixels times scans that are decoded in this process: seconds, whatever the file holds.
+_QUICK = 600_000_000
+_MOST_CHUNKS = 100_000  # of a PNG
+_LONGEST_EXIF = 1 << 16  # bytes
+
+
+def kind_of(data: bytes, where: str) -> str:
+    """The kind of a picture file.
+
+    A PhotoError says that it is camera raw, or nothing that can be read.
+    """
+    raw = next((name for at, magic, name in _RAW if data.startswith(magic, at)), None)
+    if raw:
+        raise camera_raw(where, raw)
+    for at, magic, kind in _MAGIC:
+        if data.startswith(magic, at) and (kind != WEBP or data.startswith(b"RIFF")):
+            return kind
+    raise PhotoError(f"{where}: not a photograph that can be read; JPEG, PNG, TIFF, WebP, BMP and HEIC can.")
+
+
+def camera_raw(where: str, name: str) -> PhotoError:
+    """The error of a file that holds what the sensor saw, and at most a preview of the photo."""
+    return PhotoError(
+        f"{where}: camera raw ({name}), which needs to be developed. Export the photo as JPEG or 8-bit TIFF "
+        "with the camera's program or another raw converter."
+    )
+
+
+def is_quick(data: bytes, kind: str, where: str) -> bool:
+    """Whether a file is a plain JPEG or PNG, whose decoding takes seconds at most.
+
+    A PhotoError says that a JPEG has too many scans.
+    """
+    if kind == JPEG:
+        frame = read_frame(data, where)
+        return bool(frame and frame.usual and frame.width * frame.height * frame.scans <= _QUICK)
+    if kind == PNG:
+        return _is_plain_png(data)
+    return False
+
+
+def _is_plain_png(data: bytes) -> bool:
+    """Whether a PNG is no larger than usual, and what it says beside its picture is short."""
+    if len(data) < 33:
+        return False
+    width, height = struct.unpack(">II", data[16:24])
+    if width * height > _QUICK:
+        return False
+    at = 8
+    for _ in range(_MOST_CHUNKS):
+        size, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if name in (b"", b"IEND"):
+            return True
+        if name == b"eXIf" and size > _LONGEST_EXIF:
+            return False
+        # Exif that is hidden in a text, which may be packed
+        if name in (b"tEXt", b"zTXt", b"iTXt") and data.startswith(b"Raw profile type exif", at + 8):
+            return False
+        at += 12 + size
+    return False

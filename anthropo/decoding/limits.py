@@ -1,0 +1,64 @@
+"""What reading a photo may cost: pixels, bytes and seconds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from anthropo.errors import PhotoError, parameter
+
+#: Photographs with more pixels than this are refused before they are decoded.
+MAX_MEGAPIXELS = 200
+#: Seconds of computing that the decoding of a photo may take.
+DEADLINE = 15.0
+#: Bytes that it may take, beside the file, up to MAX_MEGAPIXELS; more in proportion with a higher limit.
+MEMORY = 2 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a photo may cost; None: no limit."""
+
+    max_megapixels: float | None = MAX_MEGAPIXELS
+    deadline: float | None = DEADLINE
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes that decoding may take."""
+        if self.max_megapixels is None:
+            return None
+        return max(MEMORY, math.ceil(self.max_megapixels * MEMORY / MAX_MEGAPIXELS))
+
+    def check_pixels(self, width: int, height: int) -> None:
+        """Raise ExcessError for too many pixels."""
+        if self.max_megapixels is not None and width * height > self.max_megapixels * 1e6:
+            raise ExcessError(width, height)
+
+    def check_memory(self, width: int, height: int, needed: int) -> None:
+        """Raise ExcessError if decoding so many pixels needs more bytes than it may."""
+        if self.memory is not None and needed > self.memory:
+            raise ExcessError(width, height, needed)
+
+
+class ExcessError(Exception):
+    """A photo is beyond a limit; `refusal` is the sentence, which a decoder's process cannot word."""
+
+    def __init__(self, width: int, height: int, needed: int = 0) -> None:
+        super().__init__(width, height, needed)
+        self.width, self.height, self.needed = width, height, needed  # bytes; 0: too many pixels
+
+    def refusal(self, where: str, limits: Limits, what: str = "photo") -> PhotoError:
+        """The error that a user sees."""
+        size = f"{where}: {self.width} × {self.height} pixels"
+        if not self.needed:
+            return PhotoError(
+                f"{size} are {self.width * self.height / 1e6:.0f} MP, more than the limit of "
+                f"{limits.max_megapixels:g} MP. Reduce the {what}, or raise the limit with "
+                f"{parameter('max_megapixels')}."
+            )
+        enough = math.ceil(self.needed * MAX_MEGAPIXELS / MEMORY)
+        return PhotoError(
+            f"{size} of this kind take {self.needed / 1e9:.1f} GB of memory to decode, more than the limit "
+            f"of {(limits.memory or 0) / 1e9:.1f} GB. Reduce the {what}, save it as JPEG, or raise the "
+            f"limits with {parameter('max_megapixels', enough)}."
+        )
