@@ -15,7 +15,8 @@ _UNSEEN = re.compile(
 )
 # what makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection"); a number begins alike
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
-_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?%?", re.ASCII)
+_ONE = r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?%?"
+_NUMBER = re.compile(rf"{_ONE}(; {_ONE})*", re.ASCII)  # or several of them
 
 
 def visible(text: str) -> str:

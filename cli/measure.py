@@ -228,7 +228,7 @@ def _tell(measured: MeasuredPhotos, place: Path | None, page: bool) -> int:
         failed = f", {failures} failed" if failures and not page else ""
         good = measured.finished - failures
         say(f"{place}: {good} of {total} photos measured{extra}{failed}.", err=True)
-    if measured.gate.total > 1:
+    if measured.total > 1:
         show_gate(measured.gate)
     if measured.interrupted:
         return EXIT_INTERRUPTED

@@ -62,7 +62,13 @@ def test_many_photos_in_a_pipe_are_csv_and_nothing_else(
     a, b = copies(tmp_path, "a.png", 'b,\n"quoted".png')
     done = process("measure", a, b, faceless_png)
     assert done.returncode == 3
-    assert done.stderr == NO_FACE.format(faceless_png) + "\n"
+    first, *gate = done.stderr.splitlines()
+    assert first == NO_FACE.format(faceless_png)
+    assert gate == [
+        "photo gate: 2 of 2 photos (100 %) failed the photo gate.",
+        "  mouth open: 2 photos (100 %); close the mouth",
+        "  smile: 2 photos (100 %); keep a neutral expression",
+    ]
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [row["photo"] for row in rows] == [str(a), str(b), str(faceless_png)]
     assert [row["status"] for row in rows] == ["ok", "ok", "failed"]
