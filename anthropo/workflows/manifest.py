@@ -136,6 +136,15 @@ def record_run(
     ------
     InputError
         If the manifest cannot be written.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> anthropo.measure_table("person.jpg", jitter=2).to_csv("person.csv", index=False)
+    >>> command = ["measure", "person.jpg", "-o", "person.csv", "--jitter", "2"]
+    >>> made = anthropo.record_run(command, {"photos": "person.jpg", "output": "person.csv"}, "person.csv")
+    >>> made.output, list(made.inputs)
+    ('person.csv', ['person.jpg'])
     """
     path = Path(output)
     anonymous = bool(parameters.get("anonymous"))
