@@ -11,7 +11,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-from pybind11.setup_helpers import Pybind11Extension, build_ext
+from pybind11.setup_helpers import ParallelCompile, Pybind11Extension, build_ext
 from setuptools import setup
 from setuptools.errors import CompileError, SetupError
 
@@ -69,6 +69,7 @@ class BuildEngine(build_ext):
             extension.sources += [
                 os.path.relpath(root / "dlib" / "base64" / "base64_kernel_1.cpp", HERE),
                 os.path.relpath(root / "dlib" / "entropy_decoder" / "entropy_decoder_kernel_2.cpp", HERE),
+                os.path.relpath(root / "dlib" / "test_for_odr_violations.cpp", HERE),
             ]
             extension.define_macros += [
                 ("DLIB_NO_GUI_SUPPORT", None),
@@ -89,12 +90,19 @@ if platform.system() == "Windows":
 else:
     # no contraction into fused multiply-add: landmarks must equal dlib's on every processor
     FLAGS = ["-O3", "-ffp-contract=off", "-Wno-unused-parameter"]
+LINK: list[str] = []
+if os.environ.get("ANTHROPO_SANITIZE") == "1":
+    # every wrong read, write, shift, conversion or overflow ends the process: `make sanitize`
+    LINK = ["-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
+    FLAGS += ["-O0", "-g1", *LINK]  # to compile optimised takes three times as long
 
 # each has a header of its name but module.cpp; arrays.hpp is everybody's
 SOURCES = [
-    f"anthropo/face/engine/{n}.cpp" for n in ("module", "images", "detector", "forest", "patch_network")
+    f"anthropo/face/engine/{n}.cpp"
+    for n in ("module", "arrays", "images", "detector", "packed", "forest", "patch_network")
 ]
 
+ParallelCompile(default=0).install()  # the files of the engine at once, on every core
 setup(
     ext_modules=[
         Pybind11Extension(
@@ -103,6 +111,7 @@ setup(
             depends=sorted(str(p.relative_to(HERE)) for p in HERE.glob("anthropo/face/engine/*.hpp")),
             cxx_std=14,
             extra_compile_args=FLAGS,
+            extra_link_args=LINK,
         )
     ],
     cmdclass={"build_ext": BuildEngine},

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.decoding.decode import decode
+from anthropo.decoding.decoder import decode
 from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS, Limits
 from anthropo.errors import PhotoError
 from anthropo.files import GIB, IrregularError, read_regular
@@ -60,6 +60,7 @@ class Photo:
     decode_scale: int = 1  # photo pixels per decoded pixel: 1, 2, 4 or 8
     data: bytes | None = field(default=None, repr=False)  # the file, for a finer decode; None: an array
     remark: str = ""  # a sentence where its colours are not quite what the file means
+    colour_doubt: str = ""  # why its colours cannot be measured
     _kept: _Kept = field(default_factory=_Kept, repr=False, compare=False)
 
     @property

@@ -14,8 +14,7 @@ from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS, Limits
 from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
 from anthropo.face.fine import fine_sha256
-from anthropo.face.landmarker import DEFAULT_JITTER, Which, landmark_predictor
-from anthropo.face.weights import landmark_model
+from anthropo.face.landmarker import DEFAULT_JITTER, Which, checked_landmark_model
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import ScaleRequest, parse_scale
@@ -122,8 +121,7 @@ def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...]) -> str
         parse_sex(settings.sex)
     if settings.age is not None:
         parse_age(settings.age)
-    landmark_predictor(settings.landmark_model)  # refuses one of other points
-    _, weights = landmark_model(settings.landmark_model)
+    weights = checked_landmark_model(settings.landmark_model).sha256  # refuses one of other points
     definitions = [(e.id, e.unit, e.expression) for e in registry().values()]
     request = settings.scale_request()
     parts = [

@@ -30,8 +30,9 @@ from torch.nn import functional
 from anthropo.errors import AnthropoError
 from anthropo.face import _engine
 from anthropo.face.frame import outer_canthal_distance, similarity
-from anthropo.face.landmarker import FIRST_DECODE, Face, landmark_predictor, read_faces
+from anthropo.face.landmarker import FIRST_DECODE, Face, read_faces
 from anthropo.face.scheme import MIRROR
+from anthropo.face.weights import landmark_model
 from anthropo.photo import read_photo
 
 Floats = NDArray[np.float64]
@@ -91,7 +92,7 @@ class Faces:
 
 def frame() -> Floats:
     """The mean face in the upright picture: 68 points, pixels."""
-    mean = landmark_predictor(None).mean_shape
+    mean = landmark_model().predictor.mean_shape
     return (mean - mean[17:].mean(0)) / outer_canthal_distance(mean) * UNIT + (FACE - 1) / 2
 
 

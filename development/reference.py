@@ -53,7 +53,7 @@ def main() -> None:
     built = build_reference(
         measured,
         source=SOURCE,
-        instrument=instrument_name(__version__, landmark_model(None)[1], fine_sha256()),
+        instrument=instrument_name(__version__, landmark_model(None).sha256, fine_sha256()),
     )
     for sentence in (*built.refused, *built.notes):
         print(sentence)

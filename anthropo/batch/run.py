@@ -237,6 +237,8 @@ def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Re
     if video.cut_off:
         ends = f"ends after {video.seconds:.1f} of {video.promised:.1f} s"
         remarks.append(f"{ends}: measured are the frames that are there")
+    if best.observation.photo.colour_doubt:
+        remarks.append(f"no colours measured, {best.observation.photo.colour_doubt}")
     summary = VideoSummary(
         seconds=round(video.seconds, 3),
         frames=len(values) + len(failed),

@@ -55,7 +55,7 @@ def diagnostics_of(item: Item, settings: Settings) -> Diagnostics:
         anthropo=__version__,
         settings=settings.fingerprint(),
         dlib=_engine.dlib_version,
-        landmark_model=landmark_model(settings.landmark_model)[1][:16],
+        landmark_model=landmark_model(settings.landmark_model).sha256[:16],
         fine_model=fine_sha256()[:16] if settings.fine else "",
         jitter=settings.jitter,
         person=item.disputed or f"{person.sex} {person.age}".strip(),
@@ -109,7 +109,7 @@ def _without_scores(table: Reference, scores: Sequence[ZScore], settings: Settin
 def _other_instrument(table: Reference, settings: Settings) -> str:
     """A warning of a reference that anthropo measured with other weights; empty without that."""
     fine = fine_sha256() if settings.fine else ""
-    instrument = instrument_name(__version__, landmark_model(settings.landmark_model)[1], fine)
+    instrument = instrument_name(__version__, landmark_model(settings.landmark_model).sha256, fine)
     of_table = {row.instrument for row in table.rows if row.instrument.startswith("anthropo ")}
     weights = {name.partition(", ")[2] for name in of_table}  # what follows the version
     if not of_table or instrument.partition(", ")[2] in weights:

@@ -72,12 +72,12 @@ def colours(image: Image_, data: bytes) -> Colours:
     info: dict[Any, Any] = image.info
     points = _png_code_points(data) if data.startswith(_PNG) else None
     if points:
-        return _of_code_points(*points[:2], full_range=points[3] != 0)
+        return of_code_points(*points[:2], full_range=points[3] != 0)
     if "icc_profile" in info:
         return _of_profile(info["icc_profile"], image.mode)
     nclx = info.get("nclx_profile")
     if nclx:  # its matrix and range are the decoder's matter
-        return _of_code_points(nclx["color_primaries"], nclx["transfer_characteristics"])
+        return of_code_points(nclx["color_primaries"], nclx["transfer_characteristics"])
     if "srgb" not in info and ("gamma" in info or "chromaticity" in info):
         return _of_gamma(info.get("gamma"), info.get("chromaticity"))
     if b"R03" in (info.get("exif") or b"") and _is_adobe_rgb(image):
@@ -94,7 +94,7 @@ def _of_profile(profile: bytes | None, mode: str) -> Colours:
         return SRGB
     points = signalled(profile)
     if points and points[1] in (PQ, HLG):
-        return _of_code_points(*points)
+        return of_code_points(*points)
     space, grey = colours_of(profile), mode in ("1", "L", "LA", "La") or mode.startswith(("I", "F"))
     if space == b"RGB " and mode not in ("CMYK", "LAB"):
         takes = "RGB"
@@ -126,7 +126,8 @@ def _transform(profile: bytes, takes: str) -> Callable[[Image_], Image_]:
     return made.apply
 
 
-def _of_code_points(primaries: int, transfer: int, *, full_range: bool = True) -> Colours:
+def of_code_points(primaries: int, transfer: int, *, full_range: bool = True) -> Colours:
+    """What is to be done with colours of ITU-T H.273's codes for primaries and curve."""
     if primaries not in PRIMARIES:
         return Colours(
             remark=f"Its colours have primaries that are not known (code {primaries}); {_AS_SRGB}."

@@ -1,7 +1,8 @@
 """Arrays on disk by key: embeddings that need not be computed again.
 
-One file per entry: magic, SHA-256 of the rest, length of a JSON table, the table (name, type, shape),
-then the arrays one after the other. Nothing in it is ever executed.
+One file per entry: magic, SHA-256 of the key and the rest, length of a JSON table, the table (name, type,
+shape), then the arrays one after the other. Nothing in it is ever executed, and nothing is set aside for
+what the table merely claims.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,10 @@ from numpy.typing import NDArray
 
 from anthropo.files import read_regular, write_atomically
 
-_MAGIC = b"anthropo-arrays-1\n"
+_MAGIC = b"anthropo-arrays-2\n"
 _START = len(_MAGIC) + 32
+_NUMBERS = re.compile(r"[<>|][biufc]\d{1,2}")  # types of arrays, as numpy writes them
+_MOST_BYTES = 64 << 20  # of an entry; a photo's has 0.2 MiB
 
 
 class Store:
@@ -46,20 +50,16 @@ class Store:
     def get(self, key: str) -> dict[str, NDArray[Any]] | None:
         """The arrays of an entry, read-only; None when there is none."""
         try:
-            data = read_regular(self._path(key))
+            data = read_regular(self._path(key), most=_MOST_BYTES)
         except OSError:
             return None
         body = memoryview(data)[_START:]
-        if data[:_START] != _MAGIC + hashlib.sha256(body).digest():
+        if data[:_START] != _MAGIC + _digest(key, body):
             return None
-        size = int.from_bytes(body[:4], "little")
-        arrays, at = {}, 4 + size
-        for name, code, shape in json.loads(bytes(body[4:at])):
-            dtype, count = np.dtype(code), math.prod(shape)
-            numbers = np.frombuffer(body, dtype, count, at) if count else np.empty(0, dtype)
-            arrays[name] = numbers.reshape(shape)
-            at += count * dtype.itemsize
-        return arrays
+        # a digest is no signature: who wrote the entry may have written nonsense
+        with contextlib.suppress(ValueError, TypeError, OverflowError, RecursionError):
+            return _arrays(body)
+        return None
 
     def put(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Keep arrays of numbers under a key.
@@ -77,8 +77,33 @@ class Store:
         with contextlib.suppress(OSError):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.parent.mkdir(mode=0o700, exist_ok=True)
-            write_atomically(path, _MAGIC + hashlib.sha256(body).digest() + body)
+            write_atomically(path, _MAGIC + _digest(key, body) + body)
 
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()
         return self.folder / name[:2] / f"{name[2:]}.bin"
+
+
+def _digest(key: str, body: bytes | memoryview) -> bytes:
+    """Of an entry with its key, so that none passes for another."""
+    digest = hashlib.sha256(hashlib.sha256(key.encode()).digest())
+    digest.update(body)
+    return digest.digest()
+
+
+def _arrays(body: memoryview) -> dict[str, NDArray[Any]]:
+    """The arrays of an entry; one of several errors where its table is nonsense."""
+    at = 4 + int.from_bytes(body[:4], "little")
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, code, shape in json.loads(bytes(body[4:at])):
+        if not isinstance(name, str) or not _NUMBERS.fullmatch(code) or not isinstance(shape, list):
+            raise ValueError("an array is named by a text, a type and a shape")
+        if not all(type(n) is int and n >= 0 for n in shape):
+            raise ValueError("a shape is of whole numbers")
+        dtype, count = np.dtype(code), math.prod(shape)
+        numbers = np.frombuffer(body, dtype, count, at) if count else np.empty(0, dtype)
+        arrays[name] = numbers.reshape(shape)
+        at += count * dtype.itemsize
+    if at != len(body):
+        raise ValueError("bytes that belong to no array")
+    return arrays

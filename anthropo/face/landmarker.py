@@ -17,7 +17,7 @@ from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.face.gate import LANDMARK_SPREAD, Check, check_photo
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import MIRROR
-from anthropo.face.weights import face_detector, landmark_model
+from anthropo.face.weights import LandmarkModel, face_detector, landmark_model
 from anthropo.photo import Photo, read_photo
 
 Which = Literal["one", "largest", "all"]
@@ -183,7 +183,7 @@ def read_faces(
         raise ValueError(f"face={face!r}: 'one', 'largest' or 'all' is needed")
     if jitter < 1 or (jitter != 1 and jitter % 2):
         raise ValueError(f"jitter={jitter}: 1 or an even number is needed (half see the mirrored face)")
-    predictor = landmark_predictor(landmark_model)
+    model = checked_landmark_model(landmark_model)
     if not isinstance(photo, Photo):
         photo = read_photo(photo, short_side=FIRST_DECODE, max_megapixels=max_megapixels)
     faces: list[Face] = []
@@ -196,7 +196,7 @@ def read_faces(
         candidates: list[Face] = []
         for candidate in detections:
             try:
-                candidates.append(_landmarks(photo, candidate, predictor, jitter))
+                candidates.append(_landmarks(photo, candidate, model.predictor, jitter))
             except FaceError as error:
                 refused = refused or error
         # beside a steady face, one whose landmarks fly about is a pattern that only looks like a
@@ -250,15 +250,15 @@ def _no_face(photo: Photo) -> FaceError:
     )
 
 
-def landmark_predictor(path: str | None) -> _engine.ShapePredictor:
+def checked_landmark_model(path: str | None) -> LandmarkModel:
     """The landmark model, refused when it has other than 68 points."""
-    predictor, _ = landmark_model(path)
-    if predictor.points != 68:
+    model = landmark_model(path)
+    if path is not None and model.predictor.points != 68:  # the packaged one may still be on its way
         raise WeightsError(
-            f"{path}: {predictor.points} landmarks; anthropo's measurements need the 68-point iBUG scheme. "
-            "Give a 68-point dlib shape predictor."
+            f"{path}: {model.predictor.points} landmarks; anthropo's measurements need the 68-point iBUG "
+            "scheme. Give a 68-point dlib shape predictor."
         )
-    return predictor
+    return model
 
 
 def power_of_two(scale: float) -> int:
@@ -387,9 +387,10 @@ def _landmarks(photo: Photo, detection: _Detection, predictor: _engine.ShapePred
     )
     samples = photo.to_full(raw)
     spread = float(np.median(np.hypot(*samples.std(0, ddof=1).T)))
-    unsteadiness = spread / outer_canthal_distance(samples.mean(0))
-    if unsteadiness > (LANDMARK_SPREAD if detection.second_try else _NO_FACE):
+    unit = outer_canthal_distance(samples.mean(0))
+    if not unit > 0 or spread / unit > (LANDMARK_SPREAD if detection.second_try else _NO_FACE):
         raise _no_face(photo)
+    unsteadiness = spread / unit
     half = len(samples) // 2  # more than asked for when few were: steadiness needs some
     plain, mirrored = samples[: max(1, jitter // 2)], samples[half : half + jitter // 2]
     samples = np.concatenate([plain, mirrored])
@@ -401,7 +402,10 @@ def _landmarks(photo: Photo, detection: _Detection, predictor: _engine.ShapePred
             f"{photo.source}: the face is cut by the photo's border ({int(outside.sum())} of 68 landmarks "
             "lie outside). Use a photo that shows the whole face."
         )
-    camera = head_pose(points)
+    try:
+        camera = head_pose(points)
+    except np.linalg.LinAlgError:  # a foreign landmark model's points on one spot
+        raise _no_face(photo) from None
     pad = round(_BOX * _PAD)
     inner = chip[pad:-pad, pad:-pad]
     return Face(

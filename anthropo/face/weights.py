@@ -1,20 +1,34 @@
-"""Where model weights lie, whether they are the right ones, and their memory-mapped form."""
+"""Where model weights lie, whether they are the right ones, and their form that is read quickly."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import importlib.util
+import os
+import stat
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anthropo.errors import WeightsError, parameter
 from anthropo.face import _engine
-from anthropo.files import cache_folder, file_sha256, packaged_table, read_regular, write_atomically
+from anthropo.files import (
+    cache_folder,
+    file_sha256,
+    open_regular,
+    packaged_table,
+    read_regular,
+    refuse_irregular,
+    write_atomically,
+)
+
+_MOST_BYTES = 512 << 20  # of a landmark model; the usual one of 68 points has 95 MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,55 +95,130 @@ def read_checked(name: str) -> bytes:
     return data
 
 
-def _store(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, data)
+# The cache holds what takes a second to convert. An entry is its seal and a block of the engine, which sums
+# the block up: one that is damaged, crafted or another's counts as absent and is made again.
 
 
-class LandmarkModel(NamedTuple):
-    """A shape predictor, and the SHA-256 of the .dat file that it comes from."""
+def _seal(name: str) -> bytes:
+    """The 64 bytes that an entry of this name begins with, so that no entry passes for another."""
+    return hashlib.sha256(name.encode()).hexdigest().encode()
 
-    predictor: _engine.ShapePredictor
-    sha256: str
+
+def _own(status: os.stat_result) -> bool:
+    """Whether nobody but this user, or root, may write to a file, and whether it is longer than its seal."""
+    if status.st_size <= 64:
+        return False
+    if not hasattr(os, "geteuid"):  # Windows: the user's folder is the user's
+        return True
+    return status.st_uid in (0, os.geteuid()) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _cached(name: str) -> NDArray[np.uint8] | None:
+    """The block of a cache entry; None unless it is there and the user's own.
+
+    It is read, not mapped: a mapped file that is cut short ends the process, and one that is written to
+    changes landmarks after it was checked.
+    """
+    path = cache_folder() / name
+    with contextlib.suppress(OSError), open_regular(path, most=_MOST_BYTES) as file:
+        status = os.fstat(file.fileno())
+        if not _own(status) or file.read(64) != _seal(name):
+            return None
+        block: NDArray[np.uint8] = np.fromfile(file, np.uint8, status.st_size - 64)
+        block.setflags(write=False)
+        return block
+    return None
+
+
+def _keep(name: str, block: NDArray[np.uint8]) -> None:
+    """Put an entry into the cache; a cache that cannot be written to only costs time."""
+    path = cache_folder() / name
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # a link is not followed, and permissions do not stay
+        write_atomically(path, _seal(name) + block.tobytes())
+        path.chmod(0o600)
+
+
+class LandmarkModel:
+    """A shape predictor, and the SHA-256 of the .dat file that it comes from.
+
+    The predictor is read on a thread while the photo is decoded and searched.
+    """
+
+    def __init__(self, sha256: str, read: Callable[[], _engine.ShapePredictor]) -> None:
+        self.sha256 = sha256
+        self._read = read
+        self._predictor: _engine.ShapePredictor | None = None
+        self._thread = threading.Thread(target=self._begin)
+        self._thread.start()
+
+    def _begin(self) -> None:
+        with contextlib.suppress(Exception):  # it comes again where the predictor is asked for
+            self._predictor = self._read()
+
+    @property
+    def predictor(self) -> _engine.ShapePredictor:
+        """The predictor, as soon as it is there; what went wrong is raised here."""
+        self._thread.join()
+        if self._predictor is None:  # also in a process that was forked meanwhile
+            self._predictor = self._read()
+        return self._predictor
 
 
 @lru_cache(maxsize=4)
 def landmark_model(path: str | None = None) -> LandmarkModel:
-    """The landmark model in a file, memory-mapped; without a path the packaged one of 68 points."""
-    if path is None:
-        expected = _known("landmarks-68").sha256
-        source: Path | None = None
-    else:
-        source = Path(path)
-        if not source.is_file():
-            raise WeightsError(f"{path}: no such landmark model. Give a dlib shape predictor (.dat).")
-        expected = file_sha256(source)
-    packed = cache_folder() / f"shape-predictor-{expected[:32]}-v1.bin"
-    with contextlib.suppress(OSError, ValueError):
-        return LandmarkModel(_engine.ShapePredictor(np.memmap(packed, np.uint8, "r")), expected)
+    """The landmark model in a file; without a path the packaged one of 68 points."""
+    expected = _known("landmarks-68").sha256 if path is None else _identified(path)
+    name = f"shape-predictor-{expected[:32]}-v2.bin"
+    model = LandmarkModel(expected, partial(_read_predictor, path, expected, name))
+    if path is not None or not (cache_folder() / name).is_file():
+        _ = model.predictor  # a file that cannot be used is refused at once
+    return model
 
-    if source is None:
-        source = locate("landmarks-68")
-        _check_hash(_known("landmarks-68"), source, file_sha256(source))
+
+def _identified(path: str) -> str:
+    """The SHA-256 of a landmark model that a user names."""
     try:
-        data = _engine.pack_shape_predictor(str(source))
-    except (ValueError, RuntimeError) as error:
+        refuse_irregular(os.stat(path), _MOST_BYTES)
+        return file_sha256(path)
+    except FileNotFoundError:
+        why = "no such landmark model"
+    except OSError as error:
+        why = str(error.strerror)
+    raise WeightsError(f"{path}: {why}. Give a dlib shape predictor (.dat).")
+
+
+def _read_predictor(path: str | None, expected: str, name: str) -> _engine.ShapePredictor:
+    """The predictor from the cache, else from its .dat file, whose SHA-256 must be the expected one."""
+    if (block := _cached(name)) is not None:
+        with contextlib.suppress(ValueError):
+            return _engine.ShapePredictor(block)
+    source = locate("landmarks-68") if path is None else Path(path)
+    try:
+        dat = np.fromfile(source, np.uint8)
+    except OSError as error:
+        raise WeightsError(f"{source}: cannot be read ({error.strerror or error}).") from None
+    digest = hashlib.sha256(dat.data).hexdigest()
+    if path is None:
+        _check_hash(_known("landmarks-68"), source, digest)
+    elif digest != expected:
+        raise WeightsError(f"{source}: was changed while it was read. Try again.")
+    try:
+        block = _engine.pack_shape_predictor(dat)
+    except ValueError as error:
         raise WeightsError(f"{source}: {error}. Give a dlib shape predictor (.dat).") from None
-    try:
-        _store(packed, data)
-        return LandmarkModel(_engine.ShapePredictor(np.memmap(packed, np.uint8, "r")), expected)
-    except OSError:
-        # no cache folder that can be written: work from memory, only slower to start
-        return LandmarkModel(_engine.ShapePredictor(np.frombuffer(data, dtype=np.uint8)), expected)
+    _keep(name, block)
+    return _engine.ShapePredictor(block)
 
 
 @lru_cache(maxsize=1)
 def face_detector() -> _engine.FaceDetector:
     """dlib's frontal face detector."""
-    packed = cache_folder() / f"face-detector-dlib-{_engine.dlib_version}-v1.bin"
-    with contextlib.suppress(OSError, ValueError):
-        return _engine.FaceDetector(read_regular(packed))
-    data = _engine.pack_face_detector()
-    with contextlib.suppress(OSError):
-        _store(packed, data)
-    return _engine.FaceDetector(data)
+    name = f"face-detector-dlib-{_engine.dlib_version}-v2.bin"
+    if (block := _cached(name)) is not None:
+        with contextlib.suppress(ValueError):
+            return _engine.FaceDetector(block)
+    block = _engine.pack_face_detector()
+    _keep(name, block)
+    return _engine.FaceDetector(block)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _VERSION = 3  # of what is kept of a photo; raise it when that changes
 _ROWS = ("photos", "labels", "patients", "measurements", "digests", "prints", "shapes", "portraits", "gate")
+_LONGEST_REASON = 4000  # characters
+_LARGEST = 1e9  # of any number that is kept of a photo
 _LEAST_SIDE = 150  # px, shorter side of a photo without a face as it is decoded
 
 
@@ -203,9 +205,8 @@ def _look(
     except (OSError, ValueError):
         pass  # reading it below says why
     if store and key and (kept := store.get(key)) is not None:
-        if "reason" in kept:
-            # kept without the name: the same file may be there under several
-            numbers.reason = f"{path}: {bytes(kept['reason']).decode()}"
+        if reason := _kept_reason(kept):
+            numbers.reason = f"{path}: {reason}"
             return numbers
         if _complete(kept, settings.no_face, len(regions), encoder.dimension):
             numbers.arrays = kept
@@ -260,16 +261,39 @@ def read_picture(path: str, settings: Settings, encoder: Encoder) -> Photo:
     )
 
 
+def _kept_reason(kept: dict[str, NDArray[Any]]) -> str:
+    """Why a photo cannot be used, if that is what the store's entry says.
+
+    It is kept without the photo's name: the same file may be there under several.
+    """
+    if list(kept) != ["reason"] or kept["reason"].dtype != np.uint8 or kept["reason"].size > _LONGEST_REASON:
+        return ""
+    text = kept["reason"].tobytes().decode(errors="replace")
+    return text if text.isprintable() else ""
+
+
 def _complete(kept: dict[str, NDArray[Any]], no_face: bool, regions: int, dimension: int) -> bool:
-    """Whether an entry of the store has the arrays that this version writes."""
-    wanted: dict[str, tuple[int, ...]] = {
-        "measurements": (0 if no_face else len(measurement_ids()),),
-        "print": (PRINT_SIDE**2,),
-        "embeddings": (regions, dimension),
+    """Whether an entry of the store has the arrays that this version writes, and numbers that can be."""
+    wanted: dict[str, tuple[str, tuple[int, ...]]] = {
+        "measurements": ("f8", (0 if no_face else len(measurement_ids()),)),
+        "print": ("f4", (PRINT_SIDE**2,)),
+        "embeddings": ("f4", (regions, dimension)),
     }
     if not no_face:
-        wanted |= {"shape": (68, 2), "portrait": (*PORTRAIT, 3), "gate": (len(CHECKS),)}
-    return {name: array.shape for name, array in kept.items()} == wanted
+        wanted |= {
+            "shape": ("f4", (68, 2)),
+            "portrait": ("u1", (*PORTRAIT, 3)),
+            "gate": ("b1", (len(CHECKS),)),
+        }
+    if {name: (array.dtype.str[1:], array.shape) for name, array in kept.items()} != wanted:
+        return False
+    measured = kept["measurements"]
+    if not (np.isnan(measured) | (np.abs(measured) < _LARGEST)).all():  # what could not be had is NaN
+        return False
+    if not no_face and kept["gate"].view(np.uint8).max() > 1:
+        return False
+    others = (kept[name] for name in ("print", "embeddings", "shape") if name in kept)
+    return all((np.abs(array) < _LARGEST).all() for array in others)
 
 
 def _gathered(

@@ -213,7 +213,7 @@ def instrument(settings: Settings) -> dict[str, Any]:
         return {"no_face": True}
     definitions = [(name, e.unit, e.expression) for name, e in registry().items()]
     return {
-        "landmark_weights": landmark_model(settings.landmark_model)[1],
+        "landmark_weights": landmark_model(settings.landmark_model).sha256,
         "fine_weights": fine_sha256() if settings.fine else "",
         "jitter": settings.jitter,
         "definitions": hashlib.sha256(json.dumps(definitions).encode()).hexdigest(),

@@ -85,7 +85,8 @@ def appearance(photo: Photo, points: Floats, samples: Floats | None = None) -> d
         eye = read_eye(side, grid, disc, face, seen.of(f"sclera_{side}"))
         regions[f"sclera_{side}"] = eye.sclera
         readings |= {f"{index}_{side}": reading for index, reading in eye.readings.items()}
-    dull = small or ("grey photograph" if grey else "")
+    doubt = photo.colour_doubt or small
+    dull = doubt or ("grey photograph" if grey else "")
     result = {name: estimate(reading, len(jitter), dull) for name, reading in colours(regions).items()}
-    result |= {name: estimate(reading, len(jitter), small) for name, reading in readings.items()}
+    result |= {name: estimate(reading, len(jitter), doubt) for name, reading in readings.items()}
     return {name: result[name] for name in (*COLOUR, *EYE, *TEXTURE)}

@@ -18,8 +18,7 @@ import pytest
 from conftest import Copies, Invoke, Pixels
 from PIL import Image
 
-from anthropo.decoding import decode as decode_module
-from anthropo.decoding import pool, undecodable
+from anthropo.decoding import decoder, pool, undecodable
 from anthropo.decoding.pool import PROGRAM
 from anthropo.errors import PhotoError
 from anthropo.photo import read_photo
@@ -267,7 +266,7 @@ def test_the_same_pixels_in_either_process(
     for short_side in (None, 60):
         here = read_photo(path, short_side=short_side)
         with monkeypatch.context() as patch:
-            patch.setattr(decode_module, "is_quick", lambda *_: False)
+            patch.setattr(decoder, "is_quick", lambda *_: False)
             there = read_photo(path, short_side=short_side)
         assert np.array_equal(here.pixels, there.pixels)
         assert (here.full_size, here.decode_scale) == (there.full_size, there.decode_scale)

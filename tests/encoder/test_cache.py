@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import stat
 import subprocess
@@ -52,7 +54,7 @@ def test_any_damage_is_a_miss_and_can_be_put_again(tmp_path: Path) -> None:
     path = only_file(tmp_path)
     whole = path.read_bytes()
     damaged = [whole[:n] for n in (0, 5, 20, 60, len(whole) // 2, len(whole) - 1)]
-    damaged += [whole + b"\0", b"PK\x03\x04" + whole, whole.replace(b"arrays-1", b"arrays-2")]
+    damaged += [whole + b"\0", b"PK\x03\x04" + whole, whole.replace(b"arrays-2", b"arrays-1")]
     for at in range(0, len(whole), 37):
         damaged.append(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
     for data in damaged:
@@ -60,6 +62,54 @@ def test_any_damage_is_a_miss_and_can_be_put_again(tmp_path: Path) -> None:
         assert store.get("a") is None
     store.put("a", ARRAYS)
     assert path.read_bytes() == whole
+
+
+def crafted(key: str, table: object, rest: bytes = bytes(24), size: int | None = None) -> bytes:
+    """An entry with the right digest, whatever its table says."""
+    header = table if isinstance(table, bytes) else json.dumps(table).encode()
+    body = (len(header) if size is None else size).to_bytes(4, "little") + header + rest
+    digest = hashlib.sha256(hashlib.sha256(key.encode()).digest() + body).digest()
+    return b"anthropo-arrays-2\n" + digest + body
+
+
+def test_crafted_entries_are_misses(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.put("a", {"x": np.zeros(3)})
+    path = only_file(tmp_path)
+    assert path.read_bytes() == crafted("a", [["x", "<f8", [3]]])
+    tables: list[object] = [
+        [["x", "<f8", [4]]], [["x", "<f8", [2]]], [["x", "<f8", [-3]]], [["x", "<f8", [2**62, 2**62]]],
+        [["x", "<f8", [3.0]]], [["x", "<f8", [True, 3]]], [["x", "<f8", 3]], [["x", "<f8", "3"]],
+        [["x", "O", [3]]], [["x", "V8", [3]]], [["x", "<U2", [3]]], [["x", "<f9", [3]]], [["x", "<f99", [1]]],
+        [["x", "M8[s]", [3]]], [["x", "f8,f8", [1]]], [["x", 8, [3]]], [["x", None, [3]]], [[7, "<f8", [3]]],
+        [["x", "<f8"]], [["x", "<f8", [3], 1]], ["xyz"], "xyz", {}, {"x": 3}, None, 7, [None], [[]],
+        b"\xff\xfe", b"[", b"[" * 5000, b"NaN", b"9" * 5000, b"",
+    ]  # fmt: skip
+    for table in tables:
+        path.write_bytes(crafted("a", table))
+        assert store.get("a") is None, table
+    for rest, size in ((bytes(24), 2**32 - 1), (bytes(24), 0), (bytes(25), None), (b"", None)):
+        path.write_bytes(crafted("a", [["x", "<f8", [3]]], rest, size))
+        assert store.get("a") is None
+    path.write_bytes(crafted("b", [["x", "<f8", [3]]]))  # whole, but of another key
+    assert store.get("a") is None
+
+
+def test_what_is_no_file_is_a_miss(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.put("a", {"x": np.zeros(3)})
+    path = only_file(tmp_path)
+    path.unlink()
+    path.mkdir()
+    assert store.get("a") is None
+    path.rmdir()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(path)
+        assert store.get("a") is None
+        path.unlink()
+    with path.open("wb") as file:
+        file.truncate(1 << 40)  # takes no room on the disk, and a terabyte of memory
+    assert store.get("a") is None
 
 
 def test_keys_may_be_any_text(tmp_path: Path) -> None:

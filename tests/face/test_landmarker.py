@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import FIVE_POINTS
+from crafted import Predictor
 from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
@@ -15,6 +17,7 @@ from skimage import data
 from anthropo.errors import FaceError, WeightsError
 from anthropo.face.landmarker import read_face, read_faces
 from anthropo.face.scheme import LANDMARKS, MIRROR
+from anthropo.face.weights import landmark_model
 from anthropo.photo import Photo
 
 Pixels = NDArray[np.uint8]
@@ -228,3 +231,31 @@ def test_wrong_options_are_refused(astronaut: Pixels) -> None:
         with pytest.raises(ValueError, match="1 or an even number"):
             read_face(photo(astronaut), jitter=jitter)
     assert len(read_face(photo(astronaut), jitter=6).samples) == 6
+
+
+def test_landmark_models_of_strange_shapes_give_a_face_or_a_reason(astronaut: Pixels, tmp_path: Path) -> None:
+    mean = landmark_model().predictor.mean_shape
+    even = (mean + (1, 0) + mean[MIRROR] * (-1, 1)) / 2  # as its mirror image, so that it looks steady
+    flat, thin, spots, noses = even.copy(), even.copy(), even.copy(), even.copy()
+    flat[:, 1] = 0.5
+    thin[:, 0] = 0.5
+    spots[17:] = even[[30]]
+    noses[MIRROR[36:42]] = noses[36:42] = even[30]
+    far = 0.5 + (even - 0.5) * 900
+    outcomes = []
+    for i, shape in enumerate((even, flat, thin, spots, noses, far)):
+        path = tmp_path / f"{i}.dat"
+        values = shape.astype(np.float32).ravel().tolist()
+        path.write_bytes(Predictor(values, cascades=1, trees=1, leaves=2, features=2, leaf=0.0).dat())
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                face = read_face(photo(astronaut), face="largest", jitter=2, landmark_model=str(path))
+            except FaceError as error:
+                outcomes.append(str(error))
+            else:
+                assert np.isfinite(face.samples).all()
+                outcomes.append("")
+    assert outcomes[0] == ""
+    assert all("no face found" in outcomes[i] for i in (2, 3))
+    assert "cut by the photo's border" in outcomes[5]

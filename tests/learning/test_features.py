@@ -203,6 +203,64 @@ def test_damaged_and_foreign_entries_are_computed_anew(
     assert_equal(first, extract(cohort, FAST, Encoder(), regions=("face",), store=Foreign()))  # type: ignore[arg-type]
 
 
+def test_crafted_entries_are_computed_anew(people: list[str], tmp_path: Path, looked_at: list[str]) -> None:
+    store = Store(tmp_path / "store")
+    cohort = cohort_of(people[:1])
+    first = extract(cohort, FAST, Encoder(), regions=("face",), store=store)
+    entries: list[dict[str, NDArray[Any]]] = []
+    keys: list[str] = []
+
+    class Crafted:
+        """Gives the genuine arrays, but for those that are changed."""
+
+        def __init__(self, **changes: NDArray[Any] | None) -> None:
+            self.changes = changes
+
+        def get(self, key: str) -> dict[str, NDArray[Any]] | None:
+            keys.append(key)
+            arrays = {**(store.get(key) or {}), **self.changes}
+            entries.append(arrays)
+            return {name: array for name, array in arrays.items() if array is not None}
+
+        def put(self, key: str, arrays: dict[str, NDArray[Any]]) -> None: ...
+
+    def text(data: bytes) -> NDArray[np.uint8]:
+        return np.frombuffer(data, np.uint8)
+
+    looked_at.clear()
+    assert_equal(first, extract(cohort, FAST, Encoder(), regions=("face",), store=Crafted()))  # type: ignore[arg-type]
+    assert looked_at == []
+    genuine = entries.pop()
+    alone: dict[str, Any] = dict.fromkeys(genuine)
+    for changes in (
+        {"measurements": genuine["measurements"] * np.inf},
+        {"measurements": genuine["measurements"].astype(complex)},
+        {"measurements": genuine["measurements"].astype(np.float32)},
+        {"measurements": np.full_like(genuine["measurements"], 1e300)},
+        {"embeddings": genuine["embeddings"] * np.float32(np.nan)},
+        {"embeddings": np.full_like(genuine["embeddings"], 1e38)},
+        {"embeddings": genuine["embeddings"].astype(np.complex64)},
+        {"print": genuine["print"] * np.float32(np.inf)},
+        {"shape": genuine["shape"] * np.float32(np.nan)},
+        {"portrait": genuine["portrait"].astype(np.float64)},
+        {"gate": np.full(genuine["gate"].shape, 7, np.uint8).view(np.bool_)},
+        {"gate": None},
+        {"more": np.zeros(3)},
+        {"reason": text(b"no face")},
+        {**alone, "reason": text(b"\xff\xfe")[:0]},
+        {**alone, "reason": text(b"no \x1b[2Jface")},
+        {**alone, "reason": np.zeros(3)},
+        {**alone, "reason": text(b"x" * 5000)},
+        alone,
+    ):
+        looked_at.clear()
+        other = Crafted(**changes)
+        again = extract(cohort, FAST, Encoder(), regions=("face",), store=other)  # type: ignore[arg-type]
+        assert_equal(first, again)
+        assert looked_at == people[:1], changes
+    assert len(set(keys)) == 1
+
+
 def test_a_reason_that_was_kept_names_the_photo_at_hand(
     tmp_path: Path, faceless_png: Path, looked_at: list[str]
 ) -> None:

@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <sstream>
+#include <string>
 #include <vector>
 
 #include "images.hpp"
+#include "packed.hpp"
 
 namespace anthropo {
 
@@ -18,9 +19,26 @@ using Planes = dlib::array<dlib::array2d<float>>;  // the features of one pyrami
 
 struct View {  // the filters of one view of a face
     double threshold = 0;
-    std::vector<dlib::matrix<float>> whole;  // dlib keeps them; only their separable parts are used
-    std::vector<std::vector<dlib::matrix<float, 0, 1>>> rows, cols;
+    std::vector<std::vector<std::vector<float>>> rows, cols;  // by plane, then one after the other
 };
+
+// A packed detector: this, then for each view its threshold (double) and its number of filters on each plane
+// (32 bits each), then for each filter its row and its column (floats); filled up to a multiple of 64 bytes.
+struct Head {
+    char magic[8];
+    std::uint64_t checksum;  // of the whole block, with zero in this place
+    double overlap, covered;
+    std::uint32_t window_width, window_height, cell, padding, least_width, least_height, levels, views;
+};
+static_assert(sizeof(Head) == 64, "the packed header is 64 bytes");
+
+constexpr char MAGIC[8] = {'a', 'n', 't', 'h', 'f', 'd', '0', '2'};
+constexpr float MOST_WEIGHT = 1e4f;
+
+template <typename T>
+void put(std::string& out, const T* values, size_t n) {
+    out.append(reinterpret_cast<const char*>(values), n * sizeof(T));
+}
 
 // out[i] (+)= sum_k taps[k] * in[i + k * step]
 HOT void correlate(const float* in, long n, const float* taps, long n_taps, long step, float* out, bool add) {
@@ -53,57 +71,73 @@ struct FaceDetector::Filters {
     dlib::test_box_overlap overlap;
     std::vector<View> views;
 
-    explicit Filters(const std::string& packed) {
-        // version 1, and no features of an image: dlib ends the process over a damaged number of these
-        require(packed.compare(0, 6, std::string("\1\1\1\0\1\0", 6)) == 0, "bad beginning");
-        std::istringstream in(packed);
-        dlib::deserialize(scanner, in);
-        dlib::deserialize(overlap, in);
-        unsigned long n = 0;
-        dlib::deserialize(n, in);
-        require(n >= 1 && n <= 64, "bad count");
-        views.resize(n);
+    Filters(const std::uint8_t* packed, size_t size) {
+        require(size >= sizeof(Head) && size % 64 == 0, "bad length");
+        Head head;
+        std::memcpy(&head, packed, sizeof head);
+        require(std::memcmp(head.magic, MAGIC, sizeof MAGIC) == 0, "bad beginning");
+        Head blank = head;
+        blank.checksum = 0;
+        Checksum sum;
+        sum.add(&blank, sizeof blank);
+        sum.add(packed + sizeof head, size - sizeof head);
+        require(sum.value() == head.checksum, "bad checksum");
+        configure(head);
+
+        const std::uint8_t *at = packed + sizeof head, *end = packed + size;
+        const auto take = [&](void* out, size_t n) {
+            require(n <= size_t(end - at), "it ends too early");
+            std::memcpy(out, at, n);
+            at += n;
+        };
+        const size_t planes = scanner.get_feature_extractor().get_num_planes();
+        const auto filter = [&](size_t length) {
+            std::vector<float> taps(length);
+            take(taps.data(), length * sizeof(float));
+            require(all_within(taps.data(), length, MOST_WEIGHT), "bad filter");
+            return taps;
+        };
+        views.resize(head.views);
         for (View& view : views) {
-            dlib::deserialize(view.threshold, in);
-            dlib::deserialize(view.whole, in);
-            dlib::deserialize(view.rows, in);
-            dlib::deserialize(view.cols, in);
-            view.whole.clear();
+            std::vector<std::uint32_t> counts(planes);
+            take(&view.threshold, sizeof view.threshold);
+            take(counts.data(), planes * sizeof counts[0]);
+            require(sane(view.threshold), "bad threshold");
+            view.rows.resize(planes), view.cols.resize(planes);
+            for (size_t p = 0; p < planes; ++p) {
+                require(counts[p] <= std::min(height(), width()), "bad number of filters");
+                for (std::uint32_t t = 0; t < counts[p]; ++t) {
+                    view.rows[p].push_back(filter(size_t(width())));
+                    view.cols[p].push_back(filter(size_t(height())));
+                }
+            }
         }
-        require(in.peek() == std::istream::traits_type::eof(), "bytes behind its end");
-        check();
+        require(end - at < 64, "bytes behind its end");
     }
 
     long height() const { return long(scanner.get_fhog_window_height()); }
     long width() const { return long(scanner.get_fhog_window_width()); }
 
-    // a damaged length must not become a wild read
-    void check() const {
+    void configure(const Head& h) {
         const auto within = [](unsigned long n, unsigned long least, unsigned long most) {
             require(n >= least && n <= most, "bad sizes");
         };
-        within(scanner.get_detection_window_width(), 1, 4096);
-        within(scanner.get_detection_window_height(), 1, 4096);
-        within(scanner.get_cell_size(), 1, 64);
-        within(scanner.get_padding(), 0, 64);
-        within(scanner.get_min_pyramid_layer_width(), 1, 1 << 20);
-        within(scanner.get_min_pyramid_layer_height(), 1, 1 << 20);
-        within(scanner.get_max_pyramid_levels(), 1, 1 << 20);
-        within(std::min(height(), width()), 2 * scanner.get_padding() + 1, 4096);
-        const size_t planes = scanner.get_feature_extractor().get_num_planes();
-        for (const View& view : views) {
-            require_finite(&view.threshold, 1, "bad threshold");
-            require(view.rows.size() == planes && view.cols.size() == planes, "bad number of filters");
-            for (size_t p = 0; p < planes; ++p) {
-                require(view.rows[p].size() == view.cols[p].size(), "bad number of filters");
-                for (size_t t = 0; t < view.rows[p].size(); ++t) {
-                    const auto &row = view.rows[p][t], &col = view.cols[p][t];
-                    require(row.size() == width() && col.size() == height(), "bad length of a filter");
-                    require_finite(row.begin(), size_t(row.size()), "bad filter");
-                    require_finite(col.begin(), size_t(col.size()), "bad filter");
-                }
-            }
-        }
+        within(h.window_width, 8, 512);
+        within(h.window_height, 8, 512);
+        within(h.cell, 4, 64);
+        within(h.padding, 0, 16);
+        within(h.least_width, 8, 1 << 20);
+        within(h.least_height, 8, 1 << 20);
+        within(h.levels, 1, 1 << 20);
+        within(h.views, 1, 64);
+        require(h.overlap >= 0 && h.overlap <= 1 && h.covered >= 0 && h.covered <= 1, "bad overlap");
+        scanner.set_detection_window_size(h.window_width, h.window_height);
+        scanner.set_cell_size(h.cell);
+        scanner.set_padding(h.padding);
+        scanner.set_min_pyramid_layer_size(h.least_width, h.least_height);
+        scanner.set_max_pyramid_levels(h.levels);
+        overlap = dlib::test_box_overlap(h.overlap, h.covered);
+        within(std::min(height(), width()), 2 * h.padding + 1, 512);
     }
 
     template <typename Pixel>
@@ -121,6 +155,7 @@ struct FaceDetector::Filters {
     void scan(const Planes& feats, unsigned long level, unsigned long index, double threshold,
               std::vector<dlib::rect_detection>& out) const {
         const View& view = views[index];
+        if (feats.size() != view.rows.size()) return;  // dlib gives no features of a few pixels
         const long rows = feats[0].nr(), cols = feats[0].nc(), height = this->height(), width = this->width();
         if (rows < height || cols < width) return;
         const long n = rows * cols, across = n - (width - 1), down = across - (height - 1) * cols;
@@ -128,8 +163,8 @@ struct FaceDetector::Filters {
         for (unsigned long p = 0; p < view.rows.size(); ++p)
             for (unsigned long t = 0; t < view.rows[p].size(); ++t) {
                 // rows laid end to end: sums that run over a row's end land where no window fits
-                correlate(&feats[p][0][0], across, &view.rows[p][t](0), width, 1, scratch.data(), false);
-                correlate(scratch.data(), down, &view.cols[p][t](0), height, cols, score.data(), true);
+                correlate(&feats[p][0][0], across, view.rows[p][t].data(), width, 1, scratch.data(), false);
+                correlate(scratch.data(), down, view.cols[p][t].data(), height, cols, score.data(), true);
             }
         const long padding = long(scanner.get_padding());
         dlib::pyramid_down<6> pyramid;
@@ -151,31 +186,57 @@ struct FaceDetector::Filters {
     }
 };
 
-py::bytes FaceDetector::pack() {
-    std::ostringstream out;
+py::array_t<std::uint8_t> FaceDetector::pack() {
+    std::string out;
     {
         py::gil_scoped_release nogil;
-        dlib::frontal_face_detector d = dlib::get_frontal_face_detector();
-        dlib::serialize(d.get_scanner(), out);
-        dlib::serialize(d.get_overlap_tester(), out);
-        const unsigned long n = d.num_detectors();
-        dlib::serialize(n, out);
-        for (unsigned long i = 0; i < n; ++i) {
+        const dlib::frontal_face_detector d = dlib::get_frontal_face_detector();
+        const Scanner& scanner = d.get_scanner();
+        Head head{};
+        std::memcpy(head.magic, MAGIC, sizeof MAGIC);
+        head.overlap = d.get_overlap_tester().get_iou_thresh();
+        head.covered = d.get_overlap_tester().get_percent_covered_thresh();
+        head.window_width = std::uint32_t(scanner.get_detection_window_width());
+        head.window_height = std::uint32_t(scanner.get_detection_window_height());
+        head.cell = std::uint32_t(scanner.get_cell_size());
+        head.padding = std::uint32_t(scanner.get_padding());
+        head.least_width = std::uint32_t(scanner.get_min_pyramid_layer_width());
+        head.least_height = std::uint32_t(scanner.get_min_pyramid_layer_height());
+        head.levels = std::uint32_t(scanner.get_max_pyramid_levels());
+        head.views = std::uint32_t(d.num_detectors());
+        put(out, &head, 1);
+        for (unsigned long i = 0; i < d.num_detectors(); ++i) {
             const auto& w = d.get_processed_w(i);
+            const auto& filters = w.get_detect_argument();
             const double threshold = w.w(w.w.size() - 1);
-            dlib::serialize(threshold, out);
-            dlib::serialize(w.get_detect_argument().filters, out);
-            dlib::serialize(w.get_detect_argument().row_filters, out);
-            dlib::serialize(w.get_detect_argument().col_filters, out);
+            put(out, &threshold, 1);
+            for (const auto& plane : filters.row_filters) {
+                const std::uint32_t n = std::uint32_t(plane.size());
+                put(out, &n, 1);
+            }
+            for (size_t p = 0; p < filters.row_filters.size(); ++p)
+                for (size_t t = 0; t < filters.row_filters[p].size(); ++t) {
+                    const auto &row = filters.row_filters[p][t], &col = filters.col_filters[p][t];
+                    put(out, row.begin(), size_t(row.size()));
+                    put(out, col.begin(), size_t(col.size()));
+                }
         }
+        out.resize((out.size() + 63) / 64 * 64);
+        Checksum sum;
+        sum.add(out.data(), out.size());
+        head.checksum = sum.value();
+        std::memcpy(&out[0], &head, sizeof head);
     }
-    return py::bytes(out.str());
+    py::array_t<std::uint8_t> result{py::ssize_t(out.size())};
+    std::memcpy(result.mutable_data(), out.data(), out.size());
+    return result;
 }
 
-FaceDetector::FaceDetector(const std::string& packed) {
+FaceDetector::FaceDetector(const Bytes& packed) {
     try {
-        filters_ = std::make_shared<const Filters>(packed);
-    } catch (const std::exception& e) {  // also bad_alloc and length_error from a damaged size
+        require(packed.ndim() == 1, "bad shape");
+        filters_ = std::make_shared<const Filters>(packed.data(), size_t(packed.size()));
+    } catch (const std::exception& e) {
         throw std::invalid_argument(std::string("not a packed face detector: ") + e.what());
     }
 }
@@ -183,6 +244,8 @@ FaceDetector::FaceDetector(const std::string& packed) {
 py::array_t<double> FaceDetector::detect(const Bytes& image, double threshold, unsigned long max_levels) const {
     const Image im(image);
     require(max_levels >= 1, "max_levels must be at least 1");
+    // below, most of a photo would be a face, and comparing them all would take forever
+    require(threshold >= -1 && sane(threshold), "the threshold must be a number of −1 or more");
     std::vector<dlib::rect_detection> found;
     {
         py::gil_scoped_release nogil;

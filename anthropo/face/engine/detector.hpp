@@ -3,7 +3,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
 
 #include "arrays.hpp"
 
@@ -13,8 +12,8 @@ namespace anthropo {
 // read back in milliseconds.
 class FaceDetector {
 public:
-    static py::bytes pack();
-    explicit FaceDetector(const std::string& packed);
+    static py::array_t<std::uint8_t> pack();
+    explicit FaceDetector(const Bytes& packed);
 
     // rows: left, top, right, bottom (inclusive), score, index of the view's filter
     py::array_t<double> detect(const Bytes& image, double threshold, unsigned long max_levels) const;

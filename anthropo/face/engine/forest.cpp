@@ -1,19 +1,12 @@
 #include "forest.hpp"
 
-#include <dlib/image_processing/shape_predictor.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <fstream>
 
 namespace anthropo {
 
 namespace {
-
-constexpr char MAGIC[8] = {'a', 'n', 't', 'h', 's', 'p', '0', '1'};
-
-size_t padded(size_t n) { return (n + 63) / 64 * 64; }
 
 // (x, y) -> (a x - s y, s x + a y) about the middles f and t: the least-squares similarity that lays the
 // mean shape on others of its points
@@ -111,105 +104,16 @@ std::vector<double> chip_boxes(const double* jitter, size_t n, const Chip& chip)
 
 }  // namespace
 
-Layout::Layout(const Header& h) {
-    shape = sizeof(Header);
-    first_cascade = shape + padded(size_t(h.points) * 2 * sizeof(float));
-    features = padded(size_t(h.features) * sizeof(Delta));
-    splits = padded(size_t(h.trees) * (h.leaves - 1) * sizeof(Split));
-    leaves = padded(size_t(h.trees) * h.leaves * h.points * 2 * sizeof(float));
-    cascade = features + splits + leaves;
-    total = first_cascade + size_t(h.cascades) * cascade;
-}
-
-py::bytes pack_shape_predictor(const std::string& path) {
-    std::string out;
+ShapePredictor::ShapePredictor(Bytes packed) : packed_(std::move(packed)) {
+    require(packed_.ndim() == 1 && !packed_.writeable(), "a read-only array of shape (N,) is needed");
+    base_ = reinterpret_cast<const char*>(packed_.data());
+    require(reinterpret_cast<std::uintptr_t>(base_) % alignof(std::uint64_t) == 0, "the array begins at an odd place");
     {
         py::gil_scoped_release nogil;
-        std::ifstream in(path, std::ios::binary);
-        if (!in) throw std::runtime_error("cannot be opened");
-        int version = 0;
-        dlib::matrix<float, 0, 1> shape;
-        std::vector<std::vector<dlib::impl::regression_tree>> forests;
-        std::vector<std::vector<unsigned long>> anchors;
-        std::vector<std::vector<dlib::vector<float, 2>>> deltas;
-        try {
-            dlib::deserialize(version, in);
-            if (version != 1) throw dlib::serialization_error("unknown version");
-            dlib::deserialize(shape, in);
-            dlib::deserialize(forests, in);
-            dlib::deserialize(anchors, in);
-            dlib::deserialize(deltas, in);
-        } catch (const std::exception& e) {  // also bad_alloc and length_error from a damaged size
-            throw std::invalid_argument("not a dlib shape predictor, or a damaged one");
-        }
-        const auto fits = [](bool holds) {
-            require(holds, "a shape predictor of a form that dlib's trainer does not write");
-        };
-        fits(shape.size() >= 4 && shape.size() % 2 == 0 && shape.size() < 4096);
-        fits(!forests.empty() && forests.size() == anchors.size() && forests.size() == deltas.size());
-        fits(!forests[0].empty() && !anchors[0].empty());
-        Header h{};
-        std::memcpy(h.magic, MAGIC, sizeof MAGIC);
-        h.points = std::uint32_t(shape.size() / 2);
-        h.cascades = std::uint32_t(forests.size());
-        h.trees = std::uint32_t(forests[0].size());
-        h.leaves = std::uint32_t(forests[0][0].leaf_values.size());
-        h.features = std::uint32_t(anchors[0].size());
-        fits(h.leaves >= 2 && (h.leaves & (h.leaves - 1)) == 0 && h.features <= 65535);
-        const Layout lay(h);
-        out.assign(lay.total, '\0');
-        std::memcpy(&out[0], &h, sizeof h);
-        std::memcpy(&out[lay.shape], &shape(0), shape.size() * sizeof(float));
-        for (size_t c = 0; c < forests.size(); ++c) {
-            fits(forests[c].size() == h.trees && anchors[c].size() == h.features && deltas[c].size() == h.features);
-            char* base = &out[lay.first_cascade + c * lay.cascade];
-            for (size_t i = 0; i < h.features; ++i) {
-                fits(anchors[c][i] < h.points);
-                const Delta d{std::uint32_t(anchors[c][i]), deltas[c][i].x(), deltas[c][i].y()};
-                std::memcpy(base + i * sizeof d, &d, sizeof d);
-            }
-            char* split = base + lay.features;
-            char* leaf = split + lay.splits;
-            for (const auto& tree : forests[c]) {
-                fits(tree.splits.size() == h.leaves - 1 && tree.leaf_values.size() == h.leaves);
-                for (const auto& s : tree.splits) {
-                    fits(s.idx1 < h.features && s.idx2 < h.features);
-                    const Split p{std::uint16_t(s.idx1), std::uint16_t(s.idx2), s.thresh};
-                    std::memcpy(split, &p, sizeof p);
-                    split += sizeof p;
-                }
-                for (const auto& v : tree.leaf_values) {
-                    fits(v.size() == shape.size());
-                    std::memcpy(leaf, &v(0), v.size() * sizeof(float));
-                    leaf += v.size() * sizeof(float);
-                }
-            }
-        }
+        h_ = check_packed(base_, size_t(packed_.size()));
     }
-    return py::bytes(out);
-}
-
-ShapePredictor::ShapePredictor(Bytes packed) : packed_(std::move(packed)) {
-    const char* damaged = "not a packed shape predictor, or a damaged one";
-    require(packed_.ndim() == 1 && size_t(packed_.size()) >= sizeof(Header), damaged);
-    base_ = reinterpret_cast<const char*>(packed_.data());
-    std::memcpy(&h_, base_, sizeof h_);
-    require(std::memcmp(h_.magic, MAGIC, sizeof MAGIC) == 0, damaged);
-    require(h_.points >= 2 && h_.points <= 2048 && h_.cascades >= 1 && h_.cascades <= 1000 && h_.trees >= 1 &&
-                h_.trees <= 100000 && h_.leaves >= 2 && h_.leaves <= 65536 && h_.features >= 1 &&
-                h_.features <= 65535,
-            damaged);
     layout_ = Layout(h_);
-    require(layout_.total == size_t(packed_.size()), damaged);
     shape_ = reinterpret_cast<const float*>(base_ + layout_.shape);
-    require_finite(shape_, 2 * size_t(h_.points), damaged);
-    for (std::uint32_t c = 0; c < h_.cascades; ++c) {  // a damaged index must not become a wild read
-        const Delta* d = deltas(c);
-        for (std::uint32_t i = 0; i < h_.features; ++i) require(d[i].anchor < h_.points, damaged);
-        const Split* s = splits(c);
-        for (size_t i = 0; i < size_t(h_.trees) * (h_.leaves - 1); ++i)
-            require(s[i].first < h_.features && s[i].second < h_.features, damaged);
-    }
 }
 
 py::array_t<double> ShapePredictor::mean_shape() const {
@@ -218,34 +122,32 @@ py::array_t<double> ShapePredictor::mean_shape() const {
     return out;
 }
 
-py::array_t<double> ShapePredictor::predict(const Bytes& image, const Doubles& boxes) const {
+py::array_t<double> ShapePredictor::predict(const Bytes& image, const py::array& boxes) const {
     const Image im(image);
-    require_shape(boxes, {ANY, 4}, "boxes must have shape (K, 4)");
-    require_finite(boxes, "boxes must be finite");
-    const size_t n = size_t(boxes.shape(0));
+    const std::vector<double> b = numbers(boxes, {ANY, 4}, "boxes");
+    const size_t n = b.size() / 4;
     py::array_t<double> out({py::ssize_t(n), py::ssize_t(h_.points), py::ssize_t(2)});
     double* o = out.mutable_data();
     {
         py::gil_scoped_release nogil;
-        predict_into(im, boxes.data(), n, o);
+        predict_into(im, b.data(), n, o);
     }
     return out;
 }
 
-py::tuple ShapePredictor::align(const Bytes& image, const Doubles& box, const Doubles& jitter,
-                                const Doubles& mirror, double first_box, double chip_box, double pad, int contrast) const {
+py::tuple ShapePredictor::align(const Bytes& image, const py::array& box, const py::array& jitter,
+                                const py::array& mirror, double first_box, double chip_box, double pad,
+                                int contrast) const {
     const Image im(image);
-    require_shape(box, {4}, "box must have shape (4,)");
-    require_shape(jitter, {ANY, 3}, "jitter must have shape (K, 3)");
-    require_shape(mirror, {long(h_.points)}, "mirror must have shape (P,)");
-    require_finite(box, "box must be finite");
-    require_finite(jitter, "jitter must be finite");
-    const size_t n = size_t(jitter.shape(0)), points = h_.points;
+    const std::vector<double> b = numbers(box, {4}, "box"), shifts = numbers(jitter, {ANY, 3}, "jitter");
+    const std::vector<double> other = numbers(mirror, {long(h_.points)}, "mirror");
+    const size_t n = shifts.size() / 3, points = h_.points;
     require(n >= 1, "jitter needs a row");
-    for (size_t j = 0; j < points; ++j)
-        require(mirror.data()[j] >= 0 && mirror.data()[j] < double(points), "mirror must hold indices of points");
-    require(first_box >= 8 && first_box <= 4096 && chip_box >= 8 && chip_box <= 4096 && pad >= 0 && pad <= 4,
-            "chips of 8 to 4096 px, padded by 0 to 4 boxes, are possible");
+    for (double j : other)
+        require(j >= 0 && j < double(points) && j == std::floor(j), "mirror must hold indices of points");
+    require(first_box >= 8 && first_box <= 4096 && chip_box >= 8 && chip_box <= 4096 && pad >= 0 && pad <= 4 &&
+                std::max(first_box, chip_box) * (1 + 2 * pad) <= 8192,
+            "chips of 8 to 4096 px, padded by 0 to 4 boxes and then of 8192 px at most, are possible");
     require(contrast >= 0 && contrast <= 255, "contrast must be 0 to 255 grey levels");
     py::array_t<double> out({py::ssize_t(2 * n), py::ssize_t(points), py::ssize_t(2)});
     double* o = out.mutable_data();
@@ -253,7 +155,6 @@ py::tuple ShapePredictor::align(const Bytes& image, const Doubles& box, const Do
     long side = 0;
     {
         py::gil_scoped_release nogil;
-        const double* b = box.data();
         const double unit[6] = {b[2] - b[0], 0, b[0], 0, b[3] - b[1], b[1]};
         Chip first(im, unit, first_box, pad);
         first.stretch(contrast);
@@ -268,14 +169,14 @@ py::tuple ShapePredictor::align(const Bytes& image, const Doubles& box, const Do
         plain = chip.pixels;
         side = chip.side;
         chip.stretch(contrast);
-        const std::vector<double> boxes = chip_boxes(jitter.data(), n, chip);
+        const std::vector<double> boxes = chip_boxes(shifts.data(), n, chip);
         predict_into(chip.image(), boxes.data(), n, o);
         chip.mirror();
         std::vector<double> mirrored(2 * points * n);
         predict_into(chip.image(), boxes.data(), n, mirrored.data());
         for (size_t k = 0; k < n; ++k)
             for (size_t j = 0; j < points; ++j) {
-                const double* p = &mirrored[2 * (k * points + size_t(mirror.data()[j]))];
+                const double* p = &mirrored[2 * (k * points + size_t(other[j]))];
                 double* q = o + 2 * ((n + k) * points + j);
                 q[0] = double(side - 1) - p[0], q[1] = p[1];
             }
@@ -286,7 +187,14 @@ py::tuple ShapePredictor::align(const Bytes& image, const Doubles& box, const Do
     return py::make_tuple(out, aligned);
 }
 
+// Many boxes in turn, so that what is kept for each of them has a limit.
 void ShapePredictor::predict_into(const Image& im, const double* b, size_t n, double* o) const {
+    constexpr size_t TOGETHER = 64;
+    for (size_t k = 0; k < n; k += TOGETHER)
+        predict_some(im, b + 4 * k, std::min(TOGETHER, n - k), o + 2 * k * h_.points);
+}
+
+void ShapePredictor::predict_some(const Image& im, const double* b, size_t n, double* o) const {
     const size_t width = 2 * size_t(h_.points);
     std::vector<float> shapes(n * width), features(n * h_.features);
     for (size_t k = 0; k < n; ++k) std::copy(shape_, shape_ + width, shapes.data() + k * width);

@@ -19,21 +19,30 @@ HOT void sum_rows(const Image& im, long r, long c0, long n, std::uint32_t* acc) 
     }
 }
 
+// Means of one row of blocks from the sums of its columns. Sum holds a block's area times 255.
+template <typename Sum>
+void block_means(const std::uint32_t* acc, long cols, long factor, std::uint8_t* out) {
+    const Sum area = Sum(factor) * Sum(factor);
+    for (long c = 0; c < cols; ++c) {
+        Sum s = 0;
+        for (long k = 0; k < factor; ++k) s += acc[c * factor + k];
+        out[c] = std::uint8_t((s + area / 2) / area);
+    }
+}
+
 // Mean over factor x factor blocks of the window, as grey. Blocks that do not fit are dropped.
 void shrink_window(const Image& im, long r0, long c0, long rows, long cols, long factor,
                    std::vector<std::uint8_t>& out) {
     out.resize(size_t(rows) * cols);
-    std::vector<std::uint32_t> acc(size_t(cols) * factor);
-    const std::uint32_t area = std::uint32_t(factor * factor);
+    std::vector<std::uint32_t> acc(size_t(cols) * factor);  // of up to LONGEST_SIDE times 255
     for (long r = 0; r < rows; ++r) {
         std::fill(acc.begin(), acc.end(), 0u);
         for (long k = 0; k < factor; ++k) sum_rows(im, r0 + r * factor + k, c0, cols * factor, acc.data());
         std::uint8_t* o = out.data() + r * cols;
-        for (long c = 0; c < cols; ++c) {
-            std::uint32_t s = 0;
-            for (long k = 0; k < factor; ++k) s += acc[c * factor + k];
-            o[c] = std::uint8_t((s + area / 2) / area);
-        }
+        if (factor <= 4096)
+            block_means<std::uint32_t>(acc.data(), cols, factor, o);
+        else
+            block_means<std::uint64_t>(acc.data(), cols, factor, o);
     }
 }
 
@@ -70,17 +79,23 @@ namespace {
 // chip(x, y) = image(M (x, y, 1)), bilinear, black outside. When the chip is coarser than the
 // image, whole blocks are averaged first so that fine texture does not alias.
 void warp_into(const Image& im, const double* m, long height, long width, std::uint8_t* out) {
-    const double scale = std::sqrt(std::abs(m[0] * m[4] - m[1] * m[3]));
-    const long f = std::max(1L, long(std::floor(scale + 1e-9)));
-
     // the window of the image that the chip covers, in image pixels
     double lo_x = 1e300, lo_y = 1e300, hi_x = -1e300, hi_y = -1e300;
+    bool countable = true;  // not so for a face that landmarks of a strange model put beyond all photos
     for (int corner = 0; corner < 4; ++corner) {
         const double x = (corner & 1) ? width - 1 : 0, y = (corner & 2) ? height - 1 : 0;
         const double u = m[0] * x + m[1] * y + m[2], v = m[3] * x + m[4] * y + m[5];
         lo_x = std::min(lo_x, u), hi_x = std::max(hi_x, u);
         lo_y = std::min(lo_y, v), hi_y = std::max(hi_y, v);
+        countable = countable && std::abs(u) < 1e13 && std::abs(v) < 1e13;
     }
+    for (int i = 0; i < 6; ++i) countable = countable && sane(m[i]);
+    if (!countable) {
+        std::memset(out, 0, size_t(height) * width);
+        return;
+    }
+    const double scale = std::sqrt(std::abs(m[0] * m[4] - m[1] * m[3]));
+    const long f = std::max(1L, long(std::floor(scale + 1e-9)));
     const auto clamp = [](double v, long hi) { return long(std::min(std::max(v, 0.0), double(hi))); };
     const long c0 = clamp(std::floor(lo_x) - 2 * f, im.cols), c1 = clamp(std::ceil(hi_x) + 2 * f + 1, im.cols);
     const long r0 = clamp(std::floor(lo_y) - 2 * f, im.rows), r1 = clamp(std::ceil(hi_y) + 2 * f + 1, im.rows);
@@ -149,17 +164,17 @@ Bytes shrink(const Bytes& image, long factor) {
     return result;
 }
 
-Bytes warp(const Bytes& image, const Doubles& matrix, long height, long width) {
-    require_shape(matrix, {2, 3}, "matrix must have shape (2, 3)");
-    require_finite(matrix, "matrix must be finite");
+Bytes warp(const Bytes& image, const py::array& matrix, long height, long width) {
+    const std::vector<double> m = numbers(matrix, {2, 3}, "matrix");
     require(height > 0 && width > 0, "the chip must have pixels");
+    require(height <= LONGEST_SIDE && width <= LONGEST_SIDE && height <= MOST_PIXELS / width,
+            "a chip of at most 536 megapixels is possible");
     const Image im(image);
-    const double* m = matrix.data();
     Bytes result({height, width});
     std::uint8_t* out = result.mutable_data();
     {
         py::gil_scoped_release nogil;
-        warp_into(im, m, height, width, out);
+        warp_into(im, m.data(), height, width, out);
     }
     return result;
 }

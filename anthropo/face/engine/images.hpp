@@ -22,6 +22,8 @@ struct Image {
         cols = a.shape(1);
         channels = a.ndim() == 3 ? 3 : 1;
         require(rows > 0 && cols > 0, "the image has no pixels");
+        require(rows <= LONGEST_SIDE && cols <= LONGEST_SIDE && rows <= MOST_PIXELS / cols,
+                "an image of at most 536 megapixels is possible");
     }
 };
 
@@ -65,6 +67,6 @@ struct Chip {
 
 // what Python calls; described in module.cpp
 Bytes shrink(const Bytes& image, long factor);
-Bytes warp(const Bytes& image, const Doubles& matrix, long height, long width);
+Bytes warp(const Bytes& image, const py::array& matrix, long height, long width);
 
 }  // namespace anthropo

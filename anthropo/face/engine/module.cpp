@@ -1,11 +1,11 @@
 // The module anthropo.face._engine: what Python sees of the engine.
 
 #include <pybind11/pybind11.h>
-#include <pybind11/stl.h>
 
 #include "detector.hpp"
 #include "forest.hpp"
 #include "images.hpp"
+#include "packed.hpp"
 #include "patch_network.hpp"
 
 namespace py = pybind11;
@@ -14,15 +14,20 @@ using namespace anthropo;
 PYBIND11_MODULE(_engine, m) {
     m.doc() = "Compiled landmarking: dlib's detector and shape predictor, sub-pixel and batched.";
     m.attr("dlib_version") = DLIB_SOURCE_VERSION;  // set by setup.py
+#if defined(__SANITIZE_ADDRESS__)
+    m.attr("sanitized") = true;
+#else
+    m.attr("sanitized") = false;
+#endif
     m.def("shrink", &shrink, py::arg("image").noconvert(), py::arg("factor"),
           "Grey image of block means, (H // factor, W // factor) uint8.");
     m.def("warp", &warp, py::arg("image").noconvert(), py::arg("matrix"), py::arg("height"), py::arg("width"),
           "Grey chip whose pixel (x, y) is the image at matrix @ (x, y, 1); black outside.");
-    m.def("pack_shape_predictor", &pack_shape_predictor, py::arg("path"),
-          "Rewrite a dlib .dat shape predictor as one flat block of bytes.");
+    m.def("pack_shape_predictor", &pack_shape_predictor, py::arg("dat").noconvert(),
+          "The content of a dlib .dat shape predictor, rewritten as one flat block of bytes.");
     m.def("pack_face_detector", &FaceDetector::pack, "dlib's frontal face detector, ready to read back quickly.");
     py::class_<FaceDetector>(m, "FaceDetector")
-        .def(py::init<const std::string&>(), py::arg("packed"))
+        .def(py::init<const Bytes&>(), py::arg("packed").noconvert())
         .def("detect", &FaceDetector::detect, py::arg("image").noconvert(), py::arg("threshold") = 0.0,
              py::arg("max_levels") = 1000, "Faces as rows of left, top, right, bottom, score, view.");
     py::class_<ShapePredictor>(m, "ShapePredictor")
@@ -35,7 +40,7 @@ PYBIND11_MODULE(_engine, m) {
              py::arg("mirror"), py::arg("first_box"), py::arg("chip_box"), py::arg("pad"), py::arg("contrast"),
              "Landmarks (2 K, P, 2) of a detected box on the upright face and its mirror image, and that face.");
     py::class_<PatchNetwork>(m, "PatchNetwork")
-        .def(py::init<const std::vector<Floats>&, const std::vector<Floats>&, size_t>(), py::arg("weights"),
+        .def(py::init<const py::list&, const py::list&, size_t>(), py::arg("weights"),
              py::arg("biases"), py::arg("patch"))
         .def_property_readonly("points", &PatchNetwork::points)
         .def("predict", &PatchNetwork::predict, py::arg("image").noconvert(), py::arg("maps"),

@@ -14,6 +14,7 @@ using Layer = PatchNetwork::Layer;
 
 // Several floats at once: a register or two where the compiler has such a type.
 constexpr size_t LANES = 16, ROWS = 4;
+constexpr size_t MOST_FLOATS = 1 << 24;  // of a layer's weights, inputs or outputs
 #if defined(__GNUC__)
 typedef float Lanes __attribute__((vector_size(LANES * sizeof(float))));
 #else
@@ -57,6 +58,15 @@ HOT void multiply(const float* a, size_t m, size_t k, const float* b, size_t n, 
     }
 }
 
+std::vector<py::array> arrays(const py::list& items) {
+    std::vector<py::array> out;
+    for (const py::handle item : items) {
+        if (!py::isinstance<py::array>(item)) throw py::type_error("the weights of a patch network must be arrays");
+        out.push_back(py::reinterpret_borrow<py::array>(item));
+    }
+    return out;
+}
+
 // exposure and contrast taken out, but noise in a flat patch not blown up
 void standardise(const std::vector<std::uint8_t>& patch, std::vector<float>& out) {
     double sum = 0, squares = 0;
@@ -83,34 +93,39 @@ void gather(const std::vector<float>& in, size_t side, const Layer& layer, std::
 
 }  // namespace
 
-PatchNetwork::PatchNetwork(const std::vector<Floats>& weights, const std::vector<Floats>& biases, size_t patch)
-    : patch_(patch) {
+PatchNetwork::PatchNetwork(const py::list& all_weights, const py::list& all_biases, size_t patch) : patch_(patch) {
     const auto fits = [](bool holds) { require(holds, "not the weights of a patch network"); };
-    fits(weights.size() >= 3 && weights.size() == biases.size() && patch >= 8 && patch <= 512);
+    fits(all_weights.size() >= 3 && all_weights.size() <= 64 && all_weights.size() == all_biases.size());
+    fits(patch >= 8 && patch <= 512);
+    const std::vector<py::array> weights = arrays(all_weights), biases = arrays(all_biases);
     size_t side = patch, channels = 1, lanes = 1;  // of the layer's input
     for (size_t i = 0; i < weights.size(); ++i) {
-        const Floats& w = weights[i];
+        const py::array& a = weights[i];
         const bool convolution = i + 2 < weights.size();
-        fits(w.ndim() == (convolution ? 4 : 2) && biases[i].ndim() == 1);
+        fits(a.ndim() == (convolution ? 4 : 2) && biases[i].ndim() == 1);
         Layer layer;
-        layer.side = convolution ? size_t(w.shape(0)) : 0;
-        fits(!convolution || (w.shape(0) == w.shape(1) && w.shape(0) % 2 == 1 && side % 2 == 0));
-        const size_t in = size_t(w.shape(w.ndim() - 2)), out = size_t(w.shape(w.ndim() - 1));
-        require_finite(w, "the weights of a patch network must be finite");
-        require_finite(biases[i], "the weights of a patch network must be finite");
+        layer.side = convolution ? size_t(a.shape(0)) : 0;
+        fits(!convolution || (a.shape(0) == a.shape(1) && layer.side % 2 == 1 && layer.side <= 15 && side % 2 == 0));
+        const size_t in = size_t(a.shape(a.ndim() - 2)), out = size_t(a.shape(a.ndim() - 1));
         fits(out >= 1 && out <= 4096 && size_t(biases[i].size()) == out);
         const bool flattens = i + 2 == weights.size();
         fits(in == (flattens ? side * side * channels : channels));
         layer.in = flattens ? side * side * lanes : lanes;
         layer.out = (out + LANES - 1) / LANES * LANES;
+        // no factor is larger than 4096, so that these products can be counted
+        const size_t rows = convolution ? layer.side * layer.side * layer.in : layer.in;
+        fits(rows * layer.out <= MOST_FLOATS);
+        fits(!convolution || (side / 2) * (side / 2) * std::max(rows, layer.out) <= MOST_FLOATS);
+        const std::vector<float> w = floats(a, "the weights of a patch network");
+        const std::vector<float> bias = floats(biases[i], "the biases of a patch network");
         // the rows of the inputs' padding stay zero
-        const size_t pixels = size_t(w.size()) / (channels * out);
-        layer.weights.assign(pixels * lanes * layer.out, 0.0f);
+        const size_t pixels = w.size() / (channels * out);
+        layer.weights.assign(rows * layer.out, 0.0f);
         for (size_t p = 0; p < pixels; ++p)
             for (size_t c = 0; c < channels; ++c)
-                std::copy_n(w.data() + (p * channels + c) * out, out, &layer.weights[(p * lanes + c) * layer.out]);
+                std::copy_n(&w[(p * channels + c) * out], out, &layer.weights[(p * lanes + c) * layer.out]);
         layer.bias.assign(layer.out, 0.0f);
-        std::copy_n(biases[i].data(), out, layer.bias.begin());
+        std::copy(bias.begin(), bias.end(), layer.bias.begin());
         if (convolution) side /= 2;
         channels = out, lanes = layer.out;
         layers_.push_back(std::move(layer));
@@ -119,12 +134,11 @@ PatchNetwork::PatchNetwork(const std::vector<Floats>& weights, const std::vector
     points_ = channels / 2;
 }
 
-py::array_t<double> PatchNetwork::predict(const Bytes& image, const Doubles& maps) const {
+py::array_t<double> PatchNetwork::predict(const Bytes& image, const py::array& maps) const {
     const Image im(image);
     require(im.channels == 1, "a grey image is needed");
-    require_shape(maps, {ANY, 2, 3}, "maps must have shape (N, 2, 3)");
-    require_finite(maps, "maps must be finite");
-    const size_t n = size_t(maps.shape(0)), width = 2 * points_;
+    const std::vector<double> map = numbers(maps, {ANY, 2, 3}, "maps");
+    const size_t n = map.size() / 6, width = 2 * points_;
     py::array_t<double> out({py::ssize_t(n), py::ssize_t(width / 2), py::ssize_t(2)});
     double* o = out.mutable_data();
     {
@@ -132,7 +146,7 @@ py::array_t<double> PatchNetwork::predict(const Bytes& image, const Doubles& map
         std::vector<std::uint8_t> patch(patch_ * patch_);
         std::vector<float> now, next, columns;
         for (size_t i = 0; i < n; ++i) {
-            interpolate(im.data, im.rows, im.cols, maps.data() + 6 * i, patch.data(), long(patch_), long(patch_));
+            interpolate(im.data, im.rows, im.cols, map.data() + 6 * i, patch.data(), long(patch_), long(patch_));
             standardise(patch, now);
             size_t side = patch_;
             for (const Layer& layer : layers_) {

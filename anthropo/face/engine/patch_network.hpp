@@ -20,12 +20,12 @@ public:
     };
 
     // weights: (side, side, in, out) arrays, then (in, hidden), then (hidden, 2 points); biases likewise
-    PatchNetwork(const std::vector<Floats>& weights, const std::vector<Floats>& biases, size_t patch);
+    PatchNetwork(const py::list& weights, const py::list& biases, size_t patch);
 
     size_t points() const { return points_; }
 
     // image (H, W) and maps (N, 2, 3) that take patch pixels to image pixels -> (N, P, 2) in patch pixels
-    py::array_t<double> predict(const Bytes& image, const Doubles& maps) const;
+    py::array_t<double> predict(const Bytes& image, const py::array& maps) const;
 
 private:
     size_t patch_, points_ = 0;

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 Pixels = NDArray[np.uint8]
 
 
-class Decoded(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
     """A decoded picture."""
 
     pixels: Pixels  # (H, W, 3) RGB, upright
@@ -58,10 +59,24 @@ def decode(
     spent : float
         Seconds of computing that earlier decodes of the same photo took.
 
+    Returns
+    -------
+    Decoded
+
     Raises
     ------
     PhotoError
         If it is no photograph, is damaged, or costs more than it may.
+
+    Examples
+    --------
+    >>> import hashlib
+    >>> from pathlib import Path
+    >>> import anthropo
+    >>> from anthropo.decoding import Limits, decode
+    >>> data = Path(anthropo.example_photo()).read_bytes()
+    >>> decode(data, "a.png", digest=hashlib.sha256(data).hexdigest, limits=Limits()).pixels.shape
+    (512, 512, 3)
     """
     kind = kind_of(data, where)
     if kind == TIFF:
