@@ -270,7 +270,10 @@ def test_a_table_that_says_odd_things_of_people_loses_nothing(
     ]
     expected = [f"{tmp_path}/p{i}.png: {note}" if note else "" for i, note in enumerate(notes)]
     assert [row["notes"] for row in rows] == expected
-    assert result.stderr.splitlines() == [*filter(None, expected), f"{out}: 7 of 7 photos measured."]
+    said = result.stderr.splitlines()
+    assert said[:-4] == list(filter(None, expected))
+    assert said[-4] == "photo gate: 7 of 7 photos (100 %) failed the photo gate."
+    assert said[-1] == f"{out}: 7 of 7 photos measured."
     column = f"{NAME}_z_{column_name(DEFAULT_REFERENCE)}"
     assert [bool(row[column]) for row in rows] == [True] + [False] * 6
 
@@ -332,7 +335,8 @@ def test_a_sticker_that_is_not_there_costs_the_millimetres_and_nothing_else(
     options = ("--jitter", 2, "--scale", "sticker=18", "-o", out)
     result = invoke("measure", astronaut_png, sticker_png, *options)
     assert result.exit_code == 3
-    note, summary = result.stderr.splitlines()
+    note, *gate, summary = result.stderr.splitlines()
+    assert gate[0].startswith("photo gate: 2 of 2 photos")
     assert note.startswith(f"{astronaut_png}: ")
     assert "sticker" in note
     assert summary == f"{out}: 2 of 2 photos measured."

@@ -44,10 +44,11 @@ def test_one_row_per_person(tmp_path: Path, cohort: Cohort, invoke: Invoke) -> N
     result = invoke("measure", table, "--patient", "-o", out)
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr == (
-        f"{out}: 2 of 2 people measured.\n{tmp_path}/people.photos.json: 3 of 3 photos measured.\n"
+        f"{out}: 2 of 2 people measured.\n"
         "photo gate: 3 of 3 photos (100 %) failed the photo gate.\n"
         "  mouth open: 3 photos (100 %); close the mouth\n"
         "  smile: 3 photos (100 %); keep a neutral expression\n"
+        f"{tmp_path}/people.photos.json: 3 of 3 photos measured.\n"
     )
     one, two = rows_of(out.read_text())
     assert (one["patient"], one["status"], one["photos_measured"]) == ("p1", "ok", "2")
@@ -126,7 +127,7 @@ def test_photos_that_fail_are_told_and_left_out(tmp_path: Path, cohort: Cohort, 
     assert (one["status"], one["photos_measured"], two["status"]) == ("ok", "1", "failed")
     assert two["reason"] == f"{tmp_path}/gone.png: no such file."
     assert two["intercanthal_width"] == ""
-    assert result.stderr.count("\n") == 2
+    assert len([line for line in result.stderr.splitlines() if "gate" not in line and line[0] != " "]) == 2
 
 
 @pytest.mark.parametrize(
