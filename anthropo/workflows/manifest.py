@@ -38,6 +38,8 @@ class RunManifest:
 
     Attributes
     ----------
+    schema : str
+        Kind and version of the file.
     command : tuple of str
         The command line without the program's name; empty where the run was to be anonymous.
     folder : str

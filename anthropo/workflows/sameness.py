@@ -19,13 +19,25 @@ _DATES = ("created",)
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One place in which two outputs differ."""
+    """One place in which two outputs differ.
+
+    Attributes
+    ----------
+    file : str
+        Name of the file.
+    place : str
+        A row and column, a path within JSON, a member of a model; empty: the whole file.
+    before, now : str
+        What stood there, and what stands there now.
+    size : float
+        Relative difference of two numbers; infinite where they cannot be compared.
+    """
 
     file: str
-    place: str  # a row and column, a path within JSON, a member of a model; empty: the whole file
+    place: str
     before: str
     now: str
-    size: float  # relative difference of two numbers; infinite where they cannot be compared
+    size: float
 
 
 def differences(before: Path, now: Path) -> Iterator[Difference]:
