@@ -65,3 +65,5 @@ from .workflows.trait_calling import traits as traits
 from .workflows.weights import models as models
 
 __version__: str
+from .workflows.manifest import record_run as record_run
+from .workflows.manifest import verify as verify

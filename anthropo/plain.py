@@ -15,7 +15,8 @@ _UNSEEN = re.compile(
 )
 # what makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection"); a number begins alike
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
-_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?%?", re.ASCII)
+_ONE = r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?%?"
+_NUMBER = re.compile(rf"{_ONE}(; {_ONE})*", re.ASCII)  # or several of them
 
 
 def visible(text: str) -> str:
@@ -73,11 +74,11 @@ def say(text: object = "", *, err: bool = False, nl: bool = True, **style: Any) 
 
 
 def column_name(text: str) -> str:
-    """A column's name that R and pandas take as it is: letters, digits and underscores.
+    """A column's name without the signs that R and pandas take for operators.
 
     Examples
     --------
     >>> column_name("probability:Noonan (PTPN11)")
-    'probability__Noonan__PTPN11_'
+    'probability__Noonan (PTPN11)'
     """
-    return re.sub(r"\W", "_", re.sub(r"[:\-]", "__", text))
+    return re.sub(r"[:\-]", "__", text)

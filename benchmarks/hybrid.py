@@ -33,6 +33,22 @@ MODELS = ("hybrid", "measurements", "regions", "background")
 MISS = 5.0
 
 
+def judging_options(description: str, splits: int) -> argparse.ArgumentParser:
+    """What every benchmark that cross-validates is told: the folder, folds and splits."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--splits", type=int, default=splits)
+    return parser
+
+
+def labelled(folder: Path) -> dict[str, dict[str, str]]:
+    """The rows of the folder's labels.csv, by photo."""
+    with open(folder / "labels.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {str(folder / (row.get("photo") or row["image"])): row for row in rows}
+
+
 def read(
     folder: Path,
     jobs: int,
@@ -40,12 +56,7 @@ def read(
     regions: Sequence[str] = (*DEFAULT_REGIONS, "background"),
 ) -> tuple[Features, list[dict[str, str]]]:
     """Features of all photos, and the row of each in labels.csv."""
-    with open(folder / "labels.csv", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    said = {}
-    for row in rows:
-        photo = str(folder / (row.get("photo") or row["image"]))
-        said[photo] = row
+    said = labelled(folder)
     cases = tuple(Case(photo, "any", row.get("patient") or photo) for photo, row in said.items())
     features = extract(
         Cohort(cases, str(folder)),
@@ -78,10 +89,7 @@ def tasks(rows: list[dict[str, str]]) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--splits", type=int, default=1)
+    parser = judging_options(__doc__, splits=1)
     parser.add_argument("--classifier", nargs="+", default=["xgboost", "svm"])
     parser.add_argument("--tasks", nargs="+", help="only these")
     parser.add_argument("--cache", type=Path)

@@ -53,6 +53,11 @@ def text(figure: Interval) -> str:
     return f"{figure.value:.3f} ({figure.lo:.3f} to {figure.hi:.3f})"
 
 
+def print_row(*cells: str | Interval) -> None:
+    """Print a row of a table, at once: the next may take minutes."""
+    print(f"| {' | '.join(c if isinstance(c, str) else text(c) for c in cells)} |", flush=True)
+
+
 class Bench:
     """A folder's photos, cut once for each view that a recipe needs."""
 
@@ -120,7 +125,7 @@ def skin(bench: Bench) -> None:
     print(f"skin-five, {len(every.truth)} photos, {' '.join(own)}; {bench.seconds:.0f} s a fold\n")
     print("| label | recall | precision | AUROC |\n|---|---|---|---|")
     for label, figures in judge_labels(every).items():
-        print(f"| {label} | {' | '.join(text(figures[m]) for m in ('sensitivity', 'ppv', 'auroc'))} |")
+        print_row(label, *(figures[m] for m in ("sensitivity", "ppv", "auroc")))
     print(f"\nbalanced accuracy {text(judge(every)['balanced_accuracy'])}\n")
 
 
@@ -151,10 +156,8 @@ def deepgestalt(bench: Bench) -> None:
         test = judge_network(network, pictures, units, TEST, views).labels
         held = judge_network(network, pictures, units, VALIDATION, views).labels
         less = compare(whole, test, positive)["auroc"] if len(views) == 1 else None
-        print(
-            f"| {'averaged' if len(views) > 1 else views[0]} | {text(judge(held, positive)['auroc'])} | "
-            f"{text(judge(test, positive)['auroc'])} | {text(less) if less else ''} |"
-        )
+        name = "averaged" if len(views) > 1 else views[0]
+        print_row(name, judge(held, positive)["auroc"], judge(test, positive)["auroc"], less or "")
     print(f"\nbalanced accuracy, averaged: {text(made.overall['balanced_accuracy'])}\n")
 
 
@@ -178,11 +181,7 @@ def weights(bench: Bench) -> None:
             judged.append(made.answers.labels)
         every = joined(judged)
         figures = judge(every, "infant")
-        print(
-            f"| {kind} | {text(figures['sensitivity'])} | {text(figures['specificity'])} | "
-            f"{text(figures['balanced_accuracy'])} | {text(figures['auroc'])} |",
-            flush=True,
-        )
+        print_row(kind, *(figures[m] for m in ("sensitivity", "specificity", "balanced_accuracy", "auroc")))
     print()
 
 
@@ -199,11 +198,7 @@ def grading(bench: Bench) -> None:
     for loss in ("ordinal", "cross-entropy"):
         made, _ = bench.train("risk-grading", (*own, f"loss={loss}"), group, name=f"risk-grading-{loss}")
         ordered = judge_grades(made.answers.labels)
-        print(
-            f"| {loss} | {text(ordered['quadratic_kappa'])} | {text(ordered['off_by_one'])} | "
-            f"{text(made.overall['balanced_accuracy'])} |",
-            flush=True,
-        )
+        print_row(loss, ordered["quadratic_kappa"], ordered["off_by_one"], made.overall["balanced_accuracy"])
     print()
 
 
@@ -237,7 +232,8 @@ def differential(bench: Bench) -> None:
     n = len(made.answers.labels.truth)
     print(f"differential, ancestry, {' '.join(own)}; {n} cases judged\n")
     print("| top-1 | top-3 | balanced accuracy |\n|---|---|---|")
-    print(f"| {' | '.join(text(figures[m]) for m in ('top_1', 'top_3', 'balanced_accuracy'))} |\n")
+    print_row(*(figures[m] for m in ("top_1", "top_3", "balanced_accuracy")))
+    print()
 
 
 def attributes(bench: Bench) -> None:
@@ -262,11 +258,8 @@ def attributes(bench: Bench) -> None:
             name="attributes" if loss == "bce" and separate == "false" else "",
         )  # fmt: skip
         each = ", ".join(f"{name} {text(f['auroc'])}" for name, f in made.by_label.items())
-        print(
-            f"| {'one for each' if separate == 'true' else 'one for all'} | {loss} | {each} | "
-            f"{made.network.parameters:,} | {bench.seconds:.0f} |",
-            flush=True,
-        )
+        networks = "one for each" if separate == "true" else "one for all"
+        print_row(networks, loss, each, f"{made.network.parameters:,}", f"{bench.seconds:.0f}")
     print()
 
 

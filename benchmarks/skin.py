@@ -9,11 +9,8 @@ black. Those were taken through a dermatoscope whose ring shows, which may go wi
 
 from __future__ import annotations
 
-import argparse
-import csv
-from pathlib import Path
-
 import numpy as np
+from hybrid import judging_options, labelled
 
 from anthropo.encoder.encoders import load_encoder
 from anthropo.encoder.regions import middle_square
@@ -49,19 +46,12 @@ def figures(features: Features, folds: int, splits: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--splits", type=int, default=5)
+    parser = judging_options(__doc__, splits=5)
     parser.add_argument("--encoder", nargs="+", default=["efficientnet-lite0", "face-resnet"])
     arguments = parser.parse_args()
-    with open(arguments.folder / "labels.csv", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    cases = []
-    for row in rows:
-        photo = str(arguments.folder / (row.get("photo") or row["image"]))
-        cases.append(Case(photo, row["label"], row.get("patient") or photo))
-    cohort = Cohort(tuple(cases), str(arguments.folder))
+    rows = labelled(arguments.folder)
+    cases = tuple(Case(photo, row["label"], row.get("patient") or photo) for photo, row in rows.items())
+    cohort = Cohort(cases, str(arguments.folder))
     ring = np.array([ringed(case.photo) for case in cases])
     print(f"| encoder | photos | AUROC | over {arguments.splits} splits |")
     print("|---|---|---|---|")

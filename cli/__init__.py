@@ -12,6 +12,7 @@ import click
 
 from anthropo._version import __version__
 from anthropo.cli.common import EXIT_INTERRUPTED
+from anthropo.cli.recording import recorded
 from anthropo.errors import parameters_spelled
 from anthropo.quiet import libraries_off_the_terminal
 
@@ -31,6 +32,7 @@ COMMANDS = {
     "export": "Write a network as ONNX, for devices without torch.",
     "bench": "Measure accuracy, memory and speed of networks: in torch, as ONNX, as int8.",
     "inspect": "Describe a model: its task, training data and accuracy.",
+    "verify": "Make a run again from its manifest, and say what differs.",
     "demo": "Train, classify, explain and evaluate on invented people.",
     "reference": "List reference tables, or make one from your own controls.",
     "models": "List the model weights with their places and licences.",
@@ -47,7 +49,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"anthropo.cli.{cmd_name.replace('-', '_')}").command
-        return command
+        return recorded(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

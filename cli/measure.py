@@ -219,6 +219,8 @@ def _tell(measured: MeasuredPhotos, place: Path | None, page: bool) -> int:
     show_first(measured.remarks, "more such remarks; the table has them all", most)
     show_first(measured.notes, "more such notes; the table has them all", most)
     show_first(measured.reasons, "more photos failed; the table has every reason", most)
+    if measured.total > 1:
+        show_gate(measured.gate)
     failures, total = len(measured.reasons), measured.total
     if measured.interrupted and not page:
         kept = f" and kept in {place}. Run the same command to continue" if place else ""
@@ -228,8 +230,6 @@ def _tell(measured: MeasuredPhotos, place: Path | None, page: bool) -> int:
         failed = f", {failures} failed" if failures and not page else ""
         good = measured.finished - failures
         say(f"{place}: {good} of {total} photos measured{extra}{failed}.", err=True)
-    if measured.gate.total > 1:
-        show_gate(measured.gate)
     if measured.interrupted:
         return EXIT_INTERRUPTED
     if not failures:

@@ -102,3 +102,16 @@ def invoke() -> Invoke:
         return result
 
     return call
+
+
+def refused(invoke: Invoke, *arguments: object, says: str = "") -> str:
+    """What stands on stderr after wrong use: exit code 2, nothing on stdout, and as its last line the one
+    error, in which `says` is."""
+    result = invoke(*arguments)
+    assert (result.exit_code, result.stdout) == (2, ""), result.output
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("Error: ")
+    assert says in last
+    assert result.stderr.count("Error: ") == 1
+    assert "Traceback" not in result.stderr
+    return result.stderr

@@ -17,7 +17,9 @@ def test_cells_come_back(cell: str) -> None:
     assert safe == cell or safe == f"'{cell}"
 
 
-@pytest.mark.parametrize("cell", ["-1", "+2.5", "-1e-3", "-,5", "ptosis", "'quoted'", "", "a=b"])
+@pytest.mark.parametrize(
+    "cell", ["-1", "+2.5", "-1e-3", "-2.25; +1.5", "-,5", "ptosis", "'quoted'", "", "a=b"]
+)
 def test_harmless_cells_stay(cell: str) -> None:
     assert cell_without_formula(cell) == cell
 

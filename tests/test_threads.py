@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from anthropo import threads
-from anthropo.threads import in_order
+from anthropo.threads import in_order, network_threads
 
 
 @pytest.fixture(autouse=True)
@@ -60,4 +60,15 @@ def test_after_an_error_no_other_item_is_begun(monkeypatch: pytest.MonkeyPatch) 
         list(in_order(work, range(50), 2))
     assert len(begun) <= 3 + 1 + 2
     assert threading.active_count() == before
+    assert torch.get_num_threads() == 5
+
+
+def test_threads_of_a_network_are_given_back_after_an_error() -> None:
+    def fail() -> None:
+        with network_threads(3):
+            assert torch.get_num_threads() == 3
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        fail()
     assert torch.get_num_threads() == 5

@@ -298,7 +298,7 @@ def records_of(path: Path) -> list[Record]:
 def by_photo(path: Path, photos: Container[str]) -> dict[str, list[Record]]:
     """The records of these photos in a JSON table of the same version."""
     records: dict[str, list[Record]] = {}
-    for record in records_of(path):
-        if record.photo in photos:
-            records.setdefault(record.photo, []).append(record)
+    for row in decode(path, ".json"):
+        if row["photo"] in photos:
+            records.setdefault(row["photo"], []).append(Record.from_json(row))
     return records

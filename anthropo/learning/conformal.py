@@ -67,7 +67,10 @@ class Distance:
         keep = variance > 1e-10 * max(float(variance[-1]), 1e-300)
         if not all_axes:  # leading axes only: the rest of an embedding is noise
             larger = np.cumsum(variance[::-1])[::-1] - variance  # of the axes before each one
-            keep &= larger < _COMPONENTS * variance.sum()
+            least = variance[larger < _COMPONENTS * variance.sum()].min(initial=np.inf)
+            # Where people are fewer than features, many axes have one variance, and rounding decides which
+            # of them eigh finds: all are kept, or none.
+            keep &= variance > (1 - 1e-6) * least
         return cls(mean, (axes[:, keep] / np.sqrt(variance[keep])).T)
 
     def of(self, values: Floats) -> Floats:

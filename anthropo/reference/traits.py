@@ -143,6 +143,12 @@ def consistent(traits: Iterable[Trait]) -> list[Trait]:
     same side), and not assessed if a kind of it should have been measured and was not.
     """
     traits = list(traits)
+    while (doubted := _doubted_once(traits)) != traits:  # what is doubted may be a kind of something else
+        traits = doubted
+    return traits
+
+
+def _doubted_once(traits: list[Trait]) -> list[Trait]:
     kinds: defaultdict[str, list[Trait]] = defaultdict(list)
     for trait in traits:
         unmeasured = trait.status == NOT_ASSESSED and trait.rule.kind == OBJECTIVE and trait.rule.conditions

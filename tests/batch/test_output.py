@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from batch_tables import FAST, SOME, Table, count_measured, rows_of, strict_json, table_writer
-from conftest import Copies, Invoke
+from conftest import Copies, Invoke, refused
 
 from anthropo import files
 from anthropo.batch.inputs import Item, collect
@@ -222,9 +222,7 @@ def test_foreign_partial_file_is_refused_and_left_alone(
 ) -> None:
     path, partial = tmp_path / "out.csv", tmp_path / "out.csv.partial"
     partial.write_bytes(content)
-    result = invoke("measure", astronaut_png, "-o", path)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == (
+    assert refused(invoke, "measure", astronaut_png, "-o", path) == (
         f"Error: {partial}: not written by anthropo, which keeps an unfinished run under this name. "
         f"Move it, or write to another file than {path}.\n"
     )
@@ -258,9 +256,7 @@ def test_foreign_file_is_refused_and_left_alone(
 ) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    result = invoke("measure", astronaut_png, "-o", path)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == (
+    assert refused(invoke, "measure", astronaut_png, "-o", path) == (
         f"Error: {path}: exists and is not a table that anthropo wrote. Choose another name, or delete it.\n"
     )
     assert path.read_bytes() == content
@@ -296,9 +292,8 @@ def test_output_that_cannot_be_is_refused_before_any_work(
 ) -> None:
     for folder in ("folder.csv", "folder.html", "folder"):
         (tmp_path / folder).mkdir()
-    result = invoke("measure", astronaut_png, "-o", tmp_path / name)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == f"Error: {tmp_path / name}: {message}\n"
+    told = refused(invoke, "measure", astronaut_png, "-o", tmp_path / name)
+    assert told == f"Error: {tmp_path / name}: {message}\n"
     assert measured == []
 
 

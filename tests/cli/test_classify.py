@@ -11,8 +11,9 @@ from typing import Any
 import cohorts
 import pandas as pd
 import pytest
+from click.testing import Result
 from cohorts import FAST, Row, rows_of, write
-from conftest import Invoke
+from conftest import Invoke, refused
 
 import anthropo
 from anthropo.learning.model import NONE_OF_THESE
@@ -36,6 +37,12 @@ def of(rows: list[Row], label: str) -> list[str]:
     return [row["photo"] for row in rows if row["label"] == label]
 
 
+def classified(invoke: Invoke, model: Path, *arguments: object) -> Result:
+    result = invoke("classify", "--model", model, *arguments)
+    assert result.exit_code == 0, result.output
+    return result
+
+
 def table(text: str) -> list[Row]:
     return list(csv.DictReader(io.StringIO(text)))
 
@@ -47,8 +54,7 @@ def test_one_photo_is_a_ranked_table_with_decision_set_and_novelty(
     gallery: Path, rows: list[Row], invoke: Invoke
 ) -> None:
     photo = of(rows, "synthetic-A")[0]
-    result = invoke("classify", "--model", gallery, photo)
-    assert result.exit_code == 0
+    result = classified(invoke, gallery, photo)
     lines = result.stdout.splitlines()
     assert lines[0] == photo
     assert lines[1].split() == ["label", "probability", "log-odds", "in", "the", "set", "how"]
@@ -89,14 +95,13 @@ def test_attributes_are_present_or_absent(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Row], invoke: Invoke
 ) -> None:
     model = cohorts.model(tmp_path_factory, "attributes")
-    result = invoke("classify", "--model", model, of(rows, "synthetic-A")[1])
-    assert result.exit_code == 0
+    result = classified(invoke, model, of(rows, "synthetic-A")[1])
     assert result.stderr.startswith("note: the photo failed the photo gate (pitch): ")
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("short fissures")]
     assert " present" in line
     (decision,) = [line for line in result.stdout.splitlines() if line.startswith("decision")]
     assert "short fissures" in decision
-    absent = invoke("classify", "--model", model, of(rows, "control")[1])
+    absent = classified(invoke, model, of(rows, "control")[1])
     (line,) = [line for line in absent.stdout.splitlines() if line.startswith("short fissures")]
     assert " absent" in line
 
@@ -105,8 +110,7 @@ def test_distance_to_normal_is_a_share_of_the_healthy(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Row], invoke: Invoke
 ) -> None:
     model = cohorts.model(tmp_path_factory, "normal")
-    result = invoke("classify", "--model", model, of(rows, "control")[0])
-    assert result.exit_code == 0
+    result = classified(invoke, model, of(rows, "control")[0])
     assert "al (specificity 0.9 among controls)" in result.stdout
     assert "typicality " in result.stdout
     assert " % are at least as far from the others; distance " in result.stdout
@@ -122,8 +126,7 @@ def test_distance_to_normal_is_a_share_of_the_healthy(
 
 def test_several_photos_in_a_pipe_are_csv(gallery: Path, rows: list[Row], invoke: Invoke) -> None:
     photos = [*of(rows, "synthetic-A")[:3], *of(rows, "control")[:3]]
-    result = invoke("classify", "--model", gallery, *photos)
-    assert result.exit_code == 0
+    result = classified(invoke, gallery, *photos)
     answers = table(result.stdout)
     assert list(answers[0]) == COLUMNS + [f"probability__{column_name(label)}" for label in LABELS]
     assert [row["photo"] for row in answers] == photos
@@ -266,27 +269,21 @@ def test_another_encoder_or_instrument_is_refused(
     gallery: Path, rows: list[Row], invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photo = of(rows, "control")[0]
-    result = invoke("classify", "--model", gallery, photo, "--jitter", 4)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert (
-        f"Error: {gallery}: trained on photos measured with jitter 2, these would be with 4." in result.stderr
-    )
-    result = invoke("classify", "--model", gallery, photo, "--fine")
-    assert "fine weights" in result.stderr
+    sentence = f"Error: {gallery}: trained on photos measured with jitter 2, these would be with 4."
+    refused(invoke, "classify", "--model", gallery, photo, "--jitter", 4, says=sentence)
+    refused(invoke, "classify", "--model", gallery, photo, "--fine", says="fine weights")
     monkeypatch.setattr("anthropo.encoder.encoders._VERSION", 99)
-    result = invoke("classify", "--model", gallery, photo)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert f"Error: {gallery}: trained with the encoder face-resnet (" in result.stderr
+    sentence = f"Error: {gallery}: trained with the encoder face-resnet ("
+    refused(invoke, "classify", "--model", gallery, photo, says=sentence)
 
 
 def test_encoder_weights_that_are_none(
     gallery: Path, rows: list[Row], tmp_path: Path, invoke: Invoke
 ) -> None:
-    (tmp_path / "w.dat").write_bytes(b"nothing")
-    photo = of(rows, "control")[0]
-    result = invoke("classify", "--model", gallery, photo, "--encoder-weights", tmp_path / "w.dat")
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert f"{tmp_path / 'w.dat'}: " in result.stderr
+    weights, photo = tmp_path / "w.dat", of(rows, "control")[0]
+    weights.write_bytes(b"nothing")
+    arguments = ("classify", "--model", gallery, photo, "--encoder-weights", weights)
+    refused(invoke, *arguments, says=f"{weights}: ")
 
 
 class _Evil:
@@ -318,28 +315,22 @@ def test_a_hostile_model_is_one_sentence_and_runs_nothing(
         "inspect": (model,),
         "evaluate": (gallery.with_name("cohort.csv"), "--model", model),
     }[command]
-    result = invoke(command, *arguments)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith(f"Error: {model}: ")
-    assert result.stderr.count("\n") == 1
+    assert refused(invoke, command, *arguments, says=f"Error: {model}: ").count("\n") == 1
     assert not mark.exists()
 
 
 def test_wrong_use(gallery: Path, rows: list[Row], tmp_path: Path, invoke: Invoke) -> None:
     photo = of(rows, "control")[0]
-    assert "Missing option '--model'" in invoke("classify", photo).stderr
+    refused(invoke, "classify", photo, says="Missing option '--model'")
     for output, message in (
         ("a.txt", "the suffix says what is written. Use .csv or .json or .parquet."),
         ("no/a.csv", "cannot be written."),
     ):
-        result = invoke("classify", "--model", gallery, photo, "-o", tmp_path / output)
-        assert (result.exit_code, result.stdout) == (2, "")
-        assert message in result.stderr
+        refused(invoke, "classify", "--model", gallery, photo, "-o", tmp_path / output, says=message)
     cohort = write(tmp_path / "c.csv", [{"photo": photo}])
     before = cohort.read_bytes()
-    result = invoke("classify", "--model", gallery, cohort, "-o", cohort)
-    assert result.exit_code == 2
-    assert "would overwrite what is read" in result.stderr
+    sentence = "would overwrite what is read"
+    refused(invoke, "classify", "--model", gallery, cohort, "-o", cohort, says=sentence)
     assert cohort.read_bytes() == before
 
 

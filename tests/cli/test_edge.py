@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cohorts import FAST, rows_of, run, synthetic, two_labels, write
-from conftest import Invoke
+from conftest import Invoke, refused
 from PIL import Image
 
 from anthropo.learning.trained import Trained
@@ -54,15 +54,6 @@ def face_net(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         "--allow-duplicates", "-o", folder / "face.anthropo",
     )  # fmt: skip
     return folder / "face.anthropo", table
-
-
-def refused(invoke: Invoke, *arguments: object) -> str:
-    result = invoke(*arguments)
-    assert result.exit_code == 2
-    assert "Traceback" not in result.output
-    line: str = result.stderr.splitlines()[-1]
-    assert line.startswith("Error: ")
-    return line
 
 
 # ------------------------------------------------------------------------------------------ export, bench

@@ -7,7 +7,7 @@ from typing import Any
 import cohorts
 import pytest
 from cohorts import FAST, TRAIN, rows_of, two_labels, write
-from conftest import Invoke
+from conftest import Invoke, refused
 
 FIGURE = {"value", "lo", "hi", "n"}
 
@@ -105,9 +105,8 @@ def test_nobody_with_a_label_of_the_model(
     gallery: Path, synthetic: Path, tmp_path: Path, invoke: Invoke
 ) -> None:
     table = write(tmp_path / "c.csv", [{**row, "label": "x"} for row in rows_of(synthetic)[:3]])
-    result = invoke("evaluate", table, "--model", gallery, "--allow-duplicates")
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert "Error: No photo has a label of the model. Its labels are Zoë syndrome, control, " in result.stderr
+    sentence = "Error: No photo has a label of the model. Its labels are Zoë syndrome, control, "
+    refused(invoke, "evaluate", table, "--model", gallery, "--allow-duplicates", says=sentence)
 
 
 def test_attributes_are_judged_one_by_one(synthetic: Path, tmp_path: Path, invoke: Invoke) -> None:
@@ -119,9 +118,8 @@ def test_attributes_are_judged_one_by_one(synthetic: Path, tmp_path: Path, invok
     assert set(made) == {"short fissures", "thin lip"}
     assert made["short fissures"]["labels"] == ["absent", "present"]
     assert made["short fissures"]["models"]["hybrid"]["auroc"]["value"] > 0.6
-    refused = invoke(*arguments, "-o", tmp_path / "e.html")
-    assert (refused.exit_code, refused.stdout) == (2, "")
-    assert "an HTML report is of one attribute. Name it with --positive" in refused.stderr
+    sentence = "an HTML report is of one attribute. Name it with --positive"
+    refused(invoke, *arguments, "-o", tmp_path / "e.html", says=sentence)
     assert invoke(*arguments, "-o", tmp_path / "e.html", "--positive", "thin lip").exit_code == 0
     assert (tmp_path / "e.html").exists()
 
@@ -168,12 +166,10 @@ def test_wrong_use(
 ) -> None:
     given = [str(gallery) if a == "{model}" else a for a in arguments]
     more = () if "--model" in arguments else FAST
-    result = invoke("evaluate", gallery.with_name("cohort.csv"), *given, *more, "--allow-duplicates")
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert message in result.stderr
+    table = gallery.with_name("cohort.csv")
+    refused(invoke, "evaluate", table, *given, *more, "--allow-duplicates", says=message)
 
 
 def test_prevalence_is_a_share(gallery: Path, invoke: Invoke) -> None:
-    result = invoke("evaluate", gallery.with_name("cohort.csv"), "--prevalence", 1.5)
-    assert result.exit_code == 2
-    assert "1.5 is not in the range" in result.stderr
+    table = gallery.with_name("cohort.csv")
+    refused(invoke, "evaluate", table, "--prevalence", 1.5, says="1.5 is not in the range")

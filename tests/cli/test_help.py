@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Invoke
+from conftest import Invoke, refused
 
 import anthropo
 from anthropo.cli import COMMANDS
@@ -93,16 +93,12 @@ def test_without_arguments_the_help_is_shown_and_the_exit_code_says_wrong_use(in
 
 
 def test_unknown_command_names_the_commands(invoke: Invoke) -> None:
-    result = invoke("mesure", "a.png")
-    assert (result.exit_code, result.stdout) == (2, "")
-    last = result.stderr.strip().splitlines()[-1]
+    last = refused(invoke, "mesure", "a.png").splitlines()[-1]
     assert last == f"Error: no command 'mesure'; the commands are {', '.join(COMMANDS)}."
 
 
 def test_unknown_option_is_wrong_use(invoke: Invoke) -> None:
-    result = invoke("--nonsense")
-    assert result.exit_code == 2
-    assert "No such option" in result.stderr
+    refused(invoke, "--nonsense", says="No such option")
 
 
 def test_models_lists_licences_files_and_sums(invoke: Invoke) -> None:

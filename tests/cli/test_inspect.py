@@ -5,7 +5,7 @@ from pathlib import Path
 
 import cohorts
 import pytest
-from conftest import Invoke
+from conftest import Invoke, refused
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +43,4 @@ def test_card_is_the_one_in_the_file(gallery: Path, invoke: Invoke) -> None:
 
 
 def test_what_is_no_model(faceless_png: Path, invoke: Invoke) -> None:
-    result = invoke("inspect", faceless_png)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith(f"Error: {faceless_png}: ")
+    refused(invoke, "inspect", faceless_png, says=f"Error: {faceless_png}: ")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cohorts import TRAIN, model, synthetic, two_labels, write
-from conftest import Copies, Invoke, Pixels
+from conftest import Copies, Invoke, Pixels, refused
 from PIL import Image
 
 import anthropo
@@ -105,9 +105,7 @@ def test_corrected_file_is_never_overwritten(
 ) -> None:
     path = edited(tmp_path, saved, p36=(150, 100))
     before = path.read_text()
-    result = invoke("measure", astronaut_png, "--save-landmarks", path)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == (
+    assert refused(invoke, "measure", astronaut_png, "--save-landmarks", path) == (
         f"Error: {path}: exists, and may have been corrected. Pass it to --landmarks, delete it or give "
         "another name.\n"
     )
@@ -300,19 +298,16 @@ def test_file_that_cannot_be_used_is_one_sentence(
 ) -> None:
     path = tmp_path / "x.json"
     path.write_text(json.dumps(change(saved)))
-    result = invoke("measure", astronaut_png, "--landmarks", path)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith(f"Error: {path}")
-    assert result.stderr.endswith(f"{message}\n")
-    assert result.stderr.count("\n") == 1
+    told = refused(invoke, "measure", astronaut_png, "--landmarks", path, says=f"Error: {path}")
+    assert told.endswith(f"{message}\n")
+    assert told.count("\n") == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
 def test_garbage_is_one_sentence(tmp_path: Path, astronaut_png: Path, invoke: Invoke, content: bytes) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(content)
-    result = invoke("measure", astronaut_png, "--landmarks", path)
-    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert refused(invoke, "measure", astronaut_png, "--landmarks", path).count("\n") == 1
 
 
 def test_file_of_another_photo(
@@ -329,9 +324,8 @@ def test_file_of_another_photo(
     file = path.rename(folder / "astronaut.landmarks.json")
     other = tmp_path / "astronaut.png"
     Image.open(astronaut_png).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(other)
-    result = invoke("measure", other, "--landmarks", folder)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == f"Error: {other}: {file} {told} landmarks of this photo again.\n"
+    sentence = f"Error: {other}: {file} {told} landmarks of this photo again.\n"
+    assert refused(invoke, "measure", other, "--landmarks", folder) == sentence
     # but two photos of one name in two folders are each their own
     table = tmp_path / "t.json"
     assert invoke("measure", other, astronaut_png, "--landmarks", folder, "-o", table).exit_code == 0
@@ -370,10 +364,9 @@ def test_what_is_unclear_is_refused(
         ),
     ]
     for arguments, message in cases:
-        result = invoke("measure", *arguments)
-        assert (result.exit_code, result.stdout) == (2, "")
-        assert result.stderr.endswith(f"{message}\n")
-        assert result.stderr.count("\n") == 1
+        told = refused(invoke, "measure", *arguments)
+        assert told.endswith(f"{message}\n")
+        assert told.count("\n") == 1
 
 
 # ----------------------------------------------------------------------- the commands that follow
@@ -455,6 +448,5 @@ def test_for_models_a_file_of_another_photo_is_refused(
     result = invoke("classify", "--model", trained, two_faces_png, "--landmarks", file)
     assert result.exit_code == 1
     assert "is for another photo, astronaut.png with the SHA-256" in result.stderr
-    result = invoke("traits", astronaut_png, two_faces_png, "--landmarks", file)
-    assert result.exit_code == 2
-    assert "one file for 2 photos. Name a folder" in result.stderr
+    sentence = "one file for 2 photos. Name a folder"
+    refused(invoke, "traits", astronaut_png, two_faces_png, "--landmarks", file, says=sentence)

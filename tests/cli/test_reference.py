@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Invoke, Pixels
+from conftest import Invoke, Pixels, refused
 from PIL import Image
 
 from anthropo.files import file_sha256
@@ -81,11 +81,9 @@ def test_list_of_one_table_has_its_rows_source_and_sum(invoke: Invoke) -> None:
 
 
 def test_list_of_an_unknown_table_is_wrong_use(invoke: Invoke, tmp_path: Path) -> None:
-    result = invoke("reference", "list", "faces")
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("Error: 'faces': no such reference. Shipped are ")
-    result = invoke("reference", "list", tmp_path / "absent.csv")
-    assert (result.exit_code, result.stderr) == (2, f"Error: {tmp_path / 'absent.csv'}: no such file.\n")
+    refused(invoke, "reference", "list", "faces", says="Error: 'faces': no such reference. Shipped are ")
+    told = refused(invoke, "reference", "list", tmp_path / "absent.csv")
+    assert told == f"Error: {tmp_path / 'absent.csv'}: no such file.\n"
 
 
 # -------------------------------------------------------------------------------------- build
@@ -129,9 +127,8 @@ def test_a_table_is_not_measured_again(
     monkeypatch.setattr(workflow, "run", never)
     result = invoke("reference", "build", table, "-o", tmp_path / "ref.csv", "--min-n", 10)
     assert result.exit_code == 0
-    result = invoke("reference", "build", table, "-o", tmp_path / "ref.csv", "--landmark-model", "x.dat")
-    assert result.exit_code == 2
-    assert "has been measured already" in result.stderr
+    arguments = ("reference", "build", table, "-o", tmp_path / "ref.csv", "--landmark-model", "x.dat")
+    refused(invoke, *arguments, says="has been measured already")
 
 
 def test_what_is_left_out_is_named_in_one_sentence_each(
@@ -221,13 +218,10 @@ def test_wrong_use_is_told_before_anything_is_measured(
         ((listed, "-o", ref, "--landmark-model", tmp_path / "absent.dat"), "absent.dat"),
         ((listed,), "Missing option '-o'"),
     ):
-        result = invoke("reference", "build", *arguments)
-        assert (result.exit_code, result.stdout) == (2, "")
-        assert message in result.stderr
+        refused(invoke, "reference", "build", *arguments, says=message)
     for column in ("sex", "age"):
-        result = invoke("reference", "build", controls(without=column), "-o", ref)
-        assert result.exit_code == 2
-        assert f"controls.csv: no column `{column}`; its columns are photo, " in result.stderr
+        sentence = f"controls.csv: no column `{column}`; its columns are photo, "
+        refused(invoke, "reference", "build", controls(without=column), "-o", ref, says=sentence)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["controls.csv"]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 from cohorts import FAST, rows_of, synthetic, two_labels, write
+from conftest import refused
 from PIL import Image
 
 Invoke = Callable[..., Result]
@@ -120,15 +121,8 @@ def test_second_run_is_the_same(
 # ----------------------------------------------------------------------------------------- bad input
 
 
-def refused(invoke: Invoke, *arguments: object) -> str:
-    result = invoke("regions", *arguments)
-    assert result.exit_code == 2
-    assert result.stderr.count("Error:") == 1
-    return result.stderr.splitlines()[-1]
-
-
 def test_label_that_nobody_has(invoke: Invoke, cohort: Path) -> None:
-    said = refused(invoke, cohort, "--label", "synthetic-Z")
+    said = refused(invoke, "regions", cohort, "--label", "synthetic-Z")
     assert "--label synthetic-Z: no photo has this label. The labels are control, synthetic-A." in said
 
 
@@ -136,7 +130,7 @@ def test_cohort_of_one(invoke: Invoke, cohort: Path, tmp_path: Path) -> None:
     table = write(tmp_path / "one.csv", rows_of(cohort)[:1])
     label = rows_of(cohort)[0]["label"]
     assert f"All photos have the label {label}. Add photos of other people" in refused(
-        invoke, table, "--label", label
+        invoke, "regions", table, "--label", label
     )
 
 
@@ -144,7 +138,7 @@ def test_label_with_one_patient(invoke: Invoke, cohort: Path, tmp_path: Path) ->
     rows = rows_of(cohort)
     affected = [row for row in rows if row["label"] == "synthetic-A"]
     table = write(tmp_path / "few.csv", affected[:1] + [r for r in rows if r["label"] == "control"])
-    said = refused(invoke, table, "--label", "synthetic-A")
+    said = refused(invoke, "regions", table, "--label", "synthetic-A")
     assert (
         "synthetic-A: 1 patient; 3 or more are needed on each side to compare groups. Add patients." in said
     )
@@ -161,16 +155,14 @@ def test_patients_whose_photos_cannot_be_used(
     table = write(
         tmp_path / "blind.csv", [*affected[:2], *blind, *[r for r in rows if r["label"] == "control"]]
     )
-    said = refused(invoke, table, "--label", "synthetic-A", "--cache", cache, *QUICK)
+    said = refused(invoke, "regions", table, "--label", "synthetic-A", "--cache", cache, *QUICK)
     assert "synthetic-A: 2 patients; 3 or more are needed" in said
 
 
 def test_file_of_another_kind(invoke: Invoke, cohort: Path) -> None:
-    said = refused(invoke, cohort, "--label", "synthetic-A", "-o", "found.pdf")
+    said = refused(invoke, "regions", cohort, "--label", "synthetic-A", "-o", "found.pdf")
     assert "found.pdf: the suffix says what is written. Use .html or .png or .json." in said
 
 
 def test_label_must_be_given(invoke: Invoke, cohort: Path) -> None:
-    result = invoke("regions", cohort)
-    assert result.exit_code == 2
-    assert "--label" in result.stderr
+    refused(invoke, "regions", cohort, says="--label")

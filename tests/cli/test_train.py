@@ -11,7 +11,7 @@ import click
 import cohorts
 import pytest
 from cohorts import FAST, TRAIN, Row, rows_of, two_labels, write
-from conftest import Copies, Invoke
+from conftest import Copies, Invoke, refused
 
 from anthropo.cli.options import training_options
 from anthropo.encoder.regions import DEFAULT_REGIONS
@@ -159,27 +159,20 @@ def test_validate_tells_every_error(copies: Copies, tmp_path: Path, invoke: Invo
 # ------------------------------------------------------------------------------------- bad input
 
 
-def refused(result: Any, *texts: str) -> None:
-    """Nothing on stdout, one or more sentences on stderr, exit code 2."""
-    assert (result.exit_code, result.stdout) == (2, "")
-    for text in texts:
-        assert text in result.stderr
-    assert "Traceback" not in result.stderr
-
-
 def test_one_label_only(tmp_path: Path, invoke: Invoke) -> None:
     table = write(tmp_path / "c.csv", nobody("a", "a", "a"))
-    refused(
-        invoke("train", table, "-o", tmp_path / "m"),
-        f"error: {table}: one label only, a (3 photos). Add photos with another label, such as controls.",
-        f"Error: {table}: cannot be trained on; see the errors above.",
-    )
+    sentence = f"Error: {table}: cannot be trained on; see the errors above."
+    told = refused(invoke, "train", table, "-o", tmp_path / "m", says=sentence)
+    sentence = f"error: {table}: one label only, a (3 photos). Add photos with another label, such as"
+    assert f"{sentence} controls." in told
 
 
 def test_two_labels_of_which_one_has_one_patient(copies: Copies, tmp_path: Path, invoke: Invoke) -> None:
     copies(tmp_path, "0.jpg", "1.jpg", "2.jpg")
     table = write(tmp_path / "c.csv", nobody("a", "a", "b"))
-    refused(invoke("train", table, "-o", tmp_path / "m"), "two patients each are needed", "b (1)")
+    told = refused(invoke, "train", table, "-o", tmp_path / "m")
+    assert "two patients each are needed" in told
+    assert "b (1)" in told
 
 
 def test_labels_with_spaces_and_unicode(synthetic: Path, tmp_path: Path, invoke: Invoke) -> None:
@@ -192,14 +185,16 @@ def test_labels_with_spaces_and_unicode(synthetic: Path, tmp_path: Path, invoke:
 
 def test_empty_label(tmp_path: Path, invoke: Invoke) -> None:
     table = write(tmp_path / "c.csv", nobody("a", " ", "b"))
-    refused(invoke("train", table, "-o", tmp_path / "m"), f"Error: {table}: the label is missing in row 3.")
+    sentence = f"Error: {table}: the label is missing in row 3."
+    refused(invoke, "train", table, "-o", tmp_path / "m", says=sentence)
 
 
 def test_a_patient_in_two_labels(copies: Copies, tmp_path: Path, invoke: Invoke) -> None:
     copies(tmp_path, *(f"{i}.jpg" for i in range(4)))
     rows = [{**row, "patient": f"p{i // 2}"} for i, row in enumerate(nobody("a", "a", "a", "b"))]
     table = write(tmp_path / "c.csv", rows)
-    refused(invoke("train", table, "-o", tmp_path / "m"), "patients with more than one label: p1 (a, b).")
+    told = refused(invoke, "train", table, "-o", tmp_path / "m")
+    assert "patients with more than one label: p1 (a, b)." in told
 
 
 def test_photos_without_a_face_are_listed_and_left_out(
@@ -234,42 +229,18 @@ def test_metadata_with_nan_is_learned_from_and_what_is_no_column_is_refused(
     result = invoke("train", table, "-o", tmp_path / "m", *TRAIN, "--no-judge", "--metadata", "age")
     assert result.exit_code == 0
     refused(
-        invoke("train", table, "-o", tmp_path / "m2", *TRAIN, "--metadata", "weight"),
-        "Error: --metadata weight: no such column to learn from. There are age, sex.",
-    )
+        invoke, "train", table, "-o", tmp_path / "m2", *TRAIN, "--metadata", "weight",
+        says="Error: --metadata weight: no such column to learn from. There are age, sex.",
+    )  # fmt: skip
 
 
 def test_duplicates_across_patients_are_refused(copies: Copies, tmp_path: Path, invoke: Invoke) -> None:
     copies(tmp_path, *(f"{i}.jpg" for i in range(4)))
     table = write(tmp_path / "c.csv", nobody("a", "a", "b", "b"))
-    result = invoke("train", table, "-o", tmp_path / "m", *FAST)
-    refused(result, "one photograph under different patients", "or pass --allow-duplicates.")
+    told = refused(invoke, "train", table, "-o", tmp_path / "m", *FAST)
+    assert "one photograph under different patients" in told
+    assert "or pass --allow-duplicates." in told
     assert not (tmp_path / "m").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("--cost", "miss=x"), "--cost miss=x: miss=x is no cost."),
-        (("--positive", "c"), "--positive c: no photo has this label. The labels are a, b."),
-        (("--controls", "c"), "c: no photo has this label of healthy people. The labels are a, b."),
-        (("--normal", "c"), "c: no photo has this label of healthy people. The labels are a, b."),
-        (("--normal", "a", "--multilabel"), "--normal cannot be combined with --multilabel."),
-        (("--multilabel", "--cost-matrix", "x.csv"), "--multilabel cannot be combined with --cost-matrix."),
-        (("--independent",), "--independent is about --multilabel."),
-        (("--regions", "face,ear"), "--regions ear: unknown. Choose from face, upper, middle"),
-        (("--regions", "background"), "--regions background: unknown."),
-        (("--encoder", "alexnet"), "encoder 'alexnet': unknown. Choose from face-resnet"),
-        (("--encoder", "timm:resnet18"), "encoder timm:resnet18: its weights are needed"),
-        (("--landmark-model", "no.dat"), "no.dat: no such"),
-    ],
-)
-def test_options_that_cannot_be_used(
-    copies: Copies, tmp_path: Path, invoke: Invoke, arguments: tuple[str, ...], message: str
-) -> None:
-    copies(tmp_path, *(f"{i}.jpg" for i in range(4)))
-    table = write(tmp_path / "c.csv", nobody("a", "a", "b", "b"))
-    refused(invoke("train", table, "-o", tmp_path / "m", *arguments), f"Error: {message}")
 
 
 def test_cost_for_an_unknown_label(copies: Copies, tmp_path: Path, invoke: Invoke) -> None:
@@ -277,18 +248,14 @@ def test_cost_for_an_unknown_label(copies: Copies, tmp_path: Path, invoke: Invok
     table = write(tmp_path / "c.csv", nobody("a", "a", "b", "b"))
     matrix = tmp_path / "cost.csv"
     matrix.write_text("true,a,c\na,0,1\nb,2,1\n")
-    refused(
-        invoke("train", table, "-o", tmp_path / "m", "--cost-matrix", matrix),
-        f"Error: {matrix}: unknown label 'c'. The labels are a, b.",
-    )
+    sentence = f"Error: {matrix}: unknown label 'c'. The labels are a, b."
+    refused(invoke, "train", table, "-o", tmp_path / "m", "--cost-matrix", matrix, says=sentence)
 
 
 def test_no_cohort_at_all(tmp_path: Path, invoke: Invoke) -> None:
-    refused(
-        invoke("train", tmp_path / "c.csv", "-o", tmp_path / "m"),
-        f"Error: {tmp_path / 'c.csv'}: no such file.",
-    )
-    refused(invoke("train", tmp_path / "c.csv"), "Error: where to? Give -o m.anthropo, or --validate")
+    table = tmp_path / "c.csv"
+    refused(invoke, "train", table, "-o", tmp_path / "m", says=f"Error: {table}: no such file.")
+    refused(invoke, "train", table, says="Error: where to? Give -o m.anthropo, or --validate")
 
 
 @pytest.mark.parametrize("place", ["no/m.anthropo", ".", "c.csv"])
@@ -297,9 +264,8 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(
 ) -> None:
     table = write(tmp_path / "c.csv", nobody("a", "a", "b", "b"))
     before = table.read_bytes()
-    result = invoke("train", table, "-o", tmp_path / place)
-    refused(result, f"Error: {tmp_path / place}: ")
-    assert "do not exist" not in result.stderr  # the photos, which it did not come to
+    told = refused(invoke, "train", table, "-o", tmp_path / place, says=f"Error: {tmp_path / place}: ")
+    assert "do not exist" not in told  # the photos, which it did not come to
     assert table.read_bytes() == before
 
 
@@ -345,4 +311,4 @@ def test_cache_none_keeps_nothing(synthetic: Path, tmp_path: Path, invoke: Invok
     assert [p.name for p in tmp_path.iterdir()] == ["c.csv"]
     invoke(*arguments, "--cache", tmp_path / "kept")
     assert len(list((tmp_path / "kept").rglob("*.bin"))) == 4
-    refused(invoke(*arguments, "--cache", table), f"Error: --cache {table}: a file, not a folder.")
+    refused(invoke, *arguments, "--cache", table, says=f"Error: --cache {table}: a file, not a folder.")

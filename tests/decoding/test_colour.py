@@ -165,20 +165,17 @@ def grey_profile(gamma: float) -> bytes:
     """Version 2, with nothing but a white and a curve."""
     white = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
     curve = b"curv" + bytes(4) + struct.pack(">IHH", 1, round(256 * gamma), 0)
-    tags, at = b"", 128 + 4 + 24
-    for name, tag in ((b"wtpt", white), (b"kTRC", curve)):
-        tags += struct.pack(">4sII", name, at, len(tag))
+    return packed(b"mntrGRAYXYZ ", {b"wtpt": white, b"kTRC": curve})
+
+
+def packed(kind: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """A profile of version 2: class, colours and the colours that it leads to; its tags."""
+    listed, at = struct.pack(">I", len(tags)), 128 + 4 + 12 * len(tags)
+    for name, tag in tags.items():
+        listed += struct.pack(">4sII", name, at, len(tag))
         at += len(tag)
-    head = struct.pack(">II", at, 0) + b"\x02\x40\0\0mntrGRAYXYZ " + bytes(12) + b"acsp" + bytes(28)
-    return (
-        head
-        + struct.pack(">3i", 63190, 65536, 54061)
-        + bytes(48)
-        + struct.pack(">I", 2)
-        + tags
-        + white
-        + curve
-    )
+    head = struct.pack(">II", at, 0) + b"\x02\x40\0\0" + kind + bytes(12) + b"acsp" + bytes(28)
+    return head + struct.pack(">3i", 63190, 65536, 54061) + bytes(48) + listed + b"".join(tags.values())
 
 
 def test_cmyk_profile(tmp_path: Path) -> None:
@@ -222,20 +219,7 @@ def cmyk_profile() -> bytes:
     identity = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))
     table = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + identity + 4 * straight + grid + 3 * straight
     white = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
-    tags, at = b"", 128 + 4 + 24
-    for name, tag in ((b"wtpt", white), (b"A2B0", table)):
-        tags += struct.pack(">4sII", name, at, len(tag))
-        at += len(tag)
-    head = struct.pack(">II", at, 0) + b"\x02\x40\0\0prtrCMYKLab " + bytes(12) + b"acsp" + bytes(28)
-    return (
-        head
-        + struct.pack(">3i", 63190, 65536, 54061)
-        + bytes(48)
-        + struct.pack(">I", 2)
-        + tags
-        + white
-        + table
-    )
+    return packed(b"prtrCMYKLab ", {b"wtpt": white, b"A2B0": table})
 
 
 def test_palette_and_transparency(tmp_path: Path, astronaut: Pixels) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +22,7 @@ from anthropo.encoder.resnet import read_weights
 from anthropo.errors import InputError, WeightsError
 from anthropo.face import weights as packaged
 from anthropo.face.weights import KNOWN, locate
+from anthropo.threads import network_threads
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -30,8 +31,9 @@ TINY = "timm:test_resnet"  # a network of timm's own tests
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
+def _one_thread() -> Iterator[None]:
+    with network_threads(1):
+        yield
 
 
 @pytest.fixture(scope="module")

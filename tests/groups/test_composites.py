@@ -14,17 +14,8 @@ from scipy.stats import f as f_distribution
 
 from anthropo.face.shape import shapes
 from anthropo.face.warp import Mesh
-from anthropo.groups.composite import (
-    Displacement,
-    LabelShapes,
-    Sitter,
-    align,
-    average_face,
-    common_shape,
-    displacement,
-    label_shapes,
-    placed,
-)
+from anthropo.groups import Displacement, LabelShapes, Sitter, align, average_face, displacement
+from anthropo.groups.composite import common_shape, label_shapes, placed
 from anthropo.report.composite import DISPLACEMENTS, SHEET, arrow_factor, field, file_names
 
 Floats = NDArray[np.float64]

@@ -89,6 +89,14 @@ def test_leading_axes_hold_the_stated_share_of_variance() -> None:
     assert abs(len(distance.axes) - needed) <= 1  # shrinkage moves variances a little
 
 
+def test_rounding_does_not_decide_the_distance_of_few_people() -> None:
+    """Fewer people than features: shrunk, most axes have one variance, and any set of them is as good."""
+    random = np.random.default_rng(0)
+    values, new = random.normal(size=(20, 40)), random.normal(size=(50, 40))
+    hardly = values * (1 + 1e-13 * random.normal(size=values.shape))
+    np.testing.assert_allclose(Distance.fit(hardly).of(new), Distance.fit(values).of(new), rtol=1e-9)
+
+
 def test_a_gap_counts_as_the_mean() -> None:
     values = correlated()
     values[3, 2] = np.nan

@@ -10,18 +10,10 @@ from sklearn.metrics import roc_auc_score
 
 from anthropo.learning import measured
 from anthropo.learning.boosters import booster_from_arrays
-from anthropo.learning.measured import (
-    Machine,
-    Trees,
-    fit_kernel_machine,
-    fit_machine,
-    fit_trees,
-    objective,
-)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-FITS = pytest.mark.parametrize("fit", [fit_trees, fit_machine, fit_kernel_machine])
+FITS = pytest.mark.parametrize("fit", [measured.fit_trees, measured.fit_machine, measured.fit_kernel_machine])
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +39,7 @@ def fitted(
     return model, margins
 
 
-@pytest.mark.parametrize("fit", [fit_trees, fit_machine])
+@pytest.mark.parametrize("fit", [measured.fit_trees, measured.fit_machine])
 @pytest.mark.parametrize("labels", [2, 3])
 def test_contributions_sum_to_the_margins(fit: Any, labels: int) -> None:
     x, y, folds = problem(labels)
@@ -67,9 +59,9 @@ def test_margins_of_trees_are_xgboosts_own(labels: int) -> None:
     import xgboost
 
     x, y, folds = problem(labels)
-    model, _ = fitted(fit_trees, x, y, folds)
+    model, _ = fitted(measured.fit_trees, x, y, folds)
     assert model.arrays is not None
-    booster = booster_from_arrays(model.arrays, objective(labels), 5)
+    booster = booster_from_arrays(model.arrays, measured.objective(labels), 5)
     start = np.zeros(len(x)) if labels == 2 else np.zeros((len(x), 3))
     own = booster.predict(xgboost.DMatrix(x, base_margin=start), output_margin=True)
     found = model.margins(x)
@@ -83,7 +75,7 @@ def test_margins_of_machines_are_scikit_learns_own() -> None:
     from sklearn.svm import LinearSVC
 
     x, y, folds = problem(3)
-    model, _ = fitted(fit_machine, x, y, folds)
+    model, _ = fitted(measured.fit_machine, x, y, folds)
     filled = np.nan_to_num(x)
     one_of_them = []
     for c in measured._C_LINEAR:
@@ -101,7 +93,7 @@ def test_a_kernel_machine_is_scikit_learns_own_and_its_shapley_values_sum_up(
 
     x, y, folds = problem(labels)
     monkeypatch.setattr(measured, "_PEOPLE", len(x))
-    model, _ = fitted(fit_kernel_machine, x, y, folds)
+    model, _ = fitted(measured.fit_kernel_machine, x, y, folds)
     filled = np.nan_to_num(x)
     apart = []
     for c in measured._C_RBF:
@@ -140,7 +132,7 @@ def test_a_fold_is_judged_by_the_others(fit: Any) -> None:
 def test_noise_grows_no_tree() -> None:
     random = np.random.default_rng(3)
     x, y, folds = random.normal(size=(300, 5)), random.integers(0, 2, 300), random.integers(0, 5, 300)
-    model, margins = fitted(fit_trees, x, y, folds)
+    model, margins = fitted(measured.fit_trees, x, y, folds)
     assert model.arrays is None
     assert not margins.any()
     assert not model.margins(x).any()
@@ -150,10 +142,10 @@ def test_noise_grows_no_tree() -> None:
 @pytest.mark.parametrize("labels", [2, 3])
 def test_trees_are_kept_bit_by_bit(labels: int, tmp_path: Any) -> None:
     x, y, folds = problem(labels)
-    model, _ = fitted(fit_trees, x, y, folds)
+    model, _ = fitted(measured.fit_trees, x, y, folds)
     np.savez(tmp_path / "trees.npz", **model.arrays)
     with np.load(tmp_path / "trees.npz", allow_pickle=False) as kept:
-        again = Trees(dict(kept), labels)
+        again = measured.Trees(dict(kept), labels)
     np.testing.assert_array_equal(again.contributions(x), model.contributions(x))
 
 
@@ -176,7 +168,7 @@ def test_of_two_equal_numbers_the_favoured_one_is_used(fit: Any) -> None:
 
 def test_what_is_missing_says_nothing_to_a_machine() -> None:
     x, y, folds = problem(2)
-    model, _ = fitted(fit_machine, x, y, folds)
+    model, _ = fitted(measured.fit_machine, x, y, folds)
     by = model.contributions(x)
     assert not by[:, :, :5][np.repeat(np.isnan(x)[:, None], 2, 1)].any()
     assert by[:, :, :5][np.repeat(~np.isnan(x)[:, None], 2, 1)].all()
@@ -192,5 +184,5 @@ def test_a_column_of_nothing_but_gaps(fit: Any) -> None:
 
 
 def test_machine_by_hand() -> None:
-    model = Machine(np.array([[-1.0, 0.5], [1.0, -0.5]]))
+    model = measured.Machine(np.array([[-1.0, 0.5], [1.0, -0.5]]))
     np.testing.assert_allclose(model.margins(np.array([[2.0, 1.0], [np.nan, 2.0]])), [[-1.5, 1.5], [1, -1]])

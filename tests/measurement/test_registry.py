@@ -15,18 +15,10 @@ from scipy.spatial.transform import Rotation
 from anthropo.face.fine import refine
 from anthropo.face.landmarker import read_face
 from anthropo.face.pose import generic_face
+from anthropo.measurement import Entry, registry
 from anthropo.measurement.appearance import appearance
 from anthropo.measurement.compute import evaluate, measure_face
-from anthropo.measurement.registry import (
-    GEOMETRY,
-    KINDS,
-    PIXELS,
-    Entry,
-    compile_entry,
-    registry,
-    resolve,
-    unavailable,
-)
+from anthropo.measurement.registry import GEOMETRY, KINDS, PIXELS, compile_entry, resolve, unavailable
 from anthropo.photo import Photo
 
 Pixels = NDArray[np.uint8]

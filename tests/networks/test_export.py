@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import nets
 import numpy as np
 import onnx
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from anthropo.errors import InputError, ModelError, WeightsError
@@ -19,6 +19,7 @@ from anthropo.networks import export as module
 from anthropo.networks.bench_worker import EMBEDDING, METADATA, PICTURES, PROBABILITIES, open_session
 from anthropo.networks.export import TOLERANCE, export, feeds
 from anthropo.networks.network import Network
+from anthropo.threads import network_threads
 
 KINDS: dict[str, dict[str, Any]] = {
     "labels": {},
@@ -34,8 +35,9 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
+def _one_thread() -> Iterator[None]:
+    with network_threads(1):
+        yield
 
 
 def photos(network: Network, n: int, seed: int = 0) -> NDArray[np.uint8]:

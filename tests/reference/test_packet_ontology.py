@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.json_format import Parse
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from phenopackets import Phenopacket  # type: ignore[import-untyped]
 
@@ -190,6 +190,7 @@ def cases(draw: st.DrawFn) -> list[Trait]:
     return traits
 
 
+@settings(max_examples=300, deadline=None)
 @given(cases())
 def test_every_combination_keeps_the_rules(traits: list[Trait]) -> None:
     check(traits)

@@ -87,27 +87,24 @@ def test_writing_where_nothing_can_be_written(table: Write, tmp_path: Path) -> N
         write_reference(tmp_path / "no/such/ref.csv", load_reference(table({})).rows)
 
 
+#: A column, cells that it cannot hold, and what is said of each.
+BAD = [
+    ("sd", ("0", "-1", "nan"), "a number above 0 is needed"),
+    ("mean", ("wide", "", "inf"), "a number is needed"),
+    ("n", ("1", "20.5"), "a whole number of people, 2 or more, is needed"),
+    ("age_lo", ("-1",), "a number of years from 0 to 120 is needed"),
+    ("age_hi", ("300",), "a number of years from 0 to 120 is needed"),
+    ("age_lo", ("6",), "6 is not below age_hi, 5"),
+    ("age_lo", ("5.5",), "5.5 is not below age_hi, 5"),
+    ("error_sd", ("-0.1", ""), "a number, 0 or above, is needed"),
+    ("sex", ("girl",), "Choose from female, male, both."),
+    ("grade", ("E",), "Choose from A, B, C, D."),
+    ("unit", ("cm",), "Choose from ex-ex, mm."),
+]
+
+
 @pytest.mark.parametrize(
-    ("column", "cell", "what"),
-    [
-        ("sd", "0", "a number above 0 is needed"),
-        ("sd", "-1", "a number above 0 is needed"),
-        ("sd", "nan", "a number above 0 is needed"),
-        ("mean", "wide", "a number is needed"),
-        ("mean", "", "a number is needed"),
-        ("mean", "inf", "a number is needed"),
-        ("n", "1", "a whole number of people, 2 or more, is needed"),
-        ("n", "20.5", "a whole number of people, 2 or more, is needed"),
-        ("age_lo", "-1", "a number of years from 0 to 120 is needed"),
-        ("age_hi", "300", "a number of years from 0 to 120 is needed"),
-        ("age_lo", "6", "6 is not below age_hi, 5"),
-        ("age_lo", "5.5", "5.5 is not below age_hi, 5"),
-        ("error_sd", "-0.1", "a number, 0 or above, is needed"),
-        ("error_sd", "", "a number, 0 or above, is needed"),
-        ("sex", "girl", "Choose from female, male, both."),
-        ("grade", "E", "Choose from A, B, C, D."),
-        ("unit", "cm", "Choose from ex-ex, mm."),
-    ],
+    ("column", "cell", "what"), [(column, cell, what) for column, cells, what in BAD for cell in cells]
 )
 def test_a_bad_cell_is_named_with_line_and_column(table: Write, column: str, cell: str, what: str) -> None:
     message = refusal(table({"age_lo": "0", "age_hi": "2"}, {column: cell}))

@@ -1,0 +1,317 @@
+"""What a run was made with, so that it can be checked and made again: ``OUTPUT.run.json``."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anthropo._version import __version__
+from anthropo.batch.inputs import photographs_in, read_photo_table
+from anthropo.errors import AnthropoError, InputError
+from anthropo.files import file_sha256, read_text, write
+from anthropo.tables import is_table
+from anthropo.workflows.sameness import Difference, differences
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = "anthropo run 1"
+SUFFIX = ".run.json"
+_LIBRARIES = ("numpy", "scipy", "PIL", "pandas", "sklearn", "xgboost", "torch", "timm", "onnxruntime", "av")
+#: What changes the order of sums, and with it the last digits.
+_ENVIRONMENT = ("OPENBLAS_CORETYPE", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_WRITTEN = ("output", "overlay", "save_landmarks", "cache")  # parameters that name no input
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunManifest:
+    """A run: its command, what it read, what it was made with and what it wrote.
+
+    Attributes
+    ----------
+    command : tuple of str
+        The command line without the program's name; empty where the run was to be anonymous.
+    folder : str
+        Where it ran, relative to the manifest.
+    output : str
+        Name of the file or folder that was written, beside the manifest.
+    outputs, inputs : dict of str to str
+        SHA-256 of each file written and read. Photos of a table or folder are named by a hash of their path.
+    settings : dict
+        Every parameter, defaults included.
+    versions : dict of str to str
+        Of anthropo, Python and the libraries that were used.
+    processor : dict of str to str
+        Its name and architecture, and variables that change how it computes.
+    """
+
+    schema: str = SCHEMA
+    command: tuple[str, ...]
+    folder: str
+    output: str
+    outputs: dict[str, str]
+    inputs: dict[str, str]
+    settings: dict[str, Any]
+    versions: dict[str, str] = field(default_factory=lambda: _versions())
+    processor: dict[str, str] = field(default_factory=lambda: _processor())
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest as JSON has it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """Whether a run can be made again with the same result.
+
+    Attributes
+    ----------
+    changed : tuple of str
+        What is not as it was: inputs, the output itself. Then nothing is made again.
+    elsewhere : tuple of str
+        Versions and processors that differ from those of the run.
+    differences : tuple of Difference
+        Between the output and what was made again.
+    """
+
+    changed: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
+
+    @property
+    def same(self) -> bool:
+        """Whether the result is the same: bit for bit on the same machine, within `TOLERANCE` elsewhere."""
+        allowed = TOLERANCE if self.elsewhere else 0.0
+        return not self.changed and all(one.size <= allowed for one in self.differences)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each difference: file, place, before, now, size."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [asdict(one) for one in self.differences], columns=[f.name for f in fields(Difference)]
+        )
+
+
+#: Largest relative difference of a number that another processor, or another version of a library, may make:
+#: float32 keeps seven digits, and the networks' sums over thousands of terms lose two of them.
+TOLERANCE = 1e-4
+
+
+def manifest_path(output: str | os.PathLike[str]) -> Path:
+    """Where the manifest of an output lies."""
+    path = Path(output)
+    return path.with_name(path.name + SUFFIX)
+
+
+def record_run(
+    command: Sequence[str], parameters: Mapping[str, Any], output: str | os.PathLike[str]
+) -> RunManifest:
+    """Write the manifest of a run beside its output.
+
+    Parameters
+    ----------
+    command : sequence of str
+        The command line without the program's name.
+    parameters : mapping
+        Every parameter by name. Those that name existing files are hashed, with the photos that a table or
+        folder lists.
+    output : path
+        The file or folder that was written.
+
+    Returns
+    -------
+    RunManifest
+
+    Raises
+    ------
+    InputError
+        If the manifest cannot be written.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> anthropo.measure_table("person.jpg", jitter=2).to_csv("person.csv", index=False)
+    >>> command = ["measure", "person.jpg", "-o", "person.csv", "--jitter", "2"]
+    >>> made = anthropo.record_run(command, {"photos": "person.jpg", "output": "person.csv"}, "person.csv")
+    >>> made.output, list(made.inputs)
+    ('person.csv', ['person.jpg'])
+    """
+    path = Path(output)
+    anonymous = bool(parameters.get("anonymous"))
+    made = RunManifest(
+        command=() if anonymous else tuple(command),
+        folder=os.path.relpath(os.getcwd(), path.parent),
+        output=path.name,
+        outputs=_hashes(path),
+        inputs={} if anonymous else _inputs(parameters),
+        settings={} if anonymous else {name: _plain(value) for name, value in parameters.items()},
+    )
+    write(manifest_path(path), json.dumps(made.to_json(), ensure_ascii=False, indent=1) + "\n")
+    return made
+
+
+def read_manifest(path: str | os.PathLike[str]) -> RunManifest:
+    """Read a manifest that `record_run` wrote; an InputError says why it is none."""
+    try:
+        document = json.loads(read_text(Path(path)))
+        if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+            raise ValueError(f"its schema is not {SCHEMA!r}")
+        kinds = {"command": list, "folder": str, "output": str}
+        for one in fields(RunManifest):
+            if not isinstance(document.get(one.name), kinds.get(one.name, (dict, str))):
+                raise ValueError(f"{one.name} is missing or of another kind")
+        if os.path.basename(document["output"]) != document["output"]:
+            raise ValueError("its output does not lie beside it")
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not a manifest of a run ({error}). Name an OUTPUT{SUFFIX}.") from None
+    known = {one.name: document[one.name] for one in fields(RunManifest)}
+    return RunManifest(**{**known, "command": tuple(map(str, known["command"]))})
+
+
+def verify(path: str | os.PathLike[str]) -> Verification:
+    """Check what a run read, make it again and compare.
+
+    The command runs again in a process of its own and writes to a temporary folder; nothing is overwritten.
+
+    Parameters
+    ----------
+    path : path
+        The manifest, ``OUTPUT.run.json``.
+
+    Returns
+    -------
+    Verification
+
+    Raises
+    ------
+    InputError
+        If the file is no manifest, or is of an anonymous run.
+    AnthropoError
+        If the command fails now.
+
+    Examples
+    --------
+    >>> import anthropo, os
+    >>> frame = anthropo.measure_table("person.jpg", jitter=2)
+    >>> frame.to_csv("person.csv", index=False)
+    >>> command = ["measure", "person.jpg", "-o", "person.csv", "--jitter", "2"]
+    >>> made = anthropo.record_run(command, {"photos": "person.jpg", "output": "person.csv"}, "person.csv")
+    >>> anthropo.verify("person.csv.run.json").same
+    True
+    """
+    where, made = Path(path), read_manifest(path)
+    if not made.command:
+        raise InputError(f"{path}: the run was to be anonymous, so that its command is not known.")
+    output = where.parent / made.output
+    folder = where.parent / made.folder
+    changed = _changed("output", made.outputs, _hashes(output))
+    if not folder.is_dir():
+        changed.append(f"the folder it ran in, {folder}, is gone")
+    else:
+        changed += _changed("input", made.inputs, _inputs(made.settings, folder))
+    elsewhere = [
+        f"{name}: {was or 'not set'} then, {now or 'not set'} now"
+        for then, here in ((made.versions, _versions(made.versions)), (made.processor, _processor()))
+        for name in {**then, **here}
+        if (was := then.get(name, "")) != (now := here.get(name, ""))
+    ]
+    if changed:
+        return Verification(changed=tuple(changed), elsewhere=tuple(elsewhere))
+    with tempfile.TemporaryDirectory() as temporary:
+        again = Path(temporary) / made.output
+        _run([str(again) if word == made.settings.get("output") else word for word in made.command], folder)
+        return Verification(elsewhere=tuple(elsewhere), differences=tuple(differences(output, again)))
+
+
+def _run(command: Sequence[str], folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "anthropo", *command], cwd=folder, capture_output=True, text=True
+    )
+    if done.returncode not in (0, 1, 3):  # 1 and 3: photos that failed, as they may have done before
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise AnthropoError(f"The command cannot be run again: {last.removeprefix('Error: ')}")
+
+
+def _inputs(parameters: Mapping[str, Any], folder: Path | None = None) -> dict[str, str]:
+    """The hashes of the files that parameters name, and of the photos in tables and folders."""
+    found: dict[str, str] = {}
+    for name, value in parameters.items():
+        for word in () if name in _WRITTEN else _words(value):
+            path = (folder or Path()) / word
+            if path.is_file():
+                found[word] = file_sha256(path)
+            for photo in _photos(path) if path.exists() else ():
+                at = sha256(os.path.relpath(photo, path).encode()).hexdigest()[:16]
+                found[f"{word}: {at}"] = file_sha256(photo) if os.path.isfile(photo) else "missing"
+    return found
+
+
+def _photos(path: Path) -> Iterable[str]:
+    try:
+        if path.is_dir():
+            return photographs_in(path)
+        return [item.path for item in read_photo_table(path).items] if is_table(path) else ()
+    except InputError:  # a table of something else
+        return ()
+
+
+def _words(value: Any) -> Iterable[str]:
+    """The words of a parameter that may be names of files."""
+    if isinstance(value, str):
+        return (value,) if value else ()
+    return [word for word in value if isinstance(word, str)] if isinstance(value, (list, tuple)) else ()
+
+
+def _hashes(path: Path) -> dict[str, str]:
+    files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
+    return {str(one.relative_to(path.parent)): file_sha256(one) for one in files}
+
+
+def _changed(what: str, then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    gone = [f"{what} {name} is gone" for name in then if name not in now]
+    new = [f"{what} {name} is new" for name in now if name not in then]
+    return [
+        *gone,
+        *new,
+        *(f"{what} {name} has changed" for name in then if now.get(name, then[name]) != then[name]),
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
+
+
+def _versions(names: Iterable[str] = _LIBRARIES) -> dict[str, str]:
+    """Versions of what has been imported, or of these libraries."""
+    found = {"anthropo": __version__, "python": platform.python_version()}
+    for name in names:
+        module = sys.modules.get(name)
+        if module is None and names is not _LIBRARIES and name not in found:
+            module = __import__(name)
+        if module is not None and name not in found:
+            found[name] = str(getattr(module, "__version__", ""))
+    return found
+
+
+def _processor() -> dict[str, str]:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            name = next(
+                (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), ""
+            )
+    except OSError:
+        name = ""
+    found = {"name": name, "machine": platform.machine(), "system": platform.system()}
+    return found | {key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}

@@ -1,0 +1,137 @@
+"""Manifests of runs: written beside every output, and made again."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from skimage import data
+
+import anthropo
+from anthropo.errors import InputError
+from anthropo.files import file_sha256
+from anthropo.workflows.manifest import TOLERANCE, Verification, manifest_path, read_manifest
+from anthropo.workflows.sameness import Difference, differences
+
+
+def run(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "anthropo", *map(str, arguments)], cwd=folder, capture_output=True, text=True
+    )
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Path:
+    for name in ("a.png", "b.png"):
+        Image.fromarray(data.astronaut()).save(tmp_path / name)
+    (tmp_path / "t.csv").write_text("photo,visit\na.png,1\nb.png,1\n")
+    done = run(tmp_path, "measure", "t.csv", "-o", "r.csv", "--jitter", "2", "--no-fine")
+    assert done.returncode == 0, done.stderr
+    return tmp_path
+
+
+def test_a_run_can_be_made_again(cohort: Path) -> None:
+    manifest = json.loads((cohort / "r.csv.run.json").read_text())
+    assert manifest["command"] == ["measure", "t.csv", "-o", "r.csv", "--jitter", "2", "--no-fine"]
+    assert manifest["settings"]["jitter"] == 2
+    assert manifest["settings"]["face"] == "one"
+    assert manifest["versions"]["anthropo"] == anthropo.__version__
+    assert len(manifest["inputs"]) == 3  # the table and two photos, whose names do not appear
+    assert "a.png" not in json.dumps(manifest)
+    before = {path.name: path.read_bytes() for path in cohort.iterdir()}
+    done = run(cohort, "verify", "r.csv.run.json")
+    assert (done.returncode, done.stdout) == (0, "The same.\n")
+    assert {path.name: path.read_bytes() for path in cohort.iterdir()} == before
+    elsewhere = run(cohort.parent, "verify", cohort / "r.csv.run.json")  # from another folder
+    assert (elsewhere.returncode, elsewhere.stdout) == (0, "The same.\n")
+
+
+def test_what_has_changed_is_named(cohort: Path) -> None:
+    Image.fromarray(data.astronaut()[:, ::-1]).save(cohort / "b.png")
+    done = run(cohort, "verify", "r.csv.run.json")
+    assert done.returncode == 1
+    assert done.stdout.startswith("changed: input t.csv: ")
+    assert done.stdout.splitlines()[-1] == "Not made again: what it read or wrote has changed."
+    (cohort / "b.png").unlink()
+    (cohort / "r.csv").write_text("mine")
+    made = anthropo.verify(cohort / "r.csv.run.json")
+    assert [text.split()[0] for text in made.changed] == ["output", "input"]
+    assert not made.same
+
+
+def test_what_differs_is_named_with_its_size(cohort: Path) -> None:
+    path = cohort / "r.csv"
+    header, first, *rest = path.read_text().splitlines()
+    cells = first.split(",")
+    at = (
+        header.split(",").index("mouth_width_mm")
+        if "mouth_width_mm" in header
+        else header.split(",").index("yaw")
+    )
+    cells[at] = str(float(cells[at]) * 1.5)
+    path.write_text("\n".join([header, ",".join(cells), *rest]) + "\n")
+    manifest = manifest_path(path)
+    document = json.loads(manifest.read_text())
+    document["outputs"]["r.csv"] = file_sha256(path)
+    manifest.write_text(json.dumps(document))
+    made = anthropo.verify(manifest)
+    (one,) = made.differences
+    assert one.place.endswith(", yaw")
+    assert one.size == pytest.approx(1 / 3, rel=1e-6)
+    assert not made.same
+    assert list(made.to_frame()["file"]) == ["r.csv"]
+
+
+def test_other_machines_are_allowed_the_last_digits() -> None:
+    small, large = (Difference("r.csv", "", "1", "1", size) for size in (TOLERANCE / 2, TOLERANCE * 2))
+    assert not Verification(differences=(small,)).same
+    assert Verification(differences=(small,), elsewhere=("torch: 1 then, 2 now",)).same
+    assert not Verification(differences=(large,), elsewhere=("torch: 1 then, 2 now",)).same
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{}", "its schema is not"),
+        ("[]", "its schema is not"),
+        ("no json", "Expecting value"),
+        (json.dumps({"schema": "anthropo run 1", "command": "measure"}), "is missing or of another kind"),
+        ("[" * 100_000, "not a manifest of a run"),
+    ],
+)
+def test_what_is_no_manifest(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "x.run.json"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_manifest(path)
+    assert str(caught.value).startswith(f"{path}: not a manifest of a run")
+    assert message in str(caught.value)
+
+
+def test_output_outside_the_folder_is_refused(cohort: Path) -> None:
+    path = cohort / "r.csv.run.json"
+    document = json.loads(path.read_text())
+    document["output"] = "../other.csv"
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError, match="its output does not lie beside it"):
+        anthropo.verify(path)
+
+
+def test_tables_models_and_folders_are_compared_by_content(tmp_path: Path) -> None:
+    before, now = tmp_path / "before", tmp_path / "now"
+    for folder, value in ((before, 1.0), (now, 1.0 + 1e-9)):
+        folder.mkdir()
+        (folder / "a.json").write_text(json.dumps({"created": folder.name, "x": [value, None], "y": "z"}))
+        (folder / "b.csv").write_text(f"photo,x\np,{value!r}\n")
+        (folder / "c.txt").write_text("same")
+    (before / "own.txt").write_text("of somebody else")
+    found = list(differences(before, now))
+    assert [(one.file, one.place) for one in found] == [("a.json", "x[0]"), ("b.csv", "p, x")]
+    assert all(one.size == pytest.approx(1e-9, rel=1e-3) for one in found)
+    (now / "d.bin").write_bytes(b"1")
+    assert os.path.basename(list(differences(before, now))[-1].file) == "d.bin"
