@@ -17,19 +17,6 @@ from anthropo.settings import Settings
 class Observation:
     """A face and its photo, as `observe` gives them.
 
-    Attributes
-    ----------
-    photo : Photo
-        The photo, decoded no finer than the search for faces begins with; `Photo.finer` gives more.
-    face : Face
-        The face from both landmark stages, with the points that a landmark file moved.
-    first : Face
-        The face from the first landmark stage alone.
-    index : int
-        Number of the face among the photo's faces, the largest first, from 0.
-    landmarks : Landmarks or None
-        The landmark file that the face was corrected from; None: there is none.
-
     Examples
     --------
     >>> import anthropo
@@ -38,11 +25,11 @@ class Observation:
     ('88431cd9', True)
     """
 
-    photo: Photo
-    face: Face
-    first: Face
-    index: int = 0
-    landmarks: Landmarks | None = None
+    photo: Photo  # decoded no finer than the search for faces begins with; `Photo.finer` gives more
+    face: Face  # from both landmark stages, with the points that a landmark file moved
+    first: Face  # from the first landmark stage alone
+    index: int = 0  # among the photo's faces, the largest first
+    landmarks: Landmarks | None = None  # the landmark file that the face was corrected from
 
     @property
     def digest(self) -> str:

@@ -25,15 +25,6 @@ OVERLAY_SUFFIX = ".overlay.jpg"
 class Item:
     """One photograph or video to measure.
 
-    Attributes
-    ----------
-    path : str
-        Name of the file, as given or found.
-    columns : dict of str to str
-        The other columns of the table that lists it.
-    disputed : str
-        Sexes and ages that different rows give this photo's person.
-
     Examples
     --------
     >>> from anthropo.batch import Item
@@ -42,8 +33,8 @@ class Item:
     """
 
     path: str
-    columns: dict[str, str] = field(default_factory=dict)
-    disputed: str = ""
+    columns: dict[str, str] = field(default_factory=dict)  # of the CSV it was listed in
+    disputed: str = ""  # sexes and ages that different rows give this photo's person
 
 
 def collect(inputs: Sequence[str]) -> list[Item]:

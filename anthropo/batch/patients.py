@@ -107,13 +107,6 @@ _FIRST = ("patient", "status", "reason", "photos", "photos_measured")
 class PatientRecord(MeasuredRecord):
     """One person in several photos and videos; failed when none of these could be measured.
 
-    Attributes
-    ----------
-    patient : str
-        Name, as in the column `patient`.
-    photos : tuple of Record
-        The records of the photos, also of those that could not be measured.
-
     Examples
     --------
     >>> import anthropo
@@ -125,7 +118,7 @@ class PatientRecord(MeasuredRecord):
     ('ok', 2, 1)
     """
 
-    patient: str
+    patient: str  # as in the column `patient`
     photos: tuple[Record, ...]
 
     @property

@@ -47,39 +47,17 @@ ENCODERS = ("face-resnet", "efficientnet-lite0")
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Encoder(ABC):
-    """A network and everything that its embeddings depend on.
-
-    Attributes
-    ----------
-    name : str
-        Name, for people.
-    digest : str
-        SHA-256, hexadecimal, of weights, preprocessing and region geometry.
-    size : int
-        Side of a picture that it sees, px.
-    dimension : int
-        Numbers in an embedding.
-    parameters : int
-        Number of weights of the network.
-    licence : str
-        Licence of the weights.
-    commercial_use : bool
-        Whether this licence allows commercial use.
-    views : tuple of str
-        The regions that it can encode; empty: every one.
-    seen : frozenset of str
-        Beginnings of the SHA-256 of the photos that it was trained on, as far as known.
-    """
+    """A network and everything that its embeddings depend on."""
 
     name: str
-    digest: str
-    size: int
-    dimension: int
-    parameters: int
+    digest: str  # SHA-256, hexadecimal, of weights, preprocessing and region geometry
+    size: int  # px, side of a chip
+    dimension: int  # numbers in an embedding
+    parameters: int  # of the network
     licence: str
     commercial_use: bool
-    views: tuple[str, ...] = ()
-    seen: frozenset[str] = frozenset()
+    views: tuple[str, ...] = ()  # the regions that it can encode; empty: every one
+    seen: frozenset[str] = frozenset()  # beginnings of the SHA-256 of photos that it was trained on, as known
 
     def has_seen(self, digests: Iterable[str]) -> int:
         """How many photos with these SHA-256 (hexadecimal) are among those that it was trained on."""

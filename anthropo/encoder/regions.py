@@ -59,26 +59,13 @@ class Region:
     and everything else is painted over: the face network knows what it sees by where it sees it. From 596
     web photos it tells the sex with an AUROC of .94 by the eyes in their place and .88 by the eyes
     enlarged; lower half .95 and .88, mouth .91 and .82, nose .91 and .80.
-
-    Attributes
-    ----------
-    name : str
-        Name, such as eyes.
-    what : str
-        Description, for people.
-    box : (float, float, float, float)
-        Left, top, right and bottom of the part that is kept, in the frame.
-    window : (float, float, float)
-        Left, top and side of the picture.
-    covered : (float, float, float, float) or None
-        An ellipse that is painted over: centre (x, y) and half axes.
     """
 
     name: str
     what: str
-    box: tuple[float, float, float, float]
+    box: tuple[float, float, float, float]  # left, top, right, bottom
     window: tuple[float, float, float] = FACE_WINDOW
-    covered: tuple[float, float, float, float] | None = None
+    covered: tuple[float, float, float, float] | None = None  # painted over: x, y, half axes of an ellipse
 
 
 _BEHIND = "everything around the face, which is painted over"

@@ -21,26 +21,12 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Change of one measurement, everything else as it is, after which the decision is another one.
+    """Change of one measurement, everything else as it is, after which the decision is another one."""
 
-    Attributes
-    ----------
-    measurement : str
-        Id of the measurement.
-    value : float
-        Mean over the photos, in the registry's unit.
-    needed : float
-        The value from which on the decision is `decision`, in the same unit.
-    spread : float
-        Distance between both values, in standard deviations of the training people.
-    decision : str
-        The label that is then decided for.
-    """
-
-    measurement: str
-    value: float
-    needed: float
-    spread: float
+    measurement: str  # id
+    value: float  # mean over the photos, in the registry's unit
+    needed: float  # the value from which on the decision is `decision`
+    spread: float  # how far that is, in standard deviations of the training people
     decision: str
 
 

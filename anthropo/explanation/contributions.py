@@ -28,55 +28,25 @@ FIRST = 3  # labels that are explained unless others are asked for
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """Term of a label's log-odds.
-
-    Attributes
-    ----------
-    kind : {"measurement", "region", "metadata"}
-        What it is a number of.
-    name : str
-        Id of a measurement, name of a region or of a metadata column.
-    log_odds : float
-        In nats; above 0 it speaks for the label.
-    """
+    """Term of a label's log-odds."""
 
     kind: Kind
-    name: str
-    log_odds: float
+    name: str  # measurement id, region or metadata column
+    log_odds: float  # nats; above 0: speaks for the label
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One label of a prediction: log_odds = bias + Σ contributions + residual.
-
-    Attributes
-    ----------
-    label : str
-        Name of the label.
-    probability : float or None
-        None: of "none of these", which has a share of people in its place.
-    log_odds : float
-        In nats, against the other labels.
-    bias : float
-        What the log-odds are before anything is seen, in nats.
-    contributions : tuple of Contribution
-        Largest first, by size.
-    how : {"trained", "matched", "distance"}
-        How the label is decided on.
-    against : tuple of (str, float)
-        The other labels, and how much each counts in the comparison.
-    residual : float
-        What a classifier whose sum is not exact leaves over, in nats.
-    """
+    """One label of a prediction: log_odds = bias + Σ contributions + residual."""
 
     label: str
-    probability: float | None
+    probability: float | None  # None: of "none of these", which has a share of people in its place
     log_odds: float
     bias: float
-    contributions: tuple[Contribution, ...]
+    contributions: tuple[Contribution, ...]  # largest first, by size
     how: How
-    against: tuple[tuple[str, float], ...]
-    residual: float = 0.0
+    against: tuple[tuple[str, float], ...]  # the other labels and how much each counts in the comparison
+    residual: float = 0.0  # of a classifier whose sum is not exact
 
     def of(self, kind: Kind) -> tuple[Contribution, ...]:
         """The contributions of one kind, largest first."""
@@ -85,18 +55,10 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A prediction and why.
-
-    Attributes
-    ----------
-    prediction : Prediction
-        The prediction that is explained.
-    labels : tuple of Explained
-        Those that were asked for, or the first three and "none of these".
-    """
+    """A prediction and why."""
 
     prediction: Prediction
-    labels: tuple[Explained, ...]
+    labels: tuple[Explained, ...]  # as asked for, or the first three and "none of these"
 
 
 def explain_features(trained: Trained, features: Features, labels: Sequence[str] = ()) -> list[Explanation]:

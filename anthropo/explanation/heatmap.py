@@ -68,27 +68,13 @@ class Faithfulness:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heatmap:
-    """Where a region's contribution to the log-odds comes from.
-
-    Attributes
-    ----------
-    region : str
-        Name of the region.
-    values : ndarray of float
-        Shape (size, size) of the face's picture: log-odds per pixel; 0 outside the region.
-    contribution : float
-        The region's contribution to the log-odds.
-    baseline : float
-        The contribution of the same picture blurred until nothing can be seen.
-    faithfulness : Faithfulness or None
-        None: not asked for, or the region has no say in the model.
-    """
+    """Where a region's contribution to the log-odds comes from."""
 
     region: str
-    values: Floats
-    contribution: float
-    baseline: float
-    faithfulness: Faithfulness | None = None
+    values: Floats  # (size, size) of the face's chip, log-odds per pixel; 0 outside the region
+    contribution: float  # of the region, log-odds
+    baseline: float  # of the same chip blurred until nothing can be seen, log-odds
+    faithfulness: Faithfulness | None = None  # None: not asked for, or the region has no say in the model
 
     @property
     def completeness(self) -> float:
@@ -98,18 +84,10 @@ class Heatmap:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceHeat:
-    """The heatmaps of a face.
-
-    Attributes
-    ----------
-    regions : dict of str to Heatmap
-        One for each region that the model uses.
-    whole : Heatmap
-        The sum of all.
-    """
+    """The heatmaps of a face."""
 
     regions: dict[str, Heatmap]
-    whole: Heatmap
+    whole: Heatmap  # the sum of all
 
 
 @dataclass(frozen=True, slots=True, eq=False)

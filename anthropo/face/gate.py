@@ -19,23 +19,6 @@ from anthropo.face.scheme import LANDMARKS
 class Check:
     """One property of the photo beside its limit.
 
-    Attributes
-    ----------
-    name : str
-        Name, such as mouth_open.
-    value : float
-        What was measured.
-    limit : float
-        The largest absolute value, or the smallest value, that passes.
-    bound : {"max", "min"}
-        Whether the limit is the largest absolute value or the smallest value.
-    unit : str
-        Unit of value and limit.
-    ok : bool
-        Whether the photo passes.
-    advice : str
-        What to do about it.
-
     Examples
     --------
     >>> import anthropo
@@ -46,10 +29,10 @@ class Check:
     name: str
     value: float
     limit: float
-    bound: Literal["max", "min"]
+    bound: Literal["max", "min"]  # whether the limit is the largest absolute value or the smallest value
     unit: str
     ok: bool
-    advice: str
+    advice: str  # what to do about it
 
 
 # Limits. Yaw and roll: passport-photo practice (ISO/IEC 19794-5: 5° and 8°). Pitch would be 5° there,

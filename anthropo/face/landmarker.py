@@ -60,39 +60,6 @@ DEFAULT_JITTER = 16
 class Face:
     """One face. Coordinates are pixels of the upright full-size photo, (0, 0) a pixel's centre.
 
-    Attributes
-    ----------
-    box : (float, float, float, float)
-        Left, top, right and bottom, px.
-    landmarks : ndarray of float
-        Shape (68, 2), px, with fractions.
-    landmark_sd : ndarray of float
-        Shape (68, 2), px: spread over jittered boxes.
-    samples : ndarray of float
-        Shape (k, 68, 2), px: the jittered evaluations.
-    yaw : float
-        Degrees; positive: turned to the subject's left.
-    pitch : float
-        Degrees; positive: chin up.
-    roll : float
-        Degrees; positive: clockwise in the photo.
-    gate : tuple of Check
-        The checks of the photo gate.
-    score : float
-        The detector's score.
-    size : (int, int)
-        Width and height of the photo, px.
-    source : str
-        Name of the photo.
-    second_try : bool
-        Found only with equalised contrast or a lower threshold.
-    unsteadiness : float
-        Median spread over jittered boxes, in outer-canthal distances.
-    anatomy : dict of str to ndarray of float
-        Landmarks beyond the 68, by code: (2,), px.
-    by_hand : dict of str to ndarray of float
-        Points that were placed by hand where `anatomy` has others: (2,), px.
-
     Examples
     --------
     >>> import anthropo
@@ -100,21 +67,21 @@ class Face:
     (512, 512)
     """
 
-    box: tuple[float, float, float, float]
-    landmarks: Floats
-    landmark_sd: Floats
-    samples: Floats
-    yaw: float
-    pitch: float
-    roll: float
+    box: tuple[float, float, float, float]  # left, top, right, bottom
+    landmarks: Floats  # (68, 2), sub-pixel
+    landmark_sd: Floats  # (68, 2), spread over jittered boxes
+    samples: Floats  # (K, 68, 2), the jittered evaluations
+    yaw: float  # deg, positive: turned to the subject's left
+    pitch: float  # deg, positive: chin up
+    roll: float  # deg, positive: clockwise in the photo
     gate: tuple[Check, ...]
-    score: float
-    size: tuple[int, int]
+    score: float  # of the detector
+    size: tuple[int, int]  # width, height of the photo
     source: str
-    second_try: bool
-    unsteadiness: float
-    anatomy: Mapping[str, Floats] = field(default_factory=dict)
-    by_hand: Mapping[str, Floats] = field(default_factory=dict)
+    second_try: bool  # found only with equalised contrast or a lower threshold
+    unsteadiness: float  # median spread over jittered boxes, outer-canthal distances
+    anatomy: Mapping[str, Floats] = field(default_factory=dict)  # landmarks beyond the 68, by code
+    by_hand: Mapping[str, Floats] = field(default_factory=dict)  # placed by hand, where anatomy has them
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -47,24 +47,12 @@ _PAPER = 236.0  # grey level
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sitter:
-    """A photo's face.
-
-    Attributes
-    ----------
-    photo : str
-        Name of the file.
-    label : str
-        The label of the person.
-    patient : str
-        The person.
-    points : ndarray of float
-        Shape (68, 2): corrected landmarks, pixels of the upright full-size photo.
-    """
+    """A photo's face."""
 
     photo: str
     label: str
     patient: str
-    points: Floats
+    points: Floats  # (68, 2) corrected landmarks, pixels of the full-size photo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,21 +65,11 @@ class Sitters:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelShapes:
-    """The aligned shapes of a label's people, one of each.
-
-    Attributes
-    ----------
-    label : str
-        Name of the label.
-    photos : int
-        Number of photos.
-    shapes : ndarray of float
-        Shape (patients, 68, 2), in the units of `align`.
-    """
+    """The aligned shapes of a label's people, one of each."""
 
     label: str
     photos: int
-    shapes: Floats
+    shapes: Floats  # (patients, 68, 2), in the units of `align`
 
     @property
     def patients(self) -> int:
@@ -113,30 +91,14 @@ class LabelShapes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Displacement:
-    """How far each landmark of a label's mean shape lies from that of another label.
-
-    Attributes
-    ----------
-    label : str
-        Name of the label.
-    controls : str
-        Name of the other label.
-    vectors : ndarray of float
-        Shape (68, 2), in outer-canthal distances of the cohort's mean shape.
-    t2 : ndarray of float
-        Shape (68,): Hotelling's T².
-    p : ndarray of float
-        Shape (68,): p by permutation, of each landmark.
-    p_adjusted : ndarray of float
-        Shape (68,): the same for all landmarks together.
-    """
+    """How far each landmark of a label's mean shape lies from that of another label."""
 
     label: str
     controls: str
-    vectors: Floats
-    t2: Floats
-    p: Floats
-    p_adjusted: Floats
+    vectors: Floats  # (68, 2), outer-canthal distances of the cohort's mean shape
+    t2: Floats  # (68,) Hotelling's T²
+    p: Floats  # (68,) by permutation
+    p_adjusted: Floats  # (68,) of all landmarks together
 
     @property
     def lengths(self) -> Floats:

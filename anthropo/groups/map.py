@@ -41,79 +41,35 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grouping:
-    """Which photos belong together.
+    """Which photos belong together."""
 
-    Attributes
-    ----------
-    names : tuple of str
-        Largest group first; bands of numbers in their order.
-    index : ndarray of int
-        Shape (n,): place in `names` of each photo; -1: not given.
-    ordered : bool
-        Whether the groups have an order, as bands of numbers have.
-    """
-
-    names: tuple[str, ...]
-    index: Ints
+    names: tuple[str, ...]  # largest first; of numbers, in their order
+    index: Ints  # (n,) into names; -1: not given
     ordered: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbours:
-    """How often the nearest other people are of the same group, among all numbers and not on a map.
-
-    Attributes
-    ----------
-    k : int
-        Number of neighbours that vote.
-    by_group : tuple of Interval
-        Share of each group's photos that their neighbours' vote names.
-    accuracy : Interval
-        Mean over the groups of two people or more.
-    chance : float
-        The same accuracy with groups dealt at random.
-    chance_hi : float
-        The accuracy that chance exceeds once in twenty times.
-    p : float
-        p of the accuracy, by permutation.
-    reason : str
-        Why there are no figures; empty when there are.
-    """
+    """How often the nearest other people are of the same group, among all numbers and not on a map."""
 
     k: int
-    by_group: tuple[Interval, ...]
-    accuracy: Interval
-    chance: float
-    chance_hi: float
+    by_group: tuple[Interval, ...]  # share of each group's photos that their neighbours' vote names
+    accuracy: Interval  # mean over the groups of two people or more
+    chance: float  # the same with groups dealt at random
+    chance_hi: float  # which chance exceeds once in twenty times
     p: float
-    reason: str = ""
+    reason: str = ""  # why there are no figures
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceMap:
-    """Two views of the same faces.
+    """Two views of the same faces."""
 
-    Attributes
-    ----------
-    tsne : ndarray of float
-        Shape (n, 2): places on the map by t-SNE.
-    pca : ndarray of float
-        Shape (n, 2): the first two principal components.
-    shares : (float, float)
-        Shares of the variance on these two components.
-    perplexity : float
-        Of t-SNE.
-    trust : dict of str to float
-        For "tsne" and "pca": 1 minus the share of neighbours on the map that are none in truth.
-    seed : int
-        Of t-SNE.
-    """
-
-    tsne: Floats
-    pca: Floats
-    shares: tuple[float, float]
+    tsne: Floats  # (n, 2)
+    pca: Floats  # (n, 2)
+    shares: tuple[float, float]  # of the variance, on PCA's axes
     perplexity: float
-    trust: dict[str, float]
+    trust: dict[str, float]  # "tsne", "pca": share of neighbours on the map that are none, taken off 1
     seed: int
 
 

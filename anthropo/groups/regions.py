@@ -38,71 +38,29 @@ _BLOCK = 200  # permutations at a time
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """How far one number lies apart between the label's patients and the others.
-
-    Attributes
-    ----------
-    kind : {"measurement", "region", "metadata"}
-        What the number is of.
-    name : str
-        Id of a measurement, name of a region or of a metadata column.
-    n : int
-        Patients of the label with a value.
-    n_others : int
-        Other patients with a value.
-    mean : float
-        Mean of the label's patients, in the number's unit; of a region log-odds.
-    mean_others : float
-        Mean of the others, likewise.
-    g : float
-        Hedges' g: difference in pooled standard deviations, corrected for small groups.
-    lo : float
-        Lower end of its 95 % interval.
-    hi : float
-        Upper end.
-    p : float
-        p of the Mann-Whitney test, two-sided.
-    q : float
-        False discovery rate among the numbers of its kind (Benjamini-Hochberg).
-    """
+    """How far one number lies apart between the label's patients and the others."""
 
     kind: Kind
-    name: str
-    n: int
+    name: str  # measurement id, region or metadata column
+    n: int  # patients of the label with a value
     n_others: int
-    mean: float
+    mean: float  # in the number's own unit; of a region log-odds
     mean_others: float
-    g: float
-    lo: float
+    g: float  # Hedges' g: difference in pooled standard deviations, corrected for small groups
+    lo: float  # 95 %
     hi: float
-    p: float
-    q: float
+    p: float  # Mann-Whitney, two-sided
+    q: float  # false discovery rate among the numbers of its kind (Benjamini-Hochberg)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Difference:
-    """Mean heatmaps of both groups, log-odds of the label per pixel of the face's chip.
+    """Mean heatmaps of both groups, log-odds of the label per pixel of the face's chip."""
 
-    Attributes
-    ----------
-    label : ndarray of float
-        Shape (size, size): mean heatmap of the label's patients.
-    others : ndarray of float
-        Shape (size, size): mean heatmap of the others.
-    p : ndarray of float
-        Shape (size, size): p of the difference, for all places together.
-    n : int
-        Patients of the label.
-    n_others : int
-        Other patients.
-    permutations : int
-        Number of permutations that p is from.
-    """
-
-    label: Floats
-    others: Floats
-    p: Floats
-    n: int
+    label: Floats  # (size, size)
+    others: Floats  # (size, size)
+    p: Floats  # (size, size), of the difference, for all places together
+    n: int  # patients of the label
     n_others: int
     permutations: int
 
@@ -114,32 +72,14 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Discovery:
-    """What distinguishes a label.
-
-    Attributes
-    ----------
-    label : str
-        Name of the label.
-    measurements : tuple of Effect
-        Effects of measurements, largest first.
-    regions : tuple of Effect
-        Effects of regions, largest first.
-    metadata : tuple of Effect
-        Effects of metadata columns, largest first.
-    maps : Difference
-        Where in the face the regions tell the label.
-    auroc : float
-        AUROC of the regions, out of fold, over patients.
-    folds : int
-        Number of folds.
-    """
+    """What distinguishes a label."""
 
     label: str
-    measurements: tuple[Effect, ...]
-    regions: tuple[Effect, ...]
-    metadata: tuple[Effect, ...]
+    measurements: tuple[Effect, ...]  # largest first
+    regions: tuple[Effect, ...]  # largest first
+    metadata: tuple[Effect, ...]  # largest first
     maps: Difference
-    auroc: float
+    auroc: float  # of the regions, out of fold, over patients
     folds: int
 
 

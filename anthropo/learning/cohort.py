@@ -44,24 +44,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One labelled photograph.
-
-    Attributes
-    ----------
-    photo : str
-        Path of the file.
-    label : str
-        The label; several are joined by "; ".
-    patient : str
-        The file's real path when none is named.
-    metadata : dict of str to str
-        The cells of the metadata columns, as they stand.
-    """
+    """One labelled photograph."""
 
     photo: str
-    label: str
-    patient: str
-    metadata: dict[str, str] = field(default_factory=dict)
+    label: str  # of several: joined by "; "
+    patient: str  # the file's real path when none is named
+    metadata: dict[str, str] = field(default_factory=dict)  # cells as they stand
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -71,25 +59,11 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """Labelled photographs, and findings from reading their table.
-
-    Attributes
-    ----------
-    cases : tuple of Case
-        The photos, in the order of the table.
-    source : str
-        Path of the table or folder.
-    metadata : dict of str to {"age", "sex", "number", "category"}
-        Columns that can be learned from.
-    multilabel : bool
-        Whether cells of the column `label` are lists.
-    findings : tuple of Finding
-        What is wrong with the table.
-    """
+    """Labelled photographs, and findings from reading their table."""
 
     cases: tuple[Case, ...]
-    source: str
-    metadata: dict[str, Kind] = field(default_factory=dict)
+    source: str  # the table or folder
+    metadata: dict[str, Kind] = field(default_factory=dict)  # columns that can be learned from
     multilabel: bool = False
     findings: tuple[Finding, ...] = ()
 

@@ -44,51 +44,23 @@ _LEAST_SIDE = 150  # px, shorter side of a photo without a face as it is decoded
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """Measurements, embeddings and metadata of photos, one row each; `feature_frame` has an example.
+    """Measurements, embeddings and metadata of photos, one row each; `feature_frame` has an example."""
 
-    Attributes
-    ----------
-    photos : ndarray of str
-        Shape (n,): paths as given.
-    labels : ndarray of str
-        Shape (n,).
-    patients : ndarray of str
-        Shape (n,).
-    measurements : ndarray of float
-        Shape (n, m), in the registry's units; NaN where a value could not be computed.
-    measurement_ids : tuple of str
-        The m ids of the measurements.
-    regions : dict of str to ndarray of float32
-        Embedding of each region, shape (n, d).
-    metadata : dict of str to sequence
-        Shape (n,) of each column: numbers with NaN, or words with None.
-    digests : ndarray of str
-        Shape (n,): SHA-256 of the files.
-    prints : ndarray of float32
-        Shape (n, p): prints by which duplicates are found.
-    left_out : tuple of (str, str)
-        Photos that could not be used, each with the reason.
-    shapes : ndarray of float32 or None
-        Shape (n, 68, 2): landmarks in each face's frame; None where pictures of groups are not wanted.
-    portraits : ndarray of uint8 or None
-        Shape (n, height, width, 3), RGB: the faces in the shape of the mean face; None likewise.
-    gate : ndarray of bool or None
-        Shape (n, c): whether each of `anthropo.face.gate.CHECKS` failed.
-    """
-
-    photos: NDArray[np.str_]
-    labels: NDArray[np.str_]
-    patients: NDArray[np.str_]
-    measurements: NDArray[np.float64]
-    measurement_ids: tuple[str, ...]
-    regions: dict[str, NDArray[np.float32]]
-    metadata: dict[str, Values]
-    digests: NDArray[np.str_]
-    prints: NDArray[np.float32]
-    left_out: tuple[tuple[str, str], ...] = ()
+    photos: NDArray[np.str_]  # (n,) paths as given
+    labels: NDArray[np.str_]  # (n,)
+    patients: NDArray[np.str_]  # (n,)
+    measurements: NDArray[np.float64]  # (n, m) in the registry's units; NaN where it could not be computed
+    measurement_ids: tuple[str, ...]  # (m,)
+    regions: dict[str, NDArray[np.float32]]  # (n, d) embedding of each region
+    metadata: dict[str, Values]  # (n,) each; numbers with NaN, or words with None
+    digests: NDArray[np.str_]  # (n,) SHA-256 of the files
+    prints: NDArray[np.float32]  # (n, p) for finding duplicates, see face_print and image_print
+    left_out: tuple[tuple[str, str], ...] = ()  # photos that could not be used, each with the reason
+    # (n, 68, 2) landmarks in each face's own frame, and (n, height, width, 3) the face in the shape of the
+    # mean face; None where pictures of groups are not wanted
     shapes: NDArray[np.float32] | None = None
     portraits: NDArray[np.uint8] | None = None
-    gate: NDArray[np.bool_] | None = None
+    gate: NDArray[np.bool_] | None = None  # (n, c) whether each of `anthropo.face.gate.CHECKS` failed
 
     def __len__(self) -> int:
         return len(self.photos)

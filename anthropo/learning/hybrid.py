@@ -38,27 +38,13 @@ Balance = Literal["weights", "resample", "none"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contributions:
-    """Log-odds (n, k) of each label against the average one, as an exact sum.
+    """Log-odds (n, k) of each label against the average one, as an exact sum."""
 
-    Attributes
-    ----------
-    bias : ndarray of float
-        Shape (k,), in nats, of k labels.
-    regions : dict of str to ndarray of float
-        Shape (n, k) of each region, in nats.
-    measurements : dict of str to ndarray of float
-        Shape (n, k) of each measurement, in nats.
-    metadata : dict of str to ndarray of float
-        Shape (n, k) of each column, in nats.
-    residual : ndarray of float
-        Shape (n, k), in nats: what a classifier that is no sum leaves over; 0 for the others.
-    """
-
-    bias: Floats
-    regions: dict[str, Floats]
-    measurements: dict[str, Floats]
-    metadata: dict[str, Floats]
-    residual: Floats
+    bias: Floats  # (k,)
+    regions: dict[str, Floats]  # (n, k) each
+    measurements: dict[str, Floats]  # (n, k) each
+    metadata: dict[str, Floats]  # (n, k) each
+    residual: Floats  # (n, k), what a classifier that is no sum leaves over; 0 for the others
 
     @property
     def total(self) -> Floats:

@@ -17,26 +17,12 @@ _LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A figure with its 95 % interval.
+    """A figure with its 95 % interval."""
 
-    Attributes
-    ----------
-    value : float
-        The figure; NaN: it cannot be computed, and `reason` says why.
-    lo : float
-        Lower end of the 95 % interval; NaN: there is none.
-    hi : float
-        Upper end.
-    n : int
-        Photos that the figure is of.
-    reason : str
-        Why there is no figure or no interval; else empty.
-    """
-
-    value: float
+    value: float  # NaN: cannot be computed, and `reason` says why
     lo: float = math.nan
     hi: float = math.nan
-    n: int = 0
+    n: int = 0  # photos that the figure is of
     reason: str = ""
 
     def __str__(self) -> str:

@@ -19,23 +19,6 @@ Bools = NDArray[np.bool_]
 class Judged:
     """Answers of a model on photos whose label is known.
 
-    Attributes
-    ----------
-    labels : tuple of str
-        The k labels.
-    truth : ndarray of int
-        Shape (n,): index of the true label.
-    proba : ndarray of float
-        Shape (n, k): calibrated probabilities; rows sum to 1.
-    groups : ndarray
-        Shape (n,): patient of each photo.
-    decision : ndarray of int
-        Shape (n,): index of the label that was decided on; -1: abstained.
-    sets : ndarray of bool or None
-        Shape (n, k): whether a label is in the prediction set.
-    ranks_only : bool
-        Whether `proba` only orders people, and is no probability.
-
     Examples
     --------
     >>> from anthropo.learning import Judged
@@ -45,13 +28,13 @@ class Judged:
     [1, 0]
     """
 
-    labels: tuple[str, ...]
-    truth: Ints
-    proba: Floats
-    groups: NDArray[Any]
-    decision: Ints
-    sets: Bools | None = None
-    ranks_only: bool = False
+    labels: tuple[str, ...]  # k
+    truth: Ints  # (n,) index of the true label
+    proba: Floats  # (n, k) calibrated probabilities, rows sum to 1
+    groups: NDArray[Any]  # (n,) patient of each photo
+    decision: Ints  # (n,) index of the label that was decided on; -1: abstained
+    sets: Bools | None = None  # (n, k) prediction sets
+    ranks_only: bool = False  # `proba` orders people, but is no probability
 
     def __post_init__(self) -> None:
         n, k = len(self.truth), len(self.labels)

@@ -48,17 +48,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CrossValidation:
-    """Answers on patients that a model has not seen, of the hybrid and its baselines.
+    """Answers on patients that a model has not seen, of the hybrid and its baselines."""
 
-    Attributes
-    ----------
-    questions : tuple of Question
-        One per attribute, else a single one.
-    notes : tuple of str
-        Sentences on what could not be judged as asked for.
-    """
-
-    questions: tuple[Question, ...]
+    questions: tuple[Question, ...]  # one per attribute, else a single one
     notes: tuple[str, ...]
 
 

@@ -36,43 +36,6 @@ CONTROL_LABELS = ("control", "controls", "healthy", "normal", "unaffected")
 class Options:
     """How a model is trained.
 
-    Parameters
-    ----------
-    classifier : {"xgboost", "svm", "svm-rbf"}, default "xgboost"
-        Classifier of the measurements.
-    balance : {"weights", "resample", "none"}, default "weights"
-        How labels of different sizes are balanced.
-    cost : str, optional
-        Cost of errors, such as "miss=5".
-    cost_matrix : path, optional
-        A table of costs by true and decided label.
-    positive : str, optional
-        One label, to be told apart from all others.
-    controls : str, optional
-        Label of the healthy people.
-    metadata : tuple of str, optional
-        Columns that are learned from.
-    regions : tuple of str, optional
-        Regions that are learned from; those of the features when left out.
-    parts : frozenset of {"measurements", "regions", "metadata"}
-        What is learned from; all of them when left out.
-    min_patients : int, default 10
-        Labels with fewer patients are matched to their nearest patient.
-    error_rate : float, default 0.1
-        Error rate of the prediction sets.
-    alarm : float, default 0.02
-        Share of known people who are answered with "none of these".
-    specificity : float, default 0.95
-        Of a distance to normal, among controls.
-    chained : bool, default True
-        Whether each attribute is learned with those before it.
-    lean : bool, default False
-        Whether novelty and gallery are left out, as baselines do.
-    rare : tuple of str, optional
-        Labels to match; chosen by their number of patients when left out.
-    seed : int, default 0
-        Of everything random.
-
     Examples
     --------
     >>> from anthropo import Options
@@ -82,74 +45,44 @@ class Options:
 
     classifier: Kind = "xgboost"
     balance: Balance = "weights"
-    cost: str | None = None
-    cost_matrix: str | None = None
-    positive: str | None = None
-    controls: str | None = None
-    metadata: tuple[str, ...] = ()
-    regions: tuple[str, ...] | None = None
+    cost: str | None = None  # such as miss=5
+    cost_matrix: str | None = None  # a file
+    positive: str | None = None  # one label against the rest
+    controls: str | None = None  # label of healthy people
+    metadata: tuple[str, ...] = ()  # columns that are learned from
+    regions: tuple[str, ...] | None = None  # those of the features when left out
     parts: frozenset[str] = HALVES
-    min_patients: int = MOST + 1
-    error_rate: float = 0.1
-    alarm: float = 0.02
-    specificity: float = 0.95
-    chained: bool = True
-    lean: bool = False
-    rare: tuple[str, ...] | None = None
+    min_patients: int = MOST + 1  # labels with fewer are matched to their nearest patient
+    error_rate: float = 0.1  # of the prediction sets
+    alarm: float = 0.02  # share of known people who are answered with "none of these"
+    specificity: float = 0.95  # of distance to normal
+    chained: bool = True  # attributes know of those before them
+    lean: bool = False  # a baseline: neither novelty nor gallery
+    rare: tuple[str, ...] | None = None  # labels to match; found by their number when left out
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """One label of an answer.
-
-    Attributes
-    ----------
-    label : str
-        Name of the label.
-    probability : float
-        Probability of the label; calibrated for trained labels.
-    log_odds : float or None
-        In nats, against all other trained labels together; None: matched.
-    similarity : float or None
-        Cosine with the nearest patient of a matched label; None: trained.
-    in_set : bool
-        Whether it is in the prediction set.
-    """
+    """One label of an answer."""
 
     label: str
     probability: float
-    log_odds: float | None
-    similarity: float | None
+    log_odds: float | None  # against all other trained labels together; None: matched
+    similarity: float | None  # cosine with the nearest patient of a matched label; None: trained
     in_set: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A model's answer for one person.
-
-    Attributes
-    ----------
-    photos : tuple of str
-        The photos that the answer is from.
-    patient : str
-        The person.
-    ranked : tuple of Ranked
-        Most probable first.
-    decision : str
-        The label of least expected cost, or "none of these".
-    reason : str
-        Why the answer is "none of these"; else empty.
-    typicality : float or None
-        Share of known people who are at least as unlike the others.
-    """
+    """A model's answer for one person."""
 
     photos: tuple[str, ...]
     patient: str
-    ranked: tuple[Ranked, ...]
-    decision: str
-    reason: str
-    typicality: float | None
+    ranked: tuple[Ranked, ...]  # most probable first
+    decision: str  # the label of least expected cost, or "none of these"
+    reason: str  # of a decision for none of these
+    typicality: float | None  # share of known people who are at least as unlike the others
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -159,42 +92,18 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """A model's answers for many people, as arrays.
-
-    Attributes
-    ----------
-    labels : tuple of str
-        The k labels.
-    probabilities : ndarray of float
-        Shape (n, k).
-    sets : ndarray of bool
-        Shape (n, k): whether a label is in the prediction set.
-    decision : ndarray of int
-        Shape (n,): index of the label; -1: none of these.
-    log_odds : ndarray of float
-        Shape (n, k), in nats, against all other trained labels; NaN for matched ones.
-    similarity : ndarray of float
-        Shape (n, k): cosine with the nearest patient; NaN for trained labels.
-    typicality : ndarray of float
-        Shape (n,); NaN where it is not known.
-    reasons : tuple of str
-        Why each answer is "none of these"; else empty.
-    several : ndarray of bool or None
-        Shape (n, k): which attributes are decided for; None of other models.
-    pair_sets : ndarray of bool or None
-        Shape (n, k, 2): sets of absent and present, of each attribute.
-    """
+    """A model's answers for many people, as arrays."""
 
     labels: tuple[str, ...]
-    probabilities: Floats
-    sets: NDArray[np.bool_]
-    decision: NDArray[np.int64]
-    log_odds: Floats
-    similarity: Floats
-    typicality: Floats
-    reasons: tuple[str, ...]
-    several: NDArray[np.bool_] | None = None
-    pair_sets: NDArray[np.bool_] | None = None
+    probabilities: Floats  # (n, k)
+    sets: NDArray[np.bool_]  # (n, k)
+    decision: NDArray[np.int64]  # (n,), -1: none of these
+    log_odds: Floats  # (n, k), against all other trained labels; NaN for matched ones
+    similarity: Floats  # (n, k), NaN for trained labels
+    typicality: Floats  # (n,), NaN where it is not known
+    reasons: tuple[str, ...]  # of -1
+    several: NDArray[np.bool_] | None = None  # (n, k), which attributes are decided for
+    pair_sets: NDArray[np.bool_] | None = None  # (n, k, 2), sets of absent and present of each attribute
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -52,25 +52,6 @@ _YAW_ERROR, _PITCH_ERROR = 2.8, 5.2
 class Measurement:
     """One measured value. A value that cannot be computed is NaN, with the reason.
 
-    Attributes
-    ----------
-    id : str
-        Id of the measurement, as in the registry.
-    value : float
-        The value; NaN: there is none, for the `reason`.
-    lo : float
-        Lower end of the 95 % interval.
-    hi : float
-        Upper end.
-    unit : str
-        "ex-ex" is the fraction of the outer-canthal distance; "mm" only with a scale.
-    side : str
-        R or L (the subject's right or left), or mid.
-    reason : str
-        Empty, or why there is no value or no interval, or what a forced value suffers from.
-    corrected : bool
-        Whether it is from landmarks that were moved to their anthropometric place.
-
     Examples
     --------
     >>> import anthropo
@@ -81,12 +62,12 @@ class Measurement:
 
     id: str
     value: float
-    lo: float
+    lo: float  # 95 % interval
     hi: float
-    unit: str
-    side: str
-    reason: str
-    corrected: bool = False
+    unit: str  # ex-ex: fraction of the outer-canthal distance; mm only with a scale
+    side: str  # R, L (the subject's own) or mid
+    reason: str  # empty, or why there is no value or no interval, or what a forced value suffers from
+    corrected: bool = False  # from landmarks moved to their anthropometric place
 
 
 class _Named(Protocol):

@@ -62,30 +62,14 @@ def point_name(point: str) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Landmarks:
-    """The landmarks of one face as a file has them; see `save_landmarks` for an example.
-
-    Attributes
-    ----------
-    path : str
-        Path of the file.
-    sha256 : str
-        The file's SHA-256.
-    photo : str
-        The photo's name.
-    photo_sha256 : str
-        The photo's SHA-256.
-    points : ndarray of float
-        Shape (74, 2), pixels of the upright full-size photo, in the order of POINTS.
-    detected : ndarray of float
-        Shape (74, 2): where they were detected, likewise.
-    """
+    """The landmarks of one face as a file has them; see `save_landmarks` for an example."""
 
     path: str
-    sha256: str
-    photo: str
+    sha256: str  # of the file
+    photo: str  # the photo's name
     photo_sha256: str
-    points: Floats
-    detected: Floats
+    points: Floats  # (74, 2) photo pixels, in the order of POINTS
+    detected: Floats  # (74, 2) where they were found
 
     @property
     def moved(self) -> dict[str, float]:

@@ -32,21 +32,11 @@ _ROUNDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Pooled(Measurement):
-    """One measurement of several photos, from `pool`. What cannot be computed is NaN, with the reason.
+    """One measurement of several photos, from `pool`. What cannot be computed is NaN, with the reason."""
 
-    Attributes
-    ----------
-    photos : int
-        Number of photos that have a value.
-    sd : float
-        SD between photos, of a single one; NaN for fewer than two.
-    repeatability : float
-        SD that the pooled value would have if as many photos were taken again; NaN likewise.
-    """
-
-    photos: int = 1
-    sd: float = math.nan
-    repeatability: float = math.nan
+    photos: int = 1  # that have a value
+    sd: float = math.nan  # between photos, of one of them; NaN for fewer than two
+    repeatability: float = math.nan  # SD of the pooled value, were as many photos taken again; NaN likewise
 
 
 def pool(photos: Sequence[Sequence[Measurement]]) -> list[Pooled]:

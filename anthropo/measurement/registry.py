@@ -49,41 +49,6 @@ _ALLOWED = (
 class Entry:
     """One measurement's definition.
 
-    Attributes
-    ----------
-    id : str
-        Id, such as mouth_width.
-    name : str
-        Name, for people.
-    region : str
-        One of eye, brow, nose, mouth, jaw and face.
-    kind : str
-        What is measured: distance, angle, ratio and so on.
-    unit : str
-        "ex-ex" is the fraction of the outer-canthal distance.
-    needs_mm : bool
-        Whether the formula takes points in millimetres, so that there is no value without a scale.
-    needs_fine : bool
-        Whether it needs landmarks that only the fine stage sees, such as the pupil.
-    expression : str
-        The formula over landmarks; empty for what is read from pixels.
-    side : str
-        R, L or mid.
-    definition : str
-        Definition and published source.
-    hpo_low : str
-        HPO id of the trait when the value is low; empty: none.
-    hpo_high : str
-        HPO id of the trait when the value is high; empty: none.
-    voids : tuple of str
-        Checks of the photo gate that void the value when they fail.
-    note : str
-        What a reader should know; empty: nothing.
-    points : tuple of int
-        Landmarks of the 68-point scheme that the formula depends on.
-    code : CodeType or None
-        The compiled formula; None for what is read from pixels.
-
     Examples
     --------
     >>> import anthropo
@@ -94,20 +59,20 @@ class Entry:
 
     id: str
     name: str
-    region: str
+    region: str  # eye, brow, nose, mouth, jaw, face
     kind: str
-    unit: str
-    needs_mm: bool
-    needs_fine: bool
-    expression: str
-    side: str
-    definition: str
-    hpo_low: str
+    unit: str  # ex-ex: fraction of the outer-canthal distance
+    needs_mm: bool  # the expression takes points in millimetres; no value without a scale
+    needs_fine: bool  # needs landmarks that only the fine stage sees, such as the pupil
+    expression: str  # empty for a kind of PIXELS
+    side: str  # R, L or mid
+    definition: str  # published source
+    hpo_low: str  # HPO id of the trait when low, or empty
     hpo_high: str
-    voids: tuple[str, ...]
+    voids: tuple[str, ...]  # checks of the photo gate that void the value when they fail
     note: str
-    points: tuple[int, ...]
-    code: CodeType | None
+    points: tuple[int, ...]  # of the 68-point scheme that the expression depends on
+    code: CodeType | None  # None for a kind of PIXELS
 
     @property
     def power(self) -> int:

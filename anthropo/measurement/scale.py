@@ -54,17 +54,6 @@ class ScaleError(AnthropoError):
 class ScaleRequest:
     """What the user declares; made by `parse_scale`.
 
-    Attributes
-    ----------
-    kind : {"sticker", "ipd", "mm-per-px", "iris"}
-        What is declared.
-    value : float
-        In mm; for "mm-per-px" mm per pixel of the photo.
-    sd : float
-        Its standard deviation, in the same unit.
-    assumed : bool
-        Whether the value is that of a population, not of this person.
-
     Examples
     --------
     >>> from anthropo.measurement import parse_scale
@@ -73,9 +62,9 @@ class ScaleRequest:
     """
 
     kind: Kind
-    value: float
-    sd: float
-    assumed: bool = False
+    value: float  # mm; mm per photo pixel for "mm-per-px"
+    sd: float  # its standard deviation, same unit
+    assumed: bool = False  # the value is that of a population, not of this person
 
     def __str__(self) -> str:
         error = f"±{self.sd:g}" if self.sd and not self.assumed else ""
@@ -86,17 +75,6 @@ class ScaleRequest:
 class Scale:
     """Millimetres per pixel of one photograph; found by `find_scale`.
 
-    Attributes
-    ----------
-    mm_per_px : float
-        Millimetres per pixel of the full photo.
-    rel_sd : float
-        Standard deviation over value: declared value, pixels and depth together.
-    method : str
-        A sentence for the report.
-    shape : tuple of ndarray of float
-        Closed outlines (N, 2) of what was measured, full-photo pixels.
-
     Examples
     --------
     >>> from anthropo.measurement import Scale
@@ -104,10 +82,10 @@ class Scale:
     0.35
     """
 
-    mm_per_px: float
-    rel_sd: float
-    method: str
-    shape: tuple[Floats, ...] = ()
+    mm_per_px: float  # per full-photo pixel
+    rel_sd: float  # standard deviation over value: declared value, pixels and depth together
+    method: str  # a sentence for the report
+    shape: tuple[Floats, ...] = ()  # closed outlines (N, 2) of what was measured, full-photo pixels
 
 
 def parse_scale(text: str) -> ScaleRequest:

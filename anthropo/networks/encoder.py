@@ -25,13 +25,7 @@ _VERSION = 1  # raise it when embeddings change in another way than by what the 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class NetworkEncoder(Encoder):
-    """A module for each region, with the network's own alignment, crops and colours.
-
-    Attributes
-    ----------
-    network : Network
-        The network that encodes.
-    """
+    """A module for each region, with the network's own alignment, crops and colours."""
 
     network: Network = field(repr=False)
 

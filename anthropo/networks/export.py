@@ -63,27 +63,13 @@ _QUANTISED = ("Conv", "Pad", "Add", "Concat", "Relu", "Clip", "MaxPool", "Averag
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """An ONNX file that was written, and how far its answers are from the network's.
+    """An ONNX file that was written, and how far its answers are from the network's."""
 
-    Attributes
-    ----------
-    size : int
-        Size of the file, bytes.
-    difference : float
-        Largest difference of a probability from torch's.
-    embedding_difference : float
-        The same for embeddings, in units of their largest number.
-    agreement : float
-        Share of the compared photos whose first label is the same.
-    compared : int
-        Number of photos that were compared.
-    """
-
-    size: int
-    difference: float
-    embedding_difference: float
-    agreement: float
-    compared: int
+    size: int  # bytes
+    difference: float  # largest from torch's probabilities
+    embedding_difference: float  # the same of embeddings, in units of their largest number
+    agreement: float  # share of the compared photos whose first label is the same
+    compared: int  # photos
 
     def to_frame(self) -> pd.DataFrame:
         """A table of one row."""

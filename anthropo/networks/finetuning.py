@@ -30,26 +30,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Finetuned:
-    """A trained network and how good it is on patients that it has not seen.
-
-    Attributes
-    ----------
-    network : Network
-        The trained network.
-    answers : Answers
-        Its answers on the patients that were kept apart.
-    overall : dict of str to Interval
-        Figures over all labels, by metric.
-    by_label : dict of str to dict of str to Interval
-        Figures of each label, by metric; recall is "sensitivity", precision "ppv".
-    notes : tuple of str
-        Sentences on what was learned otherwise than asked for.
-    """
+    """A trained network and how good it is on patients that it has not seen."""
 
     network: Network
     answers: Answers
     overall: Figures
-    by_label: dict[str, Figures]
+    by_label: dict[str, Figures]  # recall is "sensitivity", precision "ppv"
     notes: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:

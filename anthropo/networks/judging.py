@@ -28,21 +28,11 @@ _OVERALL = ("balanced_accuracy", "accuracy", "auroc", "top_1", "top_3")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Answers:
-    """A network's answers on units whose truth is known.
-
-    Attributes
-    ----------
-    task : {"labels", "grades", "attributes", "cases"}
-        What the network was trained to tell.
-    labels : Judged or None
-        Answers about labels, grades or cases; None of attributes.
-    attributes : dict of str to Judged
-        Answers about each attribute.
-    """
+    """A network's answers on units whose truth is known."""
 
     task: str
-    labels: Judged | None = None
-    attributes: Mapping[str, Judged] = field(default_factory=dict)
+    labels: Judged | None = None  # of labels, grades and cases
+    attributes: Mapping[str, Judged] = field(default_factory=dict)  # of attributes, one question each
 
     def overall(self, seed: int = 0) -> Figures:
         """Figures over all labels; none for attributes."""

@@ -100,30 +100,14 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How a network of the literature is trained; made by `load_recipe`.
-
-    Attributes
-    ----------
-    name : str
-        Name of the recipe.
-    task : {"labels", "grades", "attributes", "cases"}
-        What its networks tell.
-    summary : str
-        One line, for people.
-    source : str
-        Publication.
-    parameters : Parameters
-        Every option.
-    changed : frozenset of str
-        Options that the user set.
-    """
+    """How a network of the literature is trained; made by `load_recipe`."""
 
     name: str
     task: Task
     summary: str
     source: str
     parameters: Parameters
-    changed: frozenset[str] = field(default=frozenset(), compare=False)
+    changed: frozenset[str] = field(default=frozenset(), compare=False)  # options that the user set
 
 
 _KINDS = get_type_hints(Parameters)

@@ -99,24 +99,12 @@ def robust_mean_sd(x: NDArray[np.float64]) -> Robust:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whose photograph it is.
-
-    Attributes
-    ----------
-    photo : str
-        Name of the file.
-    patient : str
-        The person, whose photos count once; the photo's path if none is named.
-    sex : str
-        "female" or "male"; "both" if references are not made by sex.
-    age : float
-        Years, when the photo was taken.
-    """
+    """Whose photograph it is."""
 
     photo: str
-    patient: str
-    sex: str
-    age: float
+    patient: str  # photos of one patient count once; the photo's own path if none is named
+    sex: str  # female or male; both if references are not made by sex
+    age: float  # years, when the photo was taken
 
 
 def subject(photo: str, columns: Mapping[str, str], by: By) -> Subject:
@@ -219,21 +207,11 @@ def _words(band: Band) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A new reference table, and what is not in it.
-
-    Attributes
-    ----------
-    rows : tuple of ReferenceRow
-        The rows of the table.
-    refused : tuple of str
-        A sentence for each band or person that was left out.
-    notes : tuple of str
-        A sentence for measurements without a row and values left out.
-    """
+    """A new reference table, and what is not in it."""
 
     rows: tuple[ReferenceRow, ...]
-    refused: tuple[str, ...]
-    notes: tuple[str, ...]
+    refused: tuple[str, ...]  # a sentence for each band or person that was left out
+    notes: tuple[str, ...]  # a sentence for measurements without a row and values left out
 
 
 def build_reference(

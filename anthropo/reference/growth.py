@@ -55,48 +55,20 @@ MEASURES = {
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """One value against a chart. Numbers that cannot be computed are NaN, with the reason.
+    """One value against a chart. Numbers that cannot be computed are NaN, with the reason."""
 
-    Attributes
-    ----------
-    id : str
-        Id of one of `MEASURES`.
-    value : float
-        What was measured.
-    unit : str
-        Unit of the value: cm, kg.
-    chart : str
-        The chart's name and edition.
-    z : float
-        At the middle of what is known of the age.
-    z_lo : float
-        Lowest over the ages that the person may have.
-    z_hi : float
-        Highest over these ages.
-    low : float
-        The chart's value at −2 SD, at the same age as z.
-    high : float
-        The chart's value at +2 SD.
-    reason : str
-        Empty, or why there is no z.
-    peers : str
-        Whom the chart is of, where it is not of all children.
-    assumption : str
-        What the z takes for granted.
-    """
-
-    id: str
+    id: str  # of `MEASURES`
     value: float
     unit: str
-    chart: str
-    z: float
-    z_lo: float
+    chart: str  # its name and edition
+    z: float  # at the middle of what is known of the age
+    z_lo: float  # over the ages that the person may have
     z_hi: float
-    low: float
+    low: float  # the chart's values at -2 and +2 SD, at the same age as z
     high: float
-    reason: str
-    peers: str = ""
-    assumption: str = ""
+    reason: str  # empty, or why there is no z
+    peers: str = ""  # whom the chart is of, where it is not of all children
+    assumption: str = ""  # what the z takes for granted
 
     @property
     def centile(self) -> float:

@@ -56,41 +56,17 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How one HPO term is decided.
-
-    Attributes
-    ----------
-    hpo_id : str
-        Id of the term.
-    label : str
-        Name of the term.
-    kind : str
-        "objective": its HPO definition states a number; else "subjective".
-    side : str
-        "mid", or "each": right and left are called separately.
-    measurements : tuple of str
-        Without _R and _L where it is called for each side.
-    conditions : tuple of Condition
-        One for each measurement; none where nothing can be measured.
-    every : bool
-        Whether all conditions are asked for, or any.
-    text : str
-        The conditions, as they are written.
-    supports : tuple of str
-        Measurements that point to the same term and do not decide.
-    source : str
-        Publication.
-    """
+    """How one HPO term is decided."""
 
     hpo_id: str
     label: str
-    kind: str
-    side: str
-    measurements: tuple[str, ...]
-    conditions: tuple[Condition, ...]
-    every: bool
-    text: str
-    supports: tuple[str, ...] = ()
+    kind: str  # objective: its HPO definition states a number; or subjective
+    side: str  # mid, or each
+    measurements: tuple[str, ...]  # without _R and _L where it is called for each side
+    conditions: tuple[Condition, ...]  # one for each measurement; none where nothing can be measured
+    every: bool  # whether all conditions are asked for, or any
+    text: str  # the conditions as they are written
+    supports: tuple[str, ...] = ()  # measurements that point to the same term and do not decide
     source: str = ""
 
     def asks(self, measurement: str) -> Condition:

@@ -32,48 +32,20 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class ReferenceRow:
-    """Healthy people of one sex and age band, in one measurement.
-
-    Attributes
-    ----------
-    measurement : str
-        Id of the measurement.
-    unit : str
-        Unit of mean, SD and error.
-    sex : str
-        "female", "male", or "both": anybody.
-    age_lo : float
-        Years, included.
-    age_hi : float
-        Years, included: a whole number means up to the next birthday.
-    n : int
-        Number of people.
-    mean : float
-        Mean of the people.
-    sd : float
-        Standard deviation between the people.
-    grade : str
-        From A, computed from individual data, to D.
-    source : str
-        Publication.
-    instrument : str
-        What the people were measured with.
-    error_sd : float
-        1 SD of the difference between the table's instrument and anthropo, in the unit.
-    """
+    """Healthy people of one sex and age band, in one measurement."""
 
     measurement: str
     unit: str
-    sex: str
-    age_lo: float
-    age_hi: float
-    n: int
+    sex: str  # female, male, or both: anybody
+    age_lo: float  # years, included
+    age_hi: float  # years, included: a whole number means up to the next birthday
+    n: int  # people
     mean: float
     sd: float
-    grade: str
+    grade: str  # A: computed from individual data, to D
     source: str
     instrument: str
-    error_sd: float
+    error_sd: float  # 1 SD, in the unit: what the table's instrument differs from anthropo's
 
     @property
     def age_end(self) -> float:
@@ -87,21 +59,9 @@ class ReferenceRow:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A reference table, read and checked.
+    """A reference table, read and checked."""
 
-    Attributes
-    ----------
-    name : str
-        Name of a shipped table, or the file's.
-    path : Path
-        Path of the file.
-    sha256 : str
-        The file's SHA-256.
-    rows : tuple of ReferenceRow
-        The rows, as they are written.
-    """
-
-    name: str
+    name: str  # of a shipped table, or the file's name
     path: Path
     sha256: str
     rows: tuple[ReferenceRow, ...]

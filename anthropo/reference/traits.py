@@ -40,36 +40,16 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Trait:
-    """The answer to one term, for one side.
-
-    Attributes
-    ----------
-    rule : Rule
-        The rule that decided.
-    side : str
-        R or L (the subject's right or left), or mid.
-    status : str
-        "present", "absent", "borderline" or "not assessed".
-    evidence : tuple of Evidence
-        The measurements that decided.
-    supports : tuple of Evidence
-        Measurements that point to the same term and did not decide.
-    reason : str
-        Why it is borderline or was not assessed; else empty.
-    leans : bool
-        Whether it is borderline and z itself fulfils the rule.
-    confidence : float
-        Confidence of the interval that decided.
-    """
+    """The answer to one term, for one side."""
 
     rule: Rule
-    side: str
-    status: str
+    side: str  # R, L (the subject's own) or mid
+    status: str  # one of STATUSES
     evidence: tuple[Evidence, ...]
-    supports: tuple[Evidence, ...]
-    reason: str
-    leans: bool = False
-    confidence: float = CONFIDENCE
+    supports: tuple[Evidence, ...]  # not part of the decision
+    reason: str  # why it is borderline or was not assessed; else empty
+    leans: bool = False  # borderline, and z itself fulfils the rule
+    confidence: float = CONFIDENCE  # of the interval that decided
 
     @property
     def hpo_id(self) -> str:

@@ -16,45 +16,19 @@ LIMIT = 2.0  # beyond ±2 a measurement counts as unusual (Elements of Morpholog
 
 @dataclass(frozen=True, slots=True)
 class ZScore:
-    """One measurement against one reference. A score that cannot be computed is NaN, with the reason.
-
-    Attributes
-    ----------
-    id : str
-        Id of the measurement.
-    reference : str
-        The reference's name.
-    grade : str
-        Grade of the reference's row; empty without one.
-    z : float
-        Standard deviations from the mean.
-    z_lo : float
-        Lower end of the 95 % interval.
-    z_hi : float
-        Upper end.
-    n : int
-        People in the reference's row; 0 without one.
-    mean : float
-        Mean of the reference, in `unit`.
-    sd : float
-        Standard deviation of the reference, in `unit`.
-    reason : str
-        Empty, or why there is no score or no interval.
-    unit : str
-        Unit of mean and SD, and of the value that was scored; empty without a row.
-    """
+    """One measurement against one reference. A score that cannot be computed is NaN, with the reason."""
 
     id: str
-    reference: str
-    grade: str
+    reference: str  # its name
+    grade: str  # of the reference's row; empty without one
     z: float
-    z_lo: float
+    z_lo: float  # 95 % interval
     z_hi: float
-    n: int
-    mean: float
+    n: int  # people in the reference's row; 0 without one
+    mean: float  # of the reference, in its unit
     sd: float
-    reason: str
-    unit: str = ""
+    reason: str  # empty, or why there is no score or no interval
+    unit: str = ""  # of mean and sd, and of the value that was scored; empty without a row
 
 
 def score(

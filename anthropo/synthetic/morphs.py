@@ -31,21 +31,6 @@ _MIRROR = np.array([*MIRROR, 69, 68])
 class Morph:
     """A displacement of some landmarks that changes one measurement and what is made of it.
 
-    Attributes
-    ----------
-    name : str
-        Name of the morph.
-    description : str
-        What an upward change looks like.
-    measurements : tuple of str
-        Ids of the measurements that are meant, of both sides.
-    moves : dict of int to (float, float)
-        Direction of each landmark, on the subject's right and in the middle; the left is mirrored.
-    gain : float
-        How much further points have to be moved than anthropo then sees them moved.
-    lowest : float
-        Smallest change, in SD of healthy people, that faces still follow.
-
     Examples
     --------
     >>> from anthropo.synthetic import SINGLE_MORPHS
@@ -54,11 +39,11 @@ class Morph:
     """
 
     name: str
-    description: str
-    measurements: tuple[str, ...]
-    moves: Mapping[int, tuple[float, float]]
-    gain: float
-    lowest: float = -3.0
+    description: str  # of a change upwards
+    measurements: tuple[str, ...]  # meant, both sides
+    moves: Mapping[int, tuple[float, float]]  # subject's right and midline; the left is mirrored
+    gain: float  # how much further points have to move than anthropo then sees them moved
+    lowest: float = -3.0  # SD, below which faces no longer follow
 
     @property
     def range(self) -> tuple[float, float]:
@@ -142,15 +127,6 @@ SINGLE_MORPHS: dict[str, Morph] = {
 class Syndrome:
     """An invented label and what it changes.
 
-    Attributes
-    ----------
-    name : str
-        Name of the label.
-    description : str
-        What its people look like.
-    changes : dict of str to float
-        Mean change by morph, in SD of healthy people.
-
     Examples
     --------
     >>> from anthropo.synthetic import Syndrome
@@ -160,7 +136,7 @@ class Syndrome:
 
     name: str
     description: str
-    changes: Mapping[str, float]
+    changes: Mapping[str, float]  # name of a morph -> healthy standard deviations
 
 
 #: The labels of `make_cohort`. None of them is a disease.

@@ -3,6 +3,7 @@ from .cohort import PhotoReading as PhotoReading
 from .cohort import TrainRequest as TrainRequest
 from .comparison import compare_networks as compare_networks
 from .composites import composite as composite
+from .demonstration import demo as demo
 from .evaluation import evaluate as evaluate
 from .export import export_network as export_network
 from .finetuning import FinetuneRequest as FinetuneRequest

@@ -22,21 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchResult:
-    """Networks side by side, each in three runtimes.
-
-    Attributes
-    ----------
-    measured : tuple of Measured
-        A network in a runtime, each.
-    warnings : tuple of str
-        Sentences on the cohort's photos.
-    notes : tuple of str
-        Sentences on int8 that is too slow or loses too much.
-    """
+    """Networks side by side, each in three runtimes."""
 
     measured: tuple[Measured, ...]
-    warnings: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # about the cohort's photos
+    notes: tuple[str, ...] = ()  # about int8 that is too slow or loses too much
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each network and runtime."""

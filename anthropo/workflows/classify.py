@@ -66,27 +66,13 @@ Answer = Answered | Unanswered
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Classification:
-    """A model's answers to photographs, in the order of their first photos.
+    """A model's answers to photographs, in the order of their first photos."""
 
-    Attributes
-    ----------
-    trained : Trained
-        The model that made them.
-    answers : tuple of Answer
-        One for each person, and one for each photo that could not be used.
-    n_photos : int
-        Number of photos.
-    notes : tuple of str
-        Sentences on photos that the gate voids, and on metadata that are missing.
-    seconds : float
-        Time that reading, encoding and predicting took.
-    """
-
-    trained: Trained
+    trained: Trained  # the model that made them
     answers: tuple[Answer, ...]
     n_photos: int
-    notes: tuple[str, ...]
-    seconds: float
+    notes: tuple[str, ...]  # on photos that the gate voids, and on metadata that are missing
+    seconds: float  # that reading, encoding and predicting took
 
     @property
     def predictions(self) -> list[Prediction]:

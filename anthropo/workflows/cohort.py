@@ -185,17 +185,7 @@ class EncodingRequest(CohortRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Encoded:
-    """The features of a cohort's photos, and what they were made with.
-
-    Attributes
-    ----------
-    features : Features
-        Measurements and embeddings of the photos.
-    encoder : ChipEncoder
-        The encoder that made the embeddings.
-    settings : Settings
-        How the photos were measured.
-    """
+    """The features of a cohort's photos, and what they were made with."""
 
     features: Features
     encoder: ChipEncoder

@@ -22,15 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ComparedNetworks:
-    """Networks that were trained alike and judged on the same patients.
-
-    Attributes
-    ----------
-    networks : tuple of Compared
-        The networks, in the order in which they were trained.
-    notes : tuple of str
-        Sentences on what was learned otherwise than asked for.
-    """
+    """Networks that were trained alike and judged on the same patients."""
 
     networks: tuple[Compared, ...]
     notes: tuple[str, ...] = ()

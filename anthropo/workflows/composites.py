@@ -67,38 +67,16 @@ class CompositeRequest(CohortRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CompositeResult:
-    """The average face of each label, and how far its mean shape lies from that of the controls.
+    """The average face of each label, and how far its mean shape lies from that of the controls."""
 
-    Attributes
-    ----------
-    cohort : str
-        Name of the cohort's table or folder.
-    request : CompositeRequest
-        What was asked for.
-    groups : tuple of LabelShapes
-        Shapes by label; none where no label has enough people.
-    averages : dict of str to ndarray of uint8
-        Average faces by label, shape (size, 0.9 size, 3), RGB.
-    controls : LabelShapes or None
-        Shapes of the controls; None: there are none.
-    displacements : tuple of Displacement
-        Displacement of each label's mean shape from the controls'.
-    refused : dict of str to str
-        Labels without a composite, each with the reason.
-    left_out : tuple of (str, str)
-        Photos that could not be used, each with the reason.
-    findings : tuple of Finding
-        What is wrong with the cohort.
-    """
-
-    cohort: str
+    cohort: str  # the table's or folder's name
     request: CompositeRequest
-    groups: tuple[LabelShapes, ...]
-    averages: dict[str, Pixels]
+    groups: tuple[LabelShapes, ...]  # labels by name; none where no label has enough people
+    averages: dict[str, Pixels]  # by label, (size, 0.9 size, 3) RGB
     controls: LabelShapes | None
     displacements: tuple[Displacement, ...]
-    refused: dict[str, str]
-    left_out: tuple[tuple[str, str], ...]
+    refused: dict[str, str]  # labels without a composite, each with the reason
+    left_out: tuple[tuple[str, str], ...]  # photos, each with the reason
     findings: tuple[Finding, ...]
 
     def to_frame(self) -> pd.DataFrame:

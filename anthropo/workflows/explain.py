@@ -82,48 +82,20 @@ class ExplainRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Case:
-    """An explained prediction for one person.
+    """An explained prediction for one person."""
 
-    Attributes
-    ----------
-    trained : Trained
-        The model that made it.
-    explanation : Explanation
-        The prediction, and each label's log-odds as an exact sum.
-    changes : tuple of Change
-        Smallest changes of one measurement that make the decision another one.
-    photo : Photo
-        The photo that is shown: of several the one that can be measured best.
-    face : Face or None
-        The face in it; None of a model that reads pictures without one.
-    record : Record or None
-        The record of this photo, with the measurements of all photos.
-    traits : tuple of Trait
-        HPO traits, called from the measurements.
-    heat : FaceHeat or None
-        Heatmaps of the first label; None: there are none.
-    heat_reason : str
-        Why there are none; else empty.
-    voided : str
-        Why the photo is not fit to be judged; empty when it is.
-    left_out : tuple of str
-        Why other photos of the person are not fit.
-    notes : tuple of str
-        Why further photos could not be read.
-    """
-
-    trained: Trained
-    explanation: Explanation
-    changes: tuple[Change, ...]
-    photo: Photo
-    face: Face | None
-    record: Record | None
+    trained: Trained  # the model that made it
+    explanation: Explanation  # the prediction, and each label's log-odds as an exact sum
+    changes: tuple[Change, ...]  # smallest changes of one measurement that make the decision another one
+    photo: Photo  # that is shown: of several, the one that is best to measure
+    face: Face | None  # in it; None of a model that reads pictures without one
+    record: Record | None  # of the photo, with the measurements of all photos
     traits: tuple[Trait, ...]
-    heat: FaceHeat | None = None
-    heat_reason: str = ""
-    voided: str
-    left_out: tuple[str, ...]
-    notes: tuple[str, ...]
+    heat: FaceHeat | None = None  # of the first label
+    heat_reason: str = ""  # why there is none
+    voided: str  # why the photo is not fit to be judged; empty when it is
+    left_out: tuple[str, ...]  # why other photos of the person are not fit
+    notes: tuple[str, ...]  # why further photos could not be read
 
     @property
     def prediction(self) -> Prediction:

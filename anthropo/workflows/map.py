@@ -101,20 +101,10 @@ class DrawnMap:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MapResult:
-    """A map of a cohort's faces, and what could not be drawn.
+    """A map of a cohort's faces, and what could not be drawn."""
 
-    Attributes
-    ----------
-    drawn : DrawnMap or None
-        The map; None: no photo has a face.
-    left_out : tuple of (str, str)
-        Photos that could not be used, each with the reason.
-    findings : tuple of Finding
-        What is wrong with the cohort.
-    """
-
-    drawn: DrawnMap | None
-    left_out: tuple[tuple[str, str], ...]
+    drawn: DrawnMap | None  # None: no photo has a face
+    left_out: tuple[tuple[str, str], ...]  # photos, each with the reason
     findings: tuple[Finding, ...]
 
     def to_frame(self) -> pd.DataFrame:

@@ -22,18 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Model:
-    """A model that `anthropo.train` made; see `load_model`.
+    """A model that `anthropo.train` made; see `load_model`."""
 
-    Attributes
-    ----------
-    trained : Trained
-        Classifier, calibration and manifest.
-    path : Path
-        Path of the file; a network that the model needs is looked for beside it.
-    """
-
-    trained: Trained
-    path: Path
+    trained: Trained  # classifier, calibration and manifest
+    path: Path  # a network that the model needs is looked for beside it
 
     @property
     def labels(self) -> tuple[str, ...]:

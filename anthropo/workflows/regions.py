@@ -49,22 +49,10 @@ class RegionsRequest(EncodingRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RegionsResult:
-    """What distinguishes the people of a label, and how that was learned.
-
-    Attributes
-    ----------
-    discovery : Discovery
-        What distinguishes the label.
-    features : Features
-        Of the photos that could be used.
-    settings : dict of str to str
-        How that was learned, for people.
-    findings : tuple of Finding
-        What is wrong with the cohort.
-    """
+    """What distinguishes the people of a label, and how that was learned."""
 
     discovery: Discovery
-    features: Features
+    features: Features  # of the photos that could be used
     settings: dict[str, str]
     findings: tuple[Finding, ...]
 

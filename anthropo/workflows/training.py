@@ -21,13 +21,7 @@ _BOOTSTRAP = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainResult(EvaluateResult):
-    """A trained model, and how good it is by cross-validation: no evaluations if it was not judged.
-
-    Attributes
-    ----------
-    trained : Trained
-        The model, trained on all photos.
-    """
+    """A trained model, and how good it is by cross-validation: no evaluations if it was not judged."""
 
     trained: Trained
 

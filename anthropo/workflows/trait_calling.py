@@ -80,33 +80,15 @@ class TraitsRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PersonTraits:
-    """The traits of one face, or of one person in several photos; none where nothing could be measured.
+    """The traits of one face, or of one person in several photos; none where nothing could be measured."""
 
-    Attributes
-    ----------
-    item : Item
-        What is shown in the photo's place, and the columns that all photos have alike.
-    record : Record or PatientRecord
-        Measurements and z-scores.
-    traits : tuple of Trait
-        One for each rule and side.
-    growth : tuple of Growth
-        Sizes that were measured by hand, against a growth chart.
-    notes : tuple of str
-        What was asked for and could not be provided.
-    sex : str or None
-        "female" or "male"; None: unknown.
-    age : str
-        The age as it was given; empty: unknown.
-    """
-
-    item: Item
-    record: Record | PatientRecord
-    traits: tuple[Trait, ...] = ()
-    growth: tuple[Growth, ...] = ()
-    notes: tuple[str, ...] = ()
+    item: Item  # of a person: what is shown in the photo's place, and the columns that are alike
+    record: Record | PatientRecord  # with measurements and z-scores
+    traits: tuple[Trait, ...] = ()  # one for each rule and side
+    growth: tuple[Growth, ...] = ()  # sizes that were measured by hand
+    notes: tuple[str, ...] = ()  # what was asked for and could not be provided
     sex: str | None = None
-    age: str = ""
+    age: str = ""  # as it was given; empty if it is unknown
 
     @property
     def photos(self) -> tuple[Record, ...]:
@@ -195,18 +177,10 @@ def _cells(evidence: Sequence[Evidence]) -> Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Findings:
-    """The traits of several faces or people.
+    """The traits of several faces or people."""
 
-    Attributes
-    ----------
-    people : tuple of PersonTraits
-        Everybody, also those who could not be measured.
-    lost : tuple of str
-        Why photos could not be measured.
-    """
-
-    people: tuple[PersonTraits, ...]
-    lost: tuple[str, ...] = ()
+    people: tuple[PersonTraits, ...]  # also those who could not be measured
+    lost: tuple[str, ...] = ()  # why photos could not be measured
 
     @property
     def measured(self) -> list[PersonTraits]:

@@ -31,13 +31,7 @@ class InstalledWeights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
-    """The weights, in the order in which `anthropo models` lists them.
-
-    Attributes
-    ----------
-    installed : tuple of InstalledWeights
-        The weights, where they lie, and their licences.
-    """
+    """The weights, in the order in which `anthropo models` lists them."""
 
     installed: tuple[InstalledWeights, ...]
 

@@ -21,21 +21,11 @@ _MODEL = ("task", "labels", "classifier", "encoder", "regions", "anthropo", "coh
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disclosure:
-    """Parts of a case that a reader may see.
+    """Parts of a case that a reader may see."""
 
-    Attributes
-    ----------
-    anonymous : bool
-        Whether the photo and its name are left out.
-    template : bool
-        Whether heatmaps are over a line drawing in place of the photo.
-    matches : bool
-        Whether the nearest patients of matched labels are shown.
-    """
-
-    anonymous: bool = False
-    template: bool = False
-    matches: bool = False
+    anonymous: bool = False  # neither the photo nor its name
+    template: bool = False  # heatmaps over a line drawing in place of the photo
+    matches: bool = False  # nearest patients of matched labels
 
 
 EVERYTHING = Disclosure()
