@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
+from anthropo.errors import AnthropoError
 from anthropo.face.weights import locate
 
 #: A shape predictor of dlib that anthropo does not use.
@@ -115,3 +117,14 @@ def refused(invoke: Invoke, *arguments: object, says: str = "") -> str:
     assert result.stderr.count("Error: ") == 1
     assert "Traceback" not in result.stderr
     return result.stderr
+
+
+def sentence_of(
+    kind: type[AnthropoError], call: Callable[..., object], *arguments: Any, **options: Any
+) -> str:
+    """The one line with which a call is refused."""
+    with pytest.raises(kind) as caught:
+        call(*arguments, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message

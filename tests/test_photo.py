@@ -12,7 +12,7 @@ import numpy as np
 import pillow_heif
 import pytest
 import tifffile
-from conftest import Pixels
+from conftest import Pixels, sentence_of
 from PIL import Image
 
 from anthropo.errors import PhotoError
@@ -42,11 +42,7 @@ STORED: dict[int, Callable[[Pixels], Pixels]] = {
 
 
 def error_of(path: Path, **options: Any) -> str:
-    with pytest.raises(PhotoError) as caught:
-        read_photo(path, **options)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
+    return sentence_of(PhotoError, read_photo, path, **options)
 
 
 def difference(a: Pixels, b: Pixels) -> float:

@@ -3,13 +3,12 @@ from __future__ import annotations
 import csv
 import errno
 import io
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import sentence_of
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -42,14 +41,6 @@ REAL_NAMES = ("down", "noonan", "williams", "turner", "lange", "fetal", "kabuki"
 def rows_of(path: Path) -> list[dict[str, str]]:
     with open(path, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def error_of(call: Callable[..., Any], *arguments: Any, **options: Any) -> str:
-    with pytest.raises(InputError) as caught:
-        call(*arguments, **options)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
 
 
 @pytest.fixture(scope="module")
@@ -305,39 +296,41 @@ def test_lips_are_never_folded() -> None:
 
 
 def test_unknown_morphs_and_amounts_are_refused(astronaut: Pixels, astronaut_face: Face) -> None:
-    message = error_of(morph, astronaut, astronaut_face, {"nose": 1.0})
+    message = sentence_of(InputError, morph, astronaut, astronaut_face, {"nose": 1.0})
     assert "'nose'" in message
     assert all(name in message for name in SINGLE_MORPHS)
     for amount in (3.5, -4.0, float("nan"), float("inf")):
-        message = error_of(morph, astronaut, astronaut_face, {"mouth_width": amount})
+        message = sentence_of(InputError, morph, astronaut, astronaut_face, {"mouth_width": amount})
         assert message.startswith("mouth_width: a change of")
         assert "between -2.5 and 3 SD" in message
 
 
 def test_bad_cohorts_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     folder = tmp_path / "new"
-    message = error_of(make_cohort, folder, 1, ["down"])
+    message = sentence_of(InputError, make_cohort, folder, 1, ["down"])
     assert "'down'" in message
     assert "synthetic-A" in message
-    assert "twice" in error_of(make_cohort, folder, 1, [CONTROL, CONTROL])
-    assert "at least one" in error_of(make_cohort, folder, 1, [])
-    assert error_of(make_cohort, folder, 0).startswith("n_per_label=0")
-    assert error_of(make_cohort, folder, 1, photos_per_patient=0).startswith("photos_per_patient=0")
-    assert error_of(make_cohort, folder, 1, jobs=0).startswith("jobs=0")
+    assert "twice" in sentence_of(InputError, make_cohort, folder, 1, [CONTROL, CONTROL])
+    assert "at least one" in sentence_of(InputError, make_cohort, folder, 1, [])
+    assert sentence_of(InputError, make_cohort, folder, 0).startswith("n_per_label=0")
+    assert sentence_of(InputError, make_cohort, folder, 1, photos_per_patient=0).startswith(
+        "photos_per_patient=0"
+    )
+    assert sentence_of(InputError, make_cohort, folder, 1, jobs=0).startswith("jobs=0")
     unknown = Syndrome("synthetic-x", "", {"ear_length": 1.0})
-    assert "ear_length" in error_of(make_cohort, folder, 1, [unknown])
+    assert "ear_length" in sentence_of(InputError, make_cohort, folder, 1, [unknown])
     assert not folder.exists()
 
 
 def test_a_folder_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.txt").write_text("keep")
-    assert "not empty" in error_of(make_cohort, tmp_path, 1)
-    assert "cannot be used as a folder" in error_of(make_cohort, tmp_path / "mine.txt", 1)
+    assert "not empty" in sentence_of(InputError, make_cohort, tmp_path, 1)
+    assert "cannot be used as a folder" in sentence_of(InputError, make_cohort, tmp_path / "mine.txt", 1)
     assert (tmp_path / "mine.txt").read_text() == "keep"
 
     def full(path: Path, data: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("anthropo.synthetic.cohort.write_atomically", full)
-    message = error_of(make_cohort, tmp_path / "full", 1)
+    message = sentence_of(InputError, make_cohort, tmp_path / "full", 1)
     assert "cannot be written (No space left on device)" in message

@@ -15,21 +15,12 @@ from anthropo.batch import run as run_module
 from anthropo.batch.inputs import Item
 from anthropo.batch.records import Record
 from anthropo.batch.run import measure_item
-from anthropo.errors import InputError
 from anthropo.settings import Settings
 
 Table = Callable[[str | bytes], Path]
 
 FAST = Settings(jitter=2)
 SOME = ("photo", "face", "status", "reason", "yaw", "intercanthal_width", "diagnostics_sha256")
-
-
-def error_of(call: Callable[..., Any], *arguments: Any) -> str:
-    with pytest.raises(InputError) as caught:
-        call(*arguments)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
 
 
 def strict_json(path: Path) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from batch_tables import Table, error_of, rows_of, table_writer
-from conftest import Copies, Invoke
+from batch_tables import Table, rows_of, table_writer
+from conftest import Copies, Invoke, sentence_of
 
 from anthropo import measure_table
 from anthropo.batch.inputs import Item, collect
@@ -43,7 +43,7 @@ def test_folder_may_itself_lie_in_a_hidden_one(tmp_path: Path, copies: Copies) -
 
 
 def test_folder_without_photographs(tmp_path: Path) -> None:
-    assert error_of(collect, [str(tmp_path)]) == (
+    assert sentence_of(InputError, collect, [str(tmp_path)]) == (
         f"{tmp_path}: no photographs in this folder "
         "(.bmp, .heic, .heif, .jfif, .jpe, .jpeg, .jpg, .png, .tif, .tiff, .webp)."
     )
@@ -54,7 +54,10 @@ def test_pattern(tmp_path: Path, copies: Copies) -> None:
     (tmp_path / "p9.png").mkdir()
     assert collect([f"{tmp_path}/p*.png"]) == [Item(str(a)), Item(str(b))]
     assert collect([f"{tmp_path}/**/p[13].png"]) == [Item(str(a)), Item(str(c))]
-    assert error_of(collect, [f"{tmp_path}/q*.png"]) == f"{tmp_path}/q*.png: no file matches this pattern."
+    assert (
+        sentence_of(InputError, collect, [f"{tmp_path}/q*.png"])
+        == f"{tmp_path}/q*.png: no file matches this pattern."
+    )
 
 
 def test_existing_file_with_brackets_is_no_pattern(tmp_path: Path, copies: Copies) -> None:
@@ -70,7 +73,7 @@ def test_same_photo_twice_is_one(tmp_path: Path, copies: Copies) -> None:
 @pytest.mark.parametrize("given", ["", "  "])
 def test_empty_name_is_not_the_working_folder(given: str) -> None:
     message = "An empty name was given for a photo. Name a file, folder, pattern or CSV."
-    assert error_of(collect, [given]) == message
+    assert sentence_of(InputError, collect, [given]) == message
 
 
 def test_name_that_is_too_long_is_left_to_the_reader() -> None:
@@ -79,7 +82,7 @@ def test_name_that_is_too_long_is_left_to_the_reader() -> None:
 
 def test_name_that_is_not_utf8(tmp_path: Path, astronaut_png: Path) -> None:
     shutil.copy(astronaut_png, os.fsencode(tmp_path) + b"/M\xfcller.png")
-    message = error_of(collect, [str(tmp_path)])
+    message = sentence_of(InputError, collect, [str(tmp_path)])
     assert message == f"{tmp_path}/M?ller.png: the file's name is not UTF-8. Rename the file."
 
 
@@ -165,11 +168,11 @@ def test_columns_named_like_results_are_all_kept() -> None:
 )
 def test_table_that_cannot_be_used(table: Table, text: bytes, message: str) -> None:
     path = table(text)
-    assert error_of(collect, [str(path)]) == f"{path}: {message}"
+    assert sentence_of(InputError, collect, [str(path)]) == f"{path}: {message}"
 
 
 def test_table_that_is_not_there(tmp_path: Path) -> None:
-    assert error_of(collect, [f"{tmp_path}/gone.csv"]) == f"{tmp_path}/gone.csv: no such file."
+    assert sentence_of(InputError, collect, [f"{tmp_path}/gone.csv"]) == f"{tmp_path}/gone.csv: no such file."
 
 
 def test_missing_photo_of_a_table_fails_alone(
@@ -222,7 +225,9 @@ def test_measure_table_of_one_path_and_by_default(astronaut_png: Path) -> None:
 
 
 def test_measure_table_of_nothing(tmp_path: Path) -> None:
-    assert error_of(measure_table, str(tmp_path)).startswith(f"{tmp_path}: no photographs in this folder")
+    assert sentence_of(InputError, measure_table, str(tmp_path)).startswith(
+        f"{tmp_path}: no photographs in this folder"
+    )
 
 
 def test_measure_table_with_a_missing_model(astronaut_png: Path) -> None:

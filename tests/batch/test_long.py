@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Copies, Invoke
+from conftest import Copies, Invoke, refused
 
 import anthropo
 from anthropo.batch.long import COLUMNS
@@ -59,10 +59,7 @@ def test_long_frame_in_python() -> None:
 
 
 def test_wrong_use(tmp_path: Path, astronaut_png: Path, invoke: Invoke) -> None:
-    result = invoke("measure", astronaut_png, "--long")
-    assert (result.exit_code, result.stderr) == (
-        2, "Error: --long is a table: name it with -o FILE.csv or FILE.parquet.\n"
-    )  # fmt: skip
-    result = invoke("measure", astronaut_png, "--long", "-o", tmp_path / "a.json")
-    assert result.exit_code == 2
-    assert "a table in long form ends in .csv or .parquet" in result.stderr
+    told = refused(invoke, "measure", astronaut_png, "--long")
+    assert told == "Error: --long is a table: name it with -o FILE.csv or FILE.parquet.\n"
+    sentence = "a table in long form ends in .csv or .parquet"
+    refused(invoke, "measure", astronaut_png, "--long", "-o", tmp_path / "a.json", says=sentence)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-from conftest import Copies
+from conftest import Copies, sentence_of
 
 from anthropo.errors import InputError
 from anthropo.learning.cohort import Case, Cohort, Finding, hashed, read_cohort, typed
@@ -41,10 +41,7 @@ def said(findings: Iterable[Finding], level: str, category: str) -> list[str]:
 
 
 def refusal(path: Path, **options: bool) -> str:
-    with pytest.raises(InputError) as caught:
-        read_cohort(path, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return sentence_of(InputError, read_cohort, path, **options)
 
 
 # ------------------------------------------------------------------------------------- reading

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from conftest import sentence_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -328,10 +329,9 @@ def test_a_table_may_have_further_columns_in_any_order(tmp_path: Path) -> None:
 def test_a_rule_that_cannot_be_used_is_one_sentence(tmp_path: Path, row: str, message: str) -> None:
     path = tmp_path / "r.csv"
     path.write_text(f"{HEADER}\n{row}\n")
-    with pytest.raises(InputError) as caught:
-        read_rules(path)
-    assert str(caught.value).startswith(f"{path}, line 3")
-    assert message in str(caught.value)
+    sentence = sentence_of(InputError, read_rules, path)
+    assert sentence.startswith(f"{path}, line 3")
+    assert message in sentence
 
 
 def test_tables_that_cannot_be_used(tmp_path: Path) -> None:
@@ -345,8 +345,6 @@ def test_tables_that_cannot_be_used(tmp_path: Path) -> None:
         (HEADER + '"HP', "not a readable CSV"),
     ):
         path.write_text(text)
-        with pytest.raises(InputError) as caught:
-            read_rules(path)
-        assert message in str(caught.value)
+        assert message in sentence_of(InputError, read_rules, path)
     with pytest.raises(InputError, match="no such file"):
         read_rules(tmp_path / "none.csv")
