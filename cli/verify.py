@@ -40,7 +40,7 @@ def command(manifest: str) -> None:
         worst = sorted(made.differences, key=lambda one: -one.size)
         for one in worst[:_SHOWN]:
             where = f"{one.file}, {one.place or 'as a whole'}"
-            say(f"differs: {where}: {one.before} then, {one.now} now ({one.size:.1g})")
+            say(f"differs: {where}: {one.before[:60]} then, {one.now[:60]} now ({one.size:.1g})")
         if len(worst) > _SHOWN:
             say(f"… and {len(worst) - _SHOWN} smaller differences.")
         if made.changed:

@@ -142,11 +142,12 @@ def record_run(
     Examples
     --------
     >>> import anthropo
-    >>> anthropo.measure_table("person.jpg", jitter=2).to_csv("person.csv", index=False)
-    >>> command = ["measure", "person.jpg", "-o", "person.csv", "--jitter", "2"]
-    >>> made = anthropo.record_run(command, {"photos": "person.jpg", "output": "person.csv"}, "person.csv")
-    >>> made.output, list(made.inputs)
-    ('person.csv', ['person.jpg'])
+    >>> photo, table = anthropo.example_photo(), "person.csv"
+    >>> anthropo.measure_table(photo, jitter=2).to_csv(table, index=False)
+    >>> command = ["measure", photo, "-o", table, "--jitter", "2"]
+    >>> made = anthropo.record_run(command, {"photos": photo, "output": table}, table)
+    >>> made.output, list(made.inputs) == [photo]
+    ('person.csv', True)
     """
     path = Path(output)
     anonymous = bool(parameters.get("anonymous"))
@@ -203,13 +204,16 @@ def verify(path: str | os.PathLike[str]) -> Verification:
 
     Examples
     --------
-    >>> import anthropo, os
-    >>> frame = anthropo.measure_table("person.jpg", jitter=2)
-    >>> frame.to_csv("person.csv", index=False)
-    >>> command = ["measure", "person.jpg", "-o", "person.csv", "--jitter", "2"]
-    >>> made = anthropo.record_run(command, {"photos": "person.jpg", "output": "person.csv"}, "person.csv")
-    >>> anthropo.verify("person.csv.run.json").same
-    True
+    >>> import anthropo
+    >>> photo, table = anthropo.example_photo(), "person.csv"
+    >>> anthropo.measure_table(photo, jitter=2).to_csv(table, index=False)
+    >>> command = ["measure", photo, "-o", table, "--jitter", "2"]
+    >>> made = anthropo.record_run(command, {"photos": photo, "output": table}, table)
+    >>> again = anthropo.verify("person.csv.run.json")
+    >>> again.changed, [one.place.split(", ")[-1] for one in again.differences]
+    ((), ['measurement_reasons'])
+
+    The command's reasons speak of ``--scale``, those of Python of ``scale``; the numbers are the same.
     """
     where, made = Path(path), read_manifest(path)
     if not made.command:

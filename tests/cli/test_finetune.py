@@ -89,6 +89,7 @@ def test_its_history_lies_beside_it(trained: tuple[Path, str, str]) -> None:
     net, _, _ = trained
     assert sorted(p.name for p in net.parent.iterdir()) == [
         "net.anthropo",
+        "net.anthropo.run.json",
         "net.history.json",
         "net.history.png",
     ]

@@ -390,9 +390,9 @@ def test_five_point_model_is_refused(
 
 
 def test_missing_model(tmp_path: Path, astronaut_png: Path, invoke: Invoke) -> None:
-    for path in (tmp_path / "gone.dat", tmp_path):
+    for path, what in ((tmp_path / "gone.dat", "no such landmark model"), (tmp_path, "Is a directory")):
         told = refused(invoke, "measure", astronaut_png, "--landmark-model", path)
-        assert told == f"Error: {path}: no such landmark model. Give a dlib shape predictor (.dat).\n"
+        assert told == f"Error: {path}: {what}. Give a dlib shape predictor (.dat).\n"
 
 
 @pytest.mark.parametrize("content", [b"", b"text\n", bytes(range(256)) * 100])

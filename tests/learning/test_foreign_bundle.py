@@ -100,7 +100,7 @@ def npy(array: np.ndarray, **header: Any) -> bytes:
 
 
 def test_no_such_file_and_things_that_are_no_files(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"none: no such model file\. Give a file"):
+    with pytest.raises(ModelError, match=r"none: no such model file\. Give the file"):
         read_bundle(tmp_path / "none")
     with pytest.raises(ModelError, match="not a file"):
         read_bundle(tmp_path)
@@ -110,7 +110,7 @@ def test_no_such_file_and_things_that_are_no_files(tmp_path: Path) -> None:
 
 
 def test_a_photo_a_foreign_zip_and_an_empty_file(refusal: Refusal, astronaut_png: Path) -> None:
-    assert refusal(astronaut_png.read_bytes()).startswith("not a model of anthropo. Give a file")
+    assert refusal(astronaut_png.read_bytes()).startswith("not a model of anthropo. Give the file")
     assert refusal(b"").startswith("an empty file")
     assert "(no manifest.json)" in refusal(packed({"word/document.xml": b"<x/>"}))
     assert "not a model of anthropo" in refusal(packed({"manifest.json": b'{"manifest_version": 3}'}))
