@@ -219,7 +219,7 @@ def _tell(measured: MeasuredPhotos, place: Path | None, page: bool) -> int:
     show_first(measured.remarks, "more such remarks; the table has them all", most)
     show_first(measured.notes, "more such notes; the table has them all", most)
     show_first(measured.reasons, "more photos failed; the table has every reason", most)
-    if measured.total > 1:
+    if measured.total > 1 and not measured.interrupted:
         show_gate(measured.gate)
     failures, total = len(measured.reasons), measured.total
     if measured.interrupted and not page:

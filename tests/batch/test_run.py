@@ -152,7 +152,7 @@ def test_two_runs_do_not_write_one_table_at_once(
     process.kill()
     process.communicate()
     assert second.exit_code == 2
-    assert "another run is writing this table" in second.stderr
+    assert "another run is writing this file" in second.stderr
 
 
 # ----------------------------------------------------------------------------------- run, table

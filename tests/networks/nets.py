@@ -37,14 +37,14 @@ def network(
     torch.manual_seed(0)
     if task in ("grades", "cases"):
         views = ("image",)
-    spec = Spec(
-        task=task,
-        backbone=backbone,
-        channels=1 if grey and backbone == "deepgestalt" else 3,
-        outputs=len(labels) - (task == "grades"),
-        dropout=0.5,
-        **{**_KINDS[task], **changes},
-    )
+    settings: dict[str, Any] = {
+        "task": task,
+        "backbone": backbone,
+        "channels": 1 if grey and backbone == "deepgestalt" else 3,
+        "outputs": len(labels) - (task == "grades"),
+        "dropout": 0.5,
+    }
+    spec = Spec(**{**settings, **_KINDS[task], **changes})
     modules = []
     for _ in views:
         module = build(spec).train()
