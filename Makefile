@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := setup.cfg setup.py constraints.txt pyproject.toml $(shell find anthropo cli -type f -not -name '*.pyc' -not -name '*.so')
 
-.PHONY: demo test lint sanitize clean help
+.PHONY: demo test lint sanitize fuzz-engine clean help
 
 help:
 	@echo "make demo   measure a real photograph; train and judge a model on synthetic people"
 	@echo "make test   lint and all tests"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make sanitize  the engine's tests and fuzz under AddressSanitizer and UBSan; needs g++"
+	@echo "make fuzz-engine SECONDS=600 SEED=1  the fuzzer for longer, after make sanitize"
 	@echo "make clean  remove what make made"
 
 $(VENV)/bin/python:
@@ -55,6 +56,9 @@ sanitize: $(VENV)/installed
 	cd tests && $(SANITIZED) ../$(BIN)/python -c "from anthropo.face import _engine; assert _engine.sanitized"
 	cd tests && $(SANITIZED) ../$(BIN)/pytest -c ../pyproject.toml --rootdir=.. --capture=sys \
 		face/test_hostile_engine.py face/test_engine.py -k "not detections and not many_threads"
+
+fuzz-engine:
+	cd tests && $(SANITIZED) ../$(BIN)/python ../benchmarks/fuzz_engine.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0)
 
 clean:
 	rm -rf $(VENV) build demo *.egg-info

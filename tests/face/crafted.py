@@ -12,7 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.face import _engine
+
 Bytes = NDArray[np.uint8]
+
+NOISE = np.random.default_rng(11).integers(0, 256, (90, 110), dtype=np.uint8)
 
 
 def integer(value: int, *, signed: bool = False) -> bytes:
@@ -147,3 +151,56 @@ def sealed(block: bytes) -> Bytes:
 def entry(name: str, block: bytes) -> bytes:
     """A file of the weights cache."""
     return hashlib.sha256(name.encode()).hexdigest().encode() + block
+
+
+def packed(predictor: Predictor) -> bytes:
+    return _engine.pack_shape_predictor(as_array(predictor.dat())).tobytes()
+
+
+_LOUD = tuple(map(bytes.fromhex, ("00", "ff", "08" + "ff" * 8, "0100", "88" + "ff" * 8, "02007d", "0f")))
+
+
+def mutant(data: bytes, rng: np.random.Generator) -> bytes:
+    """Bytes flipped, cut, doubled, or overwritten by what lengths and codes are made of."""
+    broken = bytearray(data)
+    for _ in range(int(rng.integers(1, 4))):
+        # half of the time near the beginning, where counts are
+        at = int(rng.integers(min(len(broken), 60) if rng.random() < 0.5 else len(broken)))
+        kind = rng.integers(5)
+        if kind == 0:
+            broken[at] ^= 1 << int(rng.integers(8))
+        elif kind == 1:
+            noise = _LOUD[int(rng.integers(len(_LOUD)))]
+            broken[at : at + len(noise)] = noise
+        elif kind == 2 and len(broken) > 100:
+            del broken[at : at + int(rng.integers(1, 20))]
+        elif kind == 3:
+            broken[at:at] = broken[at : at + int(rng.integers(1, 40))]
+        else:
+            broken[at] = int(rng.integers(256))
+    return bytes(broken)
+
+
+def changed(block: bytes, rng: np.random.Generator) -> Bytes:
+    """A packed block with a few other bytes, half of them near its beginning, and the right checksum."""
+    broken = bytearray(block)
+    for at in rng.integers(16, rng.choice([64, 200, len(block)]), rng.integers(1, 4)):
+        broken[at] = int(rng.choice([0, 1, 127, 128, 255, rng.integers(256)]))
+    return sealed(bytes(broken))
+
+
+def used(block: Bytes) -> bool:
+    """Whether a packed predictor is accepted; then its landmarks must be numbers."""
+    try:
+        predictor = _engine.ShapePredictor(block)
+    except ValueError as error:
+        assert "packed shape predictor" in str(error)  # noqa: PT017
+        return False
+    box = np.array([[10.0, 12, 80, 79]])
+    assert np.isfinite(predictor.predict(NOISE, box)).all()
+    points, jitter = predictor.points, np.array([[0.0, 0, 1], [0.03, -0.02, 1.04]])
+    found, chip = predictor.align(NOISE, box[0], jitter, np.arange(points), 64, 64, 0.4, 160)
+    assert found.shape == (4, points, 2)
+    assert np.isfinite(found).all()
+    assert chip.shape == (115, 115)
+    return True
