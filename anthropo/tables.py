@@ -40,7 +40,7 @@ def missing(cell: str) -> bool:
 
 def given(cell: str) -> str:
     """A cell's text in one spelling of accented letters (NFC); empty where the value is missing."""
-    return "" if missing(cell) else unicodedata.normalize("NFC", cell).strip()
+    return "" if missing(cell) else composed(cell).strip()
 
 
 def is_table(name: str | os.PathLike[str]) -> bool:
@@ -199,7 +199,7 @@ class Finder:
         start = Path(path.anchor) if path.is_absolute() else Path()
         for part in path.parts[1:] if path.is_absolute() else path.parts:
             if part != ".." and not os.path.exists(start / part):
-                for spelling in (_composed, lambda text: _composed(text).casefold()):
+                for spelling in (composed, lambda text: composed(text).casefold()):
                     same = [name for name in self._names(start) if spelling(name) == spelling(part)]
                     if same:
                         break
@@ -219,5 +219,6 @@ class Finder:
         return self._listed[key]
 
 
-def _composed(text: str) -> str:
+def composed(text: str) -> str:
+    """A text in one spelling of accented letters, which file systems and spreadsheets write in two ways."""
     return unicodedata.normalize("NFC", text)

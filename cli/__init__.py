@@ -12,7 +12,7 @@ import click
 
 from anthropo._version import __version__
 from anthropo.cli.common import EXIT_INTERRUPTED
-from anthropo.cli.recording import recorded
+from anthropo.cli.recording import WORDS
 from anthropo.errors import parameters_spelled
 from anthropo.quiet import libraries_off_the_terminal
 
@@ -42,6 +42,10 @@ COMMANDS = {
 class Commands(click.Group):
     """Imports a command's module when the command is called, not before."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[WORDS] = tuple(args)
+        return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -49,7 +53,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"anthropo.cli.{cmd_name.replace('-', '_')}").command
-        return recorded(command)
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

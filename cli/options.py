@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anthropo.cli.common import EXIT_USAGE, fail
+from anthropo.cli.recording import record_output
 from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
 from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import DEFAULT_JITTER
@@ -72,8 +73,10 @@ def _even(ctx: click.Context, param: click.Parameter, value: int | None) -> int 
 
 
 def output_option(metavar: str, text: str, *, required: bool = False) -> Decorator:
-    """-o, with what it writes."""
-    return click.option("-o", "--output", metavar=metavar, required=required, help=text)
+    """-o, with what it writes; a manifest of the run is written beside it."""
+    return click.option(
+        "-o", "--output", metavar=metavar, required=required, callback=record_output, help=text
+    )
 
 
 def flag(name: str, text: str, *, parameter: str | None = None) -> Decorator:

@@ -2,46 +2,39 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 import time
-from typing import Any
+from functools import partial
 
 import click
 
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME
+from anthropo.errors import AnthropoError
+from anthropo.plain import say
 
+WORDS = "anthropo.words"  # key of the command line's words in a context's meta
 _CLOCK = 2.0  # s that a file system's clock may lag behind
 
 
-def recorded(command: click.Command) -> click.Command:
-    """The command, which writes ``OUTPUT.run.json`` when it has written an output."""
-    work = command.callback
-    if work is None or not any(param.name == "output" for param in command.params):
-        return command
-
-    @functools.wraps(work)
-    def callback(*args: Any, **options: Any) -> Any:
-        ctx, begun = click.get_current_context(), time.time()
-        parameters = dict(ctx.params)
-        try:
-            result = work(*args, **options)
-        except SystemExit as stop:
-            if stop.code in (0, None, EXIT_NONE, EXIT_SOME):
-                _record(parameters, begun)
-            raise
-        _record(parameters, begun)
-        return result
-
-    command.callback = callback
-    return command
+def record_output(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Of the option -o: have ``OUTPUT.run.json`` written when the command has written its output."""
+    if value:
+        ctx.call_on_close(partial(_record, ctx, value, time.time()))
+    return value
 
 
-def _record(parameters: dict[str, Any], begun: float) -> None:
-    output = parameters.get("output")
-    if not output or not os.path.exists(output) or os.path.getmtime(output) < begun - _CLOCK:
+def _record(ctx: click.Context, output: str, begun: float) -> None:
+    ending = sys.exc_info()[1]  # a command ends with SystemExit, or simply ends
+    if isinstance(ending, SystemExit):
+        ending = None if ending.code in (0, None, EXIT_NONE, EXIT_SOME) else ending
+    if ending is not None:
+        return
+    if not os.path.exists(output) or os.path.getmtime(output) < begun - _CLOCK:
         return
     from anthropo.workflows.manifest import record_run
 
-    record_run(sys.argv[1:], parameters, output)
+    try:
+        record_run(ctx.meta[WORDS], ctx.params, output)
+    except AnthropoError as error:  # the output itself is there
+        say(f"{error}", err=True)

@@ -8,16 +8,15 @@ from pathlib import Path
 
 from anthropo.batch.output import encode
 from anthropo.batch.patients import PatientRecord
-from anthropo.batch.records import MeasuredRecord, Record, Row
+from anthropo.batch.records import MeasuredRecord, Record, Row, number
 from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.measurement.compute import Measurement
 
 #: The columns, in order. `patient` stands in place of `photo` and `face` where people were pooled.
-COLUMNS = (
-    *("photo", "face", "measurement", "value", "lo", "hi", "unit"),
-    *("z", "z_lo", "z_hi", "reference", "grade", "status", "reason"),
-)
+_SCORE = ("z", "z_lo", "z_hi", "reference", "grade")
+_RESULT = ("measurement", "value", "lo", "hi", "unit", *_SCORE, "status", "reason")
+COLUMNS = ("photo", "face", *_RESULT)
 _SUFFIXES = (".csv", ".parquet")
 
 
@@ -31,19 +30,18 @@ def long_rows(records: Iterable[MeasuredRecord]) -> Iterator[Row]:
     for record in records:
         whose = _whose(record)
         if not record.ok:
-            yield {**whose, **dict.fromkeys(COLUMNS[2:]), "status": "failed", "reason": record.reason}
+            yield {**whose, **dict.fromkeys(_RESULT), "status": "failed", "reason": record.reason}
         for name, result in record.results.items():
             values = [value for value in (result.measured, result.in_mm) if value]
             for value in values:
                 scores = [z for z in result.scores if (z.unit or values[0].unit) == value.unit]
                 for z in scores or (None,):
-                    score = (z.z, z.z_lo, z.z_hi, z.reference, z.grade) if z else (None,) * 5
                     yield {
                         **whose,
                         "measurement": name,
-                        **{key: _number(getattr(value, key)) for key in ("value", "lo", "hi")},
+                        **{key: number(getattr(value, key)) for key in ("value", "lo", "hi")},
                         "unit": value.unit,
-                        **dict(zip(COLUMNS[7:12], map(_number, score), strict=True)),
+                        **{key: number(getattr(z, key, None)) for key in _SCORE},
                         "status": _status(value),
                         "reason": value.reason or (z.reason if z else ""),
                     }
@@ -59,10 +57,6 @@ def _whose(record: MeasuredRecord) -> Row:
 
 def _status(value: Measurement) -> str:
     return "ok" if math.isfinite(value.value) else "void"
-
-
-def _number(value: object) -> object:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def long_path(name: str) -> Path:

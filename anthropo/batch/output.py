@@ -208,7 +208,6 @@ def decode(path: Path, suffix: str, what: str = "photos") -> list[Row]:
     """
     if suffix == ".json":
         rows: list[Row] = json.loads(read_text(path, most=MOST), parse_constant=_no_number)[what]
-        encode(rows, suffix, what)  # what could not be written again is found now rather than at the end
         return rows
     if suffix == ".csv":
         (_, header), *lines = read_rows(path, "status") or [(1, [])]
@@ -253,6 +252,8 @@ def earlier_rows(path: Path, what: str, keys: Sequence[str]) -> list[Row]:
         return []
     try:
         rows = decode(path, suffix, what)
+        if suffix == ".json":  # what could not be written again is found now rather than at the end
+            encode(rows, suffix, what)
         if suffix == ".csv" and not rows:  # a header alone, perhaps of a table that is not anthropo's
             header = next(iter(read_rows(path)), (1, list(keys)))[1]
             _ = [header.index(key) for key in keys]

@@ -83,7 +83,7 @@ class FacePlace:
             height=face.size[1],
             box=[round(v, 2) for v in face.box],
             landmarks=[[round(x, 3), round(y, 3)] for x, y in face.landmarks.tolist()],
-            landmark_sd=[[_number(round(v, 4)) for v in point] for point in face.landmark_sd.tolist()],
+            landmark_sd=[[number(round(v, 4)) for v in point] for point in face.landmark_sd.tolist()],
             anatomy={code: [round(v, 3) for v in at.tolist()] for code, at in face.anatomy.items()},
             pose={axis: round(getattr(face, axis), 4) for axis in ("yaw", "pitch", "roll")},
             gate=tuple(
@@ -197,7 +197,7 @@ class MeasuredRecord:
             value = result.measured
             row |= _bounds(name, value.value, value.lo, value.hi)
             if isinstance(value, Pooled):
-                row.update({f"{name}_{key}": _number(getattr(value, key)) for key in _POOLED})
+                row.update({f"{name}_{key}": number(getattr(value, key)) for key in _POOLED})
             if result.in_mm:
                 row |= _bounds(f"{name}_mm", result.in_mm.value, result.in_mm.lo, result.in_mm.hi)
             for z in result.scores:
@@ -278,7 +278,7 @@ class Record(MeasuredRecord):
             **(self.face.to_json() if self.face else dict.fromkeys(_FACE)),
             "scale": scale and {key: getattr(scale, key) for key in _SCALE},
             "measurements": self.measurements_json(),
-            "texture": None if texture is None else {name: _number(v) for name, v in texture.items()},
+            "texture": None if texture is None else {name: number(v) for name, v in texture.items()},
             "disagreements": list(self.disagreements),
             "notes": list(self.notes),
             "remark": self.remark,
@@ -328,12 +328,12 @@ class Record(MeasuredRecord):
             row["video_measured"], row["video_remarks"] = video.measured, "; ".join(video.remarks)
         row.update(self.measurement_columns())
         row["remark"] = self.remark
-        row.update({name: _number(value) for name, value in (self.texture or {}).items()})
+        row.update({name: number(value) for name, value in (self.texture or {}).items()})
         row.update({f"diagnostics_{f.name}": getattr(self.diagnostics, f.name) for f in fields(Diagnostics)})
         return row
 
 
-def _number(value: Any) -> Any:
+def number(value: Any) -> Any:
     """JSON has no NaN."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
@@ -343,18 +343,18 @@ def _nan(value: Any) -> Any:
 
 
 def _bounds(column: str, value: float, lo: float, hi: float) -> Row:
-    return {column: _number(value), f"{column}_lo": _number(lo), f"{column}_hi": _number(hi)}
+    return {column: number(value), f"{column}_lo": number(lo), f"{column}_hi": number(hi)}
 
 
 def _value_json(value: Measurement) -> Json:
     keys = (*_BOUNDS, *_POOLED) if isinstance(value, Pooled) else _BOUNDS
-    return {**{key: _number(getattr(value, key)) for key in keys}, "unit": value.unit}
+    return {**{key: number(getattr(value, key)) for key in keys}, "unit": value.unit}
 
 
 def _result_json(result: Result) -> Json:
     value = result.measured
     scores = [
-        {**{key: _number(getattr(z, name)) for key, name in _SCORE.items()}, "unit": z.unit}
+        {**{key: number(getattr(z, name)) for key, name in _SCORE.items()}, "unit": z.unit}
         for z in result.scores
     ]
     json = {**_value_json(value), "reason": value.reason, "corrected": value.corrected, "z": scores}

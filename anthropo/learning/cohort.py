@@ -7,7 +7,6 @@ import hmac
 import math
 import os
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from typing import Literal, TypeVar
 from anthropo.batch.inputs import collect, read_photo_table
 from anthropo.errors import InputError
 from anthropo.reference.tables import parse_age, parse_sex
-from anthropo.tables import SUFFIXES_FOREIGN, given, is_table, missing
+from anthropo.tables import SUFFIXES_FOREIGN, composed, given, is_table, missing
 
 Level = Literal["error", "warning", "note"]
 Kind = Literal["age", "sex", "number", "category"]
@@ -181,7 +180,7 @@ def read_cohort_folder(path: Path) -> Cohort:
     for item in collect([str(path)]):
         label, *rest = Path(item.path).relative_to(path).parts
         if rest:
-            cases.append(Case(item.path, _composed(label), os.path.realpath(item.path)))
+            cases.append(Case(item.path, composed(label).strip(), os.path.realpath(item.path)))
         else:
             loose += 1
     if not cases:
@@ -192,7 +191,7 @@ def read_cohort_folder(path: Path) -> Cohort:
     findings = [_no_patients(f"{path}: a folder names no patients")]
     folders = sorted(p.name for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
     labels = {case.label for case in cases}
-    if empty := [name for name in folders if _composed(name) not in labels]:
+    if empty := [name for name in folders if composed(name).strip() not in labels]:
         text = f"{path}: no photographs in {some(empty)}; no label is made of it."
         findings.append(Finding("warning", "label", text))
     if loose:
@@ -206,11 +205,6 @@ def read_cohort_folder(path: Path) -> Cohort:
 
 def _rows(numbers: Sequence[int]) -> str:
     return f"row{'s' if len(numbers) > 1 else ''} {some(str(n) for n in numbers)}"
-
-
-def _composed(label: str) -> str:
-    """One spelling of accented letters, which file systems and spreadsheets write in two ways."""
-    return unicodedata.normalize("NFC", label).strip()
 
 
 def _joined(cell: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import platform
@@ -29,7 +30,11 @@ SUFFIX = ".run.json"
 _LIBRARIES = ("numpy", "scipy", "PIL", "pandas", "sklearn", "xgboost", "torch", "timm", "onnxruntime", "av")
 #: What changes the order of sums, and with it the last digits.
 _ENVIRONMENT = ("OPENBLAS_CORETYPE", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_WRITTEN = ("output", "overlay", "save_landmarks", "cache")  # parameters that name no input
+_WRITTEN = ("output", "overlay", "save_landmarks")  # parameters that name what is written
+_NO_INPUT = (*_WRITTEN, "cache")
+#: Largest relative difference of a number that another processor, or another version of a library, may make:
+#: float32 keeps seven digits, and the networks' sums over thousands of terms lose two of them.
+TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +109,6 @@ class Verification:
         )
 
 
-#: Largest relative difference of a number that another processor, or another version of a library, may make:
-#: float32 keeps seven digits, and the networks' sums over thousands of terms lose two of them.
-TOLERANCE = 1e-4
-
-
 def manifest_path(output: str | os.PathLike[str]) -> Path:
     """Where the manifest of an output lies."""
     path = Path(output)
@@ -141,13 +141,11 @@ def record_run(
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> import anthropo
-    >>> photo, table = anthropo.example_photo(), "person.csv"
-    >>> anthropo.measure_table(photo, jitter=2).to_csv(table, index=False)
-    >>> command = ["measure", photo, "-o", table, "--jitter", "2"]
-    >>> made = anthropo.record_run(command, {"photos": photo, "output": table}, table)
-    >>> made.output, list(made.inputs) == [photo]
-    ('person.csv', True)
+    >>> _ = Path("figures.csv").write_text("photo,status\\n")
+    >>> anthropo.record_run(["measure", "p.jpg", "-o", "figures.csv"], {}, "figures.csv").folder
+    '.'
     """
     path = Path(output)
     anonymous = bool(parameters.get("anonymous"))
@@ -225,18 +223,30 @@ def verify(path: str | os.PathLike[str]) -> Verification:
         changed.append(f"the folder it ran in, {folder}, is gone")
     else:
         changed += _changed("input", made.inputs, _inputs(made.settings, folder))
+    now = {name: _versions(made.versions).get(name, "") for name in made.versions} | _processor()
+    then = made.versions | made.processor
     elsewhere = [
-        f"{name}: {was or 'not set'} then, {now or 'not set'} now"
-        for then, here in ((made.versions, _versions(made.versions)), (made.processor, _processor()))
-        for name in {**then, **here}
-        if (was := then.get(name, "")) != (now := here.get(name, ""))
+        f"{name}: {then.get(name) or 'not set'} then, {now.get(name) or 'not set'} now"
+        for name in {**then, **now}
+        if then.get(name) != now.get(name)
     ]
     if changed:
         return Verification(changed=tuple(changed), elsewhere=tuple(elsewhere))
     with tempfile.TemporaryDirectory() as temporary:
-        again = Path(temporary) / made.output
-        _run([str(again) if word == made.settings.get("output") else word for word in made.command], folder)
+        again = Path(temporary) / "again" / made.output
+        again.parent.mkdir()
+        _run(_elsewhere(made, again, Path(temporary)), folder)
         return Verification(elsewhere=tuple(elsewhere), differences=tuple(differences(output, again)))
+
+
+def _elsewhere(made: RunManifest, output: Path, temporary: Path) -> list[str]:
+    """The command with everything that it writes in other places: the last of repeated options counts."""
+    given = {name: Path(str(made.settings[name])).name for name in _WRITTEN if made.settings.get(name)}
+    places = {name: temporary / last for name, last in given.items()} | {"output": output}
+    more = [word for name, place in places.items() for word in (f"--{name.replace('_', '-')}", str(place))]
+    words = list(made.command)
+    at = words.index("--") if "--" in words else len(words)
+    return [*words[:at], *more, *words[at:]]
 
 
 def _run(command: Sequence[str], folder: Path) -> None:
@@ -252,7 +262,7 @@ def _inputs(parameters: Mapping[str, Any], folder: Path | None = None) -> dict[s
     """The hashes of the files that parameters name, and of the photos in tables and folders."""
     found: dict[str, str] = {}
     for name, value in parameters.items():
-        for word in () if name in _WRITTEN else _words(value):
+        for word in () if name in _NO_INPUT else _words(value):
             path = (folder or Path()) / word
             if path.is_file():
                 found[word] = file_sha256(path)
@@ -299,14 +309,12 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
 
 
-def _versions(names: Iterable[str] = _LIBRARIES) -> dict[str, str]:
-    """Versions of what has been imported, or of these libraries."""
+def _versions(wanted: Iterable[str] = ()) -> dict[str, str]:
+    """Versions of the libraries that have been imported, and of those that are wanted."""
     found = {"anthropo": __version__, "python": platform.python_version()}
-    for name in names:
-        module = sys.modules.get(name)
-        if module is None and names is not _LIBRARIES and name not in found:
-            module = __import__(name)
-        if module is not None and name not in found:
+    for name in _LIBRARIES:
+        module = importlib.import_module(name) if name in wanted else sys.modules.get(name)
+        if module is not None:
             found[name] = str(getattr(module, "__version__", ""))
     return found
 

@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 from skimage import data
 
 import anthropo
+from anthropo.cli import cli
 from anthropo.errors import InputError
 from anthropo.files import file_sha256
 from anthropo.workflows.manifest import TOLERANCE, Verification, manifest_path, read_manifest
@@ -135,3 +137,51 @@ def test_tables_models_and_folders_are_compared_by_content(tmp_path: Path) -> No
     assert all(one.size == pytest.approx(1e-9, rel=1e-3) for one in found)
     (now / "d.bin").write_bytes(b"1")
     assert os.path.basename(list(differences(before, now))[-1].file) == "d.bin"
+
+
+@pytest.mark.parametrize("spelt", ["-oq.csv", "--output=q.csv"])
+def test_nothing_is_overwritten_however_the_output_was_named(cohort: Path, spelt: str) -> None:
+    others = ("--overlay", "drawn", "--save-landmarks", "points")
+    made = run(cohort, "measure", "t.csv", spelt, "--jitter", "2", "--no-fine", *others)
+    assert made.returncode == 0, made.stderr
+    files = {path: path.read_bytes() for path in cohort.rglob("*") if path.is_file()}
+    dates = {path: path.stat().st_mtime_ns for path in files}
+    assert anthropo.verify(cohort / "q.csv.run.json").same
+    assert {path: path.read_bytes() for path in cohort.rglob("*") if path.is_file()} == files
+    assert {path: path.stat().st_mtime_ns for path in files} == dates
+
+
+def test_one_process_records_each_run_with_its_own_words(
+    cohort: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(cohort)
+    recorded = []
+    monkeypatch.setattr(
+        "anthropo.workflows.manifest.record_run", lambda words, parameters, output: recorded.append(words)
+    )
+    for name in ("x.csv", "y.csv"):
+        words = ["measure", "a.png", "-o", name, "--jitter", "2", "--no-fine"]
+        assert CliRunner().invoke(cli, words).exit_code == 0
+        assert recorded.pop() == tuple(words)
+        assert recorded == []
+    assert CliRunner().invoke(cli, ["measure", "gone.png", "-o", "z/z.csv"]).exit_code == 2
+    assert recorded == []
+
+
+def test_a_manifest_that_cannot_be_written_leaves_the_output(cohort: Path) -> None:
+    (cohort / "x.csv.run.json").mkdir()
+    done = run(cohort, "measure", "a.png", "-o", "x.csv", "--jitter", "2", "--no-fine")
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1].startswith("x.csv.run.json: cannot be written (")
+    assert (cohort / "x.csv").stat().st_size > 1000
+
+
+def test_only_known_libraries_are_imported_for_their_versions(cohort: Path) -> None:
+    path = cohort / "r.csv.run.json"
+    document = json.loads(path.read_text())
+    (cohort / "trap.py").write_text("raise SystemExit('imported')")
+    document["versions"]["trap"] = "1"
+    path.write_text(json.dumps(document))
+    assert [text for text in anthropo.verify(path).elsewhere if "trap" in text] == [
+        "trap: 1 then, not set now"
+    ]
