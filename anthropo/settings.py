@@ -38,7 +38,7 @@ class Settings:
         Larger photos are refused. Decoding a photo may take 2 GiB of memory, and more in proportion with a
         limit above 200.
     deadline : float or None
-        Seconds of computing that decoding a photo, or a frame of a video, may take.
+        Seconds of computing that decoding a photo may take.
     fine : bool
         Look at the landmarks a second time, in high-resolution patches.
     force : bool

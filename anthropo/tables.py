@@ -7,7 +7,6 @@ import datetime
 import io
 import os
 import unicodedata
-import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -129,6 +128,8 @@ def _fault(error: csv.Error) -> str:
 
 
 def _workbook(path: Path) -> Iterator[list[str]]:
+    from anthropo.quiet import hushed
+
     try:
         import openpyxl
     except ImportError:
@@ -146,8 +147,7 @@ def _workbook(path: Path) -> Iterator[list[str]]:
             size = sum(member.file_size for member in archive.infolist())
         if size > _LARGEST_WORKBOOK:
             raise InputError(f"{path}: too large for a table ({size / 1e6:.0f} MB unpacked). Save it as CSV.")
-        with warnings.catch_warnings():  # of styles and extensions that matter to nobody here
-            warnings.simplefilter("ignore")
+        with hushed():  # of styles and extensions that matter to nobody here
             book = openpyxl.load_workbook(content, read_only=True, data_only=True)
             rows = [[_words(cell) for cell in row] for row in book.worksheets[0].iter_rows(values_only=True)]
             book.close()

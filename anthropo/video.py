@@ -18,8 +18,8 @@ import numpy as np
 from PIL import Image
 
 from anthropo.decoding.colour import SRGB, Colours, of_code_points
-from anthropo.decoding.limits import MAX_MEGAPIXELS
-from anthropo.errors import AnthropoError, PhotoError, parameter
+from anthropo.decoding.limits import MAX_MEGAPIXELS, ExcessError, Limits
+from anthropo.errors import AnthropoError, PhotoError
 from anthropo.files import open_regular
 from anthropo.photo import Photo, opening
 
@@ -152,13 +152,11 @@ def open_video(path: str | os.PathLike[str], *, max_megapixels: float | None = M
     with _opened(where) as container, _foreign(where):
         track = _main_track(container, where)
         stream = track.stream
-        width, height = round(stream.width * _aspect(stream)), stream.height
-        if max_megapixels is not None and width * height > max_megapixels * 1e6:
-            raise PhotoError(
-                f"{where}: {width} × {height} pixels are {width * height / 1e6:.0f} MP, more than the limit "
-                f"of {max_megapixels:g} MP. Reduce the video, or raise the limit with "
-                f"{parameter('max_megapixels')}."
-            )
+        limits = Limits(max_megapixels, None)
+        try:
+            limits.check_pixels(round(stream.width * _aspect(stream)), stream.height)
+        except ExcessError as error:
+            raise error.refusal(where, limits, "video") from None
         unit = float(stream.time_base or 0)
         promised = math.nan
         if stream.duration:
@@ -210,7 +208,7 @@ def _opened(path: str) -> Iterator[InputContainer]:
     with opening(path, "a video"):
         file = open_regular(path, most=None)
     with file:
-        if not os.path.getsize(path):
+        if not os.fstat(file.fileno()).st_size:
             raise PhotoError(f"{path}: the file is empty (0 bytes).")
         try:
             # a file object, and no protocols: nothing else is opened, whatever the file says
@@ -227,7 +225,7 @@ def _opened(path: str) -> Iterator[InputContainer]:
             yield container
 
 
-_HEAD = 4 + 2 * 192
+_HEAD = 4 + 2 * 192 + 1  # bytes: up to the third packet, also where packets have 192
 
 
 def _is_transport_stream(head: bytes) -> bool:

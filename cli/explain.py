@@ -10,6 +10,7 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, in_one_sentence, place_to_write, progress
+from anthropo.plain import say
 from anthropo.workflows.cohort import PhotoReading
 from anthropo.workflows.explain import ExplainRequest, UnusableError, explain
 from anthropo.workflows.model import load_model
@@ -85,16 +86,14 @@ def command(
             case = explain(load_model(model), photos, drawn, reading=reading, progress=progress)
         except UnusableError as error:
             for reason in error.reasons:
-                click.echo(reason, err=True)
+                say(reason, err=True)
             sys.exit(EXIT_NONE)
         for note in case.notes:
-            click.echo(note, err=True)
+            say(note, err=True)
         if disclosure.matches and not case.matches:
-            click.echo(
-                f"--matches: {model} has no matched labels, whose nearest patients are compared.", err=True
-            )
+            say(f"--matches: {model} has no matched labels, whose nearest patients are compared.", err=True)
         if path is None:
             print_explanation(case, top)
         else:
             write_explanation(path, case, disclosure)
-            click.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB", err=True)
+            say(f"{path}: {path.stat().st_size / 1e6:.2f} MB", err=True)

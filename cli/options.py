@@ -187,7 +187,7 @@ limits_options: Decorator = all_of(
         "proportion with a limit above 200."),
     click.option(
         "--deadline", type=click.FloatRange(min=0, min_open=True), default=DEADLINE, metavar="SECONDS",
-        help="Give up a photograph, or a frame of a video, whose decoding takes longer (computing time)."),
+        help="Give up a photograph whose decoding takes longer (computing time)."),
 )
 encoder_weights_option: Decorator = click.option(
     "--encoder-weights", metavar="FILE",

@@ -16,6 +16,7 @@ import pytest
 from av.stream import Disposition
 from conftest import Invoke, Pixels
 
+from anthropo import video
 from anthropo.errors import PhotoError
 from anthropo.measurement.colour import COLOUR
 from anthropo.video import open_video
@@ -289,3 +290,13 @@ def test_frames_larger_than_the_container_says(tmp_path: Path) -> None:
     path.write_bytes(data.replace(width, b"\xb0\x82\x00\x40").replace(height, b"\xba\x82\x00\x40"))
     with pytest.raises(PhotoError, match=r"MP, more than the limit"):
         list(open_video(path, max_megapixels=0.1).photos())
+
+
+@pytest.mark.parametrize(("first", "size"), [(0, 188), (4, 192)])
+def test_transport_streams_are_known_by_three_packets(first: int, size: int) -> None:
+    """Blu-ray and camcorders put four bytes before each packet."""
+    packets = bytearray(4 * 192)
+    packets[first::size] = b"G" * len(packets[first::size])
+    assert video._is_transport_stream(bytes(packets[: video._HEAD]))
+    packets[first + size] = 0
+    assert not video._is_transport_stream(bytes(packets[: video._HEAD]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -14,7 +13,7 @@ from anthropo.batch.inputs import Item
 from anthropo.batch.records import FacePlace, Record, VideoSummary
 from anthropo.batch.scores import diagnostics_of, person_of, scores_of
 from anthropo.errors import AnthropoError, FaceError, InputError, parameter
-from anthropo.face.landmarker import Face
+from anthropo.face.landmarker import NO_FACE, Face
 from anthropo.files import file_sha256
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.pooling import pool
@@ -68,11 +67,11 @@ def run(
 
     from anthropo.threads import leave
 
-    pool = ThreadPoolExecutor(jobs)
+    executor = ThreadPoolExecutor(jobs)
     pending: set[Future[list[Record]]] = set()
 
     def begin(count: int) -> set[Future[list[Record]]]:
-        return {pool.submit(measure_item, item, settings, on_face) for item in islice(once, count)}
+        return {executor.submit(measure_item, item, settings, on_face) for item in islice(once, count)}
 
     try:
         pending = begin(2 * jobs)
@@ -82,7 +81,7 @@ def run(
                 pending |= begin(1)
                 yield future.result()
     finally:
-        leave(pool, pending)
+        leave(executor, pending)
 
 
 def measure_item(item: Item, settings: Settings, on_face: OnFace | None = None) -> list[Record]:
@@ -202,8 +201,8 @@ def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Re
         raise InputError(f"{item.path}: {all_faces} is for photographs. Of a video, measure {largest}.")
     if settings.corrections and not settings.corrections.folder:
         raise InputError(f"{item.path}: {parameter('landmarks')} are those of a photograph, not of a video.")
-    digest = file_sha256(item.path) if os.path.isfile(item.path) else ""
     video = open_video(item.path, max_megapixels=settings.max_megapixels)
+    digest = file_sha256(item.path)
     of_frames = replace(settings, corrections=None)
     values: list[Sequence[Measurement]] = []
     failed: list[FaceError] = []
@@ -223,7 +222,7 @@ def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Re
     if best is None:
         if not failed:
             raise unreadable(item.path)
-        others = [error for error in failed if ": no face found." not in str(error)]
+        others = [error for error in failed if NO_FACE not in str(error)]
         if others:
             raise others[0]
         raise FaceError(

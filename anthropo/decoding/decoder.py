@@ -192,7 +192,7 @@ def _elsewhere(
         full, turned = tuple(answer["full"]), answer["orientation"]
         return Decoded(pixels, size, full, turned, answer["seconds"], answer["remark"])
 
-    return guarded(work, where, kind, lambda: key_of(digest()), limits)
+    return guarded(work, where, kind, key_of(digest()), limits)
 
 
 def _received(one: Worker, size: tuple[int, int], orientation: int, limits: Limits) -> Pixels:

@@ -13,16 +13,14 @@ from anthropo.decoding.worker import Message
 from anthropo.errors import PhotoError, parameter
 
 T = TypeVar("T")
-VIDEO = "video"
 
 
-def guarded(work: Callable[[Worker], T], where: str, kind: str, key: Callable[[], str], limits: Limits) -> T:
+def guarded(work: Callable[[Worker], T], where: str, kind: str, key: str, limits: Limits) -> T:
     """What `work` makes of a file of this kind, with a decoder's process of its own.
 
     The file is remembered by its `key` if it ends the process. A PhotoError says so, now and in later runs.
     """
-    remembered = key()
-    death = recall(remembered)
+    death = recall(key)
     if death and not death.again(limits.deadline):
         raise _refusal(where, kind, death, "not tried, since decoding this", " before")
     for _ in range(2):
@@ -35,21 +33,21 @@ def guarded(work: Callable[[Worker], T], where: str, kind: str, key: Callable[[]
                 break
     death = Death(ended.how, limits.deadline if ended.late else None)
     if not ended.of_memory:
-        remember(remembered, death)
+        remember(key, death)
     raise _refusal(where, kind, death, "decoding this")
 
 
-def checked(answer: Message, where: str, limits: Limits, what: str = "photo") -> Message:
+def checked(answer: Message, where: str, limits: Limits) -> Message:
     """The answer of a decoder's process; a PhotoError where it is a refusal."""
     if "refused" in answer:
         raise PhotoError(answer["refused"])
     if "excess" in answer:
-        raise ExcessError(*answer["excess"]).refusal(where, limits, what)
+        raise ExcessError(*answer["excess"]).refusal(where, limits)
     return answer
 
 
 def _refusal(where: str, kind: str, death: Death, begin: str, end: str = "") -> PhotoError:
-    how, fix = death.how, "Export the video again" if kind == VIDEO else "Export the photo as JPEG"
+    how, fix = death.how, "Export the photo as JPEG"
     if death.deadline is not None:
         how = f"took more than {death.deadline:g} s"
         fix += f", or allow more time with {parameter('deadline', math.ceil(4 * death.deadline))}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from anthropo.decoding.colour import PRIMARIES
 from anthropo.decoding.icc import Pair, rgb_to_xyz
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ _WHITE = 203.0  # cd/m² of what is white paper in such a picture (ITU-R BT.2408
 _PEAK = 1000.0  # cd/m² of the screen that HLG is meant for
 _SYSTEM_GAMMA = 1.2  # of that screen
 _KNEE = 0.8  # of white: colours up to here stay as they are
-_SRGB = (((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)), (0.3127, 0.3290))
 _ENCODED = 4096  # steps of linear light for which sRGB values are tabulated
 _STRIP = 1 << 18  # pixels at once
 
@@ -44,7 +44,7 @@ def _strip(pq: bool, space: Space, stored: NDArray[np.uint8]) -> NDArray[np.uint
     if not pq:
         luminance = light @ rgb_to_xyz(*space)[1].astype(np.float32)
         light *= luminance[..., None] ** (_SYSTEM_GAMMA - 1) * np.float32(_PEAK / _WHITE)
-    matrix = np.linalg.solve(rgb_to_xyz(*_SRGB), rgb_to_xyz(*space)).astype(np.float32)
+    matrix = np.linalg.solve(rgb_to_xyz(*PRIMARIES[1]), rgb_to_xyz(*space)).astype(np.float32)
     light = np.maximum(light @ matrix.T, 0)
     strongest = light.max(axis=-1, keepdims=True)
     over = np.maximum(strongest - _KNEE, 0)

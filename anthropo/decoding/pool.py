@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from anthropo.decoding.limits import Limits
-from anthropo.decoding.worker import OUT_OF_MEMORY, Message, fill, receive, send, write
+from anthropo.decoding.worker import ENDLESS, OUT_OF_MEMORY, Message, fill, receive, send, write
 from anthropo.errors import PhotoError
 
 #: What a decoder's process runs; it finds the same packages as this one, without looking for them.
@@ -23,7 +23,6 @@ PROGRAM = "from anthropo.decoding.worker import serve; serve(lifeline)"
 
 _COUNTS_TIME = os.name == "posix"  # the system limits computing time; elsewhere the time on the clock counts
 _PATIENCE = 10  # times the deadline, after which a process that neither computes nor answers is ended
-_LONGEST = 1e6  # seconds
 _OF_ITSELF = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS")
 
 
@@ -122,7 +121,7 @@ class Worker:
     def _watched(self, limits: Limits) -> Iterator[None]:
         """End the process if it takes far too long by the clock: its own limit counts what it computes."""
         seconds = limits.deadline
-        if seconds is None or seconds >= _LONGEST:
+        if seconds is None or seconds >= ENDLESS:
             yield
             return
         timer = threading.Timer(seconds * (_PATIENCE if _COUNTS_TIME else 1), self._kill_late)

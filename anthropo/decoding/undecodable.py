@@ -36,9 +36,9 @@ class Death:
 _here: dict[str, Death] = {}  # those of this process, also where the cache cannot be written
 
 
-def key_of(*parts: object) -> str:
-    """What a file is remembered by, such as its hash."""
-    return hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()[:40]
+def key_of(digest: str) -> str:
+    """What a file of this hash is remembered by, which does not tell the hash."""
+    return hashlib.sha256(digest.encode()).hexdigest()[:40]
 
 
 def remember(key: str, death: Death) -> None:

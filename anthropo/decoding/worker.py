@@ -23,10 +23,9 @@ except ImportError:  # Windows
 
 #: Exit status of a process whose memory did not suffice.
 OUT_OF_MEMORY = 77
-_SPACE = (
-    1 << 29
-)  # bytes of addresses beyond the memory that is really used, such as for the decoder's threads
-_ENDLESS = 1e6  # seconds, from which on a deadline is none
+# bytes of addresses beyond the memory that is really used, such as for the decoder's threads
+_SPACE = 1 << 29
+ENDLESS = 1e6  # seconds, from which on a deadline is none
 
 Message = dict[str, Any]
 
@@ -117,7 +116,7 @@ def restrict(limits: Limits) -> float:
     """Limit this process's time and memory from now on; how long it has computed so far, seconds."""
     now = time.process_time()
     if resource is not None:
-        if limits.deadline is not None and limits.deadline < _ENDLESS:
+        if limits.deadline is not None and limits.deadline < ENDLESS:
             _limit(resource.RLIMIT_CPU, int(now + limits.deadline) + 1)
         else:
             _limit(resource.RLIMIT_CPU, resource.RLIM_INFINITY)

@@ -53,6 +53,8 @@ _SCALE_SD = 0.04
 _STEADY = 2  # evaluations of each side that tell a face from other things
 _CUT = 5  # eye, brow, nose and mouth points that may lie beyond the photo's border
 _CONTRAST = 160  # grey levels: dark and flat faces are stretched to this range first
+#: What the reason says after the photo's name where there is no face; kept reasons are recognised by it.
+NO_FACE = ": no face found."
 DEFAULT_JITTER = 16
 
 
@@ -245,7 +247,7 @@ def _turned(photo: Photo, quarters: tuple[int, ...], sizes: tuple[int, ...], sco
 
 def _no_face(photo: Photo) -> FaceError:
     return FaceError(
-        f"{photo.source}: no face found. Use a frontal photo in which the whole face is visible, "
+        f"{photo.source}{NO_FACE} Use a frontal photo in which the whole face is visible, "
         "upright and well lit."
     )
 

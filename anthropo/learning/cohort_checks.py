@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from anthropo.errors import InputError, parameter
+from anthropo.face.landmarker import NO_FACE
 from anthropo.learning.cohort import Case, Cohort, Finding, kind_of, some, typed
 from anthropo.learning.duplicates import duplicate_findings, find_duplicates
 from anthropo.reference.tables import parse_sex
@@ -35,7 +36,7 @@ def validate(cohort: Cohort, features: Features, *, allow_duplicates: bool = Fal
         total = len({case.photo for case in cohort.cases})
         text = f"{cohort.source}: {len(unusable)} of {total} photos cannot be used and are left out."
         findings.append(Finding("warning" if rest else "error", "photo", text))
-        faceless = sum(": no face found." in reason for _, reason in features.left_out)
+        faceless = sum(NO_FACE in reason for _, reason in features.left_out)
         if 2 * faceless > total:
             without = parameter("no_face", True)
             text = (

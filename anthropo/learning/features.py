@@ -66,12 +66,15 @@ class Features:
         return len(self.photos)
 
     @property
+    def gate_failed(self) -> list[list[str]]:
+        """Names of the checks of the photo gate that each photo failed; empty where there are no faces."""
+        rows = () if self.gate is None else self.gate.tolist()
+        return [[name for name, failed in zip(CHECKS, row, strict=True) if failed] for row in rows]
+
+    @property
     def gate_summary(self) -> GateSummary:
         """How many photos failed which check of the photo gate; of no photo where there are no faces."""
-        rows = () if self.gate is None else self.gate.tolist()
-        return GateSummary.of(
-            [name for name, failed in zip(CHECKS, row, strict=True) if failed] for row in rows
-        )
+        return GateSummary.of(self.gate_failed)
 
 
 @lru_cache(maxsize=1)

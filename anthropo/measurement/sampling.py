@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from anthropo.decoding.icc import srgb_to_linear
 from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.photo import Photo
 
@@ -38,9 +39,7 @@ LEAST = 75.0
 _FACE_PIXELS = 96.0
 _CLIPPED = 0.2  # share of clipped samples that makes a region unusable
 _TRUE_SPREAD = 2.0  # true error of a landmark to its spread over jittered boxes (measured on annotated faces)
-# IEC 61966-2-1: levels to linear light
-_LEVELS = np.arange(256) / 255
-_LINEAR = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4).astype(np.float32)
+_LINEAR = np.array([srgb_to_linear(level / 255) for level in range(256)], np.float32)
 
 
 def _along(points: Sequence[int], t: Floats) -> Floats:

@@ -166,11 +166,6 @@ def _seed(*what: Any) -> int:
     return int.from_bytes(digest[:7], "little")
 
 
-def _mixed(parameters: Parameters, device: torch.device) -> bool:
-    """Whether half precision is used: only a GPU is faster with it."""
-    return parameters.precision == "mixed" and device.type == "cuda"
-
-
 class _Trainer:
     """Trains the module of one view."""
 
@@ -187,7 +182,9 @@ class _Trainer:
         self.parameters = material.recipe.parameters
         self.checkpoints, self.device, self.report = checkpoints, device, report
         self.stages = _stages(self.parameters, material.identity is not None)
-        self.mixed = _mixed(self.parameters, device)
+        self.mixed = (
+            self.parameters.precision == "mixed" and device.type == "cuda"
+        )  # only a GPU is faster with it
 
     def run(self) -> State:
         """From the checkpoint, or the beginning, to the end."""

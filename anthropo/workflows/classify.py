@@ -13,10 +13,11 @@ from anthropo.batch.inputs import Item, collect
 from anthropo.batch.patients import one_person
 from anthropo.errors import FaceError, ModelError, PhotoError
 from anthropo.face.gate import CHECKS
-from anthropo.face.landmarker import read_faces
 from anthropo.learning.cohort import Case, Cohort, Kind, some
 from anthropo.learning.features import Features, subset
+from anthropo.observation import observe
 from anthropo.plain import column_name
+from anthropo.settings import Settings
 from anthropo.workflows.cohort import PhotoReading, read_features, settings_for
 from anthropo.workflows.progress import Progress, silent
 
@@ -189,7 +190,7 @@ def classify(
         trained=trained,
         answers=tuple(sorted(answers, key=lambda answer: place[answer.photos[0]])),
         n_photos=len(cases),
-        notes=(*_notes(trained, features, people.cohort), *_faces(features if settings.no_face else None)),
+        notes=(*_notes(trained, features, people.cohort), *_faces(features, settings)),
         seconds=seconds,
     )
 
@@ -243,22 +244,20 @@ def _fit(trained: Trained, features: Features) -> Features:
 
     if features.gate is None:
         return features
-    failed = [
-        [name for name, fails in zip(CHECKS, row, strict=True) if fails] for row in features.gate.tolist()
-    ]
-    reasons = [unfit(trained, names) for names in failed]
+    reasons = [unfit(trained, failed) for failed in features.gate_failed]
     photos = features.photos.tolist()
     left_out = [(photo, f"{photo}: {why}") for photo, why in zip(photos, reasons, strict=True) if why]
     fit = subset(features, [not why for why in reasons])
     return replace(fit, left_out=(*features.left_out, *left_out))
 
 
-def _faces(features: Features | None) -> Iterable[str]:
+def _faces(features: Features, settings: Settings) -> Iterable[str]:
     """A note where a model of pictures without a face is given portraits; only some are looked at."""
     portraits = []
-    for photo in [] if features is None else features.photos.tolist()[:_LOOKED_AT]:
+    alike = replace(settings, no_face=False, face="largest", jitter=1, fine=False)
+    for photo in features.photos.tolist()[:_LOOKED_AT] if settings.no_face else ():
         try:
-            read_faces(photo, face="largest", jitter=1)
+            observe(photo, alike)
         except (FaceError, PhotoError):
             continue
         portraits.append(photo)
@@ -270,14 +269,15 @@ def _faces(features: Features | None) -> Iterable[str]:
 
 
 def _notes(trained: Trained, features: Features, cohort: Cohort) -> Iterable[str]:
-    if features.gate is not None and features.gate.any():
-        several = len(features) > 1
+    gate = features.gate_summary
+    if gate.failed:
+        several = gate.total > 1
         failed = ", ".join(
             f"{name.replace('_', ' ')}{f' {n}' if several else ''}"
-            for name, n in zip(CHECKS, features.gate.sum(0).tolist(), strict=True)
-            if n
+            for name in CHECKS
+            if (n := gate.by_check.get(name))
         )
-        who = f"{int(features.gate.any(1).sum())} of {len(features)} photos" if several else "the photo"
+        who = f"{gate.failed} of {gate.total} photos" if several else "the photo"
         yield (
             f"note: {who} failed the photo gate ({failed}): voided measurements count as missing. "
             "An explanation of the prediction gives details."

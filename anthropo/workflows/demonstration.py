@@ -41,7 +41,6 @@ class DemoPeople:
         The table of the people that a model is trained on.
     photo : Path
         Another person, of the last label.
-    labels : tuple of str
     reading : PhotoReading
         How the pictures are read.
     """
@@ -49,7 +48,6 @@ class DemoPeople:
     folder: Path
     cohort: Path
     photo: Path
-    labels: tuple[str, ...]
     reading: PhotoReading = field(default_factory=PhotoReading)
 
     @property
@@ -156,7 +154,6 @@ def make_people(
         folder=folder,
         cohort=cohort,
         photo=next(other.parent.glob("*.jpg")),
-        labels=tuple(labels),
         reading=PhotoReading(jobs=jobs, cache=str(folder / "cache")),
     )
 

@@ -45,6 +45,7 @@ class Model:
         patient: bool = False,
         reading: PhotoReading | None = None,
         encoder_weights: str | None = None,
+        force: bool = False,
         progress: Progress = silent,
     ) -> Classification:
         """Rank the labels for the person on each photo.
@@ -60,6 +61,8 @@ class Model:
             How photos are read; as in training when left out.
         encoder_weights : path, optional
             The encoder's weights, where they are not found without.
+        force : bool, default False
+            Answer on photos that the photo gate finds unfit as well.
         progress : Progress, default silent
             What shows how far it has come.
 
@@ -88,6 +91,7 @@ class Model:
             patient=patient,
             reading=reading,
             encoder_weights=encoder_weights,
+            force=force,
             progress=progress,
         )
 

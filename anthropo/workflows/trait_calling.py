@@ -217,6 +217,7 @@ def traits(
     landmarks: str | None = None,
     landmark_model: str | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
+    deadline: float = DEADLINE,
     frames: int = FRAMES,
 ) -> PersonTraits:
     """Call the HPO traits of one person.
@@ -241,7 +242,7 @@ def traits(
         Confidence of the interval of z that must lie beyond, or within, the limit as a whole.
     growth_reference : {"who", "cdc", "uk-who", "trisomy-21", "turner"}, default "who"
         Growth chart.
-    face, scale, landmarks, landmark_model, max_megapixels, frames
+    face, scale, landmarks, landmark_model, max_megapixels, deadline, frames
         As for `anthropo.measure_table`.
 
     Returns
@@ -283,6 +284,7 @@ def traits(
         landmarks=landmarks,
         landmark_model=landmark_model,
         max_megapixels=max_megapixels,
+        deadline=deadline,
         frames=frames,
     )
     task = prepare(photo, request)

@@ -127,7 +127,9 @@ def test_photos_that_fail_are_told_and_left_out(tmp_path: Path, cohort: Cohort, 
     assert (one["status"], one["photos_measured"], two["status"]) == ("ok", "1", "failed")
     assert two["reason"] == f"{tmp_path}/gone.png: no such file."
     assert two["intercanthal_width"] == ""
-    assert len([line for line in result.stderr.splitlines() if "gate" not in line and line[0] != " "]) == 2
+    said = [line for line in result.stderr.splitlines() if "gate" not in line and line[0] != " "]
+    assert len(said) == 2
+    assert len(result.stderr.splitlines()) == 5  # and three lines of the photo gate
 
 
 @pytest.mark.parametrize(

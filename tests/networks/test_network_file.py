@@ -161,6 +161,16 @@ def test_an_altered_file_is_one_sentence(tmp_path: Path, change: dict[str, Any])
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("outputs", [2.0, "3", None])
+def test_a_specification_of_another_type_is_one_sentence(tmp_path: Path, outputs: Any) -> None:
+    path = tmp_path / "net.anthropo"
+    network().save(path)
+    spec = dict(read_bundle(path).manifest["network"]["spec"])
+    assert spec.pop("outputs") == 3
+    with pytest.raises(ModelError, match="outputs"):
+        Network.load(altered(path, {"spec": spec if outputs is None else {**spec, "outputs": outputs}}))
+
+
 def test_missing_weights_and_labels_are_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "net.anthropo"
     network().save(path)

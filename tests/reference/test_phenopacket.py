@@ -19,7 +19,7 @@ from anthropo.measurement.compute import Measurement
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import Scale
 from anthropo.reference.growth import Growth, age_span, grow
-from anthropo.reference.hpo import hpo_terms
+from anthropo.reference.hpo import ancestors, hpo_terms
 from anthropo.reference.phenopacket import _UNITS, as_json, iso_age, phenopacket
 from anthropo.reference.tables import load_reference
 from anthropo.reference.traits import ABSENT, BORDERLINE, NOT_ASSESSED, PRESENT, Trait, call_traits
@@ -112,6 +112,16 @@ def test_features_are_what_is_present_or_absent_and_nothing_else(patient: Case) 
     for f in patient.packet.phenotypic_features:
         assert (f.type.id, ABSENT if f.excluded else PRESENT) in settled
     read = {f.type.id: f for f in patient.packet.phenotypic_features}
+    observed = set().union(*(ancestors(name) for name, f in read.items() if not f.excluded))
+    excluded = {name for name, f in read.items() if f.excluded}
+    sides: dict[str, set[str]] = {}
+    for trait in patient.traits:
+        sides.setdefault(trait.hpo_id, set()).add(trait.status)
+    for name, statuses in sides.items():  # each is said by its term, or by a related one
+        if PRESENT in statuses:
+            assert name in read or name in observed
+        elif statuses == {ABSENT}:
+            assert name in excluded or ancestors(name) & excluded
     wide = read["HP:0000637"]  # long palpebral fissure
     assert [m.label for m in wide.modifiers] == ["Right"]
     assert not wide.excluded
