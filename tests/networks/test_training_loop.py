@@ -289,7 +289,7 @@ def test_a_checkpoint_of_something_else_is_refused(table: Path, tmp_path: Path) 
 def test_a_checkpoint_holds_no_pickle(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path / "c", {"recipe": "x"})
     past = [Epoch(stage="training", epoch=1, loss=0.5, validation=None, metric=0.9)]
-    origin = Weights(name="net", digest="0", licence="none", commercial_use=False)
+    origin = Weights(name="net", digest="0" * 64, licence="none", commercial_use=False)
     state = State(stage=1, epoch=2, history=past, best=0.25, best_epoch=1, origin=origin)
     state.module = np.arange(3, dtype=np.float32)
     state.optimiser = {
