@@ -8,6 +8,7 @@ from anthropo.decoding.jpeg import read_frame
 from anthropo.errors import PhotoError
 
 JPEG, PNG, TIFF, BMP, WEBP, HEIC = "JPEG", "PNG", "TIFF", "BMP", "WebP", "HEIC"
+VIDEO = "video"
 
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 # where the bytes stand, which ones, and what they tell
@@ -64,6 +65,11 @@ def camera_raw(where: str, name: str) -> PhotoError:
         f"{where}: camera raw ({name}), which needs to be developed. Export the photo as JPEG or 8-bit TIFF "
         "with the camera's program or another raw converter."
     )
+
+
+def unreadable(where: str) -> PhotoError:
+    """The error of a video without a frame that can be decoded."""
+    return PhotoError(f"{where}: no frame of this video can be decoded. Copy or export it again.")
 
 
 def is_quick(data: bytes, kind: str, where: str) -> bool:
