@@ -37,8 +37,8 @@ class Settings:
         Larger photos are refused. Decoding a photo may take 2 GiB of memory, and more in proportion with a
         limit above 200.
     deadline : float or None
-        Seconds of computing that decoding a photo may take; a video four times as long to be looked through,
-        and as long again for every 16 frames.
+        Seconds of computing that decoding a photo may take; a video may take four times as long to be looked
+        through, and as long again for every 16 frames.
     fine : bool
         Look at the landmarks a second time, in high-resolution patches.
     force : bool

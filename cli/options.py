@@ -186,8 +186,8 @@ limits_options: Decorator = all_of(
         "proportion with a limit above 200."),
     click.option(
         "--deadline", type=click.FloatRange(min=0, min_open=True), default=DEADLINE, metavar="SECONDS",
-        help="Give up a photograph whose decoding takes longer (computing time). A video may take four times as "
-        "long to be looked through, and as long again for every 16 frames."),
+        help="Give up a photograph whose decoding takes longer (computing time). A video may take four times "
+        "as long to be looked through, and as long again for every 16 frames."),
 )
 encoder_weights_option: Decorator = click.option(
     "--encoder-weights", metavar="FILE",
