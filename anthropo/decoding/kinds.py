@@ -7,7 +7,7 @@ import struct
 from anthropo.decoding.jpeg import read_frame
 from anthropo.errors import PhotoError
 
-JPEG, PNG, TIFF, BMP, WEBP, HEIC = "JPEG", "PNG", "TIFF", "BMP", "WebP", "HEIC"
+JPEG, PNG, TIFF, BMP, WEBP, HEIC, AVIF = "JPEG", "PNG", "TIFF", "BMP", "WebP", "HEIC", "AVIF"
 VIDEO = "video"
 
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
@@ -21,6 +21,8 @@ _MAGIC = (
     (0, b"MM\0+", TIFF),
     (0, b"BM", BMP),
     (8, b"WEBP", WEBP),
+    (4, b"ftypavif", AVIF),
+    (4, b"ftypavis", AVIF),
     *((4, b"ftyp" + brand, HEIC) for brand in _HEIF_BRANDS),
 )
 # camera raw that is no TIFF, or is one with a mark of its own
@@ -55,8 +57,11 @@ def kind_of(data: bytes, where: str) -> str:
         raise camera_raw(where, raw)
     for at, magic, kind in _MAGIC:
         if data.startswith(magic, at) and (kind != WEBP or data.startswith(b"RIFF")):
-            return kind
-    raise PhotoError(f"{where}: not a photograph that can be read; JPEG, PNG, TIFF, WebP, BMP and HEIC can.")
+            # of the brands that both have, those that a file is compatible with tell
+            return AVIF if kind == HEIC and b"avif" in data[16 : min(data[3], 64)] else kind
+    raise PhotoError(
+        f"{where}: not a photograph that can be read; JPEG, PNG, TIFF, WebP, BMP, HEIC and AVIF can."
+    )
 
 
 def camera_raw(where: str, name: str) -> PhotoError:

@@ -356,7 +356,7 @@ def _second_try(photo: Photo) -> list[_Detection]:
     """Dark or turned faces: equalised contrast and a lower threshold; the best one only."""
     short = _FIRST_SHORT_SIDE
     while True:
-        limit = min(short, *photo.pixels.shape[:2])
+        limit = min(short, _finest(photo), *photo.pixels.shape[:2])
         detections = _search(photo, limit, threshold=_LOW_THRESHOLD, equalise=True)
         if detections:
             best = max(detections, key=lambda f: f.score)
