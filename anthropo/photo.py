@@ -164,8 +164,8 @@ def read_photo(
     path : path
         JPEG, PNG, TIFF, WebP, BMP, HEIC or AVIF; 8 or 16 bits; grey, palette, RGB(A) or CMYK. The EXIF
         orientation is applied; no other EXIF field is kept. Colours are brought to sRGB from what the
-        file says of them (an ICC profile, PNG's cICP, gAMA and cHRM, HEIC's and AVIF's nclx); transparent pixels
-        become white.
+        file says of them (an ICC profile, PNG's cICP, gAMA and cHRM, HEIC's and AVIF's nclx); transparent
+        pixels become white.
     short_side : int, optional
         The shorter side may be reduced down to this many pixels, which a JPEG's decoder does
         almost for free (factors 2, 4 and 8). Left out: full size.

@@ -19,7 +19,7 @@ from PIL import Image
 from anthropo.decoding.icc import Pair, colours_of, is_srgb, matrix_profile, signalled, srgb_to_linear
 
 #: Raise it when the same file's pixels change.
-COLOUR_VERSION = 1
+COLOUR_VERSION = 2
 
 _MOST_PROFILE = 16 << 20  # bytes; those of printing presses have up to 3 MB
 _MOST_CHUNKS = 1000  # of a PNG before its picture
