@@ -56,9 +56,7 @@ class EncoderWeights(Weights):
 class PhotoSettings:
     """How photographs have to be measured for the model."""
 
-    face: Annotated[str, OneOf(("one", "largest", "all"))] | None = (
-        None  # which face of a photo: one, largest
-    )
+    face: Annotated[str, OneOf(("one", "largest"))] | None = None  # which face of a photo: one, largest
     fine: bool | None = None
     no_face: bool = False
     landmark_weights: Sha256 | None = None  # SHA-256

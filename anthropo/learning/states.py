@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from anthropo.encoder.encoders import ENCODERS
 from anthropo.encoder.portrait import PORTRAIT
 from anthropo.encoder.regions import IMAGE, REGIONS
 from anthropo.errors import ModelError
@@ -26,6 +27,9 @@ from anthropo.learning.schema import (
 from anthropo.measurement.registry import registry
 
 METADATA_KNOWN = "metadata of the manifest"
+
+#: Whose embeddings a model may read: those that come with anthropo, of the library timm, or a network.
+ENCODER = OneOf((*ENCODERS, "timm:*", "*.anthropo"))
 
 Share = Annotated[float, Range(0, 1)]
 Labels = Annotated[tuple[str, ...], Size(2, MOST_LABELS), Distinct()]
@@ -164,7 +168,7 @@ SCALE = (Array("mean", "m", "of the measurements"), Array("spread", "m", "standa
 #: Of each part of d numbers; in ``0/``, ``1/`` and so on.
 PART = (
     Array("mean", "d", "of the people"),
-    Array("axes", "a d", "principal axes, scaled to unit variance"),
+    Array("axes", "a d", "principal axes, scaled to unit variance", lo=-1e30, hi=1e30),
 )
 #: Of a gallery: g patients, l labels, regions of d numbers together.
 GALLERY = (
@@ -200,6 +204,10 @@ def names_of(manifest: Manifest) -> Names:
         raise ModelError(f"its regions are none of {IMAGE if no_face else ', '.join(REGIONS)}")
     if no_face and manifest.measurements:
         raise ModelError("it reads measurements of pictures without a face")
+    if (jitter := manifest.settings.jitter) is not None and jitter > 1 and jitter % 2:
+        raise ModelError(f"its jitter is {jitter}, which is neither 1 nor even")
+    if manifest.encoder.name is None or (fault := ENCODER.fault(manifest.encoder.name, {})):
+        raise ModelError(f"its encoder {fault if manifest.encoder.name else 'is not named'}")
     if unknown := next((name for name in manifest.metadata if name not in manifest.metadata_kinds), None):
         raise ModelError(f"it does not say whether {unknown} is a number")
     there = frozenset(name for name, entry in registry().items() if not entry.needs_mm)

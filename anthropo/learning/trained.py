@@ -135,8 +135,10 @@ class Trained:
         manifest = Manifest.from_json(bundle.manifest)
         names = check_whole(manifest, bundle.arrays)
         meta = bundle.manifest.get("model")
-        task = meta.get("task") if isinstance(meta, dict) else None
-        if not isinstance(meta, dict) or not isinstance(task, str) or task not in MODELS:
+        if not isinstance(meta, dict):
+            raise ModelError("its description is missing")
+        task = meta.get("task")
+        if not isinstance(task, str) or task not in MODELS:
             raise ModelError("it is of an unknown kind")
         model = MODELS[task].from_state(meta, bundle.arrays, names)
         profile = None

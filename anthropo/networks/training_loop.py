@@ -175,6 +175,10 @@ def _seed(*what: Any) -> int:
     return int.from_bytes(digest[:7], "little")
 
 
+def _mixed(parameters: Parameters, device: torch.device) -> bool:
+    return parameters.precision == "mixed" and device.type == "cuda"  # only a GPU is faster with it
+
+
 class _Trainer:
     """Trains the module of one view."""
 
@@ -191,9 +195,7 @@ class _Trainer:
         self.parameters = material.recipe.parameters
         self.checkpoints, self.device, self.report = checkpoints, device, report
         self.stages = _stages(self.parameters, material.identity is not None)
-        self.mixed = (
-            self.parameters.precision == "mixed" and device.type == "cuda"
-        )  # only a GPU is faster with it
+        self.mixed = _mixed(self.parameters, device)
 
     def run(self) -> State:
         """From the checkpoint, or the beginning, to the end."""
