@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from anthropo.decoding.kinds import TIFF, is_quick, kind_of
 from anthropo.decoding.limits import ExcessError, Limits
 from anthropo.decoding.picture import Picture, open_picture
-from anthropo.decoding.tiff import refuse_raw_and_several
 from anthropo.errors import PhotoError, parameter
 from anthropo.memory import memory
 
@@ -96,6 +95,8 @@ def decode(
     """
     kind = kind_of(data, where)
     if kind == TIFF:
+        from anthropo.decoding.tiff import refuse_raw_and_several
+
         refuse_raw_and_several(data, where)
     if not is_quick(data, kind, where):
         return _elsewhere(data, kind, where, digest, short_side, limits, spent)
