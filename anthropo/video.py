@@ -21,6 +21,7 @@ from anthropo.decoding.colour import SRGB, Colours, of_code_points
 from anthropo.decoding.limits import MAX_MEGAPIXELS, ExcessError, Limits
 from anthropo.errors import AnthropoError, PhotoError
 from anthropo.files import open_regular
+from anthropo.licensing import check
 from anthropo.photo import Photo, opening
 
 if TYPE_CHECKING:
@@ -199,6 +200,7 @@ def _main_track(container: InputContainer, where: str) -> _Track:
 @contextmanager
 def _opened(path: str) -> Iterator[InputContainer]:
     """The file's container; PhotoError when it is none, or no longer one when it is read."""
+    check("video", PhotoError, path)
     try:
         import av
     except ImportError:
