@@ -24,7 +24,7 @@ never_warned_by("PIL")  # of odd EXIF entries, which nothing is read from but th
 _MOST_BYTES = GIB  # of a file
 #: What a folder is searched for.
 SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif"}
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif", ".avif"}
 )
 
 #: Shares of R, G and B in luma, ITU-R BT.601.
@@ -162,10 +162,10 @@ def read_photo(
     Parameters
     ----------
     path : path
-        JPEG, PNG, TIFF, WebP, BMP or HEIC; 8 or 16 bits; grey, palette, RGB(A) or CMYK. The EXIF
+        JPEG, PNG, TIFF, WebP, BMP, HEIC or AVIF; 8 or 16 bits; grey, palette, RGB(A) or CMYK. The EXIF
         orientation is applied; no other EXIF field is kept. Colours are brought to sRGB from what the
-        file says of them (an ICC profile, PNG's cICP, gAMA and cHRM, HEIC's nclx); transparent pixels
-        become white.
+        file says of them (an ICC profile, PNG's cICP, gAMA and cHRM, HEIC's and AVIF's nclx); transparent
+        pixels become white.
     short_side : int, optional
         The shorter side may be reduced down to this many pixels, which a JPEG's decoder does
         almost for free (factors 2, 4 and 8). Left out: full size.

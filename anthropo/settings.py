@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from anthropo._version import __version__
 from anthropo.decoding.colour import COLOUR_VERSION
-from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS, Limits
+from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS, Limits
 from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
 from anthropo.face.fine import fine_sha256
@@ -20,7 +20,6 @@ from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import ScaleRequest, parse_scale
 from anthropo.reference.tables import DEFAULT_REFERENCE, Reference, load_reference, parse_age, parse_sex
-from anthropo.video import FRAMES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +38,8 @@ class Settings:
         Larger photos are refused. Decoding a photo may take 2 GiB of memory, and more in proportion with a
         limit above 200.
     deadline : float or None
-        Seconds of computing that decoding a photo may take.
+        Seconds of computing that decoding a photo may take; a video may take four times as long to be looked
+        through, and as long again for every 16 frames.
     fine : bool
         Look at the landmarks a second time, in high-resolution patches.
     force : bool

@@ -23,13 +23,14 @@ import numpy as np
 
 from anthropo.batch.inputs import Item
 from anthropo.batch.run import measure_item
+from anthropo.decoding.limits import FRAMES
 from anthropo.errors import AnthropoError
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.pooling import pool
 from anthropo.measurement.registry import PIXELS, registry
 from anthropo.observation import observe
 from anthropo.settings import Settings
-from anthropo.video import FRAMES, SUFFIXES, open_video
+from anthropo.video import SUFFIXES, open_video
 
 SECONDS = 10
 

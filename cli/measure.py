@@ -137,7 +137,9 @@ def command(
             raise InputError("--patient with --face all: one face of each photo is needed. Use largest.")
         if patient:
             patients(items)  # refuses what contradicts itself before anything is measured
-        page = _page(output) if output and output.lower().endswith(".html") and not patient else None
+        page = (
+            _page(output, settings) if output and output.lower().endswith(".html") and not patient else None
+        )
         if long and not output:
             raise InputError("--long is a table: name it with -o FILE.csv or FILE.parquet.")
         tidy = long_path(output) if output and long else None
@@ -166,10 +168,12 @@ def command(
         fail("interrupted before the first photo.", EXIT_INTERRUPTED)
 
 
-def _page(output: str) -> Page:
+def _page(output: str, settings: Settings) -> Page | None:
+    if not output.lower().endswith(".html"):
+        return None
     from anthropo.report.measure import Page  # draws, which costs time to import
 
-    return Page(Path(output))
+    return Page(Path(output), settings)
 
 
 def _corrections(landmarks: str, save_landmarks: str | None, items: Sequence[Item]) -> Corrections:

@@ -13,13 +13,12 @@ import click
 
 from anthropo.cli.common import EXIT_USAGE, fail
 from anthropo.cli.recording import record_output
-from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
+from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
 from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import DEFAULT_JITTER
 from anthropo.licensing import permissive
 from anthropo.plain import raw_cells
 from anthropo.reference.tables import DEFAULT_REFERENCE
-from anthropo.video import FRAMES
 from anthropo.workflows.progress import available_cores
 
 if TYPE_CHECKING:
@@ -197,7 +196,8 @@ limits_options: Decorator = all_of(
         "proportion with a limit above 200."),
     click.option(
         "--deadline", type=click.FloatRange(min=0, min_open=True), default=DEADLINE, metavar="SECONDS",
-        help="Give up a photograph whose decoding takes longer (computing time)."),
+        help="Give up a photograph whose decoding takes longer (computing time). A video may take four times "
+        "as long to be looked through, and as long again for every 16 frames."),
 )
 encoder_weights_option: Decorator = click.option(
     "--encoder-weights", metavar="FILE",

@@ -20,7 +20,7 @@ from anthropo.face.landmarker import read_face
 from anthropo.photo import Photo, example_photo, read_photo
 
 ORIENTATION = 0x0112
-CANNOT = "{}: not a photograph that can be read; JPEG, PNG, TIFF, WebP, BMP and HEIC can."
+CANNOT = "{}: not a photograph that can be read; JPEG, PNG, TIFF, WebP, BMP, HEIC and AVIF can."
 BEGINS = (
     "{}: begins like a {} file, but is damaged or of a rare kind. "
     "Copy the photo again, or export it as JPEG or 8-bit PNG."

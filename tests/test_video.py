@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import csv
 import json
 import math
@@ -20,6 +19,7 @@ from conftest import Invoke, Pixels
 from PIL import Image
 
 import anthropo
+from anthropo.decoding import pool
 from anthropo.errors import PhotoError
 from anthropo.video import open_video
 
@@ -312,19 +312,14 @@ def test_pixel_limit(clip: Path, invoke: Invoke) -> None:
 
 
 def test_without_pyav(clip: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *arguments: Any) -> Any:
-        if name == "av":
-            raise ImportError(name)
-        return real(name, *arguments)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    pool.end_idle()
+    monkeypatch.setattr(pool, "PROGRAM", f"sys.modules['av'] = None; {pool.PROGRAM}")
     result = invoke("measure", clip)
     assert result.exit_code == 1
     assert result.stderr == (
         f"{clip}: videos are read with PyAV. Install it: pip install 'anthropo[video]'.\n"
     )
+    pool.end_idle()
 
 
 def test_landmark_files_are_of_photographs(

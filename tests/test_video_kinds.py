@@ -16,7 +16,7 @@ import pytest
 from av.stream import Disposition
 from conftest import Invoke, Pixels
 
-from anthropo import video
+from anthropo.decoding import movie
 from anthropo.errors import PhotoError
 from anthropo.measurement.colour import COLOUR
 from anthropo.video import open_video
@@ -297,6 +297,6 @@ def test_transport_streams_are_known_by_three_packets(first: int, size: int) -> 
     """Blu-ray and camcorders put four bytes before each packet."""
     packets = bytearray(4 * 192)
     packets[first::size] = b"G" * len(packets[first::size])
-    assert video._is_transport_stream(bytes(packets[: video._HEAD]))
+    assert movie._is_transport_stream(bytes(packets[: movie._HEAD]))
     packets[first + size] = 0
-    assert not video._is_transport_stream(bytes(packets[: video._HEAD]))
+    assert not movie._is_transport_stream(bytes(packets[: movie._HEAD]))

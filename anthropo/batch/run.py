@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from anthropo.batch.inputs import Item
 from anthropo.batch.records import FacePlace, Record, VideoSummary
 from anthropo.batch.scores import diagnostics_of, person_of, scores_of
+from anthropo.decoding.kinds import unreadable
 from anthropo.errors import AnthropoError, FaceError, InputError, parameter
 from anthropo.face.landmarker import NO_FACE, Face
-from anthropo.files import file_sha256
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.pooling import pool
 from anthropo.measurement.registry import registry
@@ -25,7 +25,7 @@ from anthropo.observation import Observation, observe, observe_all
 from anthropo.reference.tables import parse_age
 from anthropo.reference.zscore import disagreement
 from anthropo.settings import Settings
-from anthropo.video import is_video, open_video, unreadable
+from anthropo.video import is_video, open_video
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -201,8 +201,7 @@ def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Re
         raise InputError(f"{item.path}: {all_faces} is for photographs. Of a video, measure {largest}.")
     if settings.corrections and not settings.corrections.folder:
         raise InputError(f"{item.path}: {parameter('landmarks')} are those of a photograph, not of a video.")
-    video = open_video(item.path, max_megapixels=settings.max_megapixels)
-    digest = file_sha256(item.path)
+    video = open_video(item.path, max_megapixels=settings.max_megapixels, deadline=settings.deadline)
     of_frames = replace(settings, corrections=None)
     values: list[Sequence[Measurement]] = []
     failed: list[FaceError] = []
@@ -214,7 +213,7 @@ def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Re
         except FaceError as error:
             failed.append(error)
             continue
-        one = measure_observation(item, observation, settings, digest)
+        one = measure_observation(item, observation, settings, video.sha256)
         values.append(one.values)
         unscaled += one.notes
         if best is None or observation.doubt < best.observation.doubt:

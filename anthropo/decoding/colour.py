@@ -1,4 +1,4 @@
-"""Colours as a file means them, in sRGB: ICC profiles, and code points of PNG and HEIC.
+"""Colours as a file means them, in sRGB: ICC profiles, and code points of PNG, HEIC and AVIF.
 
 What counts if a file says several things is as PNG's specification has it (third edition, 4.3): code points
 (cICP), then the ICC profile, then sRGB, then gAMA and cHRM. Colours that sRGB cannot show become the nearest
@@ -8,6 +8,7 @@ that it can, channel by channel. A picture whose colours are sRGB's already cost
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -18,10 +19,12 @@ from PIL import Image
 from anthropo.decoding.icc import Pair, colours_of, is_srgb, matrix_profile, signalled, srgb_to_linear
 
 #: Raise it when the same file's pixels change.
-COLOUR_VERSION = 1
+COLOUR_VERSION = 2
 
 _MOST_PROFILE = 16 << 20  # bytes; those of printing presses have up to 3 MB
 _MOST_CHUNKS = 1000  # of a PNG before its picture
+_MOST_BOXES = 1 << 20  # bytes of what an AVIF says before its picture
+_BITMAP_V4, _BITMAP_V5 = 108, 124  # bytes of a bitmap's header
 _AS_SRGB = "the colours are taken as sRGB's"
 _PNG = b"\x89PNG\r\n"
 _D65 = (0.3127, 0.3290)
@@ -75,7 +78,9 @@ def colours(image: Image_, data: bytes) -> Colours:
         return of_code_points(*points[:2], full_range=points[3] != 0)
     if "icc_profile" in info:
         return _of_profile(info["icc_profile"], image.mode)
-    nclx = info.get("nclx_profile")
+    if data.startswith(b"BM"):
+        return _of_bmp(data, image.mode)
+    nclx = info.get("nclx_profile") or _nclx(data)
     if nclx:  # its matrix and range are the decoder's matter
         return of_code_points(nclx["color_primaries"], nclx["transfer_characteristics"])
     if "srgb" not in info and ("gamma" in info or "chromaticity" in info):
@@ -201,6 +206,32 @@ def _png_code_points(data: bytes) -> bytes | None:
             return None
         at += 12 + size
     return None
+
+
+def _nclx(data: bytes) -> dict[str, int] | None:
+    """The code points of an AVIF file, which Pillow keeps to itself."""
+    at = data.find(b"colrnclx", 0, _MOST_BOXES) if data[4:8] == b"ftyp" else -1
+    if at < 0 or len(data) < at + 12:
+        return None
+    primaries, transfer = struct.unpack_from(">HH", data, at + 8)
+    return {"color_primaries": primaries, "transfer_characteristics": transfer}
+
+
+def _of_bmp(data: bytes, mode: str) -> Colours:
+    """What the header of a bitmap says, version 4 or 5: a profile, or primaries and a gamma."""
+    size = int.from_bytes(data[14:18], "little")
+    if size < _BITMAP_V4:
+        return SRGB
+    kind = data[70:74][::-1]
+    if kind == b"MBED":
+        start, length = struct.unpack_from("<II", data, 126) if size >= _BITMAP_V5 else (0, 0)
+        profile = data[14 + start : 14 + start + min(length, _MOST_PROFILE + 1)]
+        return _of_profile(profile if start and profile else None, mode)
+    if kind == b"LINK":
+        return Colours(remark=f"Its colour profile is another file, which is not read; {_AS_SRGB}.")
+    if kind == bytes(4) and any(data[74:122]):
+        return Colours(remark=f"Its colours are calibrated in a way that is not read; {_AS_SRGB}.")
+    return SRGB
 
 
 def _is_adobe_rgb(image: Image_) -> bool:

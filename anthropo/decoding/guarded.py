@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from anthropo.decoding.kinds import VIDEO
 from anthropo.decoding.limits import ExcessError, Limits
 from anthropo.decoding.pool import DiedError, Worker, worker
 from anthropo.decoding.undecodable import Death, recall, remember
@@ -20,35 +21,47 @@ def guarded(work: Callable[[Worker], T], where: str, kind: str, key: str, limits
 
     The file is remembered by its `key` if it ends the process. A PhotoError says so, now and in later runs.
     """
+    (made,) = streamed(lambda one: iter((work(one),)), where, kind, key, limits)
+    return made
+
+
+def streamed(
+    work: Callable[[Worker], Iterator[T]], where: str, kind: str, key: str, limits: Limits
+) -> Iterator[T]:
+    """The same of `work` that makes several things, which goes on where it was if it is called again."""
     death = recall(key)
-    if death and not death.again(limits.deadline):
-        raise _refusal(where, kind, death, "not tried, since decoding this", " before")
+    if death and not death.again(limits.seconds):
+        raise _refusal(where, kind, death, limits, "not tried, since decoding this", " before")
     for _ in range(2):
         try:
             with worker() as one:
-                return work(one)
+                yield from work(one)
+                return
         except DiedError as error:
             ended = error
             if ended.guilty:
                 break
-    death = Death(ended.how, limits.deadline if ended.late else None)
+    death = Death(ended.how, limits.seconds if ended.late else None)
     if not ended.of_memory:
         remember(key, death)
-    raise _refusal(where, kind, death, "decoding this")
+    raise _refusal(where, kind, death, limits, "decoding this")
 
 
-def checked(answer: Message, where: str, limits: Limits) -> Message:
+def checked(answer: Message, where: str, limits: Limits, what: str = "photo") -> Message:
     """The answer of a decoder's process; a PhotoError where it is a refusal."""
     if "refused" in answer:
         raise PhotoError(answer["refused"])
     if "excess" in answer:
-        raise ExcessError(*answer["excess"]).refusal(where, limits)
+        raise ExcessError(*answer["excess"]).refusal(where, limits, what)
     return answer
 
 
-def _refusal(where: str, kind: str, death: Death, begin: str, end: str = "") -> PhotoError:
-    how, fix = death.how, "Export the photo as JPEG"
+def _refusal(where: str, kind: str, death: Death, limits: Limits, begin: str, end: str = "") -> PhotoError:
+    how, what, fix = death.how, f"{kind} file", "Export the photo as JPEG"
+    if kind == VIDEO:
+        what, fix = kind, "Export it again as MP4"
     if death.deadline is not None:
         how = f"took more than {death.deadline:g} s"
-        fix += f", or allow more time with {parameter('deadline', math.ceil(4 * death.deadline))}"
-    return PhotoError(f"{where}: {begin} {kind} file {how}{end}. {fix}.")
+        enough = math.ceil(4 * death.deadline / limits.times)
+        fix += f", or allow more time with {parameter('deadline', enough)}"
+    return PhotoError(f"{where}: {begin} {what} {how}{end}. {fix}.")

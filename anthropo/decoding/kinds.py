@@ -7,7 +7,8 @@ import struct
 from anthropo.decoding.jpeg import read_frame
 from anthropo.errors import PhotoError
 
-JPEG, PNG, TIFF, BMP, WEBP, HEIC = "JPEG", "PNG", "TIFF", "BMP", "WebP", "HEIC"
+JPEG, PNG, TIFF, BMP, WEBP, HEIC, AVIF = "JPEG", "PNG", "TIFF", "BMP", "WebP", "HEIC", "AVIF"
+VIDEO = "video"
 
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 # where the bytes stand, which ones, and what they tell
@@ -20,6 +21,8 @@ _MAGIC = (
     (0, b"MM\0+", TIFF),
     (0, b"BM", BMP),
     (8, b"WEBP", WEBP),
+    (4, b"ftypavif", AVIF),
+    (4, b"ftypavis", AVIF),
     *((4, b"ftyp" + brand, HEIC) for brand in _HEIF_BRANDS),
 )
 # camera raw that is no TIFF, or is one with a mark of its own
@@ -54,8 +57,11 @@ def kind_of(data: bytes, where: str) -> str:
         raise camera_raw(where, raw)
     for at, magic, kind in _MAGIC:
         if data.startswith(magic, at) and (kind != WEBP or data.startswith(b"RIFF")):
-            return kind
-    raise PhotoError(f"{where}: not a photograph that can be read; JPEG, PNG, TIFF, WebP, BMP and HEIC can.")
+            # of the brands that both have, those that a file is compatible with tell
+            return AVIF if kind == HEIC and b"avif" in data[16 : min(data[3], 64)] else kind
+    raise PhotoError(
+        f"{where}: not a photograph that can be read; JPEG, PNG, TIFF, WebP, BMP, HEIC and AVIF can."
+    )
 
 
 def camera_raw(where: str, name: str) -> PhotoError:
@@ -64,6 +70,11 @@ def camera_raw(where: str, name: str) -> PhotoError:
         f"{where}: camera raw ({name}), which needs to be developed. Export the photo as JPEG or 8-bit TIFF "
         "with the camera's program or another raw converter."
     )
+
+
+def unreadable(where: str) -> PhotoError:
+    """The error of a video without a frame that can be decoded."""
+    return PhotoError(f"{where}: no frame of this video can be decoded. Copy or export it again.")
 
 
 def is_quick(data: bytes, kind: str, where: str) -> bool:

@@ -1,9 +1,9 @@
-"""What reading a photo may cost: pixels, bytes and seconds."""
+"""What reading a photo or video may cost: pixels, bytes and seconds."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from anthropo.errors import PhotoError, parameter
 
@@ -11,6 +11,10 @@ from anthropo.errors import PhotoError, parameter
 MAX_MEGAPIXELS = 200
 #: Seconds of computing that the decoding of a photo may take.
 DEADLINE = 15.0
+#: Frames that are measured of a video, however long it is.
+FRAMES = 16
+#: Times as long as a photo a video may take to be looked through, and as long again for each FRAMES frames.
+VIDEO_TIMES = 4
 #: Bytes that it may take, beside the file, up to MAX_MEGAPIXELS; more in proportion with a higher limit.
 MEMORY = 2 << 30
 
@@ -24,11 +28,19 @@ class Limits:
     max_megapixels : float or None
         Millions of pixels.
     deadline : float or None
-        Seconds of decoding.
+        Seconds of decoding a photo.
+    times : float
+        What is decoded may take so many times the deadline.
     """
 
     max_megapixels: float | None = MAX_MEGAPIXELS
     deadline: float | None = DEADLINE
+    times: float = 1.0
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds that decoding may take."""
+        return None if self.deadline is None else self.deadline * self.times
 
     @property
     def memory(self) -> int | None:
@@ -47,6 +59,10 @@ class Limits:
         if self.memory is not None and needed > self.memory:
             raise ExcessError(width, height, needed)
 
+    def of_frames(self, count: int) -> Limits:
+        """What so many frames of a video may cost; `FRAMES` of them as much as looking through it."""
+        return replace(self, times=VIDEO_TIMES * max(1.0, count / FRAMES))
+
 
 class ExcessError(Exception):
     """A photo is beyond a limit; `refusal` is the sentence, which a decoder's process cannot word."""
@@ -64,9 +80,10 @@ class ExcessError(Exception):
                 f"{limits.max_megapixels:g} MP. Reduce the {what}, or raise the limit with "
                 f"{parameter('max_megapixels')}."
             )
+        instead = ", save it as JPEG" if what == "photo" else ""
         enough = math.ceil(self.needed * MAX_MEGAPIXELS / MEMORY)
         return PhotoError(
             f"{size} of this kind take {self.needed / 1e9:.1f} GB of memory to decode, more than the limit "
-            f"of {(limits.memory or 0) / 1e9:.1f} GB. Reduce the {what}, save it as JPEG, or raise the "
+            f"of {(limits.memory or 0) / 1e9:.1f} GB. Reduce the {what}{instead}, or raise the "
             f"limits with {parameter('max_megapixels', enough)}."
         )

@@ -14,7 +14,7 @@ from PIL import Image
 
 from anthropo.decoding.colour import SRGB, Colours, colours
 from anthropo.decoding.jpeg import without_luma_detail
-from anthropo.decoding.kinds import BMP, HEIC, JPEG, PNG, TIFF, WEBP
+from anthropo.decoding.kinds import AVIF, BMP, HEIC, JPEG, PNG, TIFF, WEBP
 from anthropo.decoding.limits import Limits
 from anthropo.errors import PhotoError
 
@@ -32,7 +32,7 @@ _STRIP = 1 << 20  # pixels that are converted at once
 _RGB = 3  # bytes of a pixel in the end
 # bytes of a pixel in Pillow's memory, and those that decoders need besides (measured)
 _IN_PILLOW = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
-_BESIDE = {WEBP: 13, HEIC: 8}
+_BESIDE = {WEBP: 13, HEIC: 8, AVIF: 12}
 _GREY16 = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -135,6 +135,10 @@ def _opened(data: bytes, kind: str, where: str) -> Image.Image:
             from PIL.BmpImagePlugin import BmpImageFile
 
             return BmpImageFile(file)
+        if kind == AVIF:
+            from PIL.AvifImagePlugin import AvifImageFile
+
+            return AvifImageFile(file)
         from pi_heif import HeifImageFile
 
         heif: Image.Image = HeifImageFile(file)

@@ -120,7 +120,7 @@ class Worker:
     @contextmanager
     def _watched(self, limits: Limits) -> Iterator[None]:
         """End the process if it takes far too long by the clock: its own limit counts what it computes."""
-        seconds = limits.deadline
+        seconds = limits.seconds
         if seconds is None or seconds >= ENDLESS:
             yield
             return

@@ -13,6 +13,7 @@ import sys
 import time
 from typing import IO, Any
 
+from anthropo.decoding.kinds import VIDEO
 from anthropo.decoding.limits import ExcessError, Limits
 from anthropo.errors import PhotoError
 
@@ -36,7 +37,7 @@ def send(file: IO[bytes], message: Message) -> None:
     write(file, len(text).to_bytes(4, "big") + text)
 
 
-def write(file: IO[bytes], data: bytes) -> None:
+def write(file: IO[bytes], data: bytes | memoryview) -> None:
     """Write all of the bytes to a file without a buffer."""
     rest = memoryview(data)
     while rest:
@@ -88,8 +89,13 @@ def serve(lifeline: int | None) -> None:
 
 
 def _answer(request: Message, requests: IO[bytes], replies: IO[bytes]) -> None:
-    limits = Limits(request["max_megapixels"], request["deadline"])
     data = bytes(read(requests, request["bytes"]))
+    if request["kind"] == VIDEO:
+        from anthropo.decoding.movie import deliver, survey
+
+        (deliver if "plan" in request else survey)(request, data, replies)
+        return
+    limits = Limits(request["max_megapixels"], request["deadline"])
     began = restrict(limits)
     from PIL import Image
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -26,6 +27,7 @@ Which = Literal["one", "largest", "all"]
 # Detection. The detector's window is 80 px; a portrait's face is found on a thumbnail.
 _FIRST_SHORT_SIDE = 216  # px of the first, smallest image that is searched
 _WINDOW = 80.0  # px
+_MOST_SEARCHED = 50e6  # px: larger photos are searched in a reduction to this
 _BACKGROUND = 0.6  # a face less than this fraction as wide as the largest one is background
 _DECODED_FACE = 160.0  # px: decode finer when the face is smaller than this
 FIRST_DECODE = 390  # px, short side of the first decode
@@ -241,7 +243,7 @@ def _turned(photo: Photo, quarters: tuple[int, ...], sizes: tuple[int, ...], sco
         # turning the pixels counter-clockwise brings a face upright that was turned clockwise
         turned = Photo.from_array(np.rot90(photo.pixels, quarter))
         for short in sizes:
-            for detection in _search(turned, min(short, *turned.full_size)):
+            for detection in _search(turned, min(short, _finest(turned))):
                 if detection.score > best:
                     best, turn = detection.score, 90 * quarter
     return turn
@@ -279,10 +281,13 @@ def _search_photo(photo: Photo, which: Which) -> Iterator[tuple[Photo, list[_Det
     The caller stops at the scale that shows enough; after the first detection the search goes on to a
     moderate size only. For "all" there is one round with everything.
     """
-    full = min(photo.full_size)
+    full, finest = min(photo.full_size), _finest(photo)
     everything: list[_Detection] = []
     short = _FIRST_SHORT_SIDE
-    while short < full and (which == "all" or not everything or short <= _SECOND_SHORT_SIDE):
+    # a reduction to the finest size shows all that one of nearly this size does
+    while short < (full if finest == full else 0.75 * finest) and (
+        which == "all" or not everything or short <= _SECOND_SHORT_SIDE
+    ):
         photo = photo.finer(power_of_two(full / short))
         detections = _search(photo, short)
         everything = _merge(everything, detections)
@@ -291,8 +296,8 @@ def _search_photo(photo: Photo, which: Which) -> Iterator[tuple[Photo, list[_Det
         short *= 2
     if which == "all" or not everything:
         # plain dlib, so that nothing is lost that it finds
-        photo = photo.finer(1)
-        everything = _merge(everything, _search(photo, None))
+        photo = photo.finer(power_of_two(full / finest))
+        everything = _merge(everything, _search(photo, None if finest == full else finest))
         if everything:
             yield photo, everything if which == "all" else _foreground(photo, everything)
     if not everything and (detections := _second_try(photo)):
@@ -322,6 +327,12 @@ def _search(
     return [_Detection(box, float(score)) for box, score in zip(boxes, rows[:, 4], strict=True)]
 
 
+def _finest(photo: Photo) -> int:
+    """The short side of the largest image that is searched."""
+    width, height = photo.full_size
+    return min(width, height, int(min(width, height) * math.sqrt(_MOST_SEARCHED / (width * height))))
+
+
 def _merge(known: list[_Detection], new: list[_Detection]) -> list[_Detection]:
     """Both lists without repetitions (centre inside another box), largest first."""
     kept: list[_Detection] = []
@@ -335,6 +346,7 @@ def _merge(known: list[_Detection], new: list[_Detection]) -> list[_Detection]:
 def _foreground(photo: Photo, detections: list[_Detection]) -> list[_Detection]:
     """Every face at least `_BACKGROUND` times as wide as the largest, however small the search must go."""
     short = int(np.ceil(min(photo.full_size) * _WINDOW / (_BACKGROUND * detections[0].width)))
+    short = min(short, _finest(photo))
     if _FIRST_SHORT_SIDE < short < min(photo.pixels.shape[:2]):
         # only the pyramid levels (5/6 each) below what the first search has covered
         levels = int(np.ceil(np.log(short / _FIRST_SHORT_SIDE) / np.log(6 / 5)))
@@ -346,7 +358,7 @@ def _second_try(photo: Photo) -> list[_Detection]:
     """Dark or turned faces: equalised contrast and a lower threshold; the best one only."""
     short = _FIRST_SHORT_SIDE
     while True:
-        limit = min(short, *photo.pixels.shape[:2])
+        limit = min(short, _finest(photo), *photo.pixels.shape[:2])
         detections = _search(photo, limit, threshold=_LOW_THRESHOLD, equalise=True)
         if detections:
             best = max(detections, key=lambda f: f.score)

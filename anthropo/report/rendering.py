@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -24,7 +26,13 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 NOTE = "Research use only, not a medical device."
-INK, SOFT, LINE, GREY = "#1b1f24", "#57606a", "#d8dee4", "#9aa4ae"
+#: What each colour means, by its name: the palette at the head of style.css.
+COLOURS: Mapping[str, str] = dict(
+    re.findall(
+        r"--([\w-]+): (#[0-9a-f]{6});", (resources.files("anthropo.report") / "style.css").read_text("utf-8")
+    )
+)
+INK, SOFT, LINE, GREY = (COLOURS[name] for name in ("ink", "soft", "line", "grey"))
 
 
 @lru_cache(maxsize=1)

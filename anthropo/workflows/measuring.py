@@ -14,7 +14,7 @@ from anthropo.batch.output import Output, by_photo
 from anthropo.batch.patients import PatientRecord, patients, pool_patient
 from anthropo.batch.records import Record
 from anthropo.batch.run import MeasuredFace, run
-from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
+from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
 from anthropo.errors import InputError
 from anthropo.face.gate import GateSummary
 from anthropo.face.landmarker import DEFAULT_JITTER, Which
@@ -24,7 +24,6 @@ from anthropo.measurement.scale import ScaleRequest, find_scale, parse_scale
 from anthropo.observation import observe
 from anthropo.photo import Photo
 from anthropo.settings import Settings
-from anthropo.video import FRAMES
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from anthropo.batch.patients import Patient, PatientRecord, patients, pool_patie
 from anthropo.batch.records import Record
 from anthropo.batch.run import run
 from anthropo.batch.scores import person_of
-from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
+from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
 from anthropo.errors import FaceError, InputError, parameter
 from anthropo.face.landmarker import Which
 from anthropo.measurement.landmark_file import Corrections
@@ -24,7 +24,6 @@ from anthropo.reference.rules import Rule, read_rules
 from anthropo.reference.tables import DEFAULT_REFERENCE, parse_age, parse_sex
 from anthropo.reference.traits import CONFIDENCE, Evidence, Trait, call_traits, z_words
 from anthropo.settings import Settings
-from anthropo.video import FRAMES
 from anthropo.workflows.classify import SEPARATOR, Photos, as_names
 from anthropo.workflows.progress import Progress, silent
 

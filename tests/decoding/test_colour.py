@@ -391,6 +391,55 @@ def test_heic_code_points(tmp_path: Path, astronaut: Pixels) -> None:
         assert_same_face(read_photo(path).pixels, astronaut, 4)
 
 
+def test_avif_profile_and_code_points(tmp_path: Path, astronaut: Pixels) -> None:
+    """Pillow writes code points of sRGB; they are changed in the file."""
+    path, there = tmp_path / "a.avif", Image.fromarray(stored(astronaut, P3))
+    there.save(path, quality=100, subsampling="4:4:4", icc_profile=profile(P3))
+    assert_same_face(read_photo(path).pixels, astronaut, 4)
+    there.save(path, quality=100, subsampling="4:4:4")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"colrnclx") + 8
+    data[at : at + 4] = struct.pack(">HH", 12, 13)
+    assert_same_face(decoded(path, bytes(data)), astronaut, 4)
+    data[at : at + 4] = struct.pack(">HH", 12, 99)
+    path.write_bytes(data)
+    assert "code 99" in read_photo(path).remark
+
+
+def bitmap(pixels: Pixels, kind: bytes, after: bytes = b"", calibration: bytes = bytes(48)) -> bytes:
+    """A file of the header BITMAPV5HEADER, upside down as bitmaps are."""
+    height, width = pixels.shape[:2]
+    rows = np.ascontiguousarray(pixels[::-1, :, ::-1])
+    header = struct.pack("<IiiHHIIiiII", 124, width, height, 1, 24, 0, rows.nbytes, 2835, 2835, 0, 0)
+    header += bytes(16) + kind[::-1] + calibration
+    header += struct.pack("<4I", 4, 124 + rows.nbytes, len(after), 0)
+    return (
+        b"BM"
+        + struct.pack("<IHHI", 138 + rows.nbytes + len(after), 0, 0, 138)
+        + header
+        + rows.tobytes()
+        + after
+    )
+
+
+def test_bitmap_profile(tmp_path: Path, astronaut: Pixels) -> None:
+    path = tmp_path / "a.bmp"
+    there = stored(astronaut, P3)
+    assert_same_face(decoded(path, bitmap(there, b"MBED", profile(P3))), astronaut)
+    assert np.array_equal(decoded(path, bitmap(astronaut, b"sRGB")), astronaut)
+    for kind, after, remark in (
+        (b"MBED", b"", DAMAGED),
+        (b"MBED", bytes(300), DAMAGED),
+        (b"LINK", b"p3.icc\0", "Its colour profile is another file, which is not read"),
+    ):
+        path.write_bytes(bitmap(there, kind, after))
+        photo = read_photo(path)
+        assert photo.remark.startswith(remark)
+        assert np.array_equal(photo.pixels, there)
+    path.write_bytes(bitmap(there, bytes(4), calibration=b"\1" * 48))
+    assert "calibrated" in read_photo(path).remark
+
+
 def test_adobe_rgb_of_a_camera(tmp_path: Path, astronaut: Pixels) -> None:
     """DCF 2.0: no profile, an interoperability index and no colour space that Exif knows."""
     path, exif = tmp_path / "a.jpg", Image.Exif()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from conftest import Copies, Invoke, Pixels
@@ -22,6 +23,7 @@ from anthropo.decoding import decoder, pool, undecodable
 from anthropo.decoding.pool import PROGRAM
 from anthropo.errors import PhotoError
 from anthropo.photo import read_photo
+from anthropo.video import open_video
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and limits are those of Unix")
 
@@ -250,6 +252,124 @@ def test_whatever_a_decoder_raises_here(
     Image.fromarray(astronaut).save(path, name)
     monkeypatch.setattr(kinds[name], "load", load)
     assert reason(path) == f"{path}: the picture data is damaged. Copy or export the photo again."
+
+
+# --------------------------------------------------------------------------------------- videos
+
+#: The statement runs before each packet of a video is decoded, and `number` says which frame is waited for.
+FAULTY_VIDEO = """
+import os, signal, time
+from anthropo.decoding import movie
+real = movie._first
+number = 0
+def faulty(frames, stamp):
+    global number
+    number += 1
+    {}
+    return real(frames, stamp)
+movie._first = faulty
+"""
+
+
+@pytest.fixture
+def clip(tmp_path: Path, astronaut: Pixels) -> Path:
+    path = tmp_path / "a.mp4"
+    with av.open(path, "w") as container:
+        stream: Any = container.add_stream("libx264", rate=10, options={"g": "4"})
+        stream.width, stream.height, stream.pix_fmt = 128, 128, "yuv420p"
+        for i in range(12):
+            pixels = np.full((128, 128, 3), 10 * i, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.fixture
+def video_fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
+    sound = pool.PROGRAM
+
+    def put(statement: str) -> None:
+        pool.end_idle()
+        code = FAULTY_VIDEO.format(statement.replace("\n", "\n    "))
+        monkeypatch.setattr(pool, "PROGRAM", f"exec({code!r}); {sound}" if statement else sound)
+
+    return put
+
+
+def frames_of(path: Path, count: int = 6, **options: Any) -> list[int]:
+    return [round(photo.pixels.mean() / 10) for photo in open_video(path, **options).photos(count)]
+
+
+def video_reason(path: Path, **options: Any) -> str:
+    with pytest.raises(PhotoError) as caught:
+        frames_of(path, **options)
+    return str(caught.value)
+
+
+def test_a_crash_is_the_reason_of_its_video(clip: Path, video_fault: Fault, invoke: Invoke) -> None:
+    video_fault(f"if number > 3: {CRASH}")
+    crashed = "crashed (SIGSEGV){}. Export it again as MP4."
+    result = invoke("measure", clip, "-o", clip.with_name("t.csv"))
+    assert result.exit_code == 1
+    assert f"{clip}: decoding this video {crashed.format('')}" in result.stderr
+    video_fault("")
+    new_run()
+    skipped = f"{clip}: not tried, since decoding this video {crashed.format(' before')}"
+    assert video_reason(clip) == skipped
+    clip.write_bytes(clip.read_bytes() + b"\0\0\0\x08free")
+    assert frames_of(clip) == [1, 3, 5, 7, 9, 11]
+
+
+def test_a_video_goes_on_where_its_process_was_ended(clip: Path, tmp_path: Path, video_fault: Fault) -> None:
+    mark = str(tmp_path / "mark")
+    video_fault(
+        f"if number > 5 and not os.path.exists({mark!r}):\n"
+        f"    open({mark!r}, 'w').close()\n    os.kill(os.getpid(), 9)"
+    )
+    assert frames_of(clip) == [1, 3, 5, 7, 9, 11]
+    assert Path(mark).exists()
+
+
+def test_deadline_of_a_video(clip: Path, video_fault: Fault) -> None:
+    """A frame costs less than a photo: sixteen may take four times as long."""
+    video_fault("while True: pass")
+    took = f"{clip}: decoding this video took more than 1 s. Export it again as MP4, or allow more time with "
+    assert video_reason(clip, deadline=0.25) == f"{took}deadline=1."
+    assert ": not tried, since" in video_reason(clip, deadline=0.25)
+    video_fault("")
+    assert frames_of(clip, deadline=1) == [1, 3, 5, 7, 9, 11]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process's memory")
+def test_memory_of_a_video(clip: Path, video_fault: Fault) -> None:
+    video_fault("data = bytes(4 << 30)")
+    assert "decoding this video needs more memory than there is for it. Export" in video_reason(clip)
+    video_fault("")
+    assert len(frames_of(clip)) == 6
+
+
+def test_a_frame_is_not_larger_than_memory(clip: Path) -> None:
+    reason = video_reason(clip, max_megapixels=0.016)
+    assert "16384 pixels" not in reason
+    assert "128 × 128 pixels are 0 MP, more than the limit of 0.016 MP. Reduce the video" in reason
+
+
+def test_an_interruption_ends_a_video(clip: Path, video_fault: Fault) -> None:
+    video_fault("time.sleep(3600)")
+    threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        frames_of(clip)
+    assert pool._idle == []
+
+
+def test_videos_are_not_decoded_here(clip: Path) -> None:
+    program = f"""
+import sys
+from anthropo.video import open_video
+assert len(list(open_video({str(clip)!r}).photos(3))) == 3
+assert "av" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 # ------------------------------------------------------------------------------- the same pixels

@@ -15,9 +15,10 @@ from PIL import Image
 from skimage import data
 
 from anthropo.errors import FaceError, WeightsError
+from anthropo.face import landmarker
 from anthropo.face.landmarker import read_face, read_faces
 from anthropo.face.scheme import LANDMARKS, MIRROR
-from anthropo.face.weights import landmark_model
+from anthropo.face.weights import face_detector, landmark_model
 from anthropo.photo import Photo
 
 Pixels = NDArray[np.uint8]
@@ -158,6 +159,27 @@ def test_a_face_in_the_background_does_not_count(portrait: Pixels) -> None:
     both[:, :840], both[:300, 840:] = portrait, far
     assert read_face(photo(both)).landmarks[:, 0].max() < 840
     assert len(read_faces(photo(both), face="all")) == 2
+
+
+def test_large_photos_are_searched_in_a_reduction(portrait: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = read_face(photo(portrait))
+    searched: list[int] = []
+
+    class Detector:
+        def detect(self, image: Pixels, threshold: float, levels: int) -> NDArray[np.float64]:
+            searched.append(image.shape[0] * image.shape[1])
+            return face_detector().detect(image, threshold, levels)
+
+    monkeypatch.setattr(landmarker, "face_detector", Detector)
+    noise = np.random.default_rng(3).integers(0, 256, (500, 900, 3), np.uint8)
+    for most in (500 * 900, 200_000):
+        monkeypatch.setattr(landmarker, "_MOST_SEARCHED", most)
+        searched.clear()
+        with pytest.raises(FaceError, match="no face found"):
+            read_faces(photo(noise))
+        assert 0.95 * most < max(searched) <= most
+    assert np.abs(read_face(photo(portrait)).landmarks - whole.landmarks).max() < 3
+    assert max(searched) <= most
 
 
 def test_a_face_that_is_cut_is_refused_or_flagged(astronaut: Pixels) -> None:

@@ -83,7 +83,7 @@ def _sections(text: str) -> list[str]:
         ("Inputs", "Not for commercial use, because of landmarks-68."),
         (
             "Inputs",
-            "Not permissive, and refused by permissive runs (`--permissive`): face-detector (trained on",
+            "refused by permissive runs (`--permissive`): face-detector (trained on",
         ),
         ("Inputs", "- 1 measurement: pfl"),
         ("Validation", "Method: 5-fold by patient; 400 photos of 1 patient. Intervals are 95 %."),
