@@ -39,6 +39,19 @@ COMMANDS = {
 }
 
 
+#: They use no weights and no reference data.
+_WITHOUT_WEIGHTS = ("inspect", "verify", "models")
+
+
+def _with_permissive(command: click.Command) -> None:
+    """Give a command, or those of a group, the option --permissive."""
+    from anthropo.cli.options import permissive_option
+
+    for one in command.commands.values() if isinstance(command, click.Group) else [command]:
+        if not any("--permissive" in param.opts for param in one.params):
+            permissive_option(one)
+
+
 class Commands(click.Group):
     """Imports a command's module when the command is called, not before."""
 
@@ -53,6 +66,8 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"anthropo.cli.{cmd_name.replace('-', '_')}").command
+        if cmd_name not in _WITHOUT_WEIGHTS:
+            _with_permissive(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
