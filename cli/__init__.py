@@ -40,6 +40,19 @@ COMMANDS = {
 }
 
 
+#: They use no weights and no reference data.
+_WITHOUT_WEIGHTS = ("inspect", "verify", "models")
+
+
+def _with_permissive(command: click.Command) -> None:
+    """Give a command, or those of a group, the option --permissive."""
+    from anthropo.cli.options import permissive_option
+
+    for one in command.commands.values() if isinstance(command, click.Group) else [command]:
+        if not any("--permissive" in param.opts for param in one.params):
+            permissive_option(one)
+
+
 class Commands(click.Group):
     """Imports a command's module when the command is called, not before."""
 
@@ -57,6 +70,8 @@ class Commands(click.Group):
         if not gc.isenabled():  # see main; modules stay, and need not be looked at again
             gc.freeze()
             gc.enable()
+        if cmd_name not in _WITHOUT_WEIGHTS:
+            _with_permissive(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

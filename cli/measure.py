@@ -40,16 +40,6 @@ if TYPE_CHECKING:
     from anthropo.report.measure import Page
 
 
-def _permitted(settings: Settings, permissive: bool) -> Settings:
-    """The settings, without the weights that --permissive rules out."""
-    if permissive and settings.landmark_model is None:
-        raise InputError(
-            "--permissive: the 68-point weights that come with anthropo exclude commercial use. Give another "
-            "model with --landmark-model FILE.dat."
-        )
-    return replace(settings, fine=settings.fine and not permissive)
-
-
 @click.command()
 @options.photos_argument
 @options.output_option(
@@ -89,13 +79,7 @@ def _permitted(settings: Settings, permissive: bool) -> Settings:
 @options.fine_option
 @options.jitter_option
 @options.flag("--texture", "Local binary patterns around the landmarks as well (columns lbp_*).")
-@options.flag(
-    "--permissive",
-    "Use no weights whose licence excludes commercial use: leaves the fine stage out and needs a "
-    "--landmark-model of yours.",
-)
 @options.passed_as("settings", Settings)
-@options.passed_as("settings", _permitted)
 def command(
     photos: tuple[str, ...],
     settings: Settings,
@@ -153,7 +137,9 @@ def command(
             raise InputError("--patient with --face all: one face of each photo is needed. Use largest.")
         if patient:
             patients(items)  # refuses what contradicts itself before anything is measured
-        page = _page(output) if output and output.lower().endswith(".html") and not patient else None
+        page = (
+            _page(output, settings) if output and output.lower().endswith(".html") and not patient else None
+        )
         if long and not output:
             raise InputError("--long is a table: name it with -o FILE.csv or FILE.parquet.")
         tidy = long_path(output) if output and long else None
@@ -182,10 +168,12 @@ def command(
         fail("interrupted before the first photo.", EXIT_INTERRUPTED)
 
 
-def _page(output: str) -> Page:
+def _page(output: str, settings: Settings) -> Page | None:
+    if not output.lower().endswith(".html"):
+        return None
     from anthropo.report.measure import Page  # draws, which costs time to import
 
-    return Page(Path(output))
+    return Page(Path(output), settings)
 
 
 def _corrections(landmarks: str, save_landmarks: str | None, items: Sequence[Item]) -> Corrections:

@@ -27,6 +27,7 @@ from anthropo.files import (
     refuse_irregular,
     write_atomically,
 )
+from anthropo.licensing import check, licence_of
 
 _MOST_BYTES = 512 << 20  # of a landmark model; the usual one of 68 points has 95 MiB
 
@@ -39,18 +40,27 @@ class Weights:
     file: str  # inside the weights package
     sha256: str
     task: str
-    licence: str
-    commercial_use: bool
     package: str
     extra: str  # of anthropo, which installs it; empty: always there
     distribution: str  # what to reinstall when the file is missing or damaged
+    commercial_use: bool  # as whoever published the weights states
+    licence: str  # of the weights
+    data: str  # licences of what they were trained on
+    permissive: bool  # code, weights and training data
 
 
 #: The packaged weights; the face detector's filters are part of dlib's own sources.
 KNOWN = tuple(
-    Weights(**row, commercial_use=allowed == "yes")
+    Weights(
+        **row,
+        commercial_use=allowed == "yes",
+        licence=known.weights,
+        data=known.data,
+        permissive=known.permissive,
+    )
     for row in packaged_table("anthropo.face", "weights.csv")
-    for allowed in [row.pop("commercial_use")]
+    for allowed, known in [(row.pop("commercial_use"), licence_of(row["name"]))]
+    if known
 )
 
 
@@ -83,7 +93,8 @@ def _check_hash(weights: Weights, path: Path, digest: str) -> None:
 
 
 def read_checked(name: str) -> bytes:
-    """The content of a packaged weights file, once it is known to be the right one."""
+    """The content of a packaged weights file, once it is known to be the right one, and permitted."""
+    check(name)
     path = locate(name)
     try:
         data = read_regular(path)

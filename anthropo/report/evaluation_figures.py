@@ -17,7 +17,7 @@ from anthropo.learning.intervals import proportion
 from anthropo.learning.judged import Judged
 from anthropo.learning.subgroups import Subgroup
 from anthropo.quiet import hushed
-from anthropo.report.rendering import GREY, INK, LINE, SOFT, drawable
+from anthropo.report.rendering import COLOURS, GREY, INK, LINE, SOFT, drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,16 +28,13 @@ Curve = tuple[Floats, Floats]  # x and y
 
 SUBGROUP_METRICS = {"sensitivity": "sensitivity", "specificity": "specificity", "auroc": "AUROC"}
 
-# Okabe-Ito colours: distinguishable with every common colour vision; the dashes tell them apart in grey
-_COLOURS = {
-    "hybrid": "#0072B2", "measurements": "#D55E00", "regions": "#009E73", "metadata": "#CC79A7",
-    "background": "#6E6E6E",
-}  # fmt: skip
+# the dashes tell the models apart in grey
+_COLOURS = {name: COLOURS[name] for name in ("hybrid", "measurements", "regions", "metadata", "background")}
 _DASHES: dict[str, Any] = {
     "measurements": (0, (5, 1.5)), "regions": (0, (3, 1, 1, 1)), "metadata": (0, (1, 1)),
     "background": (0, (6, 2, 1, 2, 1, 2)),
 }  # fmt: skip
-_OTHER_COLOURS = ("#E69F00", "#56B4E9", "#000000", "#F0E442")
+_OTHER_COLOURS = tuple(COLOURS[f"model-{n}"] for n in (1, 2, 3))
 _GRID = np.linspace(0, 1, 501)
 _MOST_PANELS = 6  # of the decision curve
 _MOST_CELLS = 30  # labels of a confusion matrix that has numbers
@@ -129,7 +126,7 @@ def calibration_figure(made: Evaluation) -> Figure:
     above.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), ylabel="observed share")
     below.set(xlabel=f"probability of {label}", ylabel="photos")
     names = ["right", "wrong"] if positive is None else [label, "others"]
-    parts, colours = [probability[true], probability[~true]], [colour, "#c3cbd3"]
+    parts, colours = [probability[true], probability[~true]], [colour, COLOURS["rest"]]
     below.hist(parts, bins=list(np.linspace(0, 1, 21)), stacked=True, color=colours, label=names)
     below.legend(fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return figure
@@ -183,7 +180,7 @@ def confusion_figure(made: Evaluation) -> Figure:
     figure, (axes,) = _drawing((size * len(names) + 1.8, size * k + 1.6), plain=False)
     total = matrix.sum(1, keepdims=True)
     share = np.divide(matrix, total, out=np.zeros(matrix.shape), where=total > 0)
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(share, cmap="Greys", vmin=0, vmax=1)
     if k <= _MOST_CELLS:
         style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": min(11.0, 13 * size)}
         for (row, column), count in np.ndenumerate(matrix):

@@ -17,23 +17,13 @@ from anthropo.measurement import anatomy
 from anthropo.measurement.registry import Entry, registry, resolve
 from anthropo.measurement.scale import Scale
 from anthropo.photo import Photo
-from anthropo.report.rendering import jpeg
+from anthropo.report.rendering import COLOURS, jpeg
 
 _FACE_PX = 560  # width of the face in an overlay
 _LARGEST = 2400  # px, longer side of an overlay
 _FINE = 2  # supersampling of the drawing
 
-# Okabe-Ito colours: distinguishable with every common colour vision
-REGION_COLOURS = {
-    "eye": "#56B4E9",
-    "brow": "#CC79A7",
-    "nose": "#F0E442",
-    "mouth": "#D55E00",
-    "jaw": "#009E73",
-    "face": "#E69F00",
-}
-
-
+REGION_COLOURS = {name: COLOURS[name] for name in ("eye", "brow", "nose", "mouth", "jaw", "face")}
 _SCALE_COLOUR = "#FFFFFF"
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from anthropo.encoder.regions import FACE_WINDOW, frame_to
 from anthropo.face.landmarker import Face, power_of_two
 from anthropo.face.shape import shapes
 from anthropo.photo import Photo
+from anthropo.report.rendering import COLOURS
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -22,8 +23,7 @@ SUPPORTS, AGAINST = "more supportive", "speaks against"
 #: Of the numbers at the index bar.
 UNIT = "log-odds per 1 % of the square"
 
-# ColorBrewer's RdBu, distinguishable with every common colour vision
-_RED, _BLUE = (178, 24, 43), (33, 102, 172)
+_RED, _BLUE = (ImageColor.getrgb(COLOURS[name]) for name in ("for", "against"))
 _OPAQUE = 0.8  # where the map is strongest
 _RISE = 0.75  # below 1: weak places are seen as well
 _BRIGHTEST = 99.5  # percentile of a map that is drawn at full strength

@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from anthropo._version import __version__
+from anthropo.licensing import notice, stamped
 from anthropo.plain import visible, written
 from anthropo.quiet import hushed
 
@@ -23,7 +26,13 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 NOTE = "Research use only, not a medical device."
-INK, SOFT, LINE, GREY = "#1b1f24", "#57606a", "#d8dee4", "#9aa4ae"
+#: What each colour means, by its name: the palette at the head of style.css.
+COLOURS: Mapping[str, str] = dict(
+    re.findall(
+        r"--([\w-]+): (#[0-9a-f]{6});", (resources.files("anthropo.report") / "style.css").read_text("utf-8")
+    )
+)
+INK, SOFT, LINE, GREY = (COLOURS[name] for name in ("ink", "soft", "line", "grey"))
 
 
 @lru_cache(maxsize=1)
@@ -40,7 +49,7 @@ def _environment() -> Environment:
 
 def page(template: str, /, **values: Any) -> str:
     """An HTML page that needs nothing else, of a template that extends `base.html`."""
-    return _environment().get_template(template).render(values)
+    return _environment().get_template(template).render(values, permissive=notice())
 
 
 def jpeg(picture: Image.Image, quality: int = 85) -> bytes:
@@ -68,7 +77,8 @@ def embedded(data: bytes) -> str:
 
 
 def as_json(document: Any) -> str:
-    """A document as JSON text, in which a NaN is an error."""
+    """A document as JSON text, in which a NaN is an error; it says where a run was permissive."""
+    document = stamped(document) if isinstance(document, dict) else document
     return json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -19,6 +20,7 @@ from anthropo._version import __version__
 from anthropo.batch.inputs import photographs_in, read_photo_table
 from anthropo.errors import AnthropoError, InputError
 from anthropo.files import file_sha256, read_text, write
+from anthropo.licensing import notice, permissive
 from anthropo.tables import is_table
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ class RunManifest:
         Every parameter, defaults included.
     versions : dict of str to str
         Of anthropo, Python and the libraries that were used.
+    permissive : str
+        Of a run that used only what has a permissive licence: what that is, and what it left out; else "".
     processor : dict of str to str
         Its name and architecture, and variables that change how it computes.
     """
@@ -69,6 +73,7 @@ class RunManifest:
     outputs: dict[str, str]
     inputs: dict[str, str]
     settings: dict[str, Any]
+    permissive: str = field(default_factory=notice)
     versions: dict[str, str] = field(default_factory=lambda: _versions())
     processor: dict[str, str] = field(default_factory=lambda: _processor())
 
@@ -170,7 +175,8 @@ def read_manifest(path: str | os.PathLike[str]) -> RunManifest:
         document = json.loads(read_text(Path(path)))
         if not isinstance(document, dict) or document.get("schema") != SCHEMA:
             raise ValueError(f"its schema is not {SCHEMA!r}")
-        kinds = {"command": list, "folder": str, "output": str}
+        kinds = {"command": list, "folder": str, "output": str, "permissive": str}
+        document.setdefault("permissive", "")  # of a version that knew no such runs
         for one in fields(RunManifest):
             if not isinstance(document.get(one.name), kinds.get(one.name, (dict, str))):
                 raise ValueError(f"{one.name} is missing or of another kind")
@@ -240,7 +246,8 @@ def verify(path: str | os.PathLike[str]) -> Verification:
     with tempfile.TemporaryDirectory() as temporary:
         again = Path(temporary) / "again" / made.output
         again.parent.mkdir()
-        _run(_elsewhere(made, again, Path(temporary)), folder)
+        with permissive() if made.permissive else contextlib.nullcontext():
+            _run(_elsewhere(made, again, Path(temporary)), folder)
         return Verification(elsewhere=tuple(elsewhere), differences=tuple(differences(output, again)))
 
 

@@ -274,7 +274,7 @@ def test_subgroup_figure_greys_what_is_too_small() -> None:
         for line in figure.axes[0].get_lines()
         if line.get_marker() == "s"
     }
-    assert squares[1] != squares[2] == "#0072B2"
+    assert squares[1] != squares[2] == "#0072b2"
 
 
 def test_figures_can_be_drawn_of_one_label_only() -> None:

@@ -3,7 +3,9 @@ from __future__ import annotations
 import base64
 import html
 import io
+import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,11 +13,18 @@ import pytest
 from conftest import Copies, Invoke
 from PIL import Image
 
+import anthropo
+from anthropo.batch import Item, measure_item
+from anthropo.batch.records import Record
+from anthropo.batch.scores import diagnostics_of
 from anthropo.errors import InputError
 from anthropo.measurement.registry import registry
+from anthropo.reference import load_reference, score
 from anthropo.report.figures import REGION_COLOURS, measured_lines
 from anthropo.report.measure import Page
 from anthropo.report.tables import number
+from anthropo.report.zscores import findings, nothing_beyond
+from anthropo.settings import Settings
 
 
 class Tags(HTMLParser):
@@ -58,7 +67,7 @@ def test_page_is_self_contained(page: str) -> None:
     assert "@import" not in page
     for tag, attributes in Tags(page).found:
         assert tag not in ("script", "link", "iframe", "object", "embed")
-        assert "href" not in attributes
+        assert (attributes.get("href") or "#").startswith("#")
         assert (attributes.get("src") or "data:").startswith("data:")
 
 
@@ -101,6 +110,83 @@ def test_every_face_has_its_section(tmp_path: Path, two_faces_png: Path, invoke:
     pictures = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', text)
     assert len(pictures) == len(set(pictures)) == 2
     assert "<title>anthropo: 2 measured faces</title>" in text
+
+
+def report(path: Path, invoke: Invoke, *arguments: object, fails: bool = False) -> str:
+    assert invoke("measure", *arguments, "-o", path).exit_code == (3 if fails else 0)
+    text = path.read_text(encoding="utf-8")
+    assert Tags(text).stack == []
+    return html.unescape(text)
+
+
+def test_what_is_beyond_comes_first_then_the_plot_then_the_table(tmp_path: Path, invoke: Invoke) -> None:
+    photo = anthropo.example_photo()
+    text = report(tmp_path / "a.html", invoke, photo, "--sex", "female", "--age", "31")
+    assert f"<h2>{photo}</h2>\n  <p>sex female · age 31 · compared with frl-adults (grade A/B)</p>" in text
+    order = ["<h3>Beyond 2 SD</h3>", "Photo gate: ", "<h3>z-scores</h3>", "<h3>Measurements</h3>"]
+    assert [text.count(heading) for heading in (order[0], *order[2:])] == [1, 1, 1]
+    assert sorted(order, key=text.index) == order
+    assert "Overview" not in text
+
+
+def test_findings_and_bars_are_those_of_the_measurements(tmp_path: Path, invoke: Invoke) -> None:
+    photo = anthropo.example_photo()
+    settings = Settings(sex="male", age="31", references=("frl-adults",))
+    (record,) = measure_item(Item(photo), settings)
+    scored = {n: r.scores[0] for n, r in record.results.items() if math.isfinite(r.scores[0].z)}
+    beyond = [registry()[name].name for name, z in scored.items() if abs(z.z) > 2]
+    text = report(tmp_path / "a.html", invoke, photo, "--sex", "male", "--age", "31")
+    listed = re.findall('<li><strong>(.+?)</strong> .+?: <span class="beyond">z [+−][1-9]', text)
+    assert sorted(listed) == sorted(beyond)
+    assert len(beyond) > 2
+    plot = text.partition('<figure class="zplot">')[2].partition("<figcaption>")[0]
+    drawn = re.findall('<th scope="row">(.+?)</th>', plot)
+    assert drawn == [registry()[name].name for name in sorted(scored, key=list(registry()).index)]
+    assert plot.count('class="z beyond"') == len(beyond)
+    regions = re.findall(r'<tr><th scope="col">(\w+)</th>', plot)
+    assert len(regions) == len(set(regions)) == len({registry()[name].region for name in scored})
+
+
+def test_without_sex_and_age_nothing_is_plotted(tmp_path: Path, invoke: Invoke) -> None:
+    text = report(tmp_path / "a.html", invoke, anthropo.example_photo())
+    assert "<p>sex and age not given · compared with no reference</p>" in text
+    assert "because sex and age were not given. Pass --sex and --age, or name columns so." in text
+    assert 'zplot">' not in text
+    assert "<li><strong>" not in text
+
+
+def test_one_sentence_when_nothing_is_beyond() -> None:
+    width = anthropo.Measurement("intercanthal_width", 0.38, 0.37, 0.39, "ex-ex", "mid", "")
+    scores = score([width], [load_reference()], sex="female", age=31)
+    given = diagnostics_of(Item("a.png"), Settings())
+    record = Record(photo="a.png", measurements=(width,), scores=tuple(scores), diagnostics=given)
+    assert findings(record) == []
+    assert nothing_beyond(record) == "Nothing lies beyond 2 SD (1 measurement has a z-score)."
+    far = replace(width, value=0.6, lo=0.59, hi=0.61)
+    scores = score([far], [load_reference()], sex="female", age=31)
+    (one,) = findings(replace(record, measurements=(far,), scores=tuple(scores)))
+    assert (one.name, one.value) == ("Inner canthal distance", "0.600 ex-ex")
+    assert (one.certain, one.doubt) == (True, "")
+
+
+def test_many_photos_have_an_index(tmp_path: Path, copies: Copies, invoke: Invoke) -> None:
+    copies(tmp_path, "a.png", "<i>b.png")
+    table = tmp_path / "c.csv"
+    table.write_text("photo,sex,age,ancestry\na.png,female,31,<u>\n<i>b.png,,,\ngone.png,female,31,\n")
+    text = report(tmp_path / "a.html", invoke, table, fails=True)
+    assert "<h2>Overview</h2>" in text
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    ids = {attributes["id"] for _, attributes in Tags(page).found if "id" in attributes}
+    links = [a["href"] for tag, a in Tags(page).found if tag == "a"]
+    assert links == ["#face-1", "#face-2", "#failed"]
+    assert {f"#{one}" for one in ids} == set(links)
+    rows = re.findall(r'<a href="#face-\d">.*?</tr>', text)
+    assert "mouth open, smile" in rows[0]
+    listed = text.count("<li><strong>")
+    assert f'data-label="beyond 2 SD">{listed}</td>' in rows[0]
+    assert 'data-label="beyond 2 SD">–</td>' in rows[1]
+    assert "ancestry &lt;u&gt; (no reference is by ancestry)" in page
+    assert "<i>" not in page.replace("<i style", "")
 
 
 def test_page_when_nothing_was_measured(tmp_path: Path, invoke: Invoke) -> None:

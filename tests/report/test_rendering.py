@@ -12,7 +12,7 @@ from PIL import Image
 
 from anthropo.errors import InputError, ModelError
 from anthropo.files import write
-from anthropo.report.rendering import embedded, jpeg, page, png, print_table
+from anthropo.report.rendering import COLOURS, embedded, jpeg, page, png, print_table
 
 
 def templates() -> list[Path]:
@@ -38,6 +38,17 @@ def test_page_needs_nothing_else_and_escapes_what_it_is_given() -> None:
     assert "research use only, not a medical device" in text
     assert text.count("<style>") == 1
     assert not re.search(r"(?:src|href|url)=?\(?\"?https?:", text)
+
+
+def test_a_colour_has_one_meaning_on_a_page() -> None:
+    models = {"hybrid", "measurements", "regions", "metadata", "background", "model-1", "model-2", "model-3"}
+    for left_out in (models, {"eye", "brow", "nose", "mouth", "jaw", "face"}):
+        colours = [colour for name, colour in COLOURS.items() if name not in left_out]
+        assert len(colours) == len(set(colours)) > 20
+    for path in templates():  # white is the paper
+        assert set(re.findall(r"[\"' ]#[0-9a-fA-F]{3,6}\b(?![-\w])", path.read_text("utf-8"))) <= {'"#fff'}, (
+            path
+        )
 
 
 def test_pictures_are_embedded_by_what_they_are() -> None:

@@ -18,7 +18,6 @@ from anthropo.report.answers import probability_words, set_words
 from anthropo.report.explanation import words
 from anthropo.report.explanation.document import EVERYTHING, Disclosure, Document, document, heat_label
 from anthropo.report.explanation.pictures import chart, pictures
-from anthropo.report.figures import REGION_COLOURS
 from anthropo.report.rendering import as_json, embedded, jpeg, png
 from anthropo.report.traits import evidence_words, worth_a_line
 from anthropo.workflows.explain import Case
@@ -88,7 +87,6 @@ def page(case: Case, disclosure: Disclosure, made: Document) -> str:
         jpeg=lambda picture: embedded(jpeg(picture)),
         png=lambda picture: embedded(png(picture)),
         heat_label=heat_label(case) if case.heat is not None else "",
-        colours=REGION_COLOURS,
         tables=tables,
         words=words,
         probability=probability_words,

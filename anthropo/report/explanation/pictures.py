@@ -18,12 +18,12 @@ from anthropo.learning.trained import Trained
 from anthropo.report import figures, heat
 from anthropo.report.explanation.document import Disclosure
 from anthropo.report.explanation.words import bars, signed
-from anthropo.report.rendering import INK, NOTE, SOFT, png
+from anthropo.report.rendering import COLOURS, INK, NOTE, SOFT, png
 from anthropo.workflows.explain import Case
 
 Floats = NDArray[np.float64]
 
-_FOR, _AGAINST = "#d55e00", "#0072b2"  # Okabe-Ito
+_FOR, _AGAINST = COLOURS["for"], COLOURS["against"]
 _PICTURE = 560  # px, of a picture without a face
 
 

@@ -1,0 +1,143 @@
+"""What of a face lies beyond 2 SD, in words, and every z-score as bars to draw."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from anthropo.batch.inputs import Item
+from anthropo.batch.records import MeasuredRecord, Result
+from anthropo.batch.scores import Person
+from anthropo.errors import parameter
+from anthropo.measurement.registry import Entry, registry
+from anthropo.reference.zscore import LIMIT, ZScore
+from anthropo.report.tables import number
+
+#: Columns of a cohort's table that are shown with sex and age. No reference is by ancestry.
+_ANCESTRY = ("ancestry", "ethnicity", "race")
+_SPAN = (4, 8)  # SD: how far a plot reaches to each side, at least and at most
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One z-score to draw."""
+
+    entry: Entry
+    z: ZScore
+
+    @property
+    def words(self) -> str:
+        """z as text."""
+        return signed(self.z.z)
+
+    @property
+    def beyond(self) -> bool:
+        """Whether z itself is beyond ±2."""
+        return abs(self.z.z) > LIMIT
+
+    @property
+    def certain(self) -> bool:
+        """Whether the whole 95 % interval is."""
+        return self.z.z_lo > LIMIT or self.z.z_hi < -LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A measurement that is beyond 2 SD under some reference."""
+
+    name: str
+    value: str  # with its unit
+    scores: tuple[tuple[str, bool], ...]  # of each reference: z and its interval, whether z is beyond
+    certain: bool  # the whole 95 % interval is beyond, under some reference
+    doubt: str  # empty, or why it should be read with care all the same
+    farthest: float  # |z|
+
+
+def given(item: Item, person: Person) -> str:
+    """The sex, age and ancestry that are known of the person in a photo."""
+    if item.disputed:
+        words = [f"sex and age: the table contradicts itself ({item.disputed}), so none was used"]
+    elif person.sex or person.age:
+        words = [f"sex {person.sex or 'not given'}", f"age {person.age or 'not given'}"]
+    else:
+        words = ["sex and age not given"]
+    for name in _ANCESTRY:
+        if cell := item.columns.get(name):
+            words.append(f"{name} {cell} (no reference is by {name})")
+    return " · ".join(words)
+
+
+def compared(record: MeasuredRecord) -> str:
+    """The references of a record, each with its grade."""
+    names = [f"{name} (grade {grade})" if grade else name for name, grade in record.grades.items()]
+    return f"compared with {', '.join(names)}" if names else "compared with no reference"
+
+
+def bars(record: MeasuredRecord) -> dict[str, list[Bar]]:
+    """Every z-score by the region of the face; what has no z is left out."""
+    by_region: dict[str, list[Bar]] = {}
+    for name, result in record.results.items():
+        entry = registry()[name]
+        for z in result.scores:
+            if math.isfinite(z.z):
+                by_region.setdefault(entry.region, []).append(Bar(entry, z))
+    return by_region
+
+
+def span(by_region: Mapping[str, list[Bar]]) -> int:
+    """How far a plot of these reaches to each side, in whole SD."""
+    farthest = max((abs(bar.z.z) for of_region in by_region.values() for bar in of_region), default=0.0)
+    return min(max(math.ceil(farthest + 0.5), _SPAN[0]), _SPAN[1])
+
+
+def findings(record: MeasuredRecord) -> list[Finding]:
+    """What lies beyond 2 SD: first what does with its whole interval, then by distance."""
+    found = []
+    for name, result in record.results.items():
+        of_name = [Bar(registry()[name], z) for z in result.scores if math.isfinite(z.z)]
+        if any(bar.beyond for bar in of_name):
+            found.append(_finding(result, of_name))
+    return sorted(found, key=lambda one: (not one.certain, -one.farthest))
+
+
+def _finding(result: Result, of_name: list[Bar]) -> Finding:
+    value = result.measured
+    unit = of_name[0].z.unit
+    if result.in_mm and unit == result.in_mm.unit:
+        value = result.in_mm
+    doubt = value.reason
+    if not doubt and not all(bar.beyond for bar in of_name):
+        doubt = "not under every reference"
+    return Finding(
+        name=of_name[0].entry.name,
+        value=f"{number(value.value, value.unit)} {value.unit}".removesuffix(" 1"),
+        scores=tuple((f"z {z_words(bar.z)}, {bar.z.reference}", bar.beyond) for bar in of_name),
+        certain=any(bar.certain for bar in of_name),
+        doubt=doubt,
+        farthest=max(abs(bar.z.z) for bar in of_name),
+    )
+
+
+def z_words(z: ZScore) -> str:
+    """z with its 95 % interval, where it has one."""
+    return signed(z.z) + (f" ({signed(z.z_lo)} to {signed(z.z_hi)})" if math.isfinite(z.z_lo) else "")
+
+
+def signed(value: float) -> str:
+    """A z-score with its sign; what rounds to nothing has none."""
+    return "0.0" if abs(value) < 0.05 else f"{value:+.1f}".replace("-", "−")
+
+
+def nothing_beyond(record: MeasuredRecord) -> str:
+    """The sentence that stands where no finding does."""
+    scored = sum(any(math.isfinite(z.z) for z in result.scores) for result in record.results.values())
+    if scored:
+        have = "1 measurement has a z-score" if scored == 1 else f"{scored} measurements have a z-score"
+        return f"Nothing lies beyond {LIMIT:g} SD ({have})."
+    if record.scores:
+        return "No measurement has a z-score."
+    return (
+        "Nothing was compared with healthy people, because sex and age were not given. Pass "
+        f"{parameter('sex')} and {parameter('age')}, or name columns so."
+    )
