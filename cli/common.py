@@ -99,7 +99,7 @@ def command_line(ctx: click.Context) -> str:
         source = ctx.get_parameter_source(name)
         if name in _NO_MATTER or source is not click.core.ParameterSource.COMMANDLINE:
             continue
-        value: Any = ctx.params[name]
+        value: Any = ctx.params.get(name, True)  # options without a value for the command are flags
         if getattr(param, "multiple", False):
             words += [word for one in value for word in (max(param.opts, key=len), shlex.quote(one))]
             continue

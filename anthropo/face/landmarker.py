@@ -19,6 +19,7 @@ from anthropo.face.gate import LANDMARK_SPREAD, Check, check_photo
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import MIRROR
 from anthropo.face.weights import LandmarkModel, face_detector, landmark_model
+from anthropo.licensing import check_faces
 from anthropo.photo import Photo, read_photo
 
 Which = Literal["one", "largest", "all"]
@@ -187,6 +188,7 @@ def read_faces(
         raise ValueError(f"face={face!r}: 'one', 'largest' or 'all' is needed")
     if jitter < 1 or (jitter != 1 and jitter % 2):
         raise ValueError(f"jitter={jitter}: 1 or an even number is needed (half see the mirrored face)")
+    check_faces()
     model = checked_landmark_model(landmark_model)
     if not isinstance(photo, Photo):
         photo = read_photo(photo, short_side=FIRST_DECODE, max_megapixels=max_megapixels)

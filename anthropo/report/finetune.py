@@ -12,6 +12,7 @@ import numpy as np
 from anthropo.errors import ModelError
 from anthropo.files import write
 from anthropo.learning.model_readers import as_written
+from anthropo.licensing import stamped
 from anthropo.report.evaluation import METRIC_NAMES
 from anthropo.report.rendering import SERIES, png, print_table
 
@@ -80,6 +81,6 @@ def write_history(path: Path, network: Network) -> None:
     history = network.about.history
     picture = png(history_figure(history, MONITORED[network.task]), 150)
     document = {"metric": MONITORED[network.task], "views": as_written(history)}
-    text = json.dumps(document, indent=1).encode() + b"\n"
+    text = json.dumps(stamped(document), indent=1).encode() + b"\n"
     for suffix, data in ((".history.png", picture), (".history.json", text)):
         write(path.with_suffix(suffix), data, error=ModelError)
