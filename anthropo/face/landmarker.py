@@ -281,8 +281,8 @@ def _search_photo(
     """Faces, largest first, at finer and finer scales, with the photo as finely decoded as that took.
 
     The caller stops at the scale that shows enough; after the first detection the search goes on to a
-    moderate size only, unless nothing is in `kept`: what was detected proved to be no face. For "all" there is one
-    round with everything.
+    moderate size only, unless nothing is in `kept`: what was detected proved to be no face. For "all"
+    there is one round with everything.
     """
     full, finest = min(photo.full_size), _finest(photo)
     everything: list[_Detection] = []
