@@ -95,7 +95,7 @@ def test_failures_are_a_line_each_on_stderr(tmp_path: Path, faceless_png: Path) 
     assert sorted(done.stderr.splitlines()) == sorted(
         [
             "gone.jpg: no such file.",
-            f"{text}: not a photograph that can be read; JPEG, PNG, TIFF, WebP, BMP and HEIC can.",
+            f"{text}: not a photograph that can be read; JPEG, PNG, TIFF, WebP, BMP, HEIC and AVIF can.",
             NO_FACE.format(faceless_png),
             f"{tmp_path}/sub.png: no such file.",
         ]
