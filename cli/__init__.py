@@ -69,6 +69,7 @@ class Commands(click.Group):
         command: click.Command = importlib.import_module(f"anthropo.cli.{cmd_name.replace('-', '_')}").command
         if not gc.isenabled():  # see main; modules stay, and need not be looked at again
             gc.freeze()
+            gc.set_threshold(10_000)  # a command loads libraries as well, of as many objects
             gc.enable()
         if cmd_name not in _WITHOUT_WEIGHTS:
             _with_permissive(command)

@@ -16,7 +16,14 @@ from anthropo.reference.traits import BORDERLINE, LOOK, PRESENT
 from anthropo.report import rendering, tables
 from anthropo.report.answers import probability_words, set_words
 from anthropo.report.explanation import words
-from anthropo.report.explanation.document import EVERYTHING, Disclosure, Document, document, heat_label
+from anthropo.report.explanation.document import (
+    EVERYTHING,
+    Disclosure,
+    Document,
+    described,
+    document,
+    heat_label,
+)
 from anthropo.report.explanation.pictures import chart, pictures
 from anthropo.report.rendering import as_json, embedded, jpeg, png
 from anthropo.report.traits import worth_a_line
@@ -99,7 +106,7 @@ def page(case: Case, disclosure: Disclosure, made: Document) -> str:
         training_z=lambda name, value: training_z(trained, name, value),
         strip=lambda name: _strip(case, name),
         profile=trained.profile,
-        card=describe(trained.manifest),
+        card=describe(described(case, disclosure)),
         summary=_summary(case),
     )
 
