@@ -16,6 +16,9 @@ from .learning.judging import cross_validate as cross_validate
 from .learning.model import Options as Options
 from .learning.trained import Trained as Trained
 from .learning.training import make_trained as make_trained
+from .licensing import LicenceError as LicenceError
+from .licensing import licences as licences
+from .licensing import permissive as permissive
 from .measurement.compute import Measurement as Measurement
 from .measurement.compute import measure_face as measure_face
 from .measurement.pooling import Pooled as Pooled

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from anthropo.errors import FaceError, InputError
 from anthropo.face.fine import refine
 from anthropo.face.landmarker import FIRST_DECODE, Face, read_faces
+from anthropo.licensing import refuse_faces
 from anthropo.measurement.landmark_file import Landmarks
 from anthropo.photo import Photo, read_photo
 from anthropo.settings import Settings
@@ -106,6 +107,8 @@ def observe_all(photo: str | os.PathLike[str] | Photo, settings: Settings | None
     1
     """
     settings = settings or Settings()
+    if settings.permissive:
+        refuse_faces()
     if not isinstance(photo, Photo):
         photo = read_photo(
             photo,

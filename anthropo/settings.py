@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from anthropo._version import __version__
@@ -15,6 +15,7 @@ from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
 from anthropo.face.fine import fine_sha256
 from anthropo.face.landmarker import DEFAULT_JITTER, Which, checked_landmark_model
+from anthropo.licensing import is_permissive_run, refuse_faces
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import ScaleRequest, parse_scale
@@ -57,6 +58,8 @@ class Settings:
         Frames of a video that are measured.
     no_face : bool
         Photos of something else than faces, which can be learned from but not measured.
+    permissive : bool
+        Use only what has a permissive licence; as in `anthropo.permissive` when left out.
 
     Examples
     --------
@@ -81,6 +84,7 @@ class Settings:
     corrections: Corrections | None = None
     frames: int = FRAMES
     no_face: bool = False
+    permissive: bool = field(default_factory=is_permissive_run)
 
     @property
     def limits(self) -> Limits:
@@ -94,6 +98,8 @@ class Settings:
         """
         if self.no_face:
             raise InputError(f"Without a face there is nothing to measure. Leave {parameter('no_face')} out.")
+        if self.permissive:
+            refuse_faces()
         return _fingerprint(self, tuple((r.name, r.sha256) for r in self.tables()))
 
     def tables(self) -> tuple[Reference, ...]:

@@ -319,7 +319,7 @@ def _box_fields(whole: bytes) -> list[_Field]:
 
 
 def _resized(whole: bytes, rng: Rng) -> bytes:
-    """One to three numbers of the structure are extreme, or a little wrong; a PNG's sums fit again."""
+    """One to three numbers of the structure are extreme, or a little wrong."""
     fields, damaged = _fields(whole), bytearray(whole)
     for _ in range(int(rng.integers(1, 4)) if fields else 0):
         at, form = fields[int(rng.integers(len(fields)))]
@@ -327,22 +327,27 @@ def _resized(whole: bytes, rng: Rng) -> bytes:
         (is_now,) = struct.unpack_from(form, damaged, at)
         choices = (*_EXTREMES, is_now + 1, is_now - 1, is_now * 2, is_now // 2, int(rng.integers(1 << 32)))
         struct.pack_into(form, damaged, at, choices[int(rng.integers(len(choices)))] % (1 << bits))
-    if whole.startswith(b"\x89PNG") and rng.random() < 0.8:
-        _sum_up(damaged)
     return bytes(damaged)
 
 
-def _sum_up(png: bytearray) -> None:
-    at = 8
+def _summed_up(whole: bytes) -> bytes:
+    """A PNG whose sums fit again."""
+    png, at = bytearray(whole), 8
     while at + 12 <= len(png):
         (size,) = struct.unpack_from(">I", png, at)
         if at + 12 + size > len(png):
-            return
+            break
         struct.pack_into(">I", png, at + 8 + size, zlib.crc32(png[at + 4 : at + 8 + size]))
         at += 12 + size
+    return bytes(png)
 
 
 def _damaged(whole: bytes, other: bytes, rng: Rng) -> bytes:
+    damaged = _in_some_way(whole, other, rng)
+    return _summed_up(damaged) if damaged.startswith(b"\x89PNG") and rng.random() < 0.8 else damaged
+
+
+def _in_some_way(whole: bytes, other: bytes, rng: Rng) -> bytes:
     way = rng.random()
     if way < 0.35:
         return _flipped(whole, rng)

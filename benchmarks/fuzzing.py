@@ -103,7 +103,7 @@ def command(*arguments: object) -> str:
     if result.exit_code not in (0, 1, 2, 3):
         raise AssertionError(f"exit code {result.exit_code}: {result.output[-300:]}")
     if wrong := flaw(result.output):
-        raise AssertionError(f"{wrong} in {result.output[-300:]!a}")
+        raise AssertionError(f"{wrong} in {result.output[:300]!a}")
     return result.output if result.exit_code else ""
 
 
@@ -127,7 +127,8 @@ def serve(use: Use) -> None:
                 sentence, finding = use(Path(line.rstrip("\n"))), ""
                 finding = flaw(sentence)
             except Exception:
-                sentence, finding = "", "".join(traceback.format_exc().splitlines(keepends=True)[-6:])
+                lines = traceback.format_exc().splitlines()[-6:]
+                sentence, finding = "", "\n".join(line[:200] for line in lines)
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
             if os.fstat(noise.fileno()).st_size:
@@ -249,10 +250,10 @@ def campaign(
     use: Callable[[Path], dict[str, Any]],
     numbers: Iterator[int] | range,
     seed: int,
+    tallies: dict[str, Tally],
     keep: Path | None = None,
-) -> dict[str, Tally]:
-    """Use so many cases of the kinds in turn, and say what became of them."""
-    tallies = {kind: Tally() for kind in kinds}
+) -> None:
+    """Use so many cases of the kinds in turn, and count what became of them."""
     order = list(kinds)
     for number in numbers:
         kind = order[number % len(order)]
@@ -274,7 +275,6 @@ def campaign(
             tally.refused += 1
         else:
             tally.accepted += 1
-    return tallies
 
 
 def table(tallies: Mapping[str, Tally]) -> str:
@@ -303,12 +303,15 @@ def main(script: str, about: str, kinds: Mapping[str, Make], use: Use) -> None:
     numbers = range(options.first, options.first + options.count)
     if options.only is not None:
         numbers = range(options.only, options.only + 1)
+    tallies = {kind: Tally() for kind in kinds}
     with tempfile.TemporaryDirectory() as cache:
         os.environ["ANTHROPO_CACHE"] = cache
         user = User(script)
         try:
-            tallies = campaign(kinds, user.use, numbers, options.seed, options.keep)
+            campaign(kinds, user.use, numbers, options.seed, tallies, options.keep)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
         finally:
             user.end()
-    print(f"seed {options.seed}, cases {numbers[0]} to {numbers[-1]}\n\n{table(tallies)}")
+    print(f"seed {options.seed}, cases from {numbers[0]}\n\n{table(tallies)}")
     sys.exit(any(tally.findings for tally in tallies.values()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import sys
@@ -39,6 +40,19 @@ COMMANDS = {
 }
 
 
+#: They use no weights and no reference data.
+_WITHOUT_WEIGHTS = ("inspect", "verify", "models")
+
+
+def _with_permissive(command: click.Command) -> None:
+    """Give a command, or those of a group, the option --permissive."""
+    from anthropo.cli.options import permissive_option
+
+    for one in command.commands.values() if isinstance(command, click.Group) else [command]:
+        if not any("--permissive" in param.opts for param in one.params):
+            permissive_option(one)
+
+
 class Commands(click.Group):
     """Imports a command's module when the command is called, not before."""
 
@@ -53,6 +67,12 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"anthropo.cli.{cmd_name.replace('-', '_')}").command
+        if not gc.isenabled():  # see main; modules stay, and need not be looked at again
+            gc.freeze()
+            gc.set_threshold(10_000)  # a command loads libraries as well, of as many objects
+            gc.enable()
+        if cmd_name not in _WITHOUT_WEIGHTS:
+            _with_permissive(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -121,6 +141,9 @@ def as_option(name: str, value: object) -> str:
 
 
 def main() -> None:
+    # modules are many objects of which none is rubbish: looking for it while they load costs a twentieth
+    # of the time that one photo takes
+    gc.disable()
     # `-j` decides how many cores are used; the linear algebra library's own threads would only
     # fight over them, and cost start-up time
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):

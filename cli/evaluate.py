@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -17,6 +16,7 @@ from anthropo.files import write
 from anthropo.learning.evaluation import Evaluation
 from anthropo.plain import say
 from anthropo.report.evaluation import print_comparison, print_evaluation, summary, write_evaluation
+from anthropo.report.rendering import as_json
 from anthropo.workflows.cohort import PhotoReading, TrainRequest, gather
 from anthropo.workflows.evaluation import evaluate, refuse_unknown
 from anthropo.workflows.model import load_model
@@ -165,7 +165,7 @@ def write_evaluations(path: Path, evaluations: Sequence[Evaluation]) -> None:
     if path.suffix.lower() == ".json":
         documents = {made.attribute: made.to_json() for made in evaluations}
         whole: Any = documents.get(None, {"attributes": documents})
-        write(path, json.dumps(whole, ensure_ascii=False, indent=1, allow_nan=False))
+        write(path, as_json(whole))
         return
     (made,) = evaluations
     write_evaluation(path, made)

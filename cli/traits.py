@@ -26,8 +26,8 @@ from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prep
 @options.age_option(spelled="Completed years (8), months (101m), or exactly (8.4)")
 @options.output_option(
     "FILE|DIR",
-    "Write the table to a .csv; one person as a GA4GH phenopacket to a .json; several people, a "
-    "phenopacket each, to a folder (DIR/).",
+    "Write a page to read to a .html; the table to a .csv; one person as a GA4GH phenopacket to a .json; "
+    "several people, a phenopacket each, to a folder (DIR/).",
 )
 @options.raw_option
 @options.per_person_option()
@@ -94,6 +94,7 @@ def command(
     Examples:
       anthropo traits portrait.jpg --sex female --age 31
       anthropo traits child.jpg --sex male --age 4.2 --head-circumference 47.5 --height 98
+      anthropo traits portrait.jpg --sex female --age 31 -o traits.html
       anthropo traits portrait.jpg --sex female --age 31 -o case.json
       anthropo traits cohort.csv -o traits.csv
       anthropo traits visit1.jpg visit2.jpg --patient --sex female --age 31
@@ -122,7 +123,7 @@ def _target(name: str, identity: str | None, inputs: Sequence[str]) -> Target:
         except OSError as error:
             raise InputError(f"{name}: cannot be made a folder ({error.strerror}).") from None
     else:
-        place_to_write(name, (".csv", ".json"), inputs)
+        place_to_write(name, (".csv", ".json", ".html"), inputs)
     return Target(path, identity)
 
 

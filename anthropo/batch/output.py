@@ -282,8 +282,17 @@ def encode(rows: list[Row], suffix: str, what: str = "photos") -> bytes:
     import pandas as pd
 
     buffer = io.BytesIO()
-    pd.DataFrame(rows).to_parquet(buffer, index=False)
+    columns = {name: _of_one_type([row.get(name) for row in rows]) for name in names}
+    pd.DataFrame(columns).to_parquet(buffer, index=False)
     return buffer.getvalue()
+
+
+def _of_one_type(values: list[Any]) -> list[Any]:
+    """The values of a column, as text where they are of several types: a user's own, or strangers'."""
+    types = {type(value) for value in values if value is not None}
+    if len(types) <= 1 or types <= {int, float}:
+        return values
+    return [None if value is None else str(value) for value in values]
 
 
 def as_csv(records: Iterable[MeasuredRecord]) -> str:

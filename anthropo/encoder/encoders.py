@@ -23,6 +23,7 @@ from anthropo.encoder.regions import crops, geometry_digest, middle_square
 from anthropo.errors import InputError, WeightsError
 from anthropo.face.weights import KNOWN, read_checked
 from anthropo.files import read_regular
+from anthropo.licensing import check
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -56,6 +57,8 @@ class Encoder(ABC):
     parameters: int  # of the network
     licence: str
     commercial_use: bool
+    data: str = UNKNOWN_LICENCE  # licence of what it was trained on
+    permissive: bool = False  # code, weights and training data
     views: tuple[str, ...] = ()  # the regions that it can encode; empty: every one
     seen: frozenset[str] = frozenset()  # beginnings of the SHA-256 of photos that it was trained on, as known
 
@@ -212,6 +215,8 @@ def load_encoder(name: str = "face-resnet", *, weights: str | os.PathLike[str] |
     >>> encoder.embed(seen.photo, seen.face, ["face", "eyes"]).shape
     (2, 128)
     """
+    if weights is not None:
+        check(os.fspath(weights))  # whose licence nobody has stated
     if name.startswith(_TIMM):
         return _timm_encoder(name, weights)
     if name not in ENCODERS:
@@ -260,6 +265,8 @@ def _encoder(
         parameters=sum(p.numel() for p in network.parameters()),
         licence=packaged.licence if packaged else UNKNOWN_LICENCE,
         commercial_use=packaged is not None and packaged.commercial_use,
+        data=packaged.data if packaged else UNKNOWN_LICENCE,
+        permissive=packaged is not None and packaged.permissive,
         _network=network,
         _mean=mean,
         _scale=scale,

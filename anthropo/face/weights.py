@@ -27,6 +27,7 @@ from anthropo.files import (
     refuse_irregular,
     write_atomically,
 )
+from anthropo.licensing import check, licence_of
 
 _MOST_BYTES = 512 << 20  # of a landmark model; the usual one of 68 points has 95 MiB
 
@@ -39,18 +40,27 @@ class Weights:
     file: str  # inside the weights package
     sha256: str
     task: str
-    licence: str
-    commercial_use: bool
     package: str
     extra: str  # of anthropo, which installs it; empty: always there
     distribution: str  # what to reinstall when the file is missing or damaged
+    commercial_use: bool  # as whoever published the weights states
+    licence: str  # of the weights
+    data: str  # licences of what they were trained on
+    permissive: bool  # code, weights and training data
 
 
 #: The packaged weights; the face detector's filters are part of dlib's own sources.
 KNOWN = tuple(
-    Weights(**row, commercial_use=allowed == "yes")
+    Weights(
+        **row,
+        commercial_use=allowed == "yes",
+        licence=known.weights,
+        data=known.data,
+        permissive=known.permissive,
+    )
     for row in packaged_table("anthropo.face", "weights.csv")
-    for allowed in [row.pop("commercial_use")]
+    for allowed, known in [(row.pop("commercial_use"), licence_of(row["name"]))]
+    if known
 )
 
 
@@ -83,7 +93,8 @@ def _check_hash(weights: Weights, path: Path, digest: str) -> None:
 
 
 def read_checked(name: str) -> bytes:
-    """The content of a packaged weights file, once it is known to be the right one."""
+    """The content of a packaged weights file, once it is known to be the right one, and permitted."""
+    check(name)
     path = locate(name)
     try:
         data = read_regular(path)
@@ -170,7 +181,7 @@ class LandmarkModel:
 def landmark_model(path: str | None = None) -> LandmarkModel:
     """The landmark model in a file; without a path the packaged one of 68 points."""
     expected = _known("landmarks-68").sha256 if path is None else _identified(path)
-    name = f"shape-predictor-{expected[:32]}-v2.bin"
+    name = f"shape-predictor-{expected[:32]}-v3.bin"
     model = LandmarkModel(expected, partial(_read_predictor, path, expected, name))
     if path is not None or not (cache_folder() / name).is_file():
         _ = model.predictor  # a file that cannot be used is refused at once
@@ -215,7 +226,7 @@ def _read_predictor(path: str | None, expected: str, name: str) -> _engine.Shape
 @lru_cache(maxsize=1)
 def face_detector() -> _engine.FaceDetector:
     """dlib's frontal face detector."""
-    name = f"face-detector-dlib-{_engine.dlib_version}-v2.bin"
+    name = f"face-detector-dlib-{_engine.dlib_version}-v3.bin"
     if (block := _cached(name)) is not None:
         with contextlib.suppress(ValueError):
             return _engine.FaceDetector(block)

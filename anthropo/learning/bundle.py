@@ -44,6 +44,7 @@ from anthropo.errors import ModelError
 from anthropo.files import IrregularError, open_regular, write_atomically
 from anthropo.learning.card import card
 from anthropo.learning.manifest import Manifest
+from anthropo.licensing import is_permissive_run, notice
 
 FORMAT, FORMAT_VERSION = "anthropo-model", 1
 SUFFIX = ".anthropo"
@@ -384,6 +385,7 @@ def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> None:
         "format_version": FORMAT_VERSION,
         "anthropo": __version__,
         **{k: v for k, v in bundle.manifest.items() if k not in _FILLED},
+        **({"permissive": notice()} if is_permissive_run() else {}),
     }
     manifest = json.loads(json.dumps(manifest, allow_nan=False))  # tuples become lists
     if fault := _manifest_fault(manifest):

@@ -122,6 +122,8 @@ def describe(manifest: Manifest, network: Iterable[Row] = ()) -> list[Row]:
         ("encoder", encoder.name),
         ("encoder digest", encoder.digest),
         ("not for commercial use", ", ".join(_not_commercial(manifest))),
+        ("not permissive", ", ".join(manifest.barred if _weights(manifest) else ())),
+        ("permissive", manifest.permissive),
         *network,
         ("regions", ", ".join(manifest.regions)),
         ("measurements", _number(len(manifest.measurements)) if manifest.measurements else None),
@@ -221,12 +223,14 @@ def card(manifest: Manifest) -> str:
             (
                 w.name or _UNKNOWN,
                 w.licence or _UNKNOWN,
+                w.data or _UNKNOWN,
                 _ALLOWED.get(w.commercial_use, _UNKNOWN),
                 w.digest or _UNKNOWN,
             )
             for w in _weights(manifest)
         ],
         not_commercial=_not_commercial(manifest),
+        barred=[f"{name} ({why})" for name, why in manifest.barred.items()],
         models=[name for name, _ in models],
         figures=[(_metric(m), *(_figure(f.get(m)) for _, f in models)) for m in metrics],
         costs=_costs(manifest),

@@ -6,6 +6,7 @@ default is left out. Neither ids of patients nor names or paths of photographs m
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 from anthropo.learning.intervals import Interval
 from anthropo.learning.model_readers import as_written, record
 from anthropo.learning.schema import MOST_LABELS, Among, Distinct, Hex, OneOf, Range, Size
+from anthropo.licensing import FACES, LicenceError, is_permissive_run, licence_of
 
 Count = Annotated[int, Range(0)]
 Sha256 = Annotated[str, Hex()]
@@ -40,6 +42,14 @@ class Weights:
     digest: Sha256 | None = None  # SHA-256
     licence: str | None = None
     commercial_use: bool | None = None
+    data: str | None = None  # licence of what they were trained on
+    permissive: bool | None = None  # code, weights and training data; unknown in models of 0.1.0
+
+    @property
+    def allowed(self) -> bool:
+        """Whether a permissive run may use them."""
+        known = licence_of(self.name)
+        return known.permissive if known and known.kind == "weights" else self.permissive is True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +141,8 @@ class Manifest:
     format, format_version, anthropo, files
         Filled when the file is written: "anthropo-model", the version of the format (raised when an older
         anthropo can no longer read it), the version of anthropo, and the members of the file.
+    permissive : str or None
+        Of a model that was trained in a permissive run: what that is, and what it could not use.
     created : str or None
         The date (ISO 8601), if it is kept.
     title : str or None
@@ -176,6 +188,7 @@ class Manifest:
     format: str | None = None
     format_version: Annotated[int, Range(1)] | None = None
     anthropo: str | None = None
+    permissive: str | None = None
     created: str | None = None
     title: str | None = None
     task: Annotated[str, OneOf(TASKS)] | None = None
@@ -216,6 +229,28 @@ class Manifest:
             If an entry is of another type.
         """
         return record(cls, manifest, "manifest")
+
+    @property
+    def barred(self) -> dict[str, str]:
+        """The parts that a permissive run may not use: name, and what is not permissive."""
+        used = [w for w in (self.encoder, *self.weights) if w != type(w)()]
+        parts = {w.name or "unnamed weights": w.data for w in used if not w.allowed}
+        if not self.settings.no_face:
+            parts = {**dict.fromkeys(FACES), **parts}
+        known = {name: licence_of(name) for name in parts}
+        return {
+            name: (of.why if (of := known[name]) else data) or "licences not stated"
+            for name, data in parts.items()
+        }
+
+    def check(self, path: str | os.PathLike[str]) -> None:
+        """Refuse a model with such parts in a permissive run."""
+        if is_permissive_run() and self.barred:
+            parts = "; ".join(f"{name} ({why})" for name, why in self.barred.items())
+            raise LicenceError(
+                f"{os.fspath(path)}: a permissive run cannot use this model, which needs or was trained with "
+                f"{parts}. Use one that was trained in a permissive run."
+            )
 
     def to_json(self) -> dict[str, Any]:
         """As JSON, without the entries that have their default."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.face.weights import KNOWN
+from anthropo.face import weights as face
 from anthropo.files import file_sha256
 from anthropo.learning.attributes import NO_ATTRIBUTE, AttributeModel
 from anthropo.learning.cohort import split_labels
@@ -143,6 +143,8 @@ def _inputs(
             digest=encoder.digest,
             licence=encoder.licence,
             commercial_use=encoder.commercial_use,
+            data=encoder.data,
+            permissive=encoder.permissive,
             dimension=encoder.dimension,
             size=encoder.size,
             parameters=encoder.parameters,
@@ -249,10 +251,18 @@ def landmark_weights(settings: Settings) -> tuple[Weights, ...]:
     if settings.no_face:
         return ()
     used = {"landmarks-68": settings.landmark_model is None, "fine-landmarks": settings.fine}
-    return tuple(
-        Weights(name=w.name, digest=w.sha256, licence=w.licence, commercial_use=w.commercial_use)
-        for w in KNOWN
-        if used.get(w.name)
+    return tuple(weights_entry(w) for w in face.KNOWN if used.get(w.name))
+
+
+def weights_entry(weights: face.Weights) -> Weights:
+    """Packaged weights as a manifest lists them."""
+    return Weights(
+        name=weights.name,
+        digest=weights.sha256,
+        licence=weights.licence,
+        commercial_use=weights.commercial_use,
+        data=weights.data,
+        permissive=weights.permissive,
     )
 
 

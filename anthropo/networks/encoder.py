@@ -81,6 +81,7 @@ def network_encoder(path: str | os.PathLike[str]) -> NetworkEncoder:
     anthropo.errors.ModelError: none.anthropo: no such model file. Give the file of ...
     """
     network = Network.load(path)
+    network.manifest.check(path)
     described = {"version": _VERSION, "file": file_sha256(path), "geometry": geometry_digest()}
     return NetworkEncoder(
         name=Path(path).name,
@@ -90,6 +91,8 @@ def network_encoder(path: str | os.PathLike[str]) -> NetworkEncoder:
         parameters=network.parameters,
         licence=network.licence,
         commercial_use=network.commercial_use,
+        data=network.data_licence,
+        permissive=not network.manifest.barred,
         views=network.views,
         seen=network.seen,
         network=network,

@@ -28,6 +28,8 @@ Metadata = NDArray[np.float32]
 _WEIGHTS = "weights/"
 _MOST_PIXELS = 1 << 21  # that a module sees at once, whose layers take up to 600 bytes for each
 
+OWN_PHOTOGRAPHS = "that of its training photographs"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
@@ -113,13 +115,18 @@ class Network:
     def licence(self) -> str:
         """Licences of the weights that it was trained from."""
         licences = dict.fromkeys(w.licence for w in self.manifest.weights if w.licence)
-        return "; ".join(licences) or "that of its training photographs"
+        return "; ".join(licences) or OWN_PHOTOGRAPHS
+
+    @property
+    def data_licence(self) -> str:
+        """Licences of what these weights were trained on, and the photographs' own."""
+        licences = dict.fromkeys(w.data for w in self.manifest.weights if w.data)
+        return "; ".join([*licences, OWN_PHOTOGRAPHS])
 
     @property
     def commercial_use(self) -> bool:
-        """Whether all these weights, of which there are some, may be used commercially."""
-        weights = self.manifest.weights
-        return bool(weights) and all(w.commercial_use is True for w in weights)
+        """Whether all these weights may be used commercially; the photographs are their owner's matter."""
+        return all(w.commercial_use is True for w in self.manifest.weights)
 
     # ------------------------------------------------------------------------------ what it says
 

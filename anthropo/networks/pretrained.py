@@ -18,6 +18,8 @@ from anthropo.face.weights import KNOWN, read_checked
 from anthropo.files import file_sha256, read_regular
 from anthropo.learning.bundle import SUFFIX
 from anthropo.learning.manifest import Weights
+from anthropo.learning.training import weights_entry
+from anthropo.licensing import check, licence_of
 from anthropo.networks.architectures import FITTING, TIMM
 from anthropo.networks.network import Network
 
@@ -61,11 +63,7 @@ def _packaged(body: Any, backbone: str, source: str) -> Weights:
     tables = [ResNet(read_weights(data)).state_dict()] if face_resnet else read_state(data, source)
     fill_state(body.network, tables, source, source, _UNUSED[backbone])
     packaged = next(weights for weights in KNOWN if weights.name == source)
-    return _origin(source, packaged.sha256, packaged.licence, packaged.commercial_use)
-
-
-def _origin(name: str, digest: str, licence: str, commercial_use: bool) -> Weights:
-    return Weights(name=name, digest=digest, licence=licence, commercial_use=commercial_use)
+    return weights_entry(packaged)
 
 
 def _cached(body: nn.Module, backbone: str) -> Weights:
@@ -75,6 +73,7 @@ def _cached(body: nn.Module, backbone: str) -> Weights:
             f"warm start imagenet: only timm's networks have it, not {backbone}. Pass "
             f"{parameter('warm_start', instead)}."
         )
+    check("imagenet")
     timm, name = import_timm(), TIMM[backbone]
     settings = timm.models.get_pretrained_cfg(name)
     if (path := _in_cache(settings)) is None:
@@ -88,11 +87,14 @@ def _cached(body: nn.Module, backbone: str) -> Weights:
     network: Any = body.network
     tables = read_state(read_regular(path), str(path))
     fill_state(network, tables, str(path), backbone, classifying_layers(network))
-    return _origin(
-        f"{settings.architecture or name}.{settings.tag} (ImageNet)",
-        file_sha256(path),
-        settings.license or UNKNOWN_LICENCE,
-        False,
+    known = licence_of("imagenet")
+    return Weights(
+        name=f"{settings.architecture or name}.{settings.tag} (ImageNet)",
+        digest=file_sha256(path),
+        licence=settings.license or UNKNOWN_LICENCE,
+        commercial_use=False,
+        data=known.data if known else UNKNOWN_LICENCE,
+        permissive=False,
     )
 
 
@@ -120,10 +122,18 @@ def _file(body: nn.Module, backbone: str, view: str, path: Path) -> Weights:
         )
     if path.suffix == SUFFIX or _is_network(path):
         return _of_network(body, backbone, view, path)
+    check(str(path))  # whose licences nobody has stated
     network: Any = body if backbone == "deepgestalt" else body.network
     tables = read_state(read_regular(path), str(path))
     fill_state(network, tables, str(path), backbone, _UNUSED.get(backbone) or classifying_layers(network))
-    return _origin(path.name, file_sha256(path), UNKNOWN_LICENCE, False)
+    return Weights(
+        name=f"file-{(digest := file_sha256(path))[:12]}",  # its name may be a person's
+        digest=digest,
+        licence=UNKNOWN_LICENCE,
+        commercial_use=False,
+        data=UNKNOWN_LICENCE,
+        permissive=False,
+    )
 
 
 def _is_network(path: Path) -> bool:
@@ -138,6 +148,7 @@ def _is_network(path: Path) -> bool:
 def _of_network(body: nn.Module, backbone: str, view: str, path: Path) -> Weights:
     try:
         other = Network.load(path)
+        other.manifest.check(path)
     except AnthropoError as error:
         raise WeightsError(f"warm start {error}") from None
     theirs = other.about.spec.backbone
@@ -153,4 +164,11 @@ def _of_network(body: nn.Module, backbone: str, view: str, path: Path) -> Weight
             f"warm start {path}: weights of another network ({theirs}) than the backbone {backbone} of this "
             f"recipe. Pass {parameter('changes', f'backbone={theirs}')}, or another warm start."
         ) from None
-    return _origin(path.name, file_sha256(path), other.licence, other.commercial_use)
+    return Weights(
+        name=f"file-{(digest := file_sha256(path))[:12]}",  # its name may be a person's
+        digest=digest,
+        licence=other.licence,
+        commercial_use=other.commercial_use,
+        data=other.data_licence,
+        permissive=not other.manifest.barred,
+    )

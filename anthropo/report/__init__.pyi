@@ -3,3 +3,4 @@ from .evaluation import write_evaluation as write_evaluation
 from .explanation.document import Disclosure as Disclosure
 from .explanation.page import write_explanation as write_explanation
 from .figures import overlay as overlay
+from .traits import write_traits as write_traits

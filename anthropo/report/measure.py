@@ -9,6 +9,7 @@ from pathlib import Path
 from anthropo.batch.inputs import Item
 from anthropo.batch.records import Json, Record
 from anthropo.batch.run import MeasuredFace
+from anthropo.batch.scores import person_of
 from anthropo.errors import InputError
 from anthropo.face.gate import GateSummary
 from anthropo.files import write
@@ -62,7 +63,7 @@ class Page:
             **record.to_json(),
             "title": f"{record.photo}, face {record.index}" if record.index else record.photo,
             "picture": picture,
-            "given": given(item, self._settings),
+            "given": given(item, person_of(item, self._settings)),
             "compared": compared(record),
             "findings": findings(record),
             "nothing": nothing_beyond(record),

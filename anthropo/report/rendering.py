@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from anthropo._version import __version__
+from anthropo.licensing import notice, stamped
 from anthropo.plain import visible, written
 from anthropo.quiet import hushed
 
@@ -30,6 +31,11 @@ COLOURS: Mapping[str, str] = dict(
     re.findall(
         r"--([\w-]+): (#[0-9a-f]{6});", (resources.files("anthropo.report") / "style.css").read_text("utf-8")
     )
+)
+#: Colours of groups or networks that are compared, in their order.
+SERIES = tuple(
+    COLOURS[name]
+    for name in ("hybrid", "measurements", "regions", "metadata", "model-1", "model-2", "model-3")
 )
 INK, SOFT, LINE, GREY = (COLOURS[name] for name in ("ink", "soft", "line", "grey"))
 
@@ -48,7 +54,7 @@ def _environment() -> Environment:
 
 def page(template: str, /, **values: Any) -> str:
     """An HTML page that needs nothing else, of a template that extends `base.html`."""
-    return _environment().get_template(template).render(values)
+    return _environment().get_template(template).render(values, permissive=notice())
 
 
 def jpeg(picture: Image.Image, quality: int = 85) -> bytes:
@@ -76,7 +82,8 @@ def embedded(data: bytes) -> str:
 
 
 def as_json(document: Any) -> str:
-    """A document as JSON text, in which a NaN is an error."""
+    """A document as JSON text, in which a NaN is an error; it says where a run was permissive."""
+    document = stamped(document) if isinstance(document, dict) else document
     return json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False)
 
 

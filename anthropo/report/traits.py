@@ -26,6 +26,7 @@ from anthropo.reference.traits import (
 )
 from anthropo.report.rendering import as_csv
 from anthropo.report.tables import number, print_gate
+from anthropo.report.traits_page import page
 from anthropo.workflows.trait_calling import Findings, PersonTraits
 
 _TITLES = {LOOK: "look at (left to the eye, and unusual when measured)"}
@@ -110,7 +111,7 @@ def _missing(traits: Sequence[Trait]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where findings are written: a .csv, the .json of one phenopacket, or a folder of phenopackets."""
+    """Where findings are written: a .csv, a .html, the .json of one phenopacket, or a folder of these."""
 
     path: Path
     identity: str | None = None  # name of the person in a phenopacket
@@ -131,10 +132,52 @@ class Target:
 
     def write(self, findings: Findings) -> None:
         """Write the findings."""
-        if self.kind == ".csv":
-            write(self.path, as_csv(findings.to_frame(), None))
+        if self.kind:
+            self.check(len(findings.measured) if self.kind == ".json" else 1)
+            write_traits(self.path, findings, identity=self.identity)
             return
-        self.check(len(findings.measured))
         for person in findings.measured:
             packet = person.phenopacket(self.identity)
-            write(self.path if self.kind else self.path / f"{packet['id']}.json", as_json(packet))
+            write(self.path / f"{packet['id']}.json", as_json(packet))
+
+
+def write_traits(path: Path, traits: Findings | PersonTraits, *, identity: str | None = None) -> None:
+    """Write traits as a file, by its suffix.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        With the suffix .html, for a page to read, .csv, or .json, for the phenopacket of one person.
+    traits : anthropo.PersonTraits or Findings
+        As `anthropo.traits` returns them.
+    identity : str, optional
+        The person's name in a phenopacket; from the photos' hashes when left out.
+
+    Raises
+    ------
+    InputError
+        If the suffix is another one, there are several people for a phenopacket, or the file cannot be
+        written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import anthropo
+    >>> from anthropo.report import write_traits
+    >>> write_traits(Path("t.html"), anthropo.traits(anthropo.example_photo(), sex="female", age=31))
+    >>> "<h3>Present</h3>" in Path("t.html").read_text()
+    True
+    """
+    findings = Findings(people=(traits,)) if isinstance(traits, PersonTraits) else traits
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        write(path, as_csv(findings.to_frame(), None))
+    elif suffix == ".html":
+        write(path, page(findings))
+    elif suffix == ".json" and len(findings.measured) <= 1:
+        for person in findings.measured:
+            write(path, as_json(person.phenopacket(identity)))
+    else:
+        raise InputError(
+            f"{path}: traits are written to a .html or .csv, and those of one person to a .json as well."
+        )

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 from anthropo.batch.inputs import Item
 from anthropo.batch.records import MeasuredRecord, Result
-from anthropo.batch.scores import person_of
+from anthropo.batch.scores import Person
 from anthropo.errors import parameter
 from anthropo.measurement.registry import Entry, registry
 from anthropo.reference.zscore import LIMIT, ZScore
 from anthropo.report.tables import number
-from anthropo.settings import Settings
 
 #: Columns of a cohort's table that are shown with sex and age. No reference is by ancestry.
 _ANCESTRY = ("ancestry", "ethnicity", "race")
@@ -55,9 +54,8 @@ class Finding:
     farthest: float  # |z|
 
 
-def given(item: Item, settings: Settings) -> str:
+def given(item: Item, person: Person) -> str:
     """The sex, age and ancestry that are known of the person in a photo."""
-    person = person_of(item, settings)
     if item.disputed:
         words = [f"sex and age: the table contradicts itself ({item.disputed}), so none was used"]
     elif person.sex or person.age:

@@ -13,6 +13,7 @@ import numpy as np
 
 from anthropo.errors import InputError
 from anthropo.files import write_atomically
+from anthropo.licensing import check_faces
 from anthropo.synthetic.morphs import CONTROL, SINGLE_MORPHS, SYNDROMES, Syndrome, displacement_of, healthy_sd
 from anthropo.synthetic.neutral import neutral_face
 from anthropo.synthetic.picture import person_of, photograph
@@ -77,6 +78,7 @@ def make_cohort(
     for name, number in numbers.items():
         if number < 1:
             raise InputError(f"{name}={number}: at least 1 is needed.")
+    check_faces()  # they are made with the generic face
     target = _empty_folder(folder)
     # drawn in an order that says nothing about the label
     order = np.random.default_rng([seed, 0]).permutation(len(syndromes) * n_per_label)

@@ -15,6 +15,7 @@ from anthropo.errors import FaceError, ModelError, PhotoError
 from anthropo.face.gate import CHECKS
 from anthropo.learning.cohort import Case, Cohort, Kind, some
 from anthropo.learning.features import Features, subset
+from anthropo.licensing import is_permissive_run
 from anthropo.observation import observe
 from anthropo.plain import column_name
 from anthropo.settings import Settings
@@ -254,8 +255,9 @@ def _fit(trained: Trained, features: Features) -> Features:
 def _faces(features: Features, settings: Settings) -> Iterable[str]:
     """A note where a model of pictures without a face is given portraits; only some are looked at."""
     portraits = []
+    looked = settings.no_face and not is_permissive_run()
     alike = replace(settings, no_face=False, face="largest", jitter=1, fine=False)
-    for photo in features.photos.tolist()[:_LOOKED_AT] if settings.no_face else ():
+    for photo in features.photos.tolist()[:_LOOKED_AT] if looked else ():
         try:
             observe(photo, alike)
         except (FaceError, PhotoError):

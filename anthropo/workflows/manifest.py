@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -19,11 +20,13 @@ from anthropo._version import __version__
 from anthropo.batch.inputs import photographs_in, read_photo_table
 from anthropo.errors import AnthropoError, InputError
 from anthropo.files import file_sha256, read_text, write
+from anthropo.licensing import notice, permissive
 from anthropo.tables import is_table
-from anthropo.workflows.sameness import Difference, differences
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from anthropo.workflows.sameness import Difference
 
 SCHEMA = "anthropo run 1"
 SUFFIX = ".run.json"
@@ -57,6 +60,8 @@ class RunManifest:
         Every parameter, defaults included.
     versions : dict of str to str
         Of anthropo, Python and the libraries that were used.
+    permissive : str
+        Of a run that used only what has a permissive licence: what that is, and what it left out; else "".
     processor : dict of str to str
         Its name and architecture, and variables that change how it computes.
     """
@@ -68,6 +73,7 @@ class RunManifest:
     outputs: dict[str, str]
     inputs: dict[str, str]
     settings: dict[str, Any]
+    permissive: str = field(default_factory=notice)
     versions: dict[str, str] = field(default_factory=lambda: _versions())
     processor: dict[str, str] = field(default_factory=lambda: _processor())
 
@@ -103,6 +109,8 @@ class Verification:
     def to_frame(self) -> pd.DataFrame:
         """A row for each difference: file, place, before, now, size."""
         import pandas as pd
+
+        from anthropo.workflows.sameness import Difference
 
         return pd.DataFrame(
             [asdict(one) for one in self.differences], columns=[f.name for f in fields(Difference)]
@@ -167,7 +175,8 @@ def read_manifest(path: str | os.PathLike[str]) -> RunManifest:
         document = json.loads(read_text(Path(path)))
         if not isinstance(document, dict) or document.get("schema") != SCHEMA:
             raise ValueError(f"its schema is not {SCHEMA!r}")
-        kinds = {"command": list, "folder": str, "output": str}
+        kinds = {"command": list, "folder": str, "output": str, "permissive": str}
+        document.setdefault("permissive", "")  # of a version that knew no such runs
         for one in fields(RunManifest):
             if not isinstance(document.get(one.name), kinds.get(one.name, (dict, str))):
                 raise ValueError(f"{one.name} is missing or of another kind")
@@ -213,6 +222,8 @@ def verify(path: str | os.PathLike[str]) -> Verification:
 
     The command's reasons speak of ``--scale``, those of Python of ``scale``; the numbers are the same.
     """
+    from anthropo.workflows.sameness import differences
+
     where, made = Path(path), read_manifest(path)
     if not made.command:
         raise InputError(f"{path}: the run was to be anonymous, so that its command is not known.")
@@ -235,7 +246,8 @@ def verify(path: str | os.PathLike[str]) -> Verification:
     with tempfile.TemporaryDirectory() as temporary:
         again = Path(temporary) / "again" / made.output
         again.parent.mkdir()
-        _run(_elsewhere(made, again, Path(temporary)), folder)
+        with permissive() if made.permissive else contextlib.nullcontext():
+            _run(_elsewhere(made, again, Path(temporary)), folder)
         return Verification(elsewhere=tuple(elsewhere), differences=tuple(differences(output, again)))
 
 

@@ -270,4 +270,6 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     """
     from anthropo.learning.trained import Trained
 
-    return Model(trained=Trained.load(Path(path)), path=Path(path))
+    trained = Trained.load(Path(path))
+    trained.manifest.check(path)
+    return Model(trained=trained, path=Path(path))

@@ -23,7 +23,6 @@ from anthropo.batch.inputs import Item
 from anthropo.batch.records import Record
 from anthropo.batch.run import measure_item
 from anthropo.errors import InputError
-from anthropo.face.weights import locate
 from anthropo.measurement.registry import registry
 from anthropo.measurement.texture import lbp
 from anthropo.photo import read_photo
@@ -505,14 +504,6 @@ def test_help_names_what_can_be_given(invoke: Invoke) -> None:
         assert word in text
     assert DEFAULT_REFERENCE in shipped_references()
     assert registry()[NAME].power == 1
-
-
-def test_permissive_needs_a_model_of_ones_own(invoke: Invoke, astronaut_png: Path) -> None:
-    refused(invoke, "measure", astronaut_png, "--permissive", says="--landmark-model")
-    own = str(locate("landmarks-68"))  # stands for one whose licence allows it
-    result = invoke("measure", str(astronaut_png), "--permissive", "--landmark-model", own)
-    assert result.exit_code == 0
-    assert "needs the fine landmark stage" in result.stdout
 
 
 def test_the_same_age_and_sex_in_other_words_is_no_dispute(tmp_path: Path, astronaut_png: Path) -> None:

@@ -11,6 +11,7 @@ from conftest import Invoke, refused
 import anthropo
 from anthropo.cli import COMMANDS
 from anthropo.face.weights import KNOWN
+from anthropo.licensing import licences
 
 
 def test_help_shows_every_command_and_the_limits_of_use(invoke: Invoke) -> None:
@@ -105,9 +106,10 @@ def test_models_lists_licences_files_and_sums(invoke: Invoke) -> None:
     result = invoke("models")
     assert (result.exit_code, result.stderr) == (0, "")
     for weights in KNOWN:
-        for text in (weights.name, weights.licence, weights.sha256, weights.file):
+        for text in (weights.name, weights.licence, weights.data, weights.sha256, weights.file):
             assert text in result.stdout
-    assert result.stdout.count("NOT allowed") == sum(not w.commercial_use for w in KNOWN)
+    assert all(one.name in result.stdout and one.used_by in result.stdout for one in licences())
+    assert result.stdout.count("permissive  NO") == sum(not w.permissive for w in KNOWN)
     assert "check " not in result.stdout
 
 

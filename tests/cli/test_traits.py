@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import html
 import io
 import json
 import os
@@ -17,7 +18,8 @@ from google.protobuf.json_format import Parse
 from phenopackets import Phenopacket  # type: ignore[import-untyped]
 
 import anthropo
-from anthropo.errors import FaceError
+from anthropo.errors import FaceError, InputError
+from anthropo.report import write_traits
 
 WOMAN = ("--sex", "female", "--age", "31")
 HEADER = "hpo_id,label,measurement,rule,kind,side\n"
@@ -336,3 +338,72 @@ def test_in_python(astronaut_png: Path, astronaut_jpg: Path, certain: Path, face
         anthropo.traits(faceless_png, sex="female", age=31)
     missing = anthropo.traits(astronaut_png).traits
     assert "head_circumference: not given: head_circumference" in {t.reason for t in missing}
+
+
+def page_of(path: Path, invoke: Invoke, *arguments: object, code: int = 0) -> str:
+    assert invoke("traits", *arguments, "-o", path).exit_code == code
+    return path.read_text(encoding="utf-8")
+
+
+def section(page: str, title: str) -> str:
+    """What stands below a heading, as far as the next one."""
+    return re.split("<h[23]|</section>", page.partition(f"<h3>{title}")[2])[0]
+
+
+def test_page_lists_terms_with_value_z_and_rule(
+    astronaut_png: Path, certain: Path, tmp_path: Path, invoke: Invoke
+) -> None:
+    page = html.unescape(page_of(tmp_path / "t.html", invoke, astronaut_png, *WOMAN, "--rules", certain))
+    assert "sex female · age 31 · compared with frl-adults (grade A/B)" in page
+    headings = re.findall("<h3>(.+?)</h3>", page)
+    assert headings == ["Present (1)", "Borderline", "Absent (2)", "Not assessed (1)"]
+    evidence = r"Inner canthal distance 0\.3\d\d ex-ex, z \S+ \(\S+ to \S+\), frl-adults \(grade A\)"
+    present = section(page, "Present")
+    assert re.search(rf"Telecanthus <small>HP:0000506</small></th><td>{evidence}", present)
+    assert ">z > −90</td>" in present
+    assert "Upslanted palpebral fissure, right" in section(page, "Absent")
+    assert "Upslanted palpebral fissure, left" in section(page, "Absent")
+    unknown = section(page, "Not assessed")
+    assert "Wide mouth" in unknown
+    assert "Mouth width: voided by the photo gate: mouth_open" in unknown
+    assert "Overview" not in page
+    assert not re.search(r"(?:src|href)=\"(?!#)", page)
+
+
+def test_page_of_python_is_that_of_the_command(
+    astronaut_png: Path, certain: Path, tmp_path: Path, invoke: Invoke
+) -> None:
+    page = page_of(tmp_path / "t.html", invoke, astronaut_png, *WOMAN, "--rules", certain)
+    person = anthropo.traits(str(astronaut_png), sex="female", age=31, rules=str(certain))
+    write_traits(tmp_path / "python.html", person)
+    assert (tmp_path / "python.html").read_text(encoding="utf-8") == page
+    with pytest.raises(InputError, match="traits are written to a"):
+        write_traits(tmp_path / "t.xlsx", person)
+
+
+def test_page_without_sex_and_age_says_so(astronaut_png: Path, tmp_path: Path, invoke: Invoke) -> None:
+    page = page_of(tmp_path / "t.html", invoke, astronaut_png, code=3)
+    assert "<p>sex and age not given · compared with frl-adults" in page
+    assert "No trait is present for certain." in page
+    assert "No trait is absent for certain." in page
+    assert "sex is missing, no z-scores that depend on it." in page
+
+
+def test_page_of_many_has_an_index_and_escapes_names(tmp_path: Path, copies: Copies, invoke: Invoke) -> None:
+    copies(tmp_path, "a.png", "<i>b.png")
+    (tmp_path / "c.csv").write_text("photo,sex,age\na.png,female,31\n<i>b.png,f,31\n<i>gone.png,f,31\n")
+    page = page_of(tmp_path / "t.html", invoke, tmp_path / "c.csv", code=3)
+    assert re.findall('<a href="(.+?)">', page) == ["#person-1", "#person-2", "#failed"]
+    assert page.count('<section class="face" id="person-') == 2
+    assert "<i>" not in page
+    assert "&lt;i&gt;gone.png: no such file.</li>" in page
+    counts = Counter(t.status for t in anthropo.traits(tmp_path / "a.png", sex="female", age=31).traits)
+    row = re.findall(r'<a href="#person-1">.*?</tr>', page)[0]
+    for status in ("present", "borderline", "absent", "not assessed"):
+        assert f'data-label="{status}">{counts[status]}</td>' in row
+
+
+def test_page_when_nothing_was_measured(tmp_path: Path, invoke: Invoke) -> None:
+    page = page_of(tmp_path / "t.html", invoke, "gone.jpg", code=1)
+    assert "<p>No face could be measured.</p>" in page
+    assert "<li>gone.jpg: no such file.</li>" in page

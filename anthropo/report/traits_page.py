@@ -1,0 +1,137 @@
+"""The traits of people as a page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anthropo.batch.records import Record
+from anthropo.batch.scores import Person
+from anthropo.measurement.registry import registry
+from anthropo.reference.growth import MEASURES, Growth
+from anthropo.reference.rules import SUBJECTIVE
+from anthropo.reference.traits import (
+    ABSENT,
+    BORDERLINE,
+    LOOK,
+    NOT_ASSESSED,
+    PRESENT,
+    Evidence,
+    Trait,
+    z_words,
+)
+from anthropo.report import rendering
+from anthropo.report.tables import number
+from anthropo.report.zscores import compared, given
+from anthropo.workflows.trait_calling import Findings, PersonTraits
+
+_SIDES = {"R": ", right", "L": ", left"}
+#: Of what a page lists at once: its title, and what stands there when there is nothing.
+_LISTS = {
+    PRESENT: ("Present", "No trait is present for certain."),
+    BORDERLINE: ("Borderline", "No z-score is beyond a limit that its interval reaches across."),
+    LOOK: ("To look at", ""),
+}
+
+
+def page(findings: Findings) -> str:
+    """The traits of several people, or of one, as one HTML page that needs nothing else."""
+    return rendering.page(
+        "traits.html",
+        people=[_person(person) for person in findings.measured],
+        failed=list(dict.fromkeys([*findings.lost, *_reasons(findings)])),
+    )
+
+
+def _reasons(findings: Findings) -> list[str]:
+    return [person.record.reason for person in findings.people if not person.record.ok]
+
+
+def _person(person: PersonTraits) -> dict[str, Any]:
+    """What the page says of one person."""
+    record = person.record
+    face = f", face {record.index}" if isinstance(record, Record) and record.index else ""
+    lists = []
+    for status, (title, nothing) in _LISTS.items():
+        traits = [t for t in person.traits if t.status == status and not _faint(t)]
+        if traits or nothing:
+            lists.append((title, [row(t) for t in traits], nothing))
+    of = {status: [t for t in person.traits if t.status == status] for status in (ABSENT, NOT_ASSESSED)}
+    eye = [t for t in of[NOT_ASSESSED] if t.rule.kind == SUBJECTIVE]
+    return {
+        "title": f"{person.item.path}{face}",
+        "given": given(person.item, Person(sex=person.sex or "", age=person.age)),
+        "compared": compared(record),
+        "gate": [(photo.photo, [c for c in photo.gate if not c.ok]) for photo in person.photos if photo.ok],
+        "notes": person.notes,
+        "moved": person.moved,
+        "growth": [(MEASURES[g.id].name, f"{g.value:g} {g.unit}", _growth_words(g)) for g in person.growth],
+        "lists": lists,
+        "faint": [row(t) for t in person.traits if _faint(t)],
+        "absent": [row(t) for t in of[ABSENT]],
+        "unknown": [row(t) for t in of[NOT_ASSESSED] if t not in eye],
+        "eye": [row(t) for t in eye],
+        "counts": {s: sum(t.status == s for t in person.traits) for s in (*_LISTS, ABSENT, NOT_ASSESSED)},
+        "confidence": f"{100 * person.traits[0].confidence:g}" if person.traits else "95",
+    }
+
+
+def _faint(trait: Trait) -> bool:
+    """Whether a trait is borderline because its interval is wide; z itself is within the limit."""
+    return trait.status == BORDERLINE and not trait.leans
+
+
+def row(trait: Trait) -> dict[str, Any]:
+    """What a page says of one trait."""
+    return {
+        "label": trait.label + _SIDES.get(trait.side, ""),
+        "hpo_id": trait.hpo_id,
+        "evidence": [_words(e, trait) for e in trait.evidence if _worth(e, trait)],
+        "supports": [_words(e, trait) for e in trait.supports],
+        "rule": _rule(trait),
+        # that an interval reaches across the limit is what borderline means
+        "reason": "" if trait.reason.startswith("the interval") else _with_name(trait.reason),
+    }
+
+
+def _worth(evidence: Evidence, trait: Trait) -> bool:
+    """Whether an evidence is shown: of a trait to look at, what is unusual."""
+    z = evidence.score
+    if trait.status == LOOK:
+        return z is not None and trait.rule.asks(evidence.measurement).holds(z.z, z.z) is True
+    return evidence.value == evidence.value
+
+
+def _words(evidence: Evidence, trait: Trait) -> str:
+    """The value, the z and the reference of one measurement."""
+    value = f"{number(evidence.value, evidence.unit)} {evidence.unit}".removesuffix(" 1")
+    words = f"{_name(evidence.measurement)} {value}"
+    if evidence.score is None or evidence.score.z != evidence.score.z:
+        return f"{words}, no z-score"
+    grade = f" (grade {evidence.score.grade})" if evidence.score.grade else ""
+    return f"{words}, z {z_words(evidence.score, trait.confidence)}, {evidence.score.reference}{grade}"
+
+
+def _name(measurement: str) -> str:
+    return MEASURES[measurement].name if measurement in MEASURES else registry()[measurement].name
+
+
+def _with_name(reason: str) -> str:
+    """A reason that begins with the id of a measurement, with its name instead."""
+    name, colon, rest = reason.partition(": ")
+    return f"{_name(name)}: {rest}" if colon and (name in MEASURES or name in registry()) else reason
+
+
+def _rule(trait: Trait) -> str:
+    """What the rule asks for, in a few words."""
+    joint, how = (" and ", "all") if trait.rule.every else (" or ", "any")
+    different = dict.fromkeys(part.strip() for part in trait.rule.text.split(joint))
+    n = len(trait.rule.measurements)
+    several = f", {how} of {n} measurements" if n > 1 else ""
+    return joint.join(different).replace("-", "−") + several
+
+
+def _growth_words(g: Growth) -> str:
+    if g.reason:
+        return g.reason
+    assumption = f" ({g.assumption})" if g.assumption else ""
+    return f"z {z_words(g.score)}, centile {g.centile:.3g}, {g.chart}{assumption}"
