@@ -83,7 +83,7 @@ def _members(path: Path) -> Members:
 
 def _folder() -> Path:
     """Where the good files of this run lie, which its processes share."""
-    return Path(os.environ["ANTHROPO_CACHE"]) / "good"
+    return Path(os.environ.get("ANTHROPO_GOOD_FILES") or Path(os.environ["ANTHROPO_CACHE"]) / "good")
 
 
 @cache
@@ -402,10 +402,12 @@ def _photo() -> Path:
     return path
 
 
-def use_model(path: Path) -> str:
-    """Inspect a model, and if that goes well classify a photo."""
+def use_model(path: Path, *, used: bool = True) -> str:
+    """Inspect a model, and if that goes well classify a photo, if it is to be used."""
     if refused := command("inspect", path):
         return _one(refused)
+    if not used:
+        return ""
     answer = path.with_name("answer.json")
     said = command("classify", "--model", path, _photo(), "-o", answer)
     if said:
@@ -427,8 +429,8 @@ def use_model(path: Path) -> str:
     return ""
 
 
-def use_network(path: Path) -> str:
-    """Inspect a network, and if that goes well write it as ONNX and ask it about noise."""
+def use_network(path: Path, *, used: bool = True) -> str:
+    """Inspect a network, and if that goes well ask it about noise; write it as ONNX if it is to be used."""
     from anthropo.networks.network import Network
 
     if refused := command("inspect", path):
@@ -438,6 +440,8 @@ def use_network(path: Path) -> str:
     shares = network.probabilities(dict.fromkeys(network.views, noise))
     if not np.isfinite(shares).all() or shares.min() < 0 or shares.max() > 1 + 1e-6:
         raise AssertionError(f"nonsense: {shares.tolist()}")
+    if not used:
+        return ""
     said = command("export", path, "-o", path.with_name("net.onnx"))
     if said and "its answers would differ" not in said:
         raise AssertionError(f"inspect accepted it, and then: {said[-400:]!a}")
