@@ -9,6 +9,7 @@ import errno
 import hashlib
 import os
 import platform
+import re
 import stat
 import threading
 from collections.abc import Iterator
@@ -74,6 +75,31 @@ def read_regular(path: str | os.PathLike[str], *, most: int = MOST) -> bytes:
     """The content of a file, as `open_regular` opens it."""
     with open_regular(path, most=most) as file:
         return file.read(os.fstat(file.fileno()).st_size)
+
+
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*%\x00-\x1f\x7f]|[. ]+\Z')
+_DEVICE = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\.|\Z)", re.IGNORECASE
+)
+
+
+def is_device_name(name: str) -> bool:
+    """Whether Windows takes a file's name for a device: CON.png, aux.html."""
+    return _DEVICE.match(name) is not None
+
+
+def portable_name(name: str) -> str:
+    """A file's name as every system takes it, for what is called after a photo.
+
+    Characters that Windows or macOS forbid, dots and spaces at the end and the first letter of a device's
+    name are written as in a web address, so that `urllib.parse.unquote` gives the name back.
+
+    >>> from anthropo.files import portable_name
+    >>> portable_name("a:b.png"), portable_name("CON.png"), portable_name("face. ")
+    ('a%3Ab.png', '%43ON.png', 'face%2E%20')
+    """
+    text = _FORBIDDEN.sub(lambda found: "".join(f"%{ord(c):02X}" for c in found[0]), name)
+    return f"%{ord(text[0]):02X}{text[1:]}" if is_device_name(text) else text
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from anthropo.errors import AnthropoError, InputError
+from anthropo.files import is_device_name
 from anthropo.plain import say
 
 if TYPE_CHECKING:
@@ -25,11 +26,11 @@ _LONGEST = 2000  # characters of a message
 MOST_FAILURES = 20  # photos that are named one by one
 EXIT_NONE, EXIT_USAGE, EXIT_SOME, EXIT_INTERRUPTED = 1, 2, 3, 130
 
-# parameters of commands: those that change no result, and those that are files
+# parameters of commands: those that change no result, and those that are always files
 _NO_MATTER = ("jobs", "cache", "validate", "resume", "device")
-_FILES = (
-    *("cohort", "output", "cost_matrix", "encoder", "encoder_weights", "landmark_model", "landmarks"),
-    *("parameters", "warm_start", "pretrain"),
+_ALWAYS_FILES = (
+    *("cohort", "output", "cost_matrix", "encoder_weights", "landmark_model", "landmarks"),
+    *("parameters", "pretrain"),
 )
 
 
@@ -77,6 +78,8 @@ def in_one_sentence(interrupted: str) -> Iterator[None]:
 def place_to_write(name: str, suffixes: Sequence[str] = (), inputs: Sequence[str] = ()) -> Path:
     """The path of a file to write, refused before the work is done rather than after."""
     path = Path(name)
+    if os.name == "nt" and is_device_name(path.name):
+        raise InputError(f"{name}: Windows takes this name for a device. Give another one.")
     if suffixes and path.suffix.lower() not in suffixes:
         raise InputError(f"{name}: the suffix says what is written. Use {' or '.join(suffixes)}.")
     if path.is_dir():
@@ -92,7 +95,10 @@ def place_to_write(name: str, suffixes: Sequence[str] = (), inputs: Sequence[str
 
 
 def command_line(ctx: click.Context) -> str:
-    """The command as it was given, without the folders of files and without what changes no result."""
+    """The command as it was given, without what changes no result.
+
+    Names of files may be a person's: each is called what it is, such as COHORT. OUTPUT.run.json has the name.
+    """
     words = ["anthropo", *(ctx.info_name or "").split()]
     for param in ctx.command.params:
         name = param.name or ""
@@ -101,16 +107,25 @@ def command_line(ctx: click.Context) -> str:
             continue
         value: Any = ctx.params.get(name, True)  # options without a value for the command are flags
         if getattr(param, "multiple", False):
-            words += [word for one in value for word in (max(param.opts, key=len), shlex.quote(one))]
+            option = max(param.opts, key=len)
+            words += [word for one in value for word in (option, shlex.quote(_unnamed(name, one)))]
             continue
         if isinstance(value, tuple):
             value = ",".join(value)
-        if isinstance(value, str) and name in _FILES:
-            value = os.path.basename(os.path.normpath(value))
+        if isinstance(value, str):
+            value = name.upper() if name in _ALWAYS_FILES else _unnamed(name, value)
         option = max(param.opts, key=len) if value is not False else (*param.secondary_opts, *param.opts)[0]
         words += [] if isinstance(param, click.Argument) else [option]
         words += [] if isinstance(value, bool) else [shlex.quote(str(value))]
     return " ".join(words)
+
+
+def _unnamed(name: str, value: str) -> str:
+    """A value, or what stands for it where it is a file or names one, as in ``warm_start=net.anthropo``."""
+    key, equals, given = value.rpartition("=")
+    if os.path.exists(given) or os.path.basename(given) != given:
+        return f"{key}{equals}{(key or name).upper()}"
+    return value
 
 
 def show_gate(gate: GateSummary) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 from anthropo.batch.inputs import Item
 from anthropo.batch.run import MeasuredFace
 from anthropo.errors import InputError, parameter
-from anthropo.files import file_sha256, write
+from anthropo.files import file_sha256, portable_name, write
 from anthropo.measurement.landmark_file import SUFFIX, landmarks_text
 from anthropo.settings import Settings
 from anthropo.video import is_video
@@ -44,7 +44,7 @@ class FaceFiles:
     def file(self, item: Item, digest: str, index: int = 0) -> Path:
         """The file of a face, which never stands for another photo of the same name."""
         face = f".face{index}" if index else ""
-        return self.folder / f"{Path(item.path).stem}-{digest[:8]}{face}{self.suffix}"
+        return self.folder / portable_name(f"{Path(item.path).stem}-{digest[:8]}{face}{self.suffix}")
 
     def missing(self, item: Item) -> bool:
         try:

@@ -15,8 +15,7 @@ from anthropo.face import _engine
 from anthropo.face.fine import fine_sha256
 from anthropo.face.weights import landmark_model
 from anthropo.measurement.compute import Measurement
-from anthropo.reference.build import instrument_name
-from anthropo.reference.tables import Reference, parse_age, parse_sex
+from anthropo.reference.tables import Reference, instrument_name, parse_age, parse_sex
 from anthropo.reference.zscore import ZScore, score
 from anthropo.settings import Settings
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from anthropo.decoding.kinds import HEIC, TIFF, is_quick, kind_of
 from anthropo.decoding.limits import ExcessError, Limits
 from anthropo.decoding.picture import Picture, open_picture
-from anthropo.decoding.tiff import refuse_raw_and_several
 from anthropo.errors import PhotoError, parameter
 from anthropo.licensing import check
 from anthropo.memory import memory
@@ -99,6 +98,8 @@ def decode(
     if kind == HEIC:
         check("heic", PhotoError, where)
     if kind == TIFF:
+        from anthropo.decoding.tiff import refuse_raw_and_several
+
         refuse_raw_and_several(data, where)
     if not is_quick(data, kind, where):
         return _elsewhere(data, kind, where, digest, short_side, limits, spent)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
@@ -194,7 +194,7 @@ def read_faces(
         photo = read_photo(photo, short_side=FIRST_DECODE, max_megapixels=max_megapixels)
     faces: list[Face] = []
     refused: FaceError | None = None
-    for finer, detections in _search_photo(photo, face):
+    for finer, detections in _search_photo(photo, face, faces):
         photo = finer
         smallest = min(f.width for f in detections)
         if smallest / photo.decode_scale < _DECODED_FACE:
@@ -208,7 +208,7 @@ def read_faces(
         # beside a steady face, one whose landmarks fly about is a pattern that only looks like a
         # face; with nothing else, a finer search may find what the coarse one missed
         steady = [f for f in candidates if f.unsteadiness <= LANDMARK_SPREAD]
-        faces = steady or faces or candidates
+        faces[:] = steady or faces or candidates
         if any(f.unsteadiness <= _RETRY for f in candidates):
             break
     turn = 0
@@ -275,11 +275,14 @@ def power_of_two(scale: float) -> int:
 # ----------------------------------------------------------------------------------- detection
 
 
-def _search_photo(photo: Photo, which: Which) -> Iterator[tuple[Photo, list[_Detection]]]:
+def _search_photo(
+    photo: Photo, which: Which, kept: Sequence[Face]
+) -> Iterator[tuple[Photo, list[_Detection]]]:
     """Faces, largest first, at finer and finer scales, with the photo as finely decoded as that took.
 
     The caller stops at the scale that shows enough; after the first detection the search goes on to a
-    moderate size only. For "all" there is one round with everything.
+    moderate size only, unless nothing is in `kept`: what was detected proved to be no face. For "all"
+    there is one round with everything.
     """
     full, finest = min(photo.full_size), _finest(photo)
     everything: list[_Detection] = []
@@ -294,10 +297,11 @@ def _search_photo(photo: Photo, which: Which) -> Iterator[tuple[Photo, list[_Det
         if detections and which != "all":
             yield photo, _foreground(photo, _merge([], detections))
         short *= 2
-    if which == "all" or not everything:
+    if which == "all" or not kept:
         # plain dlib, so that nothing is lost that it finds
         photo = photo.finer(power_of_two(full / finest))
-        everything = _merge(everything, _search(photo, None if finest == full else finest))
+        detections = _search(photo, None if finest == full else finest)
+        everything = _merge(everything if which == "all" else [], detections)
         if everything:
             yield photo, everything if which == "all" else _foreground(photo, everything)
     if not everything and (detections := _second_try(photo)):

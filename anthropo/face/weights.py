@@ -181,7 +181,7 @@ class LandmarkModel:
 def landmark_model(path: str | None = None) -> LandmarkModel:
     """The landmark model in a file; without a path the packaged one of 68 points."""
     expected = _known("landmarks-68").sha256 if path is None else _identified(path)
-    name = f"shape-predictor-{expected[:32]}-v2.bin"
+    name = f"shape-predictor-{expected[:32]}-v3.bin"
     model = LandmarkModel(expected, partial(_read_predictor, path, expected, name))
     if path is not None or not (cache_folder() / name).is_file():
         _ = model.predictor  # a file that cannot be used is refused at once
@@ -226,7 +226,7 @@ def _read_predictor(path: str | None, expected: str, name: str) -> _engine.Shape
 @lru_cache(maxsize=1)
 def face_detector() -> _engine.FaceDetector:
     """dlib's frontal face detector."""
-    name = f"face-detector-dlib-{_engine.dlib_version}-v2.bin"
+    name = f"face-detector-dlib-{_engine.dlib_version}-v3.bin"
     if (block := _cached(name)) is not None:
         with contextlib.suppress(ValueError):
             return _engine.FaceDetector(block)

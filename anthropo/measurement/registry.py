@@ -14,7 +14,7 @@ unavailable.csv lists the frontal measurements that are not given, each with the
 
 from __future__ import annotations
 
-import ast
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType
@@ -39,10 +39,9 @@ AREA_UNIT = "ex-ex²"
 MM_UNIT = "mm"
 
 _POINTS = {f"p{i}": (i,) for i in range(68)}
-_ALLOWED = (
-    ast.Expression, ast.BinOp, ast.UnaryOp, ast.Call, ast.Name, ast.Constant, ast.Load,
-    ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.USub,
-)  # fmt: skip
+# an expression is names, calls, numbers and arithmetic; walking its syntax tree would take five times as long
+_NAME = re.compile(r"\b([^\W\d]\w*)(?:\s*(\())?")
+_FOREIGN = re.compile(r"[^\w\s.,()*/+-]|\.(?!\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,30 +138,29 @@ def compile_entry(row: dict[str, str]) -> Entry:
 
 def _compile(row: dict[str, str], where: str) -> tuple[tuple[int, ...], CodeType]:
     """The points that an entry's expression depends on, and its code."""
+    expression = row["expression"]
+    if foreign := _FOREIGN.search(expression):
+        raise ValueError(f"{where}: {foreign[0]!r} is not allowed in an expression")
+    points: set[int] = set()
+    for name, called in _NAME.findall(expression):
+        if called:
+            if name not in FUNCTIONS:
+                raise ValueError(f"{where}: unknown function {name!r}")
+            if name in ("v", "elevation", "at"):
+                points |= {36, 45}
+            elif name == "procrustes_asymmetry":
+                points |= set(range(68))
+        elif (at := resolve(name)) is None:
+            raise ValueError(f"{where}: unknown landmark {name!r}")
+        else:
+            points |= set(at)
     try:
-        tree = ast.parse(row["expression"], mode="eval")
+        code = compile(expression.strip(), "registry.csv", "eval")
     except SyntaxError as error:
         raise ValueError(f"{where}: the expression cannot be parsed ({error.msg})") from None
-    points: set[int] = set()
-    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    for node in ast.walk(tree):
-        if not isinstance(node, _ALLOWED):
-            raise ValueError(f"{where}: {type(node).__name__} is not allowed in an expression")
-        if isinstance(node, ast.Name):
-            if id(node) in called:
-                if node.id not in FUNCTIONS:
-                    raise ValueError(f"{where}: unknown function {node.id!r}")
-                if node.id in ("v", "elevation", "at"):
-                    points |= {36, 45}
-                elif node.id == "procrustes_asymmetry":
-                    points |= set(range(68))
-            elif (at := resolve(node.id)) is None:
-                raise ValueError(f"{where}: unknown landmark {node.id!r}")
-            else:
-                points |= set(at)
     if row["unit"] in (LENGTH_UNIT, AREA_UNIT):
         points |= {36, 45}
-    return tuple(sorted(points)), compile(tree, "registry.csv", "eval")
+    return tuple(sorted(points)), code
 
 
 @lru_cache(maxsize=1)

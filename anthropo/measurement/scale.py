@@ -12,7 +12,6 @@ from anthropo.errors import AnthropoError, InputError, parameter
 from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.face.gate import landmark
 from anthropo.measurement.iris import Iris, iris_circles
-from anthropo.measurement.sticker import find_stickers, plausible
 from anthropo.photo import Photo
 
 Kind = Literal["mm-per-px", "ipd", "sticker", "iris"]
@@ -224,6 +223,8 @@ def _by_ipd(request: ScaleRequest, photo: Photo, points: Floats, samples: Floats
 
 
 def _by_sticker(request: ScaleRequest, photo: Photo, points: Floats, samples: Floats | None) -> Scale:
+    from anthropo.measurement.sticker import find_stickers, plausible
+
     low, high = plausible(points, request.value)
     if high < _MIN_STICKER:
         raise ScaleError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -120,6 +121,12 @@ def _manifest(material: TrainingSet, learned: Learned, command: str) -> Manifest
     )
 
 
+def _began_with(warm_start: str, learned: Learned) -> str:
+    """The warm start as a network keeps it: of a file what its weights are called, and not its name."""
+    is_file = os.path.exists(warm_start) or os.path.basename(warm_start) != warm_start
+    return str(learned.origins[0].name) if is_file and learned.origins else warm_start
+
+
 def _description(material: TrainingSet, learned: Learned) -> Description:
     """What the network's file says of its layers, pictures and training."""
     recipe, units, identity = material.recipe, material.units, material.identity
@@ -129,7 +136,7 @@ def _description(material: TrainingSet, learned: Learned) -> Description:
     digests = {*material.photos.features.digests[rows].tolist(), *(identity.digests if identity else ())}
     return Description(
         recipe=recipe.name,
-        parameters=replace(parameters, warm_start=Path(parameters.warm_start).name),
+        parameters=replace(parameters, warm_start=_began_with(parameters.warm_start, learned)),
         spec=learned.spec,
         views=parameters.views,
         mean=backbone.mean,

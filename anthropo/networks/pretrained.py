@@ -127,8 +127,8 @@ def _file(body: nn.Module, backbone: str, view: str, path: Path) -> Weights:
     tables = read_state(read_regular(path), str(path))
     fill_state(network, tables, str(path), backbone, _UNUSED.get(backbone) or classifying_layers(network))
     return Weights(
-        name=path.name,
-        digest=file_sha256(path),
+        name=f"file-{(digest := file_sha256(path))[:12]}",  # its name may be a person's
+        digest=digest,
         licence=UNKNOWN_LICENCE,
         commercial_use=False,
         data=UNKNOWN_LICENCE,
@@ -165,8 +165,8 @@ def _of_network(body: nn.Module, backbone: str, view: str, path: Path) -> Weight
             f"recipe. Pass {parameter('changes', f'backbone={theirs}')}, or another warm start."
         ) from None
     return Weights(
-        name=path.name,
-        digest=file_sha256(path),
+        name=f"file-{(digest := file_sha256(path))[:12]}",  # its name may be a person's
+        digest=digest,
         licence=other.licence,
         commercial_use=other.commercial_use,
         data=other.data_licence,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from anthropo.errors import InputError, parameter
 from anthropo.measurement.compute import Measurement, doubted
 from anthropo.measurement.registry import registry
-from anthropo.reference.tables import MAX_AGE, ReferenceRow, band_end, parse_age, parse_sex
+from anthropo.reference.tables import MAX_AGE, ReferenceRow, band_end, instrument_name, parse_age, parse_sex
 
 By = Literal["sex", "both"]
 Band = tuple[float, float]  # youngest and oldest age in years, both included
@@ -169,11 +169,6 @@ def one_instrument(table: str, rows: Sequence[Mapping[str, str]]) -> str:
         how = "Measure all photos with the same one."
         raise InputError(f"{table}: measured with different instruments, {listed}. {how}")
     return instrument_name(*next(iter(made))) if made else ""
-
-
-def instrument_name(version: str, model: str, fine: str = "") -> str:
-    """The `instrument` of a reference row; `fine` is empty where the fine stage was left out."""
-    return f"anthropo {version}, landmark model {model[:16]}" + (f", fine stage {fine[:16]}" if fine else "")
 
 
 def parse_bands(text: str) -> list[Band]:

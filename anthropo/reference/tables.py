@@ -72,6 +72,11 @@ class Reference:
         return self._by_measurement.get(measurement, ())
 
 
+def instrument_name(version: str, model: str, fine: str = "") -> str:
+    """The `instrument` of a reference row; `fine` is empty where the fine stage was left out."""
+    return f"anthropo {version}, landmark model {model[:16]}" + (f", fine stage {fine[:16]}" if fine else "")
+
+
 def band_end(age_hi: float) -> float:
     """The first age beyond a band: ages are completed years, so 5 lasts until the sixth birthday."""
     return age_hi + 1 if float(age_hi).is_integer() else age_hi

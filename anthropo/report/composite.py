@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from anthropo._version import __version__
 from anthropo.face.warp import Mesh
+from anthropo.files import is_device_name
 from anthropo.groups.composite import POINT_CODES, Displacement, LabelShapes, placed, unit, within
 from anthropo.photo import LUMA
 from anthropo.report.heat import FACE_LINES
@@ -42,14 +43,14 @@ _LEAST_SCALE = 0.02  # outer-canthal distances, of the colours' end: no noise lo
 
 
 def file_names(labels: Iterable[str]) -> dict[str, str]:
-    """A file name, without its suffix, for each label; no two alike on any file system."""
+    """A file name, without its suffix, for each label; no two alike on any file system, and no device's."""
     names: dict[str, str] = {}
     taken = {Path(name).stem for name in (SHEET, SHAPES, DISPLACEMENTS, SUMMARY)}
     for label in labels:
         text = re.sub(r"[^\w-]+", "-", unicodedata.normalize("NFC", label)).strip("-")[:60] or "label"
         name, number = text, 1
         # a map of displacement is NAME-displacement.png
-        while {name.casefold(), f"{name}-displacement".casefold()} & taken:
+        while is_device_name(name) or {name.casefold(), f"{name}-displacement".casefold()} & taken:
             number += 1
             name = f"{text}-{number}"
         taken |= {name.casefold(), f"{name}-displacement".casefold()}

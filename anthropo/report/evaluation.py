@@ -28,13 +28,21 @@ _DIFFERENCE_METRICS = ("auroc", "auprc", "sensitivity", "specificity", "brier")
 _LABEL_METRICS = ("sensitivity", "specificity", "ppv", "auroc", "auprc")
 
 _CAPTIONS = {
-    "roc": "ROC curve. The dot is where the model decides.",
-    "precision_recall": "Precision-recall curve. Dotted: the label's share, which guessing reaches.",
-    "calibration": "Calibration. On the diagonal, a stated probability is the observed share; bars are 95 %.",
-    "decision_curve": "Decision curve (Vickers & Elkin 2006). Net benefit: true positives less false ones, "
-    "weighted by the odds of the threshold, per photo, with labels as frequent as here.",
-    "confusion": "Confusion matrix: photos, and share of the row.",
-    "subgroups": "By subgroup, with 95 % intervals. Grey: too few patients. The line is the whole cohort.",
+    "roc": "ROC curve: the share of the label's photos that is found, against the share of the others that "
+    "is found wrongly, for every threshold. The dot is what was decided; photos left undecided count against "
+    "it, so that it may lie beside the curve.",
+    "precision_recall": "Precision-recall curve: of the photos that are called positive, the share that is, "
+    "against the share of the label's photos that is found. Dotted: the label's share, which guessing "
+    "reaches.",
+    "calibration": "Calibration: where the dots lie on the diagonal, a stated probability is the share that "
+    "is observed. The lines are 95 % intervals; below, how many photos were given each probability.",
+    "decision_curve": "Decision curve (Vickers & Elkin 2006): what acting on the model gains per photo, for "
+    "each probability from which one would act. A right positive counts one; a wrong one costs what acting "
+    "from that probability on implies. Labels are as frequent as here.",
+    "confusion": "Confusion matrix: how many photos of each true label were called what, and their share of "
+    "the row.",
+    "subgroups": "By subgroup: the square is the figure, the line its 95 % interval. Grey: too few patients. "
+    "Dotted: the whole cohort.",
 }
 
 

@@ -205,13 +205,13 @@ def subgroup_figure(made: Evaluation) -> Figure:
     rows: list[tuple[str, Subgroup | None]] = []
     for column, groups in made.subgroups.items():
         rows += [(column, None), *groups.items()]
-    figure, panels = _drawing((8.6, 0.27 * len(rows) + 1.0), ncols=len(SUBGROUP_METRICS), sharey=True)
+    figure, panels = _drawing((9.4, 0.27 * len(rows) + 1.0), ncols=len(SUBGROUP_METRICS), sharey=True)
     overall = made.figures
     for metric, axes in zip(SUBGROUP_METRICS, panels, strict=True):
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
         if overall[metric].known:
-            axes.axvline(overall[metric].value, color=GREY, linewidth=1)
+            axes.axvline(overall[metric].value, color=SOFT, linewidth=1, linestyle=":")
         lowest = 0.5
         for y, (_, group) in enumerate(rows):
             if group is None or not (value := group.metrics[metric]).known:
@@ -220,8 +220,12 @@ def subgroup_figure(made: Evaluation) -> Figure:
             axes.plot([value.lo, value.hi], [y, y], color=colour, linewidth=1.4)
             axes.plot(value.value, y, "s", color=colour, markersize=5)
             lowest = min(lowest, value.lo)
-        axes.set_xlim(max(0.0, math.floor(10 * lowest) / 10) - 0.02, 1.02)
-        axes.set_title(SUBGROUP_METRICS[metric], fontsize=10)
+        lowest = max(0.0, math.floor(10 * lowest) / 10)
+        axes.set_xlim(lowest - 0.05, 1.05)
+        axes.set_xticks(_ticks(lowest))
+        axes.grid(axis="x", color=LINE, linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.set_xlabel(f"{SUBGROUP_METRICS[metric]}, 95 % interval")
     names = [
         drawable(name) if group is None else f"{drawable(name)}  (n = {group.n_patients})"
         for name, group in rows
@@ -231,6 +235,13 @@ def subgroup_figure(made: Evaluation) -> Figure:
         text.set_fontweight("bold" if group is None else "normal")
     panels[0].set_ylim(len(rows) - 0.4, -0.6)
     return figure
+
+
+def _ticks(lowest: float) -> list[float]:
+    """At most six round values from `lowest`, in tenths, up to 1; the last is 1."""
+    tenths = round(10 - 10 * lowest)
+    step = next(step for step in (1, 2, 5) if tenths <= 5 * step)
+    return [round(1 - n / 10, 1) for n in range(0, tenths + 1, step)][::-1]
 
 
 def svg(figure: Figure) -> bytes:

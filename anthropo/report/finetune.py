@@ -14,7 +14,7 @@ from anthropo.files import write
 from anthropo.learning.model_readers import as_written
 from anthropo.licensing import stamped
 from anthropo.report.evaluation import METRIC_NAMES
-from anthropo.report.rendering import png, print_table
+from anthropo.report.rendering import SERIES, png, print_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from anthropo.networks.finetuning import Finetuned
     from anthropo.networks.network import Network
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 #: What figures of networks are called.
 NAMES = {
     "sensitivity": "recall",
@@ -55,19 +54,21 @@ def print_finetuned(finetuned: Finetuned) -> None:
 def history_figure(history: Mapping[str, Sequence[Epoch]], metric: str) -> Figure:
     """Loss and the validation metric (named `metric`) over the epochs, one colour per view."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(8, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for colour, (view, epochs) in zip(_COLOURS, history.items(), strict=False):
+    for colour, (view, epochs) in zip(SERIES, history.items(), strict=False):
         x = range(1, len(epochs) + 1)
-        left.plot(x, [e.loss for e in epochs], color=colour, label=f"{view}, training")
         # as floats, in which None, a figure that cannot be computed, is NaN
+        left.plot(x, np.array([e.loss for e in epochs], float), color=colour, label=f"{view}, training")
         held = np.array([e.validation for e in epochs], float)
         reached = np.array([e.metric for e in epochs], float)
         left.plot(x, held, color=colour, linestyle=(0, (4, 1.5)), label=f"{view}, validation")
         right.plot(x, reached, color=colour, marker=".", label=view)
     for axes, label in ((left, "loss"), (right, f"{metric}, validation")):
         axes.set(xlabel="epoch", ylabel=label)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize="x-small")
     return figure

@@ -15,7 +15,19 @@ from PIL import Image
 from anthropo.groups.map import Grouping
 from anthropo.plain import say
 from anthropo.report import rendering
-from anthropo.report.rendering import GREY, INK, LINE, NOTE, SOFT, as_csv, drawable, embedded, jpeg, png
+from anthropo.report.rendering import (
+    GREY,
+    INK,
+    LINE,
+    NOTE,
+    SERIES,
+    SOFT,
+    as_csv,
+    drawable,
+    embedded,
+    jpeg,
+    png,
+)
 from anthropo.workflows.map import DrawnMap
 
 if TYPE_CHECKING:
@@ -36,8 +48,6 @@ SHORT_CAUTION = (
 )
 VIEWS = {"tsne": "t-SNE", "pca": "principal components"}
 
-# Okabe-Ito, the yellow left out, which is lost on white
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#1b1f24")
 _MOST_GROUPS = 15  # that get a mark of their own
 _SIDE = 600.0  # of a map, in units of the drawing
 _MARGIN = 28.0
@@ -89,7 +99,7 @@ def marks(groups: Grouping) -> tuple[Mark, ...]:
     others = 0.5 * _SHAPES[0]
     made = [Mark(name, GREY, others) for name in (*groups.names, "not given")]
     for at, i in enumerate(marked):
-        colour = _ordered_colour(i, n) if groups.ordered else _COLOURS[at % len(_COLOURS)]
+        colour = _ordered_colour(i, n) if groups.ordered else SERIES[at % len(SERIES)]
         made[i] = Mark(groups.names[i], colour, _SHAPES[at % len(_SHAPES)])
     return tuple(made)
 

@@ -32,6 +32,11 @@ COLOURS: Mapping[str, str] = dict(
         r"--([\w-]+): (#[0-9a-f]{6});", (resources.files("anthropo.report") / "style.css").read_text("utf-8")
     )
 )
+#: Colours of groups or networks that are compared, in their order.
+SERIES = tuple(
+    COLOURS[name]
+    for name in ("hybrid", "measurements", "regions", "metadata", "model-1", "model-2", "model-3")
+)
 INK, SOFT, LINE, GREY = (COLOURS[name] for name in ("ink", "soft", "line", "grey"))
 
 

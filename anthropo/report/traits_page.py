@@ -54,7 +54,7 @@ def _person(person: PersonTraits) -> dict[str, Any]:
     for status, (title, nothing) in _LISTS.items():
         traits = [t for t in person.traits if t.status == status and not _faint(t)]
         if traits or nothing:
-            lists.append((title, [_row(t) for t in traits], nothing))
+            lists.append((title, [row(t) for t in traits], nothing))
     of = {status: [t for t in person.traits if t.status == status] for status in (ABSENT, NOT_ASSESSED)}
     eye = [t for t in of[NOT_ASSESSED] if t.rule.kind == SUBJECTIVE]
     return {
@@ -66,10 +66,10 @@ def _person(person: PersonTraits) -> dict[str, Any]:
         "moved": person.moved,
         "growth": [(MEASURES[g.id].name, f"{g.value:g} {g.unit}", _growth_words(g)) for g in person.growth],
         "lists": lists,
-        "faint": [_row(t) for t in person.traits if _faint(t)],
-        "absent": [_row(t) for t in of[ABSENT]],
-        "unknown": [_row(t) for t in of[NOT_ASSESSED] if t not in eye],
-        "eye": [_row(t) for t in eye],
+        "faint": [row(t) for t in person.traits if _faint(t)],
+        "absent": [row(t) for t in of[ABSENT]],
+        "unknown": [row(t) for t in of[NOT_ASSESSED] if t not in eye],
+        "eye": [row(t) for t in eye],
         "counts": {s: sum(t.status == s for t in person.traits) for s in (*_LISTS, ABSENT, NOT_ASSESSED)},
         "confidence": f"{100 * person.traits[0].confidence:g}" if person.traits else "95",
     }
@@ -80,7 +80,8 @@ def _faint(trait: Trait) -> bool:
     return trait.status == BORDERLINE and not trait.leans
 
 
-def _row(trait: Trait) -> dict[str, Any]:
+def row(trait: Trait) -> dict[str, Any]:
+    """What a page says of one trait."""
     return {
         "label": trait.label + _SIDES.get(trait.side, ""),
         "hpo_id": trait.hpo_id,

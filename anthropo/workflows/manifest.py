@@ -22,10 +22,11 @@ from anthropo.errors import AnthropoError, InputError
 from anthropo.files import file_sha256, read_text, write
 from anthropo.licensing import notice, permissive
 from anthropo.tables import is_table
-from anthropo.workflows.sameness import Difference, differences
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from anthropo.workflows.sameness import Difference
 
 SCHEMA = "anthropo run 1"
 SUFFIX = ".run.json"
@@ -108,6 +109,8 @@ class Verification:
     def to_frame(self) -> pd.DataFrame:
         """A row for each difference: file, place, before, now, size."""
         import pandas as pd
+
+        from anthropo.workflows.sameness import Difference
 
         return pd.DataFrame(
             [asdict(one) for one in self.differences], columns=[f.name for f in fields(Difference)]
@@ -219,6 +222,8 @@ def verify(path: str | os.PathLike[str]) -> Verification:
 
     The command's reasons speak of ``--scale``, those of Python of ``scale``; the numbers are the same.
     """
+    from anthropo.workflows.sameness import differences
+
     where, made = Path(path), read_manifest(path)
     if not made.command:
         raise InputError(f"{path}: the run was to be anonymous, so that its command is not known.")

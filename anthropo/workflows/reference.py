@@ -19,7 +19,6 @@ from anthropo.reference.build import (
     Subject,
     Values,
     build_reference,
-    instrument_name,
     one_instrument,
     parse_bands,
     require_columns,
@@ -27,7 +26,7 @@ from anthropo.reference.build import (
     values_of,
     values_of_row,
 )
-from anthropo.reference.tables import ReferenceRow
+from anthropo.reference.tables import ReferenceRow, instrument_name
 from anthropo.settings import Settings
 from anthropo.workflows.progress import Progress, silent
 

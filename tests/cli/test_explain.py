@@ -19,6 +19,7 @@ from anthropo import photo
 from anthropo.errors import InputError
 from anthropo.face import landmarker
 from anthropo.learning import features
+from anthropo.learning.bundle import Bundle, read_bundle, write_bundle
 from anthropo.synthetic import make_cohort
 from anthropo.workflows.cohort import PhotoReading
 from anthropo.workflows.explain import UnusableError
@@ -95,6 +96,18 @@ def test_nothing_of_the_photo_is_in_an_anonymous_page(
     assert made["photo"] is None
     assert made["photos"] == []
     assert person.name not in json.dumps(made)
+
+
+def test_what_an_older_model_says_of_its_cohorts_file_is_not_in_an_anonymous_page(
+    invoke: Any, models: Any, person: Path, tmp_path: Path
+) -> None:
+    old = tmp_path / "old.anthropo"
+    bundle = read_bundle(models("strangers"))
+    manifest = {**bundle.manifest, "command": "anthropo train Family-Doe.csv --output m.anthropo"}
+    write_bundle(old, Bundle(manifest, bundle.arrays))
+    for name, more in (("why.html", ()), ("hidden.html", ("--anonymous",))):
+        text = told(invoke, tmp_path / name, "--model", old, person, *more).read_text(encoding="utf-8")
+        assert ("Family-Doe" in text) == (not more)
 
 
 def test_a_picture(invoke: Any, models: Any, person: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -76,13 +77,31 @@ def test_a_network_is_written_with_its_figures(trained: tuple[Path, str, str]) -
     assert ", validation " in progress
     assert ", balanced accuracy " in progress
     manifest = read_bundle(net).manifest
-    assert manifest["command"].startswith(
-        "anthropo finetune cohort.csv --recipe skin-five --output net.anthropo"
-    )
+    assert manifest["command"].startswith("anthropo finetune COHORT --recipe skin-five --output OUTPUT")
     assert "--set size=32" in manifest["command"]
     assert "--jobs" not in manifest["command"]
     assert manifest["validation"]["n_patients"] == 8
     assert manifest["validation"]["by_label"]["a"].keys() == {"sensitivity", "specificity", "ppv", "auroc"}
+
+
+def test_no_file_name_is_kept_in_a_network(
+    table: Path, trained: tuple[Path, str, str], tmp_path: Path, invoke: Invoke
+) -> None:
+    cohort, begun = tmp_path / "Family Doe.csv", tmp_path / "Jane-Smith.anthropo"
+    text = table.read_text().replace("\n", f"\n{table.parent}/").removesuffix(f"{table.parent}/")
+    cohort.write_text(text)
+    begun.write_bytes(trained[0].read_bytes())
+    net = tmp_path / "Doe-family.anthropo"
+    words = ["finetune", cohort, "--recipe", "skin-five", "-o", net, *SMALL, *options("epochs=1")]
+    words += ["--set", f"warm_start={begun}"]
+    done = invoke(*words)
+    assert done.exit_code == 0, done.output
+    with zipfile.ZipFile(net) as file:
+        kept = b"".join(file.read(name) for name in file.namelist())
+    for name in ("Family Doe", "Doe-family", "Jane-Smith", str(tmp_path), str(table.parent)):
+        assert name.encode() not in kept
+    assert Network.load(net).about.parameters.warm_start.startswith("file-")
+    assert "Family Doe.csv" in (tmp_path / "Doe-family.anthropo.run.json").read_text()
 
 
 def test_its_history_lies_beside_it(trained: tuple[Path, str, str]) -> None:

@@ -12,6 +12,7 @@ import sys
 import warnings
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import face_recognition_models
 import numpy as np
@@ -25,6 +26,7 @@ from anthropo.batch.run import measure_item
 from anthropo.cli import as_option
 from anthropo.errors import parameters_spelled
 from anthropo.face.fine import refine
+from anthropo.files import is_device_name
 from anthropo.measurement.registry import GEOMETRY, registry
 from anthropo.settings import Settings
 
@@ -93,7 +95,7 @@ def test_failures_are_a_line_each_on_stderr(tmp_path: Path, faceless_png: Path) 
     assert sorted(done.stderr.splitlines()) == sorted(
         [
             "gone.jpg: no such file.",
-            f"{text}: not a photograph that can be read; JPEG, PNG, TIFF, WebP, BMP and HEIC can.",
+            f"{text}: not a photograph that can be read; JPEG, PNG, TIFF, WebP, BMP, HEIC and AVIF can.",
             NO_FACE.format(faceless_png),
             f"{tmp_path}/sub.png: no such file.",
         ]
@@ -294,6 +296,24 @@ def test_json_agrees_with_the_library(tmp_path: Path, astronaut_png: Path, invok
 
 
 # ------------------------------------------------------------------------------------ overlays
+
+
+def test_overlays_have_names_that_every_system_takes(
+    tmp_path: Path, copies: Copies, invoke: Invoke, astronaut_png: Path
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    names = ["CON.x.png", "a:b.png", "A:b.png", "face. .png", "100%.png"]
+    for i, name in enumerate(names):
+        with Image.open(astronaut_png) as picture:
+            picture.putpixel((0, 0), (i, i, i))
+            picture.save(photos / name)
+    assert invoke("measure", photos, "--overlay", out, "--jitter", 2, "--no-fine").exit_code in (0, 3)
+    written = sorted(path.name for path in out.iterdir())
+    assert len({name.casefold() for name in written}) == len(names)
+    assert [name for name in written if re.search(r'[<>:"|?*]', name) or is_device_name(name)] == []
+    stems = {unquote(name).rsplit("-", 1)[0] for name in written}
+    assert stems == {Path(name).stem for name in names}
 
 
 def test_overlays_of_the_same_name_in_two_folders(tmp_path: Path, copies: Copies, invoke: Invoke) -> None:

@@ -131,12 +131,9 @@ def checksum(block: bytes) -> int:
     """The engine's sum of a block, worked out again."""
     factor, mask = 0x9E3779B97F4A7C15, (1 << 64) - 1
     words = np.frombuffer(block, "<u8").reshape(-1, 8)
-    lanes = np.arange(1, 9, dtype=np.uint64)
-    for row in words:
-        lanes = (lanes ^ row) * np.uint64(factor)
-        lanes ^= lanes >> np.uint64(32)
+    sums = np.cumsum(np.vstack([np.arange(1, 9, dtype=np.uint64), words]), axis=0, dtype=np.uint64)
     total = 0
-    for lane in lanes.tolist():
+    for lane in [*sums[-1].tolist(), *sums[1:].sum(axis=0, dtype=np.uint64).tolist()]:
         total = (total ^ lane) * factor & mask
         total ^= total >> 32
     return total

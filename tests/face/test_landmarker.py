@@ -244,6 +244,22 @@ def test_a_steady_small_face_wins_over_an_unsteady_large_pattern(portrait: Pixel
     assert read_face(photo(canvas), face="largest").landmarks[:, 0].min() > 1400
 
 
+def test_a_pattern_in_a_coarse_search_does_not_hide_smaller_faces(
+    portrait: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canvas = np.random.default_rng(1).integers(0, 255, (700, 1000, 3)).astype(np.uint8)
+    canvas[300:560, 700:960] = np.asarray(Image.fromarray(portrait).resize((260, 260)))
+    search = landmarker._search
+
+    def misled(photo: Photo, short: int | None, **options: object) -> list[landmarker._Detection]:
+        if short is not None and short < 600 and "levels" not in options:
+            return [landmarker._Detection(np.array([50.0, 50, 250, 250]), 0.5)]  # noise: no face is there
+        return search(photo, short, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(landmarker, "_search", misled)
+    assert read_face(photo(canvas), face="largest").landmarks[:, 0].min() > 700
+
+
 def test_wrong_options_are_refused(astronaut: Pixels) -> None:
     with pytest.raises(ValueError, match="'one' or 'largest' is needed"):
         read_face(photo(astronaut), face="all")  # type: ignore[arg-type]

@@ -108,7 +108,7 @@ def test_a_cache_that_does_not_fit_is_built_again(cache: Path, astronaut: Pixels
 def another_model() -> bytes:
     """A cache entry that is right but for whose it is."""
     dat = np.frombuffer(Predictor(square(68)).dat(), np.uint8)
-    name = f"shape-predictor-{hashlib.sha256(dat).hexdigest()[:32]}-v2.bin"
+    name = f"shape-predictor-{hashlib.sha256(dat).hexdigest()[:32]}-v3.bin"
     return entry(name, _engine.pack_shape_predictor(dat).tobytes())
 
 
@@ -236,4 +236,4 @@ def test_another_predictor_is_cached_under_its_own_hash(cache: Path, tmp_path: P
     model = weights.landmark_model(str(copy))
     assert model.predictor.points == 5
     assert model.sha256 == file_sha256(copy)
-    assert [p.name for p in cache.iterdir()] == [f"shape-predictor-{model.sha256[:32]}-v2.bin"]
+    assert [p.name for p in cache.iterdir()] == [f"shape-predictor-{model.sha256[:32]}-v3.bin"]

@@ -272,7 +272,19 @@ def test_detail_is_restored_around_the_landmarks_only(tmp_path: Path) -> None:
 
 
 def test_file_names_differ_on_every_file_system() -> None:
-    labels = ["a/b", "a b", "A-B", "Zoë syndrome", "contact-sheet", "x", "x-displacement", "..", "", "症候群"]
+    labels = [
+        "a/b",
+        "a b",
+        "A-B",
+        "Zoë syndrome",
+        "contact-sheet",
+        "x",
+        "x-displacement",
+        "..",
+        "",
+        "症候群",
+        "CON",
+    ]
     names = file_names(labels)
     assert list(names) == labels
     files = [f"{n}{end}.png".casefold() for n in names.values() for end in ("", "-displacement")]
@@ -281,3 +293,4 @@ def test_file_names_differ_on_every_file_system() -> None:
     assert not any(set(name) & set("/\\. ") for name in names.values())
     assert names["Zoë syndrome"] == "Zoë-syndrome"
     assert names["症候群"] == "症候群"
+    assert names["CON"] == "CON-2"  # Windows takes CON.png for a device

@@ -96,6 +96,8 @@ def test_every_entry_says_where_its_definition_comes_from() -> None:
         ({"expression": "d(enR, enL"}, "cannot be parsed"),
         ({"expression": "__import__('os').system('true')"}, "is not allowed"),
         ({"expression": "[enR for enR in p1]"}, "is not allowed"),
+        ({"expression": "enR.dtype"}, "is not allowed"),
+        ({"expression": "enR if p1 else p2"}, "unknown landmark 'if'"),
         ({"kind": "length"}, "kind 'length'; it must be one of distance"),
         ({"side": "left"}, "side 'left'"),
         ({"voids": "yaw sunshine"}, "unknown gate check 'sunshine'; one of yaw, pitch"),

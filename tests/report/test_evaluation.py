@@ -15,6 +15,7 @@ from anthropo.learning.evaluation import MODEL_NAMES, Evaluation
 from anthropo.learning.intervals import Interval
 from anthropo.learning.judged import Judged
 from anthropo.learning.metrics import DEFINITIONS
+from anthropo.networks.description import Epoch
 from anthropo.report import evaluation_figures
 from anthropo.report.evaluation import (
     METRIC_NAMES,
@@ -25,6 +26,7 @@ from anthropo.report.evaluation import (
     write_evaluation,
 )
 from anthropo.report.evaluation_figures import figures, svg
+from anthropo.report.finetune import history_figure
 
 N = 120
 
@@ -399,3 +401,33 @@ def test_comparison(made: Evaluation, capsys: pytest.CaptureFixture[str]) -> Non
     assert first.startswith("xgboost [weights]")
     assert first.endswith("0.250 (0.200 to 0.300)")
     assert second.rstrip().endswith("–")
+
+
+def test_forest_plot_has_an_axis_with_labels_and_ticks() -> None:
+    site = ["one"] * (N // 2) + ["other"] * (N - N // 2)
+    made = Evaluation.of(
+        {"hybrid": MODELS["hybrid"]}, positive="Noonan", columns={"site": site}, bootstrap=20
+    )
+    figure = evaluation_figures.subgroup_figure(made)
+    names = [axes.get_xlabel() for axes in figure.axes]
+    assert names == [f"{name}, 95 % interval" for name in ("sensitivity", "specificity", "AUROC")]
+    for axes in figure.axes:
+        ticks = axes.get_xticks()
+        assert 3 <= len(ticks) <= 6
+        assert ticks[-1] == 1.0
+        assert ticks[0] >= axes.get_xlim()[0]
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 7, 40])
+def test_loss_curves_are_over_whole_epochs(epochs: int) -> None:
+    history = {
+        "face": [
+            Epoch(stage="all", epoch=n, loss=None if n == 2 else 1 / n, validation=2 / n, metric=0.5)
+            for n in range(1, epochs + 1)
+        ]
+    }
+    for axes in history_figure(history, "AUROC").axes:
+        low, high = axes.get_xlim()
+        ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
+        assert ticks
+        assert all(tick == round(tick) for tick in ticks)

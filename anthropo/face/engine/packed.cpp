@@ -204,25 +204,28 @@ std::vector<char> pack(Reader in) {
 }  // namespace
 
 HOT void Checksum::add(const void* data, size_t size) {
-    std::uint64_t lanes[LANES];
-    std::copy(lanes_, lanes_ + LANES, lanes);
+    std::uint64_t sums[LANES], sums_of_sums[LANES];
+    std::copy(sums_, sums_ + LANES, sums);
+    std::copy(sums_of_sums_, sums_of_sums_ + LANES, sums_of_sums);
     const char* p = static_cast<const char*>(data);
     for (size_t i = 0; i + BLOCK <= size; i += BLOCK)
         for (int k = 0; k < LANES; ++k) {
             std::uint64_t word;
             std::memcpy(&word, p + i + 8 * k, sizeof word);
-            lanes[k] = (lanes[k] ^ word) * 0x9E3779B97F4A7C15u;
-            lanes[k] ^= lanes[k] >> 32;
+            sums[k] += word;
+            sums_of_sums[k] += sums[k];
         }
-    std::copy(lanes, lanes + LANES, lanes_);
+    std::copy(sums, sums + LANES, sums_);
+    std::copy(sums_of_sums, sums_of_sums + LANES, sums_of_sums_);
 }
 
 std::uint64_t Checksum::value() const {
     std::uint64_t sum = 0;
-    for (std::uint64_t lane : lanes_) {
-        sum = (sum ^ lane) * 0x9E3779B97F4A7C15u;
-        sum ^= sum >> 32;
-    }
+    for (const std::uint64_t* lanes : {sums_, sums_of_sums_})
+        for (int k = 0; k < LANES; ++k) {
+            sum = (sum ^ lanes[k]) * 0x9E3779B97F4A7C15u;
+            sum ^= sum >> 32;
+        }
     return sum;
 }
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from anthropo._version import __version__
 from anthropo.explanation.contributions import Contribution, Explained
 from anthropo.explanation.heatmap import Heatmap
 from anthropo.explanation.standing import standing, training_z
+from anthropo.learning.manifest import Manifest
 from anthropo.learning.model_readers import as_written
 from anthropo.measurement.registry import registry
 from anthropo.workflows.explain import Case
@@ -29,6 +30,12 @@ class Disclosure:
 
 
 EVERYTHING = Disclosure()
+
+
+def described(case: Case, disclosure: Disclosure) -> Manifest:
+    """What the model says of itself; a command of 0.1.0 names the cohort's file, which may be a person's."""
+    manifest = case.trained.manifest
+    return replace(manifest, command=None) if disclosure.anonymous else manifest
 
 
 def document(case: Case, disclosure: Disclosure = EVERYTHING) -> Document:
@@ -88,7 +95,7 @@ def document(case: Case, disclosure: Disclosure = EVERYTHING) -> Document:
         "pose": face.get("pose"),
         "notes": [note for note in (*face.get("notes", []), face.get("remark")) if note],
         "diagnostics": {key: v for key, v in diagnostics.items() if named or key != "sha256"},
-        "model": {key: as_written(getattr(case.trained.manifest, key)) for key in _MODEL},
+        "model": {key: as_written(getattr(described(case, disclosure), key)) for key in _MODEL},
         "anthropo": __version__,
     }  # fmt: skip
 

@@ -16,10 +16,19 @@ from anthropo.reference.traits import BORDERLINE, LOOK, PRESENT
 from anthropo.report import rendering, tables
 from anthropo.report.answers import probability_words, set_words
 from anthropo.report.explanation import words
-from anthropo.report.explanation.document import EVERYTHING, Disclosure, Document, document, heat_label
+from anthropo.report.explanation.document import (
+    EVERYTHING,
+    Disclosure,
+    Document,
+    described,
+    document,
+    heat_label,
+)
 from anthropo.report.explanation.pictures import chart, pictures
 from anthropo.report.rendering import as_json, embedded, jpeg, png
-from anthropo.report.traits import evidence_words, worth_a_line
+from anthropo.report.traits import worth_a_line
+from anthropo.report.traits_page import row
+from anthropo.report.zscores import signed
 from anthropo.workflows.explain import Case
 
 _LISTED = (PRESENT, BORDERLINE, LOOK)  # traits that a page lists
@@ -90,14 +99,14 @@ def page(case: Case, disclosure: Disclosure, made: Document) -> str:
         tables=tables,
         words=words,
         probability=probability_words,
-        traits=[(t, evidence_words(t)) for t in case.traits if t.status in _LISTED and worth_a_line(t)],
-        sides={"R": ", right", "L": ", left"},
+        traits=[(t.status, row(t)) for t in case.traits if t.status in _LISTED and worth_a_line(t)],
+        signed=signed,
         regions=_by_region(made),
         references=case.record.grades if case.record else {},
         training_z=lambda name, value: training_z(trained, name, value),
         strip=lambda name: _strip(case, name),
         profile=trained.profile,
-        card=describe(trained.manifest),
+        card=describe(described(case, disclosure)),
         summary=_summary(case),
     )
 
