@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from skimage import data
 
 from anthropo.errors import AnthropoError
 from anthropo.face.weights import locate
+from anthropo.report.columns import dictionary
 
 #: A shape predictor of dlib that anthropo does not use.
 FIVE_POINTS = locate("landmarks-68").with_name("shape_predictor_5_face_landmarks.dat")
@@ -128,3 +129,12 @@ def sentence_of(
     message = str(caught.value)
     assert "\n" not in message
     return message
+
+
+def described(table: str, names: Iterable[str], optional: Iterable[str] = ()) -> None:
+    """The data dictionary has each of a table's columns, and the table each that is no family or optional."""
+    listed = list(names)
+    rows = [one for one in dictionary() if one.table == table]
+    assert [name for name in listed if not any(row.matches(name) for row in rows)] == []
+    fixed = {row.column for row in rows if "{" not in row.column}
+    assert fixed - set(listed) <= set(optional)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
+from anthropo.face.gate import CHECKS
 from anthropo.files import packaged_table, write
+from anthropo.measurement.registry import registry
 
-_HEAD = """# Columns of every table
+_HEAD = """# Data dictionary: the columns of every table that anthropo writes
 
 Made by `python -m anthropo.report.columns docs` from `anthropo/report/columns.csv`; a test fails when they
 differ, or when a table has a column that is not here. `{measurement}` stands for the id of a measurement in
-[atlas.md](atlas.md), `{reference}` and `{label}` for names. Other columns of a cohort's table are passed
-through; one that has the name of a result becomes `input_NAME`. In CSV, cells that begin with =, +, - or @
-and are no number get an apostrophe, so that no spreadsheet takes them for a formula; `--raw` leaves them as
-they are.
+[atlas.md](atlas.md), `{check}` for a check of the photo gate, `{reference}`, `{label}` and `{by}` for names.
+Other columns of a cohort's table are passed through; one that has the name of a result becomes `input_NAME`.
+In CSV, cells that begin with =, +, - or @ and are no number get an apostrophe, so that no spreadsheet takes
+them for a formula; `--raw` leaves them as they are.
 """
 
 
@@ -32,8 +34,16 @@ class Column:
 
     def matches(self, name: str) -> bool:
         """Whether a column of this name is meant."""
-        pattern = re.sub(r"\\\{\w+\\\}", r"\\w+", re.escape(self.column))
-        return re.fullmatch(pattern, name) is not None
+        return _pattern(self.column).fullmatch(name) is not None
+
+
+@cache
+def _pattern(column: str) -> re.Pattern[str]:
+    """The names that a column stands for: those of measurements and checks are known, others are not."""
+    known = {"measurement": "|".join(registry()), "check": "|".join(CHECKS), "side": "left|top|right|bottom"}
+    parts = re.split(r"\{(\w+)\}", column)
+    names = [f"(?:{known.get(name, '.+')})" for name in parts[1::2]]
+    return re.compile("".join(re.escape(a) + b for a, b in zip(parts[::2], [*names, ""], strict=True)))
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from click.testing import Result
 from cohorts import FAST, Row, rows_of, write
-from conftest import Invoke, refused
+from conftest import Invoke, described, refused
 
 import anthropo
 from anthropo.learning.model import NONE_OF_THESE
@@ -169,6 +169,7 @@ def test_csv_and_parquet_files_agree(gallery: Path, rows: list[Row], tmp_path: P
         assert (result.exit_code, result.stdout) == (0, "")
     a, b = pd.read_csv(tmp_path / "a.csv"), pd.read_parquet(tmp_path / "a.parquet")
     assert list(a) == list(b)
+    described("classify", a, ["distance"])
     assert a["decision"].tolist() == b["decision"].tolist()
     assert a["probability__control"].tolist() == pytest.approx(b["probability__control"].tolist(), rel=1e-4)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cohorts import FAST, rows_of, run, synthetic, two_labels, write
-from conftest import Invoke, refused
+from conftest import Invoke, described, refused
 from PIL import Image
 
 from anthropo.learning.trained import Trained
@@ -101,6 +101,7 @@ def test_bench(net: Path, noise: Path, tmp_path: Path, invoke: Invoke) -> None:
     assert "AUROC and accuracy come out too good." in result.stderr
     with (tmp_path / "b.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
+    described("bench", rows[0])
     assert [row["runtime"] for row in rows] == ["torch", "ONNX", "ONNX int8"]
     assert {row["network"] for row in rows} == {"net.anthropo"}
     assert all(float(row["ms"]) > 0 and int(row["parameters"]) > 1e6 for row in rows)
@@ -149,6 +150,8 @@ def test_compare_networks_goes_on_after_an_interruption(
     assert "epoch" not in before  # done before the interruption
     assert "epoch 2 of 2" in after
     rows = json.loads(out.read_text())
+    rare = ("top_3", "quadratic_kappa", "off_by_one")
+    described("compare-networks", rows[0], [f"{name}{end}" for name in rare for end in ("", "_lo", "_hi")])
     assert [(row["network"], row["label"]) for row in rows] == [
         (name, label) for name in ("deepgestalt", "efficientnet-lite0") for label in ("blue", "red")
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cohorts import FAST, PATIENTS, Row, run, synthetic, two_labels, write
-from conftest import Invoke, refused
+from conftest import Invoke, described, refused
 from PIL import Image
 
 
@@ -118,7 +118,9 @@ def test_photos_without_a_face_are_listed(
     result = invoke("map", cohort, "-o", tmp_path / "m.csv", *FAST)
     assert result.exit_code == 3
     assert "coins.png: no face found" in result.stderr
-    assert len(places(tmp_path / "m.csv")) == len(rows)
+    written = places(tmp_path / "m.csv")
+    assert len(written) == len(rows)
+    described("map", written[0])
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+
+from conftest import described
 
 import anthropo
 from anthropo.batch import Item, measure_item
@@ -15,24 +15,13 @@ from anthropo.batch.records import is_result_column
 from anthropo.reference.tables import COLUMNS as REFERENCE
 from anthropo.report.columns import dictionary, markdown
 from anthropo.settings import Settings
+from anthropo.workflows.measuring import measure_items
 from anthropo.workflows.trait_calling import COLUMNS as TRAITS
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def described(table: str, names: Iterable[str]) -> None:
-    """Each of the names has its row, and each row that is no family has its name."""
-    listed = list(names)
-    rows = [one for one in dictionary() if one.table == table]
-    assert [name for name in listed if not any(row.matches(name) for row in rows)] == []
-    fixed = {row.column for row in rows if not re.search(r"[{(]", row.column)}
-    assert fixed - set(listed) <= {
-        "video_seconds",
-        "video_frames",
-        "video_measured",
-        "video_remarks",
-        "distance",
-    }
+VIDEO = ("video_seconds", "video_frames", "video_measured", "video_remarks")
 
 
 def test_page_is_made_of_the_dictionary() -> None:
@@ -45,10 +34,25 @@ def test_measure() -> None:
     )
     (record,) = measure_item(Item(anthropo.example_photo()), settings)
     row = record.to_row()
-    described("measure", row)
+    described("measure", row, VIDEO)
     assert all(is_result_column(name) for name in row)
     failed = replace(record, reason="no face found", measurements=(), face=None)
-    described("measure", failed.to_row())
+    described("measure", failed.to_row(), VIDEO)
+
+
+def test_only_measurements_are_families_of_measurements() -> None:
+    families = [one for one in dictionary() if one.column == "{measurement}_lo"]
+    assert {one.table for one in families} == {"measure", "measure --patient"}
+    assert all(one.matches("mouth_width_lo") and not one.matches("shoe_size_lo") for one in families)
+
+
+def test_people() -> None:
+    settings = Settings(jitter=2, scale="ipd=63", references=("frl-adults",), sex="female", age="40")
+    items = [Item(anthropo.example_photo()), Item("gone.png")]
+    (person,) = measure_items(items, settings, people=True).people
+    described("measure --patient", person.to_row())
+    (lost,) = measure_items(items[1:], settings, people=True).people
+    described("measure --patient", lost.to_row())
 
 
 def test_tables_of_fixed_columns() -> None:
