@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 @options.photos_argument
 @options.output_option(
     "FILE",
-    "Write a table: .csv, .parquet, .json (with landmarks), or .html (a report to read, written again "
-    "each time). A second run adds to a table only what is new, changed or failed; rows of other photos "
-    "stay.",
+    "Write a table: .csv, .parquet, .json (with landmarks), or .html (a report to read: what lies beyond "
+    "2 SD, a plot of the z-scores, tables; written again each time). A second run adds to a table only what "
+    "is new, changed or failed; rows of other photos stay.",
 )
 @options.raw_option
 @click.option(
