@@ -17,6 +17,7 @@ from anthropo.report.tables import number
 #: Columns of a cohort's table that are shown with sex and age. No reference is by ancestry.
 _ANCESTRY = ("ancestry", "ethnicity", "race")
 _SPAN = (4, 8)  # SD: how far a plot reaches to each side, at least and at most
+_INTERVALS = 6.0  # SD: how far it reaches for the sake of an interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Finding:
 
     name: str
     value: str  # with its unit
-    scores: tuple[tuple[str, bool], ...]  # of each reference: z and its interval, whether z is beyond
+    scores: tuple[tuple[str, str, bool], ...]  # z and its interval, the reference, whether z is beyond
     certain: bool  # the whole 95 % interval is beyond, under some reference
     doubt: str  # empty, or why it should be read with care all the same
     farthest: float  # |z|
@@ -87,8 +88,11 @@ def bars(record: MeasuredRecord) -> dict[str, list[Bar]]:
 
 def span(by_region: Mapping[str, list[Bar]]) -> int:
     """How far a plot of these reaches to each side, in whole SD."""
-    farthest = max((abs(bar.z.z) for of_region in by_region.values() for bar in of_region), default=0.0)
-    return min(max(math.ceil(farthest + 0.5), _SPAN[0]), _SPAN[1])
+    farthest = 0.0
+    for bar in (bar for of_region in by_region.values() for bar in of_region):
+        ends = [abs(end) for end in (bar.z.z_lo, bar.z.z_hi) if math.isfinite(end)]
+        farthest = max(farthest, abs(bar.z.z) + 0.5, min(max(ends, default=0.0), _INTERVALS))
+    return min(max(math.ceil(farthest), _SPAN[0]), _SPAN[1])
 
 
 def findings(record: MeasuredRecord) -> list[Finding]:
@@ -112,7 +116,7 @@ def _finding(result: Result, of_name: list[Bar]) -> Finding:
     return Finding(
         name=of_name[0].entry.name,
         value=f"{number(value.value, value.unit)} {value.unit}".removesuffix(" 1"),
-        scores=tuple((f"z {z_words(bar.z)}, {bar.z.reference}", bar.beyond) for bar in of_name),
+        scores=tuple((f"z {z_words(bar.z)}", bar.z.reference, bar.beyond) for bar in of_name),
         certain=any(bar.certain for bar in of_name),
         doubt=doubt,
         farthest=max(abs(bar.z.z) for bar in of_name),
