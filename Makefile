@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := setup.cfg setup.py constraints.txt pyproject.toml $(shell find anthropo cli -type f -not -name '*.pyc' -not -name '*.so')
 
-.PHONY: demo test lint sanitize fuzz-engine clean help
+.PHONY: demo test lint sanitize fuzz fuzz-engine clean help
 
 help:
 	@echo "make demo   measure a real photograph; train and judge a model on synthetic people"
 	@echo "make test   lint and all tests"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make sanitize  the engine's tests and fuzz under AddressSanitizer and UBSan; needs g++"
+	@echo "make fuzz COUNT=1000 SEED=1  hostile pictures, texts, caches, models and networks, so many of each"
 	@echo "make fuzz-engine SECONDS=600 SEED=1  the fuzzer for longer, after make sanitize"
 	@echo "make clean  remove what make made"
 
@@ -57,6 +58,12 @@ sanitize: $(VENV)/installed
 	cd tests && $(SANITIZED) ../$(BIN)/python -c "from anthropo.face import _engine; assert _engine.sanitized"
 	cd tests && $(SANITIZED) ../$(BIN)/pytest -c ../pyproject.toml --rootdir=.. --capture=sys \
 		face/test_hostile_engine.py face/test_engine.py -k "not detections and not many_threads"
+
+FUZZERS := "pictures.py" "texts.py" "caches.py" "models.py models" "models.py networks"
+fuzz: $(VENV)/installed
+	cd tests && for what in $(FUZZERS); do \
+		../$(BIN)/python ../benchmarks/fuzz_$$what --count $(or $(COUNT),100) --seed $(or $(SEED),0) \
+			|| failed=1; done; exit $${failed:-0}
 
 fuzz-engine:
 	cd tests && $(SANITIZED) ../$(BIN)/python ../benchmarks/fuzz_engine.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0)

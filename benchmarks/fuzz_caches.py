@@ -208,7 +208,7 @@ def _as_death(path: Path) -> str:
         path.rename(there)
         read_photo(photo)
     except AnthropoError as error:
-        return str(error).replace("\ud800", "?")
+        return str(error)
     finally:
         os.environ["ANTHROPO_CACHE"] = before
     return ""

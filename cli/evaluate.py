@@ -46,7 +46,10 @@ if TYPE_CHECKING:
     help="Judge measurements, regions, metadata and background alone as well.",
 )
 @click.option(
-    "--bootstrap", type=click.IntRange(min=100), default=1000, help="Resamples of the patients for intervals."
+    "--bootstrap",
+    type=click.IntRange(100, 100_000),
+    default=1000,
+    help="Resamples of the patients for intervals.",
 )
 @options.training_options
 @click.pass_context

@@ -137,35 +137,40 @@ def command(
             raise InputError("--patient with --face all: one face of each photo is needed. Use largest.")
         if patient:
             patients(items)  # refuses what contradicts itself before anything is measured
-        page = (
-            _page(output, settings) if output and output.lower().endswith(".html") and not patient else None
-        )
+        page = _page(output, settings) if output else None
         if long and not output:
             raise InputError("--long is a table: name it with -o FILE.csv or FILE.parquet.")
         tidy = long_path(output) if output and long else None
-        place = photos_table(output) if output and (patient or long) else Path(output) if output else None
-        people = People(output) if output and patient and not long else None
+        beside_photos = (patient or long) and not page
+        place = photos_table(output) if output and beside_photos else Path(output) if output else None
+        people = People(output) if output and patient and not long and not page else None
         table = Output(str(place), settings) if place and not page else None
         measured = measure_items(
             items, settings, jobs=jobs, table=table, beside=[*filter(None, [page]), *beside], people=patient,
             progress=progress,
         )  # fmt: skip
         if page:
-            page.write(measured.listed)
-        elif tidy and place and not measured.interrupted:
-            write_long(tidy, measured.people if patient else records_of(place))
-            say(f"{tidy}: written in long form; {place} keeps the photos.", err=True)
-        elif people and not measured.interrupted:
-            people.write(measured.people)
-            of = f"{sum(person.ok for person in measured.people)} of {len(measured.people)}"
-            say(f"{output}: {of} people measured.", err=True)
-        elif not table:
+            page.write(measured.people or measured.listed)
+        elif place and not measured.interrupted:
+            _write_beside(measured, place, tidy, people)
+        elif not place:
             _show(measured, patient)
         sys.exit(_tell(measured, place, page is not None))
     except AnthropoError as error:
         fail(str(error), EXIT_USAGE)
     except KeyboardInterrupt:
         fail("interrupted before the first photo.", EXIT_INTERRUPTED)
+
+
+def _write_beside(measured: MeasuredPhotos, place: Path, tidy: Path | None, people: People | None) -> None:
+    """What is made of the photos' table: the long form, or the table of people."""
+    if tidy:
+        write_long(tidy, measured.people or records_of(place))
+        say(f"{tidy}: written in long form; {place} keeps the photos.", err=True)
+    elif people:
+        people.write(measured.people)
+        of = f"{sum(person.ok for person in measured.people)} of {len(measured.people)}"
+        say(f"{people.path}: {of} people measured.", err=True)
 
 
 def _page(output: str, settings: Settings) -> Page | None:

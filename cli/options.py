@@ -91,7 +91,7 @@ def names_option(name: str, metavar: str, text: str, *, default: str | None = No
 
 def seed_option(of: str) -> Decorator:
     """--seed, with what is random."""
-    return click.option("--seed", type=int, default=0, help=f"Of {of}.")
+    return click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, help=f"Of {of}.")
 
 
 def controls_option(text: str) -> Decorator:
@@ -167,7 +167,7 @@ face_option: Decorator = click.option(
     help="With several faces: refuse, take the largest, or take all. Faces less than 0.6 times as wide as "
     "the largest are background and count only for 'all'.")
 jobs_option: Decorator = click.option(
-    "-j", "--jobs", type=click.IntRange(min=1), default=available_cores, show_default="all cores",
+    "-j", "--jobs", type=click.IntRange(1, 1024), default=available_cores, show_default="all cores",
     help="Threads. Photos that together would take more than half of the memory wait for each other.")
 jitter_option: Decorator = click.option(
     "--jitter", type=click.IntRange(1, 256), callback=_even, default=DEFAULT_JITTER,

@@ -24,7 +24,7 @@ from anthropo.workflows.regions import RegionsRequest, distinguish
 )
 @click.option(
     "--permutations",
-    type=click.IntRange(min=100),
+    type=click.IntRange(100, 100_000),
     default=2000,
     help="Of the labels, for the significance of places.",
 )

@@ -15,7 +15,7 @@ DIMENSION = 12
 #: Stands for the encoder of such a table where a model describes itself.
 ENCODER: Any = SimpleNamespace(
     has_seen=lambda digests: 0,
-    name="made-up",
+    name="timm:made-up",
     digest="d" * 64,
     licence="CC0",
     commercial_use=True,

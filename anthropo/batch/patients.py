@@ -197,7 +197,7 @@ def pool_patient(who: Patient, records: Mapping[str, Sequence[Record]], settings
 def photos_table(path: str) -> Path:
     """The file beside a table of people that keeps the records of their photos."""
     if not path.lower().endswith(SUFFIXES_OF_TABLES):
-        raise InputError(f"{path}: a table of people ends in .csv, .parquet or .json.")
+        raise InputError(f"{path}: a table of people ends in .csv, .parquet or .json, a report in .html.")
     return Path(path).with_suffix(".photos.json")
 
 

@@ -18,6 +18,7 @@ from anthropo._version import __version__
 from anthropo.files import cache_folder, read_regular, write_atomically
 
 _FOLDER = "undecodable"
+_LONGEST = 100  # characters of how a process ended
 _DECODERS = ("Pillow", "pi-heif", "av")
 
 
@@ -59,10 +60,12 @@ def recall(key: str) -> Death | None:
         entry = json.loads(read_regular(_path(key), most=1 << 16))
         if entry["decoders"] != _decoders():
             return None
-        deadline = entry["deadline"]
-        return Death(str(entry["how"]), None if deadline is None else float(deadline))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        how, deadline = entry["how"], entry["deadline"]
+        if not how.isprintable() or len(how) > _LONGEST:
+            return None
+        return Death(how, None if deadline is None else float(deadline))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        return None  # none that anthropo wrote
 
 
 def _path(key: str) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from itertools import combinations
 from typing import Any
@@ -18,7 +18,9 @@ from anthropo.learning.cost import expected_cost_decision, parse_cost
 from anthropo.learning.features import Features
 from anthropo.learning.hybrid import HybridClassifier
 from anthropo.learning.model import Answers, Options, by_person, design
-from anthropo.learning.model_readers import Arrays, Meta, Take, part, prefixed
+from anthropo.learning.model_readers import part, prefixed, record
+from anthropo.learning.schema import NOTHING, Arrays, Names
+from anthropo.learning.states import METADATA_KNOWN, AttributeState, ClassifierState
 
 ABSENT, PRESENT = "absent", "present"
 NO_ATTRIBUTE = "no attribute"
@@ -140,32 +142,33 @@ class AttributeModel:
         return made, arrays
 
     @classmethod
-    def from_state(cls, meta: Mapping[str, Any], arrays: Arrays) -> AttributeModel:
+    def from_state(cls, meta: Any, arrays: Arrays, names: Names = NOTHING) -> AttributeModel:
         """The model that `state` was called on."""
-        reader = Meta(meta)
-        labels = tuple(reader.texts("labels"))
-        metas = meta.get("classifiers")
-        if not isinstance(metas, list) or len(metas) != len(labels):
+        state = record(AttributeState, meta, "model", names)
+        labels = state.labels
+        if len(state.classifiers) != len(labels):
             raise ModelError("it has not one classifier per attribute")
-        classifiers = tuple(
-            HybridClassifier.from_state(one, part(arrays, f"{at}/")) for at, one in enumerate(metas)
-        )
-        if any(one.classes_.tolist() != [ABSENT, PRESENT] for one in classifiers):
-            raise ModelError("a classifier of attributes has other labels than absent and present")
-        take = Take(arrays)
-        sets = tuple(
-            ConformalSets(tuple(np.sort(take(f"{at}/sets/{c}", None)) for c in range(2)))
-            for at in range(len(labels))
-        )
-        try:
-            relations = tuple(
-                Relation(str(r[0]), str(r[1]), *(float(v) for v in r[2:6]))
-                for r in meta.get("relations") or ()
-            )
-        except (TypeError, ValueError, IndexError, KeyError):
-            raise ModelError("its relations are damaged") from None
-        chained = meta.get("chained") is True
-        return cls(labels, classifiers, sets, relations, chained, reader.number("error_rate"))
+        described = []
+        for at, one in enumerate(state.classifiers):
+            before = frozenset(_CHAINED + name for name in labels[:at] if state.chained)
+            known = {
+                name: there | before if name == METADATA_KNOWN else there for name, there in names.items()
+            }
+            described.append(record(ClassifierState, one, f"model > classifiers > {at}", known))
+            if described[-1].classes != (ABSENT, PRESENT):
+                raise ModelError("a classifier of attributes has other labels than absent and present")
+        relations = tuple(map(_relation, state.relations))
+        parts = [part(arrays, f"{at}/") for at in range(len(labels))]
+        classifiers = tuple(map(HybridClassifier.from_state, described, parts))
+        sets = tuple(ConformalSets.from_arrays(one, 2) for one in parts)
+        return cls(labels, classifiers, sets, relations, state.chained, state.error_rate)
+
+
+def _relation(entries: Any) -> Relation:
+    kinds = [type(v) for v in entries] if isinstance(entries, list) else []
+    if len(kinds) != 6 or kinds[:2] != [str, str] or not {*kinds[2:]} <= {int, float} or min(entries[2:]) < 0:
+        raise ModelError("its relations are damaged")
+    return Relation(entries[0], entries[1], *map(float, entries[2:]))
 
 
 def find_relations(

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import ModelError
-from anthropo.learning.model_readers import Arrays
+from anthropo.learning.schema import Arrays
 
 if TYPE_CHECKING:
     import xgboost
@@ -43,6 +43,8 @@ _DTYPES = {
     "base_score": np.float32,  # (classes,), or (1,)
 }
 _MAX_DEPTH = 64  # XGBoost explains trees by recursion
+_MOST_NODES, _MOST_TREES = 1 << 20, 1 << 17  # of which XGBoost makes half a GiB
+_LARGEST = 1e9  # of any number; what XGBoost adds up stays finite in single precision
 _ROOT_PARENT = 2**31 - 1
 
 
@@ -93,7 +95,10 @@ def _fault(a: Mapping[str, NDArray[Any]], n_features: int) -> str | None:
         return "the rounds do not make up the trees"
     if not len(a["base_score"]):
         return "there is no class"
-    if any(not np.isfinite(a[k]).all() for k, d in _DTYPES.items() if d is np.float32):
+    if n > _MOST_NODES or trees > _MOST_TREES:
+        return f"there are more than {_MOST_NODES:,} nodes or {_MOST_TREES:,} trees"
+    # also false of what is not finite
+    if not all((np.abs(a[k]) <= _LARGEST).all() for k, d in _DTYPES.items() if d is np.float32):
         return "a value is not finite"
     classes = len(a["base_score"])
     if trees and not 0 <= a["tree_class"].min() <= a["tree_class"].max() < classes:
@@ -102,6 +107,8 @@ def _fault(a: Mapping[str, NDArray[Any]], n_features: int) -> str | None:
         return "a feature is out of range"
     if (a["default_left"] > 1).any() or (a["cover"] < 0).any():
         return "a node is out of range"
+    if (a["cover"][a["left"] != -1] <= 0).any():  # which its branches' shares are of
+        return "a node covers nothing"
     return _fault_of_shape(a["left"], a["right"], a["tree_start"])
 
 

@@ -168,8 +168,22 @@ def _array_bytes(name: str, array: NDArray[Any]) -> bytes:
     return file.getvalue()
 
 
+def plain_array(name: str, data: bytes) -> NDArray[Any]:
+    """An array from the bytes of a .npy file; nothing is evaluated, nothing allocated on its word.
+
+    Raises
+    ------
+    ModelError
+        If it holds something else than numbers or truth values, or another number of them than it states.
+    """
+    try:
+        return _array(name, bytearray(data))  # which can be written to
+    except _Refused as reason:
+        raise ModelError(str(reason)) from None
+
+
 def _array(name: str, data: bytearray) -> NDArray[Any]:
-    """An array from the bytes of a .npy file; nothing is evaluated, nothing allocated on its word."""
+    """As `plain_array`, without another copy."""
     start = 10 + int.from_bytes(data[8:10], "little")
     header = _NPY_HEADER.fullmatch(bytes(data[10:start]))
     if data[:8] != _NPY or header is None or header[1].decode() not in _DTYPES:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -42,7 +42,9 @@ class Columns:
         return cls(tuple(measurements), {k: tuple(v) for k, v in regions.items()}, tuple(metadata))
 
     @classmethod
-    def sized(cls, measurements: list[str], regions: dict[str, int], metadata: Sequence[str] = ()) -> Columns:
+    def sized(
+        cls, measurements: Sequence[str], regions: Mapping[str, int], metadata: Sequence[str] = ()
+    ) -> Columns:
         """Columns of regions whose embeddings have these lengths."""
         numbered = {region: tuple(f"{region}/{i}" for i in range(d)) for region, d in regions.items()}
         return cls(tuple(measurements), numbered, tuple(metadata))

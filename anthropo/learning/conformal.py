@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.learning.judged import Floats
+from anthropo.learning.schema import Arrays, taken
+from anthropo.learning.states import SETS
 
 _COMPONENTS = 0.9  # share of an embedding's variance that is kept for novelty
 
@@ -29,6 +31,12 @@ class ConformalSets:
     def fit(cls, probabilities: Floats, y: NDArray[np.int64]) -> ConformalSets:
         """From out-of-fold probabilities (n, k) of labels (n,)."""
         return cls(tuple(np.sort(probabilities[y == c, c]) for c in range(probabilities.shape[1])))
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, labels: int) -> ConformalSets:
+        """From a model file's arrays of so many labels."""
+        each = (taken(arrays, [replace(SETS[0], name=f"sets/{c}")], {})[f"sets/{c}"] for c in range(labels))
+        return cls(tuple(map(np.sort, each)))
 
     def p_values(self, probabilities: Floats) -> Floats:
         """Conformal p-value of each label's probability among the label's training photos, (n, k)."""

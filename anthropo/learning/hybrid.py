@@ -27,8 +27,10 @@ from anthropo.learning.measured import (
     fit_machine,
     fit_trees,
 )
-from anthropo.learning.model_readers import Arrays, Meta, Take, part, prefixed
+from anthropo.learning.model_readers import part, prefixed, record
+from anthropo.learning.schema import NOTHING, Arrays, Names, taken
 from anthropo.learning.splits import split
+from anthropo.learning.states import CLASSIFIER, KERNEL, MACHINE, REGION, ClassifierState
 from anthropo.measurement.registry import registry
 
 Random = np.random.RandomState
@@ -405,52 +407,52 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return meta, arrays
 
     @classmethod
-    def from_state(cls, meta: dict[str, Any], arrays: Arrays) -> HybridClassifier:
+    def from_state(cls, meta: Any, arrays: Arrays, names: Names = NOTHING) -> HybridClassifier:
         """The classifier of which `state` made these."""
-        reader = Meta(meta)
-        self = cls(reader.text("classifier"), balance=reader.text("balance"))  # type: ignore[arg-type]
-        self.controls = meta.get("controls")
-        self.classes_ = np.array(reader.texts("classes"), dtype=object)
-        k = len(self.classes_)
-        dims = reader.sizes("regions")
-        if k < 2:
-            raise ModelError("fewer than two labels")
-        self.columns_ = Columns.sized(reader.texts("measurements"), dims, reader.texts("metadata"))
+        state = record(ClassifierState, meta, "classifier", names)
+        origin, category, sizes = state.origin, state.category, state.regions
+        k, m = len(state.classes), len(origin)
+        if len(category) != m:
+            raise ModelError("its features do not fit together")
+        if any(
+            text is not None and name in state.measurements
+            for name, text in zip(origin, category, strict=True)
+        ):
+            raise ModelError("a measurement is a category")
+        halves = (len(sizes) > 0) + (state.measured != "none")
+        lengths = {"k": k, "m": m, "r": len(sizes), "h": halves}
+        if not halves or (state.measured != "none" and not m):
+            raise ModelError("it has nothing to learn from")
+        support = {"machine": MACHINE, "kernelmachine": KERNEL}.get(state.measured, ())
+        found = taken(arrays, CLASSIFIER + support, lengths)
+        self = cls(state.classifier, balance=state.balance)  # type: ignore[arg-type]
+        self.controls, self.cost = state.controls, found["cost"]
+        self.classes_ = np.array(state.classes, dtype=object)
+        self.columns_ = Columns.sized(state.measurements, sizes, state.metadata)
         self.feature_names_in_ = np.array(self.columns_.names, dtype=object)
         self.n_features_in_ = len(self.feature_names_in_)
-        origin = tuple(reader.texts("origin"))
-        category = meta.get("category")
-        m = len(origin)
-        known = set(origin) <= set(self.columns_.names)
-        if not known or not isinstance(category, list) or len(category) != m:
-            raise ModelError("its features do not fit together")
-        take = Take(arrays)
-        self.cost = take("cost", k, k)
-        self.scaler_ = Scaler(origin, origin, tuple(category), take("mean", m), take("spread", m))
-        self.score_spread_ = take("score_spread", len(dims), k)
-        self.deep_ = Stack(take("deep_slopes", len(dims)), take("deep_bias", k))
+        self.scaler_ = Scaler(origin, origin, category, found["mean"], found["spread"])
+        self.score_spread_ = found["score_spread"]
+        self.deep_ = Stack(found["deep_slopes"], found["deep_bias"])
+        self.stack_ = Stack(found["slopes"], found["bias"])
         self.regions_ = {}
-        for at, (region, d) in enumerate(dims.items()):
-            frequencies = take(f"region{at}/frequencies", None, d)
-            weights = take(f"region{at}/weights", 2 * len(frequencies), k)
-            centre, intercept = take(f"region{at}/centre", d), take(f"region{at}/intercept", k)
-            self.regions_[region] = RegionModel(centre, frequencies, weights, intercept)
-        kind = reader.text("measured")
+        for at, (region, d) in enumerate(sizes.items()):
+            of = taken(arrays, REGION, {"d": d, "k": k}, f"region{at}/")
+            self.regions_[region] = RegionModel(
+                of["centre"], of["frequencies"], of["weights"], of["intercept"]
+            )
         self.measured_ = None
-        if kind == "trees":
+        if state.measured == "trees":
             self.measured_ = Trees(part(arrays, "trees/") or None, k)
             self.measured_.contributions(np.zeros((1, m)))  # refuses what are no trees
-        elif kind == "machine":
-            self.measured_ = Machine(take("machine", k, m))
-        elif kind == "kernelmachine":
-            support = take("kernel/support", None, m)
+        elif state.measured == "machine":
+            self.measured_ = Machine(found["machine"])
+        elif state.measured == "kernelmachine":
+            kernel = part(found, "kernel/")
             self.measured_ = KernelMachine(
-                take("kernel/scale", m), support, take("kernel/duals", k, len(support)),
-                take("kernel/intercept", k), float(take("kernel/width", 1)[0]),
-                take("kernel/people", None, m), take("kernel/mean", k),
+                kernel["scale"], kernel["support"], kernel["duals"], kernel["intercept"],
+                float(kernel["width"][0]), kernel["people"], kernel["mean"],
             )  # fmt: skip
-        halves = (len(dims) > 0) + (self.measured_ is not None)
-        self.stack_ = Stack(take("slopes", halves), take("bias", k))
         return self
 
 

@@ -9,21 +9,29 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from anthropo.learning.intervals import Interval
 from anthropo.learning.model_readers import as_written, record
+from anthropo.learning.schema import MOST_LABELS, Among, Distinct, Hex, OneOf, Range, Size
 from anthropo.licensing import FACES, LicenceError, is_permissive_run, licence_of
 
+Count = Annotated[int, Range(0)]
+Sha256 = Annotated[str, Hex()]
+Share = Annotated[float, Range(0, 1)]
+Names = Annotated[tuple[str, ...], Size(), Distinct()]
 Figures = Mapping[str, Interval]  # by metric
+
+
+TASKS = ("binary", "multiclass", "one-vs-rest", "multilabel", "normality", "grades", "cases")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """A file inside the model file."""
 
-    sha256: str | None = None
-    size: int | None = None  # bytes
+    sha256: Sha256 | None = None
+    size: Count | None = None  # bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +39,7 @@ class Weights:
     """Trained weights that the model needs or began with."""
 
     name: str | None = None
-    digest: str | None = None  # SHA-256
+    digest: Sha256 | None = None  # SHA-256
     licence: str | None = None
     commercial_use: bool | None = None
     data: str | None = None  # licence of what they were trained on
@@ -48,23 +56,23 @@ class Weights:
 class EncoderWeights(Weights):
     """The encoder whose embeddings the model reads."""
 
-    dimension: int | None = None  # numbers in an embedding
-    size: int | None = None  # side of its pictures, px
-    parameters: int | None = None
-    seen: int = 0  # photos of the cohort that it was trained with
+    dimension: Annotated[int, Range(1, 1 << 15)] | None = None  # numbers in an embedding
+    size: Annotated[int, Range(1, 4096)] | None = None  # side of its pictures, px
+    parameters: Count | None = None
+    seen: Count = 0  # photos of the cohort that it was trained with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoSettings:
     """How photographs have to be measured for the model."""
 
-    face: str | None = None  # which face of a photo: one, largest
+    face: Annotated[str, OneOf(("one", "largest"))] | None = None  # which face of a photo: one, largest
     fine: bool | None = None
     no_face: bool = False
-    landmark_weights: str | None = None  # SHA-256
-    fine_weights: str | None = None  # SHA-256; "" without the fine stage
-    jitter: int | None = None
-    definitions: str | None = None  # SHA-256 of the definitions of the measurements
+    landmark_weights: Sha256 | None = None  # SHA-256
+    fine_weights: Sha256 | None = None  # SHA-256; "" without the fine stage
+    jitter: Annotated[int, Range(1, 256)] | None = None  # 1, or even
+    definitions: Sha256 | None = None  # SHA-256 of the definitions of the measurements
     fingerprint: str | None = None
 
 
@@ -72,20 +80,20 @@ class PhotoSettings:
 class Counts:
     """The size of a part of a cohort."""
 
-    photos: int | None = None
-    patients: int | None = None
+    photos: Count | None = None
+    patients: Count | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingCohort(Counts):
     """The cohort in counts."""
 
-    left_out: int | None = None  # photos
-    corrected: int | None = None  # photos with landmarks placed by hand
-    sha256: str | None = None  # of the table
+    left_out: Count | None = None  # photos
+    corrected: Count | None = None  # photos with landmarks placed by hand
+    sha256: Sha256 | None = None  # of the table
     labels: Mapping[str, Counts] = field(default_factory=dict)
     # patients by column, such as sex and age band, and value
-    subgroups: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    subgroups: Mapping[str, Mapping[str, Count]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +101,9 @@ class Validation:
     """Figures on people whom the model had not seen."""
 
     method: str | None = None
-    n_photos: int | None = None
-    n_patients: int | None = None
-    prevalence: float | None = None  # of PPV and NPV
+    n_photos: Count | None = None
+    n_patients: Count | None = None
+    prevalence: Share | None = None  # of PPV and NPV
     models: Mapping[str, Figures] = field(default_factory=dict)  # by model: hybrid, measurements …; network
     by_label: Mapping[str, Figures] = field(default_factory=dict)  # of networks
 
@@ -105,7 +113,7 @@ class OperatingPoint:
     """How it is decided between labels."""
 
     rule: str | None = None
-    threshold: float | None = None  # probability of the positive one of two labels
+    threshold: Share | None = None  # probability of the positive one of two labels
     sensitivity: Interval | None = None
     specificity: Interval | None = None
 
@@ -114,14 +122,14 @@ class OperatingPoint:
 class Conformal:
     """What the prediction sets promise."""
 
-    error: float | None = None  # rate
+    error: Share | None = None  # rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Novelty:
     """When "none of these" is answered."""
 
-    specificity: float | None = None  # among controls
+    specificity: Share | None = None  # among controls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,31 +186,33 @@ class Manifest:
     """
 
     format: str | None = None
-    format_version: int | None = None
+    format_version: Annotated[int, Range(1)] | None = None
     anthropo: str | None = None
     permissive: str | None = None
     created: str | None = None
     title: str | None = None
-    task: str | None = None
-    labels: tuple[str, ...] = ()
+    task: Annotated[str, OneOf(TASKS)] | None = None
+    labels: Annotated[tuple[Annotated[str, Size(1, 500)], ...], Size(0, MOST_LABELS), Distinct()] = ()
     controls: str | None = None
-    positive: str | None = None
+    positive: Annotated[str, Among(("labels",))] | None = None
     classifier: str | None = None
     balance: str | None = None
     encoder: EncoderWeights = field(default_factory=EncoderWeights)
     weights: tuple[Weights, ...] = ()
-    regions: tuple[str, ...] = ()
-    measurements: tuple[str, ...] = ()
-    metadata: tuple[str, ...] = ()
-    metadata_kinds: Mapping[str, str] = field(default_factory=dict)
+    regions: Names = ()
+    measurements: Names = ()
+    metadata: Names = ()
+    metadata_kinds: Mapping[str, Annotated[str, OneOf(("number", "category"))]] = field(default_factory=dict)
     settings: PhotoSettings = field(default_factory=PhotoSettings)
     cohort: TrainingCohort = field(default_factory=TrainingCohort)
     validation: Validation = field(default_factory=Validation)
-    cost: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    cost: Annotated[Mapping[str, Mapping[str, Annotated[float, Range(0)]]], Among(("labels",))] = field(
+        default_factory=dict
+    )
     operating_point: OperatingPoint = field(default_factory=OperatingPoint)
     conformal: Conformal = field(default_factory=Conformal)
     novelty: Novelty = field(default_factory=Novelty)
-    gallery: Mapping[str, int] = field(default_factory=dict)
+    gallery: Annotated[Mapping[str, Count], Among(("labels",))] = field(default_factory=dict)
     command: str | None = None
     seed: int | None = None
     libraries: Mapping[str, str] = field(default_factory=dict)

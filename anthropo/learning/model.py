@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,8 +20,10 @@ from anthropo.learning.features import Features, feature_frame
 from anthropo.learning.gallery import MOST, Gallery, fit_gallery
 from anthropo.learning.hybrid import Balance, HybridClassifier, Kind
 from anthropo.learning.judged import Floats
-from anthropo.learning.model_readers import Arrays, Meta, Take, part, prefixed
+from anthropo.learning.model_readers import part, prefixed, record
 from anthropo.learning.novelty import Novelty
+from anthropo.learning.schema import NOTHING, Arrays, Names, taken
+from anthropo.learning.states import GALLERY, LabelState
 
 Task = Literal["labels", "attributes", "normality"]
 
@@ -228,29 +230,28 @@ class LabelModel:
         return made, out
 
     @classmethod
-    def from_state(cls, meta: Mapping[str, Any], arrays: Arrays) -> LabelModel:
+    def from_state(cls, meta: Any, arrays: Arrays, names: Names = NOTHING) -> LabelModel:
         """The model that `state` was called on."""
-        reader = Meta(meta)
-        classifier = HybridClassifier.from_state(reader.mapping("classifier"), part(arrays, "classifier/"))
-        take = Take(arrays)
-        k = len(classifier.classes_)
-        sets = ConformalSets(tuple(np.sort(take(f"sets/{c}", None)) for c in range(k)))
+        state = record(LabelState, meta, "model", names)
+        classifier = HybridClassifier.from_state(state.classifier, part(arrays, "classifier/"), names)
+        sets = ConformalSets.from_arrays(arrays, len(classifier.classes_))
         novelty = gallery = None
-        if meta.get("novelty") is not None:
-            novelty = Novelty.from_state(meta["novelty"], part(arrays, "novelty/"))
-        if meta.get("gallery") is not None:
-            about = Meta(meta["gallery"])
-            labels = tuple(about.texts("labels"))
-            d = sum(len(names) for names in classifier.columns_.regions.values())
-            held = take("gallery/vectors", None, d)
-            owner = take("gallery/owner", len(held)).astype(np.int64)
-            if set(owner.tolist()) != set(range(len(labels))):
+        if state.novelty is not None:
+            novelty = Novelty.from_state(state.novelty, part(arrays, "novelty/"), names)
+        if (about := state.gallery) is not None:
+            d = sum(state.classifier.regions.values())
+            held = taken(arrays, GALLERY, {"d": d, "l": len(about.labels)}, "gallery/")
+            owner, prior = held["owner"].astype(np.int64), held["prior"]
+            if set(owner.tolist()) != set(range(len(about.labels))):
                 raise ModelError("its gallery has a label without a patient")
+            if not d or prior.sum() >= 1:
+                raise ModelError("its gallery has no embedding, or more than all patients")
+            if twice := set(about.labels) & set(state.classifier.classes):
+                raise ModelError(f"its gallery has the label {twice.pop()}, which is trained")
             gallery = Gallery(
-                labels, take("gallery/centre", d), owner, held, about.number("slope"),
-                about.number("intercept"), take("gallery/prior", len(labels)),
-            )  # fmt: skip
-        return cls(classifier, sets, novelty, gallery, reader.number("error_rate"), reader.number("alarm"))
+                about.labels, held["centre"], owner, held["vectors"], about.slope, about.intercept, prior
+            )
+        return cls(classifier, sets, novelty, gallery, state.error_rate, state.alarm)
 
 
 def collapse(labels: NDArray[np.str_], positive: str | None) -> NDArray[Any]:

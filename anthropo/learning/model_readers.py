@@ -1,4 +1,4 @@
-"""Reading the parts of a model file with a check of every shape and type."""
+"""JSON objects of a model file as dataclasses, every entry checked against its type and limits."""
 
 from __future__ import annotations
 
@@ -7,90 +7,14 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import lru_cache
 from types import NoneType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from anthropo.errors import ModelError
+from anthropo.learning.schema import LONGEST_TEXT, NOTHING, Arrays, Names, shown
 
-Arrays = dict[str, NDArray[Any]]
 T = TypeVar("T")
 
-_MOST_NUMBERS = 1 << 18  # of all embeddings of a photo together
-
-
-class Meta:
-    """Typed access to a model's JSON."""
-
-    def __init__(self, meta: Any) -> None:
-        if not isinstance(meta, dict):
-            raise ModelError("its description is missing")
-        self._meta = meta
-
-    def _of(self, key: str, kind: type[Any]) -> Any:
-        value = self._meta.get(key)
-        if not isinstance(value, kind):
-            raise ModelError(f"`{key}` is missing or of another type")
-        return value
-
-    def text(self, key: str) -> str:
-        """A text."""
-        return str(self._of(key, str))
-
-    def number(self, key: str) -> float:
-        """A number."""
-        return float(self._of(key, (int, float)))  # type: ignore[arg-type]
-
-    def texts(self, key: str) -> list[str]:
-        """A list of texts."""
-        texts = self._of(key, list)
-        if not all(isinstance(v, str) for v in texts):
-            raise ModelError(f"`{key}` holds something else than text")
-        return list(texts)
-
-    def numbers(self, key: str) -> list[float]:
-        """A list of numbers."""
-        numbers = self._of(key, list)
-        if not all(type(v) in (int, float) for v in numbers):
-            raise ModelError(f"`{key}` holds something else than numbers")
-        return [float(v) for v in numbers]
-
-    def flag(self, key: str) -> bool:
-        """True or false."""
-        return bool(self._of(key, bool))
-
-    def mapping(self, key: str) -> dict[str, Any]:
-        """A JSON object."""
-        return dict(self._of(key, dict))
-
-    def sizes(self, key: str) -> dict[str, int]:
-        """A JSON object of the lengths of embeddings, which together are no more than memory allows."""
-        sizes = self.mapping(key)
-        if not all(type(d) is int and d > 0 for d in sizes.values()) or sum(sizes.values()) > _MOST_NUMBERS:
-            raise ModelError(f"`{key}` holds an embedding of an impossible size")
-        return sizes
-
-
-class Take:
-    """Arrays by name, each of the shape that is asked for."""
-
-    def __init__(self, arrays: Arrays) -> None:
-        self._arrays = arrays
-
-    def __call__(self, name: str, *shape: int | None) -> NDArray[np.float64]:
-        """An array as float64; refused if missing or of another shape, where None is any length."""
-        array = self._arrays.get(name)
-        if (
-            array is None
-            or array.ndim != len(shape)
-            or any(want not in (None, have) for have, want in zip(array.shape, shape, strict=True))
-        ):
-            raise ModelError(f"array {name} is missing or of another shape")
-        numbers: NDArray[np.float64] = array.astype(np.float64)
-        if not np.isfinite(numbers).all():
-            raise ModelError(f"array {name} holds infinity or NaN")
-        return numbers
+_LARGEST_INTEGER = 1 << 53  # the last of which JSON readers are sure
 
 
 def part(arrays: Arrays, prefix: str) -> Arrays:
@@ -103,40 +27,46 @@ def prefixed(arrays: Arrays, prefix: str) -> Arrays:
     return {prefix + name: a for name, a in arrays.items()}
 
 
-# ------------------------------------------------------------------- JSON objects as dataclasses
+def record(kind: type[T], value: Any, where: str, names: Names = NOTHING) -> T:
+    """A dataclass from a JSON object, every field of which has the type of the field and keeps its limits.
 
-
-def record(kind: type[T], value: Any, where: str) -> T:
-    """A dataclass from a JSON object, every field of which has the type of the field.
-
-    A field that is missing or null has its default; a number without a default is then NaN, and other fields
-    without a default are required. Keys that are no field are ignored.
+    A field that is missing or null has its default; a number without default and limits is then NaN,
+    and other fields without a default are required. Keys that are no field are ignored.
 
     Parameters
     ----------
     kind : type
-        A dataclass of texts, numbers, truth values, tuples, mappings of text and other such dataclasses.
+        A dataclass of texts, numbers, truth values, tuples, mappings of text and other such dataclasses; in
+        `Annotated` with limits of `anthropo.learning.schema`.
     value : object
-        What JSON held.
+        What JSON held; a dataclass of this kind is returned as it is.
     where : str
         What `value` is called in messages.
+    names : mapping of str to frozenset of str
+        What `Among` refers to beside fields of the same object.
 
     Raises
     ------
     ModelError
-        If a value is of another type, or a required one is missing.
+        If a value is of another type or outside its limits, or a required one is missing.
     """
+    if isinstance(value, kind):
+        return value
     if not isinstance(value, dict):
         raise ModelError(f"{where} is not an object")
     made: dict[str, Any] = {}
     shape: Any = kind
+    known = dict(names)
     for name, hint in _hints(shape).items():
         if value.get(name) is not None:
-            made[name] = _read_as(hint, value[name], f"{where} > {name}")
+            made[name] = _read_as(hint, value[name], f"{where} > {name}", known)
         elif name not in _defaults(shape):
-            if hint is not float and NoneType not in get_args(hint):
+            bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+            if hint is not float and NoneType not in get_args(bare):
                 raise ModelError(f"{where} > {name} is missing")
             made[name] = math.nan if hint is float else None
+        if isinstance(entries := made.get(name), (tuple, Mapping)):  # which later fields may refer to
+            known[name] = frozenset(v for v in entries if isinstance(v, str))
     return kind(**made)
 
 
@@ -157,7 +87,7 @@ def as_written(value: Any) -> Any:
 
 @lru_cache(maxsize=64)
 def _hints(kind: type[Any]) -> dict[str, Any]:
-    return get_type_hints(kind)
+    return get_type_hints(kind, include_extras=True)
 
 
 @lru_cache(maxsize=64)
@@ -169,25 +99,39 @@ def _defaults(kind: type[Any]) -> dict[str, Any]:
     }
 
 
-def _read_as(hint: Any, value: Any, where: str) -> Any:
+def _read_as(hint: Any, value: Any, where: str, names: Names) -> Any:
     """A JSON value other than null as the type of a field."""
     if hint is Any:
         return value
     if isinstance(hint, type) and is_dataclass(hint):
-        return record(hint, value, where)
+        return record(hint, value, where, names)
     inner = get_args(hint)
+    if get_origin(hint) is Annotated:
+        read = _read_as(inner[0], value, where, names)
+        if fault := next((f for limit in inner[1:] if (f := limit.fault(read, names))), None):
+            raise ModelError(f"{where} {fault}")
+        return read
     if NoneType in inner:
-        return _read_as(next(kind for kind in inner if kind is not NoneType), value, where)
+        return _read_as(next(kind for kind in inner if kind is not NoneType), value, where, names)
     if get_origin(hint) is tuple:
-        if not isinstance(value, list) or any(v is None for v in value):
+        nulls = NoneType in get_args(inner[0])
+        if not isinstance(value, list) or (not nulls and None in value):
             raise ModelError(f"{where} is not a list")
-        return tuple(_read_as(inner[0], v, where) for v in value)
+        return tuple(None if v is None else _read_as(inner[0], v, where, names) for v in value)
     if get_origin(hint) is Mapping:
         if not isinstance(value, dict):
             raise ModelError(f"{where} is not an object")
         empty: Any = {} if is_dataclass(inner[1]) or get_origin(inner[1]) is Mapping else None
         filled = {name: empty if v is None else v for name, v in value.items()}
-        return {n: _read_as(inner[1], v, f"{where} > {n}") for n, v in filled.items() if v is not None}
-    if type(value) is hint or (hint is float and type(value) is int):
-        return value
-    raise ModelError(f"{where} is not of the type {hint.__name__}")
+        return {
+            n: _read_as(inner[1], v, f"{where} > {shown(n)[1:-1]}", names)
+            for n, v in filled.items()
+            if v is not None
+        }
+    if type(value) is not hint and not (hint is float and type(value) is int):
+        raise ModelError(f"{where} is not of the type {hint.__name__}")
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        raise ModelError(f"{where} has more than {LONGEST_TEXT:,} characters")
+    if type(value) is int and abs(value) > _LARGEST_INTEGER:
+        raise ModelError(f"{where} is an integer out of range")
+    return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,10 @@ import numpy as np
 from anthropo.errors import InputError, parameter
 from anthropo.learning.features import Features
 from anthropo.learning.model import Answers, Options, by_person, control_label, design
-from anthropo.learning.model_readers import Arrays, Meta, part, prefixed
+from anthropo.learning.model_readers import part, prefixed, record
 from anthropo.learning.novelty import Novelty
+from anthropo.learning.schema import NOTHING, Arrays, Names
+from anthropo.learning.states import NormalityState
 
 WITHIN, OUTSIDE = "within normal", "outside normal"
 _FEWEST = 20  # healthy people, below which a threshold means little
@@ -67,8 +69,7 @@ class NormalityModel:
         return made, prefixed(arrays, "distance/")
 
     @classmethod
-    def from_state(cls, meta: Mapping[str, Any], arrays: Arrays) -> NormalityModel:
+    def from_state(cls, meta: Any, arrays: Arrays, names: Names = NOTHING) -> NormalityModel:
         """The model that `state` was called on."""
-        reader = Meta(meta)
-        distance = Novelty.from_state(reader.mapping("distance"), part(arrays, "distance/"))
-        return cls(distance, reader.number("specificity"))
+        state = record(NormalityState, meta, "model", names)
+        return cls(Novelty.from_state(state.distance, part(arrays, "distance/"), names), state.specificity)

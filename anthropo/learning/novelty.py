@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.errors import ModelError
 from anthropo.learning.columns import Columns, Scaler
 from anthropo.learning.conformal import Distance, Rank
 from anthropo.learning.judged import Floats
-from anthropo.learning.model_readers import Arrays, Meta, Take
+from anthropo.learning.model_readers import record
+from anthropo.learning.schema import NOTHING, Arrays, Names, taken
 from anthropo.learning.splits import split
+from anthropo.learning.states import NOVELTY, PART, SCALE, NoveltyState
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,27 +85,27 @@ class Novelty:
         arrays: Arrays = {"rank": self.rank.scores, "medians": np.array(list(self.medians.values()))}
         if self.scaler is not None:
             arrays["mean"], arrays["spread"] = self.scaler.mean, self.scaler.spread
-        for at, part in enumerate(self.parts.values()):
-            arrays[f"{at}/mean"], arrays[f"{at}/axes"] = part.mean, part.axes.astype(np.float32)
+        for at, one in enumerate(self.parts.values()):
+            arrays[f"{at}/mean"], arrays[f"{at}/axes"] = one.mean, one.axes.astype(np.float32)
         return meta, arrays
 
     @classmethod
-    def from_state(cls, meta: Any, arrays: Arrays) -> Novelty:
+    def from_state(cls, meta: Any, arrays: Arrays, names: Names = NOTHING) -> Novelty:
         """The model that `state` was called on."""
-        reader, take = Meta(meta), Take(arrays)
-        dims = reader.sizes("regions")
-        columns = Columns.sized(reader.texts("measurements"), dims)
-        names, m = columns.measurements, len(columns.measurements)
-        scaler = Scaler(names, names, (None,) * m, take("mean", m), take("spread", m)) if m else None
-        sizes = {"measurements": m, **dims} if m else dims
-        medians = take("medians", len(sizes))
-        parts = {
-            name: Distance(take(f"{at}/mean", d), take(f"{at}/axes", None, d))
-            for at, (name, d) in enumerate(sizes.items())
-        }
-        return cls(
-            columns, scaler, parts, dict(zip(sizes, medians.tolist(), strict=True)), Rank(take("rank", None))
-        )
+        state = record(NoveltyState, meta, "novelty", names)
+        columns = Columns.sized(state.measurements, state.regions)
+        found, m = columns.measurements, len(columns.measurements)
+        sizes = {**({"measurements": m} if m else {}), **state.regions}
+        if not sizes:
+            raise ModelError("its novelty has neither measurements nor regions")
+        of_all = taken(arrays, NOVELTY + (SCALE if m else ()), {"m": m, "q": len(sizes)})
+        scaler = Scaler(found, found, (None,) * m, of_all["mean"], of_all["spread"]) if m else None
+        parts = {}
+        for at, (name, d) in enumerate(sizes.items()):
+            one = taken(arrays, PART, {"d": d}, f"{at}/")
+            parts[name] = Distance(one["mean"], one["axes"])
+        medians = dict(zip(sizes, of_all["medians"].tolist(), strict=True))
+        return cls(columns, scaler, parts, medians, Rank(np.sort(of_all["rank"])))
 
 
 def _parts(table: Any, columns: Columns, scaler: Scaler | None) -> dict[str, Floats]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,9 @@ from anthropo.encoder.portrait import PORTRAIT, reshaped
 from anthropo.errors import ModelError
 from anthropo.learning.features import Features
 from anthropo.learning.judged import Floats
-from anthropo.learning.model_readers import Arrays, Meta, Take
+from anthropo.learning.model_readers import record
+from anthropo.learning.schema import NOTHING, Arrays, Names, taken
+from anthropo.learning.states import COMPOSITES, PROFILE, ProfileState
 
 Pixels = NDArray[np.uint8]
 
@@ -89,21 +91,21 @@ class Profile:
         return meta, arrays
 
     @classmethod
-    def from_state(cls, meta: Mapping[str, Any], arrays: Arrays) -> Profile:
+    def from_state(cls, meta: Any, arrays: Arrays, names: Names = NOTHING) -> Profile:
         """The profile that `state` was called on."""
-        reader, take = Meta(dict(meta)), Take(arrays)
-        labels, measurements = tuple(reader.texts("labels")), tuple(reader.texts("measurements"))
-        patients = meta.get("patients")
-        if not isinstance(patients, list) or [type(n) for n in patients] != [int] * len(labels):
+        state = record(ProfileState, meta, "profile", names)
+        n, m = len(state.labels), len(state.measurements)
+        if len(state.patients) != n:
             raise ModelError("its profile does not say how many patients it is of")
-        n, m = len(labels), len(measurements)
-        known = take("known", n, m).astype(bool)
-        quantiles = np.where(known[..., None], take("quantiles", n, m, len(SHARES)), np.nan)
-        composites = arrays.get("composites")
-        if composites is not None and (composites.shape != (n, *PORTRAIT, 3) or composites.dtype != np.uint8):
-            raise ModelError("its composites are no pictures")
-        shapes = take("shapes", n, 68, 2)
-        return cls(labels, tuple(patients), measurements, quantiles, composites, shapes)
+        faces = COMPOSITES if "composites" in arrays else ()
+        found = taken(arrays, PROFILE + faces, {"n": n, "m": m})
+        known, quantiles = found["known"][..., None], found["quantiles"]
+        if (np.diff(quantiles, axis=-1) < 0).any():
+            raise ModelError("its profile has quantiles that do not ascend")
+        return cls(
+            state.labels, state.patients, state.measurements, np.where(known, quantiles, np.nan),
+            found.get("composites"), found["shapes"],
+        )  # fmt: skip
 
 
 def _each(values: NDArray[Any], people: Sequence[Sequence[int]]) -> Floats:

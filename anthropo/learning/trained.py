@@ -20,9 +20,10 @@ from anthropo.learning.cohort import Values
 from anthropo.learning.features import Features, feature_frame
 from anthropo.learning.manifest import Manifest, PhotoSettings
 from anthropo.learning.model import NONE_OF_THESE, Answers, LabelModel, Prediction, Ranked, Task
-from anthropo.learning.model_readers import Meta, part, prefixed
+from anthropo.learning.model_readers import part, prefixed
 from anthropo.learning.normality import NormalityModel
 from anthropo.learning.profile import Profile
+from anthropo.learning.states import check_dimension, check_whole
 from anthropo.measurement.registry import registry
 from anthropo.settings import Settings
 
@@ -115,19 +116,38 @@ class Trained:
                 f"{parameter('encoder', str(path))}, and give its file."
             )
         try:
-            kind = MODELS.get(Meta(bundle.manifest.get("model")).text("task"))
-            if kind is None:
-                raise ModelError("it is of an unknown kind")
-            meta = Meta(bundle.manifest).mapping("model")
-            profile = None
-            if meta.get("profile") is not None:
-                profile = Profile.from_state(Meta(meta).mapping("profile"), part(bundle.arrays, "profile/"))
-            return cls(kind.from_state(meta, bundle.arrays), Manifest.from_json(bundle.manifest), profile)
+            return cls.from_bundle(bundle)
         except ModelError as error:
             raise ModelError(
                 f"{path}: the model does not fit together ({error}). Copy it again from where it was made, "
                 "or train it again."
             ) from None
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle) -> Trained:
+        """The model that a file holds, after a check of all that is in it; see docs/files.md.
+
+        Raises
+        ------
+        ModelError
+            If anything is of another type, out of range, or does not fit the rest.
+        """
+        manifest = Manifest.from_json(bundle.manifest)
+        names = check_whole(manifest, bundle.arrays)
+        meta = bundle.manifest.get("model")
+        if not isinstance(meta, dict):
+            raise ModelError("its description is missing")
+        task = meta.get("task")
+        if not isinstance(task, str) or task not in MODELS:
+            raise ModelError("it is of an unknown kind")
+        model = MODELS[task].from_state(meta, bundle.arrays, names)
+        profile = None
+        if meta.get("profile") is not None:
+            profile = Profile.from_state(meta["profile"], part(bundle.arrays, "profile/"), names)
+        if manifest.labels != tuple(model.labels):
+            raise ModelError("its labels are others in its manifest than in its model")
+        check_dimension(manifest, _sizes(model))
+        return cls(model, manifest, profile)
 
     def check_instrument(self, encoder: Encoder, settings: Settings, path: str) -> None:
         """Refuse photos that are measured or encoded otherwise than the training photos.
@@ -182,6 +202,21 @@ class Trained:
             _prediction(answers, i, tuple(features.photos[of].tolist()), patients[of[0]])
             for i, of in enumerate(rows.values())
         ]
+
+
+def _sizes(model: Model) -> dict[str, int]:
+    """Lengths of all embeddings that a model reads, by region."""
+    if isinstance(model, LabelModel):
+        columns = [model.classifier.columns_, *([model.novelty.columns] if model.novelty else [])]
+    elif isinstance(model, AttributeModel):
+        columns = [one.columns_ for one in model.classifiers]
+    else:
+        columns = [model.distance.columns]
+    return {
+        f"{at}/{region}": len(names)
+        for at, one in enumerate(columns)
+        for region, names in one.regions.items()
+    }
 
 
 def _short(value: Any) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from anthropo.encoder.encoders import empty_efficientnet, import_timm
 from anthropo.errors import InputError, ModelError
+from anthropo.learning.schema import MOST_LABELS, OneOf, Range
 from anthropo.quiet import hushed
 
 Task = Literal["labels", "grades", "attributes", "cases"]
@@ -36,6 +37,12 @@ _DLIB = (122.782, 117.001, 104.298)  # as dlib's input layer has it
 _IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 
 
+#: Weights of a network's modules together; they take 800 MB.
+MOST_WEIGHTS = 200_000_000
+#: Numbers that attributes' attention makes of one picture: outputs by places.
+MOST_PLACES = 1 << 24
+
+
 @dataclass(frozen=True, slots=True)
 class Backbone:
     """A body before it is built."""
@@ -44,23 +51,24 @@ class Backbone:
     mean: tuple[float, float, float]  # grey levels, per channel
     std: tuple[float, float, float]
     dimension: int  # channels of its last map
+    weights: int  # of its layers, with their statistics
     least: int = 32  # px, below which nothing is left of a picture
 
 
 #: The bodies by name. ImageNet means and spreads as each was published with.
 BACKBONES: MappingProxyType[str, Backbone] = MappingProxyType(
     {
-        "deepgestalt": Backbone(100, _HALF, _HALF, 320),
-        "resnet50": Backbone(224, *_IMAGENET, 2048),
-        "inception_v3": Backbone(299, _HALF, _HALF, 2048, 75),
-        "densenet121": Backbone(224, *_IMAGENET, 1024),
-        "xception": Backbone(299, _HALF, _HALF, 2048),
-        "inception_resnet_v2": Backbone(299, _HALF, _HALF, 1536, 75),
-        "inception_v4": Backbone(299, _HALF, _HALF, 1536, 75),
-        "face-resnet": Backbone(150, _DLIB, (256.0,) * 3, 256, 103),
+        "deepgestalt": Backbone(100, _HALF, _HALF, 320, 1_756_384),
+        "resnet50": Backbone(224, *_IMAGENET, 2048, 23_561_152),
+        "inception_v3": Backbone(299, _HALF, _HALF, 2048, 21_820_000, 75),
+        "densenet121": Backbone(224, *_IMAGENET, 1024, 7_037_504),
+        "xception": Backbone(299, _HALF, _HALF, 2048, 20_861_480),
+        "inception_resnet_v2": Backbone(299, _HALF, _HALF, 1536, 54_367_008, 75),
+        "inception_v4": Backbone(299, _HALF, _HALF, 1536, 41_205_984, 75),
+        "face-resnet": Backbone(150, _DLIB, (256.0,) * 3, 256, 5_574_720, 103),
         # without its last block: 4 × 4 places are left of 150 px
-        "face-resnet-map": Backbone(150, _DLIB, (256.0,) * 3, 256, 64),
-        "efficientnet-lite0": Backbone(224, (127.0,) * 3, (128.0,) * 3, 1280),
+        "face-resnet-map": Backbone(150, _DLIB, (256.0,) * 3, 256, 4_394_560, 64),
+        "efficientnet-lite0": Backbone(224, (127.0,) * 3, (128.0,) * 3, 1280, 3_413_024),
     }
 )
 
@@ -340,17 +348,17 @@ class Cases(_OnBody):
 class Spec:
     """The layers of a network, see `build`; what a task does not have is None."""
 
-    task: str  # labels, grades, attributes or cases
-    backbone: str
-    channels: int
-    outputs: int
-    dropout: float
-    head: str | None = None  # of labels and grades: linear, convolution or thresholds
-    own: int | None = None  # of attributes: numbers in the layer that each has of its own
+    task: Annotated[str, OneOf(("labels", "grades", "attributes", "cases"))]
+    backbone: Annotated[str, OneOf((*BACKBONES,))]
+    channels: Annotated[int, Range(1, 3)]  # 1 or 3
+    outputs: Annotated[int, Range(1, MOST_LABELS)]
+    dropout: Annotated[float, Range(0, 0.95)]
+    head: Annotated[str, OneOf(("linear", "convolution", "thresholds"))] | None = None  # of labels and grades
+    own: Annotated[int, Range(1, 4096)] | None = None  # of attributes: layer that each has of its own
     attention: bool | None = None  # of attributes
     pose: bool | None = None  # of attributes
     separate: bool | None = None  # of attributes: a network for each
-    metadata: int | None = None  # of cases: numbers
+    metadata: Annotated[int, Range(0, 1 << 14)] | None = None  # of cases: numbers
 
 
 #: What the layers of a task have beside those of every task.
@@ -360,12 +368,10 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "attributes": ("own", "attention", "pose", "separate"),
     "cases": ("metadata",),
 }
-_HEADS = ("linear", "convolution", "thresholds")
-_MOST = 1 << 16  # outputs
 
 
-def build(spec: Spec) -> nn.Module:
-    """A network with these layers and random weights.
+def check_spec(spec: Spec) -> None:
+    """Refuse layers that a task does not have.
 
     Raises
     ------
@@ -376,14 +382,39 @@ def build(spec: Spec) -> nn.Module:
     having = [name for names in _PARTS.values() for name in names if getattr(spec, name) is not None]
     if spec.task not in _PARTS or {*having} != {*parts}:
         raise ModelError("its description of the network is damaged")
-    if spec.backbone not in BACKBONES:
-        raise ModelError("its description of the network has an unknown backbone")
-    sizes = (spec.outputs, 1 if spec.own is None else spec.own, (spec.metadata or 0) + 1)
-    possible = all(1 <= size <= _MOST for size in sizes) and 0 <= spec.dropout < 1
-    if not possible or spec.channels not in (1, 3):
-        raise ModelError("its description of the network holds an impossible size")
-    if spec.head is not None and spec.head not in _HEADS:
-        raise ModelError("its description of the network has an unknown head")
+    if spec.channels not in ((1, 3) if spec.backbone == "deepgestalt" else (3,)):
+        raise ModelError(f"its description of the network has {spec.channels} channels")
+
+
+def check_size(spec: Spec, views: int, size: int) -> None:
+    """Refuse layers for which no memory is meant, before any is made.
+
+    Raises
+    ------
+    ModelError
+        If so many views of pictures of that size are too much.
+    """
+    body, own = BACKBONES[spec.backbone], spec.own or 1
+    if size < body.least:
+        raise ModelError(f"pictures of {size} px are too small for {spec.backbone}, which needs {body.least}")
+    each = {"attributes": body.dimension * (own + 1) + 2 * own + 1, "cases": body.dimension + 33}
+    bodies = spec.outputs if spec.separate else 1
+    weights = bodies * body.weights + spec.outputs * each.get(spec.task, body.dimension + 1)
+    if (weights := weights * views) > MOST_WEIGHTS:
+        raise ModelError(f"{weights:,} weights are too many, {MOST_WEIGHTS:,} is the most")
+    if spec.task == "attributes" and spec.outputs * (size // 16 + 1) ** 2 > MOST_PLACES:
+        raise ModelError(f"{spec.outputs:,} outputs are too many for pictures of {size} px")
+
+
+def build(spec: Spec) -> nn.Module:
+    """A network with these layers and random weights.
+
+    Raises
+    ------
+    ModelError
+        If there cannot be such a network.
+    """
+    check_spec(spec)
 
     def trunk() -> nn.Module:
         return body(spec.backbone, spec.channels)

@@ -10,9 +10,12 @@ import hashlib
 import io
 import json
 import math
+import os
+import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -21,12 +24,29 @@ from torch import Tensor
 
 from anthropo.errors import ModelError, parameter
 from anthropo.files import open_regular, write_atomically
+from anthropo.learning.bundle import MAX_BYTES, plain_array
 from anthropo.learning.manifest import Weights
 from anthropo.learning.model_readers import as_written, record
+from anthropo.learning.schema import Range
 from anthropo.networks.description import Epoch
 from anthropo.networks.training_set import TrainingSet
 
-_PLAIN = ("stage", "epoch", "done", "best_epoch", "scaler")
+_PLAIN = ("stage", "epoch", "done", "best_epoch", "scaler", "origin")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What a checkpoint says in JSON; its arrays are the module's weights and the optimiser's moments."""
+
+    fingerprint: Mapping[str, Any]  # what has to be the same for the training to continue
+    stage: Annotated[int, Range(0, 3)]
+    epoch: Annotated[int, Range(0, 1_000_000)]  # that are done in the stage
+    done: bool
+    best: float | None  # validation loss
+    best_epoch: Annotated[int, Range(0, 1_000_000)]
+    history: tuple[Epoch, ...]
+    scaler: Mapping[str, float] | None  # of mixed precision
+    origin: Weights | None  # what training began with
 
 
 @dataclass(slots=True, eq=False)
@@ -57,16 +77,12 @@ class Checkpoints:
         """Write where a view stands."""
         kept = {"module": state.module, "best_module": state.best_module}
         arrays: dict[str, NDArray[Any]] = {name: a for name, a in kept.items() if a is not None}
-        groups = None
-        if state.optimiser is not None:
-            groups = state.optimiser["param_groups"]
-            for index, moments in state.optimiser["state"].items():
-                for key, value in moments.items():
-                    if value is not None:
-                        arrays[f"optimiser/{index}/{key}"] = torch.as_tensor(value).cpu().numpy()
+        for index, moments in (state.optimiser or {}).get("state", {}).items():
+            for key, value in moments.items():
+                if value is not None:
+                    arrays[f"optimiser/{index}/{key}"] = torch.as_tensor(value).cpu().numpy()
         meta = {
             "fingerprint": self.fingerprint,
-            "groups": groups,
             **{name: getattr(state, name) for name in _PLAIN},
             "history": as_written(tuple(state.history)),
             "origin": as_written(state.origin),
@@ -85,35 +101,37 @@ class Checkpoints:
                 "space there and run the same command again."
             ) from None
 
+    def damaged(self, view: str) -> ModelError:
+        """What is said of a checkpoint that cannot be used."""
+        path = self.folder / f"{view}.npz"
+        return ModelError(
+            f"{path}: the checkpoint is damaged. Start again with {parameter('resume', False)}."
+        )
+
     def load(self, view: str) -> State:
         """Where a view stands; at the beginning if there is no checkpoint."""
         path = self.folder / f"{view}.npz"
         if not path.exists():
             return State()
         try:
-            with open_regular(path) as stored, np.load(stored, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            meta = json.loads(bytes(arrays.pop("meta")))
-            theirs = meta["fingerprint"]
+            arrays = _read(path)
+            kept = record(Kept, json.loads(bytes(arrays.pop("meta"))), "meta")
             state = State(
-                **{name: meta[name] for name in _PLAIN},
-                history=[record(Epoch, epoch, "history") for epoch in meta["history"]],
-                origin=None if meta["origin"] is None else record(Weights, meta["origin"], "origin"),
-                best=math.inf if meta["best"] is None else float(meta["best"]),
+                **{name: getattr(kept, name) for name in _PLAIN},
+                history=list(kept.history),
+                best=math.inf if kept.best is None else kept.best,
                 module=arrays.get("module"),
                 best_module=arrays.get("best_module"),
             )
-            if meta["groups"] is not None:
-                moments: dict[int, dict[str, Tensor]] = {}
-                for name, array in arrays.items():
-                    if name.startswith("optimiser/"):
-                        _, index, key = name.split("/")
-                        moments.setdefault(int(index), {})[key] = torch.from_numpy(array)
-                state.optimiser = {"state": moments, "param_groups": meta["groups"]}
-        except Exception:  # whatever a damaged file makes numpy raise
-            raise ModelError(
-                f"{path}: the checkpoint is damaged. Start again with {parameter('resume', False)}."
-            ) from None
+            moments: dict[int, dict[str, Tensor]] = {}
+            for name, array in arrays.items():
+                if name.startswith("optimiser/"):
+                    _, index, key = name.split("/")
+                    moments.setdefault(int(index), {})[key] = torch.from_numpy(array)
+            state.optimiser = {"state": moments} if moments else None
+        except Exception:  # whatever a damaged file makes zipfile, numpy and json raise
+            raise self.damaged(view) from None
+        theirs = kept.fingerprint
         for key, value in self.fingerprint.items():
             if theirs.get(key) != value:
                 raise ModelError(
@@ -122,6 +140,37 @@ class Checkpoints:
                     f"start again with {parameter('resume', False)}."
                 )
         return state
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a file that `save` wrote, which are no larger than the file."""
+    with open_regular(path, most=MAX_BYTES) as stored, zipfile.ZipFile(stored) as archive:
+        members = archive.infolist()
+        plain = all(m.compress_type == zipfile.ZIP_STORED and m.compress_size == m.file_size for m in members)
+        within = sum(m.file_size for m in members) <= os.fstat(stored.fileno()).st_size
+        if not plain or not within or len({m.filename for m in members}) < len(members):
+            raise ValueError("an archive of something else")
+        return {m.filename.removesuffix(".npy"): plain_array(m.filename, archive.read(m)) for m in members}
+
+
+def restore(optimiser: torch.optim.Optimizer, moments: Mapping[int, Mapping[str, Tensor]]) -> None:
+    """Put the moments of a checkpoint into an optimiser, which keeps its own options.
+
+    Raises
+    ------
+    ValueError
+        If they are those of another one.
+    """
+    learning = [p for group in optimiser.param_groups for p in group["params"]]
+    wanted = (
+        {"momentum_buffer"} if isinstance(optimiser, torch.optim.SGD) else {"step", "exp_avg", "exp_avg_sq"}
+    )
+    for index, kept in moments.items():
+        shape = learning[index].shape if 0 <= index < len(learning) else None
+        fits = all(value.shape == (() if key == "step" else shape) for key, value in kept.items())
+        if {*kept} != wanted or not fits or any(value.dtype != torch.float32 for value in kept.values()):
+            raise ValueError(f"moments of weight {index}")
+    optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
 def _short(value: Any) -> str:

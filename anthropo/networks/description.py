@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any
 
+from anthropo.encoder.encoders import SEEN
 from anthropo.encoder.regions import IMAGE, REGIONS
 from anthropo.errors import ModelError
 from anthropo.learning.card import Row
+from anthropo.learning.manifest import Manifest
 from anthropo.learning.model_readers import as_written, record
-from anthropo.networks.architectures import Spec
+from anthropo.learning.schema import LARGEST, LEAST, MOST_LABELS, Among, Distinct, Hex, OneOf, Range, Size
+from anthropo.networks.architectures import BACKBONES, Spec, check_size, check_spec
 from anthropo.networks.chips import ALIGNMENTS, CROPS, View
-from anthropo.networks.recipes import Parameters
+from anthropo.networks.recipes import Parameters, limit_of
 
-_LARGEST = 2048  # px
+#: What the manifest calls the tasks.
+TASKS = {
+    "labels": ("binary", "multiclass"),
+    "grades": ("grades",),
+    "attributes": ("multilabel",),
+    "cases": ("cases",),
+}
+
+Finite = Annotated[float, Range(-LARGEST, LARGEST)]
+Levels = Annotated[tuple[Annotated[float, Range(-1e4, 1e4)], ...], Size(3, 3)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """How a column of metadata becomes numbers, learned from the training cases."""
 
-    mean: float | None = None  # of numbers
-    sd: float | None = None
-    values: tuple[str, ...] | None = None  # of categories
+    mean: Finite | None = None  # of numbers
+    sd: Annotated[float, Range(LEAST, LARGEST)] | None = None
+    values: Annotated[tuple[str, ...], Size(1, MOST_LABELS), Distinct()] | None = None  # of categories
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +43,7 @@ class Epoch:
     """An epoch of a training."""
 
     stage: str
-    epoch: int  # of the stage, from 1
+    epoch: Annotated[int, Range(1, 1_000_000)]  # of the stage, from 1
     loss: float | None  # None: not finite
     validation: float | None  # loss on the validation patients
     metric: float | None  # on the validation patients
@@ -78,21 +90,21 @@ class Description:
     recipe: str
     parameters: Parameters
     spec: Spec
-    views: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    size: int
+    views: Annotated[tuple[Annotated[str, OneOf((*REGIONS, IMAGE))], ...], Size(1, len(REGIONS)), Distinct()]
+    mean: Levels
+    std: Annotated[tuple[Annotated[float, Range(1e-3, 1e4)], ...], Size(3, 3)]
+    size: Annotated[int, Range(32, 1024)]
     grey: bool
-    alignment: str
-    crops: str
-    dimension: int
+    alignment: Annotated[str, OneOf(ALIGNMENTS)]
+    crops: Annotated[str, OneOf(CROPS)]
+    dimension: Annotated[int, Range(1)]
     metadata: Mapping[str, Column] | None
     warm_start: tuple[str, ...] = ()
-    identities: int | None = None
-    history: Mapping[str, tuple[Epoch, ...]] = field(default_factory=dict)
-    learned_from: tuple[str, ...] = ()
-    layout: str = ""
-    weights: int | None = None
+    identities: Annotated[int, Range(0)] | None = None
+    history: Annotated[Mapping[str, tuple[Epoch, ...]], Among(("views",))] = field(default_factory=dict)
+    learned_from: tuple[Annotated[str, Hex(SEEN)], ...] = ()
+    layout: Annotated[str, Hex()] = ""
+    weights: Annotated[int, Range(0)] | None = None
 
     @classmethod
     def from_json(cls, value: Any) -> Description:
@@ -104,23 +116,57 @@ class Description:
             If an entry is missing, of another type or impossible.
         """
         about = record(cls, value, "network")
-        views = about.views
-        if not views or len(set(views)) < len(views) or not (set(views) <= {*REGIONS} or views == (IMAGE,)):
-            raise ModelError("its views are none")
-        if not 1 <= about.size <= _LARGEST:
-            raise ModelError("its pictures have an impossible size")
-        if about.alignment not in ALIGNMENTS or about.crops not in CROPS:
-            raise ModelError("it cuts pictures in an unknown way")
-        if len(about.mean) != 3 or len(about.std) != 3 or min(about.std) <= 0:
-            raise ModelError("its mean or std is not one number for each channel")
-        if about.dimension < 1:
-            raise ModelError("its embedding has no numbers")
-        if about.parameters.batch < 1 or about.parameters.images < 1:
-            raise ModelError("it sees no picture at once")
+        for name, stated in asdict(about.parameters).items():
+            limit = limit_of(name)
+            # 0.1.0 had no threads
+            if limit is not None and (name, stated) != ("threads", 0) and (fault := limit.fault(stated, {})):
+                raise ModelError(f"network > parameters > {name} {fault}")
+        if IMAGE in about.views and len(about.views) > 1:
+            raise ModelError(f"it looks at {IMAGE} and at regions of a face")
         for name, column in (about.metadata or {}).items():
-            if column.values is None and (column.mean is None or not column.sd):
+            if column.values is None and (column.mean is None or column.sd is None):
                 raise ModelError(f"it does not say how {name} becomes a number")
+        check_spec(about.spec)
+        about.check_layers()
         return about
+
+    def check_layers(self) -> None:
+        """Refuse layers that do not fit the pictures or each other, or that are too many.
+
+        Raises
+        ------
+        ModelError
+            If they are such.
+        """
+        spec, body = self.spec, BACKBONES[self.spec.backbone]
+        if spec.channels != (1 if self.grey and spec.backbone == "deepgestalt" else 3):
+            raise ModelError(f"its layers take {spec.channels} channels, its pictures have another number")
+        if self.dimension != body.dimension * (spec.outputs if spec.separate else 1):
+            raise ModelError("its embedding has another dimension than its layers")
+        numbers = sum(2 * len(column.values or "1") for column in (self.metadata or {}).values())
+        if spec.task == "cases" and (numbers != spec.metadata or len(self.views) > 1):
+            raise ModelError("its columns of metadata are not as many numbers as its layers take")
+        check_size(spec, len(self.views), self.size)
+
+    def check_fit(self, manifest: Manifest) -> None:
+        """Refuse a manifest that says something else than this.
+
+        Raises
+        ------
+        ModelError
+            If it does.
+        """
+        spec = self.spec
+        if spec.outputs != len(manifest.labels) - (spec.head == "thresholds"):
+            raise ModelError("it has not one output for each label")
+        if manifest.task is not None and manifest.task not in TASKS[spec.task]:
+            raise ModelError(f"its layers are of the task {spec.task}, its manifest of {manifest.task}")
+        if manifest.settings.no_face != (self.views == (IMAGE,)):
+            raise ModelError("its views need a face where its settings do not, or the other way round")
+        if manifest.regions not in ((), self.views):
+            raise ModelError("its regions are others in its manifest than in its description")
+        if manifest.metadata != tuple(self.metadata or ()):
+            raise ModelError("its metadata are others in its manifest than in its description")
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""

@@ -26,6 +26,7 @@ Pixels = NDArray[np.uint8]
 Metadata = NDArray[np.float32]
 
 _WEIGHTS = "weights/"
+_MOST_PIXELS = 1 << 21  # that a module sees at once, whose layers take up to 600 bytes for each
 
 OWN_PHOTOGRAPHS = "that of its training photographs"
 
@@ -177,6 +178,8 @@ class Network:
     ) -> Tensor:
         """Outputs, or embeddings, of one view's pictures, on the CPU."""
         module, parts = self._module(name), []
+        pictures_each = chips.shape[1] if chips.ndim == 5 else 1
+        batch = max(1, min(batch, _MOST_PIXELS // (self.size**2 * pictures_each)))
         with torch.inference_mode():
             for start in range(0, len(chips), batch):
                 pictures = chips[start : start + batch]
@@ -189,6 +192,20 @@ class Network:
                 parts.append((module.features(x) if embed else module(x, **more)).cpu())
         width = self.dimension if embed else self.about.spec.outputs
         return torch.cat(parts) if parts else torch.empty(0, width)
+
+    def try_out(self) -> None:
+        """Refuse weights that give no numbers, as negative variances do.
+
+        Raises
+        ------
+        ModelError
+            If an answer to a picture of noise is not finite.
+        """
+        noise = np.random.RandomState(0).randint(0, 256, (1, self.size, self.size, 3)).astype(np.uint8)
+        for name in self.views:
+            rows = [self._run(name, noise, 1, embed=True), self._run(name, noise, 1)]
+            if not all(torch.isfinite(row).all() for row in rows):
+                raise ModelError("its weights give answers that are no numbers")
 
     def probabilities(
         self, views: Mapping[str, Pixels], metadata: NDArray[np.float32] | None = None, *, batch: int = 16
@@ -246,8 +263,9 @@ class Network:
         manifest = replace(Manifest.from_json(bundle.manifest), files={})
         try:
             about = Description.from_json(bundle.manifest["network"])
-            if about.spec.outputs != len(manifest.labels) - (about.spec.head == "thresholds"):
-                raise ModelError("it has not one output for each label")
+            about.check_fit(manifest)
+            for name in about.views:  # before any layer is made
+                check_weights(bundle.arrays.get(f"{_WEIGHTS}{name}"))
             modules = []
             for name in about.views:
                 module = build(about.spec)
@@ -255,8 +273,12 @@ class Network:
                     raise ModelError(
                         "its layers are named otherwise by the libraries that are installed here"
                     )
-                fill(module, bundle.arrays.get(f"{_WEIGHTS}{name}"))
+                fill(module, bundle.arrays.pop(f"{_WEIGHTS}{name}"))
                 modules.append(module.eval().requires_grad_(False))
+            network = cls(manifest, about, tuple(modules))
+            if about.weights not in (None, network.parameters):
+                raise ModelError(f"it has {network.parameters:,} weights, and states {about.weights:,}")
+            network.try_out()
         except ModelError as error:
             raise ModelError(
                 f"{where}: the network does not fit together ({error}). Copy it again from where it was "
@@ -264,7 +286,7 @@ class Network:
             ) from None
         except AnthropoError as error:
             raise type(error)(f"{where}: {error}") from None
-        return cls(manifest, about, tuple(modules))
+        return network
 
 
 def normalised(x: Tensor, grey: bool, channels: int, mean: Any, std: Any) -> Tensor:
@@ -321,14 +343,21 @@ def flat(module: nn.Module) -> NDArray[np.float32]:
     return torch.cat(parts).numpy()
 
 
+def check_weights(weights: NDArray[Any] | None) -> None:
+    """Refuse what `flat` cannot have given."""
+    if weights is None or weights.ndim != 1 or weights.dtype != np.float32:
+        raise ModelError("its weights are missing or of another number")
+    if not np.isfinite(weights).all():
+        raise ModelError("its weights are not finite")
+
+
 def fill(module: nn.Module, weights: NDArray[Any] | None) -> None:
     """Put what `flat` gave back into a module of the same layout."""
     tensors = _tensors(module)
     total = sum(t.numel() for t in tensors.values())
     if weights is None or weights.shape != (total,) or weights.dtype != np.float32:
         raise ModelError("its weights are missing or of another number")
-    if not np.isfinite(weights).all():
-        raise ModelError("its weights are not finite")
+    check_weights(weights)
     parts = np.split(weights, np.cumsum([t.numel() for t in tensors.values()])[:-1])
     with torch.no_grad():
         for t, part in zip(tensors.values(), parts, strict=True):

@@ -17,6 +17,7 @@ from typing import Any, get_type_hints
 from anthropo.encoder.regions import HYBRID_REGIONS, IMAGE
 from anthropo.errors import InputError, parameter
 from anthropo.files import read_text
+from anthropo.learning.schema import Limit, OneOf, Range
 from anthropo.networks.architectures import BACKBONES, FITTING, Task
 from anthropo.networks.chips import ALIGNMENTS, CROPS
 
@@ -115,6 +116,13 @@ _TEXTS = resources.files("anthropo.networks")
 _POSSIBLE: dict[str, dict[str, list[Any]]] = tomllib.loads(_TEXTS.joinpath("options.toml").read_text("utf-8"))
 _CHOICES: dict[str, Sequence[str]] = {"backbone": [*BACKBONES], "alignment": ALIGNMENTS, "crops": CROPS}
 _CHOICES |= _POSSIBLE["words"]
+
+
+def limit_of(option: str) -> Limit | None:
+    """What an option may be, where not everything of its type makes sense."""
+    if option in _CHOICES:
+        return OneOf(tuple(_CHOICES[option]))
+    return Range(*_POSSIBLE["numbers"][option]) if option in _POSSIBLE["numbers"] else None
 
 
 def load_recipe(name: str, file: Path | None = None, changes: Sequence[str] = (), **options: Any) -> Recipe:

@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from anthropo.errors import InputError, PhotoError, parameter
+from anthropo.errors import InputError, ModelError, PhotoError, parameter
 from anthropo.learning.manifest import Weights
-from anthropo.networks.architectures import Separate, Spec, build
-from anthropo.networks.checkpoints import Checkpoints, State
+from anthropo.networks.architectures import Separate, Spec, build, check_size
+from anthropo.networks.checkpoints import Checkpoints, State, restore
 from anthropo.networks.description import Epoch
 from anthropo.networks.network import fill, flat
 from anthropo.networks.objective import MONITORED, Objective, channels_of
@@ -140,11 +140,20 @@ def learn(
         _refuse_small(material.identity.units, parameters, "identity stage: ")
     metadata = 0 if units.metadata is None else units.metadata.shape[1]
     spec = spec_of(material.recipe, len(units.labels), metadata)
+    try:
+        check_size(spec, len(parameters.views), parameters.size)
+    except ModelError as error:
+        raise InputError(
+            f"{error}. Choose a smaller backbone, fewer views, labels or attributes, or separate=false."
+        ) from None
     modules, histories, origins = [], {}, []
     for view in parameters.views:
         state = _Trainer(material, view, spec, checkpoints, device, report).run()
         module = build(spec)
-        fill(module, state.best_module)
+        try:
+            fill(module, state.best_module)
+        except ModelError:
+            raise checkpoints.damaged(view) from None
         modules.append(module.eval().requires_grad_(False))
         histories[view] = tuple(state.history)
         if state.origin is not None and state.origin not in origins:
@@ -166,6 +175,10 @@ def _seed(*what: Any) -> int:
     return int.from_bytes(digest[:7], "little")
 
 
+def _mixed(parameters: Parameters, device: torch.device) -> bool:
+    return parameters.precision == "mixed" and device.type == "cuda"  # only a GPU is faster with it
+
+
 class _Trainer:
     """Trains the module of one view."""
 
@@ -182,16 +195,16 @@ class _Trainer:
         self.parameters = material.recipe.parameters
         self.checkpoints, self.device, self.report = checkpoints, device, report
         self.stages = _stages(self.parameters, material.identity is not None)
-        self.mixed = (
-            self.parameters.precision == "mixed" and device.type == "cuda"
-        )  # only a GPU is faster with it
+        self.mixed = _mixed(self.parameters, device)
 
     def run(self) -> State:
         """From the checkpoint, or the beginning, to the end."""
         state = self.checkpoints.load(self.view)
+        if state.stage >= len(self.stages) or (state.done and state.best_module is None):
+            raise self.checkpoints.damaged(self.view)
         while not state.done:
             stage = self.stages[state.stage]
-            self._train(stage, self._module(state, stage), state)
+            self._train(stage, self._restored(state, stage), state)
             state.done = state.stage == len(self.stages) - 1
             state.optimiser = state.scaler = None
             state.epoch = 0
@@ -202,6 +215,12 @@ class _Trainer:
         return state
 
     # ----------------------------------------------------------------------------- its module
+
+    def _restored(self, state: State, stage: _Stage) -> nn.Module:
+        try:
+            return self._module(state, stage)
+        except ModelError as error:
+            raise (self.checkpoints.damaged(self.view) if state.module is not None else error) from None
 
     def _module(self, state: State, stage: _Stage) -> nn.Module:
         """The module of a stage: as the checkpoint has it, or new, with the body of the stage before."""
@@ -275,8 +294,13 @@ class _Trainer:
         )
         scaler = torch.amp.GradScaler(self.device.type, enabled=self.mixed)
         if state.optimiser is not None:
-            optimiser.load_state_dict(state.optimiser)
+            try:
+                restore(optimiser, state.optimiser["state"])
+            except ValueError:
+                raise self.checkpoints.damaged(self.view) from None
         if state.scaler:
+            if {*state.scaler} != {*scaler.state_dict()} or min(state.scaler.values()) < 0:
+                raise self.checkpoints.damaged(self.view)
             scaler.load_state_dict(state.scaler)
         while state.epoch < stage.epochs:
             epoch, patience = state.epoch, self.parameters.patience

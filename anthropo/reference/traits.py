@@ -17,7 +17,7 @@ from anthropo.measurement.registry import unavailable
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.hpo import ancestors
 from anthropo.reference.rules import OBJECTIVE, SUBJECTIVE, Rule, Verdict, read_rules
-from anthropo.reference.zscore import ZScore
+from anthropo.reference.zscore import ZScore, signed
 
 STATUSES = ("present", "borderline", "look at", "absent", "not assessed")
 PRESENT, BORDERLINE, LOOK, ABSENT, NOT_ASSESSED = STATUSES
@@ -205,8 +205,7 @@ def z_words(z: ZScore | None, confidence: float = CONFIDENCE) -> str:
     known = not math.isnan(z.z_lo) and z.z_lo < z.z_hi
     lo, hi = interval(z, confidence)
     named = "" if confidence == CONFIDENCE else f"{100 * confidence:g} %: "
-    between = f" ({named}{lo:+.1f} to {hi:+.1f})" if known else ""
-    return f"{z.z:+.1f}{between}".replace("-", "−")
+    return signed(z.z) + (f" ({named}{signed(lo)} to {signed(hi)})" if known else "")
 
 
 def _one(verdicts: set[Verdict]) -> Verdict:

@@ -162,7 +162,7 @@ class Disagreement:
     def sentence(self) -> str:
         """The contradiction as one sentence, with both numbers."""
         both = " against ".join(
-            f"z {_signed(s.z)} ({_signed(s.z_lo)} to {_signed(s.z_hi)}) by {s.reference}, grade {s.grade},"
+            f"z {signed(s.z)} ({signed(s.z_lo)} to {signed(s.z_hi)}) by {s.reference}, grade {s.grade},"
             for s in (self.first, self.second)
         )
         why = ["their intervals do not overlap"] * self.apart
@@ -194,5 +194,14 @@ def _side(z: float) -> int:
     return (z > LIMIT) - (z < -LIMIT)
 
 
-def _signed(value: float) -> str:
-    return "?" if math.isnan(value) else f"{value:+.1f}".replace("-", "−")
+def signed(value: float) -> str:
+    """A z-score with its sign, ``?`` for NaN; what rounds to nothing has no sign.
+
+    Examples
+    --------
+    >>> [signed(z) for z in (2.46, -0.31, -0.02)]
+    ['+2.5', '−0.3', '0.0']
+    """
+    if math.isnan(value):
+        return "?"
+    return "0.0" if abs(value) < 0.05 else f"{value:+.1f}".replace("-", "−")

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from anthropo.batch.inputs import Item
-from anthropo.batch.records import Json, Record
+from anthropo.batch.patients import PatientRecord
+from anthropo.batch.records import Json, MeasuredRecord, Record
 from anthropo.batch.run import MeasuredFace
 from anthropo.batch.scores import person_of
 from anthropo.errors import InputError
 from anthropo.face.gate import GateSummary
 from anthropo.files import write
 from anthropo.measurement.registry import registry
+from anthropo.reference.zscore import signed
 from anthropo.report.figures import overlay
 from anthropo.report.rendering import embedded, jpeg, page
 from anthropo.report.tables import number, sign
-from anthropo.report.zscores import bars, compared, findings, given, nothing_beyond, signed, span
+from anthropo.report.zscores import bars, compared, findings, given, nothing_beyond, span
 from anthropo.settings import Settings
 
 
@@ -41,12 +44,14 @@ class Page:
         with self._lock:
             self._seen[seen.item.path, seen.observation.index] = picture, seen.item
 
-    def write(self, records: list[Record]) -> None:
-        """Write the page."""
-        faces = [self._face(record) for record in records if record.ok]
+    def write(self, records: Sequence[Record | PatientRecord]) -> None:
+        """Write the page: a section for each face, or for each person in several photos."""
+        faces = [self._face(r) if isinstance(r, Record) else self._person(r) for r in records if r.ok]
         failed = [record for record in records if not record.ok]
-        gate = GateSummary.of(record.gate_failed for record in records if record.ok)
+        photos = {id(photo): photo for record in records for photo in _photos(record) if photo.ok}
+        gate = GateSummary.of(photo.gate_failed for photo in photos.values())
         words = {
+            "what": "person" if any(isinstance(record, PatientRecord) for record in records) else "photo",
             "gate": gate.sentences() if gate.total > 1 else [],
             "index": len(faces) + bool(failed) > 1,
             "number": number,
@@ -57,26 +62,63 @@ class Page:
 
     def _face(self, record: Record) -> Json:
         """What the page says of one face."""
-        picture, item = self._seen[record.photo, record.index]
-        by_region = bars(record)
+        item = self._seen[record.photo, record.index][1]
+        failed = ", ".join(record.gate_failed).replace("_", " ")
+        return self._shown(record) | {
+            **_results(record),
+            "title": f"{record.photo}, face {record.index}" if record.index else record.photo,
+            "given": given(item, person_of(item, self._settings)),
+            "gate_words": failed,
+        }
+
+    def _person(self, record: PatientRecord) -> Json:
+        """What the page says of one person; the picture is of the photo that fails the fewest checks."""
+        best = min(record.measured, key=lambda photo: len(photo.gate_failed))
+        item = Item(f"patient {record.patient}" if record.patient else "One person", dict(record.columns))
+        failed = sum(bool(photo.gate_failed) for photo in record.measured)
+        return self._shown(best) | {
+            **_results(record),
+            "title": item.path,
+            "given": given(item, person_of(item, self._settings)),
+            "gate_words": f"by {failed} of {len(record.measured)} photos" if failed else "",
+            "photos": [
+                (photo.photo, photo.reason, ", ".join(photo.gate_failed).replace("_", " "))
+                for photo in record.photos
+            ],
+            "shown": best.photo,
+        }
+
+    def _shown(self, record: Record) -> Json:
+        """The photo that is shown."""
         return {
             **record.to_json(),
-            "title": f"{record.photo}, face {record.index}" if record.index else record.photo,
-            "picture": picture,
-            "given": given(item, person_of(item, self._settings)),
-            "compared": compared(record),
-            "findings": findings(record),
-            "nothing": nothing_beyond(record),
-            "bars": by_region,
-            "span": span(by_region),
-            "scored": len({bar.entry.id for of_region in by_region.values() for bar in of_region}),
-            "regions": _by_region(record),
-            "references": record.grades,
+            "picture": self._seen[record.photo, record.index][0],
             "beyond_gate": [check for check in record.gate if not check.ok],
         }
 
 
-def _by_region(record: Record) -> dict[str, list[Json]]:
+def _photos(record: Record | PatientRecord) -> Sequence[Record]:
+    return record.photos if isinstance(record, PatientRecord) else (record,)
+
+
+def _results(record: Record | PatientRecord) -> Json:
+    """Measurements and z-scores."""
+    by_region = bars(record)
+    return {
+        "compared": compared(record),
+        "notes": record.notes,
+        "disagreements": record.disagreements,
+        "findings": findings(record),
+        "nothing": nothing_beyond(record),
+        "bars": by_region,
+        "span": span(by_region),
+        "scored": len({bar.entry.id for of_region in by_region.values() for bar in of_region}),
+        "regions": _by_region(record),
+        "references": record.grades,
+    }
+
+
+def _by_region(record: MeasuredRecord) -> dict[str, list[Json]]:
     regions: dict[str, list[Json]] = {}
     for name, m in (record.measurements_json() or {}).items():
         entry = registry()[name]

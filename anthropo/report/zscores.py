@@ -11,7 +11,8 @@ from anthropo.batch.records import MeasuredRecord, Result
 from anthropo.batch.scores import Person
 from anthropo.errors import parameter
 from anthropo.measurement.registry import Entry, registry
-from anthropo.reference.zscore import LIMIT, ZScore
+from anthropo.reference.traits import z_words
+from anthropo.reference.zscore import LIMIT, ZScore, signed
 from anthropo.report.tables import number
 
 #: Columns of a cohort's table that are shown with sex and age. No reference is by ancestry.
@@ -121,16 +122,6 @@ def _finding(result: Result, of_name: list[Bar]) -> Finding:
         doubt=doubt,
         farthest=max(abs(bar.z.z) for bar in of_name),
     )
-
-
-def z_words(z: ZScore) -> str:
-    """z with its 95 % interval, where it has one."""
-    return signed(z.z) + (f" ({signed(z.z_lo)} to {signed(z.z_hi)})" if math.isfinite(z.z_lo) else "")
-
-
-def signed(value: float) -> str:
-    """A z-score with its sign; what rounds to nothing has none."""
-    return "0.0" if abs(value) < 0.05 else f"{value:+.1f}".replace("-", "−")
 
 
 def nothing_beyond(record: MeasuredRecord) -> str:

@@ -45,7 +45,7 @@ def test_folder_may_itself_lie_in_a_hidden_one(tmp_path: Path, copies: Copies) -
 def test_folder_without_photographs(tmp_path: Path) -> None:
     assert sentence_of(InputError, collect, [str(tmp_path)]) == (
         f"{tmp_path}: no photographs in this folder "
-        "(.bmp, .heic, .heif, .jfif, .jpe, .jpeg, .jpg, .png, .tif, .tiff, .webp)."
+        "(.avif, .bmp, .heic, .heif, .jfif, .jpe, .jpeg, .jpg, .png, .tif, .tiff, .webp)."
     )
 
 

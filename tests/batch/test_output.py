@@ -397,6 +397,22 @@ def test_columns_that_a_user_has_added_are_kept(
     assert pd.isna(notes[2])
 
 
+def test_columns_of_several_types_are_text_in_parquet(tmp_path: Path, copies: Copies, invoke: Invoke) -> None:
+    """Found by the fuzzer: the run ended with a traceback when all was measured."""
+    copies(tmp_path / "photos", "a.png")
+    path = tmp_path / "r.parquet"
+    assert invoke("measure", tmp_path / "photos", "-o", path, "--jitter", 2).exit_code == 0
+    frame = pd.read_parquet(path)
+    frame["intercanthal_width"] = ["about 3"]
+    frame.to_parquet(path)
+    copies(tmp_path / "photos", "b.png")
+    assert invoke("measure", tmp_path / "photos", "-o", path, "--jitter", 2).exit_code == 0
+    kept = pd.read_parquet(path)
+    assert kept["intercanthal_width"][0] == "about 3"
+    assert float(kept["intercanthal_width"][1]) > 0
+    assert kept["interbrow_distance"].dtype == "float64"
+
+
 def test_table_that_a_spreadsheet_or_r_saved_again_is_continued(
     tmp_path: Path, copies: Copies, invoke: Invoke, measured: list[str]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -172,11 +173,36 @@ def test_options_that_do_not_go_together(tmp_path: Path, cohort: Cohort, invoke:
     for more, message in (
         (("--face", "all"), "--patient with --face all: one face of each photo is needed. Use largest."),
         (
-            ("-o", tmp_path / "a.html"),
-            f"{tmp_path}/a.html: a table of people ends in .csv, .parquet or .json.",
+            ("-o", tmp_path / "a.txt"),
+            f"{tmp_path}/a.txt: a table of people ends in .csv, .parquet or .json, a report in .html.",
         ),
     ):
         assert refused(invoke, "measure", table, "--patient", *more) == f"Error: {message}\n"
+
+
+def test_report_has_a_section_for_each_person(tmp_path: Path, cohort: Cohort, invoke: Invoke) -> None:
+    table = cohort(
+        "photo,patient,sex,age", "a.png,<p1>,F,31", "b.png,<p1>,female,33", "c.png,p2,x,40", "gone.png,p3,f,2"
+    )
+    out = tmp_path / "people.html"
+    assert invoke("measure", table, "--patient", "-o", out).exit_code == 3
+    assert not (tmp_path / "people.photos.json").exists()
+    page = out.read_text(encoding="utf-8")
+    titles = re.findall(r"<h2>(.+?)</h2>", page)
+    assert titles == ["Overview", "patient &lt;p1&gt;", "patient p2", "Not measured"]
+    assert "<p1>" not in page
+    assert "<p>sex female · age 32 · compared with frl-adults" in page
+    assert page.count("by 2 of 2 photos") == page.count("by 1 of 1 photos") == 1
+    one, two = page.split('<section class="face"')[1:]
+    for photo in ("a.png", "b.png"):
+        assert re.search(
+            rf"<li>\S+/{photo}: <span class=\"warn\">photo gate failed:</span> mouth open, smile", one
+        )
+    assert "2 photos, whose values are pooled" in one
+    assert re.search(r"SD \d\.\d+, n 2</small>", one)
+    assert '<figure class="zplot">' in one
+    assert '<figure class="zplot">' not in two
+    assert "gone.png: no such file." in two
 
 
 @pytest.mark.parametrize("content", ["photo,status\na.png,ok\n", "", "\x00\x01"])

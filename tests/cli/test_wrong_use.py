@@ -16,7 +16,7 @@ from anthropo import photo
 WRONG = {
     "measure": {
         "--face two": "'two' is not one of 'one', 'largest', 'all'.",
-        "-j 0": "0 is not in the range x>=1.",
+        "-j 0": "0 is not in the range 1<=x<=1024.",
         "--jitter 0": "0 is not in the range 1<=x<=256.",
         "--max-megapixels 0": "0.0 is not in the range x>0.",
         "--nonsense": "No such option",

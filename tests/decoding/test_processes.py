@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -133,10 +134,12 @@ def test_nothing_about_the_photo_is_kept(tif: Path, fault: Fault) -> None:
     reason(tif)
     (entry,) = Path(os.environ["ANTHROPO_CACHE"]).rglob("*.json")
     assert "a.tif" not in entry.read_text() + str(entry)
-    entry.write_text("[]")
-    new_run()
+    sound = json.loads(entry.read_text())
     fault("")
-    assert read_photo(tif).full_size == (512, 512)  # a damaged entry is none
+    for text in ("[]", json.dumps({**sound, "how": "\x1b[2J"}), json.dumps({**sound, "how": 3})):
+        entry.write_text(text)  # damaged, or written by somebody else: none
+        new_run()
+        assert read_photo(tif).full_size == (512, 512)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -18,7 +18,7 @@ def figure(value: float) -> dict[str, Any]:
 MANIFEST: dict[str, Any] = {
     "title": "Noonan against controls",
     "task": "binary",
-    "labels": ["Noonan", "control"],
+    "labels": ["Noonan", "control", "Floating-Harbor"],
     "positive": "Noonan",
     "classifier": "xgboost",
     "encoder": {

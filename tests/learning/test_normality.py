@@ -63,7 +63,7 @@ def test_it_is_kept() -> None:
     np.testing.assert_allclose(again.answer(table).typicality, model.answer(table).typicality, atol=0.006)
     np.testing.assert_array_equal(again.answer(table).decision, model.answer(table).decision)
     del meta["distance"]
-    with pytest.raises(ModelError, match="`distance` is missing"):
+    with pytest.raises(ModelError, match="distance is missing"):
         NormalityModel.from_state(meta, arrays)
 
 

@@ -206,7 +206,7 @@ def test_only_the_same_encoder_and_instrument_suit() -> None:
     made.check_instrument(ENCODER, SETTINGS, "m")
     other: Any = SimpleNamespace(name="another", digest="e" * 64)
     with pytest.raises(
-        ModelError, match=r"^m: trained with the encoder made-up \(d{12}\), this one is another"
+        ModelError, match=r"^m: trained with the encoder timm:made-up \(d{12}\), this one is another"
     ):
         made.check_instrument(other, SETTINGS, "m")
     with pytest.raises(ModelError, match=r"measured with jitter 2, these would be with 3\. Use the same"):
@@ -257,7 +257,7 @@ def test_normality_is_judged_by_the_label_it_was_trained_with() -> None:
 @pytest.mark.parametrize(("change", "said"), [
     ({"model": {"task": "dreams"}}, "it is of an unknown kind"),
     ({"model": None}, "its description is missing"),
-    ({"model": {"task": "labels"}}, "`classifier` is missing"),
+    ({"model": {"task": "labels"}}, "model > classifier is missing"),
 ])  # fmt: skip
 def test_a_model_that_does_not_fit_together(change: Any, said: str, tmp_path: Path) -> None:
     from anthropo.learning.bundle import Bundle, write_bundle

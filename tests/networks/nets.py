@@ -10,7 +10,7 @@ from torch import nn
 
 from anthropo.learning.manifest import Manifest, PhotoSettings
 from anthropo.networks.architectures import BACKBONES, Spec, build
-from anthropo.networks.description import Column, Description
+from anthropo.networks.description import TASKS, Column, Description
 from anthropo.networks.network import Network
 from anthropo.networks.recipes import load_recipe
 
@@ -73,7 +73,13 @@ def network(
     settings = PhotoSettings(face="one", fine=False, jitter=2)
     if views == ("image",):
         settings = PhotoSettings(no_face=True)
-    return Network(Manifest(task="multiclass", labels=labels, settings=settings), about, tuple(modules))
+    manifest = Manifest(
+        task=TASKS[task][-1],
+        labels=labels,
+        settings=settings,
+        metadata=tuple(about.metadata or ()),
+    )
+    return Network(manifest, about, tuple(modules))
 
 
 def _tell_apart(module: nn.Module, channels: int) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -289,7 +290,7 @@ def test_a_checkpoint_of_something_else_is_refused(table: Path, tmp_path: Path) 
 def test_a_checkpoint_holds_no_pickle(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path / "c", {"recipe": "x"})
     past = [Epoch(stage="training", epoch=1, loss=0.5, validation=None, metric=0.9)]
-    origin = Weights(name="net", digest="0", licence="none", commercial_use=False)
+    origin = Weights(name="net", digest="0" * 64, licence="none", commercial_use=False)
     state = State(stage=1, epoch=2, history=past, best=0.25, best_epoch=1, origin=origin)
     state.module = np.arange(3, dtype=np.float32)
     state.optimiser = {
@@ -311,6 +312,55 @@ def test_a_checkpoint_holds_no_pickle(tmp_path: Path) -> None:
     assert again.optimiser is not None
     assert float(again.optimiser["state"][0]["step"]) == 4
     assert checkpoints.load("lower").epoch == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "meta"),
+    [
+        ({}, {"stage": 9}),
+        ({}, {"stage": 2}),
+        ({}, {"epoch": -1}),
+        ({}, {"epoch": 1.0}),
+        ({}, {"done": 1}),
+        ({}, {"history": [{}]}),
+        ({}, {"scaler": {"scale": 1}}),
+        ({"module": np.zeros(3, np.float32)}, {}),
+        ({"module": np.full(10, np.nan, np.float32)}, {}),
+        ({"optimiser/0/momentum_buffer": np.zeros(3, np.float32)}, {}),
+        ({"optimiser/999/momentum_buffer": np.zeros(3, np.float32)}, {}),
+        ({"optimiser/0/exp_avg": np.zeros(3, np.float32)}, {}),
+        ({"optimiser/x/y": np.zeros(3, np.float32)}, {}),
+    ],
+)
+def test_an_altered_checkpoint_is_refused(
+    stopped: tuple[Path, Path], tmp_path: Path, changed: dict[str, np.ndarray], meta: dict[str, Any]
+) -> None:
+    table, folder = stopped
+    copy = shutil.copytree(folder, tmp_path / "c")
+    with np.load(copy / "image.npz", allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    kept = {**json.loads(bytes(arrays["meta"])), **meta}
+    arrays |= {**changed, "meta": np.frombuffer(json.dumps(kept).encode(), np.uint8)}
+    np.savez(copy / "image.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match=r"image.npz: the checkpoint is damaged. Start again"):
+        run(table, small("skin-five"), copy)
+
+
+def test_a_compressed_checkpoint_is_not_unpacked(stopped: tuple[Path, Path], tmp_path: Path) -> None:
+    table, folder = stopped
+    copy = shutil.copytree(folder, tmp_path / "c")
+    np.savez_compressed(copy / "image.npz", module=np.zeros(1 << 24, np.float32))
+    with pytest.raises(ModelError, match=r"the checkpoint is damaged"):
+        run(table, small("skin-five"), copy)
+
+
+@pytest.fixture(scope="module")
+def stopped(table: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A cohort and the checkpoints of a training that was stopped."""
+    folder = tmp_path_factory.mktemp("stopped") / "c"
+    with pytest.raises(Stopped):
+        run(table, small("skin-five"), folder, report=stop_at(1))
+    return table, folder
 
 
 # ------------------------------------------------------------------------------------------- bad input

@@ -13,6 +13,7 @@ from anthropo.files import write
 from anthropo.learning.card import describe
 from anthropo.measurement.registry import Entry, registry
 from anthropo.reference.traits import BORDERLINE, LOOK, PRESENT
+from anthropo.reference.zscore import signed
 from anthropo.report import rendering, tables
 from anthropo.report.answers import probability_words, set_words
 from anthropo.report.explanation import words
@@ -28,7 +29,6 @@ from anthropo.report.explanation.pictures import chart, pictures
 from anthropo.report.rendering import as_json, embedded, jpeg, png
 from anthropo.report.traits import worth_a_line
 from anthropo.report.traits_page import row
-from anthropo.report.zscores import signed
 from anthropo.workflows.explain import Case
 
 _LISTED = (PRESENT, BORDERLINE, LOOK)  # traits that a page lists

@@ -1,0 +1,241 @@
+"""What a model file holds under ``model``, and its arrays: the types, limits and shapes of each part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from anthropo.encoder.encoders import ENCODERS
+from anthropo.encoder.portrait import PORTRAIT
+from anthropo.encoder.regions import IMAGE, REGIONS
+from anthropo.errors import ModelError
+from anthropo.learning.manifest import Manifest
+from anthropo.learning.schema import (
+    LEAST,
+    MOST_LABELS,
+    Among,
+    Array,
+    Arrays,
+    Distinct,
+    Names,
+    OneOf,
+    Range,
+    Size,
+    check_budget,
+)
+from anthropo.measurement.registry import registry
+
+METADATA_KNOWN = "metadata of the manifest"
+
+#: Whose embeddings a model may read: those that come with anthropo, of the library timm, or a network.
+ENCODER = OneOf((*ENCODERS, "timm:*", "*.anthropo"))
+
+Share = Annotated[float, Range(0, 1)]
+Labels = Annotated[tuple[str, ...], Size(2, MOST_LABELS), Distinct()]
+Measured = Annotated[tuple[str, ...], Distinct(), Among(("measurements of this version",))]
+#: Lengths of the regions' embeddings.
+Sizes = Annotated[
+    Mapping[str, Annotated[int, Range(1, 1 << 15)]], Size(0, 8), Among(("regions of the manifest",))
+]
+
+# ------------------------------------------------------------------------------------- descriptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifierState:
+    """A hybrid classifier."""
+
+    classifier: Annotated[str, OneOf(("xgboost", "svm", "svm-rbf"))]
+    balance: Annotated[str, OneOf(("weights", "resample", "none"))]
+    classes: Labels  # in the order of the arrays
+    controls: Annotated[str | None, Among(("classes",))]  # label whose people standardise the measurements
+    measurements: Measured
+    regions: Sizes
+    metadata: Annotated[tuple[str, ...], Distinct(), Among((METADATA_KNOWN,))]  # with "meta:"
+    # columns that the standardised numbers are made from, one each
+    origin: Annotated[tuple[str, ...], Size(0, 1 << 15), Among(("measurements", "metadata"))]
+    category: tuple[str | None, ...]  # the number is 1 where its column has this text; null: it is a number
+    measured: Annotated[str, OneOf(("trees", "machine", "kernelmachine", "none"))]  # what reads the numbers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoveltyState:
+    """Distance of a face to a group of people."""
+
+    measurements: Measured
+    regions: Sizes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GalleryState:
+    """Labels that are known by their nearest patient."""
+
+    labels: Annotated[tuple[str, ...], Size(1, MOST_LABELS), Distinct()]
+    slope: Annotated[float, Range(0, 300)]  # log-odds per unit of cosine; beyond, odds are no numbers
+    intercept: Annotated[float, Range(-300, 300)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileState:
+    """Measurements and average faces of the labels' people."""
+
+    labels: Annotated[tuple[str, ...], Size(), Distinct()]
+    patients: tuple[Annotated[int, Range(1, 1 << 31)], ...]  # of each label
+    measurements: Measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelState:
+    """One label per person; ``task`` is labels."""
+
+    classifier: ClassifierState
+    error_rate: Share  # of the prediction sets
+    alarm: Share  # share of known people who are answered with "none of these"
+    novelty: NoveltyState | None = None
+    gallery: GalleryState | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeState:
+    """Several attributes of one person; ``task`` is attributes."""
+
+    labels: Annotated[tuple[str, ...], Size(1, MOST_LABELS), Distinct()]
+    classifiers: Annotated[tuple[Any, ...], Size(1, MOST_LABELS)]  # one for each: absent or present
+    error_rate: Share
+    chained: bool = False  # whether a classifier reads the answers of those before it
+    # two attributes, their odds ratio, its limits, and the false discovery rate
+    relations: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NormalityState:
+    """Distance to normal; ``task`` is normality."""
+
+    specificity: Annotated[float, Range(0.5, 1)]
+    distance: NoveltyState
+
+
+# ----------------------------------------------------------------------------------------- arrays
+
+#: Of a hybrid classifier: k labels, m numbers, r regions, h halves (regions; measurements and metadata).
+CLASSIFIER = (
+    Array("cost", "k k", "cost of each error, true label by label decided for", lo=0),
+    Array("mean", "m", "of the numbers"),
+    Array("spread", "m", "standard deviation of the numbers", lo=LEAST),
+    Array("score_spread", "r k", "standard deviation of the regions' scores", lo=1e-9),
+    Array("deep_slopes", "r", "how much each region counts", lo=0),
+    Array("deep_bias", "k", "log-odds that are added to the regions'"),
+    Array("slopes", "h", "how much each half counts", lo=0),
+    Array("bias", "k", "log-odds that are added to all"),
+)
+#: Of each region, whose embedding has d numbers; in ``region0/``, ``region1/`` and so on.
+REGION = (
+    Array("frequencies", "f d", "of the kernel's random Fourier features", most={"f": 1 << 13}, least=1),
+    Array("weights", "2f k", "of the ridge regression"),
+    Array("centre", "d", "mean of the embeddings"),
+    Array("intercept", "k", "shares of the labels"),
+)
+#: Of a linear support vector machine.
+MACHINE = (Array("machine", "k m", "weights"),)
+#: Of one with a Gaussian kernel: s support vectors, p people. Standardised numbers are between -5 and 5.
+KERNEL = (
+    Array("kernel/scale", "m", "of the numbers before they are compared", lo=0, hi=1),
+    Array("kernel/support", "s m", "support vectors", lo=-5.001, hi=5.001, most={"s": 1 << 18}),
+    Array("kernel/duals", "k s", "how much each counts"),
+    Array("kernel/intercept", "k", "log-odds that are added"),
+    Array("kernel/width", "1", "of the kernel", lo=0, hi=1e9),
+    Array(
+        "kernel/people",
+        "p m",
+        "whom contributions are differences from",
+        -5.001,
+        5.001,
+        most={"p": 32},
+        least=1,
+    ),
+    Array("kernel/mean", "k", "mean decision value"),
+)
+#: Out-of-fold probabilities of a label's photos, for prediction sets; one array for each label.
+SETS = (Array("sets/{c}", "n", "probabilities of the label's photos, out of fold", lo=0, hi=1),)
+#: Of a distance: m measurements, q parts (measurements, if there are any, and the regions).
+NOVELTY = (
+    Array("medians", "q", "median distance of the people in each part", lo=LEAST),
+    Array("rank", "n", "distances of the people, out of fold", lo=0, least=1),
+)
+#: Where there are measurements.
+SCALE = (Array("mean", "m", "of the measurements"), Array("spread", "m", "standard deviations", lo=LEAST))
+#: Of each part of d numbers; in ``0/``, ``1/`` and so on.
+PART = (
+    Array("mean", "d", "of the people"),
+    Array("axes", "a d", "principal axes, scaled to unit variance", lo=-1e30, hi=1e30),
+)
+#: Of a gallery: g patients, l labels, regions of d numbers together.
+GALLERY = (
+    Array("centre", "d", "what embeddings are compared around"),
+    Array("vectors", "g d", "a patient's embedding", lo=-1.001, hi=1.001, least=1),
+    Array("owner", "g", "index of the patient's label", lo=0, hi=MOST_LABELS, kinds="iu"),
+    Array("prior", "l", "share of the cohort's patients", lo=LEAST, hi=1),
+)
+#: Of a profile: n labels, m measurements; with faces composites as well.
+PROFILE = (
+    Array("quantiles", "n m 19", "values below which 5, 10 … 95 % of a label's people are"),
+    Array("known", "n m", "whether enough people have the measurement", lo=0, hi=1, kinds="b"),
+    Array("shapes", "n 68 2", "mean landmarks in the face's frame", lo=-1e3, hi=1e3),
+)
+COMPOSITES = (
+    Array("composites", "n {} {} 3".format(*PORTRAIT), "average faces, RGB", lo=0, hi=255, kinds="u"),
+)
+
+
+# ---------------------------------------------------------------------------- what a file refers to
+
+
+def names_of(manifest: Manifest) -> Names:
+    """What the parts of a model may refer to.
+
+    Raises
+    ------
+    ModelError
+        If the manifest contradicts itself.
+    """
+    no_face = manifest.settings.no_face
+    if set(manifest.regions) - ({IMAGE} if no_face else {*REGIONS}):
+        raise ModelError(f"its regions are none of {IMAGE if no_face else ', '.join(REGIONS)}")
+    if no_face and manifest.measurements:
+        raise ModelError("it reads measurements of pictures without a face")
+    if (jitter := manifest.settings.jitter) is not None and jitter > 1 and jitter % 2:
+        raise ModelError(f"its jitter is {jitter}, which is neither 1 nor even")
+    if manifest.encoder.name is None or (fault := ENCODER.fault(manifest.encoder.name, {})):
+        raise ModelError(f"its encoder {fault if manifest.encoder.name else 'is not named'}")
+    if unknown := next((name for name in manifest.metadata if name not in manifest.metadata_kinds), None):
+        raise ModelError(f"it does not say whether {unknown} is a number")
+    there = frozenset(name for name, entry in registry().items() if not entry.needs_mm)
+    return {
+        "measurements of this version": frozenset() if no_face else there,
+        "regions of the manifest": frozenset(manifest.regions),
+        METADATA_KNOWN: frozenset(f"meta:{name}" for name in manifest.metadata),
+    }
+
+
+def check_whole(manifest: Manifest, arrays: Arrays) -> Names:
+    """Refuse a model whose manifest contradicts itself or whose arrays are too many; what it may refer to."""
+    check_budget(arrays)
+    return names_of(manifest)
+
+
+def check_dimension(manifest: Manifest, sizes: Mapping[str, int]) -> None:
+    """Refuse embeddings of another length than the encoder's.
+
+    Raises
+    ------
+    ModelError
+        If there are some.
+    """
+    dimension = manifest.encoder.dimension
+    for region, size in sizes.items():
+        if size != dimension:
+            raise ModelError(
+                f"its region {region} has {size:,} numbers, and the embedding of its encoder "
+                f"{'an unknown number' if dimension is None else f'{dimension:,}'}"
+            )

@@ -1,0 +1,228 @@
+"""docs/files.md: what may stand in a model file, written from the limits that are checked.
+
+`python -m anthropo.report.files docs` writes it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from anthropo.learning import states
+from anthropo.learning.manifest import Manifest
+from anthropo.learning.schema import LARGEST, LONGEST_TEXT, MOST_LABELS, MOST_NUMBERS, Array, Range
+from anthropo.networks.architectures import BACKBONES, MOST_WEIGHTS
+from anthropo.networks.checkpoints import Kept
+from anthropo.networks.description import Description
+from anthropo.networks.recipes import Parameters, limit_of
+
+_INTRODUCTION = f"""# Files of models and networks
+
+Made by `python -m anthropo.report.files docs` from the limits that are checked; a test fails when they
+differ. A file is checked as a whole against them when it is opened, by the same code for `anthropo inspect`
+as for every other use, and before anything is made of it: what `inspect` accepts works.
+
+A file (`.anthropo`) is a zip of members that are stored uncompressed, one directly after the other, each
+named in `manifest.json` with its size and SHA-256: at most 1 GiB, 4,096 members and 4 MiB of manifest.
+`card.md` is for people. An array, `arrays/NAME.npy`, holds truth values, integers or floats, little-endian,
+in C order, and no infinity or NaN. Nothing in a file is executed.
+
+In JSON no key is twice, no text is longer than {LONGEST_TEXT:,} characters or has control characters, no
+integer is beyond 2^53, and nothing is nested deeper than 32. Entries that are not listed here are ignored,
+so that a later version may add some. An entry with a default may be missing or null. *Among* means that
+texts, or the keys of an object, occur there.
+"""
+
+_BETWEEN = f"""
+## Between the parts
+
+- The labels of the manifest are those of the model, in its order; a network has an output for each
+  (thresholds: one fewer).
+- Measurements are of `anthropo/measurement/registry.csv` and need no scale; regions and metadata are those
+  of the manifest, and each column of metadata has its kind. A model of pictures without a face has no
+  measurement, and no region but `image`.
+- The encoder is {states.ENCODER}, and each region's embedding has as many numbers as it gives.
+- All arrays of a model hold at most {MOST_NUMBERS:,} numbers together (bytes apart), and there are at most
+  {MOST_LABELS:,} labels, trained and matched.
+- Trees are such: children that lie in their tree, one parent each, at most 64 levels, 1,048,576 nodes and
+  131,072 trees, features and classes that there are, numbers up to 1e9, and no node that covers nothing.
+- A network has at most {MOST_WEIGHTS:,} weights, as many as it states, all finite; its channels, dimension
+  and metadata fit its backbone and columns, its task, views and metadata the manifest's; the answer to a
+  picture of noise is finite.
+"""
+
+_CHECKPOINT = """
+## Checkpoints
+
+`NET.anthropo.checkpoint/VIEW.npz` is an uncompressed archive of arrays, no larger than its parts: `module`
+and `best_module`, the weights as in a network's file; `optimiser/NUMBER/NAME`, of the shape of the weight;
+and `meta`, JSON as bytes.
+"""
+
+
+def markdown() -> str:
+    """The page."""
+    parts = [_INTRODUCTION, "\n## `manifest.json`\n", *_objects(Manifest)]
+    parts += [
+        "\n## `model` of `manifest.json`\n",
+        "Its `task` says which of three it is; `profile` may be with each.",
+    ]
+    seen: set[type[Any]] = set()
+    for kind in (states.LabelState, states.AttributeState, states.NormalityState, states.ProfileState):
+        parts += _objects(kind, seen)
+    parts += ["\n## Arrays of a model\n", *_arrays()]
+    parts += ["\n## `network` of `manifest.json`\n", *_objects(Description)]
+    parts += [
+        "\n`weights/VIEW`, float32: all weights and statistics of a view's module, one after the other."
+    ]
+    parts += ["\n| backbone | pixels, at least | dimension | weights |\n|---|---|---|---|"]
+    parts += [f"| {name} | {b.least} | {b.dimension:,} | {b.weights:,} |" for name, b in BACKBONES.items()]
+    parts += [_BETWEEN, _CHECKPOINT, *_objects(Kept, {*_inner(Description)})]
+    return "\n".join(parts).strip() + "\n"
+
+
+# -------------------------------------------------------------------------------------------- JSON
+
+
+def _objects(kind: type[Any], seen: set[type[Any]] | None = None) -> Iterator[str]:
+    """A table for a dataclass, and one for each that is in it."""
+    seen = set() if seen is None else seen
+    for one in (kind, *_inner(kind)):
+        if one in seen:
+            continue
+        seen.add(one)
+        said = (inspect.getdoc(one) or "").split("\n", 1)[0]
+        yield f"\n### {one.__name__}\n\n{said}\n"
+        yield "| entry | type | limits | default | meaning |\n|---|---|---|---|---|"
+        for row in _rows(one):
+            yield "| " + " | ".join(cell.replace("|", "or") for cell in row) + " |"
+
+
+def _inner(kind: type[Any]) -> list[type[Any]]:
+    found: dict[type[Any], None] = {}
+    for hint in get_type_hints(kind, include_extras=True).values():
+        for one in _dataclasses(hint):
+            found |= dict.fromkeys([one, *_inner(one)])
+    return list(found)
+
+
+def _dataclasses(hint: Any) -> Iterator[type[Any]]:
+    if isinstance(hint, type) and is_dataclass(hint):
+        yield hint
+    for inner in get_args(hint):
+        yield from _dataclasses(inner)
+
+
+def _rows(kind: type[Any]) -> Iterator[tuple[str, ...]]:
+    meanings = _meanings(kind)
+    hints = get_type_hints(kind, include_extras=True)
+    for one in fields(kind):
+        type_, limits = _shown(hints[one.name])
+        if kind is Parameters and (limit := limit_of(one.name)):
+            limits = str(limit)
+        needed = one.default is MISSING and one.default_factory is MISSING
+        needed = needed and "null" not in type_ and hints[one.name] is not float
+        default = "needed" if needed else _default(one.default)
+        yield f"`{one.name}`", type_, limits, default, meanings.get(one.name, "")
+
+
+def _default(value: Any) -> str:
+    return "" if value in (MISSING, None, (), "") else str(value)
+
+
+_NAMES = {str: "text", int: "integer", float: "number", bool: "true or false", Any: "any"}
+
+
+def _shown(hint: Any) -> tuple[str, str]:
+    """A type and its limits, as text."""
+    inner = get_args(hint)
+    if get_origin(hint) is Annotated:
+        type_, limits = _shown(inner[0])
+        own = [f"among {limit}" if type(limit).__name__ == "Among" else str(limit) for limit in inner[1:]]
+        return type_, "; ".join([*own, *([limits] if limits else [])])
+    if NoneType in inner:
+        type_, limits = _shown(next(one for one in inner if one is not NoneType))
+        return f"{type_} or null", limits
+    if get_origin(hint) in (tuple, Mapping):
+        type_, limits = _shown(inner[0] if get_origin(hint) is tuple else inner[1])
+        return (
+            f"{'list' if get_origin(hint) is tuple else 'object'} of {type_}",
+            f"each {limits}" if limits else "",
+        )
+    return _NAMES.get(hint) or hint.__name__, ""
+
+
+_COMMENTED = re.compile(r"^    (\w+): [^#]*?#(.*)$")
+
+
+def _meanings(kind: type[Any]) -> dict[str, str]:
+    """What is said of each field: behind it, in the lines before it, or in the class's Attributes."""
+    found, before = {}, ""
+    for line in inspect.getsource(kind).splitlines():
+        comment, entry = re.match(r"    # (.*)", line), _COMMENTED.match(line)
+        if comment:
+            before = f"{before} {comment[1]}".strip()
+        elif entry:
+            found[entry[1]], before = entry[2].strip(), ""
+        elif field := re.match(r"    (\w+): ", line):
+            if before:
+                found[field[1]] = before
+            before = ""
+    doc = inspect.getdoc(kind) or ""
+    listed = re.findall(r"^([\w, ]+) : .*\n((?:    .*\n?)*)", doc, re.MULTILINE)
+    for names, text in listed:
+        for name in names.split(", "):
+            found.setdefault(name, " ".join(text.split()))
+    return found
+
+
+# ------------------------------------------------------------------------------------------ arrays
+
+
+@dataclass(frozen=True)
+class _Group:
+    where: str
+    arrays: Sequence[Array]
+    what: str
+
+
+_CLASSIFIER = "`classifier/`; of attributes `0/`, `1/` and so on"
+_REGION = f"{_CLASSIFIER}, then `region0/` and so on"
+_SETS, _NOVELTY = "the model's; of attributes `0/` and so on", "`novelty/` or `distance/`"
+_GROUPS = (
+    _Group(_CLASSIFIER, states.CLASSIFIER, "A hybrid classifier: k labels, m numbers, r regions, h halves."),
+    _Group(_REGION, states.REGION, "Each region, whose embedding has d numbers."),
+    _Group(_CLASSIFIER, states.MACHINE, "Where `measured` is machine."),
+    _Group(_CLASSIFIER, states.KERNEL, "Where `measured` is kernelmachine: s support vectors, p people."),
+    _Group(_SETS, states.SETS, "For each label c."),
+    _Group(_NOVELTY, states.NOVELTY, "q parts: measurements, if there are any, and the regions."),
+    _Group(_NOVELTY, states.SCALE, "Where there are m measurements."),
+    _Group("the same, then `0/` and so on", states.PART, "Each part of d numbers, with a axes."),
+    _Group("`gallery/`", states.GALLERY, "g patients of l labels; all regions together have d numbers."),
+    _Group("`profile/`", states.PROFILE, "n labels, m measurements."),
+    _Group("`profile/`", states.COMPOSITES, "Where there are faces."),
+)
+_KINDS = {"f": "floats", "iu": "integers", "u": "bytes", "b": "truth values"}
+
+
+def _arrays() -> Iterator[str]:
+    yield f"Letters are lengths. Without other limits a number is {Range(-LARGEST, LARGEST)}."
+    yield "Trees (`trees/`) are described below, under *Between the parts*."
+    for group in _GROUPS:
+        yield f"\nIn {group.where}. {group.what}\n"
+        yield "| array | shape | kind | limits | meaning |\n|---|---|---|---|---|"
+        for one in group.arrays:
+            limits = "" if (one.lo, one.hi) == (-LARGEST, LARGEST) else str(Range(one.lo, one.hi))
+            most = "; ".join(f"{letter} {one.least:,} to {n:,}" for letter, n in one.most.items())
+            limits = "; ".join(filter(None, (limits, most)))
+            yield f"| `{one.name}` | {one.shape} | {_KINDS[one.kinds]} | {limits} | {one.what} |"
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1], "files.md").write_text(markdown(), "utf-8")
