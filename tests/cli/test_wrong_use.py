@@ -37,7 +37,7 @@ WRONG = {
     },
     "traits": {
         "--height 1.7": "Error: Height 1.7 cm cannot be. Give it in cm.",
-        "-o traits.xlsx": "Error: traits.xlsx: the suffix says what is written. Use .csv or .json.",
+        "-o traits.xlsx": "Error: traits.xlsx: the suffix says what is written. Use .csv, .json or .html.",
         "--sex x": "Error: Sex 'x' is unknown. Give female (f, w) or male (m).",
         "--age old": "Error: Age 'old' is not an age. Give years (8 or 8.5) or months (18m).",
         "--reference none": "Error: 'none': no such reference.",
