@@ -46,7 +46,7 @@ WRONG = {
     },
     "explain": {
         "--label down": "--label down: the model does not know it. Its labels are one, other, none",
-        "-o why.pdf": "why.pdf: the suffix says what is written. Use .html or .json or .png.",
+        "-o why.pdf": "why.pdf: the suffix says what is written. Use .html, .json or .png.",
         "-o no/such/why.html": "cannot be written. Choose a folder that exists",
         "--sex yes": "Give female (f, w) or male (m).",
         "--age old": "Age 'old' is not an age.",
