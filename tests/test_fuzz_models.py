@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -14,16 +15,16 @@ SEED = 20261126
 
 
 @pytest.fixture(scope="module")
-def fuzz(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+def fuzz(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ANTHROPO_GOOD_FILES", str(tmp_path_factory.mktemp("good")))
         patch.syspath_prepend(BENCHMARKS)
         sys.modules.pop("fuzz_models", None)
         import fuzz_models
 
-        fuzz_models.models()
-        fuzz_models.networks()
-    return fuzz_models
+        fuzz_models.models(2)
+        fuzz_models.networks(2)
+        yield fuzz_models
 
 
 @pytest.mark.parametrize(("target", "cases"), [("models", 32), ("networks", 16)])
