@@ -22,6 +22,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -155,7 +156,7 @@ def tried(
         raise SystemExit(f"{' '.join(words)}: exit code {code}\n{said}")
     wanted = whole.files()
     result.seconds = max(result.seconds, seconds)
-    while kills:
+    while kills and not _stopped.is_set():
         share = draw.random()
         after = seconds * (share if kills % 2 else 1 - share / 3)
         place = Place(root, weights)
@@ -182,6 +183,9 @@ def faults_of(place: Place, words: Sequence[str], wanted: dict[str, str]) -> str
     left = place.temporary()
     parts = [f"differs: {', '.join(wrong[:5])}"] * bool(wrong) + [f"left: {', '.join(left[:5])}"] * bool(left)
     return "; ".join(parts)
+
+
+_stopped = threading.Event()  # by Ctrl-C or SIGTERM: the table is of what was tried by then
 
 
 def killed(commands: Sequence[str], kills: int, seed: int, people: int = 6) -> dict[str, Result]:
@@ -215,6 +219,8 @@ def main() -> None:
     unknown = [name for name in arguments.commands if name not in COMMANDS]
     if unknown:
         parser.error(f"no command {unknown[0]}; there are {', '.join(COMMANDS)}")
+    for which in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(which, lambda *_: _stopped.set())
     print("| command | undisturbed, s | kills | files were there | as undisturbed |")
     print("|---|---|---|---|---|")
     faults = []

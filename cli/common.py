@@ -81,7 +81,8 @@ def place_to_write(name: str, suffixes: Sequence[str] = (), inputs: Sequence[str
     if os.name == "nt" and is_device_name(path.name):
         raise InputError(f"{name}: Windows takes this name for a device. Give another one.")
     if suffixes and path.suffix.lower() not in suffixes:
-        raise InputError(f"{name}: the suffix says what is written. Use {' or '.join(suffixes)}.")
+        choices = " or ".join(filter(None, (", ".join(suffixes[:-1]), suffixes[-1])))
+        raise InputError(f"{name}: the suffix says what is written. Use {choices}.")
     if path.is_dir():
         raise InputError(f"{name}: a folder, not a file. Give the name of a file to write.")
     if path.exists() and not path.is_file():

@@ -324,7 +324,7 @@ def test_wrong_use(gallery: Path, rows: list[Row], tmp_path: Path, invoke: Invok
     photo = of(rows, "control")[0]
     refused(invoke, "classify", photo, says="Missing option '--model'")
     for output, message in (
-        ("a.txt", "the suffix says what is written. Use .csv or .json or .parquet."),
+        ("a.txt", "the suffix says what is written. Use .csv, .json or .parquet."),
         ("no/a.csv", "cannot be written."),
     ):
         refused(invoke, "classify", "--model", gallery, photo, "-o", tmp_path / output, says=message)

@@ -179,7 +179,7 @@ def test_compare_networks_as_a_page(noise: Path, tmp_path: Path, invoke: Invoke)
     assert str(tmp_path) not in text
     message = refused(invoke, "compare-networks", noise, "--networks", "alexnet", "-o", out)
     assert "--networks alexnet: unknown. Choose from deepgestalt, resnet50" in message
-    assert "Use .csv or .json or .html." in refused(invoke, "compare-networks", noise, "-o", "c.txt")
+    assert "Use .csv, .json or .html." in refused(invoke, "compare-networks", noise, "-o", "c.txt")
 
 
 # ------------------------------------------------------------------------------------------ as an encoder

@@ -126,7 +126,7 @@ def test_photos_without_a_face_are_listed(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("-o", "m.pdf"), "Use .html or .png or .csv"),
+        (("-o", "m.pdf"), "Use .html, .png or .csv"),
         (
             ("-o", "m.csv", "--by", "shoe"),
             "--by shoe: no such column. Choose from label, age, sex, synthetic",

@@ -161,7 +161,7 @@ def test_patients_whose_photos_cannot_be_used(
 
 def test_file_of_another_kind(invoke: Invoke, cohort: Path) -> None:
     said = refused(invoke, "regions", cohort, "--label", "synthetic-A", "-o", "found.pdf")
-    assert "found.pdf: the suffix says what is written. Use .html or .png or .json." in said
+    assert "found.pdf: the suffix says what is written. Use .html, .png or .json." in said
 
 
 def test_label_must_be_given(invoke: Invoke, cohort: Path) -> None:

@@ -37,7 +37,7 @@ WRONG = {
     },
     "traits": {
         "--height 1.7": "Error: Height 1.7 cm cannot be. Give it in cm.",
-        "-o traits.xlsx": "Error: traits.xlsx: the suffix says what is written. Use .csv or .json.",
+        "-o traits.xlsx": "Error: traits.xlsx: the suffix says what is written. Use .csv, .json or .html.",
         "--sex x": "Error: Sex 'x' is unknown. Give female (f, w) or male (m).",
         "--age old": "Error: Age 'old' is not an age. Give years (8 or 8.5) or months (18m).",
         "--reference none": "Error: 'none': no such reference.",
@@ -46,7 +46,7 @@ WRONG = {
     },
     "explain": {
         "--label down": "--label down: the model does not know it. Its labels are one, other, none",
-        "-o why.pdf": "why.pdf: the suffix says what is written. Use .html or .json or .png.",
+        "-o why.pdf": "why.pdf: the suffix says what is written. Use .html, .json or .png.",
         "-o no/such/why.html": "cannot be written. Choose a folder that exists",
         "--sex yes": "Give female (f, w) or male (m).",
         "--age old": "Age 'old' is not an age.",
