@@ -31,6 +31,7 @@ def warm_start(body: nn.Module, backbone: str, view: str, source: str) -> Weight
     weights that timm keeps in its cache; or a file: another network (.anthropo), of whose modules that of
     `view` is taken, or a state_dict (.safetensors, .pth with tensors only).
     """
+    require_source(backbone, source)
     if source == "none":
         return None
     try:
@@ -43,6 +44,22 @@ def warm_start(body: nn.Module, backbone: str, view: str, source: str) -> Weight
         raise WeightsError(f"warm start {source}: {error}") from None
 
 
+def require_source(backbone: str, source: str) -> None:
+    """Refuse weights that are not there, or are of another backbone by their name: before photos are read."""
+    if source in FITTING and backbone not in FITTING[source]:
+        raise WeightsError(
+            f"warm start {source}: weights of another network than the backbone {backbone}. Pass "
+            f"{parameter('changes', f'backbone={source}')}, or another warm start."
+        )
+    if source == "imagenet":
+        _cache_of(backbone)
+    if source not in ("none", "imagenet", *FITTING) and not Path(source).is_file():
+        raise WeightsError(
+            f"warm start {source}: no such file. Choose from none, {', '.join(FITTING)}, imagenet, or give a "
+            "file of weights."
+        )
+
+
 # Layers in a file of weights that a body does not have.
 _UNUSED = {
     "deepgestalt": ("fc",),
@@ -53,11 +70,6 @@ _UNUSED = {
 
 
 def _packaged(body: Any, backbone: str, source: str) -> Weights:
-    if backbone not in FITTING[source]:
-        raise WeightsError(
-            f"warm start {source}: weights of another network than the backbone {backbone}. Pass "
-            f"{parameter('changes', f'backbone={source}')}, or another warm start."
-        )
     data = read_checked(source)
     face_resnet = source == "face-resnet"
     tables = [ResNet(read_weights(data)).state_dict()] if face_resnet else read_state(data, source)
@@ -66,7 +78,8 @@ def _packaged(body: Any, backbone: str, source: str) -> Weights:
     return weights_entry(packaged)
 
 
-def _cached(body: nn.Module, backbone: str) -> Weights:
+def _cache_of(backbone: str) -> tuple[Path, Any]:
+    """Where timm keeps the ImageNet weights of a backbone, and what it knows of them."""
     if backbone not in TIMM:
         instead = backbone if backbone in FITTING else "none"
         raise WeightsError(
@@ -84,12 +97,17 @@ def _cached(body: nn.Module, backbone: str) -> Weights:
             f'pretrained=True)"` once, or give {parameter("warm_start", "FILE")}, or '
             f"{parameter('warm_start', 'none')}."
         )
+    return path, settings
+
+
+def _cached(body: nn.Module, backbone: str) -> Weights:
+    path, settings = _cache_of(backbone)
     network: Any = body.network
     tables = read_state(read_regular(path), str(path))
     fill_state(network, tables, str(path), backbone, classifying_layers(network))
     known = licence_of("imagenet")
     return Weights(
-        name=f"{settings.architecture or name}.{settings.tag} (ImageNet)",
+        name=f"{settings.architecture or TIMM[backbone]}.{settings.tag} (ImageNet)",
         digest=file_sha256(path),
         licence=settings.license or UNKNOWN_LICENCE,
         commercial_use=False,
@@ -115,11 +133,6 @@ def _in_cache(settings: Any) -> Path | None:
 
 
 def _file(body: nn.Module, backbone: str, view: str, path: Path) -> Weights:
-    if not path.is_file():
-        raise WeightsError(
-            f"warm start {path}: no such file. Choose from none, face-resnet, efficientnet-lite0, imagenet, "
-            "or give a file of weights."
-        )
     if path.suffix == SUFFIX or _is_network(path):
         return _of_network(body, backbone, view, path)
     check(str(path))  # whose licences nobody has stated

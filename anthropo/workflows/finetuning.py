@@ -143,11 +143,13 @@ def prepare(
     cohort: str | os.PathLike[str], request: FinetuneRequest, *, progress: Progress = silent
 ) -> Prepared:
     """Read everything that a training needs, and deal the patients to its parts."""
+    from anthropo.networks.pretrained import require_source
     from anthropo.networks.training_loop import device_of
     from anthropo.networks.training_set import training_set
 
     recipe = request.load_recipe()
-    device_of(request.device)  # refused before photos are read
+    device_of(request.device)  # refused before photos are read, as is a warm start that is not there
+    require_source(recipe.parameters.backbone, recipe.parameters.warm_start)
     gathered = gather_pictures(cohort, recipe, request, progress=progress)
     gathered.refuse_unusable()
     notes: tuple[str, ...] = ()

@@ -15,9 +15,11 @@ import torch
 from conftest import Invoke, refused
 from PIL import Image
 
+from anthropo.errors import WeightsError
 from anthropo.learning.bundle import read_bundle
 from anthropo.networks.network import Network
 from anthropo.networks.recipes import load_recipe
+from anthropo.workflows.finetuning import FinetuneRequest, prepare
 
 SMALL = (
     *("--no-face", "--set", "backbone=deepgestalt", "--set", "size=32", "--set", "batch=8", "-j", "1"),
@@ -196,6 +198,21 @@ def test_one_sentence_and_exit_code_2(
     net = tmp_path / "net.anthropo"
     refused(invoke, "finetune", table, "--recipe", "deepgestalt", "-o", net, *SMALL, *words, says=sentence)
     assert not net.exists()
+
+
+@pytest.mark.parametrize(
+    ("start", "sentence"),
+    [
+        ("nowhere.pth", "nowhere.pth: no such file. Choose from none, face-resnet,"),
+        ("imagenet", "only timm's networks have it"),
+        ("efficientnet-lite0", "weights of another network than the backbone deepgestalt"),
+    ],
+)
+def test_a_wrong_start_is_refused_before_photos_are_read(tmp_path: Path, start: str, sentence: str) -> None:
+    (tmp_path / "cohort.csv").write_text("photo,label\ngone.jpg,a\nlost.jpg,b\n")
+    request = FinetuneRequest(recipe="deepgestalt", changes=("backbone=deepgestalt",), warm_start=start)
+    with pytest.raises(WeightsError, match=sentence):
+        prepare(tmp_path / "cohort.csv", request)
 
 
 def test_weights_of_another_network(
