@@ -200,6 +200,7 @@ def _meanings(name: str) -> dict[str, str]:
 
 
 _LONGEST = 100_000  # characters of a parameter file
+_DEEPEST = 20  # lists in lists of one
 
 
 def _preset(name: str) -> str:
@@ -223,9 +224,14 @@ def _read(path: Path) -> Mapping[str, Any]:
     except ImportError:
         raise InputError(f"{path}: reading YAML needs PyYAML. Write it as .toml (option = value).") from None
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            # a few lines of them may stand for more than any memory holds
-            raise InputError(f"{path}: holds an alias (*name). Write the value out.")
+        depth = 0
+        for event in yaml.parse(text, yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                # a few lines of them may stand for more than any memory holds
+                raise InputError(f"{path}: holds an alias (*name). Write the value out.")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:  # of which the time grows with the square
+                raise RecursionError
         options, node = yaml.safe_load(text) or {}, yaml.compose(text, yaml.SafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid YAML ({_why(error)}).") from None

@@ -60,7 +60,7 @@ def test_training_prints_figures_beside_baselines_and_writes_the_model(
     assert manifest["classifier"] == "svm"
     assert manifest["validation"]["models"]["hybrid"]["auroc"]["value"] > 0.5
     assert manifest["command"] == (
-        "anthropo train c.csv --output m.anthropo --classifier svm --cost miss=5 --folds 2 "
+        "anthropo train COHORT --output OUTPUT --classifier svm --cost miss=5 --folds 2 "
         "--allow-duplicates --jitter 2 --no-fine"
     )
 
