@@ -467,7 +467,9 @@ def test_unusual_names(tmp_path: Path, copies: Copies, invoke: Invoke, name: str
         assert [row["photo"] for row in csv.DictReader(file)] == [str(path)]
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["photos"][0]["photo"] == str(path)
     (picture,) = (tmp_path / "o").iterdir()
-    assert re.fullmatch(re.escape(portable_name(f"{path.stem}-")) + r"[0-9a-f]{8}\.overlay\.jpg", picture.name)
+    assert re.fullmatch(
+        re.escape(portable_name(f"{path.stem}-")) + r"[0-9a-f]{8}\.overlay\.jpg", picture.name
+    )
 
 
 def test_name_with_a_dash(tmp_path: Path, copies: Copies) -> None:
