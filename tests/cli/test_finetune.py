@@ -9,9 +9,9 @@ import time
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from cohorts import noise
 from conftest import Invoke, refused
 from PIL import Image
 
@@ -33,18 +33,7 @@ def options(*settings: str) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 pictures of noise, red or green by their label."""
-    folder = tmp_path_factory.mktemp("noise")
-    random = np.random.default_rng(0)
-    lines = ["photo,label,patient"]
-    for i in range(40):
-        pixels = random.integers(0, 120, (40, 40, 3))
-        pixels[:, :, i % 2] += 100
-        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
-        lines.append(f"{i}.png,{'ab'[i % 2]},person-{i}")
-    table = folder / "cohort.csv"
-    table.write_text("\n".join(lines) + "\n")
-    return table
+    return noise(tmp_path_factory.mktemp("noise"), 40)
 
 
 @pytest.fixture(scope="module")

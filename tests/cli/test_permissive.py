@@ -6,11 +6,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import Result
+from cohorts import noise
 from conftest import Invoke, refused
-from PIL import Image
 
 import anthropo
 from anthropo.cli import _WITHOUT_WEIGHTS, COMMANDS
@@ -29,18 +28,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 pictures of noise, red or green by their label."""
-    folder = tmp_path_factory.mktemp("noise")
-    random = np.random.default_rng(0)
-    lines = ["photo,label,patient"]
-    for i in range(24):
-        pixels = random.integers(0, 120, (40, 40, 3))
-        pixels[:, :, i % 2] += 100
-        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
-        lines.append(f"{i}.png,{'ab'[i % 2]},person-{i}")
-    table = folder / "cohort.csv"
-    table.write_text("\n".join(lines) + "\n")
-    return table
+    return noise(tmp_path_factory.mktemp("noise"), 24)
 
 
 @pytest.fixture(scope="module")

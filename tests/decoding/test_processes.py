@@ -357,12 +357,17 @@ def test_a_frame_is_not_larger_than_memory(clip: Path) -> None:
     assert "128 × 128 pixels are 0 MP, more than the limit of 0.016 MP. Reduce the video" in reason
 
 
-def test_an_interruption_ends_a_video(clip: Path, video_fault: Fault) -> None:
-    video_fault("time.sleep(3600)")
+def interrupt(work: Callable[[], object]) -> None:
+    """Ctrl-C after a second, which ends the work and the process that it waits for."""
     threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
-        frames_of(clip)
+        work()
     assert pool._idle == []
+
+
+def test_an_interruption_ends_a_video(clip: Path, video_fault: Fault) -> None:
+    video_fault("time.sleep(3600)")
+    interrupt(lambda: frames_of(clip))
 
 
 def test_videos_are_not_decoded_here(clip: Path) -> None:
@@ -486,9 +491,6 @@ time.sleep(3600)
 
 def test_an_interruption_ends_the_process_under_way(tif: Path, fault: Fault) -> None:
     fault("time.sleep(3600)")
-    threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        read_photo(tif)
-    assert pool._idle == []
+    interrupt(lambda: read_photo(tif))
     fault("")
     assert read_photo(tif).full_size == (512, 512)  # it was not the photo's fault
