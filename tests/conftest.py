@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from anthropo.report.columns import dictionary
 
 #: A shape predictor of dlib that anthropo does not use.
 FIVE_POINTS = locate("landmarks-68").with_name("shape_predictor_5_face_landmarks.dat")
+
+# Ctrl-C is ignored where the tests run in the background of a shell, and would be by every process they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Fixtures for the examples in docstrings, which are collected from the installed package.
 pytest_plugins = ["docstring_examples"]
