@@ -22,7 +22,7 @@ from anthropo.report.columns import dictionary
 #: A shape predictor of dlib that anthropo does not use.
 FIVE_POINTS = locate("landmarks-68").with_name("shape_predictor_5_face_landmarks.dat")
 
-# Ctrl-C is ignored where the tests run in the background of a shell, and would be by every process they start.
+# Where tests run in the background of a shell, they and the processes they start would ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Fixtures for the examples in docstrings, which are collected from the installed package.
