@@ -43,9 +43,10 @@ lint: $(VENV)/installed
 	cd tests && ../$(BIN)/lint-imports --config ../pyproject.toml
 
 # the examples in the docstrings of the installed package, and those of docs/python.md, are tests as well; two
-# processes share them
+# processes share them, each with one thread of linear algebra unless OMP_NUM_THREADS says otherwise
 test: lint
-	cd tests && ../$(BIN)/pytest -c ../pyproject.toml --rootdir=.. -n 2 --dist worksteal . ../docs/python.md --doctest-glob='*.md' --doctest-modules --pyargs anthropo
+	cd tests && OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} ../$(BIN)/pytest -c ../pyproject.toml --rootdir=.. \
+		-n 2 --dist worksteal . ../docs/python.md --doctest-glob='*.md' --doctest-modules --pyargs anthropo
 
 # The engine a second time, built so that every wrong read, write or overflow ends the process. Detection on
 # whole photographs is left out: without optimisation it takes minutes.
