@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from anthropo.errors import AnthropoError, InputError
-from anthropo.files import is_device_name
 from anthropo.plain import say
 
 if TYPE_CHECKING:
@@ -78,8 +77,11 @@ def in_one_sentence(interrupted: str) -> Iterator[None]:
 def place_to_write(name: str, suffixes: Sequence[str] = (), inputs: Sequence[str] = ()) -> Path:
     """The path of a file to write, refused before the work is done rather than after."""
     path = Path(name)
-    if os.name == "nt" and is_device_name(path.name):
-        raise InputError(f"{name}: Windows takes this name for a device. Give another one.")
+    if os.name == "nt":
+        from anthropo.files import is_device_name
+
+        if is_device_name(path.name):
+            raise InputError(f"{name}: Windows takes this name for a device. Give another one.")
     if suffixes and path.suffix.lower() not in suffixes:
         choices = " or ".join(filter(None, (", ".join(suffixes[:-1]), suffixes[-1])))
         raise InputError(f"{name}: the suffix says what is written. Use {choices}.")
