@@ -137,7 +137,7 @@ def check_faces() -> None:
         refuse_faces()
 
 
-def check(name: str, error: type[AnthropoError] = LicenceError, where: str = "") -> None:
+def require_permitted(name: str, error: type[AnthropoError] = LicenceError, where: str = "") -> None:
     """Refuse a resource that a permissive run may not use; one that anthropo does not know is none it may."""
     if not is_permissive_run():
         return

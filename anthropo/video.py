@@ -19,7 +19,7 @@ from anthropo.decoding.kinds import VIDEO
 from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS, Limits
 from anthropo.errors import PhotoError
 from anthropo.files import file_sha256
-from anthropo.licensing import check
+from anthropo.licensing import require_permitted
 from anthropo.memory import memory
 from anthropo.photo import Photo, opening
 
@@ -111,7 +111,7 @@ def open_video(
     from anthropo.decoding.guarded import checked, guarded
 
     where = os.fspath(path)
-    check("video", PhotoError, where)
+    require_permitted("video", PhotoError, where)
     with opening(where, "a video"):
         digest = file_sha256(where)
         size = os.path.getsize(where)

@@ -40,19 +40,6 @@ COMMANDS = {
 }
 
 
-#: They use no weights and no reference data.
-_WITHOUT_WEIGHTS = ("inspect", "verify", "models")
-
-
-def _with_permissive(command: click.Command) -> None:
-    """Give a command, or those of a group, the option --permissive."""
-    from anthropo.cli.options import permissive_option
-
-    for one in command.commands.values() if isinstance(command, click.Group) else [command]:
-        if not any("--permissive" in param.opts for param in one.params):
-            permissive_option(one)
-
-
 class Commands(click.Group):
     """Imports a command's module when the command is called, not before."""
 
@@ -71,8 +58,6 @@ class Commands(click.Group):
             gc.freeze()
             gc.set_threshold(10_000)  # a command loads libraries as well, of as many objects
             gc.enable()
-        if cmd_name not in _WITHOUT_WEIGHTS:
-            _with_permissive(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

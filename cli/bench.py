@@ -23,6 +23,7 @@ from anthropo.workflows.cohort import PhotoReading
     help="Photos by which int8 is calibrated.  [default: 32 of the cohort, without their labels]",
 )
 @options.network_reading_options
+@options.permissive_option
 def command(
     networks: tuple[str, ...], cohort: str, output: str | None, calibrate: str | None, reading: PhotoReading
 ) -> None:

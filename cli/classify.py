@@ -33,6 +33,7 @@ from anthropo.workflows.model import load_model
 @options.flag("--force", "Answer on photos that the photo gate finds unfit as well.")
 @options.encoder_weights_option
 @options.reading_options
+@options.permissive_option
 def command(
     photos: tuple[str, ...],
     model: str,

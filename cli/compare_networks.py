@@ -42,6 +42,7 @@ from anthropo.workflows.finetuning import FinetuneRequest
 @recipe_options
 @warm_start_option("NAME", "imagenet (timm's cache) or none.  [default: the recipe's]")
 @training_options
+@options.permissive_option
 @options.passed_as("request", FinetuneRequest)
 @click.pass_context
 def command(

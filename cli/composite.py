@@ -53,6 +53,7 @@ from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, compos
 @options.landmark_model_option
 @options.limits_options
 @options.jobs_option
+@options.permissive_option
 @options.passed_as("reading", PhotoReading)
 @options.passed_as("request", CompositeRequest)
 def command(cohort: str, output: str, overwrite: bool, request: CompositeRequest) -> None:

@@ -22,6 +22,7 @@ from anthropo.plain import say
     default="control,synthetic-A",
 )
 @options.jobs_option
+@options.permissive_option
 def command(folder: str, patients: int, labels: tuple[str, ...], jobs: int) -> None:
     """Run all steps on SYNTHETIC people, whose pictures are made in FOLDER.
 

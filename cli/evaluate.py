@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     help="Resamples of the patients for intervals.",
 )
 @options.training_options
+@options.permissive_option
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -22,6 +22,7 @@ from anthropo.workflows.export import export_network
     "calibrate the range of each layer; without this, int8 is smaller but no faster. Labels are not used.",
 )
 @options.network_reading_options
+@options.permissive_option
 def command(network: str, output: str, int8: bool, calibrate: str | None, reading: PhotoReading) -> None:
     """Write NET, which `anthropo finetune` wrote, as an ONNX file.
 

@@ -65,6 +65,7 @@ def warm_start_option(metavar: str, choices: str) -> options.Decorator:
     "(identity stage).",
 )
 @training_options
+@options.permissive_option
 @options.passed_as("request", FinetuneRequest)
 @click.pass_context
 def command(

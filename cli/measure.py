@@ -79,6 +79,7 @@ if TYPE_CHECKING:
 @options.fine_option
 @options.jitter_option
 @options.flag("--texture", "Local binary patterns around the landmarks as well (columns lbp_*).")
+@options.permissive_option
 @options.passed_as("settings", Settings)
 def command(
     photos: tuple[str, ...],

@@ -37,4 +37,4 @@ def _record(ctx: click.Context, output: str, begun: float) -> None:
     try:
         record_run(ctx.meta[WORDS], ctx.params, output)
     except AnthropoError as error:  # the output itself is there
-        say(f"{error}", err=True)
+        say(error, err=True)

@@ -48,6 +48,7 @@ def command() -> None:
 
 @command.command("list", short_help="List the tables, or one table's rows.")
 @click.argument("reference", metavar="[NAME|FILE]", required=False)
+@options.permissive_option
 def list_(reference: str | None) -> None:
     """List the tables that come with anthropo; with NAME or FILE, that table's rows."""
     try:
@@ -123,6 +124,7 @@ def _show_rows(reference: Reference) -> None:
 )
 @options.jobs_option
 @options.landmark_model_option
+@options.permissive_option
 @options.passed_as("request", workflow.BuildRequest)
 def build(controls: str, output: str, request: workflow.BuildRequest) -> None:
     """Make a reference table from healthy controls, measured by anthropo itself.

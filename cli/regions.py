@@ -38,6 +38,7 @@ from anthropo.workflows.regions import RegionsRequest, distinguish
 @options.allow_duplicates_option
 @options.seed_option("everything random")
 @options.reading_options
+@options.permissive_option
 @options.passed_as("request", RegionsRequest)
 def command(cohort: str, label: str, output: str | None, request: RegionsRequest) -> None:
     """Find what distinguishes the people of LABEL in COHORT from all others, wherever it is.

@@ -41,6 +41,7 @@ _MOST_RELATIONS = 20
     "--judge/--no-judge", default=True, help="Cross-validate, so that the model's card says how good it is."
 )
 @options.training_options
+@options.permissive_option
 @click.pass_context
 def command(
     ctx: click.Context, /, cohort: str, output: str | None, validate: bool, judge: bool, request: TrainRequest

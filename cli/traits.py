@@ -65,6 +65,7 @@ from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prep
 )
 @click.option("--scale", metavar="KIND=MM", help="For references in millimetres, as for `anthropo measure`.")
 @options.photo_options
+@options.permissive_option
 @options.passed_as("request", TraitsRequest)
 def command(
     photos: tuple[str, ...],

@@ -32,9 +32,6 @@ _SCORE = {
 }  # fmt: skip
 
 
-_CHECK = tuple(f.name for f in fields(Check) if f.name != "name")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """One measurement: in its own unit, in millimetres where there is a scale, and scored."""
@@ -61,8 +58,7 @@ class Diagnostics:
     second_try: bool | None = None
 
     def to_json(self) -> Json:
-        given = ((f.name, getattr(self, f.name)) for f in fields(self))
-        return {name: value for name, value in given if value is not None}
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +93,7 @@ class FacePlace:
         )
 
     def to_json(self) -> Json:
-        gate = {check.name: {name: getattr(check, name) for name in _CHECK} for check in self.gate}
+        gate = {check.name: {k: v for k, v in asdict(check).items() if k != "name"} for check in self.gate}
         return {**{f.name: getattr(self, f.name) for f in fields(self)}, "gate": gate}
 
     @classmethod
@@ -195,8 +191,8 @@ class MeasuredRecord:
         results, reasons, doubts = self.results, [], []
         for name in registry():
             result = results.get(name)
+            row.update(dict.fromkeys((name, f"{name}_lo", f"{name}_hi")))
             if result is None:
-                row.update(dict.fromkeys(_bound_columns(name)))
                 continue
             value = result.measured
             row |= _bounds(name, value.value, value.lo, value.hi)
@@ -205,7 +201,7 @@ class MeasuredRecord:
             if result.in_mm:
                 row |= _bounds(f"{name}_mm", result.in_mm.value, result.in_mm.lo, result.in_mm.hi)
             for z in result.scores:
-                row |= _bounds(_score_column(name, z.reference), z.z, z.z_lo, z.z_hi)
+                row |= _bounds(column_name(f"{name}_z_{z.reference}"), z.z, z.z_lo, z.z_hi)
                 if z.reason and not value.reason and z.n:
                     doubts.append(f"{name}, {z.reference}: {z.reason}")
             if value.reason:
@@ -347,18 +343,7 @@ def _nan(value: Any) -> Any:
 
 
 def _bounds(column: str, value: float, lo: float, hi: float) -> Row:
-    at, at_lo, at_hi = _bound_columns(column)
-    return {at: number(value), at_lo: number(lo), at_hi: number(hi)}
-
-
-@lru_cache(maxsize=4096)  # a column's name is asked for once a photo
-def _bound_columns(column: str) -> tuple[str, str, str]:
-    return column, f"{column}_lo", f"{column}_hi"
-
-
-@lru_cache(maxsize=4096)
-def _score_column(measurement: str, reference: str) -> str:
-    return column_name(f"{measurement}_z_{reference}")
+    return {column: number(value), f"{column}_lo": number(lo), f"{column}_hi": number(hi)}
 
 
 def _value_json(value: Measurement) -> Json:
@@ -406,7 +391,6 @@ def passed_through(columns: Mapping[str, str]) -> Row:
     return row
 
 
-@lru_cache(maxsize=4096)
 def is_result_column(name: str) -> bool:
     """Whether a column of this name is one that `Record.to_row` writes."""
     return name in _columns() or _variable().fullmatch(name) is not None

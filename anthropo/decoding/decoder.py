@@ -13,7 +13,7 @@ from anthropo.decoding.kinds import HEIC, TIFF, is_quick, kind_of
 from anthropo.decoding.limits import ExcessError, Limits
 from anthropo.decoding.picture import Picture, open_picture
 from anthropo.errors import PhotoError, parameter
-from anthropo.licensing import check
+from anthropo.licensing import require_permitted
 from anthropo.memory import memory
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def decode(
     """
     kind = kind_of(data, where)
     if kind == HEIC:
-        check("heic", PhotoError, where)
+        require_permitted("heic", PhotoError, where)
     if kind == TIFF:
         from anthropo.decoding.tiff import refuse_raw_and_several
 

@@ -23,7 +23,7 @@ from anthropo.encoder.regions import crops, geometry_digest, middle_square
 from anthropo.errors import InputError, WeightsError
 from anthropo.face.weights import KNOWN, read_checked
 from anthropo.files import read_regular
-from anthropo.licensing import check
+from anthropo.licensing import require_permitted
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -216,7 +216,7 @@ def load_encoder(name: str = "face-resnet", *, weights: str | os.PathLike[str] |
     (2, 128)
     """
     if weights is not None:
-        check(os.fspath(weights))  # whose licence nobody has stated
+        require_permitted(os.fspath(weights))  # whose licence nobody has stated
     if name.startswith(_TIMM):
         return _timm_encoder(name, weights)
     if name not in ENCODERS:

@@ -208,7 +208,7 @@ def read_faces(
         # beside a steady face, one whose landmarks fly about is a pattern that only looks like a
         # face; with nothing else, a finer search may find what the coarse one missed
         steady = [f for f in candidates if f.unsteadiness <= LANDMARK_SPREAD]
-        faces[:] = steady or faces or candidates
+        faces[:] = steady or faces or candidates  # in place: the search looks whether there are any
         if any(f.unsteadiness <= _RETRY for f in candidates):
             break
     turn = 0

@@ -27,7 +27,7 @@ from anthropo.files import (
     refuse_irregular,
     write_atomically,
 )
-from anthropo.licensing import check, licence_of
+from anthropo.licensing import licence_of, require_permitted
 
 _MOST_BYTES = 512 << 20  # of a landmark model; the usual one of 68 points has 95 MiB
 
@@ -94,7 +94,7 @@ def _check_hash(weights: Weights, path: Path, digest: str) -> None:
 
 def read_checked(name: str) -> bytes:
     """The content of a packaged weights file, once it is known to be the right one, and permitted."""
-    check(name)
+    require_permitted(name)
     path = locate(name)
     try:
         data = read_regular(path)

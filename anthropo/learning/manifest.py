@@ -243,8 +243,8 @@ class Manifest:
             for name, data in parts.items()
         }
 
-    def check(self, path: str | os.PathLike[str]) -> None:
-        """Refuse a model with such parts in a permissive run."""
+    def require_permitted(self, path: str | os.PathLike[str]) -> None:
+        """Refuse a model with parts that are not permissive in a permissive run."""
         if is_permissive_run() and self.barred:
             parts = "; ".join(f"{name} ({why})" for name, why in self.barred.items())
             raise LicenceError(

@@ -81,7 +81,7 @@ def network_encoder(path: str | os.PathLike[str]) -> NetworkEncoder:
     anthropo.errors.ModelError: none.anthropo: no such model file. Give the file of ...
     """
     network = Network.load(path)
-    network.manifest.check(path)
+    network.manifest.require_permitted(path)
     described = {"version": _VERSION, "file": file_sha256(path), "geometry": geometry_digest()}
     return NetworkEncoder(
         name=Path(path).name,

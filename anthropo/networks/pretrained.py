@@ -19,7 +19,7 @@ from anthropo.files import file_sha256, read_regular
 from anthropo.learning.bundle import SUFFIX
 from anthropo.learning.manifest import Weights
 from anthropo.learning.training import weights_entry
-from anthropo.licensing import check, licence_of
+from anthropo.licensing import licence_of, require_permitted
 from anthropo.networks.architectures import FITTING, TIMM
 from anthropo.networks.network import Network
 
@@ -86,7 +86,7 @@ def _cache_of(backbone: str) -> tuple[Path, Any]:
             f"warm start imagenet: only timm's networks have it, not {backbone}. Pass "
             f"{parameter('warm_start', instead)}."
         )
-    check("imagenet")
+    require_permitted("imagenet")
     timm, name = import_timm(), TIMM[backbone]
     settings = timm.models.get_pretrained_cfg(name)
     if (path := _in_cache(settings)) is None:
@@ -135,7 +135,7 @@ def _in_cache(settings: Any) -> Path | None:
 def _file(body: nn.Module, backbone: str, view: str, path: Path) -> Weights:
     if path.suffix == SUFFIX or _is_network(path):
         return _of_network(body, backbone, view, path)
-    check(str(path))  # whose licences nobody has stated
+    require_permitted(str(path))  # whose licences nobody has stated
     network: Any = body if backbone == "deepgestalt" else body.network
     tables = read_state(read_regular(path), str(path))
     fill_state(network, tables, str(path), backbone, _UNUSED.get(backbone) or classifying_layers(network))
@@ -161,7 +161,7 @@ def _is_network(path: Path) -> bool:
 def _of_network(body: nn.Module, backbone: str, view: str, path: Path) -> Weights:
     try:
         other = Network.load(path)
-        other.manifest.check(path)
+        other.manifest.require_permitted(path)
     except AnthropoError as error:
         raise WeightsError(f"warm start {error}") from None
     theirs = other.about.spec.backbone

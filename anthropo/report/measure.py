@@ -47,7 +47,7 @@ class Page:
     def write(self, records: Sequence[Record | PatientRecord]) -> None:
         """Write the page: a section for each face, or for each person in several photos."""
         faces = [self._face(r) if isinstance(r, Record) else self._person(r) for r in records if r.ok]
-        failed = [record for record in records if not record.ok]
+        failed = [record.reason for record in records if not record.ok]
         photos = {id(photo): photo for record in records for photo in _photos(record) if photo.ok}
         gate = GateSummary.of(photo.gate_failed for photo in photos.values())
         words = {
@@ -63,12 +63,11 @@ class Page:
     def _face(self, record: Record) -> Json:
         """What the page says of one face."""
         item = self._seen[record.photo, record.index][1]
-        failed = ", ".join(record.gate_failed).replace("_", " ")
         return self._shown(record) | {
             **_results(record),
             "title": f"{record.photo}, face {record.index}" if record.index else record.photo,
             "given": given(item, person_of(item, self._settings)),
-            "gate_words": failed,
+            "gate_words": _checks(record),
         }
 
     def _person(self, record: PatientRecord) -> Json:
@@ -81,10 +80,7 @@ class Page:
             "title": item.path,
             "given": given(item, person_of(item, self._settings)),
             "gate_words": f"by {failed} of {len(record.measured)} photos" if failed else "",
-            "photos": [
-                (photo.photo, photo.reason, ", ".join(photo.gate_failed).replace("_", " "))
-                for photo in record.photos
-            ],
+            "photos": [(photo.photo, photo.reason, _checks(photo)) for photo in record.photos],
             "shown": best.photo,
         }
 
@@ -95,6 +91,11 @@ class Page:
             "picture": self._seen[record.photo, record.index][0],
             "beyond_gate": [check for check in record.gate if not check.ok],
         }
+
+
+def _checks(photo: Record) -> str:
+    """The checks of the photo gate that a photo fails."""
+    return ", ".join(photo.gate_failed).replace("_", " ")
 
 
 def _photos(record: Record | PatientRecord) -> Sequence[Record]:

@@ -20,7 +20,7 @@ from anthropo.measurement.registry import registry
 from anthropo.plain import say
 from anthropo.report import heat, rendering
 from anthropo.report.rendering import NOTE, as_json, embedded, jpeg, png, print_table
-from anthropo.report.tables import number as formatted
+from anthropo.report.tables import quantity
 from anthropo.workflows.regions import RegionsResult
 
 Floats = NDArray[np.float64]
@@ -139,7 +139,7 @@ def value(number: float, effect: Effect) -> str:
     """A mean in its unit."""
     if effect.kind == "measurement":
         unit = registry()[effect.name].unit
-        return f"{formatted(number, unit)} {unit}".removesuffix(" 1")
+        return quantity(number, unit)
     return f"{number:+.2f}" if effect.kind == "region" else f"{number:.3g}"
 
 

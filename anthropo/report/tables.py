@@ -27,6 +27,11 @@ def number(value: float | None, unit: str = "") -> str:
     return f"{value:.{digits.get(unit, 3)}f}"
 
 
+def quantity(value: float, unit: str) -> str:
+    """A value with its unit, which is left out where it is 1."""
+    return f"{number(value, unit)} {unit}".removesuffix(" 1")
+
+
 def z_text(scores: Sequence[ZScore], reference: str) -> str:
     """The z-score under a reference, with its interval; empty without one."""
     for z in scores:

@@ -25,16 +25,11 @@ from anthropo.reference.traits import (
     z_words,
 )
 from anthropo.report.rendering import as_csv
-from anthropo.report.tables import number, print_gate
-from anthropo.report.traits_page import page
+from anthropo.report.tables import print_gate, quantity
+from anthropo.report.traits_page import page, worth_a_line
 from anthropo.workflows.trait_calling import Findings, PersonTraits
 
 _TITLES = {LOOK: "look at (left to the eye, and unusual when measured)"}
-
-
-def worth_a_line(trait: Trait) -> bool:
-    """Whether a trait is more than a healthy value with a wide interval."""
-    return trait.status != BORDERLINE or trait.leans
 
 
 def evidence_words(trait: Trait) -> str:
@@ -44,7 +39,7 @@ def evidence_words(trait: Trait) -> str:
         # of a rule of several measurements, those that are what it asks for
         if e.score and (trait.status != LOOK or trait.rule.asks(e.measurement).holds(e.score.z, e.score.z)):
             grade = f" ({e.score.grade})" if e.score.grade else ""
-            value = f"{number(e.value, e.unit)} {e.unit}".removesuffix(" 1")
+            value = quantity(e.value, e.unit)
             words = z_words(e.score, trait.confidence)
             parts.append(f"{e.measurement} {value}, z {words}, {e.score.reference}{grade}")
     if trait.reason and (not parts or trait.reason.startswith("references")):

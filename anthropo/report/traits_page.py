@@ -20,7 +20,7 @@ from anthropo.reference.traits import (
     z_words,
 )
 from anthropo.report import rendering
-from anthropo.report.tables import number
+from anthropo.report.tables import quantity
 from anthropo.report.zscores import compared, given
 from anthropo.workflows.trait_calling import Findings, PersonTraits
 
@@ -52,7 +52,7 @@ def _person(person: PersonTraits) -> dict[str, Any]:
     face = f", face {record.index}" if isinstance(record, Record) and record.index else ""
     lists = []
     for status, (title, nothing) in _LISTS.items():
-        traits = [t for t in person.traits if t.status == status and not _faint(t)]
+        traits = [t for t in person.traits if t.status == status and worth_a_line(t)]
         if traits or nothing:
             lists.append((title, [row(t) for t in traits], nothing))
     of = {status: [t for t in person.traits if t.status == status] for status in (ABSENT, NOT_ASSESSED)}
@@ -66,7 +66,7 @@ def _person(person: PersonTraits) -> dict[str, Any]:
         "moved": person.moved,
         "growth": [(MEASURES[g.id].name, f"{g.value:g} {g.unit}", _growth_words(g)) for g in person.growth],
         "lists": lists,
-        "faint": [row(t) for t in person.traits if _faint(t)],
+        "faint": [row(t) for t in person.traits if not worth_a_line(t)],
         "absent": [row(t) for t in of[ABSENT]],
         "unknown": [row(t) for t in of[NOT_ASSESSED] if t not in eye],
         "eye": [row(t) for t in eye],
@@ -75,9 +75,9 @@ def _person(person: PersonTraits) -> dict[str, Any]:
     }
 
 
-def _faint(trait: Trait) -> bool:
-    """Whether a trait is borderline because its interval is wide; z itself is within the limit."""
-    return trait.status == BORDERLINE and not trait.leans
+def worth_a_line(trait: Trait) -> bool:
+    """Whether a trait is more than a healthy value with a wide interval."""
+    return trait.status != BORDERLINE or trait.leans
 
 
 def row(trait: Trait) -> dict[str, Any]:
@@ -103,8 +103,7 @@ def _worth(evidence: Evidence, trait: Trait) -> bool:
 
 def _words(evidence: Evidence, trait: Trait) -> str:
     """The value, the z and the reference of one measurement."""
-    value = f"{number(evidence.value, evidence.unit)} {evidence.unit}".removesuffix(" 1")
-    words = f"{_name(evidence.measurement)} {value}"
+    words = f"{_name(evidence.measurement)} {quantity(evidence.value, evidence.unit)}"
     if evidence.score is None or evidence.score.z != evidence.score.z:
         return f"{words}, no z-score"
     grade = f" (grade {evidence.score.grade})" if evidence.score.grade else ""

@@ -13,7 +13,7 @@ from anthropo.errors import parameter
 from anthropo.measurement.registry import Entry, registry
 from anthropo.reference.traits import z_words
 from anthropo.reference.zscore import LIMIT, ZScore, signed
-from anthropo.report.tables import number
+from anthropo.report.tables import quantity
 
 #: Columns of a cohort's table that are shown with sex and age. No reference is by ancestry.
 _ANCESTRY = ("ancestry", "ethnicity", "race")
@@ -116,7 +116,7 @@ def _finding(result: Result, of_name: list[Bar]) -> Finding:
         doubt = "not under every reference"
     return Finding(
         name=of_name[0].entry.name,
-        value=f"{number(value.value, value.unit)} {value.unit}".removesuffix(" 1"),
+        value=quantity(value.value, value.unit),
         scores=tuple((f"z {z_words(bar.z)}", bar.z.reference, bar.beyond) for bar in of_name),
         certain=any(bar.certain for bar in of_name),
         doubt=doubt,

@@ -96,7 +96,7 @@ def _refuse_foreign(name: str, cohort: str | os.PathLike[str]) -> None:
     from anthropo.networks.network import Network
 
     network = Network.load(name)
-    network.manifest.check(name)
+    network.manifest.require_permitted(name)
     if network.task == "attributes":
         return
     labels = sorted({case.label for case in read_cohort(cohort).cases})

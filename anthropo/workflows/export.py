@@ -67,7 +67,7 @@ def export_network(
 
     require_onnx()
     loaded = Network.load(network)
-    loaded.manifest.check(network)
+    loaded.manifest.require_permitted(network)
     photos = calibration(loaded, calibrate, reading or PhotoReading()) if calibrate else None
     return export(loaded, Path(output), int8=int8, photos=photos, source=file_sha256(network))
 

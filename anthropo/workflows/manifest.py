@@ -234,8 +234,9 @@ def verify(path: str | os.PathLike[str]) -> Verification:
         changed.append(f"the folder it ran in, {folder}, is gone")
     else:
         changed += _changed("input", made.inputs, _inputs(made.settings, folder))
-    now = {name: _versions(made.versions).get(name, "") for name in made.versions} | _processor()
     then = made.versions | made.processor
+    versions = _versions(made.versions)
+    now = {name: versions.get(name, "") for name in made.versions} | _processor()
     elsewhere = [
         f"{name}: {then.get(name) or 'not set'} then, {now.get(name) or 'not set'} now"
         for name in {**then, **now}

@@ -271,5 +271,5 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     from anthropo.learning.trained import Trained
 
     trained = Trained.load(Path(path))
-    trained.manifest.check(path)
+    trained.manifest.require_permitted(path)
     return Model(trained=trained, path=Path(path))

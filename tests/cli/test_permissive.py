@@ -12,7 +12,7 @@ from cohorts import noise
 from conftest import Invoke, refused
 
 import anthropo
-from anthropo.cli import _WITHOUT_WEIGHTS, COMMANDS
+from anthropo.cli import COMMANDS
 from anthropo.face.weights import KNOWN
 from anthropo.learning.bundle import read_bundle
 from anthropo.learning.manifest import EncoderWeights, Manifest, PhotoSettings, Weights
@@ -69,7 +69,9 @@ def made(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_command_that_uses_weights_or_references_has_the_option(invoke: Invoke) -> None:
     for command in COMMANDS:
         words = [command, "build"] if command == "reference" else [command]
-        assert ("--permissive  " in invoke(*words, "--help").stdout) == (command not in _WITHOUT_WEIGHTS)
+        assert ("--permissive  " in invoke(*words, "--help").stdout) == (
+            command not in ("inspect", "verify", "models")
+        )
 
 
 @pytest.mark.parametrize(
@@ -146,12 +148,12 @@ def test_a_model_says_what_is_not_permissive_and_is_refused() -> None:
         weights=(Weights(name="mine.pth"), Weights(name="free", permissive=True)),
     )
     assert list(of_skin.barred) == ["efficientnet-lite0", "mine.pth"]
-    of_skin.check("m.anthropo")
+    of_skin.require_permitted("m.anthropo")
     with (
         anthropo.permissive(),
         pytest.raises(LicenceError, match=r"m\.anthropo: .* mine\.pth \(licences not"),
     ):
-        of_skin.check("m.anthropo")
+        of_skin.require_permitted("m.anthropo")
 
 
 def test_the_table_of_licences_is_whole() -> None:

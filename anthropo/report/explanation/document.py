@@ -50,6 +50,7 @@ def document(case: Case, disclosure: Disclosure = EVERYTHING) -> Document:
     p, record, named = case.prediction, case.record, not disclosure.anonymous
     judged = not case.voided
     face: Document = record.to_json() if record else {}
+    model = described(case, disclosure)
     diagnostics = face.get("diagnostics", {"anthropo": __version__, "sha256": case.photo.sha256})
     return {
         "photo": p.photos[0] if named else None,
@@ -95,7 +96,7 @@ def document(case: Case, disclosure: Disclosure = EVERYTHING) -> Document:
         "pose": face.get("pose"),
         "notes": [note for note in (*face.get("notes", []), face.get("remark")) if note],
         "diagnostics": {key: v for key, v in diagnostics.items() if named or key != "sha256"},
-        "model": {key: as_written(getattr(described(case, disclosure), key)) for key in _MODEL},
+        "model": {key: as_written(getattr(model, key)) for key in _MODEL},
         "anthropo": __version__,
     }  # fmt: skip
 

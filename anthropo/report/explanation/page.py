@@ -27,8 +27,7 @@ from anthropo.report.explanation.document import (
 )
 from anthropo.report.explanation.pictures import chart, pictures
 from anthropo.report.rendering import as_json, embedded, jpeg, png
-from anthropo.report.traits import worth_a_line
-from anthropo.report.traits_page import row
+from anthropo.report.traits_page import row, worth_a_line
 from anthropo.workflows.explain import Case
 
 _LISTED = (PRESENT, BORDERLINE, LOOK)  # traits that a page lists

@@ -10,7 +10,7 @@ from anthropo.explanation.standing import training_z
 from anthropo.learning.trained import Trained
 from anthropo.measurement.compute import Measurement
 from anthropo.measurement.registry import registry
-from anthropo.report.tables import number
+from anthropo.report.tables import number, quantity
 from anthropo.workflows.explain import Case
 
 _SHOWN = 10  # measurements in a chart; the rest are one line
@@ -86,7 +86,7 @@ def measured_words(trained: Trained, value: Measurement) -> str:
     """A value, and how far it is from the people that the model standardises by."""
     if math.isnan(value.value):
         return f"not measured: {value.reason}"
-    text = f"{number(value.value, value.unit)} {value.unit}".removesuffix(" 1")
+    text = quantity(value.value, value.unit)
     z = training_z(trained, value.id, value.value)
     return text if z is None else f"{text}, {z:+.1f} SD of {standard_words(trained)}".replace("-", "−")
 
