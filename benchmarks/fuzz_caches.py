@@ -13,12 +13,14 @@ import io
 import json
 import os
 import tempfile
+from contextlib import AbstractContextManager
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
-from fuzzing import Case, Make, Rng, command, main
+from fuzzing import Case, Make, Rng, command, main, pick
 from PIL import Image
 from skimage import data
 
@@ -89,15 +91,26 @@ def _weights(which: str, rng: Rng) -> Case:
 
 
 def _damaged(rng: Rng) -> Case:
-    body = entries()[int(rng.integers(len(entries())))]
+    body = pick(entries(), rng)
     return Case("entry.bin", _changed(cache._MAGIC + cache._digest(_KEY, body) + body, rng))
+
+
+def _parts(body: bytes) -> tuple[list[Any], bytes]:
+    """The table of an entry's arrays, and the arrays."""
+    at = 4 + int.from_bytes(body[:4], "little")
+    return json.loads(body[4:at]), body[at:]
+
+
+def _joined(table: list[Any], arrays: bytes) -> Case:
+    header = json.dumps(table).encode()
+    return Case("crafted.bin", len(header).to_bytes(4, "little") + header + arrays)
 
 
 def _crafted(rng: Rng) -> Case:
     """A table of arrays that says something else than the truth, or other arrays; the sum is right."""
-    body = entries()[int(rng.integers(len(entries())))]
-    at = 4 + int.from_bytes(body[:4], "little")
-    table, arrays = json.loads(body[4:at]), bytearray(body[at:])
+    body = pick(entries(), rng)
+    table, sound = _parts(body)
+    arrays = bytearray(sound)
     for _ in range(int(rng.integers(1, 4))):
         row, way = int(rng.integers(len(table))), int(rng.integers(6))
         if way == 0:
@@ -111,29 +124,25 @@ def _crafted(rng: Rng) -> Case:
             start = int(rng.integers(max(1, len(arrays) - 8)))
             arrays[start : start + 8] = values[(cut := 8 * int(rng.integers(5))) : cut + 8]
         elif isinstance(table[row], list) and table[row]:
-            table[row][int(rng.integers(len(table[row])))] = _HOSTILE[int(rng.integers(len(_HOSTILE)))]
+            table[row][int(rng.integers(len(table[row])))] = pick(_HOSTILE, rng)
         else:
-            table[row] = _HOSTILE[int(rng.integers(len(_HOSTILE)))]
-    header = json.dumps(table).encode()
-    return Case("crafted.bin", len(header).to_bytes(4, "little") + header + bytes(arrays))
+            table[row] = pick(_HOSTILE, rng)
+    return _joined(table, bytes(arrays))
 
 
 def _shaped(rng: Rng) -> Case:
     """Arrays of other types and shapes under the names that are looked for."""
-    body = entries()[0]
-    at = 4 + int.from_bytes(body[:4], "little")
     table, arrays = [], b""
-    for name, code, shape in json.loads(body[4:at]):
+    for name, code, shape in _parts(entries()[0])[0]:
         if rng.random() < 0.3:
-            code = ("<f8", "<f4", "|u1", "<i8", "|b1", "<c16")[int(rng.integers(6))]
+            code = pick(("<f8", "<f4", "|u1", "<i8", "|b1", "<c16"), rng)
             shape = [int(n) for n in rng.integers(0, 4, int(rng.integers(4)))]
         elif rng.random() < 0.1:
             continue
         numbers = np.resize(rng.integers(0, 255, 64).astype(code), shape)
         table.append((name, code, shape))
         arrays += numbers.tobytes()
-    header = json.dumps(table).encode()
-    return Case("crafted.bin", len(header).to_bytes(4, "little") + header + arrays)
+    return _joined(table, arrays)
 
 
 def _death(rng: Rng) -> Case:
@@ -143,7 +152,7 @@ def _death(rng: Rng) -> Case:
         "decoders": undecodable._decoders(),
     }
     for _ in range(int(rng.integers(1, 3))):
-        entry[("how", "deadline", "decoders", "x")[int(rng.integers(4))]] = _HOSTILE[int(rng.integers(15))]
+        entry[pick(("how", "deadline", "decoders", "x"), rng)] = pick(_HOSTILE[:15], rng)
     text = json.dumps(entry).encode()
     return Case("death.json", _changed(text, rng) if rng.random() < 0.4 else text)
 
@@ -176,6 +185,10 @@ def use(path: Path) -> str:
     return _as_weights(path)
 
 
+def _caching_in(folder: Path) -> AbstractContextManager[Any]:
+    return mock.patch.dict(os.environ, ANTHROPO_CACHE=str(folder))
+
+
 def _as_features(path: Path) -> str:
     """Every photo's entry is this one, and its sum is right."""
     body = path.read_bytes()
@@ -188,11 +201,8 @@ def _as_features(path: Path) -> str:
             there.write_bytes(cache._MAGIC + cache._digest(key, body) + body)
         return there
 
-    cache.Store._path = crafted  # type: ignore[method-assign]
-    try:
+    with mock.patch.object(cache.Store, "_path", crafted):
         return _train(path.parent)
-    finally:
-        cache.Store._path = sound  # type: ignore[method-assign]
 
 
 def _as_death(path: Path) -> str:
@@ -200,27 +210,20 @@ def _as_death(path: Path) -> str:
     Image.new("RGB", (9, 9)).save(file, "TIFF")
     photo = path.with_name("a.tif")
     photo.write_bytes(file.getvalue())
-    before = os.environ["ANTHROPO_CACHE"]
-    os.environ["ANTHROPO_CACHE"] = str(path.parent)
-    try:
+    with _caching_in(path.parent):
         there = undecodable._path(undecodable.key_of(hashlib.sha256(file.getvalue()).hexdigest()))
         there.parent.mkdir()
         path.rename(there)
-        read_photo(photo)
-    except AnthropoError as error:
-        return str(error)
-    finally:
-        os.environ["ANTHROPO_CACHE"] = before
+        try:
+            read_photo(photo)
+        except AnthropoError as error:
+            return str(error)
     return ""
 
 
 def _as_weights(path: Path) -> str:
-    before = os.environ["ANTHROPO_CACHE"]
-    os.environ["ANTHROPO_CACHE"] = str(path.parent)
-    try:
+    with _caching_in(path.parent):
         found = weights._cached(path.name)
-    finally:
-        os.environ["ANTHROPO_CACHE"] = before
     if found is None:
         return "counts as absent"
     try:

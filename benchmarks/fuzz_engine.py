@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from fuzzing import pick
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "face"))
 from crafted import NOISE, Predictor, as_array, changed, mutant, packed, square, used
@@ -69,7 +70,7 @@ def arrays() -> Callable[[np.random.Generator], bool]:
     pairs = list(itertools.product(calls().values(), odd_arrays()))
 
     def give(rng: np.random.Generator) -> bool:
-        call, array = pairs[int(rng.integers(len(pairs)))]
+        call, array = pick(pairs, rng)
         try:
             call(array)
         except (ValueError, TypeError):

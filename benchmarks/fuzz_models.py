@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fuzzing import Case, Rng, command, main
+from fuzzing import Case, Rng, command, parser_of, pick, run
 from PIL import Image
 
 import anthropo
@@ -182,7 +182,7 @@ def _place(manifest: dict[str, Any], rng: Rng, *parts: str) -> tuple[Any, ...]:
         every = [
             place for place in _places(manifest) if place and (len(place) < 4 or place[0] != "validation")
         ]
-    return every[int(rng.integers(len(every)))]
+    return pick(every, rng)
 
 
 def _at(value: Any, place: tuple[Any, ...]) -> Any:
@@ -211,7 +211,7 @@ def values(members: Members, others: list[Members], rng: Rng) -> bytes:
 
     def edit(manifest: dict[str, Any]) -> None:
         place = _place(manifest, rng, *_PARTS)
-        _at(manifest, place[:-1])[place[-1]] = _VALUES[int(rng.integers(len(_VALUES)))]
+        _at(manifest, place[:-1])[place[-1]] = pick(_VALUES, rng)
 
     return packed(_edited(members, rng, edit))
 
@@ -225,17 +225,17 @@ def numbers(members: Members, others: list[Members], rng: Rng) -> bytes:
             for p in _places(manifest)
             if p and p[0] != "validation" and isinstance(_at(manifest, p), (int, float))
         ]
-        place = every[int(rng.integers(len(every)))]
+        place = pick(every, rng)
         old = _at(manifest, place)
         changed = (old + 1, old - 1, -old, old * 1000, old / 3, old * 1e30, int(old) * 7, 0)
-        _at(manifest, place[:-1])[place[-1]] = changed[int(rng.integers(len(changed)))]
+        _at(manifest, place[:-1])[place[-1]] = pick(changed, rng)
 
     return packed(_edited(members, rng, edit))
 
 
 def structure(members: Members, others: list[Members], rng: Rng) -> bytes:
     """Entries that are missing, twice, many, renamed, exchanged, or from another file."""
-    foreign = json.loads(others[int(rng.integers(len(others)))]["manifest.json"])
+    foreign = json.loads(pick(others, rng)["manifest.json"])
 
     def edit(manifest: dict[str, Any]) -> None:
         place = _place(manifest, rng, *_PARTS)
@@ -277,7 +277,7 @@ def text(members: Members, others: list[Members], rng: Rng) -> bytes:
         whole[:at],
         whole.decode("utf-8", "replace").encode("utf-16"),
     )
-    return packed({**members, "manifest.json": ways[int(rng.integers(len(ways)))]}, listed=False)
+    return packed({**members, "manifest.json": pick(ways, rng)}, listed=False)
 
 
 # ------------------------------------------------------------------------------------ the arrays
@@ -329,7 +329,7 @@ def _header(array: np.ndarray[Any, Any], rng: Rng) -> bytes:
     shape = [int(n) for n in array.shape]
     big = int(10 ** rng.uniform(1, 15))
     shapes = (shape, [*shape, 1], [big, *shape], [0, big], [big] * 9, [-n for n in shape])
-    chosen = shapes[int(rng.integers(len(shapes)))]
+    chosen = pick(shapes, rng)
     descr = str(rng.choice(_DTYPES)) if rng.random() < 0.5 else array.dtype.str
     order = rng.random() < 0.1
     return f"{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {tuple(chosen)}, }}".encode()
@@ -344,7 +344,7 @@ def entries(members: Members, others: list[Members], rng: Rng) -> bytes:
     some = rng.integers(0, len(flat), 1 + int(rng.integers(4)))
     with np.errstate(all="ignore"):
         if rng.random() < 0.3:
-            flat[:] = np.array(_EDGES[int(rng.integers(7))]).astype(array.dtype)
+            flat[:] = np.array(pick(_EDGES[:7], rng)).astype(array.dtype)
         elif rng.random() < 0.6:
             flat[some] = np.array(_EDGES)[rng.integers(0, len(_EDGES), len(some))].astype(array.dtype)
         else:
@@ -377,7 +377,7 @@ def container(members: Members, others: list[Members], rng: Rng) -> bytes:
         return packed(members, method=zipfile.ZIP_DEFLATED)
     if way == 4:
         return packed({**members, "arrays/more.npy": bytes(1000)}, listed=bool(rng.random() < 0.5))
-    other = others[int(rng.integers(len(others)))]
+    other = pick(others, rng)
     return packed({**other, "manifest.json": members["manifest.json"]})
 
 
@@ -391,7 +391,7 @@ def _kinds(good: Callable[[], list[Members]], name: str) -> dict[str, Callable[[
     def of(kind: Callable[[Members, list[Members], Rng], bytes]) -> Callable[[Rng], Case]:
         def make(rng: Rng) -> Case:
             every = good()
-            return Case(name, kind(every[int(rng.integers(len(every)))], every, rng))
+            return Case(name, kind(pick(every, rng), every, rng))
 
         return make
 
@@ -470,7 +470,7 @@ TARGETS = {
 }
 
 if __name__ == "__main__":
-    target = os.environ.get("FUZZ_TARGET") or sys.argv.pop(1)
-    os.environ["FUZZ_TARGET"] = target  # for the process that uses the files
-    cases, use = TARGETS[target]
-    main(__file__, __doc__ or "", cases, use)
+    parser = parser_of(__doc__ or "")
+    parser.add_argument("target", choices=TARGETS)
+    options = parser.parse_args()
+    run(options, *TARGETS[options.target], __file__, options.target)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fuzzing import Case, Make, Rng, command, main
+from fuzzing import Case, Make, Rng, command, main, pick
 from PIL import Image, ImageCms, PngImagePlugin
 from skimage import data
 
@@ -254,7 +254,7 @@ def _cut(whole: bytes, rng: Rng) -> bytes:
     """The beginning, or a part that is missing, twice there, or at another place."""
     a, b = sorted(map(int, rng.integers(0, len(whole), 2)))
     ways = (whole[:b], whole[:a] + whole[b:], whole[:b] + whole[a:], whole[:a] + bytes(b - a) + whole[b:])
-    return ways[int(rng.integers(len(ways)))]
+    return pick(ways, rng)
 
 
 def _spliced(whole: bytes, other: bytes, rng: Rng) -> bytes:
@@ -322,11 +322,11 @@ def _resized(whole: bytes, rng: Rng) -> bytes:
     """One to three numbers of the structure are extreme, or a little wrong."""
     fields, damaged = _fields(whole), bytearray(whole)
     for _ in range(int(rng.integers(1, 4)) if fields else 0):
-        at, form = fields[int(rng.integers(len(fields)))]
+        at, form = pick(fields, rng)
         bits = 8 * struct.calcsize(form)
         (is_now,) = struct.unpack_from(form, damaged, at)
         choices = (*_EXTREMES, is_now + 1, is_now - 1, is_now * 2, is_now // 2, int(rng.integers(1 << 32)))
-        struct.pack_into(form, damaged, at, choices[int(rng.integers(len(choices)))] % (1 << bits))
+        struct.pack_into(form, damaged, at, pick(choices, rng) % (1 << bits))
     return bytes(damaged)
 
 
@@ -366,14 +366,14 @@ def picture(kind: str, rng: Rng) -> Case:
     crop = int(rng.integers(len(crops())))
     whole = sound(kind, int(rng.integers(len(ways))), crop)
     others = [kind] if rng.random() < 0.5 else list(PICTURES)
-    other = others[int(rng.integers(len(others)))]
+    other = pick(others, rng)
     return Case(name, _damaged(whole, sound(other, int(rng.integers(len(PICTURES[other][1]))), crop), rng))
 
 
 def video(rng: Rng) -> Case:
     """A damaged video."""
-    name, form, codec = VIDEOS[int(rng.integers(len(VIDEOS)))]
-    _, form_b, codec_b = VIDEOS[int(rng.integers(len(VIDEOS)))]
+    name, form, codec = pick(VIDEOS, rng)
+    _, form_b, codec_b = pick(VIDEOS, rng)
     return Case(name, _damaged(sound_video(form, codec), sound_video(form_b, codec_b), rng))
 
 
@@ -396,7 +396,7 @@ def _wide_png(rng: Rng) -> Case:
 def _swollen_png(rng: Rng) -> Case:
     """A chunk that unpacks to a hundred times its size."""
     packed = zlib.compress(bytes(int(rng.integers(1 << 20, 64 << 20))))
-    name = (b"iCCP", b"zTXt", b"iTXt")[int(rng.integers(3))]
+    name = pick((b"iCCP", b"zTXt", b"iTXt"), rng)
     before = {b"iCCP": b"icc\0\0", b"zTXt": b"Raw profile type exif\0\0", b"iTXt": b"a\0\1\0\0\0"}[name]
     return Case("a.png", _png_of(4, 4, 8, 2, 0, bytes(4 * 13), _chunk(name, before + packed)))
 
@@ -434,7 +434,7 @@ def _wide_webp(rng: Rng) -> Case:
 
 
 def _wide_boxes(rng: Rng) -> Case:
-    kind = ("HEIC", "AVIF")[int(rng.integers(2))]
+    kind = pick(("HEIC", "AVIF"), rng)
     whole = bytearray(sound(kind, 0, 1))
     at = whole.index(b"ispe")
     struct.pack_into(">II", whole, at + 8, int(rng.integers(1, 1 << 20)), int(rng.integers(1, 1 << 20)))
@@ -459,7 +459,7 @@ BOMBS = (
 
 def bomb(rng: Rng) -> Case:
     """A small file that claims or unpacks to much."""
-    return BOMBS[int(rng.integers(len(BOMBS)))](rng)
+    return pick(BOMBS, rng)(rng)
 
 
 KINDS: dict[str, Make] = {kind: partial(picture, kind) for kind in PICTURES} | {

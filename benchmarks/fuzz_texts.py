@@ -19,7 +19,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from fuzzing import Case, Make, Rng, command, main
+from fuzzing import Case, Make, Rng, command, main, pick
 from PIL import Image
 from skimage import data
 
@@ -100,14 +100,10 @@ def _as_yaml() -> bytes:
 # ------------------------------------------------------------------------------------------- damage
 
 
-def _of(choices: Any, rng: Rng) -> Any:
-    return choices[int(rng.integers(len(choices)))]
-
-
 def _worse(text: bytes, rng: Rng, separators: bytes = b",;\t=: \"'") -> bytes:
     """One to three changes of a text's cells, lines, bytes or encoding."""
     for _ in range(max(1, int(rng.integers(-2, 4)))):
-        text = _of((_cell, _cell, _cell, _line, _bytes, _encoding), rng)(text, rng, separators)
+        text = pick((_cell, _cell, _cell, _line, _bytes, _encoding), rng)(text, rng, separators)
     return text
 
 
@@ -117,9 +113,9 @@ def _cell(text: bytes, rng: Rng, separators: bytes) -> bytes:
     at = int(rng.integers(len(lines)))
     line = lines[at]
     places = [i for i, byte in enumerate(line) if byte in separators]
-    start = _of([0, *(p + 1 for p in places)], rng)
+    start = pick([0, *(p + 1 for p in places)], rng)
     end = next((p for p in places if p >= start), len(line))
-    lines[at] = line[:start] + _of(HOSTILE, rng) + line[end if rng.random() < 0.8 else start :]
+    lines[at] = line[:start] + pick(HOSTILE, rng) + line[end if rng.random() < 0.8 else start :]
     return b"\n".join(lines)
 
 
@@ -151,7 +147,7 @@ def _bytes(text: bytes, rng: Rng, separators: bytes) -> bytes:
 def _encoding(text: bytes, rng: Rng, separators: bytes) -> bytes:
     read = text.decode("utf-8", "replace")
     return bytes(
-        _of(
+        pick(
             (
                 b"\xef\xbb\xbf" + text,
                 read.encode("utf-16"),
@@ -160,7 +156,7 @@ def _encoding(text: bytes, rng: Rng, separators: bytes) -> bytes:
                 read.encode("cp1252", "replace"),
                 text.replace(b"\n", b"\r"),
                 text.replace(b"\n", b"\r\n"),
-                text.replace(b",", _of((b";", b"\t", b"|", b",,"), rng)),
+                text.replace(b",", pick((b";", b"\t", b"|", b",,"), rng)),
                 b"sep=;\n" + text,
                 text + b"\0" * 100,
             ),
@@ -177,16 +173,16 @@ def _other_types(document: Any, rng: Rng) -> Any:
             keys: list[Any] = list(node) if isinstance(node, dict) else list(range(len(node)))
             if not keys:
                 break
-            key = _of(keys, rng)
+            key = pick(keys, rng)
             if isinstance(node[key], (dict, list)) and node[key] and rng.random() < 0.8:
                 node = node[key]
                 continue
             if isinstance(node, dict) and rng.random() < 0.3:
                 value = node.pop(key)
                 if rng.random() < 0.5:
-                    node[_of(("\ud800", "\0", "=1", "a" * 1000, "constructor", ""), rng)] = value
+                    node[pick(("\ud800", "\0", "=1", "a" * 1000, "constructor", ""), rng)] = value
             else:
-                node[key] = _of(VALUES, rng)
+                node[key] = pick(VALUES, rng)
             break
     return document
 
@@ -214,8 +210,8 @@ def _parquet(rng: Rng) -> Case:
         )
     frame = pd.read_parquet(io.BytesIO(whole)).astype(object)
     for _ in range(int(rng.integers(1, 4))):
-        value = _of([v for v in VALUES if isinstance(v, (str, bool, float)) and v != "\ud800"], rng)
-        frame[_of(list(frame.columns), rng)] = [value] * len(frame)
+        value = pick([v for v in VALUES if isinstance(v, (str, bool, float)) and v != "\ud800"], rng)
+        frame[pick(list(frame.columns), rng)] = [value] * len(frame)
     buffer = io.BytesIO()
     frame.to_parquet(buffer)
     return Case("t.parquet", buffer.getvalue())
@@ -229,7 +225,7 @@ def _workbook(rng: Rng) -> Case:
     for line in _cohort(rng).decode().splitlines():
         book.active.append(line.split(","))
     for _ in range(int(rng.integers(3))):
-        value = _of(HOSTILE, rng).decode("utf-8", "replace")[:30_000]
+        value = pick(HOSTILE, rng).decode("utf-8", "replace")[:30_000]
         legal = openpyxl.cell.cell.ILLEGAL_CHARACTERS_RE.sub("", value)
         book.active.cell(int(rng.integers(1, 8)), int(rng.integers(1, 8))).value = legal
     file = io.BytesIO()
@@ -242,7 +238,7 @@ def _workbook(rng: Rng) -> Case:
     out = io.BytesIO()
     with zipfile.ZipFile(file) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
         names = old.namelist()
-        chosen = _of(names, rng)
+        chosen = pick(names, rng)
         for name in names:
             content = old.read(name)
             if name == chosen:
@@ -276,9 +272,9 @@ def _part(content: bytes, rng: Rng) -> bytes:
 
 def _options(rng: Rng) -> Case:
     """Values of options; a file of arguments, one a line."""
-    given = [_of(_OPTIONS, rng)]
-    value = _of(HOSTILE, rng).replace(b"\n", b" ").replace(b"\0", b"")[:100_000]
-    return Case("options.txt", given[0].encode() + b"\n" + value)
+    option = pick(_OPTIONS, rng)
+    value = pick(HOSTILE, rng).replace(b"\n", b" ").replace(b"\0", b"")[:100_000]
+    return Case("options.txt", option.encode() + b"\n" + value)
 
 
 _OPTIONS = (
@@ -313,15 +309,29 @@ KINDS: dict[str, Make] = {
 # --------------------------------------------------------------------------------------------- use
 
 
+@lru_cache(maxsize=1)
+def _photos() -> tuple[bytes, ...]:
+    """A face, cropped a little differently each time, as bitmaps."""
+    files = [io.BytesIO() for _ in range(_PHOTOS)]
+    for i, file in enumerate(files):
+        Image.fromarray(data.astronaut()[30 + i : 230, 130:330]).save(file, "BMP")
+    return tuple(file.getvalue() for file in files)
+
+
+def _write_photos(folder: Path, count: int = _PHOTOS) -> None:
+    for i, photo in enumerate(_photos()[:count]):
+        (folder / f"{i}.bmp").write_bytes(photo)
+
+
 def use(path: Path) -> str:
     """Give a text to the command that reads it."""
     photo, folder = anthropo.example_photo(), path.parent
-    for i in range(_PHOTOS):
-        Image.fromarray(data.astronaut()[30 + i : 230, 130:330]).save(folder / f"{i}.bmp")
     match path.name:
         case "cohort.csv" | "cohort.tsv" | "c.xlsx":
+            _write_photos(folder)
             said = command("measure", path, "-o", folder / "out.csv")
         case "labelled.csv":
+            _write_photos(folder)
             said = command(
                 "train",
                 path,
@@ -340,10 +350,12 @@ def use(path: Path) -> str:
             shown = ("--recipe", "attributes", "--parameters", path, "--show-parameters")
             said = command("finetune", folder, *shown)
         case "t.csv" | "t.json" | "t.parquet":
+            _write_photos(folder, 1)
             said = command("measure", folder / "0.bmp", "-o", path)
         case "landmarks.json":
             said = command("measure", photo, "--landmarks", path)
         case _:
+            _write_photos(folder, 1)
             option, _, value = path.read_text("utf-8", "surrogateescape").partition("\n")
             if option in ("-o", "--overlay"):
                 value = str(folder / value.replace("/", "_"))

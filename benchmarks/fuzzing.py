@@ -23,10 +23,10 @@ import tempfile
 import time
 import traceback
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -39,6 +39,7 @@ _NEW_PROCESS = 500  # cases that one process uses
 _TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
 Rng = np.random.Generator
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,11 @@ class Tally:
 def rng_of(seed: int, number: int) -> Rng:
     """The chance of a case."""
     return np.random.default_rng([seed, number])
+
+
+def pick(choices: Sequence[T], rng: Rng) -> T:
+    """One of them."""
+    return choices[int(rng.integers(len(choices)))]
 
 
 def flaw(sentence: str) -> str:
@@ -124,7 +130,7 @@ def serve(use: Use) -> None:
             before = _peak(reset=True)
             began = time.process_time() + _children_time()
             try:
-                sentence, finding = use(Path(line.rstrip("\n"))), ""
+                sentence = use(Path(line.rstrip("\n")))
                 finding = flaw(sentence)
             except Exception:
                 lines = traceback.format_exc().splitlines()[-6:]
@@ -185,8 +191,8 @@ def _computed(pid: str) -> float:
 class User:
     """The process in which files are used, started anew when it ends."""
 
-    def __init__(self, script: str) -> None:
-        self._script = script
+    def __init__(self, script: str, *words: str) -> None:
+        self._words = (script, *words)
         self._process: subprocess.Popen[str] | None = None
         self._used = 0
 
@@ -202,12 +208,7 @@ class User:
         while not select.select([process.stdout], [], [], 0.5)[0]:
             if self._seconds() - before > SECONDS or time.monotonic() - began > CLOCK:
                 self.end()
-                return {
-                    "finding": f"more than {SECONDS:g} s",
-                    "sentence": "",
-                    "memory": 0,
-                    "seconds": SECONDS,
-                }
+                return _ended(f"more than {SECONDS:g} s", SECONDS)
         line = process.stdout.readline()
         if line:
             return dict(json.loads(line))
@@ -220,7 +221,7 @@ class User:
         if self._process is not None and self._used % _NEW_PROCESS == 0:
             self.end()
         if self._process is None:
-            command = [sys.executable, self._script, "--serve"]
+            command = [sys.executable, *self._words, "--serve"]
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
             )
@@ -289,6 +290,11 @@ def table(tallies: Mapping[str, Tally]) -> str:
 
 def main(script: str, about: str, kinds: Mapping[str, Make], use: Use) -> None:
     """The command of a script."""
+    run(parser_of(about).parse_args(), kinds, use, script)
+
+
+def parser_of(about: str) -> argparse.ArgumentParser:
+    """The options that every script has."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--count", type=int, default=1000, help="cases")
     parser.add_argument("--seed", type=int, default=0)
@@ -296,7 +302,11 @@ def main(script: str, about: str, kinds: Mapping[str, Make], use: Use) -> None:
     parser.add_argument("--only", type=int, help="the number of a single case")
     parser.add_argument("--from", type=int, default=0, dest="first", help="number of the first case")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    return parser
+
+
+def run(options: argparse.Namespace, kinds: Mapping[str, Make], use: Use, script: str, *words: str) -> None:
+    """What the options ask for; `words` are those that the script needs besides."""
     if options.serve:
         serve(use)
         return
@@ -306,7 +316,7 @@ def main(script: str, about: str, kinds: Mapping[str, Make], use: Use) -> None:
     tallies = {kind: Tally() for kind in kinds}
     with tempfile.TemporaryDirectory() as cache:
         os.environ["ANTHROPO_CACHE"] = cache
-        user = User(script)
+        user = User(script, *words)
         try:
             campaign(kinds, user.use, numbers, options.seed, tallies, options.keep)
         except KeyboardInterrupt:

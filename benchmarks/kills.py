@@ -28,6 +28,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from anthropo.cli import THREADS
 from anthropo.files import write_atomically
 from anthropo.synthetic import make_cohort
 
@@ -63,7 +64,6 @@ _IMPORTED = (
     *("anthropo.cli.traits", "anthropo.learning.training", "anthropo.networks.finetuning", "xgboost"),
     *("anthropo.report.measure", "anthropo.report.evaluation", "matplotlib.pyplot", "skimage.transform"),
 )
-THREADS = ("OPENBLAS_NUMTHREADS", "OMP_NUMTHREADS", "MKL_NUMTHREADS")
 _FORKS = multiprocessing.get_context("forkserver")
 
 
@@ -170,7 +170,7 @@ def tried(
         result.with_files += bool(place.files())
         fault = faults_of(place, words, wanted)
         if fault:
-            result.faults.append(f"{' '.join(words[:1])} killed after {after:.2f} s: {fault}")
+            result.faults.append(f"{words[0]} killed after {after:.2f} s: {fault}")
 
 
 def faults_of(place: Place, words: Sequence[str], wanted: dict[str, str]) -> str:
@@ -191,7 +191,9 @@ _stopped = threading.Event()  # by Ctrl-C or SIGTERM: the table is of what was t
 def killed(commands: Sequence[str], kills: int, seed: int, people: int = 6) -> dict[str, Result]:
     """Kill each command `kills` times, on a cohort of so many people of two labels."""
     results: dict[str, Result] = {}
-    os.environ.update(dict.fromkeys(THREADS, "1"))  # as the command itself has it
+    # as the command itself has it, whose libraries are loaded before it runs: by the server of forks, which
+    # starts with the first process and keeps this environment
+    os.environ.update(dict.fromkeys(THREADS, "1"))
     _FORKS.set_forkserver_preload(list(_IMPORTED))
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -73,6 +73,8 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
+#: What sets the threads of the linear algebra libraries; each is read when its library is loaded.
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
 
 
@@ -131,7 +133,7 @@ def main() -> None:
     gc.disable()
     # `-j` decides how many cores are used; the linear algebra library's own threads would only
     # fight over them, and cost start-up time
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    for name in THREADS:
         os.environ.setdefault(name, "1")
     # threads of a network wait awake only briefly: where cores are busy, they would keep others from working
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")

@@ -7,13 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import fuzz_caches
 import fuzz_pictures
 import fuzz_texts
 import fuzzing
+import pytest
 
 _CHEAP = (
     "earlier results, CSV",

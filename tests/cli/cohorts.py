@@ -6,10 +6,8 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
-from PIL import Image
 
 from anthropo.synthetic import make_cohort
 
@@ -110,17 +108,3 @@ def run(*arguments: object) -> str:
     result = CliRunner().invoke(cli, [str(a) for a in arguments], prog_name="anthropo")
     assert result.exit_code == 0, result.output
     return result.output
-
-
-def noise(folder: Path, count: int) -> Path:
-    """The table of pictures of noise, red or green by their label."""
-    random = np.random.default_rng(0)
-    lines = ["photo,label,patient"]
-    for i in range(count):
-        pixels = random.integers(0, 120, (40, 40, 3))
-        pixels[:, :, i % 2] += 100
-        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
-        lines.append(f"{i}.png,{'ab'[i % 2]},person-{i}")
-    table = folder / "cohort.csv"
-    table.write_text("\n".join(lines) + "\n")
-    return table

@@ -6,11 +6,10 @@ import csv
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from cohorts import FAST, rows_of, run, synthetic, two_labels, write
 from conftest import Invoke, described, refused
-from PIL import Image
+from noise import write_cohort
 
 from anthropo.learning.trained import Trained
 
@@ -24,15 +23,8 @@ NOISE = ("--recipe", "skin-five", "--no-face", *SMALL)
 
 @pytest.fixture(scope="module")
 def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Reddish and bluish pictures, 10 patients each."""
-    folder, random = tmp_path_factory.mktemp("noise"), np.random.default_rng(0)
-    rows = []
-    for i in range(2 * EACH):
-        pixels = random.integers(0, 160, (40, 40, 3))
-        pixels[:, :, 2 * (i % 2)] += 80
-        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
-        rows.append({"photo": f"{i}.png", "label": ("red", "blue")[i % 2], "patient": f"p{i}"})
-    return write(folder / "noise.csv", rows)
+    """Pictures of two labels, 10 patients each."""
+    return write_cohort(tmp_path_factory.mktemp("noise"), ["ill", "well"] * EACH)
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +106,8 @@ def test_bench(net: Path, noise: Path, tmp_path: Path, invoke: Invoke) -> None:
 def test_bench_in_one_sentence(net: Path, noise: Path, tmp_path: Path, invoke: Invoke) -> None:
     other = write(tmp_path / "c.csv", [{**row, "label": "x" + row["label"]} for row in rows_of(noise)])
     message = refused(invoke, "bench", net, other)
-    assert "net.anthropo: was trained on blue, red, but the labels of" in message
-    assert "are xblue, xred. Give each network a cohort with its labels." in message
+    assert "net.anthropo: was trained on ill, well, but the labels of" in message
+    assert "are xill, xwell. Give each network a cohort with its labels." in message
     assert "not a network" in refused(invoke, "bench", _hybrid(noise), noise)
     assert "Use .csv or .json." in refused(invoke, "bench", net, noise, "-o", "b.xlsx")
 
@@ -153,7 +145,7 @@ def test_compare_networks_goes_on_after_an_interruption(
     rare = ("top_3", "quadratic_kappa", "off_by_one")
     described("compare-networks", rows[0], [f"{name}{end}" for name in rare for end in ("", "_lo", "_hi")])
     assert [(row["network"], row["label"]) for row in rows] == [
-        (name, label) for name in ("deepgestalt", "efficientnet-lite0") for label in ("blue", "red")
+        (name, label) for name in ("deepgestalt", "efficientnet-lite0") for label in ("ill", "well")
     ]
     for row in rows:
         assert row["recall_lo"] <= row["recall"] <= row["recall_hi"]
@@ -165,7 +157,7 @@ def test_compare_networks_goes_on_after_an_interruption(
     assert not list((tmp_path / "c.json.networks").glob("*.checkpoint"))
     lines = result.stdout.splitlines()
     assert [line.split("  ")[0] for line in lines[1:5]] == [
-        "recall, blue", "recall, red", "precision, blue", "precision, red"
+        "recall, ill", "recall, well", "precision, ill", "precision, well"
     ]  # fmt: skip
 
 
@@ -174,7 +166,7 @@ def test_compare_networks_as_a_page(noise: Path, tmp_path: Path, invoke: Invoke)
     result = invoke("compare-networks", noise, *NOISE, "--networks", "deepgestalt", "-o", out)
     assert result.exit_code == 0
     text = out.read_text(encoding="utf-8")
-    for part in ("Networks compared: recipe skin-five", "recall, blue", "precision, red", "ms per photo"):
+    for part in ("Networks compared: recipe skin-five", "recall, ill", "precision, well", "ms per photo"):
         assert part in text
     assert str(tmp_path) not in text
     message = refused(invoke, "compare-networks", noise, "--networks", "alexnet", "-o", out)

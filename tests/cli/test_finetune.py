@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from cohorts import noise
 from conftest import Invoke, refused
+from noise import write_cohort
 from PIL import Image
 
 from anthropo.errors import WeightsError
@@ -33,7 +33,7 @@ def options(*settings: str) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return noise(tmp_path_factory.mktemp("noise"), 40)
+    return write_cohort(tmp_path_factory.mktemp("noise"), ["a", "b"] * 20)
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +215,7 @@ def test_weights_of_another_network(
 
 def test_a_label_with_one_case(table: Path, tmp_path: Path, invoke: Invoke) -> None:
     own = table.with_name("one.csv")
-    own.write_text(table.read_text().replace("0.png,a,person-0\n", "0.png,rare,person-0\n", 1))
+    own.write_text(table.read_text().replace("0.png,a,p0\n", "0.png,rare,p0\n", 1))
     words = (own, "--recipe", "deepgestalt", "-o", tmp_path / "net.anthropo", *SMALL)
     refused(invoke, "finetune", *words, says="Too few patients with rare (1): each label needs 3")
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from cohorts import noise
+from cohorts import run
 from conftest import Invoke, refused
+from noise import write_cohort
 
 import anthropo
 from anthropo.cli import COMMANDS
@@ -28,16 +29,12 @@ Run = Callable[..., Result]
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return noise(tmp_path_factory.mktemp("noise"), 24)
+    return write_cohort(tmp_path_factory.mktemp("noise"), ["a", "b"] * 12)
 
 
 @pytest.fixture(scope="module")
 def made(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a network, a model and what they gave, all of permissive runs."""
-    from click.testing import CliRunner
-
-    from anthropo.cli import cli
-
     folder = tmp_path_factory.mktemp("permissive")
     net, model, photo = folder / "net.anthropo", folder / "m.anthropo", cohort.parent / "0.png"
     small = [word for s in ("size=32", "batch=8", "epochs=1", "mirror=false") for word in ("--set", s)]
@@ -60,8 +57,7 @@ def made(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["classify", "--model", model, photo, "-o", folder / "answer.json"],
         ["explain", "--model", model, photo, "-o", folder / "why.html"],
     ):
-        result = CliRunner().invoke(cli, [*map(str, words), "--permissive"], prog_name="anthropo")
-        assert result.exit_code == 0, result.output
+        run(*words, "--permissive")
     assert not is_permissive_run()
     return folder
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-from conftest import Pixels
+from conftest import Pixels, sentence_of
 from PIL import Image
 
 from anthropo.decoding import limits as limits_module
@@ -30,10 +30,7 @@ TIFF_RAW = "of a TIFF kind, such as NEF or ARW"
 
 
 def reason(path: Path, **options: Any) -> str:
-    with pytest.raises(PhotoError) as caught:
-        read_photo(path, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return sentence_of(PhotoError, read_photo, path, **options)
 
 
 # ------------------------------------------------------------------------------------ camera raw

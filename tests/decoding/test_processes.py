@@ -17,7 +17,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from conftest import Copies, Invoke, Pixels
+from conftest import Copies, Invoke, Pixels, sentence_of
 from PIL import Image
 
 from anthropo.decoding import decoder, pool, undecodable
@@ -43,8 +43,8 @@ picture.open_picture = faulty
 """
 
 
-def program_with(statement: str) -> str:
-    code = FAULTY.format(statement.replace("\n", "\n    "))
+def program_with(statement: str, faulty: str = FAULTY) -> str:
+    code = faulty.format(statement.replace("\n", "\n    "))
     return f"exec({code!r}); {PROGRAM}"
 
 
@@ -62,16 +62,20 @@ def new_run() -> None:
     undecodable._here.clear()
 
 
-@pytest.fixture
-def fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
-    """fault(statement): the statement runs before a picture is opened; processes under way are ended."""
-    sound = pool.PROGRAM
+def fault_in(faulty: str, monkeypatch: pytest.MonkeyPatch) -> Fault:
+    """Puts a statement into the decoder's process, or none; processes under way are ended."""
 
     def put(statement: str) -> None:
         pool.end_idle()
-        monkeypatch.setattr(pool, "PROGRAM", program_with(statement) if statement else sound)
+        monkeypatch.setattr(pool, "PROGRAM", program_with(statement, faulty) if statement else PROGRAM)
 
     return put
+
+
+@pytest.fixture
+def fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
+    """fault(statement): the statement runs before a picture is opened."""
+    return fault_in(FAULTY, monkeypatch)
 
 
 @pytest.fixture
@@ -82,10 +86,7 @@ def tif(tmp_path: Path, astronaut: Pixels) -> Path:
 
 
 def reason(path: Path, **options: Any) -> str:
-    with pytest.raises(PhotoError) as caught:
-        read_photo(path, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return sentence_of(PhotoError, read_photo, path, **options)
 
 
 CRASH = "os.kill(os.getpid(), signal.SIGSEGV)"
@@ -289,14 +290,7 @@ def clip(tmp_path: Path, astronaut: Pixels) -> Path:
 
 @pytest.fixture
 def video_fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
-    sound = pool.PROGRAM
-
-    def put(statement: str) -> None:
-        pool.end_idle()
-        code = FAULTY_VIDEO.format(statement.replace("\n", "\n    "))
-        monkeypatch.setattr(pool, "PROGRAM", f"exec({code!r}); {sound}" if statement else sound)
-
-    return put
+    return fault_in(FAULTY_VIDEO, monkeypatch)
 
 
 def frames_of(path: Path, count: int = 6, **options: Any) -> list[int]:
@@ -304,9 +298,7 @@ def frames_of(path: Path, count: int = 6, **options: Any) -> list[int]:
 
 
 def video_reason(path: Path, **options: Any) -> str:
-    with pytest.raises(PhotoError) as caught:
-        frames_of(path, **options)
-    return str(caught.value)
+    return sentence_of(PhotoError, frames_of, path, **options)
 
 
 def test_a_crash_is_the_reason_of_its_video(clip: Path, video_fault: Fault, invoke: Invoke) -> None:

@@ -17,6 +17,7 @@ from anthropo.face import _engine
 Bytes = NDArray[np.uint8]
 
 NOISE = np.random.default_rng(11).integers(0, 256, (90, 110), dtype=np.uint8)
+BOX = np.array([[10.0, 12, 80, 79]])  # of a face in it, if it were one
 
 
 def integer(value: int, *, signed: bool = False) -> bytes:
@@ -193,10 +194,9 @@ def used(block: Bytes) -> bool:
     except ValueError as error:
         assert "packed shape predictor" in str(error)  # noqa: PT017
         return False
-    box = np.array([[10.0, 12, 80, 79]])
-    assert np.isfinite(predictor.predict(NOISE, box)).all()
+    assert np.isfinite(predictor.predict(NOISE, BOX)).all()
     points, jitter = predictor.points, np.array([[0.0, 0, 1], [0.03, -0.02, 1.04]])
-    found, chip = predictor.align(NOISE, box[0], jitter, np.arange(points), 64, 64, 0.4, 160)
+    found, chip = predictor.align(NOISE, BOX[0], jitter, np.arange(points), 64, 64, 0.4, 160)
     assert found.shape == (4, points, 2)
     assert np.isfinite(found).all()
     assert chip.shape == (115, 115)

@@ -13,6 +13,7 @@ import dlib
 import numpy as np
 import pytest
 from crafted import (
+    BOX,
     NOISE,
     Bytes,
     Predictor,
@@ -33,7 +34,6 @@ from numpy.typing import NDArray
 
 from anthropo.face import _engine
 
-BOX = np.array([[10.0, 12, 80, 79]])
 REFUSED = "damaged|does not write|not finite"
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 from conftest import Copies
-from noise import SIDE, look, small, with_labels, write_cohort
+from looks import look, small, with_labels
+from noise import SIDE, write_cohort
 
 from anthropo.errors import InputError, PhotoError
 from anthropo.learning.cohort import read_cohort

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from noise import look, small, write_cohort
+from looks import look, small
+from noise import write_cohort
 
 from anthropo.errors import InputError, ModelError, PhotoError
 from anthropo.learning.card import card, describe
