@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+import sys
 import zlib
 from collections.abc import Callable
 from functools import cache, lru_cache, partial
@@ -21,6 +22,9 @@ import numpy as np
 from fuzzing import Case, Make, Rng, command, main, pick
 from PIL import Image, ImageCms, PngImagePlugin
 from skimage import data
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from pngs import png_chunk, png_file
 
 from anthropo.errors import AnthropoError
 from anthropo.photo import read_photo
@@ -67,18 +71,6 @@ def _png16(image: Image.Image) -> bytes:
     return _saved(Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257), "PNG")
 
 
-def _chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-
-def _png_of(
-    width: int, height: int, depth: int, colour: int, interlace: int, body: bytes, *more: bytes
-) -> bytes:
-    head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlace)
-    chunks = (_chunk(b"IHDR", head), *more, _chunk(b"IDAT", zlib.compress(body, 9)), _chunk(b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
-
-
 def _interlaced(image: Image.Image) -> bytes:
     """Adam7, which Pillow does not write."""
     pixels = np.asarray(image)
@@ -94,7 +86,7 @@ def _interlaced(image: Image.Image) -> bytes:
     rows = b"".join(
         b"\0" + row.tobytes() for top, left, down, right in passes for row in pixels[top::down, left::right]
     )
-    return _png_of(*image.size, 8, 2, 1, rows)
+    return png_file((*image.size, 8, 2, 0, 0, 1), rows)
 
 
 def _apng(image: Image.Image) -> bytes:
@@ -390,7 +382,7 @@ def _wide_png(rng: Rng) -> Case:
         colour = 0
     row = 1 + side * depth * {0: 1, 2: 3, 6: 4}[colour] // 8
     rows = min(side, max(1, (60 << 20) // row))
-    return Case("a.png", _png_of(side, side, depth, colour, int(rng.integers(2)), bytes(row * rows)))
+    return Case("a.png", png_file((side, side, depth, colour, 0, 0, int(rng.integers(2))), bytes(row * rows)))
 
 
 def _swollen_png(rng: Rng) -> Case:
@@ -398,7 +390,7 @@ def _swollen_png(rng: Rng) -> Case:
     packed = zlib.compress(bytes(int(rng.integers(1 << 20, 64 << 20))))
     name = pick((b"iCCP", b"zTXt", b"iTXt"), rng)
     before = {b"iCCP": b"icc\0\0", b"zTXt": b"Raw profile type exif\0\0", b"iTXt": b"a\0\1\0\0\0"}[name]
-    return Case("a.png", _png_of(4, 4, 8, 2, 0, bytes(4 * 13), _chunk(name, before + packed)))
+    return Case("a.png", png_file((4, 4, 8, 2, 0, 0, 0), bytes(4 * 13), png_chunk(name, before + packed)))
 
 
 def _wide_jpeg(rng: Rng) -> Case:

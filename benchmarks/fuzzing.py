@@ -7,7 +7,8 @@ A script names its kinds of cases and how a case is used, and calls `main`:
 A use returns "" where a file was accepted, or the sentence with which it was refused. A finding is
 anything else: what is raised, the end of the process, more than 20 s of computing or 2 GiB of memory,
 control characters in a sentence, and whatever a library writes to the terminal. Case NUMBER of a seed is
-the same file on every machine, as far as the libraries that encode it are the same.
+the same file on every machine, as far as the libraries that encode it are the same, but for the dates and
+random names that some of them write.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import hashlib
-import struct
 import time
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 import tifffile
 from conftest import Pixels, sentence_of
 from PIL import Image
+from pngs import png_file
 
 from anthropo.errors import PhotoError
 from anthropo.face.landmarker import read_face
@@ -67,20 +66,10 @@ def save_exif(path: Path, pixels: Pixels, orientation: int | None) -> None:
         image.save(path, exif=exif, **options)
 
 
-def png_chunk(kind: bytes, content: bytes) -> bytes:
-    crc = zlib.crc32(kind + content)
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", crc)
-
-
-def write_png(path: Path, header: tuple[int, ...], rows: bytes) -> None:
-    chunks = png_chunk(b"IHDR", struct.pack(">IIBBBBB", *header))
-    chunks += png_chunk(b"IDAT", zlib.compress(rows, 1)) + png_chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
-
-
 def write_blank_png(path: Path, width: int, height: int) -> None:
     """A black 1-bit PNG, whatever its size."""
-    write_png(path, (width, height, 1, 0, 0, 0, 0), bytes((width + 7) // 8 + 1) * height)
+    rows = bytes((width + 7) // 8 + 1) * height
+    path.write_bytes(png_file((width, height, 1, 0, 0, 0, 0), rows, level=1))
 
 
 # ------------------------------------------------------------------------------------- formats
@@ -177,7 +166,7 @@ def test_sixteen_bit_colour_png(tmp_path: Path, astronaut: Pixels, alpha: bool) 
         values = np.dstack([values, np.full(values.shape[:2], 65535)])
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
     path = tmp_path / "a.png"
-    write_png(path, (512, 512, 16, 6 if alpha else 2, 0, 0, 0), rows)
+    path.write_bytes(png_file((512, 512, 16, 6 if alpha else 2, 0, 0, 0), rows, level=1))
     assert difference(read_photo(path).pixels, astronaut) == 0
 
 

@@ -6,7 +6,6 @@ import io
 import struct
 import subprocess
 import sys
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pillow_heif
 import pytest
 from conftest import Invoke, Pixels
 from PIL import Image, ImageCms
+from pngs import png_chunk
 
 import anthropo
 from anthropo.decoding.colour import PRIMARIES
@@ -69,10 +69,7 @@ def stored(pixels: Pixels, primaries: Any, gamma: float | None = None) -> Pixels
 def png(pixels: Pixels, *chunks: tuple[bytes, bytes]) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
-    extra = b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        for name, data in chunks
-    )
+    extra = b"".join(png_chunk(*chunk) for chunk in chunks)
     return file.getvalue()[:33] + extra + file.getvalue()[33:]
 
 

@@ -13,6 +13,7 @@ import pytest
 import tifffile
 from conftest import Pixels, sentence_of
 from PIL import Image
+from pngs import png_chunk
 
 from anthropo.decoding import limits as limits_module
 from anthropo.decoding.jpeg import read_frame
@@ -204,17 +205,13 @@ def test_rare_jpegs_are_not_decoded_here(tmp_path: Path, astronaut: Pixels) -> N
 
 
 def test_pngs_with_much_beside_the_picture_are_not_decoded_here(tmp_path: Path, astronaut: Pixels) -> None:
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        crc = zlib.crc32(kind + content)
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", crc)
-
     Image.fromarray(astronaut).save(tmp_path / "a.png")
     plain = (tmp_path / "a.png").read_bytes()
     assert is_quick(plain, PNG, "a")
     empty = b"MM\0*\0\0\0\x08" + bytes(6)
-    exif = chunk(b"eXIf", empty + bytes(70_000))
+    exif = png_chunk(b"eXIf", empty + bytes(70_000))
     text = f"\nexif\n20\n{(b'Exif' + bytes(2) + empty).hex()}".encode()
-    hidden = chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text))
+    hidden = png_chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text))
     for more in (exif, hidden):
         data = plain[:33] + more + plain[33:]
         assert not is_quick(data, PNG, "a")
