@@ -21,9 +21,9 @@ over a licence (GPL, LGPL, AGPL), may not be altered, or states no licence.
 
 `--permissive` on every command but inspect, verify and models, `ANTHROPO_PERMISSIVE=1` and
 `anthropo.permissive()` use only what is permissive in all three respects. Nothing that comes with anthropo
-finds a face under such licences. A permissive run therefore refuses whatever looks at faces, with one sentence
-at its start, and a landmark model of your own does not change that: it replaces one of four parts. HEIC and
-video are refused as well. What remains is everything for pictures without a face (`--no-face`): finetune,
+finds a face under such licences. A permissive run therefore refuses whatever looks at faces, with one
+sentence at its start, and a landmark model of your own does not change that: it replaces one of four parts.
+HEIC and video are refused as well. What remains is everything for pictures without a face (`--no-face`): finetune,
 compare-networks, export, bench, train, classify, explain and evaluate, with a network that was trained from
 no other weights:
 
@@ -31,10 +31,10 @@ no other weights:
     anthropo train skin.csv --no-face --encoder net.anthropo -o skin.anthropo --permissive
     anthropo evaluate skin.csv --no-face --encoder net.anthropo -o report.html --permissive
 
-Every such run says so and lists what was left out: pages in their footer, JSON objects under `permissive`, models
-in their card and manifest, and every output, tables and lists included, in OUTPUT.run.json beside it. A model with a part that is
-not permissive says so in its card, and permissive runs refuse it. The licence of your own photographs is
-yours to know.
+Every such run says so and lists what was left out: pages in their footer, JSON objects under `permissive`,
+models in their card and manifest, and every output, tables and lists included, in OUTPUT.run.json beside it. A
+model with a part that is not permissive says so in its card, and permissive runs refuse it. The licence of
+your own photographs is yours to know.
 
 dlib's landmarks of five points come with the weights. They are in the public domain, but were trained on
 photographs from the internet whose licences nobody states, and five points (corners of the eyes, base of the
