@@ -218,7 +218,8 @@ encoder_weights_option: Decorator = click.option(
 #: How photos are read by the commands that measure photo by photo.
 photo_options: Decorator = all_of(
     landmarks_option, frames_option, face_option, jobs_option, landmark_model_option,
-    _limits(" A video may take four times as long to be looked through, and as long again for every 16 frames."))
+    _limits(
+        " A video may take four times as long to be looked through, and as long again for every 16 frames."))
 
 #: How photos are read by the commands that learn, which need one face per photo. What is left out is as in
 #: training where there is a model, else as in `anthropo measure`.

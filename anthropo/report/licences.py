@@ -32,8 +32,8 @@ trained from no other weights:
     anthropo evaluate skin.csv --no-face --encoder net.anthropo -o report.html --permissive
 
 Every such run says so and lists what was left out: pages in their footer, JSON objects under `permissive`,
-models in their card and manifest, and every output, tables and lists included, in OUTPUT.run.json beside it. A
-model with a part that is not permissive says so in its card, and permissive runs refuse it. The licence of
+models in their card and manifest, and every output, tables and lists included, in OUTPUT.run.json beside it.
+A model with a part that is not permissive says so in its card, and permissive runs refuse it. The licence of
 your own photographs is yours to know.
 
 dlib's landmarks of five points come with the weights. They are in the public domain, but were trained on
