@@ -12,7 +12,7 @@ help:
 	@echo "make test   lint and all tests"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make sanitize  the engine's tests and fuzz under AddressSanitizer and UBSan; needs g++"
-	@echo "make fuzz COUNT=1000 SEED=1  hostile pictures, texts, caches, models and networks, so many of each"
+	@echo "make fuzz COUNT=1000 SEED=1  hostile pictures, texts, caches, models and networks, so many of each (default 100)"
 	@echo "make fuzz-engine SECONDS=600 SEED=1  the fuzzer for longer, after make sanitize"
 	@echo "make clean  remove what make made"
 

@@ -98,7 +98,7 @@ def cli(ctx: click.Context) -> None:
       anthropo demo                                 all of it on invented people
 
     Everything runs on this machine; nothing is sent anywhere. Research use only, not a medical
-    device. The 68-point landmark weights exclude commercial use: `anthropo models`.
+    device. Most weights exclude commercial use: `anthropo models`.
     """
     ctx.with_resource(parameters_spelled(as_option))
 

@@ -147,6 +147,26 @@ def _permissive(ctx: click.Context, param: click.Parameter, value: bool) -> None
         ctx.with_resource(permissive())
 
 
+def _limits(of_videos: str = "") -> Decorator:
+    """--max-megapixels and --deadline, with what the latter means for videos where these are read."""
+    return all_of(
+        click.option(
+            "--max-megapixels",
+            type=click.FloatRange(min=0, min_open=True),
+            default=MAX_MEGAPIXELS,
+            help="Refuse larger photographs before decoding them. Decoding may take 2 GiB of memory, and "
+            "more in proportion with a limit above 200.",
+        ),
+        click.option(
+            "--deadline",
+            type=click.FloatRange(min=0, min_open=True),
+            default=DEADLINE,
+            metavar="SECONDS",
+            help=f"Give up a photograph whose decoding takes longer (computing time).{of_videos}",
+        ),
+    )
+
+
 # fmt: off
 permissive_option: Decorator = click.option(
     "--permissive", is_flag=True, expose_value=False, is_eager=True, callback=_permissive,
@@ -189,16 +209,7 @@ landmarks_option: Decorator = click.option(
     "--landmarks", metavar="FILE.json|DIR",
     help="Measure from these landmarks (`anthropo measure --save-landmarks`); points that were moved by hand "
     "stay where they were put.")
-limits_options: Decorator = all_of(
-    click.option(
-        "--max-megapixels", type=click.FloatRange(min=0, min_open=True), default=MAX_MEGAPIXELS,
-        help="Refuse larger photographs before decoding them. Decoding may take 2 GiB of memory, and more in "
-        "proportion with a limit above 200."),
-    click.option(
-        "--deadline", type=click.FloatRange(min=0, min_open=True), default=DEADLINE, metavar="SECONDS",
-        help="Give up a photograph whose decoding takes longer (computing time). A video may take four times "
-        "as long to be looked through, and as long again for every 16 frames."),
-)
+limits_options: Decorator = _limits()
 encoder_weights_option: Decorator = click.option(
     "--encoder-weights", metavar="FILE",
     help="The encoder's weights, if they do not come with anthropo; for a model whose encoder is a network, "
@@ -206,7 +217,9 @@ encoder_weights_option: Decorator = click.option(
 
 #: How photos are read by the commands that measure photo by photo.
 photo_options: Decorator = all_of(
-    landmarks_option, frames_option, face_option, jobs_option, landmark_model_option, limits_options)
+    landmarks_option, frames_option, face_option, jobs_option, landmark_model_option,
+    _limits(
+        " A video may take four times as long to be looked through, and as long again for every 16 frames."))
 
 #: How photos are read by the commands that learn, which need one face per photo. What is left out is as in
 #: training where there is a model, else as in `anthropo measure`.

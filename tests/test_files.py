@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import unquote
 
 import pytest
 from conftest import Copies, Invoke
@@ -17,9 +16,7 @@ from anthropo.errors import InputError, ModelError, PhotoError, WeightsError
 from anthropo.files import (
     IrregularError,
     file_sha256,
-    is_device_name,
     open_regular,
-    portable_name,
     read_regular,
     read_text,
     write_atomically,
@@ -43,28 +40,6 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=SECONDS,
     )
-
-
-@pytest.mark.parametrize(
-    ("name", "portable"),
-    [
-        ("CON.png", "%43ON.png"),
-        ("aux.html", "%61ux.html"),
-        ("nul", "%6Eul"),
-        ("COM1 .txt", "%43OM1 .txt"),
-        ("lpt³", "%6Cpt³"),
-        ("console.png", "console.png"),
-        ("a:b", "a%3Ab"),
-        ("50%", "50%25"),
-        ("face. .", "face%2E%20%2E"),
-        ("über 1.png", "über 1.png"),
-        ("tab\there", "tab%09here"),
-    ],
-)
-def test_names_that_every_system_takes(name: str, portable: str) -> None:
-    assert portable_name(name) == portable
-    assert unquote(portable) == name
-    assert not is_device_name(portable)
 
 
 def test_only_regular_files_are_opened(tmp_path: Path, pipe: Path) -> None:

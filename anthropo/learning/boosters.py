@@ -42,9 +42,9 @@ _DTYPES = {
     "round_start": np.int32,  # (rounds + 1,) first tree of each round
     "base_score": np.float32,  # (classes,), or (1,)
 }
-_MAX_DEPTH = 64  # XGBoost explains trees by recursion
-_MOST_NODES, _MOST_TREES = 1 << 20, 1 << 17  # of which XGBoost makes half a GiB
-_LARGEST = 1e9  # of any number; what XGBoost adds up stays finite in single precision
+MAX_DEPTH = 64  # XGBoost explains trees by recursion
+MOST_NODES, MOST_TREES = 1 << 20, 1 << 17  # of which XGBoost makes half a GiB
+LARGEST = 1e9  # of any number; what XGBoost adds up stays finite in single precision
 _ROOT_PARENT = 2**31 - 1
 
 
@@ -95,11 +95,11 @@ def _fault(a: Mapping[str, NDArray[Any]], n_features: int) -> str | None:
         return "the rounds do not make up the trees"
     if not len(a["base_score"]):
         return "there is no class"
-    if n > _MOST_NODES or trees > _MOST_TREES:
-        return f"there are more than {_MOST_NODES:,} nodes or {_MOST_TREES:,} trees"
+    if n > MOST_NODES or trees > MOST_TREES:
+        return f"there are more than {MOST_NODES:,} nodes or {MOST_TREES:,} trees"
     # also false of what is not finite
-    if not all((np.abs(a[k]) <= _LARGEST).all() for k, d in _DTYPES.items() if d is np.float32):
-        return "a value is not finite"
+    if not all((np.abs(a[k]) <= LARGEST).all() for k, d in _DTYPES.items() if d is np.float32):
+        return f"a value is not finite or beyond {LARGEST:g}"
     classes = len(a["base_score"])
     if trees and not 0 <= a["tree_class"].min() <= a["tree_class"].max() < classes:
         return "a class is out of range"
@@ -130,11 +130,11 @@ def _fault_of_shape(
         return "a node has no parent or two"
     # each node but the roots has one parent: what is not reached from a root goes in circles
     level, reached = start[:-1].astype(np.int64), len(sizes)
-    for _ in range(_MAX_DEPTH):
+    for _ in range(MAX_DEPTH):
         level = level[inner[level]]
         level = np.concatenate([left[level] + root[level], right[level] + root[level]])
         reached += len(level)
-    return None if reached == len(left) else f"a tree is deeper than {_MAX_DEPTH} levels, or goes in circles"
+    return None if reached == len(left) else f"a tree is deeper than {MAX_DEPTH} levels, or goes in circles"
 
 
 def booster_from_arrays(

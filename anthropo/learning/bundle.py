@@ -44,6 +44,7 @@ from anthropo.errors import ModelError
 from anthropo.files import IrregularError, open_regular, write_atomically
 from anthropo.learning.card import card
 from anthropo.learning.manifest import Manifest
+from anthropo.learning.schema import shown
 from anthropo.licensing import is_permissive_run, notice
 
 FORMAT, FORMAT_VERSION = "anthropo-model", 1
@@ -51,9 +52,9 @@ SUFFIX = ".anthropo"
 MAX_BYTES = 1 << 30  # of the file, which bounds everything that is read from it
 MAX_MANIFEST = 4 << 20  # JSON grows about twentyfold when parsed
 MAX_MEMBERS = 4096
+MAX_DEPTH = 32  # of nested JSON
 
 _MANIFEST, _CARD = "manifest.json", "card.md"
-_MAX_DEPTH = 32  # of nested JSON
 _GET_ANOTHER = "Copy it again from where it was made, or train it again."
 _GIVE_A_MODEL = "Give the file of a trained model or network (.anthropo)."
 
@@ -81,7 +82,7 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 def _unfit_text(value: Any, depth: int = 0) -> str | None:
     """What is wrong with the nesting or the texts of a JSON value; None when nothing is."""
-    if depth > _MAX_DEPTH:
+    if depth > MAX_DEPTH:
         return "nested too deeply"
     if isinstance(value, str):
         return "a text has control characters" if _FORBIDDEN.search(value) else None
@@ -138,13 +139,13 @@ def _parse_manifest(data: bytes) -> dict[str, Any]:
     if type(version) is not int or version < 1:
         raise _Refused(f"its {_MANIFEST} states no format version; damaged or altered. {_GET_ANOTHER}")
     if version > FORMAT_VERSION:
-        maker = _shown(str(manifest.get("anthropo", "of an unknown version")))
+        maker = shown(str(manifest.get("anthropo", "of an unknown version")), bare=True)
         raise _Refused(
             f"made by anthropo {maker} in model format {version}; this is anthropo {__version__}, which "
             f"reads up to format {FORMAT_VERSION}. Update anthropo."
         )
     if fault := _manifest_fault(manifest):
-        raise _Refused(f"its {_MANIFEST} cannot be used ({_shown(fault)}); altered. {_GET_ANOTHER}")
+        raise _Refused(f"its {_MANIFEST} cannot be used ({shown(fault, bare=True)}); altered. {_GET_ANOTHER}")
     return manifest
 
 
@@ -188,17 +189,19 @@ def _array(name: str, data: bytearray) -> NDArray[Any]:
     header = _NPY_HEADER.fullmatch(bytes(data[10:start]))
     if data[:8] != _NPY or header is None or header[1].decode() not in _DTYPES:
         raise _Refused(
-            f"{_shown(name)} is not a plain numeric array; damaged or altered, and nothing of it was "
-            f"loaded. {_GET_ANOTHER}"
+            f"{shown(name, bare=True)} is not a plain numeric array; damaged or altered, and nothing of it "
+            f"was loaded. {_GET_ANOTHER}"
         )
     dtype = np.dtype(header[1].decode())
     shape = tuple(int(n) for n in header[2].split(b",") if n.strip())
     fits = math.prod(shape) * dtype.itemsize == len(data) - start
     # (0, 10**15) has no bytes either, but what is computed from it would
     if not fits or len(shape) > 8 or math.prod(max(n, 1) for n in shape) * dtype.itemsize > MAX_BYTES:
-        raise _Refused(f"{_shown(name)} has another size than it states; damaged or altered. {_GET_ANOTHER}")
+        raise _Refused(
+            f"{shown(name, bare=True)} has another size than it states; damaged or altered. {_GET_ANOTHER}"
+        )
     if dtype.kind == "b" and np.frombuffer(data, np.uint8, offset=start).max(initial=0) > 1:
-        raise _Refused(f"{_shown(name)} has truth values that are none; altered. {_GET_ANOTHER}")
+        raise _Refused(f"{shown(name, bare=True)} has truth values that are none; altered. {_GET_ANOTHER}")
     array = np.frombuffer(data, dtype, offset=start).reshape(shape)
     return array.astype(dtype.newbyteorder("="), copy=False)
 
@@ -219,11 +222,6 @@ _PARSER_ERRORS = (
     RuntimeError,
     LookupError,
 )
-
-
-def _shown(text: str) -> str:
-    """A name from a foreign file, fit for a message."""
-    return ascii(text)[1:-1][:80]
 
 
 def _fingerprint(data: bytes | bytearray) -> dict[str, Any]:
@@ -273,7 +271,7 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytearray:
             if len(data) > info.file_size:
                 break
     if len(data) != info.file_size:
-        raise _Refused(f"{_shown(info.filename)} has another size than stated. {_GET_ANOTHER}")
+        raise _Refused(f"{shown(info.filename, bare=True)} has another size than stated. {_GET_ANOTHER}")
     return data
 
 
@@ -313,8 +311,8 @@ def _check_layout(archive: zipfile.ZipFile, listed: Mapping[str, Any]) -> None:
     for info in archive.infolist():
         if fault := _member_fault(info):
             raise _Refused(
-                f"its member {_shown(info.orig_filename)} {fault}; no model of anthropo has such a "
-                f"member, so the file was repacked or altered. {_GET_ANOTHER}"
+                f"its member {shown(info.orig_filename, bare=True)} {fault}; no model of anthropo has such "
+                f"a member, so the file was repacked or altered. {_GET_ANOTHER}"
             )
         if info.filename in seen:
             raise _Refused(f"{info.filename} is in it twice; altered. {_GET_ANOTHER}")
@@ -325,7 +323,9 @@ def _check_layout(archive: zipfile.ZipFile, listed: Mapping[str, Any]) -> None:
     if position != archive.start_dir:
         raise _Refused(f"its members overlap or leave gaps; altered. {_GET_ANOTHER}")
     if missing := sorted({*listed, _MANIFEST} - seen):
-        raise _Refused(f"{_shown(missing[0])} is missing from it; damaged or altered. {_GET_ANOTHER}")
+        raise _Refused(
+            f"{shown(missing[0], bare=True)} is missing from it; damaged or altered. {_GET_ANOTHER}"
+        )
     if extra := sorted(seen - {*listed, _MANIFEST}):
         raise _Refused(f"{extra[0]} is in it but not in its {_MANIFEST}; altered. {_GET_ANOTHER}")
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from anthropo.learning.intervals import Interval
-from anthropo.learning.manifest import EncoderWeights, Manifest, Weights
+from anthropo.learning.manifest import Manifest
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -74,12 +74,13 @@ def _metric(name: str) -> str:
     return _METRICS.get(name, name.replace("_", " "))
 
 
-def _weights(manifest: Manifest) -> list[Weights]:
-    return [w for w in (manifest.encoder, *manifest.weights) if w != EncoderWeights()]
-
-
 def _not_commercial(manifest: Manifest) -> list[str]:
-    return [w.name or "unnamed weights" for w in _weights(manifest) if w.commercial_use is False]
+    return [w.name or "unnamed weights" for w in manifest.used if w.commercial_use is False]
+
+
+def _barred(manifest: Manifest) -> dict[str, str]:
+    """The parts that are not permissive, of a manifest that says which it has."""
+    return manifest.barred if manifest.used else {}
 
 
 def _few(counts: Mapping[str, Any]) -> str:
@@ -122,7 +123,7 @@ def describe(manifest: Manifest, network: Iterable[Row] = ()) -> list[Row]:
         ("encoder", encoder.name),
         ("encoder digest", encoder.digest),
         ("not for commercial use", ", ".join(_not_commercial(manifest))),
-        ("not permissive", ", ".join(manifest.barred if _weights(manifest) else ())),
+        ("not permissive", ", ".join(_barred(manifest))),
         ("permissive", manifest.permissive),
         *network,
         ("regions", ", ".join(manifest.regions)),
@@ -227,10 +228,10 @@ def card(manifest: Manifest) -> str:
                 _ALLOWED.get(w.commercial_use, _UNKNOWN),
                 w.digest or _UNKNOWN,
             )
-            for w in _weights(manifest)
+            for w in manifest.used
         ],
         not_commercial=_not_commercial(manifest),
-        barred=[f"{name} ({why})" for name, why in manifest.barred.items()],
+        barred=[f"{name} ({why})" for name, why in _barred(manifest).items()],
         models=[name for name, _ in models],
         figures=[(_metric(m), *(_figure(f.get(m)) for _, f in models)) for m in metrics],
         costs=_costs(manifest),

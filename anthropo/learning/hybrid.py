@@ -428,6 +428,13 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self = cls(state.classifier, balance=state.balance)  # type: ignore[arg-type]
         self.controls, self.cost = state.controls, found["cost"]
         self.classes_ = np.array(state.classes, dtype=object)
+        self.regions_ = {}
+        for at, (region, d) in enumerate(sizes.items()):
+            of = taken(arrays, REGION, {"d": d, "k": k}, f"region{at}/")
+            self.regions_[region] = RegionModel(
+                of["centre"], of["frequencies"], of["weights"], of["intercept"]
+            )
+        # after the arrays, so that a length that only a description states makes no column
         self.columns_ = Columns.sized(state.measurements, sizes, state.metadata)
         self.feature_names_in_ = np.array(self.columns_.names, dtype=object)
         self.n_features_in_ = len(self.feature_names_in_)
@@ -435,12 +442,6 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.score_spread_ = found["score_spread"]
         self.deep_ = Stack(found["deep_slopes"], found["deep_bias"])
         self.stack_ = Stack(found["slopes"], found["bias"])
-        self.regions_ = {}
-        for at, (region, d) in enumerate(sizes.items()):
-            of = taken(arrays, REGION, {"d": d, "k": k}, f"region{at}/")
-            self.regions_[region] = RegionModel(
-                of["centre"], of["frequencies"], of["weights"], of["intercept"]
-            )
         self.measured_ = None
         if state.measured == "trees":
             self.measured_ = Trees(part(arrays, "trees/") or None, k)

@@ -19,7 +19,7 @@ from anthropo.licensing import FACES, LicenceError, is_permissive_run, licence_o
 Count = Annotated[int, Range(0)]
 Sha256 = Annotated[str, Hex()]
 Share = Annotated[float, Range(0, 1)]
-Names = Annotated[tuple[str, ...], Size(), Distinct()]
+Distincts = Annotated[tuple[str, ...], Size(), Distinct()]
 Figures = Mapping[str, Interval]  # by metric
 
 
@@ -199,9 +199,9 @@ class Manifest:
     balance: str | None = None
     encoder: EncoderWeights = field(default_factory=EncoderWeights)
     weights: tuple[Weights, ...] = ()
-    regions: Names = ()
-    measurements: Names = ()
-    metadata: Names = ()
+    regions: Distincts = ()
+    measurements: Distincts = ()
+    metadata: Distincts = ()
     metadata_kinds: Mapping[str, Annotated[str, OneOf(("number", "category"))]] = field(default_factory=dict)
     settings: PhotoSettings = field(default_factory=PhotoSettings)
     cohort: TrainingCohort = field(default_factory=TrainingCohort)
@@ -231,10 +231,14 @@ class Manifest:
         return record(cls, manifest, "manifest")
 
     @property
+    def used(self) -> list[Weights]:
+        """The weights that it needs or began with, without what says nothing."""
+        return [w for w in (self.encoder, *self.weights) if w != type(w)()]
+
+    @property
     def barred(self) -> dict[str, str]:
         """The parts that a permissive run may not use: name, and what is not permissive."""
-        used = [w for w in (self.encoder, *self.weights) if w != type(w)()]
-        parts = {w.name or "unnamed weights": w.data for w in used if not w.allowed}
+        parts = {w.name or "unnamed weights": w.data for w in self.used if not w.allowed}
         if not self.settings.no_face:
             parts = {**dict.fromkeys(FACES), **parts}
         known = {name: licence_of(name) for name in parts}

@@ -14,7 +14,7 @@ from anthropo.learning.schema import LONGEST_TEXT, NOTHING, Arrays, Names, shown
 
 T = TypeVar("T")
 
-_LARGEST_INTEGER = 1 << 53  # the last of which JSON readers are sure
+LARGEST_INTEGER = 1 << 53  # the last of which JSON readers are sure
 
 
 def part(arrays: Arrays, prefix: str) -> Arrays:
@@ -124,7 +124,7 @@ def _read_as(hint: Any, value: Any, where: str, names: Names) -> Any:
         empty: Any = {} if is_dataclass(inner[1]) or get_origin(inner[1]) is Mapping else None
         filled = {name: empty if v is None else v for name, v in value.items()}
         return {
-            n: _read_as(inner[1], v, f"{where} > {shown(n)[1:-1]}", names)
+            n: _read_as(inner[1], v, f"{where} > {shown(n, bare=True)}", names)
             for n, v in filled.items()
             if v is not None
         }
@@ -132,6 +132,6 @@ def _read_as(hint: Any, value: Any, where: str, names: Names) -> Any:
         raise ModelError(f"{where} is not of the type {hint.__name__}")
     if isinstance(value, str) and len(value) > LONGEST_TEXT:
         raise ModelError(f"{where} has more than {LONGEST_TEXT:,} characters")
-    if type(value) is int and abs(value) > _LARGEST_INTEGER:
+    if type(value) is int and abs(value) > LARGEST_INTEGER:
         raise ModelError(f"{where} is an integer out of range")
     return value

@@ -93,8 +93,7 @@ class Novelty:
     def from_state(cls, meta: Any, arrays: Arrays, names: Names = NOTHING) -> Novelty:
         """The model that `state` was called on."""
         state = record(NoveltyState, meta, "novelty", names)
-        columns = Columns.sized(state.measurements, state.regions)
-        found, m = columns.measurements, len(columns.measurements)
+        found, m = state.measurements, len(state.measurements)
         sizes = {**({"measurements": m} if m else {}), **state.regions}
         if not sizes:
             raise ModelError("its novelty has neither measurements nor regions")
@@ -105,6 +104,7 @@ class Novelty:
             one = taken(arrays, PART, {"d": d}, f"{at}/")
             parts[name] = Distance(one["mean"], one["axes"])
         medians = dict(zip(sizes, of_all["medians"].tolist(), strict=True))
+        columns = Columns.sized(found, state.regions)  # whose lengths the arrays have
         return cls(columns, scaler, parts, medians, Rank(np.sort(of_all["rank"])))
 
 

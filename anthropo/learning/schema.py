@@ -33,10 +33,11 @@ Names = Mapping[str, frozenset[str]]  # what there is, by what it is called in `
 NOTHING: Names = MappingProxyType({})
 
 
-def shown(value: Any) -> str:
-    """A value from a foreign file, fit for a message."""
-    text = ascii(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def shown(value: Any, *, bare: bool = False) -> str:
+    """A value from a foreign file, fit for a message; a `bare` text has no quotation marks."""
+    text = ascii(value)[1:-1] if bare else ascii(value)
+    most = 80 if bare else 60  # names are longer
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 # ------------------------------------------------------------------------------- limits of fields
@@ -86,7 +87,7 @@ class Hex:
         return None if fits else f"is {shown(value)}, not {self}"
 
     def __str__(self) -> str:
-        return f"{self.digits} hexadecimal digits"
+        return f"{self.digits} hexadecimal digits or none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,8 @@ class Size:
 
     def fault(self, value: Any, names: Names) -> str | None:
         """What is wrong with a value; None when nothing is."""
-        return None if self.lo <= len(value) <= self.hi else f"has {len(value):,} entries, not {self}"
+        what = "characters" if isinstance(value, str) else "entries"
+        return None if self.lo <= len(value) <= self.hi else f"has {len(value):,} {what}, not {self}"
 
     def __str__(self) -> str:
         return f"{self.lo:,} to {self.hi:,}" if self.lo < self.hi else f"{self.lo:,}"

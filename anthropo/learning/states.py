@@ -10,34 +10,33 @@ from anthropo.encoder.encoders import ENCODERS
 from anthropo.encoder.portrait import PORTRAIT
 from anthropo.encoder.regions import IMAGE, REGIONS
 from anthropo.errors import ModelError
-from anthropo.learning.manifest import Manifest
+from anthropo.learning.manifest import Manifest, Share
 from anthropo.learning.schema import (
     LEAST,
     MOST_LABELS,
+    MOST_NUMBERS,
     Among,
     Array,
-    Arrays,
     Distinct,
     Names,
     OneOf,
     Range,
     Size,
-    check_budget,
 )
 from anthropo.measurement.registry import registry
 
+# what `Among` refers to outside a part; see `names_of`
+MEASUREMENTS_KNOWN = "measurements of this version"
+REGIONS_KNOWN = "regions of the manifest"
 METADATA_KNOWN = "metadata of the manifest"
 
 #: Whose embeddings a model may read: those that come with anthropo, of the library timm, or a network.
 ENCODER = OneOf((*ENCODERS, "timm:*", "*.anthropo"))
 
-Share = Annotated[float, Range(0, 1)]
 Labels = Annotated[tuple[str, ...], Size(2, MOST_LABELS), Distinct()]
-Measured = Annotated[tuple[str, ...], Distinct(), Among(("measurements of this version",))]
+Measured = Annotated[tuple[str, ...], Distinct(), Among((MEASUREMENTS_KNOWN,))]
 #: Lengths of the regions' embeddings.
-Sizes = Annotated[
-    Mapping[str, Annotated[int, Range(1, 1 << 15)]], Size(0, 8), Among(("regions of the manifest",))
-]
+Sizes = Annotated[Mapping[str, Annotated[int, Range(1, 1 << 15)]], Size(0, 8), Among((REGIONS_KNOWN,))]
 
 # ------------------------------------------------------------------------------------- descriptions
 
@@ -161,7 +160,7 @@ SETS = (Array("sets/{c}", "n", "probabilities of the label's photos, out of fold
 #: Of a distance: m measurements, q parts (measurements, if there are any, and the regions).
 NOVELTY = (
     Array("medians", "q", "median distance of the people in each part", lo=LEAST),
-    Array("rank", "n", "distances of the people, out of fold", lo=0, least=1),
+    Array("rank", "n", "distances of the people, out of fold", lo=0, most={"n": MOST_NUMBERS}, least=1),
 )
 #: Where there are measurements.
 SCALE = (Array("mean", "m", "of the measurements"), Array("spread", "m", "standard deviations", lo=LEAST))
@@ -173,7 +172,7 @@ PART = (
 #: Of a gallery: g patients, l labels, regions of d numbers together.
 GALLERY = (
     Array("centre", "d", "what embeddings are compared around"),
-    Array("vectors", "g d", "a patient's embedding", lo=-1.001, hi=1.001, least=1),
+    Array("vectors", "g d", "a patient's embedding", lo=-1.001, hi=1.001, most={"g": MOST_NUMBERS}, least=1),
     Array("owner", "g", "index of the patient's label", lo=0, hi=MOST_LABELS, kinds="iu"),
     Array("prior", "l", "share of the cohort's patients", lo=LEAST, hi=1),
 )
@@ -212,16 +211,10 @@ def names_of(manifest: Manifest) -> Names:
         raise ModelError(f"it does not say whether {unknown} is a number")
     there = frozenset(name for name, entry in registry().items() if not entry.needs_mm)
     return {
-        "measurements of this version": frozenset() if no_face else there,
-        "regions of the manifest": frozenset(manifest.regions),
+        MEASUREMENTS_KNOWN: frozenset() if no_face else there,
+        REGIONS_KNOWN: frozenset(manifest.regions),
         METADATA_KNOWN: frozenset(f"meta:{name}" for name in manifest.metadata),
     }
-
-
-def check_whole(manifest: Manifest, arrays: Arrays) -> Names:
-    """Refuse a model whose manifest contradicts itself or whose arrays are too many; what it may refer to."""
-    check_budget(arrays)
-    return names_of(manifest)
 
 
 def check_dimension(manifest: Manifest, sizes: Mapping[str, int]) -> None:

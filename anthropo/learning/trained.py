@@ -17,13 +17,15 @@ from anthropo.face.weights import landmark_model
 from anthropo.learning.attributes import NO_ATTRIBUTE, AttributeModel
 from anthropo.learning.bundle import Bundle, read_bundle, write_bundle
 from anthropo.learning.cohort import Values
+from anthropo.learning.columns import Columns
 from anthropo.learning.features import Features, feature_frame
 from anthropo.learning.manifest import Manifest, PhotoSettings
 from anthropo.learning.model import NONE_OF_THESE, Answers, LabelModel, Prediction, Ranked, Task
 from anthropo.learning.model_readers import part, prefixed
 from anthropo.learning.normality import NormalityModel
 from anthropo.learning.profile import Profile
-from anthropo.learning.states import check_dimension, check_whole
+from anthropo.learning.schema import check_budget
+from anthropo.learning.states import check_dimension, names_of
 from anthropo.measurement.registry import registry
 from anthropo.settings import Settings
 
@@ -133,7 +135,8 @@ class Trained:
             If anything is of another type, out of range, or does not fit the rest.
         """
         manifest = Manifest.from_json(bundle.manifest)
-        names = check_whole(manifest, bundle.arrays)
+        check_budget(bundle.arrays)
+        names = names_of(manifest)
         meta = bundle.manifest.get("model")
         if not isinstance(meta, dict):
             raise ModelError("its description is missing")
@@ -146,7 +149,8 @@ class Trained:
             profile = Profile.from_state(meta["profile"], part(bundle.arrays, "profile/"), names)
         if manifest.labels != tuple(model.labels):
             raise ModelError("its labels are others in its manifest than in its model")
-        check_dimension(manifest, _sizes(model))
+        for columns in _columns(model):
+            check_dimension(manifest, {region: len(names) for region, names in columns.regions.items()})
         return cls(model, manifest, profile)
 
     def check_instrument(self, encoder: Encoder, settings: Settings, path: str) -> None:
@@ -204,19 +208,13 @@ class Trained:
         ]
 
 
-def _sizes(model: Model) -> dict[str, int]:
-    """Lengths of all embeddings that a model reads, by region."""
+def _columns(model: Model) -> list[Columns]:
+    """What each part of a model reads."""
     if isinstance(model, LabelModel):
-        columns = [model.classifier.columns_, *([model.novelty.columns] if model.novelty else [])]
-    elif isinstance(model, AttributeModel):
-        columns = [one.columns_ for one in model.classifiers]
-    else:
-        columns = [model.distance.columns]
-    return {
-        f"{at}/{region}": len(names)
-        for at, one in enumerate(columns)
-        for region, names in one.regions.items()
-    }
+        return [model.classifier.columns_, *([model.novelty.columns] if model.novelty else [])]
+    if isinstance(model, AttributeModel):
+        return [one.columns_ for one in model.classifiers]
+    return [model.distance.columns]
 
 
 def _short(value: Any) -> str:

@@ -41,6 +41,7 @@ _IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 MOST_WEIGHTS = 200_000_000
 #: Numbers that attributes' attention makes of one picture: outputs by places.
 MOST_PLACES = 1 << 24
+_STRIDE = 16  # px from one place to the next in DeepGestalt's map; the others' maps are coarser
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,12 @@ FITTING = {
 
 
 # ------------------------------------------------------------------------------------------- the bodies
+
+
+def channels_of(backbone: str, grey: bool) -> int:
+    """Channels of the pictures that a body takes: only DeepGestalt's takes grey ones as they are."""
+    return 1 if grey and backbone == "deepgestalt" else 3
+
 
 #: Output channels of the ten convolutions, in pairs; pooled after each of the first four pairs.
 DEEPGESTALT_PAIRS = ((32, 64), (64, 128), (96, 192), (128, 256), (160, 320))
@@ -291,6 +298,9 @@ class Separate(nn.Module):
         return self.everything(x)[0]
 
 
+_KNOWN = 32  # numbers that a case's metadata become before they are joined with the embedding
+
+
 class Cases(_OnBody):
     """One to several pictures of a case and its metadata: embeddings averaged over the pictures that exist.
 
@@ -308,8 +318,8 @@ class Cases(_OnBody):
     ) -> None:
         super().__init__(body, dropout)
         self.metadata = metadata
-        self.known = nn.Sequential(nn.Linear(metadata, 32), nn.ReLU()) if metadata else None
-        self.head = nn.Linear(dimension + (32 if metadata else 0), outputs)
+        self.known = nn.Sequential(nn.Linear(metadata, _KNOWN), nn.ReLU()) if metadata else None
+        self.head = nn.Linear(dimension + (_KNOWN if metadata else 0), outputs)
 
     def features(self, x: Tensor, present: Tensor | None = None) -> Tensor:
         """The mean embedding (n, d) of cases (n, m, c, h, w), or of single pictures (n, c, h, w).
@@ -360,6 +370,11 @@ class Spec:
     separate: bool | None = None  # of attributes: a network for each
     metadata: Annotated[int, Range(0, 1 << 14)] | None = None  # of cases: numbers
 
+    @property
+    def dimension(self) -> int:
+        """Numbers in an embedding."""
+        return BACKBONES[self.backbone].dimension * (self.outputs if self.separate else 1)
+
 
 #: What the layers of a task have beside those of every task.
 _PARTS: dict[str, tuple[str, ...]] = {
@@ -397,12 +412,12 @@ def check_size(spec: Spec, views: int, size: int) -> None:
     body, own = BACKBONES[spec.backbone], spec.own or 1
     if size < body.least:
         raise ModelError(f"pictures of {size} px are too small for {spec.backbone}, which needs {body.least}")
-    each = {"attributes": body.dimension * (own + 1) + 2 * own + 1, "cases": body.dimension + 33}
+    each = {"attributes": body.dimension * (own + 1) + 2 * own + 1, "cases": body.dimension + _KNOWN + 1}
     bodies = spec.outputs if spec.separate else 1
     weights = bodies * body.weights + spec.outputs * each.get(spec.task, body.dimension + 1)
     if (weights := weights * views) > MOST_WEIGHTS:
         raise ModelError(f"{weights:,} weights are too many, {MOST_WEIGHTS:,} is the most")
-    if spec.task == "attributes" and spec.outputs * (size // 16 + 1) ** 2 > MOST_PLACES:
+    if spec.task == "attributes" and spec.outputs * (size // _STRIDE + 1) ** 2 > MOST_PLACES:
         raise ModelError(f"{spec.outputs:,} outputs are too many for pictures of {size} px")
 
 

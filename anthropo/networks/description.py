@@ -13,12 +13,12 @@ from anthropo.learning.card import Row
 from anthropo.learning.manifest import Manifest
 from anthropo.learning.model_readers import as_written, record
 from anthropo.learning.schema import LARGEST, LEAST, MOST_LABELS, Among, Distinct, Hex, OneOf, Range, Size
-from anthropo.networks.architectures import BACKBONES, Spec, check_size, check_spec
+from anthropo.networks.architectures import Spec, channels_of, check_size, check_spec
 from anthropo.networks.chips import ALIGNMENTS, CROPS, View
 from anthropo.networks.recipes import Parameters, limit_of
 
-#: What the manifest calls the tasks.
-TASKS = {
+#: What the manifest calls the tasks; of labels two, or more than two.
+CALLED = {
     "labels": ("binary", "multiclass"),
     "grades": ("grades",),
     "attributes": ("multilabel",),
@@ -138,10 +138,10 @@ class Description:
         ModelError
             If they are such.
         """
-        spec, body = self.spec, BACKBONES[self.spec.backbone]
-        if spec.channels != (1 if self.grey and spec.backbone == "deepgestalt" else 3):
+        spec = self.spec
+        if spec.channels != channels_of(spec.backbone, self.grey):
             raise ModelError(f"its layers take {spec.channels} channels, its pictures have another number")
-        if self.dimension != body.dimension * (spec.outputs if spec.separate else 1):
+        if self.dimension != spec.dimension:
             raise ModelError("its embedding has another dimension than its layers")
         numbers = sum(2 * len(column.values or "1") for column in (self.metadata or {}).values())
         if spec.task == "cases" and (numbers != spec.metadata or len(self.views) > 1):
@@ -159,7 +159,7 @@ class Description:
         spec = self.spec
         if spec.outputs != len(manifest.labels) - (spec.head == "thresholds"):
             raise ModelError("it has not one output for each label")
-        if manifest.task is not None and manifest.task not in TASKS[spec.task]:
+        if manifest.task is not None and manifest.task not in CALLED[spec.task]:
             raise ModelError(f"its layers are of the task {spec.task}, its manifest of {manifest.task}")
         if manifest.settings.no_face != (self.views == (IMAGE,)):
             raise ModelError("its views need a face where its settings do not, or the other way round")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -17,9 +16,10 @@ from anthropo.learning.manifest import Manifest, PhotoSettings, Validation
 from anthropo.learning.training import describe_cohort, landmark_weights
 from anthropo.networks.architectures import BACKBONES
 from anthropo.networks.checkpoints import Checkpoints, fingerprint
-from anthropo.networks.description import Description
+from anthropo.networks.description import CALLED, Description
 from anthropo.networks.judging import Answers, Figures, flat_figures, judge_network
 from anthropo.networks.network import Network
+from anthropo.networks.pretrained import NAMED
 from anthropo.networks.training_loop import Learned, Report, exact, learn
 from anthropo.networks.training_set import TrainingSet, view_of
 from anthropo.networks.units import TEST
@@ -90,7 +90,7 @@ def _manifest(material: TrainingSet, learned: Learned, command: str) -> Manifest
     """The manifest of a network, without its figures."""
     recipe, units, features = material.recipe, material.units, material.photos.features
     parameters, settings = recipe.parameters, material.photos.settings
-    tasks = {"attributes": "multilabel", "grades": "grades", "cases": "cases"}
+    tasks = CALLED[recipe.task]
     libraries = ["numpy", "torch"]
     if parameters.backbone not in ("deepgestalt", "face-resnet", "face-resnet-map"):
         lite = parameters.backbone == "efficientnet-lite0"
@@ -102,7 +102,7 @@ def _manifest(material: TrainingSet, learned: Learned, command: str) -> Manifest
         measured, regions, landmarks = PhotoSettings(no_face=True), (), ()
     return Manifest(
         title=f"network, recipe {recipe.name}",
-        task=tasks.get(recipe.task, "binary" if len(units.labels) == 2 else "multiclass"),
+        task=tasks[0] if len(units.labels) == 2 else tasks[-1],
         labels=tuple(units.labels),
         balance=parameters.imbalance,
         weights=(*learned.origins, *landmarks),
@@ -121,10 +121,9 @@ def _manifest(material: TrainingSet, learned: Learned, command: str) -> Manifest
     )
 
 
-def _began_with(warm_start: str, learned: Learned) -> str:
+def began_with(warm_start: str, learned: Learned) -> str:
     """The warm start as a network keeps it: of a file what its weights are called, and not its name."""
-    is_file = os.path.exists(warm_start) or os.path.basename(warm_start) != warm_start
-    return str(learned.origins[0].name) if is_file and learned.origins else warm_start
+    return warm_start if warm_start in NAMED else str(learned.origins[0].name)
 
 
 def _description(material: TrainingSet, learned: Learned) -> Description:
@@ -136,7 +135,7 @@ def _description(material: TrainingSet, learned: Learned) -> Description:
     digests = {*material.photos.features.digests[rows].tolist(), *(identity.digests if identity else ())}
     return Description(
         recipe=recipe.name,
-        parameters=replace(parameters, warm_start=_began_with(parameters.warm_start, learned)),
+        parameters=replace(parameters, warm_start=began_with(parameters.warm_start, learned)),
         spec=learned.spec,
         views=parameters.views,
         mean=backbone.mean,
@@ -145,7 +144,7 @@ def _description(material: TrainingSet, learned: Learned) -> Description:
         grey=parameters.grey,
         alignment=parameters.alignment,
         crops=parameters.crops,
-        dimension=backbone.dimension * (len(units.labels) if learned.spec.separate else 1),
+        dimension=learned.spec.dimension,
         metadata=units.columns,
         warm_start=tuple(str(origin.name) for origin in learned.origins),
         identities=len(identity.units.labels) if identity else None,

@@ -273,7 +273,7 @@ class Network:
                     raise ModelError(
                         "its layers are named otherwise by the libraries that are installed here"
                     )
-                fill(module, bundle.arrays.pop(f"{_WEIGHTS}{name}"))
+                _put(module, bundle.arrays.pop(f"{_WEIGHTS}{name}"))
                 modules.append(module.eval().requires_grad_(False))
             network = cls(manifest, about, tuple(modules))
             if about.weights not in (None, network.parameters):
@@ -343,21 +343,25 @@ def flat(module: nn.Module) -> NDArray[np.float32]:
     return torch.cat(parts).numpy()
 
 
-def check_weights(weights: NDArray[Any] | None) -> None:
-    """Refuse what `flat` cannot have given."""
+def check_weights(weights: NDArray[Any] | None) -> NDArray[np.float32]:
+    """The weights; refuse what `flat` cannot have given."""
     if weights is None or weights.ndim != 1 or weights.dtype != np.float32:
         raise ModelError("its weights are missing or of another number")
     if not np.isfinite(weights).all():
         raise ModelError("its weights are not finite")
+    return weights
 
 
 def fill(module: nn.Module, weights: NDArray[Any] | None) -> None:
     """Put what `flat` gave back into a module of the same layout."""
+    _put(module, check_weights(weights))
+
+
+def _put(module: nn.Module, weights: NDArray[np.float32]) -> None:
+    """As `fill`, of weights that are checked but for their number."""
     tensors = _tensors(module)
-    total = sum(t.numel() for t in tensors.values())
-    if weights is None or weights.shape != (total,) or weights.dtype != np.float32:
+    if len(weights) != sum(t.numel() for t in tensors.values()):
         raise ModelError("its weights are missing or of another number")
-    check_weights(weights)
     parts = np.split(weights, np.cumsum([t.numel() for t in tensors.values()])[:-1])
     with torch.no_grad():
         for t, part in zip(tensors.values(), parts, strict=True):

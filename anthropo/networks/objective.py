@@ -14,7 +14,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anthropo.learning.grades import quadratic_kappa
-from anthropo.networks.architectures import BACKBONES, Attributes, Cases, Classifier, Separate, Task
+from anthropo.networks.architectures import (
+    BACKBONES,
+    Attributes,
+    Cases,
+    Classifier,
+    Separate,
+    Task,
+    channels_of,
+)
 from anthropo.networks.augmentation import augment
 from anthropo.networks.network import as_probabilities, decided, normalised
 from anthropo.networks.pictures import Pictures
@@ -33,11 +41,6 @@ class Batch:
     weight: Tensor  # (n,) or (n, a)
     pose: Tensor  # (n, 3)
     people: Tensor  # (n,) numbers of the patients
-
-
-def channels_of(parameters: Parameters) -> int:
-    """Channels of the pictures that a module takes."""
-    return 1 if parameters.grey and parameters.backbone == "deepgestalt" else 3
 
 
 class Objective:
@@ -70,7 +73,7 @@ class Objective:
         self.people = np.unique(units.patients, return_inverse=True)[1]
         backbone = BACKBONES[parameters.backbone]
         self.mean, self.std = backbone.mean, backbone.std
-        self.channels = channels_of(parameters)
+        self.channels = channels_of(parameters.backbone, parameters.grey)
         self.steps = len(self.train) * (1 + parameters.mirror) // parameters.batch
 
     # ----------------------------------------------------------------------------- batches

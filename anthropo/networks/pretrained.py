@@ -23,6 +23,9 @@ from anthropo.licensing import licence_of, require_permitted
 from anthropo.networks.architectures import FITTING, TIMM
 from anthropo.networks.network import Network
 
+#: Warm starts that are no file.
+NAMED = ("none", "imagenet", *FITTING)
+
 
 def warm_start(body: nn.Module, backbone: str, view: str, source: str) -> Weights | None:
     """Put learned weights into a body, and tell where they come from; None if `source` is ``none``.
@@ -53,7 +56,7 @@ def require_source(backbone: str, source: str) -> None:
         )
     if source == "imagenet":
         _cache_of(backbone)
-    if source not in ("none", "imagenet", *FITTING) and not Path(source).is_file():
+    if source not in NAMED and not Path(source).is_file():
         raise WeightsError(
             f"warm start {source}: no such file. Choose from none, {', '.join(FITTING)}, imagenet, or give a "
             "file of weights."
@@ -139,14 +142,15 @@ def _file(body: nn.Module, backbone: str, view: str, path: Path) -> Weights:
     network: Any = body if backbone == "deepgestalt" else body.network
     tables = read_state(read_regular(path), str(path))
     fill_state(network, tables, str(path), backbone, _UNUSED.get(backbone) or classifying_layers(network))
-    return Weights(
-        name=f"file-{(digest := file_sha256(path))[:12]}",  # its name may be a person's
-        digest=digest,
-        licence=UNKNOWN_LICENCE,
-        commercial_use=False,
-        data=UNKNOWN_LICENCE,
-        permissive=False,
+    return _of_file(
+        path, licence=UNKNOWN_LICENCE, commercial_use=False, data=UNKNOWN_LICENCE, permissive=False
     )
+
+
+def _of_file(path: Path, **licences: Any) -> Weights:
+    """Weights of a user's file, whose own name may be a person's."""
+    digest = file_sha256(path)
+    return Weights(name=f"file-{digest[:12]}", digest=digest, **licences)
 
 
 def _is_network(path: Path) -> bool:
@@ -177,9 +181,8 @@ def _of_network(body: nn.Module, backbone: str, view: str, path: Path) -> Weight
             f"warm start {path}: weights of another network ({theirs}) than the backbone {backbone} of this "
             f"recipe. Pass {parameter('changes', f'backbone={theirs}')}, or another warm start."
         ) from None
-    return Weights(
-        name=f"file-{(digest := file_sha256(path))[:12]}",  # its name may be a person's
-        digest=digest,
+    return _of_file(
+        path,
         licence=other.licence,
         commercial_use=other.commercial_use,
         data=other.data_licence,

@@ -20,11 +20,11 @@ from torch import nn
 
 from anthropo.errors import InputError, ModelError, PhotoError, parameter
 from anthropo.learning.manifest import Weights
-from anthropo.networks.architectures import Separate, Spec, build, check_size
+from anthropo.networks.architectures import Separate, Spec, build, channels_of, check_size
 from anthropo.networks.checkpoints import Checkpoints, State, restore
 from anthropo.networks.description import Epoch
 from anthropo.networks.network import fill, flat
-from anthropo.networks.objective import MONITORED, Objective, channels_of
+from anthropo.networks.objective import MONITORED, Objective
 from anthropo.networks.pretrained import warm_start
 from anthropo.networks.recipes import Parameters, Recipe
 from anthropo.networks.training_set import TrainingSet
@@ -115,7 +115,7 @@ def spec_of(recipe: Recipe, outputs: int, metadata: int = 0) -> Spec:
     spec = Spec(
         task=task,
         backbone=parameters.backbone,
-        channels=channels_of(parameters),
+        channels=channels_of(parameters.backbone, parameters.grey),
         outputs=outputs - ordinal,
         dropout=parameters.dropout,
     )

@@ -14,9 +14,10 @@ from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from anthropo.learning import states
+from anthropo.learning import boosters, bundle, states
 from anthropo.learning.manifest import Manifest
-from anthropo.learning.schema import LARGEST, LONGEST_TEXT, MOST_LABELS, MOST_NUMBERS, Array, Range
+from anthropo.learning.model_readers import LARGEST_INTEGER
+from anthropo.learning.schema import LARGEST, LONGEST_TEXT, MOST_LABELS, MOST_NUMBERS, Among, Array, Range
 from anthropo.networks.architectures import BACKBONES, MOST_WEIGHTS
 from anthropo.networks.checkpoints import Kept
 from anthropo.networks.description import Description
@@ -29,14 +30,15 @@ differ. A file is checked as a whole against them when it is opened, by the same
 as for every other use, and before anything is made of it: what `inspect` accepts works.
 
 A file (`.anthropo`) is a zip of members that are stored uncompressed, one directly after the other, each
-named in `manifest.json` with its size and SHA-256: at most 1 GiB, 4,096 members and 4 MiB of manifest.
-`card.md` is for people. An array, `arrays/NAME.npy`, holds truth values, integers or floats, little-endian,
-in C order, and no infinity or NaN. Nothing in a file is executed.
+named in `manifest.json` with its size and SHA-256: at most {bundle.MAX_BYTES >> 20:,} MiB,
+{bundle.MAX_MEMBERS:,} members and {bundle.MAX_MANIFEST >> 20} MiB of manifest. `card.md` is for people. An
+array, `arrays/NAME.npy`, holds truth values, integers or floats, little-endian, in C order, and no infinity
+or NaN. Nothing in a file is executed.
 
 In JSON no key is twice, no text is longer than {LONGEST_TEXT:,} characters or has control characters, no
-integer is beyond 2^53, and nothing is nested deeper than 32. Entries that are not listed here are ignored,
-so that a later version may add some. An entry with a default may be missing or null. *Among* means that
-texts, or the keys of an object, occur there.
+integer is beyond {LARGEST_INTEGER:,}, and nothing is nested deeper than {bundle.MAX_DEPTH}.
+Entries that are not listed here are ignored, so that a later version may add some. An entry with a default
+may be missing or null. *Among* means that texts, or the keys of an object, occur there.
 """
 
 _BETWEEN = f"""
@@ -50,8 +52,9 @@ _BETWEEN = f"""
 - The encoder is {states.ENCODER}, and each region's embedding has as many numbers as it gives.
 - All arrays of a model hold at most {MOST_NUMBERS:,} numbers together (bytes apart), and there are at most
   {MOST_LABELS:,} labels, trained and matched.
-- Trees are such: children that lie in their tree, one parent each, at most 64 levels, 1,048,576 nodes and
-  131,072 trees, features and classes that there are, numbers up to 1e9, and no node that covers nothing.
+- Trees are such: children that lie in their tree, one parent each, at most {boosters.MAX_DEPTH} levels,
+  {boosters.MOST_NODES:,} nodes and {boosters.MOST_TREES:,} trees, features and classes that there are,
+  numbers up to {boosters.LARGEST:g}, and no node that covers nothing.
 - A network has at most {MOST_WEIGHTS:,} weights, as many as it states, all finite; its channels, dimension
   and metadata fit its backbone and columns, its task, views and metadata the manifest's; the answer to a
   picture of noise is finite.
@@ -83,7 +86,7 @@ def markdown() -> str:
     ]
     parts += ["\n| backbone | pixels, at least | dimension | weights |\n|---|---|---|---|"]
     parts += [f"| {name} | {b.least} | {b.dimension:,} | {b.weights:,} |" for name, b in BACKBONES.items()]
-    parts += [_BETWEEN, _CHECKPOINT, *_objects(Kept, {*_inner(Description)})]
+    parts += [_BETWEEN, _CHECKPOINT, *_objects(Kept, {*_inner(Description), *_inner(Manifest)})]
     return "\n".join(parts).strip() + "\n"
 
 
@@ -127,7 +130,9 @@ def _rows(kind: type[Any]) -> Iterator[tuple[str, ...]]:
         if kind is Parameters and (limit := limit_of(one.name)):
             limits = str(limit)
         needed = one.default is MISSING and one.default_factory is MISSING
-        needed = needed and "null" not in type_ and hints[one.name] is not float
+        needed = needed and "null" not in type_
+        # a number without limits may be missing, and is then NaN, which no limit lets pass
+        needed = needed and (hints[one.name] is not float or limits != "")
         default = "needed" if needed else _default(one.default)
         yield f"`{one.name}`", type_, limits, default, meanings.get(one.name, "")
 
@@ -144,7 +149,7 @@ def _shown(hint: Any) -> tuple[str, str]:
     inner = get_args(hint)
     if get_origin(hint) is Annotated:
         type_, limits = _shown(inner[0])
-        own = [f"among {limit}" if type(limit).__name__ == "Among" else str(limit) for limit in inner[1:]]
+        own = [f"among {limit}" if isinstance(limit, Among) else str(limit) for limit in inner[1:]]
         return type_, "; ".join([*own, *([limits] if limits else [])])
     if NoneType in inner:
         type_, limits = _shown(next(one for one in inner if one is not NoneType))
@@ -162,7 +167,15 @@ _COMMENTED = re.compile(r"^    (\w+): [^#]*?#(.*)$")
 
 
 def _meanings(kind: type[Any]) -> dict[str, str]:
-    """What is said of each field: behind it, in the lines before it, or in the class's Attributes."""
+    """What is said of each field, in the class or those that it inherits from."""
+    said: dict[str, str] = {}
+    for one in reversed(kind.__mro__):
+        said |= _meanings_in(one) if is_dataclass(one) else {}
+    return said
+
+
+def _meanings_in(kind: type[Any]) -> dict[str, str]:
+    """What a class says of its fields: behind each, in the lines before it, or in its Attributes."""
     found, before = {}, ""
     for line in inspect.getsource(kind).splitlines():
         comment, entry = re.match(r"    # (.*)", line), _COMMENTED.match(line)

@@ -14,25 +14,27 @@ from anthropo.licensing import Resource, licences
 _HEAD = """# Licences
 
 Of the code, of the trained weights, and of what these were trained on or made from. `anthropo models` prints
-the same table; both are made from `anthropo/licences.csv`. It is no legal advice. Not permissive is what
-excludes some use (above all commercial use), obliges others to take over a licence (GPL, LGPL, AGPL), may not
-be altered, or states no licence.
+the same table; both are made from `anthropo/licences.csv`. Libraries under permissive licences that only
+compute, draw or read tables (numpy, scipy, pandas, Pillow, matplotlib, click and others) are left out. It is
+no legal advice. Not permissive is what excludes some use (above all commercial use), obliges others to take
+over a licence (GPL, LGPL, AGPL), may not be altered, or states no licence.
 
-`--permissive` on every command, `ANTHROPO_PERMISSIVE=1` and `anthropo.permissive()` use only what is
-permissive in all three respects. Nothing that comes with anthropo finds a face under such licences. A
-permissive run therefore refuses whatever looks at faces, with one sentence at its start, and a landmark model
-of your own does not change that: it replaces one of four parts. What remains is everything for pictures
-without a face (`--no-face`): finetune, compare-networks, export, bench, train, classify, explain and
-evaluate, with a network that was trained from no other weights:
+`--permissive` on every command but inspect, verify and models, `ANTHROPO_PERMISSIVE=1` and
+`anthropo.permissive()` use only what is permissive in all three respects. Nothing that comes with anthropo
+finds a face under such licences. A permissive run therefore refuses whatever looks at faces, with one
+sentence at its start, and a landmark model of your own does not change that: it replaces one of four parts.
+HEIC and video are refused as well. What remains is everything for pictures without a face (`--no-face`):
+finetune, compare-networks, export, bench, train, classify, explain and evaluate, with a network that was
+trained from no other weights:
 
     anthropo finetune skin.csv --recipe skin-five --no-face --warm-start none -o net.anthropo --permissive
     anthropo train skin.csv --no-face --encoder net.anthropo -o skin.anthropo --permissive
     anthropo evaluate skin.csv --no-face --encoder net.anthropo -o report.html --permissive
 
-Every output of such a run says so and lists what was left out: pages in their footer, JSON documents under
-`permissive`, models in their card and manifest, all of them in OUTPUT.run.json. A model with a part that is
-not permissive says so in its card, and permissive runs refuse it. The licence of your own photographs is
-yours to know.
+Every such run says so and lists what was left out: pages in their footer, JSON objects under `permissive`,
+models in their card and manifest, and every output, tables and lists included, in OUTPUT.run.json beside it.
+A model with a part that is not permissive says so in its card, and permissive runs refuse it. The licence of
+your own photographs is yours to know.
 
 dlib's landmarks of five points come with the weights. They are in the public domain, but were trained on
 photographs from the internet whose licences nobody states, and five points (corners of the eyes, base of the

@@ -137,7 +137,7 @@ CHANGES = {
     "circle": (circle, "goes in circles"),
     "feature": (put("feature", 12), "a feature is out of range"),
     "feature negative": (put("feature", -1), "a feature is out of range"),
-    "infinite": (put("value", np.inf), "a value is not finite"),
+    "infinite": (put("value", np.inf), "a value is not finite or beyond"),
     "cover": (put("cover", -1), "a node is out of range"),
     "default": (put("default_left", 2), "a node is out of range"),
     "classes": (lambda a: a.update(base_score=np.zeros(0, np.float32)), "there is no class"),

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from anthropo.learning.manifest import Manifest, PhotoSettings
-from anthropo.networks.architectures import BACKBONES, Spec, build
-from anthropo.networks.description import TASKS, Column, Description
+from anthropo.networks.architectures import Spec, build, channels_of
+from anthropo.networks.description import CALLED, Column, Description
 from anthropo.networks.network import Network
 from anthropo.networks.recipes import load_recipe
 
@@ -37,14 +37,14 @@ def network(
     torch.manual_seed(0)
     if task in ("grades", "cases"):
         views = ("image",)
-    settings: dict[str, Any] = {
+    layers: dict[str, Any] = {
         "task": task,
         "backbone": backbone,
-        "channels": 1 if grey and backbone == "deepgestalt" else 3,
+        "channels": channels_of(backbone, grey),
         "outputs": len(labels) - (task == "grades"),
         "dropout": 0.5,
     }
-    spec = Spec(**{**settings, **_KINDS[task], **changes})
+    spec = Spec(**{**layers, **_KINDS[task], **changes})
     modules = []
     for _ in views:
         module = build(spec).train()
@@ -67,14 +67,14 @@ def network(
         std=(60.0, 50.0, 70.0),
         alignment="mean-face",
         crops="scaled",
-        dimension=BACKBONES[backbone].dimension * (len(labels) if spec.separate else 1),
+        dimension=spec.dimension,
         metadata=COLUMNS if task == "cases" else None,
     )
     settings = PhotoSettings(face="one", fine=False, jitter=2)
     if views == ("image",):
         settings = PhotoSettings(no_face=True)
     manifest = Manifest(
-        task=TASKS[task][-1],
+        task=CALLED[task][-1],
         labels=labels,
         settings=settings,
         metadata=tuple(about.metadata or ()),

@@ -43,9 +43,8 @@ def spec(**change: Any) -> dict[str, Any]:
         ("labels", spec(head="hydra"), None, "head is 'hydra', not linear"),
         ("labels", spec(task=["labels"]), None, "task is not of the type str"),
         ("labels", spec(task="grades"), None, "its layers are of the task grades"),
-        ("labels", spec(dropout=1), None, "dropout is 1, not 0 to 0.95"),
         ("labels", spec(own=8), None, "description of the network is damaged"),
-        ("attributes", spec(separate=True, outputs=2000), 2000, "another dimension|weights are too many"),
+        ("attributes", spec(separate=True, outputs=2000), 2000, "another dimension"),
         ("attributes", spec(own=4096, outputs=3000), 3000, "weights are too many, 200,000,000 is the most"),
         ("attributes", spec(separate=True) | {"dimension": 640_000}, 2000, "weights are too many"),
         ("cases", spec(metadata=6), None, "not as many numbers"),
@@ -92,9 +91,10 @@ def test_weights_that_answer_nothing_are_refused(tmp_path: Path) -> None:
         Network.load(path)
 
 
-@pytest.mark.parametrize("backbone", ["deepgestalt", "face-resnet", "face-resnet-map", "efficientnet-lite0"])
+@pytest.mark.parametrize("backbone", BACKBONES)
 def test_the_weights_of_a_backbone_are_as_many_as_stated(backbone: str) -> None:
-    tensors = body(backbone).state_dict().values()
+    with torch.device("meta"):
+        tensors = body(backbone).state_dict().values()
     assert sum(t.numel() for t in tensors if t.is_floating_point()) == BACKBONES[backbone].weights
 
 

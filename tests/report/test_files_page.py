@@ -21,5 +21,14 @@ def test_it_says_what_is_checked() -> None:
         "| `frequencies` | f d | floats | f 1 to 8,192 |",
         "| `batch` | integer | 2 to 4,096 | needed |",
         "| `error_rate` | number | 0 to 1 | needed |",
+        "| `dropout` | number | 0 to 0.95 | needed |",
+        "| `loss` | number or null |  |  |",
+        "| `vectors` | g d | floats | -1.001 to 1.001; g 1 to ",
+        "| `digest` | text or null | 64 hexadecimal digits or none |  | SHA-256 |",
     ):
         assert entry in page, entry
+
+
+def test_nothing_is_described_twice() -> None:
+    titles = [line for line in markdown().splitlines() if line.startswith("#")]
+    assert len(titles) == len(set(titles))

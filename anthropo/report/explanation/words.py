@@ -10,6 +10,7 @@ from anthropo.explanation.standing import training_z
 from anthropo.learning.trained import Trained
 from anthropo.measurement.compute import Measurement
 from anthropo.measurement.registry import registry
+from anthropo.reference.zscore import signed as z_signed
 from anthropo.report.tables import number, quantity
 from anthropo.workflows.explain import Case
 
@@ -88,7 +89,7 @@ def measured_words(trained: Trained, value: Measurement) -> str:
         return f"not measured: {value.reason}"
     text = quantity(value.value, value.unit)
     z = training_z(trained, value.id, value.value)
-    return text if z is None else f"{text}, {z:+.1f} SD of {standard_words(trained)}".replace("-", "−")
+    return text if z is None else f"{text}, {z_signed(z)} SD of {standard_words(trained)}"
 
 
 def standard_words(trained: Trained) -> str:
