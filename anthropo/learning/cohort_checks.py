@@ -77,8 +77,8 @@ def _labels(cohort: Cohort) -> Iterator[Finding]:
     everybody = {case.patient for case in cohort.cases}
     if len(patients) > MOST_LABELS:
         text = (
-            f"{cohort.source}: {len(patients):,} labels, more than the {MOST_LABELS:,} that a model may have. "
-            "Is this the column of labels? Else join rare labels."
+            f"{cohort.source}: {len(patients):,} labels, more than the {MOST_LABELS:,} that a model may "
+            "have. Is this the column of labels? Else join rare labels."
         )
         yield Finding("error", "label", text)
         return
