@@ -56,7 +56,7 @@ def off(model: FineModel, faces: UprightFaces, mirrored: bool) -> tuple[float, f
     """Mean error, px: of the scheme's two points and of the anatomical one."""
     (region,) = model.regions
     seen = np.array(
-        [_look(region, p, f, mirrored)[0] for p, f in zip(faces.pixels, faces.first_stage, strict=True)]
+        [_look(region, p, f, mirrored, 0) for p, f in zip(faces.pixels, faces.first_stage, strict=True)]
     )
     at = MIRROR[region.scheme] if mirrored else region.scheme
     miss = np.linalg.norm(seen[:, :2] - faces.scheme[:, at], axis=2).mean()
