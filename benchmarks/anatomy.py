@@ -242,6 +242,11 @@ def main() -> None:
         lengths_table(members, made)
         table = coverage(members, made)
         coverage_table(table, arguments.by_measurement)
+        if arguments.networks is not None:
+            shipped_error = anatomy.instrument(stage)
+            wider = Instrument(made.correction, shipped_error.point_errors, shipped_error.between_errors)
+            print("with the shipped error, which is of the people of both studios:")
+            coverage_table(coverage(members, wider), False)
         scores(members, made, anew=arguments.networks is not None and name == "frl")
         if arguments.plot and name == list(judged)[-1]:
             plot(table, arguments.plot)

@@ -148,9 +148,18 @@ def residuals(members: Sequence[Person], correction: Correction) -> tuple[Floats
 def instrument(correction: Correction, left: Sequence[tuple[Floats, Floats]], web: Floats) -> Instrument:
     """A correction with the error that residuals of several studios show.
 
-    The mean of each studio's residuals stays in: it is how studios differ.
+    The mean of each studio's residuals stays in: it is how studios differ. A studio has mirror images of all
+    its people, or, if it is much larger than another, of every second one instead of the person, so that
+    studios count about the same.
     """
-    points, between = symmetric(*(np.concatenate(parts) for parts in zip(*left, strict=True)))
+    least = min(len(points) for points, _ in left)
+    parts = []
+    for points, between in left:
+        both = symmetric(points, between)
+        n = len(points)
+        chosen = np.arange(2 * n) if n < 1.5 * least else np.arange(n) + n * (np.arange(n) % 2)
+        parts.append((both[0][chosen], both[1][chosen]))
+    points, between = (np.concatenate(values) for values in zip(*parts, strict=True))
     # points without a counterpart err as on the web portraits
     elsewhere = np.concatenate([web, anatomy.mirror(web, np.zeros((len(web), 6, 2)))[0]])
     order = np.random.default_rng(1).permutation(len(elsewhere))

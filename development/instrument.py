@@ -28,8 +28,8 @@ SOURCE = (
 )
 
 
-def make(faces: Path, networks: Networks) -> dict[str, Instrument]:
-    """The instruments of the first stage and of both, and how many people made them."""
+def make(faces: Path, networks: Networks) -> tuple[dict[str, Instrument], int]:
+    """The instruments of the first stage and of both, and how many people made each."""
     seen = {}
     for studio in STUDIOS:
         (other,) = set(STUDIOS) - {studio}
@@ -53,10 +53,10 @@ def make(faces: Path, networks: Networks) -> dict[str, Instrument]:
             left.append(residuals(seen[studio][unseen], elsewhere))
         correction = fit([seen[studio][fold] for studio in STUDIOS])
         made[stage] = instrument(correction, left, web_errors(faces / WEB, model))
-    return made
+    return made, sum(len(choices["first"]) for choices in seen.values())
 
 
-def write(folder: Path, made: dict[str, Instrument]) -> None:
+def write(folder: Path, made: dict[str, Instrument], number: int) -> None:
     """correction.csv and errors.npz."""
     with open(folder / "correction.csv", "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -68,7 +68,7 @@ def write(folder: Path, made: dict[str, Instrument]) -> None:
             names = [f"p{i}" for i in points] + list(BETWEEN)
             for name, (dx, dy), (ex, ey) in zip(names, offsets, np.sqrt((errors**2).mean(0)), strict=True):
                 numbers = (f"{v:.5f}" for v in (dx, dy, ex, ey))
-                writer.writerow((stage, name, *numbers, len(errors) // 2, SOURCE))
+                writer.writerow((stage, name, *numbers, number, SOURCE))
     arrays = {}
     for stage, one in made.items():
         arrays[f"{stage}_points"] = one.point_errors.astype(np.float16)
@@ -82,10 +82,11 @@ def main() -> None:
     parser.add_argument("--networks", type=Path, required=True)
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
-    made = make(arguments.faces, Networks.read(arguments.networks))
-    write(arguments.output, made)
+    made, number = make(arguments.faces, Networks.read(arguments.networks))
+    write(arguments.output, made, number)
     for stage, one in made.items():
-        print(f"{stage}: {len(one.point_errors) // 2} people, {len(one.correction.corrected)} points")
+        corrected = len(one.correction.corrected)
+        print(f"{stage}: {number} people, {corrected} points corrected, {len(one.point_errors)} residuals")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ stage's training, its shares, the first stage, or what brings points to their an
     networks     DIR/*.npz by development/fine.py; anthropo/face/fine.npz and its hash in weights.csv
     instrument   anthropo/measurement/correction.csv and errors.npz
     reference    anthropo/reference/norms/frl-adults.csv
-    shapes       anthropo/face/shapes.npz (drawings, plausibility of landmark files, synthetic people)
+    shapes       anthropo/face/shapes.npz (drawings, plausibility of landmark files, synthetic people), and the
+                 drawings of docs/atlas
     figures      prints docs/benchmarks.md, "Anatomical landmarks", and the errors on helen
 
 Twelve networks for each of eight sets of people take about two hours on a processor; `--from instrument`
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -32,11 +34,12 @@ ROOT = Path(__file__).resolve().parents[1]
 STEPS = ("networks", "instrument", "reference", "shapes", "figures")
 
 
-def script(path: str, *arguments: str | Path) -> None:
+def script(*arguments: str | Path) -> None:
     """Run one of the project's scripts on these sources; stops at the first that fails."""
-    command = [sys.executable, str(ROOT / path), *map(str, arguments)]
-    print("$ python", path, *arguments, flush=True)
-    subprocess.run(command, check=True, cwd=ROOT)
+    print("$ python", *arguments, flush=True)
+    path = f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    command = [sys.executable, *map(str, arguments)]
+    subprocess.run(command, check=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": path})
 
 
 def ship(networks: Path) -> None:
@@ -67,6 +70,7 @@ def main() -> None:
         script("development/reference.py", faces, "--networks", work, "-o", table)
     if "shapes" in steps:
         script("development/shapes.py", faces / "frl", ROOT / "anthropo/face/shapes.npz")
+        script("-m", "anthropo.measurement.atlas", "docs")
     plot = ROOT / "docs/images/calibration.png"
     script("benchmarks/anatomy.py", faces, "--networks", work, "--by-measurement", "--plot", plot)
     script("benchmarks/anatomy.py", faces, "--networks", work, "--no-fine")
