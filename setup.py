@@ -89,17 +89,17 @@ if platform.system() == "Windows":
     FLAGS = ["/O2", "/fp:precise"]
 else:
     # no contraction into fused multiply-add: landmarks must equal dlib's on every processor
-    FLAGS = ["-O3", "-ffp-contract=off", "-Wno-unused-parameter"]
-LINK: list[str] = []
+    FLAGS = ["-O3", "-ffp-contract=off", "-Wno-unused-parameter", "-pthread"]
+LINK = [] if platform.system() == "Windows" else ["-pthread"]
 if os.environ.get("ANTHROPO_SANITIZE") == "1":
     # every wrong read, write, shift, conversion or overflow ends the process: `make sanitize`
-    LINK = ["-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
+    LINK += ["-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
     FLAGS += ["-O0", "-g1", *LINK]  # to compile optimised takes three times as long
 
 # each has a header of its name but module.cpp; arrays.hpp is everybody's
 SOURCES = [
     f"anthropo/face/engine/{n}.cpp"
-    for n in ("module", "arrays", "images", "detector", "packed", "forest", "patch_network")
+    for n in ("module", "arrays", "images", "detector", "packed", "forest", "trainer", "patch_network")
 ]
 
 ParallelCompile(default=0).install()  # the files of the engine at once, on every core

@@ -9,7 +9,6 @@ namespace anthropo {
 
 namespace {
 
-constexpr char MAGIC[8] = {'a', 'n', 't', 'h', 's', 'p', '0', '2'};
 constexpr size_t BLOCK = 64;
 
 // A mean shape lies in a box of side 1. Numbers far beyond that are no predictor's, and within these limits
@@ -162,7 +161,7 @@ void read_features(Reader& in, const Layout& lay, Header& h, std::vector<char>& 
 std::vector<char> pack(Reader in) {
     require(in.left() > 0 && in.integer(4) == 1, SHORT);
     Header h{};
-    std::memcpy(h.magic, MAGIC, sizeof MAGIC);
+    std::memcpy(h.magic, PACKED_MAGIC, sizeof h.magic);
     const size_t width = in.column_length(4094);
     require(width >= 4 && width % 2 == 0, FORM);
     require(width <= in.left() / LEAST_REAL, SHORT);
@@ -193,11 +192,7 @@ std::vector<char> pack(Reader in) {
     }
     read_features(in, lay, h, out);
     require(largest < h.features, FORM);
-    std::memcpy(&out[0], &h, sizeof h);
-    Checksum sum;
-    sum.add(out.data(), out.size());
-    h.checksum = sum.value();
-    std::memcpy(&out[0], &h, sizeof h);
+    seal(h, out);
     return out;
 }
 
@@ -249,6 +244,19 @@ py::array_t<std::uint8_t> pack_shape_predictor(const Bytes& dat) {
         py::gil_scoped_release nogil;
         *out = pack(Reader(dat.data(), size_t(dat.size())));
     }
+    return as_block(std::move(out));
+}
+
+void seal(Header h, std::vector<char>& block) {
+    h.checksum = 0;
+    std::memcpy(&block[0], &h, sizeof h);
+    Checksum sum;
+    sum.add(block.data(), block.size());
+    h.checksum = sum.value();
+    std::memcpy(&block[0], &h, sizeof h);
+}
+
+py::array_t<std::uint8_t> as_block(std::unique_ptr<std::vector<char>> out) {
     std::vector<char>* kept = out.get();
     const py::capsule owner(kept, [](void* p) { delete static_cast<std::vector<char>*>(p); });
     out.release();
@@ -263,7 +271,7 @@ Header check_packed(const char* block, size_t size) {
     Header h;
     require(size >= sizeof h, damaged);
     std::memcpy(&h, block, sizeof h);
-    require(std::memcmp(h.magic, MAGIC, sizeof MAGIC) == 0 && counts_fit(h), damaged);
+    require(std::memcmp(h.magic, PACKED_MAGIC, sizeof h.magic) == 0 && counts_fit(h), damaged);
     const Layout lay(h);
     require(lay.total == size, damaged);
 
