@@ -13,8 +13,9 @@ from anthropo.decoding.colour import COLOUR_VERSION
 from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS, Limits
 from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
+from anthropo.face.detection import Which
 from anthropo.face.fine import fine_sha256
-from anthropo.face.landmarker import DEFAULT_JITTER, Which, checked_landmark_model
+from anthropo.face.landmarker import DEFAULT_JITTER, checked_landmark_model
 from anthropo.licensing import is_permissive_run, refuse_faces
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.registry import registry

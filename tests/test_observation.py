@@ -23,7 +23,7 @@ from anthropo.workflows.measuring import measure
 def passes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often a file is decoded at each size, and a photo searched for faces, from here on."""
     counts: Counter[str] = Counter()
-    decode, search = photo._decode, landmarker._search_photo
+    decode, search = photo._decode, landmarker.search_photo
 
     def counted_decode(*arguments: Any) -> Any:
         found = decode(*arguments)
@@ -35,7 +35,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         return search(*arguments)
 
     monkeypatch.setattr(photo, "_decode", counted_decode)
-    monkeypatch.setattr(landmarker, "_search_photo", counted_search)
+    monkeypatch.setattr(landmarker, "search_photo", counted_search)
     return counts
 
 

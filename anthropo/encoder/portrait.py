@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.encoder.regions import FILL
+from anthropo.face.detection import power_of_two
 from anthropo.face.frame import in_face_frame, outer_canthal_distance
-from anthropo.face.landmarker import Face, power_of_two
+from anthropo.face.landmarker import Face
 from anthropo.face.shape import shapes
 from anthropo.face.warp import Mesh
 from anthropo.photo import Photo

@@ -16,8 +16,9 @@ from PIL import Image
 
 from anthropo.errors import InputError
 from anthropo.face import _engine
+from anthropo.face.detection import power_of_two
 from anthropo.face.frame import similarity
-from anthropo.face.landmarker import Face, power_of_two
+from anthropo.face.landmarker import Face
 from anthropo.photo import Photo
 
 Floats = NDArray[np.float64]

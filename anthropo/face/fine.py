@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from anthropo.errors import WeightsError, parameter
 from anthropo.face import _engine
+from anthropo.face.detection import power_of_two
 from anthropo.face.frame import Floats, outer_canthal_distance, similarity
-from anthropo.face.landmarker import Face, power_of_two
+from anthropo.face.landmarker import Face
 from anthropo.face.scheme import MIRROR
 from anthropo.face.weights import locate
 from anthropo.photo import Photo

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
@@ -14,31 +13,20 @@ from numpy.typing import NDArray
 from anthropo.decoding.limits import MAX_MEGAPIXELS
 from anthropo.errors import FaceError, WeightsError, parameter
 from anthropo.face import _engine
+from anthropo.face.detection import FIRST_SHORT_SIDE, Detection, Which, power_of_two, search_photo, turned_by
 from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.face.gate import LANDMARK_SPREAD, Check, check_photo
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import MIRROR
-from anthropo.face.weights import LandmarkModel, face_detector, landmark_model
+from anthropo.face.weights import LandmarkModel, landmark_model
 from anthropo.licensing import check_faces
 from anthropo.photo import Photo, read_photo
 
-Which = Literal["one", "largest", "all"]
-
-# Detection. The detector's window is 80 px; a portrait's face is found on a thumbnail.
-_FIRST_SHORT_SIDE = 216  # px of the first, smallest image that is searched
-_WINDOW = 80.0  # px
-_MOST_SEARCHED = 50e6  # px: larger photos are searched in a reduction to this
-_BACKGROUND = 0.6  # a face less than this fraction as wide as the largest one is background
 _DECODED_FACE = 160.0  # px: decode finer when the face is smaller than this
 FIRST_DECODE = 390  # px, short side of the first decode
 
 _DOUBTFUL = 0.015  # spread of the landmarks, outer-canthal distances: look whether the photo is turned
 _STEEP = 15.0  # deg of pitch, likewise
-_SURER = 0.2  # of the detector's score, by which a turned face must beat the upright one
-
-# Second try, for dark or turned faces.
-_LOW_THRESHOLD = -0.3
-_SECOND_SHORT_SIDE = 864
 
 # Unsteadiness: how far landmarks spread over jittered boxes, in outer-canthal distances. A face's by
 # 0.006 (median; 99 % below 0.04), those of other things by 0.04 to 0.14. Above LANDMARK_SPREAD a face
@@ -87,17 +75,6 @@ class Face:
     unsteadiness: float  # median spread over jittered boxes, outer-canthal distances
     anatomy: Mapping[str, Floats] = field(default_factory=dict)  # landmarks beyond the 68, by code
     by_hand: Mapping[str, Floats] = field(default_factory=dict)  # placed by hand, where anatomy has them
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Detection:
-    box: Floats  # (4,) full-photo pixels
-    score: float
-    second_try: bool = False
-
-    @property
-    def width(self) -> float:
-        return float(self.box[2] - self.box[0])
 
 
 def read_face(
@@ -194,7 +171,7 @@ def read_faces(
         photo = read_photo(photo, short_side=FIRST_DECODE, max_megapixels=max_megapixels)
     faces: list[Face] = []
     refused: FaceError | None = None
-    for finer, detections in _search_photo(photo, face, faces):
+    for finer, detections in search_photo(photo, face, faces):
         photo = finer
         smallest = min(f.width for f in detections)
         if smallest / photo.decode_scale < _DECODED_FACE:
@@ -213,11 +190,11 @@ def read_faces(
             break
     turn = 0
     if not faces:
-        turn = _turned(photo, (1, 2, 3), (_FIRST_SHORT_SIDE, 2 * _FIRST_SHORT_SIDE), 0.0)
+        turn = turned_by(photo, (1, 2, 3), (FIRST_SHORT_SIDE, 2 * FIRST_SHORT_SIDE), 0.0)
     elif faces[0].unsteadiness > _DOUBTFUL or abs(faces[0].pitch) > _STEEP:
         # an upright detector sees upside-down faces, too; look at the size at which this one is 100 px
         short = int(100 * min(photo.full_size) / (faces[0].box[2] - faces[0].box[0]))
-        turn = _turned(photo, (2,), (short,), faces[0].score)
+        turn = turned_by(photo, (2,), (short,), faces[0].score)
     if turn:
         raise FaceError(
             f"{photo.source}: the face is turned clockwise by about {turn}°. Turn the photo upright."
@@ -230,23 +207,6 @@ def read_faces(
             f"{parameter('face', 'all')}, or crop the photo."
         )
     return faces if face == "all" else faces[:1]
-
-
-def _turned(photo: Photo, quarters: tuple[int, ...], sizes: tuple[int, ...], score: float) -> int:
-    """Clockwise turn, degrees, of a face that the upright search missed or misread; 0 for none.
-
-    Tries the turns `quarters` on reductions to the short sides `sizes`. The face must be found more
-    surely than `score`, by `_SURER`.
-    """
-    best, turn = score + _SURER, 0
-    for quarter in quarters:
-        # turning the pixels counter-clockwise brings a face upright that was turned clockwise
-        turned = Photo.from_array(np.rot90(photo.pixels, quarter))
-        for short in sizes:
-            for detection in _search(turned, min(short, _finest(turned))):
-                if detection.score > best:
-                    best, turn = detection.score, 90 * quarter
-    return turn
 
 
 def _no_face(photo: Photo) -> FaceError:
@@ -267,119 +227,6 @@ def checked_landmark_model(path: str | None) -> LandmarkModel:
     return model
 
 
-def power_of_two(scale: float) -> int:
-    """The largest reduction by which a photo can be decoded that is at most `scale`."""
-    return max(s for s in (1, 2, 4, 8) if s <= max(1.0, scale))
-
-
-# ----------------------------------------------------------------------------------- detection
-
-
-def _search_photo(
-    photo: Photo, which: Which, kept: Sequence[Face]
-) -> Iterator[tuple[Photo, list[_Detection]]]:
-    """Faces, largest first, at finer and finer scales, with the photo as finely decoded as that took.
-
-    The caller stops at the scale that shows enough; after the first detection the search goes on to a
-    moderate size only, unless nothing is in `kept`: what was detected proved to be no face. For "all"
-    there is one round with everything.
-    """
-    full, finest = min(photo.full_size), _finest(photo)
-    everything: list[_Detection] = []
-    short = _FIRST_SHORT_SIDE
-    # a reduction to the finest size shows all that one of nearly this size does
-    while short < (full if finest == full else 0.75 * finest) and (
-        which == "all" or not everything or short <= _SECOND_SHORT_SIDE
-    ):
-        photo = photo.finer(power_of_two(full / short))
-        detections = _search(photo, short)
-        everything = _merge(everything, detections)
-        if detections and which != "all":
-            yield photo, _foreground(photo, _merge([], detections))
-        short *= 2
-    if which == "all" or not kept:
-        # plain dlib, so that nothing is lost that it finds
-        photo = photo.finer(power_of_two(full / finest))
-        detections = _search(photo, None if finest == full else finest)
-        everything = _merge(everything if which == "all" else [], detections)
-        if everything:
-            yield photo, everything if which == "all" else _foreground(photo, everything)
-    if not everything and (detections := _second_try(photo)):
-        yield photo, detections
-
-
-def _search(
-    photo: Photo,
-    short: int | None,
-    *,
-    threshold: float = 0.0,
-    equalise: bool = False,
-    levels: int = 1000,
-) -> list[_Detection]:
-    """Detector on the photo with its short side reduced to `short` pixels; None: as it is, in colour."""
-    height, width = photo.pixels.shape[:2]
-    ratio = 1.0 if short is None else max(1.0, min(height, width) / short)
-    image = photo.pixels
-    if short is not None:
-        matrix = np.array([[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2]])
-        image = _engine.warp(image, matrix, max(1, int(height / ratio)), max(1, int(width / ratio)))
-    if equalise:
-        image = _equalised(image)
-    rows = face_detector().detect(image, threshold, levels)
-    corners = photo.to_full((rows[:, :4].reshape(-1, 2, 2) + 0.5) * ratio - 0.5)
-    boxes: Floats = corners.reshape(-1, 4)
-    return [_Detection(box, float(score)) for box, score in zip(boxes, rows[:, 4], strict=True)]
-
-
-def _finest(photo: Photo) -> int:
-    """The short side of the largest image that is searched."""
-    width, height = photo.full_size
-    return min(width, height, int(min(width, height) * math.sqrt(_MOST_SEARCHED / (width * height))))
-
-
-def _merge(known: list[_Detection], new: list[_Detection]) -> list[_Detection]:
-    """Both lists without repetitions (centre inside another box), largest first."""
-    kept: list[_Detection] = []
-    for face in sorted([*known, *new], key=lambda f: -f.width):
-        x, y = (face.box[:2] + face.box[2:]) / 2
-        if not any(k.box[0] <= x <= k.box[2] and k.box[1] <= y <= k.box[3] for k in kept):
-            kept.append(face)
-    return kept
-
-
-def _foreground(photo: Photo, detections: list[_Detection]) -> list[_Detection]:
-    """Every face at least `_BACKGROUND` times as wide as the largest, however small the search must go."""
-    short = int(np.ceil(min(photo.full_size) * _WINDOW / (_BACKGROUND * detections[0].width)))
-    short = min(short, _finest(photo))
-    if _FIRST_SHORT_SIDE < short < min(photo.pixels.shape[:2]):
-        # only the pyramid levels (5/6 each) below what the first search has covered
-        levels = int(np.ceil(np.log(short / _FIRST_SHORT_SIDE) / np.log(6 / 5)))
-        detections = _merge(detections, _search(photo, short, levels=levels))
-    return [f for f in detections if f.width >= _BACKGROUND * detections[0].width]
-
-
-def _second_try(photo: Photo) -> list[_Detection]:
-    """Dark or turned faces: equalised contrast and a lower threshold; the best one only."""
-    short = _FIRST_SHORT_SIDE
-    while True:
-        limit = min(short, _finest(photo), *photo.pixels.shape[:2])
-        detections = _search(photo, limit, threshold=_LOW_THRESHOLD, equalise=True)
-        if detections:
-            best = max(detections, key=lambda f: f.score)
-            return [_Detection(best.box, best.score, second_try=True)]
-        if limit < short or short >= _SECOND_SHORT_SIDE:
-            return []
-        short *= 2
-
-
-def _equalised(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Grey image with a flat histogram."""
-    grey = image if image.ndim == 2 else _engine.shrink(image, 1)
-    cumulative = np.bincount(grey.ravel(), minlength=256).cumsum()
-    table = np.rint(cumulative * (255 / cumulative[-1])).astype(np.uint8)
-    return np.asarray(table[grey])
-
-
 @lru_cache(maxsize=16)
 def _jitter(evaluations: int) -> Floats:
     """Shift (in boxes) and size factor of each box: the plain one first, the rest random but fixed."""
@@ -393,7 +240,7 @@ def beyond_border(points: Floats, size: tuple[int, int]) -> NDArray[np.bool_]:
     return np.asarray(((points < -0.5) | (points > np.array(size) - 0.5)).any(1))
 
 
-def _landmarks(photo: Photo, detection: _Detection, predictor: _engine.ShapePredictor, jitter: int) -> Face:
+def _landmarks(photo: Photo, detection: Detection, predictor: _engine.ShapePredictor, jitter: int) -> Face:
     """The face in a detected box; FaceError when it is none after all, or is cut by the border."""
     raw, chip = predictor.align(
         photo.pixels,

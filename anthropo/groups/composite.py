@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from anthropo.encoder.portrait import PORTRAIT, place
 from anthropo.errors import FaceError, PhotoError
+from anthropo.face.detection import power_of_two
 from anthropo.face.frame import outer_canthal_distance
-from anthropo.face.landmarker import FIRST_DECODE, power_of_two
+from anthropo.face.landmarker import FIRST_DECODE
 from anthropo.face.scheme import LANDMARKS
 from anthropo.face.warp import Mesh
 from anthropo.learning.cohort import Case

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from anthropo.face.detection import power_of_two
 from anthropo.face.frame import Floats, outer_canthal_distance
-from anthropo.face.landmarker import power_of_two
 from anthropo.measurement.iris import bilinear
 from anthropo.photo import Photo
 

@@ -19,8 +19,9 @@ from anthropo.encoder.regions import (
     middle_square,
     warped,
 )
+from anthropo.face.detection import power_of_two
 from anthropo.face.frame import similarity
-from anthropo.face.landmarker import Face, power_of_two
+from anthropo.face.landmarker import Face
 from anthropo.photo import Photo
 
 ALIGNMENTS = ("mean-face", "two-points")

@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw
 from anthropo.batch.beside import FaceFiles
 from anthropo.batch.inputs import OVERLAY_SUFFIX
 from anthropo.batch.run import MeasuredFace
-from anthropo.face.landmarker import Face, power_of_two
+from anthropo.face.detection import power_of_two
+from anthropo.face.landmarker import Face
 from anthropo.files import write
 from anthropo.measurement import anatomy
 from anthropo.measurement.registry import Entry, registry, resolve

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from anthropo.encoder.regions import FACE_WINDOW, frame_to
-from anthropo.face.landmarker import Face, power_of_two
+from anthropo.face.detection import power_of_two
+from anthropo.face.landmarker import Face
 from anthropo.face.shape import shapes
 from anthropo.photo import Photo
 from anthropo.report.rendering import COLOURS

@@ -16,8 +16,9 @@ from anthropo.batch.records import Record
 from anthropo.batch.run import MeasuredFace, run
 from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
 from anthropo.errors import InputError
+from anthropo.face.detection import Which
 from anthropo.face.gate import GateSummary
-from anthropo.face.landmarker import DEFAULT_JITTER, Which
+from anthropo.face.landmarker import DEFAULT_JITTER
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.scale import ScaleRequest, find_scale, parse_scale

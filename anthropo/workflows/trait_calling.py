@@ -16,7 +16,7 @@ from anthropo.batch.run import run
 from anthropo.batch.scores import person_of
 from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
 from anthropo.errors import FaceError, InputError, parameter
-from anthropo.face.landmarker import Which
+from anthropo.face.detection import Which
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.reference.growth import MEASURES, Growth, age_span, grow
 from anthropo.reference.phenopacket import phenopacket

@@ -251,13 +251,13 @@ def test_each_photo_is_decoded_and_searched_once(
         monkeypatch.setattr(module, name, count)
 
     counted(photo, "_decode")
-    counted(landmarker, "_search_photo")
+    counted(landmarker, "search_photo")
     counted(features, "_face")
     arguments = ("--model", model, person, "--cache", tmp_path / "cache", "--sex", "f")
     told(invoke, tmp_path / "why.html", *arguments)
-    assert done == {"_decode": 1, "_search_photo": 1, "_face": 1}
+    assert done == {"_decode": 1, "search_photo": 1, "_face": 1}
     told(invoke, tmp_path / "why.json", *arguments)  # its features are in the store
-    assert done == {"_decode": 2, "_search_photo": 2, "_face": 1}
+    assert done == {"_decode": 2, "search_photo": 2, "_face": 1}
 
 
 def test_in_python(models: Any, person: Path) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 from skimage import data
 
 from anthropo.errors import FaceError, WeightsError
-from anthropo.face import landmarker
+from anthropo.face import detection
 from anthropo.face.landmarker import read_face, read_faces
 from anthropo.face.scheme import LANDMARKS, MIRROR
 from anthropo.face.weights import face_detector, landmark_model
@@ -170,10 +170,10 @@ def test_large_photos_are_searched_in_a_reduction(portrait: Pixels, monkeypatch:
             searched.append(image.shape[0] * image.shape[1])
             return face_detector().detect(image, threshold, levels)
 
-    monkeypatch.setattr(landmarker, "face_detector", Detector)
+    monkeypatch.setattr(detection, "face_detector", Detector)
     noise = np.random.default_rng(3).integers(0, 256, (500, 900, 3), np.uint8)
     for most in (500 * 900, 200_000):
-        monkeypatch.setattr(landmarker, "_MOST_SEARCHED", most)
+        monkeypatch.setattr(detection, "_MOST_SEARCHED", most)
         searched.clear()
         with pytest.raises(FaceError, match="no face found"):
             read_faces(photo(noise))
@@ -249,14 +249,14 @@ def test_a_pattern_in_a_coarse_search_does_not_hide_smaller_faces(
 ) -> None:
     canvas = np.random.default_rng(1).integers(0, 255, (700, 1000, 3)).astype(np.uint8)
     canvas[300:560, 700:960] = np.asarray(Image.fromarray(portrait).resize((260, 260)))
-    search = landmarker._search
+    search = detection._search
 
-    def misled(photo: Photo, short: int | None, **options: object) -> list[landmarker._Detection]:
+    def misled(photo: Photo, short: int | None, **options: object) -> list[detection.Detection]:
         if short is not None and short < 600 and "levels" not in options:
-            return [landmarker._Detection(np.array([50.0, 50, 250, 250]), 0.5)]  # noise: no face is there
+            return [detection.Detection(np.array([50.0, 50, 250, 250]), 0.5)]  # noise: no face is there
         return search(photo, short, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(landmarker, "_search", misled)
+    monkeypatch.setattr(detection, "_search", misled)
     assert read_face(photo(canvas), face="largest").landmarks[:, 0].min() > 700
 
 

@@ -13,7 +13,7 @@ from anthropo._version import __version__
 from anthropo.encoder.portrait import place
 from anthropo.encoder.regions import middle_square
 from anthropo.errors import InputError, parameter
-from anthropo.face.landmarker import power_of_two
+from anthropo.face.detection import power_of_two
 from anthropo.learning.trained import Trained
 from anthropo.report import figures, heat
 from anthropo.report.explanation.document import Disclosure
