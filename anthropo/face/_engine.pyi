@@ -18,6 +18,7 @@ def train_shape_predictor(
     maps: NDArray[np.float64],
     targets: NDArray[np.float64],
     known: NDArray[np.uint8],
+    starts: NDArray[np.float64],
     mean: NDArray[np.float64],
     *,
     cascades: int,

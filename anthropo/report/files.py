@@ -14,7 +14,8 @@ from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from anthropo.learning import boosters, bundle, states
+from anthropo import container
+from anthropo.learning import boosters, states
 from anthropo.learning.manifest import Manifest
 from anthropo.learning.model_readers import LARGEST_INTEGER
 from anthropo.learning.schema import LARGEST, LONGEST_TEXT, MOST_LABELS, MOST_NUMBERS, Among, Array, Range
@@ -30,13 +31,13 @@ differ. A file is checked as a whole against them when it is opened, by the same
 as for every other use, and before anything is made of it: what `inspect` accepts works.
 
 A file (`.anthropo`) is a zip of members that are stored uncompressed, one directly after the other, each
-named in `manifest.json` with its size and SHA-256: at most {bundle.MAX_BYTES >> 20:,} MiB,
-{bundle.MAX_MEMBERS:,} members and {bundle.MAX_MANIFEST >> 20} MiB of manifest. `card.md` is for people. An
-array, `arrays/NAME.npy`, holds truth values, integers or floats, little-endian, in C order, and no infinity
-or NaN. Nothing in a file is executed.
+named in `manifest.json` with its size and SHA-256: at most {container.MAX_BYTES >> 20:,} MiB,
+{container.MAX_MEMBERS:,} members and {container.MAX_MANIFEST >> 20} MiB of manifest. `card.md` is for people.
+An array, `arrays/NAME.npy`, holds truth values, integers or floats, little-endian, in C order, and no
+infinity or NaN. Nothing in a file is executed.
 
 In JSON no key is twice, no text is longer than {LONGEST_TEXT:,} characters or has control characters, no
-integer is beyond {LARGEST_INTEGER:,}, and nothing is nested deeper than {bundle.MAX_DEPTH}.
+integer is beyond {LARGEST_INTEGER:,}, and nothing is nested deeper than {container.MAX_DEPTH}.
 Entries that are not listed here are ignored, so that a later version may add some. An entry with a default
 may be missing or null. *Among* means that texts, or the keys of an object, occur there.
 """

@@ -47,7 +47,7 @@ class PhotoReading:
     fine : bool, optional
         Whether the landmarks are refined in patches.
     landmark_model : path, optional
-        Another dlib shape predictor with the 68-point scheme.
+        Another landmark model of the 68 points: of `train_landmarks`, or a dlib shape predictor.
     landmarks : path, optional
         Landmarks that were corrected by hand: a file or a folder of files.
     no_face : bool

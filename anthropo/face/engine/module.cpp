@@ -31,15 +31,16 @@ PYBIND11_MODULE(_engine, m) {
     m.def(
         "train_shape_predictor",
         [](const py::list& chips, const py::array& of_chip, const py::array& maps, const py::array& targets,
-           const Bytes& known, const py::array& mean, std::uint32_t cascades, std::uint32_t trees,
+           const Bytes& known, const py::array& starts, const py::array& mean, std::uint32_t cascades,
+           std::uint32_t trees,
            std::uint32_t depth, std::uint32_t features, std::uint32_t candidates, double nu, double lambda,
            double padding, std::uint64_t seed, unsigned threads, const py::object& report) {
             return train_shape_predictor(
-                chips, of_chip, maps, targets, known, mean,
+                chips, of_chip, maps, targets, known, starts, mean,
                 Recipe{cascades, trees, depth, features, candidates, nu, lambda, padding, seed, threads}, report);
         },
         py::arg("chips"), py::arg("of_chip"), py::arg("maps"), py::arg("targets"), py::arg("known").noconvert(),
-        py::arg("mean"), py::kw_only(), py::arg("cascades"), py::arg("trees"), py::arg("depth"), py::arg("features"),
+        py::arg("starts"), py::arg("mean"), py::kw_only(), py::arg("cascades"), py::arg("trees"), py::arg("depth"), py::arg("features"),
         py::arg("candidates"), py::arg("nu"), py::arg("lambda_"), py::arg("padding"), py::arg("seed"),
         py::arg("threads"), py::arg("report"),
         "A packed shape predictor of grey chips with points in boxes; see trainer.hpp.");

@@ -52,7 +52,7 @@ struct Node {
 struct Faces {
     std::vector<Image> chips;
     std::vector<std::uint32_t> of_chip;
-    std::vector<float> maps, targets, mean;
+    std::vector<float> maps, targets, starts, mean;
     const std::uint8_t* known;
     size_t n, width;
     bool whole;  // no point is unknown
@@ -78,10 +78,9 @@ public:
         require(layout_.total <= MOST_PACKED, "trees of more than half a GiB: fewer, or less deep ones");
         out_.reset(new std::vector<char>(layout_.total));
         std::memcpy(&(*out_)[layout_.shape], f_.mean.data(), f_.width * sizeof(float));
-        shapes_.resize(f_.n * f_.width), lacking_.resize(f_.n * f_.width), seen_.resize(f_.n * r_.features);
+        shapes_ = f_.starts, lacking_.resize(f_.n * f_.width), seen_.resize(f_.n * r_.features);
         order_.resize(f_.n), scratch_.resize(f_.n);
         pieces_.resize((f_.n / PIECE + h_.leaves) * (r_.candidates + 1) * (f_.width + 1));
-        for (size_t i = 0; i < f_.n; ++i) std::copy(f_.mean.begin(), f_.mean.end(), &shapes_[i * f_.width]);
     }
 
     std::unique_ptr<std::vector<char>> train() {
@@ -313,7 +312,7 @@ void check(const Faces& f) {
     require(f.n >= 1 && f.n <= MOST_FACES && f.chips.size() <= MOST_CHIPS,
             "1 to 1,048,576 faces in up to 131,072 pictures are possible");
     for (std::uint32_t chip : f.of_chip) require(chip < f.chips.size(), "of_chip must hold indices of chips");
-    for (const auto* values : {&f.targets, &f.mean})
+    for (const auto* values : {&f.targets, &f.starts, &f.mean})
         require(all_within(values->data(), values->size(), 100), "points must lie within 100 boxes");
     std::vector<size_t> seen(f.width / 2);
     for (size_t i = 0; i < f.n * seen.size(); ++i) seen[i % seen.size()] += f.known[i] != 0;
@@ -335,16 +334,17 @@ py::ssize_t length(const py::array& array, std::initializer_list<py::ssize_t> re
 
 py::array_t<std::uint8_t> train_shape_predictor(const py::list& chips, const py::array& of_chip,
                                                 const py::array& maps, const py::array& targets, const Bytes& known,
-                                                const py::array& mean, const Recipe& recipe,
+                                                const py::array& starts, const py::array& mean, const Recipe& recipe,
                                                 const py::object& report) {
     check(recipe);
     const py::ssize_t points = length(mean, {2}, "mean must have shape (P, 2)");
     require(points >= 2 && points < 2048, "2 to 2047 points are possible");
     const py::ssize_t n = length(targets, {points, 2}, "targets must have shape (N, P, 2), with the mean's points");
     require(length(maps, {2, 3}, "maps must have shape (N, 2, 3)") == n &&
+                length(starts, {points, 2}, "starts must have shape (N, P, 2)") == n &&
                 length(known, {points}, "known must have shape (N, P)") == n &&
                 length(of_chip, {}, "of_chip must have shape (N,)") == n,
-            "targets, maps, known and of_chip must be of the same faces");
+            "targets, starts, maps, known and of_chip must be of the same faces");
     require(times(size_t(n), recipe.features) <= MOST_FEATURE_BYTES, "faces times pixels must stay below 4 GiB");
     std::vector<Bytes> owned;  // they must not go away while the lock is
     Faces faces;
@@ -359,6 +359,7 @@ py::array_t<std::uint8_t> train_shape_predictor(const py::list& chips, const py:
         faces.of_chip.push_back(std::uint32_t(index));
     }
     faces.maps = floats(maps, "maps"), faces.targets = floats(targets, "targets"), faces.mean = floats(mean, "mean");
+    faces.starts = floats(starts, "starts");
     const std::vector<std::uint8_t> knows(known.data(), known.data() + known.size());
     faces.known = knows.data();
     faces.n = size_t(n), faces.width = 2 * size_t(points);

@@ -1,0 +1,119 @@
+"""Training of a landmark model of one's own: a forest for all annotated faces, judged on people kept apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.errors import InputError
+from anthropo.face import _engine
+from anthropo.face.scheme import Scheme
+from anthropo.landmarks.annotations import Annotations
+from anthropo.landmarks.forest import ForestOptions, Report, grow, mean_shape, samples
+from anthropo.landmarks.gathering import Gathered
+from anthropo.landmarks.judging import Placed, place, residuals_of
+
+LEAST_PEOPLE = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A forest, and how it does on people it has not seen.
+
+    Attributes
+    ----------
+    forest : (N,) array of uint8
+        The packed predictor, of all people.
+    held_out : Placed
+        Faces of the people who were kept apart, by a predictor of the others.
+    undetected : int
+        Annotated faces that the detector does not see; they are learned from, but not judged.
+    """
+
+    forest: NDArray[np.uint8]
+    held_out: Placed
+    undetected: int
+
+
+def split(people: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
+    """Which faces are kept apart, so that no person is on both sides: about `share` of the people."""
+    names = sorted(set(people))
+    if len(names) < LEAST_PEOPLE:
+        raise InputError(
+            f"{len(names)} people; {LEAST_PEOPLE} or more are needed, some of whom are kept apart to judge by. "
+            "Annotate more people."
+        )
+    count = min(len(names) - 2, max(1, round(share * len(names))))
+    kept = set(np.random.default_rng(seed).permutation(names)[:count])
+    return np.array([person in kept for person in people])
+
+
+def train_forest(
+    annotations: Annotations,
+    scheme: Scheme,
+    gathered: Sequence[Gathered],
+    options: ForestOptions,
+    *,
+    held_out: float,
+    seed: int,
+    threads: int,
+    report: Callable[[str], Report],
+) -> Trained:
+    """Train on all people but some, judge on these, and train again on everybody.
+
+    `report` gives what is told of the progress of each of the two trainings, by its name.
+    """
+    if all(one.face is None for one in gathered):
+        raise InputError(
+            f"{annotations.source}: no face is found in any of its photos, whose boxes prediction begins from."
+        )
+    apart = split([one.annotated.person for one in gathered], held_out, seed)
+
+    def grown(chosen: Sequence[Gathered], what: str) -> NDArray[np.uint8]:
+        examples = [one.example for one in chosen]
+        mean = mean_shape(examples, scheme.mirror)
+        made = samples(examples, mean, scheme.mirror, options, seed)
+        return grow(made, options, seed=seed, threads=threads, report=report(what))
+
+    others = [one for one, away in zip(gathered, apart, strict=True) if not away]
+    judged = [one for one, away in zip(gathered, apart, strict=True) if away and one.face is not None]
+    if not judged or all(one.face is None for one in others):
+        raise InputError(
+            f"{annotations.source}: too few faces are found in its photos to judge by. Annotate more people."
+        )
+    predictor = _engine.ShapePredictor(grown(others, "training without those kept apart"))
+    placed = judge(predictor, scheme, judged)
+    forest = grown(gathered, "training on everybody")
+    return Trained(forest, placed, sum(one.face is None for one in gathered))
+
+
+def judge(predictor: _engine.ShapePredictor, scheme: Scheme, faces: Sequence[Gathered]) -> Placed:
+    """A predictor's landmarks beside the annotated ones, of faces that were found."""
+    evaluations = []
+    for one in faces:
+        assert one.example.box is not None  # only faces that were found are judged
+        evaluations.append(place(predictor, scheme, one.example.pixels, one.example.box))
+    truth = [one.example.points for one in faces]
+    return residuals_of(evaluations, truth, scheme, [one.annotated.person for one in faces])
+
+
+def described(trained: Trained, gathered: Sequence[Gathered], options: ForestOptions, seed: int) -> dict[str, object]:
+    """What a model's file says of its training: counts and figures, no names."""
+    held_out = trained.held_out
+    return {
+        "photos": len({one.annotated.photo for one in gathered}),
+        "faces": len(gathered),
+        "people": len({one.annotated.person for one in gathered}),
+        "undetected": trained.undetected,
+        "held_out": {
+            "people": len(set(held_out.people)),
+            "faces": len(held_out.people),
+            "error": round(held_out.error, 6),
+            "error_by_point": [round(float(e), 6) for e in np.nanmean(held_out.errors, 0)],
+        },
+        "options": asdict(options),
+        "seed": seed,
+    }
