@@ -48,7 +48,7 @@ def command() -> None:
 @click.option(
     "--licence",
     metavar="TEXT",
-    help="Terms of the photographs, which the file keeps and `anthropo inspect` shows, such as 'research only'.",
+    help="Terms of the photographs, such as 'research only'; kept in the file, shown by `anthropo inspect`.",
 )
 @click.option(
     "--held-out",
@@ -95,8 +95,8 @@ def train(annotated: str, output: str, request: LandmarkTrainRequest) -> None:
 @click.option(
     "--landmark-model",
     metavar="FILE",
-    help="What `anthropo landmarks train` wrote, or a shape predictor of dlib (.dat).  [default: what comes with "
-    "anthropo]",
+    help="What `anthropo landmarks train` wrote, or a shape predictor of dlib (.dat).  [default: what comes "
+    "with anthropo]",
 )
 @options.output_option("FILE", "Write .csv, .json, or .html with a picture of the errors by point.")
 @unit_option

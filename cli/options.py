@@ -198,8 +198,8 @@ fine_option: Decorator = click.option(
     "--fine/--no-fine", default=True, help="Refine the landmarks in high-resolution patches.")
 landmark_model_option: Decorator = click.option(
     "--landmark-model", metavar="FILE",
-    help="Another landmark model of the 68 points: what `anthropo landmarks train` wrote, or a shape predictor of "
-    "dlib (.dat).")
+    help="Another landmark model of the 68 points: what `anthropo landmarks train` wrote, or a shape predictor "
+    "of dlib (.dat).")
 allow_duplicates_option: Decorator = flag(
     "--allow-duplicates", "Accept the same or nearly the same photograph under different patients.")
 frames_option: Decorator = click.option(
@@ -213,6 +213,10 @@ landmarks_option: Decorator = click.option(
     help="Measure from these landmarks (`anthropo measure --save-landmarks`); points that were moved by hand "
     "stay where they were put.")
 limits_options: Decorator = _limits()
+align_option: Decorator = click.option(
+    "--align", type=click.Choice(["canonical", "two-point", "none"]),
+    help="How a face is brought to the encoder's pictures: by eyes, nose and upper lip; by the middles of the eyes; "
+    "or not at all, as the detector's box shows it. The model remembers it.  [default: canonical, or the recipe's]")
 encoder_weights_option: Decorator = click.option(
     "--encoder-weights", metavar="FILE",
     help="The encoder's weights, if they do not come with anthropo; for a model whose encoder is a network, "
@@ -369,6 +373,7 @@ training_options: Decorator = all_of(
         "finetune` wrote (net.anthropo).  [default: face-resnet; "
         "with --no-face efficientnet-lite0, which knows textures]"),
     encoder_weights_option,
+    align_option,
     click.option(
         "--min-patients", type=click.IntRange(min=2), default=10,
         help="Labels with fewer patients are not trained but matched to their nearest patients (gallery)."),

@@ -69,7 +69,9 @@ def _fault(manifest: dict[str, Any]) -> str | None:
     names, mirror, unit = scheme.get("points"), scheme.get("mirror"), scheme.get("unit")
     if not isinstance(names, list) or not 2 <= len(names) <= MOST_POINTS:
         return f"scheme > points is not a list of 2 to {MOST_POINTS} names"
-    if not all(isinstance(n, str) and 0 < len(n) <= LONGEST_NAME for n in names) or len(set(names)) < len(names):
+    if not all(isinstance(n, str) and 0 < len(n) <= LONGEST_NAME for n in names) or len(set(names)) < len(
+        names
+    ):
         return f"scheme > points: names are not distinct texts of up to {LONGEST_NAME} characters"
     if mirror is not None and not _is_mirror(mirror, len(names)):
         return "scheme > mirror does not exchange points in pairs"
@@ -117,7 +119,8 @@ def read_landmark_bundle(path: str | os.PathLike[str]) -> LandmarkBundle:
     forest, spread = arrays.pop("forest", None), arrays.pop("spread", None)
     if fault := _array_fault(forest, spread, len(names)) or _strangers(arrays):
         raise WeightsError(f"{os.fspath(path)}: {fault}. {_GET_ANOTHER}")
-    assert forest is not None and spread is not None  # as was just checked
+    assert forest is not None  # as was just checked
+    assert spread is not None
     block: NDArray[np.uint8] = np.array(forest)  # whose numbers begin where the engine needs them
     block.setflags(write=False)
     try:
@@ -126,7 +129,7 @@ def read_landmark_bundle(path: str | os.PathLike[str]) -> LandmarkBundle:
         raise WeightsError(f"{os.fspath(path)}: its forest is damaged ({error}). {_GET_ANOTHER}") from None
     if points != len(names):
         raise WeightsError(
-            f"{os.fspath(path)}: its forest places {points} points, its scheme names {len(names)}. {_GET_ANOTHER}"
+            f"{os.fspath(path)}: its forest places {points} points, its scheme {len(names)}. {_GET_ANOTHER}"
         )
     return LandmarkBundle(
         _scheme(manifest["scheme"]),
@@ -177,7 +180,7 @@ def write_landmark_bundle(path: str | os.PathLike[str], bundle: LandmarkBundle) 
         "training": bundle.training,
         "licence": bundle.licence,
     }
-    arrays = {"forest": bundle.forest, "spread": bundle.spread}
+    arrays: dict[str, NDArray[Any]] = {"forest": bundle.forest, "spread": bundle.spread}
     arrays |= {f"fine.{name}": array for name, array in bundle.fine.items()}
     write_container(
         path, KIND, completed(KIND, manifest), arrays, {}, smaller="Train with fewer trees or cascades."

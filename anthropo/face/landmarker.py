@@ -223,8 +223,8 @@ def checked_landmark_model(path: str | None) -> LandmarkModel:
         names = model.scheme.names
         more = " …" if len(names) > 3 else ""
         raise WeightsError(
-            f"{path}: {len(names)} landmarks ({', '.join(names[:3])}{more}); anthropo's measurements need the "
-            "68 points of the iBUG scheme. Give a landmark model of these; this one can only be evaluated."
+            f"{path}: {len(names)} landmarks ({', '.join(names[:3])}{more}); anthropo's measurements need "
+            "the 68 points of the iBUG scheme. Give a landmark model of these; this one can only be judged."
         )
     return model
 

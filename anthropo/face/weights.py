@@ -198,7 +198,7 @@ class LandmarkModel:
 
 @lru_cache(maxsize=4)
 def landmark_model(path: str | None = None) -> LandmarkModel:
-    """The landmark model in a file, dlib's or one trained here; without a path the packaged one of 68 points."""
+    """The landmark model in a file, dlib's or one trained here; without a path the packaged one."""
     expected = _known("landmarks-68").sha256 if path is None else _identified(path)
     if path is not None and zipfile.is_zipfile(path):
         bundle = read_landmark_bundle(path)

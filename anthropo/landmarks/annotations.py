@@ -371,8 +371,8 @@ def _same_points(faces: Sequence[Annotated]) -> None:
     for face in faces:
         if len(face.points) != usual:
             raise InputError(
-                f"{face.where}: {len(face.points)} points where {n} other{'s have' if n > 1 else ' has'} {usual}. "
-                "Complete it, or leave it out."
+                f"{face.where}: {len(face.points)} points where {n} other{'s have' if n > 1 else ' has'} "
+                f"{usual}. Complete it, or leave it out."
             )
         if np.isfinite(face.points).all(1).sum() < 2:
             raise InputError(f"{face.where}: fewer than two of its points have a place. Leave it out.")

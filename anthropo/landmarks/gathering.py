@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
 from anthropo.errors import FaceError, InputError
 from anthropo.face import _engine
-from anthropo.face.detection import power_of_two
+from anthropo.face.detection import Which, power_of_two
 from anthropo.face.frame import Floats
-from anthropo.face.landmarker import BOX, FIRST_DECODE, PAD, Face, Which, read_faces
+from anthropo.face.landmarker import BOX, FIRST_DECODE, PAD, Face, read_faces
 from anthropo.landmarks.annotations import Annotated
 from anthropo.landmarks.forest import Example
 from anthropo.memory import memory
@@ -74,14 +74,16 @@ def gather(
         first = found[0].annotated
         other = seen.setdefault(digest, first)
         if other.photo != first.photo:
-            raise InputError(f"{first.where}: {first.photo} is the same photo as {other.photo}. Keep one of them.")
-        for one in found:
-            made[id(one.annotated)] = one
-            size += one.example.pixels.nbytes
+            raise InputError(
+                f"{first.where}: {first.photo} is the same photo as {other.photo}. Keep one of them."
+            )
+        for face in found:
+            made[id(face.annotated)] = face
+            size += face.example.pixels.nbytes
         if size > memory.most // _SHARE:
             raise InputError(
-                f"{len(faces)} annotated faces take more than the {memory.most // _SHARE >> 20} MiB that there are "
-                "for them. Annotate fewer, or use a computer with more memory."
+                f"{len(faces)} annotated faces take more than the {memory.most // _SHARE >> 20} MiB there "
+                "are for them. Annotate fewer, or use a computer with more memory."
             )
         advance()
     return [made[id(one)] for one in faces]
@@ -126,8 +128,8 @@ def _check_inside(one: Annotated, photo: Photo) -> None:
         x, y = one.points[worst]
         width, height = photo.full_size
         raise InputError(
-            f"{one.where}: point {worst} at ({x:g}, {y:g}) lies outside its photo {one.photo} of {width} × {height} "
-            "pixels. Annotate the photo as it is, upright and at its full size."
+            f"{one.where}: point {worst} at ({x:g}, {y:g}) lies outside its photo {one.photo} of "
+            f"{width} × {height} pixels. Annotate the photo as it is, upright and at its full size."
         )
 
 

@@ -1,4 +1,4 @@
-"""Training of a landmark model of one's own: a forest for all annotated faces, judged on people kept apart."""
+"""Training of a landmark model of one's own, and its judgement on people kept apart."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def split(people: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
     names = sorted(set(people))
     if len(names) < LEAST_PEOPLE:
         raise InputError(
-            f"{len(names)} people; {LEAST_PEOPLE} or more are needed, some of whom are kept apart to judge by. "
-            "Annotate more people."
+            f"{len(names)} people; {LEAST_PEOPLE} or more are needed, some of whom are kept apart to judge "
+            "by. Annotate more people."
         )
     count = min(len(names) - 2, max(1, round(share * len(names))))
     kept = set(np.random.default_rng(seed).permutation(names)[:count])
@@ -68,7 +68,7 @@ def train_forest(
     """
     if all(one.face is None for one in gathered):
         raise InputError(
-            f"{annotations.source}: no face is found in any of its photos, whose boxes prediction begins from."
+            f"{annotations.source}: no face is found in any of its photos, and prediction begins there."
         )
     apart = split([one.annotated.person for one in gathered], held_out, seed)
 
@@ -100,7 +100,9 @@ def judge(predictor: _engine.ShapePredictor, scheme: Scheme, faces: Sequence[Gat
     return residuals_of(evaluations, truth, scheme, [one.annotated.person for one in faces])
 
 
-def described(trained: Trained, gathered: Sequence[Gathered], options: ForestOptions, seed: int) -> dict[str, object]:
+def described(
+    trained: Trained, gathered: Sequence[Gathered], options: ForestOptions, seed: int
+) -> dict[str, object]:
     """What a model's file says of its training: counts and figures, no names."""
     held_out = trained.held_out
     return {

@@ -37,6 +37,8 @@ FORMAT, FORMAT_VERSION = "anthropo-model", 1
 SUFFIX = ".anthropo"
 
 _CARD = "card.md"
+#: What is said of the file of a landmark model.
+LANDMARKS = "a landmark model, which classifies nothing."
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ KIND = Kind(
     give="Give the file of a trained model or network (.anthropo).",
     error=ModelError,
     fault=_fault,
-    others={"anthropo-landmarks": "a landmark model, which classifies nothing."},
+    others={"anthropo-landmarks": LANDMARKS},
     texts=(_CARD,),
 )
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from anthropo.decoding.colour import COLOUR_VERSION
 from anthropo.encoder.portrait import PORTRAIT, portrait
-from anthropo.encoder.regions import DEFAULT_REGIONS, IMAGE
+from anthropo.encoder.regions import ALIGNMENTS, DEFAULT_REGIONS, IMAGE
 from anthropo.errors import FaceError, InputError, PhotoError, parameter
 from anthropo.face.gate import CHECKS, GateSummary
 from anthropo.files import file_sha256
@@ -140,7 +140,9 @@ def extract(
     """
     regions = _checked_regions(settings, regions)
     manner = "no face" if settings.no_face else settings.fingerprint()
-    suffix = json.dumps([_VERSION, COLOUR_VERSION, manner, encoder.digest, list(regions)])
+    # entries from before there was a choice of alignment stay good
+    how = encoder.digest if encoder.align == ALIGNMENTS[0] else f"{encoder.digest} {encoder.align}"
+    suffix = json.dumps([_VERSION, COLOUR_VERSION, manner, how, list(regions)])
 
     def look(path: str) -> _Extract:
         known = (observed or {}).get(path)

@@ -31,7 +31,11 @@ def print_trained(trained: LandmarkTraining) -> None:
         f"On {len(placed.people)} faces of {len(set(placed.people))} people who were kept apart, in "
         f"{placed.scheme.unit_name}:"
     )
-    print_table(("points", "error", "median", "95 %", "spread"), _rows(placed.to_frame(), placed), spaced=True)
+    print_table(
+        ("points", "error", "median", "95 %", "spread", "coverage"),
+        _rows(placed.to_frame(), placed),
+        spaced=True,
+    )
     unseen = f", {trained.undetected} of them not seen by the detector" if trained.undetected else ""
     print(f"trained on {trained.faces} faces of {trained.people} people{unseen}")
 
@@ -63,7 +67,11 @@ def _rows(frame: pd.DataFrame, placed: Placed) -> list[tuple[str, ...]]:
     for name, points in _groups(placed):
         part = frame.iloc[list(points)]
         errors = placed.errors[:, list(points)]
-        row = [f"{np.nanmean(errors):.4f}", f"{np.nanmedian(errors):.4f}", f"{np.nanpercentile(errors, 95):.4f}"]
+        row = [
+            f"{np.nanmean(errors):.4f}",
+            f"{np.nanmedian(errors):.4f}",
+            f"{np.nanpercentile(errors, 95):.4f}",
+        ]
         row.append(f"{part['spread'].mean():.4f}")
         if "error_packaged" in frame:
             packaged = part["error_packaged"].mean()

@@ -1,4 +1,4 @@
-"""Landmark models of one's own: train one on annotated faces, and judge it beside what comes with anthropo."""
+"""Landmark models of one's own: train one on annotated faces, and judge it beside the packaged one."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ class LandmarkTrainRequest:
         if not self.unit:
             return None
         if len(self.unit) != 2:
-            raise InputError(f"{parameter('unit', ','.join(self.unit))}: two points are needed, such as exR,exL.")
+            raise InputError(
+                f"{parameter('unit', ','.join(self.unit))}: two points are needed, such as exR,exL."
+            )
         return self.unit[0], self.unit[1]
 
 
@@ -328,8 +330,8 @@ def _agreed(source: str, annotated: Scheme, model: LandmarkModel, unit_given: bo
     known = model.scheme
     if len(known.names) != len(annotated.names):
         raise InputError(
-            f"{source}: {len(annotated.names)} points where the landmark model places {len(known.names)}. Give "
-            "faces that are annotated with the model's points."
+            f"{source}: {len(annotated.names)} points where the landmark model places {len(known.names)}. "
+            "Give faces that are annotated with the model's points."
         )
     if annotated.ibug or model.bundle is None:
         return annotated

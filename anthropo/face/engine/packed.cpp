@@ -27,13 +27,6 @@ bool counts_fit(const Header& h) {
            h.features >= 1 && h.features <= 65535;
 }
 
-bool spread_out(const float* shape, size_t points) {
-    double mean[2] = {0, 0}, spread = 0;
-    for (size_t j = 0; j < 2 * points; ++j) mean[j % 2] += double(shape[j]) / double(points);
-    for (size_t j = 0; j < 2 * points; ++j) spread += (shape[j] - mean[j % 2]) * (shape[j] - mean[j % 2]);
-    return spread >= LEAST_SPREAD;
-}
-
 // Numbers in dlib's serialisation, one after the other. Nothing is set aside for what a file merely
 // announces: a count is compared with the bytes that are left first.
 class Reader {
@@ -197,6 +190,13 @@ std::vector<char> pack(Reader in) {
 }
 
 }  // namespace
+
+bool spread_out(const float* shape, size_t points) {
+    double mean[2] = {0, 0}, spread = 0;
+    for (size_t j = 0; j < 2 * points; ++j) mean[j % 2] += double(shape[j]) / double(points);
+    for (size_t j = 0; j < 2 * points; ++j) spread += (shape[j] - mean[j % 2]) * (shape[j] - mean[j % 2]);
+    return spread >= LEAST_SPREAD;
+}
 
 HOT void Checksum::add(const void* data, size_t size) {
     std::uint64_t sums[LANES], sums_of_sums[LANES];

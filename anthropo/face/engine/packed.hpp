@@ -58,6 +58,9 @@ struct Layout {
 // Rewrites dlib's serialised shape predictor, the content of a .dat file, as such a block.
 py::array_t<std::uint8_t> pack_shape_predictor(const Bytes& dat);
 
+// Whether the points of a mean shape lie far enough apart that boxes can be turned by them.
+bool spread_out(const float* shape, size_t points);
+
 // The last thing that is done to a block: its header with its checksum, in its place.
 void seal(Header h, std::vector<char>& block);
 

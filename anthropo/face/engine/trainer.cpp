@@ -314,6 +314,7 @@ void check(const Faces& f) {
     for (std::uint32_t chip : f.of_chip) require(chip < f.chips.size(), "of_chip must hold indices of chips");
     for (const auto* values : {&f.targets, &f.starts, &f.mean})
         require(all_within(values->data(), values->size(), 100), "points must lie within 100 boxes");
+    require(spread_out(f.mean.data(), f.width / 2), "the points of the mean face must be spread out");
     std::vector<size_t> seen(f.width / 2);
     for (size_t i = 0; i < f.n * seen.size(); ++i) seen[i % seen.size()] += f.known[i] != 0;
     require(*std::min_element(seen.begin(), seen.end()) > 0, "a point that is known in no face");
