@@ -198,8 +198,8 @@ fine_option: Decorator = click.option(
     "--fine/--no-fine", default=True, help="Refine the landmarks in high-resolution patches.")
 landmark_model_option: Decorator = click.option(
     "--landmark-model", metavar="FILE",
-    help="Another landmark model of the 68 points: what `anthropo landmarks train` wrote, or a shape predictor "
-    "of dlib (.dat).")
+    help="Another landmark model of the 68 points: what `anthropo landmarks train` wrote, or a shape "
+    "predictor of dlib (.dat).")
 allow_duplicates_option: Decorator = flag(
     "--allow-duplicates", "Accept the same or nearly the same photograph under different patients.")
 frames_option: Decorator = click.option(

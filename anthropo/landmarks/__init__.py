@@ -1,4 +1,4 @@
-"""Landmark models of one's own: annotated faces, training, judgement."""
+"""Landmark models: annotated faces, training of both stages, judgement."""
 
 import lazy_loader as _lazy
 

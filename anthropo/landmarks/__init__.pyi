@@ -1,7 +1,16 @@
-from .annotations import Annotated as Annotated
+from .annotations import AnnotatedFace as AnnotatedFace
 from .annotations import Annotations as Annotations
 from .annotations import read_annotations as read_annotations
 from .example import write_example as write_example
 from .forest import ForestOptions as ForestOptions
 from .judging import Placed as Placed
 from .judging import place as place
+from .patch_training import REGIONS as REGIONS
+from .patch_training import Job as Job
+from .patch_training import Region as Region
+from .patch_training import pack as pack
+from .patch_training import train as train
+from .upright import Annotated as Annotated
+from .upright import UprightFaces as UprightFaces
+from .upright import mean_face as mean_face
+from .upright import read_upright as read_upright

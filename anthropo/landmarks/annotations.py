@@ -1,4 +1,4 @@
-"""Annotated faces from the files in which others keep them.
+"""AnnotatedFace faces from the files in which others keep them.
 
 =====================  ===============================================================================
 what                   how it is recognised
@@ -47,7 +47,7 @@ _LISTED = re.compile(r"x(\d+)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Annotated:
+class AnnotatedFace:
     """A face whose points somebody placed.
 
     Attributes
@@ -70,7 +70,7 @@ class Annotated:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Annotations:
-    """Annotated faces of one scheme.
+    """AnnotatedFace faces of one scheme.
 
     Attributes
     ----------
@@ -78,12 +78,12 @@ class Annotations:
         What was read.
     names : tuple of str
         Of the points.
-    faces : tuple of Annotated
+    faces : tuple of AnnotatedFace
     """
 
     source: str
     names: tuple[str, ...]
-    faces: tuple[Annotated, ...]
+    faces: tuple[AnnotatedFace, ...]
 
     @property
     def people(self) -> tuple[str, ...]:
@@ -146,7 +146,7 @@ def read_annotations(path: str | os.PathLike[str]) -> Annotations:
 # ------------------------------------------------------------------------------------ the forms
 
 
-def _folder(folder: Path) -> tuple[tuple[str, ...], list[Annotated]]:
+def _folder(folder: Path) -> tuple[tuple[str, ...], list[AnnotatedFace]]:
     """A folder with an index, or with files beside their photos."""
     for name in ("index.csv", "index.tsv", "index.xlsx"):
         if (folder / name).is_file():
@@ -173,12 +173,12 @@ def _folder(folder: Path) -> tuple[tuple[str, ...], list[Annotated]]:
         if len(beside) != 1:
             what = f"{beside[0]} and {beside[1]} are" if beside else "no photo of its name is"
             raise InputError(f"{file}: {what} beside it, and one is needed. Put its photo there, alone.")
-        faces.append(Annotated(beside[0], read(file), _stem(file), str(file)))
+        faces.append(AnnotatedFace(beside[0], read(file), _stem(file), str(file)))
     _one_name_one_person(faces)
     return (), faces
 
 
-def _corrected(files: Sequence[Path]) -> tuple[tuple[str, ...], list[Annotated]]:
+def _corrected(files: Sequence[Path]) -> tuple[tuple[str, ...], list[AnnotatedFace]]:
     """Landmark files that `anthropo measure --save-landmarks` wrote, each in its photo's folder."""
     faces = []
     # they hold anatomical places, and a landmark model predicts the scheme's, which are corrected afterwards
@@ -188,7 +188,7 @@ def _corrected(files: Sequence[Path]) -> tuple[tuple[str, ...], list[Annotated]]
         photo = Finder(file.parent).find(kept.photo)
         _check_digest(file, photo, kept.photo_sha256)
         points = kept.points[:68] - offsets @ face_axes(kept.points)
-        faces.append(Annotated(photo, points, _stem(Path(photo)), str(file)))
+        faces.append(AnnotatedFace(photo, points, _stem(Path(photo)), str(file)))
     _one_name_one_person(faces)
     return (), faces
 
@@ -201,7 +201,7 @@ def _check_digest(file: Path, photo: str, digest: str) -> None:
         )
 
 
-def _table(path: Path) -> tuple[tuple[str, ...], list[Annotated]]:
+def _table(path: Path) -> tuple[tuple[str, ...], list[AnnotatedFace]]:
     rows = read_rows(path, "photo")
     header = [cell.strip() for cell in rows[0][1]] if rows else []
     if "landmarks" in header:
@@ -223,13 +223,13 @@ def _table(path: Path) -> tuple[tuple[str, ...], list[Annotated]]:
             raise InputError(f"{where}: {names[int(half.argmax())]} has only one coordinate. Give both.")
         file = finder.find(row[photo])
         patient = "" if missing(row.get("patient", "")) else row["patient"].strip()
-        faces.append(Annotated(file, points, patient or _stem(Path(file)), where))
+        faces.append(AnnotatedFace(file, points, patient or _stem(Path(file)), where))
     if "patient" not in header:
         _one_name_one_person(faces)
     return names, faces
 
 
-def _of_files(path: Path) -> list[Annotated]:
+def _of_files(path: Path) -> list[AnnotatedFace]:
     """A table of photos and their .pts or .tem files."""
     table = read_photo_table(path)
     finder = Finder(path.parent)
@@ -242,7 +242,7 @@ def _of_files(path: Path) -> list[Annotated]:
         file = Path(finder.find(item.columns["landmarks"]))
         points = read_tem(file) if file.suffix.lower() == ".tem" else read_pts(file)
         faces.append(
-            Annotated(item.path, points, item.columns.get("patient") or _stem(Path(item.path)), str(file))
+            AnnotatedFace(item.path, points, item.columns.get("patient") or _stem(Path(item.path)), str(file))
         )
     if "patient" not in table.columns:
         _one_name_one_person(faces)
@@ -331,14 +331,14 @@ def _points(path: Path, points: Sequence[tuple[float, float]]) -> Floats:
 
 def _listed(
     path: Path, read: tuple[tuple[str, ...], Iterable[tuple[str, Floats, str]]]
-) -> tuple[tuple[str, ...], list[Annotated]]:
+) -> tuple[tuple[str, ...], list[AnnotatedFace]]:
     """Faces of a file that names photos in its own folder."""
     names, rows = read
     finder = Finder(path.parent)
     faces = []
     for photo, points, where in rows:
         file = finder.find(photo)
-        faces.append(Annotated(file, points, _stem(Path(file)), where))
+        faces.append(AnnotatedFace(file, points, _stem(Path(file)), where))
     _one_name_one_person(faces)
     return names, faces
 
@@ -363,7 +363,7 @@ def _stem(path: Path) -> str:
 # ------------------------------------------------------------------------------------ the checks
 
 
-def _same_points(faces: Sequence[Annotated]) -> None:
+def _same_points(faces: Sequence[AnnotatedFace]) -> None:
     counts = Counter(len(face.points) for face in faces)
     usual, n = counts.most_common(1)[0]
     if not 2 <= usual <= MOST_POINTS:
@@ -378,15 +378,15 @@ def _same_points(faces: Sequence[Annotated]) -> None:
             raise InputError(f"{face.where}: fewer than two of its points have a place. Leave it out.")
 
 
-def _present(faces: Sequence[Annotated]) -> None:
+def _present(faces: Sequence[AnnotatedFace]) -> None:
     for face in faces:
         if not os.path.isfile(face.photo):
             raise InputError(f"{face.where}: its photo {face.photo} is not there. Add it, or leave it out.")
 
 
-def _once(faces: Sequence[Annotated]) -> None:
+def _once(faces: Sequence[AnnotatedFace]) -> None:
     """Refuse a face that is annotated twice, which would be judged on what was learned from it."""
-    by_photo: dict[str, list[Annotated]] = {}
+    by_photo: dict[str, list[AnnotatedFace]] = {}
     for face in faces:
         for other in by_photo.setdefault(os.path.realpath(face.photo), []):
             size = np.nanmax(np.ptp(face.points[np.isfinite(face.points).all(1)], axis=0))
@@ -395,7 +395,7 @@ def _once(faces: Sequence[Annotated]) -> None:
         by_photo[os.path.realpath(face.photo)].append(face)
 
 
-def _one_name_one_person(faces: Sequence[Annotated]) -> None:
+def _one_name_one_person(faces: Sequence[AnnotatedFace]) -> None:
     """Where a photo's name says who it is, it must not be the name of two photos."""
     photos: dict[str, str] = {}
     for face in faces:

@@ -1,4 +1,4 @@
-"""Annotated faces as they lie in their photos: read, found, and brought to a size to be learned from."""
+"""AnnotatedFace faces as they lie in their photos: read, found, and brought to a size to be learned from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from anthropo.face import _engine
 from anthropo.face.detection import Which, power_of_two
 from anthropo.face.frame import Floats
 from anthropo.face.landmarker import BOX, FIRST_DECODE, PAD, Face, read_faces
-from anthropo.landmarks.annotations import Annotated
+from anthropo.landmarks.annotations import AnnotatedFace
 from anthropo.landmarks.forest import Example
 from anthropo.memory import memory
 from anthropo.photo import Photo, read_photo
@@ -37,19 +37,19 @@ class Limits:
 class Gathered:
     """An annotated face and what the detector sees there."""
 
-    annotated: Annotated
+    annotated: AnnotatedFace
     example: Example
     face: Face | None  # as the packaged landmark model sees it; None where no face is found
 
 
 def gather(
-    faces: Sequence[Annotated],
+    faces: Sequence[AnnotatedFace],
     *,
     limits: Limits | None = None,
     jobs: int = 1,
     advance: Callable[[], None] = lambda: None,
 ) -> list[Gathered]:
-    """Annotated faces, in their order, each cut out of its photo in grey.
+    """AnnotatedFace faces, in their order, each cut out of its photo in grey.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def gather(
         take more memory than there is.
     """
     limits = limits or Limits()
-    by_photo: dict[str, list[Annotated]] = {}
+    by_photo: dict[str, list[AnnotatedFace]] = {}
     for one in faces:
         by_photo.setdefault(one.photo, []).append(one)
 
@@ -68,7 +68,7 @@ def gather(
         return _of_photo(photo, by_photo[photo], limits)
 
     made: dict[int, Gathered] = {}
-    seen: dict[str, Annotated] = {}
+    seen: dict[str, AnnotatedFace] = {}
     size = 0
     for digest, found in in_order(work, by_photo, jobs):
         first = found[0].annotated
@@ -89,7 +89,7 @@ def gather(
     return [made[id(one)] for one in faces]
 
 
-def _of_photo(name: str, faces: Sequence[Annotated], limits: Limits) -> tuple[str, list[Gathered]]:
+def _of_photo(name: str, faces: Sequence[AnnotatedFace], limits: Limits) -> tuple[str, list[Gathered]]:
     photo = read_photo(
         name,
         short_side=FIRST_DECODE,
@@ -120,7 +120,7 @@ def _size(points: Floats) -> float:
     return float(np.max(np.nanmax(points, 0) - np.nanmin(points, 0)))
 
 
-def _check_inside(one: Annotated, photo: Photo) -> None:
+def _check_inside(one: AnnotatedFace, photo: Photo) -> None:
     beyond = np.maximum(-0.5 - one.points, one.points - (np.array(photo.full_size) - 0.5)).max(1)
     beyond[np.isnan(beyond)] = 0
     worst = int(beyond.argmax())

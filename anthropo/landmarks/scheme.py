@@ -28,7 +28,7 @@ def scheme_of(annotations: Annotations, unit: tuple[str, str] | None = None) -> 
         points, or the points of `unit` are not in the scheme.
     """
     faces = [face.points for face in annotations.faces]
-    mean = mean_face(faces)
+    mean = mean_points(faces)
     _refuse_exchanged(annotations, mean)
     pair = _unit(annotations.names, unit)
     ibug = _as_ibug(annotations, mean)
@@ -37,7 +37,7 @@ def scheme_of(annotations: Annotations, unit: tuple[str, str] | None = None) -> 
     return Scheme(annotations.names, mirror_of(mean), pair, False)
 
 
-def mean_face(faces: Sequence[Floats]) -> Floats:
+def mean_points(faces: Sequence[Floats]) -> Floats:
     """The mean of faces (P, 2) laid on each other, about (0, 0), of size 1; robust against a few odd ones."""
     chosen = [faces[i] for i in np.linspace(0, len(faces) - 1, min(_MEDOIDS, len(faces))).astype(int)]
     first = min(chosen, key=lambda one: float(np.median([_misfit(one, other) for other in faces])))

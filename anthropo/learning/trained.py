@@ -172,7 +172,7 @@ class Trained:
         if trained_with.align != encoder.align:
             raise ModelError(
                 f"{path}: trained on faces aligned in the way {trained_with.align}, these would be in the "
-                f"way {encoder.align}. Pass {parameter('align', trained_with.align)}, or train the model again."
+                f"way {encoder.align}. Pass {parameter('align', trained_with.align)}, or train again."
             )
         if self.no_face != settings.no_face:
             no_face = parameter("no_face", True)

@@ -223,7 +223,7 @@ def encoder_for(trained: Trained, path: str, weights: str | None, settings: Sett
 
 
 def _named_encoder(name: str | None, weights: str | None, align: str | None, settings: Settings) -> Encoder:
-    """The encoder of that name, or the default for the kind of photos, with the alignment that is asked for."""
+    """The encoder of that name, or the default for the kind of photos, with the alignment asked for."""
     encoder = _encoder(name, weights, settings)
     if align is None:
         return encoder

@@ -21,7 +21,7 @@ from anthropo.landmarks.annotations import read_annotations
 from anthropo.landmarks.forest import ForestOptions, Report
 from anthropo.landmarks.gathering import Limits, gather
 from anthropo.landmarks.judging import Placed
-from anthropo.landmarks.scheme import mean_face, scheme_of
+from anthropo.landmarks.scheme import mean_points, scheme_of
 from anthropo.landmarks.training import described, judge, train_forest
 from anthropo.licensing import check_faces
 from anthropo.workflows.progress import Progress, available_cores, silent
@@ -313,7 +313,7 @@ def evaluate_landmarks(
     packaged = None
     if scheme.ibug and model is not None:
         packaged = judge(landmark_model().predictor, scheme, found)
-    mean = mean_face([one.annotated.points for one in found])
+    mean = mean_points([one.annotated.points for one in found])
     factors = own.factors() if known.bundle is None else known.bundle.spread
     return LandmarkEvaluation(
         own=own,

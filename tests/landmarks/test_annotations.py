@@ -15,7 +15,7 @@ from anthropo.errors import InputError
 from anthropo.landmarks import read_annotations
 from anthropo.landmarks.annotations import Annotations, read_pts
 from anthropo.landmarks.gathering import gather
-from anthropo.landmarks.scheme import IBUG, mean_face, mirror_of, scheme_of
+from anthropo.landmarks.scheme import IBUG, mean_points, mirror_of, scheme_of
 
 POINTS = np.array([(200.5, 100.25), (260, 101), (230, 160)])
 SAMPLE = "\n".join(f"{x} {y}" for x, y in POINTS)
@@ -253,7 +253,7 @@ def test_the_68_points_are_recognised(faces: Path) -> None:
 
 def test_mirror_images_are_found_from_the_mean_face(faces: Path) -> None:
     read = read_annotations(faces)
-    mean = mean_face([face.points for face in read.faces])
+    mean = mean_points([face.points for face in read.faces])
     assert IBUG.mirror is not None
     assert np.array_equal(mirror_of(mean), IBUG.mirror)
     order = np.random.default_rng(0).permutation(68)
