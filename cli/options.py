@@ -215,9 +215,9 @@ landmarks_option: Decorator = click.option(
 limits_options: Decorator = _limits()
 align_option: Decorator = click.option(
     "--align", type=click.Choice(["canonical", "two-point", "none"]),
-    help="How a face is brought to the encoder's pictures: by eyes, nose and upper lip; by the middles of the "
-    "eyes; or not at all, as the detector's box shows it. The model remembers it.  [default: canonical, or the "
-    "recipe's]")
+    help="How a face is brought to the encoder's pictures: by eyes, nose and upper lip; by the middles of "
+    "the eyes; or not at all, as the detector's box shows it. The model remembers it.  [default: "
+    "canonical, or the recipe's]")
 encoder_weights_option: Decorator = click.option(
     "--encoder-weights", metavar="FILE",
     help="The encoder's weights, if they do not come with anthropo; for a model whose encoder is a network, "

@@ -14,30 +14,21 @@ import pandas as pd
 import pytest
 from conftest import Invoke
 
-from anthropo.landmarks import write_example
-
 SMALL = ("--cascades", "3", "--trees", "15", "--copies", "5", "--pool", "60", "-j", "1")
 
 
-@pytest.fixture(scope="module")
-def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("annotated") / "faces"
-    write_example(folder, people=6, seed=1)
-    return folder
-
-
-def test_train_and_evaluate(faces: Path, tmp_path: Path, invoke: Invoke) -> None:
+def test_train_and_evaluate(annotated_faces: Path, tmp_path: Path, invoke: Invoke) -> None:
     model = tmp_path / "mine.anthropo"
-    done = invoke("landmarks", "train", faces, "-o", model, "--licence", "public domain", *SMALL)
+    done = invoke("landmarks", "train", annotated_faces, "-o", model, "--licence", "public domain", *SMALL)
     assert done.exit_code == 0, done.stderr
     assert "kept apart, in outer-canthal distances:" in done.stdout
-    assert "trained on 6 faces of 6 people" in done.stdout
+    assert "trained on 8 faces of 8 people" in done.stdout
     run = json.loads((tmp_path / "mine.anthropo.run.json").read_text())
     assert run["command"][:2] == ["landmarks", "train"]
     assert any("person00" in name or ": " in name for name in run["inputs"])
 
     table = tmp_path / "error.csv"
-    done = invoke("landmarks", "evaluate", faces, "--landmark-model", model, "-o", table, "-j", "1")
+    done = invoke("landmarks", "evaluate", annotated_faces, "--landmark-model", model, "-o", table, "-j", "1")
     assert done.exit_code == 0, done.stderr
     assert "packaged: error" in done.stdout
     frame = pd.read_csv(table)
@@ -45,22 +36,34 @@ def test_train_and_evaluate(faces: Path, tmp_path: Path, invoke: Invoke) -> None
     assert (frame["error"] < 0.2).all()
     for name in ("error.json", "error.html"):
         done = invoke(
-            "landmarks", "evaluate", faces, "--landmark-model", model, "-o", tmp_path / name, "-j", "1"
+            "landmarks",
+            "evaluate",
+            annotated_faces,
+            "--landmark-model",
+            model,
+            "-o",
+            tmp_path / name,
+            "-j",
+            "1",
         )
         assert done.exit_code == 0, done.stderr
-    assert json.loads((tmp_path / "error.json").read_text())["faces"] == 6
+    assert json.loads((tmp_path / "error.json").read_text())["faces"] == 8
     assert "data:image/png" in (tmp_path / "error.html").read_text()
 
     done = invoke("inspect", model)
     assert "public domain" in done.stdout
-    done = invoke("measure", faces / "person00.png", "--landmark-model", model, "-o", tmp_path / "m.csv")
+    done = invoke(
+        "measure", annotated_faces / "person00.png", "--landmark-model", model, "-o", tmp_path / "m.csv"
+    )
     assert done.exit_code == 0, done.stderr
 
 
-def test_for_dlib(faces: Path, tmp_path: Path, invoke: Invoke) -> None:
-    done = invoke("landmarks", "train", faces, "-o", tmp_path / "mine.dat", *SMALL)
+def test_for_dlib(annotated_faces: Path, tmp_path: Path, invoke: Invoke) -> None:
+    done = invoke("landmarks", "train", annotated_faces, "-o", tmp_path / "mine.dat", *SMALL)
     assert done.exit_code == 0, done.stderr
-    done = invoke("landmarks", "evaluate", faces, "--landmark-model", tmp_path / "mine.dat", "-j", "1")
+    done = invoke(
+        "landmarks", "evaluate", annotated_faces, "--landmark-model", tmp_path / "mine.dat", "-j", "1"
+    )
     assert done.exit_code == 0, done.stderr
 
 
@@ -74,7 +77,7 @@ def test_for_dlib(faces: Path, tmp_path: Path, invoke: Invoke) -> None:
     ],
 )
 def test_wrong_use(
-    faces: Path,
+    annotated_faces: Path,
     tmp_path: Path,
     invoke: Invoke,
     monkeypatch: pytest.MonkeyPatch,
@@ -82,7 +85,7 @@ def test_wrong_use(
     sentence: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    done = invoke("landmarks", *(str(faces) if word == "FACES" else word for word in words))
+    done = invoke("landmarks", *(str(annotated_faces) if word == "FACES" else word for word in words))
     assert done.exit_code == 2
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
@@ -90,8 +93,16 @@ def test_wrong_use(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a process of its own")
-def test_ctrl_c_ends_the_training(faces: Path, tmp_path: Path) -> None:
-    words = ["landmarks", "train", str(faces), "-o", str(tmp_path / "m.anthropo"), "--trees", "10000"]
+def test_ctrl_c_ends_the_training(annotated_faces: Path, tmp_path: Path) -> None:
+    words = [
+        "landmarks",
+        "train",
+        str(annotated_faces),
+        "-o",
+        str(tmp_path / "m.anthropo"),
+        "--trees",
+        "10000",
+    ]
     running = subprocess.Popen(
         [sys.executable, "-m", "anthropo", *words, "--cascades", "100", "--depth", "4", "-j", "2"],
         stderr=subprocess.PIPE,

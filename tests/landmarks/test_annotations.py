@@ -245,14 +245,14 @@ def test_odd_tables(folder: Path, text: str, sentence: str) -> None:
 # ------------------------------------------------------------------------------------ the scheme
 
 
-def test_the_68_points_are_recognised(faces: Path) -> None:
-    scheme = scheme_of(read_annotations(faces))
+def test_the_68_points_are_recognised(annotated_faces: Path) -> None:
+    scheme = scheme_of(read_annotations(annotated_faces))
     assert scheme.ibug
     assert scheme.names == IBUG.names
 
 
-def test_mirror_images_are_found_from_the_mean_face(faces: Path) -> None:
-    read = read_annotations(faces)
+def test_mirror_images_are_found_from_the_mean_face(annotated_faces: Path) -> None:
+    read = read_annotations(annotated_faces)
     mean = mean_points([face.points for face in read.faces])
     assert IBUG.mirror is not None
     assert np.array_equal(mirror_of(mean), IBUG.mirror)
@@ -264,8 +264,8 @@ def test_mirror_images_are_found_from_the_mean_face(faces: Path) -> None:
 
 
 @pytest.mark.parametrize("which", [[3], range(8)])
-def test_left_and_right_exchanged(faces: Path, which: list[int]) -> None:
-    read = read_annotations(faces)
+def test_left_and_right_exchanged(annotated_faces: Path, which: list[int]) -> None:
+    read = read_annotations(annotated_faces)
     changed = list(read.faces)
     for i in which:
         points = changed[i].points[IBUG.mirror]
@@ -277,8 +277,8 @@ def test_left_and_right_exchanged(faces: Path, which: list[int]) -> None:
         scheme_of(Annotations(read.source, read.names, tuple(changed)))
 
 
-def test_unit_of_length(faces: Path) -> None:
-    read = read_annotations(faces)
+def test_unit_of_length(annotated_faces: Path) -> None:
+    read = read_annotations(annotated_faces)
     assert scheme_of(read).unit == (36, 45)
     assert scheme_of(read, ("p0", "p16")).unit == (0, 16)
     with pytest.raises(InputError, match="p99 is none of the points"):

@@ -24,15 +24,21 @@ from anthropo.landmarks.training import judge, split
 
 
 @pytest.fixture(scope="module")
-def gathered(faces: Path) -> list[Gathered]:
-    return gather(read_annotations(faces).faces)
+def small() -> ForestOptions:
+    """Trees that are grown in a second."""
+    return ForestOptions(cascades=4, trees=20, copies=6, pool=80)
 
 
 @pytest.fixture(scope="module")
-def model(faces: Path, small: ForestOptions, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def gathered(annotated_faces: Path) -> list[Gathered]:
+    return gather(read_annotations(annotated_faces).faces)
+
+
+@pytest.fixture(scope="module")
+def model(annotated_faces: Path, small: ForestOptions, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "mine.anthropo"
     request = anthropo.LandmarkTrainRequest(options=small, jobs=1, licence="public domain")
-    made = anthropo.train_landmarks(faces, path, request)
+    made = anthropo.train_landmarks(annotated_faces, path, request)
     assert made.people == 8
     assert made.undetected == 0
     return path
@@ -68,7 +74,7 @@ def test_place_follows_shift_scale_and_mirror(gathered: list[Gathered], small: F
     unit = anthropo.face.outer_canthal_distance(plain)
 
     padded = np.pad(one.pixels, ((31, 0), (17, 0)), mode="edge")
-    moved = place(predictor, IBUG, padded, one.box + [17, 31, 17, 31]).mean(0)
+    moved = place(predictor, IBUG, padded, one.box + np.array([17, 31, 17, 31])).mean(0)
     assert np.abs(moved - (17, 31) - plain).max() < 0.01 * unit
 
     height, width = one.pixels.shape
@@ -200,8 +206,8 @@ def test_people_are_on_one_side_of_a_split() -> None:
 # ---------------------------------------------------------------------------- the file, and its use
 
 
-def test_the_model_measures(model: Path, faces: Path) -> None:
-    photo = str(next(faces.glob("*.png")))
+def test_the_model_measures(model: Path, annotated_faces: Path) -> None:
+    photo = str(next(annotated_faces.glob("*.png")))
     own = anthropo.read_face(photo, landmark_model=str(model))
     packaged = anthropo.read_face(photo)
     unit = anthropo.face.outer_canthal_distance(packaged.landmarks)
@@ -212,10 +218,10 @@ def test_the_model_measures(model: Path, faces: Path) -> None:
 
 
 def test_the_same_annotations_give_the_same_file(
-    model: Path, faces: Path, small: ForestOptions, tmp_path: Path
+    model: Path, annotated_faces: Path, small: ForestOptions, tmp_path: Path
 ) -> None:
     request = anthropo.LandmarkTrainRequest(options=small, jobs=2, licence="public domain")
-    anthropo.train_landmarks(faces, tmp_path / "again.anthropo", request)
+    anthropo.train_landmarks(annotated_faces, tmp_path / "again.anthropo", request)
     assert (tmp_path / "again.anthropo").read_bytes() == model.read_bytes()
 
 
@@ -233,10 +239,10 @@ def test_inspect_says_what_it_is(model: Path) -> None:
 
 
 def test_another_scheme_is_refused_where_68_points_are_needed(
-    faces: Path, tmp_path: Path, small: ForestOptions
+    annotated_faces: Path, tmp_path: Path, small: ForestOptions
 ) -> None:
     rows = ["photo,exR_x,exR_y,exL_x,exL_y,sn_x,sn_y"]
-    for face in read_annotations(faces).faces:
+    for face in read_annotations(annotated_faces).faces:
         chosen = face.points[[36, 45, 33]].ravel()
         rows.append(",".join([face.photo, *map(str, chosen)]))
     table = tmp_path / "three.csv"
@@ -252,11 +258,11 @@ def test_another_scheme_is_refused_where_68_points_are_needed(
     with pytest.raises(WeightsError, match=r"3 landmarks \(exR, exL, sn\); .* need the 68 points"):
         anthropo.read_face(anthropo.example_photo(), landmark_model=str(path))
     with pytest.raises(InputError, match="68 points where the landmark model places 3"):
-        anthropo.evaluate_landmarks(faces, str(path), jobs=1)
+        anthropo.evaluate_landmarks(annotated_faces, str(path), jobs=1)
 
 
-def test_coverage_of_the_spreads_interval(model: Path, faces: Path) -> None:
-    judged = anthropo.evaluate_landmarks(faces, str(model), jobs=1)
+def test_coverage_of_the_spreads_interval(model: Path, annotated_faces: Path) -> None:
+    judged = anthropo.evaluate_landmarks(annotated_faces, str(model), jobs=1)
     frame = judged.to_frame()
     assert list(frame["point"][:2]) == ["p0", "p1"]
     assert frame["coverage"].mean() > 0.8
@@ -286,7 +292,7 @@ def test_a_classifier_is_no_landmark_model(model: Path, tmp_path: Path) -> None:
         ({"unit": [0, 99]}, "unit is not two points"),
         ({"points": ["p0", "p0"]}, "names are not distinct"),
         (
-            {"points": [f"p{i}" for i in range(67)], "mirror": None, "ibug": False},
+            {"points": [f"p{i}" for i in range(67)], "ibug": False, "spread": np.ones(67)},
             "places 68 points, its scheme",
         ),
         ({"licence": 3}, "licence is not a text"),
@@ -301,7 +307,8 @@ def test_an_altered_file_is_refused(
     manifest = {"scheme": scheme, "training": sound.training, "licence": sound.licence}
     arrays = {"forest": sound.forest, "spread": sound.spread}
     for name, value in change.items():
-        (arrays if isinstance(value, np.ndarray) else manifest if name == "licence" else scheme)[name] = value  # type: ignore[assignment, index]
+        place = arrays if isinstance(value, np.ndarray) else manifest if name == "licence" else scheme
+        place[name] = value  # type: ignore[assignment, index]
     path = tmp_path / "altered.anthropo"
     lax = dataclasses.replace(KIND, fault=lambda made: None)
     write_container(path, lax, completed(lax, manifest), arrays, {}, smaller="")
