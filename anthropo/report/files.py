@@ -15,6 +15,7 @@ from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from anthropo import container
+from anthropo.face import landmark_bundle
 from anthropo.learning import boosters, states
 from anthropo.learning.manifest import Manifest
 from anthropo.learning.model_readers import LARGEST_INTEGER
@@ -69,6 +70,22 @@ and `best_module`, the weights as in a network's file; `optimiser/NUMBER/NAME`, 
 and `meta`, JSON as bytes.
 """
 
+_LANDMARK_MODEL = f"""
+## Landmark models
+
+What `anthropo landmarks train` writes has the same container with the format `{landmark_bundle.FORMAT}` and no
+`card.md`. `scheme` states `points` (2 to {landmark_bundle.MOST_POINTS:,} distinct names of up to
+{landmark_bundle.LONGEST_NAME} characters), `mirror` (null, or for each point the one that it is in a mirrored
+face, in pairs), `unit` (null, or two points) and `ibug` (whether they are the 68 that anthropo measures from);
+`training` counts photos, faces and people, and has the error on those kept apart and the options; `licence` is
+a text of up to {landmark_bundle.LONGEST_TEXT:,} characters.
+
+| array | type, shape | limits |
+|---|---|---|
+| `forest` | uint8, (N,) | the engine's packed shape predictor: as many points as the scheme, its checksum right, every index within its forest, every number finite |
+| `spread` | float64, (points,) | 0 to {landmark_bundle.MOST_SPREAD:,.0f} |
+"""
+
 
 def markdown() -> str:
     """The page."""
@@ -88,6 +105,7 @@ def markdown() -> str:
     parts += ["\n| backbone | pixels, at least | dimension | weights |\n|---|---|---|---|"]
     parts += [f"| {name} | {b.least} | {b.dimension:,} | {b.weights:,} |" for name, b in BACKBONES.items()]
     parts += [_BETWEEN, _CHECKPOINT, *_objects(Kept, {*_inner(Description), *_inner(Manifest)})]
+    parts.append(_LANDMARK_MODEL)
     return "\n".join(parts).strip() + "\n"
 
 
