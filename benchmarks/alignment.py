@@ -3,9 +3,9 @@
     python benchmarks/alignment.py UTKFACE [--photos 600]
 
 UTKFACE: labels.csv (photo or image, age, sex) and photographs. A frozen encoder (face-resnet) embeds the
-region `face` of each; a kernel ridge regression tells the sex and whether the age is 12 or less. Photos are dealt to
-folds by person (column `patient`, or one person per photo). AUROC on people not seen, with the 95 % interval
-of a bootstrap, and of its difference from `canonical`. Faces not found are the same for all.
+region `face` of each; a kernel ridge regression tells the sex and whether the age is 12 or less. Photos are
+dealt to folds by person (column `patient`, or one person per photo). AUROC on people not seen, with the 95 %
+interval of a bootstrap, and of its difference from `canonical`. Faces not found are the same for all.
 """
 
 from __future__ import annotations

@@ -41,18 +41,20 @@ class ForestOptions:
         How near each other the two pixels of a split usually are, boxes (dlib: lambda).
     padding : float
         How far beyond the mean face pixels may lie, boxes.
+    odd_starts : float
+        Share of the copies whose prediction begins from a mixture with other faces.
     """
 
-    cascades: int = 12
-    trees: int = 500
-    depth: int = 4
+    cascades: int = 10
+    trees: int = 300
+    depth: int = 5
     nu: float = 0.1
-    copies: int = 15
+    copies: int = 20
     pool: int = 500
     candidates: int = 20
     near: float = 0.1
     padding: float = 0.1
-    odd_starts: float = 0.5
+    odd_starts: float = 0.7
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -73,16 +73,16 @@ and `meta`, JSON as bytes.
 _LANDMARK_MODEL = f"""
 ## Landmark models
 
-What `anthropo landmarks train` writes has the same container with the format `{landmark_bundle.FORMAT}` and no
-`card.md`. `scheme` states `points` (2 to {landmark_bundle.MOST_POINTS:,} distinct names of up to
+What `anthropo landmarks train` writes has the same container with the format `{landmark_bundle.FORMAT}` and
+no `card.md`. `scheme` states `points` (2 to {landmark_bundle.MOST_POINTS:,} distinct names of up to
 {landmark_bundle.LONGEST_NAME} characters), `mirror` (null, or for each point the one that it is in a mirrored
-face, in pairs), `unit` (null, or two points) and `ibug` (whether they are the 68 that anthropo measures from);
-`training` counts photos, faces and people, and has the error on those kept apart and the options; `licence` is
-a text of up to {landmark_bundle.LONGEST_TEXT:,} characters.
+face, in pairs), `unit` (null, or two points) and `ibug` (whether they are the 68 that anthropo measures
+from); `training` counts photos, faces and people, and has the error on those kept apart and the options;
+`licence` is a text of up to {landmark_bundle.LONGEST_TEXT:,} characters.
 
 | array | type, shape | limits |
 |---|---|---|
-| `forest` | uint8, (N,) | the engine's packed shape predictor: as many points as the scheme, its checksum right, every index within its forest, every number finite |
+| `forest` | uint8, (N,) | the engine's packed shape predictor, whole, of as many points as the scheme |
 | `spread` | float64, (points,) | 0 to {landmark_bundle.MOST_SPREAD:,.0f} |
 """
 
