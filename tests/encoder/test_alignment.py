@@ -57,7 +57,7 @@ def test_none_looks_at_no_landmark_and_is_upright(seen: Observation) -> None:
     box = np.array(seen.face.box)
     canonical, width = frame_of(seen.face, "canonical"), box[2] - box[0]
     for corner in ((0, 0), (1, 0), (0, 1), (1, 1)):  # the detector sees about the same face
-        assert np.hypot(*(at(frame, corner) - at(canonical, corner))) < 0.12 * width
+        assert np.hypot(*(at(frame, corner) - at(canonical, corner))) < 0.16 * width
 
 
 def test_chips_differ(seen: Observation) -> None:
@@ -101,9 +101,10 @@ def test_of_networks_it_is_the_option_alignment() -> None:
         for align in (None, *ALIGNMENTS)
     }
     assert chosen == {None: "two-points", "canonical": "mean-face", "two-point": "eyes", "none": "box"}
+    reading = anthropo.PhotoReading(no_face=True)
+    request = FinetuneRequest(recipe="skin-five", align="none", reading=reading)
     with pytest.raises(InputError, match="pictures without a face have none"):
-        reading = anthropo.PhotoReading(no_face=True)
-        FinetuneRequest(recipe="skin-five", align="none", reading=reading).load_recipe()
+        request.load_recipe()
 
 
 def test_heatmaps_lie_in_the_common_frame(seen: Observation) -> None:
