@@ -4,7 +4,6 @@ from .annotations import read_annotations as read_annotations
 from .example import write_example as write_example
 from .forest import ForestOptions as ForestOptions
 from .judging import Placed as Placed
-from .judging import place as place
 from .patch_training import REGIONS as REGIONS
 from .patch_training import Job as Job
 from .patch_training import Region as Region

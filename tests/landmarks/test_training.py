@@ -16,9 +16,10 @@ from anthropo.errors import InputError, WeightsError
 from anthropo.face import _engine
 from anthropo.face.landmark_bundle import KIND, LandmarkBundle, read_landmark_bundle, write_landmark_bundle
 from anthropo.face.weights import landmark_model
-from anthropo.landmarks import ForestOptions, place, read_annotations
+from anthropo.landmarks import ForestOptions, read_annotations
 from anthropo.landmarks.forest import grow, mean_shape, samples
 from anthropo.landmarks.gathering import Gathered, gather
+from anthropo.landmarks.judging import place
 from anthropo.landmarks.scheme import IBUG
 from anthropo.landmarks.training import judge, split
 
