@@ -203,6 +203,10 @@ def landmark_model(path: str | None = None) -> LandmarkModel:
     expected = known_weights("landmarks-68").sha256 if path is None else _identified(path)
     if path is not None and zipfile.is_zipfile(path):
         bundle = read_landmark_bundle(path)
+        if bundle.fine:
+            from anthropo.face.fine import own_fine_model  # which needs this module
+
+            own_fine_model(path, bundle.fine)  # a file is refused as a whole
         return LandmarkModel(expected, partial(_engine.ShapePredictor, bundle.forest), bundle)
     name = f"shape-predictor-{expected[:32]}-v3.bin"
     model = LandmarkModel(expected, partial(_read_predictor, path, expected, name))

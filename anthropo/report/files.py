@@ -83,6 +83,7 @@ from); `training` counts photos, faces and people, and has the error on those ke
 | array | type, shape | limits |
 |---|---|---|
 | `forest` | uint8, (N,) | the engine's packed shape predictor, whole, of as many points as the scheme |
+| `fine.frame`, `fine.REGION.*` | float16, float32, int32 | of the 68 points, if it has a second stage |
 | `spread` | float64, (points,) | 0 to {landmark_bundle.MOST_SPREAD:,.0f} |
 """
 

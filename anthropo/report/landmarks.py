@@ -36,6 +36,8 @@ def print_trained(trained: LandmarkTraining) -> None:
         _rows(placed.to_frame(), placed),
         spaced=True,
     )
+    if trained.held_out_fine is not None:
+        print(f"with the second stage: {trained.held_out_fine.error:.4f}\n")
     unseen = f", {trained.undetected} of them not seen by the detector" if trained.undetected else ""
     print(f"trained on {trained.faces} faces of {trained.people} people{unseen}")
 
@@ -49,6 +51,9 @@ def print_evaluated(judged: LandmarkEvaluation) -> None:
     unseen = f"; in {judged.undetected} of {judged.faces} no face is found" if judged.undetected else ""
     print(f"{len(judged.own.people)} faces, in {judged.own.scheme.unit_name}{unseen}:")
     print_table(columns, _rows(frame, judged.own), spaced=True)
+    if judged.both is not None:
+        packaged = f", packaged {judged.packaged_both.error:.4f}" if judged.packaged_both is not None else ""
+        print(f"by both landmark stages: {judged.both.error:.4f}{packaged}")
 
 
 def _groups(placed: Placed) -> list[tuple[str, Sequence[int]]]:
@@ -96,6 +101,7 @@ def write_evaluated(path: Path, judged: LandmarkEvaluation) -> None:
             "undetected": judged.undetected,
             "error": judged.own.error,
             "error_packaged": None if judged.packaged is None else judged.packaged.error,
+            "error_both_stages": None if judged.both is None else judged.both.error,
             "points": json.loads(frame.to_json(orient="records")),
         }
         write(path, as_json(document) + "\n")

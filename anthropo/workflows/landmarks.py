@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
 from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
+from anthropo.face.fine import fine_model
 from anthropo.face.frame import Floats
 from anthropo.face.landmark_bundle import LandmarkBundle, write_landmark_bundle
 from anthropo.face.scheme import Scheme
@@ -48,9 +49,12 @@ class LandmarkTrainRequest:
         else the diagonal of the points' bounding box.
     options : ForestOptions
         How the trees are grown.
+    fine_epochs : int
+        Epochs of networks of the second stage on top, which look at eyes, alae and mouth; of the 68 points
+        only. 0: none, and the packaged ones refine what the model finds.
     seed : int
     jobs : int
-        Threads; the result does not depend on them.
+        Threads; the forest does not depend on them.
     max_megapixels, deadline : float or None
         What reading a photo may cost.
     """
@@ -59,6 +63,7 @@ class LandmarkTrainRequest:
     held_out: float = 0.2
     unit: tuple[str, ...] = ()
     options: ForestOptions = field(default_factory=ForestOptions)
+    fine_epochs: int = 0
     seed: int = 0
     jobs: int = field(default_factory=available_cores)
     max_megapixels: float | None = MAX_MEGAPIXELS
@@ -90,6 +95,8 @@ class LandmarkTraining:
     path : Path
     scheme : Scheme
     held_out : Placed
+    held_out_fine : Placed or None
+        By both stages, if the second was trained as well.
     faces, people, undetected : int
         How many were trained on; `undetected` faces are not seen by the detector.
     """
@@ -97,6 +104,7 @@ class LandmarkTraining:
     path: Path
     scheme: Scheme
     held_out: Placed
+    held_out_fine: Placed | None
     faces: int
     people: int
     undetected: int
@@ -118,6 +126,8 @@ class LandmarkEvaluation:
         From its spread to a standard deviation, as its file states.
     packaged : Placed or None
         The same faces by the model that comes with anthropo; None where the points are others.
+    both, packaged_both : Placed or None
+        The same by both landmark stages, as they are measured from; None where the points are others.
     shape : (P, 2) array
         The mean annotated face, in the unit of the errors.
     faces, undetected : int
@@ -127,6 +137,8 @@ class LandmarkEvaluation:
     own: Placed
     factors: Floats
     packaged: Placed | None
+    both: Placed | None
+    packaged_both: Placed | None
     shape: Floats
     faces: int
     undetected: int
@@ -206,6 +218,7 @@ def train_landmarks(
             seed=request.seed,
             threads=request.jobs,
             report=_reported(progress, bars),
+            fine_epochs=request.fine_epochs,
         )
         if path.suffix.lower() == ".dat":
             write(path, _engine.unpack_shape_predictor(trained.forest))
@@ -216,12 +229,14 @@ def train_landmarks(
                 spread=trained.held_out.factors(),
                 licence=request.licence or NOT_STATED,
                 training=described(trained, gathered, request.options, request.seed),
+                fine=trained.fine,
             )
             write_landmark_bundle(path, bundle)
     return LandmarkTraining(
         path=path,
         scheme=scheme,
         held_out=trained.held_out,
+        held_out_fine=trained.held_out_fine,
         faces=len(gathered),
         people=len(annotations.people),
         undetected=trained.undetected,
@@ -261,7 +276,8 @@ def evaluate_landmarks(
 ) -> LandmarkEvaluation:
     """Compare a model's landmarks with placed ones, and with those of what comes with anthropo.
 
-    Both see the same faces in the same boxes, in 16 jittered evaluations, by the first landmark stage.
+    Both see the same faces in the same boxes, in 16 jittered evaluations, by the first landmark stage; of the
+    68 points by both stages as well.
 
     Parameters
     ----------
@@ -310,15 +326,20 @@ def evaluate_landmarks(
     if not found:
         raise InputError(f"{annotated}: no face is found in any of its photos.")
     own = judge(known.predictor, scheme, found)
-    packaged = None
+    packaged = both = packaged_both = None
+    if scheme.ibug:
+        both = judge(known.predictor, scheme, found, fine_model(model))
     if scheme.ibug and model is not None:
         packaged = judge(landmark_model().predictor, scheme, found)
+        packaged_both = judge(landmark_model().predictor, scheme, found, fine_model())
     mean = mean_points([one.annotated.points for one in found])
     factors = own.factors() if known.bundle is None else known.bundle.spread
     return LandmarkEvaluation(
         own=own,
         factors=factors,
         packaged=packaged,
+        both=both,
+        packaged_both=packaged_both,
         shape=mean / scheme.length(mean),
         faces=len(gathered),
         undetected=len(gathered) - len(found),

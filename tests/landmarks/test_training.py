@@ -14,7 +14,9 @@ import anthropo
 from anthropo.container import completed, write_container
 from anthropo.errors import InputError, WeightsError
 from anthropo.face import _engine
+from anthropo.face.fine import fine_model
 from anthropo.face.landmark_bundle import KIND, LandmarkBundle, read_landmark_bundle, write_landmark_bundle
+from anthropo.face.scheme import MIRROR
 from anthropo.face.weights import landmark_model
 from anthropo.landmarks import ForestOptions, read_annotations
 from anthropo.landmarks.forest import grow, mean_shape, samples
@@ -268,6 +270,32 @@ def test_coverage_of_the_spreads_interval(model: Path, annotated_faces: Path) ->
     assert list(frame["point"][:2]) == ["p0", "p1"]
     assert frame["coverage"].mean() > 0.8
     assert {"error", "error_packaged", "spread"} <= set(frame.columns)
+
+
+def test_a_second_stage_of_its_own(annotated_faces: Path, small: ForestOptions, tmp_path: Path) -> None:
+    path = tmp_path / "both.anthropo"
+    request = anthropo.LandmarkTrainRequest(options=small, jobs=1, fine_epochs=2)
+    made = anthropo.train_landmarks(annotated_faces, path, request)
+    assert made.held_out_fine is not None
+    bundle = read_landmark_bundle(path)
+    own = fine_model(str(path))
+    assert sorted(len(region.scheme) for region in own.regions) == [2, 4, 6, 13]
+    photo = anthropo.read_photo(str(annotated_faces / "person00.png"))
+    first = anthropo.read_face(photo, landmark_model=str(path))
+    seen = anthropo.observe(photo, anthropo.Settings(landmark_model=str(path)))
+    assert seen.face.anatomy == {}  # these networks place the points of the scheme only
+    moved = np.hypot(*(seen.face.landmarks - first.landmarks).T) > 0
+    assert set(np.flatnonzero(moved)) == {i for r in own.regions for i in (*r.scheme, *MIRROR[r.scheme])}
+
+    wrong = dict(bundle.fine) | {"eye.scheme": np.full(6, 99, np.int32)}
+    write_landmark_bundle(path, dataclasses.replace(bundle, fine=wrong))
+    with pytest.raises(WeightsError, match=r"its second stage cannot be used \(eye: points beyond the 68\)"):
+        read_wrong(path)
+
+
+def read_wrong(path: Path) -> None:
+    landmark_model.cache_clear()
+    landmark_model(str(path))
 
 
 def test_a_classifier_is_no_landmark_model(model: Path, tmp_path: Path) -> None:
