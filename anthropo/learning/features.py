@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from anthropo.encoder.cache import Store
     from anthropo.encoder.encoders import Encoder
 
-_VERSION = 3  # of what is kept of a photo; raise it when that changes
+_VERSION = 4  # of what is kept of a photo; raise it when that changes
 _ROWS = ("photos", "labels", "patients", "measurements", "digests", "prints", "shapes", "portraits", "gate")
 _LONGEST_REASON = 4000  # characters
 _LARGEST = 1e9  # of any number that is kept of a photo
@@ -140,15 +140,20 @@ def extract(
     """
     regions = _checked_regions(settings, regions)
     manner = "no face" if settings.no_face else settings.fingerprint()
-    suffix = json.dumps([_VERSION, COLOUR_VERSION, manner, encoder.digest, list(regions)])
 
-    def look(path: str) -> _Extract:
-        known = (observed or {}).get(path)
-        return _look(path, known, suffix, settings=settings, encoder=encoder, regions=regions, store=store)
+    def look(case: Case) -> _Extract:
+        known, of_case = (observed or {}).get(case.photo), settings
+        distance = "" if settings.no_face else case.metadata.get("distance", "")
+        if distance:
+            of_case = replace(settings, distance=distance)
+        suffix = json.dumps([_VERSION, COLOUR_VERSION, manner, distance, encoder.digest, list(regions)])
+        return _look(
+            case.photo, known, suffix, settings=of_case, encoder=encoder, regions=regions, store=store
+        )
 
     kept: list[tuple[Case, _Extract]] = []
     left_out: list[tuple[str, str]] = []
-    with contextlib.closing(in_order(look, [case.photo for case in cohort.cases], jobs)) as results:
+    with contextlib.closing(in_order(look, cohort.cases, jobs)) as results:
         for case, numbers in zip(cohort.cases, results, strict=True):
             if numbers.reason:
                 left_out.append((case.photo, numbers.reason))
@@ -225,6 +230,9 @@ def _look(
         else:
             seen = known if isinstance(known, Observation) else observe(path, settings)
             numbers.arrays = _face(seen, settings, encoder, regions)
+    except InputError as error:  # of its distance, which is not the photo's
+        numbers.reason = f"{path}: {error}"
+        return numbers
     except (PhotoError, FaceError) as error:
         numbers.reason = str(error)
         why = numbers.reason.removeprefix(f"{path}: ").encode()
