@@ -130,6 +130,7 @@ def observe_all(photo: str | os.PathLike[str] | Photo, settings: Settings | None
                 face, landmarks = settings.corrections.correct(face, first, photo.source, photo.sha256)
             except InputError as error:
                 raise FaceError(str(error)) from None
-        face = with_distance(face, photo, declared, age)
+        if declared or age is not None or face is not first:  # else it has its distance
+            face = with_distance(face, photo, declared, age)
         seen.append(Observation(photo=photo, face=face, first=first, index=index, landmarks=landmarks))
     return seen

@@ -19,7 +19,7 @@ import numpy as np
 
 from anthropo.decoding.exif import Optics
 from anthropo.errors import InputError, parameter
-from anthropo.face.frame import Floats, outer_canthal_distance
+from anthropo.face.frame import OUTER_CANTHI, Floats, face_axes, outer_canthal_distance
 from anthropo.files import packaged_table
 from anthropo.photo import Photo
 
@@ -303,6 +303,12 @@ def depths() -> Floats:
     Of the mean of 1,000 heads; see depths.csv for its source.
     """
     return np.array([float(row["depth"]) for row in packaged_table("anthropo.face", "depths.csv")])
+
+
+def aim(points: Floats, off: tuple[float, float] = (0.0, 0.0)) -> Floats:
+    """Where the camera's axis meets a face, pixels (2,), or `off` it by outer-canthal distances."""
+    axis: Floats = points[list(OUTER_CANTHI)].mean(0) + (np.array([0.0, AXIS]) + off) @ face_axes(points)
+    return axis
 
 
 def project(flat: Floats, depth: Floats, nearness: float) -> Floats:

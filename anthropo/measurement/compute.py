@@ -225,7 +225,7 @@ def _geometry_values(
     points, middle = anatomy.place(face, instrument.correction)
     axes = face_axes(face.landmarks) * error_growth(face)
     yaw, pitch = _pose(face)
-    seen = bring(points, middle, anatomy.BETWEEN, face.distance, rotation(yaw[0], pitch[0], 0.0))
+    seen = bring(points, middle, face.distance, rotation(yaw[0], pitch[0], 0.0))
     points, middle = seen.points[0], seen.between[0]
     views = _views(points, yaw, pitch)
     many = np.concatenate([points[None], points + instrument.point_errors @ axes, views, seen.points])

@@ -9,10 +9,11 @@ from functools import lru_cache
 import numpy as np
 
 from anthropo.face.frame import Floats, face_axes
-from anthropo.face.lens import AXIS, EYES, Distance, brought, depths
+from anthropo.face.lens import EYES, Distance, aim, brought, depths
 from anthropo.face.pose import generic_face
 from anthropo.face.scheme import LANDMARKS
 from anthropo.files import packaged_table
+from anthropo.measurement.anatomy import BETWEEN
 from anthropo.measurement.registry import Entry
 
 # The camera is held before the nasal root, give or take (1 SD) so many outer-canthal distances across and
@@ -29,6 +30,8 @@ _ALIKE = {
     "mrd2_R": ("palpebral_fissure_height_R", 1.0),
     "mrd1_L": ("palpebral_fissure_height_L", 1.0),
     "mrd2_L": ("palpebral_fissure_height_L", 1.0),
+    # in millimetres, which are known at the depth of the pupils
+    "biocular_width": ("interpupillary_distance", 124.0),
     # by its derivative with respect to the intercanthal width over the outer-canthal distance
     "w_index": ("intercanthal_width", 6.2),
 }
@@ -38,40 +41,38 @@ _ALIKE = {
 class Brought:
     """A face's landmarks as seen from the reference distance, then as they may be as well.
 
-    The variants: the camera nearer (2 SD), farther (2 SD), before a larger face (1 SD), aimed lower, aimed
-    sideways, and an outline that moved with the camera.
+    The variants: the camera nearer (2 SD), farther (2 SD), before a larger face (1 SD), aimed sideways, aimed
+    lower, an outline that moved with the camera, and landmarks that followed the face all the way.
     """
 
-    points: Floats  # (7, 68, 2), photo pixels
-    between: Floats  # (7, 6, 2)
-    scale: Floats  # (7,) millimetres per pixel there over those measured at the eyes
+    points: Floats  # (8, 68, 2), photo pixels
+    between: Floats  # (8, 6, 2)
+    scale: Floats  # (8,) millimetres per pixel there over those measured at the eyes
     nearness: float  # how much nearer than the reference distance, in outer-canthal distances over distance
     nearness_sd: float  # of it
 
 
-def bring(
-    points: Floats, between: Floats, codes: Sequence[str], distance: Distance, turned: Floats
-) -> Brought:
-    """Landmarks of a photo (68, 2) and (6, 2), whose `codes` are means of the 68, as seen from afar.
+def bring(points: Floats, between: Floats, distance: Distance, turned: Floats) -> Brought:
+    """Points (68, 2) and those `between` them (6, 2) of a photo, as seen from the reference distance.
 
     `turned` is the rotation (3, 3) of the head.
     """
     shape = np.column_stack([generic_face()[:, :2], depths()]) @ turned.T
-    all_depths = np.concatenate([shape[:, 2], [shape[list(LANDMARKS[code]), 2].mean() for code in codes]])
-    everything = np.concatenate([points, between])
+    depth = np.concatenate([shape[:, 2], between_depths(shape[:, 2])])
+    eyes = shape[36:48, 2].mean()
     axes = face_axes(points)
-    axis = points[[36, 45]].mean(0) + np.array([0.0, AXIS]) @ axes
-    eyes = shape[[*range(36, 48)], 2].mean()
+    everything = np.concatenate([points, between])
 
-    def seen(nearness: Floats, aim: tuple[float, float] = (0.0, 0.0)) -> Floats:
-        return brought(everything, all_depths, axis + np.array(aim) @ axes, nearness)
+    def seen(nearness: Floats, off: tuple[float, float] = (0.0, 0.0), follow: float = 1.0) -> Floats:
+        lag = follow * (nearness[0] - nearness[1]) * lags() @ axes
+        return brought(everything - lag, depth, aim(points, off), nearness)
 
     base = np.array(distance.nearness)
     possible = distance.variants()
     straight = seen(base)
     rows = [straight, *map(seen, possible), seen(base, (_AIM[0], 0.0)), seen(base, (0.0, _AIM[1]))]
-    rows.append(_with_outline(straight, axis, axes[0], base))
-    here, there = np.stack([base, *possible, base, base, base]).T
+    rows += [_with_outline(straight, axes[0], base), seen(base, follow=0.0)]
+    here, there = np.stack([base, *possible, *[base] * 4]).T
     return Brought(
         points=np.stack(rows)[:, :68],
         between=np.stack(rows)[:, 68:],
@@ -82,19 +83,34 @@ def bring(
     )
 
 
-def _with_outline(points: Floats, axis: Floats, across: Floats, nearness: Floats) -> Floats:
+def between_depths(depth: Floats) -> Floats:
+    """Depths of the landmarks of `anatomy.BETWEEN` (6,) from those of the 68 points."""
+    return np.array([depth[list(LANDMARKS[code])].mean() for code in BETWEEN])
+
+
+@lru_cache(maxsize=1)
+def lags() -> Floats:
+    """How far the 68 landmarks and those of `anatomy.BETWEEN` (74, 2) lag behind a near face, per nearness.
+
+    In the face's frame; see lag.csv for its source.
+    """
+    table = packaged_table("anthropo.measurement", "lag.csv")
+    return np.array([(float(row["dx"]), float(row["dy"])) for row in table])
+
+
+def _with_outline(points: Floats, across: Floats, nearness: Floats) -> Floats:
     """The points with the outline as much wider as that of a sphere is from near."""
     unit = across / np.hypot(*across)
     wider = points.copy()
     growth = _RADIUS**2 / 2 * (nearness[0] ** 2 - nearness[1] ** 2)
-    wider[_OUTLINE] += growth * ((points[_OUTLINE] - axis) @ unit)[:, None] * unit
+    wider[_OUTLINE] += growth * ((points[_OUTLINE] - aim(points)) @ unit)[:, None] * unit
     return np.asarray(wider)
 
 
 def lens_variance(values: Floats, seen: Brought, spread: Floats) -> Floats:
     """What the camera's distance leaves uncertain of measurements (M,), as a variance.
 
-    `values` (7, M) are those of the rows of `seen`, and `spread` (M,) is how differently heads change per
+    `values` (8, M) are those of the rows of `seen`, and `spread` (M,) is how differently heads change per
     nearness, in the same unit.
     """
     nearer, farther, *others = (values[1:] - values[0]) ** 2
