@@ -86,7 +86,8 @@ def test_what_cannot_be_a_distance_is_one_sentence_with_the_choices(text: str, s
 
 def test_a_distance_is_right_to_five_percent_and_to_one_centimetre_unless_it_says_more() -> None:
     good: list[tuple[str | float, float, float]] = [
-        ("60", 60, 3), (60, 60, 3), ("12 cm", 12, 1), ("60±2", 60, 2), ("60 cm +- 2 cm", 60, 2), ("150±0", 150, 0)
+        ("60", 60, 3), (60, 60, 3), ("12 cm", 12, 1), ("60±2", 60, 2), ("60 cm +- 2 cm", 60, 2),
+        ("150±0", 150, 0),
     ]  # fmt: skip
     for text, value, sd in good:
         request = parse_distance(text)
