@@ -23,7 +23,7 @@ def number(value: float | None, unit: str = "") -> str:
     """A value with the digits that its unit deserves."""
     if value is None or math.isnan(value):
         return "–"
-    digits = {"px": 0, "points": 0, "%": 1, "deg": 1, "mm": 1, "mm²": 0, "CIELAB": 1, "ex-ex²": 4}
+    digits = {"px": 0, "points": 0, "cm": 0, "%": 1, "deg": 1, "mm": 1, "mm²": 0, "CIELAB": 1, "ex-ex²": 4}
     return f"{value:.{digits.get(unit, 3)}f}"
 
 
