@@ -53,20 +53,25 @@ def declared_distance(item: Item, settings: Settings) -> str | float:
     return item.columns.get("distance", "") or settings.distance or ""
 
 
-def settings_of(item: Item, settings: Settings) -> Settings:
-    """The settings with what is said of one photo: its distance, and the person's age that its lens needs."""
+def at_declared(item: Item, settings: Settings) -> Settings:
+    """The settings with the distance that is declared for one photo; an InputError if it is none."""
     declared = declared_distance(item, settings)
     try:
         if declared:
             parse_distance(declared)
     except InputError as error:
         raise InputError(f"{item.path}: {error}") from None
+    return replace(settings, distance=declared or None)
+
+
+def settings_of(item: Item, settings: Settings) -> Settings:
+    """The settings with what is said of one photo: its distance, and the age, by which the face has its size."""
     age: str | None = person_of(item, settings).age
     try:
         parse_age(age or "")
     except InputError:
         age = None  # said where z-scores need it
-    return replace(settings, distance=declared or None, age=age)
+    return replace(at_declared(item, settings), age=age)
 
 
 def diagnostics_of(item: Item, settings: Settings) -> Diagnostics:

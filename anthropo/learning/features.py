@@ -143,7 +143,7 @@ def extract(
 
     def look(case: Case) -> _Extract:
         known, of_case = (observed or {}).get(case.photo), settings
-        distance = "" if settings.no_face else case.metadata.get("distance", "")
+        distance = "" if settings.no_face else case.distance
         if distance:
             of_case = replace(settings, distance=distance)
         suffix = json.dumps([_VERSION, COLOUR_VERSION, manner, distance, encoder.digest, list(regions)])

@@ -178,7 +178,7 @@ def test_a_model_is_trained_and_asked_with_a_distance(
     from anthropo.settings import Settings
 
     settings = Settings(jitter=1, fine=False)
-    cases = [Case(str(astronaut_png), "a", "p", {"distance": d} if d else {}) for d in ("", "60", "x")]
+    cases = [Case(str(astronaut_png), "a", "p", distance=d) for d in ("", "60", "x")]
     found = [extract(Cohort((case,), "one"), settings, load_encoder(), regions=("face",)) for case in cases]
     width = found[0].measurement_ids.index("bizygomatic_width")
     assert found[1].measurements[0, width] > found[0].measurements[0, width]
