@@ -65,7 +65,7 @@ def at_declared(item: Item, settings: Settings) -> Settings:
 
 
 def settings_of(item: Item, settings: Settings) -> Settings:
-    """The settings with what is said of one photo: its distance, and the age, by which the face has its size."""
+    """The settings with what is said of one photo: distance, and the age, which tells the size of a face."""
     age: str | None = person_of(item, settings).age
     try:
         parse_age(age or "")
