@@ -24,6 +24,7 @@ import math
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,16 @@ from PIL import Image
 from anthropo.errors import AnthropoError
 from anthropo.face.frame import face_axes, outer_canthal_distance
 from anthropo.face.landmarker import Face, with_distance
-from anthropo.face.lens import EYES, REFERENCE, Distance, depths, face_size, parse_distance, project
+from anthropo.face.lens import (
+    AT_REFERENCE,
+    EYES,
+    REFERENCE,
+    Distance,
+    depths,
+    face_size,
+    parse_distance,
+    project,
+)
 from anthropo.face.pose import generic_face
 from anthropo.measurement.anatomy import between
 from anthropo.measurement.compute import Z95, evaluate, geometry, measure_face
@@ -46,7 +56,6 @@ NEAR = (15, 30, 45, 60)  # cm
 ADVISED = 50  # cm, from which on the photo gate voids nothing
 _SIDE = 640  # px, short side of rendered photographs
 _ORIENTATION, _EXIF, _FOCAL, _WIDTH, _HEIGHT = 0x0112, 0x8769, 0xA405, 0xA002, 0xA003
-_EXACT = parse_distance(f"{REFERENCE:g}±0")  # nothing is taken off
 _FRONTAL = 10.0  # deg; photographs turned further are left out
 
 
@@ -164,13 +173,13 @@ def photographs(folder: Path, limit: int | None) -> None:
                 seen = observe(file, settings)
                 if abs(seen.face.yaw) > _FRONTAL or abs(seen.face.pitch) > _FRONTAL:
                     continue
-                true = measured(with_distance(seen.face, seen.photo, _EXACT))
+                true = measured(replace(seen.face, distance=AT_REFERENCE))
                 for (name, cm), result in results.items():
                     picture, points = nearer(np.asarray(reduced), seen.face.landmarks, cm, faces[name])
                     write(picture, points, cm, file)
                     near = observe(file, settings)
                     result.true.append(true)
-                    result.left.append(measured(with_distance(near.face, near.photo, _EXACT)))
+                    result.left.append(measured(replace(near.face, distance=AT_REFERENCE)))
                     begin = time.perf_counter()
                     result.exif.append(measured(near.face))
                     spent.append(time.perf_counter() - begin)

@@ -131,6 +131,11 @@ class Distance:
         ])  # fmt: skip
 
 
+#: For what is compared within one photo, such as with points placed by hand: nothing is taken off, and
+#: distance adds nothing to an interval.
+AT_REFERENCE = Distance(REFERENCE, 0.0, "declared")
+
+
 def parse_distance(text: str | float) -> DistanceRequest:
     """Read a declared distance.
 

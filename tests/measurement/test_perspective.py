@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from anthropo.face.frame import Floats
 from anthropo.face.landmarker import Face, read_face
-from anthropo.face.lens import REFERENCE, Distance, depths, face_size, project
+from anthropo.face.lens import AT_REFERENCE, REFERENCE, Distance, depths, face_size, project
 from anthropo.face.pose import generic_face
 from anthropo.face.scheme import MIRROR
 from anthropo.measurement import anatomy
@@ -57,7 +57,7 @@ def seen_from(cm: float, *, scale: float = 100.0, lagging: bool = True) -> tuple
 
 
 def test_at_the_reference_distance_nothing_changes(face: Face) -> None:
-    unknown, exact = measured(face, Distance()), measured(face, at(REFERENCE))
+    unknown, exact = measured(face, Distance()), measured(face, AT_REFERENCE)
     assert {key: m.value for key, m in unknown.items()} == {key: m.value for key, m in exact.items()}
     points, between = anatomy.place(face)
     seen = bring(points, between, at(REFERENCE), AHEAD)
