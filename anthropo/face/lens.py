@@ -257,8 +257,8 @@ def distance_of(
     >>> photo = anthropo.read_photo(anthropo.example_photo())
     >>> face, declared = anthropo.read_face(photo), parse_distance("lens=85mm")
     >>> by_lens = distance_of(photo, face.landmarks, face.yaw, declared=declared, age=41)
-    >>> f"{by_lens.cm:.0f} cm ({by_lens.lo:.0f} to {by_lens.hi:.0f})"
-    '203 cm (174 to 237)'
+    >>> by_lens.source, 190 < by_lens.cm < 220, f"known to {by_lens.rel_sd:.0%}"
+    ('lens', True, 'known to 8%')
     """
     size, size_sd = face_size(age)
     if declared and declared.kind == "cm":

@@ -18,6 +18,7 @@ from anthropo.encoder.portrait import PORTRAIT, portrait
 from anthropo.encoder.regions import DEFAULT_REGIONS, IMAGE
 from anthropo.errors import FaceError, InputError, PhotoError, parameter
 from anthropo.face.gate import CHECKS, GateSummary
+from anthropo.face.lens import parse_distance
 from anthropo.files import file_sha256
 from anthropo.learning.cohort import Case, Cohort, Values, typed
 from anthropo.learning.columns import METADATA
@@ -145,6 +146,10 @@ def extract(
         known, of_case = (observed or {}).get(case.photo), settings
         distance = "" if settings.no_face else case.distance
         if distance:
+            try:
+                parse_distance(distance)
+            except InputError as error:
+                return _Extract(reason=f"{case.photo}: {error}")
             of_case = replace(settings, distance=distance)
         suffix = json.dumps([_VERSION, COLOUR_VERSION, manner, distance, encoder.digest, list(regions)])
         return _look(
@@ -230,9 +235,6 @@ def _look(
         else:
             seen = known if isinstance(known, Observation) else observe(path, settings)
             numbers.arrays = _face(seen, settings, encoder, regions)
-    except InputError as error:  # of its distance, which is not the photo's
-        numbers.reason = f"{path}: {error}"
-        return numbers
     except (PhotoError, FaceError) as error:
         numbers.reason = str(error)
         why = numbers.reason.removeprefix(f"{path}: ").encode()

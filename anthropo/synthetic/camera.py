@@ -39,8 +39,8 @@ def nearer(pixels: Pixels, points: Floats, cm: float, depth: Floats | None = Non
     >>> seen = anthropo.observe(anthropo.example_photo())
     >>> picture, points = nearer(seen.photo.pixels, seen.face.landmarks, 30.0)
     >>> width = anthropo.face.outer_canthal_distance
-    >>> f"{abs(points[16] - points[0])[0] / width(points):.2f} outer-canthal distances between the ears"
-    '1.37 outer-canthal distances between the ears'
+    >>> f"{abs(points[16] - points[0])[0] / width(points):.1f} outer-canthal distances between the ears"
+    '1.4 outer-canthal distances between the ears'
     """
     size = face_size(30.0)[0]
     deep = depths() if depth is None else depth
