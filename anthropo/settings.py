@@ -17,6 +17,7 @@ from anthropo.face.detection import Which
 from anthropo.face.fine import fine_sha256
 from anthropo.face.landmarker import DEFAULT_JITTER, checked_landmark_model
 from anthropo.face.lens import DistanceRequest, parse_distance
+from anthropo.face.weights import known_weights
 from anthropo.licensing import is_permissive_run, refuse_faces
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.registry import registry
@@ -143,7 +144,8 @@ def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...]) -> str
     parts = [
         __version__, _engine.dlib_version, weights, settings.face, settings.jitter, definitions,
         fine_sha256() if settings.fine else "", settings.force, settings.texture, str(request), tables,
-        settings.sex, settings.age, settings.frames, COLOUR_VERSION, str(distance),
+        settings.sex, settings.age, settings.frames, COLOUR_VERSION, known_weights("visibility").sha256,
+        str(distance),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from anthropo.face.gate import CHECKS, Check
 from anthropo.face.landmarker import Face
 from anthropo.measurement.compute import Measurement, by_id
@@ -79,6 +82,8 @@ class FacePlace:
     pose: dict[str, float]  # yaw, pitch, roll
     gate: tuple[Check, ...]
     moved: dict[str, float]  # landmarks that were placed by hand, and how far
+    seen: list[float]  # how probably each of the 68 landmarks is seen, 0 to 1
+    hidden: list[str]  # those that something hides, p0 to p67
 
     @classmethod
     def of(cls, face: Face, landmarks: Landmarks | None) -> FacePlace:
@@ -95,6 +100,8 @@ class FacePlace:
                 Check(c.name, round(c.value, 4), c.limit, c.bound, c.unit, c.ok, c.advice) for c in face.gate
             ),
             moved={name: round(px, 3) for name, px in landmarks.moved.items()} if landmarks else {},
+            seen=[round(v, 3) for v in face.seen.tolist()],
+            hidden=[f"p{i}" for i in face.hidden.nonzero()[0].tolist()],
         )
 
     def to_json(self) -> Json:
@@ -265,6 +272,13 @@ class Record(MeasuredRecord):
         return self.face.moved if self.face else {}
 
     @property
+    def hidden(self) -> NDArray[np.bool_]:
+        """Which of the 68 landmarks something hides."""
+        hidden = np.zeros(68, dtype=np.bool_)
+        hidden[[int(name[1:]) for name in (self.face.hidden if self.face else ())]] = True
+        return hidden
+
+    @property
     def gate(self) -> tuple[Check, ...]:
         """The checks of the photo gate."""
         return self.face.gate if self.face else ()
@@ -328,6 +342,7 @@ class Record(MeasuredRecord):
         row.update(dict.fromkeys(f"gate_{name}" for name in CHECKS))
         row.update({f"gate_{check.name}": number(check.value) for check in self.gate})
         row["gate_failed"] = " ".join(self.gate_failed) if face else None
+        row["hidden_landmarks"] = " ".join(face.hidden) if face else None
         row["moved_landmarks"] = "; ".join(f"{name} {px:g} px" for name, px in self.moved.items())
         row["mm_per_px"], row["mm_per_px_rel_sd"] = (scale.mm_per_px, scale.rel_sd) if scale else (None, None)
         if video:

@@ -142,7 +142,7 @@ def measure_observation(
         try:
             if request.kind == "iris" and request.assumed:
                 _adult_iris(item, settings)
-            scale = find_scale(request, photo, face.landmarks, face.samples)
+            scale = find_scale(request, photo, face.landmarks, face.samples, face.hidden)
         except AnthropoError as error:
             notes.append(str(error))
     return MeasuredFace(

@@ -16,10 +16,11 @@ from anthropo.errors import FaceError, WeightsError, parameter
 from anthropo.face import _engine
 from anthropo.face.detection import FIRST_SHORT_SIDE, Detection, Which, power_of_two, search_photo, turned_by
 from anthropo.face.frame import Floats, outer_canthal_distance
-from anthropo.face.gate import LANDMARK_SPREAD, Check, check_distance, check_photo
+from anthropo.face.gate import LANDMARK_SPREAD, Check, check_distance, check_hidden, check_photo
 from anthropo.face.lens import Distance, DistanceRequest, distance_of
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import MIRROR
+from anthropo.face.visibility import Cover, cover_of
 from anthropo.face.weights import LandmarkModel, landmark_model
 from anthropo.licensing import check_faces
 from anthropo.photo import Photo, read_photo
@@ -78,6 +79,21 @@ class Face:
     anatomy: Mapping[str, Floats] = field(default_factory=dict)  # landmarks beyond the 68, by code
     by_hand: Mapping[str, Floats] = field(default_factory=dict)  # placed by hand, where anatomy has them
     distance: Distance = field(default_factory=Distance)  # of the camera
+    cover: Cover | None = None  # what of the face is seen; None: all of it
+
+    @property
+    def seen(self) -> Floats:
+        """How probably each landmark is seen, (68,), 0 (hidden) to 1; 1 where it was placed by hand."""
+        if self.cover is None:
+            return np.ones(68)
+        seen = self.cover.at(self.landmarks)
+        seen[[int(name[1:]) for name in self.by_hand if name[1:].isdigit()]] = 1.0
+        return seen
+
+    @property
+    def hidden(self) -> NDArray[np.bool_]:
+        """Which landmarks something hides, (68,)."""
+        return np.asarray(self.seen < self.cover.threshold) if self.cover else np.zeros(68, dtype=np.bool_)
 
 
 def read_face(
@@ -209,7 +225,13 @@ def read_faces(
             f"{photo.source}: {len(faces)} faces found, 1 needed. Pass {parameter('face', 'largest')} or "
             f"{parameter('face', 'all')}, or crop the photo."
         )
-    return faces if face == "all" else faces[:1]
+    return [_with_cover(photo, f) for f in (faces if face == "all" else faces[:1])]
+
+
+def _with_cover(photo: Photo, face: Face) -> Face:
+    """The face with what of it is seen, and the gate that knows it."""
+    face = replace(face, cover=cover_of(photo, face.landmarks))
+    return replace(face, gate=check_hidden(face.gate, face.landmarks, face.hidden))
 
 
 def _no_face(photo: Photo) -> FaceError:

@@ -66,7 +66,7 @@ KNOWN = tuple(
 
 def locate(name: str) -> Path:
     """Path of packaged weights, found without importing a foreign package."""
-    weights = _known(name)
+    weights = known_weights(name)
     spec = importlib.util.find_spec(weights.package)
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder) / ("" if weights.package == "anthropo.face" else "models") / weights.file
@@ -80,7 +80,8 @@ def locate(name: str) -> Path:
     )
 
 
-def _known(name: str) -> Weights:
+def known_weights(name: str) -> Weights:
+    """Packaged weights by name."""
     return next(w for w in KNOWN if w.name == name)
 
 
@@ -100,9 +101,9 @@ def read_checked(name: str) -> bytes:
         data = read_regular(path)
     except OSError as error:
         raise WeightsError(
-            f"{path}: cannot be read ({error.strerror}). Reinstall {_known(name).distribution}."
+            f"{path}: cannot be read ({error.strerror}). Reinstall {known_weights(name).distribution}."
         ) from None
-    _check_hash(_known(name), path, hashlib.sha256(data).hexdigest())
+    _check_hash(known_weights(name), path, hashlib.sha256(data).hexdigest())
     return data
 
 
@@ -180,7 +181,7 @@ class LandmarkModel:
 @lru_cache(maxsize=4)
 def landmark_model(path: str | None = None) -> LandmarkModel:
     """The landmark model in a file; without a path the packaged one of 68 points."""
-    expected = _known("landmarks-68").sha256 if path is None else _identified(path)
+    expected = known_weights("landmarks-68").sha256 if path is None else _identified(path)
     name = f"shape-predictor-{expected[:32]}-v3.bin"
     model = LandmarkModel(expected, partial(_read_predictor, path, expected, name))
     if path is not None or not (cache_folder() / name).is_file():
@@ -212,7 +213,7 @@ def _read_predictor(path: str | None, expected: str, name: str) -> _engine.Shape
         raise WeightsError(f"{source}: cannot be read ({error.strerror or error}).") from None
     digest = hashlib.sha256(dat.data).hexdigest()
     if path is None:
-        _check_hash(_known("landmarks-68"), source, digest)
+        _check_hash(known_weights("landmarks-68"), source, digest)
     elif digest != expected:
         raise WeightsError(f"{source}: was changed while it was read. Try again.")
     try:

@@ -36,8 +36,19 @@ if TYPE_CHECKING:
     from anthropo.encoder.cache import Store
     from anthropo.encoder.encoders import Encoder
 
-_VERSION = 4  # of what is kept of a photo; raise it when that changes
-_ROWS = ("photos", "labels", "patients", "measurements", "digests", "prints", "shapes", "portraits", "gate")
+_VERSION = 5  # of what is kept of a photo; raise it when that changes
+_ROWS = (
+    "photos",
+    "labels",
+    "patients",
+    "measurements",
+    "digests",
+    "prints",
+    "shapes",
+    "portraits",
+    "gate",
+    "hidden",
+)
 _LONGEST_REASON = 4000  # characters
 _LARGEST = 1e9  # of any number that is kept of a photo
 _LEAST_SIDE = 150  # px, shorter side of a photo without a face as it is decoded
@@ -62,6 +73,7 @@ class Features:
     shapes: NDArray[np.float32] | None = None
     portraits: NDArray[np.uint8] | None = None
     gate: NDArray[np.bool_] | None = None  # (n, c) whether each of `anthropo.face.gate.CHECKS` failed
+    hidden: NDArray[np.bool_] | None = None  # (n, 68) landmarks that something hides
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -260,6 +272,7 @@ def _face(
         "measurements": np.array([value[name] for name in measurement_ids()]),
         "embeddings": encoder.embed(photo, face, regions),
         "gate": np.array([name in {c.name for c in face.gate if not c.ok} for name in CHECKS]),
+        "hidden": face.hidden,
         "print": face_print(photo, face),
         "shape": shape.astype(np.float32),
         "portrait": pixels,
@@ -297,13 +310,14 @@ def _complete(kept: dict[str, NDArray[Any]], no_face: bool, regions: int, dimens
             "shape": ("f4", (68, 2)),
             "portrait": ("u1", (*PORTRAIT, 3)),
             "gate": ("b1", (len(CHECKS),)),
+            "hidden": ("b1", (68,)),
         }
     if {name: (array.dtype.str[1:], array.shape) for name, array in kept.items()} != wanted:
         return False
     measured = kept["measurements"]
     if not (np.isnan(measured) | (np.abs(measured) < _LARGEST)).all():  # what could not be had is NaN
         return False
-    if not no_face and kept["gate"].view(np.uint8).max() > 1:
+    if not no_face and max(kept[name].view(np.uint8).max() for name in ("gate", "hidden")) > 1:
         return False
     others = (kept[name] for name in ("print", "embeddings", "shape") if name in kept)
     return all((np.abs(array) < _LARGEST).all() for array in others)
@@ -340,6 +354,7 @@ def _gathered(
         shapes=stacked("shape", 68, 2).astype(np.float32) if measured else None,
         portraits=stacked("portrait", *PORTRAIT, 3).astype(np.uint8) if measured else None,
         gate=stacked("gate", len(CHECKS)).astype(np.bool_) if measured else None,
+        hidden=stacked("hidden", 68).astype(np.bool_) if measured else None,
         left_out=left_out,
     )
 

@@ -18,6 +18,7 @@ from anthropo.face.pose import generic_face, rotation
 from anthropo.measurement import anatomy
 from anthropo.measurement.appearance import appearance
 from anthropo.measurement.geometry import functions
+from anthropo.measurement.hidden import hidden_reason
 from anthropo.measurement.perspective import bring, head_spread, lens_variance
 from anthropo.measurement.registry import (
     AREA_UNIT,
@@ -149,7 +150,8 @@ def measure_face(
     scale : Scale, optional
         Gives lengths in millimetres as well.
     force : bool
-        Keep values that the photo gate voids, with the reason, in place of NaN.
+        Keep values that the photo gate voids or whose landmarks are hidden, with the reason, in place of
+        NaN.
     instrument : Instrument, optional
         Correction and error of the landmarks; the packaged ones when left out.
 
@@ -177,7 +179,8 @@ def measure_face(
     """
     instrument = instrument or anatomy.instrument(anatomy.stage_of(face))
     numbers, in_mm = _geometry_values(face, instrument, scale)
-    pixels = appearance(photo, face.landmarks, face.samples) if photo is not None else {}
+    pixels = appearance(photo, face.landmarks, face.samples, face.cover) if photo is not None else {}
+    hidden = face.hidden
     outside = beyond_border(face.landmarks, face.size)
     failed = {c.name: c for c in face.gate if not c.ok}
     result = []
@@ -195,12 +198,14 @@ def measure_face(
         elif entry.id in in_mm and entry.power:
             values.append((in_mm[entry.id], _MM[entry.unit]))
         for bounds, unit in values:
+            unseen = hidden_reason(entry, hidden, face.by_hand, in_mm=unit != entry.unit)
+            void = "; ".join(filter(None, (unseen, voided)))
             known = math.isfinite(bounds[0])
-            if not known or (voided and not force):
-                why = (reason if force else "") or voided or reason or "undefined: its denominator is zero"
+            if not known or (void and not force):
+                why = (reason if force else "") or void or reason or "undefined: its denominator is zero"
                 bounds = _NONE
             else:
-                why = "; ".join(filter(None, (voided, reason)))
+                why = "; ".join(filter(None, (void, reason)))
             result.append(Measurement(entry.id, *bounds, unit, entry.side, why, corrected))
     return result
 
@@ -225,7 +230,8 @@ def _geometry_values(
     points, middle = anatomy.place(face, instrument.correction)
     axes = face_axes(face.landmarks) * error_growth(face)
     yaw, pitch = _pose(face)
-    seen = bring(points, middle, face.distance, rotation(yaw[0], pitch[0], 0.0))
+    turned = rotation(yaw[0], pitch[0], 0.0)
+    seen = bring(points, middle, face.distance, turned, by_hand=face.by_hand)
     points, middle = seen.points[0], seen.between[0]
     views = _views(points, yaw, pitch)
     many = np.concatenate([points[None], points + instrument.point_errors @ axes, views, seen.points])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -23,6 +23,8 @@ _AIM = (0.1, 0.25)
 # front of the points of a fixed head that the depths are of, and is wider: on a sphere by R²/2d².
 _RADIUS = 0.8
 _OUTLINE = np.array([*range(8), *range(9, 17)])
+
+_NAMES = (*(f"p{i}" for i in range(68)), *BETWEEN)  # of the rows of lag.csv
 
 # What the heads have no spread of has that of something alike, times a factor.
 _ALIKE = {
@@ -52,11 +54,14 @@ class Brought:
     nearness_sd: float  # of it
 
 
-def bring(points: Floats, between: Floats, distance: Distance, turned: Floats) -> Brought:
+def bring(
+    points: Floats, between: Floats, distance: Distance, turned: Floats, by_hand: Collection[str] = ()
+) -> Brought:
     """Points (68, 2) and those `between` them (6, 2) of a photo, as seen from the reference distance.
 
-    `turned` is the rotation (3, 3) of the head.
+    `turned` is the rotation (3, 3) of the head; landmarks named in `by_hand` do not lag.
     """
+    lag = lags() * np.array([[name not in by_hand] for name in _NAMES])
     shape = np.column_stack([generic_face()[:, :2], depths()]) @ turned.T
     depth = np.concatenate([shape[:, 2], between_depths(shape[:, 2])])
     eyes = shape[36:48, 2].mean()
@@ -64,8 +69,8 @@ def bring(points: Floats, between: Floats, distance: Distance, turned: Floats) -
     everything = np.concatenate([points, between])
 
     def seen(nearness: Floats, off: tuple[float, float] = (0.0, 0.0), follow: float = 1.0) -> Floats:
-        lag = follow * (nearness[0] - nearness[1]) * lags() @ axes
-        return brought(everything - lag, depth, aim(points, off), nearness)
+        behind = follow * (nearness[0] - nearness[1]) * lag @ axes
+        return brought(everything - behind, depth, aim(points, off), nearness)
 
     base = np.array(distance.nearness)
     possible = distance.variants()

@@ -11,7 +11,9 @@ import numpy as np
 from anthropo.errors import AnthropoError, InputError, parameter
 from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.face.gate import landmark
+from anthropo.face.parts import hidden_words
 from anthropo.measurement.iris import Iris, iris_circles
+from anthropo.measurement.sampling import Bools
 from anthropo.photo import Photo
 
 Kind = Literal["mm-per-px", "ipd", "sticker", "iris"]
@@ -145,7 +147,13 @@ def parse_scale(text: str) -> ScaleRequest:
     return ScaleRequest(kind, value, sd)
 
 
-def find_scale(request: ScaleRequest, photo: Photo, points: Floats, samples: Floats | None = None) -> Scale:
+def find_scale(
+    request: ScaleRequest,
+    photo: Photo,
+    points: Floats,
+    samples: Floats | None = None,
+    hidden: Bools | None = None,
+) -> Scale:
     """Millimetres per pixel of a photograph.
 
     Parameters
@@ -157,6 +165,8 @@ def find_scale(request: ScaleRequest, photo: Photo, points: Floats, samples: Flo
         Landmarks, full-photo pixels.
     samples : (K, 68, 2) array, optional
         Jittered landmarks: a wide spread widens the error of an interpupillary distance.
+    hidden : (68,) bool array, optional
+        Landmarks that something hides: no scale is taken from eyes that are not seen.
 
     Returns
     -------
@@ -165,8 +175,8 @@ def find_scale(request: ScaleRequest, photo: Photo, points: Floats, samples: Flo
     Raises
     ------
     ScaleError
-        If the sticker is not found or there are two, no iris can be measured, or the scale gives a face
-        that no person has.
+        If the sticker is not found or there are two, no iris can be measured, the eyes are hidden, or the
+        scale gives a face that no person has.
 
     Notes
     -----
@@ -184,6 +194,7 @@ def find_scale(request: ScaleRequest, photo: Photo, points: Floats, samples: Flo
     >>> f"{scale.mm_per_px:.2f} mm per pixel, known to {scale.rel_sd:.1%}"
     '1.44 mm per pixel, known to 2.5%'
     """
+    _check_eyes(request, photo, np.zeros(68, dtype=np.bool_) if hidden is None else hidden)
     measure = {"mm-per-px": _declared, "ipd": _by_ipd, "sticker": _by_sticker, "iris": _by_iris}[request.kind]
     scale = measure(request, photo, points, samples)
     canthal = scale.mm_per_px * outer_canthal_distance(points)
@@ -196,6 +207,16 @@ def find_scale(request: ScaleRequest, photo: Photo, points: Floats, samples: Flo
     rel_sd = float(np.hypot(request.sd / request.value, scale.rel_sd))
     method = f"{scale.method} Error of the scale: {100 * rel_sd:.1f} % (1 SD)."
     return replace(scale, rel_sd=rel_sd, method=method)
+
+
+def _check_eyes(request: ScaleRequest, photo: Photo, hidden: Bools) -> None:
+    """Refuse to take a scale from eyes that are hidden."""
+    eyes = [36 + i for i in np.flatnonzero(hidden[36:48]).tolist()]
+    if eyes and request.kind in ("ipd", "iris"):
+        raise ScaleError(
+            f"{photo.source}: {parameter('scale', request.kind)} is taken from both eyes, and "
+            f"{hidden_words(eyes)}. Give {parameter('scale', 'sticker=MM')} or mm-per-px=VALUE."
+        )
 
 
 # each gives a scale whose error is that of the pixels alone

@@ -6,4 +6,5 @@ from .morphs import SYNDROMES as SYNDROMES
 from .morphs import Morph as Morph
 from .morphs import Syndrome as Syndrome
 from .morphs import healthy_sd as healthy_sd
+from .occluders import occlude as occlude
 from .warping import morph as morph

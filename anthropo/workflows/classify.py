@@ -246,7 +246,8 @@ def _fit(trained: Trained, features: Features) -> Features:
 
     if features.gate is None:
         return features
-    reasons = [unfit(trained, failed) for failed in features.gate_failed]
+    hidden = [None] * len(features) if features.hidden is None else features.hidden
+    reasons = [unfit(trained, *one) for one in zip(features.gate_failed, hidden, strict=True)]
     photos = features.photos.tolist()
     left_out = [(photo, f"{photo}: {why}") for photo, why in zip(photos, reasons, strict=True) if why]
     fit = subset(features, [not why for why in reasons])

@@ -168,8 +168,9 @@ def explain(
         raise UnusableError(notes)
     faces = {path: one for path in usable if isinstance(one := seen[path], Observation)}
     reasons = {
-        path: "" if request.force else unfit(trained, [check.name for check in one.face.gate if not check.ok])
+        path: unfit(trained, [check.name for check in one.face.gate if not check.ok], one.face.hidden)
         for path, one in faces.items()
+        if not request.force
     }
     fit = [path for path in usable if not reasons.get(path)]
     left_out = [f"{path}: left out. {reason}" for path, reason in reasons.items() if reason] if fit else []

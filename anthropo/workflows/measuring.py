@@ -86,7 +86,11 @@ def measure(
     )
     seen = observe(photo, settings)
     request = parse_scale(scale) if isinstance(scale, str) else scale
-    mm = find_scale(request, seen.photo, seen.face.landmarks, seen.face.samples) if request else None
+    mm = (
+        find_scale(request, seen.photo, seen.face.landmarks, seen.face.samples, seen.face.hidden)
+        if request
+        else None
+    )
     return measure_face(seen.face, seen.photo, scale=mm, force=force)
 
 

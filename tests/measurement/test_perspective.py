@@ -111,6 +111,15 @@ def test_the_interval_holds_where_landmarks_follow_all_the_way() -> None:
         assert (off <= 1.96 * np.sqrt(lens_variance(values, seen, head_spread(FREE))) + 1e-9).all()
 
 
+def test_points_that_were_placed_by_hand_do_not_lag() -> None:
+    far = seen_from(REFERENCE)[0]
+    points, between = seen_from(25, lagging=False)
+    names = [f"p{i}" for i in range(68)]
+    seen = bring(points, between, at(25), AHEAD, by_hand=names)
+    assert np.allclose(evaluate(seen.points[0], FREE), evaluate(far, FREE), rtol=1e-6, atol=1e-6)
+    assert np.array_equal(seen.points[0], seen.points[-1])
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     cm=st.floats(15, 400),
