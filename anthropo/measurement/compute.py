@@ -266,7 +266,7 @@ def _geometry_values(
                 many * k[:, None, None], needing, {code: v * k[:, None] for code, v in names.items()}
             )
             length = np.array([e.unit == MM_UNIT for e in needing])
-            numbers |= numbers_of(needing, scaled, error * length, np.ones(len(needing)))
+            numbers |= numbers_of(needing, scaled, error * length, np.where(length, k[0] * unit[0], 1.0))
     return numbers, in_mm
 
 

@@ -32,8 +32,8 @@ _ALIKE = {
     "mrd2_R": ("palpebral_fissure_height_R", 1.0),
     "mrd1_L": ("palpebral_fissure_height_L", 1.0),
     "mrd2_L": ("palpebral_fissure_height_L", 1.0),
-    # in millimetres, which are known at the depth of the pupils
-    "biocular_width": ("interpupillary_distance", 124.0),
+    # whose millimetres are known at the depth of the pupils
+    "biocular_width": ("interpupillary_distance", 1.4),
     # by its derivative with respect to the intercanthal width over the outer-canthal distance
     "w_index": ("intercanthal_width", 6.2),
 }
@@ -125,7 +125,10 @@ def lens_variance(values: Floats, seen: Brought, spread: Floats) -> Floats:
 
 
 def head_spread(entries: Sequence[Entry]) -> Floats:
-    """How differently people's heads change these measurements per nearness, 1 SD (M,), in their units."""
+    """How differently people's heads change these measurements per nearness, 1 SD (M,), in their units.
+
+    Of lengths in millimetres: in outer-canthal distances.
+    """
     known = _heads()
     rows = (_ALIKE.get(entry.id, (entry.id, 1.0)) for entry in entries)
     return np.array([factor * known.get(name, 0.0) for name, factor in rows])
