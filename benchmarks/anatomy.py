@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from anthropo.errors import AnthropoError
 from anthropo.face.fine import FineModel, fine_model, read_fine_model, refine
 from anthropo.face.frame import face_axes, outer_canthal_distance
 from anthropo.face.landmarker import FIRST_DECODE, Face, read_face, read_faces
+from anthropo.face.lens import AT_REFERENCE
 from anthropo.measurement import anatomy
 from anthropo.measurement.anatomy import BETWEEN, Correction, Instrument
 from anthropo.measurement.compute import error_growth, evaluate, geometry, measure_face
@@ -72,6 +73,7 @@ def studio(folder: Path, model: FineModel | None, folds: dict[str, FineModel]) -
         chosen = folds.get(one.label["patient"], model)
         if chosen is not None:
             face = refine(photo, face, chosen)
+        face = replace(face, distance=AT_REFERENCE)  # the hand-placed points are on the same photo
         known = one.landmarks()
         between = np.array([known[code] for code in BETWEEN])
         age = float(one.label["age"]) if one.label["age"].replace(".", "").isdigit() else None

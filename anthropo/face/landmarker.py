@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -15,7 +16,8 @@ from anthropo.errors import FaceError, WeightsError, parameter
 from anthropo.face import _engine
 from anthropo.face.detection import FIRST_SHORT_SIDE, Detection, Which, power_of_two, search_photo, turned_by
 from anthropo.face.frame import Floats, outer_canthal_distance
-from anthropo.face.gate import LANDMARK_SPREAD, Check, check_hidden, check_photo
+from anthropo.face.gate import LANDMARK_SPREAD, Check, check_distance, check_hidden, check_photo
+from anthropo.face.lens import Distance, DistanceRequest, distance_of
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import MIRROR
 from anthropo.face.visibility import Cover, cover_of
@@ -76,6 +78,7 @@ class Face:
     unsteadiness: float  # median spread over jittered boxes, outer-canthal distances
     anatomy: Mapping[str, Floats] = field(default_factory=dict)  # landmarks beyond the 68, by code
     by_hand: Mapping[str, Floats] = field(default_factory=dict)  # placed by hand, where anatomy has them
+    distance: Distance = field(default_factory=Distance)  # of the camera
     cover: Cover | None = None  # what of the face is seen; None: all of it
 
     @property
@@ -299,7 +302,7 @@ def _landmarks(photo: Photo, detection: Detection, predictor: _engine.ShapePredi
         raise _no_face(photo) from None
     pad = round(BOX * PAD)
     inner = chip[pad:-pad, pad:-pad]
-    return Face(
+    face = Face(
         box=tuple(detection.box.tolist()),
         landmarks=points,
         landmark_sd=samples.std(0, ddof=1) if jitter > 1 else np.full((68, 2), np.nan),
@@ -314,3 +317,13 @@ def _landmarks(photo: Photo, detection: Detection, predictor: _engine.ShapePredi
         second_try=detection.second_try,
         unsteadiness=unsteadiness,
     )
+    return with_distance(face, photo)
+
+
+def with_distance(
+    face: Face, photo: Photo, declared: DistanceRequest | None = None, age: float | None = None
+) -> Face:
+    """The face with its distance from the camera (`distance_of`), and with the gate's check of it."""
+    distance = distance_of(photo, face.landmarks, face.yaw, declared=declared, age=age)
+    known = distance.cm if distance.known else math.nan
+    return replace(face, distance=distance, gate=check_distance(face.gate, known))

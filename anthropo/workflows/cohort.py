@@ -48,6 +48,8 @@ class PhotoReading:
         Whether the landmarks are refined in patches.
     landmark_model : path, optional
         Another landmark model of the 68 points: of `train_landmarks`, or a dlib shape predictor.
+    distance : str or float, optional
+        Of the camera from the face, as for `anthropo.Settings`.
     landmarks : path, optional
         Landmarks that were corrected by hand: a file or a folder of files.
     no_face : bool
@@ -72,6 +74,7 @@ class PhotoReading:
     fine: bool | None = None
     landmark_model: str | None = None
     landmarks: str | None = None
+    distance: str | float | None = None
     no_face: bool = False
     max_megapixels: float = MAX_MEGAPIXELS
     deadline: float = DEADLINE
@@ -103,7 +106,10 @@ def settings_for(
     chosen = {name: value for name in _VALID if (value := getattr(reading, name)) is not None}
     trained = trained or PhotoSettings()
     if reading.no_face or trained.no_face:
-        for name in (*chosen, *(name for name in ("landmark_model", "landmarks") if getattr(reading, name))):
+        for name in (
+            *chosen,
+            *(name for name in ("landmark_model", "landmarks", "distance") if getattr(reading, name)),
+        ):
             given = f"{parameter('no_face', True)} was given"
             why = given if reading.no_face else "the model reads pictures without one"
             raise InputError(f"{parameter(name)} is about faces, and {why}. Leave it out.")
@@ -115,6 +121,7 @@ def settings_for(
             chosen[name] = value
     settings = Settings(
         landmark_model=reading.landmark_model,
+        distance=reading.distance,
         max_megapixels=reading.max_megapixels,
         deadline=reading.deadline,
         **chosen,
