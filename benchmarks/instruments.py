@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from anthropo.errors import AnthropoError
 from anthropo.face.fine import FineModel, read_fine_model, refine
 from anthropo.face.frame import face_axes, outer_canthal_distance
 from anthropo.face.landmarker import FIRST_DECODE, Face, read_face, read_faces
+from anthropo.face.lens import AT_REFERENCE
 from anthropo.measurement import anatomy
 from anthropo.measurement.anatomy import BETWEEN, Correction, Instrument
 from anthropo.measurement.compute import error_growth
@@ -59,6 +60,7 @@ def people(folder: Path, choices: Choices) -> dict[str, list[Person]]:
         for name, choose in choices.items():
             model = choose(one.label["patient"])
             face = first if model is None else refine(photo, first, model)
+            face = replace(face, distance=AT_REFERENCE)  # the hand-placed points are on the same photo
             person = Person(one.label["patient"], one.label["sex"], age, face, one.points, between)
             result[name].append(person)
     return result

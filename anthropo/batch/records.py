@@ -46,7 +46,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnostics:
-    """What a record was made with and from; a person's record has the first seven fields only."""
+    """What a record was made with and from; a person's record has the first eight fields only."""
 
     anthropo: str
     settings: str  # `Settings.fingerprint`
@@ -55,10 +55,15 @@ class Diagnostics:
     fine_model: str
     jitter: int
     person: str  # sex and age as they were given
+    declared: str = ""  # distance of the camera, as it was given
     sha256: str | None = None  # of the photo or video
     landmarks: str | None = None  # changes with the landmark files that were measured from
     score: float | None = None  # of the face detector
     second_try: bool | None = None
+    distance: float | None = None  # of the camera, cm; None: not known
+    distance_lo: float | None = None  # 95 % interval, of what is assumed where it is not known
+    distance_hi: float | None = None
+    distance_source: str | None = None  # declared, lens, exif or unknown
 
     def to_json(self) -> Json:
         return {name: value for name, value in asdict(self).items() if value is not None}
@@ -100,12 +105,14 @@ class FacePlace:
         )
 
     def to_json(self) -> Json:
-        gate = {check.name: {k: v for k, v in asdict(check).items() if k != "name"} for check in self.gate}
+        gate = {c.name: {k: number(v) for k, v in asdict(c).items() if k != "name"} for c in self.gate}
         return {**{f.name: getattr(self, f.name) for f in fields(self)}, "gate": gate}
 
     @classmethod
     def from_json(cls, record: Json) -> FacePlace:
-        gate = tuple(Check(name, **check) for name, check in record["gate"].items())
+        gate = tuple(
+            Check(name, **{**check, "value": _nan(check["value"])}) for name, check in record["gate"].items()
+        )
         return cls(**{**{f.name: record[f.name] for f in fields(cls)}, "gate": gate})
 
 
@@ -333,7 +340,7 @@ class Record(MeasuredRecord):
         row.update(zip((f"box_{side}" for side in sides), face.box if face else [None] * 4, strict=True))
         row.update(face.pose if face else dict.fromkeys(("yaw", "pitch", "roll")))
         row.update(dict.fromkeys(f"gate_{name}" for name in CHECKS))
-        row.update({f"gate_{check.name}": check.value for check in self.gate})
+        row.update({f"gate_{check.name}": number(check.value) for check in self.gate})
         row["gate_failed"] = " ".join(self.gate_failed) if face else None
         row["hidden_landmarks"] = " ".join(face.hidden) if face else None
         row["moved_landmarks"] = "; ".join(f"{name} {px:g} px" for name, px in self.moved.items())

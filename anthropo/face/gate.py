@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ class Check:
     """
 
     name: str
-    value: float
+    value: float  # NaN: not known
     limit: float
     bound: Literal["max", "min"]  # whether the limit is the largest absolute value or the smallest value
     unit: str
@@ -47,6 +48,8 @@ class Check:
 # Glasses. 862 web portraits, of which 79 wear glasses: 92 % of these lie above, 96.5 % of the others below;
 # those above that wear none have deep wrinkles across the nasal root. None of 102 studio photographs
 # without glasses lies above (largest 0.09).
+# Perspective: the camera's distance, where it is known. At 50 cm the face's width against the eyes is 1 SD of
+# people less than at 150 cm (docs/benchmarks.md, "Distance"); a telephone at arm's length is at 30 to 60 cm.
 LANDMARK_SPREAD = 0.03
 
 # name: limit, whether it is the largest absolute value or the smallest value, unit, what to do about it
@@ -63,6 +66,7 @@ _LIMITS: dict[str, tuple[float, Literal["max", "min"], str, str]] = {
     "outside": (0, "max", "points", "show the whole face"),
     "hidden": (0, "max", "points", "take away what is before the face, or place the hidden points by hand"),
     "landmark_spread": (LANDMARK_SPREAD, "max", "ex-ex", "show the whole face, well lit"),
+    "perspective": (50.0, "min", "cm", "step back to 1 m or more, and zoom in"),
 }
 _EYES = ((36, 37, 38, 39, 40, 41), (45, 44, 43, 42, 47, 46))
 # points without which a check has nothing to look at
@@ -192,10 +196,21 @@ def check_photo(
     """
     values = _of_points(points, camera, outside)
     values |= {"sharpness": sharpness(chip), "glasses": bridge_line(chip), "landmark_spread": unsteadiness}
-    values["hidden"] = 0.0  # `check_hidden` counts them
-    return tuple(
+    values |= {"perspective": math.nan, "hidden": 0.0}  # `check_distance` and `check_hidden` know better
+    gate = tuple(
         Check(name, values[name], limit, bound, unit, _holds(values[name], limit, bound), advice)
         for name, (limit, bound, unit, advice) in _LIMITS.items()
+    )
+    return check_distance(gate, math.nan)
+
+
+def check_distance(gate: tuple[Check, ...], cm: float) -> tuple[Check, ...]:
+    """The checks of a face whose distance from the camera is now known; NaN, which passes: it is not."""
+    return tuple(
+        replace(c, value=cm, ok=math.isnan(cm) or _holds(cm, c.limit, c.bound))
+        if c.name == "perspective"
+        else c
+        for c in gate
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -15,7 +16,8 @@ from anthropo.errors import FaceError, WeightsError, parameter
 from anthropo.face import _engine
 from anthropo.face.detection import FIRST_SHORT_SIDE, Detection, Which, power_of_two, search_photo, turned_by
 from anthropo.face.frame import Floats, outer_canthal_distance
-from anthropo.face.gate import LANDMARK_SPREAD, Check, check_hidden, check_photo
+from anthropo.face.gate import LANDMARK_SPREAD, Check, check_distance, check_hidden, check_photo
+from anthropo.face.lens import Distance, DistanceRequest, distance_of
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import MIRROR
 from anthropo.face.visibility import Cover, cover_of
@@ -35,16 +37,16 @@ _STEEP = 15.0  # deg of pitch, likewise
 _RETRY = 0.045  # with nothing below, finer scales are searched as well
 _NO_FACE = 0.08  # refused in any case
 
-# Landmarks. The aligned face: a box of _BOX px, padded on every side; _FIRST_BOX for the first look,
+# Landmarks. The aligned face: a box of BOX px, padded on every side; FIRST_BOX for the first look,
 # which only finds out how to align it.
-_BOX = 208.0  # px
-_FIRST_BOX = 128.0  # px
-_PAD = 0.4  # boxes
+BOX = 208.0  # px
+FIRST_BOX = 128.0  # px
+PAD = 0.4  # boxes
 _SHIFT_SD = 0.03  # jitter of the box: shift in boxes, logarithm of the size
 _SCALE_SD = 0.04
 _STEADY = 2  # evaluations of each side that tell a face from other things
 _CUT = 5  # eye, brow, nose and mouth points that may lie beyond the photo's border
-_CONTRAST = 160  # grey levels: dark and flat faces are stretched to this range first
+CONTRAST = 160  # grey levels: dark and flat faces are stretched to this range first
 #: What the reason says after the photo's name where there is no face; kept reasons are recognised by it.
 NO_FACE = ": no face found."
 DEFAULT_JITTER = 16
@@ -76,6 +78,7 @@ class Face:
     unsteadiness: float  # median spread over jittered boxes, outer-canthal distances
     anatomy: Mapping[str, Floats] = field(default_factory=dict)  # landmarks beyond the 68, by code
     by_hand: Mapping[str, Floats] = field(default_factory=dict)  # placed by hand, where anatomy has them
+    distance: Distance = field(default_factory=Distance)  # of the camera
     cover: Cover | None = None  # what of the face is seen; None: all of it
 
     @property
@@ -112,7 +115,7 @@ def read_face(
         Evaluations per face; half of them see the mirrored face. The landmarks are their mean.
         1 means one plain evaluation, without a spread; otherwise an even number.
     landmark_model : path, optional
-        Another dlib shape predictor with 68 points.
+        Another landmark model of the 68 points: of `train_landmarks`, or a dlib shape predictor.
     max_megapixels : float or None
         Refuse larger photographs.
 
@@ -239,18 +242,20 @@ def _no_face(photo: Photo) -> FaceError:
 
 
 def checked_landmark_model(path: str | None) -> LandmarkModel:
-    """The landmark model, refused when it has other than 68 points."""
+    """The landmark model, refused when it has other points than the 68 of iBUG."""
     model = landmark_model(path)
-    if path is not None and model.predictor.points != 68:  # the packaged one may still be on its way
+    if path is not None and not model.scheme.ibug:  # the packaged one may still be on its way
+        names = model.scheme.names
+        more = " …" if len(names) > 3 else ""
         raise WeightsError(
-            f"{path}: {model.predictor.points} landmarks; anthropo's measurements need the 68-point iBUG "
-            "scheme. Give a 68-point dlib shape predictor."
+            f"{path}: {len(names)} landmarks ({', '.join(names[:3])}{more}); anthropo's measurements need "
+            "the 68 points of the iBUG scheme. Give a landmark model of these; this one can only be judged."
         )
     return model
 
 
 @lru_cache(maxsize=16)
-def _jitter(evaluations: int) -> Floats:
+def jittered_boxes(evaluations: int) -> Floats:
     """Shift (in boxes) and size factor of each box: the plain one first, the rest random but fixed."""
     z = np.random.default_rng(20140623).standard_normal((evaluations, 3))
     z[0] = 0
@@ -267,12 +272,12 @@ def _landmarks(photo: Photo, detection: Detection, predictor: _engine.ShapePredi
     raw, chip = predictor.align(
         photo.pixels,
         photo.to_decoded(detection.box.reshape(2, 2)).ravel(),
-        _jitter(max(_STEADY, jitter // 2)),
+        jittered_boxes(max(_STEADY, jitter // 2)),
         MIRROR,
-        first_box=_FIRST_BOX,
-        chip_box=_BOX,
-        pad=_PAD,
-        contrast=_CONTRAST,
+        first_box=FIRST_BOX,
+        chip_box=BOX,
+        pad=PAD,
+        contrast=CONTRAST,
     )
     samples = photo.to_full(raw)
     spread = float(np.median(np.hypot(*samples.std(0, ddof=1).T)))
@@ -295,9 +300,9 @@ def _landmarks(photo: Photo, detection: Detection, predictor: _engine.ShapePredi
         camera = head_pose(points)
     except np.linalg.LinAlgError:  # a foreign landmark model's points on one spot
         raise _no_face(photo) from None
-    pad = round(_BOX * _PAD)
+    pad = round(BOX * PAD)
     inner = chip[pad:-pad, pad:-pad]
-    return Face(
+    face = Face(
         box=tuple(detection.box.tolist()),
         landmarks=points,
         landmark_sd=samples.std(0, ddof=1) if jitter > 1 else np.full((68, 2), np.nan),
@@ -312,3 +317,13 @@ def _landmarks(photo: Photo, detection: Detection, predictor: _engine.ShapePredi
         second_try=detection.second_try,
         unsteadiness=unsteadiness,
     )
+    return with_distance(face, photo)
+
+
+def with_distance(
+    face: Face, photo: Photo, declared: DistanceRequest | None = None, age: float | None = None
+) -> Face:
+    """The face with its distance from the camera (`distance_of`), and with the gate's check of it."""
+    distance = distance_of(photo, face.landmarks, face.yaw, declared=declared, age=age)
+    known = distance.cm if distance.known else math.nan
+    return replace(face, distance=distance, gate=check_distance(face.gate, known))

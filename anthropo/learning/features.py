@@ -15,9 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from anthropo.decoding.colour import COLOUR_VERSION
 from anthropo.encoder.portrait import PORTRAIT, portrait
-from anthropo.encoder.regions import DEFAULT_REGIONS, IMAGE
+from anthropo.encoder.regions import ALIGNMENTS, DEFAULT_REGIONS, IMAGE
 from anthropo.errors import FaceError, InputError, PhotoError, parameter
 from anthropo.face.gate import CHECKS, GateSummary
+from anthropo.face.lens import parse_distance
 from anthropo.files import file_sha256
 from anthropo.learning.cohort import Case, Cohort, Values, typed
 from anthropo.learning.columns import METADATA
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from anthropo.encoder.cache import Store
     from anthropo.encoder.encoders import Encoder
 
-_VERSION = 4  # of what is kept of a photo; raise it when that changes
+_VERSION = 5  # of what is kept of a photo; raise it when that changes
 _ROWS = (
     "photos",
     "labels",
@@ -152,15 +153,26 @@ def extract(
     """
     regions = _checked_regions(settings, regions)
     manner = "no face" if settings.no_face else settings.fingerprint()
-    suffix = json.dumps([_VERSION, COLOUR_VERSION, manner, encoder.digest, list(regions)])
+    # as before there was a choice
+    how = encoder.digest if encoder.align == ALIGNMENTS[0] else f"{encoder.digest} {encoder.align}"
 
-    def look(path: str) -> _Extract:
-        known = (observed or {}).get(path)
-        return _look(path, known, suffix, settings=settings, encoder=encoder, regions=regions, store=store)
+    def look(case: Case) -> _Extract:
+        known, of_case = (observed or {}).get(case.photo), settings
+        distance = "" if settings.no_face else case.distance
+        if distance:
+            try:
+                parse_distance(distance)
+            except InputError as error:
+                return _Extract(reason=f"{case.photo}: {error}")
+            of_case = replace(settings, distance=distance)
+        suffix = json.dumps([_VERSION, COLOUR_VERSION, manner, distance, how, list(regions)])
+        return _look(
+            case.photo, known, suffix, settings=of_case, encoder=encoder, regions=regions, store=store
+        )
 
     kept: list[tuple[Case, _Extract]] = []
     left_out: list[tuple[str, str]] = []
-    with contextlib.closing(in_order(look, [case.photo for case in cohort.cases], jobs)) as results:
+    with contextlib.closing(in_order(look, cohort.cases, jobs)) as results:
         for case, numbers in zip(cohort.cases, results, strict=True):
             if numbers.reason:
                 left_out.append((case.photo, numbers.reason))

@@ -41,8 +41,10 @@ _IPD_BY_IRISES = 0.008
 _IPD_BY_LIDS = 0.019
 _IRIS_BOTH = 0.024
 _IRIS_ONE = 0.030
-# a sticker lies nearer to the camera, or further, than the eyes
+# A sticker, or what a declared scale was measured on, lies nearer to the camera than the eyes, or further: by
+# 1.5 % of the distance where that is not known.
 _OTHER_PLANE = 0.015
+_OTHER_DEPTH = 0.25  # outer-canthal distances: 2.2 cm
 
 _MIN_STICKER = 14.0  # photo pixels across
 
@@ -87,6 +89,7 @@ class Scale:
     rel_sd: float  # standard deviation over value: declared value, pixels and depth together
     method: str  # a sentence for the report
     shape: tuple[Floats, ...] = ()  # closed outlines (N, 2) of what was measured, full-photo pixels
+    depth_sd: float = 0.0  # how far before or behind the eyes that lies, 1 SD in outer-canthal distances
 
 
 def parse_scale(text: str) -> ScaleRequest:
@@ -220,7 +223,8 @@ def _check_eyes(request: ScaleRequest, photo: Photo, hidden: Bools) -> None:
 
 
 def _declared(request: ScaleRequest, photo: Photo, points: Floats, samples: Floats | None) -> Scale:
-    return Scale(request.value, 0.0, f"Declared: {request.value:g} mm per pixel.")
+    method = f"Declared: {request.value:g} mm per pixel."
+    return Scale(request.value, 0.0, method, depth_sd=_OTHER_DEPTH)
 
 
 def _by_ipd(request: ScaleRequest, photo: Photo, points: Floats, samples: Floats | None) -> Scale:
@@ -275,6 +279,7 @@ def _by_sticker(request: ScaleRequest, photo: Photo, points: Floats, samples: Fl
         f"{form} {request.value:g} mm declared, {sticker.size:.1f} pixels found at "
         f"x {sticker.centre[0]:.0f}, y {sticker.centre[1]:.0f}.",
         (sticker.outline,),
+        _OTHER_DEPTH,
     )
 
 

@@ -1,3 +1,4 @@
+from .camera import nearer as nearer
 from .cohort import make_cohort as make_cohort
 from .morphs import CONTROL as CONTROL
 from .morphs import SINGLE_MORPHS as SINGLE_MORPHS

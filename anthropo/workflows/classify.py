@@ -221,7 +221,8 @@ class People:
             patient = name or os.path.realpath(items[0].path if together else item.path)
             names[patient] = name
             by_person.setdefault(patient, []).append(item)
-            cases.append(Case(item.path, "", patient, {key: item.columns.get(key, "") for key in kinds}))
+            read = {key: item.columns.get(key, "") for key in kinds}
+            cases.append(Case(item.path, "", patient, read, item.columns.get("distance", "")))
         for patient, photos in by_person.items():
             one_person(names[patient], photos)
         return cls(cohort=Cohort(tuple(cases), "", kinds), names=names)

@@ -35,6 +35,7 @@ def measure(
     photo: str | os.PathLike[str] | Photo,
     *,
     scale: ScaleRequest | str | None = None,
+    distance: str | float | None = None,
     face: Which = "one",
     jitter: int = DEFAULT_JITTER,
     landmark_model: str | None = None,
@@ -52,7 +53,7 @@ def measure(
         Such as ``"sticker=20"``; gives millimetres.
     face : {"one", "largest"}
         With several faces: refuse the photo, or take the largest.
-    jitter, landmark_model, fine, force, max_megapixels, deadline
+    distance, jitter, landmark_model, fine, force, max_megapixels, deadline
         As for `anthropo.Settings`.
 
     Returns
@@ -76,6 +77,7 @@ def measure(
     """
     settings = Settings(
         face=face,
+        distance=distance,
         jitter=jitter,
         landmark_model=landmark_model,
         fine=fine,
@@ -228,6 +230,7 @@ def measure_table(
     texture: bool = False,
     long: bool = False,
     scale: str | None = None,
+    distance: str | float | None = None,
     references: Sequence[str] = (),
     sex: str | None = None,
     age: float | None = None,
@@ -243,7 +246,9 @@ def measure_table(
         named, a row each; in folders they are passed over.
     jobs : int
         Threads.
-    face, jitter, landmark_model, max_megapixels, deadline, fine, force, texture, scale, references, sex
+    face, jitter, landmark_model, max_megapixels, deadline, fine, force, texture, scale, distance
+        As for `anthropo.Settings`.
+    references, sex
         As for `anthropo.Settings`.
     frames : int
         As for `anthropo.Settings`.
@@ -276,7 +281,8 @@ def measure_table(
     settings = Settings(
         face=face, jitter=jitter, landmark_model=landmark_model, max_megapixels=max_megapixels,
         deadline=deadline, fine=fine,
-        force=force, texture=texture, scale=scale, sex=sex, age=None if age is None else str(age),
+        force=force, texture=texture, scale=scale, distance=distance,
+        sex=sex, age=None if age is None else str(age),
         references=(references,) if isinstance(references, str) else tuple(references), frames=frames,
         corrections=None if landmarks is None else Corrections(os.fspath(landmarks)),
     )  # fmt: skip

@@ -55,7 +55,7 @@ class TraitsRequest:
         Growth chart.
     patient : bool
         One answer per person instead of one per photo.
-    face, scale, landmarks, landmark_model, max_megapixels, deadline, frames
+    face, scale, distance, landmarks, landmark_model, max_megapixels, deadline, frames
         As for `anthropo.measure_table`.
     """
 
@@ -71,6 +71,7 @@ class TraitsRequest:
     patient: bool = False
     face: Which = "one"
     scale: str | None = None
+    distance: str | float | None = None
     landmarks: str | None = None
     landmark_model: str | None = None
     max_megapixels: float = MAX_MEGAPIXELS
@@ -323,7 +324,8 @@ def prepare(photos: Photos, request: TraitsRequest) -> TraitsTask:
     settings = Settings(
         face=request.face, landmark_model=request.landmark_model, max_megapixels=request.max_megapixels,
         deadline=request.deadline,
-        scale=request.scale, sex=request.sex, age=None if request.age is None else str(request.age),
+        scale=request.scale, distance=request.distance,
+        sex=request.sex, age=None if request.age is None else str(request.age),
         references=tuple(references),
         corrections=corrections, frames=request.frames,
     )  # fmt: skip
