@@ -7,9 +7,10 @@ stage's training, its shares, the first stage, or what brings points to their an
 
     networks     DIR/*.npz by development/fine.py; anthropo/face/fine.npz and its hash in weights.csv
     instrument   anthropo/measurement/correction.csv and errors.npz
+    lag          anthropo/measurement/lag.csv, on helen and canada
     reference    anthropo/reference/norms/frl-adults.csv
-    shapes       anthropo/face/shapes.npz (drawings, plausibility of landmark files, synthetic people), and the
-                 drawings of docs/atlas
+    shapes       anthropo/face/shapes.npz (drawings, plausibility of landmark files, synthetic people), and
+                 the drawings of docs/atlas
     figures      prints docs/benchmarks.md, "Anatomical landmarks", and the errors on helen
 
 Twelve networks for each of eight sets of people take about two hours on a processor; `--from instrument`
@@ -23,6 +24,7 @@ unsteadiness (both of the first stage alone, which this does not change), the sh
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import os
 import re
@@ -31,15 +33,20 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-STEPS = ("networks", "instrument", "reference", "shapes", "figures")
+STEPS = ("networks", "instrument", "lag", "reference", "shapes", "figures")
 
 
-def script(*arguments: str | Path) -> None:
+def script(*arguments: str | Path, output: Path | None = None) -> None:
     """Run one of the project's scripts on these sources; stops at the first that fails."""
     print("$ python", *arguments, flush=True)
     path = f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     command = [sys.executable, *map(str, arguments)]
-    subprocess.run(command, check=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": path})
+    run = functools.partial(subprocess.run, command, check=True, cwd=ROOT)
+    if output is None:
+        run(env=os.environ | {"PYTHONPATH": path})
+    else:
+        # written when it is whole: the scripts themselves may read what was there before
+        output.write_bytes(run(env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE).stdout)
 
 
 def ship(networks: Path) -> None:
@@ -65,6 +72,9 @@ def main() -> None:
     if {"networks", "instrument"} & set(steps):
         ship(work)
         script("development/instrument.py", faces, "--networks", work, "-o", ROOT / "anthropo/measurement")
+    if "lag" in steps:
+        table = ROOT / "anthropo/measurement/lag.csv"
+        script("development/lag.py", faces / "helen", faces / "canada", output=table)
     if "reference" in steps:
         table = ROOT / "anthropo/reference/norms/frl-adults.csv"
         script("development/reference.py", faces, "--networks", work, "-o", table)
