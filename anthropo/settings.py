@@ -36,7 +36,7 @@ class Settings:
     jitter : int
         Evaluations of the landmark model per face: 1, or an even number.
     landmark_model : path, optional
-        Another dlib shape predictor with the 68-point scheme.
+        Another landmark model of the 68 points: of `train_landmarks`, or a dlib shape predictor.
     max_megapixels : float or None
         Larger photos are refused. Decoding a photo may take 2 GiB of memory, and more in proportion with a
         limit above 200.
