@@ -17,7 +17,7 @@ from anthropo.face import _engine
 from anthropo.face.detection import FIRST_SHORT_SIDE, Detection, Which, power_of_two, search_photo, turned_by
 from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.face.gate import LANDMARK_SPREAD, Check, check_distance, check_hidden, check_photo
-from anthropo.face.lens import Distance, DistanceRequest, distance_of
+from anthropo.face.lens import Distance, DistanceRequest, distance_of, pose_change
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import MIRROR
 from anthropo.face.visibility import Cover, cover_of
@@ -326,4 +326,6 @@ def with_distance(
     """The face with its distance from the camera (`distance_of`), and with the gate's check of it."""
     distance = distance_of(photo, face.landmarks, face.yaw, declared=declared, age=age)
     known = distance.cm if distance.known else math.nan
-    return replace(face, distance=distance, gate=check_distance(face.gate, known))
+    yaw, pitch = pose_change(face.landmarks, distance)
+    gate = check_distance(face.gate, known, face.yaw + yaw, face.pitch + pitch)
+    return replace(face, distance=distance, gate=gate)
