@@ -308,7 +308,7 @@ def test_missing_and_empty_files(tmp_path: Path, invoke: Invoke) -> None:
 def test_pixel_limit(clip: Path, invoke: Invoke) -> None:
     result = invoke("measure", clip, "--max-megapixels", 0.1)
     assert result.exit_code == 1
-    assert "512 × 512 pixels are 0 MP, more than the limit of 0.1 MP. Reduce the video" in result.stderr
+    assert "512 × 512 pixels are 0.2621 MP, more than the limit of 0.1 MP. Reduce the video" in result.stderr
 
 
 def test_without_pyav(clip: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,7 +76,7 @@ class ExcessError(Exception):
         size = f"{where}: {self.width} × {self.height} pixels"
         if not self.needed:
             return PhotoError(
-                f"{size} are {self.width * self.height / 1e6:.0f} MP, more than the limit of "
+                f"{size} are {round(self.width * self.height / 1e6, 4):g} MP, more than the limit of "
                 f"{limits.max_megapixels:g} MP. Reduce the {what}, or raise the limit with "
                 f"{parameter('max_megapixels')}."
             )

@@ -15,6 +15,7 @@ from anthropo.errors import InputError, parameter
 from anthropo.face.landmarker import NO_FACE
 from anthropo.learning.cohort import Case, Cohort, Finding, kind_of, some, typed
 from anthropo.learning.duplicates import duplicate_findings, find_duplicates
+from anthropo.learning.schema import MOST_LABELS
 from anthropo.reference.tables import parse_sex
 from anthropo.tables import missing
 
@@ -74,6 +75,13 @@ def _labels(cohort: Cohort) -> Iterator[Finding]:
         for label in case.labels if cohort.multilabel else (case.label,):
             patients[label].add(case.patient)
     everybody = {case.patient for case in cohort.cases}
+    if len(patients) > MOST_LABELS:
+        text = (
+            f"{cohort.source}: {len(patients):,} labels, more than the {MOST_LABELS:,} that a model may "
+            "have. Is this the column of labels? Else join rare labels."
+        )
+        yield Finding("error", "label", text)
+        return
     if cohort.multilabel and not patients:
         text = f"{cohort.source}: no case has a label. Fill in the column `label`."
         yield Finding("error", "label", text)

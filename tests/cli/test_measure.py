@@ -121,7 +121,7 @@ def test_pixel_limit_of_the_command_line(astronaut_png: Path, invoke: Invoke) ->
     result = invoke("measure", astronaut_png, "--max-megapixels", 0.2)
     assert result.exit_code == 1
     assert result.stderr == (
-        f"{astronaut_png}: 512 × 512 pixels are 0 MP, more than the limit of 0.2 MP. "
+        f"{astronaut_png}: 512 × 512 pixels are 0.2621 MP, more than the limit of 0.2 MP. "
         "Reduce the photo, or raise the limit with --max-megapixels.\n"
     )
     assert invoke("measure", astronaut_png, "--max-megapixels", 0.27).exit_code == 0

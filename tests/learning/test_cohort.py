@@ -234,6 +234,16 @@ def test_ages_may_all_differ(table: Table) -> None:
 # -------------------------------------------------------------------------------------- checks
 
 
+def test_more_labels_than_a_model_may_have() -> None:
+    cases = tuple(case(f"{i}", f"label {i:04}", f"p{i}") for i in range(5001))
+    (text,) = said(check(Cohort(cases, "c.csv")), "error", "label")
+    assert text == (
+        "c.csv: 5,001 labels, more than the 5,000 that a model may have. Is this the column of labels? Else "
+        "join rare labels."
+    )
+    assert "more than" not in " ".join(said(check(Cohort(cases[1:], "c.csv")), "error", "label"))
+
+
 def test_one_label_only() -> None:
     cohort = Cohort((case("a", "Noonan", "p"), case("b", "Noonan", "q")), "c.csv")
     assert "one label only, Noonan (2 photos)" in said(check(cohort), "error", "label")[0]

@@ -98,7 +98,7 @@ def test_the_weights_of_a_backbone_are_as_many_as_stated(backbone: str) -> None:
     assert sum(t.numel() for t in tensors if t.is_floating_point()) == BACKBONES[backbone].weights
 
 
-def test_what_memory_is_meant_for() -> None:
+def test_more_weights_than_the_limit_are_refused() -> None:
     spec = Spec(task="labels", backbone="resnet50", channels=3, outputs=5000, dropout=0.5, head="linear")
     check_size(spec, views=5, size=1024)
     with pytest.raises(ModelError, match="236,643,064 weights are too many"):
