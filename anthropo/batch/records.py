@@ -56,6 +56,8 @@ class Diagnostics:
     landmarks: str | None = None  # changes with the landmark files that were measured from
     score: float | None = None  # of the face detector
     second_try: bool | None = None
+    detector: str | None = None  # that found the face
+    turned: float | None = None  # deg counter-clockwise, by which the photo was turned to find landmarks
 
     def to_json(self) -> Json:
         return {name: value for name, value in asdict(self).items() if value is not None}

@@ -127,8 +127,7 @@ def network_faces(photo: Photo, detector: Detector) -> tuple[Photo, list[Candida
         photo = photo.finer(power_of_two(longest / side))
         ratio = max(1.0, max(photo.pixels.shape[:2]) / side)
         height, width = (max(1, int(n / ratio)) for n in photo.pixels.shape[:2])
-        matrix = np.array([[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2]])
-        for face in detector(_in_colour(photo.pixels, matrix, height, width)):
+        for face in detector(in_colour(photo.pixels, reduction(ratio), height, width)):
             box = photo.to_full((face.box.reshape(2, 2) + 0.5) * ratio - 0.5).ravel()
             seen.append(Candidate((box[:2] + box[2:]) / 2, float((box[2:] - box[:2]).max()), face.score))
         if side >= longest:
@@ -176,7 +175,7 @@ def _view(photo: Photo, detector: Detector, candidate: Candidate, five: Floats, 
     turn = size * np.array([[cos, -sin], [sin, cos]])
     middle = np.full(2, (_CROP - 1) / 2)
     matrix = np.column_stack([turn, photo.to_decoded(candidate.centre) - turn @ middle])
-    for face in detector(_in_colour(photo.pixels, matrix, _CROP, _CROP)):
+    for face in detector(in_colour(photo.pixels, matrix, _CROP, _CROP)):
         points = photo.to_full(face.points @ turn.T + matrix[:, 2])
         if np.linalg.norm(points.mean(0) - candidate.centre) < candidate.side / 2:
             to_photo = similarity(five, points)
@@ -184,7 +183,12 @@ def _view(photo: Photo, detector: Detector, candidate: Candidate, five: Floats, 
     return _View(0.0, direction, np.zeros((5, 2)))
 
 
-def _in_colour(image: NDArray[np.uint8], matrix: Floats, height: int, width: int) -> NDArray[np.uint8]:
+def reduction(ratio: float) -> Floats:
+    """The map (2, 3) from pixels of a reduced picture to those of the picture."""
+    return np.array([[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2]])
+
+
+def in_colour(image: NDArray[np.uint8], matrix: Floats, height: int, width: int) -> NDArray[np.uint8]:
     """The image (H, W, 3) seen through a map (2, 3), as `_engine.warp` does it in grey."""
     if (height, width) == image.shape[:2] and (matrix == np.eye(2, 3)).all():
         return image
@@ -245,8 +249,7 @@ def _search(
     ratio = 1.0 if short is None else max(1.0, min(height, width) / short)
     image = photo.pixels
     if short is not None:
-        matrix = np.array([[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2]])
-        image = _engine.warp(image, matrix, max(1, int(height / ratio)), max(1, int(width / ratio)))
+        image = _engine.warp(image, reduction(ratio), max(1, int(height / ratio)), max(1, int(width / ratio)))
     if equalise:
         image = _equalised(image)
     rows = face_detector().detect(image, threshold, levels)

@@ -31,6 +31,7 @@ from anthropo.files import (
 )
 from anthropo.licensing import licence_of, require_permitted
 
+YUNET = "yunet"  # the second face detector's name in weights.csv and licences.csv
 _MOST_BYTES = 512 << 20  # of a landmark model; the usual one of 68 points has 95 MiB
 
 
@@ -236,6 +237,16 @@ def _read_predictor(path: str | None, expected: str, name: str) -> _engine.Shape
         raise WeightsError(f"{source}: {error}. Give a dlib shape predictor (.dat).") from None
     _keep(name, block)
     return _engine.ShapePredictor(block)
+
+
+def second_detector_sha256(path: str | None = None) -> str:
+    """SHA-256 of the second face detector: an ONNX file, else the packaged one; empty where there is none."""
+    if path is not None:
+        from anthropo.face.yunet import onnx_sha256, second_detector
+
+        second_detector(path)  # a file that is no YuNet is refused at once
+        return onnx_sha256(path)
+    return _known(YUNET).sha256 if find(YUNET) is not None else ""
 
 
 @lru_cache(maxsize=1)

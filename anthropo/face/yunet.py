@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import WeightsError, parameter
+from anthropo.face.detection import in_colour, reduction
 from anthropo.face.frame import Floats
-from anthropo.face.weights import find, locate, read_checked
+from anthropo.face.weights import YUNET, find, locate, read_checked
 from anthropo.files import file_sha256, refuse_irregular
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 
-NAME = "yunet"  # in weights.csv and licences.csv
 STRIDES = (8, 16, 32)  # px of the image for each cell of the network's three grids
 _DIVISOR = 32  # the network takes images whose sides are multiples of it
 _OVERLAP = 0.45  # share of their union from which two boxes are one face
@@ -63,14 +63,7 @@ def second_detector(path: str | None = None) -> Callable[[Pixels], list[Found]] 
     """
     if path is not None:
         return OnnxDetector(path)
-    return CompiledDetector() if find(NAME) is not None and _processor_suffices() else None
-
-
-def detector_sha256(path: str | None = None) -> str:
-    """SHA-256 of the second detector's file; nothing where there is none."""
-    if path is not None:
-        return _identified(path)
-    return file_sha256(locate(NAME)) if find(NAME) is not None and _processor_suffices() else ""
+    return CompiledDetector() if find(YUNET) is not None and _processor_suffices() else None
 
 
 def _processor_suffices() -> bool:
@@ -94,8 +87,8 @@ class CompiledDetector:
     """
 
     def __init__(self) -> None:
-        read_checked(NAME)
-        path = locate(NAME)
+        read_checked(YUNET)
+        path = locate(YUNET)
         try:
             library = ctypes.CDLL(str(path))
             self._function: Any = library[_FUNCTIONS.get(sys.platform, _FUNCTION)]
@@ -144,7 +137,7 @@ class OnnxDetector:
     """
 
     def __init__(self, path: str) -> None:
-        _identified(path)
+        onnx_sha256(path)
         try:
             import onnxruntime
         except ImportError:
@@ -189,7 +182,8 @@ class OnnxDetector:
             rows, columns = self._fixed
             scale = min(1.0, rows / height, columns / width)
         if scale < 1:
-            image = _reduced(image, scale)
+            size = (max(1, int(side * scale)) for side in (height, width))
+            image = in_colour(image, reduction(1 / scale), *size)
         padded = np.zeros((1, 3, rows, columns), np.float32)
         padded[0, :, : image.shape[0], : image.shape[1]] = image[:, :, ::-1].transpose(2, 0, 1)
         try:
@@ -253,21 +247,14 @@ def _suppressed(boxes: Floats, scores: Floats) -> list[int]:
     return kept
 
 
-def _reduced(image: Pixels, scale: float) -> Pixels:
-    from anthropo.face import _engine
-
-    height, width = image.shape[:2]
-    matrix = np.array([[1 / scale, 0, (1 / scale - 1) / 2], [0, 1 / scale, (1 / scale - 1) / 2]])
-    return _engine.warp(image, matrix, max(1, int(height * scale)), max(1, int(width * scale)))
-
-
 def _fixed_size(shape: list[Any]) -> tuple[int, int] | None:
     """Rows and columns of the one size that a network takes; None of one that takes any."""
     rows, columns = shape[2:]
     return (rows, columns) if isinstance(rows, int) and isinstance(columns, int) else None
 
 
-def _identified(path: str) -> str:
+def onnx_sha256(path: str) -> str:
+    """SHA-256 of an ONNX file that a user names."""
     try:
         refuse_irregular(os.stat(path), _MOST_BYTES)
         return file_sha256(path)

@@ -38,6 +38,7 @@ def measure(
     face: Which = "one",
     jitter: int = DEFAULT_JITTER,
     landmark_model: str | None = None,
+    detector_model: str | None = None,
     fine: bool = True,
     force: bool = False,
     max_megapixels: float | None = MAX_MEGAPIXELS,
@@ -52,7 +53,7 @@ def measure(
         Such as ``"sticker=20"``; gives millimetres.
     face : {"one", "largest"}
         With several faces: refuse the photo, or take the largest.
-    jitter, landmark_model, fine, force, max_megapixels, deadline
+    jitter, landmark_model, detector_model, fine, force, max_megapixels, deadline
         As for `anthropo.Settings`.
 
     Returns
@@ -78,6 +79,7 @@ def measure(
         face=face,
         jitter=jitter,
         landmark_model=landmark_model,
+        detector_model=detector_model,
         fine=fine,
         max_megapixels=max_megapixels,
         deadline=deadline,
@@ -217,6 +219,7 @@ def measure_table(
     face: Which = "one",
     jitter: int = DEFAULT_JITTER,
     landmark_model: str | None = None,
+    detector_model: str | None = None,
     max_megapixels: float | None = MAX_MEGAPIXELS,
     deadline: float | None = DEADLINE,
     fine: bool = True,
@@ -239,7 +242,9 @@ def measure_table(
         named, a row each; in folders they are passed over.
     jobs : int
         Threads.
-    face, jitter, landmark_model, max_megapixels, deadline, fine, force, texture, scale, references, sex
+    face, jitter, landmark_model, detector_model, max_megapixels, deadline, fine, force, texture, scale
+        As for `anthropo.Settings`.
+    references, sex
         As for `anthropo.Settings`.
     frames : int
         As for `anthropo.Settings`.
@@ -271,7 +276,7 @@ def measure_table(
     """
     settings = Settings(
         face=face, jitter=jitter, landmark_model=landmark_model, max_megapixels=max_megapixels,
-        deadline=deadline, fine=fine,
+        detector_model=detector_model, deadline=deadline, fine=fine,
         force=force, texture=texture, scale=scale, sex=sex, age=None if age is None else str(age),
         references=(references,) if isinstance(references, str) else tuple(references), frames=frames,
         corrections=None if landmarks is None else Corrections(os.fspath(landmarks)),

@@ -229,13 +229,6 @@ def test_a_jpeg_in_memory_is_not_needed_on_disk_any_more(portrait: Pixels, tmp_p
     assert reduced.finer(2).pixels.shape == (1680, 1680, 3)
 
 
-@pytest.mark.parametrize("quarters", [1, 2, 3])
-def test_a_turned_photo_says_so(portrait: Pixels, quarters: int) -> None:
-    turned = np.rot90(portrait, -quarters)  # clockwise
-    with pytest.raises(FaceError, match=rf"turned clockwise by about {90 * quarters}°"):
-        read_face(photo(turned))
-
-
 def test_a_steady_small_face_wins_over_an_unsteady_large_pattern(portrait: Pixels) -> None:
     small = np.asarray(Image.fromarray(portrait).resize((420, 420)))
     canvas = np.full((1350, 2000, 3), 120, np.uint8)
@@ -296,4 +289,4 @@ def test_landmark_models_of_strange_shapes_give_a_face_or_a_reason(astronaut: Pi
                 outcomes.append("")
     assert outcomes[0] == ""
     assert all("no face found" in outcomes[i] for i in (2, 3))
-    assert "cut by the photo's border" in outcomes[5]
+    assert outcomes[5] == ""  # laid on the second detector's five points, it fits
