@@ -235,8 +235,8 @@ def main() -> None:
     parser.add_argument("--missed", type=Path)
     asked = parser.parse_args()
     if asked.what == "annotated":
-        print("| faces | annotated | dlib | YuNet | anthropo | of these turned | wrong | error, median: dlib's "
-              "| others | error, median | largest |\n|" + "---|" * 11)  # fmt: skip
+        print("| faces | annotated | dlib | YuNet | anthropo | of these turned | wrong | error: dlib too "
+              "| error: others | their number | largest |\n|" + "---|" * 11)  # fmt: skip
         for folder in asked.folders:
             by_roll(folder, asked.step, asked.every)
     elif asked.what == "labelled":

@@ -345,8 +345,8 @@ def _no_face(photo: Photo, detector_model: str | None) -> FaceError:
             f"{parameter('detector_model', 'FILE.onnx')}."
         )
     return FaceError(
-        f"{photo.source}{NO_FACE} Use a frontal photo in which the whole face is visible and well lit."
-        f"{missing}"
+        f"{photo.source}{NO_FACE} Use a frontal photo in which the whole face is visible, upright and well "
+        f"lit.{missing}"
     )
 
 

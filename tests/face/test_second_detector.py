@@ -239,7 +239,7 @@ def test_a_network_of_one_size_sees_the_same_in_a_reduction(astronaut: Pixels, t
 def test_a_named_file_takes_the_place_of_the_library(
     portrait: Pixels, onnx_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turned, moved = rolled(portrait, 90)
+    turned, _ = rolled(portrait, 90)
     path = tmp_path / "lying.png"
     Image.fromarray(turned).save(path)
     monkeypatch.setattr(yunet, "find", lambda name: None)

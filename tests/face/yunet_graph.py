@@ -93,7 +93,7 @@ class _Graph:
 
 
 def write_yunet(library: Path, path: Path, size: tuple[int, int] | None = None) -> None:
-    """Write the network as its authors publish it; with `size` it takes images of these rows and columns only."""
+    """Write the network as its authors publish it; with `size` for images of these rows and columns only."""
     g = _Graph(library)
     x = g.convolution("input", 0, True, strides=[2, 2], pads=[1, 1, 1, 1])
     x = g.pool(g.separable(x, 1))
