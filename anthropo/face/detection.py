@@ -39,6 +39,7 @@ _CROP_SIDES = 2.2  # of the box seen there, side of that picture
 _STEP = 30  # deg between directions
 _SURE = 0.7  # of its score, 0 to 1, for the face upright: what is less is no face
 _WORSE = 0.05  # so much less sure it may be of a face whose roll is better known
+_SMALLEST = 24.0  # px of the full photo, width of the box: of a smaller face nothing could be measured
 _UPRIGHT = 15.0  # deg: faces rolled by less are looked at as they stand
 
 
@@ -156,6 +157,8 @@ def upright(photo: Photo, detector: Detector, candidate: Candidate, mean_shape: 
     to_photo = similarity(five, best.points)
     centre = to_photo[:, :2] @ (0.5, 0.5) + to_photo[:, 2]
     half = np.hypot(*to_photo[:, 0]) / 2
+    if 2 * half < _SMALLEST:
+        return None
     box = np.concatenate([centre - half, centre + half])
     return Detection(box, best.score, True, best.roll if abs(best.roll) > _UPRIGHT else 0.0, best.points)
 
