@@ -99,7 +99,17 @@ if os.environ.get("ANTHROPO_SANITIZE") == "1":
 # each has a header of its name but module.cpp; arrays.hpp is everybody's
 SOURCES = [
     f"anthropo/face/engine/{n}.cpp"
-    for n in ("module", "arrays", "images", "detector", "packed", "forest", "patch_network")
+    for n in (
+        "module",
+        "arrays",
+        "images",
+        "detector",
+        "packed",
+        "forest",
+        "layers",
+        "patch_network",
+        "cover_network",
+    )
 ]
 
 ParallelCompile(default=0).install()  # the files of the engine at once, on every core

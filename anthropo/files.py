@@ -234,6 +234,6 @@ def cache_folder() -> Path:
 
 
 def packaged_table(package: str, name: str) -> list[dict[str, str]]:
-    """The rows of a CSV that comes with a package of anthropo."""
+    """The rows of a CSV that comes with a package of anthropo; lines that begin with # are comments."""
     text = resources.files(package).joinpath(name).read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
+    return list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))

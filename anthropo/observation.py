@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from anthropo.errors import FaceError, InputError
 from anthropo.face.fine import refine
-from anthropo.face.landmarker import FIRST_DECODE, Face, read_faces
+from anthropo.face.landmarker import FIRST_DECODE, Face, read_faces, with_distance
 from anthropo.licensing import refuse_faces
 from anthropo.measurement.landmark_file import Landmarks
 from anthropo.photo import Photo, read_photo
+from anthropo.reference.tables import parse_age
 from anthropo.settings import Settings
 
 
@@ -51,7 +52,7 @@ def observe(photo: str | os.PathLike[str] | Photo, settings: Settings | None = N
     photo : path or Photo
     settings : Settings, optional
         ``face``, ``jitter``, ``landmark_model``, ``detector_model``, ``max_megapixels``, ``deadline``,
-        ``fine`` and ``corrections`` count here.
+        ``fine``, ``corrections``, ``distance`` and ``age`` count here.
 
     Returns
     -------
@@ -124,6 +125,8 @@ def observe_all(photo: str | os.PathLike[str] | Photo, settings: Settings | None
         landmark_model=settings.landmark_model,
         detector_model=settings.detector_model,
     )
+    declared = settings.distance_request()
+    age = None if settings.age is None else parse_age(settings.age)
     seen = []
     for index, first in enumerate(faces):
         face, landmarks = refine(photo, first) if settings.fine else first, None
@@ -132,5 +135,7 @@ def observe_all(photo: str | os.PathLike[str] | Photo, settings: Settings | None
                 face, landmarks = settings.corrections.correct(face, first, photo.source, photo.sha256)
             except InputError as error:
                 raise FaceError(str(error)) from None
+        if declared or age is not None or face is not first:  # else it has its distance
+            face = with_distance(face, photo, declared, age)
         seen.append(Observation(photo=photo, face=face, first=first, index=index, landmarks=landmarks))
     return seen

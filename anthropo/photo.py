@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.decoding.decoder import decode
+from anthropo.decoding.exif import Optics
 from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS, Limits
 from anthropo.errors import PhotoError
 from anthropo.files import GIB, IrregularError, read_regular
 from anthropo.quiet import never_warned_by
 
-never_warned_by("PIL")  # of odd EXIF entries, which nothing is read from but the orientation
+never_warned_by("PIL")  # of odd EXIF entries, which nothing is read from but orientation and lens
 
 _MOST_BYTES = GIB  # of a file
 #: What a folder is searched for.
@@ -61,6 +62,8 @@ class Photo:
         A sentence, where the colours are not quite what the file means; else empty.
     colour_doubt : str
         Why the colours cannot be measured; empty when they can.
+    optics : Optics
+        What EXIF says of the lens.
 
     Examples
     --------
@@ -78,6 +81,7 @@ class Photo:
     data: bytes | None = field(default=None, repr=False)
     remark: str = ""
     colour_doubt: str = ""
+    optics: Optics = Optics()  # noqa: RUF009 (frozen)
     _kept: _Kept = field(default_factory=_Kept, repr=False, compare=False)
 
     @property
@@ -163,9 +167,9 @@ def read_photo(
     ----------
     path : path
         JPEG, PNG, TIFF, WebP, BMP, HEIC or AVIF; 8 or 16 bits; grey, palette, RGB(A) or CMYK. The EXIF
-        orientation is applied; no other EXIF field is kept. Colours are brought to sRGB from what the
-        file says of them (an ICC profile, PNG's cICP, gAMA and cHRM, HEIC's and AVIF's nclx); transparent
-        pixels become white.
+        orientation is applied; of other EXIF fields only what it says of the lens is read. Colours are
+        brought to sRGB from what the file says of them (an ICC profile, PNG's cICP, gAMA and cHRM, HEIC's and
+        AVIF's nclx); transparent pixels become white.
     short_side : int, optional
         The shorter side may be reduced down to this many pixels, which a JPEG's decoder does
         almost for free (factors 2, 4 and 8). Left out: full size.
@@ -231,4 +235,4 @@ def _decode(data: bytes, where: str, short_side: int | None, kept: _Kept) -> Pho
         full = (decoded.pixels.shape[1], decoded.pixels.shape[0])
     else:  # a reduced JPEG: its reduced shape may be square where the photo is not
         full = (height, width) if decoded.orientation in (5, 6, 7, 8) else (width, height)
-    return Photo(decoded.pixels, where, full, scale, data, decoded.remark)
+    return Photo(decoded.pixels, where, full, scale, data, decoded.remark, optics=decoded.optics)

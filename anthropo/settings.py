@@ -16,7 +16,8 @@ from anthropo.face import _engine
 from anthropo.face.detection import Which
 from anthropo.face.fine import fine_sha256
 from anthropo.face.landmarker import DEFAULT_JITTER, checked_landmark_model
-from anthropo.face.weights import second_detector_sha256
+from anthropo.face.lens import DistanceRequest, parse_distance
+from anthropo.face.weights import known_weights, second_detector_sha256
 from anthropo.licensing import is_permissive_run, refuse_faces
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.registry import registry
@@ -52,6 +53,9 @@ class Settings:
         Local binary patterns as well.
     scale : str, optional
         Lengths in millimetres as well: ``"sticker=20"``, ``"ipd=62"``, ``"mm-per-px=0.21"`` or ``"iris"``.
+    distance : str or float, optional
+        Of the camera from the face: ``60`` (cm), ``"60±3"``, or ``"lens=26mm"`` (35 mm equivalent). When left
+        out, from the photo's EXIF, if that can be relied on, else not known. A column `distance` comes first.
     references : tuple of str
         Reference tables, by name or file. When left out, the default one if sex or age is known.
     sex, age : str, optional
@@ -83,6 +87,7 @@ class Settings:
     force: bool = False
     texture: bool = False
     scale: str | None = None
+    distance: str | float | None = None
     references: tuple[str, ...] = ()
     sex: str | None = None
     age: str | None = None
@@ -121,6 +126,10 @@ class Settings:
             tables[table.name], names[table.name] = table, name
         return tuple(tables.values())
 
+    def distance_request(self) -> DistanceRequest | None:
+        """What is declared of the camera's distance."""
+        return None if self.distance is None else parse_distance(self.distance)
+
     def scale_request(self) -> ScaleRequest | None:
         """What gives millimetres, if they are asked for."""
         return None if self.scale is None else parse_scale(self.scale)
@@ -134,12 +143,13 @@ def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...]) -> str
         parse_age(settings.age)
     weights = checked_landmark_model(settings.landmark_model).sha256  # refuses one of other points
     definitions = [(e.id, e.unit, e.expression) for e in registry().values()]
-    request = settings.scale_request()
+    request, distance = settings.scale_request(), settings.distance_request()
     parts = [
         __version__, _engine.dlib_version, weights, second_detector_sha256(settings.detector_model),
         settings.face, settings.jitter, definitions,
         fine_sha256() if settings.fine else "", settings.force, settings.texture, str(request), tables,
-        settings.sex, settings.age, settings.frames, COLOUR_VERSION,
+        settings.sex, settings.age, settings.frames, COLOUR_VERSION, known_weights("visibility").sha256,
+        str(distance),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

@@ -16,17 +16,19 @@ from __future__ import annotations
 
 import argparse
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from landmark_error import annotated, nearest
 from numpy.typing import NDArray
+from template189 import placed
 
 from anthropo.errors import AnthropoError
 from anthropo.face.fine import FineModel, fine_model, read_fine_model, refine
 from anthropo.face.frame import face_axes, outer_canthal_distance
 from anthropo.face.landmarker import FIRST_DECODE, Face, read_face, read_faces
+from anthropo.face.lens import AT_REFERENCE
 from anthropo.measurement import anatomy
 from anthropo.measurement.anatomy import BETWEEN, Correction, Instrument
 from anthropo.measurement.compute import error_growth, evaluate, geometry, measure_face
@@ -37,13 +39,6 @@ from anthropo.reference.zscore import score
 
 Floats = NDArray[np.float64]
 
-# points of the 68-point scheme and their counterparts in the 189-point template
-TEMPLATE = {
-    8: 129, 17: 71, 21: 76, 22: 77, 26: 82, 31: 63, 33: 55, 35: 68, 36: 18, 37: 19, 38: 21, 39: 22, 40: 30,
-    41: 28, 42: 23, 43: 24, 44: 26, 45: 27, 46: 33, 47: 31, 48: 87, 49: 88, 50: 89, 51: 90, 52: 91, 53: 92,
-    54: 93, 55: 108, 56: 107, 57: 106, 58: 105, 59: 104, 62: 96, 66: 101,
-}  # fmt: skip
-TEMPLATE_BETWEEN = {"pR": 0, "pL": 1, "psR": 20, "psL": 25, "piR": 29, "piL": 32}
 # what the literature's target table names, with the landmarks at both ends
 LENGTHS = {
     "outer canthal distance": ((36, 45),),
@@ -71,24 +66,18 @@ class Person:
 
 def studio(folder: Path, model: FineModel | None, folds: dict[str, FineModel]) -> list[Person]:
     """Everybody with hand-placed points."""
-    with open(folder / "labels.csv", newline="") as file:
-        labels = {Path(r["photo"]).name: r for r in csv.DictReader(file)}
     people = []
-    with open(folder / "landmarks189.csv", newline="") as file:
-        for r in csv.DictReader(file):
-            name = r["image"] if r["image"].endswith(".jpg") else r["image"] + ".jpg"
-            label = labels[Path(name).name]
-            photo = read_photo(folder / name, short_side=FIRST_DECODE)
-            face = read_face(photo)
-            chosen = folds.get(label["patient"], model)
-            if chosen is not None:
-                face = refine(photo, face, chosen)
-            known = np.array([[float(r[f"x{k}"]), float(r[f"y{k}"])] for k in range(189)])
-            points = np.full((68, 2), np.nan)
-            points[list(TEMPLATE)] = known[list(TEMPLATE.values())]
-            between = known[[TEMPLATE_BETWEEN[code] for code in BETWEEN]]
-            age = float(label["age"]) if label["age"].replace(".", "").isdigit() else None
-            people.append(Person(label["patient"], label["sex"], age, face, points, between))
+    for one in placed(folder):
+        photo = read_photo(one.path, short_side=FIRST_DECODE)
+        face = read_face(photo)
+        chosen = folds.get(one.label["patient"], model)
+        if chosen is not None:
+            face = refine(photo, face, chosen)
+        face = replace(face, distance=AT_REFERENCE)  # the hand-placed points are on the same photo
+        known = one.landmarks()
+        between = np.array([known[code] for code in BETWEEN])
+        age = float(one.label["age"]) if one.label["age"].replace(".", "").isdigit() else None
+        people.append(Person(one.label["patient"], one.label["sex"], age, face, one.points, between))
     return people
 
 

@@ -1,6 +1,6 @@
 """Commands that are killed (SIGKILL) and started again must end as if nothing had happened.
 
-    python benchmarks/kills.py [COMMAND ...] [--kills 60] [--seed 0]
+    cd tests; python ../benchmarks/kills.py [COMMAND ...] [--kills 60] [--seed 0]
 
 Each command works on a cohort of synthetic people in a folder and with a cache of its own, is killed at a
 random moment of the time that it takes undisturbed, and is run again. Every second moment lies in the last

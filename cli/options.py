@@ -214,6 +214,11 @@ landmarks_option: Decorator = click.option(
     "--landmarks", metavar="FILE.json|DIR",
     help="Measure from these landmarks (`anthropo measure --save-landmarks`); points that were moved by hand "
     "stay where they were put.")
+distance_option: Decorator = click.option(
+    "--distance", metavar="CM|lens=MM",
+    help="The camera's distance from the face in cm (60; with an error: 60±3), or the lens's focal length as "
+    "on 35 mm film (lens=26mm). A column `distance` comes first.  [default: from EXIF, if that can be relied "
+    "on, else not known]")
 limits_options: Decorator = _limits()
 encoder_weights_option: Decorator = click.option(
     "--encoder-weights", metavar="FILE",
@@ -222,7 +227,7 @@ encoder_weights_option: Decorator = click.option(
 
 #: How photos are read by the commands that measure photo by photo.
 photo_options: Decorator = all_of(
-    landmarks_option, frames_option, face_option, jobs_option, face_model_options,
+    landmarks_option, distance_option, frames_option, face_option, jobs_option, face_model_options,
     _limits(
         " A video may take four times as long to be looked through, and as long again for every 16 frames."))
 
@@ -266,7 +271,7 @@ chip_encoder_options: Decorator = all_of(
 #: `learning_photo_options`, given to the command as `reading`, a `PhotoReading`; with --landmarks or without.
 network_reading_options: Decorator = all_of(
     learning_photo_options, passed_as("reading", "anthropo.workflows.cohort:PhotoReading"))
-reading_options: Decorator = all_of(landmarks_option, network_reading_options)
+reading_options: Decorator = all_of(landmarks_option, distance_option, network_reading_options)
 # fmt: on
 
 

@@ -17,7 +17,7 @@ from anthropo.reference.tables import parse_age, parse_sex
 from anthropo.tables import Finder, given, is_table, missing, read_rows
 
 #: Columns of a cohort that mean something to anthropo.
-COHORT_COLUMNS = ("photo", "sex", "age", "patient", "label")
+COHORT_COLUMNS = ("photo", "sex", "age", "patient", "label", "distance")
 OVERLAY_SUFFIX = ".overlay.jpg"
 
 

@@ -88,7 +88,8 @@ class Output:
         expected = diagnostics_of(item, self._settings)
         if any(_cell(row, "settings") != expected.settings for row in known):
             return False
-        if (_cell(known[0], "person") or "") != expected.person:
+        stated = (("person", expected.person), ("declared", expected.declared))
+        if any((_cell(known[0], name) or "") != given for name, given in stated):
             return False
         try:
             digest = file_sha256(item.path)

@@ -99,7 +99,16 @@ def _stated(items: Sequence[Item], key: str, parse: Callable[[str], T]) -> dict[
     return values
 
 
-_DIAGNOSTICS = ("anthropo", "settings", "dlib", "landmark_model", "fine_model", "jitter", "person")
+_DIAGNOSTICS = (
+    "anthropo",
+    "settings",
+    "dlib",
+    "landmark_model",
+    "fine_model",
+    "jitter",
+    "person",
+    "declared",
+)
 _FIRST = ("patient", "status", "reason", "photos", "photos_measured")
 
 

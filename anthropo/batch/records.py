@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from anthropo.face.gate import CHECKS, Check
 from anthropo.face.landmarker import Face
 from anthropo.measurement.compute import Measurement, by_id
@@ -43,7 +46,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnostics:
-    """What a record was made with and from; a person's record has the first seven fields only."""
+    """What a record was made with and from; a person's record has the first eight fields only."""
 
     anthropo: str
     settings: str  # `Settings.fingerprint`
@@ -52,12 +55,17 @@ class Diagnostics:
     fine_model: str
     jitter: int
     person: str  # sex and age as they were given
+    declared: str = ""  # distance of the camera, as it was given
     sha256: str | None = None  # of the photo or video
     landmarks: str | None = None  # changes with the landmark files that were measured from
     score: float | None = None  # of the face detector
     second_try: bool | None = None
     detector: str | None = None  # that found the face
     turned: float | None = None  # deg counter-clockwise, by which the photo was turned to find landmarks
+    distance: float | None = None  # of the camera, cm; None: not known
+    distance_lo: float | None = None  # 95 % interval, of what is assumed where it is not known
+    distance_hi: float | None = None
+    distance_source: str | None = None  # declared, lens, exif or unknown
 
     def to_json(self) -> Json:
         return {name: value for name, value in asdict(self).items() if value is not None}
@@ -76,6 +84,8 @@ class FacePlace:
     pose: dict[str, float]  # yaw, pitch, roll
     gate: tuple[Check, ...]
     moved: dict[str, float]  # landmarks that were placed by hand, and how far
+    seen: list[float]  # how probably each of the 68 landmarks is seen, 0 to 1
+    hidden: list[str]  # those that something hides, p0 to p67
 
     @classmethod
     def of(cls, face: Face, landmarks: Landmarks | None) -> FacePlace:
@@ -92,15 +102,19 @@ class FacePlace:
                 Check(c.name, round(c.value, 4), c.limit, c.bound, c.unit, c.ok, c.advice) for c in face.gate
             ),
             moved={name: round(px, 3) for name, px in landmarks.moved.items()} if landmarks else {},
+            seen=[round(v, 3) for v in face.seen.tolist()],
+            hidden=[f"p{i}" for i in face.hidden.nonzero()[0].tolist()],
         )
 
     def to_json(self) -> Json:
-        gate = {check.name: {k: v for k, v in asdict(check).items() if k != "name"} for check in self.gate}
+        gate = {c.name: {k: number(v) for k, v in asdict(c).items() if k != "name"} for c in self.gate}
         return {**{f.name: getattr(self, f.name) for f in fields(self)}, "gate": gate}
 
     @classmethod
     def from_json(cls, record: Json) -> FacePlace:
-        gate = tuple(Check(name, **check) for name, check in record["gate"].items())
+        gate = tuple(
+            Check(name, **{**check, "value": _nan(check["value"])}) for name, check in record["gate"].items()
+        )
         return cls(**{**{f.name: record[f.name] for f in fields(cls)}, "gate": gate})
 
 
@@ -260,6 +274,13 @@ class Record(MeasuredRecord):
         return self.face.moved if self.face else {}
 
     @property
+    def hidden(self) -> NDArray[np.bool_]:
+        """Which of the 68 landmarks something hides."""
+        hidden = np.zeros(68, dtype=np.bool_)
+        hidden[[int(name[1:]) for name in (self.face.hidden if self.face else ())]] = True
+        return hidden
+
+    @property
     def gate(self) -> tuple[Check, ...]:
         """The checks of the photo gate."""
         return self.face.gate if self.face else ()
@@ -321,8 +342,9 @@ class Record(MeasuredRecord):
         row.update(zip((f"box_{side}" for side in sides), face.box if face else [None] * 4, strict=True))
         row.update(face.pose if face else dict.fromkeys(("yaw", "pitch", "roll")))
         row.update(dict.fromkeys(f"gate_{name}" for name in CHECKS))
-        row.update({f"gate_{check.name}": check.value for check in self.gate})
+        row.update({f"gate_{check.name}": number(check.value) for check in self.gate})
         row["gate_failed"] = " ".join(self.gate_failed) if face else None
+        row["hidden_landmarks"] = " ".join(face.hidden) if face else None
         row["moved_landmarks"] = "; ".join(f"{name} {px:g} px" for name, px in self.moved.items())
         row["mm_per_px"], row["mm_per_px_rel_sd"] = (scale.mm_per_px, scale.rel_sd) if scale else (None, None)
         if video:

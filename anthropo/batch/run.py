@@ -7,14 +7,15 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anthropo.batch.inputs import Item
 from anthropo.batch.records import FacePlace, Record, VideoSummary
-from anthropo.batch.scores import diagnostics_of, person_of, scores_of
+from anthropo.batch.scores import diagnostics_of, person_of, scores_of, settings_of
 from anthropo.decoding.kinds import unreadable
 from anthropo.errors import AnthropoError, FaceError, InputError, parameter
 from anthropo.face.landmarker import NO_FACE, Face
+from anthropo.face.lens import Distance
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.pooling import pool
 from anthropo.measurement.registry import registry
@@ -121,7 +122,8 @@ def measure_item(item: Item, settings: Settings, on_face: OnFace | None = None) 
 def _records_of(item: Item, settings: Settings, on_face: OnFace | None) -> list[Record]:
     if is_video(item.path):
         return [_measure_video(item, settings, on_face)]
-    faces = [measure_observation(item, one, settings) for one in observe_all(item.path, settings)]
+    observed = observe_all(item.path, settings_of(item, settings))
+    faces = [measure_observation(item, one, settings) for one in observed]
     records = [record_of(face, settings) for face in faces]
     if on_face is not None:
         for face in faces:
@@ -140,7 +142,7 @@ def measure_observation(
         try:
             if request.kind == "iris" and request.assumed:
                 _adult_iris(item, settings)
-            scale = find_scale(request, photo, face.landmarks, face.samples)
+            scale = find_scale(request, photo, face.landmarks, face.samples, face.hidden)
         except AnthropoError as error:
             notes.append(str(error))
     return MeasuredFace(
@@ -169,7 +171,7 @@ def record_of(seen: MeasuredFace, settings: Settings) -> Record:
         texture=texture,
         disagreements=tuple(d.sentence() for d in disagreement(scores.scores)),
         notes=(*seen.notes, *scores.notes, *_without_texture(item, texture or {})),
-        remark=seen.observation.photo.remark,
+        remark=" ".join(filter(None, (seen.observation.photo.remark, face.distance.reason))),
         columns=item.columns,
         diagnostics=replace(
             diagnostics_of(item, settings),
@@ -179,8 +181,19 @@ def record_of(seen: MeasuredFace, settings: Settings) -> Record:
             second_try=face.second_try,
             detector=face.detector,
             turned=round(face.turned, 1),
+            **_distance(face.distance),
         ),
     )
+
+
+def _distance(distance: Distance) -> dict[str, Any]:
+    """What diagnostics say of the camera's distance; where it is not known, what is assumed of it."""
+    return {
+        "distance": round(distance.cm, 1) if distance.known else None,
+        "distance_lo": round(distance.lo, 1),
+        "distance_hi": round(distance.hi, 1),
+        "distance_source": distance.source,
+    }
 
 
 def _without_scale(value: Measurement, notes: Sequence[str]) -> Measurement:
@@ -204,7 +217,7 @@ def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Re
     if settings.corrections and not settings.corrections.folder:
         raise InputError(f"{item.path}: {parameter('landmarks')} are those of a photograph, not of a video.")
     video = open_video(item.path, max_megapixels=settings.max_megapixels, deadline=settings.deadline)
-    of_frames = replace(settings, corrections=None)
+    of_frames = replace(settings_of(item, settings), corrections=None)
     values: list[Sequence[Measurement]] = []
     failed: list[FaceError] = []
     best: MeasuredFace | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from anthropo._version import __version__
@@ -13,6 +13,7 @@ from anthropo.batch.records import Diagnostics
 from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
 from anthropo.face.fine import fine_sha256
+from anthropo.face.lens import parse_distance
 from anthropo.face.weights import landmark_model
 from anthropo.measurement.compute import Measurement
 from anthropo.reference.tables import Reference, instrument_name, parse_age, parse_sex
@@ -47,6 +48,32 @@ def person_of(item: Item, settings: Settings) -> Person:
     )
 
 
+def declared_distance(item: Item, settings: Settings) -> str | float:
+    """The camera's distance as it was declared, by a column or for all photos; empty where it was not."""
+    return item.columns.get("distance", "") or settings.distance or ""
+
+
+def at_declared(item: Item, settings: Settings) -> Settings:
+    """The settings with the distance that is declared for one photo; an InputError if it is none."""
+    declared = declared_distance(item, settings)
+    try:
+        if declared:
+            parse_distance(declared)
+    except InputError as error:
+        raise InputError(f"{item.path}: {error}") from None
+    return replace(settings, distance=declared or None)
+
+
+def settings_of(item: Item, settings: Settings) -> Settings:
+    """The settings with what is said of one photo: distance, and the age, which tells the size of a face."""
+    age: str | None = person_of(item, settings).age
+    try:
+        parse_age(age or "")
+    except InputError:
+        age = None  # said where z-scores need it
+    return replace(at_declared(item, settings), age=age)
+
+
 def diagnostics_of(item: Item, settings: Settings) -> Diagnostics:
     """What any record of an item is made with."""
     person = person_of(item, settings)
@@ -58,6 +85,7 @@ def diagnostics_of(item: Item, settings: Settings) -> Diagnostics:
         fine_model=fine_sha256()[:16] if settings.fine else "",
         jitter=settings.jitter,
         person=item.disputed or f"{person.sex} {person.age}".strip(),
+        declared=str(declared_distance(item, settings)),
     )
 
 

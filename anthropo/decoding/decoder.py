@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.decoding.exif import Optics
 from anthropo.decoding.kinds import HEIC, TIFF, is_quick, kind_of
 from anthropo.decoding.limits import ExcessError, Limits
 from anthropo.decoding.picture import Picture, open_picture
@@ -40,6 +41,8 @@ class Decoded:
         Time of computing in another process.
     remark : str
         A sentence, where the colours are not quite what the file means; else empty.
+    optics : Optics
+        What EXIF says of the lens.
     """
 
     pixels: Pixels
@@ -48,6 +51,7 @@ class Decoded:
     orientation: int
     seconds: float
     remark: str
+    optics: Optics
 
 
 def decode(
@@ -120,7 +124,8 @@ def _here(picture: Picture) -> Decoded:
         pixels = _upright(np.asarray(image), picture.orientation)
     else:
         pixels = _assembled(picture.rows(), image.size, picture.orientation)
-    return Decoded(pixels, image.size, picture.full, picture.orientation, 0.0, picture.colours.remark)
+    remark, optics = picture.colours.remark, picture.optics
+    return Decoded(pixels, image.size, picture.full, picture.orientation, 0.0, remark, optics)
 
 
 def _assembled(rows: Iterable[bytes], size: tuple[int, int], orientation: int) -> Pixels:
@@ -194,7 +199,8 @@ def _elsewhere(
             size = tuple(answer["size"])
             pixels = _received(one, size, answer["orientation"], left)
         full, turned = tuple(answer["full"]), answer["orientation"]
-        return Decoded(pixels, size, full, turned, answer["seconds"], answer["remark"])
+        optics = Optics(*answer["optics"])
+        return Decoded(pixels, size, full, turned, answer["seconds"], answer["remark"], optics)
 
     return guarded(work, where, kind, key_of(digest()), limits)
 

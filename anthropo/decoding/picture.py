@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from PIL import Image
 
 from anthropo.decoding.colour import SRGB, Colours, colours
+from anthropo.decoding.exif import Optics
 from anthropo.decoding.jpeg import without_luma_detail
 from anthropo.decoding.kinds import AVIF, BMP, HEIC, JPEG, PNG, TIFF, WEBP
 from anthropo.decoding.limits import Limits
@@ -49,8 +50,9 @@ class Picture:
     full: tuple[int, int]  # width and height as stored, before any reduction
     needed: int  # bytes for decoding and for the pixels, about
     data: bytes
-    orientation: int = 1  # of EXIF, still to be undone; known once the picture is loaded, as are its colours
+    orientation: int = 1  # of EXIF, still to be undone; known once the picture is loaded, as is the rest
     colours: Colours = SRGB
+    optics: Optics = Optics()  # noqa: RUF009 (frozen)
 
     @property
     def kept(self) -> int:
@@ -64,6 +66,7 @@ class Picture:
             self.image.load()
             # only now: some of Pillow's decoders turn the pixels themselves and drop the tag
             self.orientation = self.image.getexif().get(_ORIENTATION, 1)
+            self.optics = Optics.of(self.image)
             self.colours = colours(self.image, self.data)
         except (PhotoError, MemoryError):
             raise

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import astuple
 from typing import IO, Any
 
 from anthropo.decoding.kinds import VIDEO
@@ -112,7 +113,8 @@ def _answer(request: Message, requests: IO[bytes], replies: IO[bytes]) -> None:
     rows = picture.rows()
     first = next(rows)  # whatever is refused is so before the answer
     answer = {"size": picture.image.size, "full": picture.full, "orientation": picture.orientation}
-    send(replies, {**answer, "remark": picture.colours.remark, "seconds": time.process_time() - began})
+    answer |= {"optics": astuple(picture.optics), "remark": picture.colours.remark}
+    send(replies, {**answer, "seconds": time.process_time() - began})
     write(replies, first)
     for strip in rows:
         write(replies, strip)

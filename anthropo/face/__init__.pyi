@@ -4,5 +4,8 @@ from .gate import Check as Check
 from .landmarker import Face as Face
 from .landmarker import read_face as read_face
 from .landmarker import read_faces as read_faces
+from .lens import Distance as Distance
+from .lens import DistanceRequest as DistanceRequest
+from .lens import parse_distance as parse_distance
 from .pose import head_pose as head_pose
 from .warp import Mesh as Mesh

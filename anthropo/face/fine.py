@@ -27,14 +27,14 @@ from anthropo.face.scheme import MIRROR
 from anthropo.face.weights import locate
 from anthropo.photo import Photo
 
-# as in training
-_FACE = 512  # px, side of the upright face
-_PATCH = 64  # px, side of a patch
+FACE = 512  # px, side of the upright face
+PATCH = 64  # px, side of a patch
+#: Anatomical landmarks that have no side.
+MIDLINE = frozenset({"sn", "ls", "sts", "sti", "li"})
 
 _DECODED_UNIT = 120.0  # px: decode finer when the outer-canthal distance is smaller than this
 _LOOKS = 2  # jittered evaluations of each patch; four are no better
 _SHARE = 0.6  # of the second stage in a point that both stages predict
-_MIDLINE = frozenset({"sn", "ls", "sts", "sti", "li"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +77,7 @@ def _region(arrays: dict[str, NDArray[np.float32]], name: str) -> _Region:
     network = _engine.PatchNetwork(
         [arrays[k].astype(np.float32) for k in layers],
         [arrays[f"{k}_bias"].astype(np.float32) for k in layers],
-        _PATCH,
+        PATCH,
     )
     scheme = arrays[f"{name}.scheme"].astype(np.intp)
     codes = tuple(str(c) for c in arrays[f"{name}.codes"])
@@ -135,11 +135,9 @@ def refine(photo: Photo, face: Face, model: FineModel | None = None) -> Face:
     unit = outer_canthal_distance(face.landmarks)
     if unit / photo.decode_scale < _DECODED_UNIT:
         photo = photo.finer(power_of_two(unit / _DECODED_UNIT))
-    there = similarity(photo.to_decoded(face.landmarks)[17:], model.frame[17:])
-    turn = np.linalg.inv(there[:, :2])
-    back = np.column_stack([turn, -turn @ there[:, 2]])
-    upright = _engine.warp(photo.pixels, back, _FACE, _FACE)
-    placed = photo.to_decoded(face.landmarks) @ there[:, :2].T + there[:, 2]
+    placed = photo.to_decoded(face.landmarks)
+    upright, there, back = lay_upright(photo.pixels, placed, model.frame)
+    placed = placed @ there[:, :2].T + there[:, 2]
 
     looks = np.zeros((_LOOKS, 68, 2))
     counts = np.zeros(68)
@@ -152,7 +150,7 @@ def refine(photo: Photo, face: Face, model: FineModel | None = None) -> Face:
             looks[:, at] += seen[:, :n]
             counts[at] += 1
             for code, points in zip(region.codes, seen[:, n:].swapaxes(0, 1), strict=True):
-                name = code if code in _MIDLINE else code + ("L" if mirrored else "R")
+                name = code if code in MIDLINE else code + ("L" if mirrored else "R")
                 anatomy.setdefault(name, []).append(points.mean(0))
 
     def to_photo(points: Floats) -> Floats:
@@ -173,18 +171,42 @@ def refine(photo: Photo, face: Face, model: FineModel | None = None) -> Face:
     )
 
 
+def lay_upright(
+    pixels: NDArray[np.uint8], points: Floats, frame: Floats
+) -> tuple[NDArray[np.uint8], Floats, Floats]:
+    """A face laid on a mean face.
+
+    Parameters
+    ----------
+    pixels : (H, W, 3) uint8 array
+    points : (68, 2) array
+        The face's landmarks, pixels.
+    frame : (68, 2) array
+        The mean face in the upright picture.
+
+    Returns
+    -------
+    (FACE, FACE) uint8 array, (2, 3) array, (2, 3) array
+        The grey upright face, the map from pixels to it, and the map back.
+    """
+    there = similarity(points[17:], frame[17:])
+    turn = np.linalg.inv(there[:, :2])
+    back = np.column_stack([turn, -turn @ there[:, 2]])
+    return _engine.warp(pixels, back, FACE, FACE), there, back
+
+
 def _look(region: _Region, upright: NDArray[np.uint8], placed: Floats, mirrored: bool) -> Floats:
     """The region's points (looks, P, 2) in the upright face; the subject's left is seen mirrored."""
     points = placed[MIRROR[region.scheme] if mirrored else region.scheme]
     centre = points.mean(0)
     if mirrored:
-        centre = np.array([_FACE - 1 - centre[0], centre[1]])
+        centre = np.array([FACE - 1 - centre[0], centre[1]])
     maps = _maps(region.pixel).copy()
     maps[:, :, 2] += centre
     sampled = maps.copy()
     if mirrored:
         sampled[:, 0] *= -1
-        sampled[:, 0, 2] += _FACE - 1
+        sampled[:, 0, 2] += FACE - 1
     seen = region.network.predict(upright, sampled)
     return np.asarray(np.einsum("kij,kpj->kpi", sampled[:, :, :2], seen) + sampled[:, None, :, 2])
 
@@ -197,5 +219,5 @@ def _maps(pixel: float) -> Floats:
     size, angle = pixel * np.exp(z[:, 2]), z[:, 3]
     a, b = size * np.cos(angle), size * np.sin(angle)
     turn = np.stack([np.stack([a, -b], -1), np.stack([b, a], -1)], -2)
-    shift = z[:, :2] - turn @ np.full(2, (_PATCH - 1) / 2)
+    shift = z[:, :2] - turn @ np.full(2, (PATCH - 1) / 2)
     return np.concatenate([turn, shift[:, :, None]], 2)

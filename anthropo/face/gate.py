@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -27,7 +28,7 @@ class Check:
     """
 
     name: str
-    value: float
+    value: float  # NaN: not known
     limit: float
     bound: Literal["max", "min"]  # whether the limit is the largest absolute value or the smallest value
     unit: str
@@ -47,6 +48,8 @@ class Check:
 # Glasses. 862 web portraits, of which 79 wear glasses: 92 % of these lie above, 96.5 % of the others below;
 # those above that wear none have deep wrinkles across the nasal root. None of 102 studio photographs
 # without glasses lies above (largest 0.09).
+# Perspective: the camera's distance, where it is known. At 50 cm the face's width against the eyes is 1 SD of
+# people less than at 150 cm (docs/benchmarks.md, "Distance"); a telephone at arm's length is at 30 to 60 cm.
 LANDMARK_SPREAD = 0.03
 
 # name: limit, whether it is the largest absolute value or the smallest value, unit, what to do about it
@@ -61,8 +64,13 @@ _LIMITS: dict[str, tuple[float, Literal["max", "min"], str, str]] = {
     "eyes_closed": (0.16, "min", "1", "open both eyes"),
     "glasses": (0.12, "max", "1", "take the glasses off"),
     "outside": (0, "max", "points", "show the whole face"),
+    "hidden": (0, "max", "points", "take away what is before the face, or place the hidden points by hand"),
     "landmark_spread": (LANDMARK_SPREAD, "max", "ex-ex", "show the whole face, well lit"),
+    "perspective": (50.0, "min", "cm", "step back to 1 m or more, and zoom in"),
 }
+_EYES = ((36, 37, 38, 39, 40, 41), (45, 44, 43, 42, 47, 46))
+# points without which a check has nothing to look at
+_NOSE, _LIPS, _SMILE = range(29, 36), range(60, 68), (33, 48, 54)
 #: Every check, in the order in which `check_photo` gives them.
 CHECKS = tuple(_LIMITS)
 #: What to do about a failed check.
@@ -142,12 +150,12 @@ def smile(points: Floats) -> float:
     return (width - height) / unit
 
 
-def eye_opening(points: Floats) -> float:
-    """Fissure height to length of the more closed eye; 0 of one whose canthi lie on one place."""
-    eyes = points[[(36, 37, 38, 39, 40, 41), (45, 44, 43, 42, 47, 46)]]
+def eye_openings(points: Floats) -> Floats:
+    """Fissure height to length of the right and the left eye; 0 of one whose canthi lie on one place."""
+    eyes = points[list(_EYES)]
     heights = np.linalg.norm(eyes[:, [1, 2]] - eyes[:, [5, 4]], axis=-1).mean(1)
     lengths = np.linalg.norm(eyes[:, 0] - eyes[:, 3], axis=-1)
-    return float(np.divide(heights, lengths, out=np.zeros(2), where=lengths > 0).min())
+    return np.asarray(np.divide(heights, lengths, out=np.zeros(2), where=lengths > 0))
 
 
 # The aligned face's box, in fractions of its side: across the nasal root between the inner canthi,
@@ -188,18 +196,54 @@ def check_photo(
     """
     values = _of_points(points, camera, outside)
     values |= {"sharpness": sharpness(chip), "glasses": bridge_line(chip), "landmark_spread": unsteadiness}
-    return tuple(
+    values |= {"perspective": math.nan, "hidden": 0.0}  # `check_distance` and `check_hidden` know better
+    gate = tuple(
         Check(name, values[name], limit, bound, unit, _holds(values[name], limit, bound), advice)
         for name, (limit, bound, unit, advice) in _LIMITS.items()
+    )
+    return check_distance(gate, math.nan)
+
+
+def check_distance(gate: tuple[Check, ...], cm: float) -> tuple[Check, ...]:
+    """The checks of a face whose distance from the camera is now known; NaN, which passes: it is not."""
+    return tuple(
+        replace(c, value=cm, ok=math.isnan(cm) or _holds(cm, c.limit, c.bound))
+        if c.name == "perspective"
+        else c
+        for c in gate
     )
 
 
 def check_again(gate: tuple[Check, ...], points: Floats, camera: Camera, outside: int) -> tuple[Check, ...]:
     """The checks of a face whose landmarks were moved; those of its pixels stay as they are."""
-    of_points = _of_points(points, camera, outside)
+    return _with_values(gate, _of_points(points, camera, outside))
+
+
+def check_hidden(gate: tuple[Check, ...], points: Floats, hidden: NDArray[np.bool_]) -> tuple[Check, ...]:
+    """The checks of a face (68, 2) some of whose landmarks (68,) are hidden, the outline not counted.
+
+    What is hidden is not judged: whether a mouth behind a mask is open, or eyes behind a bar are closed. A
+    line across a nose that is hidden is the edge of whatever hides it, and no spectacles'.
+    """
+    values = {"hidden": float(hidden[17:].sum())}
+    eyes = [i for i, eye in enumerate(_EYES) if not hidden[list(eye)].any()]
+    if len(eyes) == 1:
+        values["eyes_closed"] = float(eye_openings(points)[eyes[0]])
+    unseen = {
+        name
+        for name, parts in (("glasses", _NOSE), ("mouth_open", _LIPS), ("smile", _SMILE))
+        if hidden[list(parts)].any()
+    }
+    unseen |= set() if eyes else {"eyes_closed"}
+    checked = _with_values(gate, values)
+    return tuple(replace(c, ok=True) if c.name in unseen else c for c in checked)
+
+
+def _with_values(gate: tuple[Check, ...], values: Mapping[str, float]) -> tuple[Check, ...]:
+    """The checks, some of them with other values."""
     return tuple(
-        replace(c, value=of_points[c.name], ok=_holds(of_points[c.name], c.limit, c.bound))
-        if c.name in of_points
+        replace(c, value=values[c.name], ok=_holds(values[c.name], c.limit, c.bound))
+        if c.name in values
         else c
         for c in gate
     )
@@ -218,6 +262,6 @@ def _of_points(points: Floats, camera: Camera, outside: int) -> dict[str, float]
         "eye_pixels": float(np.linalg.norm(landmark(points, "pR") - landmark(points, "pL"))),
         "mouth_open": mouth_open(points),
         "smile": smile(points),
-        "eyes_closed": eye_opening(points),
+        "eyes_closed": float(eye_openings(points).min()),
         "outside": outside,
     }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -29,9 +30,11 @@ from anthropo.face.detection import (
     within,
 )
 from anthropo.face.frame import Floats, outer_canthal_distance
-from anthropo.face.gate import LANDMARK_SPREAD, Check, check_photo
+from anthropo.face.gate import LANDMARK_SPREAD, Check, check_distance, check_hidden, check_photo
+from anthropo.face.lens import Distance, DistanceRequest, distance_of
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import MIRROR
+from anthropo.face.visibility import Cover, cover_of
 from anthropo.face.weights import LandmarkModel, landmark_model
 from anthropo.licensing import check_faces
 from anthropo.photo import Photo, read_photo
@@ -95,11 +98,27 @@ class Face:
     by_hand: Mapping[str, Floats] = field(default_factory=dict)  # placed by hand, where anatomy has them
     detector: str = "dlib"  # that found it: dlib or yunet
     turned: float = 0.0  # deg counter-clockwise, by which the picture was turned to find the landmarks
+    distance: Distance = field(default_factory=Distance)  # of the camera
+    cover: Cover | None = None  # what of the face is seen; None: all of it
 
     @property
     def width(self) -> float:
         """Width of the box, photo pixels."""
         return self.box[2] - self.box[0]
+
+    @property
+    def seen(self) -> Floats:
+        """How probably each landmark is seen, (68,), 0 (hidden) to 1; 1 where it was placed by hand."""
+        if self.cover is None:
+            return np.ones(68)
+        seen = self.cover.at(self.landmarks)
+        seen[[int(name[1:]) for name in self.by_hand if name[1:].isdigit()]] = 1.0
+        return seen
+
+    @property
+    def hidden(self) -> NDArray[np.bool_]:
+        """Which landmarks something hides, (68,)."""
+        return np.asarray(self.seen < self.cover.threshold) if self.cover else np.zeros(68, dtype=np.bool_)
 
 
 def read_face(
@@ -216,7 +235,13 @@ def read_faces(
             f"{photo.source}: {len(faces)} faces found, 1 needed. Pass {parameter('face', 'largest')} or "
             f"{parameter('face', 'all')}, or crop the photo."
         )
-    return faces if face == "all" else faces[:1]
+    return [_with_cover(look.photo, f) for f in (faces if face == "all" else faces[:1])]
+
+
+def _with_cover(photo: Photo, face: Face) -> Face:
+    """The face with what of it is seen, and the gate that knows it."""
+    face = replace(face, cover=cover_of(photo, face.landmarks))
+    return replace(face, gate=check_hidden(face.gate, face.landmarks, face.hidden))
 
 
 class _Look:
@@ -430,7 +455,7 @@ def _landmarks(
         return None
     pad = round(_BOX * _PAD)
     inner = chip[pad:-pad, pad:-pad]
-    return Face(
+    face = Face(
         box=tuple(detection.box.tolist()),
         landmarks=points,
         landmark_sd=samples.std(0, ddof=1) if jitter > 1 else np.full((68, 2), np.nan),
@@ -447,3 +472,13 @@ def _landmarks(
         turned=detection.turn,
         unsteadiness=unsteadiness,
     )
+    return with_distance(face, photo)
+
+
+def with_distance(
+    face: Face, photo: Photo, declared: DistanceRequest | None = None, age: float | None = None
+) -> Face:
+    """The face with its distance from the camera (`distance_of`), and with the gate's check of it."""
+    distance = distance_of(photo, face.landmarks, face.yaw, declared=declared, age=age)
+    known = distance.cm if distance.known else math.nan
+    return replace(face, distance=distance, gate=check_distance(face.gate, known))

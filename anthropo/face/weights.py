@@ -87,7 +87,7 @@ def locate(name: str) -> Path:
     """Path of packaged weights; a WeightsError says what to install where they are missing."""
     if (path := find(name)) is not None:
         return path
-    weights = _known(name)
+    weights = known_weights(name)
     if weights.package == "anthropo.face":
         raise WeightsError(f"{weights.file}: not found in {weights.package}. Reinstall anthropo.")
     instead = f", or pass {parameter('landmark_model', 'FILE.dat')}" if weights.name == "landmarks-68" else ""
@@ -96,7 +96,8 @@ def locate(name: str) -> Path:
     )
 
 
-def _known(name: str) -> Weights:
+def known_weights(name: str) -> Weights:
+    """Packaged weights by name."""
     return next(w for w in KNOWN if w.name == name)
 
 
@@ -116,9 +117,9 @@ def read_checked(name: str) -> bytes:
         data = read_regular(path)
     except OSError as error:
         raise WeightsError(
-            f"{path}: cannot be read ({error.strerror}). Reinstall {_known(name).distribution}."
+            f"{path}: cannot be read ({error.strerror}). Reinstall {known_weights(name).distribution}."
         ) from None
-    _check_hash(_known(name), path, hashlib.sha256(data).hexdigest())
+    _check_hash(known_weights(name), path, hashlib.sha256(data).hexdigest())
     return data
 
 
@@ -196,7 +197,7 @@ class LandmarkModel:
 @lru_cache(maxsize=4)
 def landmark_model(path: str | None = None) -> LandmarkModel:
     """The landmark model in a file; without a path the packaged one of 68 points."""
-    expected = _known("landmarks-68").sha256 if path is None else _identified(path)
+    expected = known_weights("landmarks-68").sha256 if path is None else _identified(path)
     name = f"shape-predictor-{expected[:32]}-v3.bin"
     model = LandmarkModel(expected, partial(_read_predictor, path, expected, name))
     if path is not None or not (cache_folder() / name).is_file():
@@ -228,7 +229,7 @@ def _read_predictor(path: str | None, expected: str, name: str) -> _engine.Shape
         raise WeightsError(f"{source}: cannot be read ({error.strerror or error}).") from None
     digest = hashlib.sha256(dat.data).hexdigest()
     if path is None:
-        _check_hash(_known("landmarks-68"), source, digest)
+        _check_hash(known_weights("landmarks-68"), source, digest)
     elif digest != expected:
         raise WeightsError(f"{source}: was changed while it was read. Try again.")
     try:
@@ -246,7 +247,7 @@ def second_detector_sha256(path: str | None = None) -> str:
 
         second_detector(path)  # a file that is no YuNet is refused at once
         return onnx_sha256(path)
-    return _known(YUNET).sha256 if find(YUNET) is not None else ""
+    return known_weights(YUNET).sha256 if find(YUNET) is not None else ""
 
 
 @lru_cache(maxsize=1)

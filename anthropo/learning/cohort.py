@@ -25,7 +25,7 @@ D = TypeVar("D")
 Values = list[float] | list[str | None]  # numbers, NaN where missing; or words, None where missing
 
 #: Columns of a cohort's table that are not metadata.
-_NOT_METADATA = ("photo", "label", "patient")
+_NOT_METADATA = ("photo", "label", "patient", "distance")
 SEPARATOR = ";"  # between the labels of one case
 
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
@@ -49,6 +49,7 @@ class Case:
     label: str  # of several: joined by "; "
     patient: str  # the file's real path when none is named
     metadata: dict[str, str] = field(default_factory=dict)  # cells as they stand
+    distance: str = ""  # of the camera, as it was declared for this photo
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -157,6 +158,7 @@ def read_cohort_table(path: Path, *, multilabel: bool = False) -> Cohort:
             _joined(item.columns["label"]) if multilabel else item.columns["label"],
             item.columns.get("patient") or os.path.realpath(item.path),
             {name: cell for name, cell in item.columns.items() if name and name not in _NOT_METADATA},
+            item.columns.get("distance", ""),
         )
         for item in items
     ]

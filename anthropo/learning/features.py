@@ -18,6 +18,7 @@ from anthropo.encoder.portrait import PORTRAIT, portrait
 from anthropo.encoder.regions import DEFAULT_REGIONS, IMAGE
 from anthropo.errors import FaceError, InputError, PhotoError, parameter
 from anthropo.face.gate import CHECKS, GateSummary
+from anthropo.face.lens import parse_distance
 from anthropo.files import file_sha256
 from anthropo.learning.cohort import Case, Cohort, Values, typed
 from anthropo.learning.columns import METADATA
@@ -35,8 +36,19 @@ if TYPE_CHECKING:
     from anthropo.encoder.cache import Store
     from anthropo.encoder.encoders import Encoder
 
-_VERSION = 3  # of what is kept of a photo; raise it when that changes
-_ROWS = ("photos", "labels", "patients", "measurements", "digests", "prints", "shapes", "portraits", "gate")
+_VERSION = 5  # of what is kept of a photo; raise it when that changes
+_ROWS = (
+    "photos",
+    "labels",
+    "patients",
+    "measurements",
+    "digests",
+    "prints",
+    "shapes",
+    "portraits",
+    "gate",
+    "hidden",
+)
 _LONGEST_REASON = 4000  # characters
 _LARGEST = 1e9  # of any number that is kept of a photo
 _LEAST_SIDE = 150  # px, shorter side of a photo without a face as it is decoded
@@ -61,6 +73,7 @@ class Features:
     shapes: NDArray[np.float32] | None = None
     portraits: NDArray[np.uint8] | None = None
     gate: NDArray[np.bool_] | None = None  # (n, c) whether each of `anthropo.face.gate.CHECKS` failed
+    hidden: NDArray[np.bool_] | None = None  # (n, 68) landmarks that something hides
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -140,15 +153,24 @@ def extract(
     """
     regions = _checked_regions(settings, regions)
     manner = "no face" if settings.no_face else settings.fingerprint()
-    suffix = json.dumps([_VERSION, COLOUR_VERSION, manner, encoder.digest, list(regions)])
 
-    def look(path: str) -> _Extract:
-        known = (observed or {}).get(path)
-        return _look(path, known, suffix, settings=settings, encoder=encoder, regions=regions, store=store)
+    def look(case: Case) -> _Extract:
+        known, of_case = (observed or {}).get(case.photo), settings
+        distance = "" if settings.no_face else case.distance
+        if distance:
+            try:
+                parse_distance(distance)
+            except InputError as error:
+                return _Extract(reason=f"{case.photo}: {error}")
+            of_case = replace(settings, distance=distance)
+        suffix = json.dumps([_VERSION, COLOUR_VERSION, manner, distance, encoder.digest, list(regions)])
+        return _look(
+            case.photo, known, suffix, settings=of_case, encoder=encoder, regions=regions, store=store
+        )
 
     kept: list[tuple[Case, _Extract]] = []
     left_out: list[tuple[str, str]] = []
-    with contextlib.closing(in_order(look, [case.photo for case in cohort.cases], jobs)) as results:
+    with contextlib.closing(in_order(look, cohort.cases, jobs)) as results:
         for case, numbers in zip(cohort.cases, results, strict=True):
             if numbers.reason:
                 left_out.append((case.photo, numbers.reason))
@@ -250,6 +272,7 @@ def _face(
         "measurements": np.array([value[name] for name in measurement_ids()]),
         "embeddings": encoder.embed(photo, face, regions),
         "gate": np.array([name in {c.name for c in face.gate if not c.ok} for name in CHECKS]),
+        "hidden": face.hidden,
         "print": face_print(photo, face),
         "shape": shape.astype(np.float32),
         "portrait": pixels,
@@ -287,13 +310,14 @@ def _complete(kept: dict[str, NDArray[Any]], no_face: bool, regions: int, dimens
             "shape": ("f4", (68, 2)),
             "portrait": ("u1", (*PORTRAIT, 3)),
             "gate": ("b1", (len(CHECKS),)),
+            "hidden": ("b1", (68,)),
         }
     if {name: (array.dtype.str[1:], array.shape) for name, array in kept.items()} != wanted:
         return False
     measured = kept["measurements"]
     if not (np.isnan(measured) | (np.abs(measured) < _LARGEST)).all():  # what could not be had is NaN
         return False
-    if not no_face and kept["gate"].view(np.uint8).max() > 1:
+    if not no_face and max(kept[name].view(np.uint8).max() for name in ("gate", "hidden")) > 1:
         return False
     others = (kept[name] for name in ("print", "embeddings", "shape") if name in kept)
     return all((np.abs(array) < _LARGEST).all() for array in others)
@@ -330,6 +354,7 @@ def _gathered(
         shapes=stacked("shape", 68, 2).astype(np.float32) if measured else None,
         portraits=stacked("portrait", *PORTRAIT, 3).astype(np.uint8) if measured else None,
         gate=stacked("gate", len(CHECKS)).astype(np.bool_) if measured else None,
+        hidden=stacked("hidden", 68).astype(np.bool_) if measured else None,
         left_out=left_out,
     )
 

@@ -247,10 +247,14 @@ def _task_name(model: Model, options: Options, task: Task) -> str:
 
 
 def landmark_weights(settings: Settings) -> tuple[Weights, ...]:
-    """The weights that landmarks were found with, as a manifest lists them."""
+    """The weights that landmarks were found and judged with, as a manifest lists them."""
     if settings.no_face:
         return ()
-    used = {"landmarks-68": settings.landmark_model is None, "fine-landmarks": settings.fine}
+    used = {
+        "landmarks-68": settings.landmark_model is None,
+        "fine-landmarks": settings.fine,
+        "visibility": True,
+    }
     return tuple(weights_entry(w) for w in face.KNOWN if used.get(w.name))
 
 

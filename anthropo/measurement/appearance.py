@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from anthropo.face.frame import Floats, outer_canthal_distance
+from anthropo.face.visibility import Cover
 from anthropo.measurement.colour import COLOUR, LUMINANCE, colours
 from anthropo.measurement.eye import EYE, RINGS, read_eye
 from anthropo.measurement.iris import EyeGrid, iris_discs
@@ -21,10 +24,22 @@ from anthropo.measurement.sampling import (
     estimate,
     weights,
 )
+from anthropo.measurement.sampling import regions as sample_regions
 from anthropo.measurement.texture import TEXTURE, philtrum_relief
 from anthropo.photo import Photo
 
 _GREY = 2  # largest difference between a grey photograph's channels, levels
+_WORDS = {
+    "lip": "the lips are",
+    "perioral": "the skin about the mouth is",
+    "philtrum": "the philtrum is",
+    **{
+        f"{region}_{side}": f"the {whose} {part} is"
+        for region, part in (("cheek", "cheek"), ("sclera", "eye"))
+        for side, whose in zip(SIDES, ("right", "left"), strict=True)
+    },
+}
+_COVERED = 0.15  # share of a region's samples that may be hidden
 _JITTERED = 4  # evaluations of the landmarks that the spread is taken from
 
 _SKIN = ("lip", "perioral", "cheek_R", "cheek_L", "philtrum")
@@ -54,15 +69,18 @@ def rings_of(name: str) -> tuple[tuple[float, float], ...]:
     return RINGS.get(name[:-2], ())
 
 
-def appearance(photo: Photo, points: Floats, samples: Floats | None = None) -> dict[str, Appearance]:
+def appearance(
+    photo: Photo, points: Floats, samples: Floats | None = None, cover: Cover | None = None
+) -> dict[str, Appearance]:
     """The readings of `COLOUR`, `EYE` and `TEXTURE`, always all of them, by id.
 
     From landmarks (68, 2) in full-photo pixels; jittered evaluations of them (K, 68, 2) give the standard
-    errors. The registry says what each is. Their sources: redness as log10 of R/G, the absorbance of
-    haemoglobin (Takiwaki 1998, J Med Invest 44:121; Yamamoto 2008, Skin Res Technol 14:26); yellowness as
-    log10 of G/B, sclera against bilirubin (Leung 2015, Biomed Opt Express 6:4529; here skin takes the place
-    of a colour chart). Corneal haze is the L* of the darkest fifth of the middle of the iris disc: a clear
-    pupil is black whatever the colour of the iris; a haze in front of it scatters light.
+    errors, and `cover` says what is hidden. The registry says what each is. Their sources: redness as log10
+    of R/G, the absorbance of haemoglobin (Takiwaki 1998, J Med Invest 44:121; Yamamoto 2008, Skin Res
+    Technol 14:26); yellowness as log10 of G/B, sclera against bilirubin (Leung 2015, Biomed Opt Express
+    6:4529; here skin takes the place of a colour chart). Corneal haze is the L* of the darkest fifth of the
+    middle of the iris disc: a clear pupil is black whatever the colour of the iris; a haze in front of it
+    scatters light.
     """
     jitter = np.empty((0, 68, 2)) if samples is None else np.asarray(samples, dtype=np.float64)
     if len(jitter) > _JITTERED:
@@ -77,12 +95,14 @@ def appearance(photo: Photo, points: Floats, samples: Floats | None = None) -> d
     grey = bool((red_green_blue.max(0) - red_green_blue.min(0) <= _GREY).all())
 
     regions = {name: Region.of_skin(name.split("_")[0], seen.of(name)) for name in _SKIN}
+    hidden = _hidden(cover, weights() @ faces[0])
+    regions |= {name: replace(regions[name], reason=hidden[name]) for name in _SKIN if hidden.get(name)}
     shading = (seen.of("philtrum").light @ LUMINANCE).reshape(len(faces), *PHILTRUM)
     relief = np.concatenate([philtrum_relief(shading), np.full(SUBSETS, np.nan)])
     readings = {"philtrum_relief": Reading(relief, regions.pop("philtrum").reason)}
     grids = [EyeGrid.of(window.pixels, face, side) for side in SIDES]
     for side, grid, disc in zip(SIDES, grids, iris_discs(grids), strict=True):
-        eye = read_eye(side, grid, disc, face, seen.of(f"sclera_{side}"))
+        eye = read_eye(side, grid, disc, face, seen.of(f"sclera_{side}"), hidden.get(f"sclera_{side}", ""))
         regions[f"sclera_{side}"] = eye.sclera
         readings |= {f"{index}_{side}": reading for index, reading in eye.readings.items()}
     doubt = photo.colour_doubt or small
@@ -90,3 +110,17 @@ def appearance(photo: Photo, points: Floats, samples: Floats | None = None) -> d
     result = {name: estimate(reading, len(jitter), dull) for name, reading in colours(regions).items()}
     result |= {name: estimate(reading, len(jitter), doubt) for name, reading in readings.items()}
     return {name: result[name] for name in (*COLOUR, *EYE, *TEXTURE)}
+
+
+def _hidden(cover: Cover | None, at: Floats) -> dict[str, str]:
+    """Why regions are not looked at, by name: what hides them; from the places (N, 2) of all samples."""
+    if cover is None:
+        return {}
+    hidden = cover.hides(at)
+    if not hidden.any():
+        return {}
+    return {
+        name: f"{_WORDS[name]} hidden"
+        for name, part in sample_regions().items()
+        if hidden[part].mean() > _COVERED
+    }

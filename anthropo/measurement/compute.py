@@ -18,6 +18,8 @@ from anthropo.face.pose import generic_face, rotation
 from anthropo.measurement import anatomy
 from anthropo.measurement.appearance import appearance
 from anthropo.measurement.geometry import functions
+from anthropo.measurement.hidden import hidden_reason
+from anthropo.measurement.perspective import bring, head_spread, lens_variance
 from anthropo.measurement.registry import (
     AREA_UNIT,
     LENGTH_UNIT,
@@ -33,6 +35,7 @@ from anthropo.photo import Photo
 #: Half-width of a 95 % interval in standard deviations.
 Z95 = 1.959964
 Bounds = tuple[float, float, float]  # a value and its interval
+Numbers = dict[str, Bounds]  # by id
 _NONE: Bounds = (math.nan, math.nan, math.nan)
 _MM = {LENGTH_UNIT: "mm", AREA_UNIT: "mm²"}
 
@@ -147,7 +150,8 @@ def measure_face(
     scale : Scale, optional
         Gives lengths in millimetres as well.
     force : bool
-        Keep values that the photo gate voids, with the reason, in place of NaN.
+        Keep values that the photo gate voids or whose landmarks are hidden, with the reason, in place of
+        NaN.
     instrument : Instrument, optional
         Correction and error of the landmarks; the packaged ones when left out.
 
@@ -162,7 +166,8 @@ def measure_face(
     -----
     The 95 % interval holds what is known of the error: of the landmarks (residuals of annotated
     faces, laid onto this one, larger on photos whose landmarks are unsteady), of the head's pose
-    (the generic 3D face, turned as far as the head may be turned), and of the scale. Calibration:
+    (the generic 3D face, turned as far as the head may be turned), of the camera's distance
+    (`Face.distance`, from which geometry is brought to 150 cm), and of the scale. Calibration:
     docs/benchmarks.md.
 
     Examples
@@ -174,7 +179,8 @@ def measure_face(
     """
     instrument = instrument or anatomy.instrument(anatomy.stage_of(face))
     numbers, in_mm = _geometry_values(face, instrument, scale)
-    pixels = appearance(photo, face.landmarks, face.samples) if photo is not None else {}
+    pixels = appearance(photo, face.landmarks, face.samples, face.cover) if photo is not None else {}
+    hidden = face.hidden
     outside = beyond_border(face.landmarks, face.size)
     failed = {c.name: c for c in face.gate if not c.ok}
     result = []
@@ -192,12 +198,14 @@ def measure_face(
         elif entry.id in in_mm and entry.power:
             values.append((in_mm[entry.id], _MM[entry.unit]))
         for bounds, unit in values:
+            unseen = hidden_reason(entry, hidden, face.by_hand, in_mm=unit != entry.unit)
+            void = "; ".join(filter(None, (unseen, voided)))
             known = math.isfinite(bounds[0])
-            if not known or (voided and not force):
-                why = (reason if force else "") or voided or reason or "undefined: its denominator is zero"
+            if not known or (void and not force):
+                why = (reason if force else "") or void or reason or "undefined: its denominator is zero"
                 bounds = _NONE
             else:
-                why = "; ".join(filter(None, (voided, reason)))
+                why = "; ".join(filter(None, (void, reason)))
             result.append(Measurement(entry.id, *bounds, unit, entry.side, why, corrected))
     return result
 
@@ -221,40 +229,57 @@ def _geometry_values(
     """Values and bounds of geometry by id, in the entries' units and, with a scale, in millimetres."""
     points, middle = anatomy.place(face, instrument.correction)
     axes = face_axes(face.landmarks) * error_growth(face)
-    views = _views(face, points)
-    many = np.concatenate([points[None], points + instrument.point_errors @ axes, views])
+    yaw, pitch = _pose(face)
+    turned = rotation(yaw[0], pitch[0], 0.0)
+    seen = bring(points, middle, face.distance, turned, by_hand=face.by_hand)
+    points, middle = seen.points[0], seen.between[0]
+    views = _views(points, yaw, pitch)
+    many = np.concatenate([points[None], points + instrument.point_errors @ axes, views, seen.points])
     between = np.concatenate(
-        [middle[None], middle + instrument.between_errors @ axes, anatomy.between(views)]
+        [middle[None], middle + instrument.between_errors @ axes, anatomy.between(views), seen.between]
     )
     names = {code: between[:, i] for i, code in enumerate(anatomy.BETWEEN)}
-    spread = slice(1, 1 + len(instrument.point_errors))
     free = [e for e in geometry() if not e.needs_mm]
     bare, unit = _bare(many, free, names)
     power = np.array([e.power for e in free])
     in_mm: dict[str, Bounds] = {}
+
+    def numbers_of(
+        entries: Sequence[Entry], values: Floats, scale_error: Floats | float, by: Floats
+    ) -> Numbers:
+        """By id; `by` is what turns the spread of heads into the values' unit."""
+        value, variance = _within_photo(values[: -len(seen.points)])
+        variance += lens_variance(values[-len(seen.points) :], seen, head_spread(entries) * by)
+        return _numbers(entries, value, Z95 * np.sqrt(variance + (scale_error * value) ** 2))
+
     with np.errstate(divide="ignore", invalid="ignore"):
-        numbers = _numbers(free, *_interval(bare / unit[:, None] ** power, spread, 0.0))
+        numbers = numbers_of(free, bare / unit[:, None] ** power, 0.0, np.ones(len(free)))
         if scale:
-            k = scale.mm_per_px
-            in_mm = _numbers(free, *_interval(bare * k**power, spread, scale.rel_sd * power))
+            # a photo pixel's millimetres at the eyes, in the picture from the reference distance
+            k = scale.mm_per_px * np.concatenate(
+                [np.full(len(many) - len(seen.scale), seen.scale[0]), seen.scale]
+            )
+            error = np.hypot(scale.rel_sd, scale.depth_sd * abs(seen.nearness))
+            in_mm = numbers_of(free, bare * k[:, None] ** power, error * power, (k[0] * unit[0]) ** power)
             needing = [e for e in geometry() if e.needs_mm]
-            scaled, _ = _bare(many * k, needing, {code: v * k for code, v in names.items()})
+            scaled, _ = _bare(
+                many * k[:, None, None], needing, {code: v * k[:, None] for code, v in names.items()}
+            )
             length = np.array([e.unit == MM_UNIT for e in needing])
-            numbers |= _numbers(needing, *_interval(scaled, spread, scale.rel_sd * length))
+            numbers |= numbers_of(needing, scaled, error * length, np.where(length, k[0] * unit[0], 1.0))
     return numbers, in_mm
 
 
-def _interval(values: Floats, spread: slice, scale_error: Floats | float) -> tuple[Floats, Floats]:
-    """Values (M) and half-widths of their intervals, from rows of variants (N, M).
+def _within_photo(values: Floats) -> tuple[Floats, Floats]:
+    """Values (M) and their variance by landmarks and pose, from rows of variants (N, M).
 
-    The rows: the face itself, the face with landmark errors (`spread`), then its four views;
-    `scale_error` is relative to the value, 1 SD.
+    The rows: the face itself, the face with landmark errors, then its four views.
     """
     value = values[0]
-    landmark = ((values[spread] - value) ** 2).mean(0)
-    frontal, posed, *turned = values[spread.stop :]
+    landmark = ((values[1:-4] - value) ** 2).mean(0)
+    frontal, posed, *turned = values[-4:]
     pose = (posed - frontal) ** 2 + sum((view - posed) ** 2 for view in turned)
-    return value, Z95 * np.sqrt(landmark + pose + (scale_error * value) ** 2)
+    return value, np.asarray(landmark + pose)
 
 
 def _numbers(entries: Sequence[Entry], value: Floats, half: Floats) -> dict[str, Bounds]:
@@ -278,15 +303,20 @@ def error_growth(face: Face) -> float:
     return float(np.clip((face.unsteadiness / _TYPICAL_UNSTEADINESS) ** _GROWTH, 0.8, 4.0))
 
 
-def _views(face: Face, points: Floats) -> Floats:
+def _pose(face: Face) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Yaw and pitch, degrees, each with its uncertainty, as what is known of any photo draws them."""
+    yaw, pitch = (
+        (angle * _PRIOR**2 / (_PRIOR**2 + error**2), float(_PRIOR * error / np.hypot(_PRIOR, error)))
+        for angle, error in ((face.yaw, _YAW_ERROR), (face.pitch, _PITCH_ERROR))
+    )
+    return yaw, pitch
+
+
+def _views(points: Floats, yaw: tuple[float, float], pitch: tuple[float, float]) -> Floats:
     """The generic face as large as this one (4, 68, 2): frontal, as turned as this one, and a little more.
 
     The third is turned further by the uncertainty of the yaw, the fourth by that of the pitch.
     """
-    (yaw, yaw_error), (pitch, pitch_error) = (
-        (angle * _PRIOR**2 / (_PRIOR**2 + error**2), _PRIOR * error / np.hypot(_PRIOR, error))
-        for angle, error in ((face.yaw, _YAW_ERROR), (face.pitch, _PITCH_ERROR))
-    )
     shape = generic_face() * outer_canthal_distance(points)
-    turns = [(0.0, 0.0), (yaw, pitch), (yaw + yaw_error, pitch), (yaw, pitch + pitch_error)]
+    turns = [(0.0, 0.0), (yaw[0], pitch[0]), (sum(yaw), pitch[0]), (yaw[0], sum(pitch))]
     return np.stack([(shape @ rotation(y, p, 0.0).T)[:, :2] for y, p in turns])

@@ -43,16 +43,18 @@ class Eye:
     readings: Mapping[str, Reading]  # by index, without the side
 
 
-def read_eye(side: str, grid: EyeGrid, disc: Floats, face: Floats, samples: Samples) -> Eye:
+def read_eye(side: str, grid: EyeGrid, disc: Floats, face: Floats, samples: Samples, hidden: str = "") -> Eye:
     """One eye, from the disc (3,) of its iris, landmarks (68, 2) and the samples between its lids.
 
-    Landmarks are in pixels of the window.
+    Landmarks are in pixels of the window. `hidden` is why nothing can be read of it, or empty.
     """
     upper, lower = LIDS[side]
     length = np.hypot(*(face[upper[0]] - face[upper[-1]]))
     opening = np.hypot(*(face[list(upper[1:3])] - face[list(lower[1:3])]).T).mean()
-    reason = ""
-    if not samples.inside.all():
+    reason = hidden
+    if reason:
+        pass  # whatever else is wrong with it
+    elif not samples.inside.all():
         reason = "the eye lies beyond the photo's border"
     elif opening < _CLOSED * length:
         reason = "the eye is closed, or nearly so"

@@ -20,7 +20,7 @@ import numpy as np
 from anthropo._version import __version__
 from anthropo.errors import InputError, parameter
 from anthropo.face.frame import Floats, face_axes, outer_canthal_distance
-from anthropo.face.gate import check_again
+from anthropo.face.gate import check_again, check_hidden
 from anthropo.face.landmarker import Face, beyond_border
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import LANDMARKS
@@ -316,7 +316,7 @@ def moved(face: Face, first: Face, file: Landmarks) -> Face:
         )
     camera = head_pose(points)
     outside = int(beyond_border(points, face.size).sum())
-    return replace(
+    face = replace(
         face,
         landmarks=landmarks,
         samples=face.samples + (landmarks - face.landmarks),
@@ -326,3 +326,4 @@ def moved(face: Face, first: Face, file: Landmarks) -> Face:
         gate=check_again(face.gate, points, camera, outside),
         by_hand=at,
     )
+    return replace(face, gate=check_hidden(face.gate, points, face.hidden))

@@ -41,6 +41,7 @@ MM_UNIT = "mm"
 _POINTS = {f"p{i}": (i,) for i in range(68)}
 # an expression is names, calls, numbers and arithmetic; its syntax tree would cost every start 3 ms
 _NAME = re.compile(r"\b([^\W\d]\w*)(?:\s*(\())?")
+_AXES = ("v", "elevation", "at")  # functions that measure along the face's axes
 _FOREIGN = re.compile(r"[^\w\s.,()*/+-]|\.(?!\d)")
 
 
@@ -81,6 +82,16 @@ class Entry:
         millimetres already.
         """
         return {LENGTH_UNIT: 1, AREA_UNIT: 2}.get(self.unit, 0)
+
+    @property
+    def landmarks(self) -> tuple[str, ...]:
+        """The landmark codes, and points p0 to p67, that the expression names."""
+        return tuple(name for name, called in _NAME.findall(self.expression) if not called)
+
+    @property
+    def along_axes(self) -> bool:
+        """Whether the expression measures along the face's axes, which the outer canthi give."""
+        return any(called and name in _AXES for name, called in _NAME.findall(self.expression))
 
     def evaluate(self, names: dict[str, Any]) -> Floats:
         """The bare expression, from landmarks and functions by name; lengths in the landmarks' unit."""
@@ -146,7 +157,7 @@ def _compile(row: dict[str, str], where: str) -> tuple[tuple[int, ...], CodeType
         if called:
             if name not in FUNCTIONS:
                 raise ValueError(f"{where}: unknown function {name!r}")
-            if name in ("v", "elevation", "at"):
+            if name in _AXES:
                 points |= {36, 45}
             elif name == "procrustes_asymmetry":
                 points |= set(range(68))

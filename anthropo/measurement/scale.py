@@ -11,7 +11,9 @@ import numpy as np
 from anthropo.errors import AnthropoError, InputError, parameter
 from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.face.gate import landmark
+from anthropo.face.parts import hidden_words
 from anthropo.measurement.iris import Iris, iris_circles
+from anthropo.measurement.sampling import Bools
 from anthropo.photo import Photo
 
 Kind = Literal["mm-per-px", "ipd", "sticker", "iris"]
@@ -39,8 +41,10 @@ _IPD_BY_IRISES = 0.008
 _IPD_BY_LIDS = 0.019
 _IRIS_BOTH = 0.024
 _IRIS_ONE = 0.030
-# a sticker lies nearer to the camera, or further, than the eyes
+# A sticker, or what a declared scale was measured on, lies nearer to the camera than the eyes, or further: by
+# 1.5 % of the distance where that is not known.
 _OTHER_PLANE = 0.015
+_OTHER_DEPTH = 0.25  # outer-canthal distances: 2.2 cm
 
 _MIN_STICKER = 14.0  # photo pixels across
 
@@ -85,6 +89,7 @@ class Scale:
     rel_sd: float  # standard deviation over value: declared value, pixels and depth together
     method: str  # a sentence for the report
     shape: tuple[Floats, ...] = ()  # closed outlines (N, 2) of what was measured, full-photo pixels
+    depth_sd: float = 0.0  # how far before or behind the eyes that lies, 1 SD in outer-canthal distances
 
 
 def parse_scale(text: str) -> ScaleRequest:
@@ -142,7 +147,13 @@ def parse_scale(text: str) -> ScaleRequest:
     return ScaleRequest(kind, value, sd)
 
 
-def find_scale(request: ScaleRequest, photo: Photo, points: Floats, samples: Floats | None = None) -> Scale:
+def find_scale(
+    request: ScaleRequest,
+    photo: Photo,
+    points: Floats,
+    samples: Floats | None = None,
+    hidden: Bools | None = None,
+) -> Scale:
     """Millimetres per pixel of a photograph.
 
     Parameters
@@ -154,6 +165,8 @@ def find_scale(request: ScaleRequest, photo: Photo, points: Floats, samples: Flo
         Landmarks, full-photo pixels.
     samples : (K, 68, 2) array, optional
         Jittered landmarks: a wide spread widens the error of an interpupillary distance.
+    hidden : (68,) bool array, optional
+        Landmarks that something hides: no scale is taken from eyes that are not seen.
 
     Returns
     -------
@@ -162,8 +175,8 @@ def find_scale(request: ScaleRequest, photo: Photo, points: Floats, samples: Flo
     Raises
     ------
     ScaleError
-        If the sticker is not found or there are two, no iris can be measured, or the scale gives a face
-        that no person has.
+        If the sticker is not found or there are two, no iris can be measured, the eyes are hidden, or the
+        scale gives a face that no person has.
 
     Notes
     -----
@@ -181,6 +194,7 @@ def find_scale(request: ScaleRequest, photo: Photo, points: Floats, samples: Flo
     >>> f"{scale.mm_per_px:.2f} mm per pixel, known to {scale.rel_sd:.1%}"
     '1.44 mm per pixel, known to 2.5%'
     """
+    _check_eyes(request, photo, np.zeros(68, dtype=np.bool_) if hidden is None else hidden)
     measure = {"mm-per-px": _declared, "ipd": _by_ipd, "sticker": _by_sticker, "iris": _by_iris}[request.kind]
     scale = measure(request, photo, points, samples)
     canthal = scale.mm_per_px * outer_canthal_distance(points)
@@ -195,11 +209,22 @@ def find_scale(request: ScaleRequest, photo: Photo, points: Floats, samples: Flo
     return replace(scale, rel_sd=rel_sd, method=method)
 
 
+def _check_eyes(request: ScaleRequest, photo: Photo, hidden: Bools) -> None:
+    """Refuse to take a scale from eyes that are hidden."""
+    eyes = [36 + i for i in np.flatnonzero(hidden[36:48]).tolist()]
+    if eyes and request.kind in ("ipd", "iris"):
+        raise ScaleError(
+            f"{photo.source}: {parameter('scale', request.kind)} is taken from both eyes, and "
+            f"{hidden_words(eyes)}. Give {parameter('scale', 'sticker=MM')} or mm-per-px=VALUE."
+        )
+
+
 # each gives a scale whose error is that of the pixels alone
 
 
 def _declared(request: ScaleRequest, photo: Photo, points: Floats, samples: Floats | None) -> Scale:
-    return Scale(request.value, 0.0, f"Declared: {request.value:g} mm per pixel.")
+    method = f"Declared: {request.value:g} mm per pixel."
+    return Scale(request.value, 0.0, method, depth_sd=_OTHER_DEPTH)
 
 
 def _by_ipd(request: ScaleRequest, photo: Photo, points: Floats, samples: Floats | None) -> Scale:
@@ -254,6 +279,7 @@ def _by_sticker(request: ScaleRequest, photo: Photo, points: Floats, samples: Fl
         f"{form} {request.value:g} mm declared, {sticker.size:.1f} pixels found at "
         f"x {sticker.centre[0]:.0f}, y {sticker.centre[1]:.0f}.",
         (sticker.outline,),
+        _OTHER_DEPTH,
     )
 
 

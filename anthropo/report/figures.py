@@ -6,7 +6,7 @@ import ast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from anthropo.batch.beside import FaceFiles
 from anthropo.batch.inputs import OVERLAY_SUFFIX
@@ -25,6 +25,8 @@ _LARGEST = 2400  # px, longer side of an overlay
 _FINE = 2  # supersampling of the drawing
 
 REGION_COLOURS = {name: COLOURS[name] for name in ("eye", "brow", "nose", "mouth", "jaw", "face")}
+#: What an overlay says of hollow points.
+HOLLOW = "hollow: hidden, not measured"
 _SCALE_COLOUR = "#FFFFFF"
 
 
@@ -58,6 +60,8 @@ def measured_lines(entries: list[Entry] | None = None) -> list[tuple[str, tuple[
 
 def overlay(photo: Photo, face: Face, scale: Scale | None = None) -> Image.Image:
     """The photo around the face with corrected landmarks, their spread and the measured lines.
+
+    Landmarks that something hides are hollow, and nothing is drawn between them; a line of text says so.
 
     Parameters
     ----------
@@ -96,7 +100,7 @@ def overlay(photo: Photo, face: Face, scale: Scale | None = None) -> Image.Image
     zoom *= _FINE
     # what is measured runs between the corrected landmarks
     points, _ = anatomy.place(face)
-    _draw(picture, (points - shift) * zoom, face.landmark_sd * zoom)
+    _draw(picture, (points - shift) * zoom, face.landmark_sd * zoom, face.hidden)
     draw = ImageDraw.Draw(picture)
     for outline in outlines:
         line = [tuple(p) for p in (np.vstack([outline, outline[:1]]) - shift) * zoom]
@@ -117,13 +121,37 @@ def _crop(face: Face, outlines: list[NDArray[np.float64]]) -> tuple[float, float
     return float(left), float(top), float(right), float(bottom)
 
 
-def _draw(picture: Image.Image, points: NDArray[np.float64], spread: NDArray[np.float64]) -> None:
+def _draw(
+    picture: Image.Image,
+    points: NDArray[np.float64],
+    spread: NDArray[np.float64],
+    hidden: NDArray[np.bool_],
+) -> None:
     draw = ImageDraw.Draw(picture, "RGBA")
     for region, a, b in measured_lines():
-        ends = [points[list(a)].mean(0), points[list(b)].mean(0)]
-        draw.line([tuple(e) for e in ends], fill=REGION_COLOURS[region] + "B0", width=3 * _FINE)
+        if not hidden[[*a, *b]].any():
+            ends = [points[list(a)].mean(0), points[list(b)].mean(0)]
+            draw.line([tuple(e) for e in ends], fill=REGION_COLOURS[region] + "B0", width=3 * _FINE)
     r = 2.8 * _FINE
-    for (x, y), (sx, sy) in zip(points, np.nan_to_num(spread) * 1.96, strict=True):
+    for (x, y), (sx, sy), unseen in zip(points, np.nan_to_num(spread) * 1.96, hidden, strict=True):
+        if unseen:  # a ring, light and dark, that shows on any ground
+            draw.ellipse((x - r - 2, y - r - 2, x + r + 2, y + r + 2), outline="#000000", width=_FINE)
+            draw.ellipse((x - r, y - r, x + r, y + r), outline="#FFFFFF", width=_FINE)
+            continue
         if sx > r and sy > r:
             draw.ellipse((x - sx, y - sy, x + sx, y + sy), outline="#FFFFFFA0", width=_FINE)
         draw.ellipse((x - r, y - r, x + r, y + r), fill="#FFFFFF", outline="#000000", width=_FINE // 2)
+    if hidden.any():
+        _legend(draw, picture.size)
+
+
+def _legend(draw: ImageDraw.ImageDraw, size: tuple[int, int]) -> None:
+    """What a hollow point is, in the lower left corner."""
+    font = ImageFont.load_default(13 * _FINE)
+    pad = 5 * _FINE
+    _, _, width, height = (round(v) for v in draw.textbbox((0, 0), HOLLOW, font=font))
+    top = size[1] - height - 2 * pad
+    draw.rectangle((0, top, width + 5 * pad, size[1]), fill="#000000B0")
+    r, y = 2.8 * _FINE, top + pad + height / 2
+    draw.ellipse((2 * pad - r, y - r, 2 * pad + r, y + r), outline="#FFFFFF", width=_FINE)
+    draw.text((4 * pad, top + pad), HOLLOW, fill="#FFFFFF", font=font)

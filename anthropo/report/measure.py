@@ -19,7 +19,7 @@ from anthropo.measurement.registry import registry
 from anthropo.reference.zscore import signed
 from anthropo.report.figures import overlay
 from anthropo.report.rendering import embedded, jpeg, page
-from anthropo.report.tables import number, sign
+from anthropo.report.tables import distance_words, number, sign
 from anthropo.report.zscores import bars, compared, findings, given, nothing_beyond, span
 from anthropo.settings import Settings
 
@@ -89,6 +89,7 @@ class Page:
         return {
             **record.to_json(),
             "picture": self._seen[record.photo, record.index][0],
+            "distance_words": distance_words(record),
             "beyond_gate": [check for check in record.gate if not check.ok],
         }
 

@@ -23,7 +23,7 @@ def number(value: float | None, unit: str = "") -> str:
     """A value with the digits that its unit deserves."""
     if value is None or math.isnan(value):
         return "–"
-    digits = {"px": 0, "points": 0, "%": 1, "deg": 1, "mm": 1, "mm²": 0, "CIELAB": 1, "ex-ex²": 4}
+    digits = {"px": 0, "points": 0, "cm": 0, "%": 1, "deg": 1, "mm": 1, "mm²": 0, "CIELAB": 1, "ex-ex²": 4}
     return f"{value:.{digits.get(unit, 3)}f}"
 
 
@@ -54,6 +54,16 @@ def print_gate(gate: Sequence[Check]) -> None:
             say(f"gate: {finding}: {check.advice}", fg="yellow")
 
 
+def distance_words(record: Record) -> str:
+    """How far the camera was, where that is known."""
+    about = record.diagnostics
+    if about.distance is None:
+        return ""
+    how = {"declared": "declared", "lens": "from the declared lens", "exif": "from EXIF's focal length"}
+    within = f"95 % interval {about.distance_lo:.0f} to {about.distance_hi:.0f} cm"
+    return f"distance: {about.distance:.0f} cm, {how[about.distance_source or '']} ({within})"
+
+
 def print_face(record: Record) -> None:
     """One face: what the photo gate says of the photo, then every measurement."""
     assert record.face is not None
@@ -70,6 +80,8 @@ def print_face(record: Record) -> None:
     if record.moved:
         moved = ", ".join(f"{name} by {px:.1f} px" for name, px in record.moved.items())
         say(f"landmarks placed by hand: {moved}")
+    if words := distance_words(record):
+        say(words)
     if scale := record.scale:
         say(f"scale: {scale.mm_per_px:.4f} mm per pixel. {scale.method}")
     _print_measurements(record)
@@ -112,7 +124,7 @@ def _print_measurements(record: MeasuredRecord) -> None:
         say("SD between: of one photo or frame. n: how many of them have a value.", dim=True)
     say(
         "ex-ex: fraction of the outer-canthal distance. R, L: the subject's right and left. Interval: error "
-        "of landmarks, pose and scale.\nResearch use only, not a medical device.",
+        "of landmarks, pose, distance and scale.\nResearch use only, not a medical device.",
         dim=True,
     )
 

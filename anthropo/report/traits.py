@@ -25,7 +25,7 @@ from anthropo.reference.traits import (
     z_words,
 )
 from anthropo.report.rendering import as_csv
-from anthropo.report.tables import print_gate, quantity
+from anthropo.report.tables import distance_words, print_gate, quantity
 from anthropo.report.traits_page import page, worth_a_line
 from anthropo.workflows.trait_calling import Findings, PersonTraits
 
@@ -55,6 +55,8 @@ def print_traits(person: PersonTraits, everything: bool) -> None:
     if isinstance(record, Record):
         say(f"{person.item.path}{f', face {record.index}' if record.index else ''}", bold=True)
         print_gate(record.gate)
+        if words := distance_words(record):
+            say(words)
     else:
         say(person.item.path, bold=True)
         for photo in record.photos:

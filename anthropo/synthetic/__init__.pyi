@@ -1,3 +1,4 @@
+from .camera import nearer as nearer
 from .cohort import make_cohort as make_cohort
 from .morphs import CONTROL as CONTROL
 from .morphs import SINGLE_MORPHS as SINGLE_MORPHS
@@ -5,4 +6,5 @@ from .morphs import SYNDROMES as SYNDROMES
 from .morphs import Morph as Morph
 from .morphs import Syndrome as Syndrome
 from .morphs import healthy_sd as healthy_sd
+from .occluders import occlude as occlude
 from .warping import morph as morph

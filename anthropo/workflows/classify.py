@@ -221,7 +221,8 @@ class People:
             patient = name or os.path.realpath(items[0].path if together else item.path)
             names[patient] = name
             by_person.setdefault(patient, []).append(item)
-            cases.append(Case(item.path, "", patient, {key: item.columns.get(key, "") for key in kinds}))
+            read = {key: item.columns.get(key, "") for key in kinds}
+            cases.append(Case(item.path, "", patient, read, item.columns.get("distance", "")))
         for patient, photos in by_person.items():
             one_person(names[patient], photos)
         return cls(cohort=Cohort(tuple(cases), "", kinds), names=names)
@@ -245,7 +246,8 @@ def _fit(trained: Trained, features: Features) -> Features:
 
     if features.gate is None:
         return features
-    reasons = [unfit(trained, failed) for failed in features.gate_failed]
+    hidden = [None] * len(features) if features.hidden is None else features.hidden
+    reasons = [unfit(trained, *one) for one in zip(features.gate_failed, hidden, strict=True)]
     photos = features.photos.tolist()
     left_out = [(photo, f"{photo}: {why}") for photo, why in zip(photos, reasons, strict=True) if why]
     fit = subset(features, [not why for why in reasons])

@@ -14,6 +14,7 @@ from anthropo.batch.inputs import Item, collect
 from anthropo.batch.patients import one_person, pool_patient
 from anthropo.batch.records import Record
 from anthropo.batch.run import measure_observation, record_of
+from anthropo.batch.scores import at_declared
 from anthropo.errors import FaceError, InputError, ModelError, PhotoError, parameter
 from anthropo.face.landmarker import Face
 from anthropo.learning.features import Features, read_picture, subset
@@ -154,7 +155,7 @@ def explain(
     if not settings.no_face:
         measuring.fingerprint()  # references that cannot be used are one error, not one per photo
     encoder = model.encoder(settings, request.encoder_weights)
-    seen, notes = _seen(paths, settings, encoder, reading.jobs)
+    seen, notes = _seen(items, settings, encoder, reading.jobs)
     if not seen:
         raise UnusableError(notes)
     cohort = replace(cohort, cases=tuple(case for case in cohort.cases if case.photo in seen))
@@ -167,8 +168,9 @@ def explain(
         raise UnusableError(notes)
     faces = {path: one for path in usable if isinstance(one := seen[path], Observation)}
     reasons = {
-        path: "" if request.force else unfit(trained, [check.name for check in one.face.gate if not check.ok])
+        path: unfit(trained, [check.name for check in one.face.gate if not check.ok], one.face.hidden)
         for path, one in faces.items()
+        if not request.force
     }
     fit = [path for path in usable if not reasons.get(path)]
     left_out = [f"{path}: left out. {reason}" for path, reason in reasons.items() if reason] if fit else []
@@ -214,22 +216,25 @@ def _one_person(items: Sequence[Item], request: ExplainRequest) -> list[Item]:
 _Seen = dict[str, Observation | Photo]  # by path; photos of a model that reads pictures without a face
 
 
-def _seen(paths: Sequence[str], settings: Settings, encoder: Encoder, jobs: int) -> tuple[_Seen, list[str]]:
+def _seen(items: Sequence[Item], settings: Settings, encoder: Encoder, jobs: int) -> tuple[_Seen, list[str]]:
     """The photos that can be read, and why others cannot."""
     look = partial(_look, settings=settings, encoder=encoder)
-    looked = dict(zip(paths, in_order(look, paths, jobs), strict=True))
+    once = {item.path: item for item in items}
+    looked = dict(zip(once, in_order(look, once.values(), jobs), strict=True))
     reasons = [one for one in looked.values() if isinstance(one, str)]
     return {path: one for path, one in looked.items() if not isinstance(one, str)}, reasons
 
 
-def _look(path: str, settings: Settings, encoder: Encoder) -> Observation | Photo | str:
+def _look(item: Item, settings: Settings, encoder: Encoder) -> Observation | Photo | str:
     """A photo and the face in it, or why there is none."""
     try:
-        return read_picture(path, settings, encoder) if settings.no_face else observe(path, settings)
-    except (PhotoError, FaceError) as error:
+        if settings.no_face:
+            return read_picture(item.path, settings, encoder)
+        return observe(item.path, at_declared(item, settings))
+    except (PhotoError, FaceError, InputError) as error:
         return str(error)
     except MemoryError:
-        return f"{path}: not enough memory."
+        return f"{item.path}: not enough memory."
 
 
 def _record(

@@ -35,6 +35,7 @@ def measure(
     photo: str | os.PathLike[str] | Photo,
     *,
     scale: ScaleRequest | str | None = None,
+    distance: str | float | None = None,
     face: Which = "one",
     jitter: int = DEFAULT_JITTER,
     landmark_model: str | None = None,
@@ -53,7 +54,7 @@ def measure(
         Such as ``"sticker=20"``; gives millimetres.
     face : {"one", "largest"}
         With several faces: refuse the photo, or take the largest.
-    jitter, landmark_model, detector_model, fine, force, max_megapixels, deadline
+    distance, jitter, landmark_model, detector_model, fine, force, max_megapixels, deadline
         As for `anthropo.Settings`.
 
     Returns
@@ -77,6 +78,7 @@ def measure(
     """
     settings = Settings(
         face=face,
+        distance=distance,
         jitter=jitter,
         landmark_model=landmark_model,
         detector_model=detector_model,
@@ -86,7 +88,11 @@ def measure(
     )
     seen = observe(photo, settings)
     request = parse_scale(scale) if isinstance(scale, str) else scale
-    mm = find_scale(request, seen.photo, seen.face.landmarks, seen.face.samples) if request else None
+    mm = (
+        find_scale(request, seen.photo, seen.face.landmarks, seen.face.samples, seen.face.hidden)
+        if request
+        else None
+    )
     return measure_face(seen.face, seen.photo, scale=mm, force=force)
 
 
@@ -227,6 +233,7 @@ def measure_table(
     texture: bool = False,
     long: bool = False,
     scale: str | None = None,
+    distance: str | float | None = None,
     references: Sequence[str] = (),
     sex: str | None = None,
     age: float | None = None,
@@ -244,7 +251,7 @@ def measure_table(
         Threads.
     face, jitter, landmark_model, detector_model, max_megapixels, deadline, fine, force, texture, scale
         As for `anthropo.Settings`.
-    references, sex
+    distance, references, sex
         As for `anthropo.Settings`.
     frames : int
         As for `anthropo.Settings`.
@@ -277,7 +284,8 @@ def measure_table(
     settings = Settings(
         face=face, jitter=jitter, landmark_model=landmark_model, max_megapixels=max_megapixels,
         detector_model=detector_model, deadline=deadline, fine=fine,
-        force=force, texture=texture, scale=scale, sex=sex, age=None if age is None else str(age),
+        force=force, texture=texture, scale=scale, distance=distance,
+        sex=sex, age=None if age is None else str(age),
         references=(references,) if isinstance(references, str) else tuple(references), frames=frames,
         corrections=None if landmarks is None else Corrections(os.fspath(landmarks)),
     )  # fmt: skip

@@ -16,6 +16,7 @@ from anthropo.batch.run import run
 from anthropo.batch.scores import person_of
 from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
 from anthropo.errors import FaceError, InputError, parameter
+from anthropo.explanation.fitness import unfit_for_traits
 from anthropo.face.detection import Which
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.reference.growth import MEASURES, Growth, age_span, grow
@@ -54,7 +55,7 @@ class TraitsRequest:
         Growth chart.
     patient : bool
         One answer per person instead of one per photo.
-    face, scale, landmarks, landmark_model, detector_model, max_megapixels, deadline, frames
+    face, scale, distance, landmarks, landmark_model, detector_model, max_megapixels, deadline, frames
         As for `anthropo.measure_table`.
     """
 
@@ -70,6 +71,7 @@ class TraitsRequest:
     patient: bool = False
     face: Which = "one"
     scale: str | None = None
+    distance: str | float | None = None
     landmarks: str | None = None
     landmark_model: str | None = None
     detector_model: str | None = None
@@ -325,7 +327,8 @@ def prepare(photos: Photos, request: TraitsRequest) -> TraitsTask:
     settings = Settings(
         face=request.face, landmark_model=request.landmark_model, max_megapixels=request.max_megapixels,
         deadline=request.deadline, detector_model=request.detector_model,
-        scale=request.scale, sex=request.sex, age=None if request.age is None else str(request.age),
+        scale=request.scale, distance=request.distance,
+        sex=request.sex, age=None if request.age is None else str(request.age),
         references=tuple(references),
         corrections=corrections, frames=request.frames,
     )  # fmt: skip
@@ -349,11 +352,11 @@ def prepare(photos: Photos, request: TraitsRequest) -> TraitsTask:
 
 
 def call(task: TraitsTask, *, jobs: int = 1, progress: Progress = silent) -> Findings:
-    """The traits of the people on a task's photos, on `jobs` threads."""
+    """The traits of the people on a task's photos, on `jobs` threads; of photos that are fit to be judged."""
     records: dict[str, list[Record]] = {}
     with progress(len({item.path for item in task.items}), "measuring") as advance:
         for of_photo in run(task.items, task.settings, jobs):
-            records[of_photo[0].photo] = of_photo
+            records[of_photo[0].photo] = [_if_fit(record) for record in of_photo]
             advance()
     pairs: list[tuple[Item, Record | PatientRecord]]
     pairs = [(item, record) for item in task.items for record in records.get(item.path, [])]
@@ -361,6 +364,12 @@ def call(task: TraitsTask, *, jobs: int = 1, progress: Progress = silent) -> Fin
     if task.people is not None:
         pairs = [(_shown(who), pool_patient(who, records, task.settings)) for who in task.people]
     return Findings(people=tuple(_call(item, record, task) for item, record in pairs), lost=lost)
+
+
+def _if_fit(record: Record) -> Record:
+    """The record, or the reason in place of measurements where the photo gate finds the photo unfit."""
+    why = unfit_for_traits(record.gate_failed, record.hidden) if record.ok else ""
+    return replace(record, reason=f"{record.photo}: {why}", measurements=(), scores=()) if why else record
 
 
 def _shown(who: Patient) -> Item:

@@ -61,7 +61,7 @@ def models(*, check: bool = False) -> Models:
     Examples
     --------
     >>> [one.weights.name for one in models().installed if not one.weights.extra]
-    ['landmarks-68', 'fine-landmarks', 'face-resnet']
+    ['landmarks-68', 'fine-landmarks', 'visibility', 'face-resnet']
     """
     return Models(installed=tuple(_installed(weights, check) for weights in KNOWN))
 

@@ -299,6 +299,9 @@ def calls() -> dict[str, Callable[[object], object]]:
     ]
     biases = [np.zeros(n, np.float32) for n in (2, 2, 4)]
     network = _engine.PatchNetwork(weights, biases, 8)
+    layers = [np.ones((1, 1, *channels), np.float32) for channels in ((3, 2), (2, 2), (2, 2), (4, 2), (2, 4))]
+    shifts = [np.zeros(w.shape[3], np.float32) for w in layers]
+    cover = _engine.CoverNetwork(layers, shifts, 2, 8)
     eye, jitter, mirror = np.eye(2, 3), np.array([[0.0, 0, 1]]), np.arange(5)
 
     def swapped(items: list[NDArray[np.float32]], at: int, item: object) -> list[object]:
@@ -325,7 +328,13 @@ def calls() -> dict[str, Callable[[object], object]]:
         "look maps": lambda a: network.predict(NOISE, a),
         "weights": lambda a: _engine.PatchNetwork(a, biases, 8),
         "biases": lambda a: _engine.PatchNetwork(weights, a, 8),
+        "cover picture": cover.predict,
+        "cover weights": lambda a: _engine.CoverNetwork(a, shifts, 2, 8),
+        "cover biases": lambda a: _engine.CoverNetwork(layers, a, 2, 8),
     }
+    for i in range(len(layers)):
+        named[f"cover weights {i}"] = lambda a, i=i: _engine.CoverNetwork(swapped(layers, i, a), shifts, 2, 8)
+        named[f"cover biases {i}"] = lambda a, i=i: _engine.CoverNetwork(layers, swapped(shifts, i, a), 2, 8)
     for i in range(3):
         named[f"weights {i}"] = lambda a, i=i: _engine.PatchNetwork(swapped(weights, i, a), biases, 8)
         named[f"biases {i}"] = lambda a, i=i: _engine.PatchNetwork(weights, swapped(biases, i, a), 8)
@@ -363,6 +372,8 @@ def test_odd_numbers_are_refused() -> None:
         lambda n: predictor.align(NOISE, BOX[0], jitter, mirror, 64, 64, n, 160),
         lambda n: predictor.align(NOISE, BOX[0], jitter, mirror, 64, 64, 0.4, n),
         lambda n: _engine.PatchNetwork([], [], n),
+        lambda n: _engine.CoverNetwork([], [], n, 8),
+        lambda n: _engine.CoverNetwork([], [], 2, n),
     ]
     for n, call in itertools.product(odd, calls):
         with pytest.raises((ValueError, TypeError)):

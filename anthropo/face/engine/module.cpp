@@ -2,6 +2,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include "cover_network.hpp"
 #include "detector.hpp"
 #include "forest.hpp"
 #include "images.hpp"
@@ -45,4 +46,10 @@ PYBIND11_MODULE(_engine, m) {
         .def_property_readonly("points", &PatchNetwork::points)
         .def("predict", &PatchNetwork::predict, py::arg("image").noconvert(), py::arg("maps"),
              "Points (N, P, 2), patch pixels, of N patches seen through maps (N, 2, 3) in a grey image.");
+    py::class_<CoverNetwork>(m, "CoverNetwork")
+        .def(py::init<const py::list&, const py::list&, size_t, size_t>(), py::arg("weights"), py::arg("biases"),
+             py::arg("down"), py::arg("side"))
+        .def_property_readonly("map_side", &CoverNetwork::map_side)
+        .def("predict", &CoverNetwork::predict, py::arg("picture").noconvert(),
+             "Probabilities (M, M) that what lies there is seen, of a picture (side, side, 3).");
 }

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "arrays.hpp"
+#include "layers.hpp"
 
 namespace anthropo {
 
@@ -13,12 +13,6 @@ namespace anthropo {
 // padding, one hidden layer, points. Batch normalisation is worked into the weights.
 class PatchNetwork {
 public:
-    struct Layer {
-        size_t side;        // of the kernel; 0: fully connected
-        size_t in, out;     // channels, both padded to whole lanes (the grey patch has one)
-        std::vector<float> weights, bias;
-    };
-
     // weights: (side, side, in, out) arrays, then (in, hidden), then (hidden, 2 points); biases likewise
     PatchNetwork(const py::list& weights, const py::list& biases, size_t patch);
 

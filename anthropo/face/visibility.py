@@ -1,0 +1,146 @@
+"""Which parts of a face are seen, and which something hides: a mask, a bar, dark glasses, a hand.
+
+A small network looks at the upright face in colour and says of every place of it how probably it is seen.
+It was trained on portraits before which things were drawn (`anthropo.synthetic.occluders`, by
+development/visibility.py); docs/benchmarks.md, "Hidden parts", says what it finds, also of kinds of things
+that it was not trained on.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.errors import WeightsError
+from anthropo.face import _engine
+from anthropo.face.detection import power_of_two
+from anthropo.face.frame import Floats, outer_canthal_distance, similarity
+from anthropo.face.weights import landmark_model, read_checked
+from anthropo.photo import Photo
+
+#: Side of the upright face that the network sees, outer-canthal distances.
+EXTENT = 2.0
+_DISC = 0.02  # outer-canthal distances about a point: mean of what is seen there
+_MARGIN = 8  # px of the photo around what is seen, so that blocks of pixels are whole
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cover:
+    """How probably each place of a face is seen.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> face = anthropo.read_face(anthropo.example_photo())
+    >>> face.cover.at(face.landmarks).shape, bool(face.hidden.any())
+    ((68,), False)
+    """
+
+    seen: NDArray[np.float32]  # (M, M), 0 (hidden) to 1, over the upright face
+    there: Floats  # (2, 3), from photo pixels to those of `seen`
+    threshold: float  # below it a point is hidden
+
+    def at(self, points: Floats) -> Floats:
+        """How probably each point (P, 2), photo pixels, is seen; beyond the map as at its border. (P,)"""
+        r = _DISC / EXTENT * len(self.seen)
+        turn = np.linspace(0, 2 * np.pi, 8, endpoint=False)
+        disc = np.concatenate([[[0.0, 0.0]], r * np.column_stack([np.cos(turn), np.sin(turn)])])
+        at = np.clip(
+            (points @ self.there[:, :2].T + self.there[:, 2])[:, None] + disc, 0, len(self.seen) - 1.001
+        )
+        low = at.astype(np.intp)
+        x, y = low[..., 0], low[..., 1]
+        u, v = np.moveaxis(at - low, -1, 0)
+        top = self.seen[y, x] * (1 - u) + self.seen[y, x + 1] * u
+        bottom = self.seen[y + 1, x] * (1 - u) + self.seen[y + 1, x + 1] * u
+        return np.asarray((top * (1 - v) + bottom * v).mean(1))
+
+    def hides(self, points: Floats) -> NDArray[np.bool_]:
+        """Which of the points (P, 2), photo pixels, are hidden."""
+        return np.asarray(self.at(points) < self.threshold)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CoverModel:
+    """The network, the mean face (68, 2) that faces are laid on, and from where on a point is seen."""
+
+    network: _engine.CoverNetwork
+    side: int  # px of the network's picture
+    frame: Floats  # in outer-canthal distances
+    threshold: float
+
+
+def read_cover_model(data: bytes) -> CoverModel:
+    """The network from an .npz file's content."""
+    try:
+        if not zipfile.is_zipfile(io.BytesIO(data)):
+            raise ValueError("no .npz file")
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            arrays = {k: file[k] for k in file.files}
+        layers = sum(k.startswith("weights") for k in arrays)
+        parts = [
+            [arrays[f"{part}{i}"].astype(np.float32) for i in range(layers)] for part in ("weights", "biases")
+        ]
+        side, threshold = int(arrays["side"]), float(arrays["threshold"])
+        frame = arrays["frame"].astype(np.float64)
+        if frame.shape != (68, 2) or not np.isfinite(frame).all() or not 0 < threshold < 1:
+            raise ValueError(f"a mean face of shape {frame.shape}, a threshold of {threshold:g}")
+        network = _engine.CoverNetwork(parts[0], parts[1], int(arrays["down"]), side)
+        return CoverModel(network, side, frame, threshold)
+    except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise WeightsError(
+            f"visibility.npz: not the weights that tell hidden parts of a face ({error}). Reinstall anthropo."
+        ) from None
+
+
+@lru_cache(maxsize=1)
+def cover_model() -> CoverModel:
+    """The packaged network."""
+    return read_cover_model(read_checked("visibility"))
+
+
+def frame_points() -> Floats:
+    """The mean face (68, 2) in outer-canthal distances, about the middle of what is not outline."""
+    mean = landmark_model().predictor.mean_shape
+    return np.asarray((mean - mean[17:].mean(0)) / outer_canthal_distance(mean))
+
+
+def chip_of(
+    photo: Photo, points: Floats, side: int, extent: float = EXTENT, frame: Floats | None = None
+) -> tuple[NDArray[np.uint8], Floats]:
+    """The upright face in colour (side, side, 3), and what takes photo pixels to its pixels (2, 3).
+
+    From landmarks (68, 2) in photo pixels; `extent` is what of the face it shows, outer-canthal distances.
+    """
+    mean = frame_points() if frame is None else frame
+    target = (mean * (side / extent) + (side - 1) / 2)[17:]
+    there = similarity(points[17:], target)
+    photo = photo.finer(power_of_two(1 / float(np.hypot(*there[:, 0]))))
+    local = similarity(photo.to_decoded(points)[17:], target)
+    turn = np.linalg.inv(local[:, :2])
+    origin = -turn @ local[:, 2]
+    corners = np.array([[0, 0], [side, 0], [0, side], [side, side]]) @ turn.T + origin
+    size = np.array(photo.pixels.shape[1::-1])
+    low = np.clip(np.floor(corners.min(0)) - _MARGIN, 0, size - 1).astype(int)
+    high = np.clip(np.ceil(corners.max(0)) + _MARGIN, low + 1, size).astype(int)
+    part = photo.pixels[low[1] : high[1], low[0] : high[0]]
+    back = np.column_stack([turn, origin - low])
+    channels = [_engine.warp(np.ascontiguousarray(part[..., k]), back, side, side) for k in range(3)]
+    return np.stack(channels, axis=-1), there
+
+
+def cover_of(photo: Photo, points: Floats, model: CoverModel | None = None) -> Cover:
+    """What of a face is seen, from landmarks (68, 2) in photo pixels."""
+    model = cover_model() if model is None else model
+    chip, there = chip_of(photo, points, model.side, EXTENT, model.frame)
+    seen = model.network.predict(chip)
+    scale = len(seen) / model.side
+    there = there * scale
+    there[:, 2] += (scale - 1) / 2
+    return Cover(seen, there, model.threshold)

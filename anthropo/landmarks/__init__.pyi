@@ -1,0 +1,9 @@
+from .patch_training import REGIONS as REGIONS
+from .patch_training import Job as Job
+from .patch_training import Region as Region
+from .patch_training import pack as pack
+from .patch_training import train as train
+from .upright import Annotated as Annotated
+from .upright import UprightFaces as UprightFaces
+from .upright import mean_face as mean_face
+from .upright import read_upright as read_upright

@@ -1,0 +1,218 @@
+"""How well hidden parts of faces are known: things drawn on portraits, and portraits as they are.
+
+    python benchmarks/occlusion.py FRL HELEN [--each 100] [--plain PLAIN.csv] [--pictures FOLDER]
+
+FRL, HELEN: folders of portraits (labels.csv or index.csv with a column photo) that the network was not
+trained on. Of every kind of thing, `--each` are drawn, on photos of both in turn; every photo is then read as
+any photo is. Prints a table by kind: landmarks (the outline not counted) that are hidden and were found to
+be, seen ones that were kept, values reported although a landmark that they need is hidden, and photos in
+which no face was found any more. Points of which a quarter to three quarters are hidden count in the last
+column only. Then, without anything drawn, the share of values that hiddenness alone takes away; PLAIN.csv
+(photo) names the photos of HELEN that have something before the face and are told apart there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+import anthropo
+from anthropo.errors import AnthropoError
+from anthropo.face.detection import power_of_two
+from anthropo.face.frame import outer_canthal_distance
+from anthropo.face.landmarker import Face
+from anthropo.measurement.compute import measure_face
+from anthropo.measurement.hidden import hidden_measurement
+from anthropo.measurement.registry import PIXELS, registry
+from anthropo.photo import Photo
+from anthropo.synthetic.occluders import JUDGED_ONLY, KINDS, Occluded, covered, occlude
+
+LARGEST = "largest"
+UNIT = 130.0  # px of the outer-canthal distance in the pictures that are drawn on
+INNER = slice(17, 68)
+
+
+@dataclass
+class Count:
+    """What was found of one kind."""
+
+    photos: int = 0
+    lost: int = 0  # photos without a face
+    hidden: int = 0
+    found: int = 0
+    seen: int = 0
+    kept: int = 0
+    edge: int = 0
+    edge_right: int = 0
+    reported: int = 0  # values of what is hidden
+    to_void: int = 0
+    worst: list[tuple[int, str, Occluded, Face]] = field(default_factory=list)
+
+    def __iadd__(self, other: Count) -> Count:
+        for name in ("photos", "lost", "hidden", "found", "seen", "kept", "edge", "edge_right", "reported"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.to_void += other.to_void
+        return self
+
+    def row(self, kind: str) -> str:
+        def share(part: int, whole: int) -> str:
+            return f"{100 * part / whole:.1f} %" if whole else "–"
+
+        return (
+            f"| {kind} | {self.photos} | {self.lost} | {share(self.found, self.hidden)} of {self.hidden} | "
+            f"{share(self.kept, self.seen)} of {self.seen} | {self.reported} of {self.to_void} | "
+            f"{share(self.edge_right, self.edge)} of {self.edge} |"
+        )
+
+
+def photographs(folder: Path) -> list[Path]:
+    table = next(folder / name for name in ("labels.csv", "index.csv") if (folder / name).exists())
+    with open(table, newline="") as file:
+        return [folder / row["photo"] for row in csv.DictReader(file)]
+
+
+def sized(path: Path) -> tuple[Photo, NDArray[np.float64]] | None:
+    """A photo whose face is of a moderate size, and its landmarks."""
+    try:
+        seen = anthropo.observe(str(path), anthropo.Settings(face=LARGEST))
+    except AnthropoError as error:
+        print(error)
+        return None
+    points = seen.face.landmarks
+    photo = seen.photo.finer(power_of_two(outer_canthal_distance(points) / UNIT))
+    return Photo.from_array(np.ascontiguousarray(photo.pixels)), photo.to_decoded(points)
+
+
+def judge(photo: Photo, points: NDArray[np.float64], kind: str, seed: int, count: Count) -> None:
+    done = occlude(photo.pixels, points, kind, seed)
+    covered_by = Photo.from_array(done.pixels)
+    count.photos += 1
+    try:
+        seen = anthropo.observe(covered_by, anthropo.Settings(face=LARGEST))
+    except AnthropoError:
+        count.lost += 1
+        return
+    face = seen.face
+    if np.hypot(*(face.landmarks.mean(0) - points.mean(0))) > outer_canthal_distance(points) / 2:
+        count.lost += 1  # another face
+        return
+    share = covered(done.cover, points)
+    sure = np.zeros(68, np.bool_)
+    sure[INNER] = (share[INNER] < 0.25) | (share[INNER] > 0.75)
+    edge = np.zeros(68, np.bool_)
+    edge[INNER] = ~sure[INNER]
+    truth, said = share > 0.5, face.hidden
+    count.hidden += int((truth & sure).sum())
+    count.found += int((truth & sure & said).sum())
+    count.seen += int((~truth & sure).sum())
+    count.kept += int((~truth & sure & ~said).sum())
+    count.edge += int(edge.sum())
+    count.edge_right += int((edge & (truth == said)).sum())
+    hidden = truth & sure
+    for value in measure_face(face, covered_by):
+        entry = registry()[value.id]
+        if entry.kind not in PIXELS and hidden_measurement(entry, hidden):
+            count.to_void += 1
+            count.reported += math.isfinite(value.value)
+    wrong = int((sure & (truth != said)).sum())
+    count.worst.append((wrong, f"{kind} {seed}", done, face))
+
+
+def picture(name: str, done: Occluded, face: Face) -> Image.Image:
+    """What was drawn, with the landmarks that were found to be hidden in red."""
+    points, unit = face.landmarks, outer_canthal_distance(face.landmarks)
+    image = Image.fromarray(done.pixels)
+    draw = ImageDraw.Draw(image)
+    r = 0.012 * unit
+    for (x, y), hidden in zip(points.tolist(), face.hidden.tolist(), strict=True):
+        draw.ellipse((x - r, y - r, x + r, y + r), fill="red" if hidden else "lime")
+    x, y = points[28]
+    box = tuple(round(v) for v in (x - unit, y - 0.9 * unit, x + unit, y + 1.1 * unit))
+    image = image.crop(box).resize((260, 260))
+    ImageDraw.Draw(image).text((4, 4), name, fill="white", stroke_width=2, stroke_fill="black")
+    return image
+
+
+def plain_losses(paths: list[Path]) -> tuple[int, int, int, list[str]]:
+    """Values that hiddenness takes away, all values, photos, and the photos that lose any."""
+    lost, total, photos, where = 0, 0, 0, []
+    for path in paths:
+        try:
+            seen = anthropo.observe(str(path), anthropo.Settings(face=LARGEST))
+        except AnthropoError:
+            continue
+        photos += 1
+        values = measure_face(seen.face, seen.photo)
+        here = sum(" hidden" in value.reason for value in values)
+        lost, total = lost + here, total + len(values)
+        if here:
+            where.append(f"{path.name} {here}: {' '.join(map(str, np.flatnonzero(seen.face.hidden)))}")
+    return lost, total, photos, where
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("frl", type=Path, metavar="FRL")
+    parser.add_argument("helen", type=Path, metavar="HELEN")
+    parser.add_argument("--each", type=int, default=100)
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--plain", type=Path, metavar="PLAIN.csv")
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER")
+    arguments = parser.parse_args()
+    frl, helen = photographs(arguments.frl), photographs(arguments.helen)
+    with_something = set()
+    if arguments.plain:
+        with open(arguments.plain, newline="") as file:
+            with_something = {row["photo"] for row in csv.DictReader(file)}
+    for name, paths in (
+        ("frl", frl),
+        ("helen", [p for p in helen if p.name not in with_something]),
+        ("helen, the others", [p for p in helen if p.name in with_something]),
+    ):
+        if paths:
+            lost, total, photos, where = plain_losses(paths)
+            print(
+                f"nothing drawn, {name}: {photos} photos, {lost} of {total} values lost ({lost / total:.2%})"
+            )
+            print(*(f"  {line}" for line in where), sep="\n")
+    counts = {kind: Count() for kind in arguments.kinds}
+    order = np.random.default_rng(7)
+    turns = [order.permutation(len(paths)) for paths in (frl, helen)]
+    most = math.ceil(arguments.each / 2)
+    if arguments.each:
+        for k in range(most):
+            for paths, turn in zip((frl, helen), turns, strict=True):
+                known = sized(paths[turn[k % len(turn)]])
+                if known is not None:
+                    for kind in arguments.kinds:
+                        judge(*known, kind, 1000 * k + len(paths), counts[kind])
+    print("\n| drawn | photos | no face | hidden found | seen kept | values reported | right at the edge |")
+    print("|---|---|---|---|---|---|---|")
+    for title, kinds in (
+        ("all kinds of training", [k for k in counts if k not in JUDGED_ONLY]),
+        ("all kinds not seen in training", [k for k in counts if k in JUDGED_ONLY]),
+    ):
+        together = Count()
+        for kind in kinds:
+            print(counts[kind].row(kind.replace("_", " ")))
+            together += counts[kind]
+        print(together.row(f"**{title}**"))
+    if arguments.pictures:
+        arguments.pictures.mkdir(parents=True, exist_ok=True)
+        for kind, count in counts.items():
+            worst = sorted(count.worst, key=lambda one: -one[0])[:5]
+            sheet = Image.new("RGB", (260 * 5, 260))
+            for i, (wrong, name, done, face) in enumerate(worst):
+                sheet.paste(picture(f"{name}: {wrong} wrong", done, face), (260 * i, 0))
+            sheet.save(arguments.pictures / f"{kind}.png")
+
+
+if __name__ == "__main__":
+    main()
