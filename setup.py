@@ -89,11 +89,11 @@ if platform.system() == "Windows":
     FLAGS = ["/O2", "/fp:precise"]
 else:
     # no contraction into fused multiply-add: landmarks must equal dlib's on every processor
-    FLAGS = ["-O3", "-ffp-contract=off", "-Wno-unused-parameter"]
-LINK: list[str] = []
+    FLAGS = ["-O3", "-ffp-contract=off", "-Wno-unused-parameter", "-pthread"]
+LINK = [] if platform.system() == "Windows" else ["-pthread"]
 if os.environ.get("ANTHROPO_SANITIZE") == "1":
     # every wrong read, write, shift, conversion or overflow ends the process: `make sanitize`
-    LINK = ["-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
+    LINK += ["-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
     FLAGS += ["-O0", "-g1", *LINK]  # to compile optimised takes three times as long
 
 # each has a header of its name but module.cpp; arrays.hpp is everybody's
@@ -107,6 +107,7 @@ SOURCES = [
         "packed",
         "forest",
         "layers",
+        "trainer",
         "patch_network",
         "cover_network",
     )

@@ -50,6 +50,11 @@ from .workflows.finetuning import FinetuneRequest as FinetuneRequest
 from .workflows.finetuning import finetune as finetune
 from .workflows.inspection import Inspection as Inspection
 from .workflows.inspection import inspect as inspect
+from .workflows.landmarks import LandmarkEvaluation as LandmarkEvaluation
+from .workflows.landmarks import LandmarkTraining as LandmarkTraining
+from .workflows.landmarks import LandmarkTrainRequest as LandmarkTrainRequest
+from .workflows.landmarks import evaluate_landmarks as evaluate_landmarks
+from .workflows.landmarks import train_landmarks as train_landmarks
 from .workflows.map import MapRequest as MapRequest
 from .workflows.map import MapResult as MapResult
 from .workflows.map import map_faces as map_faces

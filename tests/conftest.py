@@ -142,3 +142,13 @@ def described(table: str, names: Iterable[str], optional: Iterable[str] = ()) ->
     assert [name for name in listed if not any(row.matches(name) for row in rows)] == []
     fixed = {row.column for row in rows if "{" not in row.column}
     assert fixed - set(listed) <= set(optional)
+
+
+@pytest.fixture(scope="session")
+def annotated_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of eight people, the astronaut with other proportions: person00.png and person00.pts …"""
+    from anthropo.landmarks import write_example
+
+    folder = tmp_path_factory.mktemp("annotated") / "faces"
+    write_example(folder, people=8)
+    return folder

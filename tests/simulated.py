@@ -19,6 +19,7 @@ ENCODER: Any = SimpleNamespace(
     digest="d" * 64,
     licence="CC0",
     commercial_use=True,
+    align="canonical",
     data="CC0",
     permissive=True,
     dimension=DIMENSION,

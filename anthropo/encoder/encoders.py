@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.encoder.checkpoint import INSTALL, fill_state, read_state
-from anthropo.encoder.regions import crops, geometry_digest, middle_square
+from anthropo.encoder.regions import ALIGNMENTS, crops, geometry_digest, middle_square
 from anthropo.errors import InputError, WeightsError
 from anthropo.face.weights import KNOWN, read_checked
 from anthropo.files import read_regular
@@ -59,6 +59,7 @@ class Encoder(ABC):
     commercial_use: bool
     data: str = UNKNOWN_LICENCE  # licence of what it was trained on
     permissive: bool = False  # code, weights and training data
+    align: str = ALIGNMENTS[0]  # how a face is brought to the frame; a network has a way of its own
     views: tuple[str, ...] = ()  # the regions that it can encode; empty: every one
     seen: frozenset[str] = frozenset()  # beginnings of the SHA-256 of photos that it was trained on, as known
 
@@ -101,7 +102,7 @@ class ChipEncoder(Encoder):
         """See `Encoder.embed`."""
         if face is None:
             return self.encode(middle_square(photo, self.size)[None])
-        return self.encode(crops(photo, face, regions, self.size))
+        return self.encode(crops(photo, face, regions, self.size, self.align))
 
     def encode(self, chips: NDArray[np.uint8], *, mirror: bool = True, batch: int = 8) -> NDArray[np.float32]:
         """Embeddings (n, dimension) of chips (n, size, size, 3) as `crops` makes them.

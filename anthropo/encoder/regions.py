@@ -51,6 +51,15 @@ _VERSION = 1  # raise it when the cropping changes in another way than by the da
 FACE_WINDOW = (-0.25, -0.25, 1.5)
 
 
+#: How a face is brought to the frame: by its inner landmarks, by the middles of its eyes, or not at all, as
+#: the detector's box shows it.
+ALIGNMENTS = ("canonical", "two-point", "none")
+_EYES = (tuple(range(36, 42)), tuple(range(42, 48)))
+# Where the detector's box shows the mean face: the frame's unit and origin in boxes, from the packaged
+# landmark model's mean shape.
+_BOX_UNIT, _BOX_ORIGIN = 0.7739, (0.1207, 0.1477)
+
+
 @dataclass(frozen=True, slots=True)
 class Region:
     """A part of the aligned face's frame.
@@ -99,7 +108,7 @@ def geometry_digest() -> str:
     return hashlib.sha256(described.encode()).hexdigest()
 
 
-def crops(photo: Photo, face: Face, regions: Sequence[str], size: int) -> Pixels:
+def crops(photo: Photo, face: Face, regions: Sequence[str], size: int, align: str = ALIGNMENTS[0]) -> Pixels:
     """Regions of a face as upright square chips.
 
     Parameters
@@ -107,12 +116,14 @@ def crops(photo: Photo, face: Face, regions: Sequence[str], size: int) -> Pixels
     photo : Photo
         The photo that the face was found in; decoded finer when a chip has more pixels.
     face : Face
-        Its landmarks of the eyes, the nose and the upper lip are laid on dlib's mean face by the
-        least-squares similarity.
+        Unless `align` says otherwise, its landmarks of the eyes, the nose and the upper lip are laid on
+        dlib's mean face by the least-squares similarity.
     regions : sequence of str
         Names in `REGIONS`.
     size : int
         Pixels, side of a chip.
+    align : {"canonical", "two-point", "none"}
+        By these landmarks, by the middles of the eyes alone, or by the detector's box.
 
     Returns
     -------
@@ -136,7 +147,11 @@ def crops(photo: Photo, face: Face, regions: Sequence[str], size: int) -> Pixels
     """
     wanted = [find_region(name) for name in regions]
     chips = np.empty((len(wanted), size, size, 3), dtype=np.uint8)
-    windows = {place: window(photo, face, place, size) for place in {r.window for r in wanted}}
+    to_photo = frame_of(face, align)
+    windows = {
+        (x, y, side): warped(photo, to_photo, (x, y, x + side, y + side), size)
+        for x, y, side in {r.window for r in wanted}
+    }
     for chip, region in zip(chips, wanted, strict=True):
         chip[:] = windows[region.window]
         chip[hidden(region, size)] = FILL
@@ -157,12 +172,6 @@ def middle_square(photo: Photo, size: int) -> Pixels:
     picture = Image.fromarray(photo.pixels)
     box = (left, top, left + side, top + side)
     return np.array(picture.resize((size, size), Image.Resampling.BICUBIC, box=box))  # writable
-
-
-def window(photo: Photo, face: Face, place: tuple[float, float, float], size: int) -> Pixels:
-    """A square of the frame, (size, size, 3) RGB; `place` is its left, top and side."""
-    left, top, side = place
-    return warped(photo, frame_to(face.landmarks), (left, top, left + side, top + side), size)
 
 
 def warped(photo: Photo, to_photo: Floats, box: tuple[float, float, float, float], size: int) -> Pixels:
@@ -217,8 +226,23 @@ def mean_place(points: Sequence[int]) -> Floats:
 
 
 def frame_to(landmarks: Floats) -> Floats:
-    """The similarity (2, 3) that takes the frame to where landmarks (68, 2) are, full-size photo pixels."""
+    """The similarity (2, 3) that takes the frame to where landmarks (68, 2) are, photo pixels."""
     return similarity(_MEAN, landmarks[list(_USED)])
+
+
+def frame_of(face: Face, align: str) -> Floats:
+    """The similarity (2, 3), by one of `ALIGNMENTS`, from the frame to a face, photo pixels."""
+    if align == "canonical":
+        return frame_to(face.landmarks)
+    if align == "two-point":
+        eyes = [face.landmarks[list(points)].mean(0) for points in _EYES]
+        return similarity(np.array([mean_place(points) for points in _EYES]), np.array(eyes))
+    if align != "none":
+        raise ValueError(f"align={align!r}: {', '.join(ALIGNMENTS)} are possible")
+    left, top, right, bottom = face.box
+    x, y = left + _BOX_ORIGIN[0] * (right - left), top + _BOX_ORIGIN[1] * (bottom - top)
+    unit = _BOX_UNIT * (right - left)
+    return np.array([(unit, 0, x), (0, unit, y)])
 
 
 def hidden(region: Region, size: int) -> NDArray[np.bool_]:

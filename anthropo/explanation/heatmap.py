@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.encoder.regions import (
+    ALIGNMENTS,
     FACE_WINDOW,
     IMAGE,
     crops,
     find_region,
+    frame_of,
     frame_to,
     hidden,
     middle_square,
@@ -164,8 +166,12 @@ def heatmaps(
     heads = [Head.of(model, name, np.asarray(weights, dtype=np.float64)) for name in names]
     size = encoder.size
     if isinstance(encoder, ChipEncoder):
-        chips = middle_square(photo, size)[None] if face is None else crops(photo, face, names, size)
-        return heat_of_chips(encoder, chips, names, heads, judge=judge, seed=seed)
+        if face is None:
+            chips = middle_square(photo, size)[None]
+        else:
+            chips = crops(photo, face, names, size, encoder.align)
+        heat = heat_of_chips(encoder, chips, names, heads, judge=judge, seed=seed)
+        return heat if face is None or encoder.align == ALIGNMENTS[0] else _brought(heat, face, encoder.align)
     from anthropo.networks.encoder import NetworkEncoder
 
     assert isinstance(encoder, NetworkEncoder)  # there are no others
@@ -188,6 +194,26 @@ def heat_of_chips(
     at = [names.index(name) for name in readers]
     scene = _Scene.of(encoder, chips[at], list(readers), list(readers.values())) if readers else None
     return _drawn(scene, names, list(readers), encoder.size, judge, seed)
+
+
+def _brought(heat: FaceHeat, face: Face, align: str) -> FaceHeat:
+    """Maps of chips that are aligned in a way of their own, as they lie in the common square."""
+    from scipy.ndimage import map_coordinates
+
+    size = heat.whole.values.shape[0]
+    left, top, side = FACE_WINDOW
+    places = (np.stack(np.meshgrid(*[np.arange(size) + 0.5] * 2), -1) / size) * side + (left, top)
+    common, own = frame_to(face.landmarks), frame_of(face, align)
+    in_photo = places @ common[:, :2].T + common[:, 2]
+    in_own = (in_photo - own[:, 2]) @ np.linalg.inv(own[:, :2]).T
+    at = (in_own - (left, top)) / side * size - 0.5
+    # a pixel of the common square covers so much of the chip, and so much of its log-odds
+    share = float(np.linalg.det(common[:, :2]) / np.linalg.det(own[:, :2]))
+
+    def brought(one: Heatmap) -> Heatmap:
+        return replace(one, values=share * map_coordinates(one.values, (at[..., 1], at[..., 0]), order=1))
+
+    return FaceHeat({name: brought(one) for name, one in heat.regions.items()}, brought(heat.whole))
 
 
 def _readers(names: Sequence[str], heads: Sequence[Head]) -> dict[str, Head]:

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,31 @@ def warp(
     image: NDArray[np.uint8], matrix: NDArray[np.float64], height: int, width: int
 ) -> NDArray[np.uint8]: ...
 def pack_shape_predictor(dat: NDArray[np.uint8]) -> NDArray[np.uint8]: ...
+def unpack_shape_predictor(packed: NDArray[np.uint8]) -> bytes: ...
+def train_shape_predictor(
+    chips: list[NDArray[np.uint8]],
+    of_chip: NDArray[np.intp],
+    maps: NDArray[np.float64],
+    targets: NDArray[np.float64],
+    known: NDArray[np.uint8],
+    starts: NDArray[np.float64],
+    mean: NDArray[np.float64],
+    *,
+    cascades: int,
+    trees: int,
+    depth: int,
+    features: int,
+    candidates: int,
+    nu: float,
+    lambda_: float,
+    padding: float,
+    seed: int,
+    threads: int,
+    report: Callable[[int, int], object],
+) -> NDArray[np.uint8]: ...
+def chip(
+    image: NDArray[np.uint8], unit: NDArray[np.float64], box: float, pad: float, contrast: int
+) -> NDArray[np.uint8]: ...
 def pack_face_detector() -> NDArray[np.uint8]: ...
 
 class FaceDetector:

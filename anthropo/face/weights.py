@@ -10,6 +10,7 @@ import platform
 import stat
 import sys
 import threading
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -20,6 +21,8 @@ from numpy.typing import NDArray
 
 from anthropo.errors import WeightsError, parameter
 from anthropo.face import _engine
+from anthropo.face.landmark_bundle import LandmarkBundle, read_landmark_bundle
+from anthropo.face.scheme import IBUG, Scheme
 from anthropo.files import (
     cache_folder,
     file_sha256,
@@ -33,6 +36,7 @@ from anthropo.licensing import licence_of, require_permitted
 
 YUNET = "yunet"  # the second face detector's name in weights.csv and licences.csv
 _MOST_BYTES = 512 << 20  # of a landmark model; the usual one of 68 points has 95 MiB
+_GIVE = "Give a dlib shape predictor (.dat), or what `anthropo landmarks train` wrote."
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +173,20 @@ def _keep(name: str, block: NDArray[np.uint8]) -> None:
 
 
 class LandmarkModel:
-    """A shape predictor, and the SHA-256 of the .dat file that it comes from.
+    """A shape predictor, and the SHA-256 of the file that it comes from.
 
-    The predictor is read on a thread while the photo is decoded and searched.
+    The predictor is read on a thread while the photo is decoded and searched. `bundle` is what the file of a
+    model that was trained here says beside; None for dlib's files.
     """
 
-    def __init__(self, sha256: str, read: Callable[[], _engine.ShapePredictor]) -> None:
+    def __init__(
+        self,
+        sha256: str,
+        read: Callable[[], _engine.ShapePredictor],
+        bundle: LandmarkBundle | None = None,
+    ) -> None:
         self.sha256 = sha256
+        self.bundle = bundle
         self._read = read
         self._predictor: _engine.ShapePredictor | None = None
         self._thread = threading.Thread(target=self._begin)
@@ -193,11 +204,26 @@ class LandmarkModel:
             self._predictor = self._read()
         return self._predictor
 
+    @property
+    def scheme(self) -> Scheme:
+        """Its points; 68 of a dlib file are taken for those of iBUG."""
+        if self.bundle is not None:
+            return self.bundle.scheme
+        points = self.predictor.points
+        return IBUG if points == 68 else Scheme(tuple(f"p{i}" for i in range(points)), None, None, False)
+
 
 @lru_cache(maxsize=4)
 def landmark_model(path: str | None = None) -> LandmarkModel:
-    """The landmark model in a file; without a path the packaged one of 68 points."""
+    """The landmark model in a file, dlib's or one trained here; without a path the packaged one."""
     expected = known_weights("landmarks-68").sha256 if path is None else _identified(path)
+    if path is not None and zipfile.is_zipfile(path):
+        bundle = read_landmark_bundle(path)
+        if bundle.fine:
+            from anthropo.face.fine import own_fine_model  # which needs this module
+
+            own_fine_model(path, bundle.fine)  # a file is refused as a whole
+        return LandmarkModel(expected, partial(_engine.ShapePredictor, bundle.forest), bundle)
     name = f"shape-predictor-{expected[:32]}-v3.bin"
     model = LandmarkModel(expected, partial(_read_predictor, path, expected, name))
     if path is not None or not (cache_folder() / name).is_file():
@@ -214,7 +240,7 @@ def _identified(path: str) -> str:
         why = "no such landmark model"
     except OSError as error:
         why = str(error.strerror)
-    raise WeightsError(f"{path}: {why}. Give a dlib shape predictor (.dat).")
+    raise WeightsError(f"{path}: {why}. {_GIVE}")
 
 
 def _read_predictor(path: str | None, expected: str, name: str) -> _engine.ShapePredictor:
@@ -235,7 +261,7 @@ def _read_predictor(path: str | None, expected: str, name: str) -> _engine.Shape
     try:
         block = _engine.pack_shape_predictor(dat)
     except ValueError as error:
-        raise WeightsError(f"{source}: {error}. Give a dlib shape predictor (.dat).") from None
+        raise WeightsError(f"{source}: {error}. {_GIVE}") from None
     _keep(name, block)
     return _engine.ShapePredictor(block)
 

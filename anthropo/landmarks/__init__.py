@@ -1,4 +1,4 @@
-"""Landmark models: the training of networks that look at parts of an upright face."""
+"""Landmark models: annotated faces, training of both stages, judgement."""
 
 import lazy_loader as _lazy
 

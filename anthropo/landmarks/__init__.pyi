@@ -1,3 +1,9 @@
+from .annotations import AnnotatedFace as AnnotatedFace
+from .annotations import Annotations as Annotations
+from .annotations import read_annotations as read_annotations
+from .example import write_example as write_example
+from .forest import ForestOptions as ForestOptions
+from .judging import Placed as Placed
 from .patch_training import REGIONS as REGIONS
 from .patch_training import Job as Job
 from .patch_training import Region as Region

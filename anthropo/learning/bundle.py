@@ -21,42 +21,24 @@ may enter it or the arrays.
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import math
 import os
-import re
-import stat
-import struct
-import zipfile
-import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from anthropo import __version__
+from anthropo.container import Kind, completed, read_container, write_container
 from anthropo.errors import ModelError
-from anthropo.files import IrregularError, open_regular, write_atomically
 from anthropo.learning.card import card
 from anthropo.learning.manifest import Manifest
-from anthropo.learning.schema import shown
 from anthropo.licensing import is_permissive_run, notice
 
 FORMAT, FORMAT_VERSION = "anthropo-model", 1
 SUFFIX = ".anthropo"
-MAX_BYTES = 1 << 30  # of the file, which bounds everything that is read from it
-MAX_MANIFEST = 4 << 20  # JSON grows about twentyfold when parsed
-MAX_MEMBERS = 4096
-MAX_DEPTH = 32  # of nested JSON
 
-_MANIFEST, _CARD = "manifest.json", "card.md"
-_GET_ANOTHER = "Copy it again from where it was made, or train it again."
-_GIVE_A_MODEL = "Give the file of a trained model or network (.anthropo)."
+_CARD = "card.md"
+#: What is said of the file of a landmark model.
+LANDMARKS = "a landmark model, which classifies nothing."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,36 +49,8 @@ class Bundle:
     arrays: dict[str, NDArray[Any]]  # booleans, integers or floats
 
 
-class _Refused(Exception):
-    """Why a file is refused; becomes a ModelError that names the file."""
-
-
-# ------------------------------------------------------------------------------- the manifest
-
-_FILLED = ("format", "format_version", "anthropo", "files")  # by write_bundle
-
-
-# control characters would reach a terminal, lone surrogates cannot be written anywhere
-_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-
-
-def _unfit_text(value: Any, depth: int = 0) -> str | None:
-    """What is wrong with the nesting or the texts of a JSON value; None when nothing is."""
-    if depth > MAX_DEPTH:
-        return "nested too deeply"
-    if isinstance(value, str):
-        return "a text has control characters" if _FORBIDDEN.search(value) else None
-    if isinstance(value, dict):
-        value = [*value, *value.values()]
-    if isinstance(value, list):
-        return next((m for v in value if (m := _unfit_text(v, depth + 1))), None)
-    return None
-
-
-def _manifest_fault(manifest: dict[str, Any]) -> str | None:
+def _fault(manifest: dict[str, Any]) -> str | None:
     """What in a manifest cannot be used; None when all can."""
-    if fault := _unfit_text(manifest):
-        return fault
     try:
         Manifest.from_json(manifest)
     except ModelError as error:
@@ -104,247 +58,16 @@ def _manifest_fault(manifest: dict[str, Any]) -> str | None:
     return None
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(made := dict(pairs)) != len(pairs):
-        raise ValueError("a key twice")
-    return made
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > 20:  # converting takes quadratic time
-        raise ValueError("an integer out of range")
-    return int(digits)
-
-
-def _number(digits: str) -> float:
-    if not math.isfinite(number := float(digits)):
-        raise ValueError("a number out of range")
-    return number
-
-
-def _parse_manifest(data: bytes) -> dict[str, Any]:
-    try:
-        manifest = json.loads(
-            data.decode("utf-8"),
-            object_pairs_hook=_once,
-            parse_int=_integer,
-            parse_float=_number,
-            parse_constant=_number,
-        )
-    except (ValueError, RecursionError):
-        raise _Refused(f"its {_MANIFEST} is not valid JSON; damaged or altered. {_GET_ANOTHER}") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise _Refused(f"a zip file, but not a model of anthropo. {_GIVE_A_MODEL}")
-    version = manifest.get("format_version")
-    if type(version) is not int or version < 1:
-        raise _Refused(f"its {_MANIFEST} states no format version; damaged or altered. {_GET_ANOTHER}")
-    if version > FORMAT_VERSION:
-        maker = shown(str(manifest.get("anthropo", "of an unknown version")), bare=True)
-        raise _Refused(
-            f"made by anthropo {maker} in model format {version}; this is anthropo {__version__}, which "
-            f"reads up to format {FORMAT_VERSION}. Update anthropo."
-        )
-    if fault := _manifest_fault(manifest):
-        raise _Refused(f"its {_MANIFEST} cannot be used ({shown(fault, bare=True)}); altered. {_GET_ANOTHER}")
-    return manifest
-
-
-# --------------------------------------------------------------------------------- the arrays
-
-_DTYPES = ("|b1", "|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8")
-_NPY = b"\x93NUMPY\x01\x00"
-_NPY_HEADER = re.compile(
-    rb"\{'descr': '([<|][biuf][1248])', 'fortran_order': False, "
-    rb"'shape': \(((?:[0-9]{1,15}, ?)*(?:[0-9]{1,15})?)\), \} *\n"
+KIND = Kind(
+    format=FORMAT,
+    version=FORMAT_VERSION,
+    name="model of anthropo",
+    give="Give the file of a trained model or network (.anthropo).",
+    error=ModelError,
+    fault=_fault,
+    others={"anthropo-landmarks": LANDMARKS},
+    texts=(_CARD,),
 )
-
-
-def _array_bytes(name: str, array: NDArray[Any]) -> bytes:
-    little = np.asarray(array, order="C")
-    little = little.astype(little.dtype.newbyteorder("<"), copy=False)
-    if little.dtype.str not in _DTYPES:
-        raise ValueError(f"array {name}: dtype {little.dtype} cannot be kept in a model file")
-    file = io.BytesIO()
-    np.save(file, little, allow_pickle=False)
-    return file.getvalue()
-
-
-def plain_array(name: str, data: bytes) -> NDArray[Any]:
-    """An array from the bytes of a .npy file; nothing is evaluated, nothing allocated on its word.
-
-    Raises
-    ------
-    ModelError
-        If it holds something else than numbers or truth values, or another number of them than it states.
-    """
-    try:
-        return _array(name, bytearray(data))  # which can be written to
-    except _Refused as reason:
-        raise ModelError(str(reason)) from None
-
-
-def _array(name: str, data: bytearray) -> NDArray[Any]:
-    """As `plain_array`, without another copy."""
-    start = 10 + int.from_bytes(data[8:10], "little")
-    header = _NPY_HEADER.fullmatch(bytes(data[10:start]))
-    if data[:8] != _NPY or header is None or header[1].decode() not in _DTYPES:
-        raise _Refused(
-            f"{shown(name, bare=True)} is not a plain numeric array; damaged or altered, and nothing of it "
-            f"was loaded. {_GET_ANOTHER}"
-        )
-    dtype = np.dtype(header[1].decode())
-    shape = tuple(int(n) for n in header[2].split(b",") if n.strip())
-    fits = math.prod(shape) * dtype.itemsize == len(data) - start
-    # (0, 10**15) has no bytes either, but what is computed from it would
-    if not fits or len(shape) > 8 or math.prod(max(n, 1) for n in shape) * dtype.itemsize > MAX_BYTES:
-        raise _Refused(
-            f"{shown(name, bare=True)} has another size than it states; damaged or altered. {_GET_ANOTHER}"
-        )
-    if dtype.kind == "b" and np.frombuffer(data, np.uint8, offset=start).max(initial=0) > 1:
-        raise _Refused(f"{shown(name, bare=True)} has truth values that are none; altered. {_GET_ANOTHER}")
-    array = np.frombuffer(data, dtype, offset=start).reshape(shape)
-    return array.astype(dtype.newbyteorder("="), copy=False)
-
-
-# ---------------------------------------------------------------------------------- the zip
-
-_NAME = re.compile(r"(?!.{101})[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
-_END = struct.Struct("<4s4H2LH")  # end of central directory
-_LOCAL_HEADER = 30  # bytes, before the name
-# what zipfile and zlib raise on bytes that somebody made up
-_PARSER_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    ValueError,
-    ArithmeticError,
-    RuntimeError,
-    LookupError,
-)
-
-
-def _fingerprint(data: bytes | bytearray) -> dict[str, Any]:
-    return {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-
-
-def _pack(members: Mapping[str, bytes]) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for name, data in members.items():
-            info = zipfile.ZipInfo(name)  # dated 1980, whenever it is written
-            info.create_system = 3  # Unix, wherever it is written
-            info.external_attr = (stat.S_IFREG | 0o644) << 16
-            archive.writestr(info, data)
-    return file.getvalue()
-
-
-def _open_zip(file: BinaryIO, size: int) -> zipfile.ZipFile:
-    """The zip, after its last record has shown that it holds nothing but plain members."""
-    start = file.read(4)
-    if not start:
-        raise _Refused(f"an empty file. {_GET_ANOTHER}")
-    if start[:2] != b"PK":
-        raise _Refused(f"not a model of anthropo. {_GIVE_A_MODEL}")
-    if size > MAX_BYTES:
-        raise _Refused(f"larger than any model of anthropo ({MAX_BYTES >> 20} MiB at most). {_GIVE_A_MODEL}")
-    tail_size = min(size, 20 + _END.size)
-    file.seek(size - tail_size)
-    tail = file.read(tail_size)
-    if len(tail) < _END.size or tail[-_END.size :][:4] != b"PK\5\6":
-        raise _Refused(f"cut short, or bytes follow its end. {_GET_ANOTHER}")
-    _, disk, first_disk, here, count, length, offset, comment = _END.unpack(tail[-_END.size :])
-    # a zip64 record would be believed instead of these numbers
-    plain = disk == first_disk == comment == 0 and here == count and tail[:4] != b"PK\6\7"
-    if not plain or offset + length + _END.size != size or start[:4] != b"PK\3\4":
-        raise _Refused(f"a zip file that anthropo has not written. {_GIVE_A_MODEL}")
-    if count > MAX_MEMBERS or length > MAX_MEMBERS * 160:  # 46 bytes and a name each
-        raise _Refused(f"more than {MAX_MEMBERS} members, which no model of anthropo has. {_GIVE_A_MODEL}")
-    return zipfile.ZipFile(file)
-
-
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytearray:
-    data = bytearray()
-    with archive.open(info) as member:
-        while chunk := member.read(1 << 20):
-            data += chunk
-            if len(data) > info.file_size:
-                break
-    if len(data) != info.file_size:
-        raise _Refused(f"{shown(info.filename, bare=True)} has another size than stated. {_GET_ANOTHER}")
-    return data
-
-
-def _read_manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
-    manifests = [info for info in archive.infolist() if info.orig_filename == _MANIFEST]
-    if not manifests:
-        raise _Refused(f"a zip file, but not a model of anthropo (no {_MANIFEST}). {_GIVE_A_MODEL}")
-    if len(manifests) > 1:
-        raise _Refused(f"{_MANIFEST} is in it twice; altered. {_GET_ANOTHER}")
-    if manifests[0].file_size > MAX_MANIFEST:
-        raise _Refused(f"its {_MANIFEST} is larger than {MAX_MANIFEST >> 20} MiB; altered. {_GET_ANOTHER}")
-    if manifests[0].flag_bits & 1:
-        raise _Refused(f"{_MANIFEST} is encrypted, which no model of anthropo is. {_GIVE_A_MODEL}")
-    # a later format may compress: its version is read before its ways are refused
-    return _parse_manifest(bytes(_read_member(archive, manifests[0])))
-
-
-def _member_fault(info: zipfile.ZipInfo) -> str | None:
-    """Why a member cannot come from anthropo; None when it can."""
-    mode = info.external_attr >> 16
-    if info.orig_filename != info.filename or not _NAME.fullmatch(info.filename):
-        return "has a name that is not allowed"
-    if info.flag_bits & 1:
-        return "is encrypted"
-    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-        return "is a link or a device"
-    if info.compress_type != zipfile.ZIP_STORED:
-        return "is compressed"
-    if info.flag_bits or info.extra or info.comment or info.compress_size != info.file_size:
-        return "is stored in an unusual way"
-    return None
-
-
-def _check_layout(archive: zipfile.ZipFile, listed: Mapping[str, Any]) -> None:
-    """Refuse a zip in which anything is hidden, doubled, missing, or more than a plain stored file."""
-    position, seen = 0, set()
-    for info in archive.infolist():
-        if fault := _member_fault(info):
-            raise _Refused(
-                f"its member {shown(info.orig_filename, bare=True)} {fault}; no model of anthropo has such "
-                f"a member, so the file was repacked or altered. {_GET_ANOTHER}"
-            )
-        if info.filename in seen:
-            raise _Refused(f"{info.filename} is in it twice; altered. {_GET_ANOTHER}")
-        seen.add(info.filename)
-        if info.header_offset != position:
-            raise _Refused(f"its members overlap or leave gaps; altered. {_GET_ANOTHER}")
-        position += _LOCAL_HEADER + len(info.filename) + info.file_size
-    if position != archive.start_dir:
-        raise _Refused(f"its members overlap or leave gaps; altered. {_GET_ANOTHER}")
-    if missing := sorted({*listed, _MANIFEST} - seen):
-        raise _Refused(
-            f"{shown(missing[0], bare=True)} is missing from it; damaged or altered. {_GET_ANOTHER}"
-        )
-    if extra := sorted(seen - {*listed, _MANIFEST}):
-        raise _Refused(f"{extra[0]} is in it but not in its {_MANIFEST}; altered. {_GET_ANOTHER}")
-
-
-def _read(file: BinaryIO, size: int) -> Bundle:
-    with _open_zip(file, size) as archive:
-        manifest = _read_manifest(archive)
-        listed = manifest.get("files") or {}
-        _check_layout(archive, listed)
-        arrays: dict[str, NDArray[Any]] = {}
-        for name in listed:
-            data = _read_member(archive, archive.getinfo(name))
-            if listed[name] != _fingerprint(data):
-                raise _Refused(f"{name} does not match its SHA-256; damaged or altered. {_GET_ANOTHER}")
-            if name != _CARD:
-                if not (name.startswith("arrays/") and name.endswith(".npy")):
-                    raise _Refused(f"{name} is not a .npy array; altered. {_GET_ANOTHER}")
-                arrays[name[len("arrays/") : -len(".npy")]] = _array(name, data)
-    return Bundle(manifest, arrays)
 
 
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
@@ -353,22 +76,7 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     Entries of the manifest that `Manifest` knows are of its types, or missing or null; arrays can be written
     to. Whether they fit each other is for the caller to check.
     """
-    try:
-        with open_regular(path, most=None) as file:
-            return _read(file, os.fstat(file.fileno()).st_size)
-    except _Refused as reason:
-        message = str(reason)
-    except FileNotFoundError:
-        message = f"no such model file. {_GIVE_A_MODEL}"
-    except (IsADirectoryError, IrregularError):
-        message = f"not a file. {_GIVE_A_MODEL}"
-    except OSError as error:
-        message = f"cannot be read ({error.strerror or error}). {_GET_ANOTHER}"
-    except _PARSER_ERRORS:
-        message = f"damaged or altered. {_GET_ANOTHER}"
-    except MemoryError:
-        message = "too large for this computer's memory. Use a computer with more memory."
-    raise ModelError(f"{os.fspath(path)}: {message}")
+    return Bundle(*read_container(path, KIND))
 
 
 def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> None:
@@ -377,33 +85,7 @@ def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> None:
     The file's manifest gets its format, version and list of files as well. Names of arrays are of ASCII
     letters, digits, ``_``, ``-``, ``.`` and ``/``.
     """
-    members = {f"arrays/{name}.npy": _array_bytes(name, array) for name, array in bundle.arrays.items()}
-    if unfit := [name for name in members if not _NAME.fullmatch(name)]:
-        raise ValueError(f"{unfit[0]!r} cannot be the name of a member")
-    manifest = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "anthropo": __version__,
-        **{k: v for k, v in bundle.manifest.items() if k not in _FILLED},
-        **({"permissive": notice()} if is_permissive_run() else {}),
-    }
-    manifest = json.loads(json.dumps(manifest, allow_nan=False))  # tuples become lists
-    if fault := _manifest_fault(manifest):
-        raise ValueError(fault)
+    permissive = {"permissive": notice()} if is_permissive_run() else {}
+    manifest = completed(KIND, {**bundle.manifest, **permissive})
     described = card(Manifest.from_json(manifest))
-    members = {_CARD: described.encode(), **{name: members[name] for name in sorted(members)}}
-    manifest["files"] = {name: _fingerprint(data) for name, data in members.items()}
-    text = json.dumps(manifest, allow_nan=False, ensure_ascii=False, indent=1).encode() + b"\n"
-    members = {_MANIFEST: text, **members}
-    if len(text) > MAX_MANIFEST or len(members) > MAX_MEMBERS or sum(map(len, members.values())) > MAX_BYTES:
-        raise ModelError(
-            f"{os.fspath(path)}: the model is too large to be kept ({MAX_BYTES >> 20} MiB, {MAX_MEMBERS} "
-            f"arrays and {MAX_MANIFEST >> 20} MiB of manifest at most). Train on fewer labels."
-        )
-    try:
-        write_atomically(Path(path), _pack(members))
-    except OSError as error:
-        raise ModelError(
-            f"{os.fspath(path)}: the model cannot be written ({error.strerror or error}); what was there "
-            "before is untouched. Free space there, or give another place."
-        ) from None
+    write_container(path, KIND, manifest, bundle.arrays, {_CARD: described}, smaller="Train on fewer labels.")

@@ -122,6 +122,7 @@ def describe(manifest: Manifest, network: Iterable[Row] = ()) -> list[Row]:
         ("gallery", ", ".join(f"{k} ({_count(n, 'patient')})" for k, n in manifest.gallery.items())),
         ("encoder", encoder.name),
         ("encoder digest", encoder.digest),
+        ("alignment", encoder.align if encoder.name and not manifest.settings.no_face else None),
         ("not for commercial use", ", ".join(_not_commercial(manifest))),
         ("not permissive", ", ".join(_barred(manifest))),
         ("permissive", manifest.permissive),

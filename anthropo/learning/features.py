@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from anthropo.decoding.colour import COLOUR_VERSION
 from anthropo.encoder.portrait import PORTRAIT, portrait
-from anthropo.encoder.regions import DEFAULT_REGIONS, IMAGE
+from anthropo.encoder.regions import ALIGNMENTS, DEFAULT_REGIONS, IMAGE
 from anthropo.errors import FaceError, InputError, PhotoError, parameter
 from anthropo.face.gate import CHECKS, GateSummary
 from anthropo.face.lens import parse_distance
@@ -153,6 +153,8 @@ def extract(
     """
     regions = _checked_regions(settings, regions)
     manner = "no face" if settings.no_face else settings.fingerprint()
+    # as before there was a choice
+    how = encoder.digest if encoder.align == ALIGNMENTS[0] else f"{encoder.digest} {encoder.align}"
 
     def look(case: Case) -> _Extract:
         known, of_case = (observed or {}).get(case.photo), settings
@@ -163,7 +165,7 @@ def extract(
             except InputError as error:
                 return _Extract(reason=f"{case.photo}: {error}")
             of_case = replace(settings, distance=distance)
-        suffix = json.dumps([_VERSION, COLOUR_VERSION, manner, distance, encoder.digest, list(regions)])
+        suffix = json.dumps([_VERSION, COLOUR_VERSION, manner, distance, how, list(regions)])
         return _look(
             case.photo, known, suffix, settings=of_case, encoder=encoder, regions=regions, store=store
         )

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+from anthropo.encoder.regions import ALIGNMENTS
 from anthropo.learning.intervals import Interval
 from anthropo.learning.model_readers import as_written, record
 from anthropo.learning.schema import MOST_LABELS, Among, Distinct, Hex, OneOf, Range, Size
@@ -60,6 +61,8 @@ class EncoderWeights(Weights):
     size: Annotated[int, Range(1, 4096)] | None = None  # side of its pictures, px
     parameters: Count | None = None
     seen: Count = 0  # photos of the cohort that it was trained with
+    # how faces were brought to its frame; models from before there was a choice have none
+    align: Annotated[str, OneOf(ALIGNMENTS)] = ALIGNMENTS[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

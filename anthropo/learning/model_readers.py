@@ -9,8 +9,9 @@ from functools import lru_cache
 from types import NoneType
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
+from anthropo.container import shown
 from anthropo.errors import ModelError
-from anthropo.learning.schema import LONGEST_TEXT, NOTHING, Arrays, Names, shown
+from anthropo.learning.schema import LONGEST_TEXT, NOTHING, Arrays, Names
 
 T = TypeVar("T")
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.container import shown
 from anthropo.errors import ModelError
 
 #: Numbers in all arrays of a model together; as float64 they take half a GiB.
@@ -31,13 +32,6 @@ LEAST = 1e-12  # of what is divided by
 Arrays = dict[str, NDArray[Any]]
 Names = Mapping[str, frozenset[str]]  # what there is, by what it is called in `Among`
 NOTHING: Names = MappingProxyType({})
-
-
-def shown(value: Any, *, bare: bool = False) -> str:
-    """A value from a foreign file, fit for a message; a `bare` text has no quotation marks."""
-    text = ascii(value)[1:-1] if bare else ascii(value)
-    most = 80 if bare else 60  # names are longer
-    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 # ------------------------------------------------------------------------------- limits of fields

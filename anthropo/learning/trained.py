@@ -169,6 +169,11 @@ class Trained:
                 f"({_short(encoder.digest)}). Give the same weights with {parameter('encoder_weights')}, or "
                 "train the model again."
             )
+        if trained_with.align != encoder.align:
+            raise ModelError(
+                f"{path}: trained on faces aligned in the way {trained_with.align}, these would be in the "
+                f"way {encoder.align}. Pass {parameter('align', trained_with.align)}, or train again."
+            )
         if self.no_face != settings.no_face:
             no_face = parameter("no_face", True)
             needs = (

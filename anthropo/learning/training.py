@@ -149,6 +149,7 @@ def _inputs(
             size=encoder.size,
             parameters=encoder.parameters,
             seen=encoder.has_seen(features.digests.tolist()),
+            align=encoder.align,
         ),
         weights=landmark_weights(settings),
         regions=tuple(regions) if "regions" in options.parts else (),

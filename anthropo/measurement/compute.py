@@ -14,6 +14,7 @@ from anthropo.errors import parameter
 from anthropo.face.frame import Floats, face_axes, outer_canthal_distance, outer_canthal_distances
 from anthropo.face.gate import Check
 from anthropo.face.landmarker import Face, beyond_border
+from anthropo.face.lens import pose_change
 from anthropo.face.pose import generic_face, rotation
 from anthropo.measurement import anatomy
 from anthropo.measurement.appearance import appearance
@@ -305,9 +306,10 @@ def error_growth(face: Face) -> float:
 
 def _pose(face: Face) -> tuple[tuple[float, float], tuple[float, float]]:
     """Yaw and pitch, degrees, each with its uncertainty, as what is known of any photo draws them."""
+    turned, nodded = pose_change(face.landmarks, face.distance)
     yaw, pitch = (
         (angle * _PRIOR**2 / (_PRIOR**2 + error**2), float(_PRIOR * error / np.hypot(_PRIOR, error)))
-        for angle, error in ((face.yaw, _YAW_ERROR), (face.pitch, _PITCH_ERROR))
+        for angle, error in ((face.yaw + turned, _YAW_ERROR), (face.pitch + nodded, _PITCH_ERROR))
     )
     return yaw, pitch
 

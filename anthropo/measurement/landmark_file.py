@@ -43,7 +43,7 @@ _HOW = (
     "where you see it, and keep `found`. Each point is independent: p36 to p47 are the lids' outlines, pR "
     "and pL the pupils, ps and pi the middle of the upper and the lower lid's margin."
 )
-_PARTS = (
+PARTS = (
     (17, "face outline"), (22, "right brow"), (27, "left brow"), (31, "nasal bridge"), (36, "nasal base"),
     (42, "right eye"), (48, "left eye"), (60, "outer lips"), (68, "inner lips"),
 )  # fmt: skip
@@ -55,7 +55,7 @@ def point_name(point: str) -> str:
     if point in BETWEEN:
         return f"{'right' if point[-1] == 'R' else 'left'} {_BETWEEN_NAMES[point[:-1]]}"
     index = int(point[1:])
-    part = next(name for end, name in _PARTS if index < end)
+    part = next(name for end, name in PARTS if index < end)
     codes = [code for code, at in LANDMARKS.items() if at == (index,)]
     return ", ".join([part, *codes])
 

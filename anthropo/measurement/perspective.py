@@ -9,8 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from anthropo.face.frame import Floats, face_axes
-from anthropo.face.lens import EYES, Distance, aim, brought, depths
-from anthropo.face.pose import generic_face
+from anthropo.face.lens import EYES, Distance, aim, brought, turned_depths
 from anthropo.face.scheme import LANDMARKS
 from anthropo.files import packaged_table
 from anthropo.measurement.anatomy import BETWEEN
@@ -62,9 +61,9 @@ def bring(
     `turned` is the rotation (3, 3) of the head; landmarks named in `by_hand` do not lag.
     """
     lag = lags() * np.array([[name not in by_hand] for name in _NAMES])
-    shape = np.column_stack([generic_face()[:, :2], depths()]) @ turned.T
-    depth = np.concatenate([shape[:, 2], between_depths(shape[:, 2])])
-    eyes = shape[36:48, 2].mean()
+    deep = turned_depths(turned)
+    depth = np.concatenate([deep, between_depths(deep)])
+    eyes = deep[36:48].mean()
     axes = face_axes(points)
     everything = np.concatenate([points, between])
 

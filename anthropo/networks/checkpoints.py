@@ -22,9 +22,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from anthropo.container import MAX_BYTES, plain_array
 from anthropo.errors import ModelError, parameter
 from anthropo.files import open_regular, write_atomically
-from anthropo.learning.bundle import MAX_BYTES, plain_array
 from anthropo.learning.manifest import Weights
 from anthropo.learning.model_readers import as_written, record
 from anthropo.learning.schema import Range

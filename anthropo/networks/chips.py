@@ -13,7 +13,7 @@ from anthropo.encoder.regions import (
     Pixels,
     Region,
     find_region,
-    frame_to,
+    frame_of,
     hidden,
     mean_place,
     middle_square,
@@ -24,7 +24,9 @@ from anthropo.face.frame import similarity
 from anthropo.face.landmarker import Face
 from anthropo.photo import Photo
 
-ALIGNMENTS = ("mean-face", "two-points")
+ALIGNMENTS = ("mean-face", "two-points", "eyes", "box")
+#: The same by the names of `anthropo.encoder.regions.ALIGNMENTS`, which classifiers are trained with.
+BY_NAME = {"canonical": "mean-face", "two-point": "eyes", "none": "box"}
 CROPS = ("scaled", "in-place")
 
 # The two landmarks on the face's midline that turning the head left or right hardly moves apart: between
@@ -39,7 +41,9 @@ class View:
 
     names: tuple[str, ...]  # regions of `anthropo.encoder.regions`, or ("image",)
     size: int  # px, side of a picture
-    alignment: str  # "mean-face": all inner landmarks; "two-points": eyes and mouth, 25 of 100 px apart
+    # "mean-face": all inner landmarks; "two-points": eyes and mouth, 25 of 100 px apart; "eyes": their
+    # middles; "box": the detector's
+    alignment: str
     crops: str  # of regions: "scaled" to the whole picture, or "in-place" with the rest painted over
 
     @property
@@ -49,8 +53,9 @@ class View:
 
     def frame(self, face: Face) -> Floats:
         """The affine map (2, 3) from the aligned face's frame to photo pixels."""
-        if self.alignment == "mean-face":
-            return frame_to(face.landmarks)
+        for name, alignment in BY_NAME.items():
+            if self.alignment == alignment:
+                return frame_of(face, name)
         here = np.array([face.landmarks[list(points)].mean(0) for points in (_EYES, _LIP)])
         return similarity(_two_points(), here)
 

@@ -14,7 +14,9 @@ from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from anthropo.learning import boosters, bundle, states
+from anthropo import container
+from anthropo.face import landmark_bundle
+from anthropo.learning import boosters, states
 from anthropo.learning.manifest import Manifest
 from anthropo.learning.model_readers import LARGEST_INTEGER
 from anthropo.learning.schema import LARGEST, LONGEST_TEXT, MOST_LABELS, MOST_NUMBERS, Among, Array, Range
@@ -30,13 +32,13 @@ differ. A file is checked as a whole against them when it is opened, by the same
 as for every other use, and before anything is made of it: what `inspect` accepts works.
 
 A file (`.anthropo`) is a zip of members that are stored uncompressed, one directly after the other, each
-named in `manifest.json` with its size and SHA-256: at most {bundle.MAX_BYTES >> 20:,} MiB,
-{bundle.MAX_MEMBERS:,} members and {bundle.MAX_MANIFEST >> 20} MiB of manifest. `card.md` is for people. An
-array, `arrays/NAME.npy`, holds truth values, integers or floats, little-endian, in C order, and no infinity
-or NaN. Nothing in a file is executed.
+named in `manifest.json` with its size and SHA-256: at most {container.MAX_BYTES >> 20:,} MiB,
+{container.MAX_MEMBERS:,} members and {container.MAX_MANIFEST >> 20} MiB of manifest. `card.md` is for people.
+An array, `arrays/NAME.npy`, holds truth values, integers or floats, little-endian, in C order, and no
+infinity or NaN. Nothing in a file is executed.
 
 In JSON no key is twice, no text is longer than {LONGEST_TEXT:,} characters or has control characters, no
-integer is beyond {LARGEST_INTEGER:,}, and nothing is nested deeper than {bundle.MAX_DEPTH}.
+integer is beyond {LARGEST_INTEGER:,}, and nothing is nested deeper than {container.MAX_DEPTH}.
 Entries that are not listed here are ignored, so that a later version may add some. An entry with a default
 may be missing or null. *Among* means that texts, or the keys of an object, occur there.
 """
@@ -68,6 +70,23 @@ and `best_module`, the weights as in a network's file; `optimiser/NUMBER/NAME`, 
 and `meta`, JSON as bytes.
 """
 
+_LANDMARK_MODEL = f"""
+## Landmark models
+
+What `anthropo landmarks train` writes has the same container with the format `{landmark_bundle.FORMAT}` and
+no `card.md`. `scheme` states `points` (2 to {landmark_bundle.MOST_POINTS:,} distinct names of up to
+{landmark_bundle.LONGEST_NAME} characters), `mirror` (null, or for each point the one that it is in a mirrored
+face, in pairs), `unit` (null, or two points) and `ibug` (whether they are the 68 that anthropo measures
+from); `training` counts photos, faces and people, and has the error on those kept apart and the options;
+`licence` is a text of up to {landmark_bundle.LONGEST_TEXT:,} characters.
+
+| array | type, shape | limits |
+|---|---|---|
+| `forest` | uint8, (N,) | the engine's packed shape predictor, whole, of as many points as the scheme |
+| `fine.frame`, `fine.REGION.*` | float16, float32, int32 | of the 68 points, if it has a second stage |
+| `spread` | float64, (points,) | 0 to {landmark_bundle.MOST_SPREAD:,.0f} |
+"""
+
 
 def markdown() -> str:
     """The page."""
@@ -87,6 +106,7 @@ def markdown() -> str:
     parts += ["\n| backbone | pixels, at least | dimension | weights |\n|---|---|---|---|"]
     parts += [f"| {name} | {b.least} | {b.dimension:,} | {b.weights:,} |" for name, b in BACKBONES.items()]
     parts += [_BETWEEN, _CHECKPOINT, *_objects(Kept, {*_inner(Description), *_inner(Manifest)})]
+    parts.append(_LANDMARK_MODEL)
     return "\n".join(parts).strip() + "\n"
 
 

@@ -20,7 +20,7 @@ from anthropo.reference.traits import (
     z_words,
 )
 from anthropo.report import rendering
-from anthropo.report.tables import quantity
+from anthropo.report.tables import distance_words, quantity
 from anthropo.report.zscores import compared, given
 from anthropo.workflows.trait_calling import Findings, PersonTraits
 
@@ -62,6 +62,7 @@ def _person(person: PersonTraits) -> dict[str, Any]:
         "given": given(person.item, Person(sex=person.sex or "", age=person.age)),
         "compared": compared(record),
         "gate": [(photo.photo, [c for c in photo.gate if not c.ok]) for photo in person.photos if photo.ok],
+        "distances": [f"{p.photo}: {words}" for p in person.photos if p.ok and (words := distance_words(p))],
         "notes": person.notes,
         "moved": person.moved,
         "growth": [(MEASURES[g.id].name, f"{g.value:g} {g.unit}", _growth_words(g)) for g in person.growth],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
 from anthropo.encoder.cache import Store
 from anthropo.encoder.encoders import ChipEncoder, Encoder, load_encoder
-from anthropo.encoder.regions import DEFAULT_REGIONS, HYBRID_REGIONS, IMAGE
+from anthropo.encoder.regions import ALIGNMENTS, DEFAULT_REGIONS, HYBRID_REGIONS, IMAGE
 from anthropo.errors import InputError, ModelError, WeightsError, parameter
 from anthropo.files import cache_folder
 from anthropo.learning.cohort import Cohort, Finding, read_cohort
@@ -47,7 +47,7 @@ class PhotoReading:
     fine : bool, optional
         Whether the landmarks are refined in patches.
     landmark_model : path, optional
-        Another dlib shape predictor with the 68-point scheme.
+        Another landmark model of the 68 points: of `train_landmarks`, or a dlib shape predictor.
     detector_model : path, optional
         YuNet in an ONNX file as the second face detector.
     distance : str or float, optional
@@ -226,13 +226,25 @@ def encoder_for(trained: Trained, path: str, weights: str | None, settings: Sett
             )
         encoder = network_encoder(weights or beside)
     else:
-        encoder = load_encoder(name, weights=weights)
+        encoder = replace(load_encoder(name, weights=weights), align=trained.manifest.encoder.align)
     trained.check_instrument(encoder, settings, path)
     return encoder
 
 
-def _named_encoder(name: str | None, weights: str | None, settings: Settings) -> Encoder:
-    """The encoder of that name, or the default for the kind of photos."""
+def _named_encoder(name: str | None, weights: str | None, align: str | None, settings: Settings) -> Encoder:
+    """The encoder of that name, or the default for the kind of photos, with the alignment asked for."""
+    encoder = _encoder(name, weights, settings)
+    if align is None:
+        return encoder
+    if align not in ALIGNMENTS:
+        raise InputError(f"{parameter('align', align)}: {', '.join(ALIGNMENTS)} are possible.")
+    if settings.no_face or encoder.views:
+        what = "pictures without a face have none" if settings.no_face else "a network has its own"
+        raise InputError(f"{parameter('align', align)}: {what}. Leave it out.")
+    return replace(encoder, align=align)
+
+
+def _encoder(name: str | None, weights: str | None, settings: Settings) -> Encoder:
     if name and is_network_file(name):
         from anthropo.networks.encoder import network_encoder
 
@@ -283,6 +295,9 @@ class TrainRequest(CohortRequest):
         first is the default, else the second.
     encoder_weights : path, optional
         The encoder's weights, if they do not come with anthropo.
+    align : {"canonical", "two-point", "none"}, optional
+        How a face is brought to the encoder's frame: by its inner landmarks, as is the default, by the
+        middles of the eyes, or by the detector's box alone.
     allow_duplicates : bool
         Whether one photograph may be under different patients.
     folds : int
@@ -302,6 +317,7 @@ class TrainRequest(CohortRequest):
     task: Task = "labels"
     encoder: str | None = None
     encoder_weights: str | None = None
+    align: str | None = None
     allow_duplicates: bool = False
     folds: int = 5
 
@@ -378,7 +394,7 @@ def gather(
         _refuse_early(cohort, options, task)
     elif not thorough:
         raise CohortError(cohort.source, early)
-    encoder = _named_encoder(request.encoder, request.encoder_weights, settings)
+    encoder = _named_encoder(request.encoder, request.encoder_weights, request.align, settings)
     for region in regions if encoder.views else ():
         if region not in encoder.views:
             raise InputError(

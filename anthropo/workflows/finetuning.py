@@ -36,6 +36,9 @@ class FinetuneRequest(CohortRequest):
         TOML or YAML with options that differ from the recipe's.
     changes : tuple of str
         ``option=value`` each, which outrank the file.
+    align : {"canonical", "two-point", "none"}, optional
+        How faces are brought to the network's pictures: by their inner landmarks, by the middles of the eyes,
+        or by the detector's box alone. The recipe's option `alignment` when left out.
     warm_start : str, optional
         Weights to begin with: "none", "face-resnet", "efficientnet-lite0", "imagenet" or a file.
     pretrain : path, optional
@@ -52,6 +55,7 @@ class FinetuneRequest(CohortRequest):
     recipe: str
     parameters: str | os.PathLike[str] | None = None
     changes: tuple[str, ...] = ()
+    align: str | None = None
     warm_start: str | None = None
     pretrain: str | os.PathLike[str] | None = None
     device: str = "auto"
@@ -65,6 +69,16 @@ class FinetuneRequest(CohortRequest):
         file = Path(self.parameters) if self.parameters else None
         load = partial(load_recipe, self.recipe, file, self.changes)
         options: dict[str, Any] = {} if self.warm_start is None else {"warm_start": self.warm_start}
+        if self.align is not None:
+            from anthropo.networks.chips import BY_NAME
+
+            if self.align not in BY_NAME or self.reading.no_face:
+                without = self.align in BY_NAME
+                what = (
+                    "pictures without a face have none" if without else f"{', '.join(BY_NAME)} are possible"
+                )
+                raise InputError(f"{parameter('align', self.align)}: {what}.")
+            options["alignment"] = BY_NAME[self.align]
         if self.reading.no_face:
             asked = load(**options)
             views = asked.parameters.views

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from anthropo.learning.bundle import read_bundle
+from anthropo.errors import ModelError
+from anthropo.face.landmark_bundle import read_landmark_bundle
+from anthropo.learning.bundle import LANDMARKS, read_bundle
 from anthropo.learning.card import card, describe
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     ------
     ModelError
         If the file is no model, or is damaged, foreign or altered.
+    WeightsError
+        If it is a landmark model, and is damaged or altered.
 
     Examples
     --------
@@ -66,7 +70,12 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     from anthropo.learning.attributes import AttributeModel
     from anthropo.learning.trained import Trained
 
-    is_network = "network" in read_bundle(path).manifest
+    try:
+        is_network = "network" in read_bundle(path).manifest
+    except ModelError as error:
+        if LANDMARKS not in str(error):
+            raise
+        return _landmark_model(path)
     size = ("file", f"{os.path.getsize(path) / 1e6:.2f} MB")
     if is_network:
         from anthropo.networks.network import Network
@@ -80,3 +89,39 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         rows.append(("encoder parameters", f"{parameters:,}"))
     attributes = trained.model if isinstance(trained.model, AttributeModel) else None
     return Inspection(rows=tuple(rows), card=card(trained.manifest), attributes=attributes)
+
+
+def _landmark_model(path: str | os.PathLike[str]) -> Inspection:
+    bundle = read_landmark_bundle(path)
+    scheme, training = bundle.scheme, bundle.training
+    names = ", ".join(scheme.names[:6]) + (" …" if len(scheme.names) > 6 else "")
+    held = training.get("held_out")
+    rows = [
+        ("task", "landmarks"),
+        ("points", f"{len(scheme.names)}: {names}" + (" (iBUG)" if scheme.ibug else "")),
+        ("trained on", "{faces} faces of {people} people in {photos} photos".format(**_counts(training))),
+        ("licence", bundle.licence),
+    ]
+    if isinstance(held, dict):
+        rows.append(
+            (
+                "held out",
+                f"error {held.get('error')} {scheme.unit_name}, {held.get('faces')} faces of "
+                f"{held.get('people')} people",
+            )
+        )
+    if bundle.fine:
+        rows.append(("second stage", "networks of its own"))
+    rows += [(str(name), str(value)) for name, value in _options(training).items()]
+    rows.append(("file", f"{os.path.getsize(path) / 1e6:.2f} MB"))
+    text = "# Landmark model\n\n" + "".join(f"- {name}: {value}\n" for name, value in rows)
+    return Inspection(rows=tuple(rows), card=text)
+
+
+def _counts(training: dict[str, Any]) -> dict[str, Any]:
+    return {name: training.get(name, "?") for name in ("faces", "people", "photos")}
+
+
+def _options(training: dict[str, Any]) -> dict[str, Any]:
+    options = training.get("options")
+    return options if isinstance(options, dict) else {}

@@ -65,7 +65,7 @@ class BuildRequest:
     min_people: int = MIN_PEOPLE  # a band or measurement with fewer is refused; 10 at least
     by: By = "sex"  # rows for each sex, or for both together
     source: str | None = None  # who was measured; shown with every score
-    landmark_model: str | None = None  # another dlib shape predictor with the 68-point scheme
+    landmark_model: str | None = None  # another one of the 68 points
     detector_model: str | None = None  # YuNet in an ONNX file as the second face detector
     jobs: int = 1  # threads
 

@@ -185,3 +185,15 @@ def test_a_model_is_trained_and_asked_with_a_distance(
     ((photo, why),) = found[2].left_out
     assert photo == str(astronaut_png)
     assert why.startswith(f"{photo}: distance 'x': not a distance in cm. Give 60 (cm, 10 to 1000; ")
+
+
+def test_traits_say_the_distance_on_terminal_and_page(
+    invoke: Invoke, tmp_path: Path, astronaut_png: Path
+) -> None:
+    asked = ("traits", astronaut_png, "--sex", "female", "--age", "31", "--distance", "lens=85mm")
+    words = "from the declared lens (95 % interval "
+    (line,) = (line for line in invoke(*asked).stdout.splitlines() if line.startswith("distance: "))
+    assert words in line
+    page = tmp_path / "t.html"
+    assert invoke(*asked, "-o", page).exit_code == 0
+    assert f"{astronaut_png}: {line}." in page.read_text()

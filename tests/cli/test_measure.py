@@ -403,8 +403,9 @@ def test_five_point_model_is_refused(
     monkeypatch.chdir(tmp_path)
     path = model("shape_predictor_5_face_landmarks.dat")
     assert refused(invoke, "measure", astronaut_png, "--landmark-model", path, *output) == (
-        f"Error: {path}: 5 landmarks; anthropo's measurements need the 68-point iBUG scheme. "
-        "Give a 68-point dlib shape predictor.\n"
+        f"Error: {path}: 5 landmarks (p0, p1, p2 …); anthropo's measurements need "
+        "the 68 points of the iBUG scheme. "
+        "Give a landmark model of these; this one can only be judged.\n"
     )
     assert not list(tmp_path.iterdir())
 
@@ -412,7 +413,8 @@ def test_five_point_model_is_refused(
 def test_missing_model(tmp_path: Path, astronaut_png: Path, invoke: Invoke) -> None:
     for path, what in ((tmp_path / "gone.dat", "no such landmark model"), (tmp_path, "Is a directory")):
         told = refused(invoke, "measure", astronaut_png, "--landmark-model", path)
-        assert told == f"Error: {path}: {what}. Give a dlib shape predictor (.dat).\n"
+        give = "Give a dlib shape predictor (.dat), or what `anthropo landmarks train` wrote."
+        assert told == f"Error: {path}: {what}. {give}\n"
 
 
 @pytest.mark.parametrize("content", [b"", b"text\n", bytes(range(256)) * 100])

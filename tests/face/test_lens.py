@@ -28,9 +28,10 @@ from anthropo.face.lens import (
     distance_of,
     face_size,
     parse_distance,
+    pose_change,
     project,
 )
-from anthropo.face.pose import generic_face
+from anthropo.face.pose import generic_face, head_pose, rotation
 from anthropo.face.scheme import MIRROR
 from anthropo.photo import Photo, read_photo
 
@@ -204,6 +205,31 @@ def test_the_gate_refuses_what_is_nearer_than_fifty_centimetres(face: Face, astr
         assert check.ok is ok
         assert check.value == float(text) if text else math.isnan(check.value)
         assert (check.limit, check.unit, check.bound) == (50, "cm", "min")
+
+
+@pytest.mark.parametrize(("yaw", "pitch"), [(0.0, 0.0), (8.0, 0.0), (-4.0, 6.0), (0.0, -8.0)])
+def test_a_near_camera_is_no_nod(yaw: float, pitch: float) -> None:
+    """A head is as turned as it is seen to be from the reference distance."""
+    shape = np.column_stack([generic_face()[:, :2], depths()]) @ rotation(yaw, pitch, 0.0).T
+    far = head_pose(project(shape[:, :2], shape[:, 2], 8.8 / REFERENCE))
+    for cm in (15, 30, 60, 150, 400):
+        points = project(shape[:, :2], shape[:, 2], 8.8 / cm)
+        seen, change = head_pose(points), pose_change(points, Distance(cm, 0.0, "declared", 8.8, 0.05))
+        assert seen.yaw + change[0] == pytest.approx(far.yaw, abs=0.4)
+        assert seen.pitch + change[1] == pytest.approx(far.pitch, abs=0.4)
+    assert head_pose(project(shape[:, :2], shape[:, 2], 8.8 / 15)).pitch < far.pitch - 6
+
+
+def test_the_gate_judges_the_head_and_not_its_perspective(face: Face, astronaut: Pixels) -> None:
+    photo = Photo.from_array(astronaut)
+    near, far, unknown = (
+        {c.name: c.value for c in with_distance(face, photo, parse_distance(d) if d else None).gate}
+        for d in ("20", "150±0", None)
+    )
+    assert near["pitch"] > far["pitch"] + 4
+    assert (unknown["yaw"], unknown["pitch"]) == (far["yaw"], far["pitch"]) == (face.yaw, face.pitch)
+    twice = with_distance(with_distance(face, photo, parse_distance("20")), photo, parse_distance("20"))
+    assert {c.name: c.value for c in twice.gate} == near
 
 
 # ----------------------------------------------------------------------------------- projection

@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 from bundle_files import ARRAYS, MANIFEST, model_file
 
-from anthropo import __version__, files
+from anthropo import __version__, container, files
 from anthropo.errors import ModelError
-from anthropo.learning import bundle as bundles
 from anthropo.learning.bundle import Bundle, read_bundle, write_bundle
 
 
@@ -138,7 +137,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_what_would_not_be_read_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundles, "MAX_BYTES", 5000)
+    monkeypatch.setattr(container, "MAX_BYTES", 5000)
     with pytest.raises(ModelError, match="too large to be kept"):
         write_bundle(tmp_path / "m", Bundle({}, {"a": np.zeros(1000)}))
     assert not list(tmp_path.iterdir())

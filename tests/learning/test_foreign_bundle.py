@@ -24,9 +24,8 @@ from bundle_files import ARRAYS, model_file
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anthropo import __version__
+from anthropo import __version__, container
 from anthropo.errors import ModelError
-from anthropo.learning import bundle as bundles
 from anthropo.learning.bundle import FORMAT_VERSION, read_bundle
 
 Members = dict[str, bytes]
@@ -279,8 +278,8 @@ def test_sizes_that_lie(members: Members, refusal: Refusal) -> None:
 
 
 def test_too_many_members(members: Members, refusal: Refusal) -> None:
-    many = {f"x{i}": b"" for i in range(bundles.MAX_MEMBERS + 1)}
-    assert f"more than {bundles.MAX_MEMBERS} members" in refusal(packed({**members, **many}))
+    many = {f"x{i}": b"" for i in range(container.MAX_MEMBERS + 1)}
+    assert f"more than {container.MAX_MEMBERS} members" in refusal(packed({**members, **many}))
 
 
 # --------------------------------------------------------------------------- hostile: arrays
@@ -426,7 +425,7 @@ def test_a_bomb_takes_little_memory(tmp_path: Path, members: Members, name: str)
     path = tmp_path / "bomb.anthropo"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         if name == "brackets":  # the densest JSON that the limit lets through
-            archive.writestr("manifest.json", b"[" + b"[]," * (bundles.MAX_MANIFEST // 3 - 2) + b"[]]")
+            archive.writestr("manifest.json", b"[" + b"[]," * (container.MAX_MANIFEST // 3 - 2) + b"[]]")
         else:
             for n, d in members.items():
                 if n != name:

@@ -33,22 +33,23 @@ inline Similarity similarity(const float* mean, const T* shape, size_t points) {
     return {a / norm, s / norm, fx, fy, tx, ty};
 }
 
-// dlib's feature pixels: fixed places relative to the mean shape, carried to the current shape by the
-// least-squares similarity (closed form) and then into the box; 0 beyond the image.
-HOT void read_features(const Image& im, const double* box, const float* mean, const float* shape, size_t points,
+}  // namespace
+
+HOT void read_features(const Image& im, const double* map, const float* mean, const float* shape, size_t points,
                        const Delta* d, size_t n, float* out) {
     const Similarity to = similarity(mean, shape, points);
     const float m00 = float(to.a), m01 = float(-to.s), m10 = float(to.s), m11 = float(to.a);
-    const double w = box[2] - box[0], h = box[3] - box[1];
     for (size_t i = 0; i < n; ++i) {
-        const float x = (m00 * d[i].x + m01 * d[i].y) + shape[2 * d[i].anchor];
-        const float y = (m10 * d[i].x + m11 * d[i].y) + shape[2 * d[i].anchor + 1];
-        const double column = std::floor(w * double(x) + box[0] + 0.5);
-        const double row = std::floor(h * double(y) + box[1] + 0.5);
+        const double x = (m00 * d[i].x + m01 * d[i].y) + shape[2 * d[i].anchor];
+        const double y = (m10 * d[i].x + m11 * d[i].y) + shape[2 * d[i].anchor + 1];
+        const double column = std::floor(map[0] * x + map[1] * y + map[2] + 0.5);
+        const double row = std::floor(map[3] * x + map[4] * y + map[5] + 0.5);
         const bool inside = column >= 0 && row >= 0 && column < double(im.cols) && row < double(im.rows);
         out[i] = inside ? float(intensity(im, long(row) * im.cols + long(column))) : 0.0f;
     }
 }
+
+namespace {
 
 #if defined(__GNUC__)
 #define PREFETCH(address) __builtin_prefetch(address)
@@ -145,10 +146,8 @@ py::tuple ShapePredictor::align(const Bytes& image, const py::array& box, const 
     require(n >= 1, "jitter needs a row");
     for (double j : other)
         require(j >= 0 && j < double(points) && j == std::floor(j), "mirror must hold indices of points");
-    require(first_box >= 8 && first_box <= 4096 && chip_box >= 8 && chip_box <= 4096 && pad >= 0 && pad <= 4 &&
-                std::max(first_box, chip_box) * (1 + 2 * pad) <= 8192,
-            "chips of 8 to 4096 px, padded by 0 to 4 boxes and then of 8192 px at most, are possible");
-    require(contrast >= 0 && contrast <= 255, "contrast must be 0 to 255 grey levels");
+    Chip::check(first_box, pad, contrast);
+    Chip::check(chip_box, pad, contrast);
     py::array_t<double> out({py::ssize_t(2 * n), py::ssize_t(points), py::ssize_t(2)});
     double* o = out.mutable_data();
     std::vector<std::uint8_t> plain;
@@ -199,9 +198,12 @@ void ShapePredictor::predict_some(const Image& im, const double* b, size_t n, do
     std::vector<float> shapes(n * width), features(n * h_.features);
     for (size_t k = 0; k < n; ++k) std::copy(shape_, shape_ + width, shapes.data() + k * width);
     for (std::uint32_t c = 0; c < h_.cascades; ++c) {
-        for (size_t k = 0; k < n; ++k)
-            read_features(im, b + 4 * k, shape_, shapes.data() + k * width, h_.points, deltas(c), h_.features,
+        for (size_t k = 0; k < n; ++k) {
+            const double* box = b + 4 * k;
+            const double map[6] = {box[2] - box[0], 0, box[0], 0, box[3] - box[1], box[1]};
+            read_features(im, map, shape_, shapes.data() + k * width, h_.points, deltas(c), h_.features,
                           features.data() + k * h_.features);
+        }
         add_forest(splits(c), leaves(c), h_.trees, h_.leaves, width, features.data(), h_.features, shapes.data(),
                    n);
     }

@@ -12,6 +12,12 @@
 
 namespace anthropo {
 
+// dlib's feature pixels: fixed places relative to the mean shape, carried to the current shape by the
+// least-squares similarity and then into the image by `map`, which takes the box (0, 0) to (1, 1) there; 0
+// beyond the image.
+void read_features(const Image& im, const double* map, const float* mean, const float* shape, size_t points,
+                   const Delta* d, size_t n, float* out);
+
 class ShapePredictor {
 public:
     // a read-only array: what was checked must stay as it is

@@ -149,6 +149,30 @@ void Chip::mirror() {
     }
 }
 
+void Chip::check(double box, double pad, int contrast) {
+    require(box >= 8 && box <= 4096 && pad >= 0 && pad <= 4 && box * (1 + 2 * pad) <= 8192,
+            "chips of 8 to 4096 px, padded by 0 to 4 boxes and then of 8192 px at most, are possible");
+    require(contrast >= 0 && contrast <= 255, "contrast must be 0 to 255 grey levels");
+}
+
+Bytes chip(const Bytes& image, const py::array& unit, double box, double pad, int contrast) {
+    const std::vector<double> u = numbers(unit, {2, 3}, "unit");
+    Chip::check(box, pad, contrast);
+    const Image im(image);
+    std::vector<std::uint8_t> pixels;
+    long side = 0;
+    {
+        py::gil_scoped_release nogil;
+        Chip made(im, u.data(), box, pad);
+        made.stretch(contrast);
+        side = made.side;
+        pixels.swap(made.pixels);
+    }
+    Bytes result({side, side});
+    std::memcpy(result.mutable_data(), pixels.data(), pixels.size());
+    return result;
+}
+
 Bytes shrink(const Bytes& image, long factor) {
     require(factor >= 1, "factor must be at least 1");
     const Image im(image);

@@ -63,10 +63,14 @@ struct Chip {
     void stretch(int range);
 
     void mirror();
+
+    // refuses sizes that no chip may have
+    static void check(double box, double pad, int contrast);
 };
 
 // what Python calls; described in module.cpp
 Bytes shrink(const Bytes& image, long factor);
+Bytes chip(const Bytes& image, const py::array& unit, double box, double pad, int contrast);
 Bytes warp(const Bytes& image, const py::array& matrix, long height, long width);
 
 }  // namespace anthropo

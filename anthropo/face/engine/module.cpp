@@ -8,6 +8,7 @@
 #include "images.hpp"
 #include "packed.hpp"
 #include "patch_network.hpp"
+#include "trainer.hpp"
 
 namespace py = pybind11;
 using namespace anthropo;
@@ -26,6 +27,27 @@ PYBIND11_MODULE(_engine, m) {
           "Grey chip whose pixel (x, y) is the image at matrix @ (x, y, 1); black outside.");
     m.def("pack_shape_predictor", &pack_shape_predictor, py::arg("dat").noconvert(),
           "The content of a dlib .dat shape predictor, rewritten as one flat block of bytes.");
+    m.def("unpack_shape_predictor", &unpack_shape_predictor, py::arg("packed").noconvert(),
+          "The content of the .dat file, which dlib reads, of a packed shape predictor.");
+    m.def(
+        "train_shape_predictor",
+        [](const py::list& chips, const py::array& of_chip, const py::array& maps, const py::array& targets,
+           const Bytes& known, const py::array& starts, const py::array& mean, std::uint32_t cascades,
+           std::uint32_t trees,
+           std::uint32_t depth, std::uint32_t features, std::uint32_t candidates, double nu, double lambda,
+           double padding, std::uint64_t seed, unsigned threads, const py::object& report) {
+            return train_shape_predictor(
+                chips, of_chip, maps, targets, known, starts, mean,
+                Recipe{cascades, trees, depth, features, candidates, nu, lambda, padding, seed, threads}, report);
+        },
+        py::arg("chips"), py::arg("of_chip"), py::arg("maps"), py::arg("targets"), py::arg("known").noconvert(),
+        py::arg("starts"), py::arg("mean"), py::kw_only(), py::arg("cascades"), py::arg("trees"), py::arg("depth"), py::arg("features"),
+        py::arg("candidates"), py::arg("nu"), py::arg("lambda_"), py::arg("padding"), py::arg("seed"),
+        py::arg("threads"), py::arg("report"),
+        "A packed shape predictor of grey chips with points in boxes; see trainer.hpp.");
+    m.def("chip", &chip, py::arg("image").noconvert(), py::arg("unit"), py::arg("box"), py::arg("pad"),
+          py::arg("contrast"), "What `align` predicts on: a padded grey chip of the box that `unit` (2, 3) takes to "
+          "the image, stretched.");
     m.def("pack_face_detector", &FaceDetector::pack, "dlib's frontal face detector, ready to read back quickly.");
     py::class_<FaceDetector>(m, "FaceDetector")
         .def(py::init<const Bytes&>(), py::arg("packed").noconvert())

@@ -9,7 +9,6 @@ namespace anthropo {
 
 namespace {
 
-constexpr char MAGIC[8] = {'a', 'n', 't', 'h', 's', 'p', '0', '2'};
 constexpr size_t BLOCK = 64;
 
 // A mean shape lies in a box of side 1. Numbers far beyond that are no predictor's, and within these limits
@@ -26,13 +25,6 @@ bool counts_fit(const Header& h) {
     return h.points >= 2 && h.points < 2048 && h.cascades >= 1 && h.cascades <= 1000 && h.trees >= 1 &&
            h.trees <= 100000 && h.leaves >= 2 && h.leaves <= 65536 && (h.leaves & (h.leaves - 1)) == 0 &&
            h.features >= 1 && h.features <= 65535;
-}
-
-bool spread_out(const float* shape, size_t points) {
-    double mean[2] = {0, 0}, spread = 0;
-    for (size_t j = 0; j < 2 * points; ++j) mean[j % 2] += double(shape[j]) / double(points);
-    for (size_t j = 0; j < 2 * points; ++j) spread += (shape[j] - mean[j % 2]) * (shape[j] - mean[j % 2]);
-    return spread >= LEAST_SPREAD;
 }
 
 // Numbers in dlib's serialisation, one after the other. Nothing is set aside for what a file merely
@@ -162,7 +154,7 @@ void read_features(Reader& in, const Layout& lay, Header& h, std::vector<char>& 
 std::vector<char> pack(Reader in) {
     require(in.left() > 0 && in.integer(4) == 1, SHORT);
     Header h{};
-    std::memcpy(h.magic, MAGIC, sizeof MAGIC);
+    std::memcpy(h.magic, PACKED_MAGIC, sizeof h.magic);
     const size_t width = in.column_length(4094);
     require(width >= 4 && width % 2 == 0, FORM);
     require(width <= in.left() / LEAST_REAL, SHORT);
@@ -193,15 +185,18 @@ std::vector<char> pack(Reader in) {
     }
     read_features(in, lay, h, out);
     require(largest < h.features, FORM);
-    std::memcpy(&out[0], &h, sizeof h);
-    Checksum sum;
-    sum.add(out.data(), out.size());
-    h.checksum = sum.value();
-    std::memcpy(&out[0], &h, sizeof h);
+    seal(h, out);
     return out;
 }
 
 }  // namespace
+
+bool spread_out(const float* shape, size_t points) {
+    double mean[2] = {0, 0}, spread = 0;
+    for (size_t j = 0; j < 2 * points; ++j) mean[j % 2] += double(shape[j]) / double(points);
+    for (size_t j = 0; j < 2 * points; ++j) spread += (shape[j] - mean[j % 2]) * (shape[j] - mean[j % 2]);
+    return spread >= LEAST_SPREAD;
+}
 
 HOT void Checksum::add(const void* data, size_t size) {
     std::uint64_t sums[LANES], sums_of_sums[LANES];
@@ -249,6 +244,19 @@ py::array_t<std::uint8_t> pack_shape_predictor(const Bytes& dat) {
         py::gil_scoped_release nogil;
         *out = pack(Reader(dat.data(), size_t(dat.size())));
     }
+    return as_block(std::move(out));
+}
+
+void seal(Header h, std::vector<char>& block) {
+    h.checksum = 0;
+    std::memcpy(&block[0], &h, sizeof h);
+    Checksum sum;
+    sum.add(block.data(), block.size());
+    h.checksum = sum.value();
+    std::memcpy(&block[0], &h, sizeof h);
+}
+
+py::array_t<std::uint8_t> as_block(std::unique_ptr<std::vector<char>> out) {
     std::vector<char>* kept = out.get();
     const py::capsule owner(kept, [](void* p) { delete static_cast<std::vector<char>*>(p); });
     out.release();
@@ -263,7 +271,7 @@ Header check_packed(const char* block, size_t size) {
     Header h;
     require(size >= sizeof h, damaged);
     std::memcpy(&h, block, sizeof h);
-    require(std::memcmp(h.magic, MAGIC, sizeof MAGIC) == 0 && counts_fit(h), damaged);
+    require(std::memcmp(h.magic, PACKED_MAGIC, sizeof h.magic) == 0 && counts_fit(h), damaged);
     const Layout lay(h);
     require(lay.total == size, damaged);
 

@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 #include "arrays.hpp"
 
@@ -22,6 +24,9 @@ private:
     std::uint64_t sums_[LANES] = {1, 2, 3, 4, 5, 6, 7, 8};
     std::uint64_t sums_of_sums_[LANES] = {};
 };
+
+constexpr char PACKED_MAGIC[8] = {'a', 'n', 't', 'h', 's', 'p', '0', '2'};
+constexpr std::uint32_t MOST_FEATURES = 4096;  // pixels that a trained cascade looks at
 
 struct Header {  // the first 64 bytes, little-endian
     char magic[8];
@@ -52,6 +57,15 @@ struct Layout {
 
 // Rewrites dlib's serialised shape predictor, the content of a .dat file, as such a block.
 py::array_t<std::uint8_t> pack_shape_predictor(const Bytes& dat);
+
+// Whether the points of a mean shape lie far enough apart that boxes can be turned by them.
+bool spread_out(const float* shape, size_t points);
+
+// The last thing that is done to a block: its header with its checksum, in its place.
+void seal(Header h, std::vector<char>& block);
+
+// A block as a read-only array, without a copy.
+py::array_t<std::uint8_t> as_block(std::unique_ptr<std::vector<char>> block);
 
 // The header of a packed block; std::invalid_argument unless the block is whole and its numbers fit.
 Header check_packed(const char* block, size_t size);

@@ -8,6 +8,7 @@ from anthropo.errors import parameter
 from anthropo.plain import say
 from anthropo.report.answers import print_answer
 from anthropo.report.explanation.words import against_words, bars, changes_words, measured_words, signed
+from anthropo.report.tables import distance_words
 from anthropo.workflows.explain import Case
 
 
@@ -29,6 +30,8 @@ def print_explanation(case: Case, top: int) -> None:
     for check in record.gate if record else ():
         if not check.ok:
             say(f"gate: {check.name.replace('_', ' ')}: {check.advice}", fg="yellow")
+    if record and (words := distance_words(record)):
+        say(words)
     console = Console(highlight=False, markup=False, width=None if os.isatty(1) else 120)
     shown = list(case.explanation.labels)
     if len(case.trained.manifest.labels) == 2 and case.trained.task == "labels":

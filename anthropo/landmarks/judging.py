@@ -1,0 +1,116 @@
+"""How far predicted landmarks lie from placed ones, and how well their spread says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anthropo.face import _engine
+from anthropo.face.frame import Floats
+from anthropo.face.landmarker import BOX, CONTRAST, DEFAULT_JITTER, FIRST_BOX, PAD, jittered_boxes
+from anthropo.face.scheme import Scheme
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_95 = 1.96  # standard deviations
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placed:
+    """Landmarks of several faces beside the annotated ones, each face in its own unit of length.
+
+    Attributes
+    ----------
+    scheme : Scheme
+    residuals : (N, P, 2) array
+        Predicted minus annotated, units of the scheme; NaN where a point is not annotated.
+    spread : (N, P, 2) array
+        Standard deviation over jittered boxes, in the same unit.
+    people : tuple of str
+        Whose faces they are.
+    """
+
+    scheme: Scheme
+    residuals: Floats
+    spread: Floats
+    people: tuple[str, ...]
+
+    @property
+    def errors(self) -> Floats:
+        """Distances (N, P)."""
+        return np.asarray(np.hypot(self.residuals[..., 0], self.residuals[..., 1]))
+
+    @property
+    def error(self) -> float:
+        """The mean distance."""
+        return float(np.nanmean(self.errors))
+
+    def factors(self) -> Floats:
+        """By how much each point's error exceeds its spread, (P,)."""
+        known = ~np.isnan(self.residuals)
+        squares = np.where(known, self.residuals, 0) ** 2
+        spread = np.where(known, self.spread, 0) ** 2
+        return np.asarray(np.sqrt(squares.sum((0, 2)) / np.maximum(spread.sum((0, 2)), 1e-12)))
+
+    def covered(self, factors: Floats) -> Floats:
+        """Share of coordinates (P,) within 1.96 times the spread times a factor of each point."""
+        within = np.abs(self.residuals) <= _95 * self.spread * factors[:, None]
+        known = ~np.isnan(self.residuals)
+        return np.asarray((within & known).sum((0, 2)) / np.maximum(known.sum((0, 2)), 1))
+
+    def to_frame(self, factors: Floats | None = None) -> pd.DataFrame:
+        """A row for each point: faces, error (mean, median, 95th percentile), spread, coverage."""
+        import pandas as pd
+
+        errors, spread = self.errors, np.sqrt((self.spread**2).sum(-1))
+        covered = self.covered(self.factors() if factors is None else factors)
+        return pd.DataFrame(
+            {
+                "point": self.scheme.names,
+                "faces": (~np.isnan(errors)).sum(0),
+                "error": np.nanmean(errors, 0),
+                "error_median": np.nanmedian(errors, 0),
+                "error_95": np.nanpercentile(errors, 95, axis=0),
+                "bias_x": np.nanmean(self.residuals[..., 0], 0),
+                "bias_y": np.nanmean(self.residuals[..., 1], 0),
+                "spread": spread.mean(0),
+                "coverage": covered,
+            }
+        )
+
+
+def place(
+    predictor: _engine.ShapePredictor,
+    scheme: Scheme,
+    pixels: NDArray[np.uint8],
+    box: Floats,
+    jitter: int = DEFAULT_JITTER,
+) -> Floats:
+    """Jittered evaluations (K, P, 2) of a predictor on the face in a box, pixels.
+
+    Half of them see the mirrored face, where the scheme knows what becomes of its points there.
+    """
+    boxes = jittered_boxes(max(2, jitter // 2 if scheme.mirror is not None else jitter))
+    mirror = np.arange(len(scheme.names)) if scheme.mirror is None else scheme.mirror
+    samples, _ = predictor.align(
+        pixels, box, boxes, mirror, first_box=FIRST_BOX, chip_box=BOX, pad=PAD, contrast=CONTRAST
+    )
+    return samples if scheme.mirror is not None else samples[: len(boxes)]
+
+
+def residuals_of(
+    samples: Sequence[Floats], truth: Sequence[Floats], scheme: Scheme, people: Sequence[str]
+) -> Placed:
+    """Evaluations (K, P, 2) of faces beside their annotated points (P, 2)."""
+    units = [scheme.length(points) for points in truth]
+    return Placed(
+        scheme,
+        np.array([(s.mean(0) - t) / u for s, t, u in zip(samples, truth, units, strict=True)]),
+        np.array([s.std(0, ddof=1) / u for s, u in zip(samples, units, strict=True)]),
+        tuple(people),
+    )

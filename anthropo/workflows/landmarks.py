@@ -1,0 +1,359 @@
+"""Landmark models of one's own: train one on annotated faces, and judge it beside the packaged one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
+from anthropo.errors import InputError, parameter
+from anthropo.face import _engine
+from anthropo.face.fine import fine_model
+from anthropo.face.frame import Floats
+from anthropo.face.landmark_bundle import LandmarkBundle, write_landmark_bundle
+from anthropo.face.scheme import Scheme
+from anthropo.face.weights import LandmarkModel, landmark_model
+from anthropo.files import held, write
+from anthropo.landmarks.annotations import read_annotations
+from anthropo.landmarks.forest import ForestOptions, Report
+from anthropo.landmarks.gathering import Limits, gather
+from anthropo.landmarks.judging import Placed
+from anthropo.landmarks.scheme import mean_points, scheme_of
+from anthropo.landmarks.training import described, judge, train_forest
+from anthropo.licensing import check_faces
+from anthropo.workflows.progress import Progress, available_cores, silent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What the file says where nobody stated the terms of the photographs.
+NOT_STATED = "not stated by whoever trained it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LandmarkTrainRequest:
+    """How a landmark model is trained.
+
+    Parameters
+    ----------
+    licence : str, optional
+        Terms of the photographs, which the file keeps and `inspect` shows.
+    held_out : float
+        Share of the people who are kept apart to judge by.
+    unit : tuple of str
+        Two points, in whose distance errors are given. When left out: the outer canthi of the 68 points,
+        else the diagonal of the points' bounding box.
+    options : ForestOptions
+        How the trees are grown.
+    fine_epochs : int
+        Epochs of networks of the second stage on top, which look at eyes, alae and mouth; of the 68 points
+        only. 0: none, and the packaged ones refine what the model finds.
+    seed : int
+    jobs : int
+        Threads; the forest does not depend on them.
+    max_megapixels, deadline : float or None
+        What reading a photo may cost.
+    """
+
+    licence: str | None = None
+    held_out: float = 0.2
+    unit: tuple[str, ...] = ()
+    options: ForestOptions = field(default_factory=ForestOptions)
+    fine_epochs: int = 0
+    seed: int = 0
+    jobs: int = field(default_factory=available_cores)
+    max_megapixels: float | None = MAX_MEGAPIXELS
+    deadline: float | None = DEADLINE
+
+    @property
+    def limits(self) -> Limits:
+        """What reading a photo may cost."""
+        return Limits(max_megapixels=self.max_megapixels, deadline=self.deadline)
+
+    @property
+    def pair(self) -> tuple[str, str] | None:
+        """The two points of `unit`."""
+        if not self.unit:
+            return None
+        if len(self.unit) != 2:
+            raise InputError(
+                f"{parameter('unit', ','.join(self.unit))}: two points are needed, such as exR,exL."
+            )
+        return self.unit[0], self.unit[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LandmarkTraining:
+    """A landmark model that was trained, and its error on people whom it had not seen.
+
+    Attributes
+    ----------
+    path : Path
+    scheme : Scheme
+    held_out : Placed
+    held_out_fine : Placed or None
+        By both stages, if the second was trained as well.
+    faces, people, undetected : int
+        How many were trained on; `undetected` faces are not seen by the detector.
+    """
+
+    path: Path
+    scheme: Scheme
+    held_out: Placed
+    held_out_fine: Placed | None
+    faces: int
+    people: int
+    undetected: int
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each point: its error on people kept apart."""
+        return self.held_out.to_frame()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LandmarkEvaluation:
+    """A landmark model beside the packaged one, on annotated faces.
+
+    Attributes
+    ----------
+    own : Placed
+        Faces by the model.
+    factors : (P,) array
+        From its spread to a standard deviation, as its file states.
+    packaged : Placed or None
+        The same faces by the model that comes with anthropo; None where the points are others.
+    both, packaged_both : Placed or None
+        The same by both landmark stages, as they are measured from; None where the points are others.
+    shape : (P, 2) array
+        The mean annotated face, in the unit of the errors.
+    faces, undetected : int
+        How many are annotated, and in how many of them no face is found.
+    """
+
+    own: Placed
+    factors: Floats
+    packaged: Placed | None
+    both: Placed | None
+    packaged_both: Placed | None
+    shape: Floats
+    faces: int
+    undetected: int
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each point; columns that end in ``_packaged`` are of what comes with anthropo."""
+        frame = self.own.to_frame(self.factors)
+        if self.packaged is not None:
+            other = self.packaged.to_frame()
+            for name in ("error", "error_median", "error_95", "spread"):
+                frame[f"{name}_packaged"] = other[name]
+        return frame
+
+
+def train_landmarks(
+    annotated: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    request: LandmarkTrainRequest | None = None,
+    *,
+    progress: Progress = silent,
+) -> LandmarkTraining:
+    """Train a landmark model on annotated faces, and write its file.
+
+    Parameters
+    ----------
+    annotated : path
+        A folder of 300-W ``.pts``, WebMorph ``.tem`` or corrected landmark files, an imglab ``.xml``, a COCO
+        ``.json``, or a table; see `anthropo.landmarks.read_annotations`.
+    output : path
+        ``.anthropo``, which works as `landmark_model` everywhere, or ``.dat``, which dlib reads.
+    request : LandmarkTrainRequest, optional
+    progress : Progress
+
+    Returns
+    -------
+    LandmarkTraining
+
+    Raises
+    ------
+    InputError
+        If the annotations cannot be used, or there are too few people.
+    PhotoError
+        If a photo cannot be read.
+
+    Notes
+    -----
+    Kazemi & Sullivan 2014 (CVPR), by dlib's recipe.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.landmarks import ForestOptions, write_example
+    >>> write_example("faces", people=4)
+    >>> options = ForestOptions(cascades=2, trees=5, copies=3, pool=50)
+    >>> made = anthropo.train_landmarks(
+    ...     "faces", "mine.anthropo", anthropo.LandmarkTrainRequest(options=options, jobs=1)
+    ... )
+    >>> made.people, made.scheme.ibug
+    (4, True)
+    """
+    check_faces()
+    request = request or LandmarkTrainRequest()
+    pair = request.pair
+    path = Path(output)
+    annotations = read_annotations(annotated)
+    scheme = scheme_of(annotations, pair)
+    photos = len({face.photo for face in annotations.faces})
+    with progress(photos, "reading photos") as advance:
+        gathered = gather(annotations.faces, limits=request.limits, jobs=request.jobs, advance=advance)
+    with held(path), ExitStack() as bars:
+        trained = train_forest(
+            annotations,
+            scheme,
+            gathered,
+            request.options,
+            held_out=request.held_out,
+            seed=request.seed,
+            threads=request.jobs,
+            report=_reported(progress, bars),
+            fine_epochs=request.fine_epochs,
+        )
+        if path.suffix.lower() == ".dat":
+            write(path, _engine.unpack_shape_predictor(trained.forest))
+        else:
+            bundle = LandmarkBundle(
+                scheme=scheme,
+                forest=trained.forest,
+                spread=trained.held_out.factors(),
+                licence=request.licence or NOT_STATED,
+                training=described(trained, gathered, request.options, request.seed),
+                fine=trained.fine,
+            )
+            write_landmark_bundle(path, bundle)
+    return LandmarkTraining(
+        path=path,
+        scheme=scheme,
+        held_out=trained.held_out,
+        held_out_fine=trained.held_out_fine,
+        faces=len(gathered),
+        people=len(annotations.people),
+        undetected=trained.undetected,
+    )
+
+
+def _reported(progress: Progress, bars: ExitStack) -> Callable[[str], Report]:
+    """Progress bars, one after the other, of what the engine reports."""
+
+    def begin(what: str) -> Report:
+        told = 0
+        advance: Callable[[], None] | None = None
+
+        def report(done: int, total: int) -> None:
+            nonlocal told, advance
+            if advance is None:
+                bars.close()  # the one before is over
+                advance = bars.enter_context(progress(total, what))
+            for _ in range(done - told):
+                advance()
+            told = done
+
+        return report
+
+    return begin
+
+
+def evaluate_landmarks(
+    annotated: str | os.PathLike[str],
+    model: str | None = None,
+    *,
+    unit: tuple[str, ...] = (),
+    jobs: int | None = None,
+    max_megapixels: float | None = MAX_MEGAPIXELS,
+    deadline: float | None = DEADLINE,
+    progress: Progress = silent,
+) -> LandmarkEvaluation:
+    """Compare a model's landmarks with placed ones, and with those of what comes with anthropo.
+
+    Both see the same faces in the same boxes, in 16 jittered evaluations, by the first landmark stage; of the
+    68 points by both stages as well.
+
+    Parameters
+    ----------
+    annotated : path
+        As for `train_landmarks`.
+    model : path, optional
+        Of `train_landmarks`, or a shape predictor of dlib; the packaged model when left out.
+    unit : tuple of str
+        Two points, in whose distance errors are given; as in the model when left out.
+    jobs : int, optional
+    max_megapixels, deadline : float or None
+        What reading a photo may cost.
+    progress : Progress
+
+    Returns
+    -------
+    LandmarkEvaluation
+
+    Raises
+    ------
+    InputError
+        If the annotations cannot be used, or are of other points than the model's.
+    WeightsError
+        If the model cannot be used.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.landmarks import write_example
+    >>> write_example("faces", people=4)
+    >>> judged = anthropo.evaluate_landmarks("faces", jobs=1)
+    >>> judged.faces, judged.own.error < 0.02
+    (4, True)
+    """
+    check_faces()
+    request = LandmarkTrainRequest(unit=unit, max_megapixels=max_megapixels, deadline=deadline)
+    known = landmark_model(model)
+    annotations = read_annotations(annotated)
+    scheme = _agreed(str(annotated), scheme_of(annotations, request.pair), known, bool(unit))
+    photos = len({face.photo for face in annotations.faces})
+    with progress(photos, "reading photos") as advance:
+        gathered = gather(
+            annotations.faces, limits=request.limits, jobs=jobs or request.jobs, advance=advance
+        )
+    found = [one for one in gathered if one.face is not None]
+    if not found:
+        raise InputError(f"{annotated}: no face is found in any of its photos.")
+    own = judge(known.predictor, scheme, found)
+    packaged = both = packaged_both = None
+    if scheme.ibug:
+        both = judge(known.predictor, scheme, found, fine_model(model))
+    if scheme.ibug and model is not None:
+        packaged = judge(landmark_model().predictor, scheme, found)
+        packaged_both = judge(landmark_model().predictor, scheme, found, fine_model())
+    mean = mean_points([one.annotated.points for one in found])
+    factors = own.factors() if known.bundle is None else known.bundle.spread
+    return LandmarkEvaluation(
+        own=own,
+        factors=factors,
+        packaged=packaged,
+        both=both,
+        packaged_both=packaged_both,
+        shape=mean / scheme.length(mean),
+        faces=len(gathered),
+        undetected=len(gathered) - len(found),
+    )
+
+
+def _agreed(source: str, annotated: Scheme, model: LandmarkModel, unit_given: bool) -> Scheme:
+    """The scheme that a model and annotated faces have in common."""
+    known = model.scheme
+    if len(known.names) != len(annotated.names):
+        raise InputError(
+            f"{source}: {len(annotated.names)} points where the landmark model places {len(known.names)}. "
+            "Give faces that are annotated with the model's points."
+        )
+    if annotated.ibug or model.bundle is None:
+        return annotated
+    return Scheme(known.names, known.mirror, annotated.unit if unit_given else known.unit, known.ibug)

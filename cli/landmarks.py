@@ -1,0 +1,145 @@
+"""anthropo landmarks"""
+
+from __future__ import annotations
+
+import click
+
+from anthropo.cli import options
+from anthropo.cli.common import in_one_sentence, place_to_write, progress
+from anthropo.plain import say
+from anthropo.report.landmarks import print_evaluated, print_trained, write_evaluated
+from anthropo.workflows.landmarks import LandmarkTrainRequest, evaluate_landmarks, train_landmarks
+
+annotated_argument = click.argument("annotated", metavar="ANNOTATED")
+unit_option = options.names_option(
+    "--unit",
+    "A,B",
+    "Two points, in whose distance errors are given.  [default: the outer canthi of the 68 points, else the "
+    "diagonal of the points' bounding box]",
+)
+
+
+@click.group()
+def command() -> None:
+    """Landmark models of your own: train one on annotated faces, and judge it.
+
+    \b
+    ANNOTATED is one of
+      a folder   of photos with 300-W .pts files, WebMorph .tem files, or corrected landmark
+                 files (`anthropo measure --save-landmarks`) beside them
+      .xml       of dlib's imglab
+      .json      COCO keypoints
+      .csv       photo, x0, y0, x1, y1 … or photo, NAME_x, NAME_y …; or photo, landmarks (a .pts
+                 file); with a column `patient` where several photos are of one person
+
+    \b
+    Examples:
+      anthropo landmarks train faces/ -o mine.anthropo --licence "CC BY 4.0"
+      anthropo landmarks evaluate others/ --landmark-model mine.anthropo -o error.html
+      anthropo measure p.jpg --landmark-model mine.anthropo
+    """
+
+
+@command.command(short_help="Train a landmark model on annotated faces.")
+@annotated_argument
+@options.output_option(
+    "MINE", "The model's file: .anthropo, or .dat for dlib, which keeps less.", required=True
+)
+@click.option(
+    "--licence",
+    metavar="TEXT",
+    help="Terms of the photographs, such as 'research only'; kept in the file, shown by `anthropo inspect`.",
+)
+@click.option(
+    "--held-out",
+    type=click.FloatRange(0, 0.9, min_open=True),
+    default=0.2,
+    help="Share of the people who are kept apart to judge by; in the end everybody is trained on.",
+)
+@unit_option
+@options.forest_options
+@options.seed_option("jitter and trees")
+@options.limits_options
+@options.jobs_option
+@options.permissive_option
+@options.passed_as("options", "anthropo.landmarks.forest:ForestOptions")
+@options.passed_as("request", LandmarkTrainRequest)
+def train(annotated: str, output: str, request: LandmarkTrainRequest) -> None:
+    """Train a landmark model on the faces of ANNOTATED (`anthropo landmarks --help` lists the forms).
+
+    The model is a cascade of regression trees, grown by dlib's recipe on what prediction will see: faces in
+    the detector's box and upright, jittered, each with its mirror image. Any points can be learned. Those of
+    iBUG (300-W), 68 in its order, are what measuring, training and everything else need (--landmark-model).
+
+    People are told apart by the column `patient`, else by the photos' names. A share of them is kept apart;
+    their error is printed, and then everybody is trained on. A model is no better than its points: faces
+    placed by one person, and hundreds of them, are what it takes. On two cores 800 faces take some minutes.
+
+    \b
+    Exit code: 0 the model is written; 2 wrong use, or an error in the annotations; 130 interrupted.
+
+    \b
+    Examples:
+      anthropo landmarks train faces/ -o mine.anthropo --licence "research only"
+      anthropo landmarks train imglab.xml -o ears.anthropo --unit 00,05
+    """
+    with in_one_sentence("nothing was written."):
+        path = place_to_write(output, (".anthropo", ".dat"), (annotated,))
+        trained = train_landmarks(annotated, path, request, progress=progress)
+        print_trained(trained)
+        say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+@command.command(short_help="Judge a landmark model on annotated faces.")
+@annotated_argument
+@click.option(
+    "--landmark-model",
+    metavar="FILE",
+    help="What `anthropo landmarks train` wrote, or a shape predictor of dlib (.dat).  [default: what comes "
+    "with anthropo]",
+)
+@options.output_option("FILE", "Write .csv, .json, or .html with a picture of the errors by point.")
+@unit_option
+@options.limits_options
+@options.jobs_option
+@options.permissive_option
+def evaluate(
+    annotated: str,
+    landmark_model: str | None,
+    output: str | None,
+    unit: tuple[str, ...],
+    max_megapixels: float,
+    deadline: float,
+    jobs: int,
+) -> None:
+    """Compare a model's landmarks with those of ANNOTATED (`anthropo landmarks --help` lists the forms).
+
+    For each point: the mean distance, its median and 95th percentile, the spread over jittered boxes, and how
+    often the interval that the spread gives holds the annotated place (coverage, of 95 %). Beside it stands
+    the model that comes with anthropo, on the same faces in the same boxes, where the points are the 68 of
+    iBUG. The people should be others than those the model was trained on.
+
+    \b
+    Exit code: 0, or 2 wrong use, or an error in the annotations.
+
+    \b
+    Examples:
+      anthropo landmarks evaluate others/ --landmark-model mine.anthropo
+      anthropo landmarks evaluate others.csv --landmark-model mine.anthropo -o error.html
+    """
+    with in_one_sentence("nothing was written."):
+        inputs = [annotated, *filter(None, [landmark_model])]
+        path = place_to_write(output, (".csv", ".json", ".html"), inputs) if output else None
+        judged = evaluate_landmarks(
+            annotated,
+            landmark_model,
+            unit=unit,
+            jobs=jobs,
+            max_megapixels=max_megapixels,
+            deadline=deadline,
+            progress=progress,
+        )
+        print_evaluated(judged)
+        if path is not None:
+            write_evaluated(path, judged)
+            say(f"{path}: written", err=True)
