@@ -205,7 +205,7 @@ def test_without_jitter_there_is_no_spread(astronaut: Pixels) -> None:
 
 
 def test_a_model_with_other_points_is_refused(astronaut: Pixels) -> None:
-    with pytest.raises(WeightsError, match="5 landmarks; anthropo's measurements need the 68-point"):
+    with pytest.raises(WeightsError, match="5 landmarks .*; anthropo's measurements need the 68 points"):
         read_face(photo(astronaut), landmark_model=str(FIVE_POINTS))
 
 
@@ -289,4 +289,4 @@ def test_landmark_models_of_strange_shapes_give_a_face_or_a_reason(astronaut: Pi
                 outcomes.append("")
     assert outcomes[0] == ""
     assert all("no face found" in outcomes[i] for i in (2, 3))
-    assert outcomes[5] == ""  # laid on the second detector's five points, it fits
+    assert "cut by the photo's border" in outcomes[5]
