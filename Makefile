@@ -58,7 +58,7 @@ sanitize: $(VENV)/installed
 	@rm -rf build/lib*
 	cd tests && $(SANITIZED) ../$(BIN)/python -c "from anthropo.face import _engine; assert _engine.sanitized"
 	cd tests && $(SANITIZED) ../$(BIN)/pytest -c ../pyproject.toml --rootdir=.. --capture=sys \
-		face/test_hostile_engine.py face/test_engine.py -k "not detections and not many_threads"
+		face/test_hostile_engine.py face/test_engine.py face/test_trainer.py -k "not detections and not many_threads"
 
 FUZZERS := "pictures.py" "texts.py" "caches.py" "models.py models" "models.py networks"
 fuzz: $(VENV)/installed

@@ -1,43 +1,45 @@
 """Truth: measurements and their intervals against hand-placed landmarks of studio photographs.
 
-    python benchmarks/anatomy.py FOLDER [--folds DIR --web WEB] [--no-fine] [--plot FILE.png] [--write DIR]
+    python benchmarks/anatomy.py FACES --networks DIR [--no-fine] [--by-measurement] [--plot FILE.png]
+    python benchmarks/anatomy.py FOLDER [--no-fine] [--by-measurement] [--plot FILE.png]
 
-FOLDER holds `landmarks189.csv` (image, x0, y0 ... x188, y188) and `labels.csv` (photo, patient, sex).
-Measurements made with the data that come with anthropo are compared with the same measurements from the
-hand-placed points; z-scores are against the shipped reference.
+With --networks, each studio of FACES (frl, canada) is judged as a studio that nobody has seen: networks,
+correction and error come from the other one; DIR is the output folder of development/fine.py. Only the size
+of the stated error has a part in both: it is what the other studio's people showed when they were unseen
+themselves. z-scores are against a reference made from the other people of frl, and, of canada, against the
+shipped one.
 
---folds names networks that were each trained without a fold of the people (development/fine.py), --web a
-folder of photographs with 68 points each, for points without a hand-placed counterpart. With both, no person
-is measured with anything fitted to that person: correction, error and reference are made again from the
-others for each person. --write then writes correction.csv and errors.npz, made from all people, to DIR.
+Without --networks, what comes with anthropo is judged on one FOLDER, which holds `landmarks189.csv` (image,
+x0, y0 ... x188, y188) and `labels.csv` (photo, patient, sex, age).
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from landmark_error import annotated, nearest
-from numpy.typing import NDArray
-from template189 import placed
+from instruments import (
+    STUDIOS,
+    WEB,
+    Networks,
+    Person,
+    fit,
+    instrument,
+    people,
+    residuals,
+    web_errors,
+)
 
-from anthropo.errors import AnthropoError
-from anthropo.face.fine import FineModel, fine_model, read_fine_model, refine
-from anthropo.face.frame import face_axes, outer_canthal_distance
-from anthropo.face.landmarker import FIRST_DECODE, Face, read_face, read_faces
-from anthropo.face.lens import AT_REFERENCE
+from anthropo.face.fine import fine_model
+from anthropo.face.frame import outer_canthal_distance
 from anthropo.measurement import anatomy
-from anthropo.measurement.anatomy import BETWEEN, Correction, Instrument
-from anthropo.measurement.compute import error_growth, evaluate, geometry, measure_face
-from anthropo.photo import read_photo
+from anthropo.measurement.anatomy import BETWEEN, Instrument
+from anthropo.measurement.compute import evaluate, geometry, measure_face
 from anthropo.reference.build import robust_mean_sd
 from anthropo.reference.tables import load_reference
 from anthropo.reference.zscore import score
-
-Floats = NDArray[np.float64]
 
 # what the literature's target table names, with the landmarks at both ends
 LENGTHS = {
@@ -48,103 +50,7 @@ LENGTHS = {
     "mouth width": ((48, 54),),
     "philtrum length": ((33, 51),),
 }
-
-
-@dataclass
-class Person:
-    patient: str
-    sex: str
-    age: float | None
-    face: Face
-    points: Floats  # (68, 2) hand-placed, NaN where unknown
-    between: Floats  # (6, 2)
-
-    @property
-    def unit(self) -> float:
-        return outer_canthal_distance(self.points)
-
-
-def studio(folder: Path, model: FineModel | None, folds: dict[str, FineModel]) -> list[Person]:
-    """Everybody with hand-placed points."""
-    people = []
-    for one in placed(folder):
-        photo = read_photo(one.path, short_side=FIRST_DECODE)
-        face = read_face(photo)
-        chosen = folds.get(one.label["patient"], model)
-        if chosen is not None:
-            face = refine(photo, face, chosen)
-        face = replace(face, distance=AT_REFERENCE)  # the hand-placed points are on the same photo
-        known = one.landmarks()
-        between = np.array([known[code] for code in BETWEEN])
-        age = float(one.label["age"]) if one.label["age"].replace(".", "").isdigit() else None
-        people.append(Person(one.label["patient"], one.label["sex"], age, face, one.points, between))
-    return people
-
-
-def web_errors(folder: Path, model: FineModel | None) -> Floats:
-    """Errors of web portraits in the face's frame (N, 68, 2), mean removed, as on a steady face."""
-    photos, _, _ = annotated(folder)
-    errors = []
-    for path, truth in photos:
-        photo = read_photo(path, short_side=FIRST_DECODE)
-        unit = outer_canthal_distance(truth)
-        try:
-            faces = read_faces(photo)
-        except AnthropoError:
-            continue
-        if nearest([f.landmarks for f in faces], truth, unit) is None:
-            continue
-        face = min(faces, key=lambda f: float(np.linalg.norm(f.landmarks - truth)))
-        if model is not None:
-            face = refine(photo, face, model)
-        axes = face_axes(face.landmarks) * error_growth(face)
-        errors.append((face.landmarks - truth) @ np.linalg.inv(axes))
-    return np.array(errors) - np.mean(errors, 0)
-
-
-def symmetric(points: Floats, between: Floats) -> tuple[Floats, Floats]:
-    """Values of faces (N, 68, 2) and (N, 6, 2), with those of their mirror images after them."""
-    other = anatomy.mirror(points, between)
-    return np.concatenate([points, other[0]]), np.concatenate([between, other[1]])
-
-
-def fit(people: list[Person]) -> Correction:
-    """Mean offsets, the same on both sides."""
-    points, between = [], []
-    for p in people:
-        to_frame = np.linalg.inv(face_axes(p.face.landmarks))
-        points.append((p.points - p.face.landmarks) @ to_frame)
-        between.append((p.between - anatomy.between(p.face.landmarks)) @ to_frame)
-    both = symmetric(np.array(points), np.array(between))
-    known = frozenset(np.flatnonzero(np.isfinite(both[0]).all((0, 2))).tolist())
-    return Correction(np.nan_to_num(both[0].mean(0)), both[1].mean(0), known)
-
-
-def errors_of(person: Person, correction: Correction) -> tuple[Floats, Floats]:
-    """Residuals after the correction, in the face's frame; NaN where no hand-placed point exists."""
-    points, between = anatomy.apply(correction, person.face.landmarks, person.face.anatomy)
-    to_frame = np.linalg.inv(face_axes(person.face.landmarks) * error_growth(person.face))
-    return (points - person.points) @ to_frame, (between - person.between) @ to_frame
-
-
-def leave_one_out(people: list[Person], web: Floats) -> list[Instrument]:
-    """For each person an instrument made from the others; at the end one made from all."""
-    corrections = [fit([q for q in people if q is not p]) for p in people]
-    left = [errors_of(p, c) for p, c in zip(people, corrections, strict=True)]
-    rng = np.random.default_rng(1)
-    result = []
-    for out in [*range(len(people)), None]:
-        chosen = [e for i, e in enumerate(left) if i != out]
-        points, between = symmetric(np.array([e[0] for e in chosen]), np.array([e[1] for e in chosen]))
-        # points without a counterpart err as on the web portraits; no mean is left in what is added
-        points -= points.mean(0)
-        elsewhere = np.concatenate([web, anatomy.mirror(web, np.zeros((len(web), 6, 2)))[0]])
-        elsewhere = elsewhere[rng.permutation(len(elsewhere))[: len(points)]]
-        elsewhere = np.resize(elsewhere, points.shape)
-        points = np.where(np.isfinite(points), points, elsewhere)
-        correction = fit(people) if out is None else corrections[out]
-        result.append(Instrument(correction, points, between - between.mean(0)))
-    return result
+Table = dict[str, tuple[int, int, float, float, float, float]]
 
 
 def by_hand(person: Person) -> dict[str, float]:
@@ -159,13 +65,13 @@ def by_hand(person: Person) -> dict[str, float]:
     }
 
 
-def lengths_table(people: list[Person], instruments: list[Instrument]) -> None:
+def lengths_table(people: Sequence[Person], instrument: Instrument) -> None:
     """Bias and spread of lengths, unit: the hand-placed outer-canthal distance."""
     print("| length | raw bias | bias | raw spread | spread | correlation | spread as measured (own unit) |")
     print("|---|---|---|---|---|---|---|")
     for name, ends in LENGTHS.items():
         raw, ours, own, hand = [], [], [], []
-        for p, instrument in zip(people, instruments, strict=True):
+        for p in people:
             points, _ = anatomy.apply(instrument.correction, p.face.landmarks, p.face.anatomy)
             unit = outer_canthal_distance(points)
             for a, b in ends:
@@ -181,23 +87,21 @@ def lengths_table(people: list[Person], instruments: list[Instrument]) -> None:
         )
 
 
-def coverage(
-    people: list[Person], instruments: list[Instrument]
-) -> dict[str, tuple[int, int, float, float, float]]:
-    """By measurement: covered, of how many, RMS error, mean half-width, between-person SD."""
+def coverage(members: Sequence[Person], chosen: Instrument) -> Table:
+    """By measurement: covered, of how many, bias, RMS error, mean half-width, between-person SD."""
     rows: dict[str, list[tuple[float, float, float]]] = {}
-    for p, instrument in zip(people, instruments, strict=True):
+    for p in members:
         hand = by_hand(p)
-        for m in measure_face(p.face, force=True, instrument=instrument):
+        for m in measure_face(p.face, force=True, instrument=chosen):
             if m.id in hand and np.isfinite(m.value) and np.isfinite(m.lo):
                 rows.setdefault(m.id, []).append((m.value - hand[m.id], m.hi - m.value, hand[m.id]))
     table = {}
     for name, values in rows.items():
         error, half, hand_values = np.array(values).T
-        inside = int((np.abs(error) <= half).sum())
         table[name] = (
-            inside,
+            int((np.abs(error) <= half).sum()),
             len(error),
+            float(error.mean()),
             float(np.sqrt(np.mean(error**2))),
             float(half.mean()),
             float(hand_values.std(ddof=1)),
@@ -205,12 +109,26 @@ def coverage(
     return table
 
 
-def scores(people: list[Person], instruments: list[Instrument], anew: bool) -> None:
+def coverage_table(table: Table, every: bool) -> None:
+    """How often the interval holds the hand-placed value, and where least."""
+    inside, total = (sum(row[k] for row in table.values()) for k in (0, 1))
+    worst = sorted(table, key=lambda name: table[name][0] / table[name][1])[:4]
+    least = ", ".join(f"{n} {100 * table[n][0] / table[n][1]:.0f} %" for n in worst)
+    low = sum(row[0] / row[1] < 0.88 for row in table.values())
+    print("\n| measurements | covered by the 95 % interval | under 88 % | the least covered |")
+    print("|---|---|---|---|")
+    print(f"| {len(table)} | {100 * inside / total:.1f} % | {low} | {least} |\n")
+    if every:
+        print("| measurement | covered | bias | true error, RMS | stated error, 1 SD | SD of people |")
+        print("|---|---|---|---|---|---|")
+        for name, (held, n, bias, rms, half, sd) in table.items():
+            print(f"| {name} | {held} of {n} | {bias:+.4f} | {rms:.4f} | {half / 1.96:.4f} | {sd:.4f} |")
+        print()
+
+
+def scores(people: Sequence[Person], chosen: Instrument, anew: bool) -> None:
     """z-scores of these healthy people, against the shipped reference or one made from the others."""
-    values = [
-        {m.id: m for m in measure_face(p.face, instrument=i)}
-        for p, i in zip(people, instruments, strict=True)
-    ]
+    values = [{m.id: m for m in measure_face(p.face, instrument=chosen)} for p in people]
     shipped = load_reference()
     ids = list(dict.fromkeys(row.measurement for row in shipped.rows))
     z: dict[str, list[float]] = {}
@@ -244,7 +162,7 @@ def scores(people: list[Person], instruments: list[Instrument], anew: bool) -> N
     )
 
 
-def plot(table: dict[str, tuple[int, int, float, float, float]], file: Path) -> None:
+def plot(table: Table, file: Path) -> None:
     """Stated against true error, each relative to how much healthy people differ."""
     import matplotlib
 
@@ -253,8 +171,8 @@ def plot(table: dict[str, tuple[int, int, float, float, float]], file: Path) -> 
     from matplotlib.ticker import FixedLocator, NullLocator
 
     figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.2), layout="constrained")
-    stated = np.array([half / 1.96 / sd for _, _, _, half, sd in table.values()])
-    true = np.array([rms / sd for _, _, rms, _, sd in table.values()])
+    stated = np.array([half / 1.96 / sd for *_, half, sd in table.values()])
+    true = np.array([rms / sd for _, _, _, rms, _, sd in table.values()])
     low, high = min(stated.min(), true.min()) / 1.2, max(stated.max(), true.max()) * 1.2
     axes[0].loglog([low, high], [low, high], color="0.6", linewidth=1)
     axes[0].loglog(stated, true, "o", color="#0072B2", markersize=4)
@@ -268,7 +186,7 @@ def plot(table: dict[str, tuple[int, int, float, float, float]], file: Path) -> 
     axes[0].set_xlabel("stated error, 1 SD (in SD between people)")
     axes[0].set_ylabel("true error, RMS (in SD between people)")
     axes[0].set_title("Stated and true error of each measurement", fontsize=10)
-    share = np.sort([100 * inside / n for inside, n, _, _, _ in table.values()])
+    share = np.sort([100 * inside / n for inside, n, *_ in table.values()])
     axes[1].barh(np.arange(len(share)), share, color="#56B4E9")
     axes[1].axvline(95, color="0.3", linewidth=1)
     axes[1].set_xlim(70, 100)
@@ -278,75 +196,60 @@ def plot(table: dict[str, tuple[int, int, float, float, float]], file: Path) -> 
     figure.savefig(file, dpi=130)
 
 
-def write(folder: Path, instruments: dict[str, Instrument], people: int) -> None:
-    """correction.csv and errors.npz."""
-    with open(folder / "correction.csv", "w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("stage", "landmark", "dx", "dy", "error_x", "error_y", "n", "source"))
-        source = "Face Research Lab London Set (DeBruine & Jones, CC BY 4.0)"
-        for stage, made in instruments.items():
-            names = [f"p{i}" for i in sorted(made.correction.corrected)] + list(BETWEEN)
-            offsets = np.concatenate(
-                [made.correction.points[sorted(made.correction.corrected)], made.correction.between]
-            )
-            spread = np.concatenate(
-                [made.point_errors[:, sorted(made.correction.corrected)].std(0), made.between_errors.std(0)]
-            )
-            for name, (dx, dy), (ex, ey) in zip(names, offsets, spread, strict=True):
-                writer.writerow((stage, name, *(f"{v:.5f}" for v in (dx, dy, ex, ey)), people, source))
-    arrays = {}
-    for stage, made in instruments.items():
-        arrays[f"{stage}_points"] = made.point_errors.astype(np.float16)
-        arrays[f"{stage}_between"] = made.between_errors.astype(np.float16)
-    np.savez_compressed(folder / "errors.npz", **arrays)
+def unseen(
+    faces: Path, networks: Networks, stage: anatomy.Stage
+) -> dict[str, tuple[list[Person], Instrument]]:
+    """Each studio's people and the instrument that was made without the studio."""
+    seen = {}
+    for studio in STUDIOS:
+        (other,) = set(STUDIOS) - {studio}
+        choices = {
+            "unseen": lambda _, studio=studio: networks.without[studio] if stage == "fine" else None,
+            "fitted": lambda _, other=other: networks.without[other] if stage == "fine" else None,
+        }
+        seen[studio] = people(faces / studio, choices)
+    made = {}
+    for studio in STUDIOS:
+        (other,) = set(STUDIOS) - {studio}
+        left = residuals(seen[other]["unseen"], fit([seen[studio]["fitted"]]))
+        web = web_errors(faces / WEB, networks.without[studio] if stage == "fine" else None)
+        made[studio] = (
+            seen[studio]["unseen"],
+            instrument(fit([seen[other]["fitted"]]), [left], web),
+        )
+    return made
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--folds", type=Path)
-    parser.add_argument("--web", type=Path)
+    parser.add_argument("--networks", type=Path)
     parser.add_argument("--no-fine", action="store_true")
+    parser.add_argument("--by-measurement", action="store_true")
     parser.add_argument("--plot", type=Path)
-    parser.add_argument("--write", type=Path)
     arguments = parser.parse_args()
-    anew = arguments.folds is not None
-    made = {}
-    for stage in ("first", "fine"):
-        if (stage == "fine") == arguments.no_fine and not (arguments.write and stage == "first"):
-            continue
-        model = fine_model() if stage == "fine" and not anew else None
-        folds: dict[str, FineModel] = {}
-        if anew and stage == "fine":
-            with open(arguments.folds / "folds.csv", newline="") as file:
-                fold_of = {r["patient"]: r["fold"] for r in csv.DictReader(file)}
-            models = {
-                k: read_fine_model((arguments.folds / f"fold{k}.npz").read_bytes())
-                for k in set(fold_of.values())
-            }
-            folds = {patient: models[k] for patient, k in fold_of.items()}
-            model = read_fine_model((arguments.folds / "fine.npz").read_bytes())
-        people = studio(arguments.folder, model, folds)
-        if anew:
-            web = web_errors(arguments.web, model)
-            instruments = leave_one_out(people, web)
-            made[stage] = instruments.pop()
-        else:
-            instruments = [anatomy.instrument(stage)] * len(people)
-        print(f"\n### {'both stages' if stage == 'fine' else 'first stage only'}, {len(people)} people\n")
-        lengths_table(people, instruments)
-        table = coverage(people, instruments)
-        inside, total = (sum(row[k] for row in table.values()) for k in (0, 1))
-        worst = sorted(table, key=lambda name: table[name][0] / table[name][1])[:3]
-        print("\n| measurements | covered by the 95 % interval | the least covered |")
-        print("|---|---|---|")
-        least = ", ".join(f"{n} {100 * table[n][0] / table[n][1]:.0f} %" for n in worst)
-        print(f"| {len(table)} | {100 * inside / total:.1f} % | {least} |\n")
-        scores(people, instruments, anew)
-        if arguments.plot and stage == "fine":
+    stage: anatomy.Stage = "first" if arguments.no_fine else "fine"
+    if arguments.networks is None:
+        shipped = fine_model() if stage == "fine" else None
+        found = people(arguments.folder, {"shipped": lambda _: shipped})["shipped"]
+        judged = {arguments.folder.name: (found, anatomy.instrument(stage))}
+    else:
+        judged = unseen(arguments.folder, Networks.read(arguments.networks), stage)
+    for name, (members, made) in judged.items():
+        as_what = "as shipped" if arguments.networks is None else "unseen"
+        stages = "both stages" if stage == "fine" else "first stage only"
+        print(f"\n### {name}, {as_what}, {stages}, {len(members)} people\n")
+        lengths_table(members, made)
+        table = coverage(members, made)
+        coverage_table(table, arguments.by_measurement)
+        if arguments.networks is not None:
+            shipped_error = anatomy.instrument(stage)
+            wider = Instrument(made.correction, shipped_error.point_errors, shipped_error.between_errors)
+            print("with the shipped error, which is of the people of both studios:")
+            coverage_table(coverage(members, wider), False)
+        scores(members, made, anew=arguments.networks is not None and name == "frl")
+        if arguments.plot and name == list(judged)[-1]:
             plot(table, arguments.plot)
-    if arguments.write:
-        write(arguments.write, made, len(people))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Accuracy: landmarks against hand-placed points, beside dlib at full resolution on the same photos.
 
-    python benchmarks/landmark_error.py FOLDER [--exposure 0.25] [--fine]
+    python benchmarks/landmark_error.py FOLDER [--exposure 0.25] [--fine [FILE.npz]]
 
 FOLDER holds either `index.csv` (columns photo, landmarks: one file per photo, 68 lines "x y"), or
 `landmarks189.csv` with `ibug68_to_frl189.csv` (points of another scheme and how they correspond).
@@ -9,7 +9,8 @@ With 68 points the error is the mean distance between predicted and hand-placed 
 the hand-placed outer-canthal distance. With corresponding points each point's mean offset over all
 photos (another scheme's definition of it) is removed first. Only photos in which dlib finds the
 annotated face are compared; a face lost is one that dlib finds and anthropo does not.
---exposure multiplies all pixel values first; --fine adds the second landmark stage.
+--exposure multiplies all pixel values first; --fine adds the second landmark stage, the
+packaged one or that of a file, such as one that was trained without the folder's studio.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import AnthropoError
-from anthropo.face.fine import refine
+from anthropo.face.fine import read_fine_model, refine
 from anthropo.face.landmarker import FIRST_DECODE, read_faces
 from anthropo.face.weights import locate
 from anthropo.photo import Photo, read_photo
@@ -59,8 +60,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--exposure", type=float, default=1.0)
-    parser.add_argument("--fine", action="store_true")
+    parser.add_argument("--fine", nargs="?", type=Path, const=Path(), metavar="FILE.npz")
     arguments = parser.parse_args()
+    model = None
+    if arguments.fine is not None and arguments.fine != Path():
+        model = read_fine_model(arguments.fine.read_bytes())
     folder = arguments.folder
     photos, index, remove = annotated(folder)
     detector = dlib.get_frontal_face_detector()
@@ -78,7 +82,8 @@ def main() -> None:
             if arguments.exposure == 1:
                 photo = read_photo(path, short_side=FIRST_DECODE)
             found = read_faces(photo, face="all")
-            faces = [(refine(photo, f) if arguments.fine else f).landmarks[index] for f in found]
+            looked = found if arguments.fine is None else [refine(photo, f, model) for f in found]
+            faces = [f.landmarks[index] for f in looked]
         except AnthropoError:
             faces = []
         mine = nearest(faces, truth, unit)

@@ -101,8 +101,9 @@ def command(
 
     Lengths are fractions of the outer-canthal distance (unit ex-ex), so that no scale is needed;
     R and L are the subject's right and left. [lo, hi] is the 95 % interval: error of the landmarks
-    (calibrated on hand-placed ones), of the head's pose and of the scale. The photo gate tells
-    whether pose, expression, glasses, sharpness or size spoil the photo, and voids what they spoil.
+    (calibrated on hand-placed ones), of the head's pose, of the camera's distance and of the scale. The
+    photo gate tells whether pose, expression, glasses, sharpness, size or a near camera spoil the photo, and
+    voids what they spoil.
 
     --save-landmarks writes where the landmarks were found, a line each. Move a point there by hand and pass
     the file to --landmarks: pose, gate and measurements follow, and the table tells what was moved.

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +25,39 @@ from numpy.typing import NDArray
 
 from anthropo.face.weights import landmark_model
 from anthropo.landmarks import REGIONS, Annotated, Job, mean_face, pack, read_upright, train
+from anthropo.landmarks.augmentation import Augmentation
+from anthropo.landmarks.patch_training import Arrays
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+from instruments import STUDIOS
 from template189 import placed
 
-STUDIOS = ("frl", "canada")
 WEB = "helen_crops"
 FOLDS = 5
+SEED = 20140623
 SHARES = (0.75, 0.25)  # of a batch: web, studios
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the networks of some regions are trained; chosen on studios that they had not seen."""
+
+    regions: tuple[str, ...]
+    epochs: int
+    augmentation: Augmentation
+
+
+_LIGHT = {"gamma": 0.3, "slope": 0.2, "sharpness": 0.8, "noise": 8.0, "jpeg": 0.3}
+_FORM = {"shift": 5.0, "size": 0.08, "turn": 0.08, "stretch": 0.08}
+RECIPES = (
+    Recipe(
+        ("eye", "eye_wide", "inner", "inner2", "outer", "outer2", "lips", "lips_wide"),
+        57,
+        Augmentation(**_FORM, **_LIGHT),
+    ),
+    Recipe(("ala", "ala_wide"), 16, Augmentation(**_LIGHT)),
+    Recipe(("corner", "corner_wide"), 55, Augmentation()),
+)
 
 
 def annotated(faces: Path) -> list[Annotated]:
@@ -75,7 +101,6 @@ def main() -> None:
     parser.add_argument("faces", type=Path, metavar="FACES")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--only", nargs="*", metavar="SET")
-    parser.add_argument("--epochs", type=int, default=45)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
@@ -88,20 +113,28 @@ def main() -> None:
         csv.writer(file, lineterminator="\n").writerows([("studio", "patient", "fold"), *sorted(rows)])
     keep = sets(list(faces.people))
     chosen = arguments.only or list(keep)
-    # on an accelerator all side by side; on a processor one after the other, which needs less memory
-    together = [chosen] if arguments.device != "cpu" else [[name] for name in chosen]
-    for names in together:
-        jobs = [Job(region, keep[name]) for name in names for region in REGIONS.values()]
-        trained = iter(
-            train(
-                faces, jobs, epochs=arguments.epochs, shares=SHARES,
-                threads=arguments.threads, device=arguments.device, report=print,
+    networks: dict[str, dict[str, Arrays]] = {name: {} for name in chosen}
+    for recipe in RECIPES:
+        wanted = [(name, key) for name in chosen for key in recipe.regions]
+        # on an accelerator all side by side; on a processor one after the other, which needs less memory
+        for some in [wanted] if arguments.device != "cpu" else [[one] for one in wanted]:
+            print(f"{len(some)} networks: {', '.join('/'.join(one) for one in some)}", flush=True)
+            trained = train(
+                faces,
+                [Job(REGIONS[key], keep[name]) for name, key in some],
+                epochs=recipe.epochs,
+                shares=SHARES,
+                augmentation=recipe.augmentation,
+                # two networks of one form differ by where they begin
+                seed=SEED + sum(key.endswith("2") for _, key in some[:1]),
+                threads=arguments.threads,
+                device=arguments.device,
+                report=print,
             )
-        )  # fmt: skip
-        for name in names:
-            networks = {key: next(trained) for key in REGIONS}
-            (arguments.output / f"{name}.npz").write_bytes(pack(frame, REGIONS, networks))
-            print(name, flush=True)
+            for (name, key), arrays in zip(some, trained, strict=True):
+                networks[name][key] = arrays
+    for name, found in networks.items():
+        (arguments.output / f"{name}.npz").write_bytes(pack(frame, REGIONS, found))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Make the shipped default reference, anthropo/reference/norms/frl-adults.csv.
 
-    python development/reference.py FRL --folds DIR -o anthropo/reference/norms/frl-adults.csv
+    python development/reference.py FACES --networks DIR -o anthropo/reference/norms/frl-adults.csv
 
-FRL: neutral photographs of the Face Research Lab London Set with labels.csv (photo, patient, expression,
+FACES/frl: neutral photographs of the Face Research Lab London Set, labels.csv (photo, patient, expression,
 age, sex). DIR: the output folder of development/fine.py; each person is measured with networks that were
 not trained on that person, as a user's patients are. Absolute colours are left out, since another camera
 gives other values. Colours that are relative within the photo are kept, with grade B, since tone curves
@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import argparse
 import csv
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from anthropo._version import __version__
-from anthropo.face.fine import fine_sha256, read_fine_model, refine
+from anthropo.face.fine import fine_sha256, refine
 from anthropo.face.landmarker import FIRST_DECODE, read_face
 from anthropo.face.weights import landmark_model
 from anthropo.measurement.compute import measure_face
@@ -28,26 +29,26 @@ from anthropo.photo import read_photo
 from anthropo.reference.build import build_reference, instrument_name, subject
 from anthropo.reference.tables import write_reference
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+from instruments import Networks
+
 SOURCE = "Face Research Lab London Set, DeBruine & Jones 2017, CC BY 4.0"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, metavar="FRL")
-    parser.add_argument("--folds", type=Path, required=True)
+    parser.add_argument("faces", type=Path, metavar="FACES")
+    parser.add_argument("--networks", type=Path, required=True)
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
-    with open(arguments.folder / "labels.csv", newline="") as file:
+    folder = arguments.faces / "frl"
+    with open(folder / "labels.csv", newline="") as file:
         rows = [r for r in csv.DictReader(file) if r["expression"] == "neutral" and r["age"] != "NA"]
-    with open(arguments.folds / "folds.csv", newline="") as file:
-        fold_of = {r["patient"]: r["fold"] for r in csv.DictReader(file)}
-    models = {
-        k: read_fine_model((arguments.folds / f"fold{k}.npz").read_bytes()) for k in set(fold_of.values())
-    }
+    networks = Networks.read(arguments.networks)
     measured = []
     for row in rows:
-        photo = read_photo(arguments.folder / row["photo"], short_side=FIRST_DECODE)
-        face = refine(photo, read_face(photo), models[fold_of[row["patient"]]])
+        photo = read_photo(folder / row["photo"], short_side=FIRST_DECODE)
+        face = refine(photo, read_face(photo), networks.of_others("frl", row["patient"]))
         values = {m.id: m.value for m in measure_face(face, photo) if np.isfinite(m.value)}
         measured.append((subject(row["photo"], row, "sex"), values))
     built = build_reference(

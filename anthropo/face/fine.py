@@ -1,9 +1,10 @@
-"""The second landmark stage: small networks on patches of each eye, nostril, mouth corner and the lips.
+"""The second landmark stage: small networks on patches of eyes, canthi, nostrils, mouth corners and lips.
 
 The 68-point predictor sees the whole face coarsely. Here each region is looked at closely: points of
 the 68-point scheme are predicted again and averaged with the first stage's, and anatomical landmarks
 that the scheme lacks (pupil, lid margins) or puts elsewhere (alare, canthi) are predicted directly.
-Trained by development/fine.py; docs/decisions 10 says why these are networks and no second forest.
+Each region has two networks, which look at it a little shifted against each other. Trained by
+development/fine.py; docs/decisions says why these are networks and no second forest, and why two.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ PATCH = 64  # px, side of a patch
 MIDLINE = frozenset({"sn", "ls", "sts", "sti", "li"})
 
 _DECODED_UNIT = 120.0  # px: decode finer when the outer-canthal distance is smaller than this
-_LOOKS = 2  # jittered evaluations of each patch; four are no better
+_LOOKS = 2  # places that patches are taken from, in turn by the networks of a model
 _SHARE = 0.6  # of the second stage in a point that both stages predict
 
 
@@ -166,28 +167,31 @@ def refine(photo: Photo, face: Face, model: FineModel | None = None) -> Face:
     placed = placed @ there[:, :2].T + there[:, 2]
 
     looks = np.zeros((_LOOKS, 68, 2))
-    counts = np.zeros(68)
+    counts = np.zeros((_LOOKS, 68, 1))
     anatomy: dict[str, list[Floats]] = {}
-    for region in model.regions:
+    for number, region in enumerate(model.regions):
+        look = number % _LOOKS
         for mirrored in (False, True):
-            seen = _look(region, upright, placed, mirrored)
+            seen = _look(region, upright, placed, mirrored, look)
             n = len(region.scheme)
             at = MIRROR[region.scheme] if mirrored else region.scheme
-            looks[:, at] += seen[:, :n]
-            counts[at] += 1
-            for code, points in zip(region.codes, seen[:, n:].swapaxes(0, 1), strict=True):
+            looks[look, at] += seen[:n]
+            counts[look, at] += 1
+            for code, point in zip(region.codes, seen[n:], strict=True):
                 name = code if code in MIDLINE else code + ("L" if mirrored else "R")
-                anatomy.setdefault(name, []).append(points.mean(0))
+                anatomy.setdefault(name, []).append(point)
 
     def to_photo(points: Floats) -> Floats:
         return photo.to_full(points @ back[:, :2].T + back[:, 2])
 
-    seen_twice = counts > 0
+    seen_twice = counts.sum((0, 2)) > 0
+    looks, counts = looks[:, seen_twice], counts[:, seen_twice]
+    mean = looks.sum(0) / counts.sum(0)
+    fine = to_photo(np.where(counts > 0, looks / np.maximum(counts, 1), mean))
     samples = face.samples.copy()
-    fine = to_photo(looks[:, seen_twice] / counts[seen_twice, None])
     samples[:, seen_twice] += _SHARE * (fine[np.arange(len(samples)) % _LOOKS] - samples[:, seen_twice])
     points = face.landmarks.copy()
-    points[seen_twice] += _SHARE * (fine.mean(0) - points[seen_twice])
+    points[seen_twice] += _SHARE * (to_photo(mean) - points[seen_twice])
     return replace(
         face,
         landmarks=points,
@@ -221,23 +225,22 @@ def lay_upright(
     return _engine.warp(pixels, back, FACE, FACE), there, back
 
 
-def _look(region: _Region, upright: NDArray[np.uint8], placed: Floats, mirrored: bool) -> Floats:
-    """The region's points (looks, P, 2) in the upright face; the subject's left is seen mirrored."""
+def _look(region: _Region, upright: NDArray[np.uint8], placed: Floats, mirrored: bool, look: int) -> Floats:
+    """The region's points (P, 2) in the upright face; the subject's left is seen mirrored."""
     points = placed[MIRROR[region.scheme] if mirrored else region.scheme]
     centre = points.mean(0)
     if mirrored:
         centre = np.array([FACE - 1 - centre[0], centre[1]])
-    maps = _maps(region.pixel).copy()
-    maps[:, :, 2] += centre
-    sampled = maps.copy()
+    sampled = _maps(region.pixel)[look].copy()
+    sampled[:, 2] += centre
     if mirrored:
-        sampled[:, 0] *= -1
-        sampled[:, 0, 2] += FACE - 1
-    seen = region.network.predict(upright, sampled)
-    return np.asarray(np.einsum("kij,kpj->kpi", sampled[:, :, :2], seen) + sampled[:, None, :, 2])
+        sampled[0] *= -1
+        sampled[0, 2] += FACE - 1
+    (seen,) = region.network.predict(upright, sampled[None])
+    return np.asarray(seen @ sampled[:, :2].T + sampled[:, 2])
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _maps(pixel: float) -> Floats:
     """Jittered maps (looks, 2, 3), patch pixels to the upright face, of a patch centred on the origin."""
     z = np.random.default_rng(20140623).standard_normal((_LOOKS, 4)) * (3.0, 3.0, 0.04, 0.04)

@@ -17,7 +17,8 @@ from anthropo.landmarks.gathering import Gathered
 from anthropo.landmarks.upright import UprightFaces, mean_face
 
 #: Of the packaged stage's regions, and without its anatomical landmarks, which 68 points do not tell of.
-_NAMES = ("eye", "ala", "corner", "lips")
+#: Pixels of the upright face per patch pixel.
+_PIXEL = {"eye": 1.75, "ala": 1.75, "corner": 1.75, "lips": 2.2}
 
 
 def train_fine(
@@ -52,7 +53,8 @@ def train_fine(
         [one.annotated.person for one in gathered],
         MIRROR,
     )
-    regions = {name: replace(REGIONS[name], codes=()) for name in _NAMES}
+    # one network sees the whole of each region: between the two sizes of the packaged eye
+    regions = {name: replace(REGIONS[name], codes=(), aside=(), pixel=_PIXEL[name]) for name in _PIXEL}
     jobs = [Job(region, np.asarray(keep)) for keep in sets for region in regions.values()]
     by = Augmentation(shift=7.0, size=0.08, turn=0.08)
     networks = train(faces, jobs, epochs=epochs, augmentation=by, seed=seed, threads=threads)

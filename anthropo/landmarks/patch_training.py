@@ -38,20 +38,28 @@ class Region:
     scheme: tuple[int, ...]  # points of the first stage's scheme; the patch is centred on their mean
     codes: tuple[str, ...]  # anatomical landmarks, without their side
     pixel: float  # pixels of the upright face per patch pixel
+    #: Anatomical landmarks that are learnt along, for what they teach, and not predicted.
+    aside: tuple[str, ...] = ()
 
 
 _EYE = (36, 37, 38, 39, 40, 41)
-#: The packaged fine stage.
+_LIPS = (33, 50, 51, 52, 56, 57, 58, 61, 62, 63, 65, 66, 67)
+_LIP_CODES = ("sn", "cph", "ls", "sts", "sti", "li")
+_CORNER = (48, 49, 59, 60)
+#: The packaged fine stage: two networks for each region, which take turns in where they look from.
 REGIONS = {
-    "eye": Region(_EYE, ("ex", "en", "p", "ps", "pi"), 1.75),
-    "eye_wide": Region(_EYE, ("ex", "en", "p", "ps", "pi"), 2.3),
+    "eye": Region(_EYE, ("p", "ps", "pi"), 1.4, ("ex", "en")),
+    "eye_wide": Region(_EYE, ("p", "ps", "pi"), 2.3, ("ex", "en")),
+    "inner": Region((38, 39, 40), ("en",), 1.1),
+    "inner2": Region((38, 39, 40), ("en",), 1.1),
+    "outer": Region((36, 37, 41), ("ex",), 1.1),
+    "outer2": Region((36, 37, 41), ("ex",), 1.1),
     "ala": Region((31, 32), ("al",), 1.75),
-    "corner": Region((48, 49, 59, 60), ("ch",), 1.75),
-    "lips": Region(
-        (33, 50, 51, 52, 56, 57, 58, 61, 62, 63, 65, 66, 67),
-        ("sn", "cph", "ls", "sts", "sti", "li"),
-        2.2,
-    ),
+    "ala_wide": Region((31, 32), ("al",), 2.5),
+    "corner": Region(_CORNER, ("ch",), 1.75),
+    "corner_wide": Region(_CORNER, ("ch",), 2.5),
+    "lips": Region(_LIPS, _LIP_CODES, 2.2),
+    "lips_wide": Region(_LIPS, _LIP_CODES, 2.7),
 }
 
 
@@ -213,7 +221,7 @@ class _Material:
         cls, faces: UprightFaces, jobs: Sequence[Job], shares: Sequence[float], device: torch.device
     ) -> _Material:
         n = len(faces.pixels)
-        points = max(len(j.region.scheme) + len(j.region.codes) for j in jobs)
+        points = max(len(j.region.scheme) + len(_learnt(j.region)) for j in jobs)
         source = faces.source if len(faces.source) else np.zeros(n, np.intp)
         quotas = [max(1, round(_BATCH * s / sum(shares))) for s in shares]
         centres = np.empty((len(jobs), 2 * n, 2))
@@ -288,13 +296,17 @@ class _Material:
         return top + (c + (d - c) * u - top) * v
 
 
+def _learnt(region: Region) -> tuple[str, ...]:
+    return region.codes + region.aside
+
+
 def _known(faces: UprightFaces, region: Region) -> tuple[Floats, Floats]:
     """Patch centres (2 N, 2) and known points (2 N, K, 2), the mirror images' last."""
     scheme = list(region.scheme)
     unknown = np.full((len(faces.pixels), 2), np.nan)
 
     def there(points: Floats, side: str) -> Floats:
-        named = [faces.anatomy.get(c if c in MIDLINE else c + side, unknown) for c in region.codes]
+        named = [faces.anatomy.get(c if c in MIDLINE else c + side, unknown) for c in _learnt(region)]
         return np.concatenate([points[:, scheme], *(p[:, None] for p in named)], 1)
 
     def flip(points: Floats) -> Floats:
@@ -302,8 +314,7 @@ def _known(faces: UprightFaces, region: Region) -> tuple[Floats, Floats]:
 
     # the subject's left lies on the right of a mirrored face
     other = list(faces.mirror[scheme])
-    left = [faces.anatomy.get(c if c in MIDLINE else c + "L", unknown) for c in region.codes]
-    mirrored = flip(np.concatenate([faces.scheme[:, other], *(p[:, None] for p in left)], 1))
+    mirrored = flip(there(faces.scheme[:, faces.mirror], "L"))
     first = faces.first_stage
     centres = np.concatenate([first[:, scheme].mean(1), flip(first[:, other].mean(1))])
     return centres, np.concatenate([there(faces.scheme, "R"), mirrored])

@@ -4,8 +4,8 @@ The points of the 68-point scheme are not the landmarks that anthropometry measu
 canthi lie 2 to 3 mm too far out, alae are nostril edges. Each point's mean offset from hand-placed
 landmarks (correction.csv) is taken off, and the fine stage's direct prediction averaged in. What
 remains is the error, kept as the residuals of real faces (errors.npz): added to a face's landmarks they
-show how every measurement scatters. All of it was measured on people that neither the correction nor
-the fine stage had seen: docs/benchmarks.md, "Anatomical landmarks".
+show how every measurement scatters. The residuals are those of a studio that neither the correction
+nor the fine stage had seen: docs/benchmarks.md, "Anatomical landmarks".
 """
 
 from __future__ import annotations
@@ -29,8 +29,12 @@ Stage = Literal["first", "fine"]
 #: Landmarks that are no point of the 68-point scheme but a mean of several, corrected on their own.
 BETWEEN = ("pR", "pL", "psR", "psL", "piR", "piL")
 #: Share of the fine stage's direct prediction in a landmark, where it is not a half; the rest is the
-#: corrected point of the 68-point scheme. Whatever erred least on people left out.
-DIRECT = {"p": 1.0, "ps": 0.75, "pi": 0.75, "ch": 0.9, "en": 0.25, "cph": 0.25, "sn": 0.0}
+#: corrected point of the 68-point scheme. Whatever erred least on two studios, each judged by what was
+#: fitted to the other.
+DIRECT = {
+    "p": 1.0, "ps": 1.0, "pi": 1.0, "en": 0.75, "al": 0.75, "sts": 0.75, "sti": 0.75,
+    "ch": 0.25, "li": 0.25, "sn": 0.0, "cph": 0.0, "ls": 0.0,
+}  # fmt: skip
 _HALF = 0.5
 
 _SINGLE = {code: at[0] for code, at in LANDMARKS.items() if len(at) == 1}

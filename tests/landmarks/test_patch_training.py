@@ -56,7 +56,7 @@ def off(model: FineModel, faces: UprightFaces, mirrored: bool) -> tuple[float, f
     """Mean error, px: of the scheme's two points and of the anatomical one."""
     (region,) = model.regions
     seen = np.array(
-        [_look(region, p, f, mirrored)[0] for p, f in zip(faces.pixels, faces.first_stage, strict=True)]
+        [_look(region, p, f, mirrored, 0) for p, f in zip(faces.pixels, faces.first_stage, strict=True)]
     )
     at = MIRROR[region.scheme] if mirrored else region.scheme
     miss = np.linalg.norm(seen[:, :2] - faces.scheme[:, at], axis=2).mean()
@@ -82,6 +82,8 @@ def test_networks_side_by_side_are_each_as_good_as_one_alone() -> None:
     both = train(faces, [Job(EYE, keep), Job(Region((36,), (), 3.0), keep[:6])], epochs=4)
     assert {k: v.shape for k, v in both[0].items()} == {k: v.shape for k, v in alone[0].items()}
     assert both[1]["out"].shape == (64, 2)
+    aside = train(faces, [Job(Region((36, 39), (), 2.0, ("ex",)), keep)], epochs=4)[0]
+    assert aside["out"].shape == (64, 4)  # learnt along, not predicted
     assert not np.array_equal(both[0]["conv0"], both[1]["conv0"])
 
 

@@ -160,41 +160,6 @@ def test_what_the_callback_raises_ends_the_training(gathered: list[Gathered], sm
     assert len(told) == 1
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"depth": 11}, "1 to 10 levels"),
-        ({"features": 5000}, "2 to 4096 pixels"),
-        ({"nu": 0.0}, "nu must be above 0"),
-        ({"nu": float("nan")}, "nu must be above 0"),
-        ({"trees": 10_000, "cascades": 100, "depth": 10}, "half a GiB"),
-        ({"of_chip": np.array([1])}, "indices of chips"),
-        ({"maps": np.zeros((2, 2, 3))}, "of the same faces"),
-        ({"targets": np.full((1, 3, 2), np.nan)}, "finite"),
-        ({"targets": np.full((1, 3, 2), 1e4)}, "within 100 boxes"),
-        ({"known": np.zeros((1, 3), np.uint8)}, "known in no face"),
-        ({"chips": [np.zeros((4, 4, 3), np.uint8)]}, r"shape \(H, W\)"),
-        ({"mean": np.zeros((1, 2))}, "2 to 2047 points"),
-        ({"mean": np.zeros((3, 2))}, "spread out"),
-    ],
-)
-def test_the_engine_refuses_what_does_not_fit(change: dict[str, object], sentence: str) -> None:
-    given: dict[str, object] = {
-        "chips": [np.zeros((8, 8), np.uint8)],
-        "of_chip": np.array([0]),
-        "maps": np.array([[[4.0, 0, 2], [0, 4, 2]]]),
-        "targets": np.array([[(0.2, 0.2), (0.8, 0.2), (0.5, 0.9)]]),
-        "known": np.ones((1, 3), np.uint8),
-        "starts": np.array([[(0.2, 0.2), (0.8, 0.2), (0.5, 0.8)]]),
-        "mean": np.array([(0.2, 0.2), (0.8, 0.2), (0.5, 0.8)]),
-        "cascades": 2, "trees": 3, "depth": 2, "features": 9, "candidates": 4, "nu": 0.1, "lambda_": 0.1,
-        "padding": 0.1, "seed": 0, "threads": 1, "report": lambda done, total: None,
-    }  # fmt: skip
-    assert _engine.ShapePredictor(_engine.train_shape_predictor(**given)).points == 3  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=sentence):
-        _engine.train_shape_predictor(**{**given, **change})  # type: ignore[arg-type]
-
-
 def test_people_are_on_one_side_of_a_split() -> None:
     people = ["a", "b", "a", "c", "d", "e", "e"]
     apart = split(people, 0.4, 0)

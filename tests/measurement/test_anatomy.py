@@ -172,7 +172,7 @@ def test_the_shipped_correction_does_what_is_known_of_the_scheme(stage: Stage) -
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_shipped_errors_have_no_bias_and_favour_no_side(stage: Stage) -> None:
+def test_the_shipped_errors_have_little_bias_and_favour_no_side(stage: Stage) -> None:
     known = instrument(stage)
     errors, middle = known.point_errors, known.between_errors
     n = len(errors)
@@ -182,7 +182,9 @@ def test_the_shipped_errors_have_no_bias_and_favour_no_side(stage: Stage) -> Non
     for bank in (errors, middle):
         assert np.isfinite(bank).all()
         mean, spread = bank.mean(0), bank.std(0)
-        assert np.abs(mean).max() < 0.01
+        # studios differ by some bias, which stays in; it has both signs
+        assert np.abs(mean).max() < 0.015
+        assert (np.abs(mean) <= 0.7 * spread).all()
         assert spread.max() < 0.06
     # outline points, for which nothing is corrected, differ by what chance leaves
     for mirrored, bank in zip(mirror(errors, middle), (errors, middle), strict=True):
