@@ -205,7 +205,7 @@ def test_without_jitter_there_is_no_spread(astronaut: Pixels) -> None:
 
 
 def test_a_model_with_other_points_is_refused(astronaut: Pixels) -> None:
-    with pytest.raises(WeightsError, match="5 landmarks .*; anthropo's measurements need the 68 points"):
+    with pytest.raises(WeightsError, match=r"5 landmarks .*; anthropo's measurements need the 68 points"):
         read_face(photo(astronaut), landmark_model=str(FIVE_POINTS))
 
 
