@@ -192,7 +192,7 @@ def find_scale(
     >>> seen = anthropo.observe(anthropo.example_photo())
     >>> scale = find_scale(parse_scale("ipd=62±1"), seen.photo, seen.face.landmarks, seen.face.samples)
     >>> f"{scale.mm_per_px:.2f} mm per pixel, known to {scale.rel_sd:.1%}"
-    '1.44 mm per pixel, known to 2.5%'
+    '1.43 mm per pixel, known to 2.5%'
     """
     _check_eyes(request, photo, np.zeros(68, dtype=np.bool_) if hidden is None else hidden)
     measure = {"mm-per-px": _declared, "ipd": _by_ipd, "sticker": _by_sticker, "iris": _by_iris}[request.kind]

@@ -80,7 +80,7 @@ def score(
     >>> width = Measurement("intercanthal_width", 0.42, 0.41, 0.43, "ex-ex", "mid", "")
     >>> (z,) = score([width], [load_reference()], sex="female", age=31)
     >>> print(f"{z.z:.1f} ({z.z_lo:.1f} to {z.z_hi:.1f}), {z.reference}, grade {z.grade}, n = {z.n}")
-    2.5 (1.5 to 3.5), frl-adults, grade A, n = 25
+    2.1 (1.2 to 2.9), frl-adults, grade A, n = 25
     """
     groups = by_id(measurements).values()
     return [_score(values, reference, sex, age) for values in groups for reference in references]

@@ -74,7 +74,7 @@ def measure(
     >>> import anthropo
     >>> values = {m.id: m for m in anthropo.measure(anthropo.example_photo())}
     >>> round(values["intercanthal_width"].value, 2), values["intercanthal_width"].unit
-    (0.38, 'ex-ex')
+    (0.4, 'ex-ex')
     """
     settings = Settings(
         face=face,
@@ -279,7 +279,7 @@ def measure_table(
     >>> import anthropo
     >>> table = anthropo.measure_table([anthropo.example_photo(), "gone.jpg"], sex="female", age=31)
     >>> list(table["status"]), f"{table.loc[0, 'intercanthal_width_z_frl__adults']:.1f}"
-    (['ok', 'failed'], '-0.1')
+    (['ok', 'failed'], '0.8')
     """
     settings = Settings(
         face=face, jitter=jitter, landmark_model=landmark_model, max_megapixels=max_megapixels,
