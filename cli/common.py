@@ -29,7 +29,7 @@ EXIT_NONE, EXIT_USAGE, EXIT_SOME, EXIT_INTERRUPTED = 1, 2, 3, 130
 _NO_MATTER = ("jobs", "cache", "validate", "resume", "device")
 _ALWAYS_FILES = (
     *("cohort", "output", "cost_matrix", "encoder_weights", "landmark_model", "landmarks"),
-    *("parameters", "pretrain"),
+    *("detector_model", "parameters", "pretrain"),
 )
 
 

@@ -50,7 +50,7 @@ from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, compos
 @options.fine_option
 @options.jitter_option
 @options.landmarks_option
-@options.landmark_model_option
+@options.face_model_options
 @options.limits_options
 @options.jobs_option
 @options.permissive_option

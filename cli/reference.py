@@ -123,7 +123,7 @@ def _show_rows(reference: Reference) -> None:
     "--source", metavar="TEXT", help="Who was measured; shown with every score.  [default: CONTROLS.csv]"
 )
 @options.jobs_option
-@options.landmark_model_option
+@options.face_model_options
 @options.permissive_option
 @options.passed_as("request", workflow.BuildRequest)
 def build(controls: str, output: str, request: workflow.BuildRequest) -> None:

@@ -60,6 +60,8 @@ class Diagnostics:
     landmarks: str | None = None  # changes with the landmark files that were measured from
     score: float | None = None  # of the face detector
     second_try: bool | None = None
+    detector: str | None = None  # that found the face
+    turned: float | None = None  # deg counter-clockwise, by which the photo was turned to find landmarks
     distance: float | None = None  # of the camera, cm; None: not known
     distance_lo: float | None = None  # 95 % interval, of what is assumed where it is not known
     distance_hi: float | None = None

@@ -179,6 +179,8 @@ def record_of(seen: MeasuredFace, settings: Settings) -> Record:
             landmarks=stamped.stamp(item.path, seen.digest) if stamped else "",
             score=round(face.score, 4),
             second_try=face.second_try,
+            detector=face.detector,
+            turned=round(face.turned, 1),
             **_distance(face.distance),
         ),
     )

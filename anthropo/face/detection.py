@@ -1,19 +1,22 @@
-"""Where faces lie in a photo: the detector on a coarse image first, then on finer ones."""
+"""Where faces lie in a photo: dlib's detector on a coarse image first, then on finer ones; then YuNet."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.face import _engine
-from anthropo.face.frame import Floats
+from anthropo.face.frame import Floats, similarity
 from anthropo.face.weights import face_detector
 from anthropo.photo import Photo
+
+if TYPE_CHECKING:
+    from anthropo.face.yunet import Found
 
 Which = Literal["one", "largest", "all"]
 
@@ -22,39 +25,184 @@ FIRST_SHORT_SIDE = 216  # px of the first, smallest image that is searched
 _WINDOW = 80.0  # px
 _MOST_SEARCHED = 50e6  # px: larger photos are searched in a reduction to this
 _BACKGROUND = 0.6  # a face less than this fraction as wide as the largest one is background
-_SURER = 0.2  # of the detector's score, by which a turned face must beat the upright one
+_SURER = 0.2  # of dlib's score, by which a turned face must beat the upright one
 
-# Second try, for dark or turned faces.
+# dlib's second try, for dark or turned faces.
 _LOW_THRESHOLD = -0.3
 _SECOND_SHORT_SIDE = 864
 
 
+# The second detector sees faces of 12 to 300 px: large ones in the first reduction, small ones in the other.
+_NETWORK_SIDES = (320, 960)  # px, long side
+_CROP = 128  # px of the picture in which a place is looked at again
+_CROP_SIDES = 2.2  # of the box seen there, side of that picture
+_STEP = 30  # deg between directions
+_SURE = 0.7  # of its score, 0 to 1, for the face upright: what is less is no face
+_WORSE = 0.05  # so much less sure it may be of a face whose roll is better known
+_SMALLEST = 24.0  # px of the full photo, width of the box: of a smaller face nothing could be measured
+_UPRIGHT = 15.0  # deg: faces rolled by less are looked at as they stand
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
-    box: Floats  # (4,) full-photo pixels
+    box: (
+        Floats  # (4,) full-photo pixels: the place and size at which the predictor looks, before it is turned
+    )
     score: float
     second_try: bool = False
+    turn: float = 0.0  # deg, by which the face is rolled clockwise; 0 when it is looked at as it stands
+    points: Floats | None = None  # (5, 2) full-photo pixels, as the second detector saw them
 
     @property
     def width(self) -> float:
         return float(self.box[2] - self.box[0])
 
+    @property
+    def centre(self) -> Floats:
+        return (self.box[:2] + self.box[2:]) / 2
 
-def turned_by(photo: Photo, quarters: tuple[int, ...], sizes: tuple[int, ...], score: float) -> int:
-    """Clockwise turn, degrees, of a face that the upright search missed or misread; 0 for none.
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """Where the second detector saw something like a face."""
+
+    centre: Floats  # (2,) full-photo pixels
+    side: float  # of its box, full-photo pixels
+    score: float
+
+
+def within(place: Floats, box: Floats) -> bool:
+    """Whether a place (2,) lies inside a box (4,)."""
+    return bool((box[:2] <= place).all() and (place <= box[2:]).all())
+
+
+def turned_faces(
+    photo: Photo, quarters: tuple[int, ...], sizes: tuple[int, ...], score: float
+) -> list[Detection]:
+    """The face that dlib's detector sees most surely when the photo is turned; where there is no YuNet.
 
     Tries the turns `quarters` on reductions to the short sides `sizes`. The face must be found more
     surely than `score`, by `_SURER`.
     """
-    best, turn = score + _SURER, 0
+    best: list[Detection] = []
     for quarter in quarters:
         # turning the pixels counter-clockwise brings a face upright that was turned clockwise
         turned = Photo.from_array(np.rot90(photo.pixels, quarter))
         for short in sizes:
             for detection in _search(turned, min(short, _finest(turned))):
-                if detection.score > best:
-                    best, turn = detection.score, 90 * quarter
-    return turn
+                if detection.score > (best[0].score if best else score + _SURER):
+                    centre = photo.to_full(_turned_back(detection.centre, quarter, turned.full_size))
+                    half = detection.width * photo.decode_scale / 2
+                    box = np.concatenate([centre - half, centre + half])
+                    best = [Detection(box, detection.score, second_try=True, turn=90.0 * quarter)]
+    return best
+
+
+def _turned_back(place: Floats, quarters: int, size: tuple[int, int]) -> Floats:
+    """Where a place (2,) of a picture of this width and height lay before it was turned counter-clockwise."""
+    (x, y), (width, height) = place, size
+    for _ in range(quarters):
+        x, y, width, height = height - 1 - y, x, height, width
+    return np.array([x, y])
+
+
+class _Wide(Protocol):
+    @property
+    def width(self) -> float: ...
+
+
+_W = TypeVar("_W", bound=_Wide)
+Detector = Callable[[NDArray[np.uint8]], "list[Found]"]
+
+
+def foreground(faces: list[_W]) -> list[_W]:
+    """Those of the faces, largest first, that are no background beside the largest."""
+    return [f for f in faces if f.width >= _BACKGROUND * faces[0].width]
+
+
+def network_faces(photo: Photo, detector: Detector) -> tuple[Photo, list[Candidate]]:
+    """Where YuNet sees something like a face, the surest first; and the photo, decoded finer for it."""
+    longest = max(photo.full_size)
+    seen: list[Candidate] = []
+    for side in _NETWORK_SIDES:
+        photo = photo.finer(power_of_two(longest / side))
+        ratio = max(1.0, max(photo.pixels.shape[:2]) / side)
+        height, width = (max(1, int(n / ratio)) for n in photo.pixels.shape[:2])
+        for face in detector(in_colour(photo.pixels, reduction(ratio), height, width)):
+            box = photo.to_full((face.box.reshape(2, 2) + 0.5) * ratio - 0.5).ravel()
+            seen.append(Candidate((box[:2] + box[2:]) / 2, float((box[2:] - box[:2]).max()), face.score))
+        if side >= longest:
+            break
+    return photo, sorted(seen, key=lambda c: -c.score)
+
+
+def upright(photo: Photo, detector: Detector, candidate: Candidate, mean_shape: Floats) -> Detection | None:
+    """The face at a place where YuNet saw something, with the angle by which it is rolled; None for no face.
+
+    The place is looked at again in every direction: YuNet is surest of an upright face, and its five points
+    then tell how far that direction is off (of a face that is rolled by more they tell too little).
+    The box is where the predictor's `mean_shape` (68, 2), which lies in the unit square, comes to lie when it
+    is laid on these points, so that it is as large as the predictor expects.
+    """
+    five = five_points(mean_shape)
+    if not np.ptp(five, axis=0).all():  # a foreign landmark model's points on one line or spot
+        return None
+    views = (_view(photo, detector, candidate, five, roll) for roll in range(0, 360, _STEP))
+    best = max(views, key=lambda view: view.score)
+    for _ in range(2):
+        again = _view(photo, detector, candidate, five, best.roll)
+        best = again if again.score > best.score - _WORSE else best
+    if best.score < _SURE:
+        return None
+    to_photo = similarity(five, best.points)
+    centre = to_photo[:, :2] @ (0.5, 0.5) + to_photo[:, 2]
+    half = np.hypot(*to_photo[:, 0]) / 2
+    if 2 * half < _SMALLEST:
+        return None
+    box = np.concatenate([centre - half, centre + half])
+    return Detection(box, best.score, True, best.roll if abs(best.roll) > _UPRIGHT else 0.0, best.points)
+
+
+class _View(NamedTuple):
+    """What YuNet sees at a place that is looked at in one direction."""
+
+    score: float  # 0: nothing
+    roll: float  # deg, clockwise in the photo
+    points: Floats  # (5, 2) full-photo pixels
+
+
+def _view(photo: Photo, detector: Detector, candidate: Candidate, five: Floats, direction: float) -> _View:
+    """The surest face at the candidate's place, in a picture turned counter-clockwise by `direction`, deg."""
+    cos, sin = np.cos(np.radians(direction)), np.sin(np.radians(direction))
+    size = _CROP_SIDES * candidate.side / photo.decode_scale / _CROP
+    turn = size * np.array([[cos, -sin], [sin, cos]])
+    middle = np.full(2, (_CROP - 1) / 2)
+    matrix = np.column_stack([turn, photo.to_decoded(candidate.centre) - turn @ middle])
+    for face in detector(in_colour(photo.pixels, matrix, _CROP, _CROP)):
+        points = photo.to_full(face.points @ turn.T + matrix[:, 2])
+        if np.linalg.norm(points.mean(0) - candidate.centre) < candidate.side / 2:
+            to_photo = similarity(five, points)
+            return _View(face.score, float(np.degrees(np.arctan2(to_photo[1, 0], to_photo[0, 0]))), points)
+    return _View(0.0, direction, np.zeros((5, 2)))
+
+
+def reduction(ratio: float) -> Floats:
+    """The map (2, 3) from pixels of a reduced picture to those of the picture."""
+    return np.array([[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2]])
+
+
+def in_colour(image: NDArray[np.uint8], matrix: Floats, height: int, width: int) -> NDArray[np.uint8]:
+    """The image (H, W, 3) seen through a map (2, 3), as `_engine.warp` does it in grey."""
+    if (height, width) == image.shape[:2] and (matrix == np.eye(2, 3)).all():
+        return image
+    channels = (np.ascontiguousarray(image[:, :, c]) for c in range(3))
+    return np.stack([_engine.warp(channel, matrix, height, width) for channel in channels], -1)
+
+
+def five_points(points: Floats) -> Floats:
+    """The five points of YuNet (5, 2) that correspond to landmarks (68, 2)."""
+    eyes = points[36:42].mean(0), points[42:48].mean(0)
+    return np.array([*eyes, points[30], points[48], points[54]])
 
 
 def power_of_two(scale: float) -> int:
@@ -89,8 +237,6 @@ def search_photo(photo: Photo, which: Which, kept: Sized) -> Iterator[tuple[Phot
         everything = _merge(everything if which == "all" else [], detections)
         if everything:
             yield photo, everything if which == "all" else _foreground(photo, everything)
-    if not everything and (detections := _second_try(photo)):
-        yield photo, detections
 
 
 def _search(
@@ -106,8 +252,7 @@ def _search(
     ratio = 1.0 if short is None else max(1.0, min(height, width) / short)
     image = photo.pixels
     if short is not None:
-        matrix = np.array([[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2]])
-        image = _engine.warp(image, matrix, max(1, int(height / ratio)), max(1, int(width / ratio)))
+        image = _engine.warp(image, reduction(ratio), max(1, int(height / ratio)), max(1, int(width / ratio)))
     if equalise:
         image = _equalised(image)
     rows = face_detector().detect(image, threshold, levels)
@@ -126,8 +271,7 @@ def _merge(known: list[Detection], new: list[Detection]) -> list[Detection]:
     """Both lists without repetitions (centre inside another box), largest first."""
     kept: list[Detection] = []
     for face in sorted([*known, *new], key=lambda f: -f.width):
-        x, y = (face.box[:2] + face.box[2:]) / 2
-        if not any(k.box[0] <= x <= k.box[2] and k.box[1] <= y <= k.box[3] for k in kept):
+        if not any(within(face.centre, k.box) for k in kept):
             kept.append(face)
     return kept
 
@@ -140,10 +284,10 @@ def _foreground(photo: Photo, detections: list[Detection]) -> list[Detection]:
         # only the pyramid levels (5/6 each) below what the first search has covered
         levels = int(np.ceil(np.log(short / FIRST_SHORT_SIDE) / np.log(6 / 5)))
         detections = _merge(detections, _search(photo, short, levels=levels))
-    return [f for f in detections if f.width >= _BACKGROUND * detections[0].width]
+    return foreground(detections)
 
 
-def _second_try(photo: Photo) -> list[Detection]:
+def equalised_faces(photo: Photo) -> list[Detection]:
     """Dark or turned faces: equalised contrast and a lower threshold; the best one only."""
     short = FIRST_SHORT_SIDE
     while True:

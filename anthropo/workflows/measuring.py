@@ -39,6 +39,7 @@ def measure(
     face: Which = "one",
     jitter: int = DEFAULT_JITTER,
     landmark_model: str | None = None,
+    detector_model: str | None = None,
     fine: bool = True,
     force: bool = False,
     max_megapixels: float | None = MAX_MEGAPIXELS,
@@ -53,7 +54,7 @@ def measure(
         Such as ``"sticker=20"``; gives millimetres.
     face : {"one", "largest"}
         With several faces: refuse the photo, or take the largest.
-    distance, jitter, landmark_model, fine, force, max_megapixels, deadline
+    distance, jitter, landmark_model, detector_model, fine, force, max_megapixels, deadline
         As for `anthropo.Settings`.
 
     Returns
@@ -80,6 +81,7 @@ def measure(
         distance=distance,
         jitter=jitter,
         landmark_model=landmark_model,
+        detector_model=detector_model,
         fine=fine,
         max_megapixels=max_megapixels,
         deadline=deadline,
@@ -223,6 +225,7 @@ def measure_table(
     face: Which = "one",
     jitter: int = DEFAULT_JITTER,
     landmark_model: str | None = None,
+    detector_model: str | None = None,
     max_megapixels: float | None = MAX_MEGAPIXELS,
     deadline: float | None = DEADLINE,
     fine: bool = True,
@@ -246,9 +249,9 @@ def measure_table(
         named, a row each; in folders they are passed over.
     jobs : int
         Threads.
-    face, jitter, landmark_model, max_megapixels, deadline, fine, force, texture, scale, distance
+    face, jitter, landmark_model, detector_model, max_megapixels, deadline, fine, force, texture, scale
         As for `anthropo.Settings`.
-    references, sex
+    distance, references, sex
         As for `anthropo.Settings`.
     frames : int
         As for `anthropo.Settings`.
@@ -280,7 +283,7 @@ def measure_table(
     """
     settings = Settings(
         face=face, jitter=jitter, landmark_model=landmark_model, max_megapixels=max_megapixels,
-        deadline=deadline, fine=fine,
+        detector_model=detector_model, deadline=deadline, fine=fine,
         force=force, texture=texture, scale=scale, distance=distance,
         sex=sex, age=None if age is None else str(age),
         references=(references,) if isinstance(references, str) else tuple(references), frames=frames,

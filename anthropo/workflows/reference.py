@@ -66,6 +66,7 @@ class BuildRequest:
     by: By = "sex"  # rows for each sex, or for both together
     source: str | None = None  # who was measured; shown with every score
     landmark_model: str | None = None  # another one of the 68 points
+    detector_model: str | None = None  # YuNet in an ONNX file as the second face detector
     jobs: int = 1  # threads
 
 
@@ -129,7 +130,7 @@ def _from_table(controls: str, items: Sequence[Item], by: By) -> _Controls:
 
 
 def _from_photos(items: Sequence[Item], request: BuildRequest, progress: Progress) -> _Controls:
-    settings = Settings(landmark_model=request.landmark_model)
+    settings = Settings(landmark_model=request.landmark_model, detector_model=request.detector_model)
     left_out: list[str] = []
     people = [person for item in items if (person := _person(item.path, item.columns, request.by, left_out))]
     settings.fingerprint()  # a missing model is one error, not one per photo

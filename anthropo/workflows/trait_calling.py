@@ -55,7 +55,7 @@ class TraitsRequest:
         Growth chart.
     patient : bool
         One answer per person instead of one per photo.
-    face, scale, distance, landmarks, landmark_model, max_megapixels, deadline, frames
+    face, scale, distance, landmarks, landmark_model, detector_model, max_megapixels, deadline, frames
         As for `anthropo.measure_table`.
     """
 
@@ -74,6 +74,7 @@ class TraitsRequest:
     distance: str | float | None = None
     landmarks: str | None = None
     landmark_model: str | None = None
+    detector_model: str | None = None
     max_megapixels: float = MAX_MEGAPIXELS
     deadline: float = DEADLINE
     frames: int = FRAMES
@@ -217,6 +218,7 @@ def traits(
     scale: str | None = None,
     landmarks: str | None = None,
     landmark_model: str | None = None,
+    detector_model: str | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
     deadline: float = DEADLINE,
     frames: int = FRAMES,
@@ -243,7 +245,7 @@ def traits(
         Confidence of the interval of z that must lie beyond, or within, the limit as a whole.
     growth_reference : {"who", "cdc", "uk-who", "trisomy-21", "turner"}, default "who"
         Growth chart.
-    face, scale, landmarks, landmark_model, max_megapixels, deadline, frames
+    face, scale, landmarks, landmark_model, detector_model, max_megapixels, deadline, frames
         As for `anthropo.measure_table`.
 
     Returns
@@ -284,6 +286,7 @@ def traits(
         scale=scale,
         landmarks=landmarks,
         landmark_model=landmark_model,
+        detector_model=detector_model,
         max_megapixels=max_megapixels,
         deadline=deadline,
         frames=frames,
@@ -323,7 +326,7 @@ def prepare(photos: Photos, request: TraitsRequest) -> TraitsTask:
     references = as_names(request.references or DEFAULT_REFERENCE)
     settings = Settings(
         face=request.face, landmark_model=request.landmark_model, max_megapixels=request.max_megapixels,
-        deadline=request.deadline,
+        deadline=request.deadline, detector_model=request.detector_model,
         scale=request.scale, distance=request.distance,
         sex=request.sex, age=None if request.age is None else str(request.age),
         references=tuple(references),

@@ -205,7 +205,7 @@ def test_without_jitter_there_is_no_spread(astronaut: Pixels) -> None:
 
 
 def test_a_model_with_other_points_is_refused(astronaut: Pixels) -> None:
-    with pytest.raises(WeightsError, match="5 landmarks; anthropo's measurements need the 68-point"):
+    with pytest.raises(WeightsError, match=r"5 landmarks .*; anthropo's measurements need the 68 points"):
         read_face(photo(astronaut), landmark_model=str(FIVE_POINTS))
 
 
@@ -227,13 +227,6 @@ def test_a_jpeg_in_memory_is_not_needed_on_disk_any_more(portrait: Pixels, tmp_p
     path.unlink()
     assert reduced.decode_scale == 8
     assert reduced.finer(2).pixels.shape == (1680, 1680, 3)
-
-
-@pytest.mark.parametrize("quarters", [1, 2, 3])
-def test_a_turned_photo_says_so(portrait: Pixels, quarters: int) -> None:
-    turned = np.rot90(portrait, -quarters)  # clockwise
-    with pytest.raises(FaceError, match=rf"turned clockwise by about {90 * quarters}°"):
-        read_face(photo(turned))
 
 
 def test_a_steady_small_face_wins_over_an_unsteady_large_pattern(portrait: Pixels) -> None:
