@@ -50,7 +50,7 @@ class LandmarkBundle:
     training : dict
         Counts, held-out error, options and seed; JSON.
     fine : mapping of str to array
-        Networks of the second stage, as `anthropo.face.fine.fine_from_arrays` takes them; may be empty.
+        Networks of the second stage, as `anthropo.face.fine.fine_of_arrays` takes them; may be empty.
     """
 
     scheme: Scheme

@@ -35,6 +35,7 @@ _LIBRARIES = ("numpy", "scipy", "PIL", "pandas", "sklearn", "xgboost", "torch", 
 _ENVIRONMENT = ("OPENBLAS_CORETYPE", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _WRITTEN = ("output", "overlay", "save_landmarks")  # parameters that name what is written
 _NO_INPUT = (*_WRITTEN, "cache")
+_ANNOTATIONS = (".pts", ".tem", ".landmarks.json")
 #: Largest relative difference of a number that another processor, or another version of a library, may make:
 #: float32 keeps seven digits, and the networks' sums over thousands of terms lose two of them.
 TOLERANCE = 1e-4
@@ -288,10 +289,15 @@ def _inputs(parameters: Mapping[str, Any], folder: Path | None = None) -> dict[s
 def _photos(path: Path) -> Iterable[str]:
     try:
         if path.is_dir():
-            return photographs_in(path)
+            return [*photographs_in(path), *_annotations(path)]
         return [item.path for item in read_photo_table(path).items] if is_table(path) else ()
     except InputError:  # a table of something else
         return ()
+
+
+def _annotations(folder: Path) -> list[str]:
+    """Files of a folder that hold points of its photos."""
+    return sorted(str(one) for one in folder.rglob("*") if one.name.endswith(_ANNOTATIONS))
 
 
 def _words(value: Any) -> Iterable[str]:

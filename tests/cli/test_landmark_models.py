@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,6 +57,20 @@ def test_train_and_evaluate(annotated_faces: Path, tmp_path: Path, invoke: Invok
         "measure", annotated_faces / "person00.png", "--landmark-model", model, "-o", tmp_path / "m.csv"
     )
     assert done.exit_code == 0, done.stderr
+
+
+def test_a_training_can_be_verified(annotated_faces: Path, tmp_path: Path, invoke: Invoke) -> None:
+    faces = tmp_path / "faces"
+    shutil.copytree(annotated_faces, faces)
+    done = invoke("landmarks", "train", faces, "-o", tmp_path / "m.anthropo", *SMALL)
+    assert done.exit_code == 0, done.stderr
+    done = invoke("verify", tmp_path / "m.anthropo.run.json")
+    assert done.exit_code == 0, done.stdout + done.stderr
+    points = faces / "person03.pts"
+    points.write_text(points.read_text().replace(".", ".1"))
+    done = invoke("verify", tmp_path / "m.anthropo.run.json")
+    assert done.exit_code != 0
+    assert "has changed" in done.stdout + done.stderr
 
 
 def test_for_dlib(annotated_faces: Path, tmp_path: Path, invoke: Invoke) -> None:
