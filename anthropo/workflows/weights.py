@@ -25,8 +25,8 @@ class InstalledWeights:
 
     @property
     def usable(self) -> bool:
-        """Whether nothing is known to be wrong; an optional file may be missing."""
-        return bool(self.path or self.weights.extra) and self.intact is not False
+        """Whether nothing is known to be wrong; a file may be missing that is optional or of some systems."""
+        return bool(self.path or self.weights.extra or self.weights.platform) and self.intact is not False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def models(*, check: bool = False) -> Models:
 
     Examples
     --------
-    >>> [one.weights.name for one in models().installed if not one.weights.extra]
+    >>> [one.weights.name for one in models().installed if not one.weights.extra and not one.weights.platform]
     ['landmarks-68', 'fine-landmarks', 'visibility', 'face-resnet']
     """
     return Models(installed=tuple(_installed(weights, check) for weights in KNOWN))
