@@ -177,7 +177,7 @@ def plot(table: Table, file: Path) -> None:
     axes[0].loglog([low, high], [low, high], color="0.6", linewidth=1)
     axes[0].loglog(stated, true, "o", color="#0072B2", markersize=4)
     for name, x, y in zip(table, stated, true, strict=True):
-        if abs(np.log(y / x)) > 0.35:
+        if abs(np.log(y / x)) > 0.7:
             axes[0].annotate(name, (x, y), fontsize=6, xytext=(3, 3), textcoords="offset points")
     for axis in (axes[0].xaxis, axes[0].yaxis):
         axis.set_major_locator(FixedLocator([0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0]))

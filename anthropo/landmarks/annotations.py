@@ -30,8 +30,10 @@ from pathlib import Path
 import numpy as np
 
 from anthropo.batch.inputs import photographs_in, read_photo_table
+from anthropo.container import shown, unfit_text
 from anthropo.errors import InputError
 from anthropo.face.frame import Floats, face_axes
+from anthropo.face.landmark_bundle import LONGEST_NAME
 from anthropo.files import file_sha256, read_text
 from anthropo.landmarks import coco, imglab
 from anthropo.measurement.anatomy import instrument
@@ -138,9 +140,15 @@ def read_annotations(path: str | os.PathLike[str]) -> Annotations:
     if not faces:
         raise InputError(f"{where}: no annotated face in it.")
     _same_points(faces)
+    _spread_out(faces)
+    _fit_names(where, names)
     _present(faces)
     _once(faces)
-    return Annotations(str(where), names or tuple(f"p{i}" for i in range(len(faces[0].points))), tuple(faces))
+    names = names or tuple(f"p{i}" for i in range(len(faces[0].points)))
+    nowhere = np.isnan([face.points for face in faces]).any(2).all(0)
+    if nowhere.any():
+        raise InputError(f"{where}: {names[int(nowhere.argmax())]} has no place in any face. Leave it out.")
+    return Annotations(str(where), names, tuple(faces))
 
 
 # ------------------------------------------------------------------------------------ the forms
@@ -378,6 +386,25 @@ def _same_points(faces: Sequence[AnnotatedFace]) -> None:
             raise InputError(f"{face.where}: fewer than two of its points have a place. Leave it out.")
 
 
+def _spread_out(faces: Sequence[AnnotatedFace]) -> None:
+    for face in faces:
+        known = face.points[np.isfinite(face.points).all(1)]
+        if np.ptp(known, axis=0).max() < 1:
+            raise InputError(f"{face.where}: all points lie on one spot. Place them, or leave it out.")
+
+
+def _fit_names(source: Path, names: Sequence[str]) -> None:
+    """Names of points that a model's file may keep."""
+    for name in names:
+        if not 0 < len(name) <= LONGEST_NAME or unfit_text(name):
+            raise InputError(
+                f"{source}: {shown(name)} cannot be the name of a point. Give each a name of at most "
+                f"{LONGEST_NAME} visible characters."
+            )
+    if len(set(names)) < len(names):
+        raise InputError(f"{source}: two points have one name. Give each its own.")
+
+
 def _present(faces: Sequence[AnnotatedFace]) -> None:
     for face in faces:
         if not os.path.isfile(face.photo):
@@ -399,8 +426,8 @@ def _one_name_one_person(faces: Sequence[AnnotatedFace]) -> None:
     """Where a photo's name says who it is, it must not be the name of two photos."""
     photos: dict[str, str] = {}
     for face in faces:
-        other = photos.setdefault(face.person, os.path.realpath(face.photo))
-        if other != os.path.realpath(face.photo):
+        other = photos.setdefault(face.person, os.path.abspath(face.photo))
+        if other != os.path.abspath(face.photo):
             raise InputError(
                 f"{face.where}: {face.person} is the name of two photos, {other} and {face.photo}: of one "
                 "person or of two? Say so in a table with a column `patient`, or rename one."

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anthropo.container import unfit_text
 from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
 from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
 from anthropo.face.fine import fine_model
 from anthropo.face.frame import Floats
-from anthropo.face.landmark_bundle import LandmarkBundle, write_landmark_bundle
+from anthropo.face.landmark_bundle import LONGEST_TEXT, LandmarkBundle, write_landmark_bundle
 from anthropo.face.scheme import Scheme
 from anthropo.face.weights import LandmarkModel, landmark_model
 from anthropo.files import held, write
@@ -202,6 +203,10 @@ def train_landmarks(
     check_faces()
     request = request or LandmarkTrainRequest()
     pair = request.pair
+    if request.licence and (len(request.licence) > LONGEST_TEXT or unfit_text(request.licence)):
+        raise InputError(
+            f"{parameter('licence')}: a text of at most {LONGEST_TEXT} visible characters is needed."
+        )
     path = Path(output)
     annotations = read_annotations(annotated)
     scheme = scheme_of(annotations, pair)

@@ -116,8 +116,12 @@ def test_landmark_files_give_the_points_of_the_scheme(folder: Path) -> None:
 
 
 def test_unannotated_points_are_not_a_number(folder: Path) -> None:
+    shutil.copy(folder / "a.png", folder / "b.png")
+    images = [{"id": 7, "file_name": "a.png"}, {"id": 8, "file_name": "b.png"}]
     keypoints = [200, 100, 2, 260, 101, 1, 0, 0, 0]
-    read = read_annotations(coco(folder, annotations=[{"image_id": 7, "keypoints": keypoints}]))
+    others = [200, 100, 2, 260, 101, 1, 230, 160, 2]
+    given = [{"image_id": 7, "keypoints": keypoints}, {"image_id": 8, "keypoints": others}]
+    read = read_annotations(coco(folder, images=images, annotations=given))
     assert np.isnan(read.faces[0].points[2]).all()
     assert np.isfinite(read.faces[0].points[:2]).all()
 
@@ -227,6 +231,22 @@ def test_odd_coco(folder: Path, changes: dict[str, object], sentence: str) -> No
     refused(coco(folder, **changes), sentence)
 
 
+def test_names_that_no_file_could_keep(folder: Path) -> None:
+    for names, sentence in (
+        (["a", "b", "a" * 101], "cannot be the name of a point"),
+        (["a", "b", "\x1b[2J"], "cannot be the name of a point"),
+        (["a", "b", "\ud800"], "cannot be the name of a point"),
+    ):
+        refused(coco(folder, categories=[{"keypoints": names}]), sentence)
+    refused(coco(folder, images=[{"id": 7, "file_name": "\ud800.png"}]), "is not there")
+    refused(coco(folder, images=[{"id": 7, "file_name": "\0.png"}]), "is not there")
+
+
+def test_all_points_on_one_spot(folder: Path) -> None:
+    written(folder / "a.pts", "200 100\n" * 3)
+    refused(folder, "a.pts: all points lie on one spot")
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -234,6 +254,7 @@ def test_odd_coco(folder: Path, changes: dict[str, object], sentence: str) -> No
         ("photo,x0,x1\na.png,1,2\n", "no column y0"),
         ("photo,x0,y0,x2,y2\na.png,1,2,3,4\n", "leave out a number"),
         ("photo,x0,y0,x0,y0\na.png,1,2,3,4\n", "is a column twice"),
+        ("photo,x0,y0,x1,y1,x2,y2\na.png,1,2,3,4,,\n", "p2 has no place in any face"),
         ("photo,x0,y0,x1,y1\na.png,1,2,3,\n", "p1 has only one coordinate"),
         ("photo,x0,y0,x1,y1\na.png,1,two,3,4\n", "row 2, y0: 'two' is no coordinate"),
     ],
