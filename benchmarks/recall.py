@@ -112,7 +112,7 @@ class Tally:
         wrong = sum(e > _WRONG for e in errors[0] + errors[1])
         return (
             f"{self.total} | {self.dlib} | {self.yunet} | {self.ours} | {self.turned} | {wrong} "
-            f"| {median[0]} | {len(errors[1])} | {median[1]} | {worst[1]} |"
+            f"| {median[0]} | {median[1]} | {len(errors[1])} | {worst[1]} |"
         )
 
 

@@ -34,7 +34,7 @@ from anthropo.face.gate import LANDMARK_SPREAD, Check, check_distance, check_hid
 from anthropo.face.lens import Distance, DistanceRequest, distance_of, pose_change
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import MIRROR
-from anthropo.face.visibility import Cover, cover_of
+from anthropo.face.visibility import Cover, cover_of, painted_over
 from anthropo.face.weights import LandmarkModel, landmark_model
 from anthropo.licensing import check_faces
 from anthropo.photo import Photo, read_photo
@@ -111,7 +111,7 @@ class Face:
         """How probably each landmark is seen, (68,), 0 (hidden) to 1; 1 where it was placed by hand."""
         if self.cover is None:
             return np.ones(68)
-        seen = self.cover.at(self.landmarks)
+        seen = self.cover.of(self.landmarks)
         seen[[int(name[1:]) for name in self.by_hand if name[1:].isdigit()]] = 1.0
         return seen
 
@@ -235,12 +235,17 @@ def read_faces(
             f"{photo.source}: {len(faces)} faces found, 1 needed. Pass {parameter('face', 'largest')} or "
             f"{parameter('face', 'all')}, or crop the photo."
         )
-    return [_with_cover(look.photo, f) for f in (faces if face == "all" else faces[:1])]
+    return [_with_cover(look, f) for f in (faces if face == "all" else faces[:1])]
 
 
-def _with_cover(photo: Photo, face: Face) -> Face:
+def _with_cover(look: _Look, face: Face) -> Face:
     """The face with what of it is seen, and the gate that knows it."""
-    face = replace(face, cover=cover_of(photo, face.landmarks))
+    cover = cover_of(look.photo, face.landmarks)
+    if not cover.hides(face.landmarks).any():
+        return replace(face, cover=cover)
+    detection = Detection(np.array(face.box), face.score, face.second_try, face.turned)
+    again, _ = _aligned(painted_over(look.photo, cover), detection, look.model.predictor, look.jitter)
+    face = replace(face, cover=replace(cover, again=again.mean(0)))
     return replace(face, gate=check_hidden(face.gate, face.landmarks, face.hidden))
 
 

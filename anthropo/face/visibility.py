@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -27,7 +27,15 @@ from anthropo.photo import Photo
 #: Side of the upright face that the network sees, outer-canthal distances.
 EXTENT = 2.0
 _DISC = 0.02  # outer-canthal distances about a point: mean of what is seen there
+_RIM, _FILL = 0.03, 0.25  # outer-canthal distances: painted beyond what is hidden; SD of the smoothing
 _MARGIN = 8  # px of the photo around what is seen, so that blocks of pixels are whole
+
+
+@lru_cache(maxsize=1)
+def _disc() -> Floats:
+    """A point and a ring about it, outer-canthal distances."""
+    turn = np.linspace(0, 2 * np.pi, 8, endpoint=False)
+    return _DISC * np.concatenate([[[0.0, 0.0]], np.column_stack([np.cos(turn), np.sin(turn)])])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,21 +53,40 @@ class Cover:
     seen: NDArray[np.float32]  # (M, M), 0 (hidden) to 1, over the upright face
     there: Floats  # (2, 3), from photo pixels to those of `seen`
     threshold: float  # below it a point is hidden
+    # (68, 2) where the landmarks lie once what hides is painted over, photo pixels; None: nothing hides
+    again: Floats | None = None
+
+    def of(self, landmarks: Floats) -> Floats:
+        """How probably each of the 68 landmarks, photo pixels, is seen. (68,)
+
+        Whatever hides a part pushes landmarks aside, on to what is seen: one that is hidden at either
+        place counts as hidden.
+        """
+        seen = self.at(landmarks)
+        return seen if self.again is None else np.minimum(seen, self.at(self.again))
 
     def at(self, points: Floats) -> Floats:
         """How probably each point (P, 2), photo pixels, is seen; beyond the map as at its border. (P,)"""
-        r = _DISC / EXTENT * len(self.seen)
-        turn = np.linspace(0, 2 * np.pi, 8, endpoint=False)
-        disc = np.concatenate([[[0.0, 0.0]], r * np.column_stack([np.cos(turn), np.sin(turn)])])
-        at = np.clip(
-            (points @ self.there[:, :2].T + self.there[:, 2])[:, None] + disc, 0, len(self.seen) - 1.001
-        )
+        places = self._on_map(points)[:, None] + len(self.seen) / EXTENT * _disc()
+        return np.asarray(self._read(places).mean(1))
+
+    def _on_map(self, points: Floats) -> Floats:
+        return np.asarray(points @ self.there[:, :2].T + self.there[:, 2])
+
+    def _read(self, places: Floats) -> Floats:
+        """The map between its places (..., 2)."""
+        side = len(self.seen)
+        at = np.clip(places, 0, side - 1.001)
         low = at.astype(np.intp)
-        x, y = low[..., 0], low[..., 1]
         u, v = np.moveaxis(at - low, -1, 0)
-        top = self.seen[y, x] * (1 - u) + self.seen[y, x + 1] * u
-        bottom = self.seen[y + 1, x] * (1 - u) + self.seen[y + 1, x + 1] * u
-        return np.asarray((top * (1 - v) + bottom * v).mean(1))
+        flat, first = self.seen.ravel(), low[..., 1] * side + low[..., 0]
+        top = flat[first] * (1 - u) + flat[first + 1] * u
+        bottom = flat[first + side] * (1 - u) + flat[first + side + 1] * u
+        return np.asarray(top * (1 - v) + bottom * v)
+
+    def hides_places(self, points: Floats) -> NDArray[np.bool_]:
+        """Which of many places (N, 2), photo pixels, are hidden, each looked at by itself."""
+        return np.asarray(self._read(self._on_map(points)) < self.threshold)
 
     def hides(self, points: Floats) -> NDArray[np.bool_]:
         """Which of the points (P, 2), photo pixels, are hidden."""
@@ -144,3 +171,26 @@ def cover_of(photo: Photo, points: Floats, model: CoverModel | None = None) -> C
     there = there * scale
     there[:, 2] += (scale - 1) / 2
     return Cover(seen, there, model.threshold)
+
+
+def painted_over(photo: Photo, cover: Cover) -> Photo:
+    """The photo with what is hidden of the face filled in smoothly from what is seen around it."""
+    from scipy import ndimage
+
+    height, width = photo.pixels.shape[:2]
+    side = len(cover.seen)
+    y, x = np.mgrid[:height, :width]
+    at = photo.to_full(np.column_stack([x.ravel(), y.ravel()]).astype(np.float64))
+    at = at @ cover.there[:, :2].T + cover.there[:, 2]
+    inside = ((at >= 0) & (at <= side - 1)).all(1)
+    column, row = np.clip(np.rint(at), 0, side - 1).astype(int).T
+    hidden = (inside & (cover.seen[row, column] < cover.threshold)).reshape(height, width)
+    unit = side / EXTENT / float(np.hypot(*cover.there[:, 0])) / photo.decode_scale
+    hidden = ndimage.binary_dilation(hidden, iterations=max(1, round(_RIM * unit)))
+    seen = 1 - hidden.astype(np.float32)
+    weight = ndimage.gaussian_filter(seen, _FILL * unit) + 1e-3
+    pixels = photo.pixels.copy()
+    for k in range(3):
+        smooth = ndimage.gaussian_filter(photo.pixels[..., k] * seen, _FILL * unit) / weight
+        pixels[..., k] = np.where(hidden, np.clip(smooth, 0, 255), photo.pixels[..., k])
+    return replace(photo, pixels=pixels)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.face.visibility import Cover
-from anthropo.measurement.colour import COLOUR, LUMINANCE, colours
+from anthropo.measurement.colour import COLOUR, LUMINANCE, colours, unlike
 from anthropo.measurement.eye import EYE, RINGS, read_eye
 from anthropo.measurement.iris import EyeGrid, iris_discs
 from anthropo.measurement.sampling import (
@@ -96,15 +97,18 @@ def appearance(
 
     regions = {name: Region.of_skin(name.split("_")[0], seen.of(name)) for name in _SKIN}
     hidden = _hidden(cover, weights() @ faces[0])
-    regions |= {name: replace(regions[name], reason=hidden[name]) for name in _SKIN if hidden.get(name)}
+    _void(regions, {name: reason for name, reason in hidden.items() if name in regions})
     shading = (seen.of("philtrum").light @ LUMINANCE).reshape(len(faces), *PHILTRUM)
     relief = np.concatenate([philtrum_relief(shading), np.full(SUBSETS, np.nan)])
-    readings = {"philtrum_relief": Reading(relief, regions.pop("philtrum").reason)}
+    readings: dict[str, Reading] = {}
     grids = [EyeGrid.of(window.pixels, face, side) for side in SIDES]
     for side, grid, disc in zip(SIDES, grids, iris_discs(grids), strict=True):
         eye = read_eye(side, grid, disc, face, seen.of(f"sclera_{side}"), hidden.get(f"sclera_{side}", ""))
         regions[f"sclera_{side}"] = eye.sclera
         readings |= {f"{index}_{side}": reading for index, reading in eye.readings.items()}
+    if not grey:
+        _void(regions, unlike(regions))
+    readings["philtrum_relief"] = Reading(relief, regions.pop("philtrum").reason)
     doubt = photo.colour_doubt or small
     dull = doubt or ("grey photograph" if grey else "")
     result = {name: estimate(reading, len(jitter), dull) for name, reading in colours(regions).items()}
@@ -112,11 +116,16 @@ def appearance(
     return {name: result[name] for name in (*COLOUR, *EYE, *TEXTURE)}
 
 
+def _void(regions: dict[str, Region], reasons: Mapping[str, str]) -> None:
+    """Give regions the reason why nothing is read of them."""
+    regions |= {name: replace(regions[name], reason=reason) for name, reason in reasons.items()}
+
+
 def _hidden(cover: Cover | None, at: Floats) -> dict[str, str]:
     """Why regions are not looked at, by name: what hides them; from the places (N, 2) of all samples."""
     if cover is None:
         return {}
-    hidden = cover.hides(at)
+    hidden = cover.hides_places(at)
     if not hidden.any():
         return {}
     return {

@@ -49,9 +49,32 @@ COLOUR = (
     *LOGARITHMIC,
 )
 
+_CHEEKS = ("cheek_R", "cheek_L")
+_PLACES = {
+    "lip": "the lips",
+    "perioral": "the skin about the mouth",
+    "cheek_R": "the right cheek",
+    "cheek_L": "the left cheek",
+    "sclera_R": "the white of the right eye",
+    "sclera_L": "the white of the left eye",
+}
 # What recompression (JPEG, quality 50) changes in a region's median colour, 1 SD over studio photographs
 _LAB_SD = 0.45
 _LOG_SD = 0.005
+# What can be skin, lip or sclera: log10 of R/G and of G/B, absolutely and against the cheeks (their mean).
+# The bounds lie beyond 99.5 % of 997 web portraits of all ages, five ancestries and any light, at either end;
+# what lies further out is cloth, plastic or metal. Cyanosis and jaundice lie well within.
+_POSSIBLE: Mapping[str, tuple[tuple[float, float], tuple[float, float]]] = {
+    "skin": ((-0.08, 1.0), (-0.25, 1.1)),
+    "lips": ((0.02, 1.35), (-0.5, 1.0)),
+    "sclera": ((-0.2, 1.0), (-0.3, 0.8)),
+}
+_BESIDE_CHEEKS: Mapping[str, tuple[tuple[float, float], tuple[float, float]]] = {
+    "skin": ((-0.35, 0.5), (-0.5, 0.5)),
+    "lips": ((-0.25, 1.0), (-0.65, 0.4)),
+    "sclera": ((-0.65, 0.5), (-0.7, 0.5)),
+}
+_KINDS = {"lip": "lips", "sclera": "sclera"}  # by the region's name without its side; the others are skin
 # IEC 61966-2-1: linear sRGB to CIE XYZ of white D65
 _XYZ = np.array(
     [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
@@ -72,6 +95,41 @@ def lab(linear: Floats) -> Floats:
 def lightness(relative: Floats) -> Floats:
     """L* of a luminance relative to white; CIE 15:2004."""
     return np.where(relative > (6 / 29) ** 3, 116 * np.cbrt(relative) - 16, relative * (29 / 3) ** 3)
+
+
+def unlike(regions: Mapping[str, Region]) -> dict[str, str]:
+    """Regions whose pixels look like nothing that could be there, by name, each with the reason.
+
+    The philtrum, which may have a moustache and whose colour is not measured, is left out.
+    """
+    logs = {name: np.log10(np.maximum(regions[name].colour[0], 1e-6)) for name in _PLACES if name in regions}
+    indices = {name: np.array([log[0] - log[1], log[1] - log[2]]) for name, log in logs.items()}
+
+    def outside(values: Floats, bounds: tuple[tuple[float, float], tuple[float, float]]) -> bool:
+        low, high = np.array(bounds).T
+        return bool(((values < low) | (values > high)).any())
+
+    def kind(name: str) -> str:
+        return _KINDS.get(name.split("_")[0], "skin")
+
+    reasons = {
+        name: f"what is where {_PLACES[name]} should be does not look like {kind(name)}"
+        for name, values in indices.items()
+        if not regions[name].reason and outside(values, _POSSIBLE[kind(name)])
+    }
+    cheeks = [
+        indices[name] for name in _CHEEKS if name in indices and not (name in reasons or regions[name].reason)
+    ]
+    if cheeks:
+        beside = np.mean(cheeks, axis=0)
+        for name, values in indices.items():
+            if (
+                name not in (*_CHEEKS, *reasons)
+                and not regions[name].reason
+                and outside(values - beside, _BESIDE_CHEEKS[kind(name)])
+            ):
+                reasons[name] = f"what is where {_PLACES[name]} should be does not look like {kind(name)}"
+    return reasons
 
 
 def colours(regions: Mapping[str, Region]) -> dict[str, Reading]:

@@ -182,6 +182,7 @@ def measure_face(
     numbers, in_mm = _geometry_values(face, instrument, scale)
     pixels = appearance(photo, face.landmarks, face.samples, face.cover) if photo is not None else {}
     hidden = face.hidden
+    concealed = bool(hidden.any())
     outside = beyond_border(face.landmarks, face.size)
     failed = {c.name: c for c in face.gate if not c.ok}
     result = []
@@ -199,7 +200,7 @@ def measure_face(
         elif entry.id in in_mm and entry.power:
             values.append((in_mm[entry.id], _MM[entry.unit]))
         for bounds, unit in values:
-            unseen = hidden_reason(entry, hidden, face.by_hand, in_mm=unit != entry.unit)
+            unseen = hidden_reason(entry, hidden, face.by_hand, in_mm=unit != entry.unit) if concealed else ""
             void = "; ".join(filter(None, (unseen, voided)))
             known = math.isfinite(bounds[0])
             if not known or (void and not force):

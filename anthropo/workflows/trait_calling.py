@@ -256,7 +256,7 @@ def traits(
     Raises
     ------
     FaceError
-        If no photo can be measured.
+        If no photo can be measured, or the photo gate finds all of them unfit.
     InputError
         If sex, age, a size, the rules or a reference cannot be used.
 

@@ -9,15 +9,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 import anthropo
+from anthropo.decoding.icc import srgb_to_linear
 from anthropo.errors import AnthropoError
 from anthropo.face.landmarker import Face
 from anthropo.face.visibility import Cover
 from anthropo.measurement import find_scale, parse_scale
+from anthropo.measurement.colour import unlike
 from anthropo.measurement.compute import Measurement, by_id, measure_face
 from anthropo.measurement.hidden import hidden_measurement, hidden_reason
 from anthropo.measurement.registry import AREA_UNIT, LENGTH_UNIT, MM_UNIT, registry
+from anthropo.measurement.sampling import Region
 from anthropo.measurement.scale import Scale
 from anthropo.photo import Photo
 from anthropo.synthetic import occlude
@@ -141,3 +145,85 @@ def test_what_landmarks_alone_tell(seen: anthropo.Observation) -> None:
     assert {"mouth_width", "lip_redness", "lip_a", "philtrum_length"} <= lost
     assert not lost & {"intercanthal_width", "sclera_a_R", "cheek_a_L", "nasal_width"}
     assert not any(hidden_measurement(entry, np.zeros(68, np.bool_)) for entry in registry().values())
+
+
+# ------------------------------------------------------------------- what looks like no skin or lip
+
+
+def region(red: float, green: float, blue: float) -> Region:
+    """A region of one 8-bit colour."""
+    return Region(np.array([[srgb_to_linear(v / 255) for v in (red, green, blue)]]), "")
+
+
+SKINS = {
+    "very light": (238, 208, 193),
+    "light": (224, 172, 150),
+    "medium": (190, 140, 110),
+    "brown": (141, 85, 54),
+    "dark": (74, 48, 38),
+    "very dark": (45, 34, 30),
+    "yellow light": (220, 160, 80),
+    "bluish light": (190, 165, 170),
+}
+
+
+@pytest.mark.parametrize("skin", SKINS)
+def test_skin_of_every_tone_is_skin(skin: str) -> None:
+    red, green, blue = SKINS[skin]
+    lips = (red * 0.85, green * 0.62, blue * 0.66)
+    cyanotic = (red * 0.72, green * 0.62, blue * 0.75)
+    white = (min(255, red * 1.02), min(255, green * 1.2), min(255, blue * 1.25))
+    for mouth in (lips, cyanotic):
+        face = {
+            "lip": region(*mouth),
+            "perioral": region(red * 0.95, green * 0.93, blue * 0.92),
+            "cheek_R": region(red, green, blue),
+            "cheek_L": region(red * 0.8, green * 0.78, blue * 0.77),
+            "sclera_R": region(*white),
+            "sclera_L": region(*white),
+        }
+        assert unlike(face) == {}
+
+
+@pytest.mark.parametrize(
+    "thing", [(40, 90, 200), (60, 160, 80), (150, 190, 215), (20, 20, 90), (120, 60, 190)]
+)
+def test_cloth_is_no_lip_and_no_skin(thing: tuple[float, float, float]) -> None:
+    skin = region(*SKINS["medium"])
+    face = {"lip": region(*thing), "perioral": region(*thing), "cheek_R": skin, "cheek_L": skin}
+    assert unlike(face) == {
+        "lip": "what is where the lips should be does not look like lips",
+        "perioral": "what is where the skin about the mouth should be does not look like skin",
+    }
+    # one cheek under it takes nothing from the other
+    cheek = {"cheek_R": region(*thing), "cheek_L": skin}
+    assert list(unlike(cheek)) == ["cheek_R"]
+    # what is void for another reason is not judged
+    void = {"lip": replace(region(*thing), reason="the lips are hidden"), "cheek_R": skin}
+    assert unlike(void) == {}
+
+
+def test_blue_lips_of_a_photo_are_void_and_pale_ones_are_not(
+    astronaut: Pixels, seen: anthropo.Observation
+) -> None:
+    large = np.repeat(np.repeat(astronaut, 3, axis=0), 3, axis=1)
+    face = replace(
+        seen.face,
+        landmarks=(seen.face.landmarks + 0.5) * 3 - 0.5,
+        samples=(seen.face.samples + 0.5) * 3 - 0.5,
+        size=(1536, 1536),
+        cover=None,
+    )
+    image = Image.new("L", (1536, 1536))
+    ImageDraw.Draw(image).polygon([tuple(p) for p in face.landmarks[48:60]], fill=1)
+    lips = np.asarray(image, dtype=bool)
+    for factors, void in (((0.2, 0.35, 1.0), True), ((0.7, 0.8, 0.85), False)):
+        painted = large.astype(float)
+        painted[lips] *= factors
+        photo = Photo.from_array(np.clip(painted, 0, 255).astype(np.uint8))
+        values = {m.id: m for m in measure_face(face, photo)}
+        assert math.isnan(values["lip_redness"].value) == void
+        assert math.isnan(values["lip_b"].value) == void
+        if void:
+            assert values["lip_b"].reason == "what is where the lips should be does not look like lips"
+        assert math.isfinite(values["perioral_a"].value)
