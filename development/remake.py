@@ -17,8 +17,9 @@ Twelve networks for each of eight sets of people take about two hours on a proce
 keeps those of DIR. Steps that stand in code as constants have their own scripts, and are to be looked at
 after this: limits of the photo gate (benchmarks/photo_gate.py) and the growth of the error with
 unsteadiness (both of the first stage alone, which this does not change), the share of pixels' errors
-(development/appearance.py), calibration of traits (benchmarks/traits.py), the generic 3D face
-(development/face3d.py, from hand-placed points).
+(development/appearance.py), calibration of traits (benchmarks/traits.py), gains of synthetic changes
+(development/morphs.py), the error of an interpupillary distance (anthropo/measurement/scale.py), the generic
+3D face (development/face3d.py, from hand-placed points).
 """
 
 from __future__ import annotations

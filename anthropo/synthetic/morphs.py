@@ -109,7 +109,7 @@ def _values(displacement: Floats, ids: Sequence[str]) -> Floats:
 #: Morphs that change one measurement, with the moves of their points. In units of the outer-canthal
 #: distance, wider-set inner canthi are shorter fissures: those two differ in whether the pupils move as
 #: well. Small moves of neighbours undo what the predictor takes along; gains are what 12 faces needed at
-#: 2.5 SD.
+#: 2.5 SD (development/morphs.py).
 SINGLE_MORPHS: dict[str, Morph] = {
     row["name"]: Morph(
         row["name"],
