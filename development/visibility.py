@@ -7,6 +7,9 @@ drawn (anthropo.synthetic.occluders, those of TRAINED only). What some photograp
 in visibility_real.csv beside this file, as read off contact sheets: dark glasses hide both eyes; photographs
 with something else before the face are left out. Of those who wear clear glasses, found by the line across
 the nasal root, nothing is known about the eyes but that the eyeballs are seen.
+The shipped weights: --draws 7 --epochs 24 --batch 128, 3,367 faces, 22,890 pictures; 39 s of drawing on 16
+cores and 33 s of training on an NVIDIA H200. On the twelfth of the faces that was left out, 94.3 % of hidden
+points are found and 99.1 % of seen ones kept at the threshold of 0.5 (0.6: 95.6 and 98.7 %).
 Needs torch. OUT keeps the upright faces (faces.npz), so that a second run starts sooner and needs no photos.
 """
 
