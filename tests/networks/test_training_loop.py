@@ -20,12 +20,12 @@ from anthropo.learning.manifest import Counts, Weights
 from anthropo.networks.architectures import Spec, build
 from anthropo.networks.checkpoints import Checkpoints, State
 from anthropo.networks.description import Epoch
-from anthropo.networks.finetuning import Finetuned, began_with, finetune
+from anthropo.networks.finetuning import Finetuned, finetune
 from anthropo.networks.network import decided, flat
 from anthropo.networks.objective import Batch, Objective, contrastive, monitored
 from anthropo.networks.pictures import Pictures
 from anthropo.networks.recipes import Recipe
-from anthropo.networks.training_loop import Learned, Step, device_of, exact
+from anthropo.networks.training_loop import Step, device_of, exact
 from anthropo.networks.training_set import training_set
 from anthropo.networks.units import units_of
 
@@ -350,8 +350,8 @@ def test_an_altered_checkpoint_is_refused(
 def test_a_compressed_checkpoint_is_not_unpacked(stopped: tuple[Path, Path], tmp_path: Path) -> None:
     table, folder = stopped
     copy = shutil.copytree(folder, tmp_path / "c")
-    with np.load(copy / "image.npz", allow_pickle=False) as arrays:
-        sound = dict(arrays)
+    with np.load(copy / "image.npz", allow_pickle=False) as file:
+        sound = dict(file)
     np.savez_compressed(copy / "image.npz", **sound)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match=r"the checkpoint is damaged"):
         run(table, small("skin-five"), copy)
@@ -588,15 +588,3 @@ def test_what_is_watched() -> None:
     target = np.array([[0, 1], [0, 1], [1, 1], [1, 1]], np.float32)
     assert monitored("attributes", 1 - p, target) == 1.0  # the second is in everybody, and left out
     assert math.isnan(monitored("attributes", p[:, :1], np.ones((4, 1))))
-
-
-def test_the_name_of_a_file_that_training_began_with_is_not_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "imagenet").mkdir()
-    monkeypatch.chdir(tmp_path)
-    spec = Spec(task="labels", backbone="resnet50", channels=3, outputs=2, dropout=0, head="linear")
-    learned = Learned((), spec, {}, (Weights(name="file-0123456789ab"),))
-    assert began_with("anna.pth", learned) == "file-0123456789ab"  # also where it is there no more
-    assert began_with("imagenet", learned) == "imagenet"  # also where a folder is called so
-    assert began_with("none", replace(learned, origins=())) == "none"
