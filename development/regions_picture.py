@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import anthropo
-from anthropo.encoder.regions import HYBRID_REGIONS, REGIONS, Region, crops, window
+from anthropo.encoder.regions import HYBRID_REGIONS, REGIONS, Region, crops, frame_of, warped
 from anthropo.face.landmarker import Face
 from anthropo.photo import Photo
 
@@ -21,7 +21,7 @@ _CHIP = 180  # px
 _GAP = 12
 _LINE = 22  # px, height of a name
 _FACE = 2 * (_CHIP + _LINE) + _GAP - _LINE  # px, side of the large picture: as high as two rows of chips
-_WINDOW = (-0.6, -0.6, 2.2)  # left, top and side of the large picture in the frame
+_BOX = (-0.6, -0.6, 1.6, 1.6)  # left, top, right and bottom of the large picture in the frame
 _COLOURS = ("#222222", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")  # Okabe & Ito 2008
 
 
@@ -33,7 +33,7 @@ def draw_regions(photo: Photo, face: Face) -> Image.Image:
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(15)
 
-    picture.paste(Image.fromarray(window(photo, face, _WINDOW, _FACE)), (_GAP, _GAP + _LINE))
+    picture.paste(Image.fromarray(warped(photo, frame_of(face, "canonical"), _BOX, _FACE)), (_GAP, _GAP + _LINE))
     draw.text((_GAP, _GAP), "the aligned face", "black", font)
     for i, name in enumerate(HYBRID_REGIONS):
         # the outer edges of four regions are one: each is drawn inside the one before
@@ -51,8 +51,8 @@ def draw_regions(photo: Photo, face: Face) -> Image.Image:
 
 
 def _outline(region: Region, inwards: int) -> tuple[float, float, float, float]:
-    left, top, side = _WINDOW
-    corners = (np.array(region.box).reshape(2, 2) - (left, top)) / side * _FACE + (_GAP, _GAP + _LINE)
+    left, top, right, _ = _BOX
+    corners = (np.array(region.box).reshape(2, 2) - (left, top)) / (right - left) * _FACE + (_GAP, _GAP + _LINE)
     (x0, y0), (x1, y1) = corners
     return x0 + inwards, y0 + inwards, x1 - inwards, y1 - inwards
 

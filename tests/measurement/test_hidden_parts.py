@@ -222,7 +222,7 @@ def test_blue_lips_of_a_photo_are_void_and_pale_ones_are_not(
         painted[lips] *= factors
         photo = Photo.from_array(np.clip(painted, 0, 255).astype(np.uint8))
         values = {m.id: m for m in measure_face(face, photo)}
-        assert math.isnan(values["lip_redness"].value) == void
+        assert math.isnan(values["lip_a"].value) == void
         assert math.isnan(values["lip_b"].value) == void
         if void:
             assert values["lip_b"].reason == "what is where the lips should be does not look like lips"
