@@ -72,8 +72,13 @@ def train(annotated: str, output: str, request: LandmarkTrainRequest) -> None:
     iBUG (300-W), 68 in its order, are what measuring, training and everything else need (--landmark-model).
 
     People are told apart by the column `patient`, else by the photos' names. A share of them is kept apart;
-    their error is printed, and then everybody is trained on. A model is no better than its points: faces
-    placed by one person, and hundreds of them, are what it takes. On two cores 800 faces take some minutes.
+    their error is printed, and then the trees learn from everybody. A model is no better than its points:
+    faces placed by one person, and hundreds of them, are what it takes.
+
+    From 100 people on, networks of a second stage place the 68 points again: one sees the whole face, six
+    its regions. They learn from the people who are not kept apart; those who are say what share of a point
+    they get, and by how much annotators' points lie to one side of them. With 800 faces the trees take 6
+    minutes of computing, these networks 28; --fine-epochs 0 leaves them out.
 
     \b
     Exit code: 0 the model is written; 2 wrong use, or an error in the annotations; 130 interrupted.

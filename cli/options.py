@@ -297,9 +297,9 @@ forest_options: Decorator = all_of(
         "--candidates", type=click.IntRange(1, 1000), default=ForestOptions().candidates,
         help="Splits that are tried at each node."),
     click.option(
-        "--fine-epochs", type=click.IntRange(0, 1000), default=0,
-        help="Train networks of the second landmark stage on top as well, for so many epochs; of the 68 "
-        "points only. 15 take longer than the trees. 0: the packaged networks refine."),
+        "--fine-epochs", type=click.IntRange(0, 1000), default=None,
+        help="Epochs of the second landmark stage's networks, which place all 68 points again; 0: the "
+        "packaged networks refine.  [default: 64 from 100 people on, else 0; 0 for .dat]"),
 )
 
 #: `learning_photo_options`, given to the command as `reading`, a `PhotoReading`; with --landmarks or without.

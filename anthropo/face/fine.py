@@ -5,6 +5,11 @@ the 68-point scheme are predicted again and averaged with the first stage's, and
 that the scheme lacks (pupil, lid margins) or puts elsewhere (alare, canthi) are predicted directly.
 Each region has two networks, which look at it a little shifted against each other. Trained by
 development/fine.py; docs/decisions says why these are networks and no second forest, and why two.
+
+The second stage of a landmark model of one's own (`anthropo.landmarks.fine_training`) has rounds: one
+network of the whole face, and regions that are centred where it has their points. On people kept apart
+it was seen what share of each point to leave to it, and by how much the annotators' points lie beside
+what networks learn that see every face in the mirror too.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ import hashlib
 import io
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -36,8 +41,10 @@ PATCH = 64  # px, side of a patch
 MIDLINE = frozenset({"sn", "ls", "sts", "sti", "li"})
 
 _DECODED_UNIT = 120.0  # px: decode finer when the outer-canthal distance is smaller than this
-_LOOKS = 2  # places that patches are taken from, in turn by the networks of a model
-_SHARE = 0.6  # of the second stage in a point that both stages predict
+_LOOKS = 2  # places that patches are taken from, in turn by the networks of a region
+_SHARE = 0.6  # of the packaged second stage in a point that both stages predict
+_MOST_OFFSET = 100.0  # px of the upright face
+_MOST_KEPT = 100.0  # times the first stage's spread
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,14 +53,51 @@ class _Region:
     scheme: NDArray[np.intp]  # points of the 68-point scheme, the subject's right side
     codes: tuple[str, ...]  # anatomical landmarks, without their side
     pixel: float  # pixels of the upright face per patch pixel
+    patch: int  # px, side of a patch
+    look: int  # which of the places it is seen from
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mixing:
+    """What becomes of the two stages' points, as people kept apart have shown.
+
+    Attributes
+    ----------
+    share : float
+        Of the second stage in a point; the rest is the first's.
+    offset : (68, 2) array
+        Is taken from the second stage's points, pixels of the upright face.
+    kept : (68,) array
+        Share of the first stage's spread over jittered boxes that remains in each point.
+    """
+
+    share: float
+    offset: Floats
+    kept: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FineModel:
-    """The second stage's networks, and the mean face (68, 2) that faces are laid on."""
+    """The second stage's networks.
+
+    Attributes
+    ----------
+    frame : (68, 2) array
+        The mean face that faces are laid on.
+    rounds : tuple of tuple
+        Networks that look at the same time; those of the next round look where these have the points.
+    mixing : Mixing or None
+        None for the packaged stage, in which each of two looks goes into half of the evaluations.
+    """
 
     frame: Floats
-    regions: tuple[_Region, ...]
+    rounds: tuple[tuple[_Region, ...], ...]
+    mixing: Mixing | None = None
+
+    @property
+    def regions(self) -> tuple[_Region, ...]:
+        """The networks of all rounds."""
+        return tuple(region for one in self.rounds for region in one)
 
 
 def read_fine_model(data: bytes) -> FineModel:
@@ -79,15 +123,36 @@ def fine_of_arrays(arrays: Mapping[str, NDArray[Any]]) -> FineModel:
         raise ValueError(f"a mean face of shape {frame.shape}, {len(names)} regions")
     if not np.isfinite(frame).all() or not 1 < frame[17:].std() < FACE:
         raise ValueError("a mean face that is none")
-    return FineModel(frame, tuple(_region(arrays, n) for n in names))
+    rounds: dict[int, list[_Region]] = {}
+    for name in names:
+        turn = int(arrays.get(f"{name}.round", np.array(0)))
+        others = rounds.setdefault(turn, [])
+        region = _region(arrays, name)
+        before = sum(np.array_equal(region.scheme, other.scheme) for other in others)
+        others.append(replace(region, look=before % _LOOKS))
+    return FineModel(frame, tuple(tuple(rounds[turn]) for turn in sorted(rounds)), _mixing(arrays))
+
+
+def _mixing(arrays: Mapping[str, NDArray[Any]]) -> Mixing | None:
+    if "share" not in arrays:
+        return None
+    share, offset, kept = (arrays[name].astype(np.float64) for name in ("share", "offset", "kept"))
+    if share.shape != () or not 0 <= share <= 1:
+        raise ValueError("a share of the second stage that is not between 0 and 1")
+    if offset.shape != (68, 2) or not (np.abs(offset) <= _MOST_OFFSET).all():
+        raise ValueError(f"offsets that are not 68 pairs up to {_MOST_OFFSET:g} pixels")
+    if kept.shape != (68,) or not ((kept >= 0) & (kept <= _MOST_KEPT)).all():
+        raise ValueError(f"shares of the first stage's spread that are not 68 numbers up to {_MOST_KEPT:g}")
+    return Mixing(float(share), offset, kept)
 
 
 def _region(arrays: Mapping[str, NDArray[Any]], name: str) -> _Region:
     layers = [k for k in arrays if k.startswith(f"{name}.") and f"{k}_bias" in arrays]
+    patch = int(arrays.get(f"{name}.patch", np.array(PATCH)))
     network = _engine.PatchNetwork(
         [arrays[k].astype(np.float32) for k in layers],
         [arrays[f"{k}_bias"].astype(np.float32) for k in layers],
-        PATCH,
+        patch,
     )
     scheme = arrays[f"{name}.scheme"].astype(np.intp)
     codes = tuple(str(c) for c in arrays.get(f"{name}.codes", ()))
@@ -98,7 +163,7 @@ def _region(arrays: Mapping[str, NDArray[Any]], name: str) -> _Region:
     pixel = float(arrays[f"{name}.pixel"])
     if not 0.1 < pixel < FACE / PATCH * 2:
         raise ValueError(f"{name}: {pixel} pixels for each of a patch")
-    return _Region(network, scheme, codes, pixel)
+    return _Region(network, scheme, codes, pixel, patch, 0)
 
 
 @lru_cache(maxsize=4)
@@ -166,32 +231,26 @@ def refine(photo: Photo, face: Face, model: FineModel | None = None) -> Face:
     upright, there, back = lay_upright(photo.pixels, placed, model.frame)
     placed = placed @ there[:, :2].T + there[:, 2]
 
-    looks = np.zeros((_LOOKS, 68, 2))
-    counts = np.zeros((_LOOKS, 68, 1))
     anatomy: dict[str, list[Floats]] = {}
-    for number, region in enumerate(model.regions):
-        look = number % _LOOKS
-        for mirrored in (False, True):
-            seen = _look(region, upright, placed, mirrored, look)
-            n = len(region.scheme)
-            at = MIRROR[region.scheme] if mirrored else region.scheme
-            looks[look, at] += seen[:n]
-            counts[look, at] += 1
-            for code, point in zip(region.codes, seen[n:], strict=True):
-                name = code if code in MIDLINE else code + ("L" if mirrored else "R")
-                anatomy.setdefault(name, []).append(point)
+    for regions in model.rounds:
+        looks, counts = _looked(regions, upright, placed, anatomy)
+        mean = looks.sum(0) / np.maximum(counts.sum(0), 1)
+        placed = np.where(counts.sum(0) > 0, mean, placed)
 
     def to_photo(points: Floats) -> Floats:
         return photo.to_full(points @ back[:, :2].T + back[:, 2])
 
-    seen_twice = counts.sum((0, 2)) > 0
-    looks, counts = looks[:, seen_twice], counts[:, seen_twice]
-    mean = looks.sum(0) / counts.sum(0)
-    fine = to_photo(np.where(counts > 0, looks / np.maximum(counts, 1), mean))
-    samples = face.samples.copy()
-    samples[:, seen_twice] += _SHARE * (fine[np.arange(len(samples)) % _LOOKS] - samples[:, seen_twice])
-    points = face.landmarks.copy()
-    points[seen_twice] += _SHARE * (to_photo(mean) - points[seen_twice])
+    samples, points = face.samples.copy(), face.landmarks.copy()
+    if model.mixing is not None:
+        by = model.mixing
+        points += by.share * (to_photo(placed - by.offset) - points)
+        samples = points + by.kept[:, None] * (samples - face.landmarks)
+    else:
+        seen_twice = counts.sum((0, 2)) > 0
+        looks, counts, mean = looks[:, seen_twice], counts[:, seen_twice], mean[seen_twice]
+        fine = to_photo(np.where(counts > 0, looks / np.maximum(counts, 1), mean))
+        samples[:, seen_twice] += _SHARE * (fine[np.arange(len(samples)) % _LOOKS] - samples[:, seen_twice])
+        points[seen_twice] += _SHARE * (to_photo(mean) - points[seen_twice])
     return replace(
         face,
         landmarks=points,
@@ -199,6 +258,28 @@ def refine(photo: Photo, face: Face, model: FineModel | None = None) -> Face:
         landmark_sd=samples.std(0, ddof=1) if len(samples) > 1 else face.landmark_sd,
         anatomy={name: to_photo(np.mean(values, 0)) for name, values in anatomy.items()},
     )
+
+
+def _looked(
+    regions: Sequence[_Region],
+    upright: NDArray[np.uint8],
+    placed: Floats,
+    anatomy: dict[str, list[Floats]],
+) -> tuple[Floats, Floats]:
+    """Sums (looks, 68, 2) of where networks see points, and how many do; `anatomy` is added to."""
+    looks = np.zeros((_LOOKS, 68, 2))
+    counts = np.zeros((_LOOKS, 68, 1))
+    for region in regions:
+        for mirrored in (False, True):
+            seen = _look(region, upright, placed, mirrored, region.look)
+            n = len(region.scheme)
+            at = MIRROR[region.scheme] if mirrored else region.scheme
+            looks[region.look, at] += seen[:n]
+            counts[region.look, at] += 1
+            for code, point in zip(region.codes, seen[n:], strict=True):
+                name = code if code in MIDLINE else code + ("L" if mirrored else "R")
+                anatomy.setdefault(name, []).append(point)
+    return looks, counts
 
 
 def lay_upright(
@@ -231,7 +312,7 @@ def _look(region: _Region, upright: NDArray[np.uint8], placed: Floats, mirrored:
     centre = points.mean(0)
     if mirrored:
         centre = np.array([FACE - 1 - centre[0], centre[1]])
-    sampled = _maps(region.pixel)[look].copy()
+    sampled = _maps(region.pixel, region.patch)[look].copy()
     sampled[:, 2] += centre
     if mirrored:
         sampled[0] *= -1
@@ -241,12 +322,12 @@ def _look(region: _Region, upright: NDArray[np.uint8], placed: Floats, mirrored:
 
 
 @lru_cache(maxsize=16)
-def _maps(pixel: float) -> Floats:
+def _maps(pixel: float, patch: int) -> Floats:
     """Jittered maps (looks, 2, 3), patch pixels to the upright face, of a patch centred on the origin."""
     z = np.random.default_rng(20140623).standard_normal((_LOOKS, 4)) * (3.0, 3.0, 0.04, 0.04)
     z[0] = 0
     size, angle = pixel * np.exp(z[:, 2]), z[:, 3]
     a, b = size * np.cos(angle), size * np.sin(angle)
     turn = np.stack([np.stack([a, -b], -1), np.stack([b, a], -1)], -2)
-    shift = z[:, :2] - turn @ np.full(2, (PATCH - 1) / 2)
+    shift = z[:, :2] - turn @ np.full(2, (patch - 1) / 2)
     return np.concatenate([turn, shift[:, :, None]], 2)

@@ -8,7 +8,7 @@ manifest.json      ``scheme`` (names of the points, mirror images, unit), ``trai
 arrays/forest.npy  (N,) uint8: the engine's packed shape predictor
 arrays/spread.npy  (P,) float64: by how much a point's error exceeds its spread over jittered
                    boxes
-arrays/fine.*.npy  networks of the second stage, if it was trained with one
+arrays/fine.*.npy  networks of the second stage, if it was trained with one, and how both are mixed
 =================  ==========================================================================
 """
 

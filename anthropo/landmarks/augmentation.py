@@ -19,6 +19,7 @@ class Augmentation:
     size: float = 0.06  # of the logarithm
     turn: float = 0.06  # rad
     stretch: float = 0.0  # of the logarithm of width over height, and of the shear
+    bend: float = 0.0  # px of the upright face, of a smooth displacement
     gamma: float = 0.2  # of the logarithm
     slope: float = 0.0  # of light across the patch, logarithm
     sharpness: float = 0.0  # largest share of blur put in or taken out
@@ -38,6 +39,22 @@ def affine(n: tuple[int, ...], size: float, by: Augmentation, device: torch.devi
     zero = torch.zeros_like(half)
     form = torch.stack([torch.stack([half, shear], -1), torch.stack([zero, 1 / half], -1)], -2)
     return turn @ form
+
+
+class Bend:
+    """Smooth displacements of faces (\\*n): a wave in x and one in y, as if the shape were another's."""
+
+    def __init__(self, n: tuple[int, ...], size: float, side: int, device: torch.device) -> None:
+        self.height = torch.randn(*n, 1, 2, device=device) * (size * math.sqrt(2))
+        angle = torch.rand(*n, 2, device=device) * (2 * math.pi)
+        # a wave is from one to three patches long
+        count = (1 / 3 + torch.rand(*n, 2, device=device) * 2 / 3) * (2 * math.pi / side)
+        self.wave = torch.stack([torch.cos(angle) * count, torch.sin(angle) * count], -2)
+        self.phase = torch.rand(*n, 1, 2, device=device) * (2 * math.pi)
+
+    def __call__(self, points: torch.Tensor) -> torch.Tensor:
+        """Displacements, px of the upright face, of points (\\*n, K, 2) of the patches."""
+        return torch.sin(points @ self.wave + self.phase) * self.height
 
 
 def photographic(x: torch.Tensor, by: Augmentation) -> torch.Tensor:

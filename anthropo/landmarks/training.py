@@ -14,7 +14,8 @@ from anthropo.face import _engine
 from anthropo.face.fine import FineModel, fine_of_arrays, refine
 from anthropo.face.scheme import Scheme
 from anthropo.landmarks.annotations import Annotations
-from anthropo.landmarks.fine_training import train_fine
+from anthropo.landmarks.fine_training import EPOCHS, mix, mixing_arrays, train_fine, unmixed
+from anthropo.landmarks.fine_training import LEAST_PEOPLE as LEAST_FOR_FINE
 from anthropo.landmarks.forest import ForestOptions, Report, grow, mean_shape, samples
 from anthropo.landmarks.gathering import Gathered
 from anthropo.landmarks.judging import Placed, place, residuals_of
@@ -36,9 +37,11 @@ class Trained:
     undetected : int
         Annotated faces that the detector does not see; they are learned from, but not judged.
     fine : mapping of str to array
-        Networks of the second stage, of all people; empty without.
+        Networks of the second stage, of all people but those kept apart; empty without.
     held_out_fine : Placed or None
         The same faces by both stages, of which neither has seen them.
+    share : float or None
+        Of the second stage in a point.
     """
 
     forest: NDArray[np.uint8]
@@ -46,6 +49,7 @@ class Trained:
     undetected: int
     fine: dict[str, NDArray[Any]]
     held_out_fine: Placed | None
+    share: float | None
 
 
 def split(people: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
@@ -71,11 +75,13 @@ def train_forest(
     seed: int,
     threads: int,
     report: Callable[[str], Report],
-    fine_epochs: int = 0,
+    fine_epochs: int | None = None,
 ) -> Trained:
     """Train on all people but some, judge on these, and train again on everybody.
 
-    `report` gives what is told of the progress of each of the two trainings, by its name.
+    The second stage's networks learn from the people who are not kept apart, and stay as they are then:
+    those kept apart say what share of the points is left to them (`fine_training.mix`).
+    `report` gives what is told of the progress of each training, by its name.
     """
     if fine_epochs and not scheme.ibug:
         raise InputError(
@@ -103,12 +109,17 @@ def train_forest(
     predictor = _engine.ShapePredictor(grown(others, "training without those kept apart"))
     placed = judge(predictor, scheme, judged)
     forest = grown(gathered, "training on everybody")
-    fine, refined = {}, None
-    if fine_epochs:
-        sets = [np.flatnonzero(~apart), np.arange(len(gathered))]
-        without, fine = train_fine(gathered, sets, fine_epochs, seed=seed, threads=threads)
-        refined = judge(predictor, scheme, judged, fine_of_arrays(without))
-    return Trained(forest, placed, sum(one.face is None for one in gathered), fine, refined)
+    undetected = sum(one.face is None for one in gathered)
+    if fine_epochs is None:
+        enough = scheme.ibug and len(set(annotations.people)) >= LEAST_FOR_FINE
+        fine_epochs = EPOCHS if enough else 0
+    if not fine_epochs:
+        return Trained(forest, placed, undetected, {}, None, None)
+    fine = train_fine(others, fine_epochs, seed=seed, threads=threads, report=report)
+    alone = replace(fine_of_arrays(fine), mixing=unmixed())
+    second = judge(predictor, scheme, judged, alone)
+    mixing, refined = mix(placed, second, [one.example.points for one in judged])
+    return Trained(forest, placed, undetected, fine | mixing_arrays(mixing), refined, mixing.share)
 
 
 def judge(
@@ -148,7 +159,11 @@ def described(
             "error": round(held_out.error, 6),
             "error_by_point": [round(float(e), 6) for e in np.nanmean(held_out.errors, 0)],
         },
-        **({"held_out_fine": round(trained.held_out_fine.error, 6)} if trained.held_out_fine else {}),
+        **(
+            {"held_out_fine": round(trained.held_out_fine.error, 6), "fine_share": trained.share}
+            if trained.held_out_fine
+            else {}
+        ),
         "options": asdict(options),
         "seed": seed,
     }

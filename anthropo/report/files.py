@@ -84,6 +84,9 @@ from); `training` counts photos, faces and people, and has the error on those ke
 |---|---|---|
 | `forest` | uint8, (N,) | the engine's packed shape predictor, whole, of as many points as the scheme |
 | `fine.frame`, `fine.REGION.*` | float16, float32, int32 | of the 68 points, if it has a second stage |
+| `fine.share` | float32, () | share of the second stage in a point, 0 to 1; else the packaged one's |
+| `fine.offset` | float32, (68, 2) | what is taken from its points, up to 100 px of the upright face |
+| `fine.kept` | float32, (68,) | share of the first stage's spread that remains, 0 to 100 |
 | `spread` | float64, (points,) | 0 to {landmark_bundle.MOST_SPREAD:,.0f} |
 """
 

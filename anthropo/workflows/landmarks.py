@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from anthropo.container import unfit_text
 from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
 from anthropo.errors import InputError, parameter
@@ -50,9 +52,11 @@ class LandmarkTrainRequest:
         else the diagonal of the points' bounding box.
     options : ForestOptions
         How the trees are grown.
-    fine_epochs : int
-        Epochs of networks of the second stage on top, which look at eyes, alae and mouth; of the 68 points
-        only. 0: none, and the packaged ones refine what the model finds.
+    fine_epochs : int, optional
+        Epochs of the second stage's networks, which place all points of the 68 again: those of the regions,
+        and four times as many of the whole face's. When left out, 64 of the 68 points where there are 100
+        people or more, else none; none for a ``.dat`` file. 0: none, and the packaged ones refine what the
+        model finds.
     seed : int
     jobs : int
         Threads; the forest does not depend on them.
@@ -64,7 +68,7 @@ class LandmarkTrainRequest:
     held_out: float = 0.2
     unit: tuple[str, ...] = ()
     options: ForestOptions = field(default_factory=ForestOptions)
-    fine_epochs: int = 0
+    fine_epochs: int | None = None
     seed: int = 0
     jobs: int = field(default_factory=available_cores)
     max_megapixels: float | None = MAX_MEGAPIXELS
@@ -97,7 +101,7 @@ class LandmarkTraining:
     scheme : Scheme
     held_out : Placed
     held_out_fine : Placed or None
-        By both stages, if the second was trained as well.
+        By both stages, if the second was trained as well; each face mixed as the others suggest.
     faces, people, undetected : int
         How many were trained on; `undetected` faces are not seen by the detector.
     """
@@ -145,8 +149,15 @@ class LandmarkEvaluation:
     undetected: int
 
     def to_frame(self) -> pd.DataFrame:
-        """A row for each point; columns that end in ``_packaged`` are of what comes with anthropo."""
+        """A row for each point, by the first stage.
+
+        ``error_both`` is the mean of both stages; columns that end in ``_packaged`` are of what comes with
+        anthropo.
+        """
         frame = self.own.to_frame(self.factors)
+        for name, placed in (("error_both", self.both), ("error_both_packaged", self.packaged_both)):
+            if placed is not None:
+                frame[name] = np.nanmean(placed.errors, 0)
         if self.packaged is not None:
             other = self.packaged.to_frame()
             for name in ("error", "error_median", "error_95", "spread"):
@@ -208,6 +219,7 @@ def train_landmarks(
             f"{parameter('licence')}: a text of at most {LONGEST_TEXT} visible characters is needed."
         )
     path = Path(output)
+    to_dlib = path.suffix.lower() == ".dat"
     annotations = read_annotations(annotated)
     scheme = scheme_of(annotations, pair)
     photos = len({face.photo for face in annotations.faces})
@@ -223,9 +235,9 @@ def train_landmarks(
             seed=request.seed,
             threads=request.jobs,
             report=_reported(progress, bars),
-            fine_epochs=request.fine_epochs,
+            fine_epochs=0 if to_dlib and request.fine_epochs is None else request.fine_epochs,
         )
-        if path.suffix.lower() == ".dat":
+        if to_dlib:
             write(path, _engine.unpack_shape_predictor(trained.forest))
         else:
             bundle = LandmarkBundle(

@@ -16,12 +16,12 @@ from anthropo.errors import InputError, WeightsError
 from anthropo.face import _engine
 from anthropo.face.fine import fine_model
 from anthropo.face.landmark_bundle import KIND, LandmarkBundle, read_landmark_bundle, write_landmark_bundle
-from anthropo.face.scheme import MIRROR
 from anthropo.face.weights import landmark_model
 from anthropo.landmarks import ForestOptions, read_annotations
+from anthropo.landmarks.fine_training import fine_frame, mix
 from anthropo.landmarks.forest import grow, mean_shape, samples
 from anthropo.landmarks.gathering import Gathered, gather
-from anthropo.landmarks.judging import place
+from anthropo.landmarks.judging import Placed, place
 from anthropo.landmarks.scheme import IBUG
 from anthropo.landmarks.training import judge, split
 
@@ -244,18 +244,65 @@ def test_a_second_stage_of_its_own(annotated_faces: Path, small: ForestOptions, 
     assert made.held_out_fine is not None
     bundle = read_landmark_bundle(path)
     own = fine_model(str(path))
-    assert sorted(len(region.scheme) for region in own.regions) == [2, 4, 6, 13]
+    assert [sorted(len(region.scheme) for region in one) for one in own.rounds] == [[68], [5, 5, 5, 6, 9, 20]]
+    assert own.mixing is not None
+    assert own.mixing.share == pytest.approx(bundle.training["fine_share"])
+    assert own.mixing.share > 0
     photo = anthropo.read_photo(str(annotated_faces / "person00.png"))
     first = anthropo.read_face(photo, landmark_model=str(path))
     seen = anthropo.observe(photo, anthropo.Settings(landmark_model=str(path)))
     assert seen.face.anatomy == {}  # these networks place the points of the scheme only
-    moved = np.hypot(*(seen.face.landmarks - first.landmarks).T) > 0
-    assert set(np.flatnonzero(moved)) == {i for r in own.regions for i in (*r.scheme, *MIRROR[r.scheme])}
+    assert (np.hypot(*(seen.face.landmarks - first.landmarks).T) > 0).all()
+    np.testing.assert_allclose(seen.face.landmark_sd, first.landmark_sd * own.mixing.kept[:, None], rtol=1e-4)
 
     wrong = dict(bundle.fine) | {"eye.scheme": np.full(6, 99, np.int32)}
     write_landmark_bundle(path, dataclasses.replace(bundle, fine=wrong))
     with pytest.raises(WeightsError, match=r"its second stage cannot be used \(eye: points beyond the 68\)"):
         read_wrong(path)
+    for name, value, why in (
+        ("share", np.array(1.5, np.float32), "a share .* not between 0 and 1"),
+        ("offset", np.full((68, 2), np.nan, np.float32), "offsets that are not 68 pairs"),
+        ("kept", np.full(67, 1, np.float32), "not 68 numbers"),
+        ("eye.patch", np.array(0, np.int32), "not the weights of a patch network"),
+    ):
+        write_landmark_bundle(path, dataclasses.replace(bundle, fine=dict(bundle.fine) | {name: value}))
+        with pytest.raises(WeightsError, match=rf"its second stage cannot be used \(.*{why}"):
+            read_wrong(path)
+
+
+def test_a_second_stage_comes_with_many_people_and_not_for_dlib(
+    annotated_faces: Path, small: ForestOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anthropo.landmarks.training.LEAST_FOR_FINE", 4)
+    monkeypatch.setattr("anthropo.landmarks.training.EPOCHS", 1)
+    request = anthropo.LandmarkTrainRequest(options=small, jobs=1)
+    made = anthropo.train_landmarks(annotated_faces, tmp_path / "both.anthropo", request)
+    assert made.held_out_fine is not None
+    plain = anthropo.train_landmarks(annotated_faces, tmp_path / "one.dat", request)
+    assert plain.held_out_fine is None
+    assert plain.held_out.error == made.held_out.error
+
+
+def test_what_people_kept_apart_say_of_the_second_stage() -> None:
+    random = np.random.default_rng(1)
+    people = tuple(str(i) for i in range(30))
+    spread = np.full((30, 68, 2), 0.01)
+    truth = [fine_frame() @ [[0, 1], [-1, 0]] * size for size in random.uniform(1, 3, 30)]  # lying faces
+    good, bad = random.normal(0, 0.01, (30, 68, 2)), random.normal(0, 0.1, (30, 68, 2))
+    worse, mixed = mix(Placed(IBUG, good, spread, people), Placed(IBUG, bad, spread, people), truth)
+    assert worse.share == 0
+    assert mixed.error == pytest.approx(Placed(IBUG, good, spread, people).error)
+    # always above the annotated place in an upright face, which lies here
+    aside = Placed(IBUG, good + np.array([0.05, 0.0]), spread, people)
+    better, mixed = mix(Placed(IBUG, bad, spread, people), aside, truth)
+    assert better.share == 1
+    unit = np.hypot(*(fine_frame()[45] - fine_frame()[36]))
+    np.testing.assert_allclose(better.offset.mean(0), (0, -0.05 * unit), atol=0.2)
+    assert mixed.error < 0.3 * aside.error
+    assert better.kept.mean() == pytest.approx(0.1, abs=0.02)
+    few, _ = mix(*(Placed(IBUG, p.residuals[:4], spread[:4], people[:4]) for p in (aside, aside)), truth[:4])
+    assert few.share == 0.6
+    assert not few.offset.any()
 
 
 def read_wrong(path: Path) -> None:

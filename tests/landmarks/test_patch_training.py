@@ -7,12 +7,14 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from anthropo.face.fine import FACE, FineModel, _look, read_fine_model
 from anthropo.face.scheme import MIRROR
 from anthropo.landmarks import Job, Region, UprightFaces, pack, train
 from anthropo.landmarks.augmentation import Augmentation
+from anthropo.landmarks.patch_training import Form, _Material
 
 Floats = NDArray[np.float64]
 
@@ -120,3 +122,25 @@ def test_the_room_opens_without_torch() -> None:
     code = "import sys, anthropo.landmarks as l; l.read_upright; l.mean_face; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+def test_a_bent_face_shows_its_points_where_they_are_said_to_be() -> None:
+    x, y = np.meshgrid(np.arange(FACE), np.arange(FACE))
+    at = np.array([[200.0, 240.0], [290.0, 270.0], [250.0, 300.0]])
+    points = np.full((3, 68, 2), np.nan)
+    points[:, 8] = at
+    dots = np.array([255 * np.exp(-((x - u) ** 2 + (y - v) ** 2) / 60) for u, v in at]).astype(np.uint8)
+    middle = np.full((3, 68, 2), 250.0)
+    faces = UprightFaces(dots, middle, points, {}, np.zeros(3, np.intp), ["a", "b", "c"], MIRROR)
+    form = Form(96, (16, 32, 64, 96, 128), 128)
+    torch.manual_seed(0)
+    material = _Material.of(faces, [Job(Region((8,), (), 3.0), np.arange(3))], [1.0], 96, torch.device("cpu"))
+    plain = Augmentation(shift=3, stretch=0.1, bend=8, gamma=0, coarse=0, noise=0)
+    seen, want = (found[0].numpy() for found in material.batch(plain))
+    brightest = np.array([np.unravel_index(one.argmax(), one.shape)[::-1] for one in seen])
+    off = np.hypot(*(brightest - want[:, 0]).T)
+    assert off.max() < 1.6
+    assert np.hypot(*(want[:, 0] - want[:, 0].mean(0)).T).max() > 5
+    (network,) = train(faces, [Job(Region((8,), (), 3.0), np.arange(3))], epochs=1, form=form)
+    assert network["conv4"].shape == (3, 3, 96, 128)
+    assert network["hidden"].shape == (3 * 3 * 128, 128)
