@@ -33,7 +33,9 @@ def draw_regions(photo: Photo, face: Face) -> Image.Image:
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(15)
 
-    picture.paste(Image.fromarray(warped(photo, frame_of(face, "canonical"), _BOX, _FACE)), (_GAP, _GAP + _LINE))
+    picture.paste(
+        Image.fromarray(warped(photo, frame_of(face, "canonical"), _BOX, _FACE)), (_GAP, _GAP + _LINE)
+    )
     draw.text((_GAP, _GAP), "the aligned face", "black", font)
     for i, name in enumerate(HYBRID_REGIONS):
         # the outer edges of four regions are one: each is drawn inside the one before
@@ -52,7 +54,10 @@ def draw_regions(photo: Photo, face: Face) -> Image.Image:
 
 def _outline(region: Region, inwards: int) -> tuple[float, float, float, float]:
     left, top, right, _ = _BOX
-    corners = (np.array(region.box).reshape(2, 2) - (left, top)) / (right - left) * _FACE + (_GAP, _GAP + _LINE)
+    corners = (np.array(region.box).reshape(2, 2) - (left, top)) / (right - left) * _FACE + (
+        _GAP,
+        _GAP + _LINE,
+    )
     (x0, y0), (x1, y1) = corners
     return x0 + inwards, y0 + inwards, x1 - inwards, y1 - inwards
 
