@@ -16,6 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from anthropo.errors import WeightsError
 from anthropo.face import _engine
@@ -177,20 +178,40 @@ def painted_over(photo: Photo, cover: Cover) -> Photo:
     """The photo with what is hidden of the face filled in smoothly from what is seen around it."""
     from scipy import ndimage
 
-    height, width = photo.pixels.shape[:2]
     side = len(cover.seen)
-    y, x = np.mgrid[:height, :width]
+    zoom = float(np.hypot(*cover.there[:, 0])) * photo.decode_scale  # pixels of the map per pixel
+    unit = side / EXTENT / zoom
+    back = np.linalg.inv(cover.there[:, :2])
+    corners = np.array([(x, y) for x in (0, side - 1) for y in (0, side - 1)])
+    corners = photo.to_decoded((corners - cover.there[:, 2]) @ back.T)
+    around = 3 * _FILL * unit
+    size = np.array(photo.pixels.shape[1::-1])
+    left, top = np.clip(np.floor(corners.min(0) - around), 0, size - 1).astype(int)
+    right, bottom = np.clip(np.ceil(corners.max(0) + around), (left + 1, top + 1), size).astype(int)
+    part = photo.pixels[top:bottom, left:right]
+    height, width = part.shape[:2]
+
+    y, x = np.mgrid[top:bottom, left:right]
     at = photo.to_full(np.column_stack([x.ravel(), y.ravel()]).astype(np.float64))
     at = at @ cover.there[:, :2].T + cover.there[:, 2]
     inside = ((at >= 0) & (at <= side - 1)).all(1)
     column, row = np.clip(np.rint(at), 0, side - 1).astype(int).T
     hidden = (inside & (cover.seen[row, column] < cover.threshold)).reshape(height, width)
-    unit = side / EXTENT / float(np.hypot(*cover.there[:, 0])) / photo.decode_scale
     hidden = ndimage.binary_dilation(hidden, iterations=max(1, round(_RIM * unit)))
     seen = 1 - hidden.astype(np.float32)
-    weight = ndimage.gaussian_filter(seen, _FILL * unit) + 1e-3
+
+    # what is smooth is worked out on means of blocks, an eighth as wide as it is smooth
+    block = max(1, int(_FILL * unit / 8))
+
+    def smooth(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        means = np.asarray(Image.fromarray(values).reduce(block))
+        small = Image.fromarray(ndimage.gaussian_filter(means, _FILL * unit / block))
+        box = (0, 0, width / block, height / block)
+        return np.asarray(small.resize((width, height), Image.Resampling.BILINEAR, box=box))
+
+    weight = smooth(seen) + 1e-3
     pixels = photo.pixels.copy()
     for k in range(3):
-        smooth = ndimage.gaussian_filter(photo.pixels[..., k] * seen, _FILL * unit) / weight
-        pixels[..., k] = np.where(hidden, np.clip(smooth, 0, 255), photo.pixels[..., k])
+        filled = np.clip(smooth(part[..., k] * seen) / weight, 0, 255)
+        pixels[top:bottom, left:right, k] = np.where(hidden, filled, part[..., k])
     return replace(photo, pixels=pixels)
