@@ -15,13 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import WeightsError, parameter
 from anthropo.face import _engine
-from anthropo.face.landmark_bundle import LandmarkBundle, read_landmark_bundle
 from anthropo.face.scheme import IBUG, Scheme
 from anthropo.files import (
     cache_folder,
@@ -33,6 +33,9 @@ from anthropo.files import (
     write_atomically,
 )
 from anthropo.licensing import licence_of, require_permitted
+
+if TYPE_CHECKING:
+    from anthropo.face.landmark_bundle import LandmarkBundle
 
 YUNET = "yunet"  # the second face detector's name in weights.csv and licences.csv
 _MOST_BYTES = 512 << 20  # of a landmark model; the usual one of 68 points has 95 MiB
@@ -218,6 +221,9 @@ def landmark_model(path: str | None = None) -> LandmarkModel:
     """The landmark model in a file, dlib's or one trained here; without a path the packaged one."""
     expected = known_weights("landmarks-68").sha256 if path is None else _identified(path)
     if path is not None and zipfile.is_zipfile(path):
+        # here, since few runs have such a file
+        from anthropo.face.landmark_bundle import read_landmark_bundle
+
         bundle = read_landmark_bundle(path)
         if bundle.fine:
             from anthropo.face.fine import own_fine_model  # which needs this module
