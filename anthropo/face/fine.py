@@ -15,7 +15,6 @@ what networks learn that see every face in the mirror too.
 from __future__ import annotations
 
 import hashlib
-import io
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -32,7 +31,7 @@ from anthropo.face.detection import power_of_two
 from anthropo.face.frame import Floats, outer_canthal_distance, similarity
 from anthropo.face.landmarker import Face
 from anthropo.face.scheme import MIRROR
-from anthropo.face.weights import landmark_model, locate
+from anthropo.face.weights import arrays_of, landmark_model, locate
 from anthropo.photo import Photo
 
 FACE = 512  # px, side of the upright face
@@ -103,11 +102,7 @@ class FineModel:
 def read_fine_model(data: bytes) -> FineModel:
     """The networks from an .npz file's content."""
     try:
-        if not zipfile.is_zipfile(io.BytesIO(data)):
-            raise ValueError("no .npz file")
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            arrays = {k: file[k] for k in file.files}
-        return fine_of_arrays(arrays)
+        return fine_of_arrays(arrays_of(data))
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(
             f"fine.npz: not the weights of the fine landmark stage ({error}). Reinstall anthropo, or "

@@ -8,7 +8,6 @@ that it was not trained on.
 
 from __future__ import annotations
 
-import io
 import zipfile
 import zlib
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from anthropo.errors import WeightsError
 from anthropo.face import _engine
 from anthropo.face.detection import power_of_two
 from anthropo.face.frame import Floats, outer_canthal_distance, similarity
-from anthropo.face.weights import landmark_model, read_checked
+from anthropo.face.weights import arrays_of, landmark_model, read_checked
 from anthropo.photo import Photo
 
 #: Side of the upright face that the network sees, outer-canthal distances.
@@ -107,10 +106,7 @@ class CoverModel:
 def read_cover_model(data: bytes) -> CoverModel:
     """The network from an .npz file's content."""
     try:
-        if not zipfile.is_zipfile(io.BytesIO(data)):
-            raise ValueError("no .npz file")
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            arrays = {k: file[k] for k in file.files}
+        arrays = arrays_of(data)
         layers = sum(k.startswith("weights") for k in arrays)
         parts = [
             [arrays[f"{part}{i}"].astype(np.float32) for i in range(layers)] for part in ("weights", "biases")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
+import io
 import os
 import platform
 import stat
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -219,7 +220,7 @@ class LandmarkModel:
 @lru_cache(maxsize=4)
 def landmark_model(path: str | None = None) -> LandmarkModel:
     """The landmark model in a file, dlib's or one trained here; without a path the packaged one."""
-    expected = known_weights("landmarks-68").sha256 if path is None else _identified(path)
+    expected = known_weights("landmarks-68").sha256 if path is None else identified(path)
     if path is not None and zipfile.is_zipfile(path):
         # here, since few runs have such a file
         from anthropo.face.landmark_bundle import read_landmark_bundle
@@ -237,16 +238,30 @@ def landmark_model(path: str | None = None) -> LandmarkModel:
     return model
 
 
-def _identified(path: str) -> str:
-    """The SHA-256 of a landmark model that a user names."""
+def identified(path: str, what: str = "landmark model", most: int = _MOST_BYTES, give: str = _GIVE) -> str:
+    """The SHA-256 of a model file of at most `most` bytes that a user names; `give` says what is needed.
+
+    Raises
+    ------
+    WeightsError
+        If there is no such file, or it cannot be read.
+    """
     try:
-        refuse_irregular(os.stat(path), _MOST_BYTES)
+        refuse_irregular(os.stat(path), most)
         return file_sha256(path)
     except FileNotFoundError:
-        why = "no such landmark model"
+        why = f"no such {what}"
     except OSError as error:
         why = str(error.strerror)
-    raise WeightsError(f"{path}: {why}. {_GIVE}")
+    raise WeightsError(f"{path}: {why}. {give}")
+
+
+def arrays_of(data: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file's content; a ValueError where it is none."""
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        raise ValueError("no .npz file")
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        return dict(file)
 
 
 def _read_predictor(path: str | None, expected: str, name: str) -> _engine.ShapePredictor:

@@ -10,7 +10,6 @@ Wu, Peng & Yu 2023, YuNet: a tiny millisecond-level face detector (Machine Intel
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -25,8 +24,7 @@ from numpy.typing import NDArray
 from anthropo.errors import WeightsError, parameter
 from anthropo.face.detection import in_colour, reduction
 from anthropo.face.frame import Floats
-from anthropo.face.weights import YUNET, find, locate, read_checked
-from anthropo.files import file_sha256, refuse_irregular
+from anthropo.face.weights import YUNET, find, identified, locate, read_checked
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -255,14 +253,7 @@ def _fixed_size(shape: list[Any]) -> tuple[int, int] | None:
 
 def onnx_sha256(path: str) -> str:
     """SHA-256 of an ONNX file that a user names."""
-    try:
-        refuse_irregular(os.stat(path), _MOST_BYTES)
-        return file_sha256(path)
-    except FileNotFoundError:
-        why = "no such detector"
-    except OSError as error:
-        why = str(error.strerror)
-    raise WeightsError(f"{path}: {why}. Give YuNet as an ONNX file.")
+    return identified(path, "detector", _MOST_BYTES, "Give YuNet as an ONNX file.")
 
 
 def _first_line(error: Exception) -> str:
