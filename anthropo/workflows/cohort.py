@@ -302,6 +302,9 @@ class TrainRequest(CohortRequest):
         Whether one photograph may be under different patients.
     folds : int
         Of the cross-validation; all photos of a patient are in the same.
+    repeats : int, optional
+        How often patients are dealt to folds. Left out: 5 times below 50 patients, 3 times below
+        200, else twice.
     reading : PhotoReading
         How the photos are read.
 
@@ -320,6 +323,7 @@ class TrainRequest(CohortRequest):
     align: str | None = None
     allow_duplicates: bool = False
     folds: int = 5
+    repeats: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
