@@ -54,22 +54,20 @@ def judged(features: Features, positive: Mask, size: int, seed: int, prevalence:
     # no copy of a photo of the cohort is judged
     others = ~np.isin(features.patients, cohort.patients)
     regions = tuple(r for r in features.regions if r != "background")
-    model = LabelModel.fit(
-        cohort, Options(positive="yes", cost=f"miss={MISS:g}", regions=regions, seed=seed)
-    )
+    model = LabelModel.fit(cohort, Options(positive="yes", cost=f"miss={MISS:g}", regions=regions, seed=seed))
     table, truth = feature_frame(subset(features, others)), positive[others]
     there = model.at(stated_shares({"yes": prevalence}, model.shares))
     called = {name: one.answer(table) for name, one in (("as trained", model), ("shifted", there))}
     at = model.labels.index("yes")
     costs = {name: cost(a.decision == at, truth, prevalence) for name, a in called.items()}
     p = called["shifted"].probabilities[:, at]
-    shares = np.where(truth, prevalence / truth.mean(), (1 - prevalence) / (1 - truth.mean()))
+    weights = np.where(truth, prevalence / truth.mean(), (1 - prevalence) / (1 - truth.mean()))
+    mean = {name: np.average(a.probabilities[:, at], weights=weights) for name, a in called.items()}
     return costs | {
         "best threshold": best(p, truth, prevalence),
         "nobody called": cost(np.zeros(len(truth), dtype=bool), truth, prevalence),
-        "mean probability, as trained": float(np.average(called["as trained"].probabilities[:, at], weights=shares)),
-        "shifted ": float(np.average(p, weights=shares)),
-    }  # fmt: skip
+        **{f"mean probability, {name}": float(value) for name, value in mean.items()},
+    }
 
 
 def main() -> None:
@@ -88,7 +86,9 @@ def main() -> None:
     for name in arguments.tasks:
         positive = tasks(rows)[name]
         for size in arguments.sizes:
-            found = [judged(features, positive, size, s, arguments.prevalence) for s in range(arguments.draws)]
+            found = [
+                judged(features, positive, size, s, arguments.prevalence) for s in range(arguments.draws)
+            ]
             if not heads:
                 heads = list(found[0])
                 print(f"| task (positive) | n | {' | '.join(heads)} |")

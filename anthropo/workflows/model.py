@@ -190,6 +190,7 @@ class Model:
         bootstrap: int = 1000,
         seed: int = 0,
         allow_duplicates: bool = False,
+        same_person: str | None = None,
         encoder_weights: str | None = None,
         reading: PhotoReading | None = None,
         progress: Progress = silent,
@@ -213,6 +214,8 @@ class Model:
             Of the resamples.
         allow_duplicates : bool, default False
             Whether one photograph may be under different patients.
+        same_person : {"merge", "refuse", "ignore"}, optional
+            As in `anthropo.TrainRequest`.
         encoder_weights : path, optional
             The encoder's weights, where they are not found without.
         reading : PhotoReading, optional
@@ -250,6 +253,7 @@ class Model:
             bootstrap=bootstrap,
             seed=seed,
             allow_duplicates=allow_duplicates,
+            same_person=same_person,
             encoder_weights=encoder_weights,
             reading=reading,
             progress=progress,
