@@ -306,6 +306,9 @@ class TrainRequest(CohortRequest):
         leave them. Merge when left out; with `allow_duplicates` nobody is looked for then.
     folds : int
         Of the cross-validation; all photos of a patient are in the same.
+    repeats : int, optional
+        How often patients are dealt to folds. Left out: 5 times below 50 patients, 3 times below
+        200, else twice.
     reading : PhotoReading
         How the photos are read.
 
@@ -325,6 +328,7 @@ class TrainRequest(CohortRequest):
     allow_duplicates: bool = False
     same_person: str | None = None
     folds: int = 5
+    repeats: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

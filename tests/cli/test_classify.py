@@ -382,6 +382,10 @@ def test_in_python(gallery: Path, rows: list[Row], faceless_png: Path) -> None:
     assert [p.decision for p in answers.predictions] == ["synthetic-A"]
     assert [f.photo for f in answers.failed] == [str(faceless_png)]
     table = answers.to_frame()
-    assert list(table.columns) == [*COLUMNS, *(f"probability__{column_name(label)}" for label in LABELS)]
+    assert list(table.columns) == [
+        *COLUMNS,
+        *SHARES,
+        *(f"probability__{column_name(label)}" for label in LABELS),
+    ]
     assert table.status.tolist() == ["ok", "failed"]
     assert any("the model reads age, sex" in note for note in answers.notes)

@@ -176,5 +176,9 @@ def test_wrong_use(
 
 def test_prevalence_is_a_share(gallery: Path, invoke: Invoke) -> None:
     table = gallery.with_name("cohort.csv")
-    for share, message in ((1.5, "a share between 0 and 1 is needed"), ("x=0.1", "x=0.1: no such label.")):
+    for share, message in (
+        ("control=1.5", "control=1.5: a share between 0 and 1 is needed"),
+        ("x=0.1", "x=0.1: no such label."),
+        (0.1, "--prevalence 0.1: of which label, since there is no positive one?"),
+    ):
         refused(invoke, "evaluate", table, *TRAIN, "--prevalence", share, says=message)
