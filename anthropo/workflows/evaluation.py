@@ -18,6 +18,7 @@ from anthropo.learning.cohort_checks import validate
 from anthropo.learning.evaluation import Evaluation
 from anthropo.learning.features import Features, subset
 from anthropo.learning.identity import SamePeople, resolve, same_person_choice
+from anthropo.learning.prevalence import Prevalence, stated_presence, stated_shares
 from anthropo.workflows.cohort import (
     CohortError,
     Material,
@@ -90,7 +91,7 @@ def evaluate(
     compare: Sequence[str] = (),
     baselines: bool = True,
     leave_out: str | None = None,
-    prevalence: float | None = None,
+    prevalence: Prevalence | None = None,
     bootstrap: int = 1000,
     progress: Progress = silent,
 ) -> EvaluateResult:
@@ -108,8 +109,9 @@ def evaluate(
     leave_out : str, optional
         A column, such as the clinic or camera: in place of folds each of its values is judged by models of
         the others (internal-external validation).
-    prevalence : float, optional
-        Share of the positive label where the model will be used, for PPV and NPV.
+    prevalence : float or mapping of str to float, optional
+        How common labels are where the model will be used, as in `anthropo.Trained.at`: decisions are made,
+        and PPV and NPV given, for these shares.
     bootstrap : int
         Resamples of the patients, for intervals.
     progress : Progress
@@ -142,11 +144,14 @@ def evaluate(
         material = cohort
     else:
         material = gather(cohort, request or TrainRequest(), progress=progress)
+    from anthropo.learning.judging import shares_where_used
+
+    shares = shares_where_used(prevalence, material.features, material.options, material.request.task)
     sites = None if leave_out is None else sites_of(material, leave_out)
     if compare:
-        judged = _compared(material, dict.fromkeys(compare), sites, progress)
+        judged = _compared(material, dict.fromkeys(compare), shares, sites, progress)
     else:
-        judged = judge_material(material, baselines=baselines, sites=sites, progress=progress)
+        judged = judge_material(material, baselines=baselines, shares=shares, sites=sites, progress=progress)
     questions = judged.questions
     if material.request.task == "attributes":
         questions = _of_attribute(questions, material.options.positive)
@@ -159,7 +164,7 @@ def evaluate(
     evaluations = evaluations_of(
         questions,
         material,
-        prevalence=prevalence,
+        shares=shares,
         bootstrap=bootstrap,
         settings=described,
         sites=None if leave_out is None else (leave_out, judged.sites),
@@ -211,6 +216,7 @@ def judge_material(
     material: Material,
     *,
     baselines: bool,
+    shares: Mapping[str, float] | None = None,
     sites: Sequence[str | None] | None = None,
     progress: Progress = silent,
 ) -> CrossValidation:
@@ -231,6 +237,7 @@ def judge_material(
             repeats=repeats,
             leave_out=sites,
             baselines=baselines,
+            shares=shares,
             jobs=request.reading.jobs,
             on_progress=advance,
         )
@@ -240,21 +247,25 @@ def evaluations_of(
     questions: Iterable[Question],
     material: Material,
     *,
-    prevalence: float | None = None,
+    shares: Mapping[str, float] | None = None,
     subgroups: bool = True,
     bootstrap: int = 1000,
     settings: Mapping[str, Any] | None = None,
     sites: tuple[str, Sequence[str]] | None = None,
 ) -> tuple[Evaluation, ...]:
     """The evaluation of each question that was asked of a gathered cohort."""
+    from anthropo.learning.judging import shares_of
+
     options, kinds = material.options, material.cohort.metadata if subgroups else {}
+    there = shares_of(material.features, options, material.request.task)
     return tuple(
         _evaluation(
             question,
             _positive(material.request.task, question.labels, options.positive, options.controls),
             kinds,
             material.features,
-            prevalence=prevalence,
+            there=there,
+            stated=shares,
             settings=settings,
             sites=sites,
             bootstrap=bootstrap,
@@ -270,20 +281,34 @@ def _evaluation(
     kinds: Mapping[str, Kind],
     features: Features,
     *,
-    prevalence: float | None,
+    there: Mapping[str, float],
+    stated: Mapping[str, float] | None,
     **how: Any,
 ) -> Evaluation:
+    shares, decided_at = _of_question(question, there), _of_question(question, stated or {})
     return Evaluation.of(
         question.models,
         attribute=question.attribute,
         positive=positive,
-        prevalence=prevalence if positive is not None else None,
+        prevalence=None if positive is None else decided_at.get(positive),
+        shares=shares,
+        decided_at=decided_at,
         # sex, age and every other column of categories, such as ancestry
         columns={name: features.metadata[name] for name, kind in kinds.items() if kind != "number"},
         left_out=features.left_out,
         photo_gate=features.gate_summary.sentences(),
         **how,
     )
+
+
+def _of_question(question: Question, shares: Mapping[str, float]) -> dict[str, float]:
+    """The share of each possible answer, from those of labels or attributes."""
+    from anthropo.learning.attributes import ABSENT, PRESENT
+
+    if question.attribute is None:
+        return {label: shares[label] for label in question.labels if label in shares}
+    present = shares.get(question.attribute)
+    return {} if present is None else {ABSENT: 1 - present, PRESENT: present}
 
 
 def _positive(task: Task, labels: Sequence[str], positive: str | None, controls: str | None) -> str | None:
@@ -309,7 +334,11 @@ def _of_attribute(questions: tuple[Question, ...], attribute: str | None) -> tup
 
 
 def _compared(
-    material: Material, varied: Iterable[str], sites: Sequence[str | None] | None, progress: Progress
+    material: Material,
+    varied: Iterable[str],
+    shares: Mapping[str, float] | None,
+    sites: Sequence[str | None] | None,
+    progress: Progress,
 ) -> CrossValidation:
     """The hybrids of all combinations of what is varied, on the same folds."""
     from anthropo.learning.judging import CrossValidation, Question
@@ -329,7 +358,9 @@ def _compared(
         changes = dict(zip(choices, combination, strict=True))
         of = materials[changes.pop("encoder", material.encoder.name)]
         options = replace(of.options, **changes)  # type: ignore[arg-type]
-        judged = judge_material(replace(of, options=options), baselines=False, sites=sites, progress=progress)
+        judged = judge_material(
+            replace(of, options=options), baselines=False, shares=shares, sites=sites, progress=progress
+        )
         notes += judged.notes
         for question in judged.questions:
             models.setdefault(question.attribute, {})[", ".join(combination)] = question.models["hybrid"]
@@ -382,7 +413,7 @@ def evaluate_model(
     allow_duplicates: bool = False,
     same_person: str | None = None,
     positive: str | None = None,
-    prevalence: float | None = None,
+    prevalence: Prevalence | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
     progress: Progress = silent,
@@ -393,6 +424,7 @@ def evaluate_model(
     trained, path, reading = model.trained, model.path, reading or PhotoReading()
     several = trained.task == "attributes"
     same_person_choice(same_person)
+    stated = None if prevalence is None else _stated(trained, prevalence, positive)
     people = read_cohort(cohort, multilabel=several)
     settings = settings_for(reading, trained.manifest.settings, [case.photo for case in people.cases])
     encoder = model.encoder(settings, encoder_weights)
@@ -416,7 +448,7 @@ def evaluate_model(
     if any(finding.level == "error" for finding in findings):
         raise CohortError(people.source, findings, features.left_out, "not judged")
     features = _known(trained, features)
-    questions = judge_trained(trained, features)
+    questions = judge_trained(trained, features, stated)
     if several:
         questions = _of_attribute(questions, positive)
     evaluations = tuple(
@@ -425,7 +457,8 @@ def evaluate_model(
             _positive_of_trained(trained, question.labels, positive),
             people.metadata,
             features,
-            prevalence=prevalence,
+            there=trained.at(None).shares,
+            stated=stated,
             settings={"cohort": Path(cohort).name, "method": "a trained model on a test cohort",
                       "model": path.name, "encoder": encoder.name, **_identity(same)},
             bootstrap=bootstrap,
@@ -448,6 +481,18 @@ def _positive_of_trained(trained: Trained, labels: Sequence[str], wanted: str | 
         )
     positive = wanted or trained.manifest.positive
     return positive if positive in labels else _positive("labels", labels, None, trained.manifest.controls)
+
+
+def _stated(trained: Trained, prevalence: Prevalence, positive: str | None) -> dict[str, float]:
+    """How common each label or attribute of a trained model is taken to be."""
+    from anthropo.learning.normality import OUTSIDE, WITHIN
+
+    there = trained.at(None).shares
+    if trained.task == "attributes":
+        return stated_presence(prevalence, there, positive)
+    if trained.task == "normality":
+        return stated_shares(prevalence, {WITHIN: 0.5, OUTSIDE: 0.5}, OUTSIDE)
+    return stated_shares(prevalence, there, _positive_of_trained(trained, list(there), positive))
 
 
 def _known(trained: Trained, features: Features) -> Features:
