@@ -118,8 +118,8 @@ def print_discovery(discovery: Discovery) -> None:
         warning = f"warning: the groups also differ in {names}: the differences above may be due to that."
         say(warning, fg="yellow", err=True)
     say(
-        "g: difference in standard deviations. q: false discovery rate. Interval: widened for many numbers, so "
-        f"that it leaves zero out where q is at most {SIGNIFICANT:g}. {NOTE}",
+        "g: difference in standard deviations. q: false discovery rate. Interval: widened for many numbers, "
+        f"so that it leaves zero out where q is at most {SIGNIFICANT:g}. {NOTE}",
         dim=True,
     )
 

@@ -59,7 +59,7 @@ def test_interval_covers_the_true_difference() -> None:
 
 @pytest.mark.parametrize(("shifted", "shift"), [(0, 0.0), (3, 1.0), (12, 0.8), (40, 2.0)])
 def test_intervals_agree_with_the_q_values(shifted: int, shift: float) -> None:
-    """An interval leaves zero out where q is at most 0.05, and nowhere else, for any share of true effects."""
+    """An interval leaves zero out where q is at most 0.05, and nowhere else."""
     random = np.random.default_rng(shifted)
     for n, m in ((3, 4), (9, 30), (25, 25)):
         groups = [
@@ -76,9 +76,7 @@ def test_intervals_of_what_was_found_miss_the_truth_in_five_percent() -> None:
     random = np.random.default_rng(3)
     missed: dict[str, list[float]] = {"adjusted": [], "plain": []}
     for _ in range(60):
-        groups = [
-            (f"{i}", random.normal(0.5 * (i < 20), 1, 30), random.normal(0, 1, 30)) for i in range(100)
-        ]
+        groups = [(f"{i}", random.normal(0.5 * (i < 20), 1, 30), random.normal(0, 1, 30)) for i in range(100)]
         picked = [(e, g) for e, g in zip(effects("measurement", groups), groups, strict=True) if e.q <= 0.05]
         for e, group in picked:
             true = 0.5 * (int(e.name) < 20)
