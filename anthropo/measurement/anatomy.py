@@ -140,4 +140,4 @@ def instrument(stage: Stage) -> Instrument:
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         errors = [arrays[f"{stage}_{part}"].astype(np.float64) for part in ("points", "between")]
     repeat_sd = {name: row.within(stage) for name, row in repeatability().items()}
-    return Instrument(Correction(points, middle, frozenset(known)), *errors, repeat_sd)
+    return Instrument(Correction(points, middle, frozenset(known)), errors[0], errors[1], repeat_sd)

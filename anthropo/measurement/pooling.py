@@ -3,9 +3,10 @@
 The accuracy of one photo holds an error that every photo of this face shares (where the landmark model sees
 this person's canthi, say) and one that differs from photo to photo. Only the second shrinks as photos are
 added. How large it is, the photos themselves tell: by how much their values scatter, relative to what their
-intervals allow. The repeatability has no shared part, unless the photos are of one picture: then they scatter
-less than it allows, and it is narrowed for no more than that. Copies and crops of one picture hardly scatter and so narrow the interval hardly; a second
-sitting narrows it for what it is worth. docs/benchmarks.md, "Several photos of one person", has the figures.
+intervals allow. Copies and crops of one picture hardly scatter and so narrow the interval hardly; a second
+sitting narrows it for what it is worth. The repeatability has no such shared error, but is told by the
+scatter as well: it is not narrowed for copies. docs/benchmarks.md, "Several photos of one person", has the
+figures.
 """
 
 from __future__ import annotations

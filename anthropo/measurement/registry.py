@@ -150,7 +150,9 @@ def compile_entry(row: dict[str, str]) -> Entry:
             raise ValueError(f"{where}: kind {row['kind']} is read from the photo and has no expression")
     else:
         points, code = _compile(row, where)
-    text = {name: cell for name, cell in row.items() if name not in ("needs_mm", "needs_fine", "voids")}
+    text: dict[str, Any] = {
+        name: cell for name, cell in row.items() if name not in ("needs_mm", "needs_fine", "voids")
+    }
     needs_mm, needs_fine = bool(row["needs_mm"]), bool(row["needs_fine"])
     return Entry(**text, needs_mm=needs_mm, needs_fine=needs_fine, voids=voids, points=points, code=code)
 

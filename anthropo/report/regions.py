@@ -13,8 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from anthropo._version import __version__
 from anthropo.encoder.portrait import place
-from anthropo.groups.places import SIGNIFICANT, no_place, places
-from anthropo.groups.regions import Discovery, Effect
+from anthropo.groups.places import no_place, places
+from anthropo.groups.regions import SIGNIFICANT, Discovery, Effect
 from anthropo.learning.profile import Profile
 from anthropo.measurement.registry import registry
 from anthropo.plain import say
