@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, Literal
@@ -14,8 +15,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
 from anthropo.errors import InputError, ModelError
+from anthropo.learning.bootstrap import rank_areas
 from anthropo.learning.calibration import Stack, centred, fit_stack, softmax
-from anthropo.learning.columns import METADATA, Columns, Scaler
+from anthropo.learning.columns import METADATA, Columns, Scaler, number_columns
 from anthropo.learning.cost import expected_cost_decision, importance
 from anthropo.learning.deep import RegionModel, fit_region
 from anthropo.learning.judged import Floats, Ints
@@ -27,7 +29,9 @@ from anthropo.learning.measured import (
     fit_machine,
     fit_trees,
 )
+from anthropo.learning.memo import remembered
 from anthropo.learning.model_readers import part, prefixed, record
+from anthropo.learning.prevalence import shift
 from anthropo.learning.schema import NOTHING, Arrays, Names, taken
 from anthropo.learning.splits import split
 from anthropo.learning.states import CLASSIFIER, KERNEL, MACHINE, REGION, ClassifierState
@@ -42,7 +46,8 @@ Balance = Literal["weights", "resample", "none"]
 class Contributions:
     """Log-odds (n, k) of each label against the average one, as an exact sum."""
 
-    bias: Floats  # (k,)
+    bias: Floats  # (k,), with the shift
+    shift: Floats  # (k,), the part of the bias that is owed to labels being as common as stated
     regions: dict[str, Floats]  # (n, k) each
     measurements: dict[str, Floats]  # (n, k) each
     metadata: dict[str, Floats]  # (n, k) each
@@ -87,6 +92,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     out_of_fold_ : (n, k) array
         Calibrated probabilities of the training photos by models that saw nothing of their fold; NaN for
         photos of weight 0.
+    shares_ : (k,) array
+        How common each label is among the photos: what probabilities are calibrated to.
     columns_ : Columns
 
     Notes
@@ -174,6 +181,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         folds = split([str(c) for c in y_], [str(p) for p in patients[rows]], self.folds, seed).index
         parts = self._fit_halves(table, y_, folds, counts, natural * counts, random, seed)
         self.stack_ = _joined(parts, y_, natural * counts, counts)
+        self.shares_ = np.bincount(y_, natural * counts) / (natural * counts).sum()
+        self.stated_: Floats | None = None
         probabilities = softmax(self.stack_.margins(parts))
         _, first = np.unique(rows, return_index=True)
         self.out_of_fold_ = np.full((len(labels), len(self.classes_)), np.nan)
@@ -217,7 +226,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 weights = weights / np.bincount(y, counts)[y]
             favour = np.array([_favour(name) for name in self.scaler_.origin])
             fit = _FITS[self.classifier]
-            self.measured_, margins = fit(numbers, y, weights / weights.mean(), folds, k, seed, favour)
+            self.measured_, margins = remembered(
+                fit, numbers, y, weights / weights.mean(), folds, k, seed, favour
+            )
             parts.append(margins)
         if not parts:
             raise ValueError(
@@ -238,7 +249,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     raise ValueError(f"The embedding of the region {region} holds NaN or infinity.")
             if y is not None:
                 self.columns_ = Columns.of(list(X.columns))
-                for name in self.columns_.measurements:
+                numbers = number_columns(X)
+                for name in (name for name in self.columns_.measurements if name not in numbers):
                     if X[name].notna().any() and pd.to_numeric(X[name], errors="coerce").isna().all():
                         raise ValueError(
                             f"Column {name} holds words. Call it {METADATA}{name} to have it learned as a "
@@ -286,7 +298,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         scores = []
         for region, names in self.columns_.regions.items():
             embeddings = table[list(names)].to_numpy(dtype=np.float64)
-            self.regions_[region], out = fit_region(embeddings, targets, folds, random, counts)
+            self.regions_[region], out = remembered(fit_region, embeddings, targets, folds, random, counts)
             scores.append(out)
         if not scores:
             return None
@@ -318,7 +330,24 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             for at, name in enumerate(self.scaler_.origin):
                 into = metadata if name in self.columns_.metadata else measurements
                 into[name] = into.get(name, 0) + added[:, :, at]
-        return Contributions(bias, regions, measurements, metadata, residual)
+        return Contributions(bias, self.shift, regions, measurements, metadata, residual)
+
+    @property
+    def shift(self) -> Floats:
+        """What the shares that `at` states add to the log-odds, (k,), on average 0."""
+        return shift(self.prevalence, self.shares_)
+
+    @property
+    def prevalence(self) -> Floats:
+        """How common each label is taken to be, (k,): as in training, unless `at` states otherwise."""
+        return self.shares_ if self.stated_ is None else self.stated_
+
+    def at(self, shares: Floats | None) -> HybridClassifier:
+        """The fitted classifier where labels are as common as these shares (k,); None: as in training."""
+        check_is_fitted(self, "stack_")
+        there = copy(self)
+        there.stated_ = None if shares is None else np.asarray(shares, dtype=np.float64)
+        return there
 
     def _regional(self, X: Any) -> tuple[Floats, dict[str, Floats], Floats]:
         """Bias (k,) and log-odds (n, k) of each region; measurements and metadata as numbers (n, m)."""
@@ -326,7 +355,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         table = self._table(X)
         of_columns = ((m, table[list(self.columns_.regions[r])]) for r, m in self.regions_.items())
         scores = self._scaled([m.scores(values.to_numpy(dtype=np.float64)) for m, values in of_columns])
-        bias = self.stack_.bias
+        bias = self.stack_.bias + self.shift
         weighted = zip(self.regions_, self.region_weights, scores, strict=True)
         regions = {region: weight * centred(score) for region, weight, score in weighted}
         if self.regions_:
@@ -391,6 +420,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "deep_bias": self.deep_.bias,
             "slopes": self.stack_.slopes,
             "bias": self.stack_.bias,
+            "shares": self.shares_,
         }
         for at, model in enumerate(self.regions_.values()):
             frequencies = model.frequencies.astype(np.float32)
@@ -442,6 +472,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.score_spread_ = found["score_spread"]
         self.deep_ = Stack(found["deep_slopes"], found["deep_bias"])
         self.stack_ = Stack(found["slopes"], found["bias"])
+        self.shares_, self.stated_ = found["shares"], None
         self.measured_ = None
         if state.measured == "trees":
             self.measured_ = Trees(part(arrays, "trees/") or None, k)
@@ -483,10 +514,8 @@ def _joined(parts: list[Floats], y: Ints, weights: Floats, counts: Floats) -> St
 
 def _ranking(margins: Floats, y: Ints, counts: Floats) -> float:
     """Mean over the labels of the area under the ROC curve, one against the rest."""
-    from sklearn.metrics import roc_auc_score
-
     scores = centred(margins)
-    areas = [roc_auc_score(y == c, scores[:, c], sample_weight=counts) for c in range(scores.shape[1])]
+    areas = [rank_areas(scores[:, c], y == c, counts[None])[0] for c in range(scores.shape[1])]
     return float(np.mean(areas))
 
 
