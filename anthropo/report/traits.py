@@ -89,8 +89,8 @@ def print_traits(person: PersonTraits, everything: bool) -> None:
             say(line)
     say(
         f"Present or absent: the whole {100 * person.traits[0].confidence:g} % interval of z is beyond, or "
-        "within, the limit; borderline: z is beyond, a part of its interval within. R, L: the subject's right "
-        "and left.\nResearch use only, not a medical device.",
+        "within, the limit; borderline: z is beyond, a part of its interval within. R, L: the subject's "
+        "right and left.\nResearch use only, not a medical device.",
         dim=True,
     )
 
