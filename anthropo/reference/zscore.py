@@ -253,7 +253,7 @@ class Disagreement:
     def sentence(self) -> str:
         """The contradiction as one sentence, with both numbers."""
         both = " against ".join(
-            f"z {signed(s.z)} ({signed(s.z_lo)} to {signed(s.z_hi)}) by {s.reference}, grade {s.grade},"
+            f"z {signed(s.z)} ({signed(s.whole[0])} to {signed(s.whole[1])}) by {s.reference}, grade {s.grade},"
             for s in (self.first, self.second)
         )
         why = ["their intervals do not overlap"] * self.apart
