@@ -410,6 +410,10 @@ training_options: Decorator = all_of(
     click.option(
         "--folds", type=click.IntRange(min=2), default=5,
         help="Of the cross-validation; all photos of a patient are in the same."),
+    click.option(
+        "--repeats", type=click.IntRange(min=1),
+        help="How often patients are dealt to folds; figures are means, and their intervals hold the chance "
+        "of dealing.  [default: 5 below 50 patients, 3 below 200, else 2]"),
     allow_duplicates_option,
     same_person_option,
     trained_on_option,

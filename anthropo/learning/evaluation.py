@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anthropo._version import __version__
 from anthropo.errors import InputError
@@ -246,10 +247,19 @@ def _warnings(
 
 
 def _confusion(judged: Judged) -> tuple[tuple[int, ...], ...]:
+    """Mean over the dealings, in whole photos whose sum is that of the label's photos."""
     k = len(judged.labels)
     matrix = np.zeros((k, k + 1), dtype=np.int64)
-    np.add.at(matrix, (judged.truth, judged.decision), 1)  # -1 is the last column
-    return tuple(map(tuple, matrix.tolist()))
+    for one in judged.dealt:
+        np.add.at(matrix, (one.truth, one.decision), 1)  # -1 is the last column
+    return tuple(_whole(row, len(judged.dealt)) for row in matrix)
+
+
+def _whole(counts: NDArray[np.int64], times: int) -> tuple[int, ...]:
+    """Counts divided by `times` in whole numbers of the same sum (by the largest remainders)."""
+    floor, rest = np.divmod(counts, times)
+    floor[np.argsort(-rest, kind="stable")[: rest.sum() // times]] += 1
+    return tuple(floor.tolist())
 
 
 def _years(value: Any) -> float | None:

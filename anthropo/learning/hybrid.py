@@ -14,8 +14,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
 from anthropo.errors import InputError, ModelError
+from anthropo.learning.bootstrap import rank_areas
 from anthropo.learning.calibration import Stack, centred, fit_stack, softmax
-from anthropo.learning.columns import METADATA, Columns, Scaler
+from anthropo.learning.columns import METADATA, Columns, Scaler, number_columns
 from anthropo.learning.cost import expected_cost_decision, importance
 from anthropo.learning.deep import RegionModel, fit_region
 from anthropo.learning.judged import Floats, Ints
@@ -27,6 +28,7 @@ from anthropo.learning.measured import (
     fit_machine,
     fit_trees,
 )
+from anthropo.learning.memo import remembered
 from anthropo.learning.model_readers import part, prefixed, record
 from anthropo.learning.schema import NOTHING, Arrays, Names, taken
 from anthropo.learning.splits import split
@@ -217,7 +219,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 weights = weights / np.bincount(y, counts)[y]
             favour = np.array([_favour(name) for name in self.scaler_.origin])
             fit = _FITS[self.classifier]
-            self.measured_, margins = fit(numbers, y, weights / weights.mean(), folds, k, seed, favour)
+            self.measured_, margins = remembered(
+                fit, numbers, y, weights / weights.mean(), folds, k, seed, favour
+            )
             parts.append(margins)
         if not parts:
             raise ValueError(
@@ -238,7 +242,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     raise ValueError(f"The embedding of the region {region} holds NaN or infinity.")
             if y is not None:
                 self.columns_ = Columns.of(list(X.columns))
-                for name in self.columns_.measurements:
+                numbers = number_columns(X)
+                for name in (name for name in self.columns_.measurements if name not in numbers):
                     if X[name].notna().any() and pd.to_numeric(X[name], errors="coerce").isna().all():
                         raise ValueError(
                             f"Column {name} holds words. Call it {METADATA}{name} to have it learned as a "
@@ -286,7 +291,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         scores = []
         for region, names in self.columns_.regions.items():
             embeddings = table[list(names)].to_numpy(dtype=np.float64)
-            self.regions_[region], out = fit_region(embeddings, targets, folds, random, counts)
+            self.regions_[region], out = remembered(fit_region, embeddings, targets, folds, random, counts)
             scores.append(out)
         if not scores:
             return None
@@ -483,10 +488,8 @@ def _joined(parts: list[Floats], y: Ints, weights: Floats, counts: Floats) -> St
 
 def _ranking(margins: Floats, y: Ints, counts: Floats) -> float:
     """Mean over the labels of the area under the ROC curve, one against the rest."""
-    from sklearn.metrics import roc_auc_score
-
     scores = centred(margins)
-    areas = [roc_auc_score(y == c, scores[:, c], sample_weight=counts) for c in range(scores.shape[1])]
+    areas = [rank_areas(scores[:, c], y == c, counts[None])[0] for c in range(scores.shape[1])]
     return float(np.mean(areas))
 
 

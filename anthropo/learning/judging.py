@@ -15,6 +15,7 @@ from anthropo.learning.attributes import ABSENT, PRESENT
 from anthropo.learning.cohort import some, split_labels
 from anthropo.learning.features import Features, feature_frame, subset
 from anthropo.learning.judged import Judged
+from anthropo.learning.memo import remembering
 from anthropo.learning.model import (
     OTHERS,
     Answers,
@@ -26,6 +27,7 @@ from anthropo.learning.model import (
     rare_labels,
 )
 from anthropo.learning.normality import OUTSIDE, WITHIN
+from anthropo.learning.repeats import repeats_for
 from anthropo.learning.splits import Folds, split
 from anthropo.learning.trained import Trained
 from anthropo.learning.training import BACKGROUND, fit_model
@@ -57,17 +59,17 @@ class CrossValidation:
 def variants(features: Features, options: Options, task: Task = "labels") -> dict[str, Options]:
     """The model itself and its baselines: each half, metadata and background alone."""
     regions = tuple(options.regions or [r for r in features.regions if r != BACKGROUND])
-    lean = replace(options, regions=regions, lean=True)
+    alone = replace(options, regions=regions, baseline=True)
     options_of = {"hybrid": replace(options, regions=regions)}
     if features.measurement_ids:
-        options_of["measurements"] = replace(lean, parts=frozenset({"measurements"}))
+        options_of["measurements"] = replace(alone, parts=frozenset({"measurements"}))
     if features.measurement_ids or options.metadata:  # else the model is that already
-        options_of["regions"] = replace(lean, parts=frozenset({"regions"}))
+        options_of["regions"] = replace(alone, parts=frozenset({"regions"}))
     if features.metadata and task != "normality":  # distance to normal is of faces
         columns = tuple(features.metadata)
-        options_of["metadata"] = replace(lean, parts=frozenset({"metadata"}), metadata=columns)
+        options_of["metadata"] = replace(alone, parts=frozenset({"metadata"}), metadata=columns)
     if BACKGROUND in features.regions:
-        options_of[BACKGROUND] = replace(lean, parts=frozenset({"regions"}), regions=(BACKGROUND,))
+        options_of[BACKGROUND] = replace(alone, parts=frozenset({"regions"}), regions=(BACKGROUND,))
     return options_of
 
 
@@ -77,6 +79,7 @@ def cross_validate(
     task: Task = "labels",
     *,
     folds: int = 5,
+    repeats: int | None = None,
     baselines: bool = True,
     jobs: int = 1,
     on_progress: Callable[[], None] | None = None,
@@ -89,6 +92,8 @@ def cross_validate(
     options : Options
     task : {"labels", "attributes", "normality"}
     folds : int
+    repeats : int, optional
+        How often the patients are dealt to folds; left out: as `repeats_for` says.
     baselines : bool
         Judge measurements, regions, metadata and background alone as well.
     jobs : int
@@ -126,33 +131,65 @@ def cross_validate(
     elif task == "labels":
         labels = collapse(features.labels, options.positive).tolist()
         options = replace(options, rare=_matched(labels, features, options))
-    dealt = split(labels, features.patients.tolist(), folds, options.seed)
+    times = dealings(features, repeats)
+    dealt = [split(labels, features.patients.tolist(), folds, options.seed + at) for at in range(times)]
     if task == "labels":
-        _refuse_few_left(labels, features, dealt, options.rare or ())
+        for one in dealt:
+            _refuse_few_left(labels, features, one, options.rare or ())
     options_of = variants(features, options, task) if baselines else {"hybrid": options}
+    judged = _answered(features, options_of, task, dealt, jobs, on_progress)
+    return CrossValidation(
+        questions=_questions({name: _judged(of, features, options, task) for name, of in judged.items()}),
+        notes=dealt[0].notes,
+    )
 
-    def answered(chosen: Options, fold: int) -> tuple[NDArray[np.intp], Answers]:
-        out = dealt.index == fold
-        model = fit_model(subset(features, ~out), chosen, task)
-        return np.flatnonzero(out), model.answer(feature_frame(subset(features, out), chosen.metadata))
 
-    models: dict[str, dict[str | None, Judged]] = {}
+def dealings(features: Features, repeats: int | None) -> int:
+    """How often the patients are dealt to folds."""
+    if repeats is not None and repeats < 1:
+        raise InputError(f"{parameter('repeats', repeats)}: the folds are dealt once or more often.")
+    return repeats or repeats_for(len(set(features.patients.tolist())))
+
+
+def _answered(
+    features: Features,
+    options_of: dict[str, Options],
+    task: Task,
+    dealt: Sequence[Folds],
+    jobs: int,
+    on_progress: Callable[[], None] | None,
+) -> dict[str, list[_Folds]]:
+    """Answers of each model, by dealing and fold."""
+
+    def answered(at: int, fold: int) -> dict[str, tuple[NDArray[np.intp], Answers]]:
+        out = dealt[at].index == fold
+        train, test = subset(features, ~out), subset(features, out)
+        with remembering():  # the halves are parts of the hybrid as well
+            return {
+                name: (
+                    np.flatnonzero(out),
+                    fit_model(train, chosen, task).answer(feature_frame(test, chosen.metadata)),
+                )
+                for name, chosen in options_of.items()
+            }
+
+    models: dict[str, list[_Folds]] = {name: [] for name in options_of}
     pool = ThreadPoolExecutor(max(1, jobs))
     try:
-        begun = {
-            name: [pool.submit(answered, chosen, fold) for fold in range(dealt.number)]
-            for name, chosen in options_of.items()
-        }
-        for name, futures in begun.items():
-            answers = []
+        begun = [
+            [pool.submit(answered, at, fold) for fold in range(one.number)] for at, one in enumerate(dealt)
+        ]
+        for futures in begun:
+            made = []
             for future in futures:
-                answers.append(future.result())
-                if on_progress:
-                    on_progress()
-            models[name] = _judged(answers, features, options, task)
+                made.append(future.result())
+                for _ in options_of if on_progress else ():
+                    on_progress()  # type: ignore[misc]
+            for name, of in models.items():
+                of.append([fold[name] for fold in made])
     finally:
         pool.shutdown(cancel_futures=True)
-    return CrossValidation(questions=_questions(models), notes=dealt.notes)
+    return models
 
 
 def _refuse_few_left(labels: list[str], features: Features, dealt: Folds, rare: Sequence[str]) -> None:
@@ -183,9 +220,12 @@ def _matched(labels: list[str], features: Features, options: Options) -> tuple[s
     return rare
 
 
-def steps(features: Features, options: Options, task: Task, folds: int, baselines: bool) -> int:
+def steps(
+    features: Features, options: Options, task: Task, folds: int, baselines: bool, repeats: int | None = None
+) -> int:
     """How often `cross_validate` reports progress, at most."""
-    return folds * (len(variants(features, options, task)) if baselines else 1)
+    models = len(variants(features, options, task)) if baselines else 1
+    return folds * models * dealings(features, repeats)
 
 
 def judge_trained(trained: Trained, features: Features) -> tuple[Question, ...]:
@@ -205,7 +245,7 @@ def judge_trained(trained: Trained, features: Features) -> tuple[Question, ...]:
         features = subset(replace(features, labels=labels.astype(str)), keep)
     answers = trained.answer(features, pool=False)
     options = Options(controls=trained.manifest.controls)
-    return _questions({"hybrid": _judged([(np.arange(len(features)), answers)], features, options, task)})
+    return _questions({"hybrid": _judged([[(np.arange(len(features)), answers)]], features, options, task)})
 
 
 def _questions(models: dict[str, dict[str | None, Judged]]) -> tuple[Question, ...]:
@@ -219,43 +259,67 @@ def _questions(models: dict[str, dict[str | None, Judged]]) -> tuple[Question, .
 _Folds = Sequence[tuple[NDArray[np.intp], Answers]]  # rows, and the answers on them
 
 
-def _judged(answers: _Folds, features: Features, options: Options, task: Task) -> dict[str | None, Judged]:
+def _judged(
+    dealt: Sequence[_Folds], features: Features, options: Options, task: Task
+) -> dict[str | None, Judged]:
     """Answers beside the truth, by attribute, or by None where the question is which label."""
+    every = [answers for folds in dealt for _, answers in folds]
     if task == "attributes":
-        names = sorted({name for _, a in answers for name in a.labels})
-        return {name: _judged_attribute(name, answers, features) for name in names}
-    n = len(features)
+        names = sorted({name for a in every for name in a.labels})
+        return {name: _judged_attribute(name, dealt, features) for name in names}
     if task == "normality":
         controls = control_label(features.labels, options.controls)
         labels: Any = np.where(features.labels == controls, WITHIN, OUTSIDE)
         names = [WITHIN, OUTSIDE]
     else:
         labels = collapse(features.labels, options.positive)
-        names = sorted({*labels.tolist(), *(name for _, a in answers for name in a.labels)})
-    k = len(names)
+        names = sorted({*labels.tolist(), *(name for a in every for name in a.labels)})
+    truth = np.array([names.index(label) for label in labels.tolist()], dtype=np.int64)
+    first, *again = (_judged_labels(names, truth, folds, features, task) for folds in dealt)
+    return {None: replace(first, repeats=tuple(again))}
+
+
+def _judged_labels(
+    names: list[str], truth: NDArray[np.int64], folds: _Folds, features: Features, task: Task
+) -> Judged:
+    n, k = len(features), len(names)
     proba, sets = np.zeros((n, k)), np.zeros((n, k), dtype=bool)
     decision = np.full(n, -1, dtype=np.int64)
-    for rows, a in answers:
+    for rows, a in folds:
         place = np.array([names.index(name) for name in a.labels])
         proba[np.ix_(rows, place)] = a.probabilities
         sets[np.ix_(rows, place)] = a.sets
         decision[rows] = np.where(a.decision >= 0, place[np.maximum(a.decision, 0)], -1)
-    truth = np.array([names.index(label) for label in labels.tolist()], dtype=np.int64)
-    return {None: Judged(tuple(names), truth, proba, features.patients, decision, sets, task == "normality")}
-
-
-def _judged_attribute(name: str, answers: _Folds, features: Features) -> Judged:
-    n = len(features)
-    probability, decided = np.full(n, np.nan), np.zeros(n, dtype=np.int64)
-    inside = np.zeros((n, 2), dtype=bool)
-    for rows, a in answers:
-        if name in a.labels and a.several is not None:
-            at = a.labels.index(name)
-            probability[rows], decided[rows] = a.probabilities[:, at], a.several[:, at]
-            inside[rows] = a.pair_sets[:, at] if a.pair_sets is not None else False
-    seen = np.isfinite(probability)
-    truth = np.array([name in split_labels(label) for label in features.labels], dtype=np.int64)
-    proba = np.column_stack([1 - probability, probability])
     return Judged(
-        (ABSENT, PRESENT), truth[seen], proba[seen], features.patients[seen], decided[seen], inside[seen]
+        tuple(names), truth, proba, features.patients, decision, sets, task == "normality", _fold(folds, n)
     )
+
+
+def _fold(folds: _Folds, n: int) -> NDArray[np.int64] | None:
+    """The fold of each photo (n,); None where one model answered on all."""
+    index = np.zeros(n, dtype=np.int64)
+    for fold, (rows, _) in enumerate(folds):
+        index[rows] = fold
+    return index if len(folds) > 1 else None
+
+
+def _judged_attribute(name: str, dealt: Sequence[_Folds], features: Features) -> Judged:
+    n = len(features)
+    probability, decided = np.full((len(dealt), n), np.nan), np.zeros((len(dealt), n), dtype=np.int64)
+    inside = np.zeros((len(dealt), n, 2), dtype=bool)
+    for at, folds in enumerate(dealt):
+        for rows, a in folds:
+            if name in a.labels and a.several is not None:
+                column = a.labels.index(name)
+                probability[at, rows], decided[at, rows] = a.probabilities[:, column], a.several[:, column]
+                inside[at, rows] = a.pair_sets[:, column] if a.pair_sets is not None else False
+    seen = np.isfinite(probability).all(0)  # of every dealing, so that all are of the same photos
+    truth = np.array([name in split_labels(label) for label in features.labels], dtype=np.int64)
+    first, *again = (
+        Judged(
+            (ABSENT, PRESENT), truth[seen], np.column_stack([1 - p[seen], p[seen]]), features.patients[seen],
+            d[seen], i[seen], fold=None if (fold := _fold(folds, n)) is None else fold[seen],
+        )
+        for p, d, i, folds in zip(probability, decided, inside, dealt, strict=True)
+    )  # fmt: skip
+    return replace(first, repeats=tuple(again))

@@ -14,6 +14,7 @@ from anthropo.learning.bootstrap import resampled_figures
 from anthropo.learning.calibration_error import calibrated_on, calibration_error
 from anthropo.learning.intervals import Interval, mean_of, percentiles, proportion, ratio, unknown, wilson
 from anthropo.learning.judged import Bools, Judged
+from anthropo.learning.repeats import over_dealings
 
 #: Ranks at which "the right label is among the first k" is asked.
 TOP = (1, 5, 10, 30)
@@ -90,9 +91,28 @@ def judge(
     >>> print(figures["sensitivity"], figures["ppv_at_prevalence"])
     0.700 (0.481 to 0.855) 0.034 (0.015 to 0.082)
     """
-    chosen = judged.index(positive)
+    judged.index(positive)
     if prevalence is not None and not 0 < prevalence < 1:
         raise InputError(f"prevalence {prevalence}: a share between 0 and 1 is needed, such as 0.01 for 1 %.")
+    dealt = judged.dealt
+
+    def of_one(at: int, resamples: int, seed: int) -> dict[str, Interval]:
+        return _figures(dealt[at], positive, prevalence, top, resamples, seed)
+
+    figures = over_dealings(judged, of_one, bootstrap, seed)
+    return {name: figures[name] for name in [*DEFINITIONS, *figures] if name in figures}
+
+
+def _figures(
+    judged: Judged,
+    positive: str | None,
+    prevalence: float | None,
+    top: Sequence[int],
+    bootstrap: int,
+    seed: int,
+) -> dict[str, Interval]:
+    """Every metric of one dealing of the folds."""
+    chosen = judged.index(positive)
     figures = _proportions(judged, chosen, prevalence, top)
     figures |= _resampled(judged, chosen, bootstrap, seed)
     figures["calibration_error"] = calibration_error(*calibrated_on(judged, positive), judged.groups)
@@ -100,7 +120,7 @@ def judge(
         nothing = unknown("the model gives a distance, not a probability")
         of_probabilities = [n for n in figures if n in _OF_PROBABILITIES or n.startswith("top_")]
         figures |= dict.fromkeys(of_probabilities, nothing)
-    return {name: figures[name] for name in [*DEFINITIONS, *figures] if name in figures}
+    return figures
 
 
 def judge_labels(
@@ -121,16 +141,31 @@ def compare(
     """Differences a − b of metrics on the same photos, bootstrapped in pairs by patient."""
     if a.labels != b.labels or not np.array_equal(a.truth, b.truth) or not np.array_equal(a.groups, b.groups):
         raise InputError("Two models can only be compared on the same photos in the same order.")
+    if len(a.repeats) != len(b.repeats):
+        raise InputError("Two models can only be compared in the same folds, dealt as often.")
+    pairs = list(zip(a.dealt, b.dealt, strict=True))
+
+    def of_one(at: int, resamples: int, seed: int) -> dict[str, Interval]:
+        return _differences(*pairs[at], positive, resamples, seed)
+
+    return over_dealings(a, of_one, bootstrap, seed, (-math.inf, math.inf))
+
+
+def _differences(
+    a: Judged, b: Judged, positive: str | None, bootstrap: int, seed: int
+) -> dict[str, Interval]:
+    """Differences of one dealing of the folds."""
     chosen = a.index(positive)
     n = len(a.truth)
     of_a, of_b = (resampled_figures(judged, chosen, bootstrap, seed) for judged in (a, b))
     difference: dict[str, Interval] = {}
-    for name in [name for name in of_a if name != "set_size"]:
+    for name in [name for name in of_a if name != "set_size" and name in of_b]:
         value, *replicates = of_a[name] - of_b[name]
         if math.isnan(value):
             difference[name] = unknown(a.one_sided(chosen))
         else:
-            difference[name] = Interval(float(value), *percentiles(np.array(replicates)), n)
+            there = np.array(replicates)
+            difference[name] = Interval(float(value), *percentiles(there[np.isfinite(there)]), n)
     return difference
 
 
@@ -228,15 +263,20 @@ def _resampled(judged: Judged, positive: int | None, bootstrap: int, seed: int) 
     values = {name: float(x[0]) for name, x in figures.items()}
     replicates = {name: x[1:] for name, x in figures.items()}
     intervals = {}
-    for name, least in (("auroc", _hanley_mcneil), ("auprc", _binomial)):
+    if "auroc_by_fold" not in figures:
+        intervals["auroc_by_fold"] = unknown("not cross-validated: there are no folds")
+    for name, least in (("auroc", _hanley_mcneil), ("auroc_by_fold", _hanley_mcneil), ("auprc", _binomial)):
+        if name not in values:
+            continue
         value = values[name]
         if math.isnan(value):
-            intervals[name] = unknown(judged.one_sided(positive))
+            apart = name == "auroc_by_fold" and not math.isnan(values["auroc"])
+            intervals[name] = unknown("no fold has both sides" if apart else judged.one_sided(positive))
             continue
         sides = _sides(judged, positive)
         # of a mean over labels
         floor = sum(least(value, int(side.sum()), int((~side).sum())) for side in sides) / len(sides) ** 2
-        variance = max(float(np.var(replicates[name])), floor)
+        variance = max(float(np.nanvar(replicates[name])), floor)
         patients = min(len(set(judged.groups[s].tolist())) for side in sides for s in (side, ~side))
         perfect = value in (0.0, 1.0) or patients < 2
         effective = patients if perfect else max(1.0, value * (1 - value) / variance)

@@ -59,7 +59,7 @@ class Options:
     alarm: float = 0.02  # share of known people who are answered with "none of these"
     specificity: float = 0.95  # of distance to normal
     chained: bool = True  # attributes know of those before them
-    lean: bool = False  # a baseline: neither novelty nor gallery
+    baseline: bool = False  # judged beside the model: without regions, labels to match get their share
     rare: tuple[str, ...] | None = None  # labels to match; found by their number when left out
     seed: int = 0
 
@@ -153,11 +153,11 @@ class LabelModel:
         sets = ConformalSets.fit(classifier.out_of_fold_, y)
         columns = Columns.of(list(table.columns))
         gallery = novelty = None
-        if (columns.measurements or columns.regions) and not options.lean:
+        if columns.measurements or columns.regions:
             # among everybody, not controls alone: somebody affected is unlike them, and still not unknown
             novelty = Novelty.fit(table[keep], features.patients[keep], options.seed)
-        if rare and not options.lean:
-            if not columns.regions:
+        if rare:
+            if not (columns.regions or options.baseline):
                 raise InputError(
                     f"{some(rare)}: fewer than {options.min_patients} patients, and without regions there is "
                     f"no gallery to match them in. Leave these labels out, or lower "
@@ -353,7 +353,7 @@ def design(features: Features, options: Options) -> Any:
 
 def vectors(table: Any, columns: Columns) -> Floats:
     """Embeddings (n, d) of all regions, each of length 1, joined."""
-    embeddings = []
+    embeddings: list[Floats] = [np.zeros((len(table), 0))]
     for names in columns.regions.values():
         embedding = table[list(names)].to_numpy(dtype=np.float64)
         embeddings.append(embedding / np.linalg.norm(embedding, axis=1, keepdims=True))

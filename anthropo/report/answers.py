@@ -99,7 +99,12 @@ def set_words(prediction: Prediction, trained: Trained) -> str:
     labels = prediction.labels
     at = f"at an error rate of {error:g} %"
     if not labels:
-        return f"empty: no label fits {at}"
+        empty = (
+            f"empty {at}: each label's own people fit it better than this face, all but {error:g} % of them"
+        )
+        if prediction.decision == NONE_OF_THESE:
+            return empty
+        return f"{empty}. {prediction.decision} is only the least unlikely label: do not rely on it"
     if len(labels) == 1:
         return f"only {labels[0]} fits {at}"
     if len(labels) == len(prediction.ranked):

@@ -17,8 +17,8 @@ from anthropo.report.rendering import NOTE, as_json, embedded, print_table
 
 _SPELLINGS = {
     "ppv": "PPV in cohort", "npv": "NPV in cohort", "ppv_at_prevalence": "PPV at prevalence",
-    "npv_at_prevalence": "NPV at prevalence", "auroc": "AUROC", "auprc": "AUPRC", "brier": "Brier score",
-    "coverage": "set coverage",
+    "npv_at_prevalence": "NPV at prevalence", "auroc": "AUROC", "auroc_by_fold": "AUROC by fold",
+    "auprc": "AUPRC", "brier": "Brier score", "coverage": "set coverage",
 }  # fmt: skip
 METRIC_NAMES = {m: _SPELLINGS.get(m) or m.replace("top_", "top-").replace("_", " ") for m in DEFINITIONS}
 COMPARED_METRICS = (
@@ -49,24 +49,41 @@ _CAPTIONS = {
 def summary(made: Evaluation) -> str:
     """The evaluation in one or two sentences."""
     metrics, positive = made.figures, made.positive
-    of = f"Of {_count(made.n_photos, 'photo')} of {_count(made.n_patients, 'patient')}"
+    of = f"{_count(made.n_photos, 'photo')} of {_count(made.n_patients, 'patient')}"
     name = model_name(made.main)
     auroc = f"AUROC {metrics['auroc']}"
+    undecided = sum(row[-1] for row in made.confusion)
     if positive is None:
+        silent = f", and answered {undecided} with “none of these”" if undecided else ""
         return (
-            f"{of} with {len(made.labels)} labels, the {name} model named the right one for "
-            f"{_percent(metrics['accuracy'])}. Mean over the labels, one against the rest: {auroc}."
+            f"Of {of} with {len(made.labels)} labels, the {name} model named the right one for "
+            f"{_percent(metrics['accuracy'])}{silent}. Mean over the labels, one against the rest: {auroc}."
         )
-    rates = (
-        (metrics["sensitivity"], "found", f"of {positive}"),
-        (metrics["specificity"], "cleared", "of the others"),
-    )
-    parts = [
-        f"{verb} {round(rate.value * rate.n)} of the {rate.n} {what}, {_percent(rate)}"
-        for rate, verb, what in rates
-        if rate.known
-    ]
-    return f"{of}, the {name} model {', and '.join(parts)}. {auroc}."
+    parts = [*_of_positive(made, name), *_of_others(made)]
+    return f"{of}: {'; '.join(parts)}. {auroc}."
+
+
+def _of_positive(made: Evaluation, name: str) -> list[str]:
+    """How many of the positive label's photos were found, missed and left undecided."""
+    rate, at = made.figures["sensitivity"], made.labels.index(str(made.positive))
+    if not rate.known:
+        return []
+    row = made.confusion[at]
+    missed = sum(row) - row[at] - row[-1]
+    found = f"the {name} model found {row[at]} of the {sum(row)} of {made.positive}, {_percent(rate)}"
+    return [f"{found}: {missed} missed, {row[-1]} answered with “none of these”"]
+
+
+def _of_others(made: Evaluation) -> list[str]:
+    """How many of the other photos were false alarms, and how many left undecided: they are not the same."""
+    rate, at = made.figures["specificity"], made.labels.index(str(made.positive))
+    if not rate.known:
+        return []
+    rows = [row for place, row in enumerate(made.confusion) if place != at]
+    total, alarms, undecided = sum(map(sum, rows)), sum(row[at] for row in rows), sum(row[-1] for row in rows)
+    cleared = f"{total - alarms - undecided} cleared, {_percent(rate)}"
+    alarm = f"{alarms} false alarm{'' if alarms == 1 else 's'}"
+    return [f"of the {total} others, {alarm}, {undecided} answered with “none of these” and {cleared}"]
 
 
 def _count(n: int, what: str) -> str:

@@ -308,6 +308,9 @@ class TrainRequest(CohortRequest):
         The cohort that a network was trained on, which is the encoder: whoever is in both is warned of.
     folds : int
         Of the cross-validation; all photos of a patient are in the same.
+    repeats : int, optional
+        How often patients are dealt to folds. Left out: 5 times below 50 patients, 3 times below
+        200, else twice.
     reading : PhotoReading
         How the photos are read.
 
@@ -328,6 +331,7 @@ class TrainRequest(CohortRequest):
     same_person: str | None = None
     trained_on: str | None = None
     folds: int = 5
+    repeats: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -168,13 +168,14 @@ def judge_material(material: Material, *, baselines: bool, progress: Progress = 
     from anthropo.learning.judging import cross_validate, steps
 
     features, options, request = material.features, material.options, material.request
-    total = steps(features, options, request.task, request.folds, baselines)
+    total = steps(features, options, request.task, request.folds, baselines, request.repeats)
     with progress(total, "cross-validating") as advance:
         return cross_validate(
             features,
             options,
             request.task,
             folds=request.folds,
+            repeats=request.repeats,
             baselines=baselines,
             jobs=request.reading.jobs,
             on_progress=advance,
@@ -283,7 +284,7 @@ def _described(material: Material) -> dict[str, Any]:
     options, request = material.options, material.request
     rows: dict[str, Any] = {
         "cohort": Path(material.cohort.source).name,
-        "method": f"{request.folds}-fold cross-validation by patient",
+        "method": _method(material),
         "classifier": options.classifier,
         "balance": options.balance,
         "cost": options.cost or (Path(options.cost_matrix).name if options.cost_matrix else "equal"),
@@ -296,6 +297,15 @@ def _described(material: Material) -> dict[str, Any]:
     if request.task == "normality":
         rows |= {"normal": options.controls, "specificity": options.specificity}
     return rows
+
+
+def _method(material: Material) -> str:
+    """How patients were kept apart."""
+    from anthropo.learning.judging import dealings
+
+    times = dealings(material.features, material.request.repeats)
+    dealt = f", the patients dealt to folds {times} times" if times > 1 else ""
+    return f"{material.request.folds}-fold cross-validation by patient{dealt}"
 
 
 def _identity(people: SamePeople) -> dict[str, str]:
