@@ -58,6 +58,16 @@ def write_validation(path: Path, material: Material) -> None:
     ------
     InputError
         If the page cannot be written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import anthropo
+    >>> request = anthropo.TrainRequest(  # as m.anthropo was trained
+    ...     allow_duplicates=True, reading=anthropo.PhotoReading(jitter=1, fine=False, cache="cache")
+    ... )
+    >>> material = anthropo.gather("cohort/cohort.csv", request, thorough=True)
+    >>> write_validation(Path("check.html"), material)
     """
     features, cohort, people = material.features, material.cohort, material.people
     counts = describe_cohort(features, features.labels, several=cohort.multilabel)

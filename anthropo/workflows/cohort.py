@@ -386,7 +386,41 @@ def gather(
 ) -> Material:
     """Read a cohort and its photos, and check everything that can be checked before training.
 
-    If `thorough`, a cohort that cannot be trained on is returned with all its errors in place of refused.
+    Parameters
+    ----------
+    path : path
+        A table or folder of labelled photos, as for `anthropo.train`.
+    request : TrainRequest
+    thorough : bool
+        A cohort that cannot be trained on is returned with all its errors in place of refused.
+    progress : Progress
+
+    Returns
+    -------
+    Material
+        With ``findings``, and in ``people`` the patients whose faces are one person's; `anthropo.train` and
+        `anthropo.evaluate` take it in place of the cohort.
+
+    Raises
+    ------
+    CohortError
+        If the cohort cannot be trained on.
+    InputError, WeightsError
+        If an option cannot be used.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> request = anthropo.TrainRequest(  # as m.anthropo was trained
+    ...     options=anthropo.Options(regions=("face",), min_patients=4),
+    ...     allow_duplicates=True, same_person="ignore",
+    ...     reading=anthropo.PhotoReading(jitter=1, fine=False, cache="cache"),
+    ... )
+    >>> material = anthropo.gather("cohort/cohort.csv", request)
+    >>> material.usable, len(material.features)
+    (True, 12)
+    >>> len(material.people.pairs) > 0  # all are made of one photograph
+    True
     """
     options, task, reading = request.options, request.task, request.reading
     same_person_choice(request.same_person)  # refused before photos are read

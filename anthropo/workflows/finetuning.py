@@ -203,7 +203,8 @@ def _known(cohort: GatheredPictures, faces: GatheredPictures) -> list[Finding]:
     people = len({pair.patients[0] for pair in pairs})
     text = (
         f"{faces.photos.source}: {people} patients of {cohort.photos.source} are there as well, "
-        f"{listed(pairs)}: figures of those who are kept apart come out too good. Take them out of one of the two."
+        f"{listed(pairs)}: figures of those who are kept apart come out too good. Take them out of one of "
+        "the two."
     )
     return [Finding("warning", "identity", text)]
 

@@ -20,6 +20,8 @@ from anthropo.learning.model import Options
 from anthropo.learning.training import make_trained
 from anthropo.photo import Photo
 from anthropo.workflows.cohort import CohortError, Material, PhotoReading, TrainRequest, gather
+from anthropo.workflows.finetuning import FinetuneRequest, gather_pictures
+from anthropo.workflows.finetuning import _known as known_faces
 from anthropo.workflows.training import train
 
 PEOPLE, EACH = 8, 2
@@ -36,18 +38,18 @@ def person_of(path: str) -> int:
     return int(Path(path).stem.split("-")[0].removeprefix("new"))
 
 
+def face_of(photo: Photo, face: Face) -> NDArray[np.float32]:
+    """Photos are copies of one; who is on them is what their names say: `PERSON-PHOTO.png`."""
+    person = person_of(photo.source or "")
+    stranger = np.random.default_rng(person).standard_normal(IDENTITY)
+    here = np.random.default_rng(len(photo.source or "") * 100 + person).standard_normal(IDENTITY)
+    return ((0.9 * stranger + 0.1 * here) / np.sqrt(2 * IDENTITY)).astype(np.float32)
+
+
 @pytest.fixture(autouse=True)
 def faces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Photos are copies of one; who is on them is what their names say: `PERSON-PHOTO.png`."""
-
-    def identity(photo: Photo, face: Face) -> NDArray[np.float32]:
-        person = person_of(photo.source or "")
-        stranger = np.random.default_rng(person).standard_normal(IDENTITY)
-        here = np.random.default_rng(len(photo.source or "") * 100 + person).standard_normal(IDENTITY)
-        return ((0.9 * stranger + 0.1 * here) / np.sqrt(2 * IDENTITY)).astype(np.float32)
-
     monkeypatch.setattr("anthropo.learning.features.knows_people", lambda encoder, regions: False)
-    monkeypatch.setattr("anthropo.learning.features.face_identity", identity)
+    monkeypatch.setattr("anthropo.learning.features.face_identity", face_of)
 
 
 @pytest.fixture
@@ -167,3 +169,18 @@ def test_people_of_the_training_cohort_are_left_out(table: Table, tmp_path: Path
 def test_a_trained_model_is_judged_on_people_once(table: Table) -> None:
     (made,) = train(table(), REQUEST).evaluations
     assert made.n_patients == PEOPLE
+
+
+def test_networks_deal_people_once(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anthropo.networks.pictures.face_identity", face_of)
+    request = FinetuneRequest(
+        recipe="deepgestalt", reading=READING, allow_duplicates=True, same_person="merge", pretrain="x.csv"
+    )
+    recipe = request.load_recipe()
+    gathered = gather_pictures(table(range(5)), recipe, request)
+    assert len(set(gathered.photos.features.patients.tolist())) == 5
+    assert gathered.photos.people.joined == 5
+    others = gather_pictures(table(range(3, 6), "fresh"), recipe, request, identity=True)
+    (finding,) = known_faces(gathered, others)
+    assert "2 patients of" in finding.message
+    assert "are there as well" in finding.message
