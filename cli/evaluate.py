@@ -30,11 +30,7 @@ if TYPE_CHECKING:
 @options.cohort_argument
 @click.option("--model", metavar="MODEL", help="Judge this model on COHORT, whom it must not have seen.")
 @options.output_option("FILE", "Write .json (all figures) or .html (with pictures).")
-@click.option(
-    "--prevalence",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Share of the positive label where the model will be used, for PPV and NPV; such as 0.01.",
-)
+@options.prevalence_option
 @options.names_option(
     "--compare",
     "classifier,balance,encoder",
@@ -61,7 +57,7 @@ def command(
     model: str | None,
     output: str | None,
     compare: tuple[str, ...],
-    prevalence: float | None,
+    prevalence: tuple[str, ...] | None,
     baselines: bool,
     bootstrap: int,
     request: TrainRequest,
@@ -75,6 +71,9 @@ def command(
 
     If there is a positive label, figures are of this label; otherwise they are means over the labels. They
     are given for subgroups of sex, age and every column of categories, such as ancestry, as well.
+
+    With --prevalence decisions are made, and PPV and NPV given, for labels as common as stated. AUROC, Brier
+    score, log loss and calibration are of the cohort's own shares in any case, where they can be judged.
 
     \b
     Exit code: 0 judged, 2 wrong use, or an error in the cohort, 130 interrupted (photos that are done

@@ -138,6 +138,11 @@ def references_option(
     )
 
 
+def _stated(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...] | None:
+    """What is given of an option that may be repeated; None where nothing is."""
+    return value or None
+
+
 def _raw(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value:
         ctx.with_resource(raw_cells())
@@ -181,6 +186,11 @@ photos_argument: Decorator = click.argument("photos", metavar="PHOTO...", nargs=
 cohort_argument: Decorator = click.argument("cohort", metavar="COHORT")
 model_option: Decorator = click.option(
     "--model", metavar="MODEL", required=True, help="What `anthropo train` wrote.")
+prevalence_option: Decorator = click.option(
+    "--prevalence", metavar="LABEL=SHARE", multiple=True, callback=_stated,
+    help="How common a label is where the model is used, such as Noonan=0.02; may be repeated, or be several "
+    "with commas between. Labels that are not named share what is left as in training. A number alone is of "
+    "the positive one of two labels.  [default: as common as in training]")
 top_option: Decorator = click.option(
     "--top", type=click.IntRange(min=1), default=5, help="Labels shown on the terminal.")
 face_option: Decorator = click.option(

@@ -47,6 +47,7 @@ class Explained:
     how: How
     against: tuple[tuple[str, float], ...]  # the other labels and how much each counts in the comparison
     residual: float = 0.0  # of a classifier whose sum is not exact
+    shift: float = 0.0  # the part of the bias that is owed to labels being as common as stated
 
     def of(self, kind: Kind) -> tuple[Contribution, ...]:
         """The contributions of one kind, largest first."""
@@ -167,7 +168,7 @@ def _trained(
         terms = ((k, name.removeprefix(METADATA), float(v[at] @ weights)) for k, name, v in columns)
         return Explained(
             label, probability, float(total[at] @ weights) - constant, float(parts.bias @ weights) - constant,
-            _sorted(terms), "trained", against, float(residual[at] @ weights),
+            _sorted(terms), "trained", against, float(residual[at] @ weights), float(parts.shift @ weights),
         )  # fmt: skip
 
     return one
@@ -195,15 +196,17 @@ def _matches(
     sizes = {region: len(names) for region, names in model.classifier.columns_.regions.items()}
     parts = gallery.by_region(there, list(sizes.values()))  # (n, labels, regions)
     by_region = np.stack([mean(parts[:, :, i]) for i in range(len(sizes))], axis=2)
+    shifts = model.matched_shift(mean(model.classifier.margins(table)))
 
     def one(at: int, label: str, probability: float | None) -> Explained:
         c = gallery.labels.index(label)
-        bias = gallery.intercept + float(np.log(gallery.prior[c] / (1 - gallery.prior.sum())))
+        shift = float(shifts[at, c])
+        bias = gallery.intercept + float(np.log(gallery.prior[c] / (1 - gallery.prior.sum()))) + shift
         values = gallery.slope * by_region[at, c]
         return Explained(
             label, probability, bias + float(values.sum()), bias,
             _sorted(("region", region, float(v)) for region, v in zip(sizes, values, strict=True)),
-            "matched", (("all trained labels", 1.0),),
+            "matched", (("all trained labels", 1.0),), shift=shift,
         )  # fmt: skip
 
     return one

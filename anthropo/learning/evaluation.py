@@ -69,6 +69,10 @@ class Evaluation:
         Label that the figures are of; None: means over the labels.
     prevalence : float or None
         Share of the positive label for PPV and NPV; None: not stated.
+    shares : dict of str to float
+        How common each label is where the probabilities hold: as among the training photos.
+    decided_at : dict of str to float
+        How common each label was taken to be in decisions and sets; empty: as in `shares`.
     main : str
         Model that subgroups, labels and the confusion matrix are of.
     models : dict of str to dict of str to Interval
@@ -110,6 +114,8 @@ class Evaluation:
     counts: dict[str, Count]
     positive: str | None
     prevalence: float | None
+    shares: dict[str, float]
+    decided_at: dict[str, float]
     main: str
     models: dict[str, Figures]
     differences: dict[str, Figures]
@@ -136,6 +142,8 @@ class Evaluation:
         attribute: str | None = None,
         positive: str | None = None,
         prevalence: float | None = None,
+        shares: Mapping[str, float] | None = None,
+        decided_at: Mapping[str, float] | None = None,
         columns: Mapping[str, Sequence[Any]] | None = None,
         left_out: Sequence[tuple[str, str]] = (),
         photo_gate: Sequence[str] = (),
@@ -153,6 +161,8 @@ class Evaluation:
             The one that they answered on, of several.
         positive, prevalence, bootstrap, seed
             As in `anthropo.learning.metrics.judge`.
+        shares, decided_at : mapping of str to float, optional
+            How common each label is where the probabilities hold, and where it was decided.
         columns : mapping of str to sequence, optional
             Columns of the cohort, a value per photo, for subgroups; ages in years become bands.
         left_out : sequence of (photo, reason)
@@ -198,10 +208,12 @@ class Evaluation:
             counts=counts,
             positive=positive,
             prevalence=prevalence,
+            shares=dict(shares or {}),
+            decided_at=dict(decided_at or {}),
             main=main,
             models=figures,
             differences=differences,
-            by_label={} if positive is not None else judge_labels(judged, **options),
+            by_label={} if positive is not None else judge_labels(judged, decided_at, **options),
             subgroups=subgroups,
             confusion=_confusion(judged),
             warnings=(*_warnings(main, figures, differences, counts), *unused),

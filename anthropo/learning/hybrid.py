@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, Literal
@@ -30,6 +31,7 @@ from anthropo.learning.measured import (
 )
 from anthropo.learning.memo import remembered
 from anthropo.learning.model_readers import part, prefixed, record
+from anthropo.learning.prevalence import shift
 from anthropo.learning.schema import NOTHING, Arrays, Names, taken
 from anthropo.learning.splits import split
 from anthropo.learning.states import CLASSIFIER, KERNEL, MACHINE, REGION, ClassifierState
@@ -44,7 +46,8 @@ Balance = Literal["weights", "resample", "none"]
 class Contributions:
     """Log-odds (n, k) of each label against the average one, as an exact sum."""
 
-    bias: Floats  # (k,)
+    bias: Floats  # (k,), with the shift
+    shift: Floats  # (k,), the part of the bias that is owed to labels being as common as stated
     regions: dict[str, Floats]  # (n, k) each
     measurements: dict[str, Floats]  # (n, k) each
     metadata: dict[str, Floats]  # (n, k) each
@@ -89,6 +92,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     out_of_fold_ : (n, k) array
         Calibrated probabilities of the training photos by models that saw nothing of their fold; NaN for
         photos of weight 0.
+    shares_ : (k,) array
+        How common each label is among the photos: what probabilities are calibrated to.
     columns_ : Columns
 
     Notes
@@ -176,6 +181,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         folds = split([str(c) for c in y_], [str(p) for p in patients[rows]], self.folds, seed).index
         parts = self._fit_halves(table, y_, folds, counts, natural * counts, random, seed)
         self.stack_ = _joined(parts, y_, natural * counts, counts)
+        self.shares_ = np.bincount(y_, natural * counts) / (natural * counts).sum()
+        self.stated_: Floats | None = None
         probabilities = softmax(self.stack_.margins(parts))
         _, first = np.unique(rows, return_index=True)
         self.out_of_fold_ = np.full((len(labels), len(self.classes_)), np.nan)
@@ -323,7 +330,24 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             for at, name in enumerate(self.scaler_.origin):
                 into = metadata if name in self.columns_.metadata else measurements
                 into[name] = into.get(name, 0) + added[:, :, at]
-        return Contributions(bias, regions, measurements, metadata, residual)
+        return Contributions(bias, self.shift, regions, measurements, metadata, residual)
+
+    @property
+    def shift(self) -> Floats:
+        """What the shares that `at` states add to the log-odds, (k,), on average 0."""
+        return shift(self.prevalence, self.shares_)
+
+    @property
+    def prevalence(self) -> Floats:
+        """How common each label is taken to be, (k,): as in training, unless `at` states otherwise."""
+        return self.shares_ if self.stated_ is None else self.stated_
+
+    def at(self, shares: Floats | None) -> HybridClassifier:
+        """The fitted classifier where labels are as common as these shares (k,); None: as in training."""
+        check_is_fitted(self, "stack_")
+        there = copy(self)
+        there.stated_ = None if shares is None else np.asarray(shares, dtype=np.float64)
+        return there
 
     def _regional(self, X: Any) -> tuple[Floats, dict[str, Floats], Floats]:
         """Bias (k,) and log-odds (n, k) of each region; measurements and metadata as numbers (n, m)."""
@@ -331,7 +355,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         table = self._table(X)
         of_columns = ((m, table[list(self.columns_.regions[r])]) for r, m in self.regions_.items())
         scores = self._scaled([m.scores(values.to_numpy(dtype=np.float64)) for m, values in of_columns])
-        bias = self.stack_.bias
+        bias = self.stack_.bias + self.shift
         weighted = zip(self.regions_, self.region_weights, scores, strict=True)
         regions = {region: weight * centred(score) for region, weight, score in weighted}
         if self.regions_:
@@ -396,6 +420,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "deep_bias": self.deep_.bias,
             "slopes": self.stack_.slopes,
             "bias": self.stack_.bias,
+            "shares": self.shares_,
         }
         for at, model in enumerate(self.regions_.values()):
             frequencies = model.frequencies.astype(np.float32)
@@ -447,6 +472,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.score_spread_ = found["score_spread"]
         self.deep_ = Stack(found["deep_slopes"], found["deep_bias"])
         self.stack_ = Stack(found["slopes"], found["bias"])
+        self.shares_, self.stated_ = found["shares"], None
         self.measured_ = None
         if state.measured == "trees":
             self.measured_ = Trees(part(arrays, "trees/") or None, k)

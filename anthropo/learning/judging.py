@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,14 @@ from anthropo.learning.model import (
     collapse,
     control_label,
     patients_of,
+    positive_label,
     rare_labels,
 )
-from anthropo.learning.normality import OUTSIDE, WITHIN
+from anthropo.learning.normality import OUTSIDE, WITHIN, NormalityModel
+from anthropo.learning.prevalence import Prevalence, stated_presence, stated_shares
 from anthropo.learning.repeats import repeats_for
 from anthropo.learning.splits import Folds, split
-from anthropo.learning.trained import Trained
+from anthropo.learning.trained import Model, Trained
 from anthropo.learning.training import BACKGROUND, fit_model
 
 _FEWEST = 3  # patients of a label that is trained: without one fold's there must be two
@@ -81,6 +84,7 @@ def cross_validate(
     folds: int = 5,
     repeats: int | None = None,
     baselines: bool = True,
+    shares: Mapping[str, float] | None = None,
     jobs: int = 1,
     on_progress: Callable[[], None] | None = None,
 ) -> CrossValidation:
@@ -96,6 +100,9 @@ def cross_validate(
         How often the patients are dealt to folds; left out: as `repeats_for` says.
     baselines : bool
         Judge measurements, regions, metadata and background alone as well.
+    shares : mapping of str to float, optional
+        How common each label, or attribute, is where it is decided; see `shares_where_used`. Probabilities
+        are those of the cohort's own shares in any case, which is where they can be judged.
     jobs : int
         Threads; the result does not depend on them.
     on_progress : callable, optional
@@ -137,7 +144,7 @@ def cross_validate(
         for one in dealt:
             _refuse_few_left(labels, features, one, options.rare or ())
     options_of = variants(features, options, task) if baselines else {"hybrid": options}
-    judged = _answered(features, options_of, task, dealt, jobs, on_progress)
+    judged = _answered(features, options_of, task, dealt, shares, jobs, on_progress)
     return CrossValidation(
         questions=_questions({name: _judged(of, features, options, task) for name, of in judged.items()}),
         notes=dealt[0].notes,
@@ -156,6 +163,7 @@ def _answered(
     options_of: dict[str, Options],
     task: Task,
     dealt: Sequence[Folds],
+    shares: Mapping[str, float] | None,
     jobs: int,
     on_progress: Callable[[], None] | None,
 ) -> dict[str, list[_Folds]]:
@@ -168,7 +176,7 @@ def _answered(
             return {
                 name: (
                     np.flatnonzero(out),
-                    fit_model(train, chosen, task).answer(feature_frame(test, chosen.metadata)),
+                    _decided(fit_model(train, chosen, task), feature_frame(test, chosen.metadata), shares),
                 )
                 for name, chosen in options_of.items()
             }
@@ -228,8 +236,57 @@ def steps(
     return folds * models * dealings(features, repeats)
 
 
-def judge_trained(trained: Trained, features: Features) -> tuple[Question, ...]:
-    """Answers of a trained model on a cohort of other people.
+def shares_where_used(
+    prevalence: Prevalence | None, features: Features, options: Options, task: Task = "labels"
+) -> dict[str, float] | None:
+    """How common each label, or attribute, is taken to be, from what is stated of some; None: not stated.
+
+    A number is the share of the positive label, of the attribute ``options.positive``, or of people outside
+    normal.
+
+    Raises
+    ------
+    InputError
+        If a share or label is impossible.
+    """
+    if prevalence is None:
+        return None
+    there = shares_of(features, options, task)
+    if task == "attributes":
+        return stated_presence(prevalence, there, options.positive)
+    if task == "normality":
+        return stated_shares(prevalence, there, OUTSIDE)
+    controls = options.controls if options.controls in there else None
+    return stated_shares(prevalence, there, positive_label(tuple(there), options.positive, controls))
+
+
+def shares_of(features: Features, options: Options, task: Task = "labels") -> dict[str, float]:
+    """How common each label, or attribute, is among the photos."""
+    labels: Any = features.labels.tolist()
+    if task == "attributes":
+        cells = [split_labels(label) for label in labels]
+        return {a: sum(a in cell for cell in cells) / len(cells) for a in sorted({*chain(*cells)})}
+    if task == "normality":
+        controls = control_label(features.labels, options.controls)
+        labels = np.where(features.labels == controls, WITHIN, OUTSIDE).tolist()
+    else:
+        labels = collapse(features.labels, options.positive).tolist()
+    return {label: labels.count(label) / len(labels) for label in sorted(set(labels))}
+
+
+def _decided(model: Model, table: Any, shares: Mapping[str, float] | None) -> Answers:
+    """Answers with the model's own probabilities, decided where labels are as common as these shares."""
+    answers = model.answer(table)
+    if shares is None or isinstance(model, NormalityModel):
+        return answers
+    there = model.at(shares).answer(table)
+    return replace(answers, decision=there.decision, several=there.several, sets=there.sets)
+
+
+def judge_trained(
+    trained: Trained, features: Features, shares: Mapping[str, float] | None = None
+) -> tuple[Question, ...]:
+    """Answers of a trained model on a cohort of other people, decided as in `cross_validate`.
 
     Photos with a label that the model does not know are left out.
     """
@@ -243,7 +300,7 @@ def judge_trained(trained: Trained, features: Features) -> tuple[Question, ...]:
         if not keep.any():
             raise InputError(f"No photo has a label of the model. Its labels are {', '.join(sorted(known))}.")
         features = subset(replace(features, labels=labels.astype(str)), keep)
-    answers = trained.answer(features, pool=False)
+    answers = _decided(trained.model, trained.table(features), shares)
     options = Options(controls=trained.manifest.controls)
     return _questions({"hybrid": _judged([[(np.arange(len(features)), answers)]], features, options, task)})
 

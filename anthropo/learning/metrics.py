@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 
 import numpy as np
@@ -12,7 +12,16 @@ import numpy as np
 from anthropo.errors import InputError
 from anthropo.learning.bootstrap import resampled_figures
 from anthropo.learning.calibration_error import calibrated_on, calibration_error
-from anthropo.learning.intervals import Interval, mean_of, percentiles, proportion, ratio, unknown, wilson
+from anthropo.learning.intervals import (
+    Interval,
+    mean_of,
+    percentiles,
+    proportion,
+    ratio,
+    shrunken,
+    unknown,
+    wilson,
+)
 from anthropo.learning.judged import Bools, Judged
 from anthropo.learning.repeats import over_dealings
 
@@ -89,7 +98,7 @@ def judge(
     >>> judged = Judged(("control", "Noonan"), truth, proba, np.arange(40), proba.argmax(1))
     >>> figures = judge(judged, "Noonan", prevalence=0.01, bootstrap=200)
     >>> print(figures["sensitivity"], figures["ppv_at_prevalence"])
-    0.700 (0.481 to 0.855) 0.034 (0.015 to 0.082)
+    0.700 (0.481 to 0.855) 0.032 (0.015 to 0.082)
     """
     judged.index(positive)
     if prevalence is not None and not 0 < prevalence < 1:
@@ -124,11 +133,19 @@ def _figures(
 
 
 def judge_labels(
-    judged: Judged, prevalence: float | None = None, *, bootstrap: int = 1000, seed: int = 0
+    judged: Judged,
+    prevalence: float | Mapping[str, float] | None = None,
+    *,
+    bootstrap: int = 1000,
+    seed: int = 0,
 ) -> dict[str, dict[str, Interval]]:
-    """Metrics of each label against the rest, without those that do not depend on the positive label."""
+    """Metrics of each label against the rest, without those that do not depend on the positive label.
+
+    The prevalence is that of every label, or of each by its name.
+    """
+    shares = prevalence if isinstance(prevalence, Mapping) else dict.fromkeys(judged.labels, prevalence)
     figures = {
-        label: judge(judged, label, prevalence, top=(), bootstrap=bootstrap, seed=seed)
+        label: judge(judged, label, shares.get(label), top=(), bootstrap=bootstrap, seed=seed)
         for label in judged.labels
     }
     common = ("accuracy", "coverage", "set_size", "abstention")
@@ -203,7 +220,7 @@ def _proportions(
     if positive is not None:
         rates = _rates(judged, positive)
         figures |= {name: rates[name] for name in ("sensitivity", "specificity", "ppv", "npv")}
-        figures |= _at_prevalence(rates, prevalence)
+        figures |= _at_prevalence(rates, _rates(judged, positive, shrunken), prevalence)
         return figures
     for name in ("sensitivity", "specificity", "ppv", "npv"):
         had = [rates[name] for rates in each if rates[name].known]
@@ -212,14 +229,14 @@ def _proportions(
     return figures | dict.fromkeys(at_prevalence, unknown("needs a positive label"))
 
 
-def _rates(judged: Judged, positive: int) -> dict[str, Interval]:
+def _rates(judged: Judged, positive: int, rate: Callable[..., Interval] = proportion) -> dict[str, Interval]:
     """Proportions of one label against the rest."""
     label = judged.labels[positive]
     is_, called = judged.truth == positive, judged.decision == positive
     cleared = ~called & (judged.decision >= 0)
 
     def share(of: Bools, among: Bools, reason: str) -> Interval:
-        return proportion(of[among], judged.groups[among], reason)
+        return rate(of[among], judged.groups[among], reason)
 
     nothing, everything = f"no photo of {label}", f"every photo is of {label}"
     return {
@@ -232,8 +249,13 @@ def _rates(judged: Judged, positive: int) -> dict[str, Interval]:
     }
 
 
-def _at_prevalence(rates: dict[str, Interval], prevalence: float | None) -> dict[str, Interval]:
-    """PPV and NPV by Bayes' rule: odds × ratio of two independent rates."""
+def _at_prevalence(
+    rates: dict[str, Interval], likely: dict[str, Interval], prevalence: float | None
+) -> dict[str, Interval]:
+    """PPV and NPV by Bayes' rule: odds × ratio of two independent rates.
+
+    The values are of the `likely`, shrunken rates: that no false alarm was seen does not make a PPV of 1.
+    """
     figures = {}
     for name, right, wrong, share in (
         ("ppv_at_prevalence", "sensitivity", "false_alarms", prevalence),
@@ -248,8 +270,9 @@ def _at_prevalence(rates: dict[str, Interval], prevalence: float | None) -> dict
             figures[name] = unknown("no photo was called so")
         else:
             odds = share / (1 - share)
-            value, lo, hi = (_from_odds(odds * ratio) for ratio in ratio(a, b))
-            figures[name] = Interval(value, lo, hi, a.n + b.n)
+            _, lo, hi = (_from_odds(odds * of) for of in ratio(a, b))
+            value = _from_odds(odds * likely[right].value / likely[wrong].value)
+            figures[name] = Interval(min(max(value, lo), hi), lo, hi, a.n + b.n)
     return figures
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -118,6 +118,43 @@ class LabelModel:
     gallery: Gallery | None
     error_rate: float
     alarm: float
+    stated: Floats | None = None  # (k,), how common labels are where the model is used; None: as in training
+
+    @property
+    def training_shares(self) -> Floats:
+        """How common each label was in training, (k,)."""
+        matched = np.zeros(0) if self.gallery is None else self.gallery.prior
+        return np.concatenate([self.classifier.shares_ * (1 - matched.sum()), matched])
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """How common each label is taken to be: what the probabilities hold at."""
+        shares = self.training_shares if self.stated is None else self.stated
+        return dict(zip(self.labels, shares.tolist(), strict=True))
+
+    def at(self, shares: Mapping[str, float] | None) -> LabelModel:
+        """The model where labels are as common as these shares; None: as in training.
+
+        Shares of labels that the model does not know do not count.
+        """
+        if shares is None:
+            return replace(self, classifier=self.classifier.at(None), stated=None)
+        stated = np.array([shares[label] for label in self.labels])
+        among = stated[: len(self.trained)]
+        classifier = self.classifier.at(among / among.sum())
+        return replace(self, classifier=classifier, stated=stated / stated.sum())
+
+    def matched_shift(self, margins: Floats) -> Floats:
+        """What the stated shares add to the matched labels' log-odds against all trained labels together.
+
+        Against whichever of these a person resembles: (n, matched), of the trained labels' margins (n, k).
+        """
+        k = len(self.trained)
+        if self.stated is None:
+            return np.zeros((len(margins), len(self.labels) - k))
+        gained = np.log(self.stated) - np.log(self.training_shares)
+        before = softmax(margins - self.classifier.shift)
+        return np.asarray(gained[k:] - np.log(before @ np.exp(gained[:k]))[:, None])
 
     @property
     def trained(self) -> tuple[str, ...]:
@@ -174,7 +211,9 @@ class LabelModel:
         margins = mean(self.classifier.margins(table))
         trained = softmax(margins)
         log_odds = against_rest(margins)
-        p_values = self.sets.p_values(trained)
+        # each among its own label's photos, however common that is: at any prevalence a set misses a label at
+        # the same rate
+        p_values = self.sets.p_values(softmax(margins - self.classifier.shift))
         inside = p_values > self.error_rate
         # a set that is not empty holds the most probable label
         inside[np.arange(n), trained.argmax(1)] |= inside.any(1)
@@ -191,7 +230,7 @@ class LabelModel:
         similarity: NDArray[np.float64] = np.full((n, k), np.nan)
         if self.gallery is not None:
             there = vectors(table, self.classifier.columns_)
-            odds = np.exp(mean(np.log(self.gallery.odds(there) + 1e-300)))
+            odds = np.exp(mean(np.log(self.gallery.odds(there) + 1e-300)) + self.matched_shift(margins))
             cosine = mean(self.gallery.similarity(there))
             mass = 1 + odds.sum(1, keepdims=True)
             probabilities = np.hstack([trained / mass, odds / mass])

@@ -10,6 +10,7 @@ from anthropo.files import write
 from anthropo.learning.evaluation import Evaluation, Figures, model_name
 from anthropo.learning.intervals import Interval, number
 from anthropo.learning.metrics import DEFINITIONS
+from anthropo.learning.prevalence import shares_words
 from anthropo.plain import say
 from anthropo.report import rendering
 from anthropo.report.evaluation_figures import SUBGROUP_METRICS, figures, svg
@@ -86,6 +87,19 @@ def _of_others(made: Evaluation) -> list[str]:
     return [f"of the {total} others, {alarm}, {undecided} answered with “none of these” and {cleared}"]
 
 
+def shares_sentence(made: Evaluation) -> str:
+    """How common labels are where the probabilities hold, and where it was decided."""
+    if not made.shares:
+        return ""
+    text = f"Probabilities hold where labels are as common as in training: {shares_words(made.shares)}."
+    if not made.decided_at:
+        return text
+    return (
+        f"{text} Decisions and sets, and with them sensitivity, specificity, PPV and NPV, are for labels as "
+        f"common as stated: {shares_words(made.decided_at)}."
+    )
+
+
 def _count(n: int, what: str) -> str:
     return f"{n:,} {what}{'' if n == 1 else 's'}"
 
@@ -126,6 +140,8 @@ def print_evaluation(made: Evaluation) -> None:
             for name, g in groups.items()
         ]
         print_table((column, *titles), rows, left=("note",), spaced=True)
+    if sentence := shares_sentence(made):
+        say(sentence)
     if made.left_out:
         say(f"{_count(len(made.left_out), 'photo')} left out:", fg="yellow")
         for text in _left_out(made):
@@ -180,6 +196,7 @@ def page(made: Evaluation) -> str:
         "evaluation.html",
         made=made,
         summary=summary(made),
+        shares=shares_sentence(made),
         pictures={n: {"data": embedded(svg(f)), "caption": _CAPTIONS[n]} for n, f in figures(made).items()},
         number=number,
         definitions=DEFINITIONS,

@@ -18,6 +18,7 @@ from anthropo.learning.cohort_checks import validate
 from anthropo.learning.evaluation import Evaluation
 from anthropo.learning.features import Features, subset
 from anthropo.learning.identity import SamePeople, resolve, same_person_choice
+from anthropo.learning.prevalence import Prevalence, stated_presence, stated_shares
 from anthropo.workflows.cohort import (
     CohortError,
     Material,
@@ -89,7 +90,7 @@ def evaluate(
     *,
     compare: Sequence[str] = (),
     baselines: bool = True,
-    prevalence: float | None = None,
+    prevalence: Prevalence | None = None,
     bootstrap: int = 1000,
     progress: Progress = silent,
 ) -> EvaluateResult:
@@ -104,8 +105,9 @@ def evaluate(
         Put all choices of these side by side, on the same folds.
     baselines : bool
         Judge measurements, regions, metadata and background alone as well.
-    prevalence : float, optional
-        Share of the positive label where the model will be used, for PPV and NPV.
+    prevalence : float or mapping of str to float, optional
+        How common labels are where the model will be used, as in `anthropo.Trained.at`: decisions are made,
+        and PPV and NPV given, for these shares.
     bootstrap : int
         Resamples of the patients, for intervals.
     progress : Progress
@@ -138,15 +140,18 @@ def evaluate(
         material = cohort
     else:
         material = gather(cohort, request or TrainRequest(), progress=progress)
+    from anthropo.learning.judging import shares_where_used
+
+    shares = shares_where_used(prevalence, material.features, material.options, material.request.task)
     if compare:
-        judged = _compared(material, dict.fromkeys(compare), progress)
+        judged = _compared(material, dict.fromkeys(compare), shares, progress)
     else:
-        judged = judge_material(material, baselines=baselines, progress=progress)
+        judged = judge_material(material, baselines=baselines, shares=shares, progress=progress)
     questions = judged.questions
     if material.request.task == "attributes":
         questions = _of_attribute(questions, material.options.positive)
     evaluations = evaluations_of(
-        questions, material, prevalence=prevalence, bootstrap=bootstrap, settings=_described(material)
+        questions, material, shares=shares, bootstrap=bootstrap, settings=_described(material)
     )
     return EvaluateResult(
         evaluations=evaluations,
@@ -163,7 +168,13 @@ def refuse_unknown(compare: Sequence[str]) -> None:
             raise InputError(f"{parameter('compare', name)}: unknown. Choose from {', '.join(COMPARED)}.")
 
 
-def judge_material(material: Material, *, baselines: bool, progress: Progress = silent) -> CrossValidation:
+def judge_material(
+    material: Material,
+    *,
+    baselines: bool,
+    shares: Mapping[str, float] | None = None,
+    progress: Progress = silent,
+) -> CrossValidation:
     """Cross-validate models of a gathered cohort."""
     from anthropo.learning.judging import cross_validate, steps
 
@@ -177,6 +188,7 @@ def judge_material(material: Material, *, baselines: bool, progress: Progress = 
             folds=request.folds,
             repeats=request.repeats,
             baselines=baselines,
+            shares=shares,
             jobs=request.reading.jobs,
             on_progress=advance,
         )
@@ -186,20 +198,24 @@ def evaluations_of(
     questions: Iterable[Question],
     material: Material,
     *,
-    prevalence: float | None = None,
+    shares: Mapping[str, float] | None = None,
     subgroups: bool = True,
     bootstrap: int = 1000,
     settings: Mapping[str, Any] | None = None,
 ) -> tuple[Evaluation, ...]:
     """The evaluation of each question that was asked of a gathered cohort."""
+    from anthropo.learning.judging import shares_of
+
     options, kinds = material.options, material.cohort.metadata if subgroups else {}
+    there = shares_of(material.features, options, material.request.task)
     return tuple(
         _evaluation(
             question,
             _positive(material.request.task, question.labels, options.positive, options.controls),
             kinds,
             material.features,
-            prevalence=prevalence,
+            there=there,
+            stated=shares,
             settings=settings,
             bootstrap=bootstrap,
             seed=options.seed,
@@ -214,20 +230,34 @@ def _evaluation(
     kinds: Mapping[str, Kind],
     features: Features,
     *,
-    prevalence: float | None,
+    there: Mapping[str, float],
+    stated: Mapping[str, float] | None,
     **how: Any,
 ) -> Evaluation:
+    shares, decided_at = _of_question(question, there), _of_question(question, stated or {})
     return Evaluation.of(
         question.models,
         attribute=question.attribute,
         positive=positive,
-        prevalence=prevalence if positive is not None else None,
+        prevalence=None if positive is None else decided_at.get(positive),
+        shares=shares,
+        decided_at=decided_at,
         # sex, age and every other column of categories, such as ancestry
         columns={name: features.metadata[name] for name, kind in kinds.items() if kind != "number"},
         left_out=features.left_out,
         photo_gate=features.gate_summary.sentences(),
         **how,
     )
+
+
+def _of_question(question: Question, shares: Mapping[str, float]) -> dict[str, float]:
+    """The share of each possible answer, from those of labels or attributes."""
+    from anthropo.learning.attributes import ABSENT, PRESENT
+
+    if question.attribute is None:
+        return {label: shares[label] for label in question.labels if label in shares}
+    present = shares.get(question.attribute)
+    return {} if present is None else {ABSENT: 1 - present, PRESENT: present}
 
 
 def _positive(task: Task, labels: Sequence[str], positive: str | None, controls: str | None) -> str | None:
@@ -252,7 +282,9 @@ def _of_attribute(questions: tuple[Question, ...], attribute: str | None) -> tup
     return chosen
 
 
-def _compared(material: Material, varied: Iterable[str], progress: Progress) -> CrossValidation:
+def _compared(
+    material: Material, varied: Iterable[str], shares: Mapping[str, float] | None, progress: Progress
+) -> CrossValidation:
     """The hybrids of all combinations of what is varied, on the same folds."""
     from anthropo.learning.judging import CrossValidation, Question
 
@@ -271,7 +303,9 @@ def _compared(material: Material, varied: Iterable[str], progress: Progress) -> 
         changes = dict(zip(choices, combination, strict=True))
         of = materials[changes.pop("encoder", material.encoder.name)]
         options = replace(of.options, **changes)  # type: ignore[arg-type]
-        judged = judge_material(replace(of, options=options), baselines=False, progress=progress)
+        judged = judge_material(
+            replace(of, options=options), baselines=False, shares=shares, progress=progress
+        )
         notes += judged.notes
         for question in judged.questions:
             models.setdefault(question.attribute, {})[", ".join(combination)] = question.models["hybrid"]
@@ -323,7 +357,7 @@ def evaluate_model(
     same_person: str | None = None,
     trained_on: str | None = None,
     positive: str | None = None,
-    prevalence: float | None = None,
+    prevalence: Prevalence | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
     progress: Progress = silent,
@@ -334,6 +368,7 @@ def evaluate_model(
     trained, path, reading = model.trained, model.path, reading or PhotoReading()
     several = trained.task == "attributes"
     same_person_choice(same_person)
+    stated = None if prevalence is None else _stated(trained, prevalence, positive)
     people = read_cohort(cohort, multilabel=several)
     settings = settings_for(reading, trained.manifest.settings, [case.photo for case in people.cases])
     encoder = model.encoder(settings, encoder_weights)
@@ -365,7 +400,7 @@ def evaluate_model(
     if any(finding.level == "error" for finding in findings):
         raise CohortError(people.source, findings, features.left_out, "not judged")
     features = _known(trained, features)
-    questions = judge_trained(trained, features)
+    questions = judge_trained(trained, features, stated)
     if several:
         questions = _of_attribute(questions, positive)
     evaluations = tuple(
@@ -374,7 +409,8 @@ def evaluate_model(
             _positive_of_trained(trained, question.labels, positive),
             people.metadata,
             features,
-            prevalence=prevalence,
+            there=trained.at(None).shares,
+            stated=stated,
             settings={"cohort": Path(cohort).name, "method": "a trained model on a test cohort",
                       "model": path.name, "encoder": encoder.name, **_identity(same)},
             bootstrap=bootstrap,
@@ -397,6 +433,18 @@ def _positive_of_trained(trained: Trained, labels: Sequence[str], wanted: str | 
         )
     positive = wanted or trained.manifest.positive
     return positive if positive in labels else _positive("labels", labels, None, trained.manifest.controls)
+
+
+def _stated(trained: Trained, prevalence: Prevalence, positive: str | None) -> dict[str, float]:
+    """How common each label or attribute of a trained model is taken to be."""
+    from anthropo.learning.normality import OUTSIDE, WITHIN
+
+    there = trained.at(None).shares
+    if trained.task == "attributes":
+        return stated_presence(prevalence, there, positive)
+    if trained.task == "normality":
+        return stated_shares(prevalence, {WITHIN: 0.5, OUTSIDE: 0.5}, OUTSIDE)
+    return stated_shares(prevalence, there, _positive_of_trained(trained, list(there), positive))
 
 
 def _known(trained: Trained, features: Features) -> Features:

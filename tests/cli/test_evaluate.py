@@ -43,7 +43,11 @@ def test_json_of_a_cohort(synthetic: Path, tmp_path: Path, invoke: Invoke) -> No
         assert figures["auroc"]["lo"] <= figures["auroc"]["value"] <= figures["auroc"]["hi"]
     hybrid = made["models"]["hybrid"]
     assert hybrid["auroc"]["value"] > 0.6
-    assert hybrid["ppv_at_prevalence"]["value"] is not None
+    assert 0 < hybrid["ppv_at_prevalence"]["value"] < 1
+    assert made["shares"] == {"control": 0.5, "synthetic-A": 0.5}
+    assert made["decided_at"] == {"control": 0.99, "synthetic-A": 0.01}
+    assert "Decisions and sets" in result.stdout
+    assert "are for labels as common as stated: control 99 %, synthetic-A 1 %." in result.stdout
     assert set(made["subgroups"]) == {"sex", "age", "ancestry"}
     assert {name: g["n_photos"] for name, g in made["subgroups"]["ancestry"].items()} == {"a": 16, "b": 16}
     assert made["settings"]["method"] == "2-fold cross-validation by patient"
@@ -172,4 +176,9 @@ def test_wrong_use(
 
 def test_prevalence_is_a_share(gallery: Path, invoke: Invoke) -> None:
     table = gallery.with_name("cohort.csv")
-    refused(invoke, "evaluate", table, "--prevalence", 1.5, says="1.5 is not in the range")
+    for share, message in (
+        ("control=1.5", "control=1.5: a share between 0 and 1 is needed"),
+        ("x=0.1", "x=0.1: no such label."),
+        (0.1, "--prevalence 0.1: of which label, since there is no positive one?"),
+    ):
+        refused(invoke, "evaluate", table, *TRAIN, "--prevalence", share, says=message)

@@ -15,7 +15,7 @@ from anthropo.measurement.registry import Entry, registry
 from anthropo.reference.traits import BORDERLINE, LOOK, PRESENT
 from anthropo.reference.zscore import signed
 from anthropo.report import rendering, tables
-from anthropo.report.answers import probability_words, set_words
+from anthropo.report.answers import prevalence_words, probability_words, set_words
 from anthropo.report.explanation import words
 from anthropo.report.explanation.document import (
     EVERYTHING,
@@ -107,6 +107,7 @@ def page(case: Case, disclosure: Disclosure, made: Document) -> str:
         profile=trained.profile,
         card=describe(described(case, disclosure)),
         summary=_summary(case),
+        prevalence=prevalence_words(trained) if trained.shares else "",
     )
 
 
