@@ -163,6 +163,7 @@ class PatientRecord(MeasuredRecord):
             "status": self.status,
             "reason": self.reason,
             "measurements": self.measurements_json(),
+            "by_chance": self.chance_json(),
             "disagreements": list(self.disagreements),
             "notes": list(self.notes),
             "columns": dict(self.columns),

@@ -171,7 +171,11 @@ def _cells(evidence: Sequence[Evidence]) -> Row:
         "measurement": cell(e.measurement for e in evidence),
         **{key: cell(digits(getattr(e, key)) for e in evidence) for key in ("value", "lo", "hi")},
         "unit": cell(e.unit for e in evidence),
-        **{key: cell(digits(getattr(s, key)) if s else "" for s in scores) for key in ("z", "z_lo", "z_hi")},
+        "z": cell(digits(s.z) if s else "" for s in scores),
+        **{
+            key: cell(digits(s.whole[k]) if s else "" for s in scores)
+            for k, key in enumerate(("z_lo", "z_hi"))
+        },
         "reference": cell(s.reference if s else "" for s in scores),
         "grade": cell(s.grade if s else "" for s in scores),
     }

@@ -27,7 +27,7 @@ from anthropo.report.explanation.document import (
 )
 from anthropo.report.explanation.pictures import chart, pictures
 from anthropo.report.rendering import as_json, embedded, jpeg, png
-from anthropo.report.traits_page import row, worth_a_line
+from anthropo.report.traits_page import row
 from anthropo.workflows.explain import Case
 
 _LISTED = (PRESENT, BORDERLINE, LOOK)  # traits that a page lists
@@ -98,7 +98,7 @@ def page(case: Case, disclosure: Disclosure, made: Document) -> str:
         tables=tables,
         words=words,
         probability=probability_words,
-        traits=[(t.status, row(t)) for t in case.traits if t.status in _LISTED and worth_a_line(t)],
+        traits=[(t.status, row(t)) for t in case.traits if t.status in _LISTED],
         signed=signed,
         regions=_by_region(made),
         references=case.record.grades if case.record else {},
