@@ -42,6 +42,12 @@ if TYPE_CHECKING:
     help="Judge measurements, regions, metadata and background alone as well.",
 )
 @click.option(
+    "--leave-out",
+    metavar="COLUMN",
+    help="In place of folds, judge each site (clinic, camera; any column) by models of the others, and say "
+    "how much the figures differ between sites.",
+)
+@click.option(
     "--bootstrap",
     type=click.IntRange(100, 100_000),
     default=1000,
@@ -59,6 +65,7 @@ def command(
     compare: tuple[str, ...],
     prevalence: tuple[str, ...] | None,
     baselines: bool,
+    leave_out: str | None,
     bootstrap: int,
     request: TrainRequest,
 ) -> None:
@@ -84,6 +91,7 @@ def command(
       anthropo evaluate cohort.csv -o report.html
       anthropo evaluate cohort.csv --positive affected --prevalence 0.01 --cost miss=5
       anthropo evaluate cohort.csv --compare classifier,balance
+      anthropo evaluate cohort.csv --leave-out clinic -o clinics.html
       anthropo evaluate test.csv --model m.anthropo -o report.json
       anthropo evaluate traits.csv --multilabel --positive ptosis -o ptosis.html
     """
@@ -105,6 +113,7 @@ def command(
                 reading=request.reading,
                 allow_duplicates=request.allow_duplicates,
                 same_person=request.same_person,
+                trained_on=request.trained_on,
                 positive=request.options.positive,
                 seed=request.options.seed,
                 **shared,
@@ -113,9 +122,11 @@ def command(
         else:
             _refuse_many_pages(path, request.task, request)
             refuse_unknown(compare)
+            if leave_out is not None:
+                _refuse_folds(ctx)
             material = gather(cohort, request, progress=progress)
             _show_findings(material.findings, material.features.left_out)
-            result = evaluate(material, compare=compare, baselines=baselines, **shared)
+            result = evaluate(material, compare=compare, baselines=baselines, leave_out=leave_out, **shared)
         for note in result.notes:
             say(f"note: {note}", err=True)
         _show(result.evaluations, compared=bool(compare))
@@ -128,7 +139,8 @@ def command(
 def _refuse_training_options(ctx: click.Context) -> None:
     kept = {
         "cohort", "model", "output", "prevalence", "bootstrap", "positive", "encoder_weights",
-        "allow_duplicates", "same_person", "seed", *(field.name for field in fields(PhotoReading)),
+        "allow_duplicates", "same_person", "trained_on", "seed",
+        *(field.name for field in fields(PhotoReading)),
     }  # fmt: skip
     for name in ctx.params:
         if name not in kept and ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
@@ -136,6 +148,12 @@ def _refuse_training_options(ctx: click.Context) -> None:
                 f"--{name.replace('_', '-')} is about training; --model is trained already. Leave one of "
                 "the two out."
             )
+
+
+def _refuse_folds(ctx: click.Context) -> None:
+    for name in ("folds", "repeats"):
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise InputError(f"--leave-out takes sites in place of folds. Leave --{name} out.")
 
 
 def _refuse_many_pages(path: Path | None, task: Task, request: TrainRequest) -> None:

@@ -14,6 +14,7 @@ from anthropo.errors import InputError
 from anthropo.learning.intervals import Interval, as_json
 from anthropo.learning.judged import Judged
 from anthropo.learning.metrics import DEFINITIONS, compare, judge, judge_labels
+from anthropo.learning.sites import Sites
 from anthropo.learning.subgroups import Subgroup, age_bands, by_subgroup
 
 Figures = dict[str, Interval]  # by metric, see `anthropo.learning.metrics.DEFINITIONS`
@@ -97,6 +98,8 @@ class Evaluation:
         The attribute whose presence is judged; None: there is one question only.
     judged : dict of str to Judged
         What the figures are made of, by model.
+    sites : Sites or None
+        Figures of each site by models of the others, where sites were left out one by one.
 
     Examples
     --------
@@ -128,6 +131,7 @@ class Evaluation:
     settings: dict[str, Any]
     attribute: str | None
     judged: dict[str, Judged]
+    sites: Sites | None
 
     @property
     def figures(self) -> Figures:
@@ -148,6 +152,7 @@ class Evaluation:
         left_out: Sequence[tuple[str, str]] = (),
         photo_gate: Sequence[str] = (),
         settings: Mapping[str, Any] | None = None,
+        sites: tuple[str, Sequence[str]] | None = None,
         bootstrap: int = 1000,
         seed: int = 0,
     ) -> Evaluation:
@@ -170,6 +175,8 @@ class Evaluation:
             How the photos did at the photo gate: sentences of a `GateSummary`.
         settings : mapping, optional
             How the evaluation was made, as name and value; shown as it is.
+        sites : (str, sequence of str), optional
+            A column, and its value of each fold, where each was judged by models of the others.
 
         Raises
         ------
@@ -222,11 +229,12 @@ class Evaluation:
             settings=dict(settings or {}),
             attribute=attribute,
             judged=dict(models),
+            sites=None if sites is None else Sites.of(*sites, judged, positive, prevalence, **options),
         )
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON has it; a figure that cannot be computed is None with a `"reason"`."""
-        hidden = ("attribute", "judged")
+        hidden = ["attribute", "judged", *(name for name in ("sites",) if getattr(self, name) is None)]
         shown = {f.name: as_json(getattr(self, f.name)) for f in fields(self) if f.name not in hidden}
         left_out = [{"photo": photo, "reason": reason} for photo, reason in self.left_out]
         return {**shown, "left_out": left_out, "definitions": DEFINITIONS, "anthropo": __version__}

@@ -54,6 +54,8 @@ def as_json(value: Any) -> Any:
         return {f.name: as_json(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
         return {name: as_json(v) for name, v in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return [as_json(v) for v in value] if isinstance(value, tuple) else value
 
 

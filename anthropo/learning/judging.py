@@ -31,7 +31,7 @@ from anthropo.learning.model import (
 from anthropo.learning.normality import OUTSIDE, WITHIN, NormalityModel
 from anthropo.learning.prevalence import Prevalence, stated_presence, stated_shares
 from anthropo.learning.repeats import repeats_for
-from anthropo.learning.splits import Folds, split
+from anthropo.learning.splits import Folds, by_value, split
 from anthropo.learning.trained import Model, Trained
 from anthropo.learning.training import BACKGROUND, fit_model
 
@@ -57,6 +57,8 @@ class CrossValidation:
 
     questions: tuple[Question, ...]  # one per attribute, else a single one
     notes: tuple[str, ...]
+    sites: tuple[str, ...] = ()  # whose people each fold holds, where sites were left out one by one
+    rows: NDArray[np.intp] | None = None  # photos that were judged; None: all
 
 
 def variants(features: Features, options: Options, task: Task = "labels") -> dict[str, Options]:
@@ -83,6 +85,7 @@ def cross_validate(
     *,
     folds: int = 5,
     repeats: int | None = None,
+    leave_out: Sequence[str | None] | None = None,
     baselines: bool = True,
     shares: Mapping[str, float] | None = None,
     jobs: int = 1,
@@ -98,6 +101,9 @@ def cross_validate(
     folds : int
     repeats : int, optional
         How often the patients are dealt to folds; left out: as `repeats_for` says.
+    leave_out : (n,) sequence of str or None, optional
+        The site of each photo, such as its clinic: in place of folds each site is judged by models of the
+        others. Photos without one are only trained on.
     baselines : bool
         Judge measurements, regions, metadata and background alone as well.
     shares : mapping of str to float, optional
@@ -137,17 +143,28 @@ def cross_validate(
         labels = [split_labels(label) for label in labels]
     elif task == "labels":
         labels = collapse(features.labels, options.positive).tolist()
-        options = replace(options, rare=_matched(labels, features, options))
-    times = dealings(features, repeats)
-    dealt = [split(labels, features.patients.tolist(), folds, options.seed + at) for at in range(times)]
-    if task == "labels":
-        for one in dealt:
+        options = replace(options, rare=_matched(labels, features, options, fewest=leave_out is None))
+    patients = features.patients.tolist()
+    sites: tuple[str, ...] = ()
+    if leave_out is None:
+        times = dealings(features, repeats)
+        dealt = [split(labels, patients, folds, options.seed + at) for at in range(times)]
+        for one in dealt if task == "labels" else ():
             _refuse_few_left(labels, features, one, options.rare or ())
+    else:
+        one, sites = by_value(labels, patients, leave_out)
+        if not sites:
+            raise InputError(f"No site can be left out: {' '.join(one.notes)}")
+        dealt = [one]
     options_of = variants(features, options, task) if baselines else {"hybrid": options}
-    judged = _answered(features, options_of, task, dealt, shares, jobs, on_progress)
+    answered = _answered(features, options_of, task, dealt, shares, jobs, on_progress)
+    (rows,) = np.nonzero(dealt[0].index >= 0)
+    tested = features if len(rows) == len(features) else subset(features, rows)
     return CrossValidation(
-        questions=_questions({name: _judged(of, features, options, task) for name, of in judged.items()}),
+        questions=_questions({name: _judged(of, tested, options, task) for name, of in answered.items()}),
         notes=dealt[0].notes,
+        sites=sites,
+        rows=rows if leave_out is not None else None,
     )
 
 
@@ -169,13 +186,17 @@ def _answered(
 ) -> dict[str, list[_Folds]]:
     """Answers of each model, by dealing and fold."""
 
+    (judged,) = np.nonzero(dealt[0].index >= 0)
+
     def answered(at: int, fold: int) -> dict[str, tuple[NDArray[np.intp], Answers]]:
         out = dealt[at].index == fold
-        train, test = subset(features, ~out), subset(features, out)
+        # a patient may have been at two sites
+        others = ~np.isin(features.patients, features.patients[out])
+        train, test = subset(features, others), subset(features, out)
         with remembering():  # the halves are parts of the hybrid as well
             return {
                 name: (
-                    np.flatnonzero(out),
+                    np.searchsorted(judged, np.flatnonzero(out)),
                     _decided(fit_model(train, chosen, task), feature_frame(test, chosen.metadata), shares),
                 )
                 for name, chosen in options_of.items()
@@ -214,13 +235,15 @@ def _refuse_few_left(labels: list[str], features: Features, dealt: Folds, rare: 
             )
 
 
-def _matched(labels: list[str], features: Features, options: Options) -> tuple[str, ...]:
+def _matched(
+    labels: list[str], features: Features, options: Options, *, fewest: bool = True
+) -> tuple[str, ...]:
     """Labels to match: those of the whole cohort, so that each fold's model is of the kind trained on all."""
     named = np.array(labels, dtype=object)
     rare = rare_labels(named, features.patients, options.min_patients)
     patients = patients_of(named, features.patients)
     few = [f"{label} ({n})" for label, n in patients.items() if n < _FEWEST and label not in rare]
-    if few:
+    if few and fewest:
         raise InputError(
             f"Too few patients to be judged by cross-validation, which needs {_FEWEST} of each label: "
             f"{some(few)}. Add patients, or train with {parameter('judge', False)}."

@@ -11,6 +11,7 @@ from anthropo.learning.evaluation import Evaluation, Figures, model_name
 from anthropo.learning.intervals import Interval, number
 from anthropo.learning.metrics import DEFINITIONS
 from anthropo.learning.prevalence import shares_words
+from anthropo.learning.sites import Sites
 from anthropo.plain import say
 from anthropo.report import rendering
 from anthropo.report.evaluation_figures import SUBGROUP_METRICS, figures, svg
@@ -42,6 +43,8 @@ _CAPTIONS = {
     "from that probability on implies. Labels are as frequent as here.",
     "confusion": "Confusion matrix: how many photos of each true label were called what, and their share of "
     "the row.",
+    "sites": "By site, judged by models of the other sites: the square is the figure, the line its 95 % "
+    "interval. Below, the mean site with its interval, and where another such site may lie.",
     "subgroups": "By subgroup: the square is the figure, the line its 95 % interval. Grey: too few patients. "
     "Dotted: the whole cohort.",
 }
@@ -134,6 +137,8 @@ def print_evaluation(made: Evaluation) -> None:
         ]
         print_table(("label", "photos", *(METRIC_NAMES[m] for m in _LABEL_METRICS)), rows, spaced=True)
     titles = ("photos", "patients", *SUBGROUP_METRICS.values(), "note")
+    if made.sites:
+        _print_sites(made.sites)
     for column, groups in made.subgroups.items():
         rows = [
             (name, *map(str, (g.n_photos, g.n_patients, *map(g.metrics.get, SUBGROUP_METRICS))), g.note)
@@ -147,6 +152,33 @@ def print_evaluation(made: Evaluation) -> None:
         for text in _left_out(made):
             say(f"  {text}")
     say(f"Intervals: 95 %, by patient. {NOTE}", dim=True)
+
+
+def _print_sites(sites: Sites) -> None:
+    rows = [
+        (name, str(g.n_photos), str(g.n_patients), *(str(g.metrics[m]) for m in SUBGROUP_METRICS), g.note)
+        for name, g in sites.figures.items()
+    ]
+    titles = ("photos", "patients", *SUBGROUP_METRICS.values(), "note")
+    print_table((sites.column, *titles), rows, left=("note",), spaced=True)
+    for sentence in site_sentences(sites):
+        say(sentence)
+
+
+def site_sentences(sites: Sites) -> list[str]:
+    """What the figures over all sites are, and how much they differ between sites."""
+    said = []
+    for metric, over in sites.pooled.items():
+        name = METRIC_NAMES[metric][0].upper() + METRIC_NAMES[metric][1:]
+        if math.isnan(over.value):
+            said.append(f"{name}: {over.reason}.")
+            continue
+        new = f"another such site may show {over.new.bounds}" if over.new.bounds else "two sites say little"
+        said.append(
+            f"{name} over {over.sites} sites {over.mean}; {new}; between sites I² {100 * over.i2:.0f} %, "
+            f"τ {over.tau:.2f} (log-odds)."
+        )
+    return said
 
 
 def print_comparison(variants: Mapping[str, Figures]) -> None:
@@ -204,6 +236,7 @@ def page(made: Evaluation) -> str:
         settings=[(name.replace("_", " "), value) for name, value in made.settings.items()],
         model_names={name: model_name(name) for name in made.models},
         metric_names=names,
+        site_sentences=site_sentences(made.sites) if made.sites else [],
         named=lambda metrics: [names[metric] for metric in metrics],
         left_out=_left_out(made),
         rows=rows,

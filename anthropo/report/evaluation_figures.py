@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +49,7 @@ def figures(made: Evaluation) -> dict[str, Figure]:
         "calibration": (True, calibration_figure),
         "confusion": (True, confusion_figure),
         "decision_curve": (several, decision_curve_figure),
+        "sites": (made.sites is not None, sites_figure),
         "subgroups": (bool(made.subgroups), subgroup_figure),
     }
     return {name: draw(made) for name, (possible, draw) in wanted.items() if possible}
@@ -205,11 +206,31 @@ def confusion_figure(made: Evaluation) -> Figure:
     return figure
 
 
+def sites_figure(made: Evaluation) -> Figure:
+    """Forest plot: sensitivity, specificity and AUROC of every site, of the mean site and of another one."""
+    assert made.sites is not None
+    over = made.sites.pooled
+    people = sum(group.n_patients for group in made.sites.figures.values())
+    summaries = [
+        (name, Subgroup(n_photos=0, n_patients=people, metrics=metrics))
+        for name, metrics in (
+            ("mean site", {metric: of.mean for metric, of in over.items()}),
+            ("another site", {metric: of.new for metric, of in over.items()}),
+        )
+    ]
+    rows = [(made.sites.column, None), *made.sites.figures.items(), ("all sites", None), *summaries]
+    return _forest(made, rows)
+
+
 def subgroup_figure(made: Evaluation) -> Figure:
     """Forest plot: sensitivity, specificity and AUROC of every subgroup."""
     rows: list[tuple[str, Subgroup | None]] = []
     for column, groups in made.subgroups.items():
         rows += [(column, None), *groups.items()]
+    return _forest(made, rows)
+
+
+def _forest(made: Evaluation, rows: Sequence[tuple[str, Subgroup | None]]) -> Figure:
     figure, panels = _drawing((9.4, 0.27 * len(rows) + 1.0), ncols=len(SUBGROUP_METRICS), sharey=True)
     overall = made.figures
     for metric, axes in zip(SUBGROUP_METRICS, panels, strict=True):
@@ -220,6 +241,8 @@ def subgroup_figure(made: Evaluation) -> Figure:
         lowest = 0.5
         for y, (_, group) in enumerate(rows):
             if group is None or not (value := group.metrics[metric]).known:
+                continue
+            if math.isnan(value.lo):
                 continue
             colour = GREY if group.note else _colour(made.main, 0)
             axes.plot([value.lo, value.hi], [y, y], color=colour, linewidth=1.4)

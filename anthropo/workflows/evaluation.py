@@ -13,7 +13,7 @@ from anthropo.encoder.encoders import ENCODERS
 from anthropo.errors import InputError, WeightsError, parameter
 from anthropo.face.gate import GateSummary
 from anthropo.files import file_sha256
-from anthropo.learning.cohort import Finding, Kind, read_cohort
+from anthropo.learning.cohort import Finding, Kind, read_cohort, typed
 from anthropo.learning.cohort_checks import validate
 from anthropo.learning.evaluation import Evaluation
 from anthropo.learning.features import Features, subset
@@ -29,6 +29,7 @@ from anthropo.workflows.cohort import (
     seen_before,
     settings_for,
 )
+from anthropo.workflows.known import known_people, without_known
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ COMPARED = {
     "balance": ("weights", "resample", "none"),
     "encoder": (),
 }
+_MOST_SITES = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,6 +91,7 @@ def evaluate(
     *,
     compare: Sequence[str] = (),
     baselines: bool = True,
+    leave_out: str | None = None,
     prevalence: Prevalence | None = None,
     bootstrap: int = 1000,
     progress: Progress = silent,
@@ -104,6 +107,9 @@ def evaluate(
         Put all choices of these side by side, on the same folds.
     baselines : bool
         Judge measurements, regions, metadata and background alone as well.
+    leave_out : str, optional
+        A column, such as the clinic or camera: in place of folds each of its values is judged by models of
+        the others (internal-external validation).
     prevalence : float or mapping of str to float, optional
         How common labels are where the model will be used, as in `anthropo.Trained.at`: decisions are made,
         and PPV and NPV given, for these shares.
@@ -142,15 +148,27 @@ def evaluate(
     from anthropo.learning.judging import shares_where_used
 
     shares = shares_where_used(prevalence, material.features, material.options, material.request.task)
+    sites = None if leave_out is None else sites_of(material, leave_out)
     if compare:
-        judged = _compared(material, dict.fromkeys(compare), shares, progress)
+        judged = _compared(material, dict.fromkeys(compare), shares, sites, progress)
     else:
-        judged = judge_material(material, baselines=baselines, shares=shares, progress=progress)
+        judged = judge_material(material, baselines=baselines, shares=shares, sites=sites, progress=progress)
     questions = judged.questions
     if material.request.task == "attributes":
         questions = _of_attribute(questions, material.options.positive)
+    described = _described(material)
+    if judged.rows is not None:
+        described["method"] = (
+            f"{len(judged.sites)} sites, each judged by models of the others (by {leave_out})"
+        )
+        material = replace(material, features=_rows(material.features, judged.rows))
     evaluations = evaluations_of(
-        questions, material, shares=shares, bootstrap=bootstrap, settings=_described(material)
+        questions,
+        material,
+        shares=shares,
+        bootstrap=bootstrap,
+        settings=described,
+        sites=None if leave_out is None else (leave_out, judged.sites),
     )
     return EvaluateResult(
         evaluations=evaluations,
@@ -167,25 +185,58 @@ def refuse_unknown(compare: Sequence[str]) -> None:
             raise InputError(f"{parameter('compare', name)}: unknown. Choose from {', '.join(COMPARED)}.")
 
 
+def _rows(features: Features, rows: Any) -> Features:
+    """Some photos, with the list of those that could not be used."""
+    return replace(subset(features, rows), left_out=features.left_out)
+
+
+def sites_of(material: Material, column: str) -> list[str | None]:
+    """The site of each photo, from a column of the cohort; an InputError if there are not several."""
+    given = parameter("leave_out", column)
+    cells = {case.photo: case.metadata for case in material.cohort.cases}
+    columns = next(iter(cells.values()), {})
+    if column not in columns:
+        raise InputError(f"{given}: no such column. There are {', '.join(columns) or 'none'}.")
+    words = typed([cells[photo].get(column, "") for photo in material.features.photos.tolist()], "category")
+    sites = [None if word is None else str(word) for word in words]
+    there = sorted({site for site in sites if site is not None})
+    if len(there) < 2:
+        raise InputError(
+            f"{given}: {'every photo has ' + there[0] if there else 'the column is empty'}. Two sites or "
+            "more are needed, of which each is left out in turn."
+        )
+    if len(there) > _MOST_SITES:
+        raise InputError(
+            f"{given}: {len(there)} different values, {_MOST_SITES} at most. Name a column of few sites, "
+            "such as a clinic or camera."
+        )
+    return sites
+
+
 def judge_material(
     material: Material,
     *,
     baselines: bool,
     shares: Mapping[str, float] | None = None,
+    sites: Sequence[str | None] | None = None,
     progress: Progress = silent,
 ) -> CrossValidation:
-    """Cross-validate models of a gathered cohort."""
+    """Cross-validate models of a gathered cohort, by folds or by leaving out each site."""
     from anthropo.learning.judging import cross_validate, steps
 
     features, options, request = material.features, material.options, material.request
-    total = steps(features, options, request.task, request.folds, baselines, request.repeats)
+    folds, repeats = request.folds, request.repeats
+    if sites is not None:
+        folds, repeats = len(set(sites) - {None}), 1
+    total = steps(features, options, request.task, folds, baselines, repeats)
     with progress(total, "cross-validating") as advance:
         return cross_validate(
             features,
             options,
             request.task,
-            folds=request.folds,
-            repeats=request.repeats,
+            folds=folds,
+            repeats=repeats,
+            leave_out=sites,
             baselines=baselines,
             shares=shares,
             jobs=request.reading.jobs,
@@ -201,6 +252,7 @@ def evaluations_of(
     subgroups: bool = True,
     bootstrap: int = 1000,
     settings: Mapping[str, Any] | None = None,
+    sites: tuple[str, Sequence[str]] | None = None,
 ) -> tuple[Evaluation, ...]:
     """The evaluation of each question that was asked of a gathered cohort."""
     from anthropo.learning.judging import shares_of
@@ -216,6 +268,7 @@ def evaluations_of(
             there=there,
             stated=shares,
             settings=settings,
+            sites=sites,
             bootstrap=bootstrap,
             seed=options.seed,
         )
@@ -282,7 +335,11 @@ def _of_attribute(questions: tuple[Question, ...], attribute: str | None) -> tup
 
 
 def _compared(
-    material: Material, varied: Iterable[str], shares: Mapping[str, float] | None, progress: Progress
+    material: Material,
+    varied: Iterable[str],
+    shares: Mapping[str, float] | None,
+    sites: Sequence[str | None] | None,
+    progress: Progress,
 ) -> CrossValidation:
     """The hybrids of all combinations of what is varied, on the same folds."""
     from anthropo.learning.judging import CrossValidation, Question
@@ -303,13 +360,15 @@ def _compared(
         of = materials[changes.pop("encoder", material.encoder.name)]
         options = replace(of.options, **changes)  # type: ignore[arg-type]
         judged = judge_material(
-            replace(of, options=options), baselines=False, shares=shares, progress=progress
+            replace(of, options=options), baselines=False, shares=shares, sites=sites, progress=progress
         )
         notes += judged.notes
         for question in judged.questions:
             models.setdefault(question.attribute, {})[", ".join(combination)] = question.models["hybrid"]
     questions = tuple(Question(attribute=attribute, models=of) for attribute, of in models.items())
-    return CrossValidation(questions=questions, notes=tuple(dict.fromkeys(notes)))
+    return CrossValidation(
+        questions=questions, notes=tuple(dict.fromkeys(notes)), sites=judged.sites, rows=judged.rows
+    )
 
 
 def _described(material: Material) -> dict[str, Any]:
@@ -354,6 +413,7 @@ def evaluate_model(
     encoder_weights: str | None = None,
     allow_duplicates: bool = False,
     same_person: str | None = None,
+    trained_on: str | None = None,
     positive: str | None = None,
     prevalence: Prevalence | None = None,
     bootstrap: int = 1000,
@@ -384,6 +444,14 @@ def evaluate_model(
     findings += validate(people, features, allow_duplicates=allow_duplicates)
     features, same, found = resolve(people.source, features, same_person, allow_duplicates=allow_duplicates)
     findings += found
+    if trained_on:
+        known, named = known_people(
+            people.source, features, trained_on, reading, settings, encoder, trained.regions,
+            multilabel=several, progress=progress,
+        )  # fmt: skip
+        how = same_person_choice(same_person)
+        features, found = without_known(people.source, features, known, how, trained_on)
+        findings += [*named, *found]
     findings += seen_before(people.source, features, encoder)
     # one label alone is enough to judge by
     findings = [f for f in findings if not (f.category == "label" and f.level in ("error", "note"))]

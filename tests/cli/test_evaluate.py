@@ -22,7 +22,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cohorts.model(tmp_path_factory, "gallery")
 
 
-QUICK = (*TRAIN, "--folds", 2, "--bootstrap", 100)
+QUICK = (*TRAIN, "--folds", 2, "--repeats", 1, "--bootstrap", 100)
 
 
 def read(path: Path) -> Any:
