@@ -130,6 +130,7 @@ def command(
                 reading=request.reading,
                 allow_duplicates=request.allow_duplicates,
                 same_person=request.same_person,
+                trained_on=request.trained_on,
                 positive=request.options.positive,
                 seed=request.options.seed,
                 **shared,
@@ -163,7 +164,8 @@ def command(
 def _refuse_training_options(ctx: click.Context) -> None:
     kept = {
         "cohort", "model", "output", "prevalence", "bootstrap", "positive", "encoder_weights",
-        "allow_duplicates", "same_person", "seed", *(field.name for field in fields(PhotoReading)),
+        "allow_duplicates", "same_person", "trained_on", "seed",
+        *(field.name for field in fields(PhotoReading)),
     }  # fmt: skip
     for name in ctx.params:
         if name not in kept and ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:

@@ -224,6 +224,11 @@ same_person_option: Decorator = click.option(
     "--same-person", type=click.Choice(["merge", "refuse", "ignore"]),
     help="Where the faces of two patients are one person's: count them as one patient, refuse the cohort, or "
     "leave them as they are.  [default: merge; with --allow-duplicates nobody is looked for]")
+trained_on_option: Decorator = click.option(
+    "--trained-on", metavar="COHORT",
+    help="The cohort that the model (--model), or the network that --encoder names, was trained on. Files of "
+    "models hold no faces; with this one, people of COHORT whom it has seen are found: left out when a model "
+    "is judged, else warned of.")
 frames_option: Decorator = click.option(
     "--frames", type=click.IntRange(1, 1000), default=FRAMES,
     help="Frames of a video that are measured, spread evenly over it.")
@@ -426,6 +431,7 @@ training_options: Decorator = all_of(
     match_option,
     allow_duplicates_option,
     same_person_option,
+    trained_on_option,
     seed_option("everything random"),
     reading_options,
     passed_as("options", "anthropo.learning.model:Options"),

@@ -217,7 +217,7 @@ def painted_over(photo: Photo, cover: Cover) -> Photo:
 # Both are in scipy.ndimage as well, whose import takes longer than three photos.
 def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The mask (h, w) and the pixels above, below, left and right of it."""
-    out = mask.copy()
+    out: NDArray[np.bool_] = mask.copy()
     out[1:] |= mask[:-1]
     out[:-1] |= mask[1:]
     out[:, 1:] |= mask[:, :-1]

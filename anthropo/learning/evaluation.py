@@ -248,7 +248,7 @@ class Evaluation:
             judged=dict(models),
             sites=None if sites is None else Sites.of(*sites, judged, positive, prevalence, **options),
             matched=matched,
-            adjusted=strata and Adjusted.of(models, positive, strata, null=null, **options),
+            adjusted=None if strata is None else Adjusted.of(models, positive, strata, null=null, **options),
         )
 
     def to_json(self) -> dict[str, Any]:

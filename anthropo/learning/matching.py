@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import InputError, parameter
-from anthropo.learning.cohort import Cohort, Finding, Values, typed
+from anthropo.learning.cohort import Case, Cohort, Finding, Values, typed
 from anthropo.learning.judged import Bools, Floats
 from anthropo.learning.model import control_label
 
@@ -99,7 +99,7 @@ def match_cohort(
             raise InputError(
                 f"{given}: no column {column} to match on. There are {', '.join(cohort.metadata) or 'none'}."
             )
-    first = {}  # case of each patient
+    first: dict[str, Case] = {}  # of each patient
     for case in cohort.cases:
         first.setdefault(case.patient, case)
     labels = np.array([case.label for case in first.values()])
@@ -116,7 +116,7 @@ def match_cohort(
             f"{given}: no pair is left. No case is like anybody of {name} in these columns (words the same, "
             f"numbers within {CALIPER:g} SD). Match on fewer columns, or add patients."
         )
-    people = np.array(list(first), dtype=object)
+    people: NDArray[np.object_] = np.array(list(first), dtype=object)
     kept = set(people[np.concatenate([left, right])].tolist())
     matched = Matched(
         columns=tuple(columns),
@@ -164,7 +164,8 @@ def _paired(
     for values in scaled.values():
         one, other = values[cases][:, None], values[controls][None]
         if values.dtype == object:
-            alike &= (one == other) & np.not_equal(one, None)
+            given: Bools = np.array([value is not None for value in values[cases]], dtype=bool)
+            alike &= np.asarray(one == other, dtype=bool) & given[:, None]
         else:
             off = np.abs(np.asarray(one - other, dtype=np.float64))
             alike &= off <= CALIPER + 1e-9  # not where one is missing
@@ -188,10 +189,11 @@ def _balance(
         for word in words or [""]:
             plain = [np.nan if v is None else float(v == word) if words else float(v) for v in of]
             numbers = np.array(plain, dtype=np.float64)
-            means = [float(np.nanmean(numbers[at])) for at in (cases, controls, left, right)]
-            spread = float(np.sqrt((np.nanvar(numbers[cases]) + np.nanvar(numbers[controls])) / 2))
-            before, after = (
-                (one - other) / spread if spread else 0.0 for one, other in (means[:2], means[2:])
+            one, other, left_one, right_one = (
+                float(np.nanmean(numbers[at])) for at in (cases, controls, left, right)
             )
-            rows.append(Balance(column, word, *means, before, after))
+            spread = float(np.sqrt((np.nanvar(numbers[cases]) + np.nanvar(numbers[controls])) / 2))
+            unit = spread or np.inf
+            before, after = (one - other) / unit, (left_one - right_one) / unit
+            rows.append(Balance(column, word, one, other, left_one, right_one, before, after))
     return rows

@@ -29,6 +29,7 @@ from anthropo.workflows.cohort import (
     seen_before,
     settings_for,
 )
+from anthropo.workflows.known import known_people, without_known
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -480,6 +481,7 @@ def evaluate_model(
     encoder_weights: str | None = None,
     allow_duplicates: bool = False,
     same_person: str | None = None,
+    trained_on: str | None = None,
     positive: str | None = None,
     prevalence: Prevalence | None = None,
     bootstrap: int = 1000,
@@ -510,6 +512,14 @@ def evaluate_model(
     findings += validate(people, features, allow_duplicates=allow_duplicates)
     features, same, found = resolve(people.source, features, same_person, allow_duplicates=allow_duplicates)
     findings += found
+    if trained_on:
+        known, named = known_people(
+            people.source, features, trained_on, reading, settings, encoder, trained.regions,
+            multilabel=several, progress=progress,
+        )  # fmt: skip
+        how = same_person_choice(same_person)
+        features, found = without_known(people.source, features, known, how, trained_on)
+        findings += [*named, *found]
     findings += seen_before(people.source, features, encoder)
     # one label alone is enough to judge by
     findings = [f for f in findings if not (f.category == "label" and f.level in ("error", "note"))]
