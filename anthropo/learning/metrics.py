@@ -11,9 +11,9 @@ import numpy as np
 
 from anthropo.errors import InputError
 from anthropo.learning.bootstrap import resampled_figures
-from anthropo.learning.calibration_error import calibrated_on, calibration_error
 from anthropo.learning.intervals import Interval, mean_of, percentiles, proportion, ratio, unknown, wilson
 from anthropo.learning.judged import Bools, Judged
+from anthropo.learning.recalibration import calibration
 
 #: Ranks at which "the right label is among the first k" is asked.
 TOP = (1, 5, 10, 30)
@@ -22,7 +22,7 @@ DEFINITIONS: dict[str, str] = json.loads(
     files("anthropo.learning").joinpath("metrics.json").read_text("utf-8")
 )
 
-_OF_PROBABILITIES = ("brier", "log_loss", "calibration_error")
+_OF_PROBABILITIES = ("brier", "log_loss", "calibration_slope", "calibration_intercept", "calibration_error")
 
 
 def judge(
@@ -95,7 +95,7 @@ def judge(
         raise InputError(f"prevalence {prevalence}: a share between 0 and 1 is needed, such as 0.01 for 1 %.")
     figures = _proportions(judged, chosen, prevalence, top)
     figures |= _resampled(judged, chosen, bootstrap, seed)
-    figures["calibration_error"] = calibration_error(*calibrated_on(judged, positive), judged.groups)
+    figures |= calibration(judged, positive)
     if judged.ranks_only:
         nothing = unknown("the model gives a distance, not a probability")
         of_probabilities = [n for n in figures if n in _OF_PROBABILITIES or n.startswith("top_")]

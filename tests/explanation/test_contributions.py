@@ -63,12 +63,16 @@ def test_each_label_is_an_exact_sum_and_the_log_odds_that_classify_prints(kind: 
         assert [e.label for e in explanation.labels] == [*model.model.labels, NONE_OF_THESE]
         for explained in explanation.labels:
             assert total(explained) == pytest.approx(explained.log_odds, abs=1e-6)
-            if explained.how == "trained":
+            if explained.how != "distance":
                 assert explained.log_odds == pytest.approx(said[explained.label], abs=1e-6)
+                p = explained.probability
+                assert p is not None
+                assert explained.log_odds == pytest.approx(np.log(p / (1 - p)), abs=1e-6)
                 assert sum(share for _, share in explained.against) == pytest.approx(1)
                 if kind != "svm-rbf":
                     assert explained.residual == 0
-                assert {c.kind for c in explained.contributions} == {"measurement", "region", "metadata"}
+                kinds = {"region"} if explained.how == "matched" else {"measurement", "region", "metadata"}
+                assert {c.kind for c in explained.contributions} == kinds
     if kind == "svm-rbf":
         assert any(abs(e.residual) > 1e-6 for x in every for e in x.labels if e.how == "trained")
 
@@ -80,9 +84,9 @@ def test_photos_of_a_patient_are_averaged() -> None:
     alone = [explain_features(model, subset(new, [i]), ["control"])[0].labels[0] for i in (0, 1)]
     assert len(both) == 1
     # the comparison's weights depend on the person, so that only the margins are means
-    margins = model.model.classifier.margins(model.table(subset(new, [0, 1])))  # type: ignore[union-attr]
-    weights, entropy = contrast(margins.mean(0), 0)
-    assert both[0].labels[0].log_odds == pytest.approx(margins.mean(0) @ weights - entropy)
+    margins, _ = model.model.margins(model.table(subset(new, [0, 1])), ["one"] * 2)  # type: ignore[union-attr]
+    weights, entropy = contrast(margins[0], 0)
+    assert both[0].labels[0].log_odds == pytest.approx(margins[0] @ weights - entropy)
     assert (
         min(a.log_odds for a in alone) - 0.5
         < both[0].labels[0].log_odds
@@ -143,7 +147,7 @@ def test_a_matched_label_is_told_by_its_regions() -> None:
     odds = (
         gallery.slope * similarity + gallery.intercept + np.log(gallery.prior[0] / (1 - gallery.prior.sum()))
     )
-    assert explained.log_odds == pytest.approx(odds, abs=1e-9)
+    assert explained.log_odds == pytest.approx(odds, abs=1e-9)  # it is the only one: against all trained ones
 
 
 def test_attributes_and_distance_to_normal() -> None:
