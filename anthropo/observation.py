@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from anthropo.errors import FaceError, InputError
 from anthropo.face.fine import fine_model, refine
-from anthropo.face.landmarker import FIRST_DECODE, Face, read_faces, with_distance
+from anthropo.face.landmarker import FIRST_DECODE, Face, checked_landmark_model, read_faces, with_distance
 from anthropo.licensing import refuse_faces
 from anthropo.measurement.landmark_file import Landmarks
 from anthropo.photo import Photo, read_photo
@@ -112,6 +112,7 @@ def observe_all(photo: str | os.PathLike[str] | Photo, settings: Settings | None
     if settings.permissive:
         refuse_faces()
     if not isinstance(photo, Photo):
+        checked_landmark_model(settings.landmark_model).begin()  # while the photo is read
         photo = read_photo(
             photo,
             short_side=FIRST_DECODE,

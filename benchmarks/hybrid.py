@@ -111,7 +111,7 @@ def main() -> None:
             calibration, coverage, aware, blind = [], [], [], []
             for seed in range(arguments.splits):
                 options = Options(classifier, positive="yes", seed=seed)
-                own = {"folds": arguments.folds, "jobs": arguments.jobs}
+                own = {"folds": arguments.folds, "repeats": 1, "jobs": arguments.jobs}
                 judged = cross_validate(features, options, **own).questions[0].models
                 for model in MODELS:
                     auroc[model].append(roc_auc_score(judged[model].truth, judged[model].proba[:, 1]))

@@ -35,7 +35,9 @@ def figures(features: Features, folds: int, splits: int) -> str:
     positive = sorted(set(features.labels.tolist()))[1]
     found = []
     for seed in range(splits):
-        judged = cross_validate(features, Options(positive=positive, seed=seed), folds=folds, baselines=False)
+        judged = cross_validate(
+            features, Options(positive=positive, seed=seed), folds=folds, repeats=1, baselines=False
+        )
         found.append(judge(judged.questions[0].models["hybrid"], positive, bootstrap=1000)["auroc"])
     first, values = found[0], [f.value for f in found]
     own = int((features.labels == positive).sum())

@@ -29,6 +29,7 @@ from anthropo.workflows.model import load_model
 @options.output_option("FILE", "Write a table: .csv or .parquet (a row per person), or .json (everything).")
 @options.raw_option
 @options.flag("--patient", "All photos are of one person: one answer.")
+@options.prevalence_option
 @options.top_option
 @options.flag("--force", "Answer on photos that the photo gate finds unfit as well.")
 @options.encoder_weights_option
@@ -39,6 +40,7 @@ def command(
     model: str,
     output: str | None,
     patient: bool,
+    prevalence: tuple[str, ...] | None,
     top: int,
     force: bool,
     encoder_weights: str | None,
@@ -60,6 +62,9 @@ def command(
     A photo that the photo gate finds unfit is not answered on, with the reason, unless --force is given; of a
     person with several photos the others are used.
 
+    Probabilities hold where labels are as common as among the training photos, which the answer states.
+    Where they are not, say so with --prevalence: log-odds, probabilities and the decision follow.
+
     One person is shown as a table, several as a line each, and as CSV in a pipe.
 
     \b
@@ -70,7 +75,7 @@ def command(
     Examples:
       anthropo classify --model m.anthropo portrait.jpg
       anthropo classify --model m.anthropo --patient p07-1.jpg p07-2.jpg p07-3.jpg
-      anthropo classify --model m.anthropo photos/ -o answers.csv
+      anthropo classify --model m.anthropo photos/ -o answers.csv --prevalence Noonan=0.02
       anthropo classify --model m.anthropo visits.csv -o answers.json
     """
     with in_one_sentence(
@@ -85,6 +90,7 @@ def command(
             reading=reading,
             encoder_weights=encoder_weights,
             force=force,
+            prevalence=prevalence,
             progress=progress,
         )
         _show(made, path, top)

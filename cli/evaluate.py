@@ -30,11 +30,7 @@ if TYPE_CHECKING:
 @options.cohort_argument
 @click.option("--model", metavar="MODEL", help="Judge this model on COHORT, whom it must not have seen.")
 @options.output_option("FILE", "Write .json (all figures) or .html (with pictures).")
-@click.option(
-    "--prevalence",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Share of the positive label where the model will be used, for PPV and NPV; such as 0.01.",
-)
+@options.prevalence_option
 @options.names_option(
     "--compare",
     "classifier,balance,encoder",
@@ -44,6 +40,12 @@ if TYPE_CHECKING:
     "--baselines/--no-baselines",
     default=True,
     help="Judge measurements, regions, metadata and background alone as well.",
+)
+@click.option(
+    "--leave-out",
+    metavar="COLUMN",
+    help="In place of folds, judge each site (clinic, camera; any column) by models of the others, and say "
+    "how much the figures differ between sites.",
 )
 @click.option(
     "--bootstrap",
@@ -61,8 +63,9 @@ def command(
     model: str | None,
     output: str | None,
     compare: tuple[str, ...],
-    prevalence: float | None,
+    prevalence: tuple[str, ...] | None,
     baselines: bool,
+    leave_out: str | None,
     bootstrap: int,
     request: TrainRequest,
 ) -> None:
@@ -76,6 +79,9 @@ def command(
     If there is a positive label, figures are of this label; otherwise they are means over the labels. They
     are given for subgroups of sex, age and every column of categories, such as ancestry, as well.
 
+    With --prevalence decisions are made, and PPV and NPV given, for labels as common as stated. AUROC, Brier
+    score, log loss and calibration are of the cohort's own shares in any case, where they can be judged.
+
     \b
     Exit code: 0 judged, 2 wrong use, or an error in the cohort, 130 interrupted (photos that are done
     are in the cache; run again to continue).
@@ -85,6 +91,7 @@ def command(
       anthropo evaluate cohort.csv -o report.html
       anthropo evaluate cohort.csv --positive affected --prevalence 0.01 --cost miss=5
       anthropo evaluate cohort.csv --compare classifier,balance
+      anthropo evaluate cohort.csv --leave-out clinic -o clinics.html
       anthropo evaluate test.csv --model m.anthropo -o report.json
       anthropo evaluate traits.csv --multilabel --positive ptosis -o ptosis.html
     """
@@ -105,6 +112,8 @@ def command(
                 encoder_weights=request.encoder_weights,
                 reading=request.reading,
                 allow_duplicates=request.allow_duplicates,
+                same_person=request.same_person,
+                trained_on=request.trained_on,
                 positive=request.options.positive,
                 seed=request.options.seed,
                 **shared,
@@ -113,9 +122,11 @@ def command(
         else:
             _refuse_many_pages(path, request.task, request)
             refuse_unknown(compare)
+            if leave_out is not None:
+                _refuse_folds(ctx)
             material = gather(cohort, request, progress=progress)
             _show_findings(material.findings, material.features.left_out)
-            result = evaluate(material, compare=compare, baselines=baselines, **shared)
+            result = evaluate(material, compare=compare, baselines=baselines, leave_out=leave_out, **shared)
         for note in result.notes:
             say(f"note: {note}", err=True)
         _show(result.evaluations, compared=bool(compare))
@@ -128,7 +139,8 @@ def command(
 def _refuse_training_options(ctx: click.Context) -> None:
     kept = {
         "cohort", "model", "output", "prevalence", "bootstrap", "positive", "encoder_weights",
-        "allow_duplicates", "seed", *(field.name for field in fields(PhotoReading)),
+        "allow_duplicates", "same_person", "trained_on", "seed",
+        *(field.name for field in fields(PhotoReading)),
     }  # fmt: skip
     for name in ctx.params:
         if name not in kept and ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
@@ -136,6 +148,12 @@ def _refuse_training_options(ctx: click.Context) -> None:
                 f"--{name.replace('_', '-')} is about training; --model is trained already. Leave one of "
                 "the two out."
             )
+
+
+def _refuse_folds(ctx: click.Context) -> None:
+    for name in ("folds", "repeats"):
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise InputError(f"--leave-out takes sites in place of folds. Leave --{name} out.")
 
 
 def _refuse_many_pages(path: Path | None, task: Task, request: TrainRequest) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="Explain this label; may be repeated.  [default: the three most probable and 'none of these']",
 )
+@options.prevalence_option
 @options.sex_option("for z-scores and for a model that reads it")
 @options.age_option("for z-scores and for a model that reads it")
 @options.references_option("z-scores against this table; may be repeated.")

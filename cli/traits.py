@@ -136,7 +136,7 @@ def _show(findings: Findings, target: Target | None, patient: bool, everything: 
     else:
         for person in findings.measured:
             print_traits(person, everything)
-    for sentence in findings.notes:
+    for sentence in (*findings.remarks, *findings.notes):
         say(sentence, err=True)
     if target:
         what = "people" if patient else "photos"

@@ -15,7 +15,8 @@ from anthropo.batch import collect
 from anthropo.batch.inputs import read_photo_table
 from anthropo.errors import InputError
 from anthropo.learning.cohort import read_cohort
-from anthropo.learning.cohort_checks import check, skeleton
+from anthropo.learning.cohort_checks import check
+from anthropo.spelling import skeleton
 from anthropo.tables import Finder, missing, read_rows
 
 MISSING = ["NA", "NaN", "nan", "NULL", "null", "#N/A", "<NA>", "None", ".", "-", "", " na "]

@@ -15,7 +15,8 @@ from anthropo.measurement.compute import Measurement
 
 #: The columns, in order. `patient` stands in place of `photo` and `face` where people were pooled.
 _SCORE = ("z", "z_lo", "z_hi", "reference", "grade")
-_RESULT = ("measurement", "value", "lo", "hi", "unit", *_SCORE, "status", "reason")
+_BOUNDS = ("value", "lo", "hi", "repeat_lo", "repeat_hi")
+_RESULT = ("measurement", *_BOUNDS, "unit", *_SCORE, "status", "reason")
 COLUMNS = ("photo", "face", *_RESULT)
 _SUFFIXES = (".csv", ".parquet")
 
@@ -39,7 +40,7 @@ def long_rows(records: Iterable[MeasuredRecord]) -> Iterator[Row]:
                     yield {
                         **whose,
                         "measurement": name,
-                        **{key: number(getattr(value, key)) for key in ("value", "lo", "hi")},
+                        **{key: number(getattr(value, key)) for key in _BOUNDS},
                         "unit": value.unit,
                         **{key: number(getattr(z, key, None)) for key in _SCORE},
                         "status": _status(value),

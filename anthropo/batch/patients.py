@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +18,7 @@ from anthropo.measurement.pooling import pool
 from anthropo.reference.tables import parse_age, parse_sex
 from anthropo.reference.zscore import disagreement
 from anthropo.settings import Settings
+from anthropo.spelling import look_alikes
 
 # Ages of one person's photos may differ by this share of the oldest: half a year at five, four at forty.
 _AGES = 0.1
@@ -58,6 +59,15 @@ def patients(items: Sequence[Item]) -> list[Patient]:
             raise InputError(f"{item.path}: listed under two patients, {owner[item.path]} and {name}.")
         by_name.setdefault(name, []).append(item)
     return [one_person(name, photos) for name, photos in by_name.items()]
+
+
+def spelled_alike(items: Iterable[Item]) -> list[str]:
+    """A sentence where people of a table are spelled alike, and so may be one; none elsewhere."""
+    photos: dict[str, list[str]] = {}
+    for item in items:
+        if name := item.columns.get("patient", ""):
+            photos.setdefault(name, []).append(item.path)
+    return [*filter(None, [look_alikes("patients", photos)])]
 
 
 def one_person(name: str, items: Sequence[Item]) -> Patient:
@@ -153,6 +163,7 @@ class PatientRecord(MeasuredRecord):
             "status": self.status,
             "reason": self.reason,
             "measurements": self.measurements_json(),
+            "by_chance": self.chance_json(),
             "disagreements": list(self.disagreements),
             "notes": list(self.notes),
             "columns": dict(self.columns),

@@ -20,18 +20,18 @@ from anthropo.measurement.pooling import Pooled
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import Scale
 from anthropo.plain import column_name
-from anthropo.reference.zscore import ZScore
+from anthropo.reference.zscore import ZScore, by_chance
 
 Json = dict[str, Any]  # an object as JSON has it
 Row = dict[str, Any]  # one line of a table
 
-_BOUNDS = ("value", "lo", "hi")
+_BOUNDS = ("value", "lo", "hi", "repeat_sd")
 _POOLED = ("photos", "sd", "repeatability")
 _SCALE = ("mm_per_px", "rel_sd", "method")
 #: Keys of a z-score in JSON, and its fields.
 _SCORE = {
     "reference": "reference", "grade": "grade", "z": "z", "lo": "z_lo", "hi": "z_hi", "n": "n",
-    "reason": "reason",
+    "reason": "reason", "interval": "interval", "reference_sd": "reference_sd",
 }  # fmt: skip
 
 
@@ -201,17 +201,24 @@ class MeasuredRecord:
             return None
         return {name: _result_json(result) for name, result in self.results.items()}
 
+    def chance_json(self) -> list[Json]:
+        """How many z-scores lie beyond ±2 under each reference, and how many would by chance."""
+        return [
+            {**asdict(chance), "expected": round(chance.expected, 2)} for chance in by_chance(self.scores)
+        ]
+
     def measurement_columns(self) -> Row:
         """The results as columns; where several photos were pooled, with how often and how steadily."""
         row: Row = {}
         results, reasons, doubts = self.results, [], []
         for name in registry():
             result = results.get(name)
-            row.update(dict.fromkeys((name, f"{name}_lo", f"{name}_hi")))
+            row.update(dict.fromkeys((name, f"{name}_lo", f"{name}_hi", f"{name}_repeat_sd")))
             if result is None:
                 continue
             value = result.measured
             row |= _bounds(name, value.value, value.lo, value.hi)
+            row[f"{name}_repeat_sd"] = number(value.repeat_sd)
             if isinstance(value, Pooled):
                 row.update({f"{name}_{key}": number(getattr(value, key)) for key in _POOLED})
             if result.in_mm:
@@ -225,6 +232,7 @@ class MeasuredRecord:
         row["measurement_reasons"] = "; ".join(reasons) if self.ok else None
         row["z_reasons"] = "; ".join(doubts) if self.ok else None
         row["references"] = "; ".join(f"{name} (grade {grades})" for name, grades in self.grades.items())
+        row["z_by_chance"] = " ".join(chance.sentence() for chance in by_chance(self.scores)) or None
         row["disagreements"] = " ".join(self.disagreements) if self.ok else None
         row["notes"] = " ".join(self.notes)
         return row
@@ -301,6 +309,7 @@ class Record(MeasuredRecord):
             **(self.face.to_json() if self.face else dict.fromkeys(_FACE)),
             "scale": scale and {key: getattr(scale, key) for key in _SCALE},
             "measurements": self.measurements_json(),
+            "by_chance": self.chance_json(),
             "texture": None if texture is None else {name: number(v) for name, v in texture.items()},
             "disagreements": list(self.disagreements),
             "notes": list(self.notes),
@@ -381,7 +390,10 @@ def _result_json(result: Result) -> Json:
         {**{key: number(getattr(z, name)) for key, name in _SCORE.items()}, "unit": z.unit}
         for z in result.scores
     ]
-    json = {**_value_json(value), "reason": value.reason, "corrected": value.corrected, "z": scores}
+    json = {
+        **_value_json(value), "reason": value.reason, "corrected": value.corrected,
+        "reliability": number(registry()[value.id].reliability), "z": scores,
+    }  # fmt: skip
     return json | ({"mm": _value_json(result.in_mm)} if result.in_mm else {})
 
 

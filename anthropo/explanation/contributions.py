@@ -48,6 +48,7 @@ class Explained:
     how: How
     against: tuple[tuple[str, float], ...]  # the other labels and how much each counts in the comparison
     residual: float = 0.0  # of a classifier whose sum is not exact
+    shift: float = 0.0  # the part of the bias that is owed to labels being as common as stated
 
     def of(self, kind: Kind) -> tuple[Contribution, ...]:
         """The contributions of one kind, largest first."""
@@ -143,17 +144,23 @@ def _of_labels(model: LabelModel, table: Any, groups: Sequence[str]) -> _One:
         if matches is None:
             return summed(at, label, probability, of_trained, constant, against)
         bias, by_region = matches(at, weights[k:])
+        shift = float(weights @ model.gained)
         if label not in model.trained:
             return Explained(
                 label, probability, bias - constant + sum(by_region.values()), bias - constant,
                 _sorted(("region", name, v) for name, v in by_region.items()), "matched", against,
+                shift=shift,
             )  # fmt: skip
         own = summed(at, label, probability, of_trained, constant, against)
         terms = ((c.kind, c.name, c.log_odds + (by_region[c.name] if c.kind == "region" else 0.0))
                  for c in own.contributions)  # fmt: skip
         gained = bias + sum(by_region.values())
         return replace(
-            own, log_odds=own.log_odds + gained, bias=own.bias + bias, contributions=_sorted(terms)
+            own,
+            log_odds=own.log_odds + gained,
+            bias=own.bias + bias,
+            contributions=_sorted(terms),
+            shift=shift,
         )
 
     return one
@@ -201,7 +208,7 @@ def _trained(
         terms = ((k, name.removeprefix(METADATA), float(v[at] @ weights)) for k, name, v in columns)
         return Explained(
             label, probability, float(total[at] @ weights) - constant, float(parts.bias @ weights) - constant,
-            _sorted(terms), "trained", against, float(residual[at] @ weights),
+            _sorted(terms), "trained", against, float(residual[at] @ weights), float(parts.shift @ weights),
         )  # fmt: skip
 
     return one
@@ -230,10 +237,12 @@ def _matches(
     sizes = {region: len(names) for region, names in model.classifier.columns_.regions.items()}
     parts = gallery.by_region(there, list(sizes.values()))  # (n, labels, regions)
     by_region = np.stack([mean(parts[:, :, i]) for i in range(len(sizes))], axis=2)
+    shifts = model.matched_shift(mean(model.classifier.margins(table)))
 
     def one(at: int, weights: Floats) -> tuple[float, dict[str, float]]:
         values = gallery.slope * weights @ by_region[at]
-        return float(weights @ gallery.bias), dict(zip(sizes, values.tolist(), strict=True))
+        constant = float(weights @ (gallery.bias + shifts[at]))
+        return constant, dict(zip(sizes, values.tolist(), strict=True))
 
     return one
 

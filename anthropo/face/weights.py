@@ -179,8 +179,9 @@ def _keep(name: str, block: NDArray[np.uint8]) -> None:
 class LandmarkModel:
     """A shape predictor, and the SHA-256 of the file that it comes from.
 
-    The predictor is read on a thread while the photo is decoded and searched. `bundle` is what the file of a
-    model that was trained here says beside; None for dlib's files.
+    `begin` reads the predictor, 60 MiB, on a thread while a photo is decoded and searched; a run whose
+    photos are all known already needs the hash alone. `bundle` is what the file of a model that was trained
+    here says beside; None for dlib's files.
     """
 
     def __init__(
@@ -193,8 +194,15 @@ class LandmarkModel:
         self.bundle = bundle
         self._read = read
         self._predictor: _engine.ShapePredictor | None = None
-        self._thread = threading.Thread(target=self._begin)
-        self._thread.start()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """Have the predictor read, unless it was already."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._begin)
+                self._thread.start()
 
     def _begin(self) -> None:
         with contextlib.suppress(Exception):  # it comes again where the predictor is asked for
@@ -203,6 +211,8 @@ class LandmarkModel:
     @property
     def predictor(self) -> _engine.ShapePredictor:
         """The predictor, as soon as it is there; what went wrong is raised here."""
+        self.begin()
+        assert self._thread is not None
         self._thread.join()
         if self._predictor is None:  # also in a process that was forked meanwhile
             self._predictor = self._read()

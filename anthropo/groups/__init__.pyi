@@ -13,3 +13,4 @@ from .regions import Discovery as Discovery
 from .regions import Effect as Effect
 from .regions import compare_maps as compare_maps
 from .regions import effect as effect
+from .regions import effects as effects

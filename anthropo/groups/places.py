@@ -9,9 +9,7 @@ import numpy as np
 from anthropo.encoder.regions import FACE_WINDOW, frame_to
 from anthropo.face.scheme import LANDMARKS
 from anthropo.face.shape import shapes
-from anthropo.groups.regions import Difference
-
-SIGNIFICANT = 0.05  # adjusted p of a place, and q of a number
+from anthropo.groups.regions import SIGNIFICANT, Difference
 
 _SMALLEST = 0.004  # share of the square: smaller places are not listed
 _WORDS = {

@@ -31,6 +31,7 @@ Kind = Literal["measurement", "region", "metadata"]
 
 OTHERS = "others"
 FEWEST = 3  # patients on each side: without one fold's there must be two
+SIGNIFICANT = 0.05  # adjusted p of a place, and q of a number
 
 _CELLS = 30  # of a map along each side, for the test
 _BLOCK = 200  # permutations at a time
@@ -47,10 +48,11 @@ class Effect:
     mean: float  # in the number's own unit; of a region log-odds
     mean_others: float
     g: float  # Hedges' g: difference in pooled standard deviations, corrected for small groups
-    lo: float  # 95 %
+    lo: float  # interval at `level`
     hi: float
-    p: float  # Mann-Whitney, two-sided
+    p: float  # that g is zero, two-sided
     q: float  # false discovery rate among the numbers of its kind (Benjamini-Hochberg)
+    level: float = 0.95  # of the interval: it leaves zero out if, and only if, q is at most 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -226,9 +228,7 @@ def _effects(
     kind: Kind, names: Sequence[str], values: Floats, units: NDArray[np.intp], group: Masks
 ) -> tuple[Effect, ...]:
     """Effects of columns of values (n, c) of photos, whose people are in the `group` or not, (people,)."""
-    from scipy.stats import false_discovery_control
-
-    effects = []
+    found = []
     for name, column in zip(names, values.T, strict=True):
         known = np.isfinite(column)
         count = np.bincount(units[known], minlength=len(group))
@@ -236,14 +236,60 @@ def _effects(
         mean = np.divide(total, count, out=np.full(len(group), np.nan), where=count > 0)
         one, other = (mean[np.isfinite(mean) & (group == g)] for g in (True, False))
         if min(len(one), len(other)) >= FEWEST:
-            effects.append(effect(kind, name, one, other))
-    rates = false_discovery_control([e.p for e in effects]) if effects else []
-    rated = [replace(e, q=float(q)) for e, q in zip(effects, rates, strict=True)]
-    return tuple(sorted(rated, key=lambda e: (-abs(e.g), e.name)))
+            found.append((name, one, other))
+    return tuple(sorted(effects(kind, found), key=lambda e: (-abs(e.g), e.name)))
 
 
-def effect(kind: Kind, name: str, one: Floats, other: Floats) -> Effect:
-    """How far two groups of values lie apart: Hedges' g [1]_ and a Mann-Whitney test.
+def effects(kind: Kind, groups: Sequence[tuple[str, Floats, Floats]]) -> list[Effect]:
+    """How far two groups lie apart in several numbers, with intervals that agree with the q-values.
+
+    Parameters
+    ----------
+    kind : {"measurement", "region", "metadata"}
+    groups : sequence of (str, (n,) array, (m,) array)
+        What the values are of, and one value of each patient of either group.
+
+    Returns
+    -------
+    list of Effect
+        As they were given.
+
+    Notes
+    -----
+    Of m numbers, R of which have q at most 0.05, the intervals are those of level 1 - 0.05 R / m: of the
+    intervals of what was found, 5 % miss the truth on average (false coverage rate) [1]_. Plain 95 %
+    intervals of what was picked for being large miss it more often. They leave zero out exactly where q is
+    at most 0.05.
+
+    References
+    ----------
+    .. [1] Benjamini & Yekutieli, "False discovery rate-adjusted multiple confidence intervals for selected
+       parameters", Journal of the American Statistical Association 100:71 (2005).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anthropo.groups import effects
+    >>> random = np.random.default_rng(0)
+    >>> groups = [(f"{shift}", random.normal(shift, 1, 30), random.normal(0, 1, 30)) for shift in (2, 0, 0)]
+    >>> [(e.q <= 0.05, e.lo > 0) for e in effects("measurement", groups)]
+    [(True, True), (False, False), (False, False)]
+    """
+    from scipy.stats import false_discovery_control
+
+    if not groups:
+        return []
+    plain = [effect(kind, *group) for group in groups]
+    rates = false_discovery_control([e.p for e in plain])
+    found = int((rates <= SIGNIFICANT).sum())
+    level = 1 - SIGNIFICANT * max(found, 1) / len(groups)
+    return [
+        replace(effect(kind, *group, level=level), q=float(q)) for group, q in zip(groups, rates, strict=True)
+    ]
+
+
+def effect(kind: Kind, name: str, one: Floats, other: Floats, level: float = 0.95) -> Effect:
+    """How far two groups of values lie apart: Hedges' g [1]_, with its interval and test.
 
     Parameters
     ----------
@@ -252,11 +298,19 @@ def effect(kind: Kind, name: str, one: Floats, other: Floats) -> Effect:
         What the values are of.
     one, other : (n,) and (m,) arrays
         One value of each patient.
+    level : float
+        Of the interval.
 
     Returns
     -------
     Effect
         q is that of a single test: p.
+
+    Notes
+    -----
+    Interval and p are of one statistic, so that they cannot contradict each other: g over its standard
+    error, for which the variances of the groups need not be equal, compared with Student's t with Welch's
+    degrees of freedom.
 
     References
     ----------
@@ -269,21 +323,26 @@ def effect(kind: Kind, name: str, one: Floats, other: Floats) -> Effect:
     >>> random = np.random.default_rng(0)
     >>> wider = effect("measurement", "fissure", random.normal(1, 1, 30), random.normal(0, 1, 30))
     >>> round(wider.g, 2), round(wider.lo, 2), round(wider.hi, 2), wider.p < 0.05
-    (0.67, 0.15, 1.19, True)
+    (0.67, 0.14, 1.2, True)
     """
-    from scipy.stats import mannwhitneyu
+    from scipy.special import stdtr, stdtrit
 
     n, m = len(one), len(other)
-    pooled = np.sqrt(((n - 1) * one.var(ddof=1) + (m - 1) * other.var(ddof=1)) / (n + m - 2))
     apart = float(one.mean() - other.mean())
-    # values that do not vary within the groups: infinitely far apart, or nothing
-    d = apart / pooled if pooled > 0 else 0.0 if apart == 0 else float(np.copysign(np.inf, apart))
-    g = d * (1 - 3 / (4 * (n + m) - 9))
-    reach = 1.959964 * np.sqrt((n + m) / (n * m) + g**2 / (2 * (n + m))) if np.isfinite(g) else np.inf
-    p = float(mannwhitneyu(one, other, alternative="two-sided").pvalue) if pooled > 0 or apart else 1.0
+    parts = np.array([one.var(ddof=1) / n, other.var(ddof=1) / m])
+    pooled = np.sqrt(((n - 1) * n * parts[0] + (m - 1) * m * parts[1]) / (n + m - 2))
+    if pooled > 0:
+        g = apart / pooled * (1 - 3 / (4 * (n + m) - 9))
+        freedom = parts.sum() ** 2 / (parts**2 / [n - 1, m - 1]).sum()
+        error = np.sqrt(parts.sum() / pooled**2 + g**2 / (2 * (n + m)))
+        reach, t = error * stdtrit(freedom, (1 + level) / 2), abs(g) / error
+    else:  # values that do not vary within the groups: infinitely far apart, or nothing
+        g, freedom, reach = float(np.copysign(np.inf, apart)) if apart else 0.0, n + m - 2, np.inf
+        t = np.sqrt(2 * (n + m)) if apart else 0.0  # as g grows
+    p = float(2 * stdtr(freedom, -t))
     return Effect(
         kind, name, n, m, float(one.mean()), float(other.mean()), float(g), float(g - reach),
-        float(g + reach), p, p,
+        float(g + reach), p, p, level,
     )  # fmt: skip
 
 

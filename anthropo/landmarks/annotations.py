@@ -40,7 +40,8 @@ from anthropo.measurement.anatomy import instrument
 from anthropo.measurement.landmark_file import SUFFIX as CORRECTED
 from anthropo.measurement.landmark_file import read_landmarks
 from anthropo.photo import SUFFIXES
-from anthropo.tables import Finder, is_table, missing, read_rows
+from anthropo.spelling import look_alikes
+from anthropo.tables import Finder, given, is_table, missing, read_rows
 
 MOST_POINTS = 2000  # of a face
 LARGEST = 1e6  # of a coordinate, pixels
@@ -91,6 +92,15 @@ class Annotations:
     def people(self) -> tuple[str, ...]:
         """The people, each once."""
         return tuple(dict.fromkeys(face.person for face in self.faces))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence where people are spelled alike, and so may be one."""
+        places: dict[str, list[str]] = {}
+        for face in self.faces:
+            places.setdefault(face.person, []).append(face.where)
+        sentence = look_alikes("people", places)
+        return (f"{self.source}: {sentence}",) if sentence else ()
 
 
 def read_annotations(path: str | os.PathLike[str]) -> Annotations:
@@ -230,7 +240,7 @@ def _table(path: Path) -> tuple[tuple[str, ...], list[AnnotatedFace]]:
         if half.any():
             raise InputError(f"{where}: {names[int(half.argmax())]} has only one coordinate. Give both.")
         file = finder.find(row[photo])
-        patient = "" if missing(row.get("patient", "")) else row["patient"].strip()
+        patient = given(row.get("patient", ""))
         faces.append(AnnotatedFace(file, points, patient or _stem(Path(file)), where))
     if "patient" not in header:
         _one_name_one_person(faces)

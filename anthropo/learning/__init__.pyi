@@ -4,6 +4,8 @@ from .features import Features as Features
 from .features import extract as extract
 from .features import feature_frame as feature_frame
 from .hybrid import HybridClassifier as HybridClassifier
+from .identity import SamePair as SamePair
+from .identity import find_same_people as find_same_people
 from .judged import Judged as Judged
 from .judging import cross_validate as cross_validate
 from .metrics import judge as judge

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -17,6 +17,7 @@ from anthropo.learning.conformal import ConformalSets
 from anthropo.learning.cost import expected_cost_decision, parse_cost
 from anthropo.learning.features import Features
 from anthropo.learning.hybrid import HybridClassifier
+from anthropo.learning.judged import Floats
 from anthropo.learning.model import Answers, Options, by_person, design
 from anthropo.learning.model_readers import part, prefixed, record
 from anthropo.learning.schema import NOTHING, Arrays, Names
@@ -49,6 +50,24 @@ class AttributeModel:
     relations: tuple[Relation, ...]
     chained: bool
     error_rate: float
+
+    @property
+    def stated(self) -> Floats | None:
+        """How common the attributes are where the model is used, (k,); None: as in training."""
+        shares = [None if one.stated_ is None else one.stated_[1] for one in self.classifiers]
+        return None if None in shares else np.array(shares)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """How common each attribute is taken to be: what the probabilities hold at."""
+        present = [float(one.prevalence[1]) for one in self.classifiers]
+        return dict(zip(self.labels, present, strict=True))
+
+    def at(self, shares: Mapping[str, float] | None) -> AttributeModel:
+        """The model where attributes are as common as these shares; None: as in training."""
+        each = [None if shares is None else np.array([1 - shares[c], shares[c]]) for c in self.labels]
+        there = tuple(one.at(of) for one, of in zip(self.classifiers, each, strict=True))
+        return replace(self, classifiers=there)
 
     @classmethod
     def fit(cls, features: Features, options: Options) -> AttributeModel:
@@ -110,7 +129,9 @@ class AttributeModel:
             p = 1 / (1 + np.exp(-log_odds[:, at]))
             both = np.column_stack([1 - p, p])
             probabilities[:, at] = p
-            pairs[:, at] = sets.sets(both, self.error_rate)
+            # as in `LabelModel.answer`: the sets do not depend on how common the attribute is
+            before = 1 / (1 + np.exp(one.shift[1] - one.shift[0] - log_odds[:, at]))
+            pairs[:, at] = sets.sets(np.column_stack([1 - before, before]), self.error_rate)
             decided[:, at] = expected_cost_decision(both, np.asarray(one.cost)) == 1
         return Answers(
             self.labels, probabilities, pairs[:, :, 1], np.where(decided.any(1), 0, -1), log_odds,
@@ -123,7 +144,8 @@ class AttributeModel:
         for name, one in zip(self.labels[:-1], self.classifiers, strict=False):
             last = made[-1]
             if self.chained:
-                last = last.assign(**{_CHAINED + name: one.decision_function(last)})
+                # as in training, whatever prevalence is stated
+                last = last.assign(**{_CHAINED + name: one.at(None).decision_function(last)})
             made.append(last)
         return made
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.learning.judged import Bools, Floats, Judged
+from anthropo.learning.judged import Bools, Floats, Ints, Judged
 
 _LEAST_PROBABILITY = 1e-15  # in a logarithm
 _BLOCK = 200_000  # weights that are looked at together: they fit into a cache
@@ -68,7 +68,7 @@ def _block(judged: Judged, positive: int | None, weights: Floats) -> dict[str, F
     recalls = [share(decision == c, truth == c) for c in present]
     cleared = [share((decision != c) & (decision >= 0), truth != c) for c in asked]
     nothing = np.full(len(weights), math.nan)
-    auroc, auprc = np.mean([_rank_areas(proba[:, c], truth == c, weights) for c in asked], axis=0)
+    auroc, auprc = np.mean([rank_areas(proba[:, c], truth == c, weights) for c in asked], axis=0)
     figures = {
         "sensitivity": np.mean([share(decision == c, truth == c) for c in asked], axis=0),
         "specificity": np.mean(cleared, axis=0),
@@ -81,10 +81,30 @@ def _block(judged: Judged, positive: int | None, weights: Floats) -> dict[str, F
     }
     if judged.sets is not None:
         figures["set_size"] = mean(judged.sets.sum(1))
+    if judged.fold is not None:
+        areas = [within(proba[:, c], truth == c, judged.fold, weights) for c in asked]
+        figures["auroc_by_fold"] = np.mean(areas, axis=0)
     return figures
 
 
-def _rank_areas(score: Floats, positive: Bools, weights: Floats) -> tuple[Floats, Floats]:
+def within(score: Floats, positive: Bools, strata: Ints, weights: Floats) -> Floats:
+    """AUROC of photos of the same stratum under each row of weights: a mean weighted by the positive ones.
+
+    Strata of one side have no part in it; NaN where all are so.
+    """
+    total, share = np.zeros(len(weights)), np.zeros(len(weights))
+    for stratum in np.unique(strata):
+        here = strata == stratum
+        area, _ = rank_areas(score[here], positive[here], weights[:, here])
+        known = np.isfinite(area)
+        of = np.where(known, weights[:, here] @ positive[here], 0.0)
+        total += of * np.where(known, area, 0.0)
+        share += of
+    with np.errstate(invalid="ignore"):
+        return np.asarray(total / share)
+
+
+def rank_areas(score: Floats, positive: Bools, weights: Floats) -> tuple[Floats, Floats]:
     """AUROC and average precision under each row of weights; NaN when there is one side only."""
     if positive.all() or not positive.any():
         nothing = np.full(len(weights), math.nan)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from anthropo.learning.identity import what_was_done
 from anthropo.learning.intervals import Interval
 from anthropo.learning.manifest import Manifest
 
@@ -70,6 +71,12 @@ def _photos_of_patients(photos: Any, patients: Any) -> str:
     return f"{_count(photos, 'photo')} of {_count(patients, 'patient')}"
 
 
+def _same_person(manifest: Manifest) -> str | None:
+    """What was done about people under several names; None where faces were not compared."""
+    of = manifest.cohort.same_person
+    return what_was_done(of.how, of.pairs, of.joined) if of.how else None
+
+
 def _metric(name: str) -> str:
     return _METRICS.get(name, name.replace("_", " "))
 
@@ -111,6 +118,7 @@ def describe(manifest: Manifest, network: Iterable[Row] = ()) -> list[Row]:
         ("classifier", manifest.classifier),
         ("balance", manifest.balance),
         ("trained on", trained_on),
+        ("same person", _same_person(manifest)),
         *(
             (f"label {label}", f"{_count(n.photos, 'photo')} of {_count(n.patients, 'patient')}")
             for label, n in cohort.labels.items()
@@ -181,7 +189,8 @@ def _template() -> Template:
     )
     environment.filters |= {"line": _safe, "words": _plain, "number": _number, "figure": _figure}
     environment.globals |= {
-        "tasks": _TASKS, "unknown": _UNKNOWN, "people": _photos_of_patients, "count": _count,
+        "same_person": _same_person, "tasks": _TASKS, "unknown": _UNKNOWN, "people": _photos_of_patients,
+        "count": _count,
     }  # fmt: skip
     return environment.get_template("card.md")
 

@@ -50,6 +50,7 @@ class Case:
     patient: str  # the file's real path when none is named
     metadata: dict[str, str] = field(default_factory=dict)  # cells as they stand
     distance: str = ""  # of the camera, as it was declared for this photo
+    row: int = 0  # of the table, as a spreadsheet counts; 0 without a table
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -159,8 +160,9 @@ def read_cohort_table(path: Path, *, multilabel: bool = False) -> Cohort:
             item.columns.get("patient") or os.path.realpath(item.path),
             {name: cell for name, cell in item.columns.items() if name and name not in _NOT_METADATA},
             item.columns.get("distance", ""),
+            row,
         )
-        for item in items
+        for row, item in rows
     ]
     unnamed = [row for row, item in rows if not item.columns.get("patient")]
     if "patient" not in columns:

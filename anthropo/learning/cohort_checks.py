@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,14 +15,12 @@ from anthropo.learning.cohort import Case, Cohort, Finding, kind_of, some, typed
 from anthropo.learning.duplicates import duplicate_findings, find_duplicates
 from anthropo.learning.schema import MOST_LABELS
 from anthropo.reference.tables import parse_sex
+from anthropo.spelling import look_alikes
 from anthropo.tables import missing
 
 if TYPE_CHECKING:
     from anthropo.learning.features import Features
 
-_APOSTROPHES = "'`\u00b4\u2018\u2019\u201b\u02b9\u02bb\u02bc\u2032\uff07"
-_DECIMAL = re.compile(r"\d+([.,]\d*)?", re.ASCII)
-_ROMAN = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii")
 _PAIRED = 10  # patients with several labels, and at least half of all: meant so
 
 
@@ -71,9 +67,11 @@ def by_level(findings: Iterable[Finding]) -> list[Finding]:
 
 def _labels(cohort: Cohort) -> Iterator[Finding]:
     patients: dict[str, set[str]] = defaultdict(set)
+    rows: dict[str, list[int]] = defaultdict(list)
     for case in cohort.cases:
         for label in case.labels if cohort.multilabel else (case.label,):
             patients[label].add(case.patient)
+            rows[label].append(case.row)
     everybody = {case.patient for case in cohort.cases}
     if len(patients) > MOST_LABELS:
         text = (
@@ -105,12 +103,15 @@ def _labels(cohort: Cohort) -> Iterator[Finding]:
             "compared with that patient (gallery). Add patients to have them trained."
         )
         yield Finding("note", "label", text)
-    yield from _look_alikes(cohort.source, "labels", patients)
+    yield from _look_alikes(cohort.source, "labels", rows)
 
 
 def _patients(cohort: Cohort) -> Iterator[Finding]:
-    named = {case.patient: None for case in cohort.cases if case.patient != os.path.realpath(case.photo)}
-    yield from _look_alikes(cohort.source, "patients", named)
+    rows: dict[str, list[int]] = defaultdict(list)
+    for case in cohort.cases:
+        if case.patient != os.path.realpath(case.photo):
+            rows[case.patient].append(case.row)
+    yield from _look_alikes(cohort.source, "patients", rows)
     sexes: dict[str, set[str]] = defaultdict(set)
     labels: dict[str, dict[str, None]] = defaultdict(dict)
     for case in cohort.cases:
@@ -141,47 +142,11 @@ def _patients(cohort: Cohort) -> Iterator[Finding]:
     yield Finding("error", "patient", text)
 
 
-def _look_alikes(source: str, what: str, names: Iterable[str]) -> Iterator[Finding]:
-    """A warning on names that differ in nothing that a reader would see or mean."""
-    spellings: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        spellings[skeleton(name)].append(name)
-    alike = [" and ".join(map(repr, same)) for same in spellings.values() if len(same) > 1]
-    if not alike:
-        return
-    text = (
-        f"{source}: {some(alike)}: these {what} differ only in capitals, spaces, apostrophes, dashes, "
-        "invisible characters or the way a number is written, and count as different. Write them alike if "
-        "one is meant."
-    )
-    yield Finding("warning", what.removesuffix("s"), text)
-
-
-def skeleton(name: str) -> str:
-    """What is left of a name without capitals, invisible characters and ways of writing numbers.
-
-    Examples
-    --------
-    >>> skeleton("Type II") == skeleton("type 2"), skeleton("007") == skeleton("7.0")
-    (True, True)
-    """
-    text = unicodedata.normalize("NFKC", name).casefold()
-    text = "".join(
-        "'" if c in _APOSTROPHES else "-" if unicodedata.category(c) == "Pd" or c == "\u2212" else c
-        for c in text
-        if unicodedata.category(c) not in ("Cf", "Cc", "Mn") or c.isspace()
-    )
-    return " ".join(_number(word) for word in text.split())
-
-
-def _number(word: str) -> str:
-    """A number in its shortest form, also where it is Roman; any other word as it is."""
-    if word in _ROMAN:
-        return str(_ROMAN.index(word) + 1)
-    if not _DECIMAL.fullmatch(word):
-        return word
-    whole, _, rest = word.replace(",", ".").partition(".")
-    return f"{whole.lstrip('0') or '0'}.{rest.rstrip('0')}".removesuffix(".")
+def _look_alikes(source: str, what: str, rows: Mapping[str, Sequence[int]]) -> Iterator[Finding]:
+    """A warning on names that differ in nothing that a reader would see or mean; `rows` has each name's."""
+    text = look_alikes(what, {name: [f"row {row}" for row in of if row] for name, of in rows.items()})
+    if text:
+        yield Finding("warning", what.removesuffix("s"), f"{source}: {text}")
 
 
 def _photos(cohort: Cohort) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -29,9 +30,13 @@ class Columns:
     @classmethod
     def of(cls, names: Sequence[str]) -> Columns:
         """Columns of these names: ``REGION/i`` of an embedding, ``meta:NAME``, every other a measurement."""
+        return _sorted_out(tuple(map(str, names)))
+
+    @classmethod
+    def _of(cls, names: tuple[str, ...]) -> Columns:
         regions: dict[str, list[str]] = {}
         measurements, metadata = [], []
-        for name in map(str, names):
+        for name in names:
             embedding = _EMBEDDING.fullmatch(name)
             if name.startswith(METADATA):
                 metadata.append(name)
@@ -55,6 +60,11 @@ class Columns:
         return (*self.measurements, *chain.from_iterable(self.regions.values()), *self.metadata)
 
 
+@lru_cache(maxsize=64)
+def _sorted_out(names: tuple[str, ...]) -> Columns:
+    return Columns._of(names)
+
+
 @dataclass(frozen=True, slots=True)
 class Scaler:
     """Measurements and metadata as standardised numbers; what is missing stays NaN."""
@@ -69,9 +79,9 @@ class Scaler:
     def fit(cls, table: Any, columns: Columns, rows: NDArray[np.bool_] | None = None) -> Scaler:
         """Learn means and spreads; of measurements from `rows` only (the controls), when given."""
         pairs: list[tuple[str, str | None]] = []  # of origin and category
+        measurements, numeric = frozenset(columns.measurements), number_columns(table)
         for name in (*columns.measurements, *columns.metadata):
-            column = table[name]
-            if name in columns.measurements or _numeric(column):
+            if name in measurements or name in numeric or (column := table[name]).isna().all():
                 pairs.append((name, None))
             else:
                 pairs += [(name, text) for text in sorted({str(v) for v in column.dropna()} - {""})]
@@ -97,7 +107,15 @@ class Scaler:
         import pandas as pd
 
         out: NDArray[np.float64] = np.empty((len(table), len(self.names)))
+        numbers_in = number_columns(table)
+        plain = [
+            at for at, text in enumerate(self.category) if text is None and self.origin[at] in numbers_in
+        ]
+        # all at once: column by column takes longer than to learn from them
+        out[:, plain] = table[[self.origin[at] for at in plain]].to_numpy(dtype=np.float64, na_value=np.nan)
         for at, (name, text) in enumerate(zip(self.origin, self.category, strict=True)):
+            if text is None and name in numbers_in:
+                continue
             column = table[name]
             if text is None:
                 numbers = pd.to_numeric(column, errors="coerce")
@@ -110,7 +128,8 @@ class Scaler:
         return np.clip(out, -_CLIP, _CLIP) if clip else out
 
 
-def _numeric(column: Any) -> bool:
-    import pandas as pd
-
-    return bool(pd.api.types.is_numeric_dtype(column) or column.isna().all())
+def number_columns(table: Any) -> frozenset[str]:
+    """Names of the columns that hold numbers, and need no parsing."""
+    return frozenset(
+        str(name) for name, kind in zip(table.columns, table.dtypes, strict=True) if kind.kind in "fiub"
+    )

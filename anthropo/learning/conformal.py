@@ -65,12 +65,10 @@ class Distance:
 
         Covariance after Ledoit & Wolf (J Multivar Anal 2004;88:365), since people are fewer than features.
         """
-        from sklearn.covariance import ledoit_wolf
-
         seen = np.isfinite(values)
         mean = np.where(seen, values, 0).sum(0) / np.maximum(seen.sum(0), 1)
         off = np.where(seen, values - mean, 0)
-        covariance, _ = ledoit_wolf(off, assume_centered=True)
+        covariance = _shrunk_covariance(off)
         variance, axes = np.linalg.eigh(covariance)
         keep = variance > 1e-10 * max(float(variance[-1]), 1e-300)
         if not all_axes:  # leading axes only: the rest of an embedding is noise
@@ -89,6 +87,22 @@ class Distance:
         """The same as a sum over features, (n, m): each one's deviation times its expected pull."""
         off = np.where(np.isfinite(values), values - self.mean, 0)
         return np.asarray(off * ((off @ self.axes.T) @ self.axes) / max(len(self.axes), 1))
+
+
+def _shrunk_covariance(off: Floats) -> Floats:
+    """Ledoit and Wolf's covariance (m, m) of centred values (n, m).
+
+    As scikit-learn's, whose checks take longer than it does for a few people.
+    """
+    n, m = off.shape
+    moment = off.T @ off
+    mean = float(np.trace(moment)) / n / m
+    square = float((moment**2).sum()) / n**2
+    fourth = float(((off**2).sum(1) ** 2).sum())
+    apart = square - m * mean**2  # from a multiple of the identity
+    error = min((fourth / n - square) / n, apart)
+    shrink = error / apart if error > 0 else 0.0
+    return np.asarray((1 - shrink) * moment / n + shrink * mean * np.eye(m))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,12 +7,14 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anthropo._version import __version__
 from anthropo.errors import InputError
 from anthropo.learning.intervals import Interval, as_json
 from anthropo.learning.judged import Judged
 from anthropo.learning.metrics import DEFINITIONS, compare, judge, judge_labels
+from anthropo.learning.sites import Sites
 from anthropo.learning.subgroups import Subgroup, age_bands, by_subgroup
 
 Figures = dict[str, Interval]  # by metric, see `anthropo.learning.metrics.DEFINITIONS`
@@ -68,6 +70,10 @@ class Evaluation:
         Label that the figures are of; None: means over the labels.
     prevalence : float or None
         Share of the positive label for PPV and NPV; None: not stated.
+    shares : dict of str to float
+        How common each label is where the probabilities hold: as among the training photos.
+    decided_at : dict of str to float
+        How common each label was taken to be in decisions and sets; empty: as in `shares`.
     main : str
         Model that subgroups, labels and the confusion matrix are of.
     models : dict of str to dict of str to Interval
@@ -92,6 +98,8 @@ class Evaluation:
         The attribute whose presence is judged; None: there is one question only.
     judged : dict of str to Judged
         What the figures are made of, by model.
+    sites : Sites or None
+        Figures of each site by models of the others, where sites were left out one by one.
 
     Examples
     --------
@@ -109,6 +117,8 @@ class Evaluation:
     counts: dict[str, Count]
     positive: str | None
     prevalence: float | None
+    shares: dict[str, float]
+    decided_at: dict[str, float]
     main: str
     models: dict[str, Figures]
     differences: dict[str, Figures]
@@ -121,6 +131,7 @@ class Evaluation:
     settings: dict[str, Any]
     attribute: str | None
     judged: dict[str, Judged]
+    sites: Sites | None
 
     @property
     def figures(self) -> Figures:
@@ -135,10 +146,13 @@ class Evaluation:
         attribute: str | None = None,
         positive: str | None = None,
         prevalence: float | None = None,
+        shares: Mapping[str, float] | None = None,
+        decided_at: Mapping[str, float] | None = None,
         columns: Mapping[str, Sequence[Any]] | None = None,
         left_out: Sequence[tuple[str, str]] = (),
         photo_gate: Sequence[str] = (),
         settings: Mapping[str, Any] | None = None,
+        sites: tuple[str, Sequence[str]] | None = None,
         bootstrap: int = 1000,
         seed: int = 0,
     ) -> Evaluation:
@@ -152,6 +166,8 @@ class Evaluation:
             The one that they answered on, of several.
         positive, prevalence, bootstrap, seed
             As in `anthropo.learning.metrics.judge`.
+        shares, decided_at : mapping of str to float, optional
+            How common each label is where the probabilities hold, and where it was decided.
         columns : mapping of str to sequence, optional
             Columns of the cohort, a value per photo, for subgroups; ages in years become bands.
         left_out : sequence of (photo, reason)
@@ -159,6 +175,8 @@ class Evaluation:
             How the photos did at the photo gate: sentences of a `GateSummary`.
         settings : mapping, optional
             How the evaluation was made, as name and value; shown as it is.
+        sites : (str, sequence of str), optional
+            A column, and its value of each fold, where each was judged by models of the others.
 
         Raises
         ------
@@ -197,10 +215,12 @@ class Evaluation:
             counts=counts,
             positive=positive,
             prevalence=prevalence,
+            shares=dict(shares or {}),
+            decided_at=dict(decided_at or {}),
             main=main,
             models=figures,
             differences=differences,
-            by_label={} if positive is not None else judge_labels(judged, **options),
+            by_label={} if positive is not None else judge_labels(judged, decided_at, **options),
             subgroups=subgroups,
             confusion=_confusion(judged),
             warnings=(*_warnings(main, figures, differences, counts), *unused),
@@ -209,11 +229,12 @@ class Evaluation:
             settings=dict(settings or {}),
             attribute=attribute,
             judged=dict(models),
+            sites=None if sites is None else Sites.of(*sites, judged, positive, prevalence, **options),
         )
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON has it; a figure that cannot be computed is None with a `"reason"`."""
-        hidden = ("attribute", "judged")
+        hidden = ["attribute", "judged", *(name for name in ("sites",) if getattr(self, name) is None)]
         shown = {f.name: as_json(getattr(self, f.name)) for f in fields(self) if f.name not in hidden}
         left_out = [{"photo": photo, "reason": reason} for photo, reason in self.left_out]
         return {**shown, "left_out": left_out, "definitions": DEFINITIONS, "anthropo": __version__}
@@ -246,10 +267,19 @@ def _warnings(
 
 
 def _confusion(judged: Judged) -> tuple[tuple[int, ...], ...]:
+    """Mean over the dealings, in whole photos whose sum is that of the label's photos."""
     k = len(judged.labels)
     matrix = np.zeros((k, k + 1), dtype=np.int64)
-    np.add.at(matrix, (judged.truth, judged.decision), 1)  # -1 is the last column
-    return tuple(map(tuple, matrix.tolist()))
+    for one in judged.dealt:
+        np.add.at(matrix, (one.truth, one.decision), 1)  # -1 is the last column
+    return tuple(_whole(row, len(judged.dealt)) for row in matrix)
+
+
+def _whole(counts: NDArray[np.int64], times: int) -> tuple[int, ...]:
+    """Counts divided by `times` in whole numbers of the same sum (by the largest remainders)."""
+    floor, rest = np.divmod(counts, times)
+    floor[np.argsort(-rest, kind="stable")[: rest.sum() // times]] += 1
+    return tuple(floor.tolist())
 
 
 def _years(value: Any) -> float | None:

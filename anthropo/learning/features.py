@@ -23,6 +23,7 @@ from anthropo.files import file_sha256
 from anthropo.learning.cohort import Case, Cohort, Values, typed
 from anthropo.learning.columns import METADATA
 from anthropo.learning.duplicates import PRINT_SIDE, face_print, image_print
+from anthropo.learning.identity import IDENTITY, face_identity, knows_people
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
 from anthropo.observation import Observation, observe
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from anthropo.encoder.cache import Store
     from anthropo.encoder.encoders import Encoder
 
-_VERSION = 5  # of what is kept of a photo; raise it when that changes
+_VERSION = 6  # of what is kept of a photo; raise it when that changes
 _ROWS = (
     "photos",
     "labels",
@@ -48,6 +49,7 @@ _ROWS = (
     "portraits",
     "gate",
     "hidden",
+    "identities",
 )
 _LONGEST_REASON = 4000  # characters
 _LARGEST = 1e9  # of any number that is kept of a photo
@@ -74,6 +76,8 @@ class Features:
     portraits: NDArray[np.uint8] | None = None
     gate: NDArray[np.bool_] | None = None  # (n, c) whether each of `anthropo.face.gate.CHECKS` failed
     hidden: NDArray[np.bool_] | None = None  # (n, 68) landmarks that something hides
+    # (n, IDENTITY) what faces are compared by to find a person under two names; None without faces
+    identities: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -270,9 +274,12 @@ def _face(
     photo, face = seen.photo, seen.face
     value = {m.id: m.value for m in measure_face(face, photo, force=settings.force)}
     pixels, shape = portrait(photo, face)
+    embeddings = encoder.embed(photo, face, regions)
+    known = knows_people(encoder, regions)
     return {
         "measurements": np.array([value[name] for name in measurement_ids()]),
-        "embeddings": encoder.embed(photo, face, regions),
+        "embeddings": embeddings,
+        "identity": embeddings[list(regions).index("face")] if known else face_identity(photo, face),
         "gate": np.array([name in {c.name for c in face.gate if not c.ok} for name in CHECKS]),
         "hidden": face.hidden,
         "print": face_print(photo, face),
@@ -313,6 +320,7 @@ def _complete(kept: dict[str, NDArray[Any]], no_face: bool, regions: int, dimens
             "portrait": ("u1", (*PORTRAIT, 3)),
             "gate": ("b1", (len(CHECKS),)),
             "hidden": ("b1", (68,)),
+            "identity": ("f4", (IDENTITY,)),
         }
     if {name: (array.dtype.str[1:], array.shape) for name, array in kept.items()} != wanted:
         return False
@@ -321,7 +329,7 @@ def _complete(kept: dict[str, NDArray[Any]], no_face: bool, regions: int, dimens
         return False
     if not no_face and max(kept[name].view(np.uint8).max() for name in ("gate", "hidden")) > 1:
         return False
-    others = (kept[name] for name in ("print", "embeddings", "shape") if name in kept)
+    others = (kept[name] for name in ("print", "embeddings", "shape", "identity") if name in kept)
     return all((np.abs(array) < _LARGEST).all() for array in others)
 
 
@@ -357,6 +365,7 @@ def _gathered(
         portraits=stacked("portrait", *PORTRAIT, 3).astype(np.uint8) if measured else None,
         gate=stacked("gate", len(CHECKS)).astype(np.bool_) if measured else None,
         hidden=stacked("hidden", 68).astype(np.bool_) if measured else None,
+        identities=stacked("identity", IDENTITY).astype(np.float32) if measured else None,
         left_out=left_out,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, Literal
@@ -15,7 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 
 from anthropo.errors import InputError, ModelError
 from anthropo.learning.calibration import Stack, centred, fit_stack, log_loss, softmax
-from anthropo.learning.columns import METADATA, Columns, Scaler
+from anthropo.learning.columns import METADATA, Columns, Scaler, number_columns
 from anthropo.learning.cost import expected_cost_decision, importance
 from anthropo.learning.deep import RegionModel, fit_region
 from anthropo.learning.judged import Floats, Ints
@@ -28,7 +29,9 @@ from anthropo.learning.measured import (
     fit_machine,
     fit_trees,
 )
+from anthropo.learning.memo import remembered
 from anthropo.learning.model_readers import part, prefixed, record
+from anthropo.learning.prevalence import shift
 from anthropo.learning.schema import NOTHING, Arrays, Names, taken
 from anthropo.learning.splits import split
 from anthropo.learning.states import CLASSIFIER, KERNEL, MACHINE, REGION, ClassifierState
@@ -43,7 +46,8 @@ Balance = Literal["weights", "resample", "none"]
 class Contributions:
     """Log-odds (n, k) of each label against the average one, as an exact sum."""
 
-    bias: Floats  # (k,)
+    bias: Floats  # (k,), with the shift
+    shift: Floats  # (k,), the part of the bias that is owed to labels being as common as stated
     regions: dict[str, Floats]  # (n, k) each
     measurements: dict[str, Floats]  # (n, k) each
     metadata: dict[str, Floats]  # (n, k) each
@@ -91,6 +95,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     out_of_fold_ : (n, k) array
         Calibrated probabilities of the training photos by models that saw nothing of their fold; NaN for
         photos of weight 0.
+    shares_ : (k,) array
+        How common each label is among the photos: what probabilities are calibrated to.
     columns_ : Columns
 
     Notes
@@ -183,6 +189,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         people = np.bincount([c for c, _ in known], minlength=len(self.classes_)).astype(np.float64)
         fitted = _Fitted(y_, folds, counts, natural * counts, people)
         probabilities = softmax(self._fit_halves(table, fitted, random, seed))
+        self.shares_ = np.bincount(y_, fitted.natural) / fitted.natural.sum()
+        self.stated_: Floats | None = None
         _, first = np.unique(rows, return_index=True)
         self.out_of_fold_ = np.full((len(labels), len(self.classes_)), np.nan)
         self.out_of_fold_[rows[first]] = probabilities[first]
@@ -226,8 +234,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             favour = np.array([_favour(name) for name in self.scaler_.origin])
             best = np.inf
             for kind in _AUTO if self.classifier == "auto" else (self.classifier,):
-                fit = _FITS[kind]
-                one, out = fit(numbers, of.y, weights / weights.mean(), of.folds, k, seed, favour)
+                one, out = remembered(
+                    _FITS[kind], numbers, of.y, weights / weights.mean(), of.folds, k, seed, favour
+                )
                 parts = [*scores, out]
                 lost = log_loss(_joined(parts, len(scores), of).margins(parts), of.y, of.natural)
                 if lost < best:
@@ -256,7 +265,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     raise ValueError(f"The embedding of the region {region} holds NaN or infinity.")
             if y is not None:
                 self.columns_ = Columns.of(list(X.columns))
-                for name in self.columns_.measurements:
+                numbers = number_columns(X)
+                for name in (name for name in self.columns_.measurements if name not in numbers):
                     if X[name].notna().any() and pd.to_numeric(X[name], errors="coerce").isna().all():
                         raise ValueError(
                             f"Column {name} holds words. Call it {METADATA}{name} to have it learned as a "
@@ -300,7 +310,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         scores = []
         for region, names in self.columns_.regions.items():
             embeddings = table[list(names)].to_numpy(dtype=np.float64)
-            self.regions_[region], out = fit_region(embeddings, targets, of.folds, random, of.counts)
+            self.regions_[region], out = remembered(
+                fit_region, embeddings, targets, of.folds, random, of.counts
+            )
             scores.append(out)
         self.score_spread_ = np.array([np.maximum(s.std(0), 1e-9) for s in scores]).reshape(-1, k)
         return self._scaled(scores)
@@ -328,7 +340,24 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             for at, name in enumerate(self.scaler_.origin):
                 into = metadata if name in self.columns_.metadata else measurements
                 into[name] = into.get(name, 0) + added[:, :, at]
-        return Contributions(bias, regions, measurements, metadata, residual)
+        return Contributions(bias, self.shift, regions, measurements, metadata, residual)
+
+    @property
+    def shift(self) -> Floats:
+        """What the shares that `at` states add to the log-odds, (k,), on average 0."""
+        return shift(self.prevalence, self.shares_)
+
+    @property
+    def prevalence(self) -> Floats:
+        """How common each label is taken to be, (k,): as in training, unless `at` states otherwise."""
+        return self.shares_ if self.stated_ is None else self.stated_
+
+    def at(self, shares: Floats | None) -> HybridClassifier:
+        """The fitted classifier where labels are as common as these shares (k,); None: as in training."""
+        check_is_fitted(self, "stack_")
+        there = copy(self)
+        there.stated_ = None if shares is None else np.asarray(shares, dtype=np.float64)
+        return there
 
     def _regional(self, X: Any) -> tuple[Floats, dict[str, Floats], Floats]:
         """Bias (k,) and log-odds (n, k) of each region; measurements and metadata as numbers (n, m)."""
@@ -336,7 +365,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         table = self._table(X)
         of_columns = ((m, table[list(self.columns_.regions[r])]) for r, m in self.regions_.items())
         scores = self._scaled([m.scores(values.to_numpy(dtype=np.float64)) for m, values in of_columns])
-        bias = self.stack_.bias
+        bias = self.stack_.bias + self.shift
         weighted = zip(self.regions_, self.region_weights, scores, strict=True)
         regions = {region: weight * centred(score) for region, weight, score in weighted}
         if self.regions_:
@@ -401,6 +430,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "deep_bias": self.deep_.bias,
             "slopes": self.stack_.slopes,
             "bias": self.stack_.bias,
+            "shares": self.shares_,
         }
         for at, model in enumerate(self.regions_.values()):
             frequencies = model.frequencies.astype(np.float32)
@@ -452,6 +482,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.score_spread_ = found["score_spread"]
         self.deep_ = Stack(found["deep_slopes"], found["deep_bias"])
         self.stack_ = Stack(found["slopes"], found["bias"])
+        self.shares_, self.stated_ = found["shares"], None
         self.measured_ = None
         if state.measured == "trees":
             self.measured_ = Trees(part(arrays, "trees/") or None, k)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,8 @@ def as_json(value: Any) -> Any:
         return {f.name: as_json(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
         return {name: as_json(v) for name, v in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return [as_json(v) for v in value] if isinstance(value, tuple) else value
 
 
@@ -85,6 +87,18 @@ def proportion(hits: ArrayLike, groups: ArrayLike, reason: str = "no photo to co
         return unknown(reason)
     value = float(hits.mean())
     return Interval(value, *wilson(value, _effective_size(hits, groups)), n)
+
+
+def shrunken(hits: ArrayLike, groups: ArrayLike, reason: str = "no photo to count") -> Interval:
+    """As `proportion`, but the value is never 0 or 1: half an observation is added to each side.
+
+    The mean under Jeffreys' prior (Brown, Cai & DasGupta, Stat Sci 2001;16:101).
+    """
+    plain = proportion(hits, groups, reason)
+    if not plain.known:
+        return plain
+    n = _effective_size(np.asarray(hits, dtype=float), np.asarray(groups))
+    return replace(plain, value=(plain.value * n + 0.5) / (n + 1))
 
 
 def mean_of(parts: list[Interval], n: int, reason: str = "") -> Interval:

@@ -35,12 +35,14 @@ class Judged:
     decision: Ints  # (n,) index of the label that was decided on; -1: abstained
     sets: Bools | None = None  # (n, k) prediction sets
     ranks_only: bool = False  # `proba` orders people, but is no probability
+    fold: Ints | None = None  # (n,) the fold that each photo was judged in; None: all by one model
+    repeats: tuple[Judged, ...] = ()  # the same photos, judged in folds that were dealt again
 
     def __post_init__(self) -> None:
         n, k = len(self.truth), len(self.labels)
         wanted: dict[str, tuple[Any, tuple[int, ...]]] = {
             "truth": (np.int64, (n,)), "proba": (np.float64, (n, k)), "groups": (None, (n,)),
-            "decision": (np.int64, (n,)), "sets": (np.bool_, (n, k)),
+            "decision": (np.int64, (n,)), "sets": (np.bool_, (n, k)), "fold": (np.int64, (n,)),
         }  # fmt: skip
         for name, (kind, shape) in wanted.items():
             if (given := getattr(self, name)) is not None:
@@ -59,10 +61,18 @@ class Judged:
             if values.min() < least or values.max() >= k:
                 raise InputError(f"{name}: indices from {least} to {k - 1} are needed for {k} labels.")
 
+    @property
+    def dealt(self) -> tuple[Judged, ...]:
+        """The answers of each dealing of the folds, without those of the others."""
+        return (replace(self, repeats=()) if self.repeats else self, *self.repeats)
+
     def part(self, chosen: Bools) -> Judged:
         """Some of the photos, chosen by a mask (n,)."""
-        rows = {name: getattr(self, name)[chosen] for name in ("truth", "proba", "groups", "decision")}
-        return replace(self, **rows, sets=None if self.sets is None else self.sets[chosen])
+        names = ("truth", "proba", "groups", "decision", "sets", "fold")
+        rows: dict[str, Any] = {
+            name: None if (of := getattr(self, name)) is None else of[chosen] for name in names
+        }
+        return replace(self, **rows, repeats=tuple(again.part(chosen) for again in self.repeats))
 
     def index(self, label: str | None) -> int | None:
         """Place of a label among `labels`; None for None."""

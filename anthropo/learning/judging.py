@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from anthropo.learning.attributes import ABSENT, PRESENT
 from anthropo.learning.cohort import some, split_labels
 from anthropo.learning.features import Features, feature_frame, subset
 from anthropo.learning.judged import Judged
+from anthropo.learning.memo import remembering
 from anthropo.learning.model import (
     OTHERS,
     Answers,
@@ -23,11 +25,14 @@ from anthropo.learning.model import (
     collapse,
     control_label,
     patients_of,
+    positive_label,
     rare_labels,
 )
-from anthropo.learning.normality import OUTSIDE, WITHIN
-from anthropo.learning.splits import Folds, split
-from anthropo.learning.trained import Trained
+from anthropo.learning.normality import OUTSIDE, WITHIN, NormalityModel
+from anthropo.learning.prevalence import Prevalence, stated_presence, stated_shares
+from anthropo.learning.repeats import repeats_for
+from anthropo.learning.splits import Folds, by_value, split
+from anthropo.learning.trained import Model, Trained
 from anthropo.learning.training import BACKGROUND, fit_model
 
 _FEWEST = 3  # patients of a label that is trained: without one fold's there must be two
@@ -52,22 +57,24 @@ class CrossValidation:
 
     questions: tuple[Question, ...]  # one per attribute, else a single one
     notes: tuple[str, ...]
+    sites: tuple[str, ...] = ()  # whose people each fold holds, where sites were left out one by one
+    rows: NDArray[np.intp] | None = None  # photos that were judged; None: all
 
 
 def variants(features: Features, options: Options, task: Task = "labels") -> dict[str, Options]:
     """The model itself and its baselines: each half, metadata and background alone."""
     regions = tuple(options.regions or [r for r in features.regions if r != BACKGROUND])
-    lean = replace(options, regions=regions, lean=True)
+    alone = replace(options, regions=regions, baseline=True)
     options_of = {"hybrid": replace(options, regions=regions)}
     if features.measurement_ids:
-        options_of["measurements"] = replace(lean, parts=frozenset({"measurements"}))
+        options_of["measurements"] = replace(alone, parts=frozenset({"measurements"}))
     if features.measurement_ids or options.metadata:  # else the model is that already
-        options_of["regions"] = replace(lean, parts=frozenset({"regions"}))
+        options_of["regions"] = replace(alone, parts=frozenset({"regions"}))
     if features.metadata and task != "normality":  # distance to normal is of faces
         columns = tuple(features.metadata)
-        options_of["metadata"] = replace(lean, parts=frozenset({"metadata"}), metadata=columns)
+        options_of["metadata"] = replace(alone, parts=frozenset({"metadata"}), metadata=columns)
     if BACKGROUND in features.regions:
-        options_of[BACKGROUND] = replace(lean, parts=frozenset({"regions"}), regions=(BACKGROUND,))
+        options_of[BACKGROUND] = replace(alone, parts=frozenset({"regions"}), regions=(BACKGROUND,))
     return options_of
 
 
@@ -77,7 +84,10 @@ def cross_validate(
     task: Task = "labels",
     *,
     folds: int = 5,
+    repeats: int | None = None,
+    leave_out: Sequence[str | None] | None = None,
     baselines: bool = True,
+    shares: Mapping[str, float] | None = None,
     jobs: int = 1,
     on_progress: Callable[[], None] | None = None,
 ) -> CrossValidation:
@@ -89,8 +99,16 @@ def cross_validate(
     options : Options
     task : {"labels", "attributes", "normality"}
     folds : int
+    repeats : int, optional
+        How often the patients are dealt to folds; left out: as `repeats_for` says.
+    leave_out : (n,) sequence of str or None, optional
+        The site of each photo, such as its clinic: in place of folds each site is judged by models of the
+        others. Photos without one are only trained on.
     baselines : bool
         Judge measurements, regions, metadata and background alone as well.
+    shares : mapping of str to float, optional
+        How common each label, or attribute, is where it is decided; see `shares_where_used`. Probabilities
+        are those of the cohort's own shares in any case, which is where they can be judged.
     jobs : int
         Threads; the result does not depend on them.
     on_progress : callable, optional
@@ -125,34 +143,82 @@ def cross_validate(
         labels = [split_labels(label) for label in labels]
     elif task == "labels":
         labels = collapse(features.labels, options.positive).tolist()
-        options = replace(options, rare=_matched(labels, features, options))
-    dealt = split(labels, features.patients.tolist(), folds, options.seed)
-    if task == "labels":
-        _refuse_few_left(labels, features, dealt, options.rare or ())
+        options = replace(options, rare=_matched(labels, features, options, fewest=leave_out is None))
+    patients = features.patients.tolist()
+    sites: tuple[str, ...] = ()
+    if leave_out is None:
+        times = dealings(features, repeats)
+        dealt = [split(labels, patients, folds, options.seed + at) for at in range(times)]
+        for one in dealt if task == "labels" else ():
+            _refuse_few_left(labels, features, one, options.rare or ())
+    else:
+        one, sites = by_value(labels, patients, leave_out)
+        if not sites:
+            raise InputError(f"No site can be left out: {' '.join(one.notes)}")
+        dealt = [one]
     options_of = variants(features, options, task) if baselines else {"hybrid": options}
+    answered = _answered(features, options_of, task, dealt, shares, jobs, on_progress)
+    (rows,) = np.nonzero(dealt[0].index >= 0)
+    tested = features if len(rows) == len(features) else subset(features, rows)
+    return CrossValidation(
+        questions=_questions({name: _judged(of, tested, options, task) for name, of in answered.items()}),
+        notes=dealt[0].notes,
+        sites=sites,
+        rows=rows if leave_out is not None else None,
+    )
 
-    def answered(chosen: Options, fold: int) -> tuple[NDArray[np.intp], Answers]:
-        out = dealt.index == fold
-        model = fit_model(subset(features, ~out), chosen, task)
-        return np.flatnonzero(out), model.answer(feature_frame(subset(features, out), chosen.metadata))
 
-    models: dict[str, dict[str | None, Judged]] = {}
+def dealings(features: Features, repeats: int | None) -> int:
+    """How often the patients are dealt to folds."""
+    if repeats is not None and repeats < 1:
+        raise InputError(f"{parameter('repeats', repeats)}: the folds are dealt once or more often.")
+    return repeats or repeats_for(len(set(features.patients.tolist())))
+
+
+def _answered(
+    features: Features,
+    options_of: dict[str, Options],
+    task: Task,
+    dealt: Sequence[Folds],
+    shares: Mapping[str, float] | None,
+    jobs: int,
+    on_progress: Callable[[], None] | None,
+) -> dict[str, list[_Folds]]:
+    """Answers of each model, by dealing and fold."""
+
+    (judged,) = np.nonzero(dealt[0].index >= 0)
+
+    def answered(at: int, fold: int) -> dict[str, tuple[NDArray[np.intp], Answers]]:
+        out = dealt[at].index == fold
+        # a patient may have been at two sites
+        others = ~np.isin(features.patients, features.patients[out])
+        train, test = subset(features, others), subset(features, out)
+        with remembering():  # the halves are parts of the hybrid as well
+            return {
+                name: (
+                    np.searchsorted(judged, np.flatnonzero(out)),
+                    _decided(fit_model(train, chosen, task), feature_frame(test, chosen.metadata), shares),
+                )
+                for name, chosen in options_of.items()
+            }
+
+    models: dict[str, list[_Folds]] = {name: [] for name in options_of}
     pool = ThreadPoolExecutor(max(1, jobs))
     try:
-        begun = {
-            name: [pool.submit(answered, chosen, fold) for fold in range(dealt.number)]
-            for name, chosen in options_of.items()
-        }
-        for name, futures in begun.items():
-            answers = []
+        begun = [
+            [pool.submit(answered, at, fold) for fold in range(one.number)] for at, one in enumerate(dealt)
+        ]
+        for futures in begun:
+            made = []
             for future in futures:
-                answers.append(future.result())
-                if on_progress:
-                    on_progress()
-            models[name] = _judged(answers, features, options, task)
+                made.append(future.result())
+                for _ in options_of if on_progress else ():
+                    on_progress()  # type: ignore[misc]
+            for name, of in models.items():
+                of.append([fold[name] for fold in made])
     finally:
         pool.shutdown(cancel_futures=True)
-    return CrossValidation(questions=_questions(models), notes=dealt.notes)
+    return models
 
 
 def _refuse_few_left(labels: list[str], features: Features, dealt: Folds, rare: Sequence[str]) -> None:
@@ -169,13 +235,15 @@ def _refuse_few_left(labels: list[str], features: Features, dealt: Folds, rare: 
             )
 
 
-def _matched(labels: list[str], features: Features, options: Options) -> tuple[str, ...]:
+def _matched(
+    labels: list[str], features: Features, options: Options, *, fewest: bool = True
+) -> tuple[str, ...]:
     """Labels to match: those of the whole cohort, so that each fold's model is of the kind trained on all."""
     named = np.array(labels, dtype=object)
     rare = rare_labels(named, features.patients, options.min_patients)
     patients = patients_of(named, features.patients)
     few = [f"{label} ({n})" for label, n in patients.items() if n < _FEWEST and label not in rare]
-    if few:
+    if few and fewest:
         raise InputError(
             f"Too few patients to be judged by cross-validation, which needs {_FEWEST} of each label: "
             f"{some(few)}. Add patients, or train with {parameter('judge', False)}."
@@ -183,13 +251,65 @@ def _matched(labels: list[str], features: Features, options: Options) -> tuple[s
     return rare
 
 
-def steps(features: Features, options: Options, task: Task, folds: int, baselines: bool) -> int:
+def steps(
+    features: Features, options: Options, task: Task, folds: int, baselines: bool, repeats: int | None = None
+) -> int:
     """How often `cross_validate` reports progress, at most."""
-    return folds * (len(variants(features, options, task)) if baselines else 1)
+    models = len(variants(features, options, task)) if baselines else 1
+    return folds * models * dealings(features, repeats)
 
 
-def judge_trained(trained: Trained, features: Features) -> tuple[Question, ...]:
-    """Answers of a trained model on a cohort of other people.
+def shares_where_used(
+    prevalence: Prevalence | None, features: Features, options: Options, task: Task = "labels"
+) -> dict[str, float] | None:
+    """How common each label, or attribute, is taken to be, from what is stated of some; None: not stated.
+
+    A number is the share of the positive label, of the attribute ``options.positive``, or of people outside
+    normal.
+
+    Raises
+    ------
+    InputError
+        If a share or label is impossible.
+    """
+    if prevalence is None:
+        return None
+    there = shares_of(features, options, task)
+    if task == "attributes":
+        return stated_presence(prevalence, there, options.positive)
+    if task == "normality":
+        return stated_shares(prevalence, there, OUTSIDE)
+    controls = options.controls if options.controls in there else None
+    return stated_shares(prevalence, there, positive_label(tuple(there), options.positive, controls))
+
+
+def shares_of(features: Features, options: Options, task: Task = "labels") -> dict[str, float]:
+    """How common each label, or attribute, is among the photos."""
+    labels: Any = features.labels.tolist()
+    if task == "attributes":
+        cells = [split_labels(label) for label in labels]
+        return {a: sum(a in cell for cell in cells) / len(cells) for a in sorted({*chain(*cells)})}
+    if task == "normality":
+        controls = control_label(features.labels, options.controls)
+        labels = np.where(features.labels == controls, WITHIN, OUTSIDE).tolist()
+    else:
+        labels = collapse(features.labels, options.positive).tolist()
+    return {label: labels.count(label) / len(labels) for label in sorted(set(labels))}
+
+
+def _decided(model: Model, table: Any, shares: Mapping[str, float] | None) -> Answers:
+    """Answers with the model's own probabilities, decided where labels are as common as these shares."""
+    answers = model.answer(table)
+    if shares is None or isinstance(model, NormalityModel):
+        return answers
+    there = model.at(shares).answer(table)
+    return replace(answers, decision=there.decision, several=there.several, sets=there.sets)
+
+
+def judge_trained(
+    trained: Trained, features: Features, shares: Mapping[str, float] | None = None
+) -> tuple[Question, ...]:
+    """Answers of a trained model on a cohort of other people, decided as in `cross_validate`.
 
     Photos with a label that the model does not know are left out.
     """
@@ -203,9 +323,9 @@ def judge_trained(trained: Trained, features: Features) -> tuple[Question, ...]:
         if not keep.any():
             raise InputError(f"No photo has a label of the model. Its labels are {', '.join(sorted(known))}.")
         features = subset(replace(features, labels=labels.astype(str)), keep)
-    answers = trained.answer(features, pool=False)
+    answers = _decided(trained.model, trained.table(features), shares)
     options = Options(controls=trained.manifest.controls)
-    return _questions({"hybrid": _judged([(np.arange(len(features)), answers)], features, options, task)})
+    return _questions({"hybrid": _judged([[(np.arange(len(features)), answers)]], features, options, task)})
 
 
 def _questions(models: dict[str, dict[str | None, Judged]]) -> tuple[Question, ...]:
@@ -219,43 +339,67 @@ def _questions(models: dict[str, dict[str | None, Judged]]) -> tuple[Question, .
 _Folds = Sequence[tuple[NDArray[np.intp], Answers]]  # rows, and the answers on them
 
 
-def _judged(answers: _Folds, features: Features, options: Options, task: Task) -> dict[str | None, Judged]:
+def _judged(
+    dealt: Sequence[_Folds], features: Features, options: Options, task: Task
+) -> dict[str | None, Judged]:
     """Answers beside the truth, by attribute, or by None where the question is which label."""
+    every = [answers for folds in dealt for _, answers in folds]
     if task == "attributes":
-        names = sorted({name for _, a in answers for name in a.labels})
-        return {name: _judged_attribute(name, answers, features) for name in names}
-    n = len(features)
+        names = sorted({name for a in every for name in a.labels})
+        return {name: _judged_attribute(name, dealt, features) for name in names}
     if task == "normality":
         controls = control_label(features.labels, options.controls)
         labels: Any = np.where(features.labels == controls, WITHIN, OUTSIDE)
         names = [WITHIN, OUTSIDE]
     else:
         labels = collapse(features.labels, options.positive)
-        names = sorted({*labels.tolist(), *(name for _, a in answers for name in a.labels)})
-    k = len(names)
+        names = sorted({*labels.tolist(), *(name for a in every for name in a.labels)})
+    truth = np.array([names.index(label) for label in labels.tolist()], dtype=np.int64)
+    first, *again = (_judged_labels(names, truth, folds, features, task) for folds in dealt)
+    return {None: replace(first, repeats=tuple(again))}
+
+
+def _judged_labels(
+    names: list[str], truth: NDArray[np.int64], folds: _Folds, features: Features, task: Task
+) -> Judged:
+    n, k = len(features), len(names)
     proba, sets = np.zeros((n, k)), np.zeros((n, k), dtype=bool)
     decision = np.full(n, -1, dtype=np.int64)
-    for rows, a in answers:
+    for rows, a in folds:
         place = np.array([names.index(name) for name in a.labels])
         proba[np.ix_(rows, place)] = a.probabilities
         sets[np.ix_(rows, place)] = a.sets
         decision[rows] = np.where(a.decision >= 0, place[np.maximum(a.decision, 0)], -1)
-    truth = np.array([names.index(label) for label in labels.tolist()], dtype=np.int64)
-    return {None: Judged(tuple(names), truth, proba, features.patients, decision, sets, task == "normality")}
-
-
-def _judged_attribute(name: str, answers: _Folds, features: Features) -> Judged:
-    n = len(features)
-    probability, decided = np.full(n, np.nan), np.zeros(n, dtype=np.int64)
-    inside = np.zeros((n, 2), dtype=bool)
-    for rows, a in answers:
-        if name in a.labels and a.several is not None:
-            at = a.labels.index(name)
-            probability[rows], decided[rows] = a.probabilities[:, at], a.several[:, at]
-            inside[rows] = a.pair_sets[:, at] if a.pair_sets is not None else False
-    seen = np.isfinite(probability)
-    truth = np.array([name in split_labels(label) for label in features.labels], dtype=np.int64)
-    proba = np.column_stack([1 - probability, probability])
     return Judged(
-        (ABSENT, PRESENT), truth[seen], proba[seen], features.patients[seen], decided[seen], inside[seen]
+        tuple(names), truth, proba, features.patients, decision, sets, task == "normality", _fold(folds, n)
     )
+
+
+def _fold(folds: _Folds, n: int) -> NDArray[np.int64] | None:
+    """The fold of each photo (n,); None where one model answered on all."""
+    index = np.zeros(n, dtype=np.int64)
+    for fold, (rows, _) in enumerate(folds):
+        index[rows] = fold
+    return index if len(folds) > 1 else None
+
+
+def _judged_attribute(name: str, dealt: Sequence[_Folds], features: Features) -> Judged:
+    n = len(features)
+    probability, decided = np.full((len(dealt), n), np.nan), np.zeros((len(dealt), n), dtype=np.int64)
+    inside = np.zeros((len(dealt), n, 2), dtype=bool)
+    for at, folds in enumerate(dealt):
+        for rows, a in folds:
+            if name in a.labels and a.several is not None:
+                column = a.labels.index(name)
+                probability[at, rows], decided[at, rows] = a.probabilities[:, column], a.several[:, column]
+                inside[at, rows] = a.pair_sets[:, column] if a.pair_sets is not None else False
+    seen = np.isfinite(probability).all(0)  # of every dealing, so that all are of the same photos
+    truth = np.array([name in split_labels(label) for label in features.labels], dtype=np.int64)
+    first, *again = (
+        Judged(
+            (ABSENT, PRESENT), truth[seen], np.column_stack([1 - p[seen], p[seen]]), features.patients[seen],
+            d[seen], i[seen], fold=None if (fold := _fold(folds, n)) is None else fold[seen],
+        )
+        for p, d, i, folds in zip(probability, decided, inside, dealt, strict=True)
+    )  # fmt: skip
+    return replace(first, repeats=tuple(again))

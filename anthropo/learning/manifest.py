@@ -88,11 +88,21 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SamePersonCheck:
+    """What was done about people under several names; empty where faces were not compared."""
+
+    how: Annotated[str, OneOf(("merge", "refuse", "ignore"))] | None = None
+    pairs: Count = 0  # of patients whose faces are one person's
+    joined: Count = 0  # patients less, since they count as one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingCohort(Counts):
     """The cohort in counts."""
 
     left_out: Count | None = None  # photos
     corrected: Count | None = None  # photos with landmarks placed by hand
+    same_person: SamePersonCheck = field(default_factory=SamePersonCheck)
     sha256: Sha256 | None = None  # of the table
     labels: Mapping[str, Counts] = field(default_factory=dict)
     # patients by column, such as sex and age band, and value

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 
 import numpy as np
 
 from anthropo.errors import InputError
 from anthropo.learning.bootstrap import resampled_figures
-from anthropo.learning.intervals import Interval, mean_of, percentiles, proportion, ratio, unknown, wilson
+from anthropo.learning.intervals import (
+    Interval,
+    mean_of,
+    percentiles,
+    proportion,
+    ratio,
+    shrunken,
+    unknown,
+    wilson,
+)
 from anthropo.learning.judged import Bools, Judged
 from anthropo.learning.recalibration import calibration
+from anthropo.learning.repeats import over_dealings
 
 #: Ranks at which "the right label is among the first k" is asked.
 TOP = (1, 5, 10, 30)
@@ -65,12 +75,12 @@ def judge(
     Notes
     -----
     Slope and intercept are Cox's [1]_: the logistic regression of the truth on the stated log-odds has the
-    slope, 1 where they are right and below 1 where they are too large; the intercept is what all log-odds have
-    to be moved by so that the mean probability is the observed share (calibration in the large [2]_). Of three
-    labels or more together, the slope is the power of the probabilities, made to sum to 1 again, that makes
-    the true labels most likely. The calibration error is the mean distance of the probabilities to those that
-    slope and intercept together make of them, less what chance adds. Unlike shares in bins these see odds
-    that are too large in cohorts of 40. See docs/intervals.md for the intervals.
+    slope, 1 where they are right and below 1 where they are too large; the intercept is what all log-odds
+    have to be moved by so that the mean probability is the observed share (calibration in the large [2]_).
+    Of three labels or more together, the slope is the power of the probabilities, made to sum to 1 again,
+    that makes the true labels most likely. The calibration error is the mean distance of the probabilities
+    to those that slope and intercept together make of them, less what chance adds. Unlike shares in bins
+    these see odds that are too large in cohorts of 40. See docs/intervals.md for the intervals.
 
     .. [1] Cox DR. Two further applications of a model for binary regression. Biometrika 45:562 (1958).
     .. [2] Van Calster B, et al. Calibration: the Achilles heel of predictive analytics. BMC Med 17:230
@@ -86,11 +96,30 @@ def judge(
     >>> judged = Judged(("control", "Noonan"), truth, proba, np.arange(40), proba.argmax(1))
     >>> figures = judge(judged, "Noonan", prevalence=0.01, bootstrap=200)
     >>> print(figures["sensitivity"], figures["ppv_at_prevalence"])
-    0.700 (0.481 to 0.855) 0.034 (0.015 to 0.082)
+    0.700 (0.481 to 0.855) 0.032 (0.015 to 0.082)
     """
-    chosen = judged.index(positive)
+    judged.index(positive)
     if prevalence is not None and not 0 < prevalence < 1:
         raise InputError(f"prevalence {prevalence}: a share between 0 and 1 is needed, such as 0.01 for 1 %.")
+    dealt = judged.dealt
+
+    def of_one(at: int, resamples: int, seed: int) -> dict[str, Interval]:
+        return _figures(dealt[at], positive, prevalence, top, resamples, seed)
+
+    figures = over_dealings(judged, of_one, bootstrap, seed)
+    return {name: figures[name] for name in [*DEFINITIONS, *figures] if name in figures}
+
+
+def _figures(
+    judged: Judged,
+    positive: str | None,
+    prevalence: float | None,
+    top: Sequence[int],
+    bootstrap: int,
+    seed: int,
+) -> dict[str, Interval]:
+    """Every metric of one dealing of the folds."""
+    chosen = judged.index(positive)
     figures = _proportions(judged, chosen, prevalence, top)
     figures |= _resampled(judged, chosen, bootstrap, seed)
     figures |= calibration(judged, positive)
@@ -98,15 +127,23 @@ def judge(
         nothing = unknown("the model gives a distance, not a probability")
         of_probabilities = [n for n in figures if n in _OF_PROBABILITIES or n.startswith("top_")]
         figures |= dict.fromkeys(of_probabilities, nothing)
-    return {name: figures[name] for name in [*DEFINITIONS, *figures] if name in figures}
+    return figures
 
 
 def judge_labels(
-    judged: Judged, prevalence: float | None = None, *, bootstrap: int = 1000, seed: int = 0
+    judged: Judged,
+    prevalence: float | Mapping[str, float] | None = None,
+    *,
+    bootstrap: int = 1000,
+    seed: int = 0,
 ) -> dict[str, dict[str, Interval]]:
-    """Metrics of each label against the rest, without those that do not depend on the positive label."""
+    """Metrics of each label against the rest, without those that do not depend on the positive label.
+
+    The prevalence is that of every label, or of each by its name.
+    """
+    shares = prevalence if isinstance(prevalence, Mapping) else dict.fromkeys(judged.labels, prevalence)
     figures = {
-        label: judge(judged, label, prevalence, top=(), bootstrap=bootstrap, seed=seed)
+        label: judge(judged, label, shares.get(label), top=(), bootstrap=bootstrap, seed=seed)
         for label in judged.labels
     }
     common = ("accuracy", "coverage", "set_size", "abstention")
@@ -119,16 +156,31 @@ def compare(
     """Differences a − b of metrics on the same photos, bootstrapped in pairs by patient."""
     if a.labels != b.labels or not np.array_equal(a.truth, b.truth) or not np.array_equal(a.groups, b.groups):
         raise InputError("Two models can only be compared on the same photos in the same order.")
+    if len(a.repeats) != len(b.repeats):
+        raise InputError("Two models can only be compared in the same folds, dealt as often.")
+    pairs = list(zip(a.dealt, b.dealt, strict=True))
+
+    def of_one(at: int, resamples: int, seed: int) -> dict[str, Interval]:
+        return _differences(*pairs[at], positive, resamples, seed)
+
+    return over_dealings(a, of_one, bootstrap, seed, (-math.inf, math.inf))
+
+
+def _differences(
+    a: Judged, b: Judged, positive: str | None, bootstrap: int, seed: int
+) -> dict[str, Interval]:
+    """Differences of one dealing of the folds."""
     chosen = a.index(positive)
     n = len(a.truth)
     of_a, of_b = (resampled_figures(judged, chosen, bootstrap, seed) for judged in (a, b))
     difference: dict[str, Interval] = {}
-    for name in [name for name in of_a if name != "set_size"]:
+    for name in [name for name in of_a if name != "set_size" and name in of_b]:
         value, *replicates = of_a[name] - of_b[name]
         if math.isnan(value):
             difference[name] = unknown(a.one_sided(chosen))
         else:
-            difference[name] = Interval(float(value), *percentiles(np.array(replicates)), n)
+            there = np.array(replicates)
+            difference[name] = Interval(float(value), *percentiles(there[np.isfinite(there)]), n)
     return difference
 
 
@@ -166,7 +218,7 @@ def _proportions(
     if positive is not None:
         rates = _rates(judged, positive)
         figures |= {name: rates[name] for name in ("sensitivity", "specificity", "ppv", "npv")}
-        figures |= _at_prevalence(rates, prevalence)
+        figures |= _at_prevalence(rates, _rates(judged, positive, shrunken), prevalence)
         return figures
     for name in ("sensitivity", "specificity", "ppv", "npv"):
         had = [rates[name] for rates in each if rates[name].known]
@@ -175,14 +227,14 @@ def _proportions(
     return figures | dict.fromkeys(at_prevalence, unknown("needs a positive label"))
 
 
-def _rates(judged: Judged, positive: int) -> dict[str, Interval]:
+def _rates(judged: Judged, positive: int, rate: Callable[..., Interval] = proportion) -> dict[str, Interval]:
     """Proportions of one label against the rest."""
     label = judged.labels[positive]
     is_, called = judged.truth == positive, judged.decision == positive
     cleared = ~called & (judged.decision >= 0)
 
     def share(of: Bools, among: Bools, reason: str) -> Interval:
-        return proportion(of[among], judged.groups[among], reason)
+        return rate(of[among], judged.groups[among], reason)
 
     nothing, everything = f"no photo of {label}", f"every photo is of {label}"
     return {
@@ -195,8 +247,13 @@ def _rates(judged: Judged, positive: int) -> dict[str, Interval]:
     }
 
 
-def _at_prevalence(rates: dict[str, Interval], prevalence: float | None) -> dict[str, Interval]:
-    """PPV and NPV by Bayes' rule: odds × ratio of two independent rates."""
+def _at_prevalence(
+    rates: dict[str, Interval], likely: dict[str, Interval], prevalence: float | None
+) -> dict[str, Interval]:
+    """PPV and NPV by Bayes' rule: odds × ratio of two independent rates.
+
+    The values are of the `likely`, shrunken rates: that no false alarm was seen does not make a PPV of 1.
+    """
     figures = {}
     for name, right, wrong, share in (
         ("ppv_at_prevalence", "sensitivity", "false_alarms", prevalence),
@@ -211,8 +268,9 @@ def _at_prevalence(rates: dict[str, Interval], prevalence: float | None) -> dict
             figures[name] = unknown("no photo was called so")
         else:
             odds = share / (1 - share)
-            value, lo, hi = (_from_odds(odds * ratio) for ratio in ratio(a, b))
-            figures[name] = Interval(value, lo, hi, a.n + b.n)
+            _, lo, hi = (_from_odds(odds * of) for of in ratio(a, b))
+            value = _from_odds(odds * likely[right].value / likely[wrong].value)
+            figures[name] = Interval(min(max(value, lo), hi), lo, hi, a.n + b.n)
     return figures
 
 
@@ -226,15 +284,20 @@ def _resampled(judged: Judged, positive: int | None, bootstrap: int, seed: int) 
     values = {name: float(x[0]) for name, x in figures.items()}
     replicates = {name: x[1:] for name, x in figures.items()}
     intervals = {}
-    for name, least in (("auroc", _hanley_mcneil), ("auprc", _binomial)):
+    if "auroc_by_fold" not in figures:
+        intervals["auroc_by_fold"] = unknown("not cross-validated: there are no folds")
+    for name, least in (("auroc", _hanley_mcneil), ("auroc_by_fold", _hanley_mcneil), ("auprc", _binomial)):
+        if name not in values:
+            continue
         value = values[name]
         if math.isnan(value):
-            intervals[name] = unknown(judged.one_sided(positive))
+            apart = name == "auroc_by_fold" and not math.isnan(values["auroc"])
+            intervals[name] = unknown("no fold has both sides" if apart else judged.one_sided(positive))
             continue
         sides = _sides(judged, positive)
         # of a mean over labels
         floor = sum(least(value, int(side.sum()), int((~side).sum())) for side in sides) / len(sides) ** 2
-        variance = max(float(np.var(replicates[name])), floor)
+        variance = max(float(np.nanvar(replicates[name])), floor)
         patients = min(len(set(judged.groups[s].tolist())) for side in sides for s in (side, ~side))
         perfect = value in (0.0, 1.0) or patients < 2
         effective = patients if perfect else max(1.0, value * (1 - value) / variance)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,7 +60,7 @@ class Options:
     alarm: float = 0.02  # share of known people who are answered with "none of these"
     specificity: float = 0.95  # of distance to normal
     chained: bool = True  # attributes know of those before them
-    lean: bool = False  # a baseline: neither novelty nor gallery
+    baseline: bool = False  # judged beside the model: without regions, labels to match get their share
     rare: tuple[str, ...] | None = None  # labels to match; found by their number when left out
     seed: int = 0
 
@@ -119,6 +119,47 @@ class LabelModel:
     gallery: Gallery | None
     error_rate: float
     alarm: float
+    stated: Floats | None = None  # (k,), how common labels are where the model is used; None: as in training
+
+    @property
+    def training_shares(self) -> Floats:
+        """How common each label was in training, (k,)."""
+        matched = np.zeros(0) if self.gallery is None else self.gallery.prior
+        return np.concatenate([self.classifier.shares_ * (1 - matched.sum()), matched])
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """How common each label is taken to be: what the probabilities hold at."""
+        shares = self.training_shares if self.stated is None else self.stated
+        return dict(zip(self.labels, shares.tolist(), strict=True))
+
+    def at(self, shares: Mapping[str, float] | None) -> LabelModel:
+        """The model where labels are as common as these shares; None: as in training.
+
+        Shares of labels that the model does not know do not count.
+        """
+        if shares is None:
+            return replace(self, classifier=self.classifier.at(None), stated=None)
+        stated = np.array([shares[label] for label in self.labels])
+        among = stated[: len(self.trained)]
+        classifier = self.classifier.at(among / among.sum())
+        return replace(self, classifier=classifier, stated=stated / stated.sum())
+
+    @property
+    def gained(self) -> Floats:
+        """What the stated shares add to each label's log-probability, but for a constant: (k,)."""
+        shares = self.training_shares
+        return np.zeros(len(shares)) if self.stated is None else np.log(self.stated) - np.log(shares)
+
+    def matched_shift(self, margins: Floats) -> Floats:
+        """What the stated shares add to the matched labels' log-odds against all trained labels together.
+
+        Against whichever of these a person resembles: (n, matched), of the trained labels' margins (n, k).
+        """
+        k = len(self.trained)
+        gained = self.gained
+        before = softmax(margins - self.classifier.shift)
+        return np.asarray(gained[k:] - np.log(before @ np.exp(gained[:k]))[:, None])
 
     @property
     def trained(self) -> tuple[str, ...]:
@@ -157,11 +198,11 @@ class LabelModel:
         ).fit(table[keep], labels[keep], groups=features.patients[keep])
         columns = Columns.of(list(table.columns))
         gallery = novelty = None
-        if (columns.measurements or columns.regions) and not options.lean:
+        if columns.measurements or columns.regions:
             # among everybody, not controls alone: somebody affected is unlike them, and still not unknown
             novelty = Novelty.fit(table[keep], features.patients[keep], options.seed)
-        if rare and not options.lean:
-            if not columns.regions:
+        if rare:
+            if not (columns.regions or options.baseline):
                 raise InputError(
                     f"{some(rare)}: fewer than {options.min_patients} patients, and without regions there is "
                     f"no gallery to match them in. Leave these labels out, or lower "
@@ -182,7 +223,9 @@ class LabelModel:
         margins, n = self.margins(table, groups)
         k = len(self.trained)
         probabilities, log_odds = softmax(margins), against_rest(margins)
-        p_values = self.sets.p_values(probabilities[:, :k])
+        # each among its own label's photos, however common that is: at any prevalence a set misses a label at
+        # the same rate
+        p_values = self.sets.p_values(softmax(margins - self.gained)[:, :k])
         inside = p_values > self.error_rate
         mean, _ = by_person(len(table), groups)
         typicality: NDArray[np.float64] = np.full(n, np.nan)
@@ -218,6 +261,7 @@ class LabelModel:
         if self.gallery is None:
             return margins, n
         matched = mean(self.gallery.log_odds(vectors(table, self.classifier.columns_)))
+        matched = matched + self.matched_shift(margins)
         # against all trained labels together
         return np.hstack([margins - np.logaddexp.reduce(margins, 1, keepdims=True), matched]), n
 
@@ -375,7 +419,7 @@ def design(features: Features, options: Options) -> Any:
 
 def vectors(table: Any, columns: Columns) -> Floats:
     """Embeddings (n, d) of all regions, each of length 1, joined."""
-    embeddings = []
+    embeddings: list[Floats] = [np.zeros((len(table), 0))]
     for names in columns.regions.values():
         embedding = table[list(names)].to_numpy(dtype=np.float64)
         embeddings.append(embedding / np.linalg.norm(embedding, axis=1, keepdims=True))

@@ -12,6 +12,7 @@ from anthropo.errors import ModelError
 from anthropo.learning.columns import Columns, Scaler
 from anthropo.learning.conformal import Distance, Rank
 from anthropo.learning.judged import Floats
+from anthropo.learning.memo import remembered
 from anthropo.learning.model_readers import record
 from anthropo.learning.schema import NOTHING, Arrays, Names, taken
 from anthropo.learning.splits import split
@@ -47,11 +48,12 @@ class Novelty:
         total = np.zeros(len(table))
         for name, values in _parts(table, columns, scaler).items():
             whole = name == "measurements"
-            parts[name] = Distance.fit(values, whole)
+            parts[name] = remembered(Distance.fit, values, whole)
             out = np.empty(len(values))
             for fold in np.unique(folds):
                 out_of_fold = folds == fold
-                out[out_of_fold] = Distance.fit(values[~out_of_fold], whole).of(values[out_of_fold])
+                there = remembered(Distance.fit, values[~out_of_fold], whole)
+                out[out_of_fold] = there.of(values[out_of_fold])
             medians[name] = float(np.median(out)) or 1.0
             total += out / medians[name]
         return cls(columns, scaler, parts, medians, Rank(np.sort(total / len(parts))))

@@ -35,9 +35,12 @@ def calibrated_on(judged: Judged, positive: str | None) -> tuple[Floats, Bools]:
     return judged.proba.max(1), best == judged.truth
 
 
-def calibration_bins(probability: Floats, most: int = _BINS) -> Ints:
-    """Bin (n,) of each photo: equal numbers of photos, 30 or more each, equal probabilities together."""
-    bins = max(1, min(most, len(probability) // _PER_BIN))
+def calibration_bins(probability: Floats, most: int = _BINS, photos: int | None = None) -> Ints:
+    """Bin (n,) of each photo: equal numbers of photos, 30 or more each, equal probabilities together.
+
+    `photos` is how many there are where each has several probabilities.
+    """
+    bins = max(1, min(most, (photos or len(probability)) // _PER_BIN))
     inner = np.quantile(probability, np.arange(1, bins) / bins)
     return np.unique(np.searchsorted(inner, probability, side="right"), return_inverse=True)[1]
 

@@ -83,3 +83,43 @@ def split(
                 if label in remaining:
                     remaining[label].remove(patient)
     return Folds(np.array([fold_of[patient] for patient in patients], dtype=np.int64), number, tuple(notes))
+
+
+def by_value(
+    labels: Sequence[str] | Sequence[tuple[str, ...]], patients: Sequence[str], values: Sequence[str | None]
+) -> tuple[Folds, tuple[str, ...]]:
+    """A fold for each value of a column (n,), such as a clinic, by name; with the names.
+
+    Photos without a value are in no fold (-1), and so are those of a value without which there are not two
+    labels of two patients left to learn from. A patient with photos of several values is in several folds:
+    nothing of them may then be trained on.
+    """
+    names = sorted({value for value in values if value is not None})
+    index = np.full(len(values), -1, dtype=np.int64)
+    column, people = np.array(values, dtype=object), np.array(patients, dtype=object)
+    notes: list[str] = []
+    used: list[str] = []
+    if missing := sum(value is None for value in values):
+        notes.append(f"{missing} photos without a value are trained on, and not judged.")
+    for name in names:
+        here = column == name
+        rest = ~np.isin(people, people[here])
+        left: dict[str, set[str]] = defaultdict(set)
+        for given, patient, kept in zip(labels, patients, rest, strict=True):
+            for label in ((given,) if isinstance(given, str) else given or (_NONE,)) if kept else ():
+                left[label].add(patient)
+        enough = [label for label, those in left.items() if len(those) > 1]
+        if len(enough) < 2:
+            only = (
+                f"only {enough[0] or 'no label'} has two patients" if enough else "no label has two patients"
+            )
+            notes.append(f"{name} is not judged: without it {only} to learn from.")
+            continue
+        lost = {
+            given for given, kept in zip(labels, rest, strict=True) if not kept and isinstance(given, str)
+        }
+        if unknown := sorted(lost - set(enough)):
+            notes.append(f"{name}: without it nobody has {some(unknown)}, which is then never recognised.")
+        index[here] = len(used)
+        used.append(name)
+    return Folds(index, len(used), tuple(notes)), tuple(used)

@@ -127,6 +127,7 @@ CLASSIFIER = (
     Array("deep_bias", "k", "log-odds that are added to the regions'"),
     Array("slopes", "h", "how much each half counts", lo=0),
     Array("bias", "k", "log-odds that are added to all"),
+    Array("shares", "k", "how common the labels were in training", lo=LEAST, hi=1),
 )
 #: Of each region, whose embedding has d numbers; in ``region0/``, ``region1/`` and so on.
 REGION = (

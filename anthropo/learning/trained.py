@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anthropo.errors import ModelError, parameter
+from anthropo.errors import InputError, ModelError, parameter
 from anthropo.face.fine import fine_sha256
 from anthropo.face.weights import landmark_model
 from anthropo.learning.attributes import NO_ATTRIBUTE, AttributeModel
@@ -23,6 +23,7 @@ from anthropo.learning.manifest import Manifest, PhotoSettings
 from anthropo.learning.model import NONE_OF_THESE, Answers, LabelModel, Prediction, Ranked, Task
 from anthropo.learning.model_readers import part, prefixed
 from anthropo.learning.normality import NormalityModel
+from anthropo.learning.prevalence import Prevalence, stated_presence, stated_shares
 from anthropo.learning.profile import Profile
 from anthropo.learning.schema import check_budget
 from anthropo.learning.states import check_dimension, names_of
@@ -87,6 +88,57 @@ class Trained:
     def no_face(self) -> bool:
         """Whether the model reads pictures without a face."""
         return self.manifest.settings.no_face
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """How common each label, or attribute, is where the probabilities hold; empty without any."""
+        return {} if isinstance(self.model, NormalityModel) else self.model.shares
+
+    @property
+    def stated(self) -> bool:
+        """Whether `at` stated these shares; else they are those of training."""
+        return not isinstance(self.model, NormalityModel) and self.model.stated is not None
+
+    def at(self, prevalence: Prevalence | None) -> Trained:
+        """The model where labels are otherwise as common than in training; it is not kept in a file.
+
+        Log-odds of each label move by log(π / (1 - π)) - log(π₀ / (1 - π₀)), π₀ the share in training;
+        decisions of least expected cost follow. Which labels are in a prediction set does not depend on
+        prevalence, except that a set that holds any label holds the most probable one.
+
+        Parameters
+        ----------
+        prevalence : float, mapping of str to float, or None
+            A share by label, such as ``{"Noonan": 0.02}``; labels that are not named share what is left in
+            the proportions of training. A number is the share of the positive one of two labels. None: as
+            common as in training.
+
+        Raises
+        ------
+        InputError
+            If a share or label is impossible, or the model has no probabilities.
+
+        Examples
+        --------
+        >>> from anthropo import Trained
+        >>> trained = Trained.load("m.anthropo")
+        >>> trained.at({"synthetic-A": 0.02}).shares
+        {'control': 0.98, 'synthetic-A': 0.02}
+        """
+        model = self.model
+        if isinstance(model, NormalityModel):
+            if prevalence is None:
+                return self
+            raise InputError(
+                f"{parameter('prevalence')}: distance to normal has no probabilities. Leave it out."
+            )
+        before = model.at(None)
+        if prevalence is None:
+            return replace(self, model=before)
+        training, positive = before.shares, self.manifest.positive
+        if isinstance(model, AttributeModel):
+            return replace(self, model=model.at(stated_presence(prevalence, training)))
+        return replace(self, model=model.at(stated_shares(prevalence, training, positive)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file, whole or not at all.

@@ -19,6 +19,7 @@ from anthropo.learning.attributes import NO_ATTRIBUTE, AttributeModel
 from anthropo.learning.cohort import split_labels
 from anthropo.learning.evaluation import Evaluation
 from anthropo.learning.features import Features
+from anthropo.learning.identity import SamePeople
 from anthropo.learning.manifest import (
     Conformal,
     Counts,
@@ -26,6 +27,7 @@ from anthropo.learning.manifest import (
     Manifest,
     Novelty,
     OperatingPoint,
+    SamePersonCheck,
     TrainingCohort,
     Validation,
     Weights,
@@ -56,6 +58,7 @@ def make_trained(
     settings: Settings,
     *,
     source: Path | None = None,
+    people: SamePeople | None = None,
     evaluations: Sequence[Evaluation] = (),
     command: str = "",
 ) -> Trained:
@@ -73,6 +76,8 @@ def make_trained(
         That the photos were measured with.
     source : Path, optional
         The cohort's table; its hash is kept.
+    people : SamePeople, optional
+        What was found of people under several names, and done about it.
     evaluations : sequence of Evaluation
         Of a cross-validation with these options: one, or one per attribute.
     command : str
@@ -114,7 +119,9 @@ def make_trained(
     several = task == "attributes"
     manifest = replace(
         _inputs(model, features, options, task, encoder, settings),
-        cohort=describe_cohort(features, labels, several=several, source=source, corrected=corrected),
+        cohort=describe_cohort(
+            features, labels, several=several, source=source, people=people, corrected=corrected
+        ),
         command=command,
         seed=options.seed,
         libraries={name: metadata.version(name) for name in ("numpy", "scikit-learn", "torch", "xgboost")},
@@ -271,12 +278,20 @@ def weights_entry(weights: face.Weights) -> Weights:
     )
 
 
+def _identity(people: SamePeople) -> SamePersonCheck:
+    """What is kept of people under several names: no name of anybody."""
+    if not people.looked:
+        return SamePersonCheck()
+    return SamePersonCheck(how=people.how, pairs=len(people.pairs), joined=people.joined)
+
+
 def describe_cohort(
     features: Features,
     labels: NDArray[np.str_],
     *,
     several: bool = False,
     source: Path | None = None,
+    people: SamePeople | None = None,
     corrected: int | None = None,
 ) -> TrainingCohort:
     """The cohort in counts, as a manifest has it: no name of a photo or patient.
@@ -284,10 +299,10 @@ def describe_cohort(
     Photos are counted by `labels`, of which each is a list of attributes, ``a; b``, if there are `several`;
     `corrected` of them have landmarks that were placed by hand.
     """
-    people = features.patients.tolist()
+    owners = features.patients.tolist()
     n_photos: Counter[str] = Counter()
     patients = defaultdict(set)
-    for cell, patient in zip(labels.tolist(), people, strict=True):
+    for cell, patient in zip(labels.tolist(), owners, strict=True):
         for label in split_labels(cell) if several else (cell,):
             n_photos[label] += 1
             patients[label].add(patient)
@@ -296,13 +311,14 @@ def describe_cohort(
         if name in features.metadata:
             values: Sequence[Any] = features.metadata[name]
             bands = age_bands(values) if name == "age" else [str(v) if v else NOT_GIVEN for v in values]
-            counts = Counter(band for band, _ in set(zip(bands, people, strict=True)))
+            counts = Counter(band for band, _ in set(zip(bands, owners, strict=True)))
             subgroups[name] = dict(sorted(counts.items()))
     return TrainingCohort(
         photos=len(features),
-        patients=len(set(people)),
+        patients=len(set(owners)),
         left_out=len(features.left_out),
         corrected=corrected,
+        same_person=_identity(people) if people else SamePersonCheck(),
         sha256=file_sha256(source) if source and source.is_file() else None,
         labels={
             label: Counts(photos=n_photos[label], patients=len(patients[label])) for label in sorted(n_photos)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
 from typing import Literal
@@ -23,6 +23,7 @@ from anthropo.face.frame import Floats, face_axes
 from anthropo.face.landmarker import Face
 from anthropo.face.scheme import LANDMARKS, MIRROR
 from anthropo.files import packaged_table
+from anthropo.measurement.repeatability import repeatability
 
 Stage = Literal["first", "fine"]
 
@@ -113,11 +114,12 @@ def mirror(points: Floats, middle: Floats) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Instrument:
-    """What landmarks of one kind need to become measurements: their correction and their error."""
+    """What landmarks of one kind need to become measurements: their correction and their errors."""
 
     correction: Correction
     point_errors: Floats  # (N, 68, 2), of N real faces in the face's frame, after the correction
     between_errors: Floats  # (N, 6, 2)
+    repeat_sd: Mapping[str, float] = field(default_factory=dict)  # by measurement: of another photo
 
 
 @lru_cache(maxsize=2)
@@ -137,4 +139,5 @@ def instrument(stage: Stage) -> Instrument:
     data = resources.files("anthropo.measurement").joinpath("errors.npz").read_bytes()
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         errors = [arrays[f"{stage}_{part}"].astype(np.float64) for part in ("points", "between")]
-    return Instrument(Correction(points, middle, frozenset(known)), *errors)
+    repeat_sd = {name: row.within(stage) for name, row in repeatability().items()}
+    return Instrument(Correction(points, middle, frozenset(known)), errors[0], errors[1], repeat_sd)

@@ -11,6 +11,7 @@ from anthropo.face.scheme import LANDMARKS
 from anthropo.measurement.anatomy import instrument
 from anthropo.measurement.drawing import drawing
 from anthropo.measurement.registry import Entry, Unavailable, registry, unavailable
+from anthropo.measurement.repeatability import repeatability
 
 _COLUMNS = (
     "drawing", "id", "name", "kind", "unit", "side", "expression", "definition", "HPO low / high",
@@ -43,10 +44,27 @@ def atlas() -> str:
             f"| {entry.id} | {entry.name} | {entry.kind} | {unit} | {entry.side} | {how} | "
             f"{entry.definition} | {_hpo(entry)} | {', '.join(entry.voids) or '–'} | {entry.note} |"
         )
+    lines += ["", *_reliability()]
     lines += ["", "## Not available", ""]
     lines += ["| id | name | why | definition | HPO low / high |", "|---|---|---|---|---|"]
     lines += [f"| {u.id} | {u.name} | {u.reason} | {u.definition} | {_hpo(u)} |" for u in unavailable()]
     return "\n".join(lines) + "\n"
+
+
+def _reliability() -> list[str]:
+    """The table of repeatability and reliability, as lines."""
+    text = resources.files("anthropo.measurement").joinpath("reliability.md").read_text(encoding="utf-8")
+    lines = text.rstrip("\n").splitlines()
+    for name, entry in registry().items():
+        known = repeatability().get(name)
+        if known is None:
+            continue
+        mark = " *" if entry.unreliable else ""
+        basis = f"{known.pairs} pairs" if known.pairs else "noise of the landmarks"
+        numbers = " | ".join(f"{v:.3g}" for v in (known.sd, known.photo, known.files, known.people))
+        unit = "" if entry.unit == "1" else entry.unit
+        lines.append(f"| {name}{mark} | {unit} | {numbers} | {entry.reliability:.2f} | {basis} |")
+    return lines
 
 
 def _hpo(entry: Entry | Unavailable) -> str:

@@ -35,9 +35,9 @@ from anthropo.photo import Photo
 
 #: Half-width of a 95 % interval in standard deviations.
 Z95 = 1.959964
-Bounds = tuple[float, float, float]  # a value and its interval
+Bounds = tuple[float, float, float, float]  # a value, the interval of its accuracy, its repeatability's SD
 Numbers = dict[str, Bounds]  # by id
-_NONE: Bounds = (math.nan, math.nan, math.nan)
+_NONE: Bounds = (math.nan, math.nan, math.nan, math.nan)
 _MM = {LENGTH_UNIT: "mm", AREA_UNIT: "mm²"}
 
 # A photo's error grows with its own unsteadiness (spread over jittered boxes, Face.unsteadiness)
@@ -50,11 +50,21 @@ _GROWTH = 0.42
 # points tell no better than noses and foreheads differ between people (SD on straight-on studio photos).
 _PRIOR = 3.0
 _YAW_ERROR, _PITCH_ERROR = 2.8, 5.2
+# What a photo is turned further than this, as far as that is known, photos of a sitting do not differ.
+_USUAL = 2.0
+
+# SD between photos of a person over the SD of the landmarks' error against hands: the median of the
+# measurements of which the former is known (development/repeatability.py), for those that need a scale.
+_REPEATED = 0.35
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One measured value. A value that cannot be computed is NaN, with the reason.
+    """One measured value, with two 95 % intervals. A value that cannot be computed is NaN, with the reason.
+
+    `lo` and `hi` are its accuracy: where the value of a person who measures by hand may lie. `repeat_lo` and
+    `repeat_hi` are its repeatability: where the mean of other photos of this person, measured by anthropo,
+    may lie; the values of two photos differ by less than the root of the sum of both half-widths squared.
 
     Examples
     --------
@@ -62,16 +72,35 @@ class Measurement:
     >>> m = anthropo.measure(anthropo.example_photo())[0]
     >>> m.id, m.unit, m.side, m.lo < m.value < m.hi
     ('intercanthal_width', 'ex-ex', 'mid', True)
+    >>> m.lo < m.repeat_lo < m.value < m.repeat_hi < m.hi
+    True
     """
 
     id: str
     value: float
-    lo: float  # 95 % interval
+    lo: float  # accuracy: 95 % interval, against measuring by hand
     hi: float
     unit: str  # ex-ex: fraction of the outer-canthal distance; mm only with a scale
     side: str  # R, L (the subject's own) or mid
     reason: str  # empty, or why there is no value or no interval, or what a forced value suffers from
     corrected: bool = False  # from landmarks moved to their anthropometric place
+    repeat_sd: float = math.nan  # repeatability: SD between photos of the person, each measured like this one
+
+    @property
+    def repeat_lo(self) -> float:
+        """Lower end of the 95 % interval of repeatability."""
+        low = self.value - Z95 * self.repeat_sd
+        return 0.0 if low < 0 <= self.value and never_negative(self.id) else low
+
+    @property
+    def repeat_hi(self) -> float:
+        """Upper end of the 95 % interval of repeatability."""
+        return self.value + Z95 * self.repeat_sd
+
+
+def never_negative(name: str) -> bool:
+    """Whether a measurement is a length or an area."""
+    return name in registry() and registry()[name].kind in ("distance", "area")
 
 
 class _Named(Protocol):
@@ -165,11 +194,15 @@ def measure_face(
 
     Notes
     -----
-    The 95 % interval holds what is known of the error: of the landmarks (residuals of annotated
+    The accuracy holds what is known of the error: of the landmarks (residuals of annotated
     faces, laid onto this one, larger on photos whose landmarks are unsteady), of the head's pose
     (the generic 3D face, turned as far as the head may be turned), of the camera's distance
-    (`Face.distance`, from which geometry is brought to 150 cm), and of the scale. Calibration:
-    docs/benchmarks.md.
+    (`Face.distance`, from which geometry is brought to 150 cm), and of the scale.
+
+    The repeatability holds how far photos of one person differ (`anthropo.measurement.repeatability`, larger
+    on photos whose landmarks are unsteady or which are turned further than is usual), and again distance and
+    scale. Values that are read from pixels have no truth by hand: both of their intervals are the
+    repeatability, and the noise of the pixels. Calibration: docs/benchmarks.md.
 
     Examples
     --------
@@ -193,8 +226,8 @@ def measure_face(
         reason = ""
         if entry.kind in PIXELS and pixels:
             seen = pixels[entry.id]
-            margin, reason = Z95 * seen.sd, seen.reason
-            values = [((seen.value, seen.value - margin, seen.value + margin), entry.unit)]
+            margin, reason = Z95 * math.hypot(seen.sd, instrument.repeat_sd.get(entry.id, 0.0)), seen.reason
+            values = [((seen.value, seen.value - margin, seen.value + margin, margin / Z95), entry.unit)]
         elif missing := _missing(entry, face, outside, scale):
             values, voided = [(_NONE, entry.unit)], missing
         elif entry.id in in_mm and entry.power:
@@ -208,7 +241,8 @@ def measure_face(
                 bounds = _NONE
             else:
                 why = "; ".join(filter(None, (void, reason)))
-            result.append(Measurement(entry.id, *bounds, unit, entry.side, why, corrected))
+            value, lo, hi, repeat_sd = bounds
+            result.append(Measurement(entry.id, value, lo, hi, unit, entry.side, why, corrected, repeat_sd))
     return result
 
 
@@ -246,13 +280,22 @@ def _geometry_values(
     power = np.array([e.power for e in free])
     in_mm: dict[str, Bounds] = {}
 
+    further = _further(yaw, pitch)
+    growth = error_growth(face)
+
     def numbers_of(
         entries: Sequence[Entry], values: Floats, scale_error: Floats | float, by: Floats
     ) -> Numbers:
-        """By id; `by` is what turns the spread of heads into the values' unit."""
-        value, variance = _within_photo(values[: -len(seen.points)])
-        variance += lens_variance(values[-len(seen.points) :], seen, head_spread(entries) * by)
-        return _numbers(entries, value, Z95 * np.sqrt(variance + (scale_error * value) ** 2))
+        """By id; `by` is what turns ex-ex into the values' unit."""
+        within = values[: -len(seen.points)]
+        value, landmark, pose = _within_photo(within)
+        shared = lens_variance(values[-len(seen.points) :], seen, head_spread(entries) * by)
+        shared += (scale_error * value) ** 2
+        known = np.array([instrument.repeat_sd.get(e.id, math.nan) for e in entries]) * by * growth
+        photo = np.where(np.isnan(known), _REPEATED**2 * landmark, known**2)
+        turned = (further * (within[-2:] - within[-3])) ** 2
+        accuracy, repeat = landmark + pose + shared, photo + turned.sum(0) + shared
+        return _numbers(entries, value, Z95 * np.sqrt(accuracy), np.sqrt(repeat))
 
     with np.errstate(divide="ignore", invalid="ignore"):
         numbers = numbers_of(free, bare / unit[:, None] ** power, 0.0, np.ones(len(free)))
@@ -272,8 +315,8 @@ def _geometry_values(
     return numbers, in_mm
 
 
-def _within_photo(values: Floats) -> tuple[Floats, Floats]:
-    """Values (M) and their variance by landmarks and pose, from rows of variants (N, M).
+def _within_photo(values: Floats) -> tuple[Floats, Floats, Floats]:
+    """Values (M) and their variances by landmarks and by pose, from rows of variants (N, M).
 
     The rows: the face itself, the face with landmark errors, then its four views.
     """
@@ -281,15 +324,15 @@ def _within_photo(values: Floats) -> tuple[Floats, Floats]:
     landmark = ((values[1:-4] - value) ** 2).mean(0)
     frontal, posed, *turned = values[-4:]
     pose = (posed - frontal) ** 2 + sum((view - posed) ** 2 for view in turned)
-    return value, np.asarray(landmark + pose)
+    return value, np.asarray(landmark), np.asarray(pose)
 
 
-def _numbers(entries: Sequence[Entry], value: Floats, half: Floats) -> dict[str, Bounds]:
+def _numbers(entries: Sequence[Entry], value: Floats, half: Floats, repeat_sd: Floats) -> Numbers:
     """Value and bounds by id; what cannot be negative ends at zero."""
     low, high = value - half, value + half
-    never_negative = np.array([e.kind in ("distance", "area") for e in entries], dtype=bool)
-    low = np.where(never_negative & (low < 0) & (value >= 0), 0.0, low)
-    rows = zip(value.tolist(), low.tolist(), high.tolist(), strict=True)
+    positive = np.array([never_negative(e.id) for e in entries], dtype=bool)
+    low = np.where(positive & (low < 0) & (value >= 0), 0.0, low)
+    rows = zip(value.tolist(), low.tolist(), high.tolist(), repeat_sd.tolist(), strict=True)
     return {e.id: bounds for e, bounds in zip(entries, rows, strict=True)}
 
 
@@ -313,6 +356,11 @@ def _pose(face: Face) -> tuple[tuple[float, float], tuple[float, float]]:
         for angle, error in ((face.yaw + turned, _YAW_ERROR), (face.pitch + nodded, _PITCH_ERROR))
     )
     return yaw, pitch
+
+
+def _further(yaw: tuple[float, float], pitch: tuple[float, float]) -> Floats:
+    """How much further a photo is turned and nodded than is usual, in SD of what is known of it, (2, 1)."""
+    return np.array([[max(0.0, abs(angle) - _USUAL) / sd] for angle, sd in (yaw, pitch)])
 
 
 def _views(points: Floats, yaw: tuple[float, float], pitch: tuple[float, float]) -> Floats:

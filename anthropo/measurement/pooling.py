@@ -1,22 +1,24 @@
 """Several photographs of one person, or frames of a video, to one value per measurement.
 
-An interval of one photo holds an error that every photo of this face shares (where the landmark model sees
+The accuracy of one photo holds an error that every photo of this face shares (where the landmark model sees
 this person's canthi, say) and one that differs from photo to photo. Only the second shrinks as photos are
 added. How large it is, the photos themselves tell: by how much their values scatter, relative to what their
 intervals allow. Copies and crops of one picture hardly scatter and so narrow the interval hardly; a second
-sitting narrows it for what it is worth. docs/benchmarks.md, "Several photos of one person", has the figures.
+sitting narrows it for what it is worth. The repeatability has no such shared error, but is told by the
+scatter as well: it is not narrowed for copies. docs/benchmarks.md, "Several photos of one person", has the
+figures.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from anthropo.face.frame import Floats
-from anthropo.measurement.compute import Z95, Measurement, doubted
+from anthropo.measurement.compute import Z95, Measurement, doubted, never_negative
 from anthropo.measurement.registry import PIXELS, registry
 
 # At least this share of the variance that one photo's interval stands for is shared by all photos of a
@@ -61,7 +63,8 @@ def pool(photos: Sequence[Sequence[Measurement]]) -> list[Pooled]:
     part c is the rest of 1, but at least 0.8. Photos weigh by 1/s⁴ and not by 1/s², since what is shared
     does not average out. From three photos on, those more than two SD off
     the middle weigh less, and count in the variance as if they lay there (Huber 1964) [1]_. One photo is
-    passed on as it is.
+    passed on as it is. The interval of repeatability is made likewise from those of the photos, with c the
+    rest of 1 and nothing less: photos that scatter as they should have independent errors.
 
     Examples
     --------
@@ -84,7 +87,7 @@ def pool(photos: Sequence[Sequence[Measurement]]) -> list[Pooled]:
             by_id.setdefault((m.id, m.unit), []).append(m)
     kept = {key: _usable(measurements) for key, measurements in by_id.items()}
     scatter = {
-        pixels: _scatter([v for (name, _), v in kept.items() if _of_pixels(name) == pixels])
+        pixels: Scatter.of([v for (name, _), v in kept.items() if _of_pixels(name) == pixels])
         for pixels in (False, True)
     }
     return [_pool(by_id[key], kept[key], scatter[_of_pixels(key[0])], len(photos)) for key in by_id]
@@ -105,11 +108,30 @@ def _sd(measurements: Sequence[Measurement]) -> Floats:
     return np.array([max(m.hi - m.value, m.value - m.lo) for m in measurements]) / Z95
 
 
-def _scatter(groups: Sequence[Sequence[Measurement]]) -> float:
+def _repeat_sd(measurements: Sequence[Measurement]) -> Floats:
+    """The SD of each one's repeatability, NaN without one."""
+    return np.array([m.repeat_sd for m in measurements])
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
     """Variance between photos over that of their intervals: the middle of many measurements."""
+
+    accuracy: float
+    repeatability: float
+
+    @classmethod
+    def of(cls, groups: Sequence[Sequence[Measurement]]) -> Scatter:
+        """Of the measurements of one kind, each in several photos."""
+        return cls(_scatter(groups, _sd), _scatter(groups, _repeat_sd))
+
+
+def _scatter(
+    groups: Sequence[Sequence[Measurement]], sd_of: Callable[[Sequence[Measurement]], Floats]
+) -> float:
     ratios = []
     for measurements in groups:
-        sd = _sd(measurements)
+        sd = sd_of(measurements)
         if len(measurements) > 1 and (sd > 0).all():
             freedom = len(measurements) - 1
             # of chi², which is less than its mean (Wilson & Hilferty 1931)
@@ -118,7 +140,7 @@ def _scatter(groups: Sequence[Sequence[Measurement]]) -> float:
     return float(np.median(ratios)) if ratios else math.nan
 
 
-def _pool(every: Sequence[Measurement], kept: Sequence[Measurement], scatter: float, photos: int) -> Pooled:
+def _pool(every: Sequence[Measurement], kept: Sequence[Measurement], scatter: Scatter, photos: int) -> Pooled:
     nan = math.nan
     first = kept[0] if kept else every[0]
     corrected = any(m.corrected for m in kept or every)
@@ -127,11 +149,11 @@ def _pool(every: Sequence[Measurement], kept: Sequence[Measurement], scatter: fl
         if not kept and photos > 1:
             reason = "; ".join(dict.fromkeys(m.reason for m in every))
         return Pooled(
-            first.id, first.value, first.lo, first.hi, first.unit, first.side, reason, corrected, len(kept),
-            nan, nan,
+            first.id, first.value, first.lo, first.hi, first.unit, first.side, reason, corrected,
+            first.repeat_sd, len(kept), nan, nan,
         )  # fmt: skip
     sd = _sd(kept)
-    known = bool((sd > 0).any()) and math.isfinite(scatter)
+    known = bool((sd > 0).any()) and math.isfinite(scatter.accuracy)
     if known:
         kept, sd = [m for m, s in zip(kept, sd, strict=True) if s > 0], sd[sd > 0]
     else:
@@ -144,7 +166,7 @@ def _pool(every: Sequence[Measurement], kept: Sequence[Measurement], scatter: fl
     for _ in range(_ROUNDS):
         variance = between / float(np.mean(sd**2))
         if known:
-            variance = (_PRIOR * scatter + (len(kept) - 1) * variance) / (_PRIOR + len(kept) - 1)
+            variance = _held(variance, scatter.accuracy, len(kept))
         trust: Floats = np.ones(len(kept))
         if len(kept) > 2 and variance > 0:
             trust = _HUBER / np.maximum(np.abs(values - middle) / (sd * math.sqrt(variance)), _HUBER)
@@ -155,14 +177,27 @@ def _pool(every: Sequence[Measurement], kept: Sequence[Measurement], scatter: fl
         if abs(middle - before) <= 1e-9 * abs(middle):
             break
     repeated = math.sqrt(float((weights**2).sum()))
-    lo = hi = nan
+    lo = hi = repeat_sd = nan
     if known:
-        shared = max(1 - variance, _SHARED) * float(weights @ sd) ** 2
-        half = Z95 * math.sqrt(shared + variance * float((weights**2 * sd**2).sum()))
+        half = Z95 * _pooled_sd(max(1 - variance, _SHARED), variance, weights, sd)
         lo, hi = middle - half, middle + half
-        if registry()[first.id].kind in ("distance", "area") and lo < 0 <= middle:
+        if never_negative(first.id) and lo < 0 <= middle:
             lo = 0.0
+    each = _repeat_sd(kept)
+    if (each > 0).all() and math.isfinite(scatter.repeatability):
+        variance = _held(between / float(np.mean(each**2)), scatter.repeatability, len(kept))
+        repeat_sd = _pooled_sd(max(1 - variance, 0.0), variance, weights, each)
     return Pooled(
-        first.id, middle, lo, hi, first.unit, first.side, first.reason, corrected, len(kept),
+        first.id, middle, lo, hi, first.unit, first.side, first.reason, corrected, repeat_sd, len(kept),
         math.sqrt(between), math.sqrt(between) * repeated,
     )  # fmt: skip
+
+
+def _held(variance: float, scatter: float, photos: int) -> float:
+    """One measurement's variance between photos, held to what all of its kind say."""
+    return (_PRIOR * scatter + (photos - 1) * variance) / (_PRIOR + photos - 1)
+
+
+def _pooled_sd(shared: float, independent: float, weights: Floats, sd: Floats) -> float:
+    """SD of a weighted mean, of errors that share a part of their variance."""
+    return math.sqrt(shared * float(weights @ sd) ** 2 + independent * float((weights**2 * sd**2).sum()))

@@ -14,8 +14,9 @@ unavailable.csv lists the frontal measurements that are not given, each with the
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import CodeType
 from typing import Any
@@ -28,6 +29,7 @@ from anthropo.face.gate import CHECKS
 from anthropo.face.scheme import LANDMARKS
 from anthropo.files import packaged_table
 from anthropo.measurement.geometry import FUNCTIONS
+from anthropo.measurement.repeatability import RELIABLE, repeatability
 
 GEOMETRY = ("distance", "angle", "ratio", "area", "curvature", "asymmetry")
 #: Kinds whose values are read from the photo's pixels, not from an expression in landmarks.
@@ -73,6 +75,12 @@ class Entry:
     note: str
     points: tuple[int, ...]  # of the 68-point scheme that the expression depends on
     code: CodeType | None  # None for a kind of PIXELS
+    reliability: float = math.nan  # share of the variance between people that is no error; NaN: not known
+
+    @property
+    def unreliable(self) -> bool:
+        """Whether more than half of the variance between people is error: no trait is called by it alone."""
+        return self.reliability < RELIABLE
 
     @property
     def power(self) -> int:
@@ -142,7 +150,9 @@ def compile_entry(row: dict[str, str]) -> Entry:
             raise ValueError(f"{where}: kind {row['kind']} is read from the photo and has no expression")
     else:
         points, code = _compile(row, where)
-    text = {name: cell for name, cell in row.items() if name not in ("needs_mm", "needs_fine", "voids")}
+    text: dict[str, Any] = {
+        name: cell for name, cell in row.items() if name not in ("needs_mm", "needs_fine", "voids")
+    }
     needs_mm, needs_fine = bool(row["needs_mm"]), bool(row["needs_fine"])
     return Entry(**text, needs_mm=needs_mm, needs_fine=needs_fine, voids=voids, points=points, code=code)
 
@@ -188,7 +198,9 @@ def registry() -> dict[str, Entry]:
     for row in packaged_table("anthropo.measurement", "registry.csv"):
         if row["id"] in entries:
             raise ValueError(f"registry entry {row['id']!r} appears twice")
-        entries[row["id"]] = compile_entry(row)
+        entry = compile_entry(row)
+        known = repeatability().get(entry.id)
+        entries[entry.id] = replace(entry, reliability=known.reliability) if known else entry
     return entries
 
 

@@ -114,6 +114,7 @@ def _manifest(material: TrainingSet, learned: Learned, command: str) -> Manifest
             features.labels,
             several=recipe.task == "attributes",
             source=Path(material.photos.source),
+            people=material.photos.people,
         ),
         command=command,
         seed=parameters.seed,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -16,6 +16,7 @@ from anthropo.face.landmarker import FIRST_DECODE
 from anthropo.learning.cohort import Case, Cohort, Kind, typed
 from anthropo.learning.duplicates import PRINT_SIDE, face_print, image_print
 from anthropo.learning.features import Features, subset
+from anthropo.learning.identity import IDENTITY, SamePeople, face_identity
 from anthropo.networks.chips import View
 from anthropo.observation import observe
 from anthropo.photo import Photo, read_photo
@@ -79,6 +80,7 @@ class CohortPictures:
     kinds: Mapping[str, Kind]  # of the metadata columns
     settings: Settings  # that the photos were read with
     source: str  # the cohort's table or folder
+    people: SamePeople = field(default_factory=SamePeople)  # those under several names
 
     def subset(self, rows: NDArray[np.int64]) -> CohortPictures:
         """Some of the photos; nothing counts as left out."""
@@ -101,16 +103,18 @@ def read_pictures(
     *,
     memory: float = float("inf"),
     jobs: int = 1,
+    identify: bool = False,
     advance: Advance | None = None,
 ) -> CohortPictures:
     """Read every photo of a cohort once, on so many threads, and cut its pictures.
 
+    With `identify`, its features hold what faces are compared by to find a person under two names.
     Pictures that would take more than `memory` GiB are cut from the files again when they are wanted.
     """
     keep = len(view.names) * view.size**2 * 3 * len(cohort.cases) <= memory * (1 << 30)
     usable: list[tuple[Case, _Looked]] = []
     left_out: list[tuple[str, str]] = []
-    look = partial(_look, view=view, settings=settings, keep=keep)
+    look = partial(_look, view=view, settings=settings, keep=keep, identify=identify)
     with contextlib.closing(in_order(look, cohort.cases, jobs)) as results:
         for case, looked in zip(cohort.cases, results, strict=True):
             if isinstance(looked, str):
@@ -134,6 +138,9 @@ def read_pictures(
         },
         digests=np.array([looked.digest for _, looked in usable], dtype=np.str_),
         prints=np.array([looked.print for _, looked in usable], np.float32).reshape(n, PRINT_SIDE**2),
+        identities=np.array([looked.identity for _, looked in usable], np.float32).reshape(n, IDENTITY)
+        if identify and view.needs_face
+        else None,
         left_out=tuple(left_out),
     )
     pictures = Pictures(
@@ -158,10 +165,11 @@ class _Looked:
     frame: Floats | None = None
     pose: tuple[float, float, float] = (0.0, 0.0, 0.0)
     print: NDArray[np.float32]
+    identity: NDArray[np.float32] | None = None
     chips: Pixels | None
 
 
-def _look(case: Case, view: View, settings: Settings, keep: bool) -> _Looked | str:
+def _look(case: Case, view: View, settings: Settings, keep: bool, identify: bool) -> _Looked | str:
     """What a photo gives, or why it gives nothing."""
     try:
         if not view.needs_face:
@@ -176,6 +184,7 @@ def _look(case: Case, view: View, settings: Settings, keep: bool) -> _Looked | s
             frame=frame,
             pose=(face.yaw, face.pitch, face.roll),
             print=face_print(photo, face),
+            identity=face_identity(photo, face) if identify else None,
             chips=view.cut(photo, frame) if keep else None,
         )
     except (PhotoError, FaceError) as error:

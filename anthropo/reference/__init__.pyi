@@ -8,5 +8,7 @@ from .tables import load_reference as load_reference
 from .tables import write_reference as write_reference
 from .traits import Trait as Trait
 from .traits import call_traits as call_traits
+from .zscore import Chance as Chance
 from .zscore import ZScore as ZScore
+from .zscore import by_chance as by_chance
 from .zscore import score as score

@@ -230,7 +230,7 @@ def build_reference(
     min_people : int
         A band or measurement with fewer people is refused; 10 at least.
     source, instrument : str
-        Written to every row.
+        Written to every row; an instrument that is left empty is ``anthropo``, which measured the values.
 
     Returns
     -------
@@ -277,7 +277,9 @@ def build_reference(
             counted = "1 person" if len(people) == 1 else f"{len(people)} people"
             refused.append(f"{where}: {counted}, {min_people} needed; left out.")
             continue
-        of_band, remarks = _rows(list(people.values()), sex, band, min_people, source, instrument)
+        of_band, remarks = _rows(
+            list(people.values()), sex, band, min_people, source, instrument or "anthropo"
+        )
         rows += of_band
         notes += [f"{where}: {remark}" for remark in remarks]
     order = {name: i for i, name in enumerate(registry())}

@@ -112,7 +112,8 @@ def iso_age(text: str) -> str:
 
 def _measurement(m: Measurement, score: ZScore | None) -> Json:
     entry = registry()[m.id]
-    words = [entry.name] + ([f"95 % interval {m.lo:.4g} to {m.hi:.4g}"] if math.isfinite(m.lo) else [])
+    words = [entry.name]
+    words += [f"95 % interval (accuracy) {m.lo:.4g} to {m.hi:.4g}"] if math.isfinite(m.lo) else []
     bounds = None
     if score is not None and math.isfinite(score.mean):
         bounds = (score.mean - LIMIT * score.sd, score.mean + LIMIT * score.sd)
@@ -145,8 +146,9 @@ def _assay(name: str) -> Json:
 
 
 def _z_words(score: ZScore) -> str:
-    known = math.isfinite(score.z_lo) and score.z_lo < score.z_hi  # what is exact has none
-    between = f" (95 % interval {score.z_lo:+.2f} to {score.z_hi:+.2f})" if known else ""
+    low, high = score.whole
+    known = math.isfinite(low) and low < high  # what is exact has none
+    between = f" (95 % interval {low:+.2f} to {high:+.2f})" if known else ""
     return f"z {score.z:+.2f}{between} under {score.reference}, grade {score.grade}"
 
 

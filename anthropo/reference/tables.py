@@ -48,6 +48,11 @@ class ReferenceRow:
     error_sd: float  # 1 SD, in the unit: what the table's instrument differs from anthropo's
 
     @property
+    def same_instrument(self) -> bool:
+        """Whether anthropo measured these people: then a z has the error of repeating, not that of hands."""
+        return self.instrument.startswith("anthropo")
+
+    @property
     def age_end(self) -> float:
         """The first age in years that is too old."""
         return band_end(self.age_hi)

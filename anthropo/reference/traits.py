@@ -1,4 +1,4 @@
-"""z-scores to traits of the Human Phenotype Ontology (HPO): present, absent, borderline or not assessed.
+"""z-scores to traits of the Human Phenotype Ontology (HPO): what is present, absent, or open and why.
 
 A subjective term is never called; one whose measurement is unusual is offered as something to look at.
 """
@@ -13,14 +13,14 @@ from statistics import NormalDist
 
 from anthropo.errors import parameter
 from anthropo.measurement.compute import Measurement, by_id
-from anthropo.measurement.registry import unavailable
+from anthropo.measurement.registry import registry, unavailable
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.hpo import ancestors
 from anthropo.reference.rules import OBJECTIVE, SUBJECTIVE, Rule, Verdict, read_rules
 from anthropo.reference.zscore import ZScore, signed
 
-STATUSES = ("present", "borderline", "look at", "absent", "not assessed")
-PRESENT, BORDERLINE, LOOK, ABSENT, NOT_ASSESSED = STATUSES
+STATUSES = ("present", "borderline", "look at", "inconclusive", "absent", "not assessed")
+PRESENT, BORDERLINE, LOOK, INCONCLUSIVE, ABSENT, NOT_ASSESSED = STATUSES
 
 #: Of the interval of z that must lie beyond a limit as a whole.
 CONFIDENCE = 0.95
@@ -47,8 +47,7 @@ class Trait:
     status: str  # one of STATUSES
     evidence: tuple[Evidence, ...]
     supports: tuple[Evidence, ...]  # not part of the decision
-    reason: str  # why it is borderline or was not assessed; else empty
-    leans: bool = False  # borderline, and z itself fulfils the rule
+    reason: str  # why it is borderline, inconclusive or was not assessed; else empty
     confidence: float = CONFIDENCE  # of the interval that decided
 
     @property
@@ -90,10 +89,13 @@ def call_traits(
 
     Notes
     -----
-    An objective term is present if the whole interval of z fulfils its rule, absent if no part of
-    it does, else borderline. Without a z-score and its interval (voided by the photo gate, no row in the
+    An objective term is present if the whole interval of z fulfils its rule, and absent if no part of it
+    does. Else it is borderline if z itself fulfils the rule, and inconclusive if only a part of its interval
+    does. Without a z-score and its interval (voided by the photo gate, no row in the
     reference) it is not assessed, unless another measurement of the rule has settled the question. Two
-    references that lead to different answers make it borderline. Right and left are never averaged.
+    references that lead to different answers make it borderline. So is a term whose rule is fulfilled by
+    measurements of low reliability alone (`anthropo.measurement.Entry.unreliable`). Right and left are never
+    averaged.
     A term that another one is a kind of is not absent unless the other one is: see `consistent`.
 
     References
@@ -119,8 +121,9 @@ def call_traits(
 def consistent(traits: Iterable[Trait]) -> list[Trait]:
     """The traits without contradictions of the ontology: who has one kind of a term has the term.
 
-    A term that is absent by its own rule becomes borderline if a kind of it is present or may be (on the
-    same side), and not assessed if a kind of it should have been measured and was not.
+    A term that is absent by its own rule becomes borderline if a kind of it is present or borderline (on the
+    same side), inconclusive if one is so, and not assessed if a kind of it should have been measured and was
+    not.
     """
     traits = list(traits)
     while (doubted := _doubted_once(traits)) != traits:  # what is doubted may be a kind of something else
@@ -132,7 +135,7 @@ def _doubted_once(traits: list[Trait]) -> list[Trait]:
     kinds: defaultdict[str, list[Trait]] = defaultdict(list)
     for trait in traits:
         unmeasured = trait.status == NOT_ASSESSED and trait.rule.kind == OBJECTIVE and trait.rule.conditions
-        if trait.status in (PRESENT, BORDERLINE, LOOK) or unmeasured:
+        if trait.status in (PRESENT, BORDERLINE, LOOK, INCONCLUSIVE) or unmeasured:
             for term in ancestors(trait.hpo_id):
                 kinds[term].append(trait)
     return [_doubted(t, kinds[t.hpo_id]) if t.status == ABSENT else t for t in traits]
@@ -145,7 +148,7 @@ def _doubted(absent: Trait, kinds: Iterable[Trait]) -> Trait:
         return absent
     worst = min(same, key=lambda t: STATUSES.index(t.status))
     reason = f"by its own rule it is absent, but {worst.label}, which is a kind of it, is {worst.status}"
-    status = NOT_ASSESSED if worst.status == NOT_ASSESSED else BORDERLINE
+    status = worst.status if worst.status in (INCONCLUSIVE, NOT_ASSESSED) else BORDERLINE
     return replace(absent, status=status, reason=reason.replace(f"is {LOOK}", "is to be looked at"))
 
 
@@ -165,10 +168,12 @@ def _call(
         return Trait(rule, side, NOT_ASSESSED, evidence, supports, _never(rule), confidence=confidence)
     whole: list[Verdict] = []  # what the intervals say
     best: list[Verdict] = []  # what z itself says
+    asked: list[str] = []
     missing = ""
     for name, condition in zip(ids, rule.conditions, strict=True):
         usable = [s for s in scores.get(name, []) if _usable(s)]
         if usable:
+            asked.append(name)
             whole.append(_one({condition.holds(*interval(s, confidence)) for s in usable}))
             best.append(_one({condition.holds(s.z, s.z) for s in usable}))
         else:
@@ -178,28 +183,32 @@ def _call(
     if missing and (not rule.every) not in verdicts:
         return Trait(rule, side, NOT_ASSESSED, evidence, supports, missing, confidence=confidence)
     answer = _joined(verdicts, rule.every)
+    doubt = _unreliable([name for name, holds in zip(asked, verdicts, strict=True) if holds])
     if rule.kind == SUBJECTIVE:
-        status, reason = (
-            (LOOK, "") if answer else (NOT_ASSESSED, "needs the eye; measured, it is not unusual")
-        )
+        why = f"needs the eye; {doubt}" if answer and doubt else "needs the eye; measured, it is not unusual"
+        status, reason = (LOOK, "") if answer and not doubt else (NOT_ASSESSED, why)
+    elif answer and doubt:
+        status, reason = BORDERLINE, doubt
     elif answer is None:
-        status, reason = BORDERLINE, _why_borderline(rule, evidence, confidence)
+        # None where references disagree on z itself
+        status = INCONCLUSIVE if _joined(best, rule.every) is False else BORDERLINE
+        reason = _why_open(rule, evidence, confidence)
     else:
         status, reason = PRESENT if answer else ABSENT, ""
-    leans = status == BORDERLINE and _joined(best, rule.every) is True
-    return Trait(rule, side, status, evidence, supports, reason, leans, confidence)
+    return Trait(rule, side, status, evidence, supports, reason, confidence)
 
 
 def interval(score: ZScore, confidence: float) -> tuple[float, float]:
-    """The interval of z: its 95 % one, narrowed or widened on each side as a normal distribution would be."""
+    """The whole interval of z: that of 95 %, made narrower or wider as a normal distribution would be."""
+    low, high = score.whole
     if confidence == CONFIDENCE:
-        return score.z_lo, score.z_hi
+        return low, high
     share = NormalDist().inv_cdf((1 + confidence) / 2) / NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    return score.z - share * (score.z - score.z_lo), score.z + share * (score.z_hi - score.z)
+    return score.z - share * (score.z - low), score.z + share * (high - score.z)
 
 
 def z_words(z: ZScore | None, confidence: float = CONFIDENCE) -> str:
-    """z with its interval, which is named when it is not the 95 % one."""
+    """z with its whole interval, whose confidence is named when it is not 95 %."""
     if z is None or math.isnan(z.z):
         return "–"
     known = not math.isnan(z.z_lo) and z.z_lo < z.z_hi
@@ -263,7 +272,16 @@ def _never(rule: Rule) -> str:
     return "needs the eye" if rule.kind == SUBJECTIVE else "not measured in a frontal photograph"
 
 
-def _why_borderline(rule: Rule, evidence: Sequence[Evidence], confidence: float) -> str:
+def _unreliable(names: Sequence[str]) -> str:
+    """Why these measurements do not make a trait by themselves; empty if one of them does."""
+    known = [registry().get(name) for name in names]
+    if not all(entry is not None and entry.unreliable for entry in known):
+        return ""
+    values = ", ".join(f"{entry.id} {entry.reliability:.2f}" for entry in known if entry)
+    return f"no trait is called by measurements of low reliability alone ({values})" if values else ""
+
+
+def _why_open(rule: Rule, evidence: Sequence[Evidence], confidence: float) -> str:
     verdicts: defaultdict[str, set[Verdict]] = defaultdict(set)
     for e in evidence:
         if e.score is not None and _usable(e.score):

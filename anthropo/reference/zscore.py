@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -12,6 +12,10 @@ from anthropo.measurement.compute import Z95, Measurement, by_id
 from anthropo.reference.tables import Reference, ReferenceRow, ages
 
 LIMIT = 2.0  # beyond ±2 a measurement counts as unusual (Elements of Morphology, Allanson 2009)
+
+#: Which error of a value an interval holds. That of a z holds the first where anthropo measured the
+#: reference's people as well.
+REPEATABILITY, ACCURACY = "repeatability", "accuracy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,14 @@ class ZScore:
     sd: float
     reason: str  # empty, or why there is no score or no interval
     unit: str = ""  # of mean and sd, and of the value that was scored; empty without a row
+    interval: str = ""  # which error of the value it holds, REPEATABILITY or ACCURACY; empty without a row
+    reference_sd: float = 0.0  # SD of z by the few people of the reference, where the interval lacks it
+
+    @property
+    def whole(self) -> tuple[float, float]:
+        """The 95 % interval with the reference's own error, which decides what is beyond a limit."""
+        more = Z95 * self.reference_sd
+        return self.z - math.hypot(self.z - self.z_lo, more), self.z + math.hypot(self.z_hi - self.z, more)
 
 
 def score(
@@ -61,10 +73,14 @@ def score(
     -----
     ``z = (value - mean) / s`` with ``s² = sd² (1 + 1/n) + error_sd²``: s is how far a healthy person whom
     anthropo measures is from the mean of n others [2]_; a reference of 25 people makes that 2 % more
-    than their SD, and photographs scatter more than a caliper. The interval adds
-    in quadrature, as parts of s: the value's own interval (below and above separately), error_sd, the
-    standard error of the reference's mean, ``sd / sqrt(n)``, and of its SD, ``sd / sqrt(2 (n - 1))``,
-    which counts in proportion to z.
+    than their SD, and photographs scatter more than a caliper.
+
+    Where anthropo measured the reference's people as well, the error against hands is in none of both: the
+    interval is the value's repeatability, and holds the z of other photos of the person under the same
+    reference. Under norms of callipers it adds in quadrature, as parts of s: the value's accuracy (below and
+    above separately), error_sd, and the error of the reference: that of its mean, ``sd / sqrt(n)``, and of
+    its SD, ``sd / sqrt(2 (n - 1))``, which counts in proportion to z. `ZScore.whole` is an interval with the
+    reference's error in either case.
 
     References
     ----------
@@ -77,10 +93,10 @@ def score(
     --------
     >>> from anthropo import Measurement
     >>> from anthropo.reference import load_reference, score
-    >>> width = Measurement("intercanthal_width", 0.42, 0.41, 0.43, "ex-ex", "mid", "")
+    >>> width = Measurement("intercanthal_width", 0.42, 0.39, 0.45, "ex-ex", "mid", "", repeat_sd=0.005)
     >>> (z,) = score([width], [load_reference()], sex="female", age=31)
     >>> print(f"{z.z:.1f} ({z.z_lo:.1f} to {z.z_hi:.1f}), {z.reference}, grade {z.grade}, n = {z.n}")
-    2.1 (1.2 to 2.9), frl-adults, grade A, n = 25
+    2.1 (1.5 to 2.6), frl-adults, grade A, n = 25
     """
     groups = by_id(measurements).values()
     return [_score(values, reference, sex, age) for values in groups for reference in references]
@@ -94,34 +110,41 @@ def _score(values: list[Measurement], reference: Reference, sex: str | None, age
     if row is None:
         reason = given.reason if math.isnan(given.value) and given.reason else why
         return ZScore(name, reference.name, "", nan, nan, nan, 0, nan, nan, reason)
+    z = below = above = few = nan
     if math.isnan(given.value):
-        z, below, above, reason = nan, nan, nan, given.reason or "the measurement has no value"
+        reason = given.reason or "the measurement has no value"
     elif given.unit != row.unit:
-        z, below, above = nan, nan, nan
         if row.unit == "mm":
             reason = f"{reference.name} needs millimetres: pass {parameter('scale')}"
         else:
             reason = f"{reference.name} is in {row.unit}, the value in {given.unit}"
     else:
-        z, below, above = _standardise(given, row)
+        z, below, above, few = _standardise(given, row)
         reason = given.reason
     return ZScore(
-        name, reference.name, row.grade, z, z - below, z + above, row.n, row.mean, row.sd, reason, row.unit
-    )
+        name, reference.name, row.grade, z, z - below, z + above, row.n, row.mean, row.sd, reason, row.unit,
+        REPEATABILITY if _repeated(given, row) else ACCURACY, few,
+    )  # fmt: skip
 
 
-def _standardise(given: Measurement, row: ReferenceRow) -> tuple[float, float, float]:
-    """z, and how far its 95 % interval reaches below and above."""
+def _repeated(given: Measurement, row: ReferenceRow) -> bool:
+    """Whether a z has the error of repeating; a value that does not say it has that against hands."""
+    return row.same_instrument and (math.isnan(given.value) or not math.isnan(given.repeat_sd))
+
+
+def _standardise(given: Measurement, row: ReferenceRow) -> tuple[float, float, float, float]:
+    """z, how far its 95 % interval reaches below and above, and the SD of the reference that it lacks."""
     variance = row.sd**2 * (1 + 1 / row.n) + row.error_sd**2
     spread = math.sqrt(variance)
     z = (given.value - row.mean) / spread
-    shared = (row.error_sd**2 + row.sd**2 / row.n) / variance
-    shared += (z * row.sd**2 / variance) ** 2 / (2 * (row.n - 1))
-    below, above = (
-        math.sqrt((side / spread) ** 2 + Z95**2 * shared)
-        for side in (given.value - given.lo, given.hi - given.value)
-    )
-    return z, below, above
+    few = (row.error_sd**2 + row.sd**2 / row.n) / variance
+    few += (z * row.sd**2 / variance) ** 2 / (2 * (row.n - 1))
+    if _repeated(given, row):
+        reach = Z95 * given.repeat_sd / spread
+        return z, reach, reach, math.sqrt(few)
+    sides = (given.value - given.lo, given.hi - given.value)
+    below, above = (math.sqrt((side / spread) ** 2 + Z95**2 * few) for side in sides)
+    return z, below, above, 0.0
 
 
 def _choose(
@@ -146,12 +169,80 @@ def _choose(
 
 
 @dataclass(frozen=True, slots=True)
+class Chance:
+    """How many z-scores under one reference lie beyond ±2, and how many would in a healthy person."""
+
+    reference: str
+    scored: int  # measurements with a z
+    beyond: int  # of these beyond ±2
+    expected: float  # of a healthy person, on average
+
+    def sentence(self) -> str:
+        """Both numbers in words."""
+        return (
+            f"{self.beyond} of {self.scored} z-scores under {self.reference} lie beyond ±{LIMIT:g}. By "
+            f"chance {self.expected:.1f} do in a healthy person, on average: fewer in most, many more in "
+            "some, since measurements are related."
+        )
+
+
+def by_chance(zscores: Iterable[ZScore]) -> list[Chance]:
+    """How many z-scores lie beyond ±2 under each reference, and how many would by chance alone.
+
+    A healthy person's z under a reference of n people is distributed as Student's t with n - 1 degrees of
+    freedom: 4.6 % lie beyond ±2 of a large reference, 5.7 % of one of 25 people. Related measurements do not
+    change the mean, but how much people differ in this number.
+
+    Examples
+    --------
+    >>> from anthropo import Measurement
+    >>> from anthropo.reference import by_chance, load_reference, score
+    >>> width = Measurement("intercanthal_width", 0.42, 0.41, 0.43, "ex-ex", "mid", "")
+    >>> (chance,) = by_chance(score([width], [load_reference()], sex="female", age=31))
+    >>> chance.scored, chance.beyond, round(chance.expected, 3)
+    (1, 1, 0.057)
+    """
+    known = [z for z in zscores if not math.isnan(z.z)]
+    by_reference: Mapping[str, list[ZScore]] = {
+        name: [z for z in known if z.reference == name] for name in dict.fromkeys(z.reference for z in known)
+    }
+    return [
+        Chance(name, len(of), sum(_side(z.z) != 0 for z in of), sum(beyond_t(LIMIT, z.n - 1) for z in of))
+        for name, of in by_reference.items()
+    ]
+
+
+def beyond_t(limit: float, freedom: int) -> float:
+    """Share of Student's t beyond ±limit; of the normal distribution from 1000 degrees of freedom on.
+
+    The finite sums of Abramowitz & Stegun, "Handbook of mathematical functions" (1964), 26.7.3 and 26.7.4:
+    scipy.stats takes longer to import than a photo to be measured.
+
+    Examples
+    --------
+    >>> f"{beyond_t(2.0, 24):.4f} {beyond_t(2.0, 10**6):.4f}"
+    '0.0569 0.0455'
+    """
+    if not 1 <= freedom < 1000:  # also what was measured by hand, whose charts count nobody
+        return math.erfc(limit / math.sqrt(2))
+    angle = math.atan2(limit, math.sqrt(freedom))
+    cos2, odd = math.cos(angle) ** 2, freedom % 2
+    term = total = math.cos(angle) if odd else 1.0
+    for k in range(2 + odd, freedom - 1, 2):
+        term *= cos2 * (k - 1) / k
+        total += term
+    if odd:
+        return 1 - 2 / math.pi * (angle + (math.sin(angle) * total if freedom > 1 else 0.0))
+    return 1 - math.sin(angle) * total
+
+
+@dataclass(frozen=True, slots=True)
 class Disagreement:
     """Two references that contradict each other in one measurement."""
 
     first: ZScore
     second: ZScore
-    apart: bool  # their 95 % intervals do not overlap
+    apart: bool  # their 95 % intervals, with the error of either reference, do not overlap
     sides: bool  # they lie on different sides of +2 or of −2
 
     @property
@@ -183,7 +274,7 @@ def disagreement(zscores: Iterable[ZScore]) -> list[Disagreement]:
     pairs = []
     for scores in by_id(z for z in zscores if not math.isnan(z.z)).values():
         for first, second in combinations(scores, 2):
-            apart = first.z_hi < second.z_lo or second.z_hi < first.z_lo
+            apart = first.whole[1] < second.whole[0] or second.whole[1] < first.whole[0]
             sides = _side(first.z) != _side(second.z)
             if apart or sides:
                 pairs.append(Disagreement(first, second, apart, sides))

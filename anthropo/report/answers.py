@@ -6,8 +6,10 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anthropo.errors import parameter
 from anthropo.files import write
 from anthropo.learning.model import NONE_OF_THESE, Prediction, Ranked
+from anthropo.learning.prevalence import shares_words
 from anthropo.plain import say
 from anthropo.report.rendering import as_csv, as_json, print_table
 from anthropo.workflows.classify import SEPARATOR, Classification, Unanswered, distance
@@ -44,6 +46,7 @@ def print_answer(prediction: Prediction, trained: Trained, top: int) -> None:
             say(f"set        {set_words(prediction, trained)}")
             if prediction.typicality is not None:
                 say(f"typicality {_typicality_words(prediction)}")
+        say(f"prevalence {prevalence_words(trained)}")
     say(
         "Likeness to the photographs that the model was trained on. Research use only, not a medical device.",
         dim=True,
@@ -99,12 +102,27 @@ def set_words(prediction: Prediction, trained: Trained) -> str:
     labels = prediction.labels
     at = f"at an error rate of {error:g} %"
     if not labels:
-        return f"empty: no label fits {at}"
+        empty = (
+            f"empty {at}: each label's own people fit it better than this face, all but {error:g} % of them"
+        )
+        if prediction.decision == NONE_OF_THESE:
+            return empty
+        return f"{empty}. {prediction.decision} is only the least unlikely label: do not rely on it"
     if len(labels) == 1:
         return f"only {labels[0]} fits {at}"
     if len(labels) == len(prediction.ranked):
         return f"no label can be excluded {at}"
     return f"{', '.join(labels[:-1])} or {labels[-1]} {at}"
+
+
+def prevalence_words(trained: Trained) -> str:
+    """How common each label is where the probabilities hold."""
+    shares = shares_words(trained.shares)
+    if trained.stated:
+        return f"{shares}: the probabilities are for these shares, as stated"
+    rarest = trained.manifest.positive or min(trained.shares, key=lambda label: trained.shares[label])
+    other = parameter("prevalence", f"{rarest}=0.02")
+    return f"{shares}: the probabilities are for these shares, of training (others: {other})"
 
 
 def _typicality_words(prediction: Prediction) -> str:
@@ -141,6 +159,8 @@ def print_answers(classification: Classification, top: int) -> None:
     named = "patient" if any(answer.patient for answer in classification.answers) else "photo"
     left = ("decision", "most probable", "set", "note")
     print_table((named, "photos", *left), rows, left=left)
+    if classification.trained.shares:
+        say(f"prevalence: {prevalence_words(classification.trained)}", dim=True)
 
 
 # ----------------------------------------------------------------------------------------------------- files

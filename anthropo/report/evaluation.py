@@ -10,6 +10,8 @@ from anthropo.files import write
 from anthropo.learning.evaluation import Evaluation, Figures, model_name
 from anthropo.learning.intervals import Interval, number
 from anthropo.learning.metrics import DEFINITIONS
+from anthropo.learning.prevalence import shares_words
+from anthropo.learning.sites import Sites
 from anthropo.plain import say
 from anthropo.report import rendering
 from anthropo.report.evaluation_figures import SUBGROUP_METRICS, figures, svg
@@ -17,8 +19,8 @@ from anthropo.report.rendering import NOTE, as_json, embedded, print_table
 
 _SPELLINGS = {
     "ppv": "PPV in cohort", "npv": "NPV in cohort", "ppv_at_prevalence": "PPV at prevalence",
-    "npv_at_prevalence": "NPV at prevalence", "auroc": "AUROC", "auprc": "AUPRC", "brier": "Brier score",
-    "coverage": "set coverage",
+    "npv_at_prevalence": "NPV at prevalence", "auroc": "AUROC", "auroc_by_fold": "AUROC by fold",
+    "auprc": "AUPRC", "brier": "Brier score", "coverage": "set coverage",
 }  # fmt: skip
 METRIC_NAMES = {m: _SPELLINGS.get(m) or m.replace("top_", "top-").replace("_", " ") for m in DEFINITIONS}
 COMPARED_METRICS = (
@@ -42,6 +44,8 @@ _CAPTIONS = {
     "from that probability on implies. Labels are as frequent as here.",
     "confusion": "Confusion matrix: how many photos of each true label were called what, and their share of "
     "the row.",
+    "sites": "By site, judged by models of the other sites: the square is the figure, the line its 95 % "
+    "interval. Below, the mean site with its interval, and where another such site may lie.",
     "subgroups": "By subgroup: the square is the figure, the line its 95 % interval. Grey: too few patients. "
     "Dotted: the whole cohort.",
 }
@@ -50,24 +54,54 @@ _CAPTIONS = {
 def summary(made: Evaluation) -> str:
     """The evaluation in one or two sentences."""
     metrics, positive = made.figures, made.positive
-    of = f"Of {_count(made.n_photos, 'photo')} of {_count(made.n_patients, 'patient')}"
+    of = f"{_count(made.n_photos, 'photo')} of {_count(made.n_patients, 'patient')}"
     name = model_name(made.main)
     auroc = f"AUROC {metrics['auroc']}"
+    undecided = sum(row[-1] for row in made.confusion)
     if positive is None:
+        silent = f", and answered {undecided} with “none of these”" if undecided else ""
         return (
-            f"{of} with {len(made.labels)} labels, the {name} model named the right one for "
-            f"{_percent(metrics['accuracy'])}. Mean over the labels, one against the rest: {auroc}."
+            f"Of {of} with {len(made.labels)} labels, the {name} model named the right one for "
+            f"{_percent(metrics['accuracy'])}{silent}. Mean over the labels, one against the rest: {auroc}."
         )
-    rates = (
-        (metrics["sensitivity"], "found", f"of {positive}"),
-        (metrics["specificity"], "cleared", "of the others"),
+    parts = [*_of_positive(made, name), *_of_others(made)]
+    return f"{of}: {'; '.join(parts)}. {auroc}."
+
+
+def _of_positive(made: Evaluation, name: str) -> list[str]:
+    """How many of the positive label's photos were found, missed and left undecided."""
+    rate, at = made.figures["sensitivity"], made.labels.index(str(made.positive))
+    if not rate.known:
+        return []
+    row = made.confusion[at]
+    missed = sum(row) - row[at] - row[-1]
+    found = f"the {name} model found {row[at]} of the {sum(row)} of {made.positive}, {_percent(rate)}"
+    return [f"{found}: {missed} missed, {row[-1]} answered with “none of these”"]
+
+
+def _of_others(made: Evaluation) -> list[str]:
+    """How many of the other photos were false alarms, and how many left undecided: they are not the same."""
+    rate, at = made.figures["specificity"], made.labels.index(str(made.positive))
+    if not rate.known:
+        return []
+    rows = [row for place, row in enumerate(made.confusion) if place != at]
+    total, alarms, undecided = sum(map(sum, rows)), sum(row[at] for row in rows), sum(row[-1] for row in rows)
+    cleared = f"{total - alarms - undecided} cleared, {_percent(rate)}"
+    alarm = f"{alarms} false alarm{'' if alarms == 1 else 's'}"
+    return [f"of the {total} others, {alarm}, {undecided} answered with “none of these” and {cleared}"]
+
+
+def shares_sentence(made: Evaluation) -> str:
+    """How common labels are where the probabilities hold, and where it was decided."""
+    if not made.shares:
+        return ""
+    text = f"Probabilities hold where labels are as common as in training: {shares_words(made.shares)}."
+    if not made.decided_at:
+        return text
+    return (
+        f"{text} Decisions and sets, and with them sensitivity, specificity, PPV and NPV, are for labels as "
+        f"common as stated: {shares_words(made.decided_at)}."
     )
-    parts = [
-        f"{verb} {round(rate.value * rate.n)} of the {rate.n} {what}, {_percent(rate)}"
-        for rate, verb, what in rates
-        if rate.known
-    ]
-    return f"{of}, the {name} model {', and '.join(parts)}. {auroc}."
 
 
 def _count(n: int, what: str) -> str:
@@ -104,17 +138,48 @@ def print_evaluation(made: Evaluation) -> None:
         ]
         print_table(("label", "photos", *(METRIC_NAMES[m] for m in _LABEL_METRICS)), rows, spaced=True)
     titles = ("photos", "patients", *SUBGROUP_METRICS.values(), "note")
+    if made.sites:
+        _print_sites(made.sites)
     for column, groups in made.subgroups.items():
         rows = [
             (name, *map(str, (g.n_photos, g.n_patients, *map(g.metrics.get, SUBGROUP_METRICS))), g.note)
             for name, g in groups.items()
         ]
         print_table((column, *titles), rows, left=("note",), spaced=True)
+    if sentence := shares_sentence(made):
+        say(sentence)
     if made.left_out:
         say(f"{_count(len(made.left_out), 'photo')} left out:", fg="yellow")
         for text in _left_out(made):
             say(f"  {text}")
     say(f"Intervals: 95 %, by patient. {NOTE}", dim=True)
+
+
+def _print_sites(sites: Sites) -> None:
+    rows = [
+        (name, str(g.n_photos), str(g.n_patients), *(str(g.metrics[m]) for m in SUBGROUP_METRICS), g.note)
+        for name, g in sites.figures.items()
+    ]
+    titles = ("photos", "patients", *SUBGROUP_METRICS.values(), "note")
+    print_table((sites.column, *titles), rows, left=("note",), spaced=True)
+    for sentence in site_sentences(sites):
+        say(sentence)
+
+
+def site_sentences(sites: Sites) -> list[str]:
+    """What the figures over all sites are, and how much they differ between sites."""
+    said = []
+    for metric, over in sites.pooled.items():
+        name = METRIC_NAMES[metric][0].upper() + METRIC_NAMES[metric][1:]
+        if math.isnan(over.value):
+            said.append(f"{name}: {over.reason}.")
+            continue
+        new = f"another such site may show {over.new.bounds}" if over.new.bounds else "two sites say little"
+        said.append(
+            f"{name} over {over.sites} sites {over.mean}; {new}; between sites I² {100 * over.i2:.0f} %, "
+            f"τ {over.tau:.2f} (log-odds)."
+        )
+    return said
 
 
 def print_comparison(variants: Mapping[str, Figures]) -> None:
@@ -164,6 +229,7 @@ def page(made: Evaluation) -> str:
         "evaluation.html",
         made=made,
         summary=summary(made),
+        shares=shares_sentence(made),
         pictures={n: {"data": embedded(svg(f)), "caption": _CAPTIONS[n]} for n, f in figures(made).items()},
         number=number,
         definitions=DEFINITIONS,
@@ -171,6 +237,7 @@ def page(made: Evaluation) -> str:
         settings=[(name.replace("_", " "), value) for name, value in made.settings.items()],
         model_names={name: model_name(name) for name in made.models},
         metric_names=names,
+        site_sentences=site_sentences(made.sites) if made.sites else [],
         named=lambda metrics: [names[metric] for metric in metrics],
         left_out=_left_out(made),
         rows=rows,

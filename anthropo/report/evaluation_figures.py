@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +49,7 @@ def figures(made: Evaluation) -> dict[str, Figure]:
         "calibration": (True, calibration_figure),
         "confusion": (True, confusion_figure),
         "decision_curve": (several, decision_curve_figure),
+        "sites": (made.sites is not None, sites_figure),
         "subgroups": (bool(made.subgroups), subgroup_figure),
     }
     return {name: draw(made) for name, (possible, draw) in wanted.items() if possible}
@@ -66,7 +67,7 @@ def roc_figure(made: Evaluation) -> Figure:
         if not curves:
             continue
         x, y = curves[0]
-        if made.positive is None:
+        if len(curves) > 1:
             x, y = np.r_[0, _GRID], np.r_[0, np.mean([np.interp(_GRID, *curve) for curve in curves], axis=0)]
         axes.plot(x, y, **_style(name, made, "auroc"))
     sensitivity, specificity = made.figures["sensitivity"], made.figures["specificity"]
@@ -85,7 +86,7 @@ def precision_recall_figure(made: Evaluation) -> Figure:
         if not curves:
             continue
         x, y = curves[0]
-        if made.positive is None:
+        if len(curves) > 1:
             at = [p[np.minimum(np.searchsorted(r, _GRID), len(r) - 1)] for r, p in curves]
             x, y = _GRID, np.mean(at, axis=0)
         axes.step(np.r_[0, x], np.r_[y[0], y], where="pre", **_style(name, made, "auprc"))
@@ -108,15 +109,17 @@ def _precision_recall(true: NDArray[np.bool_], score: Floats) -> Curve:
 
 def calibration_figure(made: Evaluation) -> Figure:
     """Reliability with Wilson intervals over the histogram of the stated probabilities."""
-    judged, positive = made.judged[made.main], made.positive
-    probability, true = calibrated_on(judged, positive)
-    index = calibration_bins(probability)
+    positive, dealt = made.positive, made.judged[made.main].dealt
+    each = [calibrated_on(one, positive) for one in dealt]
+    probability, true = np.concatenate([p for p, _ in each]), np.concatenate([t for _, t in each])
+    groups = np.concatenate([one.groups for one in dealt])
+    index = calibration_bins(probability, photos=len(dealt[0].truth))
     figure, (above, below) = _drawing((5.2, 5.9), nrows=2, sharex=True, height_ratios=(4, 1))
     above.plot([0, 1], [0, 1], color=LINE, linewidth=1)
     colour = _colour(made.main, 0)
     for b in range(int(index.max()) + 1):
         chosen = index == b
-        share = proportion(true[chosen], judged.groups[chosen])
+        share = proportion(true[chosen], groups[chosen])
         stated = float(probability[chosen].mean())
         above.plot([stated, stated], [share.lo, share.hi], color=colour, linewidth=1.2)
         above.plot(stated, share.value, "o", color=colour, markersize=5)
@@ -127,7 +130,10 @@ def calibration_figure(made: Evaluation) -> Figure:
     below.set(xlabel=f"probability of {label}", ylabel="photos")
     names = ["right", "wrong"] if positive is None else [label, "others"]
     parts, colours = [probability[true], probability[~true]], [colour, COLOURS["rest"]]
-    below.hist(parts, bins=list(np.linspace(0, 1, 21)), stacked=True, color=colours, label=names)
+    weights = [np.full(len(part), 1 / len(dealt)) for part in parts]
+    below.hist(
+        parts, weights=weights, bins=list(np.linspace(0, 1, 21)), stacked=True, color=colours, label=names
+    )
     below.legend(fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return figure
 
@@ -157,8 +163,8 @@ def decision_curve_figure(made: Evaluation) -> Figure:
         axes.plot(threshold, everyone, color=SOFT, linewidth=1, linestyle=":", label="call all positive")
         for name in shown:
             judged = made.judged[name]
-            benefit = _net_benefit(judged.truth == c, judged.proba[:, c], threshold)
-            axes.plot(threshold, benefit, **_style(name, made))
+            each = [_net_benefit(one.truth == c, one.proba[:, c], threshold) for one in judged.dealt]
+            axes.plot(threshold, np.mean(each, axis=0), **_style(name, made))
         axes.set(xlim=(0, 1), ylim=(-0.15 * share, 1.1 * share))
         axes.set(xlabel="threshold probability", ylabel="net benefit")
         if len(labels) > 1:
@@ -200,11 +206,31 @@ def confusion_figure(made: Evaluation) -> Figure:
     return figure
 
 
+def sites_figure(made: Evaluation) -> Figure:
+    """Forest plot: sensitivity, specificity and AUROC of every site, of the mean site and of another one."""
+    assert made.sites is not None
+    over = made.sites.pooled
+    people = sum(group.n_patients for group in made.sites.figures.values())
+    summaries = [
+        (name, Subgroup(n_photos=0, n_patients=people, metrics=metrics))
+        for name, metrics in (
+            ("mean site", {metric: of.mean for metric, of in over.items()}),
+            ("another site", {metric: of.new for metric, of in over.items()}),
+        )
+    ]
+    rows = [(made.sites.column, None), *made.sites.figures.items(), ("all sites", None), *summaries]
+    return _forest(made, rows)
+
+
 def subgroup_figure(made: Evaluation) -> Figure:
     """Forest plot: sensitivity, specificity and AUROC of every subgroup."""
     rows: list[tuple[str, Subgroup | None]] = []
     for column, groups in made.subgroups.items():
         rows += [(column, None), *groups.items()]
+    return _forest(made, rows)
+
+
+def _forest(made: Evaluation, rows: Sequence[tuple[str, Subgroup | None]]) -> Figure:
     figure, panels = _drawing((9.4, 0.27 * len(rows) + 1.0), ncols=len(SUBGROUP_METRICS), sharey=True)
     overall = made.figures
     for metric, axes in zip(SUBGROUP_METRICS, panels, strict=True):
@@ -215,6 +241,8 @@ def subgroup_figure(made: Evaluation) -> Figure:
         lowest = 0.5
         for y, (_, group) in enumerate(rows):
             if group is None or not (value := group.metrics[metric]).known:
+                continue
+            if math.isnan(value.lo):
                 continue
             colour = GREY if group.note else _colour(made.main, 0)
             axes.plot([value.lo, value.hi], [y, y], color=colour, linewidth=1.4)
@@ -256,9 +284,12 @@ def svg(figure: Figure) -> bytes:
 
 
 def _questions(judged: Judged, positive: str | None) -> list[tuple[NDArray[np.bool_], Floats]]:
-    """Truth and score of the positive label, or of each label that some photos have and others lack."""
+    """Truth and score of the positive label, or of each label that some photos have and others lack.
+
+    With folds that were dealt again, those of each dealing.
+    """
     labels = range(len(judged.labels)) if positive is None else [judged.labels.index(positive)]
-    questions = [(judged.truth == c, judged.proba[:, c]) for c in labels]
+    questions = [(one.truth == c, one.proba[:, c]) for one in judged.dealt for c in labels]
     return [(true, score) for true, score in questions if true.any() and not true.all()]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Sequence
@@ -15,11 +16,12 @@ from anthropo.batch.scores import person_of
 from anthropo.errors import InputError
 from anthropo.face.gate import GateSummary
 from anthropo.files import write
+from anthropo.measurement.compute import Measurement
 from anthropo.measurement.registry import registry
-from anthropo.reference.zscore import signed
+from anthropo.reference.zscore import by_chance, signed
 from anthropo.report.figures import overlay
 from anthropo.report.rendering import embedded, jpeg, page
-from anthropo.report.tables import distance_words, number, sign
+from anthropo.report.tables import UNRELIABLE, distance_words, interval_words, number, sign, unreliable
 from anthropo.report.zscores import bars, compared, findings, given, nothing_beyond, span
 from anthropo.settings import Settings
 
@@ -112,6 +114,9 @@ def _results(record: Record | PatientRecord) -> Json:
         "disagreements": record.disagreements,
         "findings": findings(record),
         "nothing": nothing_beyond(record),
+        "chance": [chance.sentence() for chance in by_chance(record.scores)],
+        "interval_words": interval_words(record),
+        "unreliable": UNRELIABLE if unreliable(record) else "",
         "bars": by_region,
         "span": span(by_region),
         "scored": len({bar.entry.id for of_region in by_region.values() for bar in of_region}),
@@ -120,9 +125,16 @@ def _results(record: Record | PatientRecord) -> Json:
     }
 
 
+def _repeat(value: Measurement | None) -> tuple[float, float] | None:
+    """The interval of repeatability, where there is one."""
+    return None if value is None or math.isnan(value.repeat_sd) else (value.repeat_lo, value.repeat_hi)
+
+
 def _by_region(record: MeasuredRecord) -> dict[str, list[Json]]:
     regions: dict[str, list[Json]] = {}
     for name, m in (record.measurements_json() or {}).items():
         entry = registry()[name]
-        regions.setdefault(entry.region, []).append({**m, "entry": entry})
+        result = record.results[name]
+        of = {"entry": entry, "repeat": _repeat(result.measured), "repeat_mm": _repeat(result.in_mm)}
+        regions.setdefault(entry.region, []).append({**m, **of})
     return regions

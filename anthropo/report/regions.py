@@ -13,8 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from anthropo._version import __version__
 from anthropo.encoder.portrait import place
-from anthropo.groups.places import SIGNIFICANT, no_place, places
-from anthropo.groups.regions import Discovery, Effect
+from anthropo.groups.places import no_place, places
+from anthropo.groups.regions import SIGNIFICANT, Discovery, Effect
 from anthropo.learning.profile import Profile
 from anthropo.measurement.registry import registry
 from anthropo.plain import say
@@ -117,7 +117,11 @@ def print_discovery(discovery: Discovery) -> None:
         names = ", ".join(f"{e.name} ({value(e.mean, e)} against {value(e.mean_others, e)})" for e in unlike)
         warning = f"warning: the groups also differ in {names}: the differences above may be due to that."
         say(warning, fg="yellow", err=True)
-    say(f"g: difference in standard deviations. q: false discovery rate. {NOTE}", dim=True)
+    say(
+        "g: difference in standard deviations. q: false discovery rate. Interval: widened for many numbers, "
+        f"so that it leaves zero out where q is at most {SIGNIFICANT:g}. {NOTE}",
+        dim=True,
+    )
 
 
 def _print_effects(what: str, effects: Sequence[Effect], label: str) -> None:
@@ -125,7 +129,7 @@ def _print_effects(what: str, effects: Sequence[Effect], label: str) -> None:
         (title(e), value(e.mean, e), value(e.mean_others, e), *sized(e), f"{e.p:.2g}", f"{e.q:.2g}")
         for e in effects
     ]
-    print_table((what, label, "others", "g", "95 % interval", "p", "q"), rows, width=120)
+    print_table((what, label, "others", "g", "interval", "p", "q"), rows, width=120)
 
 
 def title(effect: Effect) -> str:

@@ -15,7 +15,7 @@ from anthropo.measurement.compute import Measurement
 from anthropo.measurement.pooling import Pooled
 from anthropo.measurement.registry import registry
 from anthropo.plain import say
-from anthropo.reference.zscore import ZScore
+from anthropo.reference.zscore import ACCURACY, REPEATABILITY, ZScore, by_chance
 from anthropo.report.rendering import print_table
 
 
@@ -120,13 +120,44 @@ def _print_measurements(record: MeasuredRecord) -> None:
     for reason in filter(None, dict.fromkeys(reason_of.values())):
         names = ", ".join(name for name, given in reason_of.items() if given == reason)
         say(f"{reason}: {names}", fg="yellow")
+    for chance in by_chance(record.scores):
+        say(chance.sentence())
     if pooled:
         say("SD between: of one photo or frame. n: how many of them have a value.", dim=True)
+    if unreliable(record):
+        say(f"*: {UNRELIABLE}", dim=True)
     say(
-        "ex-ex: fraction of the outer-canthal distance. R, L: the subject's right and left. Interval: error "
-        "of landmarks, pose, distance and scale.\nResearch use only, not a medical device.",
+        "ex-ex: fraction of the outer-canthal distance. R, L: the subject's right and left.\n"
+        f"{interval_words(record)}\nResearch use only, not a medical device.",
         dim=True,
     )
+
+
+#: What is said of measurements with a low reliability.
+UNRELIABLE = "more than half of how people differ here is error of repeating; no trait is called by it alone."
+
+
+def unreliable(record: MeasuredRecord) -> list[str]:
+    """Measurements of a record that have a value of low reliability."""
+    return [
+        name
+        for name, result in record.results.items()
+        if registry()[name].unreliable and not math.isnan(result.measured.value)
+    ]
+
+
+def interval_words(record: MeasuredRecord) -> str:
+    """Which error the intervals of a record's values and z-scores hold."""
+    means = {
+        ACCURACY: "accuracy, against measuring by hand",
+        REPEATABILITY: "repeatability, against other photos of the person",
+    }
+    words = [f"95 % interval of a value: its {means[ACCURACY]}."]
+    for kind in (REPEATABILITY, ACCURACY):
+        names = dict.fromkeys(z.reference for z in record.scores if z.interval == kind)
+        if names:
+            words.append(f"Of a z under {', '.join(names)}: the {means[kind]}.")
+    return " ".join(words)
 
 
 def _rows(record: MeasuredRecord, pooled: bool) -> list[tuple[str, ...]]:
@@ -142,7 +173,8 @@ def _rows(record: MeasuredRecord, pooled: bool) -> list[tuple[str, ...]]:
             rows.append((region, *[""] * (len(rows[0]) - 1)))
         value, in_mm = result.measured, result.in_mm
         scores = [z_text(result.scores, reference) for reference in record.grades]
-        rows.append((f"  {entry.name}", *_numbers(value), *scores, *_between(value, pooled), name))
+        mark = " *" if entry.unreliable and not math.isnan(value.value) else ""
+        rows.append((f"  {entry.name}{mark}", *_numbers(value), *scores, *_between(value, pooled), name))
         if in_mm and not math.isnan(value.value):
             rows.append(("", *_numbers(in_mm), *[""] * len(scores), *_between(in_mm, pooled), ""))
     return rows

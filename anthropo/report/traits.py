@@ -17,6 +17,7 @@ from anthropo.reference.rules import SUBJECTIVE
 from anthropo.reference.traits import (
     ABSENT,
     BORDERLINE,
+    INCONCLUSIVE,
     LOOK,
     NOT_ASSESSED,
     PRESENT,
@@ -26,7 +27,7 @@ from anthropo.reference.traits import (
 )
 from anthropo.report.rendering import as_csv
 from anthropo.report.tables import distance_words, print_gate, quantity
-from anthropo.report.traits_page import page, worth_a_line
+from anthropo.report.traits_page import page
 from anthropo.workflows.trait_calling import Findings, PersonTraits
 
 _TITLES = {LOOK: "look at (left to the eye, and unusual when measured)"}
@@ -42,7 +43,7 @@ def evidence_words(trait: Trait) -> str:
             value = quantity(e.value, e.unit)
             words = z_words(e.score, trait.confidence)
             parts.append(f"{e.measurement} {value}, z {words}, {e.score.reference}{grade}")
-    if trait.reason and (not parts or trait.reason.startswith("references")):
+    if trait.reason and (not parts or trait.reason.startswith(("references", "no trait"))):
         parts.append(trait.reason)
     if trait.status in (PRESENT, BORDERLINE) and trait.supports:
         parts.append("also " + ", ".join(f"{e.measurement} {z_words(e.score)}" for e in trait.supports))
@@ -71,7 +72,7 @@ def print_traits(person: PersonTraits, everything: bool) -> None:
             say(f"{MEASURES[g.id].name.lower()} {g.value:g} {g.unit}: {words}")
     rows = []
     for status in STATUSES if everything else (PRESENT, BORDERLINE, LOOK):
-        traits = [t for t in person.traits if t.status == status and (everything or worth_a_line(t))]
+        traits = [t for t in person.traits if t.status == status]
         if status in (PRESENT, BORDERLINE) or traits:
             rows.append((_TITLES.get(status, status), "", "", "" if traits else "none"))
         rows += [(f"  {t.label}", t.side, t.hpo_id, evidence_words(t)) for t in traits]
@@ -80,14 +81,16 @@ def print_traits(person: PersonTraits, everything: bool) -> None:
         cells = [text.ljust(width) for text, width in zip(row, widths, strict=False)]
         say("  ".join([*cells, row[3]]).rstrip(), bold=not row[2])
     if not everything:
-        faint = sum(not worth_a_line(t) for t in person.traits)
-        say(f"borderline, z itself within the limit: {faint}")
+        say(
+            f"inconclusive, z itself within the limit: {sum(t.status == INCONCLUSIVE for t in person.traits)}"
+        )
         say(f"absent: {sum(t.status == ABSENT for t in person.traits)}")
         for line in _missing(person.traits):
             say(line)
     say(
         f"Present or absent: the whole {100 * person.traits[0].confidence:g} % interval of z is beyond, or "
-        "within, the limit. R, L: the subject's right and left.\nResearch use only, not a medical device.",
+        "within, the limit; borderline: z is beyond, a part of its interval within. R, L: the subject's "
+        "right and left.\nResearch use only, not a medical device.",
         dim=True,
     )
 

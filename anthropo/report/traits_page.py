@@ -12,6 +12,7 @@ from anthropo.reference.rules import SUBJECTIVE
 from anthropo.reference.traits import (
     ABSENT,
     BORDERLINE,
+    INCONCLUSIVE,
     LOOK,
     NOT_ASSESSED,
     PRESENT,
@@ -52,10 +53,11 @@ def _person(person: PersonTraits) -> dict[str, Any]:
     face = f", face {record.index}" if isinstance(record, Record) and record.index else ""
     lists = []
     for status, (title, nothing) in _LISTS.items():
-        traits = [t for t in person.traits if t.status == status and worth_a_line(t)]
+        traits = [t for t in person.traits if t.status == status]
         if traits or nothing:
             lists.append((title, [row(t) for t in traits], nothing))
-    of = {status: [t for t in person.traits if t.status == status] for status in (ABSENT, NOT_ASSESSED)}
+    others = (INCONCLUSIVE, ABSENT, NOT_ASSESSED)
+    of = {status: [t for t in person.traits if t.status == status] for status in others}
     eye = [t for t in of[NOT_ASSESSED] if t.rule.kind == SUBJECTIVE]
     return {
         "title": f"{person.item.path}{face}",
@@ -67,18 +69,13 @@ def _person(person: PersonTraits) -> dict[str, Any]:
         "moved": person.moved,
         "growth": [(MEASURES[g.id].name, f"{g.value:g} {g.unit}", _growth_words(g)) for g in person.growth],
         "lists": lists,
-        "faint": [row(t) for t in person.traits if not worth_a_line(t)],
+        "inconclusive": [row(t) for t in of[INCONCLUSIVE]],
         "absent": [row(t) for t in of[ABSENT]],
         "unknown": [row(t) for t in of[NOT_ASSESSED] if t not in eye],
         "eye": [row(t) for t in eye],
-        "counts": {s: sum(t.status == s for t in person.traits) for s in (*_LISTS, ABSENT, NOT_ASSESSED)},
+        "counts": {s: sum(t.status == s for t in person.traits) for s in (*_LISTS, *others)},
         "confidence": f"{100 * person.traits[0].confidence:g}" if person.traits else "95",
     }
-
-
-def worth_a_line(trait: Trait) -> bool:
-    """Whether a trait is more than a healthy value with a wide interval."""
-    return trait.status != BORDERLINE or trait.leans
 
 
 def row(trait: Trait) -> dict[str, Any]:
@@ -89,7 +86,7 @@ def row(trait: Trait) -> dict[str, Any]:
         "evidence": [_words(e, trait) for e in trait.evidence if _worth(e, trait)],
         "supports": [_words(e, trait) for e in trait.supports],
         "rule": _rule(trait),
-        # that an interval reaches across the limit is what borderline means
+        # that an interval reaches across the limit is what borderline and inconclusive mean
         "reason": "" if trait.reason.startswith("the interval") else _with_name(trait.reason),
     }
 

@@ -40,8 +40,9 @@ class Bar:
 
     @property
     def certain(self) -> bool:
-        """Whether the whole 95 % interval is."""
-        return self.z.z_lo > LIMIT or self.z.z_hi < -LIMIT
+        """Whether the whole 95 % interval is, with the error of the reference."""
+        low, high = self.z.whole
+        return low > LIMIT or high < -LIMIT
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from anthropo._version import __version__
 from anthropo.batch.inputs import Item, collect
-from anthropo.batch.patients import one_person
+from anthropo.batch.patients import one_person, spelled_alike
 from anthropo.errors import FaceError, ModelError, PhotoError
 from anthropo.face.gate import CHECKS
 from anthropo.learning.cohort import Case, Cohort, Kind, some
 from anthropo.learning.features import Features, subset
+from anthropo.learning.prevalence import Prevalence
 from anthropo.licensing import is_permissive_run
 from anthropo.observation import observe
 from anthropo.plain import column_name
@@ -95,9 +96,11 @@ class Classification:
     def rows(self) -> list[dict[str, Any]]:
         """The rows of the table.
 
-        `patient, photo, photos, status, reason, decision, set, typicality, label_1`, then
-        ``probability__LABEL`` of every label in the model's order; for distance to normal `distance` in
-        place of set, label_1 and probabilities. `photo` lists the files with "; " between.
+        `patient, photo, photos, status, reason, decision, set, typicality, label_1, shares, shares_from`,
+        then ``probability__LABEL`` of every label in the model's order; for distance to normal `distance` in
+        place of set, label_1, shares and probabilities. `photo` lists the files with "; " between. `shares`
+        says how common each label is where the probabilities hold, `shares_from` whether it is in training
+        or as stated.
         """
         return [self._row(answer) for answer in self.answers]
 
@@ -115,6 +118,9 @@ class Classification:
             return row | {"typicality": p and p.typicality, "distance": p and distance(p)}
         row["set"] = SEPARATOR.join(p.labels) if p else None
         row |= {"typicality": p and p.typicality, "label_1": p and p.ranked[0].label}
+        shares = self.trained.shares.items()
+        row["shares"] = SEPARATOR.join(f"{label}={share:.4g}" for label, share in shares)
+        row["shares_from"] = shares_from(self.trained)
         probability = {r.label: r.probability for r in p.ranked} if p else {}
         for label in self.trained.model.labels:
             name = column_name(f"probability:{label}")
@@ -144,7 +150,18 @@ class Classification:
             }
             for r in p.ranked
         ]  # fmt: skip
-        return made | {"set": list(p.labels), "typicality": p.typicality, "ranked": ranked}
+        made |= {"set": list(p.labels), "typicality": p.typicality}
+        return made | {**shares_as_json(self.trained), "ranked": ranked}
+
+
+def shares_from(trained: Trained) -> str:
+    """Where the shares are from at which probabilities hold: "stated", or "training"."""
+    return "stated" if trained.stated else "training"
+
+
+def shares_as_json(trained: Trained) -> dict[str, Any]:
+    """How common each label is where the probabilities hold, and where that is from."""
+    return {"shares": trained.shares, "shares_from": shares_from(trained)} if trained.shares else {}
 
 
 def distance(prediction: Prediction) -> float | None:
@@ -160,14 +177,16 @@ def classify(
     reading: PhotoReading | None = None,
     encoder_weights: str | None = None,
     force: bool = False,
+    prevalence: Prevalence | None = None,
     progress: Progress = silent,
 ) -> Classification:
     """Rank a model's labels for the person on each photo, or with `patient` for the one person on all.
 
     Photos that the photo gate finds unfit are left out with the reason, as `explain` does, but for `force`.
+    `prevalence` is that of `Trained.at`.
     """
     reading, items = reading or PhotoReading(), collect(as_names(photos))
-    trained = model.trained
+    trained = model.trained if prevalence is None else model.trained.at(prevalence)
     settings = settings_for(reading, trained.manifest.settings, [item.path for item in items])
     encoder = model.encoder(settings, encoder_weights)
     people = People.of(items, trained, together=patient)
@@ -179,6 +198,7 @@ def classify(
     if len(features):
         answers += [Answered(people.names[p.patient], p) for p in trained.predict(features)]
     seconds = time.perf_counter() - start
+    alike = [] if patient else [f"note: {sentence}" for sentence in spelled_alike(items)]
     reasons = dict(features.left_out)
     cases = people.cohort.cases
     answers += [
@@ -191,7 +211,7 @@ def classify(
         trained=trained,
         answers=tuple(sorted(answers, key=lambda answer: place[answer.photos[0]])),
         n_photos=len(cases),
-        notes=(*_notes(trained, features, people.cohort), *_faces(features, settings)),
+        notes=(*alike, *_notes(trained, features, people.cohort), *_faces(features, settings)),
         seconds=seconds,
     )
 

@@ -15,9 +15,10 @@ from anthropo.encoder.regions import ALIGNMENTS, DEFAULT_REGIONS, HYBRID_REGIONS
 from anthropo.errors import InputError, ModelError, WeightsError, parameter
 from anthropo.files import cache_folder
 from anthropo.learning.cohort import Cohort, Finding, read_cohort
-from anthropo.learning.cohort_checks import check, validate
+from anthropo.learning.cohort_checks import by_level, check, validate
 from anthropo.learning.cost import parse_cost
 from anthropo.learning.features import Features, extract
+from anthropo.learning.identity import SamePeople, resolve, same_person_choice
 from anthropo.learning.manifest import PhotoSettings
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.observation import Observation
@@ -300,8 +301,16 @@ class TrainRequest(CohortRequest):
         middles of the eyes, or by the detector's box alone.
     allow_duplicates : bool
         Whether one photograph may be under different patients.
+    same_person : {"merge", "refuse", "ignore"}, optional
+        What to do where faces say that two patients are one person: count them as one, refuse the cohort, or
+        leave them. Merge when left out; with `allow_duplicates` nobody is looked for then.
+    trained_on : path, optional
+        The cohort that a network was trained on, which is the encoder: whoever is in both is warned of.
     folds : int
         Of the cross-validation; all photos of a patient are in the same.
+    repeats : int, optional
+        How often patients are dealt to folds. Left out: 5 times below 50 patients, 3 times below
+        200, else twice.
     reading : PhotoReading
         How the photos are read.
 
@@ -319,7 +328,10 @@ class TrainRequest(CohortRequest):
     encoder_weights: str | None = None
     align: str | None = None
     allow_duplicates: bool = False
+    same_person: str | None = None
+    trained_on: str | None = None
     folds: int = 5
+    repeats: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -333,6 +345,7 @@ class Material:
     options: Options  # with the regions that are encoded
     encoder: Encoder
     settings: Settings
+    people: SamePeople = field(default_factory=SamePeople)  # those under several names
 
     @property
     def usable(self) -> bool:
@@ -373,9 +386,47 @@ def gather(
 ) -> Material:
     """Read a cohort and its photos, and check everything that can be checked before training.
 
-    If `thorough`, a cohort that cannot be trained on is returned with all its errors in place of refused.
+    Parameters
+    ----------
+    path : path
+        A table or folder of labelled photos, as for `anthropo.train`.
+    request : TrainRequest
+    thorough : bool
+        A cohort that cannot be trained on is returned with all its errors in place of refused.
+    progress : Progress
+
+    Returns
+    -------
+    Material
+        With ``findings``, and in ``people`` the patients whose faces are one person's; `anthropo.train` and
+        `anthropo.evaluate` take it in place of the cohort.
+
+    Raises
+    ------
+    CohortError
+        If the cohort cannot be trained on.
+    InputError, WeightsError
+        If an option cannot be used.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> request = anthropo.TrainRequest(  # as m.anthropo was trained
+    ...     options=anthropo.Options(regions=("face",), min_patients=4),
+    ...     allow_duplicates=True, same_person="ignore",
+    ...     reading=anthropo.PhotoReading(jitter=1, fine=False, cache="cache"),
+    ... )
+    >>> material = anthropo.gather("cohort/cohort.csv", request)
+    >>> material.usable, len(material.features)
+    (True, 12)
+    >>> len(material.people.pairs) > 0  # all are made of one photograph
+    True
     """
     options, task, reading = request.options, request.task, request.reading
+    same_person_choice(request.same_person)  # refused before photos are read
+    if request.trained_on and not is_network_file(request.encoder or ""):
+        network = parameter("encoder", "net.anthropo")
+        raise InputError(f"{parameter('trained_on')} is about a network of yours ({network}). Leave it out.")
     regions = tuple(dict.fromkeys(options.regions or ()))
     if reading.no_face and regions:
         raise InputError(
@@ -405,14 +456,24 @@ def gather(
     # with the background, so that train and evaluate share what is kept
     features = read_features(cohort, reading, settings, encoder, regions, background=True, progress=progress)
     findings = _relevant(validate(cohort, features, allow_duplicates=request.allow_duplicates), task)
+    features, people, found = resolve(
+        cohort.source, features, request.same_person, allow_duplicates=request.allow_duplicates
+    )
+    findings = (*findings, *found, *seen_before(cohort.source, features, encoder))
+    if request.trained_on:
+        from anthropo.workflows.known import seen_by_network
+
+        seen = seen_by_network(cohort, features, request, settings, encoder, regions, progress)
+        findings = (*findings, *seen)
     material = Material(
         cohort=cohort,
         features=features,
-        findings=(*findings, *seen_before(cohort.source, features, encoder)),
+        findings=tuple(by_level(findings)),
         request=request,
         options=replace(options, regions=regions),
         encoder=encoder,
         settings=settings,
+        people=people,
     )
     if not (thorough or material.usable):
         raise CohortError(cohort.source, material.findings, features.left_out)

@@ -13,10 +13,12 @@ from anthropo.encoder.encoders import ENCODERS
 from anthropo.errors import InputError, WeightsError, parameter
 from anthropo.face.gate import GateSummary
 from anthropo.files import file_sha256
-from anthropo.learning.cohort import Finding, Kind, read_cohort
+from anthropo.learning.cohort import Finding, Kind, read_cohort, typed
 from anthropo.learning.cohort_checks import validate
 from anthropo.learning.evaluation import Evaluation
 from anthropo.learning.features import Features, subset
+from anthropo.learning.identity import SamePeople, resolve, same_person_choice
+from anthropo.learning.prevalence import Prevalence, stated_presence, stated_shares
 from anthropo.workflows.cohort import (
     CohortError,
     Material,
@@ -27,6 +29,7 @@ from anthropo.workflows.cohort import (
     seen_before,
     settings_for,
 )
+from anthropo.workflows.known import known_people, without_known
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -44,6 +47,7 @@ COMPARED = {
     "balance": ("weights", "resample", "none"),
     "encoder": (),
 }
+_MOST_SITES = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,7 +91,8 @@ def evaluate(
     *,
     compare: Sequence[str] = (),
     baselines: bool = True,
-    prevalence: float | None = None,
+    leave_out: str | None = None,
+    prevalence: Prevalence | None = None,
     bootstrap: int = 1000,
     progress: Progress = silent,
 ) -> EvaluateResult:
@@ -102,8 +107,12 @@ def evaluate(
         Put all choices of these side by side, on the same folds.
     baselines : bool
         Judge measurements, regions, metadata and background alone as well.
-    prevalence : float, optional
-        Share of the positive label where the model will be used, for PPV and NPV.
+    leave_out : str, optional
+        A column, such as the clinic or camera: in place of folds each of its values is judged by models of
+        the others (internal-external validation).
+    prevalence : float or mapping of str to float, optional
+        How common labels are where the model will be used, as in `anthropo.Trained.at`: decisions are made,
+        and PPV and NPV given, for these shares.
     bootstrap : int
         Resamples of the patients, for intervals.
     progress : Progress
@@ -136,15 +145,30 @@ def evaluate(
         material = cohort
     else:
         material = gather(cohort, request or TrainRequest(), progress=progress)
+    from anthropo.learning.judging import shares_where_used
+
+    shares = shares_where_used(prevalence, material.features, material.options, material.request.task)
+    sites = None if leave_out is None else sites_of(material, leave_out)
     if compare:
-        judged = _compared(material, dict.fromkeys(compare), progress)
+        judged = _compared(material, dict.fromkeys(compare), shares, sites, progress)
     else:
-        judged = judge_material(material, baselines=baselines, progress=progress)
+        judged = judge_material(material, baselines=baselines, shares=shares, sites=sites, progress=progress)
     questions = judged.questions
     if material.request.task == "attributes":
         questions = _of_attribute(questions, material.options.positive)
+    described = _described(material)
+    if judged.rows is not None:
+        described["method"] = (
+            f"{len(judged.sites)} sites, each judged by models of the others (by {leave_out})"
+        )
+        material = replace(material, features=_rows(material.features, judged.rows))
     evaluations = evaluations_of(
-        questions, material, prevalence=prevalence, bootstrap=bootstrap, settings=_described(material)
+        questions,
+        material,
+        shares=shares,
+        bootstrap=bootstrap,
+        settings=described,
+        sites=None if leave_out is None else (leave_out, judged.sites),
     )
     return EvaluateResult(
         evaluations=evaluations,
@@ -161,19 +185,60 @@ def refuse_unknown(compare: Sequence[str]) -> None:
             raise InputError(f"{parameter('compare', name)}: unknown. Choose from {', '.join(COMPARED)}.")
 
 
-def judge_material(material: Material, *, baselines: bool, progress: Progress = silent) -> CrossValidation:
-    """Cross-validate models of a gathered cohort."""
+def _rows(features: Features, rows: Any) -> Features:
+    """Some photos, with the list of those that could not be used."""
+    return replace(subset(features, rows), left_out=features.left_out)
+
+
+def sites_of(material: Material, column: str) -> list[str | None]:
+    """The site of each photo, from a column of the cohort; an InputError if there are not several."""
+    given = parameter("leave_out", column)
+    cells = {case.photo: case.metadata for case in material.cohort.cases}
+    columns = next(iter(cells.values()), {})
+    if column not in columns:
+        raise InputError(f"{given}: no such column. There are {', '.join(columns) or 'none'}.")
+    words = typed([cells[photo].get(column, "") for photo in material.features.photos.tolist()], "category")
+    sites = [None if word is None else str(word) for word in words]
+    there = sorted({site for site in sites if site is not None})
+    if len(there) < 2:
+        raise InputError(
+            f"{given}: {'every photo has ' + there[0] if there else 'the column is empty'}. Two sites or "
+            "more are needed, of which each is left out in turn."
+        )
+    if len(there) > _MOST_SITES:
+        raise InputError(
+            f"{given}: {len(there)} different values, {_MOST_SITES} at most. Name a column of few sites, "
+            "such as a clinic or camera."
+        )
+    return sites
+
+
+def judge_material(
+    material: Material,
+    *,
+    baselines: bool,
+    shares: Mapping[str, float] | None = None,
+    sites: Sequence[str | None] | None = None,
+    progress: Progress = silent,
+) -> CrossValidation:
+    """Cross-validate models of a gathered cohort, by folds or by leaving out each site."""
     from anthropo.learning.judging import cross_validate, steps
 
     features, options, request = material.features, material.options, material.request
-    total = steps(features, options, request.task, request.folds, baselines)
+    folds, repeats = request.folds, request.repeats
+    if sites is not None:
+        folds, repeats = len(set(sites) - {None}), 1
+    total = steps(features, options, request.task, folds, baselines, repeats)
     with progress(total, "cross-validating") as advance:
         return cross_validate(
             features,
             options,
             request.task,
-            folds=request.folds,
+            folds=folds,
+            repeats=repeats,
+            leave_out=sites,
             baselines=baselines,
+            shares=shares,
             jobs=request.reading.jobs,
             on_progress=advance,
         )
@@ -183,21 +248,27 @@ def evaluations_of(
     questions: Iterable[Question],
     material: Material,
     *,
-    prevalence: float | None = None,
+    shares: Mapping[str, float] | None = None,
     subgroups: bool = True,
     bootstrap: int = 1000,
     settings: Mapping[str, Any] | None = None,
+    sites: tuple[str, Sequence[str]] | None = None,
 ) -> tuple[Evaluation, ...]:
     """The evaluation of each question that was asked of a gathered cohort."""
+    from anthropo.learning.judging import shares_of
+
     options, kinds = material.options, material.cohort.metadata if subgroups else {}
+    there = shares_of(material.features, options, material.request.task)
     return tuple(
         _evaluation(
             question,
             _positive(material.request.task, question.labels, options.positive, options.controls),
             kinds,
             material.features,
-            prevalence=prevalence,
+            there=there,
+            stated=shares,
             settings=settings,
+            sites=sites,
             bootstrap=bootstrap,
             seed=options.seed,
         )
@@ -211,20 +282,34 @@ def _evaluation(
     kinds: Mapping[str, Kind],
     features: Features,
     *,
-    prevalence: float | None,
+    there: Mapping[str, float],
+    stated: Mapping[str, float] | None,
     **how: Any,
 ) -> Evaluation:
+    shares, decided_at = _of_question(question, there), _of_question(question, stated or {})
     return Evaluation.of(
         question.models,
         attribute=question.attribute,
         positive=positive,
-        prevalence=prevalence if positive is not None else None,
+        prevalence=None if positive is None else decided_at.get(positive),
+        shares=shares,
+        decided_at=decided_at,
         # sex, age and every other column of categories, such as ancestry
         columns={name: features.metadata[name] for name, kind in kinds.items() if kind != "number"},
         left_out=features.left_out,
         photo_gate=features.gate_summary.sentences(),
         **how,
     )
+
+
+def _of_question(question: Question, shares: Mapping[str, float]) -> dict[str, float]:
+    """The share of each possible answer, from those of labels or attributes."""
+    from anthropo.learning.attributes import ABSENT, PRESENT
+
+    if question.attribute is None:
+        return {label: shares[label] for label in question.labels if label in shares}
+    present = shares.get(question.attribute)
+    return {} if present is None else {ABSENT: 1 - present, PRESENT: present}
 
 
 def _positive(task: Task, labels: Sequence[str], positive: str | None, controls: str | None) -> str | None:
@@ -249,7 +334,13 @@ def _of_attribute(questions: tuple[Question, ...], attribute: str | None) -> tup
     return chosen
 
 
-def _compared(material: Material, varied: Iterable[str], progress: Progress) -> CrossValidation:
+def _compared(
+    material: Material,
+    varied: Iterable[str],
+    shares: Mapping[str, float] | None,
+    sites: Sequence[str | None] | None,
+    progress: Progress,
+) -> CrossValidation:
     """The hybrids of all combinations of what is varied, on the same folds."""
     from anthropo.learning.judging import CrossValidation, Question
 
@@ -268,12 +359,16 @@ def _compared(material: Material, varied: Iterable[str], progress: Progress) -> 
         changes = dict(zip(choices, combination, strict=True))
         of = materials[changes.pop("encoder", material.encoder.name)]
         options = replace(of.options, **changes)  # type: ignore[arg-type]
-        judged = judge_material(replace(of, options=options), baselines=False, progress=progress)
+        judged = judge_material(
+            replace(of, options=options), baselines=False, shares=shares, sites=sites, progress=progress
+        )
         notes += judged.notes
         for question in judged.questions:
             models.setdefault(question.attribute, {})[", ".join(combination)] = question.models["hybrid"]
     questions = tuple(Question(attribute=attribute, models=of) for attribute, of in models.items())
-    return CrossValidation(questions=questions, notes=tuple(dict.fromkeys(notes)))
+    return CrossValidation(
+        questions=questions, notes=tuple(dict.fromkeys(notes)), sites=judged.sites, rows=judged.rows
+    )
 
 
 def _described(material: Material) -> dict[str, Any]:
@@ -281,18 +376,33 @@ def _described(material: Material) -> dict[str, Any]:
     options, request = material.options, material.request
     rows: dict[str, Any] = {
         "cohort": Path(material.cohort.source).name,
-        "method": f"{request.folds}-fold cross-validation by patient",
+        "method": _method(material),
         "classifier": options.classifier,
         "balance": options.balance,
         "cost": options.cost or (Path(options.cost_matrix).name if options.cost_matrix else "equal"),
         "encoder": material.encoder.name,
         "regions": ", ".join(options.regions or ()),
         "metadata": ", ".join(options.metadata) or "none",
+        **_identity(material.people),
         "seed": options.seed,
     }
     if request.task == "normality":
         rows |= {"normal": options.controls, "specificity": options.specificity}
     return rows
+
+
+def _method(material: Material) -> str:
+    """How patients were kept apart."""
+    from anthropo.learning.judging import dealings
+
+    times = dealings(material.features, material.request.repeats)
+    dealt = f", the patients dealt to folds {times} times" if times > 1 else ""
+    return f"{material.request.folds}-fold cross-validation by patient{dealt}"
+
+
+def _identity(people: SamePeople) -> dict[str, str]:
+    """A row on people under several names, where they were looked for."""
+    return {"same person": people.sentence()} if people.looked else {}
 
 
 def evaluate_model(
@@ -302,8 +412,10 @@ def evaluate_model(
     reading: PhotoReading | None = None,
     encoder_weights: str | None = None,
     allow_duplicates: bool = False,
+    same_person: str | None = None,
+    trained_on: str | None = None,
     positive: str | None = None,
-    prevalence: float | None = None,
+    prevalence: Prevalence | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
     progress: Progress = silent,
@@ -313,6 +425,8 @@ def evaluate_model(
 
     trained, path, reading = model.trained, model.path, reading or PhotoReading()
     several = trained.task == "attributes"
+    same_person_choice(same_person)
+    stated = None if prevalence is None else _stated(trained, prevalence, positive)
     people = read_cohort(cohort, multilabel=several)
     settings = settings_for(reading, trained.manifest.settings, [case.photo for case in people.cases])
     encoder = model.encoder(settings, encoder_weights)
@@ -328,13 +442,23 @@ def evaluate_model(
         people, reading, settings, encoder, trained.regions, background=True, progress=progress
     )
     findings += validate(people, features, allow_duplicates=allow_duplicates)
+    features, same, found = resolve(people.source, features, same_person, allow_duplicates=allow_duplicates)
+    findings += found
+    if trained_on:
+        known, named = known_people(
+            people.source, features, trained_on, reading, settings, encoder, trained.regions,
+            multilabel=several, progress=progress,
+        )  # fmt: skip
+        how = same_person_choice(same_person)
+        features, found = without_known(people.source, features, known, how, trained_on)
+        findings += [*named, *found]
     findings += seen_before(people.source, features, encoder)
     # one label alone is enough to judge by
     findings = [f for f in findings if not (f.category == "label" and f.level in ("error", "note"))]
     if any(finding.level == "error" for finding in findings):
         raise CohortError(people.source, findings, features.left_out, "not judged")
     features = _known(trained, features)
-    questions = judge_trained(trained, features)
+    questions = judge_trained(trained, features, stated)
     if several:
         questions = _of_attribute(questions, positive)
     evaluations = tuple(
@@ -343,9 +467,10 @@ def evaluate_model(
             _positive_of_trained(trained, question.labels, positive),
             people.metadata,
             features,
-            prevalence=prevalence,
+            there=trained.at(None).shares,
+            stated=stated,
             settings={"cohort": Path(cohort).name, "method": "a trained model on a test cohort",
-                      "model": path.name, "encoder": encoder.name},
+                      "model": path.name, "encoder": encoder.name, **_identity(same)},
             bootstrap=bootstrap,
             seed=seed,
         )
@@ -366,6 +491,18 @@ def _positive_of_trained(trained: Trained, labels: Sequence[str], wanted: str | 
         )
     positive = wanted or trained.manifest.positive
     return positive if positive in labels else _positive("labels", labels, None, trained.manifest.controls)
+
+
+def _stated(trained: Trained, prevalence: Prevalence, positive: str | None) -> dict[str, float]:
+    """How common each label or attribute of a trained model is taken to be."""
+    from anthropo.learning.normality import OUTSIDE, WITHIN
+
+    there = trained.at(None).shares
+    if trained.task == "attributes":
+        return stated_presence(prevalence, there, positive)
+    if trained.task == "normality":
+        return stated_shares(prevalence, {WITHIN: 0.5, OUTSIDE: 0.5}, OUTSIDE)
+    return stated_shares(prevalence, there, _positive_of_trained(trained, list(there), positive))
 
 
 def _known(trained: Trained, features: Features) -> Features:

@@ -18,6 +18,7 @@ from anthropo.batch.scores import at_declared
 from anthropo.errors import FaceError, InputError, ModelError, PhotoError, parameter
 from anthropo.face.landmarker import Face
 from anthropo.learning.features import Features, read_picture, subset
+from anthropo.learning.prevalence import Prevalence
 from anthropo.observation import Observation, observe
 from anthropo.photo import Photo
 from anthropo.reference.tables import parse_age, parse_sex
@@ -69,6 +70,8 @@ class ExplainRequest:
         Draw heatmaps of the first label, which takes about a second.
     encoder_weights : path, optional
         The encoder's weights, where they are not found by themselves.
+    prevalence : float or mapping of str to float, optional
+        How common labels are where the model is used, as in `anthropo.Trained.at`.
     """
 
     labels: Sequence[str] = ()
@@ -79,6 +82,7 @@ class ExplainRequest:
     force: bool = False
     heatmaps: bool = True
     encoder_weights: str | None = None
+    prevalence: Prevalence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -111,14 +115,18 @@ class Case:
         return {r.label: r.similarity for r in ranked if r.similarity is not None and r.log_odds is not None}
 
     def to_frame(self) -> pd.DataFrame:
-        """A row for each term of each label's log-odds: label, kind, name, log_odds."""
+        """A row for each term of each label's log-odds: label, kind, name, log_odds.
+
+        The bias has two: what it is as in training, and what a stated prevalence adds.
+        """
         import pandas as pd
 
         rows = [
             (explained.label, *term)
             for explained in self.explanation.labels
             for term in (
-                ("bias", "", explained.bias),
+                ("bias", "", explained.bias - explained.shift),
+                ("bias", "prevalence", explained.shift),
                 *((c.kind, c.name, c.log_odds) for c in explained.contributions),
                 ("residual", "", explained.residual),
             )
@@ -141,6 +149,8 @@ def explain(
     from anthropo.learning.model import LabelModel
 
     trained, reading = model.trained, reading or PhotoReading()
+    if request.prevalence is not None:
+        trained = trained.at(request.prevalence)
     items = _one_person(collect(as_names(photo)), request)
     labels = as_names(request.labels)
     check_labels(trained, labels)

@@ -13,7 +13,8 @@ from anthropo.encoder.regions import IMAGE
 from anthropo.errors import InputError, parameter
 from anthropo.files import held
 from anthropo.learning.cohort import Finding, read_cohort
-from anthropo.learning.cohort_checks import validate
+from anthropo.learning.cohort_checks import by_level, validate
+from anthropo.learning.identity import find_known_people, listed, resolve, same_person_choice
 from anthropo.workflows.cohort import CohortError, CohortRequest, settings_for
 from anthropo.workflows.progress import Progress, silent
 
@@ -48,6 +49,8 @@ class FinetuneRequest(CohortRequest):
         Whether an interrupted training continues from its checkpoint, or starts again.
     allow_duplicates : bool
         Whether one photograph may be under different patients.
+    same_person : {"merge", "refuse", "ignore"}, optional
+        As in `anthropo.TrainRequest`.
     reading : PhotoReading
         How the photos are read.
     """
@@ -61,6 +64,7 @@ class FinetuneRequest(CohortRequest):
     device: str = "auto"
     resume: bool = True
     allow_duplicates: bool = False
+    same_person: str | None = None
 
     def load_recipe(self) -> Recipe:
         """The recipe with all changes; an InputError if an option does not fit."""
@@ -134,6 +138,8 @@ def gather_pictures(
     from anthropo.networks.training_set import view_of
 
     no_face = recipe.parameters.views == (IMAGE,)
+    same_person_choice(request.same_person)
+    allowed = request.allow_duplicates
     settings = settings_for(replace(request.reading, no_face=no_face))
     cohort = read_cohort(path, multilabel=recipe.task == "attributes" and not identity)
     with progress(len(cohort.cases), "reading photos") as advance:
@@ -143,9 +149,15 @@ def gather_pictures(
             settings,
             memory=recipe.parameters.memory,
             jobs=request.reading.jobs,
+            identify=not no_face and not (allowed and request.same_person is None),
             advance=advance,
         )
-    findings = validate(cohort, photos.features, allow_duplicates=request.allow_duplicates)
+    findings = validate(cohort, photos.features, allow_duplicates=allowed)
+    features, people, found = resolve(
+        cohort.source, photos.features, request.same_person, allow_duplicates=allowed
+    )
+    photos = replace(photos, features=features, people=people)
+    findings = by_level([*findings, *found])
     # training itself speaks of labels with few patients, since its limit is another one
     findings = [f for f in findings if f.category != "label" or (f.level != "note" and not identity)]
     if recipe.task != "cases":  # metadata is not learned from
@@ -170,6 +182,7 @@ def prepare(
     faces: GatheredPictures | None = None
     if request.pretrain:
         faces = gather_pictures(request.pretrain, recipe, request, identity=True, progress=progress)
+        faces = replace(faces, findings=(*faces.findings, *_known(gathered, faces)))
         faces.refuse_unusable()
     elif (
         recipe.name == "deepgestalt" and recipe.parameters.identity == "none" and not request.reading.no_face
@@ -180,6 +193,20 @@ def prepare(
         gathered=(gathered, faces) if faces else (gathered,),
         notes=notes,
     )
+
+
+def _known(cohort: GatheredPictures, faces: GatheredPictures) -> list[Finding]:
+    """A warning on people of the cohort who are in the identity stage as well."""
+    pairs = find_known_people(cohort.photos.features, faces.photos.features)
+    if not pairs:
+        return []
+    people = len({pair.patients[0] for pair in pairs})
+    text = (
+        f"{faces.photos.source}: {people} patients of {cohort.photos.source} are there as well, "
+        f"{listed(pairs)}: figures of those who are kept apart come out too good. Take them out of one of "
+        "the two."
+    )
+    return [Finding("warning", "identity", text)]
 
 
 def finetune(

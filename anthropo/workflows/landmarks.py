@@ -104,6 +104,8 @@ class LandmarkTraining:
         By both stages, if the second was trained as well; each face mixed as the others suggest.
     faces, people, undetected : int
         How many were trained on; `undetected` faces are not seen by the detector.
+    notes : tuple of str
+        On people who may be one.
     """
 
     path: Path
@@ -113,6 +115,7 @@ class LandmarkTraining:
     faces: int
     people: int
     undetected: int
+    notes: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each point: its error on people kept apart."""
@@ -257,6 +260,7 @@ def train_landmarks(
         faces=len(gathered),
         people=len(annotations.people),
         undetected=trained.undetected,
+        notes=annotations.notes,
     )
 
 

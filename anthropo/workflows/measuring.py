@@ -11,7 +11,7 @@ from anthropo.batch.beside import Beside
 from anthropo.batch.inputs import Item, collect
 from anthropo.batch.long import long_rows
 from anthropo.batch.output import Output, by_photo
-from anthropo.batch.patients import PatientRecord, patients, pool_patient
+from anthropo.batch.patients import PatientRecord, patients, pool_patient, spelled_alike
 from anthropo.batch.records import Record
 from anthropo.batch.run import MeasuredFace, run
 from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
@@ -138,9 +138,10 @@ class MeasuredPhotos:
 
     @property
     def remarks(self) -> list[str]:
-        """Of photos whose colours are not quite what their files mean, a sentence each."""
+        """Of people who may be one, and photos whose colours are not quite what their files mean."""
+        people = spelled_alike(self.items) if self.people else []
         remarks = (f"{record.photo}: {record.remark}" for record in self._in_order() if record.remark)
-        return list(dict.fromkeys(remarks))
+        return list(dict.fromkeys([*people, *remarks]))
 
     def _in_order(self) -> Iterator[Record]:
         for path in dict.fromkeys(item.path for item in self.items):

@@ -12,6 +12,7 @@ from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     from anthropo.encoder.encoders import Encoder
+    from anthropo.learning.prevalence import Prevalence
     from anthropo.learning.trained import Trained
     from anthropo.settings import Settings
     from anthropo.workflows.classify import Classification, Photos
@@ -46,6 +47,7 @@ class Model:
         reading: PhotoReading | None = None,
         encoder_weights: str | None = None,
         force: bool = False,
+        prevalence: Prevalence | None = None,
         progress: Progress = silent,
     ) -> Classification:
         """Rank the labels for the person on each photo.
@@ -63,6 +65,9 @@ class Model:
             The encoder's weights, where they are not found without.
         force : bool, default False
             Answer on photos that the photo gate finds unfit as well.
+        prevalence : float or mapping of str to float, optional
+            How common labels are where the model is used, such as ``{"Noonan": 0.02}``, or a number for the
+            positive one of two labels; as in training when left out. See `anthropo.Trained.at`.
         progress : Progress, default silent
             What shows how far it has come.
 
@@ -92,6 +97,7 @@ class Model:
             reading=reading,
             encoder_weights=encoder_weights,
             force=force,
+            prevalence=prevalence,
             progress=progress,
         )
 
@@ -107,6 +113,7 @@ class Model:
         force: bool = False,
         heatmaps: bool = True,
         encoder_weights: str | None = None,
+        prevalence: Prevalence | None = None,
         reading: PhotoReading | None = None,
         progress: Progress = silent,
     ) -> Case:
@@ -131,6 +138,8 @@ class Model:
             Draw heatmaps of the first label, which takes about a second.
         encoder_weights : path, optional
             The encoder's weights, where they are not found without.
+        prevalence : float or mapping of str to float, optional
+            How common labels are where the model is used, as in `classify`.
         reading : PhotoReading, optional
             How photos are read; as in training when left out.
         progress : Progress, default silent
@@ -168,6 +177,7 @@ class Model:
             force=force,
             heatmaps=heatmaps,
             encoder_weights=encoder_weights,
+            prevalence=prevalence,
         )
         return explain(self, photo, request, reading=reading, progress=progress)
 
@@ -176,10 +186,12 @@ class Model:
         cohort: str | os.PathLike[str],
         *,
         positive: str | None = None,
-        prevalence: float | None = None,
+        prevalence: Prevalence | None = None,
         bootstrap: int = 1000,
         seed: int = 0,
         allow_duplicates: bool = False,
+        same_person: str | None = None,
+        trained_on: str | None = None,
         encoder_weights: str | None = None,
         reading: PhotoReading | None = None,
         progress: Progress = silent,
@@ -194,14 +206,20 @@ class Model:
         positive : str, optional
             The label that the figures are of, or the attribute that is judged; that of the model when left
             out.
-        prevalence : float, optional
-            Share of the positive label where the model will be used, for PPV and NPV.
+        prevalence : float or mapping of str to float, optional
+            How common labels are where the model will be used, as in `classify`: decisions are made, and PPV
+            and NPV given, for these shares.
         bootstrap : int, default 1000
             Resamples of the patients, for intervals.
         seed : int, default 0
             Of the resamples.
         allow_duplicates : bool, default False
             Whether one photograph may be under different patients.
+        same_person : {"merge", "refuse", "ignore"}, optional
+            As in `anthropo.TrainRequest`.
+        trained_on : path, optional
+            The model's training cohort: people who are in both are found by the face, and left out unless
+            `same_person` says otherwise.
         encoder_weights : path, optional
             The encoder's weights, where they are not found without.
         reading : PhotoReading, optional
@@ -239,6 +257,8 @@ class Model:
             bootstrap=bootstrap,
             seed=seed,
             allow_duplicates=allow_duplicates,
+            same_person=same_person,
+            trained_on=trained_on,
             encoder_weights=encoder_weights,
             reading=reading,
             progress=progress,

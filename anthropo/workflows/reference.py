@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anthropo.batch.inputs import Item, read_photo_table
+from anthropo.batch.patients import spelled_alike
 from anthropo.batch.run import run
 from anthropo.errors import InputError, parameter
 from anthropo.reference.build import (
@@ -104,7 +105,7 @@ def build(
         rows=built.rows,
         people=len({person.patient for person, _ in read.measured}),
         left_out=(*read.left_out, *built.refused),
-        notes=built.notes,
+        notes=(*spelled_alike(items), *built.notes),
     )
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from anthropo.encoder.regions import DEFAULT_REGIONS
 from anthropo.learning.cohort import Finding, read_cohort
-from anthropo.learning.cohort_checks import validate
+from anthropo.learning.cohort_checks import by_level, validate
 from anthropo.learning.features import Features
+from anthropo.learning.identity import resolve
 from anthropo.workflows.cohort import CohortError, EncodingRequest
 from anthropo.workflows.progress import Progress, silent
 
@@ -37,6 +38,8 @@ class RegionsRequest(EncodingRequest):
     encoder_weights : path, optional
     allow_duplicates : bool
         Whether one photograph may be under different patients.
+    same_person : {"merge", "refuse", "ignore"}, optional
+        As in `anthropo.TrainRequest`.
     seed : int
     reading : PhotoReading
     """
@@ -45,6 +48,7 @@ class RegionsRequest(EncodingRequest):
     permutations: int = 2000
     folds: int = 5
     allow_duplicates: bool = False
+    same_person: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -111,7 +115,10 @@ def distinguish(
     two_groups([case.label for case in people.cases], [case.patient for case in people.cases], label)
     encoded = request.encode(people, progress)
     features = encoded.features
-    findings = validate(people, features, allow_duplicates=request.allow_duplicates)
+    allowed = request.allow_duplicates
+    findings = validate(people, features, allow_duplicates=allowed)
+    features, _, found = resolve(people.source, features, request.same_person, allow_duplicates=allowed)
+    findings = by_level([*findings, *found])
     if any(finding.level == "error" for finding in findings):
         raise CohortError(people.source, findings, features.left_out, "cannot be compared")
     with progress(pictures(features, label, request.people), "drawing heatmaps") as advance:

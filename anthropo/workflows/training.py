@@ -100,6 +100,7 @@ def train(
         material.encoder,
         material.settings,
         source=Path(material.cohort.source),
+        people=material.people,
         evaluations=evaluations,
         command=command,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from anthropo.batch.inputs import Item, collect
-from anthropo.batch.patients import Patient, PatientRecord, patients, pool_patient
+from anthropo.batch.patients import Patient, PatientRecord, patients, pool_patient, spelled_alike
 from anthropo.batch.records import Record
 from anthropo.batch.run import run
 from anthropo.batch.scores import person_of
@@ -171,7 +171,11 @@ def _cells(evidence: Sequence[Evidence]) -> Row:
         "measurement": cell(e.measurement for e in evidence),
         **{key: cell(digits(getattr(e, key)) for e in evidence) for key in ("value", "lo", "hi")},
         "unit": cell(e.unit for e in evidence),
-        **{key: cell(digits(getattr(s, key)) if s else "" for s in scores) for key in ("z", "z_lo", "z_hi")},
+        "z": cell(digits(s.z) if s else "" for s in scores),
+        **{
+            key: cell(digits(s.whole[k]) if s else "" for s in scores)
+            for k, key in enumerate(("z_lo", "z_hi"))
+        },
         "reference": cell(s.reference if s else "" for s in scores),
         "grade": cell(s.grade if s else "" for s in scores),
     }
@@ -183,6 +187,7 @@ class Findings:
 
     people: tuple[PersonTraits, ...]  # also those who could not be measured
     lost: tuple[str, ...] = ()  # why photos could not be measured
+    remarks: tuple[str, ...] = ()  # on people who may be one
 
     @property
     def measured(self) -> list[PersonTraits]:
@@ -363,7 +368,9 @@ def call(task: TraitsTask, *, jobs: int = 1, progress: Progress = silent) -> Fin
     lost = tuple(record.reason for _, record in pairs if not record.ok)
     if task.people is not None:
         pairs = [(_shown(who), pool_patient(who, records, task.settings)) for who in task.people]
-    return Findings(people=tuple(_call(item, record, task) for item, record in pairs), lost=lost)
+    called = tuple(_call(item, record, task) for item, record in pairs)
+    remarks = tuple(spelled_alike(task.items)) if task.people is not None else ()
+    return Findings(people=called, lost=lost, remarks=remarks)
 
 
 def _if_fit(record: Record) -> Record:

@@ -301,7 +301,7 @@ def test_full_disk_is_one_sentence_and_keeps_what_was_there(tmp_path: Path, copi
     copies(tmp_path / "photos", "a.png", "b.png", "c.png")
     path = tmp_path / "out.csv"
     limited = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000));"
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000));"
         "sys.argv = ['anthropo', *sys.argv[1:]]; from anthropo.cli import main; main()"
     )
     done = subprocess.run(

@@ -20,6 +20,7 @@ from anthropo.learning.model import NONE_OF_THESE
 from anthropo.plain import column_name
 
 COLUMNS = ["patient", "photo", "photos", "status", "reason", "decision", "set", "typicality", "label_1"]
+SHARES = ["shares", "shares_from"]
 LABELS = ["control", "synthetic-A", "Zoë syndrome"]
 
 
@@ -71,7 +72,9 @@ def test_one_photo_is_a_ranked_table_with_decision_set_and_novelty(
     assert lines[6].startswith("set        ")
     assert lines[6].endswith("at an error rate of 10 %")
     assert lines[7].endswith(" % are at least as unlike the others")
-    assert "Research use only, not a medical device." in lines[8]
+    assert lines[8].startswith("prevalence control 45.7 %, synthetic-A 45.7 %, Zoë syndrome 8.57 %: ")
+    assert lines[8].endswith(" of training (others: --prevalence Zoë syndrome=0.02)")
+    assert "Research use only, not a medical device." in lines[9]
     assert result.stderr.startswith(
         "note: the photo failed the photo gate (pitch): voided measurements count as"
     )
@@ -128,7 +131,7 @@ def test_several_photos_in_a_pipe_are_csv(gallery: Path, rows: list[Row], invoke
     photos = [*of(rows, "synthetic-A")[:3], *of(rows, "control")[:3]]
     result = classified(invoke, gallery, *photos)
     answers = table(result.stdout)
-    assert list(answers[0]) == COLUMNS + [f"probability__{column_name(label)}" for label in LABELS]
+    assert list(answers[0]) == COLUMNS + SHARES + [f"probability__{column_name(label)}" for label in LABELS]
     assert [row["photo"] for row in answers] == photos
     assert [row["decision"] for row in answers] == ["synthetic-A"] * 3 + ["control"] * 3
     for row in answers:
@@ -216,6 +219,30 @@ def test_metadata_change_the_answer_and_may_be_missing(
     odds = [_odds(a, "control") for a in answers]
     assert odds[2] == odds[3]
     assert len({round(v, 9) for v in odds}) > 1
+
+
+@pytest.mark.parametrize("label", ["synthetic-A", "Zoë syndrome"])
+def test_a_stated_prevalence_moves_the_odds(
+    gallery: Path, rows: list[Row], tmp_path: Path, invoke: Invoke, label: str
+) -> None:
+    photo = of(rows, "control")[0]
+    given = ("--model", gallery, photo)
+    (before,) = _json(invoke, tmp_path, *given)
+    (after,) = _json(
+        invoke, tmp_path, *given, "--prevalence", f"{label}=0.001", "--prevalence", "control=0.9"
+    )
+    assert (before["shares_from"], after["shares_from"]) == ("training", "stated")
+    assert after["shares"] == pytest.approx({**after["shares"], label: 0.001, "control": 0.9})
+    (p0, c0), (p1, c1) = (
+        [next(r["probability"] for r in a["ranked"] if r["label"] == one) for one in (label, "control")]
+        for a in (before, after)
+    )
+    factor = (0.001 / before["shares"][label]) / (0.9 / before["shares"]["control"])
+    assert (p1 / c1) / (p0 / c0) == pytest.approx(factor, rel=1e-4)
+    two = of(rows, "control")[:2]
+    row, _ = table(classified(invoke, gallery, *two, "--prevalence", f"{label}=0.001").stdout)
+    assert f"{label}=0.001" in row["shares"].split("; ")
+    assert row["shares_from"] == "stated"
 
 
 # -------------------------------------------------------------------------------------- failures
@@ -328,6 +355,14 @@ def test_wrong_use(gallery: Path, rows: list[Row], tmp_path: Path, invoke: Invok
         ("no/a.csv", "cannot be written."),
     ):
         refused(invoke, "classify", "--model", gallery, photo, "-o", tmp_path / output, says=message)
+    for shares, message in (
+        ("0.02", "--prevalence 0.02: of which label, since there is no positive one?"),
+        ("control=0", "--prevalence control=0: a share between 0 and 1 is needed"),
+        ("x=0.1", "--prevalence x=0.1: no such label. The labels are control, synthetic-A, Zoë syndrome."),
+        ("control=0.7,synthetic-A=0.6", "the shares add up to 1.3, and nothing is left for Zoë syndrome."),
+    ):
+        for command in ("classify", "explain"):
+            refused(invoke, command, "--model", gallery, photo, "--prevalence", shares, says=message)
     cohort = write(tmp_path / "c.csv", [{"photo": photo}])
     before = cohort.read_bytes()
     sentence = "would overwrite what is read"
@@ -347,6 +382,10 @@ def test_in_python(gallery: Path, rows: list[Row], faceless_png: Path) -> None:
     assert [p.decision for p in answers.predictions] == ["synthetic-A"]
     assert [f.photo for f in answers.failed] == [str(faceless_png)]
     table = answers.to_frame()
-    assert list(table.columns) == [*COLUMNS, *(f"probability__{column_name(label)}" for label in LABELS)]
+    assert list(table.columns) == [
+        *COLUMNS,
+        *SHARES,
+        *(f"probability__{column_name(label)}" for label in LABELS),
+    ]
     assert table.status.tolist() == ["ok", "failed"]
     assert any("the model reads age, sex" in note for note in answers.notes)

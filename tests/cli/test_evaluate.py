@@ -22,7 +22,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cohorts.model(tmp_path_factory, "gallery")
 
 
-QUICK = (*TRAIN, "--folds", 2, "--bootstrap", 100)
+QUICK = (*TRAIN, "--folds", 2, "--repeats", 1, "--bootstrap", 100)
 
 
 def read(path: Path) -> Any:
@@ -43,7 +43,11 @@ def test_json_of_a_cohort(synthetic: Path, tmp_path: Path, invoke: Invoke) -> No
         assert figures["auroc"]["lo"] <= figures["auroc"]["value"] <= figures["auroc"]["hi"]
     hybrid = made["models"]["hybrid"]
     assert hybrid["auroc"]["value"] > 0.6
-    assert hybrid["ppv_at_prevalence"]["value"] is not None
+    assert 0 < hybrid["ppv_at_prevalence"]["value"] < 1
+    assert made["shares"] == {"control": 0.5, "synthetic-A": 0.5}
+    assert made["decided_at"] == {"control": 0.99, "synthetic-A": 0.01}
+    assert "Decisions and sets" in result.stdout
+    assert "are for labels as common as stated: control 99 %, synthetic-A 1 %." in result.stdout
     assert set(made["subgroups"]) == {"sex", "age", "ancestry"}
     assert {name: g["n_photos"] for name, g in made["subgroups"]["ancestry"].items()} == {"a": 16, "b": 16}
     assert made["settings"]["method"] == "2-fold cross-validation by patient"
@@ -65,7 +69,9 @@ def test_compare_puts_choices_side_by_side(synthetic: Path, tmp_path: Path, invo
     table, output = write(tmp_path / "c.csv", two_labels(synthetic)), tmp_path / "e.json"
     result = invoke("evaluate", table, "-o", output, *QUICK, "--compare", "classifier, balance")
     assert result.exit_code == 0
-    names = [f"{c}, {b}" for c in ("xgboost", "linear", "svm", "svm-rbf") for b in ("weights", "resample", "none")]
+    names = [
+        f"{c}, {b}" for c in ("xgboost", "linear", "svm", "svm-rbf") for b in ("weights", "resample", "none")
+    ]
     made = read(output)
     assert list(made["models"]) == names
     lines = [line.split("  ")[0] for line in result.stdout.splitlines()]
@@ -172,4 +178,9 @@ def test_wrong_use(
 
 def test_prevalence_is_a_share(gallery: Path, invoke: Invoke) -> None:
     table = gallery.with_name("cohort.csv")
-    refused(invoke, "evaluate", table, "--prevalence", 1.5, says="1.5 is not in the range")
+    for share, message in (
+        ("control=1.5", "control=1.5: a share between 0 and 1 is needed"),
+        ("x=0.1", "x=0.1: no such label."),
+        (0.1, "--prevalence 0.1: of which label, since there is no positive one?"),
+    ):
+        refused(invoke, "evaluate", table, *TRAIN, "--prevalence", share, says=message)

@@ -251,7 +251,7 @@ def test_json_structure(tmp_path: Path, astronaut_png: Path, invoke: Invoke) -> 
     assert not good["gate"]["smile"]["ok"]
     assert list(good["measurements"]) == list(registry())
     for name, m in good["measurements"].items():
-        assert set(m) == {"value", "lo", "hi", "unit", "reason", "corrected", "z"}
+        assert set(m) == {"value", "lo", "hi", "repeat_sd", "unit", "reason", "corrected", "reliability", "z"}
         assert m["unit"] == registry()[name].unit
         assert (m["z"], m["corrected"]) == ([], registry()[name].kind in GEOMETRY and m["corrected"])
         if m["value"] is None:

@@ -78,7 +78,7 @@ def test_packaged_rules_on_a_photo(astronaut_png: Path, tmp_path: Path, invoke: 
     assert result.stderr == f"{out}: traits of 1 of 1 photos.\n"
     rows = table(out.read_text())
     counts = Counter(row["status"] for row in rows)
-    assert set(counts) <= {"present", "borderline", "look at", "absent", "not assessed"}
+    assert set(counts) <= {"present", "borderline", "look at", "inconclusive", "absent", "not assessed"}
     assert counts["absent"] > 3
     for row in rows:
         if row["status"] in ("present", "absent", "borderline"):
@@ -399,7 +399,7 @@ def test_page_of_many_has_an_index_and_escapes_names(tmp_path: Path, copies: Cop
     assert "&lt;i&gt;gone.png: no such file.</li>" in page
     counts = Counter(t.status for t in anthropo.traits(tmp_path / "a.png", sex="female", age=31).traits)
     row = re.findall(r'<a href="#person-1">.*?</tr>', page)[0]
-    for status in ("present", "borderline", "absent", "not assessed"):
+    for status in ("present", "borderline", "inconclusive", "absent", "not assessed"):
         assert f'data-label="{status}">{counts[status]}</td>' in row
 
 

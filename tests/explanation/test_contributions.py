@@ -77,6 +77,34 @@ def test_each_label_is_an_exact_sum_and_the_log_odds_that_classify_prints(kind: 
         assert any(abs(e.residual) > 1e-6 for x in every for e in x.labels if e.how == "trained")
 
 
+@pytest.mark.parametrize("labels", [2, 3])
+def test_a_stated_prevalence_is_a_term_of_the_bias(labels: int) -> None:
+    people = {label: PEOPLE[label] for label in [*list(PEOPLE)[:labels], "turner"]}
+    model = trained("svm", people=people)
+    there = model.at({"noonan": 0.01, "turner": 0.001})
+    assert isinstance(model.model, LabelModel)
+    assert isinstance(there.model, LabelModel)
+    before, after = model.model.shares, there.model.shares
+    gained = {label: np.log(after[label] / before[label]) for label in before}
+    new = subset(features(people, seed=1), np.arange(12))
+    for first, second in zip(
+        *(explain_features(m, new, known_labels(model)) for m in (model, there)), strict=True
+    ):
+        said = {r.label: r for r in second.prediction.ranked}
+        for old, explained in zip(first.labels, second.labels, strict=True):
+            assert total(explained) == pytest.approx(explained.log_odds, abs=1e-6)
+            assert old.shift == 0
+            if explained.how != "distance":
+                assert explained.log_odds == pytest.approx(said[explained.label].log_odds, abs=1e-6)
+                others = sum(share * gained[label] for label, share in explained.against)
+                assert explained.shift == pytest.approx(gained[explained.label] - others)
+                if explained.label in ("noonan", "turner"):
+                    assert explained.shift < 0
+                    assert explained.log_odds < old.log_odds
+            if explained.how == "distance":
+                assert explained == old
+
+
 def test_photos_of_a_patient_are_averaged() -> None:
     model = trained()
     new = features(seed=2)

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from anthropo.errors import InputError
 from anthropo.groups.places import no_place
-from anthropo.groups.regions import Difference, compare_maps, effect, two_groups
+from anthropo.groups.regions import Difference, compare_maps, effect, effects, two_groups
 
 
 def maps_of(n: int, seed: int, planted: float = 0.0) -> np.ndarray:
@@ -38,9 +38,13 @@ def test_effect_is_hedges_g_with_its_interval() -> None:
     # the exact correction of which 1 - 3 / (4 df - 1) is the usual approximation
     exact = math.exp(math.lgamma(20) - math.lgamma(19.5)) / math.sqrt(20)
     assert found.g == pytest.approx(exact * (one.mean() - other.mean()) / pooled, rel=1e-3)
-    half = 1.96 * math.sqrt(42 / 360 + found.g**2 / 84)
-    assert (found.lo, found.hi) == pytest.approx((found.g - half, found.g + half), abs=1e-4)
-    assert found.p == pytest.approx(stats.mannwhitneyu(one, other).pvalue)
+    # Welch's t but for the error of the pooled SD, which makes it a little wider
+    welch = stats.ttest_ind(one, other, equal_var=False)
+    assert found.p == pytest.approx(welch.pvalue, rel=0.3)
+    assert found.p > welch.pvalue
+    error = (found.hi - found.g) / stats.t.ppf(0.975, welch.df)
+    assert found.p == pytest.approx(2 * stats.t.sf(abs(found.g) / error, welch.df))
+    assert found.g - found.lo == pytest.approx(found.hi - found.g)
     assert (found.n, found.n_others) == (12, 30)
 
 
@@ -51,6 +55,36 @@ def test_interval_covers_the_true_difference() -> None:
         found = effect("measurement", "x", random.normal(0.8, 1, 15), random.normal(0, 1, 20))
         hit += found.lo <= 0.8 <= found.hi
     assert 0.92 <= hit / 400 <= 0.98  # binomial SD 0.011 around 0.95
+
+
+@pytest.mark.parametrize(("shifted", "shift"), [(0, 0.0), (3, 1.0), (12, 0.8), (40, 2.0)])
+def test_intervals_agree_with_the_q_values(shifted: int, shift: float) -> None:
+    """An interval leaves zero out where q is at most 0.05, and nowhere else."""
+    random = np.random.default_rng(shifted)
+    for n, m in ((3, 4), (9, 30), (25, 25)):
+        groups = [
+            (f"m{i}", random.normal(shift * (i < shifted), 1 + i % 3, n), random.normal(0, 1, m))
+            for i in range(40)
+        ]
+        found = effects("measurement", groups)
+        assert [e.lo > 0 or e.hi < 0 for e in found] == [e.q <= 0.05 for e in found]
+        assert len({e.level for e in found}) == 1
+
+
+def test_intervals_of_what_was_found_miss_the_truth_in_five_percent() -> None:
+    """False coverage rate: plain 95 % intervals of the largest of many effects miss far more often."""
+    random = np.random.default_rng(3)
+    missed: dict[str, list[float]] = {"adjusted": [], "plain": []}
+    for _ in range(60):
+        groups = [(f"{i}", random.normal(0.5 * (i < 20), 1, 30), random.normal(0, 1, 30)) for i in range(100)]
+        picked = [(e, g) for e, g in zip(effects("measurement", groups), groups, strict=True) if e.q <= 0.05]
+        for e, group in picked:
+            true = 0.5 * (int(e.name) < 20)
+            plain = effect("measurement", *group)
+            for name, one in (("adjusted", e), ("plain", plain)):
+                missed[name].append(not one.lo <= true <= one.hi)
+    assert np.mean(missed["adjusted"]) < 0.06
+    assert np.mean(missed["plain"]) > 0.1
 
 
 def test_effect_of_exchanged_groups_is_the_opposite() -> None:

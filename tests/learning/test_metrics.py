@@ -93,20 +93,28 @@ def test_every_defined_metric_is_there_in_order() -> None:
 
 def test_predictive_values_at_prevalence_are_bayes_rule() -> None:
     found = judge(HAND, "case", 0.01, bootstrap=20)
-    # abstained controls are no false alarms, abstained cases no missed ones
-    assert found["ppv_at_prevalence"].value == pytest.approx(0.01 * 3 / 4 / (0.01 * 3 / 4 + 0.99 * 1 / 6))
-    assert found["npv_at_prevalence"].value == pytest.approx(1.0)
-    judged = cohort(3, 40, 60, 1.5, photos=1)
+    # abstained controls are no false alarms, abstained cases no missed ones; half a photo on each side
+    found_of, alarms, cleared, missed = 3.5 / 5, 1.5 / 7, 4.5 / 7, 0.5 / 5
+    ppv = 0.01 * found_of / (0.01 * found_of + 0.99 * alarms)
+    assert found["ppv_at_prevalence"].value == pytest.approx(ppv)
+    npv = 0.99 * cleared / (0.99 * cleared + 0.01 * missed)
+    assert found["npv_at_prevalence"].value == pytest.approx(npv)
+    judged = cohort(3, 4000, 6000, 1.5, photos=1)  # so many that half a photo is nothing
     at_own = judge(judged, "case", 0.4, bootstrap=20)
-    assert at_own["ppv_at_prevalence"].value == pytest.approx(at_own["ppv"].value)
-    assert at_own["npv_at_prevalence"].value == pytest.approx(at_own["npv"].value)
+    assert at_own["ppv_at_prevalence"].value == pytest.approx(at_own["ppv"].value, abs=1e-3)
+    assert at_own["npv_at_prevalence"].value == pytest.approx(at_own["npv"].value, abs=1e-3)
 
 
-def test_predictive_value_without_a_false_alarm_has_a_lower_limit() -> None:
-    judged = binary([1] * 10 + [0] * 10, [0.9] * 10 + [0.1] * 10)
-    found = judge(judged, "case", 0.01, bootstrap=20)["ppv_at_prevalence"]
-    assert found.value == found.hi == 1
+@pytest.mark.parametrize("photos", [1, 4])
+def test_that_no_false_alarm_was_seen_does_not_make_a_predictive_value_of_one(photos: int) -> None:
+    """Nor do four photos of each of the ten patients say as much as forty patients."""
+    judged = binary([1] * 10 * photos + [0] * 10 * photos, [0.9] * 10 * photos + [0.1] * 10 * photos)
+    people = replace(judged, groups=np.arange(20).repeat(photos))
+    found = judge(people, "case", 0.01, bootstrap=20)["ppv_at_prevalence"]
+    assert found.lo < found.value < found.hi == 1
     assert 0.01 < found.lo < 0.2
+    assert found.value == pytest.approx(0.01 * 10.5 / (0.01 * 10.5 + 0.99 * 0.5))
+    assert judge(people, "case", 0.99, bootstrap=20)["npv_at_prevalence"].value == pytest.approx(found.value)
 
 
 # Newcombe RG, Stat Med 17:857 (1998), table I, method 3

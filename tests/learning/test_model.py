@@ -212,10 +212,12 @@ def test_without_regions_nothing_can_be_matched() -> None:
     options = replace(FAST, parts=frozenset({"measurements"}))
     with pytest.raises(InputError, match=r"turner: fewer than 10 patients, and without regions"):
         LabelModel.fit(simulated({"control": 20, "noonan": 20, "turner": 3}), options)
-    lean = LabelModel.fit(simulated(COHORT), replace(options, lean=True))
-    assert lean.labels == ("control", "noonan")
-    assert lean.novelty is None
-    assert np.isnan(lean.answer(feature_frame(simulated({"control": 3}))).typicality).all()
+    # judged beside a model that can: the label's share
+    features = simulated(COHORT)
+    beside = LabelModel.fit(features, replace(options, baseline=True))
+    assert beside.labels[2:] == ("sotos", "turner")
+    share = (features.labels == "turner").mean()
+    assert beside.answer(feature_frame(features)).probabilities[:, 3] == pytest.approx(share, rel=0.02)
 
 
 def test_a_model_is_kept() -> None:

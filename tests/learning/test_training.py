@@ -75,10 +75,14 @@ def test_progress_and_notes() -> None:
     seen: list[int] = []
     features = cohort(control=12, noonan=4)
     judged = cross_validate(
-        features, replace(FAST, min_patients=2), on_progress=lambda: seen.append(1), baselines=False
+        features,
+        replace(FAST, min_patients=2),
+        repeats=2,
+        on_progress=lambda: seen.append(1),
+        baselines=False,
     )
-    assert len(seen) == 4 <= steps(features, FAST, "labels", 5, False) == 5
-    assert steps(features, FAST, "labels", 5, True) == 20
+    assert len(seen) == 8 <= steps(features, FAST, "labels", 5, False, 2) == 10
+    assert steps(features, FAST, "labels", 5, True, 1) == 20
     assert judged.notes == ("4 folds instead of 5: only 4 patients with noonan.",)
 
 
@@ -92,7 +96,7 @@ def test_what_is_trained_on_all_is_trained_in_each_fold(monkeypatch: pytest.Monk
 
     monkeypatch.setattr("anthropo.learning.judging.fit_model", watched)
     # ten patients of turner: eight are left in each fold, nine of sotos are matched in all
-    cross_validate(cohort(control=20, noonan=20, turner=10, sotos=9), FAST, baselines=False)
+    cross_validate(cohort(control=20, noonan=20, turner=10, sotos=9), FAST, repeats=1, baselines=False)
     assert seen == [("control", "noonan", "turner", "|", "sotos")] * 5
 
 
@@ -104,8 +108,8 @@ def test_what_is_judged_beside_the_model() -> None:
     assert found["hybrid"].regions == ("face", "upper", "middle", "lower")  # no background
     assert found["background"].regions == ("background",)
     assert found["metadata"].metadata == ("age", "sex")
-    assert not found["hybrid"].lean
-    assert all(o.lean for name, o in found.items() if name != "hybrid")
+    assert not found["hybrid"].baseline
+    assert all(o.baseline for name, o in found.items() if name != "hybrid")
 
 
 def test_a_cohort_that_cannot_be_trained_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:

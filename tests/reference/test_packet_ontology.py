@@ -20,6 +20,7 @@ from anthropo.reference.rules import OBJECTIVE, Condition, Rule, read_rules
 from anthropo.reference.traits import (
     ABSENT,
     BORDERLINE,
+    INCONCLUSIVE,
     LOOK,
     NOT_ASSESSED,
     PRESENT,
@@ -213,7 +214,8 @@ def test_a_term_is_not_absent_while_a_kind_of_it_is_present() -> None:
     assert thin_upper[THIN].reason == (
         "by its own rule it is absent, but Thin upper lip vermilion, which is a kind of it, is present"
     )
-    assert [answers(-2, 0)[t].status for t in (THIN_UPPER, THIN)] == [BORDERLINE, BORDERLINE]
+    assert [answers(-2.2, 0)[t].status for t in (THIN_UPPER, THIN)] == [BORDERLINE, BORDERLINE]
+    assert [answers(-1.8, 0)[t].status for t in (THIN_UPPER, THIN)] == [INCONCLUSIVE, INCONCLUSIVE]
     assert [answers(0, 0)[t].status for t in (THIN_UPPER, THIN)] == [ABSENT, ABSENT]
     both = answers(-4, -4)
     assert written(both.values()) == {THIN_UPPER: True, THIN_LOWER: True} | {

@@ -22,7 +22,7 @@ from anthropo.reference.growth import Growth, age_span, grow
 from anthropo.reference.hpo import ancestors, hpo_terms
 from anthropo.reference.phenopacket import _UNITS, as_json, iso_age, phenopacket
 from anthropo.reference.tables import load_reference
-from anthropo.reference.traits import ABSENT, BORDERLINE, NOT_ASSESSED, PRESENT, Trait, call_traits
+from anthropo.reference.traits import ABSENT, NOT_ASSESSED, PRESENT, Trait, call_traits
 from anthropo.reference.zscore import ZScore, score
 
 CREATED = datetime(2026, 3, 1, 12, 30, tzinfo=timezone.utc)
@@ -107,7 +107,7 @@ def test_what_was_measured_by_hand_has_its_own_codes(patient: Case) -> None:
 
 
 def test_features_are_what_is_present_or_absent_and_nothing_else(patient: Case) -> None:
-    assert {t.status for t in patient.traits} >= {PRESENT, ABSENT, BORDERLINE, NOT_ASSESSED}
+    assert {t.status for t in patient.traits} >= {PRESENT, ABSENT, NOT_ASSESSED}
     settled = {(t.hpo_id, t.status) for t in patient.traits if t.status in (PRESENT, ABSENT)}
     for f in patient.packet.phenotypic_features:
         assert (f.type.id, ABSENT if f.excluded else PRESENT) in settled

@@ -15,7 +15,16 @@ from anthropo.measurement.registry import registry, unavailable
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.hpo import hpo_release, hpo_terms
 from anthropo.reference.rules import SUBJECTIVE, Rule, read_rules
-from anthropo.reference.traits import ABSENT, BORDERLINE, LOOK, NOT_ASSESSED, PRESENT, Trait, call_traits
+from anthropo.reference.traits import (
+    ABSENT,
+    BORDERLINE,
+    INCONCLUSIVE,
+    LOOK,
+    NOT_ASSESSED,
+    PRESENT,
+    Trait,
+    call_traits,
+)
 from anthropo.reference.zscore import ZScore
 
 NAN = math.nan
@@ -115,16 +124,19 @@ def test_the_whole_interval_decides(value: float, half: float) -> None:
     found = call(z("mouth_width", value, half))
     wide, narrow = found["Wide mouth", "mid"].status, found["Narrow mouth", "mid"].status
     low, high = value - half, value + half
-    assert wide == (PRESENT if low > 2 else ABSENT if high <= 2 else BORDERLINE)
-    assert narrow == (PRESENT if high < -2 else ABSENT if low >= -2 else BORDERLINE)
-    assert found["Wide mouth", "mid"].leans == (wide == BORDERLINE and value > 2)
+    assert wide == (
+        PRESENT if low > 2 else ABSENT if high <= 2 else BORDERLINE if value > 2 else INCONCLUSIVE
+    )
+    assert narrow == (
+        PRESENT if high < -2 else ABSENT if low >= -2 else BORDERLINE if value < -2 else INCONCLUSIVE
+    )
 
 
-def test_a_borderline_trait_says_why_and_which_way_z_leans() -> None:
-    trait = call(z("mouth_width", 2.3, 1.0))["Wide mouth", "mid"]
-    assert (trait.status, trait.leans) == (BORDERLINE, True)
+@pytest.mark.parametrize(("value", "status"), [(2.3, BORDERLINE), (1.7, INCONCLUSIVE)])
+def test_borderline_means_that_z_itself_is_beyond_the_limit(value: float, status: str) -> None:
+    trait = call(z("mouth_width", value, 1.0))["Wide mouth", "mid"]
+    assert trait.status == status
     assert trait.reason == "the interval reaches across the limit (z > 2)"
-    assert not call(z("mouth_width", 1.7, 1.0))["Wide mouth", "mid"].leans
 
 
 @pytest.mark.parametrize(
@@ -171,7 +183,8 @@ def test_one_side_is_called_when_the_other_is_voided() -> None:
         (-5.0, -5.0, PRESENT),
         (-5.0, 0.0, ABSENT),
         (0.0, -5.0, ABSENT),
-        (-5.0, -2.0, BORDERLINE),
+        (-5.0, -2.0, INCONCLUSIVE),
+        (-5.0, -2.2, BORDERLINE),
         (-2.0, 0.0, ABSENT),  # the lower lip alone excludes it
         (NAN, 0.0, ABSENT),  # so it does where the upper lip is not known
         (NAN, -5.0, NOT_ASSESSED),
@@ -198,7 +211,7 @@ def test_without_an_interval_it_is_not_called() -> None:
 def test_references_that_disagree_make_it_borderline() -> None:
     found = call(z("mouth_width", 5.0, reference="one"), z("mouth_width", 0.0, reference="two"))
     trait = found["Wide mouth", "mid"]
-    assert (trait.status, trait.reason, trait.leans) == (BORDERLINE, "references disagree", False)
+    assert (trait.status, trait.reason) == (BORDERLINE, "references disagree")
     assert [e.score.reference for e in trait.evidence if e.score] == ["one", "two"]
     both = call(z("mouth_width", 5.0, reference="one"), z("mouth_width", 6.0, reference="two"))
     assert both["Wide mouth", "mid"].status == PRESENT

@@ -125,12 +125,19 @@ def test_confusion_counts_abstentions_in_the_last_column(made: Evaluation) -> No
 def test_summary_says_what_was_found(made: Evaluation, several: Evaluation) -> None:
     matrix = np.array(made.confusion)
     sentence = summary(made)
-    assert sentence.startswith("Of 120 photos of 60 patients, the hybrid model found ")
-    assert (
-        f"found {matrix[1, 1]} of the 60 of Noonan, {100 * matrix[1, 1] / 60:.1f} % (95 % interval "
-        in sentence
+    rate, cleared = (made.figures[name] for name in ("sensitivity", "specificity"))
+    (one, missed), none = matrix[1, 1::-1], matrix[1, 2]
+    assert sentence.startswith(
+        f"120 photos of 60 patients: the hybrid model found {one} of the 60 of Noonan, "
+        f"{100 * rate.value:.1f} % (95 % interval "
     )
-    assert f"cleared {matrix[0, 0]} of the 60 of the others" in sentence
+    assert f": {missed} missed, {none} answered with “none of these”; of the 60 others, " in sentence
+    # somebody who was answered with "none of these" is no false alarm
+    (right, alarms), none = matrix[0, :2], matrix[0, 2]
+    assert none > 0
+    assert alarms == 1
+    assert f"of the 60 others, 1 false alarm, {none} answered with “none of these” and " in sentence
+    assert f"{right} cleared, {100 * cleared.value:.1f} % (95 % interval " in sentence
     right = np.trace(np.array(several.confusion)[:, :3]) / N
     assert f"with 3 labels, the hybrid model named the right one for {100 * right:.1f} %" in summary(several)
 

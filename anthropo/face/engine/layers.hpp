@@ -10,7 +10,7 @@
 
 namespace anthropo {
 
-// Several floats at once: a register or two where the compiler has such a type.
+// Outputs that are computed together: a register or two.
 constexpr size_t LANES = 16;
 constexpr size_t MOST_FLOATS = 1 << 24;  // of a layer's weights, inputs or outputs
 

@@ -13,6 +13,7 @@ from anthropo.explanation.standing import standing, training_z
 from anthropo.learning.manifest import Manifest
 from anthropo.learning.model_readers import as_written
 from anthropo.measurement.registry import registry
+from anthropo.workflows.classify import shares_as_json
 from anthropo.workflows.explain import Case
 
 Document = dict[str, Any]
@@ -43,9 +44,11 @@ def document(case: Case, disclosure: Disclosure = EVERYTHING) -> Document:
 
     Its keys: ``photo`` (null when anonymous), ``photos``, ``moved`` (landmarks placed by hand, and by how
     many pixels), ``decision``, ``reason``, ``set``, ``typicality``, ``ranked``, ``voided``, ``labels`` (each
-    with ``label``, ``log_odds``, ``bias``, ``residual``, ``against`` and ``contributions``), ``changes``,
-    ``heatmaps``, ``traits``, ``measurements``, ``gate``, ``pose``, ``model``. A label's log_odds is its bias,
-    residual and contributions added up; nats.
+    with ``label``, ``log_odds``, ``bias``, ``prevalence_shift``, ``residual``, ``against`` and
+    ``contributions``), ``shares`` (how common each label is where the probabilities hold) and
+    ``shares_from`` (training, or stated), ``changes``, ``heatmaps``, ``traits``, ``measurements``, ``gate``,
+    ``pose``, ``model``. A label's log_odds is its bias, residual and contributions added up; nats.
+    ``prevalence_shift`` is the part of the bias that a stated prevalence adds.
     """
     p, record, named = case.prediction, case.record, not disclosure.anonymous
     judged = not case.voided
@@ -65,6 +68,7 @@ def document(case: Case, disclosure: Disclosure = EVERYTHING) -> Document:
         "set": list(p.labels) if judged else [],
         "typicality": p.typicality if judged else None,
         "ranked": [asdict(ranked) for ranked in p.ranked] if judged else [],
+        **shares_as_json(case.trained),
         "labels": [_label(case, explained) for explained in case.explanation.labels] if judged else [],
         "changes": [
             {
@@ -104,6 +108,7 @@ def document(case: Case, disclosure: Disclosure = EVERYTHING) -> Document:
 def _label(case: Case, explained: Explained) -> Document:
     names = ("label", "probability", "log_odds", "bias", "residual", "how")
     return {name: getattr(explained, name) for name in names} | {
+        "prevalence_shift": explained.shift,
         "against": dict(explained.against),
         "contributions": [_contribution(case, c) for c in explained.contributions],
     }

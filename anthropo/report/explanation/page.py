@@ -15,7 +15,7 @@ from anthropo.measurement.registry import Entry, registry
 from anthropo.reference.traits import BORDERLINE, LOOK, PRESENT
 from anthropo.reference.zscore import signed
 from anthropo.report import rendering, tables
-from anthropo.report.answers import probability_words, set_words
+from anthropo.report.answers import prevalence_words, probability_words, set_words
 from anthropo.report.explanation import words
 from anthropo.report.explanation.document import (
     EVERYTHING,
@@ -27,7 +27,7 @@ from anthropo.report.explanation.document import (
 )
 from anthropo.report.explanation.pictures import chart, pictures
 from anthropo.report.rendering import as_json, embedded, jpeg, png
-from anthropo.report.traits_page import row, worth_a_line
+from anthropo.report.traits_page import row
 from anthropo.workflows.explain import Case
 
 _LISTED = (PRESENT, BORDERLINE, LOOK)  # traits that a page lists
@@ -98,7 +98,7 @@ def page(case: Case, disclosure: Disclosure, made: Document) -> str:
         tables=tables,
         words=words,
         probability=probability_words,
-        traits=[(t.status, row(t)) for t in case.traits if t.status in _LISTED and worth_a_line(t)],
+        traits=[(t.status, row(t)) for t in case.traits if t.status in _LISTED],
         signed=signed,
         regions=_by_region(made),
         references=case.record.grades if case.record else {},
@@ -107,6 +107,7 @@ def page(case: Case, disclosure: Disclosure, made: Document) -> str:
         profile=trained.profile,
         card=describe(described(case, disclosure)),
         summary=_summary(case),
+        prevalence=prevalence_words(trained) if trained.shares else "",
     )
 
 

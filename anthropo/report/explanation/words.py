@@ -29,7 +29,9 @@ class Bar:
 
 def bars(explained: Explained) -> list[Bar]:
     """A label's terms; the smaller measurements are one of them."""
-    chart = [Bar("bias", "before anything is seen (bias)", explained.bias)]
+    chart = [Bar("bias", "before anything is seen (bias)", explained.bias - explained.shift)]
+    if explained.shift:
+        chart.append(Bar("bias", "prevalence as stated, not as in training", explained.shift))
     for kind in ("region", "metadata", "measurement"):
         terms = explained.of(kind)
         most = _SHOWN if kind == "measurement" else len(terms)

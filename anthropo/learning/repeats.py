@@ -1,0 +1,89 @@
+"""Folds that are dealt several times: how often, and figures with their intervals over all dealings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from anthropo.learning.intervals import Interval, normal_quantile
+from anthropo.learning.judged import Judged
+
+_REPEATS = ((50, 5), (200, 3))  # below so many patients, so many dealings
+_LEAST = 2
+_FEWEST = 100  # resamples of each dealing
+_ANY = (-math.inf, math.inf)
+_LIMITS = {  # 0 to 1 of others
+    "brier": (0.0, 2.0), "log_loss": (0.0, math.inf), "set_size": (0.0, math.inf),
+    "calibration_slope": _ANY, "calibration_intercept": _ANY,
+}  # fmt: skip
+
+
+def repeats_for(patients: int) -> int:
+    """How often folds are dealt for so many patients: the fewer there are, the more chance dealing adds."""
+    return next((repeats for below, repeats in _REPEATS if patients < below), _LEAST)
+
+
+def over_dealings(
+    judged: Judged,
+    figures_of: Callable[[int, int, int], dict[str, Interval]],
+    bootstrap: int,
+    seed: int,
+    limits: tuple[float, float] | None = None,
+) -> dict[str, Interval]:
+    """Figures of each dealing of the folds, joined by `joined`.
+
+    `figures_of` makes those of one dealing, by its place among them, with so many resamples by a seed. The
+    resamples are shared out among the dealings. `limits` are of all figures; left out: each metric's own.
+    """
+    dealt = judged.dealt
+    if len(dealt) == 1:
+        return figures_of(0, bootstrap, seed)
+    each = max(min(bootstrap, _FEWEST), bootstrap // len(dealt))
+    made = [figures_of(at, each, seed + at) for at in range(len(dealt))]
+    folds = max(2 if one.fold is None else int(one.fold.max()) + 1 for one in dealt)
+    own = {name: limits or _LIMITS.get(name, (0.0, 1.0)) for name in made[0]}
+    return {name: joined([of[name] for of in made], folds, own[name]) for name in made[0]}
+
+
+def joined(figures: Sequence[Interval], folds: int, limits: tuple[float, float]) -> Interval:
+    """One figure of several dealings: their mean, with an interval that holds the chance of dealing.
+
+    Notes
+    -----
+    The interval of one dealing takes the answers as given. That those who are judged also trained the models
+    of the other folds is not in it: two people count for each other twice, once each way, which can double
+    the variance, and with random labels does [1]_ [2]_. How much such pairs weigh shows in the variance V
+    between dealings, which differ by the pairs that share a fold. Where answers are sums over pairs, dealt to
+    k folds r times, the variance of the mean is that of one dealing plus (k / 2 − 1 + 1 / r) V.
+    benchmarks/intervals.py measures that this holds for the hybrid.
+
+    References
+    ----------
+    .. [1] Nadeau & Bengio, "Inference for the generalization error", Machine Learning 52:239 (2003).
+    .. [2] Bates, Hastie & Tibshirani, "Cross-validation: what does it estimate and how well does it do it?",
+       J Am Stat Assoc 119:1434 (2024).
+
+    Examples
+    --------
+    >>> from anthropo.learning.intervals import Interval
+    >>> from anthropo.learning.repeats import joined
+    >>> print(joined([Interval(0.6, 0.5, 0.7, 80), Interval(0.64, 0.54, 0.74, 80)], 5, (0, 1)))
+    0.620 (0.494 to 0.746)
+    """
+    known = [figure for figure in figures if figure.known]
+    if not known:
+        return figures[0]
+    values = np.array([figure.value for figure in known])
+    value = float(values.mean())
+    n = round(float(np.mean([figure.n for figure in known])))
+    variance = float(values.var(ddof=1)) if len(known) > 1 else 0.0
+    added = normal_quantile() ** 2 * max(0.0, folds / 2 - 1 + 1 / len(known)) * variance
+    below, above = (
+        math.sqrt(float(np.mean([abs(getattr(f, limit) - f.value) for f in known])) ** 2 + added)
+        for limit in ("lo", "hi")
+    )
+    lo, hi = max(limits[0], value - below), min(limits[1], value + above)
+    return replace(known[0], value=value, lo=lo, hi=hi, n=n)
