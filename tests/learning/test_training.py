@@ -193,7 +193,7 @@ def test_predictions_by_patient_and_by_photo() -> None:
         (r.probability for r in first.ranked), reverse=True
     )
     assert sum(r.probability for r in first.ranked) == pytest.approx(1)
-    matched = {r.label for r in first.ranked if r.log_odds is None}
+    matched = {r.label for r in first.ranked if r.similarity is not None}
     assert matched == {r.label for r in first.ranked if r.similarity is not None} == {"turner"}
     assert first.labels == tuple(r.label for r in first.ranked if r.in_set)
 
