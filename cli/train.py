@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -21,7 +22,7 @@ from anthropo.cli.common import (
 from anthropo.errors import InputError
 from anthropo.learning.evaluation import Evaluation, model_name
 from anthropo.plain import say
-from anthropo.report.evaluation import print_comparison, summary
+from anthropo.report.evaluation import print_balance, print_comparison, summary
 from anthropo.report.rendering import print_table
 from anthropo.workflows.cohort import Material, TrainRequest, gather
 from anthropo.workflows.training import TrainResult, train
@@ -36,7 +37,11 @@ _MOST_RELATIONS = 20
 @click.command()
 @options.cohort_argument
 @options.output_option("MODEL", "The model file to write, such as m.anthropo.")
-@options.flag("--validate", "Check everything, train nothing.")
+@options.flag(
+    "--validate",
+    "Check everything, train nothing. With -o FILE.html also as a page, on which people who may be there "
+    "under several names stand side by side.",
+)
 @click.option(
     "--judge/--no-judge", default=True, help="Cross-validate, so that the model's card says how good it is."
 )
@@ -57,11 +62,12 @@ def command(
     is written it is judged on patients it has not seen, beside its halves, beside metadata alone
     and beside the background alone, which tells whether the labels can be guessed without a face.
 
-    Photos without a usable face are listed and left out. With --no-face photos show skin, or anything
-    else: their middle square is what the model reads, and copies of one photograph are found only
-    where they show the same frame. Nothing leaves this machine. The model file
-    holds no photograph and no name, but numbers that describe faces of its training: treat it as what it
-    was made from.
+    People who are in COHORT under several names are found by the face, and count as one patient each
+    (--same-person). Photos without a usable face are listed and left out. With --no-face photos show
+    skin, or anything else: their middle square is what the model reads, copies of one photograph are
+    found only where they show the same frame, and people under several names are not found. Nothing
+    leaves this machine. The model file holds no photograph and no name, but numbers that describe faces
+    of its training: treat it as what it was made from.
 
     \b
     Exit code: 0 the model is written (or with --validate: nothing speaks against training), also
@@ -70,7 +76,7 @@ def command(
 
     \b
     Examples:
-      anthropo train cohort.csv --validate
+      anthropo train cohort.csv --validate -o check.html
       anthropo train cohort.csv -o m.anthropo
       anthropo train cohort.csv -o m.anthropo --cost miss=5 --metadata age,sex
       anthropo train cohort.csv -o m.anthropo --positive "Noonan syndrome"
@@ -86,11 +92,13 @@ def command(
             raise InputError("--positive: with --multilabel all attributes are learned. Leave it out.")
         path = place_to_write(output, inputs=(cohort, request.options.cost_matrix or "")) if output else None
         if validate:
-            sys.exit(_validate(cohort, request))
+            sys.exit(_validate(cohort, request, path))
         if path is None:
             raise InputError("where to? Give -o m.anthropo, or --validate to check the cohort only.")
         material = gather(cohort, request, progress=progress)
         show_findings(material.findings, material.features.left_out, err=True)
+        if material.matched:
+            print_balance(material.matched)
 
         result = train(material, judge=judge, command=command_line(ctx), progress=progress)
         show_trained(result)
@@ -102,9 +110,16 @@ def command(
         )
 
 
-def _validate(cohort: str, request: TrainRequest) -> int:
+def _validate(cohort: str, request: TrainRequest, path: Path | None) -> int:
     material = gather(cohort, request, thorough=True, progress=progress)
     show_findings(material.findings, material.features.left_out, err=False)
+    if material.matched:
+        print_balance(material.matched)
+    if path and path.suffix.lower() == ".html":
+        from anthropo.report.validation import write_validation
+
+        write_validation(path, material)
+        say(f"{path}: written.", err=True)
     if len(material.features):
         _show_counts(material)
     if not material.usable:

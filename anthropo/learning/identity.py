@@ -175,6 +175,38 @@ def find_same_people(features: Features) -> list[SamePair]:
     ]
 
 
+def find_known_people(features: Features, others: Features) -> list[SamePair]:
+    """Patients of a cohort whose faces are those of people in another, such as a model's training cohort.
+
+    Returns
+    -------
+    list of SamePair
+        The nearest first; the first photo and patient of each is the cohort's.
+    """
+    if features.identities is None or others.identities is None:
+        return []
+    both = replace(
+        features,
+        photos=np.concatenate([features.photos, others.photos]),
+        labels=np.concatenate([features.labels, others.labels]),
+        # names of two tables say nothing of each other
+        patients=np.array([f"{k}{name}" for k, of in enumerate((features, others)) for name in of.patients]),
+        identities=np.concatenate([features.identities, others.identities]),
+        hidden=None
+        if features.hidden is None or others.hidden is None
+        else np.concatenate([features.hidden, others.hidden]),
+    )
+    found = []
+    for pair in find_same_people(both):
+        kinds, names = [name[0] for name in pair.patients], [name[1:] for name in pair.patients]
+        if kinds == ["0", "1"]:
+            found.append(replace(pair, patients=(names[0], names[1])))
+        elif kinds == ["1", "0"]:
+            turned = replace(pair, first=pair.second, second=pair.first, labels=pair.labels[::-1])
+            found.append(replace(turned, patients=(names[1], names[0])))
+    return found
+
+
 def _numbered(names: Sequence[str]) -> Ints:
     order = {name: i for i, name in enumerate(dict.fromkeys(names))}
     return np.array([order[name] for name in names], dtype=np.int64)
@@ -303,7 +335,7 @@ def resolve(
 
 
 def _findings(source: str, people: SamePeople) -> list[Finding]:
-    what = f"{source}: one face under different patients, {_listed(people.pairs)}"
+    what = f"{source}: one face under different patients, {listed(people.pairs)}"
     ignore = parameter("same_person", "ignore")
     if people.how == "refuse":
         merge = parameter("same_person", "merge")
@@ -324,12 +356,12 @@ def _findings(source: str, people: SamePeople) -> list[Finding]:
         return [Finding("note", "identity", text)]
     torn = [pair for pair in people.pairs if pair.torn]
     if torn:
-        listed = some(
+        named = some(
             f"{' and '.join(_shown(*one) for one in zip(p.patients, (p.first, p.second), strict=True))} "
             f"({' against '.join(map(_words, p.labels))})"
             for p in torn
         )
-        text = f"{source}: one face with different labels, {listed}. Correct the label, or the patient."
+        text = f"{source}: one face with different labels, {named}. Correct the label, or the patient."
         findings.append(Finding("warning", "identity", text))
     return findings
 
@@ -338,7 +370,8 @@ def _words(labels: tuple[str, ...]) -> str:
     return ", ".join(label or "no label" for label in labels)
 
 
-def _listed(pairs: Sequence[SamePair]) -> str:
+def listed(pairs: Sequence[SamePair]) -> str:
+    """The first few pairs, for a message."""
     more = f" and {len(pairs) - _NAMED} more pairs" if len(pairs) > _NAMED else ""
     return ", ".join(map(str, pairs[:_NAMED])) + more
 

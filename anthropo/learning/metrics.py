@@ -14,6 +14,7 @@ from anthropo.learning.bootstrap import resampled_figures
 from anthropo.learning.calibration_error import calibrated_on, calibration_error
 from anthropo.learning.intervals import (
     Interval,
+    hanley_mcneil,
     mean_of,
     percentiles,
     proportion,
@@ -288,7 +289,7 @@ def _resampled(judged: Judged, positive: int | None, bootstrap: int, seed: int) 
     intervals = {}
     if "auroc_by_fold" not in figures:
         intervals["auroc_by_fold"] = unknown("not cross-validated: there are no folds")
-    for name, least in (("auroc", _hanley_mcneil), ("auroc_by_fold", _hanley_mcneil), ("auprc", _binomial)):
+    for name, least in (("auroc", hanley_mcneil), ("auroc_by_fold", hanley_mcneil), ("auprc", _binomial)):
         if name not in values:
             continue
         value = values[name]
@@ -309,16 +310,6 @@ def _resampled(judged: Judged, positive: int | None, bootstrap: int, seed: int) 
     if judged.sets is None:
         intervals["set_size"] = unknown("no prediction sets")
     return intervals
-
-
-def _hanley_mcneil(value: float, positives: int, negatives: int) -> float:
-    """Variance of an AUROC of independent photos (Hanley & McNeil 1982)."""
-    two_positives, two_negatives = value / (2 - value), 2 * value**2 / (1 + value)
-    return (
-        value * (1 - value)
-        + (positives - 1) * (two_positives - value**2)
-        + (negatives - 1) * (two_negatives - value**2)
-    ) / (positives * negatives)
 
 
 def _binomial(value: float, positives: int, negatives: int) -> float:

@@ -253,8 +253,8 @@ class Disagreement:
     def sentence(self) -> str:
         """The contradiction as one sentence, with both numbers."""
         both = " against ".join(
-            f"z {signed(s.z)} ({signed(s.z_lo)} to {signed(s.z_hi)}) by {s.reference}, grade {s.grade},"
-            for s in (self.first, self.second)
+            f"z {signed(s.z)} ({signed(low)} to {signed(high)}) by {s.reference}, grade {s.grade},"
+            for s, (low, high) in ((s, s.whole) for s in (self.first, self.second))
         )
         why = ["their intervals do not overlap"] * self.apart
         why += ["only one of them is within ±2" if self._one_within else "they differ in sign"] * self.sides

@@ -4,3 +4,4 @@ from .explanation.document import Disclosure as Disclosure
 from .explanation.page import write_explanation as write_explanation
 from .figures import overlay as overlay
 from .traits import write_traits as write_traits
+from .validation import write_validation as write_validation

@@ -27,6 +27,7 @@ from anthropo.settings import Settings
 from anthropo.workflows.progress import Progress, available_cores, silent
 
 if TYPE_CHECKING:
+    from anthropo.learning.matching import Matched
     from anthropo.learning.model import Options, Task
     from anthropo.learning.trained import Trained
 
@@ -304,11 +305,15 @@ class TrainRequest(CohortRequest):
     same_person : {"merge", "refuse", "ignore"}, optional
         What to do where faces say that two patients are one person: count them as one, refuse the cohort, or
         leave them. Merge when left out; with `allow_duplicates` nobody is looked for then.
+    trained_on : path, optional
+        The cohort that a network was trained on, which is the encoder: whoever is in both is warned of.
     folds : int
         Of the cross-validation; all photos of a patient are in the same.
     repeats : int, optional
         How often patients are dealt to folds. Left out: 5 times below 50 patients, 3 times below
         200, else twice.
+    match : sequence of str
+        Columns, such as age and sex, in which each case gets a control who is alike; the others are left out.
     reading : PhotoReading
         How the photos are read.
 
@@ -327,8 +332,10 @@ class TrainRequest(CohortRequest):
     align: str | None = None
     allow_duplicates: bool = False
     same_person: str | None = None
+    trained_on: str | None = None
     folds: int = 5
     repeats: int | None = None
+    match: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -343,6 +350,7 @@ class Material:
     encoder: Encoder
     settings: Settings
     people: SamePeople = field(default_factory=SamePeople)  # those under several names
+    matched: Matched | None = None  # how controls were matched to cases
 
     @property
     def usable(self) -> bool:
@@ -383,10 +391,47 @@ def gather(
 ) -> Material:
     """Read a cohort and its photos, and check everything that can be checked before training.
 
-    If `thorough`, a cohort that cannot be trained on is returned with all its errors in place of refused.
+    Parameters
+    ----------
+    path : path
+        A table or folder of labelled photos, as for `anthropo.train`.
+    request : TrainRequest
+    thorough : bool
+        A cohort that cannot be trained on is returned with all its errors in place of refused.
+    progress : Progress
+
+    Returns
+    -------
+    Material
+        With ``findings``, and in ``people`` the patients whose faces are one person's; `anthropo.train` and
+        `anthropo.evaluate` take it in place of the cohort.
+
+    Raises
+    ------
+    CohortError
+        If the cohort cannot be trained on.
+    InputError, WeightsError
+        If an option cannot be used.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> request = anthropo.TrainRequest(  # as m.anthropo was trained
+    ...     options=anthropo.Options(regions=("face",), min_patients=4),
+    ...     allow_duplicates=True, same_person="ignore",
+    ...     reading=anthropo.PhotoReading(jitter=1, fine=False, cache="cache"),
+    ... )
+    >>> material = anthropo.gather("cohort/cohort.csv", request)
+    >>> material.usable, len(material.features)
+    (True, 12)
+    >>> len(material.people.pairs) > 0  # all are made of one photograph
+    True
     """
     options, task, reading = request.options, request.task, request.reading
     same_person_choice(request.same_person)  # refused before photos are read
+    if request.trained_on and not is_network_file(request.encoder or ""):
+        network = parameter("encoder", "net.anthropo")
+        raise InputError(f"{parameter('trained_on')} is about a network of yours ({network}). Leave it out.")
     regions = tuple(dict.fromkeys(options.regions or ()))
     if reading.no_face and regions:
         raise InputError(
@@ -398,7 +443,7 @@ def gather(
             raise InputError(
                 f"{parameter('regions', region)}: unknown. Choose from {', '.join(HYBRID_REGIONS)}."
             )
-    cohort = read_cohort(path, multilabel=task == "attributes")
+    cohort, matched = read_matched(path, request.match, options.controls, multilabel=task == "attributes")
     settings = settings_for(reading, photos=[case.photo for case in cohort.cases])
     early = _relevant(check(cohort), task)
     if all(finding.level != "error" for finding in early):
@@ -415,10 +460,16 @@ def gather(
     regions = regions or encoder.views or ((IMAGE,) if reading.no_face else DEFAULT_REGIONS)
     # with the background, so that train and evaluate share what is kept
     features = read_features(cohort, reading, settings, encoder, regions, background=True, progress=progress)
-    allowed = request.allow_duplicates
-    findings = _relevant(validate(cohort, features, allow_duplicates=allowed), task)
-    features, people, found = resolve(cohort.source, features, request.same_person, allow_duplicates=allowed)
+    findings = _relevant(validate(cohort, features, allow_duplicates=request.allow_duplicates), task)
+    features, people, found = resolve(
+        cohort.source, features, request.same_person, allow_duplicates=request.allow_duplicates
+    )
     findings = (*findings, *found, *seen_before(cohort.source, features, encoder))
+    if request.trained_on:
+        from anthropo.workflows.known import seen_by_network
+
+        seen = seen_by_network(cohort, features, request, settings, encoder, regions, progress)
+        findings = (*findings, *seen)
     material = Material(
         cohort=cohort,
         features=features,
@@ -428,10 +479,28 @@ def gather(
         encoder=encoder,
         settings=settings,
         people=people,
+        matched=matched,
     )
     if not (thorough or material.usable):
         raise CohortError(cohort.source, material.findings, features.left_out)
     return material
+
+
+def read_matched(
+    path: str | os.PathLike[str], columns: Sequence[str], controls: str | None, *, multilabel: bool = False
+) -> tuple[Cohort, Matched | None]:
+    """A cohort, with controls matched to cases where columns are named."""
+    cohort = read_cohort(path, multilabel=multilabel)
+    if not columns:
+        return cohort, None
+    from anthropo.learning.matching import match_cohort
+
+    if multilabel:
+        raise InputError(
+            f"{parameter('match', ','.join(columns))} is for one label per photo, of which one is that of "
+            "controls. Leave it out."
+        )
+    return match_cohort(cohort, columns, controls)
 
 
 def check_photos(cohort: Cohort) -> tuple[Finding, ...]:

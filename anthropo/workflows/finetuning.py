@@ -14,7 +14,7 @@ from anthropo.errors import InputError, parameter
 from anthropo.files import held
 from anthropo.learning.cohort import Finding, read_cohort
 from anthropo.learning.cohort_checks import by_level, validate
-from anthropo.learning.identity import resolve, same_person_choice
+from anthropo.learning.identity import find_known_people, listed, resolve, same_person_choice
 from anthropo.workflows.cohort import CohortError, CohortRequest, settings_for
 from anthropo.workflows.progress import Progress, silent
 
@@ -182,6 +182,7 @@ def prepare(
     faces: GatheredPictures | None = None
     if request.pretrain:
         faces = gather_pictures(request.pretrain, recipe, request, identity=True, progress=progress)
+        faces = replace(faces, findings=(*faces.findings, *_known(gathered, faces)))
         faces.refuse_unusable()
     elif (
         recipe.name == "deepgestalt" and recipe.parameters.identity == "none" and not request.reading.no_face
@@ -192,6 +193,20 @@ def prepare(
         gathered=(gathered, faces) if faces else (gathered,),
         notes=notes,
     )
+
+
+def _known(cohort: GatheredPictures, faces: GatheredPictures) -> list[Finding]:
+    """A warning on people of the cohort who are in the identity stage as well."""
+    pairs = find_known_people(cohort.photos.features, faces.photos.features)
+    if not pairs:
+        return []
+    people = len({pair.patients[0] for pair in pairs})
+    text = (
+        f"{faces.photos.source}: {people} patients of {cohort.photos.source} are there as well, "
+        f"{listed(pairs)}: figures of those who are kept apart come out too good. Take them out of one of "
+        "the two."
+    )
+    return [Finding("warning", "identity", text)]
 
 
 def finetune(

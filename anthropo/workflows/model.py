@@ -191,6 +191,7 @@ class Model:
         seed: int = 0,
         allow_duplicates: bool = False,
         same_person: str | None = None,
+        trained_on: str | None = None,
         encoder_weights: str | None = None,
         reading: PhotoReading | None = None,
         progress: Progress = silent,
@@ -216,6 +217,9 @@ class Model:
             Whether one photograph may be under different patients.
         same_person : {"merge", "refuse", "ignore"}, optional
             As in `anthropo.TrainRequest`.
+        trained_on : path, optional
+            The model's training cohort: people who are in both are found by the face, and left out unless
+            `same_person` says otherwise.
         encoder_weights : path, optional
             The encoder's weights, where they are not found without.
         reading : PhotoReading, optional
@@ -254,6 +258,7 @@ class Model:
             seed=seed,
             allow_duplicates=allow_duplicates,
             same_person=same_person,
+            trained_on=trained_on,
             encoder_weights=encoder_weights,
             reading=reading,
             progress=progress,
