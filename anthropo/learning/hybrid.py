@@ -229,7 +229,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 weights = weights / np.bincount(y, counts)[y]
             favour = np.array([_favour(name) for name in self.scaler_.origin])
             fit, filled = _FITS[self.classifier], self.imputer_.fill(numbers)
-            drawn: tuple[Floats, ...] = ()  # a sum of weighted numbers cannot tell what is expected from what is known
+            drawn: tuple[
+                Floats, ...
+            ] = ()  # a sum of weighted numbers cannot tell what is expected from what is known
             if fit in (fit_trees, fit_kernel_machine):
                 drawn = (self.imputer_.draw(numbers, np.random.RandomState(seed)),)
             self.measured_, margins = remembered(

@@ -104,7 +104,7 @@ def test_what_is_judged_beside_the_model() -> None:
     features = cohort()
     features = replace(features, regions={**features.regions, "background": features.regions["face"]})
     found = variants(features, FAST)
-    assert list(found) == ["hybrid", "measurements", "regions", "metadata", "background"]
+    assert list(found) == ["hybrid", "measurements", "regions", "metadata", "gate", "background"]
     assert found["hybrid"].regions == ("face", "upper", "middle", "lower")  # no background
     assert found["background"].regions == ("background",)
     assert found["metadata"].metadata == ("age", "sex")
