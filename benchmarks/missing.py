@@ -88,7 +88,7 @@ def voided(features: Features, y: Labels, kind: str) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--classifier", nargs="+", default=["xgboost", "svm", "svm-rbf"])
+    parser.add_argument("--classifier", nargs="+", default=["linear", "xgboost", "svm", "svm-rbf"])
     parser.add_argument("--tasks", nargs="+")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--cache", type=Path)
@@ -96,9 +96,11 @@ def main() -> None:
     arguments = parser.parse_args()
     features, rows = read(arguments.folder, arguments.jobs, arguments.cache, regions=("face",))
     print(f"{arguments.folder.name}: {len(features)} photos")
-    print("| task | classifier | missing | measurements | with the mask | gate only | nobody's values | largest voided "
-          "contribution | first is voided |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|---|---|")
+    heads = (
+        "task", "classifier", "missing", "measurements", "with the mask", "gate only", "nobody's values",
+        "largest voided contribution", "largest one is voided",
+    )  # fmt: skip
+    print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
     for name, positive in tasks(rows).items():
         if arguments.tasks and name not in arguments.tasks:
             continue
@@ -110,9 +112,13 @@ def main() -> None:
             gate = np.mean([auroc(gate_alone(features), y, kind, s) for s in seeds])
             blind = [auroc(nobodys(features, y, s), y, kind, s) for s in seeds]
             most, first = voided(features, y, kind)
-            print(f"| {name} | {kind} | {100 * np.isnan(features.measurements).mean():.0f} % | {own:.3f} | "
-                  f"{masked:.3f} | {gate:.3f} | {np.mean(blind):.3f} ({min(blind):.2f} to {max(blind):.2f}) | {most:.3f} | "
-                  f"{100 * first:.0f} % |", flush=True)  # fmt: skip
+            lost = 100 * np.isnan(features.measurements).mean()
+            cells = (
+                name, kind, f"{lost:.0f} %", f"{own:.3f}", f"{masked:.3f}", f"{gate:.3f}",
+                f"{np.mean(blind):.3f} ({min(blind):.2f} to {max(blind):.2f})", f"{most:.3f}",
+                f"{100 * first:.0f} %",
+            )  # fmt: skip
+            print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -381,9 +381,10 @@ task_options: Decorator = all_of(
 #: defaults are those of `TrainRequest`.
 training_options: Decorator = all_of(
     click.option(
-        "--classifier", type=click.Choice(["xgboost", "svm", "svm-rbf"]), default="xgboost",
-        help="What learns from the measurements: boosted trees, a linear support vector machine, or one with "
-        "a Gaussian kernel, which cannot be explained exactly."),
+        "--classifier", type=click.Choice(["auto", "xgboost", "linear", "svm", "svm-rbf"]), default="auto",
+        help="What learns from the measurements: boosted trees, logistic regression, a linear support vector "
+        "machine, or one with a Gaussian kernel, which cannot be explained exactly. auto: trees or logistic "
+        "regression, whichever makes the labels of unseen patients more likely."),
     click.option(
         "--positive", metavar="LABEL",
         help="This label against the rest. With two labels: which of them is the affected one."),
@@ -395,6 +396,7 @@ training_options: Decorator = all_of(
     click.option(
         "--cost-matrix", metavar="FILE.csv",
         help="The same for every pair of labels: first row the decisions, first column the true labels."),
+    flag("--weigh-cost", "Let the costs weigh the training, too, and not the decision alone."),
     click.option(
         "--balance", type=click.Choice(["weights", "resample", "none"]), default="weights",
         help="How to balance labels of unequal size: by weights, by drawing photos of rare labels "

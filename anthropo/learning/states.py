@@ -45,7 +45,7 @@ Sizes = Annotated[Mapping[str, Annotated[int, Range(1, 1 << 15)]], Size(0, 8), A
 class ClassifierState:
     """A hybrid classifier."""
 
-    classifier: Annotated[str, OneOf(("xgboost", "svm", "svm-rbf"))]
+    classifier: Annotated[str, OneOf(("auto", "xgboost", "linear", "svm", "svm-rbf"))]
     balance: Annotated[str, OneOf(("weights", "resample", "none"))]
     classes: Labels  # in the order of the arrays
     controls: Annotated[str | None, Among(("classes",))]  # label whose people standardise the measurements
@@ -139,7 +139,7 @@ REGION = (
     Array("centre", "d", "mean of the embeddings"),
     Array("intercept", "k", "shares of the labels"),
 )
-#: Of a linear support vector machine.
+#: Of logistic regression, or a linear support vector machine.
 MACHINE = (Array("machine", "k m", "weights"),)
 #: Of one with a Gaussian kernel: s support vectors, p people. Standardised numbers are between -5 and 5.
 KERNEL = (

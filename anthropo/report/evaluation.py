@@ -25,7 +25,8 @@ _SPELLINGS = {
 }  # fmt: skip
 METRIC_NAMES = {m: _SPELLINGS.get(m) or m.replace("top_", "top-").replace("_", " ") for m in DEFINITIONS}
 COMPARED_METRICS = (
-    "auroc", "auprc", "sensitivity", "specificity", "balanced_accuracy", "brier", "calibration_error",
+    "auroc", "auprc", "sensitivity", "specificity", "balanced_accuracy", "log_loss", "calibration_slope",
+    "calibration_intercept", "calibration_error",
 )  # fmt: skip
 #: Columns of a table of balance.
 BALANCE = ("", "cases", "controls", "SMD", "matched cases", "matched controls", "SMD after")

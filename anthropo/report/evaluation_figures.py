@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.learning.calibration_error import calibrated_on, calibration_bins
 from anthropo.learning.evaluation import Evaluation, model_name
 from anthropo.learning.intervals import proportion
 from anthropo.learning.judged import Judged
+from anthropo.learning.recalibration import calibrated_on, calibration_bins
 from anthropo.learning.subgroups import Subgroup
 from anthropo.quiet import hushed
 from anthropo.report.rendering import COLOURS, GREY, INK, LINE, SOFT, drawable

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 #: What `evaluate` can put side by side, with the choices; of encoders all that are installed.
 COMPARED = {
-    "classifier": ("xgboost", "svm", "svm-rbf"),
+    "classifier": ("xgboost", "linear", "svm", "svm-rbf"),
     "balance": ("weights", "resample", "none"),
     "encoder": (),
 }

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import pickle
 import zipfile
 from pathlib import Path
@@ -161,7 +162,8 @@ def test_json_has_everything(gallery: Path, rows: list[Row], tmp_path: Path, inv
     for r in ranked:
         matched = r["label"] == "Zoë syndrome"
         assert r["kind"] == ("matched" if matched else "trained")
-        assert (r["similarity"] is not None, r["log_odds"] is None) == (matched, matched)
+        assert (r["similarity"] is not None) == matched
+        assert r["log_odds"] == pytest.approx(math.log(r["probability"] / (1 - r["probability"])), abs=1e-6)
     assert answer["set"] == [r["label"] for r in ranked if r["in_set"]]
 
 

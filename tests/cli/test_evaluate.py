@@ -69,7 +69,9 @@ def test_compare_puts_choices_side_by_side(synthetic: Path, tmp_path: Path, invo
     table, output = write(tmp_path / "c.csv", two_labels(synthetic)), tmp_path / "e.json"
     result = invoke("evaluate", table, "-o", output, *QUICK, "--compare", "classifier, balance")
     assert result.exit_code == 0
-    names = [f"{c}, {b}" for c in ("xgboost", "svm", "svm-rbf") for b in ("weights", "resample", "none")]
+    names = [
+        f"{c}, {b}" for c in ("xgboost", "linear", "svm", "svm-rbf") for b in ("weights", "resample", "none")
+    ]
     made = read(output)
     assert list(made["models"]) == names
     lines = [line.split("  ")[0] for line in result.stdout.splitlines()]
