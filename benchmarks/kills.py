@@ -70,14 +70,8 @@ _DATED = re.compile(rb'"created": "[^"]*"|(?s:"outputs": \{.*?\})')
 #: Imported once; a killed process had not begun its work while it imported them.
 _IMPORTED = (
     *("anthropo.cli.measure", "anthropo.cli.train", "anthropo.cli.evaluate", "anthropo.cli.finetune"),
-    *(
-        "anthropo.cli.traits",
-        "anthropo.cli.landmarks",
-        "anthropo.landmarks.training",
-        "anthropo.learning.training",
-        "anthropo.networks.finetuning",
-        "xgboost",
-    ),
+    *("anthropo.cli.traits", "anthropo.cli.landmarks", "anthropo.landmarks.training", "xgboost"),
+    *("anthropo.learning.training", "anthropo.networks.finetuning"),
     *("anthropo.report.measure", "anthropo.report.evaluation", "matplotlib.pyplot", "skimage.transform"),
 )
 _FORKS = multiprocessing.get_context("forkserver")
