@@ -26,6 +26,7 @@ MODEL_NAMES = {
     "measurements": "measurements only",
     "regions": "regions only",
     "metadata": "metadata only",
+    "gate": "gate only",
     "background": "background only",
 }
 
@@ -37,6 +38,11 @@ _GUESSABLE = {
         "the background alone, with the face masked out",
         "The photos of different labels were taken in different places or ways, and a model can learn that "
         "instead of faces. Photograph all labels alike, or trust measurements more than regions.",
+    ),
+    "gate": (
+        "the photo gate alone: which checks failed and which measurements are missing",
+        "People of different labels were photographed in different poses, expressions or light. What is "
+        "missing counts as no evidence, but a network sees a smile. Photograph all labels alike.",
     ),
     "metadata": (
         "the metadata alone, without any photo",
@@ -214,6 +220,8 @@ class Evaluation:
         }
         subgroups, unused = {}, []
         for column, values in (columns or {}).items():
+            if sites is not None and column == sites[0]:
+                continue
             groups = age_bands([_years(v) for v in values]) if column.lower() == "age" else values
             if len({str(v) for v in groups}) > _MOST_SUBGROUPS:
                 unused.append(
