@@ -67,13 +67,19 @@ class Person:
                 yield from (("another photo and file", (a, b)) for b in self.mixed["smiling"])
 
 
-def fitted(people: Sequence[Person]) -> dict[str, float]:
+class Fitted:
     """SD of each measurement between photos of these people, whatever the camera's distance."""
-    both = [(p.as_taken["neutral"], p.as_taken["smiling"]) for p in people if len(p.as_taken) == 2]
-    photo, _ = retests.photo_sd(both)
-    groups = [{"as taken": [p.as_taken["neutral"]]} | p.files for p in people if "neutral" in p.as_taken]
-    files = retests.file_sd(groups)
-    return {n: math.sqrt(photo[n] ** 2 + sum(files[k].get(n, 0.0) ** 2 for k in FILES)) for n in photo}
+
+    def __init__(self, people: Sequence[Person]) -> None:
+        both = [(p.as_taken["neutral"], p.as_taken["smiling"]) for p in people if len(p.as_taken) == 2]
+        photo, _ = retests.photo_sd(both)
+        groups = [{"as taken": [p.as_taken["neutral"]]} | p.files for p in people if "neutral" in p.as_taken]
+        self.files = retests.file_sd(groups)
+        self.total = {
+            n: math.sqrt(photo[n] ** 2 + sum(self.files[k].get(n, 0.0) ** 2 for k in FILES)) for n in photo
+        }
+        #: What a smile changes on average.
+        self.shift = {n: float(d.mean()) for n in NAMES if len(d := retests.differences(n, both))}
 
 
 def reach(name: str, one: Look, sd: Mapping[str, float]) -> float:
@@ -90,6 +96,17 @@ Held = dict[tuple[str, str], list[bool]]  # by what differs, and group of measur
 def group_of(name: str) -> str:
     entry = registry()[name]
     return "colour, eye, texture" if entry.kind in PIXELS else entry.region
+
+
+def by_part(pairs: Sequence[tuple[str, Pair]], files: Mapping[str, Mapping[str, float]]) -> Held:
+    """Whether two files differ by less than the part of the SD allows that stands for what differs."""
+    held: Held = defaultdict(list)
+    for what, pair in pairs:
+        for name, sd in files.get(what, {}).items():
+            d = retests.differences(name, [pair])
+            if len(d):
+                held[f"{what}, by its own part", group_of(name)].append(abs(d[0]) <= Z95 * math.sqrt(2) * sd)
+    return held
 
 
 def judge(pairs: Sequence[tuple[str, Pair]], sd: Mapping[str, float], shift: Mapping[str, float]) -> Held:
@@ -115,14 +132,14 @@ def coverage(people: Sequence[Person], others: Sequence[Person]) -> None:
         train, test = (
             [p for p, f in zip(people, order, strict=True) if (f == fold) == out] for out in (False, True)
         )
-        both = [(p.as_taken["neutral"], p.as_taken["smiling"]) for p in train if len(p.as_taken) == 2]
-        shift = {n: float(d.mean()) for n in NAMES if len(d := retests.differences(n, both))}
-        for key, values in judge([pair for p in test for pair in p.pairs()], fitted(train), shift).items():
-            held[key] += values
+        of_train, pairs = Fitted(train), [pair for p in test for pair in p.pairs()]
+        for found in (judge(pairs, of_train.total, of_train.shift), by_part(pairs, of_train.files)):
+            for key, values in found.items():
+                held[key] += values
     print_coverage("people who were not fitted", held)
     if others:
-        pairs = [pair for p in others for pair in p.pairs()]
-        print_coverage("another studio", judge(pairs, fitted(people), {}))
+        pairs, of_all = [pair for p in others for pair in p.pairs()], Fitted(people)
+        print_coverage("another studio", judge(pairs, of_all.total, {}) | by_part(pairs, of_all.files))
 
 
 def print_coverage(title: str, held: Held) -> None:
@@ -166,6 +183,21 @@ def frames(path: Path) -> None:
 
 
 # ------------------------------------------------------------------------------------- z-scores
+
+
+def by_ancestry(folder: Path, people: Sequence[traits.Person], references: Sequence[Reference]) -> None:
+    """People with a trait present at the default, by the column `ethnicity`."""
+    with open(folder / "labels.csv", newline="") as file:
+        ancestry = {r["patient"]: r.get("ethnicity") or "not given" for r in csv.DictReader(file)}
+    total: Counter[str] = Counter()
+    with_trait: Counter[str] = Counter()
+    for p, r in zip(people, references, strict=True):
+        group = ancestry[p.subject.patient]
+        total[group] += 1
+        with_trait[group] += any(t.status == PRESENT for t in traits.called(p, r))
+    print(
+        "with a trait:", ", ".join(f"{group} {with_trait[group]} of {n}" for group, n in total.most_common())
+    )
 
 
 def scored(people: Sequence[traits.Person], references: Sequence[Reference]) -> None:
@@ -252,6 +284,7 @@ def main() -> None:
     ]
     print(f"\n{arguments.folder.name}, under a reference made from the others")
     scored(healthy, by_others)
+    by_ancestry(arguments.folder, healthy, by_others)
     if arguments.other:
         print(f"\n{arguments.other.name}, under the shipped reference")
         shipped = load_reference()

@@ -38,6 +38,7 @@ from anthropo.reference.traits import (
     ABSENT,
     BORDERLINE,
     CONFIDENCE,
+    INCONCLUSIVE,
     NOT_ASSESSED,
     PRESENT,
     Trait,
@@ -77,7 +78,7 @@ def measured(rows: Sequence[tuple[Item, Subject]], jobs: int) -> list[Person]:
 def reference_of(people: Sequence[Person]) -> Reference:
     """A reference table as `anthropo reference build` makes it."""
     built = build_reference(
-        [(p.subject, p.values) for p in people], bands=[(0.0, 120.0)], source="others", instrument=""
+        [(p.subject, p.values) for p in people], bands=[(0.0, 120.0)], source="others", instrument="anthropo"
     )
     by_name: dict[str, tuple[ReferenceRow, ...]] = {}
     for row in built.rows:
@@ -111,32 +112,26 @@ def healthy(folder: Path, jobs: int) -> None:
     references = [reference_of([q for q in people if q.subject.patient != p.subject.patient]) for p in people]
     traits = [t for p, r in zip(people, references, strict=True) for t in called(p, r)]
     counts = Counter(t.status for t in traits)
-    leans = sum(t.leans for t in traits)
     asked = len(traits) - counts[NOT_ASSESSED]
     print(f"{len(people)} healthy adults, {len(RULES)} objective traits, one person left out\n")
     print("| answer | questions |\n|---|---|")
-    for status in (PRESENT, BORDERLINE, ABSENT):
+    for status in (PRESENT, BORDERLINE, INCONCLUSIVE, ABSENT):
         print(f"| {status} | {share(counts[status], asked)} |")
-    print(f"| of the borderline: z itself beyond the limit | {share(leans, asked)} |")
     print(f"| not assessed | {counts[NOT_ASSESSED]} |")
     by_trait = Counter(f"{t.label} {t.side}" for t in traits if t.status == PRESENT)
     print("\npresent:", ", ".join(f"{name} {n}" for name, n in by_trait.most_common()) or "none")
 
-    print("\n| moved by, SD | present | present, or z itself beyond | present or borderline |")
+    print("\n| moved by, SD | present | present or borderline | or inconclusive |")
     print("|---|---|---|---|")
     for amount in (3, 4, 5, 6, 7):
-        counts, leans, total = Counter(), 0, 0
+        counts, total = Counter(), 0
         for person, reference in zip(people, references, strict=True):
             for trait in moved(person, reference, amount):
                 if trait.status != NOT_ASSESSED:
                     total += 1
                     counts[trait.status] += 1
-                    leans += trait.leans
-        sure, open_ = counts[PRESENT], counts[BORDERLINE]
-        print(
-            f"| {amount} | {100 * sure / total:.1f} % | {100 * (sure + leans) / total:.1f} % "
-            f"| {100 * (sure + open_) / total:.1f} % |"
-        )
+        found = np.cumsum([counts[status] for status in (PRESENT, BORDERLINE, INCONCLUSIVE)])
+        print(f"| {amount} | {' | '.join(f'{100 * n / total:.1f} %' for n in found)} |")
     by_confidence(people, references)
 
 
@@ -206,8 +201,8 @@ def morphs(patients: int, amounts: Sequence[float], seed: int, jobs: int) -> Non
     }
     print(f"{patients} faces each, `frl-adults`. z: mean of the faces, less that of unchanged ones.\n")
     print(
-        "| change | z | questions | not assessed | present | present, or z itself beyond "
-        "| present or borderline | faces without others |"
+        "| change | z | questions | not assessed | present | present or borderline "
+        "| or inconclusive | faces without others |"
     )
     print("|---|---|---|---|---|---|---|---|")
     total: Counter[str] = Counter()
@@ -224,7 +219,6 @@ def morphs(patients: int, amounts: Sequence[float], seed: int, jobs: int) -> Non
                 traits = called(person, reference)
                 own = [t for t in traits if t.hpo_id in right]
                 row["questions"] += len(own)
-                row["leans"] += sum(t.leans for t in own)
                 row.update(t.status for t in own)
                 others = [
                     t
@@ -243,7 +237,7 @@ def morphs(patients: int, amounts: Sequence[float], seed: int, jobs: int) -> Non
 
 def line(what: str, z: str, n: Counter[str]) -> str:
     asked = n["questions"] - n[NOT_ASSESSED]
-    parts = (n[PRESENT], n[PRESENT] + n["leans"], n[PRESENT] + n[BORDERLINE])
+    parts = np.cumsum([n[PRESENT], n[BORDERLINE], n[INCONCLUSIVE]])
     shares = " | ".join(f"{100 * part / asked:.0f} %" if asked else "–" for part in parts)
     alone = f"{100 * n['alone'] / n['faces']:.0f} %"
     return f"| {what} | {z} | {n['questions']} | {n[NOT_ASSESSED]} | {shares} | {alone} |"

@@ -14,6 +14,7 @@ from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.plain import say
 from anthropo.report.composite import composite_files, print_composites
+from anthropo.report.evaluation import print_balance
 from anthropo.workflows.cohort import PhotoReading
 from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, composite
 
@@ -40,6 +41,7 @@ from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, compos
     help="Labels with fewer get no composite: a picture of few people shows a person.",
 )
 @options.flag("--overwrite", "Write to DIR although it is not empty.")
+@options.match_option
 @options.seed_option("the permutations")
 @click.option(
     "--face",
@@ -80,6 +82,7 @@ def command(cohort: str, output: str, overwrite: bool, request: CompositeRequest
     Examples:
       anthropo composite cohort.csv -o composites
       anthropo composite cohort.csv -o sharp --sharp --size 1024
+      anthropo composite cohort.csv -o matched --match age,sex
       anthropo composite cohort.csv -o colour --common-shape --controls unaffected
     """
     with in_one_sentence("nothing is written."):
@@ -90,6 +93,8 @@ def command(cohort: str, output: str, overwrite: bool, request: CompositeRequest
             say(sentence, err=True)
         if not result.groups:
             fail(f"{cohort}: no composite is made; see above.", EXIT_NONE)
+        if result.matched:
+            print_balance(result.matched)
         files = composite_files(result)
         try:
             folder.mkdir(parents=True, exist_ok=True)

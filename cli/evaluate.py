@@ -47,6 +47,19 @@ if TYPE_CHECKING:
     help="In place of folds, judge each site (clinic, camera; any column) by models of the others, and say "
     "how much the figures differ between sites.",
 )
+@options.names_option(
+    "--adjust",
+    "age,sex,site",
+    "AUROC also of people who are alike in these columns (numbers in bins), so that what the columns say of "
+    "the labels does not count.",
+)
+@click.option(
+    "--permutations",
+    type=click.IntRange(0, 10_000),
+    default=0,
+    help="With --adjust: deal the labels anew so often among people who are alike, train on them, and give "
+    "the p-value. Each takes as long as one cross-validation of the hybrid.",
+)
 @click.option(
     "--bootstrap",
     type=click.IntRange(100, 100_000),
@@ -66,6 +79,8 @@ def command(
     prevalence: tuple[str, ...] | None,
     baselines: bool,
     leave_out: str | None,
+    adjust: tuple[str, ...],
+    permutations: int,
     bootstrap: int,
     request: TrainRequest,
 ) -> None:
@@ -92,6 +107,8 @@ def command(
       anthropo evaluate cohort.csv --positive affected --prevalence 0.01 --cost miss=5
       anthropo evaluate cohort.csv --compare classifier,balance
       anthropo evaluate cohort.csv --leave-out clinic -o clinics.html
+      anthropo evaluate cohort.csv --adjust age,sex
+      anthropo evaluate cohort.csv --match age,sex -o matched.html
       anthropo evaluate test.csv --model m.anthropo -o report.json
       anthropo evaluate traits.csv --multilabel --positive ptosis -o ptosis.html
     """
@@ -126,7 +143,15 @@ def command(
                 _refuse_folds(ctx)
             material = gather(cohort, request, progress=progress)
             _show_findings(material.findings, material.features.left_out)
-            result = evaluate(material, compare=compare, baselines=baselines, leave_out=leave_out, **shared)
+            result = evaluate(
+                material,
+                compare=compare,
+                baselines=baselines,
+                leave_out=leave_out,
+                adjust=adjust,
+                permutations=permutations,
+                **shared,
+            )
         for note in result.notes:
             say(f"note: {note}", err=True)
         _show(result.evaluations, compared=bool(compare))

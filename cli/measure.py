@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 @options.per_person_option(" Beside -o people.csv, people.photos.json keeps the photos.")
 @options.flag(
     "--long",
-    "Write -o FILE.csv or .parquet in long form: a row for each measurement, with its value, interval, "
+    "Write -o FILE.csv or .parquet in long form: a row for each measurement, with its value, intervals, "
     "unit, z, reference, status and reason. Beside -o long.csv, long.photos.json keeps the photos.",
 )
 @click.option(
@@ -100,16 +100,19 @@ def command(
     they are passed over.
 
     Lengths are fractions of the outer-canthal distance (unit ex-ex), so that no scale is needed;
-    R and L are the subject's right and left. [lo, hi] is the 95 % interval: error of the landmarks
-    (calibrated on hand-placed ones), of the head's pose, of the camera's distance and of the scale. The
-    photo gate tells whether pose, expression, glasses, sharpness, size or a near camera spoil the photo, and
-    voids what they spoil.
+    R and L are the subject's right and left. [lo, hi] is the 95 % interval of accuracy, against measuring by
+    hand: error of the landmarks, of the head's pose, of the camera's distance and of the scale. repeat_sd is
+    the repeatability, the SD between photos of the person; the interval of a z holds it where anthropo
+    measured the reference's people as well, and the accuracy under norms of callipers. The photo gate tells
+    whether pose, expression, glasses, sharpness, size or a near camera spoil the photo, and voids what they
+    spoil.
 
     --save-landmarks writes where the landmarks were found, a line each. Move a point there by hand and pass
     the file to --landmarks: pose, gate and measurements follow, and the table tells what was moved.
 
     With sex and age, from the options or from columns of these names, every measurement is
-    compared with healthy people: its z-score, the reference's name and its grade.
+    compared with healthy people: its z-score, the reference's name and its grade. A healthy person has some
+    beyond 2 SD by chance; how many on average is said with every table of z.
 
     \b
     Exit code: 0 all photos measured, 1 none, 2 wrong use, 3 some failed (each with its reason in

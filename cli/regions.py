@@ -37,6 +37,7 @@ from anthropo.workflows.regions import RegionsRequest, distinguish
 @options.chip_encoder_options
 @options.allow_duplicates_option
 @options.same_person_option
+@options.match_option
 @options.seed_option("everything random")
 @options.reading_options
 @options.permissive_option
@@ -53,7 +54,8 @@ def command(cohort: str, label: str, output: str | None, request: RegionsRequest
     tests.
 
     What distinguishes groups need not be the label: groups that differ in age, sex, ancestry or camera
-    differ in these, too. Columns in which they differ are named.
+    differ in these, too. Columns in which they differ are named; --match compares people who are alike in
+    them.
 
     \b
     Exit code: 0 done, also when photos were left out; 2 wrong use, or an error in the cohort; 130
@@ -73,6 +75,10 @@ def command(cohort: str, label: str, output: str | None, request: RegionsRequest
         show_findings(result.findings, result.left_out, err=True)
         from anthropo.report.regions import WRITERS, print_discovery
 
+        if result.matched:
+            from anthropo.report.evaluation import print_balance
+
+            print_balance(result.matched)
         print_discovery(result.discovery)
         if path:
             write(path, WRITERS[path.suffix.lower()](result))

@@ -22,7 +22,7 @@ from anthropo.cli.common import (
 from anthropo.errors import InputError
 from anthropo.learning.evaluation import Evaluation, model_name
 from anthropo.plain import say
-from anthropo.report.evaluation import print_comparison, summary
+from anthropo.report.evaluation import print_balance, print_comparison, summary
 from anthropo.report.rendering import print_table
 from anthropo.workflows.cohort import Material, TrainRequest, gather
 from anthropo.workflows.training import TrainResult, train
@@ -97,6 +97,8 @@ def command(
             raise InputError("where to? Give -o m.anthropo, or --validate to check the cohort only.")
         material = gather(cohort, request, progress=progress)
         show_findings(material.findings, material.features.left_out, err=True)
+        if material.matched:
+            print_balance(material.matched)
 
         result = train(material, judge=judge, command=command_line(ctx), progress=progress)
         show_trained(result)
@@ -111,6 +113,8 @@ def command(
 def _validate(cohort: str, request: TrainRequest, path: Path | None) -> int:
     material = gather(cohort, request, thorough=True, progress=progress)
     show_findings(material.findings, material.features.left_out, err=False)
+    if material.matched:
+        print_balance(material.matched)
     if path and path.suffix.lower() == ".html":
         from anthropo.report.validation import write_validation
 

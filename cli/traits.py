@@ -48,8 +48,8 @@ from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prep
     "--confidence",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=CONFIDENCE,
-    help="Of the interval of z that decides. 0.3 finds 92 % of changes of 4 SD instead of 42 %, and calls "
-    "1.4 % of what is asked of healthy adults present instead of none.",
+    help="Of the interval of z that decides. Of 50 healthy adults, 3 have some trait called present at 0.95, "
+    "6 at 0.8 and 18 at 0.3; of changes of 4 SD, 73, 86 and 95 % are found.",
 )
 @click.option("--head-circumference", type=float, metavar="CM", help="Head circumference in cm.")
 @click.option("--height", type=float, metavar="CM", help="Height in cm; below two years length, lying.")
@@ -82,10 +82,14 @@ def command(
     (kg) are used.
 
     A trait whose HPO definition states a number is present if the whole 95 % interval (--confidence) of its
-    z-score lies beyond the limit, absent if none of it does, and borderline in between; right and left are
-    called one by one. What the photo gate voids, or the reference does not have, is not assessed.
-    Traits that are left to the eye are never called: where a measurement is unusual, they are listed
-    to be looked at.
+    z-score lies beyond the limit, and absent if none of it does. In between it is borderline if z itself is
+    beyond the limit, and inconclusive if it is not. The interval holds the error of another photo and that of
+    a small reference. Right and left are called one by one. What the photo gate voids, or the reference does
+    not have, is not assessed; a measurement that repeats badly makes no trait by itself.
+
+    The reference is not by ancestry: a healthy person of another ancestry than most of its people may have a
+    trait called present, such as a wide nose. Traits that are left to the eye are never called: where a
+    measurement is unusual, they are listed to be looked at.
 
     \b
     Exit code: 0 all photos done, 1 none, 2 wrong use, 3 some failed or something that was asked for

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from anthropo.errors import InputError, parameter
 from anthropo.learning.attributes import AttributeModel
+from anthropo.learning.calibration import softmax
 from anthropo.learning.columns import METADATA
 from anthropo.learning.features import Features
 from anthropo.learning.hybrid import Contributions
@@ -76,8 +77,12 @@ def explain_features(trained: Trained, features: Features, labels: Sequence[str]
     one: each contribution tells how much more it speaks for c than for the others, each as probable as it is.
     Of two labels w is 1.
 
-    A matched label's log-odds, against all trained labels together, is linear in the cosine with its nearest
-    patient, which is a sum over regions. "None of these" and "outside normal" are called by a distance, a
+    A matched label's m, against all trained labels together, is linear in the cosine with its nearest
+    patient, which is a sum over regions; the trained labels' m are then taken against all trained ones as
+    well, by the same rule. So every log-odds is against all other labels, trained or matched, and is that of
+    the probability.
+
+    "None of these" and "outside normal" are called by a distance, a
     sum over measurements and regions; its log-odds here is the logarithm of how much rarer people that far
     out are than the share that is called so, by the exponential tail of the model's own people: above 0 it
     is called.
@@ -122,31 +127,66 @@ _One = Callable[[int, str, float | None], Explained]
 def _of_labels(model: LabelModel, table: Any, groups: Sequence[str]) -> _One:
     mean, _ = by_person(len(table), groups)
     parts = model.classifier.contributions(table)
-    margins = mean(parts.total)
+    margins, _ = model.margins(table, groups)
     summed = _trained(parts, mean)
-    matched = None if model.gallery is None else _matches(model, table, mean)
+    matches = None if model.gallery is None else _matches(model, table, mean)
     beyond = None if model.novelty is None else _beyond(model.novelty, table, groups, model.alarm)
+    k = len(model.trained)
 
     def one(at: int, label: str, probability: float | None) -> Explained:
         if label == NONE_OF_THESE:
             assert beyond is not None
             return beyond(at, label)
-        if matched is not None and label not in model.trained:
-            return matched(at, label, probability)
-        weights, entropy = contrast(margins[at], model.trained.index(label))
-        others = zip(model.trained, (-weights).tolist(), strict=True)
+        weights, _ = contrast(margins[at], model.labels.index(label))
+        others = zip(model.labels, (-weights).tolist(), strict=True)
         against = tuple((name, share) for name, share in others if name != label)
-        return summed(at, label, probability, weights, entropy, against)
+        of_trained, constant = trained_weights(margins[at], k, model.labels.index(label))
+        if matches is None:
+            return summed(at, label, probability, of_trained, constant, against)
+        bias, by_region = matches(at, weights[k:])
+        shift = float(weights @ model.gained)
+        if label not in model.trained:
+            return Explained(
+                label, probability, bias - constant + sum(by_region.values()), bias - constant,
+                _sorted(("region", name, v) for name, v in by_region.items()), "matched", against,
+                shift=shift,
+            )  # fmt: skip
+        own = summed(at, label, probability, of_trained, constant, against)
+        terms = ((c.kind, c.name, c.log_odds + (by_region[c.name] if c.kind == "region" else 0.0))
+                 for c in own.contributions)  # fmt: skip
+        gained = bias + sum(by_region.values())
+        return replace(
+            own,
+            log_odds=own.log_odds + gained,
+            bias=own.bias + bias,
+            contributions=_sorted(terms),
+            shift=shift,
+        )
 
     return one
 
 
+def trained_weights(margins: Floats, k: int, c: int) -> tuple[Floats, float]:
+    """Weights (k,) of the trained labels' margins in the log-odds of label c, and a constant.
+
+    `margins` are of all labels, trained ones first; see `contrast`. The trained ones count against all of
+    them together, which is a sum of theirs again. In a matched label's log-odds their weights are 0.
+    """
+    weights, entropy = contrast(margins, c)
+    among = float(weights[:k].sum())
+    shares, of_trained = _shares(margins[:k])
+    return weights[:k] - among * shares, entropy + among * of_trained
+
+
+def _shares(margins: Floats) -> tuple[Floats, float]:
+    """Probabilities (k,) of margins (k,), and their entropy."""
+    shares = softmax(margins[None])[0]
+    return shares, float(-(shares * np.log(np.maximum(shares, 1e-300))).sum())
+
+
 def contrast(margins: Floats, c: int) -> tuple[Floats, float]:
     """Weights (k,) of margins (k,) and a constant: their product less it is the log-odds of label c."""
-    others = np.delete(margins, c)
-    shares = np.exp(others - others.max())
-    shares /= shares.sum()
-    entropy = float(-(shares * np.log(np.maximum(shares, 1e-300))).sum())
+    shares, entropy = _shares(np.delete(margins, c))
     return np.insert(-shares, c, 1.0), entropy
 
 
@@ -189,7 +229,8 @@ def _of_distance(model: NormalityModel, table: Any, groups: Sequence[str]) -> _O
 
 def _matches(
     model: LabelModel, table: Any, mean: Callable[[Floats], Floats]
-) -> Callable[[int, str, float | None], Explained]:
+) -> Callable[[int, Floats], tuple[float, dict[str, float]]]:
+    """What matched labels add to a sum with these weights: a constant, and a term by region."""
     gallery = model.gallery
     assert gallery is not None
     there = vectors(table, model.classifier.columns_)
@@ -198,16 +239,10 @@ def _matches(
     by_region = np.stack([mean(parts[:, :, i]) for i in range(len(sizes))], axis=2)
     shifts = model.matched_shift(mean(model.classifier.margins(table)))
 
-    def one(at: int, label: str, probability: float | None) -> Explained:
-        c = gallery.labels.index(label)
-        shift = float(shifts[at, c])
-        bias = gallery.intercept + float(np.log(gallery.prior[c] / (1 - gallery.prior.sum()))) + shift
-        values = gallery.slope * by_region[at, c]
-        return Explained(
-            label, probability, bias + float(values.sum()), bias,
-            _sorted(("region", region, float(v)) for region, v in zip(sizes, values, strict=True)),
-            "matched", (("all trained labels", 1.0),), shift=shift,
-        )  # fmt: skip
+    def one(at: int, weights: Floats) -> tuple[float, dict[str, float]]:
+        values = gallery.slope * weights @ by_region[at]
+        constant = float(weights @ (gallery.bias + shifts[at]))
+        return constant, dict(zip(sizes, values.tolist(), strict=True))
 
     return one
 

@@ -101,7 +101,11 @@ class AttributeModel:
         for name in order:
             y = np.where(member[:, names.index(name)], PRESENT, ABSENT)
             one = HybridClassifier(
-                options.classifier, balance=options.balance, cost=cost, random_state=options.seed
+                options.classifier,
+                balance=options.balance,
+                cost=cost,
+                weigh_cost=options.weigh_cost,
+                random_state=options.seed,
             ).fit(table, y, groups=features.patients)
             out = np.clip(one.out_of_fold_[:, 1], 1e-6, 1 - 1e-6)
             classifiers.append(one)

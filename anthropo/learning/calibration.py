@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from anthropo.learning.judged import Floats
 
-_PRIOR = 1e-6  # weight of the penalty on slopes, per photo
-_HELD = 3.0  # photos' worth of penalty on leaving a part's expected slope
-_FIRM = 2.0  # photos' worth of penalty on each label's bias, against infinite ones in tiny cohorts
+# People's worth of penalty: on slopes that are not alike, on those of parts that have to prove themselves,
+# and on each label's bias. Slopes are per standard deviation of their part.
+_ALIKE, _DOUBTED, _FIRM = 0.3, 3.0, 2.0
+_DOUBT = 0.5  # of a person, that somebody of each label is of another
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,41 +57,80 @@ def log_loss(margins: Floats, y: NDArray[np.int64], weights: Floats) -> float:
     return float(np.average(lost, weights=weights))
 
 
+def smoothed(y: NDArray[np.int64], people: Floats) -> Floats:
+    """What photos are taken to be, (n, k): of their label, but for what so many people cannot rule out.
+
+    Of a label that `people` (k,) of them have, the share is (people + 1/2) / (people + 1), and what is left
+    is shared by the other labels: the estimate under Jeffreys' prior, where Platt (1999) has Laplace's. Of
+    scores that separate the labels, slopes of greatest likelihood would be infinite.
+    """
+    doubt = _DOUBT / (people[y] + 2 * _DOUBT)
+    targets = np.tile((doubt / (len(people) - 1))[:, None], (1, len(people)))
+    targets[np.arange(len(y)), y] = 1 - doubt
+    return targets
+
+
 def fit_stack(
-    parts: Sequence[Floats], y: NDArray[np.int64], weights: Floats, expected_slope: float | None = None
+    parts: Sequence[Floats],
+    y: NDArray[np.int64],
+    weights: Floats,
+    people: Floats | None = None,
+    alike: int | None = None,
+    least: Floats | float = 0.0,
 ) -> Stack:
     """The slopes and biases of greatest likelihood, from out-of-fold scores (n, k) of each part.
 
-    `expected_slope` is what a part has unless the photos say otherwise: for parts that are log-odds already.
+    Parameters
+    ----------
+    parts : sequence of (n, k) array
+    y : (n,) array
+        Index of the label.
+    weights : (n,) array
+    people : (k,) array, optional
+        How many have each label; left out: each photo is of another person. Their number says how steep
+        slopes can be, see `smoothed`.
+    alike : int, optional
+        The first so many parts are expected to count alike, the others to count nothing unless people
+        prove it. Left out: all are alike.
+    least : float or (p,) array
+        Slopes are held at it or above. At 0 a part that is wrong more often than right is not used.
 
-    With two labels and one part this is Platt scaling (Platt 1999), with more labels vector scaling with
-    one temperature (Guo et al., ICML 2017). Slopes are held at 0 or above: a part that is wrong more often
-    than right out of fold is not used.
+    Notes
+    -----
+    With two labels and one part this is Platt scaling (Platt 1999), with more labels vector scaling with one
+    temperature (Guo et al., ICML 2017).
     """
     from scipy.optimize import minimize
 
-    n, k = parts[0].shape
+    (n, k), p = parts[0].shape, len(parts)
+    if people is None:
+        people = np.bincount(y, minlength=k).astype(np.float64)
     # in units of their spread, so that one penalty fits all
-    held = _PRIOR if expected_slope is None else _HELD / n
-    spread = np.array([float(centred(p).std()) for p in parts])
+    spread = np.array([float(centred(part).std()) for part in parts])
     spread[spread < 1e-9] = 1.0  # says nothing: no steep slope for it
-    x = np.stack([centred(p) / s for p, s in zip(parts, spread, strict=True)])  # (p, n, k)
+    x = np.stack([centred(part) / s for part, s in zip(parts, spread, strict=True)])  # (p, n, k)
     share = weights / weights.sum()
-    truth = np.eye(k)[y]
-    firm = _FIRM / n / k
-    middle = np.zeros(len(x)) if expected_slope is None else expected_slope * spread
+    truth = smoothed(y, people)
+    firm = _FIRM / people.sum() / k
+    first = np.arange(p) < (p if alike is None else alike)
+    apart = np.eye(p) - np.outer(first, first) / max(first.sum(), 1)
+    penalty = apart.T @ (np.where(first, _ALIKE, _DOUBTED)[:, None] * apart) / people.sum()
 
     def loss(theta: Floats) -> tuple[float, Floats]:
-        slopes, bias = theta[: len(x)], theta[len(x) :]
+        slopes, bias = theta[:p], theta[p:]
         margins = np.tensordot(slopes, x, 1) + bias
-        wrong = (softmax(margins) - truth) * share[:, None]
-        off = slopes - middle
-        value = float(log_loss(margins, y, weights) + held * off @ off + firm * bias @ bias / 2)
-        slope = np.einsum("pnk,nk->p", x, wrong) + 2 * held * off
+        top = margins.max(1)
+        grown = np.exp(margins - top[:, None])
+        surprise = top + np.log(grown.sum(1)) - (truth * margins).sum(1)
+        wrong = (grown / grown.sum(1, keepdims=True) - truth) * share[:, None]
+        held = penalty @ slopes
+        value = float(share @ surprise + slopes @ held + firm * bias @ bias / 2)
+        slope = np.einsum("pnk,nk->p", x, wrong) + 2 * held
         return value, np.concatenate([slope, wrong.sum(0) + firm * bias])
 
-    start = np.concatenate([np.full(len(x), 1 / len(x)), np.log(share @ truth + 1 / n)])
-    start[len(x) :] -= start[len(x) :].mean()
-    bounds = [(0, None)] * len(x) + [(None, None)] * k
+    lowest = np.broadcast_to(np.asarray(least, dtype=np.float64), p) * spread
+    start = np.concatenate([np.maximum(lowest, 1 / p), np.log(share @ truth + 1 / n)])
+    start[p:] -= start[p:].mean()
+    bounds = [(low, None) for low in lowest] + [(None, None)] * k
     best = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
-    return Stack(best.x[: len(x)] / spread, centred(best.x[len(x) :]))
+    return Stack(best.x[:p] / spread, centred(best.x[p:]))

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo._version import __version__
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
+from anthropo.learning.adjusting import Adjusted, Strata
 from anthropo.learning.intervals import Interval, as_json
 from anthropo.learning.judged import Judged
+from anthropo.learning.matching import Matched
 from anthropo.learning.metrics import DEFINITIONS, compare, judge, judge_labels
 from anthropo.learning.sites import Sites
 from anthropo.learning.subgroups import Subgroup, age_bands, by_subgroup
@@ -24,6 +26,7 @@ MODEL_NAMES = {
     "measurements": "measurements only",
     "regions": "regions only",
     "metadata": "metadata only",
+    "gate": "gate only",
     "background": "background only",
 }
 
@@ -36,10 +39,15 @@ _GUESSABLE = {
         "The photos of different labels were taken in different places or ways, and a model can learn that "
         "instead of faces. Photograph all labels alike, or trust measurements more than regions.",
     ),
+    "gate": (
+        "the photo gate alone: which checks failed and which measurements are missing",
+        "People of different labels were photographed in different poses, expressions or light. What is "
+        "missing counts as no evidence, but a network sees a smile. Photograph all labels alike.",
+    ),
     "metadata": (
         "the metadata alone, without any photo",
-        "The labels differ in age, sex or another column. Match the patients, and read what the face adds "
-        "from “measurements only” and “regions only”.",
+        "The labels differ in age, sex or another column, and a face shows these. Compare people who are "
+        "alike in them: adjust ({adjust}), or match the patients ({match}).",
     ),
 }
 
@@ -100,6 +108,10 @@ class Evaluation:
         What the figures are made of, by model.
     sites : Sites or None
         Figures of each site by models of the others, where sites were left out one by one.
+    matched : Matched or None
+        How controls were matched to cases.
+    adjusted : Adjusted or None
+        AUROC of people who are alike in some columns, where that was asked for.
 
     Examples
     --------
@@ -132,6 +144,8 @@ class Evaluation:
     attribute: str | None
     judged: dict[str, Judged]
     sites: Sites | None
+    matched: Matched | None
+    adjusted: Adjusted | None
 
     @property
     def figures(self) -> Figures:
@@ -153,6 +167,9 @@ class Evaluation:
         photo_gate: Sequence[str] = (),
         settings: Mapping[str, Any] | None = None,
         sites: tuple[str, Sequence[str]] | None = None,
+        strata: Strata | None = None,
+        matched: Matched | None = None,
+        null: Sequence[float] = (),
         bootstrap: int = 1000,
         seed: int = 0,
     ) -> Evaluation:
@@ -177,6 +194,12 @@ class Evaluation:
             How the evaluation was made, as name and value; shown as it is.
         sites : (str, sequence of str), optional
             A column, and its value of each fold, where each was judged by models of the others.
+        strata : Strata, optional
+            Within which AUROC is given as well.
+        matched : Matched, optional
+            How controls were matched to cases; shown as it is.
+        null : sequence of float
+            The main model's adjusted AUROC with labels permuted within strata.
 
         Raises
         ------
@@ -197,6 +220,8 @@ class Evaluation:
         }
         subgroups, unused = {}, []
         for column, values in (columns or {}).items():
+            if sites is not None and column == sites[0]:
+                continue
             groups = age_bands([_years(v) for v in values]) if column.lower() == "age" else values
             if len({str(v) for v in groups}) > _MOST_SUBGROUPS:
                 unused.append(
@@ -230,11 +255,17 @@ class Evaluation:
             attribute=attribute,
             judged=dict(models),
             sites=None if sites is None else Sites.of(*sites, judged, positive, prevalence, **options),
+            matched=matched,
+            adjusted=None if strata is None else Adjusted.of(models, positive, strata, null=null, **options),
         )
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON has it; a figure that cannot be computed is None with a `"reason"`."""
-        hidden = ["attribute", "judged", *(name for name in ("sites",) if getattr(self, name) is None)]
+        hidden = [
+            "attribute",
+            "judged",
+            *(name for name in ("sites", "adjusted", "matched") if getattr(self, name) is None),
+        ]
         shown = {f.name: as_json(getattr(self, f.name)) for f in fields(self) if f.name not in hidden}
         left_out = [{"photo": photo, "reason": reason} for photo, reason in self.left_out]
         return {**shown, "left_out": left_out, "definitions": DEFINITIONS, "anthropo": __version__}
@@ -252,7 +283,10 @@ def _warnings(
     warnings = []
     for name, (what, fix) in _GUESSABLE.items():
         if name in models and models[name]["auroc"].lo > _GUESSED:  # NaN is not
-            warnings.append(f"Labels can be guessed from {what}: AUROC {models[name]['auroc']}. {fix}")
+            how = {option: parameter(option, "age,sex") for option in ("adjust", "match")}
+            warnings.append(
+                f"Labels can be guessed from {what}: AUROC {models[name]['auroc']}. {fix.format(**how)}"
+            )
     for name, difference in differences.items():
         auroc = difference["auroc"]
         if auroc.hi < 0:

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.learning.calibration import smoothed
 from anthropo.learning.judged import Floats
 
 MOST = 9  # patients of a label that is matched and not trained
@@ -49,10 +50,14 @@ class Gallery:
             out[:, c] = np.stack([(there * nearest)[:, a:b].sum(1) for a, b in pairwise(ends)], axis=1)
         return out
 
-    def odds(self, embeddings: Floats) -> Floats:
-        """Odds (n, labels) of each label against all trained ones together."""
-        ratio = np.exp(self.intercept + self.slope * self.similarity(embeddings))
-        return np.asarray(ratio * self.prior / (1 - self.prior.sum()))
+    @property
+    def bias(self) -> Floats:
+        """Log-odds (labels,) of each label, against all trained ones together, at a cosine of 0."""
+        return np.asarray(self.intercept + np.log(self.prior / (1 - self.prior.sum())))
+
+    def log_odds(self, embeddings: Floats) -> Floats:
+        """Log-odds (n, labels) of each label against all trained ones together."""
+        return np.asarray(self.bias + self.slope * self.similarity(embeddings))
 
 
 def fit_gallery(
@@ -62,7 +67,8 @@ def fit_gallery(
 
     From each trained label small galleries of one to nine patients are drawn. How much more probable a
     cosine is for a photo of the same label (of another patient) than of another one is a logistic curve. The
-    trained patients' cosines with the rare labels' true galleries count among the others.
+    trained patients' cosines with the rare labels' true galleries count among the others. The curve is
+    fitted to what so many patients can show, as in `anthropo.learning.calibration.smoothed`.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -70,15 +76,19 @@ def fit_gallery(
     label_of, patient_of = np.asarray(labels), np.asarray(patients)
     # of the labels' means: were it the photos', a label of few patients would look like all that is no other
     centre = np.mean([embeddings[label_of == c].mean(0) for c in dict.fromkeys(label_of)], axis=0)
-    people = list(dict.fromkeys(zip(label_of, patient_of, strict=True)))
+    known = list(dict.fromkeys(zip(label_of, patient_of, strict=True)))
     vectors = _unit(
-        np.stack([_unit(embeddings[(label_of == c) & (patient_of == p)] - centre).mean(0) for c, p in people])
+        np.stack([_unit(embeddings[(label_of == c) & (patient_of == p)] - centre).mean(0) for c, p in known])
     )
-    of = np.array([c for c, _ in people])
+    of = np.array([c for c, _ in known])
     names = tuple(dict.fromkeys(str(c) for c in rare))
 
     cosine: list[float] = []
     same: list[bool] = []
+    seen: tuple[set[int], set[int]] = (
+        set(),
+        set(),
+    )  # patients asked about as others, and as of the same label
     trained = [c for c in dict.fromkeys(of) if c not in names]
     for label in trained:
         members, others = np.flatnonzero(of == label), np.flatnonzero((of != label) & ~np.isin(of, names))
@@ -90,18 +100,24 @@ def fit_gallery(
             if len(asked):
                 cosine += (vectors[asked] @ vectors[kept].T).max(1).tolist()
                 same += [True] * len(left) + [False] * (len(asked) - len(left))
+                seen[1].update(left.tolist())
+                seen[0].update(asked[len(left) :].tolist())
     # and what trained labels' patients look like to the rare ones' true galleries
     for label in names:
         held = of == label
         if held.any():
-            strangers = vectors[np.isin(of, trained)]
-            cosine += (strangers @ vectors[held].T).max(1).tolist()
+            strangers = np.flatnonzero(np.isin(of, trained))
+            cosine += (vectors[strangers] @ vectors[held].T).max(1).tolist()
             same += [False] * len(strangers)
+            seen[0].update(strangers.tolist())
     slope, intercept = 0.0, 0.0
     if any(same) and not all(same):
         weights = np.where(same, 0.5 / np.mean(same), 0.5 / (1 - np.mean(same)))
-        x = np.array(cosine)[:, None]
-        curve = LogisticRegression(C=1e3).fit(x, same, sample_weight=weights)
+        belonging = smoothed(np.array(same, dtype=np.int64), np.array([len(people) for people in seen]))
+        # each cosine twice: as far as it is taken for one of the same label, and as far as for another
+        x, twice = np.tile(np.array(cosine), 2)[:, None], np.repeat([0, 1], len(same))
+        shares = (belonging * weights[:, None]).T.ravel()
+        curve = LogisticRegression(C=1e3).fit(x, twice, sample_weight=shares)
         slope, intercept = max(float(curve.coef_[0, 0]), 0.0), float(curve.intercept_[0])
     keep = np.isin(of, names)
     owner = np.array([names.index(str(c)) for c in of[keep]], dtype=np.int64)

@@ -46,8 +46,8 @@ def pooled(figures: Mapping[str, Interval]) -> Pooled:
     -----
     Random effects on the log-odds scale [1]_, the variance between sites by restricted maximum likelihood,
     the interval of the mean by Hartung, Knapp, Sidik and Jonkman [2]_ (never narrower than without), the
-    prediction interval with two degrees of freedom fewer than sites [3]_. A figure of exactly 0 or 1 counts
-    half a case more on either side. I² is that of Higgins and Thompson [4]_.
+    prediction interval by the same quantile [3]_. A figure of exactly 0 or 1 counts half a case more on
+    either side. I² is that of Higgins and Thompson [4]_.
 
     References
     ----------
@@ -57,7 +57,8 @@ def pooled(figures: Mapping[str, Interval]) -> Pooled:
     .. [2] IntHout J, et al. The Hartung-Knapp-Sidik-Jonkman method for random effects meta-analysis is
        straightforward and considerably outperforms the standard DerSimonian-Laird method. BMC Med Res
        Methodol 14:25 (2014).
-    .. [3] Higgins JPT, et al. A re-evaluation of random-effects meta-analysis. J R Stat Soc A 172:137 (2009).
+    .. [3] IntHout J, et al. Plea for routinely presenting prediction intervals in meta-analysis. BMJ Open
+       6:e010247 (2016).
     .. [4] Higgins JPT, Thompson SG. Quantifying heterogeneity in a meta-analysis. Stat Med 21:1539 (2002).
 
     Examples
@@ -75,7 +76,7 @@ def pooled(figures: Mapping[str, Interval]) -> Pooled:
     effects, variances = (np.array(of) for of in zip(*map(_log_odds, known), strict=True))
     mean, error, tau2, i2 = random_effects(effects, variances)
     half = _quantile(len(known) - 1) * error
-    new = _quantile(len(known) - 2) * math.sqrt(tau2 + error**2) if len(known) > 2 else math.nan
+    new = _quantile(len(known) - 1) * math.sqrt(tau2 + error**2) if len(known) > 2 else math.nan
     value, lo, hi, new_lo, new_hi = (_share(mean + by) for by in (0, -half, half, -new, new))
     return Pooled(
         sites=len(known), value=value, lo=lo, hi=hi, new_lo=new_lo, new_hi=new_hi, tau=math.sqrt(tau2), i2=i2

@@ -15,17 +15,18 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
 from anthropo.errors import InputError, ModelError
-from anthropo.learning.bootstrap import rank_areas
-from anthropo.learning.calibration import Stack, centred, fit_stack, softmax
+from anthropo.learning.calibration import Stack, centred, fit_stack, log_loss, softmax
 from anthropo.learning.columns import METADATA, Columns, Scaler, number_columns
 from anthropo.learning.cost import expected_cost_decision, importance
 from anthropo.learning.deep import RegionModel, fit_region
+from anthropo.learning.imputation import Imputer, to_the_known, unknown
 from anthropo.learning.judged import Floats, Ints
 from anthropo.learning.measured import (
     KernelMachine,
     Machine,
     Trees,
     fit_kernel_machine,
+    fit_logistic,
     fit_machine,
     fit_trees,
 )
@@ -38,7 +39,7 @@ from anthropo.learning.states import CLASSIFIER, KERNEL, MACHINE, REGION, Classi
 from anthropo.measurement.registry import registry
 
 Random = np.random.RandomState
-Kind = Literal["xgboost", "svm", "svm-rbf"]
+Kind = Literal["auto", "xgboost", "linear", "svm", "svm-rbf"]
 Balance = Literal["weights", "resample", "none"]
 
 
@@ -63,22 +64,25 @@ class Contributions:
 class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Cost-sensitive, calibrated classifier on measurements, deep regions and metadata.
 
-    Kernel ridge regression turns each region's embedding into a score per label, and the scores of all
-    regions into log-odds. Boosted trees or an SVM turn measurements and metadata into log-odds. The weights
-    of both halves have the greatest likelihood out of fold, which also calibrates them; a half that does not
-    improve the ranking counts a tenth. The result is a sum, so that `contributions` is exact except for
-    "svm-rbf".
+    Kernel ridge regression turns each region's embedding into a score per label; boosted trees, logistic
+    regression or an SVM turn measurements and metadata into another. The weights of all scores have the
+    greatest likelihood out of fold, as far as so many people can show it, which also calibrates them. The
+    result is a sum, so that `contributions` is exact except for "svm-rbf".
 
     Parameters
     ----------
-    classifier : {"xgboost", "svm", "svm-rbf"}
-        "svm" is linear; with a Gaussian kernel ("svm-rbf") contributions are sampled and leave a residual.
+    classifier : {"auto", "xgboost", "linear", "svm", "svm-rbf"}
+        "linear" is logistic regression with an L2 penalty; "auto" takes it or the trees, whichever makes the
+        labels more likely out of fold. "svm" is linear; with a Gaussian kernel ("svm-rbf") contributions are
+        sampled and leave a residual.
     balance : {"weights", "resample", "none"}
         What is done about labels of unequal size in training: weights, drawing photos of rarer labels
         again, or nothing. Probabilities are calibrated to the cohort's shares in any case.
     cost : (k, k) array-like, optional
-        Cost of deciding for label j (column) where i (row) is true, labels in sorted order. Weighs
-        training and sets `predict`. Left out: every error costs 1.
+        Cost of deciding for label j (column) where i (row) is true, labels in sorted order: `predict` takes
+        the label of least expected cost. Left out: every error costs 1.
+    weigh_cost : bool
+        Weigh the photos of each label in training by what getting it wrong costs, too.
     controls : str, optional
         Label of healthy people, whose mean and SD standardise the measurements.
     folds : int
@@ -99,7 +103,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Notes
     -----
     Columns of a data frame are regions (``face/0``, ``face/1`` …), metadata (``meta:age``) and, under any
-    other name, measurements; a plain array holds measurements only. NaN is a missing value.
+    other name, measurements; a plain array holds measurements only. NaN is a missing value, which counts
+    as what those that are known let expect, and says nothing of its own: its contribution is 0.
 
     Examples
     --------
@@ -112,10 +117,11 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        classifier: Kind = "xgboost",
+        classifier: Kind = "auto",
         *,
         balance: Balance = "weights",
         cost: Any = None,
+        weigh_cost: bool = False,
         controls: str | None = None,
         folds: int = 5,
         random_state: int | np.random.RandomState | None = 0,
@@ -123,6 +129,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classifier = classifier
         self.balance = balance
         self.cost = cost
+        self.weigh_cost = weigh_cost
         self.controls = controls
         self.folds = folds
         self.random_state = random_state
@@ -179,11 +186,13 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         counts = counts[rows] / counts[kept].mean()
         table, y_ = table.iloc[rows].reset_index(drop=True), labels[rows].astype(np.int64)
         folds = split([str(c) for c in y_], [str(p) for p in patients[rows]], self.folds, seed).index
-        parts = self._fit_halves(table, y_, folds, counts, natural * counts, random, seed)
-        self.stack_ = _joined(parts, y_, natural * counts, counts)
-        self.shares_ = np.bincount(y_, natural * counts) / (natural * counts).sum()
+        # what the cohort can show is limited by people, not by photos
+        known = {(c, p) for c, p in zip(y_.tolist(), patients[rows].tolist(), strict=True)}
+        people = np.bincount([c for c, _ in known], minlength=len(self.classes_)).astype(np.float64)
+        fitted = _Fitted(y_, folds, counts, natural * counts, people)
+        probabilities = softmax(self._fit_halves(table, fitted, random, seed))
+        self.shares_ = np.bincount(y_, fitted.natural) / fitted.natural.sum()
         self.stated_: Floats | None = None
-        probabilities = softmax(self.stack_.margins(parts))
         _, first = np.unique(rows, return_index=True)
         self.out_of_fold_ = np.full((len(labels), len(self.classes_)), np.nan)
         self.out_of_fold_[rows[first]] = probabilities[first]
@@ -209,32 +218,45 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     "needs two or more. Add patients or leave it out."
                 )
 
-    def _fit_halves(
-        self, table: Any, y: Ints, folds: Ints, counts: Floats, natural: Floats, random: Random, seed: int
-    ) -> list[Floats]:
-        """Fit regions, and measurements with metadata; the out-of-fold log-odds (n, k) of each half."""
+    def _fit_halves(self, table: Any, of: _Fitted, random: Random, seed: int) -> Floats:
+        """Fit regions, measurements with metadata, and their weights; the out-of-fold log-odds (n, k)."""
         k = len(self.classes_)
-        deep = self._fit_regions(table, y, counts, natural, folds, random)
-        controls = None if self.controls is None else np.asarray(self.classes_[y] == self.controls)
+        scores = self._fit_regions(table, of, random)
+        controls = None if self.controls is None else np.asarray(self.classes_[of.y] == self.controls)
         self.scaler_ = Scaler.fit(table, self.columns_, controls)
         numbers = self.scaler_.transform(table)
-        parts = [] if deep is None else [deep]
+        self.imputer_ = Imputer.fit(numbers)
         self.measured_: Trees | Machine | KernelMachine | None = None
+        margins = []
         if numbers.shape[1]:
-            weights = importance(_cost(self.cost, k))[y] * counts
+            weights = of.counts
+            if self.weigh_cost:
+                weights = weights * importance(_cost(self.cost, k))[of.y]
             if self.balance == "weights":
-                weights = weights / np.bincount(y, counts)[y]
+                weights = weights / np.bincount(of.y, of.counts)[of.y]
             favour = np.array([_favour(name) for name in self.scaler_.origin])
-            fit = _FITS[self.classifier]
-            self.measured_, margins = remembered(
-                fit, numbers, y, weights / weights.mean(), folds, k, seed, favour
-            )
-            parts.append(margins)
+            filled, drawn = self.imputer_.fill(numbers), self.imputer_.draw(numbers, Random(seed))
+            best = np.inf
+            for kind in _AUTO if self.classifier == "auto" else (self.classifier,):
+                # a sum of weighted numbers cannot tell what is expected from what is known
+                more = () if kind in _SUMS else (drawn,)
+                one, out = remembered(
+                    _FITS[kind], filled, of.y, weights / weights.mean(), of.folds, k, seed, favour, *more
+                )
+                parts = [*scores, out]
+                lost = log_loss(_joined(parts, len(scores), of).margins(parts), of.y, of.natural)
+                if lost < best:
+                    best, self.measured_, margins = lost, one, [out]
+        parts = scores + margins
         if not parts:
             raise ValueError(
                 "X holds nothing to learn from: 0 feature(s) with a value. Give columns of numbers."
             )
-        return parts
+        joined = _joined(parts, len(scores), of)
+        self.deep_ = Stack(joined.slopes[: len(scores)], np.zeros(k))
+        ones = np.ones(min(1, len(scores)))
+        self.stack_ = Stack(np.concatenate([ones, joined.slopes[len(scores) :]]), joined.bias)
+        return joined.margins(parts)
 
     def _table(self, X: Any, y: Any = None) -> Any:
         """Features as a data frame, checked against those of the fit when `y` is None."""
@@ -286,26 +308,20 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rows = np.concatenate([np.arange(n), *drawn])
         return rows, np.asarray((counts / counts.max())[labels[rows]])
 
-    def _fit_regions(
-        self, table: Any, y: Ints, counts: Floats, natural: Floats, folds: Ints, random: Random
-    ) -> Floats | None:
-        """Fit the regions; their out-of-fold log-odds (n, k), all together, None without regions."""
+    def _fit_regions(self, table: Any, of: _Fitted, random: Random) -> list[Floats]:
+        """Fit the regions; the scaled out-of-fold scores (n, k) of each."""
         k = len(self.classes_)
         self.regions_: dict[str, RegionModel] = {}
-        self.score_spread_: Floats = np.ones((0, k))
-        self.deep_ = Stack(np.zeros(0), np.zeros(k))
-        targets = np.eye(k)[y]
+        targets = np.eye(k)[of.y]
         scores = []
         for region, names in self.columns_.regions.items():
             embeddings = table[list(names)].to_numpy(dtype=np.float64)
-            self.regions_[region], out = remembered(fit_region, embeddings, targets, folds, random, counts)
+            self.regions_[region], out = remembered(
+                fit_region, embeddings, targets, of.folds, random, of.counts
+            )
             scores.append(out)
-        if not scores:
-            return None
-        self.score_spread_ = np.array([np.maximum(s.std(0), 1e-9) for s in scores])
-        scaled = self._scaled(scores)
-        self.deep_ = fit_stack(scaled, y, natural)
-        return self.deep_.margins(scaled)
+        self.score_spread_ = np.array([np.maximum(s.std(0), 1e-9) for s in scores]).reshape(-1, k)
+        return self._scaled(scores)
 
     def _scaled(self, scores: list[Floats]) -> list[Floats]:
         # a rare label's scores are small, since its share of the targets' variance is
@@ -321,16 +337,23 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         metadata: dict[str, Floats] = {}
         residual = np.zeros((len(numbers), len(self.classes_)))
         if self.measured_ is not None:
-            slope = float(self.stack_.slopes[-1])
-            added = slope * self.measured_.contributions(numbers)
-            added -= added.mean(1, keepdims=True)
+            added = self._added(numbers)
             if isinstance(self.measured_, KernelMachine):
-                residual = slope * centred(self.measured_.margins(numbers)) - added.sum(2)
+                residual = self.measured_margins(numbers) - added.sum(2)
             bias = bias + added[0, :, -1] if len(added) else bias
+            linear = isinstance(self.measured_, Machine)
+            of_known = to_the_known(numbers, added[:, :, :-1], self.imputer_, linear)
             for at, name in enumerate(self.scaler_.origin):
                 into = metadata if name in self.columns_.metadata else measurements
-                into[name] = into.get(name, 0) + added[:, :, at]
+                into[name] = into.get(name, 0) + of_known[:, :, at]
         return Contributions(bias, self.shift, regions, measurements, metadata, residual)
+
+    def _added(self, numbers: Floats) -> Floats:
+        """Log-odds (n, k, m + 1) by number, a missing one being as expected; the last is everybody's mean."""
+        assert self.measured_ is not None
+        added = self.stack_.slopes[-1] * self.measured_.contributions(self.imputer_.fill(numbers))
+        added[unknown(numbers), :, :-1] = 0
+        return np.asarray(added - added.mean(1, keepdims=True))
 
     @property
     def shift(self) -> Floats:
@@ -370,16 +393,21 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def margins(self, X: Any) -> Floats:
         """Calibrated log-odds (n, k) of each label against the average one."""
         check_is_fitted(self, "stack_")
-        if not isinstance(self.measured_, KernelMachine):
-            return self.contributions(X).total
         bias, regions, numbers = self._regional(X)
-        return np.asarray(bias + sum(regions.values()) + self.measured_margins(numbers))
+        if self.measured_ is None or isinstance(self.measured_, KernelMachine):
+            added = self.measured_margins(numbers)
+        else:  # as `contributions` adds them up, but for rounding
+            added = self._added(numbers).sum(2)
+        return np.asarray(bias + sum(regions.values()) + added)
 
     def measured_margins(self, numbers: Floats) -> Floats:
         """Log-odds (n, k) that standardised measurements and metadata (n, m) add, to about 1e-6."""
         if self.measured_ is None:
             return np.zeros((len(numbers), len(self.classes_)))
-        return np.asarray(self.stack_.slopes[-1] * centred(self.measured_.margins(numbers)))
+        margins = self.measured_.margins(self.imputer_.fill(numbers))
+        if (nobody := unknown(numbers)).any():
+            margins[nobody] = self.measured_.contributions(np.zeros((1, numbers.shape[1])))[0, :, -1]
+        return np.asarray(self.stack_.slopes[-1] * centred(margins))
 
     def predict_proba(self, X: Any) -> Floats:
         """Calibrated probabilities (n, k), in the order of `classes_`."""
@@ -415,6 +443,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "cost": _cost(self.cost, len(self.classes_)),
             "mean": self.scaler_.mean,
             "spread": self.scaler_.spread,
+            "centre": self.scaler_.centre,
+            "loadings": self.imputer_.loadings,
+            "noise": self.imputer_.noise,
             "score_spread": self.score_spread_,
             "deep_slopes": self.deep_.slopes,
             "deep_bias": self.deep_.bias,
@@ -468,7 +499,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.columns_ = Columns.sized(state.measurements, sizes, state.metadata)
         self.feature_names_in_ = np.array(self.columns_.names, dtype=object)
         self.n_features_in_ = len(self.feature_names_in_)
-        self.scaler_ = Scaler(origin, origin, category, found["mean"], found["spread"])
+        self.scaler_ = Scaler(origin, origin, category, found["mean"], found["spread"], found["centre"])
+        self.imputer_ = Imputer(found["loadings"], found["noise"])
         self.score_spread_ = found["score_spread"]
         self.deep_ = Stack(found["deep_slopes"], found["deep_bias"])
         self.stack_ = Stack(found["slopes"], found["bias"])
@@ -488,9 +520,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
 
-_LESSER = 0.1  # weight of the lesser half, so that explanations still show it
+_LESSER = 0.1  # of its weight alone, that a half has at least: explanations still show it
 _DERIVED = 0.2
-_EXPECTED_SLOPES = {1: 1.0, 2: 0.6}  # of one half, and of two that partly agree
 
 
 def _favour(column: str) -> float:
@@ -499,28 +530,33 @@ def _favour(column: str) -> float:
     return _DERIVED if entry is not None and entry.kind in ("ratio", "area") else 1.0
 
 
-def _joined(parts: list[Floats], y: Ints, weights: Floats, counts: Floats) -> Stack:
-    """Weights of both halves; if they rank no better together, the lesser one counts a tenth."""
-    together = fit_stack(parts, y, weights, _EXPECTED_SLOPES[len(parts)])
-    if len(parts) == 1:
-        return together
-    alone = [_ranking(part, y, counts) for part in parts]
-    if _ranking(together.margins(parts), y, counts) > max(alone):
-        return together
-    say = np.where(np.arange(len(parts)) == np.argmax(alone), 1.0, _LESSER)
-    one = fit_stack([np.tensordot(say, np.stack(parts), 1)], y, weights, _EXPECTED_SLOPES[1])
-    return Stack(one.slopes[0] * say, one.bias)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fitted:
+    """The photos that a classifier is fitted to."""
+
+    y: Ints  # (n,), index of the label
+    folds: Ints  # (n,)
+    counts: Floats  # (n,), how much each counts in training
+    natural: Floats  # (n,), the same at the cohort's shares of labels
+    people: Floats  # (k,), patients with each label
 
 
-def _ranking(margins: Floats, y: Ints, counts: Floats) -> float:
-    """Mean over the labels of the area under the ROC curve, one against the rest."""
-    scores = centred(margins)
-    areas = [rank_areas(scores[:, c], y == c, counts[None])[0] for c in range(scores.shape[1])]
-    return float(np.mean(areas))
+def _joined(parts: list[Floats], regions: int, of: _Fitted) -> Stack:
+    """Weights of regions, and of the part behind them; each half has a tenth of its weight alone, or more."""
+    halves = [half for half in (parts[:regions], parts[regions:]) if half]
+    least: Floats | float = 0.0
+    if len(halves) > 1:
+        alone = [fit_stack(half, of.y, of.natural, of.people).slopes for half in halves]
+        least = _LESSER * np.concatenate(alone)
+    return fit_stack(parts, of.y, of.natural, of.people, regions or None, least)
 
 
-_FITS: dict[str, Any] = {"xgboost": fit_trees, "svm": fit_machine, "svm-rbf": fit_kernel_machine}
-_CHOICES = {"classifier": ("xgboost", "svm", "svm-rbf"), "balance": ("weights", "resample", "none")}
+_FITS: dict[str, Any] = {
+    "xgboost": fit_trees, "linear": fit_logistic, "svm": fit_machine, "svm-rbf": fit_kernel_machine,
+}  # fmt: skip
+_SUMS = ("linear", "svm")
+_AUTO = ("linear", "xgboost")  # the first one where both are as good
+_CHOICES = {"classifier": ("auto", *_FITS), "balance": ("weights", "resample", "none")}
 
 
 def _cost(cost: Any, k: int) -> Floats:

@@ -79,6 +79,16 @@ def wilson(value: float, n: float) -> tuple[float, float]:
     return float(min(value, max(0.0, centre - half))), float(max(value, min(1.0, centre + half)))
 
 
+def hanley_mcneil(value: float, positives: int, negatives: int) -> float:
+    """Variance of an AUROC of independent photos (Hanley & McNeil 1982)."""
+    two_positives, two_negatives = value / (2 - value), 2 * value**2 / (1 + value)
+    return (
+        value * (1 - value)
+        + (positives - 1) * (two_positives - value**2)
+        + (negatives - 1) * (two_negatives - value**2)
+    ) / (positives * negatives)
+
+
 def proportion(hits: ArrayLike, groups: ArrayLike, reason: str = "no photo to count") -> Interval:
     """Share of hits (n,) with Wilson's interval for photos of patients `groups` (n,)."""
     hits, groups = np.asarray(hits, dtype=float), np.asarray(groups)

@@ -167,7 +167,7 @@ class Manifest:
     controls, positive : str or None
         The label of the healthy people, and the affected one of two labels.
     classifier : str or None
-        xgboost, svm or svm-rbf.
+        auto, xgboost, linear, svm or svm-rbf.
     balance : str or None
         weights, resample or none; of networks ``imbalance`` of the recipe.
     encoder : EncoderWeights

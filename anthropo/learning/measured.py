@@ -23,6 +23,7 @@ _TREES: dict[str, Any] = {
     "colsample_bynode": 0.3,
 }
 _C_LINEAR = (0.0003, 0.001, 0.003, 0.01, 0.03)  # the linear SVM's C, the best out of fold is taken
+_C_LOGISTIC = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)  # of logistic regression
 _C_RBF = (0.03, 0.1, 0.3, 1.0, 3.0)  # of the one with a Gaussian kernel
 _PEOPLE = 32  # training photos that its contributions are differences from
 _ROWS = 2048  # compared with the support vectors at a time
@@ -75,11 +76,19 @@ def _matrix(numbers: Floats, base: Floats, **of: Any) -> Any:
 
 
 def fit_trees(
-    numbers: Floats, y: Ints, weights: Floats, folds: Ints, labels: int, seed: int, favour: Floats
+    numbers: Floats,
+    y: Ints,
+    weights: Floats,
+    folds: Ints,
+    labels: int,
+    seed: int,
+    favour: Floats,
+    drawn: Floats | None = None,
 ) -> tuple[Trees, Floats]:
     """Grow as many trees as help out of fold; with the margins (n, labels) of each row out of fold.
 
-    Of two equivalent numbers, the one of greater `favour` (m,) is used more often. NaN is a missing value.
+    Of two equivalent numbers, the one of greater `favour` (m,) is used more often. The trees grow on `drawn`
+    (n, m) if it is given: numbers of which the missing ones are what they might be, not what is expected.
 
     Chen & Guestrin, "XGBoost: a scalable tree boosting system" (KDD 2016).
     """
@@ -88,14 +97,13 @@ def fit_trees(
     parameters = {**_TREES, "seed": seed, "nthread": 1, "verbosity": 0, "tree_method": "hist"}
     parameters |= {"objective": objective(labels)} | ({"num_class": labels} if labels > 2 else {})
     share = np.array([weights[y == c].sum() for c in range(labels)])
+    grown = numbers if drawn is None else drawn
     start = np.tile(centred(np.log(share / share.sum() + 1e-9)), (len(y), 1))
     boosters = []
     curves = []
     for fold in np.unique(folds):
         out = folds == fold
-        train = _matrix(
-            numbers[~out], start[~out], label=y[~out], weight=weights[~out], feature_weights=favour
-        )
+        train = _matrix(grown[~out], start[~out], label=y[~out], weight=weights[~out], feature_weights=favour)
         test = _matrix(numbers[out], start[out], label=y[out], weight=weights[out])
         history: dict[str, dict[str, list[float]]] = {}
         boosters.append(
@@ -120,23 +128,23 @@ def fit_trees(
             _matrix(numbers[out], np.zeros_like(start[out])), output_margin=True, iteration_range=(0, last)
         )
         margins[out] = _both(np.asarray(predicted, dtype=np.float64).reshape(len(predicted), -1), labels)
-    everybody = _matrix(numbers, start, label=y, weight=weights, feature_weights=favour)
+    everybody = _matrix(grown, start, label=y, weight=weights, feature_weights=favour)
     whole = xgboost.train(parameters, everybody, best)
     return Trees(booster_arrays(whole), labels), centred(margins)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Machine:
-    """Linear support vector machines, one label against the rest."""
+    """A sum of weighted numbers for each label: logistic regression, or linear support vector machines."""
 
     weights: Floats  # (k, m)
 
     def margins(self, numbers: Floats) -> Floats:
-        """Decision values (n, k)."""
+        """Log-odds or decision values (n, k), not calibrated."""
         return np.asarray(self.contributions(numbers).sum(2), dtype=np.float64)
 
     def contributions(self, numbers: Floats) -> Floats:
-        """Decision values by feature, (n, k, m + 1); a missing value counts as average."""
+        """The same by feature, (n, k, m + 1); a missing value counts as average."""
         by = np.nan_to_num(numbers, nan=0.0)[:, None, :] * self.weights
         return np.concatenate([by, np.zeros((*by.shape[:2], 1))], axis=2)
 
@@ -189,14 +197,21 @@ class KernelMachine:
 
 
 def fit_kernel_machine(
-    numbers: Floats, y: Ints, weights: Floats, folds: Ints, labels: int, seed: int, favour: Floats
+    numbers: Floats,
+    y: Ints,
+    weights: Floats,
+    folds: Ints,
+    labels: int,
+    seed: int,
+    favour: Floats,
+    drawn: Floats | None = None,
 ) -> tuple[KernelMachine, Floats]:
     """Fit SVMs with a Gaussian kernel and the C that is best out of fold; otherwise as `fit_trees`."""
     from scipy.linalg import block_diag
     from sklearn.svm import SVC
 
     filled = np.nan_to_num(numbers, nan=0.0)
-    scaled = filled * favour
+    scaled = (filled if drawn is None else drawn) * favour
     width = 1 / max(float(scaled.var(0).sum()), 1e-9)
     some = np.random.RandomState(seed).permutation(len(filled))[:_PEOPLE]
 
@@ -246,6 +261,31 @@ def fit_machine(
         return np.stack([-w[1] / 2, w[1] / 2]) if labels == 2 else w
 
     c, margins = _best_c(lambda rows, c, x: x @ fit(rows, c).T, filled, y, weights, folds, labels, _C_LINEAR)
+    return Machine(fit(np.ones(len(y), dtype=bool), c) * favour), centred(margins)
+
+
+def fit_logistic(
+    numbers: Floats, y: Ints, weights: Floats, folds: Ints, labels: int, seed: int, favour: Floats
+) -> tuple[Machine, Floats]:
+    """Fit logistic regression with the L2 penalty that is best out of fold; otherwise as `fit_trees`."""
+    from sklearn.linear_model import LogisticRegression
+
+    # a number made smaller costs more to use
+    filled = np.nan_to_num(numbers, nan=0.0) * favour
+
+    def fit(rows: NDArray[np.bool_], c: float) -> Floats:
+        w = np.zeros((labels, filled.shape[1]))
+        there = np.unique(y[rows])
+        if len(there) > 1:
+            found = LogisticRegression(C=c, max_iter=1000).fit(
+                filled[rows], y[rows], sample_weight=weights[rows]
+            )
+            w[there] = [-found.coef_[0] / 2, found.coef_[0] / 2] if len(there) == 2 else found.coef_
+        return w
+
+    c, margins = _best_c(
+        lambda rows, c, x: x @ fit(rows, c).T, filled, y, weights, folds, labels, _C_LOGISTIC
+    )
     return Machine(fit(np.ones(len(y), dtype=bool), c) * favour), centred(margins)
 
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from anthropo.errors import InputError
 from anthropo.learning.bootstrap import resampled_figures
-from anthropo.learning.calibration_error import calibrated_on, calibration_error
 from anthropo.learning.intervals import (
     Interval,
+    hanley_mcneil,
     mean_of,
     percentiles,
     proportion,
@@ -23,6 +23,7 @@ from anthropo.learning.intervals import (
     wilson,
 )
 from anthropo.learning.judged import Bools, Judged
+from anthropo.learning.recalibration import calibration
 from anthropo.learning.repeats import over_dealings
 
 #: Ranks at which "the right label is among the first k" is asked.
@@ -32,7 +33,7 @@ DEFINITIONS: dict[str, str] = json.loads(
     files("anthropo.learning").joinpath("metrics.json").read_text("utf-8")
 )
 
-_OF_PROBABILITIES = ("brier", "log_loss", "calibration_error")
+_OF_PROBABILITIES = ("brier", "log_loss", "calibration_slope", "calibration_intercept", "calibration_error")
 
 
 def judge(
@@ -51,7 +52,7 @@ def judge(
     judged : Judged
     positive : str, optional
         The label that sensitivity, specificity, PPV, NPV, AUROC, AUPRC, Brier score, log loss and calibration
-        error are of, against all others. Without it each label that occurs is the positive one in turn and
+        are of, against all others. Without it each label that occurs is the positive one in turn and
         the unweighted mean is given (macro average, one against the rest); Brier score and log loss then are
         of all labels, the calibration error of the most probable label, and there is no PPV and NPV at a
         prevalence.
@@ -74,19 +75,17 @@ def judge(
 
     Notes
     -----
-    The calibration error is the mean over bins, weighted by their photos, of the distance of observed share
-    to mean probability [1]_, in bins of equal numbers of photos: as many as hold 30 each, 10 at most. The
-    plain figure is biased upwards, because chance alone moves an observed share [2]_: with 500 photos a
-    perfectly calibrated model seems to err by 0.03. Therefore the value given is the error that, present in
-    every bin, would lead one to *expect* the plain figure; the interval holds every error under which the
-    plain figure is no surprise (test inversion, each bin's share normal around its error with the patients'
-    spread). An error no larger than chance is 0. In simulation with 100 to 1,600 photos the intervals cover
-    89 to 99 %. Where the error varies much between bins and photos are few the value is too small by up to a
-    quarter.
+    Slope and intercept are Cox's [1]_: the logistic regression of the truth on the stated log-odds has the
+    slope, 1 where they are right and below 1 where they are too large; the intercept is what all log-odds
+    have to be moved by so that the mean probability is the observed share (calibration in the large [2]_).
+    Of three labels or more together, the slope is the power of the probabilities, made to sum to 1 again,
+    that makes the true labels most likely. The calibration error is the mean distance of the probabilities
+    to those that slope and intercept together make of them, less what chance adds. Unlike shares in bins
+    these see odds that are too large in cohorts of 40. See docs/intervals.md for the intervals.
 
-    .. [1] Naeini MP, Cooper GF, Hauskrecht M. Obtaining well calibrated probabilities using Bayesian
-       binning. AAAI 2015.
-    .. [2] Roelofs R, et al. Mitigating bias in calibration error estimation. AISTATS 2022.
+    .. [1] Cox DR. Two further applications of a model for binary regression. Biometrika 45:562 (1958).
+    .. [2] Van Calster B, et al. Calibration: the Achilles heel of predictive analytics. BMC Med 17:230
+       (2019).
 
     Examples
     --------
@@ -124,7 +123,7 @@ def _figures(
     chosen = judged.index(positive)
     figures = _proportions(judged, chosen, prevalence, top)
     figures |= _resampled(judged, chosen, bootstrap, seed)
-    figures["calibration_error"] = calibration_error(*calibrated_on(judged, positive), judged.groups)
+    figures |= calibration(judged, positive)
     if judged.ranks_only:
         nothing = unknown("the model gives a distance, not a probability")
         of_probabilities = [n for n in figures if n in _OF_PROBABILITIES or n.startswith("top_")]
@@ -288,7 +287,7 @@ def _resampled(judged: Judged, positive: int | None, bootstrap: int, seed: int) 
     intervals = {}
     if "auroc_by_fold" not in figures:
         intervals["auroc_by_fold"] = unknown("not cross-validated: there are no folds")
-    for name, least in (("auroc", _hanley_mcneil), ("auroc_by_fold", _hanley_mcneil), ("auprc", _binomial)):
+    for name, least in (("auroc", hanley_mcneil), ("auroc_by_fold", hanley_mcneil), ("auprc", _binomial)):
         if name not in values:
             continue
         value = values[name]
@@ -309,16 +308,6 @@ def _resampled(judged: Judged, positive: int | None, bootstrap: int, seed: int) 
     if judged.sets is None:
         intervals["set_size"] = unknown("no prediction sets")
     return intervals
-
-
-def _hanley_mcneil(value: float, positives: int, negatives: int) -> float:
-    """Variance of an AUROC of independent photos (Hanley & McNeil 1982)."""
-    two_positives, two_negatives = value / (2 - value), 2 * value**2 / (1 + value)
-    return (
-        value * (1 - value)
-        + (positives - 1) * (two_positives - value**2)
-        + (negatives - 1) * (two_negatives - value**2)
-    ) / (positives * negatives)
 
 
 def _binomial(value: float, positives: int, negatives: int) -> float:

@@ -45,10 +45,11 @@ class Options:
     0.1
     """
 
-    classifier: Kind = "xgboost"
+    classifier: Kind = "auto"
     balance: Balance = "weights"
     cost: str | None = None  # such as miss=5
     cost_matrix: str | None = None  # a file
+    weigh_cost: bool = False  # the costs weigh the training as well, not the decision alone
     positive: str | None = None  # one label against the rest
     controls: str | None = None  # label of healthy people
     metadata: tuple[str, ...] = ()  # columns that are learned from
@@ -70,7 +71,7 @@ class Ranked:
 
     label: str
     probability: float
-    log_odds: float | None  # against all other trained labels together; None: matched
+    log_odds: float | None  # against all other labels together; None: a distance, which has no probability
     similarity: float | None  # cosine with the nearest patient of a matched label; None: trained
     in_set: bool
 
@@ -100,7 +101,7 @@ class Answers:
     probabilities: Floats  # (n, k)
     sets: NDArray[np.bool_]  # (n, k)
     decision: NDArray[np.int64]  # (n,), -1: none of these
-    log_odds: Floats  # (n, k), against all other trained labels; NaN for matched ones
+    log_odds: Floats  # (n, k), against all other labels: log(p / (1 - p)); NaN of distances to normal
     similarity: Floats  # (n, k), NaN for trained labels
     typicality: Floats  # (n,), NaN where it is not known
     reasons: tuple[str, ...]  # of -1
@@ -144,15 +145,19 @@ class LabelModel:
         classifier = self.classifier.at(among / among.sum())
         return replace(self, classifier=classifier, stated=stated / stated.sum())
 
+    @property
+    def gained(self) -> Floats:
+        """What the stated shares add to each label's log-probability, but for a constant: (k,)."""
+        shares = self.training_shares
+        return np.zeros(len(shares)) if self.stated is None else np.log(self.stated) - np.log(shares)
+
     def matched_shift(self, margins: Floats) -> Floats:
         """What the stated shares add to the matched labels' log-odds against all trained labels together.
 
         Against whichever of these a person resembles: (n, matched), of the trained labels' margins (n, k).
         """
         k = len(self.trained)
-        if self.stated is None:
-            return np.zeros((len(margins), len(self.labels) - k))
-        gained = np.log(self.stated) - np.log(self.training_shares)
+        gained = self.gained
         before = softmax(margins - self.classifier.shift)
         return np.asarray(gained[k:] - np.log(before @ np.exp(gained[:k]))[:, None])
 
@@ -184,10 +189,13 @@ class LabelModel:
         cost = cost_matrix(options, trained, controls)
         known = controls if controls in trained else None
         classifier = HybridClassifier(
-            options.classifier, balance=options.balance, cost=cost, controls=known, random_state=options.seed
+            options.classifier,
+            balance=options.balance,
+            cost=cost,
+            weigh_cost=options.weigh_cost,
+            controls=known,
+            random_state=options.seed,
         ).fit(table[keep], labels[keep], groups=features.patients[keep])
-        y = np.searchsorted(trained, labels[keep])
-        sets = ConformalSets.fit(classifier.out_of_fold_, y)
         columns = Columns.of(list(table.columns))
         gallery = novelty = None
         if columns.measurements or columns.regions:
@@ -203,38 +211,35 @@ class LabelModel:
             gallery = fit_gallery(
                 vectors(table, columns), labels.tolist(), features.patients.tolist(), rare, options.seed
             )
+        out = classifier.out_of_fold_
+        if gallery is not None:  # of rare labels' patients only, so that no trained one knows themself in it
+            odds = np.exp(gallery.log_odds(vectors(table[keep], columns)))
+            out = out / (1 + odds.sum(1, keepdims=True))
+        sets = ConformalSets.fit(out, np.searchsorted(trained, labels[keep]))
         return cls(classifier, sets, novelty, gallery, options.error_rate, options.alarm)
 
     def answer(self, table: Any, groups: Sequence[str] | None = None) -> Answers:
         """Answers for the rows of a feature table, or for its people when `groups` names the patients."""
-        mean, n = by_person(len(table), groups)
-        margins = mean(self.classifier.margins(table))
-        trained = softmax(margins)
-        log_odds = against_rest(margins)
+        margins, n = self.margins(table, groups)
+        k = len(self.trained)
+        probabilities, log_odds = softmax(margins), against_rest(margins)
         # each among its own label's photos, however common that is: at any prevalence a set misses a label at
         # the same rate
-        p_values = self.sets.p_values(softmax(margins - self.classifier.shift))
+        p_values = self.sets.p_values(softmax(margins - self.gained)[:, :k])
         inside = p_values > self.error_rate
-        # a set that is not empty holds the most probable label
-        inside[np.arange(n), trained.argmax(1)] |= inside.any(1)
+        mean, _ = by_person(len(table), groups)
         typicality: NDArray[np.float64] = np.full(n, np.nan)
         if self.novelty is not None:
             typicality = self.novelty.p_value(mean(self.novelty.distance(table)[:, None])[:, 0])
-        decision = expected_cost_decision(trained, np.asarray(self.classifier.cost))
+        decision = expected_cost_decision(softmax(margins[:, :k]), np.asarray(self.classifier.cost))
         unlike, improbable = typicality <= self.alarm, p_values.max(1) <= self.alarm
         decision[unlike | improbable] = -1
         why = ["unlike everybody the model was trained with", "improbable under each label"]
         reasons = np.select([unlike, improbable], why, "").tolist()
-        k = len(self.trained)
-        probabilities = trained
         similarity: NDArray[np.float64] = np.full((n, k), np.nan)
         if self.gallery is not None:
             there = vectors(table, self.classifier.columns_)
-            odds = np.exp(mean(np.log(self.gallery.odds(there) + 1e-300)) + self.matched_shift(margins))
-            cosine = mean(self.gallery.similarity(there))
-            mass = 1 + odds.sum(1, keepdims=True)
-            probabilities = np.hstack([trained / mass, odds / mass])
-            similarity = np.hstack([similarity, cosine])
+            similarity = np.hstack([similarity, mean(self.gallery.similarity(there))])
             # a matched label costs 1 whenever it is missed or wrongly decided for
             cost = 1 - np.eye(len(self.labels))
             cost[:k, :k] = np.asarray(self.classifier.cost)
@@ -242,11 +247,23 @@ class LabelModel:
             matched = among_all >= k
             decision = np.where(matched, among_all, decision)
             reasons = ["" if m else r for m, r in zip(matched, reasons, strict=True)]
-            inside = np.hstack([inside, odds / mass >= 1 - self.error_rate])
-            log_odds = np.hstack([log_odds, np.full(odds.shape, np.nan)])
+            inside = np.hstack([inside, _credible(probabilities, self.error_rate)[:, k:]])
+        # a set that is not empty holds the most probable label
+        inside[np.arange(n), probabilities.argmax(1)] |= inside.any(1)
         return Answers(
             self.labels, probabilities, inside, decision, log_odds, similarity, typicality, tuple(reasons)
         )
+
+    def margins(self, table: Any, groups: Sequence[str] | None = None) -> tuple[Floats, int]:
+        """Log-probabilities, but for a constant, of all labels for each row or person: (n, k); and n."""
+        mean, n = by_person(len(table), groups)
+        margins = mean(self.classifier.margins(table))
+        if self.gallery is None:
+            return margins, n
+        matched = mean(self.gallery.log_odds(vectors(table, self.classifier.columns_)))
+        matched = matched + self.matched_shift(margins)
+        # against all trained labels together
+        return np.hstack([margins - np.logaddexp.reduce(margins, 1, keepdims=True), matched]), n
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """The model as JSON and arrays of numbers, for a model file."""
@@ -291,6 +308,16 @@ class LabelModel:
                 about.labels, held["centre"], owner, held["vectors"], about.slope, about.intercept, prior
             )
         return cls(classifier, sets, novelty, gallery, state.error_rate, state.alarm)
+
+
+def _credible(probabilities: Floats, error_rate: float) -> NDArray[np.bool_]:
+    """The most probable labels (n, k) that hold all but the error rate's share of the probability."""
+    order = np.argsort(-probabilities, axis=1, kind="stable")
+    sorted_ = np.take_along_axis(probabilities, order, 1)
+    before = np.cumsum(sorted_, axis=1) - sorted_
+    inside = np.empty(probabilities.shape, dtype=np.bool_)
+    np.put_along_axis(inside, order, before < 1 - error_rate, 1)
+    return inside
 
 
 def collapse(labels: NDArray[np.str_], positive: str | None) -> NDArray[Any]:

@@ -14,7 +14,11 @@ from anthropo.learning.judged import Judged
 _REPEATS = ((50, 5), (200, 3))  # below so many patients, so many dealings
 _LEAST = 2
 _FEWEST = 100  # resamples of each dealing
-_LIMITS = {"brier": (0.0, 2.0), "log_loss": (0.0, math.inf), "set_size": (0.0, math.inf)}  # 0 to 1 of others
+_ANY = (-math.inf, math.inf)
+_LIMITS = {  # 0 to 1 of others
+    "brier": (0.0, 2.0), "log_loss": (0.0, math.inf), "set_size": (0.0, math.inf),
+    "calibration_slope": _ANY, "calibration_intercept": _ANY,
+}  # fmt: skip
 
 
 def repeats_for(patients: int) -> int:

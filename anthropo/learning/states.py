@@ -45,7 +45,7 @@ Sizes = Annotated[Mapping[str, Annotated[int, Range(1, 1 << 15)]], Size(0, 8), A
 class ClassifierState:
     """A hybrid classifier."""
 
-    classifier: Annotated[str, OneOf(("xgboost", "svm", "svm-rbf"))]
+    classifier: Annotated[str, OneOf(("auto", "xgboost", "linear", "svm", "svm-rbf"))]
     balance: Annotated[str, OneOf(("weights", "resample", "none"))]
     classes: Labels  # in the order of the arrays
     controls: Annotated[str | None, Among(("classes",))]  # label whose people standardise the measurements
@@ -120,8 +120,11 @@ class NormalityState:
 #: Of a hybrid classifier: k labels, m numbers, r regions, h halves (regions; measurements and metadata).
 CLASSIFIER = (
     Array("cost", "k k", "cost of each error, true label by label decided for", lo=0),
-    Array("mean", "m", "of the numbers"),
+    Array("mean", "m", "of the numbers, among those who are the standard"),
     Array("spread", "m", "standard deviation of the numbers", lo=LEAST),
+    Array("centre", "m", "mean of the numbers among everybody"),
+    Array("loadings", "m f", "how the numbers go with factors, for what is missing", most={"f": 64}),
+    Array("noise", "m", "variance of the numbers beside the factors", lo=LEAST),
     Array("score_spread", "r k", "standard deviation of the regions' scores", lo=1e-9),
     Array("deep_slopes", "r", "how much each region counts", lo=0),
     Array("deep_bias", "k", "log-odds that are added to the regions'"),
@@ -136,7 +139,7 @@ REGION = (
     Array("centre", "d", "mean of the embeddings"),
     Array("intercept", "k", "shares of the labels"),
 )
-#: Of a linear support vector machine.
+#: Of logistic regression, or a linear support vector machine.
 MACHINE = (Array("machine", "k m", "weights"),)
 #: Of one with a Gaussian kernel: s support vectors, p people. Standardised numbers are between -5 and 5.
 KERNEL = (

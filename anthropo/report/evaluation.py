@@ -9,6 +9,7 @@ from pathlib import Path
 from anthropo.files import write
 from anthropo.learning.evaluation import Evaluation, Figures, model_name
 from anthropo.learning.intervals import Interval, number
+from anthropo.learning.matching import Matched
 from anthropo.learning.metrics import DEFINITIONS
 from anthropo.learning.prevalence import shares_words
 from anthropo.learning.sites import Sites
@@ -24,8 +25,12 @@ _SPELLINGS = {
 }  # fmt: skip
 METRIC_NAMES = {m: _SPELLINGS.get(m) or m.replace("top_", "top-").replace("_", " ") for m in DEFINITIONS}
 COMPARED_METRICS = (
-    "auroc", "auprc", "sensitivity", "specificity", "balanced_accuracy", "brier", "calibration_error",
+    "auroc", "auprc", "sensitivity", "specificity", "balanced_accuracy", "log_loss", "calibration_slope",
+    "calibration_intercept", "calibration_error",
 )  # fmt: skip
+#: Columns of a table of balance.
+BALANCE = ("", "cases", "controls", "SMD", "matched cases", "matched controls", "SMD after")
+_BALANCED = 0.1  # usual limit of a standardised mean difference (Austin 2009)
 _DIFFERENCE_METRICS = ("auroc", "auprc", "sensitivity", "specificity", "brier")
 _LABEL_METRICS = ("sensitivity", "specificity", "ppv", "auroc", "auprc")
 
@@ -137,6 +142,10 @@ def print_evaluation(made: Evaluation) -> None:
         ]
         print_table(("label", "photos", *(METRIC_NAMES[m] for m in _LABEL_METRICS)), rows, spaced=True)
     titles = ("photos", "patients", *SUBGROUP_METRICS.values(), "note")
+    if made.matched:
+        print_balance(made.matched)
+    if made.adjusted:
+        _print_adjusted(made)
     if made.sites:
         _print_sites(made.sites)
     for column, groups in made.subgroups.items():
@@ -152,6 +161,59 @@ def print_evaluation(made: Evaluation) -> None:
         for text in _left_out(made):
             say(f"  {text}")
     say(f"Intervals: 95 %, by patient. {NOTE}", dim=True)
+
+
+def print_balance(matched: Matched) -> None:
+    """How alike cases and controls were before matching, and are after it."""
+    say(matched.sentence()[0].upper() + matched.sentence()[1:])
+    print_table(BALANCE, balance_rows(matched), spaced=True)
+    say(f"SMD: standardised mean difference; beyond ±{_BALANCED} groups are called unlike.", dim=True)
+
+
+def balance_rows(matched: Matched) -> list[tuple[str, ...]]:
+    """The rows of a table of balance; its columns are `BALANCE`."""
+    return [
+        (
+            row.column + (f" {row.word}" if row.word else ""),
+            *map(number, (row.cases, row.controls, row.before)),
+            *map(number, (row.matched_cases, row.matched_controls, row.after)),
+        )
+        for row in matched.balance
+    ]
+
+
+def _print_adjusted(made: Evaluation) -> None:
+    adjusted = made.adjusted
+    assert adjusted is not None
+    rows = [
+        (model_name(name), str(made.models[name]["auroc"]), str(figure))
+        for name, figure in adjusted.models.items()
+    ]
+    print_table(("model", "AUROC", f"alike in {', '.join(adjusted.columns)}"), rows, spaced=True)
+    for sentence in adjusted_sentences(made):
+        say(sentence)
+
+
+def adjusted_sentences(made: Evaluation) -> list[str]:
+    """What the adjusted AUROC is of, what chance would give, and what the face adds to the columns."""
+    adjusted = made.adjusted
+    assert adjusted is not None
+    one_sided = adjusted.strata - adjusted.used
+    said = [
+        f"{adjusted.patients} patients in {adjusted.used} strata of {', '.join(adjusted.columns)} are "
+        "compared with others of their stratum and fold"
+        + (f"; {one_sided} strata have one side only and do not count" if one_sided else "")
+        + (f"; {_count(adjusted.missing, 'photo')} without a value" if adjusted.missing else "")
+        + "."
+    ]
+    if adjusted.p is not None:
+        said.append(f"Labels dealt anew within strata, and learned: p = {adjusted.p:.3g} (permutation test).")
+    if "metadata" in made.differences:
+        said.append(
+            f"{model_name(made.main).capitalize()} less {model_name('metadata')}: AUROC "
+            f"{made.differences['metadata']['auroc']}."
+        )
+    return said
 
 
 def _print_sites(sites: Sites) -> None:
@@ -236,6 +298,10 @@ def page(made: Evaluation) -> str:
         settings=[(name.replace("_", " "), value) for name, value in made.settings.items()],
         model_names={name: model_name(name) for name in made.models},
         metric_names=names,
+        adjusted_sentences=adjusted_sentences(made) if made.adjusted else [],
+        balance=BALANCE,
+        balance_rows=balance_rows(made.matched) if made.matched else [],
+        balanced=_BALANCED,
         site_sentences=site_sentences(made.sites) if made.sites else [],
         named=lambda metrics: [names[metric] for metric in metrics],
         left_out=_left_out(made),

@@ -27,6 +27,7 @@ from anthropo.settings import Settings
 from anthropo.workflows.progress import Progress, available_cores, silent
 
 if TYPE_CHECKING:
+    from anthropo.learning.matching import Matched
     from anthropo.learning.model import Options, Task
     from anthropo.learning.trained import Trained
 
@@ -311,6 +312,8 @@ class TrainRequest(CohortRequest):
     repeats : int, optional
         How often patients are dealt to folds. Left out: 5 times below 50 patients, 3 times below
         200, else twice.
+    match : sequence of str
+        Columns, such as age and sex, in which each case gets a control who is alike; the others are left out.
     reading : PhotoReading
         How the photos are read.
 
@@ -332,6 +335,7 @@ class TrainRequest(CohortRequest):
     trained_on: str | None = None
     folds: int = 5
     repeats: int | None = None
+    match: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -346,6 +350,7 @@ class Material:
     encoder: Encoder
     settings: Settings
     people: SamePeople = field(default_factory=SamePeople)  # those under several names
+    matched: Matched | None = None  # how controls were matched to cases
 
     @property
     def usable(self) -> bool:
@@ -438,7 +443,7 @@ def gather(
             raise InputError(
                 f"{parameter('regions', region)}: unknown. Choose from {', '.join(HYBRID_REGIONS)}."
             )
-    cohort = read_cohort(path, multilabel=task == "attributes")
+    cohort, matched = read_matched(path, request.match, options.controls, multilabel=task == "attributes")
     settings = settings_for(reading, photos=[case.photo for case in cohort.cases])
     early = _relevant(check(cohort), task)
     if all(finding.level != "error" for finding in early):
@@ -474,10 +479,28 @@ def gather(
         encoder=encoder,
         settings=settings,
         people=people,
+        matched=matched,
     )
     if not (thorough or material.usable):
         raise CohortError(cohort.source, material.findings, features.left_out)
     return material
+
+
+def read_matched(
+    path: str | os.PathLike[str], columns: Sequence[str], controls: str | None, *, multilabel: bool = False
+) -> tuple[Cohort, Matched | None]:
+    """A cohort, with controls matched to cases where columns are named."""
+    cohort = read_cohort(path, multilabel=multilabel)
+    if not columns:
+        return cohort, None
+    from anthropo.learning.matching import match_cohort
+
+    if multilabel:
+        raise InputError(
+            f"{parameter('match', ','.join(columns))} is for one label per photo, of which one is that of "
+            "controls. Leave it out."
+        )
+    return match_cohort(cohort, columns, controls)
 
 
 def check_photos(cohort: Cohort) -> tuple[Finding, ...]:

@@ -24,12 +24,14 @@ from anthropo.groups.composite import (
     find_sitters,
     label_shapes,
 )
-from anthropo.learning.cohort import Case, Finding, read_cohort
-from anthropo.workflows.cohort import CohortRequest, check_photos, settings_for
+from anthropo.learning.cohort import Case, Finding
+from anthropo.workflows.cohort import CohortRequest, check_photos, read_matched, settings_for
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from anthropo.learning.matching import Matched
 
 MIN_PATIENTS = 5  # a composite of fewer shows a person
 PERMUTATIONS = 5000
@@ -54,6 +56,8 @@ class CompositeRequest(CohortRequest):
         Labels with fewer get no composite.
     seed : int
         Of the permutations.
+    match : sequence of str
+        Columns in which each case gets a control who is alike; the others are left out.
     reading : PhotoReading
     """
 
@@ -63,6 +67,7 @@ class CompositeRequest(CohortRequest):
     controls: str | None = None
     min_patients: int = MIN_PATIENTS
     seed: int = 0
+    match: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,6 +80,7 @@ class CompositeResult:
     averages: dict[str, Pixels]  # by label, (size, 0.9 size, 3) RGB
     controls: LabelShapes | None
     displacements: tuple[Displacement, ...]
+    matched: Matched | None
     refused: dict[str, str]  # labels without a composite, each with the reason
     left_out: tuple[tuple[str, str], ...]  # photos, each with the reason
     findings: tuple[Finding, ...]
@@ -140,7 +146,7 @@ def composite(
 
     request = request or CompositeRequest()
     least, reading = request.min_patients, request.reading
-    people = read_cohort(cohort)
+    people, matched = read_matched(cohort, request.match, request.controls)
     findings = [*check_photos(people), *_of_few(least)]
     name = control_label(np.array([case.label for case in people.cases]), request.controls)
     cases, small = _enough(people.cases, least)
@@ -171,6 +177,7 @@ def composite(
             for group in groups
             if controls and group is not controls
         ),
+        matched=matched,
         refused=refused,
         left_out=faces.left_out,
         findings=(*findings, *_of_labels(groups, sitters, name, controls)),

@@ -35,6 +35,7 @@ from anthropo.workflows.progress import Progress, silent
 if TYPE_CHECKING:
     import pandas as pd
 
+    from anthropo.learning.adjusting import Strata
     from anthropo.learning.judged import Judged
     from anthropo.learning.judging import CrossValidation, Question
     from anthropo.learning.model import Task
@@ -43,11 +44,12 @@ if TYPE_CHECKING:
 
 #: What `evaluate` can put side by side, with the choices; of encoders all that are installed.
 COMPARED = {
-    "classifier": ("xgboost", "svm", "svm-rbf"),
+    "classifier": ("xgboost", "linear", "svm", "svm-rbf"),
     "balance": ("weights", "resample", "none"),
     "encoder": (),
 }
 _MOST_SITES = 100
+_REPEATS_ADJUSTED = 10  # pairs of one fold and stratum are few in each dealing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -92,6 +94,8 @@ def evaluate(
     compare: Sequence[str] = (),
     baselines: bool = True,
     leave_out: str | None = None,
+    adjust: Sequence[str] = (),
+    permutations: int = 0,
     prevalence: Prevalence | None = None,
     bootstrap: int = 1000,
     progress: Progress = silent,
@@ -110,6 +114,11 @@ def evaluate(
     leave_out : str, optional
         A column, such as the clinic or camera: in place of folds each of its values is judged by models of
         the others (internal-external validation).
+    adjust : sequence of str
+        Columns, such as age, sex and site: AUROC also of people who are alike in them.
+    permutations : int
+        How often labels are dealt anew among people who are alike, and models trained on them, for the
+        p-value of the adjusted AUROC.
     prevalence : float or mapping of str to float, optional
         How common labels are where the model will be used, as in `anthropo.Trained.at`: decisions are made,
         and PPV and NPV given, for these shares.
@@ -149,6 +158,14 @@ def evaluate(
 
     shares = shares_where_used(prevalence, material.features, material.options, material.request.task)
     sites = None if leave_out is None else sites_of(material, leave_out)
+    strata = strata_of(material, adjust) if adjust else None
+    if permutations and strata is None:
+        raise InputError(
+            f"{parameter('permutations')} are of people who are alike in some columns. Name these with "
+            f"{parameter('adjust', 'age,sex')}."
+        )
+    if strata and material.request.repeats is None:
+        material = replace(material, request=replace(material.request, repeats=_REPEATS_ADJUSTED))
     if compare:
         judged = _compared(material, dict.fromkeys(compare), shares, sites, progress)
     else:
@@ -169,6 +186,8 @@ def evaluate(
         bootstrap=bootstrap,
         settings=described,
         sites=None if leave_out is None else (leave_out, judged.sites),
+        strata=strata if strata is None or judged.rows is None else strata.part(judged.rows),
+        null=_null(material, strata, sites, permutations, progress) if strata else (),
     )
     return EvaluateResult(
         evaluations=evaluations,
@@ -213,6 +232,50 @@ def sites_of(material: Material, column: str) -> list[str | None]:
     return sites
 
 
+def strata_of(material: Material, columns: Sequence[str]) -> Strata:
+    """Who is alike in columns of the cohort; an InputError if there is no such column."""
+    from anthropo.learning.adjusting import Strata
+
+    there = material.features.metadata
+    for column in columns:
+        if column not in there:
+            raise InputError(
+                f"{parameter('adjust', ','.join(columns))}: no column {column} to adjust for. There are "
+                f"{', '.join(there) or 'none'}."
+            )
+    strata = Strata.of({column: there[column] for column in columns}, material.features.patients.tolist())
+    if not strata.mixed(material.features.labels.tolist()):
+        raise strata.one_sided()
+    return strata
+
+
+def _null(
+    material: Material,
+    strata: Strata,
+    sites: Sequence[str | None] | None,
+    permutations: int,
+    progress: Progress,
+) -> list[float]:
+    """The hybrid's adjusted AUROC where labels say nothing but what the columns do."""
+    from anthropo.learning.adjusting import adjusted_auroc, permuted
+
+    features, options = material.features, material.options
+    once = replace(material.request, repeats=1)
+    found = []
+    with progress(permutations, "permuting labels") as advance:
+        for at in range(permutations):
+            labels = permuted(features.labels.tolist(), features.patients.tolist(), strata.index, at)
+            dealt = replace(material, features=replace(features, labels=labels), request=once)
+            made = judge_material(dealt, baselines=False, sites=sites)
+            question = made.questions[0]
+            judged = question.models["hybrid"]
+            positive = _positive(once.task, question.labels, options.positive, options.controls)
+            index = strata.index if made.rows is None else strata.index[made.rows]
+            found.append(adjusted_auroc(judged, positive, index, bootstrap=2, seed=at).value)
+            advance()
+    return found
+
+
 def judge_material(
     material: Material,
     *,
@@ -253,6 +316,8 @@ def evaluations_of(
     bootstrap: int = 1000,
     settings: Mapping[str, Any] | None = None,
     sites: tuple[str, Sequence[str]] | None = None,
+    strata: Strata | None = None,
+    null: Sequence[float] = (),
 ) -> tuple[Evaluation, ...]:
     """The evaluation of each question that was asked of a gathered cohort."""
     from anthropo.learning.judging import shares_of
@@ -269,6 +334,9 @@ def evaluations_of(
             stated=shares,
             settings=settings,
             sites=sites,
+            strata=strata,
+            null=null,
+            matched=material.matched,
             bootstrap=bootstrap,
             seed=options.seed,
         )

@@ -111,7 +111,8 @@ class Case:
     def matches(self) -> dict[str, float]:
         """Cosine with the nearest patient, by matched label."""
         ranked = self.prediction.ranked
-        return {r.label: r.similarity for r in ranked if r.similarity is not None and r.log_odds is None}
+        # a distance has no log-odds
+        return {r.label: r.similarity for r in ranked if r.similarity is not None and r.log_odds is not None}
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each term of each label's log-odds: label, kind, name, log_odds.
@@ -262,7 +263,7 @@ def _record(
 
 def _with_heat(case: Case, encoder: Encoder, features: Features) -> Case:
     """The case with heatmaps of the first label that is trained, or why there are none."""
-    from anthropo.explanation.contributions import contrast
+    from anthropo.explanation.contributions import trained_weights
     from anthropo.explanation.heatmap import heatmaps
     from anthropo.learning.attributes import AttributeModel
     from anthropo.learning.model import LabelModel
@@ -278,8 +279,8 @@ def _with_heat(case: Case, encoder: Encoder, features: Features) -> Case:
     else:
         assert isinstance(model, LabelModel)
         classifier = model.classifier
-        total = classifier.margins(case.trained.table(features)).mean(0)
-        weights, _ = contrast(total, model.trained.index(label))
+        margins, _ = model.margins(case.trained.table(features), ["one"] * len(features))
+        weights, _ = trained_weights(margins[0], len(model.trained), model.labels.index(label))
     if not classifier.regions_:
         reason = "The model uses no regions of the face, so that there is no heatmap."
         return replace(case, heat_reason=reason)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anthropo.encoder.regions import DEFAULT_REGIONS
-from anthropo.learning.cohort import Finding, read_cohort
+from anthropo.learning.cohort import Cohort, Finding, read_cohort
 from anthropo.learning.cohort_checks import by_level, validate
 from anthropo.learning.features import Features
 from anthropo.learning.identity import resolve
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from anthropo.groups.regions import Discovery
+    from anthropo.learning.matching import Matched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,8 @@ class RegionsRequest(EncodingRequest):
         Whether one photograph may be under different patients.
     same_person : {"merge", "refuse", "ignore"}, optional
         As in `anthropo.TrainRequest`.
+    match : sequence of str
+        Columns in which each of the label gets somebody of the others who is alike; the rest are left out.
     seed : int
     reading : PhotoReading
     """
@@ -48,6 +52,7 @@ class RegionsRequest(EncodingRequest):
     permutations: int = 2000
     folds: int = 5
     allow_duplicates: bool = False
+    match: tuple[str, ...] = ()
     same_person: str | None = None
 
 
@@ -58,6 +63,7 @@ class RegionsResult:
     discovery: Discovery
     features: Features  # of the photos that could be used
     settings: dict[str, str]
+    matched: Matched | None
     findings: tuple[Finding, ...]
 
     @property
@@ -113,6 +119,7 @@ def distinguish(
     people = read_cohort(cohort)
     # before the photos are read
     two_groups([case.label for case in people.cases], [case.patient for case in people.cases], label)
+    people, matched = _matched(people, label, request.match)
     encoded = request.encode(people, progress)
     features = encoded.features
     allowed = request.allow_duplicates
@@ -136,6 +143,7 @@ def distinguish(
             on_progress=advance,
         )
     described = {
+        **({"matched": matched.sentence()} if matched else {}),
         "cohort": Path(cohort).name,
         "method": f"{discovery.folds}-fold cross-validation by patient, {label} against all other labels",
         "encoder": encoded.encoder.name,
@@ -144,4 +152,20 @@ def distinguish(
         "photos": f"{len(features)}, {len(features.left_out)} left out",
         "seed": str(request.seed),
     }
-    return RegionsResult(discovery=discovery, features=features, settings=described, findings=tuple(findings))
+    return RegionsResult(
+        discovery=discovery, features=features, settings=described, matched=matched, findings=tuple(findings)
+    )
+
+
+def _matched(people: Cohort, label: str, columns: Sequence[str]) -> tuple[Cohort, Matched | None]:
+    """The people of the label and as many others who are alike in these columns; all where none is named."""
+    if not columns:
+        return people, None
+    from anthropo.learning.matching import match_cohort
+    from anthropo.learning.model import OTHERS
+
+    sides = tuple(replace(c, label=c.label if c.label == label else OTHERS) for c in people.cases)
+    pairs, matched = match_cohort(replace(people, cases=sides), columns, OTHERS)
+    kept = {case.patient for case in pairs.cases}
+    cases = tuple(case for case in people.cases if case.patient in kept)
+    return replace(people, cases=cases), matched

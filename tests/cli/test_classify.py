@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import pickle
 import zipfile
 from pathlib import Path
@@ -76,7 +77,7 @@ def test_one_photo_is_a_ranked_table_with_decision_set_and_novelty(
     assert lines[8].endswith(" of training (others: --prevalence Zoë syndrome=0.02)")
     assert "Research use only, not a medical device." in lines[9]
     assert result.stderr.startswith(
-        "note: the photo failed the photo gate (pitch): voided measurements count as"
+        "note: the photo failed the photo gate (pitch): voided measurements are no"
     )
     assert result.stderr.endswith(
         "note: the model reads age, sex; no photo has them, so they count as missing. Give a CSV with the "
@@ -161,7 +162,8 @@ def test_json_has_everything(gallery: Path, rows: list[Row], tmp_path: Path, inv
     for r in ranked:
         matched = r["label"] == "Zoë syndrome"
         assert r["kind"] == ("matched" if matched else "trained")
-        assert (r["similarity"] is not None, r["log_odds"] is None) == (matched, matched)
+        assert (r["similarity"] is not None) == matched
+        assert r["log_odds"] == pytest.approx(math.log(r["probability"] / (1 - r["probability"])), abs=1e-6)
     assert answer["set"] == [r["label"] for r in ranked if r["in_set"]]
 
 

@@ -37,7 +37,7 @@ def test_json_of_a_cohort(synthetic: Path, tmp_path: Path, invoke: Invoke) -> No
     made = read(output)
     assert made["labels"] == ["control", "synthetic-A"]
     assert (made["n_photos"], made["n_patients"], made["positive"]) == (32, 32, "synthetic-A")
-    assert list(made["models"]) == ["hybrid", "measurements", "regions", "metadata", "background"]
+    assert list(made["models"]) == ["hybrid", "measurements", "regions", "metadata", "gate", "background"]
     for figures in made["models"].values():
         assert set(figures["auroc"]) == FIGURE
         assert figures["auroc"]["lo"] <= figures["auroc"]["value"] <= figures["auroc"]["hi"]
@@ -69,7 +69,9 @@ def test_compare_puts_choices_side_by_side(synthetic: Path, tmp_path: Path, invo
     table, output = write(tmp_path / "c.csv", two_labels(synthetic)), tmp_path / "e.json"
     result = invoke("evaluate", table, "-o", output, *QUICK, "--compare", "classifier, balance")
     assert result.exit_code == 0
-    names = [f"{c}, {b}" for c in ("xgboost", "svm", "svm-rbf") for b in ("weights", "resample", "none")]
+    names = [
+        f"{c}, {b}" for c in ("xgboost", "linear", "svm", "svm-rbf") for b in ("weights", "resample", "none")
+    ]
     made = read(output)
     assert list(made["models"]) == names
     lines = [line.split("  ")[0] for line in result.stdout.splitlines()]
@@ -146,7 +148,7 @@ def test_distance_to_normal(tmp_path_factory: pytest.TempPathFactory, tmp_path: 
     assert result.exit_code == 0
     made = read(output)
     assert (made["positive"], made["settings"]["normal"]) == ("outside normal", "healthy")
-    assert list(made["models"]) == ["hybrid", "measurements", "regions", "background"]
+    assert list(made["models"]) == ["hybrid", "measurements", "regions", "gate", "background"]
     judged = invoke(
         "evaluate", table, "--model", model, "--allow-duplicates", "--bootstrap", 100, "-o", output
     )

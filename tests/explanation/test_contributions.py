@@ -63,12 +63,16 @@ def test_each_label_is_an_exact_sum_and_the_log_odds_that_classify_prints(kind: 
         assert [e.label for e in explanation.labels] == [*model.model.labels, NONE_OF_THESE]
         for explained in explanation.labels:
             assert total(explained) == pytest.approx(explained.log_odds, abs=1e-6)
-            if explained.how == "trained":
+            if explained.how != "distance":
                 assert explained.log_odds == pytest.approx(said[explained.label], abs=1e-6)
+                p = explained.probability
+                assert p is not None
+                assert explained.log_odds == pytest.approx(np.log(p / (1 - p)), abs=1e-6)
                 assert sum(share for _, share in explained.against) == pytest.approx(1)
                 if kind != "svm-rbf":
                     assert explained.residual == 0
-                assert {c.kind for c in explained.contributions} == {"measurement", "region", "metadata"}
+                kinds = {"region"} if explained.how == "matched" else {"measurement", "region", "metadata"}
+                assert {c.kind for c in explained.contributions} == kinds
     if kind == "svm-rbf":
         assert any(abs(e.residual) > 1e-6 for x in every for e in x.labels if e.how == "trained")
 
@@ -78,23 +82,25 @@ def test_a_stated_prevalence_is_a_term_of_the_bias(labels: int) -> None:
     people = {label: PEOPLE[label] for label in [*list(PEOPLE)[:labels], "turner"]}
     model = trained("svm", people=people)
     there = model.at({"noonan": 0.01, "turner": 0.001})
+    assert isinstance(model.model, LabelModel)
+    assert isinstance(there.model, LabelModel)
+    before, after = model.model.shares, there.model.shares
+    gained = {label: np.log(after[label] / before[label]) for label in before}
     new = subset(features(people, seed=1), np.arange(12))
-    for before, after in zip(
+    for first, second in zip(
         *(explain_features(m, new, known_labels(model)) for m in (model, there)), strict=True
     ):
-        said = {r.label: r for r in after.prediction.ranked}
-        for old, explained in zip(before.labels, after.labels, strict=True):
+        said = {r.label: r for r in second.prediction.ranked}
+        for old, explained in zip(first.labels, second.labels, strict=True):
             assert total(explained) == pytest.approx(explained.log_odds, abs=1e-6)
             assert old.shift == 0
-            if explained.how == "trained":
+            if explained.how != "distance":
                 assert explained.log_odds == pytest.approx(said[explained.label].log_odds, abs=1e-6)
-            if explained.how == "trained" and labels == 2:  # the weights of the comparison are the same
-                ratio = np.log(0.01 / (1 - 0.011)) - np.log(30 / 40)
-                assert explained.shift == pytest.approx(ratio if explained.label == "noonan" else -ratio)
-                assert explained.log_odds - old.log_odds == pytest.approx(explained.shift)
-                assert explained.bias - old.bias == pytest.approx(explained.shift)
-            if explained.how == "matched":
-                assert explained.shift < 0
+                others = sum(share * gained[label] for label, share in explained.against)
+                assert explained.shift == pytest.approx(gained[explained.label] - others)
+                if explained.label in ("noonan", "turner"):
+                    assert explained.shift < 0
+                    assert explained.log_odds < old.log_odds
             if explained.how == "distance":
                 assert explained == old
 
@@ -106,9 +112,9 @@ def test_photos_of_a_patient_are_averaged() -> None:
     alone = [explain_features(model, subset(new, [i]), ["control"])[0].labels[0] for i in (0, 1)]
     assert len(both) == 1
     # the comparison's weights depend on the person, so that only the margins are means
-    margins = model.model.classifier.margins(model.table(subset(new, [0, 1])))  # type: ignore[union-attr]
-    weights, entropy = contrast(margins.mean(0), 0)
-    assert both[0].labels[0].log_odds == pytest.approx(margins.mean(0) @ weights - entropy)
+    margins, _ = model.model.margins(model.table(subset(new, [0, 1])), ["one"] * 2)  # type: ignore[union-attr]
+    weights, entropy = contrast(margins[0], 0)
+    assert both[0].labels[0].log_odds == pytest.approx(margins[0] @ weights - entropy)
     assert (
         min(a.log_odds for a in alone) - 0.5
         < both[0].labels[0].log_odds
@@ -169,7 +175,7 @@ def test_a_matched_label_is_told_by_its_regions() -> None:
     odds = (
         gallery.slope * similarity + gallery.intercept + np.log(gallery.prior[0] / (1 - gallery.prior.sum()))
     )
-    assert explained.log_odds == pytest.approx(odds, abs=1e-9)
+    assert explained.log_odds == pytest.approx(odds, abs=1e-9)  # it is the only one: against all trained ones
 
 
 def test_attributes_and_distance_to_normal() -> None:

@@ -70,10 +70,8 @@ def test_weights_move_the_shares() -> None:
     assert doubled.bias[1] - doubled.bias[0] == pytest.approx(np.log(2), abs=0.15)
 
 
-@pytest.mark.parametrize("expected_slope", [None, 0.6])
-def test_the_gradient_is_that_of_the_loss(
-    monkeypatch: pytest.MonkeyPatch, expected_slope: float | None
-) -> None:
+@pytest.mark.parametrize("alike", [None, 1])
+def test_the_gradient_is_that_of_the_loss(monkeypatch: pytest.MonkeyPatch, alike: int | None) -> None:
     parts, y = simulated(60, [1.0, 0.4], [0.3, 0.0, -0.3], seed=1)
     weights = np.random.default_rng(1).uniform(0.5, 2, 60)
     seen = []
@@ -85,27 +83,33 @@ def test_the_gradient_is_that_of_the_loss(
         return real(loss, start, **options)
 
     monkeypatch.setattr(scipy.optimize, "minimize", watched)
-    fit_stack(parts, y, weights, expected_slope)
+    fit_stack(parts, y, weights, alike=alike)
     assert len(seen) == 5
     assert max(seen) < 1e-5
 
 
 def test_what_is_found_is_the_minimum_of_likelihood_and_its_stated_penalties() -> None:
-    parts, y = simulated(40, [1.0, 0.4], [0.3, 0.0, -0.3], seed=2)
-    n, k, expected_slope = 40, 3, 0.6
-    found = fit_stack(parts, y, np.ones(n), expected_slope)
+    parts, y = simulated(40, [1.0, 0.4, 0.8], [0.3, 0.0, -0.3], seed=2)
+    n, k = 40, 3
+    people = np.array([6.0, 9.0, 5.0])  # two photos of each
+    found = fit_stack(parts, y, np.ones(n), people, alike=2)
     spread = np.array([centred(p).std() for p in parts])
+    targets = np.full((n, k), np.nan)
+    for i, c in enumerate(y):
+        targets[i] = 0.5 / (people[c] + 1) / (k - 1)
+        targets[i, c] = (people[c] + 0.5) / (people[c] + 1)
 
     def loss(theta: Floats) -> float:
-        margins = Stack(theta[:2], theta[2:]).margins(parts)
-        surprise = -np.log(softmax(margins)[np.arange(n), y]).sum()
-        # three photos' worth on leaving the expected slope, two on the biases
-        held = 3.0 * (((theta[:2] - expected_slope) * spread) ** 2).sum()
-        return float(surprise + held + 2.0 * (theta[2:] ** 2).sum() / k / 2)
+        margins = Stack(theta[:3], theta[3:]).margins(parts)
+        surprise = -(targets * np.log(softmax(margins))).sum(1).mean() * people.sum()
+        slopes = theta[:3] * spread
+        # 0.3 people's worth on slopes that differ, three on the part that is not expected to count
+        held = 0.3 * ((slopes[:2] - slopes[:2].mean()) ** 2).sum() + 3.0 * slopes[2] ** 2
+        return float(surprise + held + 2.0 * (theta[3:] ** 2).sum() / k / 2)
 
-    best = scipy.optimize.minimize(loss, np.zeros(5), method="BFGS", options={"gtol": 1e-6})
-    np.testing.assert_allclose(found.slopes, best.x[:2], atol=2e-3)
-    np.testing.assert_allclose(found.bias, centred(best.x[2:]), atol=2e-3)
+    best = scipy.optimize.minimize(loss, np.zeros(6), method="BFGS", options={"gtol": 1e-6})
+    np.testing.assert_allclose(found.slopes, best.x[:3], atol=2e-3)
+    np.testing.assert_allclose(found.bias, centred(best.x[3:]), atol=2e-3)
 
 
 def test_a_part_that_says_nothing_changes_nothing() -> None:
@@ -125,19 +129,38 @@ def test_a_part_that_speaks_against_its_own_label_gets_no_slope() -> None:
     assert found.slopes[0] == pytest.approx(1, abs=0.15)
 
 
-def test_few_photos_keep_the_usual_slope_and_many_leave_it() -> None:
-    scores = np.array([[1.0, -1.0], [-1.0, 1.0]] * 2)  # two photos speak for the part, two against
-    few = fit_stack([scores], np.array([0, 1, 1, 0]), np.ones(4), expected_slope=0.6)
-    free = fit_stack([scores], np.array([0, 1, 1, 0]), np.ones(4))
-    assert free.slopes[0] < 0.01 < 0.3 < few.slopes[0] < 0.6
-    parts, y = simulated(6000, [2.0], [0.0, 0.0], seed=4)
-    many = fit_stack(parts, y, np.ones(6000), expected_slope=0.6)
-    assert many.slopes[0] == pytest.approx(2, abs=0.15)
+def test_scores_that_separate_the_labels_state_no_more_than_so_many_people_show() -> None:
+    for n in (10, 40, 160):
+        y = np.repeat([0, 1], n)
+        scores = np.eye(2)[y] + 0.1 * np.random.default_rng(n).random((2 * n, 2))
+        margins = fit_stack([scores], y, np.ones(2 * n)).margins([scores])
+        own = np.abs(margins[:, 1] - margins[:, 0])
+        assert np.average(own) == pytest.approx(np.log(2 * n + 1), abs=0.5)  # (n + 1/2) to 1/2
+        # photos of the same people show no more
+        again = np.repeat(np.arange(2 * n), 5)
+        repeated = fit_stack([scores[again]], y[again], np.ones(10 * n), np.array([n, n]))
+        np.testing.assert_allclose(repeated.margins([scores]), margins, atol=0.02)
+
+
+def test_a_part_that_has_to_prove_itself() -> None:
+    few, y = simulated(16, [1.5, 0.5], [0.0, 0.0], seed=4)
+    alike, doubted = (fit_stack(few, y, np.ones(16), alike=a).slopes for a in (2, 1))
+    assert doubted[1] < 0.7 * alike[1]
+    many, y = simulated(6000, [1.5, 0.5], [0.0, 0.0], seed=4)
+    found = fit_stack(many, y, np.ones(6000), alike=1)
+    np.testing.assert_allclose(found.slopes, [1.5, 0.5], atol=0.1)
+
+
+def test_a_slope_is_not_below_the_least() -> None:
+    parts, y = simulated(400, [1.0, 0.0], [0.0, 0.0])
+    found = fit_stack(parts, y, np.ones(400), least=np.array([0.0, 0.3]))
+    assert found.slopes[1] >= 0.3
+    assert found.slopes[0] == pytest.approx(1, abs=0.3)
 
 
 def test_a_label_of_perfect_scores_gets_no_infinite_bias() -> None:
     y = np.array([0, 0, 0, 1])
-    found = fit_stack([100.0 * np.eye(2)[y]], y, np.ones(4), expected_slope=1.0)
+    found = fit_stack([100.0 * np.eye(2)[y]], y, np.ones(4))
     assert np.isfinite(found.slopes).all()
     assert np.abs(found.bias).max() < 3
     assert softmax(found.margins([100.0 * np.eye(2)[y]])).argmax(1).tolist() == y.tolist()

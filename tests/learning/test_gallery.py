@@ -50,7 +50,7 @@ def test_a_patient_is_the_mean_of_their_photos_directions() -> None:
 def test_a_near_copy_is_found_and_others_are_not() -> None:
     embeddings, labels, patients = cohort()
     found = fit_gallery(embeddings, labels, patients, ["c", "d"])
-    odds = found.odds(embeddings + 0.01)
+    odds = np.exp(found.log_odds(embeddings + 0.01))
     said = np.array(labels)
     assert (odds[said == "c"].argmax(1) == 0).all()
     assert (odds[said == "d"].argmax(1) == 1).all()
@@ -66,7 +66,9 @@ def test_similarity_and_odds_by_hand() -> None:
     asked = np.array([[1.0, 5.0], [-3.0, 0.0]])
     np.testing.assert_allclose(gallery.similarity(asked), [[1, 0], [0, 1]], atol=1e-12)
     # odds against the other half of the cohort
-    np.testing.assert_allclose(gallery.odds(asked), np.exp([[1, -1], [-1, 1]]) * [[0.4, 0.6]], rtol=1e-12)
+    np.testing.assert_allclose(
+        np.exp(gallery.log_odds(asked)), np.exp([[1, -1], [-1, 1]]) * [[0.4, 0.6]], rtol=1e-12
+    )
 
 
 def test_odds_grow_with_the_cosine() -> None:
@@ -76,7 +78,7 @@ def test_odds_grow_with_the_cosine() -> None:
     across = np.linalg.svd(towards[None])[2][1]
     angles = np.linspace(0, np.pi, 20)
     path = found.centre + np.cos(angles)[:, None] * towards + np.sin(angles)[:, None] * across
-    assert (np.diff(found.odds(path)[:, 0]) < 0).all()
+    assert (np.diff(found.log_odds(path)[:, 0]) < 0).all()
 
 
 def test_where_labels_do_not_show_a_match_is_worth_nothing() -> None:
@@ -85,7 +87,7 @@ def test_where_labels_do_not_show_a_match_is_worth_nothing() -> None:
     found = fit_gallery(noise, labels, patients, ["c"])
     real = fit_gallery(embeddings, labels, patients, ["c"])
     assert real.slope > 4 * found.slope
-    odds = found.odds(noise)[:, 0]
+    odds = np.exp(found.log_odds(noise)[:, 0])
     base = found.prior[0] / (1 - found.prior[0])
     assert np.median(odds) == pytest.approx(base, rel=0.5)
 
@@ -97,7 +99,7 @@ def test_odds_are_honest_where_rare_labels_are_as_trained_ones() -> None:
         gallery = fit_gallery(*cohort(seed, MANY), rare=["c"])
         embeddings, labels, _ = cohort(seed + 100, MANY)
         said = np.array(labels)
-        ratio = gallery.odds(embeddings)[:, 0] / gallery.prior[0] * (1 - gallery.prior[0])
+        ratio = np.exp(gallery.log_odds(embeddings)[:, 0]) / gallery.prior[0] * (1 - gallery.prior[0])
         ratios[0] += ratio[said == "c"].tolist()
         ratios[1] += ratio[said != "c"].tolist()
     assert (np.array(ratios[0]) > 1).mean() > 0.7

@@ -14,7 +14,7 @@ from anthropo.errors import InputError, ModelError
 from anthropo.learning import deep, measured
 from anthropo.learning.hybrid import HybridClassifier
 
-KINDS = pytest.mark.parametrize("kind", ["xgboost", "svm"])
+KINDS = pytest.mark.parametrize("kind", ["xgboost", "linear", "svm"])
 Strings = NDArray[np.str_]
 
 
@@ -70,7 +70,7 @@ _NOT_ASKED = {
     ("estimator", "check"),
     [
         pytest.param(estimator, check, id=f"{kind}-{check.func.__name__}-{at}")
-        for kind in ("xgboost", "svm", "svm-rbf")
+        for kind in ("auto", "xgboost", "linear", "svm", "svm-rbf")
         for at, (estimator, check) in enumerate(estimator_checks_generator(HybridClassifier(kind)))
         if check.func.__name__ not in _NOT_ASKED
     ],
@@ -92,7 +92,7 @@ def test_contributions_sum_to_calibrated_log_odds(kind: Any, labels: int) -> Non
         assert part.shape == (len(y), labels)
         np.testing.assert_allclose(part.mean(1), 0, atol=1e-9)
     margins = model.margins(table)
-    np.testing.assert_array_equal(by.total, margins)
+    np.testing.assert_allclose(by.total, margins, atol=1e-12)
     probabilities = model.predict_proba(table)
     np.testing.assert_allclose(probabilities.sum(1), 1)
     logs = np.log(probabilities)
@@ -100,7 +100,10 @@ def test_contributions_sum_to_calibrated_log_odds(kind: Any, labels: int) -> Non
     # and to those of the parts that were fitted: what is summed is what decides
     scores = model._scaled([m.scores(table[list(model.columns_.regions[r])].to_numpy())
                             for r, m in model.regions_.items()])  # fmt: skip
-    halves = [model.deep_.margins(scores), model.measured_.margins(model.scaler_.transform(table))]
+    halves = [
+        model.deep_.margins(scores),
+        model.measured_.margins(model.imputer_.fill(model.scaler_.transform(table))),
+    ]
     np.testing.assert_allclose(model.stack_.margins(halves), margins, atol=1e-5)
 
 
@@ -213,6 +216,44 @@ def test_a_costly_miss_makes_for_more_alarms(kind: Any) -> None:
     assert paid("miss") < paid("plain")
 
 
+def test_costs_weigh_training_only_when_asked_to() -> None:
+    table, y = cohort(n=200, labels=2, strength=0.8)
+    cost = np.array([[0.0, 8.0], [1.0, 0.0]])
+    plain, decided, weighed = (
+        HybridClassifier("linear", cost=c, weigh_cost=w).fit(table, y)
+        for c, w in ((None, False), (cost, False), (cost, True))
+    )
+    np.testing.assert_array_equal(plain.margins(table), decided.margins(table))
+    assert (plain.predict(table) != decided.predict(table)).any()
+    assert np.abs(weighed.margins(table) - decided.margins(table)).max() > 0.01
+
+
+@pytest.mark.parametrize(("kind", "found"), [("sum", "Machine"), ("steps", "Trees")])
+def test_auto_takes_what_makes_the_labels_more_likely(kind: str, found: str) -> None:
+    random = np.random.default_rng(2)
+    numbers = random.normal(size=(240, 6))
+    logit = 1.2 * numbers.sum(1) if kind == "sum" else 6.0 * (np.abs(numbers[:, 0]) > 0.7) - 3
+    y = np.where(random.random(240) < 1 / (1 + np.exp(-logit)), "affected", "control")
+    model = HybridClassifier("auto").fit(numbers, y)
+    assert type(model.measured_).__name__ == found
+    one = HybridClassifier({"Machine": "linear", "Trees": "xgboost"}[found]).fit(numbers, y)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(model.margins(numbers), one.margins(numbers))
+    again = HybridClassifier.from_state(*model.state())
+    assert again.classifier == "auto"
+    np.testing.assert_array_equal(again.margins(numbers), model.margins(numbers))
+
+
+def test_few_people_who_are_told_apart_get_no_boundless_odds() -> None:
+    table, y = cohort(n=60, labels=2, strength=6.0, metadata=False)
+    model = HybridClassifier().fit(table, y)
+    new, truth = cohort(n=400, labels=2, strength=6.0, metadata=False, seed=1)
+    assert shown(model.predict_proba(new), truth, (0, 1)) > 0.99
+    assert np.abs(model.decision_function(new)).max() < 9
+    photos = np.repeat(np.arange(60), 6)
+    several = HybridClassifier().fit(table.iloc[photos].reset_index(drop=True), y[photos], groups=photos)
+    assert np.abs(several.decision_function(new)).max() < 9
+
+
 @KINDS
 def test_gaps_and_words_that_are_new(kind: Any) -> None:
     table, y = cohort()
@@ -306,7 +347,7 @@ def test_a_half_that_is_noise_does_not_harm() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"classifier": "forest"}, "classifier='forest': the choices are xgboost, svm"),
+        ({"classifier": "forest"}, "classifier='forest': the choices are auto, xgboost, linear, svm"),
         ({"controls": "healthy"}, "controls='healthy': no row has this label"),
         ({"balance": "most"}, "balance='most': the choices are weights, resample, none"),
         ({"cost": np.ones((2, 2))}, "must be 3 x 3 numbers, none negative"),

@@ -6,18 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.special import expit
+from scipy.special import expit, logit
 from scipy.stats import norm
 from sklearn import metrics as oracle
+from sklearn.linear_model import LogisticRegression
 
 from anthropo.errors import InputError
-from anthropo.learning import bootstrap, calibration_error
-from anthropo.learning.calibration_error import calibrated_on, calibration_bins
+from anthropo.learning import bootstrap
 from anthropo.learning.cost import expected_cost
 from anthropo.learning.grades import judge_grades, quadratic_kappa
 from anthropo.learning.intervals import Interval, proportion, wilson
 from anthropo.learning.judged import Judged
 from anthropo.learning.metrics import DEFINITIONS, compare, judge, judge_labels
+from anthropo.learning.recalibration import calibrated_on, calibration, calibration_bins
 from anthropo.learning.subgroups import age_bands, by_subgroup
 
 
@@ -279,7 +280,7 @@ def test_calibration_error_is_less_biased_than_the_plain_figure() -> None:
         rng = np.random.default_rng(seed)
         p = expit(-1.5 + 3 * rng.normal(size=500))
         y = rng.random(500) < p
-        values.append(calibration_error.calibration_error(p, y, np.arange(500)).value)
+        values.append(calibration(binary(y, p), "case")["calibration_error"].value)
         index = calibration_bins(p)
         plain.append(np.abs(np.bincount(index, y - p)).sum() / 500)
     assert np.mean(plain) > 0.03  # of a perfectly calibrated model
@@ -289,9 +290,87 @@ def test_calibration_error_is_less_biased_than_the_plain_figure() -> None:
 def test_too_good_a_fit_leaves_calibration_uncertain() -> None:
     p = np.repeat([0.25, 0.75], 40)
     y = np.r_[np.arange(40) < 10, np.arange(40) < 30]
-    found = calibration_error.calibration_error(p, y, np.arange(80))
-    assert found.value == found.lo == 0
-    assert 0.03 < found.hi < 0.3
+    found = calibration(binary(y, p), "case")
+    error = found["calibration_error"]
+    assert error.value == error.lo == 0
+    assert 0.03 < error.hi < 0.3
+    assert found["calibration_slope"].value == pytest.approx(1, abs=1e-6)
+    assert found["calibration_intercept"].value == pytest.approx(0, abs=1e-6)
+
+
+def too_sure(seed: int, n: int = 80, slope: float = 0.5, photos: int = 1) -> Judged:
+    """People whose true log-odds are `slope` times those stated, and so many photos of each."""
+    rng = np.random.default_rng(seed)
+    stated = 4 * rng.normal(size=n)
+    true = rng.random(n) < expit(slope * stated)
+    return binary(*(np.repeat(v, photos) for v in (true, expit(stated), np.arange(n))))
+
+
+def test_slope_and_intercept_are_those_of_logistic_regression() -> None:
+    judged = too_sure(0, 200)
+    x = logit(judged.proba[:, 1])
+    found = judge(judged, "case", bootstrap=5)
+    line = LogisticRegression(C=1e9, tol=1e-10).fit(x[:, None], judged.truth)
+    assert found["calibration_slope"].value == pytest.approx(line.coef_[0, 0], abs=1e-4)
+    moved = expit(x + found["calibration_intercept"].value)
+    assert moved.mean() == pytest.approx(judged.truth.mean(), abs=1e-6)
+    straight = line.predict_proba(x[:, None])[:, 1]
+    assert found["calibration_error"].value == pytest.approx(
+        np.abs(straight - judged.proba[:, 1]).mean(), abs=0.01
+    )
+
+
+def test_a_small_cohort_shows_odds_that_are_too_large() -> None:
+    """One or two bins of 30 said 0.000 here."""
+    found = [calibration(too_sure(seed), "case") for seed in range(40)]
+    slopes = [f["calibration_slope"] for f in found]
+    assert np.mean([f.hi < 1 for f in slopes]) > 0.8
+    assert np.mean([f.lo <= 0.5 <= f.hi for f in slopes]) > 0.85
+    true = (
+        np.abs(expit(x := np.linspace(-16, 16, 4001)) - expit(x / 2))
+        @ norm.pdf(x / 4)
+        / norm.pdf(x / 4).sum()
+    )
+    errors = [f["calibration_error"] for f in found]
+    assert np.mean([f.value for f in errors]) == pytest.approx(true, abs=0.02)
+    assert np.mean([f.lo > 0 for f in errors]) > 0.6
+
+
+def test_photos_of_a_patient_do_not_narrow_the_slope() -> None:
+    one, several = (calibration(too_sure(3, photos=n), "case")["calibration_slope"] for n in (1, 4))
+    assert several.value == pytest.approx(one.value, abs=1e-4)
+    assert several.hi - several.lo == pytest.approx(one.hi - one.lo, rel=0.05)
+
+
+def test_several_labels_have_one_slope() -> None:
+    rng = np.random.default_rng(1)
+    stated = 3 * rng.normal(size=(600, 4))
+    p, true = (np.exp(b * stated) / np.exp(b * stated).sum(1, keepdims=True) for b in (1.0, 0.6))
+    truth = (true.cumsum(1) < rng.random((600, 1))).sum(1)
+    found = calibration(Judged(tuple("abcd"), truth, p, np.arange(600), p.argmax(1)), None)
+    assert found["calibration_slope"].lo < 0.6 < found["calibration_slope"].hi < 0.75
+    assert found["calibration_intercept"].reason == "each label has its own: see the table by label"
+    assert found["calibration_error"].lo > 0
+
+
+def test_calibration_that_cannot_be_judged() -> None:
+    perfect = binary([0] * 10 + [1] * 10, np.r_[np.full(10, 0.2), np.full(10, 0.8)])
+    found = calibration(perfect, "case")
+    assert (
+        "separate the labels without an error, so that it is at least 1.655"
+        in found["calibration_slope"].reason
+    )
+    error = found["calibration_error"]
+    assert error.lo < error.value <= error.hi <= 0.2 + 1e-9  # 0.8 is stated, and it is always right
+    assert error.value > 0.1
+    reverse = calibration(binary(1 - perfect.truth, perfect.proba[:, 1]), "case")
+    assert "so that it is at most −1.655" in reverse["calibration_slope"].reason
+    flat = calibration(binary([0, 1] * 10, np.full(20, 0.3)), "case")
+    assert flat["calibration_slope"].reason == "all probabilities are the same"
+    assert flat["calibration_intercept"].value == pytest.approx(logit(0.5) - logit(0.3))
+    alone = calibration(binary([1] * 9, np.full(9, 0.3)), "case")
+    assert alone["calibration_intercept"].reason == "every photo is of case"
+    assert 0.1 < alone["calibration_error"].lo < alone["calibration_error"].value <= 0.7
 
 
 def test_calibration_of_several_labels_is_of_the_most_probable() -> None:

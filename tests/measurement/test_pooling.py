@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,6 +23,11 @@ def measured(name: str, value: float, sd: float = 0.01, reason: str = "", unit: 
 def photos(errors: np.ndarray, sd: float = 0.01) -> list[list[Measurement]]:
     """Errors (photos, measurements) in SD of the interval, around 0.5."""
     return [[measured(name, 0.5 + sd * e, sd) for name, e in zip(IDS, row, strict=True)] for row in errors]
+
+
+def repeated(errors: np.ndarray, sd: float = 0.01) -> list[list[Measurement]]:
+    """Errors (photos, measurements) in SD of the repeatability, of values a third as accurate."""
+    return [[replace(m, repeat_sd=sd) for m in photo] for photo in photos(errors, sd)]
 
 
 def half(m: Measurement | Pooled) -> float:
@@ -70,6 +76,24 @@ def test_intervals_cover_whatever_part_of_the_error_photos_share(n: int, indepen
     assert 0.93 < np.mean(inside) < 0.975
     expected = math.sqrt(1 - independent + independent / n)
     assert np.median(narrower) == pytest.approx(expected, abs=0.04)
+
+
+def test_copies_of_one_photo_repeat_no_better() -> None:
+    for m in pool(repeated(np.zeros((5, len(IDS))))):
+        assert m.repeat_sd == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("n", [2, 5])
+def test_photos_that_scatter_as_they_may_repeat_as_well_as_their_mean(n: int) -> None:
+    random = np.random.default_rng(3)
+    found, inside = [], []
+    for _ in range(40):
+        for m in pool(repeated(random.normal(size=(n, len(IDS))))):
+            found.append(m.repeat_sd / 0.01)
+            inside.append(m.repeat_lo <= 0.5 <= m.repeat_hi)
+    # a little wider: a scatter that is small by chance may as well be shared
+    assert 1 / math.sqrt(n) < np.median(found) < 1 / math.sqrt(n) + 0.12
+    assert 0.94 < np.mean(inside) < 0.985
 
 
 def test_a_part_of_the_error_is_always_taken_for_shared() -> None:

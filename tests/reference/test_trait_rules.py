@@ -233,6 +233,25 @@ def test_a_subjective_term_is_to_be_looked_at_when_any_of_its_measurements_is_un
     assert found["Facial asymmetry", "mid"].status == LOOK
 
 
+def test_an_unreliable_measurement_makes_no_trait_by_itself(tmp_path: Path) -> None:
+    assert registry()["lip_gap"].unreliable
+    assert not registry()["mouth_width"].unreliable
+    alone = rule(tmp_path, "lip_gap", "z > 2")
+    trait = call(z("lip_gap", 9.0), rules=alone)["Wide mouth", "mid"]
+    assert trait.status == BORDERLINE
+    assert trait.reason.startswith("no trait is called by measurements of low reliability alone (lip_gap 0.")
+    assert call(z("lip_gap", 0.0), rules=alone)["Wide mouth", "mid"].status == ABSENT
+    both = rule(tmp_path, "lip_gap and mouth_width", "z > 2")
+    assert call(z("lip_gap", 9.0), z("mouth_width", 9.0), rules=both)["Wide mouth", "mid"].status == PRESENT
+    either = rule(tmp_path, "lip_gap or mouth_width", "z > 2")
+    found = call(z("lip_gap", 9.0), z("mouth_width", 0.0), rules=either)["Wide mouth", "mid"]
+    assert found.status == BORDERLINE
+    # nor is a term that is left to the eye offered for it
+    seen = rule(tmp_path, "lip_gap", "z > 2", kind="subjective")
+    offered = call(z("lip_gap", 9.0), rules=seen)["Wide mouth", "mid"]
+    assert (offered.status, "low reliability" in offered.reason) == (NOT_ASSESSED, True)
+
+
 def test_supporting_measurements_are_told_and_do_not_decide() -> None:
     trait = call(z("mouth_width", 0.0), z("mouth_face_width_index", 9.0))["Wide mouth", "mid"]
     assert trait.status == ABSENT

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from anthropo.measurement.compute import Measurement
 from anthropo.reference.tables import Reference, ReferenceRow
-from anthropo.reference.zscore import ZScore, disagreement, score
+from anthropo.reference.zscore import ZScore, beyond_t, by_chance, disagreement, score
 
 NAN = math.nan
 
@@ -113,6 +114,90 @@ def test_z_of_people_scored_by_the_twenty_others_have_unit_spread() -> None:
         z.append(one(mouth(group[0]), row(mean=float(others.mean()), sd=float(others.std(ddof=1)), n=20)).z)
     # Student's t with 19 degrees of freedom: SD √(19/17)
     assert np.std(z) == pytest.approx(math.sqrt(19 / 17), rel=0.07)
+
+
+# ---------------------------------------------------------------------------- the two intervals
+
+
+def repeated(value: float, repeat_sd: float, half: float = 9.0) -> Measurement:
+    return dataclasses.replace(mouth(value, half), repeat_sd=repeat_sd)
+
+
+def test_under_the_same_instrument_a_z_has_the_error_of_repeating_and_no_other() -> None:
+    z = one(repeated(58, 1.0), row(instrument="anthropo 1.0, landmark model x", n=25))
+    spread = 4 * math.sqrt(1.04)
+    assert (z.interval, z.z) == ("repeatability", pytest.approx(8 / spread))
+    assert z.z_hi - z.z == pytest.approx(1.959964 / spread)
+    assert z.z - z.z_lo == pytest.approx(1.959964 / spread)
+    # what decides has the error of 25 people's mean and SD as well
+    few = math.sqrt((16 / 25 + (z.z * 16 / spread**2 * spread) ** 2 / 48) / spread**2)
+    assert z.reference_sd == pytest.approx(few)
+    assert z.whole[1] - z.z == pytest.approx(1.959964 * math.hypot(1 / spread, few))
+
+
+@pytest.mark.parametrize("true_z", [0.0, 2.0, -3.0])
+def test_the_whole_interval_covers_the_true_z_under_the_same_instrument(true_z: float) -> None:
+    random = np.random.default_rng(5)
+    controls = random.normal(50, 4, (2000, 20))
+    measured = 50 + 4 * true_z + random.normal(0, 2, 2000)
+    hits = 0
+    for x, mean, sd in zip(measured, controls.mean(1), controls.std(1, ddof=1), strict=True):
+        z = one(repeated(x, 2.0), row(mean=float(mean), sd=float(sd), n=20, instrument="anthropo"))
+        hits += z.whole[0] <= true_z <= z.whole[1]
+    assert 0.935 <= hits / 2000 <= 0.965
+
+
+def test_another_photo_lies_where_both_intervals_of_repeatability_say() -> None:
+    random = np.random.default_rng(9)
+    of = row(instrument="anthropo", n=25)
+    hits = 0
+    for _ in range(2000):
+        person = random.normal(50, 4)
+        a, b = (one(repeated(person + random.normal(0, 1.5), 1.5), of) for _ in range(2))
+        hits += abs(a.z - b.z) <= math.hypot(a.z_hi - a.z, b.z_hi - b.z)
+    assert 0.935 <= hits / 2000 <= 0.965
+
+
+def test_calliper_norms_keep_the_error_against_hands() -> None:
+    z = one(repeated(58, 0.1, half=3.0), row(instrument="direct (caliper)"))
+    assert (z.interval, z.reference_sd) == ("accuracy", 0)
+    assert z.whole == pytest.approx((z.z_lo, z.z_hi))
+    assert z.z_hi - z.z == pytest.approx(0.75, abs=1e-3)
+
+
+def test_a_value_without_repeatability_is_scored_with_its_accuracy() -> None:
+    assert one(mouth(58, 2), row(instrument="anthropo")).interval == "accuracy"
+
+
+# ------------------------------------------------------------------------------------- by chance
+
+
+def test_as_many_z_scores_lie_beyond_two_by_chance_as_in_healthy_people() -> None:
+    random = np.random.default_rng(4)
+    names = ("mouth_width", "nasal_width", "philtrum_length")
+    beyond, expected = [], []
+    for _ in range(700):
+        x = random.normal(50, 4, (3, 26))
+        rows = [
+            row(measurement=name, mean=float(v[1:].mean()), sd=float(v[1:].std(ddof=1)), n=25)
+            for name, v in zip(names, x, strict=True)
+        ]
+        values = [
+            Measurement(name, float(v[0]), NAN, NAN, "mm", "mid", "")
+            for name, v in zip(names, x, strict=True)
+        ]
+        (chance,) = by_chance(score(values, [reference(*rows)], sex="female", age=30))
+        beyond.append(chance.beyond)
+        expected.append(chance.expected)
+        assert chance.scored == 3
+    assert np.mean(expected) == pytest.approx(3 * 0.0569, abs=1e-3)
+    assert np.mean(beyond) == pytest.approx(np.mean(expected), abs=0.045)  # 3 standard errors
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 19, 24, 49, 300])
+@pytest.mark.parametrize("limit", [0.3, 2.0, 4.0])
+def test_the_tail_is_that_of_students_t(freedom: int, limit: float) -> None:
+    assert beyond_t(limit, freedom) == pytest.approx(2 * stats.t.sf(limit, freedom), abs=1e-12)
 
 
 # ------------------------------------------------------------------------------------ reasons

@@ -13,7 +13,7 @@ from anthropo.files import write
 from anthropo.learning.card import describe
 from anthropo.measurement.registry import Entry, registry
 from anthropo.reference.traits import BORDERLINE, LOOK, PRESENT
-from anthropo.reference.zscore import signed
+from anthropo.reference.zscore import by_chance, signed
 from anthropo.report import rendering, tables
 from anthropo.report.answers import prevalence_words, probability_words, set_words
 from anthropo.report.explanation import words
@@ -90,7 +90,9 @@ def page(case: Case, disclosure: Disclosure, made: Document) -> str:
         charts=charts,
         limit=max((abs(bar.log_odds) for chart in charts.values() for bar in chart), default=1.0) or 1.0,
         measured_limit=limits,
-        by_measurement={c.name: c.log_odds for c in case.explanation.labels[0].of("measurement")},
+        by_measurement={
+            c.name: c.log_odds for c in case.explanation.labels[0].of("measurement") if c.log_odds
+        },
         pictures=pictures(case, disclosure),
         jpeg=lambda picture: embedded(jpeg(picture)),
         png=lambda picture: embedded(png(picture)),
@@ -102,6 +104,7 @@ def page(case: Case, disclosure: Disclosure, made: Document) -> str:
         signed=signed,
         regions=_by_region(made),
         references=case.record.grades if case.record else {},
+        chance=[one.sentence() for one in by_chance(case.record.scores)] if case.record else [],
         training_z=lambda name, value: training_z(trained, name, value),
         strip=lambda name: _strip(case, name),
         profile=trained.profile,
