@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anthropo.errors import AnthropoError
+from anthropo.face.frame import outer_canthal_distance
 from anthropo.face.lens import AT_REFERENCE
 from anthropo.face.pose import generic_face, rotation
 from anthropo.measurement.appearance import appearance
@@ -26,7 +27,7 @@ from anthropo.measurement.compute import (
     measure_face,
 )
 from anthropo.measurement.registry import PIXELS, registry
-from anthropo.measurement.repeatability import PITCH, YAW
+from anthropo.measurement.repeatability import PITCH, SMALL, STEEP, YAW
 from anthropo.observation import observe
 from anthropo.photo import SUFFIXES, Photo
 from anthropo.settings import Settings
@@ -106,6 +107,8 @@ FILES: Mapping[str, Sequence[Change]] = {
     "exposure": (exposed(-0.7), exposed(0.5)),
     "crop": _CROPS,
 }
+#: Outer-canthal distances, px, of small files.
+THUMBNAILS = (57.0, 75.0)
 #: Files that differ in all of these.
 MIXED = (
     both(_CROPS[0], exposed(-0.5), sized(0.5), recompressed(70)),
@@ -128,6 +131,7 @@ class Look:
     """One file, measured; what the photo gate voids is there, with its reason."""
 
     values: Mapping[str, Measurement]
+    pixels: float  # outer-canthal distance
     growth: float  # of the error, with the landmarks' unsteadiness
     jitter: Mapping[str, float]  # SD by the noise of the landmarks
     lens: Mapping[str, float]  # SD by the camera's distance
@@ -155,7 +159,7 @@ def look(image: Image.Image, fine: bool = True) -> Look | None:
         e.id: float(np.sqrt(max(0.0, half(values[e.id]) ** 2 - half(near[e.id]) ** 2))) / Z95 for e in FREE
     }
     hands = {e.id: (near[e.id].hi - near[e.id].value) / Z95 for e in FREE}
-    return Look(values, error_growth(face), jitter, lens, hands)
+    return Look(values, outer_canthal_distance(face.landmarks), error_growth(face), jitter, lens, hands)
 
 
 def half(one: Measurement) -> float:
@@ -169,6 +173,7 @@ def pose_sd() -> dict[str, float]:
     faces = np.stack([(generic_face() @ rotation(y, p, 0.0).T)[:, :2] for y, p in turns])
     straight, *turned = evaluate(faces, FREE)
     spread = np.hypot(*(values - straight for values in turned))
+    spread[spread < 1e-9] = 0.0
     return dict(zip((e.id for e in FREE), spread.tolist(), strict=True))
 
 
@@ -218,6 +223,30 @@ def differences(name: str, pairs: Sequence[tuple[Look, Look]]) -> Floats:
         if a.usable(name) and b.usable(name)
     ]
     return np.array(found)
+
+
+def small_sd(groups: Sequence[tuple[Look, Sequence[tuple[float, Look]]]]) -> dict[str, float]:
+    """SD of geometry by a face of `SMALL` pixels: photos as taken, and thumbnails with their pixels."""
+    found = {}
+    for e in FREE:
+        d = [
+            float(differences(e.id, [(as_taken, one)])[0]) * (pixels / SMALL) ** STEEP
+            for as_taken, others in groups
+            for pixels, one in others
+            if as_taken.usable(e.id) and np.isfinite(one.values[e.id].value) and one.usable(e.id)
+        ]
+        if d:
+            found[e.id] = float(np.sqrt(np.mean(np.square(d))))
+    return found
+
+
+def thumbnails(image: Image.Image, as_taken: Look) -> list[tuple[float, Look]]:
+    """Small files of a photograph, with their outer-canthal distance in pixels."""
+    seen = [
+        (pixels, look(both(sized(pixels / as_taken.pixels), recompressed(85))(image)))
+        for pixels in THUMBNAILS
+    ]
+    return [(pixels, one) for pixels, one in seen if one]
 
 
 def _growth(name: str, a: Look, b: Look) -> float:

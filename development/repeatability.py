@@ -64,7 +64,7 @@ def main() -> None:
     people = retests.read_pairs(arguments.folder)
     with open(arguments.folder / "labels.csv", newline="") as file:
         sexes = {row["patient"]: row["sex"] for row in csv.DictReader(file)}
-    pairs, first, groups, light = [], [], [], []
+    pairs, first, groups, light, small = [], [], [], [], []
     neutral: dict[str, Look] = {}
     for patient, photos in people.items():
         images = [picture(photos[e]) for e in ("neutral", "smiling") if e in photos]
@@ -76,13 +76,15 @@ def main() -> None:
                 neutral[patient] = looks[0]
                 groups.append(files_of(images[0], looks[0]))
                 light.append(retests.lit_sd(images[0], DRAWS))
+                small.append((looks[0], retests.thumbnails(images[0], looks[0])))
     for folder in arguments.more:
         for photos in retests.read_pairs(folder).values():
             image = picture(photos["neutral"])
             if as_taken := look(image):
                 groups.append(files_of(image, as_taken))
                 light.append(retests.lit_sd(image, DRAWS))
-    write(pairs, first, groups, light, people_sd(neutral, sexes))
+                small.append((as_taken, retests.thumbnails(image, as_taken)))
+    write(pairs, first, groups, light, small, people_sd(neutral, sexes))
 
 
 def usual(values: Sequence[float]) -> float:
@@ -95,13 +97,14 @@ def write(
     first: Sequence[Pair],
     groups: Sequence[dict[str, list[Look]]],
     light: Sequence[dict[str, dict[str, float]]],
+    small: Sequence[tuple[Look, list[tuple[float, Look]]]],
     spread: dict[str, float],
 ) -> None:
     """The table on standard output."""
     photo, count = retests.photo_sd(pairs)
     alone, _ = retests.photo_sd(first)
     files = retests.file_sd(groups)
-    turned = retests.pose_sd()
+    turned, tiny = retests.pose_sd(), retests.small_sd(small)
     lit = {
         (kind, name): usual([one[kind][name] for one in light if name in one[kind]])
         for kind in retests.LIGHT
@@ -109,10 +112,8 @@ def write(
         if registry()[name].kind in PIXELS
     }
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(
-        ("measurement", "sd", "jitter", *COLUMNS, "pose", "lens", "photo", "pairs", "first", "people",
-         "reliability")
-    )  # fmt: skip
+    last = ("small", "pose", "lens", "photo", "pairs", "first", "people", "reliability")
+    writer.writerow(("measurement", "sd", "jitter", *COLUMNS, *last))
     shares = []
     for name in NAMES:
         if name not in photo or name not in spread:
@@ -126,7 +127,8 @@ def write(
             jitter, lens = usual([a.jitter[name] for a, _ in pairs]), usual([a.lens[name] for a, _ in pairs])
         total = float(np.sqrt(photo[name] ** 2 + sum(v**2 for v in parts.values()) + lens**2))
         pose = None if pixels else turned[name]
-        row = (total, jitter, *(parts.get(column) for column in COLUMNS), pose, lens, photo[name])
+        files_of_one = (*(parts.get(column) for column in COLUMNS), tiny.get(name))
+        row = (total, jitter, *files_of_one, pose, lens, photo[name])
         reliability = max(0.0, 1 - (total / spread[name]) ** 2)
         of_first = None if pixels else alone[name]
         writer.writerow(

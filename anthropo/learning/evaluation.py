@@ -26,6 +26,7 @@ MODEL_NAMES = {
     "measurements": "measurements only",
     "regions": "regions only",
     "metadata": "metadata only",
+    "gate": "gate only",
     "background": "background only",
 }
 
@@ -37,6 +38,11 @@ _GUESSABLE = {
         "the background alone, with the face masked out",
         "The photos of different labels were taken in different places or ways, and a model can learn that "
         "instead of faces. Photograph all labels alike, or trust measurements more than regions.",
+    ),
+    "gate": (
+        "the photo gate alone: which checks failed and which measurements are missing",
+        "People of different labels were photographed in different poses, expressions or light. What is "
+        "missing counts as no evidence, but a network sees a smile. Photograph all labels alike.",
     ),
     "metadata": (
         "the metadata alone, without any photo",

@@ -19,6 +19,7 @@ from anthropo.learning.calibration import Stack, centred, fit_stack, softmax, su
 from anthropo.learning.columns import METADATA, Columns, Scaler, number_columns
 from anthropo.learning.cost import expected_cost_decision, importance
 from anthropo.learning.deep import RegionModel, fit_region
+from anthropo.learning.imputation import Imputer, to_the_known, unknown
 from anthropo.learning.judged import Floats, Ints
 from anthropo.learning.measured import (
     KernelMachine,
@@ -102,7 +103,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Notes
     -----
     Columns of a data frame are regions (``face/0``, ``face/1`` …), metadata (``meta:age``) and, under any
-    other name, measurements; a plain array holds measurements only. NaN is a missing value.
+    other name, measurements; a plain array holds measurements only. NaN is a missing value, which counts
+    as what those that are known let expect, and says nothing of its own: its contribution is 0.
 
     Examples
     --------
@@ -223,6 +225,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         controls = None if self.controls is None else np.asarray(self.classes_[of.y] == self.controls)
         self.scaler_ = Scaler.fit(table, self.columns_, controls)
         numbers = self.scaler_.transform(table)
+        self.imputer_ = Imputer.fit(numbers)
         self.measured_: Trees | Machine | KernelMachine | None = None
         margins: list[Floats] = []
         if numbers.shape[1]:
@@ -232,9 +235,12 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if self.balance == "weights":
                 weights = weights / np.bincount(of.y, of.counts)[of.y]
             favour = np.array([_favour(name) for name in self.scaler_.origin])
+            filled, drawn = self.imputer_.fill(numbers), self.imputer_.draw(numbers, Random(seed))
             for kind in _AUTO if self.classifier == "auto" else (self.classifier,):
+                # a sum of weighted numbers cannot tell what is expected from what is known
+                more = () if kind in _SUMS else (drawn,)
                 one, out = remembered(
-                    _FITS[kind], numbers, of.y, weights / weights.mean(), of.folds, k, seed, favour
+                    _FITS[kind], filled, of.y, weights / weights.mean(), of.folds, k, seed, favour, *more
                 )
                 if not margins or _clearly_better(out, margins[0], of):
                     self.measured_, margins = one, [out]
@@ -328,16 +334,23 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         metadata: dict[str, Floats] = {}
         residual = np.zeros((len(numbers), len(self.classes_)))
         if self.measured_ is not None:
-            slope = float(self.stack_.slopes[-1])
-            added = slope * self.measured_.contributions(numbers)
-            added -= added.mean(1, keepdims=True)
+            added = self._added(numbers)
             if isinstance(self.measured_, KernelMachine):
-                residual = slope * centred(self.measured_.margins(numbers)) - added.sum(2)
+                residual = self.measured_margins(numbers) - added.sum(2)
             bias = bias + added[0, :, -1] if len(added) else bias
+            linear = isinstance(self.measured_, Machine)
+            of_known = to_the_known(numbers, added[:, :, :-1], self.imputer_, linear)
             for at, name in enumerate(self.scaler_.origin):
                 into = metadata if name in self.columns_.metadata else measurements
-                into[name] = into.get(name, 0) + added[:, :, at]
+                into[name] = into.get(name, 0) + of_known[:, :, at]
         return Contributions(bias, self.shift, regions, measurements, metadata, residual)
+
+    def _added(self, numbers: Floats) -> Floats:
+        """Log-odds (n, k, m + 1) by number, a missing one being as expected; the last is everybody's mean."""
+        assert self.measured_ is not None
+        added = self.stack_.slopes[-1] * self.measured_.contributions(self.imputer_.fill(numbers))
+        added[unknown(numbers), :, :-1] = 0
+        return np.asarray(added - added.mean(1, keepdims=True))
 
     @property
     def shift(self) -> Floats:
@@ -377,16 +390,21 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def margins(self, X: Any) -> Floats:
         """Calibrated log-odds (n, k) of each label against the average one."""
         check_is_fitted(self, "stack_")
-        if not isinstance(self.measured_, KernelMachine):
-            return self.contributions(X).total
         bias, regions, numbers = self._regional(X)
-        return np.asarray(bias + sum(regions.values()) + self.measured_margins(numbers))
+        if self.measured_ is None or isinstance(self.measured_, KernelMachine):
+            added = self.measured_margins(numbers)
+        else:  # as `contributions` adds them up, but for rounding
+            added = self._added(numbers).sum(2)
+        return np.asarray(bias + sum(regions.values()) + added)
 
     def measured_margins(self, numbers: Floats) -> Floats:
         """Log-odds (n, k) that standardised measurements and metadata (n, m) add, to about 1e-6."""
         if self.measured_ is None:
             return np.zeros((len(numbers), len(self.classes_)))
-        return np.asarray(self.stack_.slopes[-1] * centred(self.measured_.margins(numbers)))
+        margins = self.measured_.margins(self.imputer_.fill(numbers))
+        if (nobody := unknown(numbers)).any():
+            margins[nobody] = self.measured_.contributions(np.zeros((1, numbers.shape[1])))[0, :, -1]
+        return np.asarray(self.stack_.slopes[-1] * centred(margins))
 
     def predict_proba(self, X: Any) -> Floats:
         """Calibrated probabilities (n, k), in the order of `classes_`."""
@@ -422,6 +440,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "cost": _cost(self.cost, len(self.classes_)),
             "mean": self.scaler_.mean,
             "spread": self.scaler_.spread,
+            "centre": self.scaler_.centre,
+            "loadings": self.imputer_.loadings,
+            "noise": self.imputer_.noise,
             "score_spread": self.score_spread_,
             "deep_slopes": self.deep_.slopes,
             "deep_bias": self.deep_.bias,
@@ -475,7 +496,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.columns_ = Columns.sized(state.measurements, sizes, state.metadata)
         self.feature_names_in_ = np.array(self.columns_.names, dtype=object)
         self.n_features_in_ = len(self.feature_names_in_)
-        self.scaler_ = Scaler(origin, origin, category, found["mean"], found["spread"])
+        self.scaler_ = Scaler(origin, origin, category, found["mean"], found["spread"], found["centre"])
+        self.imputer_ = Imputer(found["loadings"], found["noise"])
         self.score_spread_ = found["score_spread"]
         self.deep_ = Stack(found["deep_slopes"], found["deep_bias"])
         self.stack_ = Stack(found["slopes"], found["bias"])
@@ -547,6 +569,7 @@ def _clearly_better(margins: Floats, than: Floats, of: _Fitted) -> bool:
 _FITS: dict[str, Any] = {
     "xgboost": fit_trees, "linear": fit_logistic, "svm": fit_machine, "svm-rbf": fit_kernel_machine,
 }  # fmt: skip
+_SUMS = ("linear", "svm")
 _AUTO = ("linear", "xgboost")  # the first one unless the second is clearly better
 _CHOICES = {"classifier": ("auto", *_FITS), "balance": ("weights", "resample", "none")}
 

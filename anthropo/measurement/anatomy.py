@@ -23,7 +23,7 @@ from anthropo.face.frame import Floats, face_axes
 from anthropo.face.landmarker import Face
 from anthropo.face.scheme import LANDMARKS, MIRROR
 from anthropo.files import packaged_table
-from anthropo.measurement.repeatability import repeatability
+from anthropo.measurement.repeatability import Repeatability, repeatability
 
 Stage = Literal["first", "fine"]
 
@@ -119,7 +119,7 @@ class Instrument:
     correction: Correction
     point_errors: Floats  # (N, 68, 2), of N real faces in the face's frame, after the correction
     between_errors: Floats  # (N, 6, 2)
-    repeat_sd: Mapping[str, float] = field(default_factory=dict)  # by measurement: of another photo
+    repeat: Mapping[str, Repeatability] = field(default_factory=dict)  # by measurement
 
 
 @lru_cache(maxsize=2)
@@ -139,5 +139,4 @@ def instrument(stage: Stage) -> Instrument:
     data = resources.files("anthropo.measurement").joinpath("errors.npz").read_bytes()
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         errors = [arrays[f"{stage}_{part}"].astype(np.float64) for part in ("points", "between")]
-    repeat_sd = {name: row.within(stage) for name, row in repeatability().items()}
-    return Instrument(Correction(points, middle, frozenset(known)), errors[0], errors[1], repeat_sd)
+    return Instrument(Correction(points, middle, frozenset(known)), errors[0], errors[1], repeatability())

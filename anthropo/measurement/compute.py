@@ -226,7 +226,8 @@ def measure_face(
         reason = ""
         if entry.kind in PIXELS and pixels:
             seen = pixels[entry.id]
-            margin, reason = Z95 * math.hypot(seen.sd, instrument.repeat_sd.get(entry.id, 0.0)), seen.reason
+            light = instrument.repeat[entry.id].within("fine") if entry.id in instrument.repeat else 0.0
+            margin, reason = Z95 * math.hypot(seen.sd, light), seen.reason
             values = [((seen.value, seen.value - margin, seen.value + margin, margin / Z95), entry.unit)]
         elif missing := _missing(entry, face, outside, scale):
             values, voided = [(_NONE, entry.unit)], missing
@@ -282,6 +283,8 @@ def _geometry_values(
 
     further = _further(yaw, pitch)
     growth = error_growth(face)
+    stage, pixels = anatomy.stage_of(face), outer_canthal_distance(face.landmarks)
+    repeat = {name: growth * row.within(stage, pixels) for name, row in instrument.repeat.items()}
 
     def numbers_of(
         entries: Sequence[Entry], values: Floats, scale_error: Floats | float, by: Floats
@@ -291,11 +294,11 @@ def _geometry_values(
         value, landmark, pose = _within_photo(within)
         shared = lens_variance(values[-len(seen.points) :], seen, head_spread(entries) * by)
         shared += (scale_error * value) ** 2
-        known = np.array([instrument.repeat_sd.get(e.id, math.nan) for e in entries]) * by * growth
+        known = np.array([repeat.get(e.id, math.nan) for e in entries]) * by
         photo = np.where(np.isnan(known), _REPEATED**2 * landmark, known**2)
         turned = (further * (within[-2:] - within[-3])) ** 2
-        accuracy, repeat = landmark + pose + shared, photo + turned.sum(0) + shared
-        return _numbers(entries, value, Z95 * np.sqrt(accuracy), np.sqrt(repeat))
+        accuracy, repeated = landmark + pose + shared, photo + turned.sum(0) + shared
+        return _numbers(entries, value, Z95 * np.sqrt(accuracy), np.sqrt(repeated))
 
     with np.errstate(divide="ignore", invalid="ignore"):
         numbers = numbers_of(free, bare / unit[:, None] ** power, 0.0, np.ones(len(free)))

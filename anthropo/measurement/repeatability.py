@@ -16,12 +16,16 @@ size, compression, exposure, crop
     Other files of one photograph.
 white_balance, tone
     Of colours: another light and another tone curve.
+small
+    A face of only 65 pixels between the outer canthi. It counts by the third power of how small a face is,
+    which is nothing for a portrait, and as much as all the rest at the canthi of a thumbnail.
 lens
     What is not known of the camera's distance; it is computed for each photo.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,6 +36,8 @@ from anthropo.files import packaged_table
 RELIABLE = 0.5
 #: Standard deviations that, with `photo`, differ from photo to photo whatever the camera's distance.
 FILES = ("size", "compression", "exposure", "crop", "white_balance", "tone")
+#: Outer-canthal distance, px, that `small` is of, and how fast that grows with less.
+SMALL, STEEP = 65.0, 3.0
 #: Between two photographs of one sitting, degrees (1 SD of one of them): `pose` stands for these.
 YAW, PITCH = 1.3, 1.7
 
@@ -44,6 +50,7 @@ class Repeatability:
     photo: float  # another photograph of the sitting
     first: float  # the same with the first landmark stage alone
     files: float  # another size, compression, exposure, crop; of colours, another light
+    small: float  # a face of `SMALL` pixels
     people: float  # between people of one sex
     pairs: int  # pairs of photographs; 0: from the noise of the landmarks alone
 
@@ -52,9 +59,13 @@ class Repeatability:
         """Share of the variance between people that is no error: 1 - sd² / people²; never below 0."""
         return max(0.0, 1 - (self.sd / self.people) ** 2)
 
-    def within(self, stage: str) -> float:
-        """Between photographs whatever the camera's distance, with landmarks of one stage or of both."""
-        return float(((self.photo if stage == "fine" else self.first) ** 2 + self.files**2) ** 0.5)
+    def within(self, stage: str, pixels: float = math.inf) -> float:
+        """Between photographs whatever the camera's distance, with landmarks of one stage or of both.
+
+        `pixels` is the face's outer-canthal distance.
+        """
+        photo = self.photo if stage == "fine" else self.first
+        return math.hypot(photo, self.files, self.small * (SMALL / pixels) ** STEEP)
 
 
 @lru_cache(maxsize=1)
@@ -72,6 +83,6 @@ def repeatability() -> Mapping[str, Repeatability]:
         files = sum(float(row[name] or 0) ** 2 for name in FILES) ** 0.5
         found[row["measurement"]] = Repeatability(
             float(row["sd"]), float(row["photo"]), float(row["first"] or row["photo"]), files,
-            float(row["people"]), int(row["pairs"]),
+            float(row["small"] or 0), float(row["people"]), int(row["pairs"]),
         )  # fmt: skip
     return found

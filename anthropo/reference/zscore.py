@@ -189,6 +189,18 @@ class Chance:
 def by_chance(zscores: Iterable[ZScore]) -> list[Chance]:
     """How many z-scores lie beyond ±2 under each reference, and how many would by chance alone.
 
+    Parameters
+    ----------
+    zscores : iterable of ZScore
+        Of one person.
+
+    Returns
+    -------
+    list of Chance
+        One for each reference that has scored something.
+
+    Notes
+    -----
     A healthy person's z under a reference of n people is distributed as Student's t with n - 1 degrees of
     freedom: 4.6 % lie beyond ±2 of a large reference, 5.7 % of one of 25 people. Related measurements do not
     change the mean, but how much people differ in this number.

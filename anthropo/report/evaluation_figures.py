@@ -32,7 +32,7 @@ SUBGROUP_METRICS = {"sensitivity": "sensitivity", "specificity": "specificity", 
 _COLOURS = {name: COLOURS[name] for name in ("hybrid", "measurements", "regions", "metadata", "background")}
 _DASHES: dict[str, Any] = {
     "measurements": (0, (5, 1.5)), "regions": (0, (3, 1, 1, 1)), "metadata": (0, (1, 1)),
-    "background": (0, (6, 2, 1, 2, 1, 2)),
+    "background": (0, (6, 2, 1, 2, 1, 2)), "gate": (0, (8, 2)),
 }  # fmt: skip
 _OTHER_COLOURS = tuple(COLOURS[f"model-{n}"] for n in (1, 2, 3))
 _GRID = np.linspace(0, 1, 501)

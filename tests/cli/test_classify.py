@@ -77,7 +77,7 @@ def test_one_photo_is_a_ranked_table_with_decision_set_and_novelty(
     assert lines[8].endswith(" of training (others: --prevalence Zoë syndrome=0.02)")
     assert "Research use only, not a medical device." in lines[9]
     assert result.stderr.startswith(
-        "note: the photo failed the photo gate (pitch): voided measurements count as"
+        "note: the photo failed the photo gate (pitch): voided measurements are no"
     )
     assert result.stderr.endswith(
         "note: the model reads age, sex; no photo has them, so they count as missing. Give a CSV with the "

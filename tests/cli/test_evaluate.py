@@ -37,7 +37,7 @@ def test_json_of_a_cohort(synthetic: Path, tmp_path: Path, invoke: Invoke) -> No
     made = read(output)
     assert made["labels"] == ["control", "synthetic-A"]
     assert (made["n_photos"], made["n_patients"], made["positive"]) == (32, 32, "synthetic-A")
-    assert list(made["models"]) == ["hybrid", "measurements", "regions", "metadata", "background"]
+    assert list(made["models"]) == ["hybrid", "measurements", "regions", "metadata", "gate", "background"]
     for figures in made["models"].values():
         assert set(figures["auroc"]) == FIGURE
         assert figures["auroc"]["lo"] <= figures["auroc"]["value"] <= figures["auroc"]["hi"]
@@ -148,7 +148,7 @@ def test_distance_to_normal(tmp_path_factory: pytest.TempPathFactory, tmp_path: 
     assert result.exit_code == 0
     made = read(output)
     assert (made["positive"], made["settings"]["normal"]) == ("outside normal", "healthy")
-    assert list(made["models"]) == ["hybrid", "measurements", "regions", "background"]
+    assert list(made["models"]) == ["hybrid", "measurements", "regions", "gate", "background"]
     judged = invoke(
         "evaluate", table, "--model", model, "--allow-duplicates", "--bootstrap", 100, "-o", output
     )
