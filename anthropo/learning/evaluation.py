@@ -220,6 +220,8 @@ class Evaluation:
         }
         subgroups, unused = {}, []
         for column, values in (columns or {}).items():
+            if sites is not None and column == sites[0]:
+                continue
             groups = age_bands([_years(v) for v in values]) if column.lower() == "age" else values
             if len({str(v) for v in groups}) > _MOST_SUBGROUPS:
                 unused.append(

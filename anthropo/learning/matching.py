@@ -187,7 +187,7 @@ def _balance(
     rows = []
     for column, of in values.items():
         words = sorted({value for value in of if isinstance(value, str)})
-        for word in words or [""]:
+        for word in words[:1] if len(words) == 2 else words or [""]:  # of two words the other one mirrors it
             plain = [np.nan if v is None else float(v == word) if words else float(v) for v in of]
             numbers = np.array(plain, dtype=np.float64)
             one, other, left_one, right_one = (

@@ -210,9 +210,8 @@ def sites_figure(made: Evaluation) -> Figure:
     """Forest plot: sensitivity, specificity and AUROC of every site, of the mean site and of another one."""
     assert made.sites is not None
     over = made.sites.pooled
-    people = sum(group.n_patients for group in made.sites.figures.values())
     summaries = [
-        (name, Subgroup(n_photos=0, n_patients=people, metrics=metrics))
+        (name, Subgroup(n_photos=0, n_patients=0, metrics=metrics))
         for name, metrics in (
             ("mean site", {metric: of.mean for metric, of in over.items()}),
             ("another site", {metric: of.new for metric, of in over.items()}),
@@ -255,7 +254,7 @@ def _forest(made: Evaluation, rows: Sequence[tuple[str, Subgroup | None]]) -> Fi
         axes.set_axisbelow(True)
         axes.set_xlabel(f"{SUBGROUP_METRICS[metric]}, 95 % interval")
     names = [
-        drawable(name) if group is None else f"{drawable(name)}  (n = {group.n_patients})"
+        drawable(name) + (f"  (n = {group.n_patients})" if group is not None and group.n_photos else "")
         for name, group in rows
     ]
     panels[0].set_yticks(range(len(rows)), names, fontsize=9)
