@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
 from anthropo.errors import InputError, ModelError
-from anthropo.learning.calibration import Stack, centred, fit_stack, log_loss, softmax
+from anthropo.learning.calibration import Stack, centred, fit_stack, softmax, surprise
 from anthropo.learning.columns import METADATA, Columns, Scaler, number_columns
 from anthropo.learning.cost import expected_cost_decision, importance
 from anthropo.learning.deep import RegionModel, fit_region
@@ -72,9 +72,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     classifier : {"auto", "xgboost", "linear", "svm", "svm-rbf"}
-        "linear" is logistic regression with an L2 penalty; "auto" takes it or the trees, whichever makes the
-        labels more likely out of fold. "svm" is linear; with a Gaussian kernel ("svm-rbf") contributions are
-        sampled and leave a residual.
+        "linear" is logistic regression with an L2 penalty; "auto" takes it, or the trees where they make the
+        labels more likely out of fold by more than a standard error. "svm" is linear; with a Gaussian kernel
+        ("svm-rbf") contributions are sampled and leave a residual.
     balance : {"weights", "resample", "none"}
         What is done about labels of unequal size in training: weights, drawing photos of rarer labels
         again, or nothing. Probabilities are calibrated to the cohort's shares in any case.
@@ -227,7 +227,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         numbers = self.scaler_.transform(table)
         self.imputer_ = Imputer.fit(numbers)
         self.measured_: Trees | Machine | KernelMachine | None = None
-        margins = []
+        margins: list[Floats] = []
         if numbers.shape[1]:
             weights = of.counts
             if self.weigh_cost:
@@ -236,17 +236,14 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 weights = weights / np.bincount(of.y, of.counts)[of.y]
             favour = np.array([_favour(name) for name in self.scaler_.origin])
             filled, drawn = self.imputer_.fill(numbers), self.imputer_.draw(numbers, Random(seed))
-            best = np.inf
             for kind in _AUTO if self.classifier == "auto" else (self.classifier,):
                 # a sum of weighted numbers cannot tell what is expected from what is known
                 more = () if kind in _SUMS else (drawn,)
                 one, out = remembered(
                     _FITS[kind], filled, of.y, weights / weights.mean(), of.folds, k, seed, favour, *more
                 )
-                parts = [*scores, out]
-                lost = log_loss(_joined(parts, len(scores), of).margins(parts), of.y, of.natural)
-                if lost < best:
-                    best, self.measured_, margins = lost, one, [out]
+                if not margins or _clearly_better(out, margins[0], of):
+                    self.measured_, margins = one, [out]
         parts = scores + margins
         if not parts:
             raise ValueError(
@@ -546,16 +543,34 @@ def _joined(parts: list[Floats], regions: int, of: _Fitted) -> Stack:
     halves = [half for half in (parts[:regions], parts[regions:]) if half]
     least: Floats | float = 0.0
     if len(halves) > 1:
-        alone = [fit_stack(half, of.y, of.natural, of.people).slopes for half in halves]
+        alone = [
+            fit_stack(half, of.y, of.natural, of.people, alike).slopes
+            for half, alike in zip(halves, (regions, 0), strict=True)
+        ]
         least = _LESSER * np.concatenate(alone)
-    return fit_stack(parts, of.y, of.natural, of.people, regions or None, least)
+    return fit_stack(parts, of.y, of.natural, of.people, regions, least)
+
+
+def _clearly_better(margins: Floats, than: Floats, of: _Fitted) -> bool:
+    """Whether margins make the labels more likely than others do, by more than a standard error.
+
+    Breiman et al., "Classification and regression trees" (1984): the simpler model stands unless another is
+    better by that much, because of two models the likelihoods of few people differ by chance.
+    """
+    one, other = (
+        surprise(fit_stack([m], of.y, of.natural, of.people, 0).margins([m]), of.y) for m in (margins, than)
+    )
+    gained = other - one
+    mean = float(np.average(gained, weights=of.natural))
+    variance = float(np.average((gained - mean) ** 2, weights=of.natural))
+    return bool(mean > np.sqrt(variance / of.people.sum()))
 
 
 _FITS: dict[str, Any] = {
     "xgboost": fit_trees, "linear": fit_logistic, "svm": fit_machine, "svm-rbf": fit_kernel_machine,
 }  # fmt: skip
 _SUMS = ("linear", "svm")
-_AUTO = ("linear", "xgboost")  # the first one where both are as good
+_AUTO = ("linear", "xgboost")  # the first one unless the second is clearly better
 _CHOICES = {"classifier": ("auto", *_FITS), "balance": ("weights", "resample", "none")}
 
 

@@ -36,7 +36,7 @@ class Imputer:
         """
         n, m = numbers.shape
         seen, x = np.isfinite(numbers).astype(np.float64), np.nan_to_num(numbers)
-        f = min(_FACTORS, n // 5, m - 1) if (seen == 0).any() else 0
+        f = min(_FACTORS, n // 5, m - 1)
         if f < 1:
             return cls(np.zeros((m, 0)), np.ones(m))
         _, sizes, axes = np.linalg.svd(x, full_matrices=False)
@@ -101,11 +101,11 @@ def to_the_known(numbers: Floats, parts: Floats, imputer: Imputer, linear: bool)
     for row in np.flatnonzero(np.isnan(numbers).any(1) & np.isfinite(numbers).any(1)):
         missing, known = np.isnan(numbers[row]), np.isfinite(numbers[row])
         terms = imputer.owed(numbers[row : row + 1])[0][np.ix_(missing, known)]
-        if not linear:
+        if not linear:  # where nothing is expected, all alike
             terms = np.abs(terms) + 1e-12
         expected = terms.sum(1)
-        safe = np.where(np.abs(expected) > 1e-9, expected, np.inf)
-        out[row][:, known] += parts[row][:, missing] @ (terms / safe[:, None])
+        expected[expected == 0] = np.inf  # as is then what it adds
+        out[row][:, known] += parts[row][:, missing] @ (terms / expected[:, None])
     return np.asarray(out)
 
 

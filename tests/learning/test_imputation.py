@@ -60,6 +60,9 @@ def test_contributions_of_missing_numbers_go_to_what_they_follow_from(linear: bo
     np.testing.assert_allclose(moved.sum(2), parts.sum(2), atol=1e-9)
     missing = np.isnan(numbers)
     assert (moved.transpose(0, 2, 1)[missing] == 0).all()
+    if not linear:  # also where nothing follows from anything
+        alone = to_the_known(numbers, parts, Imputer(np.zeros((12, 0)), np.ones(12)), linear)
+        np.testing.assert_allclose(alone.sum(2), parts.sum(2), atol=1e-9)
     if linear:  # a sum of known numbers times weights of their own
         person = numbers[:1].copy()
         at = np.flatnonzero(~missing[0])[0]
