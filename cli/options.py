@@ -429,7 +429,7 @@ training_options: Decorator = all_of(
     click.option(
         "--repeats", type=click.IntRange(min=1),
         help="How often patients are dealt to folds; figures are means, and their intervals hold the chance "
-        "of dealing.  [default: 5 below 50 patients, 3 below 200, else 2]"),
+        "of dealing.  [default: 3 below 200 patients, else 2]"),
     match_option,
     allow_duplicates_option,
     same_person_option,

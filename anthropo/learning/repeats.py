@@ -11,7 +11,7 @@ import numpy as np
 from anthropo.learning.intervals import Interval, normal_quantile
 from anthropo.learning.judged import Judged
 
-_REPEATS = ((50, 5), (200, 3))  # below so many patients, so many dealings
+_REPEATS = ((200, 3),)  # below so many patients, so many dealings
 _LEAST = 2
 _FEWEST = 100  # resamples of each dealing
 _ANY = (-math.inf, math.inf)

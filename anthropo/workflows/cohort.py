@@ -310,8 +310,7 @@ class TrainRequest(CohortRequest):
     folds : int
         Of the cross-validation; all photos of a patient are in the same.
     repeats : int, optional
-        How often patients are dealt to folds. Left out: 5 times below 50 patients, 3 times below
-        200, else twice.
+        How often patients are dealt to folds. Left out: 3 times below 200 patients, else twice.
     match : sequence of str
         Columns, such as age and sex, in which each case gets a control who is alike; the others are left out.
     reading : PhotoReading

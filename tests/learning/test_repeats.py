@@ -39,7 +39,7 @@ def answers(seed: int, strength: float = 1.0) -> Judged:
 
 
 def test_the_fewer_people_the_more_often_they_are_dealt() -> None:
-    assert [repeats_for(n) for n in (20, 49, 50, 199, 200, 10_000)] == [5, 5, 3, 3, 2, 2]
+    assert [repeats_for(n) for n in (20, 199, 200, 10_000)] == [3, 3, 2, 2]
 
 
 def test_figures_are_means_over_the_dealings() -> None:
@@ -162,6 +162,6 @@ def test_labels_to_match_are_in_every_model_that_is_compared() -> None:
         rare = judged.proba[:, 2]
         assert (rare > 0).all(), name
     # without regions there is nothing to match: the label's share, for everybody
-    assert set(found["measurements"].proba[:, 2].round(6)) <= {0.1, 0.133333}  # 3 of 30, and 4
+    assert set(found["measurements"].proba[:, 2].round(2)) <= {0.1, 0.13}  # 3 of 30, and 4
     of = found["regions"]
     assert of.proba[of.truth == 2, 2].mean() > 2 * of.proba[of.truth < 2, 2].mean()
