@@ -3,7 +3,8 @@
     python benchmarks/fuzz_texts.py --count 1000 --seed 1
 
 Cohorts (CSV, TSV, XLSX), references, rules, parameter files (TOML, YAML), earlier results (CSV, JSON,
-Parquet), landmark files and options. Needed: pip install 'anthropo[test]'.
+Parquet), landmark files, annotated faces (300-W, WebMorph, imglab, COCO, tables) and options. Needed:
+pip install 'anthropo[test]'.
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from fuzzing import Case, Make, Rng, command, main, pick
 from PIL import Image
 from skimage import data
 
 import anthropo
+from anthropo.errors import InputError
+from anthropo.landmarks import read_annotations
+from anthropo.plain import visible
 
 #: What a shell would make if a file's content were ever executed.
 CANARY = "executed"
@@ -270,6 +275,69 @@ def _part(content: bytes, rng: Rng) -> bytes:
     return _worse(content, rng, b'<>"= ')
 
 
+@lru_cache(maxsize=1)
+def _points() -> tuple[tuple[float, float], ...]:
+    """The landmarks of the first of the small photos."""
+    with tempfile.TemporaryDirectory() as folder:
+        _write_photos(Path(folder), 1)
+        face = anthropo.observe(f"{folder}/0.bmp", anthropo.Settings(jitter=1, fine=False)).face
+    return tuple((round(float(x), 2), round(float(y), 2)) for x, y in face.landmarks)
+
+
+def _pts(_: Rng) -> bytes:
+    lines = "".join(f"{x} {y}\n" for x, y in _points())
+    return f"version: 1\nn_points: 68\n{{\n{lines}}}\n".encode()
+
+
+def _tem(_: Rng) -> bytes:
+    lines = "".join(f"{x}\t{y}\n" for x, y in _points())
+    return f"{len(_points())}\n{lines}".encode()
+
+
+def _imglab(_: Rng) -> bytes:
+    parts = "".join(f"<part name='{i:02d}' x='{x:.0f}' y='{y:.0f}'/>\n" for i, (x, y) in enumerate(_points()))
+    boxes = "".join(
+        f"<image file='{i}.bmp'>\n<box top='30' left='30' width='120' height='120'>\n{parts}</box>\n"
+        "</image>\n"
+        for i in range(2)
+    )
+    return f"<?xml version='1.0'?>\n<dataset>\n<images>\n{boxes}</images>\n</dataset>\n".encode()
+
+
+def _annotated_xml(rng: Rng) -> Case:
+    content = _imglab(rng)
+    return Case("faces.xml", _part(content, rng) if rng.random() < 0.3 else _worse(content, rng, b"<>'= "))
+
+
+def _coco() -> dict[str, Any]:
+    flat = [value for x, y in _points() for value in (x, y, 2)]
+    return {
+        "images": [{"id": i, "file_name": f"{i}.bmp"} for i in range(2)],
+        "annotations": [{"id": i, "image_id": i, "keypoints": flat} for i in range(2)],
+        "categories": [{"keypoints": [f"p{i}" for i in range(len(_points()))]}],
+    }
+
+
+def _annotated_json(rng: Rng) -> Case:
+    text = json.dumps(_coco())
+    if rng.random() < 0.4:
+        return Case("faces.json", _worse(text.encode(), rng))
+    document = _other_types(_coco(), rng)
+    return Case("faces.json", json.dumps(document).encode("utf-8", "surrogatepass"))
+
+
+def _annotated_table(rng: Rng) -> bytes:
+    named = rng.random() < 0.5
+    axes = [(f"p{i}_x", f"p{i}_y") if named else (f"x{i}", f"y{i}") for i in range(len(_points()))]
+    header = ",".join(["photo", "patient", *(name for pair in axes for name in pair)])
+    cells = ",".join(str(value) for pair in _points() for value in pair)
+    return "\n".join([header, *(f"{i}.bmp,p{i},{cells}" for i in range(2)), ""]).encode()
+
+
+def _annotated_index(rng: Rng) -> bytes:
+    return b"photo,landmarks,patient\n0.bmp,0.pts,p0\n1.bmp,1.pts,p1\n"
+
+
 def _options(rng: Rng) -> Case:
     """Values of options; a file of arguments, one a line."""
     option = pick(_OPTIONS, rng)
@@ -302,6 +370,12 @@ KINDS: dict[str, Make] = {
     "earlier results, JSON": partial(_json, "t.json", "t.json"),
     "earlier results, Parquet": _parquet,
     "landmark files": partial(_json, "landmarks.json", "l.json"),
+    "annotated faces, 300-W": partial(_text, "0.pts", _pts),
+    "annotated faces, WebMorph": partial(_text, "0.tem", _tem),
+    "annotated faces, imglab": _annotated_xml,
+    "annotated faces, COCO": _annotated_json,
+    "annotated faces, table": partial(_text, "faces.csv", _annotated_table),
+    "annotated faces, table of .pts": partial(_text, "index.csv", _annotated_index),
     "options": _options,
 }
 
@@ -352,6 +426,8 @@ def use(path: Path) -> str:
         case "t.csv" | "t.json" | "t.parquet":
             _write_photos(folder, 1)
             said = command("measure", folder / "0.bmp", "-o", path)
+        case "0.pts" | "0.tem" | "faces.xml" | "faces.json" | "faces.csv" | "index.csv":
+            said = _annotated(path)
         case "landmarks.json":
             said = command("measure", photo, "--landmarks", path)
         case _:
@@ -365,6 +441,22 @@ def use(path: Path) -> str:
     if list(folder.rglob(CANARY)) or Path(CANARY).exists():
         raise AssertionError("something was executed")
     return said
+
+
+def _annotated(path: Path) -> str:
+    """Read annotated faces; where that is possible, judge the packaged model on them."""
+    folder = path.parent
+    whole = path.suffix in (".pts", ".tem") or path.name == "index.csv"
+    if path.name == "index.csv":
+        for i in range(2):
+            (folder / f"{i}.pts").write_bytes(_pts(np.random.default_rng(0)))
+    _write_photos(folder, 1 if path.suffix in (".pts", ".tem") else 2)
+    given = folder if whole else path
+    try:
+        read_annotations(given)
+    except InputError as error:
+        return str(visible(str(error)))
+    return command("landmarks", "evaluate", given, "-j", "1")
 
 
 if __name__ == "__main__":

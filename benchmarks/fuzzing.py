@@ -291,7 +291,12 @@ def table(tallies: Mapping[str, Tally]) -> str:
 
 def main(script: str, about: str, kinds: Mapping[str, Make], use: Use) -> None:
     """The command of a script."""
-    run(parser_of(about).parse_args(), kinds, use, script)
+    parser = parser_of(about)
+    parser.add_argument(
+        "--kinds", default="", help="only kinds with this in their name; they are numbered anew"
+    )
+    options = parser.parse_args()
+    run(options, {kind: make for kind, make in kinds.items() if options.kinds in kind}, use, script)
 
 
 def parser_of(about: str) -> argparse.ArgumentParser:

@@ -30,6 +30,7 @@ from pathlib import Path
 
 from anthropo.cli import THREADS
 from anthropo.files import write_atomically
+from anthropo.landmarks import write_example
 from anthropo.synthetic import make_cohort
 
 _FAST = ("--jitter", "2", "--no-fine", "-j", "1")
@@ -38,7 +39,11 @@ _SMALL = (
     *("--recipe", "deepgestalt", "--no-face", "-j", "1", "--allow-duplicates", "--set", "size=32"),
     *("--set", "batch=4", "--set", "warm_start=none", "--set", "epochs=3", "--set", "optimiser=sgd"),
 )
-#: Command -> what it is called with, in turn; COHORT stands for the table.
+_TREES = (
+    *("--cascades", "2", "--trees", "5", "--depth", "2", "--copies", "2", "--pool", "50"),
+    *("--candidates", "5", "--fine-epochs", "1", "-j", "1"),
+)
+#: Command -> what it is called with, in turn; COHORT stands for the table, FACES for annotated faces.
 COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "measure": (
         ("measure", "COHORT", "-o", "faces.csv", "--overlay", "drawn", "--save-landmarks", "points", *_FAST),
@@ -51,6 +56,10 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("evaluate", "COHORT", "-o", "report.json", *_LEARN),
     ),
     "finetune": (("finetune", "COHORT", "-o", "net.anthropo", *_SMALL),),
+    "landmarks": (
+        ("landmarks", "train", "FACES", "-o", "mine.anthropo", *_TREES),
+        ("landmarks", "evaluate", "FACES", "-o", "error.html", "-j", "1"),
+    ),
     "traits": (("traits", "COHORT", "-o", "cases/", "-j", "1"),),
 }
 _DONE = (0, 1, 3)  # exit codes of a command that did its work; some photos may have been unfit
@@ -61,7 +70,8 @@ _DATED = re.compile(rb'"created": "[^"]*"|(?s:"outputs": \{.*?\})')
 #: Imported once; a killed process had not begun its work while it imported them.
 _IMPORTED = (
     *("anthropo.cli.measure", "anthropo.cli.train", "anthropo.cli.evaluate", "anthropo.cli.finetune"),
-    *("anthropo.cli.traits", "anthropo.learning.training", "anthropo.networks.finetuning", "xgboost"),
+    *("anthropo.cli.traits", "anthropo.cli.landmarks", "anthropo.landmarks.training", "xgboost"),
+    *("anthropo.learning.training", "anthropo.networks.finetuning"),
     *("anthropo.report.measure", "anthropo.report.evaluation", "matplotlib.pyplot", "skimage.transform"),
 )
 _FORKS = multiprocessing.get_context("forkserver")
@@ -198,6 +208,8 @@ def killed(commands: Sequence[str], kills: int, seed: int, people: int = 6) -> d
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         cohort = str(make_cohort(root / "cohort", people, seed=1))
+        write_example(root / "faces", people)
+        files = {"COHORT": cohort, "FACES": str(root / "faces")}
         first = Place(root / "first", None)
         first.run(["measure", str(root / "cohort" / "synthetic-0001-1.jpg"), "--no-fine"])
         for name in commands:
@@ -205,7 +217,7 @@ def killed(commands: Sequence[str], kills: int, seed: int, people: int = 6) -> d
             result = results[name] = Result()
             variants = COMMANDS[name]
             for i, variant in enumerate(variants):
-                words = [cohort if word == "COHORT" else word for word in variant]
+                words = [files.get(word, word) for word in variant]
                 share = kills // len(variants) + (i < kills % len(variants))
                 if share:
                     tried(words, root / "place", first.cache, share, draw, result)

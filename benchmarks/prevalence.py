@@ -64,6 +64,7 @@ def judged(features: Features, positive: Mask, size: int, seed: int, prevalence:
     weights = np.where(truth, prevalence / truth.mean(), (1 - prevalence) / (1 - truth.mean()))
     mean = {name: np.average(a.probabilities[:, at], weights=weights) for name, a in called.items()}
     return costs | {
+        "shifted, none of these aside": cost(p >= 1 / (1 + MISS), truth, prevalence),
         "best threshold": best(p, truth, prevalence),
         "nobody called": cost(np.zeros(len(truth), dtype=bool), truth, prevalence),
         **{f"mean probability, {name}": float(value) for name, value in mean.items()},

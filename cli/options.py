@@ -383,8 +383,8 @@ training_options: Decorator = all_of(
     click.option(
         "--classifier", type=click.Choice(["auto", "xgboost", "linear", "svm", "svm-rbf"]), default="auto",
         help="What learns from the measurements: boosted trees, logistic regression, a linear support vector "
-        "machine, or one with a Gaussian kernel, which cannot be explained exactly. auto: trees or logistic "
-        "regression, whichever makes the labels of unseen patients more likely."),
+        "machine, or one with a Gaussian kernel, which cannot be explained exactly. auto: logistic "
+        "regression, or trees where they make the labels of unseen patients clearly more likely."),
     click.option(
         "--positive", metavar="LABEL",
         help="This label against the rest. With two labels: which of them is the affected one."),

@@ -14,6 +14,8 @@ import fuzzing
 import pytest
 
 _CHEAP = (
+    "annotated faces, COCO",
+    "annotated faces, imglab",
     "earlier results, CSV",
     "earlier results, JSON",
     "landmark files",
@@ -48,7 +50,7 @@ def test_pictures_and_videos() -> None:
 
 
 def test_texts() -> None:
-    assert findings({kind: fuzz_texts.KINDS[kind] for kind in _CHEAP}, fuzz_texts.use, 24) == []
+    assert findings({kind: fuzz_texts.KINDS[kind] for kind in _CHEAP}, fuzz_texts.use, 32) == []
 
 
 def test_caches() -> None:

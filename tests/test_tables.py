@@ -12,7 +12,8 @@ from hypothesis import strategies as some
 from PIL import Image
 
 from anthropo.batch import collect
-from anthropo.batch.inputs import read_photo_table
+from anthropo.batch.inputs import Item, read_photo_table
+from anthropo.batch.patients import spelled_alike
 from anthropo.errors import InputError
 from anthropo.learning.cohort import read_cohort
 from anthropo.learning.cohort_checks import check
@@ -199,6 +200,9 @@ def test_folder_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.Monkey
         ("1", "1.0"),
         ("007", "7"),
         ("TRUE", "True"),
+        ("P-1", "P_1"),
+        ("P 01", "p1"),
+        ("José", "Jose"),
     ],
 )
 def test_look_alikes_are_named(tmp_path: Path, one: str, other: str) -> None:
@@ -209,6 +213,7 @@ def test_look_alikes_are_named(tmp_path: Path, one: str, other: str) -> None:
     alike = [finding.message for finding in findings if "differ only in" in finding.message]
     assert len(alike) == 1
     assert all(repr(name) in alike[0] for name in (one, other))
+    assert f"{one!r} (row 2, row 4, row 6) and {other!r} (row 3, row 5, row 7)" in alike[0]
     patients = f"photo,label,patient\na.jpg,A,{one}\nb.jpg,A,{other}\nc.jpg,B,x\n"
     findings = check(read_cohort(written(tmp_path, patients)))
     assert [finding.category for finding in findings if "differ only in" in finding.message] == ["patient"]
@@ -219,6 +224,18 @@ def test_two_spellings_of_an_accent_are_one_patient(tmp_path: Path) -> None:
     text = "photo,label,patient\n" + "".join(f"{i}.jpg,{name},{name}\n" for i, name in enumerate(names))
     cases = read_cohort(written(tmp_path, text)).cases
     assert len({case.patient for case in cases}) == len({case.label for case in cases}) == 1
+
+
+@pytest.mark.parametrize(("one", "other"), [("1-2", "12"), ("1.0.0", "1.0"), ("й", "и"), ("p1", "p2")])
+def test_names_that_say_different_things_are_no_look_alikes(one: str, other: str) -> None:
+    assert skeleton(one) != skeleton(other)
+    assert spelled_alike([Item("a.jpg", {"patient": one}), Item("b.jpg", {"patient": other})]) == []
+
+
+def test_people_of_a_table_who_are_spelled_alike_are_named_with_their_photos() -> None:
+    items = [Item("a.jpg", {"patient": "p1"}), Item("b.jpg", {"patient": "P-01"}), Item("c.jpg")]
+    (sentence,) = spelled_alike(items)
+    assert sentence.startswith("'p1' (a.jpg) and 'P-01' (b.jpg): these patients differ only in capitals")
 
 
 @generate(some.text(some.characters(blacklist_characters="\0", blacklist_categories=("Cs",))))

@@ -17,6 +17,7 @@ from anthropo._version import __version__
 from anthropo.batch.inputs import Item
 from anthropo.batch.records import MeasuredRecord, Record, Row, is_result_column, passed_through
 from anthropo.batch.scores import diagnostics_of
+from anthropo.decoding.parquet import read_parquet
 from anthropo.errors import InputError
 from anthropo.files import (
     MOST,
@@ -148,6 +149,8 @@ class Output:
 
     def release(self) -> None:
         """Let other runs write the file, also where this one ends without having written it."""
+        with contextlib.suppress(OSError):  # what a full disk did not take
+            self._journal.close()
         self._open.close()
 
     def _with_added(self, row: Row, item: Item, earlier: Sequence[Row]) -> Row:
@@ -222,11 +225,10 @@ def decode(path: Path, suffix: str, what: str = "photos") -> list[Row]:
             }
             for _, cells in lines
         ]
-    import pyarrow.parquet
-
-    with open_regular(path) as parquet:
-        table: list[Row] = pyarrow.parquet.read_table(parquet).to_pylist()
-    return [{column_name(k) if is_result_column(k) else k: v for k, v in row.items()} for row in table]
+    return [
+        {column_name(k) if is_result_column(k) else k: v for k, v in row.items()}
+        for row in read_parquet(path)
+    ]
 
 
 def _no_number(name: str) -> Any:

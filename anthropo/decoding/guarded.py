@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from anthropo.decoding.kinds import VIDEO
+from anthropo.decoding.kinds import PARQUET, VIDEO
 from anthropo.decoding.limits import ExcessError, Limits
 from anthropo.decoding.pool import DiedError, Worker, worker
 from anthropo.decoding.undecodable import Death, recall, remember
@@ -60,6 +60,8 @@ def _refusal(where: str, kind: str, death: Death, limits: Limits, begin: str, en
     how, what, fix = death.how, f"{kind} file", "Export the photo as JPEG"
     if kind == VIDEO:
         what, fix = kind, "Export it again as MP4"
+    if kind == PARQUET:
+        fix = "Save the table as CSV"
     if death.deadline is not None:
         how = f"took more than {death.deadline:g} s"
         enough = math.ceil(4 * death.deadline / limits.times)

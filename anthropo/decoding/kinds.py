@@ -9,6 +9,7 @@ from anthropo.errors import PhotoError
 
 JPEG, PNG, TIFF, BMP, WEBP, HEIC, AVIF = "JPEG", "PNG", "TIFF", "BMP", "WebP", "HEIC", "AVIF"
 VIDEO = "video"
+PARQUET = "Parquet"  # a table
 
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 # where the bytes stand, which ones, and what they tell

@@ -19,7 +19,7 @@ from anthropo.files import cache_folder, read_regular, write_atomically
 
 _FOLDER = "undecodable"
 _LONGEST = 100  # characters of how a process ended
-_DECODERS = ("Pillow", "pi-heif", "av")
+_DECODERS = ("Pillow", "pi-heif", "av", "pyarrow")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import time
 from dataclasses import astuple
 from typing import IO, Any
 
-from anthropo.decoding.kinds import VIDEO
+from anthropo.decoding.kinds import PARQUET, VIDEO
 from anthropo.decoding.limits import ExcessError, Limits
 from anthropo.errors import PhotoError
 
@@ -95,6 +95,11 @@ def _answer(request: Message, requests: IO[bytes], replies: IO[bytes]) -> None:
         from anthropo.decoding.movie import deliver, survey
 
         (deliver if "plan" in request else survey)(request, data, replies)
+        return
+    if request["kind"] == PARQUET:
+        from anthropo.decoding import parquet
+
+        parquet.deliver(request, data, replies)
         return
     limits = Limits(request["max_megapixels"], request["deadline"])
     began = restrict(limits)

@@ -50,11 +50,16 @@ def against_rest(margins: Floats) -> Floats:
     return out
 
 
-def log_loss(margins: Floats, y: NDArray[np.int64], weights: Floats) -> float:
-    """Mean negative log-likelihood (nats) of labels (n,) under margins (n, k)."""
+def surprise(margins: Floats, y: NDArray[np.int64]) -> Floats:
+    """Negative log-likelihood (n,) (nats) of each label (n,) under margins (n, k)."""
     top = margins.max(1)
     lost = top + np.log(np.exp(margins - top[:, None]).sum(1)) - margins[np.arange(len(y)), y]
-    return float(np.average(lost, weights=weights))
+    return np.asarray(lost)
+
+
+def log_loss(margins: Floats, y: NDArray[np.int64], weights: Floats) -> float:
+    """Mean negative log-likelihood (nats) of labels (n,) under margins (n, k)."""
+    return float(np.average(surprise(margins, y), weights=weights))
 
 
 def smoothed(y: NDArray[np.int64], people: Floats) -> Floats:
@@ -121,10 +126,10 @@ def fit_stack(
         margins = np.tensordot(slopes, x, 1) + bias
         top = margins.max(1)
         grown = np.exp(margins - top[:, None])
-        surprise = top + np.log(grown.sum(1)) - (truth * margins).sum(1)
+        lost = top + np.log(grown.sum(1)) - (truth * margins).sum(1)
         wrong = (grown / grown.sum(1, keepdims=True) - truth) * share[:, None]
         held = penalty @ slopes
-        value = float(share @ surprise + slopes @ held + firm * bias @ bias / 2)
+        value = float(share @ lost + slopes @ held + firm * bias @ bias / 2)
         slope = np.einsum("pnk,nk->p", x, wrong) + 2 * held
         return value, np.concatenate([slope, wrong.sum(0) + firm * bias])
 

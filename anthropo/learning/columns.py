@@ -67,13 +67,18 @@ def _sorted_out(names: tuple[str, ...]) -> Columns:
 
 @dataclass(frozen=True, slots=True)
 class Scaler:
-    """Measurements and metadata as standardised numbers; what is missing stays NaN."""
+    """Measurements and metadata as standardised numbers; what is missing stays NaN.
+
+    A number is 0 for the mean of everybody, not of the controls: a missing one counts as that and must not
+    stand for either side.
+    """
 
     names: tuple[str, ...]  # of the numbers
     origin: tuple[str, ...]  # the column each number comes from
     category: tuple[str | None, ...]  # the number is 1 where the column has this text, else 0
-    mean: Floats
-    spread: Floats  # SD, 1 where there is none
+    mean: Floats  # of those who are the standard: the controls, if there are any
+    spread: Floats  # their SD, 1 where there is none
+    centre: Floats  # mean of everybody, which is 0 among the numbers
 
     @classmethod
     def fit(cls, table: Any, columns: Columns, rows: NDArray[np.bool_] | None = None) -> Scaler:
@@ -87,12 +92,14 @@ class Scaler:
                 pairs += [(name, text) for text in sorted({str(v) for v in column.dropna()} - {""})]
         names = tuple(name if text is None else f"{name}={text}" for name, text in pairs)
         origin, category = tuple(name for name, _ in pairs), tuple(text for _, text in pairs)
-        blank = cls(names, origin, category, np.zeros(len(names)), np.ones(len(names)))
+        blank = cls(names, origin, category, np.zeros(len(names)), np.ones(len(names)), np.zeros(len(names)))
         raw = blank.transform(table, clip=False)
         measured = np.isin(origin, columns.measurements)
-        mean, spread = np.zeros(len(names)), np.ones(len(names))
+        mean, spread, centre = np.zeros(len(names)), np.ones(len(names)), np.zeros(len(names))
         for at in range(len(names)):
             values = raw[:, at]
+            if np.isfinite(values).any():
+                centre[at] = values[np.isfinite(values)].mean()
             if rows is not None and measured[at] and np.isfinite(values[rows]).sum() > 1:
                 values = values[rows]
             values = values[np.isfinite(values)]
@@ -100,10 +107,10 @@ class Scaler:
                 mean[at] = values.mean()
             if len(values) > 1 and values.std(ddof=1) > 1e-12 * max(1.0, abs(mean[at])):
                 spread[at] = values.std(ddof=1)
-        return replace(blank, mean=mean, spread=spread)
+        return replace(blank, mean=mean, spread=spread, centre=centre)
 
     def transform(self, table: Any, clip: bool = True) -> Floats:
-        """Standardised numbers (n, m), clipped to ±5."""
+        """Standardised numbers (n, m) around the mean of everybody, clipped to ±5."""
         import pandas as pd
 
         out: NDArray[np.float64] = np.empty((len(table), len(self.names)))
@@ -124,7 +131,7 @@ class Scaler:
                 words = column.astype(object).where(column.notna(), "")
                 out[:, at] = [np.nan if v == "" else float(str(v) == text) for v in words]
         out[~np.isfinite(out)] = np.nan
-        out = (out - self.mean) / self.spread
+        out = (out - self.centre) / self.spread
         return np.clip(out, -_CLIP, _CLIP) if clip else out
 
 

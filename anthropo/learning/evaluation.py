@@ -26,17 +26,24 @@ MODEL_NAMES = {
     "measurements": "measurements only",
     "regions": "regions only",
     "metadata": "metadata only",
+    "gate": "gate only",
     "background": "background only",
 }
 
 _GUESSED = 0.6  # AUROC from which on labels count as guessable without the face
 _FEW_PATIENTS = 10
+_TOO_SURE = 0.8  # calibration slope below which one is warned of
 _MOST_SUBGROUPS = 20  # different values of a column
 _GUESSABLE = {
     "background": (
         "the background alone, with the face masked out",
         "The photos of different labels were taken in different places or ways, and a model can learn that "
         "instead of faces. Photograph all labels alike, or trust measurements more than regions.",
+    ),
+    "gate": (
+        "the photo gate alone: which checks failed and which measurements are missing",
+        "People of different labels were photographed in different poses, expressions or light. What is "
+        "missing counts as no evidence, but a network sees a smile. Photograph all labels alike.",
     ),
     "metadata": (
         "the metadata alone, without any photo",
@@ -214,6 +221,8 @@ class Evaluation:
         }
         subgroups, unused = {}, []
         for column, values in (columns or {}).items():
+            if sites is not None and column == sites[0]:
+                continue
             groups = age_bands([_years(v) for v in values]) if column.lower() == "age" else values
             if len({str(v) for v in groups}) > _MOST_SUBGROUPS:
                 unused.append(
@@ -286,6 +295,12 @@ def _warnings(
                 f"{model_name(main).capitalize()} is worse than {model_name(name)}: AUROC lower by "
                 f"{-auroc.value:.3f} ({-auroc.hi:.3f} to {-auroc.lo:.3f})."
             )
+    slope = models[main]["calibration_slope"]
+    if slope.hi < _TOO_SURE:  # NaN is not
+        warnings.append(
+            f"Stated odds are too large: calibration slope {slope}, where 1 is right. Read probabilities "
+            "near 0 and 1 as less sure than they look, or train with more patients."
+        )
     few = ", ".join(f"{label}: {n.patients}" for label, n in counts.items() if n.patients < _FEW_PATIENTS)
     if few:
         warnings.append(f"Fewer than {_FEW_PATIENTS} patients make a label's figures uncertain ({few}).")

@@ -389,6 +389,17 @@ def subset(features: Features, rows: ArrayLike) -> Features:
     )
 
 
+def gate_alone(features: Features) -> Features:
+    """What the photo gate says and nothing else: which measurements are missing, and which checks failed."""
+    missing = np.isnan(features.measurements).astype(np.float64)
+    failed = np.zeros((len(features), 0)) if features.gate is None else features.gate.astype(np.float64)
+    names = [f"missing {name}" for name in features.measurement_ids]
+    names += [f"failed {name}" for name in CHECKS] if failed.shape[1] else []
+    return replace(
+        features, measurements=np.hstack([missing, failed]), measurement_ids=tuple(names), regions={}
+    )
+
+
 def feature_frame(features: Features, metadata: Sequence[str] = ()) -> pd.DataFrame:
     """Features as one table to learn from.
 

@@ -15,10 +15,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
 from anthropo.errors import InputError, ModelError
-from anthropo.learning.calibration import Stack, centred, fit_stack, log_loss, softmax
+from anthropo.learning.calibration import Stack, centred, fit_stack, softmax, surprise
 from anthropo.learning.columns import METADATA, Columns, Scaler, number_columns
 from anthropo.learning.cost import expected_cost_decision, importance
 from anthropo.learning.deep import RegionModel, fit_region
+from anthropo.learning.imputation import Imputer, to_the_known, unknown
 from anthropo.learning.judged import Floats, Ints
 from anthropo.learning.measured import (
     KernelMachine,
@@ -71,9 +72,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     classifier : {"auto", "xgboost", "linear", "svm", "svm-rbf"}
-        "linear" is logistic regression with an L2 penalty; "auto" takes it or the trees, whichever makes the
-        labels more likely out of fold. "svm" is linear; with a Gaussian kernel ("svm-rbf") contributions are
-        sampled and leave a residual.
+        "linear" is logistic regression with an L2 penalty; "auto" takes it, or the trees where they make the
+        labels more likely out of fold by more than a standard error. "svm" is linear; with a Gaussian kernel
+        ("svm-rbf") contributions are sampled and leave a residual.
     balance : {"weights", "resample", "none"}
         What is done about labels of unequal size in training: weights, drawing photos of rarer labels
         again, or nothing. Probabilities are calibrated to the cohort's shares in any case.
@@ -102,7 +103,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Notes
     -----
     Columns of a data frame are regions (``face/0``, ``face/1`` …), metadata (``meta:age``) and, under any
-    other name, measurements; a plain array holds measurements only. NaN is a missing value.
+    other name, measurements; a plain array holds measurements only. NaN is a missing value, which counts
+    as what those that are known let expect, and says nothing of its own: its contribution is 0.
 
     Examples
     --------
@@ -223,8 +225,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         controls = None if self.controls is None else np.asarray(self.classes_[of.y] == self.controls)
         self.scaler_ = Scaler.fit(table, self.columns_, controls)
         numbers = self.scaler_.transform(table)
+        self.imputer_ = Imputer.fit(numbers)
         self.measured_: Trees | Machine | KernelMachine | None = None
-        margins = []
+        margins: list[Floats] = []
         if numbers.shape[1]:
             weights = of.counts
             if self.weigh_cost:
@@ -232,15 +235,15 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if self.balance == "weights":
                 weights = weights / np.bincount(of.y, of.counts)[of.y]
             favour = np.array([_favour(name) for name in self.scaler_.origin])
-            best = np.inf
+            filled, drawn = self.imputer_.fill(numbers), self.imputer_.draw(numbers, Random(seed))
             for kind in _AUTO if self.classifier == "auto" else (self.classifier,):
+                # a sum of weighted numbers cannot tell what is expected from what is known
+                more = () if kind in _SUMS else (drawn,)
                 one, out = remembered(
-                    _FITS[kind], numbers, of.y, weights / weights.mean(), of.folds, k, seed, favour
+                    _FITS[kind], filled, of.y, weights / weights.mean(), of.folds, k, seed, favour, *more
                 )
-                parts = [*scores, out]
-                lost = log_loss(_joined(parts, len(scores), of).margins(parts), of.y, of.natural)
-                if lost < best:
-                    best, self.measured_, margins = lost, one, [out]
+                if not margins or _clearly_better(out, margins[0], of):
+                    self.measured_, margins = one, [out]
         parts = scores + margins
         if not parts:
             raise ValueError(
@@ -331,16 +334,23 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         metadata: dict[str, Floats] = {}
         residual = np.zeros((len(numbers), len(self.classes_)))
         if self.measured_ is not None:
-            slope = float(self.stack_.slopes[-1])
-            added = slope * self.measured_.contributions(numbers)
-            added -= added.mean(1, keepdims=True)
+            added = self._added(numbers)
             if isinstance(self.measured_, KernelMachine):
-                residual = slope * centred(self.measured_.margins(numbers)) - added.sum(2)
+                residual = self.measured_margins(numbers) - added.sum(2)
             bias = bias + added[0, :, -1] if len(added) else bias
+            linear = isinstance(self.measured_, Machine)
+            of_known = to_the_known(numbers, added[:, :, :-1], self.imputer_, linear)
             for at, name in enumerate(self.scaler_.origin):
                 into = metadata if name in self.columns_.metadata else measurements
-                into[name] = into.get(name, 0) + added[:, :, at]
+                into[name] = into.get(name, 0) + of_known[:, :, at]
         return Contributions(bias, self.shift, regions, measurements, metadata, residual)
+
+    def _added(self, numbers: Floats) -> Floats:
+        """Log-odds (n, k, m + 1) by number, a missing one being as expected; the last is everybody's mean."""
+        assert self.measured_ is not None
+        added = self.stack_.slopes[-1] * self.measured_.contributions(self.imputer_.fill(numbers))
+        added[unknown(numbers), :, :-1] = 0
+        return np.asarray(added - added.mean(1, keepdims=True))
 
     @property
     def shift(self) -> Floats:
@@ -380,16 +390,21 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def margins(self, X: Any) -> Floats:
         """Calibrated log-odds (n, k) of each label against the average one."""
         check_is_fitted(self, "stack_")
-        if not isinstance(self.measured_, KernelMachine):
-            return self.contributions(X).total
         bias, regions, numbers = self._regional(X)
-        return np.asarray(bias + sum(regions.values()) + self.measured_margins(numbers))
+        if self.measured_ is None or isinstance(self.measured_, KernelMachine):
+            added = self.measured_margins(numbers)
+        else:  # as `contributions` adds them up, but for rounding
+            added = self._added(numbers).sum(2)
+        return np.asarray(bias + sum(regions.values()) + added)
 
     def measured_margins(self, numbers: Floats) -> Floats:
         """Log-odds (n, k) that standardised measurements and metadata (n, m) add, to about 1e-6."""
         if self.measured_ is None:
             return np.zeros((len(numbers), len(self.classes_)))
-        return np.asarray(self.stack_.slopes[-1] * centred(self.measured_.margins(numbers)))
+        margins = self.measured_.margins(self.imputer_.fill(numbers))
+        if (nobody := unknown(numbers)).any():
+            margins[nobody] = self.measured_.contributions(np.zeros((1, numbers.shape[1])))[0, :, -1]
+        return np.asarray(self.stack_.slopes[-1] * centred(margins))
 
     def predict_proba(self, X: Any) -> Floats:
         """Calibrated probabilities (n, k), in the order of `classes_`."""
@@ -425,6 +440,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "cost": _cost(self.cost, len(self.classes_)),
             "mean": self.scaler_.mean,
             "spread": self.scaler_.spread,
+            "centre": self.scaler_.centre,
+            "loadings": self.imputer_.loadings,
+            "noise": self.imputer_.noise,
             "score_spread": self.score_spread_,
             "deep_slopes": self.deep_.slopes,
             "deep_bias": self.deep_.bias,
@@ -478,7 +496,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.columns_ = Columns.sized(state.measurements, sizes, state.metadata)
         self.feature_names_in_ = np.array(self.columns_.names, dtype=object)
         self.n_features_in_ = len(self.feature_names_in_)
-        self.scaler_ = Scaler(origin, origin, category, found["mean"], found["spread"])
+        self.scaler_ = Scaler(origin, origin, category, found["mean"], found["spread"], found["centre"])
+        self.imputer_ = Imputer(found["loadings"], found["noise"])
         self.score_spread_ = found["score_spread"]
         self.deep_ = Stack(found["deep_slopes"], found["deep_bias"])
         self.stack_ = Stack(found["slopes"], found["bias"])
@@ -524,15 +543,34 @@ def _joined(parts: list[Floats], regions: int, of: _Fitted) -> Stack:
     halves = [half for half in (parts[:regions], parts[regions:]) if half]
     least: Floats | float = 0.0
     if len(halves) > 1:
-        alone = [fit_stack(half, of.y, of.natural, of.people).slopes for half in halves]
+        alone = [
+            fit_stack(half, of.y, of.natural, of.people, alike).slopes
+            for half, alike in zip(halves, (regions, 0), strict=True)
+        ]
         least = _LESSER * np.concatenate(alone)
-    return fit_stack(parts, of.y, of.natural, of.people, regions or None, least)
+    return fit_stack(parts, of.y, of.natural, of.people, regions, least)
+
+
+def _clearly_better(margins: Floats, than: Floats, of: _Fitted) -> bool:
+    """Whether margins make the labels more likely than others do, by more than a standard error.
+
+    Breiman et al., "Classification and regression trees" (1984): the simpler model stands unless another is
+    better by that much, because of two models the likelihoods of few people differ by chance.
+    """
+    one, other = (
+        surprise(fit_stack([m], of.y, of.natural, of.people, 0).margins([m]), of.y) for m in (margins, than)
+    )
+    gained = other - one
+    mean = float(np.average(gained, weights=of.natural))
+    variance = float(np.average((gained - mean) ** 2, weights=of.natural))
+    return bool(mean > np.sqrt(variance / of.people.sum()))
 
 
 _FITS: dict[str, Any] = {
     "xgboost": fit_trees, "linear": fit_logistic, "svm": fit_machine, "svm-rbf": fit_kernel_machine,
 }  # fmt: skip
-_AUTO = ("linear", "xgboost")  # the first one where both are as good
+_SUMS = ("linear", "svm")
+_AUTO = ("linear", "xgboost")  # the first one unless the second is clearly better
 _CHOICES = {"classifier": ("auto", *_FITS), "balance": ("weights", "resample", "none")}
 
 

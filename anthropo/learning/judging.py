@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from anthropo.errors import InputError, parameter
 from anthropo.learning.attributes import ABSENT, PRESENT
 from anthropo.learning.cohort import some, split_labels
-from anthropo.learning.features import Features, feature_frame, subset
+from anthropo.learning.features import Features, feature_frame, gate_alone, subset
 from anthropo.learning.judged import Judged
 from anthropo.learning.memo import remembering
 from anthropo.learning.model import (
@@ -35,6 +35,7 @@ from anthropo.learning.splits import Folds, by_value, split
 from anthropo.learning.trained import Model, Trained
 from anthropo.learning.training import BACKGROUND, fit_model
 
+GATE = "gate"
 _FEWEST = 3  # patients of a label that is trained: without one fold's there must be two
 
 
@@ -62,7 +63,7 @@ class CrossValidation:
 
 
 def variants(features: Features, options: Options, task: Task = "labels") -> dict[str, Options]:
-    """The model itself and its baselines: each half, metadata and background alone."""
+    """The model itself and its baselines: each half, metadata, photo gate and background alone."""
     regions = tuple(options.regions or [r for r in features.regions if r != BACKGROUND])
     alone = replace(options, regions=regions, baseline=True)
     options_of = {"hybrid": replace(options, regions=regions)}
@@ -73,6 +74,8 @@ def variants(features: Features, options: Options, task: Task = "labels") -> dic
     if features.metadata and task != "normality":  # distance to normal is of faces
         columns = tuple(features.metadata)
         options_of["metadata"] = replace(alone, parts=frozenset({"metadata"}), metadata=columns)
+    if task != "normality" and np.isnan(features.measurements).any():
+        options_of[GATE] = replace(alone, parts=frozenset({"measurements"}), controls=None)
     if BACKGROUND in features.regions:
         options_of[BACKGROUND] = replace(alone, parts=frozenset({"regions"}), regions=(BACKGROUND,))
     return options_of
@@ -193,14 +196,14 @@ def _answered(
         # a patient may have been at two sites
         others = ~np.isin(features.patients, features.patients[out])
         train, test = subset(features, others), subset(features, out)
+        rows = np.searchsorted(judged, np.flatnonzero(out))
+
+        def alone(name: str, chosen: Options) -> Answers:
+            seen, asked = (gate_alone(train), gate_alone(test)) if name == GATE else (train, test)
+            return _decided(fit_model(seen, chosen, task), feature_frame(asked, chosen.metadata), shares)
+
         with remembering():  # the halves are parts of the hybrid as well
-            return {
-                name: (
-                    np.searchsorted(judged, np.flatnonzero(out)),
-                    _decided(fit_model(train, chosen, task), feature_frame(test, chosen.metadata), shares),
-                )
-                for name, chosen in options_of.items()
-            }
+            return {name: (rows, alone(name, chosen)) for name, chosen in options_of.items()}
 
     models: dict[str, list[_Folds]] = {name: [] for name in options_of}
     pool = ThreadPoolExecutor(max(1, jobs))

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from anthropo.errors import InputError, parameter
 from anthropo.learning.cohort import Case, Cohort, Finding, Values, typed
 from anthropo.learning.judged import Bools, Floats
-from anthropo.learning.model import control_label
 
 CALIPER = 0.2  # standard deviations that two numbers may differ by
 _NEVER = 1e6  # distance of people who are not alike
@@ -132,6 +131,8 @@ def match_cohort(
 
 
 def _controls(labels: NDArray[np.str_], controls: str | None, given: str) -> str:
+    from anthropo.learning.model import control_label  # which loads scikit-learn
+
     names, counts = np.unique(labels, return_counts=True)
     if len(names) < 2:
         raise InputError(f"{given}: everybody has the label {names[0]}. Matching needs two.")
@@ -186,7 +187,7 @@ def _balance(
     rows = []
     for column, of in values.items():
         words = sorted({value for value in of if isinstance(value, str)})
-        for word in words or [""]:
+        for word in words[:1] if len(words) == 2 else words or [""]:  # of two words the other one mirrors it
             plain = [np.nan if v is None else float(v == word) if words else float(v) for v in of]
             numbers = np.array(plain, dtype=np.float64)
             one, other, left_one, right_one = (

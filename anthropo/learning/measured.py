@@ -76,11 +76,19 @@ def _matrix(numbers: Floats, base: Floats, **of: Any) -> Any:
 
 
 def fit_trees(
-    numbers: Floats, y: Ints, weights: Floats, folds: Ints, labels: int, seed: int, favour: Floats
+    numbers: Floats,
+    y: Ints,
+    weights: Floats,
+    folds: Ints,
+    labels: int,
+    seed: int,
+    favour: Floats,
+    drawn: Floats | None = None,
 ) -> tuple[Trees, Floats]:
     """Grow as many trees as help out of fold; with the margins (n, labels) of each row out of fold.
 
-    Of two equivalent numbers, the one of greater `favour` (m,) is used more often. NaN is a missing value.
+    Of two equivalent numbers, the one of greater `favour` (m,) is used more often. The trees grow on `drawn`
+    (n, m) if it is given: numbers of which the missing ones are what they might be, not what is expected.
 
     Chen & Guestrin, "XGBoost: a scalable tree boosting system" (KDD 2016).
     """
@@ -89,14 +97,13 @@ def fit_trees(
     parameters = {**_TREES, "seed": seed, "nthread": 1, "verbosity": 0, "tree_method": "hist"}
     parameters |= {"objective": objective(labels)} | ({"num_class": labels} if labels > 2 else {})
     share = np.array([weights[y == c].sum() for c in range(labels)])
+    grown = numbers if drawn is None else drawn
     start = np.tile(centred(np.log(share / share.sum() + 1e-9)), (len(y), 1))
     boosters = []
     curves = []
     for fold in np.unique(folds):
         out = folds == fold
-        train = _matrix(
-            numbers[~out], start[~out], label=y[~out], weight=weights[~out], feature_weights=favour
-        )
+        train = _matrix(grown[~out], start[~out], label=y[~out], weight=weights[~out], feature_weights=favour)
         test = _matrix(numbers[out], start[out], label=y[out], weight=weights[out])
         history: dict[str, dict[str, list[float]]] = {}
         boosters.append(
@@ -121,7 +128,7 @@ def fit_trees(
             _matrix(numbers[out], np.zeros_like(start[out])), output_margin=True, iteration_range=(0, last)
         )
         margins[out] = _both(np.asarray(predicted, dtype=np.float64).reshape(len(predicted), -1), labels)
-    everybody = _matrix(numbers, start, label=y, weight=weights, feature_weights=favour)
+    everybody = _matrix(grown, start, label=y, weight=weights, feature_weights=favour)
     whole = xgboost.train(parameters, everybody, best)
     return Trees(booster_arrays(whole), labels), centred(margins)
 
@@ -190,14 +197,21 @@ class KernelMachine:
 
 
 def fit_kernel_machine(
-    numbers: Floats, y: Ints, weights: Floats, folds: Ints, labels: int, seed: int, favour: Floats
+    numbers: Floats,
+    y: Ints,
+    weights: Floats,
+    folds: Ints,
+    labels: int,
+    seed: int,
+    favour: Floats,
+    drawn: Floats | None = None,
 ) -> tuple[KernelMachine, Floats]:
     """Fit SVMs with a Gaussian kernel and the C that is best out of fold; otherwise as `fit_trees`."""
     from scipy.linalg import block_diag
     from sklearn.svm import SVC
 
     filled = np.nan_to_num(numbers, nan=0.0)
-    scaled = filled * favour
+    scaled = (filled if drawn is None else drawn) * favour
     width = 1 / max(float(scaled.var(0).sum()), 1e-9)
     some = np.random.RandomState(seed).permutation(len(filled))[:_PEOPLE]
 

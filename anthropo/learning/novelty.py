@@ -100,7 +100,9 @@ class Novelty:
         if not sizes:
             raise ModelError("its novelty has neither measurements nor regions")
         of_all = taken(arrays, NOVELTY + (SCALE if m else ()), {"m": m, "q": len(sizes)})
-        scaler = Scaler(found, found, (None,) * m, of_all["mean"], of_all["spread"]) if m else None
+        scaler = None
+        if m:
+            scaler = Scaler(found, found, (None,) * m, of_all["mean"], of_all["spread"], of_all["mean"])
         parts = {}
         for at, (name, d) in enumerate(sizes.items()):
             one = taken(arrays, PART, {"d": d}, f"{at}/")

@@ -120,8 +120,11 @@ class NormalityState:
 #: Of a hybrid classifier: k labels, m numbers, r regions, h halves (regions; measurements and metadata).
 CLASSIFIER = (
     Array("cost", "k k", "cost of each error, true label by label decided for", lo=0),
-    Array("mean", "m", "of the numbers"),
+    Array("mean", "m", "of the numbers, among those who are the standard"),
     Array("spread", "m", "standard deviation of the numbers", lo=LEAST),
+    Array("centre", "m", "mean of the numbers among everybody"),
+    Array("loadings", "m f", "how the numbers go with factors, for what is missing", most={"f": 64}),
+    Array("noise", "m", "variance of the numbers beside the factors", lo=LEAST),
     Array("score_spread", "r k", "standard deviation of the regions' scores", lo=1e-9),
     Array("deep_slopes", "r", "how much each region counts", lo=0),
     Array("deep_bias", "k", "log-odds that are added to the regions'"),

@@ -32,7 +32,7 @@ SUBGROUP_METRICS = {"sensitivity": "sensitivity", "specificity": "specificity", 
 _COLOURS = {name: COLOURS[name] for name in ("hybrid", "measurements", "regions", "metadata", "background")}
 _DASHES: dict[str, Any] = {
     "measurements": (0, (5, 1.5)), "regions": (0, (3, 1, 1, 1)), "metadata": (0, (1, 1)),
-    "background": (0, (6, 2, 1, 2, 1, 2)),
+    "background": (0, (6, 2, 1, 2, 1, 2)), "gate": (0, (8, 2)),
 }  # fmt: skip
 _OTHER_COLOURS = tuple(COLOURS[f"model-{n}"] for n in (1, 2, 3))
 _GRID = np.linspace(0, 1, 501)
@@ -210,9 +210,8 @@ def sites_figure(made: Evaluation) -> Figure:
     """Forest plot: sensitivity, specificity and AUROC of every site, of the mean site and of another one."""
     assert made.sites is not None
     over = made.sites.pooled
-    people = sum(group.n_patients for group in made.sites.figures.values())
     summaries = [
-        (name, Subgroup(n_photos=0, n_patients=people, metrics=metrics))
+        (name, Subgroup(n_photos=0, n_patients=0, metrics=metrics))
         for name, metrics in (
             ("mean site", {metric: of.mean for metric, of in over.items()}),
             ("another site", {metric: of.new for metric, of in over.items()}),
@@ -255,7 +254,7 @@ def _forest(made: Evaluation, rows: Sequence[tuple[str, Subgroup | None]]) -> Fi
         axes.set_axisbelow(True)
         axes.set_xlabel(f"{SUBGROUP_METRICS[metric]}, 95 % interval")
     names = [
-        drawable(name) if group is None else f"{drawable(name)}  (n = {group.n_patients})"
+        drawable(name) + (f"  (n = {group.n_patients})" if group is not None and group.n_photos else "")
         for name, group in rows
     ]
     panels[0].set_yticks(range(len(rows)), names, fontsize=9)

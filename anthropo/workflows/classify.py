@@ -303,7 +303,7 @@ def _notes(trained: Trained, features: Features, cohort: Cohort) -> Iterable[str
         )
         who = f"{gate.failed} of {gate.total} photos" if several else "the photo"
         yield (
-            f"note: {who} failed the photo gate ({failed}): voided measurements count as missing. "
+            f"note: {who} failed the photo gate ({failed}): voided measurements are no evidence. "
             "An explanation of the prediction gives details."
         )
     missing = [name for name in trained.metadata if not any(case.metadata[name] for case in cohort.cases)]

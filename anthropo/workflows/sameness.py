@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anthropo.decoding.parquet import read_parquet
 from anthropo.tables import read_rows
 
 #: Entries that differ between any two runs.
@@ -73,9 +74,7 @@ def _as_csv(name: str, before: Path, now: Path) -> Iterator[Difference]:
 
 
 def _as_parquet(name: str, before: Path, now: Path) -> Iterator[Difference]:
-    import pandas as pd
-
-    old, new = (_keyed(pd.read_parquet(path).to_dict("records")) for path in (before, now))
+    old, new = (_keyed(read_parquet(path)) for path in (before, now))
     yield from _rows(name, old, new)
 
 

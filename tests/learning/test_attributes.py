@@ -62,7 +62,8 @@ def test_a_chain_knows_of_attributes_before() -> None:
     assert chained.classifiers[1].columns_.metadata == ("meta:attribute first",)
     assert alone.classifiers[1].columns_.metadata == ()
     by = chained.classifiers[1].contributions(
-        feature_frame(new).assign(**{"meta:attribute first": np.linspace(-4, 4, len(new))})
+        # of somebody with missing measurements, what these may be expected to be counts for it as well
+        feature_frame(new).fillna(0.0).assign(**{"meta:attribute first": np.linspace(-4, 4, len(new))})
     )
     assert (np.diff(by.metadata["meta:attribute first"][:, 1]) >= 0).all()
     assert np.ptp(by.metadata["meta:attribute first"][:, 1]) > 0.5

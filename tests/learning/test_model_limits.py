@@ -26,7 +26,7 @@ Change = Callable[[dict[str, Any], dict[str, Any]], Any]  # of a manifest and ar
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A small model with every part: trees, novelty, gallery, profile."""
     path = tmp_path_factory.mktemp("sound") / "m.anthropo"
-    options = Options(metadata=("age",), min_patients=5)
+    options = Options(classifier="xgboost", metadata=("age",), min_patients=5)
     people = {"a": 12, "control": 12, "rare": 3}
     n = sum(people.values())
     features = simulated(people, metadata={"age": np.arange(n, dtype=float)})

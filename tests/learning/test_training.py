@@ -46,7 +46,7 @@ def trained(features: Features, options: Options = FAST, task: Any = "labels") -
 
 def test_jobs_change_nothing() -> None:
     one, other = (cross_validate(cohort(), FAST, jobs=jobs).questions[0].models for jobs in (1, 3))
-    assert list(one) == ["hybrid", "measurements", "regions", "metadata"]
+    assert list(one) == ["hybrid", "measurements", "regions", "metadata", "gate"]
     assert list(one) == list(other)
     for name, judged in one.items():
         np.testing.assert_array_equal(judged.proba, other[name].proba)
@@ -82,7 +82,7 @@ def test_progress_and_notes() -> None:
         baselines=False,
     )
     assert len(seen) == 8 <= steps(features, FAST, "labels", 5, False, 2) == 10
-    assert steps(features, FAST, "labels", 5, True, 1) == 20
+    assert steps(features, FAST, "labels", 5, True, 1) == 25
     assert judged.notes == ("4 folds instead of 5: only 4 patients with noonan.",)
 
 
@@ -104,7 +104,7 @@ def test_what_is_judged_beside_the_model() -> None:
     features = cohort()
     features = replace(features, regions={**features.regions, "background": features.regions["face"]})
     found = variants(features, FAST)
-    assert list(found) == ["hybrid", "measurements", "regions", "metadata", "background"]
+    assert list(found) == ["hybrid", "measurements", "regions", "metadata", "gate", "background"]
     assert found["hybrid"].regions == ("face", "upper", "middle", "lower")  # no background
     assert found["background"].regions == ("background",)
     assert found["metadata"].metadata == ("age", "sex")

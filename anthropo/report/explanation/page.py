@@ -90,7 +90,9 @@ def page(case: Case, disclosure: Disclosure, made: Document) -> str:
         charts=charts,
         limit=max((abs(bar.log_odds) for chart in charts.values() for bar in chart), default=1.0) or 1.0,
         measured_limit=limits,
-        by_measurement={c.name: c.log_odds for c in case.explanation.labels[0].of("measurement")},
+        by_measurement={
+            c.name: c.log_odds for c in case.explanation.labels[0].of("measurement") if c.log_odds
+        },
         pictures=pictures(case, disclosure),
         jpeg=lambda picture: embedded(jpeg(picture)),
         png=lambda picture: embedded(png(picture)),

@@ -7,7 +7,14 @@ import os
 from anthropo.errors import parameter
 from anthropo.plain import say
 from anthropo.report.answers import print_answer
-from anthropo.report.explanation.words import against_words, bars, changes_words, measured_words, signed
+from anthropo.report.explanation.words import (
+    against_words,
+    bars,
+    changes_words,
+    gate_words,
+    measured_words,
+    signed,
+)
 from anthropo.report.tables import distance_words
 from anthropo.workflows.explain import Case
 
@@ -56,6 +63,9 @@ def print_explanation(case: Case, top: int) -> None:
             table.add_row(Text(bar.name), signed(bar.log_odds), Text(blocks, style=colour), Text(note))
         table.add_row(Text("log-odds", style="bold"), Text(signed(explained.log_odds), style="bold"), "", "")
         console.print(table)
+    if sentence := gate_words(case):
+        say()
+        say(sentence)
     say()
     say("What would change the decision", bold=True)
     for sentence in changes_words(case):

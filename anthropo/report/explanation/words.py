@@ -33,7 +33,8 @@ def bars(explained: Explained) -> list[Bar]:
     if explained.shift:
         chart.append(Bar("bias", "prevalence as stated, not as in training", explained.shift))
     for kind in ("region", "metadata", "measurement"):
-        terms = explained.of(kind)
+        # what is missing adds nothing, and is not shown
+        terms = [c for c in explained.of(kind) if c.log_odds or kind == "region"]
         most = _SHOWN if kind == "measurement" else len(terms)
         chart += [Bar(kind, _name_of(c), c.log_odds, c.name) for c in terms[:most]]
         if len(terms) > most:
@@ -64,6 +65,23 @@ def against_words(explained: Explained) -> str:
     listed = ", ".join(f"{label} {100 * share:.0f} %" for label, share in shares)
     return (
         f"log-odds of {explained.label} against the other labels, weighted by their probabilities ({listed})"
+    )
+
+
+def gate_words(case: Case) -> str:
+    """What the photo gate would tell, which is in no sum: said once, and not as anatomy."""
+    results = case.record.results if case.record else {}
+    of = [results[name].measured for name in case.trained.manifest.measurements if name in results]
+    missing = sum(math.isnan(one.value) for one in of)
+    if not missing:
+        return ""
+    text = f"{missing} of {len(of)} measurements are missing in this photo and add nothing to the sums"
+    auroc = case.trained.manifest.validation.models.get("gate", {}).get("auroc")
+    if auroc is None or not auroc.known:
+        return f"{text}."
+    return (
+        f"{text}. Which ones are missing would by itself tell the labels apart with an AUROC of {auroc} in "
+        "cross-validation: that is how the photos were taken, not anatomy."
     )
 
 
