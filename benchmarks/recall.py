@@ -14,8 +14,8 @@ first landmark stage, on faces that dlib finds too and on the others; wrong are 
 of another scheme, each point's mean offset on the photos that stand upright is removed. Yaw is that of the
 annotated points.
 
-labelled: FOLDER holds labels.csv with photo (or image), age and race (as the set's authors name it), one face in the
-middle of each photo. A face is found when a box holds the photo's middle.
+labelled: FOLDER holds labels.csv with photo (or image), age and race (as the set's authors name it), one
+face in the middle of each photo. A face is found when a box holds the photo's middle.
 
 landscapes: 18 pictures without a face of scikit-image, eight crops of each, and 50 drawn ones: noise,
 stripes, rings, clouds, and discs in pairs on clouds. The numbers are of pictures with a false face.
