@@ -33,7 +33,7 @@ from anthropo.learning.card import card
 from anthropo.learning.manifest import Manifest
 from anthropo.licensing import is_permissive_run, notice
 
-FORMAT, FORMAT_VERSION = "anthropo-model", 1
+FORMAT, FORMAT_VERSION = "anthropo-model", 2
 SUFFIX = ".anthropo"
 
 _CARD = "card.md"

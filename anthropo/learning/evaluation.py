@@ -32,6 +32,7 @@ MODEL_NAMES = {
 
 _GUESSED = 0.6  # AUROC from which on labels count as guessable without the face
 _FEW_PATIENTS = 10
+_TOO_SURE = 0.8  # calibration slope below which one is warned of
 _MOST_SUBGROUPS = 20  # different values of a column
 _GUESSABLE = {
     "background": (
@@ -294,6 +295,12 @@ def _warnings(
                 f"{model_name(main).capitalize()} is worse than {model_name(name)}: AUROC lower by "
                 f"{-auroc.value:.3f} ({-auroc.hi:.3f} to {-auroc.lo:.3f})."
             )
+    slope = models[main]["calibration_slope"]
+    if slope.hi < _TOO_SURE:  # NaN is not
+        warnings.append(
+            f"Stated odds are too large: calibration slope {slope}, where 1 is right. Read probabilities "
+            "near 0 and 1 as less sure than they look, or train with more patients."
+        )
     few = ", ".join(f"{label}: {n.patients}" for label, n in counts.items() if n.patients < _FEW_PATIENTS)
     if few:
         warnings.append(f"Fewer than {_FEW_PATIENTS} patients make a label's figures uncertain ({few}).")

@@ -271,7 +271,7 @@ def traits(
     >>> person = anthropo.traits(anthropo.example_photo(), sex="female", age=31, height=170)
     >>> table = person.to_frame().set_index(["label", "side"])
     >>> table.loc[("Telecanthus", "mid"), "status"]
-    'borderline'
+    'absent'
     >>> [note.partition(": ")[2] for note in person.notes]
     ['Height: the WHO chart ends at 19 years.']
     """

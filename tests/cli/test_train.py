@@ -50,7 +50,7 @@ def test_training_prints_figures_beside_baselines_and_writes_the_model(
     (header,) = [line for line in result.stdout.splitlines() if line.startswith("variant")]
     for metric in ("AUROC", "sensitivity", "log loss", "calibration slope", "calibration intercept"):
         assert metric in header
-    assert "32 photos of 32 patients, the hybrid model found" in result.stdout
+    assert "32 photos of 32 patients: the hybrid model found" in result.stdout
     assert re.search(
         r"Operating point: calls it synthetic-A from a probability of 0\.167 on; sensitivity [01]\.\d{3}",
         result.stdout,

@@ -147,7 +147,9 @@ def test_a_newer_format_says_what_to_do(members: Members, refusal: Refusal) -> N
         archive.writestr("manifest.json", newer["manifest.json"])
         archive.writestr("new.zst", b"")
     assert refusal(file.getvalue()) == message
-    assert "\x1b" not in refusal(packed(listed(members, format_version=2, anthropo="\x1b[2J" * 99)))
+    assert "\x1b" not in refusal(
+        packed(listed(members, format_version=FORMAT_VERSION + 1, anthropo="\x1b[2J" * 99))
+    )
 
 
 @pytest.mark.parametrize("version", [0, -1, "1", 1.0, True, None])

@@ -170,6 +170,21 @@ def test_labels_with_few_patients_are_said() -> None:
     assert warning == "Fewer than 10 patients make a label's figures uncertain (Noonan: 3)."
 
 
+def test_odds_that_are_too_large_are_warned_of() -> None:
+    rng = np.random.default_rng(0)
+    stated = 6 * rng.normal(size=80)
+    truth = (rng.random(80) < 1 / (1 + np.exp(-0.3 * stated))).astype(int)
+    p = 1 / (1 + np.exp(-stated))
+    judged = Judged(
+        ("control", "case"), truth, np.column_stack([1 - p, p]), np.arange(80), (p > 0.5).astype(int)
+    )
+    (warning,) = Evaluation.of({"hybrid": judged}, positive="case", bootstrap=20).warnings
+    assert warning.startswith("Stated odds are too large: calibration slope 0.")
+    fair = 1 / (1 + np.exp(-0.3 * stated))
+    honest = Judged(judged.labels, truth, np.column_stack([1 - fair, fair]), judged.groups, judged.decision)
+    assert Evaluation.of({"hybrid": honest}, positive="case", bootstrap=20).warnings == ()
+
+
 def test_models_of_other_photos_are_not_compared() -> None:
     made = Evaluation.of(
         {"hybrid": MODELS["hybrid"], "regions": MODELS["regions"].part(np.arange(N) < 100)}, bootstrap=20
