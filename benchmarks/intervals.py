@@ -23,7 +23,7 @@ from anthropo.learning.features import Features, measurement_ids, subset
 from anthropo.learning.intervals import Interval
 from anthropo.learning.judging import cross_validate
 from anthropo.learning.metrics import judge
-from anthropo.learning.model import Options
+from anthropo.learning.model import HALVES, Options
 
 REGIONS = ("face", "lower", "eyes", "mouth")
 LABELS = ("case", "control")
@@ -47,10 +47,14 @@ def made_up(people: int, seed: int, axes: int = 40, dimension: int = 128) -> Fea
 
 
 def measure(
-    cohort: Callable[[int], Features], cohorts: int, repeats: int, truth: float | None
+    cohort: Callable[[int], Features],
+    cohorts: int,
+    repeats: int,
+    truth: float | None,
+    parts: frozenset[str] = HALVES,
 ) -> tuple[list[str], list[str]]:
     """A row of figures of single dealings, and one of all dealings; `truth` is what AUROC should be."""
-    options = Options(positive=LABELS[0], controls=LABELS[1])
+    options = Options(positive=LABELS[0], controls=LABELS[1], parts=parts)
     found: dict[str, list[tuple[Interval, Interval, float]]] = {"once": [], "all": []}
     for seed in range(cohorts):
         (question,) = cross_validate(
@@ -83,6 +87,9 @@ def main() -> None:
     parser.add_argument("--cohorts", type=int, default=120)
     parser.add_argument("--people", type=int, nargs="+", default=[40, 20])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument(
+        "--parts", nargs="+", default=sorted(HALVES), help="of the model; regions: the fastest"
+    )
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
@@ -114,7 +121,8 @@ def main() -> None:
         if rows and "sex" in rows[0]:
             tasks["sex"] = sexes, None
         for name, (cohort, truth) in tasks.items():
-            made = measure(cohort, arguments.cohorts, arguments.repeats, truth)
+            parts = frozenset(arguments.parts)
+            made = measure(cohort, arguments.cohorts, arguments.repeats, truth, parts)
             for times, cells in zip((1, arguments.repeats), made, strict=True):
                 print(f"| {name} | {people} + {people} | {times} | " + " | ".join(cells) + " |", flush=True)
 

@@ -149,6 +149,8 @@ class Output:
 
     def release(self) -> None:
         """Let other runs write the file, also where this one ends without having written it."""
+        with contextlib.suppress(OSError):  # what a full disk did not take
+            self._journal.close()
         self._open.close()
 
     def _with_added(self, row: Row, item: Item, earlier: Sequence[Row]) -> Row:

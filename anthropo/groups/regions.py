@@ -324,7 +324,7 @@ def effect(kind: Kind, name: str, one: Floats, other: Floats, level: float = 0.9
     >>> random = np.random.default_rng(0)
     >>> wider = effect("measurement", "fissure", random.normal(1, 1, 30), random.normal(0, 1, 30))
     >>> round(wider.g, 2), round(wider.lo, 2), round(wider.hi, 2), wider.p < 0.05
-    (0.67, 0.14, 1.24, True)
+    (0.67, 0.15, 1.21, True)
     """
     from scipy.special import stdtr, stdtrit
 

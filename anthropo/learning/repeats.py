@@ -58,7 +58,7 @@ def joined(figures: Sequence[Interval], folds: int, limits: tuple[float, float])
     the variance, and with random labels does [1]_ [2]_. How much such pairs weigh shows in the variance V
     between dealings, which differ by the pairs that share a fold. Where answers are sums over pairs, dealt to
     k folds r times, the variance of the mean is that of one dealing plus (k / 2 − 1 + 1 / r) V.
-    benchmarks/intervals.py measures that this holds for the hybrid.
+    So it was in simulations with kernel machines (docs/benchmarks.md, "Intervals that hold").
 
     References
     ----------

@@ -184,3 +184,26 @@ def test_prevalence_is_a_share(gallery: Path, invoke: Invoke) -> None:
         (0.1, "--prevalence 0.1: of which label, since there is no positive one?"),
     ):
         refused(invoke, "evaluate", table, *TRAIN, "--prevalence", share, says=message)
+
+
+def test_sites_take_the_place_of_folds(synthetic: Path, tmp_path: Path, invoke: Invoke) -> None:
+    table = write(tmp_path / "c.csv", two_labels(synthetic))
+    sentence = "--leave-out takes sites in place of folds. Leave --repeats out."
+    refused(invoke, "evaluate", table, "--leave-out", "clinic", "--repeats", 2, says=sentence)
+
+
+def test_nobody_is_left_to_match(synthetic: Path, tmp_path: Path, invoke: Invoke) -> None:
+    rows = [{**row, "site": row["label"]} for row in two_labels(synthetic)]
+    table = write(tmp_path / "c.csv", rows)
+    for command in (
+        ("evaluate",),
+        ("train", "-o", tmp_path / "m.anthropo"),
+        ("composite", "-o", tmp_path / "o"),
+    ):
+        refused(
+            invoke, command[0], table, *command[1:], "--match", "site", says="--match site: no pair is left."
+        )
+    refused(
+        invoke, "regions", table, "--label", "control", "--match", "bmi",
+        says="--match bmi: no column bmi to match on.",
+    )  # fmt: skip
