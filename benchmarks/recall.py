@@ -14,8 +14,8 @@ first landmark stage, on faces that dlib finds too and on the others; wrong are 
 of another scheme, each point's mean offset on the photos that stand upright is removed. Yaw is that of the
 annotated points.
 
-labelled: FOLDER holds labels.csv with photo, age and race (as the set's authors name it), one face in the
-middle of each photo. A face is found when a box holds the photo's middle.
+labelled: FOLDER holds labels.csv with photo (or image), age and race (as the set's authors name it), one
+face in the middle of each photo. A face is found when a box holds the photo's middle.
 
 landscapes: 18 pictures without a face of scikit-image, eight crops of each, and 50 drawn ones: noise,
 stripes, rings, clouds, and discs in pairs on clouds. The numbers are of pictures with a false face.
@@ -163,7 +163,8 @@ def by_label(folder: Path, every: int, missed: Path | None) -> None:
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     lost = []
     for person in people:
-        pixels = read_photo(folder / person["photo"]).pixels
+        name = person.get("photo") or person["image"]
+        pixels = read_photo(folder / name).pixels
         middle = (np.array(pixels.shape[1::-1]) - 1) / 2
 
         def holds(boxes: list[Floats], middle: Floats = middle) -> bool:
@@ -175,11 +176,11 @@ def by_label(folder: Path, every: int, missed: Path | None) -> None:
             holds([np.array(f.box) for f in faces_of(pixels)]),
         )
         if not found[2]:
-            lost.append(person["photo"])
+            lost.append(name)
         band = next(f"{a}–{b} years" for a, b in _BANDS if a <= float(person["age"]) <= b)
-        for name in ("all", band, person["race"]):
+        for group in ("all", band, person["race"]):
             for i, one in enumerate((True, *found)):
-                counts[name][i] += one
+                counts[group][i] += one
     for name, (total, *found) in sorted(counts.items()):
         print(
             f"| {folder.name}, {name} | {total} | "
