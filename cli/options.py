@@ -384,7 +384,8 @@ training_options: Decorator = all_of(
         "--classifier", type=click.Choice(["auto", "xgboost", "linear", "svm", "svm-rbf"]), default="auto",
         help="What learns from the measurements: boosted trees, logistic regression, a linear support vector "
         "machine, or one with a Gaussian kernel, which cannot be explained exactly. auto: logistic "
-        "regression, or trees where they make the labels of unseen patients clearly more likely."),
+        "regression, or from 100 patients on trees, where they make the labels of unseen patients clearly "
+        "more likely."),
     click.option(
         "--positive", metavar="LABEL",
         help="This label against the rest. With two labels: which of them is the affected one."),

@@ -72,8 +72,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     classifier : {"auto", "xgboost", "linear", "svm", "svm-rbf"}
-        "linear" is logistic regression with an L2 penalty; "auto" takes it, or the trees where they make the
-        labels more likely out of fold by more than a standard error. "svm" is linear; with a Gaussian kernel
+        "linear" is logistic regression with an L2 penalty; "auto" takes it, or from 100 people on the trees
+        where they make the labels more likely out of fold by more than a standard error. "svm" is linear; with a Gaussian kernel
         ("svm-rbf") contributions are sampled and leave a residual.
     balance : {"weights", "resample", "none"}
         What is done about labels of unequal size in training: weights, drawing photos of rarer labels
@@ -236,7 +236,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 weights = weights / np.bincount(of.y, of.counts)[of.y]
             favour = np.array([_favour(name) for name in self.scaler_.origin])
             filled, drawn = self.imputer_.fill(numbers), self.imputer_.draw(numbers, Random(seed))
-            for kind in _AUTO if self.classifier == "auto" else (self.classifier,):
+            for kind in self._kinds(of):
                 # a sum of weighted numbers cannot tell what is expected from what is known
                 more = () if kind in _SUMS else (drawn,)
                 one, out = remembered(
@@ -254,6 +254,12 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ones = np.ones(min(1, len(scores)))
         self.stack_ = Stack(np.concatenate([ones, joined.slopes[len(scores) :]]), joined.bias)
         return joined.margins(parts)
+
+    def _kinds(self, of: _Fitted) -> tuple[str, ...]:
+        """Classifiers to try, the simplest first."""
+        if self.classifier != "auto":
+            return (self.classifier,)
+        return _AUTO if of.people.sum() >= _PEOPLE_FOR_TREES else _AUTO[:1]
 
     def _table(self, X: Any, y: Any = None) -> Any:
         """Features as a data frame, checked against those of the fit when `y` is None."""
@@ -571,6 +577,7 @@ _FITS: dict[str, Any] = {
 }  # fmt: skip
 _SUMS = ("linear", "svm")
 _AUTO = ("linear", "xgboost")  # the first one unless the second is clearly better
+_PEOPLE_FOR_TREES = 100  # fewer cannot show that trees are clearly better, and growing them takes long
 _CHOICES = {"classifier": ("auto", *_FITS), "balance": ("weights", "resample", "none")}
 
 
