@@ -301,7 +301,8 @@ def _best_c(
 ) -> tuple[float, Floats]:
     """The C whose margins out of fold, (n, labels), make the labels most likely.
 
-    `choices` ascend; once two in a row were worse than the best, the rest, which fit ever closer, are not tried.
+    `choices` ascend; once two in a row were worse than the best, the others, which fit ever closer, are not
+    tried.
     """
     best: tuple[float, float, Floats] | None = None
     worse = 0
