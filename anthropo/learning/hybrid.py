@@ -73,8 +73,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     classifier : {"auto", "xgboost", "linear", "svm", "svm-rbf"}
         "linear" is logistic regression with an L2 penalty; "auto" takes it, or from 100 people on the trees
-        where they make the labels more likely out of fold by more than a standard error. "svm" is linear; with a Gaussian kernel
-        ("svm-rbf") contributions are sampled and leave a residual.
+        where they make the labels more likely out of fold by more than a standard error. "svm" is
+        linear; with a Gaussian kernel ("svm-rbf") contributions are sampled and leave a residual.
     balance : {"weights", "resample", "none"}
         What is done about labels of unequal size in training: weights, drawing photos of rarer labels
         again, or nothing. Probabilities are calibrated to the cohort's shares in any case.
