@@ -100,12 +100,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cohorts", type=int, default=300)
     cohorts = parser.parse_args().cohorts
+    few = " | ".join(f"{few} dealings" for few in FEW)
     print(
-        "| people | folds | AUROC, mean ± SD of one dealing | … of ten | one dealing misses | mean of ten, as "
-        "if of one | Nadeau and Bengio | "
-        + " | ".join(f"{few} dealings" for few in FEW)
-        + " |\n|"
-        + "---|" * 10
+        "| people | folds | AUROC, mean ± SD of one dealing | … of ten | one dealing misses | "
+        f"mean of ten, as if of one | Nadeau and Bengio | {few} |\n|" + "---|" * 10
     )
     for given in ROWS:
         print(row(*given, cohorts), flush=True)
