@@ -52,8 +52,7 @@ def pooled(figures: Mapping[str, Interval]) -> Pooled:
     References
     ----------
     .. [1] Debray TPA, et al. A guide to systematic review and meta-analysis of prediction model
-    performance. BMJ
-       356:i6460 (2017).
+       performance. BMJ 356:i6460 (2017).
     .. [2] IntHout J, et al. The Hartung-Knapp-Sidik-Jonkman method for random effects meta-analysis is
        straightforward and considerably outperforms the standard DerSimonian-Laird method. BMC Med Res
        Methodol 14:25 (2014).
@@ -66,8 +65,8 @@ def pooled(figures: Mapping[str, Interval]) -> Pooled:
     >>> from anthropo.learning.heterogeneity import pooled
     >>> from anthropo.learning.intervals import Interval
     >>> over = pooled({"Rome": Interval(0.7, 0.6, 0.784), "Oslo": Interval(0.8, 0.69, 0.88)})
-    >>> print(f"{over.value:.2f} of {over.sites} sites")
-    0.74 of 2 sites
+    >>> print(f"{over.value:.1f} of {over.sites} sites")
+    0.7 of 2 sites
     """
     known = [figure for figure in figures.values() if figure.known and figure.lo < figure.hi]
     if len(known) < 2:

@@ -72,6 +72,8 @@ def _limits(
     """Where `far`, twice the likelihood that is lost, reaches a distance, either side of a value."""
     from scipy.optimize import brentq
 
+    if far(value) >= distance:  # the best is farther out than can be reached
+        return value, value
     found = []
     for sign in (-1.0, 1.0):
         step = start
@@ -120,7 +122,7 @@ class _Line:
         if self.one_sided or np.ptp(self.x) < 1e-9:
             return 0
         some, other = self.x[self.true > 0], self.x[self.true < self.n]
-        return int(some.min() >= other.max()) - int(some.max() <= other.min())
+        return int(some.min() > other.max()) - int(some.max() < other.min())
 
     def likelihood(self, a: Floats, b: Floats) -> Floats:
         """Log-likelihood (g,) of intercepts (g,) and slopes (g,), the photos of a patient discounted."""

@@ -71,7 +71,7 @@ def joined(figures: Sequence[Interval], folds: int, limits: tuple[float, float])
     >>> from anthropo.learning.intervals import Interval
     >>> from anthropo.learning.repeats import joined
     >>> print(joined([Interval(0.6, 0.5, 0.7, 80), Interval(0.64, 0.54, 0.74, 80)], 5, (0, 1)))
-    0.620 (0.494 to 0.746)
+    0.620 (0.493 to 0.747)
     """
     known = [figure for figure in figures if figure.known]
     if not known:

@@ -148,7 +148,7 @@ def test_distance_to_normal(tmp_path_factory: pytest.TempPathFactory, tmp_path: 
     assert result.exit_code == 0
     made = read(output)
     assert (made["positive"], made["settings"]["normal"]) == ("outside normal", "healthy")
-    assert list(made["models"]) == ["hybrid", "measurements", "regions", "gate", "background"]
+    assert list(made["models"]) == ["hybrid", "measurements", "regions", "background"]
     judged = invoke(
         "evaluate", table, "--model", model, "--allow-duplicates", "--bootstrap", 100, "-o", output
     )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from anthropo.errors import InputError, ModelError, WeightsError
 from anthropo.networks import export as module
+from anthropo.networks.bench import has_int8_products
 from anthropo.networks.bench_worker import EMBEDDING, METADATA, PICTURES, PROBABILITIES, open_session
 from anthropo.networks.export import TOLERANCE, export, feeds
 from anthropo.networks.network import Network
@@ -101,10 +102,12 @@ def test_the_file_says_what_it_needs(tmp_path: Path) -> None:
 def test_int8_is_a_quarter_and_close(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     network = nets.network(views=("face",))
     plain = export(network, tmp_path / "plain.onnx")
+    # sums of two products overflow 16 bits, and are cut, on processors without instructions for them
+    most = 0.01 if has_int8_products() else 0.03
     for by in (None, photos(network, 8)):
         made = export(network, tmp_path / "int8.onnx", int8=True, photos=by)
         assert made.size < plain.size / 3
-        assert 1e-5 < made.embedding_difference < 0.01
+        assert 1e-5 < made.embedding_difference < most
     assert made.compared == 8
     model = onnx.load(tmp_path / "int8.onnx")
     assert {p.key: p.value for p in model.metadata_props}["precision"] == "int8"

@@ -36,7 +36,9 @@ def test_encoders_are_compared_on_regions_of_their_own(monkeypatch: pytest.Monke
     monkeypatch.setattr(evaluate, "gather", gather)
     monkeypatch.setattr(evaluate, "judge_material", judge)
     request = TrainRequest(encoder="mine", encoder_weights="w", reading=PhotoReading(no_face=True))
-    judged = evaluate._compared(material(request, "mine"), ["encoder", "balance"], lambda *_: None)  # type: ignore[arg-type, return-value]
+    judged = evaluate._compared(
+        material(request, "mine"), ["encoder", "balance"], None, None, lambda *_: None
+    )  # type: ignore[arg-type, return-value]
     # regions that were not asked for are each encoder's, and weights are of the one that was named
     assert asked
     assert all(one.options.regions is None and one.encoder_weights is None for one in asked)
