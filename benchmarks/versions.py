@@ -1,10 +1,10 @@
 """Two installations of anthropo side by side: time and peak memory of the commands, whole processes.
 
-    python benchmarks/versions.py OLD/bin/anthropo NEW/bin/anthropo PHOTO COHORT MODEL [--rounds 5]
+    python benchmarks/versions.py OLD/bin/anthropo NEW/bin/anthropo PHOTO COHORT [--rounds 5] [--rows measure]
 
-MODEL is one that both read. The two take turns, so that what else the machine does meets both; a first round,
-which warms caches, is not counted. Shown are medians, the ratio's quartiles over the rounds, and the largest
-resident set.
+Each classifies with a model that it trained on COHORT, since models of one version may not be read by
+another. The two take turns, so that what else the machine does meets both; a first round, which warms caches,
+is not counted. Shown are medians, the ratio's quartiles over the rounds, and the largest resident set.
 """
 
 from __future__ import annotations
@@ -38,48 +38,64 @@ def run(command: list[str], cache: str) -> tuple[float, float]:
     return time.perf_counter() - start, usage.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
+def commands_of(photo: str, cohort: str, folder: Path) -> dict[str, list[str]]:
+    """The words of each command, by the name of its row; models and tables are in the folder."""
+    model, page = str(folder / "known.anthropo"), str(folder / "why.html")
+    classify, explain = ["classify", "--model", model, photo], ["explain", "--model", model, photo]
+    explain += ["--force", "-o", page]
+    train = [
+        "train",
+        cohort,
+        "-o",
+        str(folder / "m.anthropo"),
+        "--allow-duplicates",
+        "--jitter",
+        "2",
+        "--no-fine",
+    ]
+    anew = ["--cache", "none"]
+    return {
+        "measure, one photo": ["measure", photo],
+        "measure, the cohort": ["measure", cohort, "-o", str(folder / "faces.csv")],
+        "classify": classify,
+        "classify, no cache": [*classify, *anew],
+        "explain": explain,
+        "explain, no cache": [*explain, *anew],
+        "train": train,
+        "train, no cache": [*train, *anew],
+        "--help": ["--help"],
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name in ("old", "new", "photo", "cohort", "model"):
+    for name in ("old", "new", "photo", "cohort"):
         parser.add_argument(name)
     parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
-    photo, cohort, model = arguments.photo, arguments.cohort, arguments.model
+    parser.add_argument("--rows", nargs="+", metavar="NAME", help="only these, or what begins like them")
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        page, trained = str(Path(folder) / "why.html"), str(Path(folder) / "m.anthropo")
-        table = str(Path(folder) / "faces.csv")
-        cohort_options = ["--allow-duplicates", "--jitter", "2", "--no-fine"]
-        commands = {
-            "measure, one photo": ["measure", photo],
-            "measure, the cohort": ["measure", cohort, "-o", table],
-            "classify": ["classify", "--model", model, photo],
-            "classify, no cache": ["classify", "--model", model, photo, "--cache", "none"],
-            "explain": ["explain", "--model", model, photo, "--force", "-o", page],
-            "explain, no cache": [
-                "explain",
-                "--model",
-                model,
-                photo,
-                "--force",
-                "-o",
-                page,
-                "--cache",
-                "none",
-            ],
-            "train": ["train", cohort, "-o", trained, *cohort_options],
-            "train, no cache": ["train", cohort, "-o", trained, *cohort_options, "--cache", "none"],
-            "--help": ["--help"],
-        }
+        of = {}
+        for which in ("old", "new"):
+            own = Path(folder) / which
+            own.mkdir()
+            of[which] = commands_of(asked.photo, asked.cohort, own)
+        wanted = [name for name in of["old"] if not asked.rows or name.startswith(tuple(asked.rows))]
+        if any(name.startswith(("classify", "explain")) for name in wanted):
+            for which in ("old", "new"):
+                known = Path(folder) / which / "known.anthropo"
+                train = ["train", asked.cohort, "-o", str(known), "--allow-duplicates", "--no-judge"]
+                run([getattr(asked, which), *train], str(known.parent / "cache"))
         print("| command | old, s | new, s | new / old (quartiles) | old, MiB | new, MiB |")
         print("|---|---|---|---|---|---|")
-        for name, words in commands.items():
+        for name in wanted:
             seconds: dict[str, list[float]] = {"old": [], "new": []}
             memory = {"old": 0.0, "new": 0.0}
-            for number in range(arguments.rounds + 1):
+            for number in range(asked.rounds + 1):
                 for which in ("old", "new"):
-                    Path(table).unlink(missing_ok=True)
-                    cache = str(Path(folder) / which)
-                    spent, size = run([getattr(arguments, which), *words], cache)
+                    own = Path(folder) / which
+                    (own / "faces.csv").unlink(missing_ok=True)
+                    spent, size = run([getattr(asked, which), *of[which][name]], str(own / "cache"))
                     if number:
                         seconds[which].append(spent)
                         memory[which] = max(memory[which], size)
