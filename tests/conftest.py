@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from PIL import Image
 from skimage import data
 
 from anthropo.errors import AnthropoError
+from anthropo.face import refine
+from anthropo.face.landmarker import Face, read_face
 from anthropo.face.weights import locate
+from anthropo.photo import Photo
 from anthropo.report.columns import dictionary
 
 #: A shape predictor of dlib that anthropo does not use.
@@ -38,6 +42,20 @@ def astronaut() -> Pixels:
     """(512, 512, 3); the face lies around x 178 to 281, y 76 to 178."""
     pixels: Pixels = data.astronaut()
     return pixels
+
+
+@pytest.fixture(scope="session")
+def head(astronaut: Pixels) -> Photo:
+    """The astronaut's head four times as large, (960, 880, 3)."""
+    part = Image.fromarray(astronaut).crop((120, 20, 340, 260))
+    return Photo.from_array(np.asarray(part.resize((880, 960), Image.Resampling.LANCZOS)))
+
+
+@pytest.fixture(scope="session")
+def head_face(head: Photo) -> Face:
+    """Its face by both landmark stages, straight on, and without what the photo gate voids."""
+    found = refine(head, read_face(head, jitter=4))
+    return replace(found, gate=(), yaw=0.0, pitch=0.0)
 
 
 @pytest.fixture(scope="session")

@@ -60,6 +60,7 @@ class Encoder(ABC):
     data: str = UNKNOWN_LICENCE  # licence of what it was trained on
     permissive: bool = False  # code, weights and training data
     align: str = ALIGNMENTS[0]  # how a face is brought to the frame; a network has a way of its own
+    weights: str = ""  # SHA-256, hexadecimal, of the file of weights; empty: of no such file
     views: tuple[str, ...] = ()  # the regions that it can encode; empty: every one
     seen: frozenset[str] = frozenset()  # beginnings of the SHA-256 of photos that it was trained on, as known
 
@@ -245,10 +246,11 @@ def _encoder(
 
     packaged = next((weights for weights in KNOWN if weights.name == name), None)
     network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    weights = hashlib.sha256(data).hexdigest()
     described = {
         "version": _VERSION,
         "name": name,
-        "weights": hashlib.sha256(data).hexdigest(),
+        "weights": weights,
         "size": size,
         "mean": mean,
         "scale": scale,
@@ -268,6 +270,7 @@ def _encoder(
         commercial_use=packaged is not None and packaged.commercial_use,
         data=packaged.data if packaged else UNKNOWN_LICENCE,
         permissive=packaged is not None and packaged.permissive,
+        weights=weights,
         _network=network,
         _mean=mean,
         _scale=scale,

@@ -14,6 +14,7 @@ from anthropo.errors import InputError, parameter
 from anthropo.learning.bootstrap import rank_areas, resamples
 from anthropo.learning.intervals import Interval, hanley_mcneil, mean_of, unknown, wilson
 from anthropo.learning.judged import Floats, Ints, Judged
+from anthropo.learning.repeats import folds_of, variance_of_dealing
 
 _BINS = (5, 20)  # of a number: as many as hold twenty patients each, within these limits
 _PER_BIN = 20
@@ -215,9 +216,7 @@ def _inflation(judged: Judged, c: int) -> float:
     areas = np.array([rank_areas(each.proba[:, c], each.truth == c, one)[0][0] for each in dealt])
     true = judged.truth == c
     least = hanley_mcneil(float(areas.mean()), *(len(set(judged.groups[s].tolist())) for s in (true, ~true)))
-    folds = max(2 if each.fold is None else int(each.fold.max()) + 1 for each in dealt)
-    added = max(0.0, folds / 2 - 1 + 1 / len(dealt)) * float(areas.var(ddof=1))
-    return 1 + added / least if least else 1.0
+    return 1 + variance_of_dealing(areas, folds_of(dealt)) / least if least else 1.0
 
 
 def permuted(labels: Sequence[str], patients: Sequence[str], strata: Ints, seed: int) -> NDArray[np.str_]:

@@ -33,20 +33,6 @@ class Columns:
         return _sorted_out(tuple(map(str, names)))
 
     @classmethod
-    def _of(cls, names: tuple[str, ...]) -> Columns:
-        regions: dict[str, list[str]] = {}
-        measurements, metadata = [], []
-        for name in names:
-            embedding = _EMBEDDING.fullmatch(name)
-            if name.startswith(METADATA):
-                metadata.append(name)
-            elif embedding:
-                regions.setdefault(embedding[1], []).append(name)
-            else:
-                measurements.append(name)
-        return cls(tuple(measurements), {k: tuple(v) for k, v in regions.items()}, tuple(metadata))
-
-    @classmethod
     def sized(
         cls, measurements: Sequence[str], regions: Mapping[str, int], metadata: Sequence[str] = ()
     ) -> Columns:
@@ -62,7 +48,17 @@ class Columns:
 
 @lru_cache(maxsize=64)
 def _sorted_out(names: tuple[str, ...]) -> Columns:
-    return Columns._of(names)
+    regions: dict[str, list[str]] = {}
+    measurements, metadata = [], []
+    for name in names:
+        embedding = _EMBEDDING.fullmatch(name)
+        if name.startswith(METADATA):
+            metadata.append(name)
+        elif embedding:
+            regions.setdefault(embedding[1], []).append(name)
+        else:
+            measurements.append(name)
+    return Columns(tuple(measurements), {k: tuple(v) for k, v in regions.items()}, tuple(metadata))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from anthropo.files import file_sha256
 from anthropo.learning.cohort import Case, Cohort, Values, typed
 from anthropo.learning.columns import METADATA
 from anthropo.learning.duplicates import PRINT_SIDE, face_print, image_print
-from anthropo.learning.identity import IDENTITY, face_identity, knows_people
+from anthropo.learning.identity import IDENTITY, IDENTITY_REGION, face_identity, knows_people
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
 from anthropo.observation import Observation, observe
@@ -279,7 +279,7 @@ def _face(
     return {
         "measurements": np.array([value[name] for name in measurement_ids()]),
         "embeddings": embeddings,
-        "identity": embeddings[list(regions).index("face")] if known else face_identity(photo, face),
+        "identity": embeddings[list(regions).index(IDENTITY_REGION)] if known else face_identity(photo, face),
         "gate": np.array([name in {c.name for c in face.gate if not c.ok} for name in CHECKS]),
         "hidden": face.hidden,
         "print": face_print(photo, face),

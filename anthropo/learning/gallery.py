@@ -85,10 +85,8 @@ def fit_gallery(
 
     cosine: list[float] = []
     same: list[bool] = []
-    seen: tuple[set[int], set[int]] = (
-        set(),
-        set(),
-    )  # patients asked about as others, and as of the same label
+    others_seen: set[int] = set()  # patients asked about as others, and as of the same label
+    same_seen: set[int] = set()
     trained = [c for c in dict.fromkeys(of) if c not in names]
     for label in trained:
         members, others = np.flatnonzero(of == label), np.flatnonzero((of != label) & ~np.isin(of, names))
@@ -100,8 +98,8 @@ def fit_gallery(
             if len(asked):
                 cosine += (vectors[asked] @ vectors[kept].T).max(1).tolist()
                 same += [True] * len(left) + [False] * (len(asked) - len(left))
-                seen[1].update(left.tolist())
-                seen[0].update(asked[len(left) :].tolist())
+                same_seen.update(left.tolist())
+                others_seen.update(asked[len(left) :].tolist())
     # and what trained labels' patients look like to the rare ones' true galleries
     for label in names:
         held = of == label
@@ -109,11 +107,11 @@ def fit_gallery(
             strangers = np.flatnonzero(np.isin(of, trained))
             cosine += (vectors[strangers] @ vectors[held].T).max(1).tolist()
             same += [False] * len(strangers)
-            seen[0].update(strangers.tolist())
+            others_seen.update(strangers.tolist())
     slope, intercept = 0.0, 0.0
     if any(same) and not all(same):
         weights = np.where(same, 0.5 / np.mean(same), 0.5 / (1 - np.mean(same)))
-        belonging = smoothed(np.array(same, dtype=np.int64), np.array([len(people) for people in seen]))
+        belonging = smoothed(np.array(same, dtype=np.int64), np.array([len(others_seen), len(same_seen)]))
         # each cosine twice: as far as it is taken for one of the same label, and as far as for another
         x, twice = np.tile(np.array(cosine), 2)[:, None], np.repeat([0, 1], len(same))
         shares = (belonging * weights[:, None]).T.ravel()

@@ -25,6 +25,7 @@ from anthropo.encoder.encoders import ChipEncoder, Encoder, load_encoder
 from anthropo.encoder.regions import ALIGNMENTS
 from anthropo.errors import InputError, parameter
 from anthropo.face.landmarker import Face
+from anthropo.face.weights import known_weights
 from anthropo.learning.cohort import Finding, some
 from anthropo.photo import Photo
 
@@ -49,25 +50,26 @@ _AROUND = 3  # so that a person under three names is found
 _NEAR_UNNAMED, _AROUND_UNNAMED = 0.6, 8
 _PASSES = 6  # at most; each knows the people that the one before has found
 _HIDDEN = 12  # landmarks: masks and sunglasses make people alike
-_REGION = "face"
+#: The region that tells who somebody is, to the network of this name.
+IDENTITY_REGION, _ENCODER = "face", "face-resnet"
 _BLOCK = 1024  # rows compared at a time
 _NAMED = 5
 
 
 @lru_cache(maxsize=1)
 def _network() -> ChipEncoder:
-    return load_encoder()
+    return load_encoder(_ENCODER)
 
 
 def knows_people(encoder: Encoder, regions: Sequence[str]) -> bool:
     """Whether what an encoder gives of these regions holds the identity already."""
-    own = _REGION in regions and encoder.align == ALIGNMENTS[0]
-    return own and encoder.digest == _network().digest
+    packaged = encoder.name == _ENCODER and encoder.weights == known_weights(_ENCODER).sha256
+    return packaged and encoder.align == ALIGNMENTS[0] and IDENTITY_REGION in regions
 
 
 def face_identity(photo: Photo, face: Face) -> NDArray[np.float32]:
     """What a face is compared by (IDENTITY,): its embedding by the packaged face network."""
-    identity: NDArray[np.float32] = _network().embed(photo, face, [_REGION])[0]
+    identity: NDArray[np.float32] = _network().embed(photo, face, [IDENTITY_REGION])[0]
     return identity
 
 
@@ -351,8 +353,7 @@ def _findings(source: str, people: SamePeople) -> list[Finding]:
         )
         findings = [Finding("warning", "identity", text)]
     else:
-        given = parameter("same_person", "ignore")
-        text = f"{what}: they count as different patients ({given} was given)."
+        text = f"{what}: they count as different patients ({ignore} was given)."
         return [Finding("note", "identity", text)]
     torn = [pair for pair in people.pairs if pair.torn]
     if torn:

@@ -108,7 +108,7 @@ def cross_validate(
         The site of each photo, such as its clinic: in place of folds each site is judged by models of the
         others. Photos without one are only trained on.
     baselines : bool
-        Judge measurements, regions, metadata and background alone as well.
+        Judge measurements, regions, metadata, photo gate and background alone as well.
     shares : mapping of str to float, optional
         How common each label, or attribute, is where it is decided; see `shares_where_used`. Probabilities
         are those of the cohort's own shares in any case, which is where they can be judged.
@@ -278,12 +278,23 @@ def shares_where_used(
     if prevalence is None:
         return None
     there = shares_of(features, options, task)
+    positive = options.positive
+    if task == "labels":
+        controls = options.controls if options.controls in there else None
+        positive = positive_label(tuple(there), positive, controls)
+    return stated_for(task, prevalence, there, positive)
+
+
+def stated_for(
+    task: Task, prevalence: Prevalence, there: Mapping[str, float], positive: str | None
+) -> dict[str, float]:
+    """How common each label, or attribute, is taken to be; `there` is how common it is in training.
+
+    A number is the share of the positive label or attribute, or of people outside normal.
+    """
     if task == "attributes":
-        return stated_presence(prevalence, there, options.positive)
-    if task == "normality":
-        return stated_shares(prevalence, there, OUTSIDE)
-    controls = options.controls if options.controls in there else None
-    return stated_shares(prevalence, there, positive_label(tuple(there), options.positive, controls))
+        return stated_presence(prevalence, there, positive)
+    return stated_shares(prevalence, there, OUTSIDE if task == "normality" else positive)
 
 
 def shares_of(features: Features, options: Options, task: Task = "labels") -> dict[str, float]:

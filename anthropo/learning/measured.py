@@ -249,20 +249,16 @@ def fit_machine(
     """Fit linear SVMs with the C that is best out of fold; otherwise as `fit_trees`."""
     from sklearn.svm import LinearSVC
 
-    # a number made smaller costs more to use
-    filled = np.nan_to_num(numbers, nan=0.0) * favour
-
-    def fit(rows: NDArray[np.bool_], c: float) -> Floats:
-        w = np.zeros((labels, filled.shape[1]))
+    def fit(x: Floats, y: Ints, weights: Floats, c: float) -> Floats:
+        w = np.zeros((labels, x.shape[1]))
         for label in range(1 if labels == 2 else 0, labels):
-            member = y[rows] == label
+            member = y == label
             if member.any() and not member.all():
                 machine = LinearSVC(C=c, dual=False, random_state=seed, max_iter=2000)
-                w[label] = machine.fit(filled[rows], member, sample_weight=weights[rows]).coef_[0]
+                w[label] = machine.fit(x, member, sample_weight=weights).coef_[0]
         return np.stack([-w[1] / 2, w[1] / 2]) if labels == 2 else w
 
-    c, margins = _best_c(lambda rows, c, x: x @ fit(rows, c).T, filled, y, weights, folds, labels, _C_LINEAR)
-    return Machine(fit(np.ones(len(y), dtype=bool), c) * favour), centred(margins)
+    return _fit_sum(fit, numbers, y, weights, folds, labels, favour, _C_LINEAR)
 
 
 def fit_logistic(
@@ -271,23 +267,36 @@ def fit_logistic(
     """Fit logistic regression with the L2 penalty that is best out of fold; otherwise as `fit_trees`."""
     from sklearn.linear_model import LogisticRegression
 
-    # a number made smaller costs more to use
-    filled = np.nan_to_num(numbers, nan=0.0) * favour
-
-    def fit(rows: NDArray[np.bool_], c: float) -> Floats:
-        w = np.zeros((labels, filled.shape[1]))
-        there = np.unique(y[rows])
+    def fit(x: Floats, y: Ints, weights: Floats, c: float) -> Floats:
+        w = np.zeros((labels, x.shape[1]))
+        there = np.unique(y)
         if len(there) > 1:
-            found = LogisticRegression(C=c, max_iter=1000).fit(
-                filled[rows], y[rows], sample_weight=weights[rows]
-            )
+            found = LogisticRegression(C=c, max_iter=1000).fit(x, y, sample_weight=weights)
             w[there] = [-found.coef_[0] / 2, found.coef_[0] / 2] if len(there) == 2 else found.coef_
         return w
 
-    c, margins = _best_c(
-        lambda rows, c, x: x @ fit(rows, c).T, filled, y, weights, folds, labels, _C_LOGISTIC
-    )
-    return Machine(fit(np.ones(len(y), dtype=bool), c) * favour), centred(margins)
+    return _fit_sum(fit, numbers, y, weights, folds, labels, favour, _C_LOGISTIC)
+
+
+def _fit_sum(
+    fit: Callable[[Floats, Ints, Floats, float], Floats],  # of x, y, weights and C: (labels, m)
+    numbers: Floats,
+    y: Ints,
+    weights: Floats,
+    folds: Ints,
+    labels: int,
+    favour: Floats,
+    choices: Sequence[float],
+) -> tuple[Machine, Floats]:
+    """Weights of numbers with the C that is best out of fold, and each row's margins out of fold."""
+    # a number made smaller costs more to use
+    filled = np.nan_to_num(numbers, nan=0.0) * favour
+
+    def margins_of(rows: NDArray[np.bool_], c: float, x: Floats) -> Floats:
+        return np.asarray(x @ fit(filled[rows], y[rows], weights[rows], c).T)
+
+    c, margins = _best_c(margins_of, filled, y, weights, folds, labels, choices)
+    return Machine(fit(filled, y, weights, c) * favour), centred(margins)
 
 
 def _best_c(

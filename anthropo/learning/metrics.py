@@ -99,7 +99,7 @@ def judge(
     >>> print(figures["sensitivity"], figures["ppv_at_prevalence"])
     0.700 (0.481 to 0.855) 0.032 (0.015 to 0.082)
     """
-    judged.index(positive)
+    judged.index(positive)  # an unknown label is refused before figures are made
     if prevalence is not None and not 0 < prevalence < 1:
         raise InputError(f"prevalence {prevalence}: a share between 0 and 1 is needed, such as 0.01 for 1 %.")
     dealt = judged.dealt

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from anthropo.learning.intervals import Interval, normal_quantile
-from anthropo.learning.judged import Judged
+from anthropo.learning.judged import Floats, Judged
 
 _REPEATS = ((200, 3),)  # below so many patients, so many dealings
 _LEAST = 2
@@ -43,7 +43,7 @@ def over_dealings(
         return figures_of(0, bootstrap, seed)
     each = max(min(bootstrap, _FEWEST), bootstrap // len(dealt))
     made = [figures_of(at, each, seed + at) for at in range(len(dealt))]
-    folds = max(2 if one.fold is None else int(one.fold.max()) + 1 for one in dealt)
+    folds = folds_of(dealt)
     own = {name: limits or _LIMITS.get(name, (0.0, 1.0)) for name in made[0]}
     return {name: joined([of[name] for of in made], folds, own[name]) for name in made[0]}
 
@@ -79,11 +79,22 @@ def joined(figures: Sequence[Interval], folds: int, limits: tuple[float, float])
     values = np.array([figure.value for figure in known])
     value = float(values.mean())
     n = round(float(np.mean([figure.n for figure in known])))
-    variance = float(values.var(ddof=1)) if len(known) > 1 else 0.0
-    added = normal_quantile() ** 2 * max(0.0, folds / 2 - 1 + 1 / len(known)) * variance
+    added = normal_quantile() ** 2 * variance_of_dealing(values, folds)
     below, above = (
         math.sqrt(float(np.mean([abs(getattr(f, limit) - f.value) for f in known])) ** 2 + added)
         for limit in ("lo", "hi")
     )
     lo, hi = max(limits[0], value - below), min(limits[1], value + above)
     return replace(known[0], value=value, lo=lo, hi=hi, n=n)
+
+
+def folds_of(dealt: Sequence[Judged]) -> int:
+    """How many folds photos were dealt to; 2 where one model answered on all."""
+    return max(2 if one.fold is None else int(one.fold.max()) + 1 for one in dealt)
+
+
+def variance_of_dealing(values: Floats, folds: int) -> float:
+    """What dealing adds to the variance of a mean over dealings (r,), see `joined`; 0 for a single one."""
+    if len(values) < 2:
+        return 0.0
+    return max(0.0, folds / 2 - 1 + 1 / len(values)) * float(values.var(ddof=1))

@@ -37,6 +37,7 @@ from anthropo.photo import Photo
 Z95 = 1.959964
 Bounds = tuple[float, float, float, float]  # a value, the interval of its accuracy, its repeatability's SD
 Numbers = dict[str, Bounds]  # by id
+_POSITIVE = ("distance", "area")  # kinds that are never below 0
 _NONE: Bounds = (math.nan, math.nan, math.nan, math.nan)
 _MM = {LENGTH_UNIT: "mm", AREA_UNIT: "mm²"}
 
@@ -100,7 +101,7 @@ class Measurement:
 
 def never_negative(name: str) -> bool:
     """Whether a measurement is a length or an area."""
-    return name in registry() and registry()[name].kind in ("distance", "area")
+    return name in registry() and registry()[name].kind in _POSITIVE
 
 
 class _Named(Protocol):
@@ -333,7 +334,7 @@ def _within_photo(values: Floats) -> tuple[Floats, Floats, Floats]:
 def _numbers(entries: Sequence[Entry], value: Floats, half: Floats, repeat_sd: Floats) -> Numbers:
     """Value and bounds by id; what cannot be negative ends at zero."""
     low, high = value - half, value + half
-    positive = np.array([never_negative(e.id) for e in entries], dtype=bool)
+    positive = np.array([e.kind in _POSITIVE for e in entries], dtype=bool)
     low = np.where(positive & (low < 0) & (value >= 0), 0.0, low)
     rows = zip(value.tolist(), low.tolist(), high.tolist(), repeat_sd.tolist(), strict=True)
     return {e.id: bounds for e, bounds in zip(entries, rows, strict=True)}

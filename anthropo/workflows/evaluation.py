@@ -18,7 +18,7 @@ from anthropo.learning.cohort_checks import validate
 from anthropo.learning.evaluation import Evaluation
 from anthropo.learning.features import Features, subset
 from anthropo.learning.identity import SamePeople, resolve, same_person_choice
-from anthropo.learning.prevalence import Prevalence, stated_presence, stated_shares
+from anthropo.learning.prevalence import Prevalence
 from anthropo.workflows.cohort import (
     CohortError,
     Material,
@@ -563,14 +563,15 @@ def _positive_of_trained(trained: Trained, labels: Sequence[str], wanted: str | 
 
 def _stated(trained: Trained, prevalence: Prevalence, positive: str | None) -> dict[str, float]:
     """How common each label or attribute of a trained model is taken to be."""
+    from anthropo.learning.judging import stated_for
     from anthropo.learning.normality import OUTSIDE, WITHIN
 
     there = trained.at(None).shares
-    if trained.task == "attributes":
-        return stated_presence(prevalence, there, positive)
-    if trained.task == "normality":
-        return stated_shares(prevalence, {WITHIN: 0.5, OUTSIDE: 0.5}, OUTSIDE)
-    return stated_shares(prevalence, there, _positive_of_trained(trained, list(there), positive))
+    if trained.task == "normality":  # which knows no shares
+        there = {WITHIN: 0.5, OUTSIDE: 0.5}
+    elif trained.task == "labels":
+        positive = _positive_of_trained(trained, list(there), positive)
+    return stated_for(trained.task, prevalence, there, positive)
 
 
 def _known(trained: Trained, features: Features) -> Features:

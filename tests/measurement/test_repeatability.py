@@ -7,10 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import Pixels
-from PIL import Image
 
-from anthropo.face.fine import refine
 from anthropo.face.landmarker import Face, read_face
 from anthropo.measurement.compute import Measurement, error_growth, measure_face
 from anthropo.measurement.registry import PIXELS, registry
@@ -20,16 +17,14 @@ from anthropo.photo import Photo
 
 
 @pytest.fixture(scope="module")
-def photo(astronaut: Pixels) -> Photo:
-    head = Image.fromarray(astronaut).crop((120, 20, 340, 260))
-    return Photo.from_array(np.asarray(head.resize((880, 960), Image.Resampling.LANCZOS)))
+def photo(head: Photo) -> Photo:
+    return head
 
 
 @pytest.fixture(scope="module")
-def face(photo: Photo) -> Face:
-    """Straight on, at the usual steadiness, and without what the photo gate voids."""
-    found = refine(photo, read_face(photo, jitter=4))
-    return replace(found, gate=(), yaw=0.0, pitch=0.0, unsteadiness=0.005)
+def face(head_face: Face) -> Face:
+    """As steady as is usual."""
+    return replace(head_face, unsteadiness=0.005)
 
 
 def by_name(values: list[Measurement]) -> dict[str, Measurement]:

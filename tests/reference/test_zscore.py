@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -80,15 +81,23 @@ def test_the_unit_does_not_matter(scale: float, value: float, half: float, error
     assert z.z_lo < z.z < z.z_hi
 
 
-@pytest.mark.parametrize("true_z", [0.0, 2.0, -3.0])
-def test_intervals_from_twenty_controls_cover_the_true_z(true_z: float) -> None:
+def by_twenty_controls(
+    true_z: float, measured: Callable[[float], Measurement], instrument: str
+) -> Iterator[ZScore]:
+    """z of 2000 people of one true z, each with an error of SD 2, by twenty controls of their own."""
     random = np.random.default_rng(5)
     controls = random.normal(50, 4, (2000, 20))
-    measured = 50 + 4 * true_z + random.normal(0, 2, 2000)
-    hits = 0
-    for x, mean, sd in zip(measured, controls.mean(1), controls.std(1, ddof=1), strict=True):
-        z = one(mouth(x, 1.959964 * 2), row(mean=float(mean), sd=float(sd), n=20))
-        hits += z.z_lo <= true_z <= z.z_hi
+    values = 50 + 4 * true_z + random.normal(0, 2, 2000)
+    for x, mean, sd in zip(values, controls.mean(1), controls.std(1, ddof=1), strict=True):
+        yield one(measured(x), row(mean=float(mean), sd=float(sd), n=20, instrument=instrument))
+
+
+@pytest.mark.parametrize("true_z", [0.0, 2.0, -3.0])
+def test_intervals_from_twenty_controls_cover_the_true_z(true_z: float) -> None:
+    hits = sum(
+        z.z_lo <= true_z <= z.z_hi
+        for z in by_twenty_controls(true_z, lambda x: mouth(x, 1.959964 * 2), "callipers")
+    )
     assert 0.935 <= hits / 2000 <= 0.965
 
 
@@ -137,13 +146,8 @@ def test_under_the_same_instrument_a_z_has_the_error_of_repeating_and_no_other()
 
 @pytest.mark.parametrize("true_z", [0.0, 2.0, -3.0])
 def test_the_whole_interval_covers_the_true_z_under_the_same_instrument(true_z: float) -> None:
-    random = np.random.default_rng(5)
-    controls = random.normal(50, 4, (2000, 20))
-    measured = 50 + 4 * true_z + random.normal(0, 2, 2000)
-    hits = 0
-    for x, mean, sd in zip(measured, controls.mean(1), controls.std(1, ddof=1), strict=True):
-        z = one(repeated(x, 2.0), row(mean=float(mean), sd=float(sd), n=20, instrument="anthropo"))
-        hits += z.whole[0] <= true_z <= z.whole[1]
+    scored = by_twenty_controls(true_z, lambda x: repeated(x, 2.0), "anthropo")
+    hits = sum(z.whole[0] <= true_z <= z.whole[1] for z in scored)
     assert 0.935 <= hits / 2000 <= 0.965
 
 
