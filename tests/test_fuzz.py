@@ -73,7 +73,8 @@ def test_every_kind_of_fault_is_a_finding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     """A fuzzer that finds nothing must be one that would find something."""
-    monkeypatch.setattr(fuzzing, "SECONDS", 1.0)
+    if fault == "more than":  # the others may take as long as importing does on a slow machine
+        monkeypatch.setattr(fuzzing, "SECONDS", 1.0)
     script = tmp_path / "script.py"
     script.write_text(
         f"import sys\nsys.path[:0] = {sys.path!r}\nimport fuzzing, test_fuzz\n"
