@@ -36,7 +36,9 @@ class Encoder(SimpleNamespace):
     """Embeds a chip as the means of its quarters, in the interface of `anthropo.encoder`."""
 
     def __init__(self, digest: str = "quarters") -> None:
-        super().__init__(name="quarters", digest=digest, weights="", size=32, dimension=4, seen=[], align="canonical")
+        super().__init__(
+            name="quarters", digest=digest, weights="", size=32, dimension=4, seen=[], align="canonical"
+        )
 
     def embed(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.float32]:
         chips = middle_square(photo, 32)[None] if face is None else crops(photo, face, regions, 32)
