@@ -125,6 +125,16 @@ def age_option(
     return click.option("--age", help=f"{spelled}, {use}.")
 
 
+def ancestry_option(use: str = "of everybody who has no column `ancestry`") -> Decorator:
+    """--ancestry, with its use."""
+    return click.option(
+        "--ancestry",
+        metavar="NAME",
+        help=f"A reference's group of ancestry, as the person or family states it, {use}. Nothing is guessed "
+        "from the face; references without groups ignore it.  [default: unknown]",
+    )
+
+
 def references_option(
     text: str, default: str = f"{DEFAULT_REFERENCE}, when sex or age is known"
 ) -> Decorator:

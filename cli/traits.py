@@ -24,6 +24,7 @@ from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prep
 @options.photos_argument
 @options.sex_option()
 @options.age_option(spelled="Completed years (8), months (101m), or exactly (8.4)")
+@options.ancestry_option()
 @options.output_option(
     "FILE|DIR",
     "Write a page to read to a .html; the table to a .csv; one person as a GA4GH phenopacket to a .json; "

@@ -15,6 +15,7 @@ from anthropo.batch.scores import diagnostics_of, scores_of
 from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.measurement.pooling import pool
+from anthropo.reference.person import parse_ancestry
 from anthropo.reference.tables import parse_age, parse_sex
 from anthropo.reference.zscore import disagreement
 from anthropo.settings import Settings
@@ -71,19 +72,28 @@ def spelled_alike(items: Iterable[Item]) -> list[str]:
 
 
 def one_person(name: str, items: Sequence[Item]) -> Patient:
-    """The person whose photos these are; an InputError if sex or age says that they are of several."""
+    """The person whose photos these are; an InputError if sex, age or ancestry say that there are several."""
     columns = {
         key: value
         for key, value in items[0].columns.items()
         if all(item.columns.get(key) == value for item in items)
     }
     who = Patient(name, tuple({item.path: item for item in items}.values()), columns)
-    sexes = _stated(items, "sex", parse_sex)
-    if len(sexes) > 1:
-        both = ", ".join(f"{sex} in {photo}" for sex, photo in sexes.items())
-        raise InputError(f"{who.shown}: {both}. Correct the column `sex`, or `patient`.")
-    if sexes:
-        columns["sex"] = str(next(iter(sexes)))
+    spelled: dict[str, str] = {}  # ancestries in small letters, as the first row writes them
+
+    def ancestry(text: str) -> str:
+        name = parse_ancestry(text)
+        if name is None:
+            raise InputError("not known")
+        return spelled.setdefault(name.casefold(), name)
+
+    for name, parse in (("sex", parse_sex), ("ancestry", ancestry)):
+        several = _stated(items, name, parse)
+        if len(several) > 1:
+            both = ", ".join(f"{value} in {photo}" for value, photo in several.items())
+            raise InputError(f"{who.shown}: {both}. Correct the column `{name}`, or `patient`.")
+        if several:
+            (columns[name],) = several
     ages = _stated(items, "age", parse_age)
     if ages:
         youngest, oldest = min(ages), max(ages)
@@ -97,7 +107,7 @@ def one_person(name: str, items: Sequence[Item]) -> Patient:
 
 
 def _stated(items: Sequence[Item], key: str, parse: Callable[[str], T]) -> dict[T, str]:
-    """The sexes or ages that are given for the photos, each with the first photo it is given for."""
+    """The sexes, ages or ancestries that are given, each with the first photo it is given for."""
     values: dict[T, str] = {}
     for item in items:
         text = item.columns.get(key, "")

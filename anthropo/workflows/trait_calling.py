@@ -43,6 +43,8 @@ class TraitsRequest:
     sex : {"female", "male"}, optional
     age : float or str, optional
         Years: 8 means completed years, 8.4 is exact; "101m" are months.
+    ancestry : str, optional
+        As for `anthropo.Settings`.
     head_circumference, height, weight : float, optional
         cm, cm (lying below two years) and kg.
     references : sequence of str
@@ -61,6 +63,7 @@ class TraitsRequest:
 
     sex: str | None = None
     age: float | str | None = None
+    ancestry: str | None = None
     head_circumference: float | None = None
     height: float | None = None
     weight: float | None = None
@@ -91,6 +94,7 @@ class PersonTraits:
     notes: tuple[str, ...] = ()  # what was asked for and could not be provided
     sex: str | None = None
     age: str = ""  # as it was given; empty if it is unknown
+    ancestry: str = ""  # as it was given
 
     @property
     def photos(self) -> tuple[Record, ...]:
@@ -212,6 +216,7 @@ def traits(
     *,
     sex: str | None = None,
     age: float | str | None = None,
+    ancestry: str | None = None,
     head_circumference: float | None = None,
     height: float | None = None,
     weight: float | None = None,
@@ -237,6 +242,8 @@ def traits(
     sex : {"female", "male"}, optional
     age : float or str, optional
         Years: 8 means completed years, 8.4 is exact; "101m" are months.
+    ancestry : str, optional
+        As for `anthropo.Settings`.
     head_circumference, height : float, optional
         cm; below two years the height is measured lying.
     weight : float, optional
@@ -279,6 +286,7 @@ def traits(
     request = TraitsRequest(
         sex=sex,
         age=age,
+        ancestry=ancestry,
         head_circumference=head_circumference,
         height=height,
         weight=weight,
@@ -334,6 +342,7 @@ def prepare(photos: Photos, request: TraitsRequest) -> TraitsTask:
         deadline=request.deadline, detector_model=request.detector_model,
         scale=request.scale, distance=request.distance,
         sex=request.sex, age=None if request.age is None else str(request.age),
+        ancestry=request.ancestry,
         references=tuple(references),
         corrections=corrections, frames=request.frames,
     )  # fmt: skip
@@ -413,7 +422,7 @@ def _call(item: Item, record: Record | PatientRecord, task: TraitsTask) -> Perso
     )
     return replace(
         person, traits=tuple(called), growth=tuple(growth), notes=tuple(notes), sex=sex,
-        age=known.age if age is not None else "",
+        age=known.age if age is not None else "", ancestry=known.ancestry,
     )  # fmt: skip
 
 
