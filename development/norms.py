@@ -62,15 +62,15 @@ TABLES = {
     "korean-newborns": (
         "Moon 2012 ",
         "Korean",
-        "Moon 2012, J Korean Ophthalmol Soc 53:1385, abstract: Korean term newborns (39 boys, 30 girls) in their "
-        "first 48 hours; fissures, canthi with the eyes closed, pupils with a speculum; sexes and sides did "
+        "Moon 2012, J Korean Ophthalmol Soc 53:1385, abstract: Korean term newborns (39 boys, 30 girls) in "
+        "their first 48 hours; fissures, canthi with the eyes closed, pupils with a speculum; sexes and sides did "
         "not differ",
     ),
     "chinese-newborns": (
         "Clin Pediatr 1990",
         "Chinese",
-        "Clinical Pediatrics 1990, 29:172, abstract: Chinese term newborns in their first 48 hours; sexes and "
-        "sides did not differ",
+        "Clinical Pediatrics 1990, 29:172, abstract: Chinese term newborns in their first 48 hours; sexes "
+        "and sides did not differ",
     ),
 }
 NEWBORNS = ("korean-newborns", "chinese-newborns")
