@@ -63,7 +63,7 @@ TABLES = {
         "Moon 2012 ",
         "Korean",
         "Moon 2012, J Korean Ophthalmol Soc 53:1385, abstract: Korean term newborns (39 boys, 30 girls) in "
-        "their first 48 hours; fissures, canthi with the eyes closed, pupils with a speculum; sexes and sides did "
+        "their first 48 hours; canthi with the eyes closed, pupils with a speculum; sexes and sides did "
         "not differ",
     ),
     "chinese-newborns": (
