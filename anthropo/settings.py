@@ -22,7 +22,8 @@ from anthropo.licensing import is_permissive_run, refuse_faces
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import ScaleRequest, parse_scale
-from anthropo.reference.tables import DEFAULT_REFERENCE, Reference, load_reference, parse_age, parse_sex
+from anthropo.reference.person import parse_age
+from anthropo.reference.tables import DEFAULT_REFERENCE, Reference, load_reference, parse_sex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,8 @@ from anthropo.face.fine import fine_sha256
 from anthropo.face.lens import parse_distance
 from anthropo.face.weights import landmark_model
 from anthropo.measurement.compute import Measurement
-from anthropo.reference.person import parse_ancestry
-from anthropo.reference.tables import Reference, instrument_name, parse_age, parse_sex
+from anthropo.reference.person import parse_age, parse_ancestry
+from anthropo.reference.tables import Reference, instrument_name, parse_sex
 from anthropo.reference.zscore import ZScore, score
 from anthropo.settings import Settings
 
@@ -104,11 +104,13 @@ def scores_of(item: Item, values: Sequence[Measurement], settings: Settings) -> 
             "on it."
         )
         return Scores(scores=tuple(score(values, tables, sex=None, age=None)), notes=(note,))
-    if not settings.references and not (person.sex or person.age):
+    if not settings.references and not (person.sex or person.age or item.undated):
         return Scores()
     notes: list[str] = []
     sex = _parsed("sex", person.sex, parse_sex, notes)
-    age = _parsed("age", person.age, parse_age, notes)
+    if item.undated:
+        notes.append(item.undated)
+    age = None if item.undated else _parsed("age", person.age, parse_age, notes)
     scores = tuple(score(values, tables, sex=sex, age=age, ancestry=parse_ancestry(person.ancestry)))
     if not notes:
         notes += [_without_scores(table, scores, settings) for table in tables]

@@ -21,7 +21,8 @@ from anthropo.learning.features import Features, read_picture, subset
 from anthropo.learning.prevalence import Prevalence
 from anthropo.observation import Observation, observe
 from anthropo.photo import Photo
-from anthropo.reference.tables import parse_age, parse_sex
+from anthropo.reference.person import parse_age
+from anthropo.reference.tables import parse_sex
 from anthropo.reference.traits import Trait, call_traits
 from anthropo.settings import Settings
 from anthropo.threads import in_order, network_threads

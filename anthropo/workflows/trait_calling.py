@@ -19,10 +19,11 @@ from anthropo.errors import FaceError, InputError, parameter
 from anthropo.explanation.fitness import unfit_for_traits
 from anthropo.face.detection import Which
 from anthropo.measurement.landmark_file import Corrections
-from anthropo.reference.growth import MEASURES, Growth, age_span, grow
+from anthropo.reference.growth import MEASURES, Growth, grow
+from anthropo.reference.person import age_span, parse_age
 from anthropo.reference.phenopacket import phenopacket
 from anthropo.reference.rules import Rule, read_rules
-from anthropo.reference.tables import DEFAULT_REFERENCE, parse_age, parse_sex
+from anthropo.reference.tables import DEFAULT_REFERENCE, parse_sex
 from anthropo.reference.traits import CONFIDENCE, Evidence, Trait, call_traits, z_words
 from anthropo.settings import Settings
 from anthropo.workflows.classify import SEPARATOR, Photos, as_names
@@ -376,7 +377,7 @@ def call(task: TraitsTask, *, jobs: int = 1, progress: Progress = silent) -> Fin
     pairs = [(item, record) for item in task.items for record in records.get(item.path, [])]
     lost = tuple(record.reason for _, record in pairs if not record.ok)
     if task.people is not None:
-        pairs = [(_shown(who), pool_patient(who, records, task.settings)) for who in task.people]
+        pairs = [(who.item, pool_patient(who, records, task.settings)) for who in task.people]
     called = tuple(_call(item, record, task) for item, record in pairs)
     remarks = tuple(spelled_alike(task.items)) if task.people is not None else ()
     return Findings(people=called, lost=lost, remarks=remarks)
@@ -386,12 +387,6 @@ def _if_fit(record: Record) -> Record:
     """The record, or the reason in place of measurements where the photo gate finds the photo unfit."""
     why = unfit_for_traits(record.gate_failed, record.hidden) if record.ok else ""
     return replace(record, reason=f"{record.photo}: {why}", measurements=(), scores=()) if why else record
-
-
-def _shown(who: Patient) -> Item:
-    """A person in place of a photo. An age that all photos give alike stays as it is written."""
-    ages = {item.columns.get("age", "") for item in who.items}
-    return Item(who.shown, who.columns | ({"age": ages.pop()} if len(ages) == 1 and all(ages) else {}))
 
 
 def _call(item: Item, record: Record | PatientRecord, task: TraitsTask) -> PersonTraits:
