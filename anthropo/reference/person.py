@@ -170,8 +170,9 @@ def age_on(born: date, taken: date) -> float:
     Examples
     --------
     >>> from datetime import date
-    >>> age_on(date(2019, 3, 4), date(2021, 3, 4)), round(age_on(date(2019, 3, 4), date(2019, 3, 14)), 5)
-    (2.0013689253935658, 0.02738)
+    >>> born = date(2019, 3, 4)
+    >>> age_on(born, date(2023, 3, 4)), round(age_on(born, date(2019, 3, 14)) * 365.25, 6)
+    (4.0, 10.0)
     """
     completed = taken.year - born.year - ((taken.month, taken.day) < (born.month, born.day))
     return max((taken - born).days / DAYS, float(completed))
@@ -193,7 +194,7 @@ def dated(born: str, taken: str, age: str, today: date | None = None) -> Dated:
     Examples
     --------
     >>> dated("2019-03-04", "4 Mar 2024", age="").age
-    '5.00205'
+    '5.00206'
     >>> dated("2019-03-04", "", age="").why
     'The date of birth is given, and not when the photo was taken. Add a column `taken`, or `age`.'
     """
