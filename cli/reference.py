@@ -23,6 +23,7 @@ from anthropo.cli.common import (
 from anthropo.errors import AnthropoError, InputError
 from anthropo.plain import say
 from anthropo.reference.build import MIN_PEOPLE
+from anthropo.reference.person import parse_age
 from anthropo.reference.suited import references_for
 from anthropo.reference.tables import (
     DEFAULT_REFERENCE,
@@ -31,7 +32,6 @@ from anthropo.reference.tables import (
     ReferenceRow,
     ages,
     load_reference,
-    parse_age,
     shipped_references,
     write_reference,
 )
@@ -149,8 +149,8 @@ def build(controls: str, output: str, request: workflow.BuildRequest) -> None:
     share a name in the column `patient` and count once. Or it is the table that `anthropo measure
     controls.csv -o faces.csv` wrote, with these columns: then nothing is measured again.
 
-    Ages are years (8, 8.5) or months (18m). A band's ends are included: 3-5 lasts until the sixth
-    birthday. Mean and SD are robust: a few wrong photographs do not move them.
+    Ages are years (8, 8.5), months (18m) or shorter (3w, 10d). A band's ends are included: 3-5 lasts
+    until the sixth birthday. Mean and SD are robust: a few wrong photographs do not move them.
 
     \b
     Exit code: 0 all used, 1 no band has enough people (nothing is written), 2 wrong use, 3 some

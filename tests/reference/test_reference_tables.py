@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from anthropo import Measurement
 from anthropo.errors import InputError
 from anthropo.measurement.registry import registry
 from anthropo.reference import references_for, score
+from anthropo.reference.person import parse_age
 from anthropo.reference.tables import (
     COLUMNS,
     as_csv,
