@@ -26,6 +26,7 @@ from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prep
 @options.age_option(
     spelled="Completed years (8), months (101m), weeks (3w), days (10d), several (1y 6m), or exactly (8.4)"
 )
+@options.gestation_option()
 @options.ancestry_option()
 @options.output_option(
     "FILE|DIR",

@@ -21,12 +21,8 @@ from typing import Any
 from anthropo.errors import InputError, parameter
 from anthropo.files import read_text
 from anthropo.measurement.compute import Measurement
-from anthropo.reference.person import DAYS, MONTHS
+from anthropo.reference.person import DAYS, MONTHS, age_basis, born_early
 from anthropo.reference.zscore import ZScore
-
-# The age of a child born early is corrected up to two years; anthropo does not know the length of gestation.
-_TERM_UNTIL = 2.0
-_AT_TERM = "birth at term is assumed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +102,13 @@ class _Chart:
 
 
 def grow(
-    measure: str, value: float, *, sex: str | None, age: tuple[float, float] | None, chart: str = "who"
+    measure: str,
+    value: float,
+    *,
+    sex: str | None,
+    age: tuple[float, float] | None,
+    chart: str = "who",
+    gestation: float | None = None,
 ) -> Growth:
     """Compare a value with a growth chart.
 
@@ -117,9 +119,11 @@ def grow(
         Head circumference and height (lying below two years) in cm, weight in kg; taken as exact.
     sex : {"female", "male"} or None
     age : (float, float) or None
-        The youngest and the oldest that the person may be, years.
+        The youngest and the oldest that the person may be, years from birth.
     chart : {"who", "cdc", "uk-who", "trisomy-21", "turner"}
         The last three need the package rcpchgrowth.
+    gestation : float, optional
+        Its length in weeks; when left out, birth at term is assumed.
 
     Returns
     -------
@@ -135,8 +139,8 @@ def grow(
     -----
     ``z = ((value / M)^L - 1) / (L S)``, with L, M and S of the chart at this sex and age, linear between
     the ages that it lists [1]_. WHO weights beyond ±3 SD are counted in the distance between 2 and 3 SD
-    [2]_. The interval of z is over the ages that the person may have. Below two years the age counts from a
-    birth at term, and the result says so; of a child born early, give the corrected age.
+    [2]_. The interval of z is over the ages that the person may have. The age of a child below two years who
+    was born before 37 weeks is corrected: it is counted from 40 weeks. The result says which age was used.
 
     References
     ----------
@@ -166,7 +170,8 @@ def grow(
     if sex is None or age is None:
         lacking = " and ".join(what for what, known in (("sex", sex), ("age", age)) if known is None)
         return without(f"growth charts need {lacking}.")
-    youngest, oldest = age
+    early = born_early(age[0], gestation)
+    youngest, oldest = (one - early for one in age)
     # an age in completed years ends before the next birthday
     span = [
         youngest + (oldest - youngest) * k / 12 * (1 - 1e-9) for k in range(13 if oldest > youngest else 1)
@@ -183,7 +188,7 @@ def grow(
     z = [standard[0] for standard in standards]
     middle, low, high = standards[len(standards) // 2]
     lo, hi = min(z), max(z)
-    assumption = _AT_TERM if youngest < _TERM_UNTIL else ""
+    assumption = age_basis(*age, gestation)
     numbers = (middle, lo, hi, low, high)
     return Growth(measure, value, about.unit, chosen.edition, *numbers, "", chosen.peers, assumption)
 
@@ -223,6 +228,8 @@ _WHO_DAYS = 1856  # the last of the standards of 2006, which are by day; the ref
 def _who(measure: str, value: float, sex: str, age: float) -> Standard:
     table = _WHO[measure]
     days = math.floor(age * DAYS + 1e-6)  # completed ones
+    if days < 0:
+        raise LookupError("the WHO chart begins with birth at term.")
     if days <= _WHO_DAYS:
         lms = _who_table("by_day", table)[sex][days]
     else:
@@ -259,6 +266,8 @@ _CDC = {
 
 def _cdc(measure: str, value: float, sex: str, age: float) -> Standard:
     months = age * MONTHS
+    if months < 0:
+        raise LookupError("the CDC chart begins with birth at term.")
     name = [file for file, first in _CDC[measure] if months >= first][-1]
     table = _cdc_table(name)[sex]
     if months > max(table):

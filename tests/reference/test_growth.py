@@ -208,3 +208,36 @@ def test_the_agpl_package_is_only_loaded_when_asked_for(monkeypatch: pytest.Monk
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"AGPL-3.0: pip install anthropo\[growth\]"):
         grow("height", 100, sex="female", age=(4, 4), chart="uk-who")
+
+
+# ----------------------------------------------------------------------------------- born early
+
+
+@pytest.mark.parametrize("chart", ["who", "cdc", "uk-who"])
+def test_who_was_born_early_is_compared_with_younger_children(chart: str) -> None:
+    span, early = age_span("6m"), 9 * 7 / 365.25
+    found = grow("height", 60, sex="male", age=span, chart=chart, gestation=31)
+    younger = grow("height", 60, sex="male", age=(span[0] - early, span[1] - early), chart=chart)
+    assert (found.z, found.z_lo, found.z_hi) == (younger.z, younger.z_lo, younger.z_hi)
+    assert found.z > grow("height", 60, sex="male", age=span, chart=chart).z + 1
+    assert found.assumption == "corrected age 3.9 to 4.9 months, born at 31 weeks"
+
+
+def test_from_two_years_on_and_from_37_weeks_on_nothing_is_corrected() -> None:
+    for age, weeks, words in (
+        ((2.0, 2.0), 25.0, ""),
+        ((2.0, 2.0), None, ""),
+        ((0.5, 0.5), 37.0, "born at 37 weeks, at term"),
+    ):
+        found = grow("weight", 8, sex="female", age=age, gestation=weeks)
+        assert found.z == grow("weight", 8, sex="female", age=age).z
+        assert found.assumption == words
+
+
+def test_before_term_a_chart_for_it_is_needed() -> None:
+    size = {"sex": "male", "age": age_span("1w"), "gestation": 31.0}
+    for chart, name in (("who", "WHO"), ("cdc", "CDC")):
+        found = grow("weight", 1.6, chart=chart, **size)
+        assert math.isnan(found.z)
+        assert found.reason.startswith(f"the {name} chart begins with birth at term")
+    assert -1 < grow("weight", 1.7, chart="uk-who", **size).z < 1
