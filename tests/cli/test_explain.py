@@ -41,7 +41,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture
 def no_heatmaps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where heatmaps are not the point: most of an explanation's time goes into judging them."""
-    monkeypatch.setattr("anthropo.workflows.explain._with_heat", lambda case, *_: replace(case, heat_reason="Not drawn."))
+    monkeypatch.setattr(
+        "anthropo.workflows.explain._with_heat", lambda case, *_: replace(case, heat_reason="Not drawn.")
+    )
 
 
 def told(invoke: Any, output: Path, *arguments: Any) -> Any:
