@@ -54,7 +54,7 @@ class Diagnostics:
     landmark_model: str
     fine_model: str
     jitter: int
-    person: str  # sex and age as they were given
+    person: str  # sex, age and ancestry as they were given
     declared: str = ""  # distance of the camera, as it was given
     sha256: str | None = None  # of the photo or video
     landmarks: str | None = None  # changes with the landmark files that were measured from

@@ -1,4 +1,4 @@
-"""z-scores of a person whose sex and age a table or the settings give."""
+"""z-scores of a person whose sex, age and ancestry a table or the settings give."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from anthropo.face.fine import fine_sha256
 from anthropo.face.lens import parse_distance
 from anthropo.face.weights import landmark_model
 from anthropo.measurement.compute import Measurement
-from anthropo.reference.tables import Reference, instrument_name, parse_age, parse_sex
+from anthropo.reference.person import parse_age, parse_ancestry
+from anthropo.reference.tables import Reference, instrument_name, parse_sex
 from anthropo.reference.zscore import ZScore, score
 from anthropo.settings import Settings
 
@@ -29,6 +30,12 @@ class Person:
 
     sex: str = ""
     age: str = ""
+    ancestry: str = ""
+
+    @property
+    def words(self) -> str:
+        """All that is known, as it was written."""
+        return " ".join(filter(None, (self.sex, self.age, self.ancestry)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +50,8 @@ def person_of(item: Item, settings: Settings) -> Person:
     """The person in a photo; nothing is known of whoever rows of the table contradict each other about."""
     if item.disputed:
         return Person()
-    return Person(
-        sex=item.columns.get("sex", settings.sex) or "", age=item.columns.get("age", settings.age) or ""
-    )
+    for_all = {"sex": settings.sex, "age": settings.age, "ancestry": settings.ancestry}
+    return Person(**{name: item.columns.get(name, given) or "" for name, given in for_all.items()})
 
 
 def declared_distance(item: Item, settings: Settings) -> str | float:
@@ -76,7 +82,6 @@ def settings_of(item: Item, settings: Settings) -> Settings:
 
 def diagnostics_of(item: Item, settings: Settings) -> Diagnostics:
     """What any record of an item is made with."""
-    person = person_of(item, settings)
     return Diagnostics(
         anthropo=__version__,
         settings=settings.fingerprint(),
@@ -84,7 +89,7 @@ def diagnostics_of(item: Item, settings: Settings) -> Diagnostics:
         landmark_model=landmark_model(settings.landmark_model).sha256[:16],
         fine_model=fine_sha256()[:16] if settings.fine else "",
         jitter=settings.jitter,
-        person=item.disputed or f"{person.sex} {person.age}".strip(),
+        person=item.disputed or person_of(item, settings).words,
         declared=str(declared_distance(item, settings)),
     )
 
@@ -95,19 +100,27 @@ def scores_of(item: Item, values: Sequence[Measurement], settings: Settings) -> 
     tables = settings.tables()
     if item.disputed:
         note = (
-            f"{item.path}: listed with different sex or age ({item.disputed}), no z-scores that depend on it."
+            f"{item.path}: listed with different {_these(item)} ({item.disputed}), no z-scores that depend "
+            "on it."
         )
         return Scores(scores=tuple(score(values, tables, sex=None, age=None)), notes=(note,))
-    if not settings.references and not (person.sex or person.age):
+    if not settings.references and not (person.sex or person.age or item.undated):
         return Scores()
     notes: list[str] = []
     sex = _parsed("sex", person.sex, parse_sex, notes)
-    age = _parsed("age", person.age, parse_age, notes)
-    scores = tuple(score(values, tables, sex=sex, age=age))
+    if item.undated:
+        notes.append(item.undated)
+    age = None if item.undated else _parsed("age", person.age, parse_age, notes)
+    scores = tuple(score(values, tables, sex=sex, age=age, ancestry=parse_ancestry(person.ancestry)))
     if not notes:
         notes += [_without_scores(table, scores, settings) for table in tables]
     notes += [_other_instrument(table, settings) for table in tables]
     return Scores(scores=scores, notes=tuple(f"{item.path}: {note}" for note in notes if note))
+
+
+def _these(item: Item) -> str:
+    """What rows of a photo may contradict each other in."""
+    return "sex, age or ancestry" if "ancestry" in item.columns else "sex or age"
 
 
 def _parsed(name: str, text: str, parse: Callable[[str], T], notes: list[str]) -> T | None:

@@ -11,7 +11,6 @@ import csv
 import importlib
 import importlib.util
 import math
-import re
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,10 +21,8 @@ from typing import Any
 from anthropo.errors import InputError, parameter
 from anthropo.files import read_text
 from anthropo.measurement.compute import Measurement
-from anthropo.reference.tables import parse_age
+from anthropo.reference.person import DAYS, MONTHS
 from anthropo.reference.zscore import ZScore
-
-_DAYS, _MONTHS = 365.25, 12  # in a year
 
 # The age of a child born early is corrected up to two years; anthropo does not know the length of gestation.
 _TERM_UNTIL = 2.0
@@ -95,24 +92,6 @@ class Growth:
             )
         interval = self.z_lo, self.z_hi
         return ZScore(self.id, self.chart, "B", self.z, *interval, 0, nan, nan, reason, self.unit)
-
-
-def age_span(text: str) -> tuple[float, float]:
-    """The youngest and the oldest age that an age in words can mean, years.
-
-    A whole number of years, months, weeks or days is completed ones: 8 is everything until the ninth
-    birthday. With a decimal point an age is exact.
-
-    Examples
-    --------
-    >>> age_span("8"), age_span("8.5")
-    ((8.0, 9.0), (8.5, 8.5))
-    """
-    age = parse_age(text)
-    whole = re.fullmatch(r"\d+\s*([a-z]?)[a-z]*", text.strip().lower())
-    if whole is None:
-        return age, age
-    return age, age + {"m": 1 / _MONTHS, "w": 7 / _DAYS, "d": 1 / _DAYS}.get(whole[1], 1.0)
 
 
 LMS = tuple[float, float, float]  # Box-Cox power, median, coefficient of variation
@@ -243,15 +222,15 @@ _WHO_DAYS = 1856  # the last of the standards of 2006, which are by day; the ref
 
 def _who(measure: str, value: float, sex: str, age: float) -> Standard:
     table = _WHO[measure]
-    days = math.floor(age * _DAYS + 1e-6)  # completed ones
+    days = math.floor(age * DAYS + 1e-6)  # completed ones
     if days <= _WHO_DAYS:
         lms = _who_table("by_day", table)[sex][days]
     else:
         months = _who_table("by_month", table).get(sex, {}) if measure != "head_circumference" else {}
-        last = max(months, default=_WHO_DAYS * _MONTHS / _DAYS)
-        if not months or age * _MONTHS > last:
-            raise LookupError(f"the WHO chart ends at {last / _MONTHS:.3g} years.")
-        lms = _interpolated(months, age * _MONTHS)
+        last = max(months, default=_WHO_DAYS * MONTHS / DAYS)
+        if not months or age * MONTHS > last:
+            raise LookupError(f"the WHO chart ends at {last / MONTHS:.3g} years.")
+        lms = _interpolated(months, age * MONTHS)
     return _by_lms(measure, value, lms, measure == "weight")
 
 
@@ -279,11 +258,11 @@ _CDC = {
 
 
 def _cdc(measure: str, value: float, sex: str, age: float) -> Standard:
-    months = age * _MONTHS
+    months = age * MONTHS
     name = [file for file, first in _CDC[measure] if months >= first][-1]
     table = _cdc_table(name)[sex]
     if months > max(table):
-        raise LookupError(f"the CDC chart ends at {max(table) / _MONTHS:.3g} years.")
+        raise LookupError(f"the CDC chart ends at {max(table) / MONTHS:.3g} years.")
     return _by_lms(measure, value, _interpolated(table, months), restricted=False)
 
 

@@ -23,7 +23,7 @@ from anthropo.measurement.compute import Measurement
 from anthropo.measurement.registry import registry
 from anthropo.reference.growth import MEASURES, Growth
 from anthropo.reference.hpo import ancestors, hpo_release, hpo_terms
-from anthropo.reference.tables import parse_age
+from anthropo.reference.person import DAYS, MONTHS, read_age
 from anthropo.reference.traits import ABSENT, CONFIDENCE, PRESENT, Evidence, Trait, consistent, interval
 from anthropo.reference.zscore import LIMIT, ZScore
 
@@ -98,11 +98,10 @@ def as_json(packet: Json) -> bytes:
 
 def iso_age(text: str) -> str:
     """An age as an ISO 8601 duration: ``P31Y``, ``P1Y6M``, ``P12D``; in completed months from a fraction."""
-    years = parse_age(text)
-    given = text.strip().lower()
-    if any(unit in given for unit in "dw") and "." not in given and "," not in given:
-        return f"P{round(years * 365.25)}D"
-    months = math.floor(years * 12 + 1e-6)
+    years, oldest, unit = read_age(text)
+    months = math.floor(years * MONTHS + 1e-6)
+    if (unit in "wd" and years < oldest) or (years == oldest and not months):  # as exact as it is known
+        return f"P{math.floor(years * DAYS + 1e-6)}D"
     whole, rest = divmod(months, 12)
     return "P" + (f"{whole}Y" if whole or not rest else "") + (f"{rest}M" if rest else "")
 

@@ -49,6 +49,7 @@ def score(
     *,
     sex: str | None,
     age: float | None,
+    ancestry: str | None = None,
 ) -> list[ZScore]:
     """Compare measurements with references.
 
@@ -63,6 +64,9 @@ def score(
         None if unknown: then only rows for both sexes apply.
     age : float or None
         Years.
+    ancestry : str, optional
+        Name of a group of the reference; None or "unknown": all groups mixed. Tables without groups ignore
+        it.
 
     Returns
     -------

@@ -21,7 +21,8 @@ from anthropo.learning.features import Features, read_picture, subset
 from anthropo.learning.prevalence import Prevalence
 from anthropo.observation import Observation, observe
 from anthropo.photo import Photo
-from anthropo.reference.tables import parse_age, parse_sex
+from anthropo.reference.person import parse_age
+from anthropo.reference.tables import parse_sex
 from anthropo.reference.traits import Trait, call_traits
 from anthropo.settings import Settings
 from anthropo.threads import in_order, network_threads
@@ -60,6 +61,8 @@ class ExplainRequest:
     sex : {"female", "male"}, optional
     age : float or str, optional
         Years, or such as ``"18m"``; both for z-scores, and for a model that reads them.
+    ancestry : str, optional
+        As for `anthropo.Settings`; and for a model that reads it.
     references : sequence of str
         Reference tables for z-scores; the default one if sex or age is known.
     patient : bool
@@ -77,6 +80,7 @@ class ExplainRequest:
     labels: Sequence[str] = ()
     sex: str | None = None
     age: float | str | None = None
+    ancestry: str | None = None
     references: Sequence[str] = ()
     patient: bool = False
     force: bool = False
@@ -209,9 +213,9 @@ def explain(
 
 
 def _one_person(items: Sequence[Item], request: ExplainRequest) -> list[Item]:
-    """The photos, with sex and age where the table has none; an InputError if they are of several people."""
-    known = {"sex": request.sex or "", "age": "" if request.age is None else str(request.age)}
-    known = {name: text for name, text in known.items() if text}
+    """The photos, with sex, age and ancestry where the table has none; an InputError if of several people."""
+    asked = {"sex": request.sex, "age": request.age, "ancestry": request.ancestry}
+    known = {name: str(value) for name, value in asked.items() if value not in (None, "")}
     for name, parse in (("sex", parse_sex), ("age", parse_age)):
         if name in known:
             parse(known[name])

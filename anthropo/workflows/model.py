@@ -108,6 +108,7 @@ class Model:
         labels: Sequence[str] = (),
         sex: str | None = None,
         age: float | str | None = None,
+        ancestry: str | None = None,
         references: Sequence[str] = (),
         patient: bool = False,
         force: bool = False,
@@ -128,6 +129,8 @@ class Model:
         sex : {"female", "male"}, optional
         age : float or str, optional
             Years, or such as ``"18m"``; sex and age are for z-scores, and for a model that reads them.
+        ancestry : str, optional
+            As for `anthropo.Settings`; and for a model that reads it.
         references : sequence of str, optional
             Reference tables for z-scores; the default one when left out, if sex or age is known.
         patient : bool, default False
@@ -172,6 +175,7 @@ class Model:
             labels=labels,
             sex=sex,
             age=age,
+            ancestry=ancestry,
             references=references,
             patient=patient,
             force=force,

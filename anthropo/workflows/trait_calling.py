@@ -19,10 +19,11 @@ from anthropo.errors import FaceError, InputError, parameter
 from anthropo.explanation.fitness import unfit_for_traits
 from anthropo.face.detection import Which
 from anthropo.measurement.landmark_file import Corrections
-from anthropo.reference.growth import MEASURES, Growth, age_span, grow
+from anthropo.reference.growth import MEASURES, Growth, grow
+from anthropo.reference.person import age_span, parse_age
 from anthropo.reference.phenopacket import phenopacket
 from anthropo.reference.rules import Rule, read_rules
-from anthropo.reference.tables import DEFAULT_REFERENCE, parse_age, parse_sex
+from anthropo.reference.tables import DEFAULT_REFERENCE, parse_sex
 from anthropo.reference.traits import CONFIDENCE, Evidence, Trait, call_traits, z_words
 from anthropo.settings import Settings
 from anthropo.workflows.classify import SEPARATOR, Photos, as_names
@@ -43,6 +44,8 @@ class TraitsRequest:
     sex : {"female", "male"}, optional
     age : float or str, optional
         Years: 8 means completed years, 8.4 is exact; "101m" are months.
+    ancestry : str, optional
+        As for `anthropo.Settings`.
     head_circumference, height, weight : float, optional
         cm, cm (lying below two years) and kg.
     references : sequence of str
@@ -61,6 +64,7 @@ class TraitsRequest:
 
     sex: str | None = None
     age: float | str | None = None
+    ancestry: str | None = None
     head_circumference: float | None = None
     height: float | None = None
     weight: float | None = None
@@ -91,6 +95,7 @@ class PersonTraits:
     notes: tuple[str, ...] = ()  # what was asked for and could not be provided
     sex: str | None = None
     age: str = ""  # as it was given; empty if it is unknown
+    ancestry: str = ""  # as it was given
 
     @property
     def photos(self) -> tuple[Record, ...]:
@@ -212,6 +217,7 @@ def traits(
     *,
     sex: str | None = None,
     age: float | str | None = None,
+    ancestry: str | None = None,
     head_circumference: float | None = None,
     height: float | None = None,
     weight: float | None = None,
@@ -237,6 +243,8 @@ def traits(
     sex : {"female", "male"}, optional
     age : float or str, optional
         Years: 8 means completed years, 8.4 is exact; "101m" are months.
+    ancestry : str, optional
+        As for `anthropo.Settings`.
     head_circumference, height : float, optional
         cm; below two years the height is measured lying.
     weight : float, optional
@@ -279,6 +287,7 @@ def traits(
     request = TraitsRequest(
         sex=sex,
         age=age,
+        ancestry=ancestry,
         head_circumference=head_circumference,
         height=height,
         weight=weight,
@@ -334,6 +343,7 @@ def prepare(photos: Photos, request: TraitsRequest) -> TraitsTask:
         deadline=request.deadline, detector_model=request.detector_model,
         scale=request.scale, distance=request.distance,
         sex=request.sex, age=None if request.age is None else str(request.age),
+        ancestry=request.ancestry,
         references=tuple(references),
         corrections=corrections, frames=request.frames,
     )  # fmt: skip
@@ -367,7 +377,7 @@ def call(task: TraitsTask, *, jobs: int = 1, progress: Progress = silent) -> Fin
     pairs = [(item, record) for item in task.items for record in records.get(item.path, [])]
     lost = tuple(record.reason for _, record in pairs if not record.ok)
     if task.people is not None:
-        pairs = [(_shown(who), pool_patient(who, records, task.settings)) for who in task.people]
+        pairs = [(who.item, pool_patient(who, records, task.settings)) for who in task.people]
     called = tuple(_call(item, record, task) for item, record in pairs)
     remarks = tuple(spelled_alike(task.items)) if task.people is not None else ()
     return Findings(people=called, lost=lost, remarks=remarks)
@@ -377,12 +387,6 @@ def _if_fit(record: Record) -> Record:
     """The record, or the reason in place of measurements where the photo gate finds the photo unfit."""
     why = unfit_for_traits(record.gate_failed, record.hidden) if record.ok else ""
     return replace(record, reason=f"{record.photo}: {why}", measurements=(), scores=()) if why else record
-
-
-def _shown(who: Patient) -> Item:
-    """A person in place of a photo. An age that all photos give alike stays as it is written."""
-    ages = {item.columns.get("age", "") for item in who.items}
-    return Item(who.shown, who.columns | ({"age": ages.pop()} if len(ages) == 1 and all(ages) else {}))
 
 
 def _call(item: Item, record: Record | PatientRecord, task: TraitsTask) -> PersonTraits:
@@ -413,7 +417,7 @@ def _call(item: Item, record: Record | PatientRecord, task: TraitsTask) -> Perso
     )
     return replace(
         person, traits=tuple(called), growth=tuple(growth), notes=tuple(notes), sex=sex,
-        age=known.age if age is not None else "",
+        age=known.age if age is not None else "", ancestry=known.ancestry,
     )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ import pytest
 from pygrowup import Observation  # type: ignore[import-untyped]
 
 from anthropo.errors import InputError
-from anthropo.reference.growth import CHARTS, MEASURES, age_span, grow
+from anthropo.reference.growth import CHARTS, MEASURES, grow
+from anthropo.reference.person import age_span
 from anthropo.reference.traits import NOT_ASSESSED, PRESENT, Trait, call_traits
 
 
@@ -133,24 +134,6 @@ def test_low_and_high_are_two_sd_away(chart: str) -> None:
 
 
 # --------------------------------------------------------------------------------------- age
-
-
-@pytest.mark.parametrize(
-    ("text", "span"),
-    [
-        ("8", (8, 9)),
-        ("8y", (8, 9)),
-        ("8.0", (8, 8)),
-        ("8,5", (8.5, 8.5)),
-        ("18m", (1.5, 19 / 12)),
-        ("18 months", (1.5, 19 / 12)),
-        ("1.5 months", (0.125, 0.125)),
-        ("6w", (42 / 365.25, 49 / 365.25)),
-        ("0d", (0, 1 / 365.25)),
-    ],
-)
-def test_a_whole_number_is_completed_years_months_weeks_or_days(text: str, span: tuple[float, float]) -> None:
-    assert age_span(text) == pytest.approx(span)
 
 
 def test_an_age_in_whole_years_widens_z() -> None:
