@@ -212,7 +212,7 @@ def explain(
         left_out=tuple(left_out),
         notes=tuple(notes),
     )
-    return case if case.voided or not request.heatmaps else _with_heat(case, encoder, features)
+    return case if case.voided or not request.heatmaps else _with_heat(case, encoder, features, reading.jobs)
 
 
 def _one_person(items: Sequence[Item], request: ExplainRequest) -> list[Item]:
@@ -279,7 +279,7 @@ def _record(
     )
 
 
-def _with_heat(case: Case, encoder: Encoder, features: Features) -> Case:
+def _with_heat(case: Case, encoder: Encoder, features: Features, jobs: int) -> Case:
     """The case with heatmaps of the first label that is trained, or why there are none."""
     from anthropo.explanation.contributions import trained_weights
     from anthropo.explanation.heatmap import heatmaps
@@ -302,5 +302,5 @@ def _with_heat(case: Case, encoder: Encoder, features: Features) -> Case:
     if not classifier.regions_:
         reason = "The model uses no regions of the face, so that there is no heatmap."
         return replace(case, heat_reason=reason)
-    with network_threads(available_cores()):
+    with network_threads(min(jobs, available_cores())):
         return replace(case, heat=heatmaps(classifier, encoder, case.photo, case.face, weights))
