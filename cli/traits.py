@@ -23,7 +23,10 @@ from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prep
 @click.command()
 @options.photos_argument
 @options.sex_option()
-@options.age_option(spelled="Completed years (8), months (101m), or exactly (8.4)")
+@options.age_option(
+    spelled="Completed years (8), months (101m), weeks (3w), days (10d), several (1y 6m), or exactly (8.4)"
+)
+@options.gestation_option()
 @options.ancestry_option()
 @options.output_option(
     "FILE|DIR",
@@ -79,8 +82,8 @@ def command(
     """Call traits of the Human Phenotype Ontology (HPO) from the face of each PHOTO.
 
     PHOTO is a file, a folder, a pattern or a CSV with a column `photo`, as for `anthropo measure`; a video
-    counts as one photo. The columns `sex` and `age`, `head_circumference` (cm), `height` (cm) and `weight`
-    (kg) are used.
+    counts as one photo. The columns `sex`, `age` (or the dates `born` and `taken`), `ancestry`,
+    `head_circumference` (cm), `height` (cm) and `weight` (kg) are used.
 
     A trait whose HPO definition states a number is present if the whole 95 % interval (--confidence) of its
     z-score lies beyond the limit, and absent if none of it does. In between it is borderline if z itself is

@@ -129,6 +129,7 @@ class Curves(Reference):
     sha256: str
     groups: tuple[str, ...]
     _curves: Mapping[str, Mapping[str, Curve]]  # by measurement and sex
+    of_curves = True
 
     @property
     def measurements(self) -> tuple[str, ...]:
@@ -158,9 +159,12 @@ class Curves(Reference):
     def sexes_of(self, measurement: str) -> tuple[str, ...]:
         return tuple(self._curves.get(measurement, ()))
 
+    @property
+    def ages(self) -> str:
+        return _ages(self.every())
+
     def ages_of(self, measurement: str, sexes: Sequence[str]) -> str:
-        every = [self.curve(measurement, sex).ages for sex in sexes]
-        return f"{min(ages[0] for ages in every):g} to {max(ages[-1] for ages in every):g} years"
+        return _ages(self.curve(measurement, sex) for sex in sexes)
 
     def _row(
         self, measurement: str, sexes: Sequence[str], age: float, group: str | None
@@ -176,6 +180,11 @@ class Curves(Reference):
                 f"and {LEAST_N} are needed"
             )
         return row, ""
+
+
+def _ages(curves: Iterable[Curve]) -> str:
+    every = [curve.ages for curve in curves]
+    return f"{min(ages[0] for ages in every):g} to {max(ages[-1] for ages in every):g} years"
 
 
 def read_curves(path: Path, name: str, text: str) -> Curves:

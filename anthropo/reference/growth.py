@@ -11,7 +11,6 @@ import csv
 import importlib
 import importlib.util
 import math
-import re
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,14 +21,8 @@ from typing import Any
 from anthropo.errors import InputError, parameter
 from anthropo.files import read_text
 from anthropo.measurement.compute import Measurement
-from anthropo.reference.tables import parse_age
+from anthropo.reference.person import DAYS, MONTHS, age_basis, born_early
 from anthropo.reference.zscore import ZScore
-
-_DAYS, _MONTHS = 365.25, 12  # in a year
-
-# The age of a child born early is corrected up to two years; anthropo does not know the length of gestation.
-_TERM_UNTIL = 2.0
-_AT_TERM = "birth at term is assumed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +90,6 @@ class Growth:
         return ZScore(self.id, self.chart, "B", self.z, *interval, 0, nan, nan, reason, self.unit)
 
 
-def age_span(text: str) -> tuple[float, float]:
-    """The youngest and the oldest age that an age in words can mean, years.
-
-    A whole number of years, months, weeks or days is completed ones: 8 is everything until the ninth
-    birthday. With a decimal point an age is exact.
-
-    Examples
-    --------
-    >>> age_span("8"), age_span("8.5")
-    ((8.0, 9.0), (8.5, 8.5))
-    """
-    age = parse_age(text)
-    whole = re.fullmatch(r"\d+\s*([a-z]?)[a-z]*", text.strip().lower())
-    if whole is None:
-        return age, age
-    return age, age + {"m": 1 / _MONTHS, "w": 7 / _DAYS, "d": 1 / _DAYS}.get(whole[1], 1.0)
-
-
 LMS = tuple[float, float, float]  # Box-Cox power, median, coefficient of variation
 Standard = tuple[float, float, float]  # z, and the values at -2 and +2 SD
 
@@ -127,7 +102,13 @@ class _Chart:
 
 
 def grow(
-    measure: str, value: float, *, sex: str | None, age: tuple[float, float] | None, chart: str = "who"
+    measure: str,
+    value: float,
+    *,
+    sex: str | None,
+    age: tuple[float, float] | None,
+    chart: str = "who",
+    gestation: float | None = None,
 ) -> Growth:
     """Compare a value with a growth chart.
 
@@ -138,9 +119,11 @@ def grow(
         Head circumference and height (lying below two years) in cm, weight in kg; taken as exact.
     sex : {"female", "male"} or None
     age : (float, float) or None
-        The youngest and the oldest that the person may be, years.
+        The youngest and the oldest that the person may be, years from birth.
     chart : {"who", "cdc", "uk-who", "trisomy-21", "turner"}
         The last three need the package rcpchgrowth.
+    gestation : float, optional
+        Its length in weeks; when left out, birth at term is assumed.
 
     Returns
     -------
@@ -156,8 +139,8 @@ def grow(
     -----
     ``z = ((value / M)^L - 1) / (L S)``, with L, M and S of the chart at this sex and age, linear between
     the ages that it lists [1]_. WHO weights beyond ±3 SD are counted in the distance between 2 and 3 SD
-    [2]_. The interval of z is over the ages that the person may have. Below two years the age counts from a
-    birth at term, and the result says so; of a child born early, give the corrected age.
+    [2]_. The interval of z is over the ages that the person may have. The age of a child below two years who
+    was born before 37 weeks is corrected: it is counted from 40 weeks. The result says which age was used.
 
     References
     ----------
@@ -187,7 +170,8 @@ def grow(
     if sex is None or age is None:
         lacking = " and ".join(what for what, known in (("sex", sex), ("age", age)) if known is None)
         return without(f"growth charts need {lacking}.")
-    youngest, oldest = age
+    early = born_early(age[0], gestation)
+    youngest, oldest = (one - early for one in age)
     # an age in completed years ends before the next birthday
     span = [
         youngest + (oldest - youngest) * k / 12 * (1 - 1e-9) for k in range(13 if oldest > youngest else 1)
@@ -204,7 +188,7 @@ def grow(
     z = [standard[0] for standard in standards]
     middle, low, high = standards[len(standards) // 2]
     lo, hi = min(z), max(z)
-    assumption = _AT_TERM if youngest < _TERM_UNTIL else ""
+    assumption = age_basis(*age, gestation)
     numbers = (middle, lo, hi, low, high)
     return Growth(measure, value, about.unit, chosen.edition, *numbers, "", chosen.peers, assumption)
 
@@ -243,15 +227,17 @@ _WHO_DAYS = 1856  # the last of the standards of 2006, which are by day; the ref
 
 def _who(measure: str, value: float, sex: str, age: float) -> Standard:
     table = _WHO[measure]
-    days = math.floor(age * _DAYS + 1e-6)  # completed ones
+    days = math.floor(age * DAYS + 1e-6)  # completed ones
+    if days < 0:
+        raise LookupError("the WHO chart begins with birth at term.")
     if days <= _WHO_DAYS:
         lms = _who_table("by_day", table)[sex][days]
     else:
         months = _who_table("by_month", table).get(sex, {}) if measure != "head_circumference" else {}
-        last = max(months, default=_WHO_DAYS * _MONTHS / _DAYS)
-        if not months or age * _MONTHS > last:
-            raise LookupError(f"the WHO chart ends at {last / _MONTHS:.3g} years.")
-        lms = _interpolated(months, age * _MONTHS)
+        last = max(months, default=_WHO_DAYS * MONTHS / DAYS)
+        if not months or age * MONTHS > last:
+            raise LookupError(f"the WHO chart ends at {last / MONTHS:.3g} years.")
+        lms = _interpolated(months, age * MONTHS)
     return _by_lms(measure, value, lms, measure == "weight")
 
 
@@ -279,11 +265,13 @@ _CDC = {
 
 
 def _cdc(measure: str, value: float, sex: str, age: float) -> Standard:
-    months = age * _MONTHS
+    months = age * MONTHS
+    if months < 0:
+        raise LookupError("the CDC chart begins with birth at term.")
     name = [file for file, first in _CDC[measure] if months >= first][-1]
     table = _cdc_table(name)[sex]
     if months > max(table):
-        raise LookupError(f"the CDC chart ends at {max(table) / _MONTHS:.3g} years.")
+        raise LookupError(f"the CDC chart ends at {max(table) / MONTHS:.3g} years.")
     return _by_lms(measure, value, _interpolated(table, months), restricted=False)
 
 

@@ -7,7 +7,6 @@ import difflib
 import io
 import math
 import os
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -72,6 +71,7 @@ class Reference(ABC):
     path: Path
     sha256: str
     groups: tuple[str, ...]  # of ancestry, that it tells apart; none of most tables
+    of_curves = False  # over age, in place of bands of age
 
     @property
     @abstractmethod
@@ -94,6 +94,11 @@ class Reference(ABC):
     @abstractmethod
     def at_age(self, age: float) -> tuple[ReferenceRow, ...]:
         """The rows for people of an age, with all groups of ancestry mixed."""
+
+    @property
+    @abstractmethod
+    def ages(self) -> str:
+        """All its ages, as words."""
 
     @abstractmethod
     def ages_of(self, measurement: str, sexes: Sequence[str]) -> str:
@@ -176,6 +181,10 @@ class Bands(Reference):
     def at_age(self, age: float) -> tuple[ReferenceRow, ...]:
         return tuple(row for row in self.rows if row.holds(age))
 
+    @property
+    def ages(self) -> str:
+        return ages(self.rows)
+
     def ages_of(self, measurement: str, sexes: Sequence[str]) -> str:
         return ages(row for row in self.rows_of(measurement) if row.sex in sexes)
 
@@ -201,39 +210,6 @@ def ages(rows: Iterable[ReferenceRow]) -> str:
     """The age bands of rows, as words: ``0 to 2, 18 to 60 years``."""
     bands = sorted({(row.age_lo, row.age_hi) for row in rows})
     return ", ".join(f"{lo:g} to {hi:g}" for lo, hi in bands) + " years"
-
-
-_AGE_UNITS = {"": 1.0, "y": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25}
-_AGE = re.compile(
-    r"(\d+(?:[.,]\d*)?|\.\d+)\s*(?:(y|m|w|d)|(y)(?:rs?|ears?)|(m)(?:o|os|onths?)|(w)(?:ks?|eeks?)|(d)ays?)?",
-    re.ASCII | re.IGNORECASE,
-)
-
-
-def parse_age(text: str) -> float:
-    """An age in years from what people write; an InputError if it is no age from 0 to 120 years.
-
-    Years are ``8``, ``8.5`` or ``8 years``, months ``18m`` or ``18 months``, weeks ``6w``, days ``3d``.
-
-    Examples
-    --------
-    >>> parse_age("18 months")
-    1.5
-    """
-    given = text.strip()
-    ways = "Give years (8 or 8.5) or months (18m)."
-    if not given:
-        raise InputError(f"The age is empty. {ways}")
-    if given.startswith(("-", "−")):
-        raise InputError(f"Age {given!r} is negative. {ways}")
-    match = _AGE.fullmatch(given)
-    if match is None:
-        raise InputError(f"Age {given!r} is not an age. {ways}")
-    unit = next((u for u in match.groups()[1:] if u), "").lower()
-    age = float(match[1].replace(",", ".")) * _AGE_UNITS[unit]
-    if age > MAX_AGE:
-        raise InputError(f"Age {given!r} is above {MAX_AGE} years. {ways}")
-    return age
 
 
 def parse_sex(text: str) -> str:

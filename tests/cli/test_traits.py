@@ -159,6 +159,24 @@ def test_birth_at_term_is_said_below_two_years(astronaut_png: Path, invoke: Invo
     assert "at term" not in invoke("traits", astronaut_png, *girl, "25m").stdout
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".html", ".json"])
+def test_a_child_born_early_is_compared_by_the_corrected_age(
+    astronaut_png: Path, tmp_path: Path, invoke: Invoke, suffix: str
+) -> None:
+    out = tmp_path / f"out{suffix}"
+    girl = ("--sex", "female", "--height", 60, "--age", "6.0m", "--gestation")
+    result = invoke("traits", astronaut_png, *girl, "31+4", "-o", out)
+    assert result.exit_code == 3  # the face has no reference at this age
+    assert "corrected age 4.1 months, born at 31+4 weeks" in out.read_text(encoding="utf-8")
+    words = ": Gestation 'late' is no number of weeks. Give completed weeks (31w), or weeks and days (31+4)."
+    assert refused(invoke, "traits", astronaut_png, *girl, "late") == f"Error{words}\n"
+    cohort = tmp_path / "c.csv"
+    cohort.write_text(f"photo,sex,age,gestation,height\n{astronaut_png},f,6.0m,late,60\n")
+    result = invoke("traits", cohort, "-o", tmp_path / "all.csv")
+    assert f"{astronaut_png}{words}" in result.stderr.splitlines()
+    assert f"{astronaut_png}: Height: growth charts need age." in result.stderr.splitlines()
+
+
 def test_growth_beside_the_photo(astronaut_png: Path, invoke: Invoke) -> None:
     result = invoke("traits", astronaut_png, "--sex", "female", "--age", "4.0", "--head-circumference", 44,
                     "--height", 100, "--weight", 16)  # fmt: skip

@@ -11,7 +11,8 @@ import pytest
 from pygrowup import Observation  # type: ignore[import-untyped]
 
 from anthropo.errors import InputError
-from anthropo.reference.growth import CHARTS, MEASURES, age_span, grow
+from anthropo.reference.growth import CHARTS, MEASURES, grow
+from anthropo.reference.person import age_span
 from anthropo.reference.traits import NOT_ASSESSED, PRESENT, Trait, call_traits
 
 
@@ -135,24 +136,6 @@ def test_low_and_high_are_two_sd_away(chart: str) -> None:
 # --------------------------------------------------------------------------------------- age
 
 
-@pytest.mark.parametrize(
-    ("text", "span"),
-    [
-        ("8", (8, 9)),
-        ("8y", (8, 9)),
-        ("8.0", (8, 8)),
-        ("8,5", (8.5, 8.5)),
-        ("18m", (1.5, 19 / 12)),
-        ("18 months", (1.5, 19 / 12)),
-        ("1.5 months", (0.125, 0.125)),
-        ("6w", (42 / 365.25, 49 / 365.25)),
-        ("0d", (0, 1 / 365.25)),
-    ],
-)
-def test_a_whole_number_is_completed_years_months_weeks_or_days(text: str, span: tuple[float, float]) -> None:
-    assert age_span(text) == pytest.approx(span)
-
-
 def test_an_age_in_whole_years_widens_z() -> None:
     vague = grow("height", 125, sex="male", age=age_span("8"))
     begin, middle, end = (z("height", 125, "male", a) for a in (8.0, 8.5, 9.0))
@@ -225,3 +208,36 @@ def test_the_agpl_package_is_only_loaded_when_asked_for(monkeypatch: pytest.Monk
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"AGPL-3.0: pip install anthropo\[growth\]"):
         grow("height", 100, sex="female", age=(4, 4), chart="uk-who")
+
+
+# ----------------------------------------------------------------------------------- born early
+
+
+@pytest.mark.parametrize("chart", ["who", "cdc", "uk-who"])
+def test_who_was_born_early_is_compared_with_younger_children(chart: str) -> None:
+    span, early = age_span("6m"), 9 * 7 / 365.25
+    found = grow("height", 60, sex="male", age=span, chart=chart, gestation=31)
+    younger = grow("height", 60, sex="male", age=(span[0] - early, span[1] - early), chart=chart)
+    assert (found.z, found.z_lo, found.z_hi) == (younger.z, younger.z_lo, younger.z_hi)
+    assert found.z > grow("height", 60, sex="male", age=span, chart=chart).z + 1
+    assert found.assumption == "corrected age 3.9 to 4.9 months, born at 31 weeks"
+
+
+def test_from_two_years_on_and_from_37_weeks_on_nothing_is_corrected() -> None:
+    for age, weeks, words in (
+        ((2.0, 2.0), 25.0, ""),
+        ((2.0, 2.0), None, ""),
+        ((0.5, 0.5), 37.0, "born at 37 weeks, at term"),
+    ):
+        found = grow("weight", 8, sex="female", age=age, gestation=weeks)
+        assert found.z == grow("weight", 8, sex="female", age=age).z
+        assert found.assumption == words
+
+
+def test_before_term_a_chart_for_it_is_needed() -> None:
+    size = {"sex": "male", "age": age_span("1w"), "gestation": 31.0}
+    for chart, name in (("who", "WHO"), ("cdc", "CDC")):
+        found = grow("weight", 1.6, chart=chart, **size)
+        assert math.isnan(found.z)
+        assert found.reason.startswith(f"the {name} chart begins with birth at term")
+    assert -1 < grow("weight", 1.7, chart="uk-who", **size).z < 1

@@ -18,8 +18,9 @@ from anthropo.face.fine import refine
 from anthropo.measurement.compute import Measurement
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import Scale
-from anthropo.reference.growth import Growth, age_span, grow
+from anthropo.reference.growth import Growth, grow
 from anthropo.reference.hpo import ancestors, hpo_terms
+from anthropo.reference.person import age_span
 from anthropo.reference.phenopacket import _UNITS, as_json, iso_age, phenopacket
 from anthropo.reference.tables import load_reference
 from anthropo.reference.traits import ABSENT, NOT_ASSESSED, PRESENT, Trait, call_traits
