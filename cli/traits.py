@@ -62,7 +62,10 @@ from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prep
     "--growth-reference",
     type=click.Choice(list(CHARTS)),
     default="who",
-    help="Growth chart. The last three need rcpchgrowth (AGPL): pip install anthropo[growth].",
+    help="Growth chart: who (heads to 5 years, heights to 19, weights to 10), cdc (3, 20, 20), adults (heads "
+    "from 17, heights from 20, to 59 years), uk-who (from 23 weeks of gestation; heads to 17 years in girls, "
+    "18 in boys, the rest to 20). A chart that ends says which one goes on. The last three need rcpchgrowth "
+    "(AGPL): pip install anthropo[growth].",
 )
 @click.option(
     "--id", "identity", help="The person's name in a phenopacket.  [default: from the photo's hash]"
@@ -103,6 +106,8 @@ def command(
     Examples:
       anthropo traits portrait.jpg --sex female --age 31
       anthropo traits child.jpg --sex male --age 4.2 --head-circumference 47.5 --height 98
+      anthropo traits baby.jpg --sex female --age 10w --gestation 31+4 --weight 3.4
+      anthropo traits portrait.jpg --sex female --age 31 --height 170 --growth-reference adults
       anthropo traits portrait.jpg --sex female --age 31 -o traits.html
       anthropo traits portrait.jpg --sex female --age 31 -o case.json
       anthropo traits cohort.csv -o traits.csv

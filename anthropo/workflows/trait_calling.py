@@ -57,7 +57,7 @@ class TraitsRequest:
         Rules instead of the packaged ones, see `anthropo.reference.read_rules`.
     confidence : float
         Confidence of the interval of z that must lie beyond, or within, the limit as a whole.
-    growth_reference : {"who", "cdc", "uk-who", "trisomy-21", "turner"}
+    growth_reference : {"who", "cdc", "adults", "uk-who", "trisomy-21", "turner"}
         Growth chart.
     patient : bool
         One answer per person instead of one per photo.
@@ -264,7 +264,7 @@ def traits(
         Rules instead of the packaged ones, see `anthropo.reference.read_rules`.
     confidence : float, default 0.95
         Confidence of the interval of z that must lie beyond, or within, the limit as a whole.
-    growth_reference : {"who", "cdc", "uk-who", "trisomy-21", "turner"}, default "who"
+    growth_reference : {"who", "cdc", "adults", "uk-who", "trisomy-21", "turner"}, default "who"
         Growth chart.
     face, scale, landmarks, landmark_model, detector_model, max_megapixels, deadline, frames
         As for `anthropo.measure_table`.
@@ -289,7 +289,7 @@ def traits(
     >>> table.loc[("Telecanthus", "mid"), "status"]
     'absent'
     >>> [note.partition(": ")[2] for note in person.notes]
-    ['Height: the WHO chart ends at 19 years.']
+    ["Height: the WHO chart ends at 19 years; growth_reference='adults' goes on to 59 years."]
     """
     several = len({item.path for item in collect(as_names(photo))}) > 1
     request = TraitsRequest(

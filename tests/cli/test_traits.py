@@ -191,7 +191,8 @@ def test_out_of_a_charts_range_the_rest_is_still_given(
 ) -> None:
     result = invoke("traits", astronaut_png, *WOMAN, "--rules", certain, "--height", 170)
     assert result.exit_code == 3
-    assert result.stderr == f"{astronaut_png}: Height: the WHO chart ends at 19 years.\n"
+    goes_on = "--growth-reference adults goes on to 59 years"
+    assert result.stderr == f"{astronaut_png}: Height: the WHO chart ends at 19 years; {goes_on}.\n"
     assert re.search(r"^  Telecanthus", result.stdout, re.M)
 
 
@@ -298,7 +299,7 @@ def test_several_photos_of_one_person_are_one_phenopacket(
     assert min(values) - 1e-6 <= inner.value.quantity.value <= max(values) + 1e-6
     shown = invoke("traits", *photos, *WOMAN, "--patient", "--rules", certain, "--height", 170)
     assert shown.stdout.startswith(f"{astronaut_png} and 1 more\ngate: {astronaut_png}: mouth_open smile\n")
-    assert "Height: the WHO chart ends at 19 years." in shown.stderr
+    assert "Height: the WHO chart ends at 19 years; " in shown.stderr
 
 
 def test_people_of_a_cohort(tmp_path: Path, copies: Copies, faceless_png: Path, invoke: Invoke) -> None:
