@@ -12,7 +12,7 @@ import importlib
 import importlib.util
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -116,7 +116,7 @@ def grow(
     *,
     sex: str | None,
     age: tuple[float, float] | None,
-    chart: str = "who",
+    chart: str | Sequence[str] = "who",
     gestation: float | None = None,
 ) -> Growth:
     """Compare a value with a growth chart.
@@ -129,8 +129,8 @@ def grow(
     sex : {"female", "male"} or None
     age : (float, float) or None
         The youngest and the oldest that the person may be, years from birth.
-    chart : {"who", "cdc", "adults", "uk-who", "trisomy-21", "turner"}
-        The last three need the package rcpchgrowth.
+    chart : {"who", "cdc", "adults", "uk-who", "trisomy-21", "turner"} or a sequence of these
+        The last three need the package rcpchgrowth. Of several the first that has the age is used.
     gestation : float, optional
         Its length in weeks; when left out, birth at term is assumed.
 
@@ -171,9 +171,28 @@ def grow(
     about = MEASURES[measure]
     if not about.least <= value <= about.most:
         raise InputError(f"{about.name} {value:g} {about.unit} cannot be. Give it in {about.unit}.")
-    if chart not in CHARTS:
-        raise InputError(f"{chart!r}: no such growth chart. Choose from {', '.join(CHARTS)}.")
-    chosen = CHARTS[chart]
+    charts = [chart] if isinstance(chart, str) else list(chart)
+    for name in charts:
+        if name not in CHARTS:
+            raise InputError(f"{name!r}: no such growth chart. Choose from {', '.join(CHARTS)}.")
+    found = []
+    for name in charts:
+        found.append(_against(name, measure, value, sex, age, gestation))
+        if not found[-1].reason:
+            return found[-1]
+    return found[0]
+
+
+def _against(
+    chart: str,
+    measure: str,
+    value: float,
+    sex: str | None,
+    age: tuple[float, float] | None,
+    gestation: float | None,
+) -> Growth:
+    """A value against one chart."""
+    about, chosen = MEASURES[measure], CHARTS[chart]
 
     def without(reason: str) -> Growth:
         nan = math.nan

@@ -196,6 +196,19 @@ def test_out_of_a_charts_range_the_rest_is_still_given(
     assert re.search(r"^  Telecanthus", result.stdout, re.M)
 
 
+def test_children_and_adults_in_one_cohort(tmp_path: Path, copies: Copies, invoke: Invoke) -> None:
+    copies(tmp_path, "child.png", "adult.png")
+    cohort, out = tmp_path / "c.csv", tmp_path / "t.csv"
+    cohort.write_text("photo,sex,age,head_circumference\nchild.png,f,4,44\nadult.png,f,31,49\n")
+    charts = ("--growth-reference", "who", "--growth-reference", "adults")
+    invoke("traits", cohort, "-o", out, *charts)
+    rows = [row for row in table(out.read_text()) if row["label"] == "Microcephaly"]
+    assert [(row["status"], row["reference"]) for row in rows] == [
+        ("present", "WHO 2006/2007"),
+        ("present", "US adults"),
+    ]
+
+
 def test_sizes_in_a_cohorts_columns(tmp_path: Path, copies: Copies, invoke: Invoke) -> None:
     copies(tmp_path, "a.png", "b.png", "c.png")
     cohort = tmp_path / "cohort.csv"

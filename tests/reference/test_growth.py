@@ -252,6 +252,21 @@ def test_heights_of_adults_are_those_at_twenty() -> None:
     assert grown.assumption == "CDC 2000 at 20 years: old age takes some off"
 
 
+def test_of_several_charts_the_first_that_has_the_age_is_used() -> None:
+    def chart(age: str, *charts: str) -> str:
+        found = grow("head_circumference", 54, sex="female", age=age_span(age), chart=charts)
+        return found.reason or found.chart
+
+    charts = ("who", "uk-who", "adults")
+    assert [chart(age, *charts) for age in ("4", "5", "12", "16", "17", "40")] == [
+        *("WHO 2006/2007", "UK-WHO", "UK-WHO", "UK-WHO", "US adults", "US adults"),
+    ]
+    assert chart("70", *charts) == "the WHO chart ends at 5.08 years; no other chart has this age."
+    assert chart("4", "uk-who", "who") == "UK-WHO"
+    with pytest.raises(InputError, match="'uk': no such growth chart"):
+        chart("4", "who", "uk")
+
+
 def test_without_sex_or_age_there_is_no_z() -> None:
     assert grow("height", 100, sex=None, age=(4, 4)).reason == "growth charts need sex."
     assert grow("height", 100, sex=None, age=None).reason == "growth charts need sex and age."
