@@ -234,7 +234,7 @@ _TERM, _EARLY = 40, 37  # weeks; a child that is born before the second is born 
 _SHORTEST, _LONGEST = 20, 45
 CORRECTED_UNTIL = 2.0  # years
 _GESTATION = re.compile(
-    r"(\d+)\s*(?:w|wks?|weeks?)?(?:(?:\s*\+\s*|\s+|(?<=[a-z]))(\d)\s*(?:d|days?|/7)?)?",
+    r"(\d{1,3})\s*(?:w|wks?|weeks?)?(?:(?:\s*\+\s*|\s+|(?<=[a-z]))(\d)\s*(?:d|days?|/7)?)?",
     re.ASCII | re.IGNORECASE,
 )
 

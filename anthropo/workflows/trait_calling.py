@@ -57,8 +57,8 @@ class TraitsRequest:
         Rules instead of the packaged ones, see `anthropo.reference.read_rules`.
     confidence : float
         Confidence of the interval of z that must lie beyond, or within, the limit as a whole.
-    growth_reference : {"who", "cdc", "uk-who", "trisomy-21", "turner"}
-        Growth chart.
+    growth_reference : {"who", "cdc", "adults", "uk-who", "trisomy-21", "turner"} or a sequence of these
+        Growth chart; of several the first that has the age.
     patient : bool
         One answer per person instead of one per photo.
     face, scale, distance, landmarks, landmark_model, detector_model, max_megapixels, deadline, frames
@@ -75,7 +75,7 @@ class TraitsRequest:
     references: Sequence[str] = ()
     rules: str | None = None
     confidence: float = CONFIDENCE
-    growth_reference: str = "who"
+    growth_reference: str | Sequence[str] = "who"
     patient: bool = False
     face: Which = "one"
     scale: str | None = None
@@ -229,7 +229,7 @@ def traits(
     references: Sequence[str] = (),
     rules: str | None = None,
     confidence: float = CONFIDENCE,
-    growth_reference: str = "who",
+    growth_reference: str | Sequence[str] = "who",
     face: Which = "one",
     scale: str | None = None,
     landmarks: str | None = None,
@@ -264,8 +264,8 @@ def traits(
         Rules instead of the packaged ones, see `anthropo.reference.read_rules`.
     confidence : float, default 0.95
         Confidence of the interval of z that must lie beyond, or within, the limit as a whole.
-    growth_reference : {"who", "cdc", "uk-who", "trisomy-21", "turner"}, default "who"
-        Growth chart.
+    growth_reference : {"who", "cdc", "adults", "uk-who", "trisomy-21", "turner"} or a sequence of these
+        Growth chart, "who" when left out; of several the first that has the age.
     face, scale, landmarks, landmark_model, detector_model, max_megapixels, deadline, frames
         As for `anthropo.measure_table`.
 
@@ -289,7 +289,7 @@ def traits(
     >>> table.loc[("Telecanthus", "mid"), "status"]
     'absent'
     >>> [note.partition(": ")[2] for note in person.notes]
-    ['Height: the WHO chart ends at 19 years.']
+    ["Height: the WHO chart ends at 19 years; growth_reference='adults' goes on to 59 years."]
     """
     several = len({item.path for item in collect(as_names(photo))}) > 1
     request = TraitsRequest(
@@ -371,7 +371,8 @@ def prepare(photos: Photos, request: TraitsRequest) -> TraitsTask:
             f"{', '.join(f'{m.id} ({m.unit})' for m in MEASURES.values())}."
         )
     for name, size in sizes.items():
-        grow(name, size, sex="female", age=(4.0, 4.0), chart=request.growth_reference)
+        for chart in as_names(request.growth_reference):
+            grow(name, size, sex="female", age=(4.0, 4.0), chart=chart)
     return task
 
 

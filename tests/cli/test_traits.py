@@ -191,8 +191,22 @@ def test_out_of_a_charts_range_the_rest_is_still_given(
 ) -> None:
     result = invoke("traits", astronaut_png, *WOMAN, "--rules", certain, "--height", 170)
     assert result.exit_code == 3
-    assert result.stderr == f"{astronaut_png}: Height: the WHO chart ends at 19 years.\n"
+    goes_on = "--growth-reference adults goes on to 59 years"
+    assert result.stderr == f"{astronaut_png}: Height: the WHO chart ends at 19 years; {goes_on}.\n"
     assert re.search(r"^  Telecanthus", result.stdout, re.M)
+
+
+def test_children_and_adults_in_one_cohort(tmp_path: Path, copies: Copies, invoke: Invoke) -> None:
+    copies(tmp_path, "child.png", "adult.png")
+    cohort, out = tmp_path / "c.csv", tmp_path / "t.csv"
+    cohort.write_text("photo,sex,age,head_circumference\nchild.png,f,4,44\nadult.png,f,31,49\n")
+    charts = ("--growth-reference", "who", "--growth-reference", "adults")
+    invoke("traits", cohort, "-o", out, *charts)
+    rows = [row for row in table(out.read_text()) if row["label"] == "Microcephaly"]
+    assert [(row["status"], row["reference"]) for row in rows] == [
+        ("present", "WHO 2006/2007"),
+        ("present", "US adults"),
+    ]
 
 
 def test_sizes_in_a_cohorts_columns(tmp_path: Path, copies: Copies, invoke: Invoke) -> None:
@@ -298,7 +312,7 @@ def test_several_photos_of_one_person_are_one_phenopacket(
     assert min(values) - 1e-6 <= inner.value.quantity.value <= max(values) + 1e-6
     shown = invoke("traits", *photos, *WOMAN, "--patient", "--rules", certain, "--height", 170)
     assert shown.stdout.startswith(f"{astronaut_png} and 1 more\ngate: {astronaut_png}: mouth_open smile\n")
-    assert "Height: the WHO chart ends at 19 years." in shown.stderr
+    assert "Height: the WHO chart ends at 19 years; " in shown.stderr
 
 
 def test_people_of_a_cohort(tmp_path: Path, copies: Copies, faceless_png: Path, invoke: Invoke) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import date, timedelta
 
 import pytest
@@ -305,3 +306,16 @@ def test_a_gestation_that_cannot_be_used_matters_below_two_years_only() -> None:
     assert gestation_at(1, "") is None
     with pytest.raises(InputError):
         gestation_at(1.9, "never")
+
+
+@given(st.text(max_size=20) | st.text("0123456789+wdeks/-. :TMar,", max_size=20))
+def test_any_text_is_a_gestation_or_a_day_or_refused(text: str) -> None:
+    for read in (parse_gestation, parse_date):
+        with contextlib.suppress(InputError):
+            assert read(text)
+
+
+def test_a_number_of_thousands_of_digits_is_refused() -> None:
+    for read in (parse_gestation, parse_date, parse_age):
+        with pytest.raises(InputError):
+            read("9" * 5000)
