@@ -102,7 +102,11 @@ def _show_summary(table: Reference, rows: Sequence[ReferenceRow]) -> None:
 
 
 def _line(key: str, text: str) -> None:
-    say(textwrap.fill(text, 110, initial_indent=f"  {key:<14}", subsequent_indent=" " * 16, break_on_hyphens=False))
+    say(
+        textwrap.fill(
+            text, 110, initial_indent=f"  {key:<14}", subsequent_indent=" " * 16, break_on_hyphens=False
+        )
+    )
 
 
 def _distinct(texts: Iterable[str], separator: str = ", ") -> str:
