@@ -268,11 +268,11 @@ def test_a_table_that_says_odd_things_of_people_loses_nothing(
     notes = [
         "",
         "age is missing, no z-scores that depend on it.",
-        "Age '-4' is negative. Give years (8 or 8.5) or months (18m).",
-        "Age '300' is above 120 years. Give years (8 or 8.5) or months (18m).",
+        "Age '-4' is negative. Give years (8 or 8.5), months (18m), weeks (3w) or days (10d).",
+        "Age '300' is above 120 years. Give years (8 or 8.5), months (18m), weeks (3w) or days (10d).",
         "sex is missing, no z-scores that depend on it.",
         "Sex 'x' is unknown. Give female (f, w) or male (m).",
-        "Age 'eight' is not an age. Give years (8 or 8.5) or months (18m).",
+        "Age 'eight' is not an age. Give years (8 or 8.5), months (18m), weeks (3w) or days (10d).",
     ]
     expected = [f"{tmp_path}/p{i}.png: {note}" if note else "" for i, note in enumerate(notes)]
     assert [row["notes"] for row in rows] == expected

@@ -12,6 +12,7 @@ from PIL import Image
 
 from anthropo.files import file_sha256
 from anthropo.reference import references_for
+from anthropo.reference.person import WAYS
 from anthropo.reference.tables import ReferenceRow, load_reference, shipped_references
 from anthropo.workflows import reference as workflow
 
@@ -156,9 +157,9 @@ def test_what_is_left_out_is_named_in_one_sentence_each(
     assert result.exit_code == 1  # eight people are left
     assert not ref.exists()
     for sentence in (
-        "p3.png: Age 'eight' is not an age. Give years (8 or 8.5) or months (18m). Left out.",
+        f"p3.png: Age 'eight' is not an age. Give {WAYS}. Left out.",
         "p5.png: Sex 'x' is unknown. Give female (f, w) or male (m). Left out.",
-        "p7.png: The age is empty. Give years (8 or 8.5) or months (18m). Left out.",
+        f"p7.png: The age is empty. Give {WAYS}. Left out.",
         f"{faceless_png}: no face found.",
         "female, 30 to 30 years: 8 people, 10 needed; left out.",
         f"Error: {listed}: no sex and age band has 10 people with a measured photograph; {ref} is not",
