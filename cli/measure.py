@@ -75,6 +75,7 @@ if TYPE_CHECKING:
 )
 @options.sex_option()
 @options.age_option()
+@options.gestation_option()
 @options.ancestry_option()
 @options.flag("--force", "Keep values that the photo gate voids; the reason stays with them.")
 @options.fine_option

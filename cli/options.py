@@ -126,6 +126,16 @@ def age_option(
     return click.option("--age", help=f"{spelled}, {use}.")
 
 
+def gestation_option(use: str = "of everybody who has no column `gestation`") -> Decorator:
+    """--gestation, with its use."""
+    return click.option(
+        "--gestation",
+        metavar="WEEKS",
+        help=f"Length of gestation (31w or 31+4), {use}: the age below two years of who was born before 37 "
+        "weeks is counted from 40 weeks.  [default: birth at term is assumed]",
+    )
+
+
 def ancestry_option(use: str = "of everybody who has no column `ancestry`") -> Decorator:
     """--ancestry, with its use."""
     return click.option(

@@ -15,7 +15,7 @@ from anthropo.batch.scores import diagnostics_of, scores_of
 from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.measurement.pooling import pool
-from anthropo.reference.person import DAYS, exact_age, parse_age, parse_ancestry
+from anthropo.reference.person import DAYS, exact_age, parse_age, parse_ancestry, written_gestation
 from anthropo.reference.tables import parse_sex
 from anthropo.reference.zscore import disagreement
 from anthropo.settings import Settings
@@ -79,7 +79,7 @@ def spelled_alike(items: Iterable[Item]) -> list[str]:
 
 
 def one_person(name: str, items: Sequence[Item]) -> Patient:
-    """The person whose photos these are; an InputError if sex, age or ancestry say that there are several."""
+    """The person whose photos these are; an InputError if these cannot be of one person."""
     columns = {
         key: value
         for key, value in items[0].columns.items()
@@ -94,7 +94,7 @@ def one_person(name: str, items: Sequence[Item]) -> Patient:
             raise InputError("not known")
         return spelled.setdefault(name.casefold(), name)
 
-    for name, parse in (("sex", parse_sex), ("ancestry", ancestry)):
+    for name, parse in (("sex", parse_sex), ("gestation", written_gestation), ("ancestry", ancestry)):
         several = _stated(items, name, parse)
         if len(several) > 1:
             both = ", ".join(f"{value} in {photo}" for value, photo in several.items())
@@ -119,7 +119,7 @@ def one_person(name: str, items: Sequence[Item]) -> Patient:
 
 
 def _stated(items: Sequence[Item], key: str, parse: Callable[[str], T]) -> dict[T, str]:
-    """The sexes, ages or ancestries that are given, each with the first photo it is given for."""
+    """What is given of the person, each with the first photo it is given for."""
     values: dict[T, str] = {}
     for item in items:
         text = item.columns.get(key, "")
@@ -188,6 +188,7 @@ class PatientRecord(MeasuredRecord):
             "by_chance": self.chance_json(),
             "disagreements": list(self.disagreements),
             "notes": list(self.notes),
+            "age_basis": self.age_basis,
             "columns": dict(self.columns),
             "diagnostics": self.diagnostics.to_json(),
         }
@@ -231,6 +232,7 @@ def pool_patient(who: Patient, records: Mapping[str, Sequence[Record]], settings
         scores=scores.scores,
         disagreements=tuple(d.sentence() for d in disagreement(scores.scores)),
         notes=scores.notes,
+        age_basis=scores.age_basis,
         columns=who.columns,
         diagnostics=diagnostics,
     )

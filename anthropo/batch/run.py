@@ -171,6 +171,7 @@ def record_of(seen: MeasuredFace, settings: Settings) -> Record:
         texture=texture,
         disagreements=tuple(d.sentence() for d in disagreement(scores.scores)),
         notes=(*seen.notes, *scores.notes, *_without_texture(item, texture or {})),
+        age_basis=scores.age_basis,
         remark=" ".join(filter(None, (seen.observation.photo.remark, face.distance.reason))),
         columns=item.columns,
         diagnostics=replace(

@@ -1,4 +1,4 @@
-"""Who a person is, from what people write: age, dates and ancestry."""
+"""Who a person is, from what people write: age, dates, length of gestation and ancestry."""
 
 from __future__ import annotations
 
@@ -226,6 +226,94 @@ def dated(born: str, taken: str, age: str, today: date | None = None) -> Dated:
             by_dates = f"age {age.strip()} is given, and by `born` and `taken` it is {years:.3g} years"
             return Dated("", f"{by_dates[0].upper()}{by_dates[1:]}. Correct one of them.")
     return Dated(exact_age(years))
+
+
+# ----------------------------------------------------------------------------------- gestation
+
+_TERM, _EARLY = 40, 37  # weeks; a child that is born before the second is born early
+_SHORTEST, _LONGEST = 20, 45
+CORRECTED_UNTIL = 2.0  # years
+_GESTATION = re.compile(
+    r"(\d{1,3})\s*(?:w|wks?|weeks?)?(?:(?:\s*\+\s*|\s+|(?<=[a-z]))(\d)\s*(?:d|days?|/7)?)?",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+def parse_gestation(text: str) -> float:
+    """The length of a gestation in weeks; an InputError if it is none from 20 to 45 weeks.
+
+    Examples
+    --------
+    >>> parse_gestation("31w"), parse_gestation("31+4") == parse_gestation("31w4d") == 31 + 4 / 7
+    (31.0, True)
+    """
+    given = text.strip()
+    ways = "Give completed weeks (31w), or weeks and days (31+4)."
+    match = _GESTATION.fullmatch(given)
+    days = int(match[2] or 0) if match else 7
+    if match is None or days > 6:
+        raise InputError(f"Gestation {given!r} is no number of weeks. {ways}")
+    weeks = int(match[1]) + days / 7
+    if not _SHORTEST <= weeks <= _LONGEST:
+        raise InputError(f"Gestation {given!r} is not from {_SHORTEST} to {_LONGEST} weeks. {ways}")
+    return weeks
+
+
+def written_gestation(given: float | str) -> str:
+    """A length of gestation, in weeks or as people write it, as it is written in clinics.
+
+    Examples
+    --------
+    >>> written_gestation("31w 4d"), written_gestation(31)
+    ('31+4', '31')
+    """
+    weeks = parse_gestation(given) if isinstance(given, str) else given
+    whole, days = divmod(round(weeks * 7), 7)
+    return f"{whole}+{days}" if days else f"{whole}"
+
+
+def gestation_at(age: float, text: str) -> float | None:
+    """The gestation in weeks that an age in years is corrected by; None where none is given or needed.
+
+    An InputError if it cannot be used, of a child below two years.
+    """
+    return parse_gestation(text) if text and age < CORRECTED_UNTIL else None
+
+
+def born_early(age: float, gestation: float | None) -> float:
+    """Years to take off an age in years: of a child below two years who was born before 37 weeks; else 0.
+
+    Examples
+    --------
+    >>> born_early(0.5, 30) * 365.25 / 7, born_early(0.5, 38), born_early(2, 30)
+    (10.0, 0.0, 0.0)
+    """
+    if gestation is None or gestation >= _EARLY or age >= CORRECTED_UNTIL:
+        return 0.0
+    return (_TERM - gestation) * 7 / DAYS
+
+
+def age_basis(youngest: float, oldest: float, gestation: float | None) -> str:
+    """From which birth an age below two years is counted; empty of older people.
+
+    Examples
+    --------
+    >>> age_basis(0.5, 0.5, None), age_basis(0.5, 0.5, 31 + 4 / 7)
+    ('birth at term is assumed', 'corrected age 4.1 months, born at 31+4 weeks')
+    """
+    if youngest >= CORRECTED_UNTIL:
+        return ""
+    if gestation is None:
+        return "birth at term is assumed"
+    born = f"born at {written_gestation(gestation)} weeks"
+    early = born_early(youngest, gestation)
+    if not early:
+        return f"{born}, at term"
+    in_weeks = youngest - early < 0.25
+    per_year = DAYS / 7 if in_weeks else MONTHS
+    ends = [f"{(age - early) * per_year:.1f}".replace("-", "−") for age in (youngest, oldest)]
+    words = " to ".join(dict.fromkeys(ends))
+    return f"corrected age {words} {'weeks' if in_weeks else 'months'}, {born}"
 
 
 # ------------------------------------------------------------------------------------ ancestry

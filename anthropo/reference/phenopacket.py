@@ -55,20 +55,24 @@ def phenopacket(
     *,
     sex: str | None = None,
     age: str | None = None,
+    basis: str = "",
     by_hand: Sequence[str] = (),
     created: datetime | None = None,
 ) -> Json:
     """A phenopacket of one person as JSON has it; choose an identity that tells nobody who the person is.
 
     Measurements, scores and traits are those of the photos, `growth` is what was measured by hand; the age
-    is as it was given, such as ``31`` or ``18m``; `by_hand` are landmarks that were placed by hand.
+    is as it was given, such as ``31`` or ``18m``, and `basis` says from which birth it was counted for the
+    scores of the photos; `by_hand` are landmarks that were placed by hand.
     Jacobsen et al. 2022, Nature Biotechnology 40:817.
     """
     scored: dict[tuple[str, str], ZScore] = {}
     for score in scores:
         if score.unit:
             scored.setdefault((score.id, score.unit), score)
-    measured = [_measurement(m, scored.get((m.id, m.unit))) for m in measurements if math.isfinite(m.value)]
+    measured = [
+        _measurement(m, scored.get((m.id, m.unit)), basis) for m in measurements if math.isfinite(m.value)
+    ]
     measured += [_grown(g) for g in growth]
     features = _features(consistent(traits))
     subject: Json = {"id": identity}
@@ -109,7 +113,7 @@ def iso_age(text: str) -> str:
 # -------------------------------------------------------------------------------- measurements
 
 
-def _measurement(m: Measurement, score: ZScore | None) -> Json:
+def _measurement(m: Measurement, score: ZScore | None, basis: str) -> Json:
     entry = registry()[m.id]
     words = [entry.name]
     words += [f"95 % interval (accuracy) {m.lo:.4g} to {m.hi:.4g}"] if math.isfinite(m.lo) else []
@@ -117,7 +121,7 @@ def _measurement(m: Measurement, score: ZScore | None) -> Json:
     if score is not None and math.isfinite(score.mean):
         bounds = (score.mean - LIMIT * score.sd, score.mean + LIMIT * score.sd)
         if math.isfinite(score.z):
-            words.append(_z_words(score))
+            words += filter(None, (_z_words(score), basis))
     words += [m.reason] if m.reason else []
     return _quantity(_assay(m.id), "; ".join(words), m.value, m.unit, bounds)
 

@@ -57,14 +57,16 @@ class Finding:
     farthest: float  # |z|
 
 
-def given(item: Item, person: Person) -> str:
-    """The sex, age and ancestry that are known of the person in a photo."""
+def given(item: Item, person: Person, age_basis: str = "") -> str:
+    """What is known of the person in a photo, and from which birth the age is counted."""
     if item.disputed:
         words = [f"who it is: the table contradicts itself ({item.disputed}), so nothing was used"]
     elif person.sex or person.age:
         words = [f"sex {person.sex or 'not given'}", f"age {person.age or 'not given'}"]
     else:
         words = ["sex and age not given"]
+    if age_basis:
+        words.append(age_basis)
     if person.ancestry:
         words.append(f"ancestry {person.ancestry} (counts under references that have groups of ancestry)")
     for name in _ANCESTRY:

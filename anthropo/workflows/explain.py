@@ -21,7 +21,7 @@ from anthropo.learning.features import Features, read_picture, subset
 from anthropo.learning.prevalence import Prevalence
 from anthropo.observation import Observation, observe
 from anthropo.photo import Photo
-from anthropo.reference.person import parse_age
+from anthropo.reference.person import parse_age, parse_gestation
 from anthropo.reference.tables import parse_sex
 from anthropo.reference.traits import Trait, call_traits
 from anthropo.settings import Settings
@@ -61,6 +61,8 @@ class ExplainRequest:
     sex : {"female", "male"}, optional
     age : float or str, optional
         Years, or such as ``"18m"``; both for z-scores, and for a model that reads them.
+    gestation : str, optional
+        Its length, ``"31w"`` or ``"31+4"``, as for `anthropo.Settings`.
     ancestry : str, optional
         As for `anthropo.Settings`; and for a model that reads it.
     references : sequence of str
@@ -80,6 +82,7 @@ class ExplainRequest:
     labels: Sequence[str] = ()
     sex: str | None = None
     age: float | str | None = None
+    gestation: str | None = None
     ancestry: str | None = None
     references: Sequence[str] = ()
     patient: bool = False
@@ -214,9 +217,14 @@ def explain(
 
 def _one_person(items: Sequence[Item], request: ExplainRequest) -> list[Item]:
     """The photos, with sex, age and ancestry where the table has none; an InputError if of several people."""
-    asked = {"sex": request.sex, "age": request.age, "ancestry": request.ancestry}
+    asked = {
+        "sex": request.sex,
+        "age": request.age,
+        "gestation": request.gestation,
+        "ancestry": request.ancestry,
+    }
     known = {name: str(value) for name, value in asked.items() if value not in (None, "")}
-    for name, parse in (("sex", parse_sex), ("age", parse_age)):
+    for name, parse in (("sex", parse_sex), ("age", parse_age), ("gestation", parse_gestation)):
         if name in known:
             parse(known[name])
     people = {item.columns.get("patient") or os.path.realpath(item.path) for item in items}
@@ -262,7 +270,13 @@ def _record(
         return record
     person = one_person("", items)
     pooled = pool_patient(person, {path: [one] for path, one in records.items()}, settings)
-    return replace(record, measurements=pooled.measurements, scores=pooled.scores, notes=pooled.notes)
+    return replace(
+        record,
+        measurements=pooled.measurements,
+        scores=pooled.scores,
+        notes=pooled.notes,
+        age_basis=pooled.age_basis,
+    )
 
 
 def _with_heat(case: Case, encoder: Encoder, features: Features, jobs: int) -> Case:

@@ -238,6 +238,7 @@ def measure_table(
     references: Sequence[str] = (),
     sex: str | None = None,
     age: float | str | None = None,
+    gestation: str | None = None,
     ancestry: str | None = None,
     landmarks: str | os.PathLike[str] | None = None,
     frames: int = FRAMES,
@@ -253,7 +254,7 @@ def measure_table(
         Threads.
     face, jitter, landmark_model, detector_model, max_megapixels, deadline, fine, force, texture, scale
         As for `anthropo.Settings`.
-    distance, references, sex, ancestry
+    distance, references, sex, gestation, ancestry
         As for `anthropo.Settings`.
     frames : int
         As for `anthropo.Settings`.
@@ -287,7 +288,7 @@ def measure_table(
         face=face, jitter=jitter, landmark_model=landmark_model, max_megapixels=max_megapixels,
         detector_model=detector_model, deadline=deadline, fine=fine,
         force=force, texture=texture, scale=scale, distance=distance,
-        sex=sex, age=None if age is None else str(age), ancestry=ancestry,
+        sex=sex, age=None if age is None else str(age), gestation=gestation, ancestry=ancestry,
         references=(references,) if isinstance(references, str) else tuple(references), frames=frames,
         corrections=None if landmarks is None else Corrections(os.fspath(landmarks)),
     )  # fmt: skip

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import sentence_of
+from conftest import Invoke, sentence_of
 
 from anthropo.batch import scores
 from anthropo.batch.inputs import Item, collect
@@ -19,6 +20,7 @@ from anthropo.errors import InputError
 from anthropo.learning.cohort import read_cohort
 from anthropo.measurement.compute import Measurement
 from anthropo.reference import zscore
+from anthropo.reference.tables import load_reference, shipped_references
 from anthropo.settings import Settings
 from anthropo.workflows.measuring import measure_items
 
@@ -210,3 +212,84 @@ def test_dates_in_a_cohort_are_no_metadata(tmp_path: Path) -> None:
     assert [finding.message for finding in cohort.findings if finding.category == "metadata"] == [
         f"{path}: no age from the columns `born` and `taken`: {tmp_path}/b.jpg: {WHY}"
     ]
+
+
+# ----------------------------------------------------------------------------------- gestation
+
+
+@pytest.fixture
+def ages(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The ages that z-scores are asked for."""
+    got: list[Any] = []
+
+    def score(*given: Any, **known: Any) -> list[Any]:
+        got.append(known["age"])
+        return zscore.score(*given, **known)
+
+    monkeypatch.setattr(scores, "score", score)
+    return got
+
+
+@pytest.mark.parametrize(
+    ("age", "gestation", "used", "basis"),
+    [
+        ("6m", "31+4", 0.5 - (8 + 3 / 7) * 7 / 365.25, "corrected age 4.1 months, born at 31+4 weeks"),
+        ("6m", "", 0.5, "birth at term is assumed"),
+        ("6m", "40w", 0.5, "born at 40 weeks, at term"),
+        ("0d", "24", -16 * 7 / 365.25, "corrected age −16.0 weeks, born at 24 weeks"),
+        ("2", "31+4", 2.0, ""),
+        ("31", "", 31.0, ""),
+        ("31", "never", 31.0, ""),
+    ],
+)
+def test_an_age_below_two_years_is_counted_from_term(
+    ages: list[Any], age: str, gestation: str, used: float, basis: str
+) -> None:
+    item = Item("p.jpg", {"sex": "f", "age": age, "gestation": gestation})
+    found = scores_of(item, [WIDTH], Settings())
+    assert ages == [pytest.approx(used)]
+    assert found.age_basis == basis
+
+
+def test_a_gestation_that_cannot_be_used_is_a_note(ages: list[Any]) -> None:
+    found = scores_of(Item("p.jpg", {"sex": "f", "age": "6m", "gestation": "50"}), [WIDTH], Settings())
+    assert ages == [None]
+    assert found.age_basis == ""
+    assert found.notes == (
+        "p.jpg: Gestation '50' is not from 20 to 45 weeks. Give completed weeks (31w), or weeks and days "
+        "(31+4).",
+    )
+    assert sentence_of(InputError, Settings(gestation="50").fingerprint).startswith("Gestation '50' is not")
+
+
+def test_no_shipped_reference_has_scores_before_term() -> None:
+    for name in shipped_references():
+        reference = load_reference(name)
+        for row in reference.rows:
+            value = Measurement(row.measurement, row.mean, row.mean, row.mean, row.unit, "mid", "")
+            (z,) = zscore.score([value], [reference], sex=None if row.sex == "both" else row.sex, age=-0.1)
+            assert math.isnan(z.z)
+            assert z.reason
+
+
+def test_a_gestation_is_one_persons(tmp_path: Path) -> None:
+    rows = ("photo,patient,gestation", "a.jpg,p1,31w4d", "b.jpg,p1,31+4")
+    (who,) = patients(listed(tmp_path, *rows))
+    assert who.columns["gestation"] == "31+4"
+    assert sentence_of(InputError, patients, listed(tmp_path, *rows, "c.jpg,p1,32")) == (
+        f"patient p1: 31+4 in {tmp_path}/a.jpg, 32 in {tmp_path}/c.jpg. Correct the column `gestation`, or "
+        "`patient`."
+    )
+    torn = listed(tmp_path, "photo,age,gestation", "a.jpg,6m,31", "a.jpg,6m,32")
+    assert [item.disputed for item in torn] == ["? 0.5 born at 31; ? 0.5 born at 32"] * 2
+    assert "different sex, age or gestation" in scores_of(torn[0], [WIDTH], Settings()).notes[0]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".html"])
+def test_what_is_written_says_from_which_birth_an_age_is_counted(
+    tmp_path: Path, invoke: Invoke, astronaut_png: Path, suffix: str
+) -> None:
+    out = tmp_path / f"out{suffix}"
+    for more, words in (((), "birth at term is assumed"), (("--gestation", "31w"), "born at 31 weeks")):
+        invoke("measure", astronaut_png, "-o", out, "--jitter", 2, "--sex", "f", "--age", "6m", *more)
+        assert words in out.read_text()

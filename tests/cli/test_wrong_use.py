@@ -43,7 +43,8 @@ WRONG = {
         "--age old": f"Error: Age 'old' is not an age. Give {WAYS}.",
         "--reference none": "Error: 'none': no such reference.",
         "--rules none.csv": "Error: none.csv: no such file.",
-        "--growth-reference uk": "'uk' is not one of 'who', 'cdc', 'uk-who', 'trisomy-21', 'turner'.",
+        "--growth-reference uk": "'uk' is not one of 'who', 'cdc', 'adults', 'uk-who', 'trisomy-21', "
+        "'turner'.",
     },
     "explain": {
         "--label down": "--label down: the model does not know it. Its labels are one, other, none",

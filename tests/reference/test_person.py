@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import date, timedelta
 
 import pytest
@@ -9,7 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anthropo.errors import InputError
-from anthropo.reference.person import Dated, age_on, age_span, dated, exact_age, parse_age, parse_date
+from anthropo.reference.person import (
+    Dated,
+    age_basis,
+    age_on,
+    age_span,
+    born_early,
+    dated,
+    exact_age,
+    gestation_at,
+    parse_age,
+    parse_date,
+    parse_gestation,
+    written_gestation,
+)
 
 TODAY = date(2026, 6, 1)
 
@@ -218,3 +232,90 @@ def test_the_age_that_dates_tell(born: str, taken: str, age: str, told: str) -> 
 def test_dates_that_tell_no_age(born: str, taken: str, age: str, why: str) -> None:
     assert dated(born, taken, age, TODAY) == Dated("", why)
     assert born not in why or born == "2019-03-04"  # which is the example
+
+
+# ----------------------------------------------------------------------------------- gestation
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("31", "31"), ("31w", "31"), (" 31 W ", "31"), ("31 wks", "31"), ("31 weeks", "31"), ("31+0", "31"),
+        ("31+4", "31+4"), ("31 + 4", "31+4"), ("31w4d", "31+4"), ("31w+4d", "31+4"),
+        ("31 weeks 4 days", "31+4"),
+        ("31 4/7", "31+4"), ("31w4", "31+4"), ("20", "20"), ("45w", "45"), ("36+6", "36+6"),
+    ],
+)  # fmt: skip
+def test_gestations(text: str, written: str) -> None:
+    assert written_gestation(text) == written
+    assert parse_gestation(written) == parse_gestation(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        *[(text, "is no number of weeks.") for text in ("", "term", "31.5", "31+7", "-31", "31d", "7m")],
+        *[(text, "is not from 20 to 45 weeks.") for text in ("19+6", "45+1", "314", "0")],
+    ],
+)  # fmt: skip
+def test_what_is_no_gestation_is_refused(text: str, what: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_gestation(text)
+    assert str(caught.value) == (
+        f"Gestation {text!r} {what} Give completed weeks (31w), or weeks and days (31+4)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("age", "gestation", "weeks"),
+    [
+        (0.5, "31+4", 8 + 3 / 7),
+        (0.0, "24", 16),
+        (1.999, "36+6", 3 + 1 / 7),
+        (0.5, "37", 0),
+        (0.5, "42", 0),
+        (2.0, "24", 0),
+        (0.5, None, 0),
+    ],
+)
+def test_who_was_born_early_is_younger(age: float, gestation: str | None, weeks: float) -> None:
+    given_weeks = None if gestation is None else parse_gestation(gestation)
+    assert born_early(age, given_weeks) * 365.25 / 7 == pytest.approx(weeks)
+
+
+@pytest.mark.parametrize(
+    ("span", "gestation", "words"),
+    [
+        ((0.5, 0.5), None, "birth at term is assumed"),
+        ((0.5, 0.5), 39, "born at 39 weeks, at term"),
+        ((10 / 365.25, 10 / 365.25), 31, "corrected age −7.6 weeks, born at 31 weeks"),
+        ((4 / 12, 5 / 12), 31, "corrected age 8.4 to 12.7 weeks, born at 31 weeks"),
+        ((1.5, 1.5), 28 + 2 / 7, "corrected age 15.3 months, born at 28+2 weeks"),
+        ((2.0, 3.0), 28, ""),
+        ((31, 32), None, ""),
+    ],
+)
+def test_from_which_birth_an_age_is_counted(
+    span: tuple[float, float], gestation: float | None, words: str
+) -> None:
+    assert age_basis(*span, gestation) == words
+
+
+def test_a_gestation_that_cannot_be_used_matters_below_two_years_only() -> None:
+    assert gestation_at(2, "never") is None
+    assert gestation_at(1, "") is None
+    with pytest.raises(InputError):
+        gestation_at(1.9, "never")
+
+
+@given(st.text(max_size=20) | st.text("0123456789+wdeks/-. :TMar,", max_size=20))
+def test_any_text_is_a_gestation_or_a_day_or_refused(text: str) -> None:
+    for read in (parse_gestation, parse_date):
+        with contextlib.suppress(InputError):
+            assert read(text)
+
+
+def test_a_number_of_thousands_of_digits_is_refused() -> None:
+    for read in (parse_gestation, parse_date, parse_age):
+        with pytest.raises(InputError):
+            read("9" * 5000)

@@ -104,7 +104,7 @@ def test_what_was_measured_by_hand_has_its_own_codes(patient: Case) -> None:
     healthy = head.value.quantity.reference_range
     assert (healthy.low, healthy.high) == (patient.growth[0].low, patient.growth[0].high)
     assert not weight.value.quantity.HasField("reference_range")
-    assert "the WHO chart ends at 10 years." in weight.description
+    assert "the WHO chart ends at 10 years; " in weight.description
 
 
 def test_features_are_what_is_present_or_absent_and_nothing_else(patient: Case) -> None:

@@ -46,8 +46,9 @@ def document(case: Case, disclosure: Disclosure = EVERYTHING) -> Document:
     many pixels), ``decision``, ``reason``, ``set``, ``typicality``, ``ranked``, ``voided``, ``labels`` (each
     with ``label``, ``log_odds``, ``bias``, ``prevalence_shift``, ``residual``, ``against`` and
     ``contributions``), ``shares`` (how common each label is where the probabilities hold) and
-    ``shares_from`` (training, or stated), ``changes``, ``heatmaps``, ``traits``, ``measurements``, ``gate``,
-    ``pose``, ``model``. A label's log_odds is its bias, residual and contributions added up; nats.
+    ``shares_from`` (training, or stated), ``changes``, ``heatmaps``, ``traits``, ``age_basis`` (from which
+    birth an age below two years is counted), ``measurements``, ``gate``, ``pose``, ``model``. A label's
+    log_odds is its bias, residual and contributions added up; nats.
     ``prevalence_shift`` is the part of the bias that a stated prevalence adds.
     """
     p, record, named = case.prediction, case.record, not disclosure.anonymous
@@ -95,6 +96,7 @@ def document(case: Case, disclosure: Disclosure = EVERYTHING) -> Document:
             {"label": label, "cosine": cosine}
             for label, cosine in (case.matches if disclosure.matches else {}).items()
         ],
+        "age_basis": face.get("age_basis", ""),
         "measurements": face.get("measurements", {}),
         "gate": face.get("gate", {}),
         "pose": face.get("pose"),
