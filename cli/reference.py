@@ -30,12 +30,14 @@ from anthropo.reference.tables import (
     SEXES,
     Reference,
     ReferenceRow,
-    ages,
     load_reference,
     shipped_references,
     write_reference,
 )
 from anthropo.workflows import reference as workflow
+
+#: Ages in years at which curves are shown unless one is asked for.
+_ASKED = (1.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 
 
 @click.group()
@@ -60,41 +62,51 @@ def list_(reference: str | None, age: str | None) -> None:
         years = None if age is None else parse_age(age)
         if reference is not None:
             table = load_reference(reference)
-            shown = [row for row in table.rows if years is None or row.holds(years)]
+            shown = _rows(table) if years is None else table.at_age(years)
             if not shown:
-                fail(f"{table.name} has nothing for age {years:g}: {ages(table.rows)}.", EXIT_NONE)
+                fail(f"{table.name} has nothing for age {years:g}: {table.ages}.", EXIT_NONE)
             _show_rows(table, shown)
             return
-        tables = (
-            {name: load_reference(name).rows for name in shipped_references()}
-            if years is None
-            else references_for(years)
-        )
-        if not tables:
+        names = list(shipped_references() if years is None else references_for(years))
+        if not names:
             fail(f"No table that comes with anthropo is for age {years:g}.", EXIT_NONE)
-        for name, rows in tables.items():
-            _show_summary(name, rows)
+        for name in names:
+            table = load_reference(name)
+            _show_summary(table, _rows(table) if years is None else table.at_age(years))
     except AnthropoError as error:
         fail(str(error), EXIT_USAGE)
 
 
-def _show_summary(name: str, rows: Sequence[ReferenceRow]) -> None:
+def _rows(table: Reference) -> Sequence[ReferenceRow]:
+    """All rows of bands of age, and those of curves at some ages."""
+    if table.of_curves:
+        return [row for age in _ASKED for row in table.at_age(age)]
+    return table.rows
+
+
+def _show_summary(table: Reference, rows: Sequence[ReferenceRow]) -> None:
     measurements = list(dict.fromkeys(row.measurement for row in rows))
     people = []
     for sex in SEXES:
         n = sorted({row.n for row in rows if row.sex == sex})
         people += [f"{sex} {n[0]}" + (f" to {n[-1]}" if len(n) > 1 else "")] if n else []
-    say(name + (" (default)" if name == DEFAULT_REFERENCE else ""))
+    say(table.name + (" (default)" if table.name == DEFAULT_REFERENCE else ""))
     _line("measurements", f"{len(measurements)}: {', '.join(measurements)}")
-    _line("people", ", ".join(people))
-    _line("ages", ages(rows))
+    _line("people", ", ".join(people) + (" (effective, of one age)" if table.of_curves else ""))
+    _line("ages", table.ages)
+    if table.groups:
+        _line("ancestry", f"{', '.join(table.groups)}, or unknown: all of them mixed")
     _line("grade", _distinct(row.grade for row in rows))
     _line("unit", _distinct(row.unit for row in rows))
     _line("source", _distinct((row.source for row in rows), "; "))
 
 
 def _line(key: str, text: str) -> None:
-    say(textwrap.fill(text, 110, initial_indent=f"  {key:<14}", subsequent_indent=" " * 16))
+    say(
+        textwrap.fill(
+            text, 110, initial_indent=f"  {key:<14}", subsequent_indent=" " * 16, break_on_hyphens=False
+        )
+    )
 
 
 def _distinct(texts: Iterable[str], separator: str = ", ") -> str:
@@ -107,16 +119,22 @@ def _show_rows(reference: Reference, shown: Sequence[ReferenceRow]) -> None:
     left, numbers = ("unit", "sex", "ages", "grade"), ("n", "mean", "SD", "error SD")
     rows = [
         (
-            row.measurement, row.unit, row.sex, f"{row.age_lo:g} to {row.age_hi:g}", str(row.n),
+            row.measurement, row.unit, row.sex, _age(row), str(row.n),
             f"{row.mean:.4g}", f"{row.sd:.3g}", f"{row.error_sd:.3g}", row.grade,
         )
         for row in shown
     ]  # fmt: skip
     print_table(("measurement", *left[:3], *numbers, "grade"), rows, left=left)
+    if reference.of_curves and len({row.age_lo for row in shown}) > 1:
+        _line("curves", f"at some ages of {reference.ages}, all ancestries mixed; --age shows another")
     _line("file", str(reference.path))
     _line("sha256", reference.sha256)
-    _line("instrument", _distinct((row.instrument for row in reference.rows), "; "))
-    _line("source", _distinct((row.source for row in reference.rows), "; "))
+    _line("instrument", _distinct(reference.instruments, "; "))
+    _line("source", _distinct((row.source for row in shown), "; "))
+
+
+def _age(row: ReferenceRow) -> str:
+    return f"{row.age_lo:g} to {row.age_hi:g}" if row.age_hi > row.age_lo else f"{row.age_lo:g}"
 
 
 @command.command("build", short_help="Make a table from your own controls.")

@@ -150,7 +150,7 @@ def _parsed(name: str, text: str, parse: Callable[[str], T], notes: list[str]) -
 
 def _without_scores(table: Reference, scores: Sequence[ZScore], settings: Settings) -> str:
     """Why a reference scores none of the measurements that it has; empty if it scores some."""
-    in_table = [z for z in scores if z.reference == table.name and table.rows_of(z.id)]
+    in_table = [z for z in scores if z.reference == table.name and table.sexes_of(z.id)]
     if not all(math.isnan(z.z) for z in in_table):
         return ""
     reasons = [z.reason for z in in_table]
@@ -164,7 +164,7 @@ def _other_instrument(table: Reference, settings: Settings) -> str:
     """A warning of a reference that anthropo measured with other weights; empty without that."""
     fine = fine_sha256() if settings.fine else ""
     instrument = instrument_name(__version__, landmark_model(settings.landmark_model).sha256, fine)
-    of_table = {row.instrument for row in table.rows if row.instrument.startswith("anthropo ")}
+    of_table = {name for name in table.instruments if name.startswith("anthropo ")}
     weights = {name.partition(", ")[2] for name in of_table}  # what follows the version
     if not of_table or instrument.partition(", ")[2] in weights:
         return ""

@@ -26,6 +26,8 @@ def references_for(age: float, unit: str | None = None) -> dict[str, tuple[Refer
     >>> sorted(references_for(1 / 365.25, "mm"))
     ['chinese-newborns', 'korean-newborns']
     """
-    rows = {name: load_reference(name).rows for name in shipped_references()}
-    fit = {n: tuple(r for r in of if r.holds(age) and unit in (None, r.unit)) for n, of in rows.items()}
+    fit = {
+        name: tuple(row for row in load_reference(name).at_age(age) if unit in (None, row.unit))
+        for name in shipped_references()
+    }
     return {name: of for name, of in fit.items() if of}
