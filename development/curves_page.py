@@ -1,10 +1,10 @@
-"""Make docs/references.md and its pictures: the curves of the reference for all ages beside what they were made of.
+"""Make docs/references.md and its pictures: the curves for all ages beside what they were made of.
 
     python development/curves_page.py FACTS docs MEASURED.csv [MEASURED.csv ...]
 
 FACTS is the project's folder of published figures. Each MEASURED.csv is what `anthropo measure` wrote of the
-photographs, with their columns age (whole years), sex and race. Each photograph counts once. The pictures show
-means of what was measured, as dots; no photograph is shown, and none can be made out.
+photographs, with their columns age (whole years), sex and race. Each photograph counts once. The pictures
+show means of what was measured, as dots; no photograph is shown, and none can be made out.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ EDGES = (0, 2, 5, 10, 15, 20, 30, 45, 60, 81, 96)  # of the table of people
 LEAST = 8  # people behind a dot
 COLUMNS, WIDTH, HEIGHT = 4, 2.4, 1.75  # panels in a row; inches
 REGIONS = ("eye", "brow", "nose", "mouth", "face", "jaw")
-COLOURS = 48  # of a picture: lines and text need no more
+COLOURS = 128  # of a picture: lines and text need no more
 
 
 # ------------------------------------------------------------------------------- what was measured
@@ -141,14 +141,19 @@ def picture(faces: Faces, names: Sequence[str], norms: pd.DataFrame) -> bytes:
             both = [curve(name, sex, group).median for sex in SEXES]
             axis.plot(at, np.mean(both, axis=0), color=colour, lw=0.6)
         for one in norms[(norms.measurement == name) & (norms.group == "white")].itertuples():
-            axis.plot(np.log1p((one.lo + one.hi) / 2), one.mean / one.factor, "x", color="black", ms=3, mew=0.6)
+            axis.plot(
+                np.log1p((one.lo + one.hi) / 2), one.mean / one.factor, "x", color="black", ms=3, mew=0.6
+            )
         pad = 0.04 * (max(spans) - min(spans))
         low, high = axis.get_ylim()
         axis.set_ylim(min(low, min(spans) - pad), max(high, max(spans) + pad))
         axis.set_xticks(np.log1p(TICKS), [str(age) for age in TICKS])
-        axis.set_title(f"{name}, {entry.unit}" if entry.unit != "1" else name, fontsize=6.5, loc="left", pad=2)
+        axis.set_title(
+            f"{name}, {entry.unit}" if entry.unit != "1" else name, fontsize=6.5, loc="left", pad=2
+        )
         axis.tick_params(labelsize=5.5, length=2, pad=1.5)
         axis.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel("age, years", fontsize=7)
     lines = [Line2D([], [], color=colour, lw=1.6, label=sex) for sex, colour in SEXES.items()]
     lines += [Line2D([], [], color=colour, lw=0.8, label=group) for group, colour in COLOUR.items()]
     lines += [Line2D([], [], color="black", marker="x", ls="", ms=4, label="published")]
@@ -191,37 +196,40 @@ INDICES = (
     Index(
         "canthal_index",
         ("canthal_index",),
-        "By hand on photographs it is 38.7 in adults as well: much of the offset is between photographs and "
-        "callipers. A camera at 50 cm adds no more than 0.4.",
+        "By hand on photographs it is 38.7 in adults as well: much of the offset is between photographs and"
+        " callipers. A camera at 50 cm adds no more than 0.4.",
     ),
     Index(
         "palpebral_fissure_length_R",
         ("pfl_biocular_index",),
-        "The fissure runs backwards, and a photograph shows its projection: twice its length and the inner distance "
-        "add up to 101.5 % of the outer distance in three dimensions, to 100 % in a photograph. The rest is that the "
-        "inner canthi are farther apart.",
+        "The fissure runs backwards, and a photograph shows its projection: twice its length and the inner "
+        "distance add up to 101.5 % of the outer distance in three dimensions, to 100 % in a photograph. "
+        "The rest is that the inner canthi are farther apart.",
         factor=100,
     ),
     Index("pfl_intercanthal_index_R", ("pfl_intercanthal_index",), "Follows from the two above."),
     Index(
         "nasal_index",
         ("nasal_index",),
-        "Photographs show no suture: the point that stands for nasion is lower than the one that fingers find, and is "
-        "not corrected. What begins there reads short, and what is left of the face reads long.",
+        "Photographs show no suture: the point that stands for nasion is lower than the one that fingers "
+        "find, and is not corrected. Half of the offset follows from 5 mm, which are more of a child's "
+        "nose; the rest is in the width (nose_face_width_index) and not explained.",
     ),
-    Index("nose_face_height_index", ("nose_face_height_index",), "As of nasal_index."),
-    Index("lower_face_height_index", ("lower_face_height_index",), "As of nasal_index."),
+    Index("nose_face_height_index", ("nose_face_height_index",), "The same 5 mm explain it at all ages."),
+    Index("lower_face_height_index", ("lower_face_height_index",), "The same 5 mm explain it at all ages."),
     Index(
         "facial_index",
         ("facial_index",),
-        "As of nasal_index. The point is near the sellion: soldiers' index from sellion to menton is nearly that of the "
-        "curves. A near camera works the other way, +2.4 at 1 m.",
+        "The same 5 mm explain a good half of it in adults; soldiers' index, from the sellion, which is "
+        "about as low, is nearly that of the curves. In children of four more than half is not explained. A"
+        " near camera works the other way, +2.4 at 1 m.",
     ),
     Index(
         "mandible_face_width_index",
         ("mandible_face_width_index", "jaw_cheekbone_ratio"),
-        "Published norms contradict each other as much (74 on three-dimensional pictures, 83 with callipers; 90 by hand "
-        "on photographs): what counts as the angle of the jaw differs, and the outline of 68 points has none.",
+        "Published norms contradict each other as much (74 on three-dimensional pictures, 83 with "
+        "callipers; 90 by hand on photographs): what counts as the angle of the jaw differs, and the "
+        "outline of 68 points has none.",
         times=100,
     ),
     Index(
@@ -233,13 +241,13 @@ INDICES = (
     Index(
         "nose_face_width_index",
         ("nose_face_width_index",),
-        "The nose is nearer to the camera than the cheeks' outline: that adds 0.6 at 1 m, half of it. The other half "
-        "is not explained.",
+        "The nose is nearer to the camera than the cheeks' outline: that adds 0.6 at 1 m, half of it. The "
+        "other half is not explained.",
     ),
     Index(
         "mouth_face_width_index",
         ("mouth_face_width_index",),
-        "The mouth is nearer, too: that adds 1.0 at 1 m. A smile below the photo gate's limit widens it as well.",
+        "The mouth is nearer, too: that adds 1.0 at 1 m. A smile below the gate's limit widens it as well.",
     ),
     Index(
         "nose_mouth_width_index",
@@ -252,8 +260,8 @@ INDICES = (
     Index(
         "vermilion_index",
         ("vermilion_index",),
-        "By hand on photographs it is 66 as well: the upper vermilion slopes backwards to the stomion, and a photograph "
-        "shows its projection. A camera at 1 m takes another 2.9 off.",
+        "By hand on photographs it is 66 as well: the upper vermilion slopes backwards to the stomion, and "
+        "a photograph shows its projection. A camera at 1 m takes another 2.9 off.",
     ),
 )
 #: how a source begins in the facts -> what the table calls it
@@ -265,13 +273,22 @@ SOURCES = {
     "NIOSH 2003": "NIOSH 2003",
 }
 #: how an ancestry begins in the facts -> the group to compare with, "" for all; others are left out
-ANCESTRY = {"European": "white", "White": "white", "Black": "black", "Hong Kong": "asian", "pooled": "", "children": "white"}
+ANCESTRY = {
+    "European": "white",
+    "White": "white",
+    "Black": "black",
+    "Hong Kong": "asian",
+    "pooled": "",
+    "children": "white",
+}
 
 
 def published(facts: Path) -> pd.DataFrame:
     """Published means and SD of what INDICES name, in the unit of the facts' percentages."""
     derived = pd.read_csv(facts / "norms_ratio_derived.csv").assign(n=np.nan)
-    derived = derived[derived.age.isin(YEARS)].assign(lo=derived.age.astype(float), hi=derived.age.astype(float))
+    derived = derived[derived.age.isin(YEARS)].assign(
+        lo=derived.age.astype(float), hi=derived.age.astype(float)
+    )
     stated = pd.read_csv(facts / "norms_ratios.csv")
     bounds = stated.age_y.str.split("-")
     stated = stated.assign(lo=bounds.str[0].astype(float), hi=bounds.str[-1].astype(float))
@@ -305,6 +322,21 @@ def compared(norms: pd.DataFrame) -> pd.DataFrame:
     return both.assign(offset=(both.here - both["mean"]) / both.sd)
 
 
+def scored() -> str:
+    """How many measurements have a row at some ages, without a group and in each, as a table."""
+    lines = ["| age, years | unknown | " + " | ".join(COLOUR) + " |", "|---" * (len(COLOUR) + 2) + "|"]
+    for age in (0, *TICKS):
+        cells = [
+            sum(
+                all(reference().choose(name, sex, age, group)[0] for sex in SEXES)
+                for name in reference().measurements
+            )
+            for group in (None, *COLOUR)
+        ]
+        lines.append(f"| {age} | " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
+
+
 def apart(most: int = 6) -> str:
     """The measurements whose groups' medians differ most at 30 years, and by how many SD."""
     widest = {}
@@ -318,14 +350,29 @@ def apart(most: int = 6) -> str:
     return ", ".join(f"{name} {widest[name]:.1f}" for name in first) + ", in women of 30"
 
 
+def _mean_offset(source: str, rows: pd.DataFrame) -> str:
+    """The mean offset against a source; where it changes with age, that of the youngest and oldest, too."""
+    by_age = rows.groupby("lo").offset.mean()
+    text = f"{signed(float(rows.offset.mean()))} against {source}"
+    if abs(by_age.iloc[0] - by_age.iloc[-1]) >= 0.5:
+        first, last = (f"{signed(float(by_age.iloc[i]))} at {by_age.index[i]:g}" for i in (0, -1))
+        text += f": {first}, {last} years"
+    return text
+
+
 def offsets(both: pd.DataFrame) -> str:
     """Each index's mean offset with what explains it, then every number."""
     lines = []
     for index in INDICES:
-        of = both[both.measurement == index.measurement].groupby("source", sort=False).offset.mean()
-        means = ", ".join(f"{signed(value)} against {source}" for source, value in of.items())
+        of = both[both.measurement == index.measurement]
+        means = ", ".join(_mean_offset(source, rows) for source, rows in of.groupby("source", sort=False))
         lines.append(f"- **{index.measurement}** ({means}). {index.why}")
-    lines += ["", "| measurement | published by | ages | group | female | curve | offset, SD | male | curve | offset, SD |"]
+    lines += [
+        "",
+        "| measurement | published by | ages | group "
+        + "".join(f"| {sex} | curve | offset, SD " for sex in SEXES)
+        + "|",
+    ]
     lines.append("|---" * 10 + "|")
     for (name, source, lo, hi, group), rows in both.groupby(
         ["measurement", "source", "lo", "hi", "group"], sort=False
@@ -333,7 +380,11 @@ def offsets(both: pd.DataFrame) -> str:
         cells = [name, source, f"{lo:g}" if lo == hi else f"{lo:g} to {hi:g}", group or "all"]
         for sex in SEXES:
             row = rows[rows.sex == sex].iloc[0]
-            cells += [f"{row['mean']:.1f} ± {row.sd:.1f}", f"{row.here:.1f} ± {row.here_sd:.1f}", signed(row.offset)]
+            cells += [
+                f"{row['mean']:.1f} ± {row.sd:.1f}",
+                f"{row.here:.1f} ± {row.here_sd:.1f}",
+                signed(row.offset),
+            ]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
 
@@ -342,55 +393,70 @@ def offsets(both: pd.DataFrame) -> str:
 
 PAGE = """# References: the curves for all ages, beside what they were made of
 
-Made by `development/curves_page.py` from the reference table, the table of measurements that it was fitted to (which is
-not passed on), and published figures. `anthropo reference list` has every table that comes with anthropo.
+Made by `development/curves_page.py` from the reference table, the table of measurements that it was fitted
+to (which is not passed on), and published figures. `anthropo reference list` has every table that comes
+with anthropo.
 
 ## {reference}
 
-{measurements} measurements by age and sex, from {youngest:g} to {oldest:g} years. {made}
+{measurements} measurements by age and sex, from {youngest:g} to {oldest:g} years, fitted to {photos:,}
+portraits from the web (UTKFace; its labels of age, sex and group). Each was measured by anthropo with the
+versions that the table names. A measurement has a median over the logarithm of age, a difference of the
+sexes and one of each group, an SD, all smooth as the data ask for, and one skewness. A label in whole years
+counts as its whole span. What is far off for its age and sex (a smile that went unnoticed, a wrong label)
+loses its weight. The SD is that of people: how far photographs of one person differ is taken out, and comes
+on top for the photograph that is scored. Left out are absolute colours, what fewer than 300 of the
+photographs have, and what tells more of the photograph than of the person (less than 40 % of the variance is
+between people). The grade is B, and C for what is read from pixels. Only fitted numbers are in the table.
 
-A z-score names the reference and is of the person's age, sex and, where one was given, group. Below an effective number
-of {least} people nobody is scored, and the reason says so.
+A z-score is of the person's age, sex and, where one was given, group. Nobody is scored where the curve is
+known no better than by {least} people of exactly this age, sex and group; the reason says so. How many of
+the {measurements} measurements can be scored in both sexes:
+
+{scored}
 
 ## What the groups are, and what they are not
 
-The photographs came with one of five labels each: {labels}. Others gave them, from the look of
-the face: an algorithm proposed them, and people looked them through. Nobody in the photographs was asked. So a label says
-what a stranger would call a face, not where someone's ancestors lived. It is no measure of genetic ancestry, and many
-people fit none of the five, or several. The labels are kept because medians of some measurements differ between these
-groups by more than an SD ({apart}), and a reference that mixes them misleads in either direction.
+The photographs came with one of five labels each: {labels}. Others gave them, from the look of the face: an
+algorithm proposed them, and people looked them through. Nobody in the photographs was asked. So a label
+says what a stranger would call a face, not where someone's ancestors lived. It is no measure of genetic
+ancestry, and many people fit none of the five, or several. The labels are kept because medians of some
+measurements differ between these groups by more than an SD ({apart}), and a reference that mixes them
+misleads in either direction.
 
-anthropo never guesses a group from a face. Give the one whose reference you would defend before the family
-(`--ancestry`, or a column `ancestry`), with their own account of it where there is one; or leave it unknown. Then the
-groups are mixed in equal parts, the spread between them is part of the SD, and z-scores are nearer to 0. Where a
-finding depends on the choice, score both ways and say so.
+anthropo never guesses a group from a face. Give the one whose reference you would defend
+(`--ancestry`, or a column `ancestry`), with their own account of it where there is one; or leave it
+unknown. Then the groups are mixed in equal parts, the spread between them is part of the SD, and z-scores
+are nearer to 0. Where a finding depends on the choice, score both ways and say so.
 
 ## How many people
 
-Photographs by age in completed years, sex and label, in which a face was measured. Some people are in several. Fewer are
-behind a measurement: what the photo gate voids is missing there. The sets call babies one year old.
+Photographs by age in completed years, sex and label, in which a face was measured. Some people are in
+several. Fewer are behind a measurement: what the photo gate voids is missing there. The sets call babies
+one year old.
 
 {counts}
 ## The curves
 
-Thick lines: medians by sex, all groups mixed. Dashed: where z is −2 and +2. Thin lines: the five groups, mean of both
-sexes. Dots: means of what was measured, without a tenth on either side, where {dots} or more people are. Crosses:
-published means of people of European ancestry, of the next section. Ages are drawn on the logarithm of age + 1, and are
-people's at the time of the photograph, as the sets state them.
+Thick lines: medians by sex, all groups mixed. Dashed: where z is −2 and +2. Thin lines: the five groups,
+mean of both sexes. Dots: means of what was measured, without a tenth on either side, where {dots} or more
+people are. Crosses: published means of people of European ancestry, of the next section. Ages are drawn on
+the logarithm of age + 1, and are people's at the time of the photograph, as the sets state them.
 
 {pictures}
 ## Against published figures
 
-Callipers, three-dimensional pictures and photographs do not measure the same: what is alike is the course over age, not
-the level. This is why z-scores under this reference are of the same instrument, and why norms in millimetres carry an
-error of their own. The offset is the curve's median less the published mean, in published SD. How much the camera's
-distance changes is from exact projections of 1,000 heads, against 2 m. "By hand" are points on 102 studio portraits.
+Callipers, three-dimensional pictures and photographs do not measure the same. Most courses over age are
+alike, levels often not. This is why people are scored against others whom the same instrument measured, and
+why norms in millimetres carry an error of their own. The offset is the curve's median less the published
+mean, in published SD. How much the camera's distance changes is from exact projections of 1,000 heads,
+against 2 m. "By hand" are points on 102 studio portraits.
 
-3D Facial Norms are Weinberg 2016, by a copyleft package, their indices derived from means, SD and correlations: compared
-with, and no part of anthropo's data. Farkas & Munro are quoted by Taylor & Hoyt. ANSUR II measured from sellion to menton.
+3D Facial Norms are Weinberg 2016, by a copyleft package, their indices derived from means, SD and
+correlations: compared with, and no part of anthropo's data. Farkas & Munro are quoted by Taylor & Hoyt.
+ANSUR II measured from sellion to menton.
 
 {offsets}"""
-MADE = ""
 
 
 def main(facts: str, docs: str, *measured: str) -> None:
@@ -408,8 +474,8 @@ def main(facts: str, docs: str, *measured: str) -> None:
     ages = [row.age_lo for row in reference().rows]
     page = PAGE.format(
         reference=REFERENCE, measurements=len(reference().measurements), youngest=min(ages), oldest=max(ages),
-        made=MADE, least=LEAST_N, labels=", ".join(COLOUR), apart=apart(), counts=counts(faces), dots=LEAST,
-        pictures="\n".join(shown), offsets=offsets(compared(norms)),
+        photos=len(faces), scored=scored(), least=LEAST_N, labels=", ".join(COLOUR), apart=apart(),
+        counts=counts(faces), dots=LEAST, pictures="\n".join(shown), offsets=offsets(compared(norms)),
     )  # fmt: skip
     (Path(docs) / "references.md").write_text(page, encoding="utf-8")
 
