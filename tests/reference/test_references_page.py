@@ -22,7 +22,9 @@ def test_every_measurement_of_the_curves_is_in_a_picture() -> None:
 
 def test_the_table_against_published_figures_has_the_curves_of_today() -> None:
     reference = load_reference("web-all-ages")
-    rows = re.findall(r"^\| canthal_index \| .+? \| (\d+) \| (\w+) \| .+? \| ([\d.]+) ± .+", PAGE, re.MULTILINE)
+    rows = re.findall(
+        r"^\| canthal_index \| .+? \| (\d+) \| (\w+) \| .+? \| ([\d.]+) ± .+", PAGE, re.MULTILINE
+    )
     assert rows
     for age, group, median in rows:
         row, _ = reference.choose("canthal_index", "female", float(age), group)
