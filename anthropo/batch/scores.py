@@ -38,7 +38,7 @@ class Person:
     def words(self) -> str:
         """All that is known, as it was written."""
         born = f"born at {self.gestation}" if self.gestation else ""
-        return " ".join(filter(None, (self.sex, self.age, born, self.ancestry)))
+        return " ".join(filter(None, (self.sex, self.age, born, parse_ancestry(self.ancestry))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

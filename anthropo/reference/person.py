@@ -196,13 +196,13 @@ def dated(born: str, taken: str, age: str, today: date | None = None) -> Dated:
     >>> dated("2019-03-04", "4 Mar 2024", age="").age
     '5.00206'
     >>> dated("2019-03-04", "", age="").why
-    'The date of birth is given, and not when the photo was taken. Add a column `taken`, or `age`.'
+    'The date of birth is given, and not when the photo was taken. Fill in the column `taken`, or `age`.'
     """
     if not born or not taken:
         if age or not born:
             return Dated(age)
         missing = "The date of birth is given, and not when the photo was taken."
-        return Dated("", f"{missing} Add a column `taken`, or `age`.")
+        return Dated("", f"{missing} Fill in the column `taken`, or `age`.")
     days = []
     for name, text in (("born", born), ("taken", taken)):
         try:

@@ -11,6 +11,7 @@ from anthropo.batch.records import MeasuredRecord, Result
 from anthropo.batch.scores import Person
 from anthropo.errors import parameter
 from anthropo.measurement.registry import Entry, registry
+from anthropo.reference.person import parse_ancestry
 from anthropo.reference.traits import z_words
 from anthropo.reference.zscore import LIMIT, ZScore, signed
 from anthropo.report.tables import quantity
@@ -67,7 +68,7 @@ def given(item: Item, person: Person, age_basis: str = "") -> str:
         words = ["sex and age not given"]
     if age_basis:
         words.append(age_basis)
-    if person.ancestry:
+    if parse_ancestry(person.ancestry):
         words.append(f"ancestry {person.ancestry} (counts under references that have groups of ancestry)")
     for name in _ANCESTRY:
         if cell := item.columns.get(name):

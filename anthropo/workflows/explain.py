@@ -178,7 +178,7 @@ def explain(
         raise UnusableError(notes)
     cohort = replace(cohort, cases=tuple(case for case in cohort.cases if case.photo in seen))
     features = read_features(
-        cohort, reading, settings, encoder, trained.regions, observed=seen, progress=progress
+        cohort, reading, settings, encoder, trained.regions, observed=seen, identify=False, progress=progress
     )
     notes += [reason for _, reason in features.left_out]
     usable = list(dict.fromkeys(features.photos.tolist()))

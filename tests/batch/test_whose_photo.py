@@ -52,7 +52,7 @@ def listed(folder: Path, *rows: str) -> list[Item]:
         ({"ancestry": "East Asian"}, "African", "East Asian", "female 31 East Asian"),
         ({}, "African", "African", "female 31 African"),
         ({"ancestry": ""}, "African", None, "female 31"),  # this one's is not known
-        ({"ancestry": "Unknown"}, "African", None, "female 31 Unknown"),
+        ({"ancestry": "Unknown"}, "African", None, "female 31"),
         ({}, None, None, "female 31"),
     ],
 )
@@ -152,7 +152,7 @@ def test_a_column_taken_alone_is_the_users(tmp_path: Path) -> None:
     assert item.columns == {"taken": "by Dr X"}
 
 
-WHY = "The date of birth is given, and not when the photo was taken. Add a column `taken`, or `age`."
+WHY = "The date of birth is given, and not when the photo was taken. Fill in the column `taken`, or `age`."
 
 
 def test_dates_that_tell_no_age_are_a_note_and_the_photo_is_measured(tmp_path: Path) -> None:

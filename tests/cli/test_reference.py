@@ -253,3 +253,15 @@ def test_interrupted_nothing_is_written(
     assert result.exit_code == 130
     assert "ref.csv is not written. To keep finished photos, run `anthropo measure" in result.stderr
     assert not (tmp_path / "ref.csv").exists()
+
+
+def test_controls_whose_dates_tell_no_age_are_left_out(tmp_path: Path) -> None:
+    """Without measuring anything: who nobody's age is known of is left out first."""
+    table = tmp_path / "controls.csv"
+    table.write_text("photo,sex,born,taken\na.png,f,1990-01-01,\nb.png,f,1990-01-01,2020-01-01\n")
+    built = workflow.build(table, workflow.BuildRequest())
+    why = (
+        "The date of birth is given, and not when the photo was taken. Fill in the column `taken`, or `age`."
+    )
+    assert f"{tmp_path}/a.png: {why} Left out." in built.left_out
+    assert f"{tmp_path}/b.png: no such file." in built.left_out

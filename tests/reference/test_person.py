@@ -198,7 +198,8 @@ def test_the_age_that_dates_tell(born: str, taken: str, age: str, told: str) -> 
     [
         (
             *("2019-03-04", "", ""),
-            "The date of birth is given, and not when the photo was taken. Add a column `taken`, or `age`.",
+            "The date of birth is given, and not when the photo was taken. Fill in the column `taken`, or "
+            "`age`.",
         ),
         (
             *("2019-03-04", "2019-03-03", ""),
