@@ -20,6 +20,7 @@ import numpy as np
 from hybrid import read, tasks
 
 from anthropo.encoder.encoders import load_encoder
+from anthropo.encoder.regions import DEFAULT_REGIONS
 from anthropo.explanation.contributions import Contribution, Explanation, explain_features
 from anthropo.learning.features import Features, subset
 from anthropo.learning.judging import cross_validate
@@ -35,7 +36,7 @@ DRAWS = 400  # over the number of people of each label
 
 def trained(features: Features, *, refits: bool, jobs: int) -> Trained:
     """A model as `anthropo train` makes it, with refits or without."""
-    options = Options(positive="yes")
+    options = Options(positive="yes", regions=DEFAULT_REGIONS)
     kept = ()
     if refits:
         kept = cross_validate(features, options, baselines=False, keep_refits=True, jobs=jobs).refits

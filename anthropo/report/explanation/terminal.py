@@ -59,7 +59,7 @@ def print_explanation(case: Case, top: int) -> None:
         for bar in chart:
             size = abs(bar.log_odds) / limit
             pale = bar.stable is False
-            blocks = ("░" if pale else "▇") * max(1, round(16 * size)) if size > 1 / 64 else ""
+            blocks = ("░" if pale else "▇") * max(1, round(16 * size)) if pale or size > 1 / 64 else ""
             colour = "red" if bar.log_odds > 0 else "blue"
             result = results.get(bar.measurement)
             note = measured_words(case.trained, result.measured) if result else ""
