@@ -10,7 +10,7 @@ SOURCES := setup.cfg setup.py constraints.txt pyproject.toml $(shell find anthro
 help:
 	@echo "make demo   measure a real photograph; train and judge a model on synthetic people"
 	@echo "make test   lint and all tests"
-	@echo "make lint   ruff, mypy, import-linter"
+	@echo "make lint   ruff, mypy, import-linter; calls in scripts"
 	@echo "make sanitize  the engine's tests and fuzz under AddressSanitizer and UBSan; needs g++"
 	@echo "make fuzz COUNT=1000 SEED=1  hostile pictures, texts, caches, models and networks, so many of each (default 100)"
 	@echo "make fuzz-engine SECONDS=600 SEED=1  the fuzzer for longer, after make sanitize"
@@ -36,11 +36,17 @@ demo: $(VENV)/installed
 	$(BIN)/anthropo demo demo/hybrid
 	@echo "done: open demo/report.html, demo/hybrid/explanation.html and demo/hybrid/evaluation.html"
 
+# Scripts are not typed throughout, but what they call has to exist and to take what it is given.
+SCRIPTS := MYPYPATH=../benchmarks ../$(BIN)/mypy --config-file= --cache-dir .mypy_cache/scripts --no-error-summary \
+	--ignore-missing-imports --follow-imports=silent $(addprefix --disable-error-code=,arg-type assignment \
+	dict-item index misc operator type-var union-attr var-annotated)
+
 # from tests/, not the root: there Python would find the sources before the installed package
 lint: $(VENV)/installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml -p anthropo
 	cd tests && ../$(BIN)/lint-imports --config ../pyproject.toml
+	cd tests && $(SCRIPTS) ../benchmarks/*.py && $(SCRIPTS) ../development/*.py
 
 # the examples in the docstrings of the installed package, and those of docs/python.md, are tests as well; two
 # processes share them, each with one thread of linear algebra unless OMP_NUM_THREADS says otherwise

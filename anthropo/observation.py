@@ -11,7 +11,7 @@ from anthropo.face.landmarker import FIRST_DECODE, Face, checked_landmark_model,
 from anthropo.licensing import refuse_faces
 from anthropo.measurement.landmark_file import Landmarks
 from anthropo.photo import Photo, read_photo
-from anthropo.reference.tables import parse_age
+from anthropo.reference.person import parse_age
 from anthropo.settings import Settings
 
 

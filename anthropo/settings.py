@@ -22,7 +22,8 @@ from anthropo.licensing import is_permissive_run, refuse_faces
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import ScaleRequest, parse_scale
-from anthropo.reference.tables import DEFAULT_REFERENCE, Reference, load_reference, parse_age, parse_sex
+from anthropo.reference.person import parse_age, parse_gestation
+from anthropo.reference.tables import DEFAULT_REFERENCE, Reference, load_reference, parse_sex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,12 @@ class Settings:
         Reference tables, by name or file. When left out, the default one if sex or age is known.
     sex, age : str, optional
         ``"female"`` or ``"male"``; years, or months as in ``"18m"``. Of whoever has no such column.
+    gestation : str, optional
+        Its length, ``"31w"`` or ``"31+4"``: the age below two years of who was born before 37 weeks is
+        counted from 40 weeks. Of whoever has no such column; birth at term is assumed when left out.
+    ancestry : str, optional
+        Name of a group of the reference, as it was stated by the person or family; not known when left out.
+        Nothing is concluded from the face, and references without groups ignore it.
     corrections : Corrections, optional
         Landmark files to measure from.
     frames : int
@@ -91,6 +98,8 @@ class Settings:
     references: tuple[str, ...] = ()
     sex: str | None = None
     age: str | None = None
+    gestation: str | None = None
+    ancestry: str | None = None
     corrections: Corrections | None = None
     frames: int = FRAMES
     no_face: bool = False
@@ -141,6 +150,8 @@ def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...]) -> str
         parse_sex(settings.sex)
     if settings.age is not None:
         parse_age(settings.age)
+    if settings.gestation is not None:
+        parse_gestation(settings.gestation)
     weights = checked_landmark_model(settings.landmark_model).sha256  # refuses one of other points
     definitions = [(e.id, e.unit, e.expression) for e in registry().values()]
     request, distance = settings.scale_request(), settings.distance_request()
@@ -148,8 +159,8 @@ def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...]) -> str
         __version__, _engine.dlib_version, weights, second_detector_sha256(settings.detector_model),
         settings.face, settings.jitter, definitions,
         fine_sha256() if settings.fine else "", settings.force, settings.texture, str(request), tables,
-        settings.sex, settings.age, settings.frames, COLOUR_VERSION, known_weights("visibility").sha256,
-        str(distance),
+        settings.sex, settings.age, settings.gestation, settings.ancestry, settings.frames, COLOUR_VERSION,
+        known_weights("visibility").sha256, str(distance),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

@@ -32,6 +32,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from anthropo.decoding.limits import Limits
 from anthropo.errors import InputError
 from anthropo.learning.duplicates import PRINT_SIDE
 from anthropo.learning.features import Features
@@ -113,7 +114,7 @@ def photos_of(
         prints=np.zeros((n, PRINT_SIDE**2), np.float32),
     )  # fmt: skip
     pictures = Pictures(
-        view=view, photos=tuple(names.tolist()), frames=(None,) * n, max_megapixels=None,
+        view=view, photos=tuple(names.tolist()), frames=(None,) * n, limits=Limits(),
         pose=random.normal(0, 0.3, (n, 3)).astype(np.float32),
         kept=drawn(shown, parameters.size, len(view.names), random),
     )  # fmt: skip
@@ -441,7 +442,7 @@ def killed(bench: Bench) -> None:
     far = apart(one, whole)
     bench.note(
         f"anthropo finetune, killed (-9) after {len(written)} epochs and run again: weights differ by "
-        f"{far:.2g} from an uninterrupted run; {one.about['history']['image'][-1]}.",
+        f"{far:.2g} from an uninterrupted run; {one.about.history['image'][-1]}.",
         far == 0 and not alive and len(written) == 2,
     )
     exported = export(one, bench.work / "net.onnx")
@@ -456,7 +457,7 @@ def files(bench: Bench) -> None:
     frame = np.array([[250.0, 0, 0], [0, 250.0, 0]])
     pictures = Pictures(
         view=view, photos=tuple(str(table.parent / f"{i}.jpg") for i in range(n)), frames=(frame,) * n,
-        pose=np.zeros((n, 3), np.float32), kept=None, max_megapixels=None,
+        pose=np.zeros((n, 3), np.float32), kept=None, limits=Limits(),
     )  # fmt: skip
     for jobs in (1, os.cpu_count() or 1):
         threads, begun = replace(pictures, jobs=jobs), time.perf_counter()

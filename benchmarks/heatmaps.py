@@ -26,6 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from hybrid import read, tasks
 from torch.nn import functional
@@ -71,7 +72,7 @@ def main() -> None:
         parser.error("a FOLDER of photographs, or --morphs")
 
 
-def design(features: Features) -> object:
+def design(features: Features) -> pd.DataFrame:
     """Measurements and regions, without the background."""
     table = feature_frame(features)
     columns = Columns.of(list(table.columns))

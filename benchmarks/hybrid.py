@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +111,7 @@ def main() -> None:
             auroc: dict[str, list[float]] = {model: [] for model in MODELS}
             calibration, coverage, aware, blind = [], [], [], []
             for seed in range(arguments.splits):
-                options = Options(classifier, positive="yes", seed=seed)
+                options = Options(classifier=classifier, positive="yes", seed=seed)
                 own = {"folds": arguments.folds, "repeats": 1, "jobs": arguments.jobs}
                 judged = cross_validate(features, options, **own).questions[0].models
                 for model in MODELS:
@@ -118,7 +119,7 @@ def main() -> None:
                 figures = judge(judged["hybrid"], "yes", bootstrap=10)
                 calibration.append(figures["calibration_error"].value)
                 coverage.append(figures["coverage"].value)
-                costly = Options(classifier, positive="yes", cost=f"miss={MISS:g}", seed=seed)
+                costly = replace(options, cost=f"miss={MISS:g}")
                 paid = cross_validate(features, costly, baselines=False, **own).questions[0].models["hybrid"]
                 matrix = np.array([[0, 1], [MISS, 0]])
                 # an abstention asks for another look: it costs as much as a false alarm

@@ -18,7 +18,8 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from anatomy import by_hand, studio
+from anatomy import by_hand
+from instruments import people as people_of
 from PIL import Image
 
 from anthropo.face.fine import fine_model
@@ -88,7 +89,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--limit", type=int)
     arguments = parser.parse_args()
-    people = studio(arguments.folder, fine_model(), {})[: arguments.limit]
+    people = people_of(arguments.folder, {"shipped": lambda _: fine_model()})["shipped"][: arguments.limit]
     with open(arguments.folder / "labels.csv", newline="") as file:
         photo_of = {
             (r["patient"], r["expression"]): arguments.folder / r["photo"] for r in csv.DictReader(file)

@@ -22,6 +22,7 @@ import av
 import numpy as np
 
 from anthropo.batch.inputs import Item
+from anthropo.batch.records import Record
 from anthropo.batch.run import measure_item
 from anthropo.decoding.limits import FRAMES
 from anthropo.errors import AnthropoError
@@ -54,7 +55,7 @@ def excerpt(video: Path, file: Path, width: int | None) -> None:
         target.mux(out.encode())
 
 
-def timed(path: Path) -> tuple[dict[str, Any], float]:
+def timed(path: Path) -> tuple[Record, float]:
     start = time.perf_counter()
     (record,) = measure_item(Item(str(path)), Settings(face="largest"))
     return record, time.perf_counter() - start
@@ -83,7 +84,7 @@ def frames_of(path: Path, count: int) -> list[list[Measurement]]:
 
 def steadiness(a: Sequence[list[Measurement]], b: Sequence[list[Measurement]]) -> list[tuple[float, ...]]:
     """Per measurement: SD of one frame, stated and true SD of the pooled value, in SD of one interval."""
-    rows = []
+    rows: list[tuple[float, ...]] = []
     for one, other, frame in zip(pool(a), pool(b), a[0], strict=True):
         half = frame.hi - frame.value
         if min(one.photos, other.photos) < 5 or registry()[one.id].kind in PIXELS or not np.isfinite(half):

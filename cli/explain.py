@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 @options.prevalence_option
 @options.sex_option("for z-scores and for a model that reads it")
 @options.age_option("for z-scores and for a model that reads it")
+@options.gestation_option("for z-scores")
+@options.ancestry_option("for z-scores and for a model that reads it")
 @options.references_option("z-scores against this table; may be repeated.")
 @options.flag("--template", "Draw heatmaps over a line-drawn face instead of the photo.")
 @options.flag("--anonymous", "Leave the photo and its name out of what is written.")

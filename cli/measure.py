@@ -75,6 +75,8 @@ if TYPE_CHECKING:
 )
 @options.sex_option()
 @options.age_option()
+@options.gestation_option()
+@options.ancestry_option()
 @options.flag("--force", "Keep values that the photo gate voids; the reason stays with them.")
 @options.fine_option
 @options.jitter_option
@@ -112,7 +114,10 @@ def command(
 
     With sex and age, from the options or from columns of these names, every measurement is
     compared with healthy people: its z-score, the reference's name and its grade. A healthy person has some
-    beyond 2 SD by chance; how many on average is said with every table of z.
+    beyond 2 SD by chance; how many on average is said with every table of z. Where a reference has groups of
+    ancestry, --ancestry or a column `ancestry` says which the person belongs to. The columns `born` and
+    `taken` (dates of birth and of the photo) may stand in place of `age`: the table that is written has the
+    age to the day instead of them.
 
     \b
     Exit code: 0 all photos measured, 1 none, 2 wrong use, 3 some failed (each with its reason in

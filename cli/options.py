@@ -119,10 +119,31 @@ def sex_option(use: str = "of everybody who has no column `sex`") -> Decorator:
 
 
 def age_option(
-    use: str = "of everybody who has no column `age`", spelled: str = "Years (or 18m)"
+    use: str = "of everybody who has no column `age`",
+    spelled: str = "Years (8, 8.4), months (18m), weeks (3w), days (10d)",
 ) -> Decorator:
     """--age, with its use and how it is spelled."""
     return click.option("--age", help=f"{spelled}, {use}.")
+
+
+def gestation_option(use: str = "of everybody who has no column `gestation`") -> Decorator:
+    """--gestation, with its use."""
+    return click.option(
+        "--gestation",
+        metavar="WEEKS",
+        help=f"Length of gestation (31w or 31+4), {use}: the age below two years of who was born before 37 "
+        "weeks is counted from 40 weeks.  [default: birth at term is assumed]",
+    )
+
+
+def ancestry_option(use: str = "of everybody who has no column `ancestry`") -> Decorator:
+    """--ancestry, with its use."""
+    return click.option(
+        "--ancestry",
+        metavar="NAME",
+        help=f"A reference's group of ancestry, as the person or family states it, {use}. Nothing is guessed "
+        "from the face; references without groups ignore it.  [default: unknown]",
+    )
 
 
 def references_option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -23,16 +23,21 @@ from anthropo.cli.common import (
 from anthropo.errors import AnthropoError, InputError
 from anthropo.plain import say
 from anthropo.reference.build import MIN_PEOPLE
+from anthropo.reference.person import parse_age
+from anthropo.reference.suited import references_for
 from anthropo.reference.tables import (
     DEFAULT_REFERENCE,
     SEXES,
     Reference,
-    ages,
+    ReferenceRow,
     load_reference,
     shipped_references,
     write_reference,
 )
 from anthropo.workflows import reference as workflow
+
+#: Ages in years at which curves are shown unless one is asked for.
+_ASKED = (1.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 
 
 @click.group()
@@ -41,6 +46,7 @@ def command() -> None:
 
     \b
       anthropo reference list                        the tables that come with anthropo
+      anthropo reference list --age 31               those that have rows for an age
       anthropo reference list niosh-adults           one table's rows
       anthropo reference build controls.csv -o ref.csv
     """
@@ -48,59 +54,87 @@ def command() -> None:
 
 @command.command("list", short_help="List the tables, or one table's rows.")
 @click.argument("reference", metavar="[NAME|FILE]", required=False)
+@options.age_option("only rows for this age")
 @options.permissive_option
-def list_(reference: str | None) -> None:
+def list_(reference: str | None, age: str | None) -> None:
     """List the tables that come with anthropo; with NAME or FILE, that table's rows."""
     try:
+        years = None if age is None else parse_age(age)
         if reference is not None:
-            _show_rows(load_reference(reference))
+            table = load_reference(reference)
+            shown = _rows(table) if years is None else table.at_age(years)
+            if not shown:
+                fail(f"{table.name} has nothing for age {years:g}: {table.ages}.", EXIT_NONE)
+            _show_rows(table, shown)
             return
-        for name in shipped_references():
-            _show_summary(load_reference(name))
+        names = list(shipped_references() if years is None else references_for(years))
+        if not names:
+            fail(f"No table that comes with anthropo is for age {years:g}.", EXIT_NONE)
+        for name in names:
+            table = load_reference(name)
+            _show_summary(table, _rows(table) if years is None else table.at_age(years))
     except AnthropoError as error:
         fail(str(error), EXIT_USAGE)
 
 
-def _show_summary(reference: Reference) -> None:
-    rows = reference.rows
+def _rows(table: Reference) -> Sequence[ReferenceRow]:
+    """All rows of bands of age, and those of curves at some ages."""
+    if table.of_curves:
+        return [row for age in _ASKED for row in table.at_age(age)]
+    return table.rows
+
+
+def _show_summary(table: Reference, rows: Sequence[ReferenceRow]) -> None:
     measurements = list(dict.fromkeys(row.measurement for row in rows))
     people = []
     for sex in SEXES:
         n = sorted({row.n for row in rows if row.sex == sex})
         people += [f"{sex} {n[0]}" + (f" to {n[-1]}" if len(n) > 1 else "")] if n else []
-    say(reference.name + (" (default)" if reference.name == DEFAULT_REFERENCE else ""))
+    say(table.name + (" (default)" if table.name == DEFAULT_REFERENCE else ""))
     _line("measurements", f"{len(measurements)}: {', '.join(measurements)}")
-    _line("people", ", ".join(people))
-    _line("ages", ages(rows))
+    _line("people", ", ".join(people) + (" (effective, of one age)" if table.of_curves else ""))
+    _line("ages", table.ages)
+    if table.groups:
+        _line("ancestry", f"{', '.join(table.groups)}, or unknown: all of them mixed")
     _line("grade", _distinct(row.grade for row in rows))
     _line("unit", _distinct(row.unit for row in rows))
     _line("source", _distinct((row.source for row in rows), "; "))
 
 
 def _line(key: str, text: str) -> None:
-    say(textwrap.fill(text, 110, initial_indent=f"  {key:<14}", subsequent_indent=" " * 16))
+    say(
+        textwrap.fill(
+            text, 110, initial_indent=f"  {key:<14}", subsequent_indent=" " * 16, break_on_hyphens=False
+        )
+    )
 
 
 def _distinct(texts: Iterable[str], separator: str = ", ") -> str:
     return separator.join(dict.fromkeys(texts))
 
 
-def _show_rows(reference: Reference) -> None:
+def _show_rows(reference: Reference, shown: Sequence[ReferenceRow]) -> None:
     from anthropo.report.rendering import print_table
 
     left, numbers = ("unit", "sex", "ages", "grade"), ("n", "mean", "SD", "error SD")
     rows = [
         (
-            row.measurement, row.unit, row.sex, f"{row.age_lo:g} to {row.age_hi:g}", str(row.n),
+            row.measurement, row.unit, row.sex, _age(row), str(row.n),
             f"{row.mean:.4g}", f"{row.sd:.3g}", f"{row.error_sd:.3g}", row.grade,
         )
-        for row in reference.rows
+        for row in shown
     ]  # fmt: skip
     print_table(("measurement", *left[:3], *numbers, "grade"), rows, left=left)
+    if reference.of_curves and len({row.age_lo for row in shown}) > 1:
+        _line("curves", f"at some ages of {reference.ages}, all ancestries mixed; --age shows another")
     _line("file", str(reference.path))
     _line("sha256", reference.sha256)
-    _line("instrument", _distinct((row.instrument for row in reference.rows), "; "))
-    _line("source", _distinct((row.source for row in reference.rows), "; "))
+    _line("instrument", _distinct(reference.instruments, "; "))
+    _line("source", _distinct((row.source for row in shown), "; "))
+
+
+def _age(row: ReferenceRow) -> str:
+    return f"{row.age_lo:g} to {row.age_hi:g}" if row.age_hi > row.age_lo else f"{row.age_lo:g}"
 
 
 @command.command("build", short_help="Make a table from your own controls.")
@@ -133,8 +167,8 @@ def build(controls: str, output: str, request: workflow.BuildRequest) -> None:
     share a name in the column `patient` and count once. Or it is the table that `anthropo measure
     controls.csv -o faces.csv` wrote, with these columns: then nothing is measured again.
 
-    Ages are years (8, 8.5) or months (18m). A band's ends are included: 3-5 lasts until the sixth
-    birthday. Mean and SD are robust: a few wrong photographs do not move them.
+    Ages are years (8, 8.5), months (18m) or shorter (3w, 10d). A band's ends are included: 3-5 lasts
+    until the sixth birthday. Mean and SD are robust: a few wrong photographs do not move them.
 
     \b
     Exit code: 0 all used, 1 no band has enough people (nothing is written), 2 wrong use, 3 some

@@ -23,7 +23,11 @@ from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prep
 @click.command()
 @options.photos_argument
 @options.sex_option()
-@options.age_option(spelled="Completed years (8), months (101m), or exactly (8.4)")
+@options.age_option(
+    spelled="Completed years (8), months (101m), weeks (3w), days (10d), several (1y 6m), or exactly (8.4)"
+)
+@options.gestation_option()
+@options.ancestry_option()
 @options.output_option(
     "FILE|DIR",
     "Write a page to read to a .html; the table to a .csv; one person as a GA4GH phenopacket to a .json; "
@@ -56,9 +60,13 @@ from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prep
 @click.option("--weight", type=float, metavar="KG", help="Weight in kg.")
 @click.option(
     "--growth-reference",
+    multiple=True,
     type=click.Choice(list(CHARTS)),
-    default="who",
-    help="Growth chart. The last three need rcpchgrowth (AGPL): pip install anthropo[growth].",
+    default=["who"],
+    help="Growth chart; may be repeated, the first that has the age is used: who (heads to 5 years, heights "
+    "to 19, weights to 10), cdc (3, 20, 20), adults (heads from 17, heights from 20, to 59 years), uk-who "
+    "(from 23 weeks of gestation; heads to 17 years in girls, 18 in boys, the rest to 20). A chart that ends "
+    "says which one goes on. The last three need rcpchgrowth (AGPL): pip install anthropo[growth].",
 )
 @click.option(
     "--id", "identity", help="The person's name in a phenopacket.  [default: from the photo's hash]"
@@ -78,8 +86,8 @@ def command(
     """Call traits of the Human Phenotype Ontology (HPO) from the face of each PHOTO.
 
     PHOTO is a file, a folder, a pattern or a CSV with a column `photo`, as for `anthropo measure`; a video
-    counts as one photo. The columns `sex` and `age`, `head_circumference` (cm), `height` (cm) and `weight`
-    (kg) are used.
+    counts as one photo. The columns `sex`, `age` (or the dates `born` and `taken`), `gestation`,
+    `ancestry`, `head_circumference` (cm), `height` (cm) and `weight` (kg) are used.
 
     A trait whose HPO definition states a number is present if the whole 95 % interval (--confidence) of its
     z-score lies beyond the limit, and absent if none of it does. In between it is borderline if z itself is
@@ -99,6 +107,9 @@ def command(
     Examples:
       anthropo traits portrait.jpg --sex female --age 31
       anthropo traits child.jpg --sex male --age 4.2 --head-circumference 47.5 --height 98
+      anthropo traits baby.jpg --sex female --age 10w --gestation 31+4 --weight 3.4
+      anthropo traits portrait.jpg --sex female --age 31 --height 170 --growth-reference adults
+      anthropo traits cohort.csv -o t.csv --growth-reference who --growth-reference adults
       anthropo traits portrait.jpg --sex female --age 31 -o traits.html
       anthropo traits portrait.jpg --sex female --age 31 -o case.json
       anthropo traits cohort.csv -o traits.csv

@@ -62,7 +62,7 @@ def main(crops: str, frontal: str) -> None:
         previous = np.average(error, weights=weight)
 
     # frontal by definition: turn the shape so that the studio photographs have no pitch
-    studio = [read_face(path).landmarks for path in sorted(Path(frontal).glob("*.jpg"))]
+    studio = [read_face(str(path)).landmarks for path in sorted(Path(frontal).glob("*.jpg"))]
     for _ in range(5):
         pitch = -np.median([fit_camera(shape, points, POSE_POINTS).pitch for points in studio])
         c, s = np.cos(np.radians(pitch)), np.sin(np.radians(pitch))

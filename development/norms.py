@@ -4,7 +4,10 @@
 
 FACTS is the project's folder of published figures. Only measurements are used whose landmarks anthropo
 corrects to the anthropometric ones, and only sources whose figures may be passed on: surveys of the US
-Government, and values quoted from published papers with number, mean and SD of people.
+Government, and values quoted from published papers with number, mean and SD of people. What is known only
+through a copyleft package (Clarren 2010, Strömland 1999, Weinberg 2016, Farkas 1994, Feingold & Bossert 1974:
+all that the facts have of children from one year on) is compared with, not passed on. A source without n (or
+without that of a group), without SD, or of newborns of all gestational ages together, makes no norm.
 `error_sd`, the SD by which photographs differ from these instruments, is the SD of the difference
 between another landmark model (MediaPipe) and hand-placed points on 102 photographs
 (mediapipe_vs_manual_frll.csv). It holds landmark error, which anthropo's own interval has as well:
@@ -26,7 +29,10 @@ CORRECTED = (
     "palpebral_fissure_length_L", "nasal_width", "mouth_width", "philtrum_length", "upper_vermilion_height",
     "lower_vermilion_height",
 )  # fmt: skip
-SEX = {"M": "male", "F": "female"}
+SEX = {"M": "male", "F": "female", "both": "both"}
+#: a length of which a source says that its sides do not differ -> anthropo's measurements of it
+SIDES = {"palpebral_fissure_length": ("palpebral_fissure_length_R", "palpebral_fissure_length_L")}
+DAYS_2 = 0.0055  # years: the facts' whole number would last until the first birthday
 #: name -> (how the source begins in norms_long.csv, ancestry, as it is to be cited)
 TABLES = {
     "niosh-adults": (
@@ -53,7 +59,21 @@ TABLES = {
         "Hong Kong Chinese",
         "Jayaratne 2013, Biomed Res Int 2013:821428 (PMC3730197, CC BY), Table 2: Hong Kong Chinese",
     ),
+    "korean-newborns": (
+        "Moon 2012 ",
+        "Korean",
+        "Moon 2012, J Korean Ophthalmol Soc 53:1385, abstract: Korean term newborns (39 boys, 30 girls) in "
+        "their first 48 hours; canthi with the eyes closed, pupils with a speculum; sexes and sides did "
+        "not differ",
+    ),
+    "chinese-newborns": (
+        "Clin Pediatr 1990",
+        "Chinese",
+        "Clinical Pediatrics 1990, 29:172, abstract: Chinese term newborns in their first 48 hours; sexes "
+        "and sides did not differ",
+    ),
 }
+NEWBORNS = ("korean-newborns", "chinese-newborns")
 #: rows that the facts themselves call unreliable
 DOUBTFUL = ("outlier", "inferred", "mean only", "between-cohort")
 
@@ -63,14 +83,17 @@ def main(facts: str, folder: str) -> None:
     errors = pd.read_csv(Path(facts) / "mediapipe_vs_manual_frll.csv").set_index("measure")["sd_diff"]
     norms = norms[~norms.obtained_via.fillna("").str.startswith(("from Cliniface", "from PhenoTips"))]
     norms = norms[norms.sd.notna() & norms.n.notna() & norms.sex.isin(list(SEX)) & (norms.unit == "mm")]
+    norms = norms.assign(measure=[SIDES.get(m, (m,)) for m in norms.measure]).explode("measure")
     norms = norms[norms.measure.isin(CORRECTED) & norms.measure.isin(list(registry()))]
     norms = norms[~norms.caveat.fillna("").str.contains("|".join(DOUBTFUL))]
     order = list(registry())
     for name, (source, ancestry, citation) in TABLES.items():
         chosen = norms[norms.source.str.startswith(source) & (norms.ancestry == ancestry)]
+        chosen = chosen[(chosen.sex == "both") == (name in NEWBORNS)]
         rows = [
             ReferenceRow(
-                row.measure, "mm", SEX[row.sex], float(row.age_lo), float(row.age_hi), int(row.n),
+                row.measure, "mm", SEX[row.sex], float(row.age_lo),
+                DAYS_2 if name in NEWBORNS else float(row.age_hi), int(row.n),
                 float(row.mean), float(row.sd), row.grade,
                 f"{citation}. error_sd: SD of MediaPipe's minus hand-placed landmarks, Face Research Lab "
                 "London Set, n = 102 (EricSpencer00/faciometry, arm08)",

@@ -26,8 +26,8 @@ from anthropo.face.weights import landmark_model
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import PIXELS, registry
 from anthropo.photo import read_photo
-from anthropo.reference.build import build_reference, instrument_name, subject
-from anthropo.reference.tables import write_reference
+from anthropo.reference.build import build_reference, subject
+from anthropo.reference.tables import instrument_name, write_reference
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from instruments import Networks
@@ -59,11 +59,11 @@ def main() -> None:
     for sentence in (*built.refused, *built.notes):
         print(sentence)
     kept = []
-    for row in built.rows:
-        entry = registry()[row.measurement]
+    for made in built.rows:
+        entry = registry()[made.measurement]
         if entry.kind in PIXELS and (entry.unit == "CIELAB" or entry.kind == "eye"):
             continue
-        kept.append(replace(row, grade="B") if entry.kind in PIXELS else row)
+        kept.append(replace(made, grade="B") if entry.kind in PIXELS else made)
     write_reference(arguments.output, kept)
     print(f"{arguments.output}: {len(kept)} rows, {len({r.measurement for r in kept})} measurements")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from collections.abc import Callable, Iterable
@@ -28,6 +29,10 @@ FIVE_POINTS = locate("landmarks-68").with_name("shape_predictor_5_face_landmarks
 
 # Where tests run in the background of a shell, they and the processes they start would ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Several processes of tests share the cores: threads of a network that wait awake for each other keep the
+# others from working. As `anthropo` does for itself; read when torch is loaded, which is later than this.
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 #: Fixtures for the examples in docstrings, which are collected from the installed package.
 pytest_plugins = ["docstring_examples"]

@@ -13,11 +13,16 @@ from pathlib import Path, PureWindowsPath
 
 from anthropo.errors import InputError
 from anthropo.photo import SUFFIXES
-from anthropo.reference.tables import parse_age, parse_sex
+from anthropo.reference.person import dated, parse_age, parse_ancestry, written_gestation
+from anthropo.reference.tables import parse_sex
 from anthropo.tables import Finder, given, is_table, missing, read_rows
 
 #: Columns of a cohort that mean something to anthropo.
-COHORT_COLUMNS = ("photo", "sex", "age", "patient", "label", "distance")
+COHORT_COLUMNS = (
+    "photo", "sex", "age", "born", "taken", "gestation", "ancestry", "patient", "label", "distance",
+)  # fmt: skip
+#: Those that say who the person is.
+PERSON = ("sex", "age", "gestation", "ancestry")
 OVERLAY_SUFFIX = ".overlay.jpg"
 
 
@@ -34,7 +39,8 @@ class Item:
 
     path: str
     columns: dict[str, str] = field(default_factory=dict)  # of the CSV it was listed in
-    disputed: str = ""  # sexes and ages that different rows give this photo's person
+    disputed: str = ""  # what of sex, age, gestation and ancestry different rows give this photo's person
+    undated: str = ""  # why the dates of birth and of the photo that were given tell no age
 
 
 def collect(inputs: Sequence[str]) -> list[Item]:
@@ -95,24 +101,27 @@ def collect(inputs: Sequence[str]) -> list[Item]:
 
 
 def _disputed(items: list[Item]) -> list[Item]:
-    """The items, with a mark where rows of one photo differ in sex or age: none of them is to be believed."""
+    """The items, with a mark where rows of one photo differ in who it shows: none is to be believed."""
     people: dict[str, dict[str, None]] = defaultdict(dict)  # of each photo, in the order of the rows
     for item in items:
-        sex, age = (item.columns.get(name) for name in ("sex", "age"))
-        people[item.path][f"{_plain(sex, parse_sex)} {_plain(age, parse_age)}"] = None
+        sex, age, gestation, ancestry = (item.columns.get(name, "") for name in PERSON)
+        words = [_plain(sex, parse_sex), _plain(age, parse_age)]
+        words += [f"born at {_plain(gestation, written_gestation)}"] if gestation else []
+        words += [(parse_ancestry(ancestry) or "").lower()]
+        people[item.path][" ".join(filter(None, words))] = None
     return [
         replace(item, disputed="; ".join(people[item.path])) if len(people[item.path]) > 1 else item
         for item in items
     ]
 
 
-def _plain(text: str | None, parse: Callable[[str], str | float]) -> str:
+def _plain(text: str, parse: Callable[[str], str | float]) -> str:
     """The meaning of a cell, so that `F` is `female`; the cell itself where it has none."""
     try:
         meant = parse(text) if text else "?"
         return meant if isinstance(meant, str) else f"{meant:g}"
     except InputError:
-        return str(text)
+        return text
 
 
 def _named(name: str) -> Sequence[Item]:
@@ -175,8 +184,8 @@ class PhotoTable:
 def read_photo_table(path: Path) -> PhotoTable:
     """Photographs listed in a table with a `photo` column; paths are relative to the table.
 
-    Missing values of sex, age, patient and label become empty. An InputError says where the table cannot
-    be understood.
+    Missing values of `COHORT_COLUMNS` become empty. Where there is a column `born`, it and the column `taken`
+    are replaced by the age. An InputError says where the table cannot be understood.
     """
     (_, header), *rows = read_rows(path, "photo") or [(1, [])]
     names = [name.strip() for name in header]
@@ -200,7 +209,7 @@ def read_photo_table(path: Path) -> PhotoTable:
         photo = cells.pop("photo")
         cells = {k: given(v) if k in COHORT_COLUMNS else v.strip() for k, v in cells.items() if k}
         if not missing(photo):
-            items[number] = Item(finder.find(photo), cells)
+            items[number] = _aged(finder.find(photo), cells)
         elif any(cells.values()):
             without_photo.append(number)
     if not items:
@@ -211,6 +220,20 @@ def read_photo_table(path: Path) -> PhotoTable:
             "the table (photos/p07.jpg)."
         )
     return PhotoTable(items=tuple(items.values()), rows=tuple(items), without_photo=tuple(without_photo))
+
+
+def _aged(photo: str, cells: dict[str, str]) -> Item:
+    """A photo with the age in place of the dates that tell it: nothing else is to know a date of birth."""
+    if "born" not in cells:
+        return Item(photo, cells)
+    told = dated(cells["born"], cells.get("taken", ""), cells.get("age", ""))
+    columns = {}
+    for name, cell in cells.items():
+        if name in ("born", "age"):
+            columns["age"] = told.age
+        elif name != "taken":  # with an age to the day it would give the date of birth away
+            columns[name] = cell
+    return Item(photo, columns, undated=told.why)
 
 
 def _names_photo(cell: str) -> bool:

@@ -16,7 +16,7 @@ from anthropo.measurement.compute import Measurement
 #: The columns, in order. `patient` stands in place of `photo` and `face` where people were pooled.
 _SCORE = ("z", "z_lo", "z_hi", "reference", "grade")
 _BOUNDS = ("value", "lo", "hi", "repeat_lo", "repeat_hi")
-_RESULT = ("measurement", *_BOUNDS, "unit", *_SCORE, "status", "reason")
+_RESULT = ("measurement", *_BOUNDS, "unit", *_SCORE, "status", "reason", "age_basis")
 COLUMNS = ("photo", "face", *_RESULT)
 _SUFFIXES = (".csv", ".parquet")
 
@@ -45,6 +45,7 @@ def long_rows(records: Iterable[MeasuredRecord]) -> Iterator[Row]:
                         **{key: number(getattr(z, key, None)) for key in _SCORE},
                         "status": _status(value),
                         "reason": value.reason or (z.reason if z else ""),
+                        "age_basis": record.age_basis,
                     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,13 +15,15 @@ from anthropo.batch.scores import diagnostics_of, scores_of
 from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.measurement.pooling import pool
-from anthropo.reference.tables import parse_age, parse_sex
+from anthropo.reference.person import DAYS, exact_age, parse_age, parse_ancestry, written_gestation
+from anthropo.reference.tables import parse_sex
 from anthropo.reference.zscore import disagreement
 from anthropo.settings import Settings
 from anthropo.spelling import look_alikes
 
 # Ages of one person's photos may differ by this share of the oldest: half a year at five, four at forty.
 _AGES = 0.1
+_BABIES = 14 / DAYS  # or by this, years, whatever the age
 
 T = TypeVar("T")
 
@@ -33,6 +35,12 @@ class Patient:
     name: str  # as in the column `patient`; empty where there is none
     items: tuple[Item, ...]
     columns: dict[str, str]  # what the table says alike of all photos, and the mean age
+    undated: str = ""  # why the dates that were given tell no age, where none of the photos has one
+
+    @property
+    def item(self) -> Item:
+        """The person in place of a photo."""
+        return Item(self.shown, self.columns, undated=self.undated)
 
     @property
     def shown(self) -> str:
@@ -71,33 +79,47 @@ def spelled_alike(items: Iterable[Item]) -> list[str]:
 
 
 def one_person(name: str, items: Sequence[Item]) -> Patient:
-    """The person whose photos these are; an InputError if sex or age says that they are of several."""
+    """The person whose photos these are; an InputError if these cannot be of one person."""
     columns = {
         key: value
         for key, value in items[0].columns.items()
         if all(item.columns.get(key) == value for item in items)
     }
     who = Patient(name, tuple({item.path: item for item in items}.values()), columns)
-    sexes = _stated(items, "sex", parse_sex)
-    if len(sexes) > 1:
-        both = ", ".join(f"{sex} in {photo}" for sex, photo in sexes.items())
-        raise InputError(f"{who.shown}: {both}. Correct the column `sex`, or `patient`.")
-    if sexes:
-        columns["sex"] = str(next(iter(sexes)))
-    ages = _stated(items, "age", parse_age)
+    spelled: dict[str, str] = {}  # ancestries in small letters, as the first row writes them
+
+    def ancestry(text: str) -> str:
+        name = parse_ancestry(text)
+        if name is None:
+            raise InputError("not known")
+        return spelled.setdefault(name.casefold(), name)
+
+    for name, parse in (("sex", parse_sex), ("gestation", written_gestation), ("ancestry", ancestry)):
+        several = _stated(items, name, parse)
+        if len(several) > 1:
+            both = ", ".join(f"{value} in {photo}" for value, photo in several.items())
+            raise InputError(f"{who.shown}: {both}. Correct the column `{name}`, or `patient`.")
+        if several:
+            (columns[name],) = several
+    ages = _stated(items, "age", lambda text: (parse_age(text), text))
     if ages:
-        youngest, oldest = min(ages), max(ages)
-        if oldest - youngest > _AGES * oldest:
+        (youngest, first), (oldest, last) = min(ages), max(ages)
+        if oldest - youngest > max(_AGES * oldest, _BABIES):
             raise InputError(
-                f"{who.shown}: {youngest:g} years old in {ages[youngest]}, {oldest:g} in {ages[oldest]}. A "
-                "face changes between these: use a separate patient name for each age."
+                f"{who.shown}: {youngest:g} years old in {ages[youngest, first]}, {oldest:g} in "
+                f"{ages[oldest, last]}. A face changes between these: use a separate patient name for each "
+                "age."
             )
-        columns["age"] = f"{sum(ages) / len(ages):g}"
-    return who
+        values, words = {age for age, _ in ages}, [text for _, text in ages]
+        mean = sum(values) / len(values)
+        completed = f"{mean:g}" if all(text.strip().isdecimal() for text in words) else exact_age(mean)
+        columns["age"] = words[0] if len(values) == 1 else completed
+        return who
+    return replace(who, undated=next(filter(None, (item.undated for item in items)), ""))
 
 
 def _stated(items: Sequence[Item], key: str, parse: Callable[[str], T]) -> dict[T, str]:
-    """The sexes or ages that are given for the photos, each with the first photo it is given for."""
+    """What is given of the person, each with the first photo it is given for."""
     values: dict[T, str] = {}
     for item in items:
         text = item.columns.get(key, "")
@@ -166,6 +188,7 @@ class PatientRecord(MeasuredRecord):
             "by_chance": self.chance_json(),
             "disagreements": list(self.disagreements),
             "notes": list(self.notes),
+            "age_basis": self.age_basis,
             "columns": dict(self.columns),
             "diagnostics": self.diagnostics.to_json(),
         }
@@ -193,7 +216,7 @@ def pool_patient(who: Patient, records: Mapping[str, Sequence[Record]], settings
     """
     photos = tuple(record for item in who.items for record in records.get(item.path, ()))
     measured = [record.measurements for record in photos if record.ok]
-    person = Item(who.shown, who.columns)
+    person = who.item
     diagnostics = diagnostics_of(person, settings)
     if not measured:
         reason = photos[0].reason if photos else f"{who.shown}: not measured."
@@ -209,6 +232,7 @@ def pool_patient(who: Patient, records: Mapping[str, Sequence[Record]], settings
         scores=scores.scores,
         disagreements=tuple(d.sentence() for d in disagreement(scores.scores)),
         notes=scores.notes,
+        age_basis=scores.age_basis,
         columns=who.columns,
         diagnostics=diagnostics,
     )

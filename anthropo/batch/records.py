@@ -54,7 +54,7 @@ class Diagnostics:
     landmark_model: str
     fine_model: str
     jitter: int
-    person: str  # sex and age as they were given
+    person: str  # sex, age, gestation and ancestry as they were given
     declared: str = ""  # distance of the camera, as it was given
     sha256: str | None = None  # of the photo or video
     landmarks: str | None = None  # changes with the landmark files that were measured from
@@ -147,6 +147,8 @@ class MeasuredRecord:
         A sentence for each measurement on which references disagree.
     notes : tuple of str
         What was asked for and could not be provided.
+    age_basis : str
+        From which birth an age below two years was counted for the scores; empty otherwise.
     columns : dict of str to str
         The columns of the input table.
     diagnostics : Diagnostics
@@ -158,6 +160,7 @@ class MeasuredRecord:
     scores: tuple[ZScore, ...] = ()
     disagreements: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    age_basis: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
     diagnostics: Diagnostics
     _results: dict[str, Result] = field(default_factory=dict, init=False, repr=False)  # see `results`
@@ -235,6 +238,7 @@ class MeasuredRecord:
         row["z_by_chance"] = " ".join(chance.sentence() for chance in by_chance(self.scores)) or None
         row["disagreements"] = " ".join(self.disagreements) if self.ok else None
         row["notes"] = " ".join(self.notes)
+        row["age_basis"] = self.age_basis
         return row
 
 
@@ -313,6 +317,7 @@ class Record(MeasuredRecord):
             "texture": None if texture is None else {name: number(v) for name, v in texture.items()},
             "disagreements": list(self.disagreements),
             "notes": list(self.notes),
+            "age_basis": self.age_basis,
             "remark": self.remark,
             "columns": dict(self.columns),
             "diagnostics": self.diagnostics.to_json(),
@@ -335,6 +340,7 @@ class Record(MeasuredRecord):
             texture=None if texture is None else {name: _nan(v) for name, v in texture.items()},
             disagreements=tuple(record["disagreements"]),
             notes=tuple(record["notes"]),
+            age_basis=record["age_basis"],
             remark=record.get("remark", ""),
             columns=record["columns"],
             diagnostics=Diagnostics(**record["diagnostics"]),

@@ -23,7 +23,7 @@ from anthropo.measurement.scale import IRIS_FROM, Scale, ScaleError, find_scale
 from anthropo.measurement.texture import lbp
 from anthropo.memory import memory
 from anthropo.observation import Observation, observe, observe_all
-from anthropo.reference.tables import parse_age
+from anthropo.reference.person import parse_age
 from anthropo.reference.zscore import disagreement
 from anthropo.settings import Settings
 from anthropo.video import is_video, open_video
@@ -171,6 +171,7 @@ def record_of(seen: MeasuredFace, settings: Settings) -> Record:
         texture=texture,
         disagreements=tuple(d.sentence() for d in disagreement(scores.scores)),
         notes=(*seen.notes, *scores.notes, *_without_texture(item, texture or {})),
+        age_basis=scores.age_basis,
         remark=" ".join(filter(None, (seen.observation.photo.remark, face.distance.reason))),
         columns=item.columns,
         diagnostics=replace(

@@ -1,14 +1,14 @@
-"""z-scores of a person whose sex and age a table or the settings give."""
+"""z-scores of a person whose sex, age and ancestry a table or the settings give."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
 from anthropo._version import __version__
-from anthropo.batch.inputs import Item
+from anthropo.batch.inputs import PERSON, Item
 from anthropo.batch.records import Diagnostics
 from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
@@ -16,7 +16,8 @@ from anthropo.face.fine import fine_sha256
 from anthropo.face.lens import parse_distance
 from anthropo.face.weights import landmark_model
 from anthropo.measurement.compute import Measurement
-from anthropo.reference.tables import Reference, instrument_name, parse_age, parse_sex
+from anthropo.reference.person import age_basis, born_early, gestation_at, parse_age, parse_ancestry
+from anthropo.reference.tables import Reference, instrument_name, parse_sex
 from anthropo.reference.zscore import ZScore, score
 from anthropo.settings import Settings
 
@@ -29,6 +30,14 @@ class Person:
 
     sex: str = ""
     age: str = ""
+    gestation: str = ""
+    ancestry: str = ""
+
+    @property
+    def words(self) -> str:
+        """All that is known, as it was written."""
+        born = f"born at {self.gestation}" if self.gestation else ""
+        return " ".join(filter(None, (self.sex, self.age, born, parse_ancestry(self.ancestry))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +46,15 @@ class Scores:
 
     scores: tuple[ZScore, ...] = ()
     notes: tuple[str, ...] = ()
+    age_basis: str = ""  # from which birth the age is counted; empty from two years on, or without scores
 
 
 def person_of(item: Item, settings: Settings) -> Person:
     """The person in a photo; nothing is known of whoever rows of the table contradict each other about."""
     if item.disputed:
         return Person()
-    return Person(
-        sex=item.columns.get("sex", settings.sex) or "", age=item.columns.get("age", settings.age) or ""
-    )
+    names = (field.name for field in fields(Person))
+    return Person(**{name: item.columns.get(name, getattr(settings, name)) or "" for name in names})
 
 
 def declared_distance(item: Item, settings: Settings) -> str | float:
@@ -76,7 +85,6 @@ def settings_of(item: Item, settings: Settings) -> Settings:
 
 def diagnostics_of(item: Item, settings: Settings) -> Diagnostics:
     """What any record of an item is made with."""
-    person = person_of(item, settings)
     return Diagnostics(
         anthropo=__version__,
         settings=settings.fingerprint(),
@@ -84,7 +92,7 @@ def diagnostics_of(item: Item, settings: Settings) -> Diagnostics:
         landmark_model=landmark_model(settings.landmark_model).sha256[:16],
         fine_model=fine_sha256()[:16] if settings.fine else "",
         jitter=settings.jitter,
-        person=item.disputed or f"{person.sex} {person.age}".strip(),
+        person=item.disputed or person_of(item, settings).words,
         declared=str(declared_distance(item, settings)),
     )
 
@@ -95,19 +103,38 @@ def scores_of(item: Item, values: Sequence[Measurement], settings: Settings) -> 
     tables = settings.tables()
     if item.disputed:
         note = (
-            f"{item.path}: listed with different sex or age ({item.disputed}), no z-scores that depend on it."
+            f"{item.path}: listed with different {_these(item)} ({item.disputed}), no z-scores that depend "
+            "on it."
         )
         return Scores(scores=tuple(score(values, tables, sex=None, age=None)), notes=(note,))
-    if not settings.references and not (person.sex or person.age):
+    if not settings.references and not (person.sex or person.age or item.undated):
         return Scores()
     notes: list[str] = []
     sex = _parsed("sex", person.sex, parse_sex, notes)
-    age = _parsed("age", person.age, parse_age, notes)
-    scores = tuple(score(values, tables, sex=sex, age=age))
+    if item.undated:
+        notes.append(item.undated)
+    age = None if item.undated else _parsed("age", person.age, parse_age, notes)
+    basis = ""
+    if age is not None:
+        try:
+            gestation = gestation_at(age, person.gestation)
+            basis = age_basis(age, age, gestation)
+            age -= born_early(age, gestation)
+        except InputError as error:
+            notes.append(str(error))
+            age = None
+    scores = tuple(score(values, tables, sex=sex, age=age, ancestry=parse_ancestry(person.ancestry)))
     if not notes:
         notes += [_without_scores(table, scores, settings) for table in tables]
     notes += [_other_instrument(table, settings) for table in tables]
-    return Scores(scores=scores, notes=tuple(f"{item.path}: {note}" for note in notes if note))
+    said = tuple(f"{item.path}: {note}" for note in notes if note)
+    return Scores(scores=scores, notes=said, age_basis=basis)
+
+
+def _these(item: Item) -> str:
+    """What rows of a photo may contradict each other in."""
+    *names, last = ["sex", "age", *(name for name in PERSON[2:] if name in item.columns)]
+    return f"{', '.join(names)} or {last}"
 
 
 def _parsed(name: str, text: str, parse: Callable[[str], T], notes: list[str]) -> T | None:
@@ -123,7 +150,7 @@ def _parsed(name: str, text: str, parse: Callable[[str], T], notes: list[str]) -
 
 def _without_scores(table: Reference, scores: Sequence[ZScore], settings: Settings) -> str:
     """Why a reference scores none of the measurements that it has; empty if it scores some."""
-    in_table = [z for z in scores if z.reference == table.name and table.rows_of(z.id)]
+    in_table = [z for z in scores if z.reference == table.name and table.sexes_of(z.id)]
     if not all(math.isnan(z.z) for z in in_table):
         return ""
     reasons = [z.reason for z in in_table]
@@ -137,7 +164,7 @@ def _other_instrument(table: Reference, settings: Settings) -> str:
     """A warning of a reference that anthropo measured with other weights; empty without that."""
     fine = fine_sha256() if settings.fine else ""
     instrument = instrument_name(__version__, landmark_model(settings.landmark_model).sha256, fine)
-    of_table = {row.instrument for row in table.rows if row.instrument.startswith("anthropo ")}
+    of_table = {name for name in table.instruments if name.startswith("anthropo ")}
     weights = {name.partition(", ")[2] for name in of_table}  # what follows the version
     if not of_table or instrument.partition(", ")[2] in weights:
         return ""

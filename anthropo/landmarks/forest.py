@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
 from anthropo.face.frame import Floats, similarity
 from anthropo.face.landmarker import BOX, CONTRAST, FIRST_BOX, PAD
@@ -200,24 +201,29 @@ def _jitter(random: np.random.Generator, spread: tuple[float, float, float], cop
 def grow(
     made: Samples, options: ForestOptions, *, seed: int, threads: int, report: Report
 ) -> NDArray[np.uint8]:
-    """The packed predictor that the engine makes of the samples."""
-    return _engine.train_shape_predictor(
-        made.chips,
-        made.of_chip,
-        made.maps,
-        made.targets,
-        made.known,
-        made.starts,
-        made.mean,
-        cascades=options.cascades,
-        trees=options.trees,
-        depth=options.depth,
-        features=options.pool,
-        candidates=options.candidates,
-        nu=options.nu,
-        lambda_=options.near,
-        padding=options.padding,
-        seed=seed,
-        threads=threads,
-        report=report,
-    )
+    """The packed predictor that the engine makes of the samples; an InputError where options ask too much."""
+    try:
+        return _engine.train_shape_predictor(
+            made.chips,
+            made.of_chip,
+            made.maps,
+            made.targets,
+            made.known,
+            made.starts,
+            made.mean,
+            cascades=options.cascades,
+            trees=options.trees,
+            depth=options.depth,
+            features=options.pool,
+            candidates=options.candidates,
+            nu=options.nu,
+            lambda_=options.near,
+            padding=options.padding,
+            seed=seed,
+            threads=threads,
+            report=report,
+        )
+    except ValueError as error:  # more than the engine does, such as trees that take too much memory
+        about = ("cascades", "trees", "depth", "copies", "pool")
+        given = ", ".join(parameter(name, getattr(options, name)) for name in about)
+        raise InputError(f"{given}: {error}.") from None

@@ -15,7 +15,8 @@ from typing import Literal, TypeVar
 
 from anthropo.batch.inputs import collect, read_photo_table
 from anthropo.errors import InputError
-from anthropo.reference.tables import parse_age, parse_sex
+from anthropo.reference.person import parse_age
+from anthropo.reference.tables import parse_sex
 from anthropo.tables import SUFFIXES_FOREIGN, composed, given, is_table, missing
 
 Level = Literal["error", "warning", "note"]
@@ -169,6 +170,9 @@ def read_cohort_table(path: Path, *, multilabel: bool = False) -> Cohort:
         findings.append(_no_patients(f"{path}: no column `patient`"))
     elif unnamed:
         findings.append(_no_patients(f"{path}: no patient in {_rows(unnamed)}"))
+    if undated := [f"{item.path}: {item.undated}" for item in items if item.undated]:
+        text = f"{path}: no age from the columns `born` and `taken`: {some(undated)}"
+        findings.append(Finding("warning", "metadata", text))
     cases, repeated = _once(cases)
     if repeated:
         text = f"{path}: {some(repeated)} repeated in equal rows; counted once."

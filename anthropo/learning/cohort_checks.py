@@ -14,6 +14,7 @@ from anthropo.face.landmarker import NO_FACE
 from anthropo.learning.cohort import Case, Cohort, Finding, kind_of, some, typed
 from anthropo.learning.duplicates import duplicate_findings, find_duplicates
 from anthropo.learning.schema import MOST_LABELS
+from anthropo.reference.person import WAYS
 from anthropo.reference.tables import parse_sex
 from anthropo.spelling import look_alikes
 from anthropo.tables import missing
@@ -178,7 +179,7 @@ def _differing(cases: Sequence[Case]) -> str:
 
 
 def _unreadable_cells(cohort: Cohort) -> Iterator[Finding]:
-    for name, ways in (("age", "years (8 or 8.5) or months (18m)"), ("sex", "female or male")):
+    for name, ways in (("age", WAYS), ("sex", "female or male")):
         cells = {c.photo: c.metadata[name] for c in cohort.cases if not missing(c.metadata.get(name, ""))}
         values = typed(list(cells.values()), kind_of(name, ()))
         bad = [

@@ -109,6 +109,7 @@ def extract(
     jobs: int = 1,
     store: Store | None = None,
     observed: Mapping[str, Observation | Photo] | None = None,
+    identify: bool = True,
     on_progress: Callable[[], None] | None = None,
 ) -> Features:
     """Measure and encode the photos of a cohort.
@@ -132,6 +133,9 @@ def extract(
     observed : mapping of path to Observation, optional
         Photos that were read with these settings before, and are not read again; with ``settings.no_face``
         each is a Photo.
+    identify : bool
+        Whether faces are embedded by the packaged face network as well, to find one person under two names,
+        where the encoder is another one.
     on_progress : callable, optional
         Called once for each photo.
 
@@ -171,8 +175,9 @@ def extract(
             of_case = replace(settings, distance=distance)
         suffix = json.dumps([_VERSION, COLOUR_VERSION, manner, distance, how, list(regions)])
         return _look(
-            case.photo, known, suffix, settings=of_case, encoder=encoder, regions=regions, store=store
-        )
+            case.photo, known, suffix,
+            settings=of_case, encoder=encoder, regions=regions, store=store, identify=identify,
+        )  # fmt: skip
 
     kept: list[tuple[Case, _Extract]] = []
     left_out: list[tuple[str, str]] = []
@@ -219,6 +224,7 @@ def _look(
     encoder: Encoder,
     regions: Sequence[str],
     store: Store | None,
+    identify: bool,
 ) -> _Extract:
     """Numbers of a photo: from the store, else from the photo."""
     numbers, key = _Extract(), ""
@@ -239,7 +245,7 @@ def _look(
         if reason := _kept_reason(kept):
             numbers.reason = f"{path}: {reason}"
             return numbers
-        if _complete(kept, settings.no_face, len(regions), encoder.dimension):
+        if _complete(kept, settings.no_face, len(regions), encoder.dimension, identify):
             numbers.arrays = kept
             return numbers
     try:
@@ -252,7 +258,7 @@ def _look(
             }
         else:
             seen = known if isinstance(known, Observation) else observe(path, settings)
-            numbers.arrays = _face(seen, settings, encoder, regions)
+            numbers.arrays = _face(seen, settings, encoder, regions, identify)
     except (PhotoError, FaceError) as error:
         numbers.reason = str(error)
         why = numbers.reason.removeprefix(f"{path}: ").encode()
@@ -268,18 +274,21 @@ def _look(
 
 
 def _face(
-    seen: Observation, settings: Settings, encoder: Encoder, regions: Sequence[str]
+    seen: Observation, settings: Settings, encoder: Encoder, regions: Sequence[str], identify: bool
 ) -> dict[str, NDArray[Any]]:
     """A face, measured and encoded."""
     photo, face = seen.photo, seen.face
     value = {m.id: m.value for m in measure_face(face, photo, force=settings.force)}
     pixels, shape = portrait(photo, face)
     embeddings = encoder.embed(photo, face, regions)
-    known = knows_people(encoder, regions)
-    return {
+    identity: dict[str, NDArray[Any]] = {}
+    if knows_people(encoder, regions):
+        identity = {"identity": embeddings[list(regions).index(IDENTITY_REGION)]}
+    elif identify:
+        identity = {"identity": face_identity(photo, face)}
+    return identity | {
         "measurements": np.array([value[name] for name in measurement_ids()]),
         "embeddings": embeddings,
-        "identity": embeddings[list(regions).index(IDENTITY_REGION)] if known else face_identity(photo, face),
         "gate": np.array([name in {c.name for c in face.gate if not c.ok} for name in CHECKS]),
         "hidden": face.hidden,
         "print": face_print(photo, face),
@@ -307,8 +316,13 @@ def _kept_reason(kept: dict[str, NDArray[Any]]) -> str:
     return text if text.isprintable() else ""
 
 
-def _complete(kept: dict[str, NDArray[Any]], no_face: bool, regions: int, dimension: int) -> bool:
-    """Whether an entry of the store has the arrays that this version writes, and numbers that can be."""
+def _complete(
+    kept: dict[str, NDArray[Any]], no_face: bool, regions: int, dimension: int, identify: bool
+) -> bool:
+    """Whether an entry of the store has the arrays that this version writes, and numbers that can be.
+
+    One that was written without an `identity` will do where nobody is to be identified.
+    """
     wanted: dict[str, tuple[str, tuple[int, ...]]] = {
         "measurements": ("f8", (0 if no_face else len(measurement_ids()),)),
         "print": ("f4", (PRINT_SIDE**2,)),
@@ -320,8 +334,9 @@ def _complete(kept: dict[str, NDArray[Any]], no_face: bool, regions: int, dimens
             "portrait": ("u1", (*PORTRAIT, 3)),
             "gate": ("b1", (len(CHECKS),)),
             "hidden": ("b1", (68,)),
-            "identity": ("f4", (IDENTITY,)),
         }
+        if identify or "identity" in kept:
+            wanted["identity"] = ("f4", (IDENTITY,))
     if {name: (array.dtype.str[1:], array.shape) for name, array in kept.items()} != wanted:
         return False
     measured = kept["measurements"]
@@ -348,6 +363,7 @@ def _gathered(
         return np.array([numbers.arrays[name] for _, numbers in kept]).reshape(n, *shape)
 
     embeddings = stacked("embeddings", len(regions), d).astype(np.float32)
+    identified = bool(measured) and all("identity" in numbers.arrays for _, numbers in kept)
     return Features(
         photos=_words(case.photo for case in cases),
         labels=_words(case.label for case in cases),
@@ -365,7 +381,7 @@ def _gathered(
         portraits=stacked("portrait", *PORTRAIT, 3).astype(np.uint8) if measured else None,
         gate=stacked("gate", len(CHECKS)).astype(np.bool_) if measured else None,
         hidden=stacked("hidden", 68).astype(np.bool_) if measured else None,
-        identities=stacked("identity", IDENTITY).astype(np.float32) if measured else None,
+        identities=stacked("identity", IDENTITY).astype(np.float32) if identified else None,
         left_out=left_out,
     )
 

@@ -201,7 +201,8 @@ def measure_face(
     (`Face.distance`, from which geometry is brought to 150 cm), and of the scale.
 
     The repeatability holds how far photos of one person differ (`anthropo.measurement.repeatability`, larger
-    on photos whose landmarks are unsteady or which are turned further than is usual), and again distance and
+    on photos whose landmarks are unsteady, which are turned further than is usual, or which fail the photo
+    gate in anything), and again distance and
     scale. Values that are read from pixels have no truth by hand: both of their intervals are the
     repeatability, and the noise of the pixels. Calibration: docs/benchmarks.md.
 
@@ -219,6 +220,7 @@ def measure_face(
     concealed = bool(hidden.any())
     outside = beyond_border(face.landmarks, face.size)
     failed = {c.name: c for c in face.gate if not c.ok}
+    repeat = instrument.repeat
     result = []
     for entry in registry().values():
         voided = _voided(entry, failed)
@@ -227,7 +229,7 @@ def measure_face(
         reason = ""
         if entry.kind in PIXELS and pixels:
             seen = pixels[entry.id]
-            light = instrument.repeat[entry.id].within("fine") if entry.id in instrument.repeat else 0.0
+            light = repeat[entry.id].within("fine", posed=not failed) if entry.id in repeat else 0.0
             margin, reason = Z95 * math.hypot(seen.sd, light), seen.reason
             values = [((seen.value, seen.value - margin, seen.value + margin, margin / Z95), entry.unit)]
         elif missing := _missing(entry, face, outside, scale):
@@ -285,7 +287,10 @@ def _geometry_values(
     further = _further(yaw, pitch)
     growth = error_growth(face)
     stage, pixels = anatomy.stage_of(face), outer_canthal_distance(face.landmarks)
-    repeat = {name: growth * row.within(stage, pixels) for name, row in instrument.repeat.items()}
+    posed = all(check.ok for check in face.gate)
+    repeat = {
+        name: growth * row.within(stage, pixels, posed=posed) for name, row in instrument.repeat.items()
+    }
 
     def numbers_of(
         entries: Sequence[Entry], values: Floats, scale_error: Floats | float, by: Floats

@@ -21,6 +21,10 @@ small
     which is nothing for a portrait, and as much as all the rest at the canthi of a thumbnail.
 lens
     What is not known of the camera's distance; it is computed for each photo.
+
+snapshots.csv, made by development/snapshots.py, has what comes on top in photographs that fail the photo gate
+in anything, whose other measurements are kept: snapshots of one person from the web differ further than
+posed photographs, by expression, gaze, light, lens and pose.
 """
 
 from __future__ import annotations
@@ -53,19 +57,21 @@ class Repeatability:
     small: float  # a face of `SMALL` pixels
     people: float  # between people of one sex
     pairs: int  # pairs of photographs; 0: from the noise of the landmarks alone
+    snapshot: float = 0.0  # on top, in a photograph that fails the photo gate in anything
 
     @property
     def reliability(self) -> float:
         """Share of the variance between people that is no error: 1 - sd² / people²; never below 0."""
         return max(0.0, 1 - (self.sd / self.people) ** 2)
 
-    def within(self, stage: str, pixels: float = math.inf) -> float:
+    def within(self, stage: str, pixels: float = math.inf, *, posed: bool = True) -> float:
         """Between photographs whatever the camera's distance, with landmarks of one stage or of both.
 
-        `pixels` is the face's outer-canthal distance.
+        `pixels` is the face's outer-canthal distance; `posed` photographs pass every check of the photo gate.
         """
         photo = self.photo if stage == "fine" else self.first
-        return math.hypot(photo, self.files, self.small * (SMALL / pixels) ** STEEP)
+        more = 0.0 if posed else self.snapshot
+        return math.hypot(photo, self.files, self.small * (SMALL / pixels) ** STEEP, more)
 
 
 @lru_cache(maxsize=1)
@@ -79,10 +85,15 @@ def repeatability() -> Mapping[str, Repeatability]:
     True
     """
     found = {}
+    snapshots = {
+        row["measurement"]: float(row["sd"])
+        for row in packaged_table("anthropo.measurement", "snapshots.csv")
+    }
     for row in packaged_table("anthropo.measurement", "repeatability.csv"):
         files = sum(float(row[name] or 0) ** 2 for name in FILES) ** 0.5
         found[row["measurement"]] = Repeatability(
             float(row["sd"]), float(row["photo"]), float(row["first"] or row["photo"]), files,
             float(row["small"] or 0), float(row["people"]), int(row["pairs"]),
+            snapshots.get(row["measurement"], 0.0),
         )  # fmt: skip
     return found

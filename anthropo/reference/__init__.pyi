@@ -3,6 +3,7 @@ from .build import build_reference as build_reference
 from .growth import Growth as Growth
 from .growth import grow as grow
 from .rules import read_rules as read_rules
+from .suited import references_for as references_for
 from .tables import Reference as Reference
 from .tables import load_reference as load_reference
 from .tables import write_reference as write_reference

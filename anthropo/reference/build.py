@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from anthropo.errors import InputError, parameter
 from anthropo.measurement.compute import Measurement, doubted
 from anthropo.measurement.registry import registry
-from anthropo.reference.tables import MAX_AGE, ReferenceRow, band_end, instrument_name, parse_age, parse_sex
+from anthropo.reference.person import parse_age
+from anthropo.reference.tables import MAX_AGE, ReferenceRow, band_end, instrument_name, parse_sex
 
 By = Literal["sex", "both"]
 Band = tuple[float, float]  # youngest and oldest age in years, both included

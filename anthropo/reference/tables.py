@@ -7,7 +7,7 @@ import difflib
 import io
 import math
 import os
-import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
 from anthropo.files import file_sha256, read_text, write
 from anthropo.measurement.registry import Entry, registry
 
@@ -46,6 +46,8 @@ class ReferenceRow:
     source: str
     instrument: str
     error_sd: float  # 1 SD, in the unit: what the table's instrument differs from anthropo's
+    skew: float = 0.0  # of a curve, whose `mean` is the median: see `anthropo.reference.curves.standardise`
+    of_people: bool = False  # sd is that of people alone: each photo's own error comes on top
 
     @property
     def same_instrument(self) -> bool:
@@ -62,19 +64,136 @@ class ReferenceRow:
         return self.age_lo <= age < self.age_end
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A reference table, read and checked."""
+class Reference(ABC):
+    """A reference table, read and checked: of bands of age, or of curves over age."""
 
     name: str  # of a shipped table, or the file's name
     path: Path
     sha256: str
-    rows: tuple[ReferenceRow, ...]
+    groups: tuple[str, ...]  # of ancestry, that it tells apart; none of most tables
+    of_curves = False  # over age, in place of bands of age
+
+    @property
+    @abstractmethod
+    def measurements(self) -> tuple[str, ...]:
+        """The measurements that it has."""
+
+    @property
+    @abstractmethod
+    def instruments(self) -> tuple[str, ...]:
+        """Who or what measured its people."""
+
+    @abstractmethod
+    def rows_of(self, measurement: str) -> tuple[ReferenceRow, ...]:
+        """The rows of one measurement, of curves those of the tabulated ages; none if it does not have it."""
+
+    @abstractmethod
+    def sexes_of(self, measurement: str) -> tuple[str, ...]:
+        """The sexes that it has of a measurement; none if it does not have it."""
+
+    @abstractmethod
+    def at_age(self, age: float) -> tuple[ReferenceRow, ...]:
+        """The rows for people of an age, with all groups of ancestry mixed."""
+
+    @property
+    @abstractmethod
+    def ages(self) -> str:
+        """All its ages, as words."""
+
+    @abstractmethod
+    def ages_of(self, measurement: str, sexes: Sequence[str]) -> str:
+        """The ages that it has of a measurement and sexes, as words."""
+
+    @abstractmethod
+    def _row(
+        self, measurement: str, sexes: Sequence[str], age: float, group: str | None
+    ) -> tuple[ReferenceRow | None, str]:
+        """The row of the first of the sexes that has one, or why there is none."""
+
+    @property
+    def rows(self) -> tuple[ReferenceRow, ...]:
+        """All rows, see `rows_of`."""
+        return tuple(row for name in self.measurements for row in self.rows_of(name))
+
+    def choose(
+        self, measurement: str, sex: str | None, age: float | None, group: str | None = None
+    ) -> tuple[ReferenceRow | None, str]:
+        """The row for a person, or why there is none.
+
+        Parameters
+        ----------
+        measurement : str
+        sex : {"female", "male"} or None
+        age : float or None
+            Years; a whole number means completed ones.
+        group : str, optional
+            One of `groups`; all of them mixed when left out.
+
+        Examples
+        --------
+        >>> from anthropo.reference import load_reference
+        >>> row, why = load_reference("frl-adults").choose("intercanthal_width", "female", 31)
+        >>> row.n, why
+        (25, '')
+        """
+        known = self.sexes_of(measurement)
+        if not known:
+            return None, f"{self.name} has no {measurement}"
+        # a row of the person's own sex comes before one for everybody
+        sexes = [one for one in (sex, "both") if one in known]
+        if not sexes and sex is None:
+            return None, (
+                f"the sex is missing and {self.name} is by sex: pass {parameter('sex')}, or a column sex"
+            )
+        if not sexes:
+            return None, f"{self.name} has {measurement} for {' and '.join(sorted(known))} only"
+        if age is None:
+            covered = self.ages_of(measurement, [one for one in sexes if one])
+            instead = f"pass {parameter('age')}, or a column age"
+            return None, f"the age is missing and {self.name} is for {covered}: {instead}"
+        return self._row(measurement, [one for one in sexes if one], age, group)
+
+
+@dataclass(frozen=True, slots=True)
+class Bands(Reference):
+    """A table of rows for bands of age."""
+
+    name: str
+    path: Path
+    sha256: str
     _by_measurement: Mapping[str, tuple[ReferenceRow, ...]] = field(repr=False, compare=False)
+    groups: tuple[str, ...] = ()
+
+    @property
+    def measurements(self) -> tuple[str, ...]:
+        return tuple(self._by_measurement)
+
+    @property
+    def instruments(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(row.instrument for row in self.rows))
 
     def rows_of(self, measurement: str) -> tuple[ReferenceRow, ...]:
-        """The rows of one measurement; none if the table does not have it."""
         return self._by_measurement.get(measurement, ())
+
+    def sexes_of(self, measurement: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(row.sex for row in self.rows_of(measurement)))
+
+    def at_age(self, age: float) -> tuple[ReferenceRow, ...]:
+        return tuple(row for row in self.rows if row.holds(age))
+
+    @property
+    def ages(self) -> str:
+        return ages(self.rows)
+
+    def ages_of(self, measurement: str, sexes: Sequence[str]) -> str:
+        return ages(row for row in self.rows_of(measurement) if row.sex in sexes)
+
+    def _row(
+        self, measurement: str, sexes: Sequence[str], age: float, group: str | None
+    ) -> tuple[ReferenceRow | None, str]:
+        rows = [row for sex in sexes for row in self.rows_of(measurement) if row.sex == sex]
+        row = next((row for row in rows if row.holds(age)), None)
+        return row, "" if row else f"age {age:g} is outside {self.name}: {ages(rows)}"
 
 
 def instrument_name(version: str, model: str, fine: str = "") -> str:
@@ -91,39 +210,6 @@ def ages(rows: Iterable[ReferenceRow]) -> str:
     """The age bands of rows, as words: ``0 to 2, 18 to 60 years``."""
     bands = sorted({(row.age_lo, row.age_hi) for row in rows})
     return ", ".join(f"{lo:g} to {hi:g}" for lo, hi in bands) + " years"
-
-
-_AGE_UNITS = {"": 1.0, "y": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25}
-_AGE = re.compile(
-    r"(\d+(?:[.,]\d*)?|\.\d+)\s*(?:(y|m|w|d)|(y)(?:rs?|ears?)|(m)(?:o|os|onths?)|(w)(?:ks?|eeks?)|(d)ays?)?",
-    re.ASCII | re.IGNORECASE,
-)
-
-
-def parse_age(text: str) -> float:
-    """An age in years from what people write; an InputError if it is no age from 0 to 120 years.
-
-    Years are ``8``, ``8.5`` or ``8 years``, months ``18m`` or ``18 months``, weeks ``6w``, days ``3d``.
-
-    Examples
-    --------
-    >>> parse_age("18 months")
-    1.5
-    """
-    given = text.strip()
-    ways = "Give years (8 or 8.5) or months (18m)."
-    if not given:
-        raise InputError(f"The age is empty. {ways}")
-    if given.startswith(("-", "−")):
-        raise InputError(f"Age {given!r} is negative. {ways}")
-    match = _AGE.fullmatch(given)
-    if match is None:
-        raise InputError(f"Age {given!r} is not an age. {ways}")
-    unit = next((u for u in match.groups()[1:] if u), "").lower()
-    age = float(match[1].replace(",", ".")) * _AGE_UNITS[unit]
-    if age > MAX_AGE:
-        raise InputError(f"Age {given!r} is above {MAX_AGE} years. {ways}")
-    return age
 
 
 def parse_sex(text: str) -> str:
@@ -220,12 +306,21 @@ def _check_header(name: str, header: Sequence[str], columns: Sequence[str], what
         raise InputError(f"{name}, line 1: column {', '.join(twice)} appears twice. Delete one.")
 
 
+def is_curves(header: str) -> bool:
+    """Whether the first line of a table is that of one of curves."""
+    return header.startswith("measurement,") and ",median," in header
+
+
 def _read(path: Path, name: str) -> Reference:
     text = read_text(path)
     if not text.strip():
         raise InputError(
             f"{path}: the file is empty. A reference table has the columns {', '.join(COLUMNS)}."
         )
+    if is_curves(text.partition("\n")[0]):
+        from anthropo.reference.curves import read_curves
+
+        return read_curves(path, name, text)
     by_measurement: dict[str, tuple[ReferenceRow, ...]] = {}
     taken: dict[tuple[str, str], dict[int, ReferenceRow]] = {}  # measurement, sex -> line -> row
     rows: list[ReferenceRow] = []
@@ -244,7 +339,7 @@ def _read(path: Path, name: str) -> Reference:
         by_measurement[row.measurement] = (*by_measurement.get(row.measurement, ()), row)
     if not rows:
         raise InputError(f"{path}: the table has no rows. Add one for each measurement, sex and age band.")
-    return Reference(name, path, file_sha256(path), tuple(rows), by_measurement)
+    return Bands(name, path, file_sha256(path), by_measurement)
 
 
 _Check = Callable[[float], bool]
@@ -258,7 +353,8 @@ _NUMBERS: dict[str, tuple[_Check, str]] = {
 }
 
 
-def _row(where: str, cells: dict[str, str]) -> ReferenceRow:
+def checked_entry(where: str, cells: Mapping[str, str]) -> Entry:
+    """The registry's entry of a row; an InputError if measurement, unit, sex or grade is none."""
     entry = registry().get(cells["measurement"])
     if entry is None:
         near = difflib.get_close_matches(cells["measurement"], registry(), 3) or list(registry())
@@ -273,6 +369,11 @@ def _row(where: str, cells: dict[str, str]) -> ReferenceRow:
                 f"{where}, column {column}: {cells[column]!r} is not a {column}{of}. "
                 f"Choose from {', '.join(allowed)}."
             )
+    return entry
+
+
+def _row(where: str, cells: dict[str, str]) -> ReferenceRow:
+    entry = checked_entry(where, cells)
     numbers: dict[str, float] = {}
     for column, (good, need) in _NUMBERS.items():
         try:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 from anthropo.errors import parameter
 from anthropo.measurement.compute import Z95, Measurement, by_id
-from anthropo.reference.tables import Reference, ReferenceRow, ages
+from anthropo.reference.person import UNKNOWN
+from anthropo.reference.tables import Reference, ReferenceRow
 
 LIMIT = 2.0  # beyond ±2 a measurement counts as unusual (Elements of Morphology, Allanson 2009)
 
@@ -35,6 +36,8 @@ class ZScore:
     unit: str = ""  # of mean and sd, and of the value that was scored; empty without a row
     interval: str = ""  # which error of the value it holds, REPEATABILITY or ACCURACY; empty without a row
     reference_sd: float = 0.0  # SD of z by the few people of the reference, where the interval lacks it
+    ancestry: str = ""  # the reference's group, UNKNOWN where all are mixed; empty: it has none
+    by_group: Mapping[str, float] = field(default_factory=dict)  # z in each group, where all are mixed
 
     @property
     def whole(self) -> tuple[float, float]:
@@ -49,6 +52,7 @@ def score(
     *,
     sex: str | None,
     age: float | None,
+    ancestry: str | None = None,
 ) -> list[ZScore]:
     """Compare measurements with references.
 
@@ -63,6 +67,9 @@ def score(
         None if unknown: then only rows for both sexes apply.
     age : float or None
         Years.
+    ancestry : str, optional
+        Name of a group of the reference; None or "unknown": all groups mixed. Tables without groups ignore
+        it. A name that is no group counts as unknown.
 
     Returns
     -------
@@ -73,7 +80,9 @@ def score(
     -----
     ``z = (value - mean) / s`` with ``s² = sd² (1 + 1/n) + error_sd²``: s is how far a healthy person whom
     anthropo measures is from the mean of n others [2]_; a reference of 25 people makes that 2 % more
-    than their SD, and photographs scatter more than a caliper.
+    than their SD, and photographs scatter more than a caliper. The SD of a reference of curves is that of
+    people without the error of photographs, and s² has the repeatability of this photo on top; there z is
+    also made normal by the curve's skewness (`anthropo.reference.curves.standardise`).
 
     Where anthropo measured the reference's people as well, the error against hands is in none of both: the
     interval is the value's repeatability, and holds the z of other photos of the person under the same
@@ -99,18 +108,22 @@ def score(
     2.1 (1.5 to 2.6), frl-adults, grade A, n = 25
     """
     groups = by_id(measurements).values()
-    return [_score(values, reference, sex, age) for values in groups for reference in references]
+    return [_score(values, reference, sex, age, ancestry) for values in groups for reference in references]
 
 
-def _score(values: list[Measurement], reference: Reference, sex: str | None, age: float | None) -> ZScore:
+def _score(
+    values: list[Measurement], reference: Reference, sex: str | None, age: float | None, ancestry: str | None
+) -> ZScore:
     name = values[0].id
-    row, why = _choose(reference, name, sex, age)
+    group = group_named(reference, ancestry)
+    row, why = reference.choose(name, sex, age, group)
     given = next((v for v in values if row is not None and v.unit == row.unit), values[0])
     nan = math.nan
     if row is None:
         reason = given.reason if math.isnan(given.value) and given.reason else why
         return ZScore(name, reference.name, "", nan, nan, nan, 0, nan, nan, reason)
-    z = below = above = few = nan
+    z = low = high = few = nan
+    by_group: dict[str, float] = {}
     if math.isnan(given.value):
         reason = given.reason or "the measurement has no value"
     elif given.unit != row.unit:
@@ -119,12 +132,22 @@ def _score(values: list[Measurement], reference: Reference, sex: str | None, age
         else:
             reason = f"{reference.name} is in {row.unit}, the value in {given.unit}"
     else:
-        z, below, above, few = _standardise(given, row)
+        z, low, high, few = _standardise(given, row)
         reason = given.reason
+        for one in reference.groups if group is None else ():
+            if of_group := reference.choose(name, sex, age, one)[0]:
+                by_group[one] = _standardise(given, of_group)[0]
     return ZScore(
-        name, reference.name, row.grade, z, z - below, z + above, row.n, row.mean, row.sd, reason, row.unit,
+        name, reference.name, row.grade, z, low, high, row.n, row.mean, row.sd, reason, row.unit,
         REPEATABILITY if _repeated(given, row) else ACCURACY, few,
+        (group or UNKNOWN) if reference.groups else "", by_group,
     )  # fmt: skip
+
+
+def group_named(reference: Reference, ancestry: str | None) -> str | None:
+    """The group of a reference that an ancestry names, in any case of its letters; None if it is none."""
+    known = {group.casefold(): group for group in reference.groups}
+    return known.get((ancestry or "").strip().casefold())
 
 
 def _repeated(given: Measurement, row: ReferenceRow) -> bool:
@@ -133,39 +156,28 @@ def _repeated(given: Measurement, row: ReferenceRow) -> bool:
 
 
 def _standardise(given: Measurement, row: ReferenceRow) -> tuple[float, float, float, float]:
-    """z, how far its 95 % interval reaches below and above, and the SD of the reference that it lacks."""
+    """z, its 95 % interval, and the SD of the reference that this lacks."""
+    repeated = _repeated(given, row)
     variance = row.sd**2 * (1 + 1 / row.n) + row.error_sd**2
+    if row.of_people and repeated:
+        variance += given.repeat_sd**2
     spread = math.sqrt(variance)
     z = (given.value - row.mean) / spread
     few = (row.error_sd**2 + row.sd**2 / row.n) / variance
     few += (z * row.sd**2 / variance) ** 2 / (2 * (row.n - 1))
-    if _repeated(given, row):
-        reach = Z95 * given.repeat_sd / spread
-        return z, reach, reach, math.sqrt(few)
-    sides = (given.value - given.lo, given.hi - given.value)
-    below, above = (math.sqrt((side / spread) ** 2 + Z95**2 * few) for side in sides)
-    return z, below, above, 0.0
+    if repeated:
+        below = above = Z95 * given.repeat_sd / spread
+        lacking = math.sqrt(few)
+    else:
+        sides = (given.value - given.lo, given.hi - given.value)
+        below, above = (math.sqrt((side / spread) ** 2 + Z95**2 * few) for side in sides)
+        lacking = 0.0
+    if row.skew:
+        from anthropo.reference.curves import standardise
 
-
-def _choose(
-    reference: Reference, measurement: str, sex: str | None, age: float | None
-) -> tuple[ReferenceRow | None, str]:
-    """The row for a person, or why there is none."""
-    rows = reference.rows_of(measurement)
-    name = reference.name
-    if not rows:
-        return None, f"{name} has no {measurement}"
-    # a row of the person's own sex comes before one for everybody
-    of_sex = sorted((r for r in rows if r.sex in (sex, "both")), key=lambda r: r.sex == "both")
-    if not of_sex:
-        if sex is None:
-            return None, f"the sex is missing and {name} is by sex: pass {parameter('sex')}, or a column sex"
-        return None, f"{name} has {measurement} for {' and '.join(sorted({r.sex for r in rows}))} only"
-    if age is None:
-        why = f"the age is missing and {name} is for {ages(of_sex)}: pass {parameter('age')}, or a column age"
-        return None, why
-    row = next((r for r in of_sex if r.holds(age)), None)
-    return row, "" if row else f"age {age:g} is outside {name}: {ages(of_sex)}"
+        z, low, high = (standardise(x, row.skew) for x in (z, z - below, z + above))
+        return z, low, high, lacking
+    return z, z - below, z + above, lacking
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from anthropo.learning.sites import Sites
 from anthropo.plain import say
 from anthropo.report import rendering
 from anthropo.report.evaluation_figures import SUBGROUP_METRICS, figures, svg
-from anthropo.report.rendering import NOTE, as_json, embedded, print_table
+from anthropo.report.rendering import NOTE, as_json, embedded, print_figures, print_table
 
 _SPELLINGS = {
     "ppv": "PPV in cohort", "npv": "NPV in cohort", "ppv_at_prevalence": "PPV at prevalence",
@@ -62,14 +62,20 @@ def summary(made: Evaluation) -> str:
     name = model_name(made.main)
     auroc = f"AUROC {metrics['auroc']}"
     undecided = sum(row[-1] for row in made.confusion)
+    dealings = len(made.judged[made.main].dealt)
+    mean = f" Photos are counted in each of {dealings} dealings of the folds: means, rounded." * (
+        dealings > 1
+    )
     if positive is None:
         silent = f", and answered {undecided} with “none of these”" if undecided else ""
+        mean = mean if undecided else ""
         return (
             f"Of {of} with {len(made.labels)} labels, the {name} model named the right one for "
             f"{_percent(metrics['accuracy'])}{silent}. Mean over the labels, one against the rest: {auroc}."
+            + mean
         )
     parts = [*_of_positive(made, name), *_of_others(made)]
-    return f"{of}: {'; '.join(parts)}. {auroc}."
+    return f"{of}: {'; '.join(parts)}. {auroc}.{mean}"
 
 
 def _of_positive(made: Evaluation, name: str) -> list[str]:
@@ -127,12 +133,14 @@ def print_evaluation(made: Evaluation) -> None:
     say(summary(made), bold=True)
     for sentence in made.warnings:
         say(f"warning: {sentence}", fg="yellow")
-    rows = [
-        (_at(label, made), *(str(model[metric]) for model in made.models.values()))
-        for metric, label in METRIC_NAMES.items()
-        if any(model[metric].known for model in made.models.values())
-    ]
-    print_table(("metric", *map(model_name, made.models)), rows, spaced=True)
+    known = [name for name in METRIC_NAMES if any(model[name].known for model in made.models.values())]
+    print_figures(
+        "metric",
+        {
+            model_name(name): {_at(METRIC_NAMES[metric], made): str(model[metric]) for metric in known}
+            for name, model in made.models.items()
+        },
+    )
     for text in _reasons(made.figures):
         say(text, dim=True)
     if made.by_label:
@@ -252,10 +260,14 @@ def print_comparison(variants: Mapping[str, Figures]) -> None:
     every = dict.fromkeys(name for figures in variants.values() for name in figures)
     names += [name for name in every if name not in METRIC_NAMES]
     missing = Interval(math.nan)
-    print_table(
-        ("variant", *(METRIC_NAMES.get(name, name.replace("_", " ")) for name in names)),
-        [(name, *(str(figures.get(n, missing)) for n in names)) for name, figures in variants.items()],
-        spaced=True,
+    print_figures(
+        "variant",
+        {
+            METRIC_NAMES.get(name, name.replace("_", " ")): {
+                variant: str(figures.get(name, missing)) for variant, figures in variants.items()
+            }
+            for name in names
+        },
     )
 
 

@@ -68,7 +68,7 @@ class Page:
         return self._shown(record) | {
             **_results(record),
             "title": f"{record.photo}, face {record.index}" if record.index else record.photo,
-            "given": given(item, person_of(item, self._settings)),
+            "given": given(item, person_of(item, self._settings), record.age_basis),
             "gate_words": _checks(record),
         }
 
@@ -80,7 +80,7 @@ class Page:
         return self._shown(best) | {
             **_results(record),
             "title": item.path,
-            "given": given(item, person_of(item, self._settings)),
+            "given": given(item, person_of(item, self._settings), record.age_basis),
             "gate_words": f"by {failed} of {len(record.measured)} photos" if failed else "",
             "photos": [(photo.photo, photo.reason, _checks(photo)) for photo in record.photos],
             "shown": best.photo,

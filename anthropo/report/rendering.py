@@ -37,6 +37,8 @@ SERIES = tuple(
     COLOURS[name]
     for name in ("hybrid", "measurements", "regions", "metadata", "model-1", "model-2", "model-3")
 )
+#: Of a table of figures: the columns of a terminal that a pipe stands for, and those between two figures.
+_READABLE, _GAP = 100, 2
 INK, SOFT, LINE, GREY = (COLOURS[name] for name in ("ink", "soft", "line", "grey"))
 
 
@@ -124,6 +126,37 @@ def print_table(
         table.add_column(Text(visible(column)), justify="left" if i == 0 or column in left else "right")
     for row in rows:  # as Text, since a label may look like markup
         table.add_row(*(Text(visible(cell)) if isinstance(cell, str) else cell for cell in row))
-    Console(width=None if sys.stdout.isatty() else width, highlight=False).print(table)
+    Console(width=_columns_of_the_terminal(width), highlight=False).print(table)
     if spaced:
         print()
+
+
+def _columns_of_the_terminal(otherwise: int) -> int:
+    """How wide standard output is; a pipe has no width."""
+    from rich.console import Console
+
+    return Console().width if sys.stdout.isatty() else otherwise
+
+
+def print_figures(rows_are: str, figures: Mapping[str, Mapping[str, str]]) -> None:
+    """A table of figures on standard output, ``figures[column][row]``, with an empty line below.
+
+    It is no wider than the terminal, and a pipe gets no more than `_READABLE`: columns that do not fit
+    beside the others stand below them, under the same rows.
+    """
+    from rich.cells import cell_len
+
+    names = list(dict.fromkeys(row for column in figures.values() for row in column))
+    room = _columns_of_the_terminal(_READABLE) - max(map(cell_len, (rows_are, *names)))
+    blocks: list[list[str]] = []
+    left = 0
+    for column, values in figures.items():
+        width = _GAP + max(map(cell_len, (visible(column), *values.values())))
+        if not blocks or width > left:
+            blocks.append([])
+            left = room
+        blocks[-1].append(column)
+        left -= width
+    for block in blocks:
+        rows = [(name, *(figures[column].get(name, "–") for column in block)) for name in names]
+        print_table((rows_are, *block), rows, spaced=True)

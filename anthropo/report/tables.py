@@ -101,6 +101,8 @@ def print_person(record: PatientRecord) -> None:
 
 
 def _print_measurements(record: MeasuredRecord) -> None:
+    if record.age_basis:
+        say(f"age for z-scores: {record.age_basis}")
     for sentence in record.disagreements:
         say(f"references disagree: {sentence}", fg="yellow")
     pooled = any(isinstance(value, Pooled) for value in record.measurements)

@@ -65,6 +65,8 @@ def print_traits(person: PersonTraits, everything: bool) -> None:
                 say(f"gate: {photo.photo}: {' '.join(photo.gate_failed)}", fg="yellow")
     if person.moved:
         say(f"landmarks placed by hand: {', '.join(person.moved)}")
+    if record.age_basis:
+        say(f"age for z-scores: {record.age_basis}")
     for g in person.growth:
         if not g.reason:
             words = f"z {z_words(g.score)}, centile {g.centile:.3g}, {g.chart}"

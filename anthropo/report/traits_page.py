@@ -61,7 +61,11 @@ def _person(person: PersonTraits) -> dict[str, Any]:
     eye = [t for t in of[NOT_ASSESSED] if t.rule.kind == SUBJECTIVE]
     return {
         "title": f"{person.item.path}{face}",
-        "given": given(person.item, Person(sex=person.sex or "", age=person.age)),
+        "given": given(
+            person.item,
+            Person(sex=person.sex or "", age=person.age, ancestry=person.ancestry),
+            record.age_basis,
+        ),
         "compared": compared(record),
         "gate": [(photo.photo, [c for c in photo.gate if not c.ok]) for photo in person.photos if photo.ok],
         "distances": [f"{p.photo}: {words}" for p in person.photos if p.ok and (words := distance_words(p))],

@@ -11,12 +11,13 @@ from anthropo.batch.records import MeasuredRecord, Result
 from anthropo.batch.scores import Person
 from anthropo.errors import parameter
 from anthropo.measurement.registry import Entry, registry
+from anthropo.reference.person import parse_ancestry
 from anthropo.reference.traits import z_words
 from anthropo.reference.zscore import LIMIT, ZScore, signed
 from anthropo.report.tables import quantity
 
-#: Columns of a cohort's table that are shown with sex and age. No reference is by ancestry.
-_ANCESTRY = ("ancestry", "ethnicity", "race")
+#: What people name `ancestry` else; shown beside it, so that nobody thinks it counts.
+_ANCESTRY = ("ethnicity", "race")
 _SPAN = (4, 8)  # SD: how far a plot reaches to each side, at least and at most
 _INTERVALS = 6.0  # SD: how far it reaches for the sake of an interval
 
@@ -57,17 +58,21 @@ class Finding:
     farthest: float  # |z|
 
 
-def given(item: Item, person: Person) -> str:
-    """The sex, age and ancestry that are known of the person in a photo."""
+def given(item: Item, person: Person, age_basis: str = "") -> str:
+    """What is known of the person in a photo, and from which birth the age is counted."""
     if item.disputed:
-        words = [f"sex and age: the table contradicts itself ({item.disputed}), so none was used"]
+        words = [f"who it is: the table contradicts itself ({item.disputed}), so nothing was used"]
     elif person.sex or person.age:
         words = [f"sex {person.sex or 'not given'}", f"age {person.age or 'not given'}"]
     else:
         words = ["sex and age not given"]
+    if age_basis:
+        words.append(age_basis)
+    if parse_ancestry(person.ancestry):
+        words.append(f"ancestry {person.ancestry} (counts under references that have groups of ancestry)")
     for name in _ANCESTRY:
         if cell := item.columns.get(name):
-            words.append(f"{name} {cell} (no reference is by {name})")
+            words.append(f"{name} {cell} (not used: the column `ancestry` is)")
     return " · ".join(words)
 
 

@@ -192,7 +192,9 @@ def classify(
     people = People.of(items, trained, together=patient)
     start = time.perf_counter()
     regions = trained.regions
-    features = read_features(people.cohort, reading, settings, encoder, regions, progress=progress)
+    features = read_features(
+        people.cohort, reading, settings, encoder, regions, identify=False, progress=progress
+    )
     features = features if force else _fit(trained, features)
     answers: list[Answer] = []
     if len(features):

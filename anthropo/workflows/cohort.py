@@ -154,12 +154,13 @@ def read_features(
     *,
     background: bool = False,
     observed: Mapping[str, Observation | Photo] | None = None,
+    identify: bool = True,
     progress: Progress = silent,
 ) -> Features:
     """Measurements and embeddings of a cohort's photos, from the cache where they are there.
 
     With `background` also the embedding of what is around the face, where there is one and the encoder can.
-    Photos that are `observed` already are not read again.
+    Photos that are `observed` already are not read again. Without `identify`, people are not told apart.
     """
     if background and not settings.no_face and not encoder.views:
         regions = (*regions, "background")
@@ -172,6 +173,7 @@ def read_features(
             jobs=reading.jobs,
             store=_store(reading.cache),
             observed=observed,
+            identify=identify,
             on_progress=advance,
         )
 

@@ -21,7 +21,8 @@ from anthropo.learning.features import Features, read_picture, subset
 from anthropo.learning.prevalence import Prevalence
 from anthropo.observation import Observation, observe
 from anthropo.photo import Photo
-from anthropo.reference.tables import parse_age, parse_sex
+from anthropo.reference.person import parse_age, parse_gestation
+from anthropo.reference.tables import parse_sex
 from anthropo.reference.traits import Trait, call_traits
 from anthropo.settings import Settings
 from anthropo.threads import in_order, network_threads
@@ -60,6 +61,10 @@ class ExplainRequest:
     sex : {"female", "male"}, optional
     age : float or str, optional
         Years, or such as ``"18m"``; both for z-scores, and for a model that reads them.
+    gestation : str, optional
+        Its length, ``"31w"`` or ``"31+4"``, as for `anthropo.Settings`.
+    ancestry : str, optional
+        As for `anthropo.Settings`; and for a model that reads it.
     references : sequence of str
         Reference tables for z-scores; the default one if sex or age is known.
     patient : bool
@@ -77,6 +82,8 @@ class ExplainRequest:
     labels: Sequence[str] = ()
     sex: str | None = None
     age: float | str | None = None
+    gestation: str | None = None
+    ancestry: str | None = None
     references: Sequence[str] = ()
     patient: bool = False
     force: bool = False
@@ -176,7 +183,7 @@ def explain(
         raise UnusableError(notes)
     cohort = replace(cohort, cases=tuple(case for case in cohort.cases if case.photo in seen))
     features = read_features(
-        cohort, reading, settings, encoder, trained.regions, observed=seen, progress=progress
+        cohort, reading, settings, encoder, trained.regions, observed=seen, identify=False, progress=progress
     )
     notes += [reason for _, reason in features.left_out]
     usable = list(dict.fromkeys(features.photos.tolist()))
@@ -210,14 +217,19 @@ def explain(
         left_out=tuple(left_out),
         notes=tuple(notes),
     )
-    return case if case.voided or not request.heatmaps else _with_heat(case, encoder, features)
+    return case if case.voided or not request.heatmaps else _with_heat(case, encoder, features, reading.jobs)
 
 
 def _one_person(items: Sequence[Item], request: ExplainRequest) -> list[Item]:
-    """The photos, with sex and age where the table has none; an InputError if they are of several people."""
-    known = {"sex": request.sex or "", "age": "" if request.age is None else str(request.age)}
-    known = {name: text for name, text in known.items() if text}
-    for name, parse in (("sex", parse_sex), ("age", parse_age)):
+    """The photos, with sex, age and ancestry where the table has none; an InputError if of several people."""
+    asked = {
+        "sex": request.sex,
+        "age": request.age,
+        "gestation": request.gestation,
+        "ancestry": request.ancestry,
+    }
+    known = {name: str(value) for name, value in asked.items() if value not in (None, "")}
+    for name, parse in (("sex", parse_sex), ("age", parse_age), ("gestation", parse_gestation)):
         if name in known:
             parse(known[name])
     people = {item.columns.get("patient") or os.path.realpath(item.path) for item in items}
@@ -263,10 +275,16 @@ def _record(
         return record
     person = one_person("", items)
     pooled = pool_patient(person, {path: [one] for path, one in records.items()}, settings)
-    return replace(record, measurements=pooled.measurements, scores=pooled.scores, notes=pooled.notes)
+    return replace(
+        record,
+        measurements=pooled.measurements,
+        scores=pooled.scores,
+        notes=pooled.notes,
+        age_basis=pooled.age_basis,
+    )
 
 
-def _with_heat(case: Case, encoder: Encoder, features: Features) -> Case:
+def _with_heat(case: Case, encoder: Encoder, features: Features, jobs: int) -> Case:
     """The case with heatmaps of the first label that is trained, or why there are none."""
     from anthropo.explanation.contributions import trained_weights
     from anthropo.explanation.heatmap import heatmaps
@@ -289,5 +307,5 @@ def _with_heat(case: Case, encoder: Encoder, features: Features) -> Case:
     if not classifier.regions_:
         reason = "The model uses no regions of the face, so that there is no heatmap."
         return replace(case, heat_reason=reason)
-    with network_threads(available_cores()):
+    with network_threads(min(jobs, available_cores())):
         return replace(case, heat=heatmaps(classifier, encoder, case.photo, case.face, weights))

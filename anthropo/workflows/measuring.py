@@ -237,7 +237,9 @@ def measure_table(
     distance: str | float | None = None,
     references: Sequence[str] = (),
     sex: str | None = None,
-    age: float | None = None,
+    age: float | str | None = None,
+    gestation: str | None = None,
+    ancestry: str | None = None,
     landmarks: str | os.PathLike[str] | None = None,
     frames: int = FRAMES,
 ) -> pd.DataFrame:
@@ -252,14 +254,14 @@ def measure_table(
         Threads.
     face, jitter, landmark_model, detector_model, max_megapixels, deadline, fine, force, texture, scale
         As for `anthropo.Settings`.
-    distance, references, sex
+    distance, references, sex, gestation, ancestry
         As for `anthropo.Settings`.
     frames : int
         As for `anthropo.Settings`.
     long : bool
         A row for each measurement of each face, with the columns of `anthropo measure --long`.
-    age : float, optional
-        Years.
+    age : float or str, optional
+        Years, or months as in ``"18m"``.
     landmarks : path, optional
         Landmark file of the photo, or a folder of such files: measure from these, corrected by hand.
 
@@ -286,7 +288,7 @@ def measure_table(
         face=face, jitter=jitter, landmark_model=landmark_model, max_megapixels=max_megapixels,
         detector_model=detector_model, deadline=deadline, fine=fine,
         force=force, texture=texture, scale=scale, distance=distance,
-        sex=sex, age=None if age is None else str(age),
+        sex=sex, age=None if age is None else str(age), gestation=gestation, ancestry=ancestry,
         references=(references,) if isinstance(references, str) else tuple(references), frames=frames,
         corrections=None if landmarks is None else Corrections(os.fspath(landmarks)),
     )  # fmt: skip

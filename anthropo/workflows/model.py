@@ -108,6 +108,8 @@ class Model:
         labels: Sequence[str] = (),
         sex: str | None = None,
         age: float | str | None = None,
+        gestation: str | None = None,
+        ancestry: str | None = None,
         references: Sequence[str] = (),
         patient: bool = False,
         force: bool = False,
@@ -128,6 +130,10 @@ class Model:
         sex : {"female", "male"}, optional
         age : float or str, optional
             Years, or such as ``"18m"``; sex and age are for z-scores, and for a model that reads them.
+        gestation : str, optional
+            Its length, ``"31w"`` or ``"31+4"``, as for `anthropo.Settings`.
+        ancestry : str, optional
+            As for `anthropo.Settings`; and for a model that reads it.
         references : sequence of str, optional
             Reference tables for z-scores; the default one when left out, if sex or age is known.
         patient : bool, default False
@@ -172,6 +178,8 @@ class Model:
             labels=labels,
             sex=sex,
             age=age,
+            gestation=gestation,
+            ancestry=ancestry,
             references=references,
             patient=patient,
             force=force,

@@ -133,7 +133,11 @@ def _from_table(controls: str, items: Sequence[Item], by: By) -> _Controls:
 def _from_photos(items: Sequence[Item], request: BuildRequest, progress: Progress) -> _Controls:
     settings = Settings(landmark_model=request.landmark_model, detector_model=request.detector_model)
     left_out: list[str] = []
-    people = [person for item in items if (person := _person(item.path, item.columns, request.by, left_out))]
+    people = [
+        person
+        for item in items
+        if (person := _person(item.path, item.columns, request.by, left_out, item.undated))
+    ]
     settings.fingerprint()  # a missing model is one error, not one per photo
     values: dict[str, Values] = {}
     failed: dict[str, str] = {}
@@ -153,9 +157,13 @@ def _from_photos(items: Sequence[Item], request: BuildRequest, progress: Progres
     return _Controls(measured=measured, left_out=left_out, instrument=instrument)
 
 
-def _person(photo: str, columns: Mapping[str, str], by: By, left_out: list[str]) -> Subject | None:
+def _person(
+    photo: str, columns: Mapping[str, str], by: By, left_out: list[str], undated: str = ""
+) -> Subject | None:
     """Whose photo it is; None, and a sentence to `left_out`, if sex or age cannot be used."""
     try:
+        if undated:
+            raise InputError(f"{photo}: {undated}")
         return subject(photo, columns, by)
     except InputError as error:
         left_out.append(f"{error} Left out.")

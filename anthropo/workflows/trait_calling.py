@@ -19,10 +19,11 @@ from anthropo.errors import FaceError, InputError, parameter
 from anthropo.explanation.fitness import unfit_for_traits
 from anthropo.face.detection import Which
 from anthropo.measurement.landmark_file import Corrections
-from anthropo.reference.growth import MEASURES, Growth, age_span, grow
+from anthropo.reference.growth import MEASURES, Growth, grow
+from anthropo.reference.person import age_span, gestation_at, parse_age
 from anthropo.reference.phenopacket import phenopacket
 from anthropo.reference.rules import Rule, read_rules
-from anthropo.reference.tables import DEFAULT_REFERENCE, parse_age, parse_sex
+from anthropo.reference.tables import DEFAULT_REFERENCE, parse_sex
 from anthropo.reference.traits import CONFIDENCE, Evidence, Trait, call_traits, z_words
 from anthropo.settings import Settings
 from anthropo.workflows.classify import SEPARATOR, Photos, as_names
@@ -43,6 +44,11 @@ class TraitsRequest:
     sex : {"female", "male"}, optional
     age : float or str, optional
         Years: 8 means completed years, 8.4 is exact; "101m" are months.
+    gestation : str, optional
+        Its length, ``"31w"`` or ``"31+4"``; ages below two years are then counted from 40 weeks, if that is
+        below 37.
+    ancestry : str, optional
+        As for `anthropo.Settings`.
     head_circumference, height, weight : float, optional
         cm, cm (lying below two years) and kg.
     references : sequence of str
@@ -51,8 +57,8 @@ class TraitsRequest:
         Rules instead of the packaged ones, see `anthropo.reference.read_rules`.
     confidence : float
         Confidence of the interval of z that must lie beyond, or within, the limit as a whole.
-    growth_reference : {"who", "cdc", "uk-who", "trisomy-21", "turner"}
-        Growth chart.
+    growth_reference : {"who", "cdc", "adults", "uk-who", "trisomy-21", "turner"} or a sequence of these
+        Growth chart; of several the first that has the age.
     patient : bool
         One answer per person instead of one per photo.
     face, scale, distance, landmarks, landmark_model, detector_model, max_megapixels, deadline, frames
@@ -61,13 +67,15 @@ class TraitsRequest:
 
     sex: str | None = None
     age: float | str | None = None
+    gestation: str | None = None
+    ancestry: str | None = None
     head_circumference: float | None = None
     height: float | None = None
     weight: float | None = None
     references: Sequence[str] = ()
     rules: str | None = None
     confidence: float = CONFIDENCE
-    growth_reference: str = "who"
+    growth_reference: str | Sequence[str] = "who"
     patient: bool = False
     face: Which = "one"
     scale: str | None = None
@@ -91,6 +99,7 @@ class PersonTraits:
     notes: tuple[str, ...] = ()  # what was asked for and could not be provided
     sex: str | None = None
     age: str = ""  # as it was given; empty if it is unknown
+    ancestry: str = ""  # as it was given
 
     @property
     def photos(self) -> tuple[Record, ...]:
@@ -115,7 +124,7 @@ class PersonTraits:
         """The person as a GA4GH phenopacket, version 2.0; named by the photos' hashes when left out."""
         return phenopacket(
             identity or self.identity, self.record.measurements, self.record.scores, self.traits, self.growth,
-            sex=self.sex, age=self.age, by_hand=self.moved,
+            sex=self.sex, age=self.age, basis=self.record.age_basis, by_hand=self.moved,
         )  # fmt: skip
 
     def to_frame(self) -> pd.DataFrame:
@@ -142,7 +151,7 @@ class PersonTraits:
                 "rule": trait.rule.text, "confidence": f"{trait.confidence:g}",
                 "supports": SEPARATOR.join(f"{e.measurement} {z_words(e.score)}" for e in trait.supports),
                 "reason": trait.reason, "source": trait.rule.source,
-                "moved_landmarks": SEPARATOR.join(self.moved),
+                "moved_landmarks": SEPARATOR.join(self.moved), "age_basis": record.age_basis,
             }
             for trait in self.traits
         ]  # fmt: skip
@@ -152,7 +161,7 @@ class PersonTraits:
 COLUMNS = (
     "photo", "face", "patient", "hpo_id", "label", "side", "status", "kind", "measurement", "value", "lo",
     "hi", "unit", "z", "z_lo", "z_hi", "reference", "grade", "rule", "confidence", "supports", "reason",
-    "source", "moved_landmarks",
+    "source", "moved_landmarks", "age_basis",
 )  # fmt: skip
 
 
@@ -212,13 +221,15 @@ def traits(
     *,
     sex: str | None = None,
     age: float | str | None = None,
+    gestation: str | None = None,
+    ancestry: str | None = None,
     head_circumference: float | None = None,
     height: float | None = None,
     weight: float | None = None,
     references: Sequence[str] = (),
     rules: str | None = None,
     confidence: float = CONFIDENCE,
-    growth_reference: str = "who",
+    growth_reference: str | Sequence[str] = "who",
     face: Which = "one",
     scale: str | None = None,
     landmarks: str | None = None,
@@ -237,6 +248,11 @@ def traits(
     sex : {"female", "male"}, optional
     age : float or str, optional
         Years: 8 means completed years, 8.4 is exact; "101m" are months.
+    gestation : str, optional
+        Its length, ``"31w"`` or ``"31+4"``; ages below two years are then counted from 40 weeks, if that is
+        below 37.
+    ancestry : str, optional
+        As for `anthropo.Settings`.
     head_circumference, height : float, optional
         cm; below two years the height is measured lying.
     weight : float, optional
@@ -248,8 +264,8 @@ def traits(
         Rules instead of the packaged ones, see `anthropo.reference.read_rules`.
     confidence : float, default 0.95
         Confidence of the interval of z that must lie beyond, or within, the limit as a whole.
-    growth_reference : {"who", "cdc", "uk-who", "trisomy-21", "turner"}, default "who"
-        Growth chart.
+    growth_reference : {"who", "cdc", "adults", "uk-who", "trisomy-21", "turner"} or a sequence of these
+        Growth chart, "who" when left out; of several the first that has the age.
     face, scale, landmarks, landmark_model, detector_model, max_megapixels, deadline, frames
         As for `anthropo.measure_table`.
 
@@ -273,12 +289,14 @@ def traits(
     >>> table.loc[("Telecanthus", "mid"), "status"]
     'absent'
     >>> [note.partition(": ")[2] for note in person.notes]
-    ['Height: the WHO chart ends at 19 years.']
+    ["Height: the WHO chart ends at 19 years; growth_reference='adults' goes on to 59 years."]
     """
     several = len({item.path for item in collect(as_names(photo))}) > 1
     request = TraitsRequest(
         sex=sex,
         age=age,
+        gestation=gestation,
+        ancestry=ancestry,
         head_circumference=head_circumference,
         height=height,
         weight=weight,
@@ -334,6 +352,7 @@ def prepare(photos: Photos, request: TraitsRequest) -> TraitsTask:
         deadline=request.deadline, detector_model=request.detector_model,
         scale=request.scale, distance=request.distance,
         sex=request.sex, age=None if request.age is None else str(request.age),
+        gestation=request.gestation, ancestry=request.ancestry,
         references=tuple(references),
         corrections=corrections, frames=request.frames,
     )  # fmt: skip
@@ -352,7 +371,8 @@ def prepare(photos: Photos, request: TraitsRequest) -> TraitsTask:
             f"{', '.join(f'{m.id} ({m.unit})' for m in MEASURES.values())}."
         )
     for name, size in sizes.items():
-        grow(name, size, sex="female", age=(4.0, 4.0), chart=request.growth_reference)
+        for chart in as_names(request.growth_reference):
+            grow(name, size, sex="female", age=(4.0, 4.0), chart=chart)
     return task
 
 
@@ -367,7 +387,7 @@ def call(task: TraitsTask, *, jobs: int = 1, progress: Progress = silent) -> Fin
     pairs = [(item, record) for item in task.items for record in records.get(item.path, [])]
     lost = tuple(record.reason for _, record in pairs if not record.ok)
     if task.people is not None:
-        pairs = [(_shown(who), pool_patient(who, records, task.settings)) for who in task.people]
+        pairs = [(who.item, pool_patient(who, records, task.settings)) for who in task.people]
     called = tuple(_call(item, record, task) for item, record in pairs)
     remarks = tuple(spelled_alike(task.items)) if task.people is not None else ()
     return Findings(people=called, lost=lost, remarks=remarks)
@@ -379,29 +399,25 @@ def _if_fit(record: Record) -> Record:
     return replace(record, reason=f"{record.photo}: {why}", measurements=(), scores=()) if why else record
 
 
-def _shown(who: Patient) -> Item:
-    """A person in place of a photo. An age that all photos give alike stays as it is written."""
-    ages = {item.columns.get("age", "") for item in who.items}
-    return Item(who.shown, who.columns | ({"age": ages.pop()} if len(ages) == 1 and all(ages) else {}))
-
-
 def _call(item: Item, record: Record | PatientRecord, task: TraitsTask) -> PersonTraits:
     person = PersonTraits(item=item, record=record)
     if not record.ok:
         return person
     known = person_of(item, task.settings)
-    sex = age = span = None
+    sex = age = span = gestation = None
     with contextlib.suppress(InputError):  # the record's notes say so
         sex = parse_sex(known.sex)
     with contextlib.suppress(InputError):
         age = parse_age(known.age)
-        span = age_span(known.age)
+        gestation = gestation_at(age, known.gestation)
+        span = age_span(known.age)  # without one where the gestation cannot be used
     growth, notes = [], list(record.notes)
     for name in MEASURES:
         try:
             size = _size(item, name, task.request)
             if size is not None:
-                growth.append(grow(name, size, sex=sex, age=span, chart=task.request.growth_reference))
+                chart = task.request.growth_reference
+                growth.append(grow(name, size, sex=sex, age=span, chart=chart, gestation=gestation))
         except InputError as error:
             notes.append(f"{item.path}: {error}")
     notes += [f"{item.path}: {MEASURES[g.id].name}: {g.reason}" for g in growth if g.reason]
@@ -413,7 +429,7 @@ def _call(item: Item, record: Record | PatientRecord, task: TraitsTask) -> Perso
     )
     return replace(
         person, traits=tuple(called), growth=tuple(growth), notes=tuple(notes), sex=sex,
-        age=known.age if age is not None else "",
+        age=known.age if age is not None else "", ancestry=known.ancestry,
     )  # fmt: skip
 
 

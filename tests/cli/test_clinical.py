@@ -27,7 +27,14 @@ from anthropo.measurement.registry import registry
 from anthropo.measurement.texture import lbp
 from anthropo.photo import read_photo
 from anthropo.plain import column_name
-from anthropo.reference.tables import COLUMNS, DEFAULT_REFERENCE, shipped_references
+from anthropo.reference.tables import (
+    COLUMNS,
+    DEFAULT_REFERENCE,
+    ReferenceRow,
+    load_reference,
+    shipped_references,
+    write_reference,
+)
 from anthropo.settings import Settings
 
 #: A measurement that neither a smile nor an open mouth voids.
@@ -261,11 +268,11 @@ def test_a_table_that_says_odd_things_of_people_loses_nothing(
     notes = [
         "",
         "age is missing, no z-scores that depend on it.",
-        "Age '-4' is negative. Give years (8 or 8.5) or months (18m).",
-        "Age '300' is above 120 years. Give years (8 or 8.5) or months (18m).",
+        "Age '-4' is negative. Give years (8 or 8.5), months (18m), weeks (3w) or days (10d).",
+        "Age '300' is above 120 years. Give years (8 or 8.5), months (18m), weeks (3w) or days (10d).",
         "sex is missing, no z-scores that depend on it.",
         "Sex 'x' is unknown. Give female (f, w) or male (m).",
-        "Age 'eight' is not an age. Give years (8 or 8.5) or months (18m).",
+        "Age 'eight' is not an age. Give years (8 or 8.5), months (18m), weeks (3w) or days (10d).",
     ]
     expected = [f"{tmp_path}/p{i}.png: {note}" if note else "" for i, note in enumerate(notes)]
     assert [row["notes"] for row in rows] == expected
@@ -534,3 +541,30 @@ def test_scale_and_reference_as_plain_text(astronaut_png: Path) -> None:
     row = measure_table(astronaut_png, references=DEFAULT_REFERENCE, sex="f", age=30, jitter=2).iloc[0]
     assert "grade" in row["references"]
     assert math.isfinite(row[f"{NAME}_z_{column_name(DEFAULT_REFERENCE)}"])
+
+
+@pytest.mark.parametrize(("age", "name"), [("1d", "korean-newborns"), ("6", "school.csv")])
+def test_a_child_with_a_scale_gets_fissures_in_millimetres(
+    tmp_path: Path, sticker_png: Path, invoke: Invoke, age: str, name: str
+) -> None:
+    out, own = tmp_path / "out.csv", tmp_path / name
+    given = name
+    if own.suffix:  # norms of one's own, of children that another instrument measured
+        given = str(own)
+        rows = [
+            ReferenceRow(f"palpebral_fissure_length_{side}", "mm", "both", 6, 6, 40, 25, 1.3, "B", "a school",
+                         "caliper", 1.6)
+            for side in "RL"
+        ]  # fmt: skip
+        write_reference(own, rows)
+    options = ("--jitter", 2, "--scale", "sticker=18", "--sex", "m", "--age", age, "--reference", given)
+    assert invoke("measure", sticker_png, *options, "-o", out).exit_code == 0
+    (row,) = table(out)
+    for side in "RL":
+        fissure = f"palpebral_fissure_length_{side}"
+        norm = load_reference(given).rows_of(fissure)[0]
+        millimetres = float(row[f"{fissure}_mm"])
+        spread = math.sqrt(norm.sd**2 * (1 + 1 / norm.n) + norm.error_sd**2)
+        z = column_name(f"{fissure}_z_{name}")
+        assert float(row[z]) == pytest.approx((millimetres - norm.mean) / spread, abs=0.01)
+        assert float(row[f"{z}_lo"]) < float(row[z]) < float(row[f"{z}_hi"])

@@ -16,7 +16,7 @@ from anthropo.learning.trained import Trained
 EACH = 10
 SMALL = (
     *("--set", "size=32", "--set", "batch=8", "--set", "epochs=2", "--set", "rate=0.003"),
-    *("--warm-start", "none", "-j", "1"),
+    *("--warm-start", "none", "-j", "1", "--set", "threads=1"),
 )
 NOISE = ("--recipe", "skin-five", "--no-face", *SMALL)
 

@@ -23,6 +23,7 @@ from anthropo.workflows.finetuning import FinetuneRequest, prepare
 
 SMALL = (
     *("--no-face", "--set", "backbone=deepgestalt", "--set", "size=32", "--set", "batch=8", "-j", "1"),
+    *("--set", "threads=1"),
     *("--set", "warm_start=none", "--set", "mirror=false", "--set", "optimiser=sgd", "--set", "rate=0.01"),
 )
 

@@ -89,6 +89,10 @@ def test_for_dlib(annotated_faces: Path, tmp_path: Path, invoke: Invoke) -> None
         (("train", "FACES", "-o", "m.zip"), "m.zip: the suffix says what is written."),
         (("train", "FACES", "-o", "m.anthropo", "--unit", "p1"), "two points are needed"),
         (("evaluate", "FACES", "--landmark-model", "gone.dat"), "gone.dat: no such landmark model."),
+        (
+            ("train", "FACES", "-o", "m.anthropo", "--cascades", "100", "--trees", "10000", "-j", "1"),
+            "--cascades 100, --trees 10000, --depth 5, --copies 20, --pool 500: trees of more than half",
+        ),
     ],
 )
 def test_wrong_use(
@@ -115,16 +119,16 @@ def test_ctrl_c_ends_the_training(annotated_faces: Path, tmp_path: Path) -> None
         str(annotated_faces),
         "-o",
         str(tmp_path / "m.anthropo"),
-        "--trees",
-        "10000",
+        # a minute of work
+        *("--copies", "400", "--cascades", "20", "--trees", "500", "-j", "2"),
     ]
     running = subprocess.Popen(
-        [sys.executable, "-m", "anthropo", *words, "--cascades", "100", "--depth", "4", "-j", "2"],
+        [sys.executable, "-m", "anthropo", *words],
         stderr=subprocess.PIPE,
         text=True,
     )
     while not list(tmp_path.glob(".anthropo-*.lock")):  # held while trees are grown
-        assert running.poll() is None
+        assert running.poll() is None, running.communicate()[1]
         time.sleep(0.05)
     running.send_signal(signal.SIGINT)
     began = time.monotonic()

@@ -16,6 +16,7 @@ from anthropo.learning.manifest import PhotoSettings
 from anthropo.learning.trained import Trained
 
 EACH = 12
+ONE = ("-j", "1")  # thread
 
 
 def lesion(rng: np.random.Generator, ragged: bool) -> NDArray[np.uint8]:
@@ -85,27 +86,27 @@ def test_evaluate_judges_what_there_is(lesions: Path, tmp_path: Path, invoke: In
 
 def test_explain_sums_to_the_log_odds(model: Path, lesions: Path, tmp_path: Path, invoke: Invoke) -> None:
     photo = lesions.parent / "1.png"
-    result = invoke("explain", "--model", model, photo, "-o", tmp_path / "why.json")
+    result = invoke("explain", *ONE, "--model", model, photo, "-o", tmp_path / "why.json")
     assert result.exit_code == 0
     (ragged, *_) = json.loads((tmp_path / "why.json").read_text())["labels"]
     assert ragged["label"] == "ragged"
     assert {c["name"] for c in ragged["contributions"]} == {"image", "site"}
     total = ragged["bias"] + ragged["residual"] + sum(c["log_odds"] for c in ragged["contributions"])
     assert total == pytest.approx(ragged["log_odds"], abs=1e-6)
-    assert "uses no measurements" in invoke("explain", "--model", model, photo).stdout
+    assert "uses no measurements" in invoke("explain", *ONE, "--model", model, photo).stdout
 
 
 def test_explain_writes_a_page_with_a_heatmap(
     model: Path, lesions: Path, tmp_path: Path, invoke: Invoke
 ) -> None:
     photo = lesions.parent / "1.png"
-    assert invoke("explain", "--model", model, photo, "-o", tmp_path / "why.html").exit_code == 0
+    assert invoke("explain", *ONE, "--model", model, photo, "-o", tmp_path / "why.html").exit_code == 0
     page = (tmp_path / "why.html").read_text()
     assert "what the network sees in this picture" in page
     assert "landmark" not in page
     assert page.count("data:image") == 3  # the picture, the map over it, and its scale
     more = ("-o", tmp_path / "hidden.html", "--anonymous")
-    assert invoke("explain", "--model", model, photo, *more).exit_code == 0
+    assert invoke("explain", *ONE, "--model", model, photo, *more).exit_code == 0
     hidden = (tmp_path / "hidden.html").read_text()
     assert "1.png" not in hidden
     assert hidden.count("data:image") == 2

@@ -145,6 +145,11 @@ def test_photos_that_fail_are_told_and_left_out(tmp_path: Path, cohort: Cohort, 
             "patient p1: female in {0}/a.png, male in {0}/a.png. Correct the column `sex`, or `patient`.",
         ),
         (
+            ("photo,patient,ancestry", "a.png,p1,African", "b.png,p1,European"),
+            "patient p1: African in {0}/a.png, European in {0}/b.png. Correct the column `ancestry`, or "
+            "`patient`.",
+        ),
+        (
             ("photo,patient,age", "a.png,p1,3", "b.png,p1,9"),
             "patient p1: 3 years old in {0}/a.png, 9 in {0}/b.png. A face changes between these: use a "
             "separate patient name for each age.",

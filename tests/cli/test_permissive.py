@@ -37,7 +37,9 @@ def made(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a network, a model and what they gave, all of permissive runs."""
     folder = tmp_path_factory.mktemp("permissive")
     net, model, photo = folder / "net.anthropo", folder / "m.anthropo", cohort.parent / "0.png"
-    small = [word for s in ("size=32", "batch=8", "epochs=1", "mirror=false") for word in ("--set", s)]
+    small = [
+        word for s in ("size=32", "batch=8", "epochs=1", "mirror=false", "threads=1") for word in ("--set", s)
+    ]
     learn = ["--no-face", "--encoder", net, "--folds", 2, "--min-patients", 5, "-j", 1, "--cache", "none"]
     for words in (
         [

@@ -11,6 +11,8 @@ from conftest import Invoke, Pixels, refused
 from PIL import Image
 
 from anthropo.files import file_sha256
+from anthropo.reference import references_for
+from anthropo.reference.person import WAYS
 from anthropo.reference.tables import ReferenceRow, load_reference, shipped_references
 from anthropo.workflows import reference as workflow
 
@@ -80,6 +82,21 @@ def test_list_of_one_table_has_its_rows_source_and_sum(invoke: Invoke) -> None:
     assert same.stdout.splitlines()[:7] == result.stdout.splitlines()[:7]
 
 
+def test_list_for_an_age_has_only_what_can_score_it(invoke: Invoke) -> None:
+    result = invoke("reference", "list", "--age", "1d")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert [b for b in result.stdout.split("\n") if b and not b.startswith(" ")] == list(
+        references_for(1 / 365.25)
+    )
+    assert "ages 0 to 0.0055 years" in " ".join(result.stdout.split())
+    old = invoke("reference", "list", "farkas-adults", "--age", 66)
+    assert (old.exit_code, old.stdout) == (1, "")
+    assert old.stderr == "Error: farkas-adults has nothing for age 66: 18 to 30 years.\n"
+    young = invoke("reference", "list", "farkas-adults", "--age", 25)
+    assert young.stdout == invoke("reference", "list", "farkas-adults").stdout
+    refused(invoke, "reference", "list", "--age", "old", says="Error: Age 'old' is not an age.")
+
+
 def test_list_of_an_unknown_table_is_wrong_use(invoke: Invoke, tmp_path: Path) -> None:
     refused(invoke, "reference", "list", "faces", says="Error: 'faces': no such reference. Shipped are ")
     told = refused(invoke, "reference", "list", tmp_path / "absent.csv")
@@ -140,9 +157,9 @@ def test_what_is_left_out_is_named_in_one_sentence_each(
     assert result.exit_code == 1  # eight people are left
     assert not ref.exists()
     for sentence in (
-        "p3.png: Age 'eight' is not an age. Give years (8 or 8.5) or months (18m). Left out.",
+        f"p3.png: Age 'eight' is not an age. Give {WAYS}. Left out.",
         "p5.png: Sex 'x' is unknown. Give female (f, w) or male (m). Left out.",
-        "p7.png: The age is empty. Give years (8 or 8.5) or months (18m). Left out.",
+        f"p7.png: The age is empty. Give {WAYS}. Left out.",
         f"{faceless_png}: no face found.",
         "female, 30 to 30 years: 8 people, 10 needed; left out.",
         f"Error: {listed}: no sex and age band has 10 people with a measured photograph; {ref} is not",
@@ -236,3 +253,15 @@ def test_interrupted_nothing_is_written(
     assert result.exit_code == 130
     assert "ref.csv is not written. To keep finished photos, run `anthropo measure" in result.stderr
     assert not (tmp_path / "ref.csv").exists()
+
+
+def test_controls_whose_dates_tell_no_age_are_left_out(tmp_path: Path) -> None:
+    """Without measuring anything: who nobody's age is known of is left out first."""
+    table = tmp_path / "controls.csv"
+    table.write_text("photo,sex,born,taken\na.png,f,1990-01-01,\nb.png,f,1990-01-01,2020-01-01\n")
+    built = workflow.build(table, workflow.BuildRequest())
+    why = (
+        "The date of birth is given, and not when the photo was taken. Fill in the column `taken`, or `age`."
+    )
+    assert f"{tmp_path}/a.png: {why} Left out." in built.left_out
+    assert f"{tmp_path}/b.png: no such file." in built.left_out

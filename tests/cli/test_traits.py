@@ -159,6 +159,24 @@ def test_birth_at_term_is_said_below_two_years(astronaut_png: Path, invoke: Invo
     assert "at term" not in invoke("traits", astronaut_png, *girl, "25m").stdout
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".html", ".json"])
+def test_a_child_born_early_is_compared_by_the_corrected_age(
+    astronaut_png: Path, tmp_path: Path, invoke: Invoke, suffix: str
+) -> None:
+    out = tmp_path / f"out{suffix}"
+    girl = ("--sex", "female", "--height", 60, "--age", "6.0m", "--gestation")
+    result = invoke("traits", astronaut_png, *girl, "31+4", "-o", out)
+    assert result.exit_code == 3  # the face has no reference at this age
+    assert "corrected age 4.1 months, born at 31+4 weeks" in out.read_text(encoding="utf-8")
+    words = ": Gestation 'late' is no number of weeks. Give completed weeks (31w), or weeks and days (31+4)."
+    assert refused(invoke, "traits", astronaut_png, *girl, "late") == f"Error{words}\n"
+    cohort = tmp_path / "c.csv"
+    cohort.write_text(f"photo,sex,age,gestation,height\n{astronaut_png},f,6.0m,late,60\n")
+    result = invoke("traits", cohort, "-o", tmp_path / "all.csv")
+    assert f"{astronaut_png}{words}" in result.stderr.splitlines()
+    assert f"{astronaut_png}: Height: growth charts need age." in result.stderr.splitlines()
+
+
 def test_growth_beside_the_photo(astronaut_png: Path, invoke: Invoke) -> None:
     result = invoke("traits", astronaut_png, "--sex", "female", "--age", "4.0", "--head-circumference", 44,
                     "--height", 100, "--weight", 16)  # fmt: skip
@@ -173,8 +191,22 @@ def test_out_of_a_charts_range_the_rest_is_still_given(
 ) -> None:
     result = invoke("traits", astronaut_png, *WOMAN, "--rules", certain, "--height", 170)
     assert result.exit_code == 3
-    assert result.stderr == f"{astronaut_png}: Height: the WHO chart ends at 19 years.\n"
+    goes_on = "--growth-reference adults goes on to 59 years"
+    assert result.stderr == f"{astronaut_png}: Height: the WHO chart ends at 19 years; {goes_on}.\n"
     assert re.search(r"^  Telecanthus", result.stdout, re.M)
+
+
+def test_children_and_adults_in_one_cohort(tmp_path: Path, copies: Copies, invoke: Invoke) -> None:
+    copies(tmp_path, "child.png", "adult.png")
+    cohort, out = tmp_path / "c.csv", tmp_path / "t.csv"
+    cohort.write_text("photo,sex,age,head_circumference\nchild.png,f,4,44\nadult.png,f,31,49\n")
+    charts = ("--growth-reference", "who", "--growth-reference", "adults")
+    invoke("traits", cohort, "-o", out, *charts)
+    rows = [row for row in table(out.read_text()) if row["label"] == "Microcephaly"]
+    assert [(row["status"], row["reference"]) for row in rows] == [
+        ("present", "WHO 2006/2007"),
+        ("present", "US adults"),
+    ]
 
 
 def test_sizes_in_a_cohorts_columns(tmp_path: Path, copies: Copies, invoke: Invoke) -> None:
@@ -280,7 +312,7 @@ def test_several_photos_of_one_person_are_one_phenopacket(
     assert min(values) - 1e-6 <= inner.value.quantity.value <= max(values) + 1e-6
     shown = invoke("traits", *photos, *WOMAN, "--patient", "--rules", certain, "--height", 170)
     assert shown.stdout.startswith(f"{astronaut_png} and 1 more\ngate: {astronaut_png}: mouth_open smile\n")
-    assert "Height: the WHO chart ends at 19 years." in shown.stderr
+    assert "Height: the WHO chart ends at 19 years; " in shown.stderr
 
 
 def test_people_of_a_cohort(tmp_path: Path, copies: Copies, faceless_png: Path, invoke: Invoke) -> None:

@@ -11,6 +11,7 @@ from cohorts import FAST, model, write
 from conftest import Copies, Invoke, refused
 
 from anthropo import photo
+from anthropo.reference.person import WAYS
 
 #: A command: what is wrong with its options, and the sentence that says so.
 WRONG = {
@@ -23,10 +24,10 @@ WRONG = {
         "-o": "requires an argument.",
         "--sex x": "Error: Sex 'x' is unknown. Give female (f, w) or male (m).",
         "--sex ''": "Error: The sex is empty. Give female (f, w) or male (m).",
-        "--age eight": "Error: Age 'eight' is not an age. Give years (8 or 8.5) or months (18m).",
-        "--age -3": "Error: Age '-3' is negative. Give years (8 or 8.5) or months (18m).",
-        "--age 300": "Error: Age '300' is above 120 years. Give years (8 or 8.5) or months (18m).",
-        "--age ''": "Error: The age is empty. Give years (8 or 8.5) or months (18m).",
+        "--age eight": f"Error: Age 'eight' is not an age. Give {WAYS}.",
+        "--age -3": f"Error: Age '-3' is negative. Give {WAYS}.",
+        "--age 300": f"Error: Age '300' is above 120 years. Give {WAYS}.",
+        "--age ''": f"Error: The age is empty. Give {WAYS}.",
         "--reference narnia": "Error: 'narnia': no such reference. Shipped are ",
         "--reference gone.csv": "Error: gone.csv: no such file.",
         "--scale banana": "Error: --scale 'banana': unknown kind 'banana'. Give mm-per-px=",
@@ -39,10 +40,11 @@ WRONG = {
         "--height 1.7": "Error: Height 1.7 cm cannot be. Give it in cm.",
         "-o traits.xlsx": "Error: traits.xlsx: the suffix says what is written. Use .csv, .json or .html.",
         "--sex x": "Error: Sex 'x' is unknown. Give female (f, w) or male (m).",
-        "--age old": "Error: Age 'old' is not an age. Give years (8 or 8.5) or months (18m).",
+        "--age old": f"Error: Age 'old' is not an age. Give {WAYS}.",
         "--reference none": "Error: 'none': no such reference.",
         "--rules none.csv": "Error: none.csv: no such file.",
-        "--growth-reference uk": "'uk' is not one of 'who', 'cdc', 'uk-who', 'trisomy-21', 'turner'.",
+        "--growth-reference uk": "'uk' is not one of 'who', 'cdc', 'adults', 'uk-who', 'trisomy-21', "
+        "'turner'.",
     },
     "explain": {
         "--label down": "--label down: the model does not know it. Its labels are one, other, none",

@@ -373,6 +373,31 @@ def spots(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return paths
 
 
+def test_nobody_is_identified_who_need_not_be(
+    people: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The packaged face network looks as well where another encodes, but only to find people twice."""
+    asked: list[str] = []
+
+    def identity(photo: Photo, face: Face) -> NDArray[np.float32]:
+        asked.append(photo.source)
+        return np.full(128, 0.5, np.float32)
+
+    monkeypatch.setattr(module, "face_identity", identity)
+    cohort, store = cohort_of(people[:3]), Store(tmp_path)
+    quick = extract(cohort, FAST, Encoder(), regions=("face",), store=store, identify=False)
+    assert (quick.identities, asked) == (None, [])
+    full = extract(cohort, FAST, Encoder(), regions=("face",), store=store)  # what is kept lacks them
+    assert full.identities is not None
+    assert full.identities.shape == (3, 128)
+    assert len(asked) == 3
+    assert_equal(quick, full)
+    encoder = Encoder()
+    again = extract(cohort, FAST, encoder, regions=("face",), store=store, identify=False)
+    assert encoder.seen == []  # what has more than is needed will do
+    np.testing.assert_array_equal(again.identities, full.identities)
+
+
 WITHOUT = Settings(no_face=True)
 
 

@@ -261,7 +261,11 @@ def test_force_keeps_value_interval_and_reason(face: Face, photo: Photo) -> None
     fit = scale_free(measure_face(face, photo))
     kept = scale_free(measure_face(replace(face, gate=(failing(),)), photo, force=True))
     for name, m in fit.items():
-        assert repr((kept[name].value, kept[name].lo, kept[name].hi)) == repr((m.value, m.lo, m.hi))
+        if registry()[name].kind in PIXELS:  # another photo's light is further off where this one is no good
+            assert repr(kept[name].value) == repr(m.value)
+            assert not kept[name].hi - kept[name].lo < m.hi - m.lo
+        else:
+            assert repr((kept[name].value, kept[name].lo, kept[name].hi)) == repr((m.value, m.lo, m.hi))
         if "smile" in registry()[name].voids and not math.isnan(m.value):
             assert kept[name].reason.startswith("voided by the photo gate: smile 0.657")
         else:

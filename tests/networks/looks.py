@@ -27,7 +27,7 @@ SMALL = (
         "epochs=2",
         "rate=0.01",
     ),
-    *("grey=false", "optimiser=sgd", "pose=0", "mirror=false"),
+    *("grey=false", "optimiser=sgd", "pose=0", "mirror=false", "threads=1"),
 )
 
 

@@ -45,6 +45,19 @@ def run(table: Path, recipe: Recipe, folder: Path, **more: Any) -> Finetuned:
     return finetune(material, folder=folder, device=CPU, **more)
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Recipe], Finetuned]:
+    """uninterrupted(recipe): a training from beginning to end, once for all tests."""
+    made: dict[Recipe, Finetuned] = {}
+
+    def of(recipe: Recipe) -> Finetuned:
+        if recipe not in made:
+            made[recipe] = run(table, recipe, tmp_path_factory.mktemp("whole") / "a")
+        return made[recipe]
+
+    return of
+
+
 class Stopped(Exception):
     """In place of a crash."""
 
@@ -202,10 +215,14 @@ def test_a_label_may_be_called_network(tmp_path: Path) -> None:
     ],
 )
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(
-    table: Path, tmp_path: Path, settings: tuple[str, ...], report: Callable[[Step], None]
+    table: Path,
+    tmp_path: Path,
+    uninterrupted: Callable[[Recipe], Finetuned],
+    settings: tuple[str, ...],
+    report: Callable[[Step], None],
 ) -> None:
     recipe = small("skin-five", "epochs=3", *settings)
-    whole = run(table, recipe, tmp_path / "a")
+    whole = uninterrupted(recipe)
     with pytest.raises(Stopped):
         run(table, recipe, tmp_path / "b", report=report)
     torch.manual_seed(7)  # a checkpoint needs no state of chance, whatever was drawn meanwhile
@@ -218,7 +235,10 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
 
 
 def test_an_interrupted_training_in_half_precision_goes_on(
-    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    table: Path,
+    tmp_path: Path,
+    uninterrupted: Callable[[Recipe], Finetuned],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As on a GPU: the scale of the gradients, which grows and shrinks, is part of the checkpoint."""
     monkeypatch.setattr("anthropo.networks.training_loop._mixed", lambda *_: True)
@@ -231,7 +251,7 @@ def test_an_interrupted_training_in_half_precision_goes_on(
     again = run(table, recipe, tmp_path / "b")
     np.testing.assert_array_equal(flat(again.network.modules[0]), flat(whole.network.modules[0]))
     monkeypatch.undo()
-    full = run(table, recipe, tmp_path / "c")
+    full = uninterrupted(recipe)
     losses = [e.loss for e in whole.network.about.history["image"]]
     assert losses[-1] < losses[0]
     assert full.network.about.history["image"][0].loss == pytest.approx(losses[0], rel=0.05)
@@ -375,10 +395,13 @@ def test_fewer_photos_than_a_batch(table: Path, tmp_path: Path) -> None:
 
 
 def test_a_photo_that_fails_in_epoch_three(
-    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    table: Path,
+    tmp_path: Path,
+    uninterrupted: Callable[[Recipe], Finetuned],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    recipe = small("skin-five", "epochs=4")
-    whole = run(table, recipe, tmp_path / "a")
+    recipe = small("skin-five", "epochs=3")
+    whole = uninterrupted(recipe)
     real, broken = Pictures.of, True
     epoch = 0
 

@@ -11,7 +11,8 @@ import pytest
 from pygrowup import Observation  # type: ignore[import-untyped]
 
 from anthropo.errors import InputError
-from anthropo.reference.growth import CHARTS, MEASURES, age_span, grow
+from anthropo.reference.growth import CHARTS, MEASURES, grow
+from anthropo.reference.person import age_span
 from anthropo.reference.traits import NOT_ASSESSED, PRESENT, Trait, call_traits
 
 
@@ -135,24 +136,6 @@ def test_low_and_high_are_two_sd_away(chart: str) -> None:
 # --------------------------------------------------------------------------------------- age
 
 
-@pytest.mark.parametrize(
-    ("text", "span"),
-    [
-        ("8", (8, 9)),
-        ("8y", (8, 9)),
-        ("8.0", (8, 8)),
-        ("8,5", (8.5, 8.5)),
-        ("18m", (1.5, 19 / 12)),
-        ("18 months", (1.5, 19 / 12)),
-        ("1.5 months", (0.125, 0.125)),
-        ("6w", (42 / 365.25, 49 / 365.25)),
-        ("0d", (0, 1 / 365.25)),
-    ],
-)
-def test_a_whole_number_is_completed_years_months_weeks_or_days(text: str, span: tuple[float, float]) -> None:
-    assert age_span(text) == pytest.approx(span)
-
-
 def test_an_age_in_whole_years_widens_z() -> None:
     vague = grow("height", 125, sex="male", age=age_span("8"))
     begin, middle, end = (z("height", 125, "male", a) for a in (8.0, 8.5, 9.0))
@@ -167,18 +150,55 @@ def test_an_age_in_whole_years_widens_z() -> None:
 @pytest.mark.parametrize(
     ("measure", "age", "chart", "reason"),
     [
-        ("head_circumference", "8.0", "who", "the WHO chart ends at 5.08 years."),
         (
-            "head_circumference",
-            "5",
-            "who",
-            "the WHO chart ends at 5.08 years. The age may be 5 to 6: give it more exactly.",
+            *("head_circumference", "8.0", "who"),
+            "the WHO chart ends at 5.08 years; growth_reference='uk-who' goes on to 17 years.",
         ),
-        ("height", "19.5", "who", "the WHO chart ends at 19 years."),
-        ("weight", "12.0", "who", "the WHO chart ends at 10 years."),
-        ("head_circumference", "3.5", "cdc", "the CDC chart ends at 3 years."),
-        ("weight", "31", "cdc", "the CDC chart ends at 20 years."),
-        ("weight", "5.0", "turner", "There is no reference data for weight."),
+        (
+            *("head_circumference", "5", "who"),
+            "the WHO chart ends at 5.08 years; growth_reference='uk-who' goes on to 17 years. The age may be "
+            "5 to 6: give it more exactly.",
+        ),
+        (
+            *("head_circumference", "17.5", "uk-who"),
+            "UK-WHO head circumference data does not exist in girls over 17 y of age; "
+            "growth_reference='adults' goes on to 59 years.",
+        ),
+        (
+            *("height", "19.5", "who"),
+            "the WHO chart ends at 19 years; growth_reference='cdc' goes on to 20 years or "
+            "growth_reference='uk-who' goes on to 20 years.",
+        ),
+        (
+            *("height", "31", "cdc"),
+            "the CDC chart ends at 20 years; growth_reference='adults' goes on to 59 years.",
+        ),
+        ("height", "70", "who", "the WHO chart ends at 19 years; no other chart has this age."),
+        (
+            *("head_circumference", "3.5", "cdc"),
+            "the CDC chart ends at 3 years; growth_reference='who' goes on to 5.08 years or "
+            "growth_reference='uk-who' goes on to 17 years.",
+        ),
+        ("weight", "31", "cdc", "the CDC chart ends at 20 years; no other chart has this age."),
+        ("weight", "31", "adults", "the chart of adults has no weight; no other chart has this age."),
+        (
+            *("height", "12.0", "adults"),
+            "the chart of adults is from 20 to 59 years; growth_reference='who' has this age, up to 19 years "
+            "or growth_reference='cdc' has this age, up to 20 years or growth_reference='uk-who' has this "
+            "age, up to 20 years.",
+        ),
+        (
+            *("weight", "5.0", "turner"),
+            "There is no reference data for weight; growth_reference='who' has this age, up to 10 years or "
+            "growth_reference='cdc' has this age, up to 20 years or growth_reference='uk-who' has this age, "
+            "up to 20 years.",
+        ),
+        (
+            "height",
+            "59",
+            "adults",
+            "the chart of adults is from 20 to 59 years; no other chart has this age.",
+        ),
     ],
 )
 def test_outside_a_chart_there_is_no_z_but_the_reason(
@@ -188,6 +208,63 @@ def test_outside_a_chart_there_is_no_z_but_the_reason(
     assert found.reason == reason
     assert all(math.isnan(v) for v in (found.z, found.z_lo, found.z_hi, found.low, found.centile))
     assert found.score.reason == reason
+
+
+@pytest.mark.parametrize("sex", ["female", "male"])
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("chart", [name for name, chart in CHARTS.items() if not chart.peers])
+def test_a_chart_has_the_ages_that_are_said_of_it(chart: str, measure: str, sex: str) -> None:
+    def has(age: float) -> bool:
+        return not grow(measure, 50, sex=sex, age=(age, age), chart=chart).reason
+
+    span = CHARTS[chart].spans.get(measure)
+    if span is None:
+        assert not any(has(age) for age in (1, 10, 18, 30))
+        return
+    first, last = span[0], span[2] if sex == "female" else span[1]
+    assert has(first + 0.005)
+    assert not has(first - 0.005)
+    assert has(last - 0.005)
+    assert not has(last + 0.01)
+    for age in (first + 0.005, last - 0.005):
+        assert CHARTS[chart].end(measure, sex, age) == last
+    assert CHARTS[chart].end(measure, sex, last + 0.01) == 0
+
+
+def test_heads_of_adults_are_those_of_the_survey() -> None:
+    man = grow("head_circumference", 60.647, sex="male", age=age_span("40"), chart="adults")
+    assert (man.z, man.low, man.high) == pytest.approx((2, 54.227, 60.647))
+    assert man.z_lo == man.z_hi == man.z  # grown
+    assert man.assumption == "soldiers of 17 to 58 years, ANSUR II"
+    woman = grow("head_circumference", 56.112, sex="female", age=(17.0, 17.0), chart="adults")
+    assert woman.z == 0
+    before = grow("head_circumference", 56.112, sex="female", age=(17.0, 17.0), chart="uk-who")
+    assert abs(woman.z - before.z) < 0.5  # charts meet
+    for size, term in ((50.0, "Microcephaly"), (63.0, "Macrocephaly")):
+        found = grow("head_circumference", size, sex="female", age=age_span("31"), chart="adults")
+        traits = call_traits([found.measurement], [found.score])
+        assert [t.status for t in traits if t.label == term] == [PRESENT]
+
+
+def test_heights_of_adults_are_those_at_twenty() -> None:
+    grown = grow("height", 150, sex="female", age=age_span("45"), chart="adults")
+    assert grown.z == grown.z_lo == grown.z_hi == z("height", 150, "female", 20.0, "cdc")
+    assert grown.assumption == "CDC 2000 at 20 years: old age takes some off"
+
+
+def test_of_several_charts_the_first_that_has_the_age_is_used() -> None:
+    def chart(age: str, *charts: str) -> str:
+        found = grow("head_circumference", 54, sex="female", age=age_span(age), chart=charts)
+        return found.reason or found.chart
+
+    charts = ("who", "uk-who", "adults")
+    assert [chart(age, *charts) for age in ("4", "5", "12", "16", "17", "40")] == [
+        *("WHO 2006/2007", "UK-WHO", "UK-WHO", "UK-WHO", "US adults", "US adults"),
+    ]
+    assert chart("70", *charts) == "the WHO chart ends at 5.08 years; no other chart has this age."
+    assert chart("4", "uk-who", "who") == "UK-WHO"
+    with pytest.raises(InputError, match="'uk': no such growth chart"):
+        chart("4", "who", "uk")
 
 
 def test_without_sex_or_age_there_is_no_z() -> None:
@@ -211,7 +288,9 @@ def test_a_value_in_another_unit_is_one_sentence(measure: str, value: float, sen
 
 
 def test_an_unknown_chart_is_one_sentence() -> None:
-    with pytest.raises(InputError, match=r"'uk': no such growth chart\. Choose from who, cdc, uk-who,"):
+    with pytest.raises(
+        InputError, match=r"'uk': no such growth chart\. Choose from who, cdc, adults, uk-who,"
+    ):
         grow("height", 100, sex="female", age=(4, 4), chart="uk")
 
 
@@ -225,3 +304,36 @@ def test_the_agpl_package_is_only_loaded_when_asked_for(monkeypatch: pytest.Monk
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"AGPL-3.0: pip install anthropo\[growth\]"):
         grow("height", 100, sex="female", age=(4, 4), chart="uk-who")
+
+
+# ----------------------------------------------------------------------------------- born early
+
+
+@pytest.mark.parametrize("chart", ["who", "cdc", "uk-who"])
+def test_who_was_born_early_is_compared_with_younger_children(chart: str) -> None:
+    span, early = age_span("6m"), 9 * 7 / 365.25
+    found = grow("height", 60, sex="male", age=span, chart=chart, gestation=31)
+    younger = grow("height", 60, sex="male", age=(span[0] - early, span[1] - early), chart=chart)
+    assert (found.z, found.z_lo, found.z_hi) == (younger.z, younger.z_lo, younger.z_hi)
+    assert found.z > grow("height", 60, sex="male", age=span, chart=chart).z + 1
+    assert found.assumption == "corrected age 3.9 to 4.9 months, born at 31 weeks"
+
+
+def test_from_two_years_on_and_from_37_weeks_on_nothing_is_corrected() -> None:
+    for age, weeks, words in (
+        ((2.0, 2.0), 25.0, ""),
+        ((2.0, 2.0), None, ""),
+        ((0.5, 0.5), 37.0, "born at 37 weeks, at term"),
+    ):
+        found = grow("weight", 8, sex="female", age=age, gestation=weeks)
+        assert found.z == grow("weight", 8, sex="female", age=age).z
+        assert found.assumption == words
+
+
+def test_before_term_a_chart_for_it_is_needed() -> None:
+    size = {"sex": "male", "age": age_span("1w"), "gestation": 31.0}
+    for chart, name in (("who", "WHO"), ("cdc", "CDC")):
+        found = grow("weight", 1.6, chart=chart, **size)
+        assert math.isnan(found.z)
+        assert found.reason.startswith(f"the {name} chart begins with birth at term")
+    assert -1 < grow("weight", 1.7, chart="uk-who", **size).z < 1

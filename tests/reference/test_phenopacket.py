@@ -18,8 +18,9 @@ from anthropo.face.fine import refine
 from anthropo.measurement.compute import Measurement
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import Scale
-from anthropo.reference.growth import Growth, age_span, grow
+from anthropo.reference.growth import Growth, grow
 from anthropo.reference.hpo import ancestors, hpo_terms
+from anthropo.reference.person import age_span
 from anthropo.reference.phenopacket import _UNITS, as_json, iso_age, phenopacket
 from anthropo.reference.tables import load_reference
 from anthropo.reference.traits import ABSENT, NOT_ASSESSED, PRESENT, Trait, call_traits
@@ -103,7 +104,7 @@ def test_what_was_measured_by_hand_has_its_own_codes(patient: Case) -> None:
     healthy = head.value.quantity.reference_range
     assert (healthy.low, healthy.high) == (patient.growth[0].low, patient.growth[0].high)
     assert not weight.value.quantity.HasField("reference_range")
-    assert "the WHO chart ends at 10 years." in weight.description
+    assert "the WHO chart ends at 10 years; " in weight.description
 
 
 def test_features_are_what_is_present_or_absent_and_nothing_else(patient: Case) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from anthropo.measurement.compute import Measurement
-from anthropo.reference.tables import Reference, ReferenceRow
+from anthropo.reference.tables import Bands, Reference, ReferenceRow
 from anthropo.reference.zscore import ZScore, beyond_t, by_chance, disagreement, score
 
 NAN = math.nan
@@ -25,7 +25,7 @@ def row(**changes: object) -> ReferenceRow:
 
 def reference(*rows: ReferenceRow, name: str = "ref") -> Reference:
     by_name = {r.measurement: tuple(s for s in rows if s.measurement == r.measurement) for r in rows}
-    return Reference(name, Path("ref.csv"), "", rows, by_name)
+    return Bands(name, Path("ref.csv"), "", by_name)
 
 
 def mouth(value: float, half: float = 0.0, unit: str = "mm", reason: str = "") -> Measurement:

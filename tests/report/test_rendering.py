@@ -7,12 +7,13 @@ import re
 from importlib import resources
 from pathlib import Path
 
+import click
 import pytest
 from PIL import Image
 
 from anthropo.errors import InputError, ModelError
 from anthropo.files import write
-from anthropo.report.rendering import COLOURS, embedded, jpeg, page, png, print_table
+from anthropo.report.rendering import COLOURS, embedded, jpeg, page, png, print_figures, print_table
 
 
 def templates() -> list[Path]:
@@ -76,3 +77,26 @@ def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     assert str(caught_too.value) == (
         f"{path}: the model cannot be written (No such file or directory). Choose another place."
     )
+
+
+@pytest.mark.parametrize(("terminal", "blocks"), [(None, [2, 1]), (100, [2, 1]), (80, [1, 1, 1]), (200, [3])])
+def test_figures_that_do_not_fit_beside_each_other_stand_below(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    terminal: int | None,
+    blocks: list[int],
+) -> None:
+    """A pipe is as wide as a page; no line is wider than the terminal, and nothing is folded or left out."""
+    if terminal:
+        monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+        monkeypatch.setenv("COLUMNS", str(terminal))
+    told = {f"model {i}": {"AUROC": "0.995 (0.943 to 1.000)" + "x" * 16, "[b]": f"{i}"} for i in range(3)}
+    del told["model 2"]["[b]"]
+    print_figures("metric", told)
+    lines = click.unstyle(capsys.readouterr().out).splitlines()
+    assert max(map(len, lines)) <= (terminal or 100)
+    heads = [line.count("model") for line in lines if line.startswith("metric")]
+    assert heads == blocks
+    assert "".join(lines).count("0.995 (0.943 to 1.000)xxxxxxxxxxxxxxxx") == 3
+    assert lines[-2].split()[0] == "[b]"
+    assert lines[-2].endswith("–")

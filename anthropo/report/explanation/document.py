@@ -46,11 +46,12 @@ def document(case: Case, disclosure: Disclosure = EVERYTHING) -> Document:
     many pixels), ``decision``, ``reason``, ``set``, ``typicality``, ``ranked``, ``voided``, ``labels``
     (each with ``label``, ``log_odds``, ``bias``, ``prevalence_shift``, ``residual``, ``against`` and
     ``contributions``), ``shares`` (how common each label is where the probabilities hold) and
-    ``shares_from`` (training, or stated), ``changes``, ``heatmaps``, ``traits``, ``measurements``,
-    ``gate``, ``pose``, ``model``. A label's log_odds is its bias, residual and contributions added up;
-    nats. ``prevalence_shift`` is the part of the bias that a stated prevalence adds. A contribution's
-    lowest and highest over refits are its ``log_odds_lo`` and ``log_odds_hi``, and ``stable`` says
-    whether it may be relied on; null where there are no refits.
+    ``shares_from`` (training, or stated), ``changes``, ``heatmaps``, ``traits``, ``age_basis`` (from
+    which birth an age below two years is counted), ``measurements``, ``gate``, ``pose``, ``model``. A
+    label's log_odds is its bias, residual and contributions added up; nats. ``prevalence_shift`` is the
+    part of the bias that a stated prevalence adds. A contribution's lowest and highest over refits are
+    its ``log_odds_lo`` and ``log_odds_hi``, and ``stable`` says whether it may be relied on; null where
+    there are no refits.
     """
     p, record, named = case.prediction, case.record, not disclosure.anonymous
     judged = not case.voided
@@ -97,6 +98,7 @@ def document(case: Case, disclosure: Disclosure = EVERYTHING) -> Document:
             {"label": label, "cosine": cosine}
             for label, cosine in (case.matches if disclosure.matches else {}).items()
         ],
+        "age_basis": face.get("age_basis", ""),
         "measurements": face.get("measurements", {}),
         "gate": face.get("gate", {}),
         "pose": face.get("pose"),

@@ -101,6 +101,7 @@ def page(case: Case, disclosure: Disclosure, made: Document) -> str:
         traits=[(t.status, row(t)) for t in case.traits if t.status in _LISTED],
         signed=signed,
         regions=_by_region(made),
+        age_basis=case.record.age_basis if case.record else "",
         references=case.record.grades if case.record else {},
         chance=[one.sentence() for one in by_chance(case.record.scores)] if case.record else [],
         training_z=lambda name, value: training_z(trained, name, value),

@@ -41,6 +41,8 @@ def print_explanation(case: Case, top: int) -> None:
             say(f"gate: {check.name.replace('_', ' ')}: {check.advice}", fg="yellow")
     if record and (words := distance_words(record)):
         say(words)
+    if record and record.age_basis:
+        say(f"age for z-scores: {record.age_basis}")
     console = Console(highlight=False, markup=False, width=None if os.isatty(1) else 120)
     shown = list(case.explanation.labels)
     if len(case.trained.manifest.labels) == 2 and case.trained.task == "labels":

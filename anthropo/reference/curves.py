@@ -1,0 +1,311 @@
+"""Reference curves: what healthy people of any age measure, between ages at which it is tabulated."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from anthropo.errors import InputError
+from anthropo.files import file_sha256
+from anthropo.reference.tables import MAX_AGE, Reference, ReferenceRow, checked_entry
+
+#: Columns of a table of curves, before two for each group of ancestry and, at the end, source and instrument.
+COLUMNS = ("measurement", "unit", "sex", "grade", "age", "n", "median", "sd", "skew")
+LAST = ("source", "instrument")
+SHIFT, COUNT = "_shift", "_n"  # of a group's two columns: from the median, in its unit; effective n
+LEAST_N = 40  # below this effective n nobody is scored: the error of the mean is a sixth of an SD
+_PARTS = 4  # ages that stand for an age in completed years
+_KEPT = 16  # ages of which a curve remembers its numbers: one person's are asked for by every group
+_HEAD = 5  # columns up to the age
+
+
+class Knot(NamedTuple):
+    """One sex at one age, in one measurement."""
+
+    n: float  # effective, of all groups mixed
+    median: float
+    sd: float  # between people of one group, without the error of photographs
+    skew: float
+    shifts: tuple[float, ...]  # of each group from the median
+    counts: tuple[float, ...]  # effective n of each group
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One measurement of one sex over age, linear between its knots."""
+
+    measurement: str
+    unit: str
+    sex: str
+    grade: str
+    source: str
+    instrument: str
+    ages: tuple[float, ...]  # years, in order
+    lines: tuple[str, ...]  # of each age, the numbers that follow it as they are written
+    groups: tuple[str, ...]
+    _read: dict[int, Knot] = field(default_factory=dict, repr=False)
+    _spans: dict[tuple[float, bool], list[Knot]] = field(default_factory=dict, repr=False)
+
+    def knot(self, place: int) -> Knot:
+        """The knot at one of the ages."""
+        if place not in self._read:
+            n, median, sd, skew, *more = map(float, self.lines[place].split(",")[: 4 + 2 * len(self.groups)])
+            self._read[place] = Knot(n, median, sd, skew, tuple(more[::2]), tuple(more[1::2]))
+        return self._read[place]
+
+    def at(self, age: float) -> Knot:
+        """The knot at an exact age between the first and the last."""
+        after = min(max(bisect_right(self.ages, age), 1), len(self.ages) - 1)
+        low, high = self.ages[after - 1], self.ages[after]
+        part = (age - low) / (high - low)
+
+        def between(a: float, b: float) -> float:
+            return a + part * (b - a)
+
+        one, two = self.knot(after - 1), self.knot(after)
+        return Knot(
+            between(one.n, two.n),
+            between(one.median, two.median),
+            between(one.sd, two.sd),
+            between(one.skew, two.skew),
+            tuple(map(between, one.shifts, two.shifts)),
+            tuple(map(between, one.counts, two.counts)),
+        )
+
+    def row(self, age: float, group: str | None, *, whole: bool = True) -> tuple[ReferenceRow, float]:
+        """What people of an age and group measure, and the effective n.
+
+        Completed years, that is whole ones unless told otherwise, are a span, over which the median moves.
+        """
+        knots = self._span(age, whole and float(age).is_integer())
+        if group is None:
+            medians = [k.median for k in knots]
+            # groups count alike, so that nobody's is taken for the rule
+            among = _mean([_variance(k.shifts) for k in knots]) if self.groups else 0.0
+            n = _mean([k.n for k in knots])
+        else:
+            g = self.groups.index(group)
+            medians = [k.median + k.shifts[g] for k in knots]
+            among, n = 0.0, _mean([k.counts[g] for k in knots])
+        sd = math.sqrt(_mean([k.sd**2 for k in knots]) + among + _variance(medians))
+        row = ReferenceRow(
+            self.measurement, self.unit, self.sex, age, age, max(2, round(n)), _mean(medians), sd, self.grade,
+            self.source, self.instrument, 0.0, _mean([k.skew for k in knots]), of_people=True,
+        )  # fmt: skip
+        return row, n
+
+    def _span(self, age: float, whole: bool) -> list[Knot]:
+        """Knots at the ages that an age may mean."""
+        if (age, whole) not in self._spans:
+            if len(self._spans) >= _KEPT:
+                self._spans.clear()
+            span = [age + (k + 0.5) / _PARTS for k in range(_PARTS)] if whole else [age]
+            self._spans[age, whole] = [self.at(min(max(one, self.ages[0]), self.ages[-1])) for one in span]
+        return self._spans[age, whole]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _variance(values: Sequence[float]) -> float:
+    middle = _mean(values)
+    return _mean([(value - middle) ** 2 for value in values])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curves(Reference):
+    """A table of curves. Numbers are read when a person needs them: of thousands, few do."""
+
+    name: str
+    path: Path
+    sha256: str
+    groups: tuple[str, ...]
+    _curves: Mapping[str, Mapping[str, Curve]]  # by measurement and sex
+    of_curves = True
+
+    @property
+    def measurements(self) -> tuple[str, ...]:
+        return tuple(self._curves)
+
+    @property
+    def instruments(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(curve.instrument for curve in self.every()))
+
+    def every(self) -> Iterator[Curve]:
+        """Each curve."""
+        for of_measurement in self._curves.values():
+            yield from of_measurement.values()
+
+    def curve(self, measurement: str, sex: str) -> Curve:
+        """The curve of a measurement and sex that it has."""
+        return self._curves[measurement][sex]
+
+    def rows_of(self, measurement: str) -> tuple[ReferenceRow, ...]:
+        curves = self._curves.get(measurement, {}).values()
+        return tuple(curve.row(age, None, whole=False)[0] for curve in curves for age in curve.ages)
+
+    def at_age(self, age: float) -> tuple[ReferenceRow, ...]:
+        chosen = (self._row(curve.measurement, [curve.sex], age, None)[0] for curve in self.every())
+        return tuple(row for row in chosen if row)
+
+    def sexes_of(self, measurement: str) -> tuple[str, ...]:
+        return tuple(self._curves.get(measurement, ()))
+
+    @property
+    def ages(self) -> str:
+        return _ages(self.every())
+
+    def ages_of(self, measurement: str, sexes: Sequence[str]) -> str:
+        return _ages(self.curve(measurement, sex) for sex in sexes)
+
+    def _row(
+        self, measurement: str, sexes: Sequence[str], age: float, group: str | None
+    ) -> tuple[ReferenceRow | None, str]:
+        curve = self.curve(measurement, sexes[0])
+        if not math.floor(curve.ages[0]) <= age <= curve.ages[-1]:
+            return None, f"age {age:g} is outside {self.name}: {self.ages_of(measurement, sexes[:1])}"
+        row, n = curve.row(age, group)
+        if n < LEAST_N:
+            of = f" of ancestry {group}" if group else ""
+            return None, (
+                f"{self.name} has too few people{of} around age {age:g}: they count as {n:.0f}, "
+                f"and {LEAST_N} are needed"
+            )
+        return row, ""
+
+
+def _ages(curves: Iterable[Curve]) -> str:
+    every = [curve.ages for curve in curves]
+    return f"{min(ages[0] for ages in every):g} to {max(ages[-1] for ages in every):g} years"
+
+
+def read_curves(path: Path, name: str, text: str) -> Curves:
+    """A table of curves from its text; an InputError names the line and column that cannot be used.
+
+    The numbers of a table that comes with anthropo are not looked at.
+    """
+    shipped = name != path.name
+    lines = text.splitlines()
+    header = next(csv.reader(lines[:1]))
+    groups = tuple(column[: -len(SHIFT)] for column in header if column.endswith(SHIFT))
+    expected = columns(groups)
+    if tuple(header) != expected:
+        raise InputError(f"{path}, line 1: a table of curves has the columns {', '.join(expected)}.")
+    made: dict[str, dict[str, Curve]] = {}
+    ages: list[float] = []
+    rests: list[str] = []
+    first = ("", "", "", "")
+    said = ("", "")
+    for number, line in enumerate([*lines[1:], ""], 2):
+        where = f"{path}, line {number}"
+        *head, rest = line.split(",", _HEAD)
+        if line and len(head) < _HEAD:
+            raise InputError(f"{where}: too few cells; the header has {len(header)}.")
+        key = (head[0], head[1], head[2], head[3]) if line else first
+        if not line or key != first:
+            if ages:
+                curve = Curve(*first, *said, tuple(ages), tuple(rests), groups)
+                _keep(curve, made, f"{path}, line {number - len(ages)}", shipped)
+            if not line:
+                continue
+            first, ages, rests = key, [], []
+        if not line.endswith(",,"):  # said once, and meant for all rows that follow
+            said = _said(line, len(header), where)
+        try:
+            ages.append(float(head[-1]))
+        except ValueError:
+            raise InputError(f"{where}, column age: {head[-1]!r} is no number.") from None
+        rests.append(rest)
+    if not made:
+        raise InputError(f"{path}: the table has no rows. Add some for each measurement and sex.")
+    return Curves(name, path, file_sha256(path), groups, made)
+
+
+def _said(line: str, cells: int, where: str) -> tuple[str, str]:
+    """Source and instrument at the end of a line."""
+    row = next(csv.reader([line]))
+    if len(row) != cells:
+        raise InputError(f"{where}: {len(row)} cells where the header has {cells}.")
+    return row[-2], row[-1]
+
+
+def _keep(curve: Curve, made: dict[str, dict[str, Curve]], where: str, shipped: bool) -> None:
+    """Add a curve to those of its measurement; an InputError says why it cannot be one."""
+    if not shipped:
+        checked_entry(where, {name: getattr(curve, name) for name in ("measurement", "unit", "sex", "grade")})
+        what = f"{where}: {curve.measurement}, {curve.sex}"
+        if curve.sex in made.get(curve.measurement, {}):
+            raise InputError(f"{what}, is there twice. Keep the rows of each measurement and sex together.")
+        if len(curve.ages) < 2 or any(b <= a for a, b in pairwise(curve.ages)):
+            raise InputError(f"{what}: two ages or more are needed, each above the one before.")
+        if curve.ages[0] < 0 or curve.ages[-1] > MAX_AGE:
+            raise InputError(f"{what}: ages are years from 0 to {MAX_AGE}.")
+        for place, age in enumerate(curve.ages):
+            try:
+                knot = curve.knot(place)
+                if len(knot.counts) != len(curve.groups):
+                    raise ValueError
+            except ValueError:
+                raise InputError(f"{what}, age {age:g}: a number is missing, or is none.") from None
+            numbers = [*knot[:4], *knot.shifts, *knot.counts]
+            if not all(map(math.isfinite, numbers)) or knot.sd <= 0 or knot.n < 0 or abs(knot.skew) > 1:
+                raise InputError(
+                    f"{what}, age {age:g}: finite numbers are needed, an sd above 0, an n of 0 or more and a "
+                    "skew from −1 to 1."
+                )
+    made.setdefault(curve.measurement, {})[curve.sex] = curve
+
+
+def columns(groups: Iterable[str]) -> tuple[str, ...]:
+    """The columns of a table with these groups."""
+    return (*COLUMNS, *(g + end for g in groups for end in (SHIFT, COUNT)), *LAST)
+
+
+def as_csv(curves: Iterable[Curve], groups: Sequence[str]) -> str:
+    """A table of curves as text. Source and instrument stand where they change."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns(groups))
+    before = ("", "")
+    for curve in curves:
+        for age, line in zip(curve.ages, curve.lines, strict=True):
+            said = (curve.source, curve.instrument)
+            shown, before = ("", "") if said == before else said, said
+            first = (curve.measurement, curve.unit, curve.sex, curve.grade, f"{age:g}")
+            writer.writerow((*first, *line.split(",")[: 4 + 2 * len(groups)], *shown))
+    return text.getvalue()
+
+
+def standardise(x: float, skew: float) -> float:
+    """The normal score of a value in SD from its median, of a skewness between −1 and 1.
+
+    Notes
+    -----
+    Jones and Pewsey's sinh-arcsinh transformation with tails as of the normal distribution [1]_, so placed
+    that 0 stays 0 and the scores −1 and 1 are two units apart.
+
+    References
+    ----------
+    .. [1] M. C. Jones, A. Pewsey, "Sinh-arcsinh distributions", Biometrika 96 (2009) 761-780.
+
+    Examples
+    --------
+    >>> from anthropo.reference.curves import standardise
+    >>> [round(standardise(x, 0.3), 2) for x in (-2.0, 0.0, 2.0)]
+    [-2.8, 0.0, 1.66]
+    """
+    at = x * half_width(skew) + math.sinh(skew)
+    return at * math.cosh(skew) - math.sqrt(1 + at**2) * math.sinh(skew)
+
+
+def half_width(skew: float) -> float:
+    """Half the way between the scores −1 and 1, in the unit of the transformation."""
+    return (math.sinh(math.asinh(1) + skew) - math.sinh(math.asinh(-1) + skew)) / 2
