@@ -23,7 +23,16 @@ from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import ScaleRequest, parse_scale
 from anthropo.reference.person import parse_age, parse_gestation
-from anthropo.reference.tables import DEFAULT_REFERENCE, Reference, load_reference, parse_sex
+from anthropo.reference.tables import (
+    AUTOMATIC,
+    REFERENCE_OF_ALL_AGES,
+    STUDIO_REFERENCE,
+    Reference,
+    load_reference,
+    parse_sex,
+)
+
+_CHOSEN_FROM = (STUDIO_REFERENCE, REFERENCE_OF_ALL_AGES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +67,8 @@ class Settings:
         Of the camera from the face: ``60`` (cm), ``"60±3"``, or ``"lens=26mm"`` (35 mm equivalent). When left
         out, from the photo's EXIF, if that can be relied on, else not known. A column `distance` comes first.
     references : tuple of str
-        Reference tables, by name or file. When left out, the default one if sex or age is known.
+        Reference tables, by name or file; ``"auto"`` chooses a shipped one for each person. Left out: the
+        same if sex or age is known.
     sex, age : str, optional
         ``"female"`` or ``"male"``; years, or months as in ``"18m"``. Of whoever has no such column.
     gestation : str, optional
@@ -122,10 +132,11 @@ class Settings:
         return _fingerprint(self, tuple((r.name, r.sha256) for r in self.tables()))
 
     def tables(self) -> tuple[Reference, ...]:
-        """The reference tables to score against."""
+        """The reference tables to score against; where one of two is chosen for each person, both."""
         tables: dict[str, Reference] = {}  # by the name in the table, which names columns
         names: dict[str, str] = {}  # as they were given
-        for name in dict.fromkeys(self.references or (DEFAULT_REFERENCE,)):
+        asked = [name for name in self.references or (AUTOMATIC,) if name != AUTOMATIC]
+        for name in dict.fromkeys((*asked, *(_CHOSEN_FROM if self.automatic else ()))):
             table = _reference(name, _stamp(name))
             if table.name in tables:
                 both = f"{parameter('references', names[table.name])} and {name}"
@@ -134,6 +145,16 @@ class Settings:
                 )
             tables[table.name], names[table.name] = table, name
         return tuple(tables.values())
+
+    @property
+    def automatic(self) -> bool:
+        """Whether a reference is chosen for each person."""
+        return not self.references or AUTOMATIC in self.references
+
+    def left_to(self, chosen: str) -> tuple[Reference, ...]:
+        """The tables for a person whom `chosen` suits best."""
+        wanted = {chosen, *self.references} if self.automatic else {*self.references}
+        return tuple(t for t in self.tables() if t.name not in _CHOSEN_FROM or t.name in wanted)
 
     def distance_request(self) -> DistanceRequest | None:
         """What is declared of the camera's distance."""

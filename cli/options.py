@@ -19,7 +19,7 @@ from anthropo.face.landmarker import DEFAULT_JITTER
 from anthropo.landmarks.forest import ForestOptions
 from anthropo.licensing import permissive
 from anthropo.plain import raw_cells
-from anthropo.reference.tables import DEFAULT_REFERENCE
+from anthropo.reference.tables import AUTOMATIC, REFERENCE_OF_ALL_AGES, STUDIO_REFERENCE
 from anthropo.workflows.progress import available_cores
 
 if TYPE_CHECKING:
@@ -146,9 +146,14 @@ def ancestry_option(use: str = "of everybody who has no column `ancestry`") -> D
     )
 
 
-def references_option(
-    text: str, default: str = f"{DEFAULT_REFERENCE}, when sex or age is known"
-) -> Decorator:
+#: What is done where no reference is named.
+AUTOMATIC_CHOICE = (
+    f"{AUTOMATIC}: {STUDIO_REFERENCE} for large, neutral, frontal portraits of adults of 19 to 40 years, "
+    f"else {REFERENCE_OF_ALL_AGES}"
+)
+
+
+def references_option(text: str, default: str = f"{AUTOMATIC_CHOICE}; when sex or age is known") -> Decorator:
     """--reference, with what is done with the tables."""
     return click.option(
         "--reference",

@@ -26,8 +26,9 @@ from anthropo.reference.build import MIN_PEOPLE
 from anthropo.reference.person import parse_age
 from anthropo.reference.suited import references_for
 from anthropo.reference.tables import (
-    DEFAULT_REFERENCE,
+    REFERENCE_OF_ALL_AGES,
     SEXES,
+    STUDIO_REFERENCE,
     Reference,
     ReferenceRow,
     load_reference,
@@ -90,7 +91,8 @@ def _show_summary(table: Reference, rows: Sequence[ReferenceRow]) -> None:
     for sex in SEXES:
         n = sorted({row.n for row in rows if row.sex == sex})
         people += [f"{sex} {n[0]}" + (f" to {n[-1]}" if len(n) > 1 else "")] if n else []
-    say(table.name + (" (default)" if table.name == DEFAULT_REFERENCE else ""))
+    chosen = table.name in (STUDIO_REFERENCE, REFERENCE_OF_ALL_AGES)
+    say(table.name + (" (default, where it suits the person best)" if chosen else ""))
     _line("measurements", f"{len(measurements)}: {', '.join(measurements)}")
     _line("people", ", ".join(people) + (" (effective, of one age)" if table.of_curves else ""))
     _line("ages", table.ages)

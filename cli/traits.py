@@ -13,7 +13,6 @@ from anthropo.cli.common import EXIT_NONE, EXIT_SOME, in_one_sentence, place_to_
 from anthropo.errors import InputError
 from anthropo.plain import say
 from anthropo.reference.growth import CHARTS
-from anthropo.reference.tables import DEFAULT_REFERENCE
 from anthropo.reference.traits import CONFIDENCE
 from anthropo.report.rendering import as_csv
 from anthropo.report.traits import Target, print_traits
@@ -39,7 +38,7 @@ from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prep
 @options.references_option(
     "Compare with this table (`anthropo reference list`); may be repeated. A trait on which they disagree is "
     "borderline.",
-    default=DEFAULT_REFERENCE,
+    default=options.AUTOMATIC_CHOICE,
 )
 @click.option(
     "--rules",

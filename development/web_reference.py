@@ -40,11 +40,12 @@ def main() -> None:
     arguments = parser.parse_args()
     faces = read_faces(arguments.tables)
     instrument = instrument_name(__version__, landmark_model(None).sha256, fine_sha256())
+    fits = {name: fit_curves(faces.people(name)[1], len(GROUPS)) for name in carried(faces)}
+    told = {name for name, fit in fits.items() if is_carried(fit, registry()[name])}
     curves, left_out = [], []
-    for name in carried(faces):
-        _, people = faces.people(name)
-        fit = fit_curves(people, len(GROUPS))
-        if not is_carried(fit, registry()[name]):
+    for name, fit in fits.items():
+        other = {"_R": name[:-2] + "_L", "_L": name[:-2] + "_R"}.get(name[-2:], name)
+        if not {name, other} <= told:  # one side alone would compare nobody's sides
             left_out.append(name)
             continue
         grade = "C" if registry()[name].kind in PIXELS else "B"

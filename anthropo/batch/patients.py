@@ -16,8 +16,9 @@ from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.measurement.pooling import pool
 from anthropo.reference.person import DAYS, exact_age, parse_age, parse_ancestry, written_gestation
+from anthropo.reference.suited import is_studio_like
 from anthropo.reference.tables import parse_sex
-from anthropo.reference.zscore import disagreement
+from anthropo.reference.zscore import disagreements
 from anthropo.settings import Settings
 from anthropo.spelling import look_alikes
 
@@ -224,13 +225,14 @@ def pool_patient(who: Patient, records: Mapping[str, Sequence[Record]], settings
             patient=who.name, photos=photos, reason=reason, columns=who.columns, diagnostics=diagnostics
         )
     values = pool(measured)
-    scores = scores_of(person, values, settings)
+    studio = all(is_studio_like(record.gate) for record in photos if record.ok)
+    scores = scores_of(person, values, settings, studio=studio)
     return PatientRecord(
         patient=who.name,
         photos=photos,
         measurements=tuple(values),
         scores=scores.scores,
-        disagreements=tuple(d.sentence() for d in disagreement(scores.scores)),
+        disagreements=tuple(disagreements(scores.scores)),
         notes=scores.notes,
         age_basis=scores.age_basis,
         columns=who.columns,

@@ -31,7 +31,7 @@ _SCALE = ("mm_per_px", "rel_sd", "method")
 #: Keys of a z-score in JSON, and its fields.
 _SCORE = {
     "reference": "reference", "grade": "grade", "z": "z", "lo": "z_lo", "hi": "z_hi", "n": "n",
-    "reason": "reason", "interval": "interval", "reference_sd": "reference_sd",
+    "reason": "reason", "interval": "interval", "reference_sd": "reference_sd", "ancestry": "ancestry",
 }  # fmt: skip
 
 
@@ -418,7 +418,7 @@ def _score(name: str, z: Json) -> ZScore:
         mean=math.nan,
         sd=math.nan,
         unit=z.get("unit", ""),
-        **{to: _nan(z[key]) for key, to in _SCORE.items()},
+        **{to: _nan(z[key]) for key, to in _SCORE.items() if key in z},
     )
 
 

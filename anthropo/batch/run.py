@@ -24,7 +24,8 @@ from anthropo.measurement.texture import lbp
 from anthropo.memory import memory
 from anthropo.observation import Observation, observe, observe_all
 from anthropo.reference.person import parse_age
-from anthropo.reference.zscore import disagreement
+from anthropo.reference.suited import is_studio_like
+from anthropo.reference.zscore import disagreements
 from anthropo.settings import Settings
 from anthropo.video import is_video, open_video
 
@@ -158,7 +159,7 @@ def measure_observation(
 def record_of(seen: MeasuredFace, settings: Settings) -> Record:
     """What is written of a measured face."""
     item, face, landmarks = seen.item, seen.face, seen.observation.landmarks
-    scores = scores_of(item, seen.values, settings)
+    scores = scores_of(item, seen.values, settings, studio=is_studio_like(face.gate))
     texture = lbp(seen.observation.photo, face.landmarks) if settings.texture else None
     stamped = settings.corrections if landmarks else None
     return Record(
@@ -169,7 +170,7 @@ def record_of(seen: MeasuredFace, settings: Settings) -> Record:
         measurements=tuple(_without_scale(value, seen.notes) for value in seen.values),
         scores=scores.scores,
         texture=texture,
-        disagreements=tuple(d.sentence() for d in disagreement(scores.scores)),
+        disagreements=tuple(disagreements(scores.scores)),
         notes=(*seen.notes, *scores.notes, *_without_texture(item, texture or {})),
         age_basis=scores.age_basis,
         remark=" ".join(filter(None, (seen.observation.photo.remark, face.distance.reason))),

@@ -17,8 +17,9 @@ from anthropo.face.lens import parse_distance
 from anthropo.face.weights import landmark_model
 from anthropo.measurement.compute import Measurement
 from anthropo.reference.person import age_basis, born_early, gestation_at, parse_age, parse_ancestry
+from anthropo.reference.suited import best_reference
 from anthropo.reference.tables import Reference, instrument_name, parse_sex
-from anthropo.reference.zscore import ZScore, score
+from anthropo.reference.zscore import ZScore, group_named, score
 from anthropo.settings import Settings
 
 T = TypeVar("T")
@@ -97,11 +98,12 @@ def diagnostics_of(item: Item, settings: Settings) -> Diagnostics:
     )
 
 
-def scores_of(item: Item, values: Sequence[Measurement], settings: Settings) -> Scores:
-    """The z-scores of a face in one photo, or of a person in several."""
+def scores_of(item: Item, values: Sequence[Measurement], settings: Settings, *, studio: bool) -> Scores:
+    """The z-scores of a face in one photo, or of a person in several; whether all are as from a studio."""
     person = person_of(item, settings)
-    tables = settings.tables()
+    ancestry = parse_ancestry(person.ancestry)
     if item.disputed:
+        tables = settings.left_to(best_reference(None, None, studio))
         note = (
             f"{item.path}: listed with different {_these(item)} ({item.disputed}), no z-scores that depend "
             "on it."
@@ -123,7 +125,9 @@ def scores_of(item: Item, values: Sequence[Measurement], settings: Settings) -> 
         except InputError as error:
             notes.append(str(error))
             age = None
-    scores = tuple(score(values, tables, sex=sex, age=age, ancestry=parse_ancestry(person.ancestry)))
+    tables = settings.left_to(best_reference(age, ancestry, studio))
+    scores = tuple(score(values, tables, sex=sex, age=age, ancestry=ancestry))
+    notes += _without_group(tables, ancestry)
     if not notes:
         notes += [_without_scores(table, scores, settings) for table in tables]
     notes += [_other_instrument(table, settings) for table in tables]
@@ -146,6 +150,16 @@ def _parsed(name: str, text: str, parse: Callable[[str], T], notes: list[str]) -
     except InputError as error:
         notes.append(str(error))
     return None
+
+
+def _without_group(tables: Sequence[Reference], ancestry: str | None) -> list[str]:
+    """A note for each reference that tells groups apart, and not the one that is given."""
+    return [
+        f"ancestry {ancestry!r} is no group of {table.name}, and counts as unknown there. Its groups are "
+        f"{', '.join(table.groups)}."
+        for table in tables
+        if ancestry and table.groups and group_named(table, ancestry) is None
+    ]
 
 
 def _without_scores(table: Reference, scores: Sequence[ZScore], settings: Settings) -> str:

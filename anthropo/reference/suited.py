@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from anthropo.reference.tables import ReferenceRow, load_reference, shipped_references
+from collections.abc import Collection
+
+from anthropo.face.gate import Check
+from anthropo.reference.tables import (
+    REFERENCE_OF_ALL_AGES,
+    STUDIO_REFERENCE,
+    ReferenceRow,
+    load_reference,
+    shipped_references,
+)
+
+_YOUNG_ADULTS = (19.0, 41.0)  # years, the ages of the studio's people
+_LARGE = 100.0  # px between the outer canthi: the studio's photographs have 250, web portraits 80
 
 
 def references_for(age: float, unit: str | None = None) -> dict[str, tuple[ReferenceRow, ...]]:
@@ -31,3 +43,31 @@ def references_for(age: float, unit: str | None = None) -> dict[str, tuple[Refer
         for name in shipped_references()
     }
     return {name: of for name, of in fit.items() if of}
+
+
+def is_studio_like(gate: Collection[Check]) -> bool:
+    """Whether a photo is large and passes every check of the photo gate, as those from a studio do."""
+    pixels = [check.value for check in gate if check.name == "eye_pixels"]
+    return bool(pixels) and pixels[0] >= _LARGE and all(check.ok for check in gate)
+
+
+def best_reference(age: float | None, ancestry: str | None, studio: bool) -> str:
+    """The name of the shipped table that covers a person best.
+
+    Parameters
+    ----------
+    age : float or None
+        Years.
+    ancestry : str or None
+        A table that tells groups apart comes first where one is named.
+    studio : bool
+        Whether the photos are large, frontal, sharp and neutral.
+
+    Examples
+    --------
+    >>> from anthropo.reference.suited import best_reference
+    >>> best_reference(31, None, True), best_reference(6, None, True)
+    ('frl-adults', 'web-all-ages')
+    """
+    young = age is not None and _YOUNG_ADULTS[0] <= age < _YOUNG_ADULTS[1]
+    return STUDIO_REFERENCE if studio and young and not ancestry else REFERENCE_OF_ALL_AGES

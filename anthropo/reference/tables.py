@@ -19,7 +19,9 @@ from anthropo.errors import InputError, parameter
 from anthropo.files import file_sha256, read_text, write
 from anthropo.measurement.registry import Entry, registry
 
-DEFAULT_REFERENCE = "frl-adults"
+#: The shipped tables of which one is chosen for each person where none is named, and the word for that.
+STUDIO_REFERENCE, REFERENCE_OF_ALL_AGES = "frl-adults", "web-all-ages"
+AUTOMATIC = "auto"
 SEXES = ("female", "male", "both")
 GRADES = ("A", "B", "C", "D")
 MAX_AGE = 120
@@ -228,7 +230,7 @@ def shipped_references() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.csv"))}
 
 
-def load_reference(name_or_path: str | os.PathLike[str] = DEFAULT_REFERENCE) -> Reference:
+def load_reference(name_or_path: str | os.PathLike[str] = STUDIO_REFERENCE) -> Reference:
     """Read and check a reference table.
 
     Parameters

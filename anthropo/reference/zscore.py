@@ -305,6 +305,25 @@ def disagreement(zscores: Iterable[ZScore]) -> list[Disagreement]:
     return pairs
 
 
+def disagreements(zscores: Iterable[ZScore]) -> list[str]:
+    """A sentence for every contradiction between references, or between groups where these are mixed."""
+    scores = list(zscores)
+    groups = (groups_disagree(score) for score in scores)
+    return [*(d.sentence() for d in disagreement(scores)), *filter(None, groups)]
+
+
+def groups_disagree(score: ZScore) -> str:
+    """A sentence where a value is beyond ±2 in some groups of ancestry and not in others; else empty."""
+    if len({_side(z) for z in score.by_group.values()}) < 2:
+        return ""
+    beyond = [f"{signed(z)} as {group}" for group, z in score.by_group.items() if _side(z)]
+    within = [group for group, z in score.by_group.items() if not _side(z)]
+    return (
+        f"{score.id}: groups of {score.reference} disagree: z {signed(score.z)} with all mixed, "
+        f"{', '.join(beyond)}" + (f", within ±{LIMIT:g} as {', '.join(within)}" if within else "") + "."
+    )
+
+
 def _side(z: float) -> int:
     return (z > LIMIT) - (z < -LIMIT)
 

@@ -23,7 +23,7 @@ from anthropo.reference.growth import MEASURES, Growth, grow
 from anthropo.reference.person import age_span, gestation_at, parse_age
 from anthropo.reference.phenopacket import phenopacket
 from anthropo.reference.rules import Rule, read_rules
-from anthropo.reference.tables import DEFAULT_REFERENCE, parse_sex
+from anthropo.reference.tables import AUTOMATIC, parse_sex
 from anthropo.reference.traits import CONFIDENCE, Evidence, Trait, call_traits, z_words
 from anthropo.settings import Settings
 from anthropo.workflows.classify import SEPARATOR, Photos, as_names
@@ -346,7 +346,7 @@ def prepare(photos: Photos, request: TraitsRequest) -> TraitsTask:
         Corrections(request.landmarks, [i.path for i in items]) if request.landmarks is not None else None
     )
     # the default is named, so that a note says what is missing for it
-    references = as_names(request.references or DEFAULT_REFERENCE)
+    references = as_names(request.references or AUTOMATIC)
     settings = Settings(
         face=request.face, landmark_model=request.landmark_model, max_megapixels=request.max_megapixels,
         deadline=request.deadline, detector_model=request.detector_model,

@@ -58,7 +58,7 @@ def test_numbers_that_cannot_be_had_are_null_in_json_and_nan_in_python(measured:
 def test_results_have_millimetres_and_scores_beside_the_value(measured: Record) -> None:
     result = measured.results["intercanthal_width"]
     assert (result.measured.unit, result.in_mm and result.in_mm.unit) == ("ex-ex", "mm")
-    assert [z.reference for z in result.scores] == list(measured.grades) == ["frl-adults"]
+    assert [z.reference for z in result.scores] == list(measured.grades) == ["web-all-ages"]
 
 
 def test_a_person_is_pooled_from_typed_records_of_photos_and_videos(measured: Record) -> None:

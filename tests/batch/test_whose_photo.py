@@ -60,13 +60,13 @@ def test_an_ancestry_goes_where_sex_and_age_go(
     asked: list[Any], columns: dict[str, str], settings: str | None, ancestry: str | None, words: str
 ) -> None:
     item, known = Item("p.jpg", columns), Settings(sex="female", age="31", ancestry=settings)
-    scores_of(item, [WIDTH], known)
+    scores_of(item, [WIDTH], known, studio=True)
     assert asked == [ancestry]
     assert diagnostics_of(item, known).person == words
 
 
 def test_an_ancestry_alone_asks_for_no_scores(asked: list[Any]) -> None:
-    assert scores_of(Item("p.jpg", {"ancestry": "African"}), [WIDTH], Settings()).scores == ()
+    assert scores_of(Item("p.jpg", {"ancestry": "African"}), [WIDTH], Settings(), studio=True).scores == ()
     assert asked == []
 
 
@@ -89,7 +89,7 @@ def test_rows_of_a_photo_that_contradict_each_other(
 ) -> None:
     for item in listed(tmp_path, "photo,sex,age,ancestry", *rows):
         assert item.disputed == disputed
-        notes = scores_of(item, [WIDTH], Settings()).notes
+        notes = scores_of(item, [WIDTH], Settings(references=("frl-adults",)), studio=True).notes
         words = f"listed with different sex, age or ancestry ({disputed}), no z-scores that depend on it."
         assert notes == ((f"{tmp_path}/p.jpg: {words}",) if disputed else ())
 
@@ -137,7 +137,7 @@ def test_dates_become_the_age_and_are_in_no_output(tmp_path: Path, astronaut_png
         assert not re.search("1971-|Jun|2002-", text)
     (row, failed) = csv.DictReader(out[".csv"].open())
     assert (row["age"], row["diagnostics_person"], row["notes"]) == ("31.00069", "f 31.00069", "")
-    assert row["intercanthal_width_z_frl__adults"]
+    assert row["intercanthal_width_z_web__all__ages"]
     assert failed["age"] == ""
     assert measured.notes == []
 
@@ -158,7 +158,7 @@ WHY = "The date of birth is given, and not when the photo was taken. Fill in the
 def test_dates_that_tell_no_age_are_a_note_and_the_photo_is_measured(tmp_path: Path) -> None:
     items = listed(tmp_path, "photo,sex,born", "p.jpg,f,1971-06-02", "q.jpg,,1971-06-02")
     for item, sex in zip(items, ([], ["sex is missing, no z-scores that depend on it."]), strict=True):
-        found = scores_of(item, [WIDTH], Settings(age="31"))
+        found = scores_of(item, [WIDTH], Settings(age="31"), studio=True)
         assert found.notes == tuple(f"{item.path}: {note}" for note in (*sex, WHY))
         assert len(found.scores) == 1
 
@@ -246,13 +246,15 @@ def test_an_age_below_two_years_is_counted_from_term(
     ages: list[Any], age: str, gestation: str, used: float, basis: str
 ) -> None:
     item = Item("p.jpg", {"sex": "f", "age": age, "gestation": gestation})
-    found = scores_of(item, [WIDTH], Settings())
+    found = scores_of(item, [WIDTH], Settings(), studio=True)
     assert ages == [pytest.approx(used)]
     assert found.age_basis == basis
 
 
 def test_a_gestation_that_cannot_be_used_is_a_note(ages: list[Any]) -> None:
-    found = scores_of(Item("p.jpg", {"sex": "f", "age": "6m", "gestation": "50"}), [WIDTH], Settings())
+    found = scores_of(
+        Item("p.jpg", {"sex": "f", "age": "6m", "gestation": "50"}), [WIDTH], Settings(), studio=True
+    )
     assert ages == [None]
     assert found.age_basis == ""
     assert found.notes == (
@@ -282,7 +284,7 @@ def test_a_gestation_is_one_persons(tmp_path: Path) -> None:
     )
     torn = listed(tmp_path, "photo,age,gestation", "a.jpg,6m,31", "a.jpg,6m,32")
     assert [item.disputed for item in torn] == ["? 0.5 born at 31; ? 0.5 born at 32"] * 2
-    assert "different sex, age or gestation" in scores_of(torn[0], [WIDTH], Settings()).notes[0]
+    assert "different sex, age or gestation" in scores_of(torn[0], [WIDTH], Settings(), studio=True).notes[0]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".json", ".html"])

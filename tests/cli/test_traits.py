@@ -21,7 +21,7 @@ import anthropo
 from anthropo.errors import FaceError, InputError
 from anthropo.report import write_traits
 
-WOMAN = ("--sex", "female", "--age", "31")
+WOMAN = ("--sex", "female", "--age", "31", "--reference", "frl-adults")
 HEADER = "hpo_id,label,measurement,rule,kind,side\n"
 
 
@@ -145,11 +145,13 @@ def test_a_short_child_in_a_phenopacket(astronaut_png: Path, tmp_path: Path, inv
     out = tmp_path / "case.json"
     invoke("traits", astronaut_png, "--sex", "female", "--age", 10, "--height", 108, "-o", out)
     packet = Parse(out.read_text(), Phenopacket())
-    assert [(f.type.label, f.excluded) for f in packet.phenotypic_features] == [
+    found = [(f.type.label, f.excluded) for f in packet.phenotypic_features]
+    assert [one for one in found if "stature" in one[0]] == [
         ("Severe short stature", False),
         ("Mild short stature", True),
         ("Moderately short stature", True),
     ]
+    assert ("Hypertelorism", True) in found  # a face has a reference at ten years
 
 
 def test_birth_at_term_is_said_below_two_years(astronaut_png: Path, invoke: Invoke) -> None:
@@ -166,7 +168,7 @@ def test_a_child_born_early_is_compared_by_the_corrected_age(
     out = tmp_path / f"out{suffix}"
     girl = ("--sex", "female", "--height", 60, "--age", "6.0m", "--gestation")
     result = invoke("traits", astronaut_png, *girl, "31+4", "-o", out)
-    assert result.exit_code == 3  # the face has no reference at this age
+    assert result.exit_code == 0
     assert "corrected age 4.1 months, born at 31+4 weeks" in out.read_text(encoding="utf-8")
     words = ": Gestation 'late' is no number of weeks. Give completed weeks (31w), or weeks and days (31+4)."
     assert refused(invoke, "traits", astronaut_png, *girl, "late") == f"Error{words}\n"
@@ -182,8 +184,11 @@ def test_growth_beside_the_photo(astronaut_png: Path, invoke: Invoke) -> None:
                     "--height", 100, "--weight", 16)  # fmt: skip
     assert "head circumference 44 cm: z −3.8, centile 0.00" in result.stdout
     assert re.search(r"^  Microcephaly +mid +HP:0000252 +head_circumference 44\S* cm", result.stdout, re.M)
-    assert result.exit_code == 3  # the face's reference is for adults
-    assert "age 4 is outside frl-adults: 19 to 40 years" in result.stderr
+    assert result.exit_code == 0
+    assert re.search("^absent: [1-9]", result.stdout, re.M)
+    adults = invoke("traits", astronaut_png, *WOMAN[:2], "--age", "4.0", "--reference", "frl-adults")
+    assert adults.exit_code == 3
+    assert "age 4 is outside frl-adults: 19 to 40 years" in adults.stderr
 
 
 def test_out_of_a_charts_range_the_rest_is_still_given(
@@ -406,7 +411,8 @@ def test_page_of_python_is_that_of_the_command(
     astronaut_png: Path, certain: Path, tmp_path: Path, invoke: Invoke
 ) -> None:
     page = page_of(tmp_path / "t.html", invoke, astronaut_png, *WOMAN, "--rules", certain)
-    person = anthropo.traits(str(astronaut_png), sex="female", age=31, rules=str(certain))
+    known = {"sex": "female", "age": 31, "references": ["frl-adults"], "rules": str(certain)}
+    person = anthropo.traits(str(astronaut_png), **known)
     write_traits(tmp_path / "python.html", person)
     assert (tmp_path / "python.html").read_text(encoding="utf-8") == page
     with pytest.raises(InputError, match="traits are written to a"):
@@ -415,7 +421,7 @@ def test_page_of_python_is_that_of_the_command(
 
 def test_page_without_sex_and_age_says_so(astronaut_png: Path, tmp_path: Path, invoke: Invoke) -> None:
     page = page_of(tmp_path / "t.html", invoke, astronaut_png, code=3)
-    assert "<p>sex and age not given · compared with frl-adults" in page
+    assert "<p>sex and age not given · compared with web-all-ages" in page
     assert "No trait is present for certain." in page
     assert "No trait is absent for certain." in page
     assert "sex is missing, no z-scores that depend on it." in page

@@ -121,7 +121,8 @@ def report(path: Path, invoke: Invoke, *arguments: object, fails: bool = False) 
 
 def test_what_is_beyond_comes_first_then_the_plot_then_the_table(tmp_path: Path, invoke: Invoke) -> None:
     photo = anthropo.example_photo()
-    text = report(tmp_path / "a.html", invoke, photo, "--sex", "female", "--age", "31")
+    adults = ("--reference", "frl-adults")
+    text = report(tmp_path / "a.html", invoke, photo, "--sex", "female", "--age", "31", *adults)
     assert f"<h2>{photo}</h2>\n  <p>sex female · age 31 · compared with frl-adults (grade A/B)</p>" in text
     order = ["<h3>Beyond 2 SD</h3>", "Photo gate: ", "<h3>z-scores</h3>", "<h3>Measurements</h3>"]
     assert [text.count(heading) for heading in (order[0], *order[2:])] == [1, 1, 1]
@@ -135,7 +136,8 @@ def test_findings_and_bars_are_those_of_the_measurements(tmp_path: Path, invoke:
     (record,) = measure_item(Item(photo), settings)
     scored = {n: r.scores[0] for n, r in record.results.items() if math.isfinite(r.scores[0].z)}
     beyond = [registry()[name].name for name, z in scored.items() if abs(z.z) > 2]
-    text = report(tmp_path / "a.html", invoke, photo, "--sex", "male", "--age", "31")
+    adults = ("--reference", "frl-adults")
+    text = report(tmp_path / "a.html", invoke, photo, "--sex", "male", "--age", "31", *adults)
     listed = re.findall('<li><strong>(.+?)</strong> .+?: <span class="beyond">z [+−][1-9]', text)
     assert sorted(listed) == sorted(beyond)
     assert len(beyond) > 2
