@@ -94,8 +94,8 @@ def command(
     a small reference. Right and left are called one by one. What the photo gate voids, or the reference does
     not have, is not assessed; a measurement that repeats badly makes no trait by itself.
 
-    The reference is not by ancestry: a healthy person of another ancestry than most of its people may have a
-    trait called present, such as a wide nose. Traits that are left to the eye are never called: where a
+    Ancestry moves noses, lips and eyes by up to 1 SD. Where it is not stated, a trait that groups of the
+    reference would answer differently is left open; frl-adults tells no groups apart. Traits that are left to the eye are never called: where a
     measurement is unusual, they are listed to be looked at.
 
     \b

@@ -16,7 +16,7 @@ from anthropo.measurement.compute import Measurement, by_id
 from anthropo.measurement.registry import registry, unavailable
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.hpo import ancestors
-from anthropo.reference.rules import OBJECTIVE, SUBJECTIVE, Rule, Verdict, read_rules
+from anthropo.reference.rules import OBJECTIVE, SUBJECTIVE, Condition, Rule, Verdict, read_rules
 from anthropo.reference.zscore import ZScore, signed
 
 STATUSES = ("present", "borderline", "look at", "inconclusive", "absent", "not assessed")
@@ -93,9 +93,10 @@ def call_traits(
     does. Else it is borderline if z itself fulfils the rule, and inconclusive if only a part of its interval
     does. Without a z-score and its interval (voided by the photo gate, no row in the
     reference) it is not assessed, unless another measurement of the rule has settled the question. Two
-    references that lead to different answers make it borderline. So is a term whose rule is fulfilled by
-    measurements of low reliability alone (`anthropo.measurement.Entry.unreliable`). Right and left are never
-    averaged.
+    references that lead to different answers make it borderline or inconclusive, and so do two groups of
+    ancestry where it is not known which one the person is of. Borderline is also a term whose rule is
+    fulfilled by measurements of low reliability alone (`anthropo.measurement.Entry.unreliable`). Right and
+    left are never averaged.
     A term that another one is a kind of is not absent unless the other one is: see `consistent`.
 
     References
@@ -174,7 +175,7 @@ def _call(
         usable = [s for s in scores.get(name, []) if _usable(s)]
         if usable:
             asked.append(name)
-            whole.append(_one({condition.holds(*interval(s, confidence)) for s in usable}))
+            whole.append(_one({_verdict(condition, s, confidence) for s in usable}))
             best.append(_one({condition.holds(s.z, s.z) for s in usable}))
         else:
             missing = missing or f"{name}: {_why_missing(name, scores.get(name, []))}"
@@ -196,6 +197,13 @@ def _call(
     else:
         status, reason = PRESENT if answer else ABSENT, ""
     return Trait(rule, side, status, evidence, supports, reason, confidence)
+
+
+def _verdict(condition: Condition, score: ZScore, confidence: float) -> Verdict:
+    """What a score says; None as well where its value would be called otherwise in some group of ancestry."""
+    answer = condition.holds(*interval(score, confidence))
+    groups = {condition.holds(z, z) for z in score.by_group.values()}
+    return None if answer is not None and (not answer) in groups else answer
 
 
 def interval(score: ZScore, confidence: float) -> tuple[float, float]:
@@ -288,4 +296,15 @@ def _why_open(rule: Rule, evidence: Sequence[Evidence], confidence: float) -> st
             verdicts[e.measurement].add(rule.asks(e.measurement).holds(*interval(e.score, confidence)))
     if any({True, False} <= several for several in verdicts.values()):
         return "references disagree"
+    for e in evidence:
+        if e.score and _usable(e.score) and verdicts[e.measurement] <= {True, False}:
+            asks = rule.asks(e.measurement)
+            other = [
+                g for g, z in e.score.by_group.items() if asks.holds(z, z) not in verdicts[e.measurement]
+            ]
+            if other:
+                return (
+                    f"groups of ancestry disagree: {e.measurement} would be called otherwise as "
+                    f"{' or '.join(other)}, and ancestry is not known"
+                )
     return f"the interval reaches across the limit ({rule.text})"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -215,6 +216,19 @@ def test_references_that_disagree_make_it_borderline() -> None:
     assert [e.score.reference for e in trait.evidence if e.score] == ["one", "two"]
     both = call(z("mouth_width", 5.0, reference="one"), z("mouth_width", 6.0, reference="two"))
     assert both["Wide mouth", "mid"].status == PRESENT
+
+
+@pytest.mark.parametrize(
+    ("value", "status", "other"),
+    [(3.0, BORDERLINE, "white"), (0.5, INCONCLUSIVE, "asian"), (6.0, PRESENT, "")],
+)
+def test_groups_of_ancestry_that_disagree_leave_it_open(value: float, status: str, other: str) -> None:
+    groups = {"asian": value + 1.8, "white": value - 1.8}
+    score = replace(z("mouth_width", value), by_group=groups, ancestry="unknown")
+    trait = call(score)["Wide mouth", "mid"]
+    words = f"groups of ancestry disagree: mouth_width would be called otherwise as {other}, and ancestry is "
+    assert (trait.status, trait.reason) == (status, words + "not known" if other else "")
+    assert call(replace(score, by_group={}))["Wide mouth", "mid"].status == (ABSENT if value < 2 else PRESENT)
 
 
 def test_a_reference_without_the_measurement_does_not_count() -> None:
