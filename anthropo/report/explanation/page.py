@@ -102,7 +102,7 @@ def page(case: Case, disclosure: Disclosure, made: Document) -> str:
         signed=signed,
         regions=_by_region(made),
         age_basis=case.record.age_basis if case.record else "",
-        references=case.record.grades if case.record else {},
+        references=tables.in_brief(case.record) if case.record else {},
         chance=[one.sentence() for one in by_chance(case.record.scores)] if case.record else [],
         training_z=lambda name, value: training_z(trained, name, value),
         strip=lambda name: _strip(case, name),
