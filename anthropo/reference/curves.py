@@ -309,7 +309,7 @@ def standardise(x: float, skew: float) -> float:
     --------
     >>> from anthropo.reference.curves import standardise
     >>> [round(standardise(x, 0.3), 2) for x in (-2.0, 0.0, 2.0)]
-    [-2.8, 0.0, 1.66]
+    [-2.49, 0.0, 1.71]
     """
     at = x * half_width(skew) + math.sinh(skew)
     return at * math.cosh(skew) - math.sqrt(1 + at**2) * math.sinh(skew)
