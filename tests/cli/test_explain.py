@@ -95,7 +95,7 @@ def test_a_page_that_needs_nothing_else(invoke: Any, models: Any, person: Path, 
         assert part in text
     assert text.count("data:image/jpeg") >= 7  # photo, two averages, two maps, regions
     assert "Zoë syndrome: cosine" in text
-    assert "z, frl-adults" in text
+    assert "z, web-all-ages (B/C, unknown)" in text
 
 
 def test_nothing_of_the_photo_is_in_an_anonymous_page(

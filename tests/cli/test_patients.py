@@ -68,7 +68,7 @@ def test_one_row_per_person(tmp_path: Path, cohort: Cohort, invoke: Invoke) -> N
     width = float(one["intercanthal_width_hi"]) - pooled
     assert width < np.mean([m["hi"] - m["value"] for m in (a, b)])
     # z-scores are those of the pooled value, under the pooled interval
-    z = [float(one[f"intercanthal_width_z_frl__adults{end}"]) for end in ("_lo", "", "_hi")]
+    z = [float(one[f"intercanthal_width_z_web__all__ages{end}"]) for end in ("_lo", "", "_hi")]
     alone = [m["z"][0] for m in (a, b)]
     assert min(m["z"] for m in alone) <= z[1] <= max(m["z"] for m in alone)
     assert z[2] - z[0] <= max(m["hi"] - m["lo"] for m in alone)
@@ -196,7 +196,7 @@ def test_report_has_a_section_for_each_person(tmp_path: Path, cohort: Cohort, in
     titles = re.findall(r"<h2>(.+?)</h2>", page)
     assert titles == ["Overview", "patient &lt;p1&gt;", "patient p2", "Not measured"]
     assert "<p1>" not in page
-    assert "<p>sex female · age 32 · compared with frl-adults" in page
+    assert "<p>sex female · age 32 · compared with web-all-ages" in page
     assert page.count("by 2 of 2 photos") == page.count("by 1 of 1 photos") == 1
     one, two = page.split('<section class="face"')[1:]
     for photo in ("a.png", "b.png"):
