@@ -97,7 +97,8 @@ def stability_words(case: Case) -> str:
     return (
         f"Ranges are over {refits.number or 'all'} refits of the model{without}. Pale is what turns its sign "
         "or loses three quarters of its size in one of them: do not rely on it."
-        + " What is decided by a nearest patient or a distance has no ranges." * others
+        + " What is decided by a nearest patient or a distance has no ranges."
+        * others
     )
 
 
