@@ -21,6 +21,7 @@ COLUMNS = ("measurement", "unit", "sex", "grade", "age", "n", "median", "sd", "s
 LAST = ("source", "instrument")
 SHIFT, COUNT = "_shift", "_n"  # of a group's two columns: from the median, in its unit; effective n
 LEAST_N = 40  # below this effective n nobody is scored: the error of the mean is a sixth of an SD
+LEAST_OWN_N = 3  # the same of a table of somebody's own: z-scores are pulled in, and intervals are wide
 _PARTS = 4  # ages that stand for an age in completed years
 _KEPT = 16  # ages of which a curve remembers its numbers: one person's are asked for by every group
 _HEAD = 5  # columns up to the age
@@ -111,6 +112,11 @@ class Curve:
         return self._spans[age, whole]
 
 
+def _is_shipped(name: str, path: Path) -> bool:
+    """Shipped tables are named without the ending of their file."""
+    return name != path.name
+
+
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
@@ -130,6 +136,11 @@ class Curves(Reference):
     groups: tuple[str, ...]
     _curves: Mapping[str, Mapping[str, Curve]]  # by measurement and sex
     of_curves = True
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether the table comes with anthropo."""
+        return _is_shipped(self.name, self.path)
 
     @property
     def measurements(self) -> tuple[str, ...]:
@@ -173,11 +184,12 @@ class Curves(Reference):
         if not math.floor(curve.ages[0]) <= age <= curve.ages[-1]:
             return None, f"age {age:g} is outside {self.name}: {self.ages_of(measurement, sexes[:1])}"
         row, n = curve.row(age, group)
-        if n < LEAST_N:
+        least = LEAST_N if self.is_shipped else LEAST_OWN_N
+        if n < least:
             of = f" of ancestry {group}" if group else ""
             return None, (
                 f"{self.name} has too few people{of} around age {age:g}: they count as {n:.0f}, "
-                f"and {LEAST_N} are needed"
+                f"and {least} are needed"
             )
         return row, ""
 
@@ -192,7 +204,7 @@ def read_curves(path: Path, name: str, text: str) -> Curves:
 
     The numbers of a table that comes with anthropo are not looked at.
     """
-    shipped = name != path.name
+    shipped = _is_shipped(name, path)
     lines = text.splitlines()
     header = next(csv.reader(lines[:1]))
     groups = tuple(column[: -len(SHIFT)] for column in header if column.endswith(SHIFT))
