@@ -35,6 +35,7 @@ from PIL import Image
 
 import anthropo
 from anthropo.learning.features import Features, measurement_ids
+from anthropo.learning.judging import cross_validate
 from anthropo.learning.training import make_trained
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "networks"))
@@ -109,7 +110,13 @@ def models(few: int | None = None) -> list[Members]:
         ]
         for at, (people, task, options) in enumerate(made[:few]):
             features = _features(rng, people, metadata=bool(options.metadata))
-            make_trained(features, options, task, encoder, settings).save(folder / f"model{at}")
+            refits = ()
+            if task != "normality":
+                refits = cross_validate(
+                    features, options, task, repeats=1, baselines=False, keep_refits=True
+                ).refits
+            model = make_trained(features, options, task, encoder, settings, refits=refits)
+            model.save(folder / f"model{at}")
         (folder / "models").touch()
     return _all_members(folder, "model[0-9]")
 

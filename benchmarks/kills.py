@@ -38,6 +38,7 @@ _LEARN = (*_FAST, "--allow-duplicates", "--folds", "2", "--min-patients", "3", "
 _SMALL = (
     *("--recipe", "deepgestalt", "--no-face", "-j", "1", "--allow-duplicates", "--set", "size=32"),
     *("--set", "batch=4", "--set", "warm_start=none", "--set", "epochs=3", "--set", "optimiser=sgd"),
+    *("--set", "threads=1"),
 )
 _TREES = (
     *("--cascades", "2", "--trees", "5", "--depth", "2", "--copies", "2", "--pool", "50"),

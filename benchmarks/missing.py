@@ -4,7 +4,7 @@
 
 FOLDER is that of benchmarks/hybrid.py; best one of people who smile and do not. By five folds of people:
 
-- measurements: AUROC of models of measurements, missing ones expected from the others
+- measurements: AUROC and log loss of models of measurements, missing ones expected from the others
 - with the mask: the same, beside which are missing and which checks failed
 - gate only: which are missing and which checks failed, alone
 - nobody's values: the same mask over measurements that know nothing of the label, drawn from the factors of
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from hybrid import read, tasks
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import log_loss, roc_auc_score
 
 from anthropo.learning.features import Features, feature_frame, gate_alone
 from anthropo.learning.hybrid import HybridClassifier
@@ -42,12 +42,16 @@ def fitted(features: Features, y: Labels, kind: str, seed: int) -> Iterator[tupl
         yield model.fit(table[train], y[train], groups=features.patients[train]), np.flatnonzero(~train)
 
 
-def auroc(features: Features, y: Labels, kind: str, seed: int) -> float:
-    """Out of fold."""
+def judged(features: Features, y: Labels, kind: str, seed: int) -> tuple[float, float]:
+    """AUROC and log loss, out of fold."""
     table, p = feature_frame(replace(features, regions={})), np.empty(len(y))
     for model, rows in fitted(features, y, kind, seed):
         p[rows] = model.predict_proba(table.iloc[rows])[:, 1]
-    return float(roc_auc_score(y, p))
+    return float(roc_auc_score(y, p)), float(log_loss(y, p))
+
+
+def auroc(features: Features, y: Labels, kind: str, seed: int) -> float:
+    return judged(features, y, kind, seed)[0]
 
 
 def with_mask(features: Features) -> Features:
@@ -97,8 +101,8 @@ def main() -> None:
     features, rows = read(arguments.folder, arguments.jobs, arguments.cache, regions=("face",))
     print(f"{arguments.folder.name}: {len(features)} photos")
     heads = (
-        "task", "classifier", "missing", "measurements", "with the mask", "gate only", "nobody's values",
-        "largest voided contribution", "largest one is voided",
+        "task", "classifier", "missing", "measurements (AUROC, log loss)", "with the mask", "gate only",
+        "nobody's values", "largest voided contribution", "largest one is voided",
     )  # fmt: skip
     print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
     for name, positive in tasks(rows).items():
@@ -107,14 +111,14 @@ def main() -> None:
         y = positive.astype(np.int64)
         for kind in arguments.classifier:
             seeds = range(arguments.draws)
-            own = np.mean([auroc(features, y, kind, s) for s in seeds])
+            own, loss = np.mean([judged(features, y, kind, s) for s in seeds], axis=0)
             masked = np.mean([auroc(with_mask(features), y, kind, s) for s in seeds])
             gate = np.mean([auroc(gate_alone(features), y, kind, s) for s in seeds])
             blind = [auroc(nobodys(features, y, s), y, kind, s) for s in seeds]
             most, first = voided(features, y, kind)
             lost = 100 * np.isnan(features.measurements).mean()
             cells = (
-                name, kind, f"{lost:.0f} %", f"{own:.3f}", f"{masked:.3f}", f"{gate:.3f}",
+                name, kind, f"{lost:.0f} %", f"{own:.3f}, {loss:.3f}", f"{masked:.3f}", f"{gate:.3f}",
                 f"{np.mean(blind):.3f} ({min(blind):.2f} to {max(blind):.2f})", f"{most:.3f}",
                 f"{100 * first:.0f} %",
             )  # fmt: skip

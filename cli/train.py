@@ -20,6 +20,7 @@ from anthropo.cli.common import (
     show_gate,
 )
 from anthropo.errors import InputError
+from anthropo.learning.card import stability
 from anthropo.learning.evaluation import Evaluation, model_name
 from anthropo.plain import say
 from anthropo.report.evaluation import print_balance, print_comparison, summary
@@ -151,6 +152,8 @@ def show_trained(result: TrainResult) -> None:
     _show_figures(result.evaluations)
     show_gate(result.gate)
     _show_decision(result)
+    if said := stability(result.trained.manifest):
+        say(f"Stability of explanations: {said}.")
     model = result.trained.model
     if isinstance(model, LabelModel) and model.novelty is not None and model.alarm > 0:
         known = len(model.novelty.rank.scores)

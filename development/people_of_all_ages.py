@@ -15,8 +15,8 @@ from anthropo.reference.curve_fitting import People
 
 #: The groups of ancestry, by the words of the sets, and the letter that a file's number has for each.
 GROUPS = ("asian", "black", "indian", "other", "white")
-# The sets' youngest label is 1, and most of those who have it are babies of the first year.
-_YOUNGEST = 1
+#: The sets' youngest label, and most of those who have it are babies of the first year.
+YOUNGEST = 1
 _OLDEST = 95  # above, labels are rare and often wrong
 
 
@@ -38,7 +38,7 @@ class Faces:
     def people(self, measurement: str) -> tuple[NDArray[np.int64], People]:
         """Those who have a measurement: their rows, and what is fitted."""
         (rows,) = np.nonzero(np.isfinite(self.values[measurement]))
-        lo = np.where(self.age <= _YOUNGEST, 0.0, self.age)
+        lo = np.where(self.age <= YOUNGEST, 0.0, self.age)
         return rows, People(
             self.values[measurement][rows], lo[rows], self.age[rows] + 1, self.female[rows], self.group[rows],
             self.errors[measurement][rows],

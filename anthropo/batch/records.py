@@ -194,6 +194,21 @@ class MeasuredRecord:
             grades.setdefault(score.reference, set()).update(score.grade)
         return {name: "/".join(sorted(of_rows)) for name, of_rows in grades.items()}
 
+    @property
+    def groups(self) -> dict[str, str]:
+        """The group of ancestry that each reference of the scores was asked for; without those of none."""
+        return {score.reference: score.ancestry for score in self.scores if score.ancestry}
+
+    @property
+    def compared_with(self) -> dict[str, str]:
+        """Each reference of the scores with grades and ancestry: ``"grade B, ancestry unknown"``."""
+        words = {}
+        for name, grades in self.grades.items():
+            group = self.groups.get(name)
+            said = (f"grade {grades}" if grades else "", f"ancestry {group}" if group else "")
+            words[name] = ", ".join(filter(None, said))
+        return words
+
     def to_row(self) -> Row:
         """The record as one row of a table."""
         raise NotImplementedError
@@ -234,7 +249,7 @@ class MeasuredRecord:
                 reasons.append(f"{name}: {value.reason}")
         row["measurement_reasons"] = "; ".join(reasons) if self.ok else None
         row["z_reasons"] = "; ".join(doubts) if self.ok else None
-        row["references"] = "; ".join(f"{name} (grade {grades})" for name, grades in self.grades.items())
+        row["references"] = "; ".join(f"{name} ({how})" for name, how in self.compared_with.items())
         row["z_by_chance"] = " ".join(chance.sentence() for chance in by_chance(self.scores)) or None
         row["disagreements"] = " ".join(self.disagreements) if self.ok else None
         row["notes"] = " ".join(self.notes)

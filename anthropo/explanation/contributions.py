@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from anthropo.learning.hybrid import Contributions
 from anthropo.learning.model import NONE_OF_THESE, LabelModel, Prediction, by_person, vectors
 from anthropo.learning.normality import OUTSIDE, NormalityModel
 from anthropo.learning.novelty import Novelty
+from anthropo.learning.refits import FEWEST
 from anthropo.learning.trained import Trained
 
 Floats = NDArray[np.float64]
@@ -25,6 +26,7 @@ Kind = Literal["measurement", "region", "metadata"]
 How = Literal["trained", "matched", "distance"]
 
 FIRST = 3  # labels that are explained unless others are asked for
+_KEPT = 0.25  # of a contribution, that is left of it in every refit if it is stable
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,34 @@ class Contribution:
     kind: Kind
     name: str  # measurement id, region or metadata column
     log_odds: float  # nats; above 0: speaks for the label
+    refits: tuple[float, ...] = ()  # the same in each model that was fitted without some of the patients
+
+    @property
+    def range(self) -> tuple[float, float] | None:
+        """The lowest and the highest of the model and its refits; None without any."""
+        return range_of(self.log_odds, self.refits)
+
+    @property
+    def stable(self) -> bool | None:
+        """Whether every refit has the same sign, and a quarter of the size or more; None without any."""
+        return is_stable(self.log_odds, self.refits)
+
+
+def range_of(value: float, refits: Sequence[float]) -> tuple[float, float] | None:
+    """The lowest and the highest of a sum's term and of what refits have in its place; None without any."""
+    return (min(value, *refits), max(value, *refits)) if len(refits) else None
+
+
+def is_stable(value: float, refits: Sequence[float]) -> bool | None:
+    """Whether every refit has a term's sign, and a quarter of its size or more; None without any.
+
+    Refits without a fifth of the patients have most of them in common, and differ about half as much as
+    models of other patients would. A term that they bring near 0 is of no sure sign, even if none changed it.
+    """
+    if not len(refits):
+        return None
+    sign = 1.0 if value > 0 else -1.0
+    return bool(value) and min(sign * of for of in refits) >= _KEPT * abs(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +116,11 @@ def explain_features(trained: Trained, features: Features, labels: Sequence[str]
     sum over measurements and regions; its log-odds here is the logarithm of how much rarer people that far
     out are than the share that is called so, by the exponential tail of the model's own people: above 0 it
     is called.
+
+    Contributions of trained labels and of attributes come with what they are in the model's refits, by the
+    same weights: the person is compared with the other labels as by the model itself. A matched label rests
+    on its nearest patient, and a distance on squared deviations, whose sign hardly depends on the patients;
+    neither has refits, and sampled contributions ("svm-rbf") have none.
     """
     check_labels(trained, labels)
     known = known_labels(trained)
@@ -128,7 +163,7 @@ def _of_labels(model: LabelModel, table: Any, groups: Sequence[str]) -> _One:
     mean, _ = by_person(len(table), groups)
     parts = model.classifier.contributions(table)
     margins, _ = model.margins(table, groups)
-    summed = _trained(parts, mean)
+    summed = _trained(parts, mean, [one.contributions(table) for one in model.refits])
     matches = None if model.gallery is None else _matches(model, table, mean)
     beyond = None if model.novelty is None else _beyond(model.novelty, table, groups, model.alarm)
     k = len(model.trained)
@@ -148,12 +183,17 @@ def _of_labels(model: LabelModel, table: Any, groups: Sequence[str]) -> _One:
         if label not in model.trained:
             return Explained(
                 label, probability, bias - constant + sum(by_region.values()), bias - constant,
-                _sorted(("region", name, v) for name, v in by_region.items()), "matched", against,
+                _sorted(Contribution("region", name, v) for name, v in by_region.items()), "matched", against,
                 shift=shift,
             )  # fmt: skip
         own = summed(at, label, probability, of_trained, constant, against)
-        terms = ((c.kind, c.name, c.log_odds + (by_region[c.name] if c.kind == "region" else 0.0))
-                 for c in own.contributions)  # fmt: skip
+        # the matched labels' part, which rests on single patients, is as it is in all refits
+        terms = [
+            replace(c, log_odds=c.log_odds + by_region[c.name],
+                    refits=tuple(value + by_region[c.name] for value in c.refits))
+            if c.kind == "region" else c
+            for c in own.contributions
+        ]  # fmt: skip
         gained = bias + sum(by_region.values())
         return replace(
             own,
@@ -191,21 +231,30 @@ def contrast(margins: Floats, c: int) -> tuple[Floats, float]:
 
 
 def _trained(
-    parts: Contributions, mean: Callable[[Floats], Floats]
+    parts: Contributions, mean: Callable[[Floats], Floats], refits: Sequence[Contributions] = ()
 ) -> Callable[[int, str, float | None, Floats, float, tuple[tuple[str, float], ...]], Explained]:
     """What makes a sum of a classifier's margins, with weights and a constant that is taken off."""
-    kinds: tuple[tuple[Kind, Mapping[str, Floats]], ...] = (
-        ("measurement", parts.measurements), ("region", parts.regions), ("metadata", parts.metadata),
-    )  # fmt: skip
     # log-odds (patients, labels) of each column
-    columns = [(kind, name, mean(values)) for kind, of_kind in kinds for name, values in of_kind.items()]
+    columns = {key: mean(values) for key, values in _columns(parts)}
+    again = [dict(_columns(one)) for one in refits if len(refits) >= FEWEST]
+    # a column that a refit does not read adds nothing to it: (refits, patients, labels)
+    varied = {
+        key: np.array([mean(of[key]) if key in of else np.zeros_like(v) for of in again])
+        for key, v in columns.items()
+    }
     total, residual = mean(parts.total), mean(parts.residual)
 
     def one(
         at: int, label: str, probability: float | None, weights: Floats, constant: float,
         against: tuple[tuple[str, float], ...],
     ) -> Explained:  # fmt: skip
-        terms = ((k, name.removeprefix(METADATA), float(v[at] @ weights)) for k, name, v in columns)
+        terms = (
+            Contribution(
+                kind, name.removeprefix(METADATA), float(v[at] @ weights),
+                tuple((varied[kind, name][:, at] @ weights).tolist()) if again else (),
+            )
+            for (kind, name), v in columns.items()
+        )  # fmt: skip
         return Explained(
             label, probability, float(total[at] @ weights) - constant, float(parts.bias @ weights) - constant,
             _sorted(terms), "trained", against, float(residual[at] @ weights), float(parts.shift @ weights),
@@ -214,10 +263,28 @@ def _trained(
     return one
 
 
+def _columns(parts: Contributions) -> Iterator[tuple[tuple[Kind, str], Floats]]:
+    """Kind, name and log-odds (n, k) of each column."""
+    kinds: tuple[tuple[Kind, Mapping[str, Floats]], ...] = (
+        ("measurement", parts.measurements), ("region", parts.regions), ("metadata", parts.metadata),
+    )  # fmt: skip
+    for kind, of_kind in kinds:
+        for name, values in of_kind.items():
+            yield (kind, name), values
+
+
 def _of_attributes(model: AttributeModel, table: Any, groups: Sequence[str]) -> _One:
     mean, _ = by_person(len(table), groups)
-    models = zip(model.labels, model.classifiers, model.tables(table), strict=True)
-    summed = {label: _trained(one.contributions(columns), mean) for label, one, columns in models}
+
+    def parts_of(one: AttributeModel) -> dict[str, Contributions]:
+        models = zip(one.labels, one.classifiers, one.tables(table), strict=True)
+        return {label: classifier.contributions(columns) for label, classifier, columns in models}
+
+    again = [parts_of(one) for one in model.refits]
+    summed = {
+        label: _trained(parts, mean, [of[label] for of in again if label in of])
+        for label, parts in parts_of(model).items()
+    }
     weights = np.array([-1.0, 1.0])
     return lambda at, label, p: summed[label](at, label, p, weights, 0.0, ((f"no {label}", 1.0),))
 
@@ -255,22 +322,23 @@ def _beyond(
     rate, limit = novelty.rank.rate, novelty.rank.limit(share)
 
     def one(at: int, label: str) -> Explained:
-        parts: list[tuple[Kind, str, float]] = [
-            ("region" if name in novelty.columns.regions else "measurement", name, rate * float(values[at]))
+        parts = [
+            Contribution(
+                "region" if name in novelty.columns.regions else "measurement", name, rate * float(values[at])
+            )
             for name, values in columns.items()
         ]
         bias = -rate * limit
         return Explained(
-            label, None, bias + sum(v for _, _, v in parts), bias, _sorted(parts), "distance",
+            label, None, bias + sum(c.log_odds for c in parts), bias, _sorted(parts), "distance",
             (("the people that the model knows", 1.0),),
         )  # fmt: skip
 
     return one
 
 
-def _sorted(parts: Iterable[tuple[Kind, str, float]]) -> tuple[Contribution, ...]:
-    contributions = [Contribution(kind, name, value) for kind, name, value in parts]
-    return tuple(sorted(contributions, key=lambda c: (-abs(c.log_odds), c.kind, c.name)))
+def _sorted(parts: Iterable[Contribution]) -> tuple[Contribution, ...]:
+    return tuple(sorted(parts, key=lambda c: (-abs(c.log_odds), c.kind, c.name)))
 
 
 _EXPLAINERS: dict[str, Callable[..., _One]] = {

@@ -109,7 +109,7 @@ class Head:
         fitted = model.regions_[region]
         # contributions have mean 0 over the labels: so has what reads them
         reader = model.region_weights[at] * (weights - weights.mean()) / model.score_spread_[at]
-        numbers = fitted.centre, fitted.frequencies, fitted.weights @ reader
+        numbers = fitted.centre, fitted.scale * fitted.frequencies, fitted.weights @ reader
         return cls(*(torch.from_numpy(np.array(n, dtype=np.float64)) for n in numbers))
 
     def __call__(self, embeddings: Tensor) -> Tensor:

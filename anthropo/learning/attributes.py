@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from anthropo.errors import InputError, ModelError, parameter
 from anthropo.learning.cohort import some, split_labels
-from anthropo.learning.columns import METADATA
+from anthropo.learning.columns import METADATA, Columns
 from anthropo.learning.conformal import ConformalSets
 from anthropo.learning.cost import expected_cost_decision, parse_cost
 from anthropo.learning.features import Features
@@ -20,8 +20,9 @@ from anthropo.learning.hybrid import HybridClassifier
 from anthropo.learning.judged import Floats
 from anthropo.learning.model import Answers, Options, by_person, design
 from anthropo.learning.model_readers import part, prefixed, record
+from anthropo.learning.refits import Kept, keep, restored, shared
 from anthropo.learning.schema import NOTHING, Arrays, Names
-from anthropo.learning.states import METADATA_KNOWN, AttributeState, ClassifierState
+from anthropo.learning.states import METADATA_KNOWN, AttributeState, ChainState, ClassifierState
 
 ABSENT, PRESENT = "absent", "present"
 NO_ATTRIBUTE = "no attribute"
@@ -50,6 +51,7 @@ class AttributeModel:
     relations: tuple[Relation, ...]
     chained: bool
     error_rate: float
+    refits: tuple[AttributeModel, ...] = ()  # fitted without some of the patients each, to explain with
 
     @property
     def stated(self) -> Floats | None:
@@ -149,6 +151,49 @@ class AttributeModel:
             made.append(last)
         return made
 
+    def kept(self) -> Kept | None:
+        """What is kept of the model where it is a refit of another; None if its contributions are sampled."""
+        made: dict[str, Any] = {"labels": list(self.labels), "classifiers": []}
+        arrays: Arrays = {}
+        for at, one in enumerate(self.classifiers):
+            if (of := keep(one)) is None:
+                return None
+            made["classifiers"].append(of[0])
+            arrays |= prefixed(of[1], f"{at}/")
+        return Kept(self.labels, made, arrays)
+
+    def refitted(self, refits: Sequence[Kept]) -> AttributeModel:
+        """The model with what is kept of its refits; one of an attribute that it lacks is none."""
+        fit = [self._shared(one) for one in refits if set(one.labels) <= set(self.labels)]
+        made = (self._restored(record(ChainState, meta, "refit"), arrays) for meta, arrays in fit)
+        return replace(self, refits=tuple(made))
+
+    def _shared(self, refit: Kept) -> tuple[dict[str, Any], Arrays]:
+        """A refit as a file has it."""
+        made: dict[str, Any] = {"labels": list(refit.labels), "classifiers": []}
+        arrays: Arrays = {}
+        for at, (label, meta) in enumerate(zip(refit.labels, refit.meta["classifiers"], strict=True)):
+            of = self.classifiers[self.labels.index(label)]
+            own, numbers = shared(meta, part(refit.arrays, f"{at}/"), of)
+            made["classifiers"].append(own)
+            arrays |= prefixed(numbers, f"{at}/")
+        return made, arrays
+
+    def _restored(self, state: ChainState, arrays: Arrays) -> AttributeModel:
+        """The refit that a file has this of."""
+        labels = state.labels
+        if len(state.classifiers) != len(labels) or not set(labels) <= set(self.labels):
+            raise ModelError("a refit has not one classifier for each of its attributes")
+        classifiers = []
+        chained = {_CHAINED + name for name in self.labels} if self.chained else set()
+        for at, (label, one) in enumerate(zip(labels, state.classifiers, strict=True)):
+            of = self.classifiers[self.labels.index(label)]
+            before = [_CHAINED + name for name in labels[:at] if self.chained]
+            first = [name for name in of.columns_.metadata if name not in chained]
+            columns = Columns(of.columns_.measurements, of.columns_.regions, (*first, *before))
+            classifiers.append(restored(one, part(arrays, f"{at}/"), of, columns))
+        return replace(self, labels=labels, classifiers=tuple(classifiers), sets=(), relations=(), refits=())
+
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """The model as JSON and arrays of numbers, for a model file."""
         made: dict[str, Any] = {
@@ -165,6 +210,11 @@ class AttributeModel:
             made["classifiers"].append(meta)
             arrays |= prefixed(kept, f"{at}/")
             arrays |= {f"{at}/sets/{c}": scores for c, scores in enumerate(sets.scores)}
+        for at, refit in enumerate(self.refits):
+            if (again := refit.kept()) is not None:
+                own, numbers = self._shared(again)
+                made.setdefault("refits", []).append(own)
+                arrays |= prefixed(numbers, f"refits/{at}/")
         return made, arrays
 
     @classmethod
@@ -187,7 +237,9 @@ class AttributeModel:
         parts = [part(arrays, f"{at}/") for at in range(len(labels))]
         classifiers = tuple(map(HybridClassifier.from_state, described, parts))
         sets = tuple(ConformalSets.from_arrays(one, 2) for one in parts)
-        return cls(labels, classifiers, sets, relations, state.chained, state.error_rate)
+        model = cls(labels, classifiers, sets, relations, state.chained, state.error_rate)
+        refits = (model._restored(one, part(arrays, f"refits/{at}/")) for at, one in enumerate(state.refits))
+        return replace(model, refits=tuple(refits))
 
 
 def _relation(entries: Any) -> Relation:

@@ -137,12 +137,10 @@ def _fault_of_shape(
     return None if reached == len(left) else f"a tree is deeper than {MAX_DEPTH} levels, or goes in circles"
 
 
-def booster_from_arrays(
-    arrays: Mapping[str, NDArray[Any]], objective: str, n_features: int
-) -> xgboost.Booster:
-    """The booster of untrusted arrays that :func:`booster_arrays` makes; XGBoost gets none that are no trees.
+def check_trees(arrays: Mapping[str, NDArray[Any]], objective: str, n_features: int) -> int:
+    """The number of classes of untrusted arrays, by a ModelError if they are not what `booster_arrays` makes.
 
-    XGBoost does not check that the data that it is given have `n_features` columns.
+    It makes no booster, which takes far longer.
     """
     fault = "the objective is unknown" if objective not in OBJECTIVES else _fault(arrays, n_features)
     classes = len(arrays["base_score"]) if fault is None else 0
@@ -154,6 +152,17 @@ def booster_from_arrays(
         raise ModelError(
             f"the trees in the model cannot be used ({fault}); the file was altered. Train it again."
         )
+    return classes
+
+
+def booster_from_arrays(
+    arrays: Mapping[str, NDArray[Any]], objective: str, n_features: int
+) -> xgboost.Booster:
+    """The booster of untrusted arrays that :func:`booster_arrays` makes; XGBoost gets none that are no trees.
+
+    XGBoost does not check that the data that it is given have `n_features` columns.
+    """
+    classes = check_trees(arrays, objective, n_features)
     import xgboost
 
     booster = xgboost.Booster()

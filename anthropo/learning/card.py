@@ -77,6 +77,20 @@ def _same_person(manifest: Manifest) -> str | None:
     return what_was_done(of.how, of.pairs, of.joined) if of.how else None
 
 
+def stability(manifest: Manifest) -> str | None:
+    """How alike the first measurements are in refits; None where there are none, or too few measurements."""
+    of = manifest.refits
+    if not of.number or of.without is None:
+        return None
+    text = f"{_count(of.number, 'refit')}, each without {100 * of.without:.0f} % of the patients"
+    if of.overlap is None or not of.top:
+        return text
+    return (
+        f"of the {of.top} measurements that count most, {of.top * of.overlap:.1f} on average do so as well "
+        f"in {text} (overlap {of.overlap:.2f})"
+    )
+
+
 def _metric(name: str) -> str:
     return _METRICS.get(name, name.replace("_", " "))
 
@@ -140,6 +154,7 @@ def describe(manifest: Manifest, network: Iterable[Row] = ()) -> list[Row]:
         ("metadata", ", ".join(manifest.metadata)),
         ("validated by", validation.method),
         *((_metric(name), _figure(figure)) for name, figure in main.items()),
+        ("stability", stability(manifest)),
         ("decision", point.rule),
         ("threshold", None if point.threshold is None else _number(point.threshold)),
         *(
@@ -189,8 +204,8 @@ def _template() -> Template:
     )
     environment.filters |= {"line": _safe, "words": _plain, "number": _number, "figure": _figure}
     environment.globals |= {
-        "same_person": _same_person, "tasks": _TASKS, "unknown": _UNKNOWN, "people": _photos_of_patients,
-        "count": _count,
+        "same_person": _same_person, "stability": stability, "tasks": _TASKS, "unknown": _UNKNOWN,
+        "people": _photos_of_patients, "count": _count,
     }  # fmt: skip
     return environment.get_template("card.md")
 

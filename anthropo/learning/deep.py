@@ -24,12 +24,14 @@ class RegionModel:
     frequencies: Floats  # (f, d), of the kernel's random Fourier features
     weights: Floats  # (2 f, k)
     intercept: Floats  # (k,), the labels' shares
+    scale: float = 1.0  # of the frequencies: a refit has another kernel's width, and shares all else of them
 
     def scores(self, embeddings: NDArray[np.floating]) -> Floats:
         """Membership scores (n, k) of embeddings (n, d); about 1 for a sure member, 0 for none."""
         out = np.empty((len(embeddings), len(self.intercept)))
         for at in range(0, len(out), _BLOCK):
-            features = _fourier(_on_sphere(embeddings[at : at + _BLOCK], self.centre), self.frequencies)
+            sphere = _on_sphere(embeddings[at : at + _BLOCK], self.centre)
+            features = _fourier(self.scale * sphere, self.frequencies)
             out[at : at + _BLOCK] = features @ self.weights + self.intercept
         return out
 
@@ -53,10 +55,12 @@ def fit_region(
     counts = np.ones((len(embeddings), 1)) if weights is None else weights[:, None]
     centre = (counts * np.asarray(embeddings, dtype=np.float64)).sum(0) / counts.sum()
     sphere = _on_sphere(embeddings, centre)
+    # before anything that depends on the number of photos, so that all fits of one seed have the same draws
+    draws = random.standard_normal((_FREQUENCIES, sphere.shape[1]))
     some = sphere[random.permutation(len(sphere))[:_PAIRS]]
     apart = 1 - (some @ some.T)[np.triu_indices(len(some), 1)]
     width = float(np.median(apart)) if len(apart) else 1.0
-    frequencies = random.standard_normal((_FREQUENCIES, sphere.shape[1])) / np.sqrt(max(width, 1e-6))
+    frequencies = draws / np.sqrt(max(width, 1e-6))
     frequencies = frequencies.astype(np.float32).astype(np.float64)  # as it is kept in a model file
     # weighted least squares are plain ones of rows that are multiplied by the weights' roots
     root = np.sqrt(counts)

@@ -190,7 +190,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         known = {(c, p) for c, p in zip(y_.tolist(), patients[rows].tolist(), strict=True)}
         people = np.bincount([c for c, _ in known], minlength=len(self.classes_)).astype(np.float64)
         fitted = _Fitted(y_, folds, counts, natural * counts, people)
-        probabilities = softmax(self._fit_halves(table, fitted, random, seed))
+        probabilities = softmax(self._fit_halves(table, fitted, seed))
         self.shares_ = np.bincount(y_, fitted.natural) / fitted.natural.sum()
         self.stated_: Floats | None = None
         _, first = np.unique(rows, return_index=True)
@@ -218,10 +218,10 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     "needs two or more. Add patients or leave it out."
                 )
 
-    def _fit_halves(self, table: Any, of: _Fitted, random: Random, seed: int) -> Floats:
+    def _fit_halves(self, table: Any, of: _Fitted, seed: int) -> Floats:
         """Fit regions, measurements with metadata, and their weights; the out-of-fold log-odds (n, k)."""
         k = len(self.classes_)
-        scores = self._fit_regions(table, of, random)
+        scores = self._fit_regions(table, of, seed)
         controls = None if self.controls is None else np.asarray(self.classes_[of.y] == self.controls)
         self.scaler_ = Scaler.fit(table, self.columns_, controls)
         numbers = self.scaler_.transform(table)
@@ -311,16 +311,16 @@ class HybridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rows = np.concatenate([np.arange(n), *drawn])
         return rows, np.asarray((counts / counts.max())[labels[rows]])
 
-    def _fit_regions(self, table: Any, of: _Fitted, random: Random) -> list[Floats]:
+    def _fit_regions(self, table: Any, of: _Fitted, seed: int) -> list[Floats]:
         """Fit the regions; the scaled out-of-fold scores (n, k) of each."""
         k = len(self.classes_)
         self.regions_: dict[str, RegionModel] = {}
         targets = np.eye(k)[of.y]
         scores = []
-        for region, names in self.columns_.regions.items():
+        for at, (region, names) in enumerate(self.columns_.regions.items()):
             embeddings = table[list(names)].to_numpy(dtype=np.float64)
             self.regions_[region], out = remembered(
-                fit_region, embeddings, targets, of.folds, random, of.counts
+                fit_region, embeddings, targets, of.folds, Random((seed, at)), of.counts
             )
             scores.append(out)
         self.score_spread_ = np.array([np.maximum(s.std(0), 1e-9) for s in scores]).reshape(-1, k)

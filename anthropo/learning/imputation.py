@@ -72,7 +72,7 @@ class Imputer:
         """The terms (n, m, m) of each missing number's expectation, one for each known number."""
         seen, x = np.isfinite(numbers), np.nan_to_num(numbers)
         _, covariance = self._factors(numbers)
-        weights = np.einsum("if,nfg,jg->nij", self.loadings, covariance, self.loadings / self.noise[:, None])
+        weights = self.loadings @ covariance @ (self.loadings / self.noise[:, None]).T
         return np.asarray(weights * x[:, None, :] * ~seen[:, :, None])
 
     def _factors(self, numbers: Floats) -> tuple[Floats, Floats]:

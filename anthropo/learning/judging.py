@@ -30,6 +30,7 @@ from anthropo.learning.model import (
 )
 from anthropo.learning.normality import OUTSIDE, WITHIN, NormalityModel
 from anthropo.learning.prevalence import Prevalence, stated_presence, stated_shares
+from anthropo.learning.refits import Kept, within_limits
 from anthropo.learning.repeats import repeats_for
 from anthropo.learning.splits import Folds, by_value, split
 from anthropo.learning.trained import Model, Trained
@@ -60,6 +61,7 @@ class CrossValidation:
     notes: tuple[str, ...]
     sites: tuple[str, ...] = ()  # whose people each fold holds, where sites were left out one by one
     rows: NDArray[np.intp] | None = None  # photos that were judged; None: all
+    refits: tuple[Kept, ...] = ()  # of the hybrid, if they are to be kept: a model without each fold
 
 
 def variants(features: Features, options: Options, task: Task = "labels") -> dict[str, Options]:
@@ -91,6 +93,7 @@ def cross_validate(
     leave_out: Sequence[str | None] | None = None,
     baselines: bool = True,
     shares: Mapping[str, float] | None = None,
+    keep_refits: bool = False,
     jobs: int = 1,
     on_progress: Callable[[], None] | None = None,
 ) -> CrossValidation:
@@ -112,6 +115,8 @@ def cross_validate(
     shares : mapping of str to float, optional
         How common each label, or attribute, is where it is decided; see `shares_where_used`. Probabilities
         are those of the cohort's own shares in any case, which is where they can be judged.
+    keep_refits : bool
+        Keep of each fold's model what ranges of contributions are made of; not of a distance to normal.
     jobs : int
         Threads; the result does not depend on them.
     on_progress : callable, optional
@@ -160,7 +165,9 @@ def cross_validate(
             raise InputError(f"No site can be left out: {' '.join(one.notes)}")
         dealt = [one]
     options_of = variants(features, options, task) if baselines else {"hybrid": options}
-    answered = _answered(features, options_of, task, dealt, shares, jobs, on_progress)
+    # sites differ in size, and are no random part of the patients
+    keep = keep_refits and leave_out is None
+    answered, refits = _answered(features, options_of, task, dealt, shares, keep, jobs, on_progress)
     (rows,) = np.nonzero(dealt[0].index >= 0)
     tested = features if len(rows) == len(features) else subset(features, rows)
     return CrossValidation(
@@ -168,6 +175,7 @@ def cross_validate(
         notes=dealt[0].notes,
         sites=sites,
         rows=rows if leave_out is not None else None,
+        refits=tuple(within_limits(refits)),
     )
 
 
@@ -184,28 +192,37 @@ def _answered(
     task: Task,
     dealt: Sequence[Folds],
     shares: Mapping[str, float] | None,
+    keep: bool,
     jobs: int,
     on_progress: Callable[[], None] | None,
-) -> dict[str, list[_Folds]]:
-    """Answers of each model, by dealing and fold."""
+) -> tuple[dict[str, list[_Folds]], list[list[Kept | None]]]:
+    """Answers of each model, by dealing and fold, and what is kept of the first one."""
 
     (judged,) = np.nonzero(dealt[0].index >= 0)
+    main = next(iter(options_of))
 
-    def answered(at: int, fold: int) -> dict[str, tuple[NDArray[np.intp], Answers]]:
+    def answered(at: int, fold: int) -> tuple[dict[str, tuple[NDArray[np.intp], Answers]], Kept | None]:
         out = dealt[at].index == fold
         # a patient may have been at two sites
         others = ~np.isin(features.patients, features.patients[out])
         train, test = subset(features, others), subset(features, out)
         rows = np.searchsorted(judged, np.flatnonzero(out))
 
+        kept: list[Kept | None] = [None]
+
         def alone(name: str, chosen: Options) -> Answers:
             seen, asked = (gate_alone(train), gate_alone(test)) if name == GATE else (train, test)
-            return _decided(fit_model(seen, chosen, task), feature_frame(asked, chosen.metadata), shares)
+            model = fit_model(seen, chosen, task)
+            if keep and name == main and not isinstance(model, NormalityModel):
+                kept[0] = _without(model.kept(), features, train)
+            return _decided(model, feature_frame(asked, chosen.metadata), shares)
 
         with remembering():  # the halves are parts of the hybrid as well
-            return {name: (rows, alone(name, chosen)) for name, chosen in options_of.items()}
+            answers = {name: (rows, alone(name, chosen)) for name, chosen in options_of.items()}
+        return answers, kept[0]
 
     models: dict[str, list[_Folds]] = {name: [] for name in options_of}
+    refits: list[list[Kept | None]] = []
     pool = ThreadPoolExecutor(max(1, jobs))
     try:
         begun = [
@@ -218,10 +235,17 @@ def _answered(
                 for _ in options_of if on_progress else ():
                     on_progress()  # type: ignore[misc]
             for name, of in models.items():
-                of.append([fold[name] for fold in made])
+                of.append([fold[name] for fold, _ in made])
+            refits.append([kept for _, kept in made])
     finally:
         pool.shutdown(cancel_futures=True)
-    return models
+    return models, refits
+
+
+def _without(kept: Kept | None, features: Features, train: Features) -> Kept | None:
+    """What is kept of a refit, with the share of the patients that it was fitted without."""
+    there, all_ = (len(set(of.patients.tolist())) for of in (train, features))
+    return None if kept is None else replace(kept, without=1 - there / all_)
 
 
 def _refuse_few_left(labels: list[str], features: Features, dealt: Folds, rare: Sequence[str]) -> None:

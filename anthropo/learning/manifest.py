@@ -122,6 +122,16 @@ class Validation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refits:
+    """Models that were fitted without some of the patients, for ranges of contributions."""
+
+    number: Count | None = None
+    without: Share | None = None  # share of the patients that each was fitted without
+    top: Count | None = None  # so many measurements that count most
+    overlap: Share | None = None  # share of these that count most in a refit as well, on average
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OperatingPoint:
     """How it is decided between labels."""
 
@@ -182,6 +192,7 @@ class Manifest:
         How photographs have to be measured.
     cohort : TrainingCohort
     validation : Validation
+    refits : Refits
     cost : mapping of str to mapping of str to float
         Cost by true label, then by the label decided for.
     operating_point : OperatingPoint
@@ -219,6 +230,7 @@ class Manifest:
     settings: PhotoSettings = field(default_factory=PhotoSettings)
     cohort: TrainingCohort = field(default_factory=TrainingCohort)
     validation: Validation = field(default_factory=Validation)
+    refits: Refits = field(default_factory=Refits)
     cost: Annotated[Mapping[str, Mapping[str, Annotated[float, Range(0)]]], Among(("labels",))] = field(
         default_factory=dict
     )

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.learning.boosters import booster_arrays, booster_from_arrays
+from anthropo.errors import ModelError
+from anthropo.learning.boosters import booster_arrays, booster_from_arrays, check_trees
 from anthropo.learning.calibration import centred, fit_stack, log_loss
 from anthropo.learning.judged import Floats, Ints
 
@@ -38,6 +39,13 @@ class Trees:
     labels: int
     # the booster, made when it is first needed
     _grown: list[Any] = field(default_factory=list, init=False, repr=False)
+
+    def check(self, features: int) -> None:
+        """Refuse what are no trees of so many features and of the labels, by a ModelError."""
+        if self.arrays is not None:
+            classes = check_trees(self.arrays, objective(self.labels), features)
+            if classes != (1 if self.labels == 2 else self.labels):
+                raise ModelError("its trees are of another number of labels")
 
     def margins(self, numbers: Floats) -> Floats:
         """Log-odds (n, k), not calibrated."""

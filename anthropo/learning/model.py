@@ -22,8 +22,9 @@ from anthropo.learning.hybrid import Balance, HybridClassifier, Kind
 from anthropo.learning.judged import Floats
 from anthropo.learning.model_readers import part, prefixed, record
 from anthropo.learning.novelty import Novelty
+from anthropo.learning.refits import Kept, keep, restored, shared
 from anthropo.learning.schema import NOTHING, Arrays, Names, taken
-from anthropo.learning.states import GALLERY, LabelState
+from anthropo.learning.states import GALLERY, LabelState, RefitState
 
 Task = Literal["labels", "attributes", "normality"]
 
@@ -120,6 +121,7 @@ class LabelModel:
     error_rate: float
     alarm: float
     stated: Floats | None = None  # (k,), how common labels are where the model is used; None: as in training
+    refits: tuple[HybridClassifier, ...] = ()  # fitted without some of the patients each, to explain with
 
     @property
     def training_shares(self) -> Floats:
@@ -265,6 +267,17 @@ class LabelModel:
         # against all trained labels together
         return np.hstack([margins - np.logaddexp.reduce(margins, 1, keepdims=True), matched]), n
 
+    def kept(self) -> Kept | None:
+        """What is kept of the model where it is a refit of another; None if its contributions are sampled."""
+        made = keep(self.classifier)
+        return None if made is None else Kept(self.trained, *made)
+
+    def refitted(self, refits: Sequence[Kept]) -> LabelModel:
+        """The model with what is kept of its refits; one that lacks a label is none."""
+        made = [shared(one.meta, one.arrays, self.classifier) for one in refits if one.labels == self.trained]
+        again = (restored(record(RefitState, meta, "refit"), a, self.classifier) for meta, a in made)
+        return replace(self, refits=tuple(again))
+
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """The model as JSON and arrays of numbers, for a model file."""
         meta, arrays = self.classifier.state()
@@ -283,6 +296,11 @@ class LabelModel:
                 "gallery/vectors": g.vectors.astype(np.float32),
                 "gallery/prior": g.prior,
             }
+        for at, refit in enumerate(self.refits):
+            if (of := keep(refit)) is not None:
+                own, numbers = shared(*of, self.classifier)
+                made.setdefault("refits", []).append(own)
+                out |= prefixed(numbers, f"refits/{at}/")
         return made, out
 
     @classmethod
@@ -307,7 +325,10 @@ class LabelModel:
             gallery = Gallery(
                 about.labels, held["centre"], owner, held["vectors"], about.slope, about.intercept, prior
             )
-        return cls(classifier, sets, novelty, gallery, state.error_rate, state.alarm)
+        refits = tuple(
+            restored(one, part(arrays, f"refits/{at}/"), classifier) for at, one in enumerate(state.refits)
+        )
+        return cls(classifier, sets, novelty, gallery, state.error_rate, state.alarm, refits=refits)
 
 
 def _credible(probabilities: Floats, error_rate: float) -> NDArray[np.bool_]:

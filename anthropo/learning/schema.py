@@ -197,7 +197,7 @@ def taken(arrays: Arrays, wanted: Sequence[Array], lengths: Mapping[str, int], p
         array = arrays[name]
         if array.size and array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ModelError(f"array {name} holds infinity or NaN")
-        if array.size and not one.lo <= array.min() <= array.max() <= one.hi:
+        if array.size and not one.lo <= array.min().item() <= array.max().item() <= one.hi:
             raise ModelError(f"array {name} holds a number that is not {Range(one.lo, one.hi)}")
         found[one.name] = array.astype(np.float64, copy=False) if one.kinds == "f" else array
     return found

@@ -33,6 +33,8 @@ METADATA_KNOWN = "metadata of the manifest"
 #: Whose embeddings a model may read: those that come with anthropo, of the library timm, or a network.
 ENCODER = OneOf((*ENCODERS, "timm:*", "*.anthropo"))
 
+MOST_REFITS = 100
+
 Labels = Annotated[tuple[str, ...], Size(2, MOST_LABELS), Distinct()]
 Measured = Annotated[tuple[str, ...], Distinct(), Among((MEASUREMENTS_KNOWN,))]
 #: Lengths of the regions' embeddings.
@@ -56,6 +58,24 @@ class ClassifierState:
     origin: Annotated[tuple[str, ...], Size(0, 1 << 15), Among(("measurements", "metadata"))]
     category: tuple[str | None, ...]  # the number is 1 where its column has this text; null: it is a number
     measured: Annotated[str, OneOf(("trees", "machine", "kernelmachine", "none"))]  # what reads the numbers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefitState:
+    """A classifier that was fitted without some of the patients, but for what it shares with the other."""
+
+    measured: Annotated[str, OneOf(("trees", "machine", "none"))]  # what reads the numbers
+    # columns that the standardised numbers are made from, one each; null: as in the classifier
+    origin: Annotated[tuple[str, ...], Size(0, 1 << 15)] | None = None
+    category: tuple[str | None, ...] | None = None  # null: as in the classifier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainState:
+    """Classifiers of attributes that were fitted without some of the patients."""
+
+    labels: Annotated[tuple[str, ...], Size(1, MOST_LABELS), Distinct()]  # in the order of the chain
+    classifiers: tuple[RefitState, ...]  # one for each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +113,7 @@ class LabelState:
     alarm: Share  # share of known people who are answered with "none of these"
     novelty: NoveltyState | None = None
     gallery: GalleryState | None = None
+    refits: Annotated[tuple[RefitState, ...], Size(0, MOST_REFITS)] = ()  # without some of the patients each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +126,7 @@ class AttributeState:
     chained: bool = False  # whether a classifier reads the answers of those before it
     # two attributes, their odds ratio, its limits, and the false discovery rate
     relations: tuple[Any, ...] = ()
+    refits: Annotated[tuple[ChainState, ...], Size(0, MOST_REFITS)] = ()  # without some of the patients each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +163,20 @@ REGION = (
 )
 #: Of logistic regression, or a linear support vector machine.
 MACHINE = (Array("machine", "k m", "weights"),)
+#: Of a refit: of r regions, each of f frequencies and d numbers, k labels, m numbers, h halves.
+REFIT = (
+    Array("weights", "r 2f k", "of the ridge regressions, over the standard deviation of their scores"),
+    Array("centres", "r d", "mean of the embeddings"),
+    Array("scale", "r", "of the classifier's frequencies", lo=1e-9, hi=1e9),
+    Array("spread", "m", "standard deviation of the numbers", lo=LEAST),
+    Array("centre", "m", "mean of the numbers"),
+    Array("loadings", "m q", "how the numbers go with factors, for what is missing", most={"q": 64}),
+    Array("noise", "m", "variance of the numbers beside the factors", lo=LEAST),
+    Array("deep_slopes", "r", "how much each region counts", lo=0),
+    Array("deep_bias", "k", "log-odds that are added to the regions'"),
+    Array("slopes", "h", "how much each half counts", lo=0),
+    Array("bias", "k", "log-odds that are added to all"),
+)
 #: Of one with a Gaussian kernel: s support vectors, p people. Standardised numbers are between -5 and 5.
 KERNEL = (
     Array("kernel/scale", "m", "of the numbers before they are compared", lo=0, hi=1),

@@ -27,14 +27,25 @@ from anthropo.learning.manifest import (
     Manifest,
     Novelty,
     OperatingPoint,
+    Refits,
     SamePersonCheck,
     TrainingCohort,
     Validation,
     Weights,
 )
-from anthropo.learning.model import OTHERS, LabelModel, Options, Task, collapse, control_label, positive_label
+from anthropo.learning.model import (
+    OTHERS,
+    LabelModel,
+    Options,
+    Task,
+    collapse,
+    control_label,
+    design,
+    positive_label,
+)
 from anthropo.learning.normality import WITHIN, NormalityModel
 from anthropo.learning.profile import Profile
+from anthropo.learning.refits import TOP, Kept, overlap, some_rows
 from anthropo.learning.subgroups import NOT_GIVEN, age_bands
 from anthropo.learning.trained import MODELS, Model, Trained, instrument
 from anthropo.settings import Settings
@@ -60,6 +71,7 @@ def make_trained(
     source: Path | None = None,
     people: SamePeople | None = None,
     evaluations: Sequence[Evaluation] = (),
+    refits: Sequence[Kept] = (),
     command: str = "",
 ) -> Trained:
     """Train on all photos and describe the result.
@@ -80,6 +92,8 @@ def make_trained(
         What was found of people under several names, and done about it.
     evaluations : sequence of Evaluation
         Of a cross-validation with these options: one, or one per attribute.
+    refits : sequence of Kept
+        Of the same cross-validation; without them contributions have no range.
     command : str
         That trained it, without folders.
 
@@ -111,6 +125,8 @@ def make_trained(
     'affected'
     """
     model = fit_model(features, options, task)
+    if not isinstance(model, NormalityModel):
+        model = model.refitted(refits)
     labels = features.labels if task == "attributes" else collapse(features.labels, options.positive)
     corrected = None
     if settings.corrections:
@@ -127,6 +143,7 @@ def make_trained(
         libraries={name: metadata.version(name) for name in ("numpy", "scikit-learn", "torch", "xgboost")},
         python=sys.version.split()[0],
         validation=_validation(evaluations),
+        refits=_refits(model, refits, features, options),
     )
     manifest = _decision(manifest, model, features, options, evaluations)
     return Trained(model, manifest, Profile.fit(features, _groups(features, options, task)))
@@ -185,6 +202,26 @@ def _validation(evaluations: Sequence[Evaluation]) -> Validation:
         prevalence=first.prevalence,
         models=figures,
     )
+
+
+def _refits(model: Model, kept: Sequence[Kept], features: Features, options: Options) -> Refits:
+    """How many refits there are, and how alike their first measurements are; of attributes the mean."""
+    if isinstance(model, NormalityModel) or not model.refits:
+        return Refits()
+    table = some_rows(design(features, options))
+    if isinstance(model, AttributeModel):
+        again = [
+            dict(zip(one.labels, zip(one.classifiers, one.tables(table), strict=True), strict=True))
+            for one in model.refits
+        ]
+        each = zip(model.labels, model.classifiers, model.tables(table), strict=True)
+        shares = [overlap(c, t, [of[name] for of in again if name in of]) for name, c, t in each]
+    else:
+        shares = [overlap(model.classifier, table, [(one, table) for one in model.refits])]
+    known = [share for share in shares if share is not None]
+    alike = float(np.mean(known)) if known else None
+    without = float(np.mean([one.without for one in kept]))
+    return Refits(number=len(model.refits), without=without, top=TOP if known else None, overlap=alike)
 
 
 def _decision(

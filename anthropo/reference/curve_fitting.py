@@ -271,7 +271,7 @@ def fit_curves(people: People, groups: int = 1) -> Fit:
     x, s = _columns(mean, people.female, people.group, groups), _spread_columns(spread, people.female)
     # of one unit and scale, so that strengths of penalties begin near where they end
     unit = float(np.subtract(*np.percentile(people.values, [75, 25]))) / 1.349 or float(people.values.std())
-    if unit == 0:
+    if np.ptp(people.values) == 0:  # the SD of equal values may be other than 0 by rounding
         raise ValueError("All values are equal; there is no spread to fit.")
     y = people.values / unit
     means = _Penalised(_penalties(mean.shape[1], groups))

@@ -5,16 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from anthropo.errors import InputError
 from anthropo.files import file_sha256
-from anthropo.reference.tables import MAX_AGE, Reference, ReferenceRow, checked_entry
+from anthropo.reference.tables import MAX_AGE, Reference, ReferenceRow, checked_entry, checked_lines
 
 #: Columns of a table of curves, before two for each group of ancestry and, at the end, source and instrument.
 COLUMNS = ("measurement", "unit", "sex", "grade", "age", "n", "median", "sd", "skew")
@@ -205,48 +206,56 @@ def read_curves(path: Path, name: str, text: str) -> Curves:
     The numbers of a table that comes with anthropo are not looked at.
     """
     shipped = _is_shipped(name, path)
-    lines = text.splitlines()
-    header = next(csv.reader(lines[:1]))
-    groups = tuple(column[: -len(SHIFT)] for column in header if column.endswith(SHIFT))
+    header = re.split("[,;\t]", text.lstrip("\r\n").splitlines()[0])
+    groups = tuple(c[: -len(SHIFT)] for c in (cell.strip(' "') for cell in header) if c.endswith(SHIFT))
+    if "" in groups:
+        raise InputError(
+            f"{path}, line 1: column {SHIFT} names no group of ancestry. Write it as white{SHIFT}."
+        )
     expected = columns(groups)
-    if tuple(header) != expected:
-        raise InputError(f"{path}, line 1: a table of curves has the columns {', '.join(expected)}.")
+    lines = enumerate(text.splitlines()[1:], 2) if shipped else _as_written(path, text, expected)
     made: dict[str, dict[str, Curve]] = {}
     ages: list[float] = []
     rests: list[str] = []
     first = ("", "", "", "")
+    start = 2
     said = ("", "")
-    for number, line in enumerate([*lines[1:], ""], 2):
-        where = f"{path}, line {number}"
-        *head, rest = line.split(",", _HEAD)
-        if line and len(head) < _HEAD:
-            raise InputError(f"{where}: too few cells; the header has {len(header)}.")
+    for number, line in chain(lines, [(0, "")]):
+        head = line.split(",", _HEAD)
         key = (head[0], head[1], head[2], head[3]) if line else first
         if not line or key != first:
             if ages:
                 curve = Curve(*first, *said, tuple(ages), tuple(rests), groups)
-                _keep(curve, made, f"{path}, line {number - len(ages)}", shipped)
+                _keep(curve, made, f"{path}, line {start}", shipped)
             if not line:
-                continue
-            first, ages, rests = key, [], []
+                break
+            first, start, ages, rests = key, number, [], []
         if not line.endswith(",,"):  # said once, and meant for all rows that follow
-            said = _said(line, len(header), where)
+            said = _said(line)
         try:
-            ages.append(float(head[-1]))
+            ages.append(float(head[_HEAD - 1]))
         except ValueError:
-            raise InputError(f"{where}, column age: {head[-1]!r} is no number.") from None
-        rests.append(rest)
+            raise InputError(
+                f"{path}, line {number}, column age: {head[_HEAD - 1]!r} is no number."
+            ) from None
+        rests.append(head[_HEAD])
     if not made:
         raise InputError(f"{path}: the table has no rows. Add some for each measurement and sex.")
     return Curves(name, path, file_sha256(path), groups, made)
 
 
-def _said(line: str, cells: int, where: str) -> tuple[str, str]:
+def _as_written(path: Path, text: str, expected: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """The rows of somebody's own table with their lines, as `as_csv` writes them: without gaps."""
+    for line in checked_lines(str(path), text, expected, "A table of curves"):
+        written = io.StringIO(newline="")
+        csv.writer(written, lineterminator="").writerow([line.cells[column] for column in expected])
+        yield line.number, written.getvalue()
+
+
+def _said(line: str) -> tuple[str, str]:
     """Source and instrument at the end of a line."""
-    row = next(csv.reader([line]))
-    if len(row) != cells:
-        raise InputError(f"{where}: {len(row)} cells where the header has {cells}.")
-    return row[-2], row[-1]
+    *_, source, instrument = next(csv.reader([line]))
+    return source, instrument
 
 
 def _keep(curve: Curve, made: dict[str, dict[str, Curve]], where: str, shipped: bool) -> None:
@@ -256,7 +265,7 @@ def _keep(curve: Curve, made: dict[str, dict[str, Curve]], where: str, shipped: 
         what = f"{where}: {curve.measurement}, {curve.sex}"
         if curve.sex in made.get(curve.measurement, {}):
             raise InputError(f"{what}, is there twice. Keep the rows of each measurement and sex together.")
-        if len(curve.ages) < 2 or any(b <= a for a, b in pairwise(curve.ages)):
+        if len(curve.ages) < 2 or not all(a < b for a, b in pairwise(curve.ages)):
             raise InputError(f"{what}: two ages or more are needed, each above the one before.")
         if curve.ages[0] < 0 or curve.ages[-1] > MAX_AGE:
             raise InputError(f"{what}: ages are years from 0 to {MAX_AGE}.")
@@ -312,7 +321,7 @@ def standardise(x: float, skew: float) -> float:
     --------
     >>> from anthropo.reference.curves import standardise
     >>> [round(standardise(x, 0.3), 2) for x in (-2.0, 0.0, 2.0)]
-    [-2.8, 0.0, 1.66]
+    [-2.49, 0.0, 1.71]
     """
     at = x * half_width(skew) + math.sinh(skew)
     return at * math.cosh(skew) - math.sqrt(1 + at**2) * math.sinh(skew)

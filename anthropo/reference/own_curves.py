@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from anthropo.errors import InputError, parameter
+from anthropo.errors import InputError
 from anthropo.measurement.registry import registry
 from anthropo.reference.adapting import (
     LEAST,
@@ -99,8 +99,8 @@ def build_curves(photos: Sequence[MeasuredPhoto], *, source: str, instrument: st
     Raises
     ------
     InputError
-        If fewer than `MANY` people were measured with other models than the shipped curves, or if no photo
-        has an error of repeating.
+        If fewer than `MANY` people were measured with other models than the shipped curves, or if no
+        value has an error.
 
     Notes
     -----
@@ -133,8 +133,8 @@ def build_curves(photos: Sequence[MeasuredPhoto], *, source: str, instrument: st
     """
     if photos and not any(photo.errors for photo in photos):
         raise InputError(
-            "No value of the controls has an error of repeating, which curves need. Measure them again "
-            f"without {parameter('jitter', 1)}."
+            "No value of the controls has a repeatability (column `…_repeat_sd`), which curves need. Measure "
+            "them again."
         )
     refused_because = contradictory([(photo.subject, photo.values) for photo in photos])
     refused = list(refused_because.values())

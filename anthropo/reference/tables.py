@@ -7,6 +7,7 @@ import difflib
 import io
 import math
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -309,8 +310,15 @@ def _check_header(name: str, header: Sequence[str], columns: Sequence[str], what
 
 
 def is_curves(header: str) -> bool:
-    """Whether the first line of a table is that of one of curves."""
-    return header.startswith("measurement,") and ",median," in header
+    """Whether the first line of a table is that of one of curves.
+
+    Examples
+    --------
+    >>> from anthropo.reference.tables import is_curves
+    >>> is_curves("measurement;unit;sex;grade;age;n;median;sd;skew"), is_curves("measurement,unit,mean,sd")
+    (True, False)
+    """
+    return {"measurement", "median"} <= {cell.strip(' "') for cell in re.split("[,;\t]", header)}
 
 
 def _read(path: Path, name: str) -> Reference:
@@ -319,7 +327,7 @@ def _read(path: Path, name: str) -> Reference:
         raise InputError(
             f"{path}: the file is empty. A reference table has the columns {', '.join(COLUMNS)}."
         )
-    if is_curves(text.partition("\n")[0]):
+    if is_curves(text.lstrip("\r\n").partition("\n")[0].rstrip("\r")):
         from anthropo.reference.curves import read_curves
 
         return read_curves(path, name, text)

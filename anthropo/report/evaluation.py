@@ -24,8 +24,9 @@ _SPELLINGS = {
     "auprc": "AUPRC", "brier": "Brier score", "coverage": "set coverage",
 }  # fmt: skip
 METRIC_NAMES = {m: _SPELLINGS.get(m) or m.replace("top_", "top-").replace("_", " ") for m in DEFINITIONS}
+#: Those that say most first: a terminal shows three beside each other.
 COMPARED_METRICS = (
-    "auroc", "auprc", "sensitivity", "specificity", "balanced_accuracy", "log_loss", "calibration_slope",
+    "auroc", "sensitivity", "specificity", "auprc", "balanced_accuracy", "log_loss", "calibration_slope",
     "calibration_intercept", "calibration_error",
 )  # fmt: skip
 #: Columns of a table of balance.

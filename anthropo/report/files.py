@@ -229,12 +229,19 @@ class _Group:
 
 
 _CLASSIFIER = "`classifier/`; of attributes `0/`, `1/` and so on"
+_REFIT = "`refits/0/` and so on; of attributes then `0/`, `1/` and so on"
 _REGION = f"{_CLASSIFIER}, then `region0/` and so on"
 _SETS, _NOVELTY = "the model's; of attributes `0/` and so on", "`novelty/` or `distance/`"
 _GROUPS = (
     _Group(_CLASSIFIER, states.CLASSIFIER, "A hybrid classifier: k labels, m numbers, r regions, h halves."),
     _Group(_REGION, states.REGION, "Each region, whose embedding has d numbers."),
     _Group(_CLASSIFIER, states.MACHINE, "Where `measured` is machine."),
+    _Group(
+        _REFIT,
+        states.REFIT,
+        "A refit of a hybrid classifier, with its r regions of f frequencies and d numbers; `machine` and "
+        "`trees/` as there.",
+    ),
     _Group(_CLASSIFIER, states.KERNEL, "Where `measured` is kernelmachine: s support vectors, p people."),
     _Group(_SETS, states.SETS, "For each label c."),
     _Group(_NOVELTY, states.NOVELTY, "q parts: measurements, if there are any, and the regions."),

@@ -21,7 +21,15 @@ from anthropo.measurement.registry import registry
 from anthropo.reference.zscore import by_chance, signed
 from anthropo.report.figures import overlay
 from anthropo.report.rendering import embedded, jpeg, page
-from anthropo.report.tables import UNRELIABLE, distance_words, interval_words, number, sign, unreliable
+from anthropo.report.tables import (
+    UNRELIABLE,
+    distance_words,
+    in_brief,
+    interval_words,
+    number,
+    sign,
+    unreliable,
+)
 from anthropo.report.zscores import bars, compared, findings, given, nothing_beyond, span
 from anthropo.settings import Settings
 
@@ -121,7 +129,7 @@ def _results(record: Record | PatientRecord) -> Json:
         "span": span(by_region),
         "scored": len({bar.entry.id for of_region in by_region.values() for bar in of_region}),
         "regions": _by_region(record),
-        "references": record.grades,
+        "references": in_brief(record),
     }
 
 

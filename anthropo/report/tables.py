@@ -104,7 +104,7 @@ def _print_measurements(record: MeasuredRecord) -> None:
     if record.age_basis:
         say(f"age for z-scores: {record.age_basis}")
     for sentence in record.disagreements:
-        say(f"references disagree: {sentence}", fg="yellow")
+        say(sentence, fg="yellow")
     pooled = any(isinstance(value, Pooled) for value in record.measurements)
     rows = _rows(record, pooled)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -162,9 +162,17 @@ def interval_words(record: MeasuredRecord) -> str:
     return " ".join(words)
 
 
+def in_brief(record: MeasuredRecord) -> dict[str, str]:
+    """The references of a record, each with its grade and the group of ancestry, for the head of a column."""
+    return {
+        name: ", ".join(filter(None, (grade, record.groups.get(name))))
+        for name, grade in record.grades.items()
+    }
+
+
 def _rows(record: MeasuredRecord, pooled: bool) -> list[tuple[str, ...]]:
     """The table of measurements: its header, then the regions and their measurements."""
-    titles = [f"z, {name} ({grade})" if grade else f"z, {name}" for name, grade in record.grades.items()]
+    titles = [f"z, {name} ({how})" if how else f"z, {name}" for name, how in in_brief(record).items()]
     titles += ["SD between", "n"] if pooled else []
     rows: list[tuple[str, ...]] = [("measurement", "value", "95 % interval", "unit", *titles, "id")]
     region = ""

@@ -69,7 +69,7 @@ def given(item: Item, person: Person, age_basis: str = "") -> str:
     if age_basis:
         words.append(age_basis)
     if parse_ancestry(person.ancestry):
-        words.append(f"ancestry {person.ancestry} (counts under references that have groups of ancestry)")
+        words.append(f"ancestry {person.ancestry} (counts under references that tell groups of it apart)")
     for name in _ANCESTRY:
         if cell := item.columns.get(name):
             words.append(f"{name} {cell} (not used: the column `ancestry` is)")
@@ -78,7 +78,7 @@ def given(item: Item, person: Person, age_basis: str = "") -> str:
 
 def compared(record: MeasuredRecord) -> str:
     """The references of a record, each with its grade."""
-    names = [f"{name} (grade {grade})" if grade else name for name, grade in record.grades.items()]
+    names = [f"{name} ({how})" if how else name for name, how in record.compared_with.items()]
     return f"compared with {', '.join(names)}" if names else "compared with no reference"
 
 

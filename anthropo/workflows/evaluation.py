@@ -282,6 +282,7 @@ def judge_material(
     baselines: bool,
     shares: Mapping[str, float] | None = None,
     sites: Sequence[str | None] | None = None,
+    keep_refits: bool = False,
     progress: Progress = silent,
 ) -> CrossValidation:
     """Cross-validate models of a gathered cohort, by folds or by leaving out each site."""
@@ -302,6 +303,7 @@ def judge_material(
             leave_out=sites,
             baselines=baselines,
             shares=shares,
+            keep_refits=keep_refits,
             jobs=request.reading.jobs,
             on_progress=advance,
         )

@@ -122,23 +122,28 @@ class Case:
         return {r.label: r.similarity for r in ranked if r.similarity is not None and r.log_odds is not None}
 
     def to_frame(self) -> pd.DataFrame:
-        """A row for each term of each label's log-odds: label, kind, name, log_odds.
+        """A row for each term of each label's log-odds: label, kind, name, log_odds, lo, hi, stable.
 
-        The bias has two: what it is as in training, and what a stated prevalence adds.
+        The bias has two: what it is as in training, and what a stated prevalence adds. lo and hi are the
+        lowest and highest over the model and its refits, and stable whether all of these have the same sign
+        and no refit less than a quarter of the size; None where there are no refits.
         """
         import pandas as pd
 
         rows = [
-            (explained.label, *term)
+            (explained.label, *term, *(None,) * (6 - len(term)))
             for explained in self.explanation.labels
             for term in (
                 ("bias", "", explained.bias - explained.shift),
                 ("bias", "prevalence", explained.shift),
-                *((c.kind, c.name, c.log_odds) for c in explained.contributions),
+                *(
+                    (c.kind, c.name, c.log_odds, *(c.range or (None, None)), c.stable)
+                    for c in explained.contributions
+                ),
                 ("residual", "", explained.residual),
             )
         ]
-        return pd.DataFrame(rows, columns=["label", "kind", "name", "log_odds"])
+        return pd.DataFrame(rows, columns=["label", "kind", "name", "log_odds", "lo", "hi", "stable"])
 
 
 def explain(

@@ -281,8 +281,8 @@ def measure_table(
     --------
     >>> import anthropo
     >>> table = anthropo.measure_table([anthropo.example_photo(), "gone.jpg"], sex="female", age=31)
-    >>> list(table["status"]), f"{table.loc[0, 'intercanthal_width_z_frl__adults']:.1f}"
-    (['ok', 'failed'], '0.8')
+    >>> list(table["status"]), f"{table.loc[0, 'intercanthal_width_z_web__all__ages']:.1f}"
+    (['ok', 'failed'], '0.1')
     """
     settings = Settings(
         face=face, jitter=jitter, landmark_model=landmark_model, max_megapixels=max_megapixels,

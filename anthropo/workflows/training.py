@@ -14,6 +14,7 @@ from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     from anthropo.learning.evaluation import Evaluation
+    from anthropo.learning.refits import Kept
     from anthropo.learning.trained import Trained
 
 _BOOTSTRAP = 500
@@ -45,6 +46,7 @@ def train(
         What is learned, and how; a Material has its own.
     judge : bool
         Whether models are trained on parts of the cohort and judged on the rest, for the model's card.
+        What `explain` says of how stable contributions are comes from them, too.
     command : str
         The command that trained the model, to be kept in it, without folders.
     progress : Progress
@@ -83,6 +85,7 @@ def train(
     features = material.features
     evaluations: tuple[Evaluation, ...] = ()
     notes: tuple[str, ...] = ()
+    refits: tuple[Kept, ...] = ()
     if judge and request.task == "normality" and len(set(features.labels.tolist())) < 2:
         notes = (
             "only healthy people are here, so that sensitivity cannot be judged. Evaluate the model on a "
@@ -90,8 +93,9 @@ def train(
         )
     elif judge:
         # of attributes the table has a row each; their baselines are for `anthropo evaluate`
-        judged = judge_material(material, baselines=request.task != "attributes", progress=progress)
-        notes = judged.notes
+        baselines = request.task != "attributes"
+        judged = judge_material(material, baselines=baselines, keep_refits=True, progress=progress)
+        notes, refits = judged.notes, judged.refits
         evaluations = evaluations_of(judged.questions, material, subgroups=False, bootstrap=_BOOTSTRAP)
     trained = make_trained(
         features,
@@ -102,6 +106,7 @@ def train(
         source=Path(material.cohort.source),
         people=material.people,
         evaluations=evaluations,
+        refits=refits,
         command=command,
     )
     return TrainResult(

@@ -383,6 +383,7 @@ def test_columns_that_a_user_has_added_are_kept(
         path.write_text(json.dumps(document))
     else:
         frame = pd.read_csv(path) if suffix == "csv" else pd.read_parquet(path)
+        frame = frame.copy()  # in one piece
         frame["note"] = [f"seen {i}" for i in range(2)]
         frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
     copies(tmp_path / "photos", "c.png")

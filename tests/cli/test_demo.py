@@ -9,7 +9,7 @@ from anthropo.learning.trained import Trained
 
 def test_demo_goes_the_whole_way(tmp_path: Path, invoke: Invoke) -> None:
     folder = tmp_path / "demo"
-    result = invoke("demo", folder, "--patients", 10)
+    result = invoke("demo", folder, "--patients", 10, "-j", 1)
     assert result.exit_code == 0
     steps = ("1. SYNTHETIC people", "2. Train", "3. Classify", "4. Explain", "5. Evaluate", "Done")
     places = [result.stdout.index(step) for step in steps]

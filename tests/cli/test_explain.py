@@ -21,6 +21,8 @@ from anthropo.errors import InputError
 from anthropo.face import landmarker
 from anthropo.learning import features
 from anthropo.learning.bundle import Bundle, read_bundle, write_bundle
+from anthropo.learning.manifest import Refits
+from anthropo.learning.model import LabelModel
 from anthropo.synthetic import make_cohort
 from anthropo.workflows.cohort import PhotoReading
 from anthropo.workflows.explain import UnusableError
@@ -277,7 +279,8 @@ def test_in_python(models: Any, person: Path) -> None:
     reading = PhotoReading(jitter=2, fine=False)
     case = anthropo.load_model(models("strangers")).explain(person, heatmaps=False, reading=reading)
     table = case.to_frame()
-    assert list(table.columns) == ["label", "kind", "name", "log_odds"]
+    assert list(table.columns) == ["label", "kind", "name", "log_odds", "lo", "hi", "stable"]
+    assert table[["lo", "hi", "stable"]].isna().all(axis=None)  # the model was not judged
     sums = table.groupby("label").log_odds.sum()
     for explained in case.explanation.labels:
         assert sums[explained.label] == pytest.approx(explained.log_odds, abs=1e-6)
@@ -291,3 +294,84 @@ def test_in_python_without_a_face(models: Any, faceless_png: Path) -> None:
     with pytest.raises(UnusableError, match="no face found") as caught:
         anthropo.load_model(models("strangers")).explain(faceless_png)
     assert len(caught.value.reasons) == 1
+
+
+# ------------------------------------------------------------------------------------------ stability
+
+
+@pytest.fixture(scope="module")
+def refitted(models: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with six refits: in one of them the region of the eyes says the contrary, in all others the
+    same; measurements say 1 to 0.5 of what they do."""
+    trained = anthropo.Trained.load(models("strangers"))
+    assert isinstance(trained.model, LabelModel)
+    kept = trained.model.kept()
+    assert kept is not None
+    refits = []
+    for at in range(6):
+        arrays = {name: array.copy() for name, array in kept.arrays.items()}
+        arrays["machine"] *= 1 - at / 10
+        arrays["weights"][trained.regions.index("eyes")] *= -1 if at == 3 else 1
+        refits.append(replace(kept, arrays=arrays))
+    path = tmp_path_factory.mktemp("refitted") / "m.anthropo"
+    manifest = replace(trained.manifest, refits=Refits(number=6, without=0.2))
+    replace(trained, model=trained.model.refitted(refits), manifest=manifest).save(path)
+    return path
+
+
+def test_ranges_and_what_is_not_stable(invoke: Any, refitted: Path, person: Path, tmp_path: Path) -> None:
+    made = told(invoke, tmp_path / "why.json", "--model", refitted, person, "--label", "other")
+    assert made["model"]["refits"] == {"number": 6, "without": 0.2}
+    (own,) = made["labels"]
+    of = {c["name"]: c for c in own["contributions"] if c["log_odds"]}
+    assert of["eyes"]["stable"] is False
+    assert of["eyes"]["log_odds_lo"] == pytest.approx(-of["eyes"]["log_odds_hi"], rel=0.01)
+    assert of["face"]["stable"] is True
+    measured = [c for c in of.values() if c["kind"] == "measurement"]
+    assert len(measured) > 20
+    for c in measured:
+        assert c["stable"] is True
+        near, far = sorted((c["log_odds_lo"], c["log_odds_hi"]), key=abs)
+        assert near == pytest.approx(c["log_odds"] / 2, rel=1e-3, abs=1e-6)
+        assert far == pytest.approx(c["log_odds"], abs=1e-6)
+    assert not {"lo", "hi"} & of["face"].keys()  # those of a measurement are of its value
+
+    page = told(invoke, tmp_path / "why.html", "--model", refitted, person).read_text(encoding="utf-8")
+    sentence = "Ranges are over 6 refits of the model, each without 20 % of the patients."
+    assert sentence in page
+    assert len(re.findall(r'<tr class="unsure"><th scope="row">region: eyes', page)) == 2  # of both labels
+    assert '<tr class="unsure"><th scope="row">region: face' not in page
+    assert page.count(' pale" style="width') == page.count('<tr class="unsure">')
+    told(invoke, tmp_path / "why.png", "--model", refitted, person)
+
+    said = invoke("explain", "--model", refitted, person, *FAST).stdout
+    assert sentence in said
+    (line,) = re.findall("region: eyes .*", said)[:1]
+    assert "░" in line
+    assert "▇" not in line
+    assert re.search(r"[+−]\d\.\d\d to [+−]\d\.\d\d", line)
+    (line,) = re.findall("region: face .*", said)[:1]
+    assert "░" not in line
+
+    case = anthropo.load_model(refitted).explain(
+        person, labels=["other"], heatmaps=False, reading=PhotoReading(jitter=2, fine=False)
+    )
+    table = case.to_frame().set_index("name")
+    for name in ("eyes", "face"):
+        assert table.stable[name] is of[name]["stable"]
+        assert table.lo[name] == pytest.approx(of[name]["log_odds_lo"])
+        assert table.hi[name] == pytest.approx(of[name]["log_odds_hi"])
+
+
+def test_without_refits_it_says_so(invoke: Any, models: Any, person: Path, tmp_path: Path) -> None:
+    page = told(invoke, tmp_path / "why.html", "--model", models("strangers"), person)
+    text = page.read_text(encoding="utf-8")
+    assert "Which of these are stable is not known, because the model has no refits" in text
+    assert "not stable" not in text
+    assert ' pale"' not in text
+    made = told(invoke, tmp_path / "why.json", "--model", models("strangers"), person)
+    for own in made["labels"]:
+        assert {c["stable"] for c in own["contributions"]} == {None}
+        assert {c["log_odds_lo"] for c in own["contributions"]} == {None}
+    normal = told(invoke, tmp_path / "why.html", "--model", models("normal"), person)
+    assert "A distance has no ranges" in normal.read_text(encoding="utf-8")

@@ -240,7 +240,8 @@ def test_auto_takes_what_makes_the_labels_more_likely(kind: str, found: str) -> 
     np.testing.assert_array_equal(model.margins(numbers), one.margins(numbers))
     again = HybridClassifier.from_state(*model.state())
     assert again.classifier == "auto"
-    np.testing.assert_array_equal(again.margins(numbers), model.margins(numbers))
+    named = pd.DataFrame(numbers, columns=again.feature_names_in_)
+    np.testing.assert_array_equal(again.margins(named), model.margins(numbers))
 
 
 def test_few_people_who_are_told_apart_get_no_boundless_odds() -> None:

@@ -187,7 +187,7 @@ def test_many_photos_have_an_index(tmp_path: Path, copies: Copies, invoke: Invok
     listed = text.count("<li><strong>")
     assert f'data-label="beyond 2 SD">{listed}</td>' in rows[0]
     assert 'data-label="beyond 2 SD">–</td>' in rows[1]
-    assert "ancestry &lt;u&gt; (counts under references that have groups of ancestry)" in page
+    assert "ancestry &lt;u&gt; (counts under references that tell groups of it apart)" in page
     assert "<i>" not in page.replace("<i style", "")
 
 

@@ -12,7 +12,7 @@ from anthropo.workflows.demonstration import SYNTHETIC
 
 
 def test_every_step_has_a_result(tmp_path: Path) -> None:
-    made = anthropo.demo(tmp_path / "demo", patients=10, jobs=2)
+    made = anthropo.demo(tmp_path / "demo", patients=10, jobs=1)
     assert made.people.model == tmp_path / "demo" / "demo.anthropo"
     assert anthropo.load_model(made.people.model).labels == ("control", "synthetic-A")
     assert made.training.evaluations[0].n_patients == 20

@@ -18,7 +18,7 @@ from anthropo.workflows.explain import Case
 
 Document = dict[str, Any]
 
-_MODEL = ("task", "labels", "classifier", "encoder", "regions", "anthropo", "cohort", "command")
+_MODEL = ("task", "labels", "classifier", "encoder", "regions", "anthropo", "cohort", "command", "refits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +43,15 @@ def document(case: Case, disclosure: Disclosure = EVERYTHING) -> Document:
     """The explanation as JSON.
 
     Its keys: ``photo`` (null when anonymous), ``photos``, ``moved`` (landmarks placed by hand, and by how
-    many pixels), ``decision``, ``reason``, ``set``, ``typicality``, ``ranked``, ``voided``, ``labels`` (each
-    with ``label``, ``log_odds``, ``bias``, ``prevalence_shift``, ``residual``, ``against`` and
+    many pixels), ``decision``, ``reason``, ``set``, ``typicality``, ``ranked``, ``voided``, ``labels``
+    (each with ``label``, ``log_odds``, ``bias``, ``prevalence_shift``, ``residual``, ``against`` and
     ``contributions``), ``shares`` (how common each label is where the probabilities hold) and
-    ``shares_from`` (training, or stated), ``changes``, ``heatmaps``, ``traits``, ``age_basis`` (from which
-    birth an age below two years is counted), ``measurements``, ``gate``, ``pose``, ``model``. A label's
-    log_odds is its bias, residual and contributions added up; nats.
-    ``prevalence_shift`` is the part of the bias that a stated prevalence adds.
+    ``shares_from`` (training, or stated), ``changes``, ``heatmaps``, ``traits``, ``age_basis`` (from
+    which birth an age below two years is counted), ``measurements``, ``gate``, ``pose``, ``model``. A
+    label's log_odds is its bias, residual and contributions added up; nats. ``prevalence_shift`` is the
+    part of the bias that a stated prevalence adds. A contribution's lowest and highest over refits are
+    its ``log_odds_lo`` and ``log_odds_hi``, and ``stable`` says whether it may be relied on; null where
+    there are no refits.
     """
     p, record, named = case.prediction, case.record, not disclosure.anonymous
     judged = not case.voided
@@ -117,7 +119,9 @@ def _label(case: Case, explained: Explained) -> Document:
 
 
 def _contribution(case: Case, c: Contribution) -> Document:
+    lo, hi = c.range or (None, None)
     made: Document = {"kind": c.kind, "name": c.name, "log_odds": c.log_odds}
+    made |= {"log_odds_lo": lo, "log_odds_hi": hi, "stable": c.stable}
     result = case.record.results.get(c.name) if case.record and c.kind == "measurement" else None
     if result is None:
         return made

@@ -78,7 +78,7 @@ def page(case: Case, disclosure: Disclosure, made: Document) -> str:
     trained = case.trained
     charts = {e.label: words.bars(e) for e in case.explanation.labels}
     limits = {
-        label: max((abs(bar.log_odds) for bar in chart if bar.kind == "measurement"), default=0.0)
+        label: words.extent(bar for bar in chart if bar.kind == "measurement")
         for label, chart in charts.items()
     }
     return rendering.page(
@@ -88,11 +88,9 @@ def page(case: Case, disclosure: Disclosure, made: Document) -> str:
         made=made,
         disclosure=disclosure,
         charts=charts,
-        limit=max((abs(bar.log_odds) for chart in charts.values() for bar in chart), default=1.0) or 1.0,
+        limit=words.extent(bar for chart in charts.values() for bar in chart) or 1.0,
         measured_limit=limits,
-        by_measurement={
-            c.name: c.log_odds for c in case.explanation.labels[0].of("measurement") if c.log_odds
-        },
+        by_measurement={c.name: c for c in case.explanation.labels[0].of("measurement") if c.log_odds},
         pictures=pictures(case, disclosure),
         jpeg=lambda picture: embedded(jpeg(picture)),
         png=lambda picture: embedded(png(picture)),
@@ -104,7 +102,7 @@ def page(case: Case, disclosure: Disclosure, made: Document) -> str:
         signed=signed,
         regions=_by_region(made),
         age_basis=case.record.age_basis if case.record else "",
-        references=case.record.grades if case.record else {},
+        references=tables.in_brief(case.record) if case.record else {},
         chance=[one.sentence() for one in by_chance(case.record.scores)] if case.record else [],
         training_z=lambda name, value: training_z(trained, name, value),
         strip=lambda name: _strip(case, name),

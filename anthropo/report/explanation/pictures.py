@@ -24,6 +24,7 @@ from anthropo.workflows.explain import Case
 Floats = NDArray[np.float64]
 
 _FOR, _AGAINST = COLOURS["for"], COLOURS["against"]
+_PALE = 0.35  # opacity of a bar that is not stable
 _PICTURE = 560  # px, of a picture without a face
 
 
@@ -109,10 +110,16 @@ def chart(case: Case, disclosure: Disclosure) -> bytes:
         axis.imshow(face)
         axis.axis("off")
     values = [bar.log_odds for bar in rows]
-    axes[-1].barh(range(len(rows)), values, color=[_FOR if v > 0 else _AGAINST for v in values])
+    drawn_bars = axes[-1].barh(range(len(rows)), values, color=[_FOR if v > 0 else _AGAINST for v in values])
+    for at, (row, one) in enumerate(zip(rows, drawn_bars, strict=True)):
+        one.set_alpha(_PALE if row.stable is False else 1.0)
+        if row.range is not None:
+            axes[-1].hlines(at, *row.range, color=INK, linewidth=1)
     axes[-1].set_yticks(range(len(rows)), [bar.name for bar in rows])
     axes[-1].axvline(0, color=SOFT, linewidth=0.8)
-    axes[-1].set_xlabel("log-odds (nats): right speaks for the label, left against it")
+    known = any(row.range for row in rows)
+    ranges = "\nlines: range over refits without some of the patients; pale: not stable" if known else ""
+    axes[-1].set_xlabel(f"log-odds (nats): right speaks for the label, left against it{ranges}")
     axes[-1].set_title(f"{explained.label}: {signed(explained.log_odds)}", loc="left", color=INK)
     axes[-1].spines[["top", "right"]].set_visible(False)
     figure.supxlabel(f"anthropo {__version__}. {NOTE}", x=0.005, ha="left", fontsize=8)

@@ -13,7 +13,9 @@ from anthropo.report.explanation.words import (
     changes_words,
     gate_words,
     measured_words,
+    range_words,
     signed,
+    stability_words,
 )
 from anthropo.report.tables import distance_words
 from anthropo.workflows.explain import Case
@@ -52,19 +54,27 @@ def print_explanation(case: Case, top: int) -> None:
         say(f"{explained.label}  {signed(explained.log_odds)}", bold=True, nl=False)
         say(f"  {against_words(explained)}")
         table = Table(box=None, pad_edge=False, show_header=False)
-        for justify in ("left", "right", "left", "left"):
+        for justify in ("left", "right", "right", "left", "left"):
             table.add_column(justify=justify)
         chart = bars(explained)
-        limit = max(abs(bar.log_odds) for bar in chart) or 1.0
+        limit = max(abs(bar.log_odds) for bar in chart) or 1.0  # of bars alone: ranges are written
         for bar in chart:
             size = abs(bar.log_odds) / limit
-            blocks = "▇" * max(1, round(16 * size)) if size > 1 / 64 else ""
+            pale = bar.stable is False
+            blocks = ("░" if pale else "▇") * max(1, round(16 * size)) if pale or size > 1 / 64 else ""
             colour = "red" if bar.log_odds > 0 else "blue"
             result = results.get(bar.measurement)
             note = measured_words(case.trained, result.measured) if result else ""
-            table.add_row(Text(bar.name), signed(bar.log_odds), Text(blocks, style=colour), Text(note))
-        table.add_row(Text("log-odds", style="bold"), Text(signed(explained.log_odds), style="bold"), "", "")
+            style = "dim" if pale else ""
+            table.add_row(
+                Text(bar.name, style=style), Text(signed(bar.log_odds), style=style),
+                Text(range_words(bar), style="dim"), Text(blocks, style=colour), Text(note, style=style),
+            )  # fmt: skip
+        total = Text(signed(explained.log_odds), style="bold")
+        table.add_row(Text("log-odds", style="bold"), total, "", "", "")
         console.print(table)
+    say()
+    say(stability_words(case))
     if sentence := gate_words(case):
         say()
         say(sentence)

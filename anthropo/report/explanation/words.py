@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from anthropo.explanation.contributions import Contribution, Explained
+from anthropo.explanation.contributions import Contribution, Explained, is_stable, range_of
 from anthropo.explanation.standing import training_z
 from anthropo.learning.trained import Trained
 from anthropo.measurement.compute import Measurement
@@ -25,6 +26,17 @@ class Bar:
     name: str  # for people
     log_odds: float
     measurement: str = ""  # id, of a single one
+    refits: tuple[float, ...] = ()
+
+    @property
+    def range(self) -> tuple[float, float] | None:
+        """The lowest and the highest of the model and its refits; None without any."""
+        return range_of(self.log_odds, self.refits)
+
+    @property
+    def stable(self) -> bool | None:
+        """Whether it may be relied on, see `anthropo.explanation.Contribution`; None: not known."""
+        return is_stable(self.log_odds, self.refits)
 
 
 def bars(explained: Explained) -> list[Bar]:
@@ -36,10 +48,11 @@ def bars(explained: Explained) -> list[Bar]:
         # what is missing adds nothing, and is not shown
         terms = [c for c in explained.of(kind) if c.log_odds or kind == "region"]
         most = _SHOWN if kind == "measurement" else len(terms)
-        chart += [Bar(kind, _name_of(c), c.log_odds, c.name) for c in terms[:most]]
-        if len(terms) > most:
-            rest = sum(c.log_odds for c in terms[most:])
-            chart.append(Bar(kind, f"{len(terms) - most} other measurements together", rest))
+        chart += [Bar(kind, _name_of(c), c.log_odds, c.name, c.refits) for c in terms[:most]]
+        if rest := terms[most:]:
+            refits = tuple(map(sum, zip(*(c.refits for c in rest), strict=True)))
+            total = sum(c.log_odds for c in rest)
+            chart.append(Bar(kind, f"{len(rest)} other measurements together", total, refits=refits))
     if explained.residual:
         chart.append(Bar("residual", "not attributed (residual)", explained.residual))
     return chart
@@ -50,6 +63,40 @@ def _name_of(c: Contribution) -> str:
     if c.kind == "measurement":
         return registry()[c.name].name if c.name in registry() else c.name
     return f"{c.kind}: {c.name}"
+
+
+def extent(chart: Iterable[Bar]) -> float:
+    """The farthest from 0 that a chart's bars and ranges reach."""
+    return max((abs(v) for bar in chart for v in (bar.log_odds, *(bar.range or ()))), default=0.0)
+
+
+def range_words(bar: Bar) -> str:
+    """A bar's range over refits; empty where there is none."""
+    return "" if bar.range is None else f"{signed(bar.range[0])} to {signed(bar.range[1])}"
+
+
+def has_ranges(case: Case) -> bool:
+    """Whether refits say of anything how stable it is."""
+    return any(c.refits for explained in case.explanation.labels for c in explained.contributions)
+
+
+def stability_words(case: Case) -> str:
+    """What the ranges are, and what pale bars say; or why there are none."""
+    refits = case.trained.manifest.refits
+    if case.trained.task == "normality":
+        return "A distance has no ranges: its terms are squared deviations, whose sign is hardly in doubt."
+    if not has_ranges(case):
+        if refits.number:
+            return "There are no ranges: of matched labels and distances there are no refits."
+        return (
+            "Which of these are stable is not known, because the model has no refits: it was trained without "
+            "being judged, by version 0.1.0, with svm-rbf or on very many labels."
+        )
+    without = "" if refits.without is None else f", each without {100 * refits.without:.0f} % of the patients"
+    return (
+        f"Ranges are over {refits.number or 'all'} refits of the model{without}. Pale is what turns its sign "
+        "or loses three quarters of its size in one of them: do not rely on it."
+    )
 
 
 def against_words(explained: Explained) -> str:
