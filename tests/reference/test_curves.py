@@ -248,14 +248,26 @@ def test_completed_years_are_a_span_over_which_the_median_moves(own: Reference) 
         (-0.08, None, "age -0.08 is outside own.csv: 0 to 80 years"),
         (80.5, None, "age 80.5 is outside own.csv: 0 to 80 years"),
         (81, None, "age 81 is outside own.csv: 0 to 80 years"),
-        (2.0001, "Green", "too few people of ancestry Green around age 2.0001: they count as 39, and 40"),
-        (79.9, "Green", "too few people of ancestry Green around age 79.9: they count as 0, and 40"),
+        (75.2, "Green", "too few people of ancestry Green around age 75.2: they count as 2, and 3 are"),
+        (79.9, "Green", "too few people of ancestry Green around age 79.9: they count as 0, and 3 are"),
     ],
 )
 def test_who_is_not_scored_and_why(own: Reference, age: float, group: str | None, why: str) -> None:
     row, reason = own.choose("intercanthal_width", "female", age, group)
     assert row is None
     assert why in reason
+
+
+def test_a_shipped_table_needs_more_people_than_ones_own() -> None:
+    reference = load_reference("web-all-ages")
+    unsure = [
+        why
+        for name in reference.measurements
+        for row, why in [reference.choose(name, "female", 0.1, "black")]
+        if row is None
+    ]
+    assert unsure
+    assert all(why.endswith(", and 40 are needed") for why in unsure)
 
 
 def test_the_last_year_is_a_whole_one(own: Reference) -> None:
