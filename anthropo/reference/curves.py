@@ -172,7 +172,7 @@ class Curves(Reference):
     ) -> tuple[ReferenceRow | None, str]:
         curve = self.curve(measurement, sexes[0])
         if not math.floor(curve.ages[0]) <= age <= curve.ages[-1]:
-            return None, f"age {age:g} is outside {self.name}: {self.ages_of(measurement, sexes[:1])}"
+            return None, self._outside(age, self.ages_of(measurement, sexes[:1]))
         row, n = curve.row(age, group)
         if n < LEAST_N:
             of = f" of ancestry {group}" if group else ""
