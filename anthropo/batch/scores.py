@@ -168,7 +168,9 @@ def _without_scores(table: Reference, scores: Sequence[ZScore], settings: Settin
     if not all(math.isnan(z.z) for z in in_table):
         return ""
     reasons = [z.reason for z in in_table]
-    why = max(reasons, key=reasons.count)
+    # what the reference lacks would be lacking in a better photo as well
+    of_reference = [reason for reason in reasons if table.name in reason]
+    why = max(of_reference or reasons, key=reasons.count)
     if settings.scale and why.endswith(f"pass {parameter('scale')}"):
         return ""  # it was passed, and another note says why there is no scale
     return f"no z-scores under {table.name}: {why}"

@@ -120,6 +120,12 @@ class Reference(ABC):
     ) -> tuple[ReferenceRow | None, str]:
         """The row of the first of the sexes that has one, or why there is none."""
 
+    def _outside(self, age: float, covered: str) -> str:
+        """Why nobody of this age can be scored."""
+        if age < 0:
+            return f"counted from term the age is below 0, and {self.name} is for {covered}"
+        return f"age {age:g} is outside {self.name}: {covered}"
+
     @property
     def rows(self) -> tuple[ReferenceRow, ...]:
         """All rows, see `rows_of`."""
@@ -203,7 +209,7 @@ class Bands(Reference):
     ) -> tuple[ReferenceRow | None, str]:
         rows = [row for sex in sexes for row in self.rows_of(measurement) if row.sex == sex]
         row = next((row for row in rows if row.holds(age)), None)
-        return row, "" if row else f"age {age:g} is outside {self.name}: {ages(rows)}"
+        return row, "" if row else self._outside(age, ages(rows))
 
 
 def instrument_name(version: str, model: str, fine: str = "") -> str:

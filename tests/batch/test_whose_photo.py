@@ -264,6 +264,16 @@ def test_a_gestation_that_cannot_be_used_is_a_note(ages: list[Any]) -> None:
     assert sentence_of(InputError, Settings(gestation="50").fingerprint).startswith("Gestation '50' is not")
 
 
+def test_an_age_that_a_reference_does_not_have_is_said_before_what_a_better_photo_would_mend() -> None:
+    voided = "voided by the photo gate: smile 0.6"
+    names = ("mouth_width", "nasal_width", "philtrum_width")
+    smiling = [Measurement(n, math.nan, math.nan, math.nan, "ex-ex", "mid", voided) for n in names]
+    for age, why in (("85", "age 85 is outside web-all-ages: 0 to 80 years"), ("30", voided)):
+        known = [WIDTH, *smiling] if age == "85" else smiling
+        found = scores_of(Item("p.jpg", {"sex": "f", "age": age}), known, Settings(), studio=False)
+        assert found.notes == (f"p.jpg: no z-scores under web-all-ages: {why}",)
+
+
 def test_no_shipped_reference_has_scores_before_term() -> None:
     for name in shipped_references():
         reference = load_reference(name)

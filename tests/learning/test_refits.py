@@ -181,6 +181,7 @@ def test_stable_is_a_sign_and_a_quarter_of_the_size() -> None:
         assert is_stable(0.4 * sign, [0.0999 * sign, 0.5 * sign]) is False
         assert is_stable(0.4 * sign, [-0.2 * sign, 0.5 * sign]) is False
     assert is_stable(0.0, [0.1]) is False
+    assert is_stable(0.0, [0.0, 0.0]) is None  # nobody uses it
     assert is_stable(0.4, []) is None
     assert range_of(0.4, []) is None
     assert range_of(0.4, [0.1, 0.2]) == (0.1, 0.4)  # the model's own value is within
