@@ -188,9 +188,11 @@ class Curves(Reference):
         least = LEAST_N if self.is_shipped else LEAST_OWN_N
         if n < least:
             of = f" of ancestry {group}" if group else ""
+            mixed = curve.row(age, None)[1] if group else 0.0
+            instead = f"; with the ancestry unknown as {math.floor(mixed)}" if mixed >= least else ""
             return None, (
-                f"{self.name} has too few people{of} around age {age:g}: they count as {n:.0f}, "
-                f"and {least} are needed"
+                f"{self.name} has too few people{of} around age {age:g}: they count as {math.floor(n)}, "
+                f"and {least} are needed{instead}"
             )
         return row, ""
 
