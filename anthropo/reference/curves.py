@@ -7,7 +7,7 @@ import io
 import math
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
 from pathlib import Path
@@ -214,18 +214,13 @@ def read_curves(path: Path, name: str, text: str) -> Curves:
         if not line or key != first:
             if ages:
                 curve = Curve(*first, *said, tuple(ages), tuple(rests), groups)
-                _keep(curve, made, f"{path}, line {start}", shipped)
+                _keep(curve, made, f"{path}, line {start}")
             if not line:
                 break
             first, start, ages, rests = key, number, [], []
         if not line.endswith(",,"):  # said once, and meant for all rows that follow
             said = _said(line)
-        try:
-            ages.append(float(head[_HEAD - 1]))
-        except ValueError:
-            raise InputError(
-                f"{path}, line {number}, column age: {head[_HEAD - 1]!r} is no number."
-            ) from None
+        ages.append(float(head[_HEAD - 1]))
         rests.append(head[_HEAD])
     if not made:
         raise InputError(f"{path}: the table has no rows. Add some for each measurement and sex.")
@@ -233,11 +228,29 @@ def read_curves(path: Path, name: str, text: str) -> Curves:
 
 
 def _as_written(path: Path, text: str, expected: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """The rows of somebody's own table with their lines, as `as_csv` writes them: without gaps."""
+    """The rows of somebody's own table with their lines, as `as_csv` writes them, if they are good."""
     for line in checked_lines(str(path), text, expected, "A table of curves"):
+        checked_entry(line.where, line.cells)
+        for column in expected[_HEAD - 1 : -len(LAST)]:
+            good, need = _NUMBERS.get(column, (math.isfinite, "a number"))
+            cell = line.cells[column]
+            try:
+                value = float(cell)
+            except ValueError:
+                value = math.nan
+            if not (math.isfinite(value) and good(value)):
+                raise InputError(f"{line.where}, column {column}: {cell!r}, but {need} is needed.")
         written = io.StringIO(newline="")
         csv.writer(written, lineterminator="").writerow([line.cells[column] for column in expected])
         yield line.number, written.getvalue()
+
+
+_NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
+    "age": (lambda v: 0 <= v <= MAX_AGE, f"a number of years from 0 to {MAX_AGE}"),
+    "n": (lambda v: v >= 0, "a number of people, 0 or above,"),
+    "sd": (lambda v: v > 0, "a number above 0"),
+    "skew": (lambda v: abs(v) <= 1, "a number from −1 to 1"),
+}
 
 
 def _said(line: str) -> tuple[str, str]:
@@ -246,30 +259,18 @@ def _said(line: str) -> tuple[str, str]:
     return source, instrument
 
 
-def _keep(curve: Curve, made: dict[str, dict[str, Curve]], where: str, shipped: bool) -> None:
+def _keep(curve: Curve, made: dict[str, dict[str, Curve]], where: str) -> None:
     """Add a curve to those of its measurement; an InputError says why it cannot be one."""
-    if not shipped:
-        checked_entry(where, {name: getattr(curve, name) for name in ("measurement", "unit", "sex", "grade")})
-        what = f"{where}: {curve.measurement}, {curve.sex}"
-        if curve.sex in made.get(curve.measurement, {}):
-            raise InputError(f"{what}, is there twice. Keep the rows of each measurement and sex together.")
-        if len(curve.ages) < 2 or not all(a < b for a, b in pairwise(curve.ages)):
-            raise InputError(f"{what}: two ages or more are needed, each above the one before.")
-        if curve.ages[0] < 0 or curve.ages[-1] > MAX_AGE:
-            raise InputError(f"{what}: ages are years from 0 to {MAX_AGE}.")
-        for place, age in enumerate(curve.ages):
-            try:
-                knot = curve.knot(place)
-                if len(knot.counts) != len(curve.groups):
-                    raise ValueError
-            except ValueError:
-                raise InputError(f"{what}, age {age:g}: a number is missing, or is none.") from None
-            numbers = [*knot[:4], *knot.shifts, *knot.counts]
-            if not all(map(math.isfinite, numbers)) or knot.sd <= 0 or knot.n < 0 or abs(knot.skew) > 1:
-                raise InputError(
-                    f"{what}, age {age:g}: finite numbers are needed, an sd above 0, an n of 0 or more and a "
-                    "skew from −1 to 1."
-                )
+    what = f"{where}: {curve.measurement}, {curve.sex}"
+    if curve.sex in made.get(curve.measurement, {}):
+        raise InputError(f"{what}, is there twice. Keep the rows of each measurement and sex together.")
+    if len(curve.ages) < 2:
+        raise InputError(f"{what}: two ages or more are needed.")
+    for before, after in pairwise(curve.ages):
+        if after <= before:
+            raise InputError(
+                f"{what}: age {after:g} comes after {before:g}. Give each age once, the youngest first."
+            )
     made.setdefault(curve.measurement, {})[curve.sex] = curve
 
 
