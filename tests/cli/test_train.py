@@ -59,8 +59,8 @@ def test_training_prints_figures_beside_baselines_and_writes_the_model(
         result.stdout,
     )
     assert re.search(
-        r"Stability of explanations: of the 5 measurements that count most, [0-5]\.\d on average do so as well "
-        r"in 6 refits, each without 50 % of the patients \(overlap [01]\.\d\d\)\.\n",
+        r"Stability of explanations: of the 5 measurements that count most, [0-5]\.\d on average do so "
+        r"as well in 6 refits, each without 50 % of the patients \(overlap [01]\.\d\d\)\.\n",
         result.stdout,
     )
     assert f"Use it with `anthropo classify --model {model} PHOTO`" in result.stderr
