@@ -176,9 +176,11 @@ class Curves(Reference):
         row, n = curve.row(age, group)
         if n < LEAST_N:
             of = f" of ancestry {group}" if group else ""
+            mixed = curve.row(age, None)[1] if group else 0.0
+            instead = f"; with the ancestry unknown as {math.floor(mixed)}" if mixed >= LEAST_N else ""
             return None, (
-                f"{self.name} has too few people{of} around age {age:g}: they count as {n:.0f}, "
-                f"and {LEAST_N} are needed"
+                f"{self.name} has too few people{of} around age {age:g}: they count as {math.floor(n)}, "
+                f"and {LEAST_N} are needed{instead}"
             )
         return row, ""
 

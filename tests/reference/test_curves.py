@@ -254,7 +254,9 @@ def test_completed_years_are_a_span_over_which_the_median_moves(own: Reference) 
         (-0.08, None, "counted from term the age is below 0, and own.csv is for 0 to 80 years"),
         (80.5, None, "age 80.5 is outside own.csv: 0 to 80 years"),
         (81, None, "age 81 is outside own.csv: 0 to 80 years"),
-        (2.0001, "Green", "too few people of ancestry Green around age 2.0001: they count as 39, and 40"),
+        (2.0001, "Green", "too few people of ancestry Green around age 2.0001: they count as 38, and 40"),
+        (2.0001, "Green", " are needed; with the ancestry unknown as 199"),
+        (1.94, "Green", "they count as 39, and 40"),  # 39.63
         (79.9, "Green", "too few people of ancestry Green around age 79.9: they count as 0, and 40"),
     ],
 )
