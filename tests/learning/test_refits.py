@@ -197,6 +197,19 @@ def test_several_photos_and_a_stated_prevalence_keep_the_refits() -> None:
         np.testing.assert_allclose(c.refits, (np.array(a) + b) / 2, atol=1e-9)
 
 
+def test_the_order_of_people_and_photos_does_not_matter() -> None:
+    model = trained(cohort(), Options(classifier="linear"))
+    people = subset(cohort(seed=2), np.arange(8))
+    order = np.random.default_rng(0).permutation(8)
+    one = explain_features(model, people, ["noonan"])
+    other = {e.prediction.patient: e for e in explain_features(model, subset(people, order), ["noonan"])}
+    for explanation in one:
+        again = other[explanation.prediction.patient]
+        for a, b in zip(explanation.labels[0].contributions, again.labels[0].contributions, strict=True):
+            assert a.name == b.name
+            np.testing.assert_allclose(a.refits, b.refits, atol=1e-9)
+
+
 # ------------------------------------------------------------------------------------ where there are none
 
 
