@@ -22,6 +22,7 @@ COLUMNS = ("measurement", "unit", "sex", "grade", "age", "n", "median", "sd", "s
 LAST = ("source", "instrument")
 SHIFT, COUNT = "_shift", "_n"  # of a group's two columns: from the median, in its unit; effective n
 LEAST_N = 40  # below this effective n nobody is scored: the error of the mean is a sixth of an SD
+LEAST_OWN_N = 3  # the same of a table of somebody's own: z-scores are pulled in, and intervals are wide
 _PARTS = 4  # ages that stand for an age in completed years
 _KEPT = 16  # ages of which a curve remembers its numbers: one person's are asked for by every group
 _HEAD = 5  # columns up to the age
@@ -112,6 +113,11 @@ class Curve:
         return self._spans[age, whole]
 
 
+def _is_shipped(name: str, path: Path) -> bool:
+    """Shipped tables are named without the ending of their file."""
+    return name != path.name
+
+
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
@@ -131,6 +137,11 @@ class Curves(Reference):
     groups: tuple[str, ...]
     _curves: Mapping[str, Mapping[str, Curve]]  # by measurement and sex
     of_curves = True
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether the table comes with anthropo."""
+        return _is_shipped(self.name, self.path)
 
     @property
     def measurements(self) -> tuple[str, ...]:
@@ -174,13 +185,14 @@ class Curves(Reference):
         if not math.floor(curve.ages[0]) <= age <= curve.ages[-1]:
             return None, self._outside(age, self.ages_of(measurement, sexes[:1]))
         row, n = curve.row(age, group)
-        if n < LEAST_N:
+        least = LEAST_N if self.is_shipped else LEAST_OWN_N
+        if n < least:
             of = f" of ancestry {group}" if group else ""
             mixed = curve.row(age, None)[1] if group else 0.0
-            instead = f"; with the ancestry unknown as {math.floor(mixed)}" if mixed >= LEAST_N else ""
+            instead = f"; with the ancestry unknown as {math.floor(mixed)}" if mixed >= least else ""
             return None, (
                 f"{self.name} has too few people{of} around age {age:g}: they count as {math.floor(n)}, "
-                f"and {LEAST_N} are needed{instead}"
+                f"and {least} are needed{instead}"
             )
         return row, ""
 
@@ -195,7 +207,7 @@ def read_curves(path: Path, name: str, text: str) -> Curves:
 
     The numbers of a table that comes with anthropo are not looked at.
     """
-    shipped = name != path.name
+    shipped = _is_shipped(name, path)
     header = re.split("[,;\t]", text.lstrip("\r\n").splitlines()[0])
     groups = tuple(c[: -len(SHIFT)] for c in (cell.strip(' "') for cell in header) if c.endswith(SHIFT))
     if "" in groups:

@@ -68,7 +68,14 @@ class ReferenceRow:
 
 
 class Reference(ABC):
-    """A reference table, read and checked: of bands of age, or of curves over age."""
+    """A reference table, read and checked: of bands of age, or of curves over age.
+
+    Examples
+    --------
+    >>> from anthropo.reference import load_reference
+    >>> [(one.name, one.of_curves) for one in map(load_reference, ("frl-adults", "web-all-ages"))]
+    [('frl-adults', False), ('web-all-ages', True)]
+    """
 
     name: str  # of a shipped table, or the file's name
     path: Path
