@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,8 +28,8 @@ from anthropo.reference.curves import Curve, Curves
 from anthropo.reference.tables import REFERENCE_OF_ALL_AGES, load_reference
 
 #: People with a measurement from which a curve is fitted to them alone, and people of a group of ancestry
-#: from which it has a curve of its own. With so many the error of a curve of
-#: their own is what one sex's shift differs from that of both: `python benchmarks/adapting.py` gives both.
+#: from which it has a curve of its own. The error of a curve of so many is about what the shift of one sex
+#: differs from that of both: `python benchmarks/adapting.py` gives both figures.
 MANY, GROUP = 200, 50
 _ONE_AGE = 1.0  # years; photos of a person, and people, no further apart than this are of one age
 _MARGIN = 0.05  # of the logarithm of age and one year: beyond the youngest and the oldest
@@ -137,7 +138,11 @@ def build_curves(photos: Sequence[MeasuredPhoto], *, source: str, instrument: st
             "No value of the controls has a repeatability (column `…_repeat_sd`), which curves need. Measure "
             "them again."
         )
-    refused_because = contradictory([(photo.subject, photo.values) for photo in photos])
+    photos = _with_names_of_groups(photos)
+    refused_because = {
+        **contradictory([(photo.subject, photo.values) for photo in photos]),
+        **_of_two_groups(photos),
+    }
     refused = list(refused_because.values())
     notes: list[str] = []
     people = _people(
@@ -148,14 +153,37 @@ def build_curves(photos: Sequence[MeasuredPhoto], *, source: str, instrument: st
     return _Building(people, " ".join(source.split()), instrument, notes).done(tuple(refused))
 
 
-def refuse_other_models(people: int, instrument: str) -> None:
-    """An InputError if so few people were measured with other models than the shipped curves."""
+def _with_names_of_groups(photos: Sequence[MeasuredPhoto]) -> list[MeasuredPhoto]:
+    """Photos with names of groups as the shipped table, or the first of the photos, spells them."""
+    spelled = {group.casefold(): group for group in load_reference(REFERENCE_OF_ALL_AGES).groups}
+    named = []
+    for photo in photos:
+        group = " ".join(re.split(r'[\s,;"]+', photo.subject.ancestry)).strip()  # no separator of cells
+        group = spelled.setdefault(group.casefold(), group)
+        named.append(replace(photo, subject=replace(photo.subject, ancestry=group)))
+    return named
+
+
+def _of_two_groups(photos: Sequence[MeasuredPhoto]) -> dict[str, str]:
+    """Patients of two groups of ancestry, each with a sentence."""
+    groups: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for photo in photos:
+        groups[photo.subject.patient] |= {photo.subject.ancestry: None} if photo.subject.ancestry else {}
+    return {
+        patient: f"patient {patient}: ancestry {' in one row and '.join(several)} in another; left out."
+        for patient, several in groups.items()
+        if len(several) > 1
+    }
+
+
+def refuse_other_models(instrument: str) -> None:
+    """An InputError if controls were measured with other models than the shipped curves."""
     shipped = load_reference(REFERENCE_OF_ALL_AGES).instruments[0]
-    if people < MANY and not _same_models(instrument, shipped):
+    if not _same_models(instrument, shipped):
         raise InputError(
             f"The controls are measured with {instrument}, {REFERENCE_OF_ALL_AGES} with {shipped}: its "
             "curves cannot be adapted to them. Measure with the models that come with anthropo, give "
-            f"{MANY} people or more, or build bands of age."
+            f"{MANY} people or more of several ages, or build bands of age."
         )
 
 
@@ -204,13 +232,14 @@ class _Building:
         shipped = load_reference(REFERENCE_OF_ALL_AGES)
         assert isinstance(shipped, Curves)
         self.shipped = shipped
-        refuse_other_models(len(people), instrument)
         self.sexes = [sex for sex in SEXES if any(p.subject.sex == sex for p in people)]
         if len(self.sexes) == 1:
             notes.append(f"All controls are {self.sexes[0]}: there are curves of that sex only.")
         self.ages = min(p.span[0] for p in people), max(p.span[1] for p in people)
         enough = len(people) >= MANY
         self.many = enough and self.ages[1] - self.ages[0] > _ONE_AGE
+        if not self.many:
+            refuse_other_models(instrument)
         if enough and not self.many:
             notes.append(
                 f"All controls are of one age, and a curve of their own needs a range: {shipped.name} is "

@@ -36,7 +36,7 @@ from anthropo.reference.build import (
     values_of_row,
 )
 from anthropo.reference.curves import as_csv as curves_as_csv
-from anthropo.reference.own_curves import BuiltCurves, build_curves, refuse_other_models
+from anthropo.reference.own_curves import MANY, BuiltCurves, build_curves, refuse_other_models
 from anthropo.reference.tables import ReferenceRow, instrument_name
 from anthropo.reference.tables import as_csv as rows_as_csv
 from anthropo.settings import Settings
@@ -196,9 +196,9 @@ def _from_photos(items: Sequence[Item], request: BuildRequest, progress: Progres
         if (person := _person(item.path, item.columns, request.by, left_out, item.undated))
     ]
     settings.fingerprint()  # a missing model is one error, not one per photo
-    if request.by == "age":  # before hours of measuring
+    if request.by == "age" and len({person.patient for person in people}) < MANY:  # before hours of measuring
         models = checked_landmark_model(request.landmark_model).sha256, fine_sha256()
-        refuse_other_models(len({person.patient for person in people}), instrument_name(__version__, *models))
+        refuse_other_models(instrument_name(__version__, *models))
     found: dict[str, Sequence[Measurement]] = {}
     failed: dict[str, str] = {}
     instrument = ""

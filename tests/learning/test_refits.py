@@ -254,7 +254,7 @@ def test_whole_dealings_as_a_file_has_room_for(monkeypatch: pytest.MonkeyPatch) 
     one = Kept(("a", "b"), {}, {"weights": np.zeros(100), "scale": np.zeros(4)})
     dealt = [[one] * 5, [one, None, one, one, one], [one] * 5]
     assert len(within_limits(dealt)) == 14
-    monkeypatch.setattr(refits, "_MOST_NUMBERS", 10 * 104 - 1)
+    monkeypatch.setattr(refits, "MOST_REFIT_NUMBERS", 10 * 104 - 1)
     assert len(within_limits(dealt)) == 9
     monkeypatch.setattr(refits, "_MOST_ARRAYS", 11)
     assert len(within_limits(dealt)) == 5
@@ -319,6 +319,7 @@ def of(**entries: Any) -> Change:
         (array("spread", lambda s: -s), "array spread holds a number that is not"),
         (array("slopes", lambda s: s[:1]), "another shape than (h): 1 where 2 are needed"),
         (array("loadings", lambda s: np.zeros((len(s), 65))), "array loadings has an impossible length (65)"),
+        (array("trees/gain", lambda s: np.zeros(1 << 22, s.dtype)), "numbers, and 4,194,304 is the most"),
         (array("trees/left", lambda s: s + 1), "the trees in the model cannot be used"),
         (array("trees/feature", lambda s: s + 99), "the trees in the model cannot be used"),
         (array("trees/base_score", lambda s: np.repeat(s, 3)), "the trees in the model cannot be used"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -208,12 +209,28 @@ def test_groups_of_the_shipped_table_are_kept_by_adapted_curves() -> None:
     assert note == "The column `ancestry` is not used: it names a group of 5 of 15 people."
 
 
+def test_groups_are_the_same_in_any_case_of_letters() -> None:
+    made = built(some(10, ancestry="white") + [photo(100 + k, ancestry=" White") for k in range(5)])
+    assert (made.groups, made.notes) == (("white",), ())
+    large = some(2 * GROUP, ancestry="North, far") + [
+        replace(one, subject=replace(one.subject, photo=f"n{k}", patient=f"n{k}", ancestry="north far"))
+        for k, one in enumerate(some(2 * GROUP, seed=3))
+    ]
+    assert built(large).groups == ("North far",)
+    twice = [photo(50, ancestry=group, patient="x", sex="female") for group in ("white", "black")]
+    made = built([*some(10, ancestry="white"), *twice])
+    assert made.refused == ("patient x: ancestry white in one row and black in another; left out.",)
+    assert made.people == 10
+
+
 def test_other_models_cannot_adapt() -> None:
     other = "anthropo 0.1.0, landmark model 0000000000000000"
     with pytest.raises(InputError, match="its curves cannot be adapted to them"):
         built(some(20), other)
     later = INSTRUMENT.replace("anthropo ", "anthropo 9.")
-    refuse_other_models(5, later)  # another version with the same models
+    refuse_other_models(later)  # another version with the same models
+    with pytest.raises(InputError, match="or more of several ages, or build bands of age"):
+        built(some(MANY + 50, age=8.0), other)
     assert built(some(MANY + 50), other).own == ("nasal_index", "mouth_width")
 
 
