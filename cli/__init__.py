@@ -110,7 +110,7 @@ _OPTION_OF = {
     ("task", "attributes"): "--multilabel",
     ("controls", "HEALTHY"): "--normal LABEL",
 }
-_OPTIONS = {"references": "reference", "labels": "label", "changes": "set"}
+_OPTIONS = {"references": "reference", "labels": "label", "changes": "set", "min_people": "min-n"}
 _SHORT = {"output": "-o"}
 #: Options whose opposite is not called ``--no-…``.
 _OPPOSITES = {"resume": "restart"}

@@ -66,6 +66,9 @@ def command(
     label, what would change the decision, and what the photo gate voids. A photo that is not fit to be
     judged gets a report that says why.
 
+    Beside each contribution stands its range over models without some of the patients; what these do not
+    agree on is drawn pale. A model that was trained with --no-judge has no such models.
+
     One person at a time: a photo, several with --patient, or a CSV with the columns `photo` and
     whatever metadata the model reads.
 

@@ -22,6 +22,7 @@ from anthropo.cli.common import (
 )
 from anthropo.errors import AnthropoError, InputError
 from anthropo.plain import say
+from anthropo.reference.adapting import LEAST
 from anthropo.reference.build import MIN_PEOPLE
 from anthropo.reference.person import parse_age
 from anthropo.reference.suited import references_for
@@ -33,7 +34,6 @@ from anthropo.reference.tables import (
     ReferenceRow,
     load_reference,
     shipped_references,
-    write_reference,
 )
 from anthropo.workflows import reference as workflow
 
@@ -50,6 +50,7 @@ def command() -> None:
       anthropo reference list --age 31               those that have rows for an age
       anthropo reference list niosh-adults           one table's rows
       anthropo reference build controls.csv -o ref.csv
+      anthropo reference build controls.csv -o ref.csv --by age
     """
 
 
@@ -80,9 +81,8 @@ def list_(reference: str | None, age: str | None) -> None:
 
 def _rows(table: Reference) -> Sequence[ReferenceRow]:
     """All rows of bands of age, and those of curves at some ages."""
-    if table.of_curves:
-        return [row for age in _ASKED for row in table.at_age(age)]
-    return table.rows
+    at_some = [row for age in _ASKED for row in table.at_age(age)] if table.of_curves else []
+    return at_some or table.rows
 
 
 def _show_summary(table: Reference, rows: Sequence[ReferenceRow]) -> None:
@@ -153,7 +153,10 @@ def _age(row: ReferenceRow) -> str:
     help="Refuse a band or measurement with fewer people.",
 )
 @click.option(
-    "--by", type=click.Choice(["sex", "both"]), default="sex", help="Rows for each sex, or for both together."
+    "--by",
+    type=click.Choice(["sex", "both", "age"]),
+    default="sex",
+    help="Bands for each sex, or for both together; or curves over age for each sex.",
 )
 @click.option(
     "--source", metavar="TEXT", help="Who was measured; shown with every score.  [default: CONTROLS.csv]"
@@ -172,6 +175,10 @@ def build(controls: str, output: str, request: workflow.BuildRequest) -> None:
     Ages are years (8, 8.5), months (18m) or shorter (3w, 10d). A band's ends are included: 3-5 lasts
     until the sixth birthday. Mean and SD are robust: a few wrong photographs do not move them.
 
+    With `--by age` there are curves in place of bands: of their own for what 200 people or more have, and
+    with fewer, down to 5, those of web-all-ages, shifted and scaled as far as your controls show it. A
+    column `ancestry` is told apart where its groups allow it.
+
     \b
     Exit code: 0 all used, 1 no band has enough people (nothing is written), 2 wrong use, 3 some
     photographs, people or bands were left out (each named on stderr), 130 interrupted.
@@ -182,13 +189,14 @@ def build(controls: str, output: str, request: workflow.BuildRequest) -> None:
         built = workflow.build(controls, request, progress=progress)
         for sentence in (*built.left_out, *built.notes):
             say(sentence, err=True)
-        if not built.rows:
-            few = f"no sex and age band has {request.min_people} people with a measured photograph"
+        if built.is_empty:
+            where, least = "sex and age band has", request.min_people
+            if request.by == "age":
+                where, least = "measurement has", LEAST
+            few = f"no {where} {least} people with a measured photograph"
             fail(f"{controls}: {few}; {output} is not written.", EXIT_NONE)
-        write_reference(path, built.rows)
-        kinds = len({row.measurement for row in built.rows})
-        made = f"{len(built.rows)} rows, {kinds} measurements, from {built.people} people"
-        say(f"{output}: {made}. Use it with --reference {output}.", err=True)
+        built.write(path)
+        say(f"{output}: {built.sentence()}. Use it with --reference {output}.", err=True)
         if built.left_out:
             sys.exit(EXIT_SOME)
     except AnthropoError as error:

@@ -436,6 +436,22 @@ several. Fewer are behind a measurement: what the photo gate voids is missing th
 one year old.
 
 {counts}
+## Curves of your own
+
+`anthropo reference build controls.csv -o ref.csv --by age` makes curves from healthy people of your own,
+photographed and measured as your patients are. What 200 people or more have gets a curve of its own, fitted
+as above (grade A). What fewer have, down to 5, is adapted from web-all-ages (grade B): its curves are
+shifted and scaled, in SD of people, as far as your controls show it. Beforehand a studio's shift is believed
+to be 0 ± 0.69 SD and the logarithm of its scale 0 ± 0.28, which is how far two studios are from
+web-all-ages; twelve controls move a curve by about six sevenths of what they differ. One control in twenty
+may be wrong without spoiling it. Adapted curves end a quarter of the logarithm of age beyond your youngest
+and oldest control (20 to 40 years become 15 to 52): that a studio's shift is the same at other ages has not
+been shown. The table's n counts the people that would give as small an error of the median, and no more than
+25 where one shift was taken for both sexes: sexes differ in it by 0.2 SD (1 SD). So z-scores are a little
+nearer to 0 and traits are called late; with 200 people and more both is better. What adaptation gave in
+people it was not fitted to is in [benchmarks](benchmarks.md#adapting-a-reference). An adapted table is
+derived from web-all-ages and has its terms: non-commercial research.
+
 ## The curves
 
 Thick lines: medians by sex, all groups mixed. Dashed: where z is −2 and +2. Thin lines: the five groups,

@@ -18,7 +18,7 @@ from anthropo._version import __version__
 from anthropo.face.fine import fine_sha256
 from anthropo.face.weights import landmark_model
 from anthropo.measurement.registry import PIXELS, registry
-from anthropo.reference.curve_building import is_carried, tabulated
+from anthropo.reference.curve_building import is_carried, tabulated, with_both_sides
 from anthropo.reference.curve_fitting import fit_curves
 from anthropo.reference.curves import as_csv
 from anthropo.reference.tables import instrument_name
@@ -41,11 +41,10 @@ def main() -> None:
     faces = read_faces(arguments.tables)
     instrument = instrument_name(__version__, landmark_model(None).sha256, fine_sha256())
     fits = {name: fit_curves(faces.people(name)[1], len(GROUPS)) for name in carried(faces)}
-    told = {name for name, fit in fits.items() if is_carried(fit, registry()[name])}
+    told = with_both_sides([name for name, fit in fits.items() if is_carried(fit, registry()[name])])
     curves, left_out = [], []
     for name, fit in fits.items():
-        other = {"_R": name[:-2] + "_L", "_L": name[:-2] + "_R"}.get(name[-2:], name)
-        if not {name, other} <= told:  # one side alone would compare nobody's sides
+        if name not in told:
             left_out.append(name)
             continue
         grade = "C" if registry()[name].kind in PIXELS else "B"

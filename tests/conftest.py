@@ -175,3 +175,9 @@ def annotated_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("annotated") / "faces"
     write_example(folder, people=8)
     return folder
+
+
+@pytest.fixture
+def dealt_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cross-validation by one dealing of the folds, where the default is several: it is not the point."""
+    monkeypatch.setattr("anthropo.learning.judging.repeats_for", lambda _: 1)

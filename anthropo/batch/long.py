@@ -14,7 +14,7 @@ from anthropo.files import write
 from anthropo.measurement.compute import Measurement
 
 #: The columns, in order. `patient` stands in place of `photo` and `face` where people were pooled.
-_SCORE = ("z", "z_lo", "z_hi", "reference", "grade")
+_SCORE = ("z", "z_lo", "z_hi", "reference", "grade", "ancestry")
 _BOUNDS = ("value", "lo", "hi", "repeat_lo", "repeat_hi")
 _RESULT = ("measurement", *_BOUNDS, "unit", *_SCORE, "status", "reason", "age_basis")
 COLUMNS = ("photo", "face", *_RESULT)

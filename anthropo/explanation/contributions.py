@@ -45,7 +45,10 @@ class Contribution:
 
     @property
     def stable(self) -> bool | None:
-        """Whether every refit has the same sign, and a quarter of the size or more; None without any."""
+        """Whether every refit has the same sign, and a quarter of the size or more.
+
+        None without refits, and of what adds nothing in any of them.
+        """
         return is_stable(self.log_odds, self.refits)
 
 
@@ -59,8 +62,9 @@ def is_stable(value: float, refits: Sequence[float]) -> bool | None:
 
     Refits without a fifth of the patients have most of them in common, and differ about half as much as
     models of other patients would. A term that they bring near 0 is of no sure sign, even if none changed it.
+    Of a term that is 0 in all there is nothing to say.
     """
-    if not len(refits):
+    if not len(refits) or not any((value, *refits)):
         return None
     sign = 1.0 if value > 0 else -1.0
     return bool(value) and min(sign * of for of in refits) >= _KEPT * abs(value)

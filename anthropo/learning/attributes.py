@@ -20,7 +20,7 @@ from anthropo.learning.hybrid import HybridClassifier
 from anthropo.learning.judged import Floats
 from anthropo.learning.model import Answers, Options, by_person, design
 from anthropo.learning.model_readers import part, prefixed, record
-from anthropo.learning.refits import Kept, keep, restored, shared
+from anthropo.learning.refits import Kept, check_room, keep, restored, shared
 from anthropo.learning.schema import NOTHING, Arrays, Names
 from anthropo.learning.states import METADATA_KNOWN, AttributeState, ChainState, ClassifierState
 
@@ -237,6 +237,7 @@ class AttributeModel:
         parts = [part(arrays, f"{at}/") for at in range(len(labels))]
         classifiers = tuple(map(HybridClassifier.from_state, described, parts))
         sets = tuple(ConformalSets.from_arrays(one, 2) for one in parts)
+        check_room(arrays)
         model = cls(labels, classifiers, sets, relations, state.chained, state.error_rate)
         refits = (model._restored(one, part(arrays, f"refits/{at}/")) for at, one in enumerate(state.refits))
         return replace(model, refits=tuple(refits))

@@ -22,7 +22,7 @@ from anthropo.learning.hybrid import Balance, HybridClassifier, Kind
 from anthropo.learning.judged import Floats
 from anthropo.learning.model_readers import part, prefixed, record
 from anthropo.learning.novelty import Novelty
-from anthropo.learning.refits import Kept, keep, restored, shared
+from anthropo.learning.refits import Kept, check_room, keep, restored, shared
 from anthropo.learning.schema import NOTHING, Arrays, Names, taken
 from anthropo.learning.states import GALLERY, LabelState, RefitState
 
@@ -325,6 +325,7 @@ class LabelModel:
             gallery = Gallery(
                 about.labels, held["centre"], owner, held["vectors"], about.slope, about.intercept, prior
             )
+        check_room(arrays)
         refits = tuple(
             restored(one, part(arrays, f"refits/{at}/"), classifier) for at, one in enumerate(state.refits)
         )

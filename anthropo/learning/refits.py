@@ -20,12 +20,11 @@ from anthropo.learning.judged import Floats
 from anthropo.learning.measured import KernelMachine, Machine, Trees
 from anthropo.learning.model_readers import part, prefixed
 from anthropo.learning.schema import Arrays, taken
-from anthropo.learning.states import MACHINE, REFIT, RefitState
+from anthropo.learning.states import MACHINE, MOST_REFIT_NUMBERS, REFIT, RefitState
 
 FEWEST = 5  # refits, below which nothing is said of a range
 TOP = 5  # measurements whose place among the first is told
 
-_MOST_NUMBERS = 1 << 22  # in all refits of a model together: 8 MB, most of them in half precision
 _MOST_ARRAYS = 1500
 _PHOTOS = 200  # that say how much a measurement counts
 
@@ -135,10 +134,20 @@ def within_limits(dealt: Sequence[Sequence[Kept | None]]) -> list[Kept]:
     for dealing in dealt:
         more = [*out, *(one for one in dealing if one is not None)]
         numbers, arrays = sum(one.numbers for one in more), sum(len(one.arrays) for one in more)
-        if numbers > _MOST_NUMBERS or arrays > _MOST_ARRAYS:
+        if numbers > MOST_REFIT_NUMBERS or arrays > _MOST_ARRAYS:
             break
         out = more
     return out if len(out) >= FEWEST else []
+
+
+def check_room(arrays: Arrays) -> None:
+    """Refuse refits that hold more numbers together than `within_limits` lets pass, by a ModelError.
+
+    A few more trees than those of a model, each of which takes far more memory than in a file, would fill it.
+    """
+    numbers = sum(array.size for name, array in arrays.items() if name.startswith("refits/"))
+    if numbers > MOST_REFIT_NUMBERS:
+        raise ModelError(f"its refits hold {numbers:,} numbers, and {MOST_REFIT_NUMBERS:,} is the most")
 
 
 def some_rows(table: Any) -> Any:

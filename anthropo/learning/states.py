@@ -34,6 +34,7 @@ METADATA_KNOWN = "metadata of the manifest"
 ENCODER = OneOf((*ENCODERS, "timm:*", "*.anthropo"))
 
 MOST_REFITS = 100
+MOST_REFIT_NUMBERS = 1 << 22  # in all refits of a model together: 8 MB, most of them in half precision
 
 Labels = Annotated[tuple[str, ...], Size(2, MOST_LABELS), Distinct()]
 Measured = Annotated[tuple[str, ...], Distinct(), Among((MEASUREMENTS_KNOWN,))]

@@ -1,7 +1,10 @@
+from .build import MeasuredPhoto as MeasuredPhoto
 from .build import Subject as Subject
 from .build import build_reference as build_reference
 from .growth import Growth as Growth
 from .growth import grow as grow
+from .own_curves import BuiltCurves as BuiltCurves
+from .own_curves import build_curves as build_curves
 from .rules import read_rules as read_rules
 from .suited import references_for as references_for
 from .tables import Reference as Reference

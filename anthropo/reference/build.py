@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from anthropo.errors import InputError, parameter
 from anthropo.measurement.compute import Measurement, doubted
 from anthropo.measurement.registry import registry
-from anthropo.reference.person import parse_age
+from anthropo.reference.person import age_span, parse_ancestry
 from anthropo.reference.tables import MAX_AGE, ReferenceRow, band_end, instrument_name, parse_sex
 
-By = Literal["sex", "both"]
+By = Literal["sex", "both", "age"]
 Band = tuple[float, float]  # youngest and oldest age in years, both included
 Values = Mapping[str, float]  # measurement -> value; without those that could not be computed
 
@@ -26,6 +26,7 @@ MIN_PEOPLE = 20
 #: Columns by which the table of `anthropo measure` is recognised, and the instrument that made it.
 VERSION_COLUMN, MODEL_COLUMN = "diagnostics_anthropo", "diagnostics_landmark_model"
 FINE_COLUMN = "diagnostics_fine_model"
+REPEAT = "_repeat_sd"  # ending of the column of a measurement's repeatability
 
 # ------------------------------------------------------------------------ robust mean and SD
 
@@ -105,21 +106,43 @@ class Subject:
     photo: str
     patient: str  # photos of one patient count once; the photo's own path if none is named
     sex: str  # female or male; both if references are not made by sex
-    age: float  # years, when the photo was taken
+    age: float  # years, when the photo was taken; of completed years the youngest
+    oldest: float | None = None  # that the age can mean; None where it is exact
+    ancestry: str = ""  # name of a group; empty if unknown
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredPhoto:
+    """A photograph of a control.
+
+    Attributes
+    ----------
+    subject : Subject
+    values : mapping of str to float
+        By measurement, in the registry's units.
+    errors : mapping of str to float
+        Repeatability of the values, 1 SD; a value without one is not used.
+    """
+
+    subject: Subject
+    values: Values
+    errors: Values
 
 
 def subject(photo: str, columns: Mapping[str, str], by: By) -> Subject:
     """Read sex, age and patient from a table's row; an InputError names the photo."""
     try:
-        sex = parse_sex(columns.get("sex", "")) if by == "sex" else "both"
-        return Subject(photo, columns.get("patient", "") or photo, sex, parse_age(columns.get("age", "")))
+        sex = "both" if by == "both" else parse_sex(columns.get("sex", ""))
+        youngest, oldest = age_span(columns.get("age", ""))
+        ancestry = parse_ancestry(columns.get("ancestry", "")) or ""
+        return Subject(photo, columns.get("patient", "") or photo, sex, youngest, oldest, ancestry)
     except InputError as error:
         raise InputError(f"{photo}: {error}") from None
 
 
 def require_columns(table: str, columns: Sequence[str], by: By) -> None:
     """Refuse, by an InputError, a table without a column for age or sex."""
-    for needed in ("age", "sex") if by == "sex" else ("age",):
+    for needed in ("age",) if by == "both" else ("age", "sex"):
         if needed not in columns:
             instead = f", or pass {parameter('by', 'both')}" if needed == "sex" else ""
             raise InputError(
@@ -148,14 +171,32 @@ def values_of_row(table: str, row: Mapping[str, str]) -> dict[str, float]:
         cell = row.get(name, "")
         if not cell or doubted(reasons.get(name, "")):
             continue
-        try:
-            value = float(cell)
-        except ValueError:
-            where = f"{table}, photo {row['photo']}, column {name}"
-            raise InputError(f"{where}: {cell!r} is no number.") from None
+        value = _number(table, row, name)
         if math.isfinite(value):
             values[name] = value
     return values
+
+
+def _number(table: str, row: Mapping[str, str], column: str) -> float:
+    try:
+        return float(row[column])
+    except ValueError:
+        where = f"{table}, photo {row['photo']}, column {column}"
+        raise InputError(f"{where}: {row[column]!r} is no number.") from None
+
+
+def errors_of(measurements: Iterable[Measurement]) -> dict[str, float]:
+    """Repeatability (1 SD) by measurement, in the registry's units, of the values that have one."""
+    return {
+        m.id: m.repeat_sd
+        for m in measurements
+        if m.id in registry() and m.unit == registry()[m.id].unit and math.isfinite(m.repeat_sd)
+    }
+
+
+def errors_of_row(table: str, row: Mapping[str, str]) -> dict[str, float]:
+    """`errors_of` a row of the CSV that `anthropo measure` writes."""
+    return {name: _number(table, row, name + REPEAT) for name in registry() if row.get(name + REPEAT)}
 
 
 def one_instrument(table: str, rows: Sequence[Mapping[str, str]]) -> str:
@@ -258,7 +299,7 @@ def build_reference(
     if bands is None:
         known = [person.age for person, _ in measured]
         bands = [(float(math.floor(min(known))), float(math.floor(max(known))))]
-    contradictory = _contradictory(measured)
+    conflicting = contradictory(measured)
     groups: dict[tuple[str, Band], dict[str, list[Values]]] = {
         (sex, band): {} for sex in sorted({person.sex for person, _ in measured}) for band in bands
     }
@@ -267,9 +308,9 @@ def build_reference(
         band = next((b for b in bands if b[0] <= person.age < band_end(b[1])), None)
         if band is None:
             beyond.append(f"{person.photo} (age {person.age:g})")
-        elif not {person.patient, person.photo} & contradictory.keys():
+        elif not {person.patient, person.photo} & conflicting.keys():
             groups[person.sex, band].setdefault(person.patient, []).append(values)
-    refused = list(contradictory.values())
+    refused = list(conflicting.values())
     notes = [f"in no age band: {', '.join(beyond)}."] if beyond else []
     rows: list[ReferenceRow] = []
     for (sex, band), people in groups.items():
@@ -288,7 +329,7 @@ def build_reference(
     return Built(tuple(rows), tuple(refused), tuple(notes))
 
 
-def _contradictory(measured: Sequence[tuple[Subject, Values]]) -> dict[str, str]:
+def contradictory(measured: Sequence[tuple[Subject, Values]]) -> dict[str, str]:
     """Patients of two sexes and photos of two patients, each with a sentence."""
     sexes: defaultdict[str, set[str]] = defaultdict(set)
     patients: defaultdict[str, set[str]] = defaultdict(set)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anthropo.measurement.registry import Entry
 from anthropo.reference.curve_fitting import Fit
@@ -15,21 +16,35 @@ AGES = (
     0, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12, 14, 16, 18, 20, 25, 30, 35, 40, 45, 50, 55, 60,
     65, 70, 75, 80, 85, 90, 95, 100,
 )  # fmt: skip
-_SEXES = {"female": True, "male": False}
+SEXES = _FEMALE, _MALE = "female", "male"
 _CARRIED = 0.4  # least share of the variance that is between people, over all ages
 _ASKED = np.array([1.0, 5.0, 12.0, 30.0, 60.0])
 
 
-def is_carried(fit: Fit, entry: Entry) -> bool:
+def is_carried(
+    fit: Fit, entry: Entry, ages: NDArray[np.float64] = _ASKED, sexes: Sequence[str] = SEXES
+) -> bool:
     """Whether photographs tell enough of people, and a curve through its middle describes them."""
-    for female in _SEXES.values():
-        median, sd, _ = fit.at(_ASKED, female)
+    for sex in sexes:
+        median, sd, _ = fit.at(ages, sex == _FEMALE)
         if np.mean(sd**2 / (sd**2 + fit.error**2)) < _CARRIED:
             return False
         # never below zero and mostly near it
         if entry.kind in ("distance", "area", "texture") and (median < 2 * sd).any():
             return False
     return True
+
+
+def with_both_sides(names: Collection[str]) -> set[str]:
+    """Names without those of one side whose other side is missing: alone they would compare nobody's sides.
+
+    Examples
+    --------
+    >>> sorted(with_both_sides(["pfl_R", "pfl_L", "brow_L", "mouth_width"]))
+    ['mouth_width', 'pfl_L', 'pfl_R']
+    """
+    other = {"_R": "_L", "_L": "_R"}
+    return {name for name in names if name[:-2] + other.get(name[-2:], name[-2:]) in names}
 
 
 def tabulated(
@@ -41,12 +56,14 @@ def tabulated(
     source: str,
     instrument: str,
     youngest: float = 0.0,
+    sexes: Sequence[str] = SEXES,
 ) -> list[Curve]:
-    """The curves of both sexes in the form of a table, from the youngest to the oldest age in years."""
+    """The curves of the sexes in the form of a table, from the youngest to the oldest age in years."""
     inside = [age for age in AGES if youngest < age < oldest]
     ages = np.array([youngest, *inside, oldest])
     curves = []
-    for sex, female in _SEXES.items():
+    for sex in sexes:
+        female = sex == _FEMALE
         median, sd, n = fit.at(ages, female)
         columns = [n, median, sd, np.full(len(ages), fit.skew)]
         for g in range(len(groups)):

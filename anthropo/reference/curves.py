@@ -7,7 +7,7 @@ import io
 import math
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
 from pathlib import Path
@@ -22,6 +22,7 @@ COLUMNS = ("measurement", "unit", "sex", "grade", "age", "n", "median", "sd", "s
 LAST = ("source", "instrument")
 SHIFT, COUNT = "_shift", "_n"  # of a group's two columns: from the median, in its unit; effective n
 LEAST_N = 40  # below this effective n nobody is scored: the error of the mean is a sixth of an SD
+LEAST_OWN_N = 3  # the same of a table of somebody's own: z-scores are pulled in, and intervals are wide
 _PARTS = 4  # ages that stand for an age in completed years
 _KEPT = 16  # ages of which a curve remembers its numbers: one person's are asked for by every group
 _HEAD = 5  # columns up to the age
@@ -112,6 +113,11 @@ class Curve:
         return self._spans[age, whole]
 
 
+def _is_shipped(name: str, path: Path) -> bool:
+    """Shipped tables are named without the ending of their file."""
+    return name != path.name
+
+
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
@@ -131,6 +137,11 @@ class Curves(Reference):
     groups: tuple[str, ...]
     _curves: Mapping[str, Mapping[str, Curve]]  # by measurement and sex
     of_curves = True
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether the table comes with anthropo."""
+        return _is_shipped(self.name, self.path)
 
     @property
     def measurements(self) -> tuple[str, ...]:
@@ -172,13 +183,16 @@ class Curves(Reference):
     ) -> tuple[ReferenceRow | None, str]:
         curve = self.curve(measurement, sexes[0])
         if not math.floor(curve.ages[0]) <= age <= curve.ages[-1]:
-            return None, f"age {age:g} is outside {self.name}: {self.ages_of(measurement, sexes[:1])}"
+            return None, self._outside(age, self.ages_of(measurement, sexes[:1]))
         row, n = curve.row(age, group)
-        if n < LEAST_N:
+        least = LEAST_N if self.is_shipped else LEAST_OWN_N
+        if n < least:
             of = f" of ancestry {group}" if group else ""
+            mixed = curve.row(age, None)[1] if group else 0.0
+            instead = f"; with the ancestry unknown as {math.floor(mixed)}" if mixed >= least else ""
             return None, (
-                f"{self.name} has too few people{of} around age {age:g}: they count as {n:.0f}, "
-                f"and {LEAST_N} are needed"
+                f"{self.name} has too few people{of} around age {age:g}: they count as {math.floor(n)}, "
+                f"and {least} are needed{instead}"
             )
         return row, ""
 
@@ -193,7 +207,7 @@ def read_curves(path: Path, name: str, text: str) -> Curves:
 
     The numbers of a table that comes with anthropo are not looked at.
     """
-    shipped = name != path.name
+    shipped = _is_shipped(name, path)
     header = re.split("[,;\t]", text.lstrip("\r\n").splitlines()[0])
     groups = tuple(c[: -len(SHIFT)] for c in (cell.strip(' "') for cell in header) if c.endswith(SHIFT))
     if "" in groups:
@@ -214,18 +228,13 @@ def read_curves(path: Path, name: str, text: str) -> Curves:
         if not line or key != first:
             if ages:
                 curve = Curve(*first, *said, tuple(ages), tuple(rests), groups)
-                _keep(curve, made, f"{path}, line {start}", shipped)
+                _keep(curve, made, f"{path}, line {start}")
             if not line:
                 break
             first, start, ages, rests = key, number, [], []
         if not line.endswith(",,"):  # said once, and meant for all rows that follow
             said = _said(line)
-        try:
-            ages.append(float(head[_HEAD - 1]))
-        except ValueError:
-            raise InputError(
-                f"{path}, line {number}, column age: {head[_HEAD - 1]!r} is no number."
-            ) from None
+        ages.append(float(head[_HEAD - 1]))
         rests.append(head[_HEAD])
     if not made:
         raise InputError(f"{path}: the table has no rows. Add some for each measurement and sex.")
@@ -233,11 +242,29 @@ def read_curves(path: Path, name: str, text: str) -> Curves:
 
 
 def _as_written(path: Path, text: str, expected: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """The rows of somebody's own table with their lines, as `as_csv` writes them: without gaps."""
+    """The rows of somebody's own table with their lines, as `as_csv` writes them, if they are good."""
     for line in checked_lines(str(path), text, expected, "A table of curves"):
+        checked_entry(line.where, line.cells)
+        for column in expected[_HEAD - 1 : -len(LAST)]:
+            good, need = _NUMBERS.get(column, (math.isfinite, "a number"))
+            cell = line.cells[column]
+            try:
+                value = float(cell)
+            except ValueError:
+                value = math.nan
+            if not (math.isfinite(value) and good(value)):
+                raise InputError(f"{line.where}, column {column}: {cell!r}, but {need} is needed.")
         written = io.StringIO(newline="")
         csv.writer(written, lineterminator="").writerow([line.cells[column] for column in expected])
         yield line.number, written.getvalue()
+
+
+_NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
+    "age": (lambda v: 0 <= v <= MAX_AGE, f"a number of years from 0 to {MAX_AGE}"),
+    "n": (lambda v: v >= 0, "a number of people, 0 or above,"),
+    "sd": (lambda v: v > 0, "a number above 0"),
+    "skew": (lambda v: abs(v) <= 1, "a number from −1 to 1"),
+}
 
 
 def _said(line: str) -> tuple[str, str]:
@@ -246,30 +273,18 @@ def _said(line: str) -> tuple[str, str]:
     return source, instrument
 
 
-def _keep(curve: Curve, made: dict[str, dict[str, Curve]], where: str, shipped: bool) -> None:
+def _keep(curve: Curve, made: dict[str, dict[str, Curve]], where: str) -> None:
     """Add a curve to those of its measurement; an InputError says why it cannot be one."""
-    if not shipped:
-        checked_entry(where, {name: getattr(curve, name) for name in ("measurement", "unit", "sex", "grade")})
-        what = f"{where}: {curve.measurement}, {curve.sex}"
-        if curve.sex in made.get(curve.measurement, {}):
-            raise InputError(f"{what}, is there twice. Keep the rows of each measurement and sex together.")
-        if len(curve.ages) < 2 or not all(a < b for a, b in pairwise(curve.ages)):
-            raise InputError(f"{what}: two ages or more are needed, each above the one before.")
-        if curve.ages[0] < 0 or curve.ages[-1] > MAX_AGE:
-            raise InputError(f"{what}: ages are years from 0 to {MAX_AGE}.")
-        for place, age in enumerate(curve.ages):
-            try:
-                knot = curve.knot(place)
-                if len(knot.counts) != len(curve.groups):
-                    raise ValueError
-            except ValueError:
-                raise InputError(f"{what}, age {age:g}: a number is missing, or is none.") from None
-            numbers = [*knot[:4], *knot.shifts, *knot.counts]
-            if not all(map(math.isfinite, numbers)) or knot.sd <= 0 or knot.n < 0 or abs(knot.skew) > 1:
-                raise InputError(
-                    f"{what}, age {age:g}: finite numbers are needed, an sd above 0, an n of 0 or more and a "
-                    "skew from −1 to 1."
-                )
+    what = f"{where}: {curve.measurement}, {curve.sex}"
+    if curve.sex in made.get(curve.measurement, {}):
+        raise InputError(f"{what}, is there twice. Keep the rows of each measurement and sex together.")
+    if len(curve.ages) < 2:
+        raise InputError(f"{what}: two ages or more are needed.")
+    for before, after in pairwise(curve.ages):
+        if after <= before:
+            raise InputError(
+                f"{what}: age {after:g} comes after {before:g}. Give each age once, the youngest first."
+            )
     made.setdefault(curve.measurement, {})[curve.sex] = curve
 
 

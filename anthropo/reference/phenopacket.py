@@ -152,7 +152,7 @@ def _z_words(score: ZScore) -> str:
     low, high = score.whole
     known = math.isfinite(low) and low < high  # what is exact has none
     between = f" (95 % interval {low:+.2f} to {high:+.2f})" if known else ""
-    return f"z {score.z:+.2f}{between} under {score.reference}, grade {score.grade}"
+    return f"z {score.z:+.2f}{between} under {score.reference}, {score.how}"
 
 
 # ------------------------------------------------------------------------------------ features

@@ -68,7 +68,14 @@ class ReferenceRow:
 
 
 class Reference(ABC):
-    """A reference table, read and checked: of bands of age, or of curves over age."""
+    """A reference table, read and checked: of bands of age, or of curves over age.
+
+    Examples
+    --------
+    >>> from anthropo.reference import load_reference
+    >>> [(one.name, one.of_curves) for one in map(load_reference, ("frl-adults", "web-all-ages"))]
+    [('frl-adults', False), ('web-all-ages', True)]
+    """
 
     name: str  # of a shipped table, or the file's name
     path: Path
@@ -112,6 +119,12 @@ class Reference(ABC):
         self, measurement: str, sexes: Sequence[str], age: float, group: str | None
     ) -> tuple[ReferenceRow | None, str]:
         """The row of the first of the sexes that has one, or why there is none."""
+
+    def _outside(self, age: float, covered: str) -> str:
+        """Why nobody of this age can be scored."""
+        if age < 0:
+            return f"counted from term the age is below 0, and {self.name} is for {covered}"
+        return f"age {age:g} is outside {self.name}: {covered}"
 
     @property
     def rows(self) -> tuple[ReferenceRow, ...]:
@@ -196,7 +209,7 @@ class Bands(Reference):
     ) -> tuple[ReferenceRow | None, str]:
         rows = [row for sex in sexes for row in self.rows_of(measurement) if row.sex == sex]
         row = next((row for row in rows if row.holds(age)), None)
-        return row, "" if row else f"age {age:g} is outside {self.name}: {ages(rows)}"
+        return row, "" if row else self._outside(age, ages(rows))
 
 
 def instrument_name(version: str, model: str, fine: str = "") -> str:

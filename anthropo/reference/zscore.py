@@ -40,6 +40,15 @@ class ZScore:
     by_group: Mapping[str, float] = field(default_factory=dict)  # z in each group, where all are mixed
 
     @property
+    def how(self) -> str:
+        """Grade and group of what it was compared with: ``"grade B, ancestry unknown"``; empty without."""
+        said = (
+            f"grade {self.grade}" if self.grade else "",
+            f"ancestry {self.ancestry}" if self.ancestry else "",
+        )
+        return ", ".join(filter(None, said))
+
+    @property
     def whole(self) -> tuple[float, float]:
         """The 95 % interval with the reference's own error, which decides what is beyond a limit."""
         more = Z95 * self.reference_sd
@@ -277,7 +286,7 @@ class Disagreement:
     def sentence(self) -> str:
         """The contradiction as one sentence, with both numbers."""
         both = " against ".join(
-            f"z {signed(s.z)} ({signed(low)} to {signed(high)}) by {s.reference}, grade {s.grade},"
+            f"z {signed(s.z)} ({signed(low)} to {signed(high)}) by {s.reference}, {s.how},"
             for s, (low, high) in ((s, s.whole) for s in (self.first, self.second))
         )
         why = ["their intervals do not overlap"] * self.apart

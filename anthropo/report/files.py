@@ -54,6 +54,7 @@ _BETWEEN = f"""
 - The encoder is {states.ENCODER}, and each region's embedding has as many numbers as it gives.
 - All arrays of a model hold at most {MOST_NUMBERS:,} numbers together (bytes apart), and there are at most
   {MOST_LABELS:,} labels, trained and matched.
+- The arrays of all refits of a model hold at most {states.MOST_REFIT_NUMBERS:,} numbers together.
 - Trees are such: children that lie in their tree, one parent each, at most {boosters.MAX_DEPTH} levels,
   {boosters.MOST_NODES:,} nodes and {boosters.MOST_TREES:,} trees, features and classes that there are,
   numbers up to {boosters.LARGEST:g}, and no node that covers nothing.

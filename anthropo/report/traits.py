@@ -39,10 +39,12 @@ def evidence_words(trait: Trait) -> str:
     for e in trait.evidence if trait.status != NOT_ASSESSED else ():
         # of a rule of several measurements, those that are what it asks for
         if e.score and (trait.status != LOOK or trait.rule.asks(e.measurement).holds(e.score.z, e.score.z)):
-            grade = f" ({e.score.grade})" if e.score.grade else ""
+            how = ", ".join(filter(None, (e.score.grade, e.score.ancestry)))
             value = quantity(e.value, e.unit)
             words = z_words(e.score, trait.confidence)
-            parts.append(f"{e.measurement} {value}, z {words}, {e.score.reference}{grade}")
+            parts.append(
+                f"{e.measurement} {value}, z {words}, {e.score.reference}" + (f" ({how})" if how else "")
+            )
     if trait.reason and (not parts or trait.reason.startswith(("references", "no trait"))):
         parts.append(trait.reason)
     if trait.status in (PRESENT, BORDERLINE) and trait.supports:

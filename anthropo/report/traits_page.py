@@ -108,8 +108,8 @@ def _words(evidence: Evidence, trait: Trait) -> str:
     words = f"{_name(evidence.measurement)} {quantity(evidence.value, evidence.unit)}"
     if evidence.score is None or evidence.score.z != evidence.score.z:
         return f"{words}, no z-score"
-    grade = f" (grade {evidence.score.grade})" if evidence.score.grade else ""
-    return f"{words}, z {z_words(evidence.score, trait.confidence)}, {evidence.score.reference}{grade}"
+    how = f" ({evidence.score.how})" if evidence.score.how else ""
+    return f"{words}, z {z_words(evidence.score, trait.confidence)}, {evidence.score.reference}{how}"
 
 
 def _name(measurement: str) -> str:

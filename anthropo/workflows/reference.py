@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anthropo._version import __version__
 from anthropo.batch.inputs import Item, read_photo_table
 from anthropo.batch.patients import spelled_alike
 from anthropo.batch.run import run
 from anthropo.errors import InputError, parameter
+from anthropo.face.fine import fine_sha256
+from anthropo.face.landmarker import checked_landmark_model
+from anthropo.files import write
+from anthropo.measurement.compute import Measurement
 from anthropo.reference.build import (
     MIN_PEOPLE,
     MODEL_COLUMN,
     VERSION_COLUMN,
     By,
+    MeasuredPhoto,
     Subject,
-    Values,
     build_reference,
+    errors_of,
+    errors_of_row,
     one_instrument,
     parse_bands,
     require_columns,
@@ -27,7 +35,10 @@ from anthropo.reference.build import (
     values_of,
     values_of_row,
 )
+from anthropo.reference.curves import as_csv as curves_as_csv
+from anthropo.reference.own_curves import MANY, BuiltCurves, build_curves, refuse_other_models
 from anthropo.reference.tables import ReferenceRow, instrument_name
+from anthropo.reference.tables import as_csv as rows_as_csv
 from anthropo.settings import Settings
 from anthropo.workflows.progress import Progress, silent
 
@@ -39,21 +50,44 @@ if TYPE_CHECKING:
 class BuiltReference:
     """A reference table, and what is not in it."""
 
-    rows: tuple[ReferenceRow, ...]  # none if no sex and age band has enough people
+    rows: tuple[ReferenceRow, ...]  # of bands; none if no sex and age band has enough people, or of curves
     people: int
     left_out: tuple[str, ...]  # a sentence for each photo, person or band that is not used
     notes: tuple[str, ...]  # a sentence for measurements without a row, and for values left out
+    curves: BuiltCurves | None = None  # in place of rows, of a table by age
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.curves.curves if self.curves else self.rows)
+
+    def as_csv(self) -> str:
+        """The table as text."""
+        if self.curves:
+            return curves_as_csv(self.curves.curves, self.curves.groups)
+        return rows_as_csv(self.rows)
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the table, whole or not at all; an InputError if it cannot be written."""
+        write(Path(path), self.as_csv(), advice="Choose another place.")
+
+    def sentence(self) -> str:
+        """What is in it."""
+        if self.curves:
+            return self.curves.sentence()
+        kinds = len({row.measurement for row in self.rows})
+        return f"{len(self.rows)} rows, {kinds} measurements, from {self.people} people"
 
     def to_frame(self) -> pd.DataFrame:
         """The table, with the columns of its file."""
         import pandas as pd
 
-        return pd.DataFrame([asdict(row) for row in self.rows])
+        return pd.read_csv(io.StringIO(self.as_csv()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Controls:
-    measured: Sequence[tuple[Subject, Values]]  # one for each photo
+    measured: Sequence[MeasuredPhoto]
     left_out: Sequence[str]
     instrument: str
 
@@ -64,7 +98,7 @@ class BuildRequest:
 
     age_bands: str | None = None  # such as "0-2,3-5,18-60"; one band over the ages present when left out
     min_people: int = MIN_PEOPLE  # a band or measurement with fewer is refused; 10 at least
-    by: By = "sex"  # rows for each sex, or for both together
+    by: By = "sex"  # rows for each sex, or for both together; or curves over age for each sex
     source: str | None = None  # who was measured; shown with every score
     landmark_model: str | None = None  # another one of the 68 points
     detector_model: str | None = None  # YuNet in an ONNX file as the second face detector
@@ -78,10 +112,12 @@ def build(
 
     `controls` is a CSV with the columns `photo`, `sex`, `age` and, where people have several photos,
     `patient`; or a table with these columns that `anthropo measure` wrote, of which nothing is measured
-    again. `anthropo.reference.write_reference` writes the rows.
+    again. `BuiltReference.write` writes it.
     """
     by = request.by
     name = os.fspath(controls)
+    if by == "age":
+        _refuse_bands(request)
     bands = parse_bands(request.age_bands) if request.age_bands is not None else None
     table = read_photo_table(Path(name))
     items, columns = list(table.items), table.columns
@@ -94,19 +130,39 @@ def build(
         read = _from_table(name, items, by)
     else:
         read = _from_photos(items, request, progress)
+    source = request.source or f"healthy controls of {Path(name).name}"
+    if by == "age":
+        curves = build_curves(read.measured, source=source, instrument=read.instrument)
+        return BuiltReference(
+            rows=(),
+            people=curves.people,
+            left_out=(*read.left_out, *curves.refused),
+            notes=(*spelled_alike(items), *curves.notes),
+            curves=curves,
+        )
     built = build_reference(
-        read.measured,
+        [(photo.subject, photo.values) for photo in read.measured],
         bands=bands,
         min_people=request.min_people,
-        source=request.source or f"healthy controls of {Path(name).name}",
+        source=source,
         instrument=read.instrument,
     )
     return BuiltReference(
         rows=built.rows,
-        people=len({person.patient for person, _ in read.measured}),
+        people=len({photo.subject.patient for photo in read.measured}),
         left_out=(*read.left_out, *built.refused),
         notes=(*spelled_alike(items), *built.notes),
     )
+
+
+def _refuse_bands(request: BuildRequest) -> None:
+    """An InputError where a request of curves has what is about bands."""
+    given = {"age_bands": request.age_bands is not None, "min_people": request.min_people != MIN_PEOPLE}
+    for name in (name for name, is_given in given.items() if is_given):
+        raise InputError(
+            f"{parameter(name)} is about bands of age, and {parameter('by', 'age')} makes curves. Leave one "
+            "of them out."
+        )
 
 
 def _from_table(controls: str, items: Sequence[Item], by: By) -> _Controls:
@@ -126,7 +182,8 @@ def _from_table(controls: str, items: Sequence[Item], by: By) -> _Controls:
         if row["status"] != "ok":
             left_out.append(row.get("reason") or f"{row['photo']}: failed.")
         elif person := _person(row["photo"], row, by, left_out):
-            measured.append((person, values_of_row(controls, row)))
+            values, errors = values_of_row(controls, row), errors_of_row(controls, row)
+            measured.append(MeasuredPhoto(person, values, errors))
     return _Controls(measured=measured, left_out=left_out, instrument=one_instrument(controls, rows))
 
 
@@ -139,7 +196,10 @@ def _from_photos(items: Sequence[Item], request: BuildRequest, progress: Progres
         if (person := _person(item.path, item.columns, request.by, left_out, item.undated))
     ]
     settings.fingerprint()  # a missing model is one error, not one per photo
-    values: dict[str, Values] = {}
+    if request.by == "age" and len({person.patient for person in people}) < MANY:  # before hours of measuring
+        models = checked_landmark_model(request.landmark_model).sha256, fine_sha256()
+        refuse_other_models(instrument_name(__version__, *models))
+    found: dict[str, Sequence[Measurement]] = {}
     failed: dict[str, str] = {}
     instrument = ""
     todo = [Item(path) for path in dict.fromkeys(person.photo for person in people)]
@@ -148,12 +208,16 @@ def _from_photos(items: Sequence[Item], request: BuildRequest, progress: Progres
             if record.ok:
                 made = record.diagnostics
                 instrument = instrument_name(made.anthropo, made.landmark_model, made.fine_model)
-                values[record.photo] = values_of(record.measurements)
+                found[record.photo] = record.measurements
             else:
                 failed[record.photo] = record.reason
             advance()
     left_out += [failed[item.path] for item in todo if item.path in failed]
-    measured = [(person, values[person.photo]) for person in people if person.photo in values]
+    measured = [
+        MeasuredPhoto(person, values_of(found[person.photo]), errors_of(found[person.photo]))
+        for person in people
+        if person.photo in found
+    ]
     return _Controls(measured=measured, left_out=left_out, instrument=instrument)
 
 

@@ -160,8 +160,8 @@ class PersonTraits:
 #: Columns of the table.
 COLUMNS = (
     "photo", "face", "patient", "hpo_id", "label", "side", "status", "kind", "measurement", "value", "lo",
-    "hi", "unit", "z", "z_lo", "z_hi", "reference", "grade", "rule", "confidence", "supports", "reason",
-    "source", "moved_landmarks", "age_basis",
+    "hi", "unit", "z", "z_lo", "z_hi", "reference", "grade", "ancestry", "rule", "confidence", "supports",
+    "reason", "source", "moved_landmarks", "age_basis",
 )  # fmt: skip
 
 
@@ -187,6 +187,7 @@ def _cells(evidence: Sequence[Evidence]) -> Row:
         },
         "reference": cell(s.reference if s else "" for s in scores),
         "grade": cell(s.grade if s else "" for s in scores),
+        "ancestry": cell(s.ancestry if s else "" for s in scores),
     }
 
 

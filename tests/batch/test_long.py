@@ -53,6 +53,10 @@ def test_long_form_says_what_the_wide_one_does(
 
 
 def test_long_frame_in_python() -> None:
+    child = anthropo.measure_table(
+        anthropo.example_photo(), jitter=2, long=True, sex="female", age=9, ancestry="ASIAN"
+    )
+    assert set(child.ancestry[child.z.notna()]) == {"asian"}
     frame = anthropo.measure_table(anthropo.example_photo(), jitter=2, long=True)
     assert tuple(frame.columns) == COLUMNS
     assert len(frame) == len(set(frame.measurement))

@@ -7,7 +7,7 @@ from conftest import Invoke
 from anthropo.learning.trained import Trained
 
 
-def test_demo_goes_the_whole_way(tmp_path: Path, invoke: Invoke) -> None:
+def test_demo_goes_the_whole_way(tmp_path: Path, invoke: Invoke, dealt_once: None) -> None:
     folder = tmp_path / "demo"
     result = invoke("demo", folder, "--patients", 10, "-j", 1)
     assert result.exit_code == 0

@@ -141,17 +141,22 @@ def test_all_options_can_be_shown_and_given_back(tmp_path: Path, invoke: Invoke)
     assert 'backbone = "face-resnet-map"' in shown.stdout
 
 
-def test_killed_in_an_epoch_it_ends_as_if_it_had_not_been(table: Path, tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "anthropo", "finetune", str(table), "--recipe", "deepgestalt"]
+def test_killed_in_an_epoch_it_ends_as_if_it_had_not_been(
+    table: Path, tmp_path: Path, invoke: Invoke
+) -> None:
+    words = ["finetune", str(table), "--recipe", "deepgestalt"]
     words += [*SMALL, *options("epochs=5", "imbalance=weights")]
     outputs = []
     for name in ("whole", "killed"):
         folder = tmp_path / name
         folder.mkdir()
         outputs.append([*words, "-o", str(folder / "net.anthropo")])
-    whole = subprocess.run(outputs[0], capture_output=True, text=True, check=True)
+    whole = invoke(*outputs[0])
+    assert whole.exit_code == 0
     checkpoint = tmp_path / "killed" / "net.anthropo.checkpoint" / "image.npz"
-    process = subprocess.Popen(outputs[1], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "anthropo", *outputs[1]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     give_up = time.monotonic() + 120
     while not checkpoint.exists() and time.monotonic() < give_up:
         time.sleep(0.01)
@@ -159,7 +164,8 @@ def test_killed_in_an_epoch_it_ends_as_if_it_had_not_been(table: Path, tmp_path:
     assert process.wait() == -signal.SIGKILL
     assert checkpoint.exists()
     assert not (tmp_path / "killed" / "net.anthropo").exists()
-    again = subprocess.run(outputs[1], capture_output=True, text=True, check=True)
+    again = invoke(*outputs[1])
+    assert again.exit_code == 0
     assert "epoch 1 of 5" not in again.stderr
     assert "continuing from the checkpoint in" in again.stderr
     assert "continuing" not in whole.stderr

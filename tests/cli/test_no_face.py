@@ -73,7 +73,7 @@ def test_classify_follows_the_model_without_being_told(
 
 def test_evaluate_judges_what_there_is(lesions: Path, tmp_path: Path, invoke: Invoke) -> None:
     output = tmp_path / "e.json"
-    more = ("--folds", 2, "--bootstrap", 100, "--no-face", "--metadata", "site")
+    more = ("--folds", 2, "--repeats", 1, "--bootstrap", 100, "--no-face", "--metadata", "site")
     result = invoke("evaluate", lesions, "-o", output, *more)
     assert result.exit_code == 0
     made = json.loads(output.read_text())

@@ -233,6 +233,11 @@ def test_wrong_use_is_told_before_anything_is_measured(
         ((tmp_path / "absent.csv", "-o", ref), "absent.csv: no such file."),
         ((listed, "-o", ref, "--age-bands", "0-3,3-5"), "overlap"),
         ((listed, "-o", ref, "--age-bands", "old"), "Age band 'old' cannot be used"),
+        (
+            (listed, "-o", ref, "--by", "age", "--age-bands", "0-3"),
+            "--age-bands is about bands of age, and --by age",
+        ),
+        ((listed, "-o", ref, "--by", "age", "--min-n", 30), "--min-n is about bands of age, and --by age"),
         ((listed, "-o", ref, "--min-n", 5), "5 is not in the range x>=10"),
         ((listed, "-o", ref, "--landmark-model", tmp_path / "absent.dat"), "absent.dat"),
         ((listed,), "Missing option '-o'"),
@@ -241,7 +246,103 @@ def test_wrong_use_is_told_before_anything_is_measured(
     for column in ("sex", "age"):
         sentence = f"controls.csv: no column `{column}`; its columns are photo, "
         refused(invoke, "reference", "build", controls(without=column), "-o", ref, says=sentence)
+        refused(
+            invoke, "reference", "build", controls(without=column), "-o", ref, "--by", "age", says=sentence
+        )
     assert sorted(p.name for p in tmp_path.iterdir()) == ["controls.csv"]
+
+
+def test_few_controls_adapt_the_shipped_curves_which_then_score_photos(
+    invoke: Invoke, controls: Controls, faces: Path, tmp_path: Path
+) -> None:
+    listed, table, ref = controls({4: {"age": ""}}), tmp_path / "faces.csv", tmp_path / "ref.csv"
+    result = invoke("reference", "build", listed, "-o", ref, "--by", "age", "--source", "one face, stretched")
+    assert result.exit_code == 3
+    lines = result.stderr.splitlines()
+    assert sum("p4.png: The age is empty." in line for line in lines) == 1
+    assert "All controls are female: there are curves of that sex only." in lines
+    assert "measurements, 23.1 to 40.1 years, from 11 people: " in lines[-1]
+    assert "adapted from web-all-ages (shift " in lines[-1]
+    assert lines[-1].endswith(f"n 10 to 11). Use it with --reference {ref}.")
+    reference = load_reference(ref)
+    shipped, _ = load_reference("web-all-ages").choose("intercanthal_width", "female", 30)
+    row, _ = reference.choose("intercanthal_width", "female", 30)
+    assert row is not None
+    assert shipped is not None
+    assert (row.grade, row.source) == ("B", "web-all-ages, adapted to 11 controls: one face, stretched")
+    assert row.mean != pytest.approx(shipped.mean, rel=1e-3)
+
+    invoke("measure", listed, "-o", table)
+    again = tmp_path / "again.csv"
+    options = ("--by", "age", "--source", "one face, stretched")
+    assert invoke("reference", "build", table, "-o", again, *options).exit_code == 3
+    assert again.read_text().splitlines()[0] == ref.read_text().splitlines()[0]
+    same, _ = load_reference(again).choose("intercanthal_width", "female", 30)
+    assert same is not None
+    assert same.mean == pytest.approx(row.mean, rel=1e-4)
+
+    shown = invoke("reference", "list", ref)
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert "adapted to 11 controls: one face, stretched" in " ".join(shown.stdout.split())
+    assert any(
+        line.split()[:3] == ["intercanthal_width", "ex-ex", "female"] for line in shown.stdout.splitlines()
+    )
+
+    scored = tmp_path / "scored.csv"
+    who = ("--sex", "f", "--age", 30, "--reference", ref)
+    assert invoke("measure", faces / "p5.png", *who, "-o", scored).exit_code == 0
+    (one,) = csv.DictReader(scored.read_text().splitlines())
+    assert abs(float(one["intercanthal_width_z_ref.csv"])) < 4
+    assert one["references"].startswith("ref.csv")
+
+
+def test_controls_of_other_models_are_refused_before_they_are_measured(
+    invoke: Invoke, controls: Controls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, ref = tmp_path / "faces.csv", tmp_path / "ref.csv"
+    invoke("measure", controls(), "-o", table, "--no-fine")
+    told = refused(invoke, "reference", "build", table, "-o", ref, "--by", "age")
+    assert "its curves cannot be adapted to them. Measure with the models that come with anthropo" in told
+
+    def never(*_: object) -> None:
+        raise AssertionError("measured")
+
+    monkeypatch.setattr(workflow, "run", never)
+    monkeypatch.setattr(workflow, "fine_sha256", lambda: "0" * 64)
+    refused(invoke, "reference", "build", controls(), "-o", ref, "--by", "age", says="cannot be adapted")
+
+
+def test_a_table_without_errors_of_repeating_makes_no_curves(
+    invoke: Invoke, controls: Controls, tmp_path: Path
+) -> None:
+    table = tmp_path / "faces.csv"
+    invoke("measure", controls(), "-o", table)
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    with open(table, "w", newline="") as file:
+        kept = [column for column in rows[0] if not column.endswith("_repeat_sd")]
+        writer = csv.DictWriter(file, kept, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    told = refused(invoke, "reference", "build", table, "-o", tmp_path / "ref.csv", "--by", "age")
+    assert "a repeatability (column `…_repeat_sd`), which curves need. Measure them again." in told
+
+
+def test_too_few_people_for_any_curve(invoke: Invoke, controls: Controls, tmp_path: Path) -> None:
+    listed, ref = controls({k: {"age": ""} for k in range(4, PEOPLE)}), tmp_path / "ref.csv"
+    result = invoke("reference", "build", listed, "-o", ref, "--by", "age")
+    assert result.exit_code == 1
+    few = "no measurement has 5 people with a measured photograph"
+    assert result.stderr.splitlines()[-1] == f"Error: {listed}: {few}; {ref} is not written."
+    assert not ref.exists()
+
+
+def test_the_python_twin_makes_the_same_curves(tmp_path: Path, controls: Controls) -> None:
+    built = workflow.build(controls(), workflow.BuildRequest(by="age"))
+    built.write(tmp_path / "ref.csv")
+    assert (tmp_path / "ref.csv").read_text() == built.as_csv()
+    frame = built.to_frame()
+    assert set(frame["sex"]) == {"female"}
+    assert len(frame) == sum(len(curve.ages) for curve in built.curves.curves) if built.curves else False
 
 
 def test_interrupted_nothing_is_written(

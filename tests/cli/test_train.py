@@ -58,8 +58,15 @@ def test_training_prints_figures_beside_baselines_and_writes_the_model(
         r"Operating point: calls it synthetic-A from a probability of 0\.167 on; sensitivity [01]\.\d{3}",
         result.stdout,
     )
+    assert re.search(
+        r"Stability of explanations: of the 5 measurements that count most, [0-5]\.\d on average do so "
+        r"as well in 6 refits, each without 50 % of the patients \(overlap [01]\.\d\d\)\.\n",
+        result.stdout,
+    )
     assert f"Use it with `anthropo classify --model {model} PHOTO`" in result.stderr
     manifest = read_bundle(model).manifest
+    assert manifest["refits"].keys() == {"number", "without", "top", "overlap"}
+    assert len(manifest["model"]["refits"]) == manifest["refits"]["number"] == 6
     assert manifest["classifier"] == "svm"
     assert manifest["validation"]["models"]["hybrid"]["auroc"]["value"] > 0.5
     assert manifest["command"] == (
@@ -91,7 +98,9 @@ def test_multilabel_prints_relations(synthetic: Path, tmp_path: Path, invoke: In
     (relation,) = [line for line in lines if line.startswith("short fissures  thin lip")]
     assert float(relation.split()[4]) > 1
     assert {"short fissures", "thin lip"} <= {line.split("  ")[0] for line in lines}
-    assert set(read_bundle(tmp_path / "m").manifest["validation"]["models"]) == {"short fissures", "thin lip"}
+    manifest = read_bundle(tmp_path / "m").manifest
+    assert set(manifest["validation"]["models"]) == {"short fissures", "thin lip"}
+    assert len(manifest["model"]["refits"]) == 6
 
 
 def test_independent_attributes_do_not_use_relations(synthetic: Path, tmp_path: Path, invoke: Invoke) -> None:

@@ -419,6 +419,20 @@ def test_page_of_python_is_that_of_the_command(
         write_traits(tmp_path / "t.xlsx", person)
 
 
+@pytest.mark.parametrize(("ancestry", "group"), [((), "unknown"), (("--ancestry", "White"), "white")])
+def test_each_z_says_which_group_it_is_of(
+    astronaut_png: Path, certain: Path, tmp_path: Path, invoke: Invoke, ancestry: tuple[str, ...], group: str
+) -> None:
+    child = (astronaut_png, "--sex", "female", "--age", "9", "--rules", certain, *ancestry)
+    assert f", web-all-ages (B, {group})" in invoke("traits", *child).stdout
+    assert f"web-all-ages (grade B, ancestry {group})" in page_of(tmp_path / "t.html", invoke, *child)
+    assert invoke("traits", *child, "-o", tmp_path / "t.csv").exit_code == 0
+    rows = table((tmp_path / "t.csv").read_text())
+    assert {row["ancestry"] for row in rows if row["reference"]} == {group}
+    assert invoke("traits", *child, "-o", tmp_path / "t.json").exit_code == 0
+    assert f"under web-all-ages, grade B, ancestry {group}" in (tmp_path / "t.json").read_text()
+
+
 def test_page_without_sex_and_age_says_so(astronaut_png: Path, tmp_path: Path, invoke: Invoke) -> None:
     page = page_of(tmp_path / "t.html", invoke, astronaut_png, code=3)
     assert "<p>sex and age not given · compared with web-all-ages" in page

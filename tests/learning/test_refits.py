@@ -181,6 +181,7 @@ def test_stable_is_a_sign_and_a_quarter_of_the_size() -> None:
         assert is_stable(0.4 * sign, [0.0999 * sign, 0.5 * sign]) is False
         assert is_stable(0.4 * sign, [-0.2 * sign, 0.5 * sign]) is False
     assert is_stable(0.0, [0.1]) is False
+    assert is_stable(0.0, [0.0, 0.0]) is None  # nobody uses it
     assert is_stable(0.4, []) is None
     assert range_of(0.4, []) is None
     assert range_of(0.4, [0.1, 0.2]) == (0.1, 0.4)  # the model's own value is within
@@ -194,6 +195,19 @@ def test_several_photos_and_a_stated_prevalence_keep_the_refits() -> None:
     for c in mean.contributions:
         (a,), (b,) = ([x.refits for x in e.contributions if x.name == c.name] for e in (one, two))
         np.testing.assert_allclose(c.refits, (np.array(a) + b) / 2, atol=1e-9)
+
+
+def test_the_order_of_people_and_photos_does_not_matter() -> None:
+    model = trained(cohort(), Options(classifier="linear"))
+    people = subset(cohort(seed=2), np.arange(8))
+    order = np.random.default_rng(0).permutation(8)
+    one = explain_features(model, people, ["noonan"])
+    other = {e.prediction.patient: e for e in explain_features(model, subset(people, order), ["noonan"])}
+    for explanation in one:
+        again = other[explanation.prediction.patient]
+        for a, b in zip(explanation.labels[0].contributions, again.labels[0].contributions, strict=True):
+            assert a.name == b.name
+            np.testing.assert_allclose(a.refits, b.refits, atol=1e-9)
 
 
 # ------------------------------------------------------------------------------------ where there are none
@@ -240,7 +254,7 @@ def test_whole_dealings_as_a_file_has_room_for(monkeypatch: pytest.MonkeyPatch) 
     one = Kept(("a", "b"), {}, {"weights": np.zeros(100), "scale": np.zeros(4)})
     dealt = [[one] * 5, [one, None, one, one, one], [one] * 5]
     assert len(within_limits(dealt)) == 14
-    monkeypatch.setattr(refits, "_MOST_NUMBERS", 10 * 104 - 1)
+    monkeypatch.setattr(refits, "MOST_REFIT_NUMBERS", 10 * 104 - 1)
     assert len(within_limits(dealt)) == 9
     monkeypatch.setattr(refits, "_MOST_ARRAYS", 11)
     assert len(within_limits(dealt)) == 5
@@ -305,6 +319,7 @@ def of(**entries: Any) -> Change:
         (array("spread", lambda s: -s), "array spread holds a number that is not"),
         (array("slopes", lambda s: s[:1]), "another shape than (h): 1 where 2 are needed"),
         (array("loadings", lambda s: np.zeros((len(s), 65))), "array loadings has an impossible length (65)"),
+        (array("trees/gain", lambda s: np.zeros(1 << 22, s.dtype)), "numbers, and 4,194,304 is the most"),
         (array("trees/left", lambda s: s + 1), "the trees in the model cannot be used"),
         (array("trees/feature", lambda s: s + 99), "the trees in the model cannot be used"),
         (array("trees/base_score", lambda s: np.repeat(s, 3)), "the trees in the model cannot be used"),

@@ -93,8 +93,9 @@ def test_values_that_are_mostly_the_same_have_no_spread() -> None:
 
 def test_a_subject_is_read_from_a_row() -> None:
     row = {"sex": "W", "age": "18m", "patient": "p1"}
-    assert subject("a.jpg", row, "sex") == Subject("a.jpg", "p1", "female", 1.5)
-    assert subject("a.jpg", {"age": "8", "sex": "?"}, "both") == Subject("a.jpg", "a.jpg", "both", 8)
+    assert subject("a.jpg", row, "sex") == Subject("a.jpg", "p1", "female", 1.5, 19 / 12)
+    of_both = subject("a.jpg", {"age": "8", "sex": "?", "ancestry": " East  Asian"}, "both")
+    assert of_both == Subject("a.jpg", "a.jpg", "both", 8, 9, "East Asian")
     with pytest.raises(InputError, match=r"^a\.jpg: Age 'eight' is not an age"):
         subject("a.jpg", {"sex": "f", "age": "eight"}, "sex")
     with pytest.raises(InputError, match=r"^a\.jpg: The sex is empty"):

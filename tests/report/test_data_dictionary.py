@@ -12,6 +12,7 @@ import anthropo
 from anthropo.batch import Item, measure_item
 from anthropo.batch.long import COLUMNS as LONG
 from anthropo.batch.records import is_result_column
+from anthropo.reference.curves import columns as columns_of_curves
 from anthropo.reference.tables import COLUMNS as REFERENCE
 from anthropo.report.columns import dictionary, markdown
 from anthropo.settings import Settings
@@ -59,6 +60,7 @@ def test_tables_of_fixed_columns() -> None:
     described("measure --long", LONG)
     described("traits", TRAITS)
     described("reference", REFERENCE)
+    described("reference --by age", columns_of_curves(("white", "East Asian")))
 
 
 def test_composites(tmp_path: Path) -> None:

@@ -93,9 +93,12 @@ def stability_words(case: Case) -> str:
             "being judged, by version 0.1.0, with svm-rbf or on very many labels."
         )
     without = "" if refits.without is None else f", each without {100 * refits.without:.0f} % of the patients"
+    others = any(explained.how != "trained" for explained in case.explanation.labels)
     return (
         f"Ranges are over {refits.number or 'all'} refits of the model{without}. Pale is what turns its sign "
         "or loses three quarters of its size in one of them: do not rely on it."
+        + " What is decided by a nearest patient or a distance has no ranges."
+        * others
     )
 
 
