@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -22,7 +23,7 @@ from anthropo.licensing import is_permissive_run, refuse_faces
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import ScaleRequest, parse_scale
-from anthropo.reference.person import parse_age, parse_gestation
+from anthropo.reference.person import parse_age, parse_ancestry, parse_gestation
 from anthropo.reference.tables import (
     AUTOMATIC,
     REFERENCE_OF_ALL_AGES,
@@ -31,6 +32,7 @@ from anthropo.reference.tables import (
     load_reference,
     parse_sex,
 )
+from anthropo.reference.zscore import group_named
 
 _CHOSEN_FROM = (STUDIO_REFERENCE, REFERENCE_OF_ALL_AGES)
 
@@ -129,7 +131,19 @@ class Settings:
             raise InputError(f"Without a face there is nothing to measure. Leave {parameter('no_face')} out.")
         if self.permissive:
             refuse_faces()
-        return _fingerprint(self, tuple((r.name, r.sha256) for r in self.tables()))
+        tables = self.tables()
+        self._check_ancestry(tables)
+        return _fingerprint(self, tuple((r.name, r.sha256) for r in tables))
+
+    def _check_ancestry(self, tables: Sequence[Reference]) -> None:
+        """Refuse an ancestry for all photos that none of the references' groups has."""
+        name = parse_ancestry(self.ancestry or "")
+        groups = [group for table in tables for group in table.groups]
+        if name and groups and all(group_named(table, name) is None for table in tables):
+            known = ", ".join(dict.fromkeys(groups))
+            raise InputError(
+                f"{parameter('ancestry', name)}: no group of the references. Choose from {known}, unknown."
+            )
 
     def tables(self) -> tuple[Reference, ...]:
         """The reference tables to score against; where one of two is chosen for each person, both."""

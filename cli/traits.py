@@ -95,8 +95,8 @@ def command(
     not have, is not assessed; a measurement that repeats badly makes no trait by itself.
 
     Ancestry moves noses, lips and eyes by up to 1 SD. Where it is not stated, a trait that groups of the
-    reference would answer differently is left open; frl-adults tells no groups apart. Traits that are left to the eye are never called: where a
-    measurement is unusual, they are listed to be looked at.
+    reference would answer differently is left open; frl-adults tells no groups apart. Traits that are
+    left to the eye are never called: where a measurement is unusual, they are listed to be looked at.
 
     \b
     Exit code: 0 all photos done, 1 none, 2 wrong use, 3 some failed or something that was asked for

@@ -274,8 +274,8 @@ def load_reference(name_or_path: str | os.PathLike[str] = STUDIO_REFERENCE) -> R
     if os.path.exists(name) or name.lower().endswith(".csv"):
         return _read(Path(name), Path(name).name)
     raise InputError(
-        f"{name!r}: no such reference. Shipped are {', '.join(shipped) or 'none'}; or name a reference table "
-        "that was built, a file that ends in .csv."
+        f"{name!r}: no such reference. Shipped are {', '.join(shipped) or 'none'}; {AUTOMATIC} chooses one "
+        "for each person; or name a reference table that was built, a file that ends in .csv."
     )
 
 

@@ -59,7 +59,8 @@ def listed(folder: Path, *rows: str) -> list[Item]:
 def test_an_ancestry_goes_where_sex_and_age_go(
     asked: list[Any], columns: dict[str, str], settings: str | None, ancestry: str | None, words: str
 ) -> None:
-    item, known = Item("p.jpg", columns), Settings(sex="female", age="31", ancestry=settings)
+    item = Item("p.jpg", columns)
+    known = Settings(sex="female", age="31", ancestry=settings, references=("frl-adults",))
     scores_of(item, [WIDTH], known, studio=True)
     assert asked == [ancestry]
     assert diagnostics_of(item, known).person == words
@@ -71,8 +72,15 @@ def test_an_ancestry_alone_asks_for_no_scores(asked: list[Any]) -> None:
 
 
 def test_a_result_depends_on_the_ancestry() -> None:
-    known = {Settings(sex="female", age="31", ancestry=name).fingerprint() for name in (None, "African")}
-    assert len(known) == 2
+    known = {
+        Settings(sex="female", age="31", ancestry=name).fingerprint() for name in (None, "Black", "unknown")
+    }
+    assert len(known) == 3
+    told = sentence_of(InputError, Settings(sex="female", age="31", ancestry="African").fingerprint)
+    words = "='African': no group of the references. Choose from asian, black, indian, other, white, unknown."
+    assert told.endswith(words)
+    # tables without groups ignore it
+    assert Settings(sex="female", age="31", ancestry="African", references=("frl-adults",)).fingerprint()
 
 
 @pytest.mark.parametrize(
