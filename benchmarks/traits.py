@@ -33,7 +33,7 @@ from anthropo.batch.run import run
 from anthropo.measurement.compute import Measurement
 from anthropo.reference.build import Subject, build_reference, values_of
 from anthropo.reference.rules import OBJECTIVE, Rule, read_rules
-from anthropo.reference.tables import Reference, ReferenceRow, load_reference
+from anthropo.reference.tables import Bands, Reference, ReferenceRow, load_reference
 from anthropo.reference.traits import (
     ABSENT,
     BORDERLINE,
@@ -83,7 +83,7 @@ def reference_of(people: Sequence[Person]) -> Reference:
     by_name: dict[str, tuple[ReferenceRow, ...]] = {}
     for row in built.rows:
         by_name[row.measurement] = (*by_name.get(row.measurement, ()), row)
-    return Reference("others", Path(), "", built.rows, by_name)
+    return Bands("others", Path(), "", by_name)
 
 
 def called(
