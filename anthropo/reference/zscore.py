@@ -315,22 +315,26 @@ def disagreement(zscores: Iterable[ZScore]) -> list[Disagreement]:
 
 
 def disagreements(zscores: Iterable[ZScore]) -> list[str]:
-    """A sentence for every contradiction between references, or between groups where these are mixed."""
+    """A sentence for every contradiction between references, and one where groups differ that are mixed."""
     scores = list(zscores)
-    groups = (groups_disagree(score) for score in scores)
-    return [*(d.sentence() for d in disagreement(scores)), *filter(None, groups)]
+    torn: dict[str, list[str]] = {}
+    for score in scores:
+        if words := groups_disagree(score):
+            torn.setdefault(score.reference, []).append(words)
+    groups = (
+        f"Ancestry is not known, and groups of {name} disagree on what is beyond ±{LIMIT:g}: {'; '.join(words)}."
+        for name, words in torn.items()
+    )
+    return [*(d.sentence() for d in disagreement(scores)), *groups]
 
 
 def groups_disagree(score: ZScore) -> str:
-    """A sentence where a value is beyond ±2 in some groups of ancestry and not in others; else empty."""
+    """Words where a value is beyond ±2 in some groups of ancestry and not in others; else empty."""
     if len({_side(z) for z in score.by_group.values()}) < 2:
         return ""
     beyond = [f"{signed(z)} as {group}" for group, z in score.by_group.items() if _side(z)]
-    within = [group for group, z in score.by_group.items() if not _side(z)]
-    return (
-        f"{score.id}: groups of {score.reference} disagree: z {signed(score.z)} with all mixed, "
-        f"{', '.join(beyond)}" + (f", within ±{LIMIT:g} as {', '.join(within)}" if within else "") + "."
-    )
+    within = any(not _side(z) for z in score.by_group.values())
+    return f"{score.id} {signed(score.z)} with all mixed, {', '.join(beyond)}" + ", within else" * within
 
 
 def _side(z: float) -> int:

@@ -495,7 +495,7 @@ def test_report_has_scores_reasons_scale_and_disagreements(
     assert "Scale: 0.4" in text
     assert "mm per pixel. Round sticker, diameter 18 mm declared" in text
     assert "(1 SD).</p>" in text
-    assert f"References disagree: {NAME}: " in text
+    assert f"{NAME}: references disagree: " in text
     assert "voided by the photo gate: " in text
     assert "no sticker of 18 mm" in text or "a sticker of 18 mm would be" in text
     assert re.search(r"<td>mm</td><td class=\"n\">\d\d\.\d to \d\d\.\d</td>", text)

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from anthropo.measurement.compute import Z95, Measurement
 from anthropo.reference.curves import Curve, Curves, as_csv, columns, standardise
 from anthropo.reference.suited import best_reference, is_studio_like
 from anthropo.reference.tables import Reference, load_reference, shipped_references
-from anthropo.reference.zscore import ZScore, groups_disagree, score
+from anthropo.reference.zscore import ZScore, disagreements, groups_disagree, score
 
 GROUPS = ("blue", "Green")
 HEADER = columns(GROUPS)
@@ -387,9 +388,12 @@ def test_an_interval_holds_its_z_and_moves_with_the_value(
 def test_groups_that_would_be_called_differently_are_named(own: Reference) -> None:
     z = one(eyes(0.52), own, 1.5)
     assert z.by_group["blue"] > 2 > z.by_group["Green"]
-    assert groups_disagree(z) == (
-        f"intercanthal_width: groups of own.csv disagree: z +{z.z:.1f} with all mixed, "
-        f"+{z.by_group['blue']:.1f} as blue, within ±2 as Green."
+    words = f"intercanthal_width +{z.z:.1f} with all mixed, +{z.by_group['blue']:.1f} as blue, within else"
+    assert groups_disagree(z) == words
+    (sentence,) = disagreements([z, replace(z, id="mouth_width")])
+    assert sentence == (
+        "Ancestry is not known, and groups of own.csv disagree on what is beyond ±2: "
+        f"{words}; {words.replace('intercanthal', 'mouth')}."
     )
     assert groups_disagree(one(eyes(0.47), own, 1.5)) == ""
     assert groups_disagree(one(eyes(0.52), own, 1.5, "blue")) == ""  # one was named
