@@ -9,6 +9,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +25,7 @@ SHIFT, COUNT = "_shift", "_n"  # of a group's two columns: from the median, in i
 LEAST_N = 40  # below this effective n nobody is scored: the error of the mean is a sixth of an SD
 LEAST_OWN_N = 3  # the same of a table of somebody's own: z-scores are pulled in, and intervals are wide
 _PARTS = 4  # ages that stand for an age in completed years
-_KEPT = 16  # ages of which a curve remembers its numbers: one person's are asked for by every group
+_KEPT = 24  # ages of which a curve remembers what it was asked for
 _HEAD = 5  # columns up to the age
 
 
@@ -37,6 +38,16 @@ class Knot(NamedTuple):
     skew: float
     shifts: tuple[float, ...]  # of each group from the median
     counts: tuple[float, ...]  # effective n of each group
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _AtAge:
+    """A curve at the ages that one age may mean."""
+
+    knots: list[Knot]
+    variance: float  # of people of one group, mean over the knots
+    skew: float
+    rows: dict[str | None, tuple[ReferenceRow, float]] = field(default_factory=dict)  # by group
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +64,7 @@ class Curve:
     lines: tuple[str, ...]  # of each age, the numbers that follow it as they are written
     groups: tuple[str, ...]
     _read: dict[int, Knot] = field(default_factory=dict, repr=False)
-    _spans: dict[tuple[float, bool], list[Knot]] = field(default_factory=dict, repr=False)
+    _ages_asked: dict[tuple[float, bool], _AtAge] = field(default_factory=dict, repr=False)
 
     def knot(self, place: int) -> Knot:
         """The knot at one of the ages."""
@@ -86,7 +97,13 @@ class Curve:
 
         Completed years, that is whole ones unless told otherwise, are a span, over which the median moves.
         """
-        knots = self._span(age, whole and float(age).is_integer())
+        at = self._at_age(age, whole and float(age).is_integer())
+        if group not in at.rows:
+            at.rows[group] = self._row(at, age, group)
+        return at.rows[group]
+
+    def _row(self, at: _AtAge, age: float, group: str | None) -> tuple[ReferenceRow, float]:
+        knots, among = at.knots, 0.0
         if group is None:
             medians = [k.median for k in knots]
             # groups count alike, so that nobody's is taken for the rule
@@ -95,22 +112,25 @@ class Curve:
         else:
             g = self.groups.index(group)
             medians = [k.median + k.shifts[g] for k in knots]
-            among, n = 0.0, _mean([k.counts[g] for k in knots])
-        sd = math.sqrt(_mean([k.sd**2 for k in knots]) + among + _variance(medians))
+            n = _mean([k.counts[g] for k in knots])
+        sd = math.sqrt(at.variance + among + _variance(medians))
         row = ReferenceRow(
             self.measurement, self.unit, self.sex, age, age, max(2, round(n)), _mean(medians), sd, self.grade,
-            self.source, self.instrument, 0.0, _mean([k.skew for k in knots]), of_people=True,
+            self.source, self.instrument, 0.0, at.skew, of_people=True,
         )  # fmt: skip
         return row, n
 
-    def _span(self, age: float, whole: bool) -> list[Knot]:
-        """Knots at the ages that an age may mean."""
-        if (age, whole) not in self._spans:
-            if len(self._spans) >= _KEPT:
-                self._spans.clear()
+    def _at_age(self, age: float, whole: bool) -> _AtAge:
+        """What is kept of an age: one person's is asked for by every group, and people share ages."""
+        if (age, whole) not in self._ages_asked:
+            if len(self._ages_asked) >= _KEPT:
+                self._ages_asked.clear()
             span = [age + (k + 0.5) / _PARTS for k in range(_PARTS)] if whole else [age]
-            self._spans[age, whole] = [self.at(min(max(one, self.ages[0]), self.ages[-1])) for one in span]
-        return self._spans[age, whole]
+            knots = [self.at(min(max(one, self.ages[0]), self.ages[-1])) for one in span]
+            self._ages_asked[age, whole] = _AtAge(
+                knots, _mean([k.sd**2 for k in knots]), _mean([k.skew for k in knots])
+            )
+        return self._ages_asked[age, whole]
 
 
 def _is_shipped(name: str, path: Path) -> bool:
@@ -208,14 +228,45 @@ def read_curves(path: Path, name: str, text: str) -> Curves:
     The numbers of a table that comes with anthropo are not looked at.
     """
     shipped = _is_shipped(name, path)
-    header = re.split("[,;\t]", text.lstrip("\r\n").splitlines()[0])
+    header = re.split("[,;\t]", text.lstrip("\r\n").partition("\n")[0].rstrip("\r"))
     groups = tuple(c[: -len(SHIFT)] for c in (cell.strip(' "') for cell in header) if c.endswith(SHIFT))
     if "" in groups:
         raise InputError(
             f"{path}, line 1: column {SHIFT} names no group of ancestry. Write it as white{SHIFT}."
         )
-    expected = columns(groups)
-    lines = enumerate(text.splitlines()[1:], 2) if shipped else _as_written(path, text, expected)
+    digest = file_sha256(path)
+    if shipped:  # read when it is asked for something: most photographs come without sex and age
+        return Curves(
+            name, path, digest, groups,
+            _Later(lambda: _parsed(path, groups, enumerate(text.splitlines()[1:], 2))),
+        )  # fmt: skip
+    return Curves(name, path, digest, groups, _parsed(path, groups, _as_written(path, text, columns(groups))))
+
+
+class _Later(Mapping[str, Mapping[str, Curve]]):
+    """Curves that are read when the first is asked for."""
+
+    def __init__(self, read: Callable[[], Mapping[str, Mapping[str, Curve]]]) -> None:
+        self._read = read
+
+    @cached_property
+    def _every(self) -> Mapping[str, Mapping[str, Curve]]:
+        return self._read()
+
+    def __getitem__(self, measurement: str) -> Mapping[str, Curve]:
+        return self._every[measurement]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._every)
+
+    def __len__(self) -> int:
+        return len(self._every)
+
+
+def _parsed(
+    path: Path, groups: tuple[str, ...], lines: Iterable[tuple[int, str]]
+) -> dict[str, dict[str, Curve]]:
+    """The curves of numbered rows, by measurement and sex."""
     made: dict[str, dict[str, Curve]] = {}
     ages: list[float] = []
     rests: list[str] = []
@@ -238,7 +289,7 @@ def read_curves(path: Path, name: str, text: str) -> Curves:
         rests.append(head[_HEAD])
     if not made:
         raise InputError(f"{path}: the table has no rows. Add some for each measurement and sex.")
-    return Curves(name, path, file_sha256(path), groups, made)
+    return made
 
 
 def _as_written(path: Path, text: str, expected: Sequence[str]) -> Iterator[tuple[int, str]]:

@@ -145,7 +145,7 @@ def _score(
         reason = given.reason
         for one in reference.groups if group is None else ():
             if of_group := reference.choose(name, sex, age, one)[0]:
-                by_group[one] = _standardise(given, of_group)[0]
+                by_group[one] = _unit_of_z(given, of_group)[0]
     return ZScore(
         name, reference.name, row.grade, z, low, high, row.n, row.mean, row.sd, reason, row.unit,
         REPEATABILITY if _repeated(given, row) else ACCURACY, few,
@@ -166,12 +166,9 @@ def _repeated(given: Measurement, row: ReferenceRow) -> bool:
 
 def _standardise(given: Measurement, row: ReferenceRow) -> tuple[float, float, float, float]:
     """z, its 95 % interval, and the SD of the reference that this lacks."""
+    z, spread = _unit_of_z(given, row, normal=False)
+    variance = spread**2
     repeated = _repeated(given, row)
-    variance = row.sd**2 * (1 + 1 / row.n) + row.error_sd**2
-    if row.of_people and repeated:
-        variance += given.repeat_sd**2
-    spread = math.sqrt(variance)
-    z = (given.value - row.mean) / spread
     few = (row.error_sd**2 + row.sd**2 / row.n) / variance
     few += (z * row.sd**2 / variance) ** 2 / (2 * (row.n - 1))
     if repeated:
@@ -187,6 +184,20 @@ def _standardise(given: Measurement, row: ReferenceRow) -> tuple[float, float, f
         z, low, high = (standardise(x, row.skew) for x in (z, z - below, z + above))
         return z, low, high, lacking
     return z, z - below, z + above, lacking
+
+
+def _unit_of_z(given: Measurement, row: ReferenceRow, *, normal: bool = True) -> tuple[float, float]:
+    """z, made normal by the row's skewness or not, and what it is counted in."""
+    variance = row.sd**2 * (1 + 1 / row.n) + row.error_sd**2
+    if row.of_people and _repeated(given, row):
+        variance += given.repeat_sd**2
+    spread = math.sqrt(variance)
+    z = (given.value - row.mean) / spread
+    if normal and row.skew:
+        from anthropo.reference.curves import standardise
+
+        z = standardise(z, row.skew)
+    return z, spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +333,8 @@ def disagreements(zscores: Iterable[ZScore]) -> list[str]:
         if words := groups_disagree(score):
             torn.setdefault(score.reference, []).append(words)
     groups = (
-        f"Ancestry is not known, and groups of {name} disagree on what is beyond ±{LIMIT:g}: {'; '.join(words)}."
+        f"Ancestry is not known, and groups of {name} disagree on what is beyond ±{LIMIT:g}: "
+        f"{'; '.join(words)}."
         for name, words in torn.items()
     )
     return [*(d.sentence() for d in disagreement(scores)), *groups]
