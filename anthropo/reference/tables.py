@@ -11,6 +11,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import resources
 from itertools import chain
 from pathlib import Path
@@ -242,6 +243,12 @@ def shipped_references() -> dict[str, Path]:
     """The tables that come with anthropo, by name."""
     folder = Path(str(resources.files("anthropo.reference").joinpath("norms")))
     return {path.stem: path for path in sorted(folder.glob("*.csv"))}
+
+
+@lru_cache(maxsize=8)
+def shipped_sha256(name: str) -> str:
+    """SHA-256 of a table that comes with anthropo, hexadecimal."""
+    return file_sha256(shipped_references()[name])
 
 
 def load_reference(name_or_path: str | os.PathLike[str] = STUDIO_REFERENCE) -> Reference:
