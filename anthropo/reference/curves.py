@@ -40,7 +40,7 @@ class Knot(NamedTuple):
     counts: tuple[float, ...]  # effective n of each group
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _AtAge:
     """A curve at the ages that one age may mean."""
 
@@ -48,6 +48,7 @@ class _AtAge:
     variance: float  # of people of one group, mean over the knots
     skew: float
     rows: dict[str | None, tuple[ReferenceRow, float]] = field(default_factory=dict)  # by group
+    enough: dict[str, ReferenceRow] | None = None  # by group, of those with enough people
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +102,14 @@ class Curve:
         if group not in at.rows:
             at.rows[group] = self._row(at, age, group)
         return at.rows[group]
+
+    def by_group(self, age: float, least: float) -> Mapping[str, ReferenceRow]:
+        """The rows of the groups with an effective n of `least` at an age, in completed years or exact."""
+        at = self._at_age(age, float(age).is_integer())
+        if at.enough is None:
+            rows = {group: self.row(age, group) for group in self.groups}
+            at.enough = {group: row for group, (row, n) in rows.items() if n >= least}
+        return at.enough
 
     def _row(self, at: _AtAge, age: float, group: str | None) -> tuple[ReferenceRow, float]:
         knots, among = at.knots, 0.0
@@ -195,6 +204,18 @@ class Curves(Reference):
     def ages(self) -> str:
         return _ages(self.every())
 
+    @property
+    def least(self) -> float:
+        """The effective n below which nobody is scored."""
+        return LEAST_N if self.is_shipped else LEAST_OWN_N
+
+    def by_group(self, measurement: str, sex: str | None, age: float) -> Mapping[str, ReferenceRow]:
+        curves = self._curves.get(measurement, {})
+        curve = curves.get(sex or "", curves.get("both"))
+        if curve is None or not math.floor(curve.ages[0]) <= age <= curve.ages[-1]:
+            return {}
+        return curve.by_group(age, self.least)
+
     def ages_of(self, measurement: str, sexes: Sequence[str]) -> str:
         return _ages(self.curve(measurement, sex) for sex in sexes)
 
@@ -205,7 +226,7 @@ class Curves(Reference):
         if not math.floor(curve.ages[0]) <= age <= curve.ages[-1]:
             return None, self._outside(age, self.ages_of(measurement, sexes[:1]))
         row, n = curve.row(age, group)
-        least = LEAST_N if self.is_shipped else LEAST_OWN_N
+        least = self.least
         if n < least:
             of = f" of ancestry {group}" if group else ""
             mixed = curve.row(age, None)[1] if group else 0.0

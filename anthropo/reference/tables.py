@@ -132,6 +132,10 @@ class Reference(ABC):
         """All rows, see `rows_of`."""
         return tuple(row for name in self.measurements for row in self.rows_of(name))
 
+    def by_group(self, measurement: str, sex: str | None, age: float) -> Mapping[str, ReferenceRow]:
+        """The row of each group of ancestry that has enough people of a sex and age."""
+        return {}
+
     def choose(
         self, measurement: str, sex: str | None, age: float | None, group: str | None = None
     ) -> tuple[ReferenceRow | None, str]:

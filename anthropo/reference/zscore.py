@@ -143,9 +143,9 @@ def _score(
     else:
         z, low, high, few = _standardise(given, row)
         reason = given.reason
-        for one in reference.groups if group is None else ():
-            if of_group := reference.choose(name, sex, age, one)[0]:
-                by_group[one] = _unit_of_z(given, of_group)[0]
+        if group is None and age is not None:
+            of_groups = reference.by_group(name, sex, age)
+            by_group = {one: _unit_of_z(given, of_group)[0] for one, of_group in of_groups.items()}
     return ZScore(
         name, reference.name, row.grade, z, low, high, row.n, row.mean, row.sd, reason, row.unit,
         REPEATABILITY if _repeated(given, row) else ACCURACY, few,
