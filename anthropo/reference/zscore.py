@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import combinations
 
 from anthropo.errors import parameter
@@ -256,6 +257,7 @@ def by_chance(zscores: Iterable[ZScore]) -> list[Chance]:
     ]
 
 
+@lru_cache(maxsize=4096)
 def beyond_t(limit: float, freedom: int) -> float:
     """Share of Student's t beyond ±limit; of the normal distribution from 1000 degrees of freedom on.
 
