@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from anthropo.measurement.registry import PIXELS, registry
 from anthropo.reference.curve_fitting import People
 
-#: The groups of ancestry, by the words of the sets, and the letter that a file's number has for each.
+#: The groups of ancestry, by the words of the sets.
 GROUPS = ("asian", "black", "indian", "other", "white")
 #: The sets' youngest label, and most of those who have it are babies of the first year.
 YOUNGEST = 1
@@ -69,7 +69,7 @@ def read_faces(tables: Sequence[Path]) -> Faces:
     )
 
 
-def carried(faces: Faces, least: int = 300) -> list[str]:
+def often_measured(faces: Faces, least: int = 300) -> list[str]:
     """Measurements that so many of the photographs have, without colours that the light decides on."""
     return [
         name

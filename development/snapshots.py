@@ -30,7 +30,7 @@ from anthropo.photo import read_photo
 from anthropo.reference.curve_fitting import fit_curves
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from people_of_all_ages import GROUPS, Faces, carried, read_faces
+from people_of_all_ages import GROUPS, Faces, often_measured, read_faces
 
 ALIKE = 0.93  # correlation of two pictures of 16 x 16 pixels, from which on they are one photograph
 YOUNGEST = 12  # years: babies are too much alike to be told from each other
@@ -95,7 +95,7 @@ def main() -> None:
     found: dict[
         str, tuple[int, float, float]
     ] = {}  # pairs, error not known yet as a share of the variance, SD
-    for name in carried(faces):
+    for name in often_measured(faces):
         rows, people = faces.people(name)
         fit = fit_curves(people, len(GROUPS))
         z, sd = fit.residuals(people)

@@ -24,7 +24,7 @@ from anthropo.reference.curves import as_csv
 from anthropo.reference.tables import instrument_name
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from people_of_all_ages import GROUPS, carried, read_faces
+from people_of_all_ages import GROUPS, often_measured, read_faces
 
 SOURCE = (
     "UTKFace (Zhang, Song & Qi 2017): portraits from the web, labels partly by algorithm; for non-commercial "
@@ -40,7 +40,7 @@ def main() -> None:
     arguments = parser.parse_args()
     faces = read_faces(arguments.tables)
     instrument = instrument_name(__version__, landmark_model(None).sha256, fine_sha256())
-    fits = {name: fit_curves(faces.people(name)[1], len(GROUPS)) for name in carried(faces)}
+    fits = {name: fit_curves(faces.people(name)[1], len(GROUPS)) for name in often_measured(faces)}
     told = with_both_sides([name for name, fit in fits.items() if is_carried(fit, registry()[name])])
     curves, left_out = [], []
     for name, fit in fits.items():

@@ -433,7 +433,7 @@ def _score(name: str, z: Json) -> ZScore:
         mean=math.nan,
         sd=math.nan,
         unit=z.get("unit", ""),
-        **{to: _nan(z[key]) for key, to in _SCORE.items() if key in z},
+        **{to: _nan(z[key]) for key, to in _SCORE.items()},
     )
 
 

@@ -18,7 +18,7 @@ from anthropo.face.weights import landmark_model
 from anthropo.measurement.compute import Measurement
 from anthropo.reference.person import age_basis, born_early, gestation_at, parse_age, parse_ancestry
 from anthropo.reference.suited import best_reference
-from anthropo.reference.tables import Reference, instrument_name, parse_sex
+from anthropo.reference.tables import Reference, instrument_name, parse_sex, same_models
 from anthropo.reference.zscore import ZScore, group_named, score
 from anthropo.settings import Settings
 
@@ -181,8 +181,7 @@ def _other_instrument(table: Reference, settings: Settings) -> str:
     fine = fine_sha256() if settings.fine else ""
     instrument = instrument_name(__version__, landmark_model(settings.landmark_model).sha256, fine)
     of_table = {name for name in table.instruments if name.startswith("anthropo ")}
-    weights = {name.partition(", ")[2] for name in of_table}  # what follows the version
-    if not of_table or instrument.partition(", ")[2] in weights:
+    if not of_table or any(same_models(instrument, name) for name in of_table):
         return ""
     return (
         f"{table.name} was measured with {', '.join(sorted(of_table))}, this photo with "

@@ -16,7 +16,7 @@ AGES = (
     0, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12, 14, 16, 18, 20, 25, 30, 35, 40, 45, 50, 55, 60,
     65, 70, 75, 80, 85, 90, 95, 100,
 )  # fmt: skip
-SEXES = _FEMALE, _MALE = "female", "male"
+SEXES = ("female", "male")
 _CARRIED = 0.4  # least share of the variance that is between people, over all ages
 _ASKED = np.array([1.0, 5.0, 12.0, 30.0, 60.0])
 
@@ -26,7 +26,7 @@ def is_carried(
 ) -> bool:
     """Whether photographs tell enough of people, and a curve through its middle describes them."""
     for sex in sexes:
-        median, sd, _ = fit.at(ages, sex == _FEMALE)
+        median, sd, _ = fit.at(ages, sex == "female")
         if np.mean(sd**2 / (sd**2 + fit.error**2)) < _CARRIED:
             return False
         # never below zero and mostly near it
@@ -63,7 +63,7 @@ def tabulated(
     ages = np.array([youngest, *inside, oldest])
     curves = []
     for sex in sexes:
-        female = sex == _FEMALE
+        female = sex == "female"
         median, sd, n = fit.at(ages, female)
         columns = [n, median, sd, np.full(len(ages), fit.skew)]
         for g in range(len(groups)):

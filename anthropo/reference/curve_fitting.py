@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.reference.curves import half_width
+from anthropo.reference.curves import half_width, standardise
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -162,7 +162,7 @@ class Fit:
     def scores(self, people: People) -> Floats:
         """z (n,) of people, whose photographs have the error that is stated of each."""
         median, sd, _ = self._of_people(people)
-        return _scored((people.values - median) / np.hypot(sd, people.error), self.skew)
+        return standardise((people.values - median) / np.hypot(sd, people.error), self.skew)
 
     def residuals(self, people: People) -> tuple[Floats, Floats]:
         """How far people (n,) are from the median, in SD of photographs; and these SD."""
@@ -321,14 +321,8 @@ def _shape(z: Floats) -> tuple[float, float, float]:
     return float(shift), math.exp(log_scale), float(np.clip(skew, -1, 1))
 
 
-def _scored(x: Floats, skew: float) -> Floats:
-    """`standardise` of many values (n,)."""
-    at = x * half_width(skew) + math.sinh(skew)
-    return np.asarray(at * math.cosh(skew) - np.sqrt(1 + at**2) * math.sinh(skew))
-
-
 def log_density(x: Floats, skew: float) -> Floats:
     """Logarithm of the density (n,) of values in SD from their median, but for a constant."""
     at = x * half_width(skew) + math.sinh(skew)
     slope = half_width(skew) * (math.cosh(skew) - at / np.sqrt(1 + at**2) * math.sinh(skew))
-    return np.asarray(-(_scored(x, skew) ** 2) / 2 + np.log(slope))
+    return np.asarray(-(standardise(x, skew) ** 2) / 2 + np.log(slope))

@@ -12,11 +12,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from anthropo.errors import InputError
 from anthropo.files import file_sha256
 from anthropo.reference.tables import MAX_AGE, Reference, ReferenceRow, checked_entry, checked_lines
+
+Numbers = TypeVar("Numbers", float, NDArray[np.float64])
 
 #: Columns of a table of curves, before two for each group of ancestry and, at the end, source and instrument.
 COLUMNS = ("measurement", "unit", "sex", "grade", "age", "n", "median", "sd", "skew")
@@ -92,6 +97,10 @@ class Curve:
             tuple(map(between, one.shifts, two.shifts)),
             tuple(map(between, one.counts, two.counts)),
         )
+
+    def holds(self, age: float) -> bool:
+        """Whether somebody of an age is on the curve; completed years are, in which it begins."""
+        return math.floor(self.ages[0]) <= age <= self.ages[-1]
 
     def row(self, age: float, group: str | None, *, whole: bool = True) -> tuple[ReferenceRow, float]:
         """What people of an age and group measure, and the effective n.
@@ -212,9 +221,7 @@ class Curves(Reference):
     def by_group(self, measurement: str, sex: str | None, age: float) -> Mapping[str, ReferenceRow]:
         curves = self._curves.get(measurement, {})
         curve = curves.get(sex or "", curves.get("both"))
-        if curve is None or not math.floor(curve.ages[0]) <= age <= curve.ages[-1]:
-            return {}
-        return curve.by_group(age, self.least)
+        return curve.by_group(age, self.least) if curve and curve.holds(age) else {}
 
     def ages_of(self, measurement: str, sexes: Sequence[str]) -> str:
         return _ages(self.curve(measurement, sex) for sex in sexes)
@@ -223,7 +230,7 @@ class Curves(Reference):
         self, measurement: str, sexes: Sequence[str], age: float, group: str | None
     ) -> tuple[ReferenceRow | None, str]:
         curve = self.curve(measurement, sexes[0])
-        if not math.floor(curve.ages[0]) <= age <= curve.ages[-1]:
+        if not curve.holds(age):
             return None, self._outside(age, self.ages_of(measurement, sexes[:1]))
         row, n = curve.row(age, group)
         least = self.least
@@ -380,8 +387,8 @@ def as_csv(curves: Iterable[Curve], groups: Sequence[str]) -> str:
     return text.getvalue()
 
 
-def standardise(x: float, skew: float) -> float:
-    """The normal score of a value in SD from its median, of a skewness between −1 and 1.
+def standardise(x: Numbers, skew: float) -> Numbers:
+    """The normal score of a value, or of many (n,), in SD from the median, of a skewness between −1 and 1.
 
     Notes
     -----
@@ -399,7 +406,8 @@ def standardise(x: float, skew: float) -> float:
     [-2.49, 0.0, 1.71]
     """
     at = x * half_width(skew) + math.sinh(skew)
-    return at * math.cosh(skew) - math.sqrt(1 + at**2) * math.sinh(skew)
+    root: Numbers = (1 + at**2) ** 0.5
+    return at * math.cosh(skew) - root * math.sinh(skew)
 
 
 def half_width(skew: float) -> float:

@@ -25,7 +25,7 @@ from anthropo.reference.build import MeasuredPhoto, Subject, Values, contradicto
 from anthropo.reference.curve_building import SEXES, is_carried, tabulated, with_both_sides
 from anthropo.reference.curve_fitting import Fit, People, fit_curves
 from anthropo.reference.curves import Curve, Curves
-from anthropo.reference.tables import REFERENCE_OF_ALL_AGES, load_reference
+from anthropo.reference.tables import REFERENCE_OF_ALL_AGES, load_reference, same_models
 
 #: People with a measurement from which a curve is fitted to them alone, and people of a group of ancestry
 #: from which it has a curve of its own. The error of a curve of so many is about what the shift of one sex
@@ -179,17 +179,12 @@ def _of_two_groups(photos: Sequence[MeasuredPhoto]) -> dict[str, str]:
 def refuse_other_models(instrument: str) -> None:
     """An InputError if controls were measured with other models than the shipped curves."""
     shipped = load_reference(REFERENCE_OF_ALL_AGES).instruments[0]
-    if not _same_models(instrument, shipped):
+    if not same_models(instrument, shipped):
         raise InputError(
             f"The controls are measured with {instrument}, {REFERENCE_OF_ALL_AGES} with {shipped}: its "
             "curves cannot be adapted to them. Measure with the models that come with anthropo, give "
             f"{MANY} people or more of several ages, or build bands of age."
         )
-
-
-def _same_models(one: str, other: str) -> bool:
-    """Whether two instruments have the same models; the version of anthropo is no part of it."""
-    return one.partition(", ")[2] == other.partition(", ")[2]
 
 
 def _people(photos: Sequence[MeasuredPhoto], notes: list[str]) -> list[_Person]:
@@ -323,7 +318,7 @@ class _Building:
             self.notes.append(f"{why} {shown}{more}; no curve is written.")
 
     def _can_adapt(self) -> bool:
-        return _same_models(self.instrument, self.shipped.instruments[0]) and (
+        return same_models(self.instrument, self.shipped.instruments[0]) and (
             set(self.groups) <= set(self.shipped.groups)
         )
 
@@ -334,7 +329,7 @@ class _Building:
             np.array([p.values[name] for p in of]),
             spans[:, 0],
             spans[:, 1],
-            np.array([p.subject.sex == SEXES[0] for p in of]),
+            np.array([p.subject.sex == "female" for p in of]),
             np.array([self.groups.index(p.subject.ancestry) if self.groups else 0 for p in of]),
             np.array([p.errors[name] for p in of]),
         )

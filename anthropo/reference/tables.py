@@ -222,6 +222,11 @@ def instrument_name(version: str, model: str, fine: str = "") -> str:
     return f"anthropo {version}, landmark model {model[:16]}" + (f", fine stage {fine[:16]}" if fine else "")
 
 
+def same_models(one: str, other: str) -> bool:
+    """Whether two instruments have the same models; the version of anthropo is no part of it."""
+    return one.partition(", ")[2] == other.partition(", ")[2]
+
+
 def band_end(age_hi: float) -> float:
     """The first age beyond a band: ages are completed years, so 5 lasts until the sixth birthday."""
     return age_hi + 1 if float(age_hi).is_integer() else age_hi
