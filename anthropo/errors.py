@@ -59,6 +59,11 @@ def parameter(name: str, value: object = None) -> str:
     return _spelling(name, value)
 
 
+def current_spelling() -> Callable[[str, object], str]:
+    """How `parameter` spells names at the moment, for a process that works for this one."""
+    return _spelling
+
+
 @contextmanager
 def parameters_spelled(spelling: Callable[[str, object], str]) -> Iterator[None]:
     """Let `parameter` spell names by another function for a while, in all threads."""
