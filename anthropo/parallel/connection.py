@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import logging
 import shutil
+import socket
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -145,17 +146,21 @@ class Connection:
 
 @contextmanager
 def _client(place: Place, cluster: Any, patience: float) -> Generator[Client, None, None]:
+    import dask
     from distributed import Client
 
     where = place.address if isinstance(place, Running) else cluster
     try:
-        client = Client(where, timeout=patience, set_as_default=False, name="anthropo")
+        if isinstance(place, Running):  # Dask would try again and again, as fast as it can
+            socket.create_connection(place.host_and_port, patience).close()
+        with dask.config.set({"distributed.comm.timeouts.connect": patience}):
+            client = Client(where, timeout=patience, set_as_default=False, name="anthropo")
     except (OSError, ValueError) as error:
         if not isinstance(place, Running):
             raise ClusterError(f"The cluster that was started does not answer ({_told(error)}).") from None
         raise ClusterError(
-            f"{place.address}: no scheduler answers there within {patience:g} s. Start one with `dask scheduler` "
-            "and workers with `dask worker`, or correct the address."
+            f"{place.address}: no scheduler answers there ({_told(error)}). Start one with `dask scheduler` and "
+            "workers with `dask worker`, or correct the address."
         ) from None
     try:
         yield client
@@ -262,6 +267,8 @@ def _private_folder() -> str:
 def _told(error: BaseException) -> str:
     """The first line of what an error says, and of what caused it."""
     cause = error.__cause__ or error
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
     return (str(cause).strip().splitlines() or [type(cause).__name__])[0]
 
 

@@ -29,6 +29,11 @@ class Running:
 
     address: str
 
+    @property
+    def host_and_port(self) -> tuple[str, int]:
+        host, _, port = self.address.partition("://")[2].rpartition(":")
+        return host.strip("[]"), int(port)
+
 
 @dataclass(frozen=True, slots=True)
 class Slurm:
@@ -62,14 +67,15 @@ def parse_place(text: str) -> Place:
     if kind == "slurm":
         return _read_slurm(rest) if colon else Slurm()
     if kind in ("tcp", "tls"):
-        if not re.fullmatch(r"//(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}", rest):
+        found = re.fullmatch(r"//(?:\[[0-9a-fA-F:.]+\]|[\w.-]+):([0-9]{1,5})", rest)
+        if not found or not 0 < int(found[1]) < 1 << 16:
             raise InputError(f"{parameter('cluster', text)}: no address. Write {kind}://scheduler:8786.")
         return Running(text)
     raise InputError(f"{parameter('cluster', text)}: no such kind of cluster. Choose from {_HOW}.")
 
 
 def _count(text: str, number: str) -> int:
-    if not re.fullmatch(r"\d{1,6}", number) or not 1 <= int(number) <= _MOST_LOCAL:
+    if not re.fullmatch(r"[0-9]{1,6}", number) or not 1 <= int(number) <= _MOST_LOCAL:
         raise InputError(
             f"{parameter('cluster', text)}: local takes a number of worker processes from 1 to {_MOST_LOCAL}, "
             "as in local:4."
@@ -78,7 +84,7 @@ def _count(text: str, number: str) -> int:
 
 
 def _whole(value: Any) -> int:
-    if not isinstance(value, str) or not re.fullmatch(r"\d{1,6}", value) or int(value) < 1:
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,6}", value) or int(value) < 1:
         raise ValueError("a whole number from 1 on")
     return int(value)
 
@@ -90,13 +96,13 @@ def _text(value: Any) -> str:
 
 
 def _memory(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"\d+(\.\d+)? ?([KMGT]i?)?B", value):
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]+(\.[0-9]+)? ?([KMGT]i?)?B", value):
         raise ValueError("a size such as 8GB")
     return value
 
 
 def _time(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"(\d+-)?\d+(:\d{2}){0,2}", value):
+    if not isinstance(value, str) or not re.fullmatch(r"([0-9]+-)?[0-9]+(:[0-9]{2}){0,2}", value):
         raise ValueError("a time such as 02:00:00 or 1-12:00:00")
     return value
 
