@@ -225,10 +225,10 @@ def in_layer(blocks: int, steps: int, camera: bool = False) -> Maps:
     """Integrated gradients after some blocks of the face network, or Grad-CAM (Selvaraju et al. 2017)."""
 
     def maps(scene: heatmap._Scene, _: int) -> np.ndarray:
-        network = scene.encoder._network
+        network = scene.encoder.network
 
         def early(chips: torch.Tensor) -> torch.Tensor:
-            x = scene.encoder._prepared(heatmap._both(chips))
+            x = scene.encoder.runner.prepared(heatmap._both(chips))
             return network.blocks[:blocks](functional.max_pool2d(functional.relu(network.first(x)), 3, 2))
 
         with torch.no_grad():

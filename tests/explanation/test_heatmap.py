@@ -11,6 +11,7 @@ import torch
 
 from anthropo.encoder.encoders import Encoder, load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS, FACE_WINDOW, FILL, REGIONS, crops, hidden
+from anthropo.encoder.runners import TorchRunner
 from anthropo.errors import InputError
 from anthropo.explanation import heatmap
 from anthropo.explanation.heatmap import FaceHeat, Head, blurred, heat_of_chips, heatmaps
@@ -188,7 +189,8 @@ def test_encoder_whose_layers_are_unknown(planted: Planted, monkeypatch: pytest.
             return self.network(x)
 
     monkeypatch.setattr(heatmap, "_STEPS", 12)
-    encoder = replace(planted.encoder, _network=Plain(planted.encoder._network))
+    own = planted.encoder.runner
+    encoder = replace(planted.encoder, runner=TorchRunner(Plain(own.network), own.mean, own.scale))
     found = heat_of_chips(encoder, planted.chips, DEFAULT_REGIONS, planted.heads, judge=False).whole
     assert found.contribution == pytest.approx(planted.heat.whole.contribution, abs=1e-3)
     assert np.corrcoef(found.values.ravel(), planted.heat.whole.values.ravel())[0, 1] > 0.4
