@@ -1,3 +1,5 @@
+from .cluster import Cluster as Cluster
+from .connection import ClusterError as ClusterError
 from .runner import Lost as Lost
 from .runner import Runner as Runner
 from .runner import choose as choose

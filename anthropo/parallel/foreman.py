@@ -34,12 +34,11 @@ _NAMED = 3  # workers in a message
 
 
 def photo_of(item: object) -> str | None:
-    """The path of the photo that an item is about."""
-    for part in (item, *(item if isinstance(item, tuple) else ())):
-        for found in (part, getattr(part, "path", None), getattr(part, "photo", None)):
-            if isinstance(found, (str, os.PathLike)):
-                return os.fspath(found)
-    return None
+    """The path of the photo that an item, or the first of several in one, is about."""
+    for found in (item, getattr(item, "path", None), getattr(item, "photo", None)):
+        if isinstance(found, (str, os.PathLike)):
+            return os.fspath(found)
+    return photo_of(item[0]) if isinstance(item, (tuple, list)) and item else None
 
 
 def _size(item: object) -> int:

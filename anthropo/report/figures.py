@@ -36,10 +36,9 @@ class Overlays(FaceFiles):
     suffix = OVERLAY_SUFFIX
     what = "overlays"
 
-    def __call__(self, seen: MeasuredFace) -> None:
+    def __call__(self, seen: MeasuredFace) -> tuple[str, bytes]:
         picture = overlay(seen.observation.photo, seen.face, seen.scale)
-        file = self.file(seen.item, seen.digest, seen.observation.index)
-        write(file, jpeg(picture, quality=90), what="the overlay")
+        return seen.digest, jpeg(picture, quality=90)
 
 
 def measured_lines(entries: list[Entry] | None = None) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:
