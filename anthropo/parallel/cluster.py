@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sized
 from contextlib import closing
 from typing import TypeVar
 
-from anthropo.parallel.connection import Connection
-from anthropo.parallel.foreman import Foreman
+from anthropo.parallel.connection import Connection, needs_dask
+from anthropo.parallel.foreman import Foreman, Raised
 from anthropo.parallel.places import Slurm, parse_place
 from anthropo.parallel.runner import Lost
 
@@ -28,8 +28,8 @@ class Cluster:
     Parameters
     ----------
     place : str
-        ``"local"`` or ``"local:4"`` starts worker processes on this machine, ``"tcp://scheduler:8786"`` uses a
-        cluster that is there, ``"slurm"`` or ``"slurm:FILE.yaml"`` starts jobs of SLURM.
+        ``"local"`` or ``"local:4"`` starts worker processes on this machine, ``"tcp://scheduler:8786"`` uses
+        a cluster that is there, ``"slurm"`` or ``"slurm:FILE.yaml"`` starts jobs of SLURM.
     send_photos : bool
         Send the photos' bytes, for workers that do not see the files.
     tell : callable, optional
@@ -67,6 +67,7 @@ class Cluster:
         self.send_photos = send_photos
         self.patience = patience
         self._tell = tell
+        needs_dask()
         self._where = parse_place(place)
         self._connection: Connection | None = None
 
@@ -97,19 +98,29 @@ class Cluster:
         self, work: Callable[[T], R], items: Iterable[T]
     ) -> Generator[tuple[int, R | Lost], None, None]:
         """Results with the index of their item, as they come."""
+        if isinstance(items, Sized) and not len(items):  # for which no cluster is started
+            return
         with closing(self._foreman(work, items).results()) as results:
-            yield from results
+            for index, result in results:
+                if isinstance(result, Raised):
+                    raise result.error
+                yield index, result
 
     def in_order(self, work: Callable[[T], R], items: Iterable[T]) -> Generator[R | Lost, None, None]:
         """Results in the order of the items."""
+        if isinstance(items, Sized) and not len(items):
+            return
         foreman = self._foreman(work, items, gather=True)
-        early: dict[int, R | Lost] = {}
+        early: dict[int, R | Lost | Raised] = {}
         awaited = 0
         with closing(foreman.results()) as results:
             for index, result in results:
                 early[index] = result
                 while awaited in early:
-                    yield early.pop(awaited)
+                    following = early.pop(awaited)
+                    if isinstance(following, Raised):
+                        raise following.error
+                    yield following
                     awaited += 1
                     foreman.crew.waits_for(awaited)
 

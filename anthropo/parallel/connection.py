@@ -1,8 +1,9 @@
-"""A cluster that Dask runs: started or found, asked who is there, and left without a trace on the terminal."""
+"""A cluster that Dask runs: started or found, asked who is there, left without a trace on the terminal."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import logging
 import shutil
@@ -52,7 +53,7 @@ class ClusterError(InputError):
 
 def needs_dask() -> None:
     """Refuse to go on where the libraries are missing."""
-    if importlib.util.find_spec("distributed") is None:
+    if any(importlib.util.find_spec(name) is None for name in ("distributed", "yaml", "cryptography")):
         raise ClusterError(f"{parameter('cluster')} needs Dask. Install it with `{INSTALL}`.")
 
 
@@ -67,7 +68,6 @@ class Connection:
     """
 
     def __init__(self, place: Place, patience: float = _CONNECT) -> None:
-        needs_dask()
         self.name = place.address if isinstance(place, Running) else "the cluster"
         self.out_of_memory: set[str] = set()  # workers that were ended for it
         self._left = contextlib.ExitStack()
@@ -108,7 +108,7 @@ class Connection:
             return answers
 
     def submit(
-        self, function: Callable[..., Any], *args: Any, key: str, worker: str, done: Callable[[Future], None]
+        self, function: Callable[..., Any], *args: Any, key: str, worker: str, done: Callable[[], None]
     ) -> Future:
         """Have a function run on a worker; `done` is called from another thread when it has."""
         import dask
@@ -117,7 +117,7 @@ class Connection:
             future = self.client.submit(
                 function, *args, key=key, workers=[worker], allow_other_workers=False, pure=False, retries=0
             )
-            future.add_done_callback(done)
+            future.add_done_callback(lambda _: done())
             return future
 
     @contextmanager
@@ -159,8 +159,8 @@ def _client(place: Place, cluster: Any, patience: float) -> Generator[Client, No
         if not isinstance(place, Running):
             raise ClusterError(f"The cluster that was started does not answer ({_told(error)}).") from None
         raise ClusterError(
-            f"{place.address}: no scheduler answers there ({_told(error)}). Start one with `dask scheduler` and "
-            "workers with `dask worker`, or correct the address."
+            f"{place.address}: no scheduler answers there ({_told(error)}). Start one with `dask scheduler` "
+            "and workers with `dask worker`, or correct the address."
         ) from None
     try:
         yield client
@@ -181,6 +181,9 @@ def _started(place: Local | Slurm) -> Generator[Any, None, None]:
     finally:
         with contextlib.suppress(Exception):
             cluster.close(timeout=5)
+        for name, file in vars(cluster).items():  # certificates, which dask-jobqueue keeps as long as itself
+            if name.startswith("_job_") and hasattr(file, "close"):
+                file.close()
 
 
 def _local(place: Local) -> Any:
@@ -209,16 +212,22 @@ def _slurm(place: Slurm) -> Any:
     try:
         import dask_jobqueue
     except ImportError:
-        raise ClusterError(f"{parameter('cluster', 'slurm')} needs dask-jobqueue. Install it with `{INSTALL}`.") from None
+        raise ClusterError(
+            f"{parameter('cluster', 'slurm')} needs dask-jobqueue. Install it with `{INSTALL}`."
+        ) from None
     import dask
 
     jobs = place.jobs or dask.config.get("jobqueue.slurm.jobs", 1)
     options = dict(place.options)
     if place.tls and (security := _security()):
-        shared = options.get("shared_temp_directory") or dask.config.get("jobqueue.slurm.shared-temp-directory")
+        shared = options.get("shared_temp_directory") or dask.config.get(
+            "jobqueue.slurm.shared-temp-directory"
+        )
         options |= {"security": security, "shared_temp_directory": shared or _private_folder()}
     if shutil.which("sbatch") is None:
-        raise ClusterError("sbatch, the command that starts jobs of SLURM, is not here. Run this on a login node.")
+        raise ClusterError(
+            "sbatch, the command that starts jobs of SLURM, is not here. Run this on a login node."
+        )
     try:
         cluster = dask_jobqueue.SLURMCluster(silence_logs=logging.CRITICAL + 1, **options)
     except (ImportError, OSError, RuntimeError, ValueError, TypeError) as error:
@@ -249,7 +258,7 @@ def _said(error: BaseException) -> str:
 
 
 def _security() -> Any:
-    """Certificates for this cluster alone, so that nobody else can give it work; or what Dask's settings say."""
+    """Certificates for this cluster alone, so that nobody else can use it; or what Dask's settings say."""
     import dask
     from distributed import Security
 
@@ -279,8 +288,7 @@ def _silence() -> Generator[None, None, None]:
     def nothing(record: logging.LogRecord) -> bool:
         return False
 
-    import distributed  # makes its loggers
-
+    importlib.import_module("distributed")  # makes its loggers, and reads Dask's settings of its own
     named = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in _LOGGERS]
     loggers = [logging.getLogger(name) for name in {*named, *_LOGGERS}]
     for logger in loggers:

@@ -10,7 +10,9 @@ import queue
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Sized
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from anthropo.errors import current_spelling, parameter
 from anthropo.files import GIB, file_sha256, read_regular
@@ -27,10 +29,19 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _LOOK = 1.0  # seconds from one look at who is there to the next
-_FETCH = 20.0  # seconds that a result may take on its way before it is asked whether its worker is there
+_FETCH = 1.0  # seconds that a result may take on its way before it is asked whether its worker is there
+_SLOW = 30.0  # seconds that a scheduler may take to say what went wrong
 _MOST_SENT = GIB  # bytes of a file
 _TRIED = 20  # photos that are tried until one can be read, to compare what workers see
 _NAMED = 3  # workers in a message
+_ALIKE = "Start it in an environment like the one here."
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """In place of a result: what the work raised."""
+
+    error: BaseException
 
 
 def photo_of(item: object) -> str | None:
@@ -107,8 +118,8 @@ class Foreman(Generic[T, R]):
             sent = sum(map(_size, items))
             tell(f"{len(items)} photos, {sent / 1e6:.1f} MB, are sent to the workers.")
 
-    def results(self) -> Generator[tuple[int, R | Lost], None, None]:
-        """Results with the index of their item, as they come."""
+    def results(self) -> Generator[tuple[int, R | Lost | Raised], None, None]:
+        """Results with the index of their item, as they come; after one that was `Raised` some may lack."""
         if self._empty:
             return
         try:
@@ -129,7 +140,9 @@ class Foreman(Generic[T, R]):
                 pass
             if self._refused:
                 first = [f"{worker}: {why}" for worker, why in list(self._refused.items())[:_NAMED]]
-                more = f" And {len(self._refused) - _NAMED} more workers." if len(self._refused) > _NAMED else ""
+                more = (
+                    f" And {len(self._refused) - _NAMED} more workers." if len(self._refused) > _NAMED else ""
+                )
                 raise ClusterError(" ".join(first) + more)
             if not self.crew.workers:
                 if not waiting:
@@ -150,11 +163,11 @@ class Foreman(Generic[T, R]):
                 pickle.dumps((items, contents)),
                 key=f"photos-{self._name}-{number}",
                 worker=worker,
-                done=lambda _, number=number: self._events.put(number),
+                done=partial(self._events.put, number),
             )
             self._under_way[number] = worker, batch, future
 
-    def _collected(self) -> Generator[tuple[int, R | Lost], None, None]:
+    def _collected(self) -> Generator[tuple[int, R | Lost | Raised], None, None]:
         """What the next event brings."""
         try:
             number = self._events.get(timeout=max(0.0, self._looked + _LOOK - time.monotonic()))
@@ -174,7 +187,7 @@ class Foreman(Generic[T, R]):
             self._hand_out()  # before others are kept busy with the results
             yield from zip((index for index, _ in batch.items), answer.results, strict=False)
             if answer.error is not None:
-                raise answer.error
+                yield batch.items[len(answer.results)][0], Raised(answer.error)
         elif future.status == "error":
             yield from self._failed(worker, future)
         else:
@@ -182,20 +195,22 @@ class Foreman(Generic[T, R]):
 
     def _fetched(self, worker: str, future: Future) -> deputy.Answer | None:
         """The answer; None if the worker that has it is gone."""
+        patience = _FETCH
         while True:
             try:
                 with self._connection.reached(slow=True):
-                    answer: deputy.Answer = pickle.loads(future.result(timeout=_FETCH))
+                    answer: deputy.Answer = pickle.loads(future.result(timeout=patience))
                     return answer
             except TimeoutError:
                 if worker not in self._connection.workers():
                     return None
+                patience *= 2  # it is large, or the way is slow
 
     def _failed(self, worker: str, future: Future) -> Generator[tuple[int, R | Lost], None, None]:
         """What it means that Dask has no answer."""
         from distributed.scheduler import KilledWorker
 
-        error = future.exception(timeout=_FETCH)
+        error = future.exception(timeout=_SLOW)
         if not isinstance(error, (KilledWorker, deputy.UnknownWorkError)):
             raise ClusterError(f"{worker}: {type(error).__name__}: {error}".splitlines()[0]) from error
         yield from self._gone(worker)
@@ -227,8 +242,8 @@ class Foreman(Generic[T, R]):
             return
         of = f"all of its {len(there)} workers were refused" if there else "it has no workers"
         raise ClusterError(
-            f"{self._connection.name}: {of}. Start some with `dask worker`, in an environment with this version of "
-            "anthropo, and run the same again to continue."
+            f"{self._connection.name}: {of}. Start some with `dask worker`, in an environment like the "
+            "one here, and run the same again to continue."
         )
 
     def _welcomed(self, workers: list[str]) -> dict[str, str]:
@@ -248,20 +263,18 @@ class Foreman(Generic[T, R]):
     def _objection(self, answer: object) -> str:
         """Why a worker that answers so may not take part."""
         if isinstance(answer, (ImportError, AttributeError)):
-            return (
-                f"it has no anthropo, or another version ({answer}). Start it in an environment like the one here."
-            )
+            return f"it has no anthropo, or another version ({answer}). {_ALIKE}"
         if not isinstance(answer, deputy.Welcome):
             return f"it cannot take part ({type(answer).__name__}: {answer})."
         if answer.refusal:
             return answer.refusal
         if differ := differences(self._identity, answer.identity):
-            return f"{differ}. Its results could differ. Start it in an environment like the one here."
+            return f"{differ}. Its results could differ. {_ALIKE}"
         if not answer.sees:
             assert self._probe is not None
             return (
-                f"it does not see {self._probe[0]}, or another file there. Put the photos where all workers see "
-                f"them, or pass {parameter('send_photos', True)} to send their bytes."
+                f"it does not see {self._probe[0]}, or another file there. Put the photos where all workers "
+                f"see them, or pass {parameter('send_photos', True)} to send their bytes."
             )
         return ""
 
@@ -275,7 +288,7 @@ class Foreman(Generic[T, R]):
         if batches:
             self._tell(f"{worker}: this worker has ended{memory}. What it was working on is tried once more.")
         for index in lost:
-            yield index, Lost(f"the worker that had it ended{memory}")
+            yield index, Lost(f"the worker that had it was lost{memory}")
 
 
 def _probe(items: Sequence[object]) -> tuple[str, str] | None:

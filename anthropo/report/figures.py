@@ -13,7 +13,6 @@ from anthropo.batch.inputs import OVERLAY_SUFFIX
 from anthropo.batch.run import MeasuredFace
 from anthropo.face.detection import power_of_two
 from anthropo.face.landmarker import Face
-from anthropo.files import write
 from anthropo.measurement import anatomy
 from anthropo.measurement.registry import Entry, registry, resolve
 from anthropo.measurement.scale import Scale

@@ -66,7 +66,9 @@ def test_only_what_ended_two_workers_is_lost() -> None:
             lost += crew.left(worker)[1]
             crew.joined(f"b{next(ends)}", 1)
         else:
-            while (under_way := crew._seats[worker].batches) and not any(i == 7 for _, i in under_way[0].items):
+            while (under_way := crew._seats[worker].batches) and not any(
+                i == 7 for _, i in under_way[0].items
+            ):
                 crew.done(worker, under_way[0], 0.1)
     assert lost == [7]
 
