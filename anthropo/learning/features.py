@@ -28,9 +28,10 @@ from anthropo.learning.rows import FeatureRows
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
 from anthropo.observation import Observation, observe
+from anthropo.parallel.runner import Lost, Runner, choose
+from anthropo.parallel.threads import Threads
 from anthropo.photo import Photo, read_photo
 from anthropo.settings import Settings
-from anthropo.threads import in_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,6 +109,7 @@ def extract(
     *,
     regions: Sequence[str] | None = None,
     jobs: int = 1,
+    runner: Runner | None = None,
     store: Store | None = None,
     observed: Mapping[str, Observation | Photo] | None = None,
     identify: bool = True,
@@ -127,7 +129,9 @@ def extract(
     regions : sequence of str, optional
         Names in `anthropo.encoder.regions.REGIONS`.
     jobs : int
-        Threads, each with a photo at a time. The result does not depend on their number.
+        Photos that are worked on at once. The result does not depend on their number.
+    runner : Runner, optional
+        Who works on them; chosen by `jobs` when left out.
     store : Store, optional
         Keeps the numbers of each photo, or that it has no face. Photos that an interrupted run has
         finished are not redone.
@@ -165,26 +169,26 @@ def extract(
     # as before there was a choice
     how = encoder.digest if encoder.align == ALIGNMENTS[0] else f"{encoder.digest} {encoder.align}"
 
-    def look(case: Case) -> _Extract:
-        known, of_case = (observed or {}).get(case.photo), settings
-        distance = "" if settings.no_face else case.distance
-        if distance:
-            try:
-                parse_distance(distance)
-            except InputError as error:
-                return _Extract(reason=f"{case.photo}: {error}")
-            of_case = replace(settings, distance=distance)
-        suffix = json.dumps([_VERSION, COLOUR_VERSION, manner, distance, how, list(regions)])
-        return _look(
-            case.photo, known, suffix,
-            settings=of_case, encoder=encoder, regions=regions, store=store, identify=identify,
-        )  # fmt: skip
-
+    look = _Look(
+        manner=manner,
+        how=how,
+        settings=settings,
+        encoder=encoder,
+        regions=regions,
+        store=store,
+        observed=observed,
+        identify=identify,
+    )
+    if observed:  # which are here already
+        runner = Threads(jobs)
     kept: list[tuple[Case, _Extract]] = []
     left_out: list[tuple[str, str]] = []
-    with contextlib.closing(in_order(look, cohort.cases, jobs)) as results:
+    runner = choose(jobs, len(cohort.cases), runner)
+    with contextlib.closing(runner.in_order(look, cohort.cases)) as results:
         for case, numbers in zip(cohort.cases, results, strict=True):
-            if numbers.reason:
+            if isinstance(numbers, Lost):
+                left_out.append((case.photo, numbers.reason(case.photo)))
+            elif numbers.reason:
                 left_out.append((case.photo, numbers.reason))
             else:
                 kept.append((case, numbers))
@@ -214,6 +218,35 @@ class _Extract:
     digest: str = ""  # of the file; empty if it could not be read
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     reason: str = ""  # why the photo cannot be used
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Look:
+    """The work on one photo."""
+
+    manner: str
+    how: str
+    settings: Settings
+    encoder: Encoder
+    regions: Sequence[str]
+    store: Store | None
+    observed: Mapping[str, Observation | Photo] | None
+    identify: bool
+
+    def __call__(self, case: Case) -> _Extract:
+        known, of_case = (self.observed or {}).get(case.photo), self.settings
+        distance = "" if of_case.no_face else case.distance
+        if distance:
+            try:
+                parse_distance(distance)
+            except InputError as error:
+                return _Extract(reason=f"{case.photo}: {error}")
+            of_case = replace(of_case, distance=distance)
+        suffix = json.dumps([_VERSION, COLOUR_VERSION, self.manner, distance, self.how, list(self.regions)])
+        return _look(
+            case.photo, known, suffix, settings=of_case, encoder=self.encoder, regions=self.regions,
+            store=self.store, identify=self.identify,
+        )  # fmt: skip
 
 
 def _look(

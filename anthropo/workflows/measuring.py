@@ -13,7 +13,7 @@ from anthropo.batch.long import long_rows
 from anthropo.batch.output import Output, by_photo
 from anthropo.batch.patients import PatientRecord, patients, pool_patient, spelled_alike
 from anthropo.batch.records import Record
-from anthropo.batch.run import MeasuredFace, run
+from anthropo.batch.run import run
 from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
 from anthropo.errors import InputError
 from anthropo.face.detection import Which
@@ -23,6 +23,7 @@ from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.scale import ScaleRequest, find_scale, parse_scale
 from anthropo.observation import observe
+from anthropo.parallel.runner import Runner
 from anthropo.photo import Photo
 from anthropo.settings import Settings
 from anthropo.workflows.progress import Progress, silent
@@ -163,6 +164,7 @@ def measure_items(
     settings: Settings,
     *,
     jobs: int = 1,
+    runner: Runner | None = None,
     table: Output | None = None,
     beside: Sequence[Beside] = (),
     people: bool = False,
@@ -181,15 +183,11 @@ def measure_items(
     todo = [i for i in items if not (table and table.finished(i)) or any(one.missing(i) for one in beside)]
     total = len({item.path for item in todo})
 
-    def on_face(seen: MeasuredFace) -> None:
-        for one in beside:
-            one(seen)
-
     records: dict[str, list[Record]] = {}
     interrupted = False
     try:
         with progress(total, "measuring") as advance:
-            for of_photo in run(todo, settings, jobs, on_face if beside else None):
+            for of_photo in run(todo, settings, jobs, runner, beside):
                 records[of_photo[0].photo] = of_photo
                 if table:
                     table.add(of_photo)

@@ -115,11 +115,11 @@ def test_interrupted_run_keeps_finished_photos(
 
 STUCK = """
 import time
-from anthropo import threads
+from anthropo.parallel import threads
 from anthropo.batch import run
 from anthropo.cli import main
 
-measure, threads._PATIENCE = run.measure_item, 0.5
+measure, threads.PATIENCE = run.measure_item, 0.5
 def stuck(item, *rest):
     if item.path.endswith("03.png"):
         time.sleep(3600)

@@ -22,7 +22,7 @@ from anthropo.encoder.resnet_weights import MEAN, read_weights
 from anthropo.errors import InputError, WeightsError
 from anthropo.face import weights as packaged
 from anthropo.face.weights import KNOWN, locate
-from anthropo.threads import network_threads
+from anthropo.parallel.threads import network_threads
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]

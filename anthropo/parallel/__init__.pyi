@@ -1,0 +1,4 @@
+from .runner import Lost as Lost
+from .runner import Runner as Runner
+from .runner import choose as choose
+from .threads import Threads as Threads
