@@ -24,6 +24,7 @@ from anthropo.learning.cohort import Case, Cohort, Values, typed
 from anthropo.learning.columns import METADATA
 from anthropo.learning.duplicates import PRINT_SIDE, face_print, image_print
 from anthropo.learning.identity import IDENTITY, IDENTITY_REGION, face_identity, knows_people
+from anthropo.learning.rows import FeatureRows
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
 from anthropo.observation import Observation, observe
@@ -462,6 +463,22 @@ def gate_alone(features: Features) -> Features:
     return replace(
         features, measurements=np.hstack([missing, failed]), measurement_ids=tuple(names), regions={}
     )
+
+
+def feature_rows(features: Features, metadata: Sequence[str] = ()) -> FeatureRows:
+    """What `feature_frame` gives, without a data frame."""
+    measured = enumerate(features.measurement_ids)
+    numbers: dict[str, NDArray[Any]] = {name: features.measurements[:, i] for i, name in measured}
+    words: dict[str, Values] = {}
+    for region, embedding in features.regions.items():
+        numbers |= {f"{region}/{i}": embedding[:, i] for i in range(embedding.shape[1])}
+    for name in metadata:
+        values = features.metadata[name]
+        if all(isinstance(value, float) for value in values):
+            numbers[METADATA + name] = np.array(values, dtype=np.float64)
+        else:
+            words[METADATA + name] = values
+    return FeatureRows(len(features), numbers, words)
 
 
 def feature_frame(features: Features, metadata: Sequence[str] = ()) -> pd.DataFrame:
