@@ -22,7 +22,7 @@ from anthropo.encoder.regions import (
 )
 from anthropo.errors import InputError
 from anthropo.face.landmarker import Face
-from anthropo.learning.hybrid import HybridClassifier
+from anthropo.learning.fitted import FittedHybrid
 from anthropo.photo import Photo
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Head:
     readout: Tensor  # (2 f,)
 
     @classmethod
-    def of(cls, model: HybridClassifier, region: str, weights: Floats) -> Head:
+    def of(cls, model: FittedHybrid, region: str, weights: Floats) -> Head:
         """The head of a region for a sum of the labels' margins, weights (k,)."""
         import torch
 
@@ -125,7 +125,7 @@ class Head:
 
 
 def heatmaps(
-    model: HybridClassifier,
+    model: FittedHybrid,
     encoder: Encoder,
     photo: Photo,
     face: Face | None,

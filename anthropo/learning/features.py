@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from anthropo.decoding.colour import COLOUR_VERSION
 from anthropo.encoder.portrait import PORTRAIT, portrait
 from anthropo.encoder.regions import ALIGNMENTS, DEFAULT_REGIONS, IMAGE
-from anthropo.errors import FaceError, InputError, PhotoError, parameter
+from anthropo.errors import AnthropoError, FaceError, InputError, PhotoError, parameter
 from anthropo.face.gate import CHECKS, GateSummary
 from anthropo.face.lens import parse_distance
 from anthropo.files import file_sha256
@@ -24,12 +24,13 @@ from anthropo.learning.cohort import Case, Cohort, Values, typed
 from anthropo.learning.columns import METADATA
 from anthropo.learning.duplicates import PRINT_SIDE, face_print, image_print
 from anthropo.learning.identity import IDENTITY, IDENTITY_REGION, face_identity, knows_people
+from anthropo.learning.rows import FeatureRows
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
 from anthropo.observation import Observation, observe
 from anthropo.parallel.runner import Lost, Runner, choose
 from anthropo.parallel.threads import Threads
-from anthropo.photo import Photo, read_photo
+from anthropo.photo import Photo, example_photo, read_photo
 from anthropo.settings import Settings
 
 if TYPE_CHECKING:
@@ -231,6 +232,21 @@ class _Look:
     store: Store | None
     observed: Mapping[str, Observation | Photo] | None
     identify: bool
+
+    def prepare(self) -> None:
+        """Read what every photo needs."""
+        with contextlib.suppress(AnthropoError):  # each photo says it
+            photo = example_photo()
+            _look(
+                photo,
+                read_picture(photo, self.settings, self.encoder) if self.settings.no_face else None,
+                "",
+                settings=replace(self.settings, face="one", corrections=None),
+                encoder=self.encoder,
+                regions=self.regions,
+                store=None,
+                identify=self.identify,
+            )
 
     def __call__(self, case: Case) -> _Extract:
         known, of_case = (self.observed or {}).get(case.photo), self.settings
@@ -447,6 +463,22 @@ def gate_alone(features: Features) -> Features:
     return replace(
         features, measurements=np.hstack([missing, failed]), measurement_ids=tuple(names), regions={}
     )
+
+
+def feature_rows(features: Features, metadata: Sequence[str] = ()) -> FeatureRows:
+    """What `feature_frame` gives, without a data frame."""
+    measured = enumerate(features.measurement_ids)
+    numbers: dict[str, NDArray[Any]] = {name: features.measurements[:, i] for i, name in measured}
+    words: dict[str, Values] = {}
+    for region, embedding in features.regions.items():
+        numbers |= {f"{region}/{i}": embedding[:, i] for i in range(embedding.shape[1])}
+    for name in metadata:
+        values = features.metadata[name]
+        if all(isinstance(value, float) for value in values):
+            numbers[METADATA + name] = np.array(values, dtype=np.float64)
+        else:
+            words[METADATA + name] = values
+    return FeatureRows(len(features), numbers, words)
 
 
 def feature_frame(features: Features, metadata: Sequence[str] = ()) -> pd.DataFrame:

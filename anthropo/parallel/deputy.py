@@ -18,12 +18,11 @@ from anthropo.files import file_sha256
 from anthropo.memory import memory
 from anthropo.parallel.identity import identity
 from anthropo.parallel.threads import network_threads
+from anthropo.parallel.worker import ONE_THREAD, portable
 from anthropo.sent import Contents, files_sent
 
 _WORKS = 4  # that are kept: of several runs at once, or one after the other
 PERMISSIVE = "ANTHROPOPERMISSIVE"  # as in `anthropo.licensing`
-#: What sets the threads of the linear algebra libraries; each is read when its library is loaded.
-_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class UnknownWorkError(Exception):
@@ -51,7 +50,10 @@ class _Known:
     def loaded(self) -> Callable[[Any], Any]:
         with self.lock:  # a network is loaded once
             if self.work is None:
-                self.work = pickle.loads(self.pickled)
+                work = pickle.loads(self.pickled)
+                with network_threads(1), memory.one_photo():
+                    getattr(work, "prepare", lambda: None)()
+                self.work = work
             return self.work
 
 
@@ -76,8 +78,10 @@ class Answer:
     seconds: float
 
 
-def tell(name: str, pickled: bytes, surroundings: Surroundings) -> None:
+def tell(name: str, pickled: bytes, surroundings: Surroundings, dask_worker: Any = None) -> None:
     """Keep a work under a name."""
+    if limit := getattr(getattr(dask_worker, "memory_manager", None), "memory_limit", None):
+        memory.share(limit // 2, None)  # at much more Dask ends the worker
     _known[name] = _Known(pickled, surroundings)
     while len(_known) > _WORKS:
         _known.popitem(last=False)
@@ -120,7 +124,7 @@ def do(name: str, pickled: bytes) -> bytes:
                 with network_threads(1), memory.one_photo():
                     results.append(work(item))
             except Exception as raised:
-                error = _portable(raised)
+                error = portable(raised)
                 break
     return pickle.dumps(Answer(results, error, time.perf_counter() - begun))
 
@@ -130,15 +134,6 @@ def _found(name: str) -> _Known:
         return _known[name]
     except KeyError:
         raise UnknownWorkError(name) from None
-
-
-def _portable(error: Exception) -> Exception:
-    """The exception, or one that says the same and can be pickled."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
 
 
 class _Turns:
@@ -172,8 +167,8 @@ class _Turns:
 @contextmanager
 def _put_on(wanted: Surroundings) -> Generator[None, None, None]:
     """Folder, environment and spelling of the process that the work comes from."""
-    for variable in _THREADS:
-        os.environ.setdefault(variable, "1")
+    for variable, value in ONE_THREAD.items():  # for libraries that are loaded later
+        os.environ.setdefault(variable, value)
     before = os.environ.get(PERMISSIVE)
     folder = os.getcwd()
     _set(PERMISSIVE, wanted.permissive)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from anthropo.errors import current_spelling, parameter
+from anthropo.errors import parameter, spelling
 from anthropo.files import GIB, file_sha256, read_regular
 from anthropo.parallel import deputy
 from anthropo.parallel.connection import ClusterError, Connection
@@ -103,7 +103,7 @@ class Foreman(Generic[T, R]):
         self._pickled = pickle.dumps(work)
         self._identity = identity(work)
         self._surroundings = deputy.Surroundings(
-            os.getcwd(), os.environ.get(deputy.PERMISSIVE), current_spelling()
+            os.getcwd(), os.environ.get(deputy.PERMISSIVE), spelling()
         )
         self._probe = None if send_photos else _probe(head)
         self._send = send_photos
@@ -288,7 +288,7 @@ class Foreman(Generic[T, R]):
         if batches:
             self._tell(f"{worker}: this worker has ended{memory}. What it was working on is tried once more.")
         for index in lost:
-            yield index, Lost(f"the worker that had it was lost{memory}")
+            yield index, Lost(f"the worker that had it ended{memory}", "Give workers more memory")
 
 
 def _probe(items: Sequence[object]) -> tuple[str, str] | None:

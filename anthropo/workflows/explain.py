@@ -304,7 +304,7 @@ def _with_heat(case: Case, encoder: Encoder, features: Features, jobs: int) -> C
     else:
         assert isinstance(model, LabelModel)
         classifier = model.classifier
-        margins, _ = model.margins(case.trained.table(features), ["one"] * len(features))
+        margins, _ = model.margins(case.trained.rows(features), ["one"] * len(features))
         weights, _ = trained_weights(margins[0], len(model.trained), model.labels.index(label))
     if not classifier.regions_:
         reason = "The model uses no regions of the face, so that there is no heatmap."

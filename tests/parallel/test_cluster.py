@@ -231,7 +231,7 @@ def test_what_two_workers_ended_with_is_lost_and_nothing_else(local: Cluster) ->
     assert [i for i, result in enumerate(results) if result != i] == [11]
     assert isinstance(results[11], Lost)
     reason = results[11].reason("p11.jpg")
-    assert reason.startswith("p11.jpg: the worker that had it was lost, and so was the next one's try.")
+    assert reason.startswith("p11.jpg: the worker that had it ended, twice. Give workers more memory if")
 
 
 def test_a_worker_out_of_memory_ends_and_the_rest_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
