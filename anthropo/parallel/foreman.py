@@ -102,9 +102,7 @@ class Foreman(Generic[T, R]):
         self._name = uuid.uuid4().hex
         self._pickled = pickle.dumps(work)
         self._identity = identity(work)
-        self._surroundings = deputy.Surroundings(
-            os.getcwd(), os.environ.get(deputy.PERMISSIVE), spelling()
-        )
+        self._surroundings = deputy.Surroundings(os.getcwd(), os.environ.get(deputy.PERMISSIVE), spelling())
         self._probe = None if send_photos else _probe(head)
         self._send = send_photos
         self._tell = tell
