@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, overload
 
 from anthropo.batch.inputs import Item
 from anthropo.batch.records import FacePlace, Record, VideoSummary
@@ -23,6 +23,7 @@ from anthropo.measurement.texture import lbp
 from anthropo.memory import memory
 from anthropo.observation import Observation, observe, observe_all
 from anthropo.parallel.runner import Lost, Runner, choose
+from anthropo.photo import example_photo
 from anthropo.reference.person import parse_age
 from anthropo.reference.suited import is_studio_like
 from anthropo.reference.zscore import disagreements
@@ -47,6 +48,7 @@ class MeasuredFace:
 
 
 OnFace = Callable[[MeasuredFace], object]
+F = TypeVar("F")
 
 
 class Beside(Protocol):
@@ -69,7 +71,7 @@ class Beside(Protocol):
 class _Measured:
     """What becomes of a photo."""
 
-    records: list[Record]
+    records: Any  # or what is made of them
     made: list[tuple[int, list[object]]]  # index of a face, and what is beside it
 
 
@@ -79,6 +81,11 @@ class _Measure:
 
     settings: Settings
     beside: tuple[Beside, ...]
+    finish: Callable[[list[Record]], Any] | None
+
+    def prepare(self) -> None:
+        """Read what every photo needs."""
+        measure_item(Item(example_photo()), replace(self.settings, face="largest", corrections=None))
 
     def __call__(self, item: Item) -> _Measured:
         made: list[tuple[int, list[object]]] = []
@@ -86,28 +93,51 @@ class _Measure:
         def on_face(seen: MeasuredFace) -> None:
             made.append((seen.observation.index, [one(seen) for one in self.beside]))
 
-        return _Measured(measure_item(item, self.settings, on_face if self.beside else None), made)
+        records = measure_item(item, self.settings, on_face if self.beside else None)
+        return _Measured(self.finish(records) if self.finish else records, made)
 
 
+@overload
 def run(
     items: Sequence[Item],
     settings: Settings,
     jobs: int = 1,
     runner: Runner | None = None,
     beside: Sequence[Beside] = (),
-) -> Iterator[list[Record]]:
+    finish: None = None,
+) -> Iterator[list[Record]]: ...
+@overload
+def run(
+    items: Sequence[Item],
+    settings: Settings,
+    jobs: int = 1,
+    runner: Runner | None = None,
+    beside: Sequence[Beside] = (),
+    *,
+    finish: Callable[[list[Record]], F],
+) -> Iterator[F]: ...
+def run(
+    items: Sequence[Item],
+    settings: Settings,
+    jobs: int = 1,
+    runner: Runner | None = None,
+    beside: Sequence[Beside] = (),
+    finish: Callable[[list[Record]], Any] | None = None,
+) -> Iterator[Any]:
     """Records of photographs, as these finish; each photo is measured once.
 
-    Closing the iterator (also by Ctrl-C) lets the photos that are under way finish, for some seconds, and
-    starts no other.
+    With `finish`, what that makes of each photo's records, where the photo is worked on: who collects many
+    has little time for each. Closing the iterator (also by Ctrl-C) lets the photos that are under way finish,
+    for some seconds, and starts no other.
     """
     once = list({item.path: item for item in items}.values())
-    work = _Measure(settings, tuple(beside))
+    work = _Measure(settings, tuple(beside), finish)
     with contextlib.closing(choose(jobs, len(once), runner).completed(work, once)) as finished:
         for index, result in finished:
             item = once[index]
             if isinstance(result, Lost):
-                yield [_failed(item, settings, result.reason(item.path))]
+                lost = [_failed(item, settings, result.reason(item.path))]
+                yield finish(lost) if finish else lost
                 continue
             for face, made in result.made:
                 for one, of_face in zip(beside, made, strict=True):

@@ -20,7 +20,7 @@ from anthropo.face.scheme import LANDMARKS
 from anthropo.face.warp import Mesh
 from anthropo.learning.cohort import Case
 from anthropo.measurement import anatomy
-from anthropo.observation import observe
+from anthropo.observation import get_ready, observe
 from anthropo.parallel.runner import Lost, Runner, choose, found
 from anthropo.photo import LUMA, read_photo
 from anthropo.settings import Settings
@@ -121,8 +121,7 @@ def find_sitters(
     """The faces of photographs, in the order of the cases."""
     sitters: list[Sitter] = []
     left_out: list[tuple[str, str]] = []
-    work = partial(_landmarks, settings=settings)
-    landmarks = choose(jobs, len(cases), runner).in_order(work, cases)
+    landmarks = choose(jobs, len(cases), runner).in_order(_Landmarks(settings), cases)
     for case, points in zip(cases, landmarks, strict=True):
         if isinstance(points, Lost):
             left_out.append((case.photo, points.reason(case.photo)))
@@ -135,12 +134,22 @@ def find_sitters(
     return Sitters(sitters=tuple(sitters), left_out=tuple(left_out))
 
 
-def _landmarks(case: Case, settings: Settings) -> Floats | str:
-    """Corrected landmarks (68, 2) of a photo's face, or why there are none."""
-    try:
-        return anatomy.place(observe(case.photo, settings).face)[0]
-    except (PhotoError, FaceError) as error:
-        return str(error)
+@dataclass(frozen=True, slots=True)
+class _Landmarks:
+    """The work on one photo."""
+
+    settings: Settings
+
+    def prepare(self) -> None:
+        """Read what every photo needs."""
+        get_ready(self.settings)
+
+    def __call__(self, case: Case) -> Floats | str:
+        """Corrected landmarks (68, 2) of a photo's face, or why there are none."""
+        try:
+            return anatomy.place(observe(case.photo, self.settings).face)[0]
+        except (PhotoError, FaceError) as error:
+            return str(error)
 
 
 # ------------------------------------------------------------------------------------------------ shapes

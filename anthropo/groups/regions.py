@@ -16,7 +16,7 @@ from anthropo.learning.columns import METADATA, Columns, Scaler
 from anthropo.learning.features import Features, feature_frame
 from anthropo.learning.hybrid import HybridClassifier
 from anthropo.learning.splits import split
-from anthropo.observation import observe
+from anthropo.observation import get_ready, observe
 from anthropo.parallel.runner import Runner, choose, found
 from anthropo.settings import Settings
 
@@ -119,6 +119,10 @@ class _Heatmap:
     settings: Settings
     regions: tuple[str, ...]
     heads: tuple[dict[str, Head], ...]  # by fold
+
+    def prepare(self) -> None:
+        """Read what every photo needs."""
+        get_ready(self.settings)
 
     def __call__(self, asked: tuple[str, int]) -> Floats:
         """Log-odds per pixel of a photo's face, by the models of the fold that has not seen it."""

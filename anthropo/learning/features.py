@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from anthropo.decoding.colour import COLOUR_VERSION
 from anthropo.encoder.portrait import PORTRAIT, portrait
 from anthropo.encoder.regions import ALIGNMENTS, DEFAULT_REGIONS, IMAGE
-from anthropo.errors import FaceError, InputError, PhotoError, parameter
+from anthropo.errors import AnthropoError, FaceError, InputError, PhotoError, parameter
 from anthropo.face.gate import CHECKS, GateSummary
 from anthropo.face.lens import parse_distance
 from anthropo.files import file_sha256
@@ -30,7 +30,7 @@ from anthropo.measurement.registry import registry
 from anthropo.observation import Observation, observe
 from anthropo.parallel.runner import Lost, Runner, choose
 from anthropo.parallel.threads import Threads
-from anthropo.photo import Photo, read_photo
+from anthropo.photo import Photo, example_photo, read_photo
 from anthropo.settings import Settings
 
 if TYPE_CHECKING:
@@ -232,6 +232,21 @@ class _Look:
     store: Store | None
     observed: Mapping[str, Observation | Photo] | None
     identify: bool
+
+    def prepare(self) -> None:
+        """Read what every photo needs."""
+        with contextlib.suppress(AnthropoError):  # each photo says it
+            photo = example_photo()
+            _look(
+                photo,
+                read_picture(photo, self.settings, self.encoder) if self.settings.no_face else None,
+                "",
+                settings=replace(self.settings, face="one", corrections=None),
+                encoder=self.encoder,
+                regions=self.regions,
+                store=None,
+                identify=self.identify,
+            )
 
     def __call__(self, case: Case) -> _Extract:
         known, of_case = (self.observed or {}).get(case.photo), self.settings

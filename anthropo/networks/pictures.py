@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from anthropo.learning.identity import IDENTITY, SamePeople, face_identity
 from anthropo.networks.chips import View
 from anthropo.observation import observe
 from anthropo.parallel.runner import Lost, Runner, choose, found
-from anthropo.photo import Photo, read_photo
+from anthropo.photo import Photo, example_photo, read_photo
 from anthropo.settings import Settings
 
 Floats = NDArray[np.float64]
@@ -125,7 +124,7 @@ def read_pictures(
     keep = len(view.names) * view.size**2 * 3 * len(cohort.cases) <= memory * (1 << 30)
     usable: list[tuple[Case, _Looked]] = []
     left_out: list[tuple[str, str]] = []
-    look = partial(_look, view=view, settings=settings, keep=keep, identify=identify)
+    look = _Look(view, settings, keep, identify)
     runner = choose(jobs, len(cohort.cases), runner)
     with contextlib.closing(runner.in_order(look, cohort.cases)) as results:
         for case, looked in zip(cohort.cases, results, strict=True):
@@ -183,23 +182,37 @@ class _Looked:
     chips: Pixels | None
 
 
-def _look(case: Case, view: View, settings: Settings, keep: bool, identify: bool) -> _Looked | str:
-    """What a photo gives, or why it gives nothing."""
-    try:
-        if not view.needs_face:
-            photo = _read(case.photo, view, settings.limits)
-            chips = view.cut(photo, None) if keep else None
-            return _Looked(digest=photo.sha256, print=image_print(photo), chips=chips)
-        observation = observe(case.photo, settings)
-        photo, face = observation.photo, observation.face
-        frame = view.frame(face)
-        return _Looked(
-            digest=observation.digest,
-            frame=frame,
-            pose=(face.yaw, face.pitch, face.roll),
-            print=face_print(photo, face),
-            identity=face_identity(photo, face) if identify else None,
-            chips=view.cut(photo, frame) if keep else None,
-        )
-    except (PhotoError, FaceError) as error:
-        return str(error)
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The work on one photo."""
+
+    view: View
+    settings: Settings
+    keep: bool
+    identify: bool
+
+    def prepare(self) -> None:
+        """Read what every photo needs."""
+        self(Case(example_photo(), "", ""))
+
+    def __call__(self, case: Case) -> _Looked | str:
+        """What a photo gives, or why it gives nothing."""
+        view, settings = self.view, self.settings
+        try:
+            if not view.needs_face:
+                photo = _read(case.photo, view, settings.limits)
+                chips = view.cut(photo, None) if self.keep else None
+                return _Looked(digest=photo.sha256, print=image_print(photo), chips=chips)
+            observation = observe(case.photo, settings)
+            photo, face = observation.photo, observation.face
+            frame = view.frame(face)
+            return _Looked(
+                digest=observation.digest,
+                frame=frame,
+                pose=(face.yaw, face.pitch, face.roll),
+                print=face_print(photo, face),
+                identity=face_identity(photo, face) if self.identify else None,
+                chips=view.cut(photo, frame) if self.keep else None,
+            )
+        except (PhotoError, FaceError) as error:
+            return str(error)

@@ -1,3 +1,4 @@
+from .processes import Processes as Processes
 from .runner import Lost as Lost
 from .runner import Runner as Runner
 from .runner import choose as choose

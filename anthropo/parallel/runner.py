@@ -8,6 +8,8 @@ settings, encoder and store, but no closure; items and results are records, numb
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -16,6 +18,13 @@ from anthropo.errors import InputError, PhotoError, parameter
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+#: Photos from which on processes are worth their start. With two jobs it takes as long as 15 photos do on one
+#: core, and threads lose a seventh of a photo's time for each, or more with more jobs: Python's lock lets one
+#: of them at a time do what is not compiled (docs/benchmarks.md).
+ENOUGH = 100
+_MOST = 4  # workers for each core: they wait for a slow disk, but for nothing else
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +43,8 @@ class Lost:
     def reason(self, photo: str) -> str:
         """A photo's reason."""
         return (
-            f"{photo}: {self.why}, and so was the next one's try. Measure it alone, or use fewer "
-            f"{parameter('jobs')} if memory is short."
+            f"{photo}: {self.why}, twice. Use fewer {parameter('jobs')} if memory is short, or leave the "
+            "photo out."
         )
 
 
@@ -58,7 +67,10 @@ class Runner(Protocol):
 
 
 def choose(jobs: int, count: int | None = None, runner: Runner | None = None) -> Runner:
-    """Who works on `count` photos with so many jobs: the `runner`, if there is one, else threads.
+    """Who works on `count` photos with so many jobs: the `runner`, if there is one.
+
+    Else threads of this process for few photos, processes for `ENOUGH` and more; never more of them than
+    photos, nor than four for each core.
 
     Parameters
     ----------
@@ -90,7 +102,21 @@ def choose(jobs: int, count: int | None = None, runner: Runner | None = None) ->
         return runner
     if jobs < 1:
         raise InputError(f"{parameter('jobs', jobs)}: at least 1 is needed.")
-    return Threads(jobs if count is None else max(1, min(jobs, count)))
+    workers = min(jobs, _MOST * available_cores())
+    if count is not None:
+        workers = max(1, min(workers, count))
+    if workers == 1 or (count is not None and count < ENOUGH) or getattr(sys, "frozen", False):
+        return Threads(workers)  # a program that was made into one file is no Python that could be started
+    from anthropo.parallel.processes import Processes
+
+    return Processes(workers)
+
+
+def available_cores() -> int:
+    """Cores that this process may use (a cluster job often has fewer than the machine)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def found(result: R | Lost, photo: str) -> R:
