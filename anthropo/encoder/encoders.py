@@ -139,23 +139,6 @@ class ChipEncoder(Encoder):
         embedded: Tensor = self.network(self.runner.prepared(chips))
         return embedded
 
-    def early(self, chips: Tensor) -> Tensor:
-        """Output (n, channels, h, w) of the network's first layers; the pixels if these are unknown."""
-        x = self.runner.prepared(chips)
-        early: Tensor = getattr(self.network, "early", lambda pixels: pixels)(x)
-        return early
-
-    def late(self, seen: Tensor) -> Tensor:
-        """Embeddings of what `early` gave."""
-        embedded: Tensor = getattr(self.network, "late", self.network)(seen)
-        return embedded
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Pixels of a chip from one place of `early` to the next, and the pixel of the first."""
-        grid: tuple[int, int] = getattr(self.network, "grid", (1, 0))
-        return grid
-
     def randomised(self, seed: int = 0) -> ChipEncoder:
         """The same network with the weights of each layer shuffled: it knows nothing any more."""
         runner = self.runner.randomised(seed)

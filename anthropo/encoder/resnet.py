@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anthropo.encoder.resnet_weights import BLOCKS, DIMENSION, EARLY, Floats, ResNetWeights
+from anthropo.encoder.resnet_weights import BLOCKS, DIMENSION, EARLY, GRID, Floats, ResNetWeights
 
 
 class ResNet(nn.Module):
@@ -27,8 +27,8 @@ class ResNet(nn.Module):
         self.projection = nn.Linear(weights.projection.shape[1], DIMENSION, bias=False)
         self.projection.weight = nn.Parameter(torch.from_numpy(weights.projection), requires_grad=False)
 
-    #: Of what `early` gives: pixels of the picture from one place to the next, and that of the first.
-    grid = (4, 5)
+    #: Of what `early` gives.
+    grid = GRID
 
     def forward(self, x: Tensor) -> Tensor:
         """Embeddings (n, 128) of pictures (n, 3, 150, 150), mean subtracted, divided by 256."""

@@ -33,6 +33,8 @@ BLOCKS = (
 )
 #: Blocks before the picture is halved again.
 EARLY = 3
+#: Behind these: pixels of the picture from one place to the next, and the pixel of the first.
+GRID = (4, 5)
 _FIRST = (32, 3, 7, 7)  # the first convolution's weights
 
 Floats = NDArray[np.float32]
@@ -45,6 +47,16 @@ class ResNetWeights:
     mean: Floats  # (3,) of the training pixels: red, green, blue, 0 to 255
     convolutions: tuple[tuple[Floats, Floats], ...]  # weight (out, in, k, k), bias (out,); from the input on
     projection: Floats  # (128, 256)
+
+    def shuffled(self, seed: int) -> ResNetWeights:
+        """With the numbers of each layer in random order."""
+        random = np.random.default_rng(seed)
+
+        def mixed(numbers: Floats) -> Floats:
+            return random.permutation(numbers.ravel()).reshape(numbers.shape)
+
+        convolutions = tuple((mixed(kernel), mixed(bias)) for kernel, bias in self.convolutions)
+        return ResNetWeights(self.mean, convolutions, mixed(self.projection))
 
 
 def parameter_count() -> int:

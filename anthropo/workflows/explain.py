@@ -309,5 +309,7 @@ def _with_heat(case: Case, encoder: Encoder, features: Features, jobs: int) -> C
     if not classifier.regions_:
         reason = "The model uses no regions of the face, so that there is no heatmap."
         return replace(case, heat_reason=reason)
-    with network_threads(min(jobs, available_cores())):
-        return replace(case, heat=heatmaps(classifier, encoder, case.photo, case.face, weights))
+    threads = min(jobs, available_cores())
+    with network_threads(threads):
+        heat = heatmaps(classifier, encoder, case.photo, case.face, weights, jobs=threads)
+    return replace(case, heat=heat)

@@ -221,6 +221,7 @@ def measure_table(
     photos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     jobs: int = 1,
+    runner: Runner | None = None,
     face: Which = "one",
     jitter: int = DEFAULT_JITTER,
     landmark_model: str | None = None,
@@ -249,7 +250,9 @@ def measure_table(
         Files, folders, patterns, or CSV files with a `photo` column. Videos are measured where they are
         named, a row each; in folders they are passed over.
     jobs : int
-        Threads.
+        Photos that are worked on at once.
+    runner : Runner, optional
+        Who works on them (`anthropo.parallel`); chosen by `jobs` when left out.
     face, jitter, landmark_model, detector_model, max_megapixels, deadline, fine, force, texture, scale
         As for `anthropo.Settings`.
     distance, references, sex, gestation, ancestry
@@ -294,13 +297,14 @@ def measure_table(
     items = _named(photos)
     if not items:
         raise InputError("No photograph was named.")
-    return measure_items(items, settings, jobs=jobs).to_frame(long=long)
+    return measure_items(items, settings, jobs=jobs, runner=runner).to_frame(long=long)
 
 
 def patient_table(
     photos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     jobs: int = 1,
+    runner: Runner | None = None,
     settings: Settings | None = None,
 ) -> pd.DataFrame:
     """Measure people of whom there are several photographs or videos.
@@ -311,7 +315,9 @@ def patient_table(
         As for `anthropo.measure_table`. Photos that share a name in the column `patient` of a CSV are of one
         person; where there is no such column, all are.
     jobs : int
-        Threads.
+        Photos that are worked on at once.
+    runner : Runner, optional
+        Who works on them (`anthropo.parallel`); chosen by `jobs` when left out.
     settings : Settings, optional
         How photos are measured.
 
@@ -332,7 +338,9 @@ def patient_table(
     >>> int(table.loc[0, "photos_measured"]), bool(table.loc[0, "intercanthal_width_photos"] == 1)
     (1, True)
     """
-    return measure_items(_named(photos), settings or Settings(), jobs=jobs, people=True).to_frame()
+    return measure_items(
+        _named(photos), settings or Settings(), jobs=jobs, runner=runner, people=True
+    ).to_frame()
 
 
 def _named(photos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Item]:

@@ -138,9 +138,26 @@ def test_own_weights_travel_by_their_file(
         pickle.loads(pickled)
 
 
-def test_a_shuffled_encoder_travels_whole(chips: Pixels) -> None:
-    shuffled = load_encoder().randomised(3)
-    np.testing.assert_array_equal(
-        pickle.loads(pickle.dumps(shuffled)).encode(chips[:1]), shuffled.encode(chips[:1])
-    )
-    assert isinstance(shuffled.runner, runners.TorchRunner)
+# ------------------------------------------------------------------------------------------ gradients
+
+
+def test_gradients_are_those_of_torch(chips: Pixels) -> None:
+    runner = load_encoder().runner
+    wanted = np.random.default_rng(1).normal(size=(len(chips), 128)).astype(np.float32)
+    for one in (runner, runner.randomised(3)):
+        seen = one.early(chips)
+        expected = runners.Runner.early(one, chips)  # in torch
+        np.testing.assert_allclose(seen, expected, atol=2e-6 * np.abs(expected).max())
+        found = one.gradient(seen, lambda _: wanted)
+        theirs = runners.Runner.gradient(one, seen, lambda _: wanted)
+        np.testing.assert_allclose(found, theirs, atol=1e-5 * np.abs(theirs).max())
+        assert np.abs(found).max() > 0
+
+
+def test_a_shuffled_network_knows_nothing(chips: Pixels) -> None:
+    encoder = load_encoder()
+    own, other = encoder.encode(chips), encoder.randomised(3).encode(chips)
+    assert np.abs(own - other).max() > 0.01
+    np.testing.assert_array_equal(other, encoder.randomised(3).encode(chips))
+    assert not np.array_equal(other, encoder.randomised(4).encode(chips))
+    assert not encoder.randomised(3).digest
