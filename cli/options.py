@@ -225,7 +225,8 @@ face_option: Decorator = click.option(
     "the largest are background and count only for 'all'.")
 jobs_option: Decorator = click.option(
     "-j", "--jobs", type=click.IntRange(1, 1024), default=available_cores, show_default="all cores",
-    help="Threads. Photos that together would take more than half of the memory wait for each other.")
+    help="Photos that are worked on at once: by threads, from 100 photos on by processes. Photos that "
+    "together would take more than half of the memory wait for each other.")
 jitter_option: Decorator = click.option(
     "--jitter", type=click.IntRange(1, 256), callback=_even, default=DEFAULT_JITTER,
     help="Evaluations of the landmark model per face, half of them on its mirror image; the landmarks are "

@@ -5,25 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from anthropo.batch.inputs import Item
-from anthropo.batch.run import MeasuredFace
+from anthropo.batch.run import Beside, MeasuredFace
 from anthropo.errors import InputError, parameter
 from anthropo.files import file_sha256, portable_name, write
 from anthropo.measurement.landmark_file import SUFFIX, landmarks_text
 from anthropo.settings import Settings
 from anthropo.video import is_video
 
-
-class Beside(Protocol):
-    """Something that is made of every face; it is called from several threads."""
-
-    def missing(self, item: Item) -> bool:
-        """Whether it lacks a photo, which is measured again for that."""
-        ...
-
-    def __call__(self, seen: MeasuredFace) -> None: ...
+__all__ = ["Beside", "FaceFiles", "LandmarkFiles"]
 
 
 class FaceFiles:
@@ -54,6 +45,9 @@ class FaceFiles:
 
     def __call__(self, seen: MeasuredFace) -> None:
         raise NotImplementedError
+
+    def take(self, item: Item, face: int, made: object) -> None:
+        """Nothing: the file is written where the photo is worked on."""
 
 
 class LandmarkFiles(FaceFiles):

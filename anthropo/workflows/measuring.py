@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
@@ -14,8 +15,8 @@ from anthropo.batch.long import long_rows
 from anthropo.batch.output import Output
 from anthropo.batch.patients import Patient, PatientRecord, patients, pool_patient, spelled_alike
 from anthropo.batch.records import Record
-from anthropo.batch.run import MeasuredFace, run
-from anthropo.batch.summaries import Summary, summary_of
+from anthropo.batch.run import run
+from anthropo.batch.summaries import Summary, finished, summary_of
 from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
 from anthropo.errors import InputError
 from anthropo.face.detection import Which
@@ -25,6 +26,7 @@ from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.scale import ScaleRequest, find_scale, parse_scale
 from anthropo.observation import observe
+from anthropo.parallel.runner import Runner
 from anthropo.photo import Photo
 from anthropo.settings import Settings
 from anthropo.workflows.progress import Progress, silent
@@ -176,6 +178,7 @@ def measure_items(
     settings: Settings,
     *,
     jobs: int = 1,
+    runner: Runner | None = None,
     table: Output | None = None,
     beside: Sequence[Beside] = (),
     people: bool = False,
@@ -190,13 +193,11 @@ def measure_items(
     a person, or which file cannot be written.
     """
     settings.fingerprint()  # what cannot be used is one error, not one per photo
+    if people and table and table.suffix != ".json":
+        raise InputError(f"{table.path}: people are pooled from a table of photos that ends in .json.")
     persons = patients(items) if people else []
     todo = [i for i in items if not (table and table.finished(i)) or any(one.missing(i) for one in beside)]
     total = len({item.path for item in todo})
-
-    def on_face(seen: MeasuredFace) -> None:
-        for one in beside:
-            one(seen)
 
     known: Mapping[str, list[Record]] = {}
     records: dict[str, list[Record]] = {}
@@ -204,13 +205,16 @@ def measure_items(
     interrupted = False
     try:
         with progress(total, "measuring") as advance:
-            for of_photo in run(todo, settings, jobs, on_face if beside else None):
-                photo = of_photo[0].photo
-                if table:
-                    done[photo] = table.add(of_photo)
-                else:
+            if table:
+                finish = partial(finished, suffix=table.suffix)
+                for one in run(todo, settings, jobs, runner, beside, finish=finish):
+                    done[one.photo] = table.add_finished(one)
+                    advance()
+            else:
+                for of_photo in run(todo, settings, jobs, runner, beside):
+                    photo = of_photo[0].photo
                     records[photo], done[photo] = of_photo, summary_of(of_photo)
-                advance()
+                    advance()
     except KeyboardInterrupt:
         interrupted = True
     except BaseException:
@@ -271,6 +275,7 @@ def measure_table(
     photos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     jobs: int = 1,
+    runner: Runner | None = None,
     face: Which = "one",
     jitter: int = DEFAULT_JITTER,
     landmark_model: str | None = None,
@@ -299,7 +304,9 @@ def measure_table(
         Files, folders, patterns, or CSV files with a `photo` column. Videos are measured where they are
         named, a row each; in folders they are passed over.
     jobs : int
-        Threads.
+        Photos that are worked on at once.
+    runner : Runner, optional
+        Who works on them (`anthropo.parallel`); chosen by `jobs` when left out.
     face, jitter, landmark_model, detector_model, max_megapixels, deadline, fine, force, texture, scale
         As for `anthropo.Settings`.
     distance, references, sex, gestation, ancestry
@@ -344,13 +351,14 @@ def measure_table(
     items = _named(photos)
     if not items:
         raise InputError("No photograph was named.")
-    return measure_items(items, settings, jobs=jobs).to_frame(long=long)
+    return measure_items(items, settings, jobs=jobs, runner=runner).to_frame(long=long)
 
 
 def patient_table(
     photos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     jobs: int = 1,
+    runner: Runner | None = None,
     settings: Settings | None = None,
 ) -> pd.DataFrame:
     """Measure people of whom there are several photographs or videos.
@@ -361,7 +369,9 @@ def patient_table(
         As for `anthropo.measure_table`. Photos that share a name in the column `patient` of a CSV are of one
         person; where there is no such column, all are.
     jobs : int
-        Threads.
+        Photos that are worked on at once.
+    runner : Runner, optional
+        Who works on them (`anthropo.parallel`); chosen by `jobs` when left out.
     settings : Settings, optional
         How photos are measured.
 
@@ -382,7 +392,9 @@ def patient_table(
     >>> int(table.loc[0, "photos_measured"]), bool(table.loc[0, "intercanthal_width_photos"] == 1)
     (1, True)
     """
-    return measure_items(_named(photos), settings or Settings(), jobs=jobs, people=True).to_frame()
+    return measure_items(
+        _named(photos), settings or Settings(), jobs=jobs, runner=runner, people=True
+    ).to_frame()
 
 
 def _named(photos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Item]:
