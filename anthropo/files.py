@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal, TextIO
 
 from anthropo.errors import AnthropoError, InputError, parameter
+from anthropo.sent import content_sent
 
 GIB = 1 << 30
 #: Largest files that are opened, bytes; tables and parameters are read as text.
@@ -73,7 +74,9 @@ def refuse_irregular(status: os.stat_result, most: int | None = None) -> None:
 
 
 def read_regular(path: str | os.PathLike[str], *, most: int = MOST) -> bytes:
-    """The content of a file, as `open_regular` opens it."""
+    """The content of a file, as `open_regular` opens it, or what was sent of it."""
+    if (content := content_sent(path)) is not None:
+        return content
     with open_regular(path, most=most) as file:
         return file.read(os.fstat(file.fileno()).st_size)
 
@@ -246,6 +249,8 @@ def text_of(path: Path, *, most: int | None = MOST_TEXT) -> Iterator[TextIO]:
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file, hexadecimal."""
+    if (content := content_sent(path)) is not None:
+        return hashlib.sha256(content).hexdigest()
     digest = hashlib.sha256()
     with open_regular(path, most=None) as file:
         while block := file.read(1 << 20):

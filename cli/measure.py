@@ -38,6 +38,7 @@ from anthropo.settings import Settings
 from anthropo.workflows.measuring import MeasuredPhotos, measure_items
 
 if TYPE_CHECKING:
+    from anthropo.parallel import Runner
     from anthropo.report.measure import Page
 
 
@@ -94,6 +95,7 @@ def command(
     patient: bool,
     long: bool,
     jobs: int,
+    runner: Runner | None,
 ) -> None:
     """Measure the face of each PHOTO: lengths, angles, ratios, areas, asymmetry, colour.
 
@@ -157,8 +159,8 @@ def command(
         people = People(output) if output and patient and not long and not page else None
         table = Output(str(place), settings) if place and not page else None
         measured = measure_items(
-            items, settings, jobs=jobs, table=table, beside=[*filter(None, [page]), *beside], people=patient,
-            progress=progress,
+            items, settings, jobs=jobs, runner=runner, table=table, beside=[*filter(None, [page]), *beside],
+            people=patient, progress=progress,
         )  # fmt: skip
         if page:
             page.write(measured.people or measured.listed)
