@@ -40,11 +40,12 @@ class ModelError(AnthropoError):
     """A trained model, or the file it is kept in, cannot be used."""
 
 
-def _in_python(name: str, value: object) -> str:
+def in_python(name: str, value: object) -> str:
+    """A parameter as Python gives it."""
     return name if value is None else f"{name}={value!r}"
 
 
-_spelling: Callable[[str, object], str] = _in_python
+_spelling: Callable[[str, object], str] = in_python
 
 
 def parameter(name: str, value: object = None) -> str:
@@ -59,12 +60,23 @@ def parameter(name: str, value: object = None) -> str:
     return _spelling(name, value)
 
 
+def spelling() -> Callable[[str, object], str]:
+    """How `parameter` spells names now."""
+    return _spelling
+
+
+def spell_parameters(spelling: Callable[[str, object], str]) -> None:
+    """Let `parameter` spell names by another function from now on."""
+    global _spelling
+    _spelling = spelling
+
+
 @contextmanager
 def parameters_spelled(spelling: Callable[[str, object], str]) -> Iterator[None]:
     """Let `parameter` spell names by another function for a while, in all threads."""
-    global _spelling
-    before, _spelling = _spelling, spelling
+    before = _spelling
+    spell_parameters(spelling)
     try:
         yield
     finally:
-        _spelling = before
+        spell_parameters(before)

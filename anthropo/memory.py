@@ -8,6 +8,11 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
+try:
+    import fcntl
+except ImportError:  # Windows, where nothing is locked
+    fcntl = None  # type: ignore[assignment]
+
 _LEAST = 2 << 30  # bytes, of which a large photo takes most
 
 
@@ -23,6 +28,16 @@ class Memory:
         self._used = 0
         self._changed = threading.Condition()
         self._mine = threading.local()  # what the photo of this thread keeps
+        self._large: int | None = None  # descriptor of the file that a photo of more than `most` locks
+        self._locked = False
+
+    def share(self, most: int, large: int | None) -> None:
+        """Take so much of the memory, of which other processes take as much.
+
+        A photo that needs more locks the file with the descriptor `large`, so that there is one such photo
+        at a time among the processes. The system unlocks it when its process ends.
+        """
+        self.most, self._large = most, large
 
     @contextmanager
     def one_photo(self) -> Generator[None, None, None]:
@@ -36,6 +51,9 @@ class Memory:
         finally:
             self._give(self._mine.kept)
             self._mine.kept = None
+            if self._locked and self._large is not None:
+                fcntl.lockf(self._large, fcntl.LOCK_UN)
+                self._locked = False
 
     @contextmanager
     def taken(self, size: int, keep: int = 0) -> Generator[None, None, None]:
@@ -45,6 +63,9 @@ class Memory:
             # whatever its size, a photo need not wait if there is no other
             self._changed.wait_for(lambda: kept or not self._used or self._used + size <= self.most)
             self._used += size
+        if self._large is not None and kept is not None and not self._locked and self._used > self.most:
+            fcntl.lockf(self._large, fcntl.LOCK_EX)
+            self._locked = True
         done = False
         try:
             yield
@@ -73,5 +94,5 @@ def _half_of_all() -> int:
     return max(_LEAST, min(most, default=0) // 2)
 
 
-#: What all photos of this process may take together.
+#: What all photos of this process may take together; a worker's is its share.
 memory = Memory(_half_of_all())

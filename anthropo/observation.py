@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from anthropo.errors import FaceError, InputError
+from anthropo.errors import AnthropoError, FaceError, InputError
 from anthropo.face.fine import fine_model, refine
 from anthropo.face.landmarker import FIRST_DECODE, Face, checked_landmark_model, read_faces, with_distance
 from anthropo.licensing import refuse_faces
 from anthropo.measurement.landmark_file import Landmarks
-from anthropo.photo import Photo, read_photo
+from anthropo.photo import Photo, example_photo, read_photo
 from anthropo.reference.person import parse_age
 from anthropo.settings import Settings
 
@@ -42,6 +43,13 @@ class Observation:
     def doubt(self) -> tuple[int, float]:
         """Failed checks of the photo gate, and the landmarks' unsteadiness: the best photo has the least."""
         return sum(not check.ok for check in self.face.gate), self.face.unsteadiness
+
+
+def get_ready(settings: Settings) -> None:
+    """Read what `observe` needs beside photos, before a process is forked for many of them."""
+    if not settings.no_face:
+        with contextlib.suppress(AnthropoError):  # each photo says it
+            observe_all(example_photo(), replace(settings, face="largest", corrections=None))
 
 
 def observe(photo: str | os.PathLike[str] | Photo, settings: Settings | None = None) -> Observation:

@@ -173,15 +173,32 @@ def line(name: str, results: list[tuple[Faithfulness, float, float, float]]) -> 
 # ------------------------------------------------------------------------------ other methods
 
 
-def _value(heads: list[Head], embedded: torch.Tensor) -> torch.Tensor:
-    own = heatmap._mean(embedded)
-    return torch.cat([head(e[None]) for head, e in zip(heads, own, strict=True)]).sum()
+def _chips(scene: heatmap._Scene) -> tuple[torch.Tensor, torch.Tensor]:
+    """The chips, and those in which nothing is to be seen, in torch."""
+    return torch.from_numpy(scene.chips), torch.from_numpy(scene.base)
+
+
+def _both(chips: torch.Tensor) -> torch.Tensor:
+    return torch.cat([chips, chips.flip(2)])
+
+
+def _embedded(scene: heatmap._Scene, chips: torch.Tensor) -> torch.Tensor:
+    return scene.runner.network(scene.runner.prepared(_both(chips)))
+
+
+def _gradient(scene: heatmap._Scene, embedded: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+    """Of the log-odds of all chips, at what the embeddings were computed from."""
+    half = len(embedded) // 2
+    mean = ((embedded[:half] + embedded[half:]) / 2).detach().numpy()
+    towards = np.concatenate([h.gradient(e[None]) for h, e in zip(scene.heads, mean, strict=True)]) / 2
+    towards = np.concatenate([towards, towards]).astype(np.float32)
+    return torch.autograd.grad(embedded, at, torch.from_numpy(towards))[0]
 
 
 def _pixels(scene: heatmap._Scene, gradient: torch.Tensor, way: torch.Tensor) -> np.ndarray:
     """Attribution (r, size, size) on pixels, smoothed as the maps are."""
     flat = (gradient * way).sum(3).numpy().astype(np.float64)
-    spread = heatmap._spread(scene.encoder.size, scene.encoder.size, (1, 0))
+    spread = heatmap._spread(150, 150, (1, 0))
     return spread @ flat @ spread.T * scene.masks
 
 
@@ -189,16 +206,15 @@ def on_pixels(steps: int, base: str = "blurred") -> Maps:
     """Integrated gradients on the pixels."""
 
     def maps(scene: heatmap._Scene, _: int) -> np.ndarray:
-        start = scene.base
+        chips, start = _chips(scene)
         if base == "painted over":
-            start = torch.tensor(FILL, dtype=torch.float32).expand_as(scene.chips)
-        way = scene.chips - start
+            start = torch.tensor(FILL, dtype=torch.float32).expand_as(chips)
+        way = chips - start
         total = torch.zeros_like(way)
         nodes, weights = np.polynomial.legendre.leggauss(steps)
         for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
             at = (start + float(node) * way).requires_grad_()
-            embedded = scene.encoder.forward(heatmap._both(at))
-            total += float(weight) * torch.autograd.grad(_value(scene.heads, embedded), at)[0]
+            total += float(weight) * _gradient(scene, _embedded(scene, at), at)
         return _pixels(scene, total, way)
 
     return maps
@@ -210,13 +226,13 @@ def smooth_gradient(draws: int, spread: float) -> Maps:
     def maps(scene: heatmap._Scene, _: int) -> np.ndarray:
         random = torch.Generator().manual_seed(0)
         inside = torch.from_numpy(scene.masks)[..., None]
-        total = torch.zeros_like(scene.chips)
+        chips, base = _chips(scene)
+        total = torch.zeros_like(chips)
         for _ in range(draws):
-            noise = spread * inside * torch.randn(scene.chips.shape, generator=random)
-            at = (scene.chips + noise).requires_grad_()
-            embedded = scene.encoder.forward(heatmap._both(at))
-            total += torch.autograd.grad(_value(scene.heads, embedded), at)[0] / draws
-        return _pixels(scene, total, scene.chips - scene.base)
+            noise = spread * inside * torch.randn(chips.shape, generator=random)
+            at = (chips + noise).requires_grad_()
+            total += _gradient(scene, _embedded(scene, at), at) / draws
+        return _pixels(scene, total, chips - base)
 
     return maps
 
@@ -225,14 +241,15 @@ def in_layer(blocks: int, steps: int, camera: bool = False) -> Maps:
     """Integrated gradients after some blocks of the face network, or Grad-CAM (Selvaraju et al. 2017)."""
 
     def maps(scene: heatmap._Scene, _: int) -> np.ndarray:
-        network = scene.encoder._network
+        network = scene.runner.network
 
         def early(chips: torch.Tensor) -> torch.Tensor:
-            x = scene.encoder._prepared(heatmap._both(chips))
+            x = scene.runner.prepared(_both(chips))
             return network.blocks[:blocks](functional.max_pool2d(functional.relu(network.first(x)), 3, 2))
 
         with torch.no_grad():
-            start, end = early(scene.base), early(scene.chips)
+            chips, base = _chips(scene)
+            start, end = early(base), early(chips)
         way = end - start
         total = torch.zeros_like(way)
         nodes, weights = np.polynomial.legendre.leggauss(steps)
@@ -241,7 +258,7 @@ def in_layer(blocks: int, steps: int, camera: bool = False) -> Maps:
         for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
             at = (start + float(node) * way).requires_grad_()
             embedded = network.projection(network.blocks[blocks:](at).mean((2, 3)))
-            total += float(weight) * torch.autograd.grad(_value(scene.heads, embedded), at)[0]
+            total += float(weight) * _gradient(scene, embedded, at)
         places = (total.mean((2, 3), keepdim=True) * end if camera else total * way).sum(1)
         # pixels from one place to the next grow twofold with each stage; the first lies where it sees most
         step = 150 / places.shape[1] if blocks > 3 else 4
@@ -258,7 +275,8 @@ def in_layer(blocks: int, steps: int, camera: bool = False) -> Maps:
 
 def edges(scene: heatmap._Scene, _: int) -> np.ndarray:
     """No explanation at all: what blurring takes away."""
-    return _pixels(scene, (scene.chips - scene.base).sign(), scene.chips - scene.base)
+    chips, base = _chips(scene)
+    return _pixels(scene, (chips - base).sign(), chips - base)
 
 
 METHODS: dict[str, Maps] = {

@@ -7,7 +7,7 @@ import pytest
 
 from anthropo import memory as module
 from anthropo.memory import Memory, memory
-from anthropo.threads import in_order
+from anthropo.parallel import Threads
 
 
 class Watch:
@@ -35,7 +35,7 @@ def test_photos_that_do_not_fit_together_wait(monkeypatch: pytest.MonkeyPatch) -
         return size
 
     sizes = [60, 30, 50, 20, 90, 10, 40, 70] * 3
-    assert list(in_order(work, sizes, 4)) == sizes
+    assert list(Threads(4).in_order(work, sizes)) == sizes
     assert 50 < watch.most <= 100
     assert memory._used == 0
 

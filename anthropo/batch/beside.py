@@ -5,25 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from anthropo.batch.inputs import Item
-from anthropo.batch.run import MeasuredFace
+from anthropo.batch.run import Beside, MeasuredFace
 from anthropo.errors import InputError, parameter
 from anthropo.files import file_sha256, portable_name, write
 from anthropo.measurement.landmark_file import SUFFIX, landmarks_text
 from anthropo.settings import Settings
 from anthropo.video import is_video
 
-
-class Beside(Protocol):
-    """Something that is made of every face; it is called from several threads."""
-
-    def missing(self, item: Item) -> bool:
-        """Whether it lacks a photo, which is measured again for that."""
-        ...
-
-    def __call__(self, seen: MeasuredFace) -> None: ...
+__all__ = ["Beside", "FaceFiles", "LandmarkFiles"]
 
 
 class FaceFiles:
@@ -52,8 +43,19 @@ class FaceFiles:
         except OSError:
             return True
 
-    def __call__(self, seen: MeasuredFace) -> None:
+    def __call__(self, seen: MeasuredFace) -> tuple[str, bytes]:
+        """The SHA-256 of the photo, and what its file is to hold."""
         raise NotImplementedError
+
+    def take(self, item: Item, face: int, made: object) -> None:
+        """Write the file of a face: here, where the table is written, and not where the photo was read."""
+        assert isinstance(made, tuple)
+        digest, content = made
+        self.write(self.file(item, digest, face), content)
+
+    def write(self, file: Path, content: bytes) -> None:
+        """Write one file."""
+        write(file, content, what=f"the {self.what}")
 
 
 class LandmarkFiles(FaceFiles):
@@ -78,9 +80,11 @@ class LandmarkFiles(FaceFiles):
     def file(self, item: Item, digest: str, index: int = 0) -> Path:
         return self.single or super().file(item, digest, index)
 
-    def __call__(self, seen: MeasuredFace) -> None:
-        file = self.file(seen.item, seen.digest, seen.observation.index)
+    def __call__(self, seen: MeasuredFace) -> tuple[str, bytes]:
         if is_video(seen.item.path):
             raise InputError(f"{seen.item.path}: landmarks are saved of photographs, not of a video.")
+        return seen.digest, landmarks_text(seen.face, seen.digest).encode()
+
+    def write(self, file: Path, content: bytes) -> None:
         if not file.exists():
-            write(file, landmarks_text(seen.face, seen.digest), what="the landmarks")
+            super().write(file, content)

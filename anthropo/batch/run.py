@@ -1,4 +1,4 @@
-"""Photographs and videos, measured on several threads."""
+"""Photographs and videos, measured by whoever works on many."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar, overload
 
 from anthropo.batch.inputs import Item
 from anthropo.batch.records import FacePlace, Record, VideoSummary
@@ -23,14 +22,13 @@ from anthropo.measurement.scale import IRIS_FROM, Scale, ScaleError, find_scale
 from anthropo.measurement.texture import lbp
 from anthropo.memory import memory
 from anthropo.observation import Observation, observe, observe_all
+from anthropo.parallel.runner import Lost, Runner, choose
+from anthropo.photo import example_photo
 from anthropo.reference.person import parse_age
 from anthropo.reference.suited import is_studio_like
 from anthropo.reference.zscore import disagreements
 from anthropo.settings import Settings
 from anthropo.video import is_video, open_video
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,41 +47,102 @@ class MeasuredFace:
         return self.observation.face
 
 
-OnFace = Callable[[MeasuredFace], None]
+OnFace = Callable[[MeasuredFace], object]
+F = TypeVar("F")
 
 
+class Beside(Protocol):
+    """Something that is made of every face beside its record; it may be sent to another process."""
+
+    def missing(self, item: Item) -> bool:
+        """Whether it lacks a photo, which is measured again for that."""
+        ...
+
+    def __call__(self, seen: MeasuredFace) -> object:
+        """Make it, where the photo is worked on."""
+        ...
+
+    def take(self, item: Item, face: int, made: object) -> None:
+        """Take what was made of one of the photo's faces, where the records are collected."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What becomes of a photo."""
+
+    records: Any  # or what is made of them
+    made: list[tuple[int, list[object]]]  # index of a face, and what is beside it
+
+
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """The work on one photo."""
+
+    settings: Settings
+    beside: tuple[Beside, ...]
+    finish: Callable[[list[Record]], Any] | None
+
+    def prepare(self) -> None:
+        """Read what every photo needs."""
+        measure_item(Item(example_photo()), replace(self.settings, face="largest", corrections=None))
+
+    def __call__(self, item: Item) -> _Measured:
+        made: list[tuple[int, list[object]]] = []
+
+        def on_face(seen: MeasuredFace) -> None:
+            made.append((seen.observation.index, [one(seen) for one in self.beside]))
+
+        records = measure_item(item, self.settings, on_face if self.beside else None)
+        return _Measured(self.finish(records) if self.finish else records, made)
+
+
+@overload
 def run(
-    items: Sequence[Item], settings: Settings, jobs: int = 1, on_face: OnFace | None = None
-) -> Iterator[list[Record]]:
-    """Records of photographs, which are measured on `jobs` threads; they come as photos finish.
+    items: Sequence[Item],
+    settings: Settings,
+    jobs: int = 1,
+    runner: Runner | None = None,
+    beside: Sequence[Beside] = (),
+    finish: None = None,
+) -> Iterator[list[Record]]: ...
+@overload
+def run(
+    items: Sequence[Item],
+    settings: Settings,
+    jobs: int = 1,
+    runner: Runner | None = None,
+    beside: Sequence[Beside] = (),
+    *,
+    finish: Callable[[list[Record]], F],
+) -> Iterator[F]: ...
+def run(
+    items: Sequence[Item],
+    settings: Settings,
+    jobs: int = 1,
+    runner: Runner | None = None,
+    beside: Sequence[Beside] = (),
+    finish: Callable[[list[Record]], Any] | None = None,
+) -> Iterator[Any]:
+    """Records of photographs, as these finish; each photo is measured once.
 
-    The heavy work runs outside Python's global lock. Closing the iterator (also by Ctrl-C) lets the
-    photos that are under way finish, for some seconds, and starts no other.
+    With `finish`, what that makes of each photo's records, where the photo is worked on: who collects many
+    has little time for each. Closing the iterator (also by Ctrl-C) lets the photos that are under way finish,
+    for some seconds, and starts no other.
     """
-    once = iter({item.path: item for item in items}.values())
-    if jobs <= 1:
-        yield from (measure_item(item, settings, on_face) for item in once)
-        return
-    # here, since importing them takes longer than a photo needs to be decoded
-    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-
-    from anthropo.threads import leave
-
-    executor = ThreadPoolExecutor(jobs)
-    pending: set[Future[list[Record]]] = set()
-
-    def begin(count: int) -> set[Future[list[Record]]]:
-        return {executor.submit(measure_item, item, settings, on_face) for item in islice(once, count)}
-
-    try:
-        pending = begin(2 * jobs)
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                pending |= begin(1)
-                yield future.result()
-    finally:
-        leave(executor, pending)
+    once = list({item.path: item for item in items}.values())
+    work = _Measure(settings, tuple(beside), finish)
+    with contextlib.closing(choose(jobs, len(once), runner).completed(work, once)) as finished:
+        for index, result in finished:
+            item = once[index]
+            if isinstance(result, Lost):
+                lost = [_failed(item, settings, result.reason(item.path))]
+                yield finish(lost) if finish else lost
+                continue
+            for face, made in result.made:
+                for one, of_face in zip(beside, made, strict=True):
+                    one.take(item, face, of_face)
+            yield result.records
 
 
 def measure_item(item: Item, settings: Settings, on_face: OnFace | None = None) -> list[Record]:
@@ -116,8 +175,13 @@ def measure_item(item: Item, settings: Settings, on_face: OnFace | None = None) 
         reason = str(error)
     except MemoryError:
         reason = f"{item.path}: not enough memory. Use fewer {parameter('jobs')}."
+    return [_failed(item, settings, reason)]
+
+
+def _failed(item: Item, settings: Settings, reason: str) -> Record:
+    """What is written of a photo that nothing was measured on."""
     diagnostics = diagnostics_of(item, settings)
-    return [Record(photo=item.path, reason=reason, columns=item.columns, diagnostics=diagnostics)]
+    return Record(photo=item.path, reason=reason, columns=item.columns, diagnostics=diagnostics)
 
 
 def _records_of(item: Item, settings: Settings, on_face: OnFace | None) -> list[Record]:

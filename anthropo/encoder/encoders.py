@@ -1,17 +1,17 @@
 """Networks that turn the chips of a region into embeddings: one interface, a registry, their licences.
 
-torch is imported when a network is loaded, not before.
+Weights are read, and torch or ONNX Runtime are imported, when a network is needed, not before.
 """
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from anthropo.encoder.checkpoint import INSTALL, fill_state, read_state
 from anthropo.encoder.regions import ALIGNMENTS, crops, geometry_digest, middle_square
+from anthropo.encoder.runners import FaceRunner, PerChannel, Runner, TorchRunner
 from anthropo.errors import InputError, WeightsError
-from anthropo.face.weights import KNOWN, read_checked
+from anthropo.face.weights import KNOWN, known_weights, locate, read_checked
 from anthropo.files import read_regular
 from anthropo.licensing import require_permitted
 
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 
 _VERSION = 1  # raise it when embeddings change in another way than by what the digest lists
 _TIMM = "timm:"
-
-
-PerChannel = tuple[float, float, float]  # red, green, blue
 
 SEEN = 16  # hexadecimal digits of a photo's SHA-256 that networks keep
 UNKNOWN_LICENCE = "that of the weights, which anthropo does not know"
@@ -93,11 +91,13 @@ class Encoder(ABC):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ChipEncoder(Encoder):
-    """One network for every region. Made by `load_encoder`."""
+    """One network for every region. Made by `load_encoder`.
 
-    _network: nn.Module = field(repr=False)
-    _mean: PerChannel  # grey levels
-    _scale: PerChannel
+    It is pickled by the name of its weights, which are read again where it arrives, once a chip comes.
+    """
+
+    runner: Runner = field(repr=False)
+    file: str | None = field(default="", repr=False)  # of the weights; None: packaged; empty: of no file
 
     def embed(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.float32]:
         """See `Encoder.embed`."""
@@ -111,8 +111,6 @@ class ChipEncoder(Encoder):
         With `mirror` those of each chip and its mirror image are averaged. More chips in a batch are no
         faster on a CPU, whose cache they overflow.
         """
-        import torch
-
         shape = (self.size, self.size, 3)
         if chips.dtype != np.uint8 or chips.ndim != 4 or chips.shape[1:] != shape:
             raise ValueError(
@@ -122,67 +120,51 @@ class ChipEncoder(Encoder):
         if batch < 1:
             raise ValueError(f"batch={batch}: at least 1 is needed")
         out = np.empty((len(chips), self.dimension), dtype=np.float32)
-        with torch.inference_mode():
-            for start in range(0, len(chips), batch):
-                part = torch.from_numpy(np.ascontiguousarray(chips[start : start + batch]))
-                embedded = self.forward(part)
-                if mirror:
-                    embedded = (embedded + self.forward(part.flip(2))) / 2
-                out[start : start + batch] = embedded.numpy()
+        for start in range(0, len(chips), batch):
+            part = chips[start : start + batch]
+            embedded = out[start : start + batch]
+            embedded[:] = self.runner.embed(part)
+            if mirror:
+                embedded += self.runner.embed(part[:, :, ::-1])
+                embedded /= 2
         return out
+
+    @property
+    def network(self) -> nn.Module:
+        """The network in torch, of pictures (n, 3, size, size)."""
+        return self.runner.network
 
     def forward(self, chips: Tensor) -> Tensor:
         """Embeddings (n, dimension) of chips (n, size, size, 3) of any number type, in torch's graph."""
-        embedded: Tensor = self._network(self._prepared(chips))
+        embedded: Tensor = self.network(self.runner.prepared(chips))
         return embedded
-
-    def early(self, chips: Tensor) -> Tensor:
-        """Output (n, channels, h, w) of the network's first layers; the pixels if these are unknown."""
-        x = self._prepared(chips)
-        early: Tensor = getattr(self._network, "early", lambda pixels: pixels)(x)
-        return early
-
-    def late(self, seen: Tensor) -> Tensor:
-        """Embeddings of what `early` gave."""
-        embedded: Tensor = getattr(self._network, "late", self._network)(seen)
-        return embedded
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Pixels of a chip from one place of `early` to the next, and the pixel of the first."""
-        grid: tuple[int, int] = getattr(self._network, "grid", (1, 0))
-        return grid
-
-    def _prepared(self, chips: Tensor) -> Tensor:
-        import torch
-
-        x = (chips - torch.tensor(self._mean)) / torch.tensor(self._scale)
-        return x.permute(0, 3, 1, 2)  # in memory it stays channels last
 
     def randomised(self, seed: int = 0) -> ChipEncoder:
         """The same network with the weights of each layer shuffled: it knows nothing any more."""
-        import torch
+        runner = self.runner.randomised(seed)
+        return replace(self, name=f"{self.name}, shuffled", digest="", runner=runner, file="")
 
-        network = shuffled(self._network, seed)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return replace(self, name=f"{self.name}, shuffled", digest="", _network=network)
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """For pickle: how to load the encoder again."""
+        if self.file == "":
+            return object.__reduce_ex__(self, protocol)
+        return _again, (self.name, self.file, self.align, self.digest)
+
+
+def _again(name: str, file: str | None, align: str, digest: str) -> ChipEncoder:
+    """The encoder that was pickled."""
+    encoder = load_encoder(name, weights=file)
+    if encoder.digest != digest:
+        raise WeightsError(
+            f"{file or name}: other weights, or another version of anthropo, than where the run was begun. "
+            "Give both the same."
+        )
+    return replace(encoder, align=align)
 
 
 def count_seen(digests: Iterable[str], seen: frozenset[str]) -> int:
     """How many SHA-256 (hexadecimal) begin as one of `seen`, of `SEEN` digits each."""
     return sum(digest[:SEEN] in seen for digest in digests)
-
-
-def shuffled(network: nn.Module, seed: int) -> nn.Module:
-    """A copy with the weights of each layer in random order."""
-    import torch
-
-    network = copy.deepcopy(network)
-    random = torch.Generator().manual_seed(seed)
-    for weights in network.parameters():
-        order = torch.randperm(weights.numel(), generator=random)
-        weights.data = weights.data.flatten()[order].reshape(weights.shape)
-    return network
 
 
 def load_encoder(name: str = "face-resnet", *, weights: str | os.PathLike[str] | None = None) -> ChipEncoder:
@@ -225,9 +207,10 @@ def load_encoder(name: str = "face-resnet", *, weights: str | os.PathLike[str] |
         raise InputError(
             f"encoder {name!r}: unknown. Choose from {', '.join(ENCODERS)}, or timm:NAME with a weights file."
         )
+    if name == "face-resnet":
+        return _face_resnet(weights)
     data = read_checked(name) if weights is None else _read(Path(weights))
-    where = name if weights is None else os.fspath(weights)
-    return (_face_resnet if name == "face-resnet" else _efficientnet_lite0)(data, where)
+    return _efficientnet_lite0(data, weights)
 
 
 def _read(path: Path) -> bytes:
@@ -240,49 +223,86 @@ def _read(path: Path) -> bytes:
 
 
 def _encoder(
-    name: str, network: nn.Module, data: bytes, size: int, mean: PerChannel, scale: PerChannel
+    name: str, runner: Runner, sha256: str, size: int, dimension: int, parameters: int, file: str | None
 ) -> ChipEncoder:
-    import torch
-
     packaged = next((weights for weights in KNOWN if weights.name == name), None)
-    network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    weights = hashlib.sha256(data).hexdigest()
     described = {
         "version": _VERSION,
         "name": name,
-        "weights": weights,
+        "weights": sha256,
         "size": size,
-        "mean": mean,
-        "scale": scale,
+        "mean": runner.mean,
+        "scale": runner.scale,
         "geometry": geometry_digest(),
     }
-    with torch.inference_mode():
-        trial = network(torch.zeros(1, 3, size, size))
-    if trial.ndim != 2 or not torch.isfinite(trial).all():
-        raise WeightsError(f"{name}: gives no embedding with these weights. Give weights trained for it.")
     return ChipEncoder(
         name=name,
         digest=hashlib.sha256(json.dumps(described).encode()).hexdigest(),
         size=size,
-        dimension=trial.shape[1],
-        parameters=sum(p.numel() for p in network.parameters()),
+        dimension=dimension,
+        parameters=parameters,
         licence=packaged.licence if packaged else UNKNOWN_LICENCE,
         commercial_use=packaged is not None and packaged.commercial_use,
         data=packaged.data if packaged else UNKNOWN_LICENCE,
         permissive=packaged is not None and packaged.permissive,
-        weights=weights,
-        _network=network,
-        _mean=mean,
-        _scale=scale,
+        weights=sha256,
+        runner=runner,
+        file=file,
     )
 
 
-def _face_resnet(data: bytes, where: str) -> ChipEncoder:
-    from anthropo.encoder.resnet import SIZE, ResNet, read_weights
+def _tried(name: str, runner: Runner, size: int) -> int:
+    """How many numbers an embedding of the network has, once it gives one."""
+    trial = runner.embed(np.zeros((1, size, size, 3), np.uint8))
+    if trial.ndim != 2 or not np.isfinite(trial).all():
+        raise WeightsError(f"{name}: gives no embedding with these weights. Give weights trained for it.")
+    return int(trial.shape[1])
 
-    weights = read_weights(data, where)
+
+def _in_torch(
+    name: str,
+    network: nn.Module,
+    data: bytes,
+    size: int,
+    mean: PerChannel,
+    scale: PerChannel,
+    file: str | os.PathLike[str] | None,
+) -> ChipEncoder:
+    runner = TorchRunner(network, mean, scale)
+    return _encoder(
+        name,
+        runner,
+        hashlib.sha256(data).hexdigest(),
+        size,
+        _tried(name, runner, size),
+        sum(p.numel() for p in network.parameters()),
+        None if file is None else os.path.abspath(file),
+    )
+
+
+def _face_resnet(file: str | os.PathLike[str] | None) -> ChipEncoder:
+    from anthropo.encoder.resnet_weights import DIMENSION, SIZE, parameter_count, read_weights
+
+    name = "face-resnet"
+    if file is None:
+        require_permitted(name)
+        runner, sha256 = _packaged_face(locate(name)), known_weights(name).sha256
+        return _encoder(name, runner, sha256, SIZE, DIMENSION, parameter_count(), None)
+    data = _read(Path(file))
+    weights = read_weights(data, os.fspath(file))
     red, green, blue = (float(m) for m in weights.mean)
-    return _encoder("face-resnet", ResNet(weights), data, SIZE, (red, green, blue), (256.0,) * 3)
+    own = FaceRunner(lambda: weights, (red, green, blue))
+    _tried(name, own, SIZE)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return _encoder(name, own, sha256, SIZE, DIMENSION, parameter_count(), os.path.abspath(file))
+
+
+@lru_cache(maxsize=1)
+def _packaged_face(path: Path) -> FaceRunner:
+    """One for all that use it, since it holds the weights; `path` is where these lie."""
+    from anthropo.encoder.resnet_weights import MEAN, read_weights
+
+    return FaceRunner(lambda: read_weights(read_checked("face-resnet")), MEAN)
 
 
 def empty_efficientnet() -> Any:
@@ -299,8 +319,9 @@ def empty_efficientnet() -> Any:
     return network
 
 
-def _efficientnet_lite0(data: bytes, where: str) -> ChipEncoder:
+def _efficientnet_lite0(data: bytes, file: str | os.PathLike[str] | None) -> ChipEncoder:
     name = "efficientnet-lite0"
+    where = name if file is None else os.fspath(file)
     from torch import nn
 
     class Features(nn.Module):
@@ -315,7 +336,7 @@ def _efficientnet_lite0(data: bytes, where: str) -> ChipEncoder:
             return self.network.extract_features(x).mean((2, 3))  # type: ignore[no-any-return]
 
     # as its TensorFlow original was trained
-    return _encoder(name, Features(), data, 224, (127.0,) * 3, (128.0,) * 3)
+    return _in_torch(name, Features(), data, 224, (127.0,) * 3, (128.0,) * 3, file)
 
 
 def _timm_encoder(name: str, weights: str | os.PathLike[str] | None) -> ChipEncoder:
@@ -341,7 +362,7 @@ def _timm_encoder(name: str, weights: str | os.PathLike[str] | None) -> ChipEnco
     fill_state(network, read_state(data, where), where, name, classifying_layers(network))
     red, green, blue = (255.0 * v for v in settings["mean"])
     scale = tuple(255.0 * v for v in settings["std"])
-    return _encoder(name, network, data, settings["input_size"][1], (red, green, blue), scale)
+    return _in_torch(name, network, data, settings["input_size"][1], (red, green, blue), scale, weights)
 
 
 def classifying_layers(network: Any) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from anthropo.learning.calibration import softmax
 from anthropo.learning.cost import expected_cost_decision
 from anthropo.learning.features import Features
 from anthropo.learning.model import LabelModel, by_person
+from anthropo.learning.rows import numbers_of
 from anthropo.learning.trained import Trained
 
 _FARTHEST = 4.0  # standard deviations of the training people
@@ -43,7 +44,7 @@ def smallest_changes(trained: Trained, features: Features, most: int = _SHOWN) -
     if not isinstance(model, LabelModel) or model.classifier.measured_ is None:
         return []
     classifier = model.classifier
-    table = trained.table(features)
+    table = trained.rows(features)
     mean, _ = by_person(len(table), ["one"] * len(table))
     base = mean(classifier.margins(table))
     numbers = classifier.scaler_.transform(table)
@@ -82,7 +83,7 @@ def smallest_changes(trained: Trained, features: Features, most: int = _SHOWN) -
     changes = []
     for i in order:
         name, spread = classifier.scaler_.origin[columns[i]], float(signs[i] * far[i])
-        value = float(np.nanmean(table[name].to_numpy(dtype=np.float64)))
+        value = float(np.nanmean(numbers_of(table, (name,))))
         needed = value + spread * float(classifier.scaler_.spread[columns[i]])
         new = int(decisions(columns[i : i + 1], np.array([spread]))[0])
         changes.append(Change(name, value, needed, spread, model.trained[new]))

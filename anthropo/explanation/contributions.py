@@ -14,7 +14,7 @@ from anthropo.learning.attributes import AttributeModel
 from anthropo.learning.calibration import softmax
 from anthropo.learning.columns import METADATA
 from anthropo.learning.features import Features
-from anthropo.learning.hybrid import Contributions
+from anthropo.learning.fitted import Contributions
 from anthropo.learning.model import NONE_OF_THESE, LabelModel, Prediction, by_person, vectors
 from anthropo.learning.normality import OUTSIDE, NormalityModel
 from anthropo.learning.novelty import Novelty
@@ -128,7 +128,7 @@ def explain_features(trained: Trained, features: Features, labels: Sequence[str]
     """
     check_labels(trained, labels)
     known = known_labels(trained)
-    table = trained.table(features)
+    table = trained.rows(features)
     groups = features.patients.tolist()
     predictions = trained.predict(features)
     explained = _EXPLAINERS[trained.task](trained.model, table, groups)

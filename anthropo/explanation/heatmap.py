@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,19 +22,22 @@ from anthropo.encoder.regions import (
 )
 from anthropo.errors import InputError
 from anthropo.face.landmarker import Face
-from anthropo.learning.hybrid import HybridClassifier
+from anthropo.learning.fitted import FittedHybrid
+from anthropo.parallel.threads import Threads
 from anthropo.photo import Photo
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from anthropo.encoder.encoders import ChipEncoder, Encoder
+    from anthropo.encoder.runners import Runner
     from anthropo.networks.chips import View
     from anthropo.networks.encoder import NetworkEncoder
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 Masks = NDArray[np.bool_]
+Singles = NDArray[np.float32]
 
 #: The name of the map of all regions together.
 WHOLE = "whole"
@@ -94,38 +97,46 @@ class FaceHeat:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Head:
-    """What a region's embedding contributes to the log-odds, in torch: its kernel ridge regression."""
+    """What a region's embedding contributes to the log-odds: its kernel ridge regression."""
 
-    centre: Tensor  # (d,)
-    frequencies: Tensor  # (f, d)
-    readout: Tensor  # (2 f,)
+    centre: Floats  # (d,)
+    frequencies: Floats  # (f, d)
+    readout: Floats  # (2 f,)
 
     @classmethod
-    def of(cls, model: HybridClassifier, region: str, weights: Floats) -> Head:
+    def of(cls, model: FittedHybrid, region: str, weights: Floats) -> Head:
         """The head of a region for a sum of the labels' margins, weights (k,)."""
-        import torch
-
         at = list(model.regions_).index(region)
         fitted = model.regions_[region]
         # contributions have mean 0 over the labels: so has what reads them
         reader = model.region_weights[at] * (weights - weights.mean()) / model.score_spread_[at]
         numbers = fitted.centre, fitted.scale * fitted.frequencies, fitted.weights @ reader
-        return cls(*(torch.from_numpy(np.array(n, dtype=np.float64)) for n in numbers))
+        return cls(*(np.array(n, dtype=np.float64) for n in numbers))
 
-    def __call__(self, embeddings: Tensor) -> Tensor:
+    def __call__(self, embeddings: NDArray[np.floating]) -> Floats:
         """Log-odds (n,) of embeddings (n, d)."""
-        import torch
+        phase = self._sphere(embeddings)[0] @ self.frequencies.T
+        features = np.concatenate([np.cos(phase), np.sin(phase)], 1) / len(self.frequencies) ** 0.5
+        return np.asarray(features @ self.readout)
 
-        there = embeddings.double() - self.centre
-        sphere = there / there.norm(dim=1, keepdim=True).clamp_min(1e-12)
-        phase = sphere @ self.frequencies.T
-        features = torch.cat([phase.cos(), phase.sin()], 1) / len(self.frequencies) ** 0.5
-        log_odds: Tensor = features @ self.readout
-        return log_odds
+    def gradient(self, embeddings: NDArray[np.floating]) -> Floats:
+        """Gradient (n, d) of the log-odds by the embeddings (n, d)."""
+        sphere, length = self._sphere(embeddings)
+        phase, (of_cos, of_sin) = sphere @ self.frequencies.T, np.split(self.readout, 2)
+        by_phase = (np.cos(phase) * of_sin - np.sin(phase) * of_cos) / len(self.frequencies) ** 0.5
+        by_sphere = by_phase @ self.frequencies
+        # along the radius nothing changes
+        return np.asarray((by_sphere - sphere * (sphere * by_sphere).sum(1, keepdims=True)) / length)
+
+    def _sphere(self, embeddings: NDArray[np.floating]) -> tuple[Floats, Floats]:
+        """Centred embeddings of length 1, and how long they were, (n, 1)."""
+        there = embeddings.astype(np.float64) - self.centre
+        length = np.maximum(np.linalg.norm(there, axis=1, keepdims=True), 1e-12)
+        return there / length, length
 
 
 def heatmaps(
-    model: HybridClassifier,
+    model: FittedHybrid,
     encoder: Encoder,
     photo: Photo,
     face: Face | None,
@@ -134,13 +145,14 @@ def heatmaps(
     regions: Sequence[str] | None = None,
     judge: bool = True,
     seed: int = 0,
+    jobs: int = 1,
 ) -> FaceHeat:
     """Places in a face that the log-odds of its regions come from.
 
     Explained is a sum of the labels' margins with `weights` (k,): 1 for a label, and less than 0 for the
     others, as much as each counts in the comparison (`contrast`). Without a face, maps are of the photo's
     middle square. To judge how faithful each map is takes three times as long; `seed` is that of the
-    random order and of the network that knows nothing.
+    random order and of the network that knows nothing, and `jobs` the number of threads.
 
     Notes
     -----
@@ -170,7 +182,7 @@ def heatmaps(
             chips = middle_square(photo, size)[None]
         else:
             chips = crops(photo, face, names, size, encoder.align)
-        heat = heat_of_chips(encoder, chips, names, heads, judge=judge, seed=seed)
+        heat = heat_of_chips(encoder, chips, names, heads, judge=judge, seed=seed, jobs=jobs)
         return heat if face is None or encoder.align == ALIGNMENTS[0] else _brought(heat, face, encoder.align)
     from anthropo.networks.encoder import NetworkEncoder
 
@@ -188,11 +200,13 @@ def heat_of_chips(
     *,
     judge: bool = True,
     seed: int = 0,
+    jobs: int = 1,
 ) -> FaceHeat:
     """Like `heatmaps`, of the regions' chips (r, size, size, 3) and what reads their embeddings."""
     readers = _readers(names, heads)
     at = [names.index(name) for name in readers]
-    scene = _Scene.of(encoder, chips[at], list(readers), list(readers.values())) if readers else None
+    chosen = list(readers), list(readers.values())
+    scene = _Scene.of(encoder, chips[at], *chosen, jobs) if readers else None
     return _drawn(scene, names, list(readers), encoder.size, judge, seed)
 
 
@@ -250,41 +264,57 @@ def _drawn(
 class _Scene:
     """The chips of one face, and the same with nothing to be seen in them."""
 
-    encoder: ChipEncoder
+    runner: Runner
     heads: Sequence[Head]
     masks: Masks  # (r, size, size), what belongs to each region
-    chips: Tensor  # (r, size, size, 3)
-    base: Tensor  # (r, size, size, 3)
-    grid: tuple[int, int]  # map's pixels from one place that the network sees to the next; the first one's
+    chips: Singles  # (r, size, size, 3)
+    base: Singles  # (r, size, size, 3)
+    jobs: int = 1
 
     @classmethod
-    def of(cls, encoder: ChipEncoder, chips: Pixels, names: Sequence[str], heads: Sequence[Head]) -> _Scene:
-        import torch
-
+    def of(
+        cls, encoder: ChipEncoder, chips: Pixels, names: Sequence[str], heads: Sequence[Head], jobs: int = 1
+    ) -> _Scene:
         masks = np.stack([_shown(name, encoder.size) for name in names])
-        there, base = (torch.from_numpy(c.astype(np.float32)) for c in (chips, blurred(chips, masks)))
-        return cls(encoder, heads, masks, there, base, encoder.grid)
+        there, base = (c.astype(np.float32) for c in (chips, blurred(chips, masks)))
+        return cls(encoder.runner, heads, masks, there, base, jobs)
 
-    def value(self, kept: Tensor) -> Tensor:
-        """Log-odds (r,) with the share kept (r, size, size) of each pixel."""
-        seen = self.base + kept[..., None] * (self.chips - self.base)
-        return self._heads(self.encoder.forward(_both(seen)))
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Map's pixels from one place that the network sees to the next; the first one's."""
+        return self.runner.grid
 
-    def _heads(self, embeddings: Tensor) -> Tensor:
-        import torch
+    def randomised(self, seed: int) -> _Scene:
+        """The same for a network that knows nothing."""
+        return replace(self, runner=self.runner.randomised(seed))
 
-        pairs = zip(self.heads, _mean(embeddings), strict=True)
-        return torch.cat([head(embedding[None]) for head, embedding in pairs])
+    def log_odds(self, keeps: NDArray[np.float32]) -> Floats:
+        """Log-odds (q, r) with the share (q, r, size, size) kept of each pixel."""
+
+        def of(kept: NDArray[np.float32]) -> Floats:
+            seen = self.base + kept[..., None] * (self.chips - self.base)
+            embeddings = _mean(self.runner.embed(_both(seen)))
+            return np.array([head(e[None])[0] for head, e in zip(self.heads, embeddings, strict=True)])
+
+        return np.array(list(Threads(self.jobs).in_order(of, keeps)))
 
     def maps(self, steps: int) -> Floats:
         """Smoothed integrated gradients (r, size, size) of each chip's log-odds, from nothing to the chip."""
-        import torch
+        start, end = (self.runner.early(_both(chips)) for chips in (self.base, self.chips))
 
-        with torch.no_grad():
-            start, end = (self.encoder.early(_both(chips)) for chips in (self.base, self.chips))
-        total = _integral(lambda at: self._heads(self.encoder.late(at)), start, end - start, steps)
-        places = (total * (end - start)).sum(1).numpy().astype(np.float64)
-        spread = _spread(places.shape[1], self.encoder.size, self.encoder.grid)
+        def towards(embeddings: Singles) -> Singles:
+            pairs = zip(self.heads, _mean(embeddings), strict=True)
+            half = np.concatenate([head.gradient(e[None]) for head, e in pairs]) / 2
+            return np.concatenate([half, half]).astype(np.float32)
+
+        def gradient(part: tuple[float, float]) -> Singles:
+            node, weight = part
+            at = start + np.float32(node) * (end - start)
+            return np.asarray(np.float32(weight) * self.runner.gradient(at, towards))
+
+        total = sum(Threads(self.jobs).in_order(gradient, _rule(steps)))
+        places = (total * (end - start)).sum(1).astype(np.float64)
+        spread = _spread(places.shape[1], self.masks.shape[1], self.grid)
         values = spread @ places @ spread.T
         maps: Floats = (values[: len(self.chips)] + values[len(self.chips) :, :, ::-1]) * self.masks
         return maps
@@ -335,45 +365,54 @@ class _Views:
         there, base = (torch.from_numpy(c.astype(np.float32)) for c in (chips, blurred(chips, visible)))
         return cls(encoder, heads, names, masks, grid, there, base)
 
-    def value(self, kept: Tensor) -> Tensor:
-        """Log-odds (r,) with the share kept (r, side, side) of each of the square's pixels."""
+    def randomised(self, seed: int) -> _Views:
+        """See `_Scene.randomised`."""
+        return replace(self, encoder=self.encoder.randomised(seed))
+
+    def embeddings(self, kept: Tensor) -> list[Tensor]:
+        """Of each picture and its mirror image, the mean, with the share kept (r, side, side)."""
         import torch
 
         seen = self.base + _sampled(kept[:, None], self.places)[..., None] * (self.chips - self.base)
-        return torch.cat([
-            head(_mean(self.encoder.network.features(name, _both(picture[None]))))
-            for name, head, picture in zip(self.names, self.heads, seen, strict=True)
-        ])  # fmt: skip
+        both = (torch.cat([picture[None], picture[None].flip(2)]) for picture in seen)
+        features = self.encoder.network.features
+        return [features(name, pair).mean(0) for name, pair in zip(self.names, both, strict=True)]
+
+    def log_odds(self, keeps: NDArray[np.float32]) -> Floats:
+        """See `_Scene.log_odds`."""
+        import torch
+
+        with torch.inference_mode():
+            every = [self.embeddings(kept) for kept in torch.from_numpy(keeps)]
+        pairs = (zip(self.heads, embeddings, strict=True) for embeddings in every)
+        return np.array([[head(e.numpy()[None])[0] for head, e in pair] for pair in pairs])
 
     def maps(self, steps: int) -> Floats:
         """See `_Scene.maps`."""
         import torch
 
         shape = self.masks.shape
-        total = _integral(self.value, torch.zeros(shape), torch.ones(shape), steps)
+        total = torch.zeros(shape)
+        for node, weight in _rule(steps):
+            at = torch.full(shape, node).requires_grad_()
+            embeddings = self.embeddings(at)
+            pairs = zip(self.heads, (e.detach().numpy()[None] for e in embeddings), strict=True)
+            towards = [torch.from_numpy(head.gradient(e)[0]).to(torch.float32) for head, e in pairs]
+            total += weight * torch.autograd.grad(embeddings, at, towards)[0]
         spread = _spread(shape[1], shape[1], self.grid)
         maps: Floats = spread @ total.numpy().astype(np.float64) @ spread.T * self.masks
         return maps
 
 
+def _rule(steps: int) -> list[tuple[float, float]]:
+    """Nodes from 0 to 1 and weights of a Gauss-Legendre rule."""
+    nodes, weights = np.polynomial.legendre.leggauss(steps)
+    return list(zip(((nodes + 1) / 2).tolist(), (weights / 2).tolist(), strict=True))
+
+
 def _log_odds(scene: _Scene | _Views, keeps: NDArray[Any]) -> Floats:
     """Log-odds (q, r) with only those pixels seen that are 1 in keeps (q, r, size, size)."""
-    import torch
-
-    with torch.inference_mode():
-        return np.array([scene.value(kept).numpy() for kept in torch.from_numpy(keeps.astype(np.float32))])
-
-
-def _integral(value: Callable[[Tensor], Tensor], start: Tensor, way: Tensor, steps: int) -> Tensor:
-    """Mean gradient of the sum of `value` along a straight way, by a Gauss-Legendre rule."""
-    import torch
-
-    total = torch.zeros_like(way)
-    nodes, weights = np.polynomial.legendre.leggauss(steps)
-    for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
-        at = (start + float(node) * way).requires_grad_()
-        total += float(weight) * torch.autograd.grad(value(at).sum(), at)[0]
-    return total
+    return scene.log_odds(keeps.astype(np.float32))
 
 
 def _in_square(view: View, region: str, face: Face | None) -> Floats:
@@ -402,30 +441,42 @@ def _shown(region: str, size: int) -> Masks:
     return np.ones((size, size), dtype=bool) if region == IMAGE else ~hidden(find_region(region), size)
 
 
-def _both(chips: Tensor) -> Tensor:
+def _both(chips: Singles) -> Singles:
     """Chips and their mirror images."""
-    import torch
-
-    return torch.cat([chips, chips.flip(2)])
+    return np.concatenate([chips, chips[:, :, ::-1]])
 
 
-def _mean(embeddings: Tensor) -> Tensor:
+def _mean(embeddings: Singles) -> Singles:
     """Mean embedding of each chip and its mirror image."""
     half = len(embeddings) // 2
-    return (embeddings[:half] + embeddings[half:]) / 2
+    return np.asarray((embeddings[:half] + embeddings[half:]) / 2, dtype=np.float32)
 
 
 def blurred(chips: Pixels, masks: Masks) -> Floats:
     """Chips (r, size, size, 3) whose regions show the colour and light of a face, and no feature."""
-    from scipy.ndimage import gaussian_filter
-
-    sigma = _BLUR * chips.shape[1]
+    blur = _blur(chips.shape[1])
     out = chips.astype(np.float64)
     for chip, mask in zip(out, masks, strict=True):
-        share = gaussian_filter(mask.astype(np.float64), sigma)[mask]
+        share = (blur @ mask @ blur.T)[mask]
         for c in range(3):
-            chip[mask, c] = gaussian_filter(chip[..., c] * mask, sigma)[mask] / share
+            chip[mask, c] = (blur @ (chip[..., c] * mask) @ blur.T)[mask] / share
     return out
+
+
+def _blur(size: int) -> Floats:
+    """(size, size): a row of pixels to the same blurred, as `scipy.ndimage.gaussian_filter` does it.
+
+    The picture goes on beyond its border as its mirror image. Importing scipy.ndimage takes longer.
+    """
+    sigma = _BLUR * size
+    reach = int(4 * sigma + 0.5)
+    offsets = np.arange(-reach, reach + 1)
+    weights = np.exp(-0.5 * (offsets / sigma) ** 2)
+    at = (np.arange(size)[:, None] + offsets) % (2 * size)
+    blur = np.zeros((size, size))
+    rows = np.broadcast_to(np.arange(size)[:, None], at.shape)
+    np.add.at(blur, (rows, np.minimum(at, 2 * size - 1 - at)), weights / weights.sum())
+    return blur
 
 
 def _spread(places: int, size: int, grid: tuple[int, int]) -> Floats:
@@ -443,9 +494,7 @@ def _judged(
     scene: _Scene | _Views, values: Floats, full: Floats, none: Floats, seed: int
 ) -> list[Faithfulness | None]:
     """Verdicts on each region's map, then on the whole."""
-    # the same for a network that knows nothing
-    unknowing: Any = scene.encoder.randomised(seed)
-    shuffled = replace(scene, encoder=unknowing).maps(_FEW_STEPS)
+    shuffled = scene.randomised(seed).maps(_FEW_STEPS)
     size = scene.masks.shape[1]
     patches = _spread(size // scene.grid[0], size, scene.grid)
     noise = np.random.default_rng(seed).standard_normal((patches.shape[1],) * 2)
@@ -475,11 +524,9 @@ def _without(maps: Floats, masks: Masks, share: float) -> Floats:
 def _verdict(
     curves: Floats, full: float, none: float, values: Floats, shuffled: Floats, mask: Masks
 ) -> Faithfulness:
-    from scipy.stats import spearmanr
-
     deletion, last, random = (_area([full, *curve, none]) for curve in curves)
     lost, lost_at_random = float(full - curves[0, 0]), float(full - curves[2, 0])
-    correlation = float(spearmanr(np.abs(values[mask]), np.abs(shuffled[mask]))[0])
+    correlation = _rank_correlation(np.abs(values[mask]), np.abs(shuffled[mask]))
     reasons = []
     if lost <= 0:
         reasons.append("removing its most supportive tenth does not lower the log-odds")
@@ -499,3 +546,14 @@ def _area(curve: Sequence[float]) -> float:
     """Mean height of a curve over the shares 0, `_SHARES` and 1."""
     y, x = np.asarray(curve), np.array([0.0, *_SHARES, 1.0])
     return float(np.diff(x) @ (y[1:] + y[:-1]) / 2)
+
+
+def _rank_correlation(a: Floats, b: Floats) -> float:
+    """Spearman's, as scipy.stats has it, whose import takes longer than a heatmap."""
+    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
+
+
+def _ranks(values: Floats) -> Floats:
+    """Equal values share the mean of their ranks."""
+    _, at, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - counts / 2)[at])

@@ -20,10 +20,10 @@ from anthropo.face.scheme import LANDMARKS
 from anthropo.face.warp import Mesh
 from anthropo.learning.cohort import Case
 from anthropo.measurement import anatomy
-from anthropo.observation import observe
+from anthropo.observation import get_ready, observe
+from anthropo.parallel.runner import Lost, Runner, choose, found
 from anthropo.photo import LUMA, read_photo
 from anthropo.settings import Settings
-from anthropo.threads import in_order
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -111,14 +111,21 @@ class Displacement:
 
 
 def find_sitters(
-    cases: Sequence[Case], settings: Settings, *, jobs: int = 1, on_progress: Callable[[], None] | None = None
+    cases: Sequence[Case],
+    settings: Settings,
+    *,
+    jobs: int = 1,
+    runner: Runner | None = None,
+    on_progress: Callable[[], None] | None = None,
 ) -> Sitters:
     """The faces of photographs, in the order of the cases."""
     sitters: list[Sitter] = []
     left_out: list[tuple[str, str]] = []
-    landmarks = in_order(partial(_landmarks, settings=settings), cases, jobs)
+    landmarks = choose(jobs, len(cases), runner).in_order(_Landmarks(settings), cases)
     for case, points in zip(cases, landmarks, strict=True):
-        if isinstance(points, str):
+        if isinstance(points, Lost):
+            left_out.append((case.photo, points.reason(case.photo)))
+        elif isinstance(points, str):
             left_out.append((case.photo, points))
         else:
             sitters.append(Sitter(case.photo, case.label, case.patient, points))
@@ -127,12 +134,22 @@ def find_sitters(
     return Sitters(sitters=tuple(sitters), left_out=tuple(left_out))
 
 
-def _landmarks(case: Case, settings: Settings) -> Floats | str:
-    """Corrected landmarks (68, 2) of a photo's face, or why there are none."""
-    try:
-        return anatomy.place(observe(case.photo, settings).face)[0]
-    except (PhotoError, FaceError) as error:
-        return str(error)
+@dataclass(frozen=True, slots=True)
+class _Landmarks:
+    """The work on one photo."""
+
+    settings: Settings
+
+    def prepare(self) -> None:
+        """Read what every photo needs."""
+        get_ready(self.settings)
+
+    def __call__(self, case: Case) -> Floats | str:
+        """Corrected landmarks (68, 2) of a photo's face, or why there are none."""
+        try:
+            return anatomy.place(observe(case.photo, self.settings).face)[0]
+        except (PhotoError, FaceError) as error:
+            return str(error)
 
 
 # ------------------------------------------------------------------------------------------------ shapes
@@ -299,6 +316,7 @@ def average_face(
     size: int = 512,
     sharp: bool = False,
     jobs: int = 1,
+    runner: Runner | None = None,
     on_progress: Callable[[], None] | None = None,
 ) -> Pixels:
     """The average of faces that are warped to one shape, each person counted once.
@@ -314,6 +332,9 @@ def average_face(
     sharp : bool
         Restore what averaging takes away: detail is as strong as in the people's own photos.
     jobs : int
+        Photos that are worked on at once.
+    runner : Runner, optional
+        Who works on them; chosen by `jobs` when left out.
     on_progress : callable, optional
         Called once for each photo.
 
@@ -353,7 +374,9 @@ def average_face(
     people = np.zeros((height, width))
     strength = np.zeros((_BANDS, height, width))
     work = partial(_warped, mesh=mesh, unit=unit(size), sharp=sharp)
-    for sitter, (pixels, reached, bands) in zip(sitters, in_order(work, sitters, jobs), strict=True):
+    warped = choose(jobs, len(sitters), runner).in_order(work, sitters)
+    for sitter, result in zip(sitters, warped, strict=True):
+        pixels, reached, bands = found(result, sitter.photo)
         counts = reached / photos[sitter.patient]
         total += counts[..., None] * pixels
         people += counts

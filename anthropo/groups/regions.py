@@ -16,9 +16,9 @@ from anthropo.learning.columns import METADATA, Columns, Scaler
 from anthropo.learning.features import Features, feature_frame
 from anthropo.learning.hybrid import HybridClassifier
 from anthropo.learning.splits import split
-from anthropo.observation import observe
+from anthropo.observation import get_ready, observe
+from anthropo.parallel.runner import Runner, choose, found
 from anthropo.settings import Settings
-from anthropo.threads import in_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,6 +111,28 @@ def _learn_out_of_fold(
     return heads, scores, total
 
 
+@dataclass(frozen=True, slots=True)
+class _Heatmap:
+    """The work on one photo."""
+
+    encoder: ChipEncoder
+    settings: Settings
+    regions: tuple[str, ...]
+    heads: tuple[dict[str, Head], ...]  # by fold
+
+    def prepare(self) -> None:
+        """Read what every photo needs."""
+        get_ready(self.settings)
+
+    def __call__(self, asked: tuple[str, int]) -> Floats:
+        """Log-odds per pixel of a photo's face, by the models of the fold that has not seen it."""
+        path, fold = asked
+        seen = observe(path, self.settings)
+        chips = crops(seen.photo, seen.face, self.regions, self.encoder.size)
+        readers = [self.heads[fold][region] for region in self.regions]
+        return heat_of_chips(self.encoder, chips, self.regions, readers, judge=False).whole.values
+
+
 def discover(
     features: Features,
     label: str,
@@ -123,6 +145,7 @@ def discover(
     permutations: int = 2000,
     seed: int = 0,
     jobs: int = 1,
+    runner: Runner | None = None,
     on_progress: Callable[[], None] | None = None,
 ) -> Discovery:
     """Find what distinguishes the people of a label; an InputError where `two_groups` refuses them.
@@ -167,15 +190,11 @@ def discover(
     drawn = [random.permutation(np.sort(first[group == side]))[:most] for side in (True, False)]
     chosen = np.sort(np.concatenate(drawn))
 
-    def heatmap(row: int) -> Floats:
-        seen = observe(str(features.photos[row]), settings)
-        chips = crops(seen.photo, seen.face, regions, encoder.size)
-        readers = [heads[dealt.index[row]][region] for region in regions]
-        return heat_of_chips(encoder, chips, regions, readers, judge=False).whole.values
-
     maps = np.empty((len(chosen), encoder.size, encoder.size))
-    for i, values in enumerate(in_order(heatmap, chosen.tolist(), jobs)):
-        maps[i] = values
+    work = _Heatmap(encoder, settings, tuple(regions), tuple(heads))
+    asked = [(str(features.photos[row]), int(dealt.index[row])) for row in chosen]
+    for i, values in enumerate(choose(jobs, len(asked), runner).in_order(work, asked)):
+        maps[i] = found(values, asked[i][0])
         if on_progress:
             on_progress()
     return Discovery(

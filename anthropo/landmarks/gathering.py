@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,8 @@ from anthropo.face.landmarker import BOX, FIRST_DECODE, PAD, Face, read_faces
 from anthropo.landmarks.annotations import AnnotatedFace
 from anthropo.landmarks.forest import Example
 from anthropo.memory import memory
+from anthropo.parallel.runner import Runner, choose, found
 from anthropo.photo import Photo, read_photo
-from anthropo.threads import in_order
 
 _FAR_OUT = 0.1  # of the face's size: points farther beyond the photo's border belong to another photo
 _NEAR = 0.35  # of the annotated face's size, up to which a face that was found is that face
@@ -47,6 +48,7 @@ def gather(
     *,
     limits: Limits | None = None,
     jobs: int = 1,
+    runner: Runner | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> list[Gathered]:
     """AnnotatedFace faces, in their order, each cut out of its photo in grey.
@@ -64,22 +66,22 @@ def gather(
     for one in faces:
         by_photo.setdefault(one.photo, []).append(one)
 
-    def work(photo: str) -> tuple[str, list[Gathered]]:
-        return _of_photo(photo, by_photo[photo], limits)
-
     made: dict[int, Gathered] = {}
     seen: dict[str, AnnotatedFace] = {}
     size = 0
-    for digest, found in in_order(work, by_photo, jobs):
-        first = found[0].annotated
+    runner = choose(jobs, len(by_photo), runner)
+    results = runner.in_order(partial(_of_photo, limits=limits), by_photo.values())
+    for annotated, result in zip(by_photo.values(), results, strict=True):
+        first = annotated[0]
+        digest, gathered = found(result, first.photo)
         other = seen.setdefault(digest, first)
         if other.photo != first.photo:
             raise InputError(
                 f"{first.where}: {first.photo} is the same photo as {other.photo}. Keep one of them."
             )
-        for face in found:
-            made[id(face.annotated)] = face
-            size += face.example.pixels.nbytes
+        for one, (example, face) in zip(annotated, gathered, strict=True):
+            made[id(one)] = Gathered(one, example, face)
+            size += example.pixels.nbytes
         if size > memory.most // _SHARE:
             raise InputError(
                 f"{len(faces)} annotated faces take more than the {memory.most // _SHARE >> 20} MiB there "
@@ -89,23 +91,26 @@ def gather(
     return [made[id(one)] for one in faces]
 
 
-def _of_photo(name: str, faces: Sequence[AnnotatedFace], limits: Limits) -> tuple[str, list[Gathered]]:
+def _of_photo(
+    faces: Sequence[AnnotatedFace], limits: Limits
+) -> tuple[str, list[tuple[Example, Face | None]]]:
+    """A photo's SHA-256, and each of its annotated faces cut out, with what the detector sees there."""
     photo = read_photo(
-        name,
+        faces[0].photo,
         short_side=FIRST_DECODE,
         max_megapixels=limits.max_megapixels,
         deadline=limits.deadline,
     )
     for one in faces:
         _check_inside(one, photo)
-    found = _faces(photo, "largest")  # which is quicker than to look for all
-    if any(_nearest(found, one.points) is None for one in faces):
-        found = _faces(photo, "all")
+    seen = _faces(photo, "largest")  # which is quicker than to look for all
+    if any(_nearest(seen, one.points) is None for one in faces):
+        seen = _faces(photo, "all")
     made = []
     for one in faces:
-        face = _nearest(found, one.points)
+        face = _nearest(seen, one.points)
         photo = photo.finer(power_of_two(_size(one.points) / BOX))
-        made.append(Gathered(one, _cut(photo, one.points, face), face))
+        made.append((_cut(photo, one.points, face), face))
     return photo.sha256, made
 
 

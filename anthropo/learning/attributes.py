@@ -16,7 +16,7 @@ from anthropo.learning.columns import METADATA, Columns
 from anthropo.learning.conformal import ConformalSets
 from anthropo.learning.cost import expected_cost_decision, parse_cost
 from anthropo.learning.features import Features
-from anthropo.learning.hybrid import HybridClassifier
+from anthropo.learning.fitted import FittedHybrid
 from anthropo.learning.judged import Floats
 from anthropo.learning.model import Answers, Options, by_person, design
 from anthropo.learning.model_readers import part, prefixed, record
@@ -46,7 +46,7 @@ class AttributeModel:
     """A chain of binary classifiers, the commonest attribute first (classifier chains, Read et al. 2011)."""
 
     labels: tuple[str, ...]
-    classifiers: tuple[HybridClassifier, ...]
+    classifiers: tuple[FittedHybrid, ...]
     sets: tuple[ConformalSets, ...]
     relations: tuple[Relation, ...]
     chained: bool
@@ -74,6 +74,8 @@ class AttributeModel:
     @classmethod
     def fit(cls, features: Features, options: Options) -> AttributeModel:
         """Train on photos whose labels are ``a; b``."""
+        from anthropo.learning.hybrid import HybridClassifier  # which needs scikit-learn
+
         present = [split_labels(label) for label in features.labels]
         names = sorted({a for labels in present for a in labels})
         member = np.array([[a in labels for a in names] for labels in present], dtype=bool)
@@ -235,7 +237,7 @@ class AttributeModel:
                 raise ModelError("a classifier of attributes has other labels than absent and present")
         relations = tuple(map(_relation, state.relations))
         parts = [part(arrays, f"{at}/") for at in range(len(labels))]
-        classifiers = tuple(map(HybridClassifier.from_state, described, parts))
+        classifiers = tuple(map(FittedHybrid.from_state, described, parts))
         sets = tuple(ConformalSets.from_arrays(one, 2) for one in parts)
         check_room(arrays)
         model = cls(labels, classifiers, sets, relations, state.chained, state.error_rate)

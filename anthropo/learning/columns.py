@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.learning.judged import Floats
+from anthropo.learning.rows import number_columns, numbers_of, parsed, words_of
 
 METADATA = "meta:"  # start of a metadata column's name; embeddings are called REGION/0, REGION/1, …
 _EMBEDDING = re.compile(r"(.+)/(\d+)")
@@ -107,32 +108,18 @@ class Scaler:
 
     def transform(self, table: Any, clip: bool = True) -> Floats:
         """Standardised numbers (n, m) around the mean of everybody, clipped to ±5."""
-        import pandas as pd
-
         out: NDArray[np.float64] = np.empty((len(table), len(self.names)))
         numbers_in = number_columns(table)
         plain = [
             at for at, text in enumerate(self.category) if text is None and self.origin[at] in numbers_in
         ]
         # all at once: column by column takes longer than to learn from them
-        out[:, plain] = table[[self.origin[at] for at in plain]].to_numpy(dtype=np.float64, na_value=np.nan)
+        out[:, plain] = numbers_of(table, [self.origin[at] for at in plain])
         for at, (name, text) in enumerate(zip(self.origin, self.category, strict=True)):
-            if text is None and name in numbers_in:
-                continue
-            column = table[name]
-            if text is None:
-                numbers = pd.to_numeric(column, errors="coerce")
-                out[:, at] = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-            else:
-                words = column.astype(object).where(column.notna(), "")
-                out[:, at] = [np.nan if v == "" else float(str(v) == text) for v in words]
+            if text is not None:
+                out[:, at] = [np.nan if v == "" else float(str(v) == text) for v in words_of(table, name)]
+            elif name not in numbers_in:
+                out[:, at] = parsed(table, name)
         out[~np.isfinite(out)] = np.nan
         out = (out - self.centre) / self.spread
         return np.clip(out, -_CLIP, _CLIP) if clip else out
-
-
-def number_columns(table: Any) -> frozenset[str]:
-    """Names of the columns that hold numbers, and need no parsing."""
-    return frozenset(
-        str(name) for name, kind in zip(table.columns, table.dtypes, strict=True) if kind.kind in "fiub"
-    )

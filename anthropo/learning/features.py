@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from anthropo.decoding.colour import COLOUR_VERSION
 from anthropo.encoder.portrait import PORTRAIT, portrait
 from anthropo.encoder.regions import ALIGNMENTS, DEFAULT_REGIONS, IMAGE
-from anthropo.errors import FaceError, InputError, PhotoError, parameter
+from anthropo.errors import AnthropoError, FaceError, InputError, PhotoError, parameter
 from anthropo.face.gate import CHECKS, GateSummary
 from anthropo.face.lens import parse_distance
 from anthropo.files import file_sha256
@@ -24,12 +24,14 @@ from anthropo.learning.cohort import Case, Cohort, Values, typed
 from anthropo.learning.columns import METADATA
 from anthropo.learning.duplicates import PRINT_SIDE, face_print, image_print
 from anthropo.learning.identity import IDENTITY, IDENTITY_REGION, face_identity, knows_people
+from anthropo.learning.rows import FeatureRows
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
 from anthropo.observation import Observation, observe
-from anthropo.photo import Photo, read_photo
+from anthropo.parallel.runner import Lost, Runner, choose
+from anthropo.parallel.threads import Threads
+from anthropo.photo import Photo, example_photo, read_photo
 from anthropo.settings import Settings
-from anthropo.threads import in_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,6 +109,7 @@ def extract(
     *,
     regions: Sequence[str] | None = None,
     jobs: int = 1,
+    runner: Runner | None = None,
     store: Store | None = None,
     observed: Mapping[str, Observation | Photo] | None = None,
     identify: bool = True,
@@ -126,7 +129,9 @@ def extract(
     regions : sequence of str, optional
         Names in `anthropo.encoder.regions.REGIONS`.
     jobs : int
-        Threads, each with a photo at a time. The result does not depend on their number.
+        Photos that are worked on at once. The result does not depend on their number.
+    runner : Runner, optional
+        Who works on them; chosen by `jobs` when left out.
     store : Store, optional
         Keeps the numbers of each photo, or that it has no face. Photos that an interrupted run has
         finished are not redone.
@@ -164,26 +169,26 @@ def extract(
     # as before there was a choice
     how = encoder.digest if encoder.align == ALIGNMENTS[0] else f"{encoder.digest} {encoder.align}"
 
-    def look(case: Case) -> _Extract:
-        known, of_case = (observed or {}).get(case.photo), settings
-        distance = "" if settings.no_face else case.distance
-        if distance:
-            try:
-                parse_distance(distance)
-            except InputError as error:
-                return _Extract(reason=f"{case.photo}: {error}")
-            of_case = replace(settings, distance=distance)
-        suffix = json.dumps([_VERSION, COLOUR_VERSION, manner, distance, how, list(regions)])
-        return _look(
-            case.photo, known, suffix,
-            settings=of_case, encoder=encoder, regions=regions, store=store, identify=identify,
-        )  # fmt: skip
-
+    look = _Look(
+        manner=manner,
+        how=how,
+        settings=settings,
+        encoder=encoder,
+        regions=regions,
+        store=store,
+        observed=observed,
+        identify=identify,
+    )
+    if observed:  # which are here already
+        runner = Threads(jobs)
     kept: list[tuple[Case, _Extract]] = []
     left_out: list[tuple[str, str]] = []
-    with contextlib.closing(in_order(look, cohort.cases, jobs)) as results:
+    runner = choose(jobs, len(cohort.cases), runner)
+    with contextlib.closing(runner.in_order(look, cohort.cases)) as results:
         for case, numbers in zip(cohort.cases, results, strict=True):
-            if numbers.reason:
+            if isinstance(numbers, Lost):
+                left_out.append((case.photo, numbers.reason(case.photo)))
+            elif numbers.reason:
                 left_out.append((case.photo, numbers.reason))
             else:
                 kept.append((case, numbers))
@@ -213,6 +218,50 @@ class _Extract:
     digest: str = ""  # of the file; empty if it could not be read
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     reason: str = ""  # why the photo cannot be used
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Look:
+    """The work on one photo."""
+
+    manner: str
+    how: str
+    settings: Settings
+    encoder: Encoder
+    regions: Sequence[str]
+    store: Store | None
+    observed: Mapping[str, Observation | Photo] | None
+    identify: bool
+
+    def prepare(self) -> None:
+        """Read what every photo needs."""
+        with contextlib.suppress(AnthropoError):  # each photo says it
+            photo = example_photo()
+            _look(
+                photo,
+                read_picture(photo, self.settings, self.encoder) if self.settings.no_face else None,
+                "",
+                settings=replace(self.settings, face="one", corrections=None),
+                encoder=self.encoder,
+                regions=self.regions,
+                store=None,
+                identify=self.identify,
+            )
+
+    def __call__(self, case: Case) -> _Extract:
+        known, of_case = (self.observed or {}).get(case.photo), self.settings
+        distance = "" if of_case.no_face else case.distance
+        if distance:
+            try:
+                parse_distance(distance)
+            except InputError as error:
+                return _Extract(reason=f"{case.photo}: {error}")
+            of_case = replace(of_case, distance=distance)
+        suffix = json.dumps([_VERSION, COLOUR_VERSION, self.manner, distance, self.how, list(self.regions)])
+        return _look(
+            case.photo, known, suffix, settings=of_case, encoder=self.encoder, regions=self.regions,
+            store=self.store, identify=self.identify,
+        )  # fmt: skip
 
 
 def _look(
@@ -414,6 +463,22 @@ def gate_alone(features: Features) -> Features:
     return replace(
         features, measurements=np.hstack([missing, failed]), measurement_ids=tuple(names), regions={}
     )
+
+
+def feature_rows(features: Features, metadata: Sequence[str] = ()) -> FeatureRows:
+    """What `feature_frame` gives, without a data frame."""
+    measured = enumerate(features.measurement_ids)
+    numbers: dict[str, NDArray[Any]] = {name: features.measurements[:, i] for i, name in measured}
+    words: dict[str, Values] = {}
+    for region, embedding in features.regions.items():
+        numbers |= {f"{region}/{i}": embedding[:, i] for i in range(embedding.shape[1])}
+    for name in metadata:
+        values = features.metadata[name]
+        if all(isinstance(value, float) for value in values):
+            numbers[METADATA + name] = np.array(values, dtype=np.float64)
+        else:
+            words[METADATA + name] = values
+    return FeatureRows(len(features), numbers, words)
 
 
 def feature_frame(features: Features, metadata: Sequence[str] = ()) -> pd.DataFrame:

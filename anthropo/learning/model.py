@@ -17,12 +17,13 @@ from anthropo.learning.columns import METADATA, Columns
 from anthropo.learning.conformal import ConformalSets
 from anthropo.learning.cost import expected_cost_decision, parse_cost, read_cost_matrix
 from anthropo.learning.features import Features, feature_frame
+from anthropo.learning.fitted import Balance, FittedHybrid, Kind
 from anthropo.learning.gallery import MOST, Gallery, fit_gallery
-from anthropo.learning.hybrid import Balance, HybridClassifier, Kind
 from anthropo.learning.judged import Floats
 from anthropo.learning.model_readers import part, prefixed, record
 from anthropo.learning.novelty import Novelty
 from anthropo.learning.refits import Kept, check_room, keep, restored, shared
+from anthropo.learning.rows import numbers_of
 from anthropo.learning.schema import NOTHING, Arrays, Names, taken
 from anthropo.learning.states import GALLERY, LabelState, RefitState
 
@@ -114,14 +115,14 @@ class Answers:
 class LabelModel:
     """One label per person: trained ones by the hybrid classifier, rare ones by their nearest patient."""
 
-    classifier: HybridClassifier
+    classifier: FittedHybrid
     sets: ConformalSets
     novelty: Novelty | None
     gallery: Gallery | None
     error_rate: float
     alarm: float
     stated: Floats | None = None  # (k,), how common labels are where the model is used; None: as in training
-    refits: tuple[HybridClassifier, ...] = ()  # fitted without some of the patients each, to explain with
+    refits: tuple[FittedHybrid, ...] = ()  # fitted without some of the patients each, to explain with
 
     @property
     def training_shares(self) -> Floats:
@@ -176,6 +177,8 @@ class LabelModel:
     @classmethod
     def fit(cls, features: Features, options: Options) -> LabelModel:
         """Train on the photos of a cohort."""
+        from anthropo.learning.hybrid import HybridClassifier  # which needs scikit-learn
+
         labels = collapse(features.labels, options.positive)
         rare = options.rare
         if rare is None:
@@ -307,7 +310,7 @@ class LabelModel:
     def from_state(cls, meta: Any, arrays: Arrays, names: Names = NOTHING) -> LabelModel:
         """The model that `state` was called on."""
         state = record(LabelState, meta, "model", names)
-        classifier = HybridClassifier.from_state(state.classifier, part(arrays, "classifier/"), names)
+        classifier = FittedHybrid.from_state(state.classifier, part(arrays, "classifier/"), names)
         sets = ConformalSets.from_arrays(arrays, len(classifier.classes_))
         novelty = gallery = None
         if state.novelty is not None:
@@ -443,7 +446,7 @@ def vectors(table: Any, columns: Columns) -> Floats:
     """Embeddings (n, d) of all regions, each of length 1, joined."""
     embeddings: list[Floats] = [np.zeros((len(table), 0))]
     for names in columns.regions.values():
-        embedding = table[list(names)].to_numpy(dtype=np.float64)
+        embedding = numbers_of(table, names)
         embeddings.append(embedding / np.linalg.norm(embedding, axis=1, keepdims=True))
     return np.hstack(embeddings)
 

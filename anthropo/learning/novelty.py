@@ -14,6 +14,7 @@ from anthropo.learning.conformal import Distance, Rank
 from anthropo.learning.judged import Floats
 from anthropo.learning.memo import remembered
 from anthropo.learning.model_readers import record
+from anthropo.learning.rows import numbers_of
 from anthropo.learning.schema import NOTHING, Arrays, Names, taken
 from anthropo.learning.splits import split
 from anthropo.learning.states import NOVELTY, PART, SCALE, NoveltyState
@@ -115,5 +116,5 @@ class Novelty:
 def _parts(table: Any, columns: Columns, scaler: Scaler | None) -> dict[str, Floats]:
     parts = {"measurements": scaler.transform(table)} if scaler is not None else {}
     for region, names in columns.regions.items():
-        parts[region] = table[list(names)].to_numpy(dtype=np.float64)
+        parts[region] = numbers_of(table, names)
     return parts

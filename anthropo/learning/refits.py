@@ -14,7 +14,7 @@ from anthropo.errors import ModelError
 from anthropo.learning.calibration import Stack
 from anthropo.learning.columns import Columns, Scaler
 from anthropo.learning.deep import RegionModel
-from anthropo.learning.hybrid import HybridClassifier
+from anthropo.learning.fitted import FittedHybrid
 from anthropo.learning.imputation import Imputer
 from anthropo.learning.judged import Floats
 from anthropo.learning.measured import KernelMachine, Machine, Trees
@@ -44,7 +44,7 @@ class Kept:
         return sum(array.size for array in self.arrays.values())
 
 
-def keep(one: HybridClassifier) -> tuple[dict[str, Any], Arrays] | None:
+def keep(one: FittedHybrid) -> tuple[dict[str, Any], Arrays] | None:
     """A fitted classifier without what a refit shares with the model; None if its contributions are sampled.
 
     Scores of regions come in their standard deviations, and with mean 0. The scale of the frequencies is
@@ -71,7 +71,7 @@ def _halved(values: Floats) -> Floats:
     return np.asarray(values, dtype=np.float32 if np.abs(values).max(initial=0) > 6e4 else np.float16)
 
 
-def shared(meta: dict[str, Any], arrays: Arrays, of: HybridClassifier) -> tuple[dict[str, Any], Arrays]:
+def shared(meta: dict[str, Any], arrays: Arrays, of: FittedHybrid) -> tuple[dict[str, Any], Arrays]:
     """What `keep` made, without what is the same in the model: as a file has it."""
     known = {"origin": list(of.scaler_.origin), "category": list(of.scaler_.category)}
     own = {name: entry for name, entry in meta.items() if known.get(name) != entry}
@@ -80,8 +80,8 @@ def shared(meta: dict[str, Any], arrays: Arrays, of: HybridClassifier) -> tuple[
 
 
 def restored(
-    state: RefitState, arrays: Arrays, of: HybridClassifier, columns: Columns | None = None
-) -> HybridClassifier:
+    state: RefitState, arrays: Arrays, of: FittedHybrid, columns: Columns | None = None
+) -> FittedHybrid:
     """The refit of a classifier that a file has this of; it answers as it did, but for rounding.
 
     `columns` are those that it reads, if they are not the classifier's.
@@ -156,9 +156,7 @@ def some_rows(table: Any) -> Any:
     return table.iloc[np.unique(np.linspace(0, last, min(len(table), _PHOTOS)).astype(int))]
 
 
-def overlap(
-    one: HybridClassifier, table: Any, refits: Sequence[tuple[HybridClassifier, Any]]
-) -> float | None:
+def overlap(one: FittedHybrid, table: Any, refits: Sequence[tuple[FittedHybrid, Any]]) -> float | None:
     """Share of the `TOP` measurements that count most in a classifier and in a refit as well, its mean.
 
     A measurement counts as much as its contributions to the photos of a feature table do, their mean size.
@@ -171,7 +169,7 @@ def overlap(
     return float(np.mean([len(there & _first(*refit)) / TOP for refit in refits]))
 
 
-def _first(one: HybridClassifier, table: Any) -> set[str]:
+def _first(one: FittedHybrid, table: Any) -> set[str]:
     added = one.contributions(table).measurements
     size = {name: float(np.abs(values).mean()) for name, values in added.items()}
     return set(sorted(size, key=lambda name: (-size[name], name))[:TOP])

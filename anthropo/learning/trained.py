@@ -18,13 +18,14 @@ from anthropo.learning.attributes import NO_ATTRIBUTE, AttributeModel
 from anthropo.learning.bundle import Bundle, read_bundle, write_bundle
 from anthropo.learning.cohort import Values
 from anthropo.learning.columns import Columns
-from anthropo.learning.features import Features, feature_frame
+from anthropo.learning.features import Features, feature_frame, feature_rows
 from anthropo.learning.manifest import Manifest, PhotoSettings
 from anthropo.learning.model import NONE_OF_THESE, Answers, LabelModel, Prediction, Ranked, Task
 from anthropo.learning.model_readers import part, prefixed
 from anthropo.learning.normality import NormalityModel
 from anthropo.learning.prevalence import Prevalence, stated_presence, stated_shares
 from anthropo.learning.profile import Profile
+from anthropo.learning.rows import FeatureRows
 from anthropo.learning.schema import check_budget
 from anthropo.learning.states import check_dimension, names_of
 from anthropo.measurement.registry import registry
@@ -243,14 +244,21 @@ class Trained:
 
     def answer(self, features: Features, *, pool: bool) -> Answers:
         """Answers for photos, or with `pool` for patients."""
-        return self.model.answer(self.table(features), features.patients.tolist() if pool else None)
+        return self.model.answer(self.rows(features), features.patients.tolist() if pool else None)
 
     def table(self, features: Features) -> pd.DataFrame:
         """Feature table of photos; metadata that the model reads and nobody gave is missing in it."""
+        return feature_frame(self._complete(features), self.metadata)
+
+    def rows(self, features: Features) -> FeatureRows:
+        """The same to predict from, without a data frame."""
+        return feature_rows(self._complete(features), self.metadata)
+
+    def _complete(self, features: Features) -> Features:
         missing = [name for name in self.metadata if name not in features.metadata]
         nothing: list[str | None] = [None] * len(features)
         blank: dict[str, Values] = dict.fromkeys(missing, nothing)
-        return feature_frame(replace(features, metadata={**features.metadata, **blank}), self.metadata)
+        return replace(features, metadata={**features.metadata, **blank})
 
     def predict(self, features: Features, *, pool: bool = True) -> list[Prediction]:
         """The model's answer for each patient, or without `pool` for each photo."""

@@ -142,7 +142,8 @@ def body(name: str, channels: int = 3) -> nn.Module:
     if channels != 3:
         raise InputError(f"backbone {name}: takes 3 channels, not {channels}. Grey pictures are repeated.")
     if name.startswith("face-resnet"):
-        from anthropo.encoder.resnet import ResNet, blank_weights
+        from anthropo.encoder.resnet import ResNet
+        from anthropo.encoder.resnet_weights import blank_weights
 
         resnet = ResNet(blank_weights()).requires_grad_(True)
         resnet.projection = nn.Identity()  # type: ignore[assignment]

@@ -28,6 +28,7 @@ from anthropo.networks.judging import BOOTSTRAP, Answers, answers_of, flat_figur
 from anthropo.networks.network import Network
 from anthropo.networks.pictures import Advance, CohortPictures, read_pictures
 from anthropo.networks.units import TEST, Units, units_to_judge
+from anthropo.parallel.runner import Runner
 from anthropo.settings import Settings
 
 Pixels = NDArray[np.uint8]
@@ -78,10 +79,16 @@ class Measured:
 
 
 def photos_of(
-    network: Network, cohort: Cohort, settings: Settings, *, jobs: int = 1, advance: Advance | None = None
+    network: Network,
+    cohort: Cohort,
+    settings: Settings,
+    *,
+    jobs: int = 1,
+    runner: Runner | None = None,
+    advance: Advance | None = None,
 ) -> BenchPhotos:
     """The photos of a cohort with a label that the network knows."""
-    photos = read_pictures(cohort, network.view, settings, jobs=jobs, advance=advance)
+    photos = read_pictures(cohort, network.view, settings, jobs=jobs, runner=runner, advance=advance)
     known, left_out = _known(network, photos)
     units = units_to_judge(network.task, network.labels, network.about.metadata, known.features)
     pictures = pictures_to_answer(network, known.pictures, units, np.arange(len(units)))
@@ -108,14 +115,19 @@ def _known(network: Network, photos: CohortPictures) -> tuple[CohortPictures, tu
 
 
 def calibration_photos(
-    network: Network, paths: Sequence[str], settings: Settings, *, jobs: int = 1
+    network: Network,
+    paths: Sequence[str],
+    settings: Settings,
+    *,
+    jobs: int = 1,
+    runner: Runner | None = None,
 ) -> Pixels:
     """Pictures of up to `CALIBRATION` photos, evenly chosen: (n, views or 1, size, size, 3)."""
     chosen = dict.fromkeys(
         paths[round(i)] for i in np.linspace(0, len(paths) - 1, min(len(paths), CALIBRATION))
     )
     cohort = Cohort(tuple(Case(path, "", path) for path in chosen), "")
-    photos = read_pictures(cohort, network.view, settings, jobs=jobs)
+    photos = read_pictures(cohort, network.view, settings, jobs=jobs, runner=runner)
     if photos.pictures.kept is None:
         reason = photos.features.left_out[0][1] if photos.features.left_out else "there are none."
         raise InputError(f"No photo to calibrate by can be used; the first: {reason}")

@@ -8,13 +8,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.encoder.encoders import Encoder, shuffled
+from anthropo.encoder.encoders import Encoder
 from anthropo.encoder.regions import IMAGE, geometry_digest
-from anthropo.errors import InputError
+from anthropo.encoder.runners import shuffled
+from anthropo.errors import InputError, WeightsError
 from anthropo.face.landmarker import Face
 from anthropo.files import file_sha256
 from anthropo.networks.network import Network
@@ -25,9 +27,13 @@ _VERSION = 1  # raise it when embeddings change in another way than by what the 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class NetworkEncoder(Encoder):
-    """A module for each region, with the network's own alignment, crops and colours."""
+    """A module for each region, with the network's own alignment, crops and colours.
+
+    It is pickled by the name of its file, which is read again where it arrives.
+    """
 
     network: Network = field(repr=False)
+    file: str = field(default="", repr=False)  # empty: of no file
 
     def embed(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.float32]:
         """See `Encoder.embed`."""
@@ -52,7 +58,24 @@ class NetworkEncoder(Encoder):
         """The same network with the weights of each layer shuffled: it knows nothing any more."""
         modules = tuple(shuffled(module, seed) for module in self.network.modules)
         network = replace(self.network, modules=modules)
-        return replace(self, name=f"{self.name}, shuffled", digest="", network=network)
+        return replace(self, name=f"{self.name}, shuffled", digest="", network=network, file="")
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """For pickle: how to load the encoder again."""
+        if not self.file:
+            return object.__reduce_ex__(self, protocol)
+        return _again, (self.file, self.digest)
+
+
+def _again(path: str, digest: str) -> NetworkEncoder:
+    """The encoder that was pickled."""
+    encoder = network_encoder(path)
+    if encoder.digest != digest:
+        raise WeightsError(
+            f"{path}: another network, or another version of anthropo, than where the run was begun. Give "
+            "both the same."
+        )
+    return encoder
 
 
 def network_encoder(path: str | os.PathLike[str]) -> NetworkEncoder:
@@ -96,4 +119,5 @@ def network_encoder(path: str | os.PathLike[str]) -> NetworkEncoder:
         views=network.views,
         seen=network.seen,
         network=network,
+        file=os.path.abspath(path),
     )

@@ -23,7 +23,7 @@ from anthropo.networks.pretrained import NAMED
 from anthropo.networks.training_loop import Learned, Report, exact, learn
 from anthropo.networks.training_set import TrainingSet, view_of
 from anthropo.networks.units import TEST
-from anthropo.threads import network_threads
+from anthropo.parallel.threads import network_threads
 
 if TYPE_CHECKING:
     import pandas as pd

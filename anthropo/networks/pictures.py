@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +18,9 @@ from anthropo.learning.features import Features, subset
 from anthropo.learning.identity import IDENTITY, SamePeople, face_identity
 from anthropo.networks.chips import View
 from anthropo.observation import observe
-from anthropo.photo import Photo, read_photo
+from anthropo.parallel.runner import Lost, Runner, choose, found
+from anthropo.photo import Photo, example_photo, read_photo
 from anthropo.settings import Settings
-from anthropo.threads import in_order
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -40,24 +39,20 @@ class Pictures:
     pose: NDArray[np.float32]  # (n, 3) yaw, pitch and roll, 30 degrees are 1; 0 without a face
     kept: Pixels | None  # (n, views, size, size, 3)
     limits: Limits
-    jobs: int = 1  # threads that cut again
+    jobs: int = 1  # photos that are cut again at once
 
     def of(self, rows: Sequence[int], name: str) -> Pixels:
         """Some photos' pictures of one view, (len(rows), size, size, 3)."""
         if self.kept is not None:
             chosen: Pixels = self.kept[np.asarray(rows, dtype=np.int64), self.view.names.index(name)]
             return chosen
-        alone = replace(self.view, names=(name,))
-
-        def cut(row: int) -> Pixels:
-            photo = _read(self.photos[row], self.view, self.limits)
-            picture: Pixels = alone.cut(photo, self.frames[row])[0]
-            return picture
 
         out = np.empty((len(rows), self.view.size, self.view.size, 3), np.uint8)
-        with contextlib.closing(in_order(cut, rows, self.jobs)) as pictures:
+        asked = [(self.photos[row], self.frames[row]) for row in rows]
+        cut = _Cut(self.view, replace(self.view, names=(name,)), self.limits)
+        with contextlib.closing(choose(self.jobs, len(asked)).in_order(cut, asked)) as pictures:
             for i, picture in enumerate(pictures):
-                out[i] = picture
+                out[i] = found(picture, asked[i][0])
         return out
 
     def subset(self, rows: NDArray[np.int64]) -> Pictures:
@@ -89,6 +84,20 @@ class CohortPictures:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """The work on one photo whose picture is cut again."""
+
+    view: View
+    alone: View  # with the wanted picture's name alone
+    limits: Limits
+
+    def __call__(self, asked: tuple[str, Floats | None]) -> Pixels:
+        path, frame = asked
+        picture: Pixels = self.alone.cut(_read(path, self.view, self.limits), frame)[0]
+        return picture
+
+
 def _read(path: str, view: View, limits: Limits) -> Photo:
     short_side = FIRST_DECODE if view.needs_face else view.size
     return read_photo(
@@ -103,10 +112,11 @@ def read_pictures(
     *,
     memory: float = float("inf"),
     jobs: int = 1,
+    runner: Runner | None = None,
     identify: bool = False,
     advance: Advance | None = None,
 ) -> CohortPictures:
-    """Read every photo of a cohort once, on so many threads, and cut its pictures.
+    """Read every photo of a cohort once, so many at a time, and cut its pictures.
 
     With `identify`, its features hold what faces are compared by to find a person under two names.
     Pictures that would take more than `memory` GiB are cut from the files again when they are wanted.
@@ -114,10 +124,13 @@ def read_pictures(
     keep = len(view.names) * view.size**2 * 3 * len(cohort.cases) <= memory * (1 << 30)
     usable: list[tuple[Case, _Looked]] = []
     left_out: list[tuple[str, str]] = []
-    look = partial(_look, view=view, settings=settings, keep=keep, identify=identify)
-    with contextlib.closing(in_order(look, cohort.cases, jobs)) as results:
+    look = _Look(view, settings, keep, identify)
+    runner = choose(jobs, len(cohort.cases), runner)
+    with contextlib.closing(runner.in_order(look, cohort.cases)) as results:
         for case, looked in zip(cohort.cases, results, strict=True):
-            if isinstance(looked, str):
+            if isinstance(looked, Lost):
+                left_out.append((case.photo, looked.reason(case.photo)))
+            elif isinstance(looked, str):
                 left_out.append((case.photo, looked))
             else:
                 usable.append((case, looked))
@@ -169,23 +182,37 @@ class _Looked:
     chips: Pixels | None
 
 
-def _look(case: Case, view: View, settings: Settings, keep: bool, identify: bool) -> _Looked | str:
-    """What a photo gives, or why it gives nothing."""
-    try:
-        if not view.needs_face:
-            photo = _read(case.photo, view, settings.limits)
-            chips = view.cut(photo, None) if keep else None
-            return _Looked(digest=photo.sha256, print=image_print(photo), chips=chips)
-        observation = observe(case.photo, settings)
-        photo, face = observation.photo, observation.face
-        frame = view.frame(face)
-        return _Looked(
-            digest=observation.digest,
-            frame=frame,
-            pose=(face.yaw, face.pitch, face.roll),
-            print=face_print(photo, face),
-            identity=face_identity(photo, face) if identify else None,
-            chips=view.cut(photo, frame) if keep else None,
-        )
-    except (PhotoError, FaceError) as error:
-        return str(error)
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The work on one photo."""
+
+    view: View
+    settings: Settings
+    keep: bool
+    identify: bool
+
+    def prepare(self) -> None:
+        """Read what every photo needs."""
+        self(Case(example_photo(), "", ""))
+
+    def __call__(self, case: Case) -> _Looked | str:
+        """What a photo gives, or why it gives nothing."""
+        view, settings = self.view, self.settings
+        try:
+            if not view.needs_face:
+                photo = _read(case.photo, view, settings.limits)
+                chips = view.cut(photo, None) if self.keep else None
+                return _Looked(digest=photo.sha256, print=image_print(photo), chips=chips)
+            observation = observe(case.photo, settings)
+            photo, face = observation.photo, observation.face
+            frame = view.frame(face)
+            return _Looked(
+                digest=observation.digest,
+                frame=frame,
+                pose=(face.yaw, face.pitch, face.roll),
+                print=face_print(photo, face),
+                identity=face_identity(photo, face) if self.identify else None,
+                chips=view.cut(photo, frame) if self.keep else None,
+            )
+        except (PhotoError, FaceError) as error:
+            return str(error)

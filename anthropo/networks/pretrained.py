@@ -12,7 +12,8 @@ from torch import nn
 
 from anthropo.encoder.checkpoint import fill_state, read_state
 from anthropo.encoder.encoders import UNKNOWN_LICENCE, classifying_layers, import_timm
-from anthropo.encoder.resnet import ResNet, read_weights
+from anthropo.encoder.resnet import ResNet
+from anthropo.encoder.resnet_weights import read_weights
 from anthropo.errors import AnthropoError, InputError, WeightsError, parameter
 from anthropo.face.weights import KNOWN, read_checked
 from anthropo.files import file_sha256, read_regular

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,13 +34,12 @@ from anthropo.settings import Settings
 
 
 class Page:
-    """Collects faces while they are measured, from any thread; `write` makes the page."""
+    """Collects faces while they are measured; `write` makes the page."""
 
     def __init__(self, path: Path, settings: Settings | None = None) -> None:
         self.path = path
         self._settings = settings or Settings()
         self._seen: dict[tuple[str, int], tuple[str, Item]] = {}
-        self._lock = threading.Lock()
         if (os.path.exists(path) and not os.path.isfile(path)) or not os.path.isdir(path.parent):
             raise InputError(f"{path}: cannot be written. Name a file in a folder that exists.")
 
@@ -49,10 +47,13 @@ class Page:
         """Every photo: the page is made anew."""
         return True
 
-    def __call__(self, seen: MeasuredFace) -> None:
-        picture = embedded(jpeg(overlay(seen.observation.photo, seen.face, seen.scale)))
-        with self._lock:
-            self._seen[seen.item.path, seen.observation.index] = picture, seen.item
+    def __call__(self, seen: MeasuredFace) -> str:
+        """The picture of a face."""
+        return embedded(jpeg(overlay(seen.observation.photo, seen.face, seen.scale)))
+
+    def take(self, item: Item, face: int, made: object) -> None:
+        """Keep the picture of a face."""
+        self._seen[item.path, face] = str(made), item
 
     def write(self, records: Sequence[Record | PatientRecord]) -> None:
         """Write the page: a section for each face, or for each person in several photos."""

@@ -124,7 +124,9 @@ def _bench_one(
     if errors:
         raise CohortError(people.source, errors, verdict="cannot be measured on")
     with progress(len(people.cases), "reading photos") as advance:
-        photos = photos_of(network, people, settings, jobs=reading.jobs, advance=advance)
+        photos = photos_of(
+            network, people, settings, jobs=reading.jobs, runner=reading.runner, advance=advance
+        )
     warnings = [reason for _, reason in photos.left_out]
     if photos.seen:
         warnings.append(
@@ -134,6 +136,7 @@ def _bench_one(
     if calibrate:
         by = calibration(network, calibrate, reading)
     else:
-        by = calibration_photos(network, [c.photo for c in people.cases], settings, jobs=reading.jobs)
+        paths = [case.photo for case in people.cases]
+        by = calibration_photos(network, paths, settings, jobs=reading.jobs, runner=reading.runner)
     measured = bench(name, photos, by, threads=reading.jobs)
     return BenchResult(measured=tuple(measured), warnings=tuple(warnings))

@@ -22,6 +22,7 @@ from anthropo.learning.identity import SamePeople, resolve, same_person_choice
 from anthropo.learning.manifest import PhotoSettings
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.observation import Observation
+from anthropo.parallel.runner import Runner
 from anthropo.photo import Photo
 from anthropo.settings import Settings
 from anthropo.workflows.progress import Progress, available_cores, silent
@@ -63,7 +64,9 @@ class PhotoReading:
     deadline : float
         Seconds of computing that decoding a photograph may take.
     jobs : int
-        Threads.
+        Photos that are worked on at once.
+    runner : Runner, optional
+        Who works on them; chosen by `jobs` when left out.
     cache : path or "none", optional
         Folder for measurements and embeddings of photos, which are biometric data.
 
@@ -84,6 +87,7 @@ class PhotoReading:
     max_megapixels: float = MAX_MEGAPIXELS
     deadline: float = DEADLINE
     jobs: int = field(default_factory=available_cores)
+    runner: Runner | None = None
     cache: str | None = None
 
 
@@ -171,6 +175,7 @@ def read_features(
             encoder,
             regions=regions,
             jobs=reading.jobs,
+            runner=reading.runner,
             store=_store(reading.cache),
             observed=observed,
             identify=identify,

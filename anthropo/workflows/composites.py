@@ -158,7 +158,7 @@ def composite(
         )
     settings = settings_for(reading, photos=[case.photo for case in people.cases])
     with progress(len(cases), "finding faces") as advance:
-        faces = find_sitters(cases, settings, jobs=reading.jobs, on_progress=advance)
+        faces = find_sitters(cases, settings, jobs=reading.jobs, runner=reading.runner, on_progress=advance)
     findings += [Finding("warning", "photo", reason) for _, reason in faces.left_out]
     sitters, small = _enough(faces.sitters, least)
     without = {case.label for case in cases} - {sitter.label for sitter in sitters} - set(small)
@@ -196,6 +196,7 @@ def _averages(
                 size=request.size,
                 sharp=request.sharp,
                 jobs=request.reading.jobs,
+                runner=request.reading.runner,
                 on_progress=advance,
             )
             for group in groups

@@ -20,12 +20,12 @@ from anthropo.face.landmarker import Face
 from anthropo.learning.features import Features, read_picture, subset
 from anthropo.learning.prevalence import Prevalence
 from anthropo.observation import Observation, observe
+from anthropo.parallel.threads import Threads, network_threads
 from anthropo.photo import Photo
 from anthropo.reference.person import parse_age, parse_gestation
 from anthropo.reference.tables import parse_sex
 from anthropo.reference.traits import Trait, call_traits
 from anthropo.settings import Settings
-from anthropo.threads import in_order, network_threads
 from anthropo.workflows.classify import People, Photos, as_names
 from anthropo.workflows.cohort import PhotoReading, read_features, settings_for
 from anthropo.workflows.progress import Progress, available_cores, silent
@@ -248,7 +248,9 @@ def _seen(items: Sequence[Item], settings: Settings, encoder: Encoder, jobs: int
     """The photos that can be read, and why others cannot."""
     look = partial(_look, settings=settings, encoder=encoder)
     once = {item.path: item for item in items}
-    looked = dict(zip(once, in_order(look, once.values(), jobs), strict=True))
+    # whole photos come back, which would not travel well; of one person there are few
+    threads = Threads(min(jobs, len(once)))
+    looked = dict(zip(once, threads.in_order(look, once.values()), strict=True))
     reasons = [one for one in looked.values() if isinstance(one, str)]
     return {path: one for path, one in looked.items() if not isinstance(one, str)}, reasons
 
@@ -302,10 +304,12 @@ def _with_heat(case: Case, encoder: Encoder, features: Features, jobs: int) -> C
     else:
         assert isinstance(model, LabelModel)
         classifier = model.classifier
-        margins, _ = model.margins(case.trained.table(features), ["one"] * len(features))
+        margins, _ = model.margins(case.trained.rows(features), ["one"] * len(features))
         weights, _ = trained_weights(margins[0], len(model.trained), model.labels.index(label))
     if not classifier.regions_:
         reason = "The model uses no regions of the face, so that there is no heatmap."
         return replace(case, heat_reason=reason)
-    with network_threads(min(jobs, available_cores())):
-        return replace(case, heat=heatmaps(classifier, encoder, case.photo, case.face, weights))
+    threads = min(jobs, available_cores())
+    with network_threads(threads):
+        heat = heatmaps(classifier, encoder, case.photo, case.face, weights, jobs=threads)
+    return replace(case, heat=heat)

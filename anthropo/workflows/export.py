@@ -78,4 +78,4 @@ def calibration(network: Network, place: str | os.PathLike[str], reading: PhotoR
 
     settings = settings_for(reading, network.manifest.settings)
     paths = [item.path for item in collect([os.fspath(place)])]
-    return calibration_photos(network, paths, settings, jobs=reading.jobs)
+    return calibration_photos(network, paths, settings, jobs=reading.jobs, runner=reading.runner)

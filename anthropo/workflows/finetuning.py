@@ -149,6 +149,7 @@ def gather_pictures(
             settings,
             memory=recipe.parameters.memory,
             jobs=request.reading.jobs,
+            runner=request.reading.runner,
             identify=not no_face and not (allowed and request.same_person is None),
             advance=advance,
         )

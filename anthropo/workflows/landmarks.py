@@ -28,6 +28,7 @@ from anthropo.landmarks.judging import Placed
 from anthropo.landmarks.scheme import mean_points, scheme_of
 from anthropo.landmarks.training import described, judge, train_forest
 from anthropo.licensing import check_faces
+from anthropo.parallel.runner import Runner
 from anthropo.workflows.progress import Progress, available_cores, silent
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ class LandmarkTrainRequest:
         model finds.
     seed : int
     jobs : int
-        Threads; the forest does not depend on them.
+        Photos that are worked on at once, and threads; the forest does not depend on them.
+    runner : Runner, optional
+        Who works on the photos; chosen by `jobs` when left out.
     max_megapixels, deadline : float or None
         What reading a photo may cost.
     """
@@ -71,6 +74,7 @@ class LandmarkTrainRequest:
     fine_epochs: int | None = None
     seed: int = 0
     jobs: int = field(default_factory=available_cores)
+    runner: Runner | None = None
     max_megapixels: float | None = MAX_MEGAPIXELS
     deadline: float | None = DEADLINE
 
@@ -227,7 +231,13 @@ def train_landmarks(
     scheme = scheme_of(annotations, pair)
     photos = len({face.photo for face in annotations.faces})
     with progress(photos, "reading photos") as advance:
-        gathered = gather(annotations.faces, limits=request.limits, jobs=request.jobs, advance=advance)
+        gathered = gather(
+            annotations.faces,
+            limits=request.limits,
+            jobs=request.jobs,
+            runner=request.runner,
+            advance=advance,
+        )
     with held(path), ExitStack() as bars:
         trained = train_forest(
             annotations,
@@ -291,6 +301,7 @@ def evaluate_landmarks(
     *,
     unit: tuple[str, ...] = (),
     jobs: int | None = None,
+    runner: Runner | None = None,
     max_megapixels: float | None = MAX_MEGAPIXELS,
     deadline: float | None = DEADLINE,
     progress: Progress = silent,
@@ -309,6 +320,8 @@ def evaluate_landmarks(
     unit : tuple of str
         Two points, in whose distance errors are given; as in the model when left out.
     jobs : int, optional
+    runner : Runner, optional
+        Who works on the photos; chosen by `jobs` when left out.
     max_megapixels, deadline : float or None
         What reading a photo may cost.
     progress : Progress
@@ -341,7 +354,11 @@ def evaluate_landmarks(
     photos = len({face.photo for face in annotations.faces})
     with progress(photos, "reading photos") as advance:
         gathered = gather(
-            annotations.faces, limits=request.limits, jobs=jobs or request.jobs, advance=advance
+            annotations.faces,
+            limits=request.limits,
+            jobs=jobs or request.jobs,
+            runner=runner,
+            advance=advance,
         )
     found = [one for one in gathered if one.face is not None]
     if not found:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+
+from anthropo.parallel.runner import available_cores as available_cores
 
 #: ``progress(total, "measuring")`` is a context manager that yields a function to be called after each step.
 Progress = Callable[[int, str], AbstractContextManager[Callable[[], None]]]
@@ -13,10 +14,3 @@ Progress = Callable[[int, str], AbstractContextManager[Callable[[], None]]]
 def silent(total: int, what: str) -> AbstractContextManager[Callable[[], None]]:
     """Progress that nobody sees."""
     return nullcontext(lambda: None)
-
-
-def available_cores() -> int:
-    """Cores that this process may use (a cluster job often has fewer than the machine)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

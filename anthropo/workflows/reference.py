@@ -18,6 +18,7 @@ from anthropo.face.fine import fine_sha256
 from anthropo.face.landmarker import checked_landmark_model
 from anthropo.files import write
 from anthropo.measurement.compute import Measurement
+from anthropo.parallel.runner import Runner
 from anthropo.reference.build import (
     MIN_PEOPLE,
     MODEL_COLUMN,
@@ -102,7 +103,8 @@ class BuildRequest:
     source: str | None = None  # who was measured; shown with every score
     landmark_model: str | None = None  # another one of the 68 points
     detector_model: str | None = None  # YuNet in an ONNX file as the second face detector
-    jobs: int = 1  # threads
+    jobs: int = 1  # photos that are worked on at once
+    runner: Runner | None = None  # who works on them; chosen by `jobs` when left out
 
 
 def build(
@@ -204,7 +206,7 @@ def _from_photos(items: Sequence[Item], request: BuildRequest, progress: Progres
     instrument = ""
     todo = [Item(path) for path in dict.fromkeys(person.photo for person in people)]
     with progress(len(todo), "measuring") as advance:
-        for record, *_ in run(todo, settings, request.jobs):
+        for record, *_ in run(todo, settings, request.jobs, request.runner):
             if record.ok:
                 made = record.diagnostics
                 instrument = instrument_name(made.anthropo, made.landmark_model, made.fine_model)

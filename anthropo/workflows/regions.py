@@ -140,6 +140,7 @@ def distinguish(
             permutations=request.permutations,
             seed=request.seed,
             jobs=request.reading.jobs,
+            runner=request.reading.runner,
             on_progress=advance,
         )
     described = {

@@ -19,6 +19,7 @@ from anthropo.errors import FaceError, InputError, parameter
 from anthropo.explanation.fitness import unfit_for_traits
 from anthropo.face.detection import Which
 from anthropo.measurement.landmark_file import Corrections
+from anthropo.parallel.runner import Runner
 from anthropo.reference.growth import MEASURES, Growth, grow
 from anthropo.reference.person import age_span, gestation_at, parse_age
 from anthropo.reference.phenopacket import phenopacket
@@ -377,11 +378,13 @@ def prepare(photos: Photos, request: TraitsRequest) -> TraitsTask:
     return task
 
 
-def call(task: TraitsTask, *, jobs: int = 1, progress: Progress = silent) -> Findings:
-    """The traits of the people on a task's photos, on `jobs` threads; of photos that are fit to be judged."""
+def call(
+    task: TraitsTask, *, jobs: int = 1, runner: Runner | None = None, progress: Progress = silent
+) -> Findings:
+    """The traits of the people on a task's photos, by `jobs` at once; of photos that are fit to be judged."""
     records: dict[str, list[Record]] = {}
     with progress(len({item.path for item in task.items}), "measuring") as advance:
-        for of_photo in run(task.items, task.settings, jobs):
+        for of_photo in run(task.items, task.settings, jobs, runner):
             records[of_photo[0].photo] = [_if_fit(record) for record in of_photo]
             advance()
     pairs: list[tuple[Item, Record | PatientRecord]]

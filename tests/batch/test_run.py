@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +8,7 @@ from typing import Any
 import pytest
 from batch_tables import FAST, count_measured, rows_of
 from conftest import Copies, Invoke
+from interrupting import MANY, started
 
 from anthropo.batch import run as run_module
 from anthropo.batch.inputs import Item
@@ -25,39 +23,11 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 # -------------------------------------------------------------------------------- interruptions
 
-MANY = 60
-
 
 @pytest.fixture
 def many(tmp_path: Path, copies: Copies) -> Path:
     copies(tmp_path / "photos", *(f"{i:02}.png" for i in range(MANY)))
     return tmp_path / "photos"
-
-
-COMMAND = "from anthropo.cli import main; main()"
-
-
-def started(
-    arguments: list[object], partial: Path, *, ignore_sigint: bool = False, program: str = COMMAND
-) -> subprocess.Popen[str]:
-    """The command in a process of its own, with at least two photos finished."""
-
-    def ignore() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=ignore if ignore_sigint else None,
-    )
-    until = time.monotonic() + 30
-    while not partial.exists() or partial.read_bytes().count(b"\n") < 2:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < until
-        time.sleep(0.005)
-    return process
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -115,11 +85,11 @@ def test_interrupted_run_keeps_finished_photos(
 
 STUCK = """
 import time
-from anthropo import threads
+from anthropo.parallel import threads
 from anthropo.batch import run
 from anthropo.cli import main
 
-measure, threads._PATIENCE = run.measure_item, 0.5
+measure, threads.PATIENCE = run.measure_item, 0.5
 def stuck(item, *rest):
     if item.path.endswith("03.png"):
         time.sleep(3600)

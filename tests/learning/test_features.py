@@ -14,7 +14,7 @@ from conftest import Copies
 from numpy.typing import NDArray
 from PIL import Image
 
-from anthropo import observation, threads
+from anthropo import observation
 from anthropo.encoder.cache import Store
 from anthropo.encoder.encoders import load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS, crops, middle_square
@@ -26,6 +26,7 @@ from anthropo.learning.cohort_checks import validate
 from anthropo.learning.features import Features, extract, feature_frame, measurement_ids, subset
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
+from anthropo.parallel import threads
 from anthropo.photo import Photo
 from anthropo.settings import Settings
 
@@ -311,7 +312,7 @@ def test_memory_that_ran_out_is_not_remembered(
 def test_an_interrupted_run_is_continued(
     people: list[str], tmp_path: Path, looked_at: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(threads, "_AHEAD", 1)
+    monkeypatch.setattr(threads, "AHEAD", 1)
     store = Store(tmp_path / "store")
     cohort = cohort_of(people[:12])
     count = 0

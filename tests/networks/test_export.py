@@ -20,7 +20,7 @@ from anthropo.networks.bench import has_int8_products
 from anthropo.networks.bench_worker import EMBEDDING, METADATA, PICTURES, PROBABILITIES, open_session
 from anthropo.networks.export import TOLERANCE, export, feeds
 from anthropo.networks.network import Network
-from anthropo.threads import network_threads
+from anthropo.parallel.threads import network_threads
 
 KINDS: dict[str, dict[str, Any]] = {
     "labels": {},

@@ -59,7 +59,7 @@ def seeing_spots(folder: Path, views: tuple[str, ...]) -> NetworkEncoder:
 def angle_head() -> Head:
     """The sine of an embedding's direction."""
     numbers = np.zeros(2), np.array([[1.0, 0.0]]), np.array([0.0, 1.0])
-    return Head(*(torch.from_numpy(n) for n in numbers))
+    return Head(*numbers)
 
 
 @pytest.mark.parametrize("alignment", ["mean-face", "two-points"])
@@ -93,7 +93,7 @@ def test_the_map_lies_where_the_network_looks_and_adds_up(
     none, full = heatmap._log_odds(scene, np.stack([np.zeros((1, side, side)), np.ones((1, side, side))]))[
         :, 0
     ]
-    embedded = torch.from_numpy(encoder.embed(photo, face, (region,)))
+    embedded = encoder.embed(photo, face, (region,))
     assert full == pytest.approx(angle_head()(embedded).item(), abs=1e-5)
     # smoothing loses what it carries beyond the region
     assert values.sum() == pytest.approx(full - none, abs=0.1 * abs(full - none))

@@ -38,7 +38,7 @@ def test_the_face_network_is_the_encoder_before_its_last_layer(chips: np.ndarray
     encoder = load_encoder("face-resnet")
     with torch.inference_mode():
         features = own(x).mean((2, 3))
-        projected = encoder._network.projection(features).numpy()
+        projected = encoder.network.projection(features).numpy()
     np.testing.assert_allclose(projected, encoder.encode(chips, mirror=False), atol=1e-4)
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from anthropo import threads
-from anthropo.threads import in_order, network_threads
+from anthropo.parallel import Threads, threads
+from anthropo.parallel.threads import network_threads
 
 
 @pytest.fixture(autouse=True)
@@ -27,12 +27,12 @@ def test_results_come_in_the_order_of_the_items(jobs: int) -> None:
         time.sleep(0.001 * (i % 3))
         return i
 
-    assert list(in_order(work, range(40), jobs)) == list(range(40))
+    assert list(Threads(jobs).in_order(work, range(40))) == list(range(40))
 
 
 @pytest.mark.parametrize("jobs", [1, 4])
 def test_a_network_has_one_thread_however_many_jobs_there_are(jobs: int) -> None:
-    assert set(in_order(lambda _: torch.get_num_threads(), range(9), jobs)) == {1}
+    assert set(Threads(jobs).in_order(lambda _: torch.get_num_threads(), range(9))) == {1}
     assert torch.get_num_threads() == 5
 
 
@@ -41,12 +41,12 @@ def test_a_network_s_sums_are_rounded_alike_for_every_number_of_jobs(jobs: int) 
     """Shared among five threads, this product has other last digits (MKL, torch 2.13)."""
     random = torch.Generator().manual_seed(0)
     layer, embeddings = torch.nn.Linear(1024, 128), torch.randn(6, 1024, generator=random)
-    (expected,) = in_order(layer, [embeddings])
-    assert all(torch.equal(found, expected) for found in in_order(layer, [embeddings] * 4, jobs))
+    (expected,) = Threads(1).in_order(layer, [embeddings])
+    assert all(torch.equal(found, expected) for found in Threads(jobs).in_order(layer, [embeddings] * 4))
 
 
 def test_after_an_error_no_other_item_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_AHEAD", 1)
+    monkeypatch.setattr(threads, "AHEAD", 1)
     begun = []
 
     def work(i: int) -> int:
@@ -57,7 +57,7 @@ def test_after_an_error_no_other_item_is_begun(monkeypatch: pytest.MonkeyPatch) 
 
     before = threading.active_count()
     with pytest.raises(ValueError, match="the third"):
-        list(in_order(work, range(50), 2))
+        list(Threads(2).in_order(work, range(50)))
     assert len(begun) <= 3 + 1 + 2
     assert threading.active_count() == before
     assert torch.get_num_threads() == 5

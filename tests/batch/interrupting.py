@@ -1,0 +1,42 @@
+"""The command in a process of its own, that is interrupted."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+#: Photos, of which some are measured and others are not when it is interrupted.
+MANY = 60
+COMMAND = "from anthropo.cli import main; main()"
+
+
+def started(
+    arguments: list[object],
+    partial: Path,
+    *,
+    ignore_sigint: bool = False,
+    program: str = COMMAND,
+    group: bool = False,
+) -> subprocess.Popen[str]:
+    """The command in a process of its own, with at least two photos finished."""
+
+    def ignore() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=ignore if ignore_sigint else None,
+        start_new_session=group,
+    )
+    until = time.monotonic() + 30
+    while not partial.exists() or partial.read_bytes().count(b"\n") < 2:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    return process
