@@ -9,8 +9,8 @@ pip install 'anthropo[test]'.
 
 from __future__ import annotations
 
-import csv
 import copy
+import csv
 import io
 import json
 import tempfile
