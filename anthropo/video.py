@@ -22,6 +22,7 @@ from anthropo.files import file_sha256
 from anthropo.licensing import require_permitted
 from anthropo.memory import memory
 from anthropo.photo import Photo, opening
+from anthropo.sent import on_disk
 
 if TYPE_CHECKING:
     from anthropo.decoding.pool import Worker
@@ -114,7 +115,7 @@ def open_video(
     require_permitted("video", PhotoError, where)
     with opening(where, "a video"):
         digest = file_sha256(where)
-        size = os.path.getsize(where)
+        size = os.path.getsize(on_disk(where))
     if not size:
         raise PhotoError(f"{where}: the file is empty (0 bytes).")
     limits = Limits(max_megapixels, deadline).of_frames(1)
@@ -144,7 +145,7 @@ def open_video(
 
 
 def _ask(one: Worker, where: str, limits: Limits, **more: object) -> None:
-    path = os.fsencode(os.path.abspath(where))
+    path = os.fsencode(os.path.abspath(on_disk(where)))
     request: Message = {
         "bytes": len(path),
         "kind": VIDEO,

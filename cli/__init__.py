@@ -75,6 +75,7 @@ class Commands(click.Group):
 
 
 #: What sets the threads of the linear algebra libraries; each is read when its library is loaded.
+#: Processes that work on photos are copies of the command's only where these are 1 (anthropo.parallel).
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
 

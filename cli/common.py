@@ -26,7 +26,7 @@ MOST_FAILURES = 20  # photos that are named one by one
 EXIT_NONE, EXIT_USAGE, EXIT_SOME, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 # parameters of commands: those that change no result, and those that are always files
-_NO_MATTER = ("jobs", "cache", "validate", "resume", "device")
+_NO_MATTER = ("jobs", "cluster", "send_photos", "cache", "validate", "resume", "device")
 _ALWAYS_FILES = (
     *("cohort", "trained_on", "output", "cost_matrix", "encoder_weights", "landmark_model", "landmarks"),
     *("detector_model", "parameters", "pretrain"),

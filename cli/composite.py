@@ -55,6 +55,7 @@ from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, compos
 @options.face_model_options
 @options.limits_options
 @options.jobs_option
+@options.cluster_options
 @options.permissive_option
 @options.passed_as("reading", PhotoReading)
 @options.passed_as("request", CompositeRequest)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from anthropo.cli import options
@@ -9,6 +11,9 @@ from anthropo.cli.common import in_one_sentence, place_to_write, progress
 from anthropo.plain import say
 from anthropo.report.landmarks import print_evaluated, print_trained, write_evaluated
 from anthropo.workflows.landmarks import LandmarkTrainRequest, evaluate_landmarks, train_landmarks
+
+if TYPE_CHECKING:
+    from anthropo.parallel import Runner
 
 annotated_argument = click.argument("annotated", metavar="ANNOTATED")
 unit_option = options.names_option(
@@ -61,6 +66,7 @@ def command() -> None:
 @options.seed_option("jitter and trees")
 @options.limits_options
 @options.jobs_option
+@options.cluster_options
 @options.permissive_option
 @options.passed_as("options", "anthropo.landmarks.forest:ForestOptions")
 @options.passed_as("request", LandmarkTrainRequest)
@@ -109,6 +115,7 @@ def train(annotated: str, output: str, request: LandmarkTrainRequest) -> None:
 @unit_option
 @options.limits_options
 @options.jobs_option
+@options.cluster_options
 @options.permissive_option
 def evaluate(
     annotated: str,
@@ -118,6 +125,7 @@ def evaluate(
     max_megapixels: float,
     deadline: float,
     jobs: int,
+    runner: Runner | None,
 ) -> None:
     """Compare a model's landmarks with those of ANNOTATED (`anthropo landmarks --help` lists the forms).
 
@@ -142,6 +150,7 @@ def evaluate(
             landmark_model,
             unit=unit,
             jobs=jobs,
+            runner=runner,
             max_megapixels=max_megapixels,
             deadline=deadline,
             progress=progress,

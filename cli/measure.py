@@ -13,8 +13,9 @@ import click
 from anthropo.batch.beside import Beside, LandmarkFiles
 from anthropo.batch.inputs import Item, collect
 from anthropo.batch.long import long_path, write_long
-from anthropo.batch.output import Output, as_csv, records_of
+from anthropo.batch.output import Output, as_csv
 from anthropo.batch.patients import People, patients, photos_table
+from anthropo.batch.reading import records_of
 from anthropo.cli import options
 from anthropo.cli.common import (
     EXIT_INTERRUPTED,
@@ -37,6 +38,7 @@ from anthropo.settings import Settings
 from anthropo.workflows.measuring import MeasuredPhotos, measure_items
 
 if TYPE_CHECKING:
+    from anthropo.parallel import Runner
     from anthropo.report.measure import Page
 
 
@@ -93,6 +95,7 @@ def command(
     patient: bool,
     long: bool,
     jobs: int,
+    runner: Runner | None,
 ) -> None:
     """Measure the face of each PHOTO: lengths, angles, ratios, areas, asymmetry, colour.
 
@@ -156,8 +159,8 @@ def command(
         people = People(output) if output and patient and not long and not page else None
         table = Output(str(place), settings) if place and not page else None
         measured = measure_items(
-            items, settings, jobs=jobs, table=table, beside=[*filter(None, [page]), *beside], people=patient,
-            progress=progress,
+            items, settings, jobs=jobs, runner=runner, table=table, beside=[*filter(None, [page]), *beside],
+            people=patient, progress=progress,
         )  # fmt: skip
         if page:
             page.write(measured.people or measured.listed)
@@ -178,8 +181,7 @@ def _write_beside(measured: MeasuredPhotos, place: Path, tidy: Path | None, peop
         write_long(tidy, measured.people or records_of(place))
         say(f"{tidy}: written in long form; {place} keeps the photos.", err=True)
     elif people:
-        people.write(measured.people)
-        of = f"{sum(person.ok for person in measured.people)} of {len(measured.people)}"
+        of = f"{people.write(measured.people)} of {len(measured.people)}"
         say(f"{people.path}: {of} people measured.", err=True)
 
 

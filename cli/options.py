@@ -7,6 +7,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,12 +19,13 @@ from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import DEFAULT_JITTER
 from anthropo.landmarks.forest import ForestOptions
 from anthropo.licensing import permissive
-from anthropo.plain import raw_cells
+from anthropo.plain import raw_cells, say
 from anthropo.reference.tables import AUTOMATIC, REFERENCE_OF_ALL_AGES, STUDIO_REFERENCE
 from anthropo.workflows.progress import available_cores
 
 if TYPE_CHECKING:
     from anthropo.learning.model import Task
+    from anthropo.parallel import Runner
     from anthropo.workflows.cohort import TrainRequest
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -179,6 +181,18 @@ def _permissive(ctx: click.Context, param: click.Parameter, value: bool) -> None
         ctx.with_resource(permissive())
 
 
+def _cluster(cluster: str | None, send_photos: bool) -> Runner | None:
+    """The cluster that is asked for; it is left when the command ends."""
+    if cluster is None:
+        if send_photos:
+            raise InputError("--send-photos is about --cluster. Pass both, or none of them.")
+        return None
+    from anthropo.parallel import Cluster  # slow to import
+
+    made = Cluster(cluster, send_photos=send_photos, tell=partial(say, err=True))
+    return click.get_current_context().with_resource(made)
+
+
 def _limits(of_videos: str = "") -> Decorator:
     """--max-megapixels and --deadline, with what the latter means for videos where these are read."""
     return all_of(
@@ -225,7 +239,19 @@ face_option: Decorator = click.option(
     "the largest are background and count only for 'all'.")
 jobs_option: Decorator = click.option(
     "-j", "--jobs", type=click.IntRange(1, 1024), default=available_cores, show_default="all cores",
-    help="Threads. Photos that together would take more than half of the memory wait for each other.")
+    help="Photos that are worked on at once: by threads, from 100 photos on by processes. Photos that "
+    "together would take more than half of the memory wait for each other.")
+#: Given to the command as `runner`: who works on the photos, or None for the threads or processes of --jobs.
+cluster_options: Decorator = all_of(
+    click.option(
+        "--cluster", metavar="PLACE",
+        help="Have the photos worked on by the workers of a Dask cluster: local[:N] (processes on "
+        "this machine), tcp://scheduler:8786, or slurm[:FILE.yaml]; see docs/cluster.md. The results are the "
+        "same."),
+    flag(
+        "--send-photos",
+        "With --cluster: send the photos' bytes, for workers that do not see the files."),
+    passed_as("runner", _cluster))
 jitter_option: Decorator = click.option(
     "--jitter", type=click.IntRange(1, 256), callback=_even, default=DEFAULT_JITTER,
     help="Evaluations of the landmark model per face, half of them on its mirror image; the landmarks are "
@@ -283,7 +309,8 @@ encoder_weights_option: Decorator = click.option(
 
 #: How photos are read by the commands that measure photo by photo.
 photo_options: Decorator = all_of(
-    landmarks_option, distance_option, frames_option, face_option, jobs_option, face_model_options,
+    landmarks_option, distance_option, frames_option, face_option, jobs_option, cluster_options,
+    face_model_options,
     _limits(
         " A video may take four times as long to be looked through, and as long again for every 16 frames."))
 
@@ -306,6 +333,7 @@ learning_photo_options: Decorator = all_of(
         "nothing is measured. A model remembers it."),
     limits_options,
     jobs_option,
+    cluster_options,
     click.option(
         "--cache", metavar="DIR|none",
         help="Where measurements and embeddings of the photos are kept, so that no photo is processed twice. "

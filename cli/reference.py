@@ -162,6 +162,7 @@ def _age(row: ReferenceRow) -> str:
     "--source", metavar="TEXT", help="Who was measured; shown with every score.  [default: CONTROLS.csv]"
 )
 @options.jobs_option
+@options.cluster_options
 @options.face_model_options
 @options.permissive_option
 @options.passed_as("request", workflow.BuildRequest)

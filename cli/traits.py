@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +18,9 @@ from anthropo.reference.traits import CONFIDENCE
 from anthropo.report.rendering import as_csv
 from anthropo.report.traits import Target, print_traits
 from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prepare
+
+if TYPE_CHECKING:
+    from anthropo.parallel import Runner
 
 
 @click.command()
@@ -80,6 +84,7 @@ def command(
     everything: bool,
     identity: str | None,
     jobs: int,
+    runner: Runner | None,
     request: TraitsRequest,
 ) -> None:
     """Call traits of the Human Phenotype Ontology (HPO) from the face of each PHOTO.
@@ -121,7 +126,7 @@ def command(
             target.check(task.count)
         if identity and not (target and target.kind == ".json"):
             raise InputError("--id names the person of a phenopacket: add -o FILE.json.")
-        findings = call(task, jobs=jobs, progress=progress)
+        findings = call(task, jobs=jobs, runner=runner, progress=progress)
         _show(findings, target, request.patient, everything)
         if not findings.measured:
             sys.exit(EXIT_NONE)

@@ -43,11 +43,19 @@ class FaceFiles:
         except OSError:
             return True
 
-    def __call__(self, seen: MeasuredFace) -> None:
+    def __call__(self, seen: MeasuredFace) -> tuple[str, bytes]:
+        """The SHA-256 of the photo, and what its file is to hold."""
         raise NotImplementedError
 
     def take(self, item: Item, face: int, made: object) -> None:
-        """Nothing: the file is written where the photo is worked on."""
+        """Write the file of a face: here, where the table is written, and not where the photo was read."""
+        assert isinstance(made, tuple)
+        digest, content = made
+        self.write(self.file(item, digest, face), content)
+
+    def write(self, file: Path, content: bytes) -> None:
+        """Write one file."""
+        write(file, content, what=f"the {self.what}")
 
 
 class LandmarkFiles(FaceFiles):
@@ -72,9 +80,11 @@ class LandmarkFiles(FaceFiles):
     def file(self, item: Item, digest: str, index: int = 0) -> Path:
         return self.single or super().file(item, digest, index)
 
-    def __call__(self, seen: MeasuredFace) -> None:
-        file = self.file(seen.item, seen.digest, seen.observation.index)
+    def __call__(self, seen: MeasuredFace) -> tuple[str, bytes]:
         if is_video(seen.item.path):
             raise InputError(f"{seen.item.path}: landmarks are saved of photographs, not of a video.")
+        return seen.digest, landmarks_text(seen.face, seen.digest).encode()
+
+    def write(self, file: Path, content: bytes) -> None:
         if not file.exists():
-            write(file, landmarks_text(seen.face, seen.digest), what="the landmarks")
+            super().write(file, content)

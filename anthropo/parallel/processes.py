@@ -17,14 +17,14 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from anthropo import errors
 from anthropo.memory import memory
 from anthropo.parallel.link import Link
 from anthropo.parallel.runner import Lost
 from anthropo.parallel.threads import AHEAD, PATIENCE, Threads
-from anthropo.parallel.worker import FORK, NUMBER, ONE_THREAD, STOP, WAIT, Context
+from anthropo.parallel.worker import FORK, NUMBER, ONE_THREAD, STOP, WAIT, Context, serve_in_copy
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,6 +34,29 @@ _QUEUED = 2  # items that a worker has at once: one that it works on, and one to
 # elsewhere libraries of the system may be unsafe in a forked process (macOS), or there is no fork (Windows)
 _FORKS = sys.platform == "linux"
 _CRASHED = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS")
+
+
+class _Process(Protocol):
+    """A process that this one has started."""
+
+    def kill(self) -> None: ...
+
+    def wait(self) -> int: ...
+
+
+class _Forked:
+    """A copy of this process."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def kill(self) -> None:
+        """End it at once."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> int:
+        """Its exit status, when it has ended."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
 class UnstartableError(Exception):
@@ -98,6 +121,18 @@ class _Pickler(pickle.Pickler):
         return NotImplemented
 
 
+def _is_copied_safely() -> bool:
+    """Whether this process has one thread alone, and so have the libraries that it has loaded.
+
+    So has the command line, unless it draws a progress bar. A copy need not load anything again.
+    """
+    try:
+        alone = len(os.listdir("/proc/self/task")) == 1
+    except OSError:
+        return False
+    return alone and all(os.environ.get(name) == "1" for name in ONE_THREAD)
+
+
 @contextlib.contextmanager
 def _started(work: Callable[[T], R], jobs: int) -> Iterator[_Pool[T, R] | None]:
     """Processes for the work, which end with the block; None where there can be none."""
@@ -118,7 +153,7 @@ def _started(work: Callable[[T], R], jobs: int) -> Iterator[_Pool[T, R] | None]:
 class _Worker(Generic[T]):
     link: Link
     pid: int
-    program: subprocess.Popen[bytes] | None  # where it is none that was forked
+    process: subprocess.Popen[bytes] | None  # where it is not forked
     queue: deque[tuple[int, T, int]] = field(default_factory=deque)  # index, item, which try it is
 
 
@@ -129,7 +164,7 @@ class _Pool(Generic[T, R]):
         self.workers: list[_Worker[T]] = []
         self._work = work
         self._jobs = jobs
-        self._template: tuple[subprocess.Popen[bytes], Link] | None = None  # that is forked
+        self._template: tuple[_Process, Link] | None = None  # that is forked
         self._selector = selectors.DefaultSelector()
         self._again: deque[tuple[int, T, int]] = deque()  # items whose worker ended
         self._fruitless = 0  # workers that ended since the last result
@@ -152,17 +187,17 @@ class _Pool(Generic[T, R]):
         link = Link(ours)
         try:
             if _FORKS:
-                program, pid = None, self._forked(theirs)
+                process, pid = None, self._forked(theirs)
             else:
-                program = self._program(theirs)
-                pid = program.pid
+                process = self._program(theirs)
+                pid = process.pid
                 self._set_up(link)
         except BaseException:
             link.close()
             raise
         finally:
             theirs.close()
-        worker: _Worker[T] = _Worker(link, pid, program)
+        worker: _Worker[T] = _Worker(link, pid, process)
         self.workers.append(worker)
         self._selector.register(link, selectors.EVENT_READ, worker)
 
@@ -171,7 +206,8 @@ class _Pool(Generic[T, R]):
         if self._template is None:
             mine, its = socket.socketpair()
             try:
-                self._template = self._program(its), Link(mine)
+                process = self._copy(its) if _is_copied_safely() else self._program(its)
+                self._template = process, Link(mine)
             except BaseException:
                 mine.close()
                 raise
@@ -187,6 +223,18 @@ class _Pool(Generic[T, R]):
         if pid <= 0:
             raise UnstartableError
         return pid
+
+    def _copy(self, theirs: socket.socket) -> _Forked:
+        """A copy of this process, which has loaded everything, that serves the other end of a link."""
+        kept = {theirs.fileno(), *([self._lock.fileno()] if self._lock else [])}
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        try:
+            pid = os.fork()
+            if pid == 0:
+                serve_in_copy(theirs, kept)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        return _Forked(pid)
 
     def _program(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
         """A process that serves the other end of a link; it finds the same packages as this one."""
@@ -254,14 +302,13 @@ class _Pool(Generic[T, R]):
         while begun:
             for key, _ in self._selector.select():
                 worker: _Worker[T] = key.data
-                data = worker.link.receive()
-                if data is None:
-                    lost = self._ended(worker)
-                    finished: list[tuple[int, R | Lost]] = list(lost)
-                else:
-                    index, _, _ = worker.queue.popleft()
-                    finished = [(index, _result(data))]
-                    self._fruitless = 0
+                finished: list[tuple[int, R | Lost]] = []
+                for data in worker.link.arrived():
+                    if data is None:
+                        finished += self._ended(worker)
+                    else:
+                        finished.append((worker.queue.popleft()[0], _result(data)))
+                        self._fruitless = 0
                 for index, _ in finished:
                     del begun[index]
                 fill()  # before whoever takes the results is busy with them
@@ -319,18 +366,19 @@ class _Pool(Generic[T, R]):
         return f"{'crashed' if name in _CRASHED else 'was killed'} ({name})"
 
     def _exit_code(self, worker: _Worker[T]) -> int | None:
-        if worker.program:
-            return worker.program.wait()
-        assert self._template is not None
-        program, link = self._template
+        if worker.process:
+            return worker.process.wait()
+        if self._template is None:
+            return None
+        template, link = self._template
         with contextlib.suppress(OSError):
             link.socket.sendall(WAIT + worker.pid.to_bytes(NUMBER, "little", signed=True))
             answer = link.socket.recv(NUMBER, socket.MSG_WAITALL)
             if len(answer) == NUMBER:
                 return int.from_bytes(answer, "little", signed=True)
         link.close()  # it was ended as well; the next worker is forked from a new one
-        program.kill()
-        program.wait()
+        template.kill()
+        template.wait()
         self._template = None
         return None
 
@@ -345,17 +393,17 @@ class _Pool(Generic[T, R]):
             until = time.monotonic() + PATIENCE
             while self.workers and (left := until - time.monotonic()) > 0:
                 for key, _ in self._selector.select(left):
-                    if key.data.link.receive() is None:
+                    if None in key.data.link.arrived():
                         self._forget(key.data)
-                        if key.data.program:
-                            key.data.program.wait()
+                        if key.data.process:
+                            key.data.process.wait()
         finally:  # also after another Ctrl-C
             for worker in self.workers[:]:
                 with contextlib.suppress(OSError):
                     os.kill(worker.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
                 self._forget(worker)
-                if worker.program:
-                    worker.program.wait()
+                if worker.process:
+                    worker.process.wait()
             if self._template:
                 self._template[1].close()
                 self._template[0].wait()

@@ -39,13 +39,12 @@ class Lost:
     """
 
     why: str  # such as "the process that worked on it was killed (SIGKILL)"
+    advice: str = ""  # what to do if memory is short; left out: use fewer jobs
 
     def reason(self, photo: str) -> str:
         """A photo's reason."""
-        return (
-            f"{photo}: {self.why}, twice. Use fewer {parameter('jobs')} if memory is short, or leave the "
-            "photo out."
-        )
+        advice = self.advice or f"Use fewer {parameter('jobs')}"
+        return f"{photo}: {self.why}, twice. {advice} if memory is short, or leave the photo out."
 
 
 class Runner(Protocol):

@@ -105,7 +105,7 @@ def leave(pool: ThreadPoolExecutor, begun: Collection[Future[R]]) -> None:
 def network_threads(count: int) -> Generator[None, None, None]:
     """Give a network so many threads for each of its sums, and what it had before afterwards."""
     torch = sys.modules.get("torch")
-    if torch is None:  # not loaded: no network is used
+    if torch is None or not hasattr(torch, "set_num_threads"):  # not loaded, or not yet: nothing uses it
         yield
         return
     before = torch.get_num_threads()

@@ -22,7 +22,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from anthropo import errors
 from anthropo.memory import memory
@@ -40,9 +40,7 @@ STOP = b""
 FORK, WAIT = b"f", b"w"
 NUMBER = 8  # bytes of a whole number
 #: What sets the threads of libraries; each is read when its library is loaded.
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
-)
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 Work = Callable[[Any], Any]
 
@@ -56,11 +54,33 @@ class Context:
     lock: int | None  # descriptor of a file that the photo locks which takes more
 
 
-def serve(connection: socket.socket, forks: bool) -> None:
-    """Receive the work, and then fork workers when asked to, or be one."""
+def serve_in_copy(connection: socket.socket, kept: set[int]) -> NoReturn:
+    """Serve in a copy of the process that wants the work done, without its files, and end."""
+    try:
+        os.setsid()  # Ctrl-C is for the original alone
+        _ignore_signals()
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for standard in range(3):
+            os.dup2(nowhere, standard)
+        for name in os.listdir("/proc/self/fd"):
+            if (number := int(name)) > 2 and number not in kept:
+                with contextlib.suppress(OSError):
+                    os.close(number)
+        serve(connection, forks=True)
+    finally:
+        os._exit(0)
+
+
+def _ignore_signals() -> None:
     for number in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, number):
             signal.signal(getattr(signal, number), signal.SIG_IGN)
+
+
+def serve(connection: socket.socket, forks: bool) -> None:
+    """Receive the work, and then fork workers when asked to, or be one."""
+    _ignore_signals()
     if resource is not None:  # a photo of a patient is not left behind in a core file
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.disable(logging.CRITICAL)  # nobody sees what a library says here
@@ -90,6 +110,7 @@ def serve(connection: socket.socket, forks: bool) -> None:
 
 
 def _fork_when_asked(control: socket.socket, work: Work) -> None:
+    """Fork workers, and end after them."""
     while True:
         command, descriptors, _, _ = socket.recv_fds(control, 1, 1)
         if command == FORK:
@@ -107,8 +128,11 @@ def _fork_when_asked(control: socket.socket, work: Work) -> None:
             _, status = os.waitpid(pid, 0)
             code = os.waitstatus_to_exitcode(status)
             control.sendall(code.to_bytes(NUMBER, "little", signed=True))
-        else:  # the other end is closed
-            return
+        else:  # the other end is closed, and so are the workers'
+            break
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
 
 
 def _answer(link: Link, work: Work) -> None:

@@ -13,7 +13,6 @@ from anthropo.batch.inputs import OVERLAY_SUFFIX
 from anthropo.batch.run import MeasuredFace
 from anthropo.face.detection import power_of_two
 from anthropo.face.landmarker import Face
-from anthropo.files import write
 from anthropo.measurement import anatomy
 from anthropo.measurement.registry import Entry, registry, resolve
 from anthropo.measurement.scale import Scale
@@ -36,10 +35,9 @@ class Overlays(FaceFiles):
     suffix = OVERLAY_SUFFIX
     what = "overlays"
 
-    def __call__(self, seen: MeasuredFace) -> None:
+    def __call__(self, seen: MeasuredFace) -> tuple[str, bytes]:
         picture = overlay(seen.observation.photo, seen.face, seen.scale)
-        file = self.file(seen.item, seen.digest, seen.observation.index)
-        write(file, jpeg(picture, quality=90), what="the overlay")
+        return seen.digest, jpeg(picture, quality=90)
 
 
 def measured_lines(entries: list[Entry] | None = None) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:

@@ -258,9 +258,23 @@ def _elsewhere(made: RunManifest, output: Path, temporary: Path) -> list[str]:
     given = {name: Path(str(made.settings[name])).name for name in _WRITTEN if made.settings.get(name)}
     places = {name: temporary / last for name, last in given.items()} | {"output": output}
     more = [word for name, place in places.items() for word in (f"--{name.replace('_', '-')}", str(place))]
-    words = list(made.command)
+    words = _without_cluster(made.command)
     at = words.index("--") if "--" in words else len(words)
     return [*words[:at], *more, *words[at:]]
+
+
+def _without_cluster(command: Sequence[str]) -> list[str]:
+    """The command without the cluster that it used, which may be gone: the results are the same."""
+    words: list[str] = []
+    given = iter(command)
+    for word in given:
+        if word == "--cluster":
+            next(given, None)
+        elif word == "--":
+            return [*words, word, *given]
+        elif not word.startswith("--cluster=") and word != "--send-photos":
+            words.append(word)
+    return words
 
 
 def _run(command: Sequence[str], folder: Path) -> None:

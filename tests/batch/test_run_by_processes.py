@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +181,27 @@ def test_jobs_beyond_what_there_can_be_are_refused_in_a_sentence(
     result = invoke("measure", astronaut_png, "-j", jobs)
     assert result.exit_code == 2
     assert f"{jobs} is not in the range 1<=x<=1024" in result.stderr
+
+
+COPIED = """
+from anthropo.cli import main
+from anthropo.parallel import processes, runner
+runner.ENOUGH = 2
+def refused(*_):
+    raise AssertionError("a program was started")
+processes._Pool._program = refused
+main()
+"""
+
+
+def test_the_command_line_s_process_is_copied(tmp_path: Path, copies: Copies) -> None:
+    """It has loaded everything, and has one thread."""
+    folder = copies(tmp_path / "photos", *(f"{i}.png" for i in range(5)))[0].parent
+    done = subprocess.run(
+        [sys.executable, "-c", COPIED, "measure", folder, "-o", tmp_path / "out.csv", "-j", "2"],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "5 of 5 photos measured" in done.stderr
+    assert len({row["intercanthal_width"] for row in rows_of(tmp_path / "out.csv")}) == 1

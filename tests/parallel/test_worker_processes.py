@@ -293,6 +293,26 @@ def test_signals_are_for_the_main_process_alone() -> None:
     assert {int(pid) for pid in results} <= pids  # type: ignore[call-overload]
 
 
+COPY = """
+import os, sys, works
+from anthropo.parallel import Processes, processes
+held, (out, into) = open(os.devnull), os.pipe()
+print(processes._is_copied_safely(), max(Processes(2).in_order(works.descriptors, range(9))))
+"""
+
+
+def test_a_copy_of_the_process_has_none_of_its_files() -> None:
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    places = os.pathsep.join([*sys.path, str(Path(works.__file__).parent)])
+    done = subprocess.run(
+        [sys.executable, "-c", COPY],
+        env={**os.environ, **one_thread, "PYTHONPATH": places},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "True 5\n", done.stderr  # three standard ones, the link and the lock
+
+
 def test_no_thread_or_descriptor_is_left() -> None:
     list(Processes(2).in_order(works.square, range(9)))
     before = threading.active_count(), len(os.listdir("/proc/self/fd"))

@@ -1,0 +1,300 @@
+"""A cluster that Dask runs: started or found, asked who is there, left without a trace on the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import logging
+import shutil
+import socket
+import warnings
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from anthropo.errors import InputError, parameter
+from anthropo.files import cache_folder
+from anthropo.parallel.places import INSTALL, Local, Place, Running, Slurm
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+_CONNECT = 10.0  # seconds that a scheduler may take to answer
+_LEAST_MEMORY = 4 << 30  # bytes that a local worker may have, where the machine has them: one large photo
+_MOST_SHARE = 0.9  # of the machine's memory for a local worker
+_LOGGERS = ("distributed", "dask", "dask_jobqueue", "tornado", "asyncio", "bokeh")
+#: What Dask would do with workers of its own, and here only costs time: results leave a worker at once, and
+#: who ended with what is seen to by `Crew`.
+_CONFIG = {
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.scheduler.work-stealing": False,
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+}
+
+_WARNS_FROM = "distributed.admin.large-graph-warning-threshold"  # of what a task is given
+
+
+class ClusterError(InputError):
+    """A cluster cannot be reached or used, or is gone.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> with anthropo.Cluster("tcp://127.0.0.1:9", patience=0.5) as cluster:
+    ...     anthropo.measure_table(anthropo.example_photo(), runner=cluster)
+    Traceback (most recent call last):
+    anthropo.parallel.connection.ClusterError: tcp://127.0.0.1:9: no scheduler answers ...
+    """
+
+
+def needs_dask() -> None:
+    """Refuse to go on where the libraries are missing."""
+    if any(importlib.util.find_spec(name) is None for name in ("distributed", "yaml", "cryptography")):
+        raise ClusterError(f"{parameter('cluster')} needs Dask. Install it with `{INSTALL}`.")
+
+
+class Connection:
+    """A client, and the cluster if it was started here.
+
+    Parameters
+    ----------
+    place : Place
+    patience : float
+        Seconds that a scheduler may take to answer.
+    """
+
+    def __init__(self, place: Place, patience: float = _CONNECT) -> None:
+        self.name = place.address if isinstance(place, Running) else "the cluster"
+        self.out_of_memory: set[str] = set()  # workers that were ended for it
+        self._left = contextlib.ExitStack()
+        try:
+            self._left.enter_context(_silence())
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of ports that are taken, of versions: see `identity`
+                cluster = None if isinstance(place, Running) else self._left.enter_context(_started(place))
+                self.client = self._left.enter_context(_client(place, cluster, patience))
+            self.client.subscribe_topic("worker-restart-memory", self._ended_for_memory)
+        except BaseException:
+            self._left.close()
+            raise
+
+    def _ended_for_memory(self, event: tuple[float, dict[str, Any]]) -> None:
+        self.out_of_memory.add(event[1].get("worker", ""))
+
+    @property
+    def dashboard(self) -> str:
+        """Address of the pages on which the cluster can be watched; empty where there are none."""
+        if importlib.util.find_spec("bokeh") is None:
+            return ""
+        try:
+            return str(self.client.dashboard_link or "")
+        except Exception:  # a scheduler without one
+            return ""
+
+    def workers(self) -> dict[str, int]:
+        """Threads of each worker that is there now, by its address."""
+        with self.reached():
+            found: dict[str, int] = self.client.sync(self.client.scheduler.ncores, callback_timeout=30)
+            return found
+
+    def run(self, function: Callable[..., Any], *args: Any, workers: list[str]) -> dict[str, Any]:
+        """What a function returns on each worker, or the exception it raised."""
+        with self.reached():
+            answers: dict[str, Any] = self.client.run(function, *args, workers=workers, on_error="return")
+            return answers
+
+    def submit(
+        self, function: Callable[..., Any], *args: Any, key: str, worker: str, done: Callable[[], None]
+    ) -> Future:
+        """Have a function run on a worker; `done` is called from another thread when it has."""
+        import dask
+
+        with self.reached(), dask.config.set({_WARNS_FROM: "1TB"}):
+            future = self.client.submit(
+                function, *args, key=key, workers=[worker], allow_other_workers=False, pure=False, retries=0
+            )
+            future.add_done_callback(lambda _: done())
+            return future
+
+    @contextmanager
+    def reached(self, slow: bool = False) -> Generator[None, None, None]:
+        """Around what needs the scheduler: where it is gone, a ClusterError says so; also if it is slow."""
+        try:
+            yield
+        except OSError as error:  # a TimeoutError is one
+            if slow and isinstance(error, TimeoutError):
+                raise
+            raise self.gone() from error
+        if self.client.status != "running":
+            raise self.gone()
+
+    def gone(self) -> ClusterError:
+        """That the connection to the scheduler was lost."""
+        return ClusterError(
+            f"{self.name}: the connection to the scheduler was lost. What is finished is kept; when the "
+            "scheduler is back, run the same again to continue."
+        )
+
+    def close(self) -> None:
+        """Leave the cluster; end it if it was started here."""
+        self._left.close()
+
+
+@contextmanager
+def _client(place: Place, cluster: Any, patience: float) -> Generator[Client, None, None]:
+    import dask
+    from distributed import Client
+
+    where = place.address if isinstance(place, Running) else cluster
+    try:
+        if isinstance(place, Running):  # Dask would try again and again, as fast as it can
+            socket.create_connection(place.host_and_port, patience).close()
+        with dask.config.set({"distributed.comm.timeouts.connect": patience}):
+            client = Client(where, timeout=patience, set_as_default=False, name="anthropo")
+    except (OSError, ValueError) as error:
+        if not isinstance(place, Running):
+            raise ClusterError(f"The cluster that was started does not answer ({_told(error)}).") from None
+        raise ClusterError(
+            f"{place.address}: no scheduler answers there ({_told(error)}). Start one with `dask scheduler` "
+            "and workers with `dask worker`, or correct the address."
+        ) from None
+    try:
+        yield client
+    finally:
+        with contextlib.suppress(Exception):
+            client.close(timeout=2)
+
+
+@contextmanager
+def _started(place: Local | Slurm) -> Generator[Any, None, None]:
+    """A cluster of our own."""
+    import dask
+
+    with dask.config.set(_CONFIG):  # which workers that are started later get as well
+        cluster = _local(place) if isinstance(place, Local) else _slurm(place)
+    try:
+        yield cluster
+    finally:
+        with contextlib.suppress(Exception):
+            cluster.close(timeout=5)
+        for name, file in vars(cluster).items():  # certificates, which dask-jobqueue keeps as long as itself
+            if name.startswith("_job_") and hasattr(file, "close"):
+                file.close()
+
+
+def _local(place: Local) -> Any:
+    from dask.system import CPU_COUNT
+    from distributed import LocalCluster
+    from distributed.system import MEMORY_LIMIT
+
+    count = place.workers or CPU_COUNT
+    limit = max(MEMORY_LIMIT // count, min(_LEAST_MEMORY, int(_MOST_SHARE * MEMORY_LIMIT)))
+    try:
+        return LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:8787" if importlib.util.find_spec("bokeh") else None,
+            memory_limit=limit,
+            security=_security(),
+            silence_logs=logging.CRITICAL + 1,
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ClusterError(f"The worker processes cannot be started ({_told(error)}).") from None
+
+
+def _slurm(place: Slurm) -> Any:
+    try:
+        import dask_jobqueue
+    except ImportError:
+        raise ClusterError(
+            f"{parameter('cluster', 'slurm')} needs dask-jobqueue. Install it with `{INSTALL}`."
+        ) from None
+    import dask
+
+    jobs = place.jobs or dask.config.get("jobqueue.slurm.jobs", 1)
+    options = dict(place.options)
+    if place.tls and (security := _security()):
+        shared = options.get("shared_temp_directory") or dask.config.get(
+            "jobqueue.slurm.shared-temp-directory"
+        )
+        options |= {"security": security, "shared_temp_directory": shared or _private_folder()}
+    if shutil.which("sbatch") is None:
+        raise ClusterError(
+            "sbatch, the command that starts jobs of SLURM, is not here. Run this on a login node."
+        )
+    try:
+        cluster = dask_jobqueue.SLURMCluster(silence_logs=logging.CRITICAL + 1, **options)
+    except (ImportError, OSError, RuntimeError, ValueError, TypeError) as error:
+        raise ClusterError(
+            f"SLURM's jobs cannot be described ({_told(error)}). State what they have in a file, as in "
+            f"{parameter('cluster', 'slurm:FILE.yaml')}."
+        ) from None
+
+    async def hand_in() -> None:
+        for _ in range(jobs):
+            cluster.worker_spec.update(cluster.new_worker_spec())
+        await cluster._correct_state()  # which `scale` calls as well, where errors are only logged
+
+    try:
+        cluster.sync(hand_in)
+    except (OSError, RuntimeError, ValueError) as error:
+        with contextlib.suppress(Exception):  # it wonders at jobs that were never begun
+            cluster.close(timeout=5)
+        raise ClusterError(f"SLURM does not take the jobs ({_said(error)}).") from None
+    cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)  # jobs that end at their time limit are replaced
+    return cluster
+
+
+def _said(error: BaseException) -> str:
+    """What sbatch printed, in one line."""
+    printed = str(error).partition("stderr:")[2] or str(error)
+    return " ".join(printed.split()) or type(error).__name__
+
+
+def _security() -> Any:
+    """Certificates for this cluster alone, so that nobody else can use it; or what Dask's settings say."""
+    import dask
+    from distributed import Security
+
+    return None if dask.config.get("distributed.comm.require-encryption") else Security.temporary()
+
+
+def _private_folder() -> str:
+    """Where workers of this user find the certificates."""
+    folder = cache_folder() / "cluster"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return str(folder)
+
+
+def _told(error: BaseException) -> str:
+    """The first line of what an error says, and of what caused it."""
+    cause = error.__cause__ or error
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+
+
+@contextmanager
+def _silence() -> Generator[None, None, None]:
+    """Without what Dask logs, while a connection lasts."""
+
+    def nothing(record: logging.LogRecord) -> bool:
+        return False
+
+    importlib.import_module("distributed")  # makes its loggers, and reads Dask's settings of its own
+    named = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in _LOGGERS]
+    loggers = [logging.getLogger(name) for name in {*named, *_LOGGERS}]
+    for logger in loggers:
+        logger.addFilter(nothing)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(nothing)
