@@ -126,7 +126,9 @@ def _disputed(items: list[Item]) -> list[Item]:
         words += [(parse_ancestry(ancestry) or "").lower()]
         people[item.path][" ".join(filter(None, words))] = None
     return [
-        replace(item, disputed="; ".join(people[item.path])) if item.path in people and len(people[item.path]) > 1 else item
+        replace(item, disputed="; ".join(people[item.path]))
+        if item.path in people and len(people[item.path]) > 1
+        else item
         for item in items
     ]
 

@@ -134,18 +134,14 @@ def test_a_half_written_folder(tmp_path: Path, kinds: list[list[Record]]) -> Non
     assert os.listdir(tmp_path) == ["t.parquet"]
     data = (path / "part-00001.parquet").read_bytes()
     (path / "part-00001.parquet").write_bytes(data[:1000])
-    assert "exists and is not a table that anthropo wrote" in sentence_of(
-        InputError, Output, str(path), FAST
-    )
+    assert "exists and is not a table that anthropo wrote" in sentence_of(InputError, Output, str(path), FAST)
     assert (path / "part-00001.parquet").read_bytes() == data[:1000]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills copies of this process")
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("name", ["t.csv", "t.json", "t.parquet", "t.parquet/"])
-def test_killed_at_any_moment_and_started_again(
-    tmp_path: Path, kinds: list[list[Record]], name: str
-) -> None:
+def test_killed_at_any_moment_and_started_again(tmp_path: Path, kinds: list[list[Record]], name: str) -> None:
     items = names_of(60)
     before = tmp_path / "before"
     before.mkdir()
@@ -172,8 +168,6 @@ def test_killed_at_any_moment_and_started_again(
         write(f"{folder}/{name}", items, kinds)
         assert os.listdir(folder) == [name.strip("/")]
         if "parquet" in name:
-            pd.testing.assert_frame_equal(
-                pd.read_parquet(folder / name), pd.read_parquet(expected / name)
-            )
+            pd.testing.assert_frame_equal(pd.read_parquet(folder / name), pd.read_parquet(expected / name))
         else:
             assert (folder / name).read_bytes() == (expected / name).read_bytes()
