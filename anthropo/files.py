@@ -7,6 +7,7 @@ import contextlib
 import csv
 import errno
 import hashlib
+import io
 import os
 import platform
 import re
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, TextIO
 
 from anthropo.errors import AnthropoError, InputError, parameter
 from anthropo.sent import content_sent
@@ -106,11 +107,18 @@ def portable_name(name: str) -> str:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that nobody ever sees half of it: under a temporary name, then renamed.
+    """Write a file so that nobody ever sees half of it, as `atomically` does."""
+    with atomically(path) as file:
+        file.write(data)
 
-    An existing file's permissions stay, and a link stays a link; after an OSError the file is as it was.
-    A pipe or a device is no file to write to. What a killed run on this machine left behind in the folder is
-    removed.
+
+@contextlib.contextmanager
+def atomically(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to that nobody ever sees half of: it has a temporary name, and is renamed at the end.
+
+    An existing file's permissions stay, and a link stays a link; after an error in the block the file is as
+    it was. A pipe or a device is no file to write to. What a killed run on this machine left behind in the
+    folder is removed.
     """
     path = Path(os.path.realpath(path))
     with contextlib.suppress(FileNotFoundError):
@@ -121,7 +129,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         with open(temporary, "wb") as file:
             if path.exists():  # whoever may not read the old file may not read the new one
                 os.chmod(temporary, path.stat().st_mode & 0o777)
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -198,8 +206,18 @@ def write(
     error: type[AnthropoError] = InputError,
 ) -> None:
     """Write a file that a user asked for; an `error` calls it `what` and ends with the `advice`."""
+    with writing(path, what=what, advice=advice, error=error) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+
+
+@contextlib.contextmanager
+def writing(
+    path: Path, *, what: str = "", advice: str = "", error: type[AnthropoError] = InputError
+) -> Iterator[BinaryIO]:
+    """The same, written piece by piece."""
     try:
-        write_atomically(path, data.encode() if isinstance(data, str) else data)
+        with atomically(path) as file:
+            yield file
     except OSError as cause:
         about = f"{what} cannot" if what else "cannot"
         end = f" {advice}" if advice else ""
@@ -208,10 +226,19 @@ def write(
 
 def read_text(path: Path, *, most: int = MOST_TEXT) -> str:
     """The text of a table that a user names."""
+    with text_of(path, most=most) as file:
+        return file.read()
+
+
+@contextlib.contextmanager
+def text_of(path: Path, *, most: int | None = MOST_TEXT) -> Iterator[TextIO]:
+    """The same, to be read piece by piece; ends of lines stay as they are."""
     try:
-        data = read_regular(path, most=most)
-        utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # "Unicode text" of Excel
-        return data.decode("utf-16" if utf16 else "utf-8-sig")
+        with open_regular(path, most=most) as file:
+            start = file.read(3)
+            file.seek(0)
+            utf16 = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # "Unicode text" of Excel
+            yield io.TextIOWrapper(file, "utf-16" if utf16 else "utf-8-sig", newline="")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file.") from None
     except UnicodeDecodeError:

@@ -8,11 +8,13 @@ import io
 import os
 import unicodedata
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from anthropo.errors import InputError
-from anthropo.files import MOST_TEXT, read_regular, read_text
+from anthropo.files import MOST_TEXT, read_regular, text_of
 
 #: Kinds of tables that are read.
 SUFFIXES_READ = (".csv", ".tsv", ".xlsx")
@@ -68,24 +70,48 @@ def read_rows(path: Path, column: str = "") -> list[Row]:
     InputError
         Naming the row that cannot be understood.
     """
+    return list(iterate_rows(path, column))
+
+
+def iterate_rows(path: Path, column: str = "", *, most: int | None = MOST_TEXT) -> Iterator[Row]:
+    """The rows of `read_rows` one by one, of a file of at most `most` bytes."""
     suffix = path.suffix.lower()
     if suffix in SUFFIXES_FOREIGN and path.exists():
         raise InputError(f"{path}: a {suffix} file is not read. Save the table as CSV in UTF-8, or as .xlsx.")
-    rows = _workbook(path) if suffix == ".xlsx" else _delimited(path, column)
-    return [(number, cells) for number, cells in enumerate(rows, start=1) if any(c.strip() for c in cells)]
+    rows = _workbook(path) if suffix == ".xlsx" else _delimited(path, column, most)
+    for number, cells in enumerate(rows, start=1):
+        if any(map(str.strip, cells)):
+            yield number, cells
 
 
-def _delimited(path: Path, column: str) -> Iterator[list[str]]:
-    text = read_text(path)
-    if (nul := text.find("\0")) >= 0:
-        line = text.count("\n", 0, nul) + 1
-        raise InputError(f"{path}, line {line}: holds a NUL character. Save the table as CSV in UTF-8.")
-    first, _, rest = text.partition("\n")
-    if first.strip().lower().startswith("sep=") and len(first.strip()) == len("sep=;"):
-        delimiter, text = first.strip()[-1], rest  # Excel does not count this line either
-    else:
-        delimiter = _delimiter(text, column)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+def _delimited(path: Path, column: str, most: int | None) -> Iterator[list[str]]:
+    with text_of(path, most=most) as file:
+        lines = _without_nul(path, file)
+        first = next(lines, "")
+        if first.strip().lower().startswith("sep=") and len(first.strip()) == len("sep=;"):
+            delimiter = first.strip()[-1]  # Excel does not count this line either
+        else:
+            head = [first]
+            while not head[-1].strip() and (line := next(lines, "")):
+                head.append(line)
+            delimiter, lines = _delimiter(head[-1], column), chain(head, lines)
+        yield from _cells(path, csv.reader(lines, delimiter=delimiter, strict=True))
+
+
+def _without_nul(path: Path, file: Iterable[str]) -> Iterator[str]:
+    """The lines of a file; an InputError where one holds what no text does."""
+    above = 0
+    for line in file:
+        if "\0" in line:
+            raise InputError(
+                f"{path}, line {above + 1}: holds a NUL character. Save the table as CSV in UTF-8."
+            )
+        above += line.count("\n")
+        yield line
+
+
+def _cells(path: Path, reader: Any) -> Iterator[list[str]]:
+    """The cells of each row of a `csv.reader`."""
     header = number = 0
     while True:
         number, above = number + 1, reader.line_num

@@ -9,6 +9,7 @@ pip install 'anthropo[test]'.
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import json
@@ -187,7 +188,7 @@ def _other_types(document: Any, rng: Rng) -> Any:
                 if rng.random() < 0.5:
                     node[pick(("\ud800", "\0", "=1", "a" * 1000, "constructor", ""), rng)] = value
             else:
-                node[key] = pick(VALUES, rng)
+                node[key] = copy.deepcopy(pick(VALUES, rng))  # else one case would change the next
             break
     return document
 

@@ -13,8 +13,9 @@ import click
 from anthropo.batch.beside import Beside, LandmarkFiles
 from anthropo.batch.inputs import Item, collect
 from anthropo.batch.long import long_path, write_long
-from anthropo.batch.output import Output, as_csv, records_of
+from anthropo.batch.output import Output, as_csv
 from anthropo.batch.patients import People, patients, photos_table
+from anthropo.batch.reading import records_of
 from anthropo.cli import options
 from anthropo.cli.common import (
     EXIT_INTERRUPTED,
@@ -156,7 +157,8 @@ def command(
         beside_photos = (patient or long) and not page
         place = photos_table(output) if output and beside_photos else Path(output) if output else None
         people = People(output) if output and patient and not long and not page else None
-        table = Output(str(place), settings) if place and not page else None
+        named = str(place) if beside_photos else output  # which may end in a slash
+        table = Output(named, settings) if named and place and not page else None
         measured = measure_items(
             items, settings, jobs=jobs, runner=runner, table=table, beside=[*filter(None, [page]), *beside],
             people=patient, progress=progress,
@@ -180,8 +182,7 @@ def _write_beside(measured: MeasuredPhotos, place: Path, tidy: Path | None, peop
         write_long(tidy, measured.people or records_of(place))
         say(f"{tidy}: written in long form; {place} keeps the photos.", err=True)
     elif people:
-        people.write(measured.people)
-        of = f"{sum(person.ok for person in measured.people)} of {len(measured.people)}"
+        of = f"{people.write(measured.people)} of {len(measured.people)}"
         say(f"{people.path}: {of} people measured.", err=True)
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
-from anthropo.batch.output import encode
+from anthropo.batch.encoding import write_rows
 from anthropo.batch.patients import PatientRecord
 from anthropo.batch.records import MeasuredRecord, Record, Row, number
+from anthropo.batch.spool import Spool
 from anthropo.errors import InputError
-from anthropo.files import write
+from anthropo.files import writing
 from anthropo.measurement.compute import Measurement
 
 #: The columns, in order. `patient` stands in place of `photo` and `face` where people were pooled.
@@ -71,4 +73,7 @@ def long_path(name: str) -> Path:
 
 def write_long(path: Path, records: Iterable[MeasuredRecord]) -> None:
     """Write results in long form, as CSV or Parquet by the suffix."""
-    write(path, encode(list(long_rows(records)), path.suffix.lower()))
+    with writing(path) as file, closing(Spool(path.parent)) as spool:
+        for row in long_rows(records):
+            spool.add(row)
+        write_rows(file, path.suffix.lower(), spool.rows)

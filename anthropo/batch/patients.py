@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from anthropo.batch.encoding import write_rows
 from anthropo.batch.inputs import Item
-from anthropo.batch.output import SUFFIXES_OF_TABLES, earlier_rows, encode
+from anthropo.batch.output import SUFFIXES_OF_TABLES
+from anthropo.batch.reading import earlier_rows
 from anthropo.batch.records import Json, MeasuredRecord, Record, Row, passed_through
 from anthropo.batch.scores import diagnostics_of, scores_of
+from anthropo.batch.spool import Spool
 from anthropo.errors import InputError
-from anthropo.files import write
+from anthropo.files import writing
 from anthropo.measurement.pooling import pool
 from anthropo.reference.person import DAYS, exact_age, parse_age, parse_ancestry, written_gestation
 from anthropo.reference.suited import is_studio_like
@@ -258,11 +262,21 @@ class People:
         self._suffix = self.path.suffix.lower()
         if os.path.isdir(path):
             raise InputError(f"{path}: a folder, not a file. Give the name of a file to write.")
-        self._earlier = earlier_rows(self.path, "patients", ("patient", "photos", "status"))
+        self._earlier = [
+            row["patient"] for row in earlier_rows(self.path, "patients", ("patient", "photos", "status"))
+        ]
 
-    def write(self, records: Sequence[PatientRecord]) -> None:
-        """Write these people, then those that the table has had besides."""
-        current = {record.patient for record in records}
-        rows = [record.to_json() if self._suffix == ".json" else record.to_row() for record in records]
-        rows += [row for row in self._earlier if row["patient"] not in current]
-        write(self.path, encode(rows, self._suffix, "patients"))
+    def write(self, records: Iterable[PatientRecord]) -> int:
+        """Write these people, then those that the table has had besides; how many of these were measured."""
+        current: set[str] = set()
+        measured = 0
+        with writing(self.path) as file, closing(Spool(self.path.parent)) as spool:
+            for record in records:
+                current.add(record.patient)
+                measured += record.ok
+                spool.add(record.to_json() if self._suffix == ".json" else record.to_row())
+            for row in earlier_rows(self.path, "patients", ("patient", "photos", "status")):
+                if row["patient"] not in current:
+                    spool.add(row)
+            write_rows(file, self._suffix, spool.rows, "patients")
+        return measured

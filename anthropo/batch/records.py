@@ -448,6 +448,7 @@ def passed_through(columns: Mapping[str, str]) -> Row:
     return row
 
 
+@lru_cache(maxsize=1 << 16)  # asked of every cell's column
 def is_result_column(name: str) -> bool:
     """Whether a column of this name is one that `Record.to_row` writes."""
     return name in _columns() or _variable().fullmatch(name) is not None

@@ -99,7 +99,7 @@ def _answer(request: Message, requests: IO[bytes], replies: IO[bytes]) -> None:
     if request["kind"] == PARQUET:
         from anthropo.decoding import parquet
 
-        parquet.deliver(request, data, replies)
+        parquet.deliver(request, replies)
         return
     limits = Limits(request["max_megapixels"], request["deadline"])
     began = restrict(limits)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 
 _HEAD = 8  # bytes of a length
+_PIECE = 1 << 18  # bytes that are taken at once of what has arrived
 
 
 class Link:
@@ -12,6 +14,7 @@ class Link:
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
+        self._part = bytearray()  # of a message that has not arrived whole
 
     def fileno(self) -> int:
         """For who waits for several links."""
@@ -30,6 +33,26 @@ class Link:
         """The next message; None where the other end is gone."""
         head = self._read(_HEAD)
         return None if head is None else self._read(int.from_bytes(head, "little"))
+
+    def arrived(self) -> Iterator[bytes | None]:
+        """The messages that are here by now, and None where the other end is gone.
+
+        For a link of which something can be read: one message that comes in pieces keeps nobody waiting.
+        """
+        try:
+            piece = self.socket.recv(_PIECE)
+        except ConnectionError:
+            piece = b""
+        self._part += piece
+        while len(self._part) >= _HEAD:
+            end = _HEAD + int.from_bytes(self._part[:_HEAD], "little")
+            if len(self._part) < end:
+                break
+            message = bytes(memoryview(self._part)[_HEAD:end])
+            del self._part[:end]
+            yield message
+        if not piece:
+            yield None
 
     def _read(self, size: int) -> bytearray | None:
         data = bytearray(size)

@@ -302,14 +302,13 @@ class _Pool(Generic[T, R]):
         while begun:
             for key, _ in self._selector.select():
                 worker: _Worker[T] = key.data
-                data = worker.link.receive()
-                if data is None:
-                    lost = self._ended(worker)
-                    finished: list[tuple[int, R | Lost]] = list(lost)
-                else:
-                    index, _, _ = worker.queue.popleft()
-                    finished = [(index, _result(data))]
-                    self._fruitless = 0
+                finished: list[tuple[int, R | Lost]] = []
+                for data in worker.link.arrived():
+                    if data is None:
+                        finished += self._ended(worker)
+                    else:
+                        finished.append((worker.queue.popleft()[0], _result(data)))
+                        self._fruitless = 0
                 for index, _ in finished:
                     del begun[index]
                 fill()  # before whoever takes the results is busy with them
@@ -394,7 +393,7 @@ class _Pool(Generic[T, R]):
             until = time.monotonic() + PATIENCE
             while self.workers and (left := until - time.monotonic()) > 0:
                 for key, _ in self._selector.select(left):
-                    if key.data.link.receive() is None:
+                    if None in key.data.link.arrived():
                         self._forget(key.data)
                         if key.data.process:
                             key.data.process.wait()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
 
 from anthropo.batch.beside import Beside
 from anthropo.batch.inputs import Item, collect
 from anthropo.batch.long import long_rows
-from anthropo.batch.output import Output, by_photo
-from anthropo.batch.patients import PatientRecord, patients, pool_patient, spelled_alike
+from anthropo.batch.output import Output
+from anthropo.batch.patients import Patient, PatientRecord, patients, pool_patient, spelled_alike
 from anthropo.batch.records import Record
 from anthropo.batch.run import run
+from anthropo.batch.summaries import Summary, finished, summary_of
 from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
 from anthropo.errors import InputError
 from anthropo.face.detection import Which
@@ -99,14 +102,19 @@ def measure(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MeasuredPhotos:
-    """What became of photos that were to be measured."""
+    """What became of photos that were to be measured.
+
+    A run with a table keeps no records: they are in the table. What it says of photos is in `summaries`.
+    """
 
     items: tuple[Item, ...]  # all of them
-    records: Mapping[str, list[Record]]  # of this run, by photo
+    records: Mapping[str, list[Record]]  # of this run, by photo; none with a table
+    summaries: Mapping[str, Summary]  # of this run, by photo
+    table: Path | None = None
     gate: GateSummary  # of all measured faces, an earlier run's included
     earlier: int = 0  # photos that an earlier run had finished
     interrupted: bool = False  # by Ctrl-C or a cluster's scheduler
-    people: tuple[PatientRecord, ...] = ()  # if these were asked for
+    people: Sequence[PatientRecord] = ()  # if these were asked for
 
     @property
     def total(self) -> int:
@@ -116,11 +124,16 @@ class MeasuredPhotos:
     @property
     def finished(self) -> int:
         """Number of photos that this or an earlier run is done with."""
-        return len(self.records) + self.earlier
+        return len(self.summaries) + self.earlier
 
     @property
     def listed(self) -> list[Record]:
-        """The records of this run in the order of the items, with the columns of each."""
+        """The records of this run in the order of the items, with the columns of each.
+
+        An InputError says in which table they are instead.
+        """
+        if self.table:
+            raise InputError(f"{self.table}: the records are in this table. Read them from there.")
         return [
             replace(record, columns=item.columns)
             for item in self.items
@@ -130,23 +143,24 @@ class MeasuredPhotos:
     @property
     def reasons(self) -> list[str]:
         """Why photos failed, in the order of the items."""
-        return [record.reason for record in self._in_order() if not record.ok]
+        return [reason for photo, one in self._in_order() for reason in one.reasons(photo)]
 
     @property
     def notes(self) -> list[str]:
         """What was asked for of measured photos and could not be provided."""
-        return [note for record in self._in_order() for note in record.notes]
+        return [note for photo, one in self._in_order() for note in one.notes(photo)]
 
     @property
     def remarks(self) -> list[str]:
         """Of people who may be one, and photos whose colours are not quite what their files mean."""
         people = spelled_alike(self.items) if self.people else []
-        remarks = (f"{record.photo}: {record.remark}" for record in self._in_order() if record.remark)
+        remarks = (remark for photo, one in self._in_order() for remark in one.remarks(photo))
         return list(dict.fromkeys([*people, *remarks]))
 
-    def _in_order(self) -> Iterator[Record]:
+    def _in_order(self) -> Iterator[tuple[str, Summary]]:
         for path in dict.fromkeys(item.path for item in self.items):
-            yield from self.records.get(path, [])
+            if path in self.summaries:
+                yield path, self.summaries[path]
 
     def to_frame(self, *, long: bool = False) -> pd.DataFrame:
         """A row for each person, or for each face of each photo; the columns of the CSV output.
@@ -179,42 +193,82 @@ def measure_items(
     a person, or which file cannot be written.
     """
     settings.fingerprint()  # what cannot be used is one error, not one per photo
+    if people and table and table.suffix != ".json":
+        raise InputError(f"{table.path}: people are pooled from a table of photos that ends in .json.")
     persons = patients(items) if people else []
     todo = [i for i in items if not (table and table.finished(i)) or any(one.missing(i) for one in beside)]
     total = len({item.path for item in todo})
 
+    known: Mapping[str, list[Record]] = {}
     records: dict[str, list[Record]] = {}
+    done: dict[str, Summary] = {}
     interrupted = False
     try:
         with progress(total, "measuring") as advance:
-            for of_photo in run(todo, settings, jobs, runner, beside):
-                records[of_photo[0].photo] = of_photo
-                if table:
-                    table.add(of_photo)
-                advance()
+            if table:
+                finish = partial(finished, suffix=table.suffix)
+                for one in run(todo, settings, jobs, runner, beside, finish=finish):
+                    done[one.photo] = table.add_finished(one)
+                    advance()
+            else:
+                for of_photo in run(todo, settings, jobs, runner, beside):
+                    photo = of_photo[0].photo
+                    records[photo], done[photo] = of_photo, summary_of(of_photo)
+                    advance()
     except KeyboardInterrupt:
         interrupted = True
     except BaseException:
         if table:
             table.release()
         raise
+    gate = GateSummary.of(_gates(items, done, table))
     if table:
-        table.close(items)
-    failed = [record.gate_failed for of_photo in records.values() for record in of_photo if record.ok]
-    before = {item.path for item in items} - records.keys() if table else set()
-    failed += [names for path in before if table for names in table.gate_failed(path)]
-    pooled = []
-    if not interrupted:
-        known = by_photo(table.path, {i.path for i in items}) if table and people else records
-        pooled = [pool_patient(person, known, settings) for person in persons]
+        known = table.close(items, keep=people and not interrupted)
+    pooled = Pooled(persons, known if table else records, settings)
     return MeasuredPhotos(
         items=tuple(items),
         records=records,
+        summaries=done,
+        table=table.path if table else None,
         earlier=len({item.path for item in items}) - total,
         interrupted=interrupted,
-        people=tuple(pooled),
-        gate=GateSummary.of(failed),
+        people=() if interrupted else pooled if table else tuple(pooled),
+        gate=gate,
     )
+
+
+def _gates(
+    items: Iterable[Item], done: Mapping[str, Summary], table: Output | None
+) -> Iterator[Sequence[str]]:
+    """The failed checks of all measured faces, an earlier run's included."""
+    for summary in done.values():
+        yield from summary.gate
+    for path in dict.fromkeys(item.path for item in items) if table else ():
+        if table and path not in done:
+            yield from table.gate_failed(path)
+
+
+class Pooled(Sequence[PatientRecord]):
+    """People in several photos, each pooled when asked for: a table of many has no room for them."""
+
+    def __init__(
+        self, persons: Sequence[Patient], records: Mapping[str, Sequence[Record]], settings: Settings
+    ) -> None:
+        self._persons = persons
+        self._records = records
+        self._settings = settings
+
+    def __len__(self) -> int:
+        return len(self._persons)
+
+    @overload
+    def __getitem__(self, at: int) -> PatientRecord: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[PatientRecord]: ...
+    def __getitem__(self, at: int | slice) -> PatientRecord | Sequence[PatientRecord]:
+        if isinstance(at, slice):
+            return Pooled(self._persons[at], self._records, self._settings)
+        return pool_patient(self._persons[at], self._records, self._settings)
 
 
 def measure_table(

@@ -9,8 +9,9 @@ import pytest
 
 from anthropo import Settings, example_photo
 from anthropo.batch.inputs import Item, read_photo_table
-from anthropo.batch.output import by_photo
+from anthropo.batch.output import Output
 from anthropo.batch.patients import one_person, pool_patient
+from anthropo.batch.reading import records_of
 from anthropo.batch.records import Record, VideoSummary
 from anthropo.batch.run import measure_item
 from anthropo.measurement.pooling import pool
@@ -76,9 +77,19 @@ def test_a_person_is_pooled_from_typed_records_of_photos_and_videos(measured: Re
 
 
 def test_only_the_photos_that_are_asked_for_are_read_from_a_table(tmp_path: Path, measured: Record) -> None:
-    table = tmp_path / "a.json"
-    table.write_text(json.dumps({"photos": [measured.to_json(), {"photo": "of another version"}]}))
-    assert list(by_photo(table, {measured.photo})) == [measured.photo]
+    path = tmp_path / "a.json"
+    foreign = {"photo": "of another version", "face": 0, "status": "ok"}
+    path.write_text(json.dumps({"photos": [foreign]}))
+    table = Output(str(path), Settings())
+    table.add([measured, replace(measured, index=1)])
+    records = table.close([Item(measured.photo, {"visit": v}) for v in "12"], keep=True)
+    assert list(records) == [measured.photo, foreign["photo"]]
+    assert [record.index for record in records[measured.photo]] == [0, 1]  # each once, though in two rows
+    first = next(records_of(path))
+    assert records[measured.photo][0].to_json() == first.to_json()
+    assert dict(first.columns) == {"visit": "1"}
+    with pytest.raises(KeyError):
+        records[foreign["photo"]]
 
 
 def test_settings_take_keywords_only() -> None:

@@ -6,18 +6,23 @@ import datetime
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from conftest import sentence_of
 
-from anthropo.batch.output import earlier_rows
+from anthropo.batch import reading
 from anthropo.decoding import parquet
 from anthropo.decoding.parquet import read_parquet
 from anthropo.errors import InputError
 
 KEYS = ("photo", "status", "face")
+
+
+def earlier_rows(path: Path) -> list[dict[str, Any]]:
+    return list(reading.earlier_rows(path, "photos", KEYS))
 
 
 def saved(path: Path, **columns: object) -> Path:
@@ -44,7 +49,7 @@ def test_reading_takes_no_pyarrow_here(tmp_path: Path, monkeypatch: pytest.Monke
     path = saved(tmp_path / "t.parquet", photo=["a.png"], status=["ok"], face=[0])
     for name in [name for name in sys.modules if name.split(".")[0] == "pyarrow"]:
         monkeypatch.delitem(sys.modules, name)
-    assert earlier_rows(path, "photos", KEYS) == [{"photo": "a.png", "status": "ok", "face": 0}]
+    assert earlier_rows(path) == [{"photo": "a.png", "status": "ok", "face": 0}]
     assert "pyarrow" not in sys.modules
 
 
@@ -53,7 +58,7 @@ def test_what_is_no_table(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "t.parquet"
     path.write_bytes(content)
     assert "not a readable table" in sentence_of(InputError, read_parquet, path)
-    assert "is not a table that anthropo wrote" in sentence_of(InputError, earlier_rows, path, "photos", KEYS)
+    assert "is not a table that anthropo wrote" in sentence_of(InputError, earlier_rows, path)
 
 
 def test_a_table_that_unpacks_without_end(tmp_path: Path) -> None:
