@@ -13,6 +13,7 @@ from typing import Any
 from anthropo.batch.encoding import CsvRow, csv_text, encode, write_rows
 from anthropo.batch.inputs import Item
 from anthropo.batch.journal import Journal
+from anthropo.batch.parts import is_folder_of_parts, mend, write_parts
 from anthropo.batch.reading import RecordsIn, earlier_rows
 from anthropo.batch.records import MeasuredRecord, Record, Row, is_result_column, passed_through
 from anthropo.batch.scores import diagnostics_of
@@ -30,6 +31,8 @@ _Known = tuple[tuple[int, ...], Any, Summary]  # of a photo: where its rows are,
 class Output:
     """A results file that is never half-written and that a second run continues.
 
+    A Parquet table whose name ends in a slash, or is a folder's, is one of parts.
+
     Finished photos go to ``FILE.partial``, a line each, as they come; `close` writes the whole table under a
     temporary name, renames it and removes the partial file. Of each photo only a summary is in memory, and
     where its rows are on the disk: those of this run in the partial file, those that the table has had in a
@@ -45,7 +48,8 @@ class Output:
         self._new: dict[str, _Known] = {}
         self._same: dict[Summary, Summary] = {}
         self._pending: Finished | None = None
-        if os.path.isdir(path):
+        self._parts = is_folder_of_parts(path)
+        if os.path.isdir(path) and not self._parts:
             raise InputError(f"{path}: a folder, not a file. Give the name of a file to write.")
         if self.suffix not in SUFFIXES_OF_TABLES:
             raise InputError(
@@ -56,12 +60,14 @@ class Output:
         try:
             # first of all: what another run is about to write is not to be missed
             self._open.enter_context(held(self.path))
+            if self._parts:
+                mend(self.path)
             self._spool = self._open.enter_context(contextlib.closing(Spool(self.path.parent)))
             self._read_earlier()
             self._journal = self._open.enter_context(contextlib.closing(Journal(self._partial, self.path)))
             for photo, at, sha256, summary in self._journal.finished():
                 self._new[photo] = (at,), _digest(sha256), self._kept(summary)
-            if self.path.exists():
+            if self.path.is_file():
                 os.chmod(self._partial, self.path.stat().st_mode & 0o777)
         except OSError as error:
             self._open.close()
@@ -134,10 +140,17 @@ class Output:
         try:
             if self._pending:
                 self.add_finished(self._pending)
-            with atomically(self.path) as file:
-                write_rows(file, self.suffix, rows, places=places if keep else None)
+            if self._parts:
+                write_parts(self.path, rows)
+            else:
+                with atomically(self.path) as file:
+                    write_rows(file, self.suffix, rows, places=places if keep else None)
         except OSError as error:
+            self.release()
             raise self._full(error) from None
+        except BaseException:
+            self.release()
+            raise
         self._journal.remove()
         self.release()
         self._new.clear()
