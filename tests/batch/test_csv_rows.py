@@ -14,7 +14,21 @@ from anthropo.batch.output import Output, as_csv
 from anthropo.plain import raw_cells
 from anthropo.workflows.measuring import measure_items
 
-NASTY = ["", 'a "quoted" word', "two\nlines", "a\rb", "c\r\nd", "\ue000", "a,b", "=1+1", "'=1", "-0.5", "Zürich", " ", "+x"]
+NASTY = [
+    "",
+    'a "quoted" word',
+    "two\nlines",
+    "a\rb",
+    "c\r\nd",
+    "\ue000",
+    "a,b",
+    "=1+1",
+    "'=1",
+    "-0.5",
+    "Zürich",
+    " ",
+    "+x",
+]
 
 
 def test_cells_are_read_as_they_were() -> None:
