@@ -82,28 +82,25 @@ def _fourier(sphere: Floats, frequencies: Floats) -> Floats:
 
 
 def _dual(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    from scipy.linalg.lapack import dposv, dpotrf, dpotri, dpotrs
+
     kernel = features @ features.T
     best = (np.inf, targets, targets)
+    rows = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
     for penalty in _PENALTIES:
-        inverse = _inverse(kernel + penalty * np.eye(len(kernel)))
-        dual = inverse @ targets
+        shifted = np.array(kernel, order="F")
+        shifted[np.diag_indices(len(kernel))] += penalty  # so that it is positive definite
+        factor, _ = dpotrf(shifted, lower=1, clean=0, overwrite_a=1)
+        dual, _ = dpotrs(factor, targets, lower=1)
+        # of the inverse only the lower half, which is all that is read
+        inverse, _ = dpotri(factor, lower=1, overwrite_c=1)
         scores = np.empty_like(targets)
-        for fold in np.unique(folds):
-            b = np.flatnonzero(folds == fold)
-            scores[b] = targets[b] - np.linalg.solve(inverse[np.ix_(b, b)], dual[b])
+        for b in rows:
+            scores[b] = targets[b] - dposv(inverse[np.ix_(b, b)], dual[b], lower=1)[1]
         error = float(((scores - targets) ** 2).mean())
         if error < best[0]:
             best = (error, dual, scores)
     return features.T @ best[1], best[2]
-
-
-def _inverse(matrix: Floats) -> Floats:
-    """Inverse of a positive definite matrix by Cholesky, three times as fast as the general one."""
-    from scipy.linalg.lapack import dpotrf, dpotri
-
-    factor, failed = dpotrf(matrix, lower=1)
-    lower, _ = dpotri(factor, lower=1) if not failed else (np.linalg.inv(matrix), 0)
-    return np.asarray(np.tril(lower) + np.tril(lower, -1).T)
 
 
 def _primal(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tuple[Floats, Floats]:
