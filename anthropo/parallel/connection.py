@@ -211,8 +211,8 @@ def _local(place: Local) -> Any:
         )
     except (OSError, RuntimeError, ValueError) as error:
         raise ClusterError(
-            f"The worker processes cannot be started ({_told(error)}). They import the program that starts them: "
-            'in a script, do it below `if __name__ == "__main__":`.'
+            f"The worker processes cannot be started ({_told(error)}). They import the program that starts "
+            'them: in a script, do it below `if __name__ == "__main__":`.'
         ) from None
 
 
