@@ -1,5 +1,5 @@
 from .cluster import Cluster as Cluster
-from .connection import ClusterError as ClusterError
+from .places import ClusterError as ClusterError
 from .processes import Processes as Processes
 from .runner import Lost as Lost
 from .runner import Runner as Runner

@@ -6,16 +6,15 @@ import contextlib
 import importlib
 import importlib.util
 import logging
-import shutil
 import socket
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from anthropo.errors import InputError, parameter
-from anthropo.files import cache_folder
-from anthropo.parallel.places import INSTALL, Local, Place, Running, Slurm
+from anthropo.errors import parameter
+from anthropo.parallel.places import INSTALL, ClusterError, Local, Place, Running, Slurm, told
+from anthropo.parallel.slurm import SlurmJobs
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -43,22 +42,12 @@ _CONFIG = {
 _WARNS_FROM = "distributed.admin.large-graph-warning-threshold"  # of what a task is given
 
 
-class ClusterError(InputError):
-    """A cluster cannot be reached or used, or is gone.
-
-    Examples
-    --------
-    >>> import anthropo
-    >>> with anthropo.Cluster("tcp://127.0.0.1:9", patience=0.5) as cluster:
-    ...     anthropo.measure_table(anthropo.example_photo(), runner=cluster)
-    Traceback (most recent call last):
-    anthropo.parallel.connection.ClusterError: tcp://127.0.0.1:9: no scheduler answers ...
-    """
-
-
 def needs_dask() -> None:
     """Refuse to go on where the libraries are missing."""
-    if any(importlib.util.find_spec(name) is None for name in ("distributed", "yaml", "cryptography")):
+    if any(
+        importlib.util.find_spec(name) is None
+        for name in ("distributed", "yaml", "cryptography", "dask_jobqueue")
+    ):
         raise ClusterError(f"{parameter('cluster')} needs Dask. Install it with `{INSTALL}`.")
 
 
@@ -76,11 +65,14 @@ class Connection:
         self.name = place.address if isinstance(place, Running) else "the cluster"
         self.out_of_memory: set[str] = set()  # workers that were ended for it
         self._left = contextlib.ExitStack()
+        self._jobs: SlurmJobs | None = None
         try:
             self._left.enter_context(_silence())
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of ports that are taken, of versions: see `identity`
-                cluster = None if isinstance(place, Running) else self._left.enter_context(_started(place))
+                cluster = None
+                if not isinstance(place, Running):
+                    cluster, self._jobs = _started(place, _security(), self._left)
                 self.client = self._left.enter_context(_client(place, cluster, patience))
             self.client.subscribe_topic("worker-restart-memory", self._ended_for_memory)
         except BaseException:
@@ -102,6 +94,8 @@ class Connection:
 
     def workers(self) -> dict[str, int]:
         """Threads of each worker that is there now, by its address."""
+        if self._jobs:
+            self._jobs.renew()
         with self.reached():
             found: dict[str, int] = self.client.sync(self.client.scheduler.ncores, callback_timeout=30)
             return found
@@ -162,9 +156,9 @@ def _client(place: Place, cluster: Any, patience: float) -> Generator[Client, No
             client = Client(where, timeout=patience, set_as_default=False, name="anthropo")
     except (OSError, ValueError) as error:
         if not isinstance(place, Running):
-            raise ClusterError(f"The cluster that was started does not answer ({_told(error)}).") from None
+            raise ClusterError(f"The cluster that was started does not answer ({told(error)}).") from None
         raise ClusterError(
-            f"{place.address}: no scheduler answers there ({_told(error)}). Start one with `dask scheduler` "
+            f"{place.address}: no scheduler answers there ({told(error)}). Start one with `dask scheduler` "
             "and workers with `dask worker`, or correct the address."
         ) from None
     try:
@@ -174,24 +168,26 @@ def _client(place: Place, cluster: Any, patience: float) -> Generator[Client, No
             client.close(timeout=2)
 
 
-@contextmanager
-def _started(place: Local | Slurm) -> Generator[Any, None, None]:
-    """A cluster of our own."""
+def _started(place: Local | Slurm, security: Any, left: contextlib.ExitStack) -> tuple[Any, SlurmJobs | None]:
+    """A cluster of our own, which ends with the stack; what replaces its jobs."""
     import dask
 
     with dask.config.set(_CONFIG):  # which workers that are started later get as well
-        cluster = _local(place) if isinstance(place, Local) else _slurm(place)
-    try:
-        yield cluster
-    finally:
-        with contextlib.suppress(Exception):
-            cluster.close(timeout=5)
-        for name, file in vars(cluster).items():  # certificates, which dask-jobqueue keeps as long as itself
-            if name.startswith("_job_") and hasattr(file, "close"):
-                file.close()
+        if isinstance(place, Slurm):
+            jobs = SlurmJobs(place, security)
+            left.callback(jobs.close)
+            return jobs.cluster, jobs
+        cluster = _local(place, security)
+    left.callback(_close, cluster)
+    return cluster, None
 
 
-def _local(place: Local) -> Any:
+def _close(cluster: Any) -> None:
+    with contextlib.suppress(Exception):
+        cluster.close(timeout=5)
+
+
+def _local(place: Local, security: Any) -> Any:
     from dask.system import CPU_COUNT
     from distributed import LocalCluster
     from distributed.system import MEMORY_LIMIT
@@ -206,63 +202,14 @@ def _local(place: Local) -> Any:
             host="127.0.0.1",
             dashboard_address="127.0.0.1:8787" if importlib.util.find_spec("bokeh") else None,
             memory_limit=limit,
-            security=_security(),
+            security=security,
             silence_logs=logging.CRITICAL + 1,
         )
     except (OSError, RuntimeError, ValueError) as error:
         raise ClusterError(
-            f"The worker processes cannot be started ({_told(error)}). They import the program that starts "
+            f"The worker processes cannot be started ({told(error)}). They import the program that starts "
             'them: in a script, do it below `if __name__ == "__main__":`.'
         ) from None
-
-
-def _slurm(place: Slurm) -> Any:
-    try:
-        import dask_jobqueue
-    except ImportError:
-        raise ClusterError(
-            f"{parameter('cluster', 'slurm')} needs dask-jobqueue. Install it with `{INSTALL}`."
-        ) from None
-    import dask
-
-    jobs = place.jobs or dask.config.get("jobqueue.slurm.jobs", 1)
-    options = dict(place.options)
-    if place.tls and (security := _security()):
-        shared = options.get("shared_temp_directory") or dask.config.get(
-            "jobqueue.slurm.shared-temp-directory"
-        )
-        options |= {"security": security, "shared_temp_directory": shared or _private_folder()}
-    if shutil.which("sbatch") is None:
-        raise ClusterError(
-            "sbatch, the command that starts jobs of SLURM, is not here. Run this on a login node."
-        )
-    try:
-        cluster = dask_jobqueue.SLURMCluster(silence_logs=logging.CRITICAL + 1, **options)
-    except (ImportError, OSError, RuntimeError, ValueError, TypeError) as error:
-        raise ClusterError(
-            f"SLURM's jobs cannot be described ({_told(error)}). State what they have in a file, as in "
-            f"{parameter('cluster', 'slurm:FILE.yaml')}."
-        ) from None
-
-    async def hand_in() -> None:
-        for _ in range(jobs):
-            cluster.worker_spec.update(cluster.new_worker_spec())
-        await cluster._correct_state()  # which `scale` calls as well, where errors are only logged
-
-    try:
-        cluster.sync(hand_in)
-    except (OSError, RuntimeError, ValueError) as error:
-        with contextlib.suppress(Exception):  # it wonders at jobs that were never begun
-            cluster.close(timeout=5)
-        raise ClusterError(f"SLURM does not take the jobs ({_said(error)}).") from None
-    cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)  # jobs that end at their time limit are replaced
-    return cluster
-
-
-def _said(error: BaseException) -> str:
-    """What sbatch printed, in one line."""
-    printed = str(error).partition("stderr:")[2] or str(error)
-    return " ".join(printed.split()) or type(error).__name__
 
 
 def _security() -> Any:
@@ -271,22 +218,6 @@ def _security() -> Any:
     from distributed import Security
 
     return None if dask.config.get("distributed.comm.require-encryption") else Security.temporary()
-
-
-def _private_folder() -> str:
-    """Where workers of this user find the certificates."""
-    folder = cache_folder() / "cluster"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    return str(folder)
-
-
-def _told(error: BaseException) -> str:
-    """The first line of what an error says, and of what caused it."""
-    cause = error.__cause__ or error
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror
-    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]
 
 
 @contextmanager

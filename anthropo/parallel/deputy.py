@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import pickle
 import threading
@@ -53,6 +54,7 @@ class _Known:
                 work = pickle.loads(self.pickled)
                 with network_threads(1), memory.one_photo():
                     getattr(work, "prepare", lambda: None)()
+                gc.freeze()  # what stays is not looked through for rubbish again and again
                 self.work = work
             return self.work
 

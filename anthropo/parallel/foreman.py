@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from anthropo.errors import parameter, spelling
 from anthropo.files import GIB, file_sha256, read_regular
 from anthropo.parallel import deputy
-from anthropo.parallel.connection import ClusterError, Connection
+from anthropo.parallel.connection import Connection
 from anthropo.parallel.crew import Batch, Crew
 from anthropo.parallel.identity import differences, identity
+from anthropo.parallel.places import ClusterError
 from anthropo.parallel.runner import Lost
 
 if TYPE_CHECKING:

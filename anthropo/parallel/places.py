@@ -16,6 +16,19 @@ _HOW = "local, local:4, tcp://scheduler:8786, slurm or slurm:FILE.yaml"
 _MOST_LOCAL = 1024  # worker processes
 
 
+class ClusterError(InputError):
+    """A cluster cannot be reached or used, or is gone.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> with anthropo.Cluster("tcp://127.0.0.1:9", patience=0.5) as cluster:
+    ...     anthropo.measure_table(anthropo.example_photo(), runner=cluster)
+    Traceback (most recent call last):
+    anthropo.parallel.places.ClusterError: tcp://127.0.0.1:9: no scheduler answers ...
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Local:
     """Worker processes on this machine."""
@@ -189,3 +202,11 @@ def _read_yaml(path: Path) -> dict[Any, Any]:
             f"{path}: no settings. Write `name: value`, a line each; needed are cores and memory."
         )
     return stated
+
+
+def told(error: BaseException) -> str:
+    """The first line of what an error says, and of what caused it."""
+    cause = error.__cause__ or error
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import cluster_works as works
@@ -21,8 +20,9 @@ from PIL import Image
 
 import anthropo
 from anthropo.encoder.cache import Store
+from anthropo.files import held
 from anthropo.learning.cohort import Case, Cohort
-from anthropo.parallel import Cluster, ClusterError, Lost, Threads, connection
+from anthropo.parallel import Cluster, ClusterError, Lost, connection
 
 HERE = Path(__file__).parent
 ROOT = Path(anthropo.__file__).parents[1]
@@ -400,6 +400,10 @@ def test_a_cluster_that_cannot_be_used_is_one_sentence(
     )
     refused(invoke, "measure", astronaut_png, "--cluster", "lokal", says="no such kind of cluster")
     refused(invoke, "measure", astronaut_png, "--send-photos", says="--send-photos is about --cluster")
+    table = tmp_path / "t.csv"
+    with held(table):  # which is seen before the cluster is looked for
+        anywhere = ("-o", table, "--cluster", "tcp://127.0.0.1:9")
+        refused(invoke, "measure", astronaut_png, *anywhere, says="another run is writing this file")
     (tmp_path / "s.yaml").write_text("cores: [")
     refused(
         invoke, "measure", astronaut_png, "--cluster", f"slurm:{tmp_path}/s.yaml", says="not readable as YAML"
@@ -435,7 +439,7 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with programs like SLURM's, which start a job at once on this machine."""
     programs = {
         "sbatch": 'cp "$1" "$0.script"; setsid bash "$0.script" >"$0.log" 2>&1 </dev/null &\n'
-        "echo Submitted batch job $!",
+        f"echo $! >>{tmp_path}/jobs; echo Submitted batch job $!",
         "scancel": 'echo "$1" >>"$0.log"; kill -- -"$1"',
     }
     for name, text in programs.items():
@@ -452,15 +456,20 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.skipif(not os.path.exists("/usr/bin/setsid"), reason="needs setsid")
-def test_jobs_of_slurm_do_the_work_and_are_ended(slurm: Path) -> None:
+def test_jobs_of_slurm_do_the_work_are_replaced_and_ended(
+    slurm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anthropo.parallel.slurm._GRACE", 0.5)
     said: list[str] = []
-    with ExitStack() as stack:
-        cluster = stack.enter_context(Cluster(f"slurm:{slurm}/s.yaml", tell=said.append))
-        assert list(cluster.in_order(works.slowly, range(50))) == list(
-            Threads(1).in_order(works.slowly, range(50))
-        )
-        script = (slurm / "sbatch.script").read_text()
+    with Cluster(f"slurm:{slurm}/s.yaml", tell=said.append) as cluster:
+        results = cluster.in_order(works.slowly, range(300))
+        done = [next(results)]
         assert len(cluster.connect().workers()) == 2
+        (job,) = (slurm / "jobs").read_text().split()
+        os.killpg(int(job), signal.SIGKILL)  # as at its time limit
+        assert done + list(results) == list(range(300))
+    assert len((slurm / "jobs").read_text().split()) == 2
+    script = (slurm / "sbatch.script").read_text()
     for line in (
         "-p long",
         "-A genes",
@@ -473,8 +482,9 @@ def test_jobs_of_slurm_do_the_work_and_are_ended(slurm: Path) -> None:
     assert "export STARTED=1\n" in script
     assert "--nthreads 1" in script
     assert "tls://" in script
-    assert (slurm / "scancel.log").read_text().strip().isdigit()
-    assert said == ["Waiting for the first worker of the cluster."]
+    assert (slurm / "jobs").read_text().split()[1] in (slurm / "scancel.log").read_text().split()
+    assert said[0] == "Waiting for the first worker of the cluster."
+    assert all("What it was working on is tried once more." in line for line in said[1:])
     assert list((slurm / "cache" / "cluster").iterdir()) == []  # the certificates
 
 

@@ -1,0 +1,109 @@
+"""A Dask cluster whose workers are jobs of SLURM: they are handed in, and replaced when they end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import time
+from typing import Any
+
+from anthropo.errors import parameter
+from anthropo.files import cache_folder
+from anthropo.parallel.places import ClusterError, Slurm, told
+
+_GRACE = 20.0  # seconds that a job may be without workers: Dask starts those anew that have ended
+
+
+class SlurmJobs:
+    """So many jobs at a time, which work for a scheduler in this process.
+
+    Parameters
+    ----------
+    place : Slurm
+    security : distributed.Security or None
+        Certificates for the connections; None: what Dask's settings say.
+    """
+
+    def __init__(self, place: Slurm, security: Any) -> None:
+        import dask
+        import dask_jobqueue
+
+        self._count = place.jobs or dask.config.get("jobqueue.slurm.jobs", 1)
+        self._absent: dict[str, float] = {}  # since when a job that had workers has none; 0: it has some
+        if shutil.which("sbatch") is None:
+            raise ClusterError(
+                "sbatch, the command that starts jobs of SLURM, is not here. Run this on a login node."
+            )
+        options = dict(place.options)
+        if place.tls and security:
+            shared = options.get("shared_temp_directory") or dask.config.get(
+                "jobqueue.slurm.shared-temp-directory"
+            )
+            options |= {"security": security, "shared_temp_directory": shared or _private_folder()}
+        try:
+            self.cluster = dask_jobqueue.SLURMCluster(silence_logs=logging.CRITICAL + 1, **options)
+        except (ImportError, OSError, RuntimeError, ValueError, TypeError) as error:
+            raise ClusterError(
+                f"SLURM's jobs cannot be described ({told(error)}). State what they have in a file, as in "
+                f"{parameter('cluster', 'slurm:FILE.yaml')}."
+            ) from None
+        try:
+            self.cluster.sync(self._hand_in)
+        except (OSError, RuntimeError, ValueError) as error:
+            self.close()
+            raise ClusterError(f"SLURM does not take the jobs ({_said(error)}).") from None
+
+    async def _hand_in(self) -> None:
+        """Hand in as many jobs as are lacking; what `scale` and `adapt` do, but they only log what fails."""
+        while len(self.cluster.worker_spec) < self._count:
+            self.cluster.worker_spec.update(self.cluster.new_worker_spec())
+        await self.cluster._correct_state()
+
+    def renew(self) -> None:
+        """Hand in a job for each that has ended, be it at its time limit.
+
+        `adapt` would not: it takes a job of several workers for one that is still to begin.
+        """
+        with contextlib.suppress(OSError, RuntimeError, ValueError):  # tried again at the next look
+            self.cluster.sync(self._renewed)
+
+    async def _renewed(self) -> None:
+        names = [str(worker.name) for worker in self.cluster.scheduler.workers.values()]
+        ended = []
+        for job in self.cluster.worker_spec:
+            if any(name == job or name.startswith(f"{job}-") for name in names):
+                self._absent[job] = 0
+            elif job in self._absent:
+                since = self._absent[job] = self._absent[job] or time.monotonic()
+                ended += [job] if time.monotonic() - since > _GRACE else []
+        for job in ended:
+            del self._absent[job]
+            self.cluster.worker_spec.pop(job)
+            with contextlib.suppress(OSError, RuntimeError):
+                await asyncio.wait_for(self.cluster.workers.pop(job).close(), 30)
+        if len(self.cluster.worker_spec) < self._count:
+            await self._hand_in()
+
+    def close(self) -> None:
+        """End the jobs."""
+        with contextlib.suppress(Exception):  # it wonders at jobs that were never begun
+            self.cluster.close(timeout=5)
+        for name, file in vars(self.cluster).items():  # certificates, which it keeps as long as itself
+            if name.startswith("_job_") and hasattr(file, "close"):
+                file.close()
+
+
+def _said(error: BaseException) -> str:
+    """What sbatch printed, in one line."""
+    printed = str(error).partition("stderr:")[2] or str(error)
+    return " ".join(printed.split()) or type(error).__name__
+
+
+def _private_folder() -> str:
+    """Where workers of this user find the certificates."""
+    folder = cache_folder() / "cluster"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return str(folder)
