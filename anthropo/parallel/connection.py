@@ -210,7 +210,10 @@ def _local(place: Local) -> Any:
             silence_logs=logging.CRITICAL + 1,
         )
     except (OSError, RuntimeError, ValueError) as error:
-        raise ClusterError(f"The worker processes cannot be started ({_told(error)}).") from None
+        raise ClusterError(
+            f"The worker processes cannot be started ({_told(error)}). They import the program that starts "
+            'them: in a script, do it below `if __name__ == "__main__":`.'
+        ) from None
 
 
 def _slurm(place: Slurm) -> Any:
