@@ -59,6 +59,11 @@ def raw_cells() -> Iterator[None]:
         _raw.reset(token)
 
 
+def are_cells_raw() -> bool:
+    """Whether tables are written with their cells as they are."""
+    return _raw.get()
+
+
 def written(cell: Any) -> Any:
     """A cell as a CSV file gets it: words without a formula, nothing where there is None."""
     if isinstance(cell, str):

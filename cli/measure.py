@@ -157,7 +157,8 @@ def command(
         beside_photos = (patient or long) and not page
         place = photos_table(output) if output and beside_photos else Path(output) if output else None
         people = People(output) if output and patient and not long and not page else None
-        table = Output(str(place), settings) if place and not page else None
+        named = str(place) if beside_photos else output  # which may end in a slash
+        table = Output(named, settings) if named and place and not page else None
         measured = measure_items(
             items, settings, jobs=jobs, runner=runner, table=table, beside=[*filter(None, [page]), *beside],
             people=patient, progress=progress,

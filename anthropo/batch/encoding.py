@@ -8,17 +8,46 @@ import json
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from anthropo._version import __version__
 from anthropo.batch.records import Row
-from anthropo.plain import written
+from anthropo.plain import are_cells_raw, cell_as_it_was, cell_without_formula, written
 
 if TYPE_CHECKING:
     import pyarrow
 
 #: Rows that are kept in memory on the way into a Parquet file: as Python's objects, and in one row group.
 _AT_ONCE, ROW_GROUP = 256, 4096
+
+
+class CsvRow(NamedTuple):
+    """A row as a CSV table has it, which is ready to be written."""
+
+    names: tuple[str, ...]  # of its columns
+    text: str
+
+    def row(self) -> Row:
+        """Its cells, as texts."""
+        return dict(zip(self.names, csv_cells(self.text), strict=True))
+
+
+def csv_text(cells: Iterable[Any]) -> str:
+    """Cells as a CSV table has them, a comma before each."""
+    shown = [cell_without_formula(cell) if isinstance(cell, str) else cell for cell in cells]
+    text = io.StringIO(newline="")
+    if shown:
+        csv.writer(text, lineterminator="\n").writerow(["", *shown])  # alone, an empty cell would be quoted
+    return text.getvalue()[:-1]
+
+
+def csv_cells(text: str) -> list[str]:
+    """The cells of a row of a CSV table."""
+    # the writer leaves a carriage return as it is, which ends a row for the reader
+    instead = next(sign for sign in map(chr, range(0xE000, 0xF8FF)) if sign not in text)
+    cells = next(csv.reader([text.replace("\r", instead)]))
+    return [cell_as_it_was(cell.replace(instead, "\r")) for cell in cells]
+
 
 Rows = Callable[[], Iterable[Any]]  # gives the rows of a table, as often as it is called
 
@@ -66,23 +95,29 @@ def json_text(row: Row) -> str:
     return json.dumps(row, ensure_ascii=False, allow_nan=False, indent=1).replace("\n", "\n  ")
 
 
-def names_of(rows: Iterable[Row]) -> list[str]:
+def names_of(rows: Iterable[Row | CsvRow]) -> list[str]:
     """The columns of all rows in the order in which they come."""
     names: dict[str, None] = {}
     seen: set[tuple[str, ...]] = set()
     for row in rows:
-        if (layout := tuple(row)) not in seen:
+        if (layout := row.names if isinstance(row, CsvRow) else tuple(row)) not in seen:
             seen.add(layout)
             names.update(dict.fromkeys(layout))
     return list(names)
 
 
 def _write_csv(file: BinaryIO, rows: Rows) -> None:
-    names = names_of(rows())
+    names = tuple(names_of(rows()))
+    raw = are_cells_raw()
     text = io.TextIOWrapper(file, "utf-8", newline="", write_through=True)
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(map(written, names))
     for row in rows():
+        if isinstance(row, CsvRow):
+            if row.names == names and not raw:
+                text.write(f"{row.text}\n")
+                continue
+            row = row.row()
         cells = map(row.get, names)
         writer.writerow([written(cell) if isinstance(cell, str) else cell for cell in cells])
     text.flush()

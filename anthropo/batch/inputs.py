@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
@@ -15,7 +15,7 @@ from anthropo.errors import InputError
 from anthropo.photo import SUFFIXES
 from anthropo.reference.person import dated, parse_age, parse_ancestry, written_gestation
 from anthropo.reference.tables import parse_sex
-from anthropo.tables import Finder, given, is_table, missing, read_rows
+from anthropo.tables import Finder, given, is_table, iterate_rows, missing
 
 #: Columns of a cohort that mean something to anthropo.
 COHORT_COLUMNS = (
@@ -77,7 +77,8 @@ def collect(inputs: Sequence[str]) -> list[Item]:
             names = photographs_in(path)
             if not names:
                 raise InputError(f"{name}: no photographs in this folder ({', '.join(sorted(SUFFIXES))}).")
-            new = [Item(photo) for photo in names]
+            nothing: dict[str, str] = {}  # one for all
+            new = [Item(photo, nothing) for photo in names]
         elif not os.path.exists(path) and any(c in name for c in "*?["):
             try:
                 names = sorted(str(Path(p)) for p in glob.glob(name, recursive=True) if os.path.isfile(p))
@@ -97,20 +98,37 @@ def collect(inputs: Sequence[str]) -> list[Item]:
             name = item.path.encode(errors="replace").decode()
             raise InputError(f"{name}: the file's name is not UTF-8. Rename the file.") from None
     # the same photo named twice is one photo, unless a table says different things of it
-    return _disputed(list({(item.path, *item.columns.items()): item for item in items}.values()))
+    return _disputed(_distinct(items))
+
+
+def _distinct(items: Sequence[Item]) -> list[Item]:
+    """The items without those that say the same of a photo as another one: its last, in the first's place."""
+    times = Counter(item.path for item in items)
+    last = {(item.path, *item.columns.items()): item for item in items if times[item.path] > 1}
+    distinct = []
+    for item in items:
+        said = last.pop((item.path, *item.columns.items()), None) if times[item.path] > 1 else item
+        if said is not None:
+            distinct.append(said)
+    return distinct
 
 
 def _disputed(items: list[Item]) -> list[Item]:
     """The items, with a mark where rows of one photo differ in who it shows: none is to be believed."""
     people: dict[str, dict[str, None]] = defaultdict(dict)  # of each photo, in the order of the rows
+    times = Counter(item.path for item in items)
     for item in items:
+        if times[item.path] == 1:
+            continue
         sex, age, gestation, ancestry = (item.columns.get(name, "") for name in PERSON)
         words = [_plain(sex, parse_sex), _plain(age, parse_age)]
         words += [f"born at {_plain(gestation, written_gestation)}"] if gestation else []
         words += [(parse_ancestry(ancestry) or "").lower()]
         people[item.path][" ".join(filter(None, words))] = None
     return [
-        replace(item, disputed="; ".join(people[item.path])) if len(people[item.path]) > 1 else item
+        replace(item, disputed="; ".join(people[item.path]))
+        if item.path in people and len(people[item.path]) > 1
+        else item
         for item in items
     ]
 
@@ -187,13 +205,17 @@ def read_photo_table(path: Path) -> PhotoTable:
     Missing values of `COHORT_COLUMNS` become empty. Where there is a column `born`, it and the column `taken`
     are replaced by the age. An InputError says where the table cannot be understood.
     """
-    (_, header), *rows = read_rows(path, "photo") or [(1, [])]
+    rows = iterate_rows(path, "photo")
+    _, header = next(rows, (1, list[str]()))
     names = [name.strip() for name in header]
     _check_header(path, names)
-    finder = Finder(path.parent)
+    finder, column = Finder(path.parent), names.index("photo")
     items: dict[int, Item] = {}
     without_photo = []
+    same: dict[str, str] = {}  # cells that many rows have, once
+    driven = True  # whether all photos are on a drive of Windows
     for number, row in rows:
+        driven = driven and len(row) > column and bool(PureWindowsPath(row[column]).drive)
         extra = [cell for cell in row[len(names) :] if cell.strip()]
         if extra:
             raise InputError(
@@ -208,13 +230,14 @@ def read_photo_table(path: Path) -> PhotoTable:
             )
         photo = cells.pop("photo")
         cells = {k: given(v) if k in COHORT_COLUMNS else v.strip() for k, v in cells.items() if k}
+        cells = {k: same.setdefault(v, v) for k, v in cells.items()}
         if not missing(photo):
             items[number] = _aged(finder.find(photo), cells)
         elif any(cells.values()):
             without_photo.append(number)
     if not items:
         raise InputError(f"{path}: the table lists no photograph.")
-    if os.name != "nt" and all(PureWindowsPath(row[names.index("photo")]).drive for _, row in rows if row):
+    if os.name != "nt" and driven:
         raise InputError(
             f"{path}: the photos' paths begin with the drive of a Windows computer. Write them relative to "
             "the table (photos/p07.jpg)."

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from anthropo.batch.encoding import CsvRow
 from anthropo.batch.records import Row
 from anthropo.batch.spool import layout_key
 from anthropo.batch.summaries import Finished, Summary, cell, summary_of_rows
@@ -98,6 +99,14 @@ class Journal:
         faces = line[end + len(", {\r") : -len("\r  }]\n")].split(_BETWEEN)
         return head["columns"], ["{\n" + face.replace("\r", "\n") + "\n  }" for face in faces]
 
+    def csv_rows(self, at: int) -> tuple[dict[str, str], list[tuple[tuple[str, ...], str, str]]]:
+        """The same for a CSV table: the columns, and the names and texts of each face, see `finished`."""
+        self._read.seek(at)
+        head, *faces = json.loads(self._read.readline())
+        return head["columns"], [
+            (self._layouts[face[0]], face[1], face[2]) for face in faces if isinstance(face, list)
+        ]
+
     def remove(self) -> None:
         """Remove the file: the table has it all."""
         with contextlib.suppress(OSError):
@@ -119,8 +128,10 @@ class Journal:
             raise ValueError("not of this version")
         if isinstance(faces[-1], dict) and "layouts" in faces[-1]:  # of these columns it is the first
             self._layouts |= {key: tuple(names) for key, names in faces.pop()["layouts"].items()}
-        rows = [
-            dict(zip(self._layouts[face[0]], face[1:], strict=True)) if isinstance(face, list) else face
-            for face in faces
-        ]
-        return Line(columns, rows)
+        return Line(columns, [self._row(face) if isinstance(face, list) else face for face in faces])
+
+    def _row(self, face: list[Any]) -> Row:
+        names, values = self._layouts[face[0]], face[1:]
+        if len(values) != len(names):
+            return CsvRow(names, "".join(values)).row()
+        return dict(zip(names, values, strict=True))

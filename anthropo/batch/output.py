@@ -10,26 +10,28 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from anthropo.batch.encoding import encode, write_rows
+from anthropo.batch.encoding import CsvRow, csv_text, encode, write_rows
 from anthropo.batch.inputs import Item
 from anthropo.batch.journal import Journal
+from anthropo.batch.parts import is_folder_of_parts, mend, write_parts
 from anthropo.batch.reading import RecordsIn, earlier_rows
 from anthropo.batch.records import MeasuredRecord, Record, Row, is_result_column, passed_through
 from anthropo.batch.scores import diagnostics_of
 from anthropo.batch.spool import Spool
-from anthropo.batch.summaries import Finished, Summary, cell, finished, merged, summary_of_rows
+from anthropo.batch.summaries import FIRST, Finished, Summary, cell, finished, merged, summary_of_rows
 from anthropo.errors import InputError
 from anthropo.files import atomically, file_sha256, held
 from anthropo.settings import Settings
 
 SUFFIXES_OF_TABLES = (".csv", ".parquet", ".json")
 
-_FIRST = ("photo", "face", "status", "reason")
 _Known = tuple[tuple[int, ...], Any, Summary]  # of a photo: where its rows are, its file's hash, the rest
 
 
 class Output:
     """A results file that is never half-written and that a second run continues.
+
+    A Parquet table whose name ends in a slash, or is a folder's, is one of parts.
 
     Finished photos go to ``FILE.partial``, a line each, as they come; `close` writes the whole table under a
     temporary name, renames it and removes the partial file. Of each photo only a summary is in memory, and
@@ -46,7 +48,8 @@ class Output:
         self._new: dict[str, _Known] = {}
         self._same: dict[Summary, Summary] = {}
         self._pending: Finished | None = None
-        if os.path.isdir(path):
+        self._parts = is_folder_of_parts(path)
+        if os.path.isdir(path) and not self._parts:
             raise InputError(f"{path}: a folder, not a file. Give the name of a file to write.")
         if self.suffix not in SUFFIXES_OF_TABLES:
             raise InputError(
@@ -57,12 +60,14 @@ class Output:
         try:
             # first of all: what another run is about to write is not to be missed
             self._open.enter_context(held(self.path))
+            if self._parts:
+                mend(self.path)
             self._spool = self._open.enter_context(contextlib.closing(Spool(self.path.parent)))
             self._read_earlier()
             self._journal = self._open.enter_context(contextlib.closing(Journal(self._partial, self.path)))
             for photo, at, sha256, summary in self._journal.finished():
                 self._new[photo] = (at,), _digest(sha256), self._kept(summary)
-            if self.path.exists():
+            if self.path.is_file():
                 os.chmod(self._partial, self.path.stat().st_mode & 0o777)
         except OSError as error:
             self._open.close()
@@ -126,7 +131,7 @@ class Output:
         photos: list[str] = []
         places = array("Q")
 
-        def rows() -> Iterator[Row | str]:
+        def rows() -> Iterator[Row | str | CsvRow]:
             for photo, row in self._table(items):
                 if keep:
                     photos.append(photo)
@@ -135,10 +140,17 @@ class Output:
         try:
             if self._pending:
                 self.add_finished(self._pending)
-            with atomically(self.path) as file:
-                write_rows(file, self.suffix, rows, places=places if keep else None)
+            if self._parts:
+                write_parts(self.path, rows)
+            else:
+                with atomically(self.path) as file:
+                    write_rows(file, self.suffix, rows, places=places if keep else None)
         except OSError as error:
+            self.release()
             raise self._full(error) from None
+        except BaseException:
+            self.release()
+            raise
         self._journal.remove()
         self.release()
         self._new.clear()
@@ -162,12 +174,12 @@ class Output:
     def _kept(self, summary: Summary) -> Summary:
         return self._same.setdefault(summary, summary)
 
-    def _table(self, items: Sequence[Item]) -> Iterator[tuple[str, Row | str]]:
-        """The rows of the table, each with its photo; rows of JSON may be text."""
+    def _table(self, items: Sequence[Item]) -> Iterator[tuple[str, Row | str | CsvRow]]:
+        """The rows of the table, each with its photo; rows may be text."""
         for item in items:
             earlier = self._earlier_rows(item.path)
             if item.path in self._new:
-                new: Iterable[Row | str] = self._new_rows(item, earlier)
+                new: Iterable[Row | str | CsvRow] = self._new_rows(item, earlier)
             else:
                 # a photo that was listed with different columns has several rows of each face
                 last = {str(row["face"]): row for row in earlier}.values()
@@ -185,7 +197,7 @@ class Output:
         known = self._earlier.get(photo)
         return [self._spool.row(at) for at in known[0]] if known else []
 
-    def _new_rows(self, whose: Item | str, earlier: Sequence[Row]) -> Iterator[Row | str]:
+    def _new_rows(self, whose: Item | str, earlier: Sequence[Row]) -> Iterator[Row | str | CsvRow]:
         """A photo's rows of this run, with the columns of its item or, without one, their own."""
         item = whose if isinstance(whose, Item) else None
         ((at,), _, _) = self._new[item.path if item else str(whose)]
@@ -194,6 +206,13 @@ class Output:
             if item is None or [*columns.items()] == [*item.columns.items()]:
                 yield from texts
                 return
+        if self.suffix == ".csv" and not earlier:
+            columns, faces = self._journal.csv_rows(at)
+            passed = passed_through(item.columns if item else columns)
+            for names, first, rest in faces:
+                text = first + csv_text(passed.values()) + rest
+                yield CsvRow((*FIRST, *passed, *names[len(FIRST) :]), text)
+            return
         columns, rows = self._journal.line(at)
         for row in rows:
             row = self._with_columns(row, item.columns if item else columns)
@@ -204,7 +223,7 @@ class Output:
         if self.suffix == ".json":
             return {**row, "columns": columns}
         results = {k: row[k] for k in _results(tuple(row))}
-        return {**{k: row[k] for k in _FIRST}, **passed_through(columns), **results}
+        return {**{k: row[k] for k in FIRST}, **passed_through(columns), **results}
 
     def _with_added(self, row: Row, item: Item, earlier: Sequence[Row]) -> Row:
         """A row with the columns that its user has added to the file since it was written."""
@@ -217,7 +236,7 @@ class Output:
         added = {k: v for old in same for k, v in old.items() if k not in names and not is_result_column(k)}
         if not added:
             return row
-        results = {k: row[k] for k in _results(tuple(row)) if k not in _FIRST}
+        results = {k: row[k] for k in _results(tuple(row)) if k not in FIRST}
         return {**{k: v for k, v in row.items() if k not in results}, **added, **results}
 
     def _full(self, error: OSError) -> InputError:

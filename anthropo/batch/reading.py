@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
+from anthropo.batch.parts import ForeignError, rows_in
 from anthropo.batch.records import Record, Row, is_result_column
 from anthropo.decoding.parquet import iterate_parquet
 from anthropo.errors import InputError
@@ -33,7 +34,7 @@ def decode(path: Path, suffix: str, what: str = "photos") -> Iterator[Row]:
         yield from _csv_rows(path)
     else:
         names: dict[str, str] = {}
-        for row in iterate_parquet(path):
+        for row in rows_in(path) if path.is_dir() else iterate_parquet(path):
             for name in row.keys() - names.keys():
                 names[name] = column_name(name) if is_result_column(name) else name
             yield {names[name]: value for name, value in row.items()}
@@ -161,11 +162,12 @@ def earlier_rows(path: Path, what: str, keys: Sequence[str]) -> Iterator[Row]:
     """The rows of the table that a run writes again, if any; they have these keys."""
     if not os.path.exists(path):
         return
+    suffix = path.suffix.lower()
     try:
-        refuse_irregular(os.stat(path))
+        if not (suffix == ".parquet" and path.is_dir()):
+            refuse_irregular(os.stat(path))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}. Give another name.") from None
-    suffix = path.suffix.lower()
     if suffix == ".csv" and not os.path.getsize(path):  # made beforehand, as by mktemp
         return
     rows = decode(path, suffix, what)
@@ -178,6 +180,8 @@ def earlier_rows(path: Path, what: str, keys: Sequence[str]) -> Iterator[Row]:
             _ = hash(row[keys[0]]), [row[key] for key in keys]
             if suffix == ".json":  # what could not be written again is found now rather than at the end
                 json.dumps(row, ensure_ascii=False, allow_nan=False).encode()
+        except ForeignError:
+            raise
         except (KeyError, TypeError, ValueError, OSError, RecursionError, InputError):
             raise _foreign(path, what) from None
         empty = False

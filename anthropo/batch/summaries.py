@@ -7,9 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from anthropo.batch.encoding import json_text
+from anthropo.batch.encoding import csv_text, json_text
 from anthropo.batch.records import Record, Row, passed_through
 from anthropo.batch.spool import layout_key
+
+#: The columns before those of the input table.
+FIRST = ("photo", "face", "status", "reason")
 
 _PATH = "\0"  # stands for the photo's path in a sentence, so that photos share their sentences
 
@@ -112,7 +115,8 @@ def finished(records: Sequence[Record], suffix: str) -> Finished:
     """One photo's records made ready for the journal of a table that ends in `suffix`.
 
     The line is JSON: the photo's name and columns, then each face's row. For a JSON table rows are written as
-    there, with carriage returns for line feeds; for others they are values, whose names stand elsewhere.
+    there, with carriage returns for line feeds; for others the names of the values stand elsewhere, and for a
+    CSV table the values are texts as there: of `FIRST`, then of the others.
     """
     photo = records[0].photo
     head = json.dumps({"photo": photo, "columns": dict(records[0].columns)}, ensure_ascii=False)
@@ -126,7 +130,10 @@ def finished(records: Sequence[Record], suffix: str) -> Finished:
             for name in passed_through(record.columns):  # they may have changed when the table is written
                 del row[name]
             layouts[tuple(row)] = None
-            faces.append(json.dumps([layout_key(tuple(row)), *row.values()], ensure_ascii=False))
+            values = [*row.values()]
+            if suffix == ".csv":
+                values = [csv_text(values[: len(FIRST)])[1:], csv_text(values[len(FIRST) :])]
+            faces.append(json.dumps([layout_key(tuple(row)), *values], ensure_ascii=False))
     line = f"[{', '.join([head, *faces])}]\n".encode()
     sha256 = records[0].diagnostics.sha256 or ""
     return Finished(photo, line, tuple(layouts), summary_of(records), sha256)
