@@ -91,7 +91,9 @@ def case(result: multiprocessing.connection.Connection, folder: str, kind: str, 
         with open(cohort, "w") as file:
             file.write("photo,sex,age,patient\n")
             file.writelines(lines)
-    path = f"{place}/{rows}-{'people' if what == 'people' else 'photos'}{kind}"
+    path = (
+        f"{place}/{rows}-{'people' if what == 'people' else 'parts' if kind[-1] == '/' else 'photos'}{kind}"
+    )
     columns = [{"sex": sex, "age": age} for sex, age in (("f", "31"), ("m", "60"), ("f", "8"))]
     models = [measure_item(Item(example_photo(), of), settings) for of in columns]
     names = ("sex", "age", "patient")
