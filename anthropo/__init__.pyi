@@ -29,6 +29,7 @@ from .networks.network import Network as Network
 from .observation import Observation as Observation
 from .observation import observe as observe
 from .observation import observe_all as observe_all
+from .parallel.cluster import Cluster as Cluster
 from .photo import Photo as Photo
 from .photo import example_photo as example_photo
 from .photo import read_photo as read_photo

@@ -99,8 +99,8 @@ def cli(ctx: click.Context) -> None:
       anthropo evaluate cohort.csv -o report.html   how good it is on people it has not seen
       anthropo demo                                 all of it on invented people
 
-    Everything runs on this machine; nothing is sent anywhere. Research use only, not a medical
-    device. Most weights exclude commercial use: `anthropo models`.
+    Everything runs on this machine; nothing is sent anywhere, unless you name a --cluster. Research
+    use only, not a medical device. Most weights exclude commercial use: `anthropo models`.
     """
     ctx.with_resource(parameters_spelled(as_option))
 

@@ -37,13 +37,16 @@ def csv_text(cells: Iterable[Any]) -> str:
     shown = [cell_without_formula(cell) if isinstance(cell, str) else cell for cell in cells]
     text = io.StringIO(newline="")
     if shown:
-        csv.writer(text, lineterminator="").writerow(["", *shown])  # alone, an empty cell would be quoted
-    return text.getvalue()
+        csv.writer(text, lineterminator="\n").writerow(["", *shown])  # alone, an empty cell would be quoted
+    return text.getvalue()[:-1]
 
 
 def csv_cells(text: str) -> list[str]:
     """The cells of a row of a CSV table."""
-    return [cell_as_it_was(cell) for cell in next(csv.reader([text]))]
+    # the writer leaves a carriage return as it is, which ends a row for the reader
+    instead = next(sign for sign in map(chr, range(0xE000, 0xF8FF)) if sign not in text)
+    cells = next(csv.reader([text.replace("\r", instead)]))
+    return [cell_as_it_was(cell.replace(instead, "\r")) for cell in cells]
 
 
 Rows = Callable[[], Iterable[Any]]  # gives the rows of a table, as often as it is called

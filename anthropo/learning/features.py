@@ -5,8 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+<<<<<<< HEAD
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+=======
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+>>>>>>> main
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -187,7 +191,9 @@ def extract(
     kept = _Gathering(cohort, regions, shapes)
     left_out: list[tuple[str, str]] = []
     runner = choose(jobs, len(cohort.cases), runner)
-    with contextlib.closing(runner.in_order(look, cohort.cases)) as results:
+    afar = store is not None and bool(getattr(runner, "send_photos", False))
+    numbered = _kept_here(look, cohort.cases, runner, jobs) if afar else runner.in_order(look, cohort.cases)
+    with contextlib.closing(numbered) as results:
         for case, numbers in zip(cohort.cases, results, strict=True):
             if isinstance(numbers, Lost):
                 left_out.append((case.photo, numbers.reason(case.photo)))
@@ -220,6 +226,7 @@ class _Extract:
     digest: str = ""  # of the file; empty if it could not be read
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     reason: str = ""  # why the photo cannot be used
+    entry: tuple[str, dict[str, NDArray[Any]]] | None = None  # key and arrays, for a store that lacks them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -234,6 +241,7 @@ class _Look:
     store: Store | None
     observed: Mapping[str, Observation | Photo] | None
     identify: bool
+    only_kept: bool = False  # whether a photo that the store lacks is left as it is
 
     def prepare(self) -> None:
         """Read what every photo needs."""
@@ -262,8 +270,26 @@ class _Look:
         suffix = json.dumps([_VERSION, COLOUR_VERSION, self.manner, distance, self.how, list(self.regions)])
         return _look(
             case.photo, known, suffix, settings=of_case, encoder=self.encoder, regions=self.regions,
-            store=self.store, identify=self.identify,
+            store=self.store, identify=self.identify, only_kept=self.only_kept,
         )  # fmt: skip
+
+
+def _kept_here(
+    look: _Look, cases: Sequence[Case], runner: Runner, jobs: int
+) -> Generator[_Extract | Lost, None, None]:
+    """Numbers of photos in order, where those who work on them do not see the store: it is seen to here."""
+    assert look.store is not None
+    known = list(Threads(jobs).in_order(replace(look, only_kept=True), cases))
+    lacking = [case for case, numbers in zip(cases, known, strict=True) if numbers.entry]
+    with contextlib.closing(runner.in_order(replace(look, store=None), lacking)) as results:
+        for numbers in known:
+            if not numbers.entry:
+                yield numbers
+                continue
+            made = next(results)
+            if not isinstance(made, Lost) and made.entry:
+                look.store.put(*made.entry)
+            yield made
 
 
 def _look(
@@ -276,6 +302,7 @@ def _look(
     regions: Sequence[str],
     store: Store | None,
     identify: bool,
+    only_kept: bool = False,
 ) -> _Extract:
     """Numbers of a photo: from the store, else from the photo."""
     numbers, key = _Extract(), ""
@@ -299,6 +326,9 @@ def _look(
         if _complete(kept, settings.no_face, len(regions), encoder.dimension, identify):
             numbers.arrays = kept
             return numbers
+    if only_kept:
+        numbers.entry = key, {}
+        return numbers
     try:
         if settings.no_face:
             photo = known if isinstance(known, Photo) else read_picture(path, settings, encoder)
@@ -321,6 +351,8 @@ def _look(
         entry = numbers.arrays
     if store and key:
         store.put(key, entry)
+    elif key:
+        numbers.entry = key, entry
     return numbers
 
 

@@ -33,6 +33,11 @@ _CONFIG = {
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,  # what is freed is asked for again
+    "distributed.worker.memory.monitor-interval": "500ms",
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.scheduler.active-memory-manager.start": False,
 }
 
 _WARNS_FROM = "distributed.admin.large-graph-warning-threshold"  # of what a task is given
@@ -205,7 +210,10 @@ def _local(place: Local) -> Any:
             silence_logs=logging.CRITICAL + 1,
         )
     except (OSError, RuntimeError, ValueError) as error:
-        raise ClusterError(f"The worker processes cannot be started ({_told(error)}).") from None
+        raise ClusterError(
+            f"The worker processes cannot be started ({_told(error)}). They import the program that starts "
+            'them: in a script, do it below `if __name__ == "__main__":`.'
+        ) from None
 
 
 def _slurm(place: Slurm) -> Any:

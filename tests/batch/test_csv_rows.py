@@ -14,7 +14,21 @@ from anthropo.batch.output import Output, as_csv
 from anthropo.plain import raw_cells
 from anthropo.workflows.measuring import measure_items
 
-NASTY = ["", 'a "quoted" word', "two\nlines", "a,b", "=1+1", "'=1", "-0.5", "Zürich", " ", "+x"]
+NASTY = [
+    "",
+    'a "quoted" word',
+    "two\nlines",
+    "a\rb",
+    "c\r\nd",
+    "\ue000",
+    "a,b",
+    "=1+1",
+    "'=1",
+    "-0.5",
+    "Zürich",
+    " ",
+    "+x",
+]
 
 
 def test_cells_are_read_as_they_were() -> None:
@@ -24,6 +38,10 @@ def test_cells_are_read_as_they_were() -> None:
     assert csv_text([]) == ""
     row = CsvRow(("a", "b"), csv_text(["=1", "x"])[1:])
     assert (row.text, row.row()) == ("'=1,x", {"a": "=1", "b": "x"})
+
+
+def _text(table: Output) -> str:
+    return table.path.read_bytes().decode()
 
 
 @pytest.mark.parametrize("columns", [{}, {"one": ""}, {f"c{i}": cell for i, cell in enumerate(NASTY)}])
@@ -36,14 +54,14 @@ def test_a_table_is_that_of_its_records(
     records = measure_items(items, FAST).listed
     table = Output(str(tmp_path / "out.csv"), FAST)
     measure_items(items, FAST, table=table)
-    assert table.path.read_text() == as_csv(records)
+    assert _text(table) == as_csv(records)
     if raw:
         table.path.unlink()
         with raw_cells():
             measure_items(items, FAST, table=Output(str(table.path), FAST))
-            assert table.path.read_text() == as_csv(records)
+            assert _text(table) == as_csv(records)
         if any(cell.startswith("=") for cell in columns.values()):
-            assert ",=1+1," in table.path.read_text()
+            assert ",=1+1," in _text(table)
 
 
 def test_rows_of_other_columns_fill_theirs(tmp_path: Path, copies: Copies) -> None:
@@ -51,4 +69,4 @@ def test_rows_of_other_columns_fill_theirs(tmp_path: Path, copies: Copies) -> No
     items = [Item(str(paths[0]), {"x": "=1", "y": "2"}), Item(str(paths[1]), {"y": "3"})]
     table = Output(str(tmp_path / "out.csv"), FAST)
     measure_items(items, FAST, table=table)
-    assert table.path.read_text() == as_csv(measure_items(items, FAST).listed)
+    assert _text(table) == as_csv(measure_items(items, FAST).listed)

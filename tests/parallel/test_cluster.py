@@ -20,6 +20,7 @@ from conftest import Copies, Invoke, refused
 from PIL import Image
 
 import anthropo
+from anthropo.encoder.cache import Store
 from anthropo.learning.cohort import Case, Cohort
 from anthropo.parallel import Cluster, ClusterError, Lost, Threads, connection
 
@@ -183,6 +184,30 @@ def test_features_are_the_same_to_the_last_bit(photos: Path, local: Cluster) -> 
         np.testing.assert_array_equal(getattr(here, name), getattr(there, name))
     for region, values in here.regions.items():
         np.testing.assert_array_equal(values, there.regions[region])
+
+
+def test_of_sent_photos_the_cache_is_the_one_here(
+    photos: Path, running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = [Case(str(path), "a", path.stem) for path in sorted(photos.glob("*.*g"))]
+    cohort, settings, store = (
+        Cohort(tuple(cases), "c"),
+        anthropo.Settings(jitter=1, fine=False),
+        Store(tmp_path / "s"),
+    )
+    encoder = anthropo.load_encoder()
+    some = Cohort(cohort.cases[:3], "c")
+    anthropo.extract(some, settings, encoder, regions=("face",), store=store)
+    before = len(list(store.folder.rglob("*.bin")))
+    said: list[str] = []
+    with Cluster(running.address, send_photos=True, tell=said.append) as cluster:
+        there = anthropo.extract(cohort, settings, encoder, regions=("face",), store=store, runner=cluster)
+    assert said[0].startswith(f"{len(cases) - before} photos, ")  # the others are known
+    assert len(list(store.folder.rglob("*.bin"))) == len(cases)
+    monkeypatch.setattr("anthropo.learning.features.observe", None)  # from now on nothing is looked at
+    here = anthropo.extract(cohort, settings, encoder, regions=("face",), store=store)
+    np.testing.assert_array_equal(here.regions["face"], there.regions["face"])
+    assert here.left_out == there.left_out
 
 
 def test_overlays_and_landmark_files_are_written_here(
