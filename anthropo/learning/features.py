@@ -5,12 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-<<<<<<< HEAD
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-=======
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
->>>>>>> main
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
