@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 NAMED = ("SEX", "AGE", "PATIENT")
+RUNS = ("first", "again", "people")
 KINDS = (".csv", ".json", ".parquet", ".parquet/")
 
 
@@ -31,11 +32,13 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[2_000, 20_000, 100_000])
     parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS)
     parser.add_argument("--most-people", type=int, default=20_000, help="rows of the runs with people")
+    parser.add_argument("--runs", nargs="+", default=RUNS, choices=RUNS)
     parser.add_argument(
         "--folder", default=tempfile.gettempdir(), help="where there is room (20 GB for JSON)"
     )
     given = parser.parse_args()
-    cases = [(kind, what) for kind in given.kinds for what in ("first", "again")] + [(".json", "people")]
+    cases = [(kind, what) for kind in given.kinds for what in RUNS[:2] if what in given.runs]
+    cases += [(".json", "people")] if "people" in given.runs else []
     print(
         "| table | run | "
         + " | ".join(f"{rows:,} rows, MiB" for rows in given.rows)
@@ -88,7 +91,9 @@ def case(result: multiprocessing.connection.Connection, folder: str, kind: str, 
         with open(cohort, "w") as file:
             file.write("photo,sex,age,patient\n")
             file.writelines(lines)
-    path = f"{place}/{rows}-{'people' if what == 'people' else 'photos'}{kind}"
+    path = (
+        f"{place}/{rows}-{'people' if what == 'people' else 'parts' if kind[-1] == '/' else 'photos'}{kind}"
+    )
     columns = [{"sex": sex, "age": age} for sex, age in (("f", "31"), ("m", "60"), ("f", "8"))]
     models = [measure_item(Item(example_photo(), of), settings) for of in columns]
     names = ("sex", "age", "patient")

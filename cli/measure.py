@@ -42,13 +42,17 @@ if TYPE_CHECKING:
     from anthropo.report.measure import Page
 
 
+_MANY_ON_A_PAGE = 1000  # photos; of each the page has a picture
+
+
 @click.command()
 @options.photos_argument
 @options.output_option(
     "FILE",
-    "Write a table: .csv, .parquet, .json (with landmarks), or .html (a report to read: what lies beyond "
-    "2 SD, a plot of the z-scores, tables; written again each time). A second run adds to a table only what "
-    "is new, changed or failed; rows of other photos stay.",
+    "Write a table: .csv, .parquet (FILE.parquet/ with a slash: a folder of parts, for very many photos), "
+    ".json (with landmarks), or .html (a report to read: what lies beyond 2 SD, a plot of the z-scores, "
+    "tables; written again each time). A second run adds to a table only what is new, changed or failed; "
+    "rows of other photos stay.",
 )
 @options.raw_option
 @click.option(
@@ -150,7 +154,7 @@ def command(
             raise InputError("--patient with --face all: one face of each photo is needed. Use largest.")
         if patient:
             patients(items)  # refuses what contradicts itself before anything is measured
-        page = _page(output, settings) if output else None
+        page = _page(output, settings, len(items)) if output else None
         if long and not output:
             raise InputError("--long is a table: name it with -o FILE.csv or FILE.parquet.")
         tidy = long_path(output) if output and long else None
@@ -186,9 +190,15 @@ def _write_beside(measured: MeasuredPhotos, place: Path, tidy: Path | None, peop
         say(f"{people.path}: {of} people measured.", err=True)
 
 
-def _page(output: str, settings: Settings) -> Page | None:
+def _page(output: str, settings: Settings, photos: int) -> Page | None:
     if not output.lower().endswith(".html"):
         return None
+    if photos > _MANY_ON_A_PAGE:
+        say(
+            f"{output}: a page of {photos:,} photos is slow to open, and kept in memory until it is written. "
+            "A table (.csv, .parquet) has room for them.",
+            err=True,
+        )
     from anthropo.report.measure import Page  # draws, which costs time to import
 
     return Page(Path(output), settings)

@@ -22,6 +22,7 @@ class FaceFiles:
 
     suffix: str
     what: str  # they are called in messages
+    content: str  # what one of them holds is called
 
     def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
@@ -55,14 +56,14 @@ class FaceFiles:
 
     def write(self, file: Path, content: bytes) -> None:
         """Write one file."""
-        write(file, content, what=f"the {self.what}")
+        write(file, content, what=self.content)
 
 
 class LandmarkFiles(FaceFiles):
     """Landmark files in a folder, or a single one. Those that exist may have been corrected, and stay."""
 
     suffix = SUFFIX
-    what = "landmarks"
+    what, content = "landmarks", "the landmarks"
 
     def __init__(self, name: str, items: Sequence[Item], settings: Settings) -> None:
         self.single = Path(name) if name.lower().endswith(".json") and not os.path.isdir(name) else None

@@ -51,6 +51,8 @@ class Output:
         self._parts = is_folder_of_parts(path)
         if os.path.isdir(path) and not self._parts:
             raise InputError(f"{path}: a folder, not a file. Give the name of a file to write.")
+        if self._parts and os.path.isfile(self.path):
+            raise InputError(f"{path}: a file, not a folder. Leave the last {path[-1]} out.")
         if self.suffix not in SUFFIXES_OF_TABLES:
             raise InputError(
                 f"{path}: unknown kind of output. Use a name that ends in .csv, .parquet, .json or .html."

@@ -135,14 +135,23 @@ def run(
     with contextlib.closing(choose(jobs, len(once), runner).completed(work, once)) as finished:
         for index, result in finished:
             item = once[index]
-            if isinstance(result, Lost):
-                lost = [_failed(item, settings, result.reason(item.path))]
-                yield finish(lost) if finish else lost
-                continue
-            for face, made in result.made:
-                for one, of_face in zip(beside, made, strict=True):
-                    one.take(item, face, of_face)
-            yield result.records
+            reason = result.reason(item.path) if isinstance(result, Lost) else _taken(item, result, beside)
+            if reason or isinstance(result, Lost):
+                failed = [_failed(item, settings, reason)]
+                yield finish(failed) if finish else failed
+            else:
+                yield result.records
+
+
+def _taken(item: Item, measured: _Measured, beside: Sequence[Beside]) -> str:
+    """Take what was made beside a photo's records; why it cannot be, such as for a name that is too long."""
+    try:
+        for face, made in measured.made:
+            for one, of_face in zip(beside, made, strict=True):
+                one.take(item, face, of_face)
+    except AnthropoError as error:
+        return str(error)
+    return ""
 
 
 def measure_item(item: Item, settings: Settings, on_face: OnFace | None = None) -> list[Record]:

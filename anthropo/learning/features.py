@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -27,6 +28,7 @@ from anthropo.learning.identity import IDENTITY, IDENTITY_REGION, face_identity,
 from anthropo.learning.rows import FeatureRows
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
+from anthropo.memory import memory
 from anthropo.observation import Observation, observe
 from anthropo.parallel.runner import Lost, Runner, choose
 from anthropo.parallel.threads import Threads
@@ -181,7 +183,8 @@ def extract(
     )
     if observed:  # which are here already
         runner = Threads(jobs)
-    kept: list[tuple[Case, _Extract]] = []
+    shapes = _shapes(settings.no_face, len(regions), encoder.dimension, identified=not settings.no_face)
+    kept = _Gathering(cohort, regions, shapes)
     left_out: list[tuple[str, str]] = []
     runner = choose(jobs, len(cohort.cases), runner)
     afar = store is not None and bool(getattr(runner, "send_photos", False))
@@ -193,11 +196,10 @@ def extract(
             elif numbers.reason:
                 left_out.append((case.photo, numbers.reason))
             else:
-                kept.append((case, numbers))
+                kept.add(case, numbers)
             if on_progress:
                 on_progress()
-    measured = () if settings.no_face else measurement_ids()
-    return _gathered(kept, cohort, encoder, regions, measured, tuple(left_out))
+    return kept.features(() if settings.no_face else measurement_ids(), tuple(left_out))
 
 
 def _checked_regions(settings: Settings, regions: Sequence[str] | None) -> Sequence[str]:
@@ -400,20 +402,8 @@ def _complete(
 
     One that was written without an `identity` will do where nobody is to be identified.
     """
-    wanted: dict[str, tuple[str, tuple[int, ...]]] = {
-        "measurements": ("f8", (0 if no_face else len(measurement_ids()),)),
-        "print": ("f4", (PRINT_SIDE**2,)),
-        "embeddings": ("f4", (regions, dimension)),
-    }
-    if not no_face:
-        wanted |= {
-            "shape": ("f4", (68, 2)),
-            "portrait": ("u1", (*PORTRAIT, 3)),
-            "gate": ("b1", (len(CHECKS),)),
-            "hidden": ("b1", (68,)),
-        }
-        if identify or "identity" in kept:
-            wanted["identity"] = ("f4", (IDENTITY,))
+    identified = not no_face and (identify or "identity" in kept)
+    wanted = _shapes(no_face, regions, dimension, identified)
     if {name: (array.dtype.str[1:], array.shape) for name, array in kept.items()} != wanted:
         return False
     measured = kept["measurements"]
@@ -425,42 +415,89 @@ def _complete(
     return all((np.abs(array) < _LARGEST).all() for array in others)
 
 
-def _gathered(
-    kept: Sequence[tuple[Case, _Extract]],
-    cohort: Cohort,
-    encoder: Encoder,
-    regions: Sequence[str],
-    measured: tuple[str, ...],
-    left_out: tuple[tuple[str, str], ...],
-) -> Features:
-    cases = [case for case, _ in kept]
-    n, d = len(kept), encoder.dimension
+def _shapes(
+    no_face: bool, regions: int, dimension: int, identified: bool
+) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Type and shape of each array that is kept of a photo."""
+    shapes: dict[str, tuple[str, tuple[int, ...]]] = {
+        "measurements": ("f8", (0 if no_face else len(measurement_ids()),)),
+        "print": ("f4", (PRINT_SIDE**2,)),
+        "embeddings": ("f4", (regions, dimension)),
+    }
+    if not no_face:
+        shapes |= {
+            "shape": ("f4", (68, 2)),
+            "portrait": ("u1", (*PORTRAIT, 3)),
+            "gate": ("b1", (len(CHECKS),)),
+            "hidden": ("b1", (68,)),
+        }
+    return shapes | ({"identity": ("f4", (IDENTITY,))} if identified else {})
 
-    def stacked(name: str, *shape: int) -> NDArray[Any]:
-        return np.array([numbers.arrays[name] for _, numbers in kept]).reshape(n, *shape)
 
-    embeddings = stacked("embeddings", len(regions), d).astype(np.float32)
-    identified = bool(measured) and all("identity" in numbers.arrays for _, numbers in kept)
-    return Features(
-        photos=_words(case.photo for case in cases),
-        labels=_words(case.label for case in cases),
-        patients=_words(case.patient for case in cases),
-        measurements=stacked("measurements", len(measured)).astype(np.float64),
-        measurement_ids=measured,
-        regions={name: np.ascontiguousarray(embeddings[:, i]) for i, name in enumerate(regions)},
-        metadata={
-            name: typed([case.metadata.get(name, "") for case in cases], kind)
-            for name, kind in cohort.metadata.items()
-        },
-        digests=_words(numbers.digest for _, numbers in kept),
-        prints=stacked("print", PRINT_SIDE**2).astype(np.float32),
-        shapes=stacked("shape", 68, 2).astype(np.float32) if measured else None,
-        portraits=stacked("portrait", *PORTRAIT, 3).astype(np.uint8) if measured else None,
-        gate=stacked("gate", len(CHECKS)).astype(np.bool_) if measured else None,
-        hidden=stacked("hidden", 68).astype(np.bool_) if measured else None,
-        identities=stacked("identity", IDENTITY).astype(np.float32) if identified else None,
-        left_out=left_out,
-    )
+class _Gathering:
+    """Numbers of photos in arrays that are filled as they come, so that nothing is in memory twice.
+
+    An InputError says how many photos the memory is enough for, where it is not for all.
+    """
+
+    def __init__(
+        self, cohort: Cohort, regions: Sequence[str], shapes: Mapping[str, tuple[str, tuple[int, ...]]]
+    ) -> None:
+        n = len(cohort.cases)
+        each = sum(np.dtype(kind).itemsize * math.prod(shape) for kind, shape in shapes.values())
+        if n * each > memory.most:
+            raise InputError(
+                f"{cohort.source}: {n:,} photos of {each / 1e3:.0f} kB each need {n * each / 1e9:.1f} GB of "
+                f"memory, and half of what there is here are {memory.most / 1e9:.1f} GB. At most "
+                f"{memory.most // each:,} photos fit: list fewer, or use a machine with more memory."
+            )
+        self._cohort = cohort
+        self._regions = regions
+        self._cases: list[Case] = []
+        self._digests: list[str] = []
+        # untouched pages of these take no memory
+        self._arrays = {name: np.empty((n, *shape), kind) for name, (kind, shape) in shapes.items()}
+        embeddings = self._arrays.pop("embeddings")
+        self._embeddings = [np.empty((n, embeddings.shape[2]), np.float32) for _ in regions]
+
+    def add(self, case: Case, numbers: _Extract) -> None:
+        """Take the numbers of a photo."""
+        at = len(self._cases)
+        for name in [name for name in self._arrays if name not in numbers.arrays]:
+            del self._arrays[name]  # what not every photo has
+        for name, array in self._arrays.items():
+            array[at] = numbers.arrays[name]
+        for embedding, of_photo in zip(self._embeddings, numbers.arrays["embeddings"], strict=True):
+            embedding[at] = of_photo
+        self._cases.append(case)
+        self._digests.append(numbers.digest)
+
+    def features(self, measured: tuple[str, ...], left_out: tuple[tuple[str, str], ...]) -> Features:
+        """What there is of all photos that were taken."""
+        cases, n = self._cases, len(self._cases)
+        of = {name: array[:n] for name, array in self._arrays.items()}
+        return Features(
+            photos=_words(case.photo for case in cases),
+            labels=_words(case.label for case in cases),
+            patients=_words(case.patient for case in cases),
+            measurements=of["measurements"],
+            measurement_ids=measured,
+            regions={
+                name: embedding[:n] for name, embedding in zip(self._regions, self._embeddings, strict=True)
+            },
+            metadata={
+                name: typed([case.metadata.get(name, "") for case in cases], kind)
+                for name, kind in self._cohort.metadata.items()
+            },
+            digests=_words(self._digests),
+            prints=of["print"],
+            shapes=of.get("shape"),
+            portraits=of.get("portrait"),
+            gate=of.get("gate"),
+            hidden=of.get("hidden"),
+            identities=of.get("identity"),
+            left_out=left_out,
+        )
 
 
 def _words(words: Iterable[str]) -> NDArray[np.str_]:

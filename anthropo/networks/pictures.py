@@ -18,7 +18,8 @@ from anthropo.learning.features import Features, subset
 from anthropo.learning.identity import IDENTITY, SamePeople, face_identity
 from anthropo.networks.chips import View
 from anthropo.observation import observe
-from anthropo.parallel.runner import Lost, Runner, choose, found
+from anthropo.parallel.runner import Lost, Runner, choose
+from anthropo.parallel.threads import Threads
 from anthropo.photo import Photo, example_photo, read_photo
 from anthropo.settings import Settings
 
@@ -50,9 +51,12 @@ class Pictures:
         out = np.empty((len(rows), self.view.size, self.view.size, 3), np.uint8)
         asked = [(self.photos[row], self.frames[row]) for row in rows]
         cut = _Cut(self.view, replace(self.view, names=(name,)), self.limits)
-        with contextlib.closing(choose(self.jobs, len(asked)).in_order(cut, asked)) as pictures:
+        threads = Threads(
+            max(1, min(self.jobs, len(asked)))
+        )  # for each batch, whatever starts must start at once
+        with contextlib.closing(threads.in_order(cut, asked)) as pictures:
             for i, picture in enumerate(pictures):
-                out[i] = found(picture, asked[i][0])
+                out[i] = picture
         return out
 
     def subset(self, rows: NDArray[np.int64]) -> Pictures:

@@ -33,7 +33,7 @@ class Overlays(FaceFiles):
     """A folder with an overlay of each face."""
 
     suffix = OVERLAY_SUFFIX
-    what = "overlays"
+    what, content = "overlays", "the overlay"
 
     def __call__(self, seen: MeasuredFace) -> tuple[str, bytes]:
         picture = overlay(seen.observation.photo, seen.face, seen.scale)

@@ -21,6 +21,7 @@ from anthropo.batch.inputs import photographs_in, read_photo_table
 from anthropo.errors import AnthropoError, InputError
 from anthropo.files import file_sha256, read_text, write
 from anthropo.licensing import notice, permissive
+from anthropo.parallel.runner import available_cores, choose, found
 from anthropo.tables import is_table
 
 if TYPE_CHECKING:
@@ -288,16 +289,20 @@ def _run(command: Sequence[str], folder: Path) -> None:
 
 def _inputs(parameters: Mapping[str, Any], folder: Path | None = None) -> dict[str, str]:
     """The hashes of the files that parameters name, and of the photos in tables and folders."""
-    found: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for name, value in parameters.items():
         for word in () if name in _NO_INPUT else _words(value):
             path = (folder or Path()) / word
             if path.is_file():
-                found[word] = file_sha256(path)
+                paths[word] = str(path)
             for photo in _photos(path) if path.exists() else ():
-                at = sha256(os.path.relpath(photo, path).encode()).hexdigest()[:16]
-                found[f"{word}: {at}"] = file_sha256(photo) if os.path.isfile(photo) else "missing"
-    return found
+                paths[f"{word}: {sha256(os.path.relpath(photo, path).encode()).hexdigest()[:16]}"] = photo
+    hashes = choose(available_cores(), len(paths)).in_order(_hash, paths.values())
+    return {name: found(one, paths[name]) for name, one in zip(paths, hashes, strict=True)}
+
+
+def _hash(path: str) -> str:
+    return file_sha256(path) if os.path.isfile(path) else "missing"
 
 
 def _photos(path: Path) -> Iterable[str]:

@@ -76,6 +76,8 @@ def test_a_folder_of_parts_is_one_table(tmp_path: Path, kinds: list[list[Record]
     assert list(pd.read_parquet(single)["photo"])[:3] == ["8.png", "9.png", "10.png"]
     pd.testing.assert_frame_equal(pd.read_parquet(folder), pd.read_parquet(single))
     assert sorted(os.listdir(tmp_path)) == ["s.parquet", "t.parquet"]
+    told = sentence_of(InputError, Output, f"{single}/", FAST)
+    assert told == f"{single}/: a file, not a folder. Leave the last / out."
 
 
 def test_the_command_writes_and_continues_a_folder(tmp_path: Path, copies: Copies, invoke: Invoke) -> None:

@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from anthropo.encoder import regions
 from anthropo.encoder.regions import (
     FILL,
     HYBRID_REGIONS,
@@ -227,3 +228,11 @@ def test_every_region_is_drawn(astronaut: Pixels, face: Face) -> None:
             for row in windows
             for x in range(400, picture.shape[1] - 180)
         )
+
+
+def test_blocks_of_pixels_are_their_rounded_mean() -> None:
+    seen = np.random.default_rng(0).integers(0, 256, (12, 24), dtype=np.uint8)
+    for side in (1, 2, 3, 4):
+        blocks = seen.reshape(12 // side, side, 24 // side, side).astype(np.int64).sum((1, 3))
+        expected = (blocks + side**2 // 2) // side**2
+        np.testing.assert_array_equal(regions._mean_of_blocks(seen, side), expected)

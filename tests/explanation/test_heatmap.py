@@ -292,3 +292,36 @@ def test_model_without_regions(planted: Planted) -> None:
     model = HybridClassifier("svm").fit(x, np.arange(20) % 2)
     with pytest.raises(InputError, match="The model has no regions"):
         heatmaps(model, planted.encoder, planted.photo, planted.face, WEIGHTS)
+
+
+# ------------------------------------------------------------------------------ in place of scipy
+
+
+def test_blurring_and_ranks_are_those_of_scipy() -> None:
+    from scipy.ndimage import gaussian_filter
+    from scipy.stats import spearmanr
+
+    random = np.random.default_rng(0)
+    picture = random.normal(size=(150, 150))
+    blur = heatmap._blur(150)
+    np.testing.assert_allclose(blur @ picture @ blur.T, gaussian_filter(picture, 150 / 20), atol=1e-12)
+    a, b = random.integers(0, 20, (2, 500)).astype(float)  # with equal values
+    assert heatmap._rank_correlation(a, a + b) == pytest.approx(spearmanr(a, a + b)[0], abs=1e-12)
+
+
+def test_threads_change_no_map(planted: Planted) -> None:
+    found = heat_of_chips(planted.encoder, planted.chips, DEFAULT_REGIONS, planted.heads, jobs=2)
+    assert found.whole.faithfulness == planted.heat.whole.faithfulness
+    for region, own in planted.heat.regions.items():
+        np.testing.assert_array_equal(found.regions[region].values, own.values)
+
+
+def test_a_head_knows_its_gradient(planted: Planted) -> None:
+    head = planted.heads[0]
+    at = planted.encoder.encode(planted.chips[:3]).astype(np.float64)
+    found, step = head.gradient(at), 1e-6
+    for j in (0, 7, 100):
+        moved = np.zeros_like(at)
+        moved[:, j] = step
+        slope = (head(at + moved) - head(at - moved)) / (2 * step)
+        np.testing.assert_allclose(found[:, j], slope, rtol=1e-4, atol=1e-6)

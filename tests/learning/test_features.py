@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Copies
+from conftest import Copies, sentence_of
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -531,3 +531,25 @@ def test_duplicates_are_refused_unless_allowed(
     assert "pass allow_duplicates=True" in error.message
     (allowed,) = [f for f in validated(cohort, allow_duplicates=True) if f.category == "duplicate"]
     assert allowed.level == "warning"
+
+
+def test_a_cohort_beyond_memory_is_refused_before_any_photo_is_read(
+    copies: Copies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looked_at: list[str]
+) -> None:
+    paths = copies(tmp_path, *(f"{i}.png" for i in range(3)))
+    cohort = Cohort(tuple(Case(str(path), "a", str(i)) for i, path in enumerate(paths)), "cohort.csv")
+    fits = extract(Cohort(cohort.cases[:2], "cohort.csv"), FAST, Encoder(), regions=("face",))
+    arrays = (fits.measurements, fits.prints, fits.shapes, fits.portraits, fits.gate, fits.hidden)
+    each = sum(
+        array[0].nbytes for array in (*arrays, fits.identities, fits.regions["face"]) if array is not None
+    )
+    del looked_at[:]
+    monkeypatch.setattr(module.memory, "most", 3 * each - 1)
+    said = sentence_of(InputError, extract, cohort, FAST, Encoder(), regions=("face",))
+    assert said == (
+        f"cohort.csv: 3 photos of {each / 1e3:.0f} kB each need 0.0 GB of memory, and half of what there is "
+        "here are 0.0 GB. At most 2 photos fit: list fewer, or use a machine with more memory."
+    )
+    assert looked_at == []
+    monkeypatch.setattr(module.memory, "most", 3 * each)
+    assert len(extract(cohort, FAST, Encoder(), regions=("face",))) == 3
