@@ -20,6 +20,7 @@ from anthropo.files import read_text
 from anthropo.learning.schema import Limit, OneOf, Range
 from anthropo.networks.architectures import BACKBONES, FITTING, Task
 from anthropo.networks.chips import ALIGNMENTS, CROPS
+from anthropo.yaml_text import parse_yaml
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -200,7 +201,6 @@ def _meanings(name: str) -> dict[str, str]:
 
 
 _LONGEST = 100_000  # characters of a parameter file
-_DEEPEST = 20  # lists in lists of one
 
 
 def _preset(name: str) -> str:
@@ -219,28 +219,7 @@ def _read(path: Path) -> Mapping[str, Any]:
             raise InputError(f"{path}: not valid TOML ({_why(error)}).") from None
     if suffix not in (".yaml", ".yml"):
         raise InputError(f"{path}: a parameter file is .toml or .yaml.")
-    try:
-        import yaml
-    except ImportError:
-        raise InputError(f"{path}: reading YAML needs PyYAML. Write it as .toml (option = value).") from None
-    try:
-        depth = 0
-        for event in yaml.parse(text, yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                # a few lines of them may stand for more than any memory holds
-                raise InputError(f"{path}: holds an alias (*name). Write the value out.")
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > _DEEPEST:  # of which the time grows with the square
-                raise RecursionError
-        options, node = yaml.safe_load(text) or {}, yaml.compose(text, yaml.SafeLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not valid YAML ({_why(error)}).") from None
-    keys = [key.value for key, _ in node.value] if node is not None and node.tag.endswith(":map") else []
-    if twice := next((key for key in keys if keys.count(key) > 1), ""):  # of which YAML takes the last
-        raise InputError(f"{path}: {twice} is given twice. Keep one of them.")
-    if not isinstance(options, dict):
-        raise InputError(f"{path}: not a table of options. Write lines such as `rate: 0.001`.")
-    return {str(key): value for key, value in options.items()}
+    return parse_yaml(path, text, example="rate: 0.001")
 
 
 def _why(error: Exception) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from anthropo.errors import InputError, parameter
 from anthropo.files import read_text
+from anthropo.yaml_text import parse_yaml
 
 INSTALL = 'pip install "anthropo[cluster]"'
 _HOW = "local, local:4, tcp://scheduler:8786, slurm or slurm:FILE.yaml"
@@ -158,7 +159,7 @@ def _read_slurm(name: str) -> Slurm:
     path = Path(name)
     if not name:
         raise InputError(f"{parameter('cluster', 'slurm:')}: the file's name is missing. Choose from {_HOW}.")
-    stated = _read_yaml(path)
+    stated = parse_yaml(path, read_text(path), example="cores: 8", as_text=True)
     values: dict[str, Any] = {}
     for key, given in stated.items():
         plain = str(key).replace("_", "-")
@@ -181,27 +182,6 @@ def _read_slurm(name: str) -> Slurm:
         )
     jobs, tls = values.pop("jobs", 1), values.pop("tls", True)
     return Slurm(jobs, tls, {key.replace("-", "_"): value for key, value in values.items()})
-
-
-def _read_yaml(path: Path) -> dict[Any, Any]:
-    """The top level of a YAML file, its scalars as texts: unquoted, 02:00:00 would be 7200."""
-    text = read_text(path)
-    import yaml  # which comes with Dask
-
-    try:
-        stated = yaml.load(text, Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        why = getattr(error, "problem", None) or type(error).__name__
-        raise InputError(
-            f"{path}{where}: not readable as YAML ({why}). Write `name: value`, a line each."
-        ) from None
-    if not isinstance(stated, dict):
-        raise InputError(
-            f"{path}: no settings. Write `name: value`, a line each; needed are cores and memory."
-        )
-    return stated
 
 
 def told(error: BaseException) -> str:

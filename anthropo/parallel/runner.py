@@ -52,6 +52,13 @@ class Runner(Protocol):
 
     Exceptions of `work` are raised where the next result would come. Closing the generator, also by Ctrl-C,
     lets what is under way finish for some seconds and begins nothing more.
+
+    Examples
+    --------
+    >>> from anthropo.parallel import Runner, Threads
+    >>> runner: Runner = Threads(2)
+    >>> sorted(runner.completed(abs, [-1, -2, 3]))
+    [(0, 1), (1, 2), (2, 3)]
     """
 
     def completed(

@@ -76,12 +76,12 @@ def test_a_file_for_slurm_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("cores: [8", "line 1: not readable as YAML"),
-        ("\tcores: 8", "line 1: not readable as YAML"),
-        ("a: &x [*x]", "not readable as YAML (found unconstructable recursive node)"),
-        ("[" * 5000, "not readable as YAML"),
-        ("cores 8", "no settings"),
-        ("", "no settings"),
+        ("cores: [8", "not valid YAML"),
+        ("\tcores: 8", "not valid YAML"),
+        ("a: &x [*x]", "holds an alias (*name)"),
+        ("[" * 5000, "not valid YAML (nested too deeply)"),
+        ("cores 8", "not a table of options"),
+        ("", "cores is missing"),
         ("cores: 8", "memory is missing. Add what a job has, as in `memory: 16GB`"),
         ("memory: 8GB", "cores is missing"),
         ("cores: 8\nmemory: 8GB\nqueu: long", "'queu' is unknown. Possible are jobs, cores, memory"),
@@ -95,7 +95,7 @@ def test_a_file_for_slurm_is_read(tmp_path: Path) -> None:
         ("cores: 2\nmemory: 8GB\njob-extra-directives: x", "has to be a list of texts"),
         ("cores: 2\nmemory: 8GB\ntls: maybe", "has to be true or false"),
         ("cores: 2\nmemory: 8GB\nlog-directory: a\nlog_directory: b", "log-directory is there twice"),
-        ("!!python/object/apply:os.system ['true']", "no settings"),
+        ("!!python/object/apply:os.system ['true']", "not a table of options"),
     ],
 )
 def test_a_file_for_slurm_that_says_something_else_is_refused(tmp_path: Path, text: str, says: str) -> None:
