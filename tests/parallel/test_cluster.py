@@ -405,9 +405,7 @@ def test_a_cluster_that_cannot_be_used_is_one_sentence(
         anywhere = ("-o", table, "--cluster", "tcp://127.0.0.1:9")
         refused(invoke, "measure", astronaut_png, *anywhere, says="another run is writing this file")
     (tmp_path / "s.yaml").write_text("cores: [")
-    refused(
-        invoke, "measure", astronaut_png, "--cluster", f"slurm:{tmp_path}/s.yaml", says="not valid YAML"
-    )
+    refused(invoke, "measure", astronaut_png, "--cluster", f"slurm:{tmp_path}/s.yaml", says="not valid YAML")
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "s.yaml").write_text("cores: 1\nmemory: 1GB\n")
     refused(
