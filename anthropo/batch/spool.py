@@ -21,9 +21,8 @@ class Spool:
     >>> from pathlib import Path
     >>> from anthropo.batch.spool import Spool
     >>> spool = Spool(Path("."))
-    >>> spool.add({"photo": "a.png", "face": 0}), spool.add({"photo": "b.png", "face": 0})
-    (0, 15)
-    >>> spool.row(15)
+    >>> first, second = (spool.add({"photo": name, "face": 0}) for name in ("a.png", "b.png"))
+    >>> spool.row(second)
     {'photo': 'b.png', 'face': 0}
     """
 

@@ -25,8 +25,8 @@ class Graph:
     >>> graph = Graph()
     >>> x = graph.input("x", ("n", 2))
     >>> graph.output(graph.node("Relu", x), "y", ("n", 2))
-    >>> len(graph.to_bytes())
-    65
+    >>> b"Relu" in graph.to_bytes()
+    True
     """
 
     def __init__(self) -> None:
