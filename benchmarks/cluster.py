@@ -19,7 +19,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from scaling import FEW, ONE_THREAD, Bench
+from scaling import FEW, Bench
+
+from anthropo.parallel.worker import ONE_THREAD
 
 RUN = """
 import json, resource, sys

@@ -80,7 +80,7 @@ def case(result: multiprocessing.connection.Connection, folder: str, kind: str, 
     from anthropo.batch.output import Output
     from anthropo.batch.patients import People, patients
     from anthropo.batch.run import measure_item
-    from anthropo.batch.summaries import Finished, Summary, finished
+    from anthropo.batch.summaries import Finished, Summary, finish
     from anthropo.workflows.measuring import Pooled
 
     settings = Settings(jitter=4)
@@ -106,7 +106,7 @@ def case(result: multiprocessing.connection.Connection, folder: str, kind: str, 
     else:
         table = Output(path, settings)
         ready = [
-            finished(
+            finish(
                 [replace(r, photo="PHOTO", columns=dict(zip(names, NAMED, strict=True))) for r in one],
                 table.suffix,
             )

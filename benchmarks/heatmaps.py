@@ -183,7 +183,7 @@ def _both(chips: torch.Tensor) -> torch.Tensor:
 
 
 def _embedded(scene: heatmap._Scene, chips: torch.Tensor) -> torch.Tensor:
-    return scene.runner.network(scene.runner.prepared(_both(chips)))
+    return scene.backend.network(scene.backend.prepared(_both(chips)))
 
 
 def _gradient(scene: heatmap._Scene, embedded: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
@@ -241,10 +241,10 @@ def in_layer(blocks: int, steps: int, camera: bool = False) -> Maps:
     """Integrated gradients after some blocks of the face network, or Grad-CAM (Selvaraju et al. 2017)."""
 
     def maps(scene: heatmap._Scene, _: int) -> np.ndarray:
-        network = scene.runner.network
+        network = scene.backend.network
 
         def early(chips: torch.Tensor) -> torch.Tensor:
-            x = scene.runner.prepared(_both(chips))
+            x = scene.backend.prepared(_both(chips))
             return network.blocks[:blocks](functional.max_pool2d(functional.relu(network.first(x)), 3, 2))
 
         with torch.no_grad():

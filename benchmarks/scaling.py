@@ -23,6 +23,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from anthropo.parallel.worker import ONE_THREAD
 from anthropo.photo import SUFFIXES
 
 CORES = (8, 32, 64, 128)
@@ -52,8 +53,6 @@ finally:
     with open(usage, "w") as file:
         json.dump([one.ru_utime + one.ru_stime for one in seconds], file)
 """
-#: Each library has one thread, as in the command line.
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from anthropo.batch.beside import Beside, LandmarkFiles
+from anthropo.batch.beside import LandmarkFiles
 from anthropo.batch.inputs import Item, collect
 from anthropo.batch.long import long_path, write_long
 from anthropo.batch.output import Output, as_csv
@@ -38,6 +38,7 @@ from anthropo.settings import Settings
 from anthropo.workflows.measuring import MeasuredPhotos, measure_items
 
 if TYPE_CHECKING:
+    from anthropo.batch.run import Beside
     from anthropo.parallel import Runner
     from anthropo.report.measure import Page
 

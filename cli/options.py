@@ -19,9 +19,9 @@ from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import DEFAULT_JITTER
 from anthropo.landmarks.forest import ForestOptions
 from anthropo.licensing import permissive
+from anthropo.parallel.runner import available_cores
 from anthropo.plain import raw_cells, say
 from anthropo.reference.tables import AUTOMATIC, REFERENCE_OF_ALL_AGES, STUDIO_REFERENCE
-from anthropo.workflows.progress import available_cores
 
 if TYPE_CHECKING:
     from anthropo.learning.model import Task

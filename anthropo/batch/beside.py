@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from anthropo.batch.inputs import Item
-from anthropo.batch.run import Beside, MeasuredFace
+from anthropo.batch.run import MeasuredFace
 from anthropo.errors import InputError, parameter
 from anthropo.files import file_sha256, portable_name, write
 from anthropo.measurement.landmark_file import SUFFIX, landmarks_text
 from anthropo.settings import Settings
 from anthropo.video import is_video
-
-__all__ = ["Beside", "FaceFiles", "LandmarkFiles"]
 
 
 class FaceFiles:

@@ -28,7 +28,7 @@ class Line(NamedTuple):
 
 
 class Journal:
-    """The lines of `finished`, each written at once; a half line of a killed run is cut off.
+    """The lines that `finish` makes, each written at once; a half line of a killed run is cut off.
 
     An InputError says that a file of this name is none of anthropo's.
     """
@@ -100,7 +100,7 @@ class Journal:
         return head["columns"], ["{\n" + face.replace("\r", "\n") + "\n  }" for face in faces]
 
     def csv_rows(self, at: int) -> tuple[dict[str, str], list[tuple[tuple[str, ...], str, str]]]:
-        """The same for a CSV table: the columns, and the names and texts of each face, see `finished`."""
+        """The same for a CSV table: the columns, and the names and texts of each face, see `finish`."""
         self._read.seek(at)
         head, *faces = json.loads(self._read.readline())
         return head["columns"], [

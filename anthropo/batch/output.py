@@ -18,7 +18,7 @@ from anthropo.batch.reading import RecordsIn, earlier_rows
 from anthropo.batch.records import MeasuredRecord, Record, Row, is_result_column, passed_through
 from anthropo.batch.scores import diagnostics_of
 from anthropo.batch.spool import Spool
-from anthropo.batch.summaries import FIRST, Finished, Summary, cell, finished, merged, summary_of_rows
+from anthropo.batch.summaries import FIRST, Finished, Summary, cell, finish, merged, summary_of_rows
 from anthropo.errors import InputError
 from anthropo.files import atomically, file_sha256, held
 from anthropo.settings import Settings
@@ -111,7 +111,7 @@ class Output:
 
     def add(self, records: Sequence[Record]) -> Summary:
         """Keep one photo's records; what remains of them in memory."""
-        return self.add_finished(finished(records, self.suffix))
+        return self.add_finished(finish(records, self.suffix))
 
     def add_finished(self, photo: Finished) -> Summary:
         """Keep one photo that another process has made ready."""

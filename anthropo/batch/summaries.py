@@ -111,7 +111,7 @@ class Finished(NamedTuple):
     sha256: str
 
 
-def finished(records: Sequence[Record], suffix: str) -> Finished:
+def finish(records: Sequence[Record], suffix: str) -> Finished:
     """One photo's records made ready for the journal of a table that ends in `suffix`.
 
     The line is JSON: the photo's name and columns, then each face's row. For a JSON table rows are written as

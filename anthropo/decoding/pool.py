@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -17,13 +16,13 @@ from typing import IO
 from anthropo.decoding.limits import Limits
 from anthropo.decoding.worker import ENDLESS, OUT_OF_MEMORY, Message, fill, receive, send, write
 from anthropo.errors import PhotoError
+from anthropo.parallel.ended import CRASHES, signal_of
 
 #: What a decoder's process runs; it finds the same packages as this one, without looking for them.
 PROGRAM = "from anthropo.decoding.worker import serve; serve(lifeline)"
 
 _COUNTS_TIME = os.name == "posix"  # the system limits computing time; elsewhere the time on the clock counts
 _PATIENCE = 10  # times the deadline, after which a process that neither computes nor answers is ended
-_OF_ITSELF = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS")
 
 
 class DiedError(Exception):
@@ -144,16 +143,13 @@ class Worker:
     def _death(self) -> DiedError:
         """Why the process has ended."""
         code = self._process.wait()
-        try:
-            name = signal.Signals(-code).name if code < 0 else ""
-        except ValueError:
-            name = f"signal {-code}"
+        name = signal_of(code)
         if self._late or name == "SIGXCPU":
             return DiedError("took too long", late=True)
         if code == OUT_OF_MEMORY:
             return DiedError("needs more memory than there is for it", of_memory=True)
         how = name or f"exit status {code}"
-        if name in _OF_ITSELF or code > 0:
+        if name in CRASHES or code > 0:
             return DiedError(f"crashed ({how})")
         return DiedError(f"was ended from outside ({how})", guilty=False)
 

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.encoder.backends import Backend, FaceBackend, PerChannel, TorchBackend
 from anthropo.encoder.checkpoint import INSTALL, fill_state, read_state
 from anthropo.encoder.regions import ALIGNMENTS, crops, geometry_digest, middle_square
-from anthropo.encoder.runners import FaceRunner, PerChannel, Runner, TorchRunner
 from anthropo.errors import InputError, WeightsError
 from anthropo.face.weights import KNOWN, known_weights, locate, read_checked
 from anthropo.files import read_regular
@@ -96,7 +96,7 @@ class ChipEncoder(Encoder):
     It is pickled by the name of its weights, which are read again where it arrives, once a chip comes.
     """
 
-    runner: Runner = field(repr=False)
+    backend: Backend = field(repr=False)
     file: str | None = field(default="", repr=False)  # of the weights; None: packaged; empty: of no file
 
     def embed(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.float32]:
@@ -123,26 +123,26 @@ class ChipEncoder(Encoder):
         for start in range(0, len(chips), batch):
             part = chips[start : start + batch]
             embedded = out[start : start + batch]
-            embedded[:] = self.runner.embed(part)
+            embedded[:] = self.backend.embed(part)
             if mirror:
-                embedded += self.runner.embed(part[:, :, ::-1])
+                embedded += self.backend.embed(part[:, :, ::-1])
                 embedded /= 2
         return out
 
     @property
     def network(self) -> nn.Module:
         """The network in torch, of pictures (n, 3, size, size)."""
-        return self.runner.network
+        return self.backend.network
 
     def forward(self, chips: Tensor) -> Tensor:
         """Embeddings (n, dimension) of chips (n, size, size, 3) of any number type, in torch's graph."""
-        embedded: Tensor = self.network(self.runner.prepared(chips))
+        embedded: Tensor = self.network(self.backend.prepared(chips))
         return embedded
 
     def randomised(self, seed: int = 0) -> ChipEncoder:
         """The same network with the weights of each layer shuffled: it knows nothing any more."""
-        runner = self.runner.randomised(seed)
-        return replace(self, name=f"{self.name}, shuffled", digest="", runner=runner, file="")
+        backend = self.backend.randomised(seed)
+        return replace(self, name=f"{self.name}, shuffled", digest="", backend=backend, file="")
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """For pickle: how to load the encoder again."""
@@ -223,7 +223,7 @@ def _read(path: Path) -> bytes:
 
 
 def _encoder(
-    name: str, runner: Runner, sha256: str, size: int, dimension: int, parameters: int, file: str | None
+    name: str, backend: Backend, sha256: str, size: int, dimension: int, parameters: int, file: str | None
 ) -> ChipEncoder:
     packaged = next((weights for weights in KNOWN if weights.name == name), None)
     described = {
@@ -231,8 +231,8 @@ def _encoder(
         "name": name,
         "weights": sha256,
         "size": size,
-        "mean": runner.mean,
-        "scale": runner.scale,
+        "mean": backend.mean,
+        "scale": backend.scale,
         "geometry": geometry_digest(),
     }
     return ChipEncoder(
@@ -246,14 +246,14 @@ def _encoder(
         data=packaged.data if packaged else UNKNOWN_LICENCE,
         permissive=packaged is not None and packaged.permissive,
         weights=sha256,
-        runner=runner,
+        backend=backend,
         file=file,
     )
 
 
-def _tried(name: str, runner: Runner, size: int) -> int:
+def _tried(name: str, backend: Backend, size: int) -> int:
     """How many numbers an embedding of the network has, once it gives one."""
-    trial = runner.embed(np.zeros((1, size, size, 3), np.uint8))
+    trial = backend.embed(np.zeros((1, size, size, 3), np.uint8))
     if trial.ndim != 2 or not np.isfinite(trial).all():
         raise WeightsError(f"{name}: gives no embedding with these weights. Give weights trained for it.")
     return int(trial.shape[1])
@@ -268,13 +268,13 @@ def _in_torch(
     scale: PerChannel,
     file: str | os.PathLike[str] | None,
 ) -> ChipEncoder:
-    runner = TorchRunner(network, mean, scale)
+    backend = TorchBackend(network, mean, scale)
     return _encoder(
         name,
-        runner,
+        backend,
         hashlib.sha256(data).hexdigest(),
         size,
-        _tried(name, runner, size),
+        _tried(name, backend, size),
         sum(p.numel() for p in network.parameters()),
         None if file is None else os.path.abspath(file),
     )
@@ -286,23 +286,23 @@ def _face_resnet(file: str | os.PathLike[str] | None) -> ChipEncoder:
     name = "face-resnet"
     if file is None:
         require_permitted(name)
-        runner, sha256 = _packaged_face(locate(name)), known_weights(name).sha256
-        return _encoder(name, runner, sha256, SIZE, DIMENSION, parameter_count(), None)
+        backend, sha256 = _packaged_face(locate(name)), known_weights(name).sha256
+        return _encoder(name, backend, sha256, SIZE, DIMENSION, parameter_count(), None)
     data = _read(Path(file))
     weights = read_weights(data, os.fspath(file))
     red, green, blue = (float(m) for m in weights.mean)
-    own = FaceRunner(lambda: weights, (red, green, blue))
+    own = FaceBackend(lambda: weights, (red, green, blue))
     _tried(name, own, SIZE)
     sha256 = hashlib.sha256(data).hexdigest()
     return _encoder(name, own, sha256, SIZE, DIMENSION, parameter_count(), os.path.abspath(file))
 
 
 @lru_cache(maxsize=1)
-def _packaged_face(path: Path) -> FaceRunner:
+def _packaged_face(path: Path) -> FaceBackend:
     """One for all that use it, since it holds the weights; `path` is where these lie."""
     from anthropo.encoder.resnet_weights import MEAN, read_weights
 
-    return FaceRunner(lambda: read_weights(read_checked("face-resnet")), MEAN)
+    return FaceBackend(lambda: read_weights(read_checked("face-resnet")), MEAN)
 
 
 def empty_efficientnet() -> Any:

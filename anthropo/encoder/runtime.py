@@ -14,7 +14,7 @@ def has_runtime() -> bool:
     return True
 
 
-def open_session(model: bytes | str, threads: int = 1) -> Any:
+def open_session(model: bytes | str, threads: int = 1, *, spinning: bool = False) -> Any:
     """An ONNX file (its contents, or its path), ready to run on the CPU; 0 threads are as many as cores.
 
     On one thread, unless more are asked for: whoever has many photos gives each thread or process one of
@@ -25,6 +25,6 @@ def open_session(model: bytes | str, threads: int = 1) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 4  # what goes wrong is raised as well
-    # threads that wait for work in a loop would take a core each from other photos
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not spinning:  # threads that wait for work in a loop would take a core each from other photos
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -22,6 +22,7 @@ from anthropo.encoder.regions import (
 )
 from anthropo.errors import InputError
 from anthropo.face.landmarker import Face
+from anthropo.face.warp import blurring
 from anthropo.learning.fitted import FittedHybrid
 from anthropo.parallel.threads import Threads
 from anthropo.photo import Photo
@@ -29,8 +30,8 @@ from anthropo.photo import Photo
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from anthropo.encoder.backends import Backend
     from anthropo.encoder.encoders import ChipEncoder, Encoder
-    from anthropo.encoder.runners import Runner
     from anthropo.networks.chips import View
     from anthropo.networks.encoder import NetworkEncoder
 
@@ -264,7 +265,7 @@ def _drawn(
 class _Scene:
     """The chips of one face, and the same with nothing to be seen in them."""
 
-    runner: Runner
+    backend: Backend
     heads: Sequence[Head]
     masks: Masks  # (r, size, size), what belongs to each region
     chips: Singles  # (r, size, size, 3)
@@ -277,30 +278,30 @@ class _Scene:
     ) -> _Scene:
         masks = np.stack([_shown(name, encoder.size) for name in names])
         there, base = (c.astype(np.float32) for c in (chips, blurred(chips, masks)))
-        return cls(encoder.runner, heads, masks, there, base, jobs)
+        return cls(encoder.backend, heads, masks, there, base, jobs)
 
     @property
     def grid(self) -> tuple[int, int]:
         """Map's pixels from one place that the network sees to the next; the first one's."""
-        return self.runner.grid
+        return self.backend.grid
 
     def randomised(self, seed: int) -> _Scene:
         """The same for a network that knows nothing."""
-        return replace(self, runner=self.runner.randomised(seed))
+        return replace(self, backend=self.backend.randomised(seed))
 
     def log_odds(self, keeps: NDArray[np.float32]) -> Floats:
         """Log-odds (q, r) with the share (q, r, size, size) kept of each pixel."""
 
         def of(kept: NDArray[np.float32]) -> Floats:
             seen = self.base + kept[..., None] * (self.chips - self.base)
-            embeddings = _mean(self.runner.embed(_both(seen)))
+            embeddings = _mean(self.backend.embed(_both(seen)))
             return np.array([head(e[None])[0] for head, e in zip(self.heads, embeddings, strict=True)])
 
         return np.array(list(Threads(self.jobs).in_order(of, keeps)))
 
     def maps(self, steps: int) -> Floats:
         """Smoothed integrated gradients (r, size, size) of each chip's log-odds, from nothing to the chip."""
-        start, end = (self.runner.early(_both(chips)) for chips in (self.base, self.chips))
+        start, end = (self.backend.early(_both(chips)) for chips in (self.base, self.chips))
 
         def towards(embeddings: Singles) -> Singles:
             pairs = zip(self.heads, _mean(embeddings), strict=True)
@@ -310,7 +311,7 @@ class _Scene:
         def gradient(part: tuple[float, float]) -> Singles:
             node, weight = part
             at = start + np.float32(node) * (end - start)
-            return np.asarray(np.float32(weight) * self.runner.gradient(at, towards))
+            return np.asarray(np.float32(weight) * self.backend.gradient(at, towards))
 
         total = sum(Threads(self.jobs).in_order(gradient, _rule(steps)))
         places = (total * (end - start)).sum(1).astype(np.float64)
@@ -454,29 +455,13 @@ def _mean(embeddings: Singles) -> Singles:
 
 def blurred(chips: Pixels, masks: Masks) -> Floats:
     """Chips (r, size, size, 3) whose regions show the colour and light of a face, and no feature."""
-    blur = _blur(chips.shape[1])
+    blur = blurring(chips.shape[1], _BLUR * chips.shape[1])
     out = chips.astype(np.float64)
     for chip, mask in zip(out, masks, strict=True):
         share = (blur @ mask @ blur.T)[mask]
         for c in range(3):
             chip[mask, c] = (blur @ (chip[..., c] * mask) @ blur.T)[mask] / share
     return out
-
-
-def _blur(size: int) -> Floats:
-    """(size, size): a row of pixels to the same blurred, as `scipy.ndimage.gaussian_filter` does it.
-
-    The picture goes on beyond its border as its mirror image. Importing scipy.ndimage takes longer.
-    """
-    sigma = _BLUR * size
-    reach = int(4 * sigma + 0.5)
-    offsets = np.arange(-reach, reach + 1)
-    weights = np.exp(-0.5 * (offsets / sigma) ** 2)
-    at = (np.arange(size)[:, None] + offsets) % (2 * size)
-    blur = np.zeros((size, size))
-    rows = np.broadcast_to(np.arange(size)[:, None], at.shape)
-    np.add.at(blur, (rows, np.minimum(at, 2 * size - 1 - at)), weights / weights.sum())
-    return blur
 
 
 def _spread(places: int, size: int, grid: tuple[int, int]) -> Floats:

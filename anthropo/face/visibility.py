@@ -22,6 +22,7 @@ from anthropo.errors import WeightsError
 from anthropo.face import _engine
 from anthropo.face.detection import power_of_two
 from anthropo.face.frame import Floats, outer_canthal_distance, similarity
+from anthropo.face.warp import blurring
 from anthropo.face.weights import arrays_of, landmark_model, read_checked
 from anthropo.photo import Photo
 
@@ -198,7 +199,10 @@ def painted_over(photo: Photo, cover: Cover) -> Photo:
 
     # what is smooth is worked out on means of blocks, an eighth as wide as it is smooth
     block = max(1, int(_FILL * unit / 8))
-    rows, columns = (_blurring(-(-n // block), _FILL * unit / block) for n in (height, width))
+    sigma = _FILL * unit / block
+    rows, columns = (
+        blurring(-(-n // block), sigma, math.ceil(4 * sigma)).astype(np.float32) for n in (height, width)
+    )
 
     def smooth(values: NDArray[np.float32]) -> NDArray[np.float32]:
         means = np.asarray(Image.fromarray(values).reduce(block))
@@ -214,7 +218,7 @@ def painted_over(photo: Photo, cover: Cover) -> Photo:
     return replace(photo, pixels=pixels)
 
 
-# Both are in scipy.ndimage as well, whose import takes longer than three photos.
+# In scipy.ndimage as well, whose import takes longer than three photos.
 def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The mask (h, w) and the pixels above, below, left and right of it."""
     out: NDArray[np.bool_] = mask.copy()
@@ -223,14 +227,3 @@ def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     out[:, 1:] |= mask[:, :-1]
     out[:, :-1] |= mask[:, 1:]
     return out
-
-
-def _blurring(n: int, sigma: float) -> NDArray[np.float32]:
-    """Matrix (n, n) that blurs n pixels by a Gaussian, reflected at the ends."""
-    reach = np.arange(-math.ceil(4 * sigma), math.ceil(4 * sigma) + 1)
-    weights = np.exp(-((reach / sigma) ** 2) / 2)
-    at = (np.arange(n)[:, None] + reach) % (2 * n)
-    at = np.where(at < n, at, 2 * n - 1 - at)
-    out = np.zeros((n, n))
-    np.add.at(out, (np.arange(n)[:, None], at), weights / weights.sum())
-    return out.astype(np.float32)

@@ -21,7 +21,7 @@ from anthropo.face.warp import Mesh
 from anthropo.learning.cohort import Case
 from anthropo.measurement import anatomy
 from anthropo.observation import get_ready, observe
-from anthropo.parallel.runner import Lost, Runner, choose, found
+from anthropo.parallel.runner import Lost, Runner, choose, unless_lost
 from anthropo.photo import LUMA, read_photo
 from anthropo.settings import Settings
 
@@ -376,7 +376,7 @@ def average_face(
     work = partial(_warped, mesh=mesh, unit=unit(size), sharp=sharp)
     warped = choose(jobs, len(sitters), runner).in_order(work, sitters)
     for sitter, result in zip(sitters, warped, strict=True):
-        pixels, reached, bands = found(result, sitter.photo)
+        pixels, reached, bands = unless_lost(result, sitter.photo)
         counts = reached / photos[sitter.patient]
         total += counts[..., None] * pixels
         people += counts

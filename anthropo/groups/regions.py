@@ -17,7 +17,7 @@ from anthropo.learning.features import Features, feature_frame
 from anthropo.learning.hybrid import HybridClassifier
 from anthropo.learning.splits import split
 from anthropo.observation import get_ready, observe
-from anthropo.parallel.runner import Runner, choose, found
+from anthropo.parallel.runner import Runner, choose, unless_lost
 from anthropo.settings import Settings
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def discover(
     work = _Heatmap(encoder, settings, tuple(regions), tuple(heads))
     asked = [(str(features.photos[row]), int(dealt.index[row])) for row in chosen]
     for i, values in enumerate(choose(jobs, len(asked), runner).in_order(work, asked)):
-        maps[i] = found(values, asked[i][0])
+        maps[i] = unless_lost(values, asked[i][0])
         if on_progress:
             on_progress()
     return Discovery(

@@ -18,7 +18,7 @@ from anthropo.face.landmarker import BOX, FIRST_DECODE, PAD, Face, read_faces
 from anthropo.landmarks.annotations import AnnotatedFace
 from anthropo.landmarks.forest import Example
 from anthropo.memory import memory
-from anthropo.parallel.runner import Runner, choose, found
+from anthropo.parallel.runner import Runner, choose, unless_lost
 from anthropo.photo import Photo, read_photo
 
 _FAR_OUT = 0.1  # of the face's size: points farther beyond the photo's border belong to another photo
@@ -73,7 +73,7 @@ def gather(
     results = runner.in_order(partial(_of_photo, limits=limits), by_photo.values())
     for annotated, result in zip(by_photo.values(), results, strict=True):
         first = annotated[0]
-        digest, gathered = found(result, first.photo)
+        digest, gathered = unless_lost(result, first.photo)
         other = seen.setdefault(digest, first)
         if other.photo != first.photo:
             raise InputError(

@@ -87,7 +87,7 @@ class FittedHybrid:
         self.folds = folds
         self.random_state = random_state
 
-    def _fitted(self) -> None:
+    def _require_fitted(self) -> None:
         if not hasattr(self, "stack_"):
             from sklearn.exceptions import NotFittedError
 
@@ -156,14 +156,14 @@ class FittedHybrid:
 
     def at(self, shares: Floats | None) -> FittedHybrid:
         """The fitted classifier where labels are as common as these shares (k,); None: as in training."""
-        self._fitted()
+        self._require_fitted()
         there = copy(self)
         there.stated_ = None if shares is None else np.asarray(shares, dtype=np.float64)
         return there
 
     def _regional(self, X: Any) -> tuple[Floats, dict[str, Floats], Floats]:
         """Bias (k,) and log-odds (n, k) of each region; measurements and metadata as numbers (n, m)."""
-        self._fitted()
+        self._require_fitted()
         table = self._table(X)
         of_columns = ((m, numbers_of(table, self.columns_.regions[r])) for r, m in self.regions_.items())
         scores = self._scaled([m.scores(values) for m, values in of_columns])
@@ -181,7 +181,7 @@ class FittedHybrid:
 
     def margins(self, X: Any) -> Floats:
         """Calibrated log-odds (n, k) of each label against the average one."""
-        self._fitted()
+        self._require_fitted()
         bias, regions, numbers = self._regional(X)
         if self.measured_ is None or isinstance(self.measured_, KernelMachine):
             added = self.measured_margins(numbers)
@@ -218,7 +218,7 @@ class FittedHybrid:
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """The fitted classifier as JSON and arrays of numbers, for a model file."""
-        self._fitted()
+        self._require_fitted()
         kind = "none" if self.measured_ is None else type(self.measured_).__name__.lower()
         meta = {
             **{name: getattr(self, name) for name in ("classifier", "balance", "controls")},

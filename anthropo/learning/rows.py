@@ -83,6 +83,6 @@ def parsed(table: Any, name: str) -> Floats:
 
 def _number(cell: Any) -> float:
     try:
-        return float(cell)
+        return np.nan if "_" in str(cell) else float(cell)  # 1_000 is no number to pandas
     except (TypeError, ValueError):
         return np.nan

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.encoder.runtime import open_session
+
 Answer = Callable[[NDArray[np.uint8], "NDArray[np.float32] | None"], NDArray[Any]]
 
 _TIMED = 20  # rows
@@ -28,18 +30,8 @@ _REPEATED = 10  # answers to a row, of which the fastest counts: others may be s
 PICTURES, METADATA, PROBABILITIES, EMBEDDING = "pictures", "metadata", "probabilities", "embedding"
 
 
-def open_session(model: bytes | str, threads: int = 0) -> Any:
-    """An ONNX file (its contents, or its path), ready to run on the CPU; 0 threads are as many as cores."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 4  # what goes wrong is raised as well
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
 def _onnx(model: str, threads: int) -> Answer:
-    session = open_session(model, threads)
+    session = open_session(model, threads, spinning=True)
 
     def answer(pictures: NDArray[np.uint8], metadata: NDArray[np.float32] | None) -> NDArray[Any]:
         given = {PICTURES: pictures} if metadata is None else {PICTURES: pictures, METADATA: metadata}

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.encoder.backends import shuffled
 from anthropo.encoder.encoders import Encoder
 from anthropo.encoder.regions import IMAGE, geometry_digest
-from anthropo.encoder.runners import shuffled
 from anthropo.errors import InputError, WeightsError
 from anthropo.face.landmarker import Face
 from anthropo.files import file_sha256

@@ -35,11 +35,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from anthropo import __version__
+from anthropo.encoder.runtime import open_session
 from anthropo.errors import ModelError, WeightsError
 from anthropo.files import write
 from anthropo.learning.model_readers import as_written
 from anthropo.networks.architectures import Attributes, Cases, Separate
-from anthropo.networks.bench_worker import EMBEDDING, METADATA, PICTURES, PROBABILITIES, open_session
+from anthropo.networks.bench_worker import EMBEDDING, METADATA, PICTURES, PROBABILITIES
 from anthropo.networks.network import Network, as_probabilities
 from anthropo.quiet import hushed
 
@@ -295,7 +296,7 @@ def _trial(network: Network) -> Pixels:
 
 def _compared(data: bytes, graph: _Graph, network: Network, photos: Pixels) -> Exported:
     """How far the file's answers are from torch's, on photos taken one by one and together."""
-    session = open_session(data)
+    session = open_session(data, 0, spinning=True)
     given = feeds(network, photos)
     together = session.run([PROBABILITIES, EMBEDDING], given)
     one = {name: values[:1] for name, values in given.items()}

@@ -7,16 +7,15 @@ from collections.abc import Callable, Generator, Iterable, Sized
 from contextlib import closing
 from typing import TypeVar
 
-from anthropo.parallel.connection import Connection, needs_dask
-from anthropo.parallel.foreman import Foreman, Raised
+from anthropo.parallel.connection import CONNECT, Connection, needs_dask
+from anthropo.parallel.dispatcher import Dispatcher, Raised
 from anthropo.parallel.places import Slurm, parse_place
-from anthropo.parallel.runner import Lost
+from anthropo.parallel.runner import Lost, ordered
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _PATIENCE = 60.0  # seconds that a cluster may be without workers
-_CONNECT = 10.0  # seconds that a scheduler may take to answer
 
 
 class Cluster:
@@ -88,7 +87,7 @@ class Cluster:
     def connect(self) -> Connection:
         """The connection, which is made for the first photos and stays until `close` or the program's end."""
         if self._connection is None:
-            self._connection = Connection(self._where, min(_CONNECT, self.patience))
+            self._connection = Connection(self._where, min(CONNECT, self.patience))
             self._end = weakref.finalize(self, self._connection.close)
             if address := self._connection.dashboard:
                 self._tell(f"Dask's dashboard: {address}")
@@ -100,7 +99,7 @@ class Cluster:
         """Results with the index of their item, as they come."""
         if isinstance(items, Sized) and not len(items):  # for which no cluster is started
             return
-        with closing(self._foreman(work, items).results()) as results:
+        with closing(self._dispatcher(work, items).results()) as results:
             for index, result in results:
                 if isinstance(result, Raised):
                     raise result.error
@@ -110,22 +109,18 @@ class Cluster:
         """Results in the order of the items."""
         if isinstance(items, Sized) and not len(items):
             return
-        foreman = self._foreman(work, items, gather=True)
-        early: dict[int, R | Lost | Raised] = {}
-        awaited = 0
-        with closing(foreman.results()) as results:
-            for index, result in results:
-                early[index] = result
-                while awaited in early:
-                    following = early.pop(awaited)
-                    if isinstance(following, Raised):
-                        raise following.error
-                    yield following
-                    awaited += 1
-                    foreman.crew.waits_for(awaited)
+        dispatcher = self._dispatcher(work, items, gather=True)
+        with closing(dispatcher.results()) as results:
+            for done, result in enumerate(ordered(results), start=1):
+                if isinstance(result, Raised):
+                    raise result.error
+                yield result
+                dispatcher.schedule.waits_for(done)
 
-    def _foreman(self, work: Callable[[T], R], items: Iterable[T], gather: bool = False) -> Foreman[T, R]:
-        return Foreman(
+    def _dispatcher(
+        self, work: Callable[[T], R], items: Iterable[T], gather: bool = False
+    ) -> Dispatcher[T, R]:
+        return Dispatcher(
             self.connect(),
             work,
             items,

@@ -19,12 +19,12 @@ from anthropo.parallel.slurm import SlurmJobs
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-_CONNECT = 10.0  # seconds that a scheduler may take to answer
+CONNECT = 10.0  # seconds that a scheduler may take to answer
 _LEAST_MEMORY = 4 << 30  # bytes that a local worker may have, where the machine has them: one large photo
 _MOST_SHARE = 0.9  # of the machine's memory for a local worker
 _LOGGERS = ("distributed", "dask", "dask_jobqueue", "tornado", "asyncio", "bokeh")
 #: What Dask would do with workers of its own, and here only costs time: results leave a worker at once, and
-#: who ended with what is seen to by `Crew`.
+#: who ended with what is seen to by `Schedule`.
 _CONFIG = {
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.work-stealing": False,
@@ -61,7 +61,7 @@ class Connection:
         Seconds that a scheduler may take to answer.
     """
 
-    def __init__(self, place: Place, patience: float = _CONNECT) -> None:
+    def __init__(self, place: Place, patience: float = CONNECT) -> None:
         self.name = place.address if isinstance(place, Running) else "the cluster"
         self.out_of_memory: set[str] = set()  # workers that were ended for it
         self._left = contextlib.ExitStack()

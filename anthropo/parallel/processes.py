@@ -21,8 +21,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from anthropo import errors
 from anthropo.memory import memory
+from anthropo.parallel.ended import CRASHES, signal_of
 from anthropo.parallel.link import Link
-from anthropo.parallel.runner import Lost
+from anthropo.parallel.runner import Lost, ordered
 from anthropo.parallel.threads import AHEAD, PATIENCE, Threads
 from anthropo.parallel.worker import FORK, NUMBER, ONE_THREAD, STOP, WAIT, Context, serve_in_copy
 
@@ -33,7 +34,6 @@ _TRIES = 2  # on an item whose process ends
 _QUEUED = 2  # items that a worker has at once: one that it works on, and one to go on with
 # elsewhere libraries of the system may be unsafe in a forked process (macOS), or there is no fork (Windows)
 _FORKS = sys.platform == "linux"
-_CRASHED = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS")
 
 
 class _Process(Protocol):
@@ -95,13 +95,7 @@ class Processes:
             if pool is None:
                 yield from Threads(self.jobs).in_order(work, items)
                 return
-            early: dict[int, R | Lost] = {}
-            due = 0
-            for index, result in pool.work(items, AHEAD * self.jobs):
-                early[index] = result
-                while due in early:
-                    yield early.pop(due)
-                    due += 1
+            yield from ordered(pool.work(items, AHEAD * self.jobs))
 
 
 def sendable(work: object) -> bytes | None:
@@ -359,11 +353,8 @@ class _Pool(Generic[T, R]):
             return "ended"
         if code >= 0:
             return f"ended (exit status {code})"
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = f"signal {-code}"
-        return f"{'crashed' if name in _CRASHED else 'was killed'} ({name})"
+        name = signal_of(code)
+        return f"{'crashed' if name in CRASHES else 'was killed'} ({name})"
 
     def _exit_code(self, worker: _Worker[T]) -> int | None:
         if worker.process:

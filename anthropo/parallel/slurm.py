@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import logging
 import shutil
+import signal
+import threading
 import time
 from typing import Any
 
@@ -14,6 +16,19 @@ from anthropo.files import cache_folder
 from anthropo.parallel.places import ClusterError, Slurm, told
 
 _GRACE = 20.0  # seconds that a job may be without workers: Dask starts those anew that have ended
+
+
+def jobqueue() -> Any:
+    """The library dask_jobqueue, but for the signal handler that it sets when it is imported.
+
+    With that, Ctrl-C would end the program at once, and what is finished would not be written.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    import dask_jobqueue
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, before)
+    return dask_jobqueue
 
 
 class SlurmJobs:
@@ -28,8 +43,8 @@ class SlurmJobs:
 
     def __init__(self, place: Slurm, security: Any) -> None:
         import dask
-        import dask_jobqueue
 
+        dask_jobqueue = jobqueue()
         self._count = place.jobs or dask.config.get("jobqueue.slurm.jobs", 1)
         self._absent: dict[str, float] = {}  # since when a job that had workers has none; 0: it has some
         if shutil.which("sbatch") is None:

@@ -95,8 +95,7 @@ def serve(connection: socket.socket, forks: bool) -> None:
         errors.spell_parameters(context.spelling)
         memory.share(context.memory, context.lock)
         work: Work = pickle.loads(data)
-        with network_threads(1), memory.one_photo():
-            getattr(work, "prepare", lambda: None)()
+        prepare(work)
     except Exception as error:
         link.send(pickle.dumps(f"{type(error).__name__}: {error}"))
         return
@@ -141,7 +140,7 @@ def _answer(link: Link, work: Work) -> None:
     threading.Thread(target=_listen, args=(link, items), daemon=True).start()
     while (item := items.get()) != STOP:
         try:
-            answer = pickle.dumps((True, _worked(work, item)), pickle.HIGHEST_PROTOCOL)
+            answer = pickle.dumps((True, alone(work, pickle.loads(item))), pickle.HIGHEST_PROTOCOL)
         except BaseException as error:
             answer = pickle.dumps((False, (portable(error), traceback.format_exc())))
         try:
@@ -151,9 +150,16 @@ def _answer(link: Link, work: Work) -> None:
     os._exit(0)
 
 
-def _worked(work: Work, item: bytes) -> Any:
+def prepare(work: Work) -> None:
+    """Let the work read what it needs for every item."""
     with network_threads(1), memory.one_photo():
-        return work(pickle.loads(item))
+        getattr(work, "prepare", lambda: None)()
+
+
+def alone(work: Work, item: Any) -> Any:
+    """Work on one item, by one thread of each library and within the memory for photos."""
+    with network_threads(1), memory.one_photo():
+        return work(item)
 
 
 def _listen(link: Link, items: queue.SimpleQueue[bytes]) -> None:

@@ -22,10 +22,10 @@ from anthropo.learning.identity import SamePeople, resolve, same_person_choice
 from anthropo.learning.manifest import PhotoSettings
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.observation import Observation
-from anthropo.parallel.runner import Runner
+from anthropo.parallel.runner import Runner, available_cores
 from anthropo.photo import Photo
 from anthropo.settings import Settings
-from anthropo.workflows.progress import Progress, available_cores, silent
+from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     from anthropo.learning.matching import Matched

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anthropo.errors import InputError, parameter
+from anthropo.parallel.runner import available_cores
 from anthropo.synthetic import make_cohort
 from anthropo.workflows.classify import Classification
 from anthropo.workflows.cohort import Material, PhotoReading, TrainRequest, gather
 from anthropo.workflows.evaluation import EvaluateResult, evaluations_of
 from anthropo.workflows.model import load_model
-from anthropo.workflows.progress import Progress, available_cores, silent
+from anthropo.workflows.progress import Progress, silent
 from anthropo.workflows.training import TrainResult, train
 
 if TYPE_CHECKING:

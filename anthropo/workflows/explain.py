@@ -20,6 +20,7 @@ from anthropo.face.landmarker import Face
 from anthropo.learning.features import Features, read_picture, subset
 from anthropo.learning.prevalence import Prevalence
 from anthropo.observation import Observation, observe
+from anthropo.parallel.runner import available_cores
 from anthropo.parallel.threads import Threads, network_threads
 from anthropo.photo import Photo
 from anthropo.reference.person import parse_age, parse_gestation
@@ -28,7 +29,7 @@ from anthropo.reference.traits import Trait, call_traits
 from anthropo.settings import Settings
 from anthropo.workflows.classify import People, Photos, as_names
 from anthropo.workflows.cohort import PhotoReading, read_features, settings_for
-from anthropo.workflows.progress import Progress, available_cores, silent
+from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -28,8 +28,8 @@ from anthropo.landmarks.judging import Placed
 from anthropo.landmarks.scheme import mean_points, scheme_of
 from anthropo.landmarks.training import described, judge, train_forest
 from anthropo.licensing import check_faces
-from anthropo.parallel.runner import Runner
-from anthropo.workflows.progress import Progress, available_cores, silent
+from anthropo.parallel.runner import Runner, available_cores
+from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,7 +21,7 @@ from anthropo.batch.inputs import photographs_in, read_photo_table
 from anthropo.errors import AnthropoError, InputError
 from anthropo.files import file_sha256, read_text, write
 from anthropo.licensing import notice, permissive
-from anthropo.parallel.runner import available_cores, choose, found
+from anthropo.parallel.runner import available_cores, choose, unless_lost
 from anthropo.tables import is_table
 
 if TYPE_CHECKING:
@@ -298,7 +298,7 @@ def _inputs(parameters: Mapping[str, Any], folder: Path | None = None) -> dict[s
             for photo in _photos(path) if path.exists() else ():
                 paths[f"{word}: {sha256(os.path.relpath(photo, path).encode()).hexdigest()[:16]}"] = photo
     hashes = choose(available_cores(), len(paths)).in_order(_hash, paths.values())
-    return {name: found(one, paths[name]) for name, one in zip(paths, hashes, strict=True)}
+    return {name: unless_lost(one, paths[name]) for name, one in zip(paths, hashes, strict=True)}
 
 
 def _hash(path: str) -> str:

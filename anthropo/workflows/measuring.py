@@ -9,14 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
-from anthropo.batch.beside import Beside
 from anthropo.batch.inputs import Item, collect
 from anthropo.batch.long import long_rows
 from anthropo.batch.output import Output
 from anthropo.batch.patients import Patient, PatientRecord, patients, pool_patient, spelled_alike
 from anthropo.batch.records import Record
-from anthropo.batch.run import run
-from anthropo.batch.summaries import Summary, finished, summary_of
+from anthropo.batch.run import Beside, run
+from anthropo.batch.summaries import Summary, finish, summary_of
 from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
 from anthropo.errors import InputError
 from anthropo.face.detection import Which
@@ -206,8 +205,8 @@ def measure_items(
     try:
         with progress(total, "measuring") as advance:
             if table:
-                finish = partial(finished, suffix=table.suffix)
-                for one in run(todo, settings, jobs, runner, beside, finish=finish):
+                finishing = partial(finish, suffix=table.suffix)
+                for one in run(todo, settings, jobs, runner, beside, finish=finishing):
                     done[one.photo] = table.add_finished(one)
                     advance()
             else:

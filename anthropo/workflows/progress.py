@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-from anthropo.parallel.runner import available_cores as available_cores
-
 #: ``progress(total, "measuring")`` is a context manager that yields a function to be called after each step.
 Progress = Callable[[int, str], AbstractContextManager[Callable[[], None]]]
 

@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+from batch_tables import rows_of
+
 #: Photos, of which some are measured and others are not when it is interrupted.
 MANY = 60
 COMMAND = "from anthropo.cli import main; main()"
@@ -40,3 +42,17 @@ def started(
         assert time.monotonic() < until
         time.sleep(0.005)
     return process
+
+
+def interrupt(process: subprocess.Popen[str], number: signal.Signals, path: Path) -> None:
+    """End the command by a signal: it says how many photos it has finished, and its table has these."""
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (130, "")
+    rows = rows_of(path)
+    assert 2 <= len(rows) < MANY
+    assert all(row["status"] == "ok" for row in rows)
+    assert err == (
+        f"Interrupted: {len(rows)} of {MANY} photos finished and kept in {path}. "
+        "Run the same command to continue.\n"
+    )

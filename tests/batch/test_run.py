@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from batch_tables import FAST, count_measured, rows_of
 from conftest import Copies, Invoke
-from interrupting import MANY, started
+from interrupting import MANY, interrupt, started
 
 from anthropo.batch import run as run_module
 from anthropo.batch.inputs import Item
@@ -70,16 +70,7 @@ def test_interrupted_run_keeps_finished_photos(
     path, partial = tmp_path / "out.csv", tmp_path / "out.csv.partial"
     arguments: list[object] = ["measure", many, "-o", path, "-j", jobs, "--jitter", 256]
     process = started(arguments, partial, ignore_sigint=ignore_sigint)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=20)
-    assert (process.returncode, out) == (130, "")
-    rows = rows_of(path)
-    assert 2 <= len(rows) < MANY
-    assert all(row["status"] == "ok" for row in rows)
-    assert err == (
-        f"Interrupted: {len(rows)} of {MANY} photos finished and kept in {path}. "
-        "Run the same command to continue.\n"
-    )
+    interrupt(process, number, path)
     assert not partial.exists()
 
 

@@ -13,7 +13,7 @@ import pytest
 from batch_tables import FAST, rows_of
 from conftest import Copies, Invoke
 from deadly import Deadly, DeadlyEncoder
-from interrupting import MANY, started
+from interrupting import MANY, interrupt, started
 
 from anthropo.batch.beside import LandmarkFiles
 from anthropo.batch.inputs import Item
@@ -133,16 +133,7 @@ def test_interrupted_processes_keep_finished_photos(
 ) -> None:
     path, partial = tmp_path / "out.csv", tmp_path / "out.csv.partial"
     process = started(["measure", many, "-o", path, "-j", 2], partial, program=BY_PROCESSES)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=20)
-    assert (process.returncode, out) == (130, "")
-    rows = rows_of(path)
-    assert 2 <= len(rows) < MANY
-    assert all(row["status"] == "ok" for row in rows)
-    assert err == (
-        f"Interrupted: {len(rows)} of {MANY} photos finished and kept in {path}. "
-        "Run the same command to continue.\n"
-    )
+    interrupt(process, number, path)
     assert not partial.exists()
 
 

@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 import torch
 
+from anthropo.encoder.backends import TorchBackend
 from anthropo.encoder.encoders import Encoder, load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS, FACE_WINDOW, FILL, REGIONS, crops, hidden
-from anthropo.encoder.runners import TorchRunner
 from anthropo.errors import InputError
 from anthropo.explanation import heatmap
 from anthropo.explanation.heatmap import FaceHeat, Head, blurred, heat_of_chips, heatmaps
 from anthropo.face.landmarker import Face, read_face
+from anthropo.face.warp import blurring
 from anthropo.learning.hybrid import HybridClassifier
 from anthropo.photo import Photo
 
@@ -189,8 +190,8 @@ def test_encoder_whose_layers_are_unknown(planted: Planted, monkeypatch: pytest.
             return self.network(x)
 
     monkeypatch.setattr(heatmap, "_STEPS", 12)
-    own = planted.encoder.runner
-    encoder = replace(planted.encoder, runner=TorchRunner(Plain(own.network), own.mean, own.scale))
+    own = planted.encoder.backend
+    encoder = replace(planted.encoder, backend=TorchBackend(Plain(own.network), own.mean, own.scale))
     found = heat_of_chips(encoder, planted.chips, DEFAULT_REGIONS, planted.heads, judge=False).whole
     assert found.contribution == pytest.approx(planted.heat.whole.contribution, abs=1e-3)
     assert np.corrcoef(found.values.ravel(), planted.heat.whole.values.ravel())[0, 1] > 0.4
@@ -303,7 +304,7 @@ def test_blurring_and_ranks_are_those_of_scipy() -> None:
 
     random = np.random.default_rng(0)
     picture = random.normal(size=(150, 150))
-    blur = heatmap._blur(150)
+    blur = blurring(150, heatmap._BLUR * 150)
     np.testing.assert_allclose(blur @ picture @ blur.T, gaussian_filter(picture, 150 / 20), atol=1e-12)
     a, b = random.integers(0, 20, (2, 500)).astype(float)  # with equal values
     assert heatmap._rank_correlation(a, a + b) == pytest.approx(spearmanr(a, a + b)[0], abs=1e-12)

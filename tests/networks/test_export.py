@@ -14,10 +14,11 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
+from anthropo.encoder.runtime import open_session
 from anthropo.errors import InputError, ModelError, WeightsError
 from anthropo.networks import export as module
 from anthropo.networks.bench import has_int8_products
-from anthropo.networks.bench_worker import EMBEDDING, METADATA, PICTURES, PROBABILITIES, open_session
+from anthropo.networks.bench_worker import EMBEDDING, METADATA, PICTURES, PROBABILITIES
 from anthropo.networks.export import TOLERANCE, export, feeds
 from anthropo.networks.network import Network
 from anthropo.parallel.threads import network_threads

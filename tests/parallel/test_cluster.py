@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cluster_works as works
 import numpy as np
@@ -38,6 +39,15 @@ def told() -> list[str]:
 def local(told: list[str]) -> Iterator[Cluster]:
     with Cluster("local:2", tell=told.append) as cluster:
         yield cluster
+
+
+def measuring(place: str, folder: Path, **options: Any) -> subprocess.Popen[str]:
+    """The command in a process of its own, which measures the folder `photos` in another one by a cluster."""
+    command = [sys.executable, "-m", "anthropo", "measure", "photos", "-o", "table.csv", "--cluster", place]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, **options
+    )
 
 
 class Running:
@@ -281,19 +291,7 @@ def test_a_scheduler_that_goes_away_keeps_what_is_finished(
     made = Running(tmp_path)
     try:
         made.worker("--nthreads", 1)
-        command = [
-            sys.executable,
-            "-m",
-            "anthropo",
-            "measure",
-            "photos",
-            "-o",
-            "table.csv",
-            "--cluster",
-            made.address,
-        ]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        run = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+        run = measuring(made.address, tmp_path)
         until(lambda: any(path.stat().st_size > 2000 for path in tmp_path.glob("*table.csv*")))
         made.scheduler.kill()
         said = run.communicate(timeout=60)[1].splitlines()
@@ -313,25 +311,10 @@ def test_a_scheduler_that_goes_away_keeps_what_is_finished(
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
 def test_an_interrupted_run_leaves_no_process_behind(tmp_path: Path, copies: Copies) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "anthropo",
-        "measure",
-        "photos",
-        "-o",
-        "table.csv",
-        "--cluster",
-        "local:1",
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     runs = {}
     for number in (signal.SIGINT, signal.SIGTERM):
         copies(tmp_path / str(number) / "photos", *(f"p{i:03}.png" for i in range(60)))
-        runs[number] = subprocess.Popen(
-            command, cwd=tmp_path / str(number), env=environment, stderr=subprocess.PIPE, text=True,
-            start_new_session=True,
-        )  # fmt: skip
+        runs[number] = measuring("local:1", tmp_path / str(number), start_new_session=True)
     for number, run in runs.items():
         until(lambda n=number: any(p.stat().st_size > 2000 for p in (tmp_path / str(n)).glob("*table.csv*")))
         children = psutil.Process(run.pid).children(recursive=True)

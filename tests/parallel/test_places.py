@@ -1,11 +1,13 @@
 """How a cluster is named, and what a file for SLURM may hold."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from anthropo.errors import InputError
 from anthropo.parallel.places import KEYS, Local, Running, Slurm, parse_place
+from anthropo.parallel.slurm import jobqueue
 
 
 @pytest.mark.parametrize(
@@ -107,6 +109,9 @@ def test_a_file_for_slurm_that_says_something_else_is_refused(tmp_path: Path, te
 
 def test_dask_jobqueue_knows_every_key() -> None:
     import dask
-    import dask_jobqueue  # noqa: F401 (brings its configuration)
+
+    before = signal.getsignal(signal.SIGINT)
+    jobqueue()  # brings its configuration
+    assert signal.getsignal(signal.SIGINT) is before  # or Ctrl-C would not keep what is finished
 
     assert KEYS.keys() - {"jobs", "tls"} <= dask.config.get("jobqueue.slurm").keys()

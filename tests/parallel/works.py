@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from anthropo.errors import FaceError, parameter
+from anthropo.licensing import is_permissive_run
 from anthropo.memory import memory
 
 
@@ -20,6 +21,10 @@ def square(i: int) -> int:
 
 def who(_: object) -> int:
     return os.getpid()
+
+
+def surroundings(_: object) -> tuple[str, bool, str]:
+    return os.getcwd(), is_permissive_run(), parameter("jobs", 2)
 
 
 def threads(_: object) -> tuple[int, str]:

@@ -1,6 +1,6 @@
 """What computes embeddings: ONNX Runtime where the graph of a network is known, else torch.
 
-A runner is made at no cost: weights are read, and the library is loaded, when the first chip comes. So a run
+A backend is made at no cost: weights are read, and the library is loaded, when the first chip comes. So a run
 whose photos were all encoded before needs neither.
 """
 
@@ -28,7 +28,7 @@ Chips = NDArray[Any]
 Floats = NDArray[np.float32]
 
 
-class Runner(ABC):
+class Backend(ABC):
     """A network for chips of any number type, (n, size, size, 3), grey levels.
 
     Attributes
@@ -49,7 +49,7 @@ class Runner(ABC):
         """The network in torch, of pictures (n, 3, size, size)."""
 
     @abstractmethod
-    def randomised(self, seed: int) -> Runner:
+    def randomised(self, seed: int) -> Backend:
         """The same network with the weights of each layer shuffled."""
 
     def prepared(self, chips: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ class Runner(ABC):
         return torch.autograd.grad(embedded, at, towards)[0].numpy()
 
 
-class TorchRunner(Runner):
+class TorchBackend(Backend):
     """A network in torch."""
 
     def __init__(self, network: nn.Module, mean: PerChannel, scale: PerChannel) -> None:
@@ -100,15 +100,15 @@ class TorchRunner(Runner):
 
     @property
     def network(self) -> nn.Module:
-        """See `Runner.network`."""
+        """See `Backend.network`."""
         return self._network
 
-    def randomised(self, seed: int) -> TorchRunner:
-        """See `Runner.randomised`."""
-        return TorchRunner(shuffled(self._network, seed), self.mean, self.scale)
+    def randomised(self, seed: int) -> TorchBackend:
+        """See `Backend.randomised`."""
+        return TorchBackend(shuffled(self._network, seed), self.mean, self.scale)
 
 
-class FaceRunner(Runner):
+class FaceBackend(Backend):
     """dlib's face recognition network. Its weights are read when they are needed first."""
 
     def __init__(self, read: Callable[[], ResNetWeights], mean: PerChannel) -> None:
@@ -120,29 +120,29 @@ class FaceRunner(Runner):
 
     @property
     def network(self) -> nn.Module:
-        """See `Runner.network`."""
+        """See `Backend.network`."""
         return cast("nn.Module", self._once("network", self._in_torch))
 
-    def randomised(self, seed: int) -> FaceRunner:
-        """See `Runner.randomised`."""
-        return FaceRunner(lambda: self._weights().shuffled(seed), self.mean)
+    def randomised(self, seed: int) -> FaceBackend:
+        """See `Backend.randomised`."""
+        return FaceBackend(lambda: self._weights().shuffled(seed), self.mean)
 
     def embed(self, chips: Chips) -> Floats:
-        """See `Runner.embed`."""
+        """See `Backend.embed`."""
         if not has_runtime():
             return super().embed(chips)
         session = self._session("embedding", graphs.embedding_graph)
         return cast("Floats", session.run([graphs.EMBEDDING], {graphs.CHIPS: chips.astype(np.float32)})[0])
 
     def early(self, chips: Chips) -> Floats:
-        """See `Runner.early`."""
+        """See `Backend.early`."""
         if not has_runtime():
             return super().early(chips)
         session = self._session("early", graphs.early_graph)
         return cast("Floats", session.run([graphs.SEEN], {graphs.CHIPS: chips.astype(np.float32)})[0])
 
     def gradient(self, seen: Floats, wanted: Callable[[Floats], Floats]) -> Floats:
-        """See `Runner.gradient`."""
+        """See `Backend.gradient`."""
         if not has_runtime():
             return super().gradient(seen, wanted)
         session = self._session("late", graphs.late_graph)

@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 import anthropo
-from anthropo.encoder import encoders, runners
+from anthropo.encoder import backends, encoders
 from anthropo.encoder.encoders import ChipEncoder, load_encoder
 from anthropo.encoder.onnx_graph import Graph
 from anthropo.encoder.regions import REGIONS, crops
@@ -142,14 +142,14 @@ def test_own_weights_travel_by_their_file(
 
 
 def test_gradients_are_those_of_torch(chips: Pixels) -> None:
-    runner = load_encoder().runner
+    backend = load_encoder().backend
     wanted = np.random.default_rng(1).normal(size=(len(chips), 128)).astype(np.float32)
-    for one in (runner, runner.randomised(3)):
+    for one in (backend, backend.randomised(3)):
         seen = one.early(chips)
-        expected = runners.Runner.early(one, chips)  # in torch
+        expected = backends.Backend.early(one, chips)  # in torch
         np.testing.assert_allclose(seen, expected, atol=2e-6 * np.abs(expected).max())
         found = one.gradient(seen, lambda _: wanted)
-        theirs = runners.Runner.gradient(one, seen, lambda _: wanted)
+        theirs = backends.Backend.gradient(one, seen, lambda _: wanted)
         np.testing.assert_allclose(found, theirs, atol=1e-5 * np.abs(theirs).max())
         assert np.abs(found).max() > 0
 

@@ -16,14 +16,13 @@ from typing import Any
 
 from anthropo.errors import AnthropoError, parameters_spelled
 from anthropo.files import file_sha256
+from anthropo.licensing import VARIABLE
 from anthropo.memory import memory
 from anthropo.parallel.identity import identity
-from anthropo.parallel.threads import network_threads
-from anthropo.parallel.worker import ONE_THREAD, portable
+from anthropo.parallel.worker import ONE_THREAD, alone, portable, prepare
 from anthropo.sent import Contents, files_sent
 
 _WORKS = 4  # that are kept: of several runs at once, or one after the other
-PERMISSIVE = "ANTHROPOPERMISSIVE"  # as in `anthropo.licensing`
 
 
 class UnknownWorkError(Exception):
@@ -52,8 +51,7 @@ class _Known:
         with self.lock:  # a network is loaded once
             if self.work is None:
                 work = pickle.loads(self.pickled)
-                with network_threads(1), memory.one_photo():
-                    getattr(work, "prepare", lambda: None)()
+                prepare(work)
                 gc.freeze()  # what stays is not looked through for rubbish again and again
                 self.work = work
             return self.work
@@ -63,7 +61,7 @@ _known: OrderedDict[str, _Known] = OrderedDict()
 
 
 @dataclass(frozen=True, slots=True)
-class Welcome:
+class Introduction:
     """A worker's answer to who it is."""
 
     identity: Mapping[str, str]
@@ -80,7 +78,7 @@ class Answer:
     seconds: float
 
 
-def tell(name: str, pickled: bytes, surroundings: Surroundings, dask_worker: Any = None) -> None:
+def keep_work(name: str, pickled: bytes, surroundings: Surroundings, dask_worker: Any = None) -> None:
     """Keep a work under a name."""
     if limit := getattr(getattr(dask_worker, "memory_manager", None), "memory_limit", None):
         memory.share(limit // 2, None)  # at much more Dask ends the worker
@@ -89,7 +87,7 @@ def tell(name: str, pickled: bytes, surroundings: Surroundings, dask_worker: Any
         _known.popitem(last=False)
 
 
-def welcome(name: str, probe: tuple[str, str] | None) -> Welcome:
+def introduce(name: str, probe: tuple[str, str] | None) -> Introduction:
     """Who this worker is, for a work that it was told; `probe` is a photo's path and its SHA-256."""
     known = _found(name)
     sees = True
@@ -104,7 +102,7 @@ def welcome(name: str, probe: tuple[str, str] | None) -> Welcome:
                 sees = file_sha256(path) == digest
             except OSError:
                 sees = False
-    return Welcome(who, refusal, sees)
+    return Introduction(who, refusal, sees)
 
 
 def do(name: str, pickled: bytes) -> bytes:
@@ -123,8 +121,7 @@ def do(name: str, pickled: bytes) -> bytes:
         work = known.loaded()
         for item in items:
             try:
-                with network_threads(1), memory.one_photo():
-                    results.append(work(item))
+                results.append(alone(work, item))
             except Exception as raised:
                 error = portable(raised)
                 break
@@ -171,16 +168,16 @@ def _put_on(wanted: Surroundings) -> Generator[None, None, None]:
     """Folder, environment and spelling of the process that the work comes from."""
     for variable, value in ONE_THREAD.items():  # for libraries that are loaded later
         os.environ.setdefault(variable, value)
-    before = os.environ.get(PERMISSIVE)
+    before = os.environ.get(VARIABLE)
     folder = os.getcwd()
-    _set(PERMISSIVE, wanted.permissive)
+    _set(VARIABLE, wanted.permissive)
     with contextlib.suppress(OSError):  # not to be seen from here: then only sent photos are read
         os.chdir(wanted.folder)
     try:
         with parameters_spelled(wanted.spelling):
             yield
     finally:
-        _set(PERMISSIVE, before)
+        _set(VARIABLE, before)
         with contextlib.suppress(OSError):
             os.chdir(folder)
 

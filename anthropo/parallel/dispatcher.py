@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from anthropo import licensing
 from anthropo.errors import parameter, spelling
 from anthropo.files import GIB, file_sha256, read_regular
-from anthropo.parallel import deputy
+from anthropo.parallel import remote
 from anthropo.parallel.connection import Connection
-from anthropo.parallel.crew import Batch, Crew
 from anthropo.parallel.identity import differences, identity
 from anthropo.parallel.places import ClusterError
 from anthropo.parallel.runner import Lost
+from anthropo.parallel.schedule import Batch, Schedule
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -60,7 +61,7 @@ def _size(item: object) -> int:
     return 0
 
 
-class Foreman(Generic[T, R]):
+class Dispatcher(Generic[T, R]):
     """Has items worked on by the workers of a cluster.
 
     Parameters
@@ -92,7 +93,7 @@ class Foreman(Generic[T, R]):
     ) -> None:
         total = len(items) if isinstance(items, Sized) else 0
         head = list(itertools.islice(following := iter(items), _TRIED))
-        self.crew: Crew[T] = Crew(
+        self.schedule: Schedule[T] = Schedule(
             itertools.chain(head, following),
             total=total,
             weigh=_size if send_photos else lambda item: 0,
@@ -103,7 +104,7 @@ class Foreman(Generic[T, R]):
         self._name = uuid.uuid4().hex
         self._pickled = pickle.dumps(work)
         self._identity = identity(work)
-        self._surroundings = deputy.Surroundings(os.getcwd(), os.environ.get(deputy.PERMISSIVE), spelling())
+        self.surroundings = remote.Surroundings(os.getcwd(), os.environ.get(licensing.VARIABLE), spelling())
         self._probe = None if send_photos else _probe(head)
         self._send = send_photos
         self._tell = tell
@@ -123,7 +124,7 @@ class Foreman(Generic[T, R]):
             return
         try:
             self._begin()
-            while not self.crew.finished:
+            while not self.schedule.finished:
                 self._hand_out()
                 yield from self._collected()
         finally:
@@ -134,7 +135,7 @@ class Foreman(Generic[T, R]):
     def _begin(self) -> None:
         """Wait for the first workers. Whoever is there now and may not take part is a reason to stop."""
         waiting = False
-        while not self.crew.workers:
+        while not self.schedule.workers:
             for _ in self._look():
                 pass
             if self._refused:
@@ -143,7 +144,7 @@ class Foreman(Generic[T, R]):
                     f" And {len(self._refused) - _NAMED} more workers." if len(self._refused) > _NAMED else ""
                 )
                 raise ClusterError(" ".join(first) + more)
-            if not self.crew.workers:
+            if not self.schedule.workers:
                 if not waiting:
                     self._tell("Waiting for the first worker of the cluster.")
                 waiting = True
@@ -151,13 +152,13 @@ class Foreman(Generic[T, R]):
 
     def _hand_out(self) -> None:
         """Give everybody who has time a batch."""
-        while (following := self.crew.next()) is not None:
+        while (following := self.schedule.next()) is not None:
             worker, batch = following
             items = [item for _, item in batch.items]
             contents = {photo: _content(photo) for item in items if self._send and (photo := photo_of(item))}
             number = batch.number
             future = self._connection.submit(
-                deputy.do,
+                remote.do,
                 self._name,
                 pickle.dumps((items, contents)),
                 key=f"photos-{self._name}-{number}",
@@ -182,7 +183,7 @@ class Foreman(Generic[T, R]):
                 return
             del self._under_way[number]
             future.release()
-            self.crew.done(worker, batch, answer.seconds)
+            self.schedule.done(worker, batch, answer.seconds)
             self._hand_out()  # before others are kept busy with the results
             yield from zip((index for index, _ in batch.items), answer.results, strict=False)
             if answer.error is not None:
@@ -192,13 +193,13 @@ class Foreman(Generic[T, R]):
         else:
             raise self._connection.gone()
 
-    def _fetched(self, worker: str, future: Future) -> deputy.Answer | None:
+    def _fetched(self, worker: str, future: Future) -> remote.Answer | None:
         """The answer; None if the worker that has it is gone."""
         patience = _FETCH
         while True:
             try:
                 with self._connection.reached(slow=True):
-                    answer: deputy.Answer = pickle.loads(future.result(timeout=patience))
+                    answer: remote.Answer = pickle.loads(future.result(timeout=patience))
                     return answer
             except TimeoutError:
                 if worker not in self._connection.workers():
@@ -210,7 +211,7 @@ class Foreman(Generic[T, R]):
         from distributed.scheduler import KilledWorker
 
         error = future.exception(timeout=_SLOW)
-        if not isinstance(error, (KilledWorker, deputy.UnknownWorkError)):
+        if not isinstance(error, (KilledWorker, remote.UnknownWorkError)):
             raise ClusterError(f"{worker}: {type(error).__name__}: {error}".splitlines()[0]) from error
         yield from self._gone(worker)
 
@@ -218,12 +219,14 @@ class Foreman(Generic[T, R]):
         """See who is there: what those had who are gone is given to others; who is new may take part."""
         there = self._connection.workers()
         self._looked = time.monotonic()
-        for worker in sorted(self.crew.workers - there.keys()):
+        for worker in sorted(self.schedule.workers - there.keys()):
             yield from self._gone(worker)
-        new = [worker for worker in there if worker not in self.crew.workers and worker not in self._refused]
-        for worker, why in self._welcomed(new).items():
+        new = [
+            worker for worker in there if worker not in self.schedule.workers and worker not in self._refused
+        ]
+        for worker, why in self._objections(new).items():
             if not why:
-                self.crew.joined(worker, there[worker])
+                self.schedule.joined(worker, there[worker])
                 continue
             self._refused[worker] = why
             if self._under_way:
@@ -232,7 +235,7 @@ class Foreman(Generic[T, R]):
 
     def _bear_with(self, there: Mapping[str, int]) -> None:
         """Be patient while nobody is there, for a while."""
-        if self.crew.workers:
+        if self.schedule.workers:
             self._alone_since = None
             return
         now = time.monotonic()
@@ -245,14 +248,14 @@ class Foreman(Generic[T, R]):
             "one here, and run the same again to continue."
         )
 
-    def _welcomed(self, workers: list[str]) -> dict[str, str]:
+    def _objections(self, workers: list[str]) -> dict[str, str]:
         """Why each of these workers may not take part; empty for those who may."""
         if not workers:
             return {}
         run = self._connection.run
-        told = run(deputy.tell, self._name, self._pickled, self._surroundings, workers=workers)
+        told = run(remote.keep_work, self._name, self._pickled, self.surroundings, workers=workers)
         able = [worker for worker in workers if told.get(worker, OSError()) is None]
-        answers = told | (run(deputy.welcome, self._name, self._probe, workers=able) if able else {})
+        answers = told | (run(remote.introduce, self._name, self._probe, workers=able) if able else {})
         return {
             worker: self._objection(answer)
             for worker, answer in answers.items()
@@ -263,7 +266,7 @@ class Foreman(Generic[T, R]):
         """Why a worker that answers so may not take part."""
         if isinstance(answer, (ImportError, AttributeError)):
             return f"it has no anthropo, or another version ({answer}). {_ALIKE}"
-        if not isinstance(answer, deputy.Welcome):
+        if not isinstance(answer, remote.Introduction):
             return f"it cannot take part ({type(answer).__name__}: {answer})."
         if answer.refusal:
             return answer.refusal
@@ -279,7 +282,7 @@ class Foreman(Generic[T, R]):
 
     def _gone(self, worker: str) -> Generator[tuple[int, R | Lost], None, None]:
         """A worker has ended: what it had is tried once more, or is lost."""
-        batches, lost = self.crew.left(worker)
+        batches, lost = self.schedule.left(worker)
         for batch in batches:
             _, _, future = self._under_way.pop(batch.number)
             future.release()

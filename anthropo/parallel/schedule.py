@@ -30,7 +30,7 @@ class Batch(Generic[T]):
 
 
 @dataclass(slots=True, eq=False)
-class _Seat(Generic[T]):
+class _Load(Generic[T]):
     """A worker: how many batches it works on at once, and what it has, in the order it got them."""
 
     threads: int
@@ -41,7 +41,7 @@ class _Seat(Generic[T]):
         return list(self.batches)[: self.threads]
 
 
-class Crew(Generic[T]):
+class Schedule(Generic[T]):
     """The workers and what is left to do.
 
     Parameters
@@ -68,7 +68,7 @@ class Crew(Generic[T]):
         self._todo: Iterator[tuple[int, T]] = enumerate(items)
         self._again: deque[tuple[int, T]] = deque()  # of workers that left, through no fault of theirs
         self._suspects: deque[tuple[int, T]] = deque()  # a worker ended while it had them
-        self._seats: dict[str, _Seat[T]] = {}
+        self._loads: dict[str, _Load[T]] = {}
         self._deaths: dict[int, int] = {}  # of workers, by the item that they had
         self._weigh = weigh
         self._gather = gather
@@ -80,12 +80,12 @@ class Crew(Generic[T]):
 
     @property
     def workers(self) -> frozenset[str]:
-        return frozenset(self._seats)
+        return frozenset(self._loads)
 
     @property
     def busy(self) -> bool:
         """Whether any worker has something to do."""
-        return any(seat.batches for seat in self._seats.values())
+        return any(load.batches for load in self._loads.values())
 
     @property
     def finished(self) -> bool:
@@ -98,7 +98,7 @@ class Crew(Generic[T]):
 
     def joined(self, worker: str, threads: int) -> None:
         """A worker may have batches, as many at once as it has threads."""
-        self._seats[worker] = _Seat(max(1, threads))
+        self._loads[worker] = _Load(max(1, threads))
 
     def left(self, worker: str) -> tuple[list[Batch[T]], list[int]]:
         """A worker is no more: the batches it had, and the items that two workers have ended with.
@@ -106,9 +106,9 @@ class Crew(Generic[T]):
         Who had only been waiting there goes to another worker as if nothing had been. What it was working on
         is tried once more, each item by itself, so that the one that did it is found.
         """
-        seat = self._seats.pop(worker)
-        running, lost = seat.running, []
-        for batch in seat.batches:
+        load = self._loads.pop(worker)
+        running, lost = load.running, []
+        for batch in load.batches:
             if batch not in running:
                 (self._suspects if batch.alone else self._again).extend(batch.items)
                 continue
@@ -118,16 +118,16 @@ class Crew(Generic[T]):
                     self._suspects.append((index, item))
                 else:
                     lost.append(index)
-        return list(seat.batches), lost
+        return list(load.batches), lost
 
     def returned(self, worker: str, batch: Batch[T]) -> None:
         """A batch came back undone through nobody's fault."""
-        self._seats[worker].batches.remove(batch)
+        self._loads[worker].batches.remove(batch)
         (self._suspects if batch.alone else self._again).extend(batch.items)
 
     def done(self, worker: str, batch: Batch[T], seconds: float) -> None:
         """A worker has done a batch, which took it some seconds."""
-        self._seats[worker].batches.remove(batch)
+        self._loads[worker].batches.remove(batch)
         each = seconds / len(batch.items)
         self._each = each if self._each is None else 0.7 * self._each + 0.3 * each
 
@@ -137,36 +137,36 @@ class Crew(Generic[T]):
 
     def next(self) -> tuple[str, Batch[T]] | None:
         """A worker that has time and its next batch; None when nobody has, or nothing is left to begin."""
-        for worker, seat in sorted(self._seats.items(), key=lambda named: len(named[1].batches)):
-            if any(batch.alone for batch in seat.batches):
+        for worker, load in sorted(self._loads.items(), key=lambda named: len(named[1].batches)):
+            if any(batch.alone for batch in load.batches):
                 continue
-            if self._suspects and not seat.batches:
+            if self._suspects and not load.batches:
                 return self._given(worker, [self._suspects.popleft()], alone=True)
             if self._suspects and len(self._suspects) > self._on_their_way:
                 continue  # it shall run dry for one of them
-            if len(seat.batches) < seat.threads + _SPARE and (items := self._batch()):
+            if len(load.batches) < load.threads + _SPARE and (items := self._batch()):
                 return self._given(worker, items)
         return None
 
     @property
     def _on_their_way(self) -> int:
         """Items that are tried by themselves at the moment."""
-        return sum(batch.alone for seat in self._seats.values() for batch in seat.batches)
+        return sum(batch.alone for load in self._loads.values() for batch in load.batches)
 
     def _given(self, worker: str, items: list[tuple[int, T]], alone: bool = False) -> tuple[str, Batch[T]]:
         self._number += 1
         batch = Batch(self._number, items, alone)
-        self._seats[worker].batches.append(batch)
+        self._loads[worker].batches.append(batch)
         return worker, batch
 
     def _batch(self) -> list[tuple[int, T]]:
         """Items that together take about as long as a batch should."""
-        threads = sum(seat.threads for seat in self._seats.values())
+        threads = sum(load.threads for load in self._loads.values())
         size = 1 if self._each is None else round(_SECONDS / max(self._each, 1e-6))
         if self._total:  # towards the end smaller ones, so that all workers end at about the same time
             size = min(size, math.ceil((self._total - self._begun) / (2 * threads)))
         size = max(1, min(size, _MOST_ITEMS))
-        if self._gather and self._begun > self._next + _AHEAD * size * (threads + len(self._seats)):
+        if self._gather and self._begun > self._next + _AHEAD * size * (threads + len(self._loads)):
             return [self._again.popleft()] if self._again else []
         return self._take(size)
 

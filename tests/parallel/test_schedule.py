@@ -5,12 +5,12 @@ from collections import Counter
 
 import pytest
 
-from anthropo.parallel.crew import Batch, Crew
+from anthropo.parallel.schedule import Batch, Schedule
 
 
-def everything_given(crew: Crew[int]) -> list[tuple[str, Batch[int]]]:
+def everything_given(schedule: Schedule[int]) -> list[tuple[str, Batch[int]]]:
     given = []
-    while (one := crew.next()) is not None:
+    while (one := schedule.next()) is not None:
         given.append(one)
     return given
 
@@ -20,67 +20,67 @@ def test_nothing_is_lost_or_done_twice_whoever_ends(seed: int) -> None:
     chance = random.Random(seed)
     n = chance.randint(1, 300)
     deadly = set(chance.sample(range(n), min(n, chance.randint(0, 3))))
-    crew = Crew(iter(range(n)), total=chance.choice([0, n]), gather=chance.random() < 0.5)
+    schedule = Schedule(iter(range(n)), total=chance.choice([0, n]), gather=chance.random() < 0.5)
     names = iter(range(10_000))
     under_way: list[tuple[str, Batch[int]]] = []
     done: Counter[int] = Counter()
     lost: Counter[int] = Counter()
     for _ in range(chance.randint(1, 4)):
-        crew.joined(f"w{next(names)}", chance.randint(1, 3))
-    threads = {worker: crew._seats[worker].threads for worker in crew.workers}
+        schedule.joined(f"w{next(names)}", chance.randint(1, 3))
+    threads = {worker: schedule._loads[worker].threads for worker in schedule.workers}
     awaited = 0
-    while not crew.finished:
-        under_way += everything_given(crew)
+    while not schedule.finished:
+        under_way += everything_given(schedule)
         worker = chance.choice(under_way)[0]
         # a worker begins as many batches as it has threads, in the order it got them
         begun = [pair for pair in under_way if pair[0] == worker][: threads[worker]]
         fatal = any(deadly & {item for _, item in batch.items} for _, batch in begun)
         if fatal or chance.random() < 0.02:
-            batches, gone = crew.left(worker)
+            batches, gone = schedule.left(worker)
             assert [batch for who, batch in under_way if who == worker] == batches
             under_way = [pair for pair in under_way if pair[0] != worker]
             lost.update(gone)
             name = f"w{next(names)}"
             threads[name] = chance.randint(1, 3)
-            crew.joined(name, threads[name])
+            schedule.joined(name, threads[name])
         else:
             worker, batch = begun[0]
             under_way.remove((worker, batch))
-            crew.done(worker, batch, 0.01 * len(batch.items))
+            schedule.done(worker, batch, 0.01 * len(batch.items))
             done.update(index for index, _ in batch.items)
         while awaited in done or awaited in lost:
             awaited += 1
-        crew.waits_for(awaited)
+        schedule.waits_for(awaited)
     assert sorted((done + lost).elements()) == list(range(n))
     assert deadly <= lost.keys()
 
 
 def test_only_what_ended_two_workers_is_lost() -> None:
-    crew = Crew(range(40), total=40)
-    crew.joined("a", 1)
+    schedule = Schedule(range(40), total=40)
+    schedule.joined("a", 1)
     lost = []
     ends = iter(range(100))
-    while not crew.finished:
-        (worker, batch), *_ = everything_given(crew)
+    while not schedule.finished:
+        (worker, batch), *_ = everything_given(schedule)
         if any(item == 7 for _, item in batch.items):
-            lost += crew.left(worker)[1]
-            crew.joined(f"b{next(ends)}", 1)
+            lost += schedule.left(worker)[1]
+            schedule.joined(f"b{next(ends)}", 1)
         else:
-            while (under_way := crew._seats[worker].batches) and not any(
+            while (under_way := schedule._loads[worker].batches) and not any(
                 i == 7 for _, i in under_way[0].items
             ):
-                crew.done(worker, under_way[0], 0.1)
+                schedule.done(worker, under_way[0], 0.1)
     assert lost == [7]
 
 
 def test_batches_take_seconds_and_get_smaller_towards_the_end() -> None:
-    crew = Crew(range(1000), total=1000)
-    crew.joined("a", 1)
+    schedule = Schedule(range(1000), total=1000)
+    schedule.joined("a", 1)
     sizes = []
-    while not crew.finished:
-        for worker, batch in everything_given(crew):
+    while not schedule.finished:
+        for worker, batch in everything_given(schedule):
             sizes.append(len(batch.items))
-            crew.done(worker, batch, 0.05 * len(batch.items))
+            schedule.done(worker, batch, 0.05 * len(batch.items))
     assert sum(sizes) == 1000
     assert sizes[0] == 1
     assert max(sizes) == 30  # of 0.05 s each
@@ -88,22 +88,22 @@ def test_batches_take_seconds_and_get_smaller_towards_the_end() -> None:
 
 
 def test_a_batch_of_heavy_items_is_small() -> None:
-    crew = Crew(range(100), total=100, weigh=lambda item: 20 << 20)
-    crew.joined("a", 1)
+    schedule = Schedule(range(100), total=100, weigh=lambda item: 20 << 20)
+    schedule.joined("a", 1)
     for _ in range(10):
-        worker, batch = crew.next() or pytest.fail("nothing is given")
-        crew.done(worker, batch, 1e-3 * len(batch.items))
+        worker, batch = schedule.next() or pytest.fail("nothing is given")
+        schedule.done(worker, batch, 1e-3 * len(batch.items))
     assert len(batch.items) == 2
 
 
 def test_nobody_runs_far_ahead_of_what_is_waited_for() -> None:
-    crew = Crew(iter(range(10**9)), gather=True)
-    crew.joined("slow", 1)
-    crew.joined("quick", 1)
-    given = dict(everything_given(crew))
+    schedule = Schedule(iter(range(10**9)), gather=True)
+    schedule.joined("slow", 1)
+    schedule.joined("quick", 1)
+    given = dict(everything_given(schedule))
     steps = 0
     while "quick" in given and steps < 10_000:
-        crew.done("quick", given["quick"], 1.0)
-        given = {worker: batch for worker, batch in everything_given(crew) if worker == "quick"}
+        schedule.done("quick", given["quick"], 1.0)
+        given = {worker: batch for worker, batch in everything_given(schedule) if worker == "quick"}
         steps += 1
     assert steps < 50
