@@ -51,7 +51,9 @@ class SlurmJobs:
         dask_jobqueue = jobqueue()
         self._count = place.jobs or dask.config.get("jobqueue.slurm.jobs", 1)
         self._absent: dict[str, float] = {}  # since when a job that had workers has none; 0: it has some
-        self._missed: set[str] = set()  # jobs without a worker so far which SLURM did not list when last asked
+        self._missed: set[str] = (
+            set()
+        )  # jobs without a worker so far which SLURM did not list when last asked
         self._failed: list[str] = []  # SLURM's numbers of jobs that ended so, since a worker last joined
         self._asked = time.monotonic()
         if shutil.which("sbatch") is None:
@@ -103,7 +105,7 @@ class SlurmJobs:
             )
 
     async def _renewed(self, queued: set[str] | None) -> bool:
-        """Replace what has ended, where SLURM lists these jobs (None: it was not asked); is a worker there?"""
+        """Replace what has ended; is a worker there? `queued` is what SLURM lists; None: it was not asked."""
         names = [str(worker.name) for worker in self.cluster.scheduler.workers.values()]
         ended = []
         for job in self.cluster.worker_spec:

@@ -476,15 +476,19 @@ def test_jobs_that_end_before_a_worker_joins_are_given_up(
 ) -> None:
     monkeypatch.setattr("anthropo.parallel.slurm._ASK", 0.2)
     (slurm / "sbatch").write_text(
-        f"#!/bin/bash\nn=$(($(wc -l <{slurm}/jobs) + 41)); echo $n >>{slurm}/jobs; echo Submitted batch job $n\n"
+        f"#!/bin/bash\ncd {slurm}; n=$(($(wc -l <jobs) + 41)); echo $n >>jobs; echo Submitted batch job $n\n"
     )
     (slurm / "jobs").touch()
     answers = asked == "nothing is listed"
-    (slurm / "squeue").write_text(f"#!/bin/bash\necho $@ >>{slurm}/asked\n{'' if answers else 'echo down >&2; exit 1'}\n")
+    (slurm / "squeue").write_text(
+        f"#!/bin/bash\necho $@ >>{slurm}/asked\n{'' if answers else 'echo down >&2; exit 1'}\n"
+    )
     (slurm / "squeue").chmod(0o755)
     with Cluster(f"slurm:{slurm}/s.yaml") as cluster:
         if answers:
-            with pytest.raises(ClusterError, match=r"^SLURM's jobs 41, 42, 43 ended before a worker of theirs"):
+            with pytest.raises(
+                ClusterError, match=r"^SLURM's jobs 41, 42, 43 ended before a worker of theirs"
+            ):
                 list(cluster.completed(works.slowly, range(3)))
             assert (slurm / "jobs").read_text().split() == ["41", "42", "43"]
         else:  # nobody knows, so it is waited for
