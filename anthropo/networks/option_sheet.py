@@ -1,4 +1,4 @@
-"""Options that a user may change one by one or by a file: their types, their limits, and what is said of others."""
+"""Options that a user may change one by one or by a file: their types, limits, and what is said of others."""
 
 from __future__ import annotations
 

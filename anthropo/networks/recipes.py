@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from anthropo.encoder.regions import HYBRID_REGIONS, IMAGE
-from anthropo.errors import InputError, parameter
+from anthropo.errors import InputError
 from anthropo.networks.architectures import BACKBONES, FITTING, Task
 from anthropo.networks.chips import ALIGNMENTS, CROPS
 from anthropo.networks.option_sheet import OptionSheet
