@@ -292,5 +292,3 @@ def _try_out(made: Translation, to: str) -> None:
     with torch.inference_mode():
         if not torch.isfinite(made.generators[0 if to == "B" else 1](noise)).all():
             raise ModelError("its weights give pictures that are no numbers")
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,18 @@ class Faces:
 
     def __len__(self) -> int:
         return len(self.photos)
+
+    def subset(self, rows: NDArray[np.int64]) -> Faces:
+        """Some of the faces."""
+        return replace(
+            self,
+            photos=tuple(self.photos[i] for i in rows),
+            digests=tuple(self.digests[i] for i in rows),
+            people=self.people[rows],
+            labels=None if self.labels is None else tuple(self.labels[i] for i in rows),
+            pictures=self.pictures[rows],
+            points=self.points[rows],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
