@@ -46,8 +46,8 @@ def command() -> None:
 @click.option(
     "--label",
     metavar="COLUMN",
-    help="A column of both tables with two labels, such as sex: does a classifier that learns from translated "
-    "photos do better in the other domain?",
+    help="A column of both tables with two labels, such as sex: does a classifier that learns from "
+    "translated photos do better in the other domain?",
 )
 @click.option(
     "--licence",
@@ -74,8 +74,8 @@ def train(
 ) -> None:
     """Train a translation of faces between the domains A and B (CycleGAN).
 
-    A and B are folders of photos, or tables with a column `photo`, best also `patient`. No photo of A needs to
-    have a counterpart in B.
+    A and B are folders of photos, or tables with a column `photo`, best also `patient`. No photo of A needs
+    to have a counterpart in B.
 
     Translation changes light, colour, sharpness and backdrop, and is free to change the face as well: what
     is measured is then no longer the person's. Landmarks are therefore held. A small network learns to place
@@ -92,8 +92,8 @@ def train(
     --set. The default sizes train on two cores of a CPU; the published ones, which need a GPU, are in its
     comments.
     A checkpoint is written after every epoch (AB.checkpoint/): after Ctrl-C or a crash the same command
-    continues from there and ends with the same file. Faces of training may be seen in what it makes: treat the
-    file as you treat the photographs.
+    continues from there and ends with the same file. Faces of training may be seen in what it makes: treat
+    the file as you treat the photographs.
 
     \b
     Exit code: 0 the translation is written; 2 wrong use, or an error in the domains; 130 interrupted.

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from html import escape
 
+from anthropo.files import open_regular
+
 #: Of a picture that a trained network made, and of one put together from a portrait and what is made up.
 GENERATED, COMPOSED = "trainedAlgorithmicMedia", "compositeSynthetic"
 #: All that are no plain photograph.
@@ -25,6 +27,15 @@ def synthetic_source(data: bytes) -> str:
     """The digital source type that a file's beginning states, if that is one of `SYNTHETIC`; else empty."""
     found = _MARK.search(data, 0, HEAD)
     return found[1].decode() if found else ""
+
+
+def synthetic_file(path: str) -> str:
+    """The same of a file that may not be there, or not be readable."""
+    try:
+        with open_regular(path, most=None) as file:
+            return synthetic_source(file.read(HEAD))
+    except (OSError, ValueError):
+        return ""
 
 
 def synthetic_sentence(source: str) -> str:

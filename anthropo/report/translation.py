@@ -48,12 +48,14 @@ def print_trained(trained: TrainedTranslation) -> None:
     print_table(columns, _by_part(judgement), spaced=True)
     for one in judgement.directions:
         listed = sorted(one.measurements, key=lambda m: -m.beyond)[:_MOST_LISTED]
+        if not listed:
+            continue
         print(f"Measurements that change most, to {one.to}:")
         head = ("measurement", "unit", "change", "limit", "beyond")
         print_table(head, [_measurement_row(m) for m in listed], left=("unit",), spaced=True)
     print(
-        "Change: the median. Limit: what two photos of one person differ by at most (95 %). Beyond: share of the "
-        "faces that change by more than their limit."
+        "Change: the median. Limit: what two photos of one person differ by at most (95 %). Beyond: share of "
+        "the faces that change by more than their limit."
     )
 
 
@@ -110,9 +112,13 @@ def _by_part(judgement: Judgement) -> list[tuple[str, ...]]:
     begins = [0, *(end for end, _ in PARTS)]
     parts = [(name, range(begin, end)) for begin, (end, name) in zip(begins, PARTS, strict=False)]
     return [
-        (name, *(f"{np.median(one.by_landmark[list(points)]):.4f}" for one in judgement.directions))
+        (name, *(_moved(float(np.median(one.by_landmark[list(points)]))) for one in judgement.directions))
         for name, points in [*parts, ("all 68", range(68))]
     ]
+
+
+def _moved(value: float) -> str:
+    return f"{value:.4f}" if value == value else "–"
 
 
 # ------------------------------------------------------------------------------------------- the page
@@ -131,7 +137,7 @@ def write_page(path: Path, trained: TrainedTranslation) -> None:
                 "of": "A" if one.to == "B" else "B",
                 "samples": embedded(png(samples(one))),
                 "moved": embedded(png(moved_figure(one), 150)),
-                "points": [(name, f"{value:.4f}") for name, value in points],
+                "points": [(name, _moved(value)) for name, value in points],
                 "measurements": [
                     _measurement_row(m) for m in sorted(one.measurements, key=lambda m: -m.beyond)
                 ],
