@@ -151,7 +151,7 @@ class Translation:
     >>> parameters = load_parameters(size=32, channels=2, blocks=1)
     >>> side = Side(photos=9, people=9, held_out_photos=2, held_out_people=2)
     >>> about = About(parameters=parameters, domains={"A": side, "B": side})
-    >>> made = Translation(about, (Generator(2, 1, "resize"), Generator(2, 1, "resize")))
+    >>> made = Translation(about, (Generator(2, 1, "resize", True), Generator(2, 1, "resize", True)))
     >>> made.translate(np.zeros((1, 32, 32, 3), np.uint8), to="B").shape
     (1, 32, 32, 3)
     """
@@ -273,7 +273,7 @@ def _generator(parameters: Parameters, weights: NDArray[Any] | None) -> Generato
     from anthropo.networks.network import check_weights, fill
     from anthropo.translation.networks import Generator
 
-    sizes = parameters.channels, parameters.blocks, parameters.upsampling
+    sizes = parameters.channels, parameters.blocks, parameters.upsampling, parameters.skip
     given = check_weights(weights)
     with torch.device("meta"):
         wanted = sum(t.numel() for t in Generator(*sizes).parameters())

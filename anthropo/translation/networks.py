@@ -17,6 +17,7 @@ POINTS = 68
 _SLOPE = 0.2  # of the discriminator's leaky rectifiers
 _WIDEST = 8  # times the discriminator's first width
 _DOWN = 2  # convolutions of stride 2 in a generator
+_WHITE = 0.97  # the lightest level that a picture is taken for, of 1: tanh has none
 #: SD of the normal distribution that weights begin with.
 INITIAL_SD = 0.02
 
@@ -46,11 +47,13 @@ class Generator(nn.Module):
     """c7s1-k, d2k, d4k, residual blocks, u2k, uk, c7s1-3 with k channels; a picture of the same size.
 
     `upsampling` is "transposed", as published, or "resize": the nearest pixel and a convolution, which leaves
-    no checkerboard.
+    no checkerboard. With `skip`, which is not published, the layers say what is to change in a picture, so that
+    a generator begins with pictures as they are and stays sharp however short its training is.
     """
 
-    def __init__(self, channels: int, blocks: int, upsampling: str) -> None:
+    def __init__(self, channels: int, blocks: int, upsampling: str, skip: bool) -> None:
         super().__init__()
+        self.skip = skip
         widths = [channels * 2**i for i in range(_DOWN + 1)]
         layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(3, channels, 7), *_normed(channels)]
         for narrow, wide in pairwise(widths):
@@ -62,13 +65,12 @@ class Generator(nn.Module):
             else:
                 layers += [nn.Upsample(scale_factor=2), nn.ReflectionPad2d(1), nn.Conv2d(wide, narrow, 3)]
             layers += _normed(narrow)
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(channels, 3, 7), nn.Tanh()]
-        self.layers = nn.Sequential(*layers)
+        self.layers = nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(channels, 3, 7))
 
     def forward(self, x: Tensor) -> Tensor:
         """A picture in the other domain."""
-        picture: Tensor = self.layers(x)
-        return picture
+        made: Tensor = self.layers(x)
+        return torch.tanh(made + x.clamp(-_WHITE, _WHITE).atanh() if self.skip else made)
 
 
 class Discriminator(nn.Module):

@@ -32,6 +32,7 @@ class Parameters:
     channels: int
     blocks: int
     upsampling: str
+    skip: bool
     discriminator_channels: int
     discriminator_layers: int
     # the losses

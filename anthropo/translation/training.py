@@ -214,7 +214,8 @@ class _Training:
         """The generators to B and to A: of the checkpoint, or trained."""
         parameters = self.parameters
         self.begin(TRANSLATION, "init")
-        to = tuple(Generator(parameters.channels, parameters.blocks, parameters.upsampling) for _ in DOMAINS)
+        sizes = parameters.channels, parameters.blocks, parameters.upsampling, parameters.skip
+        to = tuple(Generator(*sizes) for _ in DOMAINS)
         of = tuple(
             Discriminator(parameters.discriminator_channels, parameters.discriminator_layers) for _ in DOMAINS
         )

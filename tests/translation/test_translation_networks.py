@@ -29,14 +29,15 @@ def weights(module: nn.Module) -> int:
 
 def test_published_sizes() -> None:
     with torch.device("meta"):
-        assert weights(Generator(64, 9, "transposed")) == 11_378_179
+        assert weights(Generator(64, 9, "transposed", False)) == 11_378_179
         assert weights(Discriminator(64, 3)) == 2_764_737
 
 
 @pytest.mark.parametrize("upsampling", ["transposed", "resize"])
 @pytest.mark.parametrize("size", [32, 48])
-def test_a_generator_keeps_the_size_and_stays_within_levels(upsampling: str, size: int) -> None:
-    made = Generator(2, 1, upsampling)(torch.rand(2, 3, size, size) * 2 - 1)
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_generator_keeps_the_size_and_stays_within_levels(upsampling: str, size: int, skip: bool) -> None:
+    made = Generator(2, 1, upsampling, skip)(torch.rand(2, 3, size, size) * 2 - 1)
     assert made.shape == (2, 3, size, size)
     assert made.abs().max() <= 1
 
@@ -65,12 +66,22 @@ def test_least_size_gives_an_answer_and_less_does_not() -> None:
 
 
 def test_weights_begin_as_published() -> None:
-    module = Generator(16, 2, "transposed")
+    module = Generator(16, 2, "transposed", False)
     torch.manual_seed(0)
     initialise(module)
     kernels = torch.cat([p.flatten() for name, p in module.named_parameters() if name.endswith("weight")])
     assert math.isclose(kernels.std().item(), 0.02, rel_tol=0.02)
     assert not any(p.any() for name, p in module.named_parameters() if name.endswith("bias"))
+
+
+def test_a_generator_with_a_skip_begins_with_the_picture() -> None:
+    module = Generator(2, 1, "resize", True)
+    initialise(module)
+    x = torch.rand(1, 3, 32, 32) * 1.8 - 0.9
+    assert (module(x) - x).abs().mean() < 0.1
+    with torch.no_grad():
+        module.layers[-1].weight.zero_()
+    assert torch.allclose(module(x), x, atol=1e-5)
 
 
 def test_a_landmark_is_the_mean_place_of_its_map() -> None:
@@ -197,7 +208,7 @@ def test_each_discriminator_sees_its_own_domain() -> None:
 
 def test_gradients_of_the_generators_reach_them_alone() -> None:
     landmarker = Landmarker(4).eval().requires_grad_(False)
-    to = Generator(2, 1, "resize"), Generator(2, 1, "resize")
+    to = Generator(2, 1, "resize", False), Generator(2, 1, "resize", False)
     of = Discriminator(2, 2), Discriminator(2, 2)
     step = Adversaries(to, of, landmarker, tiny())
     a, b = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)
@@ -221,7 +232,7 @@ def test_gradients_of_the_generators_reach_them_alone() -> None:
 
 def test_the_landmark_loss_alone_moves_a_generator() -> None:
     landmarker = Landmarker(4).eval().requires_grad_(False)
-    to = Generator(2, 1, "resize"), Generator(2, 1, "resize")
+    to = Generator(2, 1, "resize", False), Generator(2, 1, "resize", False)
     step = Adversaries(to, (Discriminator(2, 2), Discriminator(2, 2)), landmarker, tiny())
     x = torch.rand(1, 3, 32, 32)
     assert step.displacement(x, x).item() < 1e-3  # both in one view
