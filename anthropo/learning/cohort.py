@@ -239,8 +239,8 @@ def read_target(path: str | os.PathLike[str], known: Collection[str]) -> Cohort:
     Parameters
     ----------
     path : path
-        A table as for `read_cohort`, whose column ``label`` may be missing or have empty cells; or a folder of
-        photos.
+        A table as for `read_cohort`, whose column ``label`` may be missing or have empty cells; or a folder
+        of photos.
     known : collection of str
         Labels: subfolders of these names label their photos.
 
