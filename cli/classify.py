@@ -133,7 +133,7 @@ def _draw(model: NetworkModel, made: NetworkClassification, folder: Path) -> Non
         for at, name in enumerate(names):
             write_network_case(folder / name, model.case(made, at))
             advance()
-    say(f"{folder}: {len(names)} heatmaps.", err=True)
+    say(f"{folder}: {len(names)} heatmap{'' if len(names) == 1 else 's'}.", err=True)
 
 
 def _show(made: Classification | NetworkClassification, path: Path | None, top: int) -> None:
