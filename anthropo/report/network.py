@@ -79,9 +79,9 @@ def _trust(case: NetworkCase) -> str:
     if found is None:
         return "not judged"
     lost = (
-        f"its most supportive tenth takes {found.top_tenth_drop:+.2f} of the log-odds away, a random tenth "
-        f"{found.random_tenth_drop:+.2f}"
-    ).replace("-", "−")
+        f"without its most supportive tenth the log-odds fall by {found.top_tenth_drop:.2f}, without a random "
+        f"tenth by {found.random_tenth_drop:.2f}"
+    )
     return f"faithful: {lost}" if found.passes else f"not to be relied on, since {found.reason}"
 
 
