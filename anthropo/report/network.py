@@ -79,8 +79,8 @@ def _trust(case: NetworkCase) -> str:
     if found is None:
         return "not judged"
     lost = (
-        f"without its most supportive tenth the log-odds fall by {found.top_tenth_drop:.2f}, without a random "
-        f"tenth by {found.random_tenth_drop:.2f}"
+        f"without its most supportive tenth the log-odds fall by {found.top_tenth_drop:.2f}, without a "
+        f"random tenth by {found.random_tenth_drop:.2f}"
     )
     return f"faithful: {lost}" if found.passes else f"not to be relied on, since {found.reason}"
 
