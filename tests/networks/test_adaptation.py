@@ -1,4 +1,4 @@
-"""The recipes dann and deep-coral: gradient reversal, schedules, covariances, and labels that are never read."""
+"""The recipes dann and deep-coral: reversed gradients, schedules, covariances, and labels never read."""
 
 from __future__ import annotations
 
@@ -158,9 +158,7 @@ def test_labels_of_the_target_are_never_read(table: Path, tmp_path: Path, name: 
 def test_nobody_who_is_judged_in_the_target_is_learned_from(tmp_path: Path) -> None:
     # everybody has a photo in the studio and one of the web
     patients = [f"p{i % 30}" for i in range(60)]
-    table = write_cohort(
-        tmp_path, ["a", "b"] * 30, patients, site=["studio"] * 30 + ["web"] * 30
-    )
+    table = write_cohort(tmp_path, ["a", "b"] * 30, patients, site=["studio"] * 30 + ["web"] * 30)
     material = material_of(table, small("dann", *FAST))
     units, target = material.units, material.target
     judged = set(target.judged.patients.tolist())
@@ -252,7 +250,9 @@ def test_a_folder_of_target_photos(table: Path, tmp_path: Path) -> None:
     assert "the target has no labels: figures are of the source alone." in prepared.training.units.notes
     copied = Image.open(table.parent / "3.png").resize((80, 80))
     copied.save(clinic / "copy.png")
-    with pytest.raises(anthropo.CohortError, match=r"target photos that are also training photos, .*copy\.png"):
+    with pytest.raises(
+        anthropo.CohortError, match=r"target photos that are also training photos, .*copy\.png"
+    ):
         prepare(table, request(target=clinic))
 
 

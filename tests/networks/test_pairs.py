@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ FAST = (
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """People of a hue of their own, which tells their label; dark when ill; every fourth has a single photo."""
+    """People of a hue of their own, which tells their label, dark when ill; every fourth has one photo."""
     folder, random = tmp_path_factory.mktemp("people"), np.random.default_rng(0)
     path = folder / "pairs.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
