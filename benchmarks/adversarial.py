@@ -62,7 +62,11 @@ def read(folder: Path, number: int | None, jobs: int) -> CohortPictures:
 
 
 def material_of(
-    name: str, settings: tuple[str, ...], source: CohortPictures, adapted: CohortPictures, judged: CohortPictures
+    name: str,
+    settings: tuple[str, ...],
+    source: CohortPictures,
+    adapted: CohortPictures,
+    judged: CohortPictures,
 ) -> TrainingSet:
     """A training whose target photos are all adapted to, but those that are judged by."""
     made = training_set(load_recipe(name, None, settings), source, target=adapted)
@@ -108,8 +112,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[*VARIANTS])
     parser.add_argument("--jobs", type=int, default=1)
     arguments = parser.parse_args()
-    source, target = read(arguments.source, None, arguments.jobs), read(
-        arguments.target, arguments.photos, arguments.jobs
+    source, target = (
+        read(arguments.source, None, arguments.jobs),
+        read(arguments.target, arguments.photos, arguments.jobs),
     )
     people = np.unique(target.features.patients)
     half = np.isin(target.features.patients, np.random.default_rng(0).permutation(people)[::2])

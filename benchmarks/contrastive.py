@@ -158,15 +158,13 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     arguments = parser.parse_args()
     print(
-        "| loss | view | smiling photo | AUROC | warm start | gained | d′ | warm start | found where 1 in 100 "
-        "others is | warm start |\n|---|---|---|---|---|---|---|---|---|---|"
+        "| loss | view | smiling photo | AUROC | warm start | gained | d′ | warm start | found where 1 in "
+        "100 others is | warm start |\n|---|---|---|---|---|---|---|---|---|---|"
     )
     with tempfile.TemporaryDirectory() as folder:
         network = Path(folder) / "contrastive.anthropo"
         for loss in reversed(arguments.losses):
-            verification(
-                arguments.pairs, loss, arguments.folds, arguments.epochs, arguments.jobs, network
-            )
+            verification(arguments.pairs, loss, arguments.folds, arguments.epochs, arguments.jobs, network)
         hybrids(arguments.web, network, arguments.web_photos, arguments.jobs)
 
 
