@@ -40,11 +40,13 @@ _LEFT, _TOP, _RIGHT, _BOTTOM = -0.95, -0.86, 0.95, 1.42  # of the whole face
 
 
 @dataclass(frozen=True, slots=True)
-class _Mark:
-    shape: str  # line, arrow, polygon, curve
+class Mark:
+    """A line or area of a drawing."""
+
+    shape: str  # line, arrow, polygon, outline, curve, trace or ring
     points: Floats  # (P, 2), in outer-canthal distances
     colour: str
-    dashed: bool = False
+    dashed: bool = False  # what is measured against
 
 
 @dataclass(slots=True)
@@ -55,7 +57,7 @@ class _Sketch:
     names: dict[str, Any]
     across: Floats  # the face's axes, unit vectors
     down: Floats
-    marks: list[_Mark] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
     dots: dict[str, Floats] = field(default_factory=dict)  # name -> where
     hollow: list[Floats] = field(default_factory=list)  # points that are made of others
     colour: str = _UPPER
@@ -66,7 +68,7 @@ class _Sketch:
             self.marks = [m for m in self.marks if not (m.dashed and _same(m.points, line))]
         if any(m.shape == shape and _same(m.points, line) for m in self.marks):
             return
-        self.marks.append(_Mark(shape, line, colour or (_GUIDE if dashed else self.colour), dashed))
+        self.marks.append(Mark(shape, line, colour or (_GUIDE if dashed else self.colour), dashed))
 
     def measured(self, a: Floats, b: Floats, direction: Floats) -> None:
         """A length; when it is zero, an arrow along the direction in which it would be seen."""
@@ -291,6 +293,20 @@ def drawing(entry: Entry) -> str:
     return _svg(sketch, pupils, entry.name, least)
 
 
+def marks_on(entry: Entry, points: Floats, between: Floats) -> list[Mark]:
+    """What is measured of one face: lines between its points (68, 2) and `anatomy.BETWEEN` landmarks (6, 2).
+
+    Coordinates are outer-canthal distances in the face's own frame; none of a kind that is read from pixels.
+    """
+    if not entry.expression:
+        return []
+    names: dict[str, Any] = landmark_names(points)
+    names |= {code: between[i] for i, code in enumerate(anatomy.BETWEEN)}
+    sketch = _Sketch(points, names, *face_axes(points))
+    sketch.draw(ast.parse(entry.expression, mode="eval").body)
+    return sketch.marks
+
+
 def _svg(sketch: _Sketch, pupils: Floats, title: str, least: float) -> str:
     shown = np.concatenate(
         [m.points for m in sketch.marks] + [np.array(list(sketch.dots.values())).reshape(-1, 2)]
@@ -343,7 +359,7 @@ def _svg(sketch: _Sketch, pupils: Floats, title: str, least: float) -> str:
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _mark(mark: _Mark, at: Floats) -> str:
+def _mark(mark: Mark, at: Floats) -> str:
     style = (
         f'stroke="{mark.colour}" stroke-width="{1.2 if mark.dashed else 2.2 if mark.colour == _UPPER else 4}"'
     )
