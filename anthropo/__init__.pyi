@@ -37,9 +37,9 @@ from .settings import Settings as Settings
 from .workflows.bench import bench_networks as bench_networks
 from .workflows.change import ChangeRequest as ChangeRequest
 from .workflows.change import ChangeResult as ChangeResult
-from .workflows.change import CohortChange as CohortChange
 from .workflows.change import change as change
-from .workflows.change import change_cohort as change_cohort
+from .workflows.change_cohort import CohortChange as CohortChange
+from .workflows.change_cohort import change_cohort as change_cohort
 from .workflows.cohort import CohortError as CohortError
 from .workflows.cohort import PhotoReading as PhotoReading
 from .workflows.cohort import TrainRequest as TrainRequest

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
+from anthropo.errors import parameter
 from anthropo.face.frame import Floats
 from anthropo.measurement.compute import Measurement
 from anthropo.measurement.pooling import pool
@@ -18,7 +19,10 @@ from anthropo.measurement.retest import EXPRESSION, Retest, is_lid, moved_by_exp
 from anthropo.reference.zscore import ZScore
 
 Status = Literal["changed", "moved", "within error", "not compared"]
-CHANGED, MOVED, SAME, NOT_COMPARED = "changed", "moved", "within error", "not compared"
+CHANGED: Final = "changed"
+MOVED: Final = "moved"
+SAME: Final = "within error"
+NOT_COMPARED: Final = "not compared"
 #: False discovery rate, among the measurements of a person or of a cohort.
 RATE = 0.05
 _FEWEST = 8  # pairs of photographs that a repeatability is taken to be known from, where there were none
@@ -81,7 +85,7 @@ def part(entry: Entry) -> str:
 class _Pooled:
     """The photos of one state together."""
 
-    values: dict[str, Measurement]
+    values: Mapping[str, Measurement]
     still: dict[str, float]
     pose: tuple[float, float]
     photos: dict[str, int]
@@ -157,7 +161,7 @@ def _one(
     a, b = first.values[entry.id], second.values[entry.id]
     photos = first.photos[entry.id], second.photos[entry.id]
     if entry.kind in PIXELS and not appearance:
-        return Change(id=entry.id, status=NOT_COMPARED, reason=LIGHT)
+        return Change(id=entry.id, status=NOT_COMPARED, reason=_light())
     if not (math.isfinite(a.value) and math.isfinite(b.value)):
         missing = [(f"{w}: {m.reason}") for w, m in (("before", a), ("after", b)) if math.isnan(m.value)]
         reason = "; ".join(missing)
@@ -183,7 +187,8 @@ def _one(
     )  # fmt: skip
 
 
-LIGHT = "colour and texture change with the light"
+def _light() -> str:
+    return f"colour and texture differ with the light: if both have one, pass {parameter('appearance', True)}"
 
 
 def _remarks(name: str, before: Sequence[Look], after: Sequence[Look]) -> tuple[str, ...]:
@@ -192,7 +197,9 @@ def _remarks(name: str, before: Sequence[Look], after: Sequence[Look]) -> tuple[
         for look in looks:
             for check in look.values[name].doubts:
                 how = "" if check.name in EXPRESSION else "; its error is wider for it"
-                found[f"{when}: {check.name.replace('_', ' ')} {check.value:.3g} (limit {check.limit:g}){how}"] = None
+                found[
+                    f"{when}: {check.name.replace('_', ' ')} {check.value:.3g} (limit {check.limit:g}){how}"
+                ] = None
     return tuple(found)
 
 

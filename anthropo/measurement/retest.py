@@ -77,7 +77,8 @@ def retests(face: Face, photo: Photo | None = None) -> dict[str, Retest]:
     --------
     >>> import anthropo
     >>> from anthropo.measurement.retest import retests
-    >>> width = retests(anthropo.read_face(anthropo.example_photo()))["mouth_width"]  # of a smiling face
+    >>> seen = anthropo.observe(anthropo.example_photo())  # of a smiling face
+    >>> width = retests(seen.face)["mouth_width"]
     >>> [check.name for check in width.doubts], round(width.measurement.value, 2)
     (['mouth_open', 'smile'], 0.73)
     >>> width.still < width.measurement.repeat_sd
@@ -142,7 +143,7 @@ def pose_variance(
         apart = after[axis] - before[axis]
         step = np.eye(2)[axis] * max(abs(apart), 1.0) / 2
         turns = (middle - step, middle + step)
-        heads = np.stack([(generic_face() @ rotation(*turn, 0.0).T)[:, :2] for turn in turns])
+        heads = np.stack([(generic_face() @ rotation(turn[0], turn[1], 0.0).T)[:, :2] for turn in turns])
         low, high = evaluate(heads, entries)
         slope = np.nan_to_num((high - low) / (2 * step[axis]))
         whole += slope**2 * (apart**2 + _POSE_ERROR**2)

@@ -9,15 +9,18 @@ from typing import Any
 
 from anthropo._version import __version__
 from anthropo.files import write
-from anthropo.groups.change import CHANGED, MOVED, NOT_COMPARED, RATE, SAME, Change, Paired, part
+from anthropo.groups.change import CHANGED, MOVED, NOT_COMPARED, RATE, SAME, Change, Paired, Status, part
+from anthropo.measurement.compute import Z95
 from anthropo.plain import say
 from anthropo.report.rendering import NOTE, as_csv, as_json, print_table
 from anthropo.report.tables import number
-from anthropo.workflows.change import ChangeResult, CohortChange, StatePhoto
+from anthropo.workflows.change import ChangeResult, StatePhoto
+from anthropo.workflows.change_cohort import CohortChange
 
 Document = dict[str, Any]
-_SHOWN = 12  # moved measurements on a terminal
-STATUSES = (CHANGED, MOVED, SAME, NOT_COMPARED)
+_SHOWN = 24  # of a cohort's measurements on a terminal
+_PER_PART = 2  # of those that moved, on a terminal: asymmetries, and each part of the face
+_NAMED = 6  # measurements of one reason
 #: What the words of the statuses mean.
 MEANING = {
     CHANGED: "photos of one state would hardly differ so",
@@ -34,21 +37,23 @@ def signed(value: float, unit: str) -> str:
 
 
 def interval(change: Change | Paired) -> str:
-    """The interval of a difference."""
-    if math.isnan(change.lo):
-        return ""
-    return f"{signed(change.lo, change.entry.unit)} to {signed(change.hi, change.entry.unit)}"
+    """The 95 % interval of a difference, by the error that its status rests on."""
+    lo, hi = change.lo, change.hi
+    if isinstance(change, Change) and change.status == MOVED:
+        lo, hi = (change.difference + side * Z95 * change.still_sd for side in (-1, 1))
+    return "" if math.isnan(lo) else f"{signed(lo, change.entry.unit)} to {signed(hi, change.entry.unit)}"
 
 
 def summary(result: ChangeResult) -> str:
     """What changed, in a sentence or two."""
     compared = sum(c.status != NOT_COMPARED for c in result.changes)
     sentences = []
-    for status, verb in ((CHANGED, "changed"), (MOVED, "moved")):
+    verbs: dict[Status, str] = {CHANGED: "changed", MOVED: "moved"}
+    for status, verb in verbs.items():
         parts = [
             f"{name} ({of[status]} of {sum(n for s, n in of.items() if s != NOT_COMPARED)})"
             for name, of in result.parts.items()
-            if of.get(status)
+            if of.get(status) and not (status == MOVED and of.get(CHANGED))
         ]
         if parts:
             sentences.append(f"{_listed(parts)} {verb}".capitalize() + ".")
@@ -81,6 +86,18 @@ def _row(change: Change) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def _first(changes: Sequence[Change]) -> list[Change]:
+    """The surest of the asymmetries and of each part of the face."""
+    count: dict[str, int] = {}
+    kept = []
+    for change in changes:
+        group = "" if change.asymmetry else change.part
+        count[group] = count.get(group, 0) + 1
+        if count[group] <= _PER_PART:
+            kept.append(change)
+    return kept
+
+
 def print_change(result: ChangeResult, everything: bool = False) -> None:
     """What changed in one person: in words, then by part of the face, then each measurement."""
     title = f"patient {result.patient}: " if result.patient else ""
@@ -88,13 +105,15 @@ def print_change(result: ChangeResult, everything: bool = False) -> None:
     say(summary(result))
     for remark in result.remarks:
         say(f"warning: {remark}", fg="yellow", err=True)
+    for reason in result.left_out:
+        say(f"left out: {reason}", fg="yellow", err=True)
     first, second = result.states
     columns = ("measurement", first, second, "difference", "95 % interval", "unit", "q")
     rows: list[tuple[str, ...]] = []
     hidden = 0
     for status in (CHANGED, MOVED, SAME) if everything else (CHANGED, MOVED):
         of = result.of(status)
-        kept = of if everything or status == CHANGED else of[:_SHOWN]
+        kept = of if everything or status == CHANGED else _first(of)
         hidden += len(of) - len(kept)
         if kept:
             rows.append((status, *[""] * 6))
@@ -106,14 +125,15 @@ def print_change(result: ChangeResult, everything: bool = False) -> None:
     kept_still = sum(c.status == SAME for c in result.changes)
     say(f"{kept_still} within error.")
     for reason, of_reason in reasons(result).items():
-        say(f"not compared, {reason}: {', '.join(of_reason)}", fg="yellow")
+        more = f" and {len(of_reason) - _NAMED} more" if len(of_reason) > _NAMED else ""
+        say(f"not compared, {reason}: {', '.join(of_reason[:_NAMED])}{more}", fg="yellow")
     doubts = list(dict.fromkeys(r for c in result.changes if c.status != NOT_COMPARED for r in c.remarks))
     for doubt in doubts:
         say(f"photo gate, {doubt}")
     say(
-        f"Changed: {MEANING[CHANGED]} (interval: repeatability). Moved: {MEANING[MOVED]}.\n"
-        f"q: false discovery rate among all that are compared (Benjamini-Hochberg; at most {RATE:g}). ex-ex: fraction "
-        f"of the outer-canthal distance. R, L: the subject's right and left. {NOTE}",
+        f"Changed: {MEANING[CHANGED]}. Moved: {MEANING[MOVED]}.\nThe interval holds that error. q: false "
+        f"discovery rate among all that are compared (Benjamini-Hochberg; at most {RATE:g}). ex-ex: fraction of "
+        f"the outer-canthal distance. R, L: the subject's right and left. {NOTE}",
         dim=True,
     )
 
@@ -158,9 +178,20 @@ def print_cohort(result: CohortChange, everything: bool = False) -> None:
     """What changed on average, then in how many patients, then who was left out."""
     say(cohort_summary(result), bold=True)
     tests = ordered(result.tests)
-    shown = tests if everything else [t for t in tests if real(t)][: 2 * _SHOWN]
+    shown = tests if everything else [t for t in tests if real(t)][:_SHOWN]
     if shown:
-        columns = ("measurement", "n", "mean difference", "95 % interval", "unit", "g", "p", "q", "changed", "moved")
+        columns = (
+            "measurement",
+            "n",
+            "mean difference",
+            "95 % interval",
+            "unit",
+            "g",
+            "p",
+            "q",
+            "changed",
+            "moved",
+        )
         print_table(columns, [_test_row(t) for t in shown], left=("unit",), width=140)
     if len(shown) < len(tests):
         say(f"… and {len(tests) - len(shown)} more; --all or -o shows them.")
@@ -169,12 +200,14 @@ def print_cohort(result: CohortChange, everything: bool = False) -> None:
     for person in result.people:
         for remark in person.remarks:
             say(f"warning: patient {person.patient}: {remark}", fg="yellow", err=True)
+        for reason in person.left_out:
+            say(f"left out: {reason}", fg="yellow", err=True)
     for _, reason in result.left_out:
         say(f"left out: {reason}", fg="yellow", err=True)
     say(
-        "g: mean over the standard deviation of the differences between patients. p: exact sign-flip test up to 12 "
-        "patients, else paired t test. q: false discovery rate (Benjamini-Hochberg). changed, moved: patients in "
-        f"whom it did by itself. {NOTE}",
+        "g: mean over the standard deviation of the differences between patients. p: exact sign-flip test up "
+        "to 12 patients, else paired t test. q: false discovery rate (Benjamini-Hochberg). changed, moved: "
+        f"patients in whom it did by itself. {NOTE}",
         dim=True,
     )  # fmt: skip
 
@@ -183,7 +216,8 @@ def _test_row(t: Paired) -> tuple[str, ...]:
     unit = t.entry.unit
     return (
         t.entry.name, str(t.n), signed(t.mean, unit), interval(t), unit,
-        f"{t.g:+.2f}" if math.isfinite(t.g) else "–", f"{t.p:.2g}", f"{t.q:.2g}", str(t.changed), str(t.moved),
+        f"{t.g:+.2f}" if math.isfinite(t.g) else "–", f"{t.p:.2g}", f"{t.q:.2g}", str(t.changed),
+        str(t.moved),
     )  # fmt: skip
 
 
@@ -198,6 +232,7 @@ def document(result: ChangeResult) -> Document:
         "states": list(result.states),
         "summary": summary(result),
         "remarks": list(result.remarks),
+        "left_out": list(result.left_out),
         "face_distance": _plain(result.distance),
         "references": list(result.references),
         "photos": [
@@ -236,7 +271,7 @@ def _plain(value: Any) -> Any:
 
 
 def write_change(result: ChangeResult | CohortChange, path: Path) -> list[Path]:
-    """Write what changed by the suffix of a file; of a cohort's CSV the tests go to a second one beside it."""
+    """Write what changed by the suffix of a file; a cohort's tests go to a second CSV beside it."""
     from anthropo.report.change_page import cohort_page, page
 
     suffix = path.suffix.lower()
@@ -247,7 +282,9 @@ def write_change(result: ChangeResult | CohortChange, path: Path) -> list[Path]:
             write(beside, as_csv(result.tests_frame()))
             return [path, beside]
     elif suffix == ".json":
-        write(path, as_json(document(result) if isinstance(result, ChangeResult) else cohort_document(result)))
+        write(
+            path, as_json(document(result) if isinstance(result, ChangeResult) else cohort_document(result))
+        )
     else:
         write(path, page(result) if isinstance(result, ChangeResult) else cohort_page(result))
     return [path]

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.batch.inputs import Item, collect, read_photo_table
-from anthropo.batch.patients import far_apart, one_person, spelled_alike
+from anthropo.batch.inputs import Item, collect
+from anthropo.batch.patients import far_apart, one_person
 from anthropo.batch.scores import person_of, scores_of, settings_of
 from anthropo.errors import AnthropoError, FaceError, InputError, WeightsError, parameter
 from anthropo.face.frame import Floats
 from anthropo.face.gate import Check
 from anthropo.groups.change import (
-    CHANGED,
-    MOVED,
     NOT_COMPARED,
     Change,
     Look,
-    Paired,
     Status,
     compare_looks,
-    paired,
 )
-from anthropo.learning.cohort import some
 from anthropo.measurement import anatomy
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.pooling import pool
@@ -53,8 +45,6 @@ if TYPE_CHECKING:
 #: Photos of one person in this project's studio and web sets: 0.2 to 0.4.
 STRANGERS = 0.55
 BEFORE, AFTER = "before", "after"
-FIRST, LAST = "first", "last"
-_FEWEST = 2  # patients of a cohort
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +59,8 @@ class ChangeRequest(CohortRequest):
     sex, ancestry : str, optional
         As for `anthropo.Settings`; of whoever has no such column.
     age, age_after : str or float, optional
-        Years, or months as in ``"18m"``, on the photos of before and of after; the same if only `age` is given.
+        Years, or months as in ``"18m"``, on the photos of before and of after; the same if only `age` is
+        given.
     references : sequence of str
         Reference tables for z-scores, by name or file.
     appearance : bool
@@ -120,6 +111,7 @@ class ChangeResult:
     after: tuple[StatePhoto, ...]
     changes: tuple[Change, ...]  # in the registry's order
     remarks: tuple[str, ...] = ()  # what should be known: two people, growth, photos left out
+    left_out: tuple[str, ...] = ()  # photos, each with the reason
     references: tuple[str, ...] = ()  # of the z-scores
     distance: float = math.nan  # of the two faces for the network that tells people apart
     settings: Settings = field(default_factory=Settings)
@@ -136,7 +128,7 @@ class ChangeResult:
 
     @property
     def parts(self) -> dict[str, dict[Status, int]]:
-        """How many measurements of each part of the face have which status; parts that nothing is known of left out."""
+        """How many measurements of each part of the face have which status; without parts of no value."""
         counts: dict[str, dict[Status, int]] = {}
         for change in self.changes:
             of_part = counts.setdefault(change.part, {})
@@ -159,9 +151,10 @@ class ChangeResult:
         reference = next((s.reference for s in c.scores if s), "")
         return {
             "patient": self.patient, "state_before": self.states[0], "state_after": self.states[1],
-            "measurement": c.id, "name": c.entry.name, "part": c.part, "side": c.entry.side, "unit": c.entry.unit,
-            "status": c.status, "before": c.before, "after": c.after, "difference": c.difference,
-            "lo": c.lo, "hi": c.hi, "repeat_sd": c.sd, "still_sd": c.still_sd, "p": c.p, "q": c.q,
+            "measurement": c.id, "name": c.entry.name, "part": c.part, "side": c.entry.side,
+            "unit": c.entry.unit, "status": c.status, "before": c.before, "after": c.after,
+            "difference": c.difference, "lo": c.lo, "hi": c.hi, "repeat_sd": c.sd,
+            "still_sd": c.still_sd, "p": c.p, "q": c.q,
             "p_still": c.p_still, "q_still": c.q_still, "photos_before": c.photos[0],
             "photos_after": c.photos[1], "z_before": z[0], "z_after": z[1],
             "z_difference": z[1] - z[0] if both else None,  # type: ignore[operator]
@@ -171,46 +164,10 @@ class ChangeResult:
 
 #: Columns of the table.
 COLUMNS = (
-    "patient", "state_before", "state_after", "measurement", "name", "part", "side", "unit", "status", "before",
-    "after", "difference", "lo", "hi", "repeat_sd", "still_sd", "p", "q", "p_still", "q_still",
+    "patient", "state_before", "state_after", "measurement", "name", "part", "side", "unit", "status",
+    "before", "after", "difference", "lo", "hi", "repeat_sd", "still_sd", "p", "q", "p_still", "q_still",
     "photos_before", "photos_after", "z_before", "z_after", "z_difference", "reference", "remarks", "reason",
 )  # fmt: skip
-#: Columns of a cohort's table of tests.
-TEST_COLUMNS = (
-    "measurement", "name", "part", "side", "unit", "n", "left_out", "before", "after", "mean", "lo", "hi", "sd",
-    "g", "p", "q", "test", "changed", "moved",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class CohortChange:
-    """What changed in the patients of a cohort, one by one and on average."""
-
-    cohort: str  # the table's name
-    states: tuple[str, str]
-    people: tuple[ChangeResult, ...]
-    left_out: tuple[tuple[str, str], ...]  # patients, each with the reason
-    tests: tuple[Paired, ...]
-    remarks: tuple[str, ...] = ()
-
-    def to_frame(self) -> pd.DataFrame:
-        """A row for each patient and measurement."""
-        import pandas as pd
-
-        return pd.DataFrame([row for person in self.people for row in person.rows()], columns=list(COLUMNS))
-
-    def tests_frame(self) -> pd.DataFrame:
-        """A row for each measurement: its mean difference over the patients, with the test."""
-        import pandas as pd
-
-        from anthropo.groups.change import part
-
-        rows = [
-            {**{k: getattr(t, k, None) for k in TEST_COLUMNS}, "measurement": t.id, "name": t.entry.name,
-             "part": part(t.entry), "side": t.entry.side, "unit": t.entry.unit}
-            for t in self.tests
-        ]  # fmt: skip
-        return pd.DataFrame(rows, columns=list(TEST_COLUMNS))
 
 
 # --------------------------------------------------------------------------------------- one person
@@ -268,19 +225,19 @@ def change(
         known = {"sex": request.sex, "age": age, "ancestry": request.ancestry}
         columns = {key: str(value) for key, value in known.items() if value is not None}
         sides.append([replace(item, columns=columns) for item in collect(named)])
-    settings = _settings(request, [item for side in sides for item in side])
+    settings = change_settings(request, [item for side in sides for item in side])
     for text in (request.age, request.age_after):
         if text is not None:
             parse_age(str(text))
-    seen = _look(sides[0] + sides[1], settings, request, progress)
+    seen = look(sides[0] + sides[1], settings, request, progress)
     n = len(sides[0])
-    result = _compared("", (BEFORE, AFTER), sides, (seen[:n], seen[n:]), settings, request)
+    result = compared("", (BEFORE, AFTER), sides, (seen[:n], seen[n:]), settings, request)
     if isinstance(result, str):
         raise FaceError(result)
     return result
 
 
-def _settings(request: ChangeRequest, items: Sequence[Item]) -> Settings:
+def change_settings(request: ChangeRequest, items: Sequence[Item]) -> Settings:
     """How the photos are measured; an InputError says which option cannot be used."""
     if request.reading.no_face:
         raise InputError(f"Without a face there is nothing to compare. Leave {parameter('no_face')} out.")
@@ -335,7 +292,7 @@ def _identity(photo: Any, face: Any) -> NDArray[np.float32] | None:
         return None
 
 
-def _look(
+def look(
     items: Sequence[Item], settings: Settings, request: ChangeRequest, progress: Progress
 ) -> list[StatePhoto]:
     """What every photo shows, in the order of the items."""
@@ -354,7 +311,7 @@ def _look(
     return found
 
 
-def _compared(
+def compared(
     patient: str,
     states: tuple[str, str],
     sides: Sequence[Sequence[Item]],
@@ -363,18 +320,21 @@ def _compared(
     request: ChangeRequest,
 ) -> ChangeResult | str:
     """What changed in one person, or why that cannot be told."""
-    twice = {a.digest: (a.photo, b.photo) for a in seen[0] for b in seen[1] if a.digest and a.digest == b.digest}
+    twice = {
+        a.digest: (a.photo, b.photo) for a in seen[0] for b in seen[1] if a.digest and a.digest == b.digest
+    }
     if twice:
         first, second = next(iter(twice.values()))
         both = f"{first} and {second} are" if first != second else f"{first} is"
         text = (
-            f"{both} the same photograph, in the states {states[0]} and {states[1]}: nothing can have changed "
-            "between them. Name another photo for one of the states."
+            f"{both} the same photograph, in the states {states[0]} and {states[1]}: nothing can have "
+            "changed between them. Name another photo for one of the states."
         )
         if patient:
             return text
         raise InputError(text)
     remarks: list[str] = []
+    left_out: list[str] = []
     kept: list[tuple[StatePhoto, ...]] = []
     for state, photos in zip(states, seen, strict=True):
         once = {photo.digest or photo.photo: photo for photo in reversed(photos)}
@@ -383,8 +343,10 @@ def _compared(
         faces = tuple(p for p in reversed(list(once.values())) if not p.reason)
         reasons = [photo.reason for photo in photos if photo.reason]
         if not faces:
-            return reasons[0] if len(reasons) == 1 else f"{state}: no photo can be measured. {' '.join(reasons)}"
-        remarks += [f"{reason} Left out." for reason in reasons]
+            return (
+                reasons[0] if len(reasons) == 1 else f"{state}: no photo can be measured. {' '.join(reasons)}"
+            )
+        left_out += reasons
         kept.append(faces)
     looks = [[photo.look for photo in photos if photo.look] for photos in kept]
     if len({look.fine for of in looks for look in of}) > 1:
@@ -399,27 +361,25 @@ def _compared(
     changes = compare_looks(looks[0], looks[1], appearance=request.appearance)
     if len({bool(p.by_hand) for photos in kept for p in photos}) > 1:
         remarks.append(
-            "Landmarks were placed by hand in some photos and not in others: a person places points elsewhere "
-            "than the models do, and that is no change."
+            "Landmarks were placed by hand in some photos and not in others: a person places points "
+            "elsewhere than the models do, and that is no change."
         )
-    distance = _apart(kept[0], kept[1])
+    distance = apart(kept[0], kept[1])
     if distance > STRANGERS:
         remarks.append(
-            f"The two faces look like two people (distance {distance:.2f}; photos of one person hardly exceed "
-            f"{STRANGERS:g}). Check the photos before you read on."
+            f"The two faces look like two people (distance {distance:.2f}; photos of one person hardly "
+            f"exceed {STRANGERS:g}). Check the photos before you read on."
         )
     scores, references, notes = _scored(patient, sides, kept, settings)
-    changes = [
-        replace(c, scores=(scores[0].get(c.id), scores[1].get(c.id))) for c in changes
-    ]
+    changes = [replace(c, scores=(scores[0].get(c.id), scores[1].get(c.id))) for c in changes]
     return ChangeResult(
         patient=patient, states=states, before=kept[0], after=kept[1], changes=tuple(changes),
         remarks=(*remarks, *_growth(sides, bool(references)), *notes), references=references,
-        distance=distance, settings=settings,
+        distance=distance, settings=settings, left_out=tuple(left_out),
     )  # fmt: skip
 
 
-def _apart(before: Sequence[StatePhoto], after: Sequence[StatePhoto]) -> float:
+def apart(before: Sequence[StatePhoto], after: Sequence[StatePhoto]) -> float:
     """Distance of the two nearest faces of both states; NaN where faces cannot be compared."""
     known = [
         float(np.linalg.norm(a.identity - b.identity))
@@ -433,7 +393,7 @@ def _apart(before: Sequence[StatePhoto], after: Sequence[StatePhoto]) -> float:
 def _scored(
     patient: str, sides: Sequence[Sequence[Item]], kept: Sequence[Sequence[StatePhoto]], settings: Settings
 ) -> tuple[list[dict[str, ZScore]], tuple[str, ...], list[str]]:
-    """z-scores of both states by measurement, under the first reference that has one; their references; notes."""
+    """z-scores of both states by measurement, each under one reference; the references; notes."""
     found: list[dict[str, ZScore]] = []
     notes: list[str] = []
     for items, photos in zip(sides, kept, strict=True):
@@ -485,186 +445,14 @@ def _growth(sides: Sequence[Sequence[Item]], scored: bool) -> list[str]:
 
 def _years(sides: Sequence[Sequence[Item]]) -> list[str]:
     """A remark where the dates of photos of unknown age are a year and more apart."""
-    days = [parse_date(item.columns["taken"]) for items in sides for item in items if item.columns.get("taken")]
+    days = [
+        parse_date(item.columns["taken"]) for items in sides for item in items if item.columns.get("taken")
+    ]
     years = (max(days) - min(days)).days / 365.25 if days else 0.0
     if years < 1:
         return []
     return [
-        f"{years:.1f} years lie between the states. A child grows, and a face grows older, in that time: that is "
-        "no error. Add the columns `sex` and `born` (or `age`) for z-scores, which take what is usual of it off."
+        f"{years:.1f} years lie between the states. A child grows, and a face grows older, in that time: "
+        "that is no error. Add the columns `sex` and `born` (or `age`) for z-scores, which take what is "
+        "usual of it off."
     ]
-
-
-# ------------------------------------------------------------------------------------------ cohorts
-
-
-def change_cohort(
-    cohort: str | os.PathLike[str], request: ChangeRequest | None = None, *, progress: Progress = silent
-) -> CohortChange:
-    """Find what changed in the patients of a cohort, in each and on average.
-
-    Parameters
-    ----------
-    cohort : path
-        A table with the columns `photo`, `patient`, and `state` or `taken` (the photo's date; the first day is
-        compared with the last). With `sex` and `age` (or `born` and `taken`) z-scores are added.
-    request : ChangeRequest, optional
-    progress : Progress
-
-    Returns
-    -------
-    CohortChange
-        With ``to_frame()``, a row for each patient and measurement, and ``tests_frame()``, a row for each
-        measurement.
-
-    Raises
-    ------
-    InputError
-        If the table has no two states, or they are not named and there are more than two, or a date cannot be
-        read.
-
-    Examples
-    --------
-    >>> import anthropo
-    >>> anthropo.change_cohort("cohort.csv")
-    Traceback (most recent call last):
-    anthropo.errors.InputError: cohort.csv: no such file.
-    """
-    request = request or ChangeRequest()
-    path = Path(cohort)
-    table = read_photo_table(path)
-    remarks: list[str] = []
-    if "patient" not in table.columns:
-        raise InputError(
-            f"{path}: no column `patient`; its columns are {', '.join(['photo', *table.columns])}. A change is "
-            "one person's: name the patients in a column `patient`."
-        )
-    rows = list(zip(table.rows, table.items, strict=True))
-    if unnamed := [row for row, item in rows if not item.columns["patient"]]:
-        raise InputError(f"{path}: the patient is missing in {_rows(unnamed)}. Fill it in, or delete the row.")
-    if table.without_photo:
-        remarks.append(f"{path}: no photo in {_rows(table.without_photo)}; left out.")
-    people: dict[str, list[tuple[int, Item]]] = {}
-    for row, item in rows:
-        people.setdefault(item.columns["patient"], []).append((row, item))
-    if "state" in table.columns:
-        states = _states(path, rows, request)
-        sides = {
-            name: tuple([item for _, item in of if item.columns["state"] == state] for state in states)
-            for name, of in people.items()
-        }
-    else:
-        states, sides = (FIRST, LAST), {name: _by_day(path, of) for name, of in people.items()}
-    left_out: list[tuple[str, str]] = []
-    for name, (before, after) in list(sides.items()):
-        if missing := [state for state, of in zip(states, (before, after), strict=True) if not of]:
-            why = f"no photo of the state {missing[0]}"
-            if states == (FIRST, LAST):
-                why = "one photo only" if len(people[name]) == 1 else "all photos are of one day"
-            left_out.append((name, f"patient {name}: {why}."))
-            del sides[name]
-    if not sides:
-        raise InputError(
-            f"{path}: no patient has photos of both {states[0]} and {states[1]}. {left_out[0][1]}"
-        )
-    items = [item for pair in sides.values() for side in pair for item in side]
-    settings = _settings(request, items)
-    seen = iter(_look(items, settings, request, progress))
-    done: list[ChangeResult] = []
-    for name, pair in sides.items():
-        photos = tuple([next(seen) for _ in side] for side in pair)
-        result = _compared(name, states, pair, (photos[0], photos[1]), settings, request)
-        if isinstance(result, str):
-            left_out.append((name, f"patient {name}: {result}"))
-        else:
-            done.append(result)
-    remarks += spelled_alike([item for _, item in rows])
-    tests = paired([person.changes for person in done]) if len(done) >= _FEWEST else []
-    return CohortChange(
-        cohort=path.name, states=states, people=tuple(done), left_out=tuple(left_out), tests=tuple(tests),
-        remarks=(*remarks, *_strangers(done)),
-    )  # fmt: skip
-
-
-def _rows(numbers: Sequence[int]) -> str:
-    return f"row{'s' if len(numbers) > 1 else ''} {some(str(n) for n in numbers)}"
-
-
-def _states(path: Path, rows: Sequence[tuple[int, Item]], request: ChangeRequest) -> tuple[str, str]:
-    """The two states that are compared, the first one first."""
-    if empty := [row for row, item in rows if not item.columns["state"]]:
-        raise InputError(f"{path}: the state is missing in {_rows(empty)}. Fill it in, or delete the row.")
-    states = list(dict.fromkeys(item.columns["state"] for _, item in rows))
-    listed = ", ".join(states)
-    if len(states) == 1:
-        raise InputError(
-            f"{path}: one state only ({listed}). Two are compared: write another one in the column `state` of "
-            "the photos that show it."
-        )
-    for name in ("before", "after"):
-        asked = getattr(request, name)
-        if asked is not None and asked not in states:
-            raise InputError(f"{parameter(name, asked)}: no such state in {path}. Its states are {listed}.")
-    before, after = request.before, request.after
-    if before is not None and before == after:
-        raise InputError(f"{parameter('before', before)} and {parameter('after', after)} are one state.")
-    if len(states) > 2 and (before is None or after is None):
-        raise InputError(
-            f"{path}: {len(states)} states ({listed}). Say which are compared: {parameter('before', states[0])} "
-            f"and {parameter('after', states[1])}."
-        )
-    if before is None and after is None:
-        raise InputError(
-            f"{path}: the states are {listed}. Say which comes first: {parameter('before', states[0])} or "
-            f"{parameter('before', states[1])}."
-        )
-    if before is None:
-        before = next(state for state in states if state != after)
-    if after is None:
-        after = next(state for state in states if state != before)
-    return before, after
-
-
-def _by_day(path: Path, of: Sequence[tuple[int, Item]]) -> tuple[list[Item], list[Item]]:
-    """The photos of a person's first and of their last day; none where there is one day only."""
-    days: list[tuple[float, Item]] = []
-    for row, item in of:
-        taken, age = item.columns.get("taken", ""), item.columns.get("age", "")
-        if item.undated:
-            raise InputError(f"{path}, row {row}: {item.undated}")
-        if "taken" in item.columns:
-            if not taken:
-                raise InputError(
-                    f"{path}, row {row}: no date in the column `taken`. Fill it in, or add a column `state`."
-                )
-            try:
-                days.append((parse_date(taken).toordinal(), item))
-            except InputError as error:
-                raise InputError(f"{path}, row {row}, column `taken`: {error}") from None
-        elif age:
-            try:
-                days.append((parse_age(age), item))
-            except InputError as error:
-                raise InputError(f"{path}, row {row}: {error}") from None
-        else:
-            raise InputError(
-                f"{path}: no column `state`, and no date in `taken`: it cannot be told which photos are before and "
-                "which after. Add one of the two."
-            )
-    first, last = min(day for day, _ in days), max(day for day, _ in days)
-    if first == last:
-        return [item for _, item in days], []
-    return [item for day, item in days if day == first], [item for day, item in days if day == last]
-
-
-def _strangers(people: Sequence[ChangeResult]) -> list[str]:
-    """A remark on patients whose first state looks like another patient's second one."""
-    found = []
-    for a, b in combinations(people, 2):
-        for one, other in ((a, b), (b, a)):
-            apart = _apart(one.before, other.after)
-            if apart < 0.75 * min(one.distance, other.distance):
-                found.append(f"{one.patient} and {other.patient}")
-    if not found:
-        return []
-    return [f"Photos may have been exchanged between patients, whose faces fit better crosswise: {some(found)}."]
