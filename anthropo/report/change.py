@@ -132,8 +132,8 @@ def print_change(result: ChangeResult, everything: bool = False) -> None:
         say(f"photo gate, {doubt}")
     say(
         f"Changed: {MEANING[CHANGED]}. Moved: {MEANING[MOVED]}.\nThe interval holds that error. q: false "
-        f"discovery rate among all that are compared (Benjamini-Hochberg; at most {RATE:g}). ex-ex: fraction of "
-        f"the outer-canthal distance. R, L: the subject's right and left. {NOTE}",
+        f"discovery rate among all that are compared (Benjamini-Hochberg; at most {RATE:g}). ex-ex: fraction "
+        f"of the outer-canthal distance. R, L: the subject's right and left. {NOTE}",
         dim=True,
     )
 
