@@ -48,8 +48,9 @@ YOUNGEST = 12  # years: babies are too much alike to be told from each other
 SAME_EXPRESSION = {"commissure_excursion_R": 0.04, "lip_gap": 0.03}
 #: Lengths between canthi, which no expression moves.
 FIXED = (
-    "intercanthal_width", "interpupillary_distance", "palpebral_fissure_length_R", "palpebral_fissure_length_L",
-    "canthal_index", "icd_ipd_ratio", "pfl_intercanthal_index_R", "pfl_intercanthal_index_L",
+    "intercanthal_width", "interpupillary_distance", "palpebral_fissure_length_R",
+    "palpebral_fissure_length_L", "canthal_index", "icd_ipd_ratio", "pfl_intercanthal_index_R",
+    "pfl_intercanthal_index_L",
 )  # fmt: skip
 
 

@@ -100,13 +100,13 @@ def command(photos: tuple[str, ...], output: str | None, everything: bool, reque
       61 within error.
       photo gate, after: smile 0.493 (limit 0.41)
     """
-    from anthropo.report.change import print_change, print_cohort, write_change
+    from anthropo.report.change import SUFFIXES, print_change, print_cohort, write_change
 
     with in_one_sentence("nothing is written."):
         tables = [name for name in photos if is_table(name)]
         if len(photos) != (1 if tables else 2):
             raise InputError(_wrong(photos, tables))
-        path = place_to_write(output, (".html", ".csv", ".json"), photos) if output else None
+        path = place_to_write(output, SUFFIXES, photos) if output else None
         if tables:
             cohort = change_cohort(photos[0], request, progress=progress)
             print_cohort(cohort, everything)

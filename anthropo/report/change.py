@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from anthropo._version import __version__
+from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.groups.change import CHANGED, MOVED, NOT_COMPARED, RATE, SAME, Change, Paired, Status, part
 from anthropo.measurement.compute import Z95
@@ -18,6 +20,7 @@ from anthropo.workflows.change import ChangeResult, StatePhoto
 from anthropo.workflows.change_cohort import CohortChange
 
 Document = dict[str, Any]
+SUFFIXES = (".html", ".csv", ".json")
 _SHOWN = 24  # of a cohort's measurements on a terminal
 _PER_PART = 2  # of those that moved, on a terminal: asymmetries, and each part of the face
 _NAMED = 6  # measurements of one reason
@@ -270,21 +273,52 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def write_change(result: ChangeResult | CohortChange, path: Path) -> list[Path]:
-    """Write what changed by the suffix of a file; a cohort's tests go to a second CSV beside it."""
+def write_change(result: ChangeResult | CohortChange, path: str | os.PathLike[str]) -> list[Path]:
+    """Write what changed as a page, a table or JSON.
+
+    Parameters
+    ----------
+    result : ChangeResult or CohortChange
+    path : path
+        Its suffix says what is written: .html, .csv or .json. The tests of a cohort go to a second CSV beside
+        the first, ``NAME.tests.csv``.
+
+    Returns
+    -------
+    list of Path
+        The files that were written.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be written.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from PIL import Image
+    >>> from anthropo.report import write_change
+    >>> Image.open(anthropo.example_photo()).resize((400, 400)).save("smaller.png")
+    >>> result = anthropo.change(anthropo.example_photo(), "smaller.png")
+    >>> [path.name for path in write_change(result, "change.csv")]
+    ['change.csv']
+    """
     from anthropo.report.change_page import cohort_page, page
 
-    suffix = path.suffix.lower()
+    target = Path(path)
+    suffix = target.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(f"{path}: the suffix says what is written. Use {', '.join(SUFFIXES)}.")
     if suffix == ".csv":
-        write(path, as_csv(result.to_frame()))
+        write(target, as_csv(result.to_frame()))
         if isinstance(result, CohortChange):
-            beside = path.with_suffix(".tests.csv")
+            beside = target.with_suffix(".tests.csv")
             write(beside, as_csv(result.tests_frame()))
-            return [path, beside]
+            return [target, beside]
     elif suffix == ".json":
         write(
-            path, as_json(document(result) if isinstance(result, ChangeResult) else cohort_document(result))
+            target, as_json(document(result) if isinstance(result, ChangeResult) else cohort_document(result))
         )
     else:
-        write(path, page(result) if isinstance(result, ChangeResult) else cohort_page(result))
-    return [path]
+        write(target, page(result) if isinstance(result, ChangeResult) else cohort_page(result))
+    return [target]
