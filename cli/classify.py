@@ -30,6 +30,7 @@ from anthropo.workflows.model import load_model
 @options.raw_option
 @options.flag("--patient", "All photos are of one person: one answer.")
 @options.prevalence_option
+@options.site_option
 @options.top_option
 @options.flag("--force", "Answer on photos that the photo gate finds unfit as well.")
 @options.encoder_weights_option
@@ -41,6 +42,7 @@ def command(
     output: str | None,
     patient: bool,
     prevalence: tuple[str, ...] | None,
+    site: str | None,
     top: int,
     force: bool,
     encoder_weights: str | None,
@@ -91,6 +93,7 @@ def command(
             encoder_weights=encoder_weights,
             force=force,
             prevalence=prevalence,
+            site=site,
             progress=progress,
         )
         _show(made, path, top)

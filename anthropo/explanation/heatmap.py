@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.adaptation.methods import Affine, Map, Transported
 from anthropo.encoder.regions import (
     ALIGNMENTS,
     FACE_WINDOW,
@@ -103,16 +104,18 @@ class Head:
     centre: Floats  # (d,)
     frequencies: Floats  # (f, d)
     readout: Floats  # (2 f,)
+    brought: Affine | None = None  # what brings embeddings to those that the model was trained with
 
     @classmethod
-    def of(cls, model: FittedHybrid, region: str, weights: Floats) -> Head:
+    def of(cls, model: FittedHybrid, region: str, weights: Floats, brought: Affine | None = None) -> Head:
         """The head of a region for a sum of the labels' margins, weights (k,)."""
         at = list(model.regions_).index(region)
         fitted = model.regions_[region]
         # contributions have mean 0 over the labels: so has what reads them
         reader = model.region_weights[at] * (weights - weights.mean()) / model.score_spread_[at]
         numbers = fitted.centre, fitted.scale * fitted.frequencies, fitted.weights @ reader
-        return cls(*(np.array(n, dtype=np.float64) for n in numbers))
+        centre, frequencies, readout = (np.array(n, dtype=np.float64) for n in numbers)
+        return cls(centre, frequencies, readout, brought)
 
     def __call__(self, embeddings: NDArray[np.floating]) -> Floats:
         """Log-odds (n,) of embeddings (n, d)."""
@@ -127,11 +130,13 @@ class Head:
         by_phase = (np.cos(phase) * of_sin - np.sin(phase) * of_cos) / len(self.frequencies) ** 0.5
         by_sphere = by_phase @ self.frequencies
         # along the radius nothing changes
-        return np.asarray((by_sphere - sphere * (sphere * by_sphere).sum(1, keepdims=True)) / length)
+        there = (by_sphere - sphere * (sphere * by_sphere).sum(1, keepdims=True)) / length
+        return np.asarray(there if self.brought is None else self.brought.gradient(there))
 
     def _sphere(self, embeddings: NDArray[np.floating]) -> tuple[Floats, Floats]:
         """Centred embeddings of length 1, and how long they were, (n, 1)."""
-        there = embeddings.astype(np.float64) - self.centre
+        there = embeddings.astype(np.float64)
+        there = (there if self.brought is None else self.brought(there)) - self.centre
         length = np.maximum(np.linalg.norm(there, axis=1, keepdims=True), 1e-12)
         return there / length, length
 
@@ -144,6 +149,7 @@ def heatmaps(
     weights: Floats,
     *,
     regions: Sequence[str] | None = None,
+    maps: Mapping[str, Map | None] | None = None,
     judge: bool = True,
     seed: int = 0,
     jobs: int = 1,
@@ -152,7 +158,8 @@ def heatmaps(
 
     Explained is a sum of the labels' margins with `weights` (k,): 1 for a label, and less than 0 for the
     others, as much as each counts in the comparison (`contrast`). Without a face, maps are of the photo's
-    middle square. To judge how faithful each map is takes three times as long; `seed` is that of the
+    middle square. `maps` bring a region's embeddings to those that the model was trained with. To judge how
+    faithful each map is takes three times as long; `seed` is that of the
     random order and of the network that knows nothing, and `jobs` the number of threads.
 
     Notes
@@ -176,7 +183,11 @@ def heatmaps(
             raise InputError(f"region {name!r}: the model has no such region. Its regions are {known}.")
     from anthropo.encoder.encoders import ChipEncoder
 
-    heads = [Head.of(model, name, np.asarray(weights, dtype=np.float64)) for name in names]
+    heads = []
+    for name in names:
+        brought = (maps or {}).get(name)
+        assert not isinstance(brought, Transported)  # of which a model file has none
+        heads.append(Head.of(model, name, np.asarray(weights, dtype=np.float64), brought))
     size = encoder.size
     if isinstance(encoder, ChipEncoder):
         if face is None:
