@@ -19,7 +19,7 @@ from anthropo.report.evaluation import print_comparison, print_evaluation, summa
 from anthropo.report.rendering import as_json
 from anthropo.workflows.cohort import PhotoReading, TrainRequest, gather
 from anthropo.workflows.evaluation import evaluate, refuse_unknown
-from anthropo.workflows.model import load_model
+from anthropo.workflows.model import Model, load_model
 
 if TYPE_CHECKING:
     from anthropo.learning.cohort import Finding
@@ -123,6 +123,8 @@ def command(
             _refuse_training_options(ctx)
 
             loaded = load_model(model)
+            if not isinstance(loaded, Model):
+                loaded.evaluate(cohort)  # which says who judges networks
             _refuse_many_pages(path, loaded.trained.task, request)
             result = loaded.evaluate(
                 cohort,

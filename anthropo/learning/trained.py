@@ -164,7 +164,11 @@ class Trained:
         ModelError
             If it is no model file, is damaged, or was made by a newer anthropo.
         """
-        bundle = read_bundle(path)
+        return cls.of_file(read_bundle(path), path)
+
+    @classmethod
+    def of_file(cls, bundle: Bundle, path: str | os.PathLike[str]) -> Trained:
+        """The model in a file that was read; see `load`."""
         if "network" in bundle.manifest:
             raise ModelError(
                 f"{path}: a network, not a model that answers with measurements. Train a model with "

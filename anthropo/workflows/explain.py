@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +14,7 @@ from anthropo.batch.patients import one_person, pool_patient
 from anthropo.batch.records import Record
 from anthropo.batch.run import measure_observation, record_of
 from anthropo.batch.scores import at_declared
-from anthropo.errors import FaceError, InputError, ModelError, PhotoError, parameter
+from anthropo.errors import FaceError, InputError, ModelError, PhotoError
 from anthropo.face.landmarker import Face
 from anthropo.learning.features import Features, read_picture, subset
 from anthropo.learning.prevalence import Prevalence
@@ -27,7 +26,7 @@ from anthropo.reference.person import parse_age, parse_gestation
 from anthropo.reference.tables import parse_sex
 from anthropo.reference.traits import Trait, call_traits
 from anthropo.settings import Settings
-from anthropo.workflows.classify import People, Photos, as_names
+from anthropo.workflows.classify import People, Photos, UnusableError, as_names, kinds_of, one_person_only
 from anthropo.workflows.cohort import PhotoReading, read_features, settings_for
 from anthropo.workflows.progress import Progress, silent
 
@@ -37,18 +36,10 @@ if TYPE_CHECKING:
     from anthropo.encoder.encoders import Encoder
     from anthropo.explanation.changes import Change
     from anthropo.explanation.contributions import Explanation
-    from anthropo.explanation.heatmap import FaceHeat
+    from anthropo.explanation.maps import FaceHeat
     from anthropo.learning.model import Prediction
     from anthropo.learning.trained import Trained
     from anthropo.workflows.model import Model
-
-
-class UnusableError(FaceError):
-    """None of a person's photos can be used, each for a reason."""
-
-    def __init__(self, reasons: Sequence[str]) -> None:
-        self.reasons = tuple(reasons)
-        super().__init__(" ".join(reasons))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +163,7 @@ def explain(
             f"{model.path}: the model is not calibrated, so that its log-odds have no meaning. "
             "Train it again."
         )
-    cohort = People.of(items, trained, together=True).cohort
+    cohort = People.of(items, kinds_of(trained), together=True).cohort
     paths = list(dict.fromkeys(item.path for item in items))
     settings = settings_for(reading, trained.manifest.settings, paths)
     measuring = replace(settings, references=tuple(as_names(request.references)), force=False)
@@ -233,12 +224,7 @@ def _one_person(items: Sequence[Item], request: ExplainRequest) -> list[Item]:
     for name, parse in (("sex", parse_sex), ("age", parse_age), ("gestation", parse_gestation)):
         if name in known:
             parse(known[name])
-    people = {item.columns.get("patient") or os.path.realpath(item.path) for item in items}
-    if len(people) > 1 and not request.patient:
-        raise InputError(
-            f"{len(items)} photos of {len(people)} people; one person is explained at a time. Pass "
-            f"{parameter('patient', True)} if all are of one person, or give one photo."
-        )
+    one_person_only(items, request.patient)
     return [replace(item, columns={**known, **item.columns}) for item in items]
 
 

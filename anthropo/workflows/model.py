@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from anthropo.workflows.cohort import PhotoReading
     from anthropo.workflows.evaluation import EvaluateResult
     from anthropo.workflows.explain import Case
+    from anthropo.workflows.network_model import NetworkModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -273,17 +274,18 @@ class Model:
         )
 
 
-def load_model(path: str | os.PathLike[str]) -> Model:
-    """Read a model file.
+def load_model(path: str | os.PathLike[str]) -> Model | NetworkModel:
+    """Read a model file, or a network that answers by itself.
 
     Parameters
     ----------
     path : path
-        What `anthropo.train` or `anthropo train` wrote.
+        What `anthropo.train` or `anthropo.finetune` wrote.
 
     Returns
     -------
-    Model
+    Model or NetworkModel
+        Both have ``labels``, ``classify`` and ``explain``.
 
     Raises
     ------
@@ -296,8 +298,17 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     >>> anthropo.load_model("m.anthropo").labels
     ('control', 'synthetic-A')
     """
+    from anthropo.learning.bundle import read_bundle
     from anthropo.learning.trained import Trained
 
-    trained = Trained.load(Path(path))
-    trained.manifest.require_permitted(path)
-    return Model(trained=trained, path=Path(path))
+    bundle = read_bundle(path)
+    if "network" not in bundle.manifest:
+        trained = Trained.of_file(bundle, path)
+        trained.manifest.require_permitted(path)
+        return Model(trained=trained, path=Path(path))
+    from anthropo.networks.network import Network
+    from anthropo.workflows.network_model import NetworkModel
+
+    network = Network.of_file(bundle, path)
+    network.manifest.require_permitted(path)
+    return NetworkModel(network=network, path=Path(path))

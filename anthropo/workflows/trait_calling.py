@@ -16,7 +16,7 @@ from anthropo.batch.run import run
 from anthropo.batch.scores import person_of
 from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
 from anthropo.errors import FaceError, InputError, parameter
-from anthropo.explanation.fitness import unfit_for_traits
+from anthropo.explanation.fitness import unfit_face
 from anthropo.face.detection import Which
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.parallel.runner import Runner
@@ -399,7 +399,7 @@ def call(
 
 def if_fit(record: Record) -> Record:
     """The record, or the reason in place of measurements where the photo gate finds the photo unfit."""
-    why = unfit_for_traits(record.gate_failed, record.hidden) if record.ok else ""
+    why = unfit_face(record.gate_failed, record.hidden) if record.ok else ""
     return replace(record, reason=f"{record.photo}: {why}", measurements=(), scores=()) if why else record
 
 
