@@ -34,6 +34,8 @@ from .photo import Photo as Photo
 from .photo import example_photo as example_photo
 from .photo import read_photo as read_photo
 from .settings import Settings as Settings
+from .workbench.server import Workbench as Workbench
+from .workbench.server import serve as serve
 from .workflows.bench import bench_networks as bench_networks
 from .workflows.cohort import CohortError as CohortError
 from .workflows.cohort import PhotoReading as PhotoReading
