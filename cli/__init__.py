@@ -35,6 +35,7 @@ COMMANDS = {
     "bench": "Measure accuracy, memory and speed of networks: in torch, as ONNX, as int8.",
     "inspect": "Describe a model: its task, training data and accuracy.",
     "verify": "Make a run again from its manifest, and say what differs.",
+    "serve": "Measure, correct and report on a page in the browser, on this machine.",
     "demo": "Train, classify, explain and evaluate on invented people.",
     "landmarks": "Train a landmark model on annotated faces, or judge one.",
     "reference": "List reference tables, or make one from your own controls.",

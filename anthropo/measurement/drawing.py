@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise, product
 from typing import Any
@@ -41,12 +41,12 @@ _LEFT, _TOP, _RIGHT, _BOTTOM = -0.95, -0.86, 0.95, 1.42  # of the whole face
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A line or area of a drawing."""
+    """One line or outline of what a measurement is."""
 
-    shape: str  # line, arrow, polygon, outline, curve, trace or ring
-    points: Floats  # (P, 2), in outer-canthal distances
+    shape: str  # line, arrow, curve, trace; closed: polygon, outline, ring
+    points: Floats  # (P, 2)
     colour: str
-    dashed: bool = False  # what is measured against
+    dashed: bool = False
 
 
 @dataclass(slots=True)
@@ -278,9 +278,8 @@ def _n(value: float) -> str:
     return f"{round(float(value), 1) + 0.0:g}"
 
 
-def drawing(entry: Entry) -> str:
-    """A registry entry on a line-drawn face: an SVG element of 240 × 200 px without ids, to share a page."""
-    points, middle = _mean_face()
+def _sketch(entry: Entry, points: Floats, middle: Floats) -> tuple[_Sketch, Floats]:
+    """What an entry measures on a face of outer-canthal distance 1, and the pupils."""
     names: dict[str, Any] = landmark_names(points)
     names |= {code: middle[i] for i, code in enumerate(anatomy.BETWEEN)}
     sketch = _Sketch(points, names, *face_axes(points))
@@ -289,22 +288,42 @@ def drawing(entry: Entry) -> str:
         sketch.draw(ast.parse(entry.expression, mode="eval").body)
     else:
         sketch.patches(entry.id, pupils)
+    return sketch, pupils
+
+
+def marks_on(entry: Entry, points: Floats, middle: Floats) -> list[Mark]:
+    """What a registry entry measures on a photographed face, in the photo's pixels.
+
+    Parameters
+    ----------
+    entry : Entry
+    points : ndarray, (68, 2)
+    middle : ndarray, (6, 2)
+        Both as `anthropo.measurement.anatomy.place` has them.
+
+    Returns
+    -------
+    list of Mark
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.measurement.anatomy import place
+    >>> face = anthropo.read_face(anthropo.example_photo())
+    >>> (line,) = marks_on(anthropo.registry()["intercanthal_width"], *place(face))
+    >>> line.shape, line.points.shape
+    ('line', (2, 2))
+    """
+    centre, unit = points[list(OUTER_CANTHI)].mean(0), outer_canthal_distance(points)
+    sketch, _ = _sketch(entry, (points - centre) / unit, (middle - centre) / unit)
+    return [replace(mark, points=mark.points * unit + centre) for mark in sketch.marks]
+
+
+def drawing(entry: Entry) -> str:
+    """A registry entry on a line-drawn face: an SVG element of 240 × 200 px without ids, to share a page."""
+    sketch, pupils = _sketch(entry, *_mean_face())
     least = _LEAST if entry.expression or entry.region == "eye" else _AROUND
     return _svg(sketch, pupils, entry.name, least)
-
-
-def marks_on(entry: Entry, points: Floats, between: Floats) -> list[Mark]:
-    """What is measured of one face: lines between its points (68, 2) and `anatomy.BETWEEN` landmarks (6, 2).
-
-    Coordinates are outer-canthal distances in the face's own frame; none of a kind that is read from pixels.
-    """
-    if not entry.expression:
-        return []
-    names: dict[str, Any] = landmark_names(points)
-    names |= {code: between[i] for i, code in enumerate(anatomy.BETWEEN)}
-    sketch = _Sketch(points, names, *face_axes(points))
-    sketch.draw(ast.parse(entry.expression, mode="eval").body)
-    return sketch.marks
 
 
 def _svg(sketch: _Sketch, pupils: Floats, title: str, least: float) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
 import logging
 import shutil
 import signal
+import subprocess
 import threading
 import time
 from typing import Any
@@ -16,6 +18,8 @@ from anthropo.files import cache_folder
 from anthropo.parallel.places import ClusterError, Slurm, told
 
 _GRACE = 20.0  # seconds that a job may be without workers: Dask starts those anew that have ended
+_ASK = 10.0  # seconds from one question to SLURM to the next
+_MOST_FAILED = 3  # jobs in a row that may end before a worker of theirs has joined
 
 
 def jobqueue() -> Any:
@@ -47,6 +51,11 @@ class SlurmJobs:
         dask_jobqueue = jobqueue()
         self._count = place.jobs or dask.config.get("jobqueue.slurm.jobs", 1)
         self._absent: dict[str, float] = {}  # since when a job that had workers has none; 0: it has some
+        self._missed: set[str] = (
+            set()
+        )  # jobs without a worker so far which SLURM did not list when last asked
+        self._failed: list[str] = []  # SLURM's numbers of jobs that ended so, since a worker last joined
+        self._asked = time.monotonic()
         if shutil.which("sbatch") is None:
             raise ClusterError(
                 "sbatch, the command that starts jobs of SLURM, is not here. Run this on a login node."
@@ -81,25 +90,46 @@ class SlurmJobs:
 
         `adapt` would not: it takes a job of several workers for one that is still to begin.
         """
+        queued = None
+        if self.cluster.worker_spec.keys() - self._absent.keys() and time.monotonic() - self._asked > _ASK:
+            queued = _queued()
+            self._asked = time.monotonic()
+        there = True
         with contextlib.suppress(OSError, RuntimeError, ValueError):  # tried again at the next look
-            self.cluster.sync(self._renewed)
+            there = self.cluster.sync(self._renewed, queued)
+        if len(self._failed) >= _MOST_FAILED and not there:
+            raise ClusterError(
+                f"SLURM's jobs {', '.join(self._failed)} ended before a worker of theirs joined. What they "
+                "printed says why: it is in the log directory of the file of options, else in "
+                f"slurm-{self._failed[-1]}.out where this was started."
+            )
 
-    async def _renewed(self) -> None:
+    async def _renewed(self, queued: set[str] | None) -> bool:
+        """Replace what has ended; is a worker there? `queued` is what SLURM lists; None: it was not asked."""
         names = [str(worker.name) for worker in self.cluster.scheduler.workers.values()]
         ended = []
         for job in self.cluster.worker_spec:
             if any(name == job or name.startswith(f"{job}-") for name in names):
+                if job not in self._absent:
+                    self._failed.clear()
                 self._absent[job] = 0
             elif job in self._absent:
                 since = self._absent[job] = self._absent[job] or time.monotonic()
                 ended += [job] if time.monotonic() - since > _GRACE else []
+            elif queued is not None and (number := str(self.cluster.workers[job].job_id)) not in queued:
+                if job in self._missed:  # twice, since a job that was just handed in may not be listed yet
+                    ended.append(job)
+                    self._failed.append(number)
+                self._missed.add(job)
         for job in ended:
-            del self._absent[job]
+            self._absent.pop(job, None)
+            self._missed.discard(job)
             self.cluster.worker_spec.pop(job)
             with contextlib.suppress(OSError, RuntimeError):
                 await asyncio.wait_for(self.cluster.workers.pop(job).close(), 30)
-        if len(self.cluster.worker_spec) < self._count:
+        if len(self.cluster.worker_spec) < self._count and len(self._failed) < _MOST_FAILED:
             await self._hand_in()
+        return bool(names)
 
     def close(self) -> None:
         """End the jobs."""
@@ -108,6 +138,22 @@ class SlurmJobs:
         for name, file in vars(self.cluster).items():  # certificates, which it keeps as long as itself
             if name.startswith("_job_") and hasattr(file, "close"):
                 file.close()
+
+
+def _queued() -> set[str] | None:
+    """Numbers of this user's jobs that wait or run; None where SLURM does not say."""
+    try:
+        listed = subprocess.run(
+            ["squeue", "--noheader", "--format=%A", f"--user={getpass.getuser()}"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+    except (OSError, KeyError, subprocess.SubprocessError):  # no such program or user, or no answer
+        return None
+    return set(listed.stdout.split())
 
 
 def _said(error: BaseException) -> str:

@@ -469,6 +469,36 @@ def test_jobs_of_slurm_do_the_work_are_replaced_and_ended(
     assert list((slurm / "cache" / "cluster").iterdir()) == []  # the certificates
 
 
+@pytest.mark.skipif(not os.path.exists("/usr/bin/setsid"), reason="needs setsid")
+@pytest.mark.parametrize("asked", ["nothing is listed", "the controller does not answer"])
+def test_jobs_that_end_before_a_worker_joins_are_given_up(
+    slurm: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    monkeypatch.setattr("anthropo.parallel.slurm._ASK", 0.2)
+    (slurm / "sbatch").write_text(
+        f"#!/bin/bash\ncd {slurm}; n=$(($(wc -l <jobs) + 41)); echo $n >>jobs; echo Submitted batch job $n\n"
+    )
+    (slurm / "jobs").touch()
+    answers = asked == "nothing is listed"
+    (slurm / "squeue").write_text(
+        f"#!/bin/bash\necho $@ >>{slurm}/asked\n{'' if answers else 'echo down >&2; exit 1'}\n"
+    )
+    (slurm / "squeue").chmod(0o755)
+    with Cluster(f"slurm:{slurm}/s.yaml") as cluster:
+        if answers:
+            with pytest.raises(
+                ClusterError, match=r"^SLURM's jobs 41, 42, 43 ended before a worker of theirs"
+            ):
+                list(cluster.completed(works.slowly, range(3)))
+            assert (slurm / "jobs").read_text().split() == ["41", "42", "43"]
+        else:  # nobody knows, so it is waited for
+            for _ in range(5):
+                assert cluster.connect().workers() == {}
+                time.sleep(0.3)
+            assert (slurm / "jobs").read_text().split() == ["41"]
+    assert "--noheader --format=%A --user=" in (slurm / "asked").read_text()
+
+
 def test_a_job_that_slurm_refuses_is_one_sentence(slurm: Path) -> None:
     (slurm / "sbatch").write_text("#!/bin/bash\necho 'sbatch: error: invalid partition: long' >&2; exit 1\n")
     with (
