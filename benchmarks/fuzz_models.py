@@ -433,7 +433,9 @@ def use_model(path: Path, *, used: bool = True) -> str:
         if shares and one["task"] != "multilabel" and abs(sum(shares) - 1) > 1e-6:
             raise AssertionError(f"probabilities that add up to {sum(shares)}")
     if _one_of(_EXPLAINED, path):
-        case = anthropo.load_model(path).explain(_photo(), heatmaps=False)
+        model = anthropo.load_model(path)
+        assert isinstance(model, anthropo.Model)
+        case = model.explain(_photo(), heatmaps=False)
         terms = [c.log_odds for label in case.explanation.labels for c in label.contributions]
         if not np.isfinite(terms).all():
             raise AssertionError("nonsense: an explanation of no numbers")

@@ -33,8 +33,10 @@ from torch.nn import functional
 
 from anthropo.encoder.encoders import Encoder, load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS, FILL, HYBRID_REGIONS, REGIONS, crops, frame_to, hidden
-from anthropo.explanation import heatmap
-from anthropo.explanation.heatmap import Faithfulness, Head, heat_of_chips
+from anthropo.explanation.chip_scene import ChipScene
+from anthropo.explanation.heads import Head
+from anthropo.explanation.heatmap import heat_of_chips
+from anthropo.explanation.maps import Faithfulness, spread_over
 from anthropo.face.shape import shapes
 from anthropo.learning.cohort import read_cohort
 from anthropo.learning.columns import Columns
@@ -47,7 +49,7 @@ from anthropo.synthetic import CONTROL, SINGLE_MORPHS, Morph, Syndrome, make_coh
 
 FOLDS = 5
 PARTS = ("eyes", "mouth", "lower")  # that are scored, beside the whole face
-Maps = Callable[["heatmap._Scene", int], np.ndarray]
+Maps = Callable[["ChipScene", int], np.ndarray]
 
 
 def main() -> None:
@@ -94,7 +96,7 @@ def deletion_test(arguments: argparse.Namespace) -> None:
     # the same people in each fold for every task: nobody whom the method was chosen on is in the figures
     dealt = ["even" if i % 2 else "odd" for i in range(len(features))]
     folds = split(dealt, features.patients.tolist(), FOLDS, 0).index
-    methods = METHODS if arguments.compare else {"": heatmap._Scene.maps}
+    methods = METHODS if arguments.compare else {"": ChipScene.maps}
     found: dict[str, list[tuple[Faithfulness, float, float, float]]] = {name: [] for name in methods}
     print(
         "| task | faces | top tenth loses more than a random tenth | lost, log-odds (median) | at random | "
@@ -135,21 +137,21 @@ def timed(
     encoder: Encoder, chips: np.ndarray, heads: list[Head], maps: Maps, map_alone: bool
 ) -> tuple[Faithfulness, float, float, float]:
     """Faithfulness of the whole map, the log-odds it does not account for, those it explains, and seconds."""
-    kept = heatmap._Scene.maps
+    kept = ChipScene.maps
     spent: list[float] = []
 
-    def clocked(scene: heatmap._Scene, steps: int) -> np.ndarray:
+    def clocked(scene: ChipScene, steps: int) -> np.ndarray:
         start = time.perf_counter()
         found = maps(scene, steps)
         spent.append(time.perf_counter() - start)
         return found
 
-    heatmap._Scene.maps = clocked  # type: ignore[method-assign]
+    ChipScene.maps = clocked  # type: ignore[method-assign]
     start = time.perf_counter()
     try:
         whole = heat_of_chips(encoder, chips, DEFAULT_REGIONS, heads).whole
     finally:
-        heatmap._Scene.maps = kept  # type: ignore[method-assign]
+        ChipScene.maps = kept  # type: ignore[method-assign]
     assert whole.faithfulness is not None
     seconds = spent[0] if map_alone else time.perf_counter() - start
     return whole.faithfulness, abs(whole.completeness), abs(whole.contribution - whole.baseline), seconds
@@ -173,7 +175,7 @@ def line(name: str, results: list[tuple[Faithfulness, float, float, float]]) -> 
 # ------------------------------------------------------------------------------ other methods
 
 
-def _chips(scene: heatmap._Scene) -> tuple[torch.Tensor, torch.Tensor]:
+def _chips(scene: ChipScene) -> tuple[torch.Tensor, torch.Tensor]:
     """The chips, and those in which nothing is to be seen, in torch."""
     return torch.from_numpy(scene.chips), torch.from_numpy(scene.base)
 
@@ -182,11 +184,11 @@ def _both(chips: torch.Tensor) -> torch.Tensor:
     return torch.cat([chips, chips.flip(2)])
 
 
-def _embedded(scene: heatmap._Scene, chips: torch.Tensor) -> torch.Tensor:
+def _embedded(scene: ChipScene, chips: torch.Tensor) -> torch.Tensor:
     return scene.backend.network(scene.backend.prepared(_both(chips)))
 
 
-def _gradient(scene: heatmap._Scene, embedded: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+def _gradient(scene: ChipScene, embedded: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
     """Of the log-odds of all chips, at what the embeddings were computed from."""
     half = len(embedded) // 2
     mean = ((embedded[:half] + embedded[half:]) / 2).detach().numpy()
@@ -195,17 +197,17 @@ def _gradient(scene: heatmap._Scene, embedded: torch.Tensor, at: torch.Tensor) -
     return torch.autograd.grad(embedded, at, torch.from_numpy(towards))[0]
 
 
-def _pixels(scene: heatmap._Scene, gradient: torch.Tensor, way: torch.Tensor) -> np.ndarray:
+def _pixels(scene: ChipScene, gradient: torch.Tensor, way: torch.Tensor) -> np.ndarray:
     """Attribution (r, size, size) on pixels, smoothed as the maps are."""
     flat = (gradient * way).sum(3).numpy().astype(np.float64)
-    spread = heatmap._spread(150, 150, (1, 0))
+    spread = spread_over(150, 150, (1, 0))
     return spread @ flat @ spread.T * scene.masks
 
 
 def on_pixels(steps: int, base: str = "blurred") -> Maps:
     """Integrated gradients on the pixels."""
 
-    def maps(scene: heatmap._Scene, _: int) -> np.ndarray:
+    def maps(scene: ChipScene, _: int) -> np.ndarray:
         chips, start = _chips(scene)
         if base == "painted over":
             start = torch.tensor(FILL, dtype=torch.float32).expand_as(chips)
@@ -223,7 +225,7 @@ def on_pixels(steps: int, base: str = "blurred") -> Maps:
 def smooth_gradient(draws: int, spread: float) -> Maps:
     """SmoothGrad (Smilkov et al. 2017), times the way from the blurred chip; the gradient without noise."""
 
-    def maps(scene: heatmap._Scene, _: int) -> np.ndarray:
+    def maps(scene: ChipScene, _: int) -> np.ndarray:
         random = torch.Generator().manual_seed(0)
         inside = torch.from_numpy(scene.masks)[..., None]
         chips, base = _chips(scene)
@@ -240,7 +242,7 @@ def smooth_gradient(draws: int, spread: float) -> Maps:
 def in_layer(blocks: int, steps: int, camera: bool = False) -> Maps:
     """Integrated gradients after some blocks of the face network, or Grad-CAM (Selvaraju et al. 2017)."""
 
-    def maps(scene: heatmap._Scene, _: int) -> np.ndarray:
+    def maps(scene: ChipScene, _: int) -> np.ndarray:
         network = scene.backend.network
 
         def early(chips: torch.Tensor) -> torch.Tensor:
@@ -273,14 +275,14 @@ def in_layer(blocks: int, steps: int, camera: bool = False) -> Maps:
     return maps
 
 
-def edges(scene: heatmap._Scene, _: int) -> np.ndarray:
+def edges(scene: ChipScene, _: int) -> np.ndarray:
     """No explanation at all: what blurring takes away."""
     chips, base = _chips(scene)
     return _pixels(scene, (chips - base).sign(), chips - base)
 
 
 METHODS: dict[str, Maps] = {
-    "integrated gradients after 3 blocks, 6 steps (used)": heatmap._Scene.maps,
+    "integrated gradients after 3 blocks, 6 steps (used)": ChipScene.maps,
     "after 3 blocks, 3 steps": in_layer(3, 3),
     "after the first convolution, 6 steps": in_layer(0, 6),
     "after 7 blocks, 6 steps": in_layer(7, 6),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,10 +18,14 @@ from anthropo.cli.common import (
     progress,
     show_first,
 )
+from anthropo.errors import InputError
 from anthropo.plain import say
-from anthropo.workflows.classify import Classification, classify
+from anthropo.workflows.classify import Classification
 from anthropo.workflows.cohort import PhotoReading
-from anthropo.workflows.model import load_model
+from anthropo.workflows.model import Model, load_model
+
+if TYPE_CHECKING:
+    from anthropo.workflows.network_model import NetworkClassification, NetworkModel
 
 
 @click.command()
@@ -30,8 +35,14 @@ from anthropo.workflows.model import load_model
 @options.raw_option
 @options.flag("--patient", "All photos are of one person: one answer.")
 @options.prevalence_option
+@options.site_option
 @options.top_option
 @options.flag("--force", "Answer on photos that the photo gate finds unfit as well.")
+@click.option(
+    "--heatmaps",
+    metavar="FOLDER",
+    help="Of a network: draw where each answer comes from, a picture per person (.png).",
+)
 @options.encoder_weights_option
 @options.reading_options
 @options.permissive_option
@@ -41,8 +52,10 @@ def command(
     output: str | None,
     patient: bool,
     prevalence: tuple[str, ...] | None,
+    site: str | None,
     top: int,
     force: bool,
+    heatmaps: str | None,
     encoder_weights: str | None,
     reading: PhotoReading,
 ) -> None:
@@ -65,6 +78,10 @@ def command(
     Probabilities hold where labels are as common as among the training photos, which the answer states.
     Where they are not, say so with --prevalence: log-odds, probabilities and the decision follow.
 
+    MODEL can also be a network that `anthropo finetune` wrote: its own probabilities are ranked, which are
+    not calibrated, without sets and without "none of these" (a model that is trained with --encoder
+    net.anthropo has all of these). A network of the recipe differential looks at all photos of a person.
+
     One person is shown as a table, several as a line each, and as CSV in a pipe.
 
     \b
@@ -77,43 +94,69 @@ def command(
       anthropo classify --model m.anthropo --patient p07-1.jpg p07-2.jpg p07-3.jpg
       anthropo classify --model m.anthropo photos/ -o answers.csv --prevalence Noonan=0.02
       anthropo classify --model m.anthropo visits.csv -o answers.json
+      anthropo classify --model net.anthropo photos/ -o answers.csv --heatmaps maps/
     """
     with in_one_sentence(
         "nothing is written. Finished photos are in the cache; run the command again to continue."
     ):
         path = place_to_write(output, (".csv", ".json", ".parquet"), (model, *photos)) if output else None
 
-        made = classify(
-            load_model(model),
+        loaded = load_model(model)
+        if heatmaps and isinstance(loaded, Model):
+            raise InputError(
+                f"--heatmaps is for a network; of {model}, `anthropo explain -o why.html` draws heatmaps "
+                "beside the sum that they belong to. Leave it out."
+            )
+        made = loaded.classify(
             photos,
             patient=patient,
             reading=reading,
             encoder_weights=encoder_weights,
             force=force,
             prevalence=prevalence,
+            site=site,
             progress=progress,
         )
         _show(made, path, top)
+        if heatmaps:
+            assert not isinstance(loaded, Model)
+            assert not isinstance(made, Classification)
+            _draw(loaded, made, Path(heatmaps))
         _report(made, path)
         if made.failed:
             sys.exit(EXIT_SOME if made.predictions else EXIT_NONE)
 
 
-def _show(made: Classification, path: Path | None, top: int) -> None:
-    from anthropo.report import answers
+def _draw(model: NetworkModel, made: NetworkClassification, folder: Path) -> None:
+    from anthropo.report.network import heatmap_files, write_network_case
+
+    folder.mkdir(parents=True, exist_ok=True)
+    names = heatmap_files(made)
+    with progress(len(names), "drawing heatmaps") as advance:
+        for at, name in enumerate(names):
+            write_network_case(folder / name, model.case(made, at))
+            advance()
+    say(f"{folder}: {len(names)} heatmap{'' if len(names) == 1 else 's'}.", err=True)
+
+
+def _show(made: Classification | NetworkClassification, path: Path | None, top: int) -> None:
+    from anthropo.report import answers, network
     from anthropo.report.rendering import as_csv
 
     if path:
         answers.write_answers(path, made)
     elif len(made.answers) == 1 and made.predictions:
-        answers.print_answer(made.predictions[0], made.trained, top)
+        if isinstance(made, Classification):
+            answers.print_answer(made.predictions[0], made.trained, top)
+        else:
+            network.print_network_answer(made.predictions[0], made.network, top)
     elif sys.stdout.isatty():
         answers.print_answers(made, top)
     elif made.predictions or len(made.answers) > 1:
         say(as_csv(made.to_frame()), nl=False)
 
 
-def _report(made: Classification, path: Path | None) -> None:
+def _report(made: Classification | NetworkClassification, path: Path | None) -> None:
     most = MOST_FAILURES if path else None
     reasons = [photo.reason for photo in made.failed]
     show_first(reasons, "more photos failed; the table has every reason", most)
@@ -125,6 +168,7 @@ def _report(made: Classification, path: Path | None) -> None:
         words = f", {lost} failed" if lost else ""
         say(f"{path}: {total - lost} of {total} photos classified{words}.", err=True)
     if total > 1 or sys.stderr.isatty():
-        parameters = made.trained.manifest.encoder.parameters or 0
-        speed = f"{1000 * made.seconds / total:.0f} ms per photo (quicker when it is in the cache)"
-        say(f"{speed}, with an encoder of {parameters / 1e6:.1f} million parameters.", err=True)
+        cached = " (quicker when it is in the cache)" if isinstance(made, Classification) else ""
+        speed = f"{1000 * made.seconds / total:.0f} ms per photo{cached}"
+        what = "an encoder" if isinstance(made, Classification) else "a network"
+        say(f"{speed}, with {what} of {made.parameters / 1e6:.1f} million parameters.", err=True)

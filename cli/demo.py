@@ -54,7 +54,7 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
     from anthropo.report.explanation.page import write_explanation
     from anthropo.report.explanation.words import changes_words
     from anthropo.workflows.demonstration import SYNTHETIC, judge_on, make_people, train_on
-    from anthropo.workflows.model import load_model
+    from anthropo.workflows.model import Model, load_model
 
     start = time.perf_counter()
     _step("1. SYNTHETIC people", f"{patients} of each of {', '.join(labels)}")
@@ -70,6 +70,7 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
 
     _step("3. Classify", f"anthropo classify --model {model} {photo}")
     loaded = load_model(model)
+    assert isinstance(loaded, Model)
     for prediction in loaded.classify(photo, reading=people.reading).predictions:
         print_answer(prediction, loaded.trained, 5)
     say(f"It was made as {labels[-1]}.")

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, in_one_sentence, place_to_write, progress
+from anthropo.errors import InputError
 from anthropo.plain import say
+from anthropo.workflows.classify import UnusableError
 from anthropo.workflows.cohort import PhotoReading
-from anthropo.workflows.explain import ExplainRequest, UnusableError, explain
-from anthropo.workflows.model import load_model
+from anthropo.workflows.explain import ExplainRequest, explain
+from anthropo.workflows.model import Model, load_model
 
 if TYPE_CHECKING:
     from anthropo.report.explanation.document import Disclosure
+    from anthropo.workflows.network_model import NetworkModel
 
 
 @click.command()
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     help="Explain this label; may be repeated.  [default: the three most probable and 'none of these']",
 )
 @options.prevalence_option
+@options.site_option
 @options.sex_option("for z-scores and for a model that reads it")
 @options.age_option("for z-scores and for a model that reads it")
 @options.gestation_option("for z-scores")
@@ -49,7 +54,9 @@ if TYPE_CHECKING:
 @options.permissive_option
 @options.passed_as("request", ExplainRequest)
 @options.passed_as("disclosure", "anthropo.report.explanation.document:Disclosure")
+@click.pass_context
 def command(
+    ctx: click.Context,
     photos: tuple[str, ...],
     model: str,
     output: str | None,
@@ -69,6 +76,9 @@ def command(
     Beside each contribution stands its range over models without some of the patients; what these do not
     agree on is drawn pale. A model that was trained with --no-judge has no such models.
 
+    Of a network that `anthropo finetune` wrote there is no such sum: its answer, and a heatmap of the label
+    that it decides for, or of --label (-o why.png or .json).
+
     One person at a time: a photo, several with --patient, or a CSV with the columns `photo` and
     whatever metadata the model reads.
 
@@ -81,6 +91,7 @@ def command(
       anthropo explain --model m.anthropo portrait.jpg -o why.html --sex female --age 31
       anthropo explain --model m.anthropo portrait.jpg -o why.html --anonymous --template
       anthropo explain --model m.anthropo --patient p07-1.jpg p07-2.jpg -o why.json --label control
+      anthropo explain --model net.anthropo portrait.jpg -o where.png
     """
     with in_one_sentence("nothing is written."):
         path = place_to_write(output, (".html", ".json", ".png"), (model, *photos)) if output else None
@@ -88,9 +99,13 @@ def command(
         from anthropo.report.explanation.page import write_explanation
         from anthropo.report.explanation.terminal import print_explanation
 
+        loaded = load_model(model)
         try:
+            if not isinstance(loaded, Model):
+                _explain_network(ctx, loaded, photos, path, top, request, reading)
+                return
             drawn = replace(request, heatmaps=path is not None)
-            case = explain(load_model(model), photos, drawn, reading=reading, progress=progress)
+            case = explain(loaded, photos, drawn, reading=reading, progress=progress)
         except UnusableError as error:
             for reason in error.reasons:
                 say(reason, err=True)
@@ -104,3 +119,49 @@ def command(
         else:
             write_explanation(path, case, disclosure)
             say(f"{path}: {path.stat().st_size / 1e6:.2f} MB", err=True)
+
+
+#: Options of the command that mean nothing to a network.
+_OF_MODELS = (
+    "prevalence", "sex", "age", "gestation", "ancestry", "references", "template", "anonymous", "matches",
+    "encoder_weights",
+)  # fmt: skip
+
+
+def _explain_network(
+    ctx: click.Context,
+    model: NetworkModel,
+    photos: tuple[str, ...],
+    path: Path | None,
+    top: int,
+    request: ExplainRequest,
+    reading: PhotoReading,
+) -> None:
+    """A network's own answer and its heatmap, which has no terms."""
+    for param in ctx.command.params:
+        given = ctx.get_parameter_source(str(param.name)) is click.core.ParameterSource.COMMANDLINE
+        if param.name in _OF_MODELS and given:
+            raise InputError(
+                f"{max(param.opts, key=len)} is about models of `anthropo train`, and {model.path} is a "
+                "network. Leave it out."
+            )
+    from anthropo.report.network import check_suffix, print_network_case, write_network_case
+
+    if path is not None:
+        check_suffix(path)
+
+    case = model.explain(
+        photos,
+        labels=tuple(request.labels),
+        patient=request.patient,
+        force=request.force,
+        reading=reading,
+        progress=progress,
+    )
+    for note in case.notes:
+        say(note, err=True)
+    if path is None:
+        print_network_case(case, top)
+    else:
+        write_network_case(path, case)
+        say(f"{path}: {path.stat().st_size / 1e6:.2f} MB", err=True)

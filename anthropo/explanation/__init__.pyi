@@ -2,5 +2,5 @@ from .changes import Change as Change
 from .contributions import Contribution as Contribution
 from .contributions import Explained as Explained
 from .contributions import Explanation as Explanation
-from .heatmap import FaceHeat as FaceHeat
-from .heatmap import Heatmap as Heatmap
+from .maps import FaceHeat as FaceHeat
+from .maps import Heatmap as Heatmap

@@ -29,8 +29,8 @@ def unfit(trained: Trained, failed: Collection[str], hidden: NDArray[np.bool_] |
     return _unfit([name for name in names if name in registry()], failed, hidden)
 
 
-def unfit_for_traits(failed: Collection[str], hidden: NDArray[np.bool_] | None = None) -> str:
-    """The same of a photo whose traits are to be called, which any measurement may carry."""
+def unfit_face(failed: Collection[str], hidden: NDArray[np.bool_] | None = None) -> str:
+    """The same of a photo that any measurement, or the whole picture, is to be judged by."""
     return _unfit(tuple(registry()), failed, hidden)
 
 

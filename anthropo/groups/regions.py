@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from anthropo.encoder.regions import crops
 from anthropo.errors import InputError, parameter
-from anthropo.explanation.heatmap import Head, heat_of_chips
+from anthropo.explanation.heads import Head
+from anthropo.explanation.heatmap import heat_of_chips
 from anthropo.learning.columns import METADATA, Columns, Scaler
 from anthropo.learning.features import Features, feature_frame
 from anthropo.learning.hybrid import HybridClassifier

@@ -253,8 +253,12 @@ class Network:
         WeightsError
             If the library that its architecture comes from is not installed.
         """
+        return cls.of_file(read_bundle(path), path)
+
+    @classmethod
+    def of_file(cls, bundle: Bundle, path: str | os.PathLike[str]) -> Network:
+        """The network in a file that was read; see `load`."""
         where = os.fspath(path)
-        bundle = read_bundle(path)
         if "network" not in bundle.manifest:
             raise ModelError(
                 f"{where}: a model of measurements and embeddings, not a network. Give the file of a network "

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from anthropo.decoding.limits import Limits
 from anthropo.errors import FaceError, PhotoError
+from anthropo.face.gate import CHECKS
 from anthropo.face.landmarker import FIRST_DECODE
 from anthropo.learning.cohort import Case, Cohort, Kind, typed
 from anthropo.learning.duplicates import PRINT_SIDE, face_print, image_print
@@ -80,11 +81,15 @@ class CohortPictures:
     settings: Settings  # that the photos were read with
     source: str  # the cohort's table or folder
     people: SamePeople = field(default_factory=SamePeople)  # those under several names
+    cells: tuple[Mapping[str, str], ...] = ()  # of each photo, all other columns as they stand
 
     def subset(self, rows: NDArray[np.int64]) -> CohortPictures:
         """Some of the photos; nothing counts as left out."""
         return replace(
-            self, pictures=self.pictures.subset(rows), features=subset(self.features, rows.tolist())
+            self,
+            pictures=self.pictures.subset(rows),
+            features=subset(self.features, rows.tolist()),
+            cells=tuple(self.cells[i] for i in rows) if self.cells else (),
         )
 
 
@@ -118,11 +123,13 @@ def read_pictures(
     jobs: int = 1,
     runner: Runner | None = None,
     identify: bool = False,
+    gate: bool = False,
     advance: Advance | None = None,
 ) -> CohortPictures:
     """Read every photo of a cohort once, so many at a time, and cut its pictures.
 
-    With `identify`, its features hold what faces are compared by to find a person under two names.
+    With `identify`, its features hold what faces are compared by to find a person under two names, and with
+    `gate` what the photo gate says of each.
     Pictures that would take more than `memory` GiB are cut from the files again when they are wanted.
     """
     keep = len(view.names) * view.size**2 * 3 * len(cohort.cases) <= memory * (1 << 30)
@@ -142,6 +149,7 @@ def read_pictures(
                 advance()
     cases, n = [case for case, _ in usable], len(usable)
     chips = [looked.chips for _, looked in usable if looked.chips is not None]
+    gated = gate and view.needs_face
     features = Features(
         photos=np.array([case.photo for case in cases], dtype=np.str_),
         labels=np.array([case.label for case in cases], dtype=np.str_),
@@ -158,6 +166,10 @@ def read_pictures(
         identities=np.array([looked.identity for _, looked in usable], np.float32).reshape(n, IDENTITY)
         if identify and view.needs_face
         else None,
+        gate=np.array([looked.gate for _, looked in usable], np.bool_).reshape(n, len(CHECKS))
+        if gated
+        else None,
+        hidden=np.array([looked.hidden for _, looked in usable], np.bool_).reshape(n, 68) if gated else None,
         left_out=tuple(left_out),
     )
     pictures = Pictures(
@@ -170,7 +182,12 @@ def read_pictures(
         jobs=jobs,
     )
     return CohortPictures(
-        pictures=pictures, features=features, kinds=cohort.metadata, settings=settings, source=cohort.source
+        pictures=pictures,
+        features=features,
+        kinds=cohort.metadata,
+        settings=settings,
+        source=cohort.source,
+        cells=tuple(case.metadata for case in cases),
     )
 
 
@@ -183,6 +200,8 @@ class _Looked:
     pose: tuple[float, float, float] = (0.0, 0.0, 0.0)
     print: NDArray[np.float32]
     identity: NDArray[np.float32] | None = None
+    gate: tuple[bool, ...] = ()  # whether each of `anthropo.face.gate.CHECKS` failed
+    hidden: NDArray[np.bool_] | None = None
     chips: Pixels | None
 
 
@@ -209,13 +228,15 @@ class _Look:
                 return _Looked(digest=photo.sha256, print=image_print(photo), chips=chips)
             observation = observe(case.photo, settings)
             photo, face = observation.photo, observation.face
-            frame = view.frame(face)
+            frame, failed = view.frame(face), {check.name for check in face.gate if not check.ok}
             return _Looked(
                 digest=observation.digest,
                 frame=frame,
                 pose=(face.yaw, face.pitch, face.roll),
                 print=face_print(photo, face),
                 identity=face_identity(photo, face) if self.identify else None,
+                gate=tuple(name in failed for name in CHECKS),
+                hidden=face.hidden,
                 chips=view.cut(photo, frame) if self.keep else None,
             )
         except (PhotoError, FaceError) as error:

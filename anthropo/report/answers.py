@@ -12,7 +12,7 @@ from anthropo.learning.model import NONE_OF_THESE, Prediction, Ranked
 from anthropo.learning.prevalence import shares_words
 from anthropo.plain import say
 from anthropo.report.rendering import as_csv, as_json, print_table
-from anthropo.workflows.classify import SEPARATOR, Classification, Unanswered, distance
+from anthropo.workflows.classify import SEPARATOR, Answers, Classification, Unanswered, distance
 
 if TYPE_CHECKING:
     from anthropo.learning.trained import Trained
@@ -142,38 +142,40 @@ def _normality_words(prediction: Prediction, trained: Trained) -> list[str]:
     ]
 
 
-def print_answers(classification: Classification, top: int) -> None:
-    """Several people, a line each."""
+def print_answers(classification: Answers, top: int) -> None:
+    """Several people, a line each; a network has neither sets nor notes."""
     from rich.text import Text
 
+    sets = isinstance(classification, Classification)
     rows: list[tuple[str | Text, ...]] = []
     for answer in classification.answers:
         who = answer.patient or answer.photos[0]
         if isinstance(answer, Unanswered):
-            rows.append((who, "", Text("failed", style="red"), "", "", ""))
+            rows.append((who, "", Text("failed", style="red"), "", *(("", "") if sets else ())))
             continue
         p = answer.prediction
         best = ", ".join(f"{r.label} {r.probability:.2f}" for r in p.ranked[: min(top, 3)])
         labels = SEPARATOR.join(p.labels) or "empty"
-        rows.append((who, str(len(p.photos)), Text(p.decision, style="bold"), best, labels, p.reason))
+        more = (labels, p.reason) if sets else ()
+        rows.append((who, str(len(p.photos)), Text(p.decision, style="bold"), best, *more))
     named = "patient" if any(answer.patient for answer in classification.answers) else "photo"
-    left = ("decision", "most probable", "set", "note")
+    left = ("decision", "most probable", *(("set", "note") if sets else ()))
     print_table((named, "photos", *left), rows, left=left)
-    if classification.trained.shares:
+    if isinstance(classification, Classification) and classification.trained.shares:
         say(f"prevalence: {prevalence_words(classification.trained)}", dim=True)
 
 
 # ----------------------------------------------------------------------------------------------------- files
 
 
-def write_answers(path: Path, classification: Classification) -> None:
+def write_answers(path: Path, classification: Answers) -> None:
     """Write answers as a table, by its suffix.
 
     Parameters
     ----------
     path : pathlib.Path
         With the suffix .csv, .parquet or .json.
-    classification : anthropo.Classification
+    classification : anthropo.workflows.classify.Answers
         As `Model.classify` returns it.
 
     Raises

@@ -18,7 +18,7 @@ from anthropo.errors import ModelError
 from anthropo.learning.model_readers import as_written, part, prefixed, record
 from anthropo.learning.schema import Range
 from anthropo.networks.checkpoints import damaged_checkpoint, read_arrays, refuse_other_training, write_arrays
-from anthropo.translation.options import Parameters
+from anthropo.translation.options import TranslationParameters
 from anthropo.translation.pictures import Domains
 
 Moments = dict[int, dict[str, Tensor]]  # of an optimiser, by the number of the weight
@@ -29,7 +29,7 @@ STAGES = (LANDMARKS, TRANSLATION)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Epoch:
+class TranslationEpoch:
     """An epoch of a training: the mean of every loss over its steps, before they are weighed.
 
     Of the landmark network `landmarks` is the loss and `held_out` its mean distance from anthropo's landmarks
@@ -55,7 +55,7 @@ class _Kept:
     fingerprint: Mapping[str, Any]
     stage: Annotated[int, Range(0, len(STAGES) - 1)]
     epoch: Annotated[int, Range(0, 1_000_000)]
-    history: tuple[Epoch, ...]
+    history: tuple[TranslationEpoch, ...]
 
 
 @dataclass(slots=True, eq=False)
@@ -64,7 +64,7 @@ class State:
 
     stage: int = 0
     epoch: int = 0  # that are done in the stage
-    history: list[Epoch] = field(default_factory=list)
+    history: list[TranslationEpoch] = field(default_factory=list)
     modules: Arrays = field(default_factory=dict)  # weights, by name
     optimisers: dict[str, Moments] = field(default_factory=dict)
     buffers: dict[str, list[Tensor]] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class Checkpoint:
         return damaged_checkpoint(self.path)
 
 
-def fingerprint(domains: Domains, parameters: Parameters, device: torch.device) -> dict[str, Any]:
+def fingerprint(domains: Domains, parameters: TranslationParameters, device: torch.device) -> dict[str, Any]:
     """What has to be the same for a training to continue: photos, people, options, device."""
     parts = (*domains.train, *domains.held_out)
     described = hashlib.sha256(json.dumps([faces.digests for faces in parts]).encode())

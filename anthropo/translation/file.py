@@ -32,8 +32,8 @@ from anthropo.learning.manifest import Count, PhotoSettings, Weights
 from anthropo.learning.model_readers import as_written, record
 from anthropo.learning.schema import Hex, Range, Size
 from anthropo.licensing import is_permissive_run, refuse_faces
-from anthropo.translation.checkpoints import Epoch
-from anthropo.translation.options import Parameters, limit_of, size_fault
+from anthropo.translation.checkpoints import TranslationEpoch
+from anthropo.translation.options import TranslationParameters, limit_of, size_fault
 from anthropo.translation.pictures import DOMAINS, Pixels
 
 if TYPE_CHECKING:
@@ -63,13 +63,13 @@ class About:
 
     Attributes
     ----------
-    parameters : Parameters
+    parameters : TranslationParameters
         Every option that it was trained with.
     domains : mapping of str to Side
         A and B in counts.
     settings : PhotoSettings
         How photographs have to be read for it.
-    history : tuple of Epoch
+    history : tuple of TranslationEpoch
     figures : mapping of str to float
         On people who were kept apart; see `anthropo.translation.judging.Judgement.figures`.
     weights : tuple of Weights
@@ -83,10 +83,10 @@ class About:
         Version of each.
     """
 
-    parameters: Parameters
+    parameters: TranslationParameters
     domains: Mapping[str, Side]
     settings: PhotoSettings = field(default_factory=PhotoSettings)
-    history: Annotated[tuple[Epoch, ...], Size(0, 200_000)] = ()
+    history: Annotated[tuple[TranslationEpoch, ...], Size(0, 200_000)] = ()
     figures: Mapping[str, Finite] = field(default_factory=dict)
     weights: Annotated[tuple[Weights, ...], Size(0, 100)] = ()
     licence: Annotated[str, Size(0, 2000)] = ""
@@ -266,7 +266,7 @@ def load_translation(path: str | os.PathLike[str]) -> Translation:
     return made
 
 
-def _generator(parameters: Parameters, weights: NDArray[Any] | None) -> Generator:
+def _generator(parameters: TranslationParameters, weights: NDArray[Any] | None) -> Generator:
     """A generator with weights that may be anything; their number is checked before memory is taken."""
     import torch
 

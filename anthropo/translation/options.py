@@ -23,7 +23,7 @@ STEP = 16  # px: sizes are multiples of it, which the landmark network halves fo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parameters:
+class TranslationParameters:
     """Every choice; options.toml explains each."""
 
     # the pictures
@@ -68,17 +68,19 @@ class Parameters:
 
 _TEXT = resources.files("anthropo.translation").joinpath("options.toml").read_text("utf-8")
 _PRESET: dict[str, Any] = tomllib.loads(_TEXT)
-_SHEET = OptionSheet(get_type_hints(Parameters), _PRESET.pop("words"), _PRESET.pop("numbers"))
+_SHEET = OptionSheet(get_type_hints(TranslationParameters), _PRESET.pop("words"), _PRESET.pop("numbers"))
 limit_of = _SHEET.limit_of
 
 
-def load_parameters(file: Path | None = None, changes: Sequence[str] = (), **options: Any) -> Parameters:
+def load_parameters(
+    file: Path | None = None, changes: Sequence[str] = (), **options: Any
+) -> TranslationParameters:
     """The options with the changes that a user makes.
 
     Parameters
     ----------
     file : Path, optional
-        TOML or YAML with options of `Parameters`.
+        TOML or YAML with options of `TranslationParameters`.
     changes : sequence of str
         ``option=value`` each, which outrank the file.
     **options
@@ -86,7 +88,7 @@ def load_parameters(file: Path | None = None, changes: Sequence[str] = (), **opt
 
     Returns
     -------
-    Parameters
+    TranslationParameters
 
     Raises
     ------
@@ -99,13 +101,13 @@ def load_parameters(file: Path | None = None, changes: Sequence[str] = (), **opt
     128
     """
     preset = {key: _SHEET.typed(key, value, "options.toml") for key, value in _PRESET.items()}
-    parameters = Parameters(**{**preset, **_SHEET.changed(file, changes, options, "translation")})
+    parameters = TranslationParameters(**{**preset, **_SHEET.changed(file, changes, options, "translation")})
     if fault := size_fault(parameters):
         raise InputError(fault)
     return parameters
 
 
-def size_fault(parameters: Parameters) -> str | None:
+def size_fault(parameters: TranslationParameters) -> str | None:
     """Why the networks cannot have pictures of this size; None where they can."""
     from anthropo.translation.networks import least_size  # torch is slow to import
 
@@ -120,7 +122,7 @@ def size_fault(parameters: Parameters) -> str | None:
     return None
 
 
-def as_toml(parameters: Parameters) -> str:
+def as_toml(parameters: TranslationParameters) -> str:
     """All options as a parameter file."""
     meanings = dict(re.findall(r"^(\w+) = [^\[\n]*?\s# ?(.*)$", _TEXT, re.MULTILINE))
     lines = ["# translation between two domains of faces (CycleGAN)"]

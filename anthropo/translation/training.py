@@ -26,7 +26,14 @@ from anthropo.networks.checkpoints import restore
 from anthropo.networks.network import fill, flat
 from anthropo.networks.training_loop import Step
 from anthropo.translation.buffer import PictureBuffer
-from anthropo.translation.checkpoints import LANDMARKS, STAGES, TRANSLATION, Checkpoint, Epoch, State
+from anthropo.translation.checkpoints import (
+    LANDMARKS,
+    STAGES,
+    TRANSLATION,
+    Checkpoint,
+    State,
+    TranslationEpoch,
+)
 from anthropo.translation.landmarking import as_tensor, coloured, falling, half_cosine, moved, same_view
 from anthropo.translation.losses import (
     adversarial_loss,
@@ -36,7 +43,7 @@ from anthropo.translation.losses import (
     picture_loss,
 )
 from anthropo.translation.networks import Discriminator, Generator, Landmarker, initialise
-from anthropo.translation.options import Parameters
+from anthropo.translation.options import TranslationParameters
 from anthropo.translation.pictures import DOMAINS, UNIT, Domains, Faces
 
 Report = Callable[[Step], None]
@@ -52,12 +59,12 @@ class Learned:
 
     generators: tuple[Generator, Generator]  # to B, to A
     landmarker: Landmarker | None  # None where landmarks are not held
-    history: tuple[Epoch, ...]
+    history: tuple[TranslationEpoch, ...]
 
 
 def learn(
     domains: Domains,
-    parameters: Parameters,
+    parameters: TranslationParameters,
     *,
     checkpoint: Checkpoint,
     device: torch.device,
@@ -100,7 +107,7 @@ class _Training:
     def __init__(
         self,
         domains: Domains,
-        parameters: Parameters,
+        parameters: TranslationParameters,
         checkpoint: Checkpoint,
         device: torch.device,
         report: Report | None,
@@ -152,7 +159,9 @@ class _Training:
             _set_rate(optimiser, parameters.landmark_rate * rate)
             loss, held_out = self.landmark_epoch(module, optimiser, state.epoch)
             state.epoch += 1
-            state.history.append(Epoch(stage=LANDMARKS, epoch=state.epoch, landmarks=loss, held_out=held_out))
+            state.history.append(
+                TranslationEpoch(stage=LANDMARKS, epoch=state.epoch, landmarks=loss, held_out=held_out)
+            )
             state.modules = {"landmarker": flat(module)}
             state.optimisers = {"landmarker": optimiser.state_dict()["state"]}
             self.checkpoint.save(state)
@@ -236,7 +245,7 @@ class _Training:
             step.set_rate(parameters.rate * falling(state.epoch, parameters.epochs, parameters.decay_epochs))
             losses = self.translation_epoch(step, state.epoch, epochs)
             state.epoch += 1
-            state.history.append(Epoch(stage=TRANSLATION, epoch=state.epoch, **losses))
+            state.history.append(TranslationEpoch(stage=TRANSLATION, epoch=state.epoch, **losses))
             state.modules = {name: flat(module) for name, module in modules.items()}
             if landmarker is not None:
                 state.modules["landmarker"] = flat(landmarker)
@@ -331,7 +340,7 @@ class Adversaries:
         Of A, and of B.
     landmarker : Landmarker or None
         Frozen.
-    parameters : Parameters
+    parameters : TranslationParameters
     """
 
     def __init__(
@@ -339,7 +348,7 @@ class Adversaries:
         to: tuple[Generator, Generator],
         of: tuple[Discriminator, Discriminator],
         landmarker: Landmarker | None,
-        parameters: Parameters,
+        parameters: TranslationParameters,
     ) -> None:
         self.to_b, self.to_a = to
         self.of_a, self.of_b = of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from anthropo._version import __version__
 from anthropo.batch.inputs import Item, collect
 from anthropo.batch.patients import one_person, spelled_alike
-from anthropo.errors import FaceError, ModelError, PhotoError
+from anthropo.errors import FaceError, InputError, ModelError, PhotoError, parameter
 from anthropo.face.gate import CHECKS
 from anthropo.learning.cohort import Case, Cohort, Kind, some
 from anthropo.learning.features import Features, subset
@@ -21,6 +22,7 @@ from anthropo.observation import observe
 from anthropo.plain import column_name
 from anthropo.settings import Settings
 from anthropo.workflows.cohort import PhotoReading, read_features, settings_for
+from anthropo.workflows.domains import at_sites, site_notes
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -35,6 +37,14 @@ Photos = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 _LOOKED_AT = 20  # photos, for a face where none should be
 SEPARATOR = "; "  # between the photos of a person, and the labels of a set
 _KINDS: dict[str, Kind] = {"number": "number", "category": "category"}
+
+
+class UnusableError(FaceError):
+    """None of a person's photos can be used, each for a reason."""
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        self.reasons = tuple(reasons)
+        super().__init__(" ".join(reasons))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +78,9 @@ Answer = Answered | Unanswered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Classification:
-    """A model's answers to photographs, in the order of their first photos."""
+class Answers(ABC):
+    """Answers to photographs, in the order of their first photos."""
 
-    trained: Trained  # the model that made them
     answers: tuple[Answer, ...]
     n_photos: int
     notes: tuple[str, ...]  # on photos that the gate voids, and on metadata that are missing
@@ -87,11 +96,61 @@ class Classification:
         """The photos that could not be used."""
         return [answer for answer in self.answers if isinstance(answer, Unanswered)]
 
+    @property
+    @abstractmethod
+    def parameters(self) -> int:
+        """Weights of the network that looked at the photos."""
+
     def to_frame(self) -> pd.DataFrame:
         """A row per person, and per photo that could not be used; the columns of the CSV output."""
         import pandas as pd
 
         return pd.DataFrame(self.rows())
+
+    @abstractmethod
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of the table."""
+
+    @abstractmethod
+    def to_json(self) -> list[dict[str, Any]]:
+        """One object per person, and per photo that could not be used, with everything that is known."""
+
+
+def about_photos(answer: Answer) -> dict[str, Any]:
+    """What the row of every answer begins with."""
+    p = answer.prediction if isinstance(answer, Answered) else None
+    return {
+        "patient": answer.patient,
+        "photo": SEPARATOR.join(answer.photos),
+        "photos": len(p.photos) if p else 0,
+        "status": "ok" if p else "failed",
+        "reason": answer.reason if isinstance(answer, Unanswered) else answer.prediction.reason,
+        "decision": p and p.decision,
+    }
+
+
+def probabilities_by_column(prediction: Prediction | None, labels: Sequence[str]) -> dict[str, Any]:
+    """``probability__LABEL`` of every label in the model's order."""
+    probability = {r.label: r.probability for r in prediction.ranked} if prediction else {}
+    row: dict[str, Any] = {}
+    for label in labels:
+        name = column_name(f"probability:{label}")
+        while name in row:  # of two labels that differ in punctuation only
+            name += "_"
+        row[name] = probability.get(label)
+    return row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Classification(Answers):
+    """A model's answers to photographs, in the order of their first photos."""
+
+    trained: Trained  # the model that made them
+
+    @property
+    def parameters(self) -> int:
+        """Weights of the encoder."""
+        return self.trained.manifest.encoder.parameters or 0
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows of the table.
@@ -106,14 +165,7 @@ class Classification:
 
     def _row(self, answer: Answer) -> dict[str, Any]:
         p = answer.prediction if isinstance(answer, Answered) else None
-        row: dict[str, Any] = {
-            "patient": answer.patient,
-            "photo": SEPARATOR.join(answer.photos),
-            "photos": len(p.photos) if p else 0,
-            "status": "ok" if p else "failed",
-            "reason": answer.reason if isinstance(answer, Unanswered) else answer.prediction.reason,
-            "decision": p and p.decision,
-        }
+        row = about_photos(answer)
         if self.trained.task == "normality":
             return row | {"typicality": p and p.typicality, "distance": p and distance(p)}
         row["set"] = SEPARATOR.join(p.labels) if p else None
@@ -121,13 +173,7 @@ class Classification:
         shares = self.trained.shares.items()
         row["shares"] = SEPARATOR.join(f"{label}={share:.4g}" for label, share in shares)
         row["shares_from"] = shares_from(self.trained)
-        probability = {r.label: r.probability for r in p.ranked} if p else {}
-        for label in self.trained.model.labels:
-            name = column_name(f"probability:{label}")
-            while name in row:  # of two labels that differ in punctuation only
-                name += "_"
-            row[name] = probability.get(label)
-        return row
+        return row | probabilities_by_column(p, self.trained.model.labels)
 
     def to_json(self) -> list[dict[str, Any]]:
         """One object per person, and per photo that could not be used, with everything that is known."""
@@ -178,42 +224,41 @@ def classify(
     encoder_weights: str | None = None,
     force: bool = False,
     prevalence: Prevalence | None = None,
+    site: str | None = None,
     progress: Progress = silent,
 ) -> Classification:
     """Rank a model's labels for the person on each photo, or with `patient` for the one person on all.
 
     Photos that the photo gate finds unfit are left out with the reason, as `explain` does, but for `force`.
-    `prevalence` is that of `Trained.at`.
+    `prevalence` is that of `Trained.at`, and `site` where the photos are from, for a model that adapts them.
     """
     reading, items = reading or PhotoReading(), collect(as_names(photos))
     trained = model.trained if prevalence is None else model.trained.at(prevalence)
     settings = settings_for(reading, trained.manifest.settings, [item.path for item in items])
     encoder = model.encoder(settings, encoder_weights)
-    people = People.of(items, trained, together=patient)
+    people = People.of(items, kinds_of(trained), together=patient)
     start = time.perf_counter()
     regions = trained.regions
     features = read_features(
         people.cohort, reading, settings, encoder, regions, identify=False, progress=progress
     )
+    features = at_sites(trained, features, items, site)
     features = features if force else _fit(trained, features)
     answers: list[Answer] = []
     if len(features):
         answers += [Answered(people.names[p.patient], p) for p in trained.predict(features)]
     seconds = time.perf_counter() - start
     alike = [] if patient else [f"note: {sentence}" for sentence in spelled_alike(items)]
-    reasons = dict(features.left_out)
-    cases = people.cohort.cases
-    answers += [
-        Unanswered(people.names[case.patient], case.photo, reasons[case.photo])
-        for case in cases
-        if case.photo in reasons
-    ]
-    place = {case.photo: i for i, case in reversed(list(enumerate(cases)))}
     return Classification(
         trained=trained,
-        answers=tuple(sorted(answers, key=lambda answer: place[answer.photos[0]])),
-        n_photos=len(cases),
-        notes=(*alike, *_notes(trained, features, people.cohort), *_faces(features, settings)),
+        answers=people.with_failed(answers, features),
+        n_photos=len(people.cohort.cases),
+        notes=(
+            *alike,
+            *_notes(trained, features, people.cohort),
+            *portraits(features, settings),
+            *site_notes(trained, features),
+        ),
         seconds=seconds,
     )
 
@@ -224,6 +269,16 @@ def as_names(photos: Photos) -> list[str]:
     return [os.fspath(one) for one in several]
 
 
+def one_person_only(items: Sequence[Item], together: bool) -> None:
+    """Refuse photos of several people, unless they are said to be of one."""
+    people = {item.columns.get("patient") or os.path.realpath(item.path) for item in items}
+    if len(people) > 1 and not together:
+        raise InputError(
+            f"{len(items)} photos of {len(people)} people; one person is explained at a time. Pass "
+            f"{parameter('patient', True)} if all are of one person, or give one photo."
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class People:
     """Photos without a label, by person, with the metadata that a model reads."""
@@ -232,9 +287,8 @@ class People:
     names: Mapping[str, str]  # by the cohort's patient; "" when not named
 
     @classmethod
-    def of(cls, items: Sequence[Item], trained: Trained, *, together: bool = False) -> People:
-        """Sort photos by person, all being of one when they are together."""
-        kinds = _kinds(trained)
+    def of(cls, items: Sequence[Item], kinds: Mapping[str, Kind], *, together: bool = False) -> People:
+        """Sort photos by person, all being of one when they are together; with metadata of these kinds."""
         by_person: dict[str, list[Item]] = {}
         names: dict[str, str] = {}
         cases = []
@@ -247,10 +301,21 @@ class People:
             cases.append(Case(item.path, "", patient, read, item.columns.get("distance", "")))
         for patient, photos in by_person.items():
             one_person(names[patient], photos)
-        return cls(cohort=Cohort(tuple(cases), "", kinds), names=names)
+        return cls(cohort=Cohort(tuple(cases), "", dict(kinds)), names=names)
+
+    def with_failed(self, answers: Sequence[Answer], features: Features) -> tuple[Answer, ...]:
+        """The answers, and the photos that could not be used, in the order of the photos."""
+        reasons, cases = dict(features.left_out), self.cohort.cases
+        failed = [
+            Unanswered(self.names[case.patient], case.photo, reasons[case.photo])
+            for case in cases
+            if case.photo in reasons
+        ]
+        place = {case.photo: i for i, case in reversed(list(enumerate(cases)))}
+        return tuple(sorted([*answers, *failed], key=lambda answer: place[answer.photos[0]]))
 
 
-def _kinds(trained: Trained) -> dict[str, Kind]:
+def kinds_of(trained: Trained) -> dict[str, Kind]:
     """Kinds of the metadata that the model reads."""
     kinds: dict[str, Kind] = {}
     known = trained.manifest.metadata_kinds
@@ -276,9 +341,9 @@ def _fit(trained: Trained, features: Features) -> Features:
     return replace(fit, left_out=(*features.left_out, *left_out))
 
 
-def _faces(features: Features, settings: Settings) -> Iterable[str]:
+def portraits(features: Features, settings: Settings) -> Iterable[str]:
     """A note where a model of pictures without a face is given portraits; only some are looked at."""
-    portraits = []
+    found = []
     looked = settings.no_face and not is_permissive_run()
     alike = replace(settings, no_face=False, face="largest", jitter=1, fine=False)
     for photo in features.photos.tolist()[:_LOOKED_AT] if looked else ():
@@ -286,10 +351,10 @@ def _faces(features: Features, settings: Settings) -> Iterable[str]:
             observe(photo, alike)
         except (FaceError, PhotoError):
             continue
-        portraits.append(photo)
-    if portraits:
+        found.append(photo)
+    if found:
         yield (
-            f"note: {some(portraits)} show{'' if len(portraits) > 1 else 's'} a face. The model was trained "
+            f"note: {some(found)} show{'' if len(found) > 1 else 's'} a face. The model was trained "
             "on pictures without a face and looks at the middle square only."
         )
 

@@ -14,7 +14,7 @@ from anthropo.synthetic import make_cohort
 from anthropo.workflows.classify import Classification
 from anthropo.workflows.cohort import Material, PhotoReading, TrainRequest, gather
 from anthropo.workflows.evaluation import EvaluateResult, evaluations_of
-from anthropo.workflows.model import load_model
+from anthropo.workflows.model import Model, load_model
 from anthropo.workflows.progress import Progress, silent
 from anthropo.workflows.training import TrainResult, train
 
@@ -131,6 +131,7 @@ def demo(
     people = make_people(folder, patients=patients, labels=labels, jobs=jobs)
     material, training = train_on(people, progress=progress)
     model = load_model(people.model)
+    assert isinstance(model, Model)
     return Demo(
         people=people,
         training=training,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +14,7 @@ from anthropo.batch.patients import one_person, pool_patient
 from anthropo.batch.records import Record
 from anthropo.batch.run import measure_observation, record_of
 from anthropo.batch.scores import at_declared
-from anthropo.errors import FaceError, InputError, ModelError, PhotoError, parameter
+from anthropo.errors import FaceError, InputError, ModelError, PhotoError
 from anthropo.face.landmarker import Face
 from anthropo.learning.features import Features, read_picture, subset
 from anthropo.learning.prevalence import Prevalence
@@ -27,8 +26,9 @@ from anthropo.reference.person import parse_age, parse_gestation
 from anthropo.reference.tables import parse_sex
 from anthropo.reference.traits import Trait, call_traits
 from anthropo.settings import Settings
-from anthropo.workflows.classify import People, Photos, as_names
+from anthropo.workflows.classify import People, Photos, UnusableError, as_names, kinds_of, one_person_only
 from anthropo.workflows.cohort import PhotoReading, read_features, settings_for
+from anthropo.workflows.domains import at_sites, site_notes
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -37,18 +37,10 @@ if TYPE_CHECKING:
     from anthropo.encoder.encoders import Encoder
     from anthropo.explanation.changes import Change
     from anthropo.explanation.contributions import Explanation
-    from anthropo.explanation.heatmap import FaceHeat
+    from anthropo.explanation.maps import FaceHeat
     from anthropo.learning.model import Prediction
     from anthropo.learning.trained import Trained
     from anthropo.workflows.model import Model
-
-
-class UnusableError(FaceError):
-    """None of a person's photos can be used, each for a reason."""
-
-    def __init__(self, reasons: Sequence[str]) -> None:
-        self.reasons = tuple(reasons)
-        super().__init__(" ".join(reasons))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +70,8 @@ class ExplainRequest:
         The encoder's weights, where they are not found by themselves.
     prevalence : float or mapping of str to float, optional
         How common labels are where the model is used, as in `anthropo.Trained.at`.
+    site : str, optional
+        Where the photos are from, for a model that was trained with ``adapt``; its target when left out.
     """
 
     labels: Sequence[str] = ()
@@ -91,6 +85,7 @@ class ExplainRequest:
     heatmaps: bool = True
     encoder_weights: str | None = None
     prevalence: Prevalence | None = None
+    site: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -172,7 +167,7 @@ def explain(
             f"{model.path}: the model is not calibrated, so that its log-odds have no meaning. "
             "Train it again."
         )
-    cohort = People.of(items, trained, together=True).cohort
+    cohort = People.of(items, kinds_of(trained), together=True).cohort
     paths = list(dict.fromkeys(item.path for item in items))
     settings = settings_for(reading, trained.manifest.settings, paths)
     measuring = replace(settings, references=tuple(as_names(request.references)), force=False)
@@ -186,6 +181,7 @@ def explain(
     features = read_features(
         cohort, reading, settings, encoder, trained.regions, observed=seen, identify=False, progress=progress
     )
+    features = at_sites(trained, features, items, request.site)
     notes += [reason for _, reason in features.left_out]
     usable = list(dict.fromkeys(features.photos.tolist()))
     if not usable:
@@ -200,6 +196,7 @@ def explain(
     left_out = [f"{path}: left out. {reason}" for path, reason in reasons.items() if reason] if fit else []
     used = fit or usable
     features = subset(features, np.isin(features.photos, used))
+    notes += site_notes(trained, features)
     (explanation,) = explain_features(trained, features, labels)
     shown = min(used, key=lambda path: faces[path].doubt) if faces else used[0]
     record = None
@@ -218,7 +215,10 @@ def explain(
         left_out=tuple(left_out),
         notes=tuple(notes),
     )
-    return case if case.voided or not request.heatmaps else _with_heat(case, encoder, features, reading.jobs)
+    if case.voided or not request.heatmaps:
+        return case
+    site = "" if features.sites is None else str(features.sites[features.photos == shown][0])
+    return _with_heat(case, encoder, features, site, reading.jobs)
 
 
 def _one_person(items: Sequence[Item], request: ExplainRequest) -> list[Item]:
@@ -233,12 +233,7 @@ def _one_person(items: Sequence[Item], request: ExplainRequest) -> list[Item]:
     for name, parse in (("sex", parse_sex), ("age", parse_age), ("gestation", parse_gestation)):
         if name in known:
             parse(known[name])
-    people = {item.columns.get("patient") or os.path.realpath(item.path) for item in items}
-    if len(people) > 1 and not request.patient:
-        raise InputError(
-            f"{len(items)} photos of {len(people)} people; one person is explained at a time. Pass "
-            f"{parameter('patient', True)} if all are of one person, or give one photo."
-        )
+    one_person_only(items, request.patient)
     return [replace(item, columns={**known, **item.columns}) for item in items]
 
 
@@ -287,7 +282,7 @@ def _record(
     )
 
 
-def _with_heat(case: Case, encoder: Encoder, features: Features, jobs: int) -> Case:
+def _with_heat(case: Case, encoder: Encoder, features: Features, site: str, jobs: int) -> Case:
     """The case with heatmaps of the first label that is trained, or why there are none."""
     from anthropo.explanation.contributions import trained_weights
     from anthropo.explanation.heatmap import heatmaps
@@ -312,5 +307,6 @@ def _with_heat(case: Case, encoder: Encoder, features: Features, jobs: int) -> C
         return replace(case, heat_reason=reason)
     threads = min(jobs, available_cores())
     with network_threads(threads):
-        heat = heatmaps(classifier, encoder, case.photo, case.face, weights, jobs=threads)
+        maps = {} if case.trained.domains is None else case.trained.domains.maps_of(site)
+        heat = heatmaps(classifier, encoder, case.photo, case.face, weights, maps=maps, jobs=threads)
     return replace(case, heat=heat)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from anthropo.workflows.cohort import PhotoReading
     from anthropo.workflows.evaluation import EvaluateResult
     from anthropo.workflows.explain import Case
+    from anthropo.workflows.network_model import NetworkModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,6 +49,7 @@ class Model:
         encoder_weights: str | None = None,
         force: bool = False,
         prevalence: Prevalence | None = None,
+        site: str | None = None,
         progress: Progress = silent,
     ) -> Classification:
         """Rank the labels for the person on each photo.
@@ -68,6 +70,9 @@ class Model:
         prevalence : float or mapping of str to float, optional
             How common labels are where the model is used, such as ``{"Noonan": 0.02}``, or a number for the
             positive one of two labels; as in training when left out. See `anthropo.Trained.at`.
+        site : str, optional
+            Where the photos are from, for a model that was trained with ``adapt``; its target when left out.
+            A column of the name that it was trained with comes first.
         progress : Progress, default silent
             What shows how far it has come.
 
@@ -98,6 +103,7 @@ class Model:
             encoder_weights=encoder_weights,
             force=force,
             prevalence=prevalence,
+            site=site,
             progress=progress,
         )
 
@@ -116,6 +122,7 @@ class Model:
         heatmaps: bool = True,
         encoder_weights: str | None = None,
         prevalence: Prevalence | None = None,
+        site: str | None = None,
         reading: PhotoReading | None = None,
         progress: Progress = silent,
     ) -> Case:
@@ -146,6 +153,8 @@ class Model:
             The encoder's weights, where they are not found without.
         prevalence : float or mapping of str to float, optional
             How common labels are where the model is used, as in `classify`.
+        site : str, optional
+            Where the photos are from, as in `classify`.
         reading : PhotoReading, optional
             How photos are read; as in training when left out.
         progress : Progress, default silent
@@ -186,6 +195,7 @@ class Model:
             heatmaps=heatmaps,
             encoder_weights=encoder_weights,
             prevalence=prevalence,
+            site=site,
         )
         return explain(self, photo, request, reading=reading, progress=progress)
 
@@ -255,7 +265,7 @@ class Model:
         >>> result.evaluations[0].n_photos
         12
         """
-        from anthropo.workflows.evaluation import evaluate_model
+        from anthropo.workflows.evaluation_of_model import evaluate_model
 
         return evaluate_model(
             self,
@@ -273,17 +283,18 @@ class Model:
         )
 
 
-def load_model(path: str | os.PathLike[str]) -> Model:
-    """Read a model file.
+def load_model(path: str | os.PathLike[str]) -> Model | NetworkModel:
+    """Read a model file, or a network that answers by itself.
 
     Parameters
     ----------
     path : path
-        What `anthropo.train` or `anthropo train` wrote.
+        What `anthropo.train` or `anthropo.finetune` wrote.
 
     Returns
     -------
-    Model
+    Model or NetworkModel
+        Both have ``labels``, ``classify`` and ``explain``.
 
     Raises
     ------
@@ -296,8 +307,17 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     >>> anthropo.load_model("m.anthropo").labels
     ('control', 'synthetic-A')
     """
+    from anthropo.learning.bundle import read_bundle
     from anthropo.learning.trained import Trained
 
-    trained = Trained.load(Path(path))
-    trained.manifest.require_permitted(path)
-    return Model(trained=trained, path=Path(path))
+    bundle = read_bundle(path)
+    if "network" not in bundle.manifest:
+        trained = Trained.of_file(bundle, path)
+        trained.manifest.require_permitted(path)
+        return Model(trained=trained, path=Path(path))
+    from anthropo.networks.network import Network
+    from anthropo.workflows.network_model import NetworkModel
+
+    network = Network.of_file(bundle, path)
+    network.manifest.require_permitted(path)
+    return NetworkModel(network=network, path=Path(path))

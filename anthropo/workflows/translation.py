@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from anthropo.translation.file import About, Translation
     from anthropo.translation.judging import Judgement
-    from anthropo.translation.options import Parameters
+    from anthropo.translation.options import TranslationParameters
     from anthropo.translation.pictures import Domains, Faces
     from anthropo.translation.training import Learned, Report
 
@@ -67,7 +67,7 @@ class TranslationRequest:
     resume: bool = True
     reading: PhotoReading = field(default_factory=PhotoReading)
 
-    def load(self) -> Parameters:
+    def load(self) -> TranslationParameters:
         """The options with all changes; an InputError if one does not fit."""
         from anthropo.translation.options import load_parameters
 
@@ -270,7 +270,7 @@ def train_translation(
 
 def _about(
     domains: Domains,
-    parameters: Parameters,
+    parameters: TranslationParameters,
     learned: Learned,
     request: TranslationRequest,
     command: str,

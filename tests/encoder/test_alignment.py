@@ -12,7 +12,8 @@ import pytest
 import anthropo
 from anthropo.encoder.regions import ALIGNMENTS, crops, frame_of, frame_to, mean_place
 from anthropo.errors import InputError, ModelError
-from anthropo.explanation.heatmap import FaceHeat, Heatmap, _brought
+from anthropo.explanation.heatmap import _brought
+from anthropo.explanation.maps import FaceHeat, Heatmap
 from anthropo.face import Face
 from anthropo.learning.manifest import EncoderWeights, Manifest
 from anthropo.observation import Observation

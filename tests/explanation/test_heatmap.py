@@ -13,8 +13,11 @@ from anthropo.encoder.backends import TorchBackend
 from anthropo.encoder.encoders import Encoder, load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS, FACE_WINDOW, FILL, REGIONS, crops, hidden
 from anthropo.errors import InputError
-from anthropo.explanation import heatmap
-from anthropo.explanation.heatmap import FaceHeat, Head, blurred, heat_of_chips, heatmaps
+from anthropo.explanation import maps
+from anthropo.explanation.chip_scene import ChipScene
+from anthropo.explanation.heads import Head
+from anthropo.explanation.heatmap import heat_of_chips, heatmaps
+from anthropo.explanation.maps import FaceHeat, blurred
 from anthropo.face.landmarker import Face, read_face
 from anthropo.face.warp import blurring
 from anthropo.learning.hybrid import HybridClassifier
@@ -150,7 +153,7 @@ def test_values_sum_to_the_contribution(planted: Planted, monkeypatch: pytest.Mo
     whole, face = planted.heat.whole, planted.heat.regions["face"]
     assert whole.completeness == pytest.approx(whole.contribution - whole.baseline - whole.values.sum())
     assert abs(whole.completeness) < 0.35 * abs(whole.contribution - whole.baseline)
-    monkeypatch.setattr(heatmap, "_STEPS", 48)
+    monkeypatch.setattr(maps, "STEPS", 48)
     fine = heat_of_chips(planted.encoder, planted.chips[:1], ("face",), planted.heads[:1], judge=False)
     # the other regions lose what is spread beyond their borders
     assert abs(fine.whole.completeness) < 0.03 * abs(face.contribution - face.baseline)
@@ -189,7 +192,7 @@ def test_encoder_whose_layers_are_unknown(planted: Planted, monkeypatch: pytest.
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.network(x)
 
-    monkeypatch.setattr(heatmap, "_STEPS", 12)
+    monkeypatch.setattr(maps, "STEPS", 12)
     own = planted.encoder.backend
     encoder = replace(planted.encoder, backend=TorchBackend(Plain(own.network), own.mean, own.scale))
     found = heat_of_chips(encoder, planted.chips, DEFAULT_REGIONS, planted.heads, judge=False).whole
@@ -232,7 +235,7 @@ def test_faithful_map_passes(planted: Planted) -> None:
     assert found.reason == ""
     assert found.deletion < found.random < found.insertion
     assert found.top_tenth_drop > found.random_tenth_drop + 1
-    assert found.sanity_correlation < heatmap._SANITY
+    assert found.sanity_correlation < maps.SANITY
 
 
 def test_curves_end_where_everything_and_nothing_is_left(planted: Planted) -> None:
@@ -243,8 +246,8 @@ def test_curves_end_where_everything_and_nothing_is_left(planted: Planted) -> No
 
 
 def test_map_of_the_opposite_fails(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
-    maps = heatmap._Scene.maps
-    monkeypatch.setattr(heatmap._Scene, "maps", lambda scene, steps: -maps(scene, steps))
+    upright = ChipScene.maps
+    monkeypatch.setattr(ChipScene, "maps", lambda scene, steps: -upright(scene, steps))
     found = heat_of_chips(planted.encoder, planted.chips, DEFAULT_REGIONS, planted.heads).whole.faithfulness
     assert found is not None
     assert not found.passes
@@ -253,10 +256,10 @@ def test_map_of_the_opposite_fails(planted: Planted, monkeypatch: pytest.MonkeyP
 
 
 def test_edge_detector_fails_the_sanity_check(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
-    def edges(scene: heatmap._Scene, steps: int) -> np.ndarray:
+    def edges(scene: ChipScene, steps: int) -> np.ndarray:
         return np.abs(scene.chips - scene.base).sum(3).astype(float) * scene.masks
 
-    monkeypatch.setattr(heatmap._Scene, "maps", edges)
+    monkeypatch.setattr(ChipScene, "maps", edges)
     found = heat_of_chips(planted.encoder, planted.chips, DEFAULT_REGIONS, planted.heads).whole.faithfulness
     assert found is not None
     assert not found.passes
@@ -304,10 +307,10 @@ def test_blurring_and_ranks_are_those_of_scipy() -> None:
 
     random = np.random.default_rng(0)
     picture = random.normal(size=(150, 150))
-    blur = blurring(150, heatmap._BLUR * 150)
+    blur = blurring(150, maps.BLUR * 150)
     np.testing.assert_allclose(blur @ picture @ blur.T, gaussian_filter(picture, 150 / 20), atol=1e-12)
     a, b = random.integers(0, 20, (2, 500)).astype(float)  # with equal values
-    assert heatmap._rank_correlation(a, a + b) == pytest.approx(spearmanr(a, a + b)[0], abs=1e-12)
+    assert maps._rank_correlation(a, a + b) == pytest.approx(spearmanr(a, a + b)[0], abs=1e-12)
 
 
 def test_threads_change_no_map(planted: Planted) -> None:

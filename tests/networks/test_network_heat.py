@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from anthropo.encoder.regions import FACE_WINDOW, frame_to
-from anthropo.explanation import heatmap
-from anthropo.explanation.heatmap import Head, heatmaps
+from anthropo.explanation import maps, view_scene
+from anthropo.explanation.heads import Head
+from anthropo.explanation.heatmap import heatmaps
+from anthropo.explanation.view_scene import ViewScene
 from anthropo.face.landmarker import Face, read_face
 from anthropo.learning.hybrid import HybridClassifier
 from anthropo.networks.chips import View
@@ -74,7 +76,7 @@ def test_a_landmark_is_at_the_same_place_in_picture_and_square(
     for landmark in face.landmarks[[30, 39, 57]]:
         there = np.linalg.solve(frame[:, :2], landmark - frame[:, 2])
         x, y = (there - (left, top)) / (right - left, bottom - top)
-        places = heatmap._in_square(view, region, face)
+        places = view_scene.in_square(view, region, face)
         across, down = places[0, 1] - places[0, 0], places[1, 0] - places[0, 0]
         in_square = places[0, 0] + across * (64 * x - 0.5) + down * (64 * y - 0.5)
         common = frame_to(face.landmarks)
@@ -87,10 +89,10 @@ def test_the_map_lies_where_the_network_looks_and_adds_up(
     tmp_path: Path, photo: Photo, face: Face, region: str
 ) -> None:
     encoder = seeing_spots(tmp_path, (region,))
-    scene = heatmap._Views.of(encoder, photo, face, (region,), [angle_head()])
-    (values,) = scene.maps(heatmap._STEPS)
+    scene = ViewScene.of(encoder, photo, face, (region,), [angle_head()])
+    (values,) = scene.maps(maps.STEPS)
     side = len(values)
-    none, full = heatmap._log_odds(scene, np.stack([np.zeros((1, side, side)), np.ones((1, side, side))]))[
+    none, full = maps.log_odds_of(scene, np.stack([np.zeros((1, side, side)), np.ones((1, side, side))]))[
         :, 0
     ]
     embedded = encoder.embed(photo, face, (region,))
@@ -98,13 +100,13 @@ def test_the_map_lies_where_the_network_looks_and_adds_up(
     # smoothing loses what it carries beyond the region
     assert values.sum() == pytest.approx(full - none, abs=0.1 * abs(full - none))
     y, x = np.unravel_index(np.abs(values).argmax(), values.shape)
-    at = heatmap._in_square(encoder.network.view, region, face)[int(SPOT[0] * 48), int(SPOT[1] * 48)]
+    at = view_scene.in_square(encoder.network.view, region, face)[int(SPOT[0] * 48), int(SPOT[1] * 48)]
     assert np.hypot(*(np.array([x + 0.5, y + 0.5]) / side - at)) < 0.08
 
 
 def test_masks_are_of_what_each_picture_shows(tmp_path: Path, photo: Photo, face: Face) -> None:
     encoder = seeing_spots(tmp_path, ("face", "mouth"))
-    scene = heatmap._Views.of(encoder, photo, face, ("face", "mouth"), [angle_head()] * 2)
+    scene = ViewScene.of(encoder, photo, face, ("face", "mouth"), [angle_head()] * 2)
     whole, mouth = scene.masks
     assert whole.all()
     assert 0.12 < mouth.mean() < 0.25  # a quarter to a half of each side, and the pixels at its rim
@@ -114,8 +116,8 @@ def test_masks_are_of_what_each_picture_shows(tmp_path: Path, photo: Photo, face
 
 def test_a_picture_without_a_face(tmp_path: Path, photo: Photo) -> None:
     encoder = seeing_spots(tmp_path, ("image",))
-    scene = heatmap._Views.of(encoder, photo, None, ("image",), [angle_head()])
-    (values,) = scene.maps(heatmap._STEPS)
+    scene = ViewScene.of(encoder, photo, None, ("image",), [angle_head()])
+    (values,) = scene.maps(maps.STEPS)
     y, x = np.unravel_index(np.abs(values).argmax(), values.shape)
     assert np.hypot(y / len(values) - SPOT[0], x / len(values) - SPOT[1]) < 0.1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from anthropo.face.shape import shapes
-from anthropo.translation.options import Parameters, load_parameters
+from anthropo.translation.options import TranslationParameters, load_parameters
 from anthropo.translation.pictures import Domains, Faces
 
 SIZE = 32
@@ -27,7 +27,7 @@ TINY = {
 }
 
 
-def tiny(**more: object) -> Parameters:
+def tiny(**more: object) -> TranslationParameters:
     """Options of a training of seconds."""
     return load_parameters(**{**TINY, **more})
 

@@ -11,7 +11,13 @@ import pytest
 import anthropo
 from anthropo import Settings, example_photo, read_photo
 from anthropo.batch import Item, measure_item
-from anthropo.decoding.provenance import COMPOSED, GENERATED, synthetic_file, synthetic_sentence, synthetic_source
+from anthropo.decoding.provenance import (
+    COMPOSED,
+    GENERATED,
+    synthetic_file,
+    synthetic_sentence,
+    synthetic_source,
+)
 from anthropo.learning.cohort import read_cohort
 from anthropo.learning.cohort_checks import check
 from anthropo.synthetic import make_cohort

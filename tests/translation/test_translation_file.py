@@ -121,7 +121,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
-    with pytest.raises(ModelError, match="ab.anthropo: "):
+    with pytest.raises(ModelError, match=r"ab\.anthropo: "):
         load_translation(path)
 
 

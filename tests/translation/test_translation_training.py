@@ -14,7 +14,7 @@ from anthropo.networks.network import flat
 from anthropo.networks.training_loop import Step
 from anthropo.translation.checkpoints import LANDMARKS, TRANSLATION, Checkpoint, State, fingerprint
 from anthropo.translation.landmarking import as_tensor, coloured, falling, moved
-from anthropo.translation.options import Parameters
+from anthropo.translation.options import TranslationParameters
 from anthropo.translation.pictures import UNIT, Domains
 from anthropo.translation.training import Learned, Report, _Training, learn
 
@@ -32,7 +32,9 @@ def whole(drawn: Domains, tmp_path_factory: pytest.TempPathFactory) -> Learned:
     return train(tmp_path_factory.mktemp("whole") / "whole.npz", drawn, tiny())
 
 
-def train(path: Path, drawn: Domains, parameters: Parameters, report: Report | None = None) -> Learned:
+def train(
+    path: Path, drawn: Domains, parameters: TranslationParameters, report: Report | None = None
+) -> Learned:
     checkpoint = Checkpoint(path, fingerprint(drawn, parameters, CPU))
     return learn(drawn, parameters, checkpoint=checkpoint, device=CPU, report=report)
 

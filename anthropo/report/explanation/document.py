@@ -8,7 +8,7 @@ from typing import Any
 
 from anthropo._version import __version__
 from anthropo.explanation.contributions import Contribution, Explained
-from anthropo.explanation.heatmap import Heatmap
+from anthropo.explanation.maps import Heatmap
 from anthropo.explanation.standing import standing, training_z
 from anthropo.learning.manifest import Manifest
 from anthropo.learning.model_readers import as_written
