@@ -47,8 +47,8 @@ class Generator(nn.Module):
     """c7s1-k, d2k, d4k, residual blocks, u2k, uk, c7s1-3 with k channels; a picture of the same size.
 
     `upsampling` is "transposed", as published, or "resize": the nearest pixel and a convolution, which leaves
-    no checkerboard. With `skip`, which is not published, the layers say what is to change in a picture, so that
-    a generator begins with pictures as they are and stays sharp however short its training is.
+    no checkerboard. With `skip`, which is not published, the layers say what is to change in a picture, so
+    that a generator begins with pictures as they are and stays sharp however short its training is.
     """
 
     def __init__(self, channels: int, blocks: int, upsampling: str, skip: bool) -> None:

@@ -21,7 +21,4 @@ from .model import load_model as load_model
 from .regions import distinguish as distinguish
 from .training import train as train
 from .trait_calling import traits as traits
-from .translation import TranslationRequest as TranslationRequest
-from .translation import train_translation as train_translation
-from .translation import translate as translate
 from .weights import models as models
