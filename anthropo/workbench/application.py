@@ -36,6 +36,7 @@ from anthropo.report.traits import write_traits
 from anthropo.workbench import views
 from anthropo.workbench.desk import Desk, Listed
 from anthropo.workbench.guard import REPORT_POLICY, Guard
+from anthropo.workbench.models import Shelf
 from anthropo.workbench.sitting import Sitting, StaleError
 
 T = TypeVar("T")
@@ -50,8 +51,9 @@ _KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".
 class Bench:
     """The photos that are open, and how they are answered for."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, shelf: Shelf) -> None:
         self.desk = desk
+        self.shelf = shelf
         self._open: OrderedDict[str, Sitting] = OrderedDict()
         self._lock = Lock()
         self._opening: dict[str, Lock] = {}
@@ -93,6 +95,7 @@ class Bench:
                 "folder": str(self.desk.folder),
                 "version": __version__,
                 "photos": views.listing([*photos.values()]),
+                "models": self.shelf.listing(),
             }
         )
 
@@ -199,6 +202,20 @@ class Bench:
         """HPO traits."""
         sitting = await self._sitting(request)
         return JSONResponse(await run_in_threadpool(partial(views.traits, sitting)))
+
+    async def model(self, request: Request) -> Response:
+        """What a model says: its answer, its heatmap, or the page with everything."""
+        sitting = await self._sitting(request)
+        key, what = request.path_params["model"], request.path_params["what"]
+        if what == "answer":
+            return JSONResponse(await run_in_threadpool(partial(self.shelf.answer, key, sitting)))
+        if what == "heat":
+            data = await run_in_threadpool(partial(self.shelf.heat, key, sitting))
+            return Response(data, media_type="image/jpeg")
+        if what != "explanation":
+            raise LookupError(what)
+        data = await run_in_threadpool(partial(self.shelf.page, key, sitting))
+        return Response(data, media_type="text/html", headers={"content-security-policy": REPORT_POLICY})
 
     async def result(self, request: Request) -> Response:
         """A file to keep: report, traits, phenopacket, table, landmarks."""
@@ -336,11 +353,12 @@ def _file(name: str) -> Callable[[Request], Awaitable[Response]]:
     return answer
 
 
-PAGE = ("index.html", "icon.svg", "style.css", "workbench.js", "face.js", "tables.js")
+PAGE = ("index.html", "icon.svg", "style.css", "workbench.js", "face.js", "tables.js", "model.js")
 
 
 def application(
     desk: Desk,
+    shelf: Shelf,
     *,
     token: str | None = None,
     hosts: frozenset[str],
@@ -348,7 +366,7 @@ def application(
     read_only: bool = False,
 ) -> Guard:
     """The ASGI application of a workbench, behind its guard."""
-    bench = Bench(desk)
+    bench = Bench(desk, shelf)
     at = "/api/photos/{photo}"
     answers = [
         ("/api/photos", ["GET"], bench.photos),
@@ -361,6 +379,7 @@ def application(
         (f"{at}/lines", ["GET"], bench.lengths),
         (f"{at}/lines/{{measurement}}", ["GET"], bench.lines),
         (f"{at}/traits", ["GET"], bench.traits),
+        (f"{at}/models/{{model}}/{{what}}", ["GET"], bench.model),
         (f"{at}/results/{{kind}}", ["GET", "POST"], bench.result),
     ]
     routes = [Route(path, _answering(answer), methods=methods) for path, methods, answer in answers]
