@@ -38,6 +38,7 @@ from anthropo.workbench.desk import Desk, Listed
 from anthropo.workbench.guard import REPORT_POLICY, Guard
 from anthropo.workbench.models import Shelf
 from anthropo.workbench.sitting import Sitting, StaleError
+from anthropo.workbench.survey import TABLE, Survey
 
 T = TypeVar("T")
 
@@ -54,6 +55,7 @@ class Bench:
     def __init__(self, desk: Desk, shelf: Shelf) -> None:
         self.desk = desk
         self.shelf = shelf
+        self.survey = Survey(desk)
         self._open: OrderedDict[str, Sitting] = OrderedDict()
         self._lock = Lock()
         self._opening: dict[str, Lock] = {}
@@ -115,6 +117,24 @@ class Bench:
             if not _is_photo(path):
                 self.desk.remove(path)
             raise type(error)(str(error).replace(str(path), name.rpartition("/")[2][:80])) from None
+
+    async def measure_all(self, request: Request) -> Response:
+        """Begin to measure the folder, or ask how far that is."""
+        if request.method == "POST":
+            await run_in_threadpool(self.survey.begin)
+        elif request.method == "DELETE":
+            await run_in_threadpool(self.survey.end)
+        since = request.query_params.get("since", "0")
+        return JSONResponse(self.survey.told(int(since) if since.isdecimal() else 0))
+
+    async def table(self, request: Request) -> Response:
+        """The table of the folder."""
+        path = self.desk.folder / TABLE
+        if not path.is_file():
+            raise InputError("The photos have not been measured yet. Use “Measure all”.")
+        data = await run_in_threadpool(path.read_bytes)
+        headers = {"content-disposition": f'attachment; filename="{TABLE}"'}
+        return Response(data, media_type="text/csv", headers=headers)
 
     async def photo(self, request: Request) -> Response:
         """Everything about one photo."""
@@ -353,7 +373,16 @@ def _file(name: str) -> Callable[[Request], Awaitable[Response]]:
     return answer
 
 
-PAGE = ("index.html", "icon.svg", "style.css", "workbench.js", "face.js", "tables.js", "model.js")
+PAGE = (
+    "index.html",
+    "icon.svg",
+    "style.css",
+    "workbench.js",
+    "face.js",
+    "tables.js",
+    "model.js",
+    "survey.js",
+)
 
 
 def application(
@@ -371,6 +400,8 @@ def application(
     answers = [
         ("/api/photos", ["GET"], bench.photos),
         ("/api/photos", ["POST"], bench.add),
+        ("/api/survey", ["GET", "POST", "DELETE"], bench.measure_all),
+        ("/api/table", ["GET"], bench.table),
         (at, ["GET"], bench.photo),
         (f"{at}/picture", ["GET"], bench.picture),
         (f"{at}/thumbnail", ["GET"], bench.thumbnail),

@@ -1,10 +1,12 @@
 // What the page does: photos in, points moved, numbers that follow.
 import { FaceView } from "/face.js";
 import { ModelPanel } from "/model.js";
+import { Survey } from "/survey.js";
 import { Measurements, gate, keep, make, person, traits } from "/tables.js";
 
 const $ = (id) => document.getElementById(id);
 const face = new FaceView($("face"), $("magnifier")), measurements = new Measurements($("measurements"));
+const survey = new Survey(ask, say);
 const model = new ModelPanel($("model"), ask, say);
 let doc = null; // of the photo that is shown
 let hand = new Map(); // points that a hand has placed, by code
@@ -44,6 +46,7 @@ async function list() {
   $("empty").hidden = listed.length > 0;
   const known = new Map([...$("list").children].map((item) => [item.dataset.photo, item]));
   $("list").replaceChildren(...listed.map((photo) => known.get(photo.id) ?? row(photo)));
+  survey.show(listed.length);
   mark();
 }
 
