@@ -100,7 +100,8 @@ _TRANSLATION = f"""
 What `anthropo translate train` writes has the same container with the format `{translation_file.FORMAT}`
 and no `card.md`; `translation` of `manifest.json` is the object below. `arrays/to-B.npy` and
 `arrays/to-A.npy`, float32 (N,), are the weights of the two generators, one after the other, all finite, and
-as many as the options make; the translation of a picture of noise is finite. A size is a multiple of {translation_options.STEP}.
+as many as the options make; the translation of a picture of noise is finite. A size is a multiple of
+{translation_options.STEP}.
 
 The checkpoint, `AB.anthropo.checkpoint/translation.npz`, is an archive like that of a network: `module/NAME`,
 `optimiser/NAME/NUMBER/NAME`, `buffer/DOMAIN` (pictures that the discriminators see again), and `meta`.
