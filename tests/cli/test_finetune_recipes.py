@@ -16,7 +16,14 @@ SMALL = (
     *("--no-face", "-j", "1"),
     *(
         word
-        for setting in ("backbone=deepgestalt", "size=32", "batch=8", "threads=1", "warm_start=none", "epochs=1")
+        for setting in (
+            "backbone=deepgestalt",
+            "size=32",
+            "batch=8",
+            "threads=1",
+            "warm_start=none",
+            "epochs=1",
+        )
         for word in ("--set", setting)
     ),
 )
@@ -76,7 +83,10 @@ def test_photos_of_a_target_are_adapted_to_and_judged(tmp_path: Path, invoke: In
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--recipe", "dann"), "dann: nothing to adapt to. Pass --target PHOTOS, or --domain COLUMN and --set"),
+        (
+            ("--recipe", "dann"),
+            "dann: nothing to adapt to. Pass --target PHOTOS, or --domain COLUMN and --set",
+        ),
         (("--recipe", "contrastive", "--state", "visit"), "--state visit: no such column."),
         (("--recipe", "dann", "--domain", "clinic"), "--domain clinic: no such column."),
         (("--recipe", "deep-coral", "--set", "targets=x"), "--domain site: no such column."),
