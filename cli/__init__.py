@@ -25,6 +25,7 @@ COMMANDS = {
     "classify": "Classify photographs with a trained model.",
     "explain": "Explain a model's answer for a person.",
     "evaluate": "Judge a model, or compare ways to train one, with intervals.",
+    "change": "Find what changed in a person between two states, beyond error.",
     "composite": "Average the faces of each label, and show where they differ from controls.",
     "map": "Draw a map of a cohort's faces, with similar faces near each other.",
     "regions": "Find what distinguishes the people of a label, and where.",
