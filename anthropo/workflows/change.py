@@ -41,8 +41,8 @@ from anthropo.workflows.progress import Progress, silent
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Distance of two faces for the network that tells people apart, from which on they look like two people: beyond
-#: it are 99.5 % of pairs of strangers, in a studio as among web portraits, and none of 51 people who smile.
+#: Distance of two faces for the network that tells people apart, from which on they look like two people.
+#: Beyond it are 99.5 % of pairs of strangers, in a studio as among web portraits, and none of 51 people who smile.
 STRANGERS = 0.55
 BEFORE, AFTER = "before", "after"
 
