@@ -36,6 +36,8 @@ from .photo import read_photo as read_photo
 from .settings import Settings as Settings
 from .workbench.server import Workbench as Workbench
 from .workbench.server import serve as serve
+from .workflows.attributes import ComparedAttributes as ComparedAttributes
+from .workflows.attributes import compare_attributes as compare_attributes
 from .workflows.bench import bench_networks as bench_networks
 from .workflows.change import ChangeRequest as ChangeRequest
 from .workflows.change import ChangeResult as ChangeResult

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 @options.names_option(
     "--compare",
     "classifier,balance,encoder,adapt",
-    "Put all choices of these side by side in one table, on the same folds.",
+    "Put all choices of these side by side in one table, on the same folds. With --multilabel also "
+    "attributes: each alone, in a chain and by one network, and how they belong together.",
 )
 @click.option(
     "--baselines/--no-baselines",
@@ -123,10 +124,19 @@ def command(
       anthropo evaluate cohort.csv --match age,sex -o matched.html
       anthropo evaluate test.csv --model m.anthropo -o report.json
       anthropo evaluate traits.csv --multilabel --positive ptosis -o ptosis.html
+      anthropo evaluate traits.csv --multilabel --compare attributes -o relations.html
     """
     with in_one_sentence(
         "nothing is written. Finished photos are in the cache; run the command again to continue."
     ):
+        if "attributes" in compare:
+            if compare != ("attributes",) or model or leave_out or adjust or prevalence:
+                raise InputError(
+                    "--compare attributes puts three ways to learn attributes side by side; leave --model, "
+                    "--leave-out, --adjust, --prevalence and other comparisons out."
+                )
+            _compare_attributes(cohort, output, request, bootstrap)
+            return
         path = place_to_write(output, (".json", ".html"), (cohort, model or "")) if output else None
         shared: dict[str, Any] = {"prevalence": prevalence, "bootstrap": bootstrap, "progress": progress}
         if model is not None:
@@ -173,6 +183,23 @@ def command(
         if path:
             write_evaluations(path, result.evaluations)
             say(f"{path}: written.", err=True)
+
+
+def _compare_attributes(cohort: str, output: str | None, request: TrainRequest, bootstrap: int) -> None:
+    from anthropo.report.relations import print_attributes, write_attributes
+    from anthropo.workflows.attributes import compare_attributes
+
+    path = place_to_write(output, (".json", ".csv", ".html"), (cohort,)) if output else None
+    if request.task != "attributes":
+        raise InputError("--compare attributes is of several attributes per photo. Pass --multilabel.")
+    material = gather(cohort, request, progress=progress)
+    _show_findings(material.findings, material.features.left_out)
+    made = compare_attributes(material, bootstrap=bootstrap, progress=progress)
+    print_attributes(made)
+    show_gate(material.features.gate_summary)
+    if path:
+        write_attributes(path, made)
+        say(f"{path}: written.", err=True)
 
 
 def _refuse_training_options(ctx: click.Context) -> None:
