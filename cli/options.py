@@ -334,8 +334,8 @@ photo_options: Decorator = all_of(
     _limits(
         " A video may take four times as long to be looked through, and as long again for every 16 frames."))
 
-#: How photos are read by the commands that need one face of each and keep nothing of them, given to the command
-#: as `reading`, a `PhotoReading`.
+#: How photos are read by the commands that need one face of each and keep nothing, given to the command as
+#: `reading`, a `PhotoReading`.
 one_face_options: Decorator = all_of(
     click.option(
         "--face", type=click.Choice(["one", "largest"]), default="one",
