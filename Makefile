@@ -35,6 +35,7 @@ demo: $(VENV)/installed
 	@rm -rf demo/hybrid
 	$(BIN)/anthropo demo demo/hybrid
 	@echo "done: open demo/report.html, demo/hybrid/explanation.html and demo/hybrid/evaluation.html"
+	@echo "to measure and correct these people in the browser: $(BIN)/anthropo serve demo/hybrid/cohort"
 
 # Scripts are not typed throughout, but what they call has to exist and to take what it is given.
 SCRIPTS := MYPYPATH=../benchmarks ../$(BIN)/mypy --config-file= --cache-dir .mypy_cache/scripts --no-error-summary \

@@ -34,7 +34,16 @@ from .photo import Photo as Photo
 from .photo import example_photo as example_photo
 from .photo import read_photo as read_photo
 from .settings import Settings as Settings
+from .workbench.server import Workbench as Workbench
+from .workbench.server import serve as serve
+from .workflows.attributes import ComparedAttributes as ComparedAttributes
+from .workflows.attributes import compare_attributes as compare_attributes
 from .workflows.bench import bench_networks as bench_networks
+from .workflows.change import ChangeRequest as ChangeRequest
+from .workflows.change import ChangeResult as ChangeResult
+from .workflows.change import change as change
+from .workflows.change_cohort import CohortChange as CohortChange
+from .workflows.change_cohort import change_cohort as change_cohort
 from .workflows.cohort import CohortError as CohortError
 from .workflows.cohort import PhotoReading as PhotoReading
 from .workflows.cohort import TrainRequest as TrainRequest

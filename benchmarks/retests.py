@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from anthropo.errors import AnthropoError
 from anthropo.face.frame import outer_canthal_distance
@@ -95,6 +96,36 @@ def both(*changes: Change) -> Change:
         for one in changes:
             image = one(image)
         return image
+
+    return change
+
+
+def shot(random: np.random.Generator) -> Change:
+    """Another photograph of a face that keeps still: another light, shading, noise, focus, tilt and size.
+
+    Of one photograph and without depth, so that the head does not turn.
+    """
+
+    def change(image: Image.Image) -> Image.Image:
+        share = random.uniform(0.4, 1.0)
+        image = sized(share)(image).rotate(
+            random.normal(0, 2.5), Image.Resampling.BICUBIC, fillcolor=(128, 128, 128)
+        )
+        light = (np.asarray(image, dtype=np.float64) / 255) ** 2.2
+        height, width = light.shape[:2]
+        y, x = np.mgrid[0:height, 0:width]
+        side = random.normal(0, 0.5) * 2 * (x / width - 0.5) + random.normal(0, 0.35) * 2 * (y / height - 0.5)
+        coarse = gaussian_filter(
+            random.normal(size=(height // 8 + 1, width // 8 + 1)), min(height, width) / 48
+        )
+        shading = np.kron(coarse / coarse.std(), np.ones((8, 8)))[:height, :width]
+        light *= np.exp(side + 0.12 * shading)[..., None] * np.exp(random.normal(0, 0.05, 3))
+        light *= 2 ** random.normal(0, 1 / 3)
+        light += random.normal(0, 0.016, light.shape) * np.sqrt(light.clip(0.01, 1))
+        blur = random.uniform(0.3, 1.2) * share
+        light = gaussian_filter(light, (blur, blur, 0))
+        seen = Image.fromarray((light.clip(0, 1) ** (1 / 2.2) * 255).astype(np.uint8))
+        return recompressed(int(random.uniform(65, 92)))(seen)
 
     return change
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @options.raw_option
 @options.flag("--patient", "All photos are of one person: one answer.")
 @options.prevalence_option
+@options.site_option
 @options.top_option
 @options.flag("--force", "Answer on photos that the photo gate finds unfit as well.")
 @click.option(
@@ -51,6 +52,7 @@ def command(
     output: str | None,
     patient: bool,
     prevalence: tuple[str, ...] | None,
+    site: str | None,
     top: int,
     force: bool,
     heatmaps: str | None,
@@ -112,6 +114,7 @@ def command(
             encoder_weights=encoder_weights,
             force=force,
             prevalence=prevalence,
+            site=site,
             progress=progress,
         )
         _show(made, path, top)

@@ -15,7 +15,13 @@ from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.learning.evaluation import Evaluation
 from anthropo.plain import say
-from anthropo.report.evaluation import print_comparison, print_evaluation, summary, write_evaluation
+from anthropo.report.evaluation import (
+    print_adaptation,
+    print_comparison,
+    print_evaluation,
+    summary,
+    write_evaluation,
+)
 from anthropo.report.rendering import as_json
 from anthropo.workflows.cohort import PhotoReading, TrainRequest, gather
 from anthropo.workflows.evaluation import evaluate, refuse_unknown
@@ -33,8 +39,9 @@ if TYPE_CHECKING:
 @options.prevalence_option
 @options.names_option(
     "--compare",
-    "classifier,balance,encoder",
-    "Put all choices of these side by side in one table, on the same folds.",
+    "classifier,balance,encoder,adapt",
+    "Put all choices of these side by side in one table, on the same folds. With --multilabel also "
+    "attributes: each alone, in a chain and by one network, and how they belong together.",
 )
 @click.option(
     "--baselines/--no-baselines",
@@ -94,6 +101,11 @@ def command(
     If there is a positive label, figures are of this label; otherwise they are means over the labels. They
     are given for subgroups of sex, age and every column of categories, such as ancestry, as well.
 
+    With --leave-out and --adapt (or --compare adapt) the other sites' photos are brought to those of the site
+    that is left out, of which no label is looked at. Beside the figures without it stands how far apart the
+    sites are, before and after (proxy A-distance: 0, nothing tells them apart, to 2), and whether adapting
+    helps or hurts.
+
     With --prevalence decisions are made, and PPV and NPV given, for labels as common as stated. AUROC, Brier
     score, log loss and calibration are of the cohort's own shares in any case, where they can be judged.
 
@@ -107,14 +119,24 @@ def command(
       anthropo evaluate cohort.csv --positive affected --prevalence 0.01 --cost miss=5
       anthropo evaluate cohort.csv --compare classifier,balance
       anthropo evaluate cohort.csv --leave-out clinic -o clinics.html
+      anthropo evaluate cohort.csv --leave-out clinic --compare adapt -o adapted.html
       anthropo evaluate cohort.csv --adjust age,sex
       anthropo evaluate cohort.csv --match age,sex -o matched.html
       anthropo evaluate test.csv --model m.anthropo -o report.json
       anthropo evaluate traits.csv --multilabel --positive ptosis -o ptosis.html
+      anthropo evaluate traits.csv --multilabel --compare attributes -o relations.html
     """
     with in_one_sentence(
         "nothing is written. Finished photos are in the cache; run the command again to continue."
     ):
+        if "attributes" in compare:
+            if compare != ("attributes",) or model or leave_out or adjust or prevalence:
+                raise InputError(
+                    "--compare attributes puts three ways to learn attributes side by side; leave --model, "
+                    "--leave-out, --adjust, --prevalence and other comparisons out."
+                )
+            _compare_attributes(cohort, output, request, bootstrap)
+            return
         path = place_to_write(output, (".json", ".html"), (cohort, model or "")) if output else None
         shared: dict[str, Any] = {"prevalence": prevalence, "bootstrap": bootstrap, "progress": progress}
         if model is not None:
@@ -143,7 +165,7 @@ def command(
             refuse_unknown(compare)
             if leave_out is not None:
                 _refuse_folds(ctx)
-            material = gather(cohort, request, progress=progress)
+            material = gather(cohort, request, compare=compare, leave_out=leave_out, progress=progress)
             _show_findings(material.findings, material.features.left_out)
             result = evaluate(
                 material,
@@ -161,6 +183,23 @@ def command(
         if path:
             write_evaluations(path, result.evaluations)
             say(f"{path}: written.", err=True)
+
+
+def _compare_attributes(cohort: str, output: str | None, request: TrainRequest, bootstrap: int) -> None:
+    from anthropo.report.relations import print_attributes, write_attributes
+    from anthropo.workflows.attributes import compare_attributes
+
+    path = place_to_write(output, (".json", ".csv", ".html"), (cohort,)) if output else None
+    if request.task != "attributes":
+        raise InputError("--compare attributes is of several attributes per photo. Pass --multilabel.")
+    material = gather(cohort, request, progress=progress)
+    _show_findings(material.findings, material.features.left_out)
+    made = compare_attributes(material, bootstrap=bootstrap, progress=progress)
+    print_attributes(made)
+    show_gate(material.features.gate_summary)
+    if path:
+        write_attributes(path, made)
+        say(f"{path}: written.", err=True)
 
 
 def _refuse_training_options(ctx: click.Context) -> None:
@@ -205,6 +244,7 @@ def _show(evaluations: Sequence[Evaluation], *, compared: bool) -> None:
             task = f"{of}: {made.n_photos} photos of {made.n_patients} patients, the same folds for all."
             say(summary(made) if len(made.models) == 1 else task, bold=True)
             print_comparison(made.models)
+            print_adaptation(made)
         else:
             print_evaluation(made)
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     help="Explain this label; may be repeated.  [default: the three most probable and 'none of these']",
 )
 @options.prevalence_option
+@options.site_option
 @options.sex_option("for z-scores and for a model that reads it")
 @options.age_option("for z-scores and for a model that reads it")
 @options.gestation_option("for z-scores")

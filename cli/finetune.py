@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # recipes, for the help, which must not import torch
 RECIPES = ("deepgestalt", "skin-five", "risk-grading", "differential", "attributes")
+#: Those that learn from pairs, or adapt to other photographs.
+FURTHER = ("contrastive", "dann", "deep-coral")
 
 #: Options of commands that train networks, beside --recipe and --warm-start.
 recipe_options = options.all_of(
@@ -51,7 +53,9 @@ def warm_start_option(metavar: str, choices: str) -> options.Decorator:
 
 @click.command()
 @click.argument("cohort", metavar="COHORT", required=False)
-@click.option("--recipe", type=click.Choice(RECIPES), required=True, help="Which network, see above.")
+@click.option(
+    "--recipe", type=click.Choice((*RECIPES, *FURTHER)), required=True, help="Which network, see above."
+)
 @options.output_option("NET", "The network's file to write, such as net.anthropo.")
 @recipe_options
 @options.flag("--show-parameters", "Print all options as a parameter file, and train nothing.")
@@ -65,6 +69,24 @@ def warm_start_option(metavar: str, choices: str) -> options.Decorator:
     metavar="COHORT",
     help="A cohort with a column `patient`, on whose faces the network first learns to recognise people "
     "(identity stage).",
+)
+@click.option(
+    "--state",
+    metavar="COLUMN",
+    help="contrastive: the column that tells a person's photos apart, such as well and ill.  "
+    "[default: state]",
+)
+@click.option(
+    "--domain",
+    metavar="COLUMN",
+    help="dann, deep-coral: the column of the site that a photo is from; --set targets=SITE names the one "
+    "that is adapted to.",
+)
+@click.option(
+    "--target",
+    metavar="PHOTOS",
+    help="dann, deep-coral: photos of where the network will be used, a folder or table. They need no "
+    "labels; those that they have are only judged by.",
 )
 @training_options
 @options.permissive_option
@@ -89,6 +111,11 @@ def command(
       risk-grading  Xception for ordered grades: --set grades=low-risk,high-risk,dangerous
       differential  Inception-v4 on one to six photographs per patient, with metadata
       attributes    several attributes per face (cells `ptosis; long philtrum`) in one network
+      contrastive   an embedding in which a person's photographs in two states (column `state`) lie near
+                    each other, or those of a label (--set positives=label); --set loss=supcon or triplet
+      dann          labels of one source, learned so that another (--target, or --domain) cannot be told
+                    from it: gradient reversal
+      deep-coral    the same by making the covariances of both sources alike
 
     Every choice of a recipe is an option (--show-parameters prints them all with their values), to be changed
     by --parameters FILE or --set: the backbone, the pictures' size, the optimiser, the loss, augmentation,
@@ -116,6 +143,9 @@ def command(
       anthropo finetune cohort.csv --recipe deepgestalt -o net.anthropo --warm-start face-resnet
       anthropo finetune skin.csv --recipe skin-five --no-face -o net.anthropo --set backbone=densenet121
       anthropo finetune cohort.csv --recipe deepgestalt -o net.anthropo --set imbalance=weights
+      anthropo finetune pairs.csv --recipe contrastive -o net.anthropo --set loss=triplet
+      anthropo finetune studio.csv --recipe dann --target clinic/ -o net.anthropo
+      anthropo finetune both.csv --recipe deep-coral --domain site --set targets=clinic -o net.anthropo
       anthropo finetune --recipe attributes --show-parameters > my.toml
     """
     with in_one_sentence("the checkpoint of the last epoch is kept; run the same command again to continue."):
@@ -127,7 +157,8 @@ def command(
             return
         if cohort is None or output is None:
             raise InputError("a COHORT and -o net.anthropo are needed.")
-        inputs = [str(path) for path in (cohort, request.parameters, request.pretrain) if path]
+        given = (cohort, request.parameters, request.pretrain, request.target)
+        inputs = [str(path) for path in given if path]
         path = place_to_write(output, (".anthropo",), inputs)
         from anthropo.networks.checkpoints import folder_of
 
@@ -169,6 +200,9 @@ def _show_parts(prepared: Prepared) -> None:
         f"{', '.join(units.labels)}.",
         err=True,
     )
+    if (target := prepared.training.target) is not None:
+        held = f", {len(target.judged)} to judge by" if target.judged is not None else ""
+        say(f"target: {len(target.rows)} photos to adapt to{held}.", err=True)
 
 
 @contextmanager

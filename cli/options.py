@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from anthropo.adaptation import METHODS
 from anthropo.cli.common import EXIT_USAGE, fail
 from anthropo.cli.recording import record_output
 from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
@@ -270,6 +271,25 @@ match_option: Decorator = names_option(
     "--match", "age,sex",
     "Keep pairs only: each case and the control nearest to it in these columns (the same words, numbers "
     "within 0.2 SD). How alike the groups were and are is printed.")
+adaptation_options: Decorator = all_of(
+    click.option(
+        "--adapt", type=click.Choice(METHODS), default="none",
+        help="Bring photos of other clinics or cameras to what those of the target are like: each number's "
+        "mean and spread (standardise; combat does it by empirical Bayes, for few photos), means and "
+        "covariances (coral), principal axes (subspace), or photo by photo (ot, optimal transport). "
+        "Measurements keep their names, and are brought there one by one. It can hurt, which `anthropo "
+        "evaluate --compare adapt` shows. coral, subspace and ot need the extra anthropo[adapt]."),
+    click.option(
+        "--domain", metavar="COLUMN",
+        help="With --adapt: the column that names the site of each photo.  [default: site, if there]"),
+    click.option(
+        "--target", metavar="PHOTOS",
+        help="With --adapt: photos of the clinic where the model will be used (a folder, pattern or table), "
+        "which need no labels. Without it standardise and combat bring the sites to their mean."))
+site_option: Decorator = click.option(
+    "--site", metavar="NAME",
+    help="Where the photos are from, of a model that was trained with --adapt; a column of the name that it "
+    "was trained with comes first.  [default: the model's target]")
 allow_duplicates_option: Decorator = flag(
     "--allow-duplicates", "Accept the same or nearly the same photograph under different patients.")
 same_person_option: Decorator = click.option(
@@ -492,6 +512,7 @@ training_options: Decorator = all_of(
         help="How often patients are dealt to folds; figures are means, and their intervals hold the chance "
         "of dealing.  [default: 3 below 200 patients, else 2]"),
     match_option,
+    adaptation_options,
     allow_duplicates_option,
     same_person_option,
     trained_on_option,

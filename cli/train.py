@@ -63,6 +63,9 @@ def command(
     is written it is judged on patients it has not seen, beside its halves, beside metadata alone
     and beside the background alone, which tells whether the labels can be guessed without a face.
 
+    With --adapt photos of other clinics or cameras are brought to what those of --target are like, or those
+    of several sites to each other; a model that is so trained is for photos of the target.
+
     People who are in COHORT under several names are found by the face, and count as one patient each
     (--same-person). Photos without a usable face are listed and left out. With --no-face photos show
     skin, or anything else: their middle square is what the model reads, copies of one photograph are
@@ -85,6 +88,7 @@ def command(
       anthropo train lesions.csv -o m.anthropo --no-face --metadata age,site
       anthropo train traits.csv -o m.anthropo --multilabel
       anthropo train cohort.csv -o m.anthropo --normal control --specificity 0.99
+      anthropo train cohort.csv -o m.anthropo --adapt coral --target our-clinic/
     """
     with in_one_sentence(
         "no model is written. Finished photos are in the cache; run the command again to continue."

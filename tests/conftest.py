@@ -37,6 +37,9 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 #: Fixtures for the examples in docstrings, which are collected from the installed package.
 pytest_plugins = ["docstring_examples"]
 
+#: Why the tests of the workbench's page are left out, where there is no browser to run them in.
+WITHOUT_BROWSER = "no browser: install chromium, and playwright for Python"
+
 Pixels = NDArray[np.uint8]
 Copies = Callable[..., list[Path]]
 Invoke = Callable[..., Result]
@@ -181,3 +184,12 @@ def annotated_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def dealt_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cross-validation by one dealing of the folds, where the default is several: it is not the point."""
     monkeypatch.setattr("anthropo.learning.judging.repeats_for", lambda _: 1)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in the last lines what was not tested for want of a browser."""
+    skipped = [
+        one for one in terminalreporter.stats.get("skipped", []) if WITHOUT_BROWSER in str(one.longrepr)
+    ]
+    if skipped:
+        terminalreporter.write_line(f"NOT TESTED: the workbench's page ({WITHOUT_BROWSER}).", yellow=True)

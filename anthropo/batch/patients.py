@@ -109,7 +109,7 @@ def one_person(name: str, items: Sequence[Item]) -> Patient:
     ages = _stated(items, "age", lambda text: (parse_age(text), text))
     if ages:
         (youngest, first), (oldest, last) = min(ages), max(ages)
-        if oldest - youngest > max(_AGES * oldest, _BABIES):
+        if far_apart(youngest, oldest):
             raise InputError(
                 f"{who.shown}: {youngest:g} years old in {ages[youngest, first]}, {oldest:g} in "
                 f"{ages[oldest, last]}. A face changes between these: use a separate patient name for each "
@@ -121,6 +121,11 @@ def one_person(name: str, items: Sequence[Item]) -> Patient:
         columns["age"] = words[0] if len(values) == 1 else completed
         return who
     return replace(who, undated=next(filter(None, (item.undated for item in items)), ""))
+
+
+def far_apart(youngest: float, oldest: float) -> bool:
+    """Whether a face changes between two ages in years, by growing or by growing old."""
+    return oldest - youngest > max(_AGES * oldest, _BABIES)
 
 
 def _stated(items: Sequence[Item], key: str, parse: Callable[[str], T]) -> dict[T, str]:

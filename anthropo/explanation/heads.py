@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.adaptation import Affine
 from anthropo.learning.fitted import FittedHybrid
 
 Floats = NDArray[np.float64]
@@ -19,16 +20,18 @@ class Head:
     centre: Floats  # (d,)
     frequencies: Floats  # (f, d)
     readout: Floats  # (2 f,)
+    brought: Affine | None = None  # what brings embeddings to those that the model was trained with
 
     @classmethod
-    def of(cls, model: FittedHybrid, region: str, weights: Floats) -> Head:
+    def of(cls, model: FittedHybrid, region: str, weights: Floats, brought: Affine | None = None) -> Head:
         """The head of a region for a sum of the labels' margins, weights (k,)."""
         at = list(model.regions_).index(region)
         fitted = model.regions_[region]
         # contributions have mean 0 over the labels: so has what reads them
         reader = model.region_weights[at] * (weights - weights.mean()) / model.score_spread_[at]
         numbers = fitted.centre, fitted.scale * fitted.frequencies, fitted.weights @ reader
-        return cls(*(np.array(n, dtype=np.float64) for n in numbers))
+        centre, frequencies, readout = (np.array(n, dtype=np.float64) for n in numbers)
+        return cls(centre, frequencies, readout, brought)
 
     def __call__(self, embeddings: NDArray[np.floating]) -> Floats:
         """Log-odds (n,) of embeddings (n, d)."""
@@ -43,10 +46,12 @@ class Head:
         by_phase = (np.cos(phase) * of_sin - np.sin(phase) * of_cos) / len(self.frequencies) ** 0.5
         by_sphere = by_phase @ self.frequencies
         # along the radius nothing changes
-        return np.asarray((by_sphere - sphere * (sphere * by_sphere).sum(1, keepdims=True)) / length)
+        there = (by_sphere - sphere * (sphere * by_sphere).sum(1, keepdims=True)) / length
+        return np.asarray(there if self.brought is None else self.brought.gradient(there))
 
     def _sphere(self, embeddings: NDArray[np.floating]) -> tuple[Floats, Floats]:
         """Centred embeddings of length 1, and how long they were, (n, 1)."""
-        there = embeddings.astype(np.float64) - self.centre
+        there = embeddings.astype(np.float64)
+        there = (there if self.brought is None else self.brought(there)) - self.centre
         length = np.maximum(np.linalg.norm(there, axis=1, keepdims=True), 1e-12)
         return there / length, length

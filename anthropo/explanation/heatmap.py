@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.adaptation.methods import Map, Transported
 from anthropo.encoder.encoders import ChipEncoder
 from anthropo.encoder.regions import ALIGNMENTS, FACE_WINDOW, face_square, frame_of, frame_to, photo_square
 from anthropo.encoder.several import AnyEncoder, asked_of
@@ -35,6 +36,7 @@ def heatmaps(
     weights: Floats,
     *,
     regions: Sequence[str] | None = None,
+    maps: Mapping[str, Map | None] | None = None,
     judge: bool = True,
     seed: int = 0,
     jobs: int = 1,
@@ -43,7 +45,8 @@ def heatmaps(
 
     Explained is a sum of the labels' margins with `weights` (k,): 1 for a label, and less than 0 for the
     others, as much as each counts in the comparison (`contrast`). Without a face, maps are of the photo's
-    middle square. To judge how faithful each map is takes three times as long; `seed` is that of the
+    middle square. `maps` bring a region's embeddings to those that the model was trained with. To judge how
+    faithful each map is takes three times as long; `seed` is that of the
     random order and of the network that knows nothing, and `jobs` the number of threads.
 
     Notes
@@ -68,7 +71,11 @@ def heatmaps(
         if name not in model.regions_:
             known = ", ".join(model.regions_) or "none"
             raise InputError(f"region {name!r}: the model has no such region. Its regions are {known}.")
-    heads = [Head.of(model, name, np.asarray(weights, dtype=np.float64)) for name in names]
+    heads = []
+    for name in names:
+        brought = (maps or {}).get(name)
+        assert not isinstance(brought, Transported)  # of which a model file has none
+        heads.append(Head.of(model, name, np.asarray(weights, dtype=np.float64), brought))
     if isinstance(encoder, ChipEncoder) and encoder.backend.differentiable:
         chips = encoder.chips(photo, face, names)
         heat = heat_of_chips(encoder, chips, names, heads, judge=judge, seed=seed, jobs=jobs)

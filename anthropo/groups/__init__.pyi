@@ -1,3 +1,8 @@
+from .change import Change as Change
+from .change import Look as Look
+from .change import Paired as Paired
+from .change import compare_looks as compare_looks
+from .change import paired as paired
 from .composite import Displacement as Displacement
 from .composite import LabelShapes as LabelShapes
 from .composite import Sitter as Sitter

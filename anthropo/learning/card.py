@@ -91,6 +91,19 @@ def stability(manifest: Manifest) -> str | None:
     )
 
 
+def adaptation(manifest: Manifest) -> str | None:
+    """How photos of other sites were brought to those of a target; None where they were not."""
+    of = manifest.adaptation
+    if of.method is None:
+        return None
+    sites = ", ".join(f"{name} ({_photos_of_patients(n.photos, n.patients)})" for name, n in of.sites.items())
+    if of.target.photos:
+        to = f"to {_photos_of_patients(of.target.photos, of.target.patients)} of the target, without labels"
+    else:
+        to = "to their mean"
+    return f"{of.method}, of {sites} {to}"
+
+
 def _metric(name: str) -> str:
     return _METRICS.get(name, name.replace("_", " "))
 
@@ -155,6 +168,7 @@ def describe(manifest: Manifest, network: Iterable[Row] = ()) -> list[Row]:
         ("validated by", validation.method),
         *((_metric(name), _figure(figure)) for name, figure in main.items()),
         ("stability", stability(manifest)),
+        ("adaptation", adaptation(manifest)),
         ("decision", point.rule),
         ("threshold", None if point.threshold is None else _number(point.threshold)),
         *(
@@ -205,7 +219,7 @@ def _template() -> Template:
     environment.filters |= {"line": _safe, "words": _plain, "number": _number, "figure": _figure}
     environment.globals |= {
         "same_person": _same_person, "stability": stability, "tasks": _TASKS, "unknown": _UNKNOWN,
-        "people": _photos_of_patients, "count": _count,
+        "adaptation": adaptation, "people": _photos_of_patients, "count": _count,
     }  # fmt: skip
     return environment.get_template("card.md")
 

@@ -8,7 +8,7 @@ import math
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -87,7 +87,13 @@ def some(names: Iterable[str]) -> str:
     return ", ".join(listed[:_NAMED]) + more
 
 
-def read_cohort(path: str | os.PathLike[str], *, multilabel: bool = False) -> Cohort:
+def read_cohort(
+    path: str | os.PathLike[str],
+    *,
+    multilabel: bool = False,
+    instead: str | None = None,
+    unlabelled: tuple[str, Sequence[str]] | None = None,
+) -> Cohort:
     """Labelled photographs from a table, or from a folder with one subfolder per label.
 
     Parameters
@@ -97,6 +103,10 @@ def read_cohort(path: str | os.PathLike[str], *, multilabel: bool = False) -> Co
         ``age``, ``sex`` and any other are optional. Or a folder whose subfolders are named by their label.
     multilabel : bool
         A label cell holds any number of labels, ``a; b``, or none.
+    instead : str, optional
+        The column that takes the place of a missing ``label``.
+    unlabelled : tuple of str and sequence of str, optional
+        A column, and the values of it that photos without a label may have.
 
     Returns
     -------
@@ -131,14 +141,21 @@ def read_cohort(path: str | os.PathLike[str], *, multilabel: bool = False) -> Co
             f"{path}: not a cohort. Give a CSV, TSV or XLSX with the columns photo and label, or a folder "
             "with one subfolder of photos per label."
         )
-    return read_cohort_table(where, multilabel=multilabel)
+    return read_cohort_table(where, multilabel=multilabel, instead=instead, unlabelled=unlabelled)
 
 
-def read_cohort_table(path: Path, *, multilabel: bool = False) -> Cohort:
-    """Cohort of a table."""
+def read_cohort_table(
+    path: Path,
+    *,
+    multilabel: bool = False,
+    instead: str | None = None,
+    unlabelled: tuple[str, Sequence[str]] | None = None,
+) -> Cohort:
+    """Cohort of a table; see `read_cohort`."""
     table = read_photo_table(path)
     items, columns = table.items, table.columns
-    if "label" not in columns:
+    named = instead if "label" not in columns and instead in columns else "label"
+    if named not in columns:
         raise InputError(
             f"{path}: no column `label`; its columns are {', '.join(['photo', *columns])}. Name the column "
             "that holds what is to be recognised `label`."
@@ -148,16 +165,21 @@ def read_cohort_table(path: Path, *, multilabel: bool = False) -> Cohort:
         text = f"{path}: no photo in {_rows(table.without_photo)}; left out."
         findings.append(Finding("warning", "photo", text))
     rows = list(zip(table.rows, items, strict=True))
-    unlabelled = [row for row, item in rows if not item.columns["label"].strip()]
-    if unlabelled and not multilabel:
+    site, allowed = unlabelled or ("", ())
+    bare = [
+        row
+        for row, item in rows
+        if not item.columns[named].strip() and item.columns.get(site, "").strip() not in allowed
+    ]
+    if bare and not multilabel:
         raise InputError(
-            f"{path}: the label is missing in {_rows(unlabelled)}. Fill it in, or delete the row; controls "
+            f"{path}: the {named} is missing in {_rows(bare)}. Fill it in, or delete the row; controls "
             "need a label, too."
         )
     cases = [
         Case(
             item.path,
-            _joined(item.columns["label"]) if multilabel else item.columns["label"],
+            _joined(item.columns[named]) if multilabel else item.columns[named],
             item.columns.get("patient") or os.path.realpath(item.path),
             {name: cell for name, cell in item.columns.items() if name and name not in _NOT_METADATA},
             item.columns.get("distance", ""),
@@ -209,6 +231,54 @@ def read_cohort_folder(path: Path) -> Cohort:
         )
         findings.append(Finding("warning", "photo", text))
     return Cohort(tuple(cases), str(path), findings=tuple(findings))
+
+
+def read_target(path: str | os.PathLike[str], known: Collection[str]) -> Cohort:
+    """Photographs of where a model will be used, which need no label.
+
+    Parameters
+    ----------
+    path : path
+        A table as for `read_cohort`, whose column ``label`` may be missing or have empty cells; or a folder
+        of photos.
+    known : collection of str
+        Labels: subfolders of these names label their photos.
+
+    Returns
+    -------
+    Cohort
+        Cases whose label is empty where there is none.
+
+    Examples
+    --------
+    >>> table = Path("clinic.csv")
+    >>> _ = table.write_text("photo,patient\\np1.jpg,p1\\n")
+    >>> [(case.label, case.patient) for case in read_target(table, {"Noonan"}).cases]
+    [('', 'p1')]
+    """
+    where = Path(path)
+    if not where.is_dir() and not (is_table(where) and where.exists()):
+        raise InputError(f"{path}: no photos to adapt to. Give a folder of photos, or a table of them.")
+    if where.is_dir():
+        cases = []
+        for item in collect([str(where)]):
+            label = composed(Path(item.path).relative_to(where).parts[0]).strip()
+            named = label if label in known else ""
+            cases.append(Case(item.path, named, os.path.realpath(item.path)))
+        return Cohort(tuple(cases), str(where))
+    table = read_photo_table(where)
+    cases = [
+        Case(
+            item.path,
+            item.columns.get("label", "").strip(),
+            item.columns.get("patient") or os.path.realpath(item.path),
+            {name: cell for name, cell in item.columns.items() if name and name not in _NOT_METADATA},
+            item.columns.get("distance", ""),
+            row,
+        )
+        for row, item in zip(table.rows, table.items, strict=True)
+    ]
+    return Cohort(tuple(_once(cases)[0]), str(where))
 
 
 def _rows(numbers: Sequence[int]) -> str:

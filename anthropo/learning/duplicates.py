@@ -115,22 +115,22 @@ def duplicate_findings(source: str, pairs: Sequence[Pair], *, allow: bool = Fals
     findings = []
     if across:
         text = (
-            f"{source}: one photograph under different patients, {_listed(across)}: a model tested on one "
-            "has seen the other. Remove one of each, or give both the same patient"
+            f"{source}: one photograph under different patients, {listed_pairs(across)}: a model tested on "
+            "one has seen the other. Remove one of each, or give both the same patient"
         )
         option = parameter("allow_duplicates", True)
         end = f" ({option} was given)." if allow else f", or pass {option}."
         findings.append(Finding("warning" if allow else "error", "duplicate", text + end))
     if within:
         text = (
-            f"{source}: one photograph more than once for a patient, {_listed(within)}; it counts as "
+            f"{source}: one photograph more than once for a patient, {listed_pairs(within)}; it counts as "
             "often as it is there."
         )
         findings.append(Finding("note", "duplicate", text))
     return findings
 
 
-def _listed(pairs: Sequence[Pair]) -> str:
+def listed_pairs(pairs: Sequence[Pair]) -> str:
     named = [
         f"{p.first} = {p.second} ({'same file' if p.kind == 'file' else f'{p.similarity:.3f} alike'})"
         for p in pairs[:_NAMED]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,14 @@ from anthropo.learning.metrics import DEFINITIONS, compare, judge, judge_labels
 from anthropo.learning.sites import Sites
 from anthropo.learning.subgroups import Subgroup, age_bands, by_subgroup
 
+if TYPE_CHECKING:
+    from anthropo.learning.shift import Shift
+
 Figures = dict[str, Interval]  # by metric, see `anthropo.learning.metrics.DEFINITIONS`
 
 MODEL_NAMES = {
     "hybrid": "hybrid",
+    "unadapted": "hybrid, not adapted",
     "measurements": "measurements only",
     "regions": "regions only",
     "metadata": "metadata only",
@@ -113,6 +117,10 @@ class Evaluation:
         How controls were matched to cases.
     adjusted : Adjusted or None
         AUROC of people who are alike in some columns, where that was asked for.
+    adapted : dict of str to dict of str to Interval
+        Differences of each adapted model from the same without adaptation.
+    shifts : tuple of Shift
+        How far apart photos of sites are, before adaptation and after.
 
     Examples
     --------
@@ -147,6 +155,8 @@ class Evaluation:
     sites: Sites | None
     matched: Matched | None
     adjusted: Adjusted | None
+    adapted: dict[str, Figures]
+    shifts: tuple[Shift, ...]
 
     @property
     def figures(self) -> Figures:
@@ -171,6 +181,8 @@ class Evaluation:
         strata: Strata | None = None,
         matched: Matched | None = None,
         null: Sequence[float] = (),
+        unadapted: Mapping[str, str] | None = None,
+        shifts: Sequence[Shift] = (),
         bootstrap: int = 1000,
         seed: int = 0,
     ) -> Evaluation:
@@ -201,6 +213,10 @@ class Evaluation:
             How controls were matched to cases; shown as it is.
         null : sequence of float
             The main model's adjusted AUROC with labels permuted within strata.
+        unadapted : mapping of str to str, optional
+            For each model that is adapted, the one that is the same without.
+        shifts : sequence of Shift
+            How far apart photos of sites are; shown as it is.
 
         Raises
         ------
@@ -218,6 +234,11 @@ class Evaluation:
             if name != main
             and np.array_equal(other.truth, judged.truth)
             and np.array_equal(other.groups, judged.groups)
+        }
+        adapted = {
+            name: compare(models[name], models[other], positive, **options)
+            for name, other in (unadapted or {}).items()
+            if name in models and other in models
         }
         subgroups, unused = {}, []
         for column, values in (columns or {}).items():
@@ -249,7 +270,11 @@ class Evaluation:
             by_label={} if positive is not None else judge_labels(judged, decided_at, **options),
             subgroups=subgroups,
             confusion=_confusion(judged),
-            warnings=(*_warnings(main, figures, differences, counts), *unused),
+            warnings=(
+                *_hurting(adapted),
+                *_warnings(main, figures, {} if adapted and main not in adapted else differences, counts),
+                *unused,
+            ),
             left_out=tuple(left_out),
             photo_gate=tuple(photo_gate),
             settings=dict(settings or {}),
@@ -258,6 +283,8 @@ class Evaluation:
             sites=None if sites is None else Sites.of(*sites, judged, positive, prevalence, **options),
             matched=matched,
             adjusted=None if strata is None else Adjusted.of(models, positive, strata, null=null, **options),
+            adapted=adapted,
+            shifts=tuple(shifts),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -266,6 +293,7 @@ class Evaluation:
             "attribute",
             "judged",
             *(name for name in ("sites", "adjusted", "matched") if getattr(self, name) is None),
+            *(name for name in ("adapted", "shifts") if not getattr(self, name)),
         ]
         shown = {f.name: as_json(getattr(self, f.name)) for f in fields(self) if f.name not in hidden}
         left_out = [{"photo": photo, "reason": reason} for photo, reason in self.left_out]
@@ -275,6 +303,16 @@ class Evaluation:
 def model_name(name: str) -> str:
     """A model's name as people read it."""
     return MODEL_NAMES.get(name, name)
+
+
+def _hurting(adapted: Mapping[str, Figures]) -> list[str]:
+    """A sentence on each model that adaptation makes worse."""
+    return [
+        f"Adaptation hurts ({model_name(name)}): AUROC lower by {-difference['auroc'].value:.3f} "
+        f"({-difference['auroc'].hi:.3f} to {-difference['auroc'].lo:.3f}) than without. Train without it."
+        for name, difference in adapted.items()
+        if difference["auroc"].hi < 0
+    ]
 
 
 def _warnings(
@@ -290,7 +328,7 @@ def _warnings(
             )
     for name, difference in differences.items():
         auroc = difference["auroc"]
-        if auroc.hi < 0:
+        if auroc.hi < 0 and name != "unadapted":  # which is said otherwise
             warnings.append(
                 f"{model_name(main).capitalize()} is worse than {model_name(name)}: AUROC lower by "
                 f"{-auroc.value:.3f} ({-auroc.hi:.3f} to {-auroc.lo:.3f})."

@@ -54,6 +54,7 @@ _ROWS = (
     "gate",
     "hidden",
     "identities",
+    "sites",
 )
 _LONGEST_REASON = 4000  # characters
 _LARGEST = 1e9  # of any number that is kept of a photo
@@ -84,6 +85,7 @@ class Features:
     hidden: NDArray[np.bool_] | None = None  # (n, 68) landmarks that something hides
     # (n, IDENTITY) what faces are compared by to find a person under two names; None without faces
     identities: NDArray[np.float32] | None = None
+    sites: NDArray[np.str_] | None = None  # (n,) clinic or camera, where that is told; see `Domains`
 
     def __len__(self) -> int:
         return len(self.photos)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from anthropo.errors import InputError, parameter
 from anthropo.learning.attributes import ABSENT, PRESENT
 from anthropo.learning.cohort import some, split_labels
+from anthropo.learning.domains import adapted, marked
 from anthropo.learning.features import BACKGROUND, Features, feature_frame, gate_alone, subset
 from anthropo.learning.judged import Judged
 from anthropo.learning.memo import remembering
@@ -37,6 +38,7 @@ from anthropo.learning.trained import Model, Trained
 from anthropo.learning.training import fit_model
 
 GATE = "gate"
+UNADAPTED = "unadapted"
 _FEWEST = 3  # patients of a label that is trained: without one fold's there must be two
 
 
@@ -65,10 +67,12 @@ class CrossValidation:
 
 
 def variants(features: Features, options: Options, task: Task = "labels") -> dict[str, Options]:
-    """The model itself and its baselines: each half, metadata, photo gate and background alone."""
+    """The model and its baselines: not adapted, each half, metadata, photo gate and background alone."""
     regions = tuple(options.regions or [r for r in features.regions if r != BACKGROUND])
     alone = replace(options, regions=regions, baseline=True)
     options_of = {"hybrid": replace(options, regions=regions)}
+    if options.adapt != "none":
+        options_of[UNADAPTED] = replace(options, regions=regions, adapt="none")
     if features.measurement_ids:
         options_of["measurements"] = replace(alone, parts=frozenset({"measurements"}))
     if features.measurement_ids or options.metadata:  # else the model is that already
@@ -91,6 +95,7 @@ def cross_validate(
     folds: int = 5,
     repeats: int | None = None,
     leave_out: Sequence[str | None] | None = None,
+    target: Features | None = None,
     baselines: bool = True,
     shares: Mapping[str, float] | None = None,
     keep_refits: bool = False,
@@ -109,7 +114,11 @@ def cross_validate(
         How often the patients are dealt to folds; left out: as `repeats_for` says.
     leave_out : (n,) sequence of str or None, optional
         The site of each photo, such as its clinic: in place of folds each site is judged by models of the
-        others. Photos without one are only trained on.
+        others. Photos without one are only trained on. With ``options.adapt`` the others' photos are brought
+        to those of the site, whose labels are not looked at.
+    target : Features, optional
+        Photos of the clinic where the model will be used, of unknown labels, to which ``options.adapt``
+        brings those that are trained on.
     baselines : bool
         Judge measurements, regions, metadata, photo gate and background alone as well.
     shares : mapping of str to float, optional
@@ -167,7 +176,10 @@ def cross_validate(
     options_of = variants(features, options, task) if baselines else {"hybrid": options}
     # sites differ in size, and are no random part of the patients
     keep = keep_refits and leave_out is None
-    answered, refits = _answered(features, options_of, task, dealt, shares, keep, jobs, on_progress)
+    if any(chosen.adapt != "none" for chosen in options_of.values()):
+        features = marked(features)
+    to = None if leave_out is not None else _Target(target)
+    answered, refits = _answered(features, options_of, task, dealt, to, shares, keep, jobs, on_progress)
     (rows,) = np.nonzero(dealt[0].index >= 0)
     tested = features if len(rows) == len(features) else subset(features, rows)
     return CrossValidation(
@@ -191,12 +203,16 @@ def _answered(
     options_of: dict[str, Options],
     task: Task,
     dealt: Sequence[Folds],
+    to: _Target | None,
     shares: Mapping[str, float] | None,
     keep: bool,
     jobs: int,
     on_progress: Callable[[], None] | None,
 ) -> tuple[dict[str, list[_Folds]], list[list[Kept | None]]]:
-    """Answers of each model, by dealing and fold, and what is kept of the first one."""
+    """Answers of each model, by dealing and fold, and what is kept of the first one.
+
+    Photos are brought `to` a target's, or if it is None to those of each fold, of which they are then.
+    """
 
     (judged,) = np.nonzero(dealt[0].index >= 0)
     main = next(iter(options_of))
@@ -207,11 +223,16 @@ def _answered(
         others = ~np.isin(features.patients, features.patients[out])
         train, test = subset(features, others), subset(features, out)
         rows = np.searchsorted(judged, np.flatnonzero(out))
+        target = test if to is None else to.features
+        read = {  # by method
+            method: adapted(train, replace(test, sites=None) if to is None else test, method, target)
+            for method in {chosen.adapt for chosen in options_of.values()}
+        }
 
         kept: list[Kept | None] = [None]
 
         def alone(name: str, chosen: Options) -> Answers:
-            seen, asked = (gate_alone(train), gate_alone(test)) if name == GATE else (train, test)
+            seen, asked = (gate_alone(train), gate_alone(test)) if name == GATE else read[chosen.adapt]
             model = fit_model(seen, chosen, task)
             if keep and name == main and not isinstance(model, NormalityModel):
                 kept[0] = _without(model.kept(), features, train)
@@ -372,6 +393,13 @@ def _questions(models: dict[str, dict[str | None, Judged]]) -> tuple[Question, .
         Question(attribute=a, models={name: judged[a] for name, judged in models.items() if a in judged})
         for a in attributes
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Target:
+    """Photos of the clinic where a model will be used; None: of their own sites' mean."""
+
+    features: Features | None
 
 
 _Folds = Sequence[tuple[NDArray[np.intp], Answers]]  # rows, and the answers on them

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+from anthropo.adaptation import METHODS
 from anthropo.encoder.regions import ALIGNMENTS
 from anthropo.learning.intervals import Interval
 from anthropo.learning.model_readers import as_written, record
@@ -24,6 +25,7 @@ Distincts = Annotated[tuple[str, ...], Size(), Distinct()]
 Figures = Mapping[str, Interval]  # by metric
 
 
+MOST_SITES = 100
 TASKS = ("binary", "multiclass", "one-vs-rest", "multilabel", "normality", "grades", "cases")
 
 
@@ -133,6 +135,16 @@ class Refits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Adaptation:
+    """How photos of other sites were brought to those of a target; empty where they were not."""
+
+    method: Annotated[str, OneOf(METHODS[1:])] | None = None
+    column: str | None = None  # that names the site of a photo
+    sites: Annotated[Mapping[str, Counts], Size(0, MOST_SITES)] = field(default_factory=dict)  # of training
+    target: Counts = field(default_factory=Counts)  # photos of unknown labels; empty: the sites' mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OperatingPoint:
     """How it is decided between labels."""
 
@@ -196,6 +208,7 @@ class Manifest:
     cohort : TrainingCohort
     validation : Validation
     refits : Refits
+    adaptation : Adaptation
     cost : mapping of str to mapping of str to float
         Cost by true label, then by the label decided for.
     operating_point : OperatingPoint
@@ -235,6 +248,7 @@ class Manifest:
     cohort: TrainingCohort = field(default_factory=TrainingCohort)
     validation: Validation = field(default_factory=Validation)
     refits: Refits = field(default_factory=Refits)
+    adaptation: Adaptation = field(default_factory=Adaptation)
     cost: Annotated[Mapping[str, Mapping[str, Annotated[float, Range(0)]]], Among(("labels",))] = field(
         default_factory=dict
     )

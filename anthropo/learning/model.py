@@ -64,6 +64,7 @@ class Options:
     chained: bool = True  # attributes know of those before them
     baseline: bool = False  # judged beside the model: without regions, labels to match get their share
     rare: tuple[str, ...] | None = None  # labels to match; found by their number when left out
+    adapt: str = "none"  # how photos of other sites are brought to those of the target
     seed: int = 0
 
 

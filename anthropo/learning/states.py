@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from anthropo.adaptation import METHODS
 from anthropo.encoder.encoders import ENCODERS
 from anthropo.encoder.portrait import PORTRAIT
 from anthropo.encoder.regions import IMAGE, REGIONS
 from anthropo.encoder.several import AT, plain_region
 from anthropo.errors import ModelError
-from anthropo.learning.manifest import Manifest, Share
+from anthropo.learning.manifest import MOST_SITES, Manifest, Share
 from anthropo.learning.schema import (
     LEAST,
     MOST_LABELS,
@@ -104,6 +105,26 @@ class ProfileState:
     labels: Annotated[tuple[str, ...], Size(), Distinct()]
     patients: tuple[Annotated[int, Range(1, 1 << 31)], ...]  # of each label
     measurements: Measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceState:
+    """What brings the photos of a site to what the model reads."""
+
+    site: Annotated[str, Size(0, 500)]  # empty: the target
+    blocks: Annotated[Mapping[str, Annotated[int, Range(1, 1 << 15)]], Size(0, 9)]  # numbers of each
+    mixed: Annotated[
+        tuple[str, ...], Distinct(), Among(("blocks",))
+    ] = ()  # whose numbers are not mapped singly
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainState:
+    """How photos of other sites are brought to those of a target."""
+
+    method: Annotated[str, OneOf(METHODS[1:])]
+    places: Annotated[tuple[PlaceState, ...], Size(0, MOST_SITES)]
+    unmapped: Annotated[tuple[str, ...], Size(0, MOST_SITES), Distinct()] = ()  # sites that have no map here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +239,9 @@ GALLERY = (
     Array("owner", "g", "index of the patient's label", lo=0, hi=MOST_LABELS, kinds="iu"),
     Array("prior", "l", "share of the cohort's patients", lo=LEAST, hi=1),
 )
+#: Of a map of d numbers, mixed or singly; in ``domains/``, then the place's number, then the block's.
+MIXED = (Array("matrix", "d d", "what rows are multiplied by"), Array("offset", "d", "what is added"))
+SINGLE = (Array("matrix", "d", "what each number is multiplied by"), Array("offset", "d", "what is added"))
 #: Of a profile: n labels, m measurements; with faces composites as well.
 PROFILE = (
     Array("quantiles", "n m 19", "values below which 5, 10 … 95 % of a label's people are"),
@@ -266,6 +290,12 @@ def names_of(manifest: Manifest) -> Names:
     }
 
 
+def dimension_of(manifest: Manifest, region: str) -> int | None:
+    """How many numbers the embedding of a region has, as the manifest says."""
+    dimensions = {str(one.name): one.dimension for one in manifest.encoders}
+    return dimensions.get(region.partition(AT)[2], manifest.encoder.dimension)
+
+
 def check_dimension(manifest: Manifest, sizes: Mapping[str, int]) -> None:
     """Refuse embeddings of another length than the encoder's.
 
@@ -274,9 +304,8 @@ def check_dimension(manifest: Manifest, sizes: Mapping[str, int]) -> None:
     ModelError
         If there are some.
     """
-    dimensions = {str(one.name): one.dimension for one in manifest.encoders}
     for region, size in sizes.items():
-        dimension = dimensions.get(region.partition(AT)[2], manifest.encoder.dimension)
+        dimension = dimension_of(manifest, region)
         if size != dimension:
             raise ModelError(
                 f"its region {region} has {size:,} numbers, and the embedding of its encoder "

@@ -19,6 +19,7 @@ from anthropo.learning.attributes import NO_ATTRIBUTE, AttributeModel
 from anthropo.learning.bundle import Bundle, read_bundle, write_bundle
 from anthropo.learning.cohort import Values
 from anthropo.learning.columns import Columns
+from anthropo.learning.domains import MEASUREMENTS, Domains
 from anthropo.learning.features import Features, feature_frame, feature_rows
 from anthropo.learning.manifest import Manifest, PhotoSettings
 from anthropo.learning.model import NONE_OF_THESE, Answers, LabelModel, Prediction, Ranked, Task
@@ -28,7 +29,7 @@ from anthropo.learning.prevalence import Prevalence, stated_presence, stated_sha
 from anthropo.learning.profile import Profile
 from anthropo.learning.rows import FeatureRows
 from anthropo.learning.schema import check_budget
-from anthropo.learning.states import check_dimension, names_of
+from anthropo.learning.states import check_dimension, dimension_of, names_of
 from anthropo.measurement.registry import registry
 from anthropo.settings import Settings
 
@@ -56,6 +57,8 @@ class Trained:
         What the model was trained on and needs.
     profile : Profile or None
         What the people of each label look like together; None in models made before it was kept.
+    domains : Domains or None
+        What brings photos of other sites to those of the target; None: they are taken as they are.
 
     Examples
     --------
@@ -68,6 +71,7 @@ class Trained:
     model: Model
     manifest: Manifest
     profile: Profile | None = None
+    domains: Domains | None = None
 
     @property
     def task(self) -> Task:
@@ -154,6 +158,9 @@ class Trained:
         if self.profile is not None:
             meta["profile"], of_profile = self.profile.state()
             arrays = arrays | prefixed(of_profile, "profile/")
+        if self.domains is not None:
+            meta["domains"], of_domains = self.domains.state()
+            arrays = arrays | prefixed(of_domains, "domains/")
         write_bundle(path, Bundle({**self.manifest.to_json(), "model": meta}, arrays))
 
     @classmethod
@@ -205,11 +212,16 @@ class Trained:
         profile = None
         if meta.get("profile") is not None:
             profile = Profile.from_state(meta["profile"], part(bundle.arrays, "profile/"), names)
+        domains = None
+        if meta.get("domains") is not None:
+            domains = Domains.from_state(
+                meta["domains"], part(bundle.arrays, "domains/"), _sizes(manifest), names
+            )
         if manifest.labels != tuple(model.labels):
             raise ModelError("its labels are others in its manifest than in its model")
         for columns in _columns(model):
             check_dimension(manifest, {region: len(names) for region, names in columns.regions.items()})
-        return cls(model, manifest, profile)
+        return cls(model, manifest, profile, domains)
 
     def check_instrument(self, encoder: AnyEncoder, settings: Settings, path: str) -> None:
         """Refuse photos that are measured or encoded otherwise than the training photos.
@@ -260,9 +272,12 @@ class Trained:
         return feature_rows(self._complete(features), self.metadata)
 
     def _complete(self, features: Features) -> Features:
+        """The photos as the model reads them."""
         missing = [name for name in self.metadata if name not in features.metadata]
         nothing: list[str | None] = [None] * len(features)
         blank: dict[str, Values] = dict.fromkeys(missing, nothing)
+        if self.domains is not None:
+            features = self.domains.apply(features)
         return replace(features, metadata={**features.metadata, **blank})
 
     def predict(self, features: Features, *, pool: bool = True) -> list[Prediction]:
@@ -276,6 +291,13 @@ class Trained:
             _prediction(answers, i, tuple(features.photos[of].tolist()), patients[of[0]])
             for i, of in enumerate(rows.values())
         ]
+
+
+def _sizes(manifest: Manifest) -> dict[str, int]:
+    """Numbers of each block that photos are mapped in."""
+    sizes = {region: dimension_of(manifest, region) or 0 for region in manifest.regions}
+    measured = len(manifest.measurements)
+    return {**sizes, **({MEASUREMENTS: measured} if measured else {})}
 
 
 def _columns(model: Model) -> list[Columns]:

@@ -18,10 +18,12 @@ from anthropo.face import weights as face
 from anthropo.files import file_sha256
 from anthropo.learning.attributes import NO_ATTRIBUTE, AttributeModel
 from anthropo.learning.cohort import split_labels
+from anthropo.learning.domains import Domains, marked
 from anthropo.learning.evaluation import Evaluation
-from anthropo.learning.features import BACKGROUND, Features
+from anthropo.learning.features import BACKGROUND, Features, subset
 from anthropo.learning.identity import SamePeople
 from anthropo.learning.manifest import (
+    Adaptation,
     Conformal,
     Counts,
     EncoderWeights,
@@ -68,6 +70,8 @@ def make_trained(
     encoder: AnyEncoder,
     settings: Settings,
     *,
+    target: Features | None = None,
+    column: str | None = None,
     source: Path | None = None,
     people: SamePeople | None = None,
     evaluations: Sequence[Evaluation] = (),
@@ -86,6 +90,11 @@ def make_trained(
         That made the features.
     settings : Settings
         That the photos were measured with.
+    target : Features, optional
+        Photos of the clinic where the model will be used, of unknown labels, to which ``options.adapt``
+        brings those of training.
+    column : str, optional
+        That the photos' sites come from.
     source : Path, optional
         The cohort's table; its hash is kept.
     people : SamePeople, optional
@@ -124,6 +133,12 @@ def make_trained(
     >>> trained.predict(features)[0].decision
     'affected'
     """
+    domains = None
+    if options.adapt != "none":
+        features = marked(features)
+        domains = Domains.fit(_read(features, options), options.adapt, target)
+        counted = _domains(features, options, target, column)
+        features = domains.apply(features)
     model = fit_model(features, options, task)
     if not isinstance(model, NormalityModel):
         model = model.refitted(refits)
@@ -144,9 +159,35 @@ def make_trained(
         python=sys.version.split()[0],
         validation=_validation(evaluations),
         refits=_refits(model, refits, features, options),
+        adaptation=Adaptation() if domains is None else counted,
     )
     manifest = _decision(manifest, model, features, options, evaluations)
-    return Trained(model, manifest, Profile.fit(features, _groups(features, options, task)))
+    return Trained(model, manifest, Profile.fit(features, _groups(features, options, task)), domains)
+
+
+def _read(features: Features, options: Options) -> Features:
+    """The photos with nothing but what the model reads."""
+    regions = options.regions or tuple(r for r in features.regions if r != BACKGROUND)
+    kept = {name: of for name, of in features.regions.items() if name in regions}
+    read = replace(features, regions=kept if "regions" in options.parts else {})
+    if "measurements" in options.parts:
+        return read
+    return replace(read, measurements=features.measurements[:, :0], measurement_ids=())
+
+
+def _domains(features: Features, options: Options, target: Features | None, column: str | None) -> Adaptation:
+    """What a manifest says of the sites that are brought to each other or to a target."""
+
+    def counts(of: Features) -> Counts:
+        return Counts(photos=len(of), patients=len(set(of.patients.tolist())))
+
+    sites: Any = features.sites
+    return Adaptation(
+        method=options.adapt,
+        column=column,
+        sites={name: counts(subset(features, sites == name)) for name in sorted(set(sites.tolist()))},
+        target=Counts() if target is None else counts(target),
+    )
 
 
 def _inputs(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise, product
 from typing import Any
@@ -40,9 +40,11 @@ _LEFT, _TOP, _RIGHT, _BOTTOM = -0.95, -0.86, 0.95, 1.42  # of the whole face
 
 
 @dataclass(frozen=True, slots=True)
-class _Mark:
-    shape: str  # line, arrow, polygon, curve
-    points: Floats  # (P, 2), in outer-canthal distances
+class Mark:
+    """One line or outline of what a measurement is."""
+
+    shape: str  # line, arrow, curve, trace; closed: polygon, outline, ring
+    points: Floats  # (P, 2)
     colour: str
     dashed: bool = False
 
@@ -55,7 +57,7 @@ class _Sketch:
     names: dict[str, Any]
     across: Floats  # the face's axes, unit vectors
     down: Floats
-    marks: list[_Mark] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
     dots: dict[str, Floats] = field(default_factory=dict)  # name -> where
     hollow: list[Floats] = field(default_factory=list)  # points that are made of others
     colour: str = _UPPER
@@ -66,7 +68,7 @@ class _Sketch:
             self.marks = [m for m in self.marks if not (m.dashed and _same(m.points, line))]
         if any(m.shape == shape and _same(m.points, line) for m in self.marks):
             return
-        self.marks.append(_Mark(shape, line, colour or (_GUIDE if dashed else self.colour), dashed))
+        self.marks.append(Mark(shape, line, colour or (_GUIDE if dashed else self.colour), dashed))
 
     def measured(self, a: Floats, b: Floats, direction: Floats) -> None:
         """A length; when it is zero, an arrow along the direction in which it would be seen."""
@@ -276,9 +278,8 @@ def _n(value: float) -> str:
     return f"{round(float(value), 1) + 0.0:g}"
 
 
-def drawing(entry: Entry) -> str:
-    """A registry entry on a line-drawn face: an SVG element of 240 × 200 px without ids, to share a page."""
-    points, middle = _mean_face()
+def _sketch(entry: Entry, points: Floats, middle: Floats) -> tuple[_Sketch, Floats]:
+    """What an entry measures on a face of outer-canthal distance 1, and the pupils."""
     names: dict[str, Any] = landmark_names(points)
     names |= {code: middle[i] for i, code in enumerate(anatomy.BETWEEN)}
     sketch = _Sketch(points, names, *face_axes(points))
@@ -287,6 +288,40 @@ def drawing(entry: Entry) -> str:
         sketch.draw(ast.parse(entry.expression, mode="eval").body)
     else:
         sketch.patches(entry.id, pupils)
+    return sketch, pupils
+
+
+def marks_on(entry: Entry, points: Floats, middle: Floats) -> list[Mark]:
+    """What a registry entry measures on a photographed face, in the photo's pixels.
+
+    Parameters
+    ----------
+    entry : Entry
+    points : ndarray, (68, 2)
+    middle : ndarray, (6, 2)
+        Both as `anthropo.measurement.anatomy.place` has them.
+
+    Returns
+    -------
+    list of Mark
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.measurement.anatomy import place
+    >>> face = anthropo.read_face(anthropo.example_photo())
+    >>> (line,) = marks_on(anthropo.registry()["intercanthal_width"], *place(face))
+    >>> line.shape, line.points.shape
+    ('line', (2, 2))
+    """
+    centre, unit = points[list(OUTER_CANTHI)].mean(0), outer_canthal_distance(points)
+    sketch, _ = _sketch(entry, (points - centre) / unit, (middle - centre) / unit)
+    return [replace(mark, points=mark.points * unit + centre) for mark in sketch.marks]
+
+
+def drawing(entry: Entry) -> str:
+    """A registry entry on a line-drawn face: an SVG element of 240 × 200 px without ids, to share a page."""
+    sketch, pupils = _sketch(entry, *_mean_face())
     least = _LEAST if entry.expression or entry.region == "eye" else _AROUND
     return _svg(sketch, pupils, entry.name, least)
 
@@ -343,7 +378,7 @@ def _svg(sketch: _Sketch, pupils: Floats, title: str, least: float) -> str:
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _mark(mark: _Mark, at: Floats) -> str:
+def _mark(mark: Mark, at: Floats) -> str:
     style = (
         f'stroke="{mark.colour}" stroke-width="{1.2 if mark.dashed else 2.2 if mark.colour == _UPPER else 4}"'
     )

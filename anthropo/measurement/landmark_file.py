@@ -78,8 +78,17 @@ class Landmarks:
         return {name: float(d) for name, d in zip(POINTS, far, strict=True) if d > 0}
 
 
-def landmarks_text(face: Face, digest: str) -> str:
-    """A face's landmarks as a file's content; `digest` is the SHA-256 of the photo."""
+def places_of(face: Face) -> Floats:
+    """Where a face's landmarks are measured, (74, 2) in the order of `POINTS`, as a file has them."""
+    return np.asarray(np.concatenate(anatomy.place(face)).round(_DECIMALS))
+
+
+def landmarks_text(face: Face, digest: str, at: Floats | None = None) -> str:
+    """A face's landmarks as a file's content.
+
+    `digest` is the SHA-256 of the photo; `at` (74, 2) is where a hand has placed the points of a face that
+    was found, and otherwise where they were found.
+    """
     head = {
         "schema": SCHEMA,
         "anthropo": __version__,
@@ -90,10 +99,11 @@ def landmarks_text(face: Face, digest: str) -> str:
         "height": face.size[1],
         "how": _HOW,
     }
-    places = np.concatenate(anatomy.place(face)).round(_DECIMALS)  # in the order of POINTS
+    found = places_of(face)
+    now = found if at is None else at.round(_DECIMALS)
     lines = []
-    for point, (x, y) in zip(POINTS, places.tolist(), strict=True):
-        row = {"point": point, "name": point_name(point), "x": x, "y": y, "found": [x, y]}
+    for point, (x, y), place in zip(POINTS, now.tolist(), found.tolist(), strict=True):
+        row = {"point": point, "name": point_name(point), "x": x, "y": y, "found": place}
         lines.append(f"  {json.dumps(row, ensure_ascii=False)}")
     fields = [f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in head.items()]
     return "{\n" + ",\n".join([*fields, ' "points": [\n' + ",\n".join(lines) + "\n ]"]) + "\n}\n"

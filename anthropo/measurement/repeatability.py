@@ -57,6 +57,7 @@ class Repeatability:
     small: float  # a face of `SMALL` pixels
     people: float  # between people of one sex
     pairs: int  # pairs of photographs; 0: from the noise of the landmarks alone
+    jitter: float = 0.0  # the noise of the landmarks in one photograph
     snapshot: float = 0.0  # on top, in a photograph that fails the photo gate in anything
 
     @property
@@ -72,6 +73,15 @@ class Repeatability:
         photo = self.photo if stage == "fine" else self.first
         more = 0.0 if posed else self.snapshot
         return math.hypot(photo, self.files, self.small * (SMALL / pixels) ** STEEP, more)
+
+    def still(self, pixels: float = math.inf) -> float:
+        """Between photographs of a face that neither moved nor turned, with landmarks of both stages.
+
+        What is left is the noise of the landmarks and what the file does: size, compression, exposure, crop.
+        Photographs in another light, from another side, with other noise, focus and size at once differ by
+        less (docs/benchmarks.md, "Change").
+        """
+        return math.hypot(self.jitter, self.files, self.small * (SMALL / pixels) ** STEEP)
 
 
 @lru_cache(maxsize=1)
@@ -93,7 +103,7 @@ def repeatability() -> Mapping[str, Repeatability]:
         files = sum(float(row[name] or 0) ** 2 for name in FILES) ** 0.5
         found[row["measurement"]] = Repeatability(
             float(row["sd"]), float(row["photo"]), float(row["first"] or row["photo"]), files,
-            float(row["small"] or 0), float(row["people"]), int(row["pairs"]),
+            float(row["small"] or 0), float(row["people"]), int(row["pairs"]), float(row["jitter"] or 0),
             snapshots.get(row["measurement"], 0.0),
         )  # fmt: skip
     return found

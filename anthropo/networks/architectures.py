@@ -21,7 +21,8 @@ from anthropo.errors import InputError, ModelError
 from anthropo.learning.schema import MOST_LABELS, OneOf, Range
 from anthropo.quiet import hushed
 
-Task = Literal["labels", "grades", "attributes", "cases"]
+#: What a recipe learns; of pairs comes a network of labels, whose embedding was trained on pairs.
+Task = Literal["labels", "grades", "attributes", "cases", "pairs"]
 
 #: timm's networks of the published recipes, and their names there.
 TIMM = {

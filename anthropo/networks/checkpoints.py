@@ -184,8 +184,10 @@ def fingerprint(material: TrainingSet, device: torch.device) -> dict[str, Any]:
     described = hashlib.sha256("".join(material.photos.features.digests.tolist()).encode())
     if (identity := material.identity) is not None:
         described.update(json.dumps([identity.units.labels, identity.digests]).encode())
+    if (target := material.target) is not None:
+        described.update(json.dumps(target.digests).encode())
     described.update(json.dumps([units.rows, units.labels]).encode())
-    for array in (units.target, units.part, units.metadata):
+    for array in (units.target, units.part, units.metadata, units.states):
         if array is not None:
             described.update(np.ascontiguousarray(array).tobytes())
     return {

@@ -80,6 +80,8 @@ class Description:
         By view.
     identities : int or None
         People who were told apart before the labels.
+    adapted : int or None
+        Photos of another source that it was adapted to.
     learned_from : tuple of str
         Beginnings of the SHA-256 of photos that it was trained on or stopped by.
     layout : str
@@ -101,6 +103,7 @@ class Description:
     metadata: Mapping[str, Column] | None
     warm_start: tuple[str, ...] = ()
     identities: Annotated[int, Range(0)] | None = None
+    adapted: Annotated[int, Range(0)] | None = None
     history: Annotated[Mapping[str, tuple[Epoch, ...]], Among(("views",))] = field(default_factory=dict)
     learned_from: tuple[Annotated[str, Hex(SEEN)], ...] = ()
     layout: Annotated[str, Hex()] = ""
@@ -185,5 +188,6 @@ class Description:
             ("backbone", self.spec.backbone),
             ("pictures", f"{', '.join(self.views)}; {self.size} px"),
             ("began with", ", ".join(self.warm_start) or "random weights"),
+            *([("adapted to", f"{self.adapted:,} photos of another source")] if self.adapted else []),
             ("parameters", "not stated" if self.weights is None else f"{self.weights:,}"),
         ]

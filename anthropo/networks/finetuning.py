@@ -17,16 +17,28 @@ from anthropo.learning.training import describe_cohort, landmark_weights
 from anthropo.networks.architectures import BACKBONES
 from anthropo.networks.checkpoints import Checkpoints, fingerprint
 from anthropo.networks.description import CALLED, Description
-from anthropo.networks.judging import Answers, Figures, flat_figures, judge_network
+from anthropo.networks.judging import Answers, Figures, chips_of, flat_figures, judge_network
 from anthropo.networks.network import Network
 from anthropo.networks.pretrained import NAMED
-from anthropo.networks.training_loop import Learned, Report, exact, learn
+from anthropo.networks.training_loop import Learned, Report, beginning, exact, learn
 from anthropo.networks.training_set import TrainingSet, view_of
 from anthropo.networks.units import TEST
+from anthropo.networks.verification import Floats, Verification, area, pairs_between, similarity, verify
 from anthropo.parallel.threads import network_threads
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Judgement:
+    """How good a network is on people of another source than its labels are from."""
+
+    answers: Answers
+    overall: Figures
+    by_label: dict[str, Figures]
+    photos: int
+    patients: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,6 +50,8 @@ class Finetuned:
     overall: Figures
     by_label: dict[str, Figures]  # recall is "sensitivity", precision "ppv"
     notes: tuple[str, ...] = ()
+    target: Judgement | None = None  # of people of the target, where they have labels
+    verification: Verification | None = None  # of pairs
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each label or attribute: every figure with its interval."""
@@ -72,25 +86,75 @@ def finetune(
         for module in network.modules:
             module.to(device)
         answers = judge_network(network, material.photos.pictures, units, TEST)
+        target = _judged_in_target(network, material)
+        verification = _verified(network, material, device) if recipe.task == "pairs" else None
         for module in network.modules:
             module.cpu()  # where everything else that takes a network has its pictures
     overall, by_label = answers.overall(recipe.parameters.seed), answers.by_label(recipe.parameters.seed)
+    models = {"network": overall}
+    if target is not None:
+        models["target"] = target.overall
+    if verification is not None:
+        models |= {"pairs": verification.figures(), "pairs, warm start": verification.figures_began()}
     validation = Validation(
         method="patients that were kept apart",
         n_photos=int(sum(len(units.rows[i]) for i in units.chosen(TEST))),
         n_patients=len(set(units.patients[units.chosen(TEST)].tolist())),
-        models={"network": overall},
+        models=models,
         by_label=by_label,
     )
     network = replace(network, manifest=replace(network.manifest, validation=validation))
-    return Finetuned(network=network, answers=answers, overall=overall, by_label=by_label, notes=units.notes)
+    return Finetuned(
+        network=network,
+        answers=answers,
+        overall=overall,
+        by_label=by_label,
+        notes=units.notes,
+        target=target,
+        verification=verification,
+    )
+
+
+def _judged_in_target(network: Network, material: TrainingSet) -> Judgement | None:
+    """The network's figures on people of the target who were kept apart."""
+    target, seed = material.target, material.recipe.parameters.seed
+    if target is None or target.judged is None:
+        return None
+    answers = judge_network(network, target.pictures, target.judged, TEST)
+    return Judgement(
+        answers=answers,
+        overall=answers.overall(seed),
+        by_label=answers.by_label(seed),
+        photos=len(target.judged),
+        patients=len(set(target.judged.patients.tolist())),
+    )
+
+
+def _verified(network: Network, material: TrainingSet, device: torch.device) -> Verification:
+    """How well pairs of people who were kept apart are told, beside what training began with."""
+    parameters, units = material.recipe.parameters, material.units
+    chosen = units.chosen(TEST)
+    pairs = pairs_between(units, chosen, parameters.positives, parameters.seed)
+    began = replace(network, modules=beginning(material, network.about.spec, device))
+    similar: dict[str, list[Floats]] = {"after": [], "before": []}
+    by_view = []
+    for view in network.views:
+        chips = chips_of(network, material.photos.pictures, units, chosen, view)
+        for when, of in (("after", network), ("before", began)):
+            # as `NetworkEncoder` embeds
+            embedded = of.embed({view: chips}) + of.embed({view: chips[:, :, ::-1]})
+            similar[when].append(similarity(embedded, pairs))
+        by_view.append((view, area(similar["after"][-1], pairs), area(similar["before"][-1], pairs)))
+    after, before = (np.mean(of, 0) for of in similar.values())
+    start = parameters.warm_start if parameters.warm_start in NAMED else "a file"
+    return verify(after, before, pairs, start=start, by_view=tuple(by_view), seed=parameters.seed)
 
 
 def _manifest(material: TrainingSet, learned: Learned, command: str) -> Manifest:
     """The manifest of a network, without its figures."""
     recipe, units, features = material.recipe, material.units, material.photos.features
     parameters, settings = recipe.parameters, material.photos.settings
-    tasks = CALLED[recipe.task]
+    tasks = CALLED[learned.spec.task]
     libraries = ["numpy", "torch"]
     if parameters.backbone not in ("deepgestalt", "face-resnet", "face-resnet-map"):
         lite = parameters.backbone == "efficientnet-lite0"
@@ -134,6 +198,7 @@ def _description(material: TrainingSet, learned: Learned) -> Description:
     # the photos that it is trained on or stopped by
     rows = [row for i in np.flatnonzero(units.part != TEST) for row in units.rows[i]]
     digests = {*material.photos.features.digests[rows].tolist(), *(identity.digests if identity else ())}
+    digests |= {*(material.target.digests if material.target else ())}
     return Description(
         recipe=recipe.name,
         parameters=replace(parameters, warm_start=began_with(parameters.warm_start, learned)),
@@ -149,6 +214,7 @@ def _description(material: TrainingSet, learned: Learned) -> Description:
         metadata=units.columns,
         warm_start=tuple(str(origin.name) for origin in learned.origins),
         identities=len(identity.units.labels) if identity else None,
+        adapted=len(material.target.rows) if material.target else None,
         history=learned.history,
         learned_from=tuple(sorted({digest[:SEEN] for digest in digests})),
     )

@@ -25,6 +25,7 @@ from anthropo.networks.architectures import (
 )
 from anthropo.networks.augmentation import augment
 from anthropo.networks.network import as_probabilities, decided, normalised
+from anthropo.networks.pair_losses import contrastive
 from anthropo.networks.pictures import Pictures
 from anthropo.networks.recipes import Parameters
 from anthropo.networks.units import TRAIN, VALIDATION, Units, balancing
@@ -41,6 +42,8 @@ class Batch:
     weight: Tensor  # (n,) or (n, a)
     pose: Tensor  # (n, 3)
     people: Tensor  # (n,) numbers of the patients
+    progress: float = 0.0  # share of the training that is done
+    others: Tensor | None = None  # (m, c, h, w) of photos to adapt to
 
 
 class Objective:
@@ -78,8 +81,11 @@ class Objective:
 
     # ----------------------------------------------------------------------------- batches
 
-    def batches(self, seed: int) -> Iterator[Batch]:
-        """The training units once, in a random order; what does not fill a batch waits for another epoch."""
+    def batches(self, seed: int, done: float = 0.0, share: float = 0.0) -> Iterator[Batch]:
+        """The training units once, in a random order; what does not fill a batch waits for another epoch.
+
+        `done` is the share of the training that is done, `share` that of this epoch.
+        """
         random = np.random.default_rng(seed)
         generator = torch.Generator().manual_seed(seed)
         order = np.repeat(self.train, 1 + self.parameters.mirror)
@@ -94,9 +100,10 @@ class Objective:
             shuffled = np.lexsort((random.random(len(order)), rank[people]))
         else:
             shuffled = random.permutation(len(order))
-        for start in range(0, self.steps * self.parameters.batch, self.parameters.batch):
-            at = shuffled[start : start + self.parameters.batch]
-            yield self._augmented(self._batch(order[at], random), torch.from_numpy(mirrored[at]), generator)
+        for step in range(self.steps):
+            at = shuffled[step * self.parameters.batch : (step + 1) * self.parameters.batch]
+            batch = self._augmented(self._batch(order[at], random), torch.from_numpy(mirrored[at]), generator)
+            yield replace(batch, progress=done + share * step / self.steps)
 
     def _batch(self, chosen: NDArray[np.int64], random: np.random.Generator | None = None) -> Batch:
         units, parameters = self.units, self.parameters
@@ -115,16 +122,28 @@ class Objective:
                 metadata = torch.from_numpy(units.metadata[chosen]).to(self.device)
         else:
             chips = self.pictures.of([units.rows[i][0] for i in chosen], self.view)
-        pixels = torch.from_numpy(chips).to(self.device)
-        x = normalised(pixels, parameters.grey, self.channels, self.mean, self.std)
+        x = self._normalised(chips)
         first = [units.rows[i][0] for i in chosen]
         known = (units.target[chosen], self.weights[chosen], self.pictures.pose[first], self.people[chosen])
-        return Batch(x, present, metadata, *(torch.from_numpy(array).to(self.device) for array in known))
+        target, weight, pose, people = (torch.from_numpy(array).to(self.device) for array in known)
+        return Batch(x, present, metadata, target, weight, pose, people)
+
+    def _normalised(self, chips: NDArray[np.uint8]) -> Tensor:
+        pixels = torch.from_numpy(chips).to(self.device)
+        return normalised(pixels, self.parameters.grey, self.channels, self.mean, self.std)
+
+    def pixels(self, pictures: Pictures, rows: NDArray[np.int64]) -> Tensor:
+        """Photos (n, c, h, w) as the module takes them."""
+        return self._normalised(pictures.of(rows.tolist(), self.view))
+
+    def moved(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Photos (n, c, h, w) as the augmentation changes them."""
+        return augment(x, self.parameters, generator)
 
     def _augmented(self, batch: Batch, mirrored: Tensor, generator: torch.Generator) -> Batch:
         x = batch.x
         x = torch.where(mirrored.to(x.device).view(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
-        moved = augment(x.flatten(0, -4) if x.ndim == 5 else x, self.parameters, generator).view(x.shape)
+        moved = self.moved(x.flatten(0, -4) if x.ndim == 5 else x, generator).view(x.shape)
         return replace(batch, x=moved)
 
     # ----------------------------------------------------------------------------- the loss
@@ -143,19 +162,19 @@ class Objective:
     def loss(self, module: nn.Module, batch: Batch) -> Tensor:
         """The loss of a batch."""
         outputs, features, pose = self._outputs(module, batch)
-        loss = self._weighted(outputs.float(), batch)
+        loss = self.weighted(outputs.float(), batch)
         if pose is not None and self.parameters.pose:
             loss = loss + self.parameters.pose * functional.mse_loss(pose.float(), batch.pose)
         if features is not None and self.parameters.contrastive:
-            loss = loss + self.parameters.contrastive * contrastive(
-                features.float(),
-                batch.target,
-                batch.people if self.by_patient else None,
-                self.parameters.contrastive_margin,
-            )
+            # by patient only pairs of one person: the same face, well and ill, is kept apart
+            counted = alike(batch.people) if self.by_patient else None
+            margin = self.parameters.contrastive_margin
+            cost = contrastive(features.float(), alike(batch.target), margin, counted)
+            loss = loss + self.parameters.contrastive * cost
         return loss
 
-    def _weighted(self, outputs: Tensor, batch: Batch) -> Tensor:
+    def weighted(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """The loss of outputs on the labels of a batch."""
         each = self._elementwise(outputs, batch.target)
         if self.imbalance == "focal":
             each = each * (1 - (-each).exp()) ** self.parameters.focal_gamma
@@ -191,7 +210,7 @@ class Objective:
                 outputs.append(out.cpu())
                 weight = batch.weight if self.imbalance == "weights" else torch.ones_like(batch.weight)
                 size = float(weight.sum())
-                losses.append(float(self._weighted(out, batch)) * size)
+                losses.append(float(self.weighted(out, batch)) * size)
                 sizes.append(size)
         head = "thresholds" if self.ordinal else ""
         p = as_probabilities(torch.cat(outputs), self.task, head, self.loss_name).double().numpy()
@@ -210,6 +229,7 @@ def _by_class(target: NDArray[Any], weights: NDArray[np.float32], others: NDArra
 
 #: What the metric of each task is called.
 MONITORED: Mapping[str, str] = {
+    "pairs": "verification AUROC",
     "labels": "balanced accuracy",
     "cases": "balanced accuracy",
     "grades": "quadratic kappa",
@@ -234,16 +254,6 @@ def monitored(task: str, p: NDArray[np.float64], target: NDArray[Any], head: str
     return float(np.mean([(called[target == c] == c).mean() for c in np.unique(target)]))
 
 
-def contrastive(features: Tensor, target: Tensor, people: Tensor | None, margin: float) -> Tensor:
-    """Contrastive cost of all pairs in a batch (Hadsell et al. 2006), on embeddings of length 1.
-
-    Pairs of one label are drawn together, pairs of two labels kept `margin` apart. With `people` only pairs
-    of one person count: photographs of the same person, well and ill, are kept apart.
-    """
-    on = functional.normalize(features, dim=1)
-    apart = torch.cdist(on, on, compute_mode="donot_use_mm_for_euclid_dist")
-    same = target[:, None] == target[None, :]
-    counted = torch.ones_like(same) if people is None else people[:, None] == people[None, :]
-    counted = counted.triu(1)
-    cost = torch.where(same, apart**2, (margin - apart).clamp(min=0) ** 2)
-    return (cost * counted).sum() / counted.sum().clamp(min=1)
+def alike(values: Tensor) -> Tensor:
+    """Which of values (n,) are the same, (n, n)."""
+    return values[:, None] == values[None, :]

@@ -81,11 +81,15 @@ class CohortPictures:
     settings: Settings  # that the photos were read with
     source: str  # the cohort's table or folder
     people: SamePeople = field(default_factory=SamePeople)  # those under several names
+    cells: tuple[Mapping[str, str], ...] = ()  # of each photo, all other columns as they stand
 
     def subset(self, rows: NDArray[np.int64]) -> CohortPictures:
         """Some of the photos; nothing counts as left out."""
         return replace(
-            self, pictures=self.pictures.subset(rows), features=subset(self.features, rows.tolist())
+            self,
+            pictures=self.pictures.subset(rows),
+            features=subset(self.features, rows.tolist()),
+            cells=tuple(self.cells[i] for i in rows) if self.cells else (),
         )
 
 
@@ -178,7 +182,12 @@ def read_pictures(
         jobs=jobs,
     )
     return CohortPictures(
-        pictures=pictures, features=features, kinds=cohort.metadata, settings=settings, source=cohort.source
+        pictures=pictures,
+        features=features,
+        kinds=cohort.metadata,
+        settings=settings,
+        source=cohort.source,
+        cells=tuple(case.metadata for case in cases),
     )
 
 

@@ -27,7 +27,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-RECIPES = ("deepgestalt", "skin-five", "risk-grading", "differential", "attributes")
+RECIPES = (
+    *("deepgestalt", "skin-five", "risk-grading", "differential", "attributes"),
+    *("contrastive", "dann", "deep-coral"),
+)
 #: Every column that can be learned from.
 ALL = "all"
 
@@ -79,6 +82,21 @@ class Parameters:
     contrastive: float
     contrastive_margin: float
     contrastive_pairs: str
+    # pairs; here and below, networks of 0.1.0 lack the option
+    positives: str = "patient"
+    temperature: float = 0.1
+    mining: str = "hard"
+    together: int = 2
+    projection: int = 0
+    # adaptation to other photographs
+    adaptation: str = "none"
+    adaptation_weight: float = 1.0
+    adaptation_gamma: float = 10.0
+    adaptation_layer: str = "embedding"
+    adaptation_hidden: int = 256
+    targets: tuple[str, ...] = ()
+    anneal: bool = False
+    keep: str = "best"
     # augmentation
     mirror: bool
     flip: bool
@@ -296,6 +314,8 @@ def _check(recipe: Recipe) -> None:
         raise InputError("pose: a photograph without a face has none. Set it to 0.")
     if options.contrastive and (task not in ("labels", "grades")):
         raise InputError(f"contrastive: not for the recipe {recipe.name}. Set it to 0.")
+    _check_pairs(recipe)
+    _check_adaptation(recipe)
     if options.fold >= options.folds:
         raise InputError(f"fold {options.fold}: they are numbered from 0 to {options.folds - 1}.")
     if len(set(options.grades)) < len(options.grades):
@@ -303,3 +323,34 @@ def _check(recipe: Recipe) -> None:
     if (options.frozen_epochs or options.frozen_norm) and options.warm_start == "none":
         name = "frozen_epochs" if options.frozen_epochs else "frozen_norm"
         raise InputError(f"{name}: needs a body that has learned something before. Give a warm_start.")
+
+
+_MOST_TRIPLETS = 256  # photos of a batch of which all triplets are looked at
+
+
+def _check_pairs(recipe: Recipe) -> None:
+    options = recipe.parameters
+    if recipe.task != "pairs":
+        return
+    if options.together > options.batch:
+        raise InputError(f"together {options.together}: more than a batch of {options.batch}. Choose fewer.")
+    if options.loss == "triplet" and options.mining != "hard" and options.batch > _MOST_TRIPLETS:
+        raise InputError(
+            f"mining {options.mining}: looks at all triplets of a batch, which may have {_MOST_TRIPLETS} "
+            f"photos, not {options.batch}. Choose hard, or a smaller batch."
+        )
+    if options.frozen_epochs:
+        raise InputError("frozen_epochs: pairs are learned by the body itself. Set it to 0 for contrastive.")
+    if options.head != "convolution":
+        raise InputError("head: contrastive fits one with a bias, convolution.")
+
+
+def _check_adaptation(recipe: Recipe) -> None:
+    options = recipe.parameters
+    if options.adaptation != "none" and recipe.task != "labels":
+        raise InputError(f"adaptation: not for the recipe {recipe.name}. Choose none.")
+    if options.keep == "last" and options.patience:
+        raise InputError(
+            "keep last: and stopping at the best epoch contradict each other. Set patience to 0, or keep to "
+            "best."
+        )

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,11 +21,14 @@ from torch import nn
 
 from anthropo.errors import InputError, ModelError, PhotoError, parameter
 from anthropo.learning.manifest import Weights
+from anthropo.networks.adaptation import AdaptingObjective, domain_head
 from anthropo.networks.architectures import Separate, Spec, build, channels_of, check_size
 from anthropo.networks.checkpoints import Checkpoints, State, restore
 from anthropo.networks.description import Epoch
 from anthropo.networks.network import fill, flat
 from anthropo.networks.objective import MONITORED, Objective
+from anthropo.networks.pair_losses import PAIR_LOSSES
+from anthropo.networks.pairs import PairObjective, fit_head, projection_head
 from anthropo.networks.pretrained import warm_start
 from anthropo.networks.recipes import Parameters, Recipe
 from anthropo.networks.training_set import TrainingSet
@@ -110,7 +114,7 @@ def spec_of(recipe: Recipe, outputs: int, metadata: int = 0) -> Spec:
 
     `outputs` counts labels, grades or attributes, `metadata` the numbers that a case's metadata became.
     """
-    parameters, task = recipe.parameters, recipe.task
+    parameters, task = recipe.parameters, "labels" if recipe.task == "pairs" else recipe.task
     ordinal = task in ("labels", "grades") and parameters.loss == "ordinal"
     spec = Spec(
         task=task,
@@ -149,16 +153,30 @@ def learn(
     modules, histories, origins = [], {}, []
     for view in parameters.views:
         state = _Trainer(material, view, spec, checkpoints, device, report).run()
-        module = build(spec)
+        module = extended(build(spec), parameters)
         try:
             fill(module, state.best_module)
         except ModelError:
             raise checkpoints.damaged(view) from None
+        without_extensions(module)
+        if material.recipe.task == "pairs":
+            fit_head(module, view, material, device)
         modules.append(module.eval().requires_grad_(False))
         histories[view] = tuple(state.history)
         if state.origin is not None and state.origin not in origins:
             origins.append(state.origin)
     return Learned(tuple(modules), spec, histories, tuple(origins))
+
+
+def beginning(material: TrainingSet, spec: Spec, device: torch.device) -> tuple[nn.Module, ...]:
+    """The modules as their training begins, one per view."""
+    modules = []
+    for view in material.recipe.parameters.views:
+        trainer = _Trainer(material, view, spec, Checkpoints(Path(), {}), device, None)
+        module = trainer.module(State(), trainer.stages[-1])
+        without_extensions(module)
+        modules.append(module.eval().requires_grad_(False))
+    return tuple(modules)
 
 
 def _refuse_small(units: Units, parameters: Parameters, what: str) -> None:
@@ -218,11 +236,11 @@ class _Trainer:
 
     def _restored(self, state: State, stage: _Stage) -> nn.Module:
         try:
-            return self._module(state, stage)
+            return self.module(state, stage)
         except ModelError as error:
             raise (self.checkpoints.damaged(self.view) if state.module is not None else error) from None
 
-    def _module(self, state: State, stage: _Stage) -> nn.Module:
+    def module(self, state: State, stage: _Stage) -> nn.Module:
         """The module of a stage: as the checkpoint has it, or new, with the body of the stage before."""
         torch.manual_seed(_seed(self.parameters.seed, self.view, stage.name, "init"))
         spec = self.spec
@@ -236,6 +254,8 @@ class _Trainer:
                 head=self.parameters.head,
             )
         module = build(spec)
+        if not stage.identity:
+            extended(module, self.parameters)
         before = self.stages[state.stage - 1] if state.stage else None
         if state.epoch or (before is not None and before.identity == stage.identity):
             fill(module, state.module)
@@ -273,15 +293,14 @@ class _Trainer:
     # ----------------------------------------------------------------------------- a stage
 
     def _train(self, stage: _Stage, module: nn.Module, state: State) -> None:
-        material, pictures = self.material, self.material.photos.pictures
-        units, task = material.units, material.recipe.task
-        if stage.identity and material.identity:
-            pictures, units, task = material.identity.pictures, material.identity.units, "labels"
-        plain = stage.identity
-        objective = Objective(self.parameters, self.view, task, pictures, units, self.device, plain=plain)
+        material = self.material
+        objective = objective_of(stage, material, self.view, self.device)
         last = not stage.identity and not stage.frozen
         if last and state.epoch == 0:
             state.best, state.best_epoch, state.best_module = math.inf, 0, None
+            if material.recipe.task == "pairs":  # the warm start is an embedding already
+                state.best, _ = objective.validate(module, self.mixed)
+                state.best_module = flat(module)
         learning = [p for name, p in module.named_parameters() if not (stage.frozen and "body." in name)]
         module.requires_grad_(False)
         for p in learning:
@@ -333,7 +352,8 @@ class _Trainer:
                 )
             )
             state.module = flat(module)
-            if last and (validation < state.best or state.best_module is None):
+            latest = self.parameters.keep == "last"
+            if last and (latest or validation < state.best or state.best_module is None):
                 state.best, state.best_epoch, state.best_module = validation, epoch + 1, state.module
             state.optimiser, state.scaler = optimiser.state_dict(), scaler.state_dict()
             self.checkpoints.save(self.view, state)
@@ -356,7 +376,10 @@ class _Trainer:
             if stage.frozen or (self.parameters.frozen_norm and isinstance(layer, nn.BatchNorm2d)):
                 layer.eval()
         total, batches = 0.0, 0
-        for batch in objective.batches(seed):
+        for batch in objective.batches(seed, epoch / stage.epochs, 1 / stage.epochs):
+            if self.parameters.anneal and not stage.identity:  # Ganin et al. 2016, section 5.2.2
+                for group in optimiser.param_groups:
+                    group["lr"] = stage.rate / (1 + 10 * batch.progress) ** 0.75
             with torch.autocast(self.device.type, enabled=self.mixed):
                 loss = objective.loss(module, batch)
             value = loss.item()  # waits for the device: only once in a step
@@ -382,6 +405,36 @@ class _Trainer:
             watched = MONITORED[self.material.recipe.task]
             now = (self.view, stage.name, epoch + 1, stage.epochs, step, steps, loss, validation, metric)
             self.report(Step(*now, watched))
+
+
+def objective_of(stage: _Stage, material: TrainingSet, view: str, device: torch.device) -> Objective:
+    """What a stage of a training minimises."""
+    parameters, pictures, units = material.recipe.parameters, material.photos.pictures, material.units
+    task = material.recipe.task
+    if stage.identity and material.identity:
+        known = material.identity
+        return Objective(parameters, view, "labels", known.pictures, known.units, device, plain=True)
+    if task == "pairs":
+        return PairObjective(parameters, view, pictures, units, device)
+    if material.target is not None and not stage.frozen:
+        return AdaptingObjective(parameters, view, pictures, units, device, target=material.target)
+    return Objective(parameters, view, task, pictures, units, device)
+
+
+def extended(module: nn.Module, parameters: Parameters) -> nn.Module:
+    """A module with the layers that only its training needs, after its own."""
+    if parameters.loss in PAIR_LOSSES and parameters.projection:
+        module.add_module("projection", projection_head(parameters))
+    if parameters.adaptation == "dann":
+        module.add_module("domains", domain_head(parameters))
+    return module
+
+
+def without_extensions(module: nn.Module) -> None:
+    """Take away what `extended` added."""
+    for name in ("projection", "domains"):
+        if hasattr(module, name):
+            delattr(module, name)
 
 
 def _stages(parameters: Parameters, identity: bool) -> list[_Stage]:

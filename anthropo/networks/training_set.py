@@ -9,6 +9,7 @@ import numpy as np
 from anthropo.encoder.views import View
 from anthropo.networks.pictures import CohortPictures, Pictures
 from anthropo.networks.recipes import Parameters, Recipe
+from anthropo.networks.sources import Target, units_of_pairs, with_target
 from anthropo.networks.units import TRAIN, Units, identity_units, units_of
 
 
@@ -29,6 +30,7 @@ class TrainingSet:
     photos: CohortPictures
     units: Units
     identity: IdentityStage | None = None
+    target: Target | None = None  # photos of another source that are adapted to
 
 
 def view_of(parameters: Parameters) -> View:
@@ -36,13 +38,29 @@ def view_of(parameters: Parameters) -> View:
     return View(parameters.views, parameters.size, parameters.alignment, parameters.crops)
 
 
-def training_set(recipe: Recipe, photos: CohortPictures, others: CohortPictures | None = None) -> TrainingSet:
+def training_set(
+    recipe: Recipe,
+    photos: CohortPictures,
+    others: CohortPictures | None = None,
+    *,
+    target: CohortPictures | None = None,
+    state: str | None = None,
+) -> TrainingSet:
     """Deal a cohort's patients to the parts of a training.
+
+    `target` are photos of another source, which are adapted to, and `state` is the column of pairs that tells
+    a person's photos apart; see `anthropo.networks.sources`.
 
     In the identity stage the patients of `others` are told apart; without these, if the recipe's ``identity``
     is "patient", those of the training part, so that nobody who is kept apart is seen.
     """
-    units = units_of(recipe.task, photos.features, recipe.parameters, photos.kinds)
+    adapted: Target | None = None
+    if recipe.task == "pairs":
+        units = units_of_pairs(photos, recipe.parameters, state)
+    else:
+        units = units_of(recipe.task, photos.features, recipe.parameters, photos.kinds)
+    if target is not None:
+        units, adapted = with_target(units, target, recipe.parameters)
     digests: tuple[str, ...] = ()
     if others is not None:
         digests = tuple(others.features.digests.tolist())
@@ -53,4 +71,4 @@ def training_set(recipe: Recipe, photos: CohortPictures, others: CohortPictures 
         identity = IdentityStage(
             pictures=others.pictures, units=identity_units(others.features), digests=digests
         )
-    return TrainingSet(recipe=recipe, photos=photos, units=units, identity=identity)
+    return TrainingSet(recipe=recipe, photos=photos, units=units, identity=identity, target=adapted)

@@ -19,7 +19,7 @@ from anthropo.networks.description import Column
 from anthropo.networks.recipes import ALL, Parameters
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
-_LEAST = 3  # patients of a label: to train on, to stop by, to judge by
+LEAST = 3  # patients of a label: to train on, to stop by, to judge by
 
 Columns = Mapping[str, Column]  # by name
 
@@ -35,6 +35,8 @@ class Units:
     part: NDArray[np.int64]  # (n,) TRAIN, VALIDATION or TEST
     metadata: NDArray[np.float32] | None = None  # (n, q) of cases
     columns: Columns | None = None  # how the metadata became numbers
+    states: NDArray[np.int64] | None = None  # (n,) of pairs: number of the state, -1 unknown; None: no states
+    state_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -57,13 +59,13 @@ def units_of(task: Task, features: Features, parameters: Parameters, kinds: Mapp
         names, notes = _attributes(present, patients)
         usable = [tuple(name for name in cell if name in names) for cell in present]
         part = parts(usable, patients, parameters)
-        return replace(_of_photos(features, names, _present(present, names), part), notes=notes)
+        return replace(of_photos(features, names, _present(present, names), part), notes=notes)
     names = tuple(sorted(set(labels)))
     if task == "grades":
         names = _grades(names, parameters.grades)
-    _refuse_few(labels, patients)
+    refuse_few(labels, patients)
     target = np.array([names.index(label) for label in labels])
-    return _of_photos(features, names, target, parts(labels, patients, parameters))
+    return of_photos(features, names, target, parts(labels, patients, parameters))
 
 
 def units_to_judge(task: str, labels: tuple[str, ...], columns: Columns | None, features: Features) -> Units:
@@ -74,7 +76,7 @@ def units_to_judge(task: str, labels: tuple[str, ...], columns: Columns | None, 
     else:
         target = np.array([labels.index(label) for label in cells])
     if task != "cases":
-        return _of_photos(features, labels, target, np.full(len(features), TEST))
+        return of_photos(features, labels, target, np.full(len(features), TEST))
     members = _members(features)
     rows = tuple(members.values())
     columns = columns or {}
@@ -100,12 +102,13 @@ def identity_units(features: Features) -> Units:
             f"in a column `patient`, give {parameter('pretrain', 'COHORT')}, or pass "
             f"{parameter('changes', 'identity=none')}."
         )
-    return _of_photos(features, tuple(people.tolist()), which, np.full(len(features), TRAIN))
+    return of_photos(features, tuple(people.tolist()), which, np.full(len(features), TRAIN))
 
 
-def _of_photos(
+def of_photos(
     features: Features, labels: tuple[str, ...], target: NDArray[Any], part: NDArray[np.int64]
 ) -> Units:
+    """Each photo as a unit."""
     rows = tuple((i,) for i in range(len(features)))
     return Units(rows=rows, labels=labels, target=target, patients=features.patients, part=part)
 
@@ -135,9 +138,9 @@ def parts(
     parts.
     """
     dealt = split(labels, patients, parameters.folds, parameters.seed)
-    if dealt.number < _LEAST:
+    if dealt.number < LEAST:
         raise InputError(
-            f"Too few patients: {_LEAST} of at least two labels are needed, to train on, to stop by and to "
+            f"Too few patients: {LEAST} of at least two labels are needed, to train on, to stop by and to "
             "judge by. Add patients."
         )
     if parameters.fold >= dealt.number:
@@ -148,14 +151,15 @@ def parts(
     return part
 
 
-def _refuse_few(labels: Sequence[str], patients: Sequence[str]) -> None:
+def refuse_few(labels: Sequence[str], patients: Sequence[str]) -> None:
+    """Refuse labels of fewer patients than there are parts, and a single label."""
     people: dict[str, set[str]] = defaultdict(set)
     for label, patient in zip(labels, patients, strict=True):
         people[label].add(patient)
-    few = [f"{label} ({len(who)})" for label, who in sorted(people.items()) if len(who) < _LEAST]
+    few = [f"{label} ({len(who)})" for label, who in sorted(people.items()) if len(who) < LEAST]
     if few:
         raise InputError(
-            f"Too few patients with {some(few)}: each label needs {_LEAST}, to train on, to stop by and to "
+            f"Too few patients with {some(few)}: each label needs {LEAST}, to train on, to stop by and to "
             "judge by. Add patients, or leave the label out."
         )
     if len(people) < 2:
@@ -171,15 +175,15 @@ def _attributes(
     for cell, patient in zip(present, patients, strict=True):
         for name in cell:
             having[name].add(patient)
-    common = {n for n, people in having.items() if min(len(people), len(everybody - people)) >= _LEAST}
+    common = {n for n, people in having.items() if min(len(people), len(everybody - people)) >= LEAST}
     usable = tuple(sorted(common))
     if not usable:
         raise InputError(
-            f"No attribute is present in {_LEAST} patients and absent from {_LEAST}. Cells of the column "
+            f"No attribute is present in {LEAST} patients and absent from {LEAST}. Cells of the column "
             "`label` are lists (ptosis; long philtrum)."
         )
     rare = sorted(having.keys() - common)
-    note = f"not learned, for fewer than {_LEAST} patients with or without it: {some(rare)}."
+    note = f"not learned, for fewer than {LEAST} patients with or without it: {some(rare)}."
     return usable, (note,) if rare else ()
 
 
@@ -201,7 +205,7 @@ def _grades(labels: tuple[str, ...], grades: tuple[str, ...]) -> tuple[str, ...]
 def _cases_to_learn(features: Features, parameters: Parameters, kinds: Mapping[str, str]) -> Units:
     members = _members(features)
     patients, labels = [patient for patient, _ in members], [label for _, label in members]
-    _refuse_few(labels, patients)
+    refuse_few(labels, patients)
     names = tuple(sorted(set(labels)))
     part = parts(labels, patients, parameters)
     rows = tuple(members.values())

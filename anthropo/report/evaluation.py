@@ -31,6 +31,8 @@ COMPARED_METRICS = (
 )  # fmt: skip
 #: Columns of a table of balance.
 BALANCE = ("", "cases", "controls", "SMD", "matched cases", "matched controls", "SMD after")
+#: Columns of a table of distances between sources.
+SHIFTS = ("site", "method", "of embeddings", "of measurements")
 _BALANCED = 0.1  # usual limit of a standardised mean difference (Austin 2009)
 _DIFFERENCE_METRICS = ("auroc", "auprc", "sensitivity", "specificity", "brier")
 _LABEL_METRICS = ("sensitivity", "specificity", "ppv", "auroc", "auprc")
@@ -157,6 +159,7 @@ def print_evaluation(made: Evaluation) -> None:
         _print_adjusted(made)
     if made.sites:
         _print_sites(made.sites)
+    print_adaptation(made)
     for column, groups in made.subgroups.items():
         rows = [
             (name, *map(str, (g.n_photos, g.n_patients, *map(g.metrics.get, SUBGROUP_METRICS))), g.note)
@@ -252,6 +255,42 @@ def site_sentences(sites: Sites) -> list[str]:
     return said
 
 
+def print_adaptation(made: Evaluation) -> None:
+    """Whether adaptation helps, and how far apart sources are before and after; nothing without any."""
+    for sentence in adaptation_sentences(made):
+        say(sentence)
+    if made.shifts:
+        print_table(SHIFTS, shift_rows(made), left=("method",), spaced=True)
+        say(
+            "Proxy A-distance to the other photos: 0, nothing tells them apart, to 2, all are told, by a "
+            "classifier and an adaptation that have not seen the people.",
+            dim=True,
+        )
+
+
+def adaptation_sentences(made: Evaluation) -> list[str]:
+    """What each adaptation does to the AUROC; that it hurts is among the warnings as well."""
+    said = []
+    for name, difference in made.adapted.items():
+        auroc = difference["auroc"]
+        what = model_name(name) if name != made.main else str(made.settings.get("adapted", name))
+        if not auroc.known:
+            said.append(f"Adapted ({what}): {auroc.reason}.")
+            continue
+        verdict = "helps" if auroc.lo > 0 else "hurts" if auroc.hi < 0 else "no sure difference"
+        said.append(f"Adapted ({what}): {verdict}; AUROC changes by {auroc}.")
+    return said
+
+
+def shift_rows(made: Evaluation) -> list[tuple[str, ...]]:
+    """The rows of a table of distances; its columns are `SHIFTS`."""
+    words = {"none": "not adapted"}
+    return [
+        (of.site, words.get(of.method, of.method), str(of.embeddings), str(of.measurements))
+        for of in made.shifts
+    ]
+
+
 def print_comparison(variants: Mapping[str, Figures]) -> None:
     """The figures of variants side by side on standard output.
 
@@ -316,6 +355,9 @@ def page(made: Evaluation) -> str:
         balance_rows=balance_rows(made.matched) if made.matched else [],
         balanced=_BALANCED,
         site_sentences=site_sentences(made.sites) if made.sites else [],
+        adaptation_sentences=adaptation_sentences(made),
+        shifts=SHIFTS,
+        shift_rows=shift_rows(made),
         named=lambda metrics: [names[metric] for metric in metrics],
         left_out=_left_out(made),
         rows=rows,

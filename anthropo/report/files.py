@@ -92,15 +92,20 @@ from); `training` counts photos, faces and people, and has the error on those ke
 """
 
 
+_STATES = (
+    states.LabelState, states.AttributeState, states.NormalityState, states.ProfileState, states.DomainState,
+)  # fmt: skip
+
+
 def markdown() -> str:
     """The page."""
     parts = [_INTRODUCTION, "\n## `manifest.json`\n", *_objects(Manifest)]
     parts += [
         "\n## `model` of `manifest.json`\n",
-        "Its `task` says which of three it is; `profile` may be with each.",
+        "Its `task` says which of three it is; `profile` and `domains` may be with each.",
     ]
     seen: set[type[Any]] = set()
-    for kind in (states.LabelState, states.AttributeState, states.NormalityState, states.ProfileState):
+    for kind in _STATES:
         parts += _objects(kind, seen)
     parts += ["\n## Arrays of a model\n", *_arrays()]
     parts += ["\n## `network` of `manifest.json`\n", *_objects(Description)]
@@ -233,6 +238,7 @@ _CLASSIFIER = "`classifier/`; of attributes `0/`, `1/` and so on"
 _REFIT = "`refits/0/` and so on; of attributes then `0/`, `1/` and so on"
 _REGION = f"{_CLASSIFIER}, then `region0/` and so on"
 _SETS, _NOVELTY = "the model's; of attributes `0/` and so on", "`novelty/` or `distance/`"
+_MAPS = "`domains/`, then `0/` and so on by place, then by block"
 _GROUPS = (
     _Group(_CLASSIFIER, states.CLASSIFIER, "A hybrid classifier: k labels, m numbers, r regions, h halves."),
     _Group(_REGION, states.REGION, "Each region, whose embedding has d numbers."),
@@ -249,6 +255,8 @@ _GROUPS = (
     _Group(_NOVELTY, states.SCALE, "Where there are m measurements."),
     _Group("the same, then `0/` and so on", states.PART, "Each part of d numbers, with a axes."),
     _Group("`gallery/`", states.GALLERY, "g patients of l labels; all regions together have d numbers."),
+    _Group(_MAPS, states.SINGLE, "Of each block of d numbers that is not among `mixed`."),
+    _Group(_MAPS, states.MIXED, "Of the others."),
     _Group("`profile/`", states.PROFILE, "n labels, m measurements."),
     _Group("`profile/`", states.COMPOSITES, "Where there are faces."),
 )

@@ -11,6 +11,7 @@ import numpy as np
 
 from anthropo.errors import ModelError
 from anthropo.files import write
+from anthropo.learning.intervals import Interval, number
 from anthropo.learning.model_readers import as_written
 from anthropo.licensing import stamped
 from anthropo.report.evaluation import METRIC_NAMES
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from anthropo.networks.description import Epoch
     from anthropo.networks.finetuning import Finetuned
     from anthropo.networks.network import Network
+    from anthropo.networks.verification import Verification
 
 #: What figures of networks are called.
 NAMES = {
@@ -46,9 +48,39 @@ def print_finetuned(finetuned: Finetuned) -> None:
     first = "attribute" if finetuned.network.task == "attributes" else "label"
     rows = [(label, *(str(figures[n]) for n in columns)) for label, figures in finetuned.by_label.items()]
     print_table((first, *(NAMES[name] for name in columns)), rows, spaced=True)
-    for name, figure in finetuned.overall.items():
+    _print_overall(finetuned.overall)
+    if (target := finetuned.target) is not None:
+        print(
+            f"\nIn the target, on {target.photos} photos of {target.patients} patients that were kept apart:"
+        )
+        rows = [(label, *(str(figures[n]) for n in columns)) for label, figures in target.by_label.items()]
+        print_table((first, *(NAMES[name] for name in columns)), rows, spaced=True)
+        _print_overall(target.overall)
+    if finetuned.verification is not None:
+        _print_verification(finetuned.verification)
+
+
+def _print_overall(overall: Mapping[str, Interval]) -> None:
+    for name, figure in overall.items():
         if figure.known or not figure.reason:
             print(f"{NAMES.get(name) or METRIC_NAMES.get(name, name)}: {figure}")
+
+
+def _print_verification(made: Verification) -> None:
+    """Pairs of people who were kept apart, after training and before."""
+    same, others = made.pairs
+    print(
+        f"\nTold as {made.what}, on {same:,} such pairs and {others:,} others of {made.people} patients that "
+        "were kept apart (95 % intervals by patient):"
+    )
+    rows = [
+        ("AUROC", str(made.auroc), str(made.began)),
+        ("found where 1 in 100 others is", str(made.found), str(made.found_began)),
+        ("d′", str(made.apart), str(made.apart_began)),
+        *((f"AUROC, {view} alone", number(after), number(before)) for view, after, before in made.by_view),
+    ]
+    print_table(("", "this network", f"warm start, {made.start}"), rows, spaced=True)
+    print(f"AUROC gained: {made.gained}")
 
 
 def history_figure(history: Mapping[str, Sequence[Epoch]], metric: str) -> Figure:
@@ -77,10 +109,12 @@ def history_figure(history: Mapping[str, Sequence[Epoch]], metric: str) -> Figur
 def write_history(path: Path, network: Network) -> None:
     """Loss curves beside a network's file, as .history.png and .history.json."""
     from anthropo.networks.objective import MONITORED
+    from anthropo.networks.pair_losses import PAIR_LOSSES
 
     history = network.about.history
-    picture = png(history_figure(history, MONITORED[network.task]), 150)
-    document = {"metric": MONITORED[network.task], "views": as_written(history)}
+    metric = MONITORED["pairs" if network.about.parameters.loss in PAIR_LOSSES else network.task]
+    picture = png(history_figure(history, metric), 150)
+    document = {"metric": metric, "views": as_written(history)}
     text = json.dumps(stamped(document), indent=1).encode() + b"\n"
     for suffix, data in ((".history.png", picture), (".history.json", text)):
         write(path.with_suffix(suffix), data, error=ModelError)

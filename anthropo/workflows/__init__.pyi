@@ -1,3 +1,4 @@
+from .attributes import compare_attributes as compare_attributes
 from .bench import bench_networks as bench_networks
 from .cohort import PhotoReading as PhotoReading
 from .cohort import TrainRequest as TrainRequest

@@ -22,6 +22,7 @@ from anthropo.observation import observe
 from anthropo.plain import column_name
 from anthropo.settings import Settings
 from anthropo.workflows.cohort import PhotoReading, read_features, settings_for
+from anthropo.workflows.domains import at_sites, site_notes
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -223,12 +224,13 @@ def classify(
     encoder_weights: str | None = None,
     force: bool = False,
     prevalence: Prevalence | None = None,
+    site: str | None = None,
     progress: Progress = silent,
 ) -> Classification:
     """Rank a model's labels for the person on each photo, or with `patient` for the one person on all.
 
     Photos that the photo gate finds unfit are left out with the reason, as `explain` does, but for `force`.
-    `prevalence` is that of `Trained.at`.
+    `prevalence` is that of `Trained.at`, and `site` where the photos are from, for a model that adapts them.
     """
     reading, items = reading or PhotoReading(), collect(as_names(photos))
     trained = model.trained if prevalence is None else model.trained.at(prevalence)
@@ -240,6 +242,7 @@ def classify(
     features = read_features(
         people.cohort, reading, settings, encoder, regions, identify=False, progress=progress
     )
+    features = at_sites(trained, features, items, site)
     features = features if force else _fit(trained, features)
     answers: list[Answer] = []
     if len(features):
@@ -250,7 +253,12 @@ def classify(
         trained=trained,
         answers=people.with_failed(answers, features),
         n_photos=len(people.cohort.cases),
-        notes=(*alike, *_notes(trained, features, people.cohort), *portraits(features, settings)),
+        notes=(
+            *alike,
+            *_notes(trained, features, people.cohort),
+            *portraits(features, settings),
+            *site_notes(trained, features),
+        ),
         seconds=seconds,
     )
 

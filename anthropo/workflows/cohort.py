@@ -269,6 +269,12 @@ class TrainRequest(CohortRequest):
         How often patients are dealt to folds. Left out: 3 times below 200 patients, else twice.
     match : sequence of str
         Columns, such as age and sex, in which each case gets a control who is alike; the others are left out.
+    domain : str, optional
+        The column that names the site of each photo, such as its clinic, for ``options.adapt``. Left out: the
+        column `site`, where there is one.
+    target : path, optional
+        Photos of the clinic where the model will be used, to which ``options.adapt`` brings those of
+        training: a file, folder, pattern or table. Their labels are not needed, and not read.
     reading : PhotoReading
         How the photos are read.
 
@@ -292,6 +298,8 @@ class TrainRequest(CohortRequest):
     folds: int = 5
     repeats: int | None = None
     match: tuple[str, ...] = ()
+    domain: str | None = None
+    target: str | os.PathLike[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -307,6 +315,8 @@ class Material:
     settings: Settings
     people: SamePeople = field(default_factory=SamePeople)  # those under several names
     matched: Matched | None = None  # how controls were matched to cases
+    target: Features | None = None  # photos to adapt to
+    domain: str | None = None  # column of the sites by which photos are adapted
 
     @property
     def usable(self) -> bool:
@@ -343,6 +353,8 @@ def gather(
     request: TrainRequest,
     *,
     thorough: bool = False,
+    compare: Sequence[str] = (),
+    leave_out: str | None = None,
     progress: Progress = silent,
 ) -> Material:
     """Read a cohort and its photos, and check everything that can be checked before training.
@@ -354,6 +366,8 @@ def gather(
     request : TrainRequest
     thorough : bool
         A cohort that cannot be trained on is returned with all its errors in place of refused.
+    compare, leave_out
+        Of the evaluation that it is for, if it is for one; see `anthropo.evaluate`.
     progress : Progress
 
     Returns
@@ -395,6 +409,9 @@ def gather(
         _refuse_early(cohort, options, task)
     elif not thorough:
         raise CohortError(cohort.source, early)
+    from anthropo.workflows.domains import check_domains, read_target, with_sites
+
+    domain = check_domains(cohort, request, compare, leave_out)
     encoder = named_encoder(request.encoder, request.encoder_weights, request.align, request.tta, settings)
     regions = chosen_regions(encoder, options.regions or (), reading.no_face)
     # with the background, so that train and evaluate share what is kept
@@ -409,9 +426,14 @@ def gather(
 
         seen = seen_by_network(cohort, features, request, settings, encoder, regions, progress)
         findings = (*findings, *seen)
+    target = None
+    if request.target is not None:
+        target, found = read_target(request, settings, encoder, regions, features, progress)
+        findings = (*findings, *found)
+    cells = {case.photo: case.metadata.get(domain or "", "") for case in cohort.cases}
     material = Material(
         cohort=cohort,
-        features=features,
+        features=with_sites(features, domain, cells),
         findings=tuple(by_level(findings)),
         request=request,
         options=replace(options, regions=regions),
@@ -419,6 +441,8 @@ def gather(
         settings=settings,
         people=people,
         matched=matched,
+        target=target,
+        domain=domain,
     )
     if not (thorough or material.usable):
         raise CohortError(cohort.source, material.findings, features.left_out)

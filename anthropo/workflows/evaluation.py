@@ -12,24 +12,17 @@ from typing import TYPE_CHECKING, Any
 from anthropo.encoder.encoders import ENCODERS
 from anthropo.errors import InputError, WeightsError, parameter
 from anthropo.face.gate import GateSummary
-from anthropo.files import file_sha256
-from anthropo.learning.cohort import Finding, Kind, read_cohort, typed
-from anthropo.learning.cohort_checks import validate
+from anthropo.learning.cohort import Finding, Kind, typed
 from anthropo.learning.evaluation import Evaluation
 from anthropo.learning.features import Features, subset
-from anthropo.learning.identity import SamePeople, resolve, same_person_choice
+from anthropo.learning.identity import SamePeople
 from anthropo.learning.prevalence import Prevalence
 from anthropo.workflows.cohort import (
-    CohortError,
     Material,
-    PhotoReading,
     TrainRequest,
     gather,
-    read_features,
-    seen_before,
-    settings_for,
 )
-from anthropo.workflows.known import known_people, without_known
+from anthropo.workflows.domains import comparable
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -39,15 +32,16 @@ if TYPE_CHECKING:
     from anthropo.learning.judged import Judged
     from anthropo.learning.judging import CrossValidation, Question
     from anthropo.learning.model import Task
-    from anthropo.learning.trained import Trained
-    from anthropo.workflows.model import Model
+    from anthropo.learning.shift import Shift
 
-#: What `evaluate` can put side by side, with the choices; of encoders all that are installed.
+#: What `evaluate` can put side by side, with the choices; of encoders and adaptation all that can be used.
 COMPARED = {
     "classifier": ("xgboost", "linear", "svm", "svm-rbf"),
     "balance": ("weights", "resample", "none"),
     "encoder": (),
+    "adapt": (),
 }
+NOT_ADAPTED = "not adapted"
 _MOST_SITES = 100
 _REPEATS_ADJUSTED = 10  # pairs of one fold and stratum are few in each dealing
 
@@ -107,13 +101,14 @@ def evaluate(
     cohort, request
         As for `anthropo.train`. Of several attributes, ``request.options.positive`` is the one that is
         judged; None: all of them.
-    compare : sequence of {"classifier", "balance", "encoder"}
+    compare : sequence of {"classifier", "balance", "encoder", "adapt"}
         Put all choices of these side by side, on the same folds.
     baselines : bool
         Judge measurements, regions, metadata and background alone as well.
     leave_out : str, optional
         A column, such as the clinic or camera: in place of folds each of its values is judged by models of
-        the others (internal-external validation).
+        the others (internal-external validation). With ``options.adapt`` these are adapted to its photos, of
+        which no label is looked at.
     adjust : sequence of str
         Columns, such as age, sex and site: AUROC also of people who are alike in them.
     permutations : int
@@ -153,7 +148,9 @@ def evaluate(
     if isinstance(cohort, Material):
         material = cohort
     else:
-        material = gather(cohort, request or TrainRequest(), progress=progress)
+        material = gather(
+            cohort, request or TrainRequest(), compare=compare, leave_out=leave_out, progress=progress
+        )
     from anthropo.learning.judging import shares_where_used
 
     shares = shares_where_used(prevalence, material.features, material.options, material.request.task)
@@ -167,12 +164,13 @@ def evaluate(
     if strata and material.request.repeats is None:
         material = replace(material, request=replace(material.request, repeats=_REPEATS_ADJUSTED))
     if compare:
-        judged = _compared(material, dict.fromkeys(compare), shares, sites, progress)
+        judged = _compared(material, tuple(dict.fromkeys(compare)), shares, leave_out, sites, progress)
     else:
         judged = judge_material(material, baselines=baselines, shares=shares, sites=sites, progress=progress)
     questions = judged.questions
+    unadapted, apart = _adaptation(material, judged, compare, leave_out, progress)
     if material.request.task == "attributes":
-        questions = _of_attribute(questions, material.options.positive)
+        questions = of_attribute(questions, material.options.positive)
     described = _described(material)
     if judged.rows is not None:
         described["method"] = (
@@ -188,6 +186,8 @@ def evaluate(
         sites=None if leave_out is None else (leave_out, judged.sites),
         strata=strata if strata is None or judged.rows is None else strata.part(judged.rows),
         null=_null(material, strata, sites, permutations, progress) if strata else (),
+        unadapted=unadapted,
+        apart=apart,
     )
     return EvaluateResult(
         evaluations=evaluations,
@@ -269,7 +269,7 @@ def _null(
             made = judge_material(dealt, baselines=False, sites=sites)
             question = made.questions[0]
             judged = question.models["hybrid"]
-            positive = _positive(once.task, question.labels, options.positive, options.controls)
+            positive = positive_of(once.task, question.labels, options.positive, options.controls)
             index = strata.index if made.rows is None else strata.index[made.rows]
             found.append(adjusted_auroc(judged, positive, index, bootstrap=2, seed=at).value)
             advance()
@@ -301,6 +301,7 @@ def judge_material(
             folds=folds,
             repeats=repeats,
             leave_out=sites,
+            target=material.target,
             baselines=baselines,
             shares=shares,
             keep_refits=keep_refits,
@@ -320,6 +321,8 @@ def evaluations_of(
     sites: tuple[str, Sequence[str]] | None = None,
     strata: Strata | None = None,
     null: Sequence[float] = (),
+    unadapted: Mapping[str, str] | None = None,
+    apart: Sequence[Shift] = (),
 ) -> tuple[Evaluation, ...]:
     """The evaluation of each question that was asked of a gathered cohort."""
     from anthropo.learning.judging import shares_of
@@ -327,9 +330,9 @@ def evaluations_of(
     options, kinds = material.options, material.cohort.metadata if subgroups else {}
     there = shares_of(material.features, options, material.request.task)
     return tuple(
-        _evaluation(
+        evaluation_of(
             question,
-            _positive(material.request.task, question.labels, options.positive, options.controls),
+            positive_of(material.request.task, question.labels, options.positive, options.controls),
             kinds,
             material.features,
             there=there,
@@ -338,6 +341,8 @@ def evaluations_of(
             sites=sites,
             strata=strata,
             null=null,
+            unadapted=unadapted,
+            shifts=apart,
             matched=material.matched,
             bootstrap=bootstrap,
             seed=options.seed,
@@ -346,7 +351,7 @@ def evaluations_of(
     )
 
 
-def _evaluation(
+def evaluation_of(
     question: Question,
     positive: str | None,
     kinds: Mapping[str, Kind],
@@ -382,7 +387,7 @@ def _of_question(question: Question, shares: Mapping[str, float]) -> dict[str, f
     return {} if present is None else {ABSENT: 1 - present, PRESENT: present}
 
 
-def _positive(task: Task, labels: Sequence[str], positive: str | None, controls: str | None) -> str | None:
+def positive_of(task: Task, labels: Sequence[str], positive: str | None, controls: str | None) -> str | None:
     """The label that sensitivity is of; None where several labels stand beside each other."""
     from anthropo.learning.attributes import PRESENT
     from anthropo.learning.model import positive_label
@@ -393,7 +398,7 @@ def _positive(task: Task, labels: Sequence[str], positive: str | None, controls:
     return positive_label(labels, positive, controls if controls in labels else None)
 
 
-def _of_attribute(questions: tuple[Question, ...], attribute: str | None) -> tuple[Question, ...]:
+def of_attribute(questions: tuple[Question, ...], attribute: str | None) -> tuple[Question, ...]:
     """The question about one attribute; all of them where none is named."""
     chosen = tuple(q for q in questions if attribute is None or q.attribute == attribute)
     if not chosen:
@@ -404,10 +409,53 @@ def _of_attribute(questions: tuple[Question, ...], attribute: str | None) -> tup
     return chosen
 
 
+def _adaptation(
+    material: Material,
+    judged: CrossValidation,
+    compare: Sequence[str],
+    leave_out: str | None,
+    progress: Progress,
+) -> tuple[dict[str, str], tuple[Shift, ...]]:
+    """For each adapted model the one that is not, by name, and how far apart sites or target are."""
+    from anthropo.learning.judging import UNADAPTED
+    from anthropo.learning.shift import shifts
+
+    options = material.options
+    names = list(judged.questions[0].models)
+    methods: Sequence[str] = ("none", options.adapt)
+    if "adapt" in compare:
+        methods, _ = comparable(material.target is not None or leave_out is not None)
+        at = list(dict.fromkeys(compare)).index("adapt")
+        words = [name.split(", ") for name in names]
+        others = {
+            name: ", ".join([*of[:at], NOT_ADAPTED, *of[at + 1 :]])
+            for name, of in zip(names, words, strict=True)
+        }
+        unadapted = {name: other for name, other in others.items() if name != other}
+    elif options.adapt == "none":
+        return {}, ()
+    else:
+        unadapted = {names[0]: UNADAPTED}
+    sites = material.features.sites
+    places = 1 if material.target is not None or sites is None else len(set(sites.tolist()))
+    with progress(places * len(methods), "telling sources apart") as advance:
+        apart = shifts(
+            material.features,
+            methods,
+            target=material.target,
+            regions=options.regions,
+            seed=options.seed,
+            jobs=material.request.reading.jobs,
+            on_progress=advance,
+        )
+    return unadapted, apart
+
+
 def _compared(
     material: Material,
-    varied: Iterable[str],
+    varied: Sequence[str],
     shares: Mapping[str, float] | None,
+    leave_out: str | None,
     sites: Sequence[str | None] | None,
     progress: Progress,
 ) -> CrossValidation:
@@ -420,13 +468,20 @@ def _compared(
         if name not in materials:
             request = replace(material.request, encoder=name, encoder_weights=None)
             try:
-                materials[name] = gather(material.cohort.source, request, progress=progress)
+                materials[name] = gather(
+                    material.cohort.source, request, compare=varied, leave_out=leave_out, progress=progress
+                )
             except WeightsError as error:
                 notes.append(f"left out of the comparison: {error}")
     choices = {name: COMPARED[name] or tuple(materials) for name in varied}
+    if "adapt" in choices:
+        choices["adapt"], said = comparable(material.target is not None or sites is not None)
+        notes += said
     models: dict[str | None, dict[str, Judged]] = {}
     for combination in itertools.product(*choices.values()):
         changes = dict(zip(choices, combination, strict=True))
+        words = [NOT_ADAPTED if of == ("adapt", "none") else of[1] for of in changes.items()]
+        name = ", ".join(words)
         of = materials[changes.pop("encoder", material.encoder.name)]
         options = replace(of.options, **changes)  # type: ignore[arg-type]
         judged = judge_material(
@@ -434,7 +489,7 @@ def _compared(
         )
         notes += judged.notes
         for question in judged.questions:
-            models.setdefault(question.attribute, {})[", ".join(combination)] = question.models["hybrid"]
+            models.setdefault(question.attribute, {})[name] = question.models["hybrid"]
     questions = tuple(Question(attribute=attribute, models=of) for attribute, of in models.items())
     return CrossValidation(
         questions=questions, notes=tuple(dict.fromkeys(notes)), sites=judged.sites, rows=judged.rows
@@ -453,7 +508,8 @@ def _described(material: Material) -> dict[str, Any]:
         "encoder": material.encoder.name,
         "regions": ", ".join(options.regions or ()),
         "metadata": ", ".join(options.metadata) or "none",
-        **_identity(material.people),
+        **identity_row(material.people),
+        **({"adapted": options.adapt} if options.adapt != "none" else {}),
         "seed": options.seed,
     }
     if request.task == "normality":
@@ -470,126 +526,6 @@ def _method(material: Material) -> str:
     return f"{material.request.folds}-fold cross-validation by patient{dealt}"
 
 
-def _identity(people: SamePeople) -> dict[str, str]:
+def identity_row(people: SamePeople) -> dict[str, str]:
     """A row on people under several names, where they were looked for."""
     return {"same person": people.sentence()} if people.looked else {}
-
-
-def evaluate_model(
-    model: Model,
-    cohort: str | os.PathLike[str],
-    *,
-    reading: PhotoReading | None = None,
-    encoder_weights: str | None = None,
-    allow_duplicates: bool = False,
-    same_person: str | None = None,
-    trained_on: str | None = None,
-    positive: str | None = None,
-    prevalence: Prevalence | None = None,
-    bootstrap: int = 1000,
-    seed: int = 0,
-    progress: Progress = silent,
-) -> EvaluateResult:
-    """Judge a trained model as it is; see `anthropo.Model.evaluate`."""
-    from anthropo.learning.judging import judge_trained
-
-    trained, path, reading = model.trained, model.path, reading or PhotoReading()
-    several = trained.task == "attributes"
-    same_person_choice(same_person)
-    stated = None if prevalence is None else _stated(trained, prevalence, positive)
-    people = read_cohort(cohort, multilabel=several)
-    settings = settings_for(reading, trained.manifest.settings, [case.photo for case in people.cases])
-    encoder = model.encoder(settings, encoder_weights)
-    findings: list[Finding] = []
-    if Path(cohort).is_file() and file_sha256(cohort) == trained.manifest.cohort.sha256:
-        text = (
-            f"{os.fspath(cohort)} is the table that {path} was trained on: the figures come out much too "
-            f"good. Without {parameter('model')} they are those of people it has not seen."
-        )
-        findings.append(Finding("warning", "cohort", text))
-    # with the background, so that what was kept while training is used again
-    features = read_features(
-        people, reading, settings, encoder, trained.regions, background=True, progress=progress
-    )
-    findings += validate(people, features, allow_duplicates=allow_duplicates)
-    features, same, found = resolve(people.source, features, same_person, allow_duplicates=allow_duplicates)
-    findings += found
-    if trained_on:
-        known, named = known_people(
-            people.source, features, trained_on, reading, settings, encoder, trained.regions,
-            multilabel=several, progress=progress,
-        )  # fmt: skip
-        how = same_person_choice(same_person)
-        features, found = without_known(people.source, features, known, how, trained_on)
-        findings += [*named, *found]
-    findings += seen_before(people.source, features, encoder)
-    # one label alone is enough to judge by
-    findings = [f for f in findings if not (f.category == "label" and f.level in ("error", "note"))]
-    if any(finding.level == "error" for finding in findings):
-        raise CohortError(people.source, findings, features.left_out, "not judged")
-    features = _known(trained, features)
-    questions = judge_trained(trained, features, stated)
-    if several:
-        questions = _of_attribute(questions, positive)
-    evaluations = tuple(
-        _evaluation(
-            question,
-            _positive_of_trained(trained, question.labels, positive),
-            people.metadata,
-            features,
-            there=trained.at(None).shares,
-            stated=stated,
-            settings={"cohort": Path(cohort).name, "method": "a trained model on a test cohort",
-                      "model": path.name, "encoder": encoder.name, **_identity(same)},
-            bootstrap=bootstrap,
-            seed=seed,
-        )
-        for question in questions
-    )  # fmt: skip
-    return EvaluateResult(
-        evaluations=evaluations, findings=tuple(findings), notes=(), gate=features.gate_summary
-    )
-
-
-def _positive_of_trained(trained: Trained, labels: Sequence[str], wanted: str | None) -> str | None:
-    """The label that figures of a trained model are of."""
-    if trained.task != "labels":
-        return _positive(trained.task, labels, None, None)
-    if wanted and wanted not in labels:
-        raise InputError(
-            f"{parameter('positive', wanted)}: no label of the model. Its labels are {', '.join(labels)}."
-        )
-    positive = wanted or trained.manifest.positive
-    return positive if positive in labels else _positive("labels", labels, None, trained.manifest.controls)
-
-
-def _stated(trained: Trained, prevalence: Prevalence, positive: str | None) -> dict[str, float]:
-    """How common each label or attribute of a trained model is taken to be."""
-    from anthropo.learning.judging import stated_for
-    from anthropo.learning.normality import OUTSIDE, WITHIN
-
-    there = trained.at(None).shares
-    if trained.task == "normality":  # which knows no shares
-        there = {WITHIN: 0.5, OUTSIDE: 0.5}
-    elif trained.task == "labels":
-        positive = _positive_of_trained(trained, list(there), positive)
-    return stated_for(trained.task, prevalence, there, positive)
-
-
-def _known(trained: Trained, features: Features) -> Features:
-    """Features without photos of labels that the model does not know, which are named as left out."""
-    from anthropo.learning.model import OTHERS
-
-    known = set(trained.model.labels)
-    if trained.task != "labels" or OTHERS in known:
-        return features
-    photos, labels = features.photos.tolist(), features.labels.tolist()
-    unknown = [
-        (photo, f"{photo}: the model does not know its label, {label}.")
-        for photo, label in zip(photos, labels, strict=True)
-        if label not in known
-    ]
-    if len(unknown) == len(photos):
-        raise InputError(f"No photo has a label of the model. Its labels are {', '.join(sorted(known))}.")
-    kept = subset(features, [i for i, label in enumerate(labels) if label in known])
-    return replace(kept, left_out=(*features.left_out, *unknown))

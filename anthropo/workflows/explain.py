@@ -28,6 +28,7 @@ from anthropo.reference.traits import Trait, call_traits
 from anthropo.settings import Settings
 from anthropo.workflows.classify import People, Photos, UnusableError, as_names, kinds_of, one_person_only
 from anthropo.workflows.cohort import PhotoReading, read_features, settings_for
+from anthropo.workflows.domains import at_sites, site_notes
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class ExplainRequest:
         The encoder's weights, where they are not found by themselves.
     prevalence : float or mapping of str to float, optional
         How common labels are where the model is used, as in `anthropo.Trained.at`.
+    site : str, optional
+        Where the photos are from, for a model that was trained with ``adapt``; its target when left out.
     """
 
     labels: Sequence[str] = ()
@@ -82,6 +85,7 @@ class ExplainRequest:
     heatmaps: bool = True
     encoder_weights: str | None = None
     prevalence: Prevalence | None = None
+    site: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -177,6 +181,7 @@ def explain(
     features = read_features(
         cohort, reading, settings, encoder, trained.regions, observed=seen, identify=False, progress=progress
     )
+    features = at_sites(trained, features, items, request.site)
     notes += [reason for _, reason in features.left_out]
     usable = list(dict.fromkeys(features.photos.tolist()))
     if not usable:
@@ -191,6 +196,7 @@ def explain(
     left_out = [f"{path}: left out. {reason}" for path, reason in reasons.items() if reason] if fit else []
     used = fit or usable
     features = subset(features, np.isin(features.photos, used))
+    notes += site_notes(trained, features)
     (explanation,) = explain_features(trained, features, labels)
     shown = min(used, key=lambda path: faces[path].doubt) if faces else used[0]
     record = None
@@ -209,7 +215,10 @@ def explain(
         left_out=tuple(left_out),
         notes=tuple(notes),
     )
-    return case if case.voided or not request.heatmaps else _with_heat(case, encoder, features, reading.jobs)
+    if case.voided or not request.heatmaps:
+        return case
+    site = "" if features.sites is None else str(features.sites[features.photos == shown][0])
+    return _with_heat(case, encoder, features, site, reading.jobs)
 
 
 def _one_person(items: Sequence[Item], request: ExplainRequest) -> list[Item]:
@@ -275,7 +284,7 @@ def _record(
     )
 
 
-def _with_heat(case: Case, encoder: AnyEncoder, features: Features, jobs: int) -> Case:
+def _with_heat(case: Case, encoder: AnyEncoder, features: Features, site: str, jobs: int) -> Case:
     """The case with heatmaps of the first label that is trained, or why there are none."""
     from anthropo.explanation.contributions import trained_weights
     from anthropo.explanation.heatmap import heatmaps
@@ -300,5 +309,6 @@ def _with_heat(case: Case, encoder: AnyEncoder, features: Features, jobs: int) -
         return replace(case, heat_reason=reason)
     threads = min(jobs, available_cores())
     with network_threads(threads):
-        heat = heatmaps(classifier, encoder, case.photo, case.face, weights, jobs=threads)
+        maps = {} if case.trained.domains is None else case.trained.domains.maps_of(site)
+        heat = heatmaps(classifier, encoder, case.photo, case.face, weights, maps=maps, jobs=threads)
     return replace(case, heat=heat)

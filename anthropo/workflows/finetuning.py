@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from anthropo.encoder.regions import IMAGE
 from anthropo.errors import InputError, parameter
 from anthropo.files import held
-from anthropo.learning.cohort import Finding, read_cohort
+from anthropo.learning.cohort import Cohort, Finding, read_cohort, read_target, some
 from anthropo.learning.cohort_checks import by_level, validate
+from anthropo.learning.duplicates import find_duplicates
 from anthropo.learning.identity import find_known_people, listed, resolve, same_person_choice
 from anthropo.workflows.cohort import CohortError, CohortRequest, settings_for
 from anthropo.workflows.progress import Progress, silent
@@ -32,7 +36,8 @@ class FinetuneRequest(CohortRequest):
 
     Parameters
     ----------
-    recipe : {"deepgestalt", "skin-five", "risk-grading", "differential", "attributes"}
+    recipe : {"deepgestalt", "skin-five", "risk-grading", "differential", "attributes", "contrastive", \
+"dann", "deep-coral"}
     parameters : path, optional
         TOML or YAML with options that differ from the recipe's.
     changes : tuple of str
@@ -44,6 +49,15 @@ class FinetuneRequest(CohortRequest):
         Weights to begin with: "none", "face-resnet", "efficientnet-lite0", "imagenet" or a file.
     pretrain : path, optional
         A cohort on whose faces the network first learns to recognise people (identity stage).
+    state : str, optional
+        Of contrastive: the column that tells a person's photos apart, such as well and ill; ``state`` when
+        left out, if there is such a column.
+    domain : str, optional
+        Of dann and deep-coral: the column of the site that a photo is from. The recipe's option ``targets``
+        names those whose photos are adapted to, and whose labels are not learned.
+    target : path, optional
+        Of dann and deep-coral: photos of where the network will be used, a folder or table. Labels that they
+        have are only judged by.
     device : {"auto", "cpu", "cuda", "mps"}
     resume : bool
         Whether an interrupted training continues from its checkpoint, or starts again.
@@ -61,6 +75,9 @@ class FinetuneRequest(CohortRequest):
     align: str | None = None
     warm_start: str | None = None
     pretrain: str | os.PathLike[str] | None = None
+    state: str | None = None
+    domain: str | None = None
+    target: str | os.PathLike[str] | None = None
     device: str = "auto"
     resume: bool = True
     allow_duplicates: bool = False
@@ -92,7 +109,26 @@ class FinetuneRequest(CohortRequest):
                     "one of them out."
                 )
             options["views"] = (IMAGE,)
-        return load(**options)
+        recipe = load(**options)
+        self._check_sources(recipe)
+        return recipe
+
+    def _check_sources(self, recipe: Recipe) -> None:
+        """Refuse columns and photos that the recipe has no use for, and a target that is missing."""
+        adapts = recipe.parameters.adaptation != "none"
+        for name, value in (("domain", self.domain), ("target", self.target)):
+            if value and not adapts:
+                given = parameter(name, os.fspath(value))
+                raise InputError(
+                    f"{given}: the recipe {recipe.name} adapts to nothing. Choose dann or deep-coral."
+                )
+        if self.state and recipe.task != "pairs":
+            raise InputError(f"{parameter('state', self.state)}: only the recipe contrastive has pairs.")
+        if self.domain and self.target:
+            raise InputError(
+                f"{parameter('domain', self.domain)} and {parameter('target', os.fspath(self.target))}: the "
+                "target is either among the cohort's sites, or photos of its own. Leave one of them out."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -134,26 +170,26 @@ def gather_pictures(
 
     With `identity` its patients take the place of labels.
     """
-    from anthropo.networks.pictures import read_pictures
-    from anthropo.networks.training_set import view_of
+    from anthropo.networks.sources import STATE, require_sites
 
-    no_face = recipe.parameters.views == (IMAGE,)
     same_person_choice(request.same_person)
     allowed = request.allow_duplicates
-    settings = settings_for(replace(request.reading, no_face=no_face))
-    cohort = read_cohort(path, multilabel=recipe.task == "attributes" and not identity)
+    cohort = read_cohort(
+        path,
+        multilabel=recipe.task == "attributes" and not identity,
+        instead=(request.state or STATE) if recipe.task == "pairs" else None,
+        unlabelled=(request.domain, recipe.parameters.targets) if request.domain else None,
+    )
+    if request.domain and not identity:
+        require_sites(cohort, request.domain, recipe.parameters.targets)
     with progress(len(cohort.cases), "reading photos") as advance:
-        photos = read_pictures(
-            cohort,
-            view_of(recipe.parameters),
-            settings,
-            memory=recipe.parameters.memory,
-            jobs=request.reading.jobs,
-            runner=request.reading.runner,
-            identify=not no_face and not (allowed and request.same_person is None),
-            advance=advance,
-        )
-    findings = validate(cohort, photos.features, allow_duplicates=allowed)
+        photos = read_pictures_of(cohort, recipe, request, advance)
+    learned = cohort
+    if request.domain and not identity:  # what is said of labels is not about the target's
+        theirs = recipe.parameters.targets
+        kept = (case for case in cohort.cases if case.metadata.get(request.domain, "").strip() not in theirs)
+        learned = replace(cohort, cases=tuple(kept))
+    findings = validate(learned, photos.features, allow_duplicates=allowed)
     features, people, found = resolve(
         cohort.source, photos.features, request.same_person, allow_duplicates=allowed
     )
@@ -166,11 +202,32 @@ def gather_pictures(
     return GatheredPictures(photos=photos, findings=tuple(findings))
 
 
+def read_pictures_of(
+    cohort: Cohort, recipe: Recipe, request: FinetuneRequest, advance: Callable[[], None]
+) -> CohortPictures:
+    """The pictures that a recipe's network sees of a cohort."""
+    from anthropo.networks.pictures import read_pictures
+    from anthropo.networks.training_set import view_of
+
+    no_face = recipe.parameters.views == (IMAGE,)
+    return read_pictures(
+        cohort,
+        view_of(recipe.parameters),
+        settings_for(replace(request.reading, no_face=no_face)),
+        memory=recipe.parameters.memory,
+        jobs=request.reading.jobs,
+        runner=request.reading.runner,
+        identify=not no_face and not (request.allow_duplicates and request.same_person is None),
+        advance=advance,
+    )
+
+
 def prepare(
     cohort: str | os.PathLike[str], request: FinetuneRequest, *, progress: Progress = silent
 ) -> Prepared:
     """Read everything that a training needs, and deal the patients to its parts."""
     from anthropo.networks.pretrained import require_source
+    from anthropo.networks.sources import split_by_site
     from anthropo.networks.training_loop import device_of
     from anthropo.networks.training_set import training_set
 
@@ -185,15 +242,67 @@ def prepare(
         faces = gather_pictures(request.pretrain, recipe, request, identity=True, progress=progress)
         faces = replace(faces, findings=(*faces.findings, *_known(gathered, faces)))
         faces.refuse_unusable()
-    elif (
-        recipe.name == "deepgestalt" and recipe.parameters.identity == "none" and not request.reading.no_face
+    source, target = gathered.photos, None
+    others: tuple[GatheredPictures, ...] = (faces,) if faces else ()
+    if request.domain:
+        source, target = split_by_site(source, request.domain, recipe.parameters.targets)
+    elif request.target:
+        theirs = gather_target(request.target, gathered, recipe, request, progress=progress)
+        theirs.refuse_unusable()
+        target, others = theirs.photos, (*others, theirs)
+    elif recipe.parameters.adaptation != "none":
+        raise InputError(
+            f"{recipe.name}: nothing to adapt to. Pass {parameter('target', 'PHOTOS')}, or "
+            f"{parameter('domain', 'COLUMN')} and {parameter('changes', 'targets=SITE')}."
+        )
+    if (
+        recipe.name == "deepgestalt"
+        and not faces
+        and recipe.parameters.identity == "none"
+        and not request.reading.no_face
     ):
         notes = (f"no identity stage, because there is no {parameter('pretrain', 'COHORT')}.",)
     return Prepared(
-        training=training_set(recipe, gathered.photos, faces.photos if faces else None),
-        gathered=(gathered, faces) if faces else (gathered,),
+        training=training_set(
+            recipe, source, faces.photos if faces else None, target=target, state=request.state
+        ),
+        gathered=(gathered, *others),
         notes=notes,
     )
+
+
+def gather_target(
+    path: str | os.PathLike[str],
+    gathered: GatheredPictures,
+    recipe: Recipe,
+    request: FinetuneRequest,
+    *,
+    progress: Progress = silent,
+) -> GatheredPictures:
+    """Read the photos of a target, labelled or not; none of them may be among those of the cohort."""
+    cohort = read_target(path, set(gathered.photos.features.labels.tolist()))
+    with progress(len(cohort.cases), "reading target photos") as advance:
+        photos = read_pictures_of(cohort, recipe, request, advance)
+    left_out = photos.features.left_out
+    findings = [Finding("warning", "photo", reason) for _, reason in left_out]
+    mine, theirs = gathered.photos.features, photos.features
+    both = replace(
+        mine,
+        photos=np.concatenate([mine.photos, theirs.photos]),
+        digests=np.concatenate([mine.digests, theirs.digests]),
+        prints=np.concatenate([mine.prints, theirs.prints]),
+        patients=np.array([*("cohort",) * len(mine), *("target",) * len(theirs)]),
+    )
+    again = [pair for pair in find_duplicates(both) if not pair.same_patient]
+    if again:
+        named = some(f"{pair.first} = {pair.second}" for pair in again)
+        text = (
+            f"{path}: target photos that are also training photos, {named}: figures of the target would be "
+            "of photos whose labels were learned. Take them out of one of the two."
+        )
+        findings.append(Finding("error", "duplicate", text))
+    made = GatheredPictures(photos=photos, findings=tuple(findings))
+    return replace(made, findings=(*made.findings, *_known(made, gathered)))
 
 
 def _known(cohort: GatheredPictures, faces: GatheredPictures) -> list[Finding]:

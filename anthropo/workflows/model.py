@@ -49,6 +49,7 @@ class Model:
         encoder_weights: str | None = None,
         force: bool = False,
         prevalence: Prevalence | None = None,
+        site: str | None = None,
         progress: Progress = silent,
     ) -> Classification:
         """Rank the labels for the person on each photo.
@@ -69,6 +70,9 @@ class Model:
         prevalence : float or mapping of str to float, optional
             How common labels are where the model is used, such as ``{"Noonan": 0.02}``, or a number for the
             positive one of two labels; as in training when left out. See `anthropo.Trained.at`.
+        site : str, optional
+            Where the photos are from, for a model that was trained with ``adapt``; its target when left out.
+            A column of the name that it was trained with comes first.
         progress : Progress, default silent
             What shows how far it has come.
 
@@ -99,6 +103,7 @@ class Model:
             encoder_weights=encoder_weights,
             force=force,
             prevalence=prevalence,
+            site=site,
             progress=progress,
         )
 
@@ -117,6 +122,7 @@ class Model:
         heatmaps: bool = True,
         encoder_weights: str | None = None,
         prevalence: Prevalence | None = None,
+        site: str | None = None,
         reading: PhotoReading | None = None,
         progress: Progress = silent,
     ) -> Case:
@@ -147,6 +153,8 @@ class Model:
             The encoder's weights, where they are not found without.
         prevalence : float or mapping of str to float, optional
             How common labels are where the model is used, as in `classify`.
+        site : str, optional
+            Where the photos are from, as in `classify`.
         reading : PhotoReading, optional
             How photos are read; as in training when left out.
         progress : Progress, default silent
@@ -187,6 +195,7 @@ class Model:
             heatmaps=heatmaps,
             encoder_weights=encoder_weights,
             prevalence=prevalence,
+            site=site,
         )
         return explain(self, photo, request, reading=reading, progress=progress)
 
@@ -256,7 +265,7 @@ class Model:
         >>> result.evaluations[0].n_photos
         12
         """
-        from anthropo.workflows.evaluation import evaluate_model
+        from anthropo.workflows.evaluation_of_model import evaluate_model
 
         return evaluate_model(
             self,

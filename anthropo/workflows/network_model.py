@@ -184,6 +184,7 @@ class NetworkModel:
         encoder_weights: str | None = None,
         force: bool = False,
         prevalence: object = None,
+        site: str | None = None,
         progress: Progress = silent,
     ) -> NetworkClassification:
         """Rank the network's labels for the person on each photo.
@@ -195,8 +196,9 @@ class NetworkModel:
         ----------
         photos, patient, reading, force, progress
             As in `Model.classify`.
-        encoder_weights, prevalence
-            A network holds its weights, and its probabilities are those of no prevalence: refused.
+        encoder_weights, prevalence, site
+            A network holds its weights, its probabilities are those of no prevalence, and it reads photos of
+            every site alike: refused.
 
         Returns
         -------
@@ -218,6 +220,10 @@ class NetworkModel:
                 f"{self.path}: a network's probabilities are not calibrated, so that they hold at no stated "
                 f"prevalence. Leave {parameter('prevalence')} out, or train a model with "
                 f"{parameter('encoder', self.path.name)}."
+            )
+        if site is not None:
+            raise InputError(
+                f"{self.path}: a network reads photos of every site alike. Leave {parameter('site')} out."
             )
         items = collect(as_names(photos))
         settings = self._settings(reading, [item.path for item in items])

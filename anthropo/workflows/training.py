@@ -97,12 +97,22 @@ def train(
         judged = judge_material(material, baselines=baselines, keep_refits=True, progress=progress)
         notes, refits = judged.notes, judged.refits
         evaluations = evaluations_of(judged.questions, material, subgroups=False, bootstrap=_BOOTSTRAP)
+    if material.target is not None:
+        column = material.domain or "site"
+        notes = (
+            *notes,
+            "the target's labels are not known, so that no figure here tells whether adapting helps there. "
+            f"An evaluation with {parameter('leave_out', column)} and {parameter('compare', 'adapt')} tells "
+            "it of sites whose labels you have.",
+        )
     trained = make_trained(
         features,
         material.options,
         request.task,
         material.encoder,
         material.settings,
+        target=material.target,
+        column=material.domain,
         source=Path(material.cohort.source),
         people=material.people,
         evaluations=evaluations,

@@ -385,25 +385,26 @@ def call(
     records: dict[str, list[Record]] = {}
     with progress(len({item.path for item in task.items}), "measuring") as advance:
         for of_photo in run(task.items, task.settings, jobs, runner):
-            records[of_photo[0].photo] = [_if_fit(record) for record in of_photo]
+            records[of_photo[0].photo] = [if_fit(record) for record in of_photo]
             advance()
     pairs: list[tuple[Item, Record | PatientRecord]]
     pairs = [(item, record) for item in task.items for record in records.get(item.path, [])]
     lost = tuple(record.reason for _, record in pairs if not record.ok)
     if task.people is not None:
         pairs = [(who.item, pool_patient(who, records, task.settings)) for who in task.people]
-    called = tuple(_call(item, record, task) for item, record in pairs)
+    called = tuple(answer(item, record, task) for item, record in pairs)
     remarks = tuple(spelled_alike(task.items)) if task.people is not None else ()
     return Findings(people=called, lost=lost, remarks=remarks)
 
 
-def _if_fit(record: Record) -> Record:
+def if_fit(record: Record) -> Record:
     """The record, or the reason in place of measurements where the photo gate finds the photo unfit."""
     why = unfit_face(record.gate_failed, record.hidden) if record.ok else ""
     return replace(record, reason=f"{record.photo}: {why}", measurements=(), scores=()) if why else record
 
 
-def _call(item: Item, record: Record | PatientRecord, task: TraitsTask) -> PersonTraits:
+def answer(item: Item, record: Record | PatientRecord, task: TraitsTask) -> PersonTraits:
+    """The traits of one face or person who has been measured."""
     person = PersonTraits(item=item, record=record)
     if not record.ok:
         return person

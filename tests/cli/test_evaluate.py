@@ -159,7 +159,7 @@ def test_distance_to_normal(tmp_path_factory: pytest.TempPathFactory, tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--compare", "size"), "--compare size: unknown. Choose from classifier, balance, encoder."),
+        (("--compare", "size"), "--compare size: unknown. Choose from classifier, balance, encoder, adapt."),
         (("--model", "{model}", "--compare", "balance"), "--compare trains models; --model gives one."),
         (("--model", "{model}", "--cost", "miss=2"), "--cost is about training; --model is trained already."),
         (("--model", "{model}", "--positive", "x"), "--positive x: no label of the model."),

@@ -13,7 +13,8 @@ from looks import look, small
 from noise import write_cohort
 
 from anthropo.networks.network import decided
-from anthropo.networks.objective import Batch, Objective, contrastive, monitored
+from anthropo.networks.objective import Batch, Objective, alike, monitored
+from anthropo.networks.pair_losses import contrastive
 from anthropo.networks.units import units_of
 
 CPU = torch.device("cpu")
@@ -73,7 +74,7 @@ def test_focal_loss_is_that_of_lin_and_others(table: Path) -> None:
     outputs = torch.tensor([[2.0, 0.0], [1.0, 0.0]])
     p = outputs.softmax(1)[[0, 1], [0, 1]]
     expected = (-((1 - p) ** 2) * p.log()).mean()
-    torch.testing.assert_close(objective._weighted(outputs, batch), expected)
+    torch.testing.assert_close(objective.weighted(outputs, batch), expected)
 
 
 def test_the_ordinal_loss_asks_every_step(table: Path) -> None:
@@ -83,7 +84,7 @@ def test_the_ordinal_loss_asks_every_step(table: Path) -> None:
     right = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]])
     p = outputs.sigmoid()
     expected = -(right * p.log() + (1 - right) * (1 - p).log()).mean()
-    torch.testing.assert_close(objective._weighted(outputs, batch), expected)
+    torch.testing.assert_close(objective.weighted(outputs, batch), expected)
 
 
 def test_contrastive_cost_by_hand() -> None:
@@ -91,14 +92,16 @@ def test_contrastive_cost_by_hand() -> None:
     target = torch.tensor([0, 0, 1])
     # of length 1: the first two are apart by √2, the third is the first
     both = (2.0 + 1.0 + 0.0) / 3
-    cost = contrastive(features, target, None, 1.0)
+    cost = contrastive(features, alike(target), 1.0)
     assert cost.item() == pytest.approx(both, abs=1e-5)
     cost.backward()
     assert torch.isfinite(features.grad).all()  # type: ignore[arg-type]
     # of one person alone: photos 1 and 3, well and ill
     features = features.detach()
-    assert float(contrastive(features, target, torch.tensor([5, 6, 5]), 1.0)) == pytest.approx(1.0, abs=1e-5)
-    assert float(contrastive(features, target, torch.tensor([1, 2, 3]), 1.0)) == 0
+    for people, cost_of_these in (([5, 6, 5], 1.0), ([1, 2, 3], 0.0)):
+        counted = alike(torch.tensor(people))
+        found = float(contrastive(features, alike(target), 1.0, counted))
+        assert found == pytest.approx(cost_of_these, abs=1e-5)
 
 
 def test_photos_of_a_person_meet_in_a_batch(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from anthropo.reference.curves import columns as columns_of_curves
 from anthropo.reference.tables import COLUMNS as REFERENCE
 from anthropo.report.columns import dictionary, markdown
 from anthropo.settings import Settings
+from anthropo.workflows.change import COLUMNS as CHANGES
+from anthropo.workflows.change_cohort import TEST_COLUMNS
 from anthropo.workflows.measuring import measure_items
 from anthropo.workflows.trait_calling import COLUMNS as TRAITS
 
@@ -59,6 +61,8 @@ def test_people() -> None:
 def test_tables_of_fixed_columns() -> None:
     described("measure --long", LONG)
     described("traits", TRAITS)
+    described("change", CHANGES)
+    described("change FILE.tests.csv", TEST_COLUMNS)
     described("reference", REFERENCE)
     described("reference --by age", columns_of_curves(("white", "East Asian")))
 

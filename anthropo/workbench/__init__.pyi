@@ -1,0 +1,2 @@
+from .server import Workbench as Workbench
+from .server import serve as serve

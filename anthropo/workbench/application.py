@@ -1,0 +1,373 @@
+"""The workbench's web application: what each address answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+import os
+import secrets
+import tempfile
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from threading import Lock
+from typing import Any, TypeVar
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from anthropo._version import __version__
+from anthropo.batch.inputs import Item
+from anthropo.errors import AnthropoError, InputError
+from anthropo.measurement.landmark_file import SUFFIX
+from anthropo.measurement.registry import registry
+from anthropo.photo import read_photo
+from anthropo.report.measure import Page
+from anthropo.report.rendering import as_csv
+from anthropo.report.traits import write_traits
+from anthropo.workbench import views
+from anthropo.workbench.desk import Desk, Listed
+from anthropo.workbench.guard import REPORT_POLICY, Guard
+from anthropo.workbench.sitting import Sitting, StaleError
+
+T = TypeVar("T")
+
+MOST_UPLOAD = 200 << 20  # bytes of a photo
+_MOST_WORDS = 1 << 20  # bytes of any other request
+_OPEN = 6  # photos whose decodes and faces are kept
+_AT_ONCE = 2  # photos that are searched for faces at the same time
+_KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+
+
+class Bench:
+    """The photos that are open, and how they are answered for."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._open: OrderedDict[str, Sitting] = OrderedDict()
+        self._lock = Lock()
+        self._opening: dict[str, Lock] = {}
+        self.turns = asyncio.Semaphore(_AT_ONCE)
+
+    def listed(self, key: str) -> Listed:
+        """A photo by its id; an InputError where there is none."""
+        photo = self.desk.photos().get(key)
+        if photo is None:
+            raise LookupError(key)
+        return photo
+
+    def sitting(self, key: str) -> Sitting:
+        """The photo at work, opened where it is not."""
+        with self._lock:
+            if key in self._open:
+                self._open.move_to_end(key)
+                return self._open[key]
+            opening = self._opening.setdefault(key, Lock())
+        with opening:  # two windows that open it wait for one another
+            with self._lock:
+                if key in self._open:
+                    return self._open[key]
+            made = Sitting(self.desk, self.listed(key))
+            with self._lock:
+                self._open[key] = made
+                self._opening.pop(key, None)
+                while len(self._open) > _OPEN:
+                    self._open.popitem(last=False)
+            return made
+
+    # -------------------------------------------------------------------------------- answers
+
+    async def photos(self, request: Request) -> Response:
+        """The list of photos."""
+        photos = await run_in_threadpool(self.desk.photos)
+        return JSONResponse(
+            {
+                "folder": str(self.desk.folder),
+                "version": __version__,
+                "photos": views.listing([*photos.values()]),
+            }
+        )
+
+    async def add(self, request: Request) -> Response:
+        """A photo that was dropped: kept, searched for a face, measured."""
+        name = request.query_params.get("name", "")
+        data = await _body(request, MOST_UPLOAD, "The photo")
+        async with self.turns:
+            return JSONResponse(await run_in_threadpool(partial(self._added, name, data)))
+
+    def _added(self, name: str, data: bytes) -> Any:
+        path = self.desk.add(name, data)
+        try:
+            photo = next(one for one in self.desk.photos().values() if one.path == path)
+            return views.document(self.sitting(photo.id))
+        except AnthropoError as error:
+            if not _is_photo(path):
+                self.desk.remove(path)
+            raise type(error)(str(error).replace(str(path), name.rpartition("/")[2][:80])) from None
+
+    async def photo(self, request: Request) -> Response:
+        """Everything about one photo."""
+        sitting = await self._sitting(request)
+        await run_in_threadpool(sitting.settle)
+        return JSONResponse(await run_in_threadpool(partial(views.document, sitting)))
+
+    async def _sitting(self, request: Request) -> Sitting:
+        async with self.turns:
+            return await run_in_threadpool(partial(self.sitting, request.path_params["photo"]))
+
+    async def picture(self, request: Request) -> Response:
+        """The photo's pixels."""
+        sitting = await self._sitting(request)
+        size = "full" if request.query_params.get("size") == "full" else "preview"
+        data = await run_in_threadpool(partial(views.picture, sitting, size))
+        return Response(data, media_type="image/jpeg")
+
+    async def thumbnail(self, request: Request) -> Response:
+        """A small picture of a photo that need not be open."""
+
+        def made() -> bytes:
+            photo = self.listed(request.path_params["photo"])
+            return views.thumbnail(read_photo(photo.path, short_side=200).pixels)
+
+        return Response(await run_in_threadpool(made), media_type="image/jpeg")
+
+    async def points(self, request: Request) -> Response:
+        """Points that a hand has placed."""
+        told = await _told(request)
+        points = _places(told.get("points"))
+        revision, keep = told.get("revision"), told.get("keep", True) is True
+        if not isinstance(revision, int):
+            raise InputError("revision: a whole number is needed, as the photo's document has it.")
+        sitting = await self._sitting(request)
+
+        def placed() -> Any:
+            with sitting.lock:
+                sitting.place(points, revision, keep=keep)
+                made = views.document(sitting)
+                shown = [
+                    name for name in told.get("show", []) if isinstance(name, str) and name in registry()
+                ]
+                made["lines"] = {name: views.lines(sitting, name) for name in shown[:8]}
+                return made
+
+        return JSONResponse(await run_in_threadpool(placed))
+
+    async def person(self, request: Request) -> Response:
+        """What is known of the person."""
+        told = await _told(request)
+        cells = told.get("person")
+        if not isinstance(cells, dict) or not all(isinstance(v, str) for v in cells.values()):
+            raise InputError("person: an object of texts is needed.")
+        sitting = await self._sitting(request)
+
+        def described() -> Any:
+            sitting.describe(cells)
+            return views.document(sitting)
+
+        return JSONResponse(await run_in_threadpool(described))
+
+    async def lines(self, request: Request) -> Response:
+        """What a measurement runs along."""
+        name = request.path_params["measurement"]
+        if name not in registry():
+            raise LookupError(name)
+        sitting = await self._sitting(request)
+        return JSONResponse(await run_in_threadpool(partial(views.lines, sitting, name)))
+
+    async def lengths(self, request: Request) -> Response:
+        """What every length runs along."""
+        sitting = await self._sitting(request)
+
+        def drawn() -> Any:
+            return {
+                entry.id: views.lines(sitting, entry.id)
+                for entry in registry().values()
+                if entry.kind == "distance"
+            }
+
+        return JSONResponse(await run_in_threadpool(drawn))
+
+    async def traits(self, request: Request) -> Response:
+        """HPO traits."""
+        sitting = await self._sitting(request)
+        return JSONResponse(await run_in_threadpool(partial(views.traits, sitting)))
+
+    async def result(self, request: Request) -> Response:
+        """A file to keep: report, traits, phenopacket, table, landmarks."""
+        sitting = await self._sitting(request)
+        kind = request.path_params["kind"]
+        if kind not in _RESULTS:
+            raise LookupError(kind)
+        suffix, media = _RESULTS[kind]
+        data = await run_in_threadpool(partial(_result, sitting, kind))
+        if request.method == "POST":  # beside the photos, for later
+            path = await run_in_threadpool(partial(self.desk.report, sitting.photo, suffix))
+            await run_in_threadpool(partial(_write, path, data))
+            return JSONResponse({"path": str(path)})
+        name = f"{sitting.photo.path.stem}{suffix}".encode("ascii", "replace").decode().replace("?", "_")
+        name = "".join(c if c.isalnum() or c in "-_. " else "_" for c in name)
+        headers = {}
+        if media == "text/html":
+            headers["content-security-policy"] = REPORT_POLICY
+        else:
+            headers["content-disposition"] = f'attachment; filename="{name}"'
+        return Response(data, media_type=media, headers=headers)
+
+
+#: What can be kept of a photo, with the file's ending.
+_RESULTS = {
+    "report": (".html", "text/html"),
+    "traits": (".traits.html", "text/html"),
+    "phenopacket": (".phenopacket.json", "application/json"),
+    "table": (".csv", "text/csv"),
+    "landmarks": (SUFFIX, "application/json"),
+}
+
+
+def _result(sitting: Sitting, kind: str) -> bytes:
+    if kind == "landmarks":
+        return sitting.landmark_text().encode()
+    if kind == "table":
+        import pandas as pd
+
+        return as_csv(pd.DataFrame([sitting.record.to_row()])).encode()
+    with tempfile.TemporaryDirectory(prefix="anthropo-") as folder:
+        path = Path(folder) / f"x{'.json' if kind == 'phenopacket' else '.html'}"
+        if kind == "report":
+            page = Page(path)
+            with sitting.lock:
+                item = Item(sitting.record.photo, dict(sitting.photo.columns))
+                page.take(item, sitting.record.index, page(sitting.measured))
+                page.write([sitting.record])
+        else:
+            person = sitting.traits()
+            if not person.record.ok:
+                raise InputError(person.record.reason.removeprefix(f"{sitting.photo.path}: "))
+            write_traits(path, person)
+        return path.read_bytes()
+
+
+def _write(path: Path, data: bytes) -> None:
+    from anthropo.files import write
+
+    write(path, data, what="the report")
+
+
+def _is_photo(path: Path) -> bool:
+    """Whether a file can be read as a photo, with or without a face."""
+    with contextlib.suppress(AnthropoError):
+        read_photo(path, short_side=100)
+        return True
+    return False
+
+
+def _places(given: Any) -> dict[str, tuple[float, float]]:
+    if not isinstance(given, dict):
+        raise InputError(
+            "points: an object is needed, with the x and y of each point that was placed by hand."
+        )
+    for name, place in given.items():
+        pair = isinstance(place, list) and len(place) == 2
+        if not pair or not all(type(v) in (int, float) and math.isfinite(v) for v in place):
+            raise InputError(f"{str(name)[:20]}: x and y are needed, in pixels of the photo.")
+    return {name: (float(x), float(y)) for name, (x, y) in given.items()}
+
+
+async def _body(request: Request, most: int, what: str) -> bytes:
+    """The content of a request, which is not read further than it may be long."""
+    stated = request.headers.get("content-length", "0")
+    chunks, size = [], 0
+    if stated.isdecimal() and int(stated) > most:
+        raise HTTPException(413, f"{what} has {int(stated) / 1e6:.0f} MB, {most / 1e6:.0f} MB at most.")
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise HTTPException(413, f"{what} has more than {most / 1e6:.0f} MB.")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def _told(request: Request) -> Mapping[str, Any]:
+    try:
+        told = json.loads(await _body(request, _MOST_WORDS, "The request"))
+    except (ValueError, RecursionError):
+        raise InputError("The request is not readable as JSON.") from None
+    if not isinstance(told, dict):
+        raise InputError("The request is no JSON object.")
+    return told
+
+
+def _answering(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """An answer whose errors are one sentence."""
+
+    async def answered(request: Request) -> Response:
+        try:
+            return await answer(request)
+        except StaleError as error:
+            return PlainTextResponse(str(error), 409)
+        except AnthropoError as error:
+            return PlainTextResponse(str(error), 422)
+        except LookupError:
+            return PlainTextResponse("There is no such photo, measurement or file in this workbench.", 404)
+        except HTTPException as error:
+            return PlainTextResponse(error.detail, error.status_code)
+        except ClientDisconnect:
+            return PlainTextResponse("The upload was broken off.", 400)
+        except OSError as error:
+            return PlainTextResponse(f"A file cannot be read or written ({error.strerror or error}).", 507)
+
+    return answered
+
+
+def _file(name: str) -> Callable[[Request], Awaitable[Response]]:
+    path = resources.files("anthropo.workbench").joinpath(f"page/{name}")
+
+    async def answer(request: Request) -> Response:
+        return Response(path.read_bytes(), media_type=_KINDS[os.path.splitext(name)[1]])
+
+    return answer
+
+
+PAGE = ("index.html", "icon.svg", "style.css", "workbench.js", "face.js", "tables.js")
+
+
+def application(
+    desk: Desk,
+    *,
+    token: str | None = None,
+    hosts: frozenset[str],
+    cookie: str = "anthropo",
+    read_only: bool = False,
+) -> Guard:
+    """The ASGI application of a workbench, behind its guard."""
+    bench = Bench(desk)
+    at = "/api/photos/{photo}"
+    answers = [
+        ("/api/photos", ["GET"], bench.photos),
+        ("/api/photos", ["POST"], bench.add),
+        (at, ["GET"], bench.photo),
+        (f"{at}/picture", ["GET"], bench.picture),
+        (f"{at}/thumbnail", ["GET"], bench.thumbnail),
+        (f"{at}/points", ["PUT"], bench.points),
+        (f"{at}/person", ["PUT"], bench.person),
+        (f"{at}/lines", ["GET"], bench.lengths),
+        (f"{at}/lines/{{measurement}}", ["GET"], bench.lines),
+        (f"{at}/traits", ["GET"], bench.traits),
+        (f"{at}/results/{{kind}}", ["GET", "POST"], bench.result),
+    ]
+    routes = [Route(path, _answering(answer), methods=methods) for path, methods, answer in answers]
+    routes += [
+        Route("/" if name == "index.html" else f"/{name}", _file(name), methods=["GET"]) for name in PAGE
+    ]
+    app = Starlette(routes=routes)
+    return Guard(
+        app, token=token or secrets.token_urlsafe(32), hosts=hosts, cookie=cookie, read_only=read_only
+    )

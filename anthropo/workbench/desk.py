@@ -1,0 +1,212 @@
+"""The folder that a workbench works in: photos, landmark files, a table of people, reports.
+
+They are the files that the commands read and write, so that anything begun on the page can be gone on with
+in a terminal: ``anthropo traits FOLDER/cohort.csv --landmarks FOLDER/landmarks``.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from anthropo.batch.inputs import Item, photographs_in, read_photo_table
+from anthropo.errors import InputError, PhotoError
+from anthropo.files import held, portable_name, write
+from anthropo.measurement.landmark_file import SUFFIX
+from anthropo.photo import SUFFIXES
+
+TABLE = "cohort.csv"
+PHOTOS, LANDMARKS, REPORTS = "photos", "landmarks", "reports"
+#: What the page asks of a person, by the column of the table.
+PERSON = (
+    "patient", "sex", "age", "gestation", "ancestry", "distance", "head_circumference", "height", "weight",
+)  # fmt: skip
+_MOST_CELL = 200  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A photo of the folder."""
+
+    id: str  # from its place in the folder
+    path: Path
+    name: str  # its place in the folder, with slashes
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def item(self) -> Item:
+        """The photo as the commands list it."""
+        return Item(str(self.path), dict(self.columns))
+
+
+class Desk:
+    """Photos and results in a folder.
+
+    Parameters
+    ----------
+    folder : path
+        It is made if it is not there.
+    read_only : bool
+        Make nothing.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made, is a file, or its table cannot be read.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], *, read_only: bool = False) -> None:
+        self.folder = Path(folder)
+        self._lock = threading.RLock()
+        if self.folder.exists() and not self.folder.is_dir():
+            raise InputError(f"{self.folder}: a file. Name a folder to work in.")
+        try:
+            if not read_only:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            writable = os.access(self.folder, os.W_OK | os.X_OK)
+        except OSError as error:
+            raise InputError(
+                f"{self.folder}: cannot be made ({error.strerror}). Name another folder."
+            ) from None
+        if not read_only and not writable:
+            raise InputError(
+                f"{self.folder}: nothing can be written here. Name another folder, or make it writable."
+            )
+        self.photos()  # a table that cannot be read is said before anything else
+
+    @property
+    def table(self) -> Path:
+        """The table of people."""
+        return self.folder / TABLE
+
+    def photos(self) -> dict[str, Listed]:
+        """Every photo by its id: those of the table first, in its order."""
+        rows = self._rows()
+        listed: dict[str, Listed] = {}
+        for name, columns in rows.items():
+            one = self._listed(name, columns)
+            listed[one.id] = one
+        if self.folder.is_dir():
+            for name in photographs_in(self.folder):
+                path = Path(name)
+                if REPORTS not in path.relative_to(self.folder).parts[:1] and str(path) not in rows:
+                    one = self._listed(name, {})
+                    listed[one.id] = one
+        return listed
+
+    def _rows(self) -> dict[str, dict[str, str]]:
+        """Columns of the table by photo; the last row of a photo counts."""
+        if not self.table.is_file():
+            return {}
+        return {str(Path(item.path)): item.columns for item in read_photo_table(self.table).items}
+
+    def _listed(self, path: str, columns: Mapping[str, str]) -> Listed:
+        try:
+            name = Path(path).relative_to(self.folder).as_posix()
+        except ValueError:  # the table names a photo elsewhere
+            name = Path(path).as_posix()
+        key = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        return Listed(key, Path(path), name, columns)
+
+    # ------------------------------------------------------------------------------------ photos
+
+    def add(self, name: str, data: bytes) -> Path:
+        """Keep a photo that was dropped on the page; its path.
+
+        Of the name only what every system takes as a file's name is used. The same photo is kept once.
+        """
+        base = name.replace("\\", "/").rpartition("/")[2]
+        stem, dot, suffix = base.rpartition(".")
+        suffix = f"{dot}{suffix}".lower()
+        if suffix not in SUFFIXES:
+            raise PhotoError(f"{base[:80]}: not a photo by its name. Give {', '.join(sorted(SUFFIXES))}.")
+        stem = portable_name(stem[:60].strip(". ") or "photo")
+        path = self.folder / PHOTOS / f"{stem}-{hashlib.sha256(data).hexdigest()[:8]}{suffix}"
+        if not path.exists():
+            self._make(PHOTOS)
+            write(path, data, what="the photo")
+        return path
+
+    def remove(self, path: Path) -> None:
+        """Take back a photo that was just added and is none."""
+        if path.parent == self.folder / PHOTOS:
+            path.unlink(missing_ok=True)
+
+    def _make(self, name: str) -> Path:
+        folder = self.folder / name
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be made ({error.strerror}).") from None
+        return folder
+
+    # --------------------------------------------------------------------------------- landmarks
+
+    def landmarks(self, photo: Listed, digest: str) -> Path:
+        """The landmark file of a photo's largest face."""
+        stem = photo.path.stem.removesuffix(f"-{digest[:8]}")
+        return self.folder / LANDMARKS / portable_name(f"{stem}-{digest[:8]}{SUFFIX}")
+
+    def save_landmarks(self, photo: Listed, digest: str, text: str) -> None:
+        """Write a photo's landmark file."""
+        self._make(LANDMARKS)
+        write(self.landmarks(photo, digest), text, what="the landmarks")
+
+    def forget_landmarks(self, photo: Listed, digest: str) -> None:
+        """Remove a photo's landmark file, in which no point is moved any more."""
+        self.landmarks(photo, digest).unlink(missing_ok=True)
+
+    # ------------------------------------------------------------------------------------ people
+
+    def describe(self, photo: Listed, cells: Mapping[str, str]) -> None:
+        """Write what is known of a photo's person into the table; other rows and columns stay."""
+        for name, cell in cells.items():
+            if name not in PERSON:
+                raise InputError(f"{name}: the page asks for {', '.join(PERSON)}.")
+            if len(cell) > _MOST_CELL:
+                raise InputError(f"{name}: {len(cell)} characters, {_MOST_CELL} at most.")
+        with self._lock, held(self.table):
+            header, rows = self._cells()
+            at = photo.name
+            for name in cells:
+                if name not in header:
+                    header.append(name)
+            row = next((row for row in rows if self._same(row.get("photo", ""), photo)), None)
+            if row is None:
+                rows += [row := {"photo": at}]
+            row.update({name: cell.strip() for name, cell in cells.items()})
+            known = {str(Path(path)) for path in self._rows()}
+            for other in self.photos().values():  # a table of some photos would hide the others
+                if str(other.path) not in known and other.id != photo.id:
+                    rows.append({"photo": other.name})
+            text = io.StringIO()
+            writer = csv.DictWriter(text, header, restval="", extrasaction="ignore", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+            write(self.table, text.getvalue(), what="the table")
+
+    def _same(self, cell: str, photo: Listed) -> bool:
+        return os.path.normpath(self.folder / cell) == os.path.normpath(photo.path)
+
+    def _cells(self) -> tuple[list[str], list[dict[str, str]]]:
+        """Header and rows of the table as they stand."""
+        if not self.table.is_file():
+            return ["photo"], []
+        text = self.table.read_text(encoding="utf-8-sig")
+        delimiter = csv.Sniffer().sniff(text.splitlines()[0], delimiters=",;\t").delimiter
+        reader = csv.DictReader(io.StringIO(text), delimiter=delimiter)
+        return list(reader.fieldnames or ["photo"]), [
+            {name: cell or "" for name, cell in row.items() if name is not None} for row in reader
+        ]
+
+    # ----------------------------------------------------------------------------------- reports
+
+    def report(self, photo: Listed, suffix: str) -> Path:
+        """Where a report of a photo is written."""
+        return self._make(REPORTS) / portable_name(f"{photo.path.stem}-{photo.id[:6]}{suffix}")

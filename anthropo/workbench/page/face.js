@@ -1,0 +1,276 @@
+// The photo with its landmarks: zoom, pan, drag, keyboard. It knows nothing of the server.
+const SVG = "http://www.w3.org/2000/svg";
+const REACH = 16; // CSS pixels around a point that take hold of it
+const CLOSED = new Set(["polygon", "outline", "ring"]);
+
+function element(name, attributes = {}, parent = null) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  parent?.append(made);
+  return made;
+}
+
+export class FaceView extends EventTarget {
+  #svg; #magnifier; #layers = {}; #points = new Map(); #chosen = null; #view = null; #doc = null;
+  #pointers = new Map(); #grip = null; #ellipses = false; #lens = null; #full = false;
+
+  constructor(svg, magnifier) {
+    super();
+    this.#svg = svg;
+    this.#magnifier = magnifier;
+    for (const name of ["image", "all", "lines", "rings", "dots", "names"]) this.#layers[name] = element("g", { class: name }, svg);
+    this.#lens = element("g", {}, magnifier);
+    svg.addEventListener("wheel", (e) => { e.preventDefault(); this.zoom(Math.exp(-e.deltaY / 400), this.#at(e)); }, { passive: false });
+    svg.addEventListener("pointerdown", (e) => this.#down(e));
+    svg.addEventListener("pointermove", (e) => this.#move(e));
+    for (const name of ["pointerup", "pointercancel"]) svg.addEventListener(name, (e) => this.#up(e));
+    svg.addEventListener("keydown", (e) => this.#key(e));
+    new ResizeObserver(() => this.#doc && this.#look(this.#view)).observe(svg);
+  }
+
+  get chosen() { return this.#chosen; }
+  get dragging() { return this.#grip?.kind === "point"; }
+
+  show(doc, address) {
+    this.#doc = doc;
+    this.#full = false;
+    this.#layers.image.replaceChildren();
+    this.#lens.replaceChildren();
+    for (const parent of [this.#layers.image, this.#lens])
+      element("image", { href: `${address}?size=preview`, x: -0.5, y: -0.5, width: doc.width, height: doc.height, preserveAspectRatio: "none" }, parent);
+    this.address = address;
+    for (const name of ["all", "lines", "rings", "dots", "names"]) this.#layers[name].replaceChildren();
+    this.#points.clear();
+    for (const point of doc.points) {
+      const ring = element("ellipse", { class: "ring", hidden: "" }, this.#layers.rings);
+      const dot = element("circle", { class: "dot" }, this.#layers.dots);
+      element("title", {}, dot).textContent = `${point.code}, ${point.name}`;
+      this.#points.set(point.code, { point, ring, dot });
+    }
+    this.#chosen = null;
+    this.update(doc);
+    this.fit();
+  }
+
+  // New numbers of the same photo. While points move faster than these come, they stay where `hand` has them.
+  update(doc, hand = null) {
+    this.#doc = doc;
+    for (const point of doc.points) {
+      const [x, y] = hand ? (hand.get(point.code) ?? point.found) : [point.x, point.y];
+      this.#points.get(point.code).point = { ...point, x, y, moved: hand ? hand.has(point.code) : point.moved };
+    }
+    this.#draw();
+  }
+
+  place(code) { const { point } = this.#points.get(code); return [point.x, point.y]; }
+  point(code) { return this.#points.get(code).point; }
+  set ellipses(shown) { this.#ellipses = shown; this.#draw(); }
+
+  choose(code, { quiet = false } = {}) {
+    this.#chosen = code;
+    this.#draw();
+    if (!quiet) this.dispatchEvent(new CustomEvent("choose", { detail: code }));
+  }
+
+  // ------------------------------------------------------------------------------------ looking
+
+  fit() {
+    const [left, top, right, bottom] = this.#doc.box;
+    const margin = 0.3 * (right - left);
+    this.#look({ x: left - margin, y: top - margin, w: right - left + 2 * margin, h: bottom - top + 2 * margin });
+  }
+
+  zoom(factor, at = null) {
+    const v = this.#view;
+    at ??= [v.x + v.w / 2, v.y + v.h / 2];
+    const most = 4 * Math.max(this.#doc.width, this.#doc.height);
+    factor = Math.min(factor, v.w / 8);
+    factor = Math.max(factor, v.w / most);
+    this.#look({ x: at[0] - (at[0] - v.x) / factor, y: at[1] - (at[1] - v.y) / factor, w: v.w / factor, h: v.h / factor });
+  }
+
+  #look(view) {
+    const { clientWidth, clientHeight } = this.#svg;
+    if (!clientWidth || !view) return;
+    const shape = clientWidth / clientHeight; // the view has the element's shape, so that pixels are square
+    const middle = [view.x + view.w / 2, view.y + view.h / 2];
+    const w = Math.max(view.w, view.h * shape), h = w / shape;
+    this.#view = { x: middle[0] - w / 2, y: middle[1] - h / 2, w, h };
+    this.#svg.setAttribute("viewBox", `${this.#view.x} ${this.#view.y} ${w} ${h}`);
+    const finer = this.#scale < 1.3 * Math.min(1, 1400 / Math.max(this.#doc.width, this.#doc.height)) ** -1;
+    if (finer && !this.#full) this.#finer();
+    this.#draw();
+  }
+
+  #finer() { // the whole photo, once somebody looks closely
+    this.#full = true;
+    const address = `${this.address}?size=full`, image = new Image();
+    image.onload = () => { for (const of of document.querySelectorAll("#face image, #magnifier image")) if (this.address === address.split("?")[0]) of.setAttribute("href", address); };
+    image.src = address;
+  }
+
+  get #scale() { return this.#view.w / this.#svg.clientWidth; } // photo pixels to a CSS pixel
+
+  #at(event) {
+    const box = this.#svg.getBoundingClientRect();
+    return [this.#view.x + (event.clientX - box.left) * this.#scale, this.#view.y + (event.clientY - box.top) * this.#scale];
+  }
+
+  #draw() {
+    if (!this.#view) return;
+    const k = this.#scale;
+    for (const [code, { point, ring, dot }] of this.#points) {
+      const chosen = code === this.#chosen;
+      dot.setAttribute("cx", point.x);
+      dot.setAttribute("cy", point.y);
+      dot.setAttribute("r", (chosen ? 5.5 : 3.6) * k);
+      dot.setAttribute("class", ["dot", point.moved && "hand", point.hidden && "off", chosen && "chosen"].filter(Boolean).join(" "));
+      const shown = this.#ellipses || chosen;
+      ring.toggleAttribute("hidden", !shown);
+      if (!shown) continue;
+      const [long, short, turn] = point.ellipse;
+      for (const [name, value] of Object.entries({ cx: point.x, cy: point.y, rx: long, ry: short })) ring.setAttribute(name, value);
+      ring.setAttribute("transform", `rotate(${turn} ${point.x} ${point.y})`);
+    }
+    this.#layers.names.replaceChildren();
+    if (this.#chosen) {
+      const { point } = this.#points.get(this.#chosen);
+      const text = element("text", { class: "name", "text-anchor": "middle", transform: `translate(${point.x} ${point.y - 10 * k}) scale(${k})` }, this.#layers.names);
+      text.textContent = point.name.includes(", ") ? point.name.split(", ").at(-1) : point.code;
+    }
+    this.#magnify();
+  }
+
+  #magnify() {
+    this.#magnifier.toggleAttribute("hidden", !this.dragging);
+    if (!this.dragging) return;
+    const { point } = this.#points.get(this.#chosen);
+    const half = Math.max(6, 28 * this.#scale);
+    this.#magnifier.setAttribute("viewBox", `${point.x - half} ${point.y - half} ${2 * half} ${2 * half}`);
+    this.#lens.querySelectorAll("path").forEach((path) => path.remove());
+    const cross = `M${point.x - half} ${point.y}H${point.x - half / 8}M${point.x + half / 8} ${point.y}H${point.x + half}M${point.x} ${point.y - half}V${point.y - half / 8}M${point.x} ${point.y + half / 8}V${point.y + half}`;
+    for (const [colour, width] of [["#fff", 3], ["#000", 1]])
+      element("path", { d: cross, fill: "none", stroke: colour, "stroke-width": width, "vector-effect": "non-scaling-stroke" }, this.#lens);
+    const box = this.#svg.getBoundingClientRect();
+    const x = (point.x - this.#view.x) / this.#scale, y = (point.y - this.#view.y) / this.#scale;
+    this.#magnifier.classList.toggle("right", x < box.width / 2 && y < 190);
+  }
+
+  // -------------------------------------------------------------------------------------- lines
+
+  lines(marks) { this.#marks(this.#layers.lines, marks.map((mark) => [null, mark])); }
+
+  allLines(named) { // of each measurement, to be clicked
+    this.#marks(this.#layers.all, Object.entries(named).flatMap(([id, marks]) => marks.filter((m) => !m.dashed).map((m) => [id, m])));
+  }
+
+  #marks(layer, marks) {
+    layer.replaceChildren();
+    for (const [id, mark] of marks) {
+      const closed = CLOSED.has(mark.shape);
+      const d = mark.points.map(([x, y], i) => `${i ? "L" : "M"}${x} ${y}`).join("") + (closed ? "Z" : "");
+      if (!id && !closed) element("path", { class: "under", d }, layer);
+      const path = element("path", { class: `mark${closed ? " closed" : ""}${mark.dashed ? " dashed" : ""}`, d }, layer);
+      if (!mark.dashed) path.setAttribute("stroke", id ? "#56b4e9" : mark.colour);
+      if (closed && mark.shape !== "outline") path.setAttribute("fill", mark.colour);
+      if (id) path.dataset.measurement = id;
+    }
+  }
+
+  // ------------------------------------------------------------------------------------- pointer
+
+  #nearest(at, reach) {
+    let best = null, least = reach * this.#scale;
+    for (const [code, { point }] of this.#points) {
+      const far = Math.hypot(point.x - at[0], point.y - at[1]);
+      if (far < least) [best, least] = [code, far];
+    }
+    return best;
+  }
+
+  #down(event) {
+    this.#svg.focus({ preventScroll: true });
+    this.#svg.setPointerCapture(event.pointerId);
+    const at = this.#at(event);
+    this.#pointers.set(event.pointerId, at);
+    if (this.#pointers.size === 2) { // two fingers pan and zoom
+      if (this.dragging) this.#drop();
+      this.#grip = { kind: "pinch" };
+      return;
+    }
+    const code = this.#nearest(at, event.pointerType === "touch" ? 1.6 * REACH : REACH);
+    if (code) {
+      const from = this.place(code);
+      this.#grip = { kind: "point", code, from, shift: [from[0] - at[0], from[1] - at[1]], moved: false };
+      if (!this.#full) this.#finer();
+      this.choose(code);
+    } else {
+      const line = event.target.dataset?.measurement;
+      if (line) this.dispatchEvent(new CustomEvent("line", { detail: line }));
+      this.#grip = { kind: "pan", at };
+    }
+    this.#svg.classList.add("dragging");
+  }
+
+  #move(event) {
+    const at = this.#view ? this.#at(event) : null;
+    if (!this.#grip) { if (at) this.#svg.classList.toggle("at-point", this.#nearest(at, REACH) !== null); return; }
+    if (!this.#pointers.has(event.pointerId)) return;
+    if (this.#grip.kind === "pinch") {
+      const [a, b] = [...this.#pointers.entries()];
+      const other = a[0] === event.pointerId ? b[1] : a[1], mine = this.#pointers.get(event.pointerId);
+      const before = Math.hypot(mine[0] - other[0], mine[1] - other[1]), now = Math.hypot(at[0] - other[0], at[1] - other[1]);
+      if (before > 0 && now > 0) this.zoom(now / before, other);
+      this.#pointers.set(event.pointerId, this.#at(event));
+    } else if (this.#grip.kind === "pan") {
+      const v = this.#view;
+      this.#look({ ...v, x: v.x + this.#grip.at[0] - at[0], y: v.y + this.#grip.at[1] - at[1] });
+    } else {
+      this.#shift(this.#grip.code, [at[0] + this.#grip.shift[0], at[1] + this.#grip.shift[1]]);
+      this.#grip.moved = true;
+      this.dispatchEvent(new CustomEvent("move", { detail: { code: this.#grip.code, place: this.place(this.#grip.code), done: false } }));
+    }
+  }
+
+  #up(event) {
+    this.#pointers.delete(event.pointerId);
+    if (this.#grip?.kind === "point") this.#drop();
+    if (!this.#pointers.size) { this.#grip = null; this.#svg.classList.remove("dragging"); }
+    this.#draw();
+  }
+
+  #drop() {
+    const { code, from, moved } = this.#grip;
+    this.#grip = null;
+    this.#svg.classList.remove("dragging");
+    if (moved) this.dispatchEvent(new CustomEvent("move", { detail: { code, from, place: this.place(code), done: true } }));
+  }
+
+  #shift(code, [x, y]) {
+    const held = this.#points.get(code);
+    const inside = (v, most) => Math.round(1000 * Math.min(Math.max(v, 0), most - 1)) / 1000;
+    held.point = { ...held.point, x: inside(x, this.#doc.width), y: inside(y, this.#doc.height), moved: true };
+    this.#draw();
+  }
+
+  // ------------------------------------------------------------------------------------ keyboard
+
+  #key(event) {
+    if (!this.#doc || event.ctrlKey || event.metaKey) return;
+    const codes = [...this.#points.keys()];
+    const next = (step) => this.choose(codes[(codes.indexOf(this.#chosen) + step + codes.length) % codes.length]);
+    const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+    if (event.key in arrows && this.#chosen) {
+      const far = event.shiftKey ? 10 : event.altKey ? 0.1 : 1, [dx, dy] = arrows[event.key], from = this.place(this.#chosen);
+      this.#shift(this.#chosen, [from[0] + far * dx, from[1] + far * dy]);
+      this.dispatchEvent(new CustomEvent("move", { detail: { code: this.#chosen, from, place: this.place(this.#chosen), done: true } }));
+    } else if (event.key === "]" || event.key === "PageDown") next(1);
+    else if (event.key === "[" || event.key === "PageUp") next(this.#chosen ? -1 : 1);
+    else if (event.key === "+" || event.key === "=") this.zoom(1.25, this.#chosen && this.place(this.#chosen));
+    else if (event.key === "-") this.zoom(0.8, this.#chosen && this.place(this.#chosen));
+    else if (event.key === "0") this.fit();
+    else if (event.key === "Delete" || event.key === "Backspace") this.dispatchEvent(new CustomEvent("reset", { detail: this.#chosen }));
+    else return;
+    event.preventDefault();
+  }
+}

@@ -1,0 +1,195 @@
+// Measurements, traits, the photo gate and the form of the person, as rows that follow what the server says.
+const REGIONS = ["eye", "brow", "nose", "mouth", "jaw", "face"];
+
+export function make(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key in made && typeof value !== "string") made[key] = value;
+    else if (value !== false && value !== null) made.setAttribute(key, value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== ""));
+  return made;
+}
+
+function score(of) {
+  if (!of) return [];
+  return [signed(of.z), of.lo === null ? "" : make("small", {}, `${signed(of.lo)} to ${signed(of.hi)}`)];
+}
+
+const signed = (z) => (Math.abs(z) < 0.05 ? "0.0" : `${z < 0 ? "−" : "+"}${Math.abs(z).toFixed(1)}`);
+
+function scored(score) {
+  if (!score) return "";
+  const within = score.lo === null ? "" : ` (${signed(score.lo)} to ${signed(score.hi)})`;
+  return `${signed(score.z)}${within}`;
+}
+
+export class Measurements extends EventTarget {
+  #root; #rows = new Map(); #chosen = null; #words; #beyond; #compared; #interval;
+
+  constructor(root) {
+    super();
+    this.#root = root;
+    this.#words = make("input", { type: "search", "aria-label": "Find a measurement", placeholder: "Find…" });
+    this.#beyond = make("input", { type: "checkbox" });
+    this.#compared = make("p", { class: "soft" });
+    this.#interval = make("p", { class: "soft" });
+    this.#words.addEventListener("input", () => this.#filter());
+    this.#beyond.addEventListener("change", () => this.#filter());
+  }
+
+  get chosen() { return this.#chosen; }
+
+  show(doc) {
+    this.#rows.clear();
+    this.#chosen = null;
+    const body = make("tbody");
+    for (const region of REGIONS) {
+      const of = doc.measurements.filter((m) => m.region === region);
+      if (!of.length) continue;
+      body.append(make("tr", { class: "region" }, make("th", { colSpan: 3, scope: "rowgroup" }, region[0].toUpperCase() + region.slice(1))));
+      for (const m of of) body.append(this.#row(m));
+    }
+    const head = make("thead", {}, make("tr", {}, ...["measurement", "value", "z"].map((t, i) => make("th", { scope: "col", class: i ? "n" : "" }, t))));
+    this.#root.replaceChildren(
+      make("div", { class: "filters" }, this.#words, make("label", {}, this.#beyond, " beyond 2 SD only")),
+      this.#compared, make("p", { class: "soft" }, "Small figures are 95 % intervals. Choose a measurement to see its line."), make("div", { class: "rows", tabIndex: 0, role: "region", "aria-label": "Table of measurements" }, make("table", { class: "measures" }, head, body)), this.#interval,
+    );
+    this.update(doc);
+  }
+
+  #row(m) {
+    const button = make("button", { type: "button", "aria-pressed": "false" }, m.name);
+    const hand = make("span", { class: "hand-mark" }), why = make("span", { class: "why" });
+    const cells = { value: make("td", { class: "n" }), z: make("td", { class: "n z" }) };
+    const row = make("tr", { class: "measure", id: `m-${m.id}` }, make("th", { scope: "row" }, button, hand, why), ...Object.values(cells));
+    button.addEventListener("click", () => this.choose(this.#chosen === m.id ? null : m.id));
+    row.addEventListener("mouseenter", () => this.#hint(m.id));
+    row.addEventListener("mouseleave", () => this.#hint(null));
+    this.#rows.set(m.id, { row, button, hand, why, cells, region: m.region });
+    return row;
+  }
+
+  update(doc) {
+    for (const m of doc.measurements) {
+      const { row, hand, why, cells } = this.#rows.get(m.id);
+      const without = m.value === "–";
+      cells.value.replaceChildren(without ? "–" : `${m.value} ${m.unit}`.trim(), ...[m.interval, m.mm].filter(Boolean).map((words) => make("small", {}, words)));
+      cells.z.replaceChildren(...score(m.z[0]));
+      cells.z.title = m.z.map((z) => `${z.reference}${z.how ? ` (${z.how})` : ""}: ${scored(z)}`).join("\n");
+      hand.textContent = m.hand ? " by hand" : "";
+      why.textContent = m.reason;
+      why.title = m.reason;
+      row.classList.toggle("beyond", m.beyond);
+      row.classList.toggle("without", without);
+    }
+    this.#compared.textContent = doc.compared.length ? `z-scores: ${doc.compared.join("; ")}` : "z-scores need sex and age: enter them under “Person”.";
+    this.#interval.textContent = doc.interval;
+    this.#filter();
+  }
+
+  #filter() {
+    const words = this.#words.value.trim().toLowerCase(), seen = new Set();
+    for (const [id, { row, button, region }] of this.#rows) {
+      const shown = (!words || `${button.textContent} ${id}`.toLowerCase().includes(words)) && (!this.#beyond.checked || row.classList.contains("beyond"));
+      row.hidden = !shown;
+      if (shown) seen.add(region);
+    }
+    this.#root.querySelectorAll("tr.region").forEach((row) => { row.hidden = !seen.has(row.textContent.toLowerCase()); });
+  }
+
+  #hint(id) { this.dispatchEvent(new CustomEvent("show", { detail: id ?? this.#chosen })); }
+
+  choose(id, { scroll = false } = {}) {
+    if (this.#chosen) this.#mark(this.#chosen, false);
+    this.#chosen = id;
+    if (id) {
+      this.#mark(id, true);
+      if (scroll) {
+        this.#words.value = "";
+        this.#beyond.checked = false;
+        this.#filter();
+        this.#rows.get(id).row.scrollIntoView({ block: "center" });
+      }
+    }
+    this.dispatchEvent(new CustomEvent("show", { detail: id }));
+  }
+
+  #mark(id, chosen) {
+    const { row, button } = this.#rows.get(id);
+    row.classList.toggle("chosen", chosen);
+    button.setAttribute("aria-pressed", String(chosen));
+  }
+}
+
+function trait(of) {
+  const evidence = [...of.evidence, ...of.supports.map((s) => `also ${s}`)];
+  return make("div", { class: "trait" },
+    make("strong", {}, of.label), " ", make("span", { class: "soft" }, of.hpo_id),
+    ...evidence.map((line) => make("small", {}, line)), of.reason ? make("small", {}, of.reason) : "", of.rule ? make("small", {}, `rule: ${of.rule}`) : "");
+}
+
+export function traits(root, told) {
+  root.replaceChildren();
+  if (told.why) root.append(make("p", { class: "bad" }, told.why));
+  for (const note of told.notes) root.append(make("p", { class: "soft" }, note));
+  for (const { status, title, traits: of } of told.lists) {
+    const open = ["present", "borderline", "look at"].includes(status);
+    if (open && !of.length && status === "look at") continue;
+    const rows = of.length ? of.map(trait) : [make("p", { class: "soft" }, "None.")];
+    root.append(make("details", { open }, make("summary", {}, `${title} (${of.length})`), ...rows));
+  }
+}
+
+export function gate(root, doc) {
+  const failed = doc.gate.filter((check) => !check.ok);
+  const checks = (of) => make("ul", { class: "plain" }, ...of.map((check) => make("li", {}, make("span", { class: check.ok ? "" : "bad" }, `${check.ok ? "✓" : "✗"} ${check.name} ${check.value}`), ` (limit ${check.limit})`, check.ok ? "" : `: ${check.advice}`)));
+  root.replaceChildren(
+    make("h3", {}, failed.length ? "What the photo gate finds" : "The photo gate finds nothing to object to"), checks(failed),
+    make("p", {}, `Yaw ${doc.pose.yaw}, pitch ${doc.pose.pitch}, roll ${doc.pose.roll}. ${doc.width} × ${doc.height} pixels. ${doc.distance}`),
+    ...doc.notes.map((note) => make("p", {}, note)),
+    make("details", {}, make("summary", {}, `Checks that it passes (${doc.gate.length - failed.length})`), checks(doc.gate.filter((check) => check.ok))),
+  );
+}
+
+const FIELDS = [
+  ["sex", "Sex", ["", "female", "male"], ""],
+  ["age", "Age", null, "8 (completed years), 8.4, 18m, 3w, 10d"],
+  ["gestation", "Gestation", null, "31w or 31+4; counts below two years"],
+  ["ancestry", "Ancestry", null, "as the person or family states it"],
+  ["head_circumference", "Head circumference, cm", null, ""],
+  ["height", "Height, cm", null, ""],
+  ["weight", "Weight, kg", null, ""],
+  ["distance", "Camera distance", null, "60 (cm), or lens=26mm"],
+  ["patient", "Patient", null, "a code, the same for all photos of one person"],
+];
+
+export function person(root, doc, save) {
+  const form = make("form", { class: "person" });
+  for (const [name, label, choices, hint] of FIELDS) {
+    const field = choices
+      ? make("select", { id: `person-${name}`, name }, ...choices.map((value) => make("option", { value }, value || "not stated")))
+      : make("input", { id: `person-${name}`, name, autocomplete: "off", spellcheck: false });
+    if (hint) field.setAttribute("aria-describedby", `hint-${name}`);
+    field.value = doc.person[name];
+    field.addEventListener("change", () => save({ [name]: field.value }));
+    form.append(make("label", { for: `person-${name}` }, label), field);
+    if (hint) form.append(make("small", { id: `hint-${name}` }, hint));
+  }
+  form.addEventListener("submit", (event) => event.preventDefault());
+  root.replaceChildren(form, make("p", { class: "soft" }, "Written into cohort.csv in the folder at once. Nothing is guessed from the face."));
+}
+
+const KEPT = [
+  ["report", "Report of the measurements", "a page to read or print (PDF by the browser’s print)"],
+  ["traits", "Traits with their evidence", "a page to read or print"],
+  ["phenopacket", "Phenopacket", "GA4GH v2, JSON"],
+  ["table", "Table of the measurements", "CSV, the columns of anthropo measure"],
+  ["landmarks", "Landmark file", "JSON, for --landmarks"],
+];
+
+export function keep(root, doc, save) {
+  root.replaceChildren(make("div", { class: "choices" }, ...KEPT.map(([kind, name, what]) => make("div", {},
+    make("a", { href: `/api/photos/${doc.id}/results/${kind}`, target: "_blank", rel: "noopener" }, name), ` ${what} `,
+    (() => { const button = make("button", { type: "button" }, "Keep in the folder"); button.setAttribute("aria-label", `Keep in the folder: ${name}`); button.addEventListener("click", () => save(kind)); return button; })()))));
+}

@@ -1,0 +1,265 @@
+// What the page does: photos in, points moved, numbers that follow.
+import { FaceView } from "/face.js";
+import { Measurements, gate, keep, make, person, traits } from "/tables.js";
+
+const $ = (id) => document.getElementById(id);
+const face = new FaceView($("face"), $("magnifier")), measurements = new Measurements($("measurements"));
+let doc = null; // of the photo that is shown
+let hand = new Map(); // points that a hand has placed, by code
+let past = []; // earlier `hand`s, for undo
+let lines = new Map(); // what measurements run along, as long as no point is moved
+let listed = [];
+
+// ---------------------------------------------------------------------------------------- server
+
+async function ask(path, { method = "GET", told = null, body = null } = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, { method, body: told ? JSON.stringify(told) : body, headers: told ? { "content-type": "application/json" } : {} });
+  } catch {
+    throw new Error("The workbench does not answer. If it was ended, start it again with `anthropo serve`; what you changed before is kept.");
+  }
+  if (!answer.ok) throw Object.assign(new Error((await answer.text()).trim()), { status: answer.status });
+  return answer.json();
+}
+
+function say(words = "") { $("message").textContent = words; }
+
+async function trying(work) {
+  try { return await work(); } catch (error) { say(error.message); return null; }
+}
+
+const at = (rest = "") => `/api/photos/${doc.id}${rest}`;
+
+// ---------------------------------------------------------------------------------------- photos
+
+async function list() {
+  const told = await ask("/api/photos");
+  $("folder").textContent = told.folder;
+  $("version").textContent = `anthropo ${told.version}`;
+  listed = told.photos;
+  $("empty").hidden = listed.length > 0;
+  const known = new Map([...$("list").children].map((item) => [item.dataset.photo, item]));
+  $("list").replaceChildren(...listed.map((photo) => known.get(photo.id) ?? row(photo)));
+  mark();
+}
+
+function row(photo) {
+  const button = make("button", { type: "button" }, make("img", { src: `/api/photos/${photo.id}/thumbnail`, alt: "", loading: "lazy" }), make("span", {}, photo.name));
+  button.addEventListener("click", () => open(photo.id));
+  const item = make("li", {}, button);
+  item.dataset.photo = photo.id;
+  return item;
+}
+
+function mark() {
+  for (const item of $("list").children) {
+    if (item.dataset.photo === doc?.id) item.firstChild.setAttribute("aria-current", "true");
+    else item.firstChild.removeAttribute("aria-current");
+  }
+}
+
+async function open(id) {
+  say();
+  const told = await trying(() => ask(`/api/photos/${id}`));
+  if (told) show(told);
+}
+
+async function add(files) {
+  say();
+  const failed = [];
+  for (const [i, file] of [...files].entries()) {
+    if (files.length > 1) say(`Measuring ${i + 1} of ${files.length}: ${file.name}`);
+    try { show(await ask(`/api/photos?name=${encodeURIComponent(file.name || "pasted.png")}`, { method: "POST", body: file })); } catch (error) { failed.push(error.message); }
+  }
+  say(failed.join(" "));
+  await trying(list);
+}
+
+// ----------------------------------------------------------------------------------- one photo
+
+function show(told) {
+  doc = told;
+  past = [];
+  lines = new Map();
+  for (const id of ["stage", "results"]) $(id).hidden = false;
+  face.show(doc, at("/picture"));
+  measurements.show(doc);
+  person($("person"), doc, describe);
+  keep($("keep"), doc, (kind) => trying(async () => say(`Kept: ${(await ask(at(`/results/${kind}`), { method: "POST" })).path}`)));
+  $("point").replaceChildren(make("option", { value: "" }, "none chosen"), ...doc.points.map((point) => make("option", { value: point.code }, `${point.code} · ${point.name}`)));
+  taken();
+  mark();
+  words();
+  allLines();
+}
+
+// A document that has come: everything that depends on the points.
+function taken() {
+  hand = new Map(doc.points.filter((point) => point.moved).map((point) => [point.code, [point.x, point.y]]));
+  followed();
+  if (!$("traits").hidden) callTraits();
+}
+
+function followed(ahead = null) {
+  face.update(doc, ahead);
+  measurements.update(doc);
+  gate($("photo"), doc);
+  const failed = doc.gate.filter((check) => !check.ok);
+  $("failed").textContent = failed.length ? `(${failed.length})` : "";
+  $("gate-line").textContent = failed.length ? `The photo gate objects: ${failed.map((check) => `${check.name} ${check.value} (${check.advice})`).join("; ")}.` : "";
+  buttons();
+  words();
+}
+
+function buttons() {
+  $("undo").disabled = !past.length;
+  $("reset").disabled = !hand.has(face.chosen);
+  $("reset-all").disabled = !hand.size;
+}
+
+function words() {
+  $("point").value = face.chosen ?? "";
+  if (!face.chosen) { $("point-words").textContent = "Drag a point, or choose one."; return; }
+  const point = face.point(face.chosen), far = Math.hypot(point.x - point.found[0], point.y - point.found[1]);
+  const moved = point.moved ? `, moved by ${far.toFixed(1)} px` : "";
+  $("point-words").textContent = `${point.code}, ${point.name}: x ${point.x.toFixed(1)}, y ${point.y.toFixed(1)}${moved}${point.hidden ? ", hidden" : ""}; ± ${point.ellipse[0].toFixed(1)} px (95 %)`;
+}
+
+// --------------------------------------------------------------------------------------- moving
+
+let under = null, next = null; // the request that is out, and what is to be sent after it
+
+function place(keepIt) {
+  next = { points: Object.fromEntries(hand), keep: keepIt || (next?.keep ?? false), photo: doc.id };
+  $("results").setAttribute("aria-busy", "true");
+  under ??= send().finally(() => { under = null; $("results").removeAttribute("aria-busy"); });
+  return under;
+}
+
+async function send() {
+  while (next) {
+    const { points, keep: kept, photo } = next;
+    next = null;
+    if (doc.id !== photo) return;
+    const show = measurements.chosen ? [measurements.chosen] : [];
+    const begun = performance.now();
+    try {
+      const told = await ask(at("/points"), { method: "PUT", told: { points, revision: doc.revision, keep: kept, show } });
+      if (doc.id !== photo) return;
+      doc = told;
+      lines = new Map(Object.entries(told.lines));
+      if (face.dragging || next) followed(hand); else { taken(); allLines(); }
+      draw();
+      performance.measure("point-to-numbers", { start: begun });
+    } catch (error) {
+      say(error.message);
+      next = null;
+      if (error.status) { const told = await trying(() => ask(at())); if (told && doc.id === photo) { doc = told; past = []; taken(); } }
+    }
+  }
+}
+
+face.addEventListener("move", ({ detail }) => {
+  if (detail.done) past.push(new Map(hand).set(detail.code, before(detail)));
+  hand.set(detail.code, detail.place);
+  words();
+  place(detail.done);
+});
+
+// where a point was before it was moved: not placed by hand at all, unless it was before
+function before({ code, from }) {
+  const { found } = face.point(code);
+  return Math.hypot(from[0] - found[0], from[1] - found[1]) < 1e-6 ? null : from;
+}
+
+function back(to) {
+  say();
+  hand = new Map([...to].filter(([, at]) => at !== null));
+  place(true);
+}
+
+face.addEventListener("reset", ({ detail }) => { if (hand.has(detail)) { past.push(new Map(hand)); const to = new Map(hand); to.delete(detail); back(to); } });
+face.addEventListener("choose", () => { words(); buttons(); });
+$("reset").addEventListener("click", () => face.dispatchEvent(new CustomEvent("reset", { detail: face.chosen })));
+$("reset-all").addEventListener("click", () => { past.push(new Map(hand)); back(new Map()); });
+$("undo").addEventListener("click", () => { if (past.length) back(past.pop()); });
+$("point").addEventListener("change", (event) => { if (event.target.value) { face.choose(event.target.value, { quiet: false }); $("face").focus(); } });
+$("closer").addEventListener("click", () => face.zoom(1.4, face.chosen && face.place(face.chosen)));
+$("wider").addEventListener("click", () => face.zoom(1 / 1.4));
+$("fit").addEventListener("click", () => face.fit());
+$("ellipses").addEventListener("change", (event) => { face.ellipses = event.target.checked; });
+document.addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && event.key === "z" && !event.target.matches("input, select")) { event.preventDefault(); $("undo").click(); }
+});
+
+// ---------------------------------------------------------------------------------------- lines
+
+let wanted = null;
+
+async function draw(id = measurements.chosen) {
+  wanted = id;
+  if (!id) { face.lines([]); return; }
+  if (!lines.has(id)) {
+    const of = doc.id, marks = await trying(() => ask(at(`/lines/${id}`)));
+    if (!marks || doc.id !== of) return;
+    lines.set(id, marks);
+  }
+  if (wanted === id) face.lines(lines.get(id));
+}
+
+async function allLines() {
+  const of = doc.id, named = $("all-lines").checked ? await trying(() => ask(at("/lines"))) : {};
+  if (named && doc.id === of) face.allLines(named);
+}
+
+measurements.addEventListener("show", ({ detail }) => draw(detail));
+face.addEventListener("line", ({ detail }) => { tab("measurements"); measurements.choose(detail, { scroll: true }); });
+$("all-lines").addEventListener("change", allLines);
+
+// ----------------------------------------------------------------------------------------- tabs
+
+const TABS = ["measurements", "traits", "person", "photo", "keep"];
+
+function tab(name, focus = false) {
+  for (const one of TABS) {
+    const chosen = one === name, button = $(`tab-${one}`);
+    button.setAttribute("aria-selected", String(chosen));
+    button.tabIndex = chosen ? 0 : -1;
+    $(one).hidden = !chosen;
+    if (chosen && focus) button.focus();
+  }
+  if (name === "traits") callTraits();
+}
+
+for (const name of TABS) {
+  $(`tab-${name}`).addEventListener("click", () => tab(name));
+  $(`tab-${name}`).addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (step) tab(TABS[(TABS.indexOf(name) + step + TABS.length) % TABS.length], true);
+  });
+}
+
+async function callTraits() {
+  const of = doc.id, told = await trying(() => ask(at("/traits")));
+  if (told && doc.id === of) traits($("traits"), told);
+}
+
+async function describe(cells) {
+  say();
+  const told = await trying(() => ask(at("/person"), { method: "PUT", told: { person: cells } }));
+  if (told && told.id === doc.id) { doc = told; lines = new Map(); taken(); draw(); }
+}
+
+// ---------------------------------------------------------------------------- photos come in
+
+$("add").addEventListener("click", () => $("files").click());
+$("files").addEventListener("change", (event) => { add(event.target.files); event.target.value = ""; });
+document.addEventListener("dragover", (event) => { event.preventDefault(); $("drop").hidden = false; });
+document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) $("drop").hidden = true; });
+document.addEventListener("drop", (event) => { event.preventDefault(); $("drop").hidden = true; if (event.dataTransfer.files.length) add(event.dataTransfer.files); });
+document.addEventListener("paste", (event) => { if (event.clipboardData.files.length) add(event.clipboardData.files); });
+
+await trying(list);
+if (listed.length) await open(listed[0].id);
+document.documentElement.dataset.ready = "true";

@@ -1,0 +1,198 @@
+"""One photo at work: its face, the points that a hand has moved, and everything that follows from them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+
+from anthropo.batch.records import Record
+from anthropo.batch.run import MeasuredFace, measure_observation, record_of
+from anthropo.batch.scores import settings_of
+from anthropo.errors import InputError
+from anthropo.face.frame import Floats
+from anthropo.measurement.landmark_file import (
+    POINTS,
+    Landmarks,
+    landmarks_text,
+    moved,
+    places_of,
+    read_landmarks,
+)
+from anthropo.observation import Observation, observe
+from anthropo.reference.rules import Rule, read_rules
+from anthropo.settings import Settings
+from anthropo.workbench.desk import Desk, Listed
+from anthropo.workflows.trait_calling import PersonTraits, TraitsRequest, TraitsTask, answer, if_fit
+
+_NEAR = 1.0  # pixels from where it was found, within which a file's `found` is the same face's
+
+
+class StaleError(InputError):
+    """Somebody else has changed the photo since the page last looked."""
+
+
+class Sitting:
+    """A photo's largest face, measured again from its points whenever one is moved.
+
+    Parameters
+    ----------
+    desk : Desk
+    photo : Listed
+
+    Attributes
+    ----------
+    revision : int
+        Counts changes, so that two windows do not overwrite each other.
+
+    Raises
+    ------
+    PhotoError, FaceError
+        As `anthropo.observe`.
+    """
+
+    def __init__(self, desk: Desk, photo: Listed) -> None:
+        self.desk, self.photo = desk, photo
+        self.lock = threading.RLock()
+        self.revision = 0
+        self.note = ""  # about a landmark file that cannot be used
+        self._settings = Settings(face="largest")
+        self._open()
+
+    def _open(self) -> None:
+        """Find the face, and the points that an earlier sitting has moved."""
+        self.note = ""
+        self.observation: Observation = observe(self.photo.path, settings_of(self.photo.item, self._settings))
+        self.found: Floats = places_of(self.observation.face)
+        self.at: Floats = self.found.copy()
+        file = self.desk.landmarks(self.photo, self.observation.digest)
+        if file.is_file():
+            try:
+                saved = read_landmarks(file)
+            except InputError as error:
+                self.note = f"{error} The points are shown as they were found; moving one replaces the file."
+            else:
+                shifted = (saved.points != saved.detected).any(1)
+                if np.hypot(*(saved.detected - self.found).T).max() > _NEAR:
+                    self.note = (
+                        f"{file.name}: its points were found elsewhere by another version. Points that were "
+                        "moved by hand are kept."
+                    )
+                self.at[shifted] = saved.points[shifted]
+        self.kept: Floats = self.at.copy()  # as the landmark file has them
+        self._measure()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the photo."""
+        return self.observation.digest
+
+    @property
+    def by_hand(self) -> list[str]:
+        """Names of the points that a hand has moved."""
+        return [name for name, far in zip(POINTS, (self.at != self.found).any(1), strict=True) if far]
+
+    @property
+    def landmarks(self) -> Landmarks | None:
+        """The moved points as a landmark file has them; None without any."""
+        if not self.by_hand:
+            return None
+        name = os.path.basename(self.photo.path)
+        return Landmarks(name, "", name, self.digest, self.at.copy(), self.found)
+
+    def _measure(self) -> None:
+        item, landmarks = self.photo.item, self.landmarks
+        seen = self.observation
+        face = moved(seen.face, seen.first, landmarks) if landmarks else seen.face
+        settings = settings_of(item, self._settings)
+        corrected = replace(seen, face=face, landmarks=landmarks)
+        self.measured: MeasuredFace = measure_observation(item, corrected, settings)
+        self.record: Record = record_of(self.measured, settings)
+
+    # ----------------------------------------------------------------------------------- changes
+
+    def place(self, points: Mapping[str, tuple[float, float]], revision: int, *, keep: bool) -> None:
+        """Have these points, and no others, where a hand has placed them, and measure from there.
+
+        With `keep` the landmark file is written. Without, they follow a drag that is not over yet.
+        """
+        with self.lock:
+            if revision != self.revision:
+                raise StaleError(
+                    f"{self.photo.name} was changed in another window since. Its points are shown as they "
+                    "are now; move yours again."
+                )
+            at = self.found.copy()
+            width, height = self.observation.face.size
+            for name, (x, y) in points.items():
+                if name not in POINTS:
+                    raise InputError(f"{name}: no such point. p0 to p67, and those of pupils and lids, are.")
+                if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
+                    raise InputError(f"{name}: outside the photo. Move it back.")
+                at[POINTS.index(name)] = np.round((x, y), 3)
+            before, self.at = self.at, at
+            try:
+                self._measure()
+                if keep:
+                    self._save()
+            except BaseException:
+                self.at = before
+                self._measure()
+                raise
+
+    def _save(self) -> None:
+        if self.by_hand:
+            text = landmarks_text(self.observation.face, self.digest, self.at)
+            self.desk.save_landmarks(self.photo, self.digest, text)
+        elif (self.kept != self.found).any():
+            self.desk.forget_landmarks(self.photo, self.digest)
+        self.kept = self.at.copy()
+        self.revision += 1
+
+    def settle(self) -> None:
+        """Leave a drag that never ended: the points are where they were last kept."""
+        with self.lock:
+            if (self.at != self.kept).any():
+                self.at = self.kept.copy()
+                self._measure()
+
+    def describe(self, cells: Mapping[str, str]) -> None:
+        """Write what is known of the person, and measure anew with it."""
+        with self.lock:
+            self.desk.describe(self.photo, cells)
+            before = self.photo
+            self.photo = self.desk.photos().get(self.photo.id, self.photo)
+            try:
+                if before.columns.get("distance", "") != self.photo.columns.get("distance", ""):
+                    self._open()
+                else:
+                    self._measure()
+            finally:
+                self.revision += 1
+
+    # ----------------------------------------------------------------------------------- answers
+
+    def traits(self) -> PersonTraits:
+        """The traits of the face as it is measured now."""
+        item = self.photo.item
+        settings = replace(settings_of(item, self._settings), references=("auto",))
+        task = TraitsTask(
+            items=(item,), people=None, request=TraitsRequest(), settings=settings, rules=_rules()
+        )
+        with self.lock:
+            record = record_of(self.measured, settings)
+        return answer(item, if_fit(record), task)
+
+    def landmark_text(self) -> str:
+        """The landmark file's content."""
+        with self.lock:
+            return landmarks_text(self.observation.face, self.digest, self.at)
+
+
+@lru_cache(maxsize=1)
+def _rules() -> tuple[Rule, ...]:
+    return tuple(read_rules())

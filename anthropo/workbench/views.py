@@ -1,0 +1,233 @@
+"""What the page is told of a photo at work, as JSON has it."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from anthropo.batch.records import Result
+from anthropo.batch.run import MeasuredFace
+from anthropo.errors import AnthropoError
+from anthropo.face.frame import Floats, face_axes
+from anthropo.face.landmarker import Face
+from anthropo.measurement import anatomy
+from anthropo.measurement.compute import error_growth
+from anthropo.measurement.drawing import marks_on
+from anthropo.measurement.landmark_file import POINTS, point_name
+from anthropo.measurement.registry import Entry, registry, resolve
+from anthropo.reference.traits import LOOK, NOT_ASSESSED, STATUSES
+from anthropo.report.rendering import jpeg
+from anthropo.report.tables import distance_words, interval_words, number, quantity, sign
+from anthropo.report.traits_page import row
+from anthropo.workbench.desk import PERSON, Listed
+from anthropo.workbench.sitting import Sitting
+from anthropo.workflows.trait_calling import PersonTraits
+
+Json = dict[str, Any]
+_BEYOND = 2.0  # SD
+_AROUND = 2.45  # SD within which 95 % of a two-dimensional normal distribution lie
+_THUMB = 160  # px
+_PREVIEW = 1400  # px, longer side
+
+
+def listing(photos: Sequence[Listed]) -> list[Json]:
+    """The photos of a folder."""
+    return [
+        {"id": photo.id, "name": photo.name, "patient": photo.columns.get("patient", "")} for photo in photos
+    ]
+
+
+def document(sitting: Sitting) -> Json:
+    """Everything that the page shows of a photo and that a moved point does not leave as it was."""
+    with sitting.lock:
+        record, seen = sitting.record, sitting.measured
+        face = seen.face
+        by_hand = sitting.by_hand
+        notes = [sitting.note] if sitting.note else []
+        notes += [*record.notes, *record.disagreements, *([record.remark] if record.remark else [])]
+        return {
+            "id": sitting.photo.id,
+            "name": sitting.photo.name,
+            "revision": sitting.revision,
+            "width": face.size[0],
+            "height": face.size[1],
+            "box": [round(v, 1) for v in face.box],
+            "points": _points(sitting, face),
+            "by_hand": by_hand,
+            "gate": [
+                {
+                    "name": check.name.replace("_", " "),
+                    "value": number(check.value, check.unit),
+                    "limit": f"{sign(check.bound)} {quantity(check.limit, check.unit)}",
+                    "ok": check.ok,
+                    "advice": check.advice,
+                }
+                for check in face.gate
+            ],
+            "pose": {
+                axis: f"{getattr(face, axis):+.1f}°".replace("-", "−") for axis in ("yaw", "pitch", "roll")
+            },
+            "distance": distance_words(record),
+            "measurements": [_measurement(name, of, by_hand) for name, of in record.results.items()],
+            "interval": interval_words(record),
+            "compared": [f"{name} ({how})" if how else name for name, how in record.compared_with.items()],
+            "person": {name: sitting.photo.columns.get(name, "") for name in PERSON},
+            "notes": [note.removeprefix(f"{sitting.photo.path}: ") for note in notes],
+        }
+
+
+def _points(sitting: Sitting, face: Face) -> list[Json]:
+    """Where points are measured, where they were found, and how far they may be off."""
+    ellipses = _ellipses(face)
+    hidden = {f"p{i}" for i in face.hidden.nonzero()[0].tolist()}
+    moved = set(sitting.by_hand)
+    places = np.concatenate(anatomy.place(face))
+    return [
+        {
+            "code": code,
+            "name": point_name(code),
+            "x": round(x, 3),
+            "y": round(y, 3),
+            "found": found,
+            "hidden": code in hidden,
+            "moved": code in moved,
+            "ellipse": ellipse,
+        }
+        for code, (x, y), found, ellipse in zip(
+            POINTS, places.tolist(), sitting.found.tolist(), ellipses, strict=True
+        )
+    ]
+
+
+def _ellipses(face: Face) -> list[list[float]]:
+    """Half axes, pixels, and turn, degrees, of what 95 % of hand-placed points lie within, of each point."""
+    of = anatomy.instrument(anatomy.stage_of(face))
+    axes = face_axes(face.landmarks) * error_growth(face)
+    errors: Floats = np.concatenate([of.point_errors, of.between_errors], 1) @ axes
+    covariance = np.einsum("npi,npj->pij", errors, errors) / len(errors)
+    values, vectors = np.linalg.eigh(covariance)
+    half = _AROUND * np.sqrt(np.maximum(values, 0))
+    turns = np.degrees(np.arctan2(vectors[:, 1, 1], vectors[:, 0, 1]))
+    return [
+        [round(long, 2), round(short, 2), round(turn, 1)]
+        for (short, long), turn in zip(half.tolist(), turns.tolist(), strict=True)
+    ]
+
+
+def _measurement(name: str, of: Result, by_hand: Sequence[str]) -> Json:
+    entry, value = registry()[name], of.measured
+    scores: list[Json] = [
+        {
+            "z": round(z.z, 3),
+            "lo": None if math.isnan(z.z_lo) else round(z.z_lo, 3),
+            "hi": None if math.isnan(z.z_hi) else round(z.z_hi, 3),
+            "reference": z.reference,
+            "how": z.how,
+        }
+        for z in of.scores
+        if not math.isnan(z.z)
+    ]
+    first = scores[0] if scores else None
+    return {
+        "id": name,
+        "name": entry.name,
+        "region": entry.region,
+        "unit": "" if value.unit == "1" else value.unit,
+        "value": number(value.value, value.unit),
+        "interval": "" if math.isnan(value.lo) else _span(value.lo, value.hi, value.unit),
+        "mm": _span_mm(of),
+        "z": scores,
+        "beyond": bool(first and abs(first["z"]) > _BEYOND),
+        "reason": value.reason,
+        "hand": _rests_on(entry, by_hand),
+    }
+
+
+def _rests_on(entry: Entry, by_hand: Sequence[str]) -> bool:
+    """Whether a measurement is taken at a point that a hand has placed, or in units of such points."""
+    unit = ("exR", "exL") if entry.power else ()
+    return any(
+        name in by_hand if name in anatomy.BETWEEN else any(f"p{i}" in by_hand for i in resolve(name) or ())
+        for name in (*entry.landmarks, *unit)
+    )
+
+
+def _span(lo: float, hi: float, unit: str) -> str:
+    return f"{number(lo, unit)} – {number(hi, unit)}"
+
+
+def _span_mm(of: Result) -> str:
+    if of.in_mm is None or math.isnan(of.in_mm.value):
+        return ""
+    value = of.in_mm
+    return f"{quantity(value.value, value.unit)} ({_span(value.lo, value.hi, value.unit)})"
+
+
+def lines(sitting: Sitting, name: str) -> list[Json]:
+    """What a measurement runs along, drawn on the photo."""
+    with sitting.lock:
+        points, middle = anatomy.place(sitting.measured.face)
+    return [
+        {
+            "shape": mark.shape,
+            "points": mark.points.round(2).tolist(),
+            "dashed": mark.dashed,
+            "colour": mark.colour,
+        }
+        for mark in marks_on(registry()[name], points, middle)
+    ]
+
+
+def traits(sitting: Sitting) -> Json:
+    """Traits by status, with their evidence; why none were called, where they were not."""
+    person = sitting.traits()
+    if not person.record.ok:
+        return {"why": person.record.reason.removeprefix(f"{sitting.photo.path}: "), "lists": [], "notes": []}
+    lists = []
+    for status in STATUSES:
+        rows = [row(trait) | {"kind": trait.rule.kind} for trait in person.traits if trait.status == status]
+        lists.append({"status": status, "title": _TITLES.get(status, status.capitalize()), "traits": rows})
+    return {"why": "", "lists": lists, "notes": _notes(person, sitting), "confidence": 95}
+
+
+_TITLES = {LOOK: "Look at: left to the eye, and unusual when measured", NOT_ASSESSED: "Not assessed"}
+
+
+def _notes(person: PersonTraits, sitting: Sitting) -> list[str]:
+    return [note.removeprefix(f"{sitting.photo.path}: ") for note in person.notes]
+
+
+def picture(sitting: Sitting, size: str) -> bytes:
+    """The photo, upright, as a JPEG without metadata: ``"full"``, or ``"preview"`` of at most 1,400."""
+    photo = sitting.observation.photo
+    if size == "full":
+        return jpeg(Image.fromarray(photo.finer().pixels), quality=92)
+    shown = Image.fromarray(photo.pixels)
+    shown.thumbnail((_PREVIEW, _PREVIEW))
+    return jpeg(shown, quality=88)
+
+
+def thumbnail(pixels: Any) -> bytes:
+    """A small JPEG without metadata."""
+    small = Image.fromarray(pixels)
+    small.thumbnail((_THUMB, _THUMB))
+    data = io.BytesIO()
+    small.convert("RGB").save(data, "JPEG", quality=80)
+    return data.getvalue()
+
+
+def measured_of(sitting: Sitting) -> MeasuredFace:
+    """The face as it is measured now."""
+    with sitting.lock:
+        return sitting.measured
+
+
+def sentence(error: BaseException, sitting: Sitting | None = None) -> str:
+    """An error as the page says it."""
+    text = str(error) if isinstance(error, AnthropoError) else f"{type(error).__name__}: {error}"
+    return text.removeprefix(f"{sitting.photo.path}: ") if sitting else text

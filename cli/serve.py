@@ -1,0 +1,62 @@
+"""anthropo serve"""
+
+from __future__ import annotations
+
+import click
+
+from anthropo.cli import options
+from anthropo.cli.common import in_one_sentence
+from anthropo.plain import say
+
+
+@click.command()
+@click.argument("folder", metavar="[FOLDER]", required=False)
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, help="0: any that is free.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    metavar="ADDRESS",
+    help="Another address to listen on lets other machines reach the page. They need its token, and what is "
+    "sent is not encrypted.",
+)
+@click.option("--browser/--no-browser", default=True, help="Open the page in the browser.")
+@options.flag("--read-only", "Show the folder and change nothing, as for a demonstration.")
+def command(folder: str | None, port: int, host: str, browser: bool, read_only: bool) -> None:
+    """Measure, correct and report on a page in the browser, which never leaves this machine.
+
+    Drop photos on the page, drag landmarks, and watch every length, angle and z-score follow. Photos and
+    results lie in FOLDER (without it, in a folder of your account) as the files of the other commands:
+
+    \b
+      cohort.csv           sex, age and other things that are known of each photo's person
+      photos/              photos that were dropped on the page, unchanged; others are read where they lie
+      landmarks/           points that were moved by hand
+      reports/             reports that were kept
+
+    The printed address has a random token, without which nobody gets in. Ctrl-C ends the page; the next
+    start goes on where it stopped, since every change is written at once.
+
+    \b
+    Exit code: 0 ended by Ctrl-C; 2 wrong use, or the port is in use.
+
+    \b
+    Examples:
+      anthropo serve
+      anthropo serve photos/ --port 9000
+      anthropo traits photos/cohort.csv --landmarks photos/landmarks -o traits.csv   # what the page shows
+    """
+    with in_one_sentence("what was changed on the page is written."):
+        from anthropo.workbench import serve
+
+        bench = serve(folder, host=host, port=port, browser=browser, read_only=read_only)
+        if not bench.is_local:
+            say(
+                f"warning: other machines reach this page under {host}. Whoever has the address below can "
+                "see and change the photos; nothing is encrypted on the way.",
+                fg="yellow",
+                err=True,
+            )
+        say(f"Working in {bench.folder}")
+        say(f"Open {bench.address}")
+        say("Ctrl-C ends it.", err=True)
+        bench.run()

@@ -1,0 +1,229 @@
+"""The workbench's page in a browser: dropped, dragged, undone, described and kept as a person would."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import WITHOUT_BROWSER, Pixels
+from PIL import Image
+
+from anthropo.workbench import Workbench
+
+playwright = pytest.importorskip("playwright.sync_api", reason=WITHOUT_BROWSER)
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+DROP = """([name, bytes]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([new Uint8Array(bytes)], name));
+  document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+}"""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(WITHOUT_BROWSER)
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, astronaut: Pixels) -> Path:
+    work = tmp_path / "work"
+    work.mkdir()
+    Image.fromarray(astronaut).save(work / "astronaut.png")
+    return work
+
+
+@pytest.fixture
+def page(chromium: Any, folder: Path) -> Iterator[Any]:
+    """The page of a folder with the astronaut; an error on it is a failure."""
+    errors: list[str] = []
+    with Workbench(folder, port=0) as bench:
+        made = chromium.new_page(viewport={"width": 1280, "height": 900})
+        made.set_default_timeout(30_000)
+        made.on("pageerror", lambda error: errors.append(str(error)))
+        made.on("console", lambda told: errors.append(told.text) if told.type == "error" else None)
+        made.bench = bench
+        ready(made, bench.address)
+        yield made
+        made.close()
+    # a refused request is said on the page, and by Chromium in its console as well
+    assert [text for text in errors if "Failed to load resource" not in text] == []
+
+
+def ready(page: Any, address: str) -> None:
+    page.goto(address)
+    page.wait_for_selector("html[data-ready]")
+
+
+def value(page: Any, name: str) -> str:
+    text: str = page.inner_text(f"#m-{name} td:nth-child(2)")
+    return text.split()[0]
+
+
+def changed(page: Any, name: str, before: str) -> str:
+    """The value of a measurement once it is another."""
+    page.wait_for_selector(f"#m-{name} td:nth-child(2):not(:has-text('{before}'))")
+    page.wait_for_selector("#results:not([aria-busy])")
+    return value(page, name)
+
+
+def point(page: Any, code: str) -> tuple[float, float]:
+    """The middle of a landmark on the screen."""
+    box = page.locator("circle.dot", has=page.locator(f"title:text-matches('^{code},')")).bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def drag(page: Any, code: str, dx: float, dy: float) -> None:
+    x, y = point(page, code)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for step in range(1, 6):
+        page.mouse.move(x + dx * step / 5, y + dy * step / 5)
+    page.mouse.up()
+
+
+def landmark_files(page: Any) -> list[Path]:
+    return sorted((page.bench.folder / "landmarks").glob("*.json"))
+
+
+def test_numbers_follow_a_dragged_point_and_come_back(page: Any) -> None:
+    assert page.url.endswith("/")  # the token has left the address bar
+    before = value(page, "intercanthal_width")
+    drag(page, "p39", -12, 0)
+    moved = changed(page, "intercanthal_width", before)
+    assert float(moved) > float(before)
+    assert "by hand" in page.inner_text("#m-intercanthal_width")
+    page.wait_for_selector("#undo:enabled")
+    page.keyboard.press("Control+z")
+    assert changed(page, "intercanthal_width", moved) == before
+    page.wait_for_selector("#reset-all:disabled")
+    assert landmark_files(page) == []
+
+
+def test_the_keyboard_alone_does_it(page: Any) -> None:
+    before = value(page, "intercanthal_width")
+    page.select_option("#point", "p42")
+    assert page.evaluate("document.activeElement.id") == "face"
+    for _ in range(4):  # faster than answers come
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Alt+ArrowDown")
+    moved = changed(page, "intercanthal_width", before)
+    page.wait_for_selector("#point-words:has-text('moved by 4.0 px')")
+    assert float(moved) > float(before)
+    page.keyboard.press("]")
+    assert page.inner_text("#point-words").startswith("p43, ")
+    page.keyboard.press("[")
+    page.keyboard.press("Delete")
+    assert changed(page, "intercanthal_width", moved) == before
+    for _ in range(6):  # five moves and a reset
+        page.keyboard.press("Control+z")
+    page.wait_for_selector("#undo:disabled")
+    page.focus("#tab-measurements")
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text("[role=tab][aria-selected=true]") == "Traits"
+
+
+def test_another_start_goes_on_where_the_first_stopped(page: Any, chromium: Any) -> None:
+    before = value(page, "intercanthal_width")
+    drag(page, "p42", 12, 0)
+    moved = changed(page, "intercanthal_width", before)
+    page.bench.close()
+    with Workbench(page.bench.folder, port=0) as bench:
+        again = chromium.new_page()
+        ready(again, bench.address)
+        assert value(again, "intercanthal_width") == moved
+        again.click("#reset-all")
+        assert changed(again, "intercanthal_width", moved) == before
+        again.close()
+
+
+def test_photos_that_are_dropped_are_measured_and_others_are_said(page: Any, astronaut: Pixels) -> None:
+    data = io.BytesIO()
+    Image.fromarray(astronaut[:400]).save(data, "PNG")
+    page.evaluate(DROP, ["<img src=x onerror=document.title='hacked'>.png", [*data.getvalue()]])
+    page.wait_for_selector("#list li:nth-child(2) button[aria-current]")
+    assert "onerror" in page.inner_text("#list [aria-current]")
+    assert page.title() == "anthropo workbench"
+    page.evaluate(DROP, ["words.jpg", [*b"no photo"]])
+    page.wait_for_selector("#message:has-text('words.jpg')")
+    page.set_input_files("#files", [{"name": "x.csv", "mimeType": "text/csv", "buffer": b"photo"}])
+    page.wait_for_selector("#message:has-text('x.csv: not a photo by its name.')")
+    assert page.locator("#list li").count() == 2
+    page.click("#list li:first-child button")
+    page.wait_for_selector("#list li:first-child button[aria-current]")
+    assert page.inner_text("#message") == ""
+
+
+def test_who_the_person_is_gives_scores_traits_and_a_phenopacket(page: Any) -> None:
+    page.click("#tab-person")
+    page.select_option("#person-sex", "female")
+    page.fill("#person-age", "31")
+    page.keyboard.press("Tab")
+    page.click("#tab-measurements")
+    page.wait_for_selector("#m-intercanthal_width .z:not(:empty)")
+    page.click("#tab-traits")
+    page.wait_for_selector("#traits summary:has-text('Absent')")
+    titles = page.locator("#traits summary").all_inner_texts()
+    assert [title.split(" (")[0] for title in titles][:2] == ["Present", "Borderline"]
+    page.click("#tab-keep")
+    with page.expect_download() as download:
+        page.click("text=Phenopacket")
+    packet = json.loads(Path(download.value.path()).read_text("utf-8"))
+    assert packet["subject"]["sex"] == "FEMALE"
+    with page.expect_popup() as report:
+        page.click("text=Report of the measurements")
+    report.value.wait_for_selector("h1")
+    assert "Inner canthal distance" in report.value.inner_text("body")
+    page.click("[aria-label='Keep in the folder: Traits with their evidence']")
+    page.wait_for_selector("#message:has-text('Kept: ')")
+    assert len([*(page.bench.folder / "reports").glob("*.traits.html")]) == 1
+
+
+def test_a_measurement_shows_its_line_and_a_line_its_measurement(page: Any) -> None:
+    page.hover("#m-nasal_width")
+    page.wait_for_selector("g.lines path.mark", state="attached")
+    page.mouse.move(5, 5)
+    page.check("#all-lines")
+    page.wait_for_selector("g.all path[data-measurement=intercanthal_width]", state="attached")
+    (ax, ay), (bx, by) = point(page, "p39"), point(page, "p42")
+    page.mouse.click(ax + 0.3 * (bx - ax), ay + 0.3 * (by - ay))
+    page.wait_for_selector("#m-intercanthal_width.chosen")
+    page.fill("[type=search]", "philtrum")
+    assert not page.is_visible("#m-intercanthal_width")
+    assert page.is_visible("#m-philtrum_length")
+
+
+def test_zoom_and_pan_leave_points_on_the_photo(page: Any) -> None:
+    x, y = point(page, "p30")
+    page.mouse.move(x, y)
+    page.mouse.wheel(0, -400)
+    assert point(page, "p30") == pytest.approx((x, y), abs=3)
+    box = page.locator("#face").bounding_box()
+    page.mouse.move(box["x"] + 4, box["y"] + 4)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 44, box["y"] + 34, steps=4)
+    page.mouse.up()
+    assert point(page, "p30") == pytest.approx((x + 40, y + 30), abs=4)
+    page.click("#fit")
+    assert point(page, "p30") == pytest.approx((x, y), abs=3)
+    assert landmark_files(page) == []
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280, 1920])
+def test_nothing_is_cut_on_a_narrow_screen(page: Any, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    for name in ("measurements", "traits", "person", "photo", "keep"):
+        page.click(f"#tab-{name}")
+        page.wait_for_timeout(100)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
