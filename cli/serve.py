@@ -11,6 +11,13 @@ from anthropo.plain import say
 
 @click.command()
 @click.argument("folder", metavar="[FOLDER]", required=False)
+@click.option(
+    "--model",
+    "models",
+    metavar="MODEL",
+    multiple=True,
+    help="A model that the page can ask, beside those that lie in FOLDER; may be repeated.",
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, help="0: any that is free.")
 @click.option(
     "--host",
@@ -21,7 +28,9 @@ from anthropo.plain import say
 )
 @click.option("--browser/--no-browser", default=True, help="Open the page in the browser.")
 @options.flag("--read-only", "Show the folder and change nothing, as for a demonstration.")
-def command(folder: str | None, port: int, host: str, browser: bool, read_only: bool) -> None:
+def command(
+    folder: str | None, models: tuple[str, ...], port: int, host: str, browser: bool, read_only: bool
+) -> None:
     """Measure, correct and report on a page in the browser, which never leaves this machine.
 
     Drop photos on the page, drag landmarks, and watch every length, angle and z-score follow. Photos and
@@ -42,13 +51,13 @@ def command(folder: str | None, port: int, host: str, browser: bool, read_only: 
     \b
     Examples:
       anthropo serve
-      anthropo serve photos/ --port 9000
+      anthropo serve photos/ --model m.anthropo --port 9000
       anthropo traits photos/cohort.csv --landmarks photos/landmarks -o traits.csv   # what the page shows
     """
     with in_one_sentence("what was changed on the page is written."):
         from anthropo.workbench import serve
 
-        bench = serve(folder, host=host, port=port, browser=browser, read_only=read_only)
+        bench = serve(folder, host=host, port=port, browser=browser, read_only=read_only, models=models)
         if not bench.is_local:
             say(
                 f"warning: other machines reach this page under {host}. Whoever has the address below can "

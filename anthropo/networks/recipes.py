@@ -349,6 +349,8 @@ def _check_adaptation(recipe: Recipe) -> None:
     options = recipe.parameters
     if options.adaptation != "none" and recipe.task != "labels":
         raise InputError(f"adaptation: not for the recipe {recipe.name}. Choose none.")
+    if options.targets and options.adaptation == "none":
+        raise InputError(f"targets: the recipe {recipe.name} adapts to nothing. Choose dann or deep-coral.")
     if options.keep == "last" and options.patience:
         raise InputError(
             "keep last: and stopping at the best epoch contradict each other. Set patience to 0, or keep to "

@@ -36,7 +36,9 @@ from anthropo.report.traits import write_traits
 from anthropo.workbench import views
 from anthropo.workbench.desk import Desk, Listed
 from anthropo.workbench.guard import REPORT_POLICY, Guard
+from anthropo.workbench.models import Shelf
 from anthropo.workbench.sitting import Sitting, StaleError
+from anthropo.workbench.survey import TABLE, Survey
 
 T = TypeVar("T")
 
@@ -50,8 +52,10 @@ _KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".
 class Bench:
     """The photos that are open, and how they are answered for."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, shelf: Shelf) -> None:
         self.desk = desk
+        self.shelf = shelf
+        self.survey = Survey(desk)
         self._open: OrderedDict[str, Sitting] = OrderedDict()
         self._lock = Lock()
         self._opening: dict[str, Lock] = {}
@@ -93,6 +97,7 @@ class Bench:
                 "folder": str(self.desk.folder),
                 "version": __version__,
                 "photos": views.listing([*photos.values()]),
+                "models": self.shelf.listing(),
             }
         )
 
@@ -112,6 +117,24 @@ class Bench:
             if not _is_photo(path):
                 self.desk.remove(path)
             raise type(error)(str(error).replace(str(path), name.rpartition("/")[2][:80])) from None
+
+    async def measure_all(self, request: Request) -> Response:
+        """Begin to measure the folder, or ask how far that is."""
+        if request.method == "POST":
+            await run_in_threadpool(self.survey.begin)
+        elif request.method == "DELETE":
+            await run_in_threadpool(self.survey.end)
+        since = request.query_params.get("since", "0")
+        return JSONResponse(self.survey.told(int(since) if since.isdecimal() else 0))
+
+    async def table(self, request: Request) -> Response:
+        """The table of the folder."""
+        path = self.desk.folder / TABLE
+        if not path.is_file():
+            raise InputError("The photos have not been measured yet. Use “Measure all”.")
+        data = await run_in_threadpool(path.read_bytes)
+        headers = {"content-disposition": f'attachment; filename="{TABLE}"'}
+        return Response(data, media_type="text/csv", headers=headers)
 
     async def photo(self, request: Request) -> Response:
         """Everything about one photo."""
@@ -199,6 +222,20 @@ class Bench:
         """HPO traits."""
         sitting = await self._sitting(request)
         return JSONResponse(await run_in_threadpool(partial(views.traits, sitting)))
+
+    async def model(self, request: Request) -> Response:
+        """What a model says: its answer, its heatmap, or the page with everything."""
+        sitting = await self._sitting(request)
+        key, what = request.path_params["model"], request.path_params["what"]
+        if what == "answer":
+            return JSONResponse(await run_in_threadpool(partial(self.shelf.answer, key, sitting)))
+        if what == "heat":
+            data = await run_in_threadpool(partial(self.shelf.heat, key, sitting))
+            return Response(data, media_type="image/jpeg")
+        if what != "explanation":
+            raise LookupError(what)
+        data = await run_in_threadpool(partial(self.shelf.page, key, sitting))
+        return Response(data, media_type="text/html", headers={"content-security-policy": REPORT_POLICY})
 
     async def result(self, request: Request) -> Response:
         """A file to keep: report, traits, phenopacket, table, landmarks."""
@@ -336,11 +373,21 @@ def _file(name: str) -> Callable[[Request], Awaitable[Response]]:
     return answer
 
 
-PAGE = ("index.html", "icon.svg", "style.css", "workbench.js", "face.js", "tables.js")
+PAGE = (
+    "index.html",
+    "icon.svg",
+    "style.css",
+    "workbench.js",
+    "face.js",
+    "tables.js",
+    "model.js",
+    "survey.js",
+)
 
 
 def application(
     desk: Desk,
+    shelf: Shelf,
     *,
     token: str | None = None,
     hosts: frozenset[str],
@@ -348,11 +395,13 @@ def application(
     read_only: bool = False,
 ) -> Guard:
     """The ASGI application of a workbench, behind its guard."""
-    bench = Bench(desk)
+    bench = Bench(desk, shelf)
     at = "/api/photos/{photo}"
     answers = [
         ("/api/photos", ["GET"], bench.photos),
         ("/api/photos", ["POST"], bench.add),
+        ("/api/survey", ["GET", "POST", "DELETE"], bench.measure_all),
+        ("/api/table", ["GET"], bench.table),
         (at, ["GET"], bench.photo),
         (f"{at}/picture", ["GET"], bench.picture),
         (f"{at}/thumbnail", ["GET"], bench.thumbnail),
@@ -361,6 +410,7 @@ def application(
         (f"{at}/lines", ["GET"], bench.lengths),
         (f"{at}/lines/{{measurement}}", ["GET"], bench.lines),
         (f"{at}/traits", ["GET"], bench.traits),
+        (f"{at}/models/{{model}}/{{what}}", ["GET"], bench.model),
         (f"{at}/results/{{kind}}", ["GET", "POST"], bench.result),
     ]
     routes = [Route(path, _answering(answer), methods=methods) for path, methods, answer in answers]

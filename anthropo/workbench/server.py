@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 import threading
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ class Workbench:
         0: any that is free.
     read_only : bool
         Show the folder, and change nothing.
+    models : sequence of path
+        Models that the page can ask, beside those that lie in the folder.
 
     Attributes
     ----------
@@ -43,6 +46,8 @@ class Workbench:
     ------
     InputError
         If the libraries are missing, the folder cannot be used, or the port is taken.
+    ModelError
+        If one of the models is none.
 
     Examples
     --------
@@ -59,11 +64,15 @@ class Workbench:
         host: str = HOST,
         port: int = PORT,
         read_only: bool = False,
+        models: Sequence[str | os.PathLike[str]] = (),
     ) -> None:
         if find_spec("starlette") is None or find_spec("uvicorn") is None:
             raise InputError(f"The workbench needs starlette and uvicorn. Install them with `{INSTALL}`.")
         self.folder = Path(folder) if folder is not None else _own_folder()
         self.desk = Desk(self.folder, read_only=read_only)
+        from anthropo.workbench.models import Shelf
+
+        self.shelf = Shelf(self.folder, models)
         self._socket = _listening(host, port)
         self.port = int(self._socket.getsockname()[1])
         self.host = host
@@ -83,7 +92,12 @@ class Workbench:
         from anthropo.workbench.application import application
 
         app = application(
-            self.desk, token=token, hosts=hosts, cookie=f"anthropo-{self.port}", read_only=read_only
+            self.desk,
+            self.shelf,
+            token=token,
+            hosts=hosts,
+            cookie=f"anthropo-{self.port}",
+            read_only=read_only,
         )
         config = uvicorn.Config(
             app,
@@ -133,12 +147,13 @@ def serve(
     port: int = PORT,
     browser: bool = True,
     read_only: bool = False,
+    models: Sequence[str | os.PathLike[str]] = (),
 ) -> Workbench:
     """A page, on this machine alone, on which faces are measured and landmarks corrected.
 
     Parameters
     ----------
-    folder, host, port, read_only
+    folder, host, port, read_only, models
         As for `Workbench`.
     browser : bool
         Open the page in the browser once the server runs.
@@ -150,7 +165,7 @@ def serve(
 
     Raises
     ------
-    InputError
+    InputError, ModelError
         As `Workbench`.
 
     Examples
@@ -161,7 +176,7 @@ def serve(
     ('work', True)
     >>> bench.close()
     """
-    bench = Workbench(folder, host=host, port=port, read_only=read_only)
+    bench = Workbench(folder, host=host, port=port, read_only=read_only, models=models)
     if browser:
         import webbrowser
 

@@ -97,6 +97,11 @@ class Sitting:
         return [name for name, far in zip(POINTS, (self.at != self.found).any(1), strict=True) if far]
 
     @property
+    def is_corrected(self) -> bool:
+        """Whether the landmark file has points that a hand has moved."""
+        return bool((self.kept != self.found).any())
+
+    @property
     def landmarks(self) -> Landmarks | None:
         """The moved points as a landmark file has them; None without any."""
         if not self.by_hand:

@@ -223,7 +223,7 @@ def test_zoom_and_pan_leave_points_on_the_photo(page: Any) -> None:
 @pytest.mark.parametrize("width", [390, 768, 1280, 1920])
 def test_nothing_is_cut_on_a_narrow_screen(page: Any, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 844})
-    for name in ("measurements", "traits", "person", "photo", "keep"):
+    for name in ("measurements", "traits", "person", "photo", "model", "keep"):
         page.click(f"#tab-{name}")
         page.wait_for_timeout(100)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name

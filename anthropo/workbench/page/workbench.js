@@ -1,9 +1,13 @@
 // What the page does: photos in, points moved, numbers that follow.
 import { FaceView } from "/face.js";
+import { ModelPanel } from "/model.js";
+import { Survey } from "/survey.js";
 import { Measurements, gate, keep, make, person, traits } from "/tables.js";
 
 const $ = (id) => document.getElementById(id);
 const face = new FaceView($("face"), $("magnifier")), measurements = new Measurements($("measurements"));
+const survey = new Survey(ask, say);
+const model = new ModelPanel($("model"), ask, say);
 let doc = null; // of the photo that is shown
 let hand = new Map(); // points that a hand has placed, by code
 let past = []; // earlier `hand`s, for undo
@@ -38,9 +42,11 @@ async function list() {
   $("folder").textContent = told.folder;
   $("version").textContent = `anthropo ${told.version}`;
   listed = told.photos;
+  model.models = told.models;
   $("empty").hidden = listed.length > 0;
   const known = new Map([...$("list").children].map((item) => [item.dataset.photo, item]));
   $("list").replaceChildren(...listed.map((photo) => known.get(photo.id) ?? row(photo)));
+  survey.show(listed.length);
   mark();
 }
 
@@ -99,6 +105,7 @@ function taken() {
   hand = new Map(doc.points.filter((point) => point.moved).map((point) => [point.code, [point.x, point.y]]));
   followed();
   if (!$("traits").hidden) callTraits();
+  if (!$("model").hidden) model.ask(doc);
 }
 
 function followed(ahead = null) {
@@ -213,13 +220,14 @@ async function allLines() {
   if (named && doc.id === of) face.allLines(named);
 }
 
+model.addEventListener("show", ({ detail }) => draw(detail));
 measurements.addEventListener("show", ({ detail }) => draw(detail));
 face.addEventListener("line", ({ detail }) => { tab("measurements"); measurements.choose(detail, { scroll: true }); });
 $("all-lines").addEventListener("change", allLines);
 
 // ----------------------------------------------------------------------------------------- tabs
 
-const TABS = ["measurements", "traits", "person", "photo", "keep"];
+const TABS = ["measurements", "traits", "person", "photo", "model", "keep"];
 
 function tab(name, focus = false) {
   for (const one of TABS) {
@@ -230,6 +238,7 @@ function tab(name, focus = false) {
     if (chosen && focus) button.focus();
   }
   if (name === "traits") callTraits();
+  if (name === "model") model.ask(doc);
 }
 
 for (const name of TABS) {

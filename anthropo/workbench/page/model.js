@@ -1,0 +1,93 @@
+// What a model says of the photo: ranked labels, what speaks for each, and where in the face.
+import { make } from "/tables.js";
+
+export class ModelPanel extends EventTarget {
+  #root; #ask; #say; #models = []; #choice; #answer; #heat; #asked = 0;
+
+  constructor(root, ask, say) {
+    super();
+    this.#root = root;
+    this.#ask = ask;
+    this.#say = say;
+    this.#choice = make("select", { id: "model-choice" });
+    this.#answer = make("div", {});
+    this.#choice.addEventListener("change", () => this.ask(this.doc));
+  }
+
+  set models(listed) {
+    if (JSON.stringify(listed) === JSON.stringify(this.#models)) return;
+    this.#models = listed;
+    const chosen = this.#choice.value;
+    this.#choice.replaceChildren(...listed.map((model) => make("option", { value: model.id }, model.name)));
+    if (listed.some((model) => model.id === chosen)) this.#choice.value = chosen;
+  }
+
+  async ask(doc) {
+    this.doc = doc;
+    if (!this.#models.length) {
+      this.#root.replaceChildren(make("p", {}, "No model is here. Put one (NAME.anthropo, made by anthropo train) into the folder, or start the workbench with --model."));
+      return;
+    }
+    if (!this.#choice.isConnected) this.#root.replaceChildren(make("label", { for: "model-choice" }, "Model "), this.#choice, this.#answer);
+    const asked = ++this.#asked, at = `/api/photos/${doc.id}/models/${this.#choice.value}`;
+    this.#root.setAttribute("aria-busy", "true");
+    if (!this.#answer.hasChildNodes() || this.shown !== at) this.#answer.replaceChildren(make("p", { class: "soft" }, "The model reads the photo…"));
+    try {
+      const told = await this.#ask(`${at}/answer`);
+      if (asked === this.#asked) this.#show(told, at);
+    } catch (error) {
+      if (asked === this.#asked) this.#answer.replaceChildren(make("p", { class: "bad" }, error.message));
+    }
+    if (asked === this.#asked) this.#root.removeAttribute("aria-busy");
+  }
+
+  #show(told, at) {
+    this.shown = at;
+    if (told.voided) { this.#answer.replaceChildren(make("p", { class: "bad" }, told.voided)); return; }
+    const head = make("thead", {}, make("tr", {}, ...["label", "probability", "log-odds"].map((t, i) => make("th", { scope: "col", class: i ? "n" : "" }, t))));
+    const rows = told.ranked.map((one) => make("tr", {}, make("th", { scope: "row" }, one.label, one.how === "matched" ? make("span", { class: "why" }, "by its nearest patient") : ""), make("td", { class: "n" }, one.probability), make("td", { class: "n" }, one.log_odds)));
+    const heat = make("div", { class: "heat" });
+    if (told.heat) {
+      const button = make("button", { type: "button" }, "Where in the face (takes some seconds)");
+      button.addEventListener("click", () => this.#draw(heat, at));
+      heat.append(button);
+    }
+    this.#answer.replaceChildren(
+      told.decision ? make("p", {}, "Decision: ", make("strong", {}, told.decision)) : "",
+      make("table", {}, head, make("tbody", {}, ...rows)),
+      ...told.words.map((words) => make("p", { class: "soft" }, words)),
+      ...told.labels.map((label, i) => this.#label(label, i === 0)),
+      told.changes.length ? make("h3", {}, "What would change the decision") : "",
+      ...told.changes.map((words) => make("p", {}, words)),
+      heat,
+      told.page ? make("p", {}, make("a", { href: `${at}/explanation`, target: "_blank", rel: "noopener" }, "The whole explanation"), " as a page, with heatmaps and typical faces of the labels") : "",
+    );
+  }
+
+  #label(label, open) {
+    const most = Math.max(...label.bars.map((bar) => Math.abs(bar.value_log_odds))) || 1;
+    const rows = label.bars.map((bar) => {
+      const size = make("span", { class: `size ${bar.value_log_odds < 0 ? "against" : "for"}${bar.pale ? " pale" : ""}` });
+      size.style.width = `${(50 * Math.abs(bar.value_log_odds)) / most}%`;
+      const row = make("tr", {}, make("th", { scope: "row" }, bar.name, bar.value ? make("span", { class: "why" }, bar.value) : ""), make("td", { class: "axis" }, size), make("td", { class: "n" }, bar.words, bar.range ? make("small", {}, bar.range) : ""));
+      if (bar.measurement) {
+        row.addEventListener("mouseenter", () => this.dispatchEvent(new CustomEvent("show", { detail: bar.measurement })));
+        row.addEventListener("mouseleave", () => this.dispatchEvent(new CustomEvent("show", { detail: null })));
+      }
+      return row;
+    });
+    const head = make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "what"), make("th", { scope: "col" }, "against, for"), make("th", { scope: "col", class: "n" }, "log-odds")));
+    return make("details", { open }, make("summary", {}, `${label.label} ${label.log_odds}`), make("p", { class: "soft" }, label.against), make("table", { class: "bars" }, head, make("tbody", {}, ...rows)));
+  }
+
+  #draw(heat, at) {
+    const picture = make("img", { alt: "Heatmap: red speaks for the label, blue against it" });
+    heat.replaceChildren(make("p", { class: "soft" }, "Looking where in the face it comes from…"));
+    picture.addEventListener("load", () => heat.replaceChildren(picture, make("p", { class: "soft" }, "Red speaks for the label, blue against it. The page with everything says how far to trust it.")));
+    picture.addEventListener("error", async () => {
+      heat.replaceChildren();
+      try { await this.#ask(`${at}/heat`); } catch (error) { heat.replaceChildren(make("p", { class: "bad" }, error.message)); }
+    });
+    picture.src = `${at}/heat?at=${Date.now()}`;
+  }
+}
