@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from anthropo.encoder.regions import HYBRID_REGIONS, IMAGE
+from anthropo.encoder.views import ALIGNMENTS, CROPS
 from anthropo.errors import InputError, parameter
 from anthropo.files import read_text
 from anthropo.learning.schema import Limit, OneOf, Range
 from anthropo.networks.architectures import BACKBONES, FITTING, Task
-from anthropo.networks.chips import ALIGNMENTS, CROPS
 from anthropo.yaml_text import parse_yaml
 
 if sys.version_info >= (3, 11):
