@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from anthropo.encoder.regions import HYBRID_REGIONS, IMAGE
+from anthropo.encoder.views import ALIGNMENTS, CROPS
 from anthropo.errors import InputError
 from anthropo.networks.architectures import BACKBONES, FITTING, Task
-from anthropo.networks.chips import ALIGNMENTS, CROPS
 from anthropo.networks.option_sheet import OptionSheet
 
 if sys.version_info >= (3, 11):
