@@ -20,16 +20,18 @@ from anthropo.report.translation import by_part, summary, write_page
 from anthropo.workflows.translation import TrainedTranslation
 
 OPTIONS = (
-    "size=64",
-    "rate=4e-4",
-    "epochs=12",
-    "decay_epochs=12",
-    "steps=100",
-    "cycle=3",
-    "identity=0",
-    "threads=1",
+    *(
+        "size=64",
+        "rate=4e-4",
+        "epochs=12",
+        "decay_epochs=4",
+        "steps=100",
+        "cycle=3",
+        "identity=0",
+        "threads=1",
+    ),
+    "landmark_epochs=16",
 )
-OPTIONS = (*OPTIONS, "landmark_epochs=16")
 ADULT = 18  # years
 
 
@@ -76,7 +78,7 @@ def main() -> None:
     a = table(studio(arguments.frl), arguments.out / "studio.csv")
     b = table(web(arguments.utkface), arguments.out / "web.csv")
     trained: dict[str, TrainedTranslation] = {}
-    for name, weight in (("not held", "0"), ("held", "150")):
+    for name, weight in (("not held", "0"), ("held", "15")):
         path = arguments.out / f"{name.replace(' ', '-')}.anthropo"
         request = anthropo.TranslationRequest(
             changes=(*OPTIONS, f"landmarks={weight}", *arguments.set),

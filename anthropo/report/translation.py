@@ -47,7 +47,7 @@ def print_trained(trained: TrainedTranslation) -> None:
     columns = ("part of the face", *(f"to {one.to}" for one in judgement.directions))
     print_table(columns, by_part(judgement), spaced=True)
     for one in judgement.directions:
-        listed = sorted(one.measurements, key=lambda m: -m.beyond)[:_MOST_LISTED]
+        listed = _changed_most(one)[:_MOST_LISTED]
         if not listed:
             continue
         print(f"Measurements that change most, to {one.to}:")
@@ -57,6 +57,11 @@ def print_trained(trained: TrainedTranslation) -> None:
         "Change: the median. Limit: what two photos of one person differ by at most (95 %). Beyond: share of "
         "the faces that change by more than their limit."
     )
+
+
+def _changed_most(one: Direction) -> list[Changed]:
+    """The measurements, those first that change most often and most, against what two photos differ by."""
+    return sorted(one.measurements, key=lambda m: (-m.beyond, -m.change / (m.limit or 1)))
 
 
 def _measurement_row(of: Changed) -> tuple[str, ...]:
@@ -138,9 +143,7 @@ def write_page(path: Path, trained: TrainedTranslation) -> None:
                 "samples": embedded(png(samples(one))),
                 "moved": embedded(png(moved_figure(one), 150)),
                 "points": [(name, _moved(value)) for name, value in points],
-                "measurements": [
-                    _measurement_row(m) for m in sorted(one.measurements, key=lambda m: -m.beyond)
-                ],
+                "measurements": [_measurement_row(m) for m in _changed_most(one)],
             }
         )
     sides = [
