@@ -79,3 +79,24 @@ def spot(path: Path, rows: slice, columns: slice, size: int = 32, alignment: str
         f'size = {size}\nmean = 0\nscale = 255\ncolour = "RGB"\nalignment = "{alignment}"\n'
     )
     return path
+
+
+def busy(path: Path, rows: slice, columns: slice, size: int, alignment: str) -> Path:
+    """A network that sees how much a part of its picture changes from pixel to pixel, and nothing else."""
+    mask = np.zeros((1, 1, size, size - 1), np.float32)
+    mask[:, :, rows, columns] = 1 / mask[0, 0, rows, columns].size
+    graph = Graph()
+    picture = graph.input("picture", ("n", 3, size, size))
+    step = np.repeat(np.array([1, -1], np.float32).reshape(1, 1, 1, 2), 3, 1)
+    change = graph.node("Abs", graph.node("Conv", picture, graph.constant(step)))
+    seen = graph.node("GlobalAveragePool", graph.node("Mul", change, graph.constant(mask)))
+    one = graph.node("Mul", graph.node("Flatten", seen), graph.constant(np.float32([size * (size - 1)])))
+    nothing = graph.node("Mul", graph.node("Flatten", graph.node("GlobalAveragePool", picture)),
+                         graph.constant(np.zeros(3, np.float32)))  # fmt: skip
+    others = graph.node("Add", nothing, graph.constant(np.full(3, 0.1, np.float32)))
+    graph.output(graph.node("Concat", one, others, axis=1), "embedding", ("n", 4))
+    path.write_bytes(graph.to_bytes())
+    path.with_suffix(".toml").write_text(
+        f'size = {size}\nmean = 0\nscale = 255\ncolour = "RGB"\nalignment = "{alignment}"\n'
+    )
+    return path
