@@ -14,7 +14,6 @@ from anthropo.plain import say
 from anthropo.tables import is_table
 from anthropo.workflows.change import ChangeRequest, ChangeResult, change
 from anthropo.workflows.change_cohort import CohortChange, change_cohort
-from anthropo.workflows.cohort import PhotoReading
 
 
 @click.command()
@@ -41,22 +40,8 @@ from anthropo.workflows.cohort import PhotoReading
 @click.option("--age-after", metavar="AGE", help="The age on the photos of AFTER.")
 @options.ancestry_option()
 @options.references_option("Reference for z-scores beside the values.")
-@click.option(
-    "--face",
-    type=click.Choice(["one", "largest"]),
-    default="one",
-    help="With several faces: refuse, or take the largest.",
-)
-@options.fine_option
-@options.jitter_option
-@options.landmarks_option
 @options.distance_option
-@options.face_model_options
-@options.limits_options
-@options.jobs_option
-@options.cluster_options
-@options.permissive_option
-@options.passed_as("reading", PhotoReading)
+@options.one_face_options
 @options.passed_as("request", ChangeRequest)
 def command(photos: tuple[str, ...], output: str | None, everything: bool, request: ChangeRequest) -> None:
     """Find what changed in a person between two states, beyond error.
