@@ -335,6 +335,17 @@ photo_options: Decorator = all_of(
     _limits(
         " A video may take four times as long to be looked through, and as long again for every 16 frames."))
 
+#: How photos are read by the commands that need one face of each and keep nothing, given to the command as
+#: `reading`, a `PhotoReading`.
+one_face_options: Decorator = all_of(
+    click.option(
+        "--face", type=click.Choice(["one", "largest"]), default="one",
+        help="With several faces: refuse, or take the largest."),
+    fine_option, jitter_option, landmarks_option, face_model_options, limits_options, jobs_option,
+    cluster_options, permissive_option,
+    passed_as("reading", "anthropo.workflows.cohort:PhotoReading"),
+)
+
 #: How photos are read by the commands that learn, which need one face per photo. What is left out is as in
 #: training where there is a model, else as in `anthropo measure`.
 learning_photo_options: Decorator = all_of(
