@@ -52,7 +52,7 @@ TOGETHER = (
 )
 
 
-def network(rows: dict[str, dict[str, str]], folder: Path) -> Path:
+def network(rows: dict[str, dict[str, str]], folder: Path, epochs: int) -> Path:
     """A network of one's own that has learned sex and ancestry of these photos."""
     table = folder / "learned.csv"
     with table.open("w", encoding="utf-8", newline="") as file:
@@ -63,7 +63,7 @@ def network(rows: dict[str, dict[str, str]], folder: Path) -> Path:
     reading = anthropo.PhotoReading(face="largest", jitter=2, fine=False, cache="none")
     request = anthropo.FinetuneRequest(
         recipe="deepgestalt",
-        changes=(f"epochs={EPOCHS}", "size=64", "views=face", "identity=none", "folds=10"),
+        changes=(f"epochs={epochs}", "size=64", "views=face", "identity=none", "folds=10"),
         allow_duplicates=True,
         same_person="ignore",
         reading=reading,
@@ -88,8 +88,9 @@ def read(rows: dict[str, dict[str, str]], encoder: Encoders, cache: Path | None)
     return features
 
 
-def auroc(features: Features, train: np.ndarray, test: np.ndarray, regions: tuple[str, ...]) -> float:
+def auroc(features: Features, part: tuple[np.ndarray, np.ndarray], regions: tuple[str, ...]) -> float:
     """Of a hybrid with these regions, on the test photos; of several labels the mean over them."""
+    train, test = part
     options = Options(regions=regions, min_patients=2, alarm=0.0)
     model = LabelModel.fit(subset(features, train), options)
     held = subset(features, test)
@@ -107,6 +108,8 @@ def main() -> None:
     parser.add_argument("--judged", type=int, default=600, help="photos of the first folder, at most")
     parser.add_argument("--per-label", type=int, default=40)
     parser.add_argument("--times", type=int, default=10)
+    parser.add_argument("--tasks", nargs="+", help="only these")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of the network of one's own")
     parser.add_argument("--cache", type=Path)
     arguments = parser.parse_args()
     first = labelled(arguments.folder[0])
@@ -114,7 +117,9 @@ def main() -> None:
     order = [names[i] for i in np.random.default_rng(0).permutation(len(names))]
     with tempfile.TemporaryDirectory() as place:
         start = time.perf_counter()
-        own = network({name: first[name] for name in order[: arguments.trained]}, Path(place))
+        own = network(
+            {name: first[name] for name in order[: arguments.trained]}, Path(place), arguments.epochs
+        )
         print(f"trained in {time.perf_counter() - start:.0f} s", flush=True)
         encoder = Encoders(
             each=(
@@ -142,6 +147,7 @@ def table(
         asked = {
             "smiling": np.array(["neutral" if r["expression"] == "neutral" else "smiling" for r in of_photos])
         }
+    asked = {n: of for n, of in asked.items() if not arguments.tasks or n in arguments.tasks}
     print(f"\n{name}: {len(features)} photos, {arguments.per_label} people of each label trained on")
     print(f"| encoders | numbers | {' | '.join(asked)} | mean |")
     print("|---|---|" + "---|" * (len(asked) + 1))
@@ -157,7 +163,7 @@ def table(
                 if "smiling" in asked
                 else draws(labels, own.patients, arguments.per_label, arguments.times)
             )
-            scores[which].append(np.array([auroc(own, *part, regions) for part in drawn]))
+            scores[which].append(np.array([auroc(own, part, regions) for part in drawn]))
         base = scores[TOGETHER[0]]
         cells = [cell(mine, theirs) for mine, theirs in zip(scores[which], base, strict=True)]
         mean = cell(np.mean(scores[which], 0), np.mean(base, 0))
