@@ -49,7 +49,8 @@ class Nearest:
         """Who was asked about."""
         alone = f"; {self.alone} more have one patient, and nobody to be matched with" if self.alone else ""
         return (
-            f"Matching: {self.asked} patients of {self.labels} labels that nothing was trained on, each "
+            f"Matching: {self.asked} patients of {self.labels} label{'' if self.labels == 1 else 's'} that "
+            f"nothing was trained on, each "
             f"compared with all other patients{alone}."
         )
 
