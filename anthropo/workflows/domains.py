@@ -22,7 +22,7 @@ from anthropo.learning.manifest import MOST_SITES
 from anthropo.tables import given
 
 if TYPE_CHECKING:
-    from anthropo.encoder.encoders import Encoder
+    from anthropo.encoder.several import AnyEncoder
     from anthropo.learning.trained import Trained
     from anthropo.settings import Settings
     from anthropo.workflows.cohort import TrainRequest
@@ -164,7 +164,7 @@ def with_sites(features: Features, column: str | None, cells: Mapping[str, str])
 def read_target(
     request: TrainRequest,
     settings: Settings,
-    encoder: Encoder,
+    encoder: AnyEncoder,
     regions: Sequence[str],
     training: Features,
     progress: Progress,

@@ -90,7 +90,7 @@ class FinetuneRequest(CohortRequest):
         load = partial(load_recipe, self.recipe, file, self.changes)
         options: dict[str, Any] = {} if self.warm_start is None else {"warm_start": self.warm_start}
         if self.align is not None:
-            from anthropo.networks.chips import BY_NAME
+            from anthropo.encoder.views import BY_NAME
 
             if self.align not in BY_NAME or self.reading.no_face:
                 without = self.align in BY_NAME
