@@ -22,7 +22,7 @@ from anthropo.workflows.cohort import (
     TrainRequest,
     gather,
 )
-from anthropo.workflows.domains import comparable
+from anthropo.workflows.domains import comparable, target_notes
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def evaluate(
     return EvaluateResult(
         evaluations=evaluations,
         findings=material.findings,
-        notes=judged.notes,
+        notes=(*judged.notes, *target_notes(material)),
         gate=material.features.gate_summary,
     )
 
