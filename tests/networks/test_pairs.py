@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from looks import look, small
+from looks import Stopped, look, small, stop_at
 from noise import write_cohort
 from PIL import Image
 
@@ -182,17 +182,10 @@ def test_a_training_that_gains_nothing_keeps_its_start(
 
 
 def test_a_resumed_training_ends_with_the_same_network(table: Path, tmp_path: Path) -> None:
-    class Stopped(Exception):
-        pass
-
-    def stop(now: Any) -> None:
-        if now.epoch == 2 and now.step == now.steps:
-            raise Stopped
-
     settings = ("loss=triplet", "projection=8", "optimiser=adam", "rate=0.001", "epochs=3")
     whole = trained(table, tmp_path / "whole", *settings)
     with pytest.raises(Stopped):
-        trained(table, tmp_path / "cut", *settings, report=stop)
+        trained(table, tmp_path / "cut", *settings, report=stop_at(2))
     cut = trained(table, tmp_path / "cut", *settings)
     np.testing.assert_array_equal(flat(cut.network.modules[0]), flat(whole.network.modules[0]))
     assert cut.verification.auroc == whole.verification.auroc
