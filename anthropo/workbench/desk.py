@@ -25,9 +25,10 @@ TABLE = "cohort.csv"
 PHOTOS, LANDMARKS, REPORTS = "photos", "landmarks", "reports"
 #: What the page asks of a person, by the column of the table.
 PERSON = (
-    "patient", "sex", "age", "gestation", "ancestry", "distance", "head_circumference", "height", "weight",
+    "patient", "sex", "age", "gestation", "ancestry", "distance", "scale", "head_circumference", "height",
+    "weight", "observed",
 )  # fmt: skip
-_MOST_CELL = 200  # characters
+_MOST_CELL = 5000  # characters
 
 
 @dataclass(frozen=True, slots=True)
