@@ -19,7 +19,10 @@ PTOSIS, COARSE = "HP:0000508", "HP:0000319"
 
 def test_an_answer_is_for_a_side_or_for_both() -> None:
     assert read_observed("", RULES) == {}
-    assert read_observed(f"{PTOSIS}:R=yes; {COARSE}=no;", RULES) == {(PTOSIS, "R"): True, (COARSE, "mid"): False}
+    assert read_observed(f"{PTOSIS}:R=yes; {COARSE}=no;", RULES) == {
+        (PTOSIS, "R"): True,
+        (COARSE, "mid"): False,
+    }
     assert read_observed(f"{PTOSIS.lower()} = Absent", RULES) == {(PTOSIS, "R"): False, (PTOSIS, "L"): False}
 
 
@@ -64,7 +67,9 @@ def test_the_column_is_read_from_a_table_and_a_wrong_answer_is_a_note(
 ) -> None:
     copies(tmp_path, "a.png", "b.png")
     table, out = tmp_path / "people.csv", tmp_path / "traits.csv"
-    table.write_text(f"photo,sex,age,observed\na.png,female,31,{COARSE}=yes\nb.png,female,31,{COARSE}=perhaps\n")
+    table.write_text(
+        f"photo,sex,age,observed\na.png,female,31,{COARSE}=yes\nb.png,female,31,{COARSE}=perhaps\n"
+    )
     result = invoke("traits", table, "-o", out)
     assert result.exit_code == 3
     assert "b.png: Column `observed`: 'HP:0000319=perhaps' is no answer." in result.stderr
