@@ -83,6 +83,9 @@ from .workflows.training import TrainResult as TrainResult
 from .workflows.training import train as train
 from .workflows.trait_calling import TraitsRequest as TraitsRequest
 from .workflows.trait_calling import traits as traits
+from .workflows.translation import TranslationRequest as TranslationRequest
+from .workflows.translation import train_translation as train_translation
+from .workflows.translation import translate as translate
 from .workflows.weights import models as models
 
 __version__: str

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from anthropo.decoding.decoder import decode
 from anthropo.decoding.exif import Optics
 from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS, Limits
+from anthropo.decoding.provenance import synthetic_source
 from anthropo.errors import PhotoError
 from anthropo.files import GIB, IrregularError, read_regular
 from anthropo.quiet import never_warned_by
@@ -91,6 +92,11 @@ class Photo:
             content = self.pixels.tobytes() if self.data is None else self.data
             self._kept.sha256 = hashlib.sha256(content).hexdigest()
         return self._kept.sha256
+
+    @property
+    def synthetic(self) -> str:
+        """The kind of synthetic picture that the file says it is ("trainedAlgorithmicMedia"); else empty."""
+        return "" if self.data is None else synthetic_source(self.data)
 
     def to_full(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Decoded-pixel coordinates (..., 2) as full-photo pixels; (0, 0) is a pixel's centre."""

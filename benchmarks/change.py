@@ -149,10 +149,11 @@ def still(folders: Sequence[Path], limit: int | None) -> None:
                                         ratios.setdefault(c.id, []).append(c.difference / c.still_sd)
         for kind, pairs in found.items():
             print(f"| {folder.name}: {kind} | {row(pairs)} |")
-        sizes = [float(np.sqrt(np.mean(np.square(r)))) for r in ratios.values()]
+        sizes = {name: float(np.sqrt(np.mean(np.square(r)))) for name, r in ratios.items()}
+        most = max(sizes, key=sizes.__getitem__)
         print(
             f"| {folder.name}: difference over the SD of a still face, root mean square | median "
-            f"{np.median(sizes):.2f}, largest {max(sizes):.2f} | | | | |"
+            f"{np.median(list(sizes.values())):.2f}, largest {sizes[most]:.2f} ({most}) | | | | |"
         )
 
 

@@ -1,7 +1,7 @@
 """The recipe contrastive on pairs of expressions: people it has not seen, and the hybrid with its embedding.
 
     python benchmarks/contrastive.py PAIRS WEB [--losses supcon triplet] [--folds 3] [--epochs 12]
-        [--web-photos 500]
+        [--regions face lower eyes mouth] [--web-photos 500]
 
 PAIRS holds photographs of people in two states and a labels.csv (photo, patient, expression, sex), WEB other
 photographs and a labels.csv (image, age, sex). By person: in each fold three fifths are trained on, one
@@ -42,7 +42,7 @@ from anthropo.networks.units import TEST
 from anthropo.networks.verification import Pairs, pairs_between, similarity, verify
 from anthropo.settings import Settings
 
-SIDES = (150, 24, 16)  # px of the smiling photo's pictures; 150 is what networks see
+SIDES = (150, 16)  # px of the smiling photo's pictures; 150 is what networks see
 
 
 def pairs_of(folder: Path, recipe: Recipe, jobs: int) -> CohortPictures:
@@ -76,13 +76,14 @@ def scores(network: Network, material: TrainingSet, side: int) -> tuple[dict[str
     return {"all views": np.mean([*found.values()], 0), **found}, pairs
 
 
-def verification(folder: Path, loss: str, folds: int, epochs: int, jobs: int, output: Path) -> None:
-    first = load_recipe("contrastive", None, (f"loss={loss}", f"epochs={epochs}"))
+def verification(folder: Path, settings: tuple[str, ...], folds: int, jobs: int, output: Path) -> None:
+    first = load_recipe("contrastive", None, settings)
+    loss = first.parameters.loss
     photos = pairs_of(folder, first, jobs)
     kept: dict[tuple[int, str], list[tuple[np.ndarray, np.ndarray, Pairs]]] = {}
     began_at = time.perf_counter()
     for fold in range(folds):
-        recipe = load_recipe("contrastive", None, (f"loss={loss}", f"epochs={epochs}", f"fold={fold}"))
+        recipe = load_recipe("contrastive", None, (*settings, f"fold={fold}"))
         material = training_set(recipe, photos)
         with tempfile.TemporaryDirectory() as checkpoints:
             made = finetune(material, folder=Path(checkpoints) / "c", device=device_of("cpu"))
@@ -116,11 +117,13 @@ def verification(folder: Path, loss: str, folds: int, epochs: int, jobs: int, ou
     print(f"\n{loss}: {found.people} people judged, {seconds:.0f} s a fold\n", flush=True)
 
 
-def read_web(folder: Path, encoder: Encoder, number: int, jobs: int) -> tuple[Features, list[dict[str, str]]]:
+def read_web(
+    folder: Path, encoder: Encoder, regions: list[str], number: int, jobs: int
+) -> tuple[Features, list[dict[str, str]]]:
     rows = dict([*labelled(folder).items()][:number])
     cases = tuple(Case(photo, "any", photo) for photo in rows)
     features = extract(
-        Cohort(cases, str(folder)), Settings(face="largest"), encoder, regions=DEFAULT_REGIONS, jobs=jobs
+        Cohort(cases, str(folder)), Settings(face="largest"), encoder, regions=regions, jobs=jobs
     )
     for pair in find_duplicates(features):
         patients = dict(zip(features.photos.tolist(), features.patients.tolist(), strict=True))
@@ -128,11 +131,11 @@ def read_web(folder: Path, encoder: Encoder, number: int, jobs: int) -> tuple[Fe
     return features, [rows[photo] for photo in features.photos.tolist()]
 
 
-def hybrids(folder: Path, network: Path, number: int, jobs: int) -> None:
+def hybrids(folder: Path, network: Path, regions: list[str], number: int, jobs: int) -> None:
     encoders = {"face-resnet": load_encoder(), "contrastive": network_encoder(network)}
-    seen = {name: read_web(folder, encoder, number, jobs) for name, encoder in encoders.items()}
+    seen = {name: read_web(folder, encoder, regions, number, jobs) for name, encoder in encoders.items()}
     rows = seen["face-resnet"][1]
-    print(f"{folder.name}: {len(rows)} photos, regions {', '.join(DEFAULT_REGIONS)}, 5 folds\n")
+    print(f"{folder.name}: {len(rows)} photos, regions {', '.join(regions)}, 5 folds\n")
     print("| task (positive) | hybrid with face-resnet | with contrastive | difference |\n|---|---|---|---|")
     for name, positive in tasks(rows).items():
         if name not in ("sex (male)", "age ≤ 12"):
@@ -154,6 +157,7 @@ def main() -> None:
     parser.add_argument("--losses", nargs="+", default=["supcon", "triplet"])
     parser.add_argument("--folds", type=int, default=3, help="so many of five")
     parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--regions", nargs="+", default=[*DEFAULT_REGIONS])
     parser.add_argument("--web-photos", type=int, default=500)
     parser.add_argument("--jobs", type=int, default=1)
     arguments = parser.parse_args()
@@ -164,8 +168,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         network = Path(folder) / "contrastive.anthropo"
         for loss in reversed(arguments.losses):
-            verification(arguments.pairs, loss, arguments.folds, arguments.epochs, arguments.jobs, network)
-        hybrids(arguments.web, network, arguments.web_photos, arguments.jobs)
+            settings = (f"loss={loss}", f"epochs={arguments.epochs}", f"views={','.join(arguments.regions)}")
+            verification(arguments.pairs, settings, arguments.folds, arguments.jobs, network)
+        hybrids(arguments.web, network, arguments.regions, arguments.web_photos, arguments.jobs)
 
 
 if __name__ == "__main__":

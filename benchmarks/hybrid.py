@@ -19,7 +19,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from anthropo.encoder.cache import Store
-from anthropo.encoder.encoders import load_encoder
+from anthropo.encoder.encoders import Encoder, load_encoder
 from anthropo.encoder.regions import DEFAULT_REGIONS
 from anthropo.learning.cohort import Case, Cohort
 from anthropo.learning.cost import expected_cost
@@ -55,6 +55,7 @@ def read(
     jobs: int,
     cache: Path | None,
     regions: Sequence[str] = (*DEFAULT_REGIONS, "background"),
+    encoder: Encoder | None = None,
 ) -> tuple[Features, list[dict[str, str]]]:
     """Features of all photos, and the row of each in labels.csv."""
     said = labelled(folder)
@@ -62,7 +63,7 @@ def read(
     features = extract(
         Cohort(cases, str(folder)),
         Settings(face="largest"),
-        load_encoder(),
+        encoder or load_encoder(),
         regions=regions,
         jobs=jobs,
         store=Store(cache) if cache else None,

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from anthropo.encoder.views import View
 from anthropo.learning.cohort import Case, Cohort
 from anthropo.learning.duplicates import find_duplicates
 from anthropo.learning.features import Features
@@ -32,7 +33,6 @@ from anthropo.learning.grades import judge_grades
 from anthropo.learning.intervals import Interval
 from anthropo.learning.judged import Judged
 from anthropo.learning.metrics import compare, judge, judge_labels
-from anthropo.networks.chips import View
 from anthropo.networks.finetuning import Finetuned, finetune
 from anthropo.networks.judging import judge_network
 from anthropo.networks.objective import MONITORED

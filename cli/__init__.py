@@ -31,6 +31,7 @@ COMMANDS = {
     "regions": "Find what distinguishes the people of a label, and where.",
     "finetune": "Train a published network on your photographs.",
     "compare-networks": "Train the networks of a recipe and put recall and precision side by side.",
+    "translate": "Translate faces from one domain of photographs to another (CycleGAN).",
     "export": "Write a network as ONNX, for devices without torch.",
     "bench": "Measure accuracy, memory and speed of networks: in torch, as ONNX, as int8.",
     "inspect": "Describe a model: its task, training data and accuracy.",

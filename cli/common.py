@@ -28,7 +28,16 @@ EXIT_NONE, EXIT_USAGE, EXIT_SOME, EXIT_INTERRUPTED = 1, 2, 3, 130
 # parameters of commands: those that change no result, and those that are always files
 _NO_MATTER = ("jobs", "cluster", "send_photos", "cache", "validate", "resume", "device")
 _ALWAYS_FILES = (
-    *("cohort", "trained_on", "output", "cost_matrix", "encoder_weights", "landmark_model", "landmarks"),
+    *(
+        "cohort",
+        "trained_on",
+        "target",
+        "output",
+        "cost_matrix",
+        "encoder_weights",
+        "landmark_model",
+        "landmarks",
+    ),
     *("detector_model", "parameters", "pretrain"),
 )
 

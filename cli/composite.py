@@ -15,7 +15,6 @@ from anthropo.files import write
 from anthropo.plain import say
 from anthropo.report.composite import composite_files, print_composites
 from anthropo.report.evaluation import print_balance
-from anthropo.workflows.cohort import PhotoReading
 from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, composite
 
 
@@ -43,21 +42,7 @@ from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, compos
 @options.flag("--overwrite", "Write to DIR although it is not empty.")
 @options.match_option
 @options.seed_option("the permutations")
-@click.option(
-    "--face",
-    type=click.Choice(["one", "largest"]),
-    default="one",
-    help="With several faces: refuse, or take the largest.",
-)
-@options.fine_option
-@options.jitter_option
-@options.landmarks_option
-@options.face_model_options
-@options.limits_options
-@options.jobs_option
-@options.cluster_options
-@options.permissive_option
-@options.passed_as("reading", PhotoReading)
+@options.one_face_options
 @options.passed_as("request", CompositeRequest)
 def command(cohort: str, output: str, overwrite: bool, request: CompositeRequest) -> None:
     """Make the average face of each label, and maps of where it differs from the controls.

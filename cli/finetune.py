@@ -80,7 +80,7 @@ def warm_start_option(metavar: str, choices: str) -> options.Decorator:
     "--domain",
     metavar="COLUMN",
     help="dann, deep-coral: the column of the site that a photo is from; --set targets=SITE names the one "
-    "that is adapted to.",
+    "that is adapted to.  [default: site]",
 )
 @click.option(
     "--target",

@@ -324,8 +324,9 @@ align_option: Decorator = click.option(
     "canonical, or the recipe's]")
 encoder_weights_option: Decorator = click.option(
     "--encoder-weights", metavar="FILE",
-    help="The encoder's weights, if they do not come with anthropo; for a model whose encoder is a network, "
-    "the file of that network.  [default: the network beside the model]")
+    help="The encoder's weights, if they do not come with anthropo; for a model whose encoder is a network "
+    "(net.anthropo, net.onnx), the file of that network, or several with commas.  [default: the networks "
+    "beside the model]")
 
 #: How photos are read by the commands that measure photo by photo.
 photo_options: Decorator = all_of(
@@ -333,6 +334,17 @@ photo_options: Decorator = all_of(
     face_model_options,
     _limits(
         " A video may take four times as long to be looked through, and as long again for every 16 frames."))
+
+#: How photos are read by the commands that need one face of each and keep nothing, given to the command as
+#: `reading`, a `PhotoReading`.
+one_face_options: Decorator = all_of(
+    click.option(
+        "--face", type=click.Choice(["one", "largest"]), default="one",
+        help="With several faces: refuse, or take the largest."),
+    fine_option, jitter_option, landmarks_option, face_model_options, limits_options, jobs_option,
+    cluster_options, permissive_option,
+    passed_as("reading", "anthropo.workflows.cohort:PhotoReading"),
+)
 
 #: How photos are read by the commands that learn, which need one face per photo. What is left out is as in
 #: training where there is a model, else as in `anthropo measure`.
@@ -367,7 +379,7 @@ chip_encoder_options: Decorator = all_of(
         "--encoder",
         metavar="NAME",
         default="face-resnet",
-        help="face-resnet, efficientnet-lite0, or timm:NAME with --encoder-weights.",
+        help="face-resnet, efficientnet-lite0, timm:NAME with --encoder-weights, or onnx:FILE.",
     ),
     encoder_weights_option,
 )
@@ -484,11 +496,16 @@ training_options: Decorator = all_of(
         "eyes, mouth, or those of the network]"),
     click.option(
         "--encoder", metavar="NAME",
-        help="face-resnet, efficientnet-lite0, timm:NAME with --encoder-weights, or a network that `anthropo "
-        "finetune` wrote (net.anthropo).  [default: face-resnet; "
+        help="face-resnet, efficientnet-lite0, timm:NAME with --encoder-weights, onnx:FILE (any network in "
+        "an ONNX file, with FILE.toml beside it: docs/files.md), or a network that `anthropo finetune` wrote "
+        "(net.anthropo); several with commas, whose regions each get a score.  [default: face-resnet; "
         "with --no-face efficientnet-lite0, which knows textures]"),
     encoder_weights_option,
     align_option,
+    click.option(
+        "--tta", type=click.Choice(["mirror", "mirror+grey"]),
+        help="Test-time augmentation: average embeddings over the mirror image, or over pictures without "
+        "colours as well, which takes twice as long. The model remembers it.  [default: mirror]"),
     click.option(
         "--min-patients", type=click.IntRange(min=2), default=10,
         help="Labels with fewer patients are not trained but matched to their nearest patients (gallery)."),

@@ -20,6 +20,7 @@ ENCODER: Any = SimpleNamespace(
     licence="CC0",
     commercial_use=True,
     align="canonical",
+    grey=False,
     data="CC0",
     permissive=True,
     dimension=DIMENSION,

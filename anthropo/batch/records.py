@@ -66,6 +66,7 @@ class Diagnostics:
     distance_lo: float | None = None  # 95 % interval, of what is assumed where it is not known
     distance_hi: float | None = None
     distance_source: str | None = None  # declared, lens, exif or unknown
+    synthetic: str | None = None  # what kind of synthetic picture the photo's metadata say that it is
 
     def to_json(self) -> Json:
         return {name: value for name, value in asdict(self).items() if value is not None}

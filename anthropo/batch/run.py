@@ -12,6 +12,7 @@ from anthropo.batch.inputs import Item
 from anthropo.batch.records import FacePlace, Record, VideoSummary
 from anthropo.batch.scores import declared_scale, diagnostics_of, person_of, scores_of, settings_of
 from anthropo.decoding.kinds import unreadable
+from anthropo.decoding.provenance import synthetic_sentence
 from anthropo.errors import AnthropoError, FaceError, InputError, parameter
 from anthropo.face.landmarker import NO_FACE, Face
 from anthropo.face.lens import Distance
@@ -244,7 +245,7 @@ def record_of(seen: MeasuredFace, settings: Settings) -> Record:
         scores=scores.scores,
         texture=texture,
         disagreements=tuple(disagreements(scores.scores)),
-        notes=(*seen.notes, *scores.notes, *_without_texture(item, texture or {})),
+        notes=(*seen.notes, *_synthetic(item, seen), *scores.notes, *_without_texture(item, texture or {})),
         age_basis=scores.age_basis,
         remark=" ".join(filter(None, (seen.observation.photo.remark, face.distance.reason))),
         columns=item.columns,
@@ -256,9 +257,16 @@ def record_of(seen: MeasuredFace, settings: Settings) -> Record:
             second_try=face.second_try,
             detector=face.detector,
             turned=round(face.turned, 1),
+            synthetic=seen.observation.photo.synthetic or None,
             **_distance(face.distance),
         ),
     )
+
+
+def _synthetic(item: Item, seen: MeasuredFace) -> list[str]:
+    """A note on a picture that is no photograph."""
+    kind = seen.observation.photo.synthetic
+    return [f"{item.path}: {synthetic_sentence(kind)}"] if kind else []
 
 
 def _distance(distance: Distance) -> dict[str, Any]:

@@ -37,11 +37,14 @@ class Backend(ABC):
         Subtracted from grey levels, and what these are divided by then, before the network sees them.
     grid : tuple of int
         Pixels of a chip from one place of `early` to the next, and the pixel of the first.
+    differentiable : bool
+        Whether it has `early` and `gradient`.
     """
 
     mean: PerChannel
     scale: PerChannel
     grid: tuple[int, int] = (1, 0)
+    differentiable: bool = True
 
     @property
     @abstractmethod

@@ -20,11 +20,22 @@ from numpy.typing import NDArray
 
 from anthropo.encoder.backends import Backend, FaceBackend, PerChannel, TorchBackend
 from anthropo.encoder.checkpoint import INSTALL, fill_state, read_state
-from anthropo.encoder.regions import ALIGNMENTS, crops, geometry_digest, middle_square
-from anthropo.errors import InputError, WeightsError
+from anthropo.encoder.regions import (
+    ALIGNMENTS,
+    IMAGE,
+    crops,
+    face_square,
+    find_region,
+    geometry_digest,
+    hidden,
+    middle_square,
+    photo_square,
+)
+from anthropo.errors import InputError, WeightsError, parameter
 from anthropo.face.weights import KNOWN, known_weights, locate, read_checked
-from anthropo.files import read_regular
+from anthropo.files import MOST, read_regular
 from anthropo.licensing import require_permitted
+from anthropo.photo import LUMA
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -33,7 +44,8 @@ if TYPE_CHECKING:
     from anthropo.photo import Photo
 
 _VERSION = 1  # raise it when embeddings change in another way than by what the digest lists
-_TIMM = "timm:"
+TIMM = "timm:"
+ONNX = "onnx:"  # start of the name of a network in an ONNX file
 
 SEEN = 16  # hexadecimal digits of a photo's SHA-256 that networks keep
 UNKNOWN_LICENCE = "that of the weights, which anthropo does not know"
@@ -58,6 +70,7 @@ class Encoder(ABC):
     data: str = UNKNOWN_LICENCE  # licence of what it was trained on
     permissive: bool = False  # code, weights and training data
     align: str = ALIGNMENTS[0]  # how a face is brought to the frame; a network has a way of its own
+    grey: bool = False  # whether embeddings are averaged over the picture without its colours as well
     weights: str = ""  # SHA-256, hexadecimal, of the file of weights; empty: of no such file
     views: tuple[str, ...] = ()  # the regions that it can encode; empty: every one
     seen: frozenset[str] = frozenset()  # beginnings of the SHA-256 of photos that it was trained on, as known
@@ -65,6 +78,13 @@ class Encoder(ABC):
     def has_seen(self, digests: Iterable[str]) -> int:
         """How many photos with these SHA-256 (hexadecimal) are among those that it was trained on."""
         return count_seen(digests, self.seen)
+
+    @property
+    def how(self) -> str:
+        """Everything that an embedding depends on beside the photo, in a word."""
+        words = [self.digest]  # alone, as before there was a choice
+        words += [self.align] if self.align != ALIGNMENTS[0] else []
+        return " ".join([*words, "grey"] if self.grey else words)
 
     @abstractmethod
     def embed(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.float32]:
@@ -101,15 +121,33 @@ class ChipEncoder(Encoder):
 
     def embed(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.float32]:
         """See `Encoder.embed`."""
+        return self.encode(self.chips(photo, face, regions))
+
+    def chips(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.uint8]:
+        """What the network sees of regions of a face, or of a photo without one, (r, size, size, 3)."""
         if face is None:
-            return self.encode(middle_square(photo, self.size)[None])
-        return self.encode(crops(photo, face, regions, self.size, self.align))
+            return middle_square(photo, self.size)[None]
+        return crops(photo, face, regions, self.size, self.align)
+
+    def square(self, photo: Photo, face: Face | None, region: str) -> NDArray[np.float64]:
+        """Where in the photo a region's chip lies: the map (2, 3) of the unit square to its pixels."""
+        return photo_square(photo) if face is None else face_square(face, self.align)
+
+    def shown(self, region: str) -> NDArray[np.bool_]:
+        """Which of a chip's pixels (size, size) belong to its region."""
+        if region == IMAGE:
+            return np.ones((self.size, self.size), dtype=bool)
+        return ~hidden(find_region(region), self.size)
+
+    def backend_for(self, regions: Sequence[str]) -> Backend:
+        """What embeds the chips of these regions, in this order, any number of times over."""
+        return self.backend
 
     def encode(self, chips: NDArray[np.uint8], *, mirror: bool = True, batch: int = 8) -> NDArray[np.float32]:
         """Embeddings (n, dimension) of chips (n, size, size, 3) as `crops` makes them.
 
-        With `mirror` those of each chip and its mirror image are averaged. More chips in a batch are no
-        faster on a CPU, whose cache they overflow.
+        With `mirror` those of each chip and its mirror image are averaged, and with `grey` those of the same
+        without colours. More chips in a batch are no faster on a CPU, whose cache they overflow.
         """
         shape = (self.size, self.size, 3)
         if chips.dtype != np.uint8 or chips.ndim != 4 or chips.shape[1:] != shape:
@@ -123,10 +161,14 @@ class ChipEncoder(Encoder):
         for start in range(0, len(chips), batch):
             part = chips[start : start + batch]
             embedded = out[start : start + batch]
-            embedded[:] = self.backend.embed(part)
-            if mirror:
-                embedded += self.backend.embed(part[:, :, ::-1])
-                embedded /= 2
+            if not mirror:
+                embedded[:] = self.backend.embed(part)
+                continue
+            seen = copies(part, self.grey)
+            embedded[:] = self.backend.embed(seen[0])
+            for copy in seen[1:]:
+                embedded += self.backend.embed(copy)
+            embedded /= len(seen)
         return out
 
     @property
@@ -148,10 +190,10 @@ class ChipEncoder(Encoder):
         """For pickle: how to load the encoder again."""
         if self.file == "":
             return object.__reduce_ex__(self, protocol)
-        return _again, (self.name, self.file, self.align, self.digest)
+        return _again, (self.name, self.file, self.align, self.digest, self.grey)
 
 
-def _again(name: str, file: str | None, align: str, digest: str) -> ChipEncoder:
+def _again(name: str, file: str | None, align: str, digest: str, grey: bool) -> ChipEncoder:
     """The encoder that was pickled."""
     encoder = load_encoder(name, weights=file)
     if encoder.digest != digest:
@@ -159,7 +201,16 @@ def _again(name: str, file: str | None, align: str, digest: str) -> ChipEncoder:
             f"{file or name}: other weights, or another version of anthropo, than where the run was begun. "
             "Give both the same."
         )
-    return replace(encoder, align=align)
+    return replace(encoder, align=align, grey=grey)
+
+
+def copies(chips: NDArray[Any], grey: bool = False) -> list[NDArray[Any]]:
+    """What embeddings are averaged over: chips, their mirror images, and with `grey` both without colours."""
+    seen = [chips, chips[:, :, ::-1]]
+    if grey:
+        luma = (chips.astype(np.float32) @ np.array(LUMA, np.float32))[..., None].repeat(3, -1)
+        seen += [luma, luma[:, :, ::-1]]
+    return seen
 
 
 def count_seen(digests: Iterable[str], seen: frozenset[str]) -> int:
@@ -173,7 +224,8 @@ def load_encoder(name: str = "face-resnet", *, weights: str | os.PathLike[str] |
     Parameters
     ----------
     name : str
-        One of `ENCODERS`, or ``timm:NAME`` for a network of the library timm.
+        One of `ENCODERS`, ``timm:NAME`` for a network of the library timm, or ``onnx:FILE`` for a network of
+        one's own with a sidecar, see docs/files.md.
     weights : path, optional
         The network's weights: needed for timm (.safetensors, or .pth with tensors only), another file
         than the packaged one for the others. Nothing is ever downloaded, and no code in a file is run.
@@ -199,23 +251,31 @@ def load_encoder(name: str = "face-resnet", *, weights: str | os.PathLike[str] |
     >>> encoder.embed(seen.photo, seen.face, ["face", "eyes"]).shape
     (2, 128)
     """
+    if name.startswith(ONNX):
+        from anthropo.encoder.exported import load_onnx
+
+        if weights is not None:
+            raise InputError(f"encoder {name}: the file holds its weights. Leave {parameter('weights')} out.")
+        return load_onnx(name.removeprefix(ONNX))
     if weights is not None:
         require_permitted(os.fspath(weights))  # whose licence nobody has stated
-    if name.startswith(_TIMM):
+    if name.startswith(TIMM):
         return _timm_encoder(name, weights)
     if name not in ENCODERS:
         raise InputError(
-            f"encoder {name!r}: unknown. Choose from {', '.join(ENCODERS)}, or timm:NAME with a weights file."
+            f"encoder {name!r}: unknown. Choose from {', '.join(ENCODERS)}, timm:NAME with a weights file, "
+            "or onnx:FILE."
         )
     if name == "face-resnet":
         return _face_resnet(weights)
-    data = read_checked(name) if weights is None else _read(Path(weights))
+    data = read_checked(name) if weights is None else read_weights_file(Path(weights))
     return _efficientnet_lite0(data, weights)
 
 
-def _read(path: Path) -> bytes:
+def read_weights_file(path: Path, *, most: int = MOST) -> bytes:
+    """A file of weights, at most so many bytes."""
     try:
-        return read_regular(path)
+        return read_regular(path, most=most)
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such weights file.") from None
     except OSError as error:
@@ -288,7 +348,7 @@ def _face_resnet(file: str | os.PathLike[str] | None) -> ChipEncoder:
         require_permitted(name)
         backend, sha256 = _packaged_face(locate(name)), known_weights(name).sha256
         return _encoder(name, backend, sha256, SIZE, DIMENSION, parameter_count(), None)
-    data = _read(Path(file))
+    data = read_weights_file(Path(file))
     weights = read_weights(data, os.fspath(file))
     red, green, blue = (float(m) for m in weights.mean)
     own = FaceBackend(lambda: weights, (red, green, blue))
@@ -340,13 +400,13 @@ def _efficientnet_lite0(data: bytes, file: str | os.PathLike[str] | None) -> Chi
 
 
 def _timm_encoder(name: str, weights: str | os.PathLike[str] | None) -> ChipEncoder:
-    backbone = name[len(_TIMM) :]
+    backbone = name[len(TIMM) :]
     if weights is None:
         raise InputError(
             f"encoder {name}: its weights are needed, as a local .safetensors or .pth file; nothing is "
             "downloaded."
         )
-    data = _read(Path(weights))
+    data = read_weights_file(Path(weights))
     timm = import_timm()
     # also keeps out timm's names that mean a download, such as hf-hub:...
     if not timm.is_model(backbone):

@@ -255,6 +255,20 @@ def frame_of(face: Face, align: str) -> Floats:
     return np.array([(unit, 0, x), (0, unit, y)])
 
 
+def photo_square(photo: Photo) -> Floats:
+    """The map (2, 3) from the unit square to where `middle_square` lies, full-size photo pixels."""
+    width, height = photo.full_size
+    side = min(width, height)
+    return np.array([(side, 0, (width - side) / 2 - 0.5), (0, side, (height - side) / 2 - 0.5)])
+
+
+def face_square(face: Face, align: str = ALIGNMENTS[0]) -> Floats:
+    """The similarity (2, 3) from the unit square to where a face's chip lies, photo pixels."""
+    left, top, side = FACE_WINDOW
+    frame = frame_of(face, align)
+    return np.column_stack([frame[:, :2] * side, frame[:, :2] @ (left, top) + frame[:, 2]])
+
+
 def hidden(region: Region, size: int) -> NDArray[np.bool_]:
     """Which of a chip's pixels (size, size) are painted over. The same for every face: it tells nothing."""
     left, top, side = region.window

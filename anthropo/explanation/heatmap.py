@@ -4,38 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.adaptation.methods import Map, Transported
-from anthropo.encoder.regions import (
-    ALIGNMENTS,
-    FACE_WINDOW,
-    crops,
-    frame_of,
-    frame_to,
-    middle_square,
-)
+from anthropo.encoder.encoders import ChipEncoder
+from anthropo.encoder.regions import ALIGNMENTS, FACE_WINDOW, face_square, frame_of, frame_to, photo_square
+from anthropo.encoder.several import AnyEncoder, asked_of
 from anthropo.errors import InputError
 from anthropo.explanation.chip_scene import ChipScene
 from anthropo.explanation.heads import Head
 from anthropo.explanation.maps import WHOLE, FaceHeat, Heatmap, Scene, blank, drawn
+from anthropo.explanation.occlusion import OccludedScene
+from anthropo.explanation.placed import Placed, Together
 from anthropo.face.landmarker import Face
 from anthropo.learning.fitted import FittedHybrid
 from anthropo.photo import Photo
 
-if TYPE_CHECKING:
-    from anthropo.encoder.encoders import ChipEncoder, Encoder
-
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
+
+_SIDE = 150  # px, of the common square of encoders that see the face each in a way of its own
 
 
 def heatmaps(
     model: FittedHybrid,
-    encoder: Encoder,
+    encoder: AnyEncoder,
     photo: Photo,
     face: Face | None,
     weights: Floats,
@@ -62,6 +57,9 @@ def heatmaps(
     of a Gauss-Legendre rule, and what the integral misses (`Heatmap.completeness`) is small. On the
     pixels the deletion test comes out better still, with twice as much left over (docs/benchmarks.md).
 
+    Encoders without gradients are explained by occlusion (`anthropo.explanation.occlusion.OccludedScene`),
+    and those with pictures of their own, or several, in the face's common square.
+
     Faithfulness: deletion and insertion (Petsiuk, Das & Saenko, BMVC 2018), against patches in random
     order as large as those of a map. Sanity: the map of the same network with shuffled weights (Adebayo et
     al., NeurIPS 2018); one that is like it shows the picture's edges and not what was learned.
@@ -73,29 +71,44 @@ def heatmaps(
         if name not in model.regions_:
             known = ", ".join(model.regions_) or "none"
             raise InputError(f"region {name!r}: the model has no such region. Its regions are {known}.")
-    from anthropo.encoder.encoders import ChipEncoder
-
     heads = []
     for name in names:
         brought = (maps or {}).get(name)
         assert not isinstance(brought, Transported)  # of which a model file has none
         heads.append(Head.of(model, name, np.asarray(weights, dtype=np.float64), brought))
-    size = encoder.size
-    if isinstance(encoder, ChipEncoder):
-        if face is None:
-            chips = middle_square(photo, size)[None]
-        else:
-            chips = crops(photo, face, names, size, encoder.align)
+    if isinstance(encoder, ChipEncoder) and encoder.backend.differentiable:
+        chips = encoder.chips(photo, face, names)
         heat = heat_of_chips(encoder, chips, names, heads, judge=judge, seed=seed, jobs=jobs)
         return heat if face is None or encoder.align == ALIGNMENTS[0] else _brought(heat, face, encoder.align)
-    from anthropo.networks.encoder import NetworkEncoder
-
-    assert isinstance(encoder, NetworkEncoder)  # there are no others
-    from anthropo.explanation.view_scene import ViewScene
-
     readers = _readers(names, heads)
-    views = ViewScene.of(encoder, photo, face, list(readers), list(readers.values())) if readers else None
-    return _with_silent(views, names, list(readers), size, judge, seed)
+    size = encoder.size
+    scene = _scene(encoder, photo, face, readers, jobs) if readers else None
+    return _with_silent(scene, names, list(readers), size, judge, seed)
+
+
+def _scene(
+    encoder: AnyEncoder, photo: Photo, face: Face | None, readers: Mapping[str, Head], jobs: int
+) -> Scene:
+    """What encoders see of a face, in its common square."""
+    common = photo_square(photo) if face is None else face_square(face)
+    side = min(encoder.size, _SIDE)
+    scenes: list[Scene] = []
+    for one, plain, names in asked_of(encoder, list(readers)):
+        heads = [readers[name] for name in names]
+        if isinstance(one, ChipEncoder):
+            kind = ChipScene if one.backend.differentiable else OccludedScene
+            chips = kind.of(one, one.chips(photo, face, plain), plain, heads, jobs)
+            scenes.append(Placed.of(chips, [one.square(photo, face, r) for r in plain], common, side))
+            continue
+        from anthropo.explanation.view_scene import ViewScene
+        from anthropo.networks.encoder import NetworkEncoder
+
+        assert isinstance(one, NetworkEncoder)  # there are no others
+        views = ViewScene.of(one, photo, face, plain, heads)
+        if one is encoder:  # alone: as it is
+            return views
+        scenes.append(Placed.of(views, [common] * len(plain), common, side))
+    return scenes[0] if len(scenes) == 1 else Together(scenes)
 
 
 def heat_of_chips(

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anthropo.encoder.regions import FACE_WINDOW, frame_to, hidden
+from anthropo.encoder.views import View
 from anthropo.explanation.heads import Head
 from anthropo.explanation.maps import Floats, Masks, blurred, integral_rule, spread_over
 from anthropo.face.landmarker import Face
-from anthropo.networks.chips import View
 from anthropo.networks.encoder import NetworkEncoder
-from anthropo.photo import Photo
+from anthropo.photo import LUMA, Photo
 
 _SIDES = (24, 150)  # px, of the map of a network with pictures of its own
 
@@ -60,6 +60,9 @@ class ViewScene:
         """Of each picture and its mirror image, the mean, with the share kept (r, side, side)."""
         seen = self.base + kept_share(kept, self.places)[..., None] * (self.chips - self.base)
         both = (torch.cat([picture[None], picture[None].flip(2)]) for picture in seen)
+        if self.encoder.grey:
+            luma = seen.new_tensor(LUMA)
+            both = (torch.cat([one, (one @ luma)[..., None].expand(one.shape)]) for one in both)
         features = self.encoder.network.features
         return [features(name, pair).mean(0) for name, pair in zip(self.names, both, strict=True)]
 

@@ -102,7 +102,10 @@ KIND = Kind(
     give="Give a landmark model (.anthropo, or a shape predictor of dlib, .dat).",
     error=WeightsError,
     fault=_fault,
-    others={"anthropo-model": "a classifier or a network, which places no landmarks."},
+    others={
+        "anthropo-model": "a classifier or a network, which places no landmarks.",
+        "anthropo-translation": "a translation of faces, which places no landmarks.",
+    },
 )
 
 

@@ -39,6 +39,8 @@ SUFFIX = ".anthropo"
 _CARD = "card.md"
 #: What is said of the file of a landmark model.
 LANDMARKS = "a landmark model, which classifies nothing."
+#: The same of a translation.
+TRANSLATES = "a translation of faces, which classifies nothing."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ KIND = Kind(
     give="Give the file of a trained model or network (.anthropo).",
     error=ModelError,
     fault=_fault,
-    others={"anthropo-landmarks": LANDMARKS},
+    others={"anthropo-landmarks": LANDMARKS, "anthropo-translation": TRANSLATES},
     texts=(_CARD,),
 )
 

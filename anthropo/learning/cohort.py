@@ -239,8 +239,8 @@ def read_target(path: str | os.PathLike[str], known: Collection[str]) -> Cohort:
     Parameters
     ----------
     path : path
-        A table as for `read_cohort`, whose column ``label`` may be missing or have empty cells; or a folder
-        of photos.
+        A folder of photos, a pattern, or a table as for `read_cohort`, whose column ``label`` may be missing
+        or have empty cells.
     known : collection of str
         Labels: subfolders of these names label their photos.
 
@@ -257,28 +257,15 @@ def read_target(path: str | os.PathLike[str], known: Collection[str]) -> Cohort:
     [('', 'p1')]
     """
     where = Path(path)
-    if not where.is_dir() and not (is_table(where) and where.exists()):
-        raise InputError(f"{path}: no photos to adapt to. Give a folder of photos, or a table of them.")
-    if where.is_dir():
-        cases = []
-        for item in collect([str(where)]):
-            label = composed(Path(item.path).relative_to(where).parts[0]).strip()
-            named = label if label in known else ""
-            cases.append(Case(item.path, named, os.path.realpath(item.path)))
-        return Cohort(tuple(cases), str(where))
-    table = read_photo_table(where)
-    cases = [
-        Case(
-            item.path,
-            item.columns.get("label", "").strip(),
-            item.columns.get("patient") or os.path.realpath(item.path),
-            {name: cell for name, cell in item.columns.items() if name and name not in _NOT_METADATA},
-            item.columns.get("distance", ""),
-            row,
-        )
-        for row, item in zip(table.rows, table.items, strict=True)
-    ]
-    return Cohort(tuple(_once(cases)[0]), str(where))
+    cases = []
+    for item in collect([os.fspath(path)]):
+        label = item.columns.get("label", "").strip()
+        if where.is_dir():
+            folder = composed(Path(item.path).relative_to(where).parts[0]).strip()
+            label = folder if folder in known else ""
+        patient = item.columns.get("patient") or os.path.realpath(item.path)
+        cases.append(Case(item.path, label, patient, distance=item.columns.get("distance", "")))
+    return Cohort(tuple(_once(cases)[0]), os.fspath(path))
 
 
 def _rows(numbers: Sequence[int]) -> str:

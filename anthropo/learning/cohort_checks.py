@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from anthropo.decoding.provenance import synthetic_file
 from anthropo.errors import InputError, parameter
 from anthropo.face.landmarker import NO_FACE
 from anthropo.learning.cohort import Case, Cohort, Finding, kind_of, some, typed
@@ -56,7 +57,7 @@ def validate(cohort: Cohort, features: Features, *, allow_duplicates: bool = Fal
 
 def check(cohort: Cohort) -> list[Finding]:
     """Findings on a cohort that need none of its photographs opened, errors first."""
-    checks = (_labels, _patients, _photos, _unreadable_cells, _leaks)
+    checks = (_labels, _patients, _photos, _synthetic, _unreadable_cells, _leaks)
     return by_level([*cohort.findings, *(finding for find in checks for finding in find(cohort))])
 
 
@@ -164,6 +165,17 @@ def _photos(cohort: Cohort) -> Iterator[Finding]:
             f"{'.' if every else '; left out.'} Paths are relative to the table."
         )
         yield Finding("error" if every else "warning", "photo", text)
+
+
+def _synthetic(cohort: Cohort) -> Iterator[Finding]:
+    """Pictures whose metadata say that they are no photographs."""
+    photos = dict.fromkeys(case.photo for case in cohort.cases)
+    if made := [photo for photo in photos if synthetic_file(photo)]:
+        text = (
+            f"{cohort.source}: {len(made)} of {len(photos)} photos are synthetic pictures by their metadata: "
+            f"{some(made)}. Figures on them say little about people."
+        )
+        yield Finding("note", "photo", text)
 
 
 def _differing(cases: Sequence[Case]) -> str:

@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from anthropo.decoding.colour import COLOUR_VERSION
 from anthropo.encoder.portrait import PORTRAIT, portrait
-from anthropo.encoder.regions import ALIGNMENTS, DEFAULT_REGIONS, IMAGE
+from anthropo.encoder.regions import DEFAULT_REGIONS, IMAGE
+from anthropo.encoder.several import AnyEncoder, Asked, Encoders, asked_of
 from anthropo.errors import AnthropoError, FaceError, InputError, PhotoError, parameter
 from anthropo.face.gate import CHECKS, GateSummary
 from anthropo.face.lens import parse_distance
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from anthropo.encoder.cache import Store
-    from anthropo.encoder.encoders import Encoder
 
 _VERSION = 6  # of what is kept of a photo; raise it when that changes
 _ROWS = (
@@ -58,6 +58,8 @@ _ROWS = (
 )
 _LONGEST_REASON = 4000  # characters
 _LARGEST = 1e9  # of any number that is kept of a photo
+#: The region around a face, which no classifier reads: what it can tell is leakage.
+BACKGROUND = "background"
 _LEAST_SIDE = 150  # px, shorter side of a photo without a face as it is decoded
 
 
@@ -109,7 +111,7 @@ def measurement_ids() -> tuple[str, ...]:
 def extract(
     cohort: Cohort,
     settings: Settings,
-    encoder: Encoder,
+    encoder: AnyEncoder,
     *,
     regions: Sequence[str] | None = None,
     jobs: int = 1,
@@ -129,9 +131,9 @@ def extract(
     cohort : Cohort
     settings : Settings
         How photos are read, as for `anthropo measure`.
-    encoder : Encoder
+    encoder : Encoder or Encoders
     regions : sequence of str, optional
-        Names in `anthropo.encoder.regions.REGIONS`.
+        Names in `anthropo.encoder.regions.REGIONS`; of several encoders ``REGION@ENCODER``.
     jobs : int
         Photos that are worked on at once. The result does not depend on their number.
     runner : Runner, optional
@@ -168,25 +170,22 @@ def extract(
     >>> len(features), features.regions["face"].shape
     (1, (1, 128))
     """
-    regions = _checked_regions(settings, regions)
-    manner = "no face" if settings.no_face else settings.fingerprint()
-    # as before there was a choice
-    how = encoder.digest if encoder.align == ALIGNMENTS[0] else f"{encoder.digest} {encoder.align}"
-
+    if regions is None:
+        several = encoder.views if isinstance(encoder, Encoders) else ()
+        regions = several or ((IMAGE,) if settings.no_face else DEFAULT_REGIONS)
+    asked = asked_of(encoder, regions)
+    _check_regions(settings, asked)
     look = _Look(
-        manner=manner,
-        how=how,
+        manner="no face" if settings.no_face else settings.fingerprint(),
         settings=settings,
-        encoder=encoder,
-        regions=regions,
+        asked=asked,
         store=store,
         observed=observed,
         identify=identify,
     )
     if observed:  # which are here already
         runner = Threads(jobs)
-    shapes = _shapes(settings.no_face, len(regions), encoder.dimension, identified=not settings.no_face)
-    kept = _Gathering(cohort, regions, shapes)
+    kept = _Gathering(cohort, asked, _shapes(settings.no_face, identified=not settings.no_face))
     left_out: list[tuple[str, str]] = []
     runner = choose(jobs, len(cohort.cases), runner)
     afar = store is not None and bool(getattr(runner, "send_photos", False))
@@ -204,17 +203,14 @@ def extract(
     return kept.features(() if settings.no_face else measurement_ids(), tuple(left_out))
 
 
-def _checked_regions(settings: Settings, regions: Sequence[str] | None) -> Sequence[str]:
-    """The regions to encode, where photos can be learned from with these settings at all."""
+def _check_regions(settings: Settings, asked: Sequence[Asked]) -> None:
+    """Refuse settings that photos cannot be learned from with, and regions that there are none of."""
     if settings.face == "all":
         raise InputError(
             f"face 'all' cannot be learned from: one face per photo is. Pass {parameter('face', 'largest')}."
         )
-    if regions is None:
-        return (IMAGE,) if settings.no_face else DEFAULT_REGIONS
-    if settings.no_face and tuple(regions) != (IMAGE,):
+    if settings.no_face and any(regions != (IMAGE,) for _, regions, _ in asked):
         raise InputError(f"Without a face the only region is {IMAGE}. Leave the regions out.")
-    return regions
 
 
 @dataclass(slots=True, eq=False)
@@ -223,8 +219,10 @@ class _Extract:
 
     digest: str = ""  # of the file; empty if it could not be read
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    embeddings: list[NDArray[Any]] = field(default_factory=list)  # (regions, dimension) of each encoder
     reason: str = ""  # why the photo cannot be used
-    entry: tuple[str, dict[str, NDArray[Any]]] | None = None  # key and arrays, for a store that lacks them
+    # keys and arrays, for a store that lacks them
+    entries: list[tuple[str, dict[str, NDArray[Any]]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -232,10 +230,8 @@ class _Look:
     """The work on one photo."""
 
     manner: str
-    how: str
     settings: Settings
-    encoder: Encoder
-    regions: Sequence[str]
+    asked: tuple[Asked, ...]
     store: Store | None
     observed: Mapping[str, Observation | Photo] | None
     identify: bool
@@ -247,11 +243,10 @@ class _Look:
             photo = example_photo()
             _look(
                 photo,
-                read_picture(photo, self.settings, self.encoder) if self.settings.no_face else None,
-                "",
+                read_picture(photo, self.settings, self._largest) if self.settings.no_face else None,
+                [""] * len(self.asked),
                 settings=replace(self.settings, face="one", corrections=None),
-                encoder=self.encoder,
-                regions=self.regions,
+                asked=self.asked,
                 store=None,
                 identify=self.identify,
             )
@@ -265,11 +260,18 @@ class _Look:
             except InputError as error:
                 return _Extract(reason=f"{case.photo}: {error}")
             of_case = replace(of_case, distance=distance)
-        suffix = json.dumps([_VERSION, COLOUR_VERSION, self.manner, distance, self.how, list(self.regions)])
+        suffixes = [
+            json.dumps([_VERSION, COLOUR_VERSION, self.manner, distance, encoder.how, list(regions)])
+            for encoder, regions, _ in self.asked
+        ]
         return _look(
-            case.photo, known, suffix, settings=of_case, encoder=self.encoder, regions=self.regions,
+            case.photo, known, suffixes, settings=of_case, asked=self.asked,
             store=self.store, identify=self.identify, only_kept=self.only_kept,
         )  # fmt: skip
+
+    @property
+    def _largest(self) -> int:
+        return max(encoder.size for encoder, _, _ in self.asked)
 
 
 def _kept_here(
@@ -278,109 +280,127 @@ def _kept_here(
     """Numbers of photos in order, where those who work on them do not see the store: it is seen to here."""
     assert look.store is not None
     known = list(Threads(jobs).in_order(replace(look, only_kept=True), cases))
-    lacking = [case for case, numbers in zip(cases, known, strict=True) if numbers.entry]
+    lacking = [case for case, numbers in zip(cases, known, strict=True) if numbers.entries]
     with contextlib.closing(runner.in_order(replace(look, store=None), lacking)) as results:
         for numbers in known:
-            if not numbers.entry:
+            if not numbers.entries:
                 yield numbers
                 continue
             made = next(results)
-            if not isinstance(made, Lost) and made.entry:
-                look.store.put(*made.entry)
+            for entry in () if isinstance(made, Lost) else made.entries:
+                look.store.put(*entry)
             yield made
 
 
 def _look(
     path: str,
     known: Observation | Photo | None,
-    suffix: str,
+    suffixes: Sequence[str],
     *,
     settings: Settings,
-    encoder: Encoder,
-    regions: Sequence[str],
+    asked: Sequence[Asked],
     store: Store | None,
     identify: bool,
     only_kept: bool = False,
 ) -> _Extract:
-    """Numbers of a photo: from the store, else from the photo."""
-    numbers, key = _Extract(), ""
+    """Numbers of a photo: from the store, else from the photo, which is read once for all encoders.
+
+    The store has an entry for each encoder, whatever others there are, so that one more is one more.
+    """
+    numbers, keys = _Extract(), [""] * len(asked)
     try:
         if known is None:
             numbers.digest = file_sha256(path)
         else:
             numbers.digest = known.sha256 if isinstance(known, Photo) else known.digest
-        if settings.corrections:
-            suffix += settings.corrections.stamp(path, numbers.digest)
-        key = hashlib.sha256(f"{numbers.digest} {suffix}".encode()).hexdigest()
+        stamp = settings.corrections.stamp(path, numbers.digest) if settings.corrections else ""
+        keys = [
+            hashlib.sha256(f"{numbers.digest} {suffix}{stamp}".encode()).hexdigest() for suffix in suffixes
+        ]
     except InputError as error:
         numbers.reason = str(error)
         return numbers
     except (OSError, ValueError):
         pass  # reading it below says why
-    if store and key and (kept := store.get(key)) is not None:
-        if reason := _kept_reason(kept):
-            numbers.reason = f"{path}: {reason}"
-            return numbers
-        if _complete(kept, settings.no_face, len(regions), encoder.dimension, identify):
-            numbers.arrays = kept
-            return numbers
-    if only_kept:
-        numbers.entry = key, {}
+    found: list[dict[str, NDArray[Any]] | None] = [None] * len(asked)
+    for at, key in enumerate(keys):
+        if store and key and (kept := store.get(key)) is not None:
+            if reason := _kept_reason(kept):
+                numbers.reason = f"{path}: {reason}"
+                return numbers
+            if _complete(kept, settings.no_face, asked[at], identify):
+                found[at] = kept
+    lacking = [at for at, kept in enumerate(found) if kept is None]
+    if only_kept and lacking:
+        numbers.entries = [("", {})]
         return numbers
     try:
-        if settings.no_face:
-            photo = known if isinstance(known, Photo) else read_picture(path, settings, encoder)
-            numbers.arrays = {
-                "measurements": np.empty(0),
-                "embeddings": encoder.embed(photo, None, regions),
-                "print": image_print(photo),
-            }
-        else:
-            seen = known if isinstance(known, Observation) else observe(path, settings)
-            numbers.arrays = _face(seen, settings, encoder, regions, identify)
+        if lacking:
+            made = _computed(path, known, settings, [asked[at] for at in lacking], identify)
+            for at, arrays in zip(lacking, made, strict=True):
+                found[at] = arrays
+            numbers.entries = list(zip([keys[at] for at in lacking], made, strict=True))
     except (PhotoError, FaceError) as error:
         numbers.reason = str(error)
         why = numbers.reason.removeprefix(f"{path}: ").encode()
-        entry: dict[str, NDArray[Any]] = {"reason": np.frombuffer(why, dtype=np.uint8)}
+        numbers.entries = [(keys[at], {"reason": np.frombuffer(why, dtype=np.uint8)}) for at in lacking]
     except MemoryError:  # not kept: the next run may have more
         numbers.reason = f"{path}: not enough memory. Use fewer {parameter('jobs')}."
         return numbers
     else:
-        entry = numbers.arrays
-    if store and key:
-        store.put(key, entry)
-    elif key:
-        numbers.entry = key, entry
+        whole = [kept for kept in found if kept is not None]
+        numbers.arrays = {name: array for name, array in whole[0].items() if name != "embeddings"}
+        if (identity := next((of["identity"] for of in whole if "identity" in of), None)) is not None:
+            numbers.arrays["identity"] = identity
+        numbers.embeddings = [of["embeddings"] for of in whole]
+    numbers.entries = [entry for entry in numbers.entries if entry[0]]
+    if store:
+        for entry in numbers.entries:
+            store.put(*entry)
+        numbers.entries = []
     return numbers
 
 
+def _computed(
+    path: str, known: Observation | Photo | None, settings: Settings, asked: Sequence[Asked], identify: bool
+) -> list[dict[str, NDArray[Any]]]:
+    """What is kept of a photo for each of some encoders, after it has been read."""
+    if settings.no_face:
+        largest = max(encoder.size for encoder, _, _ in asked)
+        photo = known if isinstance(known, Photo) else read_picture(path, settings, largest)
+        common: dict[str, NDArray[Any]] = {"measurements": np.empty(0), "print": image_print(photo)}
+        return [common | {"embeddings": encoder.embed(photo, None, regions)} for encoder, regions, _ in asked]
+    seen = known if isinstance(known, Observation) else observe(path, settings)
+    return _face(seen, settings, asked, identify)
+
+
 def _face(
-    seen: Observation, settings: Settings, encoder: Encoder, regions: Sequence[str], identify: bool
-) -> dict[str, NDArray[Any]]:
+    seen: Observation, settings: Settings, asked: Sequence[Asked], identify: bool
+) -> list[dict[str, NDArray[Any]]]:
     """A face, measured and encoded."""
     photo, face = seen.photo, seen.face
     value = {m.id: m.value for m in measure_face(face, photo, force=settings.force)}
     pixels, shape = portrait(photo, face)
-    embeddings = encoder.embed(photo, face, regions)
-    identity: dict[str, NDArray[Any]] = {}
-    if knows_people(encoder, regions):
-        identity = {"identity": embeddings[list(regions).index(IDENTITY_REGION)]}
-    elif identify:
-        identity = {"identity": face_identity(photo, face)}
-    return identity | {
+    common: dict[str, NDArray[Any]] = {
         "measurements": np.array([value[name] for name in measurement_ids()]),
-        "embeddings": embeddings,
         "gate": np.array([name in {c.name for c in face.gate if not c.ok} for name in CHECKS]),
         "hidden": face.hidden,
         "print": face_print(photo, face),
         "shape": shape.astype(np.float32),
         "portrait": pixels,
     }
+    embeddings = [encoder.embed(photo, face, regions) for encoder, regions, _ in asked]
+    for (encoder, regions, _), embedded in zip(asked, embeddings, strict=True):
+        if knows_people(encoder, regions):
+            common["identity"] = embedded[list(regions).index(IDENTITY_REGION)]
+    if identify and "identity" not in common:
+        common["identity"] = face_identity(photo, face)
+    return [common | {"embeddings": embedded} for embedded in embeddings]
 
 
-def read_picture(path: str, settings: Settings, encoder: Encoder) -> Photo:
-    """A picture without a face, as fine as the encoder needs it."""
-    side = max(encoder.size, _LEAST_SIDE)
+def read_picture(path: str, settings: Settings, size: int) -> Photo:
+    """A picture without a face, as fine as an encoder of pictures of `size` px needs it."""
+    side = max(size, _LEAST_SIDE)
     return read_photo(
         path, short_side=side, max_megapixels=settings.max_megapixels, deadline=settings.deadline
     )
@@ -397,15 +417,15 @@ def _kept_reason(kept: dict[str, NDArray[Any]]) -> str:
     return text if text.isprintable() else ""
 
 
-def _complete(
-    kept: dict[str, NDArray[Any]], no_face: bool, regions: int, dimension: int, identify: bool
-) -> bool:
+def _complete(kept: dict[str, NDArray[Any]], no_face: bool, asked: Asked, identify: bool) -> bool:
     """Whether an entry of the store has the arrays that this version writes, and numbers that can be.
 
     One that was written without an `identity` will do where nobody is to be identified.
     """
     identified = not no_face and (identify or "identity" in kept)
-    wanted = _shapes(no_face, regions, dimension, identified)
+    encoder, regions, _ = asked
+    embeddings = {"embeddings": ("f4", (len(regions), encoder.dimension))}
+    wanted = _shapes(no_face, identified) | embeddings
     if {name: (array.dtype.str[1:], array.shape) for name, array in kept.items()} != wanted:
         return False
     measured = kept["measurements"]
@@ -417,14 +437,11 @@ def _complete(
     return all((np.abs(array) < _LARGEST).all() for array in others)
 
 
-def _shapes(
-    no_face: bool, regions: int, dimension: int, identified: bool
-) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Type and shape of each array that is kept of a photo."""
+def _shapes(no_face: bool, identified: bool) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Type and shape of each array that is kept of a photo beside its embeddings."""
     shapes: dict[str, tuple[str, tuple[int, ...]]] = {
         "measurements": ("f8", (0 if no_face else len(measurement_ids()),)),
         "print": ("f4", (PRINT_SIDE**2,)),
-        "embeddings": ("f4", (regions, dimension)),
     }
     if not no_face:
         shapes |= {
@@ -443,10 +460,11 @@ class _Gathering:
     """
 
     def __init__(
-        self, cohort: Cohort, regions: Sequence[str], shapes: Mapping[str, tuple[str, tuple[int, ...]]]
+        self, cohort: Cohort, asked: Sequence[Asked], shapes: Mapping[str, tuple[str, tuple[int, ...]]]
     ) -> None:
         n = len(cohort.cases)
         each = sum(np.dtype(kind).itemsize * math.prod(shape) for kind, shape in shapes.values())
+        each += sum(4 * encoder.dimension * len(regions) for encoder, regions, _ in asked)
         if n * each > memory.most:
             raise InputError(
                 f"{cohort.source}: {n:,} photos of {each / 1e3:.0f} kB each need {n * each / 1e9:.1f} GB of "
@@ -454,13 +472,14 @@ class _Gathering:
                 f"{memory.most // each:,} photos fit: list fewer, or use a machine with more memory."
             )
         self._cohort = cohort
-        self._regions = regions
+        self._names = [name for _, _, names in asked for name in names]
         self._cases: list[Case] = []
         self._digests: list[str] = []
         # untouched pages of these take no memory
         self._arrays = {name: np.empty((n, *shape), kind) for name, (kind, shape) in shapes.items()}
-        embeddings = self._arrays.pop("embeddings")
-        self._embeddings = [np.empty((n, embeddings.shape[2]), np.float32) for _ in regions]
+        self._embeddings = [
+            np.empty((n, encoder.dimension), np.float32) for encoder, regions, _ in asked for _ in regions
+        ]
 
     def add(self, case: Case, numbers: _Extract) -> None:
         """Take the numbers of a photo."""
@@ -469,7 +488,8 @@ class _Gathering:
             del self._arrays[name]  # what not every photo has
         for name, array in self._arrays.items():
             array[at] = numbers.arrays[name]
-        for embedding, of_photo in zip(self._embeddings, numbers.arrays["embeddings"], strict=True):
+        rows = (row for of_encoder in numbers.embeddings for row in of_encoder)
+        for embedding, of_photo in zip(self._embeddings, rows, strict=True):
             embedding[at] = of_photo
         self._cases.append(case)
         self._digests.append(numbers.digest)
@@ -485,7 +505,7 @@ class _Gathering:
             measurements=of["measurements"],
             measurement_ids=measured,
             regions={
-                name: embedding[:n] for name, embedding in zip(self._regions, self._embeddings, strict=True)
+                name: embedding[:n] for name, embedding in zip(self._names, self._embeddings, strict=True)
             },
             metadata={
                 name: typed([case.metadata.get(name, "") for case in cases], kind)

@@ -15,7 +15,7 @@ from anthropo.errors import InputError, parameter
 from anthropo.learning.attributes import ABSENT, PRESENT
 from anthropo.learning.cohort import some, split_labels
 from anthropo.learning.domains import adapted, marked
-from anthropo.learning.features import Features, feature_frame, gate_alone, subset
+from anthropo.learning.features import BACKGROUND, Features, feature_frame, gate_alone, subset
 from anthropo.learning.judged import Judged
 from anthropo.learning.memo import remembering
 from anthropo.learning.model import (
@@ -35,7 +35,7 @@ from anthropo.learning.refits import Kept, within_limits
 from anthropo.learning.repeats import repeats_for
 from anthropo.learning.splits import Folds, by_value, split
 from anthropo.learning.trained import Model, Trained
-from anthropo.learning.training import BACKGROUND, fit_model
+from anthropo.learning.training import fit_model
 
 GATE = "gate"
 UNADAPTED = "unadapted"

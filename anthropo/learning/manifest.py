@@ -65,6 +65,7 @@ class EncoderWeights(Weights):
     seen: Count = 0  # photos of the cohort that it was trained with
     # how faces were brought to its frame; models from before there was a choice have none
     align: Annotated[str, OneOf(ALIGNMENTS)] = ALIGNMENTS[0]
+    grey: bool = False  # whether embeddings were averaged over pictures without colours as well
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +195,8 @@ class Manifest:
         weights, resample or none; of networks ``imbalance`` of the recipe.
     encoder : EncoderWeights
         Empty in networks.
+    more_encoders : tuple of EncoderWeights
+        Of a model with several: the others, in their order. Regions are then called ``REGION@ENCODER``.
     weights : tuple of Weights
         Others that the model needs; of networks also those that training began with.
     regions, measurements, metadata : tuple of str
@@ -235,6 +238,7 @@ class Manifest:
     classifier: str | None = None
     balance: str | None = None
     encoder: EncoderWeights = field(default_factory=EncoderWeights)
+    more_encoders: Annotated[tuple[EncoderWeights, ...], Size(0, 15)] = ()
     weights: tuple[Weights, ...] = ()
     regions: Distincts = ()
     measurements: Distincts = ()
@@ -272,7 +276,12 @@ class Manifest:
     @property
     def used(self) -> list[Weights]:
         """The weights that it needs or began with, without what says nothing."""
-        return [w for w in (self.encoder, *self.weights) if w != type(w)()]
+        return [w for w in (*self.encoders, *self.weights) if w != type(w)()]
+
+    @property
+    def encoders(self) -> tuple[EncoderWeights, ...]:
+        """All encoders whose embeddings the model reads."""
+        return (self.encoder, *self.more_encoders)
 
     @property
     def barred(self) -> dict[str, str]:

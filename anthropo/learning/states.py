@@ -10,6 +10,7 @@ from anthropo.adaptation import METHODS
 from anthropo.encoder.encoders import ENCODERS
 from anthropo.encoder.portrait import PORTRAIT
 from anthropo.encoder.regions import IMAGE, REGIONS
+from anthropo.encoder.several import AT, plain_region
 from anthropo.errors import ModelError
 from anthropo.learning.manifest import MOST_SITES, Manifest, Share
 from anthropo.learning.schema import (
@@ -32,7 +33,7 @@ REGIONS_KNOWN = "regions of the manifest"
 METADATA_KNOWN = "metadata of the manifest"
 
 #: Whose embeddings a model may read: those that come with anthropo, of the library timm, or a network.
-ENCODER = OneOf((*ENCODERS, "timm:*", "*.anthropo"))
+ENCODER = OneOf((*ENCODERS, "timm:*", "*.anthropo", "onnx:*"))
 
 MOST_REFITS = 100
 MOST_REFIT_NUMBERS = 1 << 22  # in all refits of a model together: 8 MB, most of them in half precision
@@ -40,7 +41,7 @@ MOST_REFIT_NUMBERS = 1 << 22  # in all refits of a model together: 8 MB, most of
 Labels = Annotated[tuple[str, ...], Size(2, MOST_LABELS), Distinct()]
 Measured = Annotated[tuple[str, ...], Distinct(), Among((MEASUREMENTS_KNOWN,))]
 #: Lengths of the regions' embeddings.
-Sizes = Annotated[Mapping[str, Annotated[int, Range(1, 1 << 15)]], Size(0, 8), Among((REGIONS_KNOWN,))]
+Sizes = Annotated[Mapping[str, Annotated[int, Range(1, 1 << 15)]], Size(0, 128), Among((REGIONS_KNOWN,))]
 
 # ------------------------------------------------------------------------------------- descriptions
 
@@ -111,7 +112,7 @@ class PlaceState:
     """What brings the photos of a site to what the model reads."""
 
     site: Annotated[str, Size(0, 500)]  # empty: the target
-    blocks: Annotated[Mapping[str, Annotated[int, Range(1, 1 << 15)]], Size(0, 9)]  # numbers of each
+    blocks: Annotated[Mapping[str, Annotated[int, Range(1, 1 << 15)]], Size(0, 129)]  # numbers of each
     mixed: Annotated[
         tuple[str, ...], Distinct(), Among(("blocks",))
     ] = ()  # whose numbers are not mapped singly
@@ -264,14 +265,21 @@ def names_of(manifest: Manifest) -> Names:
         If the manifest contradicts itself.
     """
     no_face = manifest.settings.no_face
-    if set(manifest.regions) - ({IMAGE} if no_face else {*REGIONS}):
+    several = bool(manifest.more_encoders)
+    for one in manifest.encoders:
+        if one.name is None or (fault := ENCODER.fault(one.name, {})):
+            raise ModelError(f"its encoder {fault if one.name else 'is not named'}")
+    names = [str(one.name) for one in manifest.encoders]
+    if len({*names}) < len(names):
+        raise ModelError("two of its encoders have the same name")
+    if any(region.partition(AT)[2] not in (names if several else [""]) for region in manifest.regions):
+        raise ModelError("a region of its is of no encoder")
+    if {*map(plain_region, manifest.regions)} - ({IMAGE} if no_face else {*REGIONS, IMAGE}):
         raise ModelError(f"its regions are none of {IMAGE if no_face else ', '.join(REGIONS)}")
     if no_face and manifest.measurements:
         raise ModelError("it reads measurements of pictures without a face")
     if (jitter := manifest.settings.jitter) is not None and jitter > 1 and jitter % 2:
         raise ModelError(f"its jitter is {jitter}, which is neither 1 nor even")
-    if manifest.encoder.name is None or (fault := ENCODER.fault(manifest.encoder.name, {})):
-        raise ModelError(f"its encoder {fault if manifest.encoder.name else 'is not named'}")
     if unknown := next((name for name in manifest.metadata if name not in manifest.metadata_kinds), None):
         raise ModelError(f"it does not say whether {unknown} is a number")
     there = frozenset(name for name, entry in registry().items() if not entry.needs_mm)
@@ -282,6 +290,12 @@ def names_of(manifest: Manifest) -> Names:
     }
 
 
+def dimension_of(manifest: Manifest, region: str) -> int | None:
+    """How many numbers the embedding of a region has, as the manifest says."""
+    dimensions = {str(one.name): one.dimension for one in manifest.encoders}
+    return dimensions.get(region.partition(AT)[2], manifest.encoder.dimension)
+
+
 def check_dimension(manifest: Manifest, sizes: Mapping[str, int]) -> None:
     """Refuse embeddings of another length than the encoder's.
 
@@ -290,8 +304,8 @@ def check_dimension(manifest: Manifest, sizes: Mapping[str, int]) -> None:
     ModelError
         If there are some.
     """
-    dimension = manifest.encoder.dimension
     for region, size in sizes.items():
+        dimension = dimension_of(manifest, region)
         if size != dimension:
             raise ModelError(
                 f"its region {region} has {size:,} numbers, and the embedding of its encoder "

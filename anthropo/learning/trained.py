@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anthropo.encoder.several import each_of
 from anthropo.errors import InputError, ModelError, parameter
 from anthropo.face.fine import fine_sha256
 from anthropo.face.weights import landmark_model
@@ -28,14 +29,14 @@ from anthropo.learning.prevalence import Prevalence, stated_presence, stated_sha
 from anthropo.learning.profile import Profile
 from anthropo.learning.rows import FeatureRows
 from anthropo.learning.schema import check_budget
-from anthropo.learning.states import check_dimension, names_of
+from anthropo.learning.states import check_dimension, dimension_of, names_of
 from anthropo.measurement.registry import registry
 from anthropo.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from anthropo.encoder.encoders import Encoder
+    from anthropo.encoder.several import AnyEncoder
 
 Model = LabelModel | AttributeModel | NormalityModel
 MODELS: dict[str, type[Model]] = {
@@ -222,27 +223,27 @@ class Trained:
             check_dimension(manifest, {region: len(names) for region, names in columns.regions.items()})
         return cls(model, manifest, profile, domains)
 
-    def check_instrument(self, encoder: Encoder, settings: Settings, path: str) -> None:
+    def check_instrument(self, encoder: AnyEncoder, settings: Settings, path: str) -> None:
         """Refuse photos that are measured or encoded otherwise than the training photos.
 
         Raises
         ------
         ModelError
-            If encoder, landmark weights, measurements or jitter differ.
+            If an encoder, landmark weights, measurements or jitter differ.
         """
-        trained_with = self.manifest.encoder
-        if trained_with.digest != encoder.digest:
-            raise ModelError(
-                f"{path}: trained with the encoder {trained_with.name} "
-                f"({_short(trained_with.digest)}), this one is {encoder.name} "
-                f"({_short(encoder.digest)}). Give the same weights with {parameter('encoder_weights')}, or "
-                "train the model again."
-            )
-        if trained_with.align != encoder.align:
-            raise ModelError(
-                f"{path}: trained on faces aligned in the way {trained_with.align}, these would be in the "
-                f"way {encoder.align}. Pass {parameter('align', trained_with.align)}, or train again."
-            )
+        for trained_with, one in zip(self.manifest.encoders, each_of(encoder), strict=True):
+            if trained_with.digest != one.digest:
+                raise ModelError(
+                    f"{path}: trained with the encoder {trained_with.name} "
+                    f"({_short(trained_with.digest)}), this one is {one.name} "
+                    f"({_short(one.digest)}). Give the same weights with {parameter('encoder_weights')}, or "
+                    "train the model again."
+                )
+            if trained_with.align != one.align:
+                raise ModelError(
+                    f"{path}: trained on faces aligned in the way {trained_with.align}, these would be in "
+                    f"the way {one.align}. Pass {parameter('align', trained_with.align)}, or train again."
+                )
         if self.no_face != settings.no_face:
             no_face = parameter("no_face", True)
             needs = (
@@ -294,7 +295,7 @@ class Trained:
 
 def _sizes(manifest: Manifest) -> dict[str, int]:
     """Numbers of each block that photos are mapped in."""
-    sizes = dict.fromkeys(manifest.regions, manifest.encoder.dimension or 0)
+    sizes = {region: dimension_of(manifest, region) or 0 for region in manifest.regions}
     measured = len(manifest.measurements)
     return {**sizes, **({MEASUREMENTS: measured} if measured else {})}
 

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.adaptation.methods import NEED_TARGET
+from anthropo.encoder.several import each_of
 from anthropo.face import weights as face
 from anthropo.files import file_sha256
 from anthropo.learning.attributes import NO_ATTRIBUTE, AttributeModel
 from anthropo.learning.cohort import split_labels
 from anthropo.learning.domains import Domains, marked
 from anthropo.learning.evaluation import Evaluation
-from anthropo.learning.features import Features, subset
+from anthropo.learning.features import BACKGROUND, Features, subset
 from anthropo.learning.identity import SamePeople
 from anthropo.learning.manifest import (
     Adaptation,
@@ -54,8 +56,7 @@ from anthropo.settings import Settings
 
 if TYPE_CHECKING:
     from anthropo.encoder.encoders import Encoder
-
-BACKGROUND = "background"
+    from anthropo.encoder.several import AnyEncoder
 
 
 def fit_model(features: Features, options: Options, task: Task = "labels") -> Model:
@@ -67,7 +68,7 @@ def make_trained(
     features: Features,
     options: Options,
     task: Task,
-    encoder: Encoder,
+    encoder: AnyEncoder,
     settings: Settings,
     *,
     target: Features | None = None,
@@ -155,7 +156,7 @@ def make_trained(
         ),
         command=command,
         seed=options.seed,
-        libraries={name: metadata.version(name) for name in ("numpy", "scikit-learn", "torch", "xgboost")},
+        libraries={name: metadata.version(name) for name in _libraries(options)},
         python=sys.version.split()[0],
         validation=_validation(evaluations),
         refits=_refits(model, refits, features, options),
@@ -163,6 +164,12 @@ def make_trained(
     )
     manifest = _decision(manifest, model, features, options, evaluations)
     return Trained(model, manifest, Profile.fit(features, _groups(features, options, task)), domains)
+
+
+def _libraries(options: Options) -> tuple[str, ...]:
+    """Those that a model's numbers come from."""
+    made_by = ("skada", "POT") if options.adapt in NEED_TARGET else ()
+    return ("numpy", "scikit-learn", "torch", "xgboost", *made_by)
 
 
 def _read(features: Features, options: Options) -> Features:
@@ -191,11 +198,11 @@ def _domains(features: Features, options: Options, target: Features | None, colu
 
 
 def _inputs(
-    model: Model, features: Features, options: Options, task: Task, encoder: Encoder, settings: Settings
+    model: Model, features: Features, options: Options, task: Task, encoder: AnyEncoder, settings: Settings
 ) -> Manifest:
     """What a manifest says about labels, classifier and everything that the model reads."""
     regions = options.regions or tuple(r for r in features.regions if r != BACKGROUND)
-    measured = instrument(settings)
+    measured, encoders = instrument(settings), tuple(_described(one, features) for one in each_of(encoder))
     if not settings.no_face:
         measured = replace(measured, face=settings.face, fine=settings.fine)
     return Manifest(
@@ -203,19 +210,8 @@ def _inputs(
         labels=tuple(model.labels),
         classifier=options.classifier,
         balance=options.balance,
-        encoder=EncoderWeights(
-            name=encoder.name,
-            digest=encoder.digest,
-            licence=encoder.licence,
-            commercial_use=encoder.commercial_use,
-            data=encoder.data,
-            permissive=encoder.permissive,
-            dimension=encoder.dimension,
-            size=encoder.size,
-            parameters=encoder.parameters,
-            seen=encoder.has_seen(features.digests.tolist()),
-            align=encoder.align,
-        ),
+        encoder=encoders[0],
+        more_encoders=encoders[1:],
         weights=landmark_weights(settings),
         regions=tuple(regions) if "regions" in options.parts else (),
         measurements=tuple(features.measurement_ids) if "measurements" in options.parts else (),
@@ -322,6 +318,24 @@ def _threshold(model: LabelModel, positive: str | None) -> float | None:
     other = 1 - p
     missed, raised = cost[p, other] - cost[p, p], cost[other, p] - cost[other, other]
     return float(raised / (missed + raised)) if missed + raised > 0 else None
+
+
+def _described(encoder: Encoder, features: Features) -> EncoderWeights:
+    """An encoder as a manifest has it; of files without their folders."""
+    return EncoderWeights(
+        name=encoder.name,
+        digest=encoder.digest,
+        licence=encoder.licence,
+        commercial_use=encoder.commercial_use,
+        data=encoder.data,
+        permissive=encoder.permissive,
+        dimension=encoder.dimension,
+        size=encoder.size,
+        parameters=encoder.parameters,
+        seen=encoder.has_seen(features.digests.tolist()),
+        align=encoder.align,
+        grey=encoder.grey,
+    )
 
 
 def _task_name(model: Model, options: Options, task: Task) -> str:

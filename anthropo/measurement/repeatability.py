@@ -78,8 +78,8 @@ class Repeatability:
         """Between photographs of a face that neither moved nor turned, with landmarks of both stages.
 
         What is left is the noise of the landmarks and what the file does: size, compression, exposure, crop.
-        Photographs in another light, from another side, with other noise, focus and size at once differ by
-        less (docs/benchmarks.md, "Change").
+        Pictures of one photograph in another light, with other noise, focus and size at once differ by half
+        as much (docs/benchmarks.md, "Change").
         """
         return math.hypot(self.jitter, self.files, self.small * (SMALL / pixels) ** STEEP)
 

@@ -88,25 +88,11 @@ class Checkpoints:
             "origin": as_written(state.origin),
             "best": state.best if math.isfinite(state.best) else None,
         }
-        arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
-        file = io.BytesIO()
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-        try:
-            self.folder.mkdir(exist_ok=True)
-            write_atomically(self.folder / f"{view}.npz", file.getvalue())
-        except OSError as error:
-            last = "; the last one is kept" if (self.folder / f"{view}.npz").exists() else ""
-            raise ModelError(
-                f"{self.folder}: the checkpoint cannot be written ({error.strerror or error}){last}. Free "
-                "space there and run the same command again."
-            ) from None
+        write_arrays(self.folder / f"{view}.npz", arrays, meta)
 
     def damaged(self, view: str) -> ModelError:
         """What is said of a checkpoint that cannot be used."""
-        path = self.folder / f"{view}.npz"
-        return ModelError(
-            f"{path}: the checkpoint is damaged. Start again with {parameter('resume', False)}."
-        )
+        return damaged_checkpoint(self.folder / f"{view}.npz")
 
     def load(self, view: str) -> State:
         """Where a view stands; at the beginning if there is no checkpoint."""
@@ -114,7 +100,7 @@ class Checkpoints:
         if not path.exists():
             return State()
         try:
-            arrays = _read(path)
+            arrays = read_arrays(path)
             kept = record(Kept, json.loads(bytes(arrays.pop("meta"))), "meta")
             state = State(
                 **{name: getattr(kept, name) for name in _PLAIN},
@@ -131,19 +117,44 @@ class Checkpoints:
             state.optimiser = {"state": moments} if moments else None
         except Exception:  # whatever a damaged file makes zipfile, numpy and json raise
             raise self.damaged(view) from None
-        theirs = kept.fingerprint
-        for key, value in self.fingerprint.items():
-            if theirs.get(key) != value:
-                raise ModelError(
-                    f"{path}: the checkpoint belongs to a training with another {key.replace('_', ' ')} "
-                    f"({_short(theirs.get(key))}, not {_short(value)}). Repeat the earlier options, or "
-                    f"start again with {parameter('resume', False)}."
-                )
+        refuse_other_training(path, kept.fingerprint, self.fingerprint)
         return state
 
 
-def _read(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of a file that `save` wrote, which are no larger than the file."""
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
+    """Write a checkpoint, whole or not at all: arrays, and what JSON says beside them."""
+    file = io.BytesIO()
+    described = {"meta": np.frombuffer(json.dumps(meta).encode(), np.uint8)}
+    np.savez(file, **{**arrays, **described})  # type: ignore[arg-type]
+    try:
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, file.getvalue())
+    except OSError as error:
+        last = "; the last one is kept" if path.exists() else ""
+        raise ModelError(
+            f"{path.parent}: the checkpoint cannot be written ({error.strerror or error}){last}. Free space "
+            "there and run the same command again."
+        ) from None
+
+
+def damaged_checkpoint(path: Path) -> ModelError:
+    """What is said of a checkpoint that cannot be used."""
+    return ModelError(f"{path}: the checkpoint is damaged. Start again with {parameter('resume', False)}.")
+
+
+def refuse_other_training(path: Path, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+    """Refuse to continue a training with something else than it was begun with."""
+    for key, value in ours.items():
+        if theirs.get(key) != value:
+            raise ModelError(
+                f"{path}: the checkpoint belongs to a training with another {key.replace('_', ' ')} "
+                f"({_short(theirs.get(key))}, not {_short(value)}). Repeat the earlier options, or "
+                f"start again with {parameter('resume', False)}."
+            )
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a file that `write_arrays` wrote, which are no larger than the file."""
     with open_regular(path, most=MAX_BYTES) as stored, zipfile.ZipFile(stored) as archive:
         members = archive.infolist()
         plain = all(m.compress_type == zipfile.ZIP_STORED and m.compress_size == m.file_size for m in members)

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 from anthropo.encoder.encoders import SEEN
 from anthropo.encoder.regions import IMAGE, REGIONS
+from anthropo.encoder.views import ALIGNMENTS, CROPS, View
 from anthropo.errors import ModelError
 from anthropo.learning.card import Row
 from anthropo.learning.manifest import Manifest
 from anthropo.learning.model_readers import as_written, record
 from anthropo.learning.schema import LARGEST, LEAST, MOST_LABELS, Among, Distinct, Hex, OneOf, Range, Size
 from anthropo.networks.architectures import Spec, channels_of, check_size, check_spec
-from anthropo.networks.chips import ALIGNMENTS, CROPS, View
 from anthropo.networks.recipes import Parameters, limit_of
 
 #: What the manifest calls the tasks; of labels two, or more than two.
@@ -69,7 +69,7 @@ class Description:
     mean, std : tuple of float
         Of the training pictures' channels, grey levels, three each.
     alignment, crops : str
-        See `anthropo.networks.chips.View`.
+        See `anthropo.encoder.views.View`.
     dimension : int
         Numbers in one view's embedding.
     metadata : mapping of str to Column, or None

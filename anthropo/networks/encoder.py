@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.encoder.backends import shuffled
-from anthropo.encoder.encoders import Encoder
+from anthropo.encoder.encoders import Encoder, copies
 from anthropo.encoder.regions import IMAGE, geometry_digest
 from anthropo.errors import InputError, WeightsError
 from anthropo.face.landmarker import Face
@@ -45,7 +45,7 @@ class NetworkEncoder(Encoder):
                     f"trained on {', '.join(self.views)}."
                 )
         chips = self.pictures(photo, face, wanted)
-        both = [np.stack([chip, chip[:, ::-1]]) for chip in chips]
+        both = [np.rint(np.concatenate(copies(chip[None], self.grey))).astype(np.uint8) for chip in chips]
         rows = [self.network.embed({name: pair}).mean(0) for name, pair in zip(wanted, both, strict=True)]
         return np.array(rows, dtype=np.float32).reshape(len(wanted), self.dimension)
 
@@ -64,10 +64,10 @@ class NetworkEncoder(Encoder):
         """For pickle: how to load the encoder again."""
         if not self.file:
             return object.__reduce_ex__(self, protocol)
-        return _again, (self.file, self.digest)
+        return _again, (self.file, self.digest, self.grey)
 
 
-def _again(path: str, digest: str) -> NetworkEncoder:
+def _again(path: str, digest: str, grey: bool) -> NetworkEncoder:
     """The encoder that was pickled."""
     encoder = network_encoder(path)
     if encoder.digest != digest:
@@ -75,7 +75,7 @@ def _again(path: str, digest: str) -> NetworkEncoder:
             f"{path}: another network, or another version of anthropo, than where the run was begun. Give "
             "both the same."
         )
-    return encoder
+    return replace(encoder, grey=grey)
 
 
 def network_encoder(path: str | os.PathLike[str]) -> NetworkEncoder:

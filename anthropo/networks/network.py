@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from anthropo.encoder.views import View
 from anthropo.errors import AnthropoError, ModelError
 from anthropo.learning.bundle import Bundle, read_bundle, write_bundle
 from anthropo.learning.manifest import Manifest
 from anthropo.networks.architectures import Cases, build
-from anthropo.networks.chips import View
 from anthropo.networks.description import Description
 from anthropo.photo import LUMA
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.decoding.limits import Limits
+from anthropo.encoder.views import View
 from anthropo.errors import FaceError, PhotoError
 from anthropo.face.gate import CHECKS
 from anthropo.face.landmarker import FIRST_DECODE
@@ -17,7 +18,6 @@ from anthropo.learning.cohort import Case, Cohort, Kind, typed
 from anthropo.learning.duplicates import PRINT_SIDE, face_print, image_print
 from anthropo.learning.features import Features, subset
 from anthropo.learning.identity import IDENTITY, SamePeople, face_identity
-from anthropo.networks.chips import View
 from anthropo.observation import observe
 from anthropo.parallel.runner import Lost, Runner, choose
 from anthropo.parallel.threads import Threads

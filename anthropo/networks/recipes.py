@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import difflib
 import json
-import math
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from anthropo.encoder.regions import HYBRID_REGIONS, IMAGE
-from anthropo.errors import InputError, parameter
-from anthropo.files import read_text
-from anthropo.learning.schema import Limit, OneOf, Range
+from anthropo.encoder.views import ALIGNMENTS, CROPS
+from anthropo.errors import InputError
 from anthropo.networks.architectures import BACKBONES, FITTING, Task
-from anthropo.networks.chips import ALIGNMENTS, CROPS
-from anthropo.yaml_text import parse_yaml
+from anthropo.networks.option_sheet import OptionSheet
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -137,11 +132,8 @@ _CHOICES: dict[str, Sequence[str]] = {"backbone": [*BACKBONES], "alignment": ALI
 _CHOICES |= _POSSIBLE["words"]
 
 
-def limit_of(option: str) -> Limit | None:
-    """What an option may be, where not everything of its type makes sense."""
-    if option in _CHOICES:
-        return OneOf(tuple(_CHOICES[option]))
-    return Range(*_POSSIBLE["numbers"][option]) if option in _POSSIBLE["numbers"] else None
+_SHEET = OptionSheet(_KINDS, _CHOICES, _POSSIBLE["numbers"])
+limit_of = _SHEET.limit_of
 
 
 def load_recipe(name: str, file: Path | None = None, changes: Sequence[str] = (), **options: Any) -> Recipe:
@@ -178,18 +170,8 @@ def load_recipe(name: str, file: Path | None = None, changes: Sequence[str] = ()
         raise InputError(f"recipe {name!r}: unknown. Choose from {', '.join(RECIPES)}.")
     preset = tomllib.loads(_preset(name))
     head = {key: preset.pop(key) for key in ("task", "summary", "source")}
-    parameters = Parameters(**{key: _typed(key, value, name) for key, value in preset.items()})
-    stated = [(key, value, str(file)) for key, value in (_read(file) if file else {}).items()]
-    for change in changes:
-        key, equals, value = (part.strip() for part in change.partition("="))
-        if not equals:
-            raise InputError(
-                f"{parameter('changes', change)}: not of the form option=value, such as "
-                f"{parameter('changes', 'rate=0.001')}."
-            )
-        stated.append((key, _parsed(key, value), parameter("changes")))
-    stated += [(key, list(v) if isinstance(v, tuple) else v, name) for key, v in options.items()]
-    changed = {key: _typed(key, value, where) for key, value, where in stated}
+    parameters = Parameters(**{key: _SHEET.typed(key, value, name) for key, value in preset.items()})
+    changed = _SHEET.changed(file, changes, options, name)
     warm = changed.get("warm_start", parameters.warm_start)
     if warm in FITTING and "backbone" not in changed and parameters.backbone not in FITTING[warm]:
         # packaged weights choose the body that they are for
@@ -218,71 +200,9 @@ def _meanings(name: str) -> dict[str, str]:
     return {key: comment for key, comment in comments if comment}
 
 
-_LONGEST = 100_000  # characters of a parameter file
-
-
 def _preset(name: str) -> str:
     """A recipe's own parameter file, with what each option means."""
     return _TEXTS.joinpath(f"recipes/{name}.toml").read_text("utf-8")
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    text, suffix = read_text(path), path.suffix.lower()
-    if len(text) > _LONGEST:
-        raise InputError(f"{path}: too long for a parameter file ({len(text):,} characters).")
-    if suffix == ".toml":
-        try:
-            return dict(tomllib.loads(text))
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}: not valid TOML ({_why(error)}).") from None
-    if suffix not in (".yaml", ".yml"):
-        raise InputError(f"{path}: a parameter file is .toml or .yaml.")
-    return parse_yaml(path, text, example="rate: 0.001")
-
-
-def _why(error: Exception) -> str:
-    return "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
-
-
-def _parsed(key: str, text: str) -> Any:
-    """A value of the command line: as in TOML, or a word, or words with commas."""
-    if _KINDS.get(key) == tuple[str, ...] and not text.startswith("["):
-        return [part.strip() for part in text.split(",") if part.strip()]
-    if _KINDS.get(key) is str:
-        return text.strip("\"'")
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):  # also of a number with thousands of digits
-        return text
-
-
-def _typed(key: str, value: Any, where: str) -> Any:
-    """The value as the option's type and within its range."""
-    if key not in _KINDS:
-        near = difflib.get_close_matches(key, _KINDS, 1, 0.6)
-        hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(_KINDS)}."
-        raise InputError(f"{where}: no option {key!r}. {hint}")
-    kind = _KINDS[key]
-    if kind == tuple[str, ...]:
-        if isinstance(value, list) and all(isinstance(v, str) for v in value):
-            return tuple(value)
-        raise InputError(f'{where}: {key} is a list of texts, such as ["a", "b"], not {value!r}.')
-    if kind is float and type(value) is int:
-        value = float(value)
-    if kind is float and isinstance(value, str):  # YAML takes 1e-4 for a text
-        with contextlib.suppress(ValueError):
-            value = float(value)
-    if type(value) is not kind:
-        wanted = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}[kind]
-        raise InputError(f"{where}: {key} is {wanted}, not {value!r}.")
-    if key in _CHOICES and value not in _CHOICES[key]:
-        near = difflib.get_close_matches(value, _CHOICES[key], 1, 0.5)
-        hint = f"Did you mean {near[0]}? " if near else ""
-        raise InputError(f"{where}: {key} {value!r}: {hint}Choose from {', '.join(_CHOICES[key])}.")
-    lo, hi = _POSSIBLE["numbers"].get(key, (-math.inf, math.inf))
-    if kind in (int, float) and not lo <= value <= hi:
-        raise InputError(f"{where}: {key} {value:g}: needs to be between {lo:g} and {hi:g}.")
-    return value
 
 
 def _check(recipe: Recipe) -> None:
@@ -349,6 +269,8 @@ def _check_adaptation(recipe: Recipe) -> None:
     options = recipe.parameters
     if options.adaptation != "none" and recipe.task != "labels":
         raise InputError(f"adaptation: not for the recipe {recipe.name}. Choose none.")
+    if options.targets and options.adaptation == "none":
+        raise InputError(f"targets: the recipe {recipe.name} adapts to nothing. Choose dann or deep-coral.")
     if options.keep == "last" and options.patience:
         raise InputError(
             "keep last: and stopping at the best epoch contradict each other. Set patience to 0, or keep to "

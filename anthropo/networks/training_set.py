@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anthropo.networks.chips import View
+from anthropo.encoder.views import View
 from anthropo.networks.pictures import CohortPictures, Pictures
 from anthropo.networks.recipes import Parameters, Recipe
 from anthropo.networks.sources import Target, units_of_pairs, with_target

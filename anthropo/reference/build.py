@@ -26,6 +26,8 @@ MIN_PEOPLE = 20
 #: Columns by which the table of `anthropo measure` is recognised, and the instrument that made it.
 VERSION_COLUMN, MODEL_COLUMN = "diagnostics_anthropo", "diagnostics_landmark_model"
 FINE_COLUMN = "diagnostics_fine_model"
+#: The column that says which photos are none.
+SYNTHETIC_COLUMN = "diagnostics_synthetic"
 REPEAT = "_repeat_sd"  # ending of the column of a measurement's repeatability
 
 # ------------------------------------------------------------------------ robust mean and SD

@@ -24,6 +24,8 @@ from anthropo.networks.architectures import BACKBONES, MOST_WEIGHTS
 from anthropo.networks.checkpoints import Kept
 from anthropo.networks.description import Description
 from anthropo.networks.recipes import Parameters, limit_of
+from anthropo.translation import file as translation_file
+from anthropo.translation import options as translation_options
 
 _INTRODUCTION = f"""# Files of models and networks
 
@@ -92,6 +94,20 @@ from); `training` counts photos, faces and people, and has the error on those ke
 """
 
 
+_TRANSLATION = f"""
+## Translations
+
+What `anthropo translate train` writes has the same container with the format `{translation_file.FORMAT}`
+and no `card.md`; `translation` of `manifest.json` is the object below. `arrays/to-B.npy` and
+`arrays/to-A.npy`, float32 (N,), are the weights of the two generators, one after the other, all finite, and
+as many as the options make; the translation of a picture of noise is finite. A size is a multiple of
+{translation_options.STEP}.
+
+The checkpoint, `AB.anthropo.checkpoint/translation.npz`, is an archive like that of a network: `module/NAME`,
+`optimiser/NAME/NUMBER/NAME`, `buffer/DOMAIN` (pictures that the discriminators see again), and `meta`.
+"""
+
+_LIMITS = {Parameters: limit_of, translation_options.TranslationParameters: translation_options.limit_of}
 _STATES = (
     states.LabelState, states.AttributeState, states.NormalityState, states.ProfileState, states.DomainState,
 )  # fmt: skip
@@ -115,7 +131,7 @@ def markdown() -> str:
     parts += ["\n| backbone | pixels, at least | dimension | weights |\n|---|---|---|---|"]
     parts += [f"| {name} | {b.least} | {b.dimension:,} | {b.weights:,} |" for name, b in BACKBONES.items()]
     parts += [_BETWEEN, _CHECKPOINT, *_objects(Kept, {*_inner(Description), *_inner(Manifest)})]
-    parts.append(_LANDMARK_MODEL)
+    parts += [_LANDMARK_MODEL, _TRANSLATION, *_objects(translation_file.About, {*_inner(Manifest)})]
     return "\n".join(parts).strip() + "\n"
 
 
@@ -156,7 +172,7 @@ def _rows(kind: type[Any]) -> Iterator[tuple[str, ...]]:
     hints = get_type_hints(kind, include_extras=True)
     for one in fields(kind):
         type_, limits = _shown(hints[one.name])
-        if kind is Parameters and (limit := limit_of(one.name)):
+        if kind in _LIMITS and (limit := _LIMITS[kind](one.name)):
             limits = str(limit)
         needed = one.default is MISSING and one.default_factory is MISSING
         needed = needed and "null" not in type_

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo._version import __version__
+from anthropo.decoding.provenance import COMPOSED, jpeg_segment, xmp
 from anthropo.face.frame import Floats
 from anthropo.face.pose import generic_face, rotation
 from anthropo.synthetic.morphs import LIDS, displacement_of, identity
@@ -110,13 +112,14 @@ def _tone(change: Floats) -> NDArray[np.float32]:
 
 
 def _jpeg(pixels: Pixels, quality: int) -> bytes:
-    """Encoded, with the caption along the lower border."""
+    """Encoded, with the caption along the lower border, and its mark in the metadata."""
     from PIL import Image, ImageDraw
 
     picture = Image.fromarray(pixels)
     draw = ImageDraw.Draw(picture)
     draw.rectangle((0, _HEIGHT - CAPTION_HEIGHT, _WIDTH, _HEIGHT), fill=(255, 255, 255))
     draw.text((6, _HEIGHT - CAPTION_HEIGHT + 3), CAPTION, fill=(0, 0, 0))
+    mark = jpeg_segment(xmp(COMPOSED, CAPTION, f"anthropo {__version__}"))
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=quality)
+    picture.save(buffer, "JPEG", quality=quality, extra=mark)
     return buffer.getvalue()

@@ -17,6 +17,7 @@ from anthropo.learning.cohort import some
 from anthropo.reference.person import parse_age, parse_date
 from anthropo.workflows.change import (
     COLUMNS,
+    STRANGERS,
     ChangeRequest,
     ChangeResult,
     apart,
@@ -229,13 +230,11 @@ def _by_day(path: Path, of: Sequence[tuple[int, Item]]) -> tuple[list[Item], lis
 
 
 def _strangers(people: Sequence[ChangeResult]) -> list[str]:
-    """A remark on patients whose first state looks like another patient's second one."""
+    """A remark on patients who look like two people, and one of them like somebody else there."""
     found = []
-    for a, b in combinations(people, 2):
-        for one, other in ((a, b), (b, a)):
-            crosswise = apart(one.before, other.after)
-            if crosswise < 0.75 * min(one.distance, other.distance):
-                found.append(f"{one.patient} and {other.patient}")
+    for a, b in combinations([person for person in people if person.distance > STRANGERS], 2):
+        if min(apart(a.before, b.after), apart(b.before, a.after)) < STRANGERS:
+            found.append(f"{a.patient} and {b.patient}")
     if not found:
         return []
     return [

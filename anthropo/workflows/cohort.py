@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
 from anthropo.encoder.cache import Store
-from anthropo.encoder.encoders import ChipEncoder, Encoder, load_encoder
-from anthropo.encoder.regions import ALIGNMENTS, DEFAULT_REGIONS, HYBRID_REGIONS, IMAGE
-from anthropo.errors import InputError, ModelError, WeightsError, parameter
+from anthropo.encoder.encoders import ChipEncoder, load_encoder
+from anthropo.encoder.regions import DEFAULT_REGIONS
+from anthropo.encoder.several import AT, AnyEncoder, Encoders, each_of, plain_region
+from anthropo.errors import InputError, ModelError, parameter
 from anthropo.files import cache_folder
 from anthropo.learning.cohort import Cohort, Finding, read_cohort
 from anthropo.learning.cohort_checks import by_level, check, validate
 from anthropo.learning.cost import parse_cost
-from anthropo.learning.features import Features, extract
+from anthropo.learning.features import BACKGROUND, Features, extract
 from anthropo.learning.identity import SamePeople, resolve, same_person_choice
 from anthropo.learning.manifest import PhotoSettings
 from anthropo.measurement.landmark_file import Corrections
@@ -25,14 +26,12 @@ from anthropo.observation import Observation
 from anthropo.parallel.runner import Runner, available_cores
 from anthropo.photo import Photo
 from anthropo.settings import Settings
+from anthropo.workflows.encoders import FACE_ENCODER, chosen_regions, is_network_file, named_encoder
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     from anthropo.learning.matching import Matched
     from anthropo.learning.model import Options, Task
-    from anthropo.learning.trained import Trained
-
-_FACE_ENCODER, _TEXTURE_ENCODER = "face-resnet", "efficientnet-lite0"  # unless another one is named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +152,7 @@ def read_features(
     cohort: Cohort,
     reading: PhotoReading,
     settings: Settings,
-    encoder: Encoder,
+    encoder: AnyEncoder,
     regions: Sequence[str],
     *,
     background: bool = False,
@@ -166,10 +165,10 @@ def read_features(
     With `background` also the embedding of what is around the face, where there is one and the encoder can.
     Photos that are `observed` already are not read again. Without `identify`, people are not told apart.
     """
-    if background and not settings.no_face and not encoder.views:
-        regions = (*regions, "background")
+    if background and not settings.no_face:
+        regions = (*regions, *_background(encoder))
     with progress(len(cohort.cases), "measuring") as advance:
-        return extract(
+        features = extract(
             cohort,
             settings,
             encoder,
@@ -181,13 +180,31 @@ def read_features(
             identify=identify,
             on_progress=advance,
         )
+    return _one_background(features) if isinstance(encoder, Encoders) else features
+
+
+def _background(encoder: AnyEncoder) -> tuple[str, ...]:
+    """What the embedding of what is around the face is called, of each encoder that sees it."""
+    seeing = [one.name for one in each_of(encoder) if not one.views]
+    if isinstance(encoder, Encoders):
+        return tuple(f"{BACKGROUND}{AT}{name}" for name in seeing)
+    return (BACKGROUND,) if seeing else ()
+
+
+def _one_background(features: Features) -> Features:
+    """The features with the background as the first encoder sees it, which is no region of a model."""
+    regions = {name: of for name, of in features.regions.items() if plain_region(name) != BACKGROUND}
+    for name, of in features.regions.items():
+        if plain_region(name) == BACKGROUND:
+            regions.setdefault(BACKGROUND, of)
+    return replace(features, regions=regions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodingRequest(CohortRequest):
     """What requests have that look at the faces of a cohort as an encoder does."""
 
-    encoder: str = _FACE_ENCODER
+    encoder: str = FACE_ENCODER
     encoder_weights: str | None = None
     seed: int = 0
 
@@ -210,78 +227,6 @@ class Encoded:
     settings: Settings
 
 
-def is_network_file(encoder: str) -> bool:
-    """Whether an encoder's name is that of a file which `anthropo finetune` wrote."""
-    return encoder.endswith(".anthropo")
-
-
-def encoder_for(trained: Trained, path: str, weights: str | None, settings: Settings) -> Encoder:
-    """The encoder that a model was trained with.
-
-    A network that `anthropo finetune` wrote is looked for beside the model unless `weights` says where it is.
-    """
-    name = trained.manifest.encoder.name
-    if not name:
-        raise ModelError(f"{path}: the model does not say which encoder it needs. Train it again.")
-    encoder: Encoder
-    if is_network_file(name):
-        from anthropo.networks.encoder import network_encoder
-
-        beside = Path(path).parent / Path(name).name
-        if weights is None and not beside.is_file():
-            raise InputError(
-                f"{path}: its encoder is the network {beside.name}, which is not beside it. Copy it "
-                f"there, or give its place with {parameter('encoder_weights')}."
-            )
-        encoder = network_encoder(weights or beside)
-    else:
-        encoder = replace(load_encoder(name, weights=weights), align=trained.manifest.encoder.align)
-    trained.check_instrument(encoder, settings, path)
-    return encoder
-
-
-def _named_encoder(name: str | None, weights: str | None, align: str | None, settings: Settings) -> Encoder:
-    """The encoder of that name, or the default for the kind of photos, with the alignment asked for."""
-    encoder = _encoder(name, weights, settings)
-    if align is None:
-        return encoder
-    if align not in ALIGNMENTS:
-        raise InputError(f"{parameter('align', align)}: {', '.join(ALIGNMENTS)} are possible.")
-    if settings.no_face or encoder.views:
-        what = "pictures without a face have none" if settings.no_face else "a network has its own"
-        raise InputError(f"{parameter('align', align)}: {what}. Leave it out.")
-    return replace(encoder, align=align)
-
-
-def _encoder(name: str | None, weights: str | None, settings: Settings) -> Encoder:
-    if name and is_network_file(name):
-        from anthropo.networks.encoder import network_encoder
-
-        if weights:
-            raise InputError(
-                f"{parameter('encoder', name)}: a network holds its weights. Leave "
-                f"{parameter('encoder_weights')} out."
-            )
-        network = network_encoder(name)
-        if settings.no_face != (network.views == (IMAGE,)):
-            no_face = parameter("no_face", True)
-            needs = (
-                f"faces; leave {no_face} out" if settings.no_face else f"whole photographs; pass {no_face}"
-            )
-            raise InputError(
-                f"{parameter('encoder', name)}: the network was trained on {needs}, or choose another."
-            )
-        return network
-    if name or not settings.no_face:
-        return load_encoder(name or _FACE_ENCODER, weights=weights)
-    try:
-        return load_encoder(_TEXTURE_ENCODER, weights=weights)
-    except WeightsError as error:
-        raise WeightsError(
-            f"{error} Or name another with {parameter('encoder')}; {_FACE_ENCODER} is always there."
-        ) from None
-
-
 def _default_options() -> Options:
     from anthropo.learning.model import Options
 
@@ -300,10 +245,14 @@ class TrainRequest(CohortRequest):
         One label per photo; several attributes, as in ``ptosis; long philtrum``; or the distance to the
         healthy people whose label is ``options.controls``.
     encoder : str, optional
-        "face-resnet", "efficientnet-lite0", "timm:NAME" or the file of a network.  With photos of faces the
-        first is the default, else the second.
+        "face-resnet", "efficientnet-lite0", "timm:NAME", "onnx:FILE" or the file of a network; several with
+        commas, whose regions each have a score of their own. With photos of faces the first is the default,
+        else the second.
     encoder_weights : path, optional
         The encoder's weights, if they do not come with anthropo.
+    tta : {"mirror", "mirror+grey"}, optional
+        Test-time augmentation: embeddings are averaged over the picture and its mirror image, as is the
+        default, or over both without their colours as well.
     align : {"canonical", "two-point", "none"}, optional
         How a face is brought to the encoder's frame: by its inner landmarks, as is the default, by the
         middles of the eyes, or by the detector's box alone.
@@ -342,6 +291,7 @@ class TrainRequest(CohortRequest):
     encoder: str | None = None
     encoder_weights: str | None = None
     align: str | None = None
+    tta: str | None = None
     allow_duplicates: bool = False
     same_person: str | None = None
     trained_on: str | None = None
@@ -361,7 +311,7 @@ class Material:
     findings: tuple[Finding, ...]
     request: TrainRequest
     options: Options  # with the regions that are encoded
-    encoder: Encoder
+    encoder: AnyEncoder
     settings: Settings
     people: SamePeople = field(default_factory=SamePeople)  # those under several names
     matched: Matched | None = None  # how controls were matched to cases
@@ -449,20 +399,9 @@ def gather(
     """
     options, task, reading = request.options, request.task, request.reading
     same_person_choice(request.same_person)  # refused before photos are read
-    if request.trained_on and not is_network_file(request.encoder or ""):
+    if request.trained_on and not any(map(is_network_file, (request.encoder or "").split(","))):
         network = parameter("encoder", "net.anthropo")
         raise InputError(f"{parameter('trained_on')} is about a network of yours ({network}). Leave it out.")
-    regions = tuple(dict.fromkeys(options.regions or ()))
-    if reading.no_face and regions:
-        raise InputError(
-            f"{parameter('regions')} are of a face, {parameter('no_face', True)} has none. Leave one of them "
-            "out."
-        )
-    for region in regions:
-        if region not in HYBRID_REGIONS:
-            raise InputError(
-                f"{parameter('regions', region)}: unknown. Choose from {', '.join(HYBRID_REGIONS)}."
-            )
     cohort, matched = read_matched(path, request.match, options.controls, multilabel=task == "attributes")
     settings = settings_for(reading, photos=[case.photo for case in cohort.cases])
     early = _relevant(check(cohort), task)
@@ -473,14 +412,8 @@ def gather(
     from anthropo.workflows.domains import check_domains, read_target, with_sites
 
     domain = check_domains(cohort, request, compare, leave_out)
-    encoder = _named_encoder(request.encoder, request.encoder_weights, request.align, settings)
-    for region in regions if encoder.views else ():
-        if region not in encoder.views:
-            raise InputError(
-                f"{parameter('regions', region)}: {encoder.name} was not trained on it. Its regions are "
-                f"{', '.join(encoder.views)}."
-            )
-    regions = regions or encoder.views or ((IMAGE,) if reading.no_face else DEFAULT_REGIONS)
+    encoder = named_encoder(request.encoder, request.encoder_weights, request.align, request.tta, settings)
+    regions = chosen_regions(encoder, options.regions or (), reading.no_face)
     # with the background, so that train and evaluate share what is kept
     features = read_features(cohort, reading, settings, encoder, regions, background=True, progress=progress)
     findings = _relevant(validate(cohort, features, allow_duplicates=request.allow_duplicates), task)
@@ -547,7 +480,7 @@ def check_photos(cohort: Cohort) -> tuple[Finding, ...]:
     return findings
 
 
-def seen_before(cohort: str, features: Features, encoder: Encoder) -> list[Finding]:
+def seen_before(cohort: str, features: Features, encoder: AnyEncoder) -> list[Finding]:
     """A warning where photos are among those that the encoder was trained on."""
     n = encoder.has_seen(features.digests.tolist())
     if not n:

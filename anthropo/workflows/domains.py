@@ -22,7 +22,7 @@ from anthropo.learning.manifest import MOST_SITES
 from anthropo.tables import given
 
 if TYPE_CHECKING:
-    from anthropo.encoder.encoders import Encoder
+    from anthropo.encoder.several import AnyEncoder
     from anthropo.learning.trained import Trained
     from anthropo.settings import Settings
     from anthropo.workflows.cohort import TrainRequest
@@ -164,7 +164,7 @@ def with_sites(features: Features, column: str | None, cells: Mapping[str, str])
 def read_target(
     request: TrainRequest,
     settings: Settings,
-    encoder: Encoder,
+    encoder: AnyEncoder,
     regions: Sequence[str],
     training: Features,
     progress: Progress,
@@ -196,7 +196,7 @@ def read_target(
             f"target have in common. Add photos, or leave {parameter('target')} out."
         )
     findings = [Finding("warning", "target", reason) for _, reason in target.left_out]
-    if pairs := _in_both(training, target):
+    if pairs := in_both(training, target):
         text = f"{source}: photos of the target that are trained on as well, {listed_pairs(pairs)}"
         if not request.allow_duplicates or any(pair.kind == "file" for pair in pairs):
             raise InputError(f"{text}: take them out of the one or the other.")
@@ -206,7 +206,7 @@ def read_target(
     return target, findings
 
 
-def _in_both(training: Features, target: Features) -> list[Pair]:
+def in_both(training: Features, target: Features) -> list[Pair]:
     """Photographs that are among both."""
     joined: dict[str, Any] = {
         name: np.concatenate([getattr(of, name) for of in (training, target)])

@@ -34,7 +34,7 @@ from anthropo.workflows.progress import Progress, silent
 if TYPE_CHECKING:
     import pandas as pd
 
-    from anthropo.encoder.encoders import Encoder
+    from anthropo.encoder.several import AnyEncoder
     from anthropo.explanation.changes import Change
     from anthropo.explanation.contributions import Explanation
     from anthropo.explanation.maps import FaceHeat
@@ -240,9 +240,11 @@ def _one_person(items: Sequence[Item], request: ExplainRequest) -> list[Item]:
 _Seen = dict[str, Observation | Photo]  # by path; photos of a model that reads pictures without a face
 
 
-def _seen(items: Sequence[Item], settings: Settings, encoder: Encoder, jobs: int) -> tuple[_Seen, list[str]]:
+def _seen(
+    items: Sequence[Item], settings: Settings, encoder: AnyEncoder, jobs: int
+) -> tuple[_Seen, list[str]]:
     """The photos that can be read, and why others cannot."""
-    look = partial(_look, settings=settings, encoder=encoder)
+    look = partial(_look, settings=settings, size=encoder.size)
     once = {item.path: item for item in items}
     # whole photos come back, which would not travel well; of one person there are few
     threads = Threads(min(jobs, len(once)))
@@ -251,11 +253,11 @@ def _seen(items: Sequence[Item], settings: Settings, encoder: Encoder, jobs: int
     return {path: one for path, one in looked.items() if not isinstance(one, str)}, reasons
 
 
-def _look(item: Item, settings: Settings, encoder: Encoder) -> Observation | Photo | str:
+def _look(item: Item, settings: Settings, size: int) -> Observation | Photo | str:
     """A photo and the face in it, or why there is none."""
     try:
         if settings.no_face:
-            return read_picture(item.path, settings, encoder)
+            return read_picture(item.path, settings, size)
         return observe(item.path, at_declared(item, settings))
     except (PhotoError, FaceError, InputError) as error:
         return str(error)
@@ -282,7 +284,7 @@ def _record(
     )
 
 
-def _with_heat(case: Case, encoder: Encoder, features: Features, site: str, jobs: int) -> Case:
+def _with_heat(case: Case, encoder: AnyEncoder, features: Features, site: str, jobs: int) -> Case:
     """The case with heatmaps of the first label that is trained, or why there are none."""
     from anthropo.explanation.contributions import trained_weights
     from anthropo.explanation.heatmap import heatmaps

@@ -10,16 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from anthropo.encoder.regions import IMAGE
 from anthropo.errors import InputError, parameter
 from anthropo.files import held
-from anthropo.learning.cohort import Cohort, Finding, read_cohort, read_target, some
+from anthropo.learning.cohort import Cohort, Finding, read_cohort, read_target
 from anthropo.learning.cohort_checks import by_level, validate
-from anthropo.learning.duplicates import find_duplicates
+from anthropo.learning.duplicates import listed_pairs
 from anthropo.learning.identity import find_known_people, listed, resolve, same_person_choice
 from anthropo.workflows.cohort import CohortError, CohortRequest, settings_for
+from anthropo.workflows.domains import SITE, in_both
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -53,8 +52,8 @@ class FinetuneRequest(CohortRequest):
         Of contrastive: the column that tells a person's photos apart, such as well and ill; ``state`` when
         left out, if there is such a column.
     domain : str, optional
-        Of dann and deep-coral: the column of the site that a photo is from. The recipe's option ``targets``
-        names those whose photos are adapted to, and whose labels are not learned.
+        Of dann and deep-coral: the column of the site that a photo is from, ``site`` when left out. The
+        recipe's option ``targets`` names those whose photos are adapted to, and whose labels are not learned.
     target : path, optional
         Of dann and deep-coral: photos of where the network will be used, a folder or table. Labels that they
         have are only judged by.
@@ -91,7 +90,7 @@ class FinetuneRequest(CohortRequest):
         load = partial(load_recipe, self.recipe, file, self.changes)
         options: dict[str, Any] = {} if self.warm_start is None else {"warm_start": self.warm_start}
         if self.align is not None:
-            from anthropo.networks.chips import BY_NAME
+            from anthropo.encoder.views import BY_NAME
 
             if self.align not in BY_NAME or self.reading.no_face:
                 without = self.align in BY_NAME
@@ -112,6 +111,10 @@ class FinetuneRequest(CohortRequest):
         recipe = load(**options)
         self._check_sources(recipe)
         return recipe
+
+    def sites_in(self, recipe: Recipe) -> str | None:
+        """The column of the sites, if the target is among these."""
+        return self.domain or (SITE if recipe.parameters.targets and not self.target else None)
 
     def _check_sources(self, recipe: Recipe) -> None:
         """Refuse columns and photos that the recipe has no use for, and a target that is missing."""
@@ -174,20 +177,21 @@ def gather_pictures(
 
     same_person_choice(request.same_person)
     allowed = request.allow_duplicates
+    column = None if identity else request.sites_in(recipe)
     cohort = read_cohort(
         path,
         multilabel=recipe.task == "attributes" and not identity,
         instead=(request.state or STATE) if recipe.task == "pairs" else None,
-        unlabelled=(request.domain, recipe.parameters.targets) if request.domain else None,
+        unlabelled=(column, recipe.parameters.targets) if column else None,
     )
-    if request.domain and not identity:
-        require_sites(cohort, request.domain, recipe.parameters.targets)
+    if column:
+        require_sites(cohort, column, recipe.parameters.targets)
     with progress(len(cohort.cases), "reading photos") as advance:
         photos = read_pictures_of(cohort, recipe, request, advance)
     learned = cohort
-    if request.domain and not identity:  # what is said of labels is not about the target's
+    if column:  # what is said of labels is not about the target's
         theirs = recipe.parameters.targets
-        kept = (case for case in cohort.cases if case.metadata.get(request.domain, "").strip() not in theirs)
+        kept = (case for case in cohort.cases if case.metadata.get(column, "").strip() not in theirs)
         learned = replace(cohort, cases=tuple(kept))
     findings = validate(learned, photos.features, allow_duplicates=allowed)
     features, people, found = resolve(
@@ -244,8 +248,8 @@ def prepare(
         faces.refuse_unusable()
     source, target = gathered.photos, None
     others: tuple[GatheredPictures, ...] = (faces,) if faces else ()
-    if request.domain:
-        source, target = split_by_site(source, request.domain, recipe.parameters.targets)
+    if column := request.sites_in(recipe):
+        source, target = split_by_site(source, column, recipe.parameters.targets)
     elif request.target:
         theirs = gather_target(request.target, gathered, recipe, request, progress=progress)
         theirs.refuse_unusable()
@@ -284,21 +288,17 @@ def gather_target(
     with progress(len(cohort.cases), "reading target photos") as advance:
         photos = read_pictures_of(cohort, recipe, request, advance)
     left_out = photos.features.left_out
+    if len(photos.features) < 2:
+        why = f" ({left_out[0][1]})" if left_out else ""
+        raise InputError(
+            f"{os.fspath(path)}: {len(photos.features)} usable photos to adapt to{why}; two or more are "
+            f"needed. Add photos, or give another {parameter('target')}."
+        )
     findings = [Finding("warning", "photo", reason) for _, reason in left_out]
-    mine, theirs = gathered.photos.features, photos.features
-    both = replace(
-        mine,
-        photos=np.concatenate([mine.photos, theirs.photos]),
-        digests=np.concatenate([mine.digests, theirs.digests]),
-        prints=np.concatenate([mine.prints, theirs.prints]),
-        patients=np.array([*("cohort",) * len(mine), *("target",) * len(theirs)]),
-    )
-    again = [pair for pair in find_duplicates(both) if not pair.same_patient]
-    if again:
-        named = some(f"{pair.first} = {pair.second}" for pair in again)
+    if again := in_both(gathered.photos.features, photos.features):
         text = (
-            f"{path}: target photos that are also training photos, {named}: figures of the target would be "
-            "of photos whose labels were learned. Take them out of one of the two."
+            f"{path}: target photos that are also training photos, {listed_pairs(again)}: figures of the "
+            "target would be of photos whose labels were learned. Take them out of one of the two."
         )
         findings.append(Finding("error", "duplicate", text))
     made = GatheredPictures(photos=photos, findings=tuple(findings))

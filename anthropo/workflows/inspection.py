@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from anthropo.errors import ModelError
 from anthropo.face.landmark_bundle import read_landmark_bundle
-from anthropo.learning.bundle import LANDMARKS, read_bundle
+from anthropo.learning.bundle import LANDMARKS, TRANSLATES, read_bundle
 from anthropo.learning.card import card, describe
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     Parameters
     ----------
     path : path
-        A model, or a network that `anthropo finetune` wrote.
+        A model, a network that `anthropo finetune` wrote, a landmark model or a translation.
 
     Returns
     -------
@@ -73,6 +73,8 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     try:
         is_network = "network" in read_bundle(path).manifest
     except ModelError as error:
+        if TRANSLATES in str(error):
+            return _translation(path)
         if LANDMARKS not in str(error):
             raise
         return _landmark_model(path)
@@ -115,6 +117,27 @@ def _landmark_model(path: str | os.PathLike[str]) -> Inspection:
     rows += [(str(name), str(value)) for name, value in _options(training).items()]
     rows.append(("file", f"{os.path.getsize(path) / 1e6:.2f} MB"))
     text = "# Landmark model\n\n" + "".join(f"- {name}: {value}\n" for name, value in rows)
+    return Inspection(rows=tuple(rows), card=text)
+
+
+def _translation(path: str | os.PathLike[str]) -> Inspection:
+    from anthropo.translation.file import load_translation
+
+    made = load_translation(path)
+    about = made.about
+    rows = [("task", "translation of faces between A and B"), ("pictures", f"faces, {made.size} px")]
+    for name, side in about.domains.items():
+        apart = f"{side.held_out_photos} photos of {side.held_out_people} people kept apart"
+        rows.append((f"domain {name}", f"{side.photos} photos of {side.people} people; {apart}"))
+    rows += [(name, f"{value:.4g}") for name, value in about.figures.items()]
+    rows += [
+        ("landmarks held", f"weight {about.parameters.landmarks:g}" if about.parameters.landmarks else "no"),
+        ("licence of the photographs", about.licence),
+    ]
+    rows += [(str(w.name), f"licence: {w.licence}; data: {w.data}") for w in about.weights]
+    rows += [("command", about.command or "not stated"), ("model", made.digest[:12])]
+    rows.append(("file", f"{os.path.getsize(path) / 1e6:.2f} MB"))
+    text = "# Translation of faces\n\n" + "".join(f"- {name}: {value}\n" for name, value in rows)
     return Inspection(rows=tuple(rows), card=text)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anthropo.encoder.encoders import Encoder
+from anthropo.encoder.several import AnyEncoder
 from anthropo.errors import parameter
 from anthropo.learning.cohort import Cohort, Finding, read_cohort, some
 from anthropo.learning.features import Features, subset
@@ -28,7 +28,7 @@ def known_people(
     trained_on: str | os.PathLike[str],
     reading: PhotoReading,
     settings: Settings,
-    encoder: Encoder,
+    encoder: AnyEncoder,
     regions: Sequence[str],
     *,
     multilabel: bool = False,
@@ -57,7 +57,7 @@ def seen_by_network(
     features: Features,
     request: TrainRequest,
     settings: Settings,
-    encoder: Encoder,
+    encoder: AnyEncoder,
     regions: Sequence[str],
     progress: Progress = silent,
 ) -> list[Finding]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from anthropo.encoder.encoders import Encoder
+    from anthropo.encoder.several import AnyEncoder
     from anthropo.learning.prevalence import Prevalence
     from anthropo.learning.trained import Trained
     from anthropo.settings import Settings
@@ -34,9 +34,9 @@ class Model:
         """Labels that the model tells apart."""
         return tuple(self.trained.model.labels)
 
-    def encoder(self, settings: Settings, weights: str | None = None) -> Encoder:
-        """The encoder that the model was trained with."""
-        from anthropo.workflows.cohort import encoder_for
+    def encoder(self, settings: Settings, weights: str | None = None) -> AnyEncoder:
+        """The encoder, or several, that the model was trained with."""
+        from anthropo.workflows.encoders import encoder_for
 
         return encoder_for(self.trained, str(self.path), weights, settings)
 

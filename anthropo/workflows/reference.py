@@ -13,6 +13,7 @@ from anthropo._version import __version__
 from anthropo.batch.inputs import Item, read_photo_table
 from anthropo.batch.patients import spelled_alike
 from anthropo.batch.run import run
+from anthropo.decoding.provenance import synthetic_sentence
 from anthropo.errors import InputError, parameter
 from anthropo.face.fine import fine_sha256
 from anthropo.face.landmarker import checked_landmark_model
@@ -22,6 +23,7 @@ from anthropo.parallel.runner import Runner
 from anthropo.reference.build import (
     MIN_PEOPLE,
     MODEL_COLUMN,
+    SYNTHETIC_COLUMN,
     VERSION_COLUMN,
     By,
     MeasuredPhoto,
@@ -183,6 +185,8 @@ def _from_table(controls: str, items: Sequence[Item], by: By) -> _Controls:
     for row in (row for row in rows if row["photo"] not in several):
         if row["status"] != "ok":
             left_out.append(row.get("reason") or f"{row['photo']}: failed.")
+        elif kind := row.get(SYNTHETIC_COLUMN):
+            left_out.append(f"{row['photo']}: {synthetic_sentence(kind)} Left out.")
         elif person := _person(row["photo"], row, by, left_out):
             values, errors = values_of_row(controls, row), errors_of_row(controls, row)
             measured.append(MeasuredPhoto(person, values, errors))
@@ -207,7 +211,9 @@ def _from_photos(items: Sequence[Item], request: BuildRequest, progress: Progres
     todo = [Item(path) for path in dict.fromkeys(person.photo for person in people)]
     with progress(len(todo), "measuring") as advance:
         for record, *_ in run(todo, settings, request.jobs, request.runner):
-            if record.ok:
+            if record.ok and (kind := record.diagnostics.synthetic):
+                failed[record.photo] = f"{record.photo}: {synthetic_sentence(kind)} Left out."
+            elif record.ok:
                 made = record.diagnostics
                 instrument = instrument_name(made.anthropo, made.landmark_model, made.fine_model)
                 found[record.photo] = record.measurements

@@ -17,7 +17,8 @@ from anthropo.explanation.maps import FaceHeat, Heatmap
 from anthropo.face import Face
 from anthropo.learning.manifest import EncoderWeights, Manifest
 from anthropo.observation import Observation
-from anthropo.workflows.cohort import TrainRequest, _named_encoder, encoder_for
+from anthropo.workflows.cohort import TrainRequest
+from anthropo.workflows.encoders import encoder_for, named_encoder
 from anthropo.workflows.finetuning import FinetuneRequest
 
 SETTINGS = anthropo.Settings(jitter=2, fine=False)
@@ -90,10 +91,10 @@ def test_the_model_remembers_it() -> None:
 
 def test_a_request_chooses_it() -> None:
     assert TrainRequest().align is None
-    assert _named_encoder(None, None, None, SETTINGS).align == "canonical"
-    assert _named_encoder(None, None, "two-point", SETTINGS).align == "two-point"
+    assert named_encoder(None, None, None, None, SETTINGS).align == "canonical"
+    assert named_encoder(None, None, "two-point", None, SETTINGS).align == "two-point"
     with pytest.raises(InputError, match="align='sideways': canonical, two-point, none are possible"):
-        _named_encoder(None, None, "sideways", SETTINGS)
+        named_encoder(None, None, "sideways", None, SETTINGS)
 
 
 def test_of_networks_it_is_the_option_alignment() -> None:

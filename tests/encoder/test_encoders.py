@@ -185,7 +185,7 @@ def test_a_damaged_packaged_file_is_refused(
 
 def test_an_unknown_encoder_is_refused_with_the_choices() -> None:
     with pytest.raises(
-        InputError, match=r"'vgg': unknown\. Choose from face-resnet, efficientnet-lite0, or timm:"
+        InputError, match=r"'vgg': unknown\. Choose from face-resnet, efficientnet-lite0, timm:"
     ):
         load_encoder("vgg")
 

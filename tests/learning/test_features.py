@@ -38,7 +38,14 @@ class Encoder(SimpleNamespace):
 
     def __init__(self, digest: str = "quarters") -> None:
         super().__init__(
-            name="quarters", digest=digest, weights="", size=32, dimension=4, seen=[], align="canonical"
+            name="quarters",
+            digest=digest,
+            how=digest,
+            weights="",
+            size=32,
+            dimension=4,
+            seen=[],
+            align="canonical",
         )
 
     def embed(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.float32]:

@@ -80,7 +80,7 @@ def sized(part: str, length: int) -> Change:
         (of("classifier", measurements=["mm"]), "none of the measurements of this version"),
         (of("classifier", classes=["a", {"b": 1}]), "classes is not of the type str"),
         (of("classifier", classes=["a", "a"]), "has 'a' twice"),
-        (of("classifier", regions={f"r{i}": 12 for i in range(100_000)}), "has 100,000 entries, not 0 to 8"),
+        (of("classifier", regions={f"r{i}": 12 for i in range(100_000)}), "100,000 entries, not 0 to 128"),
         (of("classifier", regions={"elbow": 12}), "none of the regions of the manifest"),
         (sized("classifier", 13), "frequencies is missing or of another shape than (f d): 12 where 13 are"),
         (sized("novelty", 13), "mean is missing or of another shape than (d): 12 where 13 are needed"),

@@ -232,7 +232,7 @@ def test_requests_that_adapt_to_nothing_or_twice(table: Path) -> None:
         ({"recipe": "skin-five", "target": "x"}, r"target='x': the recipe skin-five adapts to nothing"),
         ({"domain": "site", "target": "x"}, r"either among the cohort's sites, or photos of its own"),
         ({"state": "visit"}, r"state='visit': only the recipe contrastive has pairs"),
-        ({"target": "nowhere"}, r"nowhere: no photos to adapt to\. Give a folder of photos, or a table"),
+        ({"target": "nowhere"}, r"nowhere: 0 usable photos to adapt to \(.*\); two or more"),
     ):
         with pytest.raises(InputError, match=sentence):
             prepare(table, request(**more))

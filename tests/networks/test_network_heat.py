@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from anthropo.encoder.regions import FACE_WINDOW, frame_to
+from anthropo.encoder.views import View
 from anthropo.explanation import maps, view_scene
 from anthropo.explanation.heads import Head
 from anthropo.explanation.heatmap import heatmaps
 from anthropo.explanation.view_scene import ViewScene
 from anthropo.face.landmarker import Face, read_face
 from anthropo.learning.hybrid import HybridClassifier
-from anthropo.networks.chips import View
 from anthropo.networks.encoder import NetworkEncoder, network_encoder
 from anthropo.photo import Photo
 

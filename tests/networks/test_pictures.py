@@ -10,10 +10,10 @@ from conftest import Copies
 from looks import look, small, with_labels
 from noise import SIDE, write_cohort
 
+from anthropo.encoder.views import View
 from anthropo.errors import InputError, PhotoError
 from anthropo.learning.cohort import read_cohort
 from anthropo.networks.augmentation import augment
-from anthropo.networks.chips import View
 from anthropo.networks.description import Column
 from anthropo.networks.pictures import read_pictures
 from anthropo.networks.units import (

@@ -122,6 +122,69 @@ def test_photos_of_a_state_are_pooled_and_the_same_one_counts_once(folder: Path,
     assert result.remarks == ("before: the same photograph under several names; counted once.",)
 
 
+def test_two_people_are_warned_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def identity(photo: anthropo.Photo, face: anthropo.Face) -> NDArray[np.float32]:
+        return np.full(128, 0.05 * ("half" in photo.source), np.float32)
+
+    monkeypatch.setattr("anthropo.learning.identity.face_identity", identity)
+    remarks = change(folder / "before.png", folder / "half.png", ONCE).remarks
+    assert remarks == (
+        "The two faces look like two people (distance 0.57; photos of one person hardly exceed 0.55). Check "
+        "the photos before you read on.",
+    )
+
+
+def test_of_snapshots_it_is_said_how_often_they_move(
+    folder: Path, wider: ChangeResult, tmp_path: Path
+) -> None:
+    assert not any("snapshots" in remark for remark in wider.remarks)
+    small = Image.open(folder / "wider.png")
+    small.resize((330, 360), Image.Resampling.LANCZOS).save(tmp_path / "small.png")
+    result = change(folder / "before.png", tmp_path / "small.png", ONCE)
+    assert "mouth_width" in found(result)
+    (remark,) = result.remarks
+    assert remark.startswith(f"{tmp_path / 'small.png'}: small, or not as the photo gate wants it")
+
+
+def test_photos_of_two_patients_that_were_exchanged(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def identity(photo: anthropo.Photo, face: anthropo.Face) -> NDArray[np.float32]:
+        return np.full(128, 0.05 * ("one" in photo.source), np.float32)
+
+    monkeypatch.setattr("anthropo.learning.identity.face_identity", identity)
+    listed = []
+    for patient, state, kind in (
+        ("a", "well", "one"),
+        ("a", "ill", "two"),
+        ("b", "well", "two"),
+        ("b", "ill", "one"),
+    ):
+        path = tmp_path / f"{patient}-{state}-{kind}.png"
+        path.write_bytes((folder / ("before.png" if state == "well" else "half.png")).read_bytes())
+        listed.append((path, patient, state))
+    result = change_cohort(
+        table(tmp_path / "cohort.csv", STATES, listed), ChangeRequest(before="well", reading=READING)
+    )
+    assert result.remarks == (
+        "Photos may have been exchanged between patients, whose faces fit better crosswise: a and b.",
+    )
+
+
+def test_photos_that_cannot_be_read_are_left_out_of_their_state(folder: Path, faceless_png: Path) -> None:
+    result = change([folder / "before.png", faceless_png], folder / "half.png", ONCE)
+    assert [photo.photo for photo in result.before] == [str(folder / "before.png")]
+    assert len(result.left_out) == 1
+    assert "no face" in result.left_out[0]
+
+
+def test_without_the_fine_stage_nothing_is_said_to_have_moved(folder: Path) -> None:
+    request = ChangeRequest(reading=anthropo.PhotoReading(jobs=1, cache="none", fine=False))
+    result = change(folder / "before.png", folder / "wider.png", request)
+    assert MOVED not in {c.status for c in result.changes}
+    assert any("fine landmark stage is left out" in remark for remark in result.remarks)
+
+
 # ----------------------------------------------------------------------------------------- refused
 
 

@@ -5,8 +5,8 @@ import pytest
 from conftest import Pixels
 
 from anthropo.encoder.regions import FILL, crops, frame_to, middle_square
+from anthropo.encoder.views import View
 from anthropo.face.landmarker import Face, read_face
-from anthropo.networks.chips import View
 from anthropo.photo import Photo
 
 
