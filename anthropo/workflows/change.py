@@ -17,16 +17,18 @@ from anthropo.errors import AnthropoError, FaceError, InputError, WeightsError, 
 from anthropo.face.frame import Floats
 from anthropo.face.gate import Check
 from anthropo.groups.change import (
+    MOVED,
     NOT_COMPARED,
     Change,
     Look,
     Status,
     compare_looks,
 )
+from anthropo.learning.cohort import some
 from anthropo.measurement import anatomy
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.pooling import pool
-from anthropo.measurement.retest import retests
+from anthropo.measurement.retest import EXPRESSION, retests
 from anthropo.observation import get_ready, observe
 from anthropo.parallel.runner import Lost, choose
 from anthropo.reference.person import age_span, parse_age, parse_date
@@ -363,6 +365,13 @@ def compared(
         remarks.append(
             "Landmarks were placed by hand in some photos and not in others: a person places points "
             "elsewhere than the models do, and that is no change."
+        )
+    snapshots = [p.photo for photos in kept for p in photos if not is_studio_like(p.gate, EXPRESSION)]
+    if snapshots and any(c.status == MOVED for c in changes):
+        remarks.append(
+            f"{some(snapshots)}: small, or not as the photo gate wants it for more than the expression. "
+            "Between such snapshots of one person 30 % of all measurements have moved, whatever the state: "
+            "take it for a hint where to look."
         )
     distance = apart(kept[0], kept[1])
     if distance > STRANGERS:

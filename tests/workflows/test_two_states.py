@@ -134,6 +134,18 @@ def test_two_people_are_warned_of(folder: Path, monkeypatch: pytest.MonkeyPatch)
     )
 
 
+def test_of_snapshots_it_is_said_how_often_they_move(
+    folder: Path, wider: ChangeResult, tmp_path: Path
+) -> None:
+    assert not any("snapshots" in remark for remark in wider.remarks)
+    small = Image.open(folder / "wider.png")
+    small.resize((330, 360), Image.Resampling.LANCZOS).save(tmp_path / "small.png")
+    result = change(folder / "before.png", tmp_path / "small.png", ONCE)
+    assert "mouth_width" in found(result)
+    (remark,) = result.remarks
+    assert remark.startswith(f"{tmp_path / 'small.png'}: small, or not as the photo gate wants it")
+
+
 def test_photos_of_two_patients_that_were_exchanged(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
