@@ -26,7 +26,7 @@ Figures = dict[str, Interval]  # by metric, see `anthropo.learning.metrics.DEFIN
 
 MODEL_NAMES = {
     "hybrid": "hybrid",
-    "unadapted": "hybrid, not adapted",
+    "unadapted": "unadapted",
     "measurements": "measurements only",
     "regions": "regions only",
     "metadata": "metadata only",
