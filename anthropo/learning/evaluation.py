@@ -27,7 +27,7 @@ Figures = dict[str, Interval]  # by metric, see `anthropo.learning.metrics.DEFIN
 
 MODEL_NAMES = {
     "hybrid": "hybrid",
-    "unadapted": "hybrid, not adapted",
+    "unadapted": "unadapted",
     "measurements": "measurements only",
     "regions": "regions only",
     "metadata": "metadata only",
@@ -317,7 +317,8 @@ def _hurting(adapted: Mapping[str, Figures]) -> list[str]:
     """A sentence on each model that adaptation makes worse."""
     return [
         f"Adaptation hurts ({model_name(name)}): AUROC lower by {-difference['auroc'].value:.3f} "
-        f"({-difference['auroc'].hi:.3f} to {-difference['auroc'].lo:.3f}) than without. Train without it."
+        f"({-difference['auroc'].hi:.3f} to {-difference['auroc'].lo:.3f}) than without. Leave it out "
+        "unless other sites show that it helps."
         for name, difference in adapted.items()
         if difference["auroc"].hi < 0
     ]

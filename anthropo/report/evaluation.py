@@ -303,7 +303,7 @@ def adaptation_sentences(made: Evaluation) -> list[str]:
 
 def shift_rows(made: Evaluation) -> list[tuple[str, ...]]:
     """The rows of a table of distances; its columns are `SHIFTS`."""
-    words = {"none": "not adapted"}
+    words = {"none": "unadapted"}
     return [
         (of.site, words.get(of.method, of.method), str(of.embeddings), str(of.measurements))
         for of in made.shifts

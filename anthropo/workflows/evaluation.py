@@ -22,7 +22,7 @@ from anthropo.workflows.cohort import (
     TrainRequest,
     gather,
 )
-from anthropo.workflows.domains import comparable
+from anthropo.workflows.domains import comparable, target_notes
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ COMPARED = {
     "encoder": (),
     "adapt": (),
 }
-NOT_ADAPTED = "not adapted"
 _MOST_SITES = 100
 _REPEATS_ADJUSTED = 10  # pairs of one fold and stratum are few in each dealing
 
@@ -194,7 +193,7 @@ def evaluate(
     return EvaluateResult(
         evaluations=evaluations,
         findings=material.findings,
-        notes=judged.notes,
+        notes=(*judged.notes, *target_notes(material)),
         gate=material.features.gate_summary,
     )
 
@@ -449,7 +448,7 @@ def _adaptation(
         at = list(dict.fromkeys(compare)).index("adapt")
         words = [name.split(", ") for name in names]
         others = {
-            name: ", ".join([*of[:at], NOT_ADAPTED, *of[at + 1 :]])
+            name: ", ".join([*of[:at], UNADAPTED, *of[at + 1 :]])
             for name, of in zip(names, words, strict=True)
         }
         unadapted = {name: other for name, other in others.items() if name != other}
@@ -481,7 +480,7 @@ def _compared(
     progress: Progress,
 ) -> CrossValidation:
     """The hybrids of all combinations of what is varied, on the same folds."""
-    from anthropo.learning.judging import CrossValidation, Question
+    from anthropo.learning.judging import UNADAPTED, CrossValidation, Question
 
     notes: list[str] = []
     materials = {material.encoder.name: material}
@@ -501,7 +500,7 @@ def _compared(
     models: dict[str | None, dict[str, Judged]] = {}
     for combination in itertools.product(*choices.values()):
         changes = dict(zip(choices, combination, strict=True))
-        words = [NOT_ADAPTED if of == ("adapt", "none") else of[1] for of in changes.items()]
+        words = [UNADAPTED if of == ("adapt", "none") else of[1] for of in changes.items()]
         name = ", ".join(words)
         of = materials[changes.pop("encoder", material.encoder.name)]
         options = replace(of.options, **changes)  # type: ignore[arg-type]
