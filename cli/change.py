@@ -92,29 +92,26 @@ def command(photos: tuple[str, ...], output: str | None, everything: bool, reque
         if len(photos) != (1 if tables else 2):
             raise InputError(_wrong(photos, tables))
         path = place_to_write(output, SUFFIXES, photos) if output else None
+        result: ChangeResult | CohortChange
         if tables:
-            cohort = change_cohort(photos[0], request, progress=progress)
-            print_cohort(cohort, everything)
-            left_out = bool(cohort.left_out) or any(map(_without, cohort.people))
-            result: ChangeResult | CohortChange = cohort
+            result = change_cohort(photos[0], request, progress=progress)
+            left_out = bool(result.left_out) or any(person.left_out for person in result.people)
         else:
             for name in ("before", "after"):
                 if getattr(request, name):
                     raise InputError(
                         f"--{name} names a state of a cohort; two photos have none. Leave it out."
                     )
-            result = one = change(photos[0], photos[1], request, progress=progress)
-            print_change(one, everything)
-            left_out = _without(one)
-        if path:
-            for written in write_change(result, path):
-                say(f"{written}: written.", err=True)
+            result = change(photos[0], photos[1], request, progress=progress)
+            left_out = bool(result.left_out)
+        written = write_change(result, path) if path else []
+        if isinstance(result, CohortChange):
+            print_cohort(result, everything)
+        else:
+            print_change(result, everything)
+        for file in written:
+            say(f"{file}: written.", err=True)
         sys.exit(EXIT_SOME if left_out else 0)
-
-
-def _without(person: ChangeResult) -> bool:
-    """Whether a photo of a person was left out."""
-    return bool(person.left_out)
 
 
 def _wrong(photos: Sequence[str], tables: Sequence[str]) -> str:

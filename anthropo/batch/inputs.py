@@ -19,7 +19,8 @@ from anthropo.tables import Finder, given, is_table, iterate_rows, missing
 
 #: Columns of a cohort that mean something to anthropo.
 COHORT_COLUMNS = (
-    "photo", "sex", "age", "born", "taken", "gestation", "ancestry", "patient", "label", "distance",
+    "photo", "sex", "age", "born", "taken", "gestation", "ancestry", "patient", "label", "distance", "scale",
+    "observed",
 )  # fmt: skip
 #: Those that say who the person is.
 PERSON = ("sex", "age", "gestation", "ancestry")

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar, overload
 
 from anthropo.batch.inputs import Item
 from anthropo.batch.records import FacePlace, Record, VideoSummary
-from anthropo.batch.scores import diagnostics_of, person_of, scores_of, settings_of
+from anthropo.batch.scores import declared_scale, diagnostics_of, person_of, scores_of, settings_of
 from anthropo.decoding.kinds import unreadable
 from anthropo.decoding.provenance import synthetic_sentence
 from anthropo.errors import AnthropoError, FaceError, InputError, parameter
@@ -19,7 +19,7 @@ from anthropo.face.lens import Distance
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.pooling import pool
 from anthropo.measurement.registry import registry
-from anthropo.measurement.scale import IRIS_FROM, Scale, ScaleError, find_scale
+from anthropo.measurement.scale import IRIS_FROM, Scale, ScaleError, ScaleRequest, find_scale, parse_scale
 from anthropo.measurement.texture import lbp
 from anthropo.memory import memory
 from anthropo.observation import Observation, observe, observe_all
@@ -212,9 +212,9 @@ def measure_observation(
     """A face brought to scale and measured; `digest` is that of the file where it is not the photo's."""
     photo, face = observation.photo, observation.face
     scale, notes = None, []
-    request = settings.scale_request()
-    if request is not None:
+    if declared := declared_scale(item, settings):
         try:
+            request = _scale_request(item, declared)
             if request.kind == "iris" and request.assumed:
                 _adult_iris(item, settings)
             scale = find_scale(request, photo, face.landmarks, face.samples, face.hidden)
@@ -345,6 +345,14 @@ def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Re
     if on_face is not None:
         on_face(best)
     return replace(record, video=summary)
+
+
+def _scale_request(item: Item, declared: str) -> ScaleRequest:
+    """What gives millimetres; an InputError names the photo, whose column may be wrong."""
+    try:
+        return parse_scale(declared)
+    except InputError as error:
+        raise InputError(f"{item.path}: {error}") from None
 
 
 def _adult_iris(item: Item, settings: Settings) -> None:

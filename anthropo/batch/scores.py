@@ -63,6 +63,11 @@ def declared_distance(item: Item, settings: Settings) -> str | float:
     return item.columns.get("distance", "") or settings.distance or ""
 
 
+def declared_scale(item: Item, settings: Settings) -> str:
+    """What gives millimetres, by a column or for all photos; empty where nothing does."""
+    return item.columns.get("scale", "") or settings.scale or ""
+
+
 def at_declared(item: Item, settings: Settings) -> Settings:
     """The settings with the distance that is declared for one photo; an InputError if it is none."""
     declared = declared_distance(item, settings)
@@ -94,7 +99,9 @@ def diagnostics_of(item: Item, settings: Settings) -> Diagnostics:
         fine_model=fine_sha256()[:16] if settings.fine else "",
         jitter=settings.jitter,
         person=item.disputed or person_of(item, settings).words,
-        declared=str(declared_distance(item, settings)),
+        declared="; ".join(
+            filter(None, (str(declared_distance(item, settings)), item.columns.get("scale", "")))
+        ),
     )
 
 
@@ -129,7 +136,9 @@ def scores_of(item: Item, values: Sequence[Measurement], settings: Settings, *, 
     scores = tuple(score(values, tables, sex=sex, age=age, ancestry=ancestry))
     notes += _without_group(tables, ancestry)
     if not notes:
-        notes += [_without_scores(table, scores, settings) for table in tables]
+        notes += [
+            _without_scores(table, scores, scaled=bool(declared_scale(item, settings))) for table in tables
+        ]
     notes += [_other_instrument(table, settings) for table in tables]
     said = tuple(f"{item.path}: {note}" for note in notes if note)
     return Scores(scores=scores, notes=said, age_basis=basis)
@@ -162,8 +171,11 @@ def _without_group(tables: Sequence[Reference], ancestry: str | None) -> list[st
     ]
 
 
-def _without_scores(table: Reference, scores: Sequence[ZScore], settings: Settings) -> str:
-    """Why a reference scores none of the measurements that it has; empty if it scores some."""
+def _without_scores(table: Reference, scores: Sequence[ZScore], *, scaled: bool) -> str:
+    """Why a reference scores none of the measurements that it has; empty if it scores some.
+
+    `scaled` says whether millimetres were asked for.
+    """
     in_table = [z for z in scores if z.reference == table.name and table.sexes_of(z.id)]
     if not all(math.isnan(z.z) for z in in_table):
         return ""
@@ -171,7 +183,7 @@ def _without_scores(table: Reference, scores: Sequence[ZScore], settings: Settin
     # what the reference lacks would be lacking in a better photo as well
     of_reference = [reason for reason in reasons if table.name in reason]
     why = max(of_reference or reasons, key=reasons.count)
-    if settings.scale and why.endswith(f"pass {parameter('scale')}"):
+    if scaled and why.endswith(f"pass {parameter('scale')}"):
         return ""  # it was passed, and another note says why there is no scale
     return f"no z-scores under {table.name}: {why}"
 

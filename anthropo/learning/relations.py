@@ -23,7 +23,7 @@ from anthropo.learning.attributes import Relation, find_relations
 from anthropo.learning.intervals import Interval, normal_quantile, unknown
 from anthropo.learning.judged import Floats, Judged
 
-_SURE = 0.05
+SURE = 0.05  #: false discovery rate of what is reported
 _RIDGE = 0.5  # on the effect of the other attribute, so that separated ones have an interval
 _FEW = 10  # people, below which correlations have no interval
 
@@ -41,7 +41,12 @@ class FaceRelation:
     @property
     def sure(self) -> bool:
         """Whether the labels go together, or avoid each other, at a false discovery rate of 5 %."""
-        return self.labels.q <= _SURE
+        return self.labels.q <= SURE
+
+    @property
+    def beyond(self) -> bool:
+        """Whether one attribute tells of the other what the face does not show."""
+        return self.given_face.known and (self.given_face.lo > 1 or self.given_face.hi < 1)
 
     @property
     def meaning(self) -> str:
@@ -54,7 +59,7 @@ class FaceRelation:
                 said.append(
                     "one tells of the other beyond the face" if beyond else "as far as the face shows"
                 )
-        if self.look.known and self.look_q <= _SURE:
+        if self.look.known and self.look_q <= SURE:
             said.append("seen by the same features" if self.look.value > 0 else "seen by opposite features")
         return "; ".join(said) or "no relation found"
 

@@ -112,7 +112,7 @@ class PlaceState:
     """What brings the photos of a site to what the model reads."""
 
     site: Annotated[str, Size(0, 500)]  # empty: the target
-    blocks: Annotated[Mapping[str, Annotated[int, Range(1, 1 << 15)]], Size(0, 9)]  # numbers of each
+    blocks: Annotated[Mapping[str, Annotated[int, Range(1, 1 << 15)]], Size(0, 129)]  # numbers of each
     mixed: Annotated[
         tuple[str, ...], Distinct(), Among(("blocks",))
     ] = ()  # whose numbers are not mapped singly

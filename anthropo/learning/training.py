@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.adaptation.methods import NEED_TARGET
 from anthropo.encoder.several import each_of
 from anthropo.face import weights as face
 from anthropo.files import file_sha256
@@ -155,7 +156,7 @@ def make_trained(
         ),
         command=command,
         seed=options.seed,
-        libraries={name: metadata.version(name) for name in ("numpy", "scikit-learn", "torch", "xgboost")},
+        libraries={name: metadata.version(name) for name in _libraries(options)},
         python=sys.version.split()[0],
         validation=_validation(evaluations),
         refits=_refits(model, refits, features, options),
@@ -163,6 +164,12 @@ def make_trained(
     )
     manifest = _decision(manifest, model, features, options, evaluations)
     return Trained(model, manifest, Profile.fit(features, _groups(features, options, task)), domains)
+
+
+def _libraries(options: Options) -> tuple[str, ...]:
+    """Those that a model's numbers come from."""
+    made_by = ("skada", "POT") if options.adapt in NEED_TARGET else ()
+    return ("numpy", "scikit-learn", "torch", "xgboost", *made_by)
 
 
 def _read(features: Features, options: Options) -> Features:

@@ -3,6 +3,7 @@ from .build import Subject as Subject
 from .build import build_reference as build_reference
 from .growth import Growth as Growth
 from .growth import grow as grow
+from .observed import read_observed as read_observed
 from .own_curves import BuiltCurves as BuiltCurves
 from .own_curves import build_curves as build_curves
 from .rules import read_rules as read_rules

@@ -31,6 +31,8 @@ Json = dict[str, Any]
 
 #: Asserted by a program and reviewed by nobody (Evidence and Conclusion Ontology).
 EVIDENCE = {"id": "ECO:0000501", "label": "evidence used in automatic assertion"}
+#: Of a term that somebody has judged by eye.
+BY_EYE = {"id": "ECO:0000352", "label": "evidence used in manual assertion"}
 #: Where a finding is, as a modifier.
 _SIDES = {frozenset("RL"): "HP:0012832", frozenset("R"): "HP:0012834", frozenset("L"): "HP:0012835"}
 _NAMES = {"R": "Right", "L": "Left", "mid": "Midline"}
@@ -186,8 +188,9 @@ def _feature(sides: Sequence[Trait], implied: Sequence[str]) -> Json:
     """A term with its sides; `implied` are terms that are not written because they follow from it."""
     first = sides[0]
     present = [t for t in sides if t.status == PRESENT]
+    how = f"Called by the rule {first.rule.text} on the whole {100 * first.confidence:g} % interval of z."
     words = [
-        f"Called by the rule {first.rule.text} on the whole {100 * first.confidence:g} % interval of z.",
+        "Judged by eye." if first.by_eye else how,
         *(f"{_NAMES[t.side]}: {t.status}." for t in sides if present and t not in present),
     ]
     if implied:
@@ -199,6 +202,9 @@ def _feature(sides: Sequence[Trait], implied: Sequence[str]) -> Json:
     side = _SIDES.get(frozenset(t.side for t in present))
     if side is not None:
         feature["modifiers"] = [{"id": side, "label": hpo_terms()[side]}]
+    if any(t.by_eye for t in sides):
+        feature["evidence"] = [{"evidenceCode": BY_EYE}]
+        return feature
     feature["evidence"] = [
         {"evidenceCode": EVIDENCE, "reference": _link(e, t.confidence)}
         for t in present or sides

@@ -45,10 +45,14 @@ def references_for(age: float, unit: str | None = None) -> dict[str, tuple[Refer
     return {name: of for name, of in fit.items() if of}
 
 
-def is_studio_like(gate: Collection[Check]) -> bool:
-    """Whether a photo is large and passes every check of the photo gate, as those from a studio do."""
+def is_studio_like(gate: Collection[Check], but: Collection[str] = ()) -> bool:
+    """Whether a photo is large and passes every check of the photo gate, as those from a studio do.
+
+    Checks that are named in `but` do not count.
+    """
     pixels = [check.value for check in gate if check.name == "eye_pixels"]
-    return bool(pixels) and pixels[0] >= _LARGE and all(check.ok for check in gate)
+    passed = all(check.ok or check.name in but for check in gate)
+    return bool(pixels) and pixels[0] >= _LARGE and passed
 
 
 def best_reference(age: float | None, ancestry: str | None, studio: bool) -> str:

@@ -16,6 +16,7 @@ from anthropo.measurement.compute import Measurement, by_id
 from anthropo.measurement.registry import registry, unavailable
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.hpo import ancestors
+from anthropo.reference.observed import Observed
 from anthropo.reference.rules import OBJECTIVE, SUBJECTIVE, Condition, Rule, Verdict, read_rules
 from anthropo.reference.zscore import ZScore, signed
 
@@ -49,6 +50,7 @@ class Trait:
     supports: tuple[Evidence, ...]  # not part of the decision
     reason: str  # why it is borderline, inconclusive or was not assessed; else empty
     confidence: float = CONFIDENCE  # of the interval that decided
+    by_eye: bool = False  # somebody has looked, and says so
 
     @property
     def hpo_id(self) -> str:
@@ -67,6 +69,7 @@ def call_traits(
     rules: Sequence[Rule] | None = None,
     *,
     confidence: float = CONFIDENCE,
+    observed: Observed | None = None,
 ) -> list[Trait]:
     """Answer every rule from one person's measurements and z-scores.
 
@@ -81,6 +84,9 @@ def call_traits(
     confidence : float
         Confidence of the interval of z that decides, above 0 and below 1. A lower one finds more traits and
         is wrong more often (docs/benchmarks.md).
+    observed : mapping, optional
+        Terms that somebody has judged by eye, as `anthropo.reference.read_observed` reads them: present or
+        absent as they say.
 
     Returns
     -------
@@ -113,10 +119,18 @@ def call_traits(
     """
     values, scores_of = by_id(measurements), by_id(scores)
     return consistent(
-        _call(rule, side, values, scores_of, confidence)
+        _judged_by_eye(_call(rule, side, values, scores_of, confidence), observed or {})
         for rule in (read_rules() if rules is None else rules)
         for side in (("R", "L") if rule.side == "each" else ("mid",))
     )
+
+
+def _judged_by_eye(trait: Trait, observed: Observed) -> Trait:
+    """The trait as somebody has seen it; as it was called where nobody has looked."""
+    seen = observed.get((trait.hpo_id, trait.side))
+    if seen is None:
+        return trait
+    return replace(trait, status=PRESENT if seen else ABSENT, reason="judged by eye", by_eye=True)
 
 
 def consistent(traits: Iterable[Trait]) -> list[Trait]:
@@ -139,7 +153,7 @@ def _doubted_once(traits: list[Trait]) -> list[Trait]:
         if trait.status in (PRESENT, BORDERLINE, LOOK, INCONCLUSIVE) or unmeasured:
             for term in ancestors(trait.hpo_id):
                 kinds[term].append(trait)
-    return [_doubted(t, kinds[t.hpo_id]) if t.status == ABSENT else t for t in traits]
+    return [_doubted(t, kinds[t.hpo_id]) if t.status == ABSENT and not t.by_eye else t for t in traits]
 
 
 def _doubted(absent: Trait, kinds: Iterable[Trait]) -> Trait:

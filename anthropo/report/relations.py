@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,8 @@ from anthropo.report.rendering import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from anthropo.learning.attributes import Relation
+    from anthropo.learning.features import Features
     from anthropo.learning.relations import FaceRelation
     from anthropo.workflows.attributes import ComparedAttributes
 
@@ -59,7 +61,7 @@ def relation_rows(relations: Sequence[FaceRelation]) -> list[tuple[str, ...]]:
         (
             of.labels.first,
             of.labels.second,
-            _odds(of),
+            _odds(of.labels),
             f"{of.labels.q:.2g}",
             _ratio(of.given_face),
             _signed(of.look),
@@ -69,8 +71,8 @@ def relation_rows(relations: Sequence[FaceRelation]) -> list[tuple[str, ...]]:
     ]
 
 
-def _odds(of: FaceRelation) -> str:
-    return _ratio(Interval(of.labels.odds_ratio, of.labels.lo, of.labels.hi))
+def _odds(of: Relation) -> str:
+    return _ratio(Interval(of.odds_ratio, of.lo, of.hi))
 
 
 def _ratio(figure: Interval) -> str:
@@ -104,14 +106,18 @@ def print_attributes(made: ComparedAttributes) -> None:
         print(f"… and {len(made.relations) - _MOST} more.")
 
 
-def relations_figure(relations: Sequence[FaceRelation], counts: dict[str, int]) -> Figure:
+def relations_figure(
+    relations: Sequence[FaceRelation] | Sequence[Relation], counts: Mapping[str, int]
+) -> Figure:
     """Attributes on a circle; a line for each sure relation of their labels.
 
     Red lines are of attributes that come together, blue ones of those that avoid each other, the wider the
-    farther the odds ratio is from 1. A line is whole where one attribute tells of the other beyond the face,
-    and dashed where it does not.
+    farther the odds ratio is from 1. Where the faces were judged, a line is whole if one attribute tells of
+    the other beyond the face, and dashed if it does not.
     """
     from matplotlib.figure import Figure
+
+    from anthropo.learning.relations import SURE, FaceRelation
 
     names = sorted(counts, key=lambda name: (-counts[name], name))
     figure = Figure(figsize=(9, 5.6), layout="constrained")
@@ -120,13 +126,14 @@ def relations_figure(relations: Sequence[FaceRelation], counts: dict[str, int]) 
     axes.axis("off")
     angle = {name: math.pi / 2 - 2 * math.pi * i / max(1, len(names)) for i, name in enumerate(names)}
     at = {name: np.array([math.cos(a), math.sin(a)]) for name, a in angle.items()}
-    sure = [of for of in relations if of.sure][:_MOST]
+    pairs = [(of.labels, of) if isinstance(of, FaceRelation) else (of, None) for of in relations]
+    sure = [(labels, face) for labels, face in pairs if labels.q <= SURE][:_MOST]
     places: list[np.ndarray] = []  # of the odds ratios
-    strongest = max((abs(math.log(of.labels.odds_ratio)) for of in sure), default=1.0)
-    for of in reversed(sure):  # the surest on top
-        a, b = at[of.labels.first], at[of.labels.second]
-        effect = math.log(of.labels.odds_ratio)
-        beyond = of.given_face.known and (of.given_face.lo > 1 or of.given_face.hi < 1)
+    strongest = max((abs(math.log(labels.odds_ratio)) for labels, _ in sure), default=1.0)
+    for rank, (labels, face) in reversed([*enumerate(sure)]):  # the surest on top
+        a, b = at[labels.first], at[labels.second]
+        effect = math.log(labels.odds_ratio)
+        beyond = face is None or face.beyond
         axes.plot(
             *zip(a, b, strict=True),
             color=COLOURS["for" if effect > 0 else "against"],
@@ -136,14 +143,14 @@ def relations_figure(relations: Sequence[FaceRelation], counts: dict[str, int]) 
             zorder=1,
             solid_capstyle="round",
         )
-        if of in sure[:_WRITTEN]:
+        if rank < _WRITTEN:
             places.append(_free(a, b, places))
             axes.annotate(
-                _odds(of), tuple(places[-1]), ha="center", va="center", fontsize=7.5, color=INK, zorder=3,
+                _odds(labels), tuple(places[-1]), ha="center", va="center", fontsize=7.5, color=INK, zorder=3,
                 bbox={"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
             )  # fmt: skip
     most = max(counts.values(), default=1)
-    related = {name for of in sure for name in (of.labels.first, of.labels.second)}
+    related = {name for labels, _ in sure for name in (labels.first, labels.second)}
     for name in names:
         x, y = at[name]
         size = 60 + 340 * counts[name] / most
@@ -165,6 +172,19 @@ def _free(a: np.ndarray, b: np.ndarray, taken: Sequence[np.ndarray]) -> np.ndarr
         return min((float(np.hypot(*((place - other) * [0.3, 1]))) for other in taken), default=1.0)
 
     return max(choices, key=lambda place: min(room(place), 0.3))
+
+
+def relations_of_labels(features: Features) -> tuple[tuple[Relation, ...], dict[str, int]]:
+    """Relations between the attributes of photos, the surest first, and the patients with each."""
+    from anthropo.learning.attributes import find_relations
+    from anthropo.learning.cohort import split_labels
+
+    cells = [split_labels(label) for label in features.labels.tolist()]
+    names = sorted({name for cell in cells for name in cell})
+    member = np.array([[name in cell for name in names] for cell in cells], dtype=bool)
+    member = member.reshape(len(cells), len(names))
+    counts = {n: len(set(features.patients[member[:, i]].tolist())) for i, n in enumerate(names)}
+    return find_relations(names, member, features.patients), counts
 
 
 def write_attributes(path: Path, made: ComparedAttributes) -> None:

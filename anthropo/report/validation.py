@@ -14,6 +14,8 @@ from anthropo.files import write
 from anthropo.learning.identity import SamePair
 from anthropo.learning.training import describe_cohort
 from anthropo.observation import observe
+from anthropo.report.evaluation_figures import svg
+from anthropo.report.relations import relations_figure, relations_of_labels
 from anthropo.report.rendering import embedded, jpeg, page
 from anthropo.workflows.cohort import Material
 
@@ -83,8 +85,15 @@ def write_validation(path: Path, material: Material) -> None:
         done=_DONE[people.how],
         labels=counts.labels,
         gate=features.gate_summary.sentences() if features.gate is not None else [],
+        relations=_relations(material) if cohort.multilabel and len(features) else None,
     )
     write(path, document)
+
+
+def _relations(material: Material) -> str:
+    """The graph of the attributes, as a picture within the page."""
+    relations, counts = relations_of_labels(material.features)
+    return embedded(svg(relations_figure(relations, counts)))
 
 
 def _pair(pair: SamePair, material: Material) -> _Pair:

@@ -25,9 +25,10 @@ TABLE = "cohort.csv"
 PHOTOS, LANDMARKS, REPORTS = "photos", "landmarks", "reports"
 #: What the page asks of a person, by the column of the table.
 PERSON = (
-    "patient", "sex", "age", "gestation", "ancestry", "distance", "head_circumference", "height", "weight",
+    "patient", "sex", "age", "gestation", "ancestry", "distance", "scale", "head_circumference", "height",
+    "weight", "observed",
 )  # fmt: skip
-_MOST_CELL = 200  # characters
+_MOST_CELL, _MOST_OBSERVED = 200, 5000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +170,9 @@ class Desk:
         for name, cell in cells.items():
             if name not in PERSON:
                 raise InputError(f"{name}: the page asks for {', '.join(PERSON)}.")
-            if len(cell) > _MOST_CELL:
-                raise InputError(f"{name}: {len(cell)} characters, {_MOST_CELL} at most.")
+            most = _MOST_OBSERVED if name == "observed" else _MOST_CELL
+            if len(cell) > most:
+                raise InputError(f"{name}: {len(cell)} characters, {most} at most.")
         with self._lock, held(self.table):
             header, rows = self._cells()
             at = photo.name

@@ -187,7 +187,7 @@ def serve(
 
 
 _WORDS = {
-    "scale": "a scale, which the page does not take yet (the command `anthropo measure` does)",
+    "scale": "a scale, under “Person”",
     "references": "references",
     "max_megapixels": "the limit",
 }

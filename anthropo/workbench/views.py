@@ -20,6 +20,7 @@ from anthropo.measurement.compute import error_growth
 from anthropo.measurement.drawing import marks_on
 from anthropo.measurement.landmark_file import POINTS, point_name
 from anthropo.measurement.registry import Entry, registry, resolve
+from anthropo.reference.rules import SUBJECTIVE
 from anthropo.reference.traits import LOOK, NOT_ASSESSED, STATUSES
 from anthropo.report.rendering import jpeg
 from anthropo.report.tables import distance_words, interval_words, number, quantity, sign
@@ -190,7 +191,11 @@ def traits(sitting: Sitting) -> Json:
         return {"why": person.record.reason.removeprefix(f"{sitting.photo.path}: "), "lists": [], "notes": []}
     lists = []
     for status in STATUSES:
-        rows = [row(trait) | {"kind": trait.rule.kind} for trait in person.traits if trait.status == status]
+        rows = [
+            row(trait) | {"side": trait.side, "asked": trait.rule.kind == SUBJECTIVE, "by_eye": trait.by_eye}
+            for trait in person.traits
+            if trait.status == status
+        ]
         lists.append({"status": status, "title": _TITLES.get(status, status.capitalize()), "traits": rows})
     return {"why": "", "lists": lists, "notes": _notes(person, sitting), "confidence": 95}
 

@@ -21,6 +21,8 @@ from anthropo.face.detection import Which
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.parallel.runner import Runner
 from anthropo.reference.growth import MEASURES, Growth, grow
+from anthropo.reference.observed import COLUMN as OBSERVED
+from anthropo.reference.observed import read_observed
 from anthropo.reference.person import age_span, gestation_at, parse_age
 from anthropo.reference.phenopacket import phenopacket
 from anthropo.reference.rules import Rule, read_rules
@@ -417,6 +419,11 @@ def answer(item: Item, record: Record | PatientRecord, task: TraitsTask) -> Pers
         gestation = gestation_at(age, known.gestation)
         span = age_span(known.age)  # without one where the gestation cannot be used
     growth, notes = [], list(record.notes)
+    observed: dict[tuple[str, str], bool] = {}
+    try:
+        observed = read_observed(item.columns.get(OBSERVED, ""), task.rules)
+    except InputError as error:
+        notes.append(f"{item.path}: {error}")
     for name in MEASURES:
         try:
             size = _size(item, name, task.request)
@@ -431,6 +438,7 @@ def answer(item: Item, record: Record | PatientRecord, task: TraitsTask) -> Pers
         [*record.scores, *(g.score for g in growth)],
         task.rules,
         confidence=task.request.confidence,
+        observed=observed,
     )
     return replace(
         person, traits=tuple(called), growth=tuple(growth), notes=tuple(notes), sex=sex,

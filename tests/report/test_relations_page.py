@@ -13,7 +13,13 @@ from simulated import simulated
 import anthropo
 from anthropo.cli import cli
 from anthropo.learning.features import Features
-from anthropo.report.relations import print_attributes, relations_figure, write_attributes
+from anthropo.report.relations import (
+    print_attributes,
+    relations_figure,
+    relations_of_labels,
+    write_attributes,
+)
+from anthropo.report.rendering import COLOURS
 from anthropo.workflows.attributes import ComparedAttributes, _rows, compare_attributes
 from anthropo.workflows.cohort import Material, TrainRequest
 
@@ -90,6 +96,18 @@ def test_lines_are_of_sure_relations(made: ComparedAttributes) -> None:
     assert {text.get_text() for text in axes.texts} >= {f"{n} ({c})" for n, c in made.counts.items()}
     (empty,) = relations_figure((), {"a": 3}).axes
     assert not empty.lines
+
+
+def test_relations_of_labels_are_drawn_without_faces(made: ComparedAttributes) -> None:
+    features = simulated(
+        {"": 15, "a; b": 20, "a": 3, "b": 3}, seed=0, directions={"a": 0, "b": 1}, strength=1.0
+    )
+    relations, counts = relations_of_labels(features)
+    assert counts == {"a": 23, "b": 23}
+    (axes,) = relations_figure(relations, counts).axes
+    (line,) = axes.lines
+    assert line.get_linestyle() == "-"
+    assert line.get_color() == COLOURS["for"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import shutil
@@ -188,6 +189,31 @@ def test_who_the_person_is_gives_scores_traits_and_a_phenopacket(page: Any) -> N
     page.click("[aria-label='Keep in the folder: Traits with their evidence']")
     page.wait_for_selector("#message:has-text('Kept: ')")
     assert len([*(page.bench.folder / "reports").glob("*.traits.html")]) == 1
+
+
+def test_a_term_is_judged_by_eye(page: Any) -> None:
+    page.click("#tab-traits")
+    page.wait_for_selector("#traits summary:has-text('Not assessed')")
+    page.click("#traits summary:has-text('Not assessed')")
+    page.select_option("[aria-label='Ptosis, right: seen by eye?']", "yes")
+    page.wait_for_selector("#traits details:has(summary:has-text('Present (1)')) >> text=Ptosis, right")
+    rows = [*csv.DictReader((page.bench.folder / "cohort.csv").open())]
+    assert rows == [{"photo": "astronaut.png", "observed": "HP:0000508:R=yes"}]
+    page.select_option("[aria-label='Ptosis, right: seen by eye?']", "")
+    page.wait_for_selector("#traits summary:has-text('Present (0)')")
+
+
+def test_a_known_distance_gives_the_scale(page: Any) -> None:
+    page.click("#tab-person")
+    page.select_option("[aria-label='From point']", "pR")
+    page.select_option("[aria-label='To point']", "pL")
+    page.fill("[aria-label='Millimetres between them']", "62")
+    page.click("text=Set the scale")
+    page.wait_for_selector("#m-interpupillary_distance small:has-text('mm')", state="attached")
+    assert page.input_value("#person-scale").startswith("mm-per-px=1.4")
+    page.click("#tab-measurements")
+    told = page.inner_text("#m-interpupillary_distance td:nth-child(2)")
+    assert 58 < float(told.split("\n")[-1].split(" mm")[0]) < 64
 
 
 def test_a_measurement_shows_its_line_and_a_line_its_measurement(page: Any) -> None:

@@ -440,6 +440,19 @@ def test_other_rows_and_columns_of_a_table_stay(tmp_path: Path, astronaut: Pixel
     assert len(collect([str(tmp_path / "cohort.csv")])) == 2
 
 
+def test_a_scale_gives_millimetres(own: tuple[Client, Any]) -> None:
+    client, doc = own
+    wide = next(m for m in doc["measurements"] if m["id"] == "biocular_width")
+    assert wide["value"] == "–"
+    assert "pass scale" in wide["reason"]
+    told = client.describe(doc, scale="mm-per-px=1.43±0.02").json
+    wide = next(m for m in told["measurements"] if m["id"] == "biocular_width")
+    assert 80 < float(wide["value"]) < 95
+    assert "mm" in next(m for m in told["measurements"] if m["id"] == "intercanthal_width")["mm"]
+    wrong = client.describe(doc, scale="1.43").json
+    assert any("unknown kind '1.43'" in note for note in wrong["notes"])
+
+
 def test_what_is_said_wrongly_of_a_person_is_a_note(own: tuple[Client, Any]) -> None:
     client, doc = own
     told = client.describe(doc, sex="female", age="in her thirties").json

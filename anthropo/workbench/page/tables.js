@@ -122,21 +122,37 @@ export class Measurements extends EventTarget {
   }
 }
 
-function trait(of) {
+const ANSWERS = [["", "not seen"], ["yes", "yes"], ["no", "no"]];
+
+// A term that the eye must judge, with the answer that somebody has given.
+function asked(of, status, answer) {
+  const choice = make("select", { "aria-label": `${of.label}: seen by eye?` }, ...ANSWERS.map(([value, words]) => make("option", { value }, words)));
+  choice.value = of.by_eye ? (status === "present" ? "yes" : "no") : "";
+  choice.addEventListener("change", () => answer(of, choice.value));
+  return make("label", { class: "eye" }, "by eye: ", choice);
+}
+
+function trait(of, status, answer) {
   const evidence = [...of.evidence, ...of.supports.map((s) => `also ${s}`)];
   return make("div", { class: "trait" },
     make("strong", {}, of.label), " ", make("span", { class: "soft" }, of.hpo_id),
+    of.asked ? asked(of, status, answer) : "",
     ...evidence.map((line) => make("small", {}, line)), of.reason ? make("small", {}, of.reason) : "", of.rule ? make("small", {}, `rule: ${of.rule}`) : "");
 }
 
-export function traits(root, told) {
+export function traits(root, told, save) {
+  const seen = told.lists.flatMap(({ status, traits: of }) => of.filter((one) => one.by_eye).map((one) => [`${one.hpo_id}:${one.side}`, status === "present" ? "yes" : "no"]));
+  const answer = (of, value) => {
+    const now = new Map(seen).set(`${of.hpo_id}:${of.side}`, value);
+    save({ observed: [...now].filter(([, one]) => one).map(([term, one]) => `${term.replace(":mid", "")}=${one}`).join("; ") });
+  };
   root.replaceChildren();
   if (told.why) root.append(make("p", { class: "bad" }, told.why));
   for (const note of told.notes) root.append(make("p", { class: "soft" }, note));
   for (const { status, title, traits: of } of told.lists) {
     const open = ["present", "borderline", "look at"].includes(status);
     if (open && !of.length && status === "look at") continue;
-    const rows = of.length ? of.map(trait) : [make("p", { class: "soft" }, "None.")];
+    const rows = of.length ? of.map((one) => trait(one, status, answer)) : [make("p", { class: "soft" }, "None.")];
     root.append(make("details", { open }, make("summary", {}, `${title} (${of.length})`), ...rows));
   }
 }
@@ -161,6 +177,7 @@ const FIELDS = [
   ["height", "Height, cm", null, ""],
   ["weight", "Weight, kg", null, ""],
   ["distance", "Camera distance", null, "60 (cm), or lens=26mm"],
+  ["scale", "Scale", null, "ipd=62 (mm), sticker=20, iris or mm-per-px=0.21; or by a known distance below"],
   ["patient", "Patient", null, "a code, the same for all photos of one person"],
 ];
 
@@ -177,7 +194,23 @@ export function person(root, doc, save) {
     if (hint) form.append(make("small", { id: `hint-${name}` }, hint));
   }
   form.addEventListener("submit", (event) => event.preventDefault());
-  root.replaceChildren(form, make("p", { class: "soft" }, "Written into cohort.csv in the folder at once. Nothing is guessed from the face."));
+  root.replaceChildren(form, known(doc, (scale) => { form.elements.scale.value = scale; save({ scale }); }), make("p", { class: "soft" }, "Written into cohort.csv in the folder at once. Nothing is guessed from the face."));
+}
+
+// A scale from the distance of two points that somebody has measured.
+function known(doc, save) {
+  const points = () => [make("option", { value: "" }, "point"), ...doc.points.map((point) => make("option", { value: point.code }, `${point.code} · ${point.name}`))];
+  const from = make("select", { "aria-label": "From point" }, ...points()), to = make("select", { "aria-label": "To point" }, ...points());
+  const mm = make("input", { type: "number", min: "1", max: "400", step: "any", "aria-label": "Millimetres between them" });
+  const button = make("button", { type: "button" }, "Set the scale");
+  button.addEventListener("click", () => {
+    const [a, b] = [from, to].map((choice) => doc.now().find((point) => point.code === choice.value));
+    const far = a && b ? Math.hypot(a.x - b.x, a.y - b.y) : 0;
+    if (far < 5 || !(mm.valueAsNumber > 0)) { (far < 5 ? from : mm).focus(); return; }
+    const scale = mm.valueAsNumber / far; // each end is placed to about a pixel
+    save(`mm-per-px=${scale.toPrecision(5)}±${((scale * Math.SQRT2) / far).toPrecision(2)}`);
+  });
+  return make("fieldset", { class: "known" }, make("legend", {}, "A known distance"), from, " to ", to, " is ", mm, " mm ", button);
 }
 
 const KEPT = [

@@ -91,7 +91,7 @@ function show(told) {
   for (const id of ["stage", "results"]) $(id).hidden = false;
   face.show(doc, at("/picture"));
   measurements.show(doc);
-  person($("person"), doc, describe);
+  person($("person"), { ...doc, now: () => doc.points }, describe);
   keep($("keep"), doc, (kind) => trying(async () => say(`Kept: ${(await ask(at(`/results/${kind}`), { method: "POST" })).path}`)));
   $("point").replaceChildren(make("option", { value: "" }, "none chosen"), ...doc.points.map((point) => make("option", { value: point.code }, `${point.code} · ${point.name}`)));
   taken();
@@ -251,7 +251,10 @@ for (const name of TABS) {
 
 async function callTraits() {
   const of = doc.id, told = await trying(() => ask(at("/traits")));
-  if (told && doc.id === of) traits($("traits"), told);
+  if (!told || doc.id !== of) return;
+  const open = new Set([...document.querySelectorAll("#traits details[open] > summary")].map((one) => one.textContent.split(" (")[0]));
+  traits($("traits"), told, describe);
+  for (const one of document.querySelectorAll("#traits details > summary")) if (open.has(one.textContent.split(" (")[0])) one.parentElement.open = true;
 }
 
 async function describe(cells) {
