@@ -280,6 +280,7 @@ def test_options_that_contradict_each_other() -> None:
         (("together=40", "batch=32"), "together 40: more than a batch of 32"),
         (("loss=triplet", "mining=all", "batch=300"), "mining all: looks at all triplets of a batch"),
         (("loss=cross-entropy",), "loss cross-entropy: not for the recipe contrastive. Choose from supcon"),
+        (("imbalance=weights",), "imbalance: pairs have no labels to balance"),
         (("adaptation=coral",), "adaptation: not for the recipe contrastive"),
         (("keep=last", "patience=3"), "keep last: and stopping at the best epoch contradict each other"),
     ):
