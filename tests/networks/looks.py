@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from anthropo.learning.cohort import read_cohort
 from anthropo.learning.features import Features
 from anthropo.networks.pictures import CohortPictures, read_pictures
 from anthropo.networks.recipes import Recipe, load_recipe
+from anthropo.networks.training_loop import Step
 from anthropo.networks.training_set import view_of
 from anthropo.settings import Settings
 
@@ -47,3 +48,17 @@ def small(name: str, *settings: str) -> Recipe:
 def with_labels(features: Features, labels: Sequence[str]) -> Features:
     """The same photos under other labels."""
     return replace(features, labels=np.array(labels, dtype=np.str_))
+
+
+class Stopped(Exception):
+    """In place of a crash."""
+
+
+def stop_at(epoch: int, *, step: int | None = None, stage: str = "training") -> Callable[[Step], None]:
+    """Interrupt in that epoch: when it is done, or after a step."""
+
+    def report(now: Step) -> None:
+        if now.stage == stage and now.epoch == epoch and now.step == (now.steps if step is None else step):
+            raise Stopped
+
+    return report

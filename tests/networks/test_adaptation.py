@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from looks import look, small, with_labels
+from looks import Stopped, look, small, stop_at, with_labels
 from noise import write_cohort
 from PIL import Image
 from torch import nn
@@ -167,17 +167,10 @@ def test_nobody_who_is_judged_in_the_target_is_learned_from(tmp_path: Path) -> N
 
 
 def test_a_resumed_training_ends_with_the_same_network(table: Path, tmp_path: Path) -> None:
-    class Stopped(Exception):
-        pass
-
-    def stop(now: Any) -> None:
-        if now.epoch == 2 and now.step == now.steps:
-            raise Stopped
-
     material = material_of(table, small("dann", *FAST, "epochs=3"))
     whole = trained(material, tmp_path / "whole")
     with pytest.raises(Stopped):
-        trained(material, tmp_path / "cut", report=stop)
+        trained(material, tmp_path / "cut", report=stop_at(2))
     cut = trained(material, tmp_path / "cut")
     np.testing.assert_array_equal(flat(cut.network.modules[0]), flat(whole.network.modules[0]))
     assert cut.network.about.adapted == 24

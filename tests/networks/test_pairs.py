@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from looks import look, small
+from looks import Stopped, look, small, stop_at
 from noise import write_cohort
 from PIL import Image
 
@@ -28,7 +28,7 @@ from anthropo.networks.verification import Pairs, area, pairs_between, verify
 CPU = torch.device("cpu")
 PEOPLE = 24
 FAST = (
-    *("positives=patient", "epochs=12", "patience=0", "batch=8", "rate=0.001", "temperature=0.2", "folds=3"),
+    *("positives=patient", "epochs=7", "patience=0", "batch=8", "rate=0.001", "temperature=0.2", "folds=3"),
     *("optimiser=adam", "flip=false", "rotation=0", "shear=0", "shift=0", "zoom=0"),
 )
 
@@ -138,7 +138,7 @@ def test_pairs_of_people_who_were_kept_apart_are_told_better(
 
 
 def test_triplets_teach_as_well(table: Path, tmp_path: Path) -> None:
-    better_than_its_start(trained(table, tmp_path / "c", "loss=triplet", "mining=semi-hard"))
+    better_than_its_start(trained(table, tmp_path / "c", "epochs=12", "loss=triplet", "mining=semi-hard"))
 
 
 def test_an_embedding_is_classified_by_a_head_that_leaves_it(supcon: tuple[Finetuned, Path]) -> None:
@@ -182,17 +182,10 @@ def test_a_training_that_gains_nothing_keeps_its_start(
 
 
 def test_a_resumed_training_ends_with_the_same_network(table: Path, tmp_path: Path) -> None:
-    class Stopped(Exception):
-        pass
-
-    def stop(now: Any) -> None:
-        if now.epoch == 2 and now.step == now.steps:
-            raise Stopped
-
     settings = ("loss=triplet", "projection=8", "optimiser=adam", "rate=0.001", "epochs=3")
     whole = trained(table, tmp_path / "whole", *settings)
     with pytest.raises(Stopped):
-        trained(table, tmp_path / "cut", *settings, report=stop)
+        trained(table, tmp_path / "cut", *settings, report=stop_at(2))
     cut = trained(table, tmp_path / "cut", *settings)
     np.testing.assert_array_equal(flat(cut.network.modules[0]), flat(whole.network.modules[0]))
     assert cut.verification.auroc == whole.verification.auroc

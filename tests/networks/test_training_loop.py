@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from looks import look, small
+from looks import Stopped, look, small, stop_at
 from noise import write_cohort
 
 from anthropo.errors import InputError, ModelError, PhotoError
@@ -54,20 +54,6 @@ def uninterrupted(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Call
         return made[recipe]
 
     return of
-
-
-class Stopped(Exception):
-    """In place of a crash."""
-
-
-def stop_at(epoch: int, *, step: int | None = None, stage: str = "training") -> Callable[[Step], None]:
-    """Interrupt in that epoch: when it is done, or after a step."""
-
-    def report(now: Step) -> None:
-        if now.stage == stage and now.epoch == epoch and now.step == (now.steps if step is None else step):
-            raise Stopped
-
-    return report
 
 
 # ------------------------------------------------------------------------------------------- every recipe
