@@ -30,6 +30,7 @@ from anthropo.learning.training import fit_model
 
 ADULT = 18  # years
 LABELS = ("female", "male")
+DECIDED = "decided"
 PARTS = {
     "hybrid": frozenset({"measurements", "regions"}),
     "regions": frozenset({"regions"}),
@@ -58,13 +59,15 @@ def drawn(features: Features, people: int, seed: int) -> Features:
 
 
 def scores(train: Features, test: Features, target: Features, method: str) -> dict[str, np.ndarray]:
-    """What models of each kind say of photos (n,)."""
+    """What models of each kind say of photos (n,), and what the hybrid decides; -1: none of these."""
     learned, asked = adapted(marked(train), test, method, target)
     table, out = feature_frame(asked), {}
     with remembering():
         for name, parts in PARTS.items():
             answers = fit_model(learned, Options(parts=parts)).answer(table)
             out[name] = answers.log_odds[:, answers.labels.index(LABELS[1])]
+            if name == "hybrid":
+                out[DECIDED] = answers.decision
     return out
 
 
@@ -110,6 +113,19 @@ def table(name: str, said: dict[str, list[dict[str, np.ndarray]]], test: Feature
         print(f"| {name} | {method} | {' | '.join(cells)} |", flush=True)
 
 
+def decisions(name: str, said: dict[str, list[dict[str, np.ndarray]]], test: Features) -> list[str]:
+    """Rows of each method: how many are called right, and how many are called none of these."""
+    rows = []
+    for method, draws in said.items():
+        shares = []
+        for label in (1, 0):
+            of = test.labels == LABELS[label]
+            shares.append(float(np.mean([(one[DECIDED][of] == label).mean() for one in draws])))
+        silent = float(np.mean([(one[DECIDED] < 0).mean() for one in draws]))
+        rows.append(f"| {name} | {method} | {shares[0]:.3f} | {shares[1]:.3f} | {silent:.3f} |")
+    return rows
+
+
 def halves(train: Features, test: Features) -> None:
     """Rows of each method where other people of the target are adapted to: the mean of both halves."""
     names = np.unique(test.patients)
@@ -148,6 +164,7 @@ def main() -> None:
     heads = [f"{kind} | less none" for kind in PARTS]
     print(f"\n| trained on → judged on, people | adaptation | {' | '.join(heads)} |")
     print("|---" * (2 + 2 * len(PARTS)) + "|")
+    decided: list[str] = []
     for (here, train), (there, test) in (both, both[::-1]):
         for people in (*asked.people, None):
             fewest = min(len(np.unique(train.patients[train.labels == label])) for label in LABELS)
@@ -157,9 +174,11 @@ def main() -> None:
             cohorts = [drawn(train, people, seed) if people else train for seed in range(times)]
             said = {method: [scores(one, test, test, method) for one in cohorts] for method in METHODS}
             size = people or len(np.unique(train.patients))
-            table(
-                f"{here} → {there}, {size}{f' × {times}' if times > 1 else ''}", said, test, asked.bootstrap
-            )
+            name = f"{here} → {there}, {size}{f' × {times}' if times > 1 else ''}"
+            table(name, said, test, asked.bootstrap)
+            decided += decisions(name, said, test)
+    print("\n| trained on → judged on, people | adaptation | men found | women found | none of these |")
+    print("|---|---|---|---|---|", *decided, sep="\n", flush=True)
     for (here, train), (there, test) in (both, both[::-1]):
         print(f"\n{here} → {there}, adapted to other people of {there}\n")
         print(f"| adaptation | {' | '.join(PARTS)} |")

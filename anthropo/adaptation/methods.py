@@ -162,19 +162,24 @@ def _fitted(adapter: Any, source: Floats, target: Floats) -> Any:
         return adapter.fit(np.vstack([source, target]), sample_domain=domains)
 
 
-def _coral(source: Floats, target: Floats) -> tuple[Map, Map | None]:
-    from skada import CORALAdapter
+def _skada() -> Any:
+    """The library; it would change scikit-learn's settings for everybody else."""
+    import sklearn
 
-    fitted = _fitted(CORALAdapter(), source, target)
+    with sklearn.config_context():
+        import skada
+    return skada
+
+
+def _coral(source: Floats, target: Floats) -> tuple[Map, Map | None]:
+    fitted = _fitted(_skada().CORALAdapter(), source, target)
     matrix = fitted.cov_source_inv_sqrt_ @ fitted.cov_target_sqrt_
     return Affine(matrix, fitted.mean_target_ - fitted.mean_source_ @ matrix), None
 
 
 def _subspace(source: Floats, target: Floats) -> tuple[Map, Map | None]:
-    from skada import SubspaceAlignmentAdapter
-
     axes = min(len(source) - 1, len(target) - 1, source.shape[1], _MOST_AXES)
-    fitted = _fitted(SubspaceAlignmentAdapter(axes, random_state=0), source, target)
+    fitted = _fitted(_skada().SubspaceAlignmentAdapter(axes, random_state=0), source, target)
     # coordinates in the target's subspace, as numbers of its photos
     back = fitted.pca_target_.components_
     here, there = fitted.pca_source_.mean_, fitted.pca_target_.mean_
@@ -183,9 +188,7 @@ def _subspace(source: Floats, target: Floats) -> tuple[Map, Map | None]:
 
 
 def _ot(source: Floats, target: Floats) -> tuple[Map, Map | None]:
-    from skada import OTMappingAdapter
-
-    return Transported(_fitted(OTMappingAdapter(), source, target)), None
+    return Transported(_fitted(_skada().OTMappingAdapter(), source, target)), None
 
 
 _OF_SKADA = {"coral": _coral, "subspace": _subspace, "ot": _ot}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from anthropo.batch.inputs import Item, collect
 from anthropo.batch.patients import far_apart, one_person
 from anthropo.batch.scores import person_of, scores_of, settings_of
+from anthropo.decoding.provenance import synthetic_sentence
 from anthropo.errors import AnthropoError, FaceError, InputError, WeightsError, parameter
 from anthropo.face.frame import Floats
 from anthropo.face.gate import Check
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 #: Beyond it are 99.5 % of pairs of strangers, in a studio as on the web, and none of 51 people who smile.
 STRANGERS = 0.55
 BEFORE, AFTER = "before", "after"
+_HIDDEN = 12  # landmarks: masks and sunglasses make people alike
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +98,7 @@ class StatePhoto:
     identity: NDArray[np.float32] | None = None  # what the face is compared by
     by_hand: int = 0  # landmarks that were placed by hand
     doubt: tuple[int, float] = (0, 0.0)  # the best photo has the least
+    synthetic: str = ""  # of a picture that is no photograph by its metadata: which kind
 
     @property
     def failed(self) -> list[Check]:
@@ -278,7 +281,7 @@ class _See:
             hidden=face.hidden, gate=face.gate,
             values=tuple(measure_face(face, seen.photo)) if self.scored else (),
             identity=_identity(seen.photo, face), by_hand=len(seen.landmarks.moved) if seen.landmarks else 0,
-            doubt=seen.doubt,
+            doubt=seen.doubt, synthetic=seen.photo.synthetic,
         )  # fmt: skip
 
 
@@ -286,7 +289,7 @@ def _identity(photo: Any, face: Any) -> NDArray[np.float32] | None:
     """What a face is compared by; None where much of it is hidden, or the network is not there."""
     from anthropo.learning.identity import face_identity
 
-    if face.hidden.sum() >= 12:
+    if face.hidden.sum() >= _HIDDEN:
         return None
     try:
         return face_identity(photo, face)
@@ -366,6 +369,9 @@ def compared(
             "Landmarks were placed by hand in some photos and not in others: a person places points "
             "elsewhere than the models do, and that is no change."
         )
+    remarks += [
+        f"{p.photo}: {synthetic_sentence(p.synthetic)}" for photos in kept for p in photos if p.synthetic
+    ]
     snapshots = [p.photo for photos in kept for p in photos if not is_studio_like(p.gate, EXPRESSION)]
     if snapshots and any(c.status == MOVED for c in changes):
         remarks.append(
@@ -403,27 +409,25 @@ def _scored(
     patient: str, sides: Sequence[Sequence[Item]], kept: Sequence[Sequence[StatePhoto]], settings: Settings
 ) -> tuple[list[dict[str, ZScore]], tuple[str, ...], list[str]]:
     """z-scores of both states by measurement, each under one reference; the references; notes."""
-    found: list[dict[str, ZScore]] = []
-    notes: list[str] = []
-    for items, photos in zip(sides, kept, strict=True):
-        if not all(photo.values for photo in photos):
-            return [{}, {}], (), []
-        who = one_person(patient, items).item
-        values = pool([photo.values for photo in photos])
-        studio = all(is_studio_like(photo.gate) for photos in kept for photo in photos)
-        scores = scores_of(who, values, settings, studio=studio)
-        notes += scores.notes
-        by_id: dict[str, ZScore] = {}
-        for score in scores.scores:
+    if not all(photo.values for photos in kept for photo in photos):
+        return [{}, {}], (), []
+    people = [one_person(patient, items).item for items in sides]
+    values = [pool([photo.values for photo in photos]) for photos in kept]
+    studio = all(is_studio_like(photo.gate) for photos in kept for photo in photos)
+    scored = [scores_of(who, of, settings, studio=studio) for who, of in zip(people, values, strict=True)]
+    if studio and len({tuple(sorted({s.reference for s in one.scores})) for one in scored}) > 1:
+        # the studio's reference is of young adults, and a difference is of one reference
+        scored = [scores_of(who, of, settings, studio=False) for who, of in zip(people, values, strict=True)]
+    found: list[dict[str, ZScore]] = [{}, {}]
+    for by_id, one in zip(found, scored, strict=True):
+        for score in one.scores:
             if math.isfinite(score.z):
                 by_id.setdefault(score.id, score)
-        found.append(by_id)
-    # under one reference, or the difference would be that of two references
     for name in found[0].keys() & found[1].keys():
         if found[0][name].reference != found[1][name].reference:
             del found[0][name], found[1][name]
-    names = dict.fromkeys(score.reference for of in found for score in of.values())
-    return found, tuple(names), list(dict.fromkeys(notes))
+    names = dict.fromkeys(score.reference for by_id in found for score in by_id.values())
+    return found, tuple(names), list(dict.fromkeys(note for one in scored for note in one.notes))
 
 
 def _growth(sides: Sequence[Sequence[Item]], scored: bool) -> list[str]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anthropo.batch.inputs import Item, read_photo_table
-from anthropo.batch.patients import spelled_alike
+from anthropo.batch.patients import one_person, spelled_alike
 from anthropo.errors import InputError, parameter
 from anthropo.groups.change import Paired, paired, part
 from anthropo.learning.cohort import some
@@ -139,6 +139,7 @@ def change_cohort(
         raise InputError(
             f"{path}: no patient has photos of both {states[0]} and {states[1]}. {left_out[0][1]}"
         )
+    _check(path, sides)
     items = [item for pair in sides.values() for side in pair for item in side]
     settings = change_settings(request, items)
     seen = iter(look(items, settings, request, progress))
@@ -160,6 +161,22 @@ def change_cohort(
 
 def _rows(numbers: Sequence[int]) -> str:
     return f"row{'s' if len(numbers) > 1 else ''} {some(str(n) for n in numbers)}"
+
+
+def _check(path: Path, sides: Mapping[str, Sequence[Sequence[Item]]]) -> None:
+    """An InputError where the table contradicts itself about a person, before any photo is read."""
+    owner: dict[str, str] = {}
+    for name, (before, after) in sides.items():
+        for item in (*before, *after):
+            if owner.setdefault(item.path, name) != name:
+                raise InputError(f"{path}: {item.path} is of two patients, {owner[item.path]} and {name}.")
+        for side in (before, after):
+            one_person(name, side)
+        ageless = [
+            replace(item, columns={key: cell for key, cell in item.columns.items() if key != "age"})
+            for item in (*before, *after)
+        ]
+        one_person(name, ageless)
 
 
 def _states(path: Path, rows: Sequence[tuple[int, Item]], request: ChangeRequest) -> tuple[str, str]:

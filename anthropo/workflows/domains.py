@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from anthropo.encoder.several import AnyEncoder
     from anthropo.learning.trained import Trained
     from anthropo.settings import Settings
-    from anthropo.workflows.cohort import TrainRequest
+    from anthropo.workflows.cohort import Material, TrainRequest
     from anthropo.workflows.progress import Progress
 
 SITE = "site"  # the column that names the site of a photo, unless another is named
@@ -220,6 +220,18 @@ def in_both(training: Features, target: Features) -> list[Pair]:
         replace(pair, first=names[int(pair.first)], second=names[int(pair.second)])
         for pair in find_duplicates(replace(training, **joined))
         if int(pair.first) < ours <= int(pair.second)
+    ]
+
+
+def target_notes(material: Material) -> list[str]:
+    """What figures of a cohort that is adapted to photos without labels do not say."""
+    if material.target is None:
+        return []
+    leave_out = parameter("leave_out", material.domain or SITE)
+    return [
+        "the target's labels are not known, so that no figure here tells whether adapting helps there. An "
+        f"evaluation with {leave_out} and {parameter('compare', 'adapt')} tells it of sites whose labels you "
+        "have."
     ]
 
 

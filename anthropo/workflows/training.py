@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from anthropo.errors import InputError, parameter
 from anthropo.workflows.cohort import Material, TrainRequest, gather
+from anthropo.workflows.domains import target_notes
 from anthropo.workflows.evaluation import EvaluateResult, evaluations_of, judge_material
 from anthropo.workflows.progress import Progress, silent
 
@@ -97,14 +98,7 @@ def train(
         judged = judge_material(material, baselines=baselines, keep_refits=True, progress=progress)
         notes, refits = judged.notes, judged.refits
         evaluations = evaluations_of(judged.questions, material, subgroups=False, bootstrap=_BOOTSTRAP)
-    if material.target is not None:
-        column = material.domain or "site"
-        notes = (
-            *notes,
-            "the target's labels are not known, so that no figure here tells whether adapting helps there. "
-            f"An evaluation with {parameter('leave_out', column)} and {parameter('compare', 'adapt')} tells "
-            "it of sites whose labels you have.",
-        )
+    notes = (*notes, *target_notes(material))
     trained = make_trained(
         features,
         material.options,

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
+import sklearn
 from numpy.typing import NDArray
 
 from anthropo.adaptation import METHODS, align
@@ -95,6 +98,15 @@ def test_without_skada_one_sentence_says_what_to_install(monkeypatch: pytest.Mon
     with pytest.raises(InputError, match=r"adapt='coral' needs the package skada. Install it with `pip ins"):
         align("coral", {"a": rows(20, 1)}, rows(20, 2))
     align("combat", {"a": rows(20, 1)}, rows(20, 2))  # which needs none
+
+
+def test_settings_of_scikit_learn_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """skada changes them when it is imported."""
+    monkeypatch.delitem(sys.modules, "skada", raising=False)
+    before = sklearn.get_config()
+    align("coral", {"a": rows(20, 1)}, rows(20, 2))
+    assert sklearn.get_config() == before
+    assert "skada" in sys.modules
 
 
 def test_an_affine_map_knows_its_gradient() -> None:

@@ -13,13 +13,16 @@ import pytest
 from conftest import Invoke, refused, sentence_of
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 import anthropo
+from anthropo.batch.inputs import Item
+from anthropo.decoding.provenance import GENERATED, synthetic_sentence, xmp
 from anthropo.errors import FaceError, InputError
 from anthropo.face.frame import face_axes
 from anthropo.groups.change import CHANGED, MOVED, NOT_COMPARED
 from anthropo.synthetic.warping import as_pixels, border_of, sample, spline_map, with_pupils
-from anthropo.workflows.change import ChangeRequest, ChangeResult, change
+from anthropo.workflows.change import ChangeRequest, ChangeResult, change, compared
 from anthropo.workflows.change_cohort import change_cohort
 
 Pixels = NDArray[np.uint8]
@@ -111,6 +114,8 @@ def test_z_scores_stand_beside_values_where_sex_and_age_are_known(folder: Path) 
     assert abs(row["z_difference"]) > 0.1  # the same face at nine is another z than at four
     (growth,) = (remark for remark in result.remarks if "grows" in remark)
     assert growth.startswith("5.0 years lie between the states. A child grows")
+    grown = ChangeRequest(reading=READING, sex="female", age="18", age_after="25")
+    assert change(folder / "before.png", folder / "half.png", grown).references == ("web-all-ages",)
     adult = ChangeRequest(reading=READING, sex="female", age="40", age_after="41")
     assert change(folder / "before.png", folder / "half.png", adult).remarks == ()
 
@@ -146,6 +151,14 @@ def test_of_snapshots_it_is_said_how_often_they_move(
     assert remark.startswith(f"{tmp_path / 'small.png'}: small, or not as the photo gate wants it")
 
 
+def test_a_picture_that_says_it_is_no_photograph_is_named(folder: Path, tmp_path: Path) -> None:
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", xmp(GENERATED, "made", "a test"))
+    Image.open(folder / "half.png").save(tmp_path / "made.png", pnginfo=info)
+    (remark,) = change(folder / "before.png", tmp_path / "made.png", ONCE).remarks
+    assert remark == f"{tmp_path / 'made.png'}: {synthetic_sentence(GENERATED)}"
+
+
 def test_photos_of_two_patients_that_were_exchanged(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +182,15 @@ def test_photos_of_two_patients_that_were_exchanged(
     assert result.remarks == (
         "Photos may have been exchanged between patients, whose faces fit better crosswise: a and b.",
     )
+
+
+def test_landmarks_of_different_models_are_not_compared(folder: Path, wider: ChangeResult) -> None:
+    coarse = anthropo.PhotoReading(jobs=1, cache="none", fine=False)
+    other = change(folder / "before.png", folder / "half.png", ChangeRequest(reading=coarse))
+    states, items = ("before", "after"), [[Item("before.png")], [Item("half.png")]]
+    mixed = compared("", states, items, (wider.before, other.after), other.settings, ONCE)
+    assert isinstance(mixed, str)
+    assert "their landmarks come from different models" in mixed
 
 
 def test_photos_that_cannot_be_read_are_left_out_of_their_state(folder: Path, faceless_png: Path) -> None:
@@ -205,6 +227,15 @@ def table(path: Path, header: str, rows: Sequence[Sequence[object]]) -> Path:
 
 
 ROWS = [["before.png", "p1", "well"], ["wider.png", "p1", "ill"]]
+
+
+def own(photo: Path, folder: Path, patient: str) -> Path:
+    """A copy of a photo for one patient."""
+    path = folder / f"{patient} {photo.name}"
+    path.write_bytes(photo.read_bytes())
+    return path
+
+
 STATES, DATES = "photo,patient,state", "photo,patient,taken"
 
 
@@ -227,6 +258,24 @@ def rows(*third: str) -> list[list[str]]:
         (STATES, ROWS, {"before": "ill", "after": "ill"}, "are one state"),
         (STATES, rows("well", "ill", "cured"), {"before": "ill"}, "3 states (well, ill, cured)"),
         ("photo,patient", [["before.png", "p1"]], {}, "no column `state`, and no date in `taken`"),
+        (
+            f"{STATES},sex",
+            [["before.png", "p1", "well", "F"], ["half.png", "p1", "ill", "M"]],
+            {"before": "well"},
+            "patient p1: female in",
+        ),
+        (
+            f"{STATES},age",
+            [["before.png", "p1", "well", "4"], ["a.png", "p1", "well", "9"], ["half.png", "p1", "ill", "9"]],
+            {"before": "well"},
+            "patient p1: 4 years old in",
+        ),
+        (
+            STATES,
+            [*ROWS, ["before.png", "p2", "well"], ["half.png", "p2", "ill"]],
+            {"before": "well"},
+            "is of two patients, p1 and p2",
+        ),
         (DATES, rows("soon"), {}, "row 2, column `taken`: not a date"),
         (DATES, rows("2020-05-01", ""), {}, "row 3: no date"),
         (f"{DATES},born", [["before.png", "p1", "soon", "2019-03-04"]], {}, "Column `taken`: not a date"),
@@ -247,10 +296,14 @@ def test_tables_that_cannot_be_used(
 
 def test_a_cohort_of_two_states(folder: Path, tmp_path: Path, faceless_png: Path) -> None:
     listed = [
-        *((folder / "before.png", name, "well") for name in ("p1", "p2", "p3", "p4", "p5")),
-        (folder / "wider.png", "p1", "ill"), (folder / "wider.png", "p2", "ill"),
-        (faceless_png, "p4", "ill"), (folder / "before.png", "p5", "ill"),
-    ]  # fmt: skip
+        *(
+            (own(folder / "before.png", tmp_path, name), name, "well")
+            for name in ("p1", "p2", "p3", "p4", "p5")
+        ),
+        *((own(folder / "wider.png", tmp_path, name), name, "ill") for name in ("p1", "p2")),
+        (faceless_png, "p4", "ill"),
+        (own(folder / "before.png", tmp_path, "p5 again"), "p5", "ill"),
+    ]
     result = change_cohort(
         table(tmp_path / "cohort.csv", STATES, listed),
         ChangeRequest(before="well", reading=READING),
@@ -306,7 +359,11 @@ def test_command_prints_and_writes(invoke: Invoke, folder: Path, tmp_path: Path)
 
 
 def test_command_on_a_cohort(invoke: Invoke, folder: Path, tmp_path: Path) -> None:
-    listed = [(folder / f"{name}.png", p, name) for p in ("a", "b") for name in ("before", "wider")]
+    listed = [
+        (own(folder / f"{name}.png", tmp_path, p), p, name)
+        for p in ("a", "b")
+        for name in ("before", "wider")
+    ]
     path = table(
         tmp_path / "cohort.csv", "photo,patient,state", [*listed, (folder / "half.png", "c", "before")]
     )
