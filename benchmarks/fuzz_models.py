@@ -36,7 +36,8 @@ from fuzzing import Case, Rng, command, parser_of, pick, run
 from PIL import Image
 
 import anthropo
-from anthropo.learning.features import Features, measurement_ids
+from anthropo.learning.entries import measurement_ids
+from anthropo.learning.features import Features
 from anthropo.learning.judging import cross_validate
 from anthropo.learning.training import make_trained
 
