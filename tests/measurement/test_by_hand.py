@@ -51,7 +51,7 @@ def test_what_a_machine_finds_badly_has_a_narrower_interval_by_hand(face: Face) 
     assert half(placed(face, "p39"), "bigonial_width") == pytest.approx(
         jaw, rel=0.02
     )  # which does not rest on it
-    shaken = replace(face, landmark_sd=6 * face.landmark_sd)
+    shaken = replace(face, unsteadiness=6 * face.unsteadiness)
     assert error_growth(shaken) > error_growth(face)
     by_hand = placed(shaken, "p36", "p39", "p42", "p45")
     assert half(by_hand, "intercanthal_width") < half(shaken, "intercanthal_width")
