@@ -112,7 +112,7 @@ def command(
       differential  Inception-v4 on one to six photographs per patient, with metadata
       attributes    several attributes per face (cells `ptosis; long philtrum`) in one network
       contrastive   an embedding in which a person's photographs in two states (column `state`) lie near
-                    each other, or those of a label (--set positives=label); --set loss=supcon or triplet
+                    each other, or those of a label (--set positives=label); --set loss=triplet or supcon
       dann          labels of one source, learned so that another (--target, or --domain) cannot be told
                     from it: gradient reversal
       deep-coral    the same by making the covariances of both sources alike
@@ -143,7 +143,7 @@ def command(
       anthropo finetune cohort.csv --recipe deepgestalt -o net.anthropo --warm-start face-resnet
       anthropo finetune skin.csv --recipe skin-five --no-face -o net.anthropo --set backbone=densenet121
       anthropo finetune cohort.csv --recipe deepgestalt -o net.anthropo --set imbalance=weights
-      anthropo finetune pairs.csv --recipe contrastive -o net.anthropo --set loss=triplet
+      anthropo finetune pairs.csv --recipe contrastive -o net.anthropo --set loss=supcon
       anthropo finetune studio.csv --recipe dann --target clinic/ -o net.anthropo
       anthropo finetune both.csv --recipe deep-coral --domain site --set targets=clinic -o net.anthropo
       anthropo finetune --recipe attributes --show-parameters > my.toml

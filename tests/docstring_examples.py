@@ -23,7 +23,10 @@ def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
 @pytest.fixture(scope="session")
 def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with m.anthropo, trained on invented people, and person.jpg, who is none of them."""
+    """A folder with m.anthropo, trained on invented people, and person.jpg, who is none of them.
+
+    net.anthropo is a network with random weights.
+    """
     import anthropo
     from anthropo.synthetic import make_cohort
 
@@ -36,9 +39,41 @@ def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         reading=anthropo.PhotoReading(jitter=1, fine=False, cache=str(folder / "cache")),
     )
     anthropo.train(cohort, request, judge=False).trained.save(folder / "m.anthropo")
+    _network(folder / "net.anthropo", labels)
     (person,) = make_cohort(folder / "new", 1, labels[1:], seed=1).parent.glob("*.jpg")
     shutil.copy(person, folder / "person.jpg")
     return folder
+
+
+def _network(path: Path, labels: tuple[str, ...]) -> None:
+    """A network of faces with random weights."""
+    import torch
+
+    from anthropo.learning.manifest import Manifest, PhotoSettings
+    from anthropo.networks.architectures import Spec, build
+    from anthropo.networks.description import Description
+    from anthropo.networks.network import Network
+    from anthropo.networks.recipes import load_recipe
+
+    torch.manual_seed(0)
+    spec = Spec(task="labels", backbone="deepgestalt", channels=3, outputs=2, dropout=0.5, head="linear")
+    about = Description(
+        recipe="deepgestalt",
+        parameters=load_recipe("deepgestalt").parameters,
+        spec=spec,
+        size=48,
+        views=("face",),
+        mean=(127.5,) * 3,
+        std=(127.5,) * 3,
+        grey=False,
+        alignment="mean-face",
+        crops="scaled",
+        dimension=320,
+        metadata=None,
+    )
+    settings = PhotoSettings(face="one", fine=False, jitter=1)
+    manifest = Manifest(labels=labels, task="binary", settings=settings, regions=("face",))
+    Network(manifest, about, (build(spec).eval(),)).save(path)
 
 
 @pytest.fixture(autouse=True)

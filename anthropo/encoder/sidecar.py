@@ -49,7 +49,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
         "may use it",
     ),
 }  # fmt: skip
-_NEEDED = ("size", "mean", "scale", "colour", "alignment")
+NEEDED = ("size", "mean", "scale", "colour", "alignment")
 _CHOICES = {
     "colour": ("RGB", "BGR", "grey"),
     "alignment": (CHIP, ARCFACE, PHOTO),
@@ -113,7 +113,7 @@ def read_sidecar(path: Path) -> Sidecar:
             near = difflib.get_close_matches(name, OPTIONS, 1, 0.6)
             hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(OPTIONS)}."
             raise InputError(f"{where}: no option {name!r}. {hint}")
-    for name in _NEEDED:
+    for name in NEEDED:
         if name not in entries:
             raise InputError(f"{where}: {name} is missing: {OPTIONS[name][1]}. An example: {_EXAMPLE}.")
     made = {name: _checked(where, name, value, entries.get("colour")) for name, value in entries.items()}

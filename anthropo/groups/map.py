@@ -11,9 +11,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.encoder.several import plain_region
 from anthropo.errors import InputError, parameter
 from anthropo.learning.cohort import Kind, typed
-from anthropo.learning.features import Features
+from anthropo.learning.features import BACKGROUND, Features
 from anthropo.learning.intervals import Interval, mean_of, proportion
 from anthropo.learning.subgroups import age_bands
 
@@ -35,7 +36,7 @@ _DEALS = 1000  # of the groups, to know what chance gives
 class Numbers:
     """What faces are compared by."""
 
-    values: Floats  # (n, d), each column of mean 0 and SD 1
+    values: Floats  # (n, d), each column of mean 0 and SD 1; of several encoders all weigh alike
     described: str
 
 
@@ -83,15 +84,21 @@ def numbers_of(features: Features, source: Source) -> Numbers:
     if n < FEWEST:
         raise InputError(f"{n} photo{'' if n == 1 else 's'} to draw, {FEWEST} are needed. Add people.")
     if source == "embeddings":
-        values = features.regions[REGION].astype(np.float64)
+        seen = {name: of for name, of in features.regions.items() if plain_region(name) == REGION}
+        seen = seen or {name: of for name, of in features.regions.items() if name != BACKGROUND}
+        values = np.hstack(list(seen.values())).astype(np.float64)
         kept = np.ones(values.shape[1], dtype=bool)
-        text = f"embedding of the region {REGION}, {values.shape[1]} numbers"
+        # each encoder counts alike, however many numbers it gives
+        weight = np.concatenate([np.full(of.shape[1], of.shape[1] ** -0.5) for of in seen.values()])
+        weight /= weight.max()
+        text = f"embedding of the region {', '.join(seen)}, {values.shape[1]} numbers"
     else:
         values = features.measurements.copy()
         known = np.isfinite(values)
         kept = known.mean(0) >= _KNOWN
         values, known = values[:, kept], known[:, kept]
         values = np.where(known, values, np.nanmedian(values, axis=0) if kept.any() else 0.0)
+        weight = np.ones(values.shape[1])
         text = f"{int(kept.sum())} measurements"
         if not kept.all():
             text += f" ({int((~kept).sum())} left out, which fewer than half of the photos have)"
@@ -102,7 +109,8 @@ def numbers_of(features: Features, source: Source) -> Numbers:
     if varied.sum() < 2:
         raise InputError(f"The photos do not differ in their {source}: there is nothing to draw.")
     values, spread = values[:, varied], spread[varied]
-    return Numbers((values - values.mean(0)) / spread, f"{text}; each standardised")
+    standardised = (values - values.mean(0)) / spread
+    return Numbers(standardised * weight[varied], f"{text}; each standardised")
 
 
 def group_by(cells: Sequence[str], kind: Kind) -> Grouping:

@@ -16,6 +16,7 @@ from anthropo.learning.intervals import Interval, as_json
 from anthropo.learning.judged import Judged
 from anthropo.learning.matching import Matched
 from anthropo.learning.metrics import DEFINITIONS, compare, judge, judge_labels
+from anthropo.learning.nearest import Nearest
 from anthropo.learning.sites import Sites
 from anthropo.learning.subgroups import Subgroup, age_bands, by_subgroup
 
@@ -121,6 +122,8 @@ class Evaluation:
         Differences of each adapted model from the same without adaptation.
     shifts : tuple of Shift
         How far apart photos of sites are, before adaptation and after.
+    nearest : Nearest or None
+        How often the nearest patient tells a label that nothing was trained on.
 
     Examples
     --------
@@ -157,6 +160,7 @@ class Evaluation:
     adjusted: Adjusted | None
     adapted: dict[str, Figures]
     shifts: tuple[Shift, ...]
+    nearest: Nearest | None
 
     @property
     def figures(self) -> Figures:
@@ -183,6 +187,7 @@ class Evaluation:
         null: Sequence[float] = (),
         unadapted: Mapping[str, str] | None = None,
         shifts: Sequence[Shift] = (),
+        nearest: Nearest | None = None,
         bootstrap: int = 1000,
         seed: int = 0,
     ) -> Evaluation:
@@ -217,6 +222,8 @@ class Evaluation:
             For each model that is adapted, the one that is the same without.
         shifts : sequence of Shift
             How far apart photos of sites are; shown as it is.
+        nearest : Nearest, optional
+            Of labels that are matched to their nearest patients; shown as it is.
 
         Raises
         ------
@@ -285,6 +292,7 @@ class Evaluation:
             adjusted=None if strata is None else Adjusted.of(models, positive, strata, null=null, **options),
             adapted=adapted,
             shifts=tuple(shifts),
+            nearest=nearest,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -292,7 +300,7 @@ class Evaluation:
         hidden = [
             "attribute",
             "judged",
-            *(name for name in ("sites", "adjusted", "matched") if getattr(self, name) is None),
+            *(name for name in ("sites", "adjusted", "matched", "nearest") if getattr(self, name) is None),
             *(name for name in ("adapted", "shifts") if not getattr(self, name)),
         ]
         shown = {f.name: as_json(getattr(self, f.name)) for f in fields(self) if f.name not in hidden}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +36,12 @@ class Gallery:
 
     def similarity(self, embeddings: Floats) -> Floats:
         """Greatest cosine (n, labels) of embeddings (n, d) with a patient of each label."""
-        cosine = _unit(embeddings - self.centre) @ self.vectors.T
+        cosine = unit(embeddings - self.centre) @ self.vectors.T
         return np.stack([cosine[:, self.owner == c].max(1) for c in range(len(self.labels))], axis=1)
 
     def by_region(self, embeddings: Floats, sizes: Sequence[int]) -> Floats:
         """The same cosine as a sum over regions (n, labels, regions) of `sizes` numbers each."""
-        there = _unit(embeddings - self.centre)
+        there = unit(embeddings - self.centre)
         cosine = there @ self.vectors.T
         ends = np.cumsum([0, *sizes])
         out = np.empty((len(there), len(self.labels), len(sizes)))
@@ -74,11 +75,10 @@ def fit_gallery(
 
     random = np.random.RandomState(seed)
     label_of, patient_of = np.asarray(labels), np.asarray(patients)
-    # of the labels' means: were it the photos', a label of few patients would look like all that is no other
-    centre = np.mean([embeddings[label_of == c].mean(0) for c in dict.fromkeys(label_of)], axis=0)
+    centre = label_centre(embeddings, label_of)
     known = list(dict.fromkeys(zip(label_of, patient_of, strict=True)))
-    vectors = _unit(
-        np.stack([_unit(embeddings[(label_of == c) & (patient_of == p)] - centre).mean(0) for c, p in known])
+    vectors = unit(
+        np.stack([unit(embeddings[(label_of == c) & (patient_of == p)] - centre).mean(0) for c, p in known])
     )
     of = np.array([c for c, _ in known])
     names = tuple(dict.fromkeys(str(c) for c in rare))
@@ -123,6 +123,12 @@ def fit_gallery(
     return Gallery(names, centre, owner, vectors[keep], slope, intercept, prior)
 
 
-def _unit(vectors: Floats) -> Floats:
+def label_centre(embeddings: Floats, labels: NDArray[Any]) -> Floats:
+    """The mean (d,) of the labels' means: were it the photos', a rare label would look like all others."""
+    return np.asarray(np.mean([embeddings[labels == c].mean(0) for c in dict.fromkeys(labels)], axis=0))
+
+
+def unit(vectors: Floats) -> Floats:
+    """Vectors (…, d) of length 1; nothing stays nothing."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.where(length > 0, length, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.encoder.several import AT
 from anthropo.errors import InputError, ModelError, parameter
 from anthropo.learning.calibration import against_rest, softmax
 from anthropo.learning.cohort import some
@@ -444,11 +446,20 @@ def design(features: Features, options: Options) -> Any:
 
 
 def vectors(table: Any, columns: Columns) -> Floats:
-    """Embeddings (n, d) of all regions, each of length 1, joined."""
-    embeddings: list[Floats] = [np.zeros((len(table), 0))]
-    for names in columns.regions.values():
-        embedding = numbers_of(table, names)
-        embeddings.append(embedding / np.linalg.norm(embedding, axis=1, keepdims=True))
+    """Embeddings (n, d) of all regions, each of length 1, joined; see `joined`."""
+    return joined({region: numbers_of(table, names) for region, names in columns.regions.items()}, len(table))
+
+
+def joined(regions: Mapping[str, NDArray[np.floating]], n: int) -> Floats:
+    """Embeddings (n, d) of regions (n, …), each of length 1.
+
+    Of several encoders each counts as much as the others, however many regions it sees.
+    """
+    of = Counter(region.partition(AT)[2] for region in regions)
+    embeddings: list[Floats] = [np.zeros((n, 0))]
+    for region, embedding in regions.items():
+        share = 1.0 if len(of) == 1 else of[region.partition(AT)[2]] ** -0.5
+        embeddings.append(share * embedding / np.linalg.norm(embedding, axis=1, keepdims=True))
     return np.hstack(embeddings)
 
 

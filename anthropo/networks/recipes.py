@@ -261,6 +261,8 @@ def _check_pairs(recipe: Recipe) -> None:
         )
     if options.frozen_epochs:
         raise InputError("frozen_epochs: pairs are learned by the body itself. Set it to 0 for contrastive.")
+    if options.imbalance != "none":
+        raise InputError("imbalance: pairs have no labels to balance. Set it to none for contrastive.")
     if options.head != "convolution":
         raise InputError("head: contrastive fits one with a bias, convolution.")
 

@@ -11,6 +11,7 @@ from anthropo.learning.evaluation import Evaluation, Figures, model_name
 from anthropo.learning.intervals import Interval, number
 from anthropo.learning.matching import Matched
 from anthropo.learning.metrics import DEFINITIONS
+from anthropo.learning.nearest import Nearest
 from anthropo.learning.prevalence import shares_words
 from anthropo.learning.sites import Sites
 from anthropo.plain import say
@@ -30,6 +31,7 @@ COMPARED_METRICS = (
     "calibration_intercept", "calibration_error",
 )  # fmt: skip
 #: Columns of a table of balance.
+NEAREST = ("gallery", "rank", "label among the nearest", "by chance")
 BALANCE = ("", "cases", "controls", "SMD", "matched cases", "matched controls", "SMD after")
 #: Columns of a table of distances between sources.
 SHIFTS = ("site", "method", "of embeddings", "of measurements")
@@ -160,6 +162,8 @@ def print_evaluation(made: Evaluation) -> None:
     if made.sites:
         _print_sites(made.sites)
     print_adaptation(made)
+    if made.nearest:
+        _print_nearest(made.nearest)
     for column, groups in made.subgroups.items():
         rows = [
             (name, *map(str, (g.n_photos, g.n_patients, *map(g.metrics.get, SUBGROUP_METRICS))), g.note)
@@ -237,6 +241,21 @@ def _print_sites(sites: Sites) -> None:
     print_table((sites.column, *titles), rows, left=("note",), spaced=True)
     for sentence in site_sentences(sites):
         say(sentence)
+
+
+def _print_nearest(nearest: Nearest) -> None:
+    say(nearest.sentence())
+    print_table(NEAREST, nearest_rows(nearest), spaced=True)
+
+
+def nearest_rows(nearest: Nearest) -> list[tuple[str, ...]]:
+    """A row for each gallery and k: the share whose label is among the k nearest, and that by chance."""
+    return [
+        (f"{gallery} ({of.labels}; {of.patients} patients)", name.replace("_", " "), str(figure),
+         f"{of.chance[name]:.3f}")
+        for gallery, of in nearest.galleries.items()
+        for name, figure in of.figures.items()
+    ]  # fmt: skip
 
 
 def site_sentences(sites: Sites) -> list[str]:
@@ -354,6 +373,8 @@ def page(made: Evaluation) -> str:
         balance=BALANCE,
         balance_rows=balance_rows(made.matched) if made.matched else [],
         balanced=_BALANCED,
+        nearest_rows=nearest_rows(made.nearest) if made.nearest else [],
+        nearest_columns=NEAREST,
         site_sentences=site_sentences(made.sites) if made.sites else [],
         adaptation_sentences=adaptation_sentences(made),
         shifts=SHIFTS,

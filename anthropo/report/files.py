@@ -15,6 +15,9 @@ from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from anthropo import container
+from anthropo.encoder.onnx_file import MOST_BYTES
+from anthropo.encoder.onnx_trial import SECONDS
+from anthropo.encoder.sidecar import NEEDED, OPTIONS
 from anthropo.face import landmark_bundle
 from anthropo.learning import boosters, states
 from anthropo.learning.manifest import Manifest
@@ -113,6 +116,43 @@ _STATES = (
 )  # fmt: skip
 
 
+_SIDECAR = """
+## Encoders of one's own
+
+`--encoder onnx:FILE` takes a network in an ONNX file: one input, a picture (float32, four axes, of one
+picture or of any number), and an output that is its embedding. `FILE.toml` beside it says how the picture is
+made; for `arc.onnx` it is called `arc.onnx.toml` or `arc.toml`. A wrong guess would show nowhere, so that
+nothing is guessed. A file that `anthropo export` wrote says all of this itself.
+
+```toml
+size = 112
+mean = 127.5
+scale = 127.5            # (grey level - mean) / scale
+colour = "RGB"
+alignment = "arcface"
+licence = "that of the weights"
+data = "that of the photographs that it was trained on"
+```
+
+| option | is | what |
+|---|---|---|"""
+
+_HOSTILE = f"""
+An ONNX file is looked through before anything runs it. Refused are files of more than {MOST_BYTES >> 30} GiB,
+operators of other domains than ONNX's own, functions and training instructions in the file, weights in other
+files, loops, and other inputs than one picture. What is left is run once in a process of its own, whose
+computing time ({SECONDS} s) and, on Linux, memory are limited: its embedding has to have the length that is
+stated, be finite, and be the same twice. Then ONNX Runtime runs it on the processor, on one thread. What a
+file asks for on a picture that was made for it is not bounded: use files from people whom you trust, as with
+any program.
+"""
+
+
+def _options_of_sidecar() -> Iterator[str]:
+    for name, (kind, what) in OPTIONS.items():
+        yield f"| `{name}`{'' if name in NEEDED else ', if wanted'} | {kind} | {what} |"
+
+
 def markdown() -> str:
     """The page."""
     parts = [_INTRODUCTION, "\n## `manifest.json`\n", *_objects(Manifest)]
@@ -131,6 +171,7 @@ def markdown() -> str:
     parts += ["\n| backbone | pixels, at least | dimension | weights |\n|---|---|---|---|"]
     parts += [f"| {name} | {b.least} | {b.dimension:,} | {b.weights:,} |" for name, b in BACKBONES.items()]
     parts += [_BETWEEN, _CHECKPOINT, *_objects(Kept, {*_inner(Description), *_inner(Manifest)})]
+    parts += [_SIDECAR, *_options_of_sidecar(), _HOSTILE]
     parts += [_LANDMARK_MODEL, _TRANSLATION, *_objects(translation_file.About, {*_inner(Manifest)})]
     return "\n".join(parts).strip() + "\n"
 

@@ -36,6 +36,10 @@ models in their card and manifest, and every output, tables and lists included, 
 A model with a part that is not permissive says so in its card, and permissive runs refuse it. The licence of
 your own photographs is yours to know.
 
+A network of your own (`--encoder onnx:FILE`) has the licences that its sidecar states, and without a word
+none: models that read it say so in their card. A permissive run takes it if the sidecar says
+`permissive = true` and why (`licence`, `data`); one that `anthropo export` wrote, as the network itself.
+
 dlib's landmarks of five points come with the weights. They are in the public domain, but were trained on
 photographs from the internet whose licences nobody states, and five points (corners of the eyes, base of the
 nose) would give three ratios without head pose, photo gate or interval: anthropo does not measure with them.

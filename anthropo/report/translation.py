@@ -42,12 +42,12 @@ def print_trained(trained: TrainedTranslation) -> None:
     """What moved in people kept apart, in both directions; then how alike the domains became."""
     judgement = trained.judgement
     print("On people who were kept apart (95 % intervals in brackets):")
-    print_table(("", *(f"to {one.to}" for one in judgement.directions)), _summary(judgement), spaced=True)
+    print_table(("", *(f"to {one.to}" for one in judgement.directions)), summary(judgement), spaced=True)
     print("Landmarks, median displacement in outer-canthal distances:")
     columns = ("part of the face", *(f"to {one.to}" for one in judgement.directions))
-    print_table(columns, _by_part(judgement), spaced=True)
+    print_table(columns, by_part(judgement), spaced=True)
     for one in judgement.directions:
-        listed = sorted(one.measurements, key=lambda m: -m.beyond)[:_MOST_LISTED]
+        listed = _changed_most(one)[:_MOST_LISTED]
         if not listed:
             continue
         print(f"Measurements that change most, to {one.to}:")
@@ -59,12 +59,17 @@ def print_trained(trained: TrainedTranslation) -> None:
     )
 
 
+def _changed_most(one: Direction) -> list[Changed]:
+    """The measurements, those first that change most often and most, against what two photos differ by."""
+    return sorted(one.measurements, key=lambda m: (-m.beyond, -m.change / (m.limit or 1)))
+
+
 def _measurement_row(of: Changed) -> tuple[str, ...]:
     name = registry()[of.id].name
     return name, of.unit, f"{of.change:.4g}", f"{of.limit:.4g}", f"{100 * of.beyond:.0f} %"
 
 
-def _summary(judgement: Judgement) -> list[tuple[str, ...]]:
+def summary(judgement: Judgement) -> list[tuple[str, ...]]:
     """Rows of figures, a column for each direction."""
     both = judgement.directions
     rows = [
@@ -108,7 +113,7 @@ def _share(of: Interval) -> str:
     return f"{100 * of.value:.0f} % ({100 * of.lo:.0f} to {100 * of.hi:.0f})" if of.known else "–"
 
 
-def _by_part(judgement: Judgement) -> list[tuple[str, ...]]:
+def by_part(judgement: Judgement) -> list[tuple[str, ...]]:
     begins = [0, *(end for end, _ in PARTS)]
     parts = [(name, range(begin, end)) for begin, (end, name) in zip(begins, PARTS, strict=False)]
     return [
@@ -138,9 +143,7 @@ def write_page(path: Path, trained: TrainedTranslation) -> None:
                 "samples": embedded(png(samples(one))),
                 "moved": embedded(png(moved_figure(one), 150)),
                 "points": [(name, _moved(value)) for name, value in points],
-                "measurements": [
-                    _measurement_row(m) for m in sorted(one.measurements, key=lambda m: -m.beyond)
-                ],
+                "measurements": [_measurement_row(m) for m in _changed_most(one)],
             }
         )
     sides = [
@@ -154,8 +157,8 @@ def write_page(path: Path, trained: TrainedTranslation) -> None:
     text = page(
         "translation.html",
         columns=[f"to {one.to}" for one in judgement.directions],
-        rows=_summary(judgement),
-        parts=_by_part(judgement),
+        rows=summary(judgement),
+        parts=by_part(judgement),
         directions=directions,
         losses=embedded(png(history_figure(trained.translation), 150)),
         notes=trained.notes,

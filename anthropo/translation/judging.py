@@ -383,12 +383,13 @@ def kernel_distance(x: Floats, y: Floats, people_x: NDArray[np.str_], people_y: 
     """Kernel inception distance of embeddings (n, d) from embeddings (m, d), times 1,000.
 
     The unbiased squared maximum mean discrepancy with the kernel (x·y / d + 1)³ (Bińkowski et al. 2018,
-    ICLR); embeddings are divided by the root mean square of `y`. Its 95 % interval is that of a jackknife
-    over people of both sides.
+    ICLR); embeddings are divided by the root mean square of `y`. Within a side people are compared with
+    others only: photos of one person are more alike than a sample of people is. The 95 % interval is that of
+    a jackknife over people of both sides.
     """
     if min(len(np.unique(people_x)), len(np.unique(people_y))) < 3:
         return unknown("fewer than three people")
-    of = _Kernels.of(x, y)
+    of = _Kernels.of(x, y, people_x, people_y)
     every_x, every_y = np.ones(len(x)), np.ones(len(y))
     value = of.distance(every_x, every_y)
     variance = 0.0
@@ -407,7 +408,7 @@ def distance_by_chance(x: Floats, people: NDArray[np.str_], seed: int) -> Interv
     names = np.unique(people)
     if len(names) < 6:
         return unknown("fewer than six people")
-    of = _Kernels.of(x, x)
+    of = _Kernels.of(x, x, people, people)
     values = []
     for _ in range(_HALVINGS):
         half = np.isin(people, random.permutation(names)[: len(names) // 2]).astype(float)
@@ -417,30 +418,31 @@ def distance_by_chance(x: Floats, people: NDArray[np.str_], seed: int) -> Interv
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Kernels:
-    """The kernel between all pairs; nobody is compared with themselves within a side."""
+    """The kernel between all pairs, and which pairs within a side are of different people."""
 
     xx: Floats
     yy: Floats
     xy: Floats
+    apart_x: Floats
+    apart_y: Floats
 
     @classmethod
-    def of(cls, x: Floats, y: Floats) -> _Kernels:
+    def of(cls, x: Floats, y: Floats, people_x: NDArray[np.str_], people_y: NDArray[np.str_]) -> _Kernels:
         scale = np.sqrt((y**2).mean())
         x, y = x / scale, y / scale
 
         def kernel(a: Floats, b: Floats) -> Floats:
             return np.asarray((a @ b.T / a.shape[1] + 1) ** 3)
 
-        xx, yy = kernel(x, x), kernel(y, y)
-        np.fill_diagonal(xx, 0)
-        np.fill_diagonal(yy, 0)
-        return cls(xx, yy, kernel(x, y))
+        apart = [(people[:, None] != people).astype(float) for people in (people_x, people_y)]
+        return cls(kernel(x, x) * apart[0], kernel(y, y) * apart[1], kernel(x, y), *apart)
 
     def distance(self, keep_x: Floats, keep_y: Floats) -> float:
         """Of the pictures whose weight is 1, not 0."""
-        n, m = keep_x.sum(), keep_y.sum()
-        within = keep_x @ self.xx @ keep_x / (n * (n - 1)) + keep_y @ self.yy @ keep_y / (m * (m - 1))
-        return float(within - 2 * (keep_x @ self.xy @ keep_y) / (n * m))
+        within = 0.0
+        for keep, kernel, apart in ((keep_x, self.xx, self.apart_x), (keep_y, self.yy, self.apart_y)):
+            within += float(keep @ kernel @ keep / (keep @ apart @ keep))
+        return float(within - 2 * (keep_x @ self.xy @ keep_y) / (keep_x.sum() * keep_y.sum()))
 
 
 # ------------------------------------------------------------------------------ a classifier's transfer

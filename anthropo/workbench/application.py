@@ -33,7 +33,7 @@ from anthropo.photo import read_photo
 from anthropo.report.measure import Page
 from anthropo.report.rendering import as_csv
 from anthropo.report.traits import write_traits
-from anthropo.workbench import views
+from anthropo.workbench import persons, views
 from anthropo.workbench.desk import Desk, Listed
 from anthropo.workbench.guard import REPORT_POLICY, Guard
 from anthropo.workbench.models import Shelf
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 MOST_UPLOAD = 200 << 20  # bytes of a photo
 _MOST_WORDS = 1 << 20  # bytes of any other request
-_OPEN = 6  # photos whose decodes and faces are kept
+_OPEN = 16  # photos whose decodes and faces are kept
 _AT_ONCE = 2  # photos that are searched for faces at the same time
 _KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
@@ -139,8 +139,13 @@ class Bench:
     async def photo(self, request: Request) -> Response:
         """Everything about one photo."""
         sitting = await self._sitting(request)
-        await run_in_threadpool(sitting.settle)
-        return JSONResponse(await run_in_threadpool(partial(views.document, sitting)))
+
+        def made() -> Any:
+            sitting.renew(self.listed(sitting.photo.id))
+            sitting.settle()
+            return views.document(sitting)
+
+        return JSONResponse(await run_in_threadpool(made))
 
     async def _sitting(self, request: Request) -> Sitting:
         async with self.turns:
@@ -196,6 +201,46 @@ class Bench:
             return views.document(sitting)
 
         return JSONResponse(await run_in_threadpool(described))
+
+    async def together(self, request: Request) -> Response:
+        """All photos of the photo's person."""
+        photo = await run_in_threadpool(partial(self.listed, request.path_params["photo"]))
+
+        def made() -> Any:
+            photos = persons.photos_of(self.desk, photo)
+            sittings, left_out = [], []
+            for one in photos[: persons.MOST]:
+                try:
+                    sitting = self.sitting(one.id)
+                    sitting.renew(one)
+                    sittings.append(sitting)
+                except AnthropoError as error:
+                    left_out.append(f"{one.name}: {str(error).removeprefix(f'{one.path}: ')}")
+            if (more := len(photos) - persons.MOST) > 0:
+                left_out.append(f"{more} more photos: {persons.MOST} are shown together.")
+            return persons.together(photo, sittings, left_out)
+
+        async with self.turns:
+            return JSONResponse(await run_in_threadpool(made))
+
+    async def change(self, request: Request) -> Response:
+        """What changed between two photos."""
+        before, after, what = (request.path_params[name] for name in ("photo", "other", "what"))
+        if what not in ("rows", "page"):
+            raise LookupError(what)
+
+        def made() -> Any:
+            photos = self.listed(before), self.listed(after)
+            result = persons.changed(self.desk, *photos)
+            if what == "page":
+                return persons.page(result)
+            return persons.told(result, [one.name for one in photos])
+
+        async with self.turns:
+            told = await run_in_threadpool(made)
+        if what == "rows":
+            return JSONResponse(told)
+        return Response(told, media_type="text/html", headers={"content-security-policy": REPORT_POLICY})
 
     async def lines(self, request: Request) -> Response:
         """What a measurement runs along."""
@@ -382,6 +427,7 @@ PAGE = (
     "tables.js",
     "model.js",
     "survey.js",
+    "patient.js",
 )
 
 
@@ -407,6 +453,8 @@ def application(
         (f"{at}/thumbnail", ["GET"], bench.thumbnail),
         (f"{at}/points", ["PUT"], bench.points),
         (f"{at}/person", ["PUT"], bench.person),
+        (f"{at}/together", ["GET"], bench.together),
+        (f"{at}/change/{{other}}/{{what}}", ["GET"], bench.change),
         (f"{at}/lines", ["GET"], bench.lengths),
         (f"{at}/lines/{{measurement}}", ["GET"], bench.lines),
         (f"{at}/traits", ["GET"], bench.traits),

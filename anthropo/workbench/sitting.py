@@ -169,15 +169,19 @@ class Sitting:
         """Write what is known of the person, and measure anew with it."""
         with self.lock:
             self.desk.describe(self.photo, cells)
-            before = self.photo
-            self.photo = self.desk.photos().get(self.photo.id, self.photo)
-            try:
-                if before.columns.get("distance", "") != self.photo.columns.get("distance", ""):
-                    self._open()
-                else:
-                    self._measure()
-            finally:
-                self.revision += 1
+            self.renew(self.desk.photos().get(self.photo.id, self.photo))
+
+    def renew(self, photo: Listed) -> None:
+        """Take over what the table says of the photo by now, whoever has written it."""
+        with self.lock:
+            before, self.photo = self.photo, photo
+            if dict(before.columns) == dict(photo.columns):
+                return
+            self.revision += 1
+            if before.columns.get("distance", "") != photo.columns.get("distance", ""):
+                self._open()
+            else:
+                self._measure()
 
     # ----------------------------------------------------------------------------------- answers
 

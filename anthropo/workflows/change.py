@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from anthropo.batch.inputs import Item, collect
 from anthropo.batch.patients import far_apart, one_person
 from anthropo.batch.scores import person_of, scores_of, settings_of
+from anthropo.decoding.provenance import synthetic_sentence
 from anthropo.errors import AnthropoError, FaceError, InputError, WeightsError, parameter
 from anthropo.face.frame import Floats
 from anthropo.face.gate import Check
@@ -97,6 +98,7 @@ class StatePhoto:
     identity: NDArray[np.float32] | None = None  # what the face is compared by
     by_hand: int = 0  # landmarks that were placed by hand
     doubt: tuple[int, float] = (0, 0.0)  # the best photo has the least
+    synthetic: str = ""  # of a picture that is no photograph by its metadata: which kind
 
     @property
     def failed(self) -> list[Check]:
@@ -279,7 +281,7 @@ class _See:
             hidden=face.hidden, gate=face.gate,
             values=tuple(measure_face(face, seen.photo)) if self.scored else (),
             identity=_identity(seen.photo, face), by_hand=len(seen.landmarks.moved) if seen.landmarks else 0,
-            doubt=seen.doubt,
+            doubt=seen.doubt, synthetic=seen.photo.synthetic,
         )  # fmt: skip
 
 
@@ -367,6 +369,9 @@ def compared(
             "Landmarks were placed by hand in some photos and not in others: a person places points "
             "elsewhere than the models do, and that is no change."
         )
+    remarks += [
+        f"{p.photo}: {synthetic_sentence(p.synthetic)}" for photos in kept for p in photos if p.synthetic
+    ]
     snapshots = [p.photo for photos in kept for p in photos if not is_studio_like(p.gate, EXPRESSION)]
     if snapshots and any(c.status == MOVED for c in changes):
         remarks.append(

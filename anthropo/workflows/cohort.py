@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
 from anthropo.encoder.cache import Store
-from anthropo.encoder.encoders import ChipEncoder, load_encoder
-from anthropo.encoder.regions import DEFAULT_REGIONS
 from anthropo.encoder.several import AT, AnyEncoder, Encoders, each_of, plain_region
 from anthropo.errors import InputError, ModelError, parameter
 from anthropo.files import cache_folder
@@ -211,9 +209,10 @@ class EncodingRequest(CohortRequest):
     def encode(self, cohort: Cohort, progress: Progress = silent) -> Encoded:
         """Encode the regions of training, whose cache is used again."""
         settings = settings_for(self.reading, photos=[case.photo for case in cohort.cases])
-        encoder = load_encoder(self.encoder, weights=self.encoder_weights)
+        encoder = named_encoder(self.encoder, self.encoder_weights, None, None, settings)
+        regions = chosen_regions(encoder, (), settings.no_face)
         features = read_features(
-            cohort, self.reading, settings, encoder, DEFAULT_REGIONS, background=True, progress=progress
+            cohort, self.reading, settings, encoder, regions, background=True, progress=progress
         )
         return Encoded(features=features, encoder=encoder, settings=settings)
 
@@ -223,7 +222,7 @@ class Encoded:
     """The features of a cohort's photos, and what they were made with."""
 
     features: Features
-    encoder: ChipEncoder
+    encoder: AnyEncoder
     settings: Settings
 
 

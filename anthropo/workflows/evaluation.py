@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from anthropo.learning.judged import Judged
     from anthropo.learning.judging import CrossValidation, Question
     from anthropo.learning.model import Task
+    from anthropo.learning.nearest import Nearest
     from anthropo.learning.shift import Shift
 
 #: What `evaluate` can put side by side, with the choices; of encoders and adaptation all that can be used.
@@ -187,6 +188,7 @@ def evaluate(
         null=_null(material, strata, sites, permutations, progress) if strata else (),
         unadapted=unadapted,
         apart=apart,
+        nearest=_nearest(material),
     )
     return EvaluateResult(
         evaluations=evaluations,
@@ -322,6 +324,7 @@ def evaluations_of(
     null: Sequence[float] = (),
     unadapted: Mapping[str, str] | None = None,
     apart: Sequence[Shift] = (),
+    nearest: Nearest | None = None,
 ) -> tuple[Evaluation, ...]:
     """The evaluation of each question that was asked of a gathered cohort."""
     from anthropo.learning.judging import shares_of
@@ -342,12 +345,30 @@ def evaluations_of(
             null=null,
             unadapted=unadapted,
             shifts=apart,
+            nearest=nearest,
             matched=material.matched,
             bootstrap=bootstrap,
             seed=options.seed,
         )
         for question in questions
     )
+
+
+def _nearest(material: Material) -> Nearest | None:
+    """How often the nearest patient tells the labels that are too rare to be trained."""
+    from anthropo.learning.model import collapse, joined, rare_labels
+    from anthropo.learning.nearest import judge_nearest
+
+    features, options = material.features, material.options
+    regions = options.regions or ()
+    if material.request.task != "labels" or "regions" not in options.parts or not regions:
+        return None
+    labels = collapse(features.labels, options.positive)
+    rare = options.rare
+    if rare is None:
+        rare = rare_labels(labels, features.patients, options.min_patients)
+    embeddings = joined({region: features.regions[region] for region in regions}, len(features))
+    return judge_nearest(embeddings, labels.tolist(), features.patients.tolist(), rare) if rare else None
 
 
 def evaluation_of(

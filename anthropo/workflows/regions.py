@@ -8,12 +8,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anthropo.encoder.encoders import ONNX, ChipEncoder
 from anthropo.encoder.regions import DEFAULT_REGIONS
+from anthropo.errors import InputError, parameter
 from anthropo.learning.cohort import Cohort, Finding, read_cohort
 from anthropo.learning.cohort_checks import by_level, validate
 from anthropo.learning.features import Features
 from anthropo.learning.identity import resolve
 from anthropo.workflows.cohort import CohortError, EncodingRequest
+from anthropo.workflows.encoders import is_network_file
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -120,7 +123,13 @@ def distinguish(
     # before the photos are read
     two_groups([case.label for case in people.cases], [case.patient for case in people.cases], label)
     people, matched = _matched(people, label, request.match)
+    if "," in request.encoder or request.encoder.startswith(ONNX) or is_network_file(request.encoder):
+        raise InputError(
+            f"{parameter('encoder', request.encoder)}: maps of many faces need one encoder of regions with "
+            "gradients, and are not drawn by occlusion. Choose face-resnet, efficientnet-lite0 or timm:NAME."
+        )
     encoded = request.encode(people, progress)
+    assert isinstance(encoded.encoder, ChipEncoder)
     features = encoded.features
     allowed = request.allow_duplicates
     findings = validate(people, features, allow_duplicates=allowed)

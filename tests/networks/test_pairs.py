@@ -14,12 +14,13 @@ from noise import write_cohort
 from PIL import Image
 
 from anthropo.encoder.encoders import SEEN
+from anthropo.encoder.regions import DEFAULT_REGIONS
 from anthropo.errors import InputError
 from anthropo.networks.encoder import network_encoder
 from anthropo.networks.finetuning import Finetuned, finetune
 from anthropo.networks.network import flat
 from anthropo.networks.pairs import PairObjective, deal
-from anthropo.networks.recipes import Recipe
+from anthropo.networks.recipes import Recipe, load_recipe
 from anthropo.networks.sources import units_of_pairs
 from anthropo.networks.training_set import training_set
 from anthropo.networks.units import TEST, TRAIN, Units
@@ -28,7 +29,16 @@ from anthropo.networks.verification import Pairs, area, pairs_between, verify
 CPU = torch.device("cpu")
 PEOPLE = 24
 FAST = (
-    *("positives=patient", "epochs=7", "patience=0", "batch=8", "rate=0.001", "temperature=0.2", "folds=3"),
+    *(
+        "loss=supcon",
+        "positives=patient",
+        "epochs=7",
+        "patience=0",
+        "batch=8",
+        "rate=0.001",
+        "temperature=0.2",
+        "folds=3",
+    ),
     *("optimiser=adam", "flip=false", "rotation=0", "shear=0", "shift=0", "zoom=0"),
 )
 
@@ -275,11 +285,24 @@ def test_states_are_classified_where_there_is_one_label(tmp_path: Path) -> None:
     assert "the states are what the network classifies by" in units.notes[0]
 
 
+def test_unless_another_loss_is_asked_for_it_is_batch_hard_triplets_from_a_network_of_faces() -> None:
+    own = load_recipe("contrastive").parameters
+    assert (own.loss, own.mining, own.warm_start, own.positives) == (
+        "triplet",
+        "hard",
+        "face-resnet",
+        "patient",
+    )
+    assert own.views == DEFAULT_REGIONS  # of a hybrid, whose encoder it can be
+    assert own.rate <= 1e-5
+
+
 def test_options_that_contradict_each_other() -> None:
     for settings, sentence in (
         (("together=40", "batch=32"), "together 40: more than a batch of 32"),
         (("loss=triplet", "mining=all", "batch=300"), "mining all: looks at all triplets of a batch"),
         (("loss=cross-entropy",), "loss cross-entropy: not for the recipe contrastive. Choose from supcon"),
+        (("imbalance=weights",), "imbalance: pairs have no labels to balance"),
         (("adaptation=coral",), "adaptation: not for the recipe contrastive"),
         (("keep=last", "patience=3"), "keep last: and stopping at the best epoch contradict each other"),
     ):

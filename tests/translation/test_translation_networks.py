@@ -190,9 +190,9 @@ def test_each_loss_compares_what_it_should() -> None:
 
 
 def test_losses_are_weighed_as_the_options_say() -> None:
-    step = adversaries(cycle=10.0, identity=0.5, landmarks=150.0)
+    step = adversaries(cycle=10.0, identity=0.5, landmarks=15.0)
     losses = {name: torch.tensor(1.0) for name in ("adversarial", "cycle", "identity", "landmarks")}
-    assert step.weighed(losses).item() == 1 + 10 + 5 + 150
+    assert step.weighed(losses).item() == 1 + 10 + 5 + 15
     assert (
         "identity"
         not in adversaries(identity=0.0).generator_losses(torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4))[0]

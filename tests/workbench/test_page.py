@@ -191,6 +191,24 @@ def test_who_the_person_is_gives_scores_traits_and_a_phenopacket(page: Any) -> N
     assert len([*(page.bench.folder / "reports").glob("*.traits.html")]) == 1
 
 
+def test_another_photo_of_the_person_stands_beside_and_points_are_linked(
+    page: Any, astronaut: Pixels
+) -> None:
+    Image.fromarray(astronaut[:420]).save(page.bench.folder / "later.png")
+    (page.bench.folder / "cohort.csv").write_text("photo,patient\nastronaut.png,P\nlater.png,P\n")
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    page.click("#tab-patient")
+    page.wait_for_selector("#patient svg.other circle.dot", state="attached")
+    assert page.locator("#patient .pooled thead th").all_inner_texts()[2:] == ["astronaut.png", "later.png"]
+    page.select_option("#point", "p39")
+    page.wait_for_selector("#patient svg.other circle.chosen", state="attached")
+    page.click("text=What changed from this one to it")
+    page.wait_for_selector("#patient h3:has-text('changed')")
+    page.click("text=Open it")
+    page.wait_for_selector("#list li:nth-child(2) button[aria-current]")
+
+
 def test_a_term_is_judged_by_eye(page: Any) -> None:
     page.click("#tab-traits")
     page.wait_for_selector("#traits summary:has-text('Not assessed')")
@@ -249,7 +267,7 @@ def test_zoom_and_pan_leave_points_on_the_photo(page: Any) -> None:
 @pytest.mark.parametrize("width", [390, 768, 1280, 1920])
 def test_nothing_is_cut_on_a_narrow_screen(page: Any, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 844})
-    for name in ("measurements", "traits", "person", "photo", "model", "keep"):
+    for name in ("measurements", "traits", "person", "photo", "patient", "model", "keep"):
         page.click(f"#tab-{name}")
         page.wait_for_timeout(100)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name

@@ -440,6 +440,19 @@ def test_other_rows_and_columns_of_a_table_stay(tmp_path: Path, astronaut: Pixel
     assert len(collect([str(tmp_path / "cohort.csv")])) == 2
 
 
+def test_a_table_that_is_edited_elsewhere_is_read_again(own: tuple[Client, Any]) -> None:
+    client, doc = own
+    table = client.bench.folder / "cohort.csv"
+    table.write_text(f"photo,sex,age\n{doc['name']},male,50\n")
+    now = client.ask(f"/api/photos/{doc['id']}").json
+    assert (now["person"]["sex"], now["person"]["age"]) == ("male", "50")
+    assert now["compared"]
+    table.write_text("sex\nmale\n")
+    assert client.ask(f"/api/photos/{doc['id']}").text.endswith(
+        "Name the column that holds the photographs' paths `photo`."
+    )
+
+
 def test_a_scale_gives_millimetres(own: tuple[Client, Any]) -> None:
     client, doc = own
     wide = next(m for m in doc["measurements"] if m["id"] == "biocular_width")

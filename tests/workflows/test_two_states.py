@@ -13,9 +13,11 @@ import pytest
 from conftest import Invoke, refused, sentence_of
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 import anthropo
 from anthropo.batch.inputs import Item
+from anthropo.decoding.provenance import GENERATED, synthetic_sentence, xmp
 from anthropo.errors import FaceError, InputError
 from anthropo.face.frame import face_axes
 from anthropo.groups.change import CHANGED, MOVED, NOT_COMPARED
@@ -147,6 +149,14 @@ def test_of_snapshots_it_is_said_how_often_they_move(
     assert "mouth_width" in found(result)
     (remark,) = result.remarks
     assert remark.startswith(f"{tmp_path / 'small.png'}: small, or not as the photo gate wants it")
+
+
+def test_a_picture_that_says_it_is_no_photograph_is_named(folder: Path, tmp_path: Path) -> None:
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", xmp(GENERATED, "made", "a test"))
+    Image.open(folder / "half.png").save(tmp_path / "made.png", pnginfo=info)
+    (remark,) = change(folder / "before.png", tmp_path / "made.png", ONCE).remarks
+    assert remark == f"{tmp_path / 'made.png'}: {synthetic_sentence(GENERATED)}"
 
 
 def test_photos_of_two_patients_that_were_exchanged(

@@ -12,11 +12,13 @@ function element(name, attributes = {}, parent = null) {
 
 export class FaceView extends EventTarget {
   #svg; #magnifier; #layers = {}; #points = new Map(); #chosen = null; #view = null; #doc = null;
-  #pointers = new Map(); #grip = null; #ellipses = false; #lens = null; #full = false;
+  #pointers = new Map(); #grip = null; #ellipses = false; #lens = null; #full = false; #still = false;
 
-  constructor(svg, magnifier) {
+  // With `still`, points can be looked at and chosen, and not moved.
+  constructor(svg, magnifier, still = false) {
     super();
     this.#svg = svg;
+    this.#still = still;
     this.#magnifier = magnifier;
     for (const name of ["image", "all", "lines", "rings", "dots", "names"]) this.#layers[name] = element("g", { class: name }, svg);
     this.#lens = element("g", {}, magnifier);
@@ -105,7 +107,7 @@ export class FaceView extends EventTarget {
   #finer() { // the whole photo, once somebody looks closely
     this.#full = true;
     const address = `${this.address}?size=full`, image = new Image();
-    image.onload = () => { for (const of of document.querySelectorAll("#face image, #magnifier image")) if (this.address === address.split("?")[0]) of.setAttribute("href", address); };
+    image.onload = () => { if (this.address === address.split("?")[0]) for (const of of [...this.#layers.image.children, ...this.#lens.querySelectorAll("image")]) of.setAttribute("href", address); };
     image.src = address;
   }
 
@@ -199,6 +201,11 @@ export class FaceView extends EventTarget {
       return;
     }
     const code = this.#nearest(at, event.pointerType === "touch" ? 1.6 * REACH : REACH);
+    if (code && this.#still) {
+      this.#grip = { kind: "none" };
+      this.choose(code);
+      return;
+    }
     if (code) {
       const from = this.place(code);
       this.#grip = { kind: "point", code, from, shift: [from[0] - at[0], from[1] - at[1]], moved: false };
@@ -222,6 +229,8 @@ export class FaceView extends EventTarget {
       const before = Math.hypot(mine[0] - other[0], mine[1] - other[1]), now = Math.hypot(at[0] - other[0], at[1] - other[1]);
       if (before > 0 && now > 0) this.zoom(now / before, other);
       this.#pointers.set(event.pointerId, this.#at(event));
+    } else if (this.#grip.kind === "none") {
+      return;
     } else if (this.#grip.kind === "pan") {
       const v = this.#view;
       this.#look({ ...v, x: v.x + this.#grip.at[0] - at[0], y: v.y + this.#grip.at[1] - at[1] });
@@ -260,7 +269,7 @@ export class FaceView extends EventTarget {
     const codes = [...this.#points.keys()];
     const next = (step) => this.choose(codes[(codes.indexOf(this.#chosen) + step + codes.length) % codes.length]);
     const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-    if (event.key in arrows && this.#chosen) {
+    if (event.key in arrows && this.#chosen && !this.#still) {
       const far = event.shiftKey ? 10 : event.altKey ? 0.1 : 1, [dx, dy] = arrows[event.key], from = this.place(this.#chosen);
       this.#shift(this.#chosen, [from[0] + far * dx, from[1] + far * dy]);
       this.dispatchEvent(new CustomEvent("move", { detail: { code: this.#chosen, from, place: this.place(this.#chosen), done: true } }));

@@ -1,11 +1,13 @@
 // What the page does: photos in, points moved, numbers that follow.
 import { FaceView } from "/face.js";
 import { ModelPanel } from "/model.js";
+import { PatientPanel } from "/patient.js";
 import { Survey } from "/survey.js";
 import { Measurements, gate, keep, make, person, traits } from "/tables.js";
 
 const $ = (id) => document.getElementById(id);
 const face = new FaceView($("face"), $("magnifier")), measurements = new Measurements($("measurements"));
+const patient = new PatientPanel($("patient"), ask, (id) => open(id), face);
 const survey = new Survey(ask, say);
 const model = new ModelPanel($("model"), ask, say);
 let doc = null; // of the photo that is shown
@@ -106,6 +108,7 @@ function taken() {
   followed();
   if (!$("traits").hidden) callTraits();
   if (!$("model").hidden) model.ask(doc);
+  if (!$("patient").hidden) patient.ask(doc);
 }
 
 function followed(ahead = null) {
@@ -220,6 +223,7 @@ async function allLines() {
   if (named && doc.id === of) face.allLines(named);
 }
 
+patient.addEventListener("show", ({ detail }) => draw(detail));
 model.addEventListener("show", ({ detail }) => draw(detail));
 measurements.addEventListener("show", ({ detail }) => draw(detail));
 face.addEventListener("line", ({ detail }) => { tab("measurements"); measurements.choose(detail, { scroll: true }); });
@@ -227,7 +231,7 @@ $("all-lines").addEventListener("change", allLines);
 
 // ----------------------------------------------------------------------------------------- tabs
 
-const TABS = ["measurements", "traits", "person", "photo", "model", "keep"];
+const TABS = ["measurements", "traits", "person", "photo", "patient", "model", "keep"];
 
 function tab(name, focus = false) {
   for (const one of TABS) {
@@ -239,6 +243,7 @@ function tab(name, focus = false) {
   }
   if (name === "traits") callTraits();
   if (name === "model") model.ask(doc);
+  if (name === "patient") patient.ask(doc);
 }
 
 for (const name of TABS) {

@@ -1,0 +1,115 @@
+"""How often the nearest patient tells the label, on patients of labels that nothing was trained on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from anthropo.learning.gallery import label_centre, unit
+from anthropo.learning.intervals import Interval, proportion
+from anthropo.learning.judged import Floats
+
+TOP = (1, 5, 10, 30)
+MATCHED, ALL = "matched labels", "all labels"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranks:
+    """How often the right label is among the k nearest ones, in one gallery."""
+
+    labels: int  # in the gallery
+    patients: int  # in the gallery, with the one who is asked about
+    figures: dict[str, Interval]  # top_1, top_5, … as far as there are more labels than that
+    chance: dict[str, float]  # the same if the order were drawn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nearest:
+    """Leave-one-patient-out matching of labels that are too rare to be trained.
+
+    As the tools for ultra-rare disorders are judged: each patient in turn is compared with all others, by the
+    cosine with the nearest patient of each label, and nothing has been fitted to the label. Here also the
+    centre that embeddings are compared around is made without whoever is asked about.
+
+    References
+    ----------
+    .. [1] T.-C. Hsieh et al., "GestaltMatcher facilitates rare disease matching using facial phenotype
+       descriptors", Nat Genet 2022;54:349.
+    """
+
+    asked: int  # patients
+    labels: int  # of theirs
+    alone: int  # labels of one patient, which nobody can be matched to
+    galleries: dict[str, Ranks]  # of the matched labels alone, and of all
+
+    def sentence(self) -> str:
+        """Who was asked about."""
+        alone = f"; {self.alone} more have one patient, and nobody to be matched with" if self.alone else ""
+        return (
+            f"Matching: {self.asked} patients of {self.labels} label{'' if self.labels == 1 else 's'} that "
+            f"nothing was trained on, each "
+            f"compared with all other patients{alone}."
+        )
+
+
+def judge_nearest(
+    embeddings: Floats, labels: Sequence[str], patients: Sequence[str], rare: Sequence[str]
+) -> Nearest | None:
+    """Rank the labels for each patient of a rare label by the nearest of all other patients.
+
+    Parameters
+    ----------
+    embeddings : ndarray, (n, d)
+        Of photos, each region of length 1; those of a patient are averaged.
+    labels, patients : sequence of str, n
+    rare : sequence of str
+        The labels that are matched.
+
+    Returns
+    -------
+    Nearest or None
+        None where no rare label has two patients.
+    """
+    label_of, patient_of = np.asarray(labels, dtype=str), np.asarray(patients, dtype=str)
+    known = list(dict.fromkeys(zip(label_of.tolist(), patient_of.tolist(), strict=True)))
+    counts = Counter(label for label, _ in known)
+    asked = [one for one in known if one[0] in rare and counts[one[0]] > 1]
+    if not asked:
+        return None
+    at = {one: i for i, one in enumerate(known)}
+    of = np.array([at[one] for one in zip(label_of.tolist(), patient_of.tolist(), strict=True)])
+    ranks: dict[str, list[int]] = {MATCHED: [], ALL: []}
+    for label, patient in asked:
+        mine = at[label, patient]
+        centre = label_centre(embeddings[of != mine], label_of[of != mine])
+        people = np.zeros((len(known), embeddings.shape[1]))
+        np.add.at(people, of, unit(embeddings - centre))
+        people = unit(people)
+        cosine = people @ people[mine]
+        best: dict[str, float] = {}
+        for other, (name, _) in enumerate(known):
+            if other != mine:
+                best[name] = max(float(cosine[other]), best.get(name, -2.0))
+        for gallery, names in ((MATCHED, [c for c in best if c in rare]), (ALL, list(best))):
+            # one that is as near counts against
+            ranks[gallery].append(sum(best[name] >= best[label] for name in names))
+    galleries = {}
+    for gallery, those in ranks.items():
+        there_are = [c for c in counts if gallery == ALL or c in rare]
+        k = len(there_are)
+        top = [n for n in TOP if n < k]
+        galleries[gallery] = Ranks(
+            labels=k,
+            patients=sum(counts[c] for c in there_are),
+            figures={f"top_{n}": proportion([rank <= n for rank in those], range(len(those))) for n in top},
+            chance={f"top_{n}": n / k for n in top},
+        )
+    return Nearest(
+        asked=len(asked),
+        labels=len({label for label, _ in asked}),
+        alone=sum(counts[c] == 1 for c in rare),
+        galleries=galleries,
+    )

@@ -1,0 +1,107 @@
+// All photos of one person: another one beside the first, pooled values, and what changed between two.
+import { FaceView } from "/face.js";
+import { make } from "/tables.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+
+export class PatientPanel extends EventTarget {
+  #root; #ask; #open; #face; #asked = 0; #beside = null; #other = null;
+
+  constructor(root, ask, open, face) {
+    super();
+    this.#root = root;
+    this.#ask = ask;
+    this.#open = open;
+    this.#face = face;
+    face.addEventListener("choose", ({ detail }) => { if (this.#beside?.chosen !== detail) this.#beside?.choose(detail, { quiet: true }); });
+  }
+
+  async ask(doc) {
+    this.doc = doc;
+    if (!doc.person.patient) {
+      this.#root.replaceChildren(make("p", {}, "Give all photos of one person the same code (“Person”, then “Patient”) to see them side by side, pooled, and what changed between them."));
+      return;
+    }
+    const asked = ++this.#asked;
+    this.#root.setAttribute("aria-busy", "true");
+    try {
+      const told = await this.#ask(`/api/photos/${doc.id}/together`);
+      if (asked === this.#asked) this.#show(told);
+    } catch (error) {
+      if (asked === this.#asked) this.#root.replaceChildren(make("p", { class: "bad" }, error.message));
+    }
+    if (asked === this.#asked) this.#root.removeAttribute("aria-busy");
+  }
+
+  #show(told) {
+    const others = told.photos.filter((photo) => photo.id !== this.doc.id);
+    const parts = [make("p", {}, `Patient ${told.patient}: ${told.photos.length} photos.`), ...told.left_out.map((words) => make("p", { class: "bad" }, words)), ...told.notes.map((words) => make("p", { class: "soft" }, words))];
+    if (!others.length) { this.#root.replaceChildren(...parts, make("p", { class: "soft" }, "No other photo has this code.")); return; }
+    const choice = make("select", { id: "beside-choice" }, ...others.map((photo) => make("option", { value: photo.id }, photo.name)));
+    if (others.some((photo) => photo.id === this.#other)) choice.value = this.#other;
+    const stage = make("div", { class: "beside" }), changes = make("div", { "aria-live": "polite" });
+    const button = (words, work) => { const made = make("button", { type: "button" }, words); made.addEventListener("click", work); return made; };
+    choice.addEventListener("change", () => { this.#other = choice.value; changes.replaceChildren(); this.#draw(stage, choice.value); });
+    this.#root.replaceChildren(
+      ...parts, make("label", { for: "beside-choice" }, "Beside it "), choice, " ", button("Open it", () => this.#open(choice.value)), stage,
+      make("div", { class: "choices" },
+        button("What changed from it to this one", () => this.#compare(changes, choice.value, this.doc.id)),
+        button("What changed from this one to it", () => this.#compare(changes, this.doc.id, choice.value))),
+      changes, this.#table(told),
+    );
+    this.#other = choice.value;
+    this.#draw(stage, choice.value);
+  }
+
+  async #draw(stage, id) {
+    this.#beside = null;
+    try {
+      const doc = await this.#ask(`/api/photos/${id}`);
+      if (this.#other !== id || !stage.isConnected) return;
+      const [svg, lens] = [0, 1].map(() => document.createElementNS(SVG, "svg"));
+      svg.setAttribute("class", "other");
+      svg.setAttribute("role", "img");
+      svg.setAttribute("aria-label", `${doc.name} with its landmarks`);
+      stage.replaceChildren(svg);
+      this.#beside = new FaceView(svg, lens, true);
+      this.#beside.show(doc, `/api/photos/${id}/picture`);
+      this.#beside.addEventListener("choose", ({ detail }) => this.#face.choose(detail));
+      if (this.#face.chosen) this.#beside.choose(this.#face.chosen, { quiet: true });
+    } catch (error) { stage.replaceChildren(make("p", { class: "bad" }, error.message)); }
+  }
+
+  async #lines(id) { // of a measurement, on both faces
+    this.dispatchEvent(new CustomEvent("show", { detail: id }));
+    const beside = this.#beside;
+    if (!beside) return;
+    if (!id) { beside.lines([]); return; }
+    try { const marks = await this.#ask(`/api/photos/${this.#other}/lines/${id}`); if (beside === this.#beside) beside.lines(marks); } catch { beside.lines([]); }
+  }
+
+  #hovered(row, id) {
+    row.addEventListener("mouseenter", () => this.#lines(id));
+    row.addEventListener("mouseleave", () => this.#lines(null));
+    return row;
+  }
+
+  async #compare(root, before, after) {
+    root.replaceChildren(make("p", { class: "soft" }, "Comparing…"));
+    const at = `/api/photos/${before}/change/${after}`;
+    try {
+      const told = await this.#ask(`${at}/rows`);
+      const head = () => make("thead", {}, make("tr", {}, ...["measurement", "before", "after", "difference"].map((t, i) => make("th", { scope: "col", class: i ? "n" : "" }, t))));
+      const row = (one) => this.#hovered(make("tr", {}, make("th", { scope: "row" }, one.name), make("td", { class: "n" }, one.before), make("td", { class: "n" }, `${one.after} ${one.unit}`), make("td", { class: "n" }, one.difference, make("small", {}, one.interval), make("small", {}, `q ${one.q}`))), one.id);
+      root.replaceChildren(
+        make("h3", {}, told.summary), ...told.remarks.map((words) => make("p", { class: "soft" }, words)),
+        ...told.groups.filter((group) => group.rows.length).map((group) => make("details", { open: true }, make("summary", {}, `${group.name} (${group.rows.length})`), make("table", {}, head(), make("tbody", {}, ...group.rows.map(row))))),
+        make("p", {}, make("a", { href: `${at}/page`, target: "_blank", rel: "noopener" }, "All of it"), " as a page with both faces. Changed is beyond what photos of one state differ by; moved is beyond what photos of a still face do."),
+      );
+    } catch (error) { root.replaceChildren(make("p", { class: "bad" }, error.message)); }
+  }
+
+  #table(told) {
+    const head = make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "measurement"), ...["pooled", ...told.photos.map((photo) => photo.name)].map((t) => make("th", { scope: "col", class: "n" }, t))));
+    const rows = told.rows.map((one) => this.#hovered(make("tr", {}, make("th", { scope: "row" }, one.name), make("td", { class: "n" }, `${one.pooled} ${one.unit}`, make("small", {}, one.interval), one.z ? make("small", {}, `z ${one.z}`) : ""), ...one.values.map((value) => make("td", { class: "n" }, value))), one.id));
+    return make("details", { open: true }, make("summary", {}, "All photos together"), make("div", { class: "rows", tabIndex: 0, role: "region", "aria-label": "Pooled measurements" }, make("table", { class: "pooled" }, head, make("tbody", {}, ...rows))));
+  }
+}

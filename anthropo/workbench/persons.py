@@ -1,0 +1,134 @@
+"""Several photos of one person: side by side, pooled, and what changed between them."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from anthropo.batch.patients import one_person, pool_patient
+from anthropo.batch.records import Result
+from anthropo.errors import InputError
+from anthropo.groups.change import CHANGED, MOVED, Status
+from anthropo.measurement.landmark_file import SUFFIX
+from anthropo.measurement.registry import registry
+from anthropo.report.change import interval, q_text, signed, summary, write_change
+from anthropo.report.tables import number
+from anthropo.settings import Settings
+from anthropo.workbench.desk import LANDMARKS, Desk, Listed
+from anthropo.workbench.sitting import Sitting
+from anthropo.workflows.change import ChangeRequest, ChangeResult, change
+from anthropo.workflows.cohort import PhotoReading
+
+Json = dict[str, Any]
+MOST = 12  # photos of a person that are shown together
+
+
+def photos_of(desk: Desk, photo: Listed) -> list[Listed]:
+    """The photos of a photo's person, in the order of the table; itself alone where nobody says who it is."""
+    name = photo.columns.get("patient", "")
+    if not name:
+        return [photo]
+    return [one for one in desk.photos().values() if one.columns.get("patient", "") == name]
+
+
+def together(photo: Listed, sittings: Sequence[Sitting], left_out: Sequence[str]) -> Json:
+    """The pooled measurements of a person beside those of each photo.
+
+    An InputError says where the table contradicts itself about the person.
+    """
+    records = {}
+    for sitting in sittings:
+        with sitting.lock:
+            records[str(sitting.photo.path)] = [sitting.record]
+    who = one_person(photo.columns.get("patient", ""), [sitting.photo.item for sitting in sittings])
+    pooled = pool_patient(who, records, Settings(face="largest"))
+    each = [records[str(sitting.photo.path)][0].results for sitting in sittings]
+    rows = []
+    for name, of in pooled.results.items():
+        values = [results[name].measured.value for results in each]
+        if not all(math.isnan(value) for value in values):
+            rows.append(_row(name, of, values))
+    return {
+        "patient": photo.columns.get("patient", ""),
+        "photos": [{"id": one.photo.id, "name": one.photo.name} for one in sittings],
+        "left_out": list(left_out),
+        "rows": rows,
+        "notes": list(pooled.notes),
+    }
+
+
+def _row(name: str, of: Result, values: Sequence[float]) -> Json:
+    entry, value = registry()[name], of.measured
+    score = next((z for z in of.scores if not math.isnan(z.z)), None)
+    return {
+        "id": name,
+        "name": entry.name,
+        "region": entry.region,
+        "unit": "" if value.unit == "1" else value.unit,
+        "pooled": number(value.value, value.unit),
+        "interval": ""
+        if math.isnan(value.lo)
+        else f"{number(value.lo, value.unit)} – {number(value.hi, value.unit)}",
+        "z": "" if score is None else f"{score.z:+.1f}".replace("-", "−"),
+        "values": [number(one, value.unit) for one in values],
+    }
+
+
+def changed(desk: Desk, before: Listed, after: Listed) -> ChangeResult:
+    """What changed from one photo to another, with the points that were moved."""
+    if before.id == after.id:
+        raise InputError("One photo is before and after. Choose two.")
+    folder = desk.folder / LANDMARKS
+    corrected = folder.is_dir() and any(folder.glob(f"*{SUFFIX}"))
+    of = [photo.columns.get for photo in (before, after)]
+    request = ChangeRequest(
+        sex=of[0]("sex") or None,
+        age=of[0]("age") or None,
+        age_after=of[1]("age") or None,
+        ancestry=of[0]("ancestry") or None,
+        reading=PhotoReading(face="largest", landmarks=str(folder) if corrected else None),
+    )
+    return change([str(before.path)], [str(after.path)], request)
+
+
+def told(result: ChangeResult, names: Sequence[str]) -> Json:
+    """What changed, in words and rows; `names` are the photos' places in the folder."""
+    groups: tuple[tuple[str, Status], ...] = (("changed", CHANGED), ("moved", MOVED))
+    paths = [one.photo for one in (*result.before, *result.after)]
+    remarks = [*result.remarks, *result.left_out]
+    for path, name in zip(paths, names, strict=False):
+        remarks = [remark.replace(path, name) for remark in remarks]
+    return {
+        "summary": summary(result),
+        "remarks": remarks,
+        "groups": [
+            {
+                "name": name,
+                "rows": [
+                    {
+                        "id": one.id,
+                        "name": one.entry.name,
+                        "unit": "" if one.entry.unit == "1" else one.entry.unit,
+                        "before": number(one.before, one.entry.unit),
+                        "after": number(one.after, one.entry.unit),
+                        "difference": signed(one.difference, one.entry.unit),
+                        "interval": interval(one),
+                        "q": q_text(one),
+                    }
+                    for one in result.of(status)
+                ],
+            }
+            for name, status in groups
+        ],
+    }
+
+
+def page(result: ChangeResult) -> bytes:
+    """What changed, as a page with both faces."""
+    with tempfile.TemporaryDirectory(prefix="anthropo-") as folder:
+        path = Path(folder) / "change.html"
+        write_change(result, path)
+        return path.read_bytes()
