@@ -2,15 +2,17 @@
 
     python benchmarks/fuzz_models.py models --count 1000 --seed 1 [--keep FOLDER] [--only NUMBER]
     python benchmarks/fuzz_models.py networks --count 1000 --seed 1
+    python benchmarks/fuzz_models.py translations --count 1000 --seed 1
 
-Good files are made first: models of every classifier and task, networks of every task. A case damages one:
-values of the manifest of another type or at the edge of their range, parts that are missing, twice or of
-another file, arrays of other shapes, types and numbers, and bytes of the zip. The hashes fit again, as those
-of somebody who means it would, except where bytes are damaged.
+Good files are made first: models of every classifier and task, networks of every task, translations. A case
+damages one: values of the manifest of another type or at the edge of their range, parts that are missing,
+twice or of another file, arrays of other shapes, types and numbers, and bytes of the zip. The hashes fit
+again, as those of somebody who means it would, except where bytes are damaged.
 
 What `inspect` accepts has to work: a model classifies a photo, with probabilities that are some, or says that
 it is made for another installation, and one of five explains its answer; a network answers about noise, and
-one of five becomes an ONNX file whose answers are its own.
+one of five becomes an ONNX file whose answers are its own; a translation gives pictures of noise, the same
+ones twice.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ from fuzzing import Case, Rng, command, parser_of, pick, run
 from PIL import Image
 
 import anthropo
-from anthropo.learning.features import Features, measurement_ids
+from anthropo.learning.entries import measurement_ids
+from anthropo.learning.features import Features
 from anthropo.learning.judging import cross_validate
 from anthropo.learning.training import make_trained
 
@@ -140,6 +143,25 @@ def networks(few: int | None = None) -> list[Members]:
             one.save(folder / f"network{at}")
         (folder / "networks").touch()
     return _all_members(folder, "network[0-9]")
+
+
+def translations(few: int | None = None) -> list[Members]:
+    """Members of good translations, of all or of so many."""
+    folder = _folder()
+    if not (folder / "translations").exists():
+        from anthropo.translation.file import About, Side, Translation
+        from anthropo.translation.networks import Generator
+        from anthropo.translation.options import load_parameters
+
+        folder.mkdir(parents=True, exist_ok=True)
+        side = Side(photos=9, people=8, held_out_photos=2, held_out_people=2)
+        for at, (upsampling, skip) in enumerate((("resize", True), ("transposed", False))[:few]):
+            options = load_parameters(size=32, channels=2, blocks=1, upsampling=upsampling, skip=skip)
+            about = About(parameters=options, domains={"A": side, "B": side}, licence="mine")
+            both = (Generator(2, 1, upsampling, skip), Generator(2, 1, upsampling, skip))
+            Translation(about, both).save(folder / f"translation{at}")
+        (folder / "translations").touch()
+    return _all_members(folder, "translation[0-9]")
 
 
 def packed(members: Members, *, listed: bool = True, method: int = zipfile.ZIP_STORED) -> bytes:
@@ -461,6 +483,20 @@ def use_network(path: Path, *, used: bool = True) -> str:
     return ""
 
 
+def use_translation(path: Path, *, used: bool = True) -> str:
+    """Inspect a translation, and if that goes well translate noise."""
+    from anthropo.translation.file import load_translation
+
+    if refused := command("inspect", path):
+        return _one(refused)
+    made = load_translation(path)
+    noise = np.random.default_rng(0).integers(0, 256, (2, made.size, made.size, 3), dtype=np.uint8)
+    once, again = made.translate(noise, "B"), made.translate(noise, "B")
+    if once.shape != noise.shape or not np.array_equal(once, again):
+        raise AssertionError("nonsense: other pictures the second time")
+    return ""
+
+
 def _one_of(number: int, path: Path) -> bool:
     """Whether a file is one of so many, whichever case it is."""
     return hashlib.sha256(path.read_bytes()).digest()[0] % number == 0
@@ -476,6 +512,7 @@ def _one(refused: str) -> str:
 TARGETS = {
     "models": (_kinds(models, "m.anthropo"), use_model),
     "networks": (_kinds(networks, "net.anthropo"), use_network),
+    "translations": (_kinds(translations, "ab.anthropo"), use_translation),
 }
 
 if __name__ == "__main__":

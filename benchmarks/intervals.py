@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 from hybrid import read
 
-from anthropo.learning.features import Features, measurement_ids, subset
+from anthropo.learning.entries import measurement_ids
+from anthropo.learning.features import Features, subset
 from anthropo.learning.intervals import Interval
 from anthropo.learning.judging import cross_validate
 from anthropo.learning.metrics import judge

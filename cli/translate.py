@@ -143,7 +143,7 @@ def train(
 @command.command(short_help="Translate the faces of photos.")
 @click.argument("model", metavar="AB")
 @options.photos_argument
-@click.option("-o", "--output", metavar="FOLDER", required=True, help="Where the pictures are written.")
+@options.output_option("FOLDER", "Where the pictures are written; made if need be.", required=True)
 @click.option("--to", type=click.Choice(["A", "B"]), default="B", help="The domain to translate to.")
 @options.network_reading_options
 @options.permissive_option

@@ -1,4 +1,4 @@
-"""A quick slice of benchmarks/fuzz_models.py: hostile models and networks are refused, or work."""
+"""A quick slice of benchmarks/fuzz_models.py: hostile models, networks, translations are refused, or work."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ def good_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("ANTHROPO_GOOD_FILES", str(tmp_path_factory.mktemp("good")))
         fuzz_models.models(2)
         fuzz_models.networks(2)
+        fuzz_models.translations(1)
         yield
 
 
-@pytest.mark.parametrize(("target", "cases"), [("models", 32), ("networks", 16)])
+@pytest.mark.parametrize(("target", "cases"), [("models", 32), ("networks", 16), ("translations", 16)])
 def test_a_slice(tmp_path: Path, target: str, cases: int) -> None:
     kinds, use = fuzz_models.TARGETS[target]
     refused = 0

@@ -155,8 +155,8 @@ def describe(manifest: Manifest, network: Iterable[Row] = ()) -> list[Row]:
             for column, counts in cohort.subgroups.items()
         ),
         ("gallery", ", ".join(f"{k} ({_count(n, 'patient')})" for k, n in manifest.gallery.items())),
-        ("encoder", encoder.name),
-        ("encoder digest", encoder.digest),
+        ("encoder", ", ".join(one.name for one in manifest.encoders if one.name) or None),
+        ("encoder digest", ", ".join(one.digest for one in manifest.encoders if one.digest) or None),
         ("alignment", encoder.align if encoder.name and not manifest.settings.no_face else None),
         ("not for commercial use", ", ".join(_not_commercial(manifest))),
         ("not permissive", ", ".join(_barred(manifest))),

@@ -8,14 +8,13 @@ import json
 import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anthropo.decoding.colour import COLOUR_VERSION
-from anthropo.encoder.portrait import PORTRAIT, portrait
+from anthropo.encoder.portrait import portrait
 from anthropo.encoder.regions import DEFAULT_REGIONS, IMAGE
 from anthropo.encoder.several import AnyEncoder, Asked, Encoders, asked_of
 from anthropo.errors import AnthropoError, FaceError, InputError, PhotoError, parameter
@@ -24,11 +23,11 @@ from anthropo.face.lens import parse_distance
 from anthropo.files import file_sha256
 from anthropo.learning.cohort import Case, Cohort, Values, typed
 from anthropo.learning.columns import METADATA
-from anthropo.learning.duplicates import PRINT_SIDE, face_print, image_print
-from anthropo.learning.identity import IDENTITY, IDENTITY_REGION, face_identity, knows_people
+from anthropo.learning.duplicates import face_print, image_print
+from anthropo.learning.entries import complete, kept_reason, measurement_ids, shapes_of
+from anthropo.learning.identity import IDENTITY_REGION, face_identity, knows_people
 from anthropo.learning.rows import FeatureRows
 from anthropo.measurement.compute import measure_face
-from anthropo.measurement.registry import registry
 from anthropo.memory import memory
 from anthropo.observation import Observation, observe
 from anthropo.parallel.runner import Lost, Runner, choose
@@ -56,8 +55,6 @@ _ROWS = (
     "identities",
     "sites",
 )
-_LONGEST_REASON = 4000  # characters
-_LARGEST = 1e9  # of any number that is kept of a photo
 #: The region around a face, which no classifier reads: what it can tell is leakage.
 BACKGROUND = "background"
 _LEAST_SIDE = 150  # px, shorter side of a photo without a face as it is decoded
@@ -100,12 +97,6 @@ class Features:
     def gate_summary(self) -> GateSummary:
         """How many photos failed which check of the photo gate; of no photo where there are no faces."""
         return GateSummary.of(self.gate_failed)
-
-
-@lru_cache(maxsize=1)
-def measurement_ids() -> tuple[str, ...]:
-    """Measurements that are learned from: those that need no millimetres."""
-    return tuple(entry.id for entry in registry().values() if not entry.needs_mm)
 
 
 def extract(
@@ -185,7 +176,7 @@ def extract(
     )
     if observed:  # which are here already
         runner = Threads(jobs)
-    kept = _Gathering(cohort, asked, _shapes(settings.no_face, identified=not settings.no_face))
+    kept = _Gathering(cohort, asked, shapes_of(settings.no_face, identified=not settings.no_face))
     left_out: list[tuple[str, str]] = []
     runner = choose(jobs, len(cohort.cases), runner)
     afar = store is not None and bool(getattr(runner, "send_photos", False))
@@ -325,10 +316,10 @@ def _look(
     found: list[dict[str, NDArray[Any]] | None] = [None] * len(asked)
     for at, key in enumerate(keys):
         if store and key and (kept := store.get(key)) is not None:
-            if reason := _kept_reason(kept):
+            if reason := kept_reason(kept):
                 numbers.reason = f"{path}: {reason}"
                 return numbers
-            if _complete(kept, settings.no_face, asked[at], identify):
+            if complete(kept, settings.no_face, asked[at], identify):
                 found[at] = kept
     lacking = [at for at, kept in enumerate(found) if kept is None]
     if only_kept and lacking:
@@ -404,53 +395,6 @@ def read_picture(path: str, settings: Settings, size: int) -> Photo:
     return read_photo(
         path, short_side=side, max_megapixels=settings.max_megapixels, deadline=settings.deadline
     )
-
-
-def _kept_reason(kept: dict[str, NDArray[Any]]) -> str:
-    """Why a photo cannot be used, if that is what the store's entry says.
-
-    It is kept without the photo's name: the same file may be there under several.
-    """
-    if list(kept) != ["reason"] or kept["reason"].dtype != np.uint8 or kept["reason"].size > _LONGEST_REASON:
-        return ""
-    text = kept["reason"].tobytes().decode(errors="replace")
-    return text if text.isprintable() else ""
-
-
-def _complete(kept: dict[str, NDArray[Any]], no_face: bool, asked: Asked, identify: bool) -> bool:
-    """Whether an entry of the store has the arrays that this version writes, and numbers that can be.
-
-    One that was written without an `identity` will do where nobody is to be identified.
-    """
-    identified = not no_face and (identify or "identity" in kept)
-    encoder, regions, _ = asked
-    embeddings = {"embeddings": ("f4", (len(regions), encoder.dimension))}
-    wanted = _shapes(no_face, identified) | embeddings
-    if {name: (array.dtype.str[1:], array.shape) for name, array in kept.items()} != wanted:
-        return False
-    measured = kept["measurements"]
-    if not (np.isnan(measured) | (np.abs(measured) < _LARGEST)).all():  # what could not be had is NaN
-        return False
-    if not no_face and max(kept[name].view(np.uint8).max() for name in ("gate", "hidden")) > 1:
-        return False
-    others = (kept[name] for name in ("print", "embeddings", "shape", "identity") if name in kept)
-    return all((np.abs(array) < _LARGEST).all() for array in others)
-
-
-def _shapes(no_face: bool, identified: bool) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Type and shape of each array that is kept of a photo beside its embeddings."""
-    shapes: dict[str, tuple[str, tuple[int, ...]]] = {
-        "measurements": ("f8", (0 if no_face else len(measurement_ids()),)),
-        "print": ("f4", (PRINT_SIDE**2,)),
-    }
-    if not no_face:
-        shapes |= {
-            "shape": ("f4", (68, 2)),
-            "portrait": ("u1", (*PORTRAIT, 3)),
-            "gate": ("b1", (len(CHECKS),)),
-            "hidden": ("b1", (68,)),
-        }
-    return shapes | ({"identity": ("f4", (IDENTITY,))} if identified else {})
 
 
 class _Gathering:

@@ -284,6 +284,11 @@ class Manifest:
         return (self.encoder, *self.more_encoders)
 
     @property
+    def seen(self) -> int:
+        """Photos of the cohort that an encoder was trained with."""
+        return max(one.seen for one in self.encoders)
+
+    @property
     def barred(self) -> dict[str, str]:
         """The parts that a permissive run may not use: name, and what is not permissive."""
         parts = {w.name or "unnamed weights": w.data for w in self.used if not w.allowed}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -128,12 +128,24 @@ def encoder_chips(pictures: Pixels, size: int) -> Pixels:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Looked:
+class Looked:
+    """A photo that was read.
+
+    Attributes
+    ----------
+    digest : str
+        SHA-256 of the file.
+    picture : (size, size, 3) uint8 array
+    points : (68, 2) array
+    print, identity : arrays or None
+        What copies of the photo and photos of the person are found by, if they are wanted.
+    """
+
     digest: str
     picture: Pixels
     points: NDArray[np.float32]
-    print: NDArray[np.float32]
-    identity: NDArray[np.float32]
+    print: NDArray[np.float32] | None
+    identity: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,24 +154,41 @@ class _Look:
 
     size: int
     settings: Settings
+    identify: bool
 
     def prepare(self) -> None:
         """Read what every photo needs."""
         self(Item(example_photo()))
 
-    def __call__(self, item: Item) -> _Looked | str:
+    def __call__(self, item: Item) -> Looked | str:
         try:
             seen = observe(item.path, self.settings)
         except (PhotoError, FaceError) as error:
             return str(error)
         picture, points = cut(seen.photo, seen.face.landmarks, self.size)
-        return _Looked(
+        return Looked(
             digest=seen.digest,
             picture=picture,
             points=points,
-            print=face_print(seen.photo, seen.face),
-            identity=face_identity(seen.photo, seen.face),
+            print=face_print(seen.photo, seen.face) if self.identify else None,
+            identity=face_identity(seen.photo, seen.face) if self.identify else None,
         )
+
+
+def looked_at(
+    items: Sequence[Item],
+    size: int,
+    settings: Settings,
+    *,
+    identify: bool = False,
+    jobs: int = 1,
+    runner: Runner | None = None,
+) -> Iterator[Looked | str]:
+    """The aligned face of each photo, or why there is none."""
+    pool = choose(jobs, len(items), runner)
+    with contextlib.closing(pool.in_order(_Look(size, settings, identify), items)) as results:
+        for item, looked in zip(items, results, strict=True):
+            yield looked.reason(item.path) if isinstance(looked, Lost) else looked
 
 
 def read_domains(
@@ -204,15 +233,13 @@ def read_domains(
     listed = [_listed(name, label) for name in names]
     both = [item for items in listed for item in items]
     step = advance(len(both)) if advance else None
-    work, pool = _Look(size, settings), choose(jobs, len(both), runner)
-    looks: list[_Looked | str] = []
-    with contextlib.closing(pool.in_order(work, both)) as results:
-        for item, looked in zip(both, results, strict=True):
-            looks.append(looked.reason(item.path) if isinstance(looked, Lost) else looked)
-            if step:
-                step()
+    looks: list[Looked | str] = []
+    for looked in looked_at(both, size, settings, identify=True, jobs=jobs, runner=runner):
+        looks.append(looked)
+        if step:
+            step()
     left_out: list[tuple[str, str]] = []
-    usable: list[tuple[int, Item, _Looked]] = []
+    usable: list[tuple[int, Item, Looked]] = []
     for at, (item, looked) in enumerate(zip(both, looks, strict=True)):
         if isinstance(looked, str):
             left_out.append((item.path, looked))
@@ -277,7 +304,7 @@ def _listed(name: str, label: str | None) -> list[Item]:
     return items
 
 
-def _features(usable: Sequence[tuple[int, Item, _Looked]]) -> Features:
+def _features(usable: Sequence[tuple[int, Item, Looked]]) -> Features:
     """The photos as what duplicates and people under two names are found in."""
     n = len(usable)
     # names of two tables say nothing of each other; a photo without a name is its own person

@@ -149,8 +149,8 @@ class Classification(Answers):
 
     @property
     def parameters(self) -> int:
-        """Weights of the encoder."""
-        return self.trained.manifest.encoder.parameters or 0
+        """Weights of all encoders."""
+        return sum(one.parameters or 0 for one in self.trained.manifest.encoders)
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows of the table.

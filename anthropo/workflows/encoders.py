@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from anthropo.encoder.encoders import ONNX, TIMM, Encoder, load_encoder
 from anthropo.encoder.regions import ALIGNMENTS, DEFAULT_REGIONS, HYBRID_REGIONS, IMAGE
 from anthropo.encoder.several import AT, AnyEncoder, Encoders, each_of, plain_region
+from anthropo.encoder.sidecar import sidecar_of
 from anthropo.errors import InputError, ModelError, WeightsError, parameter
 from anthropo.settings import Settings
 
@@ -38,6 +39,17 @@ def _split(words: str, prefix: str = "") -> list[str]:
     if os.path.exists(words.removeprefix(prefix)):
         return [words]
     return [word.strip() for word in words.split(",")]
+
+
+def encoder_files(names: str, folder: Path) -> list[str]:
+    """What may be files of a folder among the names of encoders, with the sidecars that are beside them."""
+    files = []
+    for name in _split(names, ONNX):
+        file = name.removeprefix(ONNX)
+        files.append(file)
+        if file.endswith(".onnx") and (sidecar := sidecar_of(folder / file)) is not None:
+            files.append(os.fspath(Path(file).with_name(sidecar.name)))
+    return files
 
 
 def named_encoder(

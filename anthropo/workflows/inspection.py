@@ -87,8 +87,9 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         return Inspection(rows=(*rows, size), card=card(network.manifest))
     trained = Trained.load(path)
     rows = [*describe(trained.manifest), size]
-    if (parameters := trained.manifest.encoder.parameters) is not None:
-        rows.append(("encoder parameters", f"{parameters:,}"))
+    known = [one.parameters for one in trained.manifest.encoders if one.parameters is not None]
+    if known:
+        rows.append(("encoder parameters", f"{sum(known):,}"))
     attributes = trained.model if isinstance(trained.model, AttributeModel) else None
     return Inspection(rows=tuple(rows), card=card(trained.manifest), attributes=attributes)
 

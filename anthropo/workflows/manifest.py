@@ -23,6 +23,7 @@ from anthropo.files import file_sha256, read_text, write
 from anthropo.licensing import notice, permissive
 from anthropo.parallel.runner import available_cores, choose, unless_lost
 from anthropo.tables import is_table
+from anthropo.workflows.encoders import encoder_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -291,7 +292,10 @@ def _inputs(parameters: Mapping[str, Any], folder: Path | None = None) -> dict[s
     """The hashes of the files that parameters name, and of the photos in tables and folders."""
     paths: dict[str, str] = {}
     for name, value in parameters.items():
-        for word in () if name in _NO_INPUT else _words(value):
+        words = () if name in _NO_INPUT else _words(value)
+        if name in _ENCODERS:
+            words = [file for one in words for file in encoder_files(one, folder or Path())]
+        for word in words:
             path = (folder or Path()) / word
             if path.is_file():
                 paths[word] = str(path)
@@ -299,6 +303,10 @@ def _inputs(parameters: Mapping[str, Any], folder: Path | None = None) -> dict[s
                 paths[f"{word}: {sha256(os.path.relpath(photo, path).encode()).hexdigest()[:16]}"] = photo
     hashes = choose(available_cores(), len(paths)).in_order(_hash, paths.values())
     return {name: unless_lost(one, paths[name]) for name, one in zip(paths, hashes, strict=True)}
+
+
+#: Parameters that may name several encoders.
+_ENCODERS = ("encoder", "encoder_weights")
 
 
 def _hash(path: str) -> str:

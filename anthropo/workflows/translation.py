@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 from anthropo.batch.inputs import collect
 from anthropo.container import unfit_text
 from anthropo.encoder.encoders import SEEN
-from anthropo.errors import FaceError, InputError, PhotoError, parameter
+from anthropo.errors import InputError, parameter
 from anthropo.files import held, write
 from anthropo.learning.manifest import PhotoSettings
 from anthropo.learning.training import landmark_weights
 from anthropo.licensing import check_faces
-from anthropo.observation import observe
 from anthropo.workflows.cohort import PhotoReading, settings_for
 from anthropo.workflows.progress import Progress, silent
 
@@ -351,7 +350,7 @@ def translate(
     """
     from anthropo.translation.apply import marked_png, translated_name
     from anthropo.translation.file import Translation, load_translation
-    from anthropo.translation.pictures import DOMAINS, cut
+    from anthropo.translation.pictures import DOMAINS, looked_at
 
     check_faces()
     if to not in DOMAINS:
@@ -370,15 +369,14 @@ def translate(
     written: list[tuple[str, Path]] = []
     failed: list[tuple[str, str]] = []
     times: Counter[str] = Counter()
+    how = reading or PhotoReading()
+    faces = looked_at(items, translation.size, settings, jobs=how.jobs, runner=how.runner)
     with progress(len(items), "translating") as advance:
-        for item in items:
-            try:
-                seen = observe(item.path, settings)
-            except (PhotoError, FaceError) as error:
-                failed.append((item.path, str(error)))
+        for item, looked in zip(items, faces, strict=True):
+            if isinstance(looked, str):
+                failed.append((item.path, looked))
             else:
-                picture = cut(seen.photo, seen.face.landmarks, translation.size)[0]
-                made = translation.translate(picture[None], to)[0]
+                made = translation.translate(looked.picture[None], to)[0]
                 name = translated_name(item.path, to)
                 times[name.lower()] += 1
                 if (again := times[name.lower()]) > 1:  # photos of several folders may have one name

@@ -23,7 +23,8 @@ from anthropo.face.landmarker import Face
 from anthropo.learning import features as module
 from anthropo.learning.cohort import Case, Cohort, Finding
 from anthropo.learning.cohort_checks import validate
-from anthropo.learning.features import Features, extract, feature_frame, measurement_ids, subset
+from anthropo.learning.entries import measurement_ids
+from anthropo.learning.features import Features, extract, feature_frame, subset
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.registry import registry
 from anthropo.parallel import threads

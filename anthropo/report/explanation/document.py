@@ -18,7 +18,10 @@ from anthropo.workflows.explain import Case
 
 Document = dict[str, Any]
 
-_MODEL = ("task", "labels", "classifier", "encoder", "regions", "anthropo", "cohort", "command", "refits")
+_MODEL = (
+    "task", "labels", "classifier", "encoder", "more_encoders", "regions", "anthropo", "cohort", "command",
+    "refits",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
