@@ -3,7 +3,7 @@
     python benchmarks/several_encoders.py FOLDER [OTHER ...] [--trained 1000] [--per-label 40] [--times 10]
 
 Each folder holds photographs and a labels.csv (photo or image; patient, age, sex, race, expression as far as
-known). A small network (recipe deepgestalt, 64 px) learns sex and ancestry of the first --trained people of
+known). A small network (recipe deepgestalt, 64 px) learns the sex of the first --trained people of
 FOLDER, and is written as ONNX; it takes the place of a network of one's own. Everything is judged on the
 rest of FOLDER, and on the other folders: small cohorts are drawn, `--times` times, trained on, and tested on
 the others (benchmarks/cohorts.py). A difference is that from face-resnet alone on the same draws, with the
@@ -39,7 +39,7 @@ EPOCHS = 12
 #: What each encoder sees.
 REGIONS = {
     "face-resnet": ("face", "lower", "eyes", "mouth"),
-    "efficientnet-lite0": ("face", "eyes"),
+    "efficientnet-lite0": ("face",),
     "onnx:own.onnx": ("face",),
 }
 TOGETHER = (
@@ -53,13 +53,13 @@ TOGETHER = (
 
 
 def network(rows: dict[str, dict[str, str]], folder: Path, epochs: int) -> Path:
-    """A network of one's own that has learned sex and ancestry of these photos."""
+    """A network of one's own that has learned the sex of the people on these photos."""
     table = folder / "learned.csv"
     with table.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("photo", "label", "patient"))
         for photo, row in rows.items():
-            writer.writerow((photo, f"{row['sex'][:1].upper()} {row.get('race', '')}", photo))
+            writer.writerow((photo, row["sex"][:1].upper(), photo))
     reading = anthropo.PhotoReading(face="largest", jitter=2, fine=False, cache="none")
     request = anthropo.FinetuneRequest(
         recipe="deepgestalt",

@@ -245,9 +245,9 @@ def record_of(seen: MeasuredFace, settings: Settings) -> Record:
         scores=scores.scores,
         texture=texture,
         disagreements=tuple(disagreements(scores.scores)),
-        notes=(*seen.notes, *_synthetic(item, seen), *scores.notes, *_without_texture(item, texture or {})),
+        notes=(*seen.notes, *scores.notes, *_without_texture(item, texture or {})),
         age_basis=scores.age_basis,
-        remark=" ".join(filter(None, (seen.observation.photo.remark, face.distance.reason))),
+        remark=_remark(seen),
         columns=item.columns,
         diagnostics=replace(
             diagnostics_of(item, settings),
@@ -263,10 +263,11 @@ def record_of(seen: MeasuredFace, settings: Settings) -> Record:
     )
 
 
-def _synthetic(item: Item, seen: MeasuredFace) -> list[str]:
-    """A note on a picture that is no photograph."""
-    kind = seen.observation.photo.synthetic
-    return [f"{item.path}: {synthetic_sentence(kind)}"] if kind else []
+def _remark(seen: MeasuredFace) -> str:
+    """What should be known of the photo, and keeps nothing from being measured."""
+    photo = seen.observation.photo
+    made = synthetic_sentence(photo.synthetic) if photo.synthetic else ""
+    return " ".join(filter(None, (photo.remark, seen.face.distance.reason, made)))
 
 
 def _distance(distance: Distance) -> dict[str, Any]:

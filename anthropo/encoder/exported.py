@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,7 +26,7 @@ from anthropo.encoder.regions import (
     hidden,
     photo_square,
 )
-from anthropo.encoder.runtime import open_session
+from anthropo.encoder.runtime import LateSession
 from anthropo.encoder.views import ALIGNMENTS, CROPS, View
 from anthropo.errors import InputError, WeightsError
 from anthropo.face.landmarker import Face
@@ -64,8 +63,7 @@ class ExportedBackend(Backend):
     def __init__(self, data: bytes, file: OnnxFile, said: _Said, regions: Sequence[str] = ()) -> None:
         self._data, self._file, self._said = data, file, said
         self._places = [said.view.names.index(region) for region in regions or said.view.names]
-        self._lock = threading.Lock()
-        self._session: Any = None
+        self._session = LateSession(data)
 
     def of(self, regions: Sequence[str]) -> ExportedBackend:
         """The same for chips of these regions."""
@@ -101,10 +99,6 @@ class ExportedBackend(Backend):
         return np.ascontiguousarray(out).reshape(len(chips), said.dimension)
 
     def _run(self, faces: Pixels) -> Floats:
-        if self._session is None:
-            with self._lock:
-                if self._session is None:
-                    self._session = open_session(self._data)
         return cast("Floats", self._session.run([EMBEDDING], self.feeds(faces))[0])
 
 

@@ -10,7 +10,6 @@ import hashlib
 import json
 import math
 import os
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from anthropo.encoder.encoders import ONNX, ChipEncoder, read_weights_file
 from anthropo.encoder.onnx_file import FLOAT, MOST_BYTES, OnnxFile, Value, look_through, shuffled_weights
 from anthropo.encoder.onnx_trial import try_out
 from anthropo.encoder.regions import IMAGE, Pixels, geometry_digest, middle_square, photo_square, warped
-from anthropo.encoder.runtime import has_runtime, open_session
+from anthropo.encoder.runtime import LateSession, has_runtime
 from anthropo.encoder.sidecar import ARCFACE, CHIP, PHOTO, Sidecar, read_sidecar
 from anthropo.errors import InputError, PhotoError, WeightsError
 from anthropo.face.detection import power_of_two
@@ -45,8 +44,7 @@ class OnnxBackend(Backend):
     def __init__(self, data: bytes, file: OnnxFile, sidecar: Sidecar, taken: Value, given: Value) -> None:
         self.mean, self.scale = sidecar.mean, sidecar.scale
         self._data, self._file, self._about, self._taken, self._given = data, file, sidecar, taken, given
-        self._lock = threading.Lock()
-        self._session: Any = None
+        self._session = LateSession(data)
 
     @property
     def network(self) -> Any:
@@ -80,10 +78,6 @@ class OnnxBackend(Backend):
         return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
 
     def _run(self, x: Floats) -> Floats:
-        if self._session is None:
-            with self._lock:
-                if self._session is None:
-                    self._session = open_session(self._data)
         out = self._session.run([self._given.name], {self._taken.name: x})[0]
         return cast("Floats", np.asarray(out, dtype=np.float32).reshape(len(x), -1))
 

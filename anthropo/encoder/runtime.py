@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -28,3 +30,21 @@ def open_session(model: bytes | str, threads: int = 1, *, spinning: bool = False
     if not spinning:  # threads that wait for work in a loop would take a core each from other photos
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+class LateSession:
+    """A session that is opened when it is needed first, by one thread."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._lock = threading.Lock()
+        self._session: Any = None
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, Any]) -> list[Any]:
+        """Outputs by these names, for arrays by input."""
+        if self._session is None:
+            with self._lock:
+                if self._session is None:
+                    self._session = open_session(self._data)
+        made: list[Any] = self._session.run(list(outputs), dict(feeds))
+        return made

@@ -10,7 +10,7 @@ import numpy as np
 
 from anthropo.adaptation import proxy_distance
 from anthropo.learning.domains import marked
-from anthropo.learning.features import Features, subset
+from anthropo.learning.features import BACKGROUND, Features, subset
 from anthropo.learning.intervals import Interval, unknown
 from anthropo.learning.judged import Floats
 
@@ -35,7 +35,7 @@ def shifts(
     jobs: int = 1,
     on_progress: Callable[[], None] | None = None,
 ) -> tuple[Shift, ...]:
-    """Distances of a target to the cohort, or without one of each site to the others.
+    """Distances of a target to the cohort, or without one of each site to the others, without the background.
 
     Adaptation is fitted anew without the people on whom photos of both are told apart.
     """
@@ -48,7 +48,7 @@ def shifts(
 
     def one(task: tuple[str, Features, Features, str]) -> Shift:
         name, here, there, method = task
-        chosen = [r for r in here.regions if r in there.regions and (regions is None or r in regions)]
+        chosen = [r for r in regions or here.regions if r in there.regions and r != BACKGROUND]
         blocks = [[np.asarray(of.regions[r], dtype=np.float64) for r in chosen] for of in (here, there)]
         return Shift(
             site=name,

@@ -196,7 +196,8 @@ def measure_face(
     Notes
     -----
     The accuracy holds what is known of the error: of the landmarks (residuals of annotated
-    faces, laid onto this one, larger on photos whose landmarks are unsteady), of the head's pose
+    faces, laid onto this one, larger on photos whose landmarks are unsteady; of points that were placed by
+    hand, what two people differ by), of the head's pose
     (the generic 3D face, turned as far as the head may be turned), of the camera's distance
     (`Face.distance`, from which geometry is brought to 150 cm), and of the scale.
 
@@ -268,15 +269,16 @@ def _geometry_values(
 ) -> tuple[dict[str, Bounds], dict[str, Bounds]]:
     """Values and bounds of geometry by id, in the entries' units and, with a scale, in millimetres."""
     points, middle = anatomy.place(face, instrument.correction)
-    axes = face_axes(face.landmarks) * error_growth(face)
+    axes = face_axes(face.landmarks)
+    off, off_between = anatomy.errors_of(face, instrument, error_growth(face))
     yaw, pitch = _pose(face)
     turned = rotation(yaw[0], pitch[0], 0.0)
     seen = bring(points, middle, face.distance, turned, by_hand=face.by_hand)
     points, middle = seen.points[0], seen.between[0]
     views = _views(points, yaw, pitch)
-    many = np.concatenate([points[None], points + instrument.point_errors @ axes, views, seen.points])
+    many = np.concatenate([points[None], points + off @ axes, views, seen.points])
     between = np.concatenate(
-        [middle[None], middle + instrument.between_errors @ axes, anatomy.between(views), seen.between]
+        [middle[None], middle + off_between @ axes, anatomy.between(views), seen.between]
     )
     names = {code: between[:, i] for i, code in enumerate(anatomy.BETWEEN)}
     free = [e for e in geometry() if not e.needs_mm]

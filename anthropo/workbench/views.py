@@ -108,8 +108,8 @@ def _points(sitting: Sitting, face: Face) -> list[Json]:
 def _ellipses(face: Face) -> list[list[float]]:
     """Half axes, pixels, and turn, degrees, of what 95 % of hand-placed points lie within, of each point."""
     of = anatomy.instrument(anatomy.stage_of(face))
-    axes = face_axes(face.landmarks) * error_growth(face)
-    errors: Floats = np.concatenate([of.point_errors, of.between_errors], 1) @ axes
+    found = np.concatenate(anatomy.errors_of(face, of, error_growth(face)), 1)
+    errors: Floats = found @ face_axes(face.landmarks)
     covariance = np.einsum("npi,npj->pij", errors, errors) / len(errors)
     values, vectors = np.linalg.eigh(covariance)
     half = _AROUND * np.sqrt(np.maximum(values, 0))

@@ -164,7 +164,7 @@ def evaluate(
     if strata and material.request.repeats is None:
         material = replace(material, request=replace(material.request, repeats=_REPEATS_ADJUSTED))
     if compare:
-        judged = _compared(material, tuple(dict.fromkeys(compare)), shares, leave_out, sites, progress)
+        judged = _compared(material, tuple(dict.fromkeys(compare)), shares, sites, progress, leave_out)
     else:
         judged = judge_material(material, baselines=baselines, shares=shares, sites=sites, progress=progress)
     questions = judged.questions
@@ -475,9 +475,9 @@ def _compared(
     material: Material,
     varied: Sequence[str],
     shares: Mapping[str, float] | None,
-    leave_out: str | None,
     sites: Sequence[str | None] | None,
     progress: Progress,
+    leave_out: str | None = None,
 ) -> CrossValidation:
     """The hybrids of all combinations of what is varied, on the same folds."""
     from anthropo.learning.judging import UNADAPTED, CrossValidation, Question

@@ -66,7 +66,10 @@ def made(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_command_that_uses_weights_or_references_has_the_option(invoke: Invoke) -> None:
     for command in COMMANDS:
-        words = [command, *{"reference": ["build"], "landmarks": ["train"]}.get(command, [])]
+        words = [
+            command,
+            *{"reference": ["build"], "landmarks": ["train"], "translate": ["train"]}.get(command, []),
+        ]
         assert ("--permissive  " in invoke(*words, "--help").stdout) == (
             command not in ("inspect", "verify", "models")
         )

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Invoke, refused
+from PIL import Image
 
 import anthropo
 from anthropo.encoder.cache import Store
@@ -182,3 +183,25 @@ def test_wrong_use(folder: Path, invoke: Invoke, tmp_path: Path) -> None:
     )
     assert "trained on faces; leave --no-face out" in refused(invoke, *words, close, "--no-face")
     assert "has its own. Leave it out" in refused(invoke, *words, close, "--align", "two-point")
+
+
+def test_pictures_without_a_face_in_a_permissive_run(tmp_path: Path, invoke: Invoke) -> None:
+    random = np.random.default_rng(0)
+    lines = ["photo,label,patient"]
+    for i in range(24):
+        label, most = ("busy", 60) if i % 2 else ("calm", 12)
+        pixels = (120 + i + random.integers(0, most, (64, 64, 3))).astype(np.uint8)
+        Image.fromarray(pixels.repeat(2, 0).repeat(2, 1)).save(tmp_path / f"{i}.png")
+        lines.append(f"{i}.png,{label},p{i}")
+    (tmp_path / "cohort.csv").write_text("\n".join(lines))
+    net = busy(tmp_path / "net.onnx", slice(0, 64), slice(0, 63), 64, "photo")
+    words = ("train", tmp_path / "cohort.csv", "--no-face", "--encoder", f"onnx:{net}", "--cache", "none",
+             "--allow-duplicates", "--no-judge", "--permissive", "-o", tmp_path / "m.anthropo")  # fmt: skip
+    assert "does not state that code, weights and training data are permissive" in refused(invoke, *words)
+    sidecar = net.with_suffix(".toml")
+    sidecar.write_text(sidecar.read_text() + 'permissive = true\nlicence = "CC0"\ndata = "none"\n')
+    assert invoke(*words).exit_code == 0
+    words = ("classify", "--model", tmp_path / "m.anthropo", tmp_path / "1.png", "--cache", "none")
+    result = invoke(*words, "--permissive", "-o", tmp_path / "a.json")
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "a.json").read_text())[0]["decision"] == "busy"
