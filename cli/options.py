@@ -226,7 +226,7 @@ raw_option: Decorator = click.option(
 photos_argument: Decorator = click.argument("photos", metavar="PHOTO...", nargs=-1, required=True)
 cohort_argument: Decorator = click.argument("cohort", metavar="COHORT")
 model_option: Decorator = click.option(
-    "--model", metavar="MODEL", required=True, help="What `anthropo train` wrote.")
+    "--model", metavar="MODEL", required=True, help="What `anthropo train`, or `anthropo finetune`, wrote.")
 prevalence_option: Decorator = click.option(
     "--prevalence", metavar="LABEL=SHARE", multiple=True, callback=_stated,
     help="How common a label is where the model is used, such as Noonan=0.02; may be repeated, or be several "

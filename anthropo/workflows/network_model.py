@@ -14,6 +14,7 @@ import numpy as np
 from anthropo._version import __version__
 from anthropo.batch.inputs import collect
 from anthropo.batch.patients import spelled_alike
+from anthropo.encoder.encoders import count_seen
 from anthropo.encoder.regions import IMAGE
 from anthropo.errors import FaceError, InputError, ModelError, PhotoError, parameter
 from anthropo.explanation.fitness import unfit_face
@@ -253,7 +254,7 @@ class NetworkModel:
                 notes.append(
                     f"note: {told.unseen} with more than {most} photos: the network looks at the first ones."
                 )
-            seen = sum(digest[:16] in network.seen for digest in pictures.features.digests.tolist())
+            seen = count_seen(pictures.features.digests.tolist(), network.seen)
             if seen:
                 notes.append(
                     f"note: {seen} of {len(pictures.features)} photos are among those that the network was "
