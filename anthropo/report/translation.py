@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from anthropo.workflows.translation import TrainedTranslation
 
 _SAMPLE = 128  # px, side of a sample as it is drawn, at least
+_BESIDE = 4  # faces beside each other, which a telephone shows
 _MOST_LISTED = 12  # measurements on the terminal
 _LOSSES = {
     "generators": "generators, weighed",
@@ -140,7 +141,7 @@ def write_page(path: Path, trained: TrainedTranslation) -> None:
             {
                 "to": one.to,
                 "of": "A" if one.to == "B" else "B",
-                "samples": embedded(png(samples(one))),
+                "samples": [embedded(png(sheet)) for sheet in samples(one)],
                 "moved": embedded(png(moved_figure(one), 150)),
                 "points": [(name, _moved(value)) for name, value in points],
                 "measurements": [_measurement_row(m) for m in _changed_most(one)],
@@ -173,12 +174,16 @@ def write_page(path: Path, trained: TrainedTranslation) -> None:
     write(path, text)
 
 
-def samples(one: Direction) -> Image.Image:
-    """Rows of real, translated and translated-back pictures."""
-    rows = [np.concatenate(list(row), 1) for row in one.samples.swapaxes(0, 1)]
-    sheet = Image.fromarray(np.concatenate(rows))
+def samples(one: Direction) -> list[Image.Image]:
+    """Sheets of a few faces each, with rows of real, translated and translated-back pictures."""
     times = -(-_SAMPLE // one.samples.shape[2])
-    return sheet.resize((sheet.width * times, sheet.height * times), Image.Resampling.BICUBIC)
+    sheets = []
+    for start in range(0, len(one.samples), _BESIDE):
+        rows = [np.concatenate(list(row), 1) for row in one.samples[start : start + _BESIDE].swapaxes(0, 1)]
+        sheet = Image.fromarray(np.concatenate(rows))
+        size = sheet.width * times, sheet.height * times
+        sheets.append(sheet.resize(size, Image.Resampling.BICUBIC))
+    return sheets
 
 
 def moved_figure(one: Direction) -> Figure:
