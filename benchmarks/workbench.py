@@ -3,7 +3,7 @@
     python benchmarks/workbench.py FOLDER [--photos 6] [--moves 60]
 
 FOLDER holds photographs, such as portraits of 12 megapixels. A headless Chromium drops each on the page and
-drags a point of its face. Times are the browser's own: from the drop to the page with points and measurements;
+drags a point of its face. Times are the browser's own: from the drop to the page with points and numbers;
 from a pointer's move to the table with the new numbers, for every move that was sent. The first photo, the
 astronaut, also loads the weights, and does not count.
 """
