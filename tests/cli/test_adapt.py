@@ -114,6 +114,19 @@ def test_an_explanation_is_of_the_same_answer(
             assert label["bias"] + terms == pytest.approx(label["log_odds"], abs=1e-6)
 
 
+def test_a_model_is_judged_at_the_sites_of_a_table(
+    model: Path, table: Path, tmp_path: Path, invoke: Invoke
+) -> None:
+    there = [{name: cell for name, cell in row.items() if name != "site"} for row in rows_of(table)]
+    figures = []
+    for given in (table, write(tmp_path / "nowhere.csv", there)):
+        out = tmp_path / "e.json"
+        how = ("--model", model, "--allow-duplicates", "--bootstrap", "100", "-o", out)
+        assert invoke("evaluate", given, *how).exit_code == 0
+        figures.append(json.loads(out.read_text())["models"]["hybrid"]["log_loss"]["value"])
+    assert figures[0] != figures[1]  # without sites all photos are taken as the target's
+
+
 def test_sites_that_are_left_out_stand_beside_no_adaptation(
     table: Path, tmp_path: Path, invoke: Invoke
 ) -> None:

@@ -1,0 +1,88 @@
+"""How long the workbench lets one wait: from a drop to the measured face, from a drag to its numbers.
+
+    python benchmarks/workbench.py FOLDER [--photos 6] [--moves 60]
+
+FOLDER holds photographs, such as portraits of 12 megapixels. A headless Chromium drops each on the page and
+drags a point of its face. Times are the browser's own: from the drop to the page with points and numbers;
+from a pointer's move to the table with the new numbers, for every move that was sent. The first photo, the
+astronaut, also loads the weights, and does not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from playwright.sync_api import sync_playwright
+
+import anthropo
+from anthropo.batch.inputs import photographs_in
+from anthropo.workbench import Workbench
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+
+
+def percentiles(seconds: list[float]) -> str:
+    ms = 1000 * np.array(seconds)
+    return f"{np.median(ms):.0f} / {np.percentile(ms, 95):.0f} / {ms.max():.0f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--photos", type=int, default=6)
+    parser.add_argument("--moves", type=int, default=60)
+    asked = parser.parse_args()
+    photos = [Path(name) for name in photographs_in(asked.folder)][: asked.photos]
+    browser = next(filter(None, map(shutil.which, BROWSERS)))
+    drops: list[float] = []
+    drags: list[float] = []
+    with (
+        tempfile.TemporaryDirectory() as work,
+        Workbench(work, port=0) as bench,
+        sync_playwright() as driver,
+    ):
+        chromium = driver.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        page = chromium.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(bench.address)
+        page.wait_for_selector("html[data-ready]")
+        for at, photo in enumerate([Path(anthropo.example_photo()), *photos]):
+            before = page.locator("#list li").count()
+            begun = time.perf_counter()
+            page.set_input_files("#files", photo)
+            page.wait_for_selector(f"#list li:nth-child({before + 1})")
+            page.wait_for_selector("#results:not([hidden]) tr.measure")
+            spent = time.perf_counter() - begun
+            size = anthropo.read_photo(photo).full_size
+            print(f"{photo.name}: {size[0] * size[1] / 1e6:.1f} MP, on the page after {1000 * spent:.0f} ms")
+            if at:
+                drops.append(spent)
+            page.wait_for_timeout(1500)  # pictures load
+            page.evaluate("performance.clearMeasures()")
+            box = page.locator("circle.dot").nth(39).bounding_box()
+            x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+            page.mouse.move(x, y)
+            page.mouse.down()
+            for step in range(asked.moves):
+                page.mouse.move(x + 10 * np.sin(step / 5), y + 6 * np.cos(step / 7))
+                page.wait_for_timeout(30)
+            page.mouse.up()
+            page.wait_for_selector("#results:not([aria-busy])")
+            took = page.evaluate("performance.getEntriesByName('point-to-numbers').map(e => e.duration)")
+            if at:
+                drags += [ms / 1000 for ms in took]
+            page.click("#reset-all")
+            page.wait_for_selector("#results:not([aria-busy])")
+        chromium.close()
+    print(f"drop to measured face, ms, median / 95th percentile / most of {len(drops)}: {percentiles(drops)}")
+    print(f"drag to new numbers, ms, median / 95th percentile / most of {len(drags)}: {percentiles(drags)}")
+
+
+if __name__ == "__main__":
+    main()
