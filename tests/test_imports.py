@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,13 @@ def test_measuring_leaves_table_and_learning_libraries_alone() -> None:
     modules = loaded_by("import anthropo; anthropo.read_face; anthropo.measure")
     assert "anthropo.face._engine" in modules
     assert modules.isdisjoint({"torch", "xgboost", "sklearn", "scipy", "pandas", "pyarrow", "matplotlib"})
+
+
+def test_every_package_of_the_sources_is_installed() -> None:
+    sources = Path(__file__).parents[1] / "anthropo"
+    packages = {file.parent.relative_to(sources) for file in sources.rglob("__init__.py")} - {Path("cli")}
+    installed = Path(str(resources.files("anthropo")))
+    assert [str(name) for name in sorted(packages) if not (installed / name / "__init__.py").is_file()] == []
 
 
 def test_every_public_name_can_be_had() -> None:

@@ -175,7 +175,7 @@ class Sitting:
         """Take over what the table says of the photo by now, whoever has written it."""
         with self.lock:
             before, self.photo = self.photo, photo
-            if dict(before.columns) == dict(photo.columns):
+            if _said(before) == _said(photo):
                 return
             self.revision += 1
             if before.columns.get("distance", "") != photo.columns.get("distance", ""):
@@ -200,6 +200,11 @@ class Sitting:
         """The landmark file's content."""
         with self.lock:
             return landmarks_text(self.observation.face, self.digest, self.at)
+
+
+def _said(photo: Listed) -> dict[str, str]:
+    """What the table says of a photo; an empty cell says nothing."""
+    return {name: cell for name, cell in photo.columns.items() if cell}
 
 
 @lru_cache(maxsize=1)

@@ -41,7 +41,7 @@ class DeadlyEncoder:
     """Kills whoever embeds a photo of this name."""
 
     deadly: str
-    name = digest = "deadly"
+    name = digest = how = "deadly"
     align, weights, size, dimension = "canonical", "", 32, 4
     views = ()
 
