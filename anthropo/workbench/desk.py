@@ -9,8 +9,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import math
 import os
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +30,7 @@ PERSON = (
     "patient", "sex", "age", "gestation", "ancestry", "distance", "scale", "head_circumference", "height",
     "weight", "observed",
 )  # fmt: skip
+_FRESH = 2.0  # seconds that the list of photos is kept
 _MOST_CELL, _MOST_OBSERVED = 200, 5000  # characters
 
 
@@ -65,6 +68,7 @@ class Desk:
     def __init__(self, folder: str | os.PathLike[str], *, read_only: bool = False) -> None:
         self.folder = Path(folder)
         self._lock = threading.RLock()
+        self._known: tuple[dict[str, Listed], tuple[int, int] | None, float] = ({}, None, -math.inf)
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError(f"{self.folder}: a file. Name a folder to work in.")
         try:
@@ -87,7 +91,27 @@ class Desk:
         return self.folder / TABLE
 
     def photos(self) -> dict[str, Listed]:
-        """Every photo by its id: those of the table first, in its order."""
+        """Every photo by its id: those of the table first, in its order.
+
+        What other programs do to the folder is seen after two seconds, to the table at once.
+        """
+        with self._lock:
+            stamp = self._stamp()
+            listed, of, looked = self._known
+            if of != stamp or time.monotonic() - looked > _FRESH:
+                listed = self._found()
+                self._known = listed, stamp, time.monotonic()
+            return listed
+
+    def _stamp(self) -> tuple[int, int] | None:
+        """Changes with the table."""
+        try:
+            status = self.table.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size
+
+    def _found(self) -> dict[str, Listed]:
         rows = self._rows()
         listed: dict[str, Listed] = {}
         for name, columns in rows.items():
@@ -132,12 +156,19 @@ class Desk:
         if not path.exists():
             self._make(PHOTOS)
             write(path, data, what="the photo")
+            self._forget()
         return path
 
     def remove(self, path: Path) -> None:
         """Take back a photo that was just added and is none."""
         if path.parent == self.folder / PHOTOS:
             path.unlink(missing_ok=True)
+            self._forget()
+
+    def _forget(self) -> None:
+        """Look at the folder again when photos are asked for."""
+        with self._lock:
+            self._known = {}, None, -math.inf
 
     def _make(self, name: str) -> Path:
         folder = self.folder / name
@@ -192,6 +223,7 @@ class Desk:
             writer.writeheader()
             writer.writerows(rows)
             write(self.table, text.getvalue(), what="the table")
+            self._forget()
 
     def _same(self, cell: str, photo: Listed) -> bool:
         return os.path.normpath(self.folder / cell) == os.path.normpath(photo.path)

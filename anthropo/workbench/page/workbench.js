@@ -53,7 +53,7 @@ async function list() {
 }
 
 function row(photo) {
-  const button = make("button", { type: "button" }, make("img", { src: `/api/photos/${photo.id}/thumbnail`, alt: "", loading: "lazy" }), make("span", {}, photo.name));
+  const button = make("button", { type: "button" }, make("img", { src: `/api/photos/${photo.id}/thumbnail`, alt: "", loading: "lazy", fetchpriority: "low" }), make("span", {}, photo.name));
   button.addEventListener("click", () => open(photo.id));
   const item = make("li", {}, button);
   item.dataset.photo = photo.id;
