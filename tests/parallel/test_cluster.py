@@ -311,11 +311,9 @@ def test_a_scheduler_that_goes_away_keeps_what_is_finished(
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
 def test_an_interrupted_run_leaves_no_process_behind(tmp_path: Path, copies: Copies) -> None:
-    runs = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
-        copies(tmp_path / str(number) / "photos", *(f"p{i:03}.png" for i in range(60)))
-        runs[number] = measuring("local:1", tmp_path / str(number), start_new_session=True)
-    for number, run in runs.items():
+    for number in (signal.SIGINT, signal.SIGTERM):  # one after the other: the second would end meanwhile
+        copies(tmp_path / str(number) / "photos", *(f"p{i:03}.png" for i in range(150)))
+        run = measuring("local:1", tmp_path / str(number), start_new_session=True)
         until(lambda n=number: any(p.stat().st_size > 2000 for p in (tmp_path / str(n)).glob("*table.csv*")))
         children = psutil.Process(run.pid).children(recursive=True)
         assert children
