@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 from anthropo.batch.inputs import Item, photographs_in, read_photo_table
@@ -22,6 +23,7 @@ from anthropo.errors import InputError, PhotoError
 from anthropo.files import held, portable_name, write
 from anthropo.measurement.landmark_file import SUFFIX
 from anthropo.photo import SUFFIXES
+from anthropo.tables import iterate_rows
 
 TABLE = "cohort.csv"
 PHOTOS, LANDMARKS, REPORTS = "photos", "landmarks", "reports"
@@ -185,6 +187,12 @@ class Desk:
         stem = photo.path.stem.removesuffix(f"-{digest[:8]}")
         return self.folder / LANDMARKS / portable_name(f"{stem}-{digest[:8]}{SUFFIX}")
 
+    @property
+    def corrections(self) -> Path | None:
+        """The folder of landmark files; None where there is none of them."""
+        folder = self.folder / LANDMARKS
+        return folder if folder.is_dir() and any(folder.glob(f"*{SUFFIX}")) else None
+
     def save_landmarks(self, photo: Listed, digest: str, text: str) -> None:
         """Write a photo's landmark file."""
         self._make(LANDMARKS)
@@ -232,12 +240,9 @@ class Desk:
         """Header and rows of the table as they stand."""
         if not self.table.is_file():
             return ["photo"], []
-        text = self.table.read_text(encoding="utf-8-sig")
-        delimiter = csv.Sniffer().sniff(text.splitlines()[0], delimiters=",;\t").delimiter
-        reader = csv.DictReader(io.StringIO(text), delimiter=delimiter)
-        return list(reader.fieldnames or ["photo"]), [
-            {name: cell or "" for name, cell in row.items() if name is not None} for row in reader
-        ]
+        rows = iterate_rows(self.table, "photo")
+        header = [name.strip() for name in next(rows)[1]]
+        return header, [dict(zip_longest(header, cells[: len(header)], fillvalue="")) for _, cells in rows]
 
     # ----------------------------------------------------------------------------------- reports
 

@@ -12,12 +12,12 @@ from anthropo.batch.patients import one_person, pool_patient
 from anthropo.batch.records import Result
 from anthropo.errors import InputError
 from anthropo.groups.change import CHANGED, MOVED, Status
-from anthropo.measurement.landmark_file import SUFFIX
 from anthropo.measurement.registry import registry
 from anthropo.report.change import interval, q_text, signed, summary, write_change
 from anthropo.report.tables import number
 from anthropo.settings import Settings
-from anthropo.workbench.desk import LANDMARKS, Desk, Listed
+from anthropo.workbench import views
+from anthropo.workbench.desk import Desk, Listed
 from anthropo.workbench.sitting import Sitting
 from anthropo.workflows.change import ChangeRequest, ChangeResult, change
 from anthropo.workflows.cohort import PhotoReading
@@ -69,9 +69,7 @@ def _row(name: str, of: Result, values: Sequence[float]) -> Json:
         "region": entry.region,
         "unit": "" if value.unit == "1" else value.unit,
         "pooled": number(value.value, value.unit),
-        "interval": ""
-        if math.isnan(value.lo)
-        else f"{number(value.lo, value.unit)} – {number(value.hi, value.unit)}",
+        "interval": views.interval(value),
         "z": "" if score is None else f"{score.z:+.1f}".replace("-", "−"),
         "values": [number(one, value.unit) for one in values],
     }
@@ -81,15 +79,14 @@ def changed(desk: Desk, before: Listed, after: Listed) -> ChangeResult:
     """What changed from one photo to another, with the points that were moved."""
     if before.id == after.id:
         raise InputError("One photo is before and after. Choose two.")
-    folder = desk.folder / LANDMARKS
-    corrected = folder.is_dir() and any(folder.glob(f"*{SUFFIX}"))
+    corrected = desk.corrections
     of = [photo.columns.get for photo in (before, after)]
     request = ChangeRequest(
         sex=of[0]("sex") or None,
         age=of[0]("age") or None,
         age_after=of[1]("age") or None,
         ancestry=of[0]("ancestry") or None,
-        reading=PhotoReading(face="largest", landmarks=str(folder) if corrected else None),
+        reading=PhotoReading(face="largest", landmarks=None if corrected is None else str(corrected)),
     )
     return change([str(before.path)], [str(after.path)], request)
 

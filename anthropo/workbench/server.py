@@ -188,8 +188,6 @@ def serve(
 
 _WORDS = {
     "scale": "a scale, under “Person”",
-    "references": "references",
-    "max_megapixels": "the limit",
 }
 
 

@@ -13,9 +13,9 @@ from anthropo.batch.output import Output
 from anthropo.batch.run import run
 from anthropo.batch.summaries import Finished, Summary, finish
 from anthropo.errors import AnthropoError, InputError
-from anthropo.measurement.landmark_file import SUFFIX, Corrections
+from anthropo.measurement.landmark_file import Corrections
 from anthropo.settings import Settings
-from anthropo.workbench.desk import LANDMARKS, Desk, Listed
+from anthropo.workbench.desk import Desk, Listed
 
 TABLE = "faces.csv"
 
@@ -89,9 +89,8 @@ class Survey:
     def _measure(self, photos: Sequence[Listed]) -> None:
         ids = {str(photo.path): photo.id for photo in photos}
         items = [photo.item for photo in photos]
-        folder = self._desk.folder / LANDMARKS
-        corrected = folder.is_dir() and any(folder.glob(f"*{SUFFIX}"))
-        corrections = Corrections(str(folder), [item.path for item in items]) if corrected else None
+        corrected = self._desk.corrections
+        corrections = Corrections(str(corrected), [item.path for item in items]) if corrected else None
         settings = Settings(face="largest", corrections=corrections)
         table = Output(str(self._desk.folder / TABLE), settings)
         try:

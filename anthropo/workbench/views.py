@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,12 +10,10 @@ import numpy as np
 from PIL import Image
 
 from anthropo.batch.records import Result
-from anthropo.batch.run import MeasuredFace
-from anthropo.errors import AnthropoError
 from anthropo.face.frame import Floats, face_axes
 from anthropo.face.landmarker import Face
 from anthropo.measurement import anatomy
-from anthropo.measurement.compute import error_growth
+from anthropo.measurement.compute import Measurement, error_growth
 from anthropo.measurement.drawing import marks_on
 from anthropo.measurement.landmark_file import POINTS, point_name
 from anthropo.measurement.registry import Entry, registry, resolve
@@ -27,7 +24,6 @@ from anthropo.report.tables import distance_words, interval_words, number, quant
 from anthropo.report.traits_page import row
 from anthropo.workbench.desk import PERSON, Listed
 from anthropo.workbench.sitting import Sitting
-from anthropo.workflows.trait_calling import PersonTraits
 
 Json = dict[str, Any]
 _BEYOND = 2.0  # SD
@@ -140,7 +136,7 @@ def _measurement(name: str, of: Result, by_hand: Sequence[str]) -> Json:
         "region": entry.region,
         "unit": "" if value.unit == "1" else value.unit,
         "value": number(value.value, value.unit),
-        "interval": "" if math.isnan(value.lo) else _span(value.lo, value.hi, value.unit),
+        "interval": interval(value),
         "mm": _span_mm(of),
         "z": scores,
         "beyond": bool(first and abs(first["z"]) > _BEYOND),
@@ -156,6 +152,11 @@ def _rests_on(entry: Entry, by_hand: Sequence[str]) -> bool:
         name in by_hand if name in anatomy.BETWEEN else any(f"p{i}" in by_hand for i in resolve(name) or ())
         for name in (*entry.landmarks, *unit)
     )
+
+
+def interval(value: Measurement) -> str:
+    """The 95 % interval of a value, in its unit; empty without one."""
+    return "" if math.isnan(value.lo) else _span(value.lo, value.hi, value.unit)
 
 
 def _span(lo: float, hi: float, unit: str) -> str:
@@ -197,14 +198,11 @@ def traits(sitting: Sitting) -> Json:
             if trait.status == status
         ]
         lists.append({"status": status, "title": _TITLES.get(status, status.capitalize()), "traits": rows})
-    return {"why": "", "lists": lists, "notes": _notes(person, sitting), "confidence": 95}
+    notes = [note.removeprefix(f"{sitting.photo.path}: ") for note in person.notes]
+    return {"why": "", "lists": lists, "notes": notes}
 
 
 _TITLES = {LOOK: "Look at: left to the eye, and unusual when measured", NOT_ASSESSED: "Not assessed"}
-
-
-def _notes(person: PersonTraits, sitting: Sitting) -> list[str]:
-    return [note.removeprefix(f"{sitting.photo.path}: ") for note in person.notes]
 
 
 def picture(sitting: Sitting, size: str) -> bytes:
@@ -221,18 +219,4 @@ def thumbnail(pixels: Any) -> bytes:
     """A small JPEG without metadata."""
     small = Image.fromarray(pixels)
     small.thumbnail((_THUMB, _THUMB))
-    data = io.BytesIO()
-    small.convert("RGB").save(data, "JPEG", quality=80)
-    return data.getvalue()
-
-
-def measured_of(sitting: Sitting) -> MeasuredFace:
-    """The face as it is measured now."""
-    with sitting.lock:
-        return sitting.measured
-
-
-def sentence(error: BaseException, sitting: Sitting | None = None) -> str:
-    """An error as the page says it."""
-    text = str(error) if isinstance(error, AnthropoError) else f"{type(error).__name__}: {error}"
-    return text.removeprefix(f"{sitting.photo.path}: ") if sitting else text
+    return jpeg(small, quality=80)

@@ -422,10 +422,11 @@ def test_the_person_goes_into_the_table_and_changes_the_scores(
     assert sum(on_page.values()) == len(rows)
 
 
-def test_other_rows_and_columns_of_a_table_stay(tmp_path: Path, astronaut: Pixels) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_other_rows_and_columns_of_a_table_stay(tmp_path: Path, astronaut: Pixels, encoding: str) -> None:
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(png(astronaut))
-    (tmp_path / "cohort.csv").write_text("photo;clinic;age\nb.png;Bonn;4\n", encoding="utf-8")
+    (tmp_path / "cohort.csv").write_text("photo;clinic;age\nb.png;Bonn;4\n", encoding=encoding)
     with Workbench(tmp_path, port=0) as bench:
         client = Client(bench)
         listed = {photo["name"]: photo["id"] for photo in client.ask("/api/photos").json["photos"]}

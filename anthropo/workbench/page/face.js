@@ -99,8 +99,8 @@ export class FaceView extends EventTarget {
     const w = Math.max(view.w, view.h * shape), h = w / shape;
     this.#view = { x: middle[0] - w / 2, y: middle[1] - h / 2, w, h };
     this.#svg.setAttribute("viewBox", `${this.#view.x} ${this.#view.y} ${w} ${h}`);
-    const finer = this.#scale < 1.3 * Math.min(1, 1400 / Math.max(this.#doc.width, this.#doc.height)) ** -1;
-    if (finer && !this.#full) this.#finer();
+    const preview = Math.max(1, Math.max(this.#doc.width, this.#doc.height) / 1400); // photo pixels to one of its pixels
+    if (this.#scale < 1.3 * preview && !this.#full) this.#finer();
     this.#draw();
   }
 
