@@ -1,7 +1,7 @@
 """Where tutorials are executed: a folder of their own beside what is built, with what the reader has, too.
 
-Each begins in an empty folder with `portrait.png`, the public-domain portrait that scikit-image ships. A cell that
-starts with `%%bash` is shown as a shell command.
+Each begins in an empty folder with `portrait.png`, the public-domain portrait that scikit-image ships. A cell
+that starts with `%%bash` is shown as a shell command.
 """
 
 from __future__ import annotations
