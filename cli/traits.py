@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     help="Growth chart; may be repeated, the first that has the age is used: who (heads to 5 years, heights "
     "to 19, weights to 10), cdc (3, 20, 20), adults (heads from 17, heights from 20, to 59 years), uk-who "
     "(from 23 weeks of gestation; heads to 17 years in girls, 18 in boys, the rest to 20). A chart that ends "
-    "says which one goes on. The last three need rcpchgrowth (AGPL): pip install anthropo[growth].",
+    'says which one goes on. The last three need rcpchgrowth (AGPL): pip install "anthropo[growth]".',
 )
 @click.option(
     "--id", "identity", help="The person's name in a phenopacket.  [default: from the photo's hash]"

