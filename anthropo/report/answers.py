@@ -10,7 +10,7 @@ from anthropo.errors import parameter
 from anthropo.files import write
 from anthropo.learning.model import NONE_OF_THESE, Prediction, Ranked
 from anthropo.learning.prevalence import shares_words
-from anthropo.plain import say
+from anthropo.plain import minus, say
 from anthropo.report.rendering import as_csv, as_json, print_table
 from anthropo.workflows.classify import SEPARATOR, Answers, Classification, Unanswered, distance
 
@@ -70,7 +70,7 @@ def _print_ranked(prediction: Prediction, trained: Trained, top: int) -> None:
         [
             (
                 ranked.label, probability_words(ranked.probability),
-                "" if ranked.log_odds is None else f"{ranked.log_odds:+.2f}".replace("-", "−"),
+                "" if ranked.log_odds is None else minus(f"{ranked.log_odds:+.2f}"),
                 mark(ranked), _how(ranked, trained),
             )
             for ranked in shown
