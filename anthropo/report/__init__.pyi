@@ -3,6 +3,8 @@ from .change import write_change as write_change
 from .evaluation import write_evaluation as write_evaluation
 from .explanation.document import Disclosure as Disclosure
 from .explanation.page import write_explanation as write_explanation
+from .figure_files import figures_of as figures_of
+from .figure_files import write_figures as write_figures
 from .figures import overlay as overlay
 from .traits import write_traits as write_traits
 from .validation import write_validation as write_validation

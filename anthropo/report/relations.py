@@ -12,7 +12,6 @@ import numpy as np
 from anthropo.files import write
 from anthropo.learning.intervals import Interval
 from anthropo.plain import minus
-from anthropo.report.evaluation_figures import svg
 from anthropo.report.rendering import (
     COLOURS,
     GREY,
@@ -24,6 +23,7 @@ from anthropo.report.rendering import (
     embedded,
     page,
     print_table,
+    svg,
 )
 
 if TYPE_CHECKING:
