@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 @options.gestation_option()
 @options.ancestry_option()
 @options.output_option(
-    "FILE|DIR",
+    "FILE|FOLDER",
     "Write a page to read to a .html; the table to a .csv; one person as a GA4GH phenopacket to a .json; "
-    "several people, a phenopacket each, to a folder (DIR/).",
+    "several people, a phenopacket each, to a folder (FOLDER/).",
 )
 @options.raw_option
 @options.per_person_option()
