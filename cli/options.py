@@ -245,7 +245,7 @@ prevalence_option: Decorator = click.option(
     "with commas between. Labels that are not named share what is left as in training. A number alone is of "
     "the positive one of two labels.  [default: as common as in training]")
 figures_option: Decorator = click.option(
-    "--figures", metavar="DIR", help="Write each figure to DIR, as .svg and as .pdf; made if need be.")
+    "--figures", metavar="FOLDER", help="Write each figure to FOLDER, as .svg and as .pdf; made if need be.")
 top_option: Decorator = click.option(
     "--top", type=click.IntRange(min=1), default=5, help="Labels shown on the terminal.")
 face_option: Decorator = click.option(
