@@ -42,6 +42,8 @@ class ModelError(AnthropoError):
 
 def in_python(name: str, value: object) -> str:
     """A parameter as Python gives it."""
+    if name == "registry":  # which is for the whole process, and no function's
+        return f"anthropo.registry.add({'…' if value is None else repr(value)})"
     return name if value is None else f"{name}={value!r}"
 
 

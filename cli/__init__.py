@@ -14,6 +14,7 @@ import click
 from anthropo._version import __version__
 from anthropo.cli.common import EXIT_INTERRUPTED
 from anthropo.cli.recording import WORDS
+from anthropo.definitions import only
 from anthropo.errors import parameters_spelled
 from anthropo.quiet import libraries_off_the_terminal
 
@@ -40,6 +41,7 @@ COMMANDS = {
     "demo": "Train, classify, explain and evaluate on invented people.",
     "landmarks": "Train a landmark model on annotated faces, or judge one.",
     "reference": "List reference tables, or make one from your own controls.",
+    "registry": "List all measurements, or check and draw some of your own.",
     "models": "List the model weights with their places and licences.",
 }
 
@@ -106,6 +108,7 @@ def cli(ctx: click.Context) -> None:
     use only, not a medical device. Most weights exclude commercial use: `anthropo models`.
     """
     ctx.with_resource(parameters_spelled(as_option))
+    ctx.with_resource(only())  # measurements that a model brings are this command's alone
 
 
 #: Parameters of Python whose option has another name than theirs.

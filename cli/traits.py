@@ -76,6 +76,7 @@ if TYPE_CHECKING:
 )
 @click.option("--scale", metavar="KIND=MM", help="For references in millimetres, as for `anthropo measure`.")
 @options.photo_options
+@options.registry_option
 @options.permissive_option
 @options.passed_as("request", TraitsRequest)
 def command(
