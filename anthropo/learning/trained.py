@@ -192,10 +192,17 @@ class Trained:
                 f"{path}: the model does not fit together ({error}). Copy it again from where it was made, "
                 "or train it again."
             ) from None
+        there = {one.id: one for one in registry.definitions}
+        for own in made.manifest.own_measurements:
+            if (other := there.get(own.id, own)) != own:
+                raise ModelError(
+                    f"{path}: trained with {own.id} as {own.expression}, which is {other.expression} by "
+                    f"{parameter('registry')} here. Leave that out, or give it another name."
+                )
         try:
             registry.add(made.manifest.own_measurements)
         except InputError as error:
-            raise ModelError(f"{path}: a measurement of its own cannot be added: {error}") from None
+            raise ModelError(f"{path}: a measurement of its own cannot be used: {error}") from None
         return made
 
     @classmethod
