@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := setup.cfg setup.py constraints.txt pyproject.toml $(shell find anthropo cli -type f -not -name '*.pyc' -not -name '*.so')
 
-.PHONY: demo test lint sanitize fuzz fuzz-engine clean help
+.PHONY: demo test docs lint sanitize fuzz fuzz-engine clean help
 
 help:
 	@echo "make demo   measure a real photograph; train and judge a model on synthetic people"
 	@echo "make test   lint and all tests"
+	@echo "make docs   the documentation as a site, every tutorial executed: build/docs/html/index.html"
 	@echo "make lint   ruff, mypy, import-linter; calls in scripts"
 	@echo "make sanitize  the engine's tests and fuzz under AddressSanitizer and UBSan; needs g++"
 	@echo "make fuzz COUNT=1000 SEED=1  hostile pictures, texts, caches, models and networks, so many of each (default 100)"
@@ -54,6 +55,17 @@ lint: $(VENV)/installed
 test: lint
 	cd tests && OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} ../$(BIN)/pytest -c ../pyproject.toml --rootdir=.. \
 		-n 2 --dist worksteal . ../docs/python.md --doctest-glob='*.md' --doctest-modules --pyargs anthropo
+
+# What is documented is the installed package. Warnings are errors, and so is a tutorial whose command fails.
+$(VENV)/docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt "anthropo[docs]"
+	@touch $@
+
+docs: $(VENV)/docs
+	@rm -rf build/docs
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sphinx-build -W --keep-going -q -j 2 -d build/docs/doctrees docs build/docs/html
+	$(BIN)/python docs/site/links.py build/docs/html
+	@echo "done: open build/docs/html/index.html"
 
 # The engine a second time, built so that every wrong read, write or overflow ends the process. Detection on
 # whole photographs is left out: without optimisation it takes minutes.

@@ -40,6 +40,29 @@ class ModelError(AnthropoError):
     """A trained model, or the file it is kept in, cannot be used."""
 
 
+def not_installed(
+    what: str, packages: str, extra: str = "", *, instead: str = "", error: Exception | None = None
+) -> str:
+    """The sentence about packages that are not installed, with the line that installs them.
+
+    `what` needs them, an `extra` of anthropo has them, and `instead` is what can be done without them. With
+    an `error` that says something else than that there is no such package, they are there and do not load.
+
+    >>> from anthropo.errors import not_installed
+    >>> not_installed("A video", "PyAV", "video")
+    'A video needs PyAV, which is not installed. Install it with `pip install "anthropo[video]"`.'
+    >>> not_installed("p.xlsx", "openpyxl", instead="use CSV")
+    'p.xlsx needs openpyxl, which is not installed. Install it with `pip install openpyxl`, or use CSV.'
+    """
+    verb, them = ("are", "them") if " and " in packages else ("is", "it")
+    line = f'pip install "anthropo[{extra}]"' if extra else f"pip install {packages.replace(' and ', ' ')}"
+    how = f"which {verb} not installed. Install {them} with `{line}`"
+    if error is not None and not isinstance(error, ModuleNotFoundError):
+        reason = " ".join(str(error).split())
+        how = f"which cannot be loaded ({reason}). Install again with `{line} --force-reinstall`"
+    return f"{what} needs {packages}, {how}{f', or {instead}' if instead else ''}."
+
+
 def in_python(name: str, value: object) -> str:
     """A parameter as Python gives it."""
     if name == "registry":  # which is for the whole process, and no function's

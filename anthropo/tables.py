@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from anthropo.errors import InputError
+from anthropo.errors import InputError, not_installed
 from anthropo.files import MOST_TEXT, read_regular, text_of
 
 #: Kinds of tables that are read.
@@ -158,10 +158,9 @@ def _workbook(path: Path) -> Iterator[list[str]]:
 
     try:
         import openpyxl
-    except ImportError:
-        raise InputError(
-            f"{path}: Excel needs the package openpyxl. Install it, or save the table as CSV in UTF-8."
-        ) from None
+    except ImportError as error:
+        instead = "save the table as CSV in UTF-8"
+        raise InputError(not_installed(str(path), "openpyxl", instead=instead, error=error)) from None
     try:
         content = io.BytesIO(read_regular(path, most=MOST_TEXT))
     except FileNotFoundError:

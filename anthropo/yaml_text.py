@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from anthropo.errors import InputError
+from anthropo.errors import InputError, not_installed
 
 _DEEPEST = 20  # lists in lists of one
 _LONGEST = 100_000  # characters
@@ -44,8 +44,8 @@ def parse_yaml(path: Path, text: str, *, example: str, as_text: bool = False) ->
     """
     try:
         import yaml
-    except ImportError:
-        raise InputError(f"{path}: reading YAML needs PyYAML. Install pyyaml.") from None
+    except ImportError as error:
+        raise InputError(not_installed(str(path), "pyyaml", error=error)) from None
     if len(text) > _LONGEST:
         raise InputError(f"{path}: too long for a file of options ({len(text):,} characters).")
     loader: Any = yaml.BaseLoader if as_text else yaml.SafeLoader

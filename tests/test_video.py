@@ -317,7 +317,7 @@ def test_without_pyav(clip: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatc
     result = invoke("measure", clip)
     assert result.exit_code == 1
     assert result.stderr == (
-        f"{clip}: videos are read with PyAV. Install it: pip install 'anthropo[video]'.\n"
+        f'{clip} needs PyAV, which is not installed. Install it with `pip install "anthropo[video]"`.\n'
     )
     pool.end_idle()
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.adaptation.scales import combat, standardise
-from anthropo.errors import InputError, parameter
+from anthropo.errors import InputError, not_installed, parameter
 
 Floats = NDArray[np.float64]
 
@@ -84,8 +84,9 @@ def check_method(method: str) -> None:
         raise InputError(f"{parameter('adapt', method)}: unknown. Choose from {', '.join(METHODS)}.")
     if method in NEED_TARGET and find_spec("skada") is None:
         raise InputError(
-            f"{parameter('adapt', method)} needs the package skada. Install it with "
-            "`pip install anthropo[adapt]`, or choose standardise or combat."
+            not_installed(
+                parameter("adapt", method), "skada", "adapt", instead="choose standardise or combat"
+            )
         )
 
 

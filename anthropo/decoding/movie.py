@@ -19,7 +19,7 @@ from anthropo.decoding.colour import SRGB, Colours, of_code_points
 from anthropo.decoding.kinds import unreadable
 from anthropo.decoding.limits import ExcessError, Limits
 from anthropo.decoding.worker import Message, restrict, send, write
-from anthropo.errors import PhotoError
+from anthropo.errors import PhotoError, not_installed
 from anthropo.files import open_regular
 
 try:
@@ -180,7 +180,7 @@ def _main_track(container: InputContainer, where: str) -> _Track:
 def _opened(path: bytes, where: str) -> Iterator[InputContainer]:
     """The file's container; PhotoError when it is none, or no longer one when it is read."""
     if av is None:
-        raise PhotoError(f"{where}: videos are read with PyAV. Install it: pip install 'anthropo[video]'.")
+        raise PhotoError(not_installed(where, "PyAV", "video"))
     try:
         file = open_regular(os.fsdecode(path), most=None)
     except OSError as error:

@@ -10,14 +10,12 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from anthropo.errors import WeightsError
+from anthropo.errors import WeightsError, not_installed
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     State = Mapping[str, Tensor]
-
-INSTALL = "Install it with `pip install anthropo[cnn]`."
 
 #: Where training programs keep the weights; of several tables that fit, the first is taken.
 _KEYS = (
@@ -56,8 +54,8 @@ def _opened(data: bytes, where: str) -> Any:
             return load(data)
         with allowing([argparse.Namespace]):
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except ImportError:
-        raise WeightsError(f"{where}: the package safetensors is missing. {INSTALL}") from None
+    except ImportError as error:
+        raise WeightsError(not_installed(where, "safetensors", "cnn", error=error)) from None
     except Exception:  # a foreign file may make either library raise nearly anything, with pages of advice
         raise WeightsError(
             f"{where}: not a file of weights: it is damaged, or holds other things than tensors. Give a "

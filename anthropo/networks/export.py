@@ -36,7 +36,7 @@ from torch import Tensor, nn
 
 from anthropo import __version__
 from anthropo.encoder.runtime import open_session
-from anthropo.errors import ModelError, WeightsError
+from anthropo.errors import ModelError, WeightsError, not_installed
 from anthropo.files import write
 from anthropo.learning.model_readers import as_written
 from anthropo.networks.architectures import Attributes, Cases, Separate
@@ -146,7 +146,7 @@ def require_onnx() -> Any:
         import onnxruntime  # noqa: F401
     except ImportError as error:
         raise WeightsError(
-            f"ONNX cannot be used ({error}). Install it with `pip install anthropo[cnn]`."
+            not_installed("An ONNX file", "onnx and onnxruntime", "cnn", error=error)
         ) from None
     return onnx
 

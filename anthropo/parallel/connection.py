@@ -12,8 +12,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from anthropo.errors import parameter
-from anthropo.parallel.places import INSTALL, ClusterError, Local, Place, Running, Slurm, told
+from anthropo.errors import not_installed, parameter
+from anthropo.parallel.places import ClusterError, Local, Place, Running, Slurm, told
 from anthropo.parallel.slurm import SlurmJobs
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def needs_dask() -> None:
         importlib.util.find_spec(name) is None
         for name in ("distributed", "yaml", "cryptography", "dask_jobqueue")
     ):
-        raise ClusterError(f"{parameter('cluster')} needs Dask. Install it with `{INSTALL}`.")
+        raise ClusterError(not_installed(parameter("cluster"), "Dask", "cluster"))
 
 
 class Connection:

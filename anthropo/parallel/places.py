@@ -12,7 +12,6 @@ from anthropo.errors import InputError, parameter
 from anthropo.files import read_text
 from anthropo.yaml_text import parse_yaml
 
-INSTALL = 'pip install "anthropo[cluster]"'
 _HOW = "local, local:4, tcp://scheduler:8786, slurm or slurm:FILE.yaml"
 _MOST_LOCAL = 1024  # worker processes
 

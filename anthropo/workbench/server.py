@@ -13,11 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from anthropo.errors import InputError, in_python, parameter, parameters_spelled
+from anthropo.errors import InputError, in_python, not_installed, parameter, parameters_spelled
 from anthropo.workbench.desk import Desk
 
 HOST, PORT = "127.0.0.1", 8765
-INSTALL = 'pip install "anthropo[serve]"'
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
@@ -67,7 +66,7 @@ class Workbench:
         models: Sequence[str | os.PathLike[str]] = (),
     ) -> None:
         if find_spec("starlette") is None or find_spec("uvicorn") is None:
-            raise InputError(f"The workbench needs starlette and uvicorn. Install them with `{INSTALL}`.")
+            raise InputError(not_installed("The workbench", "starlette and uvicorn", "serve"))
         self.folder = Path(folder) if folder is not None else _own_folder()
         self.desk = Desk(self.folder, read_only=read_only)
         from anthropo.workbench.models import Shelf

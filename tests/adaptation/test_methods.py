@@ -95,7 +95,7 @@ def test_an_unknown_method_is_refused() -> None:
 
 def test_without_skada_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"adapt='coral' needs the package skada. Install it with `pip ins"):
+    with pytest.raises(InputError, match=r"adapt='coral' needs skada, which is not .*, or choose standard"):
         align("coral", {"a": rows(20, 1)}, rows(20, 2))
     align("combat", {"a": rows(20, 1)}, rows(20, 2))  # which needs none
 

@@ -75,7 +75,7 @@ def test_export_in_one_sentence(
     missing = refused(invoke, "export", tmp_path / "none.anthropo", "-o", out)
     assert "none.anthropo: no such" in missing
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
-    assert "pip install anthropo[cnn]" in refused(invoke, "export", net, "-o", out)
+    assert '`pip install "anthropo[cnn]"`.' in refused(invoke, "export", net, "-o", out)
     assert not out.exists()
 
 

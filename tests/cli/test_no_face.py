@@ -130,7 +130,7 @@ def test_without_the_extra_the_choices_are_named(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "efficientnet_lite_pytorch", None)
     told = refused(
-        invoke, "train", lesions, "--no-face", "-o", tmp_path / "m", says="pip install anthropo[cnn]"
+        invoke, "train", lesions, "--no-face", "-o", tmp_path / "m", says='`pip install "anthropo[cnn]"`.'
     )
     assert "Or name another with --encoder; face-resnet is always there." in told
 

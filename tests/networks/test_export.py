@@ -138,5 +138,5 @@ def test_what_goes_wrong_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(InputError, match=r"net\.onnx: cannot be written"):
         export(nets.network(), tmp_path / "none" / "net.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(WeightsError, match=r"pip install anthropo\[cnn\]"):
+    with pytest.raises(WeightsError, match=r'Install them with `pip install "anthropo\[cnn\]"`\.'):
         export(nets.network(), tmp_path / "net.onnx")

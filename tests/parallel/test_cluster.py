@@ -397,7 +397,8 @@ def test_a_cluster_that_cannot_be_used_is_one_sentence(
         connection.importlib.util, "find_spec", lambda name: None if name == "distributed" else find(name)
     )
     says = refused(invoke, "measure", astronaut_png, "--cluster", "local")
-    assert says == 'Error: --cluster needs Dask. Install it with `pip install "anthropo[cluster]"`.\n'
+    line = '`pip install "anthropo[cluster]"`'
+    assert says == f"Error: --cluster needs Dask, which is not installed. Install it with {line}.\n"
 
 
 def test_a_scheduler_without_workers_is_waited_for_only_so_long(changing: Running) -> None:
