@@ -37,7 +37,7 @@ _MOST_RELATIONS = 20
 
 @click.command()
 @options.cohort_argument
-@options.output_option("MODEL", "The model file to write, such as m.anthropo.")
+@options.output_option("MODEL", "Write the model to this file, such as m.anthropo.")
 @options.flag(
     "--validate",
     "Check everything, train nothing. With -o FILE.html also as a page, on which people who may be there "
