@@ -42,6 +42,7 @@ from anthropo.workflows.change_cohort import CohortChange, change_cohort
 @options.ancestry_option()
 @options.references_option()
 @options.distance_option
+@options.registry_option
 @options.one_face_options
 @options.passed_as("request", ChangeRequest)
 def command(photos: tuple[str, ...], output: str | None, everything: bool, request: ChangeRequest) -> None:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 )
 @options.encoder_weights_option
 @options.reading_options
+@options.registry_option
 @options.permissive_option
 def command(
     photos: tuple[str, ...],

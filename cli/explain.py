@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 @options.top_option
 @options.encoder_weights_option
 @options.reading_options
+@options.registry_option
 @options.permissive_option
 @options.passed_as("request", ExplainRequest)
 @options.passed_as("disclosure", "anthropo.report.explanation.document:Disclosure")

@@ -81,6 +81,7 @@ _MANY_ON_A_PAGE = 1000  # photos; of each the page has a picture
 @options.fine_option
 @options.jitter_option
 @options.flag("--texture", "Local binary patterns around the landmarks as well (columns lbp_*).")
+@options.registry_option
 @options.permissive_option
 @options.passed_as("settings", Settings)
 def command(

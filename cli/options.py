@@ -20,6 +20,7 @@ from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import DEFAULT_JITTER
 from anthropo.landmarks.forest import ForestOptions
 from anthropo.licensing import permissive
+from anthropo.measurement.registry import registry
 from anthropo.parallel.runner import available_cores
 from anthropo.plain import raw_cells, say
 from anthropo.reference.tables import AUTOMATIC, REFERENCE_OF_ALL_AGES, STUDIO_REFERENCE
@@ -59,6 +60,20 @@ def passed_as(name: str, maker: Callable[..., Any] | str) -> Decorator:
             except AnthropoError as error:
                 fail(str(error), EXIT_USAGE)
             return function(*args, **{name: argument}, **options)
+
+        return command
+
+    return decorate
+
+
+def without(name: str) -> Decorator:
+    """Keep an option, whose callback does all there is to do, from the command's function."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def command(*args: Any, **options: Any) -> Any:
+            options.pop(name)
+            return function(*args, **options)
 
         return command
 
@@ -187,6 +202,15 @@ def _permissive(ctx: click.Context, param: click.Parameter, value: bool) -> None
         ctx.with_resource(permissive())
 
 
+def _own(ctx: click.Context, param: click.Parameter, tables: tuple[str, ...]) -> tuple[str, ...]:
+    """Add the measurements of these tables until the command ends."""
+    try:
+        ctx.with_resource(registry.added(*tables))
+    except AnthropoError as error:
+        fail(str(error), EXIT_USAGE)
+    return tables
+
+
 def _cluster(cluster: str | None, send_photos: bool) -> Runner | None:
     """The cluster that is asked for; it is left when the command ends."""
     if cluster is None:
@@ -231,6 +255,13 @@ permissive_option: Decorator = click.option(
     "--permissive", is_flag=True, expose_value=False, is_eager=True, callback=_permissive,
     help="Use only what has a permissive licence for code, weights and training data (`anthropo models`): no "
     "faces. What cannot be done then is refused. Also ANTHROPO_PERMISSIVE=1.")
+#: Measurements of one's own; see `_own`.
+registry_option: Decorator = all_of(
+    click.option(
+        "--registry", metavar="FILE.csv", multiple=True, callback=_own,
+        help="Measurements of your own, a row each, with the columns id, name, kind, unit and expression "
+        "(docs/own-measurements.md); may be repeated. `anthropo registry FILE.csv` checks and draws them."),
+    without("registry"))
 raw_option: Decorator = click.option(
     "--raw", is_flag=True, expose_value=False, callback=_raw,
     help="Write cells that begin with =, +, - or @ to CSV as they are. Without it they get an apostrophe, "

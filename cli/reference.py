@@ -57,6 +57,7 @@ def command() -> None:
 @command.command("list", short_help="List the tables, or one table's rows.")
 @click.argument("reference", metavar="[NAME|FILE]", required=False)
 @options.age_option("only rows for this age")
+@options.registry_option
 @options.permissive_option
 def list_(reference: str | None, age: str | None) -> None:
     """List the tables that come with anthropo; with NAME or FILE, that table's rows.
@@ -181,6 +182,7 @@ def _age(row: ReferenceRow) -> str:
 @options.limits_options
 @options.jobs_option
 @options.cluster_options
+@options.registry_option
 @options.permissive_option
 @options.passed_as("request", workflow.BuildRequest)
 def build(controls: str, output: str, request: workflow.BuildRequest) -> None:

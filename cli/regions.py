@@ -35,6 +35,7 @@ from anthropo.workflows.regions import RegionsRequest, distinguish
 @options.match_option
 @options.seed_option("everything random")
 @options.reading_options
+@options.registry_option
 @options.permissive_option
 @options.passed_as("request", RegionsRequest)
 def command(cohort: str, label: str, output: str | None, request: RegionsRequest) -> None:

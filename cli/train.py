@@ -47,6 +47,7 @@ _MOST_RELATIONS = 20
     "--judge/--no-judge", default=True, help="Cross-validate, so that the model's card says how good it is."
 )
 @options.training_options
+@options.registry_option
 @options.permissive_option
 @click.pass_context
 def command(

@@ -77,6 +77,7 @@ if TYPE_CHECKING:
 @options.photo_options
 @options.fine_option
 @options.jitter_option
+@options.registry_option
 @options.permissive_option
 @options.passed_as("request", TraitsRequest)
 def command(

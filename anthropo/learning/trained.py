@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ from anthropo.learning.profile import Profile
 from anthropo.learning.rows import FeatureRows
 from anthropo.learning.schema import check_budget
 from anthropo.learning.states import check_dimension, dimension_of, names_of
-from anthropo.measurement.registry import registry
+from anthropo.measurement.registry import registry, shipped
 from anthropo.settings import Settings
 
 if TYPE_CHECKING:
@@ -167,6 +168,8 @@ class Trained:
     def load(cls, path: str | os.PathLike[str]) -> Trained:
         """Read a model file.
 
+        Measurements of one's own that it was trained with are added to `anthropo.registry`.
+
         Raises
         ------
         ModelError
@@ -183,12 +186,24 @@ class Trained:
                 f"{parameter('encoder', str(path))}, and give its file."
             )
         try:
-            return cls.from_bundle(bundle)
+            made = cls.from_bundle(bundle)
         except ModelError as error:
             raise ModelError(
                 f"{path}: the model does not fit together ({error}). Copy it again from where it was made, "
                 "or train it again."
             ) from None
+        there = {one.id: one for one in registry.definitions}
+        for own in made.manifest.own_measurements:
+            if (other := there.get(own.id, own)) != own:
+                raise ModelError(
+                    f"{path}: trained with {own.id} as {own.expression}, which is {other.expression} by "
+                    f"{parameter('registry')} here. Leave that out, or give it another name."
+                )
+        try:
+            registry.add(made.manifest.own_measurements)
+        except InputError as error:
+            raise ModelError(f"{path}: a measurement of its own cannot be used: {error}") from None
+        return made
 
     @classmethod
     def from_bundle(cls, bundle: Bundle) -> Trained:
@@ -250,6 +265,12 @@ class Trained:
                 f"pictures without a face; pass {no_face}" if self.no_face else f"faces; leave {no_face} out"
             )
             raise ModelError(f"{path}: trained on {needs}, or use another model.")
+        for own in self.manifest.own_measurements:
+            if own not in registry.definitions:
+                raise ModelError(
+                    f"{path}: trained with the measurement {own.id} ({own.expression}), which was removed or "
+                    "is defined otherwise now. Load the model again."
+                )
         here = instrument(settings)
         for name in ("landmark_weights", "fine_weights", "jitter", "definitions"):
             theirs, ours = getattr(self.manifest.settings, name), getattr(here, name)
@@ -276,6 +297,7 @@ class Trained:
         missing = [name for name in self.metadata if name not in features.metadata]
         nothing: list[str | None] = [None] * len(features)
         blank: dict[str, Values] = dict.fromkeys(missing, nothing)
+        features = _without_unread(features, self.manifest.measurements)
         if self.domains is not None:
             features = self.domains.apply(features)
         return replace(features, metadata={**features.metadata, **blank})
@@ -291,6 +313,16 @@ class Trained:
             _prediction(answers, i, tuple(features.photos[of].tolist()), patients[of[0]])
             for i, of in enumerate(rows.values())
         ]
+
+
+def _without_unread(features: Features, read: Sequence[str]) -> Features:
+    """Features without measurements of one's own that were added since the model was trained."""
+    known = {*read, *shipped()}
+    keep = [at for at, name in enumerate(features.measurement_ids) if name in known]
+    if len(keep) == len(features.measurement_ids):
+        return features
+    names = tuple(features.measurement_ids[at] for at in keep)
+    return replace(features, measurements=features.measurements[:, keep], measurement_ids=names)
 
 
 def _sizes(manifest: Manifest) -> dict[str, int]:
@@ -337,7 +369,7 @@ def instrument(settings: Settings) -> PhotoSettings:
     """Everything but the photo that a measurement depends on; equal in runs that make equal numbers."""
     if settings.no_face:
         return PhotoSettings(no_face=True)
-    definitions = [(name, e.unit, e.expression) for name, e in registry().items()]
+    definitions = [(name, e.unit, e.expression) for name, e in shipped().items()]
     return PhotoSettings(
         landmark_weights=landmark_model(settings.landmark_model).sha256,
         fine_weights=fine_sha256() if settings.fine else "",
