@@ -123,7 +123,16 @@ class ChangeResult:
     settings: Settings = field(default_factory=Settings)
 
     def of(self, *statuses: Status) -> list[Change]:
-        """The changes of these statuses: asymmetries first, then by region, the surest first."""
+        """The changes of these statuses: asymmetries first, then by region, the surest first.
+
+        Parameters
+        ----------
+        *statuses : {"changed", "moved", "within error", "not compared"}
+
+        Returns
+        -------
+        list of Change
+        """
         chosen = [c for c in self.changes if c.status in statuses]
         regions = list(dict.fromkeys(c.part for c in self.changes))
 
