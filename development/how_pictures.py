@@ -327,7 +327,8 @@ def intervals(portrait: str) -> Any:
     values = by_id(anthropo.observe(portrait))
     wanted = ("intercanthal_width", "interpupillary_distance", "palpebral_fissure_length_R",
               "palpebral_fissure_length_L", "palpebral_inclination_R", "brow_height_R",
-              "nasal_width", "philtrum_length", "mouth_width", "bizygomatic_width", "bigonial_width")  # fmt: skip
+              "nasal_width", "philtrum_length", "mouth_width", "bizygomatic_width",
+              "bigonial_width")  # fmt: skip
     names = [i for i in wanted if i in values and np.isfinite(values[i].value)]
     made, axes = figure(4.4, 1, 1)
     axis = axes[0, 0]

@@ -1,4 +1,4 @@
-"""The tables of the glossary that are made from the code: landmarks, checks of the photo gate, figures, units.
+"""Tables of the glossary that are made from the code: landmarks, checks of the photo gate, figures, units.
 
 The page has a line such as `<!-- made while building: landmarks -->` for each; a landmark or unit that is not
 explained here ends the build.
@@ -28,7 +28,7 @@ PLACES = {
     "al": "the most lateral point of the nostril's wing",
     "en": "the inner corner of the eye, where the lids meet",
     "ex": "the outer corner of the eye, where the lids meet",
-    "p": "the centre of the lid margins, which gaze does not move; of the pupil where the fine stage finds it",
+    "p": "the centre of the lid margins, which gaze does not move; with the fine stage the pupil's",
     "ps": "the highest point of the upper lid's margin",
     "pi": "the lowest point of the lower lid's margin",
     "sci": "the highest point of the eyebrow",
