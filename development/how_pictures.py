@@ -282,7 +282,7 @@ def distance() -> Any:
         axis.remove()
     axis = made.add_subplot(grid[1, :])
     points, size = generic_face()[:, :2], face_size(30.0)[0]
-    cm = np.geomspace(25, 300, 60)
+    apart = np.geomspace(25, 300, 60)
     lengths: dict[str, tuple[int, int, str]] = {
         "nasal width": (31, 35, "nasal_width"),
         "mouth width": (48, 54, "mouth_width"),
@@ -293,11 +293,13 @@ def distance() -> Any:
     for (name, (a, b, entry)), colour in zip(
         lengths.items(), (ORANGE, "#cc79a7", GREEN, BLUE, INK), strict=True
     ):
-        values = np.array([ratio(at_distance(points, size, d), a, b) for d in cm])
+        values = np.array([ratio(at_distance(points, size, d), a, b) for d in apart])
         change = (values - ratio(points, a, b)) / healthy_sd()[entry]
-        axis.plot(cm, change, color=colour)
+        axis.plot(apart, change, color=colour)
         higher = 0.09 if name == "mouth width" else 0.0  # its line begins where the nose's does
-        axis.text(cm[0] * 0.98, change[0] + higher, name, color=colour, fontsize=8, ha="right", va="center")
+        axis.text(
+            apart[0] * 0.98, change[0] + higher, name, color=colour, fontsize=8, ha="right", va="center"
+        )
     axis.axhline(0, color=GREY, lw=0.8)
     axis.axvline(REFERENCE, color=GREY, lw=0.8, ls="--")
     axis.text(REFERENCE, axis.get_ylim()[1], " brought to 150 cm", fontsize=8, color=GREY, va="top")
