@@ -130,7 +130,7 @@ def test_whatever_measures_takes_measurements_of_ones_own(command: str) -> None:
 
 
 def test_tables_for_spreadsheets_can_be_written_as_they_are() -> None:
-    """Cells that look like formulas get an apostrophe; references and registries are read back by anthropo."""
+    """Cells that look like formulas get an apostrophe; references and registries are read back here."""
     writing = {
         name
         for name, options in OPTIONS.items()
