@@ -269,6 +269,18 @@ class Bench:
         sitting = await self._sitting(request)
         return JSONResponse(await run_in_threadpool(partial(views.traits, sitting)))
 
+    async def sticker(self, request: Request) -> Response:
+        """The scale by a sticker that was pointed at."""
+        try:
+            mm, *ends = (float(request.query_params.get(name, "")) for name in ("mm", "x", "y", "x2", "y2"))
+        except ValueError:
+            mm, ends = math.nan, []
+        if not 4 <= mm <= 60 or not all(map(math.isfinite, ends)):
+            raise InputError("A sticker is 4 to 60 mm wide. Give its diameter or side in mm.")
+        sitting = await self._sitting(request)
+        told = partial(views.sticker, sitting, mm, (ends[0], ends[1]), (ends[2], ends[3]))
+        return JSONResponse(await run_in_threadpool(told))
+
     async def growth(self, request: Request) -> Response:
         """Sizes of the form on growth charts."""
         sitting = await self._sitting(request)
@@ -468,6 +480,7 @@ def application(
         (f"{at}/lines", ["GET"], bench.lengths),
         (f"{at}/lines/{{measurement}}", ["GET"], bench.lines),
         (f"{at}/traits", ["GET"], bench.traits),
+        (f"{at}/sticker", ["GET"], bench.sticker),
         (f"{at}/growth", ["GET"], bench.growth),
         (f"{at}/models/{{model}}/{{what}}", ["GET"], bench.model),
         (f"{at}/results/{{kind}}", ["GET", "POST"], bench.result),

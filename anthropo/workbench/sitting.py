@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from anthropo.measurement.landmark_file import (
     places_of,
     read_landmarks,
 )
+from anthropo.measurement.sticker import Sticker, sticker_at
 from anthropo.observation import Observation, observe
 from anthropo.reference.growth import Growth
 from anthropo.reference.rules import Rule, read_rules
@@ -203,6 +205,14 @@ class Sitting:
         with self.lock:
             record = record_of(self.measured, settings)
         return answer(item, if_fit(record), task)
+
+    def sticker(self, mm: float, start: tuple[float, float], end: tuple[float, float]) -> Sticker | None:
+        """The sticker, `mm` wide, that was clicked at, or drawn across from one edge to the other."""
+        with self.lock:
+            photo, points = self.observation.photo, self.measured.face.landmarks
+        across = math.dist(start, end)
+        middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
+        return sticker_at(photo, points, mm, middle, across or None)
 
     def growth(self) -> tuple[list[Growth], list[str]]:
         """The sizes of the form against their charts, and why one is no size."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import WITHOUT_BROWSER, Pixels
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from anthropo.workbench import Workbench
 
@@ -186,6 +186,10 @@ def test_who_the_person_is_gives_scores_traits_and_a_phenopacket(page: Any) -> N
         page.click("text=Report of the measurements")
     report.value.wait_for_selector("h1")
     assert "Inner canthal distance" in report.value.inner_text("body")
+    with page.expect_popup() as sheet:
+        page.click("text=Clinical report")
+    sheet.value.wait_for_selector("h3:has-text('Could not be judged')")
+    assert "astronaut.png" in sheet.value.inner_text("h1:visible")
     page.click("[aria-label='Keep in the folder: Traits with their evidence']")
     page.wait_for_selector("#message:has-text('Kept: ')")
     assert len([*(page.bench.folder / "reports").glob("*.traits.html")]) == 1
@@ -232,6 +236,70 @@ def test_a_known_distance_gives_the_scale(page: Any) -> None:
     page.click("#tab-measurements")
     told = page.inner_text("#m-interpupillary_distance td:nth-child(2)")
     assert 58 < float(told.split("\n")[-1].split(" mm")[0]) < 64
+
+
+def on_screen(page: Any, x: float, y: float) -> tuple[float, float]:
+    """Where a pixel of the photo is on the screen."""
+    box = page.locator("#face").bounding_box()
+    left, top, width, _ = map(float, page.get_attribute("#face", "viewBox").split())
+    return box["x"] + (x - left) / width * box["width"], box["y"] + (y - top) / width * box["width"]
+
+
+def test_a_sticker_that_is_clicked_or_drawn_gives_the_scale(page: Any, astronaut: Pixels) -> None:
+    large = Image.fromarray(astronaut).crop((120, 20, 340, 260)).resize((880, 960), Image.Resampling.LANCZOS)
+    shape = Image.new("L", (3520, 3840))
+    ImageDraw.Draw(shape).ellipse((1680, 520, 1919, 759), fill=255)  # 60 px wide, at 450, 160
+    large.paste((40, 90, 200), mask=shape.resize(large.size, Image.Resampling.BOX))
+    data = io.BytesIO()
+    large.save(data, "PNG")
+    page.set_input_files("#files", {"name": "s.png", "mimeType": "image/png", "buffer": data.getvalue()})
+    page.wait_for_selector("#list li:nth-child(2) button[aria-current]")
+    page.click("#tab-person")
+    page.fill("#sticker-mm", "20")
+    page.click("#mark-sticker")
+    page.mouse.click(*on_screen(page, 460, 150))
+    page.wait_for_selector("#scale-words:has-text('mm per pixel')")
+    assert float(page.inner_text("#scale-words").split()[0]) == pytest.approx(20 / 60, rel=0.01)
+    page.wait_for_selector("g.lines path.closed", state="attached")
+    page.click("#mark-sticker")
+    page.mouse.click(*on_screen(page, 440, 40))  # hair
+    page.wait_for_selector("#message:has-text('Drag across the sticker')")
+    page.mouse.move(*on_screen(page, 400, 640))  # chin, of which it is said to be a sticker
+    page.mouse.down()
+    page.mouse.move(*on_screen(page, 480, 640), steps=4)
+    page.mouse.up()
+    page.wait_for_selector("#scale-words:has-text('0.25')")
+    rows = [*csv.DictReader((page.bench.folder / "cohort.csv").open())]
+    assert [row["scale"][:11] for row in rows if row["scale"]] == ["mm-per-px=0"]
+
+
+def test_every_score_is_a_point_on_a_line_that_follows_a_drag(page: Any) -> None:
+    (page.bench.folder / "cohort.csv").write_text("photo,sex,age\nastronaut.png,female,31\n")
+    ready(page, page.bench.address)
+    page.check("#as-plot")
+    shown = "#m-intercanthal_width .zbar .dot"
+    before = page.get_attribute(shown, "d")
+    assert not page.is_visible("#m-intercanthal_width .value")
+    assert not page.is_visible("tr.measure:not(.scored)")
+    x, y = point(page, "p39")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 9, y, steps=3)  # and not let go
+    page.wait_for_selector(f"{shown}:not([d='{before}'])", state="attached")
+    page.mouse.up()
+    page.wait_for_selector("#undo:enabled")
+
+
+def test_sizes_are_shown_on_their_growth_charts(page: Any) -> None:
+    page.click("#tab-person")
+    page.select_option("#person-sex", "female")
+    page.fill("#person-age", "4.2")
+    page.fill("#person-height", "98")
+    page.keyboard.press("Tab")
+    page.wait_for_selector("#person .growth img[alt='Height 98 cm on the centiles of WHO 2006/2007: 8.17']")
+    page.fill("#person-height", "tall")
+    page.keyboard.press("Tab")
+    page.wait_for_selector("#person .growth .bad:has-text(\"height 'tall' is no number. Give cm.\")")
 
 
 def test_a_measurement_shows_its_line_and_a_line_its_measurement(page: Any) -> None:
