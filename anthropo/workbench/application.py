@@ -35,7 +35,7 @@ from anthropo.report.measure import Page
 from anthropo.report.rendering import as_csv
 from anthropo.report.traits import write_traits
 from anthropo.workbench import persons, views
-from anthropo.workbench.desk import Desk, Listed
+from anthropo.workbench.desk import Desk, Listed, UnkeptError
 from anthropo.workbench.guard import REPORT_POLICY, Guard
 from anthropo.workbench.models import Shelf
 from anthropo.workbench.sitting import Sitting, StaleError
@@ -417,6 +417,8 @@ def _answering(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Re
             return await answer(request)
         except StaleError as error:
             return PlainTextResponse(str(error), 409)
+        except UnkeptError as error:
+            return PlainTextResponse(str(error), 507)
         except AnthropoError as error:
             return PlainTextResponse(str(error), 422)
         except LookupError:

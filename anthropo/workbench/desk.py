@@ -36,6 +36,10 @@ _FRESH = 2.0  # seconds that the list of photos is kept
 _MOST_CELL, _MOST_OBSERVED = 200, 5000  # characters
 
 
+class UnkeptError(InputError):
+    """Points could not be written, as on a full disk."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A photo of the folder."""
@@ -196,7 +200,9 @@ class Desk:
     def save_landmarks(self, photo: Listed, digest: str, text: str) -> None:
         """Write a photo's landmark file."""
         self._make(LANDMARKS)
-        write(self.landmarks(photo, digest), text, what="the landmarks")
+        advice = "They stay as they are on this page; make room, and move any of them to keep all."
+        path = self.landmarks(photo, digest)
+        write(path, text, what="the landmarks", advice=advice, error=UnkeptError)
 
     def forget_landmarks(self, photo: Listed, digest: str) -> None:
         """Remove a photo's landmark file, in which no point is moved any more."""

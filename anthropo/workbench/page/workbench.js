@@ -167,7 +167,7 @@ async function send() {
     } catch (error) {
       say(error.message);
       next = null;
-      if (error.status) { const told = await trying(() => ask(at())); if (told && doc.id === photo) { doc = told; past = []; taken(); } }
+      if (error.status && error.status !== 507) { const told = await trying(() => ask(at())); if (told && doc.id === photo) { doc = told; past = []; taken(); } }
     }
   }
 }
