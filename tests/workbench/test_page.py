@@ -332,6 +332,46 @@ def test_zoom_and_pan_leave_points_on_the_photo(page: Any) -> None:
     assert landmark_files(page) == []
 
 
+def test_fingers_move_points_and_zoom(chromium: Any, folder: Path) -> None:
+    with Workbench(folder, port=0) as bench:
+        phone = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+        page = phone.new_page()
+        ready(page, bench.address)
+        driver = phone.new_cdp_session(page)
+
+        def fingers(kind: str, *places: tuple[float, float]) -> None:
+            points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
+            driver.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+
+        page.locator("#tab-traits").tap()
+        page.wait_for_selector("#traits summary")
+        page.locator("#tab-measurements").tap()
+        page.evaluate("document.getElementById('picture').scrollIntoView()")
+        scrolled, before = page.evaluate("scrollY"), value(page, "intercanthal_width")
+        x, y = point(page, "p39")
+        fingers("Start", (x + 5, y + 6))  # as exactly as fingers are
+        for step in range(1, 6):
+            fingers("Move", (x + 5 - 2 * step, y + 6))
+        assert page.is_visible("#magnifier")
+        fingers("End")
+        assert page.evaluate("scrollY") == scrolled
+        moved = changed(page, "intercanthal_width", before)
+        assert float(moved) > float(before)
+        page.locator("#undo").tap()
+        assert changed(page, "intercanthal_width", moved) == before
+        x, y = point(page, "p39")
+        fingers("Start", (x, y))  # one of two happens to be at a point
+        fingers("Start", (x, y), (x + 60, y + 60))
+        for step in range(1, 6):
+            fingers("Move", (x - 4 * step, y), (x + 60 + 4 * step, y + 60))
+        fingers("End")
+        apart = point(page, "p42")[0] - point(page, "p39")[0]
+        page.locator("#fit").tap()
+        assert apart > 1.2 * (point(page, "p42")[0] - point(page, "p39")[0])
+        assert value(page, "intercanthal_width") == before
+        phone.close()
+
+
 @pytest.mark.parametrize("width", [390, 768, 1280, 1920])
 def test_nothing_is_cut_on_a_narrow_screen(page: Any, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 844})

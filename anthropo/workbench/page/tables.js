@@ -75,7 +75,7 @@ export class Measurements extends EventTarget {
     this.#table = make("table", { class: "measures" }, head, body);
     this.#root.replaceChildren(
       make("div", { class: "filters" }, this.#words, make("label", {}, this.#beyond, " beyond 2 SD only"), make("label", {}, this.#plot, " z plot")),
-      this.#compared, make("p", { class: "soft" }, "Small figures are 95 % intervals. Choose a measurement to see its line."), make("div", { class: "rows", tabIndex: 0, role: "region", "aria-label": "Table of measurements" }, this.#table), this.#interval,
+      this.#compared, make("p", { class: "soft" }, "Small figures, and lines of the plot, are 95 % intervals. Choose a measurement to see its line."), make("div", { class: "rows", tabIndex: 0, role: "region", "aria-label": "Table of measurements" }, this.#table), this.#interval,
     );
     this.update(doc);
   }
