@@ -34,6 +34,7 @@ from anthropo.report.clinical import write_clinical
 from anthropo.report.measure import Page
 from anthropo.report.rendering import as_csv
 from anthropo.report.traits import write_traits
+from anthropo.video import is_video, open_video
 from anthropo.workbench import persons, views
 from anthropo.workbench.desk import Desk, Listed, UnkeptError
 from anthropo.workbench.guard import REPORT_POLICY, Guard
@@ -164,6 +165,8 @@ class Bench:
 
         def made() -> bytes:
             photo = self.listed(request.path_params["photo"])
+            if is_video(photo.path):
+                return views.thumbnail(next(open_video(photo.path).photos(1)).pixels)
             return views.thumbnail(read_photo(photo.path, short_side=200).pixels)
 
         return Response(await run_in_threadpool(made), media_type="image/jpeg")
@@ -334,6 +337,8 @@ _RESULTS = {
 
 
 def _result(sitting: Sitting, kind: str) -> bytes:
+    if kind == "landmarks" and sitting.is_video:
+        raise InputError("A video has no landmark file: every frame has its own points.")
     if kind == "landmarks":
         return sitting.landmark_text().encode()
     if kind == "table":
@@ -368,7 +373,10 @@ def _write(path: Path, data: bytes) -> None:
 def _is_photo(path: Path) -> bool:
     """Whether a file can be read as a photo, with or without a face."""
     with contextlib.suppress(AnthropoError):
-        read_photo(path, short_side=100)
+        if is_video(path):
+            open_video(path)
+        else:
+            read_photo(path, short_side=100)
         return True
     return False
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from anthropo.batch.records import Result
+from anthropo.batch.records import Record, Result
 from anthropo.batch.run import MeasuredFace
 from anthropo.face.frame import Floats, face_axes
 from anthropo.face.landmarker import Face
@@ -48,7 +48,7 @@ def document(sitting: Sitting) -> Json:
         record, seen = sitting.record, sitting.measured
         face = seen.face
         by_hand = sitting.by_hand
-        notes = [sitting.note] if sitting.note else []
+        notes = [words for words in (sitting.note, _video(record)) if words]
         notes += [*record.notes, *record.disagreements, *([record.remark] if record.remark else [])]
         return {
             "id": sitting.photo.id,
@@ -59,6 +59,7 @@ def document(sitting: Sitting) -> Json:
             "box": [round(v, 1) for v in face.box],
             "points": _points(sitting, face),
             "by_hand": by_hand,
+            "video": sitting.is_video,
             "gate": [
                 {
                     "name": check.name.replace("_", " "),
@@ -105,6 +106,16 @@ def sticker(sitting: Sitting, mm: float, start: tuple[float, float], end: tuple[
         "scale": f"mm-per-px={scale:.5g}±{scale * found.sd / found.size:.2g}",
         "shape": found.outline.round(2).tolist(),
     }
+
+
+def _video(record: Record) -> str:
+    """How much of a video was measured; empty of a photo."""
+    if (video := record.video) is None:
+        return ""
+    measured = (
+        f"{video.seconds:.1f} s of video, {video.measured} of {video.frames} frames measured and pooled."
+    )
+    return " ".join([measured, *(f"{remark[0].upper()}{remark[1:]}." for remark in video.remarks)])
 
 
 def _points(sitting: Sitting, face: Face) -> list[Json]:

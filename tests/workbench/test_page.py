@@ -188,7 +188,7 @@ def test_who_the_person_is_gives_scores_traits_and_a_phenopacket(page: Any) -> N
     assert "Inner canthal distance" in report.value.inner_text("body")
     with page.expect_popup() as sheet:
         page.click("text=Clinical report")
-    sheet.value.wait_for_selector("h3:has-text('Could not be judged')")
+    sheet.value.wait_for_selector("h2:has-text('Could not be judged')")
     assert "astronaut.png" in sheet.value.inner_text("h1:visible")
     page.click("[aria-label='Keep in the folder: Traits with their evidence']")
     page.wait_for_selector("#message:has-text('Kept: ')")

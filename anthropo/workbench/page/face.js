@@ -66,6 +66,7 @@ export class FaceView extends EventTarget {
 
   place(code) { const { point } = this.#points.get(code); return [point.x, point.y]; }
   point(code) { return this.#points.get(code).point; }
+  set still(is) { this.#still = is; }
   set ellipses(shown) { this.#ellipses = shown; this.#draw(); }
 
   choose(code, { quiet = false } = {}) {

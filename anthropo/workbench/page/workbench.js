@@ -91,6 +91,7 @@ function show(told) {
   past = [];
   lines = new Map();
   for (const id of ["stage", "results"]) $(id).hidden = false;
+  face.still = doc.video;
   face.show(doc, at("/picture"));
   measurements.show(doc);
   person($("person"), { ...doc, now: () => doc.points }, describe, markSticker);
@@ -132,7 +133,7 @@ function buttons() {
 
 function words() {
   $("point").value = face.chosen ?? "";
-  if (!face.chosen) { $("point-words").textContent = "Drag a point, or choose one."; return; }
+  if (!face.chosen) { $("point-words").textContent = doc.video ? "The best frame of a video. Its points cannot be moved: every frame has its own. Save a frame as a photo to correct that." : "Drag a point, or choose one."; return; }
   const point = face.point(face.chosen), far = Math.hypot(point.x - point.found[0], point.y - point.found[1]);
   const moved = point.moved ? `, moved by ${far.toFixed(1)} px` : "";
   $("point-words").textContent = `${point.code}, ${point.name}: x ${point.x.toFixed(1)}, y ${point.y.toFixed(1)}${moved}${point.hidden ? ", hidden" : ""}; ± ${point.ellipse[0].toFixed(1)} px (95 %)`;
