@@ -7,6 +7,7 @@ from typing import Any
 from anthropo.batch.records import Record
 from anthropo.batch.scores import Person
 from anthropo.measurement.registry import registry
+from anthropo.plain import minus
 from anthropo.reference.growth import MEASURES, Growth
 from anthropo.reference.rules import SUBJECTIVE
 from anthropo.reference.traits import (
@@ -134,7 +135,7 @@ def _rule(trait: Trait) -> str:
     different = dict.fromkeys(part.strip() for part in trait.rule.text.split(joint))
     n = len(trait.rule.measurements)
     several = f", {how} of {n} measurements" if n > 1 else ""
-    return joint.join(different).replace("-", "−") + several
+    return minus(joint.join(different)) + several
 
 
 def compared_words(g: Growth) -> str:

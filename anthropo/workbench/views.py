@@ -18,6 +18,7 @@ from anthropo.measurement.compute import Measurement, error_growth
 from anthropo.measurement.drawing import marks_on
 from anthropo.measurement.landmark_file import POINTS, point_name
 from anthropo.measurement.registry import Entry, registry, resolve
+from anthropo.plain import minus
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.rules import SUBJECTIVE
 from anthropo.reference.traits import LOOK, NOT_ASSESSED, STATUSES
@@ -70,9 +71,7 @@ def document(sitting: Sitting) -> Json:
                 }
                 for check in face.gate
             ],
-            "pose": {
-                axis: f"{getattr(face, axis):+.1f}°".replace("-", "−") for axis in ("yaw", "pitch", "roll")
-            },
+            "pose": {axis: minus(f"{getattr(face, axis):+.1f}°") for axis in ("yaw", "pitch", "roll")},
             "distance": distance_words(record),
             "scale": _scale(seen),
             "measurements": [_measurement(name, of, by_hand) for name, of in record.results.items()],
