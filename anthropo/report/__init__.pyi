@@ -4,5 +4,6 @@ from .evaluation import write_evaluation as write_evaluation
 from .explanation.document import Disclosure as Disclosure
 from .explanation.page import write_explanation as write_explanation
 from .figures import overlay as overlay
+from .schemas.published import schema as schema
 from .traits import write_traits as write_traits
 from .validation import write_validation as write_validation
