@@ -57,7 +57,7 @@ def json_is_valid() -> Iterator[None]:
     def checked(runner: CliRunner, command: Any, words: Any = None, **options: Any) -> Result:
         result = plain(runner, command, words, **options)
         if command is cli and result.exit_code in (0, 3) and isinstance(words, list):
-            check_outputs(cli, [str(word) for word in words])
+            check_outputs(cli, [str(word) for word in words], result.stdout)
         return result
 
     patch = pytest.MonkeyPatch()

@@ -26,6 +26,7 @@ BY_COMMAND: Mapping[str, Sequence[str] | None] = {
     "bench": ("bench",),
     "compare-networks": ("compared-networks",),
     "landmarks evaluate": ("landmark-errors",),
+    "doctor": ("installation",),
     "landmarks convert": None,  # COCO keypoints
 }
 #: What lies beside an output or in it, by the end of its name.
@@ -79,8 +80,8 @@ def command_of(group: click.Group, words: Sequence[str]) -> str:
     return " ".join(found)
 
 
-def check_outputs(group: click.Group, words: Sequence[str]) -> int:
-    """Validate what a command line has written; how many files that were."""
+def check_outputs(group: click.Group, words: Sequence[str], printed: str = "") -> int:
+    """Validate what a command line has written, and what it has printed with --json; how much that was."""
     command, files = command_of(group, words), set[Path]()
     for option, value in pairwise(words):
         if option not in ("-o", "--output", "--save-landmarks"):
@@ -92,6 +93,9 @@ def check_outputs(group: click.Group, words: Sequence[str]) -> int:
         if path.suffix.lower() == ".json":
             files.add(path)
     checked = 0
+    if "--json" in words and printed:
+        check(str(name_of(command, words, document := json.loads(printed))), document)
+        checked += 1
     for file in sorted(files):
         if not file.is_file():
             continue

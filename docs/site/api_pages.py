@@ -13,6 +13,7 @@ import pkgutil
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ TASKS: dict[str, tuple[str, ...]] = {
     "Cohorts and models": ("learning", "encoder", "workflows"),
 }  # fmt: skip
 ERRORS = "Errors"
+AFTER = ("See Also", "Notes", "References", "Examples")  # sections of a docstring that come last
 #: In the order of work.
 ORDER = (
     "Photographs and faces", "Measurements", "Traits", "Cohorts and models", "Explanations", "Groups",
@@ -170,17 +172,18 @@ def with_fields(app: Any, what: str, name: str, thing: Any, options: Any, lines:
     made = []
     for one in more:
         kind = one.type if isinstance(one.type, str) else getattr(one.type, "__name__", str(one.type))
-        made += [f"{one.name} : {kind.replace('_', chr(92) + '_')}", *([f"    {told[one.name]}"] if one.name in told else [])]
-    head = re.compile(r"^(Examples|Notes|References|See Also)$")
-    heads = [i for i, line in enumerate(lines) if head.match(line) and i + 1 < len(lines) and set(lines[i + 1]) == {"-"}]  # fmt: skip
-    at = heads[0] if heads else len(lines)
-    section = "Attributes" if re.search(r"^Attributes$", text, re.MULTILINE) is None else ""
-    if not section:  # the section is there already: what is left goes to its end
+        made += [
+            f"{one.name} : {kind.replace('_', chr(92) + '_')}",
+            *([f"    {told[one.name]}"] if one.name in told else []),
+        ]
+    heads = [i for i, (line, below) in enumerate(pairwise(lines)) if line in AFTER and set(below) == {"-"}]
+    if "Attributes" in lines:  # what is left goes to its end
         begin = lines.index("Attributes")
         end = next((i for i in heads if i > begin), len(lines))
         lines[end:end] = [*made, ""]
     else:
-        lines[at:at] = ["", section, "-" * len(section), *made, ""]
+        at = heads[0] if heads else len(lines)
+        lines[at:at] = ["", "Attributes", "----------", *made, ""]
 
 
 def setup(app: Any) -> dict[str, bool]:

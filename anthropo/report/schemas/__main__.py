@@ -28,6 +28,7 @@ _MAKERS: dict[str, Callable[[], Schema]] = {
                 "bench",
                 "translation_history",
                 "landmark_errors",
+                "installation",
                 "run",
             ),
         ),

@@ -31,6 +31,7 @@ from anthropo.report.schemas.building import (
 from anthropo.report.schemas.measured import VERSION
 from anthropo.translation.checkpoints import TranslationEpoch
 from anthropo.workflows.composites import CompositeRequest
+from anthropo.workflows.installation import Installation, Part
 from anthropo.workflows.landmarks import LandmarkEvaluation
 from anthropo.workflows.manifest import SCHEMA, RunManifest
 
@@ -205,6 +206,25 @@ def landmark_errors() -> Schema:
         "points": said(listed(entries({**point, **more}, more)), "Each point."),
     }
     return entries(document)
+
+
+def installation() -> Schema:
+    """What ``doctor --json`` prints."""
+    made = Schemas()
+    words = {
+        "section": "What it belongs to.",
+        "name": "What was looked at.",
+        "state": "Whether it works: absent is an extra that is not installed.",
+        "found": "What was found.",
+    }
+    part = made.record(Part, words={**meanings(Part), **words})
+    document: Fields = {
+        "anthropo": VERSION,
+        "whole": said(TRUTH, "Whether everything works that anthropo needs without extras."),
+        "seconds": made.entry_of(Installation, "seconds"),
+        "parts": said(listed(part), "Every part that was looked at."),
+    }
+    return {**entries(document), "$defs": made.definitions}
 
 
 def run() -> Schema:

@@ -73,6 +73,7 @@ _ALL = (
         ("translate train -o AB.anthropo, AB.history.json",),
     ),
     Published("landmark-errors", 1, "Errors of a landmark model", ("landmarks evaluate -o FILE.json",)),
+    Published("installation", 1, "What was found of an installation", ("doctor --json",), stamped=False),
     Published("run", 1, "How an output was made", ("every command with -o, OUTPUT.run.json",), stamped=False),
 )
 
