@@ -27,6 +27,7 @@ extensions = [
     "tutorial_setting",
     "api_pages",
     "command_pages",
+    "glossary_tables",
     "repository_links",
 ]
 exclude_patterns = ["README.md"]
