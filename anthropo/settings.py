@@ -151,7 +151,17 @@ class Settings:
             )
 
     def tables(self) -> tuple[Reference, ...]:
-        """The reference tables to score against; where one of two is chosen for each person, both."""
+        """The reference tables to score against; where one of two is chosen for each person, both.
+
+        Returns
+        -------
+        tuple of Reference
+
+        Raises
+        ------
+        InputError
+            If there is no such table, one cannot be used, or two have one name.
+        """
         tables: dict[str, Reference] = {}  # by the name in the table, which names columns
         names: dict[str, str] = {}  # as they were given
         asked = [name for name in self.references or (AUTOMATIC,) if name != AUTOMATIC]
@@ -171,7 +181,22 @@ class Settings:
         return not self.references or AUTOMATIC in self.references
 
     def left_to(self, chosen: str) -> tuple[Reference, ...]:
-        """The tables for a person whom `chosen` suits best."""
+        """The tables for a person whom `chosen` suits best.
+
+        Parameters
+        ----------
+        chosen : str
+            Name of a shipped table.
+
+        Returns
+        -------
+        tuple of Reference
+
+        Raises
+        ------
+        InputError
+            As `tables`.
+        """
         wanted = {chosen, *self.references} if self.automatic else {*self.references}
         return tuple(t for t in self.tables() if t.name not in _CHOSEN_FROM or t.name in wanted)
 

@@ -403,6 +403,11 @@ def average_face(
         RGB. A photo counts only where it reaches; where those of fewer than six in ten people do, the
         picture is light grey, so that nobody's corner is shown.
 
+    Raises
+    ------
+    PhotoError
+        If a photo cannot be read again.
+
     Notes
     -----
     Details of different people do not lie on each other, however well landmarks do, and cancel out. With

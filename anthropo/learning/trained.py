@@ -120,6 +120,10 @@ class Trained:
             the proportions of training. A number is the share of the positive one of two labels. None: as
             common as in training.
 
+        Returns
+        -------
+        Trained
+
         Raises
         ------
         InputError
@@ -150,6 +154,10 @@ class Trained:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file, whole or not at all.
 
+        Parameters
+        ----------
+        path : path
+
         Raises
         ------
         ModelError
@@ -170,6 +178,14 @@ class Trained:
 
         Measurements of one's own that it was trained with are added to `anthropo.registry`.
 
+        Parameters
+        ----------
+        path : path
+
+        Returns
+        -------
+        Trained
+
         Raises
         ------
         ModelError
@@ -179,7 +195,23 @@ class Trained:
 
     @classmethod
     def of_file(cls, bundle: Bundle, path: str | os.PathLike[str]) -> Trained:
-        """The model in a file that was read; see `load`."""
+        """The model in a file that was read; see `load`.
+
+        Parameters
+        ----------
+        bundle : Bundle
+        path : path
+            Of the file, for messages.
+
+        Returns
+        -------
+        Trained
+
+        Raises
+        ------
+        ModelError
+            If it is a network, or does not fit together.
+        """
         if "network" in bundle.manifest:
             raise ModelError(
                 f"{path}: a network, not a model that answers with measurements. Train a model with "
@@ -208,6 +240,14 @@ class Trained:
     @classmethod
     def from_bundle(cls, bundle: Bundle) -> Trained:
         """The model that a file holds, after a check of all that is in it; see docs/files.md.
+
+        Parameters
+        ----------
+        bundle : Bundle
+
+        Returns
+        -------
+        Trained
 
         Raises
         ------
@@ -240,6 +280,13 @@ class Trained:
 
     def check_instrument(self, encoder: AnyEncoder, settings: Settings, path: str) -> None:
         """Refuse photos that are measured or encoded otherwise than the training photos.
+
+        Parameters
+        ----------
+        encoder : Encoder or Encoders
+        settings : Settings
+        path : str
+            Of the model, for messages.
 
         Raises
         ------
@@ -281,15 +328,52 @@ class Trained:
                 )
 
     def answer(self, features: Features, *, pool: bool) -> Answers:
-        """Answers for photos, or with `pool` for patients."""
+        """Answers for photos, or with `pool` for patients.
+
+        Parameters
+        ----------
+        features : Features
+            Extracted with the model's settings, encoder and regions.
+        pool : bool
+            One answer for each patient instead of each photo.
+
+        Returns
+        -------
+        Answers
+
+        Raises
+        ------
+        InputError
+            If columns are missing that the model was trained with.
+        """
         return self.model.answer(self.rows(features), features.patients.tolist() if pool else None)
 
     def table(self, features: Features) -> pd.DataFrame:
-        """Feature table of photos; metadata that the model reads and nobody gave is missing in it."""
+        """Feature table of photos; metadata that the model reads and nobody gave is missing in it.
+
+        Parameters
+        ----------
+        features : Features
+            Extracted with the model's settings, encoder and regions.
+
+        Returns
+        -------
+        pandas.DataFrame
+        """
         return feature_frame(self._complete(features), self.metadata)
 
     def rows(self, features: Features) -> FeatureRows:
-        """The same to predict from, without a data frame."""
+        """The same to predict from, without a data frame.
+
+        Parameters
+        ----------
+        features : Features
+            Extracted with the model's settings, encoder and regions.
+
+        Returns
+        -------
+        FeatureRows
+        """
         return feature_rows(self._complete(features), self.metadata)
 
     def _complete(self, features: Features) -> Features:
@@ -303,7 +387,25 @@ class Trained:
         return replace(features, metadata={**features.metadata, **blank})
 
     def predict(self, features: Features, *, pool: bool = True) -> list[Prediction]:
-        """The model's answer for each patient, or without `pool` for each photo."""
+        """The model's answer for each patient, or without `pool` for each photo.
+
+        Parameters
+        ----------
+        features : Features
+            Extracted with the model's settings, encoder and regions.
+        pool : bool
+            One answer for each patient instead of each photo.
+
+        Returns
+        -------
+        list of Prediction
+            In the order of the patients' first photos.
+
+        Raises
+        ------
+        InputError
+            If columns are missing that the model was trained with.
+        """
         answers = self.answer(features, pool=pool)
         patients = features.patients.tolist()
         rows: dict[str, list[int]] = defaultdict(list)
