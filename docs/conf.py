@@ -28,6 +28,7 @@ extensions = [
     "api_pages",
     "command_pages",
     "glossary_tables",
+    "unbroken",
     "repository_links",
 ]
 exclude_patterns = ["README.md"]
