@@ -30,6 +30,7 @@ from anthropo.face.scheme import LANDMARKS
 from anthropo.files import packaged_table
 from anthropo.measurement.geometry import FUNCTIONS
 from anthropo.measurement.repeatability import RELIABLE, repeatability
+from anthropo.showing import brief
 
 GEOMETRY = ("distance", "angle", "ratio", "area", "curvature", "asymmetry")
 #: Kinds whose values are read from the photo's pixels, not from an expression in landmarks.
@@ -76,6 +77,9 @@ class Entry:
     points: tuple[int, ...]  # of the 68-point scheme that the expression depends on
     code: CodeType | None  # None for a kind of PIXELS
     reliability: float = math.nan  # share of the variance between people that is no error; NaN: not known
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.id}, {self.name}", self.region, self.kind, self.unit, self.expression)
 
     @property
     def unreliable(self) -> bool:

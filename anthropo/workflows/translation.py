@@ -19,6 +19,7 @@ from anthropo.files import held, write
 from anthropo.learning.manifest import PhotoSettings
 from anthropo.learning.training import landmark_weights
 from anthropo.licensing import check_faces
+from anthropo.showing import fielded, given
 from anthropo.workflows.cohort import PhotoReading, settings_for
 from anthropo.workflows.progress import Progress, silent
 
@@ -66,6 +67,8 @@ class TranslationRequest:
     resume: bool = True
     reading: PhotoReading = field(default_factory=PhotoReading)
 
+    __repr__ = given
+
     def load(self) -> TranslationParameters:
         """The options with all changes; an InputError if one does not fit."""
         from anthropo.translation.options import load_parameters
@@ -99,6 +102,8 @@ class TrainedTranslation:
     left_out: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
 
+    __repr__ = fielded
+
     def to_frame(self) -> pd.DataFrame:
         """A row for each direction and landmark, or measurement: what moved, by how much."""
         return self.judgement.to_frame()
@@ -121,6 +126,8 @@ class Translated:
     to: str
     written: tuple[tuple[str, Path], ...]
     failed: tuple[tuple[str, str], ...]
+
+    __repr__ = fielded
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each photo: its picture, or the reason why there is none."""
