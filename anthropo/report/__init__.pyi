@@ -1,5 +1,6 @@
 from .answers import write_answers as write_answers
 from .change import write_change as write_change
+from .clinical import write_clinical as write_clinical
 from .evaluation import write_evaluation as write_evaluation
 from .explanation.document import Disclosure as Disclosure
 from .explanation.page import write_explanation as write_explanation

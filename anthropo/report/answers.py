@@ -9,7 +9,7 @@ from anthropo.errors import parameter
 from anthropo.files import write
 from anthropo.learning.model import NONE_OF_THESE, Prediction, Ranked
 from anthropo.learning.prevalence import shares_words
-from anthropo.plain import say
+from anthropo.plain import minus, say
 from anthropo.report.rendering import as_json, print_table, table
 from anthropo.workflows.classify import SEPARATOR, Answers, Classification, Unanswered, distance
 
@@ -69,7 +69,7 @@ def _print_ranked(prediction: Prediction, trained: Trained, top: int) -> None:
         [
             (
                 ranked.label, probability_words(ranked.probability),
-                "" if ranked.log_odds is None else f"{ranked.log_odds:+.2f}".replace("-", "−"),
+                "" if ranked.log_odds is None else minus(f"{ranked.log_odds:+.2f}"),
                 mark(ranked), _how(ranked, trained),
             )
             for ranked in shown

@@ -11,6 +11,7 @@ import numpy as np
 
 from anthropo.files import write
 from anthropo.learning.intervals import Interval
+from anthropo.plain import minus
 from anthropo.report.rendering import (
     COLOURS,
     GREY,
@@ -90,7 +91,7 @@ def _signed(figure: Interval) -> str:
     if not figure.known:
         return "–"
     text = f"{figure.value:+.2f} ({figure.lo:+.2f} to {figure.hi:+.2f})"
-    return text.replace("-", "−")
+    return minus(text)
 
 
 def print_attributes(made: ComparedAttributes) -> None:
