@@ -48,7 +48,17 @@ class Observation:
         return self.face.to_frame()
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the photo around the face, with its landmarks; on a figure of its own without `ax`."""
+        """Draw the photo around the face, with its landmarks.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
         return draw(self, "observation", ax)
 
     def __repr__(self) -> str:

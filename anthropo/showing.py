@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from anthropo.plain import minus, visible
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -43,7 +45,7 @@ def facts_of(thing: object) -> str:
 
 def word(name: object) -> str:
     """A name, not too long for a line."""
-    text = " ".join(str(name).split())
+    text = visible(" ".join(str(name).split()))
     return text if len(text) <= _WORD else text[: _WORD - 1] + "…"
 
 
@@ -68,7 +70,12 @@ def counts(numbers: Mapping[str, int]) -> str:
 def with_interval(value: float, lo: float, hi: float, sign: str = "") -> str:
     """A value with its interval, three digits each."""
     text = f"{value:{sign}.3g}"
-    return text if lo != lo else f"{text} ({lo:{sign}.3g} to {hi:{sign}.3g})"
+    return minus(text if lo != lo else f"{text} ({lo:{sign}.3g} to {hi:{sign}.3g})")
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A number with its sign."""
+    return minus(f"{value:+.{digits}f}")
 
 
 def fielded(thing: Any) -> str:

@@ -21,7 +21,7 @@ from anthropo.learning.normality import OUTSIDE, NormalityModel
 from anthropo.learning.novelty import Novelty
 from anthropo.learning.refits import FEWEST
 from anthropo.learning.trained import Trained
-from anthropo.showing import brief, draw, facts_of, html, listed, with_interval, word
+from anthropo.showing import brief, draw, facts_of, html, listed, signed, with_interval, word
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,13 +116,23 @@ class Explained:
         return pd.DataFrame(rows, columns=["label", "kind", "name", "log_odds", "lo", "hi", "stable"])
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw what each term adds, with its range over refits; on a figure of its own without `ax`."""
+        """Draw what each term adds, with its range over refits.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
         return draw(self, "explained", ax)
 
     def __repr__(self) -> str:
-        largest = (f"{c.name} {c.log_odds:+.2f}" for c in self.contributions[:3])
+        largest = (f"{c.name} {signed(c.log_odds)}" for c in self.contributions[:3])
         return brief(
-            self, f"{word(self.label)}, log-odds {self.log_odds:+.2f}: bias {self.bias:+.2f}", *largest
+            self, f"{word(self.label)}, log-odds {signed(self.log_odds)}: bias {signed(self.bias)}", *largest
         )
 
     def of(self, kind: Kind) -> tuple[Contribution, ...]:

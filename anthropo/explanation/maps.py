@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.face.warp import blurring
-from anthropo.showing import brief, listed
+from anthropo.showing import brief, listed, signed
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -79,7 +79,7 @@ class Heatmap:
     faithfulness: Faithfulness | None = None  # None: not asked for, or the region has no say in the model
 
     def __repr__(self) -> str:
-        return brief(self, self.region, f"log-odds {self.contribution:+.2f}")
+        return brief(self, self.region, f"log-odds {signed(self.contribution)}")
 
     @property
     def completeness(self) -> float:
@@ -95,7 +95,7 @@ class FaceHeat:
     whole: Heatmap  # the sum of all
 
     def __repr__(self) -> str:
-        return brief(self, f"regions {listed(self.regions)}", f"log-odds {self.whole.contribution:+.2f}")
+        return brief(self, f"regions {listed(self.regions)}", f"log-odds {signed(self.whole.contribution)}")
 
 
 def blank(names: Sequence[str], size: int) -> dict[str, Heatmap]:

@@ -38,7 +38,7 @@ from anthropo.face.visibility import Cover, cover_of, painted_over
 from anthropo.face.weights import LandmarkModel, landmark_model
 from anthropo.licensing import check_faces
 from anthropo.photo import Photo, read_photo
-from anthropo.showing import brief, count, draw, html
+from anthropo.showing import brief, count, draw, html, signed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,7 +141,7 @@ class Face:
         return brief(
             self,
             f"{outer_canthal_distance(self.landmarks):.0f} px between the outer canthi",
-            *(f"{axis} {getattr(self, axis):+.1f}°" for axis in ("yaw", "pitch", "roll")),
+            *(f"{axis} {signed(getattr(self, axis), 1)}°" for axis in ("yaw", "pitch", "roll")),
             count(hidden, "landmark") + " hidden" if hidden else "",
             f"gate: {' '.join(failed)}" if failed else "gate passed",
         )

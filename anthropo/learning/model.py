@@ -112,7 +112,14 @@ class Prediction:
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the probability of each label; those of the prediction set are filled.
 
-        On a figure of its own when there is no `ax`.
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
         """
         return draw(self, "prediction", ax)
 

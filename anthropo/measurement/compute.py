@@ -124,6 +124,10 @@ M = TypeVar("M", bound=Measurement)
 class Measurements(list[M]):
     """The measurements of a face, in the registry's order: a list that also takes a measurement's id.
 
+    Parameters
+    ----------
+    iterable : iterable of Measurement
+
     Examples
     --------
     >>> import anthropo

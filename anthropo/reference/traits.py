@@ -40,7 +40,7 @@ class Evidence:
     score: ZScore | None  # None if it was not compared with a reference
 
     def __repr__(self) -> str:
-        score = "" if self.score is None else f"z {self.score.z:+.3g}"
+        score = "" if self.score is None else f"z {signed(self.score.z)}"
         return brief(
             self, f"{self.measurement} {with_interval(self.value, self.lo, self.hi)} {self.unit}", score
         )

@@ -20,10 +20,11 @@ from anthropo.face.detection import power_of_two
 from anthropo.face.gate import Check
 from anthropo.measurement.compute import Measurement, Measurements
 from anthropo.measurement.registry import registry
+from anthropo.reference.zscore import signed
 from anthropo.report import rendering
 from anthropo.report.figures import overlay
 from anthropo.report.plots import photo_of
-from anthropo.report.rendering import embedded, jpeg, png
+from anthropo.report.rendering import COLOURS, embedded, jpeg, png
 from anthropo.report.tables import number, quantity, sign, z_text
 from anthropo.showing import count
 
@@ -93,7 +94,7 @@ class Shown:
     notes: Sequence[str] = field(default_factory=list)
 
     def html(self) -> str:
-        return rendering.page("notebook.html", shown=self)
+        return rendering.page("notebook.html", shown=self, colours=COLOURS)
 
 
 # ------------------------------------------------------------------------------------------------- photos
@@ -126,7 +127,7 @@ def _pose(face: Face) -> list[str]:
     hidden = int(face.hidden.sum())
     return [
         f"photo {width} × {height} px",
-        *(f"{axis} {getattr(face, axis):+.1f}°" for axis in ("yaw", "pitch", "roll")),
+        *(f"{axis} {signed(getattr(face, axis))}°" for axis in ("yaw", "pitch", "roll")),
         f"{count(hidden, 'landmark')} hidden" if hidden else "",
     ]
 
@@ -266,7 +267,7 @@ def _traits(person: PersonTraits) -> list[Table]:
         evidence = "; ".join(
             f"{registry()[e.measurement].name if e.measurement in registry() else e.measurement} "
             f"{quantity(e.value, e.unit)}"
-            + (f", z {e.score.z:+.1f}" if e.score and e.score.z == e.score.z else "")
+            + (f", z {signed(e.score.z)}" if e.score and e.score.z == e.score.z else "")
             for e in trait.evidence
             if not math.isnan(e.value)
         )
@@ -436,12 +437,13 @@ def cohort(of: Cohort) -> str:
 
 def change_result(result: ChangeResult) -> str:
     """What changed or moved."""
-    from anthropo.report.change import interval, signed, summary
+    from anthropo.report.change import interval, summary
+    from anthropo.report.change import signed as difference
 
     real = [c for c in result.changes if c.status in ("changed", "moved")]
     rows = [
         (c.status, c.entry.name, number(c.before, c.entry.unit), number(c.after, c.entry.unit),
-         signed(c.difference, c.entry.unit), interval(c), c.entry.unit.removeprefix("1"))
+         difference(c.difference, c.entry.unit), interval(c), c.entry.unit.removeprefix("1"))
         for c in real[:_ROWS]
     ]  # fmt: skip
     columns = ("status", "measurement", *result.states, "difference", "95 % interval", "unit")
@@ -452,10 +454,17 @@ def change_result(result: ChangeResult) -> str:
 
 def cohort_change(result: CohortChange) -> str:
     """What changes on average."""
-    from anthropo.report.change import cohort_summary, interval, ordered, signed
+    from anthropo.report.change import cohort_summary, interval, ordered
+    from anthropo.report.change import signed as difference
 
     rows = [
-        (registry()[t.id].name, str(t.n), signed(t.mean, registry()[t.id].unit), interval(t), f"{t.q:.3g}")
+        (
+            registry()[t.id].name,
+            str(t.n),
+            difference(t.mean, registry()[t.id].unit),
+            interval(t),
+            f"{t.q:.3g}",
+        )
         for t in ordered(result.tests)[:_ROWS]
     ]
     table = Table(("measurement", "patients", "mean", "95 % interval", "q"), rows, (1, 2, 3, 4))

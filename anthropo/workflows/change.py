@@ -138,7 +138,14 @@ class ChangeResult:
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the differences with their 95 % intervals, in SD of photos of one state.
 
-        On a figure of its own when there is no `ax`.
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
         """
         return draw(self, "change_result", ax)
 

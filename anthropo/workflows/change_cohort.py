@@ -58,7 +58,14 @@ class CohortChange:
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the mean differences with their 95 % intervals, in SD of the patients' differences.
 
-        On a figure of its own when there is no `ax`.
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
         """
         return draw(self, "cohort_change", ax)
 

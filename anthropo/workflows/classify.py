@@ -101,7 +101,14 @@ class Answers(ABC):
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the probabilities of each answer as a bar, one below the other, in the order of the answers.
 
-        On a figure of its own when there is no `ax`.
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
         """
         return draw(self, "answers", ax)
 

@@ -42,10 +42,22 @@ class Examination:
 
     What it has is made when it is first asked for, and kept.
 
-    Attributes
+    Parameters
     ----------
+    item : Item
+        The photo, and what is known of the person.
     observation : Observation
         The photo and the face, with the landmarks.
+    settings : Settings
+        How it was read, and the references.
+    model : Model or NetworkModel, optional
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> person = anthropo.examine(anthropo.example_photo(), sex="female", age=31)
+    >>> person.has_model, person.photo.full_size
+    (False, (512, 512))
     """
 
     def __init__(

@@ -26,7 +26,7 @@ from anthropo.reference.person import parse_age, parse_gestation
 from anthropo.reference.tables import parse_sex
 from anthropo.reference.traits import Trait, call_traits
 from anthropo.settings import Settings
-from anthropo.showing import brief, draw, facts_of, given, html, word
+from anthropo.showing import brief, draw, facts_of, given, html, signed, word
 from anthropo.workflows.classify import People, Photos, UnusableError, as_names, kinds_of, one_person_only
 from anthropo.workflows.cohort import PhotoReading, read_features, settings_for
 from anthropo.workflows.domains import at_sites, site_notes
@@ -132,11 +132,11 @@ class Case:
         if self.voided:
             return brief(self, "not judged", self.voided)
         first = self.explanation.labels[0]
-        largest = (f"{c.name} {c.log_odds:+.2f}" for c in first.contributions[:3])
+        largest = (f"{c.name} {signed(c.log_odds)}" for c in first.contributions[:3])
         return brief(
             self,
             facts_of(self.prediction),
-            f"log-odds of {word(first.label)} {first.log_odds:+.2f}",
+            f"log-odds of {word(first.label)} {signed(first.log_odds)}",
             *largest,
         )
 

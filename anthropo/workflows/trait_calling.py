@@ -120,7 +120,14 @@ class PersonTraits:
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the z-score that each trait rests on, with its interval, the assessed traits alone.
 
-        On a figure of its own when there is no `ax`.
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
         """
         return draw(self, "person_traits", ax)
 
