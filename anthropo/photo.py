@@ -234,7 +234,7 @@ def read_photo(
         The shorter side may be reduced down to this many pixels, which a JPEG's decoder does
         almost for free (factors 2, 4 and 8). Left out: full size.
     max_megapixels : float or None
-        Refuse larger photographs before decoding them; None: no limit. Decoding may take 2 GiB of memory, and
+        Refuse larger photos before decoding them; None: no limit. Decoding may take 2 GiB of memory, and
         more in proportion with a limit above 200.
     deadline : float or None
         Seconds of computing that decoding may take; None: no limit.
@@ -256,7 +256,7 @@ def read_photo(
     (512, 512, 3)
     """
     where = os.fspath(path)
-    with opening(where, "a photograph"):
+    with opening(where, "a photo"):
         data = read_regular(path, most=_MOST_BYTES)
     if not data:
         raise PhotoError(f"{where}: the file is empty (0 bytes).")

@@ -302,7 +302,7 @@ def _never(rule: Rule) -> str:
     for name in rule.measurements:
         if name in reasons:
             return reasons[name]
-    return "needs the eye" if rule.kind == SUBJECTIVE else "not measured in a frontal photograph"
+    return "needs the eye" if rule.kind == SUBJECTIVE else "not measured in a frontal photo"
 
 
 def _unreliable(names: Sequence[str]) -> str:

@@ -389,7 +389,7 @@ def compared(
         first, second = next(iter(twice.values()))
         both = f"{first} and {second} are" if first != second else f"{first} is"
         text = (
-            f"{both} the same photograph, in the states {states[0]} and {states[1]}: nothing can have "
+            f"{both} the same photo, in the states {states[0]} and {states[1]}: nothing can have "
             "changed between them. Name another photo for one of the states."
         )
         if patient:
@@ -401,7 +401,7 @@ def compared(
     for state, photos in zip(states, seen, strict=True):
         once = {photo.digest or photo.photo: photo for photo in reversed(photos)}
         if len(once) < len(photos):
-            remarks.append(f"{state}: the same photograph under several names; counted once.")
+            remarks.append(f"{state}: the same photo under several names; counted once.")
         faces = tuple(p for p in reversed(list(once.values())) if not p.reason)
         reasons = [photo.reason for photo in photos if photo.reason]
         if not faces:
