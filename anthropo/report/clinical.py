@@ -18,7 +18,7 @@ from anthropo.batch.run import MeasuredFace, measure_item
 from anthropo.batch.scores import Person
 from anthropo.errors import FaceError
 from anthropo.files import write
-from anthropo.measurement.landmark_file import point_name
+from anthropo.measurement.landmark_file import anatomical_name
 from anthropo.measurement.registry import Entry, registry
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.hpo import hpo_release
@@ -369,7 +369,7 @@ def _moved(person: PersonTraits, most: int) -> str:
     """The landmarks that were placed by hand, and how far."""
     parts = []
     for photo in person.photos:
-        words = [f"{name} ({point_name(name)}) by {px:.1f} px" for name, px in photo.moved.items()]
+        words = [f"{name} ({anatomical_name(name)}) by {px:.1f} px" for name, px in photo.moved.items()]
         if words:
             where = f" ({_short(os.path.basename(photo.photo), _TITLE)})" if len(person.photos) > 1 else ""
             parts.append(", ".join(words) + where)

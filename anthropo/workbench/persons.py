@@ -28,11 +28,15 @@ MOST = 12  # photos of a person that are shown together
 
 
 def photos_of(desk: Desk, photo: Listed) -> list[Listed]:
-    """The photos of a photo's person, in the order of the table; itself alone where nobody says who it is."""
+    """The photos of a photo's person by their dates, without these in the order of the table.
+
+    It alone where nobody says who it is.
+    """
     name = photo.columns.get("patient", "")
     if not name:
         return [photo]
-    return [one for one in desk.photos().values() if one.columns.get("patient", "") == name]
+    same = [one for one in desk.photos().values() if one.columns.get("patient", "") == name]
+    return sorted(same, key=lambda one: one.columns.get("taken", "") or "~")  # which comes after all digits
 
 
 def together(photo: Listed, sittings: Sequence[Sitting], left_out: Sequence[str]) -> Json:
@@ -54,7 +58,10 @@ def together(photo: Listed, sittings: Sequence[Sitting], left_out: Sequence[str]
             rows.append(_row(name, of, values))
     return {
         "patient": photo.columns.get("patient", ""),
-        "photos": [{"id": one.photo.id, "name": one.photo.name} for one in sittings],
+        "photos": [
+            {"id": one.photo.id, "name": one.photo.name, "taken": one.photo.columns.get("taken", "")}
+            for one in sittings
+        ],
         "left_out": list(left_out),
         "rows": rows,
         "notes": list(pooled.notes),

@@ -13,6 +13,8 @@ from talking import Client
 
 import anthropo
 from anthropo.workbench import Workbench
+from anthropo.workbench.desk import Desk
+from anthropo.workbench.persons import photos_of
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,17 @@ def test_values_are_pooled_beside_those_of_each_photo(client: Client, photos: di
     assert len(rows["intercanthal_width"]["values"]) == 2
     assert rows["intercanthal_width"]["z"]
     assert "mouth_width" not in rows  # voided in both
+
+
+def test_photos_of_a_person_are_in_the_order_of_their_dates(tmp_path: Path) -> None:
+    dates = {"a.png": "2026-03-04", "b.png": "", "c.png": "2024-11-30", "d.png": "2026-03-01"}
+    for name in dates:
+        (tmp_path / name).touch()
+    rows = [f"{name},P,{day}" for name, day in dates.items()]
+    (tmp_path / "cohort.csv").write_text("\n".join(["photo,patient,taken", *rows]))
+    desk = Desk(tmp_path)
+    first = next(iter(desk.photos().values()))
+    assert [photo.name for photo in photos_of(desk, first)] == ["c.png", "d.png", "a.png", "b.png"]
 
 
 def test_a_person_whose_rows_contradict_each_other_is_one_sentence(tmp_path: Path, astronaut: Pixels) -> None:
