@@ -49,7 +49,7 @@ export class PatientPanel extends EventTarget {
       make("div", { class: "choices" },
         button("What changed from it to this one", () => this.#compare(changes, choice.value, this.doc.id)),
         button("What changed from this one to it", () => this.#compare(changes, this.doc.id, choice.value))),
-      changes, this.#table(told),
+      changes, make("p", {}, make("a", { href: `/api/photos/${this.doc.id}/together/clinical`, target: "_blank", rel: "noopener" }, "Clinical report of all photos together"), " on one page of A4"), this.#table(told),
     );
     this.#other = choice.value;
     this.#draw(stage, choice.value);
