@@ -166,7 +166,7 @@ class Settings:
         names: dict[str, str] = {}  # as they were given
         asked = [name for name in self.references or (AUTOMATIC,) if name != AUTOMATIC]
         for name in dict.fromkeys((*asked, *(_CHOSEN_FROM if self.automatic else ()))):
-            table = _reference(name, _stamp(name))
+            table = _reference(name, _stamp(name), definitions())
             if table.name in tables:
                 both = f"{parameter('references', names[table.name])} and {name}"
                 raise InputError(
@@ -231,7 +231,7 @@ def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...], own: t
 
 
 @lru_cache(maxsize=64)
-def _reference(name: str, stamp: tuple[int, int] | None) -> Reference:
+def _reference(name: str, stamp: tuple[int, int] | None, own: tuple[Definition, ...]) -> Reference:
     return load_reference(name)
 
 
