@@ -66,6 +66,7 @@ class BuildEngine(build_ext):
         root, version = dlib_sources(Path(self.build_temp) / "dlib")
         # absolute, or their objects would lie as far outside of the build folder as DLIB_SOURCE does
         folder = root.resolve() / "dlib"
+        ours = [list(extension.sources) for extension in self.extensions]
         for extension in self.extensions:
             extension.include_dirs.append(str(root))
             extension.sources += [
@@ -85,6 +86,9 @@ class BuildEngine(build_ext):
                 "Debian/Ubuntu `apt-get install g++`, macOS `xcode-select --install`, Windows the "
                 "Visual Studio Build Tools."
             ) from None
+        finally:
+            for extension, sources in zip(self.extensions, ours, strict=True):
+                extension.sources = sources  # of which the sdist is made
 
 
 if platform.system() == "Windows":
