@@ -98,6 +98,7 @@ if TYPE_CHECKING:
     help="Resamples of the patients for intervals.",
 )
 @options.training_options
+@options.registry_option
 @options.permissive_option
 @click.pass_context
 def command(

@@ -56,7 +56,7 @@ def warm_start_option(metavar: str, choices: str) -> options.Decorator:
 @click.option(
     "--recipe", type=click.Choice((*RECIPES, *FURTHER)), required=True, help="Which network, see above."
 )
-@options.output_option("NET", "The network's file to write, such as net.anthropo.")
+@options.output_option("NET", "Write the network to this file, such as net.anthropo.")
 @recipe_options
 @options.flag("--show-parameters", "Print all options as a parameter file, and train nothing.")
 @warm_start_option(

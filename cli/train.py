@@ -37,7 +37,7 @@ _MOST_RELATIONS = 20
 
 @click.command()
 @options.cohort_argument
-@options.output_option("MODEL", "The model file to write, such as m.anthropo.")
+@options.output_option("MODEL", "Write the model to this file, such as m.anthropo.")
 @options.flag(
     "--validate",
     "Check everything, train nothing. With -o FILE.html also as a page, on which people who may be there "
@@ -47,6 +47,7 @@ _MOST_RELATIONS = 20
     "--judge/--no-judge", default=True, help="Cross-validate, so that the model's card says how good it is."
 )
 @options.training_options
+@options.registry_option
 @options.permissive_option
 @click.pass_context
 def command(

@@ -39,15 +39,15 @@ def command() -> None:
 @command.command(short_help="Train a translation between two domains.")
 @click.argument("a", metavar="A", required=False)
 @click.argument("b", metavar="B", required=False)
-@options.output_option("AB", "The translation's file to write, such as ab.anthropo.")
+@options.output_option("AB", "Write the translation to this file, such as ab.anthropo.")
 @click.option("--report", metavar="FILE.html", help="Write what it does to faces as a page, with samples.")
 @recipe_options
 @options.flag("--show-parameters", "Print all options as a parameter file, and train nothing.")
 @click.option(
     "--label",
     metavar="COLUMN",
-    help="A column of both tables with two labels, such as sex: does a classifier that learns from "
-    "translated photos do better in the other domain?",
+    help="A column of both tables with two labels, such as sex: judge whether a classifier that learns from "
+    "translated photos does better in the other domain.",
 )
 @click.option(
     "--licence",
@@ -143,7 +143,7 @@ def train(
 @command.command(short_help="Translate the faces of photos.")
 @click.argument("model", metavar="AB")
 @options.photos_argument
-@options.output_option("FOLDER", "Where the pictures are written; made if need be.", required=True)
+@options.output_option("FOLDER", "Write the pictures to this folder; it is made if need be.", required=True)
 @click.option("--to", type=click.Choice(["A", "B"]), default="B", help="The domain to translate to.")
 @options.network_reading_options
 @options.permissive_option

@@ -351,6 +351,15 @@ class NetworkModel:
         Returns
         -------
         NetworkCase
+
+        Raises
+        ------
+        PhotoError
+            If the photo cannot be read again.
+        FaceError
+            If its face is not found again.
+        ValueError
+            If the network does not know the label.
         """
         from anthropo.explanation.network_heat import network_heatmaps
 
